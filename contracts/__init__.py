@@ -1,0 +1,1 @@
+"""The domain: canonical models and the rules on them. Pure: no I/O, no clock, no randomness."""

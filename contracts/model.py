@@ -1,0 +1,154 @@
+"""The canonical models: what a signed contract says, whichever CRM it came from."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any
+
+import stdnum
+import stdnum.eu.vat
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    EmailStr,
+    Field,
+    StringConstraints,
+)
+from pydantic_core import PydanticCustomError
+
+from contracts.identifiers import KEY
+from contracts.money import Currency, Money
+
+JsonObject = dict[str, Any]
+"""A JSON object as it came in, before validation."""
+
+MAX_MILESTONES = 500
+"""Bounds a contract's state and its Odoo order; larger programmes are several contracts."""
+
+
+class Frozen(BaseModel):
+    """Base of the canonical models: immutable, and unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _key(text: str) -> str:
+    if not KEY.match(text):
+        raise PydanticCustomError(
+            "key_malformed", "1 to 64 letters, digits, - or _, starting with a letter or digit"
+        )
+    return text
+
+
+def _country(text: str) -> str:
+    if len(text) != 2 or not text.isalpha() or not text.isupper():
+        raise PydanticCustomError("country_malformed", "an ISO 3166 code in capitals, such as BE")
+    return text
+
+
+def _percent(value: Any) -> Any:
+    if isinstance(value, float):
+        raise PydanticCustomError("percent_malformed", 'the percentage as text, such as "33.5"')
+    return value
+
+
+Key = Annotated[str, AfterValidator(_key)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+OptionalText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
+Country = Annotated[str, AfterValidator(_country)]
+Percent = Annotated[Decimal, BeforeValidator(_percent), Field(gt=0, le=100)]
+
+
+class Source(Frozen):
+    """Where a contract came from: the CRM ("hubspot", "odoo-crm", "file") and its id there."""
+
+    system: Key
+    id: Text
+
+
+class Customer(Frozen):
+    """The party that pays. `key` is the customer's identity in the source system."""
+
+    key: Key
+    name: Text
+    country: Country
+    vat_number: str | None = None
+    billing_email: EmailStr
+    street: OptionalText = ""
+    city: OptionalText = ""
+    zip: OptionalText = ""
+
+
+class ServiceLine(Frozen):
+    """One service sold. `code` is the product's internal reference in Odoo."""
+
+    key: Key
+    code: Text
+    description: Text
+    amount: Money
+
+
+class Milestone(Frozen):
+    """A part of one service line that is billed once it is reached."""
+
+    key: Key
+    name: Text
+    service: Key
+    amount: Money
+    due_on: date | None = None
+
+
+class Contract(Frozen):
+    """A signed, validated fixed-price contract billed by milestones.
+
+    Amounts are without tax. Dates are calendar dates of the legal entity. The amounts of the
+    services add up to `value`, those of a service's milestones to the service's amount.
+    """
+
+    contract_id: Key
+    legal_entity: Key
+    source: Source
+    title: Text
+    customer: Customer
+    currency: Currency
+    value: Money
+    signed_on: date
+    starts_on: date | None = None
+    ends_on: date | None = None
+    payment_term: OptionalText = ""
+    purchase_order: OptionalText = ""
+    requested_by: OptionalText = ""
+    services: tuple[ServiceLine, ...] = Field(min_length=1, max_length=MAX_MILESTONES)
+    milestones: tuple[Milestone, ...] = Field(min_length=1, max_length=MAX_MILESTONES)
+
+    def service(self, key: str) -> ServiceLine:
+        return next(line for line in self.services if line.key == key)
+
+    def milestone(self, key: str) -> Milestone | None:
+        return next((item for item in self.milestones if item.key == key), None)
+
+
+def vat_problem(number: str, country: str) -> str | None:
+    """What is wrong with a VAT number, as an expectation to print; None if nothing is.
+
+    The check digits follow python-stdnum's rules of the country. A country python-stdnum has no
+    rules for is not checked here; the tax authority and Odoo may still refuse the number.
+    """
+    compact = "".join(ch for ch in number if ch.isalnum()).upper()
+    prefix = "EL" if country == "GR" else country
+    if country.lower() in (*stdnum.eu.vat.MEMBER_STATES, "gr"):
+        if not compact.startswith(prefix):
+            return f"a number that starts with {prefix}, as the customer's country is {country}"
+        if not stdnum.eu.vat.is_valid(compact):
+            return f"a valid VAT number of {country} (its check digits do not add up)"
+        return None
+    module = stdnum.get_cc_module(country.lower(), "vat")
+    if module is None:
+        return None
+    bare = compact.removeprefix(country)
+    if not (module.is_valid(bare) or module.is_valid(compact)):
+        return f"a valid VAT number of {country}"
+    return None

@@ -1,0 +1,193 @@
+"""Money: a Decimal at its currency's exponent, with the currency attached. Never a float."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    ValidationInfo,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from contracts.currencies import EXPONENTS
+
+MAX_DIGITS = 15
+"""Digits before the decimal point; Odoo keeps amounts in doubles, exact to about this many."""
+
+_TEXT = re.compile(r"^\s*(?P<amount>[-+]?[0-9]+(?:\.[0-9]+)?)(?:\s+(?P<currency>[A-Za-z]{3}))?\s*$")
+
+
+def _known(code: str) -> str:
+    if code not in EXPONENTS:
+        raise PydanticCustomError(
+            "currency_unknown", "an ISO 4217 currency code in capitals, such as EUR"
+        )
+    return code
+
+
+Currency = Annotated[str, AfterValidator(_known)]
+"""An active ISO 4217 alphabetic code."""
+
+
+class CurrencyMismatch(ValueError):
+    """Two amounts of different currencies were added or compared."""
+
+
+def _refuse(expected: str, code: str = "money_malformed") -> PydanticCustomError:
+    return PydanticCustomError(code, "{expected}", {"expected": expected})
+
+
+class Money(BaseModel):
+    """An amount in a currency; written as text, `"4000.00 EUR"`, wherever it is serialised.
+
+    Accepts that text, a mapping of amount and currency, or (where the validation context has a
+    `currency`) a bare amount such as `"4000.00"`. Floats are refused: they cannot hold cents.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    amount: Decimal
+    currency: Currency
+
+    def __init__(self, amount: Decimal | int | str, currency: str) -> None:
+        super().__init__(amount=Decimal(amount), currency=currency)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _parse(
+        cls, data: Any, handler: ModelWrapValidatorHandler[Money], info: ValidationInfo
+    ) -> Money:
+        if isinstance(data, Money):
+            return data
+        amount, currency = _split(data, info)
+        parsed = handler({"amount": _decimal(amount), "currency": currency})
+        exponent = EXPONENTS[parsed.currency]
+        exact = parsed.amount.quantize(Decimal(1).scaleb(-exponent), rounding=ROUND_HALF_UP)
+        if exact != parsed.amount:
+            raise _refuse(f"at most {exponent} decimals in {parsed.currency}", "money_too_precise")
+        # Frozen for others; normalising "4000" to "4000.00" keeps text and hashes stable.
+        object.__setattr__(parsed, "amount", exact + 0)
+        return parsed
+
+    @model_serializer
+    def _text(self) -> str:
+        return str(self)
+
+    def __str__(self) -> str:
+        return f"{self.amount:f} {self.currency}"
+
+    def __repr__(self) -> str:
+        return f"Money({str(self)!r})"
+
+    @classmethod
+    def parse(cls, text: str) -> Money:
+        """Read `"4000.00 EUR"`. Raises pydantic's ValidationError with the expectation."""
+        return cls.model_validate(text)
+
+    @classmethod
+    def zero(cls, currency: str) -> Money:
+        return cls(0, currency)
+
+    @classmethod
+    def rounded(cls, amount: Decimal | float | int, currency: str) -> Money:
+        """The nearest representable amount, halves away from zero; for a remote's floats only."""
+        unit = Decimal(1).scaleb(-EXPONENTS[_known(currency)])
+        return cls(Decimal(str(amount)).quantize(unit, rounding=ROUND_HALF_UP), currency)
+
+    @classmethod
+    def total(cls, parts: Iterable[Money], currency: str) -> Money:
+        """The sum of the parts; zero for none. Raises CurrencyMismatch."""
+        result = cls.zero(currency)
+        for part in parts:
+            result += part
+        return result
+
+    def _same(self, other: Money) -> Decimal:
+        if other.currency != self.currency:
+            raise CurrencyMismatch(f"{self} and {other} have different currencies")
+        return other.amount
+
+    def __add__(self, other: Money) -> Money:
+        return Money(self.amount + self._same(other), self.currency)
+
+    def __sub__(self, other: Money) -> Money:
+        return Money(self.amount - self._same(other), self.currency)
+
+    def __neg__(self) -> Money:
+        return Money(-self.amount, self.currency)
+
+    def __lt__(self, other: Money) -> bool:
+        return self.amount < self._same(other)
+
+    def __le__(self, other: Money) -> bool:
+        return self.amount <= self._same(other)
+
+    def __gt__(self, other: Money) -> bool:
+        return self.amount > self._same(other)
+
+    def __ge__(self, other: Money) -> bool:
+        return self.amount >= self._same(other)
+
+    @property
+    def is_zero(self) -> bool:
+        return self.amount == 0
+
+    @property
+    def is_positive(self) -> bool:
+        return self.amount > 0
+
+    def allocate(self, weights: Sequence[Decimal | int]) -> list[Money]:
+        """Split into parts in proportion to the weights; the parts add up exactly.
+
+        Each part but the last is rounded to the currency's exponent so that the running total is
+        the rounded share of the running weight; the remainder thus falls on the last part and no
+        part has the wrong sign. Raises ValueError without a positive total weight or with a
+        negative weight.
+        """
+        total_weight = sum((Decimal(weight) for weight in weights), Decimal(0))
+        if total_weight <= 0 or any(weight < 0 for weight in weights):
+            raise ValueError(f"cannot allocate {self} by the weights {list(weights)}")
+        parts: list[Money] = []
+        running = Decimal(0)
+        given = Money.zero(self.currency)
+        for weight in weights:
+            running += Decimal(weight)
+            until_here = Money.rounded(self.amount * running / total_weight, self.currency)
+            parts.append(until_here - given)
+            given = until_here
+        return parts
+
+
+def _split(data: Any, info: ValidationInfo) -> tuple[Any, Any]:
+    default = (info.context or {}).get("currency") if isinstance(info.context, dict) else None
+    if isinstance(data, dict):
+        return data.get("amount"), data.get("currency", default)
+    if isinstance(data, str):
+        match = _TEXT.match(data)
+        if match is None:
+            raise _refuse('an amount such as "4000.00 EUR"')
+        return match["amount"], (match["currency"] or default)
+    return data, default
+
+
+def _decimal(amount: Any) -> Decimal:
+    if isinstance(amount, bool) or not isinstance(amount, (Decimal, int, str)):
+        raise _refuse('the amount as text, such as "4000.00" (a JSON number cannot hold cents)')
+    try:
+        value = Decimal(amount)
+    except InvalidOperation:
+        raise _refuse('an amount such as "4000.00"') from None
+    if not value.is_finite():
+        raise _refuse("a finite amount")
+    if value.adjusted() >= MAX_DIGITS:
+        raise _refuse(f"an amount of at most {MAX_DIGITS} digits")
+    return value

@@ -1,0 +1,1 @@
+"""CRMs behind one small protocol."""

@@ -1,0 +1,51 @@
+"""Four kinds of failure. Each gateway maps its remote's answers to a kind in exactly one place.
+
+    GatewayError
+      kind = transient    the engine retries, honouring `retry_after`
+      kind = business     a person is needed: the step parks
+      kind = credentials  the step parks, tries again slowly and goes on once the secret is mended
+      kind = defect       our mistake or an unknown answer: a developer is needed
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+
+
+class FailureKind(StrEnum):
+    TRANSIENT = "transient"
+    BUSINESS = "business"
+    CREDENTIALS = "credentials"
+    DEFECT = "defect"
+
+
+class GatewayError(Exception):
+    """A remote refused or could not be reached, said so that a person understands it.
+
+    `code` is ours and stable (`access_denied`, `vat_refused`, ...); `message` is what the remote
+    said; `field` and `value` name the culprit where the remote did; `maybe_done` is true where
+    the remote may have carried out the call before the answer was lost.
+    """
+
+    def __init__(
+        self,
+        kind: FailureKind,
+        *,
+        system: str,
+        code: str,
+        message: str,
+        field: str = "",
+        value: str = "",
+        retry_after: timedelta | None = None,
+        maybe_done: bool = False,
+    ) -> None:
+        super().__init__(f"{system}: {message} [{code}]")
+        self.kind = kind
+        self.system = system
+        self.code = code
+        self.message = message
+        self.field = field
+        self.value = value
+        self.retry_after = retry_after
+        self.maybe_done = maybe_done
