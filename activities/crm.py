@@ -1,0 +1,80 @@
+"""The CRM: reading won deals, and telling it how their contracts stand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from pydantic import BaseModel
+from temporalio import activity
+
+from activities.failures import BusinessRefusal
+from activities.odoo_master import Done
+from contracts.crm import ContractStatus, WonDeal
+from contracts.model import JsonObject, Source
+from gateways.crm.protocol import Crm
+
+
+class DealRequest(BaseModel):
+    source: Source
+
+
+class DealDocument(BaseModel):
+    """The contract document a deal gives, as yet unchecked."""
+
+    document: JsonObject
+
+
+class StatusRequest(BaseModel):
+    source: Source
+    status: ContractStatus
+
+
+class WonDealsRequest(BaseModel):
+    """Deals changed from `since` until `until` (aware)."""
+
+    system: str
+    since: datetime
+    until: datetime
+
+
+class WonDeals(BaseModel):
+    deals: list[WonDeal]
+
+
+class CrmActivities:
+    """Activities on the `crm` task queue; one connector a CRM, by its system name."""
+
+    def __init__(self, crms: Mapping[str, Crm]) -> None:
+        self._crms = crms
+
+    def _crm(self, system: str) -> Crm:
+        crm = self._crms.get(system)
+        if crm is None:
+            raise BusinessRefusal(
+                "crm_not_configured",
+                f"no CRM {system} is configured; configured: {', '.join(self._crms) or 'none'}",
+                field="source.system",
+                value=system,
+            )
+        return crm
+
+    @activity.defn
+    def read_deal(self, request: DealRequest) -> DealDocument:
+        """Read a won deal as a contract document."""
+        source = request.source
+        return DealDocument(document=self._crm(source.system).read_contract(source.id))
+
+    @activity.defn
+    def write_status(self, request: StatusRequest) -> Done:
+        """Write a contract's stage and figures to its deal; repeating it changes nothing."""
+        refused = self._crm(request.source.system).write_statuses([request.status])
+        for deal_id, reason in refused:
+            raise BusinessRefusal("status_refused", reason, field="source.id", value=deal_id)
+        return Done()
+
+    @activity.defn
+    def won_deals(self, request: WonDealsRequest) -> WonDeals:
+        """The won deals changed in a window of time."""
+        crm = self._crm(request.system)
+        return WonDeals(deals=list(crm.won_deals(request.since, request.until)))

@@ -1,0 +1,33 @@
+"""What a CRM is told about a contract, and what it tells us about its won deals."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from contracts.money import Money
+
+
+class ContractStatus(BaseModel):
+    """A contract as its deal shows it. Invoiced is without tax; paid and overdue are with tax,
+    as the customer pays it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    deal_id: str
+    stage: str
+    project_reference: str = ""
+    waiting_on: str = ""
+    invoiced: Money | None = None
+    paid: Money | None = None
+    overdue: Money | None = None
+
+
+class WonDeal(BaseModel):
+    """A deal that is won, and when it was last changed (aware, UTC)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    deal_id: str
+    modified_at: datetime

@@ -1,0 +1,195 @@
+"""Parked, never lost: a step that needs a person, what is wrong with it, and what may be done."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from contracts.validation import Problem
+
+
+class Action(StrEnum):
+    """What a person may do about a parked step."""
+
+    RETRY = "retry"
+    AMEND = "amend"
+    SKIP = "skip"
+    CANCEL = "cancel"
+
+
+class Owner(StrEnum):
+    """Who is expected to look after a parked step."""
+
+    SALES = "sales"
+    OPERATIONS = "operations"
+    FINANCE = "finance"
+
+
+class Step(BaseModel):
+    """A step that can park: its name, what it does in words, and who mends it how."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    doing: str
+    owner: Owner
+    allowed: tuple[Action, ...]
+
+
+_MEND = (Action.RETRY, Action.AMEND, Action.CANCEL)
+_RETRY = (Action.RETRY, Action.CANCEL)
+_OPTIONAL = (Action.RETRY, Action.SKIP)
+
+READ_DEAL = Step(
+    name="read_deal", doing="Read the deal from the CRM", owner=Owner.SALES, allowed=_RETRY
+)
+VALIDATE = Step(name="validate", doing="Validate the contract", owner=Owner.SALES, allowed=_MEND)
+CUSTOMER = Step(name="customer", doing="Set up the customer", owner=Owner.OPERATIONS, allowed=_MEND)
+PROJECT = Step(name="project", doing="Create the project", owner=Owner.OPERATIONS, allowed=_RETRY)
+ORDER = Step(name="order", doing="Create the sales order", owner=Owner.OPERATIONS, allowed=_MEND)
+MILESTONES = Step(
+    name="milestones", doing="Create the milestones", owner=Owner.OPERATIONS, allowed=_RETRY
+)
+TASKS = Step(
+    name="tasks",
+    doing="Create the tasks",
+    owner=Owner.OPERATIONS,
+    allowed=(Action.RETRY, Action.SKIP, Action.CANCEL),
+)
+CONFIRM = Step(
+    name="confirm", doing="Confirm the sales order", owner=Owner.OPERATIONS, allowed=_RETRY
+)
+MARK_REACHED = Step(
+    name="mark_reached",
+    doing="Mark the milestone reached in Odoo",
+    owner=Owner.OPERATIONS,
+    allowed=_OPTIONAL,
+)
+PROPOSAL = Step(
+    name="proposal",
+    doing="Have the invoice approved",
+    owner=Owner.FINANCE,
+    allowed=(Action.RETRY, Action.AMEND),
+)
+WRITE_BACK = Step(
+    name="write_back", doing="Write the status to the CRM", owner=Owner.SALES, allowed=_OPTIONAL
+)
+CANCEL_ORDER = Step(
+    name="cancel_order",
+    doing="Cancel the sales order",
+    owner=Owner.OPERATIONS,
+    allowed=_OPTIONAL,
+)
+ARCHIVE_PROJECT = Step(
+    name="archive_project",
+    doing="Archive the project",
+    owner=Owner.OPERATIONS,
+    allowed=_OPTIONAL,
+)
+CLOSE_OUT = Step(
+    name="close_out", doing="Check the close-out", owner=Owner.FINANCE, allowed=_OPTIONAL
+)
+
+POLICY = Step(
+    name="policy",
+    doing="Load the legal entity's rules",
+    owner=Owner.OPERATIONS,
+    allowed=(Action.RETRY,),
+)
+CREATE_INVOICE = Step(
+    name="create_invoice",
+    doing="Create the invoice",
+    owner=Owner.FINANCE,
+    allowed=(Action.RETRY, Action.AMEND),
+)
+POST_INVOICE = Step(
+    name="post_invoice",
+    doing="Post the invoice",
+    owner=Owner.FINANCE,
+    allowed=(Action.RETRY, Action.AMEND),
+)
+DELIVER = Step(name="deliver", doing="Send the invoice", owner=Owner.FINANCE, allowed=_OPTIONAL)
+BALANCE = Step(
+    name="balance",
+    doing="Read the invoice's balance",
+    owner=Owner.FINANCE,
+    allowed=(Action.RETRY,),
+)
+REGISTER_PAYMENT = Step(
+    name="register_payment",
+    doing="Register the payment",
+    owner=Owner.FINANCE,
+    allowed=_OPTIONAL,
+)
+REMIND = Step(name="remind", doing="Send the reminder", owner=Owner.FINANCE, allowed=_OPTIONAL)
+NOTIFY = Step(
+    name="notify",
+    doing="Remind the approvers",
+    owner=Owner.FINANCE,
+    allowed=_OPTIONAL,
+)
+
+CREDENTIALS = "credentials"
+"""The kind of a parked step that waits for a secret; it tries again by itself, slowly."""
+
+
+class StepException(BaseModel):
+    """A parked step as people see it. `since` is aware (UTC); `value` is the offending value."""
+
+    step: str
+    kind: str
+    doing: str
+    owner: Owner
+    code: str
+    message: str
+    field: str = ""
+    value: str = ""
+    problems: list[Problem] = Field(default_factory=list)
+    allowed: tuple[Action, ...]
+    since: datetime
+    attempts: int = 1
+
+
+class Resolution(BaseModel):
+    """What a person decided about a parked step. `step` may be left out if only one is parked.
+
+    `changes` (for amend) maps paths to corrected values: `{"customer.vat_number": "BE..."}`.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    action: Action
+    by: str = Field(min_length=1)
+    step: str = ""
+    reason: str = ""
+    changes: dict[str, Any] = Field(default_factory=dict)
+
+
+def refusal(exceptions: list[StepException], resolution: Resolution) -> str | None:
+    """Why a resolution cannot be taken, as a sentence; None if it can."""
+    if not exceptions:
+        return "nothing is parked here"
+    names = ", ".join(item.step for item in exceptions)
+    if not resolution.step and len(exceptions) > 1:
+        return f"several steps are parked; name one in `step`: {names}"
+    parked = find(exceptions, resolution.step)
+    if parked is None:
+        return f"step {resolution.step!r} is not parked; parked: {names}"
+    if resolution.action not in parked.allowed:
+        allowed = ", ".join(parked.allowed)
+        return f"{resolution.action} is not possible for {parked.step}; possible: {allowed}"
+    if resolution.action is Action.AMEND and not resolution.changes:
+        return 'amend needs changes, such as {"customer.vat_number": "BE0477472701"}'
+    if resolution.action is Action.SKIP and not resolution.reason.strip():
+        return "skip needs a reason"
+    return None
+
+
+def find(exceptions: list[StepException], step: str) -> StepException | None:
+    """The parked step of that name; with no name, the only one."""
+    if not step and len(exceptions) == 1:
+        return exceptions[0]
+    return next((item for item in exceptions if item.step == step), None)

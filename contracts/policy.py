@@ -1,0 +1,50 @@
+"""A legal entity: its Odoo company, its calendar and its rules, as configuration states them."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from contracts.approvals import ApprovalPolicy
+from contracts.calendar import BusinessCalendar
+from contracts.dunning import DunningPolicy
+from contracts.model import Country
+
+
+class LegalEntity(BaseModel):
+    """One company of the firm. `odoo_company` is its name in Odoo; `country` and `subdivision`
+    (ISO 3166-2 without the country) choose its public holidays; `payment_term` is the name of the
+    Odoo payment term used where a contract states none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    odoo_company: str
+    country: Country
+    subdivision: str | None = None
+    time_zone: str
+    payment_term: str
+    approval: ApprovalPolicy
+    dunning: DunningPolicy
+
+    @field_validator("time_zone")
+    @classmethod
+    def _exists(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError):
+            message = f"time zone {name!r} is not an IANA name such as Europe/Brussels"
+            raise ValueError(message) from None
+        return name
+
+
+class EntityPolicy(BaseModel):
+    """The rules of a legal entity with its holidays looked up: what a workflow freezes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    odoo_company: str
+    payment_term: str
+    calendar: BusinessCalendar
+    approval: ApprovalPolicy
+    dunning: DunningPolicy

@@ -1,0 +1,37 @@
+"""The one list of search attributes: what people ask of the whole portfolio.
+
+SQL visibility has room for 10 Keyword and 3 each of Int, Double and Datetime. They are lists for
+people, eventually consistent; no code decides by them.
+"""
+
+from __future__ import annotations
+
+from temporalio.common import SearchAttributeKey
+
+CONTRACT_ID = SearchAttributeKey.for_keyword("ContractId")
+CUSTOMER = SearchAttributeKey.for_keyword("Customer")
+LEGAL_ENTITY = SearchAttributeKey.for_keyword("LegalEntity")
+CONTRACT_STAGE = SearchAttributeKey.for_keyword("ContractStage")
+INVOICE_STAGE = SearchAttributeKey.for_keyword("InvoiceStage")
+WAITING_ON = SearchAttributeKey.for_keyword("WaitingOn")
+WAITING_SINCE = SearchAttributeKey.for_datetime("WaitingSince")
+CURRENCY = SearchAttributeKey.for_keyword("Currency")
+CONTRACT_VALUE = SearchAttributeKey.for_float("ContractValue")
+AMOUNT_DUE = SearchAttributeKey.for_float("AmountDue")
+NEXT_ACTION_AT = SearchAttributeKey.for_datetime("NextActionAt")
+DUNNING_LEVEL = SearchAttributeKey.for_int("DunningLevel")
+
+ALL = (
+    CONTRACT_ID,
+    CUSTOMER,
+    LEGAL_ENTITY,
+    CONTRACT_STAGE,
+    INVOICE_STAGE,
+    WAITING_ON,
+    WAITING_SINCE,
+    CURRENCY,
+    CONTRACT_VALUE,
+    AMOUNT_DUE,
+    NEXT_ACTION_AT,
+    DUNNING_LEVEL,
+)

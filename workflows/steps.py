@@ -1,0 +1,188 @@
+"""Steps that park: the one mechanism by which a failing step waits for a person."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.failures import FailureDetail
+    from contracts.journal import Journal
+    from contracts.parking import (
+        CREDENTIALS,
+        Action,
+        Resolution,
+        Step,
+        StepException,
+        find,
+    )
+
+T = TypeVar("T")
+
+_FIRST_AUTOMATIC_RETRY = timedelta(minutes=1)
+_LAST_AUTOMATIC_RETRY = timedelta(minutes=15)
+_HEALS_BY_ITSELF = frozenset({CREDENTIALS, "defect", "transient"})
+"""Kinds that a changed secret, a new release or time mends: such a step also retries slowly."""
+
+
+class Parked(Exception):
+    """Raised by a step's own code to park it without a failed activity."""
+
+    def __init__(self, detail: FailureDetail) -> None:
+        super().__init__(detail.message)
+        self.detail = detail
+
+
+class StepCancelled(Exception):
+    """The contract is to be cancelled: the step gives up."""
+
+
+class Steps:
+    """Runs steps; a step that fails for a reason a person must mend waits for a Resolution.
+
+    The parked step stands in the workflow's state, so that it survives continue-as-new: run
+    again, it waits for the resolution before it tries again.
+    """
+
+    def __init__(
+        self,
+        exceptions: list[StepException],
+        journal: Journal,
+        *,
+        changed: Callable[[], None],
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._exceptions = exceptions
+        self._journal = journal
+        self._changed = changed
+        self._cancelled = cancelled
+        self._resolutions: dict[str, Resolution] = {}
+        self._running = 0
+
+    @property
+    def at_rest(self) -> bool:
+        """No step is between a person's word and its next try: the state is the whole truth."""
+        return not self._running and not self._resolutions
+
+    async def run(
+        self,
+        step: Step,
+        attempt: Callable[[], Awaitable[T]],
+        *,
+        name: str = "",
+        obsolete: Callable[[], bool] = lambda: False,
+    ) -> T | None:
+        """Run one step until it succeeds; None if a person skipped it or it became obsolete.
+
+        `name` tells several steps of one kind apart (`remind:2`). Raises StepCancelled.
+        """
+        name = name or step.name
+        previous: StepException | None = None
+        while True:
+            parked = self._find(name)
+            if parked is None:
+                if self._must_give_up(step):
+                    raise StepCancelled
+                try:
+                    return await self._attempt(attempt)
+                except ActivityError as error:
+                    if isinstance(error.cause, CancelledError):
+                        raise
+                    parked = self._park(step, name, *_understand(error), previous)
+                except Parked as refused:
+                    parked = self._park(step, name, "business", refused.detail, previous)
+            resolution = await self._wait(step, parked, obsolete)
+            self._unpark(name)
+            if obsolete() or (resolution is not None and resolution.action is Action.SKIP):
+                return None
+            # An automatic try or a plain retry keeps the age of the exception.
+            mended = resolution is not None and resolution.action is Action.AMEND
+            previous = None if mended else parked
+
+    def resolve(self, resolution: Resolution) -> StepException:
+        """Hand a checked resolution to its step; returns the exception it answers."""
+        parked = find(self._exceptions, resolution.step)
+        if parked is None:
+            raise ApplicationError("nothing is parked under that name", non_retryable=True)
+        self._resolutions[parked.step] = resolution
+        reason = f": {resolution.reason}" if resolution.reason else ""
+        self._note(f"{resolution.by} chose {resolution.action} for {parked.step}{reason}")
+        return parked
+
+    async def _attempt(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        self._running += 1
+        try:
+            return await attempt()
+        finally:
+            self._running -= 1
+
+    async def _wait(
+        self, step: Step, parked: StepException, obsolete: Callable[[], bool]
+    ) -> Resolution | None:
+        """Wait for a person's word, or (None) for the next automatic try or a reason to stop."""
+        timeout = None
+        if parked.kind in _HEALS_BY_ITSELF:
+            doublings = min(parked.attempts - 1, 10)
+            timeout = min(_FIRST_AUTOMATIC_RETRY * 2**doublings, _LAST_AUTOMATIC_RETRY)
+        with contextlib.suppress(TimeoutError):
+            await workflow.wait_condition(
+                lambda: (
+                    parked.step in self._resolutions or self._must_give_up(step) or obsolete()
+                ),
+                timeout=timeout,
+                timeout_summary=f"try again: {step.doing}"[:200],
+            )
+        return self._resolutions.pop(parked.step, None)
+
+    def _park(
+        self,
+        step: Step,
+        name: str,
+        kind: str,
+        detail: FailureDetail,
+        previous: StepException | None,
+    ) -> StepException:
+        parked = StepException(
+            step=name,
+            kind=kind,
+            doing=step.doing,
+            owner=step.owner,
+            code=detail.code,
+            message=detail.message,
+            field=detail.field,
+            value=detail.value,
+            problems=detail.problems,
+            allowed=step.allowed,
+            since=previous.since if previous else workflow.now(),
+            attempts=previous.attempts + 1 if previous else 1,
+        )
+        self._exceptions.append(parked)
+        if previous is None or previous.code != detail.code:
+            self._note(f"Parked: {step.doing} – {detail.message} [{detail.code}]")
+        self._changed()
+        return parked
+
+    def _unpark(self, name: str) -> None:
+        self._exceptions[:] = [item for item in self._exceptions if item.step != name]
+        self._changed()
+
+    def _find(self, name: str) -> StepException | None:
+        return next((item for item in self._exceptions if item.step == name), None)
+
+    def _must_give_up(self, step: Step) -> bool:
+        return self._cancelled() and Action.CANCEL in step.allowed
+
+    def _note(self, text: str) -> None:
+        self._journal.note(workflow.now(), text)
+
+
+def _understand(error: ActivityError) -> tuple[str, FailureDetail]:
+    cause = error.cause
+    if isinstance(cause, ApplicationError) and cause.details:
+        return cause.type or "defect", FailureDetail.model_validate(cause.details[0])
+    return "transient", FailureDetail(code="no_answer", message=str(cause or error))

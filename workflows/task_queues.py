@@ -1,0 +1,14 @@
+"""Task queues by blast radius: a slow or broken remote holds up its own queue only."""
+
+from __future__ import annotations
+
+CONTRACTS = "contracts"
+"""Workflows and their local activities."""
+CRM = "crm"
+"""Calls to the CRM."""
+ODOO_MASTER = "odoo-master"
+"""Customers, projects and milestones in Odoo."""
+ODOO_FINANCE = "odoo-finance"
+"""Orders, invoices and payments in Odoo."""
+
+ALL = (CONTRACTS, CRM, ODOO_MASTER, ODOO_FINANCE)
