@@ -69,8 +69,10 @@ class CrmActivities:
     def write_status(self, request: StatusRequest) -> Done:
         """Write a contract's stage and figures to its deal; repeating it changes nothing."""
         refused = self._crm(request.source.system).write_statuses([request.status])
-        for deal_id, reason in refused:
-            raise BusinessRefusal("status_refused", reason, field="source.id", value=deal_id)
+        for item in refused:
+            raise BusinessRefusal(
+                "status_refused", item.reason, field="source.id", value=item.deal_id
+            )
         return Done()
 
     @activity.defn

@@ -143,7 +143,7 @@ class OdooFinance:
             "partner_id/.id": request.partner_id,
             "company_id/.id": request.company_id,
             "project_id/.id": request.project_id,
-            "currency_id/id": f"base.{contract.currency}",
+            "pricelist_id/.id": self._price_list(contract.currency, request.company_id),
             "client_order_ref": contract.purchase_order,
             "origin": contract_workflow_id(*keys),
             "payment_term_id": contract.payment_term,
@@ -256,22 +256,60 @@ class OdooFinance:
             raise BusinessRefusal("invoice_cancelled", "the invoice was cancelled in Odoo")
         if balance.posted:
             return balance
+        self._refuse_locked_period(request.invoice_id)
         self._odoo.call("account.move", "action_post", [request.invoice_id])
         return self._balance(request.invoice_id)
 
+    def _refuse_locked_period(self, invoice_id: int) -> None:
+        """Odoo would post into a locked period with another accounting date, and say nothing."""
+        [row] = self._odoo.read("account.move", [invoice_id], ["date", "invoice_date"])
+        if row["date"] != row["invoice_date"]:
+            raise BusinessRefusal(
+                "period_locked",
+                f"the period of {row['invoice_date']} is locked in Odoo: the invoice would be "
+                f"booked on {row['date']}; unlock the period, or amend invoice_on",
+                field="invoice_on",
+                value=row["invoice_date"],
+            )
+
     @activity.defn
     def send_invoice(self, ref: InvoiceRef) -> Done:
-        """Send the posted invoice by e-mail from Odoo, as PDF; one already sent is a success."""
-        if self._balance(ref.invoice_id).sent:
-            return Done()
-        [wizard] = self._odoo.create("account.move.send.wizard", [{"move_id": ref.invoice_id}])
-        self._odoo.call("account.move.send.wizard", "action_send_and_print", [wizard])
-        if not self._balance(ref.invoice_id).sent:
+        """Send the posted invoice by e-mail from Odoo, as PDF; one already sent is a success.
+
+        `is_move_sent` only says that it was tried: what the mail server said stands in the
+        notifications of the invoice's messages.
+        """
+        status, reason = self._notified(ref.invoice_id)
+        if status != "sent":
+            [wizard] = self._odoo.create("account.move.send.wizard", [{"move_id": ref.invoice_id}])
+            self._odoo.call("account.move.send.wizard", "action_send_and_print", [wizard])
+            status, reason = self._notified(ref.invoice_id)
+        if status in ("", "exception", "bounce", "canceled"):
             raise BusinessRefusal(
-                "invoice_not_sent",
-                "Odoo did not send the invoice; see its messages there, and the customer's e-mail",
+                "invoice_not_delivered",
+                f"Odoo could not mail the invoice: {reason or 'no mail was made'}; "
+                "check the customer's e-mail address and Odoo's mail server",
+                field="customer.billing_email",
             )
         return Done()
+
+    def _notified(self, invoice_id: int) -> tuple[str, str]:
+        """How the newest mail about an invoice fared: status and the reason of a failure."""
+        found = self._odoo.search_read(
+            "mail.notification",
+            [
+                ("mail_message_id.model", "=", "account.move"),
+                ("mail_message_id.res_id", "=", invoice_id),
+                ("notification_type", "=", "email"),
+            ],
+            ["notification_status", "failure_type", "failure_reason"],
+            order="id desc",
+            limit=1,
+        )
+        if not found:
+            return "", ""
+        row = found[0]
+        return row["notification_status"], row["failure_reason"] or row["failure_type"] or ""
 
     @activity.defn
     def read_balance(self, ref: InvoiceRef) -> InvoiceBalance:
@@ -302,7 +340,7 @@ class OdooFinance:
 
     @activity.defn
     def send_reminder(self, request: ReminderRequest) -> Done:
-        """Mail a reminder from the invoice's record; its subject, unique per level, sends it once."""
+        """Mail a reminder from the invoice's record; its subject is its key, so it goes once."""
         self._post_once(
             "account.move",
             request.invoice_id,
@@ -442,6 +480,24 @@ class OdooFinance:
         ]
 
     # --- shared -----------------------------------------------------------------------------
+
+    def _price_list(self, currency: str, company_id: int) -> int:
+        """A price list in the currency: in Odoo an order has its currency from nowhere else."""
+        found = self._odoo.search_read(
+            "product.pricelist",
+            [("currency_id.name", "=", currency), ("company_id", "in", [company_id, False])],
+            ["id"],
+            order="sequence, id",
+            limit=1,
+        )
+        if not found:
+            raise BusinessRefusal(
+                "price_list_missing",
+                f"Odoo has no price list in {currency}; add one (its prices do not matter)",
+                field="currency",
+                value=currency,
+            )
+        return int(found[0]["id"])
 
     def _products(self, codes: set[str]) -> dict[str, int]:
         """Product ids by internal reference; a missing or ambiguous one is a business failure."""

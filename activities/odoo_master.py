@@ -222,7 +222,9 @@ class OdooMaster:
         ]
         once = create_once("milestone.name", "milestone.deadline")
         ids = self._odoo.load("project.milestone", rows, create_once=once)
-        return MilestoneIds(ids=dict(zip((item.key for item in contract.milestones), ids, strict=True)))
+        return MilestoneIds(
+            ids=dict(zip((item.key for item in contract.milestones), ids, strict=True))
+        )
 
     @activity.defn
     def create_tasks(self, request: MilestonesRequest) -> Done:

@@ -23,6 +23,11 @@ def receivable_workflow_id(contract_workflow_id: str, number: int) -> str:
     return f"{contract_workflow_id}/invoice/{number}"
 
 
+def deal_contract_id(system: str, deal_id: str) -> str:
+    """The contract id of a CRM's deal, such as `hubspot-9001`."""
+    return f"{system}-{deal_id}"
+
+
 def is_receivable_workflow_id(text: str) -> bool:
     return text.startswith(_PREFIX) and "/invoice/" in text
 

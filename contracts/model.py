@@ -6,6 +6,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any
 
+import email_validator
 import stdnum
 import stdnum.eu.vat
 from pydantic import (
@@ -13,7 +14,6 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    EmailStr,
     Field,
     StringConstraints,
 )
@@ -55,9 +55,17 @@ def _percent(value: Any) -> Any:
     return value
 
 
+def _email(text: str) -> str:
+    try:
+        return email_validator.validate_email(text, check_deliverability=False).normalized
+    except email_validator.EmailNotValidError:
+        raise PydanticCustomError("email_malformed", "an e-mail address") from None
+
+
 Key = Annotated[str, AfterValidator(_key)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 OptionalText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
+Email = Annotated[str, AfterValidator(_email)]
 Country = Annotated[str, AfterValidator(_country)]
 Percent = Annotated[Decimal, BeforeValidator(_percent), Field(gt=0, le=100)]
 
@@ -76,7 +84,7 @@ class Customer(Frozen):
     name: Text
     country: Country
     vat_number: str | None = None
-    billing_email: EmailStr
+    billing_email: Email
     street: OptionalText = ""
     city: OptionalText = ""
     zip: OptionalText = ""

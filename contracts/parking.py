@@ -66,13 +66,13 @@ MARK_REACHED = Step(
     name="mark_reached",
     doing="Mark the milestone reached in Odoo",
     owner=Owner.OPERATIONS,
-    allowed=_OPTIONAL,
+    allowed=(Action.RETRY, Action.SKIP, Action.CANCEL),
 )
 PROPOSAL = Step(
     name="proposal",
     doing="Have the invoice approved",
     owner=Owner.FINANCE,
-    allowed=(Action.RETRY, Action.AMEND),
+    allowed=_MEND,
 )
 WRITE_BACK = Step(
     name="write_back", doing="Write the status to the CRM", owner=Owner.SALES, allowed=_OPTIONAL
@@ -151,6 +151,20 @@ class StepException(BaseModel):
     allowed: tuple[Action, ...]
     since: datetime
     attempts: int = 1
+
+
+class Waiting(BaseModel):
+    """What a workflow waits on (a WaitingOn value) and since when (aware, UTC)."""
+
+    on: str | None = None
+    since: datetime | None = None
+
+    def update(self, on: str | None, now: datetime, exceptions: list[StepException]) -> None:
+        """Start the clock anew where the reason changed; an exception is as old as it is."""
+        if on != self.on:
+            self.on, self.since = on, (now if on else None)
+        if exceptions:
+            self.since = min(item.since for item in exceptions)
 
 
 class Resolution(BaseModel):

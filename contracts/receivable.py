@@ -13,7 +13,7 @@ from contracts.dunning import DunningState
 from contracts.journal import Journal
 from contracts.model import Text
 from contracts.money import Money
-from contracts.parking import StepException
+from contracts.parking import StepException, Waiting
 from contracts.policy import EntityPolicy
 
 
@@ -141,6 +141,7 @@ class ReceivableState(BaseModel):
     rejected_because: str = ""
     invoice_on: date | None = None
     invoice_id: int | None = None
+    issued: bool = False
     balance: InvoiceBalance | None = None
     delivered: bool = False
     payments: list[PaymentReceived] = Field(default_factory=list)
@@ -150,6 +151,7 @@ class ReceivableState(BaseModel):
     reported: InvoiceReport | None = None
     settles_at: datetime | None = None
     next_action_at: datetime | None = None
+    waiting: Waiting = Field(default_factory=Waiting)
     exceptions: list[StepException] = Field(default_factory=list)
     journal: Journal = Field(default_factory=Journal)
 

@@ -11,7 +11,7 @@ from contracts.crm import ContractStatus
 from contracts.journal import Journal
 from contracts.model import Contract, JsonObject, Key, Source
 from contracts.money import Money
-from contracts.parking import StepException
+from contracts.parking import StepException, Waiting
 from contracts.receivable import InvoiceReport
 
 
@@ -83,6 +83,7 @@ class ContractState(BaseModel):
     document: JsonObject = Field(default_factory=dict)
     stage: ContractStage = ContractStage.RECEIVED
     contract: Contract | None = None
+    amended: bool = False
     time_zone: str = "UTC"
     odoo: OdooRefs = Field(default_factory=OdooRefs)
     milestones: dict[str, MilestoneProgress] = Field(default_factory=dict)
@@ -90,6 +91,7 @@ class ContractState(BaseModel):
     invoices: dict[int, InvoiceReport] = Field(default_factory=dict)
     cancel: CancelRequest | None = None
     crm_written: ContractStatus | None = None
+    waiting: Waiting = Field(default_factory=Waiting)
     exceptions: list[StepException] = Field(default_factory=list)
     journal: Journal = Field(default_factory=Journal)
     started_at: datetime | None = None

@@ -39,3 +39,23 @@ class OdooChanges(BaseModel):
     invoices: list[ChangedInvoice] = Field(default_factory=list)
     milestones: list[ReachedMilestone] = Field(default_factory=list)
     watermark: datetime
+
+
+class SweepResult(BaseModel):
+    """What one sweep did; its successor starts from `watermark`.
+
+    `seen` maps a workflow to the change it was last told of, for changes young enough to be read
+    again; `unknown` are workflows that no longer run.
+    """
+
+    watermark: datetime
+    seen: dict[str, datetime] = Field(default_factory=dict)
+    signalled: int = 0
+    unknown: list[str] = Field(default_factory=list)
+
+
+class CrmSweepInput(BaseModel):
+    """Which CRM to look through, and the legal entity its contracts belong to."""
+
+    system: str
+    legal_entity: str

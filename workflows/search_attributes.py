@@ -6,7 +6,7 @@ people, eventually consistent; no code decides by them.
 
 from __future__ import annotations
 
-from temporalio.common import SearchAttributeKey
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
 CONTRACT_ID = SearchAttributeKey.for_keyword("ContractId")
 CUSTOMER = SearchAttributeKey.for_keyword("Customer")
@@ -35,3 +35,13 @@ ALL = (
     NEXT_ACTION_AT,
     DUNNING_LEVEL,
 )
+
+
+def at_start(contract_id: str, legal_entity: str) -> TypedSearchAttributes:
+    """What is known when a contract starts: set then, it costs no upsert."""
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(CONTRACT_ID, contract_id),
+            SearchAttributePair(LEGAL_ENTITY, legal_entity),
+        ]
+    )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from typing import TypeVar
 
@@ -89,7 +90,8 @@ class Steps:
                 if self._must_give_up(step):
                     raise StepCancelled
                 try:
-                    return await self._attempt(attempt)
+                    with self.busy():
+                        return await attempt()
                 except ActivityError as error:
                     if isinstance(error.cause, CancelledError):
                         raise
@@ -114,10 +116,20 @@ class Steps:
         self._note(f"{resolution.by} chose {resolution.action} for {parked.step}{reason}")
         return parked
 
-    async def _attempt(self, attempt: Callable[[], Awaitable[T]]) -> T:
+    async def ask(self, step: Step, detail: FailureDetail, *, name: str) -> None:
+        """Park at once and wait for a person's word. Raises StepCancelled."""
+        parked = self._find(name) or self._park(step, name, "business", detail, None)
+        await self._wait(step, parked, lambda: False)
+        self._unpark(name)
+        if self._must_give_up(step):
+            raise StepCancelled
+
+    @contextlib.contextmanager
+    def busy(self) -> Iterator[None]:
+        """While this is open the workflow is not at rest: a remote effect is under way."""
         self._running += 1
         try:
-            return await attempt()
+            yield
         finally:
             self._running -= 1
 
@@ -131,9 +143,7 @@ class Steps:
             timeout = min(_FIRST_AUTOMATIC_RETRY * 2**doublings, _LAST_AUTOMATIC_RETRY)
         with contextlib.suppress(TimeoutError):
             await workflow.wait_condition(
-                lambda: (
-                    parked.step in self._resolutions or self._must_give_up(step) or obsolete()
-                ),
+                lambda: parked.step in self._resolutions or self._must_give_up(step) or obsolete(),
                 timeout=timeout,
                 timeout_summary=f"try again: {step.doing}"[:200],
             )
@@ -179,6 +189,11 @@ class Steps:
 
     def _note(self, text: str) -> None:
         self._journal.note(workflow.now(), text)
+
+
+def has_failed(job: asyncio.Task[None]) -> bool:
+    """Whether a job beside the main one ended by an error, which must not stay unseen."""
+    return job.done() and not job.cancelled() and job.exception() is not None
 
 
 def _understand(error: ActivityError) -> tuple[str, FailureDetail]:

@@ -151,10 +151,8 @@ def create_users(env: Any) -> list[Any]:
 def write_keys(env: Any, users: list[Any], folder: Path) -> None:
     """Give each user a key without expiry (the template may grow old) in a private file."""
     for user in users:
-        key = "".join(
-            # Only a superuser environment may make a key that does not expire.
-            env["res.users.apikeys"].with_user(user).sudo()._generate("rpc", "harness", None)
-        )
+        # Only a superuser environment may make a key that does not expire.
+        key = env["res.users.apikeys"].with_user(user).sudo()._generate("rpc", "harness", None)
         file = folder / user.login
         file.touch(mode=0o600)
         file.write_text(key)

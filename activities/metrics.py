@@ -1,0 +1,39 @@
+"""Business metrics, recorded where the business happens: in activities, once each succeeded.
+
+Through OpenTelemetry's API: without a configured exporter every call is a no-op. Names follow
+OpenTelemetry's conventions; amounts are in units of the currency in the `currency` attribute.
+"""
+
+from __future__ import annotations
+
+from opentelemetry import metrics
+
+_meter = metrics.get_meter("contract-to-cash")
+
+contracts_validated = _meter.create_counter(
+    "c2c.contracts.validated", description="Contract documents checked, by outcome"
+)
+orders_confirmed = _meter.create_counter(
+    "c2c.orders.confirmed", description="Sales orders confirmed: contracts that became projects"
+)
+invoices_posted = _meter.create_counter(
+    "c2c.invoices.posted", description="Invoices posted, by legal entity and currency"
+)
+amount_invoiced = _meter.create_counter(
+    "c2c.invoices.amount", unit="{currency}", description="Amounts invoiced, without tax"
+)
+invoice_cycle_days = _meter.create_histogram(
+    "c2c.invoices.cycle", unit="d", description="Days from milestone reached to invoice posted"
+)
+reminders_sent = _meter.create_counter("c2c.reminders.sent", description="Payment reminders sent")
+payments_registered = _meter.create_counter(
+    "c2c.payments.registered", description="Payments registered from outside Odoo"
+)
+odoo_call_seconds = _meter.create_histogram(
+    "c2c.odoo.call", unit="s", description="Duration of calls to Odoo, by model, method, outcome"
+)
+
+
+def observe_odoo_call(model: str, method: str, seconds: float, outcome: str) -> None:
+    """For the Odoo client's `on_call`."""
+    odoo_call_seconds.record(seconds, {"model": model, "method": method, "outcome": outcome})

@@ -1,0 +1,384 @@
+"""HubSpot behind the Crm protocol: which property says what.
+
+Read: the deal, its company (the customer), its contacts, its line items (the services) and its
+owner. Written: six text properties of the deal, all named `c2c_...`, and nothing else.
+
+Deals are written with `batch/update` by record id. An upsert needs a unique custom property as
+its key and creates a deal where it finds none; an update by id is just as repeatable, needs no
+such property and can create nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import NamedTuple
+
+from contracts.crm import ContractStatus, WonDeal
+from contracts.model import JsonObject
+from contracts.validation import Problem
+from gateways.crm.batches import chunks, write_apart
+from gateways.crm.document import (
+    decimal_text,
+    default_due_on,
+    milestones_of,
+    present,
+    single_milestone,
+    unique_keys,
+    utc_date,
+)
+from gateways.crm.hubspot_api import DEFAULT_URL, MAX_BATCH, SYSTEM, HubSpotApi
+from gateways.crm.protocol import StatusRefusal
+from gateways.crm.status import STATUS_LABELS, status_texts
+from gateways.errors import FailureKind, GatewayError
+from gateways.http import pooled_client
+from gateways.secrets import Secret
+
+_RECORD_ID = re.compile(r"[0-9]{1,20}")
+
+_DEAL = (
+    "dealname",
+    "amount",
+    "deal_currency_code",
+    "closedate",
+    "hubspot_owner_id",
+    "hs_is_closed_won",
+    "c2c_payment_term",
+    "c2c_purchase_order",
+    "c2c_starts_on",
+    "c2c_ends_on",
+)
+_COMPANY = ("name", "hs_country_code", "country", "vat_number", "address", "city", "zip")
+_CONTACT = ("email",)
+_LINE_ITEM = (
+    "name",
+    "hs_sku",
+    "quantity",
+    "price",
+    "discount",
+    "hs_discount_percentage",
+    "amount",
+    "hs_position_on_quote",
+    "c2c_milestones",
+)
+
+
+class _Property(NamedTuple):
+    """A custom property this system needs, in the group HubSpot shows it in."""
+
+    object_type: str
+    name: str
+    label: str
+    description: str
+    type: str = "string"
+    field_type: str = "text"
+
+    def definition(self) -> JsonObject:
+        return {
+            "name": self.name,
+            "label": self.label,
+            "type": self.type,
+            "fieldType": self.field_type,
+            "groupName": _GROUPS[self.object_type],
+            "description": self.description,
+        }
+
+
+# HubSpot's own groups, so that the properties stand where people look.
+_GROUPS = {
+    "deals": "dealinformation",
+    "companies": "companyinformation",
+    "line_items": "lineiteminformation",
+}
+_WRITTEN = "Written by Contract to Cash; what is typed here is overwritten."
+_MILESTONES_HELP = "For example: Design 40% 2026-03-01; Go-live 60% 2026-06-30"
+CUSTOM_PROPERTIES = (
+    *(_Property("deals", name, label, _WRITTEN) for name, label in STATUS_LABELS.items()),
+    _Property("deals", "c2c_purchase_order", "Customer's order number", "Printed on invoices."),
+    _Property("deals", "c2c_payment_term", "Payment term", "The name of a payment term in Odoo."),
+    _Property("deals", "c2c_starts_on", "Contract starts on", "Optional.", "date", "date"),
+    _Property("deals", "c2c_ends_on", "Contract ends on", "Optional.", "date", "date"),
+    _Property("companies", "vat_number", "VAT number", "With its country, as in BE0477472701."),
+    _Property(
+        "line_items", "c2c_milestones", "Milestones", _MILESTONES_HELP, field_type="textarea"
+    ),
+)
+
+
+def connect(
+    token: Secret,
+    *,
+    url: str = DEFAULT_URL,
+    billing_label: str = "Billing",
+    default_currency: str = "",
+    account_time_zone: str = "",
+) -> HubSpotCrm:
+    """HubSpot with a Service Key's or private app's token; nothing is sent yet.
+
+    Raises ValueError for plain HTTP beyond the loopback and for an unknown time zone.
+    """
+    api = HubSpotApi(pooled_client(url), token, account_time_zone=account_time_zone)
+    return HubSpotCrm(api, billing_label=billing_label, default_currency=default_currency)
+
+
+class HubSpotCrm:
+    """A Crm. Thread-safe: it holds nothing but its connections and settings.
+
+    `billing_label` names the association label of the contact invoices go to. `default_currency`
+    is for accounts with a single currency, whose deals name none.
+    """
+
+    system = SYSTEM
+
+    def __init__(
+        self, api: HubSpotApi, *, billing_label: str = "Billing", default_currency: str = ""
+    ) -> None:
+        self._api = api
+        self._billing_label = billing_label.lower()
+        self._default_currency = default_currency
+
+    def close(self) -> None:
+        """Close the connections. Calls still under way end with an error."""
+        self._api.close()
+
+    def read_contract(self, deal_id: str) -> JsonObject:
+        """See Crm. Takes about eight calls."""
+        deal = self._won_deal(deal_id)
+        document = present(
+            {
+                "title": deal.get("dealname"),
+                "currency": deal.get("deal_currency_code") or self._default_currency,
+                "value": decimal_text(deal.get("amount") or ""),
+                "signed_on": utc_date(deal.get("closedate") or ""),
+                "starts_on": utc_date(deal.get("c2c_starts_on") or ""),
+                "ends_on": utc_date(deal.get("c2c_ends_on") or ""),
+                "payment_term": deal.get("c2c_payment_term"),
+                "purchase_order": deal.get("c2c_purchase_order"),
+                "requested_by": self._owner_email(deal.get("hubspot_owner_id")),
+            }
+        )
+        document["source"] = {"system": SYSTEM, "id": deal_id}
+        document["customer"] = self._customer(deal_id)
+        lines = self._line_items(deal_id)
+        document["services"], document["milestones"] = _services_and_milestones(
+            lines, default_due_on(document)
+        )
+        return document
+
+    def write_statuses(self, statuses: Sequence[ContractStatus]) -> list[StatusRefusal]:
+        """See Crm. One call for a hundred deals; one more for each refused a few times halved."""
+        last = {status.deal_id: status for status in statuses}
+        refused = [
+            StatusRefusal(deal_id=deal_id, reason="HubSpot's record ids are whole numbers")
+            for deal_id in last
+            if not _RECORD_ID.fullmatch(deal_id)
+        ]
+        good = [status for key, status in last.items() if _RECORD_ID.fullmatch(key)]
+        for some in chunks(good, MAX_BATCH):
+            refused += self._write_some(some)
+        return refused
+
+    def won_deals(self, since: datetime, until: datetime) -> list[WonDeal]:
+        """See Crm. HubSpot keeps milliseconds and shows a change to searches seconds later."""
+        filters = [
+            _filter("hs_is_closed_won", "EQ", "true"),
+            _filter("hs_lastmodifieddate", "GTE", _milliseconds(since)),
+            _filter("hs_lastmodifieddate", "LT", _milliseconds(until)),
+        ]
+        return [
+            WonDeal(
+                deal_id=str(deal["id"]),
+                modified_at=datetime.fromisoformat(deal["properties"]["hs_lastmodifieddate"]),
+            )
+            for deal in self._api.search_all("deals", filters, ["hs_lastmodifieddate"])
+        ]
+
+    def missing_setup(self) -> list[Problem]:
+        """See Crm: custom properties that are not there, or are of another type."""
+        there = {kind: self._api.properties(kind) for kind in _GROUPS}
+        problems = []
+        for item in CUSTOM_PROPERTIES:
+            found = there[item.object_type].get(item.name)
+            if found != item.type:
+                problems.append(
+                    Problem(
+                        code="crm_property_wrong" if found else "crm_property_missing",
+                        field=f"{item.object_type}.{item.name}",
+                        value=found or "",
+                        expected=f"a custom property {item.label!r} of type {item.type}",
+                    )
+                )
+        return problems
+
+    def ensure_setup(self) -> list[Problem]:
+        """See Crm. A property of the wrong type is left for a person: it may hold their data."""
+        missing = {p.field for p in self.missing_setup() if p.code == "crm_property_missing"}
+        for item in CUSTOM_PROPERTIES:
+            if f"{item.object_type}.{item.name}" in missing:
+                self._api.create_property(item.object_type, item.definition())
+        return self.missing_setup()
+
+    def _won_deal(self, deal_id: str) -> JsonObject:
+        if not _RECORD_ID.fullmatch(deal_id):
+            raise _no_deal(deal_id, "HubSpot's record ids are whole numbers")
+        try:
+            deal: JsonObject = self._api.read("deals", deal_id, _DEAL)["properties"]
+        except GatewayError as error:
+            if error.code == "not_found":
+                raise _no_deal(deal_id, error.message) from error
+            raise
+        if deal.get("hs_is_closed_won") != "true":
+            raise GatewayError(
+                FailureKind.BUSINESS,
+                system=SYSTEM,
+                code="deal_not_won",
+                message=f"deal {deal_id} is not in a stage that counts as won",
+                field="hs_is_closed_won",
+                value=str(deal.get("hs_is_closed_won")),
+            )
+        return deal
+
+    def _owner_email(self, owner_id: str | None) -> str | None:
+        return self._api.owner_email(owner_id) if owner_id else None
+
+    def _customer(self, deal_id: str) -> JsonObject:
+        """What is known of the party that pays; a deal without a company lacks its identity."""
+        customer: JsonObject = {"billing_email": self._billing_email(deal_id)}
+        companies = self._api.associated("deals", deal_id, "companies")
+        if companies:
+            company_id = _chosen(companies, "primary")
+            found = self._api.read_many("companies", [company_id], _COMPANY)
+            customer["key"] = f"{SYSTEM}-{company_id}"
+            if found:
+                customer |= _company_fields(found[0]["properties"])
+        return present(customer)
+
+    def _billing_email(self, deal_id: str) -> str | None:
+        """Of the contact with the billing label; without such a label, of the first who has one."""
+        contacts = self._api.associated("deals", deal_id, "contacts")
+        labelled = [item for item in contacts if self._billing_label in item[1]]
+        ids = sorted((contact_id for contact_id, _ in labelled or contacts), key=int)
+        found = {
+            str(contact["id"]): contact["properties"].get("email")
+            for contact in self._api.read_many("contacts", ids, _CONTACT)
+        }
+        return next((found[key] for key in ids if found.get(key)), None)
+
+    def _line_items(self, deal_id: str) -> list[JsonObject]:
+        """The deal's line items in the order people gave them."""
+        ids = [key for key, _ in self._api.associated("deals", deal_id, "line_items")]
+        items = self._api.read_many("line_items", ids, _LINE_ITEM)
+        return [item["properties"] for item in sorted(items, key=_position)]
+
+    def _write_some(self, statuses: Sequence[ContractStatus]) -> list[StatusRefusal]:
+        refused: dict[str, str] = {}
+
+        def write(some: Sequence[ContractStatus]) -> None:
+            changes = [(status.deal_id, status_texts(status)) for status in some]
+            refused.update(self._api.update_many("deals", changes))
+
+        for status, error in write_apart(statuses, write, _may_be_one_deals_fault):
+            refused[status.deal_id] = error.message
+        return [StatusRefusal(deal_id=key, reason=reason) for key, reason in refused.items()]
+
+
+def _may_be_one_deals_fault(error: GatewayError) -> bool:
+    """Not so for a missing scope or property: trying each deal alone would fail just the same."""
+    return error.code != "access_denied" and error.field not in STATUS_LABELS
+
+
+def _filter(name: str, operator: str, value: str) -> JsonObject:
+    return {"propertyName": name, "operator": operator, "value": value}
+
+
+def _milliseconds(moment: datetime) -> str:
+    """Milliseconds since 1970, rounded down: windows that touch still touch.
+
+    Raises ValueError for a time without a zone.
+    """
+    if moment.tzinfo is None:
+        raise ValueError("a sweep's window needs times with a time zone")
+    return str((moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1))
+
+
+def _no_deal(deal_id: str, message: str) -> GatewayError:
+    return GatewayError(
+        FailureKind.BUSINESS,
+        system=SYSTEM,
+        code="deal_not_found",
+        message=message,
+        field="deal_id",
+        value=deal_id,
+    )
+
+
+def _chosen(records: Sequence[tuple[str, frozenset[str]]], label: str) -> str:
+    """The record with the label, else the oldest: HubSpot promises no order."""
+    labelled = [record_id for record_id, labels in records if label in labels]
+    return min(labelled or [record_id for record_id, _ in records], key=int)
+
+
+def _company_fields(company: JsonObject) -> JsonObject:
+    return {
+        "name": company.get("name"),
+        "country": _country(company),
+        "vat_number": company.get("vat_number"),
+        "street": company.get("address"),
+        "city": company.get("city"),
+        "zip": company.get("zip"),
+    }
+
+
+def _country(company: JsonObject) -> str:
+    """The ISO code; a country's name stays as it is, and validation asks for the code."""
+    stated = (company.get("hs_country_code") or company.get("country") or "").strip()
+    return stated.upper() if len(stated) == 2 else stated
+
+
+def _position(item: JsonObject) -> tuple[Decimal, int]:
+    """By position on the quote, then by age; without a position last."""
+    try:
+        position = Decimal(item["properties"].get("hs_position_on_quote") or "Infinity")
+    except InvalidOperation:
+        position = Decimal("Infinity")
+    return position, int(item["id"])
+
+
+def _services_and_milestones(
+    lines: Sequence[JsonObject], due_on: str | None
+) -> tuple[list[JsonObject], list[JsonObject]]:
+    services: list[JsonObject] = []
+    milestones: list[JsonObject] = []
+    keys = unique_keys((line.get("hs_sku") or "" for line in lines), default="line")
+    for key, line in zip(keys, lines, strict=True):
+        service = present(
+            {
+                "key": key,
+                "code": line.get("hs_sku"),
+                "description": line.get("name"),
+                "amount": _net_amount(line),
+            }
+        )
+        services.append(service)
+        written = milestones_of(key, line.get("c2c_milestones") or "")
+        milestones += written or [single_milestone(service, due_on)]
+    return services, milestones
+
+
+def _net_amount(line: JsonObject) -> str | None:
+    """What the line costs in all, without tax: HubSpot's own figure, else ours from its parts.
+
+    Ours follows HubSpot's rule: a discount is a sum off each unit or a percentage, not both.
+    """
+    stated = line.get("amount")
+    if stated:
+        return decimal_text(stated)
+    try:
+        price, quantity = Decimal(line["price"]), Decimal(line.get("quantity") or "1")
+        percentage = Decimal(line.get("hs_discount_percentage") or "0")
+        off_each = Decimal(line.get("discount") or "0") or price * percentage / 100
+        return decimal_text(str((price - off_each) * quantity))
+    except (KeyError, TypeError, InvalidOperation):
+        return None

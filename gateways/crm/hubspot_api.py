@@ -1,0 +1,381 @@
+"""HubSpot's CRM API (objects v3, associations v4): calls, limits, and the one mapping of errors.
+
+Knows paths and answers, not what a contract is; `gateways.crm.hubspot` does. Written from
+HubSpot's documentation and its official client, and not yet run against a live account.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, time, timedelta
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+import httpx
+
+from contracts.model import JsonObject
+from gateways.crm.batches import chunks
+from gateways.errors import FailureKind, GatewayError
+from gateways.http import retry_after
+from gateways.secrets import Secret
+from gateways.throttle import Throttle
+
+SYSTEM = "hubspot"
+DEFAULT_URL = "https://api.hubapi.com"
+
+MAX_BATCH = 100
+"""Records in one batch call; HubSpot's limit."""
+
+MAX_PAGE = 200
+"""Records in one page of a search; HubSpot's limit."""
+
+_MAX_PAGES = 1_000
+"""Pages followed in one sweep or association; a bound on a loop, far above any real account."""
+
+CALLS_PER_SECOND = 10.0
+"""HubSpot's smallest plan allows 100 calls in ten seconds."""
+
+SEARCHES_PER_SECOND = 4.0
+"""HubSpot allows five to the account as a whole; one is left to its other programs."""
+
+_NO_ASSOCIATIONS = "crm.associations.NO_ASSOCIATIONS_FOUND"
+_LOCKED_RETRY = timedelta(seconds=2)  # HubSpot asks for at least two seconds after a 423
+_POLICY_RETRIES = {
+    "SECONDLY": timedelta(seconds=1),
+    "TEN_SECONDLY_ROLLING": timedelta(seconds=10),
+}
+_DAILY = "DAILY"
+_DAILY_RETRY = timedelta(hours=1)
+_PROPERTY_NAME = re.compile(r'"name"\s*:\s*"([^"]+)"')
+_SHOWN_CHARACTERS = 500
+
+# Failures before anything was sent; after all others HubSpot may have done the work.
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+
+
+class HubSpotApi:
+    """One HubSpot account behind one pooled client (of `pooled_client`); thread-safe.
+
+    The token is revealed anew for each call, so that a rotated one takes effect at once.
+    `account_time_zone` (IANA) says when the account's daily limit resets; without it a call
+    refused by that limit is tried again hourly.
+    """
+
+    def __init__(
+        self,
+        http: httpx.Client,
+        token: Secret,
+        *,
+        calls_per_second: float = CALLS_PER_SECOND,
+        searches_per_second: float = SEARCHES_PER_SECOND,
+        account_time_zone: str = "",
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._http = http
+        self._token = token
+        self._calls = Throttle(calls_per_second, system=SYSTEM)
+        self._searches = Throttle(searches_per_second, system=SYSTEM)
+        self._zone = ZoneInfo(account_time_zone) if account_time_zone else None
+        self._now = now
+
+    def close(self) -> None:
+        """Close the connections. Calls still under way end with an error."""
+        self._http.close()
+
+    def read(self, object_type: str, record_id: str, properties: Sequence[str]) -> JsonObject:
+        """One record's `id` and `properties`. Raises GatewayError, `not_found` among others."""
+        path = f"/crm/v3/objects/{object_type}/{quote(record_id, safe='')}"
+        return self._call("GET", path, params={"properties": list(properties)})
+
+    def read_many(
+        self, object_type: str, record_ids: Sequence[str], properties: Sequence[str]
+    ) -> list[JsonObject]:
+        """The records of those ids that exist, in no particular order."""
+        found: list[JsonObject] = []
+        for ids in chunks(record_ids, MAX_BATCH):
+            body = {
+                "inputs": [{"id": record_id} for record_id in ids],
+                "properties": list(properties),
+                "propertiesWithHistory": [],
+            }
+            answer = self._call("POST", f"/crm/v3/objects/{object_type}/batch/read", body=body)
+            _refuse_errors(answer, lambda error: error.get("category") == "OBJECT_NOT_FOUND")
+            found += answer["results"]
+        return found
+
+    def update_many(
+        self, object_type: str, changes: Sequence[tuple[str, dict[str, str]]]
+    ) -> dict[str, str]:
+        """Set properties of up to MAX_BATCH records; returns the ids not written, with reasons."""
+        inputs = [{"id": record_id, "properties": values} for record_id, values in changes]
+        path = f"/crm/v3/objects/{object_type}/batch/update"
+        answer = self._call("POST", path, body={"inputs": inputs})
+        written = {str(record["id"]) for record in answer["results"]}
+        errors = answer.get("errors") or []
+        return {
+            record_id: _reason(record_id, errors)
+            for record_id, _ in changes
+            if record_id not in written
+        }
+
+    def associated(
+        self, from_type: str, record_id: str, to_type: str
+    ) -> list[tuple[str, frozenset[str]]]:
+        """Ids of the records associated with one record, each with its labels in lower case."""
+        path = f"/crm/v4/associations/{from_type}/{to_type}/batch/read"
+        found: list[tuple[str, frozenset[str]]] = []
+        wanted = {"id": record_id}
+        for _ in range(_MAX_PAGES):
+            answer = self._call("POST", path, body={"inputs": [wanted]})
+            _refuse_errors(answer, lambda error: error.get("subCategory") == _NO_ASSOCIATIONS)
+            after = None
+            for result in answer["results"]:
+                found += [_association(item) for item in result["to"]]
+                after = _after(result)
+            if after is None:
+                return found
+            wanted = {"id": record_id, "after": after}
+        raise _defect(f"more than {_MAX_PAGES} pages of {to_type} of {from_type} {record_id}")
+
+    def search_all(
+        self, object_type: str, filters: Sequence[JsonObject], properties: Sequence[str]
+    ) -> Iterator[JsonObject]:
+        """Every record that meets all filters, by ascending id.
+
+        Pages by "id greater than the last one seen" instead of HubSpot's `after`: an offset
+        skips a record whenever one before it changes and leaves the result, and ends at 10,000
+        results; this does neither, however many there are.
+        """
+        last = "0"
+        for _ in range(_MAX_PAGES):
+            beyond = {"propertyName": "hs_object_id", "operator": "GT", "value": last}
+            body = {
+                "filterGroups": [{"filters": [*filters, beyond]}],
+                "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
+                "properties": list(properties),
+                "limit": MAX_PAGE,
+            }
+            path = f"/crm/v3/objects/{object_type}/search"
+            page = self._call("POST", path, body=body, is_search=True)["results"]
+            yield from page
+            if len(page) < MAX_PAGE:
+                return
+            last = str(page[-1]["id"])
+        raise _defect(f"more than {_MAX_PAGES} pages of {object_type} in one search")
+
+    def owner_email(self, owner_id: str) -> str | None:
+        """The e-mail address of an owner, also one who has left; None if there is none."""
+        path = f"/crm/v3/owners/{quote(owner_id, safe='')}"
+        for archived in ("false", "true"):
+            try:
+                owner = self._call("GET", path, params={"idProperty": "id", "archived": archived})
+            except GatewayError as error:
+                if error.code != "not_found":
+                    raise
+            else:
+                return owner.get("email") or None
+        return None
+
+    def properties(self, object_type: str) -> dict[str, str]:
+        """The account's properties of an object type: name to type."""
+        answer = self._call("GET", f"/crm/v3/properties/{object_type}", params={})
+        return {item["name"]: item["type"] for item in answer["results"]}
+
+    def create_property(self, object_type: str, definition: JsonObject) -> None:
+        """Create a property; one of that name that is there already is left as it is."""
+        try:
+            self._call("POST", f"/crm/v3/properties/{object_type}", body=definition)
+        except GatewayError as error:
+            if error.code != "already_exists":
+                raise
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: dict[str, str | list[str]] | None = None,
+        body: JsonObject | None = None,
+        is_search: bool = False,
+    ) -> JsonObject:
+        if is_search:
+            self._searches.wait()
+        self._calls.wait()
+        token = self._token.reveal()
+        try:
+            headers = {"Authorization": f"Bearer {token}"}
+            response = self._http.request(method, path, params=params, json=body, headers=headers)
+        except (httpx.HTTPError, UnicodeEncodeError) as error:
+            raise _unanswered(error) from None  # the cause may quote the header, hence the token
+        if response.is_success:
+            return _json_object(response)
+        refusal = self._error(response)
+        if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            self._pause(refusal.retry_after, is_search)
+        raise refusal
+
+    def _pause(self, wait: timedelta | None, is_search: bool) -> None:
+        """Hold our other threads back too; each refused call counts against the account.
+
+        HubSpot limits searches on their own, so a refused search says nothing of other calls.
+        """
+        if wait is not None:
+            (self._searches if is_search else self._calls).pause(wait)
+
+    def _error(self, response: httpx.Response) -> GatewayError:
+        """HubSpot's refusal as a GatewayError: the only place that gives an answer its kind."""
+        body = _error_body(response)
+        status, category = response.status_code, str(body.get("category", ""))
+        message = f"{_message(body, response)} (HTTP {status})"
+        if status == 401:
+            return _error_of(FailureKind.CREDENTIALS, "credentials_refused", message)
+        if status == 403:
+            scopes = _context(body, "requiredGranularScopes", "requiredScopes")
+            return _error_of(FailureKind.BUSINESS, "access_denied", message, "scopes", scopes)
+        if status == 404:
+            return _error_of(FailureKind.BUSINESS, "not_found", message)
+        if status == 409:
+            return _error_of(FailureKind.BUSINESS, "already_exists", message)
+        if status == 429:
+            return _transient("rate_limited", message, self._limit_retry(response, body))
+        if status == 423:
+            return _transient("locked", message, retry_after(response) or _LOCKED_RETRY)
+        if status >= 500 or status in (408, 477):  # 477: the account is moving between regions
+            # HubSpot answers 502 to 504 and Cloudflare 520 to 524 for work that may have finished.
+            return _transient("unavailable", message, retry_after(response), maybe_done=True)
+        if status == 400:
+            return _error_of(FailureKind.BUSINESS, "crm_refused", message, _property(body))
+        return _error_of(FailureKind.DEFECT, "unexpected_answer", f"{message} {category}".strip())
+
+    def _limit_retry(self, response: httpx.Response, body: JsonObject) -> timedelta:
+        policy = str(body.get("policyName", ""))
+        stated = retry_after(response)
+        if stated is not None:
+            return stated
+        if policy == _DAILY:
+            return self._until_midnight()
+        return _POLICY_RETRIES.get(policy, _POLICY_RETRIES["TEN_SECONDLY_ROLLING"])
+
+    def _until_midnight(self) -> timedelta:
+        if self._zone is None:
+            return _DAILY_RETRY
+        now = self._now().astimezone(self._zone)
+        midnight = datetime.combine(now.date() + timedelta(days=1), time(), self._zone)
+        # Through UTC: wall-clock arithmetic would be an hour off on a day the clocks change.
+        return midnight.astimezone(UTC) - now.astimezone(UTC)
+
+
+def _unanswered(error: httpx.HTTPError | UnicodeEncodeError) -> GatewayError:
+    """A call without an answer: whether it can have reached HubSpot, and whose fault it is."""
+    name = type(error).__name__
+    if isinstance(error, _NEVER_SENT):
+        return _transient("unreachable", f"HubSpot cannot be reached: {error or name}", None)
+    if isinstance(error, (UnicodeEncodeError, httpx.LocalProtocolError)):
+        text = "the token holds characters that no HTTP header may have"
+        return _error_of(FailureKind.CREDENTIALS, "credentials_refused", text)
+    if isinstance(error, httpx.TransportError):
+        text = f"the call was sent but no answer came ({name}); perhaps it is done"
+        return _transient("no_answer", text, None, maybe_done=True)
+    return _defect(f"the call failed ({name})")
+
+
+def _association(item: JsonObject) -> tuple[str, frozenset[str]]:
+    labels = (str(kind.get("label") or "").lower() for kind in item["associationTypes"])
+    return str(item["toObjectId"]), frozenset(label for label in labels if label)
+
+
+def _after(result: JsonObject) -> str | None:
+    paging = result.get("paging") or {}
+    after = (paging.get("next") or {}).get("after")
+    return str(after) if after else None
+
+
+def _json_object(response: httpx.Response) -> JsonObject:
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise _defect(f"an answer that is no JSON object: {response.text[:_SHOWN_CHARACTERS]}")
+    return body
+
+
+def _error_body(response: httpx.Response) -> JsonObject:
+    """The error's JSON; empty where a proxy answered in its own words."""
+    try:
+        body = response.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _message(body: JsonObject, response: httpx.Response) -> str:
+    text = str(body.get("message") or response.text or response.reason_phrase)
+    correlation = body.get("correlationId")
+    shown = text[:_SHOWN_CHARACTERS]
+    # The correlation id is what HubSpot's support asks for first.
+    return f"{shown} [correlation id {correlation}]" if correlation else shown
+
+
+def _context(body: JsonObject, *names: str) -> str:
+    """The values HubSpot gives under those names in the `context` of the error's details."""
+    details = [body, *(item for item in body.get("errors") or [] if isinstance(item, dict))]
+    values = []
+    for detail in details:
+        context = detail.get("context") or {}
+        for name in names:
+            values += [str(value) for value in context.get(name) or []]
+    return ", ".join(dict.fromkeys(values))
+
+
+def _property(body: JsonObject) -> str:
+    """The property a 400 complains of: in the context of newer answers, inside the text of older
+    ones ('Property values were not valid: [{... "name":"c2c_stage" ...}]')."""
+    named = _context(body, "propertyName", "name")
+    match = _PROPERTY_NAME.search(str(body.get("message", "")))
+    return named or (match[1] if match else "")
+
+
+def _refuse_errors(answer: JsonObject, expected: Callable[[JsonObject], bool]) -> None:
+    """Raise for errors inside a 207 beyond the expected ones: half an answer is no answer."""
+    for error in answer.get("errors") or []:
+        if not expected(error):
+            text = json.dumps(error, sort_keys=True)[:_SHOWN_CHARACTERS]
+            raise _error_of(FailureKind.BUSINESS, "crm_refused", text)
+
+
+def _reason(record_id: str, errors: Sequence[JsonObject]) -> str:
+    """Why a 207 did not write a record: its own errors, else all that name no record."""
+    own, unnamed = [], []
+    for error in errors:
+        ids = [str(item) for item in (error.get("context") or {}).get("ids") or []]
+        if record_id in ids:
+            own.append(str(error.get("message")))
+        elif not ids:
+            unnamed.append(str(error.get("message")))
+    return "; ".join(own or unnamed) or "HubSpot did not confirm the change and gave no reason"
+
+
+def _error_of(
+    kind: FailureKind, code: str, message: str, field: str = "", value: str = ""
+) -> GatewayError:
+    return GatewayError(kind, system=SYSTEM, code=code, message=message, field=field, value=value)
+
+
+def _transient(
+    code: str, message: str, wait: timedelta | None, *, maybe_done: bool = False
+) -> GatewayError:
+    return GatewayError(
+        FailureKind.TRANSIENT,
+        system=SYSTEM,
+        code=code,
+        message=message,
+        retry_after=wait,
+        maybe_done=maybe_done,
+    )
+
+
+def _defect(message: str) -> GatewayError:
+    return _error_of(FailureKind.DEFECT, "unexpected_answer", message)

@@ -1,0 +1,406 @@
+"""Odoo's own CRM behind the Crm protocol, over the gateway to Odoo.
+
+A deal is an opportunity (`crm.lead`) in a won stage, with its quotation from the module
+`sale_crm`: its newest draft or sent order holds the services. The quotation itself is never
+confirmed: the contract's own order takes its place.
+
+The status is written to properties of the opportunity (`lead_properties`), which each sales team
+defines for its opportunities. It is written with `load` by database id, measured on Odoo 19:
+
+- `write` replaces all of a record's properties by those it is given, and so would empty the ones
+  people added; `load` merges the given ones into the others within one transaction;
+- `load` takes any number of opportunities, also of different teams, in one call;
+- for an opportunity whose team lacks a property `load` drops the value without a word, so what
+  an opportunity can hold is read first.
+
+Alternatives were worse: notes in the chatter pile up with each repeat, and fields of our own on
+`crm.lead` need an administrator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from contracts.crm import ContractStatus, WonDeal
+from contracts.currencies import EXPONENTS
+from contracts.model import JsonObject
+from contracts.money import Money
+from contracts.validation import Problem
+from gateways.crm.batches import chunks, write_apart
+from gateways.crm.document import (
+    default_due_on,
+    present,
+    single_milestone,
+    unique_keys,
+    utc_date,
+)
+from gateways.crm.protocol import StatusRefusal
+from gateways.crm.status import STATUS_LABELS, status_texts
+from gateways.errors import FailureKind, GatewayError
+from gateways.odoo import OdooClient
+
+SYSTEM = "odoo-crm"
+
+PARTNER_KEY = "odoo-partner-"
+"""A customer's key is this and the database id of its commercial partner."""
+
+_MAX_ID = 2**31 - 1  # PostgreSQL's integer; a greater number would be an error of the database
+_WRITE_BATCH = 100
+_PAGE = 500
+_MAX_PAGES = 1_000
+_MAX_LINES = 2_000
+_MAX_DESCRIPTION = 200
+_OPEN_STATES = ("draft", "sent")
+_CONFIRMED_STATES = ("sale", "done")  # "done": Odoo before 17
+_WON = [["stage_id.is_won", "=", True]]
+_ALSO_ARCHIVED = ["active", "in", [True, False]]
+
+_LEAD = ("name", "active", "stage_id", "partner_id", "email_from", "user_id", "date_closed")
+_ORDER = (
+    "name",
+    "state",
+    "currency_id",
+    "amount_untaxed",
+    "client_order_ref",
+    "payment_term_id",
+    "signed_on",
+    "partner_id",
+    "partner_invoice_id",
+)
+_LINE = ("name", "product_id", "display_type", "price_subtotal", "product_uom_qty")
+_PARTNER = (
+    "name",
+    "commercial_partner_id",
+    "email",
+    "vat",
+    "country_code",
+    "street",
+    "city",
+    "zip",
+)
+
+
+class OdooCrm:
+    """A Crm. Thread-safe, as the client is.
+
+    The client's user needs Odoo's group "Sales / Administrator" to add properties to teams; for
+    all else "Sales / User: All Documents" is enough.
+    """
+
+    system = SYSTEM
+
+    def __init__(self, odoo: OdooClient) -> None:
+        self._odoo = odoo
+
+    def read_contract(self, deal_id: str) -> JsonObject:
+        """See Crm. Also raises `order_already_confirmed`, of kind business."""
+        lead = self._won_lead(deal_id)
+        order = self._quotation(lead["id"])
+        currency = _name(order.get("currency_id"))
+        document = present(
+            {
+                "title": lead["name"],
+                "currency": currency,
+                "value": _amount(order.get("amount_untaxed"), currency),
+                "signed_on": utc_date(order.get("signed_on") or lead["date_closed"] or ""),
+                "payment_term": _name(order.get("payment_term_id")),
+                "purchase_order": order.get("client_order_ref"),
+                "requested_by": self._user_email(lead["user_id"]),
+            }
+        )
+        document["source"] = {"system": SYSTEM, "id": str(lead["id"])}
+        document["customer"] = self._customer(lead, order)
+        document["services"] = self._services(order, currency)
+        due_on = default_due_on(document)
+        document["milestones"] = [single_milestone(item, due_on) for item in document["services"]]
+        return document
+
+    def write_statuses(self, statuses: Sequence[ContractStatus]) -> list[StatusRefusal]:
+        """See Crm. One read and one write for a hundred opportunities; none for unchanged ones."""
+        last = {status.deal_id: status for status in statuses}
+        refused: list[StatusRefusal] = []
+        for some in chunks(list(last.values()), _WRITE_BATCH):
+            refused += self._write_some(some)
+        return refused
+
+    def won_deals(self, since: datetime, until: datetime) -> list[WonDeal]:
+        """See Crm. Odoo compares to the second: both ends are rounded down to one."""
+        changed = [["write_date", ">=", since], ["write_date", "<", until]]
+        return [
+            WonDeal(deal_id=str(lead["id"]), modified_at=_utc(lead["write_date"]))
+            for lead in self._all("crm.lead", [*_WON, *changed], ["write_date"])
+        ]
+
+    def missing_setup(self) -> list[Problem]:
+        """See Crm: the module that ties quotations to opportunities, teams and their properties."""
+        return [*self._missing_module(), *self._missing_properties(), *self._missing_teams()]
+
+    def ensure_setup(self) -> list[Problem]:
+        """See Crm. Adds the properties to each team; modules and teams are a person's matter.
+
+        A person who changes the same team's properties in the same instant may lose that change.
+        """
+        for team in self._all("crm.team", [], ["lead_properties_definition"]):
+            there = team["lead_properties_definition"] or []
+            missing = _missing_names(there)
+            if missing:
+                added = [
+                    {"name": name, "string": STATUS_LABELS[name], "type": "char"}
+                    for name in missing
+                ]
+                values = {"lead_properties_definition": [*there, *added]}
+                self._odoo.write("crm.team", [team["id"]], values)
+        return self.missing_setup()
+
+    def _won_lead(self, deal_id: str) -> JsonObject:
+        lead_id = _record_id(deal_id)
+        domain = [["id", "=", lead_id], _ALSO_ARCHIVED]
+        leads = self._odoo.search_read("crm.lead", domain, _LEAD) if lead_id else []
+        if not leads:
+            raise _refusal("deal_not_found", f"there is no opportunity {deal_id!r}", deal_id)
+        lead = leads[0]
+        stage = lead["stage_id"]
+        won = stage and self._odoo.read("crm.stage", [stage[0]], ["is_won"])[0]["is_won"]
+        if not (won and lead["active"]):
+            state = _name(stage) if lead["active"] else "archived or lost"
+            raise _refusal("deal_not_won", f"opportunity {deal_id} is {state}", deal_id)
+        return lead
+
+    def _quotation(self, lead_id: int) -> JsonObject:
+        """The newest quotation; empty where there is none. Raises if one is confirmed already."""
+        domain = [["opportunity_id", "=", lead_id]]
+        orders = self._odoo.search_read("sale.order", domain, _ORDER, order="id desc")
+        for order in orders:
+            if order["state"] in _CONFIRMED_STATES:
+                raise _refusal(
+                    "order_already_confirmed",
+                    f"order {order['name']} of this opportunity is confirmed already; cancel it "
+                    "and leave the quotation unconfirmed, because the contract makes its own order",
+                    order["name"],
+                )
+        return next((order for order in orders if order["state"] in _OPEN_STATES), {})
+
+    def _user_email(self, user: Any) -> str | None:
+        if not user:
+            return None
+        found = self._odoo.read("res.users", [user[0]], ["email", "login"])[0]
+        return str(found["email"] or found["login"])
+
+    def _customer(self, lead: JsonObject, order: JsonObject) -> JsonObject:
+        """The commercial partner, with the e-mail address of whoever takes the invoices."""
+        contact = order.get("partner_id") or lead["partner_id"]
+        if not contact:
+            return present({"billing_email": lead["email_from"]})
+        invoiced = order.get("partner_invoice_id") or contact
+        partners = self._partners({contact[0], invoiced[0]})
+        company_id = partners[contact[0]]["commercial_partner_id"][0]
+        company = partners.get(company_id) or self._partners({company_id})[company_id]
+        emails = (
+            partners[invoiced[0]]["email"],
+            partners[contact[0]]["email"],
+            company["email"],
+            lead["email_from"],
+        )
+        return present(
+            {
+                "key": f"{PARTNER_KEY}{company_id}",
+                "name": company["name"],
+                "country": company["country_code"],
+                "vat_number": company["vat"],
+                "billing_email": next((email for email in emails if email), None),
+                "street": company["street"],
+                "city": company["city"],
+                "zip": company["zip"],
+            }
+        )
+
+    def _partners(self, ids: set[int]) -> dict[int, JsonObject]:
+        return {item["id"]: item for item in self._odoo.read("res.partner", sorted(ids), _PARTNER)}
+
+    def _services(self, order: JsonObject, currency: str) -> list[JsonObject]:
+        """One service a line; sections, notes and lines of no quantity (options) sell nothing."""
+        if not order:
+            return []
+        domain = [["order_id", "=", order["id"]]]
+        lines = self._odoo.search_read(
+            "sale.order.line", domain, _LINE, order="sequence, id", limit=_MAX_LINES
+        )
+        lines = [line for line in lines if not line["display_type"] and line["product_uom_qty"]]
+        codes = self._product_codes(lines)
+        stems = [codes.get(line["id"], "") for line in lines]
+        return [
+            present(
+                {
+                    "key": key,
+                    "code": code,
+                    "description": _description(line["name"], code),
+                    "amount": _amount(line["price_subtotal"], currency),
+                }
+            )
+            for key, code, line in zip(unique_keys(stems, "line"), stems, lines, strict=True)
+        ]
+
+    def _product_codes(self, lines: Sequence[JsonObject]) -> dict[int, str]:
+        """By line: the internal reference of its product, where it has one."""
+        products = {line["product_id"][0] for line in lines if line["product_id"]}
+        found = self._odoo.read("product.product", sorted(products), ["default_code"])
+        codes = {product["id"]: product["default_code"] or "" for product in found}
+        return {line["id"]: codes[line["product_id"][0]] for line in lines if line["product_id"]}
+
+    def _write_some(self, statuses: Sequence[ContractStatus]) -> list[StatusRefusal]:
+        ids = [lead_id for status in statuses if (lead_id := _record_id(status.deal_id))]
+        domain = [["id", "in", ids], _ALSO_ARCHIVED]
+        found = self._odoo.search_read("crm.lead", domain, ["team_id", "lead_properties"])
+        leads = {str(lead["id"]): lead for lead in found}
+        refused = [
+            StatusRefusal(deal_id=status.deal_id, reason=reason)
+            for status in statuses
+            if (reason := _why_not(leads.get(status.deal_id)))
+        ]
+        barred = {refusal.deal_id for refusal in refused}
+        rows = [
+            _row(status)
+            for status in statuses
+            if status.deal_id not in barred and _is_news(status, leads[status.deal_id])
+        ]
+        for row, error in write_apart(rows, self._load):
+            refused.append(StatusRefusal(deal_id=row[".id"], reason=error.message))
+        return refused
+
+    def _load(self, rows: Sequence[Mapping[str, str]]) -> None:
+        self._odoo.load("crm.lead", rows)
+
+    def _all(
+        self, model: str, domain: Sequence[Any], fields: Sequence[str]
+    ) -> Iterator[JsonObject]:
+        """Every match by ascending id, in pages "beyond the last one seen": an offset would skip
+        a record whenever one before it changes and leaves the result."""
+        last = 0
+        for _ in range(_MAX_PAGES):
+            beyond = [*domain, ["id", ">", last]]
+            page = self._odoo.search_read(model, beyond, fields, limit=_PAGE, order="id")
+            yield from page
+            if len(page) < _PAGE:
+                return
+            last = page[-1]["id"]
+        raise GatewayError(
+            FailureKind.DEFECT,
+            system=SYSTEM,
+            code="unexpected_answer",
+            message=f"more than {_MAX_PAGES * _PAGE} {model} in one sweep",
+        )
+
+    def _missing_module(self) -> Iterator[Problem]:
+        fields = self._odoo.call(
+            "sale.order", "fields_get", allfields=["opportunity_id"], attributes=["type"]
+        )
+        if "opportunity_id" not in fields:
+            yield Problem(
+                code="crm_module_missing",
+                field="sale.order.opportunity_id",
+                expected="Odoo's module sale_crm, which ties quotations to opportunities",
+            )
+
+    def _missing_properties(self) -> Iterator[Problem]:
+        for team in self._all("crm.team", [], ["name", "lead_properties_definition"]):
+            there = team["lead_properties_definition"] or []
+            missing = _missing_names(there)
+            if missing:
+                yield Problem(
+                    code="crm_property_missing",
+                    field=f"crm.team.{team['id']}.lead_properties_definition",
+                    value=team["name"],
+                    expected=f"the text properties {', '.join(missing)}",
+                )
+            for item in there:
+                if item["name"] in STATUS_LABELS and item["type"] != "char":
+                    yield Problem(
+                        code="crm_property_wrong",
+                        field=f"crm.team.{team['id']}.lead_properties_definition.{item['name']}",
+                        value=item["type"],
+                        expected="a text property (char)",
+                    )
+
+    def _missing_teams(self) -> Iterator[Problem]:
+        domain = [*_WON, ["team_id", "=", False]]
+        count = self._odoo.call("crm.lead", "search_count", domain=domain)
+        if count:
+            yield Problem(
+                code="crm_team_missing",
+                field="crm.lead.team_id",
+                value=f"{count} won opportunities without one",
+                expected="a sales team on each won opportunity, to hold the contract's status",
+            )
+
+
+def _record_id(deal_id: str) -> int | None:
+    """The database id, or None where the text cannot be one."""
+    if not (deal_id.isascii() and deal_id.isdigit() and deal_id[0] != "0"):
+        return None
+    number = int(deal_id) if len(deal_id) <= 10 else _MAX_ID + 1
+    return number if number <= _MAX_ID else None
+
+
+def _name(many2one: Any) -> str:
+    """The display name of a many2one, as Odoo gives it: `[id, name]` or False."""
+    return many2one[1] if many2one else ""
+
+
+def _amount(value: float | None, currency: str) -> str | None:
+    """Odoo's double as the text it stands for; as it is where the currency is not known."""
+    if value is None:
+        return None
+    if currency not in EXPONENTS:
+        return str(Decimal(str(value)))
+    return str(Money.rounded(value, currency).amount)
+
+
+def _utc(text: str) -> datetime:
+    """Odoo's naive UTC time as an aware one."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def _description(line_name: str, code: str) -> str:
+    """The first line of an order line's text; Odoo puts the code before it in brackets."""
+    first = (line_name or "").strip().split("\n")[0]
+    return first.removeprefix(f"[{code}] ")[:_MAX_DESCRIPTION]
+
+
+def _refusal(code: str, message: str, value: str) -> GatewayError:
+    return GatewayError(
+        FailureKind.BUSINESS,
+        system=SYSTEM,
+        code=code,
+        message=message,
+        field="deal_id" if code == "deal_not_found" else "",
+        value=value,
+    )
+
+
+def _missing_names(definition: Sequence[JsonObject]) -> list[str]:
+    there = {item["name"] for item in definition}
+    return [name for name in STATUS_LABELS if name not in there]
+
+
+def _why_not(lead: JsonObject | None) -> str | None:
+    """Why an opportunity cannot hold a status; None if it can."""
+    if lead is None:
+        return "there is no such opportunity"
+    if not lead["team_id"]:
+        return "the opportunity has no sales team, which would define the contract's properties"
+    if _missing_names(lead["lead_properties"] or []):
+        return f"sales team {_name(lead['team_id'])} lacks the contract's properties; run the setup"
+    return None
+
+
+def _is_news(status: ContractStatus, lead: JsonObject) -> bool:
+    there = {item["name"]: item.get("value") or "" for item in lead["lead_properties"]}
+    return any(there[name] != value for name, value in status_texts(status).items())
+
+
+def _row(status: ContractStatus) -> dict[str, str]:
+    values = {f"lead_properties.{name}": value for name, value in status_texts(status).items()}
+    return {".id": status.deal_id, **values}

@@ -1,0 +1,67 @@
+"""What the rest of the system may ask of a CRM. HubSpot and Odoo's CRM answer it today."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from contracts.crm import ContractStatus, WonDeal
+from contracts.model import JsonObject
+from contracts.validation import Problem
+
+__all__ = ["ContractStatus", "Crm", "StatusRefusal", "WonDeal"]
+
+
+class StatusRefusal(BaseModel):
+    """A deal whose status the CRM did not take, and why, for a person to read."""
+
+    model_config = ConfigDict(frozen=True)
+
+    deal_id: str
+    reason: str
+
+
+class Crm(Protocol):
+    """A CRM, called from many threads at once.
+
+    Every method raises GatewayError where the CRM as a whole refuses or cannot be reached. A deal
+    id is the CRM's own record id as text.
+    """
+
+    @property
+    def system(self) -> str:
+        """The name contracts carry in `source.system` ("hubspot", "odoo-crm")."""
+
+    def read_contract(self, deal_id: str) -> JsonObject:
+        """The contract document of a won deal, for `contracts.validation.validate`.
+
+        The caller adds `contract_id` and `legal_entity`; everything else the CRM knows is there,
+        `source` included. What the CRM does not say is left out and what cannot be read is passed
+        on as it stands, so that validation names every problem at once. Raises GatewayError of
+        kind business with the code `deal_not_found` or `deal_not_won`.
+        """
+
+    def write_statuses(self, statuses: Sequence[ContractStatus]) -> list[StatusRefusal]:
+        """Show the contracts' states on their deals; repeating it changes nothing.
+
+        Where a deal is named twice its last status counts. Fields without a value are cleared.
+        Returns the deals that were refused; all others are written.
+        """
+
+    def won_deals(self, since: datetime, until: datetime) -> list[WonDeal]:
+        """Every won deal changed at or after `since` and before `until` (both aware).
+
+        Half-open, so that sweeps that follow one another neither miss nor repeat an instant. Our
+        own write-back is a change too, and CRMs index changes late: callers let windows overlap
+        and treat what they know already as done. A deal that changes while the sweep reads may
+        leave this window; the next one finds it.
+        """
+
+    def missing_setup(self) -> list[Problem]:
+        """What this CRM still lacks for the above to work; empty when all is there."""
+
+    def ensure_setup(self) -> list[Problem]:
+        """Create what is missing; safe to repeat. Returns what a person has to do."""

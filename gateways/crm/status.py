@@ -1,0 +1,32 @@
+"""A contract's status as a CRM shows it: six texts on the deal, the same in every CRM."""
+
+from __future__ import annotations
+
+from contracts.crm import ContractStatus
+from contracts.money import Money
+
+STATUS_LABELS = {
+    "c2c_stage": "Contract stage",
+    "c2c_project": "Contract project",
+    "c2c_waiting_on": "Contract waits for",
+    "c2c_invoiced": "Contract invoiced",
+    "c2c_paid": "Contract paid",
+    "c2c_overdue": "Contract overdue",
+}
+"""Property name to the label people see. No other property of a deal is ever written."""
+
+
+def status_texts(status: ContractStatus) -> dict[str, str]:
+    """The status by property name; an empty text clears one."""
+    return {
+        "c2c_stage": status.stage,
+        "c2c_project": status.project_reference,
+        "c2c_waiting_on": status.waiting_on,
+        "c2c_invoiced": _money(status.invoiced),
+        "c2c_paid": _money(status.paid),
+        "c2c_overdue": _money(status.overdue),
+    }
+
+
+def _money(amount: Money | None) -> str:
+    return "" if amount is None else str(amount)

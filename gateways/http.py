@@ -1,0 +1,182 @@
+"""One way to build an HTTP client, so that every gateway has timeouts, limits and TLS."""
+
+from __future__ import annotations
+
+import ipaddress
+import queue
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from importlib.metadata import PackageNotFoundError, version
+from urllib.request import getproxies, proxy_bypass
+
+import httpx
+
+CONNECT_TIMEOUT_SECONDS = 5.0
+READ_TIMEOUT_SECONDS = 60.0
+"""Above 45 s: Odoo itself retries a conflict for up to 30 s before it answers."""
+
+POOL_TIMEOUT_SECONDS = 30.0
+KEEP_ALIVE_SECONDS = 15.0
+"""Shorter than any usual proxy's, so that we, not they, close an idle connection: a call sent
+into a connection that is just being closed ends as "perhaps done"."""
+
+MAX_CONNECTIONS = 20
+MAX_RETRY_AFTER = timedelta(hours=1)
+"""A remote that asks for more is asked again after this: a typo there must not stop us for days."""
+
+_DISTRIBUTION = "contract-to-cash"
+
+
+def pooled_client(
+    base_url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    connect_timeout_seconds: float = CONNECT_TIMEOUT_SECONDS,
+    read_timeout_seconds: float = READ_TIMEOUT_SECONDS,
+    max_connections: int = MAX_CONNECTIONS,
+    transport: httpx.BaseTransport | None = None,
+) -> httpx.Client:
+    """A thread-safe client that keeps its connections, for one remote; close it when done.
+
+    It follows no redirect and keeps no cookie (a session of one key must not serve the next).
+    Raises ValueError for plain HTTP beyond the loopback, here and for every request sent.
+    """
+    url = httpx.URL(base_url)
+    refuse_plain_http(url)
+    loopback = _is_loopback(url.host)
+    return httpx.Client(
+        base_url=url,
+        headers={"User-Agent": _user_agent(), **(headers or {})},
+        timeout=httpx.Timeout(
+            read_timeout_seconds, connect=connect_timeout_seconds, pool=POOL_TIMEOUT_SECONDS
+        ),
+        follow_redirects=False,
+        cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
+        trust_env=not loopback,
+        # Absolute addresses (a vendor's "next page") bypass base_url, hence the check a request.
+        event_hooks={"request": [lambda request: refuse_plain_http(request.url)]},
+        transport=transport
+        or _ExclusivePool(
+            max_connections,
+            # A proxy from the environment would carry plain loopback traffic off this machine.
+            proxy=None if loopback else _proxy_for(url),
+        ),
+    )
+
+
+class _ExclusivePool(httpx.BaseTransport):
+    """Kept-alive connections that are lent to one thread at a time.
+
+    httpcore's own pool can close a connection that it has just given to another thread
+    (encode/httpcore#1110): the call then waits for its whole timeout, or ends as "perhaps done"
+    although nothing was wrong. Here each transport has one connection, and one user.
+    """
+
+    def __init__(self, size: int, *, proxy: str | None) -> None:
+        # Loading the certificates costs tens of milliseconds: once for all connections.
+        tls = httpx.create_ssl_context(trust_env=True)
+        limits = httpx.Limits(
+            max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEP_ALIVE_SECONDS
+        )
+        self._all = [
+            httpx.HTTPTransport(verify=tls, limits=limits, proxy=proxy) for _ in range(size)
+        ]
+        # Last in, first out: under light load the same few connections stay warm.
+        self._free: queue.LifoQueue[httpx.HTTPTransport] = queue.LifoQueue()
+        for one in reversed(self._all):
+            self._free.put(one)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            lent = self._free.get(timeout=request.extensions.get("timeout", {}).get("pool"))
+        except queue.Empty:
+            raise httpx.PoolTimeout("all connections are in use", request=request) from None
+        try:
+            return _read_whole(lent.handle_request(request))
+        finally:
+            self._free.put(lent)
+
+    def close(self) -> None:
+        for one in self._all:
+            one.close()
+
+
+def _read_whole(response: httpx.Response) -> httpx.Response:
+    """The answer with its body in memory, so that its connection is free for the next call."""
+    try:
+        body = b"".join(response.iter_raw())  # still compressed, as its headers say
+    finally:
+        response.close()
+    return httpx.Response(
+        response.status_code,
+        headers=response.headers,
+        stream=httpx.ByteStream(body),
+        extensions=response.extensions,
+    )
+
+
+def _proxy_for(url: httpx.URL) -> str | None:
+    """The environment's proxy for this address, unless NO_PROXY exempts it."""
+    return None if proxy_bypass(url.host) else getproxies().get(url.scheme)
+
+
+def refuse_plain_http(url: httpx.URL | str) -> None:
+    """Raise ValueError unless the address is https, or http to this machine."""
+    address = httpx.URL(url)
+    if not address.host:
+        raise ValueError(f"{str(url)!r} is no address: write it with its scheme, as in https://….")
+    if address.scheme == "https" or (address.scheme == "http" and _is_loopback(address.host)):
+        return
+    raise ValueError(
+        f"{address.scheme}://{address.host} would carry keys and customers' data in clear text: "
+        "use https (plain http is accepted to this machine only)."
+    )
+
+
+def retry_after(response: httpx.Response) -> timedelta | None:
+    """How long the remote asks us to wait, between nothing and MAX_RETRY_AFTER.
+
+    Reads both forms of Retry-After, seconds and a date; None without the header or when it is
+    malformed. A date is held against the answer's own Date: the two clocks need not agree.
+    """
+    text = response.headers.get("Retry-After", "").strip()
+    if not text:
+        return None
+    seconds = _seconds(text)
+    if seconds is None:
+        until = _date(text)
+        if until is None:
+            return None
+        now = _date(response.headers.get("Date", "")) or datetime.now(UTC)
+        seconds = (until - now).total_seconds()
+    return timedelta(seconds=min(max(seconds, 0.0), MAX_RETRY_AFTER.total_seconds()))
+
+
+def _seconds(text: str) -> float | None:
+    # Decimals are not in the standard, but are sent.
+    return float(text) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) else None
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        parsed = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _user_agent() -> str:
+    try:
+        return f"{_DISTRIBUTION}/{version(_DISTRIBUTION)}"
+    except PackageNotFoundError:  # run from a checkout that was never installed
+        return _DISTRIBUTION

@@ -1,0 +1,335 @@
+"""Odoo's own CRM on a real Odoo 19: what a won opportunity says, and what is written back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from contracts.crm import ContractStatus
+from contracts.model import JsonObject
+from contracts.money import Money
+from contracts.validation import InvalidContract, validate
+from gateways.crm.batches import write_apart
+from gateways.crm.odoo_crm import PARTNER_KEY, OdooCrm
+from gateways.crm.protocol import Crm
+from gateways.crm.status import STATUS_LABELS, status_texts
+from gateways.errors import FailureKind, GatewayError
+from gateways.odoo import OdooClient
+
+pytestmark = pytest.mark.real
+
+MakeLead = Callable[..., int]
+
+
+@pytest.fixture
+def crm(odoo: OdooClient) -> OdooCrm:
+    crm = OdooCrm(odoo)
+    crm.ensure_setup()
+    return crm
+
+
+@pytest.fixture
+def team(odoo: OdooClient) -> int:
+    """A sales team of this test alone, without the contract's properties."""
+    return odoo.create("crm.team", [{"name": f"Team {uuid4().hex[:8]}"}])[0]
+
+
+@pytest.fixture
+def customer(odoo: OdooClient) -> int:
+    country = odoo.search_read("res.country", [["code", "=", "BE"]], ["id"])[0]["id"]
+    company = {
+        "name": f"Acme {uuid4().hex[:8]}",
+        "is_company": True,
+        "vat": "BE0477472701",
+        "country_id": country,
+        "street": "Rue Haute 1",
+        "city": "Brussels",
+        "zip": "1000",
+        "email": "info@acme.example",
+    }
+    return odoo.create("res.partner", [company])[0]
+
+
+@pytest.fixture
+def make_lead(odoo: OdooClient, customer: int) -> MakeLead:
+    def make(*, won: bool = True, **values: Any) -> int:
+        stage = odoo.search_read("crm.stage", [["is_won", "=", won]], ["id"], limit=1)[0]["id"]
+        sales = odoo.search_read("crm.team", [], ["id"], limit=1, order="id")[0]["id"]
+        lead = {"name": "Website", "type": "opportunity", "partner_id": customer, "team_id": sales}
+        return odoo.create("crm.lead", [{**lead, "stage_id": stage, **values}])[0]
+
+    return make
+
+
+def quote(
+    odoo: OdooClient, lead: int, customer: int, lines: list[JsonObject], **values: Any
+) -> int:
+    commands = [[0, 0, line] for line in lines]
+    order = {"partner_id": customer, "opportunity_id": lead, "order_line": commands, **values}
+    return odoo.create("sale.order", [order])[0]
+
+
+def product(odoo: OdooClient, code: str) -> int:
+    found = odoo.search_read("product.product", [["default_code", "=", code]], ["id"])
+    return int(found[0]["id"])
+
+
+def line(odoo: OdooClient, code: str, quantity: float, price: float, **values: Any) -> JsonObject:
+    base = {"product_id": product(odoo, code), "product_uom_qty": quantity, "price_unit": price}
+    return {**base, **values}
+
+
+def status(lead: int, **values: Any) -> ContractStatus:
+    return ContractStatus(deal_id=str(lead), **{"stage": "billing", **values})
+
+
+def properties(odoo: OdooClient, lead: int) -> dict[str, Any]:
+    found = odoo.read("crm.lead", [lead], ["lead_properties"])[0]["lead_properties"]
+    return {item["name"]: item.get("value") for item in found}
+
+
+def complete(document: JsonObject) -> JsonObject:
+    return {"contract_id": "C-1", "legal_entity": "be", **document}
+
+
+def refusal(crm: Crm, deal_id: str) -> GatewayError:
+    with pytest.raises(GatewayError) as caught:
+        crm.read_contract(deal_id)
+    assert caught.value.kind is FailureKind.BUSINESS
+    return caught.value
+
+
+def test_a_won_opportunity_with_a_quotation_is_a_valid_contract(
+    odoo: OdooClient, crm: OdooCrm, customer: int, make_lead: MakeLead
+) -> None:
+    lead = make_lead(name="Website relaunch")
+    odoo.create(
+        "res.partner",
+        [{"name": "Bills", "type": "invoice", "parent_id": customer, "email": "ap@acme.example"}],
+    )
+    quote(
+        odoo,
+        lead,
+        customer,
+        [
+            {"display_type": "line_section", "name": "Work"},
+            line(odoo, "BUILD", 3, 33.33, discount=10),
+            {"display_type": "line_note", "name": "Thank you"},
+            line(odoo, "CONSULTING", 0, 500),
+            line(odoo, "CONSULTING", 1, 1000.5),
+            line(odoo, "BUILD", 1, 2000),
+        ],
+        client_order_ref="PO-77",
+    )
+
+    contract = validate(complete(crm.read_contract(str(lead))))
+
+    assert contract.title == "Website relaunch"
+    assert (contract.source.system, contract.source.id) == ("odoo-crm", str(lead))
+    assert contract.customer.key == f"{PARTNER_KEY}{customer}"
+    assert contract.customer.vat_number == "BE0477472701"
+    assert contract.customer.country == "BE"
+    assert contract.customer.billing_email == "ap@acme.example"
+    assert contract.purchase_order == "PO-77"
+    assert contract.requested_by
+    assert [(item.key, item.code, str(item.amount)) for item in contract.services] == [
+        ("BUILD", "BUILD", "89.99 EUR"),
+        ("CONSULTING", "CONSULTING", "1000.50 EUR"),
+        ("BUILD-2", "BUILD", "2000.00 EUR"),
+    ]
+    assert str(contract.value) == "3090.49 EUR"
+    assert [item.service for item in contract.milestones] == ["BUILD", "CONSULTING", "BUILD-2"]
+    assert {item.due_on for item in contract.milestones} == {contract.signed_on}
+
+
+def test_the_newest_open_quotation_counts(
+    odoo: OdooClient, crm: OdooCrm, customer: int, make_lead: MakeLead
+) -> None:
+    lead = make_lead()
+    quote(odoo, lead, customer, [line(odoo, "BUILD", 1, 100)])
+    quote(odoo, lead, customer, [line(odoo, "BUILD", 1, 200)])
+    dropped = quote(odoo, lead, customer, [line(odoo, "BUILD", 1, 300)])
+    odoo.call("sale.order", "action_cancel", [dropped])
+
+    assert crm.read_contract(str(lead))["value"] == "200.00"
+
+
+def test_a_currency_without_decimals_stays_without(
+    odoo: OdooClient, crm: OdooCrm, customer: int, make_lead: MakeLead
+) -> None:
+    lead = make_lead()
+    yen = odoo.search_read("product.pricelist", [["currency_id.name", "=", "JPY"]], ["id"])[0]["id"]
+    quote(odoo, lead, customer, [line(odoo, "BUILD", 1, 150000)], pricelist_id=yen)
+
+    document = crm.read_contract(str(lead))
+
+    assert (document["currency"], document["value"]) == ("JPY", "150000")
+
+
+def test_what_an_opportunity_lacks_is_left_to_validation(crm: OdooCrm, make_lead: MakeLead) -> None:
+    document = crm.read_contract(str(make_lead(partner_id=False, email_from="boss@new.example")))
+
+    with pytest.raises(InvalidContract) as caught:
+        validate(complete(document))
+    fields = {problem.field for problem in caught.value.problems}
+    assert {"customer.key", "customer.name", "customer.country", "currency", "value"} <= fields
+    assert {"services", "milestones"} <= fields
+    assert "customer.billing_email" not in fields
+
+
+def test_a_confirmed_order_is_refused_with_what_to_do(
+    odoo: OdooClient, crm: OdooCrm, customer: int, make_lead: MakeLead
+) -> None:
+    lead = make_lead()
+    order = quote(odoo, lead, customer, [line(odoo, "SUPPORT", 1, 100)])
+    odoo.call("sale.order", "action_confirm", [order])
+
+    error = refusal(crm, str(lead))
+
+    assert error.code == "order_already_confirmed"
+    assert "cancel it" in error.message
+
+
+def test_open_lost_and_unknown_opportunities_are_refused(
+    odoo: OdooClient, crm: OdooCrm, make_lead: MakeLead
+) -> None:
+    lost = make_lead()
+    odoo.write("crm.lead", [lost], {"active": False})
+
+    assert refusal(crm, str(make_lead(won=False))).code == "deal_not_won"
+    assert refusal(crm, str(lost)).code == "deal_not_won"
+    for unknown in ("2000000000", "99999999999999", "0", "x", "", "1.0", "¹"):
+        assert refusal(crm, unknown).code == "deal_not_found"
+
+
+def test_the_setup_reports_a_team_and_mends_it_once(
+    odoo: OdooClient, crm: OdooCrm, team: int
+) -> None:
+    people = [{"name": "abc", "string": "Lead source", "type": "char"}]
+    odoo.write("crm.team", [team], {"lead_properties_definition": people})
+
+    assert f"crm.team.{team}.lead_properties_definition" in {
+        problem.field for problem in crm.missing_setup()
+    }
+    for _ in range(2):
+        remaining = crm.ensure_setup()
+        assert not [problem for problem in remaining if f".{team}." in problem.field]
+    there = odoo.read("crm.team", [team], ["lead_properties_definition"])[0]
+    names = [item["name"] for item in there["lead_properties_definition"]]
+    assert names == ["abc", *STATUS_LABELS]
+
+
+def test_a_status_is_shown_and_peoples_properties_stay(
+    odoo: OdooClient, crm: OdooCrm, team: int, make_lead: MakeLead
+) -> None:
+    people = [{"name": "abc", "string": "Lead source", "type": "char"}]
+    odoo.write("crm.team", [team], {"lead_properties_definition": people})
+    crm.ensure_setup()
+    first, second = make_lead(team_id=team), make_lead()
+    odoo.write("crm.lead", [first], {"lead_properties": {"abc": "the fair"}})
+    statuses = [
+        status(first, project_reference="P-9", invoiced=Money("100.50", "EUR")),
+        status(second, waiting_on="approval"),
+    ]
+
+    assert crm.write_statuses(statuses) == []
+
+    assert properties(odoo, first)["abc"] == "the fair"
+    for expected in statuses:
+        shown = properties(odoo, int(expected.deal_id))
+        assert {name: shown[name] or "" for name in STATUS_LABELS} == status_texts(expected)
+
+
+def test_a_repeat_writes_nothing_and_a_change_clears(
+    odoo: OdooClient, crm: OdooCrm, make_lead: MakeLead
+) -> None:
+    calls: list[str] = []
+    watched = OdooCrm(
+        OdooClient(odoo._transport, on_call=lambda _m, name, _s, _o: calls.append(name))
+    )
+    lead = make_lead()
+    watched.write_statuses([status(lead, waiting_on="approval")])
+    calls.clear()
+
+    watched.write_statuses([status(lead, waiting_on="approval")])
+    assert calls == ["search_read"]
+
+    watched.write_statuses([status(lead, waiting_on="approval"), status(lead)])
+    assert calls.count("load") == 1
+    assert not properties(odoo, lead)["c2c_waiting_on"]
+
+
+def test_one_bad_deal_does_not_stop_the_others(
+    odoo: OdooClient, crm: OdooCrm, team: int, make_lead: MakeLead
+) -> None:
+    good, teamless, unprepared = make_lead(), make_lead(), make_lead(team_id=team)
+    odoo.write("crm.lead", [teamless], {"team_id": False})
+    statuses = [status(2_000_000_000), status(teamless), status(good), status(unprepared)]
+    statuses.append(ContractStatus(deal_id="x", stage="billing"))
+
+    refused = {item.deal_id: item.reason for item in crm.write_statuses(statuses)}
+
+    assert set(refused) == {"2000000000", str(teamless), str(unprepared), "x"}
+    assert "no sales team" in refused[str(teamless)]
+    assert "run the setup" in refused[str(unprepared)]
+    assert properties(odoo, good)["c2c_stage"] == "billing"
+
+
+def test_a_lead_deleted_in_between_costs_only_itself(
+    odoo: OdooClient, crm: OdooCrm, make_lead: MakeLead
+) -> None:
+    leads = [make_lead() for _ in range(3)]
+    rows = [{".id": str(lead), "lead_properties.c2c_stage": "late"} for lead in leads]
+    odoo.call("crm.lead", "unlink", [leads[1]])
+
+    refused = write_apart(rows, crm._load)
+
+    assert [row[".id"] for row, _ in refused] == [str(leads[1])]
+    assert [properties(odoo, lead)["c2c_stage"] for lead in (leads[0], leads[2])] == ["late"] * 2
+
+
+def test_statuses_of_many_threads_all_arrive(
+    odoo: OdooClient, crm: OdooCrm, make_lead: MakeLead
+) -> None:
+    leads = [make_lead() for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda lead: crm.write_statuses([status(lead)]), leads))
+
+    assert answers == [[]] * 8
+    assert {properties(odoo, lead)["c2c_stage"] for lead in leads} == {"billing"}
+
+
+def test_a_sweep_finds_won_deals_of_its_window_only(
+    odoo: OdooClient, crm: OdooCrm, make_lead: MakeLead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateways.crm.odoo_crm._PAGE", 2)
+    won = {str(make_lead()) for _ in range(5)}
+    still_open = str(make_lead(won=False))
+    changes = {
+        str(lead["id"]): datetime.fromisoformat(lead["write_date"]).replace(tzinfo=UTC)
+        for lead in odoo.read("crm.lead", [int(key) for key in won], ["write_date"])
+    }
+    since, until = min(changes.values()), max(changes.values()) + timedelta(seconds=1)
+
+    found = {deal.deal_id: deal.modified_at for deal in crm.won_deals(since, until)}
+
+    assert won <= found.keys()
+    assert still_open not in found
+    assert all(found[key] == moment for key, moment in changes.items())
+    assert not won & {deal.deal_id for deal in crm.won_deals(until, until + timedelta(days=1))}
+    earlier = crm.won_deals(since - timedelta(days=1), since)
+    assert not won & {deal.deal_id for deal in earlier}
+
+
+def test_a_won_opportunity_without_a_team_is_reported(
+    odoo: OdooClient, crm: OdooCrm, make_lead: MakeLead
+) -> None:
+    lead = make_lead()
+    odoo.write("crm.lead", [lead], {"team_id": False})
+    assert "crm_team_missing" in {problem.code for problem in crm.missing_setup()}
+    odoo.call("crm.lead", "unlink", [lead])

@@ -1,0 +1,1 @@
+"""Composition: settings, clients and telemetry, put together once for workers and starters."""

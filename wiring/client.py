@@ -1,0 +1,37 @@
+"""The connection to Temporal, by its standard environment configuration only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from temporalio.client import Client, Interceptor
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.runtime import Runtime
+
+
+class TemporalUnreachable(Exception):
+    """Temporal could not be reached; the message says where it was looked for."""
+
+
+async def connect(
+    *, interceptors: Sequence[Interceptor] = (), runtime: Runtime | None = None
+) -> Client:
+    """Connect as TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, ... or a TOML profile say.
+
+    Raises TemporalUnreachable.
+    """
+    config = ClientConfig.load_client_connect_config()
+    address = config.setdefault("target_host", "localhost:7233")
+    try:
+        return await Client.connect(
+            **config,
+            data_converter=pydantic_data_converter,
+            interceptors=interceptors,
+            runtime=runtime,
+        )
+    except RuntimeError as error:
+        raise TemporalUnreachable(
+            f"no Temporal server answers at {address} ({error}); "
+            "start one (c2c dev) or set TEMPORAL_ADDRESS"
+        ) from error

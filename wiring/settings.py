@@ -1,0 +1,173 @@
+"""Configuration: one TOML file, overridden by the environment; secrets from files or environment.
+
+The file is `c2c.toml`, or the one named by C2C_CONFIG. Any value may be given by an environment
+variable instead, such as C2C_ODOO__URL. The connection to Temporal is not configured here: it
+comes from Temporal's own environment variables and profiles (TEMPORAL_ADDRESS, ...).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from contracts.model import Key
+from contracts.policy import LegalEntity
+from gateways.secrets import Secret
+
+CONFIG_VARIABLE = "C2C_CONFIG"
+DEFAULT_CONFIG = Path("c2c.toml")
+
+
+class ConfigurationError(Exception):
+    """The configuration cannot be used; the message lists every problem."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Credential(_Section):
+    """A secret in a file (re-read when it changes) or, for tests, given directly."""
+
+    api_key_file: Path | None = None
+    api_key: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.api_key_file is None) == (self.api_key is None):
+            raise ValueError("give either api_key_file or api_key (by the environment)")
+        return self
+
+    @property
+    def secret(self) -> Secret:
+        if self.api_key is not None:
+            return Secret.of(self.api_key.get_secret_value())
+        return Secret.file(_expand(self.api_key_file or Path()))
+
+
+class OdooSettings(_Credential):
+    """The firm's Odoo. `protocol` is json2 for 19 and later, jsonrpc before; the latter needs the
+    service user's `login`. `calls_per_second` spares a hosted Odoo."""
+
+    url: str
+    database: str
+    protocol: Literal["json2", "jsonrpc"] = "json2"
+    login: str | None = None
+    connect_timeout_seconds: float = Field(default=5, gt=0)
+    read_timeout_seconds: float = Field(default=60, ge=45, le=80)
+    calls_per_second: float | None = Field(default=None, gt=0)
+
+
+class HubSpotSettings(_Credential):
+    """A HubSpot portal, by a service key."""
+
+    url: str = "https://api.hubapi.com"
+    legal_entity: Key
+
+
+class OdooCrmSettings(_Section):
+    """Odoo's own CRM, on the same server and as the same user."""
+
+    legal_entity: Key
+
+
+class CrmSettings(_Section):
+    """The CRMs in use, and the legal entity whose contracts their won deals become."""
+
+    hubspot: HubSpotSettings | None = None
+    odoo: OdooCrmSettings | None = None
+
+
+class WorkerSettings(_Section):
+    """Limits of one worker process; rates hold for a whole task queue, across workers."""
+
+    activities: int = Field(default=20, ge=1, le=200)
+    workflow_tasks: int = Field(default=40, ge=2, le=500)
+    cached_workflows: int = Field(default=500, ge=0, le=20_000)
+    sticky_timeout_seconds: float = Field(default=2, ge=0.5, le=10)
+    graceful_shutdown_seconds: float = Field(default=20, ge=0, le=120)
+    rate_per_second: dict[str, float] = Field(default_factory=dict)
+
+
+class TelemetrySettings(_Section):
+    """`prometheus` is an address for the SDK's metrics, `business_prometheus` one for ours. OTLP
+    is configured by OpenTelemetry's own OTEL_EXPORTER_OTLP_ENDPOINT."""
+
+    prometheus: str | None = None
+    business_prometheus: str | None = None
+
+
+class SweepSettings(_Section):
+    """How often each sweep looks, in seconds."""
+
+    odoo_seconds: int = Field(default=60, ge=5, le=86_400)
+    crm_seconds: int = Field(default=300, ge=5, le=86_400)
+
+
+class Settings(BaseSettings):
+    """Everything but the connection to Temporal."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="C2C_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    odoo: OdooSettings
+    crm: CrmSettings = CrmSettings()
+    entities: dict[Key, LegalEntity] = Field(min_length=1)
+    worker: WorkerSettings = WorkerSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+    sweeps: SweepSettings = SweepSettings()
+
+    @model_validator(mode="after")
+    def _entities_known(self) -> Self:
+        for crm in (self.crm.hubspot, self.crm.odoo):
+            if crm is not None and crm.legal_entity not in self.entities:
+                raise ValueError(f"legal_entity {crm.legal_entity!r} is not among the entities")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = TomlConfigSettingsSource(settings_cls, config_path())
+        return init_settings, env_settings, file
+
+
+def config_path() -> Path:
+    return Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_CONFIG))
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the configuration. Raises ConfigurationError naming every problem and where to mend."""
+    path = config_path()
+    if CONFIG_VARIABLE in os.environ and not path.is_file():
+        raise ConfigurationError(f"{CONFIG_VARIABLE} names {path}, which is not a file")
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        lines = [
+            f"  {'.'.join(map(str, item['loc'])) or 'configuration'}: {item['msg']}"
+            for item in error.errors(include_url=False, include_input=False)
+        ]
+        raise ConfigurationError(
+            f"the configuration in {path} and the environment (C2C_...) cannot be used:\n"
+            + "\n".join(lines)
+        ) from None
+
+
+def _expand(path: Path) -> Path:
+    return path.expanduser()

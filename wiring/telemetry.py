@@ -1,0 +1,101 @@
+"""Traces and metrics: off and cheap unless configured.
+
+OTLP is configured by OpenTelemetry's own variables (OTEL_EXPORTER_OTLP_ENDPOINT and the like);
+Prometheus by the settings. The SDK's metrics go the same ways.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+from opentelemetry import metrics, trace
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from prometheus_client import start_http_server
+from temporalio.client import Interceptor
+from temporalio.contrib.opentelemetry import TracingInterceptor
+from temporalio.runtime import (
+    OpenTelemetryConfig,
+    PrometheusConfig,
+    Runtime,
+    TelemetryConfig,
+)
+
+from wiring.settings import ConfigurationError, TelemetrySettings
+
+OTLP_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+OTLP_METRICS_GRPC = "C2C_OTLP_GRPC_ENDPOINT"
+"""The SDK's own metrics speak OTLP over gRPC; this names that endpoint where it is wanted."""
+
+
+@dataclass
+class Telemetry:
+    """What a process passes on: interceptors for the client (register them there only, workers
+    inherit them) and the runtime. `flush` before the process ends."""
+
+    interceptors: list[Interceptor] = field(default_factory=list)
+    runtime: Runtime | None = None
+    _tracer: TracerProvider | None = None
+    _meter: MeterProvider | None = None
+
+    def flush(self) -> None:
+        """Export what is still buffered; gives up after a few seconds."""
+        if self._tracer is not None:
+            self._tracer.force_flush(5_000)
+        if self._meter is not None:
+            self._meter.force_flush(5_000)
+
+
+def start(settings: TelemetrySettings, service: str = "c2c-worker") -> Telemetry:
+    """Set up what is configured; without configuration nothing is recorded at all.
+
+    Raises ConfigurationError for a Prometheus address that is not host:port.
+    """
+    telemetry = Telemetry(runtime=_runtime(settings))
+    resource = Resource.create({"service.name": service})
+    readers: list[MetricReader] = []
+    if os.environ.get(OTLP_ENDPOINT):
+        tracer = TracerProvider(resource=resource)
+        tracer.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        trace.set_tracer_provider(tracer)
+        telemetry._tracer = tracer
+        # Spans of a workflow that lives for months must appear at once, not when it ends.
+        telemetry.interceptors.append(TracingInterceptor())
+        HTTPXClientInstrumentor().instrument()
+        readers.append(PeriodicExportingMetricReader(OTLPMetricExporter()))
+    if settings.business_prometheus:
+        host, port = _address(settings.business_prometheus)
+        start_http_server(port, addr=host)
+        readers.append(PrometheusMetricReader())
+    if readers:
+        telemetry._meter = MeterProvider(metric_readers=readers, resource=resource)
+        metrics.set_meter_provider(telemetry._meter)
+    return telemetry
+
+
+def _runtime(settings: TelemetrySettings) -> Runtime | None:
+    if settings.prometheus:
+        _address(settings.prometheus)
+        config = PrometheusConfig(bind_address=settings.prometheus)
+        return Runtime(telemetry=TelemetryConfig(metrics=config))
+    endpoint = os.environ.get(OTLP_METRICS_GRPC)
+    if endpoint:
+        return Runtime(telemetry=TelemetryConfig(metrics=OpenTelemetryConfig(url=endpoint)))
+    return None
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit():
+        raise ConfigurationError(
+            f"telemetry: expected host:port such as 127.0.0.1:9464, not {text}"
+        )
+    return host, int(port)

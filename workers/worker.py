@@ -1,0 +1,130 @@
+"""One worker process: connect, telemetry, workers for the chosen task queues, run.
+
+One program hosts any subset of the queues; each queue has limits of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities.crm import CrmActivities
+from activities.failures import FailureInterceptor
+from activities.metrics import observe_odoo_call
+from activities.odoo_finance import OdooFinance
+from activities.odoo_master import OdooMaster
+from activities.policies import Policies
+from gateways.crm.protocol import Crm
+from gateways.odoo import OdooClient
+from wiring import client as temporal
+from wiring import remotes, telemetry
+from wiring.settings import Settings
+from workflows import task_queues
+from workflows.contract import ContractWorkflow
+from workflows.receivable import ReceivableWorkflow
+from workflows.sweeps import CrmSweepWorkflow, OdooSweepWorkflow
+
+WORKFLOWS = [ContractWorkflow, ReceivableWorkflow, OdooSweepWorkflow, CrmSweepWorkflow]
+
+_log = logging.getLogger(__name__)
+
+
+def activities_of(
+    queue: str, settings: Settings, odoo: OdooClient, crms: dict[str, Crm]
+) -> list[Callable[..., Any]]:
+    """The activities a task queue hosts."""
+    policies, crm = Policies(settings.entities), CrmActivities(crms)
+    master, finance = OdooMaster(odoo), OdooFinance(odoo)
+    hosted: dict[str, list[Callable[..., Any]]] = {
+        task_queues.CONTRACTS: [policies.entity_policy],
+        task_queues.CRM: [crm.read_deal, crm.write_status, crm.won_deals],
+        task_queues.ODOO_MASTER: [
+            master.validate_contract,
+            master.ensure_customer,
+            master.create_project,
+            master.create_milestones,
+            master.create_tasks,
+            master.mark_milestone_reached,
+            master.archive_project,
+        ],
+        task_queues.ODOO_FINANCE: [
+            finance.create_order,
+            finance.confirm_order,
+            finance.cancel_order,
+            finance.create_invoice,
+            finance.post_invoice,
+            finance.send_invoice,
+            finance.read_balance,
+            finance.register_payment,
+            finance.send_reminder,
+            finance.notify,
+            finance.check_close_out,
+            finance.read_changes,
+        ],
+    }
+    return hosted[queue]
+
+
+@contextlib.asynccontextmanager
+async def running(
+    client: Client,
+    settings: Settings,
+    queues: Sequence[str] = task_queues.ALL,
+    *,
+    odoo: OdooClient | None = None,
+    crms: dict[str, Crm] | None = None,
+) -> AsyncIterator[None]:
+    """Workers for these queues, for as long as the context is open."""
+    odoo = odoo or remotes.odoo(settings, on_call=observe_odoo_call)
+    crms = crms if crms is not None else remotes.crms(settings, odoo)
+    limits = settings.worker
+    async with contextlib.AsyncExitStack() as stack:
+        threads = limits.activities * len(queues)
+        pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="activity"))
+        for queue in queues:
+            hosts_workflows = queue == task_queues.CONTRACTS
+            worker = Worker(
+                client,
+                task_queue=queue,
+                workflows=WORKFLOWS if hosts_workflows else [],
+                activities=activities_of(queue, settings, odoo, crms),
+                activity_executor=pool,
+                interceptors=[FailureInterceptor()],
+                workflow_runner=SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default),
+                max_concurrent_activities=limits.activities,
+                # Many sandboxes that start at once would trip the SDK's deadlock detector.
+                max_concurrent_workflow_tasks=limits.workflow_tasks if hosts_workflows else None,
+                max_cached_workflows=limits.cached_workflows,
+                sticky_queue_schedule_to_start_timeout=timedelta(
+                    seconds=limits.sticky_timeout_seconds
+                ),
+                max_task_queue_activities_per_second=limits.rate_per_second.get(queue),
+                graceful_shutdown_timeout=timedelta(seconds=limits.graceful_shutdown_seconds),
+            )
+            await stack.enter_async_context(worker)
+        yield
+
+
+async def serve(settings: Settings, queues: Sequence[str] = task_queues.ALL) -> None:
+    """Run until SIGINT or SIGTERM, then drain."""
+    observed = telemetry.start(settings.telemetry)
+    client = await temporal.connect(interceptors=observed.interceptors, runtime=observed.runtime)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with running(client, settings, queues):
+        _log.info("serving %s", ", ".join(queues))
+        await stop.wait()
+        _log.info("draining")
+    observed.flush()

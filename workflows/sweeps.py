@@ -1,0 +1,137 @@
+"""Events first, sweeps behind: what changed in Odoo and the CRM, told to those it concerns.
+
+Each is started by a Schedule, reads everything changed since its predecessor's watermark in one
+batched query and signals only the workflows concerned. The watermark travels as the schedule's
+last completion result: there is no other store.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from temporalio import workflow
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError
+
+with workflow.unsafe.imports_passed_through():
+    from pydantic import BaseModel
+
+    from activities.crm import CrmActivities, WonDealsRequest
+    from activities.odoo_finance import SWEEP_OVERLAP, OdooFinance
+    from contracts.identifiers import contract_workflow_id, deal_contract_id
+    from contracts.model import Source
+    from contracts.state import ContractInput, MilestoneReachedInOdoo
+    from contracts.sweeps import CrmSweepInput, SweepResult, SweepWindow
+    from workflows import options, search_attributes
+    from workflows.contract import ContractWorkflow
+
+FIRST_LOOK_BACK = timedelta(days=7)
+"""How far the first sweep looks back; later ones start where the last ended."""
+
+
+def _predecessor() -> SweepResult:
+    last = workflow.get_last_completion_result(SweepResult)
+    return last or SweepResult(watermark=workflow.now() - FIRST_LOOK_BACK)
+
+
+@workflow.defn
+class OdooSweepWorkflow:
+    """Invoices and milestones changed in Odoo, signalled to receivables and contracts."""
+
+    def __init__(self) -> None:
+        self._result = SweepResult(watermark=workflow.now())
+
+    @workflow.run
+    async def run(self) -> SweepResult:
+        before = _predecessor()
+        changes = await workflow.execute_activity_method(
+            OdooFinance.read_changes,
+            SweepWindow(since=before.watermark),
+            **options.odoo_finance(f"changes since {before.watermark:%Y-%m-%d %H:%M}"),
+        )
+        self._result = SweepResult(watermark=changes.watermark)
+        for invoice in changes.invoices:
+            await self._tell(
+                before,
+                invoice.workflow_id,
+                invoice.balance.as_of,
+                "balance_changed",
+                invoice.balance,
+            )
+        for milestone in changes.milestones:
+            await self._tell(
+                before,
+                milestone.workflow_id,
+                milestone.changed_at,
+                "milestone_reached_in_odoo",
+                MilestoneReachedInOdoo(
+                    milestone_id=milestone.milestone_id, on=milestone.reached_on
+                ),
+                key=f"{milestone.workflow_id}#{milestone.milestone_id}",
+            )
+        return self._result
+
+    async def _tell(
+        self,
+        before: SweepResult,
+        workflow_id: str,
+        changed_at: datetime,
+        signal: str,
+        news: BaseModel,
+        key: str = "",
+    ) -> None:
+        """Signal one workflow, unless an earlier sweep told it of this very change."""
+        key = key or workflow_id
+        if changed_at >= self._result.watermark - SWEEP_OVERLAP:
+            self._result.seen[key] = changed_at
+        if before.seen.get(key) == changed_at:
+            return
+        try:
+            await workflow.get_external_workflow_handle(workflow_id).signal(signal, news)
+            self._result.signalled += 1
+        except FailureError:
+            self._result.unknown.append(workflow_id)
+
+
+@workflow.defn
+class CrmSweepWorkflow:
+    """Deals won in a CRM, each started as a contract once."""
+
+    @workflow.run
+    async def run(self, sweep: CrmSweepInput) -> SweepResult:
+        before = _predecessor()
+        until = workflow.now()
+        won = await workflow.execute_activity_method(
+            CrmActivities.won_deals,
+            WonDealsRequest(
+                system=sweep.system, since=before.watermark - SWEEP_OVERLAP, until=until
+            ),
+            **options.crm(f"deals won since {before.watermark:%Y-%m-%d %H:%M}"),
+        )
+        result = SweepResult(watermark=until)
+        for deal in won.deals:
+            result.seen[deal.deal_id] = deal.modified_at
+            if deal.deal_id not in before.seen:
+                result.signalled += await _start_contract(sweep, deal.deal_id)
+        return result
+
+
+async def _start_contract(sweep: CrmSweepInput, deal_id: str) -> int:
+    """Start a deal's contract; 0 where it was started before."""
+    contract_id = deal_contract_id(sweep.system, deal_id)
+    try:
+        await workflow.start_child_workflow(
+            ContractWorkflow.run,
+            ContractInput(
+                contract_id=contract_id,
+                legal_entity=sweep.legal_entity,
+                source=Source(system=sweep.system, id=deal_id),
+            ),
+            id=contract_workflow_id(sweep.legal_entity, contract_id),
+            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            search_attributes=search_attributes.at_start(contract_id, sweep.legal_entity),
+        )
+    except WorkflowAlreadyStartedError:
+        return 0
+    return 1
