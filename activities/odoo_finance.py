@@ -383,9 +383,9 @@ class OdooFinance:
             [request.order_id],
             ["amount_untaxed", "currency_id", "invoice_ids", "state"],
         )
-        moves = self._odoo.read(
+        moves = self._odoo.search_read(
             "account.move",
-            order["invoice_ids"],
+            [("id", "in", order["invoice_ids"])],
             ["name", "state", "move_type", "amount_untaxed", "amount_residual", "currency_id"],
         )
         currency = request.value.currency
@@ -459,16 +459,16 @@ class OdooFinance:
     def _reached(self, milestones: list[dict[str, Any]]) -> list[ReachedMilestone]:
         if not milestones:
             return []
-        lines = self._odoo.read(
+        lines = self._odoo.search_read(
             "sale.order.line",
-            [row["sale_line_id"][0] for row in milestones],
+            [("id", "in", [row["sale_line_id"][0] for row in milestones])],
             ["order_id"],
         )
         orders = {row["id"]: row["order_id"][0] for row in lines}
-        origins = {
-            row["id"]: row["origin"]
-            for row in self._odoo.read("sale.order", sorted(set(orders.values())), ["origin"])
-        }
+        found = self._odoo.search_read(
+            "sale.order", [("id", "in", sorted(set(orders.values())))], ["origin"]
+        )
+        origins = {row["id"]: row["origin"] for row in found}
         return [
             ReachedMilestone(
                 workflow_id=origins[orders[row["sale_line_id"][0]]],
@@ -517,10 +517,6 @@ class OdooFinance:
 
     def _balance(self, invoice_id: int) -> InvoiceBalance:
         rows = self._odoo.read("account.move", [invoice_id], _BALANCE_FIELDS)
-        if not rows:
-            raise BusinessRefusal(
-                "invoice_deleted", f"the invoice with id {invoice_id} is no longer in Odoo"
-            )
         return _balance(rows[0], self._credits(rows))
 
     def _credits(self, moves: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
@@ -528,7 +524,8 @@ class OdooFinance:
         if not ids:
             return {}
         fields = ["state", "move_type", "amount_untaxed", "amount_total"]
-        return {row["id"]: row for row in self._odoo.read("account.move", ids, fields)}
+        found = self._odoo.search_read("account.move", [("id", "in", ids)], fields)
+        return {row["id"]: row for row in found}
 
 
 _INVOICES = ("move_type", "=", "out_invoice")
@@ -543,7 +540,9 @@ def _balance(row: Mapping[str, Any], credits: Mapping[int, Mapping[str, Any]]) -
     posted = [
         credits[credit]
         for credit in row["reversal_move_ids"]
-        if credits[credit]["state"] == "posted" and credits[credit]["move_type"] == "out_refund"
+        if credit in credits
+        and credits[credit]["state"] == "posted"
+        and credits[credit]["move_type"] == "out_refund"
     ]
 
     def credited(field: str) -> Money:

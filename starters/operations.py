@@ -1,0 +1,307 @@
+"""What people and programs do with contracts, as functions on a Temporal client.
+
+The command line is a thin layer over these; engineers import them. Each names its workflow by
+business key. A refusal by the workflow comes back as `Refused`, an unknown id as `NotFound`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.workflow import UpdateMethodMultiParam
+
+from contracts.approvals import HASH_PREFIX
+from contracts.identifiers import contract_workflow_id, deal_contract_id, receivable_workflow_id
+from contracts.model import JsonObject, Source
+from contracts.parking import Resolution, StepException
+from contracts.receivable import (
+    ApprovalDecision,
+    Decision,
+    InvoiceReport,
+    PaymentReceived,
+    ReceivableState,
+)
+from contracts.state import (
+    CancelRequest,
+    ContractInput,
+    ContractOutcome,
+    ContractState,
+    MilestoneReached,
+)
+from contracts.validation import InvalidContract, problems_of
+from workflows import search_attributes, task_queues
+from workflows.contract import FILE_SOURCE, ContractWorkflow
+from workflows.receivable import ReceivableWorkflow
+
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+
+MAX_LISTED = 500
+_AT_ONCE = 20
+"""How many workflows are asked at the same time when a list needs their state."""
+
+
+class Refused(Exception):
+    """The workflow said no; the message says why."""
+
+
+class NotFound(Exception):
+    """No such contract or invoice."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """A contract's workflow; `new` is false where it had been started before."""
+
+    workflow_id: str
+    run_id: str
+    new: bool
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A proposal that awaits approval."""
+
+    workflow_id: str
+    state: ReceivableState
+
+
+@dataclass(frozen=True)
+class Exceptional:
+    """A parked step and the workflow it is parked in."""
+
+    workflow_id: str
+    exception: StepException
+
+
+# --- contracts --------------------------------------------------------------------------------
+
+
+async def start_document(client: Client, document: JsonObject) -> Started:
+    """Start the contract a document describes; starting it again changes nothing.
+
+    The document's own problems park the workflow, where people see them; only what the workflow's
+    identity needs is refused here (InvalidContract).
+    """
+    stated = {
+        "contract_id": document.get("contract_id"),
+        "legal_entity": document.get("legal_entity"),
+        "source": document.get("source")
+        or {"system": FILE_SOURCE, "id": document.get("contract_id")},
+        "document": document,
+    }
+    try:
+        return await start(client, ContractInput.model_validate(stated))
+    except ValidationError as error:
+        raise InvalidContract(problems_of(error)) from error
+
+
+async def start_deal(client: Client, system: str, deal_id: str, legal_entity: str) -> Started:
+    """Start the contract of a won deal; the workflow reads it from the CRM."""
+    contract_id = deal_contract_id(system, deal_id)
+    try:
+        source = Source(system=system, id=deal_id)
+        contract = ContractInput(contract_id=contract_id, legal_entity=legal_entity, source=source)
+    except ValidationError as error:
+        raise InvalidContract(problems_of(error)) from error
+    return await start(client, contract)
+
+
+async def start(client: Client, contract: ContractInput) -> Started:
+    """Start a contract's workflow under its business key."""
+    workflow_id = contract_workflow_id(contract.legal_entity, contract.contract_id)
+    try:
+        handle = await client.start_workflow(
+            ContractWorkflow.run,
+            contract,
+            id=workflow_id,
+            task_queue=task_queues.CONTRACTS,
+            # Once closed, the same key is not a new contract either.
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            search_attributes=search_attributes.at_start(
+                contract.contract_id, contract.legal_entity
+            ),
+            static_summary=f"{contract.legal_entity} {contract.contract_id}",
+        )
+    except WorkflowAlreadyStartedError as error:
+        return Started(workflow_id, error.run_id or "", new=False)
+    return Started(workflow_id, handle.result_run_id or "", new=True)
+
+
+async def contract_state(client: Client, workflow_id: str) -> ContractState:
+    """Everything a contract's workflow knows; works for closed ones within their retention."""
+    return await _query(client, workflow_id, ContractWorkflow.contract)
+
+
+async def contract_ids(client: Client, *, where: str = "", limit: int = MAX_LISTED) -> list[str]:
+    """Workflow ids of contracts, newest first; `where` is a visibility condition."""
+    return [item async for item in _ids(client, "ContractWorkflow", where, limit)]
+
+
+async def contract_states(
+    client: Client, *, where: str = "", limit: int = MAX_LISTED
+) -> list[ContractState]:
+    """States of the contracts found, newest first."""
+    ids = await contract_ids(client, where=where, limit=limit)
+    return await _all([contract_state(client, item) for item in ids])
+
+
+async def reach_milestone(
+    client: Client, workflow_id: str, reached: MilestoneReached
+) -> ContractOutcome:
+    return await _update(client, workflow_id, ContractWorkflow.reach_milestone, reached)
+
+
+async def cancel_contract(
+    client: Client, workflow_id: str, request: CancelRequest
+) -> ContractOutcome:
+    return await _update(client, workflow_id, ContractWorkflow.request_cancel, request)
+
+
+# --- invoices ---------------------------------------------------------------------------------
+
+
+def invoice_workflow_id(contract_workflow_id: str, number: int) -> str:
+    return receivable_workflow_id(contract_workflow_id, number)
+
+
+async def receivable_state(client: Client, workflow_id: str) -> ReceivableState:
+    """Everything an invoice's workflow knows."""
+    return await _query(client, workflow_id, ReceivableWorkflow.receivable)
+
+
+async def pending_approvals(client: Client, *, limit: int = MAX_LISTED) -> list[Pending]:
+    """Proposals that await approval, with their content, newest first."""
+    where = f"{search_attributes.WAITING_ON.name} = 'approval'"
+    ids = [item async for item in _ids(client, "ReceivableWorkflow", where, limit)]
+    states = await _all([receivable_state(client, item) for item in ids])
+    return [Pending(item, state) for item, state in zip(ids, states, strict=True)]
+
+
+async def approve(
+    client: Client, workflow_id: str, *, by: str, content_hash: str = "", comment: str = ""
+) -> InvoiceReport:
+    """Approve a proposal as it stands now, or (with `content_hash`) only if it still is that."""
+    state = await receivable_state(client, workflow_id)
+    decision = ApprovalDecision(
+        by=by,
+        content_hash=content_hash or state.proposal.content_hash[:HASH_PREFIX],
+        amount=state.proposal.amount,
+        comment=comment,
+    )
+    return await _update(client, workflow_id, ReceivableWorkflow.decide_approval, decision)
+
+
+async def reject(client: Client, workflow_id: str, *, by: str, comment: str) -> InvoiceReport:
+    decision = ApprovalDecision(decision=Decision.REJECT, by=by, comment=comment)
+    return await _update(client, workflow_id, ReceivableWorkflow.decide_approval, decision)
+
+
+async def record_payment(
+    client: Client, workflow_id: str, payment: PaymentReceived
+) -> InvoiceReport:
+    """A payment known outside Odoo; registered there once, by its reference."""
+    return await _update(client, workflow_id, ReceivableWorkflow.record_payment, payment)
+
+
+# --- exceptions -------------------------------------------------------------------------------
+
+
+async def exceptions(client: Client, *, limit: int = MAX_LISTED) -> list[Exceptional]:
+    """Every parked step, oldest first."""
+    where = f"{search_attributes.WAITING_ON.name} IN ('exception', 'credentials')"
+    running = "ExecutionStatus = 'Running'"
+    found: list[Exceptional] = []
+    for workflow_type in ("ContractWorkflow", "ReceivableWorkflow"):
+        condition = f"{where} AND {running}"
+        ids = [item async for item in _ids(client, workflow_type, condition, limit)]
+        lists = await _all([parked_steps(client, item) for item in ids])
+        found += [
+            Exceptional(workflow_id, item)
+            for workflow_id, items in zip(ids, lists, strict=True)
+            for item in items
+        ]
+    return sorted(found, key=lambda item: item.exception.since)
+
+
+async def parked_steps(client: Client, workflow_id: str) -> list[StepException]:
+    """The parked steps of one contract or invoice."""
+    if "/invoice/" in workflow_id:
+        return (await receivable_state(client, workflow_id)).exceptions
+    return (await contract_state(client, workflow_id)).exceptions
+
+
+async def resolve(client: Client, workflow_id: str, resolution: Resolution) -> StepException:
+    """A person's word on a parked step of a contract or an invoice."""
+    if "/invoice/" in workflow_id:
+        return await _update(client, workflow_id, ReceivableWorkflow.resolve_exception, resolution)
+    return await _update(client, workflow_id, ContractWorkflow.resolve_exception, resolution)
+
+
+# --- shared -----------------------------------------------------------------------------------
+
+
+async def _ids(client: Client, workflow_type: str, where: str, limit: int) -> AsyncIterator[str]:
+    query = f"WorkflowType = '{workflow_type}'" + (f" AND {where}" if where else "")
+    seen: set[str] = set()
+    async for item in client.list_workflows(query, limit=limit):
+        # Each run of a continued workflow is listed; the newest stands for all.
+        if item.id not in seen and item.status is not WorkflowExecutionStatus.CONTINUED_AS_NEW:
+            seen.add(item.id)
+            yield item.id
+
+
+async def _all(calls: list[Coroutine[Any, Any, T]]) -> list[T]:
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(call: Coroutine[Any, Any, T]) -> T:
+        async with gate:
+            return await call
+
+    return list(await asyncio.gather(*(one(call) for call in calls)))
+
+
+async def _query(client: Client, workflow_id: str, query: Callable[[Any], T]) -> T:
+    handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(workflow_id)
+    try:
+        return await handle.query(query)
+    except RPCError as error:
+        raise _not_found(error, workflow_id) from error
+    except WorkflowQueryFailedError as error:
+        raise Refused(str(error)) from error
+
+
+async def _update(
+    client: Client, workflow_id: str, update: UpdateMethodMultiParam[[Any, M], T], argument: M
+) -> T:
+    handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(workflow_id)
+    try:
+        return await handle.execute_update(update, argument)
+    except WorkflowUpdateFailedError as error:
+        cause = error.cause
+        raise Refused(
+            cause.message if isinstance(cause, ApplicationError) else str(cause)
+        ) from error
+    except RPCError as error:
+        raise _not_found(error, workflow_id) from error
+
+
+def _not_found(error: RPCError, workflow_id: str) -> Exception:
+    if error.status is RPCStatusCode.NOT_FOUND:
+        return NotFound(f"nothing runs under {workflow_id} ({error.message})")
+    return error
