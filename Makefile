@@ -1,0 +1,51 @@
+# Two commands to know: `make demo` and `make test`. Everything else serves them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PYTHON ?= python3
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help demo dev test test-fast lint format lock histories clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml requirements/dev.txt
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or later is needed ($(PYTHON) not found)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed"; exit 1; }
+	@echo "Setting up $(VENV) (about a minute) ..."
+	@$(PYTHON) -m venv $(VENV) || { echo "python3-venv is needed: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(STAMP) ## three contracts from signature to cash (ODOO=real: on a real Odoo 19; KEEP=1: stay up)
+	@c2c demo $(if $(ODOO),--odoo $(ODOO)) $(if $(KEEP),--keep)
+
+dev: $(STAMP) ## the whole local stack in the foreground
+	@c2c dev $(if $(ODOO),--odoo $(ODOO))
+
+test: $(STAMP) ## everything, the real Odoo included (minutes more the first time: it is fetched)
+	@python -m pytest
+
+test-fast: $(STAMP) ## what needs no real Odoo
+	@python -m pytest -m "not real"
+
+lint: $(STAMP) ## ruff, strict mypy, import direction
+	@ruff check . && ruff format --check . && mypy && python -m pytest -q tests/unit/test_architecture.py
+
+format: $(STAMP) ## let ruff tidy up
+	@ruff check --fix . && ruff format .
+
+lock: $(STAMP) ## pin every dependency with hashes
+	@command -v uv >/dev/null || $(BIN)/pip install --quiet uv
+	@uv pip compile pyproject.toml --extra local --extra test --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock" -o requirements/dev.txt
+	@uv pip compile pyproject.toml --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock" -c requirements/dev.txt -o requirements/run.txt
+
+histories: $(STAMP) ## record anew the histories that CI replays (only for an unreleased change)
+	@python -m tests.replay.record
+
+clean: ## remove what was built here (not the download cache)
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .run *.egg-info build

@@ -1,0 +1,74 @@
+"""`c2c demo` and `c2c dev`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from starters import schedules
+from starters.local.demo import Demo
+from starters.local.stack import Say, Stack, running
+from wiring.settings import SweepSettings
+
+DEV_FOLDER = Path(".run/dev")
+
+
+async def demo(console: Console, *, odoo: str, keep: bool, kill_worker: bool) -> int:
+    """Run the three contracts; returns the exit code: 0 only if every number is right."""
+    with tempfile.TemporaryDirectory(prefix="c2c-demo-", ignore_cleanup_errors=True) as folder:
+        async with running(Path(folder), odoo=odoo, say=_teller(console)) as stack:
+            client = await stack.client()
+            console.print(f"Temporal UI: [link={stack.ui}]{stack.ui}[/link]\n")
+            story = Demo(stack, client, console, kill_worker=kill_worker)
+            errors = await story.run()
+            console.print(f"\nTemporal UI: {stack.ui}/namespaces/default/workflows")
+            console.print(f"demo: 3 contracts, {errors} errors", highlight=False)
+            if keep:
+                _where(console, stack)
+                await _interrupted()
+    return 1 if errors else 0
+
+
+async def dev(console: Console, *, odoo: str) -> int:
+    """The whole stack in the foreground, its data kept in .run/dev, until interrupted."""
+    async with running(DEV_FOLDER, odoo=odoo, say=_teller(console), keep_data=True) as stack:
+        client = await stack.client()
+        await schedules.ensure(client, SweepSettings(), crms={"hubspot": "northwind"})
+        _where(console, stack)
+        await _interrupted()
+    return 0
+
+
+def _teller(console: Console) -> Say:
+    def say(text: str) -> None:
+        console.print(f"[dim]{text}[/]")
+
+    return say
+
+
+def _where(console: Console, stack: Stack) -> None:
+    table = Table(show_header=False, box=None)
+    table.add_row("Temporal UI", f"{stack.ui}/namespaces/default/workflows")
+    table.add_row("Temporal", stack.address)
+    table.add_row("Odoo", f"{stack.odoo.url} (database {stack.odoo.database})")
+    table.add_row("Logs", str(stack.folder))
+    console.print(table)
+    console.print("In another shell, to use c2c with this stack:\n")
+    for name, value in stack.environment.items():
+        console.print(f"  export {name}={value}", highlight=False, soft_wrap=True)
+    console.print("\nCtrl-C ends it all.")
+
+
+async def _interrupted() -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, stop.set)
+    await stop.wait()

