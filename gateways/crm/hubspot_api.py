@@ -48,6 +48,9 @@ _POLICY_RETRIES = {
 }
 _DAILY = "DAILY"
 _DAILY_RETRY = timedelta(hours=1)
+_MAX_PAUSE = timedelta(minutes=1)
+"""Longer and a raised daily limit would go unnoticed; the engine waits out the rest."""
+
 _PROPERTY_NAME = re.compile(r'"name"\s*:\s*"([^"]+)"')
 _SHOWN_CHARACTERS = 500
 
@@ -102,7 +105,7 @@ class HubSpotApi:
             }
             answer = self._call("POST", f"/crm/v3/objects/{object_type}/batch/read", body=body)
             _refuse_errors(answer, lambda error: error.get("category") == "OBJECT_NOT_FOUND")
-            found += answer["results"]
+            found += _results(answer)
         return found
 
     def update_many(
@@ -112,7 +115,7 @@ class HubSpotApi:
         inputs = [{"id": record_id, "properties": values} for record_id, values in changes]
         path = f"/crm/v3/objects/{object_type}/batch/update"
         answer = self._call("POST", path, body={"inputs": inputs})
-        written = {str(record["id"]) for record in answer["results"]}
+        written = {str(record["id"]) for record in _results(answer)}
         errors = answer.get("errors") or []
         return {
             record_id: _reason(record_id, errors)
@@ -131,7 +134,7 @@ class HubSpotApi:
             answer = self._call("POST", path, body={"inputs": [wanted]})
             _refuse_errors(answer, lambda error: error.get("subCategory") == _NO_ASSOCIATIONS)
             after = None
-            for result in answer["results"]:
+            for result in _results(answer):
                 found += [_association(item) for item in result["to"]]
                 after = _after(result)
             if after is None:
@@ -158,9 +161,10 @@ class HubSpotApi:
                 "limit": MAX_PAGE,
             }
             path = f"/crm/v3/objects/{object_type}/search"
-            page = self._call("POST", path, body=body, is_search=True)["results"]
+            answer = self._call("POST", path, body=body, is_search=True)
+            page = _results(answer)
             yield from page
-            if len(page) < MAX_PAGE:
+            if not page or _after(answer) is None:
                 return
             last = str(page[-1]["id"])
         raise _defect(f"more than {_MAX_PAGES} pages of {object_type} in one search")
@@ -181,7 +185,7 @@ class HubSpotApi:
     def properties(self, object_type: str) -> dict[str, str]:
         """The account's properties of an object type: name to type."""
         answer = self._call("GET", f"/crm/v3/properties/{object_type}", params={})
-        return {item["name"]: item["type"] for item in answer["results"]}
+        return {item["name"]: item["type"] for item in _results(answer)}
 
     def create_property(self, object_type: str, definition: JsonObject) -> None:
         """Create a property; one of that name that is there already is left as it is."""
@@ -222,7 +226,7 @@ class HubSpotApi:
         HubSpot limits searches on their own, so a refused search says nothing of other calls.
         """
         if wait is not None:
-            (self._searches if is_search else self._calls).pause(wait)
+            (self._searches if is_search else self._calls).pause(min(wait, _MAX_PAUSE))
 
     def _error(self, response: httpx.Response) -> GatewayError:
         """HubSpot's refusal as a GatewayError: the only place that gives an answer its kind."""
@@ -232,7 +236,7 @@ class HubSpotApi:
         if status == 401:
             return _error_of(FailureKind.CREDENTIALS, "credentials_refused", message)
         if status == 403:
-            scopes = _context(body, "requiredGranularScopes", "requiredScopes")
+            scopes = ", ".join(_context(body, "requiredGranularScopes", "requiredScopes"))
             return _error_of(FailureKind.BUSINESS, "access_denied", message, "scopes", scopes)
         if status == 404:
             return _error_of(FailureKind.BUSINESS, "not_found", message)
@@ -246,7 +250,9 @@ class HubSpotApi:
             # HubSpot answers 502 to 504 and Cloudflare 520 to 524 for work that may have finished.
             return _transient("unavailable", message, retry_after(response), maybe_done=True)
         if status == 400:
-            return _error_of(FailureKind.BUSINESS, "crm_refused", message, _property(body))
+            names = _properties_at_fault(body)
+            first = names[0] if names else ""
+            return _error_of(FailureKind.BUSINESS, "crm_refused", message, first, ", ".join(names))
         return _error_of(FailureKind.DEFECT, "unexpected_answer", f"{message} {category}".strip())
 
     def _limit_retry(self, response: httpx.Response, body: JsonObject) -> timedelta:
@@ -286,7 +292,15 @@ def _association(item: JsonObject) -> tuple[str, frozenset[str]]:
     return str(item["toObjectId"]), frozenset(label for label in labels if label)
 
 
+def _results(answer: JsonObject) -> list[JsonObject]:
+    results = answer.get("results")
+    if not isinstance(results, list):
+        raise _defect(f"an answer without results: {json.dumps(answer)[:_SHOWN_CHARACTERS]}")
+    return results
+
+
 def _after(result: JsonObject) -> str | None:
+    """Where the next page starts, of an answer or of one result in it; None on the last one."""
     paging = result.get("paging") or {}
     after = (paging.get("next") or {}).get("after")
     return str(after) if after else None
@@ -319,7 +333,7 @@ def _message(body: JsonObject, response: httpx.Response) -> str:
     return f"{shown} [correlation id {correlation}]" if correlation else shown
 
 
-def _context(body: JsonObject, *names: str) -> str:
+def _context(body: JsonObject, *names: str) -> list[str]:
     """The values HubSpot gives under those names in the `context` of the error's details."""
     details = [body, *(item for item in body.get("errors") or [] if isinstance(item, dict))]
     values = []
@@ -327,15 +341,14 @@ def _context(body: JsonObject, *names: str) -> str:
         context = detail.get("context") or {}
         for name in names:
             values += [str(value) for value in context.get(name) or []]
-    return ", ".join(dict.fromkeys(values))
+    return list(dict.fromkeys(values))
 
 
-def _property(body: JsonObject) -> str:
-    """The property a 400 complains of: in the context of newer answers, inside the text of older
-    ones ('Property values were not valid: [{... "name":"c2c_stage" ...}]')."""
-    named = _context(body, "propertyName", "name")
-    match = _PROPERTY_NAME.search(str(body.get("message", "")))
-    return named or (match[1] if match else "")
+def _properties_at_fault(body: JsonObject) -> list[str]:
+    """The properties a 400 complains of: in the context of newer answers, inside the text of
+    older ones ('Property values were not valid: [{... "name":"c2c_stage" ...}]')."""
+    named = _context(body, "propertyName")
+    return named or list(dict.fromkeys(_PROPERTY_NAME.findall(str(body.get("message", "")))))
 
 
 def _refuse_errors(answer: JsonObject, expected: Callable[[JsonObject], bool]) -> None:

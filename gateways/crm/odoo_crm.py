@@ -86,8 +86,8 @@ _PARTNER = (
 class OdooCrm:
     """A Crm. Thread-safe, as the client is.
 
-    The client's user needs Odoo's group "Sales / Administrator" to add properties to teams; for
-    all else "Sales / User: All Documents" is enough.
+    The client's user needs Odoo's group "Sales / Administrator", which may add properties to
+    sales teams.
     """
 
     system = SYSTEM

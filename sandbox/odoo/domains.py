@@ -64,7 +64,9 @@ def _term(schemas: dict[str, Schema], model: str, term: tuple[Any, ...]) -> Cond
     if term in ((1, "=", 1), (0, "=", 1)):
         return EVERYTHING if path else NOTHING
     name, _, rest = str(path).partition(".")
-    field = schema.fields.get(name)
+    field = schema.fields.get("name" if name == "display_name" else name)
+    if field is not None and field.related:
+        return _term(schemas, model, (".".join(filter(None, [field.related, rest])), operator, value))
     if field is None:
         raise ValueError(f"Invalid field {model}.{name} in condition {term!r}")
     if operator not in OPERATORS:

@@ -104,6 +104,10 @@ class Env:
             if self[model].exists([record_id]):
                 self[model].recompute(record_id)
 
+    def forget(self) -> None:
+        """Drop pending recomputations, after their cause was rolled back."""
+        self._dirty.clear()
+
     def xid(self, name: str) -> int | None:
         """The record behind an external id, if there is one."""
         rows = self.execute("SELECT res_id FROM sandbox_xid WHERE xid = ?", (name,))
@@ -154,7 +158,7 @@ class Model:
         return self.schema.fields[name]
 
     def computes(self, field: Field) -> bool:
-        return hasattr(self, f"compute_{field.name}")
+        return bool(field.related) or hasattr(self, f"compute_{field.name}")
 
     def rows(self, ids: Iterable[int]) -> list[Row]:
         """The stored columns of the records that exist, in the order asked for."""
@@ -443,11 +447,7 @@ class Model:
         """One field of one record as JSON shows it."""
         if field.name == "display_name":
             return self.display_name(row)
-        value = (
-            getattr(self, f"compute_{field.name}")(row)
-            if self.computes(field)
-            else self._stored(row, field)
-        )
+        value = self._computed(row, field) if self.computes(field) else self._stored(row, field)
         if field.type == "many2one":
             if not load:
                 return value or False
@@ -459,6 +459,30 @@ class Model:
         if field.type in ("float", "monetary"):
             return float(value or 0)
         return False if value is None else value
+
+    def _computed(self, row: Row, field: Field) -> Any:
+        compute = getattr(self, f"compute_{field.name}", None)
+        if compute:
+            return compute(row)
+        value = self.follow(row, field.related.split("."))
+        if field.type in TO_MANY:
+            return self.env[field.relation].find([["id", "in", value]])
+        return value
+
+    def follow(self, row: Row, path: list[str]) -> Any:
+        """The value at the end of a path of relations; several ids if a step is to-many."""
+        field = self.field(path[0])
+        if len(path) == 1:
+            return row[field.name] if field.type not in TO_MANY else self.links(row["id"], path[0])
+        other = self.env[field.relation]
+        if field.type not in TO_MANY:
+            target = row[field.name]
+            return other.follow(other.row(target), path[1:]) if target else None
+        found: dict[int, None] = {}
+        for linked in other.rows(self.links(row["id"], field.name)):
+            value = other.follow(linked, path[1:])
+            found |= dict.fromkeys(value if isinstance(value, list) else [value] if value else [])
+        return list(found)
 
     def _stored(self, row: Row, field: Field) -> Any:
         if field.type in TO_MANY:
@@ -530,6 +554,12 @@ class Model:
         self.remove(self.existing(ids))
         self.env.flush()
         return True
+
+    @on_model
+    def load(self, fields: list[str], data: list[list[Any]]) -> dict[str, Any]:
+        from sandbox.odoo.loading import Loader
+
+        return Loader(self).run(fields, data)
 
     @on_model
     def name_search(

@@ -19,7 +19,11 @@ JSON_TYPES = ("json", "properties", "properties_definition")
 
 @dataclass(frozen=True)
 class Field:
-    """One field. `mirror` names the many2many of another model that holds the same links."""
+    """One field.
+
+    `mirror` names the many2many of another model that holds the same links. `related` is the path
+    of fields whose end this field shows.
+    """
 
     name: str
     type: str
@@ -32,6 +36,7 @@ class Field:
     digits: int | None = None
     default: Any = None
     mirror: str = ""
+    related: str = ""
     domain: tuple[Any, ...] = ()
 
 

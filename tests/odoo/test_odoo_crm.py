@@ -316,8 +316,10 @@ def test_a_sweep_finds_won_deals_of_its_window_only(
     }
     since, until = min(changes.values()), max(changes.values()) + timedelta(seconds=1)
 
-    found = {deal.deal_id: deal.modified_at for deal in crm.won_deals(since, until)}
+    deals = crm.won_deals(since, until)
+    found = {deal.deal_id: deal.modified_at for deal in deals}
 
+    assert len(deals) == len(found)
     assert won <= found.keys()
     assert still_open not in found
     assert all(found[key] == moment for key, moment in changes.items())

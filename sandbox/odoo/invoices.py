@@ -1,0 +1,492 @@
+"""Journal entries: customer invoices and credit notes, posting, numbering and lock dates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+from decimal import Decimal
+
+from sandbox.odoo import pricing, settlements, terms
+from sandbox.odoo.errors import UserError
+from sandbox.odoo.masterdata import MAIN_COMPANY, company_values, currency_decimals, currency_name
+from sandbox.odoo.messages import Thread
+from sandbox.odoo.pricing import exact
+from sandbox.odoo.records import Model, Row, Values, on_records
+from sandbox.odoo.sales import priced_line
+
+SALES = ("out_invoice", "out_refund")
+LOCKS = {"fiscalyear_lock_date": "Global Lock Date", "hard_lock_date": "Hard Lock Date"}
+SALE_LOCKS = LOCKS | {"sale_lock_date": "Sales Lock Date"}
+FROZEN_ONCE_POSTED = (
+    "invoice_line_ids",
+    "line_ids",
+    "invoice_date",
+    "date",
+    "partner_id",
+    "invoice_payment_term_id",
+    "currency_id",
+    "fiscal_position_id",
+)
+PREFIXES = {"out_invoice": "INV", "out_refund": "RINV", "entry": "MISC"}
+DRAFT_TITLES = {
+    "out_invoice": "Draft Invoice",
+    "out_refund": "Draft Credit Note",
+    "entry": "Draft Entry",
+}
+NOT_LAST = (
+    "You cannot delete this entry, as it has already consumed a sequence number and is not the last"
+    " one in the chain. You should probably revert it instead."
+)
+
+
+class Move(Thread):
+    def defaults(self, values: Values) -> Values:
+        sale = values["move_type"] in SALES
+        partner = values.get("partner_id") or None
+        start = values.get("invoice_date") or str(self.env.today)
+        kind = "sale" if sale else "general"
+        found: Values = {
+            "date": start,
+            "journal_id": self.env["account.journal"].find([["type", "=", kind]], order="id")[0],
+            "company_id": MAIN_COMPANY,
+            "currency_id": company_values(self.env)["currency_id"],
+        }
+        if sale:
+            row = self.env["res.partner"].row(partner) if partner else {}
+            found |= {
+                "invoice_user_id": self.env.uid,
+                "team_id": self.env.xid("sales_team.team_sales_department"),
+                "partner_shipping_id": partner,
+                "commercial_partner_id": row.get("commercial_partner_id"),
+                "invoice_partner_display_name": row.get("name"),
+                "fiscal_position_id": pricing.fiscal_position(self.env, partner),
+                "invoice_payment_term_id": row.get("property_payment_term_id"),
+            }
+        return found
+
+    def display_name(self, row: Row) -> str:
+        title = DRAFT_TITLES[row["move_type"]] if row["state"] == "draft" else ""
+        number = row["name"] or ("" if title else "/")
+        ref = f"({row['ref']})" if row["ref"] else ""
+        return " ".join(filter(None, (title, number, ref)))
+
+    def before_write(self, ids: list[int], values: Values) -> None:
+        frozen = [name for name in values if name in FROZEN_ONCE_POSTED]
+        for row in self.rows(ids):
+            if frozen and values.get("state", row["state"]) == "posted":
+                raise UserError(
+                    "You cannot modify the following readonly fields on a posted move: "
+                    + ", ".join(frozen)
+                )
+        if values.get("invoice_date"):
+            values.setdefault("date", values["invoice_date"])
+
+    def after_change(self, ids: list[int], changed: set[str]) -> None:
+        self.env.touch("account.move", ids)
+        if changed & {"state", "move_type"}:
+            self._touch_orders(ids)
+
+    def _touch_orders(self, ids: list[int]) -> None:
+        for row in self.rows(ids):
+            self.env.touch("sale.order.line", self.follow(row, ["line_ids", "sale_line_ids"]))
+
+    def before_unlink(self, ids: list[int]) -> None:
+        for row in self.rows(ids):
+            if row["state"] == "posted":
+                raise UserError(
+                    "You can't delete a posted journal item. Don’t play games with your accounting"
+                    " records; reset the journal entry to draft before deleting it."
+                )
+            if row["name"] and self._highest(row["name"][:-5]) > int(row["name"][-5:]):
+                raise UserError(NOT_LAST)
+        self._touch_orders(ids)
+        for row in self.rows(ids):
+            settlements.undo(self.env, "move_id", row["id"])
+            settlements.undo(self.env, "refund_id", row["id"])
+            self.env["account.move.line"].remove(self.links(row["id"], "line_ids"))
+
+    # Stored derived values.
+
+    def recompute(self, record_id: int) -> None:
+        row = self.row(record_id)
+        if row["move_type"] not in SALES:
+            return
+        lines = self.env["account.move.line"]
+        products = [
+            line
+            for line in lines.rows(self.links(record_id, "invoice_line_ids"))
+            if line["display_type"] == "product"
+        ]
+        decimals = currency_decimals(self.env, row["currency_id"])
+        priced = [priced_line(lines, line) for line in products]
+        totals = pricing.totals(priced, decimals)
+        if row["state"] == "draft":
+            self.settle(record_id, {"invoice_date_due": str(self._due(row, totals.total)[-1][0])})
+        self._settle_lines(row, products, priced, totals)
+        self._settle_amounts(row, totals, decimals)
+
+    def _due(self, row: Row, total: Decimal) -> list[tuple[date, Decimal]]:
+        """Installments. Without a term an invoice is due on the day it is made, as in Odoo."""
+        term = row["invoice_payment_term_id"]
+        start = date.fromisoformat(row["invoice_date"] or str(self.env.today))
+        if not term:
+            due = row["invoice_date_due"] if row["state"] != "draft" else None
+            return [(date.fromisoformat(due or self._due_without_term(row)), total)]
+        name = self.env["account.payment.term"].row(term)["name"]
+        return terms.installments(
+            name, start, total, currency_decimals(self.env, row["currency_id"])
+        )
+
+    def _due_without_term(self, row: Row) -> str:
+        if row["move_type"] == "out_refund" and row["reversed_entry_id"]:
+            return str(row["invoice_date"])
+        return str(self.env.today)
+
+    def _settle_lines(
+        self,
+        row: Row,
+        products: list[Row],
+        priced: list[pricing.PricedLine],
+        totals: pricing.Totals,
+    ) -> None:
+        """Amounts of the product lines, then the tax and payment term lines that balance them."""
+        lines = self.env["account.move.line"]
+        decimals = currency_decimals(self.env, row["currency_id"])
+        sign = -1 if row["move_type"] == "out_invoice" else 1
+        for line, price, balance in zip(
+            products, priced, self._balances(row, priced), strict=True
+        ):
+            subtotal, total = price.subtotal(decimals), price.total(decimals)
+            amounts = _balanced(sign * balance, sign * subtotal)
+            values = {"price_subtotal": float(subtotal), "price_total": float(total)}
+            lines.settle(line["id"], values | amounts | _dated(row))
+        wanted = self._tax_lines(row, priced, sign) + self._term_lines(row, totals.total, -sign)
+        if row["state"] == "draft" or not self._generated(row["id"]):
+            self._replace_generated(row["id"], wanted)
+        else:
+            for line_id, values in zip(self._generated(row["id"]), wanted, strict=False):
+                lines.settle(line_id, {k: v for k, v in values.items() if k in ("name",)})
+                lines.settle(line_id, _dated(row))
+
+    def _balances(self, row: Row, priced: list[pricing.PricedLine]) -> list[Decimal]:
+        """Each line's amount in the company's currency; lines under the same taxes add up."""
+        currency = currency_name(self.env, row["currency_id"])
+        exact_amounts = [pricing.to_company(price.base, currency) for price in priced]
+        result = list(exact_amounts)
+        for taxes in dict.fromkeys(price.taxes for price in priced):
+            group = [i for i, price in enumerate(priced) if price.taxes == taxes]
+            parts = [exact_amounts[i] for i in group]
+            total = pricing.quantized(sum(parts, Decimal(0)), 2)
+            for i, part in zip(group, pricing.spread(parts, total, 2), strict=True):
+                result[i] = part
+        return result
+
+    def _tax_lines(self, row: Row, priced: list[pricing.PricedLine], sign: int) -> list[Values]:
+        decimals = currency_decimals(self.env, row["currency_id"])
+        currency = currency_name(self.env, row["currency_id"])
+        taxes = self.env["account.tax"]
+        amounts = pricing.tax_amounts(pricing.groups(priced), decimals)
+        return [
+            {
+                "display_type": "tax",
+                "name": taxes.row(tax_id)["name"],
+                "sequence": 10000,
+                "account_id": self._account("Tax Received"),
+                **_balanced(
+                    sign * pricing.quantized(pricing.to_company(amount, currency), 2),
+                    sign * amount,
+                ),
+            }
+            for tax_id, amount in amounts.items()
+        ]
+
+    def _term_lines(self, row: Row, total: Decimal, sign: int) -> list[Values]:
+        currency = currency_name(self.env, row["currency_id"])
+        parts = self._due(row, total)
+        title = " - ".join(filter(None, (row["ref"], row["payment_reference"])))
+        if not row["payment_reference"]:
+            title = ""
+        return [
+            {
+                "display_type": "payment_term",
+                "name": _installment_name(title, number, len(parts)),
+                "sequence": 12000,
+                "date_maturity": str(due),
+                "account_id": self._account("Account Receivable"),
+                **_balanced(
+                    sign * pricing.quantized(pricing.to_company(amount, currency), 2),
+                    sign * amount,
+                ),
+            }
+            for number, (due, amount) in enumerate(parts, 1)
+        ]
+
+    def _account(self, name: str) -> int:
+        return self.env["account.account"].find([["name", "=", name]])[0]
+
+    def _generated(self, move_id: int) -> list[int]:
+        domain = [["move_id", "=", move_id], ["display_type", "in", ["tax", "payment_term"]]]
+        return self.env["account.move.line"].find(domain, order="sequence, id")
+
+    def _replace_generated(self, move_id: int, wanted: list[Values]) -> None:
+        """Bring the generated lines to `wanted`, keeping those that are already right."""
+        lines = self.env["account.move.line"]
+        existing = self._generated(move_id)
+        for line_id, values in zip(existing, wanted, strict=False):
+            lines.settle(line_id, values)
+        lines.remove(existing[len(wanted) :])
+        for values in wanted[len(existing) :]:
+            lines.add(values | {"move_id": move_id, "quantity": 0.0, "price_unit": 0.0})
+
+    def _settle_amounts(self, row: Row, totals: pricing.Totals, decimals: int) -> None:
+        currency = currency_name(self.env, row["currency_id"])
+        sign = 1 if row["move_type"] == "out_invoice" else -1
+        residual = totals.total - settlements.settled(self.env, row["id"])
+
+        def signed(amount: Decimal) -> float:
+            return float(sign * pricing.quantized(pricing.to_company(amount, currency), 2))
+
+        state = settlements.payment_state(self.env, row, totals.total, residual)
+        values = {
+            "amount_untaxed": float(totals.untaxed),
+            "amount_tax": float(totals.tax),
+            "amount_total": float(totals.total),
+            "amount_residual": float(pricing.quantized(residual, decimals)),
+            "amount_untaxed_signed": signed(totals.untaxed),
+            "amount_total_signed": signed(totals.total),
+            "amount_residual_signed": signed(residual),
+            "payment_state": state,
+        }
+        if self.settle(row["id"], values):
+            payments = settlements.payments_of(self.env, row["id"])
+            self.env.touch("account.payment", payments)
+
+    def compute_status_in_payment(self, row: Row) -> str:
+        if row["payment_state"] in ("partial", "paid", "in_payment", "reversed"):
+            return str(row["payment_state"])
+        if row["state"] == "posted" and row["is_move_sent"]:
+            return "sent"
+        return str(row["state"])
+
+    def compute_access_url(self, row: Row) -> str:
+        return f"/my/invoices/{row['id']}" if row["move_type"] in SALES else "#"
+
+    def compute_move_sent_values(self, row: Row) -> str:
+        return "sent" if row["is_move_sent"] else "not_sent"
+
+    # Buttons.
+
+    @on_records
+    def action_post(self, ids: list[int]) -> bool:
+        self.check_access("write")
+        self.post(self.existing(ids))
+        return False
+
+    def post(self, ids: list[int]) -> None:
+        self._check_postable(ids)
+        for record_id in ids:
+            row = self.row(record_id)
+            if row["move_type"] in SALES and not row["invoice_date"]:
+                self.put([record_id], {"invoice_date": str(self.env.today)})
+                self.env.flush()
+            self._post_one(self.row(record_id))
+        self.env.flush()
+        for row in self.rows(ids):
+            if row["reversed_entry_id"] and row["move_type"] == "out_refund":
+                settlements.match_refund(self.env, row["reversed_entry_id"], row["id"])
+        self.env.flush()
+
+    def _check_postable(self, ids: list[int]) -> None:
+        problems: dict[str, None] = {}
+        rows = self.rows(ids)
+        for row in rows:
+            if row["move_type"] in SALES and row["amount_total"] < 0:
+                problems[
+                    "You cannot validate an invoice with a negative total amount. You should create"
+                    " a credit note instead. Use the action menu to transform it into a credit note"
+                    " or refund."
+                ] = None
+            if row["move_type"] in SALES and not row["partner_id"]:
+                problems[
+                    "The 'Customer' field is required to validate the invoice.\nYou probably don't"
+                    " want to explain to your auditor that you invoiced an invisible man :)"
+                ] = None
+        for row in rows:
+            if row["state"] != "draft":
+                name = row["name"] or False
+                problems[f"The entry {name} (id {row['id']}) must be in draft."] = None
+            if not self.links(row["id"], "invoice_line_ids"):
+                problems["Even magicians can't post nothing!"] = None
+        if problems:
+            # The real server joins a set, in no particular order.
+            raise UserError("\n".join(sorted(problems)))
+
+    def _post_one(self, row: Row) -> None:
+        values: Values = {"state": "posted", "posted_before": True, "checked": True}
+        day = self._accounting_date(row)
+        if str(day) != row["date"]:
+            values["date"] = str(day)
+        self._check_lock(row | {"date": str(day)})
+        year = str(day)[:4]
+        if not row["name"] or row["name"].split("/")[1] != year:
+            prefix = f"{PREFIXES[row['move_type']]}/{year}/"
+            values["name"] = f"{prefix}{self._highest(prefix) + 1:05d}"
+        if row["move_type"] == "out_invoice" and not row["payment_reference"]:
+            values["payment_reference"] = values.get("name", row["name"])
+        self._update_posted(row["id"], values)
+        if row["partner_id"]:
+            partner = self.env["res.partner"].row(row["partner_id"])
+            rank = {"customer_rank": partner["customer_rank"] + 1}
+            if row["move_type"] in SALES:
+                self.env["res.partner"].settle(row["partner_id"], rank)
+
+    def _update_posted(self, record_id: int, values: Values) -> None:
+        """Posting itself may set the date, which nobody may change afterwards."""
+        self.settle(record_id, values)
+        self.after_change([record_id], set(values))
+
+    def _accounting_date(self, row: Row) -> date:
+        """The invoice's date, or the first open day's period end when its own is locked."""
+        day = date.fromisoformat(row["invoice_date"] or row["date"])
+        locked = [lock for _, lock in self._locks(row) if day <= lock]
+        if not locked or row["move_type"] not in SALES:
+            return day
+        first_open = max(locked) + timedelta(days=1)
+        return min(self.env.today, date(first_open.year, 12, 31))
+
+    def _locks(self, row: Row) -> Iterable[tuple[str, date]]:
+        company = company_values(self.env)
+        labels = SALE_LOCKS if row["move_type"] in SALES else LOCKS
+        for name, label in labels.items():
+            if company[name]:
+                yield label, date.fromisoformat(company[name])
+
+    def _check_lock(self, row: Row) -> None:
+        day = date.fromisoformat(row["date"])
+        violated = [(label, lock) for label, lock in self._locks(row) if day <= lock]
+        if violated:
+            text = ", ".join(f"{label} ({lock:%m/%d/%Y})" for label, lock in violated)
+            raise UserError(f"You cannot add/modify entries prior to and inclusive of: {text}.")
+
+    def _highest(self, prefix: str) -> int:
+        """The highest number given under a prefix such as `INV/2026/`."""
+        rows = self.env.execute(
+            "SELECT MAX(CAST(substr(name, ?) AS INTEGER)) AS last FROM account_move"
+            " WHERE substr(name, 1, ?) = ?",
+            (len(prefix) + 1, len(prefix), prefix),
+        )
+        return int(rows[0]["last"] or 0)
+
+    @on_records
+    def button_draft(self, ids: list[int]) -> None:
+        self.check_access("write")
+        rows = self.rows(self.existing(ids))
+        if any(row["state"] not in ("posted", "cancel") for row in rows):
+            raise UserError("Only posted/cancelled journal entries can be reset to draft.")
+        self._leave_posted(rows, "draft")
+
+    @on_records
+    def button_cancel(self, ids: list[int]) -> None:
+        self.check_access("write")
+        rows = self.rows(self.existing(ids))
+        if any(row["state"] == "cancel" for row in rows):
+            raise UserError("Only draft journal entries can be cancelled.")
+        for row in rows:
+            settlements.undo(self.env, "move_id", row["id"])
+            settlements.undo(self.env, "refund_id", row["id"])
+        self._leave_posted(rows, "cancel")
+
+    def _leave_posted(self, rows: list[Row], state: str) -> None:
+        for row in rows:
+            if row["state"] == "posted":
+                self._check_lock(row)
+        self.put([row["id"] for row in rows], {"state": state})
+        self.env.flush()
+
+
+class MoveLine(Model):
+    def defaults(self, values: Values) -> Values:
+        if values.get("display_type") != "product" or not values.get("move_id"):
+            return {}
+        move = self.env["account.move"].row(values["move_id"])
+        found: Values = {
+            "quantity": 1.0,
+            "account_id": self.env["account.account"].find([["name", "=", "Product Sales"]])[0],
+        }
+        if values.get("product_id"):
+            product = self.env["product.product"].row(values["product_id"])
+            target = currency_name(self.env, move["currency_id"])
+            decimals = currency_decimals(self.env, move["currency_id"])
+            price = pricing.convert(exact(product["list_price"]), "EUR", target, decimals)
+            taxes = pricing.product_taxes(
+                self.env, values["product_id"], move["fiscal_position_id"]
+            )
+            found |= {
+                "name": self.env["product.product"].display_name(product),
+                "price_unit": float(price),
+                "tax_ids": [(6, 0, taxes)],
+                "product_uom_id": product["uom_id"],
+            }
+        return found
+
+    def display_name(self, row: Row) -> str:
+        move = self.env["account.move"].row(row["move_id"])
+        ref = f"({move['ref']})" if move["ref"] else ""
+        name = row["name"] if row["display_type"] == "product" else ""
+        return " ".join(filter(None, (move["name"], ref, name)))
+
+    def after_change(self, ids: list[int], changed: set[str]) -> None:
+        for row in self.rows(ids):
+            if row["display_type"] == "product":
+                self.env.touch("account.move", [row["move_id"]])
+            self.env.touch("sale.order.line", self.links(row["id"], "sale_line_ids"))
+
+    def before_unlink(self, ids: list[int]) -> None:
+        self.after_change(ids, set())
+
+    def compute_amount_residual(self, row: Row) -> float:
+        """Receivable lines carry what is open, in the company's currency."""
+        currency = currency_name(self.env, self.env["account.move"].row(row["move_id"])["currency_id"])
+        open_amount = exact(self.compute_amount_residual_currency(row))
+        return float(pricing.quantized(pricing.to_company(open_amount, currency), 2))
+
+    def compute_amount_residual_currency(self, row: Row) -> float:
+        if row["display_type"] != "payment_term":
+            return 0.0
+        siblings = self.find(
+            [["move_id", "=", row["move_id"]], ["display_type", "=", "payment_term"]],
+            order="date_maturity, id",
+        )
+        paid = settlements.settled(self.env, row["move_id"])
+        for sibling in self.rows(siblings):
+            amount = abs(exact(sibling["amount_currency"]))
+            taken = min(paid, amount)
+            if sibling["id"] == row["id"]:
+                sign = 1 if row["amount_currency"] >= 0 else -1
+                return float(sign * (amount - taken))
+            paid -= taken
+        return 0.0
+
+    def compute_reconciled(self, row: Row) -> bool:
+        receivable = row["display_type"] == "payment_term"
+        return receivable and not self.compute_amount_residual_currency(row)
+
+
+def _balanced(balance: Decimal, in_currency: Decimal) -> Values:
+    return {
+        "balance": float(balance),
+        "debit": float(max(balance, Decimal(0))),
+        "credit": float(max(-balance, Decimal(0))),
+        "amount_currency": float(in_currency),
+    }
+
+
+def _dated(row: Row) -> Values:
+    return {"date": row["date"], "move_name": row["name"]}
+
+
+def _installment_name(title: str, number: int, count: int) -> str:
+    return title if count == 1 else f"{title} installment #{number}".strip()
+
+
+MODELS: dict[str, type[Model]] = {"account.move": Move, "account.move.line": MoveLine}

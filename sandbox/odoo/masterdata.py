@@ -1,0 +1,104 @@
+"""Companies, currencies, users, partners and products."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from sandbox.odoo import vat
+from sandbox.odoo.errors import ValidationError
+from sandbox.odoo.messages import Thread
+from sandbox.odoo.records import Env, Model, Row, Values, on_model, on_records
+
+MAIN_COMPANY = 1
+
+
+def currency_decimals(env: Env, currency_id: int) -> int:
+    return int(env["res.currency"].row(currency_id)["decimal_places"])
+
+
+def currency_name(env: Env, currency_id: int) -> str:
+    return str(env["res.currency"].row(currency_id)["name"])
+
+
+class Users(Model):
+    @on_model
+    def context_get(self) -> Row:
+        row = self.row(self.env.uid)
+        return {"lang": row["lang"], "tz": row["tz"], "uid": self.env.uid}
+
+    @on_records
+    def has_group(self, ids: list[int], group_ext_id: str) -> bool:
+        login = self.row(self.single(ids))["login"]
+        sql = "SELECT 1 FROM sandbox_group WHERE login = ? AND name = ?"
+        return bool(self.env.execute(sql, (login, group_ext_id)))
+
+
+class Partner(Thread):
+    def defaults(self, values: Values) -> Values:
+        if not values.get("name"):
+            raise ValidationError("Contacts require a name")
+        return {"is_company": values.get("company_type") == "company"}
+
+    def before_write(self, ids: list[int], values: Values) -> None:
+        if "company_type" in values:
+            values["is_company"] = values.pop("company_type") == "company"
+        if "name" in values and not values["name"]:
+            raise ValidationError("Contacts require a name")
+
+    def after_change(self, ids: list[int], changed: set[str]) -> None:
+        for row in self.rows(ids):
+            self.settle(row["id"], {"commercial_partner_id": self._commercial(row)})
+            if changed & {"vat", "country_id"} and row["vat"]:
+                country = row["country_id"] and self.env["res.country"].row(row["country_id"])
+                code = country["code"] if country else ""
+                self.settle(row["id"], {"vat": vat.checked(row["vat"], code, row["name"])})
+
+    def _commercial(self, row: Row) -> int:
+        """The company a contact belongs to, or the contact itself."""
+        if row["is_company"] or not row["parent_id"]:
+            return int(row["id"])
+        return self._commercial(self.row(row["parent_id"]))
+
+    def compute_company_type(self, row: Row) -> str:
+        return "company" if row["is_company"] else "person"
+
+    def display_name(self, row: Row) -> str | bool:
+        if row["parent_id"] and not row["is_company"]:
+            return f"{self.row(row['parent_id'])['name']}, {row['name'] or ''}"
+        return row["name"] or False
+
+
+class Product(Model):
+    def display_name(self, row: Row) -> str | bool:
+        code = row["default_code"]
+        return f"[{code}] {row['name']}" if code else row["name"] or False
+
+    def defaults(self, values: Values) -> Values:
+        return {"uom_id": self.env["uom.uom"].find([])[0]}
+
+    def compute_currency_id(self, row: Row) -> int:
+        return int(self.env["res.company"].row(MAIN_COMPANY)["currency_id"])
+
+
+class Pricelist(Model):
+    def display_name(self, row: Row) -> str:
+        return f"{row['name']} ({currency_name(self.env, row['currency_id'])})"
+
+
+class Currency(Model):
+    def compute_rounding(self, row: Row) -> float:
+        return float(Decimal(1).scaleb(-row["decimal_places"]))
+
+
+MODELS: dict[str, type[Model]] = {
+    "res.users": Users,
+    "res.partner": Partner,
+    "product.product": Product,
+    "product.pricelist": Pricelist,
+    "res.currency": Currency,
+}
+
+
+def company_values(env: Env) -> dict[str, Any]:
+    return env["res.company"].row(MAIN_COMPANY)

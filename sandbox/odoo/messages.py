@@ -1,0 +1,108 @@
+"""Chatter: messages on records, and the mails they send."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from typing import Any
+
+from sandbox.odoo.errors import MissingError
+from sandbox.odoo.records import Env, Model, Row, Values, on_records
+
+NOTE = "mail.mt_note"
+SCRIPT = re.compile(r"<(script|style)\b.*?</\1>", re.IGNORECASE | re.DOTALL)
+
+
+class Thread(Model):
+    """A model whose records have a chatter."""
+
+    @on_records
+    def message_post(
+        self,
+        ids: list[int],
+        *,
+        body: str = "",
+        subject: str | None = None,
+        message_type: str = "notification",
+        subtype_xmlid: str | None = None,
+        partner_ids: list[int] | None = None,
+        body_is_html: bool = False,
+        email_from: str | None = None,
+    ) -> list[int]:
+        self.check_access("write" if self.schema.model != "res.partner" else "read")
+        record_id = self.single(ids)
+        html = SCRIPT.sub("", body) if body_is_html else _as_html(body)
+        message: Values = {
+            "body": html,
+            "subject": subject,
+            "message_type": message_type,
+            "subtype_id": self._subtype(subtype_xmlid),
+            "model": self.schema.model,
+            "res_id": record_id,
+            "partner_ids": [(6, 0, partner_ids or [])],
+        }
+        if email_from:
+            message["email_from"] = email_from
+        message_id = self.env["mail.message"].add(message)
+        name = str(self.display_name(self.row(record_id)))
+        send_mail(self.env, message_id, subject or f"Re: {name}", partner_ids or [])
+        return [message_id]
+
+    def _subtype(self, xid: str | None) -> int:
+        found = self.env.xid(xid) if xid else None
+        return found or self.env.required_xid(NOTE)
+
+
+class Message(Model):
+    rec_name = "subject"
+
+    def defaults(self, values: Values) -> Values:
+        author = self.env["res.users"].row(self.env.uid)
+        return {
+            "author_id": author["partner_id"],
+            "email_from": f'"{author["name"]}" <{author["email"]}>',
+            "date": self.env.timestamp[:19],
+            "subtype_id": self.env.required_xid(NOTE),
+        }
+
+    def compute_record_name(self, row: Row) -> str | bool:
+        if not row["model"] or not row["res_id"]:
+            return False
+        model = self.env[row["model"]]
+        rows = model.rows([row["res_id"]])
+        return model.display_name(rows[0]) if rows else False
+
+    def values(self, row: Row, field: Any, load: str = "_classic_read") -> Any:
+        value = super().values(row, field, load)
+        return value or "" if field.name == "body" else value
+
+
+def send_mail(env: Env, message_id: int, subject: str, partner_ids: list[int]) -> None:
+    """Put a mail in the outbox for each recipient that has an address."""
+    message = env["mail.message"].row(message_id)
+    partners = env["res.partner"].rows(partner_ids)
+    if len(partners) < len(partner_ids):
+        raise MissingError.of("res.partner", partner_ids, env.uid)
+    for partner in partners:
+        if partner["email"]:
+            env.execute(
+                "INSERT INTO sandbox_mail"
+                " (sent_at, sender, recipients, subject, body, model, res_id)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    env.timestamp[:19],
+                    message["email_from"],
+                    partner["email"],
+                    subject,
+                    message["body"] or "",
+                    message["model"],
+                    message["res_id"],
+                ),
+            )
+
+
+def _as_html(text: str) -> str:
+    return f"<span>{escape(text, quote=False)}</span>" if text else ""
+
+
+MODELS: dict[str, type[Model]] = {"mail.message": Message}

@@ -1,0 +1,272 @@
+"""Registering payments against invoices, and undoing them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from sandbox.odoo import pricing, settlements
+from sandbox.odoo.errors import UserError, ValidationError
+from sandbox.odoo.invoices import NOT_LAST
+from sandbox.odoo.masterdata import MAIN_COMPANY, company_values, currency_name
+from sandbox.odoo.messages import Thread
+from sandbox.odoo.pricing import exact
+from sandbox.odoo.records import Model, Row, Values, on_records
+
+RECEIVED, SENT = "inbound", "outbound"
+ACTION = {
+    "name": "Payments",
+    "type": "ir.actions.act_window",
+    "res_model": "account.payment",
+    "context": {"create": False},
+}
+
+
+class PaymentRegister(Model):
+    """The wizard, opened on the invoices that the context names."""
+
+    rec_name = "communication"
+
+    def defaults(self, values: Values) -> Values:
+        if values.get("journal_id"):
+            self.env["account.journal"].existing([values["journal_id"]])
+        moves = self._moves_of_context()
+        open_moves = [move for move in moves if move["amount_residual"]]
+        if not open_moves:
+            raise UserError(
+                "There's nothing left to pay for the selected journal items, so no payment"
+                " registration is necessary. You've got your finances under control like a boss!"
+            )
+        journals = self.env["account.journal"].find([["type", "=", "bank"]])
+        references = [_reference(move) for move in open_moves]
+        return {
+            "amount": float(sum(_due_now(self, move) for move in open_moves)),
+            "payment_date": str(self.env.today),
+            "communication": ", ".join(filter(None, references)),
+            "currency_id": open_moves[0]["currency_id"],
+            "journal_id": journals[0],
+            "partner_id": open_moves[0]["commercial_partner_id"],
+            "payment_type": SENT if open_moves[0]["move_type"] == "out_refund" else RECEIVED,
+            "partner_type": "customer",
+            "group_payment": len(open_moves) == 1,
+            "company_id": MAIN_COMPANY,
+            "line_ids": [(6, 0, [line for move in open_moves for line in self._receivable(move)])],
+        }
+
+    def _moves_of_context(self) -> list[Row]:
+        model, ids = self.env.context.get("active_model"), self.env.context.get("active_ids", [])
+        if model not in ("account.move", "account.move.line"):
+            raise UserError(
+                "The register payment wizard should only be called on account.move or"
+                " account.move.line records."
+            )
+        if model == "account.move.line":
+            ids = [row["move_id"] for row in self.env["account.move.line"].rows(ids)]
+        return self.env["account.move"].rows(self.env["account.move"].existing(ids))
+
+    def _receivable(self, move: Row) -> list[int]:
+        domain = [["move_id", "=", move["id"]], ["display_type", "=", "payment_term"]]
+        return self.env["account.move.line"].find(domain)
+
+    def _moves(self, row: Row) -> list[Row]:
+        ids = self.follow(row, ["line_ids", "move_id"])
+        return self.env["account.move"].rows(sorted(ids))
+
+    def compute_can_edit_wizard(self, row: Row) -> bool:
+        return len({move["commercial_partner_id"] for move in self._moves(row)}) == 1
+
+    def compute_source_amount(self, row: Row) -> float:
+        total = sum(
+            pricing.to_company(
+                exact(move["amount_residual"]), currency_name(self.env, move["currency_id"])
+            )
+            for move in self._moves(row)
+        )
+        return float(pricing.quantized(Decimal(total), 2))
+
+    def compute_source_amount_currency(self, row: Row) -> float:
+        return float(sum(exact(move["amount_residual"]) for move in self._moves(row)))
+
+    def compute_payment_difference(self, row: Row) -> float:
+        due = sum(_due_now(self, move) for move in self._moves(row))
+        return float(due - exact(row["amount"]))
+
+    @on_records
+    def action_create_payments(self, ids: list[int]) -> dict[str, Any]:
+        self.check_access("write")
+        row = self.row(self.single(ids))
+        moves = self._moves(row)
+        if any(move["state"] == "cancel" for move in moves):
+            raise UserError("You can not reconcile cancelled entries.")
+        if len(moves) == 1 or row["group_payment"]:
+            payments = [self._pay(row, moves, exact(row["amount"]), row["communication"])]
+        else:
+            latest_first = sorted(moves, key=lambda move: (move["date"], move["name"] or ""))
+            payments = [
+                self._pay(row, [move], _due_now(self, move), _reference(move))
+                for move in reversed(latest_first)
+            ]
+        self.env.flush()
+        if len(payments) == 1:
+            return ACTION | {"view_mode": "form", "res_id": payments[0]}
+        return ACTION | {"view_mode": "list,form", "domain": [["id", "in", payments]]}
+
+    def _pay(self, wizard: Row, moves: list[Row], amount: Decimal, memo: str | None) -> int:
+        if amount < 0:
+            raise ValidationError(
+                "The operation cannot be completed: The payment amount cannot be negative."
+            )
+        payments = self.env["account.payment"]
+        payment_id = payments.add(
+            {
+                "amount": float(amount),
+                "date": wizard["payment_date"],
+                "memo": memo,
+                "payment_type": wizard["payment_type"],
+                "partner_id": moves[0]["commercial_partner_id"],
+                "currency_id": wizard["currency_id"],
+                "journal_id": wizard["journal_id"],
+                "invoice_ids": [(6, 0, [move["id"] for move in moves])],
+            }
+        )
+        self._settle(wizard, moves, amount, payment_id)
+        payments.put([payment_id], {"state": "in_process"})
+        return payment_id
+
+    def _settle(self, wizard: Row, moves: list[Row], amount: Decimal, payment_id: int) -> None:
+        """Oldest first; a difference marked as paid closes the invoices all the same."""
+        write_off = wizard["payment_difference_handling"] == "reconcile"
+        for move in moves:
+            residual = exact(move["amount_residual"])
+            part = residual if write_off else min(residual, amount)
+            amount -= part
+            if part > 0:
+                settlements.settle(self.env, move["id"], part, payment_id=payment_id)
+
+
+class Payment(Thread):
+    def defaults(self, values: Values) -> Values:
+        day = values.get("date") or str(self.env.today)
+        return {
+            "date": day,
+            "name": self._next_name(str(day)[:4]),
+            "company_id": MAIN_COMPANY,
+            "currency_id": company_values(self.env)["currency_id"],
+            "journal_id": self.env["account.journal"].find([["type", "=", "bank"]])[0],
+        }
+
+    def add(self, values: Values) -> int:
+        payment_id = super().add(values)
+        row = self.row(payment_id)
+        entry = {
+            "move_type": "entry",
+            "name": row["name"],
+            "state": "posted",
+            "date": row["date"],
+            "ref": row["memo"],
+            "journal_id": row["journal_id"],
+            "partner_id": row["partner_id"],
+            "currency_id": row["currency_id"],
+            "posted_before": True,
+            "amount_total": row["amount"],
+        }
+        self.settle(payment_id, {"move_id": self.env["account.move"].add(entry)})
+        return payment_id
+
+    def _next_name(self, year: str) -> str:
+        prefix = f"PBNK1/{year}/"
+        return f"{prefix}{self._highest(prefix) + 1:05d}"
+
+    def _highest(self, prefix: str) -> int:
+        rows = self.env.execute(
+            "SELECT MAX(CAST(substr(name, ?) AS INTEGER)) AS last FROM account_move"
+            " WHERE substr(name, 1, ?) = ?",
+            (len(prefix) + 1, len(prefix), prefix),
+        )
+        return int(rows[0]["last"] or 0)
+
+    def recompute(self, record_id: int) -> None:
+        """A payment under way counts as paid once its invoices are."""
+        row = self.row(record_id)
+        used = settlements.paid_by(self.env, record_id)
+        values: Values = {"is_reconciled": bool(used) and used == exact(row["amount"])}
+        if row["state"] in ("in_process", "paid"):
+            invoices = self.env["account.move"].rows(self.links(record_id, "invoice_ids"))
+            paid = bool(invoices) and all(move["payment_state"] == "paid" for move in invoices)
+            values["state"] = "paid" if paid else "in_process"
+        self.settle(record_id, values)
+
+    def compute_reconciled_invoices_count(self, row: Row) -> int:
+        return len(self.links(row["id"], "invoice_ids"))
+
+    def after_change(self, ids: list[int], changed: set[str]) -> None:
+        if "state" in changed:
+            self.env.touch("account.payment", ids)
+
+    @on_records
+    def action_post(self, ids: list[int]) -> None:
+        self.check_access("write")
+        for row in self.rows(self.existing(ids)):
+            if row["state"] == "draft":
+                self._set_entry(row, "posted")
+                self.settle(row["id"], {"state": "in_process"})
+        self.env.flush()
+
+    @on_records
+    def action_draft(self, ids: list[int]) -> None:
+        """Back to draft. What it settled stays settled until it is cancelled, as in Odoo."""
+        self.check_access("write")
+        for row in self.rows(self.existing(ids)):
+            self._set_entry(row, "draft")
+        self.put(ids, {"state": "draft"})
+        self.env.flush()
+
+    @on_records
+    def action_cancel(self, ids: list[int]) -> None:
+        """Cancel: the invoices it settled are open again."""
+        self.check_access("write")
+        for row in self.rows(self.existing(ids)):
+            entry = row["move_id"] and self.env["account.move"].row(row["move_id"])
+            if entry and entry["state"] == "draft":
+                if self._highest(entry["name"][:-5]) > int(entry["name"][-5:]):
+                    raise UserError(NOT_LAST)
+                self.settle(row["id"], {"move_id": None})
+                self.env["account.move"].remove([entry["id"]])
+            elif entry:
+                self._set_entry(row, "cancel")
+            settlements.undo(self.env, "payment_id", row["id"])
+        self.put(ids, {"state": "canceled"})
+        self.env.flush()
+
+    def _set_entry(self, row: Row, state: str) -> None:
+        if row["move_id"]:
+            self.env["account.move"].settle(row["move_id"], {"state": state})
+
+
+def _reference(move: Row) -> str | None:
+    return move["payment_reference"] or move["ref"] or move["name"]
+
+
+def _due_now(wizard: Model, move: Row) -> Decimal:
+    """What to propose: everything overdue, else the next installment."""
+    lines = wizard.env["account.move.line"]
+    ids = lines.find(
+        [["move_id", "=", move["id"]], ["display_type", "=", "payment_term"]],
+        order="date_maturity, id",
+    )
+    open_parts = [
+        (row["date_maturity"], abs(exact(lines.values(row, lines.field("amount_residual_currency")))))
+        for row in lines.rows(ids)
+    ]
+    open_parts = [(due, amount) for due, amount in open_parts if amount]
+    today = str(wizard.env.today)
+    overdue = [amount for due, amount in open_parts if due and due < today]
+    if overdue:
+        return sum(overdue, Decimal(0))
+    return open_parts[0][1] if open_parts else exact(move["amount_residual"])
+
+
+MODELS: dict[str, type[Model]] = {
+    "account.payment.register": PaymentRegister,
+    "account.payment": Payment,
+}

@@ -1,0 +1,88 @@
+"""Projects, tasks and milestones."""
+
+from __future__ import annotations
+
+from sandbox.odoo.masterdata import MAIN_COMPANY
+from sandbox.odoo.messages import Thread
+from sandbox.odoo.pricing import exact
+from sandbox.odoo.records import Env, Model, Row, Values
+
+CLOSED = ("1_done", "1_canceled")
+
+
+class Project(Thread):
+    def defaults(self, values: Values) -> Values:
+        return {"user_id": self.env.uid}
+
+    def after_change(self, ids: list[int], changed: set[str]) -> None:
+        if "sale_line_id" in changed:
+            _confirm_quotations(self.env, [row["sale_line_id"] for row in self.rows(ids)])
+
+    def compute_task_count(self, row: Row) -> int:
+        return len(self.links(row["id"], "task_ids"))
+
+    def compute_currency_id(self, row: Row) -> int:
+        return int(self.env["res.company"].row(MAIN_COMPANY)["currency_id"])
+
+
+class Task(Thread):
+    def defaults(self, values: Values) -> Values:
+        project = values.get("project_id")
+        if not project:
+            return {}
+        return {"partner_id": self.env["project.project"].row(project)["partner_id"]}
+
+    def after_change(self, ids: list[int], changed: set[str]) -> None:
+        if "sale_line_id" in changed:
+            _confirm_quotations(self.env, [row["sale_line_id"] for row in self.rows(ids)])
+
+
+class Milestone(Model):
+    def before_write(self, ids: list[int], values: Values) -> None:
+        if "is_reached" in values:
+            values["reached_date"] = str(self.env.today) if values["is_reached"] else False
+
+    def defaults(self, values: Values) -> Values:
+        return {"reached_date": str(self.env.today)} if values.get("is_reached") else {}
+
+    def after_change(self, ids: list[int], changed: set[str]) -> None:
+        if changed & {"is_reached", "quantity_percentage", "sale_line_id"}:
+            lines = (row["sale_line_id"] for row in self.rows(ids))
+            self.env.touch("sale.order.line", [line for line in lines if line])
+
+    def before_unlink(self, ids: list[int]) -> None:
+        self.after_change(ids, {"is_reached"})
+
+    def compute_product_uom_qty(self, row: Row) -> float:
+        line = row["sale_line_id"] and self.env["sale.order.line"].row(row["sale_line_id"])
+        ordered = line["product_uom_qty"] if line else 0
+        return float(exact(row["quantity_percentage"]) * exact(ordered))
+
+    def compute_is_deadline_exceeded(self, row: Row) -> bool:
+        late = row["deadline"] and row["deadline"] < str(self.env.today)
+        return bool(late and not row["is_reached"])
+
+    def compute_can_be_marked_as_done(self, row: Row) -> bool:
+        tasks = self.env["project.task"].rows(self.links(row["id"], "task_ids"))
+        closed = bool(tasks) and all(task["state"] in CLOSED for task in tasks)
+        return closed and not row["is_reached"]
+
+    def compute_task_count(self, row: Row) -> int:
+        return len(self.links(row["id"], "task_ids"))
+
+
+def _confirm_quotations(env: Env, lines: list[int | None]) -> None:
+    """Tying work to a quotation's line confirms the quotation, as Odoo does."""
+    orders = {row["order_id"] for row in env["sale.order.line"].rows([i for i in lines if i])}
+    for order in env["sale.order"].rows(orders):
+        if order["state"] == "draft":
+            env["sale.order"].put(
+                [order["id"]], {"state": "sale", "date_order": env.timestamp[:19]}
+            )
+
+
+MODELS: dict[str, type[Model]] = {
+    "project.project": Project,
+    "project.task": Task,
+    "project.milestone": Milestone,
+}

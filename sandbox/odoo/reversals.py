@@ -1,0 +1,152 @@
+"""Credit notes made from invoices, and sending invoices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sandbox.odoo.errors import UserError
+from sandbox.odoo.masterdata import MAIN_COMPANY, company_values
+from sandbox.odoo.messages import send_mail
+from sandbox.odoo.records import Model, Row, Values, on_records
+
+COPIED = ("product_id", "name", "quantity", "price_unit", "discount", "product_uom_id", "sequence")
+
+
+class Reversal(Model):
+    rec_name = "reason"
+
+    def defaults(self, values: Values) -> Values:
+        ids = self.env.context.get("active_ids", [])
+        moves = self.env["account.move"].rows(self.env["account.move"].existing(ids))
+        if any(move["state"] != "posted" for move in moves):
+            raise UserError("To reverse a journal entry, it has to be posted first.")
+        return {
+            "move_ids": [(6, 0, ids)],
+            "date": str(self.env.today),
+            "company_id": MAIN_COMPANY,
+        }
+
+    def compute_residual(self, row: Row) -> float:
+        moves = self.env["account.move"].rows(self.links(row["id"], "move_ids"))
+        return float(moves[0]["amount_residual"]) if len(moves) == 1 else 0.0
+
+    def compute_currency_id(self, row: Row) -> int:
+        moves = self.env["account.move"].rows(self.links(row["id"], "move_ids"))
+        return int(moves[0]["currency_id"] if moves else company_values(self.env)["currency_id"])
+
+    def compute_move_type(self, row: Row) -> str | bool:
+        moves = self.env["account.move"].rows(self.links(row["id"], "move_ids"))
+        return moves[0]["move_type"] if moves else False
+
+    @on_records
+    def reverse_moves(self, ids: list[int], is_modify: bool = False) -> dict[str, Any]:
+        """Draft credit notes; with `is_modify` they are posted and new drafts take their place."""
+        self.check_access("write")
+        row = self.row(self.single(ids))
+        moves = self.env["account.move"].rows(self.links(row["id"], "move_ids"))
+        made = [self._credit_note(row, move) for move in moves]
+        self.env.flush()
+        if is_modify:
+            self.env["account.move"].post(made)
+            made = [self._copy(move, {"invoice_date": row["date"]}) for move in moves]
+        self._apply_links(row["id"], {"new_move_ids": [(6, 0, made)]})
+        self.env.flush()
+        return _action(made, "out_invoice" if is_modify else "out_refund")
+
+    @on_records
+    def refund_moves(self, ids: list[int]) -> dict[str, Any]:
+        return self.reverse_moves(ids)
+
+    @on_records
+    def modify_moves(self, ids: list[int]) -> dict[str, Any]:
+        return self.reverse_moves(ids, is_modify=True)
+
+    def _credit_note(self, wizard: Row, move: Row) -> int:
+        ref = f"Reversal of: {move['name']}"
+        return self._copy(
+            move,
+            {
+                "move_type": "out_refund",
+                "ref": f"{ref}, {wizard['reason']}" if wizard["reason"] else ref,
+                "invoice_date": wizard["date"],
+                "reversed_entry_id": move["id"],
+                "invoice_payment_term_id": None,
+                "journal_id": wizard["journal_id"],
+            },
+        )
+
+    def _copy(self, move: Row, changes: Values) -> int:
+        lines = self.env["account.move.line"]
+        copies = []
+        for line in lines.rows(self.env["account.move"].links(move["id"], "invoice_line_ids")):
+            values = {name: line[name] for name in COPIED}
+            for name in ("tax_ids", "sale_line_ids"):
+                values[name] = [(6, 0, lines.links(line["id"], name))]
+            copies.append((0, 0, values))
+        head = ("partner_id", "currency_id", "fiscal_position_id", "invoice_payment_term_id")
+        values = {name: move[name] for name in head} | {"move_type": move["move_type"]}
+        return self.env["account.move"].add(values | changes | {"invoice_line_ids": copies})
+
+
+class SendWizard(Model):
+    rec_name = "id"
+
+    def defaults(self, values: Values) -> Values:
+        move = self.env["account.move"].row(values.get("move_id") or 0)
+        if move["state"] != "posted":
+            raise UserError("You can't generate invoices that are not posted.")
+        return {}
+
+    def compute_sending_methods(self, row: Row) -> list[str]:
+        return ["email"]
+
+    @on_records
+    def action_send_and_print(self, ids: list[int]) -> dict[str, Any]:
+        self.check_access("write")
+        moves = self.env["account.move"]
+        move = moves.row(self.row(self.single(ids))["move_id"])
+        partner = self.env["res.partner"].row(move["partner_id"])
+        if partner["email"]:
+            self._mail(move, partner)
+        moves.put([move["id"]], {"is_move_sent": True})
+        self.env.flush()
+        return {"type": "ir.actions.act_window_close"}
+
+    def _mail(self, move: Row, partner: Row) -> None:
+        kind = "Credit Note" if move["move_type"] == "out_refund" else "Invoice"
+        firm = company_values(self.env)["name"]
+        subject = f"{firm} {kind} (Ref {move['name']})"
+        message_id = self.env["mail.message"].add(
+            {
+                "subject": subject,
+                "body": f"<p>Dear {partner['name']}, here is your {kind.lower()}"
+                f" {move['name']} from {firm}.</p>",
+                "message_type": "comment",
+                "subtype_id": self.env.required_xid("mail.mt_comment"),
+                "model": "account.move",
+                "res_id": move["id"],
+                "partner_ids": [(6, 0, [partner["id"]])],
+            }
+        )
+        send_mail(self.env, message_id, subject, [partner["id"]])
+
+
+def _action(ids: list[int], kind: str) -> dict[str, Any]:
+    action: dict[str, Any] = {
+        "name": "Reverse Moves",
+        "type": "ir.actions.act_window",
+        "res_model": "account.move",
+    }
+    if len(ids) == 1:
+        return action | {
+            "view_mode": "form",
+            "res_id": ids[0],
+            "context": {"default_move_type": kind},
+        }
+    return action | {"view_mode": "list,form", "domain": [["id", "in", ids]]}
+
+
+MODELS: dict[str, type[Model]] = {
+    "account.move.reversal": Reversal,
+    "account.move.send.wizard": SendWizard,
+}

@@ -1,0 +1,269 @@
+"""Sales orders: prices, confirmation, what is delivered, invoiced and still to invoice."""
+# ruff: noqa: S608  (no text of a request goes into the SQL)
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+from sandbox.odoo import pricing
+from sandbox.odoo.errors import UserError
+from sandbox.odoo.masterdata import MAIN_COMPANY, currency_decimals, currency_name
+from sandbox.odoo.messages import Thread
+from sandbox.odoo.pricing import exact
+from sandbox.odoo.records import Model, Row, Values, on_records, rounded
+
+VALID_DAYS = 30
+QUANTITY_DECIMALS = 2
+
+
+class SaleOrder(Thread):
+    def defaults(self, values: Values) -> Values:
+        partner = values.get("partner_id") or None
+        start = self.env.today
+        pricelists = self.env["product.pricelist"].find([["active", "=", True]])
+        terms = partner and self.env["res.partner"].row(partner)["property_payment_term_id"]
+        return {
+            "date_order": self.env.timestamp[:19],
+            "validity_date": str(start + timedelta(days=VALID_DAYS)),
+            "partner_invoice_id": partner,
+            "partner_shipping_id": partner,
+            "pricelist_id": pricelists[0],
+            "payment_term_id": terms,
+            "user_id": self.env.uid,
+            "team_id": self.env.xid("sales_team.team_sales_department"),
+            "company_id": MAIN_COMPANY,
+            "fiscal_position_id": pricing.fiscal_position(self.env, partner),
+        }
+
+    def add(self, values: Values) -> int:
+        """Name and currency are never the caller's: a sequence and the price list give them."""
+        values = {name: value for name, value in values.items() if name != "currency_id"}
+        if not values.get("pricelist_id", True):
+            del values["pricelist_id"]
+        return super().add(values)
+
+    def after_change(self, ids: list[int], changed: set[str]) -> None:
+        for row in self.rows(ids):
+            if row["name"] in (None, "New"):
+                self.settle(row["id"], {"name": self._next_name()})
+            currency = self.env["product.pricelist"].row(row["pricelist_id"])["currency_id"]
+            self.settle(row["id"], {"currency_id": currency})
+            self.env.touch("sale.order.line", self.links(row["id"], "order_line"))
+        self.env.touch("sale.order", ids)
+
+    def _next_name(self) -> str:
+        rows = self.env.execute(
+            "SELECT MAX(CAST(substr(name, 2) AS INTEGER)) AS last FROM sale_order"
+            " WHERE name GLOB 'S[0-9]*'"
+        )
+        return f"S{(rows[0]['last'] or 0) + 1:05d}"
+
+    def before_unlink(self, ids: list[int]) -> None:
+        if any(row["state"] not in ("draft", "cancel") for row in self.rows(ids)):
+            raise UserError(
+                "You can not delete a sent quotation or a confirmed sales order."
+                " You must first cancel it."
+            )
+        for order in ids:
+            self.env["sale.order.line"].remove(self.links(order, "order_line"))
+
+    def recompute(self, record_id: int) -> None:
+        row = self.row(record_id)
+        lines = self.env["sale.order.line"].rows(self.links(record_id, "order_line"))
+        decimals = currency_decimals(self.env, row["currency_id"])
+        sums = pricing.totals([priced_line(self.env["sale.order.line"], i) for i in lines], decimals)
+        self.settle(
+            record_id,
+            {
+                "amount_untaxed": float(sums.untaxed),
+                "amount_tax": float(sums.tax),
+                "amount_total": float(sums.total),
+                "invoice_status": _order_status(row, lines),
+            },
+        )
+
+    def compute_invoice_count(self, row: Row) -> int:
+        return len(self.follow(row, ["order_line", "invoice_lines", "move_id"]))
+
+    def compute_amount_invoiced(self, row: Row) -> float:
+        lines = self.env["sale.order.line"].rows(self.links(row["id"], "order_line"))
+        return float(sum(exact(line["untaxed_amount_invoiced"]) for line in lines))
+
+    def compute_amount_to_invoice(self, row: Row) -> float:
+        if row["state"] != "sale":
+            return 0.0
+        lines = self.env["sale.order.line"]
+        total = Decimal(0)
+        for line in lines.rows(self.links(row["id"], "order_line")):
+            if line["product_uom_qty"]:
+                open_quantity = exact(line["qty_delivered"]) - invoiced_quantity(
+                    lines, line["id"], ("posted",)
+                )
+                total += exact(line["price_total"]) / exact(line["product_uom_qty"]) * open_quantity
+        return rounded(total, currency_decimals(self.env, row["currency_id"]))
+
+    @on_records
+    def action_confirm(self, ids: list[int]) -> bool:
+        self.check_access("write")
+        if any(row["state"] not in ("draft", "sent") for row in self.rows(self.existing(ids))):
+            raise UserError("Some orders are not in a state requiring confirmation.")
+        self.put(ids, {"state": "sale", "date_order": self.env.timestamp[:19]})
+        self.env.flush()
+        return True
+
+    @on_records
+    def action_cancel(self, ids: list[int]) -> bool:
+        self.check_access("write")
+        for row in self.rows(self.existing(ids)):
+            moves = self.env["account.move"]
+            invoices = self.follow(row, ["order_line", "invoice_lines", "move_id"])
+            drafts = [move["id"] for move in moves.rows(invoices) if move["state"] == "draft"]
+            if drafts:
+                moves.put(drafts, {"state": "cancel"})
+        self.put(ids, {"state": "cancel"})
+        self.env.flush()
+        return True
+
+    @on_records
+    def action_draft(self, ids: list[int]) -> bool:
+        self.check_access("write")
+        rows = self.rows(self.existing(ids))
+        orders = [row["id"] for row in rows if row["state"] in ("cancel", "sent")]
+        self.put(orders, {"state": "draft"})
+        self.env.flush()
+        return True
+
+
+class SaleOrderLine(Model):
+    def defaults(self, values: Values) -> Values:
+        product_id = values.get("product_id") or None
+        order = self.env["sale.order"].row(values["order_id"]) if values.get("order_id") else None
+        found: Values = {"product_uom_id": self.env["uom.uom"].find([])[0]}
+        if product_id and order:
+            product = self.env["product.product"].row(product_id)
+            found["name"] = self.env["product.product"].display_name(product)
+            found["price_unit"] = self._list_price(product, order)
+            taxes = pricing.product_taxes(self.env, product_id, order["fiscal_position_id"])
+            found["tax_ids"] = [(6, 0, taxes)]
+        return found
+
+    def _list_price(self, product: Row, order: Row) -> float:
+        pricelist = self.env["product.pricelist"].row(order["pricelist_id"])
+        target = currency_name(self.env, pricelist["currency_id"])
+        decimals = currency_decimals(self.env, pricelist["currency_id"])
+        return float(pricing.convert(exact(product["list_price"]), "EUR", target, decimals))
+
+    def display_name(self, row: Row) -> str:
+        order = self.env["sale.order"].row(row["order_id"])
+        customer = self.env["res.partner"].row(order["partner_id"])["name"]
+        products = self.env["product.product"].rows([row["product_id"]])
+        what = self.env["product.product"].display_name(products[0]) if products else row["name"]
+        return f"{order['name']} - {what} ({customer})"
+
+    def after_change(self, ids: list[int], changed: set[str]) -> None:
+        self.env.touch("sale.order.line", ids)
+        self.env.touch("sale.order", {row["order_id"] for row in self.rows(ids)})
+
+    def before_unlink(self, ids: list[int]) -> None:
+        rows = self.rows(ids)
+        orders = self.env["sale.order"].rows({row["order_id"] for row in rows})
+        if any(order["state"] == "sale" for order in orders):
+            raise UserError(
+                "Once a sales order is confirmed, you can't remove one of its lines (we need to"
+                " track if something gets invoiced or delivered).\n"
+                "                Set the quantity to 0 instead."
+            )
+        self.env.touch("sale.order", {row["order_id"] for row in rows})
+
+    def recompute(self, record_id: int) -> None:
+        row = self.row(record_id)
+        order = self.env["sale.order"].row(row["order_id"])
+        decimals = currency_decimals(self.env, order["currency_id"])
+        price = priced_line(self, row)
+        subtotal, total = float(price.subtotal(decimals)), float(price.total(decimals))
+        delivered = self._delivered(row)
+        invoiced = invoiced_quantity(self, record_id, ("draft", "posted"))
+        confirmed = order["state"] == "sale"
+        changed = self.settle(
+            record_id,
+            {
+                "state": order["state"],
+                "price_subtotal": subtotal,
+                "price_total": total,
+                "price_tax": total - subtotal,
+                "qty_delivered": float(delivered),
+                "qty_invoiced": float(invoiced),
+                "qty_to_invoice": float(delivered - invoiced) if confirmed else 0.0,
+                "invoice_status": _line_status(confirmed, delivered, invoiced, row),
+            }
+            | self._untaxed(row, delivered, confirmed, decimals),
+        )
+        if changed:
+            self.env.touch("sale.order", [row["order_id"]])
+
+    def _delivered(self, row: Row) -> Decimal:
+        milestones = self.env["project.milestone"]
+        ids = milestones.find([["sale_line_id", "=", row["id"]], ["is_reached", "=", True]])
+        if not ids and not milestones.find([["sale_line_id", "=", row["id"]]], limit=1):
+            return exact(row["qty_delivered"]) if row["qty_delivered_method"] == "manual" else exact(0)
+        share = sum(exact(reached["quantity_percentage"]) for reached in milestones.rows(ids))
+        return pricing.quantized(share * exact(row["product_uom_qty"]), QUANTITY_DECIMALS)
+
+    def _untaxed(self, row: Row, delivered: Decimal, confirmed: bool, decimals: int) -> Values:
+        """Amounts before tax: on posted invoices, and delivered but not on them."""
+        moves = self.env["account.move.line"]
+        invoiced = Decimal(0)
+        for line in moves.rows(self.links(row["id"], "invoice_lines")):
+            move = self.env["account.move"].row(line["move_id"])
+            if move["state"] == "posted":
+                sign = -1 if move["move_type"] == "out_refund" else 1
+                invoiced += sign * exact(line["price_subtotal"])
+        discounted = exact(row["price_unit"]) * (1 - exact(row["discount"]) / 100)
+        due = max(discounted * delivered - invoiced, Decimal(0)) if confirmed else Decimal(0)
+        return {
+            "untaxed_amount_invoiced": float(invoiced),
+            "untaxed_amount_to_invoice": rounded(due, decimals),
+        }
+
+
+def priced_line(lines: Model, row: Row) -> pricing.PricedLine:
+    taxes = lines.env["account.tax"].rows(lines.links(row["id"], "tax_ids"))
+    quantity = row["quantity"] if "quantity" in row else row["product_uom_qty"]
+    return pricing.priced(quantity, row["price_unit"], row["discount"], taxes)
+
+
+def invoiced_quantity(lines: Model, line_id: int, states: tuple[str, ...]) -> Decimal:
+    """What invoices in these states bill of an order line, less credit notes."""
+    marks = ", ".join("?" * len(states))
+    rows = lines.env.execute(
+        "SELECT invoiced.quantity, move.move_type FROM rel_sale_order_line__invoice_lines AS link"
+        " JOIN account_move_line AS invoiced ON invoiced.id = link.other_id"
+        " JOIN account_move AS move ON move.id = invoiced.move_id"
+        f" WHERE link.this_id = ? AND move.state IN ({marks})",
+        (line_id, *states),
+    )
+    signs = {"out_refund": -1}
+    return sum(
+        (signs.get(row["move_type"], 1) * exact(row["quantity"]) for row in rows), Decimal(0)
+    )
+
+
+def _line_status(confirmed: bool, delivered: Decimal, invoiced: Decimal, row: Row) -> str:
+    if not confirmed:
+        return "no"
+    if delivered != invoiced:
+        return "to invoice"
+    return "invoiced" if invoiced >= exact(row["product_uom_qty"]) else "no"
+
+
+def _order_status(order: Row, lines: list[Row]) -> str:
+    if order["state"] != "sale":
+        return "no"
+    statuses = {line["invoice_status"] for line in lines}
+    if "to invoice" in statuses:
+        return "to invoice"
+    return "invoiced" if statuses == {"invoiced"} else "no"
+
+
+MODELS: dict[str, type[Model]] = {"sale.order": SaleOrder, "sale.order.line": SaleOrderLine}

@@ -1,0 +1,91 @@
+"""What settles an invoice: payments and credit notes, and the payment states that follow."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from sandbox.odoo.pricing import exact
+from sandbox.odoo.records import Env, Row
+
+SIDES = ("move_id", "payment_id", "refund_id")
+
+
+def settle(
+    env: Env,
+    move_id: int,
+    amount: Decimal,
+    *,
+    payment_id: int | None = None,
+    refund_id: int | None = None,
+) -> None:
+    """Record that a payment or a credit note covers this much of an invoice."""
+    env.execute(
+        "INSERT INTO sandbox_settlement (move_id, payment_id, refund_id, amount)"
+        " VALUES (?, ?, ?, ?)",
+        (move_id, payment_id, refund_id, float(amount)),
+    )
+    _touch(env, move_id, refund_id)
+
+
+def undo(env: Env, side: str, record_id: int) -> None:
+    """Undo every settlement a document or a payment takes part in."""
+    assert side in SIDES
+    rows = env.execute(f"SELECT * FROM sandbox_settlement WHERE {side} = ?", (record_id,))  # noqa: S608
+    for row in rows:
+        env.execute("DELETE FROM sandbox_settlement WHERE id = ?", (row["id"],))
+        _touch(env, row["move_id"], row["refund_id"])
+        if row["payment_id"]:
+            env.touch("account.payment", [row["payment_id"]])
+
+
+def _touch(env: Env, move_id: int, refund_id: int | None) -> None:
+    env.touch("account.move", [move_id] + ([refund_id] if refund_id else []))
+
+
+def settled(env: Env, move_id: int) -> Decimal:
+    """How much of a document is settled; a credit note counts what it settles of others."""
+    rows = env.execute(
+        "SELECT amount FROM sandbox_settlement WHERE move_id = ? OR refund_id = ?",
+        (move_id, move_id),
+    )
+    return sum((exact(row["amount"]) for row in rows), Decimal(0))
+
+
+def payments_of(env: Env, move_id: int) -> list[int]:
+    rows = env.execute(
+        "SELECT other_id, this_id FROM rel_account_payment__invoice_ids WHERE other_id = ?",
+        (move_id,),
+    )
+    return [row["this_id"] for row in rows]
+
+
+def payment_state(env: Env, move: Row, total: Decimal, residual: Decimal) -> str:
+    """How a document stands: by what settles it, whatever state it is in itself."""
+    rows = env.execute(
+        "SELECT payment_id, refund_id FROM sandbox_settlement WHERE move_id = ?", (move["id"],)
+    )
+    if not total:
+        return "paid" if move["state"] == "posted" else "not_paid"
+    if residual == total:
+        return "not_paid"
+    if residual > 0:
+        return "partial"
+    return "reversed" if rows and all(row["refund_id"] for row in rows) else "paid"
+
+
+def match_refund(env: Env, invoice_id: int, refund_id: int) -> None:
+    """A posted credit note settles what is open of its invoice."""
+    moves = env["account.move"]
+    open_invoice = exact(moves.row(invoice_id)["amount_residual"])
+    open_refund = exact(moves.row(refund_id)["amount_residual"])
+    amount = min(open_invoice, open_refund)
+    if amount > 0 and moves.row(invoice_id)["state"] == "posted":
+        settle(env, invoice_id, amount, refund_id=refund_id)
+
+
+def paid_by(env: Env, payment_id: int) -> Decimal:
+    """How much of a payment is used."""
+    rows = env.execute(
+        "SELECT amount FROM sandbox_settlement WHERE payment_id = ?", (payment_id,)
+    )
+    return sum((exact(row["amount"]) for row in rows), Decimal(0))

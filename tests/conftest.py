@@ -1,0 +1,123 @@
+"""What tests share: one Temporal server, one sandbox and one real Odoo a session."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import TimeSkipper, TimeSkippingConfig, WorkflowEnvironment
+
+from sandbox import real_odoo
+from sandbox.real_odoo import RealOdoo
+from sandbox.server import Sandbox
+from starters.local.stack import CONFIG, temporal_binary
+from tests.servers import OdooServer, RealServer, SandboxServer
+from tests.world import World
+from wiring.settings import Settings, load_settings
+from workers import worker
+from workflows import search_attributes
+
+SERVER_FLAGS = (
+    "frontend.WorkflowTimeSkippingEnabled=true",
+    # Timers that were skipped to fire at once instead of within the second.
+    'history.timerProcessorMaxTimeShift="10ms"',
+    # Small enough that long stories continue as new on the way.
+    "limit.historyCount.suggestContinueAsNew=150",
+)
+
+
+@pytest.fixture(scope="session")
+async def temporal() -> AsyncIterator[WorkflowEnvironment]:
+    """A real Temporal server with time skipping allowed."""
+    flags = [part for flag in SERVER_FLAGS for part in ("--dynamic-config-value", flag)]
+    environment = await WorkflowEnvironment.start_local(
+        dev_server_existing_path=temporal_binary(),
+        data_converter=pydantic_data_converter,
+        search_attributes=list(search_attributes.ALL),
+        dev_server_extra_args=flags,
+        dev_server_log_level="error",
+    )
+    yield environment
+    await environment.shutdown()
+
+
+@pytest.fixture(scope="session")
+def temporal_client(temporal: WorkflowEnvironment) -> Client:
+    return temporal.client
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    sandbox = Sandbox(tmp_path_factory.mktemp("sandbox"))
+    sandbox.start()
+    yield sandbox
+    sandbox.stop()
+
+
+@pytest.fixture(scope="session")
+def real() -> Iterator[RealOdoo]:
+    """A real Odoo 19; never skipped: without one the tests that want it fail."""
+    with real_odoo.start() as odoo:
+        yield odoo
+
+
+@pytest.fixture(
+    scope="session", params=["sandbox", pytest.param("real", marks=pytest.mark.real)]
+)
+def odoo_server(request: pytest.FixtureRequest) -> OdooServer:
+    """Each of the two Odoos in turn: the same test holds both to the same."""
+    if request.param == "real":
+        return RealServer(request.getfixturevalue("real"))
+    return SandboxServer(request.getfixturevalue("sandbox"))
+
+
+def settings_for(server: OdooServer, sandbox: Sandbox, key_file: Path | None = None) -> Settings:
+    """Settings that point at a server of the session; `key_file` replaces c2c's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("C2C_CONFIG", str(CONFIG))
+        return load_settings(
+            odoo={
+                "url": server.url,
+                "database": server.database,
+                "api_key_file": key_file or server.keys["c2c"],
+            },
+            crm={
+                "hubspot": {
+                    "url": sandbox.hubspot_url,
+                    "api_key_file": sandbox.hubspot_key,
+                    "legal_entity": "northwind",
+                }
+            },
+        )
+
+
+@pytest.fixture(scope="session")
+def sandbox_settings(sandbox: Sandbox) -> Settings:
+    return settings_for(SandboxServer(sandbox), sandbox)
+
+
+@pytest.fixture(scope="session")
+def key_file(odoo_server: OdooServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file the workers read c2c's key from; a test may replace it."""
+    path = tmp_path_factory.mktemp(odoo_server.name) / "key"
+    path.write_text(odoo_server.keys["c2c"].read_text())
+    return path
+
+
+@pytest.fixture(scope="session")
+async def world(
+    temporal: WorkflowEnvironment, odoo_server: OdooServer, sandbox: Sandbox, key_file: Path
+) -> AsyncIterator[World]:
+    """Workers on an Odoo, and the verbs to tell a story with."""
+    skipper = TimeSkipper(temporal.client, config=TimeSkippingConfig(enabled=False))
+    settings = settings_for(odoo_server, sandbox, key_file)
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(worker.running(temporal.client, settings))
+        yield World(client=skipper.client, time=skipper, server=odoo_server)
+    # What is still open knows ids of this Odoo; it must not wake up on the next one.
+    async for left in temporal.client.list_workflows("ExecutionStatus = 'Running'"):
+        await temporal.client.get_workflow_handle(left.id).terminate("the session moves on")

@@ -1,0 +1,151 @@
+"""Parked, never lost: what a person mends, and how each step goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from contracts.parking import Action
+from contracts.receivable import InvoiceStage
+from contracts.state import ContractStage
+from starters import operations
+from tests.world import ANA, BOB, World, document, odoo_invoices, single
+
+
+async def test_bad_data_parks_with_every_problem_and_resumes_once_amended(world: World) -> None:
+    contract = single()
+    contract["customer"]["vat_number"] = "BE0477472702"
+    contract["services"][0]["code"] = "ALCHEMY"
+    contract["currency"] = "EUR"
+    workflow_id = await world.start(contract)
+    parked = await world.parked(workflow_id)
+    assert parked.step == "validate"
+    assert {(p.code, p.field, p.value) for p in parked.problems} == {
+        ("vat_invalid", "customer.vat_number", "BE0477472702"),
+        ("service_code_unknown", "services.0.code", "ALCHEMY"),
+    }
+    with pytest.raises(operations.Refused, match="check digits"):
+        changes = {"customer.vat_number": "BE0000000097"}
+        await world.resolve(workflow_id, Action.AMEND, changes=changes)
+    changes = {"customer.vat_number": None, "services.0.code": "BUILD"}
+    await world.resolve(workflow_id, Action.AMEND, changes=changes)
+    state = await world.stage(workflow_id, ContractStage.ACTIVE)
+    assert state.exceptions == []
+
+
+async def test_a_vat_number_only_odoo_refuses_parks_the_customer(world: World) -> None:
+    contract = single()
+    contract["customer"] |= {"country": "UA", "vat_number": "12345"}
+    workflow_id = await world.start(contract)
+    parked = await world.parked(workflow_id)
+    assert (parked.step, parked.code) == ("customer", "vat_refused")
+    assert parked.value == "12345"
+    assert "12345" in parked.message
+    await world.resolve(workflow_id, Action.AMEND, changes={"customer.vat_number": None})
+    await world.stage(workflow_id, ContractStage.ACTIVE)
+
+
+async def test_a_locked_period_parks_the_posting_and_an_amended_date_keeps_the_approval(
+    world: World,
+) -> None:
+    invoice = await world.proposed(single())
+    admin = world.admin
+    admin.write("res.company", [1], {"fiscalyear_lock_date": "2026-12-31"})
+    try:
+        await world.approve(invoice)
+        parked = await world.parked(invoice)
+        assert (parked.step, parked.code) == ("post_invoice", "period_locked")
+        assert parked.field == "invoice_on"
+        await world.resolve(invoice, Action.AMEND, changes={"invoice_on": "2027-01-04"})
+        state = await world.invoice(invoice, InvoiceStage.OPEN)
+    finally:
+        admin.write("res.company", [1], {"fiscalyear_lock_date": False})
+    assert [item.by for item in state.approvals] == [ANA]
+    [move] = admin.search_read(
+        "account.move", [("invoice_origin", "=", invoice)], ["invoice_date", "date"]
+    )
+    assert move["invoice_date"] == move["date"] == "2027-01-04"
+
+
+async def test_a_service_user_without_rights_parks_and_goes_on_when_they_are_back(
+    world: World,
+) -> None:
+    invoice = await world.proposed(single())
+    await asyncio.to_thread(world.server.take_rights, "c2c")
+    try:
+        await world.approve(invoice)
+        parked = await world.parked(invoice)
+        assert parked.code == "access_denied"
+        assert parked.step == "create_invoice"
+    finally:
+        await asyncio.to_thread(world.server.give_rights, "c2c")
+    await world.resolve(invoice, Action.RETRY)
+    await world.invoice(invoice, InvoiceStage.OPEN)
+
+
+async def test_an_expired_key_parks_and_a_new_file_mends_it_without_a_restart(
+    world: World, key_file: Path
+) -> None:
+    invoice = await world.proposed(single())
+    await asyncio.to_thread(world.server.expire_keys, "c2c")
+    await world.approve(invoice)
+    parked = await world.parked(invoice)
+    assert (parked.kind, parked.code) == ("credentials", "api_key_refused")
+    key = await asyncio.to_thread(world.server.new_key, "c2c")
+    key_file.write_text(key)
+    await world.skip(invoice, minutes=2)
+    state = await world.invoice(invoice, InvoiceStage.OPEN)
+    assert state.exceptions == []
+
+
+async def test_posted_but_not_delivered_is_a_state_of_its_own(world: World) -> None:
+    invoice = await world.proposed(single())
+    world.server.refuse_mail(True)
+    try:
+        await world.approve(invoice)
+        parked = await world.parked(invoice)
+        assert (parked.step, parked.code) == ("deliver", "invoice_not_delivered")
+        state = await world.invoice(invoice)
+        assert state.stage is InvoiceStage.POSTED_NOT_DELIVERED
+        assert state.balance is not None
+        assert state.balance.posted
+    finally:
+        world.server.refuse_mail(False)
+    await world.resolve(invoice, Action.RETRY)
+    await world.invoice(invoice, InvoiceStage.OPEN)
+
+
+async def test_a_rejected_proposal_is_proposed_again_with_a_new_number(world: World) -> None:
+    contract = single()
+    invoice = await world.proposed(contract)
+    workflow_id = invoice.removesuffix("/invoice/1")
+    with pytest.raises(operations.Refused, match="needs a comment"):
+        await operations.reject(world.client, invoice, by=ANA, comment=" ")
+    await operations.reject(world.client, invoice, by=ANA, comment="the order number is missing")
+    parked = await world.parked(workflow_id)
+    assert parked.code == "proposal_rejected"
+    assert "order number is missing" in parked.message
+    with pytest.raises(operations.Refused, match="change order"):
+        changes = {"value": "1.00", "services.0.amount": "1.00", "milestones.0.amount": "1.00"}
+        await world.resolve(workflow_id, Action.AMEND, changes=changes)
+    await world.resolve(workflow_id, Action.AMEND, changes={"purchase_order": "PO-77"})
+    second = f"{workflow_id}/invoice/2"
+    state = await world.invoice(second, InvoiceStage.AWAITING_APPROVAL)
+    assert state.proposal.purchase_order == "PO-77"
+    await world.approve(second, BOB)
+    await world.invoice(second, InvoiceStage.OPEN)
+    assert len(odoo_invoices(world.admin, workflow_id)) == 1
+
+
+async def test_one_parked_milestone_does_not_hold_up_another(world: World) -> None:
+    contract = document()
+    workflow_id = await world.active(contract)
+    await world.reach(workflow_id, "design")
+    first = f"{workflow_id}/invoice/1"
+    await world.invoice(first, InvoiceStage.AWAITING_APPROVAL)
+    await operations.reject(world.client, first, by=ANA, comment="later")
+    await world.parked(workflow_id)
+    await world.reach(workflow_id, "build")
+    await world.invoice(f"{workflow_id}/invoice/2", InvoiceStage.AWAITING_APPROVAL)

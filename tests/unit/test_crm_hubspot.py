@@ -1,0 +1,1063 @@
+"""HubSpot: our client against the stand-in, the stand-in against HubSpot's own client, and our
+requests against those HubSpot's client sends. None of it has met a live account."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import hubspot
+import pytest
+import respx
+import uvicorn
+from hubspot.crm import deals as official_deals
+from hubspot.crm import properties as official_properties
+from hubspot.crm.associations import v4 as official_associations
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from contracts.crm import ContractStatus
+from contracts.model import JsonObject
+from contracts.money import Money
+from contracts.validation import InvalidContract, validate
+from gateways.crm.hubspot import CUSTOM_PROPERTIES, HubSpotCrm, connect
+from gateways.crm.hubspot_api import HubSpotApi
+from gateways.crm.protocol import Crm
+from gateways.crm.status import status_texts
+from gateways.errors import FailureKind, GatewayError
+from gateways.http import pooled_client
+from gateways.secrets import Secret
+from sandbox.hubspot import HubSpotStore, hubspot_app
+
+TOKEN = "pat-test"
+LIVE = "https://api.hubapi.com"
+ACME = {
+    "name": "Acme NV",
+    "hs_country_code": "BE",
+    "country": "Belgium",
+    "vat_number": "BE0477472701",
+    "address": "Rue Haute 1",
+    "city": "Brussels",
+    "zip": "1000",
+}
+BUILD = {
+    "name": "Build",
+    "hs_sku": "BUILD",
+    "quantity": "2",
+    "price": "5000",
+    "hs_position_on_quote": "0",
+    "c2c_milestones": "Design 40% 2026-03-01; Go-live 60% 2026-06-30",
+}
+TRAINING = {
+    "name": "Training",
+    "hs_sku": "TRAINING",
+    "price": "500.50",
+    "hs_position_on_quote": "1",
+}
+
+
+@dataclass
+class Recorded:
+    """A request as it arrived."""
+
+    method: str
+    path: str
+    query: str
+    body: Any
+    authorization: str
+
+
+@dataclass
+class Recorder:
+    """Passes requests on and keeps them."""
+
+    app: ASGIApp
+    requests: list[Recorded] = field(default_factory=list)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        message: Message = await receive()  # these bodies are small: one message holds them
+        body = message.get("body", b"")
+        headers = dict(scope["headers"])
+        self.requests.append(
+            Recorded(
+                scope["method"],
+                scope["path"],
+                scope["query_string"].decode(),
+                json.loads(body) if body else None,
+                headers.get(b"authorization", b"").decode(),
+            )
+        )
+
+        async def again() -> Message:
+            return message
+
+        await self.app(scope, again, send)
+
+
+@contextmanager
+def served(app: ASGIApp) -> Iterator[str]:
+    """Serve on a free port of the loopback; yields the address."""
+    # With its protocol named, or asyncio leaves Nagle's algorithm on: 40 ms for each answer.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(app, log_level="warning", lifespan="off")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        deadline = time.monotonic() + 10
+        while not server.started and time.monotonic() < deadline:
+            time.sleep(0.01)
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(10)
+
+
+@pytest.fixture
+def store() -> Iterator[HubSpotStore]:
+    """An account with its custom properties; its clock is a second further at each look."""
+    moments = (datetime(2026, 1, 10, tzinfo=UTC) + timedelta(seconds=n) for n in range(1_000_000))
+    store = HubSpotStore(":memory:", now=lambda: next(moments))
+    for item in CUSTOM_PROPERTIES:
+        store.define(item.object_type, {"options": [], **item.definition()})
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def recorder(store: HubSpotStore) -> Recorder:
+    return Recorder(hubspot_app(store, token=TOKEN))
+
+
+@pytest.fixture
+def url(recorder: Recorder) -> Iterator[str]:
+    with served(recorder) as address:
+        yield address
+
+
+@pytest.fixture
+def crm(url: str) -> Iterator[HubSpotCrm]:
+    crm = unhurried(url)
+    yield crm
+    crm.close()
+
+
+@pytest.fixture
+def official(url: str) -> Any:
+    return hubspot.Client.create(access_token=TOKEN, host=url)
+
+
+def unhurried(url: str, **options: Any) -> HubSpotCrm:
+    """A CRM whose own limits do not slow a test down."""
+    limits = {"calls_per_second": 10_000, "searches_per_second": 10_000}
+    api = HubSpotApi(pooled_client(url), Secret.of(TOKEN), **{**limits, **options})
+    return HubSpotCrm(api)
+
+
+def deal(store: HubSpotStore, **changes: Any) -> str:
+    return store.add_deal(
+        **{
+            "name": "Website",
+            "amount": "10500.50",
+            "closed_at": "2026-01-10T15:00:00.000Z",
+            "company": ACME,
+            "contacts": [{"email": "boss@acme.example"}],
+            "line_items": [TRAINING, BUILD],
+            "owner_email": "sam@firm.example",
+            **changes,
+        }
+    )
+
+
+def complete(document: JsonObject) -> JsonObject:
+    return {"contract_id": "C-1", "legal_entity": "be", **document}
+
+
+def problems_of(document: JsonObject) -> dict[str, str]:
+    with pytest.raises(InvalidContract) as caught:
+        validate(complete(document))
+    return {problem.field: problem.code for problem in caught.value.problems}
+
+
+def status(deal_id: str, **values: Any) -> ContractStatus:
+    return ContractStatus(deal_id=deal_id, **{"stage": "billing", **values})
+
+
+def refusal(call: Callable[[], object]) -> GatewayError:
+    with pytest.raises(GatewayError) as caught:
+        call()
+    return caught.value
+
+
+# Reading
+
+
+def test_a_won_deal_is_a_valid_contract(store: HubSpotStore, crm: HubSpotCrm) -> None:
+    deal_id = deal(
+        store, c2c_purchase_order="PO-77", c2c_payment_term="30 Days", c2c_ends_on="2026-12-31"
+    )
+
+    contract = validate(complete(crm.read_contract(deal_id)))
+
+    assert (contract.source.system, contract.source.id) == ("hubspot", deal_id)
+    assert contract.title == "Website"
+    assert str(contract.value) == "10500.50 EUR"
+    assert contract.signed_on.isoformat() == "2026-01-10"
+    assert contract.ends_on
+    assert contract.ends_on.isoformat() == "2026-12-31"
+    assert (contract.purchase_order, contract.payment_term) == ("PO-77", "30 Days")
+    assert contract.requested_by == "sam@firm.example"
+    customer = contract.customer
+    assert customer.key.startswith("hubspot-")
+    assert (customer.name, customer.country) == ("Acme NV", "BE")
+    assert (customer.vat_number, customer.street) == ("BE0477472701", "Rue Haute 1")
+    assert customer.billing_email == "boss@acme.example"
+    assert [(item.key, str(item.amount)) for item in contract.services] == [
+        ("BUILD", "10000.00 EUR"),
+        ("TRAINING", "500.50 EUR"),
+    ]
+    assert [(item.key, str(item.amount), str(item.due_on)) for item in contract.milestones] == [
+        ("BUILD-1", "4000.00 EUR", "2026-03-01"),
+        ("BUILD-2", "6000.00 EUR", "2026-06-30"),
+        ("TRAINING-1", "500.50 EUR", "2026-01-10"),
+    ]
+
+
+def test_the_contact_labelled_billing_takes_the_invoices(
+    store: HubSpotStore, crm: HubSpotCrm
+) -> None:
+    contacts = [
+        {"email": None, "firstname": "No address"},
+        {"email": "boss@acme.example"},
+        {"email": "ap@acme.example", "label": "Billing"},
+    ]
+    labelled = deal(store, contacts=contacts)
+    unlabelled = deal(store, contacts=contacts[:2])
+
+    assert crm.read_contract(labelled)["customer"]["billing_email"] == "ap@acme.example"
+    assert crm.read_contract(unlabelled)["customer"]["billing_email"] == "boss@acme.example"
+
+
+@pytest.mark.parametrize(
+    ("company", "country"),
+    [
+        ({"hs_country_code": "BE", "country": "Nonsense"}, "BE"),
+        ({"country": "be"}, "BE"),
+        ({"country": "Belgium"}, "Belgium"),
+    ],
+)
+def test_the_country_is_a_code_or_left_to_validation(
+    store: HubSpotStore, crm: HubSpotCrm, company: dict[str, str], country: str
+) -> None:
+    document = crm.read_contract(deal(store, company={"name": "Acme", **company}))
+    assert document["customer"]["country"] == country
+
+
+def test_a_deal_without_anything_names_every_gap_at_once(
+    store: HubSpotStore, crm: HubSpotCrm
+) -> None:
+    deal_id = store.add_deal(name="Bare", amount=None, currency=None)
+
+    problems = problems_of(crm.read_contract(deal_id))
+
+    assert {key for key, code in problems.items() if code == "missing"} == {
+        "currency",
+        "value",
+        "customer.key",
+        "customer.name",
+        "customer.country",
+        "customer.billing_email",
+    }
+    assert {"services", "milestones"} <= problems.keys()
+
+
+def test_a_single_currency_account_has_a_default(store: HubSpotStore, url: str) -> None:
+    deal_id = deal(store, currency=None)
+    with_default = connect(Secret.of(TOKEN), url=url, default_currency="USD")
+    assert with_default.read_contract(deal_id)["currency"] == "USD"
+    with_default.close()
+
+
+def test_unreadable_milestones_reach_validation_as_written(
+    store: HubSpotStore, crm: HubSpotCrm
+) -> None:
+    line = {**BUILD, "c2c_milestones": "Design 40%; rest when done"}
+    document = crm.read_contract(deal(store, amount="10000", line_items=[line]))
+
+    assert problems_of(document)["milestones.1.percent"] == "percent_malformed"
+    assert document["milestones"][1]["percent"] == "rest when done"
+
+
+@pytest.mark.parametrize(
+    ("line", "amount"),
+    [
+        ({"price": "33.33", "quantity": "3"}, "99.99"),
+        ({"price": "100", "quantity": "3", "discount": "10"}, "270"),
+        ({"price": "100", "quantity": "3", "hs_discount_percentage": "12.5"}, "262.5"),
+        ({"price": "0.1", "quantity": "3"}, "0.3"),
+        ({"price": "100", "amount": "77.70"}, "77.7"),
+        ({"quantity": "3"}, None),
+    ],
+)
+def test_a_line_items_amount_is_exact(
+    store: HubSpotStore,
+    crm: HubSpotCrm,
+    monkeypatch: pytest.MonkeyPatch,
+    line: dict[str, str],
+    amount: str | None,
+) -> None:
+    deal_id = deal(store, line_items=[{"name": "Work", "hs_sku": "BUILD", **line}])
+
+    assert crm.read_contract(deal_id)["services"][0].get("amount") == amount
+    # The same where HubSpot has not computed an amount of its own.
+    monkeypatch.setattr("sandbox.hubspot._line_amount", lambda properties: {})
+    assert crm.read_contract(deal_id)["services"][0].get("amount") == amount
+
+
+def test_an_amount_finer_than_the_currency_is_reported_not_rounded(
+    store: HubSpotStore, crm: HubSpotCrm
+) -> None:
+    line = {"name": "Work", "hs_sku": "BUILD", "price": "33.333", "quantity": "1"}
+    document = crm.read_contract(deal(store, amount="33.333", line_items=[line]))
+    assert problems_of(document)["services.0.amount"] == "money_too_precise"
+
+
+def test_line_items_of_one_code_have_keys_of_their_own(
+    store: HubSpotStore, crm: HubSpotCrm
+) -> None:
+    lines = [BUILD, BUILD, {"name": "Other", "price": "1"}]
+    document = crm.read_contract(deal(store, line_items=lines))
+    assert [item["key"] for item in document["services"]] == ["BUILD", "BUILD-2", "line"]
+
+
+def test_more_line_items_than_a_batch_or_a_page_holds(
+    store: HubSpotStore, crm: HubSpotCrm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sandbox.hubspot._ASSOCIATION_PAGE", 50)
+    lines = [{"name": f"Part {n}", "hs_sku": f"P{n}", "price": "1"} for n in range(230)]
+
+    document = crm.read_contract(deal(store, line_items=lines))
+
+    assert [item["key"] for item in document["services"]] == [f"P{n}" for n in range(230)]
+
+
+def test_a_company_deleted_in_between_lacks_its_fields(
+    store: HubSpotStore, crm: HubSpotCrm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deal_id = deal(store)
+    get = store.get
+    monkeypatch.setattr(
+        store, "get", lambda kind, key: None if kind == "companies" else get(kind, key)
+    )
+    assert problems_of(crm.read_contract(deal_id)) == {
+        "customer.name": "missing",
+        "customer.country": "missing",
+    }
+
+
+def test_an_owner_who_is_gone_is_left_out(store: HubSpotStore, crm: HubSpotCrm) -> None:
+    document = crm.read_contract(deal(store, owner_email=None, hubspot_owner_id="777"))
+    assert "requested_by" not in document
+
+
+@pytest.mark.parametrize("deal_id", ["999999", "", "abc", "1/../2", "١٢", "1?x=1"])
+def test_a_deal_that_is_not_there(crm: HubSpotCrm, deal_id: str) -> None:
+    error = refusal(lambda: crm.read_contract(deal_id))
+    assert (error.kind, error.code) == (FailureKind.BUSINESS, "deal_not_found")
+    assert error.value == deal_id
+
+
+def test_a_deal_that_is_not_won(store: HubSpotStore, crm: HubSpotCrm) -> None:
+    deal_id = deal(store, won=False)
+    error = refusal(lambda: crm.read_contract(deal_id))
+    assert (error.kind, error.code) == (FailureKind.BUSINESS, "deal_not_won")
+
+    store.update("deals", deal_id, {"dealstage": "closedwon"})
+    assert crm.read_contract(deal_id)["title"] == "Website"
+
+
+def test_a_rotated_token_takes_effect_at_once(
+    store: HubSpotStore, url: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "token"
+    file.write_text("expired")
+    crm = connect(Secret.file(file), url=url)
+    deal_id = deal(store)
+
+    error = refusal(lambda: crm.read_contract(deal_id))
+    assert (error.kind, error.code) == (FailureKind.CREDENTIALS, "credentials_refused")
+    file.write_text(TOKEN + "\n")
+    assert crm.read_contract(deal_id)
+    crm.close()
+
+
+# Writing back
+
+
+def test_a_status_is_written_in_one_call_and_nothing_else_changes(
+    store: HubSpotStore, crm: HubSpotCrm, recorder: Recorder
+) -> None:
+    ids = [deal(store) for _ in range(3)]
+    before = store.get("deals", ids[0])
+    statuses = [status(key, invoiced=Money("100.50", "EUR"), waiting_on="sam") for key in ids]
+
+    assert crm.write_statuses(statuses) == []
+
+    assert [item.path for item in recorder.requests] == ["/crm/v3/objects/deals/batch/update"]
+    after = store.get("deals", ids[0])
+    assert before
+    assert after
+    texts = {name: text for name, text in status_texts(statuses[0]).items() if text}
+    assert after.properties == {**before.properties, **texts}
+
+
+def test_a_repeat_changes_nothing_and_a_missing_value_clears(
+    store: HubSpotStore, crm: HubSpotCrm
+) -> None:
+    key = deal(store)
+    crm.write_statuses([status(key, waiting_on="sam")])
+    first = store.get("deals", key)
+    crm.write_statuses([status(key, waiting_on="sam")])
+    again = store.get("deals", key)
+    assert first
+    assert again
+    assert first.properties == again.properties
+
+    crm.write_statuses([status(key, waiting_on="x"), status(key)])  # the last one counts
+    last = store.get("deals", key)
+    assert last
+    assert "c2c_waiting_on" not in last.properties
+
+
+def test_unknown_deals_are_refused_and_the_others_written(
+    store: HubSpotStore, crm: HubSpotCrm
+) -> None:
+    good = [deal(store) for _ in range(2)]
+    statuses = [status(good[0]), status("999999"), status("abc"), status(good[1])]
+
+    refused = {item.deal_id: item.reason for item in crm.write_statuses(statuses)}
+
+    assert refused.keys() == {"999999", "abc"}
+    assert "not exist" in refused["999999"]
+    for key in good:
+        record = store.get("deals", key)
+        assert record
+        assert record.properties["c2c_stage"] == "billing"
+
+
+def test_more_deals_than_a_batch_holds(
+    store: HubSpotStore, crm: HubSpotCrm, recorder: Recorder
+) -> None:
+    ids = [store.add("deals", {"dealname": str(n)}) for n in range(101)]
+    assert crm.write_statuses([status(key) for key in ids]) == []
+    assert [len(item.body["inputs"]) for item in recorder.requests] == [100, 1]
+
+
+def test_a_missing_property_is_named_and_not_tried_deal_by_deal() -> None:
+    store = HubSpotStore(":memory:")
+    recorder = Recorder(hubspot_app(store, token=TOKEN))
+    ids = [store.add("deals", {"dealname": str(n)}) for n in range(4)]
+    with served(recorder) as url:
+        crm = unhurried(url)
+        error = refusal(lambda: crm.write_statuses([status(key) for key in ids]))
+        crm.close()
+
+    assert (error.kind, error.code) == (FailureKind.BUSINESS, "crm_refused")
+    assert error.field == "c2c_stage"
+    assert error.value == ", ".join(status_texts(status("1")))
+    assert len(recorder.requests) == 1
+
+
+def test_nothing_to_write_is_no_call(crm: HubSpotCrm, recorder: Recorder) -> None:
+    assert crm.write_statuses([]) == []
+    assert recorder.requests == []
+
+
+# Sweeping
+
+
+def test_a_sweep_is_complete_under_paging(
+    store: HubSpotStore, crm: HubSpotCrm, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateways.crm.hubspot_api.MAX_PAGE", 20)
+    won = [store.add("deals", {"dealstage": "closedwon"}) for _ in range(60)]
+    store.add("deals", {"dealstage": "contractsent"})
+
+    found = crm.won_deals(datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
+
+    assert [item.deal_id for item in found] == won
+    assert all(item.modified_at.tzinfo for item in found)
+    assert all("after" not in item.body for item in recorder.requests)
+
+
+def test_a_deal_that_changes_during_the_sweep_hides_no_other(
+    store: HubSpotStore, crm: HubSpotCrm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateways.crm.hubspot_api.MAX_PAGE", 5)
+    won = [store.add("deals", {"dealstage": "closedwon"}) for _ in range(15)]
+    last = store.get("deals", won[-1])
+    assert last
+    until = datetime.fromtimestamp(last.modified_ms / 1000, UTC) + timedelta(milliseconds=1)
+    search = HubSpotStore.all
+
+    def and_then_change(self: HubSpotStore, kind: str) -> Any:
+        answer = search(self, kind)
+        self.update("deals", won[0], {"dealname": "changed"})  # now outside the window
+        return answer
+
+    monkeypatch.setattr(HubSpotStore, "all", and_then_change)
+    found = crm.won_deals(datetime(2026, 1, 1, tzinfo=UTC), until)
+
+    assert [item.deal_id for item in found] == won
+
+
+def test_windows_that_touch_split_the_deals_between_them(
+    store: HubSpotStore, crm: HubSpotCrm
+) -> None:
+    ids = [store.add("deals", {"dealstage": "closedwon"}) for _ in range(4)]
+    moments = [record.modified_ms for record in store.all("deals")]
+    start, middle, end = (
+        datetime.fromtimestamp(ms / 1000, UTC) for ms in (moments[0], moments[2], moments[3] + 1)
+    )
+
+    assert [item.deal_id for item in crm.won_deals(start, middle)] == ids[:2]
+    assert [item.deal_id for item in crm.won_deals(middle, end)] == ids[2:]
+    with pytest.raises(ValueError, match="time zone"):
+        crm.won_deals(datetime(2026, 1, 1), end)  # noqa: DTZ001
+
+
+def test_a_sweep_goes_on_where_hubspots_own_paging_ends(
+    store: HubSpotStore, crm: HubSpotCrm, official: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HubSpot ends at 10,000 results; here at 100, to be quick."""
+    monkeypatch.setattr("sandbox.hubspot.MAX_RESULTS", 100)
+    monkeypatch.setattr("gateways.crm.hubspot_api.MAX_PAGE", 50)
+    ids = [store.add("deals", {"dealstage": "closedwon"}) for _ in range(130)]
+
+    found = crm.won_deals(datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
+
+    assert [item.deal_id for item in found] == ids
+    beyond = official_deals.PublicObjectSearchRequest(limit=50, after="100")
+    with pytest.raises(official_deals.ApiException) as caught:
+        official.crm.deals.search_api.do_search(beyond)
+    assert caught.value.status == 400
+
+
+# Setting up
+
+
+def test_the_setup_is_reported_and_made_once() -> None:
+    store = HubSpotStore(":memory:")
+    recorder = Recorder(hubspot_app(store, token=TOKEN))
+    with served(recorder) as url:
+        crm = unhurried(url)
+        missing = crm.missing_setup()
+        assert {problem.field for problem in missing} == {
+            f"{item.object_type}.{item.name}" for item in CUSTOM_PROPERTIES
+        }
+        assert crm.ensure_setup() == []
+        recorder.requests.clear()
+        assert crm.ensure_setup() == []
+        assert {item.method for item in recorder.requests} == {"GET"}
+        crm.close()
+
+
+def test_two_setups_at_once_are_one(url: str, store: HubSpotStore) -> None:
+    store._db.execute("DELETE FROM property WHERE name LIKE 'c2c%'")
+    crm = unhurried(url)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: crm.ensure_setup(), range(4)))
+    crm.close()
+    assert answers == [[]] * 4
+
+
+def test_a_property_of_another_type_is_left_for_a_person(
+    store: HubSpotStore, crm: HubSpotCrm
+) -> None:
+    store._db.execute("DELETE FROM property WHERE name = 'c2c_ends_on'")
+    text = {"name": "c2c_ends_on", "type": "string", "options": []}
+    store.define("deals", text)
+
+    (problem,) = crm.ensure_setup()
+
+    assert (problem.code, problem.field) == ("crm_property_wrong", "deals.c2c_ends_on")
+    assert problem.value == "string"
+
+
+def test_our_custom_properties_are_those_we_read_and_write() -> None:
+    from gateways.crm import hubspot as ours
+    from sandbox.hubspot import _STANDARD
+
+    asked = {
+        "deals": {*ours._DEAL, *status_texts(status("1"))},
+        "companies": set(ours._COMPANY),
+        "line_items": set(ours._LINE_ITEM),
+    }
+    for kind, names in asked.items():
+        custom = {item.name for item in CUSTOM_PROPERTIES if item.object_type == kind}
+        assert names - _STANDARD[kind].keys() == custom
+
+
+# Errors
+
+
+def answered(
+    status_code: int, body: Any = None, headers: dict[str, str] | None = None, **options: Any
+) -> GatewayError:
+    """How one answer of HubSpot's to reading a deal is told."""
+    with respx.mock(base_url=LIVE) as mocked:
+        reply = httpx.Response(status_code, json=body or {}, headers=headers)
+        mocked.get("/crm/v3/objects/deals/1").mock(return_value=reply)
+        return refusal(lambda: unhurried(LIVE, **options).read_contract("1"))
+
+
+def failed(error: Exception) -> GatewayError:
+    with respx.mock(base_url=LIVE) as mocked:
+        mocked.get("/crm/v3/objects/deals/1").mock(side_effect=error)
+        return refusal(lambda: unhurried(LIVE).read_contract("1"))
+
+
+@pytest.mark.parametrize(
+    ("status_code", "kind", "code"),
+    [
+        (400, FailureKind.BUSINESS, "crm_refused"),
+        (401, FailureKind.CREDENTIALS, "credentials_refused"),
+        (403, FailureKind.BUSINESS, "access_denied"),
+        (404, FailureKind.BUSINESS, "deal_not_found"),
+        (405, FailureKind.DEFECT, "unexpected_answer"),
+        (409, FailureKind.BUSINESS, "already_exists"),
+        (423, FailureKind.TRANSIENT, "locked"),
+        (429, FailureKind.TRANSIENT, "rate_limited"),
+        (477, FailureKind.TRANSIENT, "unavailable"),
+        (500, FailureKind.TRANSIENT, "unavailable"),
+        (502, FailureKind.TRANSIENT, "unavailable"),
+        (524, FailureKind.TRANSIENT, "unavailable"),
+        (302, FailureKind.DEFECT, "unexpected_answer"),
+    ],
+)
+def test_each_answer_has_its_kind(status_code: int, kind: FailureKind, code: str) -> None:
+    error = answered(status_code, {"message": "why", "correlationId": "c-1"})
+    assert (error.kind, error.code, error.system) == (kind, code, "hubspot")
+    assert "why" in error.message
+    assert "c-1" in error.message
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "seconds"),
+    [
+        ({"policyName": "SECONDLY"}, {}, 1),
+        ({"policyName": "TEN_SECONDLY_ROLLING"}, {}, 10),
+        ({"policyName": "SECONDLY"}, {"Retry-After": "7"}, 7),
+        ({"policyName": "DAILY"}, {}, 3600),
+        ({}, {}, 10),
+    ],
+)
+def test_a_limit_says_when_to_come_back(
+    body: JsonObject, headers: dict[str, str], seconds: int
+) -> None:
+    assert answered(429, body, headers).retry_after == timedelta(seconds=seconds)
+
+
+def test_the_daily_limit_ends_at_the_accounts_midnight() -> None:
+    noon = datetime(2026, 3, 28, 12, tzinfo=UTC)  # the clocks change in the night that follows
+    error = answered(
+        429,
+        {"policyName": "DAILY"},
+        account_time_zone="Europe/Brussels",
+        now=lambda: noon,
+    )
+    assert error.retry_after == timedelta(hours=11)
+    later = answered(
+        429,
+        {"policyName": "DAILY"},
+        account_time_zone="Europe/Brussels",
+        now=lambda: noon + timedelta(hours=12),
+    )
+    assert later.retry_after == timedelta(hours=22)
+
+
+def test_a_refused_search_holds_back_searches_only() -> None:
+    slept: list[float] = []
+    api = HubSpotApi(pooled_client(LIVE), Secret.of(TOKEN))
+    for throttle in (api._calls, api._searches):
+        throttle._sleep = slept.append
+    with respx.mock(base_url=LIVE) as mocked:
+        mocked.post("/crm/v3/objects/deals/search").respond(429, json={"policyName": "SECONDLY"})
+        mocked.get("/crm/v3/properties/deals").respond(200, json={"results": []})
+        refusal(lambda: list(api.search_all("deals", [], [])))
+        slept.clear()
+        api.properties("deals")
+        assert sum(slept) < 0.2
+        refusal(lambda: list(api.search_all("deals", [], [])))
+        assert sum(slept) > 0.5
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"errors": [{"message": "no", "context": {"propertyName": ["c2c_stage"]}}]},
+        {
+            "message": "Property values were not valid: "
+            '[{"isValid":false,"error":"PROPERTY_DOESNT_EXIST","name":"c2c_stage"}]'
+        },
+    ],
+)
+def test_a_400_names_the_property(body: JsonObject) -> None:
+    assert answered(400, body).field == "c2c_stage"
+
+
+def test_missing_scopes_are_named() -> None:
+    context = {"requiredGranularScopes": ["crm.objects.deals.read"]}
+    body = {"category": "MISSING_SCOPES", "errors": [{"message": "x", "context": context}]}
+    error = answered(403, body)
+    assert (error.field, error.value) == ("scopes", "crm.objects.deals.read")
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "maybe_done"),
+    [
+        (httpx.ConnectError("no route"), "unreachable", False),
+        (httpx.ConnectTimeout("slow"), "unreachable", False),
+        (httpx.ReadTimeout("slow"), "no_answer", True),
+        (httpx.RemoteProtocolError("cut off"), "no_answer", True),
+    ],
+)
+def test_a_call_without_an_answer_says_whether_it_may_be_done(
+    raised: Exception, code: str, maybe_done: bool
+) -> None:
+    error = failed(raised)
+    assert (error.kind, error.code) == (FailureKind.TRANSIENT, code)
+    assert error.maybe_done is maybe_done
+
+
+@pytest.mark.parametrize("token", ["schlüssel", "two\nlines"])
+def test_a_token_that_cannot_be_sent_is_not_shown(url: str, token: str) -> None:
+    crm = connect(Secret.of(token), url=url)
+    error = refusal(lambda: crm.read_contract("1"))
+    crm.close()
+    assert error.kind is FailureKind.CREDENTIALS
+    assert token not in str(error)
+    assert error.__cause__ is None
+
+
+def test_a_page_of_a_proxy_is_no_answer() -> None:
+    with respx.mock(base_url=LIVE) as mocked:
+        mocked.get("/crm/v3/objects/deals/1").respond(200, html="<p>Please log in</p>")
+        error = refusal(lambda: unhurried(LIVE).read_contract("1"))
+    assert error.kind is FailureKind.DEFECT
+
+
+def test_an_answer_without_results_is_told_as_such() -> None:
+    with respx.mock(base_url=LIVE) as mocked:
+        mocked.post("/crm/v3/objects/deals/batch/update").respond(200, json={"status": "PENDING"})
+        error = refusal(lambda: unhurried(LIVE).write_statuses([status("1")]))
+    assert (error.kind, error.code) == (FailureKind.DEFECT, "unexpected_answer")
+    assert "PENDING" in error.message
+
+
+def test_a_used_up_day_stops_our_own_calls_for_a_minute_only() -> None:
+    api = HubSpotApi(pooled_client(LIVE), Secret.of(TOKEN))
+    with respx.mock(base_url=LIVE) as mocked:
+        mocked.get("/crm/v3/properties/deals").respond(429, json={"policyName": "DAILY"})
+        assert refusal(lambda: api.properties("deals")).retry_after == timedelta(hours=1)
+        held_back = refusal(lambda: api.properties("deals"))
+    assert held_back.code == "throttled"
+    assert held_back.retry_after
+    assert held_back.retry_after <= timedelta(minutes=1)
+
+
+def test_an_error_inside_a_207_is_not_taken_for_nothing_there() -> None:
+    answer = {
+        "status": "COMPLETE",
+        "results": [],
+        "numErrors": 1,
+        "errors": [{"category": "INTERNAL_ERROR", "message": "try later", "context": {}}],
+    }
+    with respx.mock(base_url=LIVE) as mocked:
+        mocked.post("/crm/v4/associations/deals/contacts/batch/read").respond(207, json=answer)
+        api = HubSpotApi(pooled_client(LIVE), Secret.of(TOKEN))
+        error = refusal(lambda: api.associated("deals", "1", "contacts"))
+    assert "try later" in error.message
+
+
+def test_a_batch_refused_as_a_whole_costs_only_the_deal_at_fault() -> None:
+    def reply(request: httpx.Request) -> httpx.Response:
+        inputs = json.loads(request.content)["inputs"]
+        if any(item["id"] == "3" for item in inputs):
+            return httpx.Response(400, json={"message": "deal 3 is archived"})
+        return httpx.Response(200, json={"results": [{"id": item["id"]} for item in inputs]})
+
+    with respx.mock(base_url=LIVE) as mocked:
+        mocked.post("/crm/v3/objects/deals/batch/update").mock(side_effect=reply)
+        refused = unhurried(LIVE).write_statuses([status(str(n)) for n in range(1, 9)])
+    assert [item.deal_id for item in refused] == ["3"]
+    assert "archived" in refused[0].reason
+
+
+def test_a_deal_the_answer_does_not_confirm_counts_as_refused() -> None:
+    with respx.mock(base_url=LIVE) as mocked:
+        mocked.post("/crm/v3/objects/deals/batch/update").respond(200, json={"results": []})
+        (refused,) = unhurried(LIVE).write_statuses([status("1")])
+    assert refused.deal_id == "1"
+    assert "did not confirm" in refused.reason
+
+
+def test_the_stand_ins_search_limit_is_told_as_hubspots(store: HubSpotStore) -> None:
+    window = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
+    with served(hubspot_app(store, token=TOKEN, searches_per_second=5)) as url:
+        hasty, patient = unhurried(url), connect(Secret.of(TOKEN), url=url)
+        errors = [refusal(lambda: [hasty.won_deals(*window) for _ in range(6)])]
+        assert errors[0].retry_after == timedelta(seconds=1)
+        time.sleep(1.05)
+        for _ in range(7):  # our own limit keeps below HubSpot's
+            patient.won_deals(*window)
+        hasty.close()
+        patient.close()
+
+
+def test_threads_share_one_crm(store: HubSpotStore, crm: HubSpotCrm) -> None:
+    ids = [deal(store, name=f"Deal {n}") for n in range(12)]
+    with ThreadPoolExecutor(6) as pool:
+        documents = list(pool.map(crm.read_contract, ids))
+    assert [document["title"] for document in documents] == [f"Deal {n}" for n in range(12)]
+
+
+# HubSpot's own client against the stand-in, and our requests against its requests
+
+
+def request_of(recorder: Recorder, call: Callable[[], object]) -> Recorded:
+    """The one request a call makes."""
+    recorder.requests.clear()
+    call()
+    (request,) = recorder.requests
+    return request
+
+
+def test_the_official_client_reads_a_deal(
+    store: HubSpotStore, crm: HubSpotCrm, official: Any, recorder: Recorder
+) -> None:
+    key = deal(store)
+    names = ["dealname", "hs_is_closed_won"]
+    theirs = request_of(
+        recorder, lambda: official.crm.deals.basic_api.get_by_id(key, properties=names)
+    )
+    ours = request_of(recorder, lambda: crm._api.read("deals", key, names))
+    assert ours == theirs
+
+    read = official.crm.deals.basic_api.get_by_id(key, properties=names)
+    assert read.id == key
+    assert read.properties["hs_is_closed_won"] == "true"
+    assert read.created_at < read.updated_at or read.created_at == read.updated_at
+    with pytest.raises(official_deals.ApiException) as caught:
+        official.crm.deals.basic_api.get_by_id("999999")
+    assert caught.value.status == 404
+    assert set(json.loads(caught.value.body)) >= {"status", "message", "correlationId", "category"}
+
+
+def test_the_official_client_reads_a_batch(
+    store: HubSpotStore, crm: HubSpotCrm, official: Any, recorder: Recorder
+) -> None:
+    ids = [deal(store), "999999"]
+    wanted = official_deals.BatchReadInputSimplePublicObjectId(
+        inputs=[official_deals.SimplePublicObjectId(id=key) for key in ids],
+        properties=["dealname"],
+        properties_with_history=[],
+    )
+    theirs = request_of(recorder, lambda: official.crm.deals.batch_api.read(wanted))
+    ours = request_of(recorder, lambda: crm._api.read_many("deals", ids, ["dealname"]))
+    assert ours == theirs
+
+    answer = official.crm.deals.batch_api.read(wanted)
+    assert isinstance(answer, official_deals.BatchResponseSimplePublicObjectWithErrors)
+    assert [item.id for item in answer.results] == ids[:1]
+    assert answer.errors[0].context == {"ids": ["999999"]}
+
+
+def test_the_official_client_updates_a_batch(
+    store: HubSpotStore, crm: HubSpotCrm, official: Any, recorder: Recorder
+) -> None:
+    statuses = [status(deal(store), waiting_on="sam"), status("999999")]
+    wanted = official_deals.BatchInputSimplePublicObjectBatchInput(
+        inputs=[
+            official_deals.SimplePublicObjectBatchInput(
+                id=item.deal_id, properties=status_texts(item)
+            )
+            for item in statuses
+        ]
+    )
+    theirs = request_of(recorder, lambda: official.crm.deals.batch_api.update(wanted))
+    ours = request_of(recorder, lambda: crm.write_statuses(statuses))
+    assert ours == theirs
+
+    answer = official.crm.deals.batch_api.update(wanted)
+    assert answer.num_errors == 1
+    assert answer.results[0].properties["c2c_waiting_on"] == "sam"
+    wanted.inputs[0].properties = {"nonsense": "x"}
+    with pytest.raises(official_deals.ApiException) as caught:
+        official.crm.deals.batch_api.update(wanted)
+    assert caught.value.status == 400
+    assert "PROPERTY_DOESNT_EXIST" in caught.value.body
+
+
+def test_the_official_client_searches(
+    store: HubSpotStore, crm: HubSpotCrm, official: Any, recorder: Recorder
+) -> None:
+    ids = [deal(store) for _ in range(3)]
+    since, until = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
+
+    def condition(name: str, operator: str, value: object) -> Any:
+        return official_deals.Filter(property_name=name, operator=operator, value=str(value))
+
+    wanted = official_deals.PublicObjectSearchRequest(
+        filter_groups=[
+            official_deals.FilterGroup(
+                filters=[
+                    condition("hs_is_closed_won", "EQ", "true"),
+                    condition("hs_lastmodifieddate", "GTE", int(since.timestamp() * 1000)),
+                    condition("hs_lastmodifieddate", "LT", int(until.timestamp() * 1000)),
+                    condition("hs_object_id", "GT", 0),
+                ]
+            )
+        ],
+        sorts=[{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
+        properties=["hs_lastmodifieddate"],
+        limit=200,
+    )
+    theirs = request_of(recorder, lambda: official.crm.deals.search_api.do_search(wanted))
+    ours = request_of(recorder, lambda: crm.won_deals(since, until))
+    assert ours == theirs
+
+    wanted.limit = 2
+    page = official.crm.deals.search_api.do_search(wanted)
+    assert (page.total, [item.id for item in page.results]) == (3, ids[:2])
+    wanted.after = page.paging.next.after
+    rest = official.crm.deals.search_api.do_search(wanted)
+    assert [item.id for item in rest.results] == ids[2:]
+    assert rest.paging is None
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "expected"),
+    [
+        ("EQ", "20", [20]),
+        ("GT", "20", [100]),
+        ("GTE", "20", [20, 100]),
+        ("LT", "20", [3]),
+        ("LTE", "20", [3, 20]),
+        ("IN", ["3", "100"], [3, 100]),
+    ],
+)
+def test_the_stand_in_compares_numbers_as_numbers(
+    store: HubSpotStore, official: Any, operator: str, value: Any, expected: list[int]
+) -> None:
+    for amount in ("100", "3", "20", None):
+        store.add("deals", {"amount": amount})
+    key = "values" if operator == "IN" else "value"
+    condition = official_deals.Filter(property_name="amount", operator=operator, **{key: value})
+    wanted = official_deals.PublicObjectSearchRequest(
+        filter_groups=[official_deals.FilterGroup(filters=[condition])],
+        sorts=["amount"],
+        properties=["amount"],
+        limit=10,
+    )
+    found = official.crm.deals.search_api.do_search(wanted).results
+    assert [int(item.properties["amount"]) for item in found] == expected
+
+
+def test_the_official_client_reads_associations(
+    store: HubSpotStore, crm: HubSpotCrm, official: Any, recorder: Recorder
+) -> None:
+    key = deal(store, contacts=[{"email": "ap@acme.example", "label": "Billing"}])
+    bare_deal = store.add("deals", {})
+    request = official_associations.PublicFetchAssociationsBatchRequest
+    wanted = official_associations.BatchInputPublicFetchAssociationsBatchRequest(
+        inputs=[request(id=key)]
+    )
+    api = official.crm.associations.v4.batch_api
+    theirs = request_of(recorder, lambda: api.get_page("deals", "contacts", wanted))
+    ours = request_of(recorder, lambda: crm._api.associated("deals", key, "contacts"))
+    assert ours == theirs
+
+    (result,) = api.get_page("deals", "contacts", wanted).results
+    assert result._from.id == key
+    labels = [(kind.label, kind.category) for kind in result.to[0].association_types]
+    assert labels == [("Billing", "USER_DEFINED"), (None, "HUBSPOT_DEFINED")]
+    wanted.inputs = [request(id=bare_deal)]
+    nothing = api.get_page("deals", "contacts", wanted)
+    assert (nothing.results, nothing.num_errors) == ([], 1)
+    assert crm._api.associated("deals", bare_deal, "contacts") == []
+
+
+def test_the_official_client_reads_an_owner(
+    store: HubSpotStore, crm: HubSpotCrm, official: Any, recorder: Recorder
+) -> None:
+    owner_id = store.add_owner("sam@firm.example")
+    api = official.crm.owners.owners_api
+    theirs = request_of(recorder, lambda: api.get_by_id(owner_id, id_property="id", archived=False))
+    ours = request_of(recorder, lambda: crm._api.owner_email(owner_id))
+    theirs.query = theirs.query.lower()  # it writes the boolean as Python does: archived=False
+    ours.query = ours.query.lower()
+    assert ours == theirs
+    assert api.get_by_id(owner_id).email == "sam@firm.example"
+
+
+def test_the_official_client_handles_properties(
+    store: HubSpotStore, crm: HubSpotCrm, official: Any, recorder: Recorder
+) -> None:
+    api = official.crm.properties.core_api
+    theirs = request_of(recorder, lambda: api.get_all("deals"))
+    ours = request_of(recorder, lambda: crm._api.properties("deals"))
+    assert ours == theirs
+    assert {item.name for item in api.get_all("deals").results} >= {"dealname", "c2c_stage"}
+
+    new = {
+        "name": "c2c_new",
+        "label": "New",
+        "type": "string",
+        "fieldType": "text",
+        "groupName": "dealinformation",
+        "description": "d",
+    }
+    created = official_properties.PropertyCreate(
+        name="c2c_new",
+        label="New",
+        type="string",
+        field_type="text",
+        group_name="dealinformation",
+        description="d",
+    )
+    theirs = request_of(recorder, lambda: api.create("deals", created))
+    ours = request_of(recorder, lambda: crm._api.create_property("deals", new))  # a 409 by now
+    assert ours == theirs
+    with pytest.raises(official_properties.ApiException) as caught:
+        api.create("deals", created)
+    assert caught.value.status == 409
+
+
+def test_the_store_survives_a_restart(tmp_path: Path) -> None:
+    first = HubSpotStore(tmp_path / "hubspot.sqlite")
+    key = first.add_deal(name="Website", amount="1", company={"name": "Acme"})
+    first.close()
+    second = HubSpotStore(tmp_path / "hubspot.sqlite")
+    assert second.get("deals", key)
+    assert int(second.add("deals", {})) > int(key)
+    assert second.associated(key, "companies", 0, 10)
+    second.close()
+
+
+def test_hubspot_is_a_crm(crm: HubSpotCrm) -> None:
+    generic: Crm = crm
+    assert generic.system == "hubspot"

@@ -1,0 +1,273 @@
+"""A running stack for tests, and the verbs scenarios are told in."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from temporalio.client import Client
+from temporalio.testing import TimeSkipper
+
+from contracts.model import JsonObject
+from contracts.money import Money
+from contracts.parking import Action, Resolution, StepException
+from contracts.receivable import InvoiceStage, ReceivableState
+from contracts.state import CancelRequest, ContractStage, ContractState, MilestoneReached
+from contracts.sweeps import SweepResult
+from gateways.odoo import OdooClient
+from starters import operations
+from tests.servers import OdooServer
+from workflows import task_queues
+from workflows.sweeps import OdooSweepWorkflow
+
+T = TypeVar("T")
+
+ENTITY = "northwind"
+ANA, BOB = "ana@northwind.example", "bob@northwind.example"
+CLEO, DORA = "cleo@northwind.example", "dora@northwind.example"
+_numbers = itertools.count(1)
+_RUN = uuid.uuid4().hex[:6]
+
+
+def unique(prefix: str) -> str:
+    """A name no other test of any run uses."""
+    return f"{prefix}-{_RUN}-{next(_numbers)}"
+
+
+def belgian_vat() -> str:
+    """A valid Belgian VAT number nobody used before: seven random digits, two check digits."""
+    digits = 2_000_000 + int.from_bytes(os.urandom(4), "big") % 7_000_000
+    return f"BE0{digits}{97 - digits % 97:02d}"
+
+
+def document(**changes: Any) -> JsonObject:
+    """A good contract: 9,000 EUR in three milestones of one service."""
+    contract_id = unique("C")
+    return {
+        "contract_id": contract_id,
+        "legal_entity": ENTITY,
+        "title": "ERP roll-out",
+        "customer": {
+            "key": contract_id,
+            "name": f"Acme {contract_id}",
+            "country": "BE",
+            "vat_number": belgian_vat(),
+            "billing_email": f"{contract_id.lower()}@acme.example.com",
+        },
+        "currency": "EUR",
+        "value": "9000.00",
+        "signed_on": "2026-01-05",
+        "requested_by": "sam@northwind.example",
+        "services": [
+            {"key": "build", "code": "BUILD", "description": "Build", "amount": "9000.00"}
+        ],
+        "milestones": [
+            {"key": "design", "name": "Design", "service": "build", "percent": "33.33"},
+            {"key": "build", "name": "Build", "service": "build", "percent": "33.33"},
+            {"key": "live", "name": "Go-live", "service": "build", "percent": "33.34"},
+        ],
+    } | changes
+
+
+def single(**changes: Any) -> JsonObject:
+    """A good contract with one milestone, `all`, of 1,000 EUR."""
+    whole = {
+        "value": "1000.00",
+        "services": [{"key": "s", "code": "BUILD", "description": "B", "amount": "1000.00"}],
+        "milestones": [{"key": "all", "name": "All", "service": "s", "amount": "1000.00"}],
+    }
+    return document(**(whole | changes))
+
+
+@dataclass
+class World:
+    """A Temporal server, a worker, an Odoo; time is moved by hand."""
+
+    client: Client
+    time: TimeSkipper
+    server: OdooServer
+
+    @property
+    def accountant(self) -> OdooClient:
+        return self.server.client("accountant")
+
+    @property
+    def admin(self) -> OdooClient:
+        return self.server.client("admin")
+
+    # --- contracts
+
+    async def start(self, contract: JsonObject) -> str:
+        return (await operations.start_document(self.client, contract)).workflow_id
+
+    async def active(self, contract: JsonObject) -> str:
+        """Start a contract and wait until it is provisioned."""
+        workflow_id = await self.start(contract)
+        await self.stage(workflow_id, ContractStage.ACTIVE)
+        return workflow_id
+
+    async def contract(
+        self, workflow_id: str, until: Callable[[ContractState], bool] = lambda _: True
+    ) -> ContractState:
+        return await self._until(
+            lambda: operations.contract_state(self.client, workflow_id), until
+        )
+
+    async def stage(self, workflow_id: str, stage: ContractStage) -> ContractState:
+        return await self.contract(workflow_id, lambda state: state.stage is stage)
+
+    async def parked(self, workflow_id: str) -> StepException:
+        """The step that is parked in a contract or an invoice, once one is."""
+        steps = await self._until(
+            lambda: operations.parked_steps(self.client, workflow_id), lambda found: bool(found)
+        )
+        return steps[0]
+
+    async def resolve(self, workflow_id: str, action: Action, **words: Any) -> None:
+        resolution = Resolution(action=action, by="olga@northwind.example", **words)
+        await operations.resolve(self.client, workflow_id, resolution)
+
+    async def reach(self, workflow_id: str, milestone: str) -> None:
+        reached = MilestoneReached(milestone=milestone, by="pia@northwind.example")
+        await operations.reach_milestone(self.client, workflow_id, reached)
+
+    async def cancel(self, workflow_id: str) -> None:
+        request = CancelRequest(by="sam@northwind.example", reason="changed their mind")
+        await operations.cancel_contract(self.client, workflow_id, request)
+
+    # --- invoices
+
+    async def invoice(
+        self,
+        workflow_id: str,
+        stage: InvoiceStage | None = None,
+        until: Callable[[ReceivableState], bool] = lambda _: True,
+    ) -> ReceivableState:
+        return await self._until(
+            lambda: operations.receivable_state(self.client, workflow_id),
+            lambda state: (stage is None or state.stage is stage) and until(state),
+        )
+
+    async def proposed(self, contract: JsonObject) -> str:
+        """A contract with its first milestone reached: the invoice that awaits approval."""
+        workflow_id = await self.active(contract)
+        await self.reach(workflow_id, contract["milestones"][0]["key"])
+        invoice = f"{workflow_id}/invoice/1"
+        await self.invoice(invoice, InvoiceStage.AWAITING_APPROVAL)
+        return invoice
+
+    async def approve(self, invoice: str, *people: str) -> None:
+        for person in people or (ANA,):
+            await operations.approve(self.client, invoice, by=person)
+
+    async def open(self, contract: JsonObject) -> str:
+        """An invoice that is approved, posted and delivered."""
+        invoice = await self.proposed(contract)
+        await self.approve(invoice)
+        await self.invoice(invoice, InvoiceStage.OPEN)
+        return invoice
+
+    async def pay(
+        self, invoice: str, amount: str | None = None, on: date | None = None
+    ) -> int:
+        """An accountant registers a payment in Odoo; returns the payment's id there."""
+        state = await self.invoice(invoice)
+        assert state.balance is not None
+        return await asyncio.to_thread(
+            register_payment, self.accountant, state.balance.invoice_id, amount, on
+        )
+
+    async def sweep(self) -> SweepResult:
+        """Look once for everything that changed in Odoo."""
+        return await self.client.execute_workflow(
+            OdooSweepWorkflow.run,
+            id=unique("sweep"),
+            task_queue=task_queues.CONTRACTS,
+        )
+
+    async def skip(self, workflow_id: str, **duration: float) -> None:
+        """Move one workflow's clock forward."""
+        handle = self.client.get_workflow_handle(workflow_id)
+        await self.time.fast_forward(handle, timedelta(**duration))
+
+    async def _until(
+        self, ask: Callable[[], Awaitable[T]], enough: Callable[[T], bool], seconds: float = 60
+    ) -> T:
+        deadline = time.monotonic() + seconds
+        answer: Any = None
+        while time.monotonic() < deadline:
+            try:
+                answer = await ask()
+            except operations.NotFound as missing:
+                answer = missing
+            else:
+                if enough(answer):
+                    return answer
+            await asyncio.sleep(0.05)
+        shown = answer.model_dump_json(indent=1) if hasattr(answer, "model_dump_json") else answer
+        raise AssertionError(f"waited {seconds} s in vain; last seen: {shown}")
+
+
+def register_payment(
+    odoo: OdooClient, invoice_id: int, amount: str | None = None, on: date | None = None
+) -> int:
+    """Register a payment as an accountant does: in part, or (without amount) what is open."""
+    context = {"active_model": "account.move", "active_ids": [invoice_id]}
+    values: JsonObject = {"communication": unique("transfer")}
+    values |= {"amount": Decimal(amount)} if amount else {}
+    values |= {"payment_date": on} if on else {}
+    [register] = odoo.create("account.payment.register", [values], context=context)
+    odoo.call("account.payment.register", "action_create_payments", [register], context=context)
+    [payment] = odoo.search_read(
+        "account.payment", [("memo", "=", values["communication"])], ["id"]
+    )
+    return int(payment["id"])
+
+
+def undo_payment(odoo: OdooClient, payment_id: int) -> None:
+    """Take a payment back, as after a bounced transfer."""
+    odoo.call("account.payment", "action_draft", [payment_id])
+    odoo.call("account.payment", "action_cancel", [payment_id])
+
+
+def credit(odoo: OdooClient, invoice_id: int) -> None:
+    """Credit an invoice in whole and reconcile it with its credit note."""
+    context = {"active_model": "account.move", "active_ids": [invoice_id]}
+    [move] = odoo.read("account.move", [invoice_id], ["journal_id"])
+    values = {"reason": "credited", "journal_id": move["journal_id"][0]}
+    [wizard] = odoo.create("account.move.reversal", [values], context=context)
+    action = odoo.call(
+        "account.move.reversal", "refund_moves", [wizard], context=context
+    )
+    odoo.call("account.move", "action_post", [action["res_id"]])
+
+
+def odoo_order(odoo: OdooClient, workflow_id: str) -> list[dict[str, Any]]:
+    """The orders in Odoo that a contract's workflow has made."""
+    return odoo.search_read(
+        "sale.order",
+        [("origin", "=", workflow_id)],
+        ["name", "state", "amount_untaxed", "amount_total", "partner_id", "project_id"],
+    )
+
+
+def odoo_invoices(odoo: OdooClient, workflow_id: str) -> list[dict[str, Any]]:
+    """The posted invoices in Odoo that a contract's workflow has made, oldest first."""
+    return odoo.search_read(
+        "account.move",
+        [("invoice_origin", "=like", f"{workflow_id}/invoice/%"), ("state", "=", "posted")],
+        ["name", "amount_untaxed", "amount_total", "amount_residual", "payment_state"],
+        order="id",
+    )
+
+
+def eur(amount: str) -> Money:
+    return Money(amount, "EUR")
