@@ -19,6 +19,7 @@ from contracts.money import Money
 from contracts.ownership import create_once
 from contracts.receivable import InvoiceBalance, PaymentReceived
 from contracts.sweeps import ChangedInvoice, OdooChanges, ReachedMilestone, SweepWindow
+from gateways.errors import GatewayError
 from gateways.odoo import OdooClient
 
 _BALANCE_FIELDS = [
@@ -35,6 +36,7 @@ _BALANCE_FIELDS = [
     "invoice_origin",
     "write_date",
 ]
+PERIOD_LOCKED = "period_locked"
 _DATETIME = "%Y-%m-%d %H:%M:%S"
 SWEEP_OVERLAP = timedelta(minutes=5)
 """How far a sweep looks back behind its watermark: `write_date` is when a transaction began, so a
@@ -256,21 +258,24 @@ class OdooFinance:
             raise BusinessRefusal("invoice_cancelled", "the invoice was cancelled in Odoo")
         if balance.posted:
             return balance
-        self._refuse_locked_period(request.invoice_id)
-        self._odoo.call("account.move", "action_post", [request.invoice_id])
+        self._post_in_its_period(request.invoice_id)
         return self._balance(request.invoice_id)
 
-    def _refuse_locked_period(self, invoice_id: int) -> None:
-        """Odoo would post into a locked period with another accounting date, and say nothing."""
+    def _post_in_its_period(self, invoice_id: int) -> None:
+        """Post on the invoice's own date, or refuse (`period_locked`).
+
+        With a lock date Odoo refuses, or moves the accounting date out of the locked period and
+        says nothing: which of them depends on the lock.
+        """
         [row] = self._odoo.read("account.move", [invoice_id], ["date", "invoice_date"])
         if row["date"] != row["invoice_date"]:
-            raise BusinessRefusal(
-                "period_locked",
-                f"the period of {row['invoice_date']} is locked in Odoo: the invoice would be "
-                f"booked on {row['date']}; unlock the period, or amend invoice_on",
-                field="invoice_on",
-                value=row["invoice_date"],
-            )
+            raise _period_locked(f"Odoo would book it on {row['date']}", row["invoice_date"])
+        try:
+            self._odoo.call("account.move", "action_post", [invoice_id])
+        except GatewayError as error:
+            if error.code != PERIOD_LOCKED:
+                raise
+            raise _period_locked(error.message, row["invoice_date"]) from error
 
     @activity.defn
     def send_invoice(self, ref: InvoiceRef) -> Done:
@@ -526,6 +531,15 @@ class OdooFinance:
         fields = ["state", "move_type", "amount_untaxed", "amount_total"]
         found = self._odoo.search_read("account.move", [("id", "in", ids)], fields)
         return {row["id"]: row for row in found}
+
+
+def _period_locked(because: str, invoice_on: str) -> BusinessRefusal:
+    return BusinessRefusal(
+        PERIOD_LOCKED,
+        f"the period of {invoice_on} is locked: {because}; unlock it in Odoo, or amend invoice_on",
+        field="invoice_on",
+        value=invoice_on,
+    )
 
 
 _INVOICES = ("move_type", "=", "out_invoice")

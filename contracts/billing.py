@@ -6,7 +6,9 @@ import hashlib
 import json
 from datetime import date
 
-from contracts.model import Contract, Customer, Frozen, Key, Milestone
+from pydantic import Field
+
+from contracts.model import Contract, Customer, Email, Frozen, Key, Milestone, OptionalText
 from contracts.money import Money
 
 
@@ -33,10 +35,10 @@ class InvoiceProposal(Frozen):
     legal_entity: Key
     number: int
     customer_name: str
-    billing_email: str
-    lines: tuple[ProposalLine, ...]
-    payment_term: str = ""
-    purchase_order: str = ""
+    billing_email: Email
+    lines: tuple[ProposalLine, ...] = Field(min_length=1)
+    payment_term: OptionalText = ""
+    purchase_order: OptionalText = ""
     proposed_on: date
 
     @property

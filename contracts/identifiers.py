@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 
-KEY = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
+KEY = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 """What a contract id, a legal entity or a milestone key may look like: it becomes part of a
 workflow id, a path and an Odoo external id."""
 
 _PREFIX = "contract/"
+_RECEIVABLE = re.compile(rf"{_PREFIX}[^/]+/[^/]+/invoice/[0-9]+")
 
 
 def contract_workflow_id(legal_entity: str, contract_id: str) -> str:
@@ -29,7 +30,7 @@ def deal_contract_id(system: str, deal_id: str) -> str:
 
 
 def is_receivable_workflow_id(text: str) -> bool:
-    return text.startswith(_PREFIX) and "/invoice/" in text
+    return _RECEIVABLE.fullmatch(text) is not None
 
 
 def external_id(kind: str, *keys: object) -> str:

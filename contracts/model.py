@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any
@@ -29,6 +30,11 @@ MAX_MILESTONES = 500
 """Bounds a contract's state and its Odoo order; larger programmes are several contracts."""
 
 
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+"""What neither PostgreSQL nor the XML of a printed invoice can hold."""
+
+
 class Frozen(BaseModel):
     """Base of the canonical models: immutable, and unknown fields are refused."""
 
@@ -44,7 +50,7 @@ def _key(text: str) -> str:
 
 
 def _country(text: str) -> str:
-    if len(text) != 2 or not text.isalpha() or not text.isupper():
+    if not re.fullmatch(r"[A-Z]{2}", text):
         raise PydanticCustomError("country_malformed", "an ISO 3166 code in capitals, such as BE")
     return text
 
@@ -55,6 +61,19 @@ def _percent(value: Any) -> Any:
     return value
 
 
+def _day(value: Any) -> Any:
+    # pydantic would read a number, or a text of digits, as seconds since 1970.
+    if isinstance(value, date) or (isinstance(value, str) and _DATE.match(value)):
+        return value
+    raise PydanticCustomError("date_malformed", "a date such as 2026-03-01")
+
+
+def _plain(text: str) -> str:
+    if _UNPRINTABLE.search(text):
+        raise PydanticCustomError("text_malformed", "text without control characters")
+    return text
+
+
 def _email(text: str) -> str:
     try:
         return email_validator.validate_email(text, check_deliverability=False).normalized
@@ -63,8 +82,15 @@ def _email(text: str) -> str:
 
 
 Key = Annotated[str, AfterValidator(_key)]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-OptionalText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
+Text = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    AfterValidator(_plain),
+]
+OptionalText = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(_plain)
+]
+Day = Annotated[date, BeforeValidator(_day)]
 Email = Annotated[str, AfterValidator(_email)]
 Country = Annotated[str, AfterValidator(_country)]
 Percent = Annotated[Decimal, BeforeValidator(_percent), Field(gt=0, le=100)]
@@ -83,7 +109,7 @@ class Customer(Frozen):
     key: Key
     name: Text
     country: Country
-    vat_number: str | None = None
+    vat_number: OptionalText | None = None
     billing_email: Email
     street: OptionalText = ""
     city: OptionalText = ""
@@ -106,7 +132,7 @@ class Milestone(Frozen):
     name: Text
     service: Key
     amount: Money
-    due_on: date | None = None
+    due_on: Day | None = None
 
 
 class Contract(Frozen):
@@ -123,9 +149,9 @@ class Contract(Frozen):
     customer: Customer
     currency: Currency
     value: Money
-    signed_on: date
-    starts_on: date | None = None
-    ends_on: date | None = None
+    signed_on: Day
+    starts_on: Day | None = None
+    ends_on: Day | None = None
     payment_term: OptionalText = ""
     purchase_order: OptionalText = ""
     requested_by: OptionalText = ""

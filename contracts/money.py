@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, Any
 
 from pydantic import (
@@ -23,7 +23,8 @@ from contracts.currencies import EXPONENTS
 MAX_DIGITS = 15
 """Digits before the decimal point; Odoo keeps amounts in doubles, exact to about this many."""
 
-_TEXT = re.compile(r"^\s*(?P<amount>[-+]?[0-9]+(?:\.[0-9]+)?)(?:\s+(?P<currency>[A-Za-z]{3}))?\s*$")
+_AMOUNT = r"[-+]?[0-9]+(?:\.[0-9]+)?"
+_TEXT = re.compile(rf"^\s*(?P<amount>{_AMOUNT})(?:\s+(?P<currency>[A-Za-z]{{3}}))?\s*$")
 
 
 def _known(code: str) -> str:
@@ -59,7 +60,7 @@ class Money(BaseModel):
     currency: Currency
 
     def __init__(self, amount: Decimal | int | str, currency: str) -> None:
-        super().__init__(amount=Decimal(amount), currency=currency)
+        super().__init__(amount=amount, currency=currency)
 
     @model_validator(mode="wrap")
     @classmethod
@@ -170,6 +171,8 @@ class Money(BaseModel):
 def _split(data: Any, info: ValidationInfo) -> tuple[Any, Any]:
     default = (info.context or {}).get("currency") if isinstance(info.context, dict) else None
     if isinstance(data, dict):
+        if not data.keys() <= {"amount", "currency"}:
+            raise _refuse("nothing beside an amount and a currency")
         return data.get("amount"), data.get("currency", default)
     if isinstance(data, str):
         match = _TEXT.match(data)
@@ -182,10 +185,10 @@ def _split(data: Any, info: ValidationInfo) -> tuple[Any, Any]:
 def _decimal(amount: Any) -> Decimal:
     if isinstance(amount, bool) or not isinstance(amount, (Decimal, int, str)):
         raise _refuse('the amount as text, such as "4000.00" (a JSON number cannot hold cents)')
-    try:
-        value = Decimal(amount)
-    except InvalidOperation:
-        raise _refuse('an amount such as "4000.00"') from None
+    # Decimal itself would also read "1_000", "4e3" and digits of other scripts.
+    if isinstance(amount, str) and not re.fullmatch(_AMOUNT, amount.strip()):
+        raise _refuse('an amount such as "4000.00"')
+    value = Decimal(amount)
     if not value.is_finite():
         raise _refuse("a finite amount")
     if value.adjusted() >= MAX_DIGITS:

@@ -15,7 +15,7 @@ from contracts.state import ContractStage, ContractState, MilestoneProgress, mon
 
 _LATEST = 8
 _MAX_ROWS = 60
-_MAX_LENGTH = 18_000
+_MAX_BYTES = 18_000
 """Temporal keeps 20 KB of details; the text is cut well before."""
 
 
@@ -67,7 +67,7 @@ def receivable_details(state: ReceivableState) -> str:
     if state.next_action_at:
         parts.append(f"**Next action:** {_when(state.next_action_at, zone)}")
     parts += _exceptions(state.exceptions, zone)
-    rows = "\n".join(f"| {line.description} | {line.amount} |" for line in proposal.lines)
+    rows = "\n".join(f"| {_cell(line.description)} | {line.amount} |" for line in proposal.lines)
     parts.append(
         f"| Line | Amount |\n|---|--:|\n{rows}\n| **Total without tax** | {proposal.amount} |"
     )
@@ -163,7 +163,8 @@ def _milestones(state: ContractState) -> str:
         progress = state.milestones.get(item.key, MilestoneProgress())
         status = milestone_status(state, progress)
         rows.append(
-            f"| {item.name} (`{item.key}`) | {item.amount} | {item.due_on or ''} | {status} |"
+            f"| {_cell(item.name)} (`{item.key}`) | {item.amount} | {item.due_on or ''} "
+            f"| {status} |"
         )
     if len(items) > _MAX_ROWS:
         rows.append(f"| … {len(items) - _MAX_ROWS} more | | | |")
@@ -203,4 +204,12 @@ def _when(at: datetime, zone: str) -> str:
 
 def _cut(parts: list[str]) -> str:
     text = "\n\n".join(part for part in parts if part)
-    return text if len(text) <= _MAX_LENGTH else text[:_MAX_LENGTH] + "\n…"
+    encoded = text.encode()
+    if len(encoded) <= _MAX_BYTES:
+        return text
+    return encoded[:_MAX_BYTES].decode(errors="ignore") + "\n…"
+
+
+def _cell(text: str) -> str:
+    """Text for a table's cell, where a bar or a line break would end it."""
+    return " ".join(text.replace("|", "\\|").split())

@@ -10,10 +10,20 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from contracts.model import Contract, Country, JsonObject, Percent, vat_problem
+from contracts.model import (
+    MAX_MILESTONES,
+    Contract,
+    Country,
+    Day,
+    JsonObject,
+    Percent,
+    vat_problem,
+)
 from contracts.money import Currency, CurrencyMismatch, Money
 
 _MAX_SHOWN = 120
+_MAX_DEPTH = 10
+"""Steps of a path into a contract document; none has more than three."""
 
 
 class Problem(BaseModel):
@@ -47,12 +57,15 @@ def validate(document: JsonObject) -> Contract:
     A milestone states its `amount`, or a `percent` of its service's amount; percentages are
     allocated so that no cent is lost. Raises InvalidContract with every problem found.
     """
+    _refuse_unreadable(document)
     resolved, problems = _resolve_percentages(document)
     contract: Contract | None = None
     try:
         contract = Contract.model_validate(resolved, context={"currency": document.get("currency")})
     except ValidationError as error:
-        problems += problems_of(error)
+        # A milestone that states a percent lacks an amount only because of what is told anyway.
+        by_percent = {f"milestones.{index}.amount" for index, _ in _by_percent(document)}
+        problems += [p for p in problems_of(error) if p.field not in by_percent]
     known = {problem.field for problem in problems}
     problems += [p for p in _cross_checks(resolved) if p.field not in known]
     if problems or contract is None:
@@ -60,12 +73,30 @@ def validate(document: JsonObject) -> Contract:
     return contract
 
 
+def _refuse_unreadable(document: Any) -> None:
+    """Refuse at once what is no object, and tables too long to look into row by row."""
+    if not isinstance(document, dict):
+        expected = "an object with the fields of a contract"
+        found = show(document)
+        problems = [Problem(code="not_an_object", field="document", value=found, expected=expected)]
+        raise InvalidContract(problems)
+    problems = []
+    expected = f"at most {MAX_MILESTONES} rows; a larger programme is several contracts"
+    for name in ("services", "milestones"):
+        rows = document.get(name)
+        if isinstance(rows, (list, tuple)) and len(rows) > MAX_MILESTONES:
+            found = f"{len(rows)} rows"
+            problems.append(Problem(code="too_long", field=name, value=found, expected=expected))
+    if problems:
+        raise InvalidContract(problems)
+
+
 def problems_of(error: ValidationError) -> list[Problem]:
     """pydantic's complaints in our form: code, path, offending value, expectation."""
     found = []
     for item in error.errors(include_url=False):
         code = str(item["type"])
-        field = ".".join(str(part) for part in item["loc"]) or "document"
+        field = ".".join(show(part) for part in item["loc"]) or "document"
         if code == "missing":
             expected, value = "a value", ""
         elif code == "extra_forbidden":
@@ -93,6 +124,8 @@ def show(value: Any) -> str:
     text = value if isinstance(value, str) else repr(value)
     if isinstance(value, str) and not value:
         return "''"
+    # Half a surrogate pair can stand in a str, but in no JSON or UTF-8 that a problem goes into.
+    text = text.encode("utf-8", "replace").decode()
     return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"
 
 
@@ -111,6 +144,15 @@ def _rows(document: JsonObject, name: str) -> list[tuple[int, JsonObject]]:
     return [(index, row) for index, row in enumerate(rows) if isinstance(row, dict)]
 
 
+def _by_percent(document: JsonObject) -> list[tuple[int, JsonObject]]:
+    """The milestones that state a percent and no amount."""
+    return [
+        (index, row)
+        for index, row in _rows(document, "milestones")
+        if row.get("percent") is not None and row.get("amount") is None
+    ]
+
+
 def _resolve_percentages(document: JsonObject) -> tuple[JsonObject, list[Problem]]:
     """Give every milestone an amount: percentages become shares of their service's amount."""
     currency = document.get("currency")
@@ -119,9 +161,9 @@ def _resolve_percentages(document: JsonObject) -> tuple[JsonObject, list[Problem
     services = {str(row.get("key")): row for _, row in _rows(document, "services")}
     shares: dict[str, list[tuple[int, Decimal]]] = {}
     for index, row in rows.items():
-        if "percent" not in row:
+        stated = row.pop("percent", None)
+        if stated is None:
             continue
-        stated = row.pop("percent")
         if row.get("amount") is not None:
             problems.append(
                 Problem(
@@ -142,29 +184,27 @@ def _resolve_percentages(document: JsonObject) -> tuple[JsonObject, list[Problem
                     expected='a percentage above 0 up to 100 as text, such as "33.5"',
                 )
             )
-            row["amount"] = "0"
             continue
         shares.setdefault(str(row.get("service")), []).append((index, percent))
     for key, parts in shares.items():
         amount = _read(Money, services.get(key, {}).get("amount"), currency)
         total = sum((percent for _, percent in parts), Decimal(0))
-        if amount is not None and total <= 100:
-            # The rest takes part so that percentages below 100 are not stretched to the whole.
-            weights = [percent for _, percent in parts] + [100 - total]
-            for (index, _), share in zip(parts, amount.allocate(weights), strict=False):
-                rows[index]["amount"] = str(share)
-        else:
-            for index, _ in parts:
-                rows[index]["amount"] = "0"
-            if amount is not None:
-                problems.append(
-                    Problem(
-                        code="milestones_do_not_add_up",
-                        field=f"milestones.{parts[-1][0]}.percent",
-                        value=str(total),
-                        expected=f"percentages of service {key} that add up to 100",
-                    )
+        if amount is None:
+            continue
+        if total > 100:
+            problems.append(
+                Problem(
+                    code="milestones_do_not_add_up",
+                    field=f"milestones.{parts[-1][0]}.percent",
+                    value=str(total),
+                    expected=f"percentages of service {show(key)} that add up to 100",
                 )
+            )
+            continue
+        # The rest takes part so that percentages below 100 are not stretched to the whole.
+        weights = [percent for _, percent in parts] + [100 - total]
+        for (index, _), share in zip(parts, amount.allocate(weights), strict=False):
+            rows[index]["amount"] = str(share)
     if not rows:
         return document, problems
     milestones = [rows.get(index, row) for index, row in enumerate(document["milestones"])]
@@ -193,21 +233,20 @@ def _unique(document: JsonObject, name: str) -> Iterator[Problem]:
 
 
 def _dates(document: JsonObject) -> Iterator[Problem]:
-    starts: date | None = _read(date, document.get("starts_on"))
-    ends: date | None = _read(date, document.get("ends_on"))
-    signed: date | None = _read(date, document.get("signed_on"))
-    if starts and ends and ends < starts:
+    starts: date | None = _read(Day, document.get("starts_on"))
+    ends: date | None = _read(Day, document.get("ends_on"))
+    signed: date | None = _read(Day, document.get("signed_on"))
+    first, name = starts or signed, "starts_on" if starts else "signed_on"
+    if ends and first and ends < first:
         yield Problem(
             code="dates_out_of_order",
             field="ends_on",
             value=str(ends),
-            expected=f"a date on or after starts_on, {starts}",
+            expected=f"a date on or after {name}, {first}",
         )
     for index, row in _rows(document, "milestones"):
-        due: date | None = _read(date, row.get("due_on"))
-        first = starts or signed
+        due: date | None = _read(Day, row.get("due_on"))
         if due and first and due < first:
-            name = "starts_on" if starts else "signed_on"
             yield Problem(
                 code="dates_out_of_order",
                 field=f"milestones.{index}.due_on",
@@ -227,7 +266,7 @@ def _vat(document: JsonObject) -> Iterator[Problem]:
             yield Problem(
                 code="vat_invalid",
                 field="customer.vat_number",
-                value=number,
+                value=show(number),
                 expected=expected,
             )
 
@@ -247,33 +286,33 @@ def _totals(document: JsonObject) -> Iterator[Problem]:
     ]
     yield from _signs_and_currencies(document, currency)
     for index, key, _ in milestones:
-        if key not in services:
+        if services and key not in services:
             yield Problem(
                 code="service_unknown",
                 field=f"milestones.{index}.service",
-                value=key,
-                expected=f"the key of a service of this contract: {', '.join(services)}",
+                value=show(key),
+                expected=f"the key of a service of this contract: {show(', '.join(services))}",
             )
-    if value is not None and _summable(services.values(), currency):
-        total = Money.total(services.values(), currency)
-        if value.currency == currency and total != value:
+    if value is not None and services and _summable([value, *services.values()], currency):
+        total = _sum(services.values(), currency)
+        if total != value.amount:
             yield Problem(
                 code="services_do_not_add_up",
                 field="value",
                 value=str(value),
-                expected=f"the sum of the services, {total}",
+                expected=f"the sum of the services, {total:f} {currency}",
             )
     for key, amount in services.items():
         parts = [part for _, service, part in milestones if service == key]
         if not _summable([amount, *parts], currency) or amount is None:
             continue
-        total = Money.total(parts, currency)
-        if total != amount:
+        total = _sum(parts, currency)
+        if total != amount.amount:
             yield Problem(
                 code="milestones_do_not_add_up",
                 field="milestones",
-                value=str(total),
-                expected=f"milestones of service {key} that add up to its amount, {amount}",
+                value=f"{total:f} {currency}",
+                expected=f"milestones of service {show(key)} that add up to its amount, {amount}",
             )
 
 
@@ -305,6 +344,11 @@ def _summable(amounts: Iterable[Money | None], currency: str) -> bool:
     return all(amount is not None and amount.currency == currency for amount in amounts)
 
 
+def _sum(amounts: Iterable[Money | None], currency: str) -> Decimal:
+    """The sum as a number: amounts that fit may add up to more than Money holds."""
+    return sum((item.amount for item in amounts if item), Money.zero(currency).amount)
+
+
 def amended(document: JsonObject, changes: dict[str, Any]) -> JsonObject:
     """The document with the values at the given paths replaced (`milestones.1.amount`).
 
@@ -315,7 +359,7 @@ def amended(document: JsonObject, changes: dict[str, Any]) -> JsonObject:
     problems = []
     for path, value in changes.items():
         try:
-            _put(result, path.split("."), value)
+            _put(result, path.split(".", _MAX_DEPTH), value)
         except (LookupError, TypeError, ValueError):
             problems.append(
                 Problem(

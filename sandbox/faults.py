@@ -30,10 +30,12 @@ KINDS = ("latency", "status", "answer", "drop")
 NEVER_FAULTY = "/sandbox"
 DEFAULT_STATUS = 503
 MAX_SECONDS = 600
+CLOSE = "sandbox.close"
+"""Where the server puts the function that closes the request's connection, in the ASGI scope."""
 
 
 class DroppedConnection(Exception):
-    """Raised after the work is done; the server closes the connection without an answer."""
+    """The work is done and the caller gets no answer; raised where no connection can be closed."""
 
 
 @dataclass
@@ -139,7 +141,7 @@ class FaultMiddleware:
             await _answer(receive, send, 200, struck["answer"].body, struck["answer"].headers)
         elif "drop" in struck:
             await self._app(scope, receive, _swallow)
-            raise DroppedConnection(path)
+            await _close(scope, receive)
         else:
             await self._app(scope, receive, send)
 
@@ -150,6 +152,15 @@ def _sorry(status: int) -> dict[str, Any]:
 
 async def _swallow(message: Message) -> None:
     """Take an answer and send nothing."""
+
+
+async def _close(scope: Scope, receive: Receive) -> None:
+    """Close the connection, and wait until the server knows that it is closed."""
+    if CLOSE not in scope:
+        raise DroppedConnection(scope["path"])
+    scope[CLOSE]()
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _answer(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
+import asyncio
 import os
+import secrets
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -17,8 +20,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from sandbox.faults import DroppedConnection, FaultMiddleware, Faults
+from sandbox.faults import CLOSE, FaultMiddleware, Faults
+from sandbox.hubspot import HubSpotStore, hubspot_app
 from sandbox.odoo import OdooStore, loopback_only, odoo_app
 
 HOST = "127.0.0.1"
@@ -53,7 +58,8 @@ class Sandbox:
             self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.odoo = OdooStore(self.data and self.data / "odoo.sqlite")
         self.keys = {login: self._key(login) for login in LOGINS}
-        self._hubspot = _hubspot(self.data)
+        self.hubspot = HubSpotStore(self.data / "hubspot.sqlite" if self.data else ":memory:")
+        self.hubspot_token = self._secret("hubspot", lambda key: key or secrets.token_hex(20))
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -79,7 +85,7 @@ class Sandbox:
             self._server.should_exit = True
             self._thread.join(STOP_SECONDS)
             self._server = self._thread = None
-        self.odoo.close()
+        self._close()
 
     def run(self, port: int) -> None:
         """Serve in the foreground until interrupted."""
@@ -88,7 +94,11 @@ class Sandbox:
         try:
             uvicorn.Server(self._config()).run(sockets=[listener])
         finally:
-            self.odoo.close()
+            self._close()
+
+    def _close(self) -> None:
+        self.odoo.close()
+        self.hubspot.close()
 
     def __enter__(self) -> Sandbox:
         self.start()
@@ -108,14 +118,9 @@ class Sandbox:
             Route("/sandbox/faults", loopback_only(self._show_faults), methods=["GET"]),
             Route("/sandbox/faults", loopback_only(self._set_faults), methods=["POST"]),
         ]
-        if self._hubspot is not None:
-            routes.append(Mount("/hubspot", app=self._hubspot))
-        routes.append(Mount("/", app=odoo_app(self.odoo)))
+        hubspot = hubspot_app(self.hubspot, token=self.hubspot_token)
+        routes += [Mount("/hubspot", app=hubspot), Mount("/", app=odoo_app(self.odoo))]
         return FaultMiddleware(Starlette(routes=routes), self.faults)
-
-    @property
-    def serves_hubspot(self) -> bool:
-        return self._hubspot is not None
 
     async def _show_faults(self, request: Request) -> Response:
         """GET: the fault rules in force, with their counts."""
@@ -132,39 +137,34 @@ class Sandbox:
 
     def _config(self) -> uvicorn.Config:
         return uvicorn.Config(
-            _quiet(self.app()), log_level="warning", access_log=False, timeout_graceful_shutdown=2
+            self.app(),
+            http=ClosableProtocol,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=2,
         )
 
     def _key(self, login: str) -> str:
-        """The login's API key: read from its private file, or made and written there."""
-        if self.data is None:
-            return self.odoo.issue_key(login)
-        path = self.key_file(login)
-        if path.exists():
-            return self.odoo.issue_key(login, key=path.read_text("utf-8").strip())
-        path.parent.mkdir(exist_ok=True, mode=0o700)
-        key = self.odoo.issue_key(login)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE), "w") as file:
-            file.write(key)
-        return key
+        """The login's API key, the same at every start on the same data."""
+        return self._secret(login, lambda key: self.odoo.issue_key(login, key=key))
 
-    def key_file(self, login: str) -> Path:
+    def _secret(self, name: str, issue: Callable[[str], str]) -> str:
+        """A secret from its private file, or issued and written there."""
+        if self.data is None:
+            return issue("")
+        path = self.key_file(name)
+        if path.exists():
+            return issue(path.read_text("utf-8").strip())
+        path.parent.mkdir(exist_ok=True, mode=0o700)
+        secret = issue("")
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE), "w") as file:
+            file.write(secret)
+        return secret
+
+    def key_file(self, name: str) -> Path:
         if self.data is None:
             raise SandboxError("a sandbox in memory has no key files; see `keys`")
-        return self.data / "keys" / login
-
-
-def _hubspot(data: Path | None) -> Starlette | None:
-    """The HubSpot stand-in, if this installation has it."""
-    try:
-        module = importlib.import_module("sandbox.hubspot")
-    except ModuleNotFoundError as error:
-        if error.name != "sandbox.hubspot":
-            raise
-        return None
-    app = module.hubspot_app(module.HubSpotStore(data and data / "hubspot.sqlite"))
-    assert isinstance(app, Starlette)
-    return app
+        return self.data / "keys" / name
 
 
 def _listen(port: int) -> socket.socket:
@@ -178,14 +178,15 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
-def _quiet(app: ASGIApp) -> ASGIApp:
-    """Let uvicorn close a connection that a fault drops, without a traceback in its log."""
+class ClosableProtocol(H11Protocol):
+    """HTTP/1.1 whose application may close the connection without an answer."""
 
-    async def quiet(scope: object, receive: object, send: object) -> None:
-        try:
-            await app(scope, receive, send)  # type: ignore[arg-type]
-        except DroppedConnection:
-            scope_transport = None
-            del scope_transport
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        app = self.app
 
-    return quiet
+        async def closable(scope: Any, receive: Any, send: Any) -> None:
+            scope[CLOSE] = transport.close
+            await app(scope, receive, send)
+
+        self.app = closable

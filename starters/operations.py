@@ -9,17 +9,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from temporalio.client import (
     Client,
-    WorkflowExecutionStatus,
+    WorkflowExecution,
     WorkflowHandle,
     WorkflowQueryFailedError,
     WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.common import SearchAttributeKey, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.workflow import UpdateMethodMultiParam
@@ -27,6 +29,7 @@ from temporalio.workflow import UpdateMethodMultiParam
 from contracts.approvals import HASH_PREFIX
 from contracts.identifiers import contract_workflow_id, deal_contract_id, receivable_workflow_id
 from contracts.model import JsonObject, Source
+from contracts.money import Money
 from contracts.parking import Resolution, StepException
 from contracts.receivable import (
     ApprovalDecision,
@@ -53,6 +56,8 @@ M = TypeVar("M", bound=BaseModel)
 MAX_LISTED = 500
 _AT_ONCE = 20
 """How many workflows are asked at the same time when a list needs their state."""
+_ANSWER_WITHIN = timedelta(seconds=20)
+"""How long a worker has to answer; without a limit an Update waits for one for ever."""
 
 
 class Refused(Exception):
@@ -61,6 +66,14 @@ class Refused(Exception):
 
 class NotFound(Exception):
     """No such contract or invoice."""
+
+
+class NoAnswer(Exception):
+    """No worker answered in time. What was asked may still be carried out."""
+
+
+Unreadable = Callable[[str, Exception], None]
+"""Told the id of each workflow whose state a list could not get, and why."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +99,26 @@ class Exceptional:
 
     workflow_id: str
     exception: StepException
+
+
+@dataclass(frozen=True)
+class ContractRow:
+    """A contract as lists show it: from visibility, a moment behind the workflow itself.
+
+    `value` is without tax, `due` (what the customer owes now) with it; both are None before the
+    contract is validated.
+    """
+
+    workflow_id: str
+    contract_id: str
+    legal_entity: str
+    customer: str
+    stage: str
+    waiting_on: str
+    waiting_since: datetime | None
+    value: Money | None
+    due: Money | None
+    started_at: datetime
 
 
 # --- contracts --------------------------------------------------------------------------------
@@ -153,6 +186,13 @@ async def contract_ids(client: Client, *, where: str = "", limit: int = MAX_LIST
     return [item async for item in _ids(client, "ContractWorkflow", where, limit)]
 
 
+async def contract_rows(
+    client: Client, *, where: str = "", limit: int = MAX_LISTED
+) -> list[ContractRow]:
+    """The contracts found, newest first: one call, and no worker is needed."""
+    return [_row(item) async for item in _runs(client, "ContractWorkflow", where, limit)]
+
+
 async def contract_states(
     client: Client, *, where: str = "", limit: int = MAX_LISTED
 ) -> list[ContractState]:
@@ -185,12 +225,17 @@ async def receivable_state(client: Client, workflow_id: str) -> ReceivableState:
     return await _query(client, workflow_id, ReceivableWorkflow.receivable)
 
 
-async def pending_approvals(client: Client, *, limit: int = MAX_LISTED) -> list[Pending]:
-    """Proposals that await approval, with their content, newest first."""
+async def pending_approvals(
+    client: Client, *, limit: int = MAX_LISTED, unreadable: Unreadable | None = None
+) -> list[Pending]:
+    """Proposals that await approval, with their content, newest first.
+
+    With `unreadable` one workflow that gives no answer does not hide the others.
+    """
     where = f"{search_attributes.WAITING_ON.name} = 'approval'"
     ids = [item async for item in _ids(client, "ReceivableWorkflow", where, limit)]
-    states = await _all([receivable_state(client, item) for item in ids])
-    return [Pending(item, state) for item, state in zip(ids, states, strict=True)]
+    states = await _each(client, ids, receivable_state, unreadable)
+    return [Pending(item, state) for item, state in states]
 
 
 async def approve(
@@ -222,20 +267,18 @@ async def record_payment(
 # --- exceptions -------------------------------------------------------------------------------
 
 
-async def exceptions(client: Client, *, limit: int = MAX_LISTED) -> list[Exceptional]:
-    """Every parked step, oldest first."""
+async def exceptions(
+    client: Client, *, limit: int = MAX_LISTED, unreadable: Unreadable | None = None
+) -> list[Exceptional]:
+    """Every parked step, oldest first; `unreadable` as for `pending_approvals`."""
     where = f"{search_attributes.WAITING_ON.name} IN ('exception', 'credentials')"
     running = "ExecutionStatus = 'Running'"
     found: list[Exceptional] = []
     for workflow_type in ("ContractWorkflow", "ReceivableWorkflow"):
         condition = f"{where} AND {running}"
         ids = [item async for item in _ids(client, workflow_type, condition, limit)]
-        lists = await _all([parked_steps(client, item) for item in ids])
-        found += [
-            Exceptional(workflow_id, item)
-            for workflow_id, items in zip(ids, lists, strict=True)
-            for item in items
-        ]
+        lists = await _each(client, ids, parked_steps, unreadable)
+        found += [Exceptional(workflow_id, item) for workflow_id, items in lists for item in items]
     return sorted(found, key=lambda item: item.exception.since)
 
 
@@ -257,13 +300,64 @@ async def resolve(client: Client, workflow_id: str, resolution: Resolution) -> S
 
 
 async def _ids(client: Client, workflow_type: str, where: str, limit: int) -> AsyncIterator[str]:
-    query = f"WorkflowType = '{workflow_type}'" + (f" AND {where}" if where else "")
+    async for item in _runs(client, workflow_type, where, limit):
+        yield item.id
+
+
+async def _runs(
+    client: Client, workflow_type: str, where: str, limit: int
+) -> AsyncIterator[WorkflowExecution]:
+    # Each run of a continued workflow is listed; the newest stands for all.
+    conditions = [f"WorkflowType = '{workflow_type}'", "ExecutionStatus != 'ContinuedAsNew'"]
+    query = " AND ".join([*conditions, where] if where else conditions)
     seen: set[str] = set()
     async for item in client.list_workflows(query, limit=limit):
-        # Each run of a continued workflow is listed; the newest stands for all.
-        if item.id not in seen and item.status is not WorkflowExecutionStatus.CONTINUED_AS_NEW:
+        # Visibility lags: between two runs both may be listed as the newest for a moment.
+        if item.id not in seen:
             seen.add(item.id)
-            yield item.id
+            yield item
+
+
+def _row(item: WorkflowExecution) -> ContractRow:
+    known = item.typed_search_attributes
+    currency = known.get(search_attributes.CURRENCY)
+
+    def amount(key: SearchAttributeKey[float]) -> Money | None:
+        value = known.get(key)
+        return None if value is None or currency is None else Money.rounded(value, currency)
+
+    return ContractRow(
+        workflow_id=item.id,
+        contract_id=known.get(search_attributes.CONTRACT_ID) or "",
+        legal_entity=known.get(search_attributes.LEGAL_ENTITY) or "",
+        customer=known.get(search_attributes.CUSTOMER) or "",
+        stage=known.get(search_attributes.CONTRACT_STAGE) or "",
+        waiting_on=known.get(search_attributes.WAITING_ON) or "",
+        waiting_since=known.get(search_attributes.WAITING_SINCE),
+        value=amount(search_attributes.CONTRACT_VALUE),
+        due=amount(search_attributes.AMOUNT_DUE),
+        started_at=item.start_time,
+    )
+
+
+async def _each(
+    client: Client,
+    ids: list[str],
+    ask: Callable[[Client, str], Coroutine[Any, Any, T]],
+    unreadable: Unreadable | None,
+) -> list[tuple[str, T]]:
+    """Ask every workflow; one that gives no answer goes to `unreadable`, or its error is raised."""
+
+    async def one(workflow_id: str) -> tuple[str, T] | None:
+        try:
+            return workflow_id, await ask(client, workflow_id)
+        except (Refused, NotFound, NoAnswer, RPCError) as error:
+            if unreadable is None:
+                raise
+            unreadable(workflow_id, error)
+            return None
+
+    return [item for item in await _all([one(item) for item in ids]) if item is not None]
 
 
 async def _all(calls: list[Coroutine[Any, Any, T]]) -> list[T]:
@@ -279,9 +373,9 @@ async def _all(calls: list[Coroutine[Any, Any, T]]) -> list[T]:
 async def _query(client: Client, workflow_id: str, query: Callable[[Any], T]) -> T:
     handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(workflow_id)
     try:
-        return await handle.query(query)
+        return await handle.query(query, rpc_timeout=_ANSWER_WITHIN)
     except RPCError as error:
-        raise _not_found(error, workflow_id) from error
+        raise _explained(error, workflow_id) from error
     except WorkflowQueryFailedError as error:
         raise Refused(str(error)) from error
 
@@ -291,17 +385,31 @@ async def _update(
 ) -> T:
     handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(workflow_id)
     try:
-        return await handle.execute_update(update, argument)
+        async with asyncio.timeout(_ANSWER_WITHIN.total_seconds()):
+            return await handle.execute_update(update, argument)
     except WorkflowUpdateFailedError as error:
         cause = error.cause
         raise Refused(
             cause.message if isinstance(cause, ApplicationError) else str(cause)
         ) from error
+    except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
+        raise _no_answer(workflow_id) from error
     except RPCError as error:
-        raise _not_found(error, workflow_id) from error
+        raise _explained(error, workflow_id) from error
 
 
-def _not_found(error: RPCError, workflow_id: str) -> Exception:
+def _explained(error: RPCError, workflow_id: str) -> Exception:
     if error.status is RPCStatusCode.NOT_FOUND:
+        if "already completed" in error.message:
+            return Refused(f"{workflow_id} has ended: nothing can be changed any more")
         return NotFound(f"nothing runs under {workflow_id} ({error.message})")
+    if error.status in (RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED):
+        return _no_answer(workflow_id)
     return error
+
+
+def _no_answer(workflow_id: str) -> NoAnswer:
+    return NoAnswer(
+        f"no worker answered for {workflow_id} within {_ANSWER_WITHIN.total_seconds():.0f} s; "
+        "see that one runs (c2c worker, c2c check)"
+    )

@@ -65,9 +65,7 @@ def real() -> Iterator[RealOdoo]:
         yield odoo
 
 
-@pytest.fixture(
-    scope="session", params=["sandbox", pytest.param("real", marks=pytest.mark.real)]
-)
+@pytest.fixture(scope="session", params=["sandbox", pytest.param("real", marks=pytest.mark.real)])
 def odoo_server(request: pytest.FixtureRequest) -> OdooServer:
     """Each of the two Odoos in turn: the same test holds both to the same."""
     if request.param == "real":
@@ -75,29 +73,21 @@ def odoo_server(request: pytest.FixtureRequest) -> OdooServer:
     return SandboxServer(request.getfixturevalue("sandbox"))
 
 
-def settings_for(server: OdooServer, sandbox: Sandbox, key_file: Path | None = None) -> Settings:
+def settings_for(server: OdooServer, key_file: Path | None = None) -> Settings:
     """Settings that point at a server of the session; `key_file` replaces c2c's own."""
+    remote = {
+        "url": server.url,
+        "database": server.database,
+        "api_key_file": key_file or server.keys["c2c"],
+    }
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("C2C_CONFIG", str(CONFIG))
-        return load_settings(
-            odoo={
-                "url": server.url,
-                "database": server.database,
-                "api_key_file": key_file or server.keys["c2c"],
-            },
-            crm={
-                "hubspot": {
-                    "url": sandbox.hubspot_url,
-                    "api_key_file": sandbox.hubspot_key,
-                    "legal_entity": "northwind",
-                }
-            },
-        )
+        return load_settings(odoo=remote)
 
 
 @pytest.fixture(scope="session")
 def sandbox_settings(sandbox: Sandbox) -> Settings:
-    return settings_for(SandboxServer(sandbox), sandbox)
+    return settings_for(SandboxServer(sandbox))
 
 
 @pytest.fixture(scope="session")
@@ -110,11 +100,11 @@ def key_file(odoo_server: OdooServer, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="session")
 async def world(
-    temporal: WorkflowEnvironment, odoo_server: OdooServer, sandbox: Sandbox, key_file: Path
+    temporal: WorkflowEnvironment, odoo_server: OdooServer, key_file: Path
 ) -> AsyncIterator[World]:
     """Workers on an Odoo, and the verbs to tell a story with."""
     skipper = TimeSkipper(temporal.client, config=TimeSkippingConfig(enabled=False))
-    settings = settings_for(odoo_server, sandbox, key_file)
+    settings = settings_for(odoo_server, key_file)
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(worker.running(temporal.client, settings))
         yield World(client=skipper.client, time=skipper, server=odoo_server)

@@ -117,9 +117,7 @@ class World:
     async def contract(
         self, workflow_id: str, until: Callable[[ContractState], bool] = lambda _: True
     ) -> ContractState:
-        return await self._until(
-            lambda: operations.contract_state(self.client, workflow_id), until
-        )
+        return await self._until(lambda: operations.contract_state(self.client, workflow_id), until)
 
     async def stage(self, workflow_id: str, stage: ContractStage) -> ContractState:
         return await self.contract(workflow_id, lambda state: state.stage is stage)
@@ -175,9 +173,7 @@ class World:
         await self.invoice(invoice, InvoiceStage.OPEN)
         return invoice
 
-    async def pay(
-        self, invoice: str, amount: str | None = None, on: date | None = None
-    ) -> int:
+    async def pay(self, invoice: str, amount: str | None = None, on: date | None = None) -> int:
         """An accountant registers a payment in Odoo; returns the payment's id there."""
         state = await self.invoice(invoice)
         assert state.balance is not None
@@ -244,9 +240,7 @@ def credit(odoo: OdooClient, invoice_id: int) -> None:
     [move] = odoo.read("account.move", [invoice_id], ["journal_id"])
     values = {"reason": "credited", "journal_id": move["journal_id"][0]}
     [wizard] = odoo.create("account.move.reversal", [values], context=context)
-    action = odoo.call(
-        "account.move.reversal", "refund_moves", [wizard], context=context
-    )
+    action = odoo.call("account.move.reversal", "refund_moves", [wizard], context=context)
     odoo.call("account.move", "action_post", [action["res_id"]])
 
 

@@ -36,7 +36,17 @@ from workflows.sweeps import CrmSweepWorkflow, OdooSweepWorkflow
 
 WORKFLOWS = [ContractWorkflow, ReceivableWorkflow, OdooSweepWorkflow, CrmSweepWorkflow]
 
+# Pure libraries that import parts of themselves when they are called: inside the sandbox that
+# would load them anew for every workflow.
+_PASSED_THROUGH = ("email_validator", "idna", "stdnum")
+
 _log = logging.getLogger(__name__)
+
+
+def workflow_runner() -> SandboxedWorkflowRunner:
+    """The sandbox workflows run and are replayed in."""
+    restrictions = SandboxRestrictions.default.with_passthrough_modules(*_PASSED_THROUGH)
+    return SandboxedWorkflowRunner(restrictions=restrictions)
 
 
 def activities_of(
@@ -100,7 +110,7 @@ async def running(
                 activities=activities_of(queue, settings, odoo, crms),
                 activity_executor=pool,
                 interceptors=[FailureInterceptor()],
-                workflow_runner=SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default),
+                workflow_runner=workflow_runner(),
                 max_concurrent_activities=limits.activities,
                 # Many sandboxes that start at once would trip the SDK's deadlock detector.
                 max_concurrent_workflow_tasks=limits.workflow_tasks if hosts_workflows else None,

@@ -100,6 +100,7 @@ _TEXTS: tuple[tuple[re.Pattern[str], _Verdict], ...] = tuple(
         (r"Missing required value for the field", _business("field_missing")),
         (r"Record does not exist or has been deleted", _NO_RECORD),
         (r"must be in draft|not in a state requiring confirmation", _business("wrong_state")),
+        (r"^You are not allowed to (access|modify|create|delete) ", _NO_ACCESS),
         (r"^Object .* doesn't exist", _NO_MODEL),
         (r"^Invalid field\b", _NO_FIELD),
         (

@@ -70,9 +70,7 @@ class Lead(Thread):
     def action_set_won(self, ids: list[int]) -> bool:
         self.check_access("write")
         stage = self.env["crm.stage"].find([["is_won", "=", True]])[0]
-        self.put(
-            self.existing(ids), {"active": True, "stage_id": stage, "probability": 100.0}
-        )
+        self.put(self.existing(ids), {"active": True, "stage_id": stage, "probability": 100.0})
         self.env.flush()
         return True
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from sandbox.odoo.schema import JSON_TYPES, TO_MANY, Field, Schema
+from sandbox.odoo.domains import odoo_like
+from sandbox.odoo.schema import JSON_TYPES, TO_MANY, Field, Schema, links_table
 
 COLUMN_TYPES = {"float": "REAL", "monetary": "REAL"}
 INTEGER_TYPES = ("integer", "boolean", "many2one", "many2one_reference")
@@ -34,14 +35,6 @@ CREATE INDEX IF NOT EXISTS sandbox_settlement_move ON sandbox_settlement (move_i
 invoice (`move_id`) a payment or a credit note settles, in the invoice's currency."""
 
 
-def links_table(model: str, field: Field) -> tuple[str, str, str]:
-    """Table and columns (this side, other side) of a many2many."""
-    if field.mirror:
-        other, _, name = field.mirror.rpartition(".")
-        return f"rel_{other.replace('.', '_')}__{name}", "other_id", "this_id"
-    return f"rel_{model.replace('.', '_')}__{field.name}", "this_id", "other_id"
-
-
 class Database:
     """The connection and its lock. `path` None keeps everything in memory."""
 
@@ -51,6 +44,7 @@ class Database:
             path or ":memory:", check_same_thread=False, isolation_level=None
         )
         self.connection.row_factory = sqlite3.Row
+        self.connection.create_function("odoo_like", 3, odoo_like, deterministic=True)
         self.connection.execute("PRAGMA journal_mode = WAL")
         self.connection.execute("PRAGMA synchronous = NORMAL")
         self.connection.executescript(OWN_TABLES)
@@ -92,7 +86,7 @@ def _create_table(connection: sqlite3.Connection, schema: Schema, computed: set[
             connection.execute(
                 f'ALTER TABLE {schema.table} ADD COLUMN "{field.name}" {_column_type(field)}'
             )
-        if field.type == "many2one" and field.relation_field != "create_uid":
+        if field.type == "many2one":
             connection.execute(
                 f"CREATE INDEX IF NOT EXISTS ix_{schema.table}__{field.name}"
                 f' ON {schema.table} ("{field.name}")'

@@ -122,8 +122,8 @@ class Move(Thread):
         totals = pricing.totals(priced, decimals)
         if row["state"] == "draft":
             self.settle(record_id, {"invoice_date_due": str(self._due(row, totals.total)[-1][0])})
-        self._settle_lines(row, products, priced, totals)
-        self._settle_amounts(row, totals, decimals)
+        signed = self._settle_lines(row, products, priced, totals.total)
+        self._settle_amounts(row, totals, signed, decimals)
 
     def _due(self, row: Row, total: Decimal) -> list[tuple[date, Decimal]]:
         """Installments. Without a term an invoice is due on the day it is made, as in Odoo."""
@@ -147,26 +147,27 @@ class Move(Thread):
         row: Row,
         products: list[Row],
         priced: list[pricing.PricedLine],
-        totals: pricing.Totals,
-    ) -> None:
-        """Amounts of the product lines, then the tax and payment term lines that balance them."""
+        total: Decimal,
+    ) -> tuple[Decimal, Decimal]:
+        """Amounts of the product lines, then the tax and payment term lines that balance them.
+
+        Returns what the product and the tax lines come to in the company's currency.
+        """
         lines = self.env["account.move.line"]
         decimals = currency_decimals(self.env, row["currency_id"])
         sign = -1 if row["move_type"] == "out_invoice" else 1
-        for line, price, balance in zip(
-            products, priced, self._balances(row, priced), strict=True
-        ):
-            subtotal, total = price.subtotal(decimals), price.total(decimals)
+        balances = self._balances(row, priced)
+        for line, price, balance in zip(products, priced, balances, strict=True):
+            subtotal, with_tax = price.subtotal(decimals), price.total(decimals)
             amounts = _balanced(sign * balance, sign * subtotal)
-            values = {"price_subtotal": float(subtotal), "price_total": float(total)}
+            values = {"price_subtotal": float(subtotal), "price_total": float(with_tax)}
             lines.settle(line["id"], values | amounts | _dated(row))
-        wanted = self._tax_lines(row, priced, sign) + self._term_lines(row, totals.total, -sign)
-        if row["state"] == "draft" or not self._generated(row["id"]):
-            self._replace_generated(row["id"], wanted)
-        else:
-            for line_id, values in zip(self._generated(row["id"]), wanted, strict=False):
-                lines.settle(line_id, {k: v for k, v in values.items() if k in ("name",)})
-                lines.settle(line_id, _dated(row))
+        taxes = self._tax_lines(row, priced, sign)
+        untaxed = sum(balances, Decimal(0))
+        tax = sum((sign * exact(line["balance"]) for line in taxes), Decimal(0))
+        wanted = taxes + self._term_lines(row, total, untaxed + tax, -sign)
+        self._replace_generated(row["id"], [line | _dated(row) for line in wanted])
+        return untaxed, tax
 
     def _balances(self, row: Row, priced: list[pricing.PricedLine]) -> list[Decimal]:
         """Each line's amount in the company's currency; lines under the same taxes add up."""
@@ -200,12 +201,19 @@ class Move(Thread):
             for tax_id, amount in amounts.items()
         ]
 
-    def _term_lines(self, row: Row, total: Decimal, sign: int) -> list[Values]:
+    def _term_lines(
+        self, row: Row, total: Decimal, company_total: Decimal, sign: int
+    ) -> list[Values]:
+        """The receivable, one line an installment; the last balances the entry."""
         currency = currency_name(self.env, row["currency_id"])
         parts = self._due(row, total)
-        title = " - ".join(filter(None, (row["ref"], row["payment_reference"])))
-        if not row["payment_reference"]:
-            title = ""
+        balances = [
+            pricing.quantized(pricing.to_company(amount, currency), 2) for _, amount in parts[:-1]
+        ]
+        balances.append(company_total - sum(balances, Decimal(0)))
+        title = ""
+        if row["payment_reference"]:
+            title = " - ".join(filter(None, (row["ref"], row["payment_reference"])))
         return [
             {
                 "display_type": "payment_term",
@@ -213,12 +221,9 @@ class Move(Thread):
                 "sequence": 12000,
                 "date_maturity": str(due),
                 "account_id": self._account("Account Receivable"),
-                **_balanced(
-                    sign * pricing.quantized(pricing.to_company(amount, currency), 2),
-                    sign * amount,
-                ),
+                **_balanced(sign * balance, sign * amount),
             }
-            for number, (due, amount) in enumerate(parts, 1)
+            for number, ((due, amount), balance) in enumerate(zip(parts, balances, strict=True), 1)
         ]
 
     def _account(self, name: str) -> int:
@@ -238,24 +243,22 @@ class Move(Thread):
         for values in wanted[len(existing) :]:
             lines.add(values | {"move_id": move_id, "quantity": 0.0, "price_unit": 0.0})
 
-    def _settle_amounts(self, row: Row, totals: pricing.Totals, decimals: int) -> None:
-        currency = currency_name(self.env, row["currency_id"])
+    def _settle_amounts(
+        self, row: Row, totals: pricing.Totals, company: tuple[Decimal, Decimal], decimals: int
+    ) -> None:
         sign = 1 if row["move_type"] == "out_invoice" else -1
         residual = totals.total - settlements.settled(self.env, row["id"])
-
-        def signed(amount: Decimal) -> float:
-            return float(sign * pricing.quantized(pricing.to_company(amount, currency), 2))
-
-        state = settlements.payment_state(self.env, row, totals.total, residual)
+        total = sum(company, Decimal(0))
+        share = residual / totals.total if totals.total else Decimal(0)
         values = {
             "amount_untaxed": float(totals.untaxed),
             "amount_tax": float(totals.tax),
             "amount_total": float(totals.total),
             "amount_residual": float(pricing.quantized(residual, decimals)),
-            "amount_untaxed_signed": signed(totals.untaxed),
-            "amount_total_signed": signed(totals.total),
-            "amount_residual_signed": signed(residual),
-            "payment_state": state,
+            "amount_untaxed_signed": float(sign * company[0]),
+            "amount_total_signed": float(sign * total),
+            "amount_residual_signed": float(sign * pricing.quantized(total * share, 2)),
+            "payment_state": settlements.payment_state(self.env, row, totals.total, residual),
         }
         if self.settle(row["id"], values):
             payments = settlements.payments_of(self.env, row["id"])
@@ -446,9 +449,11 @@ class MoveLine(Model):
 
     def compute_amount_residual(self, row: Row) -> float:
         """Receivable lines carry what is open, in the company's currency."""
-        currency = currency_name(self.env, self.env["account.move"].row(row["move_id"])["currency_id"])
         open_amount = exact(self.compute_amount_residual_currency(row))
-        return float(pricing.quantized(pricing.to_company(open_amount, currency), 2))
+        if not open_amount:
+            return 0.0
+        share = open_amount / exact(row["amount_currency"])
+        return float(pricing.quantized(exact(row["balance"]) * share, 2))
 
     def compute_amount_residual_currency(self, row: Row) -> float:
         if row["display_type"] != "payment_term":

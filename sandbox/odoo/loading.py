@@ -372,7 +372,9 @@ def _lines_of(cell: list[Values]) -> list[Values]:
 def _reference(field: Field, cell: list[Values]) -> tuple[str, Any]:
     [record] = cell
     if set(record) - set(REFERENCES):
-        raise CellError("Can not create Many-To-One records indirectly, import the field separately")
+        raise CellError(
+            "Can not create Many-To-One records indirectly, import the field separately"
+        )
     if len(record) > 1:
         raise CellError(
             f"Ambiguous specification for field '{field.string}', only provide one of name,"
@@ -450,9 +452,7 @@ def _integer(env: Env, field: Field, cell: Any) -> int:
     try:
         return int(cell)
     except ValueError:
-        raise CellError(
-            f"'{cell}' does not seem to be an integer for field '%(field)s'"
-        ) from None
+        raise CellError(f"'{cell}' does not seem to be an integer for field '%(field)s'") from None
 
 
 def _float(env: Env, field: Field, cell: Any) -> float:

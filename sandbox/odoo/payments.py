@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from sandbox.odoo import pricing, settlements
+from sandbox.odoo import settlements
 from sandbox.odoo.errors import UserError, ValidationError
 from sandbox.odoo.invoices import NOT_LAST
-from sandbox.odoo.masterdata import MAIN_COMPANY, company_values, currency_name
+from sandbox.odoo.masterdata import MAIN_COMPANY, company_values
 from sandbox.odoo.messages import Thread
 from sandbox.odoo.pricing import exact
 from sandbox.odoo.records import Model, Row, Values, on_records
@@ -76,13 +76,10 @@ class PaymentRegister(Model):
         return len({move["commercial_partner_id"] for move in self._moves(row)}) == 1
 
     def compute_source_amount(self, row: Row) -> float:
-        total = sum(
-            pricing.to_company(
-                exact(move["amount_residual"]), currency_name(self.env, move["currency_id"])
-            )
-            for move in self._moves(row)
-        )
-        return float(pricing.quantized(Decimal(total), 2))
+        lines = self.env["account.move.line"]
+        field = lines.field("amount_residual")
+        rows = lines.rows(self.links(row["id"], "line_ids"))
+        return abs(float(sum(exact(lines.values(line, field)) for line in rows)))
 
     def compute_source_amount_currency(self, row: Row) -> float:
         return float(sum(exact(move["amount_residual"]) for move in self._moves(row)))
@@ -244,7 +241,8 @@ class Payment(Thread):
 
 
 def _reference(move: Row) -> str | None:
-    return move["payment_reference"] or move["ref"] or move["name"]
+    found: str | None = move["payment_reference"] or move["ref"] or move["name"]
+    return found
 
 
 def _due_now(wizard: Model, move: Row) -> Decimal:
@@ -255,7 +253,10 @@ def _due_now(wizard: Model, move: Row) -> Decimal:
         order="date_maturity, id",
     )
     open_parts = [
-        (row["date_maturity"], abs(exact(lines.values(row, lines.field("amount_residual_currency")))))
+        (
+            row["date_maturity"],
+            abs(exact(lines.values(row, lines.field("amount_residual_currency")))),
+        )
         for row in lines.rows(ids)
     ]
     open_parts = [(due, amount) for due, amount in open_parts if amount]

@@ -16,10 +16,17 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, ClassVar, TypeVar
 from zoneinfo import ZoneInfo
 
-from sandbox.odoo.database import links_table
 from sandbox.odoo.domains import EVERYTHING, Condition, compile_domain
 from sandbox.odoo.errors import AccessError, MissingError, MissingRequired
-from sandbox.odoo.schema import JSON_TYPES, NUMBERS, TO_MANY, Field, Schema, schemas
+from sandbox.odoo.schema import (
+    JSON_TYPES,
+    NUMBERS,
+    TO_MANY,
+    Field,
+    Schema,
+    links_table,
+    schemas,
+)
 
 Row = dict[str, Any]
 Values = dict[str, Any]
@@ -248,8 +255,7 @@ class Model:
         columns = ", ".join(f'"{name}"' for name in own)
         marks = ", ".join("?" * len(own))
         sql = f"INSERT INTO {self.schema.table} ({columns}) VALUES ({marks})"
-        record_id = self.env.connection.execute(sql, list(own.values())).lastrowid
-        assert record_id is not None
+        record_id = int(self.env.connection.execute(sql, list(own.values())).lastrowid or 0)
         self._apply_links(record_id, complete)
         self.after_change([record_id], set(complete))
         return record_id
@@ -307,7 +313,8 @@ class Model:
             complete.setdefault(name, value)
         for field in self.schema.fields.values():
             if self._is_column(field.name):
-                self._check_required(field, complete.get(field.name))
+                complete.setdefault(field.name, False)
+                self._check_required(field, complete[field.name])
         return complete
 
     def _check_required(self, field: Field, value: Any) -> None:

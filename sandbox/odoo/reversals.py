@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox.odoo.errors import UserError
+from sandbox.odoo.invoices import Move
 from sandbox.odoo.masterdata import MAIN_COMPANY, company_values
 from sandbox.odoo.messages import send_mail
 from sandbox.odoo.records import Model, Row, Values, on_records
@@ -47,7 +48,7 @@ class Reversal(Model):
         made = [self._credit_note(row, move) for move in moves]
         self.env.flush()
         if is_modify:
-            self.env["account.move"].post(made)
+            Move(self.env, self.env["account.move"].schema).post(made)
             made = [self._copy(move, {"invoice_date": row["date"]}) for move in moves]
         self._apply_links(row["id"], {"new_move_ids": [(6, 0, made)]})
         self.env.flush()

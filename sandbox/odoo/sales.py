@@ -72,7 +72,9 @@ class SaleOrder(Thread):
         row = self.row(record_id)
         lines = self.env["sale.order.line"].rows(self.links(record_id, "order_line"))
         decimals = currency_decimals(self.env, row["currency_id"])
-        sums = pricing.totals([priced_line(self.env["sale.order.line"], i) for i in lines], decimals)
+        sums = pricing.totals(
+            [priced_line(self.env["sale.order.line"], i) for i in lines], decimals
+        )
         self.settle(
             record_id,
             {
@@ -206,7 +208,9 @@ class SaleOrderLine(Model):
         milestones = self.env["project.milestone"]
         ids = milestones.find([["sale_line_id", "=", row["id"]], ["is_reached", "=", True]])
         if not ids and not milestones.find([["sale_line_id", "=", row["id"]]], limit=1):
-            return exact(row["qty_delivered"]) if row["qty_delivered_method"] == "manual" else exact(0)
+            return (
+                exact(row["qty_delivered"]) if row["qty_delivered_method"] == "manual" else exact(0)
+            )
         share = sum(exact(reached["quantity_percentage"]) for reached in milestones.rows(ids))
         return pricing.quantized(share * exact(row["product_uom_qty"]), QUANTITY_DECIMALS)
 

@@ -55,6 +55,14 @@ class Schema:
         return self.model.replace(".", "_")
 
 
+def links_table(model: str, field: Field) -> tuple[str, str, str]:
+    """Table and columns (this side, other side) of a many2many."""
+    if field.mirror:
+        other, _, name = field.mirror.rpartition(".")
+        return f"rel_{other.replace('.', '_')}__{name}", "other_id", "this_id"
+    return f"rel_{model.replace('.', '_')}__{field.name}", "this_id", "other_id"
+
+
 MAGIC = (
     Field("id", "integer", "ID", readonly=True),
     Field("display_name", "char", "Display Name", readonly=True),

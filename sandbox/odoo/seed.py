@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from importlib.resources import files
-from typing import Any
 
-from sandbox.odoo.records import Env, remember_xid
+from sandbox.odoo.records import Env, Values, remember_xid
 from sandbox.odoo.terms import TERMS
 
 COMPANY = "Northwind Consulting"
@@ -16,7 +15,7 @@ CURRENCIES = {
     "USD": ("United States dollar", "$", 2),
     "GBP": ("Pound sterling", "£", 2),
     "JPY": ("Japanese yen", "¥", 0),
-    "KWD": ("Kuwaiti dinar", "\u202fد.ك\u202f", 3),
+    "KWD": ("Kuwaiti dinar", " د.ك ", 3),
 }
 COUNTRY_XIDS = {"GB": "uk"}
 """Where the external id is not the code in lower case."""
@@ -71,10 +70,10 @@ GROUPS = {
 JOURNALS = {
     "sale": ("Sales", "sale", "INV"),
     "purchase": ("Purchases", "purchase", "BILL"),
-    "general": ("Miscellaneous Operations", "general", "MISC"),
-    "exch": ("Exchange Difference", "general", "EXCH"),
-    "caba": ("Cash Basis Taxes", "general", "CABA"),
     "bank": ("Bank", "bank", "BNK1"),
+    "general": ("Miscellaneous Operations", "general", "MISC"),
+    "caba": ("Cash Basis Taxes", "general", "CABA"),
+    "exch": ("Exchange Difference", "general", "EXCH"),
 }
 TAXES = {
     "sale_tax_template": ("15%", 15.0, "sale"),
@@ -102,7 +101,7 @@ def seed(env: Env) -> None:
     _seed_sales(env)
 
 
-def _add(env: Env, model: str, xid: str, values: dict[str, Any]) -> int:
+def _add(env: Env, model: str, xid: str, values: Values) -> int:
     record_id = env[model].add(values)
     if xid:
         remember_xid(env.with_context(noupdate=True), xid, model, record_id)
@@ -118,14 +117,15 @@ def _seed_countries(env: Env) -> None:
 
 def _seed_currencies(env: Env) -> None:
     for name, (full_name, symbol, decimals) in CURRENCIES.items():
-        values = {"name": name, "full_name": full_name, "symbol": symbol}
-        _add(env, "res.currency", f"base.{name}", values | {"decimal_places": decimals})
+        values: Values = {"name": name, "full_name": full_name, "symbol": symbol}
+        values["decimal_places"] = decimals
+        _add(env, "res.currency", f"base.{name}", values)
 
 
 def _seed_people(env: Env) -> None:
     """The company needs its partner, the users need the company, and every record an author."""
     firm = _partner(env, COMPANY, "billing@northwind.example", is_company=True)
-    address = {"street": "1 Quay Street", "city": "Boston", "zip": "02110"}
+    address: Values = {"street": "1 Quay Street", "city": "Boston", "zip": "02110"}
     env["res.partner"].put([firm], address | {"country_id": env.required_xid("base.us")})
     company = {
         "name": COMPANY,
@@ -136,7 +136,7 @@ def _seed_people(env: Env) -> None:
     company_id = _add(env, "res.company", "base.main_company", company)
     for login, name in USERS.items():
         email = f"{login.strip('_')}@northwind.example"
-        user = {"login": login, "name": name, "email": email, "tz": ZONE, "lang": "en_US"}
+        user: Values = {"login": login, "name": name, "email": email, "tz": ZONE, "lang": "en_US"}
         user |= {"partner_id": _partner(env, name, email), "company_id": company_id}
         _add(env, "res.users", "base.user_admin" if login == "admin" else "", user)
     env["res.users"].put([1], {"active": False})
@@ -152,13 +152,13 @@ def _partner(env: Env, name: str, email: str, is_company: bool = False) -> int:
 
 
 def _seed_accounting(env: Env) -> None:
-    company = {"company_id": env.required_xid("base.main_company")}
+    company: Values = {"company_id": env.required_xid("base.main_company")}
     for key, (name, kind, code) in JOURNALS.items():
-        values = {"name": name, "type": kind, "code": code}
-        _add(env, "account.journal", f"account.1_{key}", values | company)
+        journal = {"name": name, "type": kind, "code": code}
+        _add(env, "account.journal", f"account.1_{key}", journal | company)
     for key, (name, amount, use) in TAXES.items():
-        values = {"name": name, "amount": amount, "type_tax_use": use}
-        _add(env, "account.tax", f"account.1_{key}", values | company)
+        tax = {"name": name, "amount": amount, "type_tax_use": use}
+        _add(env, "account.tax", f"account.1_{key}", tax | company)
     for name, (code, kind) in ACCOUNTS.items():
         _add(env, "account.account", "", {"name": name, "code": code, "account_type": kind})
     for name, key in (("Domestic", "domestic"), ("Foreign Trade", "export")):
@@ -173,7 +173,7 @@ def _seed_products(env: Env) -> None:
     _add(env, "uom.uom", "uom.product_uom_unit", {"name": "Units"})
     tax = env.required_xid("account.1_sale_tax_template")
     for code, (name, price, taxed) in PRODUCTS.items():
-        values = {"name": name, "default_code": code, "list_price": price}
+        values: Values = {"name": name, "default_code": code, "list_price": price}
         taxes = [(6, 0, [tax] if taxed else [])]
         _add(env, "product.product", "", values | {"taxes_id": taxes})
     for name in CURRENCIES:
@@ -185,5 +185,5 @@ def _seed_sales(env: Env) -> None:
     team = {"name": "Sales", "company_id": env.required_xid("base.main_company")}
     _add(env, "crm.team", "sales_team.team_sales_department", team)
     for number, (name, won) in enumerate(STAGES.items(), 1):
-        values = {"name": name, "is_won": won, "sequence": 70 if won else number}
+        values: Values = {"name": name, "is_won": won, "sequence": 70 if won else number}
         _add(env, "crm.stage", f"crm.stage_lead{number}", values)

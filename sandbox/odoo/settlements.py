@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Literal
 
 from sandbox.odoo.pricing import exact
 from sandbox.odoo.records import Env, Row
 
-SIDES = ("move_id", "payment_id", "refund_id")
+Side = Literal["move_id", "payment_id", "refund_id"]
 
 
 def settle(
@@ -27,9 +28,8 @@ def settle(
     _touch(env, move_id, refund_id)
 
 
-def undo(env: Env, side: str, record_id: int) -> None:
+def undo(env: Env, side: Side, record_id: int) -> None:
     """Undo every settlement a document or a payment takes part in."""
-    assert side in SIDES
     rows = env.execute(f"SELECT * FROM sandbox_settlement WHERE {side} = ?", (record_id,))  # noqa: S608
     for row in rows:
         env.execute("DELETE FROM sandbox_settlement WHERE id = ?", (row["id"],))
@@ -85,7 +85,5 @@ def match_refund(env: Env, invoice_id: int, refund_id: int) -> None:
 
 def paid_by(env: Env, payment_id: int) -> Decimal:
     """How much of a payment is used."""
-    rows = env.execute(
-        "SELECT amount FROM sandbox_settlement WHERE payment_id = ?", (payment_id,)
-    )
+    rows = env.execute("SELECT amount FROM sandbox_settlement WHERE payment_id = ?", (payment_id,))
     return sum((exact(row["amount"]) for row in rows), Decimal(0))

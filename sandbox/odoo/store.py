@@ -49,9 +49,7 @@ class OdooStore:
     `clock` gives the time of records, due dates and expiries; tests may move it.
     """
 
-    def __init__(
-        self, path: Path | None = None, clock: Callable[[], datetime] = _utc_now
-    ) -> None:
+    def __init__(self, path: Path | None = None, clock: Callable[[], datetime] = _utc_now) -> None:
         self.clock = clock
         self._database = Database(path)
         self._database.prepare(schemas(), _computed_fields())

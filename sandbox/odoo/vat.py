@@ -10,10 +10,8 @@ import stdnum.no.orgnr
 
 from sandbox.odoo.errors import ValidationError
 
-PREFIXED = frozenset(
-    "AT BE BG CH CY CZ DE DK EE ES FI FR GB GR HR HU IE IT LT LU LV MT NL NO PL PT RO SE SI SK SM"
-    .split()
-)
+EU_MEMBERS = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK"
+PREFIXED = frozenset([*EU_MEMBERS.split(), "CH", "GB", "NO", "SM"])
 """Countries whose numbers carry their country's code; a partner of one may have any other's."""
 
 COUNTRY_OF_PREFIX = {"EL": "GR", "XI": "GB"}

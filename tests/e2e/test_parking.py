@@ -27,7 +27,7 @@ async def test_bad_data_parks_with_every_problem_and_resumes_once_amended(world:
         ("service_code_unknown", "services.0.code", "ALCHEMY"),
     }
     with pytest.raises(operations.Refused, match="check digits"):
-        changes = {"customer.vat_number": "BE0000000097"}
+        changes = {"customer.vat_number": "BE0477472703"}
         await world.resolve(workflow_id, Action.AMEND, changes=changes)
     changes = {"customer.vat_number": None, "services.0.code": "BUILD"}
     await world.resolve(workflow_id, Action.AMEND, changes=changes)

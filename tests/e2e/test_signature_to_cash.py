@@ -150,9 +150,7 @@ async def test_larger_amounts_need_two_directors(world: World) -> None:
 async def test_a_payment_announced_by_signal_is_registered_once(world: World) -> None:
     invoice = await world.open(single())
     handle = world.client.get_workflow_handle(invoice)
-    payment = PaymentReceived(
-        reference=f"pi-{invoice}", amount=eur("400.00"), paid_on="2026-11-25"
-    )
+    payment = PaymentReceived(reference=f"pi-{invoice}", amount=eur("400.00"), paid_on="2026-11-25")
     for _ in range(3):
         await handle.signal("payment_received", payment)
     state = await world.invoice(invoice, InvoiceStage.PARTIALLY_PAID)

@@ -1,0 +1,372 @@
+"""States, lists and findings as tables for a terminal. Nothing here asks or decides anything."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from contracts.approvals import HASH_PREFIX
+from contracts.journal import Journal
+from contracts.parking import Action, StepException
+from contracts.receivable import InvoiceStage, ReceivableState
+from contracts.state import ContractState, MilestoneProgress, money_table
+from contracts.summary import contract_waits, milestone_status, receivable_waits
+from contracts.validation import Problem
+from starters.operations import ContractRow, Exceptional, Pending
+from starters.preflight import Finding, Verdict
+from starters.references import short
+from starters.schedules import Change, Did
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_LATEST = 10
+_VERDICT_STYLE = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.MISSING: "bold red"}
+_DID_STYLE = {Did.CREATED: "green", Did.UPDATED: "yellow", Did.UNCHANGED: "dim"}
+
+
+def cleaned(value: object) -> str:
+    """A value as text that cannot steer the terminal: it may come from a customer's record."""
+    return _CONTROL.sub("�", str(value))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> Table:
+    """A table; a column whose name starts with `>` is a figure, `*` is never wrapped."""
+    result = Table(box=SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
+    for name in columns:
+        result.add_column(
+            name.lstrip(">*"),
+            justify="right" if name.startswith(">") else "left",
+            no_wrap=name.startswith((">", "*")),
+            overflow="fold",
+        )
+    for row in rows:
+        result.add_row(*(cell if isinstance(cell, Text) else cleaned(cell) for cell in row))
+    return result
+
+
+def pairs(items: Iterable[tuple[str, object]]) -> Table:
+    """Names and values below each other; those without a value are left out."""
+    result = Table.grid(padding=(0, 2))
+    result.add_column(style="dim", no_wrap=True)
+    result.add_column(overflow="fold")
+    for name, value in items:
+        if value not in (None, ""):
+            result.add_row(name, value if isinstance(value, Text) else cleaned(value))
+    return result
+
+
+def age(since: datetime | None, now: datetime | None = None) -> str:
+    """How long ago, to the unit that matters: `12 min`, `5 h`, `3 d`."""
+    if since is None:
+        return ""
+    minutes = int(((now or datetime.now(UTC)) - since).total_seconds() // 60)
+    if minutes < 60:
+        return f"{max(minutes, 0)} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h"
+    return f"{minutes // (24 * 60)} d"
+
+
+def moment(at: datetime, zone: str) -> str:
+    return f"{at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}"
+
+
+# --- contracts ----------------------------------------------------------------------------------
+
+
+def contracts(rows: Sequence[ContractRow]) -> RenderableType:
+    return table(
+        ("*Contract", "Customer", "*Stage", "*Waits for", ">Since", ">Value", ">Open"),
+        (
+            (
+                short(row.workflow_id),
+                row.customer,
+                row.stage,
+                _waiting(row.waiting_on),
+                age(row.waiting_since),
+                row.value or "",
+                row.due or "",
+            )
+            for row in rows
+        ),
+    )
+
+
+def contract(state: ContractState, workflow_id: str) -> RenderableType:
+    """Everything about one contract on one page."""
+    known = state.contract
+    title = known.title if known else str(state.document.get("title") or "")
+    odoo = state.odoo
+    parts: list[RenderableType] = [
+        Text(cleaned(f"{title or 'Contract'} ({short(workflow_id)})"), style="bold"),
+        pairs(
+            [
+                ("Customer", known.customer.name if known else ""),
+                ("Stage", state.stage),
+                ("Waits for", contract_waits(state)[1]),
+                ("Value", known.value if known else ""),
+                ("Signed", known.signed_on if known else ""),
+                ("Source", f"{state.source.system} {state.source.id}"),
+                ("Odoo order", odoo.order_name),
+                ("Odoo project", odoo.project_name),
+                (
+                    "Cancelled by",
+                    f"{state.cancel.by} {state.cancel.reason}" if state.cancel else "",
+                ),
+            ]
+        ),
+    ]
+    parts += [parked(item, workflow_id, state.time_zone) for item in state.exceptions]
+    parts += [*_milestones(state), *_invoices(state), *_figures(state)]
+    parts.append(_journal(state.journal, state.time_zone))
+    return Group(*parts)
+
+
+def _milestones(state: ContractState) -> list[RenderableType]:
+    if state.contract is None:
+        return []
+    rows = (
+        (
+            item.key,
+            item.name,
+            item.amount,
+            item.due_on or "",
+            milestone_status(state, state.milestones.get(item.key, MilestoneProgress())),
+        )
+        for item in state.contract.milestones
+    )
+    return [table(("*Milestone", "Name", ">Amount", "*Due", "State"), rows)]
+
+
+def _invoices(state: ContractState) -> list[RenderableType]:
+    if not state.invoices:
+        return []
+    rows = (
+        (number, item.odoo_number, item.stage, item.amount, item.residual or "", item.due_on or "")
+        for number, item in sorted(state.invoices.items())
+    )
+    columns = (">Invoice", "*Number", "*Stage", ">Without tax", ">Open with tax", "*Due")
+    return [table(columns, rows)]
+
+
+def _figures(state: ContractState) -> list[RenderableType]:
+    money = money_table(state)
+    if money is None or not state.invoices:
+        return []
+    columns = (">Value", ">Invoiced", ">Credited", ">To invoice", ">Paid", ">Open", ">Overdue")
+    row = (
+        money.value,
+        money.invoiced,
+        money.credited,
+        money.to_invoice,
+        money.paid,
+        money.open,
+        money.overdue,
+    )
+    return [table(columns, [row]), Text("Paid, open and overdue are with tax.", style="dim")]
+
+
+# --- invoices and approvals ---------------------------------------------------------------------
+
+
+def approvals(items: Sequence[Pending]) -> RenderableType:
+    return table(
+        ("*Invoice", "Customer", ">Amount", "What", "*Proposed", "Needs", "*Hash"),
+        (
+            (
+                short(item.workflow_id),
+                item.state.proposal.customer_name,
+                item.state.proposal.amount,
+                "; ".join(line.description for line in item.state.proposal.lines),
+                item.state.proposal.proposed_on,
+                receivable_waits(item.state)[1],
+                item.state.proposal.content_hash[:HASH_PREFIX],
+            )
+            for item in items
+        ),
+    )
+
+
+def proposal(state: ReceivableState, workflow_id: str) -> RenderableType:
+    """What an approval is about: the content, and who has approved it so far."""
+    content = state.proposal
+    given = ", ".join(f"{item.by} ({item.at:%Y-%m-%d})" for item in state.approvals)
+    return Group(
+        Text(cleaned(f"{content.customer_name}: invoice {short(workflow_id)}"), style="bold"),
+        pairs(
+            [
+                ("Mailed to", content.billing_email),
+                ("Payment term", content.payment_term),
+                ("Purchase order", content.purchase_order),
+                ("Proposed", content.proposed_on),
+                ("Requested by", state.requested_by),
+                ("Approved by", given),
+                ("Hash", content.content_hash[:HASH_PREFIX]),
+            ]
+        ),
+        _lines(state),
+    )
+
+
+def invoice(state: ReceivableState, workflow_id: str) -> RenderableType:
+    """Everything about one invoice on one page."""
+    zone = state.policy.calendar.time_zone if state.policy else "UTC"
+    balance = state.balance
+    posted = balance if balance and balance.posted else None
+    number = posted.number if posted else "not posted yet"
+    title = f"{state.proposal.customer_name}: invoice {short(workflow_id)} ({number})"
+    given = ", ".join(f"{item.by} ({moment(item.at, zone)})" for item in state.approvals)
+    parts: list[RenderableType] = [
+        Text(cleaned(title), style="bold"),
+        pairs(
+            [
+                ("Stage", state.stage),
+                ("Waits for", receivable_waits(state)[1]),
+                ("Next action", moment(state.next_action_at, zone) if state.next_action_at else ""),
+                ("Approved by", given),
+                ("Rejected by", state.rejected_because),
+                ("Hash", state.proposal.content_hash[:HASH_PREFIX]),
+                ("Due", posted.due_on if posted else ""),
+                ("Reminders", state.dunning.level or ""),
+            ]
+        ),
+    ]
+    parts += [parked(item, workflow_id, zone) for item in state.exceptions]
+    parts.append(_lines(state))
+    if posted:
+        columns = (">Total with tax", ">Paid", ">Credited", ">Open")
+        row = (posted.total, posted.paid, posted.credited, posted.residual)
+        parts.append(table(columns, [row]))
+    if state.stage is InvoiceStage.AWAITING_APPROVAL:
+        parts.append(
+            Text(f"To approve: c2c approvals approve {short(workflow_id)} --by PERSON", style="dim")
+        )
+    parts.append(_journal(state.journal, zone))
+    return Group(*parts)
+
+
+def _lines(state: ReceivableState) -> Table:
+    content = state.proposal
+    rows: list[tuple[object, object]] = [(line.description, line.amount) for line in content.lines]
+    total = Text(str(content.amount), style="bold")
+    rows.append((Text("Total without tax", style="bold"), total))
+    return table(("Line", ">Amount"), rows)
+
+
+# --- exceptions ---------------------------------------------------------------------------------
+
+
+def exceptions(items: Sequence[Exceptional]) -> RenderableType:
+    return table(
+        ("*Of", "*Step", ">Age", "*Owner", "What is wrong", "*Possible"),
+        (
+            (
+                short(item.workflow_id),
+                item.exception.step,
+                age(item.exception.since),
+                item.exception.owner,
+                f"{item.exception.message} [{item.exception.code}]",
+                ", ".join(item.exception.allowed),
+            )
+            for item in items
+        ),
+    )
+
+
+def parked(item: StepException, workflow_id: str, zone: str) -> RenderableType:
+    """One parked step: what is wrong, and the commands that mend it."""
+    offending = f"{item.field} = {item.value}" if item.value else item.field
+    parts: list[RenderableType] = [
+        Text(cleaned(f"Parked: {item.doing} ({item.step})"), style="bold yellow"),
+        pairs(
+            [
+                ("Code", item.code),
+                ("What", item.message),
+                ("Field", "" if item.problems else offending),
+                ("Since", f"{moment(item.since, zone)} ({age(item.since)})"),
+                ("Owner", item.owner),
+                ("Attempts", item.attempts),
+            ]
+        ),
+    ]
+    if item.problems:
+        parts.append(problems(item.problems))
+    commands = "\n".join(f"  {_command(action, item, workflow_id)}" for action in item.allowed)
+    parts.append(Text(f"To mend it:\n{cleaned(commands)}\n", style="dim"))
+    return Group(*parts)
+
+
+def _command(action: Action, item: StepException, workflow_id: str) -> str:
+    command = f"c2c exceptions {action} {short(workflow_id)} --step {item.step} --by PERSON"
+    match action:
+        case Action.AMEND:
+            field = item.problems[0].field if item.problems else item.field
+            return f"{command} --set {field or 'PATH'}=VALUE"
+        case Action.SKIP:
+            return f"{command} --reason WHY"
+    return command
+
+
+def problems(items: Sequence[Problem]) -> RenderableType:
+    return table(
+        ("*Field", "Expected", "Found", "*Code"),
+        ((item.field, item.expected, item.value, item.code) for item in items),
+    )
+
+
+# --- the system ---------------------------------------------------------------------------------
+
+
+def changes(items: Sequence[Change]) -> RenderableType:
+    return table(
+        ("*What", "*Name", "Done", ""),
+        (
+            (item.kind, item.name, Text(item.did, style=_DID_STYLE[item.did]), item.detail)
+            for item in items
+        ),
+    )
+
+
+def findings(items: Sequence[Finding]) -> RenderableType:
+    return table(
+        ("*Area", "*Checked", "*", "Found", "What to do"),
+        (
+            (
+                item.area,
+                item.subject,
+                Text(item.verdict, style=_VERDICT_STYLE[item.verdict]),
+                item.detail,
+                item.remedy,
+            )
+            for item in items
+        ),
+    )
+
+
+def verdict_of(items: Sequence[Finding]) -> str:
+    """The outcome of a check in one sentence."""
+    count = {verdict: sum(item.verdict is verdict for item in items) for verdict in Verdict}
+    told = f"{count[Verdict.OK]} ok, {count[Verdict.WARN]} to look at"
+    if count[Verdict.MISSING]:
+        return f"Not ready: {count[Verdict.MISSING]} missing, {told}."
+    return f"Ready: {told}."
+
+
+# --- shared -------------------------------------------------------------------------------------
+
+
+def _waiting(on: str) -> Text:
+    return Text(cleaned(on), style="yellow" if on in ("exception", "credentials") else "")
+
+
+def _journal(journal: Journal, zone: str) -> RenderableType:
+    latest = reversed(journal.entries[-_LATEST:])
+    return table(
+        (f"*Latest ({zone})", ""), ((moment(entry.at, zone), entry.text) for entry in latest)
+    )

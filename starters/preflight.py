@@ -1,0 +1,561 @@
+"""Is everything there before the first contract? Each answer says what to do about it.
+
+Nothing is written anywhere. What is asked of Odoo is what the activities need of it: `NEEDS` has
+every model they touch, with the fields and rights.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import (
+    DescribeNamespaceRequest,
+    DescribeTaskQueueRequest,
+)
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from contracts.policy import LegalEntity
+from gateways.crm.protocol import Crm
+from gateways.errors import FailureKind, GatewayError
+from gateways.odoo import OdooClient
+from starters import schedules
+from wiring.settings import Settings
+from workflows import task_queues
+
+_MAX_NAMED = 6
+
+
+class Verdict(StrEnum):
+    """`missing` stops contracts from going through; `warn` is for a person to judge."""
+
+    OK = "ok"
+    WARN = "warn"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at, what was found, and what to do about it."""
+
+    area: str
+    subject: str
+    verdict: Verdict
+    detail: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Need:
+    """What the activities do with one Odoo model, and the module and group that give it."""
+
+    fields: tuple[str, ...]
+    module: str
+    group: str
+    rights: tuple[str, ...] = ()
+
+
+_ACCOUNT = ("account", "Accounting / Invoicing")
+_SALES = ("sale_management", "Sales / Administrator")
+_PROJECT = ("sale_project", "Project / Administrator")
+_CONTACTS = ("base", "Contact Creation")
+_USER = ("base", "Internal User")
+_MAIL = ("mail", "Internal User")
+_UPSERT = ("create", "write")
+
+NEEDS: Mapping[str, Need] = {
+    "res.company": Need(("name", "currency_id"), *_USER),
+    "res.currency": Need(("name",), *_USER),
+    "res.country": Need(("code",), *_USER),
+    "res.partner": Need(
+        (
+            "name",
+            "display_name",
+            "is_company",
+            "parent_id",
+            "email",
+            "vat",
+            "country_id",
+            "street",
+            "city",
+            "zip",
+        ),
+        *_CONTACTS,
+        _UPSERT,
+    ),
+    "product.product": Need(("default_code", "type"), *_SALES),
+    "product.pricelist": Need(("currency_id", "company_id", "sequence"), *_SALES),
+    "sale.order": Need(
+        (
+            "name",
+            "state",
+            "origin",
+            "partner_id",
+            "company_id",
+            "project_id",
+            "pricelist_id",
+            "client_order_ref",
+            "payment_term_id",
+            "order_line",
+            "amount_untaxed",
+            "currency_id",
+            "invoice_ids",
+        ),
+        *_SALES,
+        _UPSERT,
+    ),
+    "sale.order.line": Need(
+        ("order_id", "product_id", "name", "product_uom_qty", "price_unit"), *_SALES, _UPSERT
+    ),
+    "project.project": Need(
+        ("name", "partner_id", "company_id", "allow_milestones", "allow_billable", "active"),
+        *_PROJECT,
+        _UPSERT,
+    ),
+    "project.milestone": Need(
+        (
+            "name",
+            "project_id",
+            "deadline",
+            "sale_line_id",
+            "quantity_percentage",
+            "is_reached",
+            "reached_date",
+            "write_date",
+        ),
+        *_PROJECT,
+        _UPSERT,
+    ),
+    "project.task": Need(
+        ("name", "project_id", "milestone_id", "date_deadline"), *_PROJECT, _UPSERT
+    ),
+    "account.payment.term": Need(("name",), *_ACCOUNT),
+    "account.journal": Need(("type", "company_id"), *_ACCOUNT),
+    "account.move": Need(
+        (
+            "name",
+            "state",
+            "move_type",
+            "payment_state",
+            "partner_id",
+            "company_id",
+            "currency_id",
+            "date",
+            "invoice_date",
+            "invoice_date_due",
+            "invoice_payment_term_id",
+            "invoice_origin",
+            "ref",
+            "invoice_line_ids",
+            "amount_untaxed",
+            "amount_total",
+            "amount_residual",
+            "is_move_sent",
+            "reversal_move_ids",
+            "write_date",
+        ),
+        *_ACCOUNT,
+        _UPSERT,
+    ),
+    "account.move.line": Need(
+        ("product_id", "name", "quantity", "price_unit", "sale_line_ids"), *_ACCOUNT, _UPSERT
+    ),
+    "account.move.send.wizard": Need(("move_id",), *_ACCOUNT, ("create",)),
+    "account.payment": Need(
+        ("memo", "state", "reconciled_invoice_ids"), *_ACCOUNT, ("create", "write")
+    ),
+    "account.payment.register": Need(
+        ("amount", "payment_date", "communication"), *_ACCOUNT, ("create",)
+    ),
+    "mail.message": Need(("model", "res_id", "subject"), *_MAIL, ("create",)),
+    "mail.notification": Need(
+        (
+            "mail_message_id",
+            "notification_type",
+            "notification_status",
+            "failure_type",
+            "failure_reason",
+        ),
+        *_MAIL,
+    ),
+}
+"""Every model the activities touch. A test holds it against the calls they make."""
+
+
+def is_ready(findings: Sequence[Finding]) -> bool:
+    return all(item.verdict is not Verdict.MISSING for item in findings)
+
+
+# --- Temporal -----------------------------------------------------------------------------------
+
+
+async def check_temporal(client: Client, settings: Settings | None) -> list[Finding]:
+    """The namespace, its search attributes, workers on each queue, the sweeps' schedules."""
+    server = await _namespace(client)
+    if server.verdict is Verdict.MISSING:
+        return [server]
+    found = [server, await _attributes(client)]
+    if settings is not None:
+        found += [await _sweep(client, sweep) for sweep in schedules.sweeps(settings)]
+    return [*found, *[await _workers(client, queue) for queue in task_queues.ALL]]
+
+
+def temporal_unreachable(error: Exception) -> Finding:
+    return Finding(
+        "Temporal",
+        "server",
+        Verdict.MISSING,
+        str(error).split(";")[0],
+        "start a server (c2c dev), or set TEMPORAL_ADDRESS to yours",
+    )
+
+
+async def _namespace(client: Client) -> Finding:
+    address = client.service_client.config.target_host
+    where = f"namespace {client.namespace} at {address}"
+    try:
+        answer = await client.workflow_service.describe_namespace(
+            DescribeNamespaceRequest(namespace=client.namespace)
+        )
+    except RPCError as error:
+        remedy = "see TEMPORAL_API_KEY, TEMPORAL_TLS and the namespace's access rules"
+        if error.status is RPCStatusCode.NOT_FOUND:
+            remedy = "create the namespace, or set TEMPORAL_NAMESPACE to one that exists"
+        detail = f"{where}: {error.message}"
+        return Finding("Temporal", "server", Verdict.MISSING, detail, remedy)
+    kept = answer.config.workflow_execution_retention_ttl.ToTimedelta().days
+    return Finding("Temporal", "server", Verdict.OK, f"{where}; ended contracts kept {kept} days")
+
+
+async def _attributes(client: Client) -> Finding:
+    try:
+        found = await schedules.compare_attributes(client)
+    except RPCError as error:
+        detail = f"could not be listed: {error.message}"
+        remedy = "compare them by hand: docs/operations.md"
+        return Finding("Temporal", "search attributes", Verdict.WARN, detail, remedy)
+    if found.conflicting:
+        told = ", ".join(f"{name} is {is_}, not {must}" for name, is_, must in found.conflicting)
+        remedy = "rename or remove them, or use a namespace of its own; then c2c setup"
+        return Finding("Temporal", "search attributes", Verdict.MISSING, told, remedy)
+    if found.missing:
+        told = f"missing: {', '.join(found.missing)}"
+        return Finding("Temporal", "search attributes", Verdict.MISSING, told, "c2c setup")
+    return Finding("Temporal", "search attributes", Verdict.OK, "all registered")
+
+
+async def _workers(client: Client, queue: str) -> Finding:
+    hosts_workflows = queue == task_queues.CONTRACTS
+    kind = (
+        TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
+        if hosts_workflows
+        else TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
+    )
+    subject = f"workers on {queue}"
+    try:
+        answer = await client.workflow_service.describe_task_queue(
+            DescribeTaskQueueRequest(
+                namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
+            )
+        )
+    except RPCError as error:
+        return Finding("Temporal", subject, Verdict.WARN, error.message, "ask again later")
+    names = sorted({poller.identity for poller in answer.pollers})
+    if not names:
+        remedy = f"c2c worker (or c2c worker --queue {queue})"
+        return Finding("Temporal", subject, Verdict.WARN, "none in the last minutes", remedy)
+    return Finding("Temporal", subject, Verdict.OK, _named(names))
+
+
+async def _sweep(client: Client, sweep: schedules.Sweep) -> Finding:
+    subject = f"schedule {sweep.id}"
+    try:
+        there = await client.get_schedule_handle(sweep.id).describe()
+        differing = await schedules.differences(client, there, sweep)
+    except RPCError as error:
+        missing = error.status is RPCStatusCode.NOT_FOUND
+        detail = "does not exist" if missing else error.message
+        return Finding("Temporal", subject, Verdict.MISSING, detail, "c2c setup")
+    if differing:
+        detail = f"not as configured: {', '.join(differing)}"
+        return Finding("Temporal", subject, Verdict.WARN, detail, "c2c setup")
+    if there.schedule.state.paused:
+        detail = f"paused ({there.schedule.state.note or 'no note'})"
+        remedy = "unpause it in Temporal: changes made in Odoo or the CRM go unnoticed"
+        return Finding("Temporal", subject, Verdict.WARN, detail, remedy)
+    return Finding("Temporal", subject, Verdict.OK, f"every {sweep.every.total_seconds():.0f} s")
+
+
+# --- Odoo ---------------------------------------------------------------------------------------
+
+
+async def check_odoo(odoo: OdooClient, settings: Settings) -> list[Finding]:
+    """The server, the key, every model with its fields and rights, and each legal entity."""
+    return await asyncio.to_thread(_check_odoo, odoo, settings)
+
+
+def _check_odoo(odoo: OdooClient, settings: Settings) -> list[Finding]:
+    try:
+        user = odoo.call("res.users", "context_get")
+    except GatewayError as error:
+        return [_odoo_unreachable(error, settings)]
+    detail = f"{settings.odoo.url}, database {settings.odoo.database}, {_version(odoo)}"
+    found = [Finding("Odoo", "server and API key", Verdict.OK, detail)]
+    if isinstance(user, Mapping) and user.get("uid") == 1:
+        found.append(_superuser())
+    found += _models(odoo)
+    for key, entity in settings.entities.items():
+        found += _entity(odoo, key, entity)
+    return found
+
+
+def _superuser() -> Finding:
+    return Finding(
+        "Odoo",
+        "service user",
+        Verdict.WARN,
+        "the key is the superuser's",
+        "use a user of its own with the rights it needs",
+    )
+
+
+def _odoo_unreachable(error: GatewayError, settings: Settings) -> Finding:
+    remote = settings.odoo
+    key = f"in {remote.api_key_file}" if remote.api_key_file else "in C2C_ODOO__API_KEY"
+    remedies = {
+        "unreachable": "see odoo.url (C2C_ODOO__URL), and that Odoo runs",
+        "no_answer": "see that Odoo runs and answers its web page",
+        "unavailable": "see odoo.database (C2C_ODOO__DATABASE), and that Odoo has started",
+        "database_unknown": "see odoo.database (C2C_ODOO__DATABASE)",
+        "api_key_refused": "make an API key for the service user in Odoo (its preferences, "
+        f"Security) and put it {key}",
+        "secret_missing": f"put the service user's API key {key}",
+        "secret_unreadable": f"see the permissions of the file {remote.api_key_file}",
+    }
+    protocols = 'see odoo.url; before Odoo 19 set odoo.protocol = "jsonrpc" and odoo.login'
+    remedy = remedies.get(error.code, protocols)
+    return Finding("Odoo", "server and API key", Verdict.MISSING, error.message, remedy)
+
+
+def _version(odoo: OdooClient) -> str:
+    """Odoo's version by its base module; only shown, so it may stay unknown."""
+    try:
+        domain = [("name", "=", "base")]
+        found = odoo.search_read("ir.module.module", domain, ["latest_version"], limit=1)
+    except GatewayError:
+        found = []
+    return f"Odoo {found[0]['latest_version']}" if found else "version not told"
+
+
+def _models(odoo: OdooClient) -> Iterator[Finding]:
+    """One finding for each model that lacks something, else one for all."""
+    lacking = [item for model, need in NEEDS.items() for item in _model(odoo, model, need)]
+    yield from lacking
+    if not lacking:
+        detail = f"{len(NEEDS)} models have the fields, and the user the rights"
+        yield Finding("Odoo", "models, fields, rights", Verdict.OK, detail)
+
+
+def _model(odoo: OdooClient, model: str, need: Need) -> Iterator[Finding]:
+    try:
+        odoo.search_read(model, [], need.fields, limit=1)
+    except GatewayError as error:
+        yield _unreadable(odoo, model, need, error)
+        return
+    granted = {right: _has_right(odoo, model, right) for right in need.rights}
+    refused = [right for right, has in granted.items() if has is False]
+    if refused:
+        detail = f"the user may not {' or '.join(refused)}"
+        remedy = f"give the service user the group {need.group}"
+        yield Finding("Odoo", model, Verdict.MISSING, detail, remedy)
+    elif None in granted.values():
+        detail = "Odoo did not say whether the user may create and change"
+        yield Finding("Odoo", model, Verdict.WARN, detail, f"see that it has {need.group}")
+
+
+def _unreadable(odoo: OdooClient, model: str, need: Need, error: GatewayError) -> Finding:
+    install = f"install the module {need.module} in Odoo"
+    match error.code:
+        case "module_missing":
+            return Finding("Odoo", model, Verdict.MISSING, "no such model", install)
+        case "field_unknown":
+            there = _fields(odoo, model)
+            lacking = [name for name in need.fields if name not in there]
+            detail = f"no field {', '.join(lacking)}" if lacking else error.message
+            return Finding("Odoo", model, Verdict.MISSING, detail, install)
+        case "access_denied":
+            remedy = f"give the service user the group {need.group}"
+            detail = "the user may not read it"
+            return Finding("Odoo", model, Verdict.MISSING, detail, remedy)
+    return Finding("Odoo", model, Verdict.MISSING, error.message, "see Odoo's log")
+
+
+def _fields(odoo: OdooClient, model: str) -> Mapping[str, Any]:
+    try:
+        found: Mapping[str, Any] = odoo.call(model, "fields_get", attributes=["type"])
+    except GatewayError:
+        return {}
+    return found
+
+
+def _has_right(odoo: OdooClient, model: str, right: str) -> bool | None:
+    """Whether the user may do this to the model's records; None where Odoo does not say."""
+    try:
+        return bool(odoo.call(model, "has_access", operation=right))
+    except GatewayError as error:
+        if error.kind is not FailureKind.DEFECT:
+            return False
+    try:  # Odoo before 18
+        return bool(odoo.call(model, "check_access_rights", operation=right, raise_exception=False))
+    except GatewayError:
+        return None
+
+
+# --- legal entities -----------------------------------------------------------------------------
+
+
+def _entity(odoo: OdooClient, key: str, entity: LegalEntity) -> Iterator[Finding]:
+    """A legal entity's company in Odoo, and what an invoice of it needs."""
+    area = f"Entity {key}"
+    try:
+        domain = [("name", "=", entity.odoo_company)]
+        companies = odoo.search_read("res.company", domain, ["currency_id"], limit=2)
+        if len(companies) != 1:
+            yield _company_missing(area, entity, len(companies))
+            return
+        [company] = companies
+        inside = odoo.with_company(company["id"])
+        currency = company["currency_id"][1]
+        yield Finding(area, "company", Verdict.OK, f"{entity.odoo_company} (books in {currency})")
+        yield _payment_term(inside, area, entity)
+        yield _price_list(inside, area, company["id"], currency)
+        yield _services(inside, area, company["id"])
+        yield from _payments(inside, area, company["id"])
+    except GatewayError as error:
+        remedy = "see what is said about Odoo above, and the companies of the service user"
+        yield Finding(area, "company", Verdict.MISSING, error.message, remedy)
+
+
+def _company_missing(area: str, entity: LegalEntity, count: int) -> Finding:
+    if count:
+        detail = f"several companies are called {entity.odoo_company}"
+        remedy = "give each company in Odoo a name of its own"
+    else:
+        detail = f"no company {entity.odoo_company} that the service user may use"
+        remedy = (
+            f"correct odoo_company of {area.lower()}, or add the company to the service user's "
+            "allowed companies"
+        )
+    return Finding(area, "company", Verdict.MISSING, detail, remedy)
+
+
+def _payment_term(odoo: OdooClient, area: str, entity: LegalEntity) -> Finding:
+    name = entity.payment_term
+    if odoo.search_read("account.payment.term", [("name", "=", name)], ["name"], limit=1):
+        return Finding(area, "payment term", Verdict.OK, name)
+    there = odoo.search_read("account.payment.term", [], ["name"], limit=20)
+    detail = f"no payment term {name}; there are: {_named([row['name'] for row in there])}"
+    remedy = f"add it in Odoo, or correct payment_term of {area.lower()}"
+    return Finding(area, "payment term", Verdict.MISSING, detail, remedy)
+
+
+def _price_list(odoo: OdooClient, area: str, company_id: int, currency: str) -> Finding:
+    found = odoo.search_read(
+        "product.pricelist", [("company_id", "in", [company_id, False])], ["currency_id"], limit=100
+    )
+    currencies = sorted({row["currency_id"][1] for row in found})
+    if currency in currencies:
+        detail = f"for contracts in {', '.join(currencies)}"
+        return Finding(area, "price lists", Verdict.OK, detail)
+    detail = f"no price list in {currency}" + (
+        f", only in {', '.join(currencies)}" if currencies else ""
+    )
+    remedy = "add a price list in Odoo for each currency you sell in (its prices do not matter)"
+    return Finding(area, "price lists", Verdict.MISSING, detail, remedy)
+
+
+def _services(odoo: OdooClient, area: str, company_id: int) -> Finding:
+    """Products a contract can name: services with an internal reference, each used once."""
+    domain = [("type", "=", "service"), ("default_code", "!=", False)]
+    rows = odoo.search_read("product.product", domain, ["default_code"], limit=1000)
+    codes = [row["default_code"] for row in rows]
+    twice = sorted({code for code in codes if codes.count(code) > 1})
+    if not codes:
+        detail = "no product of type service has an internal reference"
+        remedy = "give the firm's services an internal reference: contracts name them by it"
+        return Finding(area, "services", Verdict.MISSING, detail, remedy)
+    if twice:
+        detail = f"used by several products: {_named(twice)}"
+        remedy = "contracts that name these park; make the references unique"
+        return Finding(area, "services", Verdict.WARN, detail, remedy)
+    return Finding(area, "services", Verdict.OK, _named(sorted(codes)))
+
+
+def _payments(odoo: OdooClient, area: str, company_id: int) -> Iterator[Finding]:
+    """A bank journal, and whether a payment registered there lowers what is owed at once."""
+    domain = [("type", "in", ("bank", "cash")), ("company_id", "=", company_id)]
+    journals = odoo.search_read("account.journal", domain, ["name"], limit=50)
+    if not journals:
+        remedy = "add a bank journal in Odoo's accounting"
+        yield Finding(area, "bank journal", Verdict.MISSING, "the company has none", remedy)
+        return
+    yield Finding(area, "bank journal", Verdict.OK, _named([row["name"] for row in journals]))
+    try:
+        methods = odoo.search_read(
+            "account.payment.method.line",
+            [
+                ("journal_id", "in", [row["id"] for row in journals]),
+                ("payment_type", "=", "inbound"),
+                ("payment_account_id", "!=", False),
+            ],
+            ["journal_id"],
+            limit=1,
+        )
+    except GatewayError:
+        return  # not every Odoo has it, and payments work either way
+    if not methods:
+        detail = "no incoming payment method has an outstanding account"
+        remedy = (
+            "fine if you book bank statements; else set an outstanding receipts account on the "
+            "journal's payment methods, so that a registered payment lowers what is owed"
+        )
+        yield Finding(area, "payments", Verdict.WARN, detail, remedy)
+
+
+# --- CRM ----------------------------------------------------------------------------------------
+
+
+async def check_crms(crms: Mapping[str, Crm]) -> list[Finding]:
+    """Each CRM's own view of what it lacks."""
+    if not crms:
+        detail = "none is configured: contracts come from files only"
+        return [Finding("CRM", "configuration", Verdict.OK, detail)]
+    return [item for crm in crms.values() for item in await asyncio.to_thread(_check_crm, crm)]
+
+
+def _check_crm(crm: Crm) -> list[Finding]:
+    area = f"CRM {crm.system}"
+    try:
+        lacking = crm.missing_setup()
+    except GatewayError as error:
+        remedy = f"see the settings under crm.{crm.system}, and its key's rights"
+        return [Finding(area, "access", Verdict.MISSING, error.message, remedy)]
+    if not lacking:
+        return [Finding(area, "access and properties", Verdict.OK, "all there")]
+    remedy = "c2c setup --crm, then what it says"
+    return [
+        Finding(area, item.field, Verdict.MISSING, f"expected {item.expected}", remedy)
+        for item in lacking
+    ]
+
+
+def _named(names: Sequence[str]) -> str:
+    """The names, the first few of many."""
+    more = len(names) - _MAX_NAMED
+    return ", ".join(names[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,278 @@
+"""What a Temporal namespace needs before the first contract: search attributes and the sweeps.
+
+Everything here may be repeated: what is right already is left alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import (
+    AddSearchAttributesRequest,
+    ListSearchAttributesRequest,
+)
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleDescription,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+)
+from temporalio.common import SearchAttributeIndexedValueType
+from temporalio.service import RPCError, RPCStatusCode
+
+from contracts.sweeps import CrmSweepInput
+from gateways.crm.hubspot import HubSpotCrm
+from gateways.crm.odoo_crm import OdooCrm
+from wiring.settings import Settings
+from workflows import search_attributes, task_queues
+from workflows.sweeps import CrmSweepWorkflow, OdooSweepWorkflow
+
+ODOO_SWEEP = "c2c-odoo-sweep"
+CRM_SWEEP_PREFIX = "c2c-crm-sweep-"
+
+_TIME_ZONE = "UTC"
+_CATCH_UP = timedelta(minutes=1)
+"""A sweep starts from its predecessor's watermark: after an outage one catches up for all."""
+_VISIBLE_WITHIN_SECONDS = 15.0
+"""A new search attribute takes a moment until the server accepts it in queries."""
+
+_TYPES = {
+    SearchAttributeIndexedValueType.KEYWORD: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    SearchAttributeIndexedValueType.DATETIME: IndexedValueType.INDEXED_VALUE_TYPE_DATETIME,
+    SearchAttributeIndexedValueType.DOUBLE: IndexedValueType.INDEXED_VALUE_TYPE_DOUBLE,
+    SearchAttributeIndexedValueType.INT: IndexedValueType.INDEXED_VALUE_TYPE_INT,
+}
+
+
+class SetupRefused(Exception):
+    """The namespace cannot be set up from here; the message says what a person has to do."""
+
+
+class Did(StrEnum):
+    """What was done about one thing."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing the namespace needs, and what was done about it."""
+
+    kind: str
+    name: str
+    did: Did
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep's schedule: what is started how often."""
+
+    id: str
+    workflow: str
+    every: timedelta
+    argument: CrmSweepInput | None = None
+
+
+@dataclass
+class Attributes:
+    """The namespace's search attributes against ours: those that lack, and those of another type
+    (name, its type there, the type it must have)."""
+
+    missing: list[str] = field(default_factory=list)
+    conflicting: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+# --- search attributes --------------------------------------------------------------------------
+
+
+async def compare_attributes(client: Client) -> Attributes:
+    """Compare the namespace's search attributes with `workflows.search_attributes`."""
+    answer = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=client.namespace)
+    )
+    found = Attributes()
+    for key in search_attributes.ALL:
+        there, wanted = answer.custom_attributes.get(key.name), _TYPES[key.indexed_value_type]
+        if there is None:
+            found.missing.append(key.name)
+        elif there != wanted:
+            found.conflicting.append((key.name, _type_name(there), _type_name(wanted)))
+    return found
+
+
+async def ensure_search_attributes(client: Client) -> list[Change]:
+    """Register what is missing. Raises SetupRefused where that takes a person."""
+    found = await compare_attributes(client)
+    if found.conflicting:
+        told = ", ".join(
+            f"{name} is {there}, not {ours}" for name, there, ours in found.conflicting
+        )
+        raise SetupRefused(
+            f"search attributes of namespace {client.namespace} have another type: {told}. "
+            "Rename or remove them there, or use a namespace of its own."
+        )
+    if found.missing:
+        await _register(client, found.missing)
+        await _until_visible(client)
+    return [
+        Change(
+            "search attribute",
+            key.name,
+            Did.CREATED if key.name in found.missing else Did.UNCHANGED,
+            _type_name(_TYPES[key.indexed_value_type]),
+        )
+        for key in search_attributes.ALL
+    ]
+
+
+async def _register(client: Client, names: Sequence[str]) -> None:
+    wanted = {
+        key.name: _TYPES[key.indexed_value_type]
+        for key in search_attributes.ALL
+        if key.name in names
+    }
+    try:
+        await client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(namespace=client.namespace, search_attributes=wanted)
+        )
+    except RPCError as error:
+        if error.status not in (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED):
+            raise
+        told = ", ".join(f"{name} ({_type_name(kind)})" for name, kind in wanted.items())
+        raise SetupRefused(
+            f"Temporal does not let us register search attributes in namespace {client.namespace} "
+            f"({error.message}). Create these in its web page or with its own tool: {told}"
+        ) from error
+
+
+async def _until_visible(client: Client) -> None:
+    deadline = time.monotonic() + _VISIBLE_WITHIN_SECONDS
+    names = [key.name for key in search_attributes.ALL]
+    query = " OR ".join(f"{name} IS NOT NULL" for name in names)
+    while True:
+        try:
+            await client.count_workflows(query)
+            return
+        except RPCError as error:
+            late = time.monotonic() >= deadline
+            if late or error.status is not RPCStatusCode.INVALID_ARGUMENT:
+                raise
+        await asyncio.sleep(0.2)
+
+
+def _type_name(kind: IndexedValueType.ValueType) -> str:
+    name = IndexedValueType.Name(kind)
+    return name.removeprefix("INDEXED_VALUE_TYPE_").replace("_", " ").title().replace(" ", "")
+
+
+# --- sweeps -------------------------------------------------------------------------------------
+
+
+def sweeps(settings: Settings) -> list[Sweep]:
+    """The sweeps this configuration asks for: Odoo's, and one for each CRM."""
+    wanted = [
+        Sweep(
+            ODOO_SWEEP, OdooSweepWorkflow.__name__, timedelta(seconds=settings.sweeps.odoo_seconds)
+        )
+    ]
+    every = timedelta(seconds=settings.sweeps.crm_seconds)
+    for system, entity in crm_systems(settings).items():
+        argument = CrmSweepInput(system=system, legal_entity=entity)
+        name = f"{CRM_SWEEP_PREFIX}{system}"
+        wanted.append(Sweep(name, CrmSweepWorkflow.__name__, every, argument))
+    return wanted
+
+
+def crm_systems(settings: Settings) -> dict[str, str]:
+    """The configured CRMs by system name, with the legal entity their won deals belong to."""
+    configured = {HubSpotCrm.system: settings.crm.hubspot, OdooCrm.system: settings.crm.odoo}
+    return {name: crm.legal_entity for name, crm in configured.items() if crm is not None}
+
+
+async def ensure_sweeps(client: Client, settings: Settings) -> list[Change]:
+    """Create or update the sweeps' schedules; one that somebody paused stays paused."""
+    return [await _ensure(client, sweep) for sweep in sweeps(settings)]
+
+
+async def _ensure(client: Client, sweep: Sweep) -> Change:
+    every = f"every {sweep.every.total_seconds():.0f} s"
+    try:
+        await client.create_schedule(sweep.id, _schedule(sweep))
+        return Change("schedule", sweep.id, Did.CREATED, every)
+    except ScheduleAlreadyRunningError:
+        handle = client.get_schedule_handle(sweep.id)
+    if not await differences(client, await handle.describe(), sweep):
+        return Change("schedule", sweep.id, Did.UNCHANGED, every)
+
+    def updated(there: ScheduleUpdateInput) -> ScheduleUpdate:
+        schedule = _schedule(sweep)
+        schedule.state = there.description.schedule.state
+        return ScheduleUpdate(schedule=schedule)
+
+    await handle.update(updated)
+    return Change("schedule", sweep.id, Did.UPDATED, every)
+
+
+def _schedule(sweep: Sweep) -> Schedule:
+    return Schedule(
+        action=ScheduleActionStartWorkflow(
+            sweep.workflow,
+            args=[] if sweep.argument is None else [sweep.argument],
+            id=sweep.id,
+            task_queue=task_queues.CONTRACTS,
+        ),
+        spec=ScheduleSpec(
+            intervals=[ScheduleIntervalSpec(every=sweep.every)], time_zone_name=_TIME_ZONE
+        ),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=_CATCH_UP),
+    )
+
+
+async def differences(client: Client, there: ScheduleDescription, sweep: Sweep) -> list[str]:
+    """What of a schedule is not as it should be, in words; empty where all is."""
+    wanted, found = _schedule(sweep), there.schedule
+    every = [item.every for item in found.spec.intervals]
+    told = []
+    if every != [sweep.every] or found.spec.calendars or found.spec.cron_expressions:
+        told.append("its interval")
+    if (found.spec.time_zone_name or _TIME_ZONE) != _TIME_ZONE:
+        told.append("its time zone")
+    policy = wanted.policy
+    if (found.policy.overlap, found.policy.catchup_window) != (
+        policy.overlap,
+        policy.catchup_window,
+    ):
+        told.append("its policy")
+    if not await _starts(client, found, sweep):
+        told.append("what it starts")
+    return told
+
+
+async def _starts(client: Client, found: Schedule, sweep: Sweep) -> bool:
+    action = found.action
+    if not isinstance(action, ScheduleActionStartWorkflow):
+        return False
+    if (action.workflow, action.task_queue) != (sweep.workflow, task_queues.CONTRACTS):
+        return False
+    if sweep.argument is None:
+        return not action.args
+    if len(action.args) != 1:
+        return False
+    [argument] = await client.data_converter.decode(list(action.args), [CrmSweepInput])
+    return bool(argument == sweep.argument)
