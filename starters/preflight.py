@@ -26,7 +26,9 @@ from gateways.crm.protocol import Crm
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
 from starters import schedules
-from wiring.settings import Settings
+from wiring import client as temporal
+from wiring import remotes
+from wiring.settings import CONFIG_VARIABLE, ConfigurationError, Settings, config_path
 from workflows import task_queues
 
 _MAX_NAMED = 6
@@ -192,6 +194,35 @@ def is_ready(findings: Sequence[Finding]) -> bool:
     return all(item.verdict is not Verdict.MISSING for item in findings)
 
 
+async def check(settings: Settings | ConfigurationError) -> list[Finding]:
+    """Everything; where the configuration cannot be read, what can be looked at without it."""
+    if isinstance(settings, ConfigurationError):
+        remedy = f"write it as sandbox/c2c.toml shows, or name yours in {CONFIG_VARIABLE}"
+        unread = Finding("Configuration", "file", Verdict.MISSING, str(settings), remedy)
+        return [unread, *await _temporal(None)]
+    entities = f"{config_path()}: {', '.join(settings.entities)}"
+    found = [Finding("Configuration", "legal entities", Verdict.OK, entities)]
+    found += await _temporal(settings)
+    try:
+        odoo = remotes.odoo(settings)
+        crms = remotes.crms(settings, odoo)
+    except ValueError as error:
+        remedy = "correct it in the configuration"
+        return [*found, Finding("Configuration", "remotes", Verdict.MISSING, str(error), remedy)]
+    try:
+        return [*found, *await check_odoo(odoo, settings), *await check_crms(crms)]
+    finally:
+        odoo.close()
+
+
+async def _temporal(settings: Settings | None) -> list[Finding]:
+    try:
+        client = await temporal.connect()
+    except temporal.TemporalUnreachable as error:
+        return [_temporal_unreachable(error)]
+    return await check_temporal(client, settings)
+
+
 # --- Temporal -----------------------------------------------------------------------------------
 
 
@@ -206,7 +237,7 @@ async def check_temporal(client: Client, settings: Settings | None) -> list[Find
     return [*found, *[await _workers(client, queue) for queue in task_queues.ALL]]
 
 
-def temporal_unreachable(error: Exception) -> Finding:
+def _temporal_unreachable(error: Exception) -> Finding:
     return Finding(
         "Temporal",
         "server",
@@ -302,27 +333,15 @@ async def check_odoo(odoo: OdooClient, settings: Settings) -> list[Finding]:
 
 def _check_odoo(odoo: OdooClient, settings: Settings) -> list[Finding]:
     try:
-        user = odoo.call("res.users", "context_get")
+        odoo.call("res.users", "context_get")
     except GatewayError as error:
         return [_odoo_unreachable(error, settings)]
     detail = f"{settings.odoo.url}, database {settings.odoo.database}, {_version(odoo)}"
     found = [Finding("Odoo", "server and API key", Verdict.OK, detail)]
-    if isinstance(user, Mapping) and user.get("uid") == 1:
-        found.append(_superuser())
     found += _models(odoo)
     for key, entity in settings.entities.items():
         found += _entity(odoo, key, entity)
     return found
-
-
-def _superuser() -> Finding:
-    return Finding(
-        "Odoo",
-        "service user",
-        Verdict.WARN,
-        "the key is the superuser's",
-        "use a user of its own with the rights it needs",
-    )
 
 
 def _odoo_unreachable(error: GatewayError, settings: Settings) -> Finding:
@@ -435,7 +454,7 @@ def _entity(odoo: OdooClient, key: str, entity: LegalEntity) -> Iterator[Finding
         yield Finding(area, "company", Verdict.OK, f"{entity.odoo_company} (books in {currency})")
         yield _payment_term(inside, area, entity)
         yield _price_list(inside, area, company["id"], currency)
-        yield _services(inside, area, company["id"])
+        yield _services(inside, area)
         yield from _payments(inside, area, company["id"])
     except GatewayError as error:
         remedy = "see what is said about Odoo above, and the companies of the service user"
@@ -480,7 +499,7 @@ def _price_list(odoo: OdooClient, area: str, company_id: int, currency: str) -> 
     return Finding(area, "price lists", Verdict.MISSING, detail, remedy)
 
 
-def _services(odoo: OdooClient, area: str, company_id: int) -> Finding:
+def _services(odoo: OdooClient, area: str) -> Finding:
     """Products a contract can name: services with an internal reference, each used once."""
     domain = [("type", "=", "service"), ("default_code", "!=", False)]
     rows = odoo.search_read("product.product", domain, ["default_code"], limit=1000)

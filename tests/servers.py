@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 
 from gateways.odoo import OdooClient, connect
 from gateways.secrets import Secret
 from sandbox.real_odoo import RealOdoo
+from sandbox.odoo.app import DATABASE
 from sandbox.server import Sandbox
 
 
@@ -99,10 +101,29 @@ class RealServer(OdooServer):
 
 
 class SandboxServer(OdooServer):
-    """Our stand-in; its switches stand under its own path."""
+    """Our stand-in, administered in-process."""
 
     name = "sandbox"
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
-        self.url, self.database, self.keys = sandbox.url, sandbox.database, sandbox.keys
+        self.url, self.database = sandbox.url, DATABASE
+        self.keys = {login: sandbox.key_file(login) for login in sandbox.keys}
+
+    def expire_keys(self, login: str) -> None:
+        self.sandbox.odoo.set_key_expiry(login, datetime.now(UTC) - timedelta(days=1))
+
+    def new_key(self, login: str) -> str:
+        return self.sandbox.odoo.issue_key(login)
+
+    def take_rights(self, login: str) -> None:
+        self.sandbox.odoo.deny(login, "account.move")
+
+    def give_rights(self, login: str) -> None:
+        self.sandbox.odoo.allow(login, "account.move")
+
+    def mails(self, to: str) -> list[EmailMessage]:
+        return [mail.message for mail in self.sandbox.odoo.mails() if to in mail.to]
+
+    def refuse_mail(self, refuse: bool) -> None:
+        self.sandbox.odoo.mail_server_up = not refuse

@@ -18,15 +18,12 @@ async def connect(
     *,
     interceptors: Sequence[Interceptor] = (),
     runtime: Runtime | None = None,
-    address: str | None = None,
 ) -> Client:
     """Connect as TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, ... or a TOML profile say.
 
-    `address` is for a server this very process has started. Raises TemporalUnreachable.
+    Raises TemporalUnreachable.
     """
     config = ClientConfig.load_client_connect_config()
-    if address is not None:
-        config["target_host"] = address
     address = config.setdefault("target_host", "localhost:7233")
     try:
         return await Client.connect(

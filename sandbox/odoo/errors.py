@@ -38,6 +38,10 @@ class MissingRequired(ValidationError):
         self.field = field
 
 
+class CheckViolation(Exception):
+    """The database itself refuses a value; the message is PostgreSQL's."""
+
+
 class AccessError(UserError):
     name = "odoo.exceptions.AccessError"
     status = 403

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from itertools import takewhile
 from typing import Any
 
-from sandbox.odoo.errors import MissingRequired, UserError, ValidationError
+from sandbox.odoo.errors import CheckViolation, MissingRequired, UserError, ValidationError
 from sandbox.odoo.records import Env, Model, Values, remember_xid
 from sandbox.odoo.schema import Field
 
@@ -291,11 +291,6 @@ class Loader:
         self.model.put([record_id], values)
 
     def _full(self, xid: str) -> str:
-        if " " in xid:
-            raise ValueError(
-                'new row for relation "ir_model_data" violates check constraint'
-                ' "ir_model_data_name_nospaces"'
-            )
         return xid if "." in xid else f"{self.module}.{xid}"
 
     def _report(self, message: Message) -> None:
@@ -337,13 +332,17 @@ def _extract(
         span = [data[first], *takewhile(continues, data[first + 1 :])]
         cells: Values = {}
         for index, path in enumerate(paths):
-            field = fields.get(path[0])
-            if field is None or not field.relation:
+            if not _is_relational(fields.get(path[0])):
                 cells[path[0]] = span[0][index]
-            elif path[0] not in cells:
-                cells[path[0]] = _sub_records(model, field, paths, span)
+        for name in dict.fromkeys(path[0] for path in paths):
+            if _is_relational(fields.get(name)):
+                cells[name] = _sub_records(model, fields[name], paths, span)
         yield first, first + len(span) - 1, cells
         first += len(span)
+
+
+def _is_relational(field: Field | None) -> bool:
+    return field is not None and bool(field.relation)
 
 
 def _is_line(field: Field | None) -> bool:
@@ -403,6 +402,8 @@ def _failure(error: Exception) -> Message:
         return {"message": error.detail, "field": error.field}
     if isinstance(error, UserError):
         return {"message": error.message}
+    if isinstance(error, CheckViolation):
+        return {"message": str(error)}
     return {
         "message": f"Unknown error during import: {type(error)}: {error}",
         "moreinfo": "Resolve other errors first",

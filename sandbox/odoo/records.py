@@ -17,7 +17,7 @@ from typing import Any, ClassVar, TypeVar
 from zoneinfo import ZoneInfo
 
 from sandbox.odoo.domains import EVERYTHING, Condition, compile_domain
-from sandbox.odoo.errors import AccessError, MissingError, MissingRequired
+from sandbox.odoo.errors import AccessError, CheckViolation, MissingError, MissingRequired
 from sandbox.odoo.schema import (
     JSON_TYPES,
     NUMBERS,
@@ -618,6 +618,11 @@ def _closed(domain: Domain) -> Domain:
 def remember_xid(env: Env, xid: str, model: str, record_id: int) -> None:
     """Attach an external id to a record."""
     full = xid if "." in xid else f"{env.context.get('module', '__import__')}.{xid}"
+    if " " in full:
+        raise CheckViolation(
+            'new row for relation "ir_model_data" violates check constraint'
+            ' "ir_model_data_name_nospaces"'
+        )
     noupdate = int(bool(env.context.get("noupdate", False)))
     env.execute(
         "INSERT OR REPLACE INTO sandbox_xid VALUES (?, ?, ?, ?)", (full, model, record_id, noupdate)

@@ -17,8 +17,6 @@ from starters.schedules import SetupRefused
 from wiring.client import TemporalUnreachable
 from wiring.settings import ConfigurationError
 
-MAX_PROBLEMS_TOLD = 20
-
 
 class ExitCode(IntEnum):
     """What scripts may rely on."""
@@ -44,7 +42,7 @@ class UsageError(Exception):
 
 @dataclass(frozen=True)
 class Failure:
-    """A failure as it is told: in words, as a code for programs, with the problems of a document."""
+    """A failure as it is told: in words, as an exit code, with a document's problems."""
 
     exit_code: ExitCode
     message: str

@@ -103,6 +103,7 @@ def contract(state: ContractState, workflow_id: str) -> RenderableType:
     known = state.contract
     title = known.title if known else str(state.document.get("title") or "")
     odoo = state.odoo
+    cancelled = f"{state.cancel.by}: {state.cancel.reason}" if state.cancel else ""
     parts: list[RenderableType] = [
         Text(cleaned(f"{title or 'Contract'} ({short(workflow_id)})"), style="bold"),
         pairs(
@@ -117,7 +118,7 @@ def contract(state: ContractState, workflow_id: str) -> RenderableType:
                 ("Odoo project", odoo.project_name),
                 (
                     "Cancelled by",
-                    f"{state.cancel.by} {state.cancel.reason}" if state.cancel else "",
+                    cancelled,
                 ),
             ]
         ),

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import cached_property
 from typing import Annotated, Any, TypeVar
 
@@ -49,6 +49,11 @@ class Session:
         self.entity = entity
         self._out = _console(color, stderr=False)
         self._err = _console(color, stderr=True)
+
+    @property
+    def console(self) -> Console:
+        """Where results go, for commands that tell what happens while it happens."""
+        return self._out
 
     # --- what is read when needed ---------------------------------------------------------------
 
@@ -110,7 +115,7 @@ class Session:
         async def connected() -> T:
             return await work(await temporal.connect())
 
-        return asyncio.run(connected())
+        return run(connected())
 
     # --- printing -------------------------------------------------------------------------------
 
@@ -124,11 +129,18 @@ class Session:
         if self.as_json:
             self._out.file.write(json_text(document) + "\n")
             return
-        for view in views:
+        self.tell(*views)
+
+    def tell(self, *views: RenderableType) -> None:
+        """Print for people only, such as what they are about to confirm."""
+        for view in () if self.as_json else views:
             self._out.print(render.cleaned(view) if isinstance(view, str) else view)
 
     def warn(self, message: str) -> None:
         self._err.print(Text.assemble(("Warning: ", "yellow"), render.cleaned(message)))
+
+    def warn_unreadable(self, workflow_id: str, error: Exception) -> None:
+        self.warn(f"{references.short(workflow_id)} is left out: {error}")
 
     def fail(self, failure: Failure) -> None:
         """Tell a failure: in words on standard error, and as the document for programs."""
@@ -141,6 +153,10 @@ class Session:
     def progress(self, what: str) -> Any:
         """A spinner on standard error while something takes long; silent where nobody looks."""
         return self._err.status(what)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(work)
 
 
 def session_of(context: typer.Context) -> Session:

@@ -1,4 +1,4 @@
-"""`c2c demo` and `c2c dev`."""
+"""What `c2c demo` and `c2c dev` do."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from rich.table import Table
 from starters import schedules
 from starters.local.demo import Demo
 from starters.local.stack import Say, Stack, running
-from wiring.settings import SweepSettings
+from wiring import remotes
+from wiring.settings import load_settings
 
 DEV_FOLDER = Path(".run/dev")
 
 
 async def demo(console: Console, *, odoo: str, keep: bool, kill_worker: bool) -> int:
     """Run the three contracts; returns the exit code: 0 only if every number is right."""
+    console = _lively(console)
     with tempfile.TemporaryDirectory(prefix="c2c-demo-", ignore_cleanup_errors=True) as folder:
         async with running(Path(folder), odoo=odoo, say=_teller(console)) as stack:
             client = await stack.client()
@@ -37,12 +39,22 @@ async def demo(console: Console, *, odoo: str, keep: bool, kill_worker: bool) ->
 
 async def dev(console: Console, *, odoo: str) -> int:
     """The whole stack in the foreground, its data kept in .run/dev, until interrupted."""
+    console = _lively(console)
     async with running(DEV_FOLDER, odoo=odoo, say=_teller(console), keep_data=True) as stack:
         client = await stack.client()
-        await schedules.ensure(client, SweepSettings(), crms={"hubspot": "northwind"})
+        settings = load_settings()
+        await schedules.ensure_sweeps(client, settings)
+        for crm in remotes.crms(settings, remotes.odoo(settings)).values():
+            crm.ensure_setup()
         _where(console, stack)
         await _interrupted()
     return 0
+
+
+def _lively(console: Console) -> Console:
+    """The same console for our own text with markup; the command's own takes none, since what it
+    prints comes from customers."""
+    return Console(file=console.file, no_color=console.no_color, highlight=False, soft_wrap=True)
 
 
 def _teller(console: Console) -> Say:

@@ -17,6 +17,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from temporalio.client import Client
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
@@ -31,7 +32,8 @@ from gateways.odoo import connect as connect_odoo
 from gateways.secrets import Secret
 from starters import operations, schedules
 from starters.local.stack import Stack
-from wiring.settings import SweepSettings
+from wiring import remotes
+from wiring.settings import CrmSettings, Settings, SweepSettings, load_settings
 
 T = TypeVar("T")
 
@@ -75,6 +77,7 @@ class Demo:
         self.client = self.time.client
         self.console = console
         self.kill_worker = kill_worker
+        self.settings = load_settings()
         self.began = time.monotonic()
         odoo = stack.odoo
         self.accountant = connect_odoo(
@@ -83,7 +86,8 @@ class Demo:
 
     async def run(self) -> int:
         """Tell the three stories beside each other; returns the number of errors."""
-        await schedules.ensure(self.client, SweepSettings(odoo_seconds=_SWEEP_SECONDS), crms={})
+        await schedules.ensure_sweeps(self.client, self._demo_settings())
+        self._prepare_hubspot()
         chapters = [
             Chapter("Harbour Logistics"),
             Chapter("Meridian Partners"),
@@ -100,6 +104,18 @@ class Demo:
                 raise error
             self.console.print(f"[red]{error}[/]")
         return len(failures) + await self._report(chapters)
+
+    def _demo_settings(self) -> Settings:
+        """A quick sweep of Odoo, and none of the CRM: the story signs its deals itself."""
+        changed = {"crm": CrmSettings(), "sweeps": SweepSettings(odoo_seconds=_SWEEP_SECONDS)}
+        return self.settings.model_copy(update=changed)
+
+    def _prepare_hubspot(self) -> None:
+        """Create the custom properties, as `c2c setup --crm` does for a real account."""
+        crms = remotes.crms(self.settings, self.accountant)
+        left = crms[CRM].ensure_setup()
+        if left:
+            raise DemoError("; ".join(map(str, left)))
 
     # --- the stories ------------------------------------------------------------------------
 
@@ -312,7 +328,9 @@ class Demo:
 
     def _say(self, chapter: Chapter, text: str) -> None:
         seconds = time.monotonic() - self.began
-        self.console.print(f"[dim]{seconds:5.1f} s[/]  [bold]{chapter.customer:<18}[/] {text}")
+        self.console.print(
+            f"[dim]{seconds:5.1f} s[/]  [bold]{chapter.customer:<18}[/] {escape(text)}"
+        )
 
 
 @dataclass(frozen=True)

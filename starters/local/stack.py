@@ -18,11 +18,12 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sandbox.server import Sandbox
 from temporalio.client import Client
 from temporalio.common import SearchAttributeIndexedValueType
 
 from sandbox import real_odoo
+from sandbox.odoo.app import DATABASE
+from sandbox.server import Sandbox
 from wiring import client as temporal
 from workflows import search_attributes
 
@@ -56,7 +57,7 @@ class OdooKeys:
 
 @dataclass
 class Stack:
-    """What runs, and where; `environment` configures a process of ours to use it."""
+    """What runs, and where; `environment` configures a process to use it, and this one is."""
 
     folder: Path
     address: str
@@ -70,8 +71,7 @@ class Stack:
         """Start a worker process; its log is in the stack's folder."""
         with (self.folder / "worker.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "starters.cli", "worker"],
-                env={**os.environ, **self.environment},
+                [sys.executable, "-m", "starters", "worker"],
                 stdout=log,
                 stderr=log,
             )
@@ -89,7 +89,7 @@ class Stack:
 
     async def client(self) -> Client:
         """A client of this stack's Temporal."""
-        return await temporal.connect(address=self.address)
+        return await temporal.connect()
 
 
 @contextlib.asynccontextmanager
@@ -112,7 +112,8 @@ async def running(
             server = stack.enter_context(real_odoo.start())
             remote = OdooKeys(server.url, server.database, server.keys)
         else:
-            remote = OdooKeys(sandbox.url, sandbox.database, sandbox.keys)
+            keys = {login: sandbox.key_file(login) for login in sandbox.keys}
+            remote = OdooKeys(sandbox.url, DATABASE, keys)
         local = Stack(
             folder=folder,
             address=f"127.0.0.1:{port}",
@@ -121,6 +122,7 @@ async def running(
             sandbox=sandbox,
             environment=_configuration(f"127.0.0.1:{port}", remote, sandbox),
         )
+        os.environ.update(local.environment)
         stack.callback(local.stop_workers)
         await _answering(local)
         local.start_worker()
@@ -134,8 +136,8 @@ def _configuration(address: str, odoo: OdooKeys, sandbox: Sandbox) -> dict[str, 
         "C2C_ODOO__URL": odoo.url,
         "C2C_ODOO__DATABASE": odoo.database,
         "C2C_ODOO__API_KEY_FILE": str(odoo.keys["c2c"]),
-        "C2C_CRM__HUBSPOT__URL": sandbox.hubspot_url,
-        "C2C_CRM__HUBSPOT__API_KEY_FILE": str(sandbox.hubspot_key),
+        "C2C_CRM__HUBSPOT__URL": f"{sandbox.url}/hubspot",
+        "C2C_CRM__HUBSPOT__API_KEY_FILE": str(sandbox.key_file("hubspot")),
         "C2C_CRM__HUBSPOT__LEGAL_ENTITY": "northwind",
     }
 
@@ -145,8 +147,8 @@ def _sandbox(folder: Path, *, keep_data: bool) -> Iterator[Sandbox]:
     data = folder / "sandbox"
     if not keep_data:
         shutil.rmtree(data, ignore_errors=True)
-    sandbox = Sandbox(data, port=_free(SANDBOX_PORT))
-    sandbox.start()
+    sandbox = Sandbox(data)
+    sandbox.start(_free(SANDBOX_PORT))
     try:
         yield sandbox
     finally:

@@ -26,8 +26,8 @@ async def test_bad_data_parks_with_every_problem_and_resumes_once_amended(world:
         ("vat_invalid", "customer.vat_number", "BE0477472702"),
         ("service_code_unknown", "services.0.code", "ALCHEMY"),
     }
+    changes: dict[str, object] = {"customer.vat_number": "BE0477472703"}
     with pytest.raises(operations.Refused, match="check digits"):
-        changes = {"customer.vat_number": "BE0477472703"}
         await world.resolve(workflow_id, Action.AMEND, changes=changes)
     changes = {"customer.vat_number": None, "services.0.code": "BUILD"}
     await world.resolve(workflow_id, Action.AMEND, changes=changes)
@@ -127,8 +127,8 @@ async def test_a_rejected_proposal_is_proposed_again_with_a_new_number(world: Wo
     parked = await world.parked(workflow_id)
     assert parked.code == "proposal_rejected"
     assert "order number is missing" in parked.message
+    changes = {"value": "1.00", "services.0.amount": "1.00", "milestones.0.amount": "1.00"}
     with pytest.raises(operations.Refused, match="change order"):
-        changes = {"value": "1.00", "services.0.amount": "1.00", "milestones.0.amount": "1.00"}
         await world.resolve(workflow_id, Action.AMEND, changes=changes)
     await world.resolve(workflow_id, Action.AMEND, changes={"purchase_order": "PO-77"})
     second = f"{workflow_id}/invoice/2"

@@ -169,7 +169,7 @@ def report(number: int, stage: InvoiceStage, **amounts: str) -> InvoiceReport:
         amount=euros("3000.00"),
         milestones=("design",),
         overdue=stage is InvoiceStage.OVERDUE,
-        **figures,  # type: ignore[arg-type]  # all of them fields of money
+        **figures,
     )
 
 
@@ -198,7 +198,7 @@ def receivable_state(**changes: Any) -> ReceivableState:
     return ReceivableState(**fields | changes)
 
 
-def parked(step: Step, **changes: Any) -> StepException:
+def parked(step: Step, /, **changes: Any) -> StepException:
     """The step as it parks on a business refusal, at noon of that Monday."""
     fields: dict[str, Any] = {
         "step": step.name,

@@ -165,7 +165,7 @@ def test_currencies_have_the_decimals_of_iso_4217() -> None:
 
 def test_an_amount_cannot_be_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        euros("1").amount = Decimal(2)
+        euros("1").amount = Decimal(2)  # type: ignore[misc]
 
 
 # --- arithmetic -----------------------------------------------------------------------------
@@ -238,7 +238,7 @@ def test_odoos_double_of_an_amount_is_that_amount(amount: Money) -> None:
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
 def test_no_amount_is_made_of_what_is_not_a_number(number: float) -> None:
-    with pytest.raises(InvalidOperation):
+    with pytest.raises((ValidationError, InvalidOperation)):
         Money.rounded(number, "EUR")
 
 

@@ -1,0 +1,5 @@
+"""`python -m starters` is `c2c`."""
+
+from starters.cli import main
+
+main()

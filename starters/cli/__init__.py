@@ -1,0 +1,165 @@
+"""The `c2c` command: a thin layer over `starters.operations`.
+
+Global options may stand anywhere on the line. Results go to standard output, everything else to
+standard error; `--json` makes the result one JSON document, failures included.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from starters.cli import approvals, contracts, exceptions, invoices, local, replays, system
+from starters.cli.errors import EXIT_CODES, ExitCode, explain
+from starters.cli.session import ENTITY_VARIABLE, Session, session_of
+
+__all__ = ["app", "main"]
+
+DEBUG_VARIABLE = "C2C_DEBUG"
+_DISTRIBUTION = "contract-to-cash"
+_FLAGS = ("--json", "--no-color")
+_WITH_VALUE = "--entity"
+
+
+class _Root(TyperGroup):
+    """The root of the command: global options anywhere, failures told instead of traced."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        """In the order of a contract's life, then what keeps the system running."""
+        groups = [
+            name for name, command in self.commands.items() if isinstance(command, TyperGroup)
+        ]
+        return [*groups, *(name for name in self.commands if name not in groups)]
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        return super().parse_args(ctx, _globals_first(args))
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            failure = explain(error)
+            if failure is None:
+                raise
+            session_of(ctx).fail(failure)
+            raise typer.Exit(failure.exit_code) from error
+
+
+def _globals_first(args: list[str]) -> list[str]:
+    """The same line with the global options moved to where they are parsed."""
+    first: list[str] = []
+    rest: list[str] = []
+    remaining = list(args)
+    while remaining:
+        arg = remaining.pop(0)
+        if arg == "--":
+            rest += [arg, *remaining]
+            break
+        if arg in _FLAGS or arg.startswith(f"{_WITH_VALUE}="):
+            first.append(arg)
+        elif arg == _WITH_VALUE and remaining:
+            first += [arg, remaining.pop(0)]
+        else:
+            rest.append(arg)
+    return [*first, *rest]
+
+
+app = typer.Typer(
+    cls=_Root,
+    name="c2c",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=EXIT_CODES,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        try:
+            typer.echo(version(_DISTRIBUTION))
+        except PackageNotFoundError:  # run from a checkout that was never installed
+            typer.echo("unknown")
+        raise typer.Exit
+
+
+_HELP = (
+    "Contract to Cash: each signed contract is one durable workflow, from signature to cash."
+    "\n\n"
+    "Temporal is found as TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE say, the configuration in "
+    "c2c.toml or the file that C2C_CONFIG names. The options below may stand anywhere on the line."
+)
+
+
+@app.callback(help=_HELP)
+def root(
+    context: typer.Context,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as one JSON document.")
+    ] = False,
+    no_color: Annotated[
+        bool, typer.Option("--no-color", help="No colours (NO_COLOR does the same).")
+    ] = False,
+    entity: Annotated[
+        str | None,
+        typer.Option(
+            "--entity",
+            envvar=ENTITY_VARIABLE,
+            help="The legal entity that is meant where a reference names none; by default the "
+            "only one configured.",
+        ),
+    ] = None,
+    show_version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Show the version.")
+    ] = False,
+) -> None:
+    """The global options, for every command."""
+    context.obj = Session(as_json=as_json, color=not no_color, entity=entity)
+
+
+app.add_typer(contracts.app, name="contract", help="Contracts: start, list, show, cancel.")
+app.add_typer(contracts.milestones, name="milestone", help="Milestones that were delivered.")
+app.add_typer(approvals.app, name="approvals", help="Invoice proposals that await approval.")
+app.add_typer(invoices.app, name="invoice", help="Invoices and payments.")
+app.add_typer(exceptions.app, name="exceptions", help="Parked steps that need a person.")
+app.command()(system.worker)
+app.command()(system.setup)
+app.command()(system.check)
+app.command()(replays.replay)
+app.command()(local.demo)
+app.command()(local.dev)
+
+
+def main() -> NoReturn:
+    """Run the command and end the process at once.
+
+    A process that hosted workers may crash in the interpreter's own shutdown (sdk-python#300), so
+    what is buffered is flushed here and nothing runs after it.
+    """
+    if "--no-color" in sys.argv:
+        os.environ["NO_COLOR"] = "1"  # the help is printed before any option is read
+    code: int = ExitCode.OK
+    try:
+        app()
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else ExitCode.OK
+    except Exception as error:
+        if os.environ.get(DEBUG_VARIABLE):
+            raise
+        sys.stderr.write(
+            f"Error: a defect of c2c, please report it: {type(error).__name__}: {error} "
+            f"({DEBUG_VARIABLE}=1 shows where)\n"
+        )
+        code = ExitCode.DEFECT
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # whoever read it may be gone
+            stream.flush()
+    os._exit(code)

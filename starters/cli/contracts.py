@@ -1,0 +1,223 @@
+"""`c2c contract` and `c2c milestone`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from contracts.model import JsonObject
+from contracts.state import CancelRequest, ContractStage, MilestoneReached
+from contracts.validation import InvalidContract, Problem, validate
+from starters import operations, schedules
+from starters.cli import documents, render
+from starters.cli.errors import UsageError
+from starters.cli.session import By, Session, session_of
+from starters.operations import ContractRow, Started
+from starters.references import short
+from workflows import search_attributes
+from workflows.contract import FILE_SOURCE
+
+app = typer.Typer(no_args_is_help=True)
+milestones = typer.Typer(no_args_is_help=True)
+
+_WORD = re.compile(r"^[a-z][a-z_-]*$")
+
+Reference = Annotated[
+    str, typer.Argument(metavar="REF", help="C-1001, northwind/C-1001 or the workflow id.")
+]
+
+
+@app.command()
+def start(
+    context: typer.Context,
+    file: Annotated[
+        str | None,
+        typer.Argument(metavar="FILE", help="The contract as JSON or TOML; - reads stdin."),
+    ] = None,
+    deal: Annotated[
+        str | None, typer.Option(help="A won deal's id, read from the CRM instead of a file.")
+    ] = None,
+    crm: Annotated[
+        str | None, typer.Option(help="The deal's CRM: hubspot or odoo-crm. Default: the only one.")
+    ] = None,
+    park: Annotated[
+        bool,
+        typer.Option("--park", help="Start in spite of problems: the contract parks with them."),
+    ] = False,
+) -> None:
+    """Start a contract; starting the same one again changes nothing."""
+    session = session_of(context)
+    if (file is None) == (deal is None):
+        raise UsageError("give either a FILE or --deal ID")
+    if file is not None:
+        if crm is not None:
+            raise UsageError("--crm goes with --deal, not with a FILE")
+        _start_file(session, file, park)
+    else:
+        _start_deal(session, deal or "", crm)
+
+
+def _start_file(session: Session, name: str, park: bool) -> None:
+    document = _identified(session, documents.read(name))
+    problems = _problems(session, document)
+    if problems and not park:
+        raise InvalidContract(problems)
+    started = session.run(lambda client: operations.start_document(client, document))
+    if problems:
+        session.warn(f"it parks with {len(problems)} problem(s); see c2c exceptions list")
+    told = [item.model_dump(mode="json") for item in problems]
+    _show_started(session, started, **({"problems": told} if told else {}))
+
+
+def _identified(session: Session, document: JsonObject) -> JsonObject:
+    """The document with what identifies it filled in, as the workflow will see it."""
+    entity = document.get("legal_entity") or session.default_entity()
+    source = document.get("source") or {"system": FILE_SOURCE, "id": document.get("contract_id")}
+    return {**document, "legal_entity": entity, "source": source}
+
+
+def _problems(session: Session, document: JsonObject) -> list[Problem]:
+    """What would park the contract as far as can be told without asking Odoo."""
+    problems: list[Problem] = []
+    known = session.known_entities()
+    if known and document["legal_entity"] not in known:
+        problems.append(
+            Problem(
+                code="legal_entity_unknown",
+                field="legal_entity",
+                value=str(document["legal_entity"]),
+                expected=f"a configured legal entity: {', '.join(sorted(known))}",
+            )
+        )
+    try:
+        validate(document)
+    except InvalidContract as invalid:
+        problems += invalid.problems
+    return problems
+
+
+def _start_deal(session: Session, deal_id: str, crm: str | None) -> None:
+    settings = session.readable_settings
+    systems = schedules.crm_systems(settings) if settings else {}
+    if crm is None and len(systems) != 1:
+        known = f"configured: {', '.join(systems)}" if systems else "none is configured here"
+        raise UsageError(f"which CRM? give --crm ({known})")
+    system = crm or next(iter(systems))
+    entity = session.entity or systems.get(system) or session.default_entity()
+    started = session.run(lambda client: operations.start_deal(client, system, deal_id, entity))
+    _show_started(session, started)
+
+
+def _show_started(session: Session, started: Started, **more: Any) -> None:
+    name = short(started.workflow_id)
+    words = (
+        f"Started contract {name} as workflow {started.workflow_id}"
+        if started.new
+        else f"Contract {name} was started before (workflow {started.workflow_id}); nothing changed"
+    )
+    session.show({"contract": name, **asdict(started), **more}, words)
+
+
+@app.command("list")
+def list_(
+    context: typer.Context,
+    stage: Annotated[
+        ContractStage | None, typer.Option(help="Only contracts at this stage.")
+    ] = None,
+    waiting: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHAT",
+            help="Only contracts that wait on this: exception, credentials, milestone, payment, "
+            "settlement.",
+        ),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(min=1, max=operations.MAX_LISTED, help="At most so many, newest first.")
+    ] = 50,
+) -> None:
+    """List contracts, newest first; --entity narrows it to one legal entity."""
+    session = session_of(context)
+    where = _conditions(stage, waiting, session.entity)
+    rows = session.run(
+        lambda client: operations.contract_rows(client, where=where, limit=limit + 1)
+    )
+    more, rows = len(rows) > limit, rows[:limit]
+    document = {"contracts": [_row_document(row) for row in rows], "more": more}
+    session.show(document, render.contracts(rows) if rows else "No contracts.")
+    if more:
+        session.warn(f"there are more than {limit}; narrow the list or raise --limit")
+
+
+def _conditions(stage: ContractStage | None, waiting: str | None, entity: str | None) -> str:
+    if waiting is not None and not _WORD.match(waiting):
+        raise UsageError(f"--waiting takes a word such as exception, not {waiting!r}")
+    wanted = {
+        search_attributes.CONTRACT_STAGE.name: stage,
+        search_attributes.WAITING_ON.name: waiting,
+        search_attributes.LEGAL_ENTITY.name: entity,
+    }
+    return " AND ".join(f"{name} = '{value}'" for name, value in wanted.items() if value)
+
+
+def _row_document(row: ContractRow) -> dict[str, Any]:
+    money = {"value": row.value, "due": row.due}
+    return {
+        **asdict(row),
+        **{name: str(amount) if amount else None for name, amount in money.items()},
+        "waiting_since": row.waiting_since.isoformat() if row.waiting_since else None,
+        "started_at": row.started_at.isoformat(),
+    }
+
+
+@app.command()
+def show(context: typer.Context, reference: Reference) -> None:
+    """Show one contract: its stage, milestones, invoices, money and what happened last."""
+    session = session_of(context)
+    workflow_id = session.contract(reference)
+    state = session.run(lambda client: operations.contract_state(client, workflow_id))
+    session.show(state, render.contract(state, workflow_id))
+
+
+@app.command()
+def cancel(
+    context: typer.Context,
+    reference: Reference,
+    by: By,
+    reason: Annotated[str, typer.Option(help="Why, for the journal.")],
+) -> None:
+    """Cancel a contract that has billed nothing; what was provisioned in Odoo is taken back."""
+    session = session_of(context)
+    workflow_id = session.contract(reference)
+    request = CancelRequest(by=by, reason=reason)
+    outcome = session.run(lambda client: operations.cancel_contract(client, workflow_id, request))
+    session.show(outcome, f"Contract {short(workflow_id)} is being cancelled.")
+
+
+@milestones.command()
+def reached(
+    context: typer.Context,
+    reference: Reference,
+    milestone: Annotated[str, typer.Argument(metavar="MILESTONE", help="The milestone's key.")],
+    by: By,
+    on: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            metavar="YYYY-MM-DD",
+            help="When it was delivered; today in the legal entity's zone if left out.",
+        ),
+    ] = None,
+) -> None:
+    """Say that a milestone was delivered: its invoice is proposed. Repeating it changes nothing."""
+    session = session_of(context)
+    workflow_id = session.contract(reference)
+    message = MilestoneReached(milestone=milestone, by=by, on=on.date() if on else None)
+    outcome = session.run(lambda client: operations.reach_milestone(client, workflow_id, message))
+    words = Text(f"Milestone {milestone} of {short(workflow_id)} is reached.")
+    session.show(outcome, words)

@@ -1,0 +1,98 @@
+"""Contract documents and values as people write them: JSON or TOML, with numbers kept as text."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+from collections.abc import Sequence
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any
+
+from contracts.model import JsonObject
+from contracts.validation import InvalidContract, Problem
+from starters.cli.errors import UsageError
+
+STANDARD_INPUT = "-"
+MAX_BYTES = 1_000_000
+"""A contract of 500 milestones takes 100 KB; Temporal refuses payloads above 2 MB."""
+
+
+def read(name: str) -> JsonObject:
+    """The contract document in a file, or on standard input for `-`.
+
+    Raises UsageError where there is no such file, InvalidContract where it cannot be read.
+    """
+    text = _text(name)
+    is_toml = name.endswith(".toml") or (
+        not name.endswith(".json") and not text.lstrip().startswith(("{", "["))
+    )
+    try:
+        document = _toml(text) if is_toml else _json(text)
+    except (ValueError, RecursionError) as error:
+        kind = "TOML" if is_toml else "JSON"
+        raise _malformed(name, f"a {kind} document ({error or 'nested too deeply'})") from None
+    if not isinstance(document, dict):
+        raise _malformed(name, "an object with the contract's fields")
+    return document
+
+
+def changes(settings: Sequence[str]) -> dict[str, Any]:
+    """`path=value` pairs; a value is read as JSON where it is JSON, else taken as text."""
+    found: dict[str, Any] = {}
+    for setting in settings:
+        path, separator, text = setting.partition("=")
+        if not separator or not path.strip():
+            raise UsageError(
+                f"--set takes path=value, such as customer.vat_number=BE0477472701, not {setting!r}"
+            )
+        found[path.strip()] = value(text)
+    return found
+
+
+def value(text: str) -> Any:
+    """A value as JSON if it is some, else the text; decimals stay text: no float holds cents."""
+    try:
+        return _json(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _text(name: str) -> str:
+    try:
+        if name == STANDARD_INPUT:
+            content = sys.stdin.buffer.read(MAX_BYTES + 1)
+        else:
+            with Path(name).open("rb") as file:
+                content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"{name} cannot be read: {error.strerror or error}") from None
+    if len(content) > MAX_BYTES:
+        raise UsageError(f"{name} is larger than {MAX_BYTES} bytes: that is no contract")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise _malformed(name, "text in UTF-8") from None
+
+
+def _json(text: str) -> Any:
+    return json.loads(text, parse_float=str, parse_constant=str)
+
+
+def _toml(text: str) -> Any:
+    return _plain(tomllib.loads(text, parse_float=str))
+
+
+def _plain(node: Any) -> Any:
+    """TOML's dates as the text JSON would hold."""
+    if isinstance(node, dict):
+        return {key: _plain(item) for key, item in node.items()}
+    if isinstance(node, list):
+        return [_plain(item) for item in node]
+    return node.isoformat() if isinstance(node, (date, datetime, time)) else node
+
+
+def _malformed(name: str, expected: str) -> InvalidContract:
+    shown = "standard input" if name == STANDARD_INPUT else name
+    return InvalidContract([Problem(code="file_malformed", field=shown, expected=expected)])

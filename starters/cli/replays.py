@@ -1,0 +1,129 @@
+"""`c2c replay`: does this code still replay what recorded or running workflows have done?"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import RenderableType
+from rich.text import Text
+from temporalio.client import Client, WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
+from temporalio.worker import Replayer
+
+from starters.cli import render
+from starters.cli.errors import ExitCode, UsageError
+from starters.cli.session import run, session_of
+from workers.worker import WORKFLOWS
+
+_SDK_LOG = "temporalio"
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """One history, and why it does not replay (empty if it does)."""
+
+    workflow_id: str
+    run_id: str
+    workflow_type: str
+    events: int
+    failure: str = ""
+
+
+def replay(
+    context: typer.Context,
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="FILES", help="Histories as JSON files.")
+    ] = None,
+    running: Annotated[
+        bool, typer.Option("--running", help="The workflows that run now, instead of files.")
+    ] = False,
+    limit: Annotated[
+        int, typer.Option(min=1, max=100_000, help="At most so many running workflows.")
+    ] = 10_000,
+) -> None:
+    """Replay histories with this code before it serves: a failure would block those workflows."""
+    session = session_of(context)
+    if bool(files) == running:
+        raise UsageError("give either FILES or --running")
+    # A history that does not replay is reported below; the SDK would log it with a traceback.
+    logging.getLogger(_SDK_LOG).setLevel(logging.CRITICAL)
+    with session.progress("Replaying ..."):
+        if running:
+            results = session.run(lambda client: _running(client, limit))
+        else:
+            results = run(_replayed(_histories(files or []), pydantic_data_converter))
+    failed = sum(1 for item in results if item.failure)
+    session.show(
+        {"replayed": [asdict(item) for item in results], "failed": failed},
+        _table(results) if results else "Nothing runs: there is nothing to replay.",
+        f"{len(results) - failed} of {len(results)} replay." if results else "",
+    )
+    if failed:
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+def _table(results: list[Replayed]) -> RenderableType:
+    return render.table(
+        ("*Workflow", "*Type", ">Events", "Replays"),
+        (
+            (
+                item.workflow_id,
+                item.workflow_type,
+                item.events,
+                Text(f"no: {render.cleaned(item.failure)}", style="bold red")
+                if item.failure
+                else Text("yes", style="green"),
+            )
+            for item in results
+        ),
+    )
+
+
+async def _running(client: Client, limit: int) -> list[Replayed]:
+    names = ", ".join(f"'{item.__name__}'" for item in WORKFLOWS)
+    query = f"ExecutionStatus = 'Running' AND WorkflowType IN ({names})"
+    histories = client.list_workflows(query, limit=limit).map_histories()
+    return await _replayed(histories, client.data_converter)
+
+
+async def _replayed(
+    histories: AsyncIterator[WorkflowHistory], converter: DataConverter
+) -> list[Replayed]:
+    replayer = Replayer(workflows=WORKFLOWS, data_converter=converter)
+    async with replayer.workflow_replay_iterator(histories) as results:
+        return [_result(item.history, item.replay_failure) async for item in results]
+
+
+def _result(history: WorkflowHistory, failure: Exception | None) -> Replayed:
+    first = history.events[0].workflow_execution_started_event_attributes
+    return Replayed(
+        workflow_id=first.workflow_id or history.workflow_id,
+        run_id=history.run_id,
+        workflow_type=first.workflow_type.name,
+        events=len(history.events),
+        failure=str(failure) if failure else "",
+    )
+
+
+async def _histories(files: list[Path]) -> AsyncIterator[WorkflowHistory]:
+    for file in files:
+        yield _history(file)
+
+
+def _history(file: Path) -> WorkflowHistory:
+    try:
+        history = WorkflowHistory.from_json(file.stem, file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror or error}") from None
+    except Exception as error:
+        # The parser of protocol buffers raises its own kinds; all mean the same to a person.
+        raise UsageError(f"{file} holds no workflow history ({error})") from None
+    if not history.events:
+        raise UsageError(f"{file} holds no workflow history (it has no events)")
+    return history

@@ -1,0 +1,125 @@
+"""`c2c worker`, `c2c setup` and `c2c check`."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from temporalio.client import Client
+
+from gateways.errors import GatewayError
+from starters import preflight, schedules
+from starters.cli import render
+from starters.cli.errors import ExitCode, UsageError
+from starters.cli.session import Session, run, session_of
+from starters.schedules import Change, Did
+from wiring import remotes
+from wiring.settings import ConfigurationError, Settings
+from workers import worker as workers
+from workflows import task_queues
+
+_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+
+
+def worker(
+    context: typer.Context,
+    queue: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Serve only this queue; may be repeated: {', '.join(task_queues.ALL)}."),
+    ] = None,
+) -> None:
+    """Run a worker until it is stopped (SIGINT or SIGTERM), then drain."""
+    session = session_of(context)
+    queues = tuple(dict.fromkeys(queue or task_queues.ALL))
+    unknown = [name for name in queues if name not in task_queues.ALL]
+    if unknown:
+        raise UsageError(
+            f"no such queue: {', '.join(unknown)}; there are {', '.join(task_queues.ALL)}"
+        )
+    logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT)
+    # One line a request to Odoo would drown everything else.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    run(workers.serve(session.settings, queues))
+
+
+def setup(
+    context: typer.Context,
+    crm: Annotated[
+        bool, typer.Option("--crm", help="Also create what the CRMs lack, such as deal properties.")
+    ] = False,
+) -> None:
+    """Prepare the Temporal namespace: search attributes and the sweeps' schedules. Repeatable."""
+    session = session_of(context)
+    settings = session.settings
+
+    async def prepare(client: Client) -> list[Change]:
+        changes = await schedules.ensure_search_attributes(client)
+        return [*changes, *await schedules.ensure_sweeps(client, settings)]
+
+    changes = session.run(prepare)
+    left = _prepare_crms(settings) if crm else []
+    session.show(
+        {"changes": [asdict(item) for item in changes], "left": [asdict(item) for item in left]},
+        render.changes(changes),
+        _sentence(changes),
+        *([render.findings(left)] if left else []),
+    )
+    if left:
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+def _sentence(changes: list[Change]) -> str:
+    done = sum(item.did is not Did.UNCHANGED for item in changes)
+    return f"{done} of {len(changes)} changed." if done else "All of it was there already."
+
+
+def _prepare_crms(settings: Settings) -> list[preflight.Finding]:
+    """Create what the CRMs lack; returns what is left for a person."""
+    odoo = remotes.odoo(settings)
+    left = []
+    try:
+        for system, crm in remotes.crms(settings, odoo).items():
+            area = f"CRM {system}"
+            try:
+                problems = crm.ensure_setup()
+            except GatewayError as error:
+                left.append(
+                    preflight.Finding(area, "access", preflight.Verdict.MISSING, error.message)
+                )
+                continue
+            left += [
+                preflight.Finding(
+                    area, item.field, preflight.Verdict.MISSING, f"expected {item.expected}"
+                )
+                for item in problems
+            ]
+    finally:
+        odoo.close()
+    return left
+
+
+def check(context: typer.Context) -> None:
+    """Look whether everything is there: Temporal, Odoo, its rights and data, the CRM."""
+    session = session_of(context)
+    with session.progress("Checking ..."):
+        found = run(preflight.check(_settings(session)))
+    ready = preflight.is_ready(found)
+    session.show(
+        {"ready": ready, "findings": [asdict(item) for item in found]},
+        render.findings(found),
+        render.verdict_of(found),
+    )
+    if not ready:
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+def _settings(session: Session) -> Settings | ConfigurationError:
+    try:
+        return session.settings
+    except ConfigurationError as error:
+        return error
+
+
+# --- the stack on one machine -------------------------------------------------------------------

@@ -1,0 +1,686 @@
+"""At the door: a document is accepted whole, or refused with every problem at once."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.model import MAX_MILESTONES, Contract, JsonObject
+from contracts.money import Money
+from contracts.validation import InvalidContract, Problem, amended, show, validate
+from tests.unit.examples import MINOR_UNITS, document, euros, json_values
+
+T = TypeVar("T")
+
+HALF_A_PAIR = "\ud800"
+"""Python's JSON reader lets it in; neither UTF-8 nor JSON can carry it on."""
+
+FIELDS = [
+    "contract_id",
+    "source",
+    "source.id",
+    "title",
+    "customer",
+    "customer.key",
+    "customer.country",
+    "customer.vat_number",
+    "customer.billing_email",
+    "currency",
+    "value",
+    "signed_on",
+    "starts_on",
+    "ends_on",
+    "services",
+    "services.0",
+    "services.0.key",
+    "services.0.amount",
+    "milestones",
+    "milestones.1",
+    "milestones.1.key",
+    "milestones.1.service",
+    "milestones.1.amount",
+    "milestones.1.percent",
+    "milestones.1.due_on",
+    "unheard_of",
+]
+"""Where a document can be spoilt."""
+
+
+def problems(spoilt: Any) -> list[Problem]:
+    with pytest.raises(InvalidContract) as refused:
+        validate(spoilt)
+    return refused.value.problems
+
+
+def found(spoilt: Any) -> set[tuple[str, str]]:
+    return {(problem.code, problem.field) for problem in problems(spoilt)}
+
+
+def outcome(attempt: Callable[[], T]) -> tuple[T | None, list[Problem]]:
+    """What came of it, or None and the problems; any other exception is the test's failure."""
+    try:
+        return attempt(), []
+    except InvalidContract as refused:
+        return None, refused.problems
+
+
+def with_values(**values: Any) -> JsonObject:
+    """The good document with values by path, `__` for a dot."""
+    return amended(document(), {path.replace("__", "."): value for path, value in values.items()})
+
+
+def without(path: str) -> JsonObject:
+    """The good document without one field."""
+    spoilt = document()
+    node: Any = spoilt
+    *way, last = path.split(".")
+    for step in way:
+        node = node[int(step)] if step.isdigit() else node[step]
+    del node[last]
+    return spoilt
+
+
+def by_percent(amount: str, percents: list[str], currency: str = "EUR") -> JsonObject:
+    """One service of an amount, billed by percentages."""
+    return document(
+        currency=currency,
+        value=amount,
+        services=[{"key": "build", "code": "BUILD", "description": "Build", "amount": amount}],
+        milestones=[
+            {"key": f"m{n}", "name": f"Part {n}", "service": "build", "percent": percent}
+            for n, percent in enumerate(percents)
+        ],
+    )
+
+
+# --- what is accepted -----------------------------------------------------------------------
+
+
+def test_a_good_document_becomes_a_contract() -> None:
+    contract = validate(document())
+    assert contract.value == euros("10000.00")
+    assert contract.service("train").amount == euros("1000.00")
+    assert [item.amount for item in contract.milestones] == [
+        euros("3000.00"),
+        euros("6000.00"),
+        euros("1000.00"),
+    ]
+    assert contract.customer.vat_number == "BE0477472701"
+
+
+def test_a_contract_survives_json() -> None:
+    contract = validate(document())
+    assert Contract.model_validate_json(contract.model_dump_json()) == contract
+    assert validate(json.loads(contract.model_dump_json())) == contract
+
+
+def test_reading_a_document_leaves_it_as_it_was() -> None:
+    given_document = by_percent("100.00", ["50", "50"])
+    before = copy.deepcopy(given_document)
+    validate(given_document)
+    assert given_document == before
+
+
+@pytest.mark.parametrize(
+    "field", ["customer.vat_number", "starts_on", "ends_on", "payment_term", "purchase_order"]
+)
+def test_what_a_contract_may_leave_out(field: str) -> None:
+    validate(without(field))
+
+
+def test_a_date_may_come_with_a_midnight() -> None:
+    assert validate(with_values(signed_on="2026-01-10T00:00:00")).signed_on.day == 10
+
+
+def test_amounts_may_say_the_contracts_currency() -> None:
+    assert validate(with_values(value="10000 EUR")) == validate(document())
+
+
+def test_null_for_a_percent_or_an_amount_is_no_percent_and_no_amount() -> None:
+    stated = by_percent("100.00", ["40", "60"])
+    stated["milestones"][0]["amount"] = None
+    stated["milestones"][1] |= {"amount": "60.00", "percent": None}
+    assert [item.amount for item in validate(stated).milestones] == [euros("40"), euros("60")]
+
+
+# --- percentages ----------------------------------------------------------------------------
+
+
+@given(
+    currency=st.sampled_from(sorted(MINOR_UNITS)),
+    # Enough of the smallest unit that a percent of it is something.
+    count=st.integers(10_000, 10**14),
+    cuts=st.sets(st.integers(1, 99), max_size=12),
+)
+def test_percentages_share_an_amount_without_losing_a_cent(
+    currency: str, count: int, cuts: set[int]
+) -> None:
+    value = Money(count * MINOR_UNITS[currency], currency)
+    edges = [0, *sorted(cuts), 100]
+    percents = [str(end - start) for start, end in itertools.pairwise(edges)]
+    contract = validate(by_percent(str(value.amount), percents, currency))
+    assert Money.total((item.amount for item in contract.milestones), currency) == value
+    for percent, item in zip(percents, contract.milestones, strict=True):
+        exact = value.amount * Decimal(percent) / 100
+        assert abs(item.amount.amount - exact) <= MINOR_UNITS[currency]
+
+
+def test_thirds_of_a_hundred_percent() -> None:
+    contract = validate(by_percent("10000.00", ["33.33", "33.33", "33.34"]))
+    assert [str(item.amount.amount) for item in contract.milestones] == [
+        "3333.00",
+        "3333.00",
+        "3334.00",
+    ]
+
+
+def test_percentages_are_of_their_own_service_and_mix_with_amounts() -> None:
+    mixed = document()
+    mixed["milestones"][0] = {"key": "a", "name": "A", "service": "build", "percent": "33.5"}
+    mixed["milestones"][1]["amount"] = "5985.00"
+    mixed["milestones"][2] = {"key": "c", "name": "C", "service": "train", "percent": 100}
+    assert [item.amount for item in validate(mixed).milestones] == [
+        euros("3015.00"),
+        euros("5985.00"),
+        euros("1000.00"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("percents", "field", "told"),
+    [
+        (["60", "60"], "milestones.1.percent", "120"),
+        # A total below a hundred shows in what is left unbilled.
+        (["30", "60"], "milestones", "9000.00 EUR"),
+    ],
+)
+def test_percentages_that_are_not_a_hundred_are_one_problem(
+    percents: list[str], field: str, told: str
+) -> None:
+    [problem] = problems(by_percent("10000.00", percents))
+    assert (problem.code, problem.field) == ("milestones_do_not_add_up", field)
+    assert problem.value == told
+
+
+@pytest.mark.parametrize(
+    "percent", ["forty", "0", "-5", "101", "NaN", "1e400", 40.0, float("nan"), True, [], {}, ""]
+)
+def test_a_percent_that_is_none_is_one_problem(percent: Any) -> None:
+    [problem] = problems(by_percent("10000.00", ["60", percent]))
+    assert (problem.code, problem.field) == ("percent_malformed", "milestones.1.percent")
+
+
+def test_a_milestone_states_an_amount_or_a_percent_not_both() -> None:
+    spoilt = with_values(milestones__1__percent="60")
+    assert found(spoilt) == {("milestone_amount_twice", "milestones.1.percent")}
+
+
+def test_a_share_too_small_to_bill_is_told() -> None:
+    spoilt = by_percent("1.00", ["0.1", "99.9"])
+    assert found(spoilt) == {("amount_not_positive", "milestones.0.amount")}
+
+
+# --- what is refused, code by code ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "contract_id",
+        "legal_entity",
+        "source",
+        "source.system",
+        "title",
+        "customer",
+        "customer.key",
+        "customer.name",
+        "customer.country",
+        "customer.billing_email",
+        "currency",
+        "value",
+        "signed_on",
+        "services",
+        "services.0.key",
+        "services.0.code",
+        "services.0.amount",
+        "milestones",
+        "milestones.1.name",
+        "milestones.1.service",
+        "milestones.1.amount",
+    ],
+)
+@pytest.mark.parametrize("left", ["out", "blank", "null"])
+def test_what_a_contract_must_state(field: str, left: str) -> None:
+    blank = {"blank": "", "null": None}
+    spoilt = without(field) if left == "out" else amended(document(), {field: blank[left]})
+    told = {problem.field: problem for problem in problems(spoilt)}
+    assert (told[field].code, told[field].expected, told[field].value) == ("missing", "a value", "")
+
+
+SPOILT: list[tuple[str, JsonObject, set[tuple[str, str]]]] = [
+    (
+        "an unknown currency is told once, not with each amount",
+        with_values(currency="XXX"),
+        {("currency_unknown", "currency")},
+    ),
+    (
+        "an amount in an unknown currency",
+        with_values(services__0__amount="9000 XXX"),
+        {("currency_unknown", "services.0.amount.currency")},
+    ),
+    (
+        "an amount in another currency",
+        with_values(milestones__0__amount="3000.00 USD"),
+        {("currency_mismatch", "milestones.0.amount")},
+    ),
+    (
+        "a value in another currency",
+        with_values(value="10000.00 USD"),
+        {("currency_mismatch", "value")},
+    ),
+    (
+        "services that do not add up to the value",
+        with_values(value="10000.01"),
+        {("services_do_not_add_up", "value")},
+    ),
+    (
+        "milestones that do not add up to their service",
+        with_values(milestones__1__amount="5999.99"),
+        {("milestones_do_not_add_up", "milestones")},
+    ),
+    (
+        "a service that no milestone bills",
+        document(milestones=document()["milestones"][:2]),
+        {("milestones_do_not_add_up", "milestones")},
+    ),
+    (
+        "a milestone of a service the contract has not",
+        with_values(milestones__2__service="travel"),
+        {("service_unknown", "milestones.2.service"), ("milestones_do_not_add_up", "milestones")},
+    ),
+    (
+        "two services by one key",
+        with_values(services__1__key="build", milestones__2__service="build"),
+        {
+            ("key_not_unique", "services.0.key"),
+            ("key_not_unique", "services.1.key"),
+            ("milestones_do_not_add_up", "milestones"),
+            ("services_do_not_add_up", "value"),
+        },
+    ),
+    (
+        "two milestones by one key",
+        with_values(milestones__1__key="design"),
+        {("key_not_unique", "milestones.0.key"), ("key_not_unique", "milestones.1.key")},
+    ),
+    (
+        "an amount of nothing and one below it",
+        with_values(milestones__0__amount="0", milestones__1__amount="-1", value="0.00"),
+        {
+            ("amount_not_positive", "milestones.0.amount"),
+            ("amount_not_positive", "milestones.1.amount"),
+            ("milestones_do_not_add_up", "milestones"),
+            ("amount_not_positive", "value"),
+            ("services_do_not_add_up", "value"),
+        },
+    ),
+    (
+        "an amount as a JSON number with decimals",
+        with_values(value=10000.5),
+        {("money_malformed", "value")},
+    ),
+    ("an amount that is no number", with_values(value="lots"), {("money_malformed", "value")}),
+    ("an amount of NaN", with_values(value=float("nan")), {("money_malformed", "value")}),
+    (
+        "an amount finer than its currency",
+        with_values(value="10000.001"),
+        {("money_too_precise", "value")},
+    ),
+    (
+        "an end before the start",
+        with_values(ends_on="2026-01-31"),
+        {("dates_out_of_order", "ends_on")},
+    ),
+    (
+        "an end before the signature where there is no start",
+        with_values(starts_on=None, ends_on="2026-01-09"),
+        {("dates_out_of_order", "ends_on")},
+    ),
+    (
+        "a milestone due before the start",
+        with_values(milestones__1__due_on="2026-01-31"),
+        {("dates_out_of_order", "milestones.1.due_on")},
+    ),
+    (
+        "a milestone due before the signature where there is no start",
+        with_values(starts_on=None, milestones__1__due_on="2026-01-09"),
+        {("dates_out_of_order", "milestones.1.due_on")},
+    ),
+    ("a date in words", with_values(signed_on="10 January"), {("date_malformed", "signed_on")}),
+    (
+        "a number for a date, which is no day of 1970",
+        with_values(signed_on=0, starts_on="86400", milestones__0__due_on=1768003200),
+        {
+            ("date_malformed", "signed_on"),
+            ("date_malformed", "starts_on"),
+            ("date_malformed", "milestones.0.due_on"),
+        },
+    ),
+    (
+        "a day the calendar has not",
+        with_values(signed_on="2026-02-29"),
+        {("date_from_datetime_parsing", "signed_on")},
+    ),
+    (
+        "a VAT number whose check digits are wrong",
+        with_values(customer__vat_number="BE0477472702"),
+        {("vat_invalid", "customer.vat_number")},
+    ),
+    (
+        "a VAT number of another country",
+        with_values(customer__vat_number="NL001234567B01"),
+        {("vat_invalid", "customer.vat_number")},
+    ),
+    (
+        "a VAT number of nothing",
+        with_values(customer__vat_number=""),
+        {("vat_invalid", "customer.vat_number")},
+    ),
+    (
+        "a VAT number that is a number",
+        with_values(customer__vat_number=477472701),
+        {("string_type", "customer.vat_number")},
+    ),
+    (
+        "a country in lower case",
+        with_values(customer__country="be"),
+        {("country_malformed", "customer.country")},
+    ),
+    (
+        "a country in letters ISO 3166 does not use",
+        with_values(customer__country="ÉÀ"),
+        {("country_malformed", "customer.country")},
+    ),
+    (
+        "no e-mail address to bill",
+        with_values(customer__billing_email="accounts payable"),
+        {("email_malformed", "customer.billing_email")},
+    ),
+    (
+        "a key with a blank",
+        with_values(contract_id="C 1", legal_entity="north/wind"),
+        {("key_malformed", "contract_id"), ("key_malformed", "legal_entity")},
+    ),
+    (
+        "a key with a line break behind it",
+        with_values(contract_id="C-1\n"),
+        {("key_malformed", "contract_id")},
+    ),
+    (
+        "fields nobody knows",
+        with_values(discount="10", customer__fax="1", milestones__0__price="1"),
+        {
+            ("field_unknown", "discount"),
+            ("field_unknown", "customer.fax"),
+            ("field_unknown", "milestones.0.price"),
+        },
+    ),
+    ("no service at all", document(services=[]), {("too_short", "services")}),
+    ("no milestone at all", document(milestones=[]), {("too_short", "milestones")}),
+    ("services that are no list", document(services="many"), {("tuple_type", "services")}),
+    (
+        "a milestone that is no object",
+        with_values(milestones__2="Course"),
+        {("model_type", "milestones.2"), ("milestones_do_not_add_up", "milestones")},
+    ),
+    ("a title too long", with_values(title="x" * 201), {("string_too_long", "title")}),
+    (
+        "a character no database and no printed invoice can hold",
+        with_values(title="ERP\x00", purchase_order="PO\x1b77"),
+        {("text_malformed", "title"), ("text_malformed", "purchase_order")},
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "expected"), [case[1:] for case in SPOILT], ids=[case[0] for case in SPOILT]
+)
+def test_exactly_this_is_told_of(spoilt: JsonObject, expected: set[tuple[str, str]]) -> None:
+    assert found(spoilt) == expected
+
+
+def test_every_problem_is_told_at_once() -> None:
+    spoilt = with_values(
+        title="",
+        customer__vat_number="BE0477472702",
+        customer__billing_email="nobody",
+        value="9999.00",
+        ends_on="2025-01-01",
+        milestones__0__due_on="soon",
+        milestones__1__key="design",
+        milestones__2__amount=1000.0,
+        surprise=1,
+    )
+    assert found(spoilt) == {
+        ("missing", "title"),
+        ("vat_invalid", "customer.vat_number"),
+        ("email_malformed", "customer.billing_email"),
+        ("services_do_not_add_up", "value"),
+        ("dates_out_of_order", "ends_on"),
+        ("date_malformed", "milestones.0.due_on"),
+        ("key_not_unique", "milestones.0.key"),
+        ("key_not_unique", "milestones.1.key"),
+        ("money_malformed", "milestones.2.amount"),
+        ("field_unknown", "surprise"),
+    }
+
+
+def test_a_problem_reads_as_a_sentence() -> None:
+    spoilt = with_values(customer__country="Belgium", title="")
+    with pytest.raises(InvalidContract) as refused:
+        validate(spoilt)
+    assert str(refused.value) == (
+        "title: expected a value [missing]; "
+        "customer.country: expected an ISO 3166 code in capitals, such as BE "
+        "(found 'Belgium') [country_malformed]"
+    )
+
+
+def test_missing_services_are_the_one_problem_they_are() -> None:
+    assert found(without("services")) == {("missing", "services")}
+
+
+def test_the_sum_that_does_not_add_up_is_told_even_if_no_amount_could_hold_it() -> None:
+    most = "999999999999999.99"
+    spoilt = document(
+        value=most,
+        services=[
+            {"key": key, "code": key, "description": key, "amount": most}
+            for key in ("build", "train")
+        ],
+        milestones=[
+            {"key": f"m{n}", "name": "Part", "service": ("build", "train")[n % 2], "amount": most}
+            for n in range(4)
+        ],
+    )
+    told = {problem.field: problem.expected for problem in problems(spoilt)}
+    assert told["value"] == "the sum of the services, 1999999999999999.98 EUR"
+
+
+# --- documents from hell --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("document", [None, [], "contract", 7, 1.5, True, [document()]])
+def test_what_is_no_object_is_told_so(document: Any) -> None:
+    assert found(document) == {("not_an_object", "document")}
+
+
+@pytest.mark.parametrize("name", ["services", "milestones"])
+@pytest.mark.parametrize("row", [{}, 1, {"key": "m", "percent": "0.01", "service": "build"}])
+def test_a_table_too_long_is_refused_without_looking_at_its_rows(name: str, row: Any) -> None:
+    [problem] = problems(document(**{name: [row] * 10_000}))
+    assert (problem.code, problem.field, problem.value) == ("too_long", name, "10000 rows")
+    assert str(MAX_MILESTONES) in problem.expected
+
+
+def test_the_longest_table_that_is_accepted() -> None:
+    rows = [
+        {"key": f"m{n}", "name": "Part", "service": "build", "percent": "0.2"}
+        for n in range(MAX_MILESTONES)
+    ]
+    full = by_percent("10000.00", []) | {"milestones": rows}
+    assert len(validate(full).milestones) == MAX_MILESTONES
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize(
+    "value",
+    [
+        "x" * 1_000_000,
+        "9" * 100_000,
+        HALF_A_PAIR,
+        [HALF_A_PAIR],
+        "\x00",
+        float("nan"),
+        float("-inf"),
+        10**400,
+        [[[[]]]],
+        {"": {"": ""}},
+    ],
+    ids=lambda value: ascii(value)[:16],
+)
+def test_a_monstrous_value_is_told_in_a_few_words(field: str, value: Any) -> None:
+    told = problems(amended(document(), {field: value}))
+    assert any(problem.field.startswith(field.split(".")[0]) for problem in told)
+    for problem in told:
+        assert len(problem.model_dump_json()) < 2_000
+
+
+def test_the_name_of_an_unknown_field_may_be_monstrous_too() -> None:
+    [problem] = problems(document(**{"x" * 1_000_000: 1}))
+    assert problem.code == "field_unknown"
+    assert len(problem.field) < 200
+    assert problems(document(**{HALF_A_PAIR: 1}))[0].model_dump_json()
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS), json_values, min_size=1, max_size=4))
+def test_a_document_spoilt_anywhere_is_accepted_or_refused_but_never_crashes(
+    values: dict[str, Any],
+) -> None:
+    contract, told = outcome(lambda: validate(amended(document(), values)))
+    if contract is None:
+        assert told
+        assert all(problem.model_dump_json() for problem in told)
+    else:
+        assert Contract.model_validate_json(contract.model_dump_json()) == contract
+
+
+@given(json_values)
+def test_no_json_at_all_makes_it_crash(value: Any) -> None:
+    assert problems(value)
+
+
+@given(st.fixed_dictionaries({}, optional={name: json_values for name in document()}))
+def test_no_object_with_a_contracts_fields_makes_it_crash(spoilt: JsonObject) -> None:
+    assert problems(spoilt)
+
+
+# --- showing values -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("abc", "abc"),
+        ("", "''"),
+        (1.5, "1.5"),
+        (None, "None"),
+        ({"a": 1}, "{'a': 1}"),
+        ("x" * 120, "x" * 120),
+        ("x" * 121, "x" * 119 + "…"),
+        (f"a{HALF_A_PAIR}", "a?"),
+    ],
+)
+def test_a_value_as_short_text(value: Any, shown: str) -> None:
+    assert show(value) == shown
+
+
+# --- amending -------------------------------------------------------------------------------
+
+
+def test_amending_replaces_values_by_their_paths() -> None:
+    result = amended(
+        document(),
+        {"title": "CRM", "customer.vat_number": None, "milestones.1.amount": "6000.01"},
+    )
+    expected = document(title="CRM")
+    expected["customer"]["vat_number"] = None
+    expected["milestones"][1]["amount"] = "6000.01"
+    assert result == expected
+
+
+def test_amending_leaves_the_document_it_started_from() -> None:
+    original = document()
+    amended(original, {"milestones.0.name": "Concept", "customer.name": "Acme SA"})
+    assert original == document()
+
+
+def test_amending_a_row_or_a_table_replaces_all_of_it() -> None:
+    assert amended(document(), {"milestones.2": {"key": "c"}})["milestones"][2] == {"key": "c"}
+    assert amended(document(), {"milestones": []})["milestones"] == []
+
+
+def test_a_path_through_nothing_makes_objects_on_its_way() -> None:
+    assert amended({}, {"customer.name": "Acme"}) == {"customer": {"name": "Acme"}}
+    assert amended({"customer": None}, {"customer.name": "A"}) == {"customer": {"name": "A"}}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        ".",
+        "title.",
+        ".title",
+        "customer..name",
+        "milestones.3",
+        "milestones.-1",
+        "milestones.first.name",
+        "milestones.3.name",
+        "title.text",
+        "milestones.0.amount.currency",
+    ],
+)
+def test_a_path_that_leads_nowhere_is_named(path: str) -> None:
+    with pytest.raises(InvalidContract) as refused:
+        amended(document(), {path: "x", "title": "CRM"})
+    [problem] = refused.value.problems
+    assert (problem.code, problem.field, problem.value) == ("path_unknown", path, "x")
+
+
+def test_every_path_that_leads_nowhere_is_named() -> None:
+    with pytest.raises(InvalidContract) as refused:
+        amended(document(), {"milestones.9": 1, "title": "CRM", "title.x": 2})
+    assert [problem.field for problem in refused.value.problems] == ["milestones.9", "title.x"]
+
+
+def test_a_path_of_a_thousand_steps_is_no_way_in() -> None:
+    endless = amended(document(), {".".join("a" * 5000): 1})
+    assert [problem.code for problem in problems(endless)] == ["field_unknown"]
+
+
+@given(st.text(max_size=20), json_values)
+def test_no_path_makes_amending_crash(path: str, value: Any) -> None:
+    result, told = outcome(lambda: amended(document(), {path: value}))
+    if result is None:
+        assert [problem.code for problem in told] == ["path_unknown"]
+    else:
+        assert result.keys() >= document().keys()

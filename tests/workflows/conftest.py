@@ -1,0 +1,13 @@
+"""Workflow tests need any honest Odoo: the sandbox serves them all."""
+
+from __future__ import annotations
+
+import pytest
+
+from sandbox.server import Sandbox
+from tests.servers import OdooServer, SandboxServer
+
+
+@pytest.fixture(scope="session")
+def odoo_server(sandbox: Sandbox) -> OdooServer:
+    return SandboxServer(sandbox)

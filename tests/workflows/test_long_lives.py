@@ -1,0 +1,76 @@
+"""Continue-as-new at quiet points: nothing is lost, and people notice nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from contracts.receivable import InvoiceStage, PaymentReceived, ReceivableState
+from contracts.state import ContractStage
+from starters import operations
+from tests.world import World, document, eur, odoo_invoices, single
+
+
+def many_milestones(count: int) -> dict[str, object]:
+    return document(
+        value=f"{count}00.00",
+        services=[{"key": "s", "code": "BUILD", "description": "B", "amount": f"{count}00.00"}],
+        milestones=[
+            {"key": f"m{n}", "name": f"Part {n}", "service": "s", "amount": "100.00"}
+            for n in range(1, count + 1)
+        ],
+    )
+
+
+def _owes(amount: str) -> Callable[[ReceivableState], bool]:
+    return lambda found: bool(found.balance and found.balance.residual == eur(amount))
+
+
+async def test_a_contract_with_many_milestones_continues_as_new_and_bills_each_once(
+    world: World,
+) -> None:
+    contract = many_milestones(12)
+    workflow_id = await world.active(contract)
+    handle = world.client.get_workflow_handle(workflow_id)
+    first_run = (await handle.describe()).run_id
+    for number in range(1, 13):
+        await world.reach(workflow_id, f"m{number}")
+        invoice = f"{workflow_id}/invoice/{number}"
+        await world.invoice(invoice, InvoiceStage.AWAITING_APPROVAL)
+        await world.approve(invoice)
+        await world.invoice(invoice, InvoiceStage.OPEN)
+    state = await world.stage(workflow_id, ContractStage.CLOSING)
+    assert (await handle.describe()).run_id != first_run
+    assert len(state.invoices) == 12
+    moves = odoo_invoices(world.admin, workflow_id)
+    assert [move["amount_untaxed"] for move in moves] == [100.0] * 12
+
+
+async def test_a_receivable_with_many_part_payments_continues_as_new(world: World) -> None:
+    invoice = await world.open(single())
+    handle = world.client.get_workflow_handle(invoice)
+    first_run = (await handle.describe()).run_id
+    for number in range(1, 21):
+        payment = PaymentReceived(
+            reference=f"{invoice}-{number}", amount=eur("50.00"), paid_on="2026-12-01"
+        )
+        await operations.record_payment(world.client, invoice, payment)
+        await world.invoice(invoice, until=_owes(f"{1000 - 50 * number}.00"))
+    state = await world.invoice(invoice, InvoiceStage.PAID)
+    assert (await handle.describe()).run_id != first_run
+    assert len(state.payment_references) == 20
+    # A payment that is announced again in a later run still counts once.
+    again = PaymentReceived(reference=f"{invoice}-1", amount=eur("50.00"), paid_on="2026-12-01")
+    await operations.record_payment(world.client, invoice, again)
+    assert (await world.invoice(invoice)).payments == []
+    paid = world.accountant.search_read(
+        "account.payment", [("memo", "=like", f"{invoice}-%")], ["amount"]
+    )
+    assert [row["amount"] for row in paid] == [50.0] * 20
+
+
+async def test_a_long_history_stays_bounded_by_continuing(world: World) -> None:
+    invoice = await world.open(single())
+    for _ in range(25):
+        await world.skip(invoice, days=1)
+    history = await world.client.get_workflow_handle(invoice).fetch_history()
+    assert len(history.events) < 400
