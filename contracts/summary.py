@@ -12,9 +12,11 @@ from contracts.journal import Journal
 from contracts.parking import Action, StepException
 from contracts.receivable import CLEARED, InvoiceStage, ReceivableState
 from contracts.state import ContractStage, ContractState, MilestoneProgress, money_table
+from contracts.validation import show
 
 _LATEST = 8
 _MAX_ROWS = 60
+_MAX_MESSAGE = 1_000
 _MAX_BYTES = 18_000
 """Temporal keeps 20 KB of details; the text is cut well before."""
 
@@ -140,9 +142,9 @@ def _exception(item: StepException, zone: str) -> str:
         f"`{item.code}` · since {_when(item.since, zone)} · {item.owner} · attempt {item.attempts}",
     ]
     if item.message:
-        lines.append(f"> {item.message}")
+        lines.append(f"> {item.message[:_MAX_MESSAGE]}")
     if item.field:
-        found = f" = `{item.value}`" if item.value else ""
+        found = f" = `{show(item.value)}`" if item.value else ""
         lines.append(f"Field `{item.field}`{found}")
     lines += [f"- `{p.field}` expected {p.expected}, found `{p.value}`" for p in item.problems[:20]]
     example = {"action": item.allowed[0], "by": "you@your.firm", "step": item.step}

@@ -399,10 +399,10 @@ async def _update(
 
 
 def _explained(error: RPCError, workflow_id: str) -> Exception:
-    if error.status is RPCStatusCode.NOT_FOUND:
+    if error.status is RPCStatusCode.NOT_FOUND and "amespace" not in error.message:
         if "already completed" in error.message:
             return Refused(f"{workflow_id} has ended: nothing can be changed any more")
-        return NotFound(f"nothing runs under {workflow_id} ({error.message})")
+        return NotFound(f"nothing is known under {workflow_id}")
     if error.status in (RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED):
         return _no_answer(workflow_id)
     return error

@@ -7,8 +7,10 @@ every model they touch, with the fields and rights.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -22,6 +24,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.policy import LegalEntity
+from contracts.validation import Problem
 from gateways.crm.protocol import Crm
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
@@ -32,6 +35,8 @@ from wiring.settings import CONFIG_VARIABLE, ConfigurationError, Settings, confi
 from workflows import task_queues
 
 _MAX_NAMED = 6
+_POLLED_WITHIN = timedelta(minutes=2)
+"""The server remembers pollers for five minutes; a live one asks again at least once a minute."""
 
 
 class Verdict(StrEnum):
@@ -237,14 +242,22 @@ async def check_temporal(client: Client, settings: Settings | None) -> list[Find
     return [*found, *[await _workers(client, queue) for queue in task_queues.ALL]]
 
 
-def _temporal_unreachable(error: Exception) -> Finding:
+def _temporal_unreachable(error: temporal.TemporalUnreachable) -> Finding:
     return Finding(
         "Temporal",
         "server",
         Verdict.MISSING,
-        str(error).split(";")[0],
+        without_internals(error),
         "start a server (c2c dev), or set TEMPORAL_ADDRESS to yours",
     )
+
+
+def without_internals(error: temporal.TemporalUnreachable) -> str:
+    """Where Temporal was looked for and why that failed, without the SDK's inner names."""
+    text = str(error)
+    where = text.partition(" (")[0]
+    reasons = re.findall(r'message: "([^"]+)"', text)
+    return f"{where} ({reasons[-1]})" if reasons else text.partition("; ")[0]
 
 
 async def _namespace(client: Client) -> Finding:
@@ -297,10 +310,17 @@ async def _workers(client: Client, queue: str) -> Finding:
         )
     except RPCError as error:
         return Finding("Temporal", subject, Verdict.WARN, error.message, "ask again later")
-    names = sorted({poller.identity for poller in answer.pollers})
+    since = datetime.now(UTC) - _POLLED_WITHIN
+    names = sorted(
+        {
+            poller.identity
+            for poller in answer.pollers
+            if poller.last_access_time.ToDatetime(UTC) >= since
+        }
+    )
     if not names:
         remedy = f"c2c worker (or c2c worker --queue {queue})"
-        return Finding("Temporal", subject, Verdict.WARN, "none in the last minutes", remedy)
+        return Finding("Temporal", subject, Verdict.WARN, "none in the last two minutes", remedy)
     return Finding("Temporal", subject, Verdict.OK, _named(names))
 
 
@@ -458,7 +478,7 @@ def _entity(odoo: OdooClient, key: str, entity: LegalEntity) -> Iterator[Finding
         yield from _payments(inside, area, company["id"])
     except GatewayError as error:
         remedy = "see what is said about Odoo above, and the companies of the service user"
-        yield Finding(area, "company", Verdict.MISSING, error.message, remedy)
+        yield Finding(area, "records", Verdict.MISSING, error.message, remedy)
 
 
 def _company_missing(area: str, entity: LegalEntity, count: int) -> Finding:
@@ -569,9 +589,13 @@ def _check_crm(crm: Crm) -> list[Finding]:
         return [Finding(area, "access and properties", Verdict.OK, "all there")]
     remedy = "c2c setup --crm, then what it says"
     return [
-        Finding(area, item.field, Verdict.MISSING, f"expected {item.expected}", remedy)
-        for item in lacking
+        Finding(area, item.field, Verdict.MISSING, lacking_in_crm(item), remedy) for item in lacking
     ]
+
+
+def lacking_in_crm(problem: Problem) -> str:
+    found = f" (found {problem.value})" if problem.value else ""
+    return f"expected {problem.expected}{found}"
 
 
 def _named(names: Sequence[str]) -> str:

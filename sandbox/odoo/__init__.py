@@ -5,6 +5,7 @@ Odoo does, measured call by call; what it does not know it refuses.
 """
 
 from sandbox.odoo.app import admin_routes, loopback_only, odoo_app
-from sandbox.odoo.store import Mail, OdooStore
+from sandbox.odoo.mails import Mail
+from sandbox.odoo.store import OdooStore
 
 __all__ = ["Mail", "OdooStore", "admin_routes", "loopback_only", "odoo_app"]

@@ -96,6 +96,10 @@ def admin_routes(store: OdooStore) -> list[Route]:
         """POST {name, date}: one of the company's lock dates; null takes it away."""
         store.set_lock_date(body["name"], body["date"])
 
+    async def mail_server(body: dict[str, Any]) -> Any:
+        """POST {up}: whether the mail server takes mails."""
+        store.mail_server_up = bool(body["up"])
+
     async def mails(request: Request) -> Response:
         """GET: outgoing mails, oldest first."""
         return JSONResponse([asdict(mail) for mail in store.mails()])
@@ -106,6 +110,7 @@ def admin_routes(store: OdooStore) -> list[Route]:
         "deny": deny,
         "allow": allow,
         "lock-date": lock_date,
+        "mail-server": mail_server,
     }
     posts = [
         Route(f"/sandbox/{name}", loopback_only(_action(action)), methods=["POST"])
@@ -172,7 +177,7 @@ def _refusal(error: Exception) -> Response:
         message, arguments = error.message, error.arguments
     else:
         name, status = f"{type(error).__module__}.{type(error).__name__}", 500
-        message, arguments = str(error), list(error.args)
+        message, arguments = " ".join(map(str, error.args)), list(error.args)
     body = {
         "name": name,
         "message": message,

@@ -8,6 +8,7 @@ from sandbox.odoo.errors import ValidationError
 from sandbox.odoo.masterdata import MAIN_COMPANY
 from sandbox.odoo.messages import Thread
 from sandbox.odoo.records import Model, Row, Values, on_records
+from sandbox.odoo.schema import Field
 
 
 class Lead(Thread):
@@ -27,14 +28,12 @@ class Lead(Thread):
         return self.env["res.partner"].row(partner_id) if partner_id else {}
 
     def before_write(self, ids: list[int], values: Values) -> None:
+        """Written properties replace all that were there, as in Odoo."""
         properties = values.get("lead_properties")
         if isinstance(properties, list):
             values["lead_properties"] = {
-                item["name"]: item.get("value") for item in properties if "value" in item
+                item["name"]: item["value"] for item in properties if "value" in item
             }
-        elif isinstance(properties, dict) and len(ids) == 1:
-            stored = self.field("lead_properties")
-            values["lead_properties"] = self._raw_properties(self.row(ids[0]), stored) | properties
 
     def after_change(self, ids: list[int], changed: set[str]) -> None:
         if changed & {"stage_id", "active", "probability"}:
@@ -50,20 +49,30 @@ class Lead(Thread):
             values |= {"probability": 100.0, "date_closed": closed}
         return values
 
-    def _raw_properties(self, row: Row, field: Any) -> dict[str, Any]:
-        value = self._stored(row, field)
-        return value if isinstance(value, dict) else {}
-
-    def values(self, row: Row, field: Any, load: str = "_classic_read") -> Any:
+    def values(self, row: Row, field: Field, load: str = "_classic_read") -> Any:
         if field.name != "lead_properties":
             return super().values(row, field, load)
-        team = row["team_id"] and self.env["crm.team"].row(row["team_id"])
-        definition = self.env["crm.team"].field("lead_properties_definition")
-        known = self.env["crm.team"]._stored(team, definition) if team else None
-        values = self._raw_properties(row, field)
+        values = self.properties(row, "lead_properties")
         return [
             item | ({"value": values[item["name"]]} if item["name"] in values else {})
-            for item in known or []
+            for item in self._definitions(row["team_id"])
+        ]
+
+    def property_definition(self, name: str) -> Values | None:
+        for team in self.env["crm.team"].find([]):
+            for item in self._definitions(team):
+                if item["name"] == name:
+                    return item
+        return None
+
+    def _definitions(self, team_id: int | None) -> list[Values]:
+        if not team_id:
+            return []
+        teams = self.env["crm.team"]
+        field = teams.field("lead_properties_definition")
+        return [
+            {"name": item["name"], "type": item["type"], "string": item["string"]}
+            for item in teams.stored(teams.row(team_id), field) or []
         ]
 
     @on_records
@@ -85,4 +94,10 @@ class Lead(Thread):
         self.env.flush()
 
 
-MODELS: dict[str, type[Model]] = {"crm.lead": Lead}
+class Team(Model):
+    def values(self, row: Row, field: Field, load: str = "_classic_read") -> Any:
+        value = super().values(row, field, load)
+        return value or [] if field.name == "lead_properties_definition" else value
+
+
+MODELS: dict[str, type[Model]] = {"crm.lead": Lead, "crm.team": Team}

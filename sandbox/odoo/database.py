@@ -24,8 +24,9 @@ CREATE TABLE IF NOT EXISTS sandbox_denied (
     login TEXT NOT NULL, model TEXT NOT NULL, operation TEXT NOT NULL,
     PRIMARY KEY (login, model, operation));
 CREATE TABLE IF NOT EXISTS sandbox_mail (
-    id INTEGER PRIMARY KEY, sent_at TEXT NOT NULL, sender TEXT NOT NULL, recipients TEXT NOT NULL,
-    subject TEXT NOT NULL, body TEXT NOT NULL, model TEXT NOT NULL, res_id INTEGER NOT NULL);
+    id INTEGER PRIMARY KEY, sent_at TEXT NOT NULL, sender TEXT NOT NULL, recipient TEXT NOT NULL,
+    subject TEXT NOT NULL, body TEXT NOT NULL, attachment TEXT NOT NULL, model TEXT NOT NULL,
+    res_id INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS sandbox_settlement (
     id INTEGER PRIMARY KEY, move_id INTEGER NOT NULL, payment_id INTEGER, refund_id INTEGER,
     amount REAL NOT NULL);
@@ -73,20 +74,23 @@ class Database:
 
 
 def _create_table(connection: sqlite3.Connection, schema: Schema, computed: set[str]) -> None:
+    fields = [
+        field
+        for field in schema.fields.values()
+        if field.name not in computed and field.name not in ("id", "display_name")
+    ]
+    columns = {field.name: _column_type(field) for field in fields if field.type not in TO_MANY}
+    listed = "".join(f', "{name}" {type_}' for name, type_ in columns.items())
     connection.execute(
-        f"CREATE TABLE IF NOT EXISTS {schema.table} (id INTEGER PRIMARY KEY AUTOINCREMENT)"
+        f"CREATE TABLE IF NOT EXISTS {schema.table} (id INTEGER PRIMARY KEY AUTOINCREMENT{listed})"
     )
     present = {row["name"] for row in connection.execute(f"PRAGMA table_info({schema.table})")}
-    for field in schema.fields.values():
-        if field.name in computed or field.name in ("id", "display_name"):
-            continue
+    for name in columns.keys() - present:
+        connection.execute(f'ALTER TABLE {schema.table} ADD COLUMN "{name}" {columns[name]}')
+    for field in fields:
         if field.type == "many2many" and not field.mirror:
             _create_links(connection, schema, field)
-        if field.type not in TO_MANY and field.name not in present:
-            connection.execute(
-                f'ALTER TABLE {schema.table} ADD COLUMN "{field.name}" {_column_type(field)}'
-            )
-        if field.type == "many2one":
+        if field.type == "many2one" and not field.name.endswith("_uid"):
             connection.execute(
                 f"CREATE INDEX IF NOT EXISTS ix_{schema.table}__{field.name}"
                 f' ON {schema.table} ("{field.name}")'

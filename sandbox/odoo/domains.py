@@ -110,7 +110,8 @@ def _through(schema: Schema, field: Field, inner: Condition) -> Condition:
     if field.name == "id":
         return Condition(f"id IN (SELECT id FROM {related} WHERE {inner.sql})", inner.parameters)
     if field.type == "one2many":
-        sql = f'id IN (SELECT "{field.relation_field}" FROM {related} WHERE {inner.sql})'
+        back = f'"{field.relation_field}"'
+        sql = f"id IN (SELECT {back} FROM {related} WHERE {back} IS NOT NULL AND {inner.sql})"
     elif field.type == "many2many":
         table, this, other = links_table(schema.model, field)
         chosen = f"{other} IN (SELECT id FROM {related} WHERE {inner.sql})"

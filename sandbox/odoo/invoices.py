@@ -52,17 +52,23 @@ class Move(Thread):
             "currency_id": company_values(self.env)["currency_id"],
         }
         if sale:
-            row = self.env["res.partner"].row(partner) if partner else {}
             found |= {
                 "invoice_user_id": self.env.uid,
                 "team_id": self.env.xid("sales_team.team_sales_department"),
-                "partner_shipping_id": partner,
-                "commercial_partner_id": row.get("commercial_partner_id"),
-                "invoice_partner_display_name": row.get("name"),
-                "fiscal_position_id": pricing.fiscal_position(self.env, partner),
-                "invoice_payment_term_id": row.get("property_payment_term_id"),
+                **self._of_partner(partner),
             }
         return found
+
+    def _of_partner(self, partner: int | None) -> Values:
+        """What an invoice takes over from its customer."""
+        row = self.env["res.partner"].row(partner) if partner else {}
+        return {
+            "partner_shipping_id": partner,
+            "commercial_partner_id": row.get("commercial_partner_id"),
+            "invoice_partner_display_name": row.get("name"),
+            "fiscal_position_id": pricing.fiscal_position(self.env, partner),
+            "invoice_payment_term_id": row.get("property_payment_term_id"),
+        }
 
     def display_name(self, row: Row) -> str:
         title = DRAFT_TITLES[row["move_type"]] if row["state"] == "draft" else ""
@@ -72,7 +78,8 @@ class Move(Thread):
 
     def before_write(self, ids: list[int], values: Values) -> None:
         frozen = [name for name in values if name in FROZEN_ONCE_POSTED]
-        for row in self.rows(ids):
+        rows = [row for row in self.rows(ids) if row["move_type"] in SALES]
+        for row in rows:
             if frozen and values.get("state", row["state"]) == "posted":
                 raise UserError(
                     "You cannot modify the following readonly fields on a posted move: "
@@ -80,6 +87,9 @@ class Move(Thread):
                 )
         if values.get("invoice_date"):
             values.setdefault("date", values["invoice_date"])
+        if any(row["partner_id"] != values.get("partner_id", row["partner_id"]) for row in rows):
+            for name, value in self._of_partner(values["partner_id"] or None).items():
+                values.setdefault(name, value)
 
     def after_change(self, ids: list[int], changed: set[str]) -> None:
         self.env.touch("account.move", ids)

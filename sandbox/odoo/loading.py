@@ -103,6 +103,10 @@ class Loader:
     def _converted(self, record: Record) -> Values:
         values: Values = {}
         for name, cell in record.cells.items():
+            if "." in name:
+                owner, _, item = name.partition(".")
+                values.setdefault(owner, {})[item] = cell or False
+                continue
             field = self.model.field(name)
             try:
                 values[name] = self._value(self.model, field, cell) if cell else False
@@ -287,7 +291,11 @@ class Loader:
         return self.model.add(values)
 
     def _write(self, record_id: int, values: Values) -> None:
+        """Write; unlike `write` itself, `load` leaves the other properties of a record alone."""
         self.model.check_access("write")
+        for name, value in values.items():
+            if self.model.field(name).type == "properties" and isinstance(value, dict):
+                values[name] = self.model.properties(self.model.row(record_id), name) | value
         self.model.put([record_id], values)
 
     def _full(self, xid: str) -> str:
@@ -311,8 +319,13 @@ def _path(name: str) -> Path:
 
 def _check_paths(model: Model, paths: list[Path]) -> None:
     for path in paths:
-        if path[0] not in REFERENCES and path[0] not in model.schema.fields:
-            raise ValueError(f"Invalid field name {path[0]!r}")
+        name = path[0]
+        if "." in name and name not in REFERENCES:
+            if model.property_definition(name.partition(".")[2]) is None:
+                item = name.partition(".")[2]
+                raise ValueError(f"Property {item!r} doesn't have any definition on {name!r} field")
+        elif name not in REFERENCES and name not in model.schema.fields:
+            raise ValueError(f"Invalid field name {name!r}")
 
 
 def _extract(

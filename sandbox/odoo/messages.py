@@ -6,10 +6,13 @@ import re
 from html import escape
 from typing import Any
 
-from sandbox.odoo.errors import MissingError
 from sandbox.odoo.records import Env, Model, Row, Values, on_records
 
 NOTE = "mail.mt_note"
+ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+NO_RECIPIENT = (
+    "At least one valid recipient address should be specified for outgoing emails (To/Cc/Bcc)"
+)
 SCRIPT = re.compile(r"<(script|style)\b.*?</\1>", re.IGNORECASE | re.DOTALL)
 
 
@@ -77,32 +80,64 @@ class Message(Model):
         return value or "" if field.name == "body" else value
 
 
-def send_mail(env: Env, message_id: int, subject: str, partner_ids: list[int]) -> None:
-    """Put a mail in the outbox for each recipient that has an address."""
+class Notification(Model):
+    rec_name = "id"
+
+    def values(self, row: Row, field: Any, load: str = "_classic_read") -> Any:
+        """The reason is empty text once a mail went out, and missing where none is known."""
+        value = super().values(row, field, load)
+        if field.name == "failure_reason" and row["notification_status"] == "sent":
+            return ""
+        return value
+
+
+def send_mail(
+    env: Env, message_id: int, subject: str, partner_ids: list[int], attachment: str = ""
+) -> None:
+    """Mail a message to each of the partners but its author, and note how that went."""
     message = env["mail.message"].row(message_id)
-    partners = env["res.partner"].rows(partner_ids)
-    if len(partners) < len(partner_ids):
-        raise MissingError.of("res.partner", partner_ids, env.uid)
-    for partner in partners:
-        if partner["email"]:
-            env.execute(
-                "INSERT INTO sandbox_mail"
-                " (sent_at, sender, recipients, subject, body, model, res_id)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    env.timestamp[:19],
-                    message["email_from"],
-                    partner["email"],
-                    subject,
-                    message["body"] or "",
-                    message["model"],
-                    message["res_id"],
-                ),
-            )
+    for partner in env["res.partner"].rows(env["res.partner"].existing(partner_ids)):
+        if partner["id"] == message["author_id"]:
+            continue
+        outcome = _outcome(env, partner)
+        notification = {"mail_message_id": message_id, "res_partner_id": partner["id"]}
+        env["mail.notification"].add(notification | outcome)
+        if outcome["notification_status"] == "sent":
+            _put_into_outbox(env, message, partner["email"], subject, attachment)
+
+
+def _outcome(env: Env, partner: Row) -> Values:
+    if not ADDRESS.fullmatch(partner["email"] or ""):
+        return {
+            "notification_status": "exception",
+            "failure_type": "mail_email_invalid",
+            "failure_reason": NO_RECIPIENT,
+        }
+    if not env.mail_server_up:
+        return {"notification_status": "exception", "failure_type": "mail_smtp"}
+    return {"notification_status": "sent"}
+
+
+def _put_into_outbox(env: Env, message: Row, to: str, subject: str, attachment: str) -> None:
+    env.execute(
+        "INSERT INTO sandbox_mail"
+        " (sent_at, sender, recipient, subject, body, attachment, model, res_id)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            env.timestamp[:19],
+            message["email_from"],
+            to,
+            subject,
+            message["body"] or "",
+            attachment,
+            message["model"],
+            message["res_id"],
+        ),
+    )
 
 
 def _as_html(text: str) -> str:
     return f"<span>{escape(text, quote=False)}</span>" if text else ""
 
 
-MODELS: dict[str, type[Model]] = {"mail.message": Message}
+MODELS: dict[str, type[Model]] = {"mail.message": Message, "mail.notification": Notification}

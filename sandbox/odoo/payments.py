@@ -182,6 +182,17 @@ class Payment(Thread):
         )
         return int(rows[0]["last"] or 0)
 
+    def before_unlink(self, ids: list[int]) -> None:
+        for row in self.rows(ids):
+            if row["state"] in ("in_process", "paid"):
+                raise ValidationError(
+                    "A payment with an outstanding account cannot be confirmed without having a"
+                    " journal entry."
+                )
+            settlements.undo(self.env, "payment_id", row["id"])
+            if row["move_id"]:
+                self.env["account.move"].remove([row["move_id"]])
+
     def recompute(self, record_id: int) -> None:
         """A payment under way counts as paid once its invoices are."""
         row = self.row(record_id)

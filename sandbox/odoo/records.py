@@ -17,7 +17,13 @@ from typing import Any, ClassVar, TypeVar
 from zoneinfo import ZoneInfo
 
 from sandbox.odoo.domains import EVERYTHING, Condition, compile_domain
-from sandbox.odoo.errors import AccessError, CheckViolation, MissingError, MissingRequired
+from sandbox.odoo.errors import (
+    AccessError,
+    CheckViolation,
+    MissingError,
+    MissingRequired,
+    ValidationError,
+)
 from sandbox.odoo.schema import (
     JSON_TYPES,
     NUMBERS,
@@ -70,6 +76,7 @@ class Env:
         self.now = now
         self.denied: set[tuple[str, str]] = set()
         self.groups: set[str] = set()
+        self.mail_server_up = True
         self._dirty: dict[tuple[str, int], None] = {}
 
     def __getitem__(self, model: str) -> Model:
@@ -96,6 +103,7 @@ class Env:
         """The same call under another context; pending recomputations are shared."""
         other = Env(self.connection, self.uid, {**self.context, **changes}, self.now)
         other.denied, other.groups, other._dirty = self.denied, self.groups, self._dirty
+        other.mail_server_up = self.mail_server_up
         return other
 
     def touch(self, model: str, ids: Iterable[int]) -> None:
@@ -246,7 +254,9 @@ class Model:
 
     def add(self, values: Values) -> int:
         """Create one record with its lines."""
-        self._check_names(values)
+        for name in values:
+            if name not in self.schema.fields:
+                raise ValueError(f"Invalid field {name!r} in {self.schema.model!r}")
         complete = self._with_defaults(values)
         own = {name: value for name, value in complete.items() if self._is_column(name)}
         own = {name: self._to_column(self.field(name), value) for name, value in own.items()}
@@ -262,7 +272,9 @@ class Model:
 
     def put(self, ids: list[int], values: Values) -> None:
         """Write with all rules; the write date moves even if nothing changes, as in Odoo."""
-        self._check_names(values)
+        for name in values:
+            if name not in self.schema.fields:
+                raise KeyError(name)  # as Odoo does, where `create` raises ValueError
         values = dict(values)
         self.before_write(ids, values)
         own = {name: value for name, value in values.items() if self._is_column(name)}
@@ -328,11 +340,6 @@ class Model:
             field.name,
         )
 
-    def _check_names(self, values: Values) -> None:
-        for name in values:
-            if name not in self.schema.fields:
-                raise ValueError(f"Invalid field {name!r} in {self.schema.model!r}")
-
     def _is_column(self, name: str) -> bool:
         field = self.schema.fields[name]
         if name in STAMPS or name in ("id", "display_name"):
@@ -354,7 +361,8 @@ class Model:
 
     def _text_or_reference(self, field: Field, value: Any) -> Any:
         if field.type == "many2one":
-            self.env[field.relation].existing([int(value)])
+            if not self.env[field.relation].exists([int(value)]):
+                raise self._dangling(field)
             return int(value)
         if field.type == "date":
             return str(datetime.strptime(str(value)[:10], "%Y-%m-%d").date())  # noqa: DTZ007
@@ -364,6 +372,15 @@ class Model:
         if field.type == "selection" and value not in dict(field.selection):
             raise ValueError(f"Wrong value for {self.schema.model}.{field.name}: {value!r}")
         return value
+
+    def _dangling(self, field: Field) -> ValidationError:
+        """The foreign key's refusal, in Odoo's own misleading words."""
+        return ValidationError(
+            "The operation cannot be completed: Another model is using the record you are trying"
+            f" to delete.\n\nThe troublemaker is: '{self.schema.description}'"
+            f" ({self.schema.model})\nThanks to the following constraint: '{field.string}'"
+            f" ({field.name})\nHow about archiving the record instead?"
+        )
 
     def _apply_links(self, record_id: int, values: Values) -> None:
         for name, commands in values.items():
@@ -420,11 +437,20 @@ class Model:
 
     # What a caller sees.
 
+    @on_model
+    def has_access(self, operation: str) -> bool:
+        if operation not in DENIED:
+            raise AssertionError("Invalid access mode")
+        if self.env.uid == SUPERUSER:
+            return True
+        if (self.schema.model, operation) in self.env.denied:
+            return False
+        return bool(self.env.groups & set(self.schema.access[operation]))
+
     def check_access(self, operation: str) -> None:
-        allowed = self.schema.access[operation]
-        denied = (self.schema.model, operation) in self.env.denied
-        if self.env.uid == SUPERUSER or (not denied and self.env.groups & set(allowed)):
+        if self.has_access(operation):
             return
+        allowed = self.schema.access[operation]
         groups = "\n".join(f"\t- {name}" for name in allowed)
         middle = f"This operation is allowed for the following groups:\n{groups}"
         if not groups:
@@ -454,7 +480,7 @@ class Model:
         """One field of one record as JSON shows it."""
         if field.name == "display_name":
             return self.display_name(row)
-        value = self._computed(row, field) if self.computes(field) else self._stored(row, field)
+        value = self._computed(row, field) if self.computes(field) else self.stored(row, field)
         if field.type == "many2one":
             if not load:
                 return value or False
@@ -491,7 +517,16 @@ class Model:
             found |= dict.fromkeys(value if isinstance(value, list) else [value] if value else [])
         return list(found)
 
-    def _stored(self, row: Row, field: Field) -> Any:
+    def properties(self, row: Row, name: str) -> dict[str, Any]:
+        """The values of a properties field, whatever the parent defines by now."""
+        value = self.stored(row, self.field(name))
+        return value if isinstance(value, dict) else {}
+
+    def property_definition(self, name: str) -> Values | None:
+        """The definition of one property, if a parent has it; only some models have properties."""
+        return None
+
+    def stored(self, row: Row, field: Field) -> Any:
         if field.type in TO_MANY:
             return self.links(row["id"], field.name)
         value = row[field.name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 from sandbox.odoo.errors import UserError
@@ -117,11 +118,13 @@ class SendWizard(Model):
         kind = "Credit Note" if move["move_type"] == "out_refund" else "Invoice"
         firm = company_values(self.env)["name"]
         subject = f"{firm} {kind} (Ref {move['name']})"
+        currency = self.env["res.currency"].row(move["currency_id"])
+        amount = f"{move['amount_total']:,.{currency['decimal_places']}f} {currency['symbol']}"
         message_id = self.env["mail.message"].add(
             {
                 "subject": subject,
-                "body": f"<p>Dear {partner['name']}, here is your {kind.lower()}"
-                f" {move['name']} from {firm}.</p>",
+                "body": f"<p>Dear {escape(partner['name'])},</p><p>Please find attached your"
+                f" {kind.lower()} {move['name']} of {amount} from {firm}.</p>",
                 "message_type": "comment",
                 "subtype_id": self.env.required_xid("mail.mt_comment"),
                 "model": "account.move",
@@ -129,7 +132,8 @@ class SendWizard(Model):
                 "partner_ids": [(6, 0, [partner["id"]])],
             }
         )
-        send_mail(self.env, message_id, subject, [partner["id"]])
+        attachment = f"{move['name'].replace('/', '_')}.pdf"
+        send_mail(self.env, message_id, subject, [partner["id"]], attachment)
 
 
 def _action(ids: list[int], kind: str) -> dict[str, Any]:

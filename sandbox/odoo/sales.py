@@ -128,6 +128,14 @@ class SaleOrder(Thread):
         return True
 
     @on_records
+    def action_quotation_sent(self, ids: list[int]) -> None:
+        self.check_access("write")
+        if any(row["state"] != "draft" for row in self.rows(self.existing(ids))):
+            raise UserError("Only draft orders can be marked as sent directly.")
+        self.put(ids, {"state": "sent"})
+        self.env.flush()
+
+    @on_records
     def action_draft(self, ids: list[int]) -> bool:
         self.check_access("write")
         rows = self.rows(self.existing(ids))
@@ -142,6 +150,7 @@ class SaleOrderLine(Model):
         product_id = values.get("product_id") or None
         order = self.env["sale.order"].row(values["order_id"]) if values.get("order_id") else None
         found: Values = {"product_uom_id": self.env["uom.uom"].find([])[0]}
+        found["product_uom_qty"] = 0.0 if values.get("display_type") else 1.0
         if product_id and order:
             product = self.env["product.product"].row(product_id)
             found["name"] = self.env["product.product"].display_name(product)

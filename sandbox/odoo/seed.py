@@ -8,6 +8,7 @@ from importlib.resources import files
 from sandbox.odoo.records import Env, Values, remember_xid
 from sandbox.odoo.terms import TERMS
 
+MAIN = "base.main_company"
 COMPANY = "Northwind Consulting"
 ZONE = "Europe/Brussels"
 CURRENCIES = {
@@ -81,13 +82,15 @@ TAXES = {
     "sale_export_tax_template": ("0% Exports", 0.0, "sale"),
     "purchase_import_tax_template": ("0% Imports", 0.0, "purchase"),
 }
+OUTSTANDING = "Outstanding Receipts"
 ACCOUNTS = {
     "Account Receivable": ("121000", "asset_receivable"),
     "Product Sales": ("400000", "income"),
     "Tax Received": ("251000", "liability_current"),
-    "Outstanding Receipts": ("101403", "asset_current"),
+    OUTSTANDING: ("101403", "asset_current"),
 }
 STAGES = {"New": False, "Qualified": False, "Proposition": False, "Won": True}
+BASE_MODULE = {"name": "base", "state": "installed", "latest_version": "19.0.1.3"}
 SUBTYPES = {"mail.mt_comment": "Discussions", "mail.mt_note": "Note"}
 
 
@@ -133,7 +136,7 @@ def _seed_people(env: Env) -> None:
         "partner_id": firm,
         "currency_id": env.required_xid("base.EUR"),
     }
-    company_id = _add(env, "res.company", "base.main_company", company)
+    company_id = _add(env, "res.company", MAIN, company)
     for login, name in USERS.items():
         email = f"{login.strip('_')}@northwind.example"
         user: Values = {"login": login, "name": name, "email": email, "tz": ZONE, "lang": "en_US"}
@@ -143,6 +146,7 @@ def _seed_people(env: Env) -> None:
     for login, groups in GROUPS.items():
         for name in {*groups, *groups.values()} - {""}:
             env.execute("INSERT INTO sandbox_group VALUES (?, ?)", (login, name))
+    _add(env, "ir.module.module", "", BASE_MODULE)
     for xid, name in SUBTYPES.items():
         _add(env, "mail.message.subtype", xid, {"name": name})
 
@@ -152,7 +156,7 @@ def _partner(env: Env, name: str, email: str, is_company: bool = False) -> int:
 
 
 def _seed_accounting(env: Env) -> None:
-    company: Values = {"company_id": env.required_xid("base.main_company")}
+    company: Values = {"company_id": env.required_xid(MAIN)}
     for key, (name, kind, code) in JOURNALS.items():
         journal = {"name": name, "type": kind, "code": code}
         _add(env, "account.journal", f"account.1_{key}", journal | company)
@@ -164,6 +168,13 @@ def _seed_accounting(env: Env) -> None:
     for name, key in (("Domestic", "domestic"), ("Foreign Trade", "export")):
         xid = f"account.1_template_generic_{key}_fiscal_position"
         _add(env, "account.fiscal.position", xid, {"name": name} | company)
+    method = {
+        "name": "Manual Payment",
+        "payment_type": "inbound",
+        "journal_id": env.required_xid("account.1_bank"),
+        "payment_account_id": env["account.account"].find([["name", "=", OUTSTANDING]])[0],
+    }
+    _add(env, "account.payment.method.line", "", method)
     for name, (key, _) in TERMS.items():
         xid = f"account.account_payment_term_{key}" if key else ""
         _add(env, "account.payment.term", xid, {"name": name, "note": name})
@@ -178,11 +189,12 @@ def _seed_products(env: Env) -> None:
         _add(env, "product.product", "", values | {"taxes_id": taxes})
     for name in CURRENCIES:
         currency = env.required_xid(f"base.{name}")
-        _add(env, "product.pricelist", "", {"name": name, "currency_id": currency})
+        values = {"name": name, "currency_id": currency, "company_id": env.required_xid(MAIN)}
+        _add(env, "product.pricelist", "", values)
 
 
 def _seed_sales(env: Env) -> None:
-    team = {"name": "Sales", "company_id": env.required_xid("base.main_company")}
+    team = {"name": "Sales", "company_id": env.required_xid(MAIN)}
     _add(env, "crm.team", "sales_team.team_sales_department", team)
     for number, (name, won) in enumerate(STAGES.items(), 1):
         values: Values = {"name": name, "is_won": won, "sequence": 70 if won else number}

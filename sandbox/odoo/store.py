@@ -6,7 +6,6 @@ import hashlib
 import inspect
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from sandbox.odoo import crm, invoices, masterdata, messages, payments, projects, reversals, sales
 from sandbox.odoo.database import Database
 from sandbox.odoo.errors import AccessError, NotFound, Unauthorized, Unprocessable
+from sandbox.odoo.mails import Mail, mails_of
 from sandbox.odoo.records import SUPERUSER, Env, Model
 from sandbox.odoo.schema import schemas
 from sandbox.odoo.seed import seed
@@ -26,19 +26,6 @@ for module in MODULES:
     Env.models |= module.MODELS
 
 
-@dataclass(frozen=True)
-class Mail:
-    """One mail the server would have sent."""
-
-    sent_at: str
-    sender: str
-    recipients: str
-    subject: str
-    body: str
-    model: str
-    res_id: int
-
-
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -46,11 +33,13 @@ def _utc_now() -> datetime:
 class OdooStore:
     """All of the stand-in behind its HTTP face. `path` None keeps everything in memory.
 
-    `clock` gives the time of records, due dates and expiries; tests may move it.
+    `clock` gives the time of records, due dates and expiries; tests may move it. While
+    `mail_server_up` is false no mail goes out, and the notifications say so.
     """
 
     def __init__(self, path: Path | None = None, clock: Callable[[], datetime] = _utc_now) -> None:
         self.clock = clock
+        self.mail_server_up = True
         self._database = Database(path)
         self._database.prepare(schemas(), _computed_fields())
         with self._database.transaction() as connection:
@@ -69,7 +58,9 @@ class OdooStore:
         now = self.clock()  # as PostgreSQL's now(): when the transaction began, lock or no lock
         with self._database.transaction() as connection:
             env = Env(connection, uid, dict(body.pop("context", None) or {}), now)
+            env.mail_server_up = self.mail_server_up
             self._load_rights(env)
+            _check_companies(env)
             return _dispatch(env, model, method, body)
 
     def authenticate(self, key: str) -> int:
@@ -143,9 +134,7 @@ class OdooStore:
     def mails(self) -> list[Mail]:
         """Outgoing mails, oldest first."""
         with self._database.transaction() as connection:
-            rows = connection.execute("SELECT * FROM sandbox_mail ORDER BY id").fetchall()
-        names = Mail.__dataclass_fields__
-        return [Mail(**{name: row[name] for name in names}) for row in rows]
+            return mails_of(connection)
 
     def _user_id(self, login: str) -> int:
         sql = "SELECT id FROM res_users WHERE login = ?"
@@ -153,6 +142,12 @@ class OdooStore:
         if row is None:
             raise ValueError(f"no such user: {login}")
         return int(row["id"])
+
+
+def _check_companies(env: Env) -> None:
+    wanted = env.context.get("allowed_company_ids") or []
+    if len(env["res.company"].exists(wanted)) < len(wanted):
+        raise AccessError("Access to unauthorized or invalid companies.")
 
 
 def _digest(key: str) -> str:

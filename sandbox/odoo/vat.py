@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import stdnum
 import stdnum.ch.uid
+import stdnum.de.stnr
+import stdnum.de.vat
+import stdnum.jp.cn
 import stdnum.no.orgnr
 
 from sandbox.odoo.errors import ValidationError
@@ -49,7 +53,9 @@ EXAMPLES = {
     "SE": "SE123456789701",
     "SI": "SI12345679",
     "SK": "SK2022749619",
+    "SA": '310175397400003 [Fifteen digits, first and last digits should be "3"]',
     "SM": "SM24165",
+    "UA": "12345678 or UA12345678 (EDRPOU), 1234567890 (RNOPP) or 123456789012 (IPN)",
 }
 """The formats the refusal shows."""
 
@@ -97,15 +103,46 @@ def _compact(country: str, number: str) -> str:
 
 
 def _valid(country: str, number: str) -> bool:
-    if country == "CH":
-        swiss = re.fullmatch(r"E-?([\d.]+) ?(MWST|TVA|IVA)", number)
-        return bool(swiss and stdnum.ch.uid.is_valid(f"CHE{swiss.group(1)}"))
-    if country == "NO":
-        return bool(stdnum.no.orgnr.is_valid(number.removesuffix("MVA")))
-    if country == "JP":
-        number = number.removeprefix("T")
+    if country in RULES:
+        return RULES[country](number)
     module = stdnum.get_cc_module(country.lower(), "vat")
     return module is None or bool(module.is_valid(number))
+
+
+def _swiss(number: str) -> bool:
+    parts = re.fullmatch(r"E-?([\d.]+) ?(MWST|TVA|IVA)", number)
+    return bool(parts and stdnum.ch.uid.is_valid(f"CHE{parts.group(1)}"))
+
+
+def _german(number: str) -> bool:
+    return bool(stdnum.de.vat.is_valid(number) or stdnum.de.stnr.is_valid(number))
+
+
+def _norwegian(number: str) -> bool:
+    return bool(stdnum.no.orgnr.is_valid(number.removesuffix("MVA")))
+
+
+def _japanese(number: str) -> bool:
+    return bool(stdnum.jp.cn.is_valid(number.removeprefix("T")))
+
+
+def _ukrainian(number: str) -> bool:
+    return len(number.removeprefix("UA")) in (8, 10, 12)
+
+
+def _saudi(number: str) -> bool:
+    return bool(re.fullmatch(r"3\d{13}3", number))
+
+
+RULES: dict[str, Callable[[str], bool]] = {
+    "CH": _swiss,
+    "DE": _german,
+    "JP": _japanese,
+    "NO": _norwegian,
+    "SA": _saudi,
+    "UA": _ukrainian,
+}
+"""Where Odoo's rule is another than python-stdnum's."""
 
 
 def _refusal(country: str, number: str, partner: str) -> ValidationError:

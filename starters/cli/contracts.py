@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from contracts.model import JsonObject
 from contracts.state import CancelRequest, ContractStage, MilestoneReached
@@ -68,7 +67,7 @@ def _start_file(session: Session, name: str, park: bool) -> None:
     if problems and not park:
         raise InvalidContract(problems)
     started = session.run(lambda client: operations.start_document(client, document))
-    if problems:
+    if problems and started.new:
         session.warn(f"it parks with {len(problems)} problem(s); see c2c exceptions list")
     told = [item.model_dump(mode="json") for item in problems]
     _show_started(session, started, **({"problems": told} if told else {}))
@@ -77,7 +76,8 @@ def _start_file(session: Session, name: str, park: bool) -> None:
 def _identified(session: Session, document: JsonObject) -> JsonObject:
     """The document with what identifies it filled in, as the workflow will see it."""
     entity = document.get("legal_entity") or session.default_entity()
-    source = document.get("source") or {"system": FILE_SOURCE, "id": document.get("contract_id")}
+    identity = str(document.get("contract_id") or "unknown")
+    source = document.get("source") or {"system": FILE_SOURCE, "id": identity}
     return {**document, "legal_entity": entity, "source": source}
 
 
@@ -181,7 +181,9 @@ def show(context: typer.Context, reference: Reference) -> None:
     session = session_of(context)
     workflow_id = session.contract(reference)
     state = session.run(lambda client: operations.contract_state(client, workflow_id))
-    session.show(state, render.contract(state, workflow_id))
+    # A contract learns its zone when it is validated.
+    zone = state.time_zone if state.contract else session.zone(state.legal_entity)
+    session.show(state, render.contract(state, workflow_id, zone))
 
 
 @app.command()
@@ -219,5 +221,8 @@ def reached(
     workflow_id = session.contract(reference)
     message = MilestoneReached(milestone=milestone, by=by, on=on.date() if on else None)
     outcome = session.run(lambda client: operations.reach_milestone(client, workflow_id, message))
-    words = Text(f"Milestone {milestone} of {short(workflow_id)} is reached.")
-    session.show(outcome, words)
+    session.show(
+        outcome,
+        f"Milestone {milestone} of {short(workflow_id)} is reached; its invoice awaits approval "
+        "next: c2c approvals list",
+    )

@@ -12,6 +12,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from contracts.validation import InvalidContract, Problem, problems_of
 from gateways.errors import FailureKind, GatewayError
 from starters.operations import NoAnswer, NotFound, Refused
+from starters.preflight import without_internals
 from starters.references import BadReference
 from starters.schedules import SetupRefused
 from wiring.client import TemporalUnreachable
@@ -72,7 +73,10 @@ def explain(error: Exception) -> Failure | None:
             return Failure(ExitCode.NOT_FOUND, str(error))
         case UsageError() | BadReference():
             return Failure(ExitCode.USAGE, str(error))
-        case TemporalUnreachable() | NoAnswer():
+        case TemporalUnreachable():
+            told = f"{without_internals(error)}; start one (c2c dev) or set TEMPORAL_ADDRESS"
+            return Failure(ExitCode.UNREACHABLE, told)
+        case NoAnswer():
             return Failure(ExitCode.UNREACHABLE, str(error))
         case ConfigurationError() | SetupRefused():
             return Failure(ExitCode.CONFIGURATION, str(error))

@@ -58,5 +58,7 @@ def _money(text: str) -> Money:
     try:
         return Money.parse(text)
     except ValidationError as error:
-        expected = error.errors(include_url=False)[0]["msg"]
-        raise UsageError(f"--amount: expected {expected}, not {text!r}") from None
+        [first, *_] = error.errors(include_url=False)
+        is_ours = first["type"].startswith(("money_", "currency_"))
+        expected = first["msg"] if is_ours else 'an amount with its currency, such as "100.00 EUR"'
+        raise UsageError(f"--amount {text!r}: expected {expected}") from None

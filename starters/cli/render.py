@@ -35,15 +35,18 @@ def cleaned(value: object) -> str:
     return _CONTROL.sub("�", str(value))
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> Table:
-    """A table; a column whose name starts with `>` is a figure, `*` is never wrapped."""
-    result = Table(box=SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """A table; a column whose name starts with `>` holds figures, `*` names people will copy.
+
+    A narrow terminal folds everything but the names.
+    """
+    result = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for name in columns:
         result.add_column(
             name.lstrip(">*"),
             justify="right" if name.startswith(">") else "left",
-            no_wrap=name.startswith((">", "*")),
             overflow="fold",
+            no_wrap=name.startswith("*"),
         )
     for row in rows:
         result.add_row(*(cell if isinstance(cell, Text) else cleaned(cell) for cell in row))
@@ -82,7 +85,7 @@ def moment(at: datetime, zone: str) -> str:
 
 def contracts(rows: Sequence[ContractRow]) -> RenderableType:
     return table(
-        ("*Contract", "Customer", "*Stage", "*Waits for", ">Since", ">Value", ">Open"),
+        ("*Contract", "Customer", "Stage", "Waits for", "Since", ">Value", ">Open"),
         (
             (
                 short(row.workflow_id),
@@ -98,8 +101,8 @@ def contracts(rows: Sequence[ContractRow]) -> RenderableType:
     )
 
 
-def contract(state: ContractState, workflow_id: str) -> RenderableType:
-    """Everything about one contract on one page."""
+def contract(state: ContractState, workflow_id: str, zone: str) -> RenderableType:
+    """Everything about one contract on one page, its times in the given zone."""
     known = state.contract
     title = known.title if known else str(state.document.get("title") or "")
     odoo = state.odoo
@@ -123,9 +126,9 @@ def contract(state: ContractState, workflow_id: str) -> RenderableType:
             ]
         ),
     ]
-    parts += [parked(item, workflow_id, state.time_zone) for item in state.exceptions]
+    parts += [parked(item, workflow_id, zone) for item in state.exceptions]
     parts += [*_milestones(state), *_invoices(state), *_figures(state)]
-    parts.append(_journal(state.journal, state.time_zone))
+    parts.append(_journal(state.journal, zone))
     return Group(*parts)
 
 
@@ -142,7 +145,7 @@ def _milestones(state: ContractState) -> list[RenderableType]:
         )
         for item in state.contract.milestones
     )
-    return [table(("*Milestone", "Name", ">Amount", "*Due", "State"), rows)]
+    return [table(("Milestone", "Name", ">Amount", "Due", "State"), rows)]
 
 
 def _invoices(state: ContractState) -> list[RenderableType]:
@@ -152,7 +155,7 @@ def _invoices(state: ContractState) -> list[RenderableType]:
         (number, item.odoo_number, item.stage, item.amount, item.residual or "", item.due_on or "")
         for number, item in sorted(state.invoices.items())
     )
-    columns = (">Invoice", "*Number", "*Stage", ">Without tax", ">Open with tax", "*Due")
+    columns = (">Invoice", "Number", "Stage", ">Without tax", ">Open with tax", "Due")
     return [table(columns, rows)]
 
 
@@ -178,7 +181,7 @@ def _figures(state: ContractState) -> list[RenderableType]:
 
 def approvals(items: Sequence[Pending]) -> RenderableType:
     return table(
-        ("*Invoice", "Customer", ">Amount", "What", "*Proposed", "Needs", "*Hash"),
+        ("*Invoice", "Customer", ">Amount", "What", "Proposed", "Needs", "Hash"),
         (
             (
                 short(item.workflow_id),
@@ -265,19 +268,25 @@ def _lines(state: ReceivableState) -> Table:
 
 def exceptions(items: Sequence[Exceptional]) -> RenderableType:
     return table(
-        ("*Of", "*Step", ">Age", "*Owner", "What is wrong", "*Possible"),
+        ("*Of", "Step", ">Age", "Owner", "What is wrong", "Possible"),
         (
             (
                 short(item.workflow_id),
                 item.exception.step,
                 age(item.exception.since),
                 item.exception.owner,
-                f"{item.exception.message} [{item.exception.code}]",
+                _coded(item.exception),
                 ", ".join(item.exception.allowed),
             )
             for item in items
         ),
     )
+
+
+def _coded(item: StepException) -> str:
+    """What is wrong, with its code; many messages end with it already."""
+    code = f"[{item.code}]"
+    return item.message if code in item.message else f"{item.message} {code}"
 
 
 def parked(item: StepException, workflow_id: str, zone: str) -> RenderableType:
@@ -288,7 +297,7 @@ def parked(item: StepException, workflow_id: str, zone: str) -> RenderableType:
         pairs(
             [
                 ("Code", item.code),
-                ("What", item.message),
+                ("What", "" if item.problems else item.message),
                 ("Field", "" if item.problems else offending),
                 ("Since", f"{moment(item.since, zone)} ({age(item.since)})"),
                 ("Owner", item.owner),
@@ -299,7 +308,9 @@ def parked(item: StepException, workflow_id: str, zone: str) -> RenderableType:
     if item.problems:
         parts.append(problems(item.problems))
     commands = "\n".join(f"  {_command(action, item, workflow_id)}" for action in item.allowed)
-    parts.append(Text(f"To mend it:\n{cleaned(commands)}\n", style="dim"))
+    # Left to the terminal to wrap: a folded command cannot be copied.
+    told = f"To mend it:\n{cleaned(commands)}\n"
+    parts.append(Text(told, style="dim", no_wrap=True, overflow="ignore"))
     return Group(*parts)
 
 
@@ -316,7 +327,7 @@ def _command(action: Action, item: StepException, workflow_id: str) -> str:
 
 def problems(items: Sequence[Problem]) -> RenderableType:
     return table(
-        ("*Field", "Expected", "Found", "*Code"),
+        ("*Field", "Expected", "Found", "Code"),
         ((item.field, item.expected, item.value, item.code) for item in items),
     )
 
@@ -326,7 +337,7 @@ def problems(items: Sequence[Problem]) -> RenderableType:
 
 def changes(items: Sequence[Change]) -> RenderableType:
     return table(
-        ("*What", "*Name", "Done", ""),
+        ("What", "*Name", "Done", ""),
         (
             (item.kind, item.name, Text(item.did, style=_DID_STYLE[item.did]), item.detail)
             for item in items
@@ -336,7 +347,7 @@ def changes(items: Sequence[Change]) -> RenderableType:
 
 def findings(items: Sequence[Finding]) -> RenderableType:
     return table(
-        ("*Area", "*Checked", "*", "Found", "What to do"),
+        ("Area", "Checked", "", "Found", "What to do"),
         (
             (
                 item.area,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,14 +15,19 @@ from rich.text import Text
 from temporalio.client import Client, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
+from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.worker import Replayer
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from starters.cli import render
 from starters.cli.errors import ExitCode, UsageError
 from starters.cli.session import run, session_of
-from workers.worker import WORKFLOWS
 
 _SDK_LOG = "temporalio"
+_IMPORTED_LATE = ("email_validator", "idna")
+"""email_validator imports itself anew inside its function: without this each sandbox loads a copy
+of it and of idna's tables when it first reads a contract, and warns about every module."""
+_CORE_MESSAGE = re.compile(r'message: "(?P<message>(?:[^"\\]|\\.)+)"')
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,7 @@ def replay(
 
 def _table(results: list[Replayed]) -> RenderableType:
     return render.table(
-        ("*Workflow", "*Type", ">Events", "Replays"),
+        ("*Workflow", "Type", ">Events", "Replays"),
         (
             (
                 item.workflow_id,
@@ -86,7 +92,7 @@ def _table(results: list[Replayed]) -> RenderableType:
 
 
 async def _running(client: Client, limit: int) -> list[Replayed]:
-    names = ", ".join(f"'{item.__name__}'" for item in WORKFLOWS)
+    names = ", ".join(f"'{item.__name__}'" for item in _workflows())
     query = f"ExecutionStatus = 'Running' AND WorkflowType IN ({names})"
     histories = client.list_workflows(query, limit=limit).map_histories()
     return await _replayed(histories, client.data_converter)
@@ -95,19 +101,40 @@ async def _running(client: Client, limit: int) -> list[Replayed]:
 async def _replayed(
     histories: AsyncIterator[WorkflowHistory], converter: DataConverter
 ) -> list[Replayed]:
-    replayer = Replayer(workflows=WORKFLOWS, data_converter=converter)
+    # The SDK's core would log to standard output, between the lines of the result.
+    runtime = Runtime(telemetry=TelemetryConfig(logging=None))
+    restrictions = SandboxRestrictions.default.with_passthrough_modules(*_IMPORTED_LATE)
+    replayer = Replayer(
+        workflows=_workflows(),
+        data_converter=converter,
+        workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+        runtime=runtime,
+    )
     async with replayer.workflow_replay_iterator(histories) as results:
         return [_result(item.history, item.replay_failure) async for item in results]
 
 
+def _workflows() -> list[type]:
+    # Telemetry and the activities' clients come with it: a third of what other commands import.
+    from workers.worker import WORKFLOWS
+
+    return WORKFLOWS
+
+
+def _reason(failure: Exception) -> str:
+    """The SDK's words without the wrapping of its core."""
+    found = _CORE_MESSAGE.search(str(failure))
+    return found["message"].replace('\\"', '"') if found else str(failure)
+
+
 def _result(history: WorkflowHistory, failure: Exception | None) -> Replayed:
-    first = history.events[0].workflow_execution_started_event_attributes
+    started = history.events[0].workflow_execution_started_event_attributes
     return Replayed(
-        workflow_id=first.workflow_id or history.workflow_id,
+        workflow_id=history.workflow_id,
         run_id=history.run_id,
-        workflow_type=first.workflow_type.name,
+        workflow_type=started.workflow_type.name,
         events=len(history.events),
-        failure=str(failure) if failure else "",
+        failure=_reason(failure) if failure else "",
     )
 
 
@@ -126,4 +153,6 @@ def _history(file: Path) -> WorkflowHistory:
         raise UsageError(f"{file} holds no workflow history ({error})") from None
     if not history.events:
         raise UsageError(f"{file} holds no workflow history (it has no events)")
-    return history
+    # Ids of children and signals derive from the workflow's own: it must be the recorded one.
+    recorded = history.events[0].workflow_execution_started_event_attributes.workflow_id
+    return replace(history, workflow_id=recorded or history.workflow_id)

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 ENTITY_VARIABLE = "C2C_ENTITY"
 PERSON_VARIABLE = "C2C_BY"
-_PIPED_WIDTH = 400
+_PIPED_WIDTH = 160
 """Columns where no terminal says otherwise: a log or a file must not cut identifiers."""
 
 By = Annotated[
@@ -134,10 +134,14 @@ class Session:
     def tell(self, *views: RenderableType) -> None:
         """Print for people only, such as what they are about to confirm."""
         for view in () if self.as_json else views:
-            self._out.print(render.cleaned(view) if isinstance(view, str) else view)
+            if isinstance(view, str):
+                self._out.print(render.cleaned(view), soft_wrap=True)
+            else:
+                # What does not fit is left to the terminal to wrap: nothing may be cut off.
+                self._out.print(view, crop=False)
 
     def warn(self, message: str) -> None:
-        self._err.print(Text.assemble(("Warning: ", "yellow"), render.cleaned(message)))
+        self._tell_error(("Warning: ", "yellow"), message)
 
     def warn_unreadable(self, workflow_id: str, error: Exception) -> None:
         self.warn(f"{references.short(workflow_id)} is left out: {error}")
@@ -147,8 +151,11 @@ class Session:
         if self.as_json:
             self.show(failure.document())
         elif failure.problems:
-            self._err.print(render.problems(failure.problems))
-        self._err.print(Text.assemble(("Error: ", "bold red"), render.cleaned(failure.message)))
+            self._err.print(render.problems(failure.problems), crop=False)
+        self._tell_error(("Error: ", "bold red"), failure.message)
+
+    def _tell_error(self, kind: tuple[str, str], message: str) -> None:
+        self._err.print(Text.assemble(kind, render.cleaned(message)), soft_wrap=True)
 
     def progress(self, what: str) -> Any:
         """A spinner on standard error while something takes long; silent where nobody looks."""
@@ -191,5 +198,4 @@ def _console(color: bool, *, stderr: bool) -> Console:
         markup=False,
         highlight=False,
         emoji=False,
-        soft_wrap=False,
     )

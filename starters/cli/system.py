@@ -17,7 +17,6 @@ from starters.cli.session import Session, run, session_of
 from starters.schedules import Change, Did
 from wiring import remotes
 from wiring.settings import ConfigurationError, Settings
-from workers import worker as workers
 from workflows import task_queues
 
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
@@ -41,7 +40,13 @@ def worker(
     logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT)
     # One line a request to Odoo would drown everything else.
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    run(workers.serve(session.settings, queues))
+    from workers import worker as workers  # late: see replays._workflows
+
+    try:
+        run(workers.serve(session.settings, queues))
+    except (RuntimeError, OSError) as error:  # as the SDK and the metrics' servers say it
+        reason = str(error).split(": Status")[0]
+        raise ConfigurationError(f"the worker cannot run: {reason}") from error
 
 
 def setup(
@@ -91,7 +96,7 @@ def _prepare_crms(settings: Settings) -> list[preflight.Finding]:
                 continue
             left += [
                 preflight.Finding(
-                    area, item.field, preflight.Verdict.MISSING, f"expected {item.expected}"
+                    area, item.field, preflight.Verdict.MISSING, preflight.lacking_in_crm(item)
                 )
                 for item in problems
             ]

@@ -147,4 +147,5 @@ def test_the_hash_survives_json(made: InvoiceProposal) -> None:
 def test_the_hash_is_the_same_in_every_release() -> None:
     """Approvals given under one release hold under the next, unless the content's shape changes:
     then change this, and say in the change log that open approvals are asked for again."""
-    assert proposal().content_hash == ("0" * 64)
+    expected = "ca2bb91ad91050e5ed42b57fb22fbc15532bb300d5355494289269bd07f18f61"
+    assert proposal().content_hash == expected

@@ -1,0 +1,196 @@
+"""Imports run one way, the domain stays pure, money meets no float, every package is shipped."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "contracts": set(),
+    "gateways": {"contracts"},
+    "activities": {"contracts", "gateways"},
+    "workflows": {"contracts", "activities"},
+    "wiring": {"contracts", "gateways", "activities", "workflows"},
+    "workers": {"contracts", "gateways", "activities", "workflows", "wiring"},
+    "starters": {
+        "contracts",
+        "gateways",
+        "activities",
+        "workflows",
+        "wiring",
+        "workers",
+        "sandbox",
+    },
+    # It stands in for other people's systems, so it knows nothing of ours.
+    "sandbox": set(),
+}
+"""Each package of ours, and which others it may import."""
+
+DOMAINS_LIBRARIES = {"pydantic", "pydantic_core", "stdnum", "email_validator"}
+
+NOT_SHIPPED = {"tests", "benchmarks"}
+
+
+def modules(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """The top-level packages imported anywhere, in a function or a `with` block too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module.split(".")[0]
+
+
+def floats(tree: ast.AST) -> Iterator[int]:
+    """Lines where a float is written, made or promised.
+
+    A check (`isinstance(value, float)`) is none of these, nor is the one door a remote's floats
+    come in by: the parameter of `rounded`.
+    """
+    allowed: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance":
+            allowed.update(ast.walk(node.args[1]))
+        if isinstance(node, ast.FunctionDef) and node.name == "rounded":
+            allowed.update(ast.walk(node.args))
+    for node in ast.walk(tree):
+        named = isinstance(node, ast.Name) and node.id == "float"
+        written = isinstance(node, ast.Constant) and isinstance(node.value, float)
+        if (named or written) and node not in allowed:
+            assert isinstance(node, ast.expr)
+            yield node.lineno
+
+
+def read(path: Path) -> ast.AST:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+# --- the two readers themselves -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import gateways",
+        "import gateways.odoo as odoo",
+        "from gateways.odoo import OdooClient",
+        "def late():\n    from gateways import errors",
+        "if TYPE_CHECKING:\n    import gateways.http",
+        "with workflow.unsafe.imports_passed_through():\n    from gateways.odoo import client",
+    ],
+)
+def test_an_import_is_found_wherever_it_stands(source: str) -> None:
+    assert list(imports(ast.parse(source))) == ["gateways"]
+
+
+@pytest.mark.parametrize("source", ["from . import gateways", "from .gateways import x"])
+def test_an_import_from_the_package_itself_is_none(source: str) -> None:
+    assert list(imports(ast.parse(source))) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "float(amount)",
+        "x = 0.5",
+        "amount: float",
+        "def pay(amount: Decimal | float) -> None: ...",
+        "def pay() -> list[float]: ...",
+        "total = map(float, parts)",
+        "isinstance(float(x), str)",
+        "def rounded(x: float) -> float: ...",
+    ],
+)
+def test_a_float_is_found_wherever_it_stands(source: str) -> None:
+    assert list(floats(ast.parse(source))) == [1]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "isinstance(value, float)",
+        "isinstance(value, (int, float))",
+        "def rounded(amount: Decimal | float) -> Money: ...",
+        "x = 5",
+        "Decimal('0.5')",
+    ],
+)
+def test_a_check_and_the_one_door_are_let_be(source: str) -> None:
+    assert list(floats(ast.parse(source))) == []
+
+
+# --- the house ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_imports_run_one_way(package: str) -> None:
+    barred = MAY_IMPORT.keys() - MAY_IMPORT[package] - {package} | NOT_SHIPPED
+    assert modules(package)
+    found = {
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in modules(package)
+        for name in imports(read(path))
+        if name in barred
+    }
+    assert found == set()
+
+
+def test_the_domain_needs_next_to_nothing() -> None:
+    known = sys.stdlib_module_names | DOMAINS_LIBRARIES | {"contracts"}
+    found = {
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in modules("contracts")
+        for name in imports(read(path))
+        if name not in known
+    }
+    assert found == set()
+
+
+def test_money_meets_no_float() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{line}"
+        for path in modules("contracts")
+        for line in floats(read(path))
+    ]
+    assert found == []
+
+
+def test_every_package_is_shipped_and_every_one_shipped_exists() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    listed = project["tool"]["setuptools"]["packages"]
+    top_level = [
+        path.parent for path in ROOT.glob("*/__init__.py") if path.parent.name not in NOT_SHIPPED
+    ]
+    present = {
+        ".".join(init.parent.relative_to(ROOT).parts)
+        for package in top_level
+        for init in package.rglob("__init__.py")
+    }
+    assert sorted(listed) == sorted(present)
+
+
+def test_every_package_has_its_place_above_and_hides_no_module_of_python() -> None:
+    top_level = {path.parent.name for path in ROOT.glob("*/__init__.py")} - NOT_SHIPPED
+    assert top_level == MAY_IMPORT.keys()
+    assert not top_level & sys.stdlib_module_names
+
+
+def test_no_module_stands_outside_a_package() -> None:
+    """Setuptools ships listed packages only: a folder without `__init__.py` would stay behind."""
+    left_behind = [
+        str(path.relative_to(ROOT))
+        for package in MAY_IMPORT
+        for path in modules(package)
+        if not (path.parent / "__init__.py").exists()
+    ]
+    assert left_behind == []

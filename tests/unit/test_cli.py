@@ -1,0 +1,524 @@
+"""The command line: what it understands, what it prints, how it ends. Operations are faked."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.service import RPCError, RPCStatusCode
+from typer.testing import CliRunner, Result
+
+from contracts import parking
+from contracts.approvals import Approval
+from contracts.receivable import InvoiceStage
+from contracts.state import ContractOutcome, ContractStage
+from starters import operations
+from starters.cli import app, main, render, session
+from starters.cli.errors import ExitCode
+from starters.cli.session import json_text
+from starters.operations import ContractRow, Exceptional, NoAnswer, NotFound, Pending, Refused
+from tests.unit import examples
+from wiring.client import TemporalUnreachable
+from wiring.settings import ConfigurationError
+
+CONTRACT = "contract/northwind/C-1"
+INVOICE = f"{CONTRACT}/invoice/1"
+ANSI = re.compile(r"\x1b\[")
+
+Invoke = Callable[..., Result]
+
+
+class Calls:
+    """Stands for `starters.operations`: answers as told and keeps what was asked."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self._patch = patch
+        self.made: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+
+    def answer(self, name: str, result: Any) -> None:
+        async def fake(_client: object, *arguments: Any, **named: Any) -> Any:
+            self.made.append((name, arguments, named))
+            if isinstance(result, Exception):
+                raise result
+            return result
+
+        self._patch.setattr(operations, name, fake)
+
+    @property
+    def last(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+        return self.made[-1]
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    async def connect() -> object:
+        return object()
+
+    def unconfigured() -> None:
+        raise ConfigurationError("there is no configuration")
+
+    monkeypatch.setattr("wiring.client.connect", connect)
+    monkeypatch.setattr(session, "load_settings", unconfigured)
+    for variable in (session.ENTITY_VARIABLE, session.PERSON_VARIABLE):
+        monkeypatch.delenv(variable, raising=False)
+    return Calls(monkeypatch)
+
+
+@pytest.fixture
+def c2c() -> Invoke:
+    runner = CliRunner()
+
+    def invoke(*arguments: str, stdin: str | None = None) -> Result:
+        return runner.invoke(app, list(arguments), input=stdin)
+
+    return invoke
+
+
+# --- global options and exit codes --------------------------------------------------------------
+
+
+def test_global_options_may_stand_anywhere(calls: Calls, c2c: Invoke) -> None:
+    calls.answer("contract_state", examples.contract_state())
+    for line in (
+        ["--json", "--entity", "northwind", "contract", "show", "C-1"],
+        ["contract", "--json", "show", "C-1", "--entity=northwind"],
+        ["contract", "show", "C-1", "--entity", "northwind", "--json", "--no-color"],
+    ):
+        result = c2c(*line)
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout)["contract_id"] == "C-1"
+        assert calls.last[1] == (CONTRACT,)
+
+
+def test_the_entity_may_come_from_the_environment(
+    calls: Calls, c2c: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls.answer("contract_state", examples.contract_state())
+    monkeypatch.setenv(session.ENTITY_VARIABLE, "acme")
+    assert c2c("contract", "show", "C-1").exit_code == 0
+    assert calls.last[1] == ("contract/acme/C-1",)
+
+
+def test_a_short_reference_without_any_entity_is_wrong_usage(calls: Calls, c2c: Invoke) -> None:
+    result = c2c("contract", "show", "C-1")
+    assert result.exit_code == ExitCode.USAGE
+    assert "which legal entity?" in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (Refused("not now"), ExitCode.REFUSED, "not now"),
+        (NotFound("nothing there"), ExitCode.NOT_FOUND, "nothing there"),
+        (NoAnswer("no worker"), ExitCode.UNREACHABLE, "no worker"),
+        (ConfigurationError("bad file"), ExitCode.CONFIGURATION, "bad file"),
+        (
+            TemporalUnreachable('no server at x (Os { message: "Connection refused" }); start one'),
+            ExitCode.UNREACHABLE,
+            "no server at x (Connection refused); start one",
+        ),
+        (
+            RPCError("invalid search attribute: X", RPCStatusCode.INVALID_ARGUMENT, b""),
+            ExitCode.CONFIGURATION,
+            "run c2c setup",
+        ),
+        (
+            RPCError("Namespace x is not found.", RPCStatusCode.NOT_FOUND, b""),
+            ExitCode.CONFIGURATION,
+            "TEMPORAL_NAMESPACE",
+        ),
+        (
+            RPCError("denied", RPCStatusCode.PERMISSION_DENIED, b""),
+            ExitCode.CONFIGURATION,
+            "TEMPORAL_API_KEY",
+        ),
+        (
+            RPCError("down", RPCStatusCode.UNAVAILABLE, b""),
+            ExitCode.UNREACHABLE,
+            "Temporal does not answer",
+        ),
+    ],
+)
+def test_failures_end_with_their_code_and_a_sentence(
+    calls: Calls, c2c: Invoke, error: Exception, code: ExitCode, told: str
+) -> None:
+    calls.answer("contract_state", error)
+    result = c2c("contract", "show", "northwind/C-1")
+    assert result.exit_code == code
+    assert told in result.stderr
+    assert "Traceback" not in result.output
+    document = json.loads(c2c("contract", "show", "northwind/C-1", "--json").stdout)
+    assert document["error"]["exit_code"] == code
+    assert told in document["error"]["message"]
+
+
+def test_the_exit_codes_are_in_the_help(c2c: Invoke) -> None:
+    text = " ".join(c2c("--help").stdout.split())
+    for code in ExitCode:
+        assert re.search(rf"\b{int(code)} ", text)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["contract", "milestone", "approvals", "invoice", "exceptions", "worker", "setup", "check"],
+)
+def test_every_command_explains_itself(c2c: Invoke, command: str) -> None:
+    result = c2c(command, "--help")
+    assert result.exit_code == 0
+    assert "Usage" in result.stdout
+
+
+def test_a_defect_is_told_without_a_traceback(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left: list[int] = []
+
+    def leave(code: int) -> None:
+        left.append(code)
+
+    calls.answer("contract_state", KeyError("oops"))
+    monkeypatch.setattr(sys, "argv", ["c2c", "contract", "show", "northwind/C-1"])
+    monkeypatch.setattr("starters.cli.os._exit", leave)
+    main()
+    assert left == [ExitCode.DEFECT]
+    told = capsys.readouterr().err
+    assert "defect" in told
+    assert "KeyError" in told
+    assert "Traceback" not in told
+
+
+def test_no_colours_where_no_terminal_listens(calls: Calls, c2c: Invoke) -> None:
+    calls.answer("contract_state", examples.contract_state())
+    assert not ANSI.search(c2c("contract", "show", "northwind/C-1").output)
+
+
+def test_what_a_customer_wrote_cannot_steer_the_terminal(calls: Calls, c2c: Invoke) -> None:
+    document = {"title": "\x1b[2Jgone \x9b31m"}
+    calls.answer("contract_state", examples.contract_state(contract=None, document=document))
+    output = c2c("contract", "show", "northwind/C-1").output
+    assert "gone" in output
+    assert "\x1b" not in output
+    assert "\x9b" not in output
+
+
+def test_json_never_holds_a_float() -> None:
+    text = json_text({"a": 0.1, "b": [1, 2.5], "c": True, "d": None})
+    assert json.loads(text) == {"a": "0.1", "b": [1, "2.5"], "c": True, "d": None}
+
+
+# --- contracts ----------------------------------------------------------------------------------
+
+
+def _file(folder: Path, **changes: Any) -> str:
+    file = folder / "contract.json"
+    file.write_text(json.dumps(examples.document(**changes)))
+    return str(file)
+
+
+def test_start_prints_the_workflow_and_whether_it_is_new(
+    calls: Calls, c2c: Invoke, tmp_path: Path
+) -> None:
+    calls.answer("start_document", operations.Started(CONTRACT, "run", new=True))
+    result = c2c("contract", "start", _file(tmp_path))
+    assert result.exit_code == 0, result.output
+    assert CONTRACT in result.stdout
+    calls.answer("start_document", operations.Started(CONTRACT, "run", new=False))
+    again = json.loads(c2c("contract", "start", _file(tmp_path), "--json").stdout)
+    assert again == {
+        "contract": "northwind/C-1",
+        "workflow_id": CONTRACT,
+        "run_id": "run",
+        "new": False,
+    }
+    assert "nothing changed" in c2c("contract", "start", _file(tmp_path)).stdout
+
+
+def test_start_fills_in_what_identifies_the_contract(calls: Calls, c2c: Invoke) -> None:
+    calls.answer("start_document", operations.Started(CONTRACT, "run", new=True))
+    document = examples.document()
+    del document["legal_entity"], document["source"]
+    result = c2c("contract", "start", "-", "--entity", "acme", stdin=json.dumps(document))
+    assert result.exit_code == 0, result.output
+    [started] = calls.last[1]
+    assert started["legal_entity"] == "acme"
+    assert started["source"] == {"system": "file", "id": "C-1"}
+
+
+def test_start_shows_every_problem_before_it_starts_anything(
+    calls: Calls, c2c: Invoke, tmp_path: Path
+) -> None:
+    file = _file(tmp_path, currency="EURO", title="")
+    result = c2c("contract", "start", file)
+    assert result.exit_code == ExitCode.REFUSED
+    assert "currency_unknown" in result.stderr
+    assert "title" in result.stderr
+    assert calls.made == []
+    document = json.loads(c2c("contract", "start", file, "--json").stdout)
+    assert {item["field"] for item in document["error"]["problems"]} >= {"currency", "title"}
+
+
+def test_park_starts_in_spite_of_problems(calls: Calls, c2c: Invoke, tmp_path: Path) -> None:
+    calls.answer("start_document", operations.Started(CONTRACT, "run", new=True))
+    result = c2c("contract", "start", _file(tmp_path, title=""), "--park")
+    assert result.exit_code == 0
+    assert "parks with 1 problem(s)" in result.stderr
+
+
+def test_start_by_deal(calls: Calls, c2c: Invoke) -> None:
+    calls.answer("start_deal", operations.Started("contract/acme/hubspot-7", "run", new=True))
+    assert c2c("contract", "start", "--deal", "7").exit_code == ExitCode.USAGE
+    result = c2c("contract", "start", "--deal", "7", "--crm", "hubspot", "--entity", "acme")
+    assert result.exit_code == 0, result.output
+    assert calls.last[1] == ("hubspot", "7", "acme")
+
+
+@pytest.mark.parametrize("arguments", [[], ["x.json", "--deal", "7"], ["x.json", "--crm", "y"]])
+def test_start_takes_a_file_or_a_deal(calls: Calls, c2c: Invoke, arguments: list[str]) -> None:
+    assert c2c("contract", "start", *arguments).exit_code == ExitCode.USAGE
+
+
+ROW = ContractRow(
+    workflow_id=CONTRACT,
+    contract_id="C-1",
+    legal_entity="northwind",
+    customer="Acme NV",
+    stage="active",
+    waiting_on="milestone",
+    waiting_since=datetime(2026, 3, 2, tzinfo=UTC),
+    value=examples.euros("10000.00"),
+    due=None,
+    started_at=datetime(2026, 3, 1, tzinfo=UTC),
+)
+
+
+def test_list_narrows_by_stage_waiting_and_entity(calls: Calls, c2c: Invoke) -> None:
+    calls.answer("contract_rows", [ROW, ROW])
+    line = ["contract", "list", "--stage", "active", "--waiting", "milestone", "--limit", "1"]
+    result = c2c(*line, "--entity", "northwind")
+    assert result.exit_code == 0, result.output
+    assert "northwind/C-1" in result.stdout
+    assert "10000.00 EUR" in result.stdout
+    assert "more than 1" in result.stderr
+    assert calls.last[2] == {
+        "where": "ContractStage = 'active' AND WaitingOn = 'milestone' "
+        "AND LegalEntity = 'northwind'",
+        "limit": 2,
+    }
+    document = json.loads(c2c(*line, "--json").stdout)
+    assert document["more"] is True
+    assert document["contracts"][0]["value"] == "10000.00 EUR"
+    assert document["contracts"][0]["due"] is None
+
+
+@pytest.mark.parametrize("arguments", [["--waiting", "x' OR 1=1"], ["--stage", "x"]])
+def test_list_takes_words_only(calls: Calls, c2c: Invoke, arguments: list[str]) -> None:
+    assert c2c("contract", "list", *arguments).exit_code == ExitCode.USAGE
+    assert calls.made == []
+
+
+def test_an_empty_list_says_so(calls: Calls, c2c: Invoke) -> None:
+    calls.answer("contract_rows", [])
+    assert c2c("contract", "list").stdout == "No contracts.\n"
+
+
+def test_show_tells_times_in_the_entitys_zone_and_how_to_mend(calls: Calls, c2c: Invoke) -> None:
+    state = examples.contract_state(exceptions=[examples.parked(parking.CUSTOMER)])
+    calls.answer("contract_state", state)
+    output = c2c("contract", "show", "northwind/C-1").stdout
+    assert "2026-03-02 13:00" in output
+    assert "c2c exceptions amend northwind/C-1 --step customer --by PERSON --set" in output
+
+
+def test_cancel_and_milestone(calls: Calls, c2c: Invoke) -> None:
+    calls.answer("cancel_contract", ContractOutcome(contract_id="C-1", stage=ContractStage.ACTIVE))
+    calls.answer("reach_milestone", ContractOutcome(contract_id="C-1", stage=ContractStage.ACTIVE))
+    assert c2c("contract", "cancel", "northwind/C-1", "--by", "a").exit_code == ExitCode.USAGE
+    assert c2c("contract", "cancel", "northwind/C-1", "--by", "a", "--reason", "r").exit_code == 0
+    assert calls.last[1][1].reason == "r"
+    line = ["milestone", "reached", "northwind/C-1", "design", "--by", "pm"]
+    assert c2c(*line, "--on", "2026-03-02").exit_code == 0
+    assert calls.last[1][1].on == examples.MONDAY
+    assert c2c(*line).exit_code == 0
+    assert calls.last[1][1].on is None
+    assert c2c(*line, "--on", "02/03/2026").exit_code == ExitCode.USAGE
+
+
+# --- approvals and invoices ---------------------------------------------------------------------
+
+
+def test_approvals_list(calls: Calls, c2c: Invoke) -> None:
+    state = examples.receivable_state(stage=InvoiceStage.AWAITING_APPROVAL)
+    calls.answer("pending_approvals", [Pending(INVOICE, state)])
+    output = c2c("approvals", "list").stdout
+    assert "northwind/C-1/1" in output
+    assert state.proposal.content_hash[:12] in output
+    assert examples.BOB in output
+    [item] = json.loads(c2c("approvals", "list", "--json").stdout)["approvals"]
+    assert item["amount"] == "3000.00 EUR"
+    assert item["content_hash"] == state.proposal.content_hash
+
+
+def test_approve_binds_to_what_was_shown(calls: Calls, c2c: Invoke) -> None:
+    state = examples.receivable_state(stage=InvoiceStage.AWAITING_APPROVAL)
+    report = examples.report(1, InvoiceStage.AWAITING_APPROVAL)
+    calls.answer("receivable_state", state)
+    calls.answer("approve", report)
+    result = c2c("approvals", "approve", "northwind/C-1/1", "--by", examples.ANA)
+    assert result.exit_code == 0, result.output
+    assert "3000.00 EUR" in result.stdout
+    assert "1 more approval" in result.stdout
+    assert calls.last[2]["content_hash"] == state.proposal.content_hash
+
+
+def test_the_last_approval_issues_the_invoice(calls: Calls, c2c: Invoke) -> None:
+    given = Approval(
+        by=examples.BOB, content_hash=examples.proposal().content_hash, at=examples.NOON
+    )
+    calls.answer("receivable_state", examples.receivable_state(approvals=[given]))
+    calls.answer("approve", examples.report(1, InvoiceStage.AWAITING_APPROVAL))
+    result = c2c("approvals", "approve", "northwind/C-1/1", "--by", examples.ANA)
+    assert "the invoice is created" in result.stdout
+
+
+def test_approve_refuses_another_content(calls: Calls, c2c: Invoke) -> None:
+    calls.answer("receivable_state", examples.receivable_state())
+    line = ["approvals", "approve", "northwind/C-1/1", "--by", examples.ANA, "--hash", "0" * 12]
+    result = c2c(*line)
+    assert result.exit_code == ExitCode.REFUSED
+    assert "look at it again" in result.stderr
+    assert [name for name, _, _ in calls.made] == ["receivable_state"]
+
+
+@pytest.mark.parametrize(("answer", "approved"), [("n\n", False), ("y\n", True)])
+def test_a_person_is_asked(
+    calls: Calls, c2c: Invoke, monkeypatch: pytest.MonkeyPatch, answer: str, approved: bool
+) -> None:
+    monkeypatch.setattr(session.Session, "may_ask", property(lambda _: True))
+    calls.answer("receivable_state", examples.receivable_state())
+    calls.answer("approve", examples.report(1, InvoiceStage.APPROVED))
+    line = ["approvals", "approve", "northwind/C-1/1", "--by", examples.ANA]
+    result = c2c(*line, stdin=answer)
+    assert (calls.last[0] == "approve") is approved
+    assert result.exit_code == (ExitCode.OK if approved else ExitCode.REFUSED)
+    assert c2c(*line, "--yes").exit_code == 0
+
+
+def test_reject_needs_a_comment(calls: Calls, c2c: Invoke) -> None:
+    calls.answer("reject", examples.report(1, InvoiceStage.REJECTED))
+    line = ["approvals", "reject", "northwind/C-1/1", "--by", examples.ANA]
+    assert c2c(*line).exit_code == ExitCode.USAGE
+    result = c2c(*line, "--comment", "wrong price")
+    assert result.exit_code == 0
+    assert "c2c exceptions show northwind/C-1" in result.stdout
+
+
+def test_invoice_show(calls: Calls, c2c: Invoke) -> None:
+    state = examples.receivable_state(stage=InvoiceStage.OPEN, balance=examples.balance())
+    calls.answer("receivable_state", state)
+    output = c2c("invoice", "show", "northwind/C-1/1").stdout
+    assert "INV/2026/00007" in output
+    assert "3630.00 EUR" in output
+    assert c2c("invoice", "show", "northwind/C-1").exit_code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize("amount", ["100", "1.001 EUR", "x EUR", "1 XXX"])
+def test_an_amount_is_text_with_its_currency(calls: Calls, c2c: Invoke, amount: str) -> None:
+    calls.answer("record_payment", examples.report(1, InvoiceStage.OPEN))
+    line = ["invoice", "paid", "northwind/C-1/1", "--reference", "P1", "--on", "2026-03-02"]
+    result = c2c(*line, "--amount", amount)
+    assert result.exit_code == ExitCode.USAGE
+    assert "expected" in result.stderr
+    assert c2c(*line, "--amount", "100.5 EUR").exit_code == 0
+    assert str(calls.last[1][1].amount) == "100.50 EUR"
+
+
+# --- exceptions ---------------------------------------------------------------------------------
+
+
+def test_exceptions_list_and_show(calls: Calls, c2c: Invoke) -> None:
+    step = examples.parked(parking.CUSTOMER, message="[b]bold[/b] is text")
+    calls.answer("exceptions", [Exceptional(CONTRACT, step)])
+    calls.answer("parked_steps", [step])
+    output = c2c("exceptions", "list").stdout
+    assert "northwind/C-1" in output
+    assert "[b]bold[/b] is text" in output
+    assert "customer" in c2c("exceptions", "show", "northwind/C-1").stdout
+    [item] = json.loads(c2c("exceptions", "show", "northwind/C-1", "--json").stdout)["exceptions"]
+    assert item["step"] == "customer"
+
+
+def test_one_unreadable_workflow_does_not_hide_the_rest(
+    calls: Calls, c2c: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def partly(_client: object, *, unreadable: Callable[[str, Exception], None]) -> list[Any]:
+        unreadable(CONTRACT, NoAnswer("no worker"))
+        return [Exceptional(INVOICE, examples.parked(parking.DELIVER))]
+
+    monkeypatch.setattr(operations, "exceptions", partly)
+    result = c2c("exceptions", "list")
+    assert result.exit_code == 0
+    assert "northwind/C-1/1" in result.stdout
+    assert "northwind/C-1 is left out: no worker" in result.stderr
+
+
+def test_each_resolution(calls: Calls, c2c: Invoke) -> None:
+    calls.answer("resolve", examples.parked(parking.CUSTOMER))
+    by = ["--by", "olga"]
+    assert c2c("exceptions", "retry", "northwind/C-1", *by).exit_code == 0
+    line = ["exceptions", "amend", "northwind/C-1", *by]
+    assert c2c(*line).exit_code == ExitCode.USAGE
+    assert c2c(*line, "--set", "customer.country=BE", "--set", "value=12.10").exit_code == 0
+    assert calls.last[1][1].changes == {"customer.country": "BE", "value": "12.10"}
+    skip = ["exceptions", "skip", "northwind/C-1/1", *by]
+    assert c2c(*skip).exit_code == ExitCode.USAGE
+    assert c2c(*skip, "--reason", "known", "--step", "deliver").exit_code == 0
+    assert calls.last[1][0] == INVOICE
+    assert calls.last[1][1].step == "deliver"
+    assert c2c("exceptions", "cancel", "northwind/C-1", *by).exit_code == 0
+
+
+def test_the_person_may_come_from_the_environment(
+    calls: Calls, c2c: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls.answer("resolve", examples.parked(parking.CUSTOMER))
+    assert c2c("exceptions", "retry", "northwind/C-1").exit_code == ExitCode.USAGE
+    monkeypatch.setenv(session.PERSON_VARIABLE, "olga")
+    assert c2c("exceptions", "retry", "northwind/C-1").exit_code == 0
+    assert calls.last[1][1].by == "olga"
+
+
+# --- the system ---------------------------------------------------------------------------------
+
+
+def test_a_worker_serves_known_queues_only(calls: Calls, c2c: Invoke) -> None:
+    result = c2c("worker", "--queue", "bogus")
+    assert result.exit_code == ExitCode.USAGE
+    assert "odoo-finance" in result.stderr
+
+
+def test_a_worker_without_configuration(calls: Calls, c2c: Invoke) -> None:
+    assert c2c("worker").exit_code == ExitCode.CONFIGURATION
+
+
+@pytest.mark.parametrize("content", ["{}", "{", '{"events": []}', '{"title": "a contract"}'])
+def test_replay_takes_histories(calls: Calls, c2c: Invoke, tmp_path: Path, content: str) -> None:
+    file = tmp_path / "history.json"
+    file.write_text(content)
+    assert c2c("replay", str(file)).exit_code == ExitCode.USAGE
+    assert c2c("replay").exit_code == ExitCode.USAGE
+    assert c2c("replay", str(file), "--running").exit_code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize(
+    ("minutes", "told"), [(0, "0 min"), (59, "59 min"), (60, "1 h"), (2879, "47 h"), (2880, "2 d")]
+)
+def test_ages(minutes: int, told: str) -> None:
+    since = datetime.fromtimestamp(0, UTC)
+    assert render.age(since, datetime.fromtimestamp(minutes * 60, UTC)) == told

@@ -1,0 +1,176 @@
+"""The check of Odoo: each thing that can be missing is named, with what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from gateways.errors import FailureKind, GatewayError
+from gateways.odoo import OdooClient
+from sandbox import __file__ as sandbox_file
+from starters import preflight, schedules
+from starters.preflight import NEEDS, Finding, Verdict
+from wiring.settings import Settings, load_settings
+
+
+class Fake:
+    """A transport that answers by model and method; everything is there unless told otherwise."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, list[dict[str, Any]]] = {
+            "res.company": [{"id": 1, "currency_id": [1, "EUR"]}],
+            "account.payment.term": [{"id": 1, "name": "30 Days"}],
+            "product.pricelist": [{"id": 1, "currency_id": [1, "EUR"]}],
+            "product.product": [{"id": 1, "default_code": "BUILD"}],
+            "account.journal": [{"id": 1, "name": "Bank"}],
+            "account.payment.method.line": [{"id": 1}],
+            "ir.module.module": [{"id": 1, "latest_version": "19.0.1.3"}],
+        }
+        self.errors: dict[tuple[str, str], GatewayError] = {}
+        self.refused: set[tuple[str, str]] = set()
+        self.fields: dict[str, list[str]] = {}
+
+    def execute(
+        self, model: str, method: str, ids: Sequence[int], arguments: Mapping[str, Any]
+    ) -> Any:
+        if (model, method) in self.errors:
+            raise self.errors[model, method]
+        match method:
+            case "search_read":
+                return self.rows.get(model, [])
+            case "has_access":
+                return (model, arguments["operation"]) not in self.refused
+            case "fields_get":
+                return {name: {} for name in self.fields[model]}
+        return {}
+
+    def close(self) -> None:
+        pass
+
+
+def _error(code: str, kind: FailureKind = FailureKind.BUSINESS) -> GatewayError:
+    return GatewayError(kind, system="odoo", code=code, message=f"it says {code}")
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("C2C_CONFIG", sandbox_file.replace("__init__.py", "c2c.toml"))
+    monkeypatch.setenv("C2C_ODOO__API_KEY", "key")
+    monkeypatch.delenv("C2C_ODOO__API_KEY_FILE", raising=False)
+    return load_settings()
+
+
+async def _lacking(fake: Fake, settings: Settings) -> list[Finding]:
+    found = await preflight.check_odoo(OdooClient(fake), settings)
+    return [item for item in found if item.verdict is not Verdict.OK]
+
+
+async def test_nothing_missing(settings: Settings) -> None:
+    found = await preflight.check_odoo(OdooClient(Fake()), settings)
+    assert preflight.is_ready(found)
+    assert all(item.verdict is Verdict.OK for item in found)
+    assert "19.0.1.3" in found[0].detail
+
+
+@pytest.mark.parametrize(
+    ("code", "remedy"),
+    [
+        ("unreachable", "odoo.url"),
+        ("api_key_refused", "API key"),
+        ("secret_missing", "C2C_ODOO__API_KEY"),
+        ("database_unknown", "odoo.database"),
+        ("unexpected_answer", "jsonrpc"),
+    ],
+)
+async def test_an_odoo_that_cannot_be_used(settings: Settings, code: str, remedy: str) -> None:
+    fake = Fake()
+    fake.errors["res.users", "context_get"] = _error(code)
+    [finding] = await preflight.check_odoo(OdooClient(fake), settings)
+    assert finding.verdict is Verdict.MISSING
+    assert remedy in finding.remedy
+
+
+async def test_a_missing_module_names_itself(settings: Settings) -> None:
+    fake = Fake()
+    fake.errors["project.milestone", "search_read"] = _error("module_missing")
+    [finding] = await _lacking(fake, settings)
+    assert finding.subject == "project.milestone"
+    assert "sale_project" in finding.remedy
+
+
+async def test_missing_fields_are_named(settings: Settings) -> None:
+    fake = Fake()
+    fake.errors["sale.order", "search_read"] = _error("field_unknown")
+    fake.fields["sale.order"] = [
+        name for name in NEEDS["sale.order"].fields if name != "project_id"
+    ]
+    [finding] = await _lacking(fake, settings)
+    assert finding.detail == "no field project_id"
+
+
+async def test_missing_rights_name_the_group(settings: Settings) -> None:
+    fake = Fake()
+    fake.refused = {("account.move", "create"), ("account.move", "write")}
+    fake.errors["mail.message", "search_read"] = _error("access_denied")
+    move, message = await _lacking(fake, settings)
+    assert move.detail == "the user may not create or write"
+    assert "Accounting / Invoicing" in move.remedy
+    assert "may not read" in message.detail
+
+
+async def test_an_odoo_that_does_not_tell_rights_is_warned_about(settings: Settings) -> None:
+    fake = Fake()
+    unknown = _error("unknown_method", FailureKind.DEFECT)
+    fake.errors["sale.order", "has_access"] = unknown
+    fake.errors["sale.order", "check_access_rights"] = unknown
+    [finding] = await _lacking(fake, settings)
+    assert finding.verdict is Verdict.WARN
+
+
+@pytest.mark.parametrize(
+    ("model", "rows", "subject", "told"),
+    [
+        ("res.company", [], "company", "no company Northwind Consulting"),
+        ("res.company", [{"id": 1}, {"id": 2}], "company", "several companies"),
+        ("account.payment.term", [], "payment term", "no payment term 30 Days"),
+        ("product.pricelist", [], "price lists", "no price list in EUR"),
+        (
+            "product.pricelist",
+            [{"id": 1, "currency_id": [2, "USD"]}],
+            "price lists",
+            "no price list in EUR, only in USD",
+        ),
+        ("product.product", [], "services", "internal reference"),
+        ("account.journal", [], "bank journal", "the company has none"),
+    ],
+)
+async def test_what_a_legal_entity_lacks(
+    settings: Settings, model: str, rows: list[dict[str, Any]], subject: str, told: str
+) -> None:
+    fake = Fake()
+    fake.rows[model] = rows
+    [finding] = await _lacking(fake, settings)
+    assert (finding.area, finding.subject) == ("Entity northwind", subject)
+    assert finding.verdict is Verdict.MISSING
+    assert told in finding.detail
+    assert finding.remedy
+
+
+async def test_what_a_person_should_look_at(settings: Settings) -> None:
+    fake = Fake()
+    fake.rows["product.product"] = [{"id": n, "default_code": "BUILD"} for n in (1, 2)]
+    fake.rows["account.payment.method.line"] = []
+    found = await _lacking(fake, settings)
+    assert [item.subject for item in found] == ["services", "payments"]
+    assert preflight.is_ready(found)
+
+
+def test_sweeps_follow_the_configuration(settings: Settings) -> None:
+    assert [item.id for item in schedules.sweeps(settings)] == ["c2c-odoo-sweep"]
+    crm = settings.crm.model_validate({"odoo": {"legal_entity": "northwind"}})
+    both = schedules.sweeps(settings.model_copy(update={"crm": crm}))
+    assert [item.id for item in both] == ["c2c-odoo-sweep", "c2c-crm-sweep-odoo-crm"]
+    assert both[1].argument is not None
+    assert both[1].argument.legal_entity == "northwind"

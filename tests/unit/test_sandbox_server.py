@@ -1,0 +1,144 @@
+"""The sandbox as a server: start and stop, keys and data on disk, faults, administration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from sandbox.faults import Faults
+from sandbox.server import Sandbox, SandboxError
+
+PARTNERS = "/json/2/res.partner"
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+def post(sandbox: Sandbox, path: str, **body: Any) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {sandbox.keys['c2c']}"}
+    return httpx.post(sandbox.url + path, json=body, headers=headers)
+
+
+def load_partner(sandbox: Sandbox) -> httpx.Response:
+    context = {"noupdate": True, "mode": "update"}
+    data = {"fields": ["id", "name"], "data": [["c2c.once", "Once"]], "context": context}
+    return post(sandbox, f"{PARTNERS}/load", **data)
+
+
+def partners(sandbox: Sandbox) -> int:
+    answer = post(sandbox, f"{PARTNERS}/search_count", domain=[["name", "=", "Once"]])
+    return int(answer.json())
+
+
+def test_it_answers_health_and_version(sandbox: Sandbox) -> None:
+    assert httpx.get(f"{sandbox.url}/web/health").json() == {"status": "pass"}
+    assert httpx.get(f"{sandbox.url}/web/version").json()["version"] == "19.0"
+    assert httpx.get(f"{sandbox.url}/hubspot/crm/v3/properties/deals").status_code == 401
+
+
+def test_data_and_keys_outlive_a_restart(tmp_path: Path) -> None:
+    with Sandbox(tmp_path) as first:
+        assert load_partner(first).status_code == 200
+        keys = first.keys
+        assert first.key_file("c2c").stat().st_mode & 0o777 == 0o600
+    with Sandbox(tmp_path) as second:
+        assert second.keys == keys
+        assert partners(second) == 1
+        assert post(second, "/json/2/product.product/search_count", domain=[]).json() == 4
+
+
+def test_a_taken_port_says_so(sandbox: Sandbox) -> None:
+    port = int(sandbox.url.rpartition(":")[2])
+    with pytest.raises(SandboxError, match="choose another"):
+        Sandbox().start(port)
+
+
+def test_concurrent_loads_make_one_record(sandbox: Sandbox) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: load_partner(sandbox).json()["ids"], range(8)))
+    assert answers == [answers[0]] * 8
+    assert partners(sandbox) == 1
+
+
+def test_a_dropped_answer_leaves_the_work_done(sandbox: Sandbox) -> None:
+    sandbox.faults.add(kind="drop", path="/load$", times=1)
+    with pytest.raises(httpx.RemoteProtocolError):
+        load_partner(sandbox)
+    assert partners(sandbox) == 1
+    assert load_partner(sandbox).status_code == 200
+    assert partners(sandbox) == 1
+
+
+def test_a_status_fault_does_nothing_else(sandbox: Sandbox) -> None:
+    sandbox.faults.add(
+        kind="status", status=429, path="/load$", skip=1, times=1, headers={"Retry-After": "7"}
+    )
+    assert load_partner(sandbox).status_code == 200
+    refused = load_partner(sandbox)
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "7")
+    assert load_partner(sandbox).status_code == 200
+
+
+def test_an_answer_fault_can_tell_of_a_conflict(sandbox: Sandbox) -> None:
+    conflict = {"ids": False, "messages": [{"type": "error", "message": "could not serialize"}]}
+    sandbox.faults.add(kind="answer", path="/load$", times=1, body=conflict)
+    assert load_partner(sandbox).json() == conflict
+    assert partners(sandbox) == 0
+
+
+def test_faults_are_set_and_counted_over_http(sandbox: Sandbox) -> None:
+    rules = [{"kind": "status", "status": [500, 503], "probability": 0.5}]
+    url = f"{sandbox.url}/sandbox/faults"
+
+    def statuses() -> list[int]:
+        assert httpx.post(url, json={"rules": rules, "seed": 7}).status_code == 200
+        return [post(sandbox, "/json/2/res.users/context_get").status_code for _ in range(20)]
+
+    first = statuses()
+    assert statuses() == first
+    assert set(first) == {200, 500, 503}
+    [report] = httpx.get(url).json()
+    assert (report["seen"], report["done"]) == (20, sum(status != 200 for status in first))
+    assert httpx.post(url, json={"rules": [{"kind": "fire"}]}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [{"kind": "fire"}, {"kind": "drop", "probability": 2.0}, {"kind": "latency", "seconds": -1.0}],
+)
+def test_malformed_rules_change_nothing(rule: dict[str, Any]) -> None:
+    faults = Faults()
+    faults.add(kind="drop")
+    with pytest.raises(ValueError, match=r"kind of fault|lie"):
+        faults.configure([rule])
+    assert len(faults.report()) == 1
+
+
+def test_administration_over_http(sandbox: Sandbox) -> None:
+    admin = f"{sandbox.url}/sandbox"
+
+    def tell(action: str, **body: Any) -> httpx.Response:
+        return httpx.post(f"{admin}/{action}", json=body)
+
+    assert tell("deny", login="c2c", model="res.partner").status_code == 200
+    assert load_partner(sandbox).json()["ids"] is False
+    assert post(sandbox, f"{PARTNERS}/search", domain=[]).status_code == 403
+    assert tell("allow", login="c2c", model="res.partner").status_code == 200
+    assert load_partner(sandbox).json()["ids"] is not False
+    assert tell("key-expiry", login="c2c", expires="2026-01-01T00:00:00+00:00").status_code == 200
+    assert load_partner(sandbox).status_code == 401
+    sandbox.keys["c2c"] = tell("keys", login="c2c").json()["key"]
+    assert load_partner(sandbox).status_code == 200
+    assert tell("lock-date", name="sale_lock_date", date="2026-01-31").status_code == 200
+    assert tell("lock-date", name="nope", date=None).status_code == 400
+    assert tell("keys", login="nobody").status_code == 400
+    assert httpx.get(f"{admin}/mails").json() == []
+    assert httpx.post(f"{admin}/deny", content=b"{}").status_code == 415

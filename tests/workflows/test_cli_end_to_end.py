@@ -1,0 +1,277 @@
+"""The command line against a real Temporal server, workers and the sandbox's Odoo.
+
+It has a namespace of its own, set up by `c2c setup`, so that no other test's workers answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError
+from typer.testing import CliRunner, Result
+
+from starters.cli import app, session
+from starters.cli.errors import ExitCode
+from starters.preflight import NEEDS
+from tests.world import ANA, ENTITY, document, single, unique
+from wiring import remotes
+from wiring.settings import Settings
+from workers.worker import running
+
+WITHIN_SECONDS = 60.0
+PIA, OLGA = "pia@northwind.example", "olga@northwind.example"
+
+
+class Cli:
+    """`c2c` in a thread of its own, as another process would call it."""
+
+    def __init__(self, models: set[str]) -> None:
+        self.models = models
+        """Every Odoo model the workers have called so far."""
+
+    async def __call__(self, *arguments: str, code: int = ExitCode.OK) -> str:
+        result = await asyncio.to_thread(self._invoke, *arguments)
+        assert result.exit_code == code, f"c2c {' '.join(arguments)}\n{result.output}"
+        return result.stdout
+
+    async def json(self, *arguments: str, code: int = ExitCode.OK) -> Any:
+        return json.loads(await self(*arguments, "--json", code=code), parse_float=_no_float)
+
+    async def until(self, told: Callable[[Any], bool], *arguments: str) -> Any:
+        """Ask again until the answer is as wanted."""
+        deadline = time.monotonic() + WITHIN_SECONDS
+        while not told(answer := await self.json(*arguments)):
+            assert time.monotonic() < deadline, f"c2c {' '.join(arguments)}: {answer}"
+            await asyncio.sleep(0.1)
+        return answer
+
+    def _invoke(self, *arguments: str) -> Result:
+        return CliRunner().invoke(app, list(arguments))
+
+
+def _no_float(text: str) -> Any:
+    raise AssertionError(f"a float in the output: {text}")
+
+
+@pytest.fixture(scope="module")
+def settings(sandbox_settings: Settings) -> Settings:
+    return sandbox_settings
+
+
+@pytest.fixture(scope="module")
+async def client(temporal_client: Client) -> Client:
+    """A fresh namespace, as a new installer finds it."""
+    name = f"cli-{uuid.uuid4().hex[:8]}"
+    request = RegisterNamespaceRequest(
+        namespace=name, workflow_execution_retention_period=Duration(seconds=86_400)
+    )
+    await temporal_client.workflow_service.register_namespace(request)
+    deadline = time.monotonic() + WITHIN_SECONDS
+    address = temporal_client.service_client.config.target_host
+    client = await Client.connect(address, namespace=name, data_converter=pydantic_data_converter)
+    while True:  # the server's caches take a moment to know it
+        try:
+            await client.count_workflows()
+            return client
+        except RPCError:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def surroundings(client: Client, settings: Settings) -> Iterator[None]:
+    """What the environment and the configuration file would say."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TEMPORAL_ADDRESS", client.service_client.config.target_host)
+        patch.setenv("TEMPORAL_NAMESPACE", client.namespace)
+        patch.delenv(session.ENTITY_VARIABLE, raising=False)
+        patch.delenv(session.PERSON_VARIABLE, raising=False)
+        patch.setattr(session, "load_settings", lambda: settings)
+        yield
+
+
+@pytest.fixture(scope="module")
+async def c2c(client: Client, settings: Settings, surroundings: None) -> AsyncIterator[Cli]:
+    """A namespace that was set up, with workers."""
+    models: set[str] = set()
+    odoo = remotes.odoo(settings, on_call=lambda model, *_: models.add(model))
+    cli = Cli(models)
+    unprepared = await cli.json("check", code=ExitCode.REFUSED)
+    first = await cli.json("setup")
+    assert {item["did"] for item in first["changes"]} == {"created"}
+    assert not unprepared["ready"]
+    async with running(client, settings, odoo=odoo, crms={}):
+        yield cli
+    odoo.close()
+
+
+def _write(folder: Path, contract: dict[str, Any]) -> str:
+    file = folder / f"{contract['contract_id']}.json"
+    file.write_text(json.dumps(contract))
+    return str(file)
+
+
+async def test_setup_may_be_repeated_and_mends_what_was_changed(
+    c2c: Cli, client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = await c2c.json("setup")
+    assert {item["did"] for item in again["changes"]} == {"unchanged"}
+    slower = settings.model_copy(
+        update={"sweeps": settings.sweeps.model_copy(update={"odoo_seconds": 3600})}
+    )
+    handle = client.get_schedule_handle("c2c-odoo-sweep")
+    await handle.pause(note="maintenance")
+    monkeypatch.setattr(session, "load_settings", lambda: slower)
+    assert "updated" in await c2c("setup")
+    described = (await handle.describe()).schedule
+    assert described.spec.intervals[0].every == timedelta(hours=1)
+    assert described.state.paused
+    findings = (await c2c.json("check"))["findings"]
+    assert any("maintenance" in item["detail"] for item in findings)
+    await handle.unpause()
+
+
+async def test_check_finds_everything_there(c2c: Cli) -> None:
+    found = await c2c.json("check")
+    assert found["ready"], found
+    assert [item for item in found["findings"] if item["verdict"] == "missing"] == []
+    assert "Ready" in await c2c("check")
+
+
+async def test_from_signature_to_cash(c2c: Cli, tmp_path: Path) -> None:
+    contract = single()
+    name = contract["contract_id"]
+    started = await c2c.json("contract", "start", _write(tmp_path, contract))
+    assert started["new"]
+    assert started["workflow_id"] == f"contract/{ENTITY}/{name}"
+    assert "nothing changed" in await c2c("contract", "start", _write(tmp_path, contract))
+
+    await c2c.until(lambda state: state["stage"] == "active", "contract", "show", name)
+    assert "1000.00 EUR" in await c2c("contract", "show", name)
+    assert "retry" not in await c2c("milestone", "reached", name, "all", "--by", PIA)
+    await c2c("milestone", "reached", name, "nope", "--by", PIA, code=ExitCode.REFUSED)
+
+    invoice = f"{name}/1"
+
+    def listed(answer: Any) -> bool:
+        return any(item["invoice"] == f"{ENTITY}/{invoice}" for item in answer["approvals"])
+
+    await c2c.until(listed, "approvals", "list")
+    shown = await c2c.json("invoice", "show", invoice)
+    assert shown["stage"] == "awaiting_approval"
+    stranger = ["approvals", "approve", invoice, "--by", "eve@elsewhere.example"]
+    await c2c(*stranger, code=ExitCode.REFUSED)
+    approve = ["approvals", "approve", invoice, "--by", ANA]
+    await c2c(*approve, "--hash", "0" * 12, code=ExitCode.REFUSED)
+    assert "the invoice is created" in await c2c(*approve)
+
+    open_ = await c2c.until(lambda state: state["stage"] == "open", "invoice", "show", invoice)
+    owed = open_["balance"]["residual"]
+    pay = ["invoice", "paid", invoice, "--reference", unique("P"), "--amount", owed]
+    await c2c(*pay, "--on", "2026-03-02")
+    await c2c(*pay, "--on", "2026-03-02")
+    await c2c.until(lambda state: state["stage"] == "paid", "invoice", "show", invoice)
+    assert "Paid" in await c2c("invoice", "show", invoice)
+    rows = await c2c.until(
+        lambda answer: any(row["contract_id"] == name for row in answer["contracts"]),
+        "contract",
+        "list",
+        "--stage",
+        "closing",
+    )
+    [row] = [row for row in rows["contracts"] if row["contract_id"] == name]
+    assert row["value"] == "1000.00 EUR"
+    await c2c("contract", "cancel", name, "--by", OLGA, "--reason", "x", code=ExitCode.REFUSED)
+
+
+async def test_parked_amended_and_cancelled(c2c: Cli, tmp_path: Path) -> None:
+    contract = document()
+    contract["services"][0]["code"] = "NOPE"
+    name = contract["contract_id"]
+    await c2c("contract", "start", _write(tmp_path, contract))
+
+    def parked(answer: Any) -> bool:
+        return any(item["of"] == f"{ENTITY}/{name}" for item in answer["exceptions"])
+
+    await c2c.until(parked, "exceptions", "list")
+    assert "service_code_unknown" in await c2c("exceptions", "list")
+    assert f"c2c exceptions amend {ENTITY}/{name}" in await c2c("exceptions", "show", name)
+    by = ["--by", OLGA]
+    await c2c("exceptions", "skip", name, *by, "--reason", "x", code=ExitCode.REFUSED)
+    await c2c("exceptions", "retry", name, *by)
+    await c2c.until(lambda answer: answer["exceptions"], "exceptions", "show", name)
+    await c2c("exceptions", "amend", name, *by, "--set", "services.0.code=BUILD")
+    await c2c.until(lambda state: state["stage"] == "active", "contract", "show", name)
+    assert "Nothing is parked" in await c2c("exceptions", "show", name)
+    await c2c("contract", "cancel", name, *by, "--reason", "the customer left")
+    ended = await c2c.until(lambda s: s["stage"] == "cancelled", "contract", "show", name)
+    assert ended["cancel"]["reason"] == "the customer left"
+    await c2c("exceptions", "retry", name, *by, code=ExitCode.REFUSED)
+
+
+async def test_a_rejected_proposal_parks_its_contract(c2c: Cli, tmp_path: Path) -> None:
+    contract = single()
+    name = contract["contract_id"]
+    await c2c("contract", "start", _write(tmp_path, contract))
+    await c2c.until(lambda state: state["stage"] == "active", "contract", "show", name)
+    await c2c("milestone", "reached", name, "all", "--by", PIA, "--on", "2026-03-02")
+    await c2c.until(
+        lambda answer: any(item["invoice"].endswith(f"{name}/1") for item in answer["approvals"]),
+        "approvals",
+        "list",
+    )
+    await c2c("approvals", "reject", f"{name}/1", "--by", ANA, "--comment", "wrong price")
+    found = await c2c.until(lambda answer: answer["exceptions"], "exceptions", "show", name)
+    assert "wrong price" in found["exceptions"][0]["message"]
+    await c2c("exceptions", "cancel", name, "--by", OLGA)
+    await c2c.until(lambda state: state["stage"] == "cancelled", "contract", "show", name)
+
+
+async def test_problems_are_shown_before_anything_starts(c2c: Cli, tmp_path: Path) -> None:
+    contract = document(value="9001.00", legal_entity="nortwind")
+    file = _write(tmp_path, contract)
+    told = await c2c.json("contract", "start", file, code=ExitCode.REFUSED)
+    codes = {item["code"] for item in told["error"]["problems"]}
+    assert codes == {"legal_entity_unknown", "services_do_not_add_up"}
+    name = f"nortwind/{contract['contract_id']}"
+    await c2c("contract", "show", name, code=ExitCode.NOT_FOUND)
+
+
+async def test_replay_of_what_runs_and_of_files(c2c: Cli, client: Client, tmp_path: Path) -> None:
+    contract = document()
+    name = contract["contract_id"]
+    started = await c2c.json("contract", "start", _write(tmp_path, contract))
+    await c2c.until(lambda state: state["stage"] == "active", "contract", "show", name)
+    await c2c.until(
+        lambda told: any(
+            item["workflow_id"] == started["workflow_id"] for item in told["replayed"]
+        ),
+        "replay",
+        "--running",
+    )
+    history = await client.get_workflow_handle(started["workflow_id"]).fetch_history()
+    good, broken = tmp_path / "good.json", tmp_path / "broken.json"
+    good.write_text(history.to_json())
+    broken.write_text(history.to_json().replace('"validate_contract"', '"renamed"'))
+    told = await c2c.json("replay", str(good), str(broken), code=ExitCode.REFUSED)
+    assert told["failed"] == 1
+    assert told["replayed"][0]["failure"] == ""
+    assert "renamed" in told["replayed"][1]["failure"]
+
+
+async def test_check_knows_every_model_the_activities_call(c2c: Cli) -> None:
+    """Last in this file: by now the stories above have called what there is to call."""
+    assert {"sale.order", "account.move", "project.milestone"} <= c2c.models
+    assert c2c.models <= set(NEEDS), c2c.models - set(NEEDS)
