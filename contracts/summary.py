@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 from contracts.approvals import HASH_PREFIX
 from contracts.journal import Journal
-from contracts.parking import Action, StepException
-from contracts.receivable import CLEARED, InvoiceStage, ReceivableState
+from contracts.parking import Action, StepException, Waiting
+from contracts.receivable import CLEARED, PENDING, InvoiceStage, ReceivableState
 from contracts.state import ContractStage, ContractState, MilestoneProgress, money_table
 from contracts.validation import show
 
@@ -28,7 +28,9 @@ def contract_details(state: ContractState) -> str:
     parts = [f"## {title or 'Contract'} ({state.contract_id})"]
     if contract:
         parts.append(f"**{contract.customer.name}** · {contract.value} · {state.legal_entity}")
-    parts.append(f"**Stage:** {state.stage}  \n**Waits for:** {contract_waits(state)[1]}")
+    parts.append(
+        _standing(str(state.stage), contract_waits(state)[1], state.waiting, state.time_zone)
+    )
     parts += _exceptions(state.exceptions, state.time_zone)
     if contract:
         parts.append(_milestones(state))
@@ -42,10 +44,13 @@ def contract_details(state: ContractState) -> str:
 def contract_waits(state: ContractState) -> tuple[str | None, str]:
     """What the contract itself waits on: the WaitingOn value and a sentence."""
     if state.exceptions:
-        return _waits_on_exception(state.exceptions, state.time_zone)
+        return _waits_on_exception(state.exceptions)
     if state.stage in (ContractStage.CLOSED, ContractStage.CANCELLED):
         return None, "nothing, it has ended"
     pending = [n for n, item in state.invoices.items() if item.stage not in CLEARED]
+    undecided = [str(n) for n, item in state.invoices.items() if item.stage in PENDING]
+    if undecided:
+        return "approval", f"proposal {', '.join(undecided)} to be approved"
     if state.stage is ContractStage.ACTIVE:
         planned = [key for key, item in state.milestones.items() if item.reached_on is None]
         if planned:
@@ -64,7 +69,7 @@ def receivable_details(state: ReceivableState) -> str:
     name = (state.balance.number if state.balance else "") or f"proposal {proposal.number}"
     parts = [
         f"## {proposal.customer_name}: {name}",
-        f"**Stage:** {state.stage}  \n**Waits for:** {receivable_waits(state)[1]}",
+        _standing(str(state.stage), receivable_waits(state)[1], state.waiting, zone),
     ]
     if state.next_action_at:
         parts.append(f"**Next action:** {_when(state.next_action_at, zone)}")
@@ -89,9 +94,8 @@ def receivable_details(state: ReceivableState) -> str:
 
 def receivable_waits(state: ReceivableState) -> tuple[str | None, str]:
     """What the invoice waits on: the WaitingOn value and a sentence."""
-    zone = state.policy.calendar.time_zone if state.policy else "UTC"
     if state.exceptions:
-        return _waits_on_exception(state.exceptions, zone)
+        return _waits_on_exception(state.exceptions)
     if state.stage is InvoiceStage.AWAITING_APPROVAL and state.requirement:
         missing = state.requirement.approvals - len({item.by for item in state.approvals})
         people = [*state.requirement.approvers]
@@ -111,10 +115,15 @@ def receivable_waits(state: ReceivableState) -> tuple[str | None, str]:
     return None, "the systems (no person is needed)"
 
 
-def _waits_on_exception(exceptions: list[StepException], zone: str) -> tuple[str, str]:
+def _standing(stage: str, waits_for: str, waiting: Waiting, zone: str) -> str:
+    since = f", since {_when(waiting.since, zone)}" if waiting.since else ""
+    return f"**Stage:** {stage}  \n**Waits for:** {waits_for}{since}"
+
+
+def _waits_on_exception(exceptions: list[StepException]) -> tuple[str, str]:
     first = min(exceptions, key=lambda item: item.since)
     kind = first.kind if first.kind == "credentials" else "exception"
-    return kind, f"{first.owner}: {first.doing} – since {_when(first.since, zone)}"
+    return kind, f"{first.owner}: {first.doing}"
 
 
 def _approval(state: ReceivableState) -> str:
@@ -187,12 +196,19 @@ def _money(state: ContractState) -> str:
     money = money_table(state)
     if money is None:
         return ""
-    return (
-        "| Value | Invoiced | Credited | To invoice | Paid (with tax) | Open | Overdue |\n"
-        "|--:|--:|--:|--:|--:|--:|--:|\n"
-        f"| {money.value} | {money.invoiced} | {money.credited} | {money.to_invoice} "
-        f"| {money.paid} | {money.open} | {money.overdue} |"
-    )
+    # Two columns: the UI shows details in a narrow pane.
+    rows = {
+        "Value": money.value,
+        "Invoiced": money.invoiced,
+        "Credited": money.credited,
+        "To invoice": money.to_invoice,
+        "Billed with tax": money.total,
+        "Paid": money.paid,
+        "**Open**": money.open,
+        "**Overdue**": money.overdue,
+    }
+    lines = "\n".join(f"| {name} | {amount} |" for name, amount in rows.items())
+    return f"| Money | Amount |\n|---|--:|\n{lines}"
 
 
 def _journal(journal: Journal, zone: str) -> str:

@@ -22,10 +22,14 @@ from wiring import client as temporal
 IMAGES = Path(__file__).parent / "images"
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 UI = os.environ.get("TEMPORAL_UI", "http://127.0.0.1:8233")
-_QUIET = (
-    "--disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+_QUIET = [
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 _SETTLE_SECONDS = 5
 
 

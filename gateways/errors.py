@@ -1,10 +1,10 @@
 """Four kinds of failure. Each gateway maps its remote's answers to a kind in exactly one place.
 
-    GatewayError
-      kind = transient    the engine retries, honouring `retry_after`
-      kind = business     a person is needed: the step parks
-      kind = credentials  the step parks, tries again slowly and goes on once the secret is mended
-      kind = defect       our mistake or an unknown answer: a developer is needed
+GatewayError
+  kind = transient    the engine retries, honouring `retry_after`
+  kind = business     a person is needed: the step parks
+  kind = credentials  the step parks, tries again slowly and goes on once the secret is mended
+  kind = defect       our mistake or an unknown answer: a developer is needed
 """
 
 from __future__ import annotations

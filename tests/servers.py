@@ -10,8 +10,8 @@ from pathlib import Path
 
 from gateways.odoo import OdooClient, connect
 from gateways.secrets import Secret
-from sandbox.real_odoo import RealOdoo
 from sandbox.odoo.app import DATABASE
+from sandbox.real_odoo import RealOdoo
 from sandbox.server import Sandbox
 
 

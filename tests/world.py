@@ -13,6 +13,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from pydantic import BaseModel
 from temporalio.client import Client
 from temporalio.testing import TimeSkipper
 
@@ -198,17 +199,18 @@ class World:
         self, ask: Callable[[], Awaitable[T]], enough: Callable[[T], bool], seconds: float = 60
     ) -> T:
         deadline = time.monotonic() + seconds
-        answer: Any = None
+        seen: object = None
         while time.monotonic() < deadline:
             try:
                 answer = await ask()
+                seen = answer
             except operations.NotFound as missing:
-                answer = missing
+                seen = missing
             else:
                 if enough(answer):
                     return answer
             await asyncio.sleep(0.05)
-        shown = answer.model_dump_json(indent=1) if hasattr(answer, "model_dump_json") else answer
+        shown = seen.model_dump_json(indent=1) if isinstance(seen, BaseModel) else seen
         raise AssertionError(f"waited {seconds} s in vain; last seen: {shown}")
 
 

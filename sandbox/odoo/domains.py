@@ -1,5 +1,5 @@
 """Odoo search domains, compiled to SQL conditions."""
-# ruff: noqa: S608  (table and column names come from schema.json, never from a request)
+
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ A model class adds three things to its schema: defaults for new records, rules a
 `recompute`, which brings stored values up to date after something they depend on has changed.
 A method `compute_<field>` makes that field computed on reading and not stored.
 """
-# ruff: noqa: S608  (table and column names come from schema.json, never from a request)
+
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Sales orders: prices, confirmation, what is delivered, invoiced and still to invoice."""
-# ruff: noqa: S608  (no text of a request goes into the SQL)
+
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def settle(
 
 def undo(env: Env, side: Side, record_id: int) -> None:
     """Undo every settlement a document or a payment takes part in."""
-    rows = env.execute(f"SELECT * FROM sandbox_settlement WHERE {side} = ?", (record_id,))  # noqa: S608
+    rows = env.execute(f"SELECT * FROM sandbox_settlement WHERE {side} = ?", (record_id,))
     for row in rows:
         env.execute("DELETE FROM sandbox_settlement WHERE id = ?", (row["id"],))
         _touch(env, row["move_id"], row["refund_id"])

@@ -115,8 +115,18 @@ def test_a_policy_that_could_not_be_followed_is_refused(changes: dict[str, Any],
         policy_with(**changes)
 
 
+def test_a_policy_may_remind_and_escalate_on_one_day_and_ask_for_one_person() -> None:
+    policy = policy_with(
+        remind_after_business_days=5,
+        escalate_after_business_days=5,
+        tiers=(ApprovalTier(group="finance", approvals=1),),
+    )
+    made = ApprovalRequirement.of(policy, weekdays, euros("1"), SAM, MONDAY)
+    assert made.remind_on == made.escalate_on == date(2026, 3, 9)
+
+
 @pytest.mark.parametrize("approvals", [0, 3])
-def test_one_or_two_persons_approve(approvals: int) -> None:
+def test_nobody_or_a_crowd_cannot_be_asked_to_approve(approvals: int) -> None:
     with pytest.raises(ValidationError):
         ApprovalTier(group="finance", approvals=approvals)
 

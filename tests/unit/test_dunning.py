@@ -27,6 +27,8 @@ OWED = euros("1000.00")
 DUE = date(2026, 4, 1)
 """A Wednesday; the levels are due on Saturday the 4th, Wednesday the 15th and Friday 1 May."""
 
+MAY = date(2026, 5, 4)
+
 easter = BusinessCalendar(holidays=frozenset({date(2026, 4, 6), date(2026, 5, 1)}))
 
 
@@ -84,6 +86,13 @@ def test_a_look_on_a_holiday_long_after_the_day_still_waits_for_a_business_day()
     assert look(date(2026, 4, 25)) == wait(0, date(2026, 4, 27))
 
 
+def test_before_anything_was_sent_the_first_level_is_next() -> None:
+    decision = decide(
+        dunning_policy, weekdays, residual=OWED, due_on=DUE, sent=DunningState(), today=MAY
+    )
+    assert decision == send(1, MAY)
+
+
 def test_an_invoice_is_not_late_on_the_day_it_falls_due() -> None:
     at_once = policy_of([0])
     assert look(DUE, policy=at_once) == wait(0, date(2026, 4, 2))
@@ -92,20 +101,19 @@ def test_an_invoice_is_not_late_on_the_day_it_falls_due() -> None:
 
 def test_after_a_late_first_level_the_second_keeps_its_distance_and_is_not_skipped() -> None:
     """Nobody looked until 4 May, when the third level's day was past."""
-    late = date(2026, 5, 4)
-    assert look(late) == send(1, late)
-    assert look(late, level=1, sent_on=late) == wait(1, date(2026, 5, 11))  # the 9th: a Saturday
-    assert look(date(2026, 5, 11), level=1, sent_on=late) == send(2, date(2026, 5, 11))
+    assert look(MAY) == send(1, MAY)
+    assert look(MAY, level=1, sent_on=MAY) == wait(1, date(2026, 5, 11))  # the 9th: a Saturday
+    assert look(date(2026, 5, 11), level=1, sent_on=MAY) == send(2, date(2026, 5, 11))
 
 
 def test_after_the_last_level_a_person_takes_over() -> None:
-    for day in (DUE, date(2026, 5, 4), date(2027, 1, 1)):
+    for day in (DUE, MAY, date(2027, 1, 1)):
         decision = look(day, level=3, sent_on=DUE)
         assert decision == DunningDecision(act=Act.EXHAUSTED, level=3, next_on=None)
 
 
 def test_levels_beyond_a_policy_that_has_been_shortened_are_exhausted_too() -> None:
-    assert look(date(2026, 5, 4), level=3, policy=policy_of([3, 14])).act is Act.EXHAUSTED
+    assert look(MAY, level=3, policy=policy_of([3, 14])).act is Act.EXHAUSTED
 
 
 @pytest.mark.parametrize("level", [0, 1, 3])

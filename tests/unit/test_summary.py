@@ -114,12 +114,22 @@ def test_a_document_that_is_no_contract_yet_is_named_all_the_same() -> None:
     assert contract_details(received).startswith("## ERP (C-1)\n\n**Stage:** received")
     unnamed = contract_state(contract=None)
     assert contract_details(unnamed).startswith("## Contract (C-1)")
+    assert table_rows(contract_details(received)) == []
+    assert "Odoo" not in contract_details(received)
 
 
 @pytest.mark.parametrize(
     ("changes", "on", "told"),
     [
         ({"stage": ContractStage.PROVISIONING}, None, "the systems (no person is needed)"),
+        (
+            {
+                "stage": ContractStage.PROVISIONING,
+                "milestones": {"design": MilestoneProgress()},
+            },
+            None,
+            "the systems (no person is needed)",
+        ),
         ({"stage": ContractStage.CLOSED}, None, "nothing, it has ended"),
         ({"stage": ContractStage.CANCELLED}, None, "nothing, it has ended"),
         (
@@ -259,6 +269,12 @@ def test_the_field_a_remote_refused_is_shown_with_its_value() -> None:
     assert suggested(details).changes == {"services.0.code": "…"}
 
 
+def test_a_parked_step_that_names_no_field_and_no_message_leaves_no_gap() -> None:
+    details = contract_details(contract_state(exceptions=[parked(parking.ORDER, message="")]))
+    assert "Field" not in details
+    assert ">" not in details
+
+
 def test_every_parked_step_has_its_own_suggestion() -> None:
     exceptions = [parked(parking.TASKS), parked(parking.WRITE_BACK)]
     blocks = json_blocks(contract_details(contract_state(exceptions=exceptions)))
@@ -389,13 +405,17 @@ def test_what_an_invoice_waits_on(changes: dict[str, Any], on: str | None, told:
 # --- as much as Temporal keeps --------------------------------------------------------------
 
 
-def enormous_contract() -> Contract:
-    rows = [
-        {"key": f"m{n}", "name": "大" * 200, "service": "build", "percent": "0.2"}
-        for n in range(500)
-    ]
-    services = [{"key": "build", "code": "BUILD", "description": "Build", "amount": "10000.00"}]
-    return contract(services=services, milestones=rows)
+def contract_of(count: int, name: str = "Part") -> Contract:
+    """A contract of so many milestones, all of them of one name."""
+    value = f"{count}.00"
+    return contract(
+        value=value,
+        services=[{"key": "build", "code": "BUILD", "description": "Build", "amount": value}],
+        milestones=[
+            {"key": f"m{n}", "name": name, "service": "build", "amount": "1.00"}
+            for n in range(count)
+        ],
+    )
 
 
 def enormous_exception() -> StepException:
@@ -413,23 +433,19 @@ def enormous_exception() -> StepException:
 
 
 def test_a_contract_of_many_milestones_shows_the_first_and_how_many_more() -> None:
-    rows = [
-        {"key": f"m{n}", "name": f"Part {n}", "service": "build", "percent": "0.2"}
-        for n in range(500)
-    ]
-    services = [{"key": "build", "code": "BUILD", "description": "Build", "amount": "10000.00"}]
-    details = contract_details(
-        contract_state(contract=contract(services=services, milestones=rows))
-    )
+    details = contract_details(contract_state(contract=contract_of(500)))
     assert "(`m59`)" in details
     assert "(`m60`)" not in details
     assert "| … 440 more | | | |" in details
+    assert "more" not in contract_details(contract_state(contract=contract_of(60)))
 
 
 def test_the_longest_details_fit_and_still_tell_what_to_send() -> None:
     exception = enormous_exception()
     for details in (
-        contract_details(contract_state(contract=enormous_contract(), exceptions=[exception])),
+        contract_details(
+            contract_state(contract=contract_of(500, "大" * 200), exceptions=[exception])
+        ),
         receivable_details(receivable_state(exceptions=[exception])),
     ):
         assert len(details.encode()) < TEMPORALS_LIMIT_BYTES
@@ -437,7 +453,7 @@ def test_the_longest_details_fit_and_still_tell_what_to_send() -> None:
 
 
 def test_details_that_were_cut_say_so() -> None:
-    assert contract_details(contract_state(contract=enormous_contract())).endswith("\n…")
+    assert contract_details(contract_state(contract=contract_of(500, "大" * 200))).endswith("\n…")
     assert not contract_details(contract_state()).endswith("…")
 
 

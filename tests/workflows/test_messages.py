@@ -88,7 +88,7 @@ async def test_messages_after_the_close_are_told_that_it_is_closed(world: World)
     workflow_id = await world.active(single())
     await world.cancel(workflow_id)
     await world.client.get_workflow_handle(workflow_id).result()
-    with pytest.raises(operations.NotFound):
+    with pytest.raises(operations.Refused, match="has ended"):
         await world.reach(workflow_id, "all")
     with pytest.raises(RPCError):
         await world.client.get_workflow_handle(workflow_id).signal(

@@ -336,7 +336,7 @@ async def test_the_filters_find_what_they_name(world: World, page: Page) -> None
         assert query in FILTERS
         await until(lambda: found(query, workflow_id), f"{query} to find {workflow_id}")
 
-    await wait_for("WaitingOn = 'approval'", invoice)
+    await wait_for("WorkflowType = 'ReceivableWorkflow' AND WaitingOn = 'approval'", invoice)
     await wait_for("LegalEntity = 'northwind' AND WorkflowType = 'ContractWorkflow'", contract)
     with mail_refused(world):
         await world.approve(invoice)
