@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from temporalio import activity
 
+from activities import metrics
 from activities import odoo_records as records
 from activities.failures import BusinessRefusal
 from activities.odoo_master import Done
@@ -19,7 +20,6 @@ from contracts.money import Money
 from contracts.ownership import create_once
 from contracts.receivable import InvoiceBalance, PaymentReceived
 from contracts.sweeps import ChangedInvoice, OdooChanges, ReachedMilestone, SweepWindow
-from gateways.errors import GatewayError
 from gateways.odoo import OdooClient
 
 _BALANCE_FIELDS = [
@@ -36,7 +36,7 @@ _BALANCE_FIELDS = [
     "invoice_origin",
     "write_date",
 ]
-PERIOD_LOCKED = "period_locked"
+_LOCK_DATES = ["fiscalyear_lock_date", "sale_lock_date", "hard_lock_date"]
 _DATETIME = "%Y-%m-%d %H:%M:%S"
 SWEEP_OVERLAP = timedelta(minutes=5)
 """How far a sweep looks back behind its watermark: `write_date` is when a transaction began, so a
@@ -80,10 +80,12 @@ class InvoiceDraft(BaseModel):
 
 
 class PostRequest(BaseModel):
-    """`amount` is the approved amount, without tax."""
+    """`amount` is the approved amount, without tax; it was proposed on `proposed_on`."""
 
     invoice_id: int
+    legal_entity: str
     amount: Money
+    proposed_on: date
 
 
 class InvoiceRef(BaseModel):
@@ -184,6 +186,7 @@ class OdooFinance:
             raise BusinessRefusal("order_cancelled", "the order was cancelled in Odoo")
         if order["state"] not in ("sale", "done"):
             self._odoo.call("sale.order", "action_confirm", [request.order_id])
+            metrics.orders_confirmed.add(1, {"currency": request.value.currency})
         return Done()
 
     @activity.defn
@@ -258,24 +261,33 @@ class OdooFinance:
             raise BusinessRefusal("invoice_cancelled", "the invoice was cancelled in Odoo")
         if balance.posted:
             return balance
-        self._post_in_its_period(request.invoice_id)
+        invoice_on = self._post_in_its_period(request.invoice_id)
+        labels = {"legal_entity": request.legal_entity, "currency": request.amount.currency}
+        metrics.invoices_posted.add(1, labels)
+        metrics.amount_invoiced.add(float(request.amount.amount), labels)
+        metrics.invoice_cycle_days.record((invoice_on - request.proposed_on).days, labels)
         return self._balance(request.invoice_id)
 
-    def _post_in_its_period(self, invoice_id: int) -> None:
-        """Post on the invoice's own date, or refuse (`period_locked`).
+    def _post_in_its_period(self, invoice_id: int) -> date:
+        """Post on the invoice's own date, which is returned, or refuse (`period_locked`).
 
-        With a lock date Odoo refuses, or moves the accounting date out of the locked period and
-        says nothing: which of them depends on the lock.
+        Into a locked period Odoo posts on another date and says nothing, unless the lock
+        reaches that one too: so the lock dates are read first.
         """
-        [row] = self._odoo.read("account.move", [invoice_id], ["date", "invoice_date"])
-        if row["date"] != row["invoice_date"]:
-            raise _period_locked(f"Odoo would book it on {row['date']}", row["invoice_date"])
-        try:
-            self._odoo.call("account.move", "action_post", [invoice_id])
-        except GatewayError as error:
-            if error.code != PERIOD_LOCKED:
-                raise
-            raise _period_locked(error.message, row["invoice_date"]) from error
+        [move] = self._odoo.read("account.move", [invoice_id], ["invoice_date", "company_id"])
+        [company] = self._odoo.read("res.company", [move["company_id"][0]], _LOCK_DATES)
+        invoice_on = str(move["invoice_date"])
+        locked = max((str(company[name]) for name in _LOCK_DATES if company[name]), default="")
+        if invoice_on <= locked:
+            raise BusinessRefusal(
+                "period_locked",
+                f"in Odoo the periods until {locked} are locked, and the invoice is of "
+                f"{invoice_on}; unlock the period there, or amend invoice_on",
+                field="invoice_on",
+                value=invoice_on,
+            )
+        self._odoo.call("account.move", "action_post", [invoice_id])
+        return date.fromisoformat(invoice_on)
 
     @activity.defn
     def send_invoice(self, ref: InvoiceRef) -> Done:
@@ -341,6 +353,7 @@ class OdooFinance:
             self._odoo.call(
                 "account.payment.register", "action_create_payments", [register], context=context
             )
+            metrics.payments_registered.add(1, {"currency": request.payment.amount.currency})
         return self._balance(request.invoice_id)
 
     @activity.defn
@@ -355,6 +368,7 @@ class OdooFinance:
             message_type="comment",
             subtype_xmlid="mail.mt_comment",
         )
+        metrics.reminders_sent.add(1)
         return Done()
 
     @activity.defn
@@ -531,15 +545,6 @@ class OdooFinance:
         fields = ["state", "move_type", "amount_untaxed", "amount_total"]
         found = self._odoo.search_read("account.move", [("id", "in", ids)], fields)
         return {row["id"]: row for row in found}
-
-
-def _period_locked(because: str, invoice_on: str) -> BusinessRefusal:
-    return BusinessRefusal(
-        PERIOD_LOCKED,
-        f"the period of {invoice_on} is locked: {because}; unlock it in Odoo, or amend invoice_on",
-        field="invoice_on",
-        value=invoice_on,
-    )
 
 
 _INVOICES = ("move_type", "=", "out_invoice")

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 from temporalio import activity
 
+from activities import metrics
 from activities import odoo_records as records
 from activities.failures import BusinessRefusal
 from contracts.model import Contract, Customer, JsonObject, Source
@@ -106,6 +107,7 @@ class OdooMaster:
                 )
             )
         problems += self._catalogue_problems(document)
+        metrics.contracts_validated.add(1, {"outcome": "refused" if problems else "accepted"})
         if problems:
             return Validation(problems=problems)
         return Validation(contract=contract, company_id=company_id)

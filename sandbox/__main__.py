@@ -7,9 +7,19 @@ import sys
 from pathlib import Path
 
 from sandbox.odoo.app import DATABASE
-from sandbox.server import HOST, LOGINS, Sandbox, SandboxError
+from sandbox.server import LOGINS, Sandbox, SandboxError
 
 DEFAULT_PORT = 8900
+ADMINISTRATION = (
+    "faults",
+    "mails",
+    "mail-server",
+    "keys",
+    "key-expiry",
+    "deny",
+    "allow",
+    "lock-date",
+)
 
 
 def main() -> int:
@@ -22,24 +32,21 @@ def main() -> int:
         sandbox = Sandbox(options.data)
         if options.faults:
             sandbox.faults.configure_from(options.faults)
-        print(_welcome(sandbox, options.port), flush=True)
-        sandbox.run(options.port)
+        sandbox.run(options.port, lambda: print(_welcome(sandbox), flush=True))
     except (SandboxError, OSError, ValueError, KeyError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _welcome(sandbox: Sandbox, port: int) -> str:
-    url = f"http://{HOST}:{port}"
+def _welcome(sandbox: Sandbox) -> str:
+    url = sandbox.url
     lines = [
         f"Odoo stand-in   {url}   database {DATABASE}",
         *(f"  key of {login:<11}{sandbox.key_file(login)}" for login in LOGINS),
     ]
     lines += [f"HubSpot stand-in {url}/hubspot", f"  token           {sandbox.key_file('hubspot')}"]
-    lines.append(
-        f"Administration  {url}/sandbox/{{faults,mails,keys,key-expiry,deny,allow,lock-date}}"
-    )
+    lines.append(f"Administration  {url}/sandbox/{{{','.join(ADMINISTRATION)}}}")
     return "\n".join([*lines, "Stop with Ctrl-C."])
 
 

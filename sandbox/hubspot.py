@@ -513,6 +513,10 @@ def _search(store: HubSpotStore, call: _Call) -> Json:
         raise HubSpotError(400, "VALIDATION_ERROR", text)
     types = {name: item["type"] for name, item in store.definitions(call.type).items()}
     groups = [group["filters"] for group in call.body.get("filterGroups") or []]
+    for name in (condition["propertyName"] for group in groups for condition in group):
+        if name not in types:
+            text = f"There was a problem with the request: property {name} does not exist"
+            raise HubSpotError(400, "VALIDATION_ERROR", text)
     matches = [
         record
         for record in store.all(call.type)
@@ -622,10 +626,9 @@ def _known(store: HubSpotStore, kind: str, names: Iterable[str]) -> list[str]:
 
 def _meets(record: Record, condition: Json, types: Mapping[str, str]) -> bool:
     name, operator = condition["propertyName"], condition["operator"]
-    if name not in types:
-        text = f"There was a problem with the request: property {name} does not exist"
-        raise HubSpotError(400, "VALIDATION_ERROR", text)
     stored = record.every_property.get(name)
+    if operator in ("HAS_PROPERTY", "NOT_HAS_PROPERTY"):
+        return (stored is None) == (operator == "NOT_HAS_PROPERTY")
     if stored is None:
         return False
     value = _comparable(stored, types[name])

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -87,12 +88,14 @@ class Sandbox:
             self._server = self._thread = None
         self._close()
 
-    def run(self, port: int) -> None:
-        """Serve in the foreground until interrupted."""
+    def run(self, port: int, announce: Callable[[], None]) -> None:
+        """Serve in the foreground until interrupted; `announce` is called once the port is ours."""
         listener = _listen(port)
         self.url = f"http://{HOST}:{listener.getsockname()[1]}"
+        announce()
         try:
-            uvicorn.Server(self._config()).run(sockets=[listener])
+            with suppress(KeyboardInterrupt):
+                uvicorn.Server(self._config()).run(sockets=[listener])
         finally:
             self._close()
 

@@ -68,7 +68,8 @@ def start(settings: TelemetrySettings, service: str = "c2c-worker") -> Telemetry
         trace.set_tracer_provider(tracer)
         telemetry._tracer = tracer
         # Spans of a workflow that lives for months must appear at once, not when it ends.
-        telemetry.interceptors.append(TracingInterceptor())
+        # Also where whoever started the workflow did not trace (the UI, another system).
+        telemetry.interceptors.append(TracingInterceptor(always_create_workflow_spans=True))
         HTTPXClientInstrumentor().instrument()
         readers.append(PeriodicExportingMetricReader(OTLPMetricExporter()))
     if settings.business_prometheus:

@@ -20,6 +20,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from activities.crm import CrmActivities
 from activities.failures import FailureInterceptor
+from activities.liveness import HeartbeatInterceptor
 from activities.metrics import observe_odoo_call
 from activities.odoo_finance import OdooFinance
 from activities.odoo_master import OdooMaster
@@ -109,7 +110,7 @@ async def running(
                 workflows=WORKFLOWS if hosts_workflows else [],
                 activities=activities_of(queue, settings, odoo, crms),
                 activity_executor=pool,
-                interceptors=[FailureInterceptor()],
+                interceptors=[FailureInterceptor(), HeartbeatInterceptor()],
                 workflow_runner=workflow_runner(),
                 max_concurrent_activities=limits.activities,
                 # Many sandboxes that start at once would trip the SDK's deadlock detector.

@@ -13,6 +13,10 @@ from workflows import task_queues
 # timeout is 60 s: an attempt that has not ended by 90 s has lost its worker.
 _START_TO_CLOSE = timedelta(seconds=90)
 
+# Every activity heartbeats by itself (activities/liveness.py): a worker that was killed is noticed
+# after this, not after the whole start-to-close timeout.
+_HEARTBEAT = timedelta(seconds=10)
+
 # Transient failures are retried for as long as they last: a remote that is down for a weekend
 # must not need a person. Business, credential and defect failures are non-retryable by
 # themselves (activities/failures.py); they come back at once and park the step.
@@ -41,6 +45,7 @@ def _remote(task_queue: str, summary: str) -> ActivityConfig:
     return ActivityConfig(
         task_queue=task_queue,
         start_to_close_timeout=_START_TO_CLOSE,
+        heartbeat_timeout=_HEARTBEAT,
         retry_policy=_RETRY,
         summary=summary[:200],
     )

@@ -316,7 +316,12 @@ class ReceivableWorkflow:
             parking.POST_INVOICE,
             lambda: workflow.execute_activity_method(
                 OdooFinance.post_invoice,
-                PostRequest(invoice_id=draft.invoice_id, amount=self._approved_content().amount),
+                PostRequest(
+                    invoice_id=draft.invoice_id,
+                    legal_entity=state.proposal.legal_entity,
+                    amount=self._approved_content().amount,
+                    proposed_on=state.proposal.proposed_on,
+                ),
                 **options.odoo_finance(f"post invoice of {state.proposal.amount}"),
             ),
             # An amended date must reach the draft before it is posted.

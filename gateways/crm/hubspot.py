@@ -31,7 +31,7 @@ from gateways.crm.document import (
 )
 from gateways.crm.hubspot_api import DEFAULT_URL, MAX_BATCH, SYSTEM, HubSpotApi
 from gateways.crm.protocol import StatusRefusal
-from gateways.crm.status import STATUS_LABELS, status_texts
+from gateways.crm.status import STARTED, STATUS_LABELS, status_texts
 from gateways.errors import FailureKind, GatewayError
 from gateways.http import pooled_client
 from gateways.secrets import Secret
@@ -181,8 +181,12 @@ class HubSpotCrm:
         return refused
 
     def won_deals(self, since: datetime, until: datetime) -> list[WonDeal]:
-        """See Crm. HubSpot keeps milliseconds and shows a change to searches seconds later."""
+        """See Crm. HubSpot keeps milliseconds and shows a change to searches seconds later.
+
+        HubSpot refuses the search as a whole while the account lacks our properties.
+        """
         filters = [
+            {"propertyName": STARTED, "operator": "NOT_HAS_PROPERTY"},
             _filter("hs_is_closed_won", "EQ", "true"),
             _filter("hs_lastmodifieddate", "GTE", _milliseconds(since)),
             _filter("hs_lastmodifieddate", "LT", _milliseconds(until)),

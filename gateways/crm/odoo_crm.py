@@ -38,7 +38,7 @@ from gateways.crm.document import (
     utc_date,
 )
 from gateways.crm.protocol import StatusRefusal
-from gateways.crm.status import STATUS_LABELS, status_texts
+from gateways.crm.status import STARTED, STATUS_LABELS, status_texts
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
 
@@ -127,11 +127,15 @@ class OdooCrm:
         return refused
 
     def won_deals(self, since: datetime, until: datetime) -> list[WonDeal]:
-        """See Crm. Odoo compares to the second: both ends are rounded down to one."""
+        """See Crm. Odoo compares to the second: both ends are rounded down to one.
+
+        An opportunity whose team lacks our properties has no stage, as Odoo sees it.
+        """
         changed = [["write_date", ">=", since], ["write_date", "<", until]]
+        unstarted = [f"lead_properties.{STARTED}", "=", False]
         return [
             WonDeal(deal_id=str(lead["id"]), modified_at=_utc(lead["write_date"]))
-            for lead in self._all("crm.lead", [*_WON, *changed], ["write_date"])
+            for lead in self._all("crm.lead", [*_WON, unstarted, *changed], ["write_date"])
         ]
 
     def missing_setup(self) -> list[Problem]:

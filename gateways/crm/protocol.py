@@ -52,12 +52,16 @@ class Crm(Protocol):
         """
 
     def won_deals(self, since: datetime, until: datetime) -> list[WonDeal]:
-        """Every won deal changed at or after `since` and before `until` (both aware).
+        """Every won deal without a contract, changed at or after `since` and before `until` (aware).
 
-        Half-open, so that sweeps that follow one another neither miss nor repeat an instant. Our
-        own write-back is a change too, and CRMs index changes late: callers let windows overlap
-        and treat what they know already as done. A deal that changes while the sweep reads may
-        leave this window; the next one finds it.
+        A deal that shows a contract's stage has one: it is left out, however long ago that was.
+        Otherwise our own write-back, which is a change too, would bring it back, and a contract
+        closed so long ago that the engine forgot it would be started anew.
+
+        Half-open, so that sweeps that follow one another neither miss nor repeat an instant. CRMs
+        index changes late, and a contract just started may not show yet: callers let windows
+        overlap and treat what they know already as done. A deal that changes while the sweep
+        reads may leave this window; the next one finds it.
         """
 
     def missing_setup(self) -> list[Problem]:

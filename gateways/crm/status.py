@@ -15,6 +15,9 @@ STATUS_LABELS = {
 }
 """Property name to the label people see. No other property of a deal is ever written."""
 
+STARTED = "c2c_stage"
+"""The property that tells a deal whose contract was started: its status is never without one."""
+
 
 def status_texts(status: ContractStatus) -> dict[str, str]:
     """The status by property name; an empty text clears one."""

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from sandbox.odoo.errors import BadRequest, HttpError, NotFound, OdooError, Unauthorized
 from sandbox.odoo.store import OPERATIONS, OdooStore
 
-DATABASE = "sandbox"
+DATABASE = "c2c"
 BEARER = re.compile(r"bearer\s+(.+)", re.IGNORECASE)
 HINT = "Did you mean POST /json/2/<model>/<method>?"
 NO_KEY = "User not authenticated, use an API Key with a Bearer Authorization header."

@@ -1,6 +1,5 @@
 """Odoo search domains, compiled to SQL conditions."""
 
-
 from __future__ import annotations
 
 import re
@@ -201,7 +200,8 @@ def _property(schema: Schema, field: Field, name: str, operator: str, value: Any
         pattern = _pattern(column, operator, value)
         return Condition(pattern.sql, (name, *pattern.parameters))
     if value is False:
-        return Condition(f"{column} IS {'' if operator == '=' else 'NOT '}NULL", (name,))
+        empty = Condition(f"COALESCE({column}, 0) IN (0, '')", (name,))
+        return empty if operator == "=" else empty.negated()
     return Condition(f"COALESCE({column}, '') {operator} ?", (name, value))
 
 

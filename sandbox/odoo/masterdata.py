@@ -60,6 +60,24 @@ class Partner(Thread):
             return int(row["id"])
         return self._commercial(self.row(row["parent_id"]))
 
+    def address(self, partner_id: int, kind: str) -> int:
+        """Who of a partner's contacts takes what is sent for that purpose; else the partner.
+
+        As Odoo looks: among the contacts below, then those of the company above.
+        """
+        start = self.row(partner_id)
+        while True:
+            waiting = [start]
+            while waiting:
+                row = waiting.pop(0)
+                if row["type"] == kind:
+                    return int(row["id"])
+                below = [["parent_id", "=", row["id"]], ["is_company", "=", False]]
+                waiting = self.rows(self.find([*below, ["active", "=", True]])) + waiting
+            if start["is_company"] or not start["parent_id"]:
+                return partner_id
+            start = self.row(start["parent_id"])
+
     def compute_company_type(self, row: Row) -> str:
         return "company" if row["is_company"] else "person"
 

@@ -5,7 +5,6 @@ A model class adds three things to its schema: defaults for new records, rules a
 A method `compute_<field>` makes that field computed on reading and not stored.
 """
 
-
 from __future__ import annotations
 
 import json

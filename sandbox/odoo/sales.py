@@ -1,6 +1,5 @@
 """Sales orders: prices, confirmation, what is delivered, invoiced and still to invoice."""
 
-
 from __future__ import annotations
 
 from datetime import timedelta
@@ -26,8 +25,8 @@ class SaleOrder(Thread):
         return {
             "date_order": self.env.timestamp[:19],
             "validity_date": str(start + timedelta(days=VALID_DAYS)),
-            "partner_invoice_id": partner,
-            "partner_shipping_id": partner,
+            "partner_invoice_id": partner and self.env["res.partner"].address(partner, "invoice"),
+            "partner_shipping_id": partner and self.env["res.partner"].address(partner, "delivery"),
             "pricelist_id": pricelists[0],
             "payment_term_id": terms,
             "user_id": self.env.uid,

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -299,10 +300,17 @@ class Demo:
 
     async def _report(self, chapters: list[Chapter]) -> int:
         """The table of what happened, with Odoo's own figures; returns the differences."""
-        table = Table(title="Contracts and what Odoo says about them", title_justify="left")
-        for column in ("Customer", "Stage", "Value", "Order", "Invoiced", "Paid", "Open", "Odoo"):
-            right = column in ("Value", "Order", "Invoiced", "Paid", "Open")
-            table.add_column(column, justify="right" if right else "left")
+        table = Table(
+            title="Contracts, and what Odoo says about them (EUR)",
+            title_justify="left",
+            box=SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
+        )
+        table.add_column("Customer", no_wrap=True)
+        table.add_column("Stage", no_wrap=True)
+        for column in ("Value", "Invoiced", "Paid", "Open"):
+            table.add_column(column, justify="right", no_wrap=True)
+        table.add_column("Odoo", no_wrap=True)
         errors = 0
         for chapter in chapters:
             if not chapter.deal_id:
@@ -312,16 +320,17 @@ class Demo:
             odoo = await asyncio.to_thread(_figures, self.accountant, state)
             differences = _differences(chapter, state, odoo)
             errors += len(differences)
+            value = state.contract.value.amount if state.contract else "-"
+            figures = (odoo.invoiced, odoo.paid, odoo.open)
             table.add_row(
                 chapter.customer,
                 str(state.stage),
-                str(state.contract.value if state.contract else "-"),
-                str(odoo.order),
-                str(odoo.invoiced),
-                str(odoo.paid),
-                str(odoo.open),
-                "[red]" + "; ".join(differences) + "[/]" if differences else "[green]agrees[/]",
+                str(value),
+                *(str(figure.amount) for figure in figures),
+                "[red]differs[/]" if differences else "[green]agrees[/]",
             )
+            for difference in differences:
+                self.console.print(f"[red]{escape(chapter.customer)}: {escape(difference)}[/]")
         self.console.print()
         self.console.print(table)
         return errors

@@ -326,6 +326,26 @@ def test_a_sweep_finds_won_deals_of_its_window_only(
     assert not won & {deal.deal_id for deal in earlier}
 
 
+def test_a_sweep_leaves_out_what_shows_a_contract_until_a_person_clears_it(
+    odoo: OdooClient, crm: OdooCrm, team: int, make_lead: MakeLead
+) -> None:
+    started, other = make_lead(), make_lead()
+    unprepared, teamless = make_lead(team_id=team), make_lead()
+    odoo.write("crm.lead", [teamless], {"team_id": False})
+    since = datetime.now(UTC) - timedelta(days=1)
+    until = datetime.now(UTC) + timedelta(days=1)
+
+    def found() -> set[str]:
+        ours = {str(lead) for lead in (started, other, unprepared, teamless)}
+        return ours & {deal.deal_id for deal in crm.won_deals(since, until)}
+
+    assert crm.write_statuses([status(started)]) == []
+    assert found() == {str(lead) for lead in (other, unprepared, teamless)}
+    odoo.load("crm.lead", [{".id": started, "lead_properties.c2c_stage": ""}])
+    assert str(started) in found()
+    odoo.call("crm.lead", "unlink", [teamless])
+
+
 def test_a_won_opportunity_without_a_team_is_reported(
     odoo: OdooClient, crm: OdooCrm, make_lead: MakeLead
 ) -> None:

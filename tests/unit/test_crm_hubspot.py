@@ -503,6 +503,21 @@ def test_a_sweep_is_complete_under_paging(
     assert all("after" not in item.body for item in recorder.requests)
 
 
+def test_a_deal_that_shows_a_contract_is_left_out(store: HubSpotStore, crm: HubSpotCrm) -> None:
+    started, other = (store.add("deals", {"dealstage": "closedwon"}) for _ in range(2))
+    window = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
+    assert crm.write_statuses([status(started)]) == []
+    assert [item.deal_id for item in crm.won_deals(*window)] == [other]
+
+
+def test_a_sweep_without_the_setup_names_the_property_it_misses() -> None:
+    with served(hubspot_app(HubSpotStore(":memory:"), token=TOKEN)) as url:
+        window = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
+        error = refusal(lambda: unhurried(url).won_deals(*window))
+    assert error.kind is FailureKind.BUSINESS
+    assert "c2c_stage" in error.message
+
+
 def test_a_deal_that_changes_during_the_sweep_hides_no_other(
     store: HubSpotStore, crm: HubSpotCrm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -918,13 +933,15 @@ def test_the_official_client_searches(
     ids = [deal(store) for _ in range(3)]
     since, until = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
 
-    def condition(name: str, operator: str, value: object) -> Any:
-        return official_deals.Filter(property_name=name, operator=operator, value=str(value))
+    def condition(name: str, operator: str, value: object = None) -> Any:
+        text = None if value is None else str(value)
+        return official_deals.Filter(property_name=name, operator=operator, value=text)
 
     wanted = official_deals.PublicObjectSearchRequest(
         filter_groups=[
             official_deals.FilterGroup(
                 filters=[
+                    condition("c2c_stage", "NOT_HAS_PROPERTY"),
                     condition("hs_is_closed_won", "EQ", "true"),
                     condition("hs_lastmodifieddate", "GTE", int(since.timestamp() * 1000)),
                     condition("hs_lastmodifieddate", "LT", int(until.timestamp() * 1000)),

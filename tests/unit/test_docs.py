@@ -322,6 +322,12 @@ def option_names(command: Any) -> set[str]:
     return {name for item in command.params for name in (*item.opts, *item.secondary_opts)}
 
 
+def test_the_metrics_are_those_there_are() -> None:
+    source = (ROOT / "activities" / "metrics.py").read_text()
+    named = re.findall(r"`(c2c\.[a-z.]+)`", section("Watching"))
+    assert named == re.findall(r'"(c2c\.[a-z.]+)"', source)
+
+
 # --- configuration, examples ------------------------------------------------------------------
 
 

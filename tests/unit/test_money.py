@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
 from contracts.currencies import EXPONENTS
-from contracts.money import MAX_DIGITS, CurrencyMismatch, Money
+from contracts.money import CurrencyMismatch, Money
 from tests.unit.examples import MINOR_UNITS, amounts, euros
 
 weights = st.lists(
@@ -103,8 +103,8 @@ def test_a_bare_amount_with_no_currency_around_it_is_refused() -> None:
         "--5",
         "٤٠٠٠",
         "4000.00 EUR EUR",
-        10**MAX_DIGITS,
-        "1" + "0" * MAX_DIGITS,
+        1_000_000_000_000_000,
+        "1000000000000000",
         "9" * 100_000,
         Decimal("1E+999999"),
     ],

@@ -93,6 +93,14 @@ def test_a_state_is_the_same_after_continuing_as_new(state: BaseModel) -> None:
     assert read.model_dump_json() == state.model_dump_json()
 
 
+def test_nothing_is_done_yet_in_a_new_contract() -> None:
+    fresh = contract_state(contract=None)
+    assert not fresh.amended
+    assert not any(value for _, value in fresh.odoo)
+    assert not MilestoneProgress().marked_in_odoo
+    assert not any((fresh.milestones, fresh.invoices, fresh.exceptions, fresh.early))
+
+
 # --- a contract's figures -------------------------------------------------------------------
 
 

@@ -223,6 +223,18 @@ def test_a_milestone_states_an_amount_or_a_percent_not_both() -> None:
     assert found(spoilt) == {("milestone_amount_twice", "milestones.1.percent")}
 
 
+def test_percentages_of_a_service_that_is_not_there_are_one_problem() -> None:
+    spoilt = by_percent("100.00", ["40", "60"])
+    spoilt["milestones"][0]["service"] = "travel"
+    spoilt["milestones"][1] |= {"percent": None, "amount": "100.00"}
+    assert found(spoilt) == {("service_unknown", "milestones.0.service")}
+
+
+def test_percentages_of_an_amount_that_cannot_be_read_are_its_problem() -> None:
+    spoilt = amended(by_percent("100.00", ["40", "60"]), {"services.0.amount": "lots"})
+    assert found(spoilt) == {("money_malformed", "services.0.amount")}
+
+
 def test_a_share_too_small_to_bill_is_told() -> None:
     spoilt = by_percent("1.00", ["0.1", "99.9"])
     assert found(spoilt) == {("amount_not_positive", "milestones.0.amount")}
@@ -492,6 +504,14 @@ def test_a_problem_reads_as_a_sentence() -> None:
         "customer.country: expected an ISO 3166 code in capitals, such as BE "
         "(found 'Belgium') [country_malformed]"
     )
+
+
+def test_without_a_currency_there_is_none_to_compare_amounts_with() -> None:
+    spoilt = without("currency")
+    for row in [*spoilt["services"], *spoilt["milestones"]]:
+        row["amount"] += " EUR"
+    spoilt["value"] += " EUR"
+    assert found(spoilt) == {("missing", "currency")}
 
 
 def test_missing_services_are_the_one_problem_they_are() -> None:

@@ -77,6 +77,16 @@ class Page:
         return await self.shell(example)
 
     async def shell(self, command: str) -> Answer:
+        answer = await self._once(command)
+        for _ in range(20):
+            # As the page says: a workflow that is just continuing as new is asked again.
+            if "workflow is closing" not in answer.errors:
+                break
+            await asyncio.sleep(0.5)
+            answer = await self._once(command)
+        return answer
+
+    async def _once(self, command: str) -> Answer:
         folder = str(Path(temporal_binary()).parent)
         process = await asyncio.create_subprocess_exec(
             *("sh", "-c", command),
@@ -263,8 +273,13 @@ async def tell_of_a_deal(world: World, page: Page) -> None:
     """No CRM is configured here, so this one parks where it would read the deal."""
     page.exchanged = {DEAL: unique("hubspot")}
     await page.done("start", f"contract/northwind/{DEAL}")
-    parked = await world.parked(f"contract/northwind/{page.exchanged[DEAL]}")
-    assert (parked.step, parked.code) == ("read_deal", "crm_not_configured")
+    await world.contract(
+        f"contract/northwind/{page.exchanged[DEAL]}",
+        lambda state: (
+            ("read_deal", "crm_not_configured")
+            in [(item.step, item.code) for item in state.exceptions]
+        ),
+    )
 
 
 async def tell_of_lists_and_sweeps(world: World, page: Page, settings: Settings) -> None:
