@@ -23,7 +23,9 @@ amount_invoiced = _meter.create_counter(
     "c2c.invoices.amount", unit="{currency}", description="Amounts invoiced, without tax"
 )
 invoice_cycle_days = _meter.create_histogram(
-    "c2c.invoices.cycle", unit="d", description="Days from milestone reached to invoice posted"
+    "c2c.invoices.cycle",
+    unit="d",
+    description="Days from proposal to the date of the posted invoice",
 )
 reminders_sent = _meter.create_counter("c2c.reminders.sent", description="Payment reminders sent")
 payments_registered = _meter.create_counter(

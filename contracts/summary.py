@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from contracts.approvals import HASH_PREFIX
 from contracts.journal import Journal
 from contracts.parking import Action, StepException, Waiting
-from contracts.receivable import CLEARED, PENDING, InvoiceStage, ReceivableState
+from contracts.receivable import CLEARED, PENDING, UNBILLED, InvoiceStage, ReceivableState
 from contracts.state import ContractStage, ContractState, MilestoneProgress, money_table
 from contracts.validation import show
 
@@ -47,7 +47,8 @@ def contract_waits(state: ContractState) -> tuple[str | None, str]:
         return _waits_on_exception(state.exceptions)
     if state.stage in (ContractStage.CLOSED, ContractStage.CANCELLED):
         return None, "nothing, it has ended"
-    pending = [n for n, item in state.invoices.items() if item.stage not in CLEARED]
+    done = CLEARED | UNBILLED
+    pending = [n for n, item in state.invoices.items() if item.stage not in done]
     undecided = [str(n) for n, item in state.invoices.items() if item.stage in PENDING]
     if undecided:
         return "approval", f"proposal {', '.join(undecided)} to be approved"

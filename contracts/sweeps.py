@@ -44,8 +44,8 @@ class OdooChanges(BaseModel):
 class SweepResult(BaseModel):
     """What one sweep did; its successor starts from `watermark`.
 
-    `seen` maps a workflow to the change it was last told of, for changes young enough to be read
-    again; `unknown` are workflows that no longer run.
+    `seen` holds what was told already and is young enough to be read again: a digest of the news
+    (or a deal's id) and when it changed. `unknown` are workflows that no longer run.
     """
 
     watermark: datetime

@@ -121,6 +121,8 @@ def _echo(problem: Problem, found: list[Problem]) -> bool:
 
 def show(value: Any) -> str:
     """A value as short text for a message."""
+    if isinstance(value, dict) and value.keys() <= {"amount", "currency"}:
+        value = " ".join(str(part) for part in value.values() if part is not None)
     text = value if isinstance(value, str) else repr(value)
     if isinstance(value, str) and not value:
         return "''"
@@ -260,7 +262,7 @@ def _vat(document: JsonObject) -> Iterator[Problem]:
     if not isinstance(customer, dict):
         return
     number, country = customer.get("vat_number"), _read(Country, customer.get("country"))
-    if isinstance(number, str) and country:
+    if isinstance(number, str) and number.strip() and country:
         expected = vat_problem(number, country)
         if expected:
             yield Problem(

@@ -33,7 +33,16 @@ def crms(settings: Settings, odoo_client: OdooClient) -> dict[str, Crm]:
     found: list[Crm] = []
     if settings.crm.hubspot is not None:
         remote = settings.crm.hubspot
-        found.append(HubSpotCrm(HubSpotApi(pooled_client(remote.url), remote.secret)))
+        api = HubSpotApi(
+            pooled_client(remote.url), remote.secret, account_time_zone=remote.account_time_zone
+        )
+        found.append(
+            HubSpotCrm(
+                api,
+                billing_label=remote.billing_label,
+                default_currency=remote.default_currency,
+            )
+        )
     if settings.crm.odoo is not None:
         found.append(OdooCrm(odoo_client))
     return {crm.system: crm for crm in found}

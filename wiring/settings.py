@@ -68,10 +68,18 @@ class OdooSettings(_Credential):
 
 
 class HubSpotSettings(_Credential):
-    """A HubSpot portal, by a service key."""
+    """A HubSpot portal, by a service key.
+
+    `billing_label` is the association label of the contact that gets invoices, `default_currency`
+    that of a single-currency account, whose deals carry none. `account_time_zone` (IANA) says
+    when the daily limit resets.
+    """
 
     url: str = "https://api.hubapi.com"
     legal_entity: Key
+    billing_label: str = "Billing"
+    default_currency: str = ""
+    account_time_zone: str = ""
 
 
 class OdooCrmSettings(_Section):

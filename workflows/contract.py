@@ -72,6 +72,7 @@ with workflow.unsafe.imports_passed_through():
 
 FILE_SOURCE = "file"
 """A contract given as a file has no CRM to tell."""
+_IDENTITY = ("contract_id", "legal_entity", "source")
 _MAX_EARLY = 1_000
 
 
@@ -617,6 +618,9 @@ class ContractWorkflow:
     def _resolution_refusal(self, resolution: Resolution) -> str | None:
         refusal = parking.refusal(self.state.exceptions, resolution)
         if refusal is None and resolution.action is Action.AMEND:
+            fixed = [path for path in resolution.changes if path.split(".")[0] in _IDENTITY]
+            if fixed:
+                return f"{', '.join(fixed)} cannot be amended: the contract's workflow is named so"
             try:
                 contract = validate(amended(self.state.document, resolution.changes))
             except InvalidContract as invalid:
@@ -657,9 +661,11 @@ class ContractWorkflow:
             status = self._status()
             if status == self.state.crm_written:
                 return
-            await self.steps.run(parking.WRITE_BACK, self._write_status)
+            if not await self.steps.run(parking.WRITE_BACK, self._write_status):
+                # Skipped: this status is not written; the next one is tried again.
+                self.state.crm_written = self._status()
 
-    async def _write_status(self) -> None:
+    async def _write_status(self) -> bool:
         status = self._status()
         await workflow.execute_activity_method(
             CrmActivities.write_status,
@@ -667,6 +673,7 @@ class ContractWorkflow:
             **options.crm(f"tell the CRM: {status.stage}"),
         )
         self.state.crm_written = status
+        return True
 
     def _status(self) -> ContractStatus:
         money = money_table(self.state)

@@ -8,6 +8,7 @@ last completion result: there is no other store.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from datetime import datetime, timedelta
 
 from temporalio import workflow
@@ -55,17 +56,18 @@ class OdooSweepWorkflow:
         self._result = SweepResult(watermark=changes.watermark)
         news = [
             *(
-                self._tell(before, item.workflow_id, item.balance.as_of, BALANCE, item.balance)
+                self._tell(
+                    before, item.workflow_id, BALANCE, item.balance, changed_at=item.balance.as_of
+                )
                 for item in changes.invoices
             ),
             *(
                 self._tell(
                     before,
                     item.workflow_id,
-                    item.changed_at,
                     MILESTONE,
                     MilestoneReachedInOdoo(milestone_id=item.milestone_id, on=item.reached_on),
-                    key=f"{item.workflow_id}#{item.milestone_id}",
+                    changed_at=item.changed_at,
                 )
                 for item in changes.milestones
             ),
@@ -78,16 +80,20 @@ class OdooSweepWorkflow:
         self,
         before: SweepResult,
         workflow_id: str,
-        changed_at: datetime,
         signal: str,
         news: BaseModel,
-        key: str = "",
+        *,
+        changed_at: datetime,
     ) -> None:
-        """Signal one workflow, unless an earlier sweep told it of this very change."""
-        key = key or workflow_id
+        """Signal one workflow, unless an earlier sweep told it exactly this.
+
+        The date does not decide: Odoo's `write_date` has seconds only, and two changes within one
+        look alike.
+        """
+        digest = hashlib.sha256(f"{workflow_id} {news.model_dump_json()}".encode()).hexdigest()
         if changed_at >= self._result.watermark - SWEEP_OVERLAP:
-            self._result.seen[key] = changed_at
-        if before.seen.get(key) == changed_at:
+            self._result.seen[digest] = changed_at
+        if digest in before.seen:
             return
         try:
             await workflow.get_external_workflow_handle(workflow_id).signal(signal, news)

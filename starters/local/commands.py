@@ -40,7 +40,9 @@ async def demo(console: Console, *, odoo: str, keep: bool, kill_worker: bool) ->
 async def dev(console: Console, *, odoo: str) -> int:
     """The whole stack in the foreground, its data kept in .run/dev, until interrupted."""
     console = _lively(console)
-    async with running(DEV_FOLDER, odoo=odoo, say=_teller(console), keep_data=True) as stack:
+    async with running(
+        DEV_FOLDER.resolve(), odoo=odoo, say=_teller(console), keep_data=True
+    ) as stack:
         client = await stack.client()
         settings = load_settings()
         await schedules.ensure_sweeps(client, settings)
