@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTHON ?= python3
+# Most of a test's time is waiting for servers; each process has its own Temporal, sandbox and Odoo.
+PARALLEL := -n 3 --dist loadfile
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help demo dev test test-fast lint format lock histories clean
@@ -28,10 +30,10 @@ dev: $(STAMP) ## the whole local stack in the foreground
 	@c2c dev $(if $(ODOO),--odoo $(ODOO))
 
 test: $(STAMP) ## everything, the real Odoo included (minutes more the first time: it is fetched)
-	@python -m pytest
+	@python -m pytest $(PARALLEL)
 
 test-fast: $(STAMP) ## what needs no real Odoo
-	@python -m pytest -m "not real"
+	@python -m pytest $(PARALLEL) -m "not real"
 
 lint: $(STAMP) ## ruff, strict mypy, import direction
 	@ruff check . && ruff format --check . && mypy && python -m pytest -q tests/unit/test_architecture.py

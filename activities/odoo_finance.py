@@ -36,7 +36,6 @@ _BALANCE_FIELDS = [
     "invoice_origin",
     "write_date",
 ]
-_LOCK_DATES = ["fiscalyear_lock_date", "sale_lock_date", "hard_lock_date"]
 _DATETIME = "%Y-%m-%d %H:%M:%S"
 SWEEP_OVERLAP = timedelta(minutes=5)
 """How far a sweep looks back behind its watermark: `write_date` is when a transaction began, so a
@@ -272,17 +271,17 @@ class OdooFinance:
         """Post on the invoice's own date, which is returned, or refuse (`period_locked`).
 
         Into a locked period Odoo posts on another date and says nothing, unless the lock
-        reaches that one too: so the lock dates are read first.
+        reaches that one too: so what it warns people of before they post is read first. That
+        knows every kind of lock, whom it does not bind, and whether the tax lock concerns us.
         """
-        [move] = self._odoo.read("account.move", [invoice_id], ["invoice_date", "company_id"])
-        [company] = self._odoo.read("res.company", [move["company_id"][0]], _LOCK_DATES)
+        fields = ["invoice_date", "tax_lock_date_message"]
+        [move] = self._odoo.read("account.move", [invoice_id], fields)
         invoice_on = str(move["invoice_date"])
-        locked = max((str(company[name]) for name in _LOCK_DATES if company[name]), default="")
-        if invoice_on <= locked:
+        if move["tax_lock_date_message"]:
             raise BusinessRefusal(
                 "period_locked",
-                f"in Odoo the periods until {locked} are locked, and the invoice is of "
-                f"{invoice_on}; unlock the period there, or amend invoice_on",
+                f"the invoice is of {invoice_on}, a locked period in Odoo, which says: "
+                f"{move['tax_lock_date_message']} Unlock the period there, or amend invoice_on",
                 field="invoice_on",
                 value=invoice_on,
             )

@@ -13,6 +13,7 @@ from activities.failures import BusinessRefusal
 from contracts.model import Contract, Customer, JsonObject, Source
 from contracts.ownership import create_once
 from contracts.validation import InvalidContract, Problem, validate
+from gateways.crm import odoo_crm
 from gateways.odoo import OdooClient
 
 
@@ -157,9 +158,15 @@ class OdooMaster:
     def ensure_customer(self, request: CustomerRequest) -> CustomerRef:
         """Find the customer by VAT number, or create it once; what people edited stays.
 
+        Odoo's own CRM names the partner itself: it is taken as it is, or is `record_missing`.
         A business failure `customer_ambiguous` names the partners where several have the number.
         """
         customer = request.customer
+        if request.source.system == odoo_crm.SYSTEM:
+            known = odoo_crm.partner_id(customer.key)
+            if known is not None:
+                self._odoo.read("res.partner", [known], ["name"])
+                return CustomerRef(partner_id=known)
         if customer.vat_number:
             domain = [("vat", "=", customer.vat_number), ("parent_id", "=", False)]
             found = self._odoo.search_read("res.partner", domain, ["id", "display_name"], limit=5)

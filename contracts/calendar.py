@@ -22,7 +22,7 @@ class BusinessCalendar(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     time_zone: str = "UTC"
-    holidays: frozenset[date] = frozenset()
+    holidays: tuple[date, ...] = ()
 
     def is_business_day(self, day: date) -> bool:
         return day.weekday() < SATURDAY and day not in self.holidays

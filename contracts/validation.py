@@ -121,7 +121,7 @@ def _echo(problem: Problem, found: list[Problem]) -> bool:
 
 def show(value: Any) -> str:
     """A value as short text for a message."""
-    if isinstance(value, dict) and value.keys() <= {"amount", "currency"}:
+    if isinstance(value, dict) and value and value.keys() <= {"amount", "currency"}:
         value = " ".join(str(part) for part in value.values() if part is not None)
     text = value if isinstance(value, str) else repr(value)
     if isinstance(value, str) and not value:

@@ -32,6 +32,10 @@ class OdooServer(ABC):
         """Let every API key of the user expire."""
 
     @abstractmethod
+    def renew_keys(self, login: str) -> None:
+        """Let the user's keys live again, for the tests that come after."""
+
+    @abstractmethod
     def new_key(self, login: str) -> str:
         """A fresh API key of the user."""
 
@@ -64,6 +68,12 @@ class RealServer(OdooServer):
     def expire_keys(self, login: str) -> None:
         self.odoo.psql(
             "UPDATE res_users_apikeys SET expiration_date = now() - interval '1 day' "
+            f"WHERE user_id = (SELECT id FROM res_users WHERE login = '{login}')"
+        )
+
+    def renew_keys(self, login: str) -> None:
+        self.odoo.psql(
+            "UPDATE res_users_apikeys SET expiration_date = NULL "
             f"WHERE user_id = (SELECT id FROM res_users WHERE login = '{login}')"
         )
 
@@ -112,6 +122,9 @@ class SandboxServer(OdooServer):
 
     def expire_keys(self, login: str) -> None:
         self.sandbox.odoo.set_key_expiry(login, datetime.now(UTC) - timedelta(days=1))
+
+    def renew_keys(self, login: str) -> None:
+        self.sandbox.odoo.set_key_expiry(login, None)
 
     def new_key(self, login: str) -> str:
         return self.sandbox.odoo.issue_key(login)

@@ -340,6 +340,13 @@ class OdooCrm:
             )
 
 
+def partner_id(customer_key: str) -> int | None:
+    """The commercial partner behind a customer's key; None for a key that is none of ours."""
+    if not customer_key.startswith(PARTNER_KEY):
+        return None
+    return _record_id(customer_key.removeprefix(PARTNER_KEY))
+
+
 def _record_id(deal_id: str) -> int | None:
     """The database id, or None where the text cannot be one."""
     if not (deal_id.isascii() and deal_id.isdigit() and deal_id[0] != "0"):

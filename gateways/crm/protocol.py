@@ -52,7 +52,7 @@ class Crm(Protocol):
         """
 
     def won_deals(self, since: datetime, until: datetime) -> list[WonDeal]:
-        """Every won deal without a contract, changed at or after `since` and before `until` (aware).
+        """Won deals without a contract, changed at or after `since` and before `until` (aware).
 
         A deal that shows a contract's stage has one: it is left out, however long ago that was.
         Otherwise our own write-back, which is a change too, would bring it back, and a contract

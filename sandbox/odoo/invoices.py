@@ -17,6 +17,7 @@ from sandbox.odoo.sales import priced_line
 SALES = ("out_invoice", "out_refund")
 LOCKS = {"fiscalyear_lock_date": "Global Lock Date", "hard_lock_date": "Hard Lock Date"}
 SALE_LOCKS = LOCKS | {"sale_lock_date": "Sales Lock Date"}
+TAX_LOCK = {"tax_lock_date": "Tax Return Lock Date"}
 FROZEN_ONCE_POSTED = (
     "invoice_line_ids",
     "line_ids",
@@ -367,19 +368,41 @@ class Move(Thread):
         first_open = max(locked) + timedelta(days=1)
         return min(self.env.today, date(first_open.year, 12, 31))
 
+    def compute_tax_lock_date_message(self, row: Row) -> str | None:
+        """What posting would do to the accounting date, whichever lock is in the way."""
+        violated = self._violated(row)
+        if not violated:
+            return None
+        day = self._accounting_date(row)
+        return (
+            f"The date is being set prior to: {_listed(violated)}."
+            f" The Journal Entry will be accounted on {day:%m/%d/%Y} upon posting."
+        )
+
     def _locks(self, row: Row) -> Iterable[tuple[str, date]]:
         company = company_values(self.env)
         labels = SALE_LOCKS if row["move_type"] in SALES else LOCKS
+        if self._is_taxed(row):
+            labels = labels | TAX_LOCK
         for name, label in labels.items():
             if company[name]:
                 yield label, date.fromisoformat(company[name])
 
-    def _check_lock(self, row: Row) -> None:
+    def _is_taxed(self, row: Row) -> bool:
+        """Whether a tax return would show it, be the tax of 0 % or not."""
+        lines = self.env["account.move.line"]
+        return any(lines.links(line, "tax_ids") for line in self.links(row["id"], "line_ids"))
+
+    def _violated(self, row: Row) -> list[tuple[str, date]]:
         day = date.fromisoformat(row["date"])
-        violated = [(label, lock) for label, lock in self._locks(row) if day <= lock]
+        return [(label, lock) for label, lock in self._locks(row) if day <= lock]
+
+    def _check_lock(self, row: Row) -> None:
+        violated = self._violated(row)
         if violated:
-            text = ", ".join(f"{label} ({lock:%m/%d/%Y})" for label, lock in violated)
-            raise UserError(f"You cannot add/modify entries prior to and inclusive of: {text}.")
+            raise UserError(
+                f"You cannot add/modify entries prior to and inclusive of: {_listed(violated)}."
+            )
 
     def _highest(self, prefix: str) -> int:
         """The highest number given under a prefix such as `INV/2026/`."""
@@ -415,6 +438,10 @@ class Move(Thread):
                 self._check_lock(row)
         self.put([row["id"] for row in rows], {"state": state})
         self.env.flush()
+
+
+def _listed(locks: list[tuple[str, date]]) -> str:
+    return ", ".join(f"{label} ({lock:%m/%d/%Y})" for label, lock in locks)
 
 
 class MoveLine(Model):

@@ -90,13 +90,16 @@ async def test_an_expired_key_parks_and_a_new_file_mends_it_without_a_restart(
 ) -> None:
     invoice = await world.proposed(single())
     await asyncio.to_thread(world.server.expire_keys, "c2c")
-    await world.approve(invoice)
-    parked = await world.parked(invoice)
-    assert (parked.kind, parked.code) == ("credentials", "api_key_refused")
-    key = await asyncio.to_thread(world.server.new_key, "c2c")
-    key_file.write_text(key)
-    await world.skip(invoice, minutes=2)
-    state = await world.invoice(invoice, InvoiceStage.OPEN)
+    try:
+        await world.approve(invoice)
+        parked = await world.parked(invoice)
+        assert (parked.kind, parked.code) == ("credentials", "api_key_refused")
+        key = await asyncio.to_thread(world.server.new_key, "c2c")
+        key_file.write_text(key)
+        await world.skip(invoice, minutes=2)
+        state = await world.invoice(invoice, InvoiceStage.OPEN)
+    finally:
+        await asyncio.to_thread(world.server.renew_keys, "c2c")
     assert state.exceptions == []
 
 
@@ -149,3 +152,36 @@ async def test_one_parked_milestone_does_not_hold_up_another(world: World) -> No
     await world.parked(workflow_id)
     await world.reach(workflow_id, "build")
     await world.invoice(f"{workflow_id}/invoice/2", InvoiceStage.AWAITING_APPROVAL)
+
+
+async def test_who_the_contract_is_cannot_be_amended(world: World) -> None:
+    contract = single()
+    contract["services"][0]["code"] = "ALCHEMY"
+    workflow_id = await world.start(contract)
+    await world.parked(workflow_id)
+    changes = {"contract_id": "C-other", "services.0.code": "BUILD"}
+    with pytest.raises(operations.Refused, match="contract_id cannot be amended"):
+        await world.resolve(workflow_id, Action.AMEND, changes=changes)
+
+
+async def test_a_backdated_invoice_does_not_slip_into_a_locked_period(world: World) -> None:
+    invoice = await world.proposed(single())
+    admin = world.admin
+    admin.write("res.company", [1], {"fiscalyear_lock_date": "2026-12-31"})
+    try:
+        await world.approve(invoice)
+        await world.parked(invoice)
+        admin.write("res.company", [1], {"fiscalyear_lock_date": "2026-06-30"})
+        await world.resolve(invoice, Action.AMEND, changes={"invoice_on": "2026-06-15"})
+        state = await world.invoice(
+            invoice, until=lambda found: any("2026-06-15" in e.message for e in found.exceptions)
+        )
+        assert state.exceptions[0].code == "period_locked"
+        await world.resolve(invoice, Action.AMEND, changes={"invoice_on": "2026-07-01"})
+        await world.invoice(invoice, InvoiceStage.OVERDUE)
+    finally:
+        admin.write("res.company", [1], {"fiscalyear_lock_date": False})
+    [move] = admin.search_read(
+        "account.move", [("invoice_origin", "=", invoice)], ["invoice_date", "date"]
+    )
+    assert move["invoice_date"] == move["date"] == "2026-07-01"

@@ -146,7 +146,7 @@ def test_a_requirement_is_the_tiers_and_counts_in_business_days() -> None:
 
 
 def test_reminders_and_escalation_wait_for_the_end_of_a_holiday() -> None:
-    holidays = BusinessCalendar(holidays=frozenset({date(2026, 3, 9)}))
+    holidays = BusinessCalendar(holidays=(date(2026, 3, 9),))
     made = ApprovalRequirement.of(approval_policy, holidays, euros("1"), SAM, FRIDAY)
     assert (made.remind_on, made.escalate_on) == (date(2026, 3, 11), date(2026, 3, 16))
 

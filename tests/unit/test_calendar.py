@@ -13,14 +13,14 @@ from contracts.calendar import BusinessCalendar
 from tests.unit.examples import FRIDAY, MONDAY, SATURDAY, SUNDAY, weekdays
 
 days = st.dates(date(2024, 1, 1), date(2030, 12, 31))
-calendars = st.builds(BusinessCalendar, holidays=st.frozensets(days, max_size=60))
+calendars = st.builds(BusinessCalendar, holidays=st.lists(days, max_size=60).map(tuple))
 
 easter = BusinessCalendar(
-    time_zone="Europe/Brussels", holidays=frozenset({date(2026, 4, 6), date(2026, 5, 1)})
+    time_zone="Europe/Brussels", holidays=(date(2026, 4, 6), date(2026, 5, 1))
 )
 """Easter Monday and Labour Day, a Friday."""
 
-year_end = BusinessCalendar(holidays=frozenset({date(2026, 12, 25), date(2027, 1, 1)}))
+year_end = BusinessCalendar(holidays=(date(2026, 12, 25), date(2027, 1, 1)))
 
 
 def test_weekends_and_holidays_are_not_business_days() -> None:

@@ -87,6 +87,12 @@ def test_names_are_written_in_every_script(name: str) -> None:
     assert customer(name=name).name == name
 
 
+def test_text_of_the_greatest_length_is_taken() -> None:
+    assert customer(name="x" * 200, city="y" * 200).name == "x" * 200
+    with pytest.raises(ValidationError):
+        customer(city="y" * 201)
+
+
 @pytest.mark.parametrize("name", ["", "   ", "x" * 201, "a\x00b", "a\x1bb", "a\uffffb", "\ud800"])
 def test_text_no_other_system_can_hold_is_refused(name: str) -> None:
     with pytest.raises(ValidationError):

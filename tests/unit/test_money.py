@@ -180,6 +180,7 @@ def test_taking_away_what_was_added_leaves_what_there_was(amount: Money) -> None
     assert amount <= amount
     assert amount >= amount
     assert not amount > amount
+    assert not amount < amount
     assert amount.is_positive == (amount > Money.zero(amount.currency))
 
 

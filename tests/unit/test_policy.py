@@ -68,7 +68,7 @@ def test_a_rule_that_is_missing_wrong_or_unheard_of_is_refused(changes: dict[str
 
 
 def test_a_frozen_policy_survives_json_with_its_holidays() -> None:
-    calendar = policy.calendar.model_copy(update={"holidays": frozenset({MONDAY})})
+    calendar = policy.calendar.model_copy(update={"holidays": (MONDAY,)})
     frozen = policy.model_copy(update={"calendar": calendar})
     read = EntityPolicy.model_validate_json(frozen.model_dump_json())
     assert read == frozen

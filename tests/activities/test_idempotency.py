@@ -1,0 +1,494 @@
+"""Each activity called twice: the second call changes nothing in Odoo and answers the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from typing import TypeVar
+
+import pytest
+from pydantic import BaseModel
+
+from activities.failures import BusinessRefusal
+from activities.odoo_finance import (
+    SWEEP_OVERLAP,
+    CloseOutRequest,
+    ConfirmRequest,
+    InvoiceRef,
+    Notification,
+    OrderCancel,
+    OrderRequest,
+    PaymentRequest,
+    ReminderRequest,
+)
+from activities.odoo_master import (
+    CustomerRequest,
+    MilestoneRef,
+    MilestonesRequest,
+    ProjectArchive,
+    ProjectRequest,
+    ValidateRequest,
+)
+from contracts.identifiers import contract_workflow_id
+from contracts.model import JsonObject
+from contracts.money import Money
+from contracts.receivable import PaymentReceived
+from contracts.sweeps import SweepWindow
+from gateways.errors import GatewayError
+from gateways.odoo import OdooClient
+from tests.activities.firm import COMPANY, INVOICE_ON, TERM, Firm, Ordered, ids_of
+from tests.world import belgian_vat, document, eur, single, unique
+
+T = TypeVar("T", bound=BaseModel)
+
+
+def refused(call: Callable[[], object]) -> BusinessRefusal:
+    with pytest.raises(BusinessRefusal) as caught:
+        call()
+    return caught.value
+
+
+def code(refusal: BusinessRefusal) -> str:
+    return refusal.detail.code
+
+
+# --- the whole way, each step twice -----------------------------------------------------------
+
+
+def test_the_whole_way_each_step_twice(firm: Firm) -> None:
+    source = document()
+    contract, company = firm.accepted(source)
+    assert firm.accepted(source) == (contract, company)
+
+    def twice(call: Callable[[], T]) -> T:
+        first, seen = call(), firm.everything(contract)
+        assert call() == first
+        assert firm.everything(contract) == seen
+        return first
+
+    master, finance = firm.master, firm.finance
+    partner = twice(
+        lambda: master.ensure_customer(
+            CustomerRequest(customer=contract.customer, source=contract.source)
+        )
+    ).partner_id
+    project = twice(
+        lambda: master.create_project(
+            ProjectRequest(contract=contract, company_id=company, partner_id=partner)
+        )
+    ).project_id
+    order = twice(
+        lambda: finance.create_order(
+            OrderRequest(
+                contract=contract, company_id=company, partner_id=partner, project_id=project
+            )
+        )
+    )
+    assert order.name.startswith("S")
+    work = MilestonesRequest(contract=contract, project_id=project)
+    milestones = twice(lambda: master.create_milestones(work))
+    assert list(milestones.ids) == [item.key for item in contract.milestones]
+    twice(lambda: master.create_tasks(work))
+    twice(
+        lambda: finance.confirm_order(ConfirmRequest(order_id=order.order_id, value=contract.value))
+    )
+    provisioned = firm.everything(contract)
+    assert {name: len(rows) for name, rows in provisioned.items() if name != "messages"} == {
+        "customers": 1,
+        "projects": 1,
+        "milestones": 3,
+        "tasks": 3,
+        "orders": 1,
+        "order lines": 3,
+        "invoices": 0,
+        "invoice lines": 0,
+        "payments": 0,
+        "mails": 0,
+    }
+    assert provisioned["orders"][0]["state"] == "sale"
+
+    made = Ordered(contract, company, partner, project, order.order_id)
+    first = contract.milestones[0]
+    reached = MilestoneRef(
+        legal_entity=contract.legal_entity, contract_id=contract.contract_id, milestone=first.key
+    )
+    twice(lambda: master.mark_milestone_reached(reached))
+    delivered = [row["qty_delivered"] for row in firm.everything(contract)["order lines"]]
+    assert delivered == [1, 0, 0]
+
+    request = made.invoice_request()
+    invoice = twice(lambda: finance.create_invoice(request)).invoice_id
+    posted = twice(lambda: finance.post_invoice(made.post_request(invoice)))
+    assert posted.posted
+    assert posted.number
+    assert posted.untaxed == first.amount
+    assert posted.due_on == INVOICE_ON + timedelta(days=30)
+    # A retry of the creation after the posting (its answer was lost) finds the invoice.
+    assert finance.create_invoice(request).invoice_id == invoice
+    assert finance.read_balance(InvoiceRef(invoice_id=invoice)) == posted
+
+    twice(lambda: finance.send_invoice(InvoiceRef(invoice_id=invoice)))
+    assert len(firm.mails(contract)) == 1
+    reminder = ReminderRequest(
+        invoice_id=invoice,
+        partner_id=partner,
+        subject=f"Reminder: invoice {posted.number}",
+        text="It is late.",
+    )
+    twice(lambda: finance.send_reminder(reminder))
+    assert [str(mail["Subject"]) for mail in firm.mails(contract)][1:] == [reminder.subject]
+    note = Notification(
+        order_id=order.order_id,
+        people=("accountant@northwind.example", "nobody@northwind.example"),
+        subject=f"Reminder: proposal 1 of {contract.contract_id}",
+        text="An approval is due.",
+    )
+    before = len(firm.server.mails("accountant@northwind.example"))
+    twice(lambda: finance.notify(note))
+    assert len(firm.server.mails("accountant@northwind.example")) == before + 1
+
+    open_parts = finance.check_close_out(
+        CloseOutRequest(order_id=order.order_id, value=contract.value)
+    )
+    assert open_parts.differences == [
+        f"invoices less credit notes come to {first.amount}, the contract to {contract.value}",
+        f"{posted.number} has {first.amount} open",
+    ]
+
+    part = eur("1000.00")
+    for reference, amount, residual in (
+        (f"{contract.contract_id}-1", part, first.amount - part),
+        (f"{contract.contract_id}-2", first.amount - part, eur("0.00")),
+    ):
+        payment = PaymentReceived(reference=reference, amount=amount, paid_on="2026-03-20")
+        balance = twice(
+            lambda payment=payment: finance.register_payment(  # type: ignore[misc]
+                PaymentRequest(invoice_id=invoice, payment=payment)
+            )
+        )
+        assert balance.residual == residual
+    assert balance.is_clear
+    assert len(firm.everything(contract)["payments"]) == 2
+
+    twice(lambda: master.archive_project(ProjectArchive(project_id=project)))
+    assert [row["active"] for row in firm.everything(contract)["projects"]] == [False]
+
+
+def test_cancelling_an_order_twice(firm: Firm) -> None:
+    made = firm.ordered(single())
+    firm.finance.confirm_order(ConfirmRequest(order_id=made.order, value=made.contract.value))
+    firm.finance.cancel_order(OrderCancel(order_id=made.order))
+    seen = firm.everything(made.contract)
+    firm.finance.cancel_order(OrderCancel(order_id=made.order))
+    assert firm.everything(made.contract) == seen
+    assert [row["state"] for row in seen["orders"]] == ["cancel"]
+    confirm = ConfirmRequest(order_id=made.order, value=made.contract.value)
+    assert code(refused(lambda: firm.finance.confirm_order(confirm))) == "order_cancelled"
+
+
+def test_what_runs_eight_times_at_once_is_there_once(firm: Firm) -> None:
+    contract, company = firm.accepted(single())
+    partner = firm.customer(contract)
+    project = firm.master.create_project(
+        ProjectRequest(contract=contract, company_id=company, partner_id=partner)
+    ).project_id
+    request = OrderRequest(
+        contract=contract, company_id=company, partner_id=partner, project_id=project
+    )
+
+    def create(_: int) -> int | GatewayError:
+        try:
+            return firm.finance.create_order(request).order_id
+        except GatewayError as error:
+            return error
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(create, range(8)))
+    lost = {answer.kind for answer in answers if isinstance(answer, GatewayError)}
+    assert lost <= {"transient"}
+    orders = {answer for answer in answers if isinstance(answer, int)}
+    assert ids_of(firm.everything(contract)["orders"]) == list(orders) == [create(0)]
+    assert len(firm.everything(contract)["order lines"]) == 1
+
+
+# --- what people did stays ----------------------------------------------------------------------
+
+
+def test_a_customer_with_the_same_vat_number_is_found_and_left_alone(firm: Firm) -> None:
+    vat = belgian_vat()
+    first, _ = firm.accepted(_buyer(vat, name="Acme NV"))
+    partner = firm.customer(first)
+    firm.odoo.write("res.partner", [partner], {"name": "Acme Group", "city": "Ghent"})
+    second, _ = firm.accepted(_buyer(vat, name="ACME nv", city="Bruges"))
+    assert firm.customer(second) == partner
+    assert firm.customer(first) == partner
+    [row] = firm.odoo.read("res.partner", [partner], ["name", "city", "email"])
+    assert (row["name"], row["city"]) == ("Acme Group", "Ghent")
+    assert row["email"] == first.customer.billing_email
+
+
+def test_a_customer_without_a_vat_number_is_its_own_even_under_another_s_name(firm: Firm) -> None:
+    name = unique("Same name")
+    contracts = [firm.accepted(_buyer(None, name=name))[0] for _ in range(2)]
+    partners = [firm.customer(contract) for contract in contracts]
+    assert len(set(partners)) == 2
+    assert [firm.customer(contract) for contract in contracts] == partners
+
+
+def test_two_customers_with_one_vat_number_are_named_for_a_person_to_merge(firm: Firm) -> None:
+    vat = belgian_vat()
+    names = [unique("Acme"), unique("Acme")]
+    [country] = firm.odoo.search_read("res.country", [("code", "=", "BE")], ["id"])
+    twins = firm.odoo.create(
+        "res.partner",
+        [
+            {"name": name, "is_company": True, "vat": vat, "country_id": country["id"]}
+            for name in names
+        ],
+    )
+    contract, _ = firm.accepted(_buyer(vat))
+    refusal = refused(lambda: firm.customer(contract))
+    assert code(refusal) == "customer_ambiguous"
+    assert (refusal.detail.field, refusal.detail.value) == ("customer.vat_number", vat)
+    for name, partner in zip(names, twins, strict=True):
+        assert f"{name} (id {partner})" in refusal.detail.message
+    firm.odoo.write("res.partner", twins[1:], {"active": False})
+    assert firm.customer(contract) == twins[0]
+
+
+def test_a_repeat_leaves_what_people_edited_in_odoo(firm: Firm) -> None:
+    made = firm.ordered(document())
+    work = MilestonesRequest(contract=made.contract, project_id=made.project)
+    ids = firm.master.create_milestones(work).ids
+    first = made.contract.milestones[0].key
+    firm.odoo.write(
+        "project.project", [made.project], {"name": f"Ours {made.contract.contract_id}"}
+    )
+    firm.odoo.write(
+        "project.milestone", [ids[first]], {"name": "Kick-off", "deadline": "2026-05-01"}
+    )
+    firm.odoo.write("sale.order", [made.order], {"client_order_ref": "typed by hand"})
+    seen = firm.everything(made.contract)
+    request = ProjectRequest(
+        contract=made.contract, company_id=made.company, partner_id=made.partner
+    )
+    firm.master.create_project(request)
+    firm.master.create_milestones(work)
+    firm.finance.create_order(
+        OrderRequest(
+            contract=made.contract,
+            company_id=made.company,
+            partner_id=made.partner,
+            project_id=made.project,
+        )
+    )
+    assert firm.everything(made.contract) == seen
+    [order] = firm.odoo.read("sale.order", [made.order], ["client_order_ref"])
+    assert order["client_order_ref"] == "typed by hand"
+
+
+def test_a_draft_invoice_is_the_contract_s_and_rewritten(firm: Firm) -> None:
+    made, request = firm.drafted(single())
+    invoice = firm.finance.create_invoice(request).invoice_id
+    [move] = firm.odoo.read("account.move", [invoice], ["invoice_line_ids"])
+    firm.odoo.write("account.move.line", move["invoice_line_ids"], {"price_unit": 1.0})
+    assert code(refused(lambda: firm.finance.post_invoice(made.post_request(invoice)))) == (
+        "invoice_differs_from_approval"
+    )
+    assert firm.finance.create_invoice(request).invoice_id == invoice
+    assert firm.finance.post_invoice(made.post_request(invoice)).untaxed == eur("1000.00")
+
+
+def _buyer(vat: str | None, **changes: str) -> JsonObject:
+    contract = single()
+    contract["customer"] |= {"vat_number": vat} | changes
+    return contract
+
+
+# --- what an activity refuses -------------------------------------------------------------------
+
+
+def test_an_order_that_does_not_total_the_contract_is_not_confirmed(firm: Firm) -> None:
+    made = firm.ordered(single())
+    confirm = ConfirmRequest(order_id=made.order, value=eur("1000.01"))
+    refusal = refused(lambda: firm.finance.confirm_order(confirm))
+    assert code(refusal) == "order_total_differs"
+    assert "1000.00 EUR" in refusal.detail.message
+    assert "1000.01 EUR" in refusal.detail.message
+    assert firm.everything(made.contract)["orders"][0]["state"] == "draft"
+
+
+def test_a_cancelled_invoice_is_not_posted(firm: Firm) -> None:
+    made, request = firm.drafted(single())
+    invoice = firm.finance.create_invoice(request).invoice_id
+    firm.odoo.call("account.move", "button_cancel", [invoice])
+    assert firm.finance.create_invoice(request).invoice_id == invoice
+    refusal = refused(lambda: firm.finance.post_invoice(made.post_request(invoice)))
+    assert code(refusal) == "invoice_cancelled"
+
+
+@contextmanager
+def locked(odoo: OdooClient, lock: str, until: str) -> Iterator[None]:
+    odoo.write("res.company", [1], {lock: until})
+    try:
+        yield
+    finally:
+        odoo.write("res.company", [1], {lock: False})
+
+
+@pytest.mark.parametrize("until", ["2026-03-31", "2099-12-31"])
+@pytest.mark.parametrize("lock", ["fiscalyear_lock_date", "sale_lock_date", "tax_lock_date"])
+def test_nothing_is_posted_on_another_date_than_its_own(firm: Firm, lock: str, until: str) -> None:
+    """Odoo itself would book it on another date and say nothing, unless that is locked too."""
+    contract = single()
+    contract["services"][0]["code"] = "TRAINING"  # with tax, so that the tax lock concerns it
+    made, request = firm.drafted(contract)
+    invoice = firm.finance.create_invoice(request).invoice_id
+    with locked(firm.odoo, lock, until):
+        refusal = refused(lambda: firm.finance.post_invoice(made.post_request(invoice)))
+        assert (code(refusal), refusal.detail.field) == ("period_locked", "invoice_on")
+        assert refusal.detail.value == str(INVOICE_ON)
+        [move] = firm.odoo.read("account.move", [invoice], ["state"])
+        assert move["state"] == "draft"
+    assert firm.finance.post_invoice(made.post_request(invoice)).posted
+    [move] = firm.odoo.read("account.move", [invoice], ["date", "invoice_date"])
+    assert move["date"] == move["invoice_date"] == str(INVOICE_ON)
+
+
+def test_an_amended_date_leaves_the_locked_period(firm: Firm) -> None:
+    made, request = firm.drafted(single())
+    invoice = firm.finance.create_invoice(request).invoice_id
+    with locked(firm.odoo, "fiscalyear_lock_date", "2026-03-31"):
+        later = request.model_copy(update={"invoice_on": date(2026, 4, 1)})
+        assert firm.finance.create_invoice(later).invoice_id == invoice
+        balance = firm.finance.post_invoice(made.post_request(invoice))
+    assert balance.due_on == date(2026, 5, 1)
+
+
+def test_an_invoice_that_cannot_be_mailed_is_not_called_delivered(firm: Firm) -> None:
+    made, request = firm.drafted(single())
+    invoice = firm.finance.create_invoice(request).invoice_id
+    firm.finance.post_invoice(made.post_request(invoice))
+    ref = InvoiceRef(invoice_id=invoice)
+    firm.server.refuse_mail(True)
+    try:
+        refusal = refused(lambda: firm.finance.send_invoice(ref))
+        assert code(refusal) == "invoice_not_delivered"
+    finally:
+        firm.server.refuse_mail(False)
+    assert firm.mails(made.contract) == []
+    for _ in range(2):
+        firm.finance.send_invoice(ref)
+    assert len(firm.mails(made.contract)) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"currency": "CHF"}, ("currency_not_in_odoo", "currency", "CHF")),
+        ({"payment_term": "Some day"}, ("payment_term_not_in_odoo", "payment_term", "Some day")),
+    ],
+)
+def test_what_odoo_does_not_have_is_found_at_validation(
+    firm: Firm, change: JsonObject, problem: tuple[str, str, str]
+) -> None:
+    source = {"source": {"system": "file", "id": "1"}}
+    request = ValidateRequest(
+        document=single() | source | change, odoo_company=COMPANY, payment_term=TERM
+    )
+    found = firm.master.validate_contract(request).problems
+    assert [(item.code, item.field, item.value) for item in found] == [problem]
+
+
+@pytest.mark.parametrize(
+    ("currency", "value", "parts"),
+    [
+        ("JPY", "100000", ["33330", "33330", "33340"]),
+        ("KWD", "100.001", ["33.330", "33.331", "33.340"]),
+    ],
+)
+def test_other_currencies_come_to_the_contract_s_value(
+    firm: Firm, currency: str, value: str, parts: list[str]
+) -> None:
+    contract = document(currency=currency, value=value)
+    contract["services"][0]["amount"] = value
+    made, request = firm.drafted(contract)
+    assert [str(item.amount.amount) for item in made.contract.milestones] == parts
+    invoice = firm.finance.create_invoice(request).invoice_id
+    balance = firm.finance.post_invoice(made.post_request(invoice))
+    assert balance.residual == balance.untaxed == Money(parts[0], currency)
+    payment = PaymentReceived(
+        reference=unique("P"), amount=Money(parts[0], currency), paid_on="2026-03-20"
+    )
+    for _ in range(2):
+        paid = firm.finance.register_payment(PaymentRequest(invoice_id=invoice, payment=payment))
+        assert paid.residual == Money.zero(currency)
+
+
+# --- sweeps and the close-out ---------------------------------------------------------------------
+
+
+def test_a_sweep_finds_the_changed_invoice_and_the_reached_milestone(firm: Firm) -> None:
+    made, request = firm.drafted(single())
+    contract = made.contract
+    workflow_id = contract_workflow_id(contract.legal_entity, contract.contract_id)
+    work = MilestonesRequest(contract=contract, project_id=made.project)
+    milestone = firm.master.create_milestones(work).ids["all"]
+    start = datetime.now(UTC) - timedelta(minutes=1)
+    invoice = firm.finance.create_invoice(request).invoice_id
+    balance = firm.finance.post_invoice(made.post_request(invoice))
+    firm.server.client("pm").write("project.milestone", [milestone], {"is_reached": True})
+
+    changes = firm.finance.read_changes(SweepWindow(since=start))
+    ours = [item for item in changes.invoices if item.workflow_id == f"{workflow_id}/invoice/1"]
+    assert [item.balance for item in ours] == [balance]
+    reached = [item for item in changes.milestones if item.workflow_id == workflow_id]
+    assert [item.milestone_id for item in reached] == [milestone]
+    assert reached[0].reached_on is not None
+    assert changes.watermark == max(
+        [item.balance.as_of for item in changes.invoices]
+        + [item.changed_at for item in changes.milestones]
+    )
+    assert firm.finance.read_changes(SweepWindow(since=start)) == changes
+
+
+def test_a_sweep_of_a_quiet_time_finds_nothing_and_keeps_its_watermark(firm: Firm) -> None:
+    future = datetime.now(UTC) + SWEEP_OVERLAP + timedelta(minutes=1)
+    changes = firm.finance.read_changes(SweepWindow(since=future))
+    assert (changes.invoices, changes.milestones) == ([], [])
+    assert changes.watermark == future
+
+
+def test_a_milestone_not_reached_and_other_people_s_invoices_are_no_news(firm: Firm) -> None:
+    made = firm.ordered(single())
+    work = MilestonesRequest(contract=made.contract, project_id=made.project)
+    milestone = firm.master.create_milestones(work).ids["all"]
+    firm.odoo.write("project.milestone", [milestone], {"deadline": "2026-09-09"})
+    values = {"move_type": "out_invoice", "partner_id": made.partner, "invoice_origin": "S00001"}
+    [foreign] = firm.odoo.create("account.move", [values])
+    changes = firm.finance.read_changes(SweepWindow(since=datetime.now(UTC)))
+    assert milestone not in [item.milestone_id for item in changes.milestones]
+    assert foreign not in [item.balance.invoice_id for item in changes.invoices]
+
+
+def test_the_close_out_agrees_once_everything_is_billed_and_paid(firm: Firm) -> None:
+    made, request = firm.drafted(single())
+    invoice = firm.finance.create_invoice(request).invoice_id
+    close = CloseOutRequest(order_id=made.order, value=made.contract.value)
+
+    def differences() -> str:
+        return "; ".join(firm.finance.check_close_out(close).differences)
+
+    assert "still a draft" in differences()
+    posted = firm.finance.post_invoice(made.post_request(invoice))
+    assert differences() == f"{posted.number} has 1000.00 EUR open"
+    payment = PaymentReceived(reference=unique("P"), amount=eur("1000.00"), paid_on="2026-03-20")
+    firm.finance.register_payment(PaymentRequest(invoice_id=invoice, payment=payment))
+    assert differences() == ""
+    wrong = CloseOutRequest(order_id=made.order, value=eur("1000.01"))
+    assert firm.finance.check_close_out(wrong).differences == [
+        "the order totals 1000.00 EUR, the contract 1000.01 EUR",
+        "invoices less credit notes come to 1000.00 EUR, the contract to 1000.01 EUR",
+    ]

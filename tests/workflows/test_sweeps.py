@@ -1,0 +1,92 @@
+"""Sweeps miss nothing and repeat nothing, whatever the clocks say."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+from temporalio.client import (
+    Schedule,
+    ScheduleActionExecutionStartWorkflow,
+    ScheduleActionStartWorkflow,
+    ScheduleHandle,
+    ScheduleSpec,
+    ScheduleState,
+)
+
+from contracts.receivable import InvoiceStage
+from contracts.sweeps import SweepResult
+from sandbox.server import Sandbox
+from tests.world import World, eur, single, unique
+from workflows import task_queues
+from workflows.sweeps import OdooSweepWorkflow
+
+
+@pytest.fixture
+async def sweeps(world: World) -> AsyncIterator[ScheduleHandle]:
+    """A schedule that sweeps only when it is triggered; results pass on as in production."""
+    name = unique("sweeps")
+    action = ScheduleActionStartWorkflow(
+        OdooSweepWorkflow.run, id=name, task_queue=task_queues.CONTRACTS
+    )
+    handle = await world.client.create_schedule(
+        name,
+        Schedule(action=action, spec=ScheduleSpec(), state=ScheduleState(paused=True)),
+    )
+    yield handle
+    await handle.delete()
+
+
+async def swept(world: World, sweeps: ScheduleHandle, times: int) -> SweepResult:
+    """Trigger one more sweep, the `times`-th, and wait for what it did."""
+    await sweeps.trigger()
+    while True:
+        recent = (await sweeps.describe()).info.recent_actions
+        if len(recent) >= times:
+            break
+    action = recent[-1].action
+    assert isinstance(action, ScheduleActionExecutionStartWorkflow)
+    handle = world.client.get_workflow_handle_for(
+        OdooSweepWorkflow.run, action.workflow_id, run_id=action.first_execution_run_id
+    )
+    return await handle.result()
+
+
+async def test_two_payments_within_the_same_second_are_both_told(
+    world: World, sandbox: Sandbox, sweeps: ScheduleHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invoice = await world.open(single())
+    frozen = datetime.now(UTC)
+    monkeypatch.setattr(sandbox.odoo, "clock", lambda: frozen)
+    for times, left in ((1, "900.00"), (2, "800.00"), (3, "700.00")):
+        await world.pay(invoice, "100.00")
+        await swept(world, sweeps, times)
+        state = await world.invoice(invoice, InvoiceStage.PARTIALLY_PAID)
+        assert state.balance is not None
+        assert state.balance.residual == eur(left)
+
+
+async def test_a_sweep_repeats_nothing_its_predecessor_told(
+    world: World, sweeps: ScheduleHandle
+) -> None:
+    invoice = await world.open(single())
+    await world.pay(invoice, "100.00")
+    first = await swept(world, sweeps, 1)
+    second = await swept(world, sweeps, 2)
+    assert first.signalled > 0
+    assert second.signalled == 0
+    assert second.watermark == first.watermark
+
+
+async def test_an_invoice_whose_workflow_is_gone_is_reported_and_stops_nothing(
+    world: World, sweeps: ScheduleHandle
+) -> None:
+    gone = await world.open(single())
+    alive = await world.open(single())
+    await world.pay(gone)
+    await world.client.get_workflow_handle(gone).terminate("a test")
+    await world.pay(alive)
+    result = await swept(world, sweeps, 1)
+    assert gone in result.unknown
+    await world.invoice(alive, InvoiceStage.PAID)
