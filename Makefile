@@ -32,8 +32,8 @@ dev: $(STAMP) ## the whole local stack in the foreground
 test: $(STAMP) ## everything, the real Odoo included (minutes more the first time: it is fetched)
 	@python -m pytest $(PARALLEL)
 
-test-fast: $(STAMP) ## what needs no real Odoo
-	@python -m pytest $(PARALLEL) -m "not real"
+test-fast: $(STAMP) ## what needs no Odoo: domain, gateways, workflows on the stand-in, replay
+	@python -m pytest $(PARALLEL) -m "not real" tests/unit tests/replay tests/activities tests/workflows
 
 lint: $(STAMP) ## ruff, strict mypy, import direction
 	@ruff check . && ruff format --check . && mypy && python -m pytest -q tests/unit/test_architecture.py

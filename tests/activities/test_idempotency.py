@@ -32,10 +32,11 @@ from activities.odoo_master import (
     ValidateRequest,
 )
 from contracts.identifiers import contract_workflow_id
-from contracts.model import JsonObject
+from contracts.model import JsonObject, Source
 from contracts.money import Money
 from contracts.receivable import PaymentReceived
 from contracts.sweeps import SweepWindow
+from gateways.crm.odoo_crm import PARTNER_KEY
 from gateways.errors import GatewayError
 from gateways.odoo import OdooClient
 from tests.activities.firm import COMPANY, INVOICE_ON, TERM, Firm, Ordered, ids_of
@@ -256,6 +257,23 @@ def test_two_customers_with_one_vat_number_are_named_for_a_person_to_merge(firm:
         assert f"{name} (id {partner})" in refusal.detail.message
     firm.odoo.write("res.partner", twins[1:], {"active": False})
     assert firm.customer(contract) == twins[0]
+
+
+def test_odoo_s_own_crm_names_the_customer_itself(firm: Firm) -> None:
+    vat = belgian_vat()
+    first = firm.customer(firm.accepted(_buyer(vat))[0])
+    [other] = firm.odoo.create("res.partner", [{"name": unique("Branch"), "vat": vat}])
+    contract = firm.accepted(_buyer(vat, key=f"{PARTNER_KEY}{other}"))[0]
+    source = Source(system="odoo-crm", id="1")
+    request = CustomerRequest(customer=contract.customer, source=source)
+    for _ in range(2):
+        assert firm.master.ensure_customer(request).partner_id == other != first
+    firm.odoo.call("res.partner", "unlink", [other])
+    with pytest.raises(GatewayError) as caught:
+        firm.master.ensure_customer(request)
+    assert caught.value.code == "record_missing"
+    elsewhere = CustomerRequest(customer=contract.customer, source=contract.source)
+    assert firm.master.ensure_customer(elsewhere).partner_id == first
 
 
 def test_a_repeat_leaves_what_people_edited_in_odoo(firm: Firm) -> None:

@@ -1,0 +1,126 @@
+"""What one contract costs: calls to Odoo, history events, billable Temporal actions.
+
+    python -m benchmarks.cost [milestones]
+
+Runs one fixed-price contract from signature to close-out on the sandbox, every invoice approved by
+one person and paid by one transfer, and counts. Counts do not depend on the machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import TimeSkipper, TimeSkippingConfig, WorkflowEnvironment
+
+from contracts.receivable import InvoiceStage
+from contracts.state import ContractStage
+from gateways.odoo import connect
+from gateways.secrets import Secret
+from sandbox.server import Sandbox
+from starters.local.stack import temporal_binary
+from tests.conftest import settings_for
+from tests.servers import SandboxServer
+from tests.world import World, document
+from workers import worker
+from workflows import search_attributes
+
+# What Temporal Cloud counts as an action, by the event it leaves in the history.
+_ACTIONS = {
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED: 1,
+    EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED: 1,
+    EventType.EVENT_TYPE_TIMER_STARTED: 1,
+    EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES: 1,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED: 1,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED: 1,
+    EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED: 1,
+    EventType.EVENT_TYPE_MARKER_RECORDED: 1,
+}
+
+
+def contract_of(milestones: int) -> dict[str, object]:
+    value = f"{milestones}000.00"
+    return document(
+        value=value,
+        services=[{"key": "s", "code": "BUILD", "description": "Build", "amount": value}],
+        milestones=[
+            {"key": f"m{n}", "name": f"Part {n}", "service": "s", "amount": "1000.00"}
+            for n in range(milestones)
+        ],
+    )
+
+
+async def main(milestones: int) -> None:
+    """Run the contract and print what it cost."""
+    calls: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as folder, Sandbox(Path(folder)) as sandbox:
+        server = SandboxServer(sandbox)
+        odoo = connect(
+            server.url,
+            server.database,
+            Secret.file(server.keys["c2c"]),
+            on_call=lambda model, method, _seconds, _outcome: calls.update([f"{model}.{method}"]),
+        )
+        environment = await WorkflowEnvironment.start_local(
+            dev_server_existing_path=temporal_binary(),
+            data_converter=pydantic_data_converter,
+            search_attributes=list(search_attributes.ALL),
+            dev_server_extra_args=[
+                *("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true")
+            ],
+            dev_server_log_level="error",
+        )
+        skipper = TimeSkipper(environment.client, config=TimeSkippingConfig(enabled=False))
+        world = World(client=skipper.client, time=skipper, server=server)
+        async with worker.running(environment.client, settings_for(server), odoo=odoo, crms={}):
+            workflow_id = await world.active(contract_of(milestones))
+            provisioning = calls.total()
+            for n in range(milestones):
+                await world.reach(workflow_id, f"m{n}")
+                invoice = f"{workflow_id}/invoice/{n + 1}"
+                await world.invoice(invoice, InvoiceStage.AWAITING_APPROVAL)
+                await world.approve(invoice)
+                await world.invoice(invoice, InvoiceStage.OPEN)
+                await world.pay(invoice)
+            billing = calls.total()
+            await world.sweep()
+            for n in range(milestones):
+                invoice = f"{workflow_id}/invoice/{n + 1}"
+                await world.invoice(invoice, InvoiceStage.PAID)
+                await world.skip(invoice, days=31)
+            await world.stage(workflow_id, ContractStage.CLOSED)
+            await _report(world, workflow_id, milestones, calls, provisioning, billing)
+        await environment.shutdown()
+
+
+async def _report(
+    world: World,
+    workflow_id: str,
+    milestones: int,
+    calls: Counter[str],
+    provisioning: int,
+    billing: int,
+) -> None:
+    for name, count in calls.most_common():
+        print(f"  {count:4}  {name}")
+    print(f"calls to provision: {provisioning}")
+    print(f"calls per milestone billed: {(billing - provisioning) / milestones:.1f}")
+    print(f"calls in all: {calls.total()}")
+    ids = [workflow_id, *(f"{workflow_id}/invoice/{n + 1}" for n in range(milestones))]
+    events, actions = {}, 0
+    for item in ids:
+        history = await world.client.get_workflow_handle(item).fetch_history()
+        events[item] = len(history.events)
+        actions += sum(_ACTIONS.get(event.event_type, 0) for event in history.events)
+    print(f"events in the contract's history: {events[workflow_id]}")
+    print(f"events in a receivable's history: {max(events[item] for item in ids[1:])}")
+    print(f"billable Temporal actions in all: {actions}")
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 4))
