@@ -57,9 +57,28 @@ class ApprovalPolicy(BaseModel):
                 raise ValueError(
                     f"group {tier.group!r} has fewer members than the approvals it must give"
                 )
+        for tier in self.tiers:
+            reachable = {*self.groups[tier.group], *self.groups[self.escalation_group]}
+            if len(reachable) <= tier.approvals:
+                # A member who requested the contract may not approve it.
+                raise ValueError(
+                    f"group {tier.group!r} with the escalation group must have more than "
+                    f"{tier.approvals} members, or nobody could approve what one of them requests"
+                )
+        self._limits_rise()
         if self.escalate_after_business_days < self.remind_after_business_days:
             raise ValueError("escalate_after_business_days must not be before the reminder")
         return self
+
+    def _limits_rise(self) -> None:
+        last: dict[str, Money] = {}
+        for limit in (tier.up_to for tier in self.tiers if tier.up_to is not None):
+            if limit.currency in last and limit <= last[limit.currency]:
+                raise ValueError(
+                    f"the tier up to {limit} never applies: one before it goes up to "
+                    f"{last[limit.currency]}"
+                )
+            last[limit.currency] = limit
 
     def tier_for(self, amount: Money) -> ApprovalTier:
         for tier in self.tiers:
@@ -99,11 +118,17 @@ class ApprovalRequirement(BaseModel):
         proposed_on: date,
     ) -> Self:
         tier = policy.tier_for(amount)
+        requester = requested_by.strip().lower()
+        approvers = policy.groups[tier.group]
+        escalate_to = policy.groups[policy.escalation_group]
+        if len({*approvers} - {requester}) < tier.approvals:
+            # Without the requester the group is too small: the next one decides from the start.
+            approvers = tuple(dict.fromkeys((*approvers, *escalate_to)))
         return cls(
-            approvers=policy.groups[tier.group],
+            approvers=approvers,
             approvals=tier.approvals,
-            escalate_to=policy.groups[policy.escalation_group],
-            requested_by=requested_by.strip().lower(),
+            escalate_to=escalate_to,
+            requested_by=requester,
             remind_on=calendar.add_business_days(proposed_on, policy.remind_after_business_days),
             escalate_on=calendar.add_business_days(
                 proposed_on, policy.escalate_after_business_days

@@ -81,10 +81,6 @@ def _email(text: str) -> str:
         raise PydanticCustomError("email_malformed", "an e-mail address") from None
 
 
-def _blank_is_none(value: Any) -> Any:
-    return None if isinstance(value, str) and not value.strip() else value
-
-
 Key = Annotated[str, AfterValidator(_key)]
 Text = Annotated[
     str,

@@ -628,7 +628,7 @@ def _meets(record: Record, condition: Json, types: Mapping[str, str]) -> bool:
     name, operator = condition["propertyName"], condition["operator"]
     stored = record.every_property.get(name)
     if operator in ("HAS_PROPERTY", "NOT_HAS_PROPERTY"):
-        return (stored is None) == (operator == "NOT_HAS_PROPERTY")
+        return bool((stored is None) == (operator == "NOT_HAS_PROPERTY"))
     if stored is None:
         return False
     value = _comparable(stored, types[name])

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from sandbox.odoo import pricing
 from sandbox.odoo.errors import UserError
-from sandbox.odoo.masterdata import MAIN_COMPANY, currency_decimals, currency_name
+from sandbox.odoo.masterdata import MAIN_COMPANY, Partner, currency_decimals, currency_name
 from sandbox.odoo.messages import Thread
 from sandbox.odoo.pricing import exact
 from sandbox.odoo.records import Model, Row, Values, on_records, rounded
@@ -21,12 +21,14 @@ class SaleOrder(Thread):
         partner = values.get("partner_id") or None
         start = self.env.today
         pricelists = self.env["product.pricelist"].find([["active", "=", True]])
-        terms = partner and self.env["res.partner"].row(partner)["property_payment_term_id"]
+        partners = self.env["res.partner"]
+        assert isinstance(partners, Partner)
+        terms = partner and partners.row(partner)["property_payment_term_id"]
         return {
             "date_order": self.env.timestamp[:19],
             "validity_date": str(start + timedelta(days=VALID_DAYS)),
-            "partner_invoice_id": partner and self.env["res.partner"].address(partner, "invoice"),
-            "partner_shipping_id": partner and self.env["res.partner"].address(partner, "delivery"),
+            "partner_invoice_id": partner and partners.address(partner, "invoice"),
+            "partner_shipping_id": partner and partners.address(partner, "delivery"),
             "pricelist_id": pricelists[0],
             "payment_term_id": terms,
             "user_id": self.env.uid,

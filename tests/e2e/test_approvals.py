@@ -32,12 +32,12 @@ async def test_a_wrong_approval_is_refused_with_the_reason(
         "amount": state.proposal.amount,
     }
     decision = ApprovalDecision.model_validate(right | wrong)
-    handle = world.client.get_workflow_handle_for(ReceivableWorkflow.run, invoice)
+    handle = world.client.get_workflow_handle(invoice)
     with pytest.raises(operations.Refused, match=why):
         await operations._update(
             world.client, invoice, ReceivableWorkflow.decide_approval, decision
         )
-    await handle.signal(ReceivableWorkflow.approval_decided, decision)
+    await handle.signal("approval_decided", decision)
     state = await world.invoice(
         invoice, until=lambda found: "Refused a decision" in found.journal.entries[-1].text
     )

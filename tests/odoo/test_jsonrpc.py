@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ def over_rpc(server: RealServer, secret: Secret, database: str = "") -> OdooClie
     return connect(server.url, database or server.database, secret, protocol="jsonrpc", login="c2c")
 
 
-def refusal(client: OdooClient, model: str, method: str, *ids: int, **arguments: object) -> str:
+def refusal(client: OdooClient, model: str, method: str, *ids: int, **arguments: Any) -> str:
     """Kind and code of a refused call."""
     with pytest.raises(GatewayError) as caught:
         client.call(model, method, ids, **arguments)

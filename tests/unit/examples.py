@@ -31,6 +31,7 @@ NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
 ANA, BOB = "ana@northwind.example", "bob@northwind.example"
 CLEO, DORA = "cleo@northwind.example", "dora@northwind.example"
+EMIL = "emil@northwind.example"
 SAM = "sam@northwind.example"
 
 MINOR_UNITS = {"JPY": Decimal("1"), "EUR": Decimal("0.01"), "KWD": Decimal("0.001")}
@@ -106,7 +107,7 @@ weekdays = BusinessCalendar(time_zone="Europe/Brussels")
 """Monday to Friday, without holidays."""
 
 approval_policy = ApprovalPolicy(
-    groups={"finance": (ANA, BOB), "directors": (CLEO, DORA)},
+    groups={"finance": (ANA, BOB), "directors": (CLEO, DORA, EMIL)},
     tiers=(
         ApprovalTier(up_to=euros("1000.00"), group="finance"),
         ApprovalTier(up_to=euros("10000.00"), group="finance", approvals=2),

@@ -19,6 +19,7 @@ from tests.unit.examples import (
     BOB,
     CLEO,
     DORA,
+    EMIL,
     FRIDAY,
     MONDAY,
     NOON,
@@ -102,7 +103,7 @@ def policy_with(**changes: Any) -> ApprovalPolicy:
         ({"tiers": (ApprovalTier(group="board"),)}, "'board' is not among groups"),
         ({"escalation_group": "board"}, "'board' is not among groups"),
         (
-            {"groups": {"finance": (ANA, f" {ANA.upper()}"), "directors": (CLEO, DORA)}},
+            {"groups": {"finance": (ANA, f" {ANA.upper()}"), "directors": (CLEO, DORA, EMIL)}},
             "'finance' has fewer members",
         ),
         ({"remind_after_business_days": 6}, "not be before the reminder"),
@@ -138,7 +139,7 @@ def test_a_requirement_is_the_tiers_and_counts_in_business_days() -> None:
     assert requirement("3000.00") == ApprovalRequirement(
         approvers=(ANA, BOB),
         approvals=2,
-        escalate_to=(CLEO, DORA),
+        escalate_to=(CLEO, DORA, EMIL),
         requested_by=SAM,
         remind_on=date(2026, 3, 4),
         escalate_on=date(2026, 3, 9),
@@ -222,3 +223,30 @@ def test_a_person_is_the_same_in_capitals_and_with_blanks() -> None:
 def test_a_requirement_is_frozen_with_the_policy_it_was_made_by() -> None:
     made = ApprovalRequirement.of(approval_policy, weekdays, euros("1"), SAM, MONDAY)
     assert ApprovalRequirement.model_validate_json(made.model_dump_json()) == made
+
+
+def test_a_policy_under_which_nobody_could_approve_for_a_member_is_refused() -> None:
+    with pytest.raises(ValidationError, match="nobody could approve what one of them requests"):
+        policy_with(groups={"finance": (ANA, BOB), "directors": (CLEO, DORA)})
+
+
+def test_a_tier_that_never_applies_is_refused() -> None:
+    tiers = (
+        ApprovalTier(up_to=euros("500.00"), group="finance"),
+        ApprovalTier(up_to=euros("400.00"), group="directors"),
+        ApprovalTier(group="directors"),
+    )
+    with pytest.raises(ValidationError, match=r"up to 400\.00 EUR never applies"):
+        policy_with(tiers=tiers)
+
+
+def test_where_the_requester_leaves_too_few_approvers_the_next_group_decides_from_the_start() -> (
+    None
+):
+    found = ApprovalRequirement.of(
+        approval_policy, weekdays, euros("5000.00"), requested_by=ANA, proposed_on=MONDAY
+    )
+    assert found.approvals == 2
+    assert set(found.approvers) == {ANA, BOB, CLEO, DORA, EMIL}
+    assert found.refusal(ANA, escalated=False) is not None
+    assert found.refusal(CLEO, escalated=False) is None

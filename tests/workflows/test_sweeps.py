@@ -13,6 +13,7 @@ from temporalio.client import (
     ScheduleHandle,
     ScheduleSpec,
     ScheduleState,
+    WorkflowHandle,
 )
 
 from contracts.receivable import InvoiceStage
@@ -47,8 +48,8 @@ async def swept(world: World, sweeps: ScheduleHandle, times: int) -> SweepResult
             break
     action = recent[-1].action
     assert isinstance(action, ScheduleActionExecutionStartWorkflow)
-    handle = world.client.get_workflow_handle_for(
-        OdooSweepWorkflow.run, action.workflow_id, run_id=action.first_execution_run_id
+    handle: WorkflowHandle[OdooSweepWorkflow, SweepResult] = world.client.get_workflow_handle(
+        action.workflow_id, run_id=action.first_execution_run_id, result_type=SweepResult
     )
     return await handle.result()
 
