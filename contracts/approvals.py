@@ -43,6 +43,22 @@ class ApprovalPolicy(BaseModel):
     escalate_after_business_days: int = Field(default=5, ge=1, le=120)
     escalation_group: str
 
+    def tier_for(self, amount: Money) -> ApprovalTier:
+        for tier in self.tiers:
+            if tier.up_to is None:
+                return tier
+            if tier.up_to.currency == amount.currency and amount <= tier.up_to:
+                return tier
+        raise AssertionError("validated: the last tier has no limit")
+
+
+class ApprovalRules(ApprovalPolicy):
+    """An ApprovalPolicy as configuration states it: complete, and possible to fulfil.
+
+    Checked when the configuration is loaded, and not in the frozen policy of a running workflow:
+    that must stay readable whatever a later release asks of new ones.
+    """
+
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if self.tiers[-1].up_to is not None:
@@ -79,14 +95,6 @@ class ApprovalPolicy(BaseModel):
                     f"{last[limit.currency]}"
                 )
             last[limit.currency] = limit
-
-    def tier_for(self, amount: Money) -> ApprovalTier:
-        for tier in self.tiers:
-            if tier.up_to is None:
-                return tier
-            if tier.up_to.currency == amount.currency and amount <= tier.up_to:
-                return tier
-        raise AssertionError("validated: the last tier has no limit")
 
 
 class Approval(BaseModel):

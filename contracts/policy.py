@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from contracts.approvals import ApprovalPolicy
+from contracts.approvals import ApprovalPolicy, ApprovalRules
 from contracts.calendar import BusinessCalendar
 from contracts.dunning import DunningPolicy
 from contracts.model import Country
@@ -24,7 +24,7 @@ class LegalEntity(BaseModel):
     subdivision: str | None = None
     time_zone: str
     payment_term: str
-    approval: ApprovalPolicy
+    approval: ApprovalRules
     dunning: DunningPolicy
 
     @field_validator("time_zone")

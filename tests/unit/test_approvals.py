@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from contracts.approvals import Approval, ApprovalPolicy, ApprovalRequirement, ApprovalTier
+from contracts.approvals import (
+    Approval,
+    ApprovalPolicy,
+    ApprovalRequirement,
+    ApprovalRules,
+    ApprovalTier,
+)
 from contracts.calendar import BusinessCalendar
 from contracts.money import Money
 from contracts.receivable import ApprovalDecision
@@ -82,13 +88,13 @@ def test_every_amount_in_every_currency_has_a_tier(amount: Money) -> None:
 # --- policies -------------------------------------------------------------------------------
 
 
-def policy_with(**changes: Any) -> ApprovalPolicy:
+def policy_with(**changes: Any) -> ApprovalRules:
     fields: dict[str, Any] = {
         "groups": approval_policy.groups,
         "tiers": approval_policy.tiers,
         "escalation_group": "directors",
     }
-    return ApprovalPolicy(**fields | changes)
+    return ApprovalRules(**fields | changes)
 
 
 @pytest.mark.parametrize(
@@ -250,3 +256,14 @@ def test_where_the_requester_leaves_too_few_approvers_the_next_group_decides_fro
     assert set(found.approvers) == {ANA, BOB, CLEO, DORA, EMIL}
     assert found.refusal(ANA, escalated=False) is not None
     assert found.refusal(CLEO, escalated=False) is None
+
+
+def test_a_frozen_policy_stays_readable_whatever_is_asked_of_new_ones() -> None:
+    frozen = ApprovalPolicy(
+        groups={"finance": (ANA,)},
+        tiers=(ApprovalTier(group="finance"),),
+        escalation_group="finance",
+    )
+    with pytest.raises(ValidationError):
+        ApprovalRules.model_validate(frozen.model_dump())
+    assert ApprovalPolicy.model_validate_json(frozen.model_dump_json()) == frozen
