@@ -30,6 +30,7 @@ dev: $(STAMP) ## the whole local stack in the foreground
 	@c2c dev $(if $(ODOO),--odoo $(ODOO))
 
 test: $(STAMP) ## everything, the real Odoo included (minutes more the first time: it is fetched)
+	@python -m sandbox.real_odoo prepare
 	@python -m pytest $(PARALLEL)
 
 test-fast: $(STAMP) ## what needs no Odoo: domain, gateways, workflows on the stand-in, replay

@@ -494,7 +494,8 @@ class ContractWorkflow:
         """Wait until every invoice is settled, check the figures in Odoo, archive the project."""
         if self.state.stage is not ContractStage.CLOSING:
             return
-        await self._rest(self._all_settled)
+        while not self._all_settled():
+            await self._rest(self._all_settled)
         await self.steps.run(parking.CLOSE_OUT, self._checked_close_out)
         await self._archive_project()
         self._enter(ContractStage.CLOSED)
@@ -690,7 +691,10 @@ class ContractWorkflow:
     # --- shared -----------------------------------------------------------------------------
 
     async def _rest(self, until: Callable[[], bool]) -> None:
-        """A quiet point: wait; where the history has grown long, continue as new meanwhile."""
+        """A quiet point: wait; where the history has grown long, continue as new meanwhile.
+
+        May return before the condition holds (a step began just then): callers look again.
+        """
 
         def must_continue() -> bool:
             return workflow.info().is_continue_as_new_suggested() and self.steps.at_rest

@@ -210,7 +210,8 @@ async def world(
         await stack.enter_async_context(running)
         yield CrmWorld(skipper.client, skipper, odoo_server, sandbox, crms)
         async for left in namespace.list_workflows("ExecutionStatus = 'Running'"):
-            await namespace.get_workflow_handle(left.id).terminate("the module is done")
+            with contextlib.suppress(RPCError):  # the list lags: it may be over by now
+                await namespace.get_workflow_handle(left.id).terminate("the module is done")
     odoo.close()
 
 
@@ -407,11 +408,13 @@ async def test_a_sweep_starts_each_won_deal_once_and_no_open_one(world: CrmWorld
     await world.stage(workflow_of(HUBSPOT, won), ContractStage.ACTIVE)
     await world.hubspot_until(won, lambda now: now.get("stage") == "active")
     again = await world.crm_sweep(HUBSPOT)
-    assert (again.signalled, again.seen) == (0, {})
+    assert again.signalled == 0
+    assert not {won, earlier, still_open} & again.seen.keys()
 
     world.sandbox.hubspot.update("deals", still_open, {"dealstage": "closedwon"})
     later = await world.crm_sweep(HUBSPOT)
-    assert (later.signalled, list(later.seen)) == (1, [still_open])
+    assert later.signalled == 1
+    assert still_open in later.seen
     assert await world.is_started(HUBSPOT, still_open)
     await world.hubspot_until(still_open, lambda now: now.get("stage") == "active")
 

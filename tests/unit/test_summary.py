@@ -28,6 +28,9 @@ from contracts.validation import Problem, show
 from tests.unit.examples import (
     ANA,
     BOB,
+    CLEO,
+    DORA,
+    EMIL,
     MONDAY,
     NOON,
     balance,
@@ -383,7 +386,7 @@ def test_a_draft_has_no_balance_to_show() -> None:
         (
             {"stage": InvoiceStage.AWAITING_APPROVAL, "escalated": True},
             "approval",
-            f"2 approval(s) by {ANA}, {BOB}, cleo@northwind.example, dora@northwind.example",
+            f"2 approval(s) by {ANA}, {BOB}, {CLEO}, {DORA}, {EMIL}",
         ),
         (
             {
@@ -392,7 +395,7 @@ def test_a_draft_has_no_balance_to_show() -> None:
                 "requirement": requirement("20000.00"),
             },
             "approval",
-            "2 approval(s) by cleo@northwind.example, dora@northwind.example",
+            f"2 approval(s) by {CLEO}, {DORA}, {EMIL}",
         ),
         ({"stage": InvoiceStage.POSTED_NOT_DELIVERED}, "delivery", "the invoice to be delivered"),
         ({"stage": InvoiceStage.OPEN}, "payment", "the customer's payment"),
