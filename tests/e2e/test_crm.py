@@ -177,9 +177,10 @@ def crm_settings(odoo_server: OdooServer, sandbox: Sandbox) -> Settings:
 
 
 @pytest.fixture(scope="module")
-async def namespace(temporal_client: Client) -> Client:
-    """A namespace of its own: the session's workers, which have no CRM, must not answer here."""
-    name = f"crm-{uuid.uuid4().hex[:8]}"
+async def namespace(temporal_client: Client, odoo_server: OdooServer) -> Client:
+    """A namespace of its own: the session's workers, which have no CRM, must not answer here, and
+    two Odoos give the same ids to different opportunities."""
+    name = f"crm-{odoo_server.name}-{uuid.uuid4().hex[:8]}"
     request = RegisterNamespaceRequest(
         namespace=name, workflow_execution_retention_period=Duration(seconds=86_400)
     )
