@@ -19,9 +19,9 @@ WKHTMLTOPDF_WRAPPER = """\
 here=$(cd "$(dirname "$0")/.." && pwd)
 export LD_LIBRARY_PATH="$(cat "$here/libraries" | sed "s|^|$here/|" | paste -sd:)"
 export QT_QPA_PLATFORM=offscreen
-export QT_PLUGIN_PATH="$(echo "$here"/root/usr/lib/*/qt5/plugins)"
+export QT_PLUGIN_PATH="$(echo "$here"/tree/usr/lib/*/qt5/plugins)"
 export FONTCONFIG_FILE="$here/fonts.conf"
-exec "$here/root/usr/bin/wkhtmltopdf" "$@"
+exec "$here/tree/usr/bin/wkhtmltopdf" "$@"
 """
 FONTS_CONF = """\
 <?xml version="1.0"?>
@@ -106,9 +106,9 @@ def fetch_odoo(target: Path) -> None:
 def fetch_wkhtmltopdf(target: Path) -> None:
     """Unpack wkhtmltopdf with the libraries this machine lacks; `target/bin` goes on the PATH."""
     apt = Apt(target / "apt")
-    apt.unpack(apt.missing("wkhtmltopdf", "fonts-dejavu-core"), target / "root")
+    apt.unpack(apt.missing("wkhtmltopdf", "fonts-dejavu-core"), target / "tree")
     shutil.rmtree(target / "apt")
-    libraries = {file.parent for file in (target / "root").rglob("*.so.*")}
+    libraries = {file.parent for file in (target / "tree").rglob("*.so.*")}
     listed = sorted(str(folder.relative_to(target)) for folder in libraries)
     (target / "libraries").write_text("\n".join(listed) + "\n")
     (target / "fonts.conf").write_text(FONTS_CONF)
