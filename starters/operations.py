@@ -27,7 +27,11 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.workflow import UpdateMethodMultiParam
 
 from contracts.approvals import HASH_PREFIX
-from contracts.identifiers import contract_workflow_id, deal_contract_id, receivable_workflow_id
+from contracts.identifiers import (
+    contract_workflow_id,
+    deal_contract_id,
+    is_receivable_workflow_id,
+)
 from contracts.model import JsonObject, Source
 from contracts.money import Money
 from contracts.parking import Resolution, StepException
@@ -216,10 +220,6 @@ async def cancel_contract(
 # --- invoices ---------------------------------------------------------------------------------
 
 
-def invoice_workflow_id(contract_workflow_id: str, number: int) -> str:
-    return receivable_workflow_id(contract_workflow_id, number)
-
-
 async def receivable_state(client: Client, workflow_id: str) -> ReceivableState:
     """Everything an invoice's workflow knows."""
     return await _query(client, workflow_id, ReceivableWorkflow.receivable)
@@ -284,14 +284,14 @@ async def exceptions(
 
 async def parked_steps(client: Client, workflow_id: str) -> list[StepException]:
     """The parked steps of one contract or invoice."""
-    if "/invoice/" in workflow_id:
+    if is_receivable_workflow_id(workflow_id):
         return (await receivable_state(client, workflow_id)).exceptions
     return (await contract_state(client, workflow_id)).exceptions
 
 
 async def resolve(client: Client, workflow_id: str, resolution: Resolution) -> StepException:
     """A person's word on a parked step of a contract or an invoice."""
-    if "/invoice/" in workflow_id:
+    if is_receivable_workflow_id(workflow_id):
         return await _update(client, workflow_id, ReceivableWorkflow.resolve_exception, resolution)
     return await _update(client, workflow_id, ContractWorkflow.resolve_exception, resolution)
 

@@ -17,16 +17,13 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
 from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.worker import Replayer
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from starters.cli import render
 from starters.cli.errors import ExitCode, UsageError
 from starters.cli.session import run, session_of
 
 _SDK_LOG = "temporalio"
-_IMPORTED_LATE = ("email_validator", "idna")
-"""email_validator imports itself anew inside its function: without this each sandbox loads a copy
-of it and of idna's tables when it first reads a contract, and warns about every module."""
+
 _CORE_MESSAGE = re.compile(r'message: "(?P<message>(?:[^"\\]|\\.)+)"')
 
 
@@ -103,11 +100,12 @@ async def _replayed(
 ) -> list[Replayed]:
     # The SDK's core would log to standard output, between the lines of the result.
     runtime = Runtime(telemetry=TelemetryConfig(logging=None))
-    restrictions = SandboxRestrictions.default.with_passthrough_modules(*_IMPORTED_LATE)
+    from workers.worker import workflow_runner
+
     replayer = Replayer(
         workflows=_workflows(),
         data_converter=converter,
-        workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+        workflow_runner=workflow_runner(),
         runtime=runtime,
     )
     async with replayer.workflow_replay_iterator(histories) as results:

@@ -337,7 +337,9 @@ def test_the_build_sees_every_package_and_no_secrets() -> None:
 )
 def test_no_package_registry_is_named(file: str) -> None:
     text = (ROOT / file).read_text()
-    assert not re.search(r"py[p]i|python[h]osted|index-url|docker\.io|ghcr\.io", text, re.IGNORECASE)
+    assert not re.search(
+        r"py[p]i|python[h]osted|index-url|docker\.io|ghcr\.io", text, re.IGNORECASE
+    )
 
 
 # --- documents --------------------------------------------------------------------------------
