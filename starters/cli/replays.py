@@ -98,10 +98,10 @@ async def _running(client: Client, limit: int) -> list[Replayed]:
 async def _replayed(
     histories: AsyncIterator[WorkflowHistory], converter: DataConverter
 ) -> list[Replayed]:
+    from workers.worker import workflow_runner  # late, for the reason _workflows gives
+
     # The SDK's core would log to standard output, between the lines of the result.
     runtime = Runtime(telemetry=TelemetryConfig(logging=None))
-    from workers.worker import workflow_runner
-
     replayer = Replayer(
         workflows=_workflows(),
         data_converter=converter,
