@@ -16,6 +16,9 @@ contracts_validated = _meter.create_counter(
 orders_confirmed = _meter.create_counter(
     "c2c.orders.confirmed", description="Sales orders confirmed: contracts that became projects"
 )
+orders_amended = _meter.create_counter(
+    "c2c.orders.amended", description="Change orders carried out on the sales order"
+)
 invoices_posted = _meter.create_counter(
     "c2c.invoices.posted", description="Invoices posted, by legal entity and currency"
 )
@@ -26,6 +29,18 @@ invoice_cycle_days = _meter.create_histogram(
     "c2c.invoices.cycle",
     unit="d",
     description="Days from proposal to the date of the posted invoice",
+)
+credit_notes_posted = _meter.create_counter(
+    "c2c.credits.posted", description="Credit notes posted, by legal entity and currency"
+)
+amount_credited = _meter.create_counter(
+    "c2c.credits.amount", unit="{currency}", description="Amounts credited, without tax"
+)
+amount_written_off = _meter.create_counter(
+    "c2c.losses.amount", unit="{currency}", description="Amounts written off, with tax"
+)
+hours_read = _meter.create_counter(
+    "c2c.time.hours", unit="h", description="Approved hours read that were new or changed"
 )
 reminders_sent = _meter.create_counter("c2c.reminders.sent", description="Payment reminders sent")
 payments_registered = _meter.create_counter(

@@ -1,9 +1,11 @@
-"""Odoo's finance records: orders, invoices, their delivery, payments and reminders."""
+"""One document in Odoo, an invoice or a credit note: its draft, delivery, money and reminders."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+import html
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from pydantic import BaseModel
@@ -12,88 +14,91 @@ from temporalio import activity
 from activities import metrics
 from activities import odoo_records as records
 from activities.failures import BusinessRefusal
+from activities.odoo_balances import balance_of
+from activities.odoo_catalogue import product_ids
 from activities.odoo_master import Done
-from contracts.billing import InvoiceProposal
+from activities.odoo_messages import FAILED, mailed, post_once
+from contracts.billing.charges import Charge
+from contracts.billing.proposals import Document, InvoiceProposal
+from contracts.currencies import EXPONENTS
+from contracts.figures import Quote, TaxAmount
 from contracts.identifiers import contract_workflow_id, receivable_workflow_id
-from contracts.model import Contract
 from contracts.money import Money
 from contracts.ownership import create_once
 from contracts.receivable import InvoiceBalance, PaymentReceived
-from contracts.sweeps import ChangedInvoice, OdooChanges, ReachedMilestone, SweepWindow
 from gateways.odoo import OdooClient
 
-_BALANCE_FIELDS = [
-    "name",
-    "state",
-    "payment_state",
-    "currency_id",
-    "amount_untaxed",
-    "amount_total",
-    "amount_residual",
-    "invoice_date_due",
-    "is_move_sent",
-    "reversal_move_ids",
-    "invoice_origin",
-    "write_date",
-]
-_DATETIME = "%Y-%m-%d %H:%M:%S"
-SWEEP_OVERLAP = timedelta(minutes=5)
-"""How far a sweep looks back behind its watermark: `write_date` is when a transaction began, so a
-long one becomes visible with an old date."""
+_TYPES = {Document.INVOICE: "out_invoice", Document.CREDIT_NOTE: "out_refund"}
+_LABELS = {Document.INVOICE: "Customer Invoice", Document.CREDIT_NOTE: "Customer Credit Note"}
+_MAX_PRICE_DECIMALS = 12
 
 
-class OrderRequest(BaseModel):
-    contract: Contract
-    company_id: int
-    partner_id: int
-    project_id: int
-
-
-class OrderRef(BaseModel):
-    order_id: int
-    name: str
-
-
-class ConfirmRequest(BaseModel):
-    """`value` is the contract's, without tax: the order must say the same."""
-
-    order_id: int
-    value: Money
-
-
-class OrderCancel(BaseModel):
-    order_id: int
-
-
-class InvoiceRequest(BaseModel):
-    """`invoice_on` is the invoice date in the legal entity's zone."""
+class DocumentRequest(BaseModel):
+    """`invoice_on` is the document's date in the legal entity's zone. `credited_invoice_id` is the
+    posted invoice that a credit note takes back (none: no one in particular)."""
 
     proposal: InvoiceProposal
     company_id: int
     partner_id: int
     invoice_on: date
+    credited_invoice_id: int | None = None
 
 
-class InvoiceDraft(BaseModel):
+class Draft(BaseModel):
+    """The document in Odoo, and what it comes to there."""
+
     invoice_id: int
+    quote: Quote
 
 
 class PostRequest(BaseModel):
-    """`amount` is the approved amount, without tax; it was proposed on `proposed_on`."""
+    """`quote` is what was approved; it was proposed on `proposed_on`."""
 
     invoice_id: int
     legal_entity: str
-    amount: Money
+    document: Document = Document.INVOICE
+    quote: Quote
     proposed_on: date
 
 
 class InvoiceRef(BaseModel):
+    """An invoice or a credit note, by its id in Odoo."""
+
     invoice_id: int
+
+
+class CreditRequest(BaseModel):
+    """A posted credit note, and the posted invoice to set it off against."""
+
+    invoice_id: int
+    credit_note_id: int
+
+
+class Reconciled(BaseModel):
+    invoice: InvoiceBalance
+    credit_note: InvoiceBalance
 
 
 class PaymentRequest(BaseModel):
     invoice_id: int
     payment: PaymentReceived
+
+
+class WriteOffRequest(BaseModel):
+    """`amount` (with tax) of document `number` is lost, for a `reason`, on a date of the legal
+    entity. `account_code` is the account that bears the loss; `key` tells a second write-off of
+    the same document apart."""
+
+    legal_entity: str
+    contract_id: str
+    number: int
+    key: str
+    invoice_id: int
+    company_id: int
+    account_code: str
+    amount: Money
+    reason: str
+    written_off_on: date
 
 
 class ReminderRequest(BaseModel):
@@ -106,169 +111,193 @@ class ReminderRequest(BaseModel):
     text: str
 
 
-class Notification(BaseModel):
-    """A note for people of the firm, by e-mail address; `subject` is unique on the order."""
+class TodoRequest(BaseModel):
+    """A task for one of the people (by e-mail address; the first known to Odoo); `summary` is
+    unique on the invoice."""
 
-    order_id: int
+    invoice_id: int
     people: tuple[str, ...]
-    subject: str
+    summary: str
     text: str
-
-
-class CloseOutRequest(BaseModel):
-    """The contract's order and value, to compare with Odoo's own figures."""
-
-    order_id: int
-    value: Money
-
-
-class CloseOut(BaseModel):
-    """What stands against closing, in sentences; empty if nothing does."""
-
-    differences: list[str]
+    due_on: date
 
 
 class OdooFinance:
-    """Activities on the `odoo-finance` task queue."""
+    """Activities on the `odoo-finance` task queue: one document each."""
 
     def __init__(self, odoo: OdooClient) -> None:
         self._odoo = odoo
 
-    # --- orders -----------------------------------------------------------------------------
+    # --- draft ------------------------------------------------------------------------------
 
     @activity.defn
-    def create_order(self, request: OrderRequest) -> OrderRef:
-        """Create the sales order with one line a milestone (quantity 1, the milestone's amount)."""
-        contract = request.contract
-        keys = (contract.legal_entity, contract.contract_id)
-        header: dict[str, Any] = {
-            "id": records.order_id(*keys),
-            "partner_id/.id": request.partner_id,
-            "company_id/.id": request.company_id,
-            "project_id/.id": request.project_id,
-            "pricelist_id/.id": self._price_list(contract.currency, request.company_id),
-            "client_order_ref": contract.purchase_order,
-            "origin": contract_workflow_id(*keys),
-            "payment_term_id": contract.payment_term,
-        }
-        products = self._products({line.code for line in contract.services})
-        rows = []
-        for index, item in enumerate(contract.milestones):
-            line = {
-                "order_line/id": records.order_line_id(*keys, item.key),
-                "order_line/product_id/.id": products[contract.service(item.service).code],
-                "order_line/name": item.name,
-                "order_line/product_uom_qty": 1,
-                "order_line/price_unit": str(item.amount.amount),
-            }
-            rows.append({**header, **line} if index == 0 else line)
-        once = create_once("order.terms")
-        [order] = self._odoo.load("sale.order", rows, create_once=once)
-        [row] = self._odoo.read("sale.order", [order], ["name"])
-        return OrderRef(order_id=order, name=row["name"])
+    def create_document(self, request: DocumentRequest) -> Draft:
+        """Create the draft, its lines tied to the order's, and read what it comes to with Odoo's
+        taxes; rewrites its own draft, and leaves a posted or cancelled document as it is.
 
-    @activity.defn
-    def confirm_order(self, request: ConfirmRequest) -> Done:
-        """Confirm the order; refuses (`order_total_differs`) if its total is not the value."""
-        [order] = self._odoo.read(
-            "sale.order", [request.order_id], ["state", "amount_untaxed", "currency_id"]
-        )
-        total = Money.rounded(order["amount_untaxed"], order["currency_id"][1])
-        if total != request.value:
+        Refuses (`draft_differs_from_proposal`) if Odoo's total without tax is not the proposal's.
+        """
+        issued = self._issued(request.proposal)
+        if issued is not None:
+            return Draft(invoice_id=issued, quote=self._quote(issued))
+        invoice = self._load(request, exact=False)
+        quote, wanted = self._quote(invoice), _as_shown(request.proposal)
+        if quote.untaxed != wanted:
+            # Odoo rounds the sum of the lines, not each line; or somebody added lines of their own.
+            self._odoo.write("account.move", [invoice], {"invoice_line_ids": [[5, 0, 0]]})
+            invoice = self._load(request, exact=True)
+            quote = self._quote(invoice)
+        if quote.untaxed != wanted:
             raise BusinessRefusal(
-                "order_total_differs",
-                f"the order in Odoo totals {total} without tax, the contract {request.value}",
-                field="order.amount_untaxed",
-                value=str(total),
+                "draft_differs_from_proposal",
+                f"the draft in Odoo totals {quote.untaxed} without tax, the proposal {wanted}; "
+                "look at the taxes of its products there: prices must be without tax",
+                field="invoice.amount_untaxed",
+                value=str(quote.untaxed),
             )
-        if order["state"] == "cancel":
-            raise BusinessRefusal("order_cancelled", "the order was cancelled in Odoo")
-        if order["state"] not in ("sale", "done"):
-            self._odoo.call("sale.order", "action_confirm", [request.order_id])
-            metrics.orders_confirmed.add(1, {"currency": request.value.currency})
-        return Done()
+        return Draft(invoice_id=invoice, quote=quote)
 
-    @activity.defn
-    def cancel_order(self, request: OrderCancel) -> Done:
-        """Cancel the order, as compensation; an order already cancelled is a success."""
-        [order] = self._odoo.read("sale.order", [request.order_id], ["state"])
-        if order["state"] != "cancel":
-            self._odoo.call(
-                "sale.order",
-                "action_cancel",
-                [request.order_id],
-                context={"disable_cancel_warning": True},
-            )
-        return Done()
-
-    # --- invoices ---------------------------------------------------------------------------
-
-    @activity.defn
-    def create_invoice(self, request: InvoiceRequest) -> InvoiceDraft:
-        """Create the draft invoice, its lines tied to the order's; rewrites a draft's lines."""
-        proposal = request.proposal
-        keys = (proposal.legal_entity, proposal.contract_id)
-        origin = receivable_workflow_id(contract_workflow_id(*keys), proposal.number)
-        existing = self._odoo.search_read(
+    def _issued(self, proposal: InvoiceProposal) -> int | None:
+        """The document of this number if it is a draft no more."""
+        found = self._odoo.search_read(
             "account.move",
-            [("invoice_origin", "=", origin), ("state", "!=", "draft"), _INVOICES],
+            [
+                ("invoice_origin", "=", _origin(proposal)),
+                ("move_type", "=", _TYPES[proposal.document]),
+                ("state", "!=", "draft"),
+            ],
             ["id"],
+            order="id",
             limit=1,
         )
-        if existing:
-            return InvoiceDraft(invoice_id=existing[0]["id"])
+        return int(found[0]["id"]) if found else None
+
+    def _load(self, request: DocumentRequest, *, exact: bool) -> int:
+        proposal = request.proposal
+        keys = (proposal.legal_entity, proposal.contract_id)
         header: dict[str, Any] = {
             "id": records.invoice_id(*keys, proposal.number),
-            "move_type": "Customer Invoice",
+            "move_type": _LABELS[proposal.document],
             "partner_id/.id": request.partner_id,
             "company_id/.id": request.company_id,
             "currency_id/id": f"base.{proposal.amount.currency}",
             "invoice_date": request.invoice_on.isoformat(),
-            "invoice_payment_term_id": proposal.payment_term,
-            "invoice_origin": origin,
+            "invoice_origin": _origin(proposal),
             "ref": proposal.purchase_order,
         }
-        products = self._products({line.service_code for line in proposal.lines})
+        if proposal.document is Document.INVOICE:
+            header["invoice_payment_term_id"] = proposal.payment_term
+        else:
+            header["reversed_entry_id/.id"] = request.credited_invoice_id
+        products = product_ids(self._odoo, {line.service_code for line in proposal.lines})
         rows = []
         for index, item in enumerate(proposal.lines):
             line = {
                 "invoice_line_ids/id": records.invoice_line_id(*keys, proposal.number, item.key),
                 "invoice_line_ids/product_id/.id": products[item.service_code],
                 "invoice_line_ids/name": item.description,
-                "invoice_line_ids/quantity": 1,
-                "invoice_line_ids/price_unit": str(item.amount.amount),
-                "invoice_line_ids/sale_line_ids/id": records.order_line_id(*keys, item.key),
+                "invoice_line_ids/quantity": _quantity_as_shown(proposal, item),
+                "invoice_line_ids/price_unit": exact_price(item) if exact else item.unit_price,
+                "invoice_line_ids/sale_line_ids/id": records.order_line_id(*keys, item.order_line),
             }
             rows.append({**header, **line} if index == 0 else line)
         once = create_once("draft_invoice.lines", "draft_invoice.references", "draft_invoice.date")
         [invoice] = self._odoo.load("account.move", rows, create_once=once)
-        return InvoiceDraft(invoice_id=invoice)
+        return invoice
+
+    def _quote(self, invoice_id: int) -> Quote:
+        fields = ["currency_id", "amount_untaxed", "amount_tax", "amount_total"]
+        [row] = self._odoo.read("account.move", [invoice_id], fields)
+        currency = row["currency_id"][1]
+        return Quote(
+            untaxed=Money.rounded(row["amount_untaxed"], currency),
+            taxes=self._taxes(invoice_id, currency) if row["amount_tax"] else (),
+            total=Money.rounded(row["amount_total"], currency),
+        )
+
+    def _taxes(self, invoice_id: int, currency: str) -> tuple[TaxAmount, ...]:
+        lines = self._odoo.search_read(
+            "account.move.line",
+            [("move_id", "=", invoice_id), ("display_type", "=", "tax")],
+            ["tax_line_id", "amount_currency", "move_type"],
+            order="id",
+        )
+        taxes: dict[str, Money] = {}
+        for line in lines:
+            amount = Money.rounded(line["amount_currency"], currency)
+            shown = amount if line["move_type"] == "out_refund" else -amount
+            name = line["tax_line_id"][1]
+            taxes[name] = taxes.get(name, Money.zero(currency)) + shown
+        return tuple(TaxAmount(name=name, amount=amount) for name, amount in taxes.items())
 
     @activity.defn
-    def post_invoice(self, request: PostRequest) -> InvoiceBalance:
-        """Post the invoice after comparing it once more with what was approved."""
-        balance = self._balance(request.invoice_id)
-        if balance.untaxed != request.amount:
-            raise BusinessRefusal(
-                "invoice_differs_from_approval",
-                f"the invoice in Odoo totals {balance.untaxed} without tax, "
-                f"approved was {request.amount}",
-                field="invoice.amount_untaxed",
-                value=str(balance.untaxed),
-            )
+    def discard_draft(self, ref: InvoiceRef) -> Done:
+        """Cancel a draft that was not approved; refuses (`invoice_posted`) what is posted.
+
+        One already cancelled, or deleted by a person, is a success.
+        """
+        found = self._odoo.search_read(
+            "account.move", [("id", "=", ref.invoice_id)], ["state", "name"]
+        )
+        for row in found:
+            if row["state"] == "posted":  # Odoo itself would cancel that too
+                raise BusinessRefusal(
+                    "invoice_posted",
+                    f"{row['name']} is posted in Odoo already; only a credit note takes it back",
+                    field="invoice.state",
+                    value=row["name"],
+                )
+            if row["state"] == "draft":
+                self._odoo.call("account.move", "button_cancel", [ref.invoice_id])
+        return Done()
+
+    # --- posting ----------------------------------------------------------------------------
+
+    @activity.defn
+    def post_document(self, request: PostRequest) -> InvoiceBalance:
+        """Post it after comparing it once more with what was approved, with and without tax.
+
+        Odoo sets a credit note off against the invoice it credits by itself.
+        """
+        balance, quote = balance_of(self._odoo, request.invoice_id), request.quote
+        for what, stands, approved in (
+            ("amount_untaxed", balance.untaxed, quote.untaxed),
+            ("amount_total", balance.total, quote.total),
+        ):
+            if stands != approved:
+                tax = "without" if what == "amount_untaxed" else "with"
+                raise BusinessRefusal(
+                    "invoice_differs_from_approval",
+                    f"the {_name(request.document)} in Odoo totals {stands} {tax} tax, "
+                    f"approved was {approved}",
+                    field=f"invoice.{what}",
+                    value=str(stands),
+                )
         if balance.cancelled:
-            raise BusinessRefusal("invoice_cancelled", "the invoice was cancelled in Odoo")
+            raise BusinessRefusal(
+                "invoice_cancelled",
+                f"the {_name(request.document)} was cancelled in Odoo; reset it to draft there",
+                field="invoice.state",
+            )
         if balance.posted:
             return balance
-        invoice_on = self._post_in_its_period(request.invoice_id)
-        labels = {"legal_entity": request.legal_entity, "currency": request.amount.currency}
-        metrics.invoices_posted.add(1, labels)
-        metrics.amount_invoiced.add(float(request.amount.amount), labels)
-        metrics.invoice_cycle_days.record((invoice_on - request.proposed_on).days, labels)
-        return self._balance(request.invoice_id)
+        invoice_on = self._post_in_its_period(request.invoice_id, _name(request.document))
+        self._measure(request, invoice_on)
+        return balance_of(self._odoo, request.invoice_id)
 
-    def _post_in_its_period(self, invoice_id: int) -> date:
-        """Post on the invoice's own date, which is returned, or refuse (`period_locked`).
+    def _measure(self, request: PostRequest, invoice_on: date) -> None:
+        untaxed = request.quote.untaxed
+        labels = {"legal_entity": request.legal_entity, "currency": untaxed.currency}
+        if request.document is Document.CREDIT_NOTE:
+            metrics.credit_notes_posted.add(1, labels)
+            metrics.amount_credited.add(float(untaxed.amount), labels)
+            return
+        metrics.invoices_posted.add(1, labels)
+        metrics.amount_invoiced.add(float(untaxed.amount), labels)
+        metrics.invoice_cycle_days.record((invoice_on - request.proposed_on).days, labels)
+
+    def _post_in_its_period(self, invoice_id: int, what: str) -> date:
+        """Post on the document's own date, which is returned, or refuse (`period_locked`).
 
         Into a locked period Odoo posts on another date and says nothing, unless the lock
         reaches that one too: so what it warns people of before they post is read first. That
@@ -280,7 +309,7 @@ class OdooFinance:
         if move["tax_lock_date_message"]:
             raise BusinessRefusal(
                 "period_locked",
-                f"the invoice is of {invoice_on}, a locked period in Odoo, which says: "
+                f"the {what} is of {invoice_on}, a locked period in Odoo, which says: "
                 f"{move['tax_lock_date_message']} Unlock the period there, or amend invoice_on",
                 field="invoice_on",
                 value=invoice_on,
@@ -289,18 +318,69 @@ class OdooFinance:
         return date.fromisoformat(invoice_on)
 
     @activity.defn
+    def reconcile_credit(self, request: CreditRequest) -> Reconciled:
+        """Set a posted credit note off against a posted invoice, as far as both are open."""
+        invoice = balance_of(self._odoo, request.invoice_id)
+        credit = balance_of(self._odoo, request.credit_note_id)
+        for balance in (invoice, credit):
+            if not balance.posted:
+                raise BusinessRefusal(
+                    "document_not_posted",
+                    f"document {balance.invoice_id} is not posted in Odoo, so nothing can be "
+                    "set off against it",
+                    field="invoice.state",
+                    value=str(balance.invoice_id),
+                )
+        if invoice.residual.is_positive and credit.residual.is_positive:
+            self._set_off(request.invoice_id, request.credit_note_id)
+            invoice = balance_of(self._odoo, request.invoice_id)
+            credit = balance_of(self._odoo, request.credit_note_id)
+        return Reconciled(invoice=invoice, credit_note=credit)
+
+    def _set_off(self, invoice_id: int, credit_id: int) -> None:
+        """Give the invoice what is still open of a credit note or an entry."""
+        found = self._odoo.search_read(
+            "account.move.line",
+            [
+                ("move_id", "=", credit_id),
+                ("account_id", "=", self._receivable_line(invoice_id)["account_id"][0]),
+                ("amount_currency", "<", 0),
+                ("reconciled", "=", False),
+            ],
+            ["id"],
+            order="id",
+            limit=1,
+        )
+        for line in found:
+            self._odoo.call(
+                "account.move", "js_assign_outstanding_line", [invoice_id], line_id=line["id"]
+            )
+
+    def _receivable_line(self, invoice_id: int) -> dict[str, Any]:
+        """The line that says what the customer owes, and on which account."""
+        return self._odoo.search_read(
+            "account.move.line",
+            [("move_id", "=", invoice_id), ("display_type", "=", "payment_term")],
+            ["account_id", "partner_id"],
+            order="id",
+            limit=1,
+        )[0]
+
+    # --- delivery ---------------------------------------------------------------------------
+
+    @activity.defn
     def send_invoice(self, ref: InvoiceRef) -> Done:
-        """Send the posted invoice by e-mail from Odoo, as PDF; one already sent is a success.
+        """Send the posted document by e-mail from Odoo, as PDF; one already sent is a success.
 
         `is_move_sent` only says that it was tried: what the mail server said stands in the
-        notifications of the invoice's messages.
+        notifications of the document's messages.
         """
-        status, reason = self._notified(ref.invoice_id)
+        status, reason = mailed(self._odoo, "account.move", ref.invoice_id)
         if status != "sent":
             [wizard] = self._odoo.create("account.move.send.wizard", [{"move_id": ref.invoice_id}])
             self._odoo.call("account.move.send.wizard", "action_send_and_print", [wizard])
-            status, reason = self._notified(ref.invoice_id)
-        if status in ("", "exception", "bounce", "canceled"):
+            status, reason = mailed(self._odoo, "account.move", ref.invoice_id)
+        if not status or status in FAILED:
             raise BusinessRefusal(
                 "invoice_not_delivered",
                 f"Odoo could not mail the invoice: {reason or 'no mail was made'}; "
@@ -309,32 +389,19 @@ class OdooFinance:
             )
         return Done()
 
-    def _notified(self, invoice_id: int) -> tuple[str, str]:
-        """How the newest mail about an invoice fared: status and the reason of a failure."""
-        found = self._odoo.search_read(
-            "mail.notification",
-            [
-                ("mail_message_id.model", "=", "account.move"),
-                ("mail_message_id.res_id", "=", invoice_id),
-                ("notification_type", "=", "email"),
-            ],
-            ["notification_status", "failure_type", "failure_reason"],
-            order="id desc",
-            limit=1,
-        )
-        if not found:
-            return "", ""
-        row = found[0]
-        return row["notification_status"], row["failure_reason"] or row["failure_type"] or ""
+    # --- money ------------------------------------------------------------------------------
 
     @activity.defn
     def read_balance(self, ref: InvoiceRef) -> InvoiceBalance:
-        """What Odoo says about the invoice now."""
-        return self._balance(ref.invoice_id)
+        """What Odoo says about the document now."""
+        return balance_of(self._odoo, ref.invoice_id)
 
     @activity.defn
     def register_payment(self, request: PaymentRequest) -> InvoiceBalance:
-        """Register a payment known from outside; its reference makes a repeat a success."""
+        """Register a payment known from outside; its reference makes a repeat a success.
+
+        On a credit note it is a refund: Odoo makes it an outgoing payment.
+        """
         reference = request.payment.reference
         domain = [
             ("memo", "=", reference),
@@ -344,8 +411,8 @@ class OdooFinance:
         if not self._odoo.search_read("account.payment", domain, ["id"], limit=1):
             context = {"active_model": "account.move", "active_ids": [request.invoice_id]}
             values = {
-                "amount": float(request.payment.amount.amount),
-                "payment_date": request.payment.paid_on.isoformat(),
+                "amount": request.payment.amount.amount,
+                "payment_date": request.payment.paid_on,
                 "communication": reference,
             }
             [register] = self._odoo.create("account.payment.register", [values], context=context)
@@ -353,231 +420,222 @@ class OdooFinance:
                 "account.payment.register", "action_create_payments", [register], context=context
             )
             metrics.payments_registered.add(1, {"currency": request.payment.amount.currency})
-        return self._balance(request.invoice_id)
+        return balance_of(self._odoo, request.invoice_id)
 
     @activity.defn
-    def send_reminder(self, request: ReminderRequest) -> Done:
-        """Mail a reminder from the invoice's record; its subject is its key, so it goes once."""
-        self._post_once(
-            "account.move",
-            request.invoice_id,
-            subject=request.subject,
-            body=request.text,
-            partner_ids=[request.partner_id],
-            message_type="comment",
-            subtype_xmlid="mail.mt_comment",
-        )
-        metrics.reminders_sent.add(1)
-        return Done()
+    def write_off(self, request: WriteOffRequest) -> InvoiceBalance:
+        """Book the loss by a journal entry and set it off against the invoice: once per key.
 
-    @activity.defn
-    def notify(self, request: Notification) -> Done:
-        """Leave a note on the order, mailed to those of the people who are known to Odoo."""
-        people = self._odoo.search_read(
-            "res.partner", [("email", "in", sorted(request.people))], ["id"]
-        )
-        self._post_once(
-            "sale.order",
-            request.order_id,
-            subject=request.subject,
-            body=request.text,
-            partner_ids=[row["id"] for row in people],
-            message_type="comment",
-            subtype_xmlid="mail.mt_note",
-        )
-        return Done()
-
-    def _post_once(self, model: str, record: int, *, subject: str, **message: Any) -> None:
-        """Post a message unless one with this subject is there already: a retry is silent."""
-        domain = [("model", "=", model), ("res_id", "=", record), ("subject", "=", subject)]
-        if not self._odoo.search_read("mail.message", domain, ["id"], limit=1):
-            self._odoo.call(model, "message_post", [record], subject=subject, **message)
-
-    @activity.defn
-    def check_close_out(self, request: CloseOutRequest) -> CloseOut:
-        """Compare Odoo's own figures with the contract: order total, invoices less credits."""
-        [order] = self._odoo.read(
-            "sale.order",
-            [request.order_id],
-            ["amount_untaxed", "currency_id", "invoice_ids", "state"],
-        )
-        moves = self._odoo.search_read(
-            "account.move",
-            [("id", "in", order["invoice_ids"])],
-            ["name", "state", "move_type", "amount_untaxed", "amount_residual", "currency_id"],
-        )
-        currency = request.value.currency
-        posted = [row for row in moves if row["state"] == "posted"]
-        invoiced = Money.zero(currency)
-        for row in posted:
-            amount = Money.rounded(row["amount_untaxed"], currency)
-            invoiced = invoiced - amount if row["move_type"] == "out_refund" else invoiced + amount
-        total = Money.rounded(order["amount_untaxed"], currency)
-        differences = []
-        if total != request.value:
-            differences.append(f"the order totals {total}, the contract {request.value}")
-        if invoiced != request.value:
-            differences.append(
-                f"invoices less credit notes come to {invoiced}, the contract to {request.value}"
-            )
-        differences += [
-            f"{row['name']} is still a draft" for row in moves if row["state"] == "draft"
-        ]
-        differences += [
-            f"{row['name']} has {Money.rounded(row['amount_residual'], currency)} open"
-            for row in posted
-            if row["amount_residual"]
-        ]
-        return CloseOut(differences=differences)
-
-    # --- sweeps -----------------------------------------------------------------------------
-
-    @activity.defn
-    def read_changes(self, window: SweepWindow) -> OdooChanges:
-        """What changed in our invoices and milestones since the watermark: one query for each.
-
-        The watermark is Odoo's own clock (`write_date`), so that two machines' clocks never
-        matter.
+        Refuses `write_off_too_large` (more than is open), `account_unknown`, and
+        `write_off_cancelled` where the entry was cancelled in Odoo.
         """
-        since = (window.since - SWEEP_OVERLAP).astimezone(UTC).strftime(_DATETIME)
-        moves = self._odoo.search_read(
-            "account.move",
-            [
-                ("invoice_origin", "=like", "contract/%/invoice/%"),
-                _INVOICES,
-                ("write_date", ">=", since),
-            ],
-            _BALANCE_FIELDS,
-            order="write_date, id",
-        )
-        credits = self._credits(moves)
-        milestones = self._odoo.search_read(
-            "project.milestone",
-            [
-                ("is_reached", "=", True),
-                ("write_date", ">=", since),
-                ("sale_line_id.order_id.origin", "=like", "contract/%"),
-            ],
-            ["reached_date", "sale_line_id", "write_date"],
-            order="write_date, id",
-        )
-        dates = [_utc(row["write_date"]) for row in [*moves, *milestones]]
-        return OdooChanges(
-            invoices=[
-                ChangedInvoice(
-                    workflow_id=row["invoice_origin"],
-                    balance=_balance(row, credits),
-                )
-                for row in moves
-            ],
-            milestones=self._reached(milestones),
-            watermark=max([window.since, *dates]),
-        )
-
-    def _reached(self, milestones: list[dict[str, Any]]) -> list[ReachedMilestone]:
-        if not milestones:
-            return []
-        lines = self._odoo.search_read(
-            "sale.order.line",
-            [("id", "in", [row["sale_line_id"][0] for row in milestones])],
-            ["order_id"],
-        )
-        orders = {row["id"]: row["order_id"][0] for row in lines}
-        found = self._odoo.search_read(
-            "sale.order", [("id", "in", sorted(set(orders.values())))], ["origin"]
-        )
-        origins = {row["id"]: row["origin"] for row in found}
-        return [
-            ReachedMilestone(
-                workflow_id=origins[orders[row["sale_line_id"][0]]],
-                milestone_id=row["id"],
-                reached_on=date.fromisoformat(row["reached_date"]) if row["reached_date"] else None,
-                changed_at=_utc(row["write_date"]),
+        entry = self._write_off_entry(request)
+        [row] = self._odoo.read("account.move", [entry], ["state", "name"])
+        if row["state"] == "cancel":
+            raise BusinessRefusal(
+                "write_off_cancelled",
+                "the entry that writes the invoice off was cancelled in Odoo",
+                field="write_off.key",
+                value=request.key,
             )
-            for row in milestones
-        ]
+        if row["state"] == "draft":
+            self._refuse_to_lose_more_than_is_open(request)
+            self._odoo.call("account.move", "action_post", [entry])
+            currency = request.amount.currency
+            metrics.amount_written_off.add(
+                float(request.amount.amount),
+                {"legal_entity": request.legal_entity, "currency": currency},
+            )
+        balance = balance_of(self._odoo, request.invoice_id)
+        if balance.residual.is_positive:
+            self._set_off(request.invoice_id, entry)
+            balance = balance_of(self._odoo, request.invoice_id)
+        return balance
 
-    # --- shared -----------------------------------------------------------------------------
+    def _refuse_to_lose_more_than_is_open(self, request: WriteOffRequest) -> None:
+        residual = balance_of(self._odoo, request.invoice_id).residual
+        if request.amount > residual or not request.amount.is_positive:
+            raise BusinessRefusal(
+                "write_off_too_large",
+                f"{request.amount} cannot be written off: {residual} is open in Odoo",
+                field="write_off.amount",
+                value=str(request.amount),
+            )
 
-    def _price_list(self, currency: str, company_id: int) -> int:
-        """A price list in the currency: in Odoo an order has its currency from nowhere else."""
+    def _write_off_entry(self, request: WriteOffRequest) -> int:
+        """The entry, created as a draft if it is not there: loss against receivable."""
+        keys = (request.legal_entity, request.contract_id, request.number, request.key)
+        currency = request.amount.currency
+        receivable = self._receivable_line(request.invoice_id)
+        origin = contract_workflow_id(request.legal_entity, request.contract_id)
+        header: dict[str, Any] = {
+            "id": records.write_off_id(*keys),
+            "move_type": "Journal Entry",
+            "company_id/.id": request.company_id,
+            "journal_id/.id": self._general_journal(request.company_id),
+            "date": request.written_off_on.isoformat(),
+            "ref": f"Write-off: {request.reason}",
+            # Leads from the entry to the document it takes from; see odoo_balances.
+            "invoice_origin": receivable_workflow_id(origin, request.number),
+            "currency_id/id": f"base.{currency}",
+        }
+        sides = (
+            ("loss", self._account(request), request.amount),
+            ("receivable", receivable["account_id"][0], -request.amount),
+        )
+        rows = []
+        for index, (side, account, amount) in enumerate(sides):
+            line = {
+                "line_ids/id": records.write_off_line_id(*keys, side),
+                "line_ids/account_id/.id": account,
+                "line_ids/partner_id/.id": receivable["partner_id"][0],
+                "line_ids/name": request.reason,
+                "line_ids/currency_id/id": f"base.{currency}",
+                "line_ids/amount_currency": amount.amount,
+            }
+            rows.append({**header, **line} if index == 0 else line)
+        # Posted it is Odoo's, and may not be written any more.
+        [entry] = self._odoo.load("account.move", rows, create_once=True)
+        return entry
+
+    def _general_journal(self, company_id: int) -> int:
         found = self._odoo.search_read(
-            "product.pricelist",
-            [("currency_id.name", "=", currency), ("company_id", "in", [company_id, False])],
+            "account.journal",
+            [("type", "=", "general"), ("company_id", "=", company_id)],
             ["id"],
             order="sequence, id",
             limit=1,
         )
         if not found:
             raise BusinessRefusal(
-                "price_list_missing",
-                f"Odoo has no price list in {currency}; add one (its prices do not matter)",
-                field="currency",
-                value=currency,
+                "journal_missing",
+                "the company has no journal for miscellaneous entries in Odoo; add one",
+                field="company_id",
+                value=str(company_id),
             )
         return int(found[0]["id"])
 
-    def _products(self, codes: set[str]) -> dict[str, int]:
-        """Product ids by internal reference; a missing or ambiguous one is a business failure."""
-        found = self._odoo.search_read(
-            "product.product", [("default_code", "in", sorted(codes))], ["default_code"]
+    def _account(self, request: WriteOffRequest) -> int:
+        code = request.account_code
+        # An account has a code of its own in each company.
+        found = self._odoo.with_company(request.company_id).search_read(
+            "account.account", [("code", "=", code)], ["id"], limit=2
         )
-        for code in sorted(codes):
-            count = sum(row["default_code"] == code for row in found)
-            if count != 1:
-                raise BusinessRefusal(
-                    "service_code_ambiguous" if count else "service_code_unknown",
-                    f"Odoo has {count} products with the internal reference {code}, not one",
-                    field="services.code",
-                    value=code,
-                )
-        return {row["default_code"]: row["id"] for row in found}
+        if len(found) != 1:
+            raise BusinessRefusal(
+                "account_unknown",
+                f"Odoo has {len(found)} accounts with the code {code} in this company, not one; "
+                "set write_off_account of the legal entity",
+                field="write_off_account",
+                value=code,
+            )
+        return int(found[0]["id"])
 
-    def _balance(self, invoice_id: int) -> InvoiceBalance:
-        rows = self._odoo.read("account.move", [invoice_id], _BALANCE_FIELDS)
-        return _balance(rows[0], self._credits(rows))
+    # --- reminders --------------------------------------------------------------------------
 
-    def _credits(self, moves: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
-        ids = sorted({credit for row in moves for credit in row["reversal_move_ids"]})
-        if not ids:
-            return {}
-        fields = ["state", "move_type", "amount_untaxed", "amount_total"]
-        found = self._odoo.search_read("account.move", [("id", "in", ids)], fields)
-        return {row["id"]: row for row in found}
+    @activity.defn
+    def send_reminder(self, request: ReminderRequest) -> Done:
+        """Mail a reminder from the invoice's record; its subject is its key, so it goes once.
+
+        Refuses `email_missing` and, where Odoo's mail server refused it, `reminder_not_delivered`;
+        one that failed is sent again by a repeat.
+        """
+        [partner] = self._odoo.read("res.partner", [request.partner_id], ["email", "name"])
+        if not partner["email"]:
+            raise BusinessRefusal(
+                "email_missing",
+                f"{partner['name']} has no e-mail address in Odoo; add one there",
+                field="customer.billing_email",
+            )
+        status, _ = self._reminded(request)
+        if status and status not in FAILED:
+            return Done()
+        message: dict[str, Any] = {
+            "subject": request.subject,
+            "body": request.text,
+            "partner_ids": [request.partner_id],
+            "message_type": "comment",
+            "subtype_xmlid": "mail.mt_comment",
+        }
+        if status:
+            self._odoo.call("account.move", "message_post", [request.invoice_id], **message)
+        else:
+            post_once(self._odoo, "account.move", request.invoice_id, **message)
+        status, reason = self._reminded(request)
+        if status in FAILED:
+            raise BusinessRefusal(
+                "reminder_not_delivered",
+                f"Odoo could not mail the reminder: {reason}; check the customer's e-mail "
+                "address and Odoo's mail server",
+                field="customer.billing_email",
+                value=partner["email"],
+            )
+        metrics.reminders_sent.add(1)
+        return Done()
+
+    def _reminded(self, request: ReminderRequest) -> tuple[str, str]:
+        return mailed(self._odoo, "account.move", request.invoice_id, request.subject)
+
+    @activity.defn
+    def create_todo(self, request: TodoRequest) -> Done:
+        """Put a to-do on the invoice, for what only a person can do; once per summary."""
+        row: dict[str, Any] = {
+            "id": records.todo_id(request.invoice_id, request.summary),
+            "res_model_id/id": "account.model_account_move",
+            "res_id": request.invoice_id,
+            "activity_type_id/id": "mail.mail_activity_data_todo",
+            "summary": request.summary,
+            "note": f"<p>{html.escape(request.text)}</p>",
+            "date_deadline": request.due_on.isoformat(),
+            "user_id/.id": self._user(request.people),
+        }
+        # What a person did with it stays.
+        self._odoo.load("mail.activity", [row], create_once=True)
+        return Done()
+
+    def _user(self, people: Sequence[str]) -> int | None:
+        if not people:
+            return None
+        anyone = [*["|"] * (len(people) - 1), *(("email", "=ilike", item) for item in people)]
+        found = self._odoo.search_read("res.users", anyone, ["email"], order="id")
+        by_email = {str(row["email"]).lower(): int(row["id"]) for row in found}
+        return next((by_email[item.lower()] for item in people if item.lower() in by_email), None)
 
 
-_INVOICES = ("move_type", "=", "out_invoice")
+def _origin(proposal: InvoiceProposal) -> str:
+    contract = contract_workflow_id(proposal.legal_entity, proposal.contract_id)
+    return receivable_workflow_id(contract, proposal.number)
 
 
-def _utc(text: str) -> datetime:
-    return datetime.strptime(text, _DATETIME).replace(tzinfo=UTC)
+def _name(document: Document) -> str:
+    return "credit note" if document is Document.CREDIT_NOTE else "invoice"
 
 
-def _balance(row: Mapping[str, Any], credits: Mapping[int, Mapping[str, Any]]) -> InvoiceBalance:
-    currency = row["currency_id"][1]
-    posted = [
-        credits[credit]
-        for credit in row["reversal_move_ids"]
-        if credit in credits
-        and credits[credit]["state"] == "posted"
-        and credits[credit]["move_type"] == "out_refund"
-    ]
+def _as_shown(proposal: InvoiceProposal) -> Money:
+    """The proposal's amount as Odoo has it: a credit note's is positive there."""
+    return -proposal.amount if proposal.document is Document.CREDIT_NOTE else proposal.amount
 
-    def credited(field: str) -> Money:
-        return Money.total((Money.rounded(item[field], currency) for item in posted), currency)
 
-    return InvoiceBalance(
-        invoice_id=row["id"],
-        as_of=_utc(row["write_date"]),
-        number=row["name"] if row["state"] == "posted" else "",
-        posted=row["state"] == "posted",
-        cancelled=row["state"] == "cancel",
-        in_payment=row["payment_state"] == "in_payment",
-        sent=bool(row["is_move_sent"]),
-        due_on=date.fromisoformat(row["invoice_date_due"]) if row["invoice_date_due"] else None,
-        untaxed=Money.rounded(row["amount_untaxed"], currency),
-        total=Money.rounded(row["amount_total"], currency),
-        residual=Money.rounded(row["amount_residual"], currency),
-        credited=credited("amount_total"),
-        credited_untaxed=credited("amount_untaxed"),
-    )
+def _quantity_as_shown(proposal: InvoiceProposal, charge: Charge) -> Decimal:
+    return -charge.quantity if proposal.document is Document.CREDIT_NOTE else charge.quantity
+
+
+def exact_price(charge: Charge) -> Decimal:
+    """The unit price with as many decimals as it takes to hit the charge's amount.
+
+    Odoo by default rounds the sum of a document's lines and not each line: lines of parts of a
+    cent then come to another sum than their amounts do. The contract's price stays wherever it
+    hits the amount already.
+    """
+    unit = Decimal(1).scaleb(-EXPONENTS[charge.amount.currency])
+    # Hundreds of lines together must stay below half a unit.
+    tolerance = unit / 10_000
+    price = charge.unit_price
+    decimals = 2
+    while abs(charge.quantity * price - charge.amount.amount) > tolerance:
+        if decimals > _MAX_PRICE_DECIMALS or not charge.quantity:
+            break
+        step = Decimal(1).scaleb(-decimals)
+        price = (charge.amount.amount / charge.quantity).quantize(step)
+        decimals += 1
+    return price

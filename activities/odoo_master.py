@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 
 from pydantic import BaseModel
@@ -10,6 +14,8 @@ from temporalio import activity
 from activities import metrics
 from activities import odoo_records as records
 from activities.failures import BusinessRefusal
+from activities.odoo_clock import utc
+from contracts.billing.order import LineKind, order_lines
 from contracts.model import Contract, Customer, JsonObject, Source
 from contracts.ownership import create_once
 from contracts.validation import InvalidContract, Problem, validate
@@ -49,8 +55,11 @@ class ProjectRequest(BaseModel):
 
 
 class ProjectRef(BaseModel):
+    """`analytic_account_id` is where the project's costs and revenues meet in Odoo."""
+
     project_id: int
     name: str
+    analytic_account_id: int
 
 
 class MilestonesRequest(BaseModel):
@@ -64,8 +73,40 @@ class MilestoneIds(BaseModel):
     ids: dict[str, int]
 
 
+class TaskIds(BaseModel):
+    """Key of a milestone or plan to its task's id in Odoo."""
+
+    ids: dict[str, int]
+
+
+class ProjectChange(BaseModel):
+    """Two versions of a contract, and the milestones' and tasks' ids in Odoo by their keys."""
+
+    before: Contract
+    after: Contract
+    milestones: dict[str, int]
+    tasks: dict[str, int]
+
+
+class ProjectStatusRequest(BaseModel):
+    """Work stops (`suspended`) or goes on; `key` is unique to this turn, `text` says why."""
+
+    legal_entity: str
+    contract_id: str
+    project_id: int
+    suspended: bool
+    key: str
+    text: str
+
+
 class Done(BaseModel):
     """Nothing to report but that it is done."""
+
+
+class Marked(BaseModel):
+    """When the mark was set, by Odoo's clock (aware, UTC): what was read before it is no news."""
+
+    as_of: datetime
 
 
 class MilestoneRef(BaseModel):
@@ -108,6 +149,8 @@ class OdooMaster:
                 )
             )
         problems += self._catalogue_problems(document)
+        if contract is not None and not problems:
+            problems += self._product_problems(contract)
         metrics.contracts_validated.add(1, {"outcome": "refused" if problems else "accepted"})
         if problems:
             return Validation(problems=problems)
@@ -146,6 +189,31 @@ class OdooMaster:
                         code=f"{field}_not_in_odoo", field=field, value=value, expected=expected
                     )
                 )
+        return problems
+
+    def _product_problems(self, contract: Contract) -> list[Problem]:
+        """Services whose product Odoo delivers another way than the contract bills it."""
+        codes = sorted({line.code for line in contract.services})
+        rows = self._odoo.search_read(
+            "product.product",
+            [("default_code", "in", codes)],
+            ["default_code", "service_type", "uom_id"],
+        )
+        products = {row["default_code"]: row for row in rows}
+        kinds = _kinds_of_services(contract)
+        problems = []
+        for index, service in enumerate(contract.services):
+            product = products[service.code]
+            problems += [
+                Problem(
+                    code="service_type_unfit",
+                    field=f"services.{index}.code",
+                    value=service.code,
+                    expected=_FITTING[kind][1],
+                )
+                for kind in sorted(kinds.get(service.key, ()))
+                if not _fits(product, kind)
+            ]
         return problems
 
     def _names(self, model: str, column: str, wanted: set[str]) -> set[str]:
@@ -211,7 +279,14 @@ class OdooMaster:
         [project] = self._odoo.load(
             "project.project", [row], create_once=create_once("project.name")
         )
-        return ProjectRef(project_id=project, name=name)
+        [made] = self._odoo.read("project.project", [project], ["account_id"])
+        if not made["account_id"]:
+            raise BusinessRefusal(
+                "analytic_account_missing",
+                f"project {name} has no analytic account in Odoo; switch its timesheets on there",
+                field="project.account_id",
+            )
+        return ProjectRef(project_id=project, name=name, analytic_account_id=made["account_id"][0])
 
     @activity.defn
     def create_milestones(self, request: MilestonesRequest) -> MilestoneIds:
@@ -236,33 +311,116 @@ class OdooMaster:
         )
 
     @activity.defn
-    def create_tasks(self, request: MilestonesRequest) -> Done:
-        """Create one task a milestone, for the people who deliver it."""
+    def create_tasks(self, request: MilestonesRequest) -> TaskIds:
+        """Create the tasks that people work on and log their hours on: one a milestone, one a
+        plan that bills by time, one a retainer with included hours."""
         contract = request.contract
         keys = (contract.legal_entity, contract.contract_id)
         rows = [
             {
-                "id": records.task_id(*keys, item.key),
-                "name": item.name,
+                "id": records.task_id(*keys, task.key),
+                "name": task.name,
                 "project_id/.id": request.project_id,
-                "milestone_id/id": records.milestone_id(*keys, item.key),
-                "date_deadline": f"{item.due_on} 16:00:00" if item.due_on else "",
+                "milestone_id/id": records.milestone_id(*keys, task.key) if task.milestone else "",
+                "sale_line_id/id": records.order_line_id(*keys, task.key) if task.billed else "",
+                "date_deadline": _deadline(task.due_on),
             }
-            for item in contract.milestones
+            for task in tasks_of(contract)
         ]
-        once = create_once("task.name")
-        self._odoo.load("project.task", rows, create_once=once)
+        ids = self._odoo.load("project.task", rows, create_once=create_once("task.name"))
+        return TaskIds(ids=dict(zip((task.key for task in tasks_of(contract)), ids, strict=True)))
+
+    @activity.defn
+    def mark_milestone_reached(self, ref: MilestoneRef) -> Marked:
+        """Set `is_reached`; the order line's delivered quantity follows in Odoo."""
+        return self._mark(ref, True)
+
+    @activity.defn
+    def mark_milestone_unreached(self, ref: MilestoneRef) -> Marked:
+        """Take `is_reached` back; the order line's delivered quantity follows in Odoo."""
+        return self._mark(ref, False)
+
+    def _mark(self, ref: MilestoneRef, reached: bool) -> Marked:
+        row = {
+            "id": records.milestone_id(ref.legal_entity, ref.contract_id, ref.milestone),
+            "is_reached": reached,
+        }
+        once = create_once("milestone.reached")
+        [milestone] = self._odoo.load("project.milestone", [row], create_once=once)
+        [written] = self._odoo.read("project.milestone", [milestone], ["write_date"])
+        return Marked(as_of=utc(written["write_date"]))
+
+    # --- change orders ----------------------------------------------------------------------
+
+    @activity.defn
+    def amend_milestones(self, change: ProjectChange) -> Done:
+        """Set the deadlines that a change order moved; a milestone people deleted stays so."""
+        moved = {change.milestones[key]: due for key, due in rescheduled(change).items()}
+        if not moved:
+            return Done()
+        there = self._odoo.search_read("project.milestone", [("id", "in", sorted(moved))], ["id"])
+        rows = [
+            {".id": row["id"], "deadline": due.isoformat() if due else ""}
+            for row in there
+            for due in [moved[row["id"]]]
+        ]
+        once = create_once("milestone.rescheduled")
+        self._odoo.load("project.milestone", rows, create_once=once)
         return Done()
 
     @activity.defn
-    def mark_milestone_reached(self, ref: MilestoneRef) -> Done:
-        """Set `is_reached`; the order line's delivered quantity follows in Odoo."""
+    def drop_milestones(self, change: ProjectChange) -> Done:
+        """Delete the milestones that a change order dropped; those gone already are a success."""
+        after = {item.key for item in change.after.milestones}
+        ids = [
+            change.milestones[item.key]
+            for item in change.before.milestones
+            if item.key not in after and item.key in change.milestones
+        ]
+        if not ids:
+            return Done()
+        there = self._odoo.search_read("project.milestone", [("id", "in", ids)], ["id"])
+        if there:
+            self._odoo.call("project.milestone", "unlink", [row["id"] for row in there])
+        return Done()
+
+    @activity.defn
+    def amend_tasks(self, change: ProjectChange) -> Done:
+        """Move the tasks of moved milestones, and archive those of what was dropped; a task that
+        people deleted stays so. Two writes at most, each of them safe to repeat."""
+        dropped = {task.key for task in tasks_of(change.before)}
+        dropped -= {task.key for task in tasks_of(change.after)}
+        moved = rescheduled(change)
+        keys = {task: key for key, task in change.tasks.items() if key in {*dropped, *moved}}
+        if not keys:
+            return Done()
+        domain = [("id", "in", sorted(keys)), ("active", "in", [True, False])]
+        there = [row["id"] for row in self._odoo.search_read("project.task", domain, ["id"])]
+        rows = [
+            {".id": task, "date_deadline": _deadline(moved[keys[task]])}
+            for task in there
+            if keys[task] in moved
+        ]
+        once = create_once("milestone.rescheduled")
+        self._odoo.load("project.task", rows, create_once=once)
+        gone = [task for task in there if keys[task] in dropped]
+        self._odoo.write("project.task", gone, {"active": False})
+        return Done()
+
+    # --- the project ------------------------------------------------------------------------
+
+    @activity.defn
+    def set_project_status(self, request: ProjectStatusRequest) -> Done:
+        """Say on the project that work stops or goes on: one update of its status a key."""
         row = {
-            "id": records.milestone_id(ref.legal_entity, ref.contract_id, ref.milestone),
-            "is_reached": True,
+            "id": records.project_update_id(request.legal_entity, request.contract_id, request.key),
+            "project_id/.id": request.project_id,
+            "name": "Suspended" if request.suspended else "Resumed",
+            "status": "On Hold" if request.suspended else "On Track",
+            "description": f"<p>{html.escape(request.text)}</p>",
         }
-        once = create_once("milestone.reached")
-        self._odoo.load("project.milestone", [row], create_once=once)
+        once = create_once("project.status")
+        self._odoo.load("project.update", [row], create_once=once)
         return Done()
 
     @activity.defn
@@ -270,6 +428,78 @@ class OdooMaster:
         """Archive the project; archiving it again changes nothing."""
         self._odoo.write("project.project", [request.project_id], {"active": False})
         return Done()
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task of the project; hours on it are billed by an order line of its own if `billed`."""
+
+    key: str
+    name: str
+    milestone: bool = False
+    billed: bool = False
+    due_on: date | None = None
+
+
+def tasks_of(contract: Contract) -> list[Task]:
+    """The tasks a contract's project starts with."""
+    milestones = [
+        Task(item.key, item.name, milestone=True, billed=True, due_on=item.due_on)
+        for item in contract.milestones
+    ]
+    time = [
+        Task(plan.key, f"{contract.service(plan.service).description} (by time)", billed=True)
+        for plan in contract.time
+    ]
+    included = [
+        Task(plan.key, f"{contract.service(plan.service).description} (included hours)")
+        for plan in contract.retainers
+        if plan.included_hours
+    ]
+    return [*milestones, *time, *included]
+
+
+def rescheduled(change: ProjectChange) -> dict[str, date | None]:
+    """The milestones in both versions whose day changed, with the new one."""
+    return {
+        item.key: item.due_on
+        for item in change.after.milestones
+        for old in [change.before.milestone(item.key)]
+        if old is not None and old.due_on != item.due_on and item.key in change.milestones
+    }
+
+
+def _deadline(day: date | None) -> str:
+    """In the afternoon, by the service user's time zone: that is how Odoo loads it."""
+    return f"{day} 16:00:00" if day else ""
+
+
+_FITTING = {
+    LineKind.MILESTONE: ("milestones", 'a product that Odoo invoices "Based on Milestones"'),
+    LineKind.TIME: (
+        "timesheet",
+        'a product in hours that Odoo invoices "Based on Timesheets"',
+    ),
+    LineKind.MANUAL: (
+        "manual",
+        'a product that Odoo invoices "Based on Delivered Quantity (Manual)"',
+    ),
+}
+
+
+def _kinds_of_services(contract: Contract) -> dict[str, set[LineKind]]:
+    """By the keys of the services, how the order lines on them are delivered."""
+    # Services may share a product: tell them apart by their keys instead.
+    by_key = [item.model_copy(update={"code": item.key}) for item in contract.services]
+    kinds: dict[str, set[LineKind]] = {}
+    for line in order_lines(contract.model_copy(update={"services": tuple(by_key)})):
+        kinds.setdefault(line.service_code, set()).add(line.kind)
+    return kinds
+
+
+def _fits(product: Mapping[str, Any], kind: LineKind) -> bool:
+    in_hours = bool(product["uom_id"]) and product["uom_id"][1] == "Hours"
+    return product["service_type"] == _FITTING[kind][0] and (kind is not LineKind.TIME or in_hours)
 
 
 def _country_xml_id(country: str) -> str:

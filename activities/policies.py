@@ -47,6 +47,7 @@ class Policies:
         return EntityPolicy(
             odoo_company=entity.odoo_company,
             payment_term=entity.payment_term,
+            write_off_account=entity.write_off_account,
             calendar=BusinessCalendar(time_zone=entity.time_zone, holidays=tuple(sorted(days))),
             approval=entity.approval,
             dunning=entity.dunning,

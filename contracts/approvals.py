@@ -1,13 +1,31 @@
-"""Who must approve what: tiers by amount, named groups, one or two persons, reminders."""
+"""Who must approve what, and one round of approval from its start to the last word.
+
+Rules are tiers by kind, amount, currency and customer; each names one or two groups of people. A
+round freezes what its rule asks for, so that a changed rule meets new proposals only.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
-from typing import Annotated, Self
+from enum import StrEnum
+from itertools import combinations
+from typing import Annotated, Any, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from contracts.calendar import BusinessCalendar
+from contracts.model import Key
 from contracts.money import Money
 
 Person = Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True, min_length=1)]
@@ -17,39 +35,177 @@ HASH_PREFIX = 12
 """How many characters of a content hash people see and type."""
 
 
+class ApprovalKind(StrEnum):
+    """What is approved."""
+
+    INVOICE = "invoice"
+    CREDIT_NOTE = "credit_note"
+    WRITE_OFF = "write_off"
+    CHANGE_ORDER = "change_order"
+
+    @property
+    def words(self) -> str:
+        """The kind as people write it."""
+        return "write-off" if self is ApprovalKind.WRITE_OFF else self.value.replace("_", " ")
+
+
+class Subject(BaseModel):
+    """What one round decides on.
+
+    `title` is a part of a sentence ("invoice 3 of C-1001 for Harbour Logistics"). `amount` chooses
+    the tier and is what an approval names; its sign is dropped. It is without tax for an invoice
+    or a credit note, the open amount with tax for a write-off, and for a change order the change
+    of the fixed price plus its largest new cap. `total` is the amount with tax as Odoo computed
+    it, where there is one. `details` says what it consists of, a line each, for people.
+    `requested_by` are the people who may not approve; blanks are dropped.
+    `as_planned` says that every amount follows from the contract as it was signed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: ApprovalKind
+    title: str
+    amount: Money
+    total: Money | None = None
+    content_hash: str
+    details: tuple[str, ...] = ()
+    customer_key: str = ""
+    customer_name: str = ""
+    requested_by: tuple[Person, ...] = ()
+    as_planned: bool = False
+
+    @field_validator("requested_by", mode="before")
+    @classmethod
+    def _known(cls, people: Any) -> Any:
+        if not isinstance(people, (list, tuple)):
+            return people
+        return tuple(item for item in people if not isinstance(item, str) or item.strip())
+
+    @field_validator("amount", "total")
+    @classmethod
+    def _absolute(cls, amount: Money | None) -> Money | None:
+        """A negative amount would fall under every limit."""
+        return -amount if amount is not None and amount.amount < 0 else amount
+
+    @property
+    def tax(self) -> Money | None:
+        """The tax in `total`; None where there is no such figure."""
+        return None if self.total is None else self.total - self.amount
+
+
+def content_hash_of(content: BaseModel) -> str:
+    """SHA-256 over a model in canonical JSON: what an approval of it is bound to."""
+    text = json.dumps(content.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+# --- rules ------------------------------------------------------------------------------------
+
+
 class ApprovalTier(BaseModel):
-    """Up to an amount (inclusive; none: any amount and currency), who and how many approve."""
+    """A rule: for these kinds and customers, up to an amount (inclusive), who and how many.
+
+    No `kinds` means all, no `customers` (keys of the CRM's) means all, no `up_to` means any amount
+    in any currency. With `second_group` two persons approve, one of each group.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     up_to: Money | None = None
+    kinds: tuple[ApprovalKind, ...] = ()
+    customers: tuple[Key, ...] = ()
     group: str
+    second_group: str = ""
     approvals: int = Field(default=1, ge=1, le=2)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _two_groups_are_two_approvals(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("second_group") and "approvals" not in data:
+            return {**data, "approvals": 2}
+        return data
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The group of each approval that is needed."""
+        if self.second_group:
+            return self.group, self.second_group
+        return (self.group,) * self.approvals
+
+    @property
+    def words(self) -> str:
+        """The rule in words, such as `up to 500.00 EUR: 2 of finance`."""
+        limit = f"up to {self.up_to}" if self.up_to is not None else "any amount"
+        if self.second_group:
+            return f"{limit}: 1 of {self.group} and 1 of {self.second_group}"
+        return f"{limit}: {self.approvals} of {self.group}"
+
+    def concerns(self, kind: ApprovalKind, customer_key: str | None) -> bool:
+        """Whether the rule is for this kind and customer (None: one that no rule names)."""
+        return (not self.kinds or kind in self.kinds) and (
+            not self.customers or customer_key in self.customers
+        )
+
+    def reaches(self, amount: Money) -> bool:
+        """Whether the amount is within the limit; one in another currency never is."""
+        return self.up_to is None or (
+            self.up_to.currency == amount.currency and amount <= self.up_to
+        )
+
+    def applies_to(self, subject: Subject) -> bool:
+        return self.concerns(subject.kind, subject.customer_key) and self.reaches(subject.amount)
+
+
+class Delegation(BaseModel):
+    """From a day until a day (both included, in the entity's zone) `to` may decide in place of
+    `person`. The configuration calls the first day `from`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    person: Person
+    to: Person
+    since: date = Field(alias="from")
+    until: date
+
+    def holds_on(self, day: date) -> bool:
+        return self.since <= day <= self.until
+
+    def overlaps(self, other: Delegation) -> bool:
+        return self.since <= other.until and other.since <= self.until
 
 
 class ApprovalPolicy(BaseModel):
-    """Approval rules of a legal entity, in configuration; frozen on a proposal when it is made.
+    """Approval rules of a legal entity, in configuration; a round freezes what it needs of them.
 
-    Tiers are tried in order; the first whose limit is in the proposal's currency and not below
-    its amount applies. The last tier has no limit, so an amount or currency nobody thought of
-    falls to the strictest rule.
+    Tiers are tried in order and the first that applies counts. `auto_approve_up_to` has a limit
+    (without tax, inclusive) for each currency up to which an invoice exactly as planned needs
+    nobody, whatever the tiers say.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     groups: dict[str, tuple[Person, ...]]
     tiers: tuple[ApprovalTier, ...] = Field(min_length=1)
+    auto_approve_up_to: tuple[Money, ...] = ()
     remind_after_business_days: int = Field(default=2, ge=1, le=60)
     escalate_after_business_days: int = Field(default=5, ge=1, le=120)
     escalation_group: str
+    delegations: tuple[Delegation, ...] = ()
 
-    def tier_for(self, amount: Money) -> ApprovalTier:
+    def tier_for(self, subject: Subject) -> ApprovalTier:
         for tier in self.tiers:
-            if tier.up_to is None:
+            if tier.applies_to(subject):
                 return tier
-            if tier.up_to.currency == amount.currency and amount <= tier.up_to:
-                return tier
-        raise AssertionError("validated: the last tier has no limit")
+        raise AssertionError("validated: every kind has a last tier without a limit")
+
+    def automatic_limit(self, subject: Subject) -> Money | None:
+        """The limit under which the subject needs nobody; None if somebody must approve it."""
+        if subject.kind is not ApprovalKind.INVOICE or not subject.as_planned:
+            return None
+        for limit in self.auto_approve_up_to:
+            if limit.currency == subject.amount.currency and subject.amount <= limit:
+                return limit
+        return None
 
 
 class ApprovalRules(ApprovalPolicy):
@@ -61,96 +217,489 @@ class ApprovalRules(ApprovalPolicy):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if self.tiers[-1].up_to is not None:
-            raise ValueError("the last approval tier must have no up_to: it takes every amount")
-        if any(tier.up_to is None for tier in self.tiers[:-1]):
-            raise ValueError("only the last approval tier may have no up_to")
-        for group in [*(tier.group for tier in self.tiers), self.escalation_group]:
-            if group not in self.groups:
-                raise ValueError(f"approval group {group!r} is not among groups")
-        for tier in self.tiers:
-            if len(set(self.groups[tier.group])) < tier.approvals:
-                raise ValueError(
-                    f"group {tier.group!r} has fewer members than the approvals it must give"
-                )
-        for tier in self.tiers:
-            reachable = {*self.groups[tier.group], *self.groups[self.escalation_group]}
-            if len(reachable) <= tier.approvals:
-                # A member who requested the contract may not approve it.
-                raise ValueError(
-                    f"group {tier.group!r} with the escalation group must have more than "
-                    f"{tier.approvals} members, or nobody could approve what one of them requests"
-                )
-        self._limits_rise()
+        self._groups_exist()
+        self._tiers_reach_everything()
+        self._enough_people()
+        self._automatic_limits()
+        self._delegations()
         if self.escalate_after_business_days < self.remind_after_business_days:
             raise ValueError("escalate_after_business_days must not be before the reminder")
         return self
 
-    def _limits_rise(self) -> None:
-        last: dict[str, Money] = {}
-        for limit in (tier.up_to for tier in self.tiers if tier.up_to is not None):
-            if limit.currency in last and limit <= last[limit.currency]:
+    def _groups_exist(self) -> None:
+        named = [group for tier in self.tiers for group in tier.groups]
+        for group in [*named, self.escalation_group]:
+            if group not in self.groups:
+                raise ValueError(f"approval group {group!r} is not among groups")
+        for tier in self.tiers:
+            if tier.second_group == tier.group:
                 raise ValueError(
-                    f"the tier up to {limit} never applies: one before it goes up to "
-                    f"{last[limit.currency]}"
+                    f"second_group is {tier.group!r} as group is; write approvals = 2 instead"
                 )
-            last[limit.currency] = limit
+            if tier.second_group and tier.approvals != 2:
+                raise ValueError(
+                    f"group {tier.group!r} with second_group {tier.second_group!r} asks for one "
+                    "approval of each: leave approvals out"
+                )
+
+    def _tiers_reach_everything(self) -> None:
+        for kind in ApprovalKind:
+            last = [tier for tier in self.tiers if tier.concerns(kind, None)]
+            if not last or last[-1].up_to is not None:
+                raise ValueError(
+                    f"the last approval tier for {kind.words}s must have neither up_to nor "
+                    "customers: it takes every amount, currency and customer"
+                )
+        for number, tier in enumerate(self.tiers, start=1):
+            if _is_covered(tier, self.tiers[: number - 1]):
+                raise ValueError(
+                    f"approval tier {number} ({tier.words}) never applies: those before it take "
+                    "all that it is for"
+                )
+
+    def _enough_people(self) -> None:
+        everybody = {person for people in self.groups.values() for person in people}
+        for tier in self.tiers:
+            seats = [Seat(group=name, people=self.groups[name]) for name in tier.groups]
+            if not _can_fill(seats, ()):
+                raise ValueError(
+                    f"group {' and '.join(map(repr, dict.fromkeys(tier.groups)))} has fewer "
+                    "members than the approvals it must give"
+                )
+            wider = _widened(seats, self.groups[self.escalation_group])
+            for person in sorted(everybody):
+                if not _can_fill(wider, (person,)):
+                    raise ValueError(
+                        f"group {tier.group!r} with the escalation group must have more than "
+                        f"{len(seats)} members, or nobody could approve what one of them requests "
+                        f"({person})"
+                    )
+
+    def _automatic_limits(self) -> None:
+        currencies = [limit.currency for limit in self.auto_approve_up_to]
+        for limit in self.auto_approve_up_to:
+            if not limit.is_positive:
+                raise ValueError(f"auto_approve_up_to must be above zero, not {limit}")
+            if currencies.count(limit.currency) > 1:
+                raise ValueError(f"auto_approve_up_to has two limits in {limit.currency}")
+
+    def _delegations(self) -> None:
+        everybody = {person for people in self.groups.values() for person in people}
+        for item in self.delegations:
+            for person in (item.person, item.to):
+                if person not in everybody:
+                    raise ValueError(f"delegation names {person}, who is in no approval group")
+            if item.person == item.to:
+                raise ValueError(f"{item.person} cannot delegate to themselves")
+            if item.until < item.since:
+                raise ValueError(
+                    f"the delegation of {item.person} ends on {item.until}, before it starts on "
+                    f"{item.since}"
+                )
+            for other in self.delegations:
+                if item.to == other.person and item.overlaps(other):
+                    raise ValueError(
+                        f"{item.person} delegates to {item.to}, who delegates to {other.to} on "
+                        f"the same days; name {item.person}'s deputy directly"
+                    )
+
+
+def _is_covered(tier: ApprovalTier, earlier: Sequence[ApprovalTier]) -> bool:
+    """Whether earlier tiers take everything this one is for."""
+    kinds = tier.kinds or tuple(ApprovalKind)
+    customers: tuple[str | None, ...] = tier.customers or (None,)
+    return all(
+        any(
+            other.concerns(kind, customer)
+            and (other.up_to is None or (tier.up_to is not None and other.reaches(tier.up_to)))
+            for other in earlier
+        )
+        for kind in kinds
+        for customer in customers
+    )
+
+
+# --- what one round needs -----------------------------------------------------------------------
+
+
+class Seat(BaseModel):
+    """One approval that is needed, and who may give it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    group: str
+    people: tuple[Person, ...]
 
 
 class Approval(BaseModel):
-    """One person's yes to one content."""
+    """One person's yes to one content.
+
+    `counts_as` are the approvers it can stand for: the person, and whoever had delegated to them
+    that day; empty: the person alone.
+    """
 
     by: Person
     content_hash: str
     at: datetime
     comment: str = ""
+    counts_as: tuple[Person, ...] = ()
 
 
 class ApprovalRequirement(BaseModel):
-    """What one proposal needs, frozen when the proposal is made."""
+    """What one round needs, frozen when it starts. No seats: it needs nobody.
 
-    approvers: tuple[Person, ...]
-    approvals: int
-    escalate_to: tuple[Person, ...]
-    requested_by: str
+    `rule` says which rule applies; all dates are dates in `time_zone`.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    rule: str
+    seats: tuple[Seat, ...]
+    escalate_to: tuple[Person, ...] = ()
+    requested_by: tuple[Person, ...] = ()
+    delegations: tuple[Delegation, ...] = ()
+    asked_on: date
     remind_on: date
     escalate_on: date
+    time_zone: str = "UTC"
 
     @classmethod
     def of(
-        cls,
-        policy: ApprovalPolicy,
-        calendar: BusinessCalendar,
-        amount: Money,
-        requested_by: str,
-        proposed_on: date,
+        cls, policy: ApprovalPolicy, calendar: BusinessCalendar, subject: Subject, today: date
     ) -> Self:
-        tier = policy.tier_for(amount)
-        requester = requested_by.strip().lower()
-        approvers = policy.groups[tier.group]
+        """The requirement by the rules of today, a date in the calendar's zone."""
         escalate_to = policy.groups[policy.escalation_group]
-        if len({*approvers} - {requester}) < tier.approvals:
-            # Without the requester the group is too small: the next one decides from the start.
-            approvers = tuple(dict.fromkeys((*approvers, *escalate_to)))
+        delegations = tuple(item for item in policy.delegations if item.until >= today)
+        limit = policy.automatic_limit(subject)
+        if limit is not None:
+            rule = f"as planned and up to {limit}: approved by rule"
+            seats: tuple[Seat, ...] = ()
+        else:
+            tier = policy.tier_for(subject)
+            rule = tier.words
+            seats = tuple(Seat(group=name, people=policy.groups[name]) for name in tier.groups)
+            deputies = [item.to for item in delegations if item.person in subject.requested_by]
+            if not _can_fill(seats, (*subject.requested_by, *deputies)):
+                # Without the requester the group is too small: the next one decides from the start.
+                seats = _widened(seats, escalate_to)
         return cls(
-            approvers=approvers,
-            approvals=tier.approvals,
+            rule=rule,
+            seats=seats,
             escalate_to=escalate_to,
-            requested_by=requester,
-            remind_on=calendar.add_business_days(proposed_on, policy.remind_after_business_days),
-            escalate_on=calendar.add_business_days(
-                proposed_on, policy.escalate_after_business_days
-            ),
+            requested_by=subject.requested_by,
+            delegations=delegations,
+            asked_on=today,
+            remind_on=calendar.add_business_days(today, policy.remind_after_business_days),
+            escalate_on=calendar.add_business_days(today, policy.escalate_after_business_days),
+            time_zone=calendar.time_zone,
         )
 
-    def refusal(self, person: str, escalated: bool) -> str | None:
-        """Why this person may not decide, as a sentence; None if they may."""
-        if self.requested_by and person == self.requested_by:
-            return f"{person} requested this contract; another person must decide (segregation)"
-        allowed = {*self.approvers, *(self.escalate_to if escalated else ())}
-        if person not in allowed:
-            return f"{person} may not decide this; these may: {', '.join(sorted(allowed))}"
+    @property
+    def approvals(self) -> int:
+        """How many approvals are needed."""
+        return len(self.seats)
+
+    @property
+    def approvers(self) -> tuple[Person, ...]:
+        """Who may approve before escalation, requesters and deputies aside."""
+        return tuple(dict.fromkeys(person for seat in self.seats for person in seat.people))
+
+    def today(self, now: datetime) -> date:
+        """The date at `now` (aware) where the approvers are."""
+        return now.astimezone(ZoneInfo(self.time_zone)).date()
+
+    def acts_for(self, person: str, today: date) -> tuple[Person, ...]:
+        """The person, and whoever has delegated to them today."""
+        absent = (
+            item.person for item in self.delegations if item.to == person and item.holds_on(today)
+        )
+        return tuple(dict.fromkeys((person, *absent)))
+
+    def deputies(self, person: str) -> tuple[Delegation, ...]:
+        return tuple(item for item in self.delegations if item.person == person)
+
+    def open_seats(self, given: Sequence[Sequence[Person]], *, escalated: bool) -> tuple[Seat, ...]:
+        """What is still needed when approvals, each by the approvers it counts as, are counted as
+        favourably as possible.
+
+        Nobody counts twice: neither a person nor, beside them, the deputy who stands in for them.
+        """
+        seats = _widened(self.seats, self.escalate_to) if escalated else self.seats
+        return tuple(seats[index] for index in _unfilled(seats, given))
+
+
+def _widened(seats: Sequence[Seat], people: Sequence[str]) -> tuple[Seat, ...]:
+    """The seats, open to these people too."""
+    return tuple(
+        seat.model_copy(update={"people": tuple(dict.fromkeys((*seat.people, *people)))})
+        for seat in seats
+    )
+
+
+def _can_fill(seats: Sequence[Seat], without: Collection[str]) -> bool:
+    """Whether so many different persons are there: Hall's condition on every set of seats."""
+    people = [set(seat.people) - set(without) for seat in seats]
+    return all(
+        len(set().union(*chosen)) >= size
+        for size in range(1, len(people) + 1)
+        for chosen in combinations(people, size)
+    )
+
+
+def _unfilled(seats: Sequence[Seat], given: Sequence[Sequence[str]]) -> tuple[int, ...]:
+    """Indexes of the seats that stay empty when each of `given` takes at most one seat, as one of
+    the approvers it counts as, and no approver is counted twice. Seats are few (at most two)."""
+
+    def place(index: int, free: tuple[int, ...], counted: frozenset[str]) -> tuple[int, ...]:
+        if index == len(seats):
+            return ()
+        ways = [(index, *place(index + 1, free, counted))]
+        for number in free:
+            rest = tuple(item for item in free if item != number)
+            ways += [
+                place(index + 1, rest, counted | {approver})
+                for approver in given[number]
+                if approver in seats[index].people and approver not in counted
+            ]
+        return min(ways, key=len)
+
+    return place(0, tuple(range(len(given))), frozenset())
+
+
+# --- a round ------------------------------------------------------------------------------------
+
+
+class Decision(StrEnum):
+    APPROVE = "approve"
+    REJECT = "reject"
+
+
+class ApprovalDecision(BaseModel):
+    """A person's word on what awaits approval. `content_hash` is its hash or at least the first 12
+    characters of it, `amount` its amount: an approval is bound to what was seen."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    decision: Decision = Decision.APPROVE
+    by: Person
+    content_hash: str = ""
+    amount: Money | None = None
+    comment: str = ""
+
+
+class Chase(BaseModel):
+    """Whom to tell that an approval is still open; `escalated`: others may decide from now on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    escalated: bool
+    people: tuple[Person, ...]
+
+
+class ApprovalRound(BaseModel):
+    """One subject from proposal to the last word on it. A changed subject needs a new round.
+
+    Once `escalated` the escalation group may decide as well; whether people were told so, or
+    reminded before, is kept apart: telling them may take a while.
+    """
+
+    subject: Subject
+    requirement: ApprovalRequirement
+    approvals: list[Approval] = Field(default_factory=list)
+    reminded: bool = False
+    escalated: bool = False
+    escalation_told: bool = False
+    rejected_because: str = ""
+
+    @classmethod
+    def begin(
+        cls, policy: ApprovalPolicy, calendar: BusinessCalendar, subject: Subject, today: date
+    ) -> Self:
+        """A round by the rules in force on `today`, a date in the calendar's zone. It may be met
+        at once, by rule."""
+        requirement = ApprovalRequirement.of(policy, calendar, subject, today)
+        return cls(subject=subject, requirement=requirement)
+
+    # --- where it stands
+
+    @property
+    def is_automatic(self) -> bool:
+        """Nobody is asked: the rule itself approves."""
+        return not self.requirement.seats
+
+    @property
+    def is_met(self) -> bool:
+        return not self.is_rejected and not self._open_seats
+
+    @property
+    def is_rejected(self) -> bool:
+        return bool(self.rejected_because)
+
+    @property
+    def is_decided(self) -> bool:
+        return self.is_met or self.is_rejected
+
+    @property
+    def missing(self) -> str:
+        """Who is still needed, such as `1 approval by ana@firm.example, bob@firm.example
+        (finance)`; empty once it is decided."""
+        if self.is_decided:
+            return ""
+        counted: dict[Seat, int] = {}
+        for seat in self._open_seats:
+            counted[seat] = counted.get(seat, 0) + 1
+        return " and ".join(self._wanted(seat, count) for seat, count in counted.items())
+
+    def _wanted(self, seat: Seat, count: int) -> str:
+        gone = {*self.requirement.requested_by, *(item.by for item in self.approvals)}
+        people = [self._named(person) for person in seat.people if person not in gone]
+        who = ", ".join(people) or "nobody who is left"
+        group = f"{seat.group}, escalated" if self.escalated else seat.group
+        return f"{count} approval{'s' if count > 1 else ''} by {who} ({group})"
+
+    def _named(self, person: str) -> str:
+        absences = "; ".join(
+            f"{item.to} from {item.since} to {item.until}"
+            for item in self.requirement.deputies(person)
+        )
+        return f"{person} [{absences}]" if absences else person
+
+    @property
+    def _open_seats(self) -> tuple[Seat, ...]:
+        return self.requirement.open_seats(self._given, escalated=self.escalated)
+
+    @property
+    def _given(self) -> list[tuple[Person, ...]]:
+        return [item.counts_as or (item.by,) for item in self.approvals]
+
+    # --- decisions
+
+    def refusal(self, decision: ApprovalDecision, today: date) -> str | None:
+        """Why the decision cannot be taken, as a sentence; None if it can. `today` is a date where
+        the approvers are (`requirement.today`)."""
+        if self.is_decided:
+            how = f"rejected by {self.rejected_because}" if self.is_rejected else "approved"
+            return f"nothing is to be decided: {self.subject.title} is {how} already"
+        refusal = self._refuses_person(decision, today)
+        if refusal:
+            return refusal
+        is_approval = decision.decision is Decision.APPROVE
+        if not is_approval and not decision.comment.strip():
+            return "a rejection needs a comment that says why"
+        # A rejection may leave out what it rejects; if it names it, it has to be this.
+        if is_approval or decision.content_hash.strip():
+            named = decision.content_hash.strip().lower()
+            if len(named) < HASH_PREFIX or not self.subject.content_hash.startswith(named):
+                return (
+                    f"the {_noun(decision)} names content {named or '(none)'}; "
+                    f"the proposal is {self.subject.content_hash[:HASH_PREFIX]}"
+                )
+        if (is_approval or decision.amount is not None) and decision.amount != self.subject.amount:
+            return (
+                f"the {_noun(decision)} names {decision.amount or '(none)'}; "
+                f"the proposal is {self.subject.amount}"
+            )
         return None
 
-    def is_met(self, approvals: list[Approval]) -> bool:
-        return len({approval.by for approval in approvals}) >= self.approvals
+    def _refuses_person(self, decision: ApprovalDecision, today: date) -> str | None:
+        person = decision.by
+        acts_for = self.requirement.acts_for(person, today)
+        is_approval = decision.decision is Decision.APPROVE
+        if is_approval and (refusal := self._segregation(person, acts_for)):
+            return refusal
+        if not self._counting(acts_for):
+            return f"{person} may not decide this; these may: {self._deciders(today)}"
+        if not is_approval:
+            return None
+        if any(item.by == person for item in self.approvals):
+            return f"{person} has approved this already; still needed: {self.missing}"
+        given = [*self._given, self._counting(acts_for)]
+        left = self.requirement.open_seats(given, escalated=self.escalated)
+        if len(left) == len(self._open_seats):
+            return f"an approval by {person} would add nothing; still needed: {self.missing}"
+        return None
+
+    def _segregation(self, person: str, acts_for: Collection[str]) -> str | None:
+        """Who asked for it does not approve it, nor does who stands in for them today."""
+        for requester in self.requirement.requested_by:
+            if person == requester:
+                return f"{person} requested this; another person must approve (segregation)"
+            if requester in acts_for:
+                return (
+                    f"{person} stands in for {requester}, who requested this; another person "
+                    "must approve (segregation)"
+                )
+        return None
+
+    def decide(self, decision: ApprovalDecision, now: datetime) -> None:
+        """Take a decision that is not refused. `now` is aware. Raises ValueError for a refused
+        one: counted all the same it would be an approval nobody may give."""
+        today = self.requirement.today(now)
+        refusal = self.refusal(decision, today)
+        if refusal:
+            raise ValueError(refusal)
+        if decision.decision is Decision.REJECT:
+            self.rejected_because = f"{decision.by}: {decision.comment.strip()}"
+            return
+        approval = Approval(
+            by=decision.by,
+            content_hash=self.subject.content_hash,
+            at=now,
+            comment=decision.comment,
+            counts_as=self._counting(self.requirement.acts_for(decision.by, today)),
+        )
+        self.approvals.append(approval)
+
+    def _counting(self, people: Iterable[str]) -> tuple[Person, ...]:
+        """Those of the people who may decide in their own right."""
+        allowed = self._allowed
+        return tuple(person for person in people if person in allowed)
+
+    @property
+    def _allowed(self) -> tuple[Person, ...]:
+        escalated = self.requirement.escalate_to if self.escalated else ()
+        return tuple(dict.fromkeys((*self.requirement.approvers, *escalated)))
+
+    def _deciders(self, today: date) -> str:
+        return ", ".join(sorted(self._with_deputies(self._allowed, today))) or "nobody"
+
+    def _with_deputies(self, people: Iterable[str], today: date) -> set[str]:
+        """The people and those who stand in for them today, without who asked for it."""
+        found = set(people)
+        today_only = [item for item in self.requirement.delegations if item.holds_on(today)]
+        deputies = {item.to for item in today_only if item.person in found}
+        asked = set(self.requirement.requested_by)
+        barred = {item.to for item in today_only if item.person in asked}
+        return (found | deputies) - barred - asked
+
+    # --- reminders
+
+    def next_chase(self, calendar: BusinessCalendar) -> datetime | None:
+        """When approvers are to be reminded, or the escalation group asked (aware, UTC)."""
+        if self.is_decided or self.escalation_told:
+            return None
+        needed = self.requirement
+        return calendar.opening(needed.escalate_on if self.reminded else needed.remind_on)
+
+    def chase(self, today: date) -> Chase | None:
+        """Whom to remind or to ask on this day; None if nobody. Escalates when it is time.
+
+        The same is due until `told` says that it was done.
+        """
+        if self.is_decided or self.escalation_told:
+            return None
+        self.escalated = self.escalated or today >= self.requirement.escalate_on
+        if not self.escalated and (self.reminded or today < self.requirement.remind_on):
+            return None
+        done = {item.by for item in self.approvals}
+        people = self._with_deputies(self._allowed, today) - done
+        return Chase(escalated=self.escalated, people=tuple(sorted(people)))
+
+    def told(self, chase: Chase) -> None:
+        """The people of a chase were told; it is not due again."""
+        self.reminded = True
+        self.escalation_told = chase.escalated
+
+
+def _noun(decision: ApprovalDecision) -> str:
+    return "approval" if decision.decision is Decision.APPROVE else "rejection"

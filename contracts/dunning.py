@@ -1,7 +1,12 @@
-"""Collections: how far to remind is a function of balance, due date, policy and the calendar."""
+"""Collections: how far to remind is a function of balance, due date, policy and the calendar.
+
+What people agree with a customer changes what is asked for, not how far it has come: a hold, a
+promise and a dispute pause the levels, and they go on from where they were.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -9,8 +14,12 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from contracts.approvals import Person
 from contracts.calendar import BusinessCalendar
+from contracts.model import Text
 from contracts.money import Money
+
+_DAY = timedelta(days=1)
 
 
 class DunningStep(BaseModel):
@@ -27,7 +36,8 @@ class DunningPolicy(BaseModel):
     """Reminder rules of a legal entity, in configuration.
 
     `tolerance` is a number of units of the invoice's currency: a residual up to it is not worth a
-    reminder. `days_between` keeps levels apart when reminders were late or paused.
+    reminder. `days_between` keeps levels apart when reminders were late or paused. Once a reminder
+    of `suspend_at_level` is sent, work on the contract stops until it is paid (none: never).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,13 +47,20 @@ class DunningPolicy(BaseModel):
     tolerance: Decimal = Field(default=Decimal(0), ge=0)
     settlement_days: int = Field(default=30, ge=0, le=365)
     """How long a paid invoice is watched for a payment undone, in days."""
+    suspend_at_level: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _rising(self) -> Self:
         days = [step.days_after_due for step in self.steps]
         if sorted(set(days)) != days:
             raise ValueError("days_after_due must rise from level to level")
+        if self.suspend_at_level is not None and self.suspend_at_level > len(days):
+            raise ValueError(f"suspend_at_level must be one of the {len(days)} steps")
         return self
+
+    def suspends(self, level: int) -> bool:
+        """Whether work on the contract stops at a level."""
+        return self.suspend_at_level is not None and level >= self.suspend_at_level
 
 
 class DunningState(BaseModel):
@@ -51,6 +68,64 @@ class DunningState(BaseModel):
 
     level: int = 0
     sent_on: date | None = None
+
+
+class DunningHold(BaseModel):
+    """Nobody is reminded, up to and including `until` (entity's zone; none: until released)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    by: Person
+    reason: Text
+    since: date
+    until: date | None = None
+
+    def covers(self, day: date) -> bool:
+        return self.until is None or day <= self.until
+
+
+class Promise(BaseModel):
+    """The customer's word to pay `amount` (with tax) until the end of `on`.
+
+    `paid_before` is what had been paid when it was given, so that only later money keeps it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    on: date
+    amount: Money
+    by: Person
+    made_on: date
+    paid_before: Money
+
+    def is_kept(self, paid: Money, residual: Money) -> bool:
+        """The money came, or nothing is owed any more."""
+        return paid - self.paid_before >= self.amount or not residual.is_positive
+
+
+class Dispute(BaseModel):
+    """What a customer contests, with tax: only the rest is dunned until it is resolved.
+
+    `accepted` is what the firm agreed to credit: it stays disputed until `to_credit` (the same
+    without tax) is credited on top of `credited_before`. `revised_due_on` becomes the due date
+    once the dispute is resolved.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    amount: Money
+    reason: Text
+    by: Person
+    opened_on: date
+    revised_due_on: date | None = None
+    accepted: Money | None = None
+    to_credit: Money | None = None
+    credited_before: Money | None = None
+
+    def part_of(self, residual: Money) -> Money:
+        """How much of what is owed is not dunned."""
+        contested = self.amount if self.accepted is None else self.accepted
+        return max(min(contested, residual), Money.zero(residual.currency))
 
 
 class Act(StrEnum):
@@ -76,25 +151,46 @@ def decide(
     due_on: date,
     sent: DunningState,
     today: date,
+    disputed: Money | None = None,
+    holds: Iterable[DunningHold] = (),
+    promise: Promise | None = None,
 ) -> DunningDecision:
     """The dunning decision for one invoice.
 
     Nothing unpaid (or no more than the tolerance) clears the level. Levels rise one at a time,
     each on a business day, not before its own day after the due date nor within `days_between`
-    days of the last one sent. After the last level a person takes over (`EXHAUSTED`).
+    days of the last one sent. A reminder sent before the due date (which was moved since) does
+    not count. Where no more than the tolerance is undisputed, where a hold covers today, and
+    until a promised day has passed, the level stays as it is. After the last level a person takes
+    over (`EXHAUSTED`).
     """
     if residual.amount <= policy.tolerance:
         return DunningDecision(act=Act.CLEAR, level=0)
+    sent = _counting(sent, due_on)
+    undisputed = residual - disputed if disputed is not None else residual
+    held = [hold for hold in holds if hold.covers(today)]
+    if undisputed.amount <= policy.tolerance or any(hold.until is None for hold in held):
+        return DunningDecision(act=Act.WAIT, level=sent.level)
+    paused_through = [*(hold.until for hold in held), promise.on if promise else None]
+    resumes_on = max([today, *(day + _DAY for day in paused_through if day is not None)])
     if sent.level >= len(policy.steps):
+        if today < resumes_on:
+            next_on = calendar.next_business_day(resumes_on)
+            return DunningDecision(act=Act.WAIT, level=sent.level, next_on=next_on)
         return DunningDecision(act=Act.EXHAUSTED, level=sent.level)
-    day = due_on + timedelta(days=policy.steps[sent.level].days_after_due)
+    # At least the day after the due date: an invoice is not late on the day it falls due.
+    step = timedelta(days=policy.steps[sent.level].days_after_due)
+    day = max(due_on + step, due_on + _DAY, resumes_on)
     if sent.sent_on is not None:
         day = max(day, sent.sent_on + timedelta(days=policy.days_between))
-    # At least the day after the due date: an invoice is not late on the day it falls due.
-    day = calendar.next_business_day(max(day, due_on + timedelta(days=1)))
+    day = calendar.next_business_day(day)
     if today < day:
         return DunningDecision(act=Act.WAIT, level=sent.level, next_on=day)
-    if not calendar.is_business_day(today):
-        next_on = calendar.next_business_day(today)
-        return DunningDecision(act=Act.WAIT, level=sent.level, next_on=next_on)
     return DunningDecision(act=Act.SEND, level=sent.level + 1, next_on=today)
+
+
+def _counting(sent: DunningState, due_on: date) -> DunningState:
+    """What counts of what was sent: nothing from before a due date that was moved since."""
+    if sent.sent_on is not None and sent.sent_on < due_on:
+        return DunningState()
+    return sent

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from decimal import Decimal
+from enum import StrEnum
 from typing import Annotated, Any
 
 import email_validator
@@ -30,6 +31,9 @@ MAX_MILESTONES = 500
 """Bounds a contract's state and its Odoo order; larger programmes are several contracts."""
 
 
+MAX_PLANS = 50
+
+CADENCE = re.compile(r"^(?:month|quarter|year|(?P<weeks>[1-9][0-9]?) weeks?)\Z")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 """What neither PostgreSQL nor the XML of a printed invoice can hold."""
@@ -59,6 +63,18 @@ def _percent(value: Any) -> Any:
     if isinstance(value, float):
         raise PydanticCustomError("percent_malformed", 'the percentage as text, such as "33.5"')
     return value
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, float):
+        raise PydanticCustomError("number_malformed", 'the number as text, such as "12.5"')
+    return value
+
+
+def _cadence(text: str) -> str:
+    if not CADENCE.match(text):
+        raise PydanticCustomError("cadence_malformed", 'month, quarter, year or such as "2 weeks"')
+    return text
 
 
 def _day(value: Any) -> Any:
@@ -93,6 +109,14 @@ OptionalText = Annotated[
 Day = Annotated[date, BeforeValidator(_day)]
 Email = Annotated[str, AfterValidator(_email)]
 Country = Annotated[str, AfterValidator(_country)]
+Quantity = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, le=10**12)]
+"""A count of hours or units, as text."""
+UnitPrice = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, le=10**12, decimal_places=6)]
+"""A price per unit in the contract's currency, as text, with up to six decimals."""
+Markup = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, le=1000)]
+"""A percentage that may be zero, as text."""
+Cadence = Annotated[str, AfterValidator(_cadence)]
+"""How often a plan bills: month, quarter, year, or such as "2 weeks"."""
 Percent = Annotated[Decimal, BeforeValidator(_percent), Field(gt=0, le=100)]
 
 
@@ -135,11 +159,182 @@ class Milestone(Frozen):
     due_on: Day | None = None
 
 
+class Rate(Frozen):
+    """The price of an hour, without tax, from a day on (or always).
+
+    The most specific rate counts: one for a person before one for a role before one for all; of
+    those, the one with the latest `valid_from` that is not after the day worked. `person` is the
+    employee's work e-mail or name in Odoo, `role` the job title there.
+    """
+
+    price: Money
+    role: OptionalText = ""
+    person: OptionalText = ""
+    valid_from: Day | None = None
+
+
+class TimePlan(Frozen):
+    """A service billed by approved hours at the end of each period.
+
+    `cap` is the most that is ever billed by this plan, without tax; from `warn_at` percent of it
+    on people are warned.
+    """
+
+    key: Key
+    service: Key
+    every: Cadence = "month"
+    starts_on: Day | None = None
+    ends_on: Day | None = None
+    rates: tuple[Rate, ...] = Field(min_length=1, max_length=200)
+    cap: Money | None = None
+    warn_at: Percent = Decimal(80)
+
+
+class CarryOver(StrEnum):
+    """What becomes of included hours that were not used in their period."""
+
+    NONE = "none"
+    NEXT_PERIOD = "next_period"
+    UNLIMITED = "unlimited"
+
+
+class Indexation(Frozen):
+    """The fee rises by `percent` on `first_on` and on that day of every year after it.
+
+    Each index applies to the indexed fee before it, rounded to the cent each time.
+    """
+
+    percent: Percent
+    first_on: Day
+
+
+class RetainerPlan(Frozen):
+    """A recurring fee, in advance or in arrears, with included hours if any.
+
+    `fee` is the price of one whole period, without tax; the first and last period are prorated by
+    days. Hours beyond the included ones cost `overage_price` an hour; without one they are only
+    reported. `overage_price` is indexed like the fee.
+    """
+
+    key: Key
+    service: Key
+    fee: Money
+    every: Cadence = "month"
+    in_advance: bool = True
+    starts_on: Day | None = None
+    ends_on: Day | None = None
+    included_hours: Quantity = Decimal(0)
+    carry_over: CarryOver = CarryOver.NONE
+    overage_price: Money | None = None
+    indexation: Indexation | None = None
+
+
+class Tier(Frozen):
+    """A price per unit up to a quantity (inclusive); the last tier has no limit."""
+
+    up_to: Quantity | None = None
+    price: UnitPrice
+
+
+class UsagePricing(StrEnum):
+    """`tiered`: each unit at the price of the tier it falls in; `volume`: all units at the price
+    of the tier the period's quantity falls in."""
+
+    TIERED = "tiered"
+    VOLUME = "volume"
+
+
+class UsagePlan(Frozen):
+    """A service billed by metered quantity at the end of each period.
+
+    `minimum` is the least that each period is billed for, without tax (prorated in a part
+    period). `commitment` is the least for the whole term: what is missing is billed at its end.
+    """
+
+    key: Key
+    service: Key
+    unit: Text
+    every: Cadence = "month"
+    starts_on: Day | None = None
+    ends_on: Day | None = None
+    pricing: UsagePricing = UsagePricing.TIERED
+    tiers: tuple[Tier, ...] = Field(min_length=1, max_length=50)
+    minimum: Money | None = None
+    commitment: Money | None = None
+
+
+class ExpensePlan(Frozen):
+    """Approved expenses of the project are billed on at the end of each period.
+
+    Each at its cost without tax plus `markup` percent. `cap` is the most that is ever billed by
+    this plan, without tax.
+    """
+
+    key: Key
+    service: Key
+    every: Cadence = "month"
+    starts_on: Day | None = None
+    ends_on: Day | None = None
+    markup: Markup = Decimal(0)
+    cap: Money | None = None
+
+
+class Deposit(Frozen):
+    """A down payment, invoiced when the contract starts and deducted from the milestones' invoices
+    in proportion to their amounts. `service` names the service whose product it is booked on."""
+
+    amount: Money
+    service: Key
+
+
+class Retainage(Frozen):
+    """A share of every invoice for milestones and time that is held back until it is released:
+    on a day, or (without one) when all milestones are billed; or earlier, by a person's word."""
+
+    percent: Percent
+    service: Key
+    release_on: Day | None = None
+
+
+class Term(Frozen):
+    """How long a contract with recurring plans lasts, and how it goes on.
+
+    The term ends on the contract's `ends_on`. With `auto_renew` it is renewed for `renew_months`
+    unless either side gives notice at least `notice_days` before the end.
+    """
+
+    auto_renew: bool = False
+    renew_months: int = Field(default=12, ge=1, le=120)
+    notice_days: int = Field(default=30, ge=0, le=730)
+
+
+class RetainageOnTermination(StrEnum):
+    RELEASE = "release"
+    FORFEIT = "forfeit"
+
+
+class Termination(Frozen):
+    """What an early end means: days of notice, what becomes of retainage, and a fee if any.
+
+    `fee` (without tax) is billed where the customer ends the contract."""
+
+    notice_days: int = Field(default=0, ge=0, le=730)
+    retainage: RetainageOnTermination = RetainageOnTermination.RELEASE
+    fee: Money | None = None
+    fee_service: Key | None = None
+
+
+Plan = TimePlan | RetainerPlan | UsagePlan | ExpensePlan
+"""A plan that bills by period."""
+
+
 class Contract(Frozen):
-    """A signed, validated fixed-price contract billed by milestones.
+    """A signed, validated contract and how it is billed: by milestones, by period, or both.
 
     Amounts are without tax. Dates are calendar dates of the legal entity. The amounts of the
-    services add up to `value`, those of a service's milestones to the service's amount.
+    services add up to `value`. A service with milestones has a fixed price: they add up to its
+    amount. The amount of any other service is an estimate, and may be zero. `version` counts the
+    approved versions from 1.
     """
 
     contract_id: Key
@@ -155,8 +350,36 @@ class Contract(Frozen):
     payment_term: OptionalText = ""
     purchase_order: OptionalText = ""
     requested_by: OptionalText = ""
+    purchase_order_limit: Money | None = None
     services: tuple[ServiceLine, ...] = Field(min_length=1, max_length=MAX_MILESTONES)
-    milestones: tuple[Milestone, ...] = Field(min_length=1, max_length=MAX_MILESTONES)
+    milestones: tuple[Milestone, ...] = Field(default=(), max_length=MAX_MILESTONES)
+    time: tuple[TimePlan, ...] = Field(default=(), max_length=MAX_PLANS)
+    retainers: tuple[RetainerPlan, ...] = Field(default=(), max_length=MAX_PLANS)
+    usage: tuple[UsagePlan, ...] = Field(default=(), max_length=MAX_PLANS)
+    expenses: tuple[ExpensePlan, ...] = Field(default=(), max_length=MAX_PLANS)
+    deposit: Deposit | None = None
+    retainage: Retainage | None = None
+    term: Term = Term()
+    termination: Termination = Termination()
+    version: int = Field(default=1, ge=1)
+
+    @property
+    def plans(self) -> tuple[Plan, ...]:
+        """Every plan that bills by period."""
+        return (*self.time, *self.retainers, *self.usage, *self.expenses)
+
+    @property
+    def first_day(self) -> date:
+        """When the contract starts: stated, or the day it was signed."""
+        return self.starts_on or self.signed_on
+
+    @property
+    def fixed_price(self) -> Money:
+        """What the milestones come to, without tax: the total of the order in Odoo."""
+        return Money.total((item.amount for item in self.milestones), self.currency)
+
+    def plan(self, key: str) -> Plan | None:
+        return next((item for item in self.plans if item.key == key), None)
 
     def service(self, key: str) -> ServiceLine:
         return next(line for line in self.services if line.key == key)

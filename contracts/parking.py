@@ -70,9 +70,51 @@ MARK_REACHED = Step(
 )
 PROPOSAL = Step(
     name="proposal",
-    doing="Have the invoice approved",
+    doing="Have the document approved",
     owner=Owner.FINANCE,
-    allowed=_MEND,
+    allowed=(Action.RETRY, Action.AMEND, Action.SKIP, Action.CANCEL),
+)
+REVIEW = Step(
+    name="review",
+    doing="Review an invoiced milestone that is not reached after all",
+    owner=Owner.FINANCE,
+    allowed=(Action.SKIP,),
+)
+BILL_PERIOD = Step(
+    name="bill_period",
+    doing="Bill the period",
+    owner=Owner.FINANCE,
+    allowed=(Action.RETRY, Action.SKIP, Action.CANCEL),
+)
+PURCHASE_ORDER = Step(
+    name="purchase_order",
+    doing="Bill within the customer's purchase order",
+    owner=Owner.SALES,
+    allowed=(Action.RETRY, Action.SKIP, Action.CANCEL),
+)
+DELIVERED = Step(
+    name="delivered",
+    doing="Tell Odoo the delivered quantities",
+    owner=Owner.OPERATIONS,
+    allowed=_OPTIONAL,
+)
+AMEND_ORDER = Step(
+    name="amend_order",
+    doing="Bring the sales order to the contract's version",
+    owner=Owner.OPERATIONS,
+    allowed=(Action.RETRY,),
+)
+AMEND_PROJECT = Step(
+    name="amend_project",
+    doing="Bring milestones and tasks to the contract's version",
+    owner=Owner.OPERATIONS,
+    allowed=_OPTIONAL,
+)
+PROJECT_STATUS = Step(
+    name="project_status",
+    doing="Show on the project whether work goes on",
+    owner=Owner.OPERATIONS,
+    allowed=_OPTIONAL,
 )
 WRITE_BACK = Step(
     name="write_back", doing="Write the status to the CRM", owner=Owner.SALES, allowed=_OPTIONAL
@@ -92,6 +134,7 @@ ARCHIVE_PROJECT = Step(
 CLOSE_OUT = Step(
     name="close_out", doing="Check the close-out", owner=Owner.FINANCE, allowed=_OPTIONAL
 )
+AUDIT = Step(name="audit", doing="Attach the audit record", owner=Owner.FINANCE, allowed=_OPTIONAL)
 
 POLICY = Step(
     name="policy",
@@ -128,6 +171,24 @@ REMIND = Step(name="remind", doing="Send the reminder", owner=Owner.FINANCE, all
 NOTIFY = Step(
     name="notify",
     doing="Remind the approvers",
+    owner=Owner.FINANCE,
+    allowed=_OPTIONAL,
+)
+DISCARD = Step(
+    name="discard",
+    doing="Cancel the rejected draft in Odoo",
+    owner=Owner.FINANCE,
+    allowed=_OPTIONAL,
+)
+SET_OFF = Step(
+    name="set_off",
+    doing="Set the credit note off against its invoice",
+    owner=Owner.FINANCE,
+    allowed=_OPTIONAL,
+)
+WRITE_OFF = Step(
+    name="write_off",
+    doing="Write off what is open",
     owner=Owner.FINANCE,
     allowed=_OPTIONAL,
 )

@@ -15,7 +15,8 @@ from contracts.model import Country
 class LegalEntity(BaseModel):
     """One company of the firm. `odoo_company` is its name in Odoo; `country` and `subdivision`
     (ISO 3166-2 without the country) choose its public holidays; `payment_term` is the name of the
-    Odoo payment term used where a contract states none."""
+    Odoo payment term used where a contract states none. `write_off_account` is the code of the
+    expense account that approved write-offs are booked to; without it there are none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,6 +25,7 @@ class LegalEntity(BaseModel):
     subdivision: str | None = None
     time_zone: str
     payment_term: str
+    write_off_account: str = ""
     approval: ApprovalRules
     dunning: DunningPolicy
 
@@ -45,6 +47,7 @@ class EntityPolicy(BaseModel):
 
     odoo_company: str
     payment_term: str
+    write_off_account: str = ""
     calendar: BusinessCalendar
     approval: ApprovalPolicy
     dunning: DunningPolicy

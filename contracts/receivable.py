@@ -1,4 +1,6 @@
-"""One invoice's life: stages, balance, messages and the state its workflow carries."""
+"""One document's life, invoice or credit note: stages, balance, messages and the state its
+workflow carries. Amounts of a posted document are as on the document: those of a credit note are
+positive here and negative on its proposal, as in the contract's books."""
 
 from __future__ import annotations
 
@@ -7,9 +9,10 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from contracts.approvals import Approval, ApprovalRequirement, Person
-from contracts.billing import InvoiceProposal
-from contracts.dunning import DunningState
+from contracts.approvals import ApprovalRound, Person
+from contracts.billing.proposals import Document, InvoiceProposal
+from contracts.dunning import Dispute, DunningHold, DunningState, Promise
+from contracts.figures import Quote
 from contracts.journal import Journal
 from contracts.model import Text
 from contracts.money import Money
@@ -18,8 +21,9 @@ from contracts.policy import EntityPolicy
 
 
 class InvoiceStage(StrEnum):
-    """Where an invoice is. `posted_not_delivered` and `in_payment` are states of their own: the
-    customer has not got it yet; money is on its way but not on the bank statement yet."""
+    """Where a document is. `posted_not_delivered` and `in_payment` are states of their own: the
+    customer has not got it yet; money is on its way but not on the bank statement yet. A credit
+    note is `open` until it is set off against its invoice or paid out, then `credited`."""
 
     PROPOSED = "proposed"
     AWAITING_APPROVAL = "awaiting_approval"
@@ -31,21 +35,31 @@ class InvoiceStage(StrEnum):
     IN_PAYMENT = "in_payment"
     PAID = "paid"
     CREDITED = "credited"
+    WRITTEN_OFF = "written_off"
     REJECTED = "rejected"
     SETTLED = "settled"
 
 
 UNBILLED = frozenset({InvoiceStage.REJECTED})
 PENDING = frozenset({InvoiceStage.PROPOSED, InvoiceStage.AWAITING_APPROVAL})
-CLEARED = frozenset({InvoiceStage.PAID, InvoiceStage.CREDITED, InvoiceStage.SETTLED})
+CLEARED = frozenset(
+    {
+        InvoiceStage.PAID,
+        InvoiceStage.CREDITED,
+        InvoiceStage.WRITTEN_OFF,
+        InvoiceStage.SETTLED,
+    }
+)
 
 
 class InvoiceBalance(BaseModel):
-    """What Odoo says about an invoice now; amounts in the invoice's currency.
+    """What Odoo says about a document now; amounts in its currency.
 
-    `total` includes tax, `untaxed` does not; `residual` is what is still owed; `credited` is the
-    sum of posted credit notes against it, with tax, and `credited_untaxed` without. `as_of` is when
-    the record last changed by Odoo's clock: of two balances the newer one counts.
+    `total` includes tax, `untaxed` does not; `residual` is what is still owed (by us, on a credit
+    note); `credited` is the sum of posted credit notes against an invoice that people made in
+    Odoo, with tax, and `credited_untaxed` without: ours are documents with a balance of their own.
+    `written_off` is what our write-offs still take off it (none: nothing was). `as_of` is when the
+    record last changed by Odoo's clock: of two balances the newer one counts.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -63,33 +77,18 @@ class InvoiceBalance(BaseModel):
     residual: Money
     credited: Money
     credited_untaxed: Money
+    written_off: Money | None = None
 
     @property
     def paid(self) -> Money:
-        return self.total - self.residual - self.credited
+        """What is off it by money or by credit notes of ours."""
+        paid = self.total - self.residual - self.credited
+        return paid - self.written_off if self.written_off else paid
 
     @property
     def is_clear(self) -> bool:
         """Nothing is owed any more; money still on its way (`in_payment`) does not count yet."""
         return self.posted and not self.residual.is_positive and not self.in_payment
-
-
-class Decision(StrEnum):
-    APPROVE = "approve"
-    REJECT = "reject"
-
-
-class ApprovalDecision(BaseModel):
-    """Finance's word on a proposal. `content_hash` is the proposal's hash or its first 12
-    characters, `amount` its amount: an approval is bound to what was seen."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    decision: Decision = Decision.APPROVE
-    by: Person
-    content_hash: str = ""
-    amount: Money | None = None
-    comment: str = ""
 
 
 class PaymentReceived(BaseModel):
@@ -102,14 +101,144 @@ class PaymentReceived(BaseModel):
     paid_on: date
 
 
-class InvoiceReport(BaseModel):
-    """What a receivable tells its contract whenever something about it changes."""
+class DisputeOpened(BaseModel):
+    """A customer contests an invoice, or (with `amount`, with tax) a part of it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: Person
+    reason: Text
+    amount: Money | None = None
+    revised_due_on: date | None = None
+
+
+class DisputeResolved(BaseModel):
+    """How a dispute ended: `accepted` (with tax) is credited; none of it is a rejection.
+
+    With `revised_due_on` what is owed is due on that day instead.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: Person
+    accepted: Money | None = None
+    comment: Text
+    revised_due_on: date | None = None
+
+
+class PaymentPromised(BaseModel):
+    """The customer will pay by the end of `on`; without `amount` all that is not disputed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: Person
+    on: date
+    amount: Money | None = None
+
+
+class HoldChange(BaseModel):
+    """Stop reminders, up to and including `until`, or (`on` false) let them go on.
+
+    An invoice's own hold and that of its whole contract are two: each is released by itself.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    on: bool = True
+    by: Person
+    reason: Text
+    until: date | None = None
+    whole_contract: bool = False
+
+
+class WriteOffAsked(BaseModel):
+    """Give up what is open; it needs an approval."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: Person
+    reason: Text
+
+
+class WriteOffContent(BaseModel):
+    """The content of a write-off: the document, the amount that is open (with tax), the reason."""
+
+    contract_id: str
+    legal_entity: str
+    number: int
+    invoice: str
+    amount: Money
+    reason: str
+
+
+class WriteOff(BaseModel):
+    """A write-off that was asked for: the amount (with tax) that was open then, and its approval.
+
+    Whatever changes the open amount voids it.
+    """
+
+    amount: Money
+    by: Person
+    reason: Text
+    asked_on: date
+    round: ApprovalRound
+
+
+class CreditRequested(BaseModel):
+    """Asks a contract to credit a part of one of its invoices: what was accepted of a dispute.
+
+    `number` is the invoice's, `amount` with tax, `untaxed` the same without.
+    """
 
     number: int
+    amount: Money
+    untaxed: Money
+    by: Person
+    reason: str
+
+
+class CreditApplied(BaseModel):
+    """A credit note of ours was set off against its invoice, which hears of it from there.
+
+    `number` is the credit note's; `untaxed` is what it credits without tax, `applied` how much it
+    took off what the invoice was open by, with tax; `balance` is the invoice's since.
+    """
+
+    number: int
+    untaxed: Money
+    applied: Money
+    balance: InvoiceBalance
+
+
+class KnownDraft(BaseModel):
+    """Our draft in Odoo: what it was made of, its date (entity's zone), and what it comes to."""
+
+    model_config = ConfigDict(frozen=True)
+
+    invoice_id: int
+    content_hash: str
+    invoice_on: date
+    quote: Quote
+
+
+class InvoiceReport(BaseModel):
+    """What a receivable tells its contract whenever something the contract uses changed.
+
+    `amount` is the proposal's, without tax and negative for a credit note; everything else is as
+    on the document. `credits` is the number of the invoice a credit note takes back. `due_on` is
+    the day that counts, revised or not; `disputed` what is not dunned for it, with tax. The money
+    stays None until the document is posted.
+    """
+
+    number: int
+    document: Document = Document.INVOICE
+    credits: int = 0
     stage: InvoiceStage
     amount: Money
-    milestones: tuple[str, ...]
+    charges: tuple[str, ...]
     content_hash: str = ""
+    quote: Quote | None = None
+    invoice_id: int | None = None
     odoo_number: str = ""
     due_on: date | None = None
     untaxed: Money | None = None
@@ -117,43 +246,90 @@ class InvoiceReport(BaseModel):
     residual: Money | None = None
     credited: Money | None = None
     credited_untaxed: Money | None = None
+    written_off: Money | None = None
+    disputed: Money | None = None
+    promised_on: date | None = None
     dunning_level: int = 0
+    suspends: bool = False
+    """Dunned so far that work on the contract is to stop."""
     overdue: bool = False
     because: str = ""
     exceptions: list[StepException] = Field(default_factory=list)
 
 
+class OwnCredit(BaseModel):
+    """What a credit note of ours credits on an invoice: without tax, and set off with tax."""
+
+    untaxed: Money
+    applied: Money
+
+
 class ReceivableState(BaseModel):
-    """Everything a receivable's workflow knows; carried over continue-as-new."""
+    """Everything a receivable's workflow knows; carried over continue-as-new.
+
+    `credited_invoice_id` is the Odoo id of the invoice that a credit note takes back. `hold` is
+    on this invoice alone, `contract_hold` on every invoice of the contract. `own_credits` are the
+    contract's credit notes against this invoice, by number.
+    """
 
     contract_workflow_id: str
     company_id: int
     order_id: int
     partner_id: int
+    credited_invoice_id: int | None = None
     requested_by: str
     proposal: InvoiceProposal
     stage: InvoiceStage = InvoiceStage.PROPOSED
     policy: EntityPolicy | None = None
-    requirement: ApprovalRequirement | None = None
-    approvals: list[Approval] = Field(default_factory=list)
-    reminded: bool = False
-    escalated: bool = False
+    round: ApprovalRound | None = None
     rejected_because: str = ""
     invoice_on: date | None = None
-    invoice_id: int | None = None
+    draft: KnownDraft | None = None
     issued: bool = False
     balance: InvoiceBalance | None = None
     delivered: bool = False
+    set_off: bool = False
+    """A credit note was reconciled with its invoice, as far as that was open."""
     payments: list[PaymentReceived] = Field(default_factory=list)
     payment_references: list[str] = Field(default_factory=list)
+    own_credits: dict[int, OwnCredit] = Field(default_factory=dict)
     dunning: DunningState = Field(default_factory=DunningState)
     reminders_exhausted: bool = False
+    hold: DunningHold | None = None
+    contract_hold: DunningHold | None = None
+    dispute: Dispute | None = None
+    revised_due_on: date | None = None
+    promise: Promise | None = None
+    promises_broken: int = 0
+    write_off: WriteOff | None = None
+    write_offs: int = 0
+    """How many were carried out: each has a key of its own in Odoo."""
+    credit_requests: list[CreditRequested] = Field(default_factory=list)
+    """What the contract has still to be asked for."""
     reported: InvoiceReport | None = None
     settles_at: datetime | None = None
     next_action_at: datetime | None = None
     waiting: Waiting = Field(default_factory=Waiting)
     exceptions: list[StepException] = Field(default_factory=list)
     journal: Journal = Field(default_factory=Journal)
+
+    @property
+    def invoice_id(self) -> int | None:
+        """The document's database id in Odoo; None before there is a draft."""
+        return self.draft.invoice_id if self.draft else None
+
+    @property
+    def quote(self) -> Quote | None:
+        """What the draft comes to with Odoo's tax; None before there is a draft."""
+        return self.draft.quote if self.draft else None
+
+    @property
+    def open_round(self) -> ApprovalRound | None:
+        """What awaits a decision now: the document, or once it is posted its write-off."""
+        found = self.write_off.round if self.write_off else None
+        if not self.issued:
+            found = self.round if self.stage is InvoiceStage.AWAITING_APPROVAL else None
+        return None if found is None or found.is_decided else found
 
 
 class ReceivableInput(BaseModel):

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from decimal import Decimal
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from contracts.approvals import ApprovalRound
+from contracts.billing.book import Book
+from contracts.billing.proposals import Document
+from contracts.billing.usage import UsageRecord
+from contracts.changes import ChangeOrder
 from contracts.crm import ContractStatus
 from contracts.journal import Journal
 from contracts.model import Contract, JsonObject, Key, Source
@@ -25,6 +31,15 @@ class ContractStage(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Ending(StrEnum):
+    """How a contract ended, or will: everything delivered, its term over, or stopped early."""
+
+    COMPLETED = "completed"
+    EXPIRED = "expired"
+    TERMINATED = "terminated"
+    CANCELLED = "cancelled"
+
+
 class OdooRefs(BaseModel):
     """What provisioning has made in Odoo so far: database ids, and names people know them by."""
 
@@ -32,20 +47,37 @@ class OdooRefs(BaseModel):
     partner_id: int | None = None
     project_id: int | None = None
     project_name: str = ""
+    analytic_account_id: int | None = None
     order_id: int | None = None
     order_name: str = ""
+    order_line_ids: dict[str, int] = Field(default_factory=dict)
     milestone_ids: dict[str, int] = Field(default_factory=dict)
-    tasks_created: bool = False
+    task_ids: dict[str, int] = Field(default_factory=dict)
     order_confirmed: bool = False
+    delivered: dict[str, Decimal] = Field(default_factory=dict)
+    project_suspended: bool = False
+    suspensions: int = 0
+
+
+class ReadMark(BaseModel):
+    """How far a plan's records in Odoo were read: everything that changed before `since` (Odoo's
+    clock) and is dated up to `until` is known."""
+
+    since: datetime | None = None
+    until: date | None = None
 
 
 class MilestoneProgress(BaseModel):
-    """A milestone's way: reached on a date (entity's zone), marked in Odoo, on which proposal."""
+    """A milestone's way: reached on a date (entity's zone) by somebody, and marked so in Odoo.
+
+    `marked_as_of` is when that was, by Odoo's clock: older news of it is no news. `under_review`
+    says that it was un-reached after its invoice was proposed."""
 
     reached_on: date | None = None
     reached_by: str = ""
     marked_in_odoo: bool = False
-    proposal: int | None = None
+    marked_as_of: datetime | None = None
+    under_review: bool = False
 
 
 class MilestoneReached(BaseModel):
@@ -59,10 +91,146 @@ class MilestoneReached(BaseModel):
 
 
 class MilestoneReachedInOdoo(BaseModel):
-    """The sweep found a milestone marked reached in Odoo, by its database id."""
+    """The sweep found a milestone marked reached in Odoo, by its database id; `as_of` is when it
+    was last changed there, by Odoo's clock."""
 
     milestone_id: int
     on: date | None = None
+    as_of: datetime | None = None
+
+
+class MilestoneUnreached(BaseModel):
+    """A milestone is not reached after all."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    milestone: Key
+    by: str = Field(min_length=1)
+    reason: str = ""
+
+
+class MilestoneUnreachedInOdoo(BaseModel):
+    """The sweep found a milestone not marked reached, by its database id, last changed `as_of`."""
+
+    milestone_id: int
+    as_of: datetime
+
+
+class UsageReport(BaseModel):
+    """Metered records, in any order and any number of times: the same id counts once, and another
+    quantity under the same id replaces the one before."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    records: tuple[UsageRecord, ...] = Field(min_length=1, max_length=5_000)
+
+
+class UsageTaken(BaseModel):
+    """What became of a usage report: records that were new or changed, known, or refused."""
+
+    taken: int = 0
+    known: int = 0
+    refused: list[str] = Field(default_factory=list)
+
+
+class ServiceCredit(BaseModel):
+    """A credit owed for a breach of service levels, deducted from the next invoice.
+
+    `amount` is without tax; `reference` identifies it (a repeat counts once)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    retainer: Key
+    reference: Key
+    reason: str = Field(min_length=1)
+    amount: Money
+    by: str = Field(min_length=1)
+
+
+class CreditRequest(BaseModel):
+    """Credit document `number` of the contract: in whole, or an `amount` of it without tax.
+
+    With `reissue` what it billed is proposed anew, as it was."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    number: int
+    amount: Money | None = None
+    by: str = Field(min_length=1)
+    reason: str = Field(min_length=1)
+    reissue: bool = False
+
+
+class Side(StrEnum):
+    CUSTOMER = "customer"
+    FIRM = "firm"
+
+
+class Hold(BaseModel):
+    """Billing, or dunning, of the whole contract stands still until a person releases it, or
+    (with `until`) up to the end of that day in the legal entity's zone."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: str = Field(min_length=1)
+    reason: str = Field(min_length=1)
+    until: date | None = None
+
+
+class HoldKind(StrEnum):
+    BILLING = "billing"
+    DUNNING = "dunning"
+
+
+class HoldRequest(BaseModel):
+    """Set a hold, or release it (`hold` left out)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: HoldKind
+    by: str = Field(min_length=1)
+    hold: Hold | None = None
+
+
+class TerminationRequest(BaseModel):
+    """Either side ends the contract early; `on` is its last day (entity's zone).
+
+    `agreed` waives the notice period the terms ask for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    side: Side
+    by: str = Field(min_length=1)
+    reason: str = Field(min_length=1)
+    on: date
+    agreed: bool = False
+
+
+class NoticeGiven(BaseModel):
+    """One side does not want the term renewed: the contract expires at its end."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    side: Side
+    by: str = Field(min_length=1)
+    on: date | None = None
+
+
+class RetainageRelease(BaseModel):
+    """The event that releases what was held back has come."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: str = Field(min_length=1)
+    reason: str = Field(min_length=1)
+
+
+class CustomerRefresh(BaseModel):
+    """Read the deal anew, for whoever asks."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: str = Field(min_length=1)
 
 
 class CancelRequest(BaseModel):
@@ -74,6 +242,27 @@ class CancelRequest(BaseModel):
     reason: str = ""
 
 
+class ContractVersion(BaseModel):
+    """One version of the contract in its history: what changed, by whom, and the fixed price."""
+
+    version: int
+    on: date
+    by: str
+    reason: str
+    changes: list[str] = Field(default_factory=list)
+    fixed_price: Money
+
+
+class PendingChange(BaseModel):
+    """A change order on its way: what it would make of the contract, and its approval."""
+
+    order: ChangeOrder
+    document: JsonObject
+    contract: Contract
+    changes: list[str]
+    round: ApprovalRound | None = None
+
+
 class ContractState(BaseModel):
     """Everything a contract's workflow knows; carried over continue-as-new."""
 
@@ -82,13 +271,27 @@ class ContractState(BaseModel):
     source: Source
     document: JsonObject = Field(default_factory=dict)
     stage: ContractStage = ContractStage.RECEIVED
+    ending: Ending | None = None
     contract: Contract | None = None
+    versions: list[ContractVersion] = Field(default_factory=list)
+    change_orders: int = 0
+    change: PendingChange | None = None
+    ordered: Contract | None = None
     amended: bool = False
     time_zone: str = "UTC"
     odoo: OdooRefs = Field(default_factory=OdooRefs)
     milestones: dict[str, MilestoneProgress] = Field(default_factory=dict)
     early: list[MilestoneReached] = Field(default_factory=list)
+    book: Book = Field(default_factory=Book)
+    marks: dict[str, ReadMark] = Field(default_factory=dict)
+    caps_waived: list[str] = Field(default_factory=list)
+    limit_waived: list[str] = Field(default_factory=list)
     invoices: dict[int, InvoiceReport] = Field(default_factory=dict)
+    holds: dict[HoldKind, Hold] = Field(default_factory=dict)
+    termination: TerminationRequest | None = None
+    terminated: bool = False
+    finished: bool = False
+    notice: NoticeGiven | None = None
     cancel: CancelRequest | None = None
     crm_written: ContractStatus | None = None
     waiting: Waiting = Field(default_factory=Waiting)
@@ -112,8 +315,9 @@ class ContractInput(BaseModel):
 
 
 class MoneyTable(BaseModel):
-    """A contract's figures. Value and invoiced are without tax, as the contract is; total, paid,
-    open and overdue are what the customer owes and pays, with tax."""
+    """A contract's figures. `value` (as amended), `invoiced`, `credited` and `to_invoice` are
+    without tax, as the contract is; `total`, `paid`, `open` and `overdue` are what the customer
+    owes and pays, with tax, less what was credited."""
 
     value: Money
     invoiced: Money
@@ -130,30 +334,42 @@ class ContractOutcome(BaseModel):
 
     contract_id: str
     stage: ContractStage
+    ending: Ending | None = None
     money: MoneyTable | None = None
 
 
 def money_table(state: ContractState) -> MoneyTable | None:
-    """The contract's figures from its invoices' reports; None before it is validated."""
+    """The contract's figures from its documents' reports; None before it is validated.
+
+    `credited` counts our credit notes and those people made in Odoo.
+    """
     contract = state.contract
     if contract is None:
         return None
-    posted = [item for item in state.invoices.values() if item.total is not None]
+    invoices, notes = _posted(state, Document.INVOICE), _posted(state, Document.CREDIT_NOTE)
 
-    def total(field: str) -> Money:
-        amounts = (getattr(item, field) for item in posted)
+    def total(reports: list[InvoiceReport], field: str) -> Money:
+        amounts = (getattr(item, field) for item in reports)
         return Money.total((a for a in amounts if a is not None), contract.currency)
 
-    gross, residual, credited = total("total"), total("residual"), total("credited")
-    invoiced, credited_untaxed = total("untaxed"), total("credited_untaxed")
-    late = (item.residual for item in posted if item.overdue and item.residual)
+    value = state.book.value(contract)
+    invoiced = total(invoices, "untaxed")
+    credited = total(notes, "untaxed") + total(invoices, "credited_untaxed")
+    gross = total(invoices, "total") - total(notes, "total") - total(invoices, "credited")
+    still_open = total(invoices, "residual") - total(notes, "residual")
+    late = [item for item in invoices if item.overdue]
     return MoneyTable(
-        value=contract.value,
+        value=value,
         invoiced=invoiced,
-        credited=credited_untaxed,
-        to_invoice=contract.value - invoiced + credited_untaxed,
+        credited=credited,
+        to_invoice=value - invoiced + credited,
         total=gross,
-        paid=gross - residual - credited,
-        open=residual,
-        overdue=Money.total(late, contract.currency),
+        paid=gross - still_open - total(invoices, "written_off"),
+        open=still_open,
+        overdue=total(late, "residual"),
     )
+
+
+def _posted(state: ContractState, document: Document) -> list[InvoiceReport]:
+    found = (item for item in state.invoices.values() if item.document is document)
+    return [item for item in found if item.total is not None]

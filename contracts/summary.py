@@ -7,34 +7,52 @@ from collections.abc import Iterable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from contracts.approvals import HASH_PREFIX
+from contracts import collecting
+from contracts.approvals import HASH_PREFIX, ApprovalRound
 from contracts.journal import Journal
+from contracts.money import Money
 from contracts.parking import Action, StepException, Waiting
-from contracts.receivable import CLEARED, PENDING, UNBILLED, InvoiceStage, ReceivableState
-from contracts.state import ContractStage, ContractState, MilestoneProgress, money_table
+from contracts.receivable import (
+    CLEARED,
+    PENDING,
+    UNBILLED,
+    InvoiceBalance,
+    InvoiceStage,
+    ReceivableState,
+)
+from contracts.standing import conditions, document_rows, milestone_status, not_billed, plan_rows
+from contracts.state import ContractStage, ContractState, HoldKind, money_table
 from contracts.validation import show
 
 _LATEST = 8
 _MAX_ROWS = 60
+_MAX_PLANS = 20
+_MAX_DOCUMENTS = 15
+_MAX_SENTENCES = 12
+_MAX_SENTENCE = 300
 _MAX_MESSAGE = 1_000
 _MAX_BYTES = 18_000
 """Temporal keeps 20 KB of details; the text is cut well before."""
 
 
 def contract_details(state: ContractState) -> str:
-    """The whole contract on one page: stage, waiting, milestones, money, what happened last."""
+    """The whole contract on one page: stage, waiting, what was decided, what is billed and how,
+    money, what happened last."""
     contract = state.contract
     title = contract.title if contract else state.document.get("title", "")
     parts = [f"## {title or 'Contract'} ({state.contract_id})"]
     if contract:
-        parts.append(f"**{contract.customer.name}** · {contract.value} · {state.legal_entity}")
+        version = f" · version {contract.version}" if contract.version > 1 else ""
+        heading = f"**{contract.customer.name}** · {contract.value} · {state.legal_entity}"
+        parts.append(heading + version)
     parts.append(
         _standing(str(state.stage), contract_waits(state)[1], state.waiting, state.time_zone)
     )
     parts += _exceptions(state.exceptions, state.time_zone)
+    parts.append(_sentences(conditions(state)))
     if contract:
-        parts.append(_milestones(state))
-        parts.append(_money(state))
+        parts += [_milestones(state), _plans(state), _documents(state), _money(state)]
+    parts.append(_sentences(not_billed(state), "Not billed: "))
     if state.odoo.order_name:
         parts.append(f"Odoo: order **{state.odoo.order_name}**, project {state.odoo.project_name}")
     parts.append(_journal(state.journal, state.time_zone))
@@ -47,24 +65,46 @@ def contract_waits(state: ContractState) -> tuple[str | None, str]:
         return _waits_on_exception(state.exceptions)
     if state.stage in (ContractStage.CLOSED, ContractStage.CANCELLED):
         return None, "nothing, it has ended"
-    done = CLEARED | UNBILLED
-    pending = [n for n, item in state.invoices.items() if item.stage not in done]
+    change = state.change
+    if change is not None and change.round is not None and not change.round.is_decided:
+        return "approval", f"change order {change.order.number} to be approved"
     undecided = [str(n) for n, item in state.invoices.items() if item.stage in PENDING]
     if undecided:
         return "approval", f"proposal {', '.join(undecided)} to be approved"
     if state.stage is ContractStage.ACTIVE:
-        planned = [key for key, item in state.milestones.items() if item.reached_on is None]
-        if planned:
-            return "milestone", f"a milestone to be reached: {', '.join(planned[:5])}"
+        on, what = _waits_for_work(state)
+        if on is not None:
+            return on, what
+    done = CLEARED | UNBILLED
+    pending = [str(n) for n, item in state.invoices.items() if item.stage not in done]
     if pending:
-        return "payment", f"invoice {', '.join(map(str, pending))} to be collected"
+        return "payment", f"document {', '.join(pending)} to be settled"
     if state.stage is ContractStage.CLOSING:
         return "settlement", "the settlement period of its invoices"
     return None, "the systems (no person is needed)"
 
 
+def _waits_for_work(state: ContractState) -> tuple[str | None, str]:
+    """What has to come before more of an active contract is billed."""
+    hold, contract = state.holds.get(HoldKind.BILLING), state.contract
+    if hold is not None:
+        until = f" until {hold.until}" if hold.until else ""
+        return "hold", f"the hold on billing{until} to end: {hold.reason}"
+    planned = [key for key, item in state.milestones.items() if item.reached_on is None]
+    if planned:
+        return "milestone", f"a milestone to be reached: {', '.join(planned[:5])}"
+    if contract is None:
+        return None, ""
+    for due in state.book.dues(contract)[:1]:
+        return "period", f"the next billing day, {due.on}: {due.plan} for {due.period.period.name}"
+    held = state.book.retained(contract)
+    if held.is_positive and contract.retainage and contract.retainage.release_on:
+        return "retainage", f"{held} held back until {contract.retainage.release_on}"
+    return None, ""
+
+
 def receivable_details(state: ReceivableState) -> str:
-    """One invoice on one page: stage, who must act, the amounts, ready-to-paste approval."""
+    """One document on one page: stage, who must act, the amounts, ready-to-paste approval."""
     proposal = state.proposal
     zone = state.policy.calendar.time_zone if state.policy else "UTC"
     name = (state.balance.number if state.balance else "") or f"proposal {proposal.number}"
@@ -72,48 +112,82 @@ def receivable_details(state: ReceivableState) -> str:
         f"## {proposal.customer_name}: {name}",
         _standing(str(state.stage), receivable_waits(state)[1], state.waiting, zone),
     ]
+    if collecting.is_credit_note(state):
+        credited = f" of document {proposal.credits}" if proposal.credits else ""
+        parts.append(f"**Credit note**{credited}: {_cell(proposal.reason) or 'no reason given'}")
     if state.next_action_at:
         parts.append(f"**Next action:** {_when(state.next_action_at, zone)}")
     parts += _exceptions(state.exceptions, zone)
-    rows = "\n".join(f"| {_cell(line.description)} | {line.amount} |" for line in proposal.lines)
-    parts.append(
-        f"| Line | Amount |\n|---|--:|\n{rows}\n| **Total without tax** | {proposal.amount} |"
-    )
-    if state.stage is InvoiceStage.AWAITING_APPROVAL and state.requirement:
-        parts.append(_approval(state))
+    parts.append(_lines(state))
+    if state.open_round:
+        parts.append(_approval(state.open_round))
     if state.balance and state.balance.posted:
-        balance = state.balance
-        parts.append(
-            "| Total with tax | Paid | Credited | Open | Due | Reminders |\n"
-            "|--:|--:|--:|--:|---|--:|\n"
-            f"| {balance.total} | {balance.paid} | {balance.credited} | {balance.residual} "
-            f"| {balance.due_on} | {state.dunning.level} |"
-        )
+        parts.append(_balance(state, state.balance))
+    parts += agreements(state)
     parts.append(_journal(state.journal, zone))
     return _cut(parts)
 
 
 def receivable_waits(state: ReceivableState) -> tuple[str | None, str]:
-    """What the invoice waits on: the WaitingOn value and a sentence."""
+    """What the document waits on: the WaitingOn value and a sentence."""
     if state.exceptions:
         return _waits_on_exception(state.exceptions)
-    if state.stage is InvoiceStage.AWAITING_APPROVAL and state.requirement:
-        missing = state.requirement.approvals - len({item.by for item in state.approvals})
-        people = [*state.requirement.approvers]
-        if state.escalated:
-            people += state.requirement.escalate_to
-        return "approval", f"{missing} approval(s) by {', '.join(dict.fromkeys(people))}"
+    if state.open_round:
+        return "approval", state.open_round.missing
     if state.stage is InvoiceStage.POSTED_NOT_DELIVERED:
-        return "delivery", "the invoice to be delivered"
+        return "delivery", "the document to be delivered"
     if state.stage is InvoiceStage.IN_PAYMENT:
         return "payment", "the payment to reach the bank statement"
+    if state.stage in CLEARED - {InvoiceStage.SETTLED}:
+        return "settlement", "the settlement period to end"
+    balance = collecting.posted(state)
+    if balance is None or state.stage is InvoiceStage.SETTLED:
+        return None, "the systems (no person is needed)"
+    if collecting.is_credit_note(state):
+        return "refund", f"{balance.residual} to be paid out to the customer, or set off"
+    if collecting.is_small(state, balance):
+        return "write_off", f"somebody to write off {balance.residual}, or the customer's payment"
+    return _waits_for_money(state)
+
+
+def _waits_for_money(state: ReceivableState) -> tuple[str, str]:
+    if state.dispute and state.dispute.accepted:
+        return "dispute", f"a credit note over {state.dispute.accepted}, which was accepted"
+    if state.dispute:
+        return "dispute", f"the dispute over {state.dispute.amount} to be resolved"
+    held = collecting.holds(state)
+    if held:
+        until = f" until {held[0].until}" if held[0].until else ""
+        return "hold", f"the hold on reminders{until} to end: {held[0].reason}"
+    if state.promise:
+        return "promise", f"{state.promise.amount}, promised until {state.promise.on}"
     if state.reminders_exhausted and state.stage is InvoiceStage.OVERDUE:
         return "collector", "a person to collect: every reminder was sent"
-    if state.stage in (InvoiceStage.OPEN, InvoiceStage.PARTIALLY_PAID, InvoiceStage.OVERDUE):
-        return "payment", "the customer's payment"
-    if state.stage in (InvoiceStage.PAID, InvoiceStage.CREDITED):
-        return "settlement", "the settlement period to end"
-    return None, "the systems (no person is needed)"
+    return "payment", "the customer's payment"
+
+
+def agreements(state: ReceivableState) -> list[str]:
+    """What was agreed about a posted document, or is asked for, one sentence each."""
+    told = []
+    if state.dispute:
+        dispute = state.dispute
+        words = f"Disputed since {dispute.opened_on}: {dispute.amount} ({dispute.reason})"
+        told.append(f"{words}; accepted: {dispute.accepted}" if dispute.accepted else words)
+    if state.revised_due_on:
+        told.append(f"Due date revised to {state.revised_due_on}")
+    if state.promise:
+        promise = state.promise
+        told.append(f"Promised: {promise.amount} until {promise.on}, noted by {promise.by}")
+    if state.promises_broken:
+        told.append(f"Promises broken: {state.promises_broken}")
+    for where, hold in (("", state.hold), (" of the whole contract", state.contract_hold)):
+        if hold:
+            until = f" until {hold.until}" if hold.until else ""
+            told.append(f"Reminders{where} on hold{until}, by {hold.by}: {hold.reason}")
+    if state.write_off:
+        asked = state.write_off
+        told.append(f"Write-off of {asked.amount} asked for by {asked.by}: {asked.reason}")
+    return told
 
 
 def _standing(stage: str, waits_for: str, waiting: Waiting, zone: str) -> str:
@@ -127,18 +201,58 @@ def _waits_on_exception(exceptions: list[StepException]) -> tuple[str, str]:
     return kind, f"{first.owner}: {first.doing}"
 
 
-def _approval(state: ReceivableState) -> str:
-    proposal = state.proposal
+def _lines(state: ReceivableState) -> str:
+    """The lines without tax, and as soon as Odoo has a draft its taxes and the total with them."""
+    proposal, quote = state.proposal, state.quote
+    rows = [f"| {_cell(line.description)} | {line.amount} |" for line in proposal.lines]
+    rows.append(f"| **Total without tax** | {proposal.amount} |")
+    if quote:
+        sign = -1 if proposal.amount.amount < 0 else 1
+        rows += [f"| {_cell(tax.name)} | {signed(tax.amount, sign)} |" for tax in quote.taxes]
+        rows.append(f"| **Total with tax** | {signed(quote.total, sign)} |")
+    return "\n".join(["| Line | Amount |", "|---|--:|", *rows])
+
+
+def signed(amount: Money, sign: int) -> Money:
+    """An amount of a document as it stands in the contract's books: credit notes are negative."""
+    return -amount if sign < 0 else amount
+
+
+def _balance(state: ReceivableState, balance: InvoiceBalance) -> str:
+    columns: list[tuple[str, object]] = [
+        ("Total with tax", balance.total),
+        ("Paid", collecting.paid(state, balance)),
+        ("Credited", collecting.credited(state, balance)),
+    ]
+    if balance.written_off:
+        columns.append(("Written off", balance.written_off))
+    contested = collecting.disputed(state, balance)
+    if contested:
+        columns.append(("Disputed", contested))
+    columns += [
+        ("Open", balance.residual),
+        ("Due", collecting.due_on(state) or ""),
+        ("Reminders", state.dunning.level),
+    ]
+    head = " | ".join(name for name, _ in columns)
+    align = "|".join("---" if name == "Due" else "--:" for name, _ in columns)
+    row = " | ".join(str(value) for _, value in columns)
+    return f"| {head} |\n|{align}|\n| {row} |"
+
+
+def _approval(round: ApprovalRound) -> str:
+    subject = round.subject
     example = {
         "decision": "approve",
         "by": "you@your.firm",
-        "content_hash": proposal.content_hash[:HASH_PREFIX],
-        "amount": str(proposal.amount),
+        "content_hash": subject.content_hash[:HASH_PREFIX],
+        "amount": str(subject.amount),
     }
-    given = ", ".join(f"{item.by} ({item.at:%Y-%m-%d})" for item in state.approvals) or "none yet"
+    given = ", ".join(f"{item.by} ({item.at:%Y-%m-%d})" for item in round.approvals) or "none yet"
     return (
-        f"**Approvals:** {given}\n\nTo approve, send the Update `decide_approval` "
-        f"(or the Signal `approval_decided`) with:\n\n```json\n{json.dumps(example)}\n```"
+        f"**Approvals of {_cell(subject.title)}:** {given}\n\nTo approve, send the Update "
+        "`decide_approval` (or the Signal `approval_decided`) with:\n\n"
+        f"```json\n{json.dumps(example)}\n```"
     )
 
 
@@ -158,6 +272,8 @@ def _exception(item: StepException, zone: str) -> str:
         lines.append(f"Field `{item.field}`{found}")
     lines += [f"- `{p.field}` expected {p.expected}, found `{p.value}`" for p in item.problems[:20]]
     example = {"action": item.allowed[0], "by": "you@your.firm", "step": item.step}
+    if item.allowed[0] is Action.SKIP:
+        example |= {"reason": "…"}
     if Action.AMEND in item.allowed and (item.problems or item.field):
         field = item.problems[0].field if item.problems else item.field
         example |= {"action": Action.AMEND, "changes": {field: "…"}}  # type: ignore[dict-item]
@@ -168,12 +284,20 @@ def _exception(item: StepException, zone: str) -> str:
     return "\n\n".join(lines)
 
 
+def _sentences(items: list[str], lead: str = "") -> str:
+    lines = [f"- {lead}{_cell(item)[:_MAX_SENTENCE]}" for item in items[:_MAX_SENTENCES]]
+    if len(items) > _MAX_SENTENCES:
+        lines.append(f"- … {len(items) - _MAX_SENTENCES} more")
+    return "\n".join(lines)
+
+
 def _milestones(state: ContractState) -> str:
-    rows = ["| Milestone | Amount | Due | State |", "|---|--:|---|---|"]
     items = state.contract.milestones if state.contract else ()
+    if not items:
+        return ""
+    rows = ["| Milestone | Amount | Due | State |", "|---|--:|---|---|"]
     for item in items[:_MAX_ROWS]:
-        progress = state.milestones.get(item.key, MilestoneProgress())
-        status = milestone_status(state, progress)
+        status = _cell(milestone_status(state, item.key))
         rows.append(
             f"| {_cell(item.name)} (`{item.key}`) | {item.amount} | {item.due_on or ''} "
             f"| {status} |"
@@ -183,14 +307,33 @@ def _milestones(state: ContractState) -> str:
     return "\n".join(rows)
 
 
-def milestone_status(state: ContractState, progress: MilestoneProgress) -> str:
-    """A milestone's state in words: planned, reached, or its invoice's stage."""
-    if progress.reached_on is None:
-        return "planned"
-    invoice = state.invoices.get(progress.proposal) if progress.proposal else None
-    if invoice is None:
-        return f"reached {progress.reached_on}"
-    return f"{invoice.odoo_number or f'proposal {invoice.number}'}: {invoice.stage}"
+def _plans(state: ContractState) -> str:
+    items = plan_rows(state)
+    if not items:
+        return ""
+    rows = ["| Plan | Terms | Billed | Next |", "|---|---|--:|---|"]
+    for item in items[:_MAX_PLANS]:
+        rows.append(f"| `{item.key}` | {_cell(item.terms)} | {item.billed} | {item.next} |")
+    if len(items) > _MAX_PLANS:
+        rows.append(f"| … {len(items) - _MAX_PLANS} more | | | |")
+    return "\n".join(rows)
+
+
+def _documents(state: ContractState) -> str:
+    """The latest documents, the newest first."""
+    items = document_rows(state)[::-1]
+    if not items:
+        return ""
+    rows = ["| Document | For | Without tax | Open | State |", "|---|---|--:|--:|---|"]
+    for item in items[:_MAX_DOCUMENTS]:
+        still_open = item.open if item.open is not None else ""
+        rows.append(
+            f"| {_cell(item.name)} | {_cell(item.title)} | {item.amount} | {still_open} "
+            f"| {item.stage} |"
+        )
+    if len(items) > _MAX_DOCUMENTS:
+        rows.append(f"| … {len(items) - _MAX_DOCUMENTS} more | | | | |")
+    return "\n".join(rows)
 
 
 def _money(state: ContractState) -> str:

@@ -33,11 +33,23 @@ class ReachedMilestone(BaseModel):
     changed_at: datetime
 
 
+class UnreachedMilestone(BaseModel):
+    """A milestone that somebody edited in Odoo and that is not reached there: news only to a
+    contract that holds it as reached."""
+
+    model_config = ConfigDict(frozen=True)
+
+    workflow_id: str
+    milestone_id: int
+    changed_at: datetime
+
+
 class OdooChanges(BaseModel):
     """Answer of one sweep, with the watermark the next one starts from."""
 
     invoices: list[ChangedInvoice] = Field(default_factory=list)
     milestones: list[ReachedMilestone] = Field(default_factory=list)
+    unreached: list[UnreachedMilestone] = Field(default_factory=list)
     watermark: datetime
 
 

@@ -6,7 +6,7 @@ exec 3>&1 1>&2
 
 database=c2c
 # What the sandbox's own real Odoo installs, and what bootstrap.py fills.
-modules=sale_project,sale_timesheet,account,crm,sale_crm,base_vat,contacts
+modules=sale_project,sale_timesheet,account,crm,sale_crm,base_vat,contacts,hr_expense,l10n_uk
 C2C_KEYS_FOLDER=$(mktemp -d)
 export C2C_KEYS_FOLDER
 trap 'rm -rf "$C2C_KEYS_FOLDER"' EXIT

@@ -69,6 +69,11 @@ _STANDARD: dict[str, dict[str, str]] = {
         "hs_discount_percentage": "number",
         "amount": "number",
         "hs_position_on_quote": "number",
+        "recurringbillingfrequency": "enumeration",
+        "hs_recurring_billing_start_date": "date",
+        "hs_recurring_billing_period": "string",
+        "hs_billing_start_delay_days": "number",
+        "hs_billing_start_delay_months": "number",
     },
 }
 _OF_EVERY_TYPE = {"createdate": "datetime", "hs_object_id": "number"}

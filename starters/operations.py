@@ -22,11 +22,11 @@ from temporalio.client import (
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import SearchAttributeKey, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.exceptions import ActivityError, ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.workflow import UpdateMethodMultiParam
 
-from contracts.approvals import HASH_PREFIX
+from contracts.approvals import ApprovalDecision, ApprovalRound, Decision
 from contracts.identifiers import (
     contract_workflow_id,
     deal_contract_id,
@@ -35,24 +35,23 @@ from contracts.identifiers import (
 from contracts.model import JsonObject, Source
 from contracts.money import Money
 from contracts.parking import Resolution, StepException
-from contracts.receivable import (
-    ApprovalDecision,
-    Decision,
-    InvoiceReport,
-    PaymentReceived,
-    ReceivableState,
-)
+from contracts.problems import InvalidContract, problems_of
+from contracts.receivable import InvoiceReport, PaymentReceived, ReceivableState
 from contracts.state import (
     CancelRequest,
     ContractInput,
     ContractOutcome,
     ContractState,
     MilestoneReached,
+    MilestoneUnreached,
+    UsageReport,
+    UsageTaken,
 )
-from contracts.validation import InvalidContract, problems_of
 from workflows import search_attributes, task_queues
-from workflows.contract import FILE_SOURCE, ContractWorkflow
+from workflows.approval import ApprovalDesk
+from workflows.contract import ContractWorkflow
 from workflows.receivable import ReceivableWorkflow
+from workflows.write_back import FILE_SOURCE
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -87,14 +86,6 @@ class Started:
     workflow_id: str
     run_id: str
     new: bool
-
-
-@dataclass(frozen=True)
-class Pending:
-    """A proposal that awaits approval."""
-
-    workflow_id: str
-    state: ReceivableState
 
 
 @dataclass(frozen=True)
@@ -182,12 +173,12 @@ async def start(client: Client, contract: ContractInput) -> Started:
 
 async def contract_state(client: Client, workflow_id: str) -> ContractState:
     """Everything a contract's workflow knows; works for closed ones within their retention."""
-    return await _query(client, workflow_id, ContractWorkflow.contract)
+    return await query(client, workflow_id, ContractWorkflow.contract)
 
 
 async def contract_ids(client: Client, *, where: str = "", limit: int = MAX_LISTED) -> list[str]:
     """Workflow ids of contracts, newest first; `where` is a visibility condition."""
-    return [item async for item in _ids(client, "ContractWorkflow", where, limit)]
+    return [item async for item in workflow_ids(client, "ContractWorkflow", where, limit)]
 
 
 async def contract_rows(
@@ -201,20 +192,32 @@ async def contract_states(
     client: Client, *, where: str = "", limit: int = MAX_LISTED
 ) -> list[ContractState]:
     """States of the contracts found, newest first."""
-    ids = await contract_ids(client, where=where, limit=limit)
-    return await _all([contract_state(client, item) for item in ids])
+    there = await contract_ids(client, where=where, limit=limit)
+    return await at_once([contract_state(client, item) for item in there])
 
 
 async def reach_milestone(
     client: Client, workflow_id: str, reached: MilestoneReached
 ) -> ContractOutcome:
-    return await _update(client, workflow_id, ContractWorkflow.reach_milestone, reached)
+    return await update(client, workflow_id, ContractWorkflow.reach_milestone, reached)
+
+
+async def unreach_milestone(
+    client: Client, workflow_id: str, unreached: MilestoneUnreached
+) -> ContractOutcome:
+    """A milestone is not reached after all. Once its document is proposed, a person reviews it."""
+    return await update(client, workflow_id, ContractWorkflow.unreach_milestone, unreached)
+
+
+async def record_usage(client: Client, workflow_id: str, report: UsageReport) -> UsageTaken:
+    """Metered records, each id once; says how many were taken, known, and which were refused."""
+    return await update(client, workflow_id, ContractWorkflow.record_usage, report)
 
 
 async def cancel_contract(
     client: Client, workflow_id: str, request: CancelRequest
 ) -> ContractOutcome:
-    return await _update(client, workflow_id, ContractWorkflow.request_cancel, request)
+    return await update(client, workflow_id, ContractWorkflow.request_cancel, request)
 
 
 # --- invoices ---------------------------------------------------------------------------------
@@ -222,46 +225,43 @@ async def cancel_contract(
 
 async def receivable_state(client: Client, workflow_id: str) -> ReceivableState:
     """Everything an invoice's workflow knows."""
-    return await _query(client, workflow_id, ReceivableWorkflow.receivable)
+    return await query(client, workflow_id, ReceivableWorkflow.receivable)
 
 
-async def pending_approvals(
-    client: Client, *, limit: int = MAX_LISTED, unreadable: Unreadable | None = None
-) -> list[Pending]:
-    """Proposals that await approval, with their content, newest first.
+async def approve(client: Client, workflow_id: str, *, by: str, comment: str = "") -> ApprovalRound:
+    """Approve the one thing that awaits approval in an invoice or a contract, as it stands now.
 
-    With `unreadable` one workflow that gives no answer does not hide the others.
+    Raises Refused where nothing does, or several things do: `starters.approving` tells them apart.
     """
-    where = f"{search_attributes.WAITING_ON.name} = 'approval'"
-    ids = [item async for item in _ids(client, "ReceivableWorkflow", where, limit)]
-    states = await _each(client, ids, receivable_state, unreadable)
-    return [Pending(item, state) for item, state in states]
-
-
-async def approve(
-    client: Client, workflow_id: str, *, by: str, content_hash: str = "", comment: str = ""
-) -> InvoiceReport:
-    """Approve a proposal as it stands now, or (with `content_hash`) only if it still is that."""
-    state = await receivable_state(client, workflow_id)
+    subject = (await _open_round(client, workflow_id)).subject
     decision = ApprovalDecision(
-        by=by,
-        content_hash=content_hash or state.proposal.content_hash[:HASH_PREFIX],
-        amount=state.proposal.amount,
-        comment=comment,
+        by=by, content_hash=subject.content_hash, amount=subject.amount, comment=comment
     )
-    return await _update(client, workflow_id, ReceivableWorkflow.decide_approval, decision)
+    return await update(client, workflow_id, ApprovalDesk.decide_approval, decision)
 
 
-async def reject(client: Client, workflow_id: str, *, by: str, comment: str) -> InvoiceReport:
-    decision = ApprovalDecision(decision=Decision.REJECT, by=by, comment=comment)
-    return await _update(client, workflow_id, ReceivableWorkflow.decide_approval, decision)
+async def reject(client: Client, workflow_id: str, *, by: str, comment: str) -> ApprovalRound:
+    """Reject the one thing that awaits approval; the comment says why. Raises Refused."""
+    subject = (await _open_round(client, workflow_id)).subject
+    decision = ApprovalDecision(
+        decision=Decision.REJECT, by=by, content_hash=subject.content_hash, comment=comment
+    )
+    return await update(client, workflow_id, ApprovalDesk.decide_approval, decision)
+
+
+async def _open_round(client: Client, workflow_id: str) -> ApprovalRound:
+    found = await query(client, workflow_id, ApprovalDesk.open_approvals)
+    if len(found) != 1:
+        titles = "; ".join(item.subject.title for item in found) or "nothing"
+        raise Refused(f"{workflow_id}: {titles} awaits approval, not exactly one thing")
+    return found[0]
 
 
 async def record_payment(
     client: Client, workflow_id: str, payment: PaymentReceived
 ) -> InvoiceReport:
     """A payment known outside Odoo; registered there once, by its reference."""
-    return await _update(client, workflow_id, ReceivableWorkflow.record_payment, payment)
+    return await update(client, workflow_id, ReceivableWorkflow.record_payment, payment)
 
 
 # --- exceptions -------------------------------------------------------------------------------
@@ -270,14 +270,17 @@ async def record_payment(
 async def exceptions(
     client: Client, *, limit: int = MAX_LISTED, unreadable: Unreadable | None = None
 ) -> list[Exceptional]:
-    """Every parked step, oldest first; `unreadable` as for `pending_approvals`."""
+    """Every parked step, oldest first.
+
+    With `unreadable` one workflow that gives no answer does not hide the others.
+    """
     where = f"{search_attributes.WAITING_ON.name} IN ('exception', 'credentials')"
     running = "ExecutionStatus = 'Running'"
     found: list[Exceptional] = []
     for workflow_type in ("ContractWorkflow", "ReceivableWorkflow"):
         condition = f"{where} AND {running}"
-        ids = [item async for item in _ids(client, workflow_type, condition, limit)]
-        lists = await _each(client, ids, parked_steps, unreadable)
+        there = [item async for item in workflow_ids(client, workflow_type, condition, limit)]
+        lists = await each(client, there, parked_steps, unreadable)
         found += [Exceptional(workflow_id, item) for workflow_id, items in lists for item in items]
     return sorted(found, key=lambda item: item.exception.since)
 
@@ -292,14 +295,17 @@ async def parked_steps(client: Client, workflow_id: str) -> list[StepException]:
 async def resolve(client: Client, workflow_id: str, resolution: Resolution) -> StepException:
     """A person's word on a parked step of a contract or an invoice."""
     if is_receivable_workflow_id(workflow_id):
-        return await _update(client, workflow_id, ReceivableWorkflow.resolve_exception, resolution)
-    return await _update(client, workflow_id, ContractWorkflow.resolve_exception, resolution)
+        return await update(client, workflow_id, ReceivableWorkflow.resolve_exception, resolution)
+    return await update(client, workflow_id, ContractWorkflow.resolve_exception, resolution)
 
 
 # --- shared -----------------------------------------------------------------------------------
 
 
-async def _ids(client: Client, workflow_type: str, where: str, limit: int) -> AsyncIterator[str]:
+async def workflow_ids(
+    client: Client, workflow_type: str, where: str, limit: int
+) -> AsyncIterator[str]:
+    """Ids of the workflows of a type that fulfil a visibility condition, newest first."""
     async for item in _runs(client, workflow_type, where, limit):
         yield item.id
 
@@ -309,9 +315,9 @@ async def _runs(
 ) -> AsyncIterator[WorkflowExecution]:
     # Each run of a continued workflow is listed; the newest stands for all.
     conditions = [f"WorkflowType = '{workflow_type}'", "ExecutionStatus != 'ContinuedAsNew'"]
-    query = " AND ".join([*conditions, where] if where else conditions)
+    wanted = " AND ".join([*conditions, where] if where else conditions)
     seen: set[str] = set()
-    async for item in client.list_workflows(query, limit=limit):
+    async for item in client.list_workflows(wanted, limit=limit):
         # Visibility lags: between two runs both may be listed as the newest for a moment.
         if item.id not in seen:
             seen.add(item.id)
@@ -340,9 +346,9 @@ def _row(item: WorkflowExecution) -> ContractRow:
     )
 
 
-async def _each(
+async def each(
     client: Client,
-    ids: list[str],
+    asked: list[str],
     ask: Callable[[Client, str], Coroutine[Any, Any, T]],
     unreadable: Unreadable | None,
 ) -> list[tuple[str, T]]:
@@ -357,10 +363,11 @@ async def _each(
             unreadable(workflow_id, error)
             return None
 
-    return [item for item in await _all([one(item) for item in ids]) if item is not None]
+    return [item for item in await at_once([one(item) for item in asked]) if item is not None]
 
 
-async def _all(calls: list[Coroutine[Any, Any, T]]) -> list[T]:
+async def at_once(calls: list[Coroutine[Any, Any, T]]) -> list[T]:
+    """The answers of all calls, in their order; only so many are under way at a time."""
     gate = asyncio.Semaphore(_AT_ONCE)
 
     async def one(call: Coroutine[Any, Any, T]) -> T:
@@ -370,32 +377,38 @@ async def _all(calls: list[Coroutine[Any, Any, T]]) -> list[T]:
     return list(await asyncio.gather(*(one(call) for call in calls)))
 
 
-async def _query(client: Client, workflow_id: str, query: Callable[[Any], T]) -> T:
+async def query(client: Client, workflow_id: str, question: Callable[[Any], T]) -> T:
+    """Ask a workflow. Raises NotFound, NoAnswer, Refused."""
     handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(workflow_id)
     try:
-        return await handle.query(query, rpc_timeout=_ANSWER_WITHIN)
+        return await handle.query(question, rpc_timeout=_ANSWER_WITHIN)
     except RPCError as error:
         raise _explained(error, workflow_id) from error
     except WorkflowQueryFailedError as error:
         raise Refused(str(error)) from error
 
 
-async def _update(
-    client: Client, workflow_id: str, update: UpdateMethodMultiParam[[Any, M], T], argument: M
+async def update(
+    client: Client, workflow_id: str, message: UpdateMethodMultiParam[[Any, M], T], argument: M
 ) -> T:
+    """Tell a workflow something, and wait for its word. Raises Refused, NotFound, NoAnswer."""
     handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(workflow_id)
     try:
         async with asyncio.timeout(_ANSWER_WITHIN.total_seconds()):
-            return await handle.execute_update(update, argument)
+            return await handle.execute_update(message, argument)
     except WorkflowUpdateFailedError as error:
-        cause = error.cause
-        raise Refused(
-            cause.message if isinstance(cause, ApplicationError) else str(cause)
-        ) from error
+        raise Refused(_reason(error.cause)) from error
     except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
         raise _no_answer(workflow_id) from error
     except RPCError as error:
         raise _explained(error, workflow_id) from error
+
+
+def _reason(cause: BaseException | None) -> str:
+    """What an Update says when it fails: the workflow's refusal, or that of a call it made."""
+    while isinstance(cause, ActivityError) and cause.cause is not None:
+        cause = cause.cause
+    return cause.message if isinstance(cause, ApplicationError) else str(cause)
 
 
 def _explained(error: RPCError, workflow_id: str) -> Exception:

@@ -1,7 +1,6 @@
 """Is everything there before the first contract? Each answer says what to do about it.
 
-Nothing is written anywhere. What is asked of Odoo is what the activities need of it: `NEEDS` has
-every model they touch, with the fields and rights.
+Nothing is written anywhere. What is asked of Odoo is what the activities need of it: see `needs`.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -29,12 +28,20 @@ from gateways.crm.protocol import Crm
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
 from starters import schedules
+from starters.needs import NEEDS, Need
 from wiring import client as temporal
 from wiring import remotes
 from wiring.settings import CONFIG_VARIABLE, ConfigurationError, Settings, config_path
 from workflows import task_queues
 
 _MAX_NAMED = 6
+_TIMESHEET = "account.analytic.line"
+_BILLED_BY = {
+    "milestones": 'milestones ("Based on Milestones")',
+    "timesheet": 'hours ("Based on Timesheets")',
+    "manual": 'retainers, use, expenses, deposits and retainage ("Based on Delivered Quantity")',
+}
+"""What a contract can bill on a product, by the product's service type in Odoo."""
 _POLLED_WITHIN = timedelta(minutes=2)
 """The server remembers pollers for five minutes; a live one asks again at least once a minute."""
 
@@ -56,143 +63,6 @@ class Finding:
     verdict: Verdict
     detail: str = ""
     remedy: str = ""
-
-
-@dataclass(frozen=True)
-class Need:
-    """What the activities do with one Odoo model, and the module and group that give it."""
-
-    fields: tuple[str, ...]
-    module: str
-    group: str
-    rights: tuple[str, ...] = ()
-
-
-_ACCOUNT = ("account", "Accounting / Invoicing")
-_SALES = ("sale_management", "Sales / Administrator")
-_PROJECT = ("sale_project", "Project / Administrator")
-_CONTACTS = ("base", "Contact Creation")
-_USER = ("base", "Internal User")
-_MAIL = ("mail", "Internal User")
-_UPSERT = ("create", "write")
-
-NEEDS: Mapping[str, Need] = {
-    "res.company": Need(("name", "currency_id"), *_USER),
-    "res.currency": Need(("name",), *_USER),
-    "res.country": Need(("code",), *_USER),
-    "res.partner": Need(
-        (
-            "name",
-            "display_name",
-            "is_company",
-            "parent_id",
-            "email",
-            "vat",
-            "country_id",
-            "street",
-            "city",
-            "zip",
-        ),
-        *_CONTACTS,
-        _UPSERT,
-    ),
-    "product.product": Need(("default_code", "type"), *_SALES),
-    "product.pricelist": Need(("currency_id", "company_id", "sequence"), *_SALES),
-    "sale.order": Need(
-        (
-            "name",
-            "state",
-            "origin",
-            "partner_id",
-            "company_id",
-            "project_id",
-            "pricelist_id",
-            "client_order_ref",
-            "payment_term_id",
-            "order_line",
-            "amount_untaxed",
-            "currency_id",
-            "invoice_ids",
-        ),
-        *_SALES,
-        _UPSERT,
-    ),
-    "sale.order.line": Need(
-        ("order_id", "product_id", "name", "product_uom_qty", "price_unit"), *_SALES, _UPSERT
-    ),
-    "project.project": Need(
-        ("name", "partner_id", "company_id", "allow_milestones", "allow_billable", "active"),
-        *_PROJECT,
-        _UPSERT,
-    ),
-    "project.milestone": Need(
-        (
-            "name",
-            "project_id",
-            "deadline",
-            "sale_line_id",
-            "quantity_percentage",
-            "is_reached",
-            "reached_date",
-            "write_date",
-        ),
-        *_PROJECT,
-        _UPSERT,
-    ),
-    "project.task": Need(
-        ("name", "project_id", "milestone_id", "date_deadline"), *_PROJECT, _UPSERT
-    ),
-    "account.payment.term": Need(("name",), *_ACCOUNT),
-    "account.journal": Need(("type", "company_id"), *_ACCOUNT),
-    "account.move": Need(
-        (
-            "name",
-            "state",
-            "move_type",
-            "payment_state",
-            "partner_id",
-            "company_id",
-            "currency_id",
-            "date",
-            "invoice_date",
-            "invoice_date_due",
-            "invoice_payment_term_id",
-            "invoice_origin",
-            "ref",
-            "invoice_line_ids",
-            "amount_untaxed",
-            "amount_total",
-            "amount_residual",
-            "is_move_sent",
-            "reversal_move_ids",
-            "write_date",
-        ),
-        *_ACCOUNT,
-        _UPSERT,
-    ),
-    "account.move.line": Need(
-        ("product_id", "name", "quantity", "price_unit", "sale_line_ids"), *_ACCOUNT, _UPSERT
-    ),
-    "account.move.send.wizard": Need(("move_id",), *_ACCOUNT, ("create",)),
-    "account.payment": Need(
-        ("memo", "state", "reconciled_invoice_ids"), *_ACCOUNT, ("create", "write")
-    ),
-    "account.payment.register": Need(
-        ("amount", "payment_date", "communication"), *_ACCOUNT, ("create",)
-    ),
-    "mail.message": Need(("model", "res_id", "subject"), *_MAIL, ("create",)),
-    "mail.notification": Need(
-        (
-            "mail_message_id",
-            "notification_type",
-            "notification_status",
-            "failure_type",
-            "failure_reason",
-        ),
-        *_MAIL,
-    ),
-}
-"""Every model the activities touch. A test holds it against the calls they make."""
 
 
 def is_ready(findings: Sequence[Finding]) -> bool:
@@ -359,6 +229,7 @@ def _check_odoo(odoo: OdooClient, settings: Settings) -> list[Finding]:
     detail = f"{settings.odoo.url}, database {settings.odoo.database}, {_version(odoo)}"
     found = [Finding("Odoo", "server and API key", Verdict.OK, detail)]
     found += _models(odoo)
+    found.append(_time_approved(odoo, settings.odoo.time_approved_field))
     for key, entity in settings.entities.items():
         found += _entity(odoo, key, entity)
     return found
@@ -405,7 +276,8 @@ def _model(odoo: OdooClient, model: str, need: Need) -> Iterator[Finding]:
     try:
         odoo.search_read(model, [], need.fields, limit=1)
     except GatewayError as error:
-        yield _unreadable(odoo, model, need, error)
+        found = _unreadable(odoo, model, need, error)
+        yield _if_needed(found, need) if need.only_for else found
         return
     granted = {right: _has_right(odoo, model, right) for right in need.rights}
     refused = [right for right, has in granted.items() if has is False]
@@ -416,6 +288,12 @@ def _model(odoo: OdooClient, model: str, need: Need) -> Iterator[Finding]:
     elif None in granted.values():
         detail = "Odoo did not say whether the user may create and change"
         yield Finding("Odoo", model, Verdict.WARN, detail, f"see that it has {need.group}")
+
+
+def _if_needed(found: Finding, need: Need) -> Finding:
+    """What only some contracts need is for a person to judge."""
+    remedy = f"{found.remedy}; only {need.only_for} need it"
+    return replace(found, verdict=Verdict.WARN, remedy=remedy)
 
 
 def _unreadable(odoo: OdooClient, model: str, need: Need, error: GatewayError) -> Finding:
@@ -441,6 +319,25 @@ def _fields(odoo: OdooClient, model: str) -> Mapping[str, Any]:
     except GatewayError:
         return {}
     return found
+
+
+def _time_approved(odoo: OdooClient, field: str) -> Finding:
+    """Whether timesheet lines have the field that says they are approved."""
+    subject = "approved timesheets"
+    there = _fields(odoo, _TIMESHEET)
+    remedy = (
+        f"add a boolean field {field} to {_TIMESHEET} (in Community by hand), or name yours in "
+        "odoo.time_approved_field; contracts that bill hours park until then"
+    )
+    if not there:
+        detail = f"Odoo did not say which fields {_TIMESHEET} has"
+        return Finding("Odoo", subject, Verdict.WARN, detail, f"see that {field} is one")
+    if field not in there:
+        return Finding("Odoo", subject, Verdict.WARN, f"no field {field}", remedy)
+    kind = there[field].get("type")
+    if kind != "boolean":
+        return Finding("Odoo", subject, Verdict.WARN, f"{field} is {kind}, not boolean", remedy)
+    return Finding("Odoo", subject, Verdict.OK, f"by {_TIMESHEET}.{field}")
 
 
 def _has_right(odoo: OdooClient, model: str, right: str) -> bool | None:
@@ -474,7 +371,8 @@ def _entity(odoo: OdooClient, key: str, entity: LegalEntity) -> Iterator[Finding
         yield Finding(area, "company", Verdict.OK, f"{entity.odoo_company} (books in {currency})")
         yield _payment_term(inside, area, entity)
         yield _price_list(inside, area, company["id"], currency)
-        yield _services(inside, area)
+        yield from _services(inside, area)
+        yield from _write_offs(inside, area, entity, company["id"])
         yield from _payments(inside, area, company["id"])
     except GatewayError as error:
         remedy = "see what is said about Odoo above, and the companies of the service user"
@@ -519,21 +417,56 @@ def _price_list(odoo: OdooClient, area: str, company_id: int, currency: str) -> 
     return Finding(area, "price lists", Verdict.MISSING, detail, remedy)
 
 
-def _services(odoo: OdooClient, area: str) -> Finding:
-    """Products a contract can name: services with an internal reference, each used once."""
+def _services(odoo: OdooClient, area: str) -> Iterator[Finding]:
+    """Products a contract can name: services with an internal reference, each used once; and what
+    can be billed on them."""
     domain = [("type", "=", "service"), ("default_code", "!=", False)]
-    rows = odoo.search_read("product.product", domain, ["default_code"], limit=1000)
+    fields = ["default_code", "service_type"]
+    rows = odoo.search_read("product.product", domain, fields, limit=1000)
     codes = [row["default_code"] for row in rows]
     twice = sorted({code for code in codes if codes.count(code) > 1})
     if not codes:
         detail = "no product of type service has an internal reference"
         remedy = "give the firm's services an internal reference: contracts name them by it"
-        return Finding(area, "services", Verdict.MISSING, detail, remedy)
+        yield Finding(area, "services", Verdict.MISSING, detail, remedy)
+        return
     if twice:
         detail = f"used by several products: {_named(twice)}"
         remedy = "contracts that name these park; make the references unique"
-        return Finding(area, "services", Verdict.WARN, detail, remedy)
-    return Finding(area, "services", Verdict.OK, _named(sorted(codes)))
+        yield Finding(area, "services", Verdict.WARN, detail, remedy)
+    for service_type, billed in _BILLED_BY.items():
+        fitting = sorted(
+            {row["default_code"] for row in rows if row["service_type"] == service_type}
+        )
+        subject = f"services: {service_type}"
+        if fitting:
+            yield Finding(area, subject, Verdict.OK, _named(fitting))
+        else:
+            remedy = f"needed to bill {billed}: set a product's invoicing policy in Odoo to that"
+            yield Finding(area, subject, Verdict.WARN, "no product", remedy)
+
+
+def _write_offs(
+    odoo: OdooClient, area: str, entity: LegalEntity, company_id: int
+) -> Iterator[Finding]:
+    """The account that losses are booked on, and a journal for their entries."""
+    code = entity.write_off_account
+    if not code:
+        detail = "no write_off_account: write-offs cannot be asked for"
+        yield Finding(area, "write-offs", Verdict.OK, detail)
+        return
+    accounts = odoo.search_read("account.account", [("code", "=", code)], ["code"], limit=2)
+    if len(accounts) != 1:
+        detail = f"the company has {len(accounts)} accounts {code}"
+        remedy = f"correct write_off_account of {area.lower()}: the code of an expense account"
+        yield Finding(area, "write-offs", Verdict.MISSING, detail, remedy)
+        return
+    domain = [("type", "=", "general"), ("company_id", "=", company_id)]
+    if not odoo.search_read("account.journal", domain, ["name"], limit=1):
+        remedy = "add a journal for miscellaneous entries in Odoo's accounting"
+        yield Finding(area, "write-offs", Verdict.MISSING, "no general journal", remedy)
+        return
+    yield Finding(area, "write-offs", Verdict.OK, f"booked on account {code}")
 
 
 def _payments(odoo: OdooClient, area: str, company_id: int) -> Iterator[Finding]:

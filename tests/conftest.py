@@ -31,6 +31,10 @@ SERVER_FLAGS = (
 )
 
 
+# Time is moved by hand, and a workflow's children keep their own.
+_CLOCKS = TimeSkippingConfig(enabled=False, disable_propagation=True)
+
+
 @pytest.fixture(scope="session")
 async def temporal() -> AsyncIterator[WorkflowEnvironment]:
     """A real Temporal server with time skipping allowed."""
@@ -104,7 +108,7 @@ async def world(
     temporal: WorkflowEnvironment, odoo_server: OdooServer, key_file: Path
 ) -> AsyncIterator[World]:
     """Workers on an Odoo, and the verbs to tell a story with."""
-    skipper = TimeSkipper(temporal.client, config=TimeSkippingConfig(enabled=False))
+    skipper = TimeSkipper(temporal.client, config=_CLOCKS)
     settings = settings_for(odoo_server, key_file)
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(worker.running(temporal.client, settings))

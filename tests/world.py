@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 import time
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -20,13 +21,14 @@ from temporalio.testing import TimeSkipper
 from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.parking import Action, Resolution, StepException
-from contracts.receivable import InvoiceStage, ReceivableState
+from contracts.receivable import CLEARED, InvoiceStage, ReceivableState
 from contracts.state import CancelRequest, ContractStage, ContractState, MilestoneReached
 from contracts.sweeps import SweepResult
 from gateways.odoo import OdooClient
-from starters import operations
+from starters import approving, operations
 from tests.servers import OdooServer
 from workflows import task_queues
+from workflows.contract import ContractWorkflow
 from workflows.sweeps import OdooSweepWorkflow
 
 T = TypeVar("T")
@@ -34,6 +36,8 @@ T = TypeVar("T")
 ENTITY = "northwind"
 ANA, BOB = "ana@northwind.example", "bob@northwind.example"
 CLEO, DORA = "cleo@northwind.example", "dora@northwind.example"
+PETRA, CONRAD = "petra@northwind.example", "conrad@northwind.example"
+_SKIP_SECONDS = 5
 _numbers = itertools.count(1)
 _RUN = uuid.uuid4().hex[:6]
 
@@ -142,7 +146,76 @@ class World:
         request = CancelRequest(by="sam@northwind.example", reason="changed their mind")
         await operations.cancel_contract(self.client, workflow_id, request)
 
+    async def tell(self, workflow_id: str, update: Any, message: BaseModel) -> Any:
+        """Send a contract or an invoice one of its Updates."""
+        return await operations.update(self.client, workflow_id, update, message)
+
+    # --- what people do in Odoo
+
+    async def work(
+        self, workflow_id: str, plan: str, hours: str, on: str, *, by: str = PETRA, **values: Any
+    ) -> int:
+        """Somebody logs hours on a plan's task, approved unless `x_approved` says otherwise."""
+        state = await self.contract(workflow_id)
+        pm = self.server.client("pm")
+        [employee] = pm.search_read("hr.employee", [("work_email", "=", by)], ["id"])
+        row = {
+            "project_id": state.odoo.project_id,
+            "task_id": state.odoo.task_ids[plan],
+            "employee_id": employee["id"],
+            "date": on,
+            "unit_amount": float(hours),
+            "name": "Work",
+            "x_approved": True,
+        }
+        [line] = pm.create("account.analytic.line", [row | values])
+        return int(line)
+
+    async def correct(self, line: int, **values: Any) -> None:
+        """The hours of a line change, or their approval."""
+        pm = self.server.client("pm")
+        await asyncio.to_thread(pm.write, "account.analytic.line", [line], values)
+
+    async def spend(self, workflow_id: str, cost: str, on: str, what: str = "Train") -> int:
+        """An approved expense of the contract's project."""
+        state = await self.contract(workflow_id)
+        pm = self.server.client("pm")
+        [employee] = pm.search_read("hr.employee", [("work_email", "=", PETRA)], ["id"])
+        [product] = pm.search_read("product.product", [("default_code", "=", "EXP_GEN")], ["id"])
+        row = {
+            "name": what,
+            "employee_id": employee["id"],
+            "product_id": product["id"],
+            "total_amount_currency": float(cost),
+            "date": on,
+            "analytic_distribution": {str(state.odoo.analytic_account_id): 100},
+        }
+        [expense] = pm.create("hr.expense", [row])
+        pm.call("hr.expense", "action_submit", [expense])
+        return int(expense)
+
     # --- invoices
+
+    async def issue(self, workflow_id: str, number: int, *people: str) -> ReceivableState:
+        """Have a document approved, and wait until the customer has it."""
+        document = f"{workflow_id}/invoice/{number}"
+        state = await self.invoice(
+            document, until=lambda f: f.issued or f.stage is InvoiceStage.AWAITING_APPROVAL
+        )
+        if not state.issued:
+            await self.approve(document, *people)
+        return await self.invoice(document, until=lambda found: found.delivered)
+
+    async def collect(self, workflow_id: str, number: int) -> None:
+        """The customer pays a document, or we pay out a credit note; then it settles."""
+        document = f"{workflow_id}/invoice/{number}"
+        state = await self.invoice(document)
+        assert state.balance is not None
+        if state.balance.residual.is_positive:
+            await self.pay(document)
+            await self.sweep()
+        await self.invoice(document, until=lambda found: found.stage in CLEARED)
+        await self.skip(document, days=31)
 
     async def invoice(
         self,
@@ -165,7 +238,12 @@ class World:
 
     async def approve(self, invoice: str, *people: str) -> None:
         for person in people or (ANA,):
-            await operations.approve(self.client, invoice, by=person)
+            [item] = await approving.awaiting_in(self.client, invoice)
+            await approving.approve(self.client, item, by=person)
+
+    async def reject(self, invoice: str, comment: str, by: str = ANA) -> None:
+        [item] = await approving.awaiting_in(self.client, invoice)
+        await approving.reject(self.client, item, by=by, comment=comment)
 
     async def open(self, contract: JsonObject) -> str:
         """An invoice that is approved, posted and delivered."""
@@ -192,8 +270,42 @@ class World:
 
     async def skip(self, workflow_id: str, **duration: float) -> None:
         """Move one workflow's clock forward."""
+        if "/invoice/" in workflow_id:
+            handle = self.client.get_workflow_handle(workflow_id)
+            await self.time.fast_forward(handle, timedelta(**duration))
+            return
+        target = await self._clock(workflow_id) + timedelta(**duration)
+        while (left := target - await self._clock(workflow_id)) > timedelta(seconds=1):
+            # The server moves no clock while a child is pending, and children do not follow a
+            # continue-as-new.
+            await self._renew_run(workflow_id)
+            handle = self.client.get_workflow_handle(workflow_id)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_SKIP_SECONDS):
+                    await self.time.fast_forward(handle, left)
+
+    async def skip_to(self, workflow_id: str, day: date) -> None:
+        """Move one workflow's clock forward to noon of a day."""
+        target = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+        left = target - await self._clock(workflow_id)
+        await self.skip(workflow_id, seconds=left.total_seconds())
+
+    async def _clock(self, workflow_id: str) -> datetime:
+        """The workflow's own time, as of its latest event."""
         handle = self.client.get_workflow_handle(workflow_id)
-        await self.time.fast_forward(handle, timedelta(**duration))
+        history = await handle.fetch_history()
+        return history.events[-1].event_time.ToDatetime(UTC)
+
+    async def _renew_run(self, workflow_id: str) -> None:
+        handle = self.client.get_workflow_handle(workflow_id)
+        description = await handle.describe()
+        if not description.raw_description.pending_children:
+            return
+        await handle.signal(ContractWorkflow.renew_run)
+        deadline = time.monotonic() + 30
+        while (await handle.describe()).run_id == description.run_id:
+            assert time.monotonic() < deadline, "the contract does not come to rest"
+            await asyncio.sleep(0.05)
 
     async def _until(
         self, ask: Callable[[], Awaitable[T]], enough: Callable[[T], bool], seconds: float = 60

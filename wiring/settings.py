@@ -56,7 +56,9 @@ class _Credential(_Section):
 
 class OdooSettings(_Credential):
     """The firm's Odoo. `protocol` is json2 for 19 and later, jsonrpc before; the latter needs the
-    service user's `login`. `calls_per_second` spares a hosted Odoo."""
+    service user's `login`. `calls_per_second` spares a hosted Odoo. `time_approved_field` is the
+    boolean field of a timesheet line that says it is approved: Enterprise's `validated`, or one the
+    firm added."""
 
     url: str
     database: str
@@ -65,6 +67,7 @@ class OdooSettings(_Credential):
     connect_timeout_seconds: float = Field(default=5, gt=0)
     read_timeout_seconds: float = Field(default=60, ge=45, le=80)
     calls_per_second: float | None = Field(default=None, gt=0)
+    time_approved_field: str = Field(default="validated", pattern=r"^[a-z][a-z0-9_]*$")
 
 
 class HubSpotSettings(_Credential):

@@ -24,6 +24,9 @@ from activities.liveness import HeartbeatInterceptor
 from activities.metrics import observe_odoo_call
 from activities.odoo_finance import OdooFinance
 from activities.odoo_master import OdooMaster
+from activities.odoo_orders import OdooOrders
+from activities.odoo_sweeps import OdooSweeps
+from activities.odoo_time import OdooTime
 from activities.policies import Policies
 from gateways.crm.protocol import Crm
 from gateways.odoo import OdooClient
@@ -55,7 +58,8 @@ def activities_of(
 ) -> list[Callable[..., Any]]:
     """The activities a task queue hosts."""
     policies, crm = Policies(settings.entities), CrmActivities(crms)
-    master, finance = OdooMaster(odoo), OdooFinance(odoo)
+    master, orders, finance = OdooMaster(odoo), OdooOrders(odoo), OdooFinance(odoo)
+    time, sweeps = OdooTime(odoo, settings.odoo.time_approved_field), OdooSweeps(odoo)
     hosted: dict[str, list[Callable[..., Any]]] = {
         task_queues.CONTRACTS: [policies.entity_policy],
         task_queues.CRM: [crm.read_deal, crm.write_status, crm.won_deals],
@@ -66,21 +70,35 @@ def activities_of(
             master.create_milestones,
             master.create_tasks,
             master.mark_milestone_reached,
+            master.mark_milestone_unreached,
+            master.amend_milestones,
+            master.drop_milestones,
+            master.amend_tasks,
+            master.set_project_status,
             master.archive_project,
         ],
         task_queues.ODOO_FINANCE: [
-            finance.create_order,
-            finance.confirm_order,
-            finance.cancel_order,
-            finance.create_invoice,
-            finance.post_invoice,
+            orders.create_order,
+            orders.confirm_order,
+            orders.cancel_order,
+            orders.amend_order,
+            orders.set_delivered,
+            orders.notify,
+            orders.figures,
+            orders.attach_audit,
+            time.read_time,
+            time.read_expenses,
+            finance.create_document,
+            finance.discard_draft,
+            finance.post_document,
+            finance.reconcile_credit,
             finance.send_invoice,
             finance.read_balance,
             finance.register_payment,
+            finance.write_off,
             finance.send_reminder,
-            finance.notify,
-            finance.check_close_out,
-            finance.read_changes,
+            finance.create_todo,
+            sweeps.read_changes,
         ],
     }
     return hosted[queue]

@@ -116,13 +116,24 @@ class Steps:
         self._note(f"{resolution.by} chose {resolution.action} for {parked.step}{reason}")
         return parked
 
-    async def ask(self, step: Step, detail: FailureDetail, *, name: str) -> None:
-        """Park at once and wait for a person's word. Raises StepCancelled."""
+    async def ask(
+        self,
+        step: Step,
+        detail: FailureDetail,
+        *,
+        name: str,
+        obsolete: Callable[[], bool] = lambda: False,
+    ) -> Resolution | None:
+        """Park at once and wait for a person's word; None if nobody needs to say it any more.
+
+        Raises StepCancelled.
+        """
         parked = self._find(name) or self._park(step, name, "business", detail, None)
-        await self._wait(step, parked, lambda: False)
+        resolution = await self._wait(step, parked, obsolete)
         self._unpark(name)
         if self._must_give_up(step):
             raise StepCancelled
+        return resolution
 
     @contextlib.contextmanager
     def busy(self) -> Iterator[None]:

@@ -19,15 +19,20 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel
 
     from activities.crm import CrmActivities, WonDealsRequest
-    from activities.odoo_finance import SWEEP_OVERLAP, OdooFinance
+    from activities.odoo_sweeps import SWEEP_OVERLAP, OdooSweeps
     from contracts.identifiers import contract_workflow_id, deal_contract_id
     from contracts.model import Source
-    from contracts.state import ContractInput, MilestoneReachedInOdoo
+    from contracts.state import (
+        ContractInput,
+        MilestoneReachedInOdoo,
+        MilestoneUnreachedInOdoo,
+    )
     from contracts.sweeps import CrmSweepInput, SweepResult, SweepWindow
     from workflows import options, search_attributes
     from workflows.contract import ContractWorkflow
 
-BALANCE, MILESTONE = "balance_changed", "milestone_reached_in_odoo"
+BALANCE = "balance_changed"
+REACHED, UNREACHED = "milestone_reached_in_odoo", "milestone_unreached_in_odoo"
 
 FIRST_LOOK_BACK = timedelta(days=7)
 """How far the first sweep looks back; later ones start where the last ended."""
@@ -40,7 +45,7 @@ def _predecessor() -> SweepResult:
 
 @workflow.defn
 class OdooSweepWorkflow:
-    """Invoices and milestones changed in Odoo, signalled to receivables and contracts."""
+    """Documents and milestones changed in Odoo, signalled to receivables and contracts."""
 
     def __init__(self) -> None:
         self._result = SweepResult(watermark=workflow.now())
@@ -49,7 +54,7 @@ class OdooSweepWorkflow:
     async def run(self) -> SweepResult:
         before = _predecessor()
         changes = await workflow.execute_activity_method(
-            OdooFinance.read_changes,
+            OdooSweeps.read_changes,
             SweepWindow(since=before.watermark),
             **options.odoo_finance(f"changes since {before.watermark:%Y-%m-%d %H:%M}"),
         )
@@ -65,11 +70,23 @@ class OdooSweepWorkflow:
                 self._tell(
                     before,
                     item.workflow_id,
-                    MILESTONE,
-                    MilestoneReachedInOdoo(milestone_id=item.milestone_id, on=item.reached_on),
+                    REACHED,
+                    MilestoneReachedInOdoo(
+                        milestone_id=item.milestone_id, on=item.reached_on, as_of=item.changed_at
+                    ),
                     changed_at=item.changed_at,
                 )
                 for item in changes.milestones
+            ),
+            *(
+                self._tell(
+                    before,
+                    item.workflow_id,
+                    UNREACHED,
+                    MilestoneUnreachedInOdoo(milestone_id=item.milestone_id, as_of=item.changed_at),
+                    changed_at=item.changed_at,
+                )
+                for item in changes.unreached
             ),
         ]
         # All at once: one after the other, a workflow task each, would take a month end minutes.
@@ -87,10 +104,12 @@ class OdooSweepWorkflow:
     ) -> None:
         """Signal one workflow, unless an earlier sweep told it exactly this.
 
-        The date does not decide: Odoo's `write_date` has seconds only, and two changes within one
-        look alike.
+        The date alone does not decide: Odoo's `write_date` has seconds only, and two changes
+        within one look alike. Nor does the content: a milestone may be reached, not reached, and
+        reached again.
         """
-        digest = hashlib.sha256(f"{workflow_id} {news.model_dump_json()}".encode()).hexdigest()
+        told = f"{workflow_id} {changed_at.isoformat()} {news.model_dump_json()}"
+        digest = hashlib.sha256(told.encode()).hexdigest()
         if changed_at >= self._result.watermark - SWEEP_OVERLAP:
             self._result.seen[digest] = changed_at
         if digest in before.seen:

@@ -6,8 +6,9 @@ Nothing here refuses: what cannot be read is passed on for `contracts.validation
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -26,6 +27,11 @@ _MILESTONE = re.compile(
     re.VERBOSE,
 )
 _MAX_NAME = 200
+
+_DURATION = re.compile(
+    r"P(?=\d)(?:(?P<years>\d{1,3})Y)?(?:(?P<months>\d{1,4})M)?"
+    r"(?:(?P<weeks>\d{1,4})W)?(?:(?P<days>\d{1,5})D)?"
+)
 
 
 def present(values: JsonObject) -> JsonObject:
@@ -66,6 +72,26 @@ def utc_date(text: str) -> str:
     if moment.tzinfo is not None:
         moment = moment.astimezone(UTC)
     return moment.date().isoformat()
+
+
+def end_of_term(first: str, duration: str) -> str | None:
+    """The last day of a term: a first day, 2026-02-01, and an ISO 8601 duration such as P12M.
+
+    None where either cannot be read, or the term has no day within the calendar.
+    """
+    day, match = readable_date(first), _DURATION.fullmatch(duration)
+    if day is None or match is None:
+        return None
+    years, months, weeks, days = (int(number or 0) for number in match.groups())
+    whole = day.year * 12 + day.month - 1 + years * 12 + months
+    year, month = divmod(whole, 12)
+    try:
+        last_day = monthrange(year, month + 1)[1]
+        beyond = date(year, month + 1, min(day.day, last_day)) + timedelta(weeks=weeks, days=days)
+        end = beyond - timedelta(days=1)
+    except (ValueError, OverflowError):
+        return None
+    return end.isoformat() if end >= day else None
 
 
 def unique_keys(stems: Iterable[str], default: str) -> list[str]:
@@ -128,12 +154,13 @@ def default_due_on(document: JsonObject) -> str | None:
 
     None where neither can be read: that is reported once, for the field itself.
     """
-    dates = [_date(document.get(name)) for name in ("signed_on", "starts_on")]
+    dates = [readable_date(document.get(name)) for name in ("signed_on", "starts_on")]
     readable = [day for day in dates if day is not None]
     return max(readable).isoformat() if readable else None
 
 
-def _date(text: Any) -> date | None:
+def readable_date(text: Any) -> date | None:
+    """The calendar date of an ISO text; None for anything else."""
     try:
         return date.fromisoformat(text)
     except (TypeError, ValueError):

@@ -1,7 +1,8 @@
 """HubSpot behind the Crm protocol: which property says what.
 
 Read: the deal, its company (the customer), its contacts, its line items (the services) and its
-owner. Written: six text properties of the deal, all named `c2c_...`, and nothing else.
+owner. A line item with a billing frequency is a retainer; terms that line items cannot say stand in
+the deal's property `c2c_terms`. Written: the six text properties of `status`, and nothing else.
 
 Deals are written with `batch/update` by record id. An upsert needs a unique custom property as
 its key and creates a deal where it finds none; an update by id is just as repeatable, needs no
@@ -11,7 +12,7 @@ such property and can create nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
@@ -19,13 +20,14 @@ from typing import NamedTuple
 from contracts.crm import ContractStatus, WonDeal
 from contracts.model import JsonObject
 from contracts.validation import Problem
+from gateways.crm import terms
 from gateways.crm.batches import chunks, write_apart
 from gateways.crm.document import (
     decimal_text,
-    default_due_on,
+    end_of_term,
     milestones_of,
     present,
-    single_milestone,
+    readable_date,
     unique_keys,
     utc_date,
 )
@@ -49,6 +51,7 @@ _DEAL = (
     "c2c_purchase_order",
     "c2c_starts_on",
     "c2c_ends_on",
+    terms.PROPERTY,
 )
 _COMPANY = ("name", "hs_country_code", "country", "vat_number", "address", "city", "zip")
 _CONTACT = ("email",)
@@ -61,8 +64,22 @@ _LINE_ITEM = (
     "hs_discount_percentage",
     "amount",
     "hs_position_on_quote",
+    "recurringbillingfrequency",
+    "hs_recurring_billing_start_date",
+    "hs_recurring_billing_period",
+    "hs_billing_start_delay_days",
+    "hs_billing_start_delay_months",
     "c2c_milestones",
 )
+_EVERY = {
+    "weekly": "1 week",
+    "biweekly": "2 weeks",
+    "monthly": "month",
+    "quarterly": "quarter",
+    "annually": "year",
+}
+"""HubSpot's billing frequencies and ours. It also knows six months and two to five years, which no
+plan bills by: validation tells them."""
 
 
 class _Property(NamedTuple):
@@ -100,6 +117,7 @@ CUSTOM_PROPERTIES = (
     _Property("deals", "c2c_payment_term", "Payment term", "The name of a payment term in Odoo."),
     _Property("deals", "c2c_starts_on", "Contract starts on", "Optional.", "date", "date"),
     _Property("deals", "c2c_ends_on", "Contract ends on", "Optional.", "date", "date"),
+    _Property("deals", terms.PROPERTY, terms.LABEL, terms.HELP, field_type="textarea"),
     _Property("companies", "vat_number", "VAT number", "With its country, as in BE0477472701."),
     _Property(
         "line_items", "c2c_milestones", "Milestones", _MILESTONES_HELP, field_type="textarea"
@@ -160,12 +178,9 @@ class HubSpotCrm:
             }
         )
         document["source"] = {"system": SYSTEM, "id": deal_id}
+        written = terms.terms_of(deal.get(terms.PROPERTY) or "", SYSTEM)
         document["customer"] = self._customer(deal_id)
-        lines = self._line_items(deal_id)
-        document["services"], document["milestones"] = _services_and_milestones(
-            lines, default_due_on(document)
-        )
-        return document
+        return _billed(document, self._line_items(deal_id), written)
 
     def write_statuses(self, statuses: Sequence[ContractStatus]) -> list[StatusRefusal]:
         """See Crm. One call for a hundred deals; one more for each refused a few times halved."""
@@ -350,25 +365,93 @@ def _position(item: JsonObject) -> tuple[Decimal, int]:
     return position, int(item["id"])
 
 
-def _services_and_milestones(
-    lines: Sequence[JsonObject], due_on: str | None
-) -> tuple[list[JsonObject], list[JsonObject]]:
-    services: list[JsonObject] = []
-    milestones: list[JsonObject] = []
+def _billed(document: JsonObject, lines: Sequence[JsonObject], written: JsonObject) -> JsonObject:
+    """The document with its services, and how line items and the deal's terms bill them."""
     keys = unique_keys((line.get("hs_sku") or "" for line in lines), default="line")
-    for key, line in zip(keys, lines, strict=True):
-        service = present(
-            {
-                "key": key,
-                "code": line.get("hs_sku"),
-                "description": line.get("name"),
-                "amount": _net_amount(line),
-            }
-        )
-        services.append(service)
-        written = milestones_of(key, line.get("c2c_milestones") or "")
-        milestones += written or [single_milestone(service, due_on)]
-    return services, milestones
+    by_key = dict(zip(keys, lines, strict=True))
+    starts = (written.get("starts_on"), document.get("starts_on"), document.get("signed_on"))
+    first_day = next((str(day) for day in starts if day), "")
+    recurring = {
+        key: _retainer(key, line, first_day)
+        for key, line in by_key.items()
+        if line.get("recurringbillingfrequency")
+    }
+    document["services"] = [_service(key, line) for key, line in by_key.items()]
+    document["services"] = terms.estimated(
+        document, {key: plan.get("fee") for key, plan in recurring.items()}
+    )
+    _end_by_term(document, written, recurring)
+    document = terms.with_terms(document, written, list(recurring.values()))
+    stated = {
+        key: milestones_of(key, line.get("c2c_milestones") or "") for key, line in by_key.items()
+    }
+    return document | {"milestones": terms.milestones(document, stated)}
+
+
+def _service(key: str, line: JsonObject) -> JsonObject:
+    return present(
+        {
+            "key": key,
+            "code": line.get("hs_sku"),
+            "description": line.get("name"),
+            "amount": _net_amount(line),
+        }
+    )
+
+
+def _retainer(key: str, line: JsonObject, first_day: str) -> JsonObject:
+    """The plan of a line item with a billing frequency: its net price each period, in advance.
+
+    `first_day` is the contract's. What no plan can say is passed on with the line's name, for
+    validation to tell.
+    """
+    frequency = line["recurringbillingfrequency"]
+    starts_on = utc_date(line.get("hs_recurring_billing_start_date") or "")
+    duration, ends_on = line.get("hs_recurring_billing_period"), None
+    delay = _delay(line)
+    if delay:
+        starts_on = _told(delay, line)
+    elif duration:
+        ends_on = end_of_term(starts_on or first_day, duration) or _told(duration, line)
+    return present(
+        {
+            "key": f"{key}-fee",
+            "service": key,
+            "fee": _net_amount(line),
+            "every": _EVERY.get(frequency) or _told(frequency, line),
+            "starts_on": starts_on,
+            "ends_on": ends_on,
+        }
+    )
+
+
+def _delay(line: JsonObject) -> str:
+    """A start some time after the customer's checkout, which a signed deal does not tell."""
+    for unit in ("days", "months"):
+        delay = line.get(f"hs_billing_start_delay_{unit}")
+        if delay and delay != "0":
+            return f"{delay} {unit} after checkout"
+    return ""
+
+
+def _told(text: str, line: JsonObject) -> str:
+    return f"{text} (line item {line.get('name') or line.get('hs_sku') or 'without a name'})"
+
+
+def _end_by_term(
+    document: JsonObject, written: JsonObject, recurring: Mapping[str, JsonObject]
+) -> None:
+    """Where nothing else says when the contract ends, it ends with its last line item's term.
+
+    Plans that end with the contract then say no end of their own: they go on with its renewal.
+    """
+    ends = [plan.get("ends_on", "") for plan in recurring.values()]
+    stated = written.get("ends_on") or document.get("ends_on")
+    if not stated and ends and all(map(readable_date, ends)):
+        stated = document["ends_on"] = max(ends)
+    for plan in recurring.values():
+        if plan.get("ends_on") == stated:
+            plan.pop("ends_on", None)
 
 
 def _net_amount(line: JsonObject) -> str | None:

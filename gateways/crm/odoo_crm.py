@@ -4,6 +4,8 @@ A deal is an opportunity (`crm.lead`) in a won stage, with its quotation from th
 `sale_crm`: its newest draft or sent order holds the services. The quotation itself is never
 confirmed: the contract's own order takes its place.
 
+What its fields cannot say of the billing stands in the property `c2c_terms`.
+
 The status is written to properties of the opportunity (`lead_properties`), which each sales team
 defines for its opportunities. It is written with `load` by database id, measured on Odoo 19:
 
@@ -19,7 +21,7 @@ Alternatives were worse: notes in the chatter pile up with each repeat, and fiel
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -29,14 +31,9 @@ from contracts.currencies import EXPONENTS
 from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.validation import Problem
+from gateways.crm import terms
 from gateways.crm.batches import chunks, write_apart
-from gateways.crm.document import (
-    default_due_on,
-    present,
-    single_milestone,
-    unique_keys,
-    utc_date,
-)
+from gateways.crm.document import present, unique_keys, utc_date
 from gateways.crm.protocol import StatusRefusal
 from gateways.crm.status import STARTED, STATUS_LABELS, status_texts
 from gateways.errors import FailureKind, GatewayError
@@ -56,9 +53,23 @@ _MAX_DESCRIPTION = 200
 _OPEN_STATES = ("draft", "sent")
 _CONFIRMED_STATES = ("sale", "done")  # "done": Odoo before 17
 _WON = [["stage_id.is_won", "=", True]]
+_PROPERTIES = {
+    **{name: (label, "char") for name, label in STATUS_LABELS.items()},
+    terms.PROPERTY: (terms.LABEL, "text"),
+}
+"""Label and type of each property this system needs on a team's opportunities."""
 _ALSO_ARCHIVED = ["active", "in", [True, False]]
 
-_LEAD = ("name", "active", "stage_id", "partner_id", "email_from", "user_id", "date_closed")
+_LEAD = (
+    "name",
+    "active",
+    "stage_id",
+    "partner_id",
+    "email_from",
+    "user_id",
+    "date_closed",
+    "lead_properties",
+)
 _ORDER = (
     "name",
     "state",
@@ -114,9 +125,10 @@ class OdooCrm:
         document["source"] = {"system": SYSTEM, "id": str(lead["id"])}
         document["customer"] = self._customer(lead, order)
         document["services"] = self._services(order, currency)
-        due_on = default_due_on(document)
-        document["milestones"] = [single_milestone(item, due_on) for item in document["services"]]
-        return document
+        written = {item["name"]: item.get("value") for item in lead["lead_properties"] or ()}
+        stated = terms.terms_of(str(written.get(terms.PROPERTY) or ""), SYSTEM)
+        document = terms.with_terms(document, stated)
+        return document | {"milestones": terms.milestones(document)}
 
     def write_statuses(self, statuses: Sequence[ContractStatus]) -> list[StatusRefusal]:
         """See Crm. One read and one write for a hundred opportunities; none for unchanged ones."""
@@ -149,11 +161,12 @@ class OdooCrm:
         """
         for team in self._all("crm.team", [], ["lead_properties_definition"]):
             there = team["lead_properties_definition"] or []
-            missing = _missing_names(there)
+            missing = _missing_names(there, _PROPERTIES)
             if missing:
                 added = [
-                    {"name": name, "string": STATUS_LABELS[name], "type": "char"}
-                    for name in missing
+                    {"name": name, "string": label, "type": kind}
+                    for name, (label, kind) in _PROPERTIES.items()
+                    if name in missing
                 ]
                 values = {"lead_properties_definition": [*there, *added]}
                 self._odoo.write("crm.team", [team["id"]], values)
@@ -311,7 +324,7 @@ class OdooCrm:
     def _missing_properties(self) -> Iterator[Problem]:
         for team in self._all("crm.team", [], ["name", "lead_properties_definition"]):
             there = team["lead_properties_definition"] or []
-            missing = _missing_names(there)
+            missing = _missing_names(there, _PROPERTIES)
             if missing:
                 yield Problem(
                     code="crm_property_missing",
@@ -320,12 +333,13 @@ class OdooCrm:
                     expected=f"the text properties {', '.join(missing)}",
                 )
             for item in there:
-                if item["name"] in STATUS_LABELS and item["type"] != "char":
+                _, kind = _PROPERTIES.get(item["name"], ("", item["type"]))
+                if item["type"] != kind:
                     yield Problem(
                         code="crm_property_wrong",
                         field=f"crm.team.{team['id']}.lead_properties_definition.{item['name']}",
                         value=item["type"],
-                        expected="a text property (char)",
+                        expected=f"a text property ({kind})",
                     )
 
     def _missing_teams(self) -> Iterator[Problem]:
@@ -391,9 +405,9 @@ def _refusal(code: str, message: str, value: str) -> GatewayError:
     )
 
 
-def _missing_names(definition: Sequence[JsonObject]) -> list[str]:
+def _missing_names(definition: Sequence[JsonObject], needed: Iterable[str]) -> list[str]:
     there = {item["name"] for item in definition}
-    return [name for name in STATUS_LABELS if name not in there]
+    return [name for name in needed if name not in there]
 
 
 def _why_not(lead: JsonObject | None) -> str | None:
@@ -402,7 +416,7 @@ def _why_not(lead: JsonObject | None) -> str | None:
         return "there is no such opportunity"
     if not lead["team_id"]:
         return "the opportunity has no sales team, which would define the contract's properties"
-    if _missing_names(lead["lead_properties"] or []):
+    if _missing_names(lead["lead_properties"] or [], STATUS_LABELS):
         return f"sales team {_name(lead['team_id'])} lacks the contract's properties; run the setup"
     return None
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from sandbox.odoo.companies import current_company
 from sandbox.odoo.errors import ValidationError
-from sandbox.odoo.masterdata import MAIN_COMPANY
 from sandbox.odoo.messages import Thread
 from sandbox.odoo.records import Model, Row, Values, on_records
 from sandbox.odoo.schema import Field
@@ -18,7 +18,7 @@ class Lead(Thread):
             "stage_id": self.env["crm.stage"].find([])[0],
             "team_id": self.env.xid("sales_team.team_sales_department"),
             "user_id": self.env.uid,
-            "company_id": MAIN_COMPANY,
+            "company_id": current_company(self.env),
             "email_from": partner.get("email"),
             "partner_name": partner.get("name") if partner.get("is_company") else None,
             "country_id": partner.get("country_id"),

@@ -72,6 +72,8 @@ def _term(schemas: dict[str, Schema], model: str, term: tuple[Any, ...]) -> Cond
         raise ValueError(f"Invalid field {model}.{name} in condition {term!r}")
     if operator not in OPERATORS:
         raise ValueError(f"Invalid operator in condition {term!r}")
+    if field.name == "analytic_distribution":
+        return _distribution(field, operator, value)
     if rest and field.type in JSON_TYPES:
         return _property(schema, field, rest, operator, value)
     if rest:
@@ -80,12 +82,26 @@ def _term(schemas: dict[str, Schema], model: str, term: tuple[Any, ...]) -> Cond
         inner = _through(schema, field, compile_domain(schemas, field.relation or model, value))
         return inner if operator == "any" else inner.negated()
     if operator == "child_of":
-        operator = "in" if isinstance(value, list) else "="
+        return _below(schemas, schema, field, value)
     if field.relation and _by_name(operator, value):
         return _related_name(schemas, schema, field, operator, value)
     if field.type in TO_MANY:
         return _to_many(schema, field, operator, value)
     return _column(schema, field, operator, value)
+
+
+def _below(schemas: dict[str, Schema], schema: Schema, field: Field, value: Any) -> Condition:
+    """Records in the tree below some, which are part of it, by their `parent_id`."""
+    related = schema if field.name == "id" else schemas[field.relation]
+    roots = _one_of("id", list(value) if isinstance(value, list | tuple) else [value])
+    if "parent_id" not in related.fields:
+        return _through(schema, field, roots)
+    tree = (
+        f"id IN (WITH RECURSIVE below(record) AS (SELECT id FROM {related.table} WHERE {roots.sql}"
+        f" UNION SELECT child.id FROM {related.table} AS child"
+        " JOIN below ON child.parent_id = below.record) SELECT record FROM below)"
+    )
+    return _through(schema, field, Condition(tree, roots.parameters))
 
 
 def _by_name(operator: str, value: Any) -> bool:
@@ -140,7 +156,8 @@ def _one_of(column: str, values: list[Any]) -> Condition:
 
 
 def _column(schema: Schema, field: Field, operator: str, value: Any) -> Condition:
-    column = f'"{field.name}"'
+    # In brackets: SQLite takes an unknown name in double quotes for text.
+    column = f"[{field.name}]"
     if field.type == "datetime":
         column = f"substr({column}, 1, 19)"
     elif field.type == "boolean":
@@ -203,6 +220,17 @@ def _property(schema: Schema, field: Field, name: str, operator: str, value: Any
         empty = Condition(f"COALESCE({column}, 0) IN (0, '')", (name,))
         return empty if operator == "=" else empty.negated()
     return Condition(f"COALESCE({column}, '') {operator} ?", (name, value))
+
+
+def _distribution(field: Field, operator: str, value: Any) -> Condition:
+    """Which analytic accounts, by id, an amount is spread over."""
+    if operator not in ("=", "in", "!=", "not in"):
+        raise ValueError(f"Operation not supported: analytic_distribution {operator}")
+    keys = [str(item) for item in (value if isinstance(value, list | tuple) else [value]) if item]
+    named = _one_of("key", list(keys))
+    sql = f"EXISTS (SELECT 1 FROM json_each(COALESCE(\"{field.name}\", '{{}}')) WHERE {named.sql})"
+    found = Condition(sql, named.parameters)
+    return found if operator in ("=", "in") else found.negated()
 
 
 def odoo_like(value: Any, pattern: str, insensitive: int) -> int:

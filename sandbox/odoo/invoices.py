@@ -1,4 +1,4 @@
-"""Journal entries: customer invoices and credit notes, posting, numbering and lock dates."""
+"""Customer invoices and credit notes, posting, numbering and lock dates."""
 
 from __future__ import annotations
 
@@ -6,9 +6,21 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 from decimal import Decimal
 
-from sandbox.odoo import pricing, settlements, terms
+from sandbox.odoo import entries, pricing, settlements, terms
+from sandbox.odoo.companies import (
+    INCOME,
+    PRODUCT_ACCOUNTS,
+    RECEIVABLE,
+    TAX,
+    account_of,
+    company_currency,
+    company_values,
+    current_company,
+    journal_of,
+)
+from sandbox.odoo.entries import balanced
 from sandbox.odoo.errors import UserError
-from sandbox.odoo.masterdata import MAIN_COMPANY, company_values, currency_decimals, currency_name
+from sandbox.odoo.masterdata import currency_decimals, currency_name
 from sandbox.odoo.messages import Thread
 from sandbox.odoo.pricing import exact
 from sandbox.odoo.records import Model, Row, Values, on_records
@@ -28,7 +40,7 @@ FROZEN_ONCE_POSTED = (
     "currency_id",
     "fiscal_position_id",
 )
-PREFIXES = {"out_invoice": "INV", "out_refund": "RINV", "entry": "MISC"}
+PREFIXES = {"out_invoice": "INV", "out_refund": "RINV"}
 DRAFT_TITLES = {
     "out_invoice": "Draft Invoice",
     "out_refund": "Draft Credit Note",
@@ -45,29 +57,37 @@ class Move(Thread):
         sale = values["move_type"] in SALES
         partner = values.get("partner_id") or None
         start = values.get("invoice_date") or str(self.env.today)
-        kind = "sale" if sale else "general"
+        company = self._company(values)
         found: Values = {
             "date": start,
-            "journal_id": self.env["account.journal"].find([["type", "=", kind]], order="id")[0],
-            "company_id": MAIN_COMPANY,
-            "currency_id": company_values(self.env)["currency_id"],
+            "journal_id": journal_of(self.env, company, "sale" if sale else "general"),
+            "company_id": company,
+            "currency_id": company_values(self.env, company)["currency_id"],
         }
         if sale:
             found |= {
                 "invoice_user_id": self.env.uid,
                 "team_id": self.env.xid("sales_team.team_sales_department"),
-                **self._of_partner(partner),
+                **self._of_partner(partner, company),
             }
         return found
 
-    def _of_partner(self, partner: int | None) -> Values:
+    def _company(self, values: Values) -> int:
+        """The company named, else the journal's, else the one the call acts in."""
+        if values.get("company_id"):
+            return int(values["company_id"])
+        if values.get("journal_id"):
+            return int(self.env["account.journal"].row(values["journal_id"])["company_id"])
+        return current_company(self.env)
+
+    def _of_partner(self, partner: int | None, company: int) -> Values:
         """What an invoice takes over from its customer."""
         row = self.env["res.partner"].row(partner) if partner else {}
         return {
             "partner_shipping_id": partner,
             "commercial_partner_id": row.get("commercial_partner_id"),
             "invoice_partner_display_name": row.get("name"),
-            "fiscal_position_id": pricing.fiscal_position(self.env, partner),
+            "fiscal_position_id": pricing.fiscal_position(self.env, partner, company),
             "invoice_payment_term_id": row.get("property_payment_term_id"),
         }
 
@@ -79,7 +99,7 @@ class Move(Thread):
 
     def before_write(self, ids: list[int], values: Values) -> None:
         frozen = [name for name in values if name in FROZEN_ONCE_POSTED]
-        rows = [row for row in self.rows(ids) if row["move_type"] in SALES]
+        rows = self.rows(ids)
         for row in rows:
             if frozen and values.get("state", row["state"]) == "posted":
                 raise UserError(
@@ -88,12 +108,19 @@ class Move(Thread):
                 )
         if values.get("invoice_date"):
             values.setdefault("date", values["invoice_date"])
-        if any(row["partner_id"] != values.get("partner_id", row["partner_id"]) for row in rows):
-            for name, value in self._of_partner(values["partner_id"] or None).items():
-                values.setdefault(name, value)
+        for row in rows:
+            if row["move_type"] not in SALES or "partner_id" not in values:
+                continue
+            if row["partner_id"] != (values["partner_id"] or None):
+                taken = self._of_partner(values["partner_id"] or None, row["company_id"])
+                for name, value in taken.items():
+                    values.setdefault(name, value)
 
     def after_change(self, ids: list[int], changed: set[str]) -> None:
         self.env.touch("account.move", ids)
+        for row in self.rows(ids):
+            if row["move_type"] == "entry":
+                entries.check_balance(self.env, row["id"])
         if changed & {"state", "move_type"}:
             self._touch_orders(ids)
 
@@ -108,7 +135,8 @@ class Move(Thread):
                     "You can't delete a posted journal item. Don’t play games with your accounting"
                     " records; reset the journal entry to draft before deleting it."
                 )
-            if row["name"] and self._highest(row["name"][:-5]) > int(row["name"][-5:]):
+            prefix, slash, number = (row["name"] or "").rpartition("/")
+            if slash and entries.highest(self.env, prefix + slash, row["journal_id"]) > int(number):
                 raise UserError(NOT_LAST)
         self._touch_orders(ids)
         for row in self.rows(ids):
@@ -121,6 +149,8 @@ class Move(Thread):
     def recompute(self, record_id: int) -> None:
         row = self.row(record_id)
         if row["move_type"] not in SALES:
+            self.settle(record_id, entries.amounts(self.env, record_id))
+            self._settle_open(record_id)
             return
         lines = self.env["account.move.line"]
         products = [
@@ -133,8 +163,16 @@ class Move(Thread):
         totals = pricing.totals(priced, decimals)
         if row["state"] == "draft":
             self.settle(record_id, {"invoice_date_due": str(self._due(row, totals.total)[-1][0])})
-        signed = self._settle_lines(row, products, priced, totals.total)
-        self._settle_amounts(row, totals, signed, decimals)
+        source, own = self._currencies(row)
+        booked = pricing.totals([line.exchanged(source, own) for line in priced], 2)
+        self._settle_lines(row, list(zip(products, priced, strict=True)), totals, booked)
+        self._settle_amounts(row, totals, booked, decimals)
+        self._settle_open(record_id)
+
+    def _settle_open(self, move_id: int) -> None:
+        lines = MoveLine(self.env, self.env["account.move.line"].schema)
+        for line in self.links(move_id, "line_ids"):
+            lines.settle_open(line)
 
     def _due(self, row: Row, total: Decimal) -> list[tuple[date, Decimal]]:
         """Installments. Without a term an invoice is due on the day it is made, as in Odoo."""
@@ -153,74 +191,57 @@ class Move(Thread):
             return str(row["invoice_date"])
         return str(self.env.today)
 
+    def _currencies(self, row: Row) -> tuple[str, str]:
+        """The document's currency and that of its company's books."""
+        own = company_currency(self.env, row["company_id"])
+        return currency_name(self.env, row["currency_id"]), own
+
     def _settle_lines(
         self,
         row: Row,
-        products: list[Row],
-        priced: list[pricing.PricedLine],
-        total: Decimal,
-    ) -> tuple[Decimal, Decimal]:
-        """Amounts of the product lines, then the tax and payment term lines that balance them.
-
-        Returns what the product and the tax lines come to in the company's currency.
-        """
+        products: list[tuple[Row, pricing.PricedLine]],
+        totals: pricing.Totals,
+        booked: pricing.Totals,
+    ) -> None:
+        """Amounts of the product lines, then the tax and payment term lines that balance them;
+        `booked` are the totals in the company's currency."""
         lines = self.env["account.move.line"]
         decimals = currency_decimals(self.env, row["currency_id"])
         sign = -1 if row["move_type"] == "out_invoice" else 1
-        balances = self._balances(row, priced)
-        for line, price, balance in zip(products, priced, balances, strict=True):
+        amounts = zip(booked.bases, totals.bases, strict=True)
+        for (line, price), (balance, in_currency) in zip(products, amounts, strict=True):
             subtotal, with_tax = price.subtotal(decimals), price.total(decimals)
-            amounts = _balanced(sign * balance, sign * subtotal)
             values = {"price_subtotal": float(subtotal), "price_total": float(with_tax)}
-            lines.settle(line["id"], values | amounts | _dated(row))
-        taxes = self._tax_lines(row, priced, sign)
-        untaxed = sum(balances, Decimal(0))
-        tax = sum((sign * exact(line["balance"]) for line in taxes), Decimal(0))
-        wanted = taxes + self._term_lines(row, total, untaxed + tax, -sign)
+            values |= balanced(sign * balance, sign * in_currency)
+            lines.settle(line["id"], values | _dated(row))
+        wanted = self._tax_lines(row, totals, booked, sign)
+        wanted += self._term_lines(row, totals.total, booked.total, -sign)
         self._replace_generated(row["id"], [line | _dated(row) for line in wanted])
-        return untaxed, tax
 
-    def _balances(self, row: Row, priced: list[pricing.PricedLine]) -> list[Decimal]:
-        """Each line's amount in the company's currency; lines under the same taxes add up."""
-        currency = currency_name(self.env, row["currency_id"])
-        exact_amounts = [pricing.to_company(price.base, currency) for price in priced]
-        result = list(exact_amounts)
-        for taxes in dict.fromkeys(price.taxes for price in priced):
-            group = [i for i, price in enumerate(priced) if price.taxes == taxes]
-            parts = [exact_amounts[i] for i in group]
-            total = pricing.quantized(sum(parts, Decimal(0)), 2)
-            for i, part in zip(group, pricing.spread(parts, total, 2), strict=True):
-                result[i] = part
-        return result
-
-    def _tax_lines(self, row: Row, priced: list[pricing.PricedLine], sign: int) -> list[Values]:
-        decimals = currency_decimals(self.env, row["currency_id"])
-        currency = currency_name(self.env, row["currency_id"])
+    def _tax_lines(
+        self, row: Row, totals: pricing.Totals, booked: pricing.Totals, sign: int
+    ) -> list[Values]:
         taxes = self.env["account.tax"]
-        amounts = pricing.tax_amounts(pricing.groups(priced), decimals)
         return [
             {
                 "display_type": "tax",
                 "name": taxes.row(tax_id)["name"],
                 "sequence": 10000,
-                "account_id": self._account("Tax Received"),
-                **_balanced(
-                    sign * pricing.quantized(pricing.to_company(amount, currency), 2),
-                    sign * amount,
-                ),
+                "account_id": account_of(self.env, row["company_id"], TAX),
+                "tax_line_id": tax_id,
+                "tax_base_amount": float(sign * booked.taxed[tax_id]),
+                **balanced(sign * booked.taxes.get(tax_id, Decimal(0)), sign * amount),
             }
-            for tax_id, amount in amounts.items()
+            for tax_id, amount in totals.taxes.items()
         ]
 
     def _term_lines(
         self, row: Row, total: Decimal, company_total: Decimal, sign: int
     ) -> list[Values]:
         """The receivable, one line an installment; the last balances the entry."""
-        currency = currency_name(self.env, row["currency_id"])
         parts = self._due(row, total)
-        balances = [
-            pricing.quantized(pricing.to_company(amount, currency), 2) for _, amount in parts[:-1]
-        ]
+        source, own = self._currencies(row)
+        balances = [pricing.convert(amount, source, own, 2) for _, amount in parts[:-1]]
         balances.append(company_total - sum(balances, Decimal(0)))
         title = ""
         if row["payment_reference"]:
@@ -231,14 +252,11 @@ class Move(Thread):
                 "name": _installment_name(title, number, len(parts)),
                 "sequence": 12000,
                 "date_maturity": str(due),
-                "account_id": self._account("Account Receivable"),
-                **_balanced(sign * balance, sign * amount),
+                "account_id": account_of(self.env, row["company_id"], RECEIVABLE),
+                **balanced(sign * balance, sign * amount),
             }
             for number, ((due, amount), balance) in enumerate(zip(parts, balances, strict=True), 1)
         ]
-
-    def _account(self, name: str) -> int:
-        return self.env["account.account"].find([["name", "=", name]])[0]
 
     def _generated(self, move_id: int) -> list[int]:
         domain = [["move_id", "=", move_id], ["display_type", "in", ["tax", "payment_term"]]]
@@ -255,20 +273,19 @@ class Move(Thread):
             lines.add(values | {"move_id": move_id, "quantity": 0.0, "price_unit": 0.0})
 
     def _settle_amounts(
-        self, row: Row, totals: pricing.Totals, company: tuple[Decimal, Decimal], decimals: int
+        self, row: Row, totals: pricing.Totals, booked: pricing.Totals, decimals: int
     ) -> None:
         sign = 1 if row["move_type"] == "out_invoice" else -1
         residual = totals.total - settlements.settled(self.env, row["id"])
-        total = sum(company, Decimal(0))
         share = residual / totals.total if totals.total else Decimal(0)
         values = {
             "amount_untaxed": float(totals.untaxed),
             "amount_tax": float(totals.tax),
             "amount_total": float(totals.total),
             "amount_residual": float(pricing.quantized(residual, decimals)),
-            "amount_untaxed_signed": float(sign * company[0]),
-            "amount_total_signed": float(sign * total),
-            "amount_residual_signed": float(sign * pricing.quantized(total * share, 2)),
+            "amount_untaxed_signed": float(sign * booked.untaxed),
+            "amount_total_signed": float(sign * booked.total),
+            "amount_residual_signed": float(sign * pricing.quantized(booked.total * share, 2)),
             "payment_state": settlements.payment_state(self.env, row, totals.total, residual),
         }
         if self.settle(row["id"], values):
@@ -343,8 +360,7 @@ class Move(Thread):
         self._check_lock(row | {"date": str(day)})
         year = str(day)[:4]
         if not row["name"] or row["name"].split("/")[1] != year:
-            prefix = f"{PREFIXES[row['move_type']]}/{year}/"
-            values["name"] = f"{prefix}{self._highest(prefix) + 1:05d}"
+            values["name"] = self._next_name(row, str(day))
         if row["move_type"] == "out_invoice" and not row["payment_reference"]:
             values["payment_reference"] = values.get("name", row["name"])
         self._update_posted(row["id"], values)
@@ -353,6 +369,12 @@ class Move(Thread):
             rank = {"customer_rank": partner["customer_rank"] + 1}
             if row["move_type"] in SALES:
                 self.env["res.partner"].settle(row["partner_id"], rank)
+
+    def _next_name(self, row: Row, day: str) -> str:
+        if row["move_type"] == "entry":
+            return entries.next_name(self.env, row, day)
+        prefix = f"{PREFIXES[row['move_type']]}/{day[:4]}/"
+        return f"{prefix}{entries.highest(self.env, prefix, row['journal_id']) + 1:05d}"
 
     def _update_posted(self, record_id: int, values: Values) -> None:
         """Posting itself may set the date, which nobody may change afterwards."""
@@ -380,7 +402,7 @@ class Move(Thread):
         )
 
     def _locks(self, row: Row) -> Iterable[tuple[str, date]]:
-        company = company_values(self.env)
+        company = company_values(self.env, row["company_id"])
         labels = SALE_LOCKS if row["move_type"] in SALES else LOCKS
         if self._is_taxed(row):
             labels = labels | TAX_LOCK
@@ -404,14 +426,12 @@ class Move(Thread):
                 f"You cannot add/modify entries prior to and inclusive of: {_listed(violated)}."
             )
 
-    def _highest(self, prefix: str) -> int:
-        """The highest number given under a prefix such as `INV/2026/`."""
-        rows = self.env.execute(
-            "SELECT MAX(CAST(substr(name, ?) AS INTEGER)) AS last FROM account_move"
-            " WHERE substr(name, 1, ?) = ?",
-            (len(prefix) + 1, len(prefix), prefix),
-        )
-        return int(rows[0]["last"] or 0)
+    @on_records
+    def js_assign_outstanding_line(self, ids: list[int], line_id: int) -> None:
+        """Settle an invoice with what is open of a credit note or an entry."""
+        self.check_access("write")
+        entries.assign(self, self.single(ids), line_id)
+        self.env.flush()
 
     @on_records
     def button_draft(self, ids: list[int]) -> None:
@@ -449,17 +469,22 @@ class MoveLine(Model):
         if values.get("display_type") != "product" or not values.get("move_id"):
             return {}
         move = self.env["account.move"].row(values["move_id"])
+        if move["move_type"] == "entry":
+            return entries.line_values(self.env, move, values)
         found: Values = {
             "quantity": 1.0,
-            "account_id": self.env["account.account"].find([["name", "=", "Product Sales"]])[0],
+            "account_id": account_of(self.env, move["company_id"], INCOME),
+            "analytic_distribution": self._distribution_of_sale(values),
         }
         if values.get("product_id"):
             product = self.env["product.product"].row(values["product_id"])
+            role = PRODUCT_ACCOUNTS.get(product["default_code"], INCOME)
+            found["account_id"] = account_of(self.env, move["company_id"], role)
             target = currency_name(self.env, move["currency_id"])
             decimals = currency_decimals(self.env, move["currency_id"])
             price = pricing.convert(exact(product["list_price"]), "EUR", target, decimals)
             taxes = pricing.product_taxes(
-                self.env, values["product_id"], move["fiscal_position_id"]
+                self.env, values["product_id"], move["fiscal_position_id"], move["company_id"]
             )
             found |= {
                 "name": self.env["product.product"].display_name(product),
@@ -468,6 +493,15 @@ class MoveLine(Model):
                 "product_uom_id": product["uom_id"],
             }
         return found
+
+    def _distribution_of_sale(self, values: Values) -> dict[str, float] | bool:
+        """The analytic accounts of the order line that is billed."""
+        for command in values.get("sale_line_ids") or ():
+            lines = self.env["sale.order.line"]
+            for line in lines.rows(command[2] if command[0] == 6 else [command[1]]):
+                found: dict[str, float] = lines.stored(line, lines.field("analytic_distribution"))
+                return found or False
+        return False
 
     def display_name(self, row: Row) -> str:
         move = self.env["account.move"].row(row["move_id"])
@@ -484,43 +518,32 @@ class MoveLine(Model):
     def before_unlink(self, ids: list[int]) -> None:
         self.after_change(ids, set())
 
-    def compute_amount_residual(self, row: Row) -> float:
-        """Receivable lines carry what is open, in the company's currency."""
-        open_amount = exact(self.compute_amount_residual_currency(row))
-        if not open_amount:
-            return 0.0
-        share = open_amount / exact(row["amount_currency"])
-        return float(pricing.quantized(exact(row["balance"]) * share, 2))
+    def settle_open(self, line_id: int) -> None:
+        """Bring up to date what is open of a receivable line."""
+        row = self.row(line_id)
+        if not entries.is_receivable(self.env, row):
+            return
+        in_currency = self._open(row)
+        amount = exact(row["amount_currency"])
+        share = in_currency / amount if amount else Decimal(0)
+        values = {
+            "amount_residual_currency": float(in_currency),
+            "amount_residual": float(pricing.quantized(exact(row["balance"]) * share, 2)),
+            "reconciled": not in_currency,
+        }
+        self.settle(line_id, values)
 
-    def compute_amount_residual_currency(self, row: Row) -> float:
-        if row["display_type"] != "payment_term":
-            return 0.0
-        siblings = self.find(
-            [["move_id", "=", row["move_id"]], ["display_type", "=", "payment_term"]],
-            order="date_maturity, id",
-        )
-        paid = settlements.settled(self.env, row["move_id"])
-        for sibling in self.rows(siblings):
-            amount = abs(exact(sibling["amount_currency"]))
-            taken = min(paid, amount)
-            if sibling["id"] == row["id"]:
-                sign = 1 if row["amount_currency"] >= 0 else -1
-                return float(sign * (amount - taken))
-            paid -= taken
-        return 0.0
-
-    def compute_reconciled(self, row: Row) -> bool:
-        receivable = row["display_type"] == "payment_term"
-        return receivable and not self.compute_amount_residual_currency(row)
-
-
-def _balanced(balance: Decimal, in_currency: Decimal) -> Values:
-    return {
-        "balance": float(balance),
-        "debit": float(max(balance, Decimal(0))),
-        "credit": float(max(-balance, Decimal(0))),
-        "amount_currency": float(in_currency),
-    }
+    def _open(self, row: Row) -> Decimal:
+        """In the document's currency: the earliest installments are settled first."""
+        settled = settlements.settled(self.env, row["move_id"])
+        parts = [["move_id", "=", row["move_id"]], ["account_id", "=", row["account_id"]]]
+        for part in self.rows(self.find(parts, order="date_maturity, id")):
+            amount = abs(exact(part["amount_currency"]))
+            taken = min(settled, amount)
+            if part["id"] == row["id"]:
+                return (amount - taken) * (1 if row["amount_currency"] >= 0 else -1)
+            settled -= taken
+        return Decimal(0)
 
 
 def _dated(row: Row) -> Values:

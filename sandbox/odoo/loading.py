@@ -6,6 +6,7 @@ and messages, and nothing of the call is saved.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -498,6 +499,15 @@ def _datetime(env: Env, field: Field, cell: Any) -> str:
     return local.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def _json(env: Env, field: Field, cell: Any) -> Any:
+    try:
+        return json.loads(cell)
+    except ValueError:
+        raise CellError(
+            f"'{cell}' does not seem to be a valid JSON for field '%(field)s'"
+        ) from None
+
+
 def _selection(env: Env, field: Field, cell: Any) -> str:
     for key, label in field.selection:
         if cell.lower() in (key.lower(), label.lower()):
@@ -515,4 +525,5 @@ CONVERTERS: dict[str, Callable[[Env, Field, Any], Any]] = {
     "date": _date,
     "datetime": _datetime,
     "selection": _selection,
+    "json": _json,
 }

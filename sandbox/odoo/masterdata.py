@@ -6,11 +6,11 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.odoo import vat
+from sandbox.odoo.companies import company_values, current_company
 from sandbox.odoo.errors import ValidationError
 from sandbox.odoo.messages import Thread
-from sandbox.odoo.records import Env, Model, Row, Values, on_model, on_records
-
-MAIN_COMPANY = 1
+from sandbox.odoo.records import Domain, Env, Model, Row, Values, closed, on_model, on_records
+from sandbox.odoo.schema import Field
 
 
 def currency_decimals(env: Env, currency_id: int) -> int:
@@ -96,7 +96,7 @@ class Product(Model):
         return {"uom_id": self.env["uom.uom"].find([])[0]}
 
     def compute_currency_id(self, row: Row) -> int:
-        return int(self.env["res.company"].row(MAIN_COMPANY)["currency_id"])
+        return int(company_values(self.env, current_company(self.env))["currency_id"])
 
 
 class Pricelist(Model):
@@ -109,14 +109,34 @@ class Currency(Model):
         return float(Decimal(1).scaleb(-row["decimal_places"]))
 
 
+class Account(Model):
+    """Codes are each company's own: searched and shown in the company a call acts in."""
+
+    def rule(self) -> Domain:
+        allowed = self.env.context.get("allowed_company_ids")
+        return [["company_ids", "in", allowed]] if allowed else []
+
+    def visible(
+        self, domain: Domain | None, order: str | None, limit: int | None, offset: int
+    ) -> list[int]:
+        terms = list(domain or [])
+        if any(isinstance(term, list | tuple) and term[0] == "code" for term in terms):
+            company = current_company(self.env)
+            terms = [["company_ids", "in", [company]], *(closed(terms) if terms else [])]
+        return super().visible(terms, order, limit, offset)
+
+    def values(self, row: Row, field: Field, load: str = "_classic_read") -> Any:
+        if field.name == "code":
+            owners = self.links(row["id"], "company_ids")
+            return row["code"] if current_company(self.env) in owners else False
+        return super().values(row, field, load)
+
+
 MODELS: dict[str, type[Model]] = {
+    "account.account": Account,
     "res.users": Users,
     "res.partner": Partner,
     "product.product": Product,
     "product.pricelist": Pricelist,
     "res.currency": Currency,
 }
-
-
-def company_values(env: Env) -> dict[str, Any]:
-    return env["res.company"].row(MAIN_COMPANY)

@@ -29,6 +29,7 @@ class Thread(Model):
         message_type: str = "notification",
         subtype_xmlid: str | None = None,
         partner_ids: list[int] | None = None,
+        attachment_ids: list[int] | None = None,
         body_is_html: bool = False,
         email_from: str | None = None,
     ) -> list[int]:
@@ -43,6 +44,7 @@ class Thread(Model):
             "model": self.schema.model,
             "res_id": record_id,
             "partner_ids": [(6, 0, partner_ids or [])],
+            "attachment_ids": [(6, 0, attachment_ids or [])],
         }
         if email_from:
             message["email_from"] = email_from

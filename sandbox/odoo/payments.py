@@ -6,9 +6,10 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.odoo import settlements
+from sandbox.odoo.companies import company_values, current_company, journal_of
+from sandbox.odoo.entries import highest
 from sandbox.odoo.errors import UserError, ValidationError
 from sandbox.odoo.invoices import NOT_LAST
-from sandbox.odoo.masterdata import MAIN_COMPANY, company_values
 from sandbox.odoo.messages import Thread
 from sandbox.odoo.pricing import exact
 from sandbox.odoo.records import Model, Row, Values, on_records
@@ -37,19 +38,19 @@ class PaymentRegister(Model):
                 "There's nothing left to pay for the selected journal items, so no payment"
                 " registration is necessary. You've got your finances under control like a boss!"
             )
-        journals = self.env["account.journal"].find([["type", "=", "bank"]])
+        company = open_moves[0]["company_id"]
         references = [_reference(move) for move in open_moves]
         return {
             "amount": float(sum(_due_now(self, move) for move in open_moves)),
             "payment_date": str(self.env.today),
             "communication": ", ".join(filter(None, references)),
             "currency_id": open_moves[0]["currency_id"],
-            "journal_id": journals[0],
+            "journal_id": journal_of(self.env, company, "bank"),
             "partner_id": open_moves[0]["commercial_partner_id"],
             "payment_type": SENT if open_moves[0]["move_type"] == "out_refund" else RECEIVED,
             "partner_type": "customer",
             "group_payment": len(open_moves) == 1,
-            "company_id": MAIN_COMPANY,
+            "company_id": company,
             "line_ids": [(6, 0, [line for move in open_moves for line in self._receivable(move)])],
         }
 
@@ -144,13 +145,22 @@ class PaymentRegister(Model):
 class Payment(Thread):
     def defaults(self, values: Values) -> Values:
         day = values.get("date") or str(self.env.today)
+        company, journal = self._books(values)
         return {
             "date": day,
-            "name": self._next_name(str(day)[:4]),
-            "company_id": MAIN_COMPANY,
-            "currency_id": company_values(self.env)["currency_id"],
-            "journal_id": self.env["account.journal"].find([["type", "=", "bank"]])[0],
+            "name": self._next_name(str(day)[:4], journal),
+            "company_id": company,
+            "currency_id": company_values(self.env, company)["currency_id"],
+            "journal_id": journal,
         }
+
+    def _books(self, values: Values) -> tuple[int, int]:
+        """The company and the journal a payment belongs to."""
+        if values.get("journal_id"):
+            journal = self.env["account.journal"].row(values["journal_id"])
+            return journal["company_id"], journal["id"]
+        company = values.get("company_id") or current_company(self.env)
+        return company, journal_of(self.env, company, "bank")
 
     def add(self, values: Values) -> int:
         payment_id = super().add(values)
@@ -165,22 +175,15 @@ class Payment(Thread):
             "partner_id": row["partner_id"],
             "currency_id": row["currency_id"],
             "posted_before": True,
+            "company_id": row["company_id"],
             "amount_total": row["amount"],
         }
         self.settle(payment_id, {"move_id": self.env["account.move"].add(entry)})
         return payment_id
 
-    def _next_name(self, year: str) -> str:
+    def _next_name(self, year: str, journal: int) -> str:
         prefix = f"PBNK1/{year}/"
-        return f"{prefix}{self._highest(prefix) + 1:05d}"
-
-    def _highest(self, prefix: str) -> int:
-        rows = self.env.execute(
-            "SELECT MAX(CAST(substr(name, ?) AS INTEGER)) AS last FROM account_move"
-            " WHERE substr(name, 1, ?) = ?",
-            (len(prefix) + 1, len(prefix), prefix),
-        )
-        return int(rows[0]["last"] or 0)
+        return f"{prefix}{highest(self.env, prefix, journal) + 1:05d}"
 
     def before_unlink(self, ids: list[int]) -> None:
         for row in self.rows(ids):
@@ -236,7 +239,8 @@ class Payment(Thread):
         for row in self.rows(self.existing(ids)):
             entry = row["move_id"] and self.env["account.move"].row(row["move_id"])
             if entry and entry["state"] == "draft":
-                if self._highest(entry["name"][:-5]) > int(entry["name"][-5:]):
+                prefix, number = entry["name"][:-5], int(entry["name"][-5:])
+                if highest(self.env, prefix, entry["journal_id"]) > number:
                     raise UserError(NOT_LAST)
                 self.settle(row["id"], {"move_id": None})
                 self.env["account.move"].remove([entry["id"]])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.odoo.masterdata import MAIN_COMPANY
+from sandbox.odoo.companies import company_values, current_company
 from sandbox.odoo.messages import Thread
 from sandbox.odoo.pricing import exact
 from sandbox.odoo.records import Env, Model, Row, Values
@@ -12,7 +12,13 @@ CLOSED = ("1_done", "1_canceled")
 
 class Project(Thread):
     def defaults(self, values: Values) -> Values:
-        return {"user_id": self.env.uid}
+        """A project that keeps timesheets gets an analytic account of its own."""
+        found: Values = {"user_id": self.env.uid}
+        if values.get("allow_timesheets") and not values.get("account_id"):
+            shared = {name: values.get(name) for name in ("name", "partner_id", "company_id")}
+            account = {name: value for name, value in shared.items() if value}
+            found["account_id"] = self.env["account.analytic.account"].add(account)
+        return found
 
     def after_change(self, ids: list[int], changed: set[str]) -> None:
         if "sale_line_id" in changed:
@@ -22,7 +28,8 @@ class Project(Thread):
         return len(self.links(row["id"], "task_ids"))
 
     def compute_currency_id(self, row: Row) -> int:
-        return int(self.env["res.company"].row(MAIN_COMPANY)["currency_id"])
+        company = row["company_id"] or current_company(self.env)
+        return int(company_values(self.env, company)["currency_id"])
 
 
 class Task(Thread):
@@ -33,8 +40,28 @@ class Task(Thread):
         return {"partner_id": self.env["project.project"].row(project)["partner_id"]}
 
     def after_change(self, ids: list[int], changed: set[str]) -> None:
-        if "sale_line_id" in changed:
-            _confirm_quotations(self.env, [row["sale_line_id"] for row in self.rows(ids)])
+        if "sale_line_id" not in changed:
+            return
+        _confirm_quotations(self.env, [row["sale_line_id"] for row in self.rows(ids)])
+        hours = self.env["account.analytic.line"]
+        for row in self.rows(ids):
+            logged = hours.find([["task_id", "=", row["id"]]])
+            hours.put(logged, {"task_id": row["id"]})
+
+
+class Update(Thread):
+    """A status report; the newest one is what the project shows."""
+
+    def defaults(self, values: Values) -> Values:
+        return {"user_id": self.env.uid, "date": str(self.env.today)}
+
+    def after_change(self, ids: list[int], changed: set[str]) -> None:
+        projects = self.env["project.project"]
+        for row in self.rows(ids):
+            newest = self.find([["project_id", "=", row["project_id"]]], order="id desc", limit=1)
+            status = self.row(newest[0])["status"]
+            shown = {"last_update_id": newest[0], "last_update_status": status}
+            projects.settle(row["project_id"], shown)
 
 
 class Milestone(Model):
@@ -51,7 +78,11 @@ class Milestone(Model):
             self.env.touch("sale.order.line", [line for line in lines if line])
 
     def before_unlink(self, ids: list[int]) -> None:
+        """Its tasks stay, without a milestone."""
         self.after_change(ids, {"is_reached"})
+        for milestone in ids:
+            for task in self.links(milestone, "task_ids"):
+                self.env["project.task"].settle(task, {"milestone_id": None})
 
     def compute_product_uom_qty(self, row: Row) -> float:
         line = row["sale_line_id"] and self.env["sale.order.line"].row(row["sale_line_id"])
@@ -85,4 +116,5 @@ MODELS: dict[str, type[Model]] = {
     "project.project": Project,
     "project.task": Task,
     "project.milestone": Milestone,
+    "project.update": Update,
 }

@@ -161,6 +161,13 @@ class Model:
     def recompute(self, record_id: int) -> None:
         """Bring the record's stored derived values up to date."""
 
+    def rule(self) -> Domain:
+        """Which records the caller may see: those of the companies that the context allows."""
+        allowed = self.env.context.get("allowed_company_ids")
+        if not allowed or "company_id" not in self.schema.fields:
+            return []
+        return [["company_id", "in", [*allowed, False]]]
+
     def display_name(self, row: Row) -> str | bool:
         return row.get(self.rec_name) or False
 
@@ -412,8 +419,9 @@ class Model:
             lines.put([target], {field.relation_field: False})
         elif code == 4:
             lines.put(lines.existing([target]), {field.relation_field: record_id})
-        elif code == 6:
-            for line in set(self.links(record_id, field.name)) - set(rest[0]):
+        elif code in (5, 6):
+            kept = rest[0] if code == 6 else ()
+            for line in set(self.links(record_id, field.name)) - set(kept):
                 lines.remove([line])
 
     def _apply_link(self, record_id: int, field: Field, command: Sequence[Any]) -> None:
@@ -470,10 +478,29 @@ class Model:
         if "active" in self.schema.fields and active_test and not mentioned:
             hidden = compile_domain(schemas(), self.schema.model, domain)
             if hidden is not EVERYTHING:
-                domain = ["&", ["active", "=", True], *_closed(domain)]
+                domain = ["&", ["active", "=", True], *closed(domain)]
             else:
                 domain = [["active", "=", True]]
+        rule = self.rule()
+        if rule:
+            domain = [*closed(rule), *closed(domain)] if domain else rule
         return self.find(domain, order=order or "", limit=limit or None, offset=offset or 0)
+
+    def check_rule(self, ids: Sequence[int], operation: str) -> None:
+        """Refuse records that exist and that the caller may not see."""
+        rule = self.rule()
+        if not rule or self.env.uid == SUPERUSER:
+            return
+        there = self.exists(ids)
+        if set(there) - set(self.find([["id", "in", there], *rule])):
+            user = self.env["res.users"].row(self.env.uid)
+            raise AccessError(
+                "Uh-oh! Looks like you have stumbled upon some top-secret records.\n\n"
+                f"Sorry, {user['name']} (id={user['id']}) doesn't have '{operation}' access to:\n"
+                f"- {self.schema.description} ({self.schema.model})\n\n"
+                "If you really, really need access, perhaps you can win over your friendly"
+                " administrator with a batch of freshly baked cookies."
+            )
 
     def values(self, row: Row, field: Field, load: str = "_classic_read") -> Any:
         """One field of one record as JSON shows it."""
@@ -567,6 +594,7 @@ class Model:
         self, ids: list[int], fields: list[str] | None = None, load: str = "_classic_read"
     ) -> list[Row]:
         self.check_access("read")
+        self.check_rule(ids, "read")
         wanted = [self.field(name) for name in fields or self.schema.fields]
         rows = self.rows(ids)
         return [
@@ -585,6 +613,7 @@ class Model:
     @on_records
     def write(self, ids: list[int], vals: Values) -> bool:
         self.check_access("write")
+        self.check_rule(ids, "write")
         self.put(self.existing(ids), vals)
         self.env.flush()
         return True
@@ -641,7 +670,7 @@ class Model:
         return {key: value for key, value in full.items() if not attributes or key in attributes}
 
 
-def _closed(domain: Domain) -> Domain:
+def closed(domain: Domain) -> Domain:
     """The domain as one operand: the "and" between its terms written out."""
     operands = 0
     for item in domain:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
+from sandbox.odoo.companies import company_values, current_company
 from sandbox.odoo.errors import UserError
 from sandbox.odoo.invoices import Move
-from sandbox.odoo.masterdata import MAIN_COMPANY, company_values
 from sandbox.odoo.messages import send_mail
 from sandbox.odoo.records import Model, Row, Values, on_records
 
+HEAD = (
+    *("move_type", "company_id", "partner_id", "currency_id", "fiscal_position_id"),
+    "invoice_payment_term_id",
+)
 COPIED = ("product_id", "name", "quantity", "price_unit", "discount", "product_uom_id", "sequence")
 
 
@@ -25,7 +29,7 @@ class Reversal(Model):
         return {
             "move_ids": [(6, 0, ids)],
             "date": str(self.env.today),
-            "company_id": MAIN_COMPANY,
+            "company_id": moves[0]["company_id"] if moves else current_company(self.env),
         }
 
     def compute_residual(self, row: Row) -> float:
@@ -34,7 +38,10 @@ class Reversal(Model):
 
     def compute_currency_id(self, row: Row) -> int:
         moves = self.env["account.move"].rows(self.links(row["id"], "move_ids"))
-        return int(moves[0]["currency_id"] if moves else company_values(self.env)["currency_id"])
+        return int(moves[0]["currency_id"] if moves else self._own_currency())
+
+    def _own_currency(self) -> int:
+        return int(company_values(self.env, current_company(self.env))["currency_id"])
 
     def compute_move_type(self, row: Row) -> str | bool:
         moves = self.env["account.move"].rows(self.links(row["id"], "move_ids"))
@@ -85,8 +92,7 @@ class Reversal(Model):
             for name in ("tax_ids", "sale_line_ids"):
                 values[name] = [(6, 0, lines.links(line["id"], name))]
             copies.append((0, 0, values))
-        head = ("partner_id", "currency_id", "fiscal_position_id", "invoice_payment_term_id")
-        values = {name: move[name] for name in head} | {"move_type": move["move_type"]}
+        values = {name: move[name] for name in HEAD}
         return self.env["account.move"].add(values | changes | {"invoice_line_ids": copies})
 
 
@@ -116,7 +122,7 @@ class SendWizard(Model):
 
     def _mail(self, move: Row, partner: Row) -> None:
         kind = "Credit Note" if move["move_type"] == "out_refund" else "Invoice"
-        firm = company_values(self.env)["name"]
+        firm = company_values(self.env, move["company_id"])["name"]
         subject = f"{firm} {kind} (Ref {move['name']})"
         currency = self.env["res.currency"].row(move["currency_id"])
         amount = f"{move['amount_total']:,.{currency['decimal_places']}f} {currency['symbol']}"

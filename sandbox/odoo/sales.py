@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
-from sandbox.odoo import pricing
+from sandbox.odoo import pricing, timesheets
+from sandbox.odoo.companies import current_company
 from sandbox.odoo.errors import UserError
-from sandbox.odoo.masterdata import MAIN_COMPANY, Partner, currency_decimals, currency_name
+from sandbox.odoo.masterdata import Partner, currency_decimals, currency_name
 from sandbox.odoo.messages import Thread
 from sandbox.odoo.pricing import exact
 from sandbox.odoo.records import Model, Row, Values, on_records, rounded
@@ -20,7 +21,10 @@ class SaleOrder(Thread):
     def defaults(self, values: Values) -> Values:
         partner = values.get("partner_id") or None
         start = self.env.today
-        pricelists = self.env["product.pricelist"].find([["active", "=", True]])
+        company = values.get("company_id") or current_company(self.env)
+        pricelists = self.env["product.pricelist"].find(
+            [["active", "=", True], ["company_id", "in", [company, False]]]
+        )
         partners = self.env["res.partner"]
         assert isinstance(partners, Partner)
         terms = partner and partners.row(partner)["property_payment_term_id"]
@@ -33,8 +37,8 @@ class SaleOrder(Thread):
             "payment_term_id": terms,
             "user_id": self.env.uid,
             "team_id": self.env.xid("sales_team.team_sales_department"),
-            "company_id": MAIN_COMPANY,
-            "fiscal_position_id": pricing.fiscal_position(self.env, partner),
+            "company_id": company,
+            "fiscal_position_id": pricing.fiscal_position(self.env, partner, company),
         }
 
     def add(self, values: Values) -> int:
@@ -156,8 +160,15 @@ class SaleOrderLine(Model):
             product = self.env["product.product"].row(product_id)
             found["name"] = self.env["product.product"].display_name(product)
             found["price_unit"] = self._list_price(product, order)
-            taxes = pricing.product_taxes(self.env, product_id, order["fiscal_position_id"])
+            taxes = pricing.product_taxes(
+                self.env, product_id, order["fiscal_position_id"], order["company_id"]
+            )
             found["tax_ids"] = [(6, 0, taxes)]
+            found["product_uom_id"] = product["uom_id"]
+            found["qty_delivered_method"] = product["service_type"]
+        if order and order["project_id"]:
+            account = self.env["project.project"].row(order["project_id"])["account_id"]
+            found["analytic_distribution"] = {str(account): 100} if account else False
         return found
 
     def _list_price(self, product: Row, order: Row) -> float:
@@ -172,6 +183,37 @@ class SaleOrderLine(Model):
         products = self.env["product.product"].rows([row["product_id"]])
         what = self.env["product.product"].display_name(products[0]) if products else row["name"]
         return f"{order['name']} - {what} ({customer})"
+
+    def add(self, values: Values) -> int:
+        line_id = super().add(values)
+        self.settle(line_id, {"technical_price_unit": self.row(line_id)["price_unit"]})
+        return line_id
+
+    def before_write(self, ids: list[int], values: Values) -> None:
+        self._check_product(ids, values)
+        self._reset_prices(ids, values)
+
+    def _reset_prices(self, ids: list[int], values: Values) -> None:
+        """Another quantity takes the list price again, unless the price was changed by hand."""
+        if "product_uom_qty" not in values or "price_unit" in values:
+            return
+        for row in self.rows(ids):
+            by_hand = row["price_unit"] != row["technical_price_unit"]
+            same = row["product_uom_qty"] == float(values["product_uom_qty"] or 0)
+            if by_hand or same or row["qty_invoiced"] > 0 or not row["product_id"]:
+                continue
+            product = self.env["product.product"].row(row["product_id"])
+            price = self._list_price(product, self.env["sale.order"].row(row["order_id"]))
+            self.settle(row["id"], {"price_unit": price, "technical_price_unit": price})
+
+    def _check_product(self, ids: list[int], values: Values) -> None:
+        if "product_id" not in values:
+            return
+        for row in self.rows(ids):
+            order = self.env["sale.order"].row(row["order_id"])
+            bound = order["state"] == "sale" and (row["qty_invoiced"] or row["qty_delivered"])
+            if bound and row["product_id"] != (values["product_id"] or None):
+                raise UserError("You cannot modify the product of this order line.")
 
     def after_change(self, ids: list[int], changed: set[str]) -> None:
         self.env.touch("sale.order.line", ids)
@@ -215,6 +257,9 @@ class SaleOrderLine(Model):
             self.env.touch("sale.order", [row["order_id"]])
 
     def _delivered(self, row: Row) -> Decimal:
+        """By the milestones or hours tied to the line, else as people enter it."""
+        if row["qty_delivered_method"] == "timesheet":
+            return timesheets.hours_of(self.env, row["id"])
         milestones = self.env["project.milestone"]
         ids = milestones.find([["sale_line_id", "=", row["id"]], ["is_reached", "=", True]])
         if not ids and not milestones.find([["sale_line_id", "=", row["id"]]], limit=1):
@@ -233,8 +278,10 @@ class SaleOrderLine(Model):
             if move["state"] == "posted":
                 sign = -1 if move["move_type"] == "out_refund" else 1
                 invoiced += sign * exact(line["price_subtotal"])
-        discounted = exact(row["price_unit"]) * (1 - exact(row["discount"]) / 100)
-        due = max(discounted * delivered - invoiced, Decimal(0)) if confirmed else Decimal(0)
+        taxes = self.env["account.tax"].rows(self.links(row["id"], "tax_ids"))
+        quantity = float(delivered)
+        worth = pricing.priced(quantity, row["price_unit"], row["discount"], taxes).base
+        due = worth - invoiced if confirmed else Decimal(0)
         return {
             "untaxed_amount_invoiced": float(invoiced),
             "untaxed_amount_to_invoice": rounded(due, decimals),

@@ -42,17 +42,14 @@ class Field:
 
 @dataclass(frozen=True)
 class Schema:
-    """One model: its label, default order, who may do what, and its fields."""
+    """One model: its label, default order, who may do what, its fields and their table."""
 
     model: str
     description: str
     order: str
     access: dict[str, tuple[str, ...]]
     fields: dict[str, Field] = field(default_factory=dict)
-
-    @property
-    def table(self) -> str:
-        return self.model.replace(".", "_")
+    table: str = ""
 
 
 def links_table(model: str, field: Field) -> tuple[str, str, str]:
@@ -83,7 +80,9 @@ def _schema(model: str, entry: dict[str, Any]) -> Schema:
     fields = {item.name: item for item in MAGIC}
     fields |= {name: _field(name, value) for name, value in entry["fields"].items()}
     access = {operation: tuple(groups) for operation, groups in entry["access"].items()}
-    return Schema(model, entry["description"], entry["order"], access, fields)
+    # Two models may be views of the same records.
+    table = entry.get("table", model.replace(".", "_"))
+    return Schema(model, entry["description"], entry["order"], access, fields, table)
 
 
 def _field(name: str, value: dict[str, Any]) -> Field:

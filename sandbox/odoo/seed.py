@@ -5,11 +5,19 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 
+from sandbox.odoo.companies import (
+    BOOKS,
+    MAIN_COMPANY,
+    PAYMENTS,
+    RECEIPTS,
+    Books,
+    account_of,
+    journal_of,
+)
 from sandbox.odoo.records import Env, Values, remember_xid
 from sandbox.odoo.terms import TERMS
 
 MAIN = "base.main_company"
-COMPANY = "Northwind Consulting"
 ZONE = "Europe/Brussels"
 CURRENCIES = {
     "EUR": ("Euro", "€", 2),
@@ -21,12 +29,29 @@ CURRENCIES = {
 COUNTRY_XIDS = {"GB": "uk"}
 """Where the external id is not the code in lower case."""
 PRODUCTS = {
-    "CONSULTING": ("Consulting", 1000.0, False),
-    "BUILD": ("Build", 1000.0, False),
-    "TRAINING": ("Training", 500.0, True),
-    "SUPPORT": ("Support", 250.0, False),
+    "CONSULTING": ("Consulting", 1000.0, "milestones", False),
+    "BUILD": ("Build", 1000.0, "milestones", False),
+    "TRAINING": ("Training", 500.0, "milestones", True),
+    "SUPPORT": ("Support", 250.0, "milestones", False),
+    "DEVELOPMENT": ("Development", 120.0, "timesheet", False),
+    "RETAINER": ("Retainer", 1000.0, "manual", True),
+    "USAGE": ("Usage", 1.0, "manual", False),
+    "EXPENSES": ("Expenses", 0.0, "manual", False),
+    "DEPOSIT": ("Deposit", 0.0, "manual", False),
+    "RETAINAGE": ("Retainage", 0.0, "manual", False),
 }
-"""Code -> name, list price, whether the default sale tax applies."""
+"""Code -> name, list price, service type, whether the companies' default sale taxes apply."""
+POLICIES = {
+    "milestones": "delivered_milestones",
+    "timesheet": "delivered_timesheet",
+    "manual": "delivered_manual",
+}
+EXPENSE_CATEGORY = {"name": "Expenses", "default_code": "EXP_GEN", "can_be_expensed": True}
+EMPLOYEES = {
+    "Petra Developer": "Developer",
+    "Conrad Consultant": "Senior Consultant",
+    "Ines Intern": "Developer",
+}
 USERS = {
     "__system__": "OdooBot",
     "admin": "Administrator",
@@ -55,18 +80,24 @@ SALES = {
     "sales_team.group_sale_salesman": "Sales/User: Own Documents Only",
     "sales_team.group_sale_salesman_all_leads": "",
 }
+EXPENSES = {
+    "hr_expense.group_hr_expense_team_approver": "Expenses/Team Approver",
+    "hr_expense.group_hr_expense_user": "Expenses/All Approver",
+}
 INVOICING = {"account.group_account_invoice": "Accounting/Invoicing"}
 ACCOUNTING = INVOICING | {"account.group_account_manager": "Accounting/Administrator"}
 SETTINGS = {
     "base.group_system": "Role / Administrator",
     "base.group_erp_manager": "Access Rights",
+    "hr.group_hr_user": "Employees/Officer: Manage all employees",
+    "hr_expense.group_hr_expense_manager": "Expenses/Administrator",
     "product.group_product_manager": "Products/Create",
 }
 GROUPS = {
-    "c2c": EVERYBODY | PROJECTS | SALES | INVOICING,
+    "c2c": EVERYBODY | PROJECTS | SALES | INVOICING | EXPENSES,
     "accountant": EVERYBODY | ACCOUNTING,
-    "pm": EVERYBODY | PROJECTS,
-    "admin": EVERYBODY | PROJECTS | SALES | ACCOUNTING | SETTINGS,
+    "pm": EVERYBODY | PROJECTS | EXPENSES,
+    "admin": EVERYBODY | PROJECTS | SALES | ACCOUNTING | EXPENSES | SETTINGS,
 }
 JOURNALS = {
     "sale": ("Sales", "sale", "INV"),
@@ -76,22 +107,13 @@ JOURNALS = {
     "caba": ("Cash Basis Taxes", "general", "CABA"),
     "exch": ("Exchange Difference", "general", "EXCH"),
 }
-TAXES = {
-    "sale_tax_template": ("15%", 15.0, "sale"),
-    "purchase_tax_template": ("15%", 15.0, "purchase"),
-    "sale_export_tax_template": ("0% Exports", 0.0, "sale"),
-    "purchase_import_tax_template": ("0% Imports", 0.0, "purchase"),
-}
-OUTSTANDING = "Outstanding Receipts"
-ACCOUNTS = {
-    "Account Receivable": ("121000", "asset_receivable"),
-    "Product Sales": ("400000", "income"),
-    "Tax Received": ("251000", "liability_current"),
-    OUTSTANDING: ("101403", "asset_current"),
-}
 STAGES = {"New": False, "Qualified": False, "Proposition": False, "Won": True}
 BASE_MODULE = {"name": "base", "state": "installed", "latest_version": "19.0.1.3"}
 SUBTYPES = {"mail.mt_comment": "Discussions", "mail.mt_note": "Note"}
+
+
+MODELS_WITH_TODOS = {"account.move": "Journal Entry", "sale.order": "Sales Order"}
+TODO = "mail.mail_activity_data_todo"
 
 
 def seed(env: Env) -> None:
@@ -99,8 +121,11 @@ def seed(env: Env) -> None:
     _seed_countries(env)
     _seed_currencies(env)
     _seed_people(env)
-    _seed_accounting(env)
+    for company in BOOKS:
+        _seed_accounting(env, company)
+    _seed_terms(env)
     _seed_products(env)
+    _seed_employees(env)
     _seed_sales(env)
 
 
@@ -126,21 +151,15 @@ def _seed_currencies(env: Env) -> None:
 
 
 def _seed_people(env: Env) -> None:
-    """The company needs its partner, the users need the company, and every record an author."""
-    firm = _partner(env, COMPANY, "billing@northwind.example", is_company=True)
-    address: Values = {"street": "1 Quay Street", "city": "Boston", "zip": "02110"}
-    env["res.partner"].put([firm], address | {"country_id": env.required_xid("base.us")})
-    company = {
-        "name": COMPANY,
-        "email": "billing@northwind.example",
-        "partner_id": firm,
-        "currency_id": env.required_xid("base.EUR"),
-    }
-    company_id = _add(env, "res.company", MAIN, company)
+    """A company needs its partner, the users need the companies, and every record an author."""
+    for company, books in BOOKS.items():
+        made = _seed_company(env, books)
+        assert made == company, f"{books.name} has the id {made}, not {company}"
     for login, name in USERS.items():
         email = f"{login.strip('_')}@northwind.example"
         user: Values = {"login": login, "name": name, "email": email, "tz": ZONE, "lang": "en_US"}
-        user |= {"partner_id": _partner(env, name, email), "company_id": company_id}
+        user |= {"partner_id": _partner(env, name, email), "company_id": MAIN_COMPANY}
+        user |= {"company_ids": [(6, 0, list(BOOKS))]}
         _add(env, "res.users", "base.user_admin" if login == "admin" else "", user)
     env["res.users"].put([1], {"active": False})
     for login, groups in GROUPS.items():
@@ -149,48 +168,80 @@ def _seed_people(env: Env) -> None:
     _add(env, "ir.module.module", "", BASE_MODULE)
     for xid, name in SUBTYPES.items():
         _add(env, "mail.message.subtype", xid, {"name": name})
+    _add(env, "mail.activity.type", TODO, {"name": "To-Do"})
+    for model, name in MODELS_WITH_TODOS.items():
+        xid = f"{model.partition('.')[0]}.model_{model.replace('.', '_')}"
+        _add(env, "ir.model", xid, {"name": name, "model": model})
+
+
+def _seed_company(env: Env, books: Books) -> int:
+    firm = _partner(env, books.name, books.email, is_company=True)
+    xid = f"base.{COUNTRY_XIDS.get(books.country, books.country.lower())}"
+    env["res.partner"].put([firm], books.address | {"country_id": env.required_xid(xid)})
+    company = {
+        "name": books.name,
+        "email": books.email,
+        "partner_id": firm,
+        "currency_id": env.required_xid(f"base.{books.currency}"),
+    }
+    return _add(env, "res.company", MAIN if books is BOOKS[MAIN_COMPANY] else "", company)
 
 
 def _partner(env: Env, name: str, email: str, is_company: bool = False) -> int:
     return env["res.partner"].add({"name": name, "email": email, "is_company": is_company})
 
 
-def _seed_accounting(env: Env) -> None:
-    company: Values = {"company_id": env.required_xid(MAIN)}
+def _seed_accounting(env: Env, company: int) -> None:
+    """Journals, taxes, accounts, fiscal positions and ways to pay: each company its own."""
+    books, own = BOOKS[company], {"company_id": company}
     for key, (name, kind, code) in JOURNALS.items():
         journal = {"name": name, "type": kind, "code": code}
-        _add(env, "account.journal", f"account.1_{key}", journal | company)
-    for key, (name, amount, use) in TAXES.items():
+        _add(env, "account.journal", f"account.{company}_{key}", journal | own)
+    for xid, (name, amount, use) in books.taxes.items():
         tax = {"name": name, "amount": amount, "type_tax_use": use}
-        _add(env, "account.tax", f"account.1_{key}", tax | company)
-    for name, (code, kind) in ACCOUNTS.items():
-        _add(env, "account.account", "", {"name": name, "code": code, "account_type": kind})
-    for name, key in (("Domestic", "domestic"), ("Foreign Trade", "export")):
-        xid = f"account.1_template_generic_{key}_fiscal_position"
-        _add(env, "account.fiscal.position", xid, {"name": name} | company)
-    method = {
-        "name": "Manual Payment",
-        "payment_type": "inbound",
-        "journal_id": env.required_xid("account.1_bank"),
-        "payment_account_id": env["account.account"].find([["name", "=", OUTSTANDING]])[0],
-    }
-    _add(env, "account.payment.method.line", "", method)
+        _add(env, "account.tax", xid, tax | own)
+    for code, name, kind in books.accounts.values():
+        account: Values = {"name": name, "code": code, "account_type": kind}
+        _add(env, "account.account", "", account | {"company_ids": [(6, 0, [company])]})
+    for name, xid in books.positions.items():
+        _add(env, "account.fiscal.position", xid, {"name": name} | own)
+    for payment_type, role in (("inbound", RECEIPTS), ("outbound", PAYMENTS)):
+        method = {
+            "name": "Manual Payment",
+            "payment_type": payment_type,
+            "journal_id": journal_of(env, company, "bank"),
+            "payment_account_id": account_of(env, company, role),
+        }
+        _add(env, "account.payment.method.line", "", method)
+
+
+def _seed_terms(env: Env) -> None:
     for name, (key, _) in TERMS.items():
         xid = f"account.account_payment_term_{key}" if key else ""
         _add(env, "account.payment.term", xid, {"name": name, "note": name})
 
 
+def _seed_employees(env: Env) -> None:
+    for name, title in EMPLOYEES.items():
+        email = f"{name.split()[0].lower()}@northwind.example"
+        employee: Values = {"name": name, "job_title": title, "work_email": email}
+        env["hr.employee"].add(employee | {"company_id": MAIN_COMPANY})
+
+
 def _seed_products(env: Env) -> None:
-    _add(env, "uom.uom", "uom.product_uom_unit", {"name": "Units"})
-    tax = env.required_xid("account.1_sale_tax_template")
-    for code, (name, price, taxed) in PRODUCTS.items():
+    unit = _add(env, "uom.uom", "uom.product_uom_unit", {"name": "Units"})
+    hour = _add(env, "uom.uom", "uom.product_uom_hour", {"name": "Hours"})
+    taxes = [env.required_xid(books.default_tax) for books in BOOKS.values()]
+    for code, (name, price, service_type, taxed) in PRODUCTS.items():
         values: Values = {"name": name, "default_code": code, "list_price": price}
-        taxes = [(6, 0, [tax] if taxed else [])]
-        _add(env, "product.product", "", values | {"taxes_id": taxes})
+        values |= {"service_type": service_type, "service_policy": POLICIES[service_type]}
+        values |= {"uom_id": hour if service_type == "timesheet" else unit}
+        _add(env, "product.product", "", values | {"taxes_id": [(6, 0, taxes if taxed else [])]})
+    _add(env, "product.product", "", EXPENSE_CATEGORY)
     for name in CURRENCIES:
-        currency = env.required_xid(f"base.{name}")
-        values = {"name": name, "currency_id": currency, "company_id": env.required_xid(MAIN)}
-        _add(env, "product.pricelist", "", values)
+        for company in BOOKS:
+            values = {"name": name, "currency_id": env.required_xid(f"base.{name}")}
+            _add(env, "product.pricelist", "", values | {"company_id": company})
 
 
 def _seed_sales(env: Env) -> None:

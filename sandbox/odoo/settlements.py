@@ -19,7 +19,8 @@ def settle(
     payment_id: int | None = None,
     refund_id: int | None = None,
 ) -> None:
-    """Record that a payment or a credit note covers this much of an invoice."""
+    """Record that a payment, or a credit note or entry (`refund_id`), covers this much of an
+    invoice."""
     env.execute(
         "INSERT INTO sandbox_settlement (move_id, payment_id, refund_id, amount)"
         " VALUES (?, ?, ?, ?)",
@@ -70,7 +71,10 @@ def payment_state(env: Env, move: Row, total: Decimal, residual: Decimal) -> str
         return "not_paid"
     if residual > 0:
         return "partial"
-    return "reversed" if rows and all(row["refund_id"] for row in rows) else "paid"
+    if any(row["payment_id"] for row in rows):
+        return "paid"
+    credits = env["account.move"].rows(row["refund_id"] for row in rows)
+    return "reversed" if any(row["move_type"] == "out_refund" for row in credits) else "paid"
 
 
 def match_refund(env: Env, invoice_id: int, refund_id: int) -> None:

@@ -10,7 +10,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sandbox.odoo import crm, invoices, masterdata, messages, payments, projects, reversals, sales
+from sandbox.odoo import (
+    attachments,
+    companies,
+    crm,
+    expenses,
+    invoices,
+    masterdata,
+    messages,
+    payments,
+    projects,
+    reversals,
+    sales,
+    timesheets,
+    todos,
+)
 from sandbox.odoo.database import Database
 from sandbox.odoo.errors import AccessError, NotFound, Unauthorized, Unprocessable
 from sandbox.odoo.mails import Mail, mails_of
@@ -20,7 +34,10 @@ from sandbox.odoo.seed import seed
 
 OPERATIONS = ("read", "write", "create", "unlink")
 LOCK_DATES = ("fiscalyear_lock_date", "sale_lock_date", "tax_lock_date", "hard_lock_date")
-MODULES = (crm, invoices, masterdata, messages, payments, projects, reversals, sales)
+MODULES = (
+    *(attachments, crm, expenses, invoices, masterdata, messages, payments, projects),
+    *(reversals, sales, timesheets, todos),
+)
 
 for module in MODULES:
     Env.models |= module.MODELS
@@ -47,6 +64,8 @@ class OdooStore:
             if not env.execute("SELECT 1 FROM res_company"):
                 seed(env)
                 env.flush()
+            elif env["res.company"].find([], order="id") != list(companies.BOOKS):
+                raise ValueError(f"{path} is of an older version of the stand-in: delete it")
 
     def close(self) -> None:
         self._database.close()
@@ -129,7 +148,7 @@ class OdooStore:
             raise ValueError(f"not a lock date: {name}; one of {', '.join(LOCK_DATES)}")
         with self._database.transaction() as connection:
             env = Env(connection, SUPERUSER, {}, self.clock())
-            env["res.company"].put([masterdata.MAIN_COMPANY], {name: day})
+            env["res.company"].put([companies.MAIN_COMPANY], {name: day})
 
     def mails(self) -> list[Mail]:
         """Outgoing mails, oldest first."""
@@ -145,8 +164,8 @@ class OdooStore:
 
 
 def _check_companies(env: Env) -> None:
-    wanted = env.context.get("allowed_company_ids") or []
-    if len(env["res.company"].exists(wanted)) < len(wanted):
+    wanted = set(env.context.get("allowed_company_ids") or [])
+    if wanted - set(env["res.users"].links(env.uid, "company_ids")):
         raise AccessError("Access to unauthorized or invalid companies.")
 
 

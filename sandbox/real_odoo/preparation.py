@@ -22,6 +22,7 @@ BOOTSTRAP = HERE / "bootstrap.py"
 TEMPLATE = "c2c_template"
 MODULES = [
     *("sale_project", "sale_timesheet", "account", "crm", "sale_crm", "base_vat", "contacts"),
+    *("hr_expense", "l10n_uk"),
 ]
 
 Progress = Callable[[str], None]

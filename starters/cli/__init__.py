@@ -16,7 +16,16 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from starters.cli import approvals, contracts, exceptions, invoices, local, replays, system
+from starters.cli import (
+    amending,
+    approvals,
+    contracts,
+    exceptions,
+    invoices,
+    local,
+    replays,
+    system,
+)
 from starters.cli.errors import EXIT_CODES, ExitCode, explain
 from starters.cli.session import ENTITY_VARIABLE, Session, session_of
 
@@ -124,10 +133,26 @@ def root(
     context.obj = Session(as_json=as_json, color=not no_color, entity=entity)
 
 
-app.add_typer(contracts.app, name="contract", help="Contracts: start, list, show, cancel.")
+contracts.app.command()(amending.change)
+contracts.app.command()(amending.hold)
+contracts.app.command("release-hold")(amending.release_hold)
+contracts.app.command()(amending.credit)
+contracts.app.command("service-credit")(amending.service_credit)
+contracts.app.command("release-retainage")(amending.release_retainage)
+contracts.app.command()(amending.refresh)
+contracts.app.command()(amending.notice)
+contracts.app.command()(amending.terminate)
+app.add_typer(contracts.app, name="contract", help="Contracts: start, show, change, end.")
 app.add_typer(contracts.milestones, name="milestone", help="Milestones that were delivered.")
-app.add_typer(approvals.app, name="approvals", help="Invoice proposals that await approval.")
-app.add_typer(invoices.app, name="invoice", help="Invoices and payments.")
+app.add_typer(amending.usage, name="usage", help="Metered usage.")
+app.add_typer(
+    approvals.app,
+    name="approvals",
+    help="Invoices, credit notes, write-offs and change orders that await approval.",
+)
+app.add_typer(
+    invoices.app, name="invoice", help="Invoices, payments, and what is agreed about them."
+)
 app.add_typer(exceptions.app, name="exceptions", help="Parked steps that need a person.")
 app.command()(system.worker)
 app.command()(system.setup)

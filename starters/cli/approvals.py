@@ -1,113 +1,348 @@
-"""`c2c approvals`: what finance says about invoice proposals."""
+"""`c2c approvals`: what awaits a person's word, and that word, on one or on many at once."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
+from rich.console import Group, RenderableType
+from rich.text import Text
+from temporalio.client import Client
+from temporalio.service import RPCError
 
-from contracts.approvals import HASH_PREFIX
-from contracts.receivable import InvoiceReport, ReceivableState
-from starters import operations
+from contracts.approvals import HASH_PREFIX, ApprovalKind, ApprovalRound
+from contracts.money import Money
+from starters import approving
+from starters.approving import Awaiting, Filter, Outcome
 from starters.cli import render
-from starters.cli.invoices import Reference
+from starters.cli.errors import ExitCode, UsageError
 from starters.cli.session import By, Session, session_of
-from starters.operations import Pending, Refused
+from starters.operations import MAX_LISTED, NoAnswer, NotFound, Refused
 from starters.references import short
 
 app = typer.Typer(no_args_is_help=True)
 
+_FORMS = "C-1001/1 (an invoice, a credit note or its write-off) or C-1001 (a change order)"
+_NOTHING = "nothing awaits approval there"
+_DONE = {
+    ApprovalKind.INVOICE: "it is posted and sent now",
+    ApprovalKind.CREDIT_NOTE: "it is posted and sent now",
+    ApprovalKind.WRITE_OFF: "it is written off now",
+    ApprovalKind.CHANGE_ORDER: "the contract changes now",
+}
+"""What the last approval brings about."""
+
+References = Annotated[list[str] | None, typer.Argument(metavar="[REF]...", help=f"{_FORMS}.")]
+Customer = Annotated[
+    str, typer.Option("--customer", metavar="KEY|NAME", help="Only those of this customer.")
+]
+UpTo = Annotated[
+    str,
+    typer.Option(
+        "--up-to", metavar="'500.00 EUR'", help="Only amounts (without tax) in this currency up to."
+    ),
+]
+Kind = Annotated[ApprovalKind | None, typer.Option("--kind", help="Only those of this kind.")]
+Hash = Annotated[
+    str,
+    typer.Option(
+        "--hash",
+        metavar="HASH",
+        help=f"Only this content: its hash, or the first {HASH_PREFIX} characters.",
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+
 
 @app.command("list")
-def list_(context: typer.Context) -> None:
-    """List the proposals that await approval."""
+def list_(
+    context: typer.Context, customer: Customer = "", up_to: UpTo = "", kind: Kind = None
+) -> None:
+    """List what awaits approval, the longest waiting first; --entity narrows it too."""
     session = session_of(context)
-    items = session.run(
-        lambda client: operations.pending_approvals(client, unreadable=session.warn_unreadable)
-    )
+    items = _awaiting(session, _filter(session, customer, up_to, kind))
     document = {"approvals": [_document(item) for item in items]}
-    session.show(document, render.approvals(items) if items else "Nothing awaits approval.")
-
-
-def _document(item: Pending) -> dict[str, Any]:
-    state = item.state
-    return {
-        "invoice": short(item.workflow_id),
-        "workflow_id": item.workflow_id,
-        "amount": str(state.proposal.amount),
-        "content_hash": state.proposal.content_hash,
-        "proposal": state.proposal.model_dump(mode="json"),
-        "requirement": state.requirement.model_dump(mode="json") if state.requirement else None,
-        "approvals": [given.model_dump(mode="json") for given in state.approvals],
-    }
+    session.show(document, _table(items) if items else "Nothing awaits approval.")
 
 
 @app.command()
 def approve(
     context: typer.Context,
-    reference: Reference,
     by: By,
-    content_hash: Annotated[
-        str,
-        typer.Option(
-            "--hash",
-            metavar="HASH",
-            help=f"Approve only this content: its hash, or the first {HASH_PREFIX} characters.",
-        ),
-    ] = "",
+    references: References = None,
+    all_: Annotated[
+        bool, typer.Option("--all", help="All that PERSON may approve; narrow it by the options.")
+    ] = False,
+    customer: Customer = "",
+    up_to: UpTo = "",
+    kind: Kind = None,
+    content_hash: Hash = "",
     comment: Annotated[str, typer.Option(help="For the record.")] = "",
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    yes: Yes = False,
 ) -> None:
-    """Approve a proposal: exactly the content that is shown, and nothing else."""
+    """Approve exactly the content that is shown, and nothing else.
+
+    Of several, one that is refused does not stop the rest; the exit code is 1 if any was.
+    """
     session = session_of(context)
-    workflow_id = session.invoice(reference)
-    state = session.run(lambda client: operations.receivable_state(client, workflow_id))
-    shown = state.proposal.content_hash
-    if content_hash and not shown.startswith(content_hash.strip().lower()):
-        raise Refused(
-            f"the proposal is {shown[:HASH_PREFIX]} now, not {content_hash}; look at it again"
-        )
-    session.tell(render.proposal(state, workflow_id))
+    wanted = _filter(session, customer, up_to, kind)
+    if all_ == bool(references):
+        raise UsageError("give one or more references, or --all")
+    if references and wanted != Filter(entity=session.entity or ""):
+        raise UsageError("--customer, --up-to and --kind go with --all")
+    if content_hash and (all_ or len(references or ()) > 1):
+        raise UsageError("--hash goes with one reference")
+    if references and len(references) == 1:
+        _approve_one(session, references[0], by, content_hash, comment, yes)
+    else:
+        _approve_many(session, references or [], wanted, by, comment, yes)
+
+
+def _approve_one(
+    session: Session, reference: str, by: str, content_hash: str, comment: str, yes: bool
+) -> None:
+    item = _one(session, reference, content_hash)
+    subject = item.round.subject
+    session.tell(_content(item))
     if not yes and session.may_ask:
-        typer.confirm(f"Approve {state.proposal.amount} as {by}?", abort=True)
-    report = session.run(
-        lambda client: operations.approve(
-            client, workflow_id, by=by, content_hash=content_hash or shown, comment=comment
-        )
+        typer.confirm(f"Approve {subject.amount} as {by}?", abort=True)
+    after = session.run(lambda client: approving.approve(client, item, by=by, comment=comment))
+    outcome = Outcome(item.workflow_id, item.round, after)
+    session.show(_outcomes_document([outcome], []), f"Approved {subject.amount}: {_told(outcome)}.")
+
+
+def _approve_many(
+    session: Session, references: Sequence[str], wanted: Filter, by: str, comment: str, yes: bool
+) -> None:
+    ids = list(dict.fromkeys(session.contract_or_invoice(item) for item in references))
+    failed: list[Outcome] = []
+    left_out: list[Awaiting] = []
+    if ids:
+        items, failed = session.run(lambda client: _find(client, ids))
+    else:
+        found = _awaiting(session, wanted)
+        mine = [approving.may_approve(item, by) for item in found]
+        items = [item for item, is_mine in zip(found, mine, strict=True) if is_mine]
+        left_out = [item for item, is_mine in zip(found, mine, strict=True) if not is_mine]
+    if items:
+        session.tell(_table(items))
+    if items and not yes and session.may_ask:
+        typer.confirm(f"Approve these {len(items)} as {by}?", abort=True)
+    outcomes = failed + session.run(
+        lambda client: approving.approve_all(client, items, by=by, comment=comment)
     )
-    session.show(report, _outcome(state, by))
-
-
-def _outcome(before: ReceivableState, by: str) -> str:
-    """What an approval has brought about, from the state before it."""
-    given = {item.by for item in before.approvals} | {by.strip().lower()}
-    needed = before.requirement.approvals if before.requirement else 1
-    amount = before.proposal.amount
-    if len(given) < needed:
-        return f"Approved {amount}; {needed - len(given)} more approval is needed."
-    return f"Approved {amount}: the invoice is created, posted and sent now."
+    views: list[RenderableType] = [_outcomes(outcomes)] if outcomes else ["Nothing to approve."]
+    if left_out:
+        views.append(f"{len(left_out)} more await others: c2c approvals list")
+    session.show(_outcomes_document(outcomes, left_out), *views)
+    if not all(item.is_taken for item in outcomes):
+        raise typer.Exit(ExitCode.REFUSED)
 
 
 @app.command()
 def reject(
     context: typer.Context,
-    reference: Reference,
+    reference: Annotated[str, typer.Argument(metavar="REF", help=f"{_FORMS}.")],
     by: By,
-    comment: Annotated[str, typer.Option(help="Why: whoever mends the contract reads it.")],
+    comment: Annotated[str, typer.Option(help="Why: whoever proposed it reads it.")],
+    content_hash: Hash = "",
 ) -> None:
-    """Reject a proposal; the contract parks until somebody proposes it again."""
+    """Reject what awaits approval; a document's contract parks until it is proposed again."""
     session = session_of(context)
-    workflow_id = session.invoice(reference)
-    report = session.run(
-        lambda client: operations.reject(client, workflow_id, by=by, comment=comment)
+    item = _one(session, reference, content_hash)
+    session.run(lambda client: approving.reject(client, item, by=by, comment=comment))
+    subject = item.round.subject
+    contract = short(item.workflow_id.partition("/invoice/")[0])
+    then = {
+        ApprovalKind.WRITE_OFF: "It stays open and is collected as before.",
+        ApprovalKind.CHANGE_ORDER: "The contract stays as it is.",
+    }.get(
+        subject.kind,
+        f"The contract parks until it is proposed again: c2c exceptions show {contract}",
     )
-    _show_rejected(session, workflow_id, report)
+    document = {**_document(item), "outcome": "rejected", "comment": comment}
+    session.show(document, f"Rejected {subject.title}, {subject.amount}. {then}")
 
 
-def _show_rejected(session: Session, workflow_id: str, report: InvoiceReport) -> None:
-    contract = short(workflow_id.partition("/invoice/")[0])
-    session.show(
-        report,
-        f"Rejected {report.amount}. The contract parks until it is proposed again: "
-        f"c2c exceptions show {contract}",
+# --- what is meant ------------------------------------------------------------------------------
+
+
+def _filter(session: Session, customer: str, up_to: str, kind: ApprovalKind | None) -> Filter:
+    return Filter(
+        customer=customer.strip(),
+        up_to=_money(up_to) if up_to else None,
+        kind=kind,
+        entity=session.entity or "",
     )
+
+
+def _money(text: str) -> Money:
+    try:
+        return Money.parse(text)
+    except ValidationError:
+        raise UsageError(
+            f"--up-to {text!r}: expected an amount with its currency, such as '500.00 EUR'"
+        ) from None
+
+
+def _awaiting(session: Session, wanted: Filter) -> list[Awaiting]:
+    found = session.run(
+        lambda client: approving.awaiting(client, wanted, unreadable=session.warn_unreadable)
+    )
+    if found.more:
+        session.warn(f"only the newest {MAX_LISTED} were looked at; narrow it by --entity")
+    return found.items
+
+
+def _one(session: Session, reference: str, content_hash: str) -> Awaiting:
+    """What awaits approval under one reference. Raises Refused if it is not one thing, or other
+    content than named."""
+    workflow_id = session.contract_or_invoice(reference)
+    items = session.run(lambda client: approving.awaiting_in(client, workflow_id))
+    if not items:
+        raise Refused(f"{short(workflow_id)}: {_NOTHING}")
+    named = content_hash.strip().lower()
+    meant = [item for item in items if item.round.subject.content_hash.startswith(named)]
+    if not meant:
+        known = ", ".join(_hash(item.round) for item in items)
+        raise Refused(f"the proposal is {known} now, not {content_hash}; look at it again")
+    if len(meant) > 1:
+        known = ", ".join(f"{_hash(item.round)} ({item.round.subject.title})" for item in meant)
+        raise Refused(f"several things await approval there; name one by --hash: {known}")
+    return meant[0]
+
+
+async def _find(client: Client, ids: Sequence[str]) -> tuple[list[Awaiting], list[Outcome]]:
+    """What awaits approval in these workflows, and those where nothing does."""
+    found: list[Awaiting] = []
+    failed: list[Outcome] = []
+    for workflow_id in ids:
+        try:
+            items = await approving.awaiting_in(client, workflow_id)
+        except (Refused, NotFound, NoAnswer, RPCError) as error:
+            failed.append(Outcome(workflow_id, None, problem=str(error)))
+        else:
+            found += items
+            failed += [] if items else [Outcome(workflow_id, None, problem=_NOTHING)]
+    return found, failed
+
+
+# --- how it is shown ----------------------------------------------------------------------------
+
+
+def _hash(found: ApprovalRound) -> str:
+    return found.subject.content_hash[:HASH_PREFIX]
+
+
+def _table(items: Sequence[Awaiting]) -> RenderableType:
+    columns = (
+        "*Of",
+        "What",
+        ">Without tax",
+        ">Tax",
+        ">Total",
+        "Asked for",
+        "Needs",
+        "*Hash",
+    )
+    return render.table(columns, (_row(item) for item in items))
+
+
+def _row(item: Awaiting) -> tuple[object, ...]:
+    subject, requirement = item.round.subject, item.round.requirement
+    has_tax = subject.kind is not ApprovalKind.WRITE_OFF
+    return (
+        short(item.workflow_id),
+        subject.title,
+        subject.amount if has_tax else "",
+        subject.tax or "" if has_tax else "",
+        subject.total or ("" if has_tax else subject.amount),
+        requirement.asked_on,
+        item.round.missing,
+        _hash(item.round),
+    )
+
+
+def _content(item: Awaiting) -> RenderableType:
+    """What one approval is about: the content, the rule, and who has approved it so far."""
+    found = item.round
+    subject, requirement = found.subject, found.requirement
+    given = ", ".join(f"{one.by} ({one.at:%Y-%m-%d})" for one in found.approvals)
+    is_write_off = subject.kind is ApprovalKind.WRITE_OFF
+    parts: list[RenderableType] = [
+        Text(render.cleaned(f"{subject.title} ({short(item.workflow_id)})"), style="bold"),
+        *(Text(f"  {render.cleaned(line)}") for line in subject.details),
+        render.pairs(
+            [
+                ("Open, with tax" if is_write_off else "Without tax", subject.amount),
+                ("Tax", "" if is_write_off else subject.tax),
+                ("Total with tax", "" if is_write_off else subject.total),
+                ("Requested by", ", ".join(requirement.requested_by)),
+                ("Asked for on", requirement.asked_on),
+                ("Rule", requirement.rule),
+                ("Approved by", given),
+                ("Needs", found.missing),
+                ("Hash", _hash(found)),
+            ]
+        ),
+    ]
+    return Group(*parts)
+
+
+def _outcomes(outcomes: Sequence[Outcome]) -> RenderableType:
+    return render.table(
+        ("*Of", "What", ">Amount", "Outcome", ""),
+        (
+            (
+                short(item.workflow_id),
+                item.before.subject.title if item.before else "",
+                item.before.subject.amount if item.before else "",
+                Text("approved", style="green") if item.is_taken else Text("refused", style="red"),
+                _told(item),
+            )
+            for item in outcomes
+        ),
+    )
+
+
+def _told(outcome: Outcome) -> str:
+    """What an approval has brought about, or why it was not taken."""
+    after = outcome.after
+    if after is None:
+        return outcome.problem
+    return f"still needed: {after.missing}" if after.missing else _DONE[after.subject.kind]
+
+
+def _document(item: Awaiting) -> dict[str, Any]:
+    subject = item.round.subject
+    return {
+        "of": short(item.workflow_id),
+        "workflow_id": item.workflow_id,
+        "kind": subject.kind,
+        "title": subject.title,
+        "amount": str(subject.amount),
+        "tax": str(subject.tax) if subject.tax else None,
+        "total": str(subject.total) if subject.total else None,
+        "content_hash": subject.content_hash,
+        "needs": item.round.missing,
+        **item.round.model_dump(mode="json"),
+    }
+
+
+def _outcomes_document(outcomes: Sequence[Outcome], left_out: Sequence[Awaiting]) -> dict[str, Any]:
+    return {
+        "approvals": [
+            {
+                "of": short(item.workflow_id),
+                "workflow_id": item.workflow_id,
+                "outcome": "approved" if item.is_taken else "refused",
+                "message": _told(item),
+                "round": item.after or item.before,
+            }
+            for item in outcomes
+        ],
+        "refused": sum(not item.is_taken for item in outcomes),
+        "left_out": [_document(item) for item in left_out],
+    }

@@ -1,25 +1,35 @@
-"""`c2c contract` and `c2c milestone`."""
+"""`c2c contract` for its start, its standing and its cancellation; `c2c milestone`."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from contracts.model import JsonObject
-from contracts.state import CancelRequest, ContractStage, MilestoneReached
-from contracts.validation import InvalidContract, Problem, validate
-from starters import operations, schedules
+from contracts.problems import InvalidContract, Problem
+from contracts.state import (
+    CancelRequest,
+    ContractStage,
+    ContractState,
+    MilestoneReached,
+    MilestoneUnreached,
+)
+from contracts.statement import statement as statement_of
+from contracts.validation import validate
+from starters import auditing, operations, schedules
 from starters.cli import documents, render
 from starters.cli.errors import UsageError
-from starters.cli.session import By, Session, session_of
-from starters.operations import ContractRow, Started
+from starters.cli.session import By, Session, run, session_of
+from starters.operations import ContractRow, Refused, Started
 from starters.references import short
+from wiring import remotes
 from workflows import search_attributes
-from workflows.contract import FILE_SOURCE
+from workflows.write_back import FILE_SOURCE
 
 app = typer.Typer(no_args_is_help=True)
 milestones = typer.Typer(no_args_is_help=True)
@@ -133,8 +143,8 @@ def list_(
         str | None,
         typer.Option(
             metavar="WHAT",
-            help="Only contracts that wait on this: exception, credentials, milestone, payment, "
-            "settlement.",
+            help="Only contracts that wait on this: exception, credentials, approval, hold, "
+            "milestone, period, retainage, payment, settlement.",
         ),
     ] = None,
     limit: Annotated[
@@ -177,13 +187,78 @@ def _row_document(row: ContractRow) -> dict[str, Any]:
 
 @app.command()
 def show(context: typer.Context, reference: Reference) -> None:
-    """Show one contract: its stage, milestones, invoices, money and what happened last."""
+    """Show one contract: its stage, milestones, plans, documents, money and what happened last."""
     session = session_of(context)
     workflow_id = session.contract(reference)
-    state = session.run(lambda client: operations.contract_state(client, workflow_id))
+    state = _state(session, workflow_id)
     # A contract learns its zone when it is validated.
     zone = state.time_zone if state.contract else session.zone(state.legal_entity)
     session.show(state, render.contract(state, workflow_id, zone))
+
+
+@app.command()
+def versions(context: typer.Context, reference: Reference) -> None:
+    """Show the contract's history: what each version changed, by whom and why."""
+    session = session_of(context)
+    workflow_id = session.contract(reference)
+    items = _state(session, workflow_id).versions
+    if not items:
+        raise Refused(f"{short(workflow_id)} is not validated yet: it has no versions")
+    document = {"versions": [item.model_dump(mode="json") for item in items]}
+    session.show(document, render.versions(items))
+
+
+@app.command()
+def statement(context: typer.Context, reference: Reference) -> None:
+    """Show where its money stands: planned, earned, billed, credited, held back; it adds up."""
+    session = session_of(context)
+    workflow_id = session.contract(reference)
+    state = _state(session, workflow_id)
+    if state.contract is None:
+        raise Refused(f"{short(workflow_id)} is not validated yet: there is nothing to state")
+    found = statement_of(state.contract, state.book)
+    session.show(found, render.statement(found))
+
+
+@app.command()
+def audit(
+    context: typer.Context,
+    reference: Reference,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write it there, and show the checks."),
+    ] = None,
+) -> None:
+    """Print the contract's audit record as it is now, with Odoo's own figures, as JSON."""
+    session = session_of(context)
+    workflow_id = session.contract(reference)
+    settings = session.settings
+    state = _state(session, workflow_id)
+    odoo = remotes.odoo(settings)
+    try:
+        found = run(auditing.audit(odoo, state))
+    finally:
+        odoo.close()
+    if output is None:
+        session.print_raw(found.text)
+        return
+    try:
+        output.write_text(found.text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{output} cannot be written: {error.strerror or error}") from None
+    document = {
+        "contract": short(workflow_id),
+        "file": str(output),
+        "sha256": found.sha256,
+        "passes": found.passes,
+        "checks": [item.model_dump(mode="json") for item in found.checks],
+    }
+    words = f"Written to {output} (SHA-256 {found.sha256})."
+    session.show(document, render.checks(found.checks), words)
+
+
+def _state(session: Session, workflow_id: str) -> ContractState:
+    return session.run(lambda client: operations.contract_state(client, workflow_id))
 
 
 @app.command()
@@ -225,4 +300,24 @@ def reached(
         outcome,
         f"Milestone {milestone} of {short(workflow_id)} is reached; its invoice awaits approval "
         "next: c2c approvals list",
+    )
+
+
+@milestones.command()
+def unreach(
+    context: typer.Context,
+    reference: Reference,
+    milestone: Annotated[str, typer.Argument(metavar="MILESTONE", help="The milestone's key.")],
+    by: By,
+    reason: Annotated[str, typer.Option(help="Why, for the journal.")] = "",
+) -> None:
+    """Say that a milestone is not reached after all; once it is invoiced, finance reviews it."""
+    session = session_of(context)
+    workflow_id = session.contract(reference)
+    message = MilestoneUnreached(milestone=milestone, by=by, reason=reason)
+    outcome = session.run(lambda client: operations.unreach_milestone(client, workflow_id, message))
+    session.show(
+        outcome,
+        f"Milestone {milestone} of {short(workflow_id)} is not reached; if it is proposed or "
+        f"billed, it is to be reviewed: c2c exceptions show {short(workflow_id)}",
     )

@@ -1,7 +1,9 @@
-"""Contract documents and values as people write them: JSON or TOML, with numbers kept as text."""
+"""Documents and values as people write them: JSON, TOML or CSV, with numbers kept as text."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import sys
 import tomllib
@@ -10,8 +12,11 @@ from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from contracts.model import JsonObject
-from contracts.validation import InvalidContract, Problem
+from contracts.money import Money
+from contracts.problems import InvalidContract, Problem
 from starters.cli.errors import UsageError
 
 STANDARD_INPUT = "-"
@@ -36,6 +41,52 @@ def read(name: str) -> JsonObject:
     if not isinstance(document, dict):
         raise _malformed(name, "an object with the contract's fields")
     return document
+
+
+def rows(name: str, field: str) -> list[JsonObject]:
+    """The rows in a file, or on standard input for `-`: CSV with a heading, or a JSON list, or a
+    JSON object with the list in `field`.
+
+    Raises UsageError where there is no such file or nothing in it, InvalidContract where it cannot
+    be read.
+    """
+    text = _text(name)
+    is_csv = name.endswith(".csv") or (
+        not name.endswith(".json") and not text.lstrip().startswith(("{", "["))
+    )
+    try:
+        found = _csv(text) if is_csv else _json(text)
+    except (ValueError, RecursionError, csv.Error) as error:
+        kind = "CSV" if is_csv else "JSON"
+        raise _malformed(name, f"a {kind} document ({error or 'nested too deeply'})") from None
+    if isinstance(found, dict):
+        found = found.get(field)
+    if not isinstance(found, list):
+        raise _malformed(name, f"a list of {field}")
+    if not found:
+        raise UsageError(f"{name} has no {field}")
+    return found
+
+
+def _csv(text: str) -> list[JsonObject]:
+    reader = csv.DictReader(io.StringIO(text), strict=True, skipinitialspace=True)
+    found = []
+    for row in reader:
+        if None in row or None in row.values():
+            raise ValueError(f"line {reader.line_num} has another number of columns")
+        found.append(dict(row))
+    return found
+
+
+def money(text: str, option: str) -> Money:
+    """An amount with its currency. Raises UsageError naming the option it was given by."""
+    try:
+        return Money.parse(text)
+    except ValidationError as error:
+        [first, *_] = error.errors(include_url=False)
+        is_ours = first["type"].startswith(("money_", "currency_"))
+        expected = first["msg"] if is_ours else 'an amount with its currency, such as "100.00 EUR"'
+        raise UsageError(f"{option} {text!r}: expected {expected}") from None
 
 
 def changes(settings: Sequence[str]) -> dict[str, Any]:

@@ -12,14 +12,19 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from contracts import collecting
 from contracts.approvals import HASH_PREFIX
+from contracts.closeout import Check
 from contracts.journal import Journal
 from contracts.parking import Action, StepException
-from contracts.receivable import InvoiceStage, ReceivableState
-from contracts.state import ContractState, MilestoneProgress, money_table
-from contracts.summary import contract_waits, milestone_status, receivable_waits
-from contracts.validation import Problem
-from starters.operations import ContractRow, Exceptional, Pending
+from contracts.problems import Problem
+from contracts.receivable import ReceivableState
+from contracts.standing import conditions, document_rows, milestone_status, not_billed, plan_rows
+from contracts.state import ContractState, ContractVersion, money_table
+from contracts.statement import Statement
+from contracts.summary import agreements, contract_waits, receivable_waits, signed
+from starters.amending import Preview
+from starters.operations import ContractRow, Exceptional
 from starters.preflight import Finding, Verdict
 from starters.references import short
 from starters.schedules import Change, Did
@@ -106,7 +111,6 @@ def contract(state: ContractState, workflow_id: str, zone: str) -> RenderableTyp
     known = state.contract
     title = known.title if known else str(state.document.get("title") or "")
     odoo = state.odoo
-    cancelled = f"{state.cancel.by}: {state.cancel.reason}" if state.cancel else ""
     parts: list[RenderableType] = [
         Text(cleaned(f"{title or 'Contract'} ({short(workflow_id)})"), style="bold"),
         pairs(
@@ -115,48 +119,56 @@ def contract(state: ContractState, workflow_id: str, zone: str) -> RenderableTyp
                 ("Stage", state.stage),
                 ("Waits for", contract_waits(state)[1]),
                 ("Value", known.value if known else ""),
+                ("Version", known.version if known and known.version > 1 else ""),
                 ("Signed", known.signed_on if known else ""),
                 ("Source", f"{state.source.system} {state.source.id}"),
                 ("Odoo order", odoo.order_name),
                 ("Odoo project", odoo.project_name),
-                (
-                    "Cancelled by",
-                    cancelled,
-                ),
             ]
         ),
     ]
+    parts += _sentences(conditions(state))
     parts += [parked(item, workflow_id, zone) for item in state.exceptions]
-    parts += [*_milestones(state), *_invoices(state), *_figures(state)]
+    parts += [*_milestones(state), *_plans(state), *_documents(state), *_figures(state)]
+    parts += _sentences(f"Not billed: {text}" for text in not_billed(state))
     parts.append(_journal(state.journal, zone))
     return Group(*parts)
 
 
+def _sentences(items: Iterable[str]) -> list[RenderableType]:
+    return [Text(cleaned(item)) for item in items]
+
+
 def _milestones(state: ContractState) -> list[RenderableType]:
-    if state.contract is None:
+    if state.contract is None or not state.contract.milestones:
         return []
     rows = (
-        (
-            item.key,
-            item.name,
-            item.amount,
-            item.due_on or "",
-            milestone_status(state, state.milestones.get(item.key, MilestoneProgress())),
-        )
+        (item.key, item.name, item.amount, item.due_on or "", milestone_status(state, item.key))
         for item in state.contract.milestones
     )
     return [table(("Milestone", "Name", ">Amount", "Due", "State"), rows)]
 
 
-def _invoices(state: ContractState) -> list[RenderableType]:
-    if not state.invoices:
-        return []
-    rows = (
-        (number, item.odoo_number, item.stage, item.amount, item.residual or "", item.due_on or "")
-        for number, item in sorted(state.invoices.items())
-    )
-    columns = (">Invoice", "Number", "Stage", ">Without tax", ">Open with tax", "Due")
-    return [table(columns, rows)]
+def _plans(state: ContractState) -> list[RenderableType]:
+    rows = [(item.key, item.terms, item.billed, item.next) for item in plan_rows(state)]
+    return [table(("Plan", "Terms", ">Billed", "Next"), rows)] if rows else []
+
+
+def _documents(state: ContractState) -> list[RenderableType]:
+    rows = [
+        (
+            item.number,
+            item.name,
+            item.title,
+            item.stage,
+            item.amount,
+            item.open if item.open is not None else "",
+            item.due_on or "",
+        )
+        for item in document_rows(state)
+    ]
+    columns = (">No.", "Document", "For", "Stage", ">Without tax", ">Open with tax", "Due")
+    return [table(columns, rows)] if rows else []
 
 
 def _figures(state: ContractState) -> list[RenderableType]:
@@ -176,56 +188,92 @@ def _figures(state: ContractState) -> list[RenderableType]:
     return [table(columns, [row]), Text("Paid, open and overdue are with tax.", style="dim")]
 
 
-# --- invoices and approvals ---------------------------------------------------------------------
-
-
-def approvals(items: Sequence[Pending]) -> RenderableType:
+def versions(items: Sequence[ContractVersion]) -> RenderableType:
+    """The contract's history: what each version changed."""
     return table(
-        ("*Invoice", "Customer", ">Amount", "What", "Proposed", "Needs", "Hash"),
+        (">Version", "On", "By", "Why", "What changed", ">Fixed price"),
+        (
+            (item.version, item.on, item.by, item.reason, "\n".join(item.changes), item.fixed_price)
+            for item in items
+        ),
+    )
+
+
+def change(found: Preview) -> RenderableType:
+    """What a change order would change, before anybody confirms it."""
+    order = found.order
+    title = f"Change order {order.number} of {found.before.contract_id}: {order.reason}"
+    parts: list[RenderableType] = [Text(cleaned(title), style="bold")]
+    parts += _sentences(f"  {text}" for text in found.changes)
+    figures = [
+        ("Fixed price", f"{found.before.fixed_price} -> {found.after.fixed_price}"),
+        ("Change", found.difference),
+        ("Approved as", f"{found.weight} (change of the price and the largest other amount)"),
+    ]
+    return Group(*parts, pairs(figures))
+
+
+def statement(found: Statement) -> RenderableType:
+    """Where the contract's money stands: each line, and the parts that make its value."""
+    lines = table(
+        ("Line", "", ">Planned", ">Earned", ">Billed"),
+        ((item.key, item.name, item.planned, item.earned, item.billed) for item in found.positions),
+    )
+    rows: list[tuple[object, object]] = [
+        ("Planned: fixed prices not reached", found.planned),
+        ("Earned, to be proposed", found.ready),
+        ("Proposed, not issued yet", found.proposed),
+        ("Invoiced", found.invoiced),
+        ("Credited", -found.credited),
+        ("Deductions and fees to come", found.pending),
+        ("Held back, to be released", found.retained),
+        ("Deposit not deducted yet", -found.deposit_left),
+        (Text("Value as amended", style="bold"), Text(str(found.value), style="bold")),
+    ]
+    parts: list[RenderableType] = [
+        Text(
+            cleaned(f"Statement of {found.contract_id}, version {found.version} (without tax)"),
+            style="bold",
+        ),
+        lines,
+        table(("What", ">Amount"), rows),
+    ]
+    parts += _sentences(
+        f"Not billed: {item.what}: {item.amount} ({item.reason})" for item in found.not_billed
+    )
+    if not found.difference.is_zero:
+        wrong = f"The parts miss the value by {found.difference}: a defect of c2c, report it."
+        parts.append(Text(wrong, style="bold red"))
+    return Group(*parts)
+
+
+def checks(items: Sequence[Check]) -> RenderableType:
+    """The close-out's checklist; a contract closes once all of it passes."""
+    return table(
+        ("Checked", "", "What is off"),
         (
             (
-                short(item.workflow_id),
-                item.state.proposal.customer_name,
-                item.state.proposal.amount,
-                "; ".join(line.description for line in item.state.proposal.lines),
-                item.state.proposal.proposed_on,
-                receivable_waits(item.state)[1],
-                item.state.proposal.content_hash[:HASH_PREFIX],
+                item.name,
+                Text("ok" if item.passes else "off", style="green" if item.passes else "bold red"),
+                "\n".join(item.problems),
             )
             for item in items
         ),
     )
 
 
-def proposal(state: ReceivableState, workflow_id: str) -> RenderableType:
-    """What an approval is about: the content, and who has approved it so far."""
-    content = state.proposal
-    given = ", ".join(f"{item.by} ({item.at:%Y-%m-%d})" for item in state.approvals)
-    return Group(
-        Text(cleaned(f"{content.customer_name}: invoice {short(workflow_id)}"), style="bold"),
-        pairs(
-            [
-                ("Mailed to", content.billing_email),
-                ("Payment term", content.payment_term),
-                ("Purchase order", content.purchase_order),
-                ("Proposed", content.proposed_on),
-                ("Requested by", state.requested_by),
-                ("Approved by", given),
-                ("Hash", content.content_hash[:HASH_PREFIX]),
-            ]
-        ),
-        _lines(state),
-    )
+# --- invoices -----------------------------------------------------------------------------------
 
 
 def invoice(state: ReceivableState, workflow_id: str) -> RenderableType:
-    """Everything about one invoice on one page."""
+    """Everything about one document on one page."""
     zone = state.policy.calendar.time_zone if state.policy else "UTC"
-    balance = state.balance
-    posted = balance if balance and balance.posted else None
+    posted = collecting.posted(state)
     number = posted.number if posted else "not posted yet"
-    title = f"{state.proposal.customer_name}: invoice {short(workflow_id)} ({number})"
-    given = ", ".join(f"{item.by} ({moment(item.at, zone)})" for item in state.approvals)
+    kind = "credit note" if collecting.is_credit_note(state) else "invoice"
+    title = f"{state.proposal.customer_name}: {kind} {short(workflow_id)} ({number})"
+    approvals = state.round.approvals if state.round else []
+    given = ", ".join(f"{item.by} ({moment(item.at, zone)})" for item in approvals)
     parts: list[RenderableType] = [
         Text(cleaned(title), style="bold"),
         pairs(
@@ -233,21 +281,27 @@ def invoice(state: ReceivableState, workflow_id: str) -> RenderableType:
                 ("Stage", state.stage),
                 ("Waits for", receivable_waits(state)[1]),
                 ("Next action", moment(state.next_action_at, zone) if state.next_action_at else ""),
+                ("Reason", state.proposal.reason),
                 ("Approved by", given),
                 ("Rejected by", state.rejected_because),
                 ("Hash", state.proposal.content_hash[:HASH_PREFIX]),
-                ("Due", posted.due_on if posted else ""),
+                ("Due", collecting.due_on(state) if posted else ""),
                 ("Reminders", state.dunning.level or ""),
             ]
         ),
     ]
+    parts += _sentences(agreements(state))
     parts += [parked(item, workflow_id, zone) for item in state.exceptions]
     parts.append(_lines(state))
     if posted:
-        columns = (">Total with tax", ">Paid", ">Credited", ">Open")
-        row = (posted.total, posted.paid, posted.credited, posted.residual)
+        columns = [">Total with tax", ">Paid", ">Credited", ">Open"]
+        paid, credited = collecting.paid(state, posted), collecting.credited(state, posted)
+        row: list[object] = [posted.total, paid, credited, posted.residual]
+        if posted.written_off:
+            columns.insert(3, ">Written off")
+            row.insert(3, posted.written_off)
         parts.append(table(columns, [row]))
-    if state.stage is InvoiceStage.AWAITING_APPROVAL:
+    if state.open_round:
         parts.append(
             Text(f"To approve: c2c approvals approve {short(workflow_id)} --by PERSON", style="dim")
         )
@@ -256,10 +310,16 @@ def invoice(state: ReceivableState, workflow_id: str) -> RenderableType:
 
 
 def _lines(state: ReceivableState) -> Table:
-    content = state.proposal
+    """The lines without tax, and once Odoo has a draft its taxes and the total with them."""
+    content, quote = state.proposal, state.quote
     rows: list[tuple[object, object]] = [(line.description, line.amount) for line in content.lines]
     total = Text(str(content.amount), style="bold")
     rows.append((Text("Total without tax", style="bold"), total))
+    if quote:
+        sign = -1 if content.amount.amount < 0 else 1
+        rows += [(tax.name, signed(tax.amount, sign)) for tax in quote.taxes]
+        with_tax = Text(str(signed(quote.total, sign)), style="bold")
+        rows.append((Text("Total with tax", style="bold"), with_tax))
     return table(("Line", ">Amount"), rows)
 
 

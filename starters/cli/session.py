@@ -140,6 +140,10 @@ class Session:
                 # What does not fit is left to the terminal to wrap: nothing may be cut off.
                 self._out.print(view, crop=False)
 
+    def print_raw(self, text: str) -> None:
+        """Print a document as it is, whoever reads it."""
+        self._out.file.write(text + "\n")
+
     def warn(self, message: str) -> None:
         self._tell_error(("Warning: ", "yellow"), message)
 

@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from activities.odoo_finance import (
-    ConfirmRequest,
-    InvoiceRequest,
+    DocumentRequest,
+    Draft,
+    InvoiceRef,
     OdooFinance,
-    OrderRequest,
+    PaymentRequest,
     PostRequest,
 )
-from activities.odoo_master import CustomerRequest, OdooMaster, ProjectRequest, ValidateRequest
-from contracts.billing import InvoiceProposal, propose
+from activities.odoo_master import (
+    CustomerRequest,
+    MilestonesRequest,
+    OdooMaster,
+    ProjectRequest,
+    ValidateRequest,
+)
+from activities.odoo_orders import ConfirmRequest, FiguresRequest, OdooOrders, OrderRequest
+from activities.odoo_sweeps import OdooSweeps
+from activities.odoo_time import OdooTime
+from contracts.billing.charges import Charge, ChargeKind
+from contracts.billing.order import order_lines
+from contracts.billing.proposals import Document, InvoiceProposal
+from contracts.figures import OrderFigures
 from contracts.identifiers import contract_workflow_id
 from contracts.model import Contract, JsonObject
+from contracts.money import Money
+from contracts.receivable import InvoiceBalance, PaymentReceived
 from gateways.odoo import OdooClient
 from tests.servers import OdooServer
+from tests.world import unique
 
 COMPANY, TERM = "Northwind Consulting", "30 Days"
 INVOICE_ON = date(2026, 3, 2)
+APPROVED_FIELD = "x_approved"
 
 
 @dataclass
@@ -30,19 +48,35 @@ class Firm:
 
     server: OdooServer
     master: OdooMaster
+    orders: OdooOrders
+    time: OdooTime
     finance: OdooFinance
+    sweeps: OdooSweeps
     odoo: OdooClient
     """As the administrator, who sees everything."""
+    company: str = COMPANY
 
     @classmethod
     def of(cls, server: OdooServer, odoo: OdooClient, admin: OdooClient) -> Firm:
-        return cls(server, OdooMaster(odoo), OdooFinance(odoo), admin)
+        return cls(
+            server,
+            OdooMaster(odoo),
+            OdooOrders(odoo),
+            OdooTime(odoo, APPROVED_FIELD),
+            OdooFinance(odoo),
+            OdooSweeps(odoo),
+            admin,
+        )
+
+    def of_company(self, name: str) -> Firm:
+        """The same firm, with contracts of another legal entity."""
+        return replace(self, company=name)
 
     def accepted(self, contract: JsonObject) -> tuple[Contract, int]:
         """The contract as validated, and its company's id."""
         source = {"source": {"system": "file", "id": contract["contract_id"]}}
         request = ValidateRequest(
-            document=source | contract, odoo_company=COMPANY, payment_term=TERM
+            document=source | contract, odoo_company=self.company, payment_term=TERM
         )
         validation = self.master.validate_contract(request)
         assert validation.contract is not None, validation.problems
@@ -59,18 +93,56 @@ class Firm:
         partner = self.customer(accepted)
         project = self.master.create_project(
             ProjectRequest(contract=accepted, company_id=company, partner_id=partner)
-        ).project_id
-        request = OrderRequest(
-            contract=accepted, company_id=company, partner_id=partner, project_id=project
         )
-        order = self.finance.create_order(request).order_id
-        return Ordered(accepted, company, partner, project, order)
+        request = OrderRequest(
+            contract=accepted,
+            company_id=company,
+            partner_id=partner,
+            project_id=project.project_id,
+        )
+        order = self.orders.create_order(request)
+        return Ordered(
+            accepted,
+            company,
+            partner,
+            project.project_id,
+            project.analytic_account_id,
+            order.order_id,
+            order.lines,
+        )
 
-    def drafted(self, contract: JsonObject) -> tuple[Ordered, InvoiceRequest]:
+    def confirmed(self, contract: JsonObject) -> Ordered:
+        """The same with its order confirmed, its milestones and its tasks."""
+        made = self.ordered(contract)
+        work = made.work()
+        made.milestones = self.master.create_milestones(work).ids
+        made.tasks = self.master.create_tasks(work).ids
+        self.orders.confirm_order(made.confirm_request())
+        return made
+
+    def drafted(self, contract: JsonObject) -> tuple[Ordered, DocumentRequest]:
         """A confirmed order, and the request for the invoice of its first milestone."""
         made = self.ordered(contract)
-        self.finance.confirm_order(ConfirmRequest(order_id=made.order, value=made.contract.value))
+        self.orders.confirm_order(made.confirm_request())
         return made, made.invoice_request()
+
+    def posted(self, made: Ordered, proposal: InvoiceProposal, credits: int = 0) -> InvoiceBalance:
+        """A document from its proposal to the posting; `credits` is an invoice's id in Odoo."""
+        request = made.request(proposal, credits)
+        draft = self.finance.create_document(request)
+        return self.finance.post_document(made.post_request(draft, proposal))
+
+    def balance(self, invoice: int) -> InvoiceBalance:
+        return self.finance.read_balance(InvoiceRef(invoice_id=invoice))
+
+    def pays(self, invoice: int, amount: str, currency: str = "EUR") -> InvoiceBalance:
+        payment = PaymentReceived(
+            reference=unique("P"), amount=Money(amount, currency), paid_on=date(2026, 3, 20)
+        )
+        return self.finance.register_payment(PaymentRequest(invoice_id=invoice, payment=payment))
+
+    def figures(self, made: Ordered) -> OrderFigures:
+        return self.orders.figures(FiguresRequest(order_id=made.order, lines=made.lines))
 
     def everything(self, contract: Contract) -> dict[str, Any]:
         """All that stands in Odoo about a contract, and the mails it sent."""
@@ -78,21 +150,25 @@ class Firm:
         orders = self._rows("sale.order", [("origin", "=", origin)], _ORDER)
         moves = self._rows("account.move", [("invoice_origin", "=like", f"{origin}/%")], _MOVE)
         order_ids, move_ids = ids_of(orders), ids_of(moves)
+        anyhow = ("active", "in", [True, False])
         projects = self._rows(
             "project.project",
-            [("name", "like", contract.contract_id), ("active", "in", [True, False])],
-            ["name", "active", "partner_id"],
+            [("name", "like", contract.contract_id), anyhow],
+            ["name", "active", "partner_id", "last_update_status"],
         )
         in_project = ("project_id", "in", ids_of(projects))
         about = ["|", "&", ("model", "=", "sale.order"), ("res_id", "in", order_ids)]
         about += ["&", ("model", "=", "account.move"), ("res_id", "in", move_ids)]
+        on_order = [("res_model", "=", "sale.order"), ("res_id", "in", order_ids)]
+        on_moves = [("res_model", "=", "account.move"), ("res_id", "in", move_ids)]
         return {
             "customers": self._rows(
                 "res.partner", [("name", "=", contract.customer.name)], _PARTNER
             ),
             "projects": projects,
+            "updates": self._rows("project.update", [in_project], ["name", "status"]),
             "milestones": self._rows("project.milestone", [in_project], _MILESTONE),
-            "tasks": self._rows("project.task", [in_project], ["name", "milestone_id"]),
+            "tasks": self._rows("project.task", [in_project, anyhow], _TASK),
             "orders": orders,
             "order lines": self._rows("sale.order.line", [("order_id", "in", order_ids)], _LINE),
             "invoices": moves,
@@ -101,6 +177,8 @@ class Firm:
                 "account.payment", [("memo", "like", contract.contract_id)], ["amount", "state"]
             ),
             "messages": self._rows("mail.message", about, ["subject", "body"]),
+            "files": self._rows("ir.attachment", on_order, ["name", "datas"]),
+            "to-dos": self._rows("mail.activity", on_moves, ["summary", "user_id"]),
             "mails": [str(mail["Subject"]) for mail in self.mails(contract)],
         }
 
@@ -113,7 +191,11 @@ class Firm:
 
 _PARTNER = ["name", "email", "vat", "street", "city", "zip", "country_id"]
 _MILESTONE = ["name", "deadline", "is_reached", "quantity_percentage", "sale_line_id"]
-_ORDER = ["name", "state", "amount_untaxed", "partner_id", "project_id", "payment_term_id"]
+_TASK = ["name", "milestone_id", "sale_line_id", "date_deadline", "active"]
+_ORDER = [
+    *("name", "state", "amount_untaxed", "partner_id", "project_id"),
+    *("payment_term_id", "client_order_ref"),
+]
 _LINE = ["name", "price_unit", "product_uom_qty", "qty_delivered", "qty_invoiced"]
 _MOVE = ["name", "state", "payment_state", "amount_total", "amount_residual", "invoice_date", "ref"]
 _ITEM = ["name", "debit", "credit", "quantity", "date_maturity"]
@@ -125,29 +207,102 @@ def ids_of(rows: list[dict[str, Any]]) -> list[int]:
 
 @dataclass
 class Ordered:
+    """A contract and what stands for it in Odoo."""
+
     contract: Contract
     company: int
     partner: int
     project: int
+    account: int
     order: int
+    lines: dict[str, int]
+    milestones: dict[str, int] = field(default_factory=dict)
+    tasks: dict[str, int] = field(default_factory=dict)
 
-    def proposal(self) -> InvoiceProposal:
+    @property
+    def workflow_id(self) -> str:
+        return contract_workflow_id(self.contract.legal_entity, self.contract.contract_id)
+
+    def confirm_request(self) -> ConfirmRequest:
+        return ConfirmRequest(order_id=self.order, value=self.contract.fixed_price)
+
+    def work(self) -> MilestonesRequest:
+        return MilestonesRequest(contract=self.contract, project_id=self.project)
+
+    def charge(
+        self, line: str, quantity: str, price: str, kind: ChargeKind = ChargeKind.CORRECTION
+    ) -> Charge:
+        """Something to bill on one of the order's lines."""
+        [found] = [item for item in order_lines(self.contract) if item.key == line]
+        return Charge.of_quantity(
+            f"{line}:{quantity}:{price}",
+            kind,
+            line,
+            found.service_code,
+            f"{found.name}: {quantity} at {price}",
+            Decimal(quantity),
+            Decimal(price),
+            self.contract.currency,
+        )
+
+    def proposal(
+        self,
+        *charges: Charge,
+        number: int = 1,
+        document: Document = Document.INVOICE,
+        purchase_order: str | None = None,
+    ) -> InvoiceProposal:
+        """The document of these charges; without any, the invoice of the first milestone."""
+        contract = self.contract
+        return InvoiceProposal(
+            contract_id=contract.contract_id,
+            legal_entity=contract.legal_entity,
+            number=number,
+            document=document,
+            customer_key=contract.customer.key,
+            customer_name=contract.customer.name,
+            billing_email=contract.customer.billing_email,
+            lines=charges or (self.milestone(),),
+            payment_term=contract.payment_term,
+            purchase_order=contract.purchase_order if purchase_order is None else purchase_order,
+            proposed_on=INVOICE_ON,
+        )
+
+    def milestone(self) -> Charge:
+        """The charge of the first milestone."""
         first = self.contract.milestones[0]
-        return propose(self.contract, self.contract.customer, first, 1, INVOICE_ON)
+        return Charge.of_amount(
+            first.key,
+            ChargeKind.MILESTONE,
+            first.key,
+            self.contract.service(first.service).code,
+            first.name,
+            first.amount,
+        )
 
-    def invoice_request(self) -> InvoiceRequest:
-        return InvoiceRequest(
-            proposal=self.proposal(),
+    def credit_note(self, *charges: Charge, number: int) -> InvoiceProposal:
+        """A credit note that takes these charges back."""
+        back = tuple(item.reversed(f"{item.key}:back", f"Credit: {item.key}") for item in charges)
+        return self.proposal(*back, number=number, document=Document.CREDIT_NOTE)
+
+    def request(self, proposal: InvoiceProposal, credits: int = 0) -> DocumentRequest:
+        return DocumentRequest(
+            proposal=proposal,
             company_id=self.company,
             partner_id=self.partner,
             invoice_on=INVOICE_ON,
+            credited_invoice_id=credits or None,
         )
 
-    def post_request(self, invoice: int) -> PostRequest:
-        proposal = self.proposal()
+    def invoice_request(self) -> DocumentRequest:
+        return self.request(self.proposal())
+
+    def post_request(self, draft: Draft, proposal: InvoiceProposal | None = None) -> PostRequest:
+        proposal = proposal or self.proposal()
         return PostRequest(
-            invoice_id=invoice,
+            invoice_id=draft.invoice_id,
             legal_entity=self.contract.legal_entity,
-            amount=proposal.amount,
+            document=proposal.document,
+            quote=draft.quote,
             proposed_on=proposal.proposed_on,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,15 +12,8 @@ from typing import TypeVar
 import pytest
 from pydantic import BaseModel
 
-from activities.failures import BusinessRefusal
 from activities.odoo_finance import (
-    SWEEP_OVERLAP,
-    CloseOutRequest,
-    ConfirmRequest,
     InvoiceRef,
-    Notification,
-    OrderCancel,
-    OrderRequest,
     PaymentRequest,
     ReminderRequest,
 )
@@ -31,6 +25,14 @@ from activities.odoo_master import (
     ProjectRequest,
     ValidateRequest,
 )
+from activities.odoo_orders import (
+    ConfirmRequest,
+    FiguresRequest,
+    Notification,
+    OrderCancel,
+    OrderRequest,
+)
+from activities.odoo_sweeps import SWEEP_OVERLAP
 from contracts.identifiers import contract_workflow_id
 from contracts.model import JsonObject, Source
 from contracts.money import Money
@@ -40,19 +42,10 @@ from gateways.crm.odoo_crm import PARTNER_KEY
 from gateways.errors import GatewayError
 from gateways.odoo import OdooClient
 from tests.activities.firm import COMPANY, INVOICE_ON, TERM, Firm, Ordered, ids_of
+from tests.activities.refusals import code, refused
 from tests.world import belgian_vat, document, eur, single, unique
 
 T = TypeVar("T", bound=BaseModel)
-
-
-def refused(call: Callable[[], object]) -> BusinessRefusal:
-    with pytest.raises(BusinessRefusal) as caught:
-        call()
-    return caught.value
-
-
-def code(refusal: BusinessRefusal) -> str:
-    return refusal.detail.code
 
 
 # --- the whole way, each step twice -----------------------------------------------------------
@@ -69,7 +62,7 @@ def test_the_whole_way_each_step_twice(firm: Firm) -> None:
         assert firm.everything(contract) == seen
         return first
 
-    master, finance = firm.master, firm.finance
+    master, orders, finance = firm.master, firm.orders, firm.finance
     partner = twice(
         lambda: master.ensure_customer(
             CustomerRequest(customer=contract.customer, source=contract.source)
@@ -79,26 +72,30 @@ def test_the_whole_way_each_step_twice(firm: Firm) -> None:
         lambda: master.create_project(
             ProjectRequest(contract=contract, company_id=company, partner_id=partner)
         )
-    ).project_id
+    )
     order = twice(
-        lambda: finance.create_order(
+        lambda: orders.create_order(
             OrderRequest(
-                contract=contract, company_id=company, partner_id=partner, project_id=project
+                contract=contract,
+                company_id=company,
+                partner_id=partner,
+                project_id=project.project_id,
             )
         )
     )
     assert order.name.startswith("S")
-    work = MilestonesRequest(contract=contract, project_id=project)
+    work = MilestonesRequest(contract=contract, project_id=project.project_id)
     milestones = twice(lambda: master.create_milestones(work))
     assert list(milestones.ids) == [item.key for item in contract.milestones]
     twice(lambda: master.create_tasks(work))
     twice(
-        lambda: finance.confirm_order(ConfirmRequest(order_id=order.order_id, value=contract.value))
+        lambda: orders.confirm_order(ConfirmRequest(order_id=order.order_id, value=contract.value))
     )
     provisioned = firm.everything(contract)
     assert {name: len(rows) for name, rows in provisioned.items() if name != "messages"} == {
         "customers": 1,
         "projects": 1,
+        "updates": 0,
         "milestones": 3,
         "tasks": 3,
         "orders": 1,
@@ -106,11 +103,21 @@ def test_the_whole_way_each_step_twice(firm: Firm) -> None:
         "invoices": 0,
         "invoice lines": 0,
         "payments": 0,
+        "files": 0,
+        "to-dos": 0,
         "mails": 0,
     }
     assert provisioned["orders"][0]["state"] == "sale"
 
-    made = Ordered(contract, company, partner, project, order.order_id)
+    made = Ordered(
+        contract,
+        company,
+        partner,
+        project.project_id,
+        project.analytic_account_id,
+        order.order_id,
+        order.lines,
+    )
     first = contract.milestones[0]
     reached = MilestoneRef(
         legal_entity=contract.legal_entity, contract_id=contract.contract_id, milestone=first.key
@@ -120,14 +127,15 @@ def test_the_whole_way_each_step_twice(firm: Firm) -> None:
     assert delivered == [1, 0, 0]
 
     request = made.invoice_request()
-    invoice = twice(lambda: finance.create_invoice(request)).invoice_id
-    posted = twice(lambda: finance.post_invoice(made.post_request(invoice)))
+    draft = twice(lambda: finance.create_document(request))
+    invoice = draft.invoice_id
+    posted = twice(lambda: finance.post_document(made.post_request(draft)))
     assert posted.posted
     assert posted.number
     assert posted.untaxed == first.amount
     assert posted.due_on == INVOICE_ON + timedelta(days=30)
     # A retry of the creation after the posting (its answer was lost) finds the invoice.
-    assert finance.create_invoice(request).invoice_id == invoice
+    assert finance.create_document(request).invoice_id == invoice
     assert finance.read_balance(InvoiceRef(invoice_id=invoice)) == posted
 
     twice(lambda: finance.send_invoice(InvoiceRef(invoice_id=invoice)))
@@ -147,16 +155,14 @@ def test_the_whole_way_each_step_twice(firm: Firm) -> None:
         text="An approval is due.",
     )
     before = len(firm.server.mails("accountant@northwind.example"))
-    twice(lambda: finance.notify(note))
+    twice(lambda: orders.notify(note))
     assert len(firm.server.mails("accountant@northwind.example")) == before + 1
 
-    open_parts = finance.check_close_out(
-        CloseOutRequest(order_id=order.order_id, value=contract.value)
+    figures = twice(
+        lambda: orders.figures(FiguresRequest(order_id=order.order_id, lines=order.lines))
     )
-    assert open_parts.differences == [
-        f"invoices less credit notes come to {first.amount}, the contract to {contract.value}",
-        f"{posted.number} has {first.amount} open",
-    ]
+    assert (figures.total, figures.invoiced) == (contract.value, first.amount)
+    assert [item.residual for item in figures.documents] == [first.amount]
 
     part = eur("1000.00")
     for reference, amount, residual in (
@@ -173,20 +179,20 @@ def test_the_whole_way_each_step_twice(firm: Firm) -> None:
     assert balance.is_clear
     assert len(firm.everything(contract)["payments"]) == 2
 
-    twice(lambda: master.archive_project(ProjectArchive(project_id=project)))
+    twice(lambda: master.archive_project(ProjectArchive(project_id=project.project_id)))
     assert [row["active"] for row in firm.everything(contract)["projects"]] == [False]
 
 
 def test_cancelling_an_order_twice(firm: Firm) -> None:
     made = firm.ordered(single())
-    firm.finance.confirm_order(ConfirmRequest(order_id=made.order, value=made.contract.value))
-    firm.finance.cancel_order(OrderCancel(order_id=made.order))
+    firm.orders.confirm_order(ConfirmRequest(order_id=made.order, value=made.contract.value))
+    firm.orders.cancel_order(OrderCancel(order_id=made.order))
     seen = firm.everything(made.contract)
-    firm.finance.cancel_order(OrderCancel(order_id=made.order))
+    firm.orders.cancel_order(OrderCancel(order_id=made.order))
     assert firm.everything(made.contract) == seen
     assert [row["state"] for row in seen["orders"]] == ["cancel"]
     confirm = ConfirmRequest(order_id=made.order, value=made.contract.value)
-    assert code(refused(lambda: firm.finance.confirm_order(confirm))) == "order_cancelled"
+    assert code(refused(lambda: firm.orders.confirm_order(confirm))) == "order_cancelled"
 
 
 def test_what_runs_eight_times_at_once_is_there_once(firm: Firm) -> None:
@@ -201,7 +207,7 @@ def test_what_runs_eight_times_at_once_is_there_once(firm: Firm) -> None:
 
     def create(_: int) -> int | GatewayError:
         try:
-            return firm.finance.create_order(request).order_id
+            return firm.orders.create_order(request).order_id
         except GatewayError as error:
             return error
 
@@ -294,7 +300,7 @@ def test_a_repeat_leaves_what_people_edited_in_odoo(firm: Firm) -> None:
     )
     firm.master.create_project(request)
     firm.master.create_milestones(work)
-    firm.finance.create_order(
+    firm.orders.create_order(
         OrderRequest(
             contract=made.contract,
             company_id=made.company,
@@ -309,14 +315,15 @@ def test_a_repeat_leaves_what_people_edited_in_odoo(firm: Firm) -> None:
 
 def test_a_draft_invoice_is_the_contract_s_and_rewritten(firm: Firm) -> None:
     made, request = firm.drafted(single())
-    invoice = firm.finance.create_invoice(request).invoice_id
+    draft = firm.finance.create_document(request)
+    invoice = draft.invoice_id
     [move] = firm.odoo.read("account.move", [invoice], ["invoice_line_ids"])
     firm.odoo.write("account.move.line", move["invoice_line_ids"], {"price_unit": 1.0})
-    assert code(refused(lambda: firm.finance.post_invoice(made.post_request(invoice)))) == (
+    assert code(refused(lambda: firm.finance.post_document(made.post_request(draft)))) == (
         "invoice_differs_from_approval"
     )
-    assert firm.finance.create_invoice(request).invoice_id == invoice
-    assert firm.finance.post_invoice(made.post_request(invoice)).untaxed == eur("1000.00")
+    assert firm.finance.create_document(request).invoice_id == invoice
+    assert firm.finance.post_document(made.post_request(draft)).untaxed == eur("1000.00")
 
 
 def _buyer(vat: str | None, **changes: str) -> JsonObject:
@@ -331,7 +338,7 @@ def _buyer(vat: str | None, **changes: str) -> JsonObject:
 def test_an_order_that_does_not_total_the_contract_is_not_confirmed(firm: Firm) -> None:
     made = firm.ordered(single())
     confirm = ConfirmRequest(order_id=made.order, value=eur("1000.01"))
-    refusal = refused(lambda: firm.finance.confirm_order(confirm))
+    refusal = refused(lambda: firm.orders.confirm_order(confirm))
     assert code(refusal) == "order_total_differs"
     assert "1000.00 EUR" in refusal.detail.message
     assert "1000.01 EUR" in refusal.detail.message
@@ -340,10 +347,11 @@ def test_an_order_that_does_not_total_the_contract_is_not_confirmed(firm: Firm) 
 
 def test_a_cancelled_invoice_is_not_posted(firm: Firm) -> None:
     made, request = firm.drafted(single())
-    invoice = firm.finance.create_invoice(request).invoice_id
+    draft = firm.finance.create_document(request)
+    invoice = draft.invoice_id
     firm.odoo.call("account.move", "button_cancel", [invoice])
-    assert firm.finance.create_invoice(request).invoice_id == invoice
-    refusal = refused(lambda: firm.finance.post_invoice(made.post_request(invoice)))
+    assert firm.finance.create_document(request).invoice_id == invoice
+    refusal = refused(lambda: firm.finance.post_document(made.post_request(draft)))
     assert code(refusal) == "invoice_cancelled"
 
 
@@ -363,32 +371,35 @@ def test_nothing_is_posted_on_another_date_than_its_own(firm: Firm, lock: str, u
     contract = single()
     contract["services"][0]["code"] = "TRAINING"  # with tax, so that the tax lock concerns it
     made, request = firm.drafted(contract)
-    invoice = firm.finance.create_invoice(request).invoice_id
+    draft = firm.finance.create_document(request)
+    invoice = draft.invoice_id
     with locked(firm.odoo, lock, until):
-        refusal = refused(lambda: firm.finance.post_invoice(made.post_request(invoice)))
+        refusal = refused(lambda: firm.finance.post_document(made.post_request(draft)))
         assert (code(refusal), refusal.detail.field) == ("period_locked", "invoice_on")
         assert refusal.detail.value == str(INVOICE_ON)
         [move] = firm.odoo.read("account.move", [invoice], ["state"])
         assert move["state"] == "draft"
-    assert firm.finance.post_invoice(made.post_request(invoice)).posted
+    assert firm.finance.post_document(made.post_request(draft)).posted
     [move] = firm.odoo.read("account.move", [invoice], ["date", "invoice_date"])
     assert move["date"] == move["invoice_date"] == str(INVOICE_ON)
 
 
 def test_an_amended_date_leaves_the_locked_period(firm: Firm) -> None:
     made, request = firm.drafted(single())
-    invoice = firm.finance.create_invoice(request).invoice_id
+    draft = firm.finance.create_document(request)
+    invoice = draft.invoice_id
     with locked(firm.odoo, "fiscalyear_lock_date", "2026-03-31"):
         later = request.model_copy(update={"invoice_on": date(2026, 4, 1)})
-        assert firm.finance.create_invoice(later).invoice_id == invoice
-        balance = firm.finance.post_invoice(made.post_request(invoice))
+        assert firm.finance.create_document(later).invoice_id == invoice
+        balance = firm.finance.post_document(made.post_request(draft))
     assert balance.due_on == date(2026, 5, 1)
 
 
 def test_an_invoice_that_cannot_be_mailed_is_not_called_delivered(firm: Firm) -> None:
     made, request = firm.drafted(single())
-    invoice = firm.finance.create_invoice(request).invoice_id
-    firm.finance.post_invoice(made.post_request(invoice))
+    draft = firm.finance.create_document(request)
+    invoice = draft.invoice_id
+    firm.finance.post_document(made.post_request(draft))
     ref = InvoiceRef(invoice_id=invoice)
     firm.server.refuse_mail(True)
     try:
@@ -434,8 +445,9 @@ def test_other_currencies_come_to_the_contract_s_value(
     contract["services"][0]["amount"] = value
     made, request = firm.drafted(contract)
     assert [str(item.amount.amount) for item in made.contract.milestones] == parts
-    invoice = firm.finance.create_invoice(request).invoice_id
-    balance = firm.finance.post_invoice(made.post_request(invoice))
+    draft = firm.finance.create_document(request)
+    invoice = draft.invoice_id
+    balance = firm.finance.post_document(made.post_request(draft))
     assert balance.residual == balance.untaxed == Money(parts[0], currency)
     payment = PaymentReceived(
         reference=unique("P"), amount=Money(parts[0], currency), paid_on="2026-03-20"
@@ -455,11 +467,11 @@ def test_a_sweep_finds_the_changed_invoice_and_the_reached_milestone(firm: Firm)
     work = MilestonesRequest(contract=contract, project_id=made.project)
     milestone = firm.master.create_milestones(work).ids["all"]
     start = datetime.now(UTC) - timedelta(minutes=1)
-    invoice = firm.finance.create_invoice(request).invoice_id
-    balance = firm.finance.post_invoice(made.post_request(invoice))
+    draft = firm.finance.create_document(request)
+    balance = firm.finance.post_document(made.post_request(draft))
     firm.server.client("pm").write("project.milestone", [milestone], {"is_reached": True})
 
-    changes = firm.finance.read_changes(SweepWindow(since=start))
+    changes = firm.sweeps.read_changes(SweepWindow(since=start))
     ours = [item for item in changes.invoices if item.workflow_id == f"{workflow_id}/invoice/1"]
     assert [item.balance for item in ours] == [balance]
     reached = [item for item in changes.milestones if item.workflow_id == workflow_id]
@@ -469,14 +481,39 @@ def test_a_sweep_finds_the_changed_invoice_and_the_reached_milestone(firm: Firm)
         [item.balance.as_of for item in changes.invoices]
         + [item.changed_at for item in changes.milestones]
     )
-    assert firm.finance.read_changes(SweepWindow(since=start)) == changes
+    assert firm.sweeps.read_changes(SweepWindow(since=start)) == changes
 
 
 def test_a_sweep_of_a_quiet_time_finds_nothing_and_keeps_its_watermark(firm: Firm) -> None:
     future = datetime.now(UTC) + SWEEP_OVERLAP + timedelta(minutes=1)
-    changes = firm.finance.read_changes(SweepWindow(since=future))
+    changes = firm.sweeps.read_changes(SweepWindow(since=future))
     assert (changes.invoices, changes.milestones) == ([], [])
     assert changes.watermark == future
+
+
+def test_a_sweep_tells_a_milestone_taken_back_from_one_never_touched(firm: Firm) -> None:
+    start = datetime.now(UTC)
+    made = firm.confirmed(document())
+
+    def unreached() -> list[int]:
+        changes = firm.sweeps.read_changes(SweepWindow(since=start))
+        ours = [item for item in changes.unreached if item.workflow_id == made.workflow_id]
+        return [item.milestone_id for item in ours]
+
+    assert unreached() == []
+    pm, milestone = firm.server.client("pm"), made.milestones["build"]
+    for reached in (True, False):
+        _next_second(firm, milestone)
+        pm.write("project.milestone", [milestone], {"is_reached": reached})
+        assert unreached() == ([] if reached else [milestone])
+
+
+def _next_second(firm: Firm, milestone: int) -> None:
+    """Odoo's clock ticks in seconds: whoever edits a milestone does so later than it was made."""
+    [row] = firm.odoo.read("project.milestone", [milestone], ["create_date"])
+    created = datetime.fromisoformat(row["create_date"]).replace(tzinfo=UTC)
+    while datetime.now(UTC) < created + timedelta(seconds=1):
+        time.sleep(0.05)
 
 
 def test_a_milestone_not_reached_and_other_people_s_invoices_are_no_news(firm: Firm) -> None:
@@ -486,27 +523,23 @@ def test_a_milestone_not_reached_and_other_people_s_invoices_are_no_news(firm: F
     firm.odoo.write("project.milestone", [milestone], {"deadline": "2026-09-09"})
     values = {"move_type": "out_invoice", "partner_id": made.partner, "invoice_origin": "S00001"}
     [foreign] = firm.odoo.create("account.move", [values])
-    changes = firm.finance.read_changes(SweepWindow(since=datetime.now(UTC)))
+    changes = firm.sweeps.read_changes(SweepWindow(since=datetime.now(UTC)))
     assert milestone not in [item.milestone_id for item in changes.milestones]
     assert foreign not in [item.balance.invoice_id for item in changes.invoices]
 
 
-def test_the_close_out_agrees_once_everything_is_billed_and_paid(firm: Firm) -> None:
+def test_the_figures_follow_the_invoice_from_draft_to_cash(firm: Firm) -> None:
     made, request = firm.drafted(single())
-    invoice = firm.finance.create_invoice(request).invoice_id
-    close = CloseOutRequest(order_id=made.order, value=made.contract.value)
-
-    def differences() -> str:
-        return "; ".join(firm.finance.check_close_out(close).differences)
-
-    assert "still a draft" in differences()
-    posted = firm.finance.post_invoice(made.post_request(invoice))
-    assert differences() == f"{posted.number} has 1000.00 EUR open"
-    payment = PaymentReceived(reference=unique("P"), amount=eur("1000.00"), paid_on="2026-03-20")
-    firm.finance.register_payment(PaymentRequest(invoice_id=invoice, payment=payment))
-    assert differences() == ""
-    wrong = CloseOutRequest(order_id=made.order, value=eur("1000.01"))
-    assert firm.finance.check_close_out(wrong).differences == [
-        "the order totals 1000.00 EUR, the contract 1000.01 EUR",
-        "invoices less credit notes come to 1000.00 EUR, the contract to 1000.01 EUR",
-    ]
+    draft = firm.finance.create_document(request)
+    [drafted] = firm.figures(made).documents
+    assert (drafted.is_draft, drafted.ours, drafted.number) == (True, True, "")
+    assert firm.figures(made).invoiced == eur("0.00")
+    firm.finance.post_document(made.post_request(draft))
+    figures = firm.figures(made)
+    assert (figures.state, figures.total, figures.invoiced) == ("sale", eur("1000"), eur("1000"))
+    assert [item.residual for item in figures.documents] == [eur("1000.00")]
+    [line] = figures.lines
+    assert line.key == "all"
+    assert [line.ordered, line.delivered, line.invoiced] == [1, 0, 1]
+    firm.pays(draft.invoice_id, "1000.00")
+    assert [item.residual for item in firm.figures(made).documents] == [eur("0.00")]

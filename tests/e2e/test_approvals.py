@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from contracts.approvals import ApprovalDecision
 from contracts.parking import Action
-from contracts.receivable import ApprovalDecision, InvoiceStage
+from contracts.receivable import InvoiceStage, ReceivableState
 from starters import operations
 from tests.world import ANA, BOB, CLEO, World, eur, single
 from workflows.receivable import ReceivableWorkflow
+
+
+def approvers(state: ReceivableState) -> list[str]:
+    """Who has approved what stands there now."""
+    return [item.by for item in state.round.approvals] if state.round else []
 
 
 @pytest.mark.parametrize(
@@ -34,14 +40,12 @@ async def test_a_wrong_approval_is_refused_with_the_reason(
     decision = ApprovalDecision.model_validate(right | wrong)
     handle = world.client.get_workflow_handle(invoice)
     with pytest.raises(operations.Refused, match=why):
-        await operations._update(
-            world.client, invoice, ReceivableWorkflow.decide_approval, decision
-        )
+        await operations.update(world.client, invoice, ReceivableWorkflow.decide_approval, decision)
     await handle.signal("approval_decided", decision)
     state = await world.invoice(
         invoice, until=lambda found: "Refused a decision" in found.journal.entries[-1].text
     )
-    assert state.approvals == []
+    assert approvers(state) == []
 
 
 async def test_the_requester_may_not_approve(world: World) -> None:
@@ -57,10 +61,13 @@ async def test_approvers_are_reminded_and_then_directors_may_decide(world: World
     with pytest.raises(operations.Refused, match="may not decide"):
         await world.approve(invoice, CLEO)
     await world.skip(invoice, days=7)
-    state = await world.invoice(invoice, until=lambda found: found.reminded)
-    assert state.requirement is not None
+    state = await world.invoice(
+        invoice, until=lambda found: bool(found.round and found.round.reminded)
+    )
     await world.skip(invoice, days=10)
-    await world.invoice(invoice, until=lambda found: found.escalated)
+    await world.invoice(
+        invoice, until=lambda found: bool(found.round and found.round.escalation_told)
+    )
     notes = world.admin.search_read(
         "mail.message",
         [("model", "=", "sale.order"), ("res_id", "=", state.order_id), ("subject", "!=", False)],
@@ -83,8 +90,9 @@ async def test_a_changed_proposal_needs_approval_again(world: World) -> None:
         state = await world.invoice(invoice, InvoiceStage.AWAITING_APPROVAL)
     finally:
         world.admin.write("res.company", [1], {"fiscalyear_lock_date": False})
-    assert state.approvals == []
+    assert approvers(state) == []
     assert state.proposal.content_hash != before.proposal.content_hash
+    assert state.invoice_id == before.invoice_id
     await world.approve(invoice, BOB)
     await world.invoice(invoice, InvoiceStage.OPEN)
     [move] = world.admin.search_read(
@@ -105,3 +113,117 @@ async def test_amounts_cannot_be_amended_on_a_proposal(world: World) -> None:
         world.admin.write("res.company", [1], {"fiscalyear_lock_date": False})
     await world.resolve(invoice, Action.RETRY)
     await world.invoice(invoice, InvoiceStage.OPEN)
+
+
+# --- the draft comes first ------------------------------------------------------------------
+
+
+async def test_what_is_approved_is_a_draft_with_the_tax_odoo_computes(world: World) -> None:
+    invoice = await world.proposed(single())
+    state = await world.invoice(invoice)
+    assert state.quote is not None
+    assert state.round is not None
+    assert state.round.subject.total == state.quote.total
+    [move] = drafts(world, invoice)
+    assert move["state"] == "draft"
+    assert eur(str(move["amount_untaxed"])) == state.quote.untaxed == eur("1000.00")
+    assert eur(str(move["amount_total"])) == state.quote.total
+    await world.approve(invoice)
+    state = await world.invoice(invoice, InvoiceStage.OPEN)
+    assert state.balance is not None
+    assert state.quote is not None
+    assert state.balance.total == state.quote.total
+
+
+async def test_the_draft_of_a_rejected_proposal_is_cancelled_in_odoo(world: World) -> None:
+    invoice = await world.proposed(single())
+    handle = world.client.get_workflow_handle(invoice)
+    await operations.reject(world.client, invoice, by=ANA, comment="wrong customer")
+    report = await handle.result()
+    assert report["stage"] == InvoiceStage.REJECTED
+    assert report["because"] == f"{ANA}: wrong customer"
+    assert [move["state"] for move in drafts(world, invoice)] == ["cancel"]
+    contract = invoice.removesuffix("/invoice/1")
+    await world.parked(contract)
+    await world.resolve(contract, Action.RETRY)
+    again = f"{contract}/invoice/2"
+    await world.invoice(again, InvoiceStage.AWAITING_APPROVAL)
+    await world.approve(again)
+    await world.invoice(again, InvoiceStage.OPEN)
+
+
+async def test_a_draft_somebody_changed_is_not_posted_but_written_anew(world: World) -> None:
+    invoice = await world.proposed(single())
+    state = await world.invoice(invoice)
+    [move] = drafts(world, invoice)
+    [line] = world.admin.search_read(
+        "account.move.line",
+        [("move_id", "=", move["id"]), ("display_type", "=", "product")],
+        ["id"],
+    )
+    world.admin.write("account.move.line", [line["id"]], {"price_unit": 900.0})
+    await world.approve(invoice)
+    parked = await world.parked(invoice)
+    assert (parked.step, parked.code) == ("post_invoice", "invoice_differs_from_approval")
+    assert "900.00 EUR" in parked.message
+    await world.resolve(invoice, Action.RETRY)
+    state = await world.invoice(invoice, InvoiceStage.OPEN)
+    assert state.balance is not None
+    assert state.balance.untaxed == eur("1000.00")
+    assert approvers(state) == [ANA]
+
+
+async def test_tax_that_changed_since_is_approved_again(world: World) -> None:
+    invoice = await world.proposed(single())
+    [move] = drafts(world, invoice)
+    [line] = world.admin.search_read(
+        "account.move.line",
+        [("move_id", "=", move["id"]), ("display_type", "=", "product")],
+        ["id"],
+    )
+    [tax] = world.admin.search_read(
+        "account.tax",
+        [("type_tax_use", "=", "sale"), ("amount", ">", 0), ("company_id", "=", 1)],
+        ["id"],
+        order="id",
+        limit=1,
+    )
+    world.admin.write("account.move.line", [line["id"]], {"tax_ids": [[6, 0, [tax["id"]]]]})
+    await world.approve(invoice)
+    await world.parked(invoice)
+    await world.resolve(invoice, Action.RETRY)
+    state = await world.invoice(invoice, InvoiceStage.AWAITING_APPROVAL)
+    assert approvers(state) == []
+    assert state.quote is not None
+    assert state.quote.total > eur("1000.00")
+    assert [item.amount for item in state.quote.taxes] == [state.quote.total - eur("1000.00")]
+    await world.approve(invoice)
+    state = await world.invoice(invoice, InvoiceStage.OPEN)
+    assert state.balance is not None
+    assert state.quote is not None
+    assert state.balance.total == state.quote.total
+
+
+async def test_an_invoice_carries_the_day_it_is_posted_and_not_the_day_it_was_proposed(
+    world: World,
+) -> None:
+    invoice = await world.proposed(single())
+    before = await world.invoice(invoice)
+    await world.skip(invoice, days=1)
+    await world.approve(invoice)
+    state = await world.invoice(invoice, InvoiceStage.OPEN)
+    assert before.draft is not None
+    assert state.draft is not None
+    assert state.draft.invoice_on > before.draft.invoice_on
+    [move] = drafts(world, invoice)
+    assert move["invoice_date"] == str(state.draft.invoice_on)
+    assert approvers(state) == [ANA]
+
+
+def drafts(world: World, invoice: str) -> list[dict[str, object]]:
+    """What Odoo has of a document, whatever became of it."""
+    return world.admin.search_read(
+        "account.move",
+        [("invoice_origin", "=", invoice)],
+        ["state", "amount_untaxed", "amount_total", "invoice_date"],
+    )

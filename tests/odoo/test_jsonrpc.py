@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from activities.odoo_finance import (
-    CloseOutRequest,
-    ConfirmRequest,
-    InvoiceRef,
-    Notification,
-    PaymentRequest,
-    ReminderRequest,
-)
-from activities.odoo_master import MilestoneRef, MilestonesRequest, ProjectArchive
+from activities.odoo_finance import InvoiceRef, PaymentRequest, ReminderRequest
+from activities.odoo_master import MilestoneRef, ProjectArchive
+from activities.odoo_orders import Notification
 from contracts.receivable import PaymentReceived
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import LoadRefused, OdooClient, connect
@@ -58,24 +53,26 @@ def test_the_main_road_from_contract_to_cash(server: RealServer, rpc: OdooClient
     firm = Firm.of(server, rpc, server.client("admin"))
     made, request = firm.drafted(single())
     contract, master, finance = made.contract, firm.master, firm.finance
-    work = MilestonesRequest(contract=contract, project_id=made.project)
-    master.create_milestones(work)
-    master.create_tasks(work)
+    master.create_milestones(made.work())
+    master.create_tasks(made.work())
     reached = MilestoneRef(
         legal_entity=contract.legal_entity, contract_id=contract.contract_id, milestone="all"
     )
-    payment = PaymentReceived(reference=unique("P"), amount=contract.value, paid_on=str(INVOICE_ON))
+    payment = PaymentReceived(
+        reference=unique("P"), amount=contract.fixed_price, paid_on=str(INVOICE_ON)
+    )
     for _ in range(2):
-        finance.confirm_order(ConfirmRequest(order_id=made.order, value=contract.value))
+        firm.orders.confirm_order(made.confirm_request())
         master.mark_milestone_reached(reached)
-        invoice = finance.create_invoice(request).invoice_id
-        posted = finance.post_invoice(made.post_request(invoice))
+        draft = finance.create_document(request)
+        invoice = draft.invoice_id
+        posted = finance.post_document(made.post_request(draft))
         finance.send_invoice(InvoiceRef(invoice_id=invoice))
         reminder = ReminderRequest(
             invoice_id=invoice, partner_id=made.partner, subject=posted.number, text="Late."
         )
         finance.send_reminder(reminder)
-        finance.notify(
+        firm.orders.notify(
             Notification(
                 order_id=made.order,
                 people=("accountant@northwind.example",),
@@ -86,8 +83,9 @@ def test_the_main_road_from_contract_to_cash(server: RealServer, rpc: OdooClient
         balance = finance.register_payment(PaymentRequest(invoice_id=invoice, payment=payment))
         master.archive_project(ProjectArchive(project_id=made.project))
     assert balance.is_clear
-    close = CloseOutRequest(order_id=made.order, value=contract.value)
-    assert finance.check_close_out(close).differences == []
+    figures = firm.figures(made)
+    assert figures.total == contract.fixed_price
+    assert [(row.delivered, row.invoiced) for row in figures.lines] == [(Decimal(1), Decimal(1))]
     seen = firm.everything(contract)
     assert [row["qty_invoiced"] for row in seen["order lines"]] == [1]
     assert (len(seen["invoices"]), len(seen["mails"])) == (1, 2)

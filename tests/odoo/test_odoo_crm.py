@@ -145,6 +145,40 @@ def test_a_won_opportunity_with_a_quotation_is_a_valid_contract(
     assert {item.due_on for item in contract.milestones} == {contract.signed_on}
 
 
+def test_the_terms_of_an_opportunity_are_the_contract_s_and_a_status_leaves_them(
+    odoo: OdooClient, crm: OdooCrm, customer: int, make_lead: MakeLead
+) -> None:
+    text = """
+        [[time]]
+        key = "dev"
+        service = "CONSULTING"
+        rates = [{price = "120.00"}]
+
+        [retainage]
+        percent = "5"
+        service = "SUPPORT"
+    """
+    lead = make_lead()
+    odoo.load("crm.lead", [{".id": str(lead), "lead_properties.c2c_terms": text}])
+    codes = (("BUILD", 1000), ("CONSULTING", 6000), ("SUPPORT", 0))
+    quote(odoo, lead, customer, [line(odoo, code, 1, price) for code, price in codes])
+
+    for _ in range(2):
+        contract = validate(complete(crm.read_contract(str(lead))))
+        [plan] = contract.time
+        assert [str(rate.price) for rate in plan.rates] == ["120.00 EUR"]
+        assert contract.retainage
+        assert [item.service for item in contract.milestones] == ["BUILD"]
+        assert crm.write_statuses([status(lead)]) == []
+    assert properties(odoo, lead)["c2c_terms"] == text
+
+
+def test_terms_that_cannot_be_read_are_refused(crm: OdooCrm, make_lead: MakeLead) -> None:
+    terms = {".id": str(make_lead()), "lead_properties.c2c_terms": "[[time"}
+    crm._load([terms])
+    assert refusal(crm, terms[".id"]).code == "terms_unreadable"
+
+
 def test_the_newest_open_quotation_counts(
     odoo: OdooClient, crm: OdooCrm, customer: int, make_lead: MakeLead
 ) -> None:
@@ -219,7 +253,7 @@ def test_the_setup_reports_a_team_and_mends_it_once(
         assert not [problem for problem in remaining if f".{team}." in problem.field]
     there = odoo.read("crm.team", [team], ["lead_properties_definition"])[0]
     names = [item["name"] for item in there["lead_properties_definition"]]
-    assert names == ["abc", *STATUS_LABELS]
+    assert names == ["abc", *STATUS_LABELS, "c2c_terms"]
 
 
 def test_a_status_is_shown_and_peoples_properties_stay(

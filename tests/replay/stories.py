@@ -61,7 +61,7 @@ async def test_rejected_then_late(world: World) -> None:
     invoice = await world.proposed(single())
     workflow_id = invoice.removesuffix("/invoice/1")
     await world.skip(invoice, days=9)
-    await operations.reject(world.client, invoice, by=ANA, comment="wrong reference")
+    await world.reject(invoice, "wrong reference")
     await world.parked(workflow_id)
     await world.resolve(workflow_id, Action.AMEND, changes={"purchase_order": "PO-1"})
     second = f"{workflow_id}/invoice/2"

@@ -9,8 +9,15 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from contracts.approvals import ApprovalPolicy, ApprovalRequirement, ApprovalTier
-from contracts.billing import InvoiceProposal, propose
+from contracts.approvals import (
+    ApprovalKind,
+    ApprovalPolicy,
+    ApprovalRound,
+    ApprovalTier,
+    Subject,
+)
+from contracts.billing.book import Book, milestone_event
+from contracts.billing.proposals import InvoiceProposal
 from contracts.calendar import BusinessCalendar
 from contracts.dunning import DunningPolicy, DunningStep
 from contracts.model import Contract, JsonObject, Source
@@ -136,12 +143,24 @@ policy = EntityPolicy(
 
 def proposal() -> InvoiceProposal:
     """The first invoice: 3,000 EUR for the design, proposed on that Monday."""
-    signed = contract()
-    return propose(signed, signed.customer, signed.milestones[0], number=1, today=MONDAY)
+    signed, book = contract(), Book()
+    book.reach(signed, "design", MONDAY)
+    return book.propose(signed, milestone_event("design"), 1, MONDAY)
 
 
-def requirement(amount: str = "3000.00", requested_by: str = SAM) -> ApprovalRequirement:
-    return ApprovalRequirement.of(approval_policy, weekdays, euros(amount), requested_by, MONDAY)
+def approval_round(amount: str = "3000.00", requested_by: str = SAM) -> ApprovalRound:
+    """The round of the first invoice, or of another amount, begun on that Monday."""
+    proposed = proposal()
+    subject = Subject(
+        kind=ApprovalKind.INVOICE,
+        title="invoice 1 of C-1",
+        amount=euros(amount),
+        content_hash=proposed.content_hash,
+        customer_key=proposed.customer_key,
+        customer_name=proposed.customer_name,
+        requested_by=(requested_by,),
+    )
+    return ApprovalRound.begin(approval_policy, weekdays, subject, MONDAY)
 
 
 def balance(residual: str = "3630.00", credited: str = "0", **changes: Any) -> InvoiceBalance:
@@ -168,7 +187,7 @@ def report(number: int, stage: InvoiceStage, **amounts: str) -> InvoiceReport:
         number=number,
         stage=stage,
         amount=euros("3000.00"),
-        milestones=("design",),
+        charges=("design",),
         overdue=stage is InvoiceStage.OVERDUE,
         **figures,
     )
@@ -194,7 +213,7 @@ def receivable_state(**changes: Any) -> ReceivableState:
         "requested_by": SAM,
         "proposal": proposal(),
         "policy": policy,
-        "requirement": requirement(),
+        "round": approval_round(),
     }
     return ReceivableState(**fields | changes)
 

@@ -12,72 +12,21 @@ from typing import Any
 
 import pytest
 from temporalio.service import RPCError, RPCStatusCode
-from typer.testing import CliRunner, Result
 
 from contracts import parking
-from contracts.approvals import Approval
 from contracts.receivable import InvoiceStage
 from contracts.state import ContractOutcome, ContractStage
 from starters import operations
-from starters.cli import app, main, render, session
+from starters.cli import main, render, session
 from starters.cli.errors import ExitCode
 from starters.cli.session import json_text
-from starters.operations import ContractRow, Exceptional, NoAnswer, NotFound, Pending, Refused
+from starters.operations import ContractRow, Exceptional, NoAnswer, NotFound, Refused
 from tests.unit import examples
+from tests.unit.command import CONTRACT, INVOICE, Calls, Invoke
 from wiring.client import TemporalUnreachable
 from wiring.settings import ConfigurationError
 
-CONTRACT = "contract/northwind/C-1"
-INVOICE = f"{CONTRACT}/invoice/1"
 ANSI = re.compile(r"\x1b\[")
-
-Invoke = Callable[..., Result]
-
-
-class Calls:
-    """Stands for `starters.operations`: answers as told and keeps what was asked."""
-
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self._patch = patch
-        self.made: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
-
-    def answer(self, name: str, result: Any) -> None:
-        async def fake(_client: object, *arguments: Any, **named: Any) -> Any:
-            self.made.append((name, arguments, named))
-            if isinstance(result, Exception):
-                raise result
-            return result
-
-        self._patch.setattr(operations, name, fake)
-
-    @property
-    def last(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
-        return self.made[-1]
-
-
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
-    async def connect() -> object:
-        return object()
-
-    def unconfigured() -> None:
-        raise ConfigurationError("there is no configuration")
-
-    monkeypatch.setattr("wiring.client.connect", connect)
-    monkeypatch.setattr(session, "load_settings", unconfigured)
-    for variable in (session.ENTITY_VARIABLE, session.PERSON_VARIABLE):
-        monkeypatch.delenv(variable, raising=False)
-    return Calls(monkeypatch)
-
-
-@pytest.fixture
-def c2c() -> Invoke:
-    runner = CliRunner()
-
-    def invoke(*arguments: str, stdin: str | None = None) -> Result:
-        return runner.invoke(app, list(arguments), input=stdin)
-
-    return invoke
 
 
 # --- global options and exit codes --------------------------------------------------------------
@@ -350,73 +299,7 @@ def test_cancel_and_milestone(calls: Calls, c2c: Invoke) -> None:
     assert c2c(*line, "--on", "02/03/2026").exit_code == ExitCode.USAGE
 
 
-# --- approvals and invoices ---------------------------------------------------------------------
-
-
-def test_approvals_list(calls: Calls, c2c: Invoke) -> None:
-    state = examples.receivable_state(stage=InvoiceStage.AWAITING_APPROVAL)
-    calls.answer("pending_approvals", [Pending(INVOICE, state)])
-    output = c2c("approvals", "list").stdout
-    assert "northwind/C-1/1" in output
-    assert state.proposal.content_hash[:12] in output
-    assert examples.BOB in output
-    [item] = json.loads(c2c("approvals", "list", "--json").stdout)["approvals"]
-    assert item["amount"] == "3000.00 EUR"
-    assert item["content_hash"] == state.proposal.content_hash
-
-
-def test_approve_binds_to_what_was_shown(calls: Calls, c2c: Invoke) -> None:
-    state = examples.receivable_state(stage=InvoiceStage.AWAITING_APPROVAL)
-    report = examples.report(1, InvoiceStage.AWAITING_APPROVAL)
-    calls.answer("receivable_state", state)
-    calls.answer("approve", report)
-    result = c2c("approvals", "approve", "northwind/C-1/1", "--by", examples.ANA)
-    assert result.exit_code == 0, result.output
-    assert "3000.00 EUR" in result.stdout
-    assert "1 more approval" in result.stdout
-    assert calls.last[2]["content_hash"] == state.proposal.content_hash
-
-
-def test_the_last_approval_issues_the_invoice(calls: Calls, c2c: Invoke) -> None:
-    given = Approval(
-        by=examples.BOB, content_hash=examples.proposal().content_hash, at=examples.NOON
-    )
-    calls.answer("receivable_state", examples.receivable_state(approvals=[given]))
-    calls.answer("approve", examples.report(1, InvoiceStage.AWAITING_APPROVAL))
-    result = c2c("approvals", "approve", "northwind/C-1/1", "--by", examples.ANA)
-    assert "the invoice is created" in result.stdout
-
-
-def test_approve_refuses_another_content(calls: Calls, c2c: Invoke) -> None:
-    calls.answer("receivable_state", examples.receivable_state())
-    line = ["approvals", "approve", "northwind/C-1/1", "--by", examples.ANA, "--hash", "0" * 12]
-    result = c2c(*line)
-    assert result.exit_code == ExitCode.REFUSED
-    assert "look at it again" in result.stderr
-    assert [name for name, _, _ in calls.made] == ["receivable_state"]
-
-
-@pytest.mark.parametrize(("answer", "approved"), [("n\n", False), ("y\n", True)])
-def test_a_person_is_asked(
-    calls: Calls, c2c: Invoke, monkeypatch: pytest.MonkeyPatch, answer: str, approved: bool
-) -> None:
-    monkeypatch.setattr(session.Session, "may_ask", property(lambda _: True))
-    calls.answer("receivable_state", examples.receivable_state())
-    calls.answer("approve", examples.report(1, InvoiceStage.APPROVED))
-    line = ["approvals", "approve", "northwind/C-1/1", "--by", examples.ANA]
-    result = c2c(*line, stdin=answer)
-    assert (calls.last[0] == "approve") is approved
-    assert result.exit_code == (ExitCode.OK if approved else ExitCode.REFUSED)
-    assert c2c(*line, "--yes").exit_code == 0
-
-
-def test_reject_needs_a_comment(calls: Calls, c2c: Invoke) -> None:
-    calls.answer("reject", examples.report(1, InvoiceStage.REJECTED))
-    line = ["approvals", "reject", "northwind/C-1/1", "--by", examples.ANA]
-    assert c2c(*line).exit_code == ExitCode.USAGE
-    result = c2c(*line, "--comment", "wrong price")
-    assert result.exit_code == 0
-    assert "c2c exceptions show northwind/C-1" in result.stdout
+# --- invoices -----------------------------------------------------------------------------------
 
 
 def test_invoice_show(calls: Calls, c2c: Invoke) -> None:

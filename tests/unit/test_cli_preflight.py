@@ -11,8 +11,11 @@ from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
 from sandbox import __file__ as sandbox_file
 from starters import preflight, schedules
-from starters.preflight import NEEDS, Finding, Verdict
+from starters.needs import NEEDS
+from starters.preflight import Finding, Verdict
 from wiring.settings import Settings, load_settings
+
+SERVICES = {"BUILD": "milestones", "DEVELOPMENT": "timesheet", "RETAINER": "manual"}
 
 
 class Fake:
@@ -23,7 +26,11 @@ class Fake:
             "res.company": [{"id": 1, "currency_id": [1, "EUR"]}],
             "account.payment.term": [{"id": 1, "name": "30 Days"}],
             "product.pricelist": [{"id": 1, "currency_id": [1, "EUR"]}],
-            "product.product": [{"id": 1, "default_code": "BUILD"}],
+            "product.product": [
+                {"id": number, "default_code": code, "service_type": kind}
+                for number, (code, kind) in enumerate(SERVICES.items(), start=1)
+            ],
+            "account.account": [{"id": 1, "code": "650000"}],
             "account.journal": [{"id": 1, "name": "Bank"}],
             "account.payment.method.line": [{"id": 1}],
             "ir.module.module": [{"id": 1, "latest_version": "19.0.1.3"}],
@@ -31,6 +38,7 @@ class Fake:
         self.errors: dict[tuple[str, str], GatewayError] = {}
         self.refused: set[tuple[str, str]] = set()
         self.fields: dict[str, list[str]] = {}
+        self.types: dict[str, str] = {"x_approved": "boolean"}
 
     def execute(
         self, model: str, method: str, ids: Sequence[int], arguments: Mapping[str, Any]
@@ -43,7 +51,8 @@ class Fake:
             case "has_access":
                 return (model, arguments["operation"]) not in self.refused
             case "fields_get":
-                return {name: {} for name in self.fields[model]}
+                names = self.fields.get(model, list(self.types))
+                return {name: {"type": self.types.get(name, "char")} for name in names}
         return {}
 
     def close(self) -> None:
@@ -151,7 +160,9 @@ async def test_what_a_legal_entity_lacks(
 ) -> None:
     fake = Fake()
     fake.rows[model] = rows
-    [finding] = await _lacking(fake, settings)
+    # Without any journal there is none for losses either.
+    found = await _lacking(fake, settings)
+    [finding] = [item for item in found if item.subject != "write-offs"]
     assert (finding.area, finding.subject) == ("Entity northwind", subject)
     assert finding.verdict is Verdict.MISSING
     assert told in finding.detail
@@ -160,11 +171,83 @@ async def test_what_a_legal_entity_lacks(
 
 async def test_what_a_person_should_look_at(settings: Settings) -> None:
     fake = Fake()
-    fake.rows["product.product"] = [{"id": n, "default_code": "BUILD"} for n in (1, 2)]
+    build = {"default_code": "BUILD", "service_type": "milestones"}
+    fake.rows["product.product"] = [{"id": number, **build} for number in (1, 2)]
     fake.rows["account.payment.method.line"] = []
     found = await _lacking(fake, settings)
-    assert [item.subject for item in found] == ["services", "payments"]
+    assert [item.subject for item in found] == [
+        "services",
+        "services: timesheet",
+        "services: manual",
+        "payments",
+    ]
+    assert "hours" in found[1].remedy
+    assert "retainers" in found[2].remedy
     assert preflight.is_ready(found)
+
+
+@pytest.mark.parametrize(
+    ("types", "told"),
+    [
+        ({"validated": "boolean"}, "no field x_approved"),
+        ({"x_approved": "char"}, "x_approved is char, not boolean"),
+        ({}, "did not say which fields"),
+    ],
+)
+async def test_how_timesheets_are_approved_is_looked_at(
+    settings: Settings, types: dict[str, str], told: str
+) -> None:
+    fake = Fake()
+    fake.types = types
+    [finding] = await _lacking(fake, settings)
+    assert finding.subject == "approved timesheets"
+    assert finding.verdict is Verdict.WARN
+    assert told in finding.detail
+    assert "x_approved" in finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("model", "rows", "told"),
+    [
+        ("account.account", [], "the company has 0 accounts 650000"),
+        ("account.account", [{"id": 1}, {"id": 2}], "the company has 2 accounts 650000"),
+    ],
+)
+async def test_where_losses_are_booked_must_be_there(
+    settings: Settings, model: str, rows: list[dict[str, Any]], told: str
+) -> None:
+    fake = Fake()
+    fake.rows[model] = rows
+    [finding] = await _lacking(fake, settings)
+    assert (finding.subject, finding.verdict) == ("write-offs", Verdict.MISSING)
+    assert told in finding.detail
+    assert "write_off_account" in finding.remedy
+
+
+async def test_losses_need_a_journal(settings: Settings) -> None:
+    fake = Fake()
+    fake.rows["account.journal"] = []
+    found = {item.subject: item for item in await _lacking(fake, settings)}
+    assert found["write-offs"].detail == "no general journal"
+
+
+async def test_without_an_account_for_losses_nothing_is_missing(settings: Settings) -> None:
+    entity = settings.entities["northwind"].model_copy(update={"write_off_account": ""})
+    without = settings.model_copy(update={"entities": {"northwind": entity}})
+    fake = Fake()
+    fake.rows["account.account"] = []
+    found = await preflight.check_odoo(OdooClient(fake), without)
+    assert preflight.is_ready(found)
+    assert any("cannot be asked for" in item.detail for item in found)
+
+
+async def test_what_only_some_contracts_need_is_for_a_person_to_judge(settings: Settings) -> None:
+    fake = Fake()
+    fake.errors["hr.expense", "search_read"] = _error("module_missing")
+    [finding] = await _lacking(fake, settings)
+    assert finding.verdict is Verdict.WARN
+    assert "hr_expense" in finding.remedy
+    assert "only contracts that bill expenses on need it" in finding.remedy
 
 
 def test_sweeps_follow_the_configuration(settings: Settings) -> None:

@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from contracts.model import Contract, Customer, Milestone, ServiceLine, Source, vat_problem
+from contracts.changes import ChangeOrder
+from contracts.model import (
+    Contract,
+    Customer,
+    Deposit,
+    ExpensePlan,
+    Indexation,
+    Milestone,
+    Rate,
+    Retainage,
+    RetainerPlan,
+    ServiceLine,
+    Source,
+    Term,
+    Termination,
+    Tier,
+    TimePlan,
+    UsagePlan,
+    vat_problem,
+)
 from tests.unit.examples import contract, document, euros
+from tests.unit.plans import managed_contract, mixed_contract
 
 
 def customer(**changes: Any) -> Customer:
@@ -116,8 +140,160 @@ def test_a_contract_finds_its_parts_by_their_keys() -> None:
     assert signed.milestone("never") is None
 
 
-@pytest.mark.parametrize("model", [Contract, Customer, ServiceLine, Milestone, Source])
+def test_a_contract_finds_its_plans_by_their_keys() -> None:
+    mixed, managed = mixed_contract(), managed_contract()
+    assert mixed.plan("development") is mixed.time[0]
+    assert mixed.plan("travel") is mixed.expenses[0]
+    assert managed.plan("service-desk") is managed.retainers[0]
+    assert managed.plan("shipments") is managed.usage[0]
+    assert mixed.plan("pilot") is None
+    assert managed.plans == (*managed.retainers, *managed.usage)
+
+
+def test_the_fixed_price_is_what_the_milestones_come_to() -> None:
+    assert contract().fixed_price == contract().value
+    assert mixed_contract().fixed_price == euros("40000.00")
+    assert managed_contract().fixed_price == euros("0")
+
+
+def test_a_contract_starts_when_it_says_or_when_it_was_signed() -> None:
+    assert contract().first_day == date(2026, 2, 1)
+    assert contract(starts_on=None).first_day == date(2026, 1, 10)
+
+
+@pytest.mark.parametrize(
+    ("value", "accepted"),
+    [
+        ("month", True),
+        ("quarter", True),
+        ("year", True),
+        ("1 week", True),
+        ("2 weeks", True),
+        ("0 weeks", False),
+        ("02 weeks", False),
+        ("100 weeks", False),
+        ("weekly", False),
+        ("month\n", False),
+        ("2  weeks", False),
+    ],
+)
+def test_cadences_are_few(value: str, accepted: bool) -> None:
+    plan = {"key": "t", "service": "s", "every": value}
+    if accepted:
+        assert ExpensePlan.model_validate(plan).every == value
+    else:
+        with pytest.raises(ValidationError, match="month, quarter, year"):
+            ExpensePlan.model_validate(plan)
+
+
+@pytest.mark.parametrize("wrong", [0.5, "-1", "1e13", "NaN", "Infinity", "half", None, []])
+def test_quantities_and_prices_per_unit_are_exact_and_not_below_zero(wrong: Any) -> None:
+    with pytest.raises(ValidationError):
+        Tier.model_validate({"price": wrong})
+    if wrong is not None:
+        with pytest.raises(ValidationError):
+            Tier.model_validate({"price": "1", "up_to": wrong})
+
+
+def test_a_price_per_unit_has_up_to_six_decimals() -> None:
+    assert str(Tier.model_validate({"price": "0.000001"}).price) == "0.000001"
+    with pytest.raises(ValidationError, match="6 decimal"):
+        Tier.model_validate({"price": "0.0000001"})
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Contract,
+        Customer,
+        ServiceLine,
+        Milestone,
+        Source,
+        Rate,
+        TimePlan,
+        Indexation,
+        RetainerPlan,
+        Tier,
+        UsagePlan,
+        ExpensePlan,
+        Deposit,
+        Retainage,
+        Term,
+        Termination,
+    ],
+)
 def test_a_model_is_immutable_and_knows_its_fields(model: type[Any]) -> None:
     assert model.model_config["frozen"] is True
     with pytest.raises(ValidationError, match="Extra inputs"):
         model.model_validate({"surprise": 1})
+
+
+# --- the page about them --------------------------------------------------------------------
+
+PAGE = (Path(__file__).parents[2] / "docs" / "contract-file.md").read_text()
+PLANS: dict[str, type[BaseModel]] = {
+    "time": TimePlan,
+    "retainers": RetainerPlan,
+    "usage": UsagePlan,
+    "expenses": ExpensePlan,
+}
+OF_EVERY_PLAN = {"key", "service", "every", "starts_on", "ends_on"}
+
+
+def documented(section: str) -> list[str]:
+    """The fields in the first cells of a section's tables."""
+    text = PAGE.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+    return [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
+
+
+def fields(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Every field by its path, as the page writes it: `time[].rates[].price`."""
+    for name, field in model.model_fields.items():
+        annotation = str(field.annotation)
+        inner = next((item for item in INNER if f".{item.__name__}" in annotation), None)
+        if inner is None:
+            yield f"{prefix}{name}"
+        else:
+            rows = "[]" if "tuple[" in annotation else ""
+            yield from fields(inner, f"{prefix}{name}{rows}.")
+
+
+INNER = (
+    Source,
+    Customer,
+    ServiceLine,
+    Milestone,
+    Rate,
+    Tier,
+    Indexation,
+    Deposit,
+    Retainage,
+    Termination,
+    Term,
+)
+
+
+def test_the_page_names_every_field_of_a_contract_and_no_other() -> None:
+    tables = {"services[]", "milestones[]", "deposit", "retainage", "term", "termination"}
+    tables |= {f"{name}[]" for name in PLANS}
+    own = [name for name in documented("The contract") if name not in tables]
+    parts = ["Services and milestones", "Deposit and retainage", "Term and early end"]
+    written = [*own, *(name for part in parts for name in documented(part))]
+    there = [name for name in fields(Contract) if name not in PLANS]
+    assert sorted(written) == sorted([*there, "milestones[].percent", "deposit.percent"])
+
+
+def test_the_page_names_every_field_of_a_plan_and_no_other() -> None:
+    there = [
+        name
+        for table, model in PLANS.items()
+        for name in fields(model, f"{table}[].")
+        if name.partition("[].")[2] not in OF_EVERY_PLAN
+    ]
+    assert sorted(documented("Plans")) == sorted([*there, *OF_EVERY_PLAN])
+    assert all(model.model_fields.keys() >= OF_EVERY_PLAN for model in PLANS.values())
+
+
+def test_the_page_names_every_field_of_a_change_order_and_no_other() -> None:
+    assert sorted(documented("Change orders")) == sorted(ChangeOrder.model_fields)

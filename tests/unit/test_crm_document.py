@@ -18,6 +18,7 @@ from gateways.crm.batches import chunks, write_apart
 from gateways.crm.document import (
     decimal_text,
     default_due_on,
+    end_of_term,
     milestones_of,
     present,
     unique_keys,
@@ -242,3 +243,23 @@ def test_money_text_is_what_a_status_shows() -> None:
     assert texts["c2c_paid"] == "5.00 EUR"
     assert texts["c2c_invoiced"] == ""
     assert texts.keys() == STATUS_LABELS.keys()
+
+
+@pytest.mark.parametrize(
+    ("first", "duration", "last"),
+    [
+        ("2026-02-01", "P12M", "2027-01-31"),
+        ("2026-01-31", "P1M", "2026-02-27"),
+        ("2026-12-15", "P1Y6M", "2028-06-14"),
+        ("2026-03-02", "P2W", "2026-03-15"),
+        ("2026-03-02", "P1D", "2026-03-02"),
+        ("2026-03-02", "P0D", None),
+        ("2026-03-02", "P", None),
+        ("2026-03-02", "12", None),
+        ("2026-03-02", "P999Y9999M", "3858-06-01"),
+        ("9000-03-02", "P999Y9999M", None),
+        ("soon", "P12M", None),
+    ],
+)
+def test_a_term_ends_the_day_before_its_return(first: str, duration: str, last: str | None) -> None:
+    assert end_of_term(first, duration) == last

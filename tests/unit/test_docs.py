@@ -103,9 +103,10 @@ _POSITION = {
     "_credentials": 0,
     "_error_of": 1,
     "_problem": 0,
-    "_refusal": 0,
     "_transient": 0,
 }
+_REFUSAL = {"errors.py": 0, "terms.py": 1}
+"""`_refusal` takes a code in these files of the gateways; elsewhere it has to do with sentences."""
 _PASSED_ON = {"code", "error.code", "verdict.code", "first.code", "detail.code"}
 """These hand a code on that was stated elsewhere."""
 
@@ -122,6 +123,8 @@ def stated_codes() -> Iterator[str]:
                 if isinstance(node, ast.Call):
                     for expression in _code_arguments(node, file):
                         yield from _values(expression, constants, f"{file}:{node.lineno}")
+                elif isinstance(node, ast.Return) and file.name == "changes.py":
+                    yield from _returned_code(node)
 
 
 def _constants(tree: ast.Module) -> dict[str, str]:
@@ -137,10 +140,19 @@ def _constants(tree: ast.Module) -> dict[str, str]:
 def _code_arguments(call: ast.Call, file: Path) -> Iterator[ast.expr]:
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     yield from (item.value for item in call.keywords if item.arg == "code")
-    if name in _POSITION and len(call.args) > _POSITION[name]:
-        yield call.args[_POSITION[name]]
+    position = _POSITION.get(name)
+    if name == "_refusal" and "gateways" in file.parts:
+        position = _REFUSAL[file.name]
+    if position is not None and len(call.args) > position:
+        yield call.args[position]
     if name == "_refuse" and file.name == "money.py":
         yield call.args[1] if len(call.args) > 1 else ast.Constant("money_malformed")
+
+
+def _returned_code(node: ast.Return) -> Iterator[str]:
+    """The code of a pair of code and expectation, which a caller makes a problem of."""
+    if isinstance(node.value, ast.Tuple) and isinstance(node.value.elts[0], ast.Constant):
+        yield str(node.value.elts[0].value)
 
 
 def _values(node: ast.expr, constants: dict[str, str], where: str) -> Iterator[str]:
@@ -159,9 +171,7 @@ def _values(node: ast.expr, constants: dict[str, str], where: str) -> Iterator[s
 
 
 def codes_of_broken_documents() -> set[str]:
-    """The codes that validation takes from pydantic, by breaking a good document everywhere."""
-    good = json.loads((ROOT / "docs" / "examples" / "full.json").read_text())
-    good["source"] = {"system": "file", "id": "x"}
+    """The codes that validation takes from pydantic, by breaking good documents everywhere."""
     wrong: list[Any] = [
         None,
         1,
@@ -178,14 +188,17 @@ def codes_of_broken_documents() -> set[str]:
         "0",
     ]
     found: set[str] = set()
-    for path in _paths(good):
-        for value in wrong:
-            document = json.loads(json.dumps(good))
-            _put(document, path, value)
-            try:
-                validate(document)
-            except InvalidContract as invalid:
-                found |= {problem.code for problem in invalid.problems}
+    for file in (ROOT / "docs" / "examples").glob("*.json"):
+        good = json.loads(file.read_text())
+        good["source"] = {"system": "file", "id": "x"}
+        for path in _paths(good):
+            for value in wrong:
+                document = json.loads(json.dumps(good))
+                _put(document, path, value)
+                try:
+                    validate(document)
+                except InvalidContract as invalid:
+                    found |= {problem.code for problem in invalid.problems}
     return found
 
 
@@ -324,11 +337,15 @@ def option_names(command: Any) -> set[str]:
 
 def test_the_metrics_are_those_there_are() -> None:
     source = (ROOT / "activities" / "metrics.py").read_text()
-    named = re.findall(r"`(c2c\.[a-z.]+)`", section("Watching"))
-    assert named == re.findall(r'"(c2c\.[a-z.]+)"', source)
+    named = re.findall(r"`(c2c\.[a-z._]+)`", section("Watching"))
+    assert named == re.findall(r'"(c2c\.[a-z._]+)"', source)
 
 
 # --- configuration, examples ------------------------------------------------------------------
+
+
+_LEAVES = (".tiers", ".steps", ".auto_approve_up_to", ".delegations")
+"""Lists of tables: the page has one row for each."""
 
 
 def setting_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
@@ -336,7 +353,7 @@ def setting_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for name, item in model.model_fields.items():
         inner, is_table = _model_in(item.annotation)
         path = f"{prefix}{name}"
-        if inner is None or path.endswith((".tiers", ".steps")):
+        if inner is None or path.endswith(_LEAVES):
             yield path
         else:
             yield from setting_names(inner, f"{path}.<key>." if is_table else f"{path}.")

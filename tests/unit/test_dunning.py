@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
@@ -14,10 +15,13 @@ from pydantic import ValidationError
 from contracts.calendar import BusinessCalendar
 from contracts.dunning import (
     Act,
+    Dispute,
     DunningDecision,
+    DunningHold,
     DunningPolicy,
     DunningState,
     DunningStep,
+    Promise,
     decide,
 )
 from contracts.money import Money
@@ -46,10 +50,22 @@ def look(
     calendar: BusinessCalendar = weekdays,
     policy: DunningPolicy = dunning_policy,
     due_on: date = DUE,
+    disputed: Money | None = None,
+    holds: Iterable[DunningHold] = (),
+    promise: Promise | None = None,
 ) -> DunningDecision:
     """The decision on the example invoice, looked at on that day."""
-    sent = DunningState(level=level, sent_on=sent_on)
-    return decide(policy, calendar, residual=residual, due_on=due_on, sent=sent, today=today)
+    return decide(
+        policy,
+        calendar,
+        residual=residual,
+        due_on=due_on,
+        sent=DunningState(level=level, sent_on=sent_on),
+        today=today,
+        disputed=disputed,
+        holds=holds,
+        promise=promise,
+    )
 
 
 def send(level: int, today: date) -> DunningDecision:
@@ -143,6 +159,123 @@ def test_a_part_payment_neither_skips_a_level_nor_starts_anew() -> None:
     whole = look(date(2026, 4, 15), level=1, sent_on=date(2026, 4, 6))
     part = look(date(2026, 4, 15), level=1, sent_on=date(2026, 4, 6), residual=euros("400.00"))
     assert part == whole == send(2, date(2026, 4, 15))
+
+
+# --- what was agreed with the customer -------------------------------------------------------
+
+FIRST, SECOND = date(2026, 4, 6), date(2026, 4, 15)
+"""When the first two levels of the example invoice are sent."""
+
+CLARA = "clara@northwind.example"
+
+
+def hold(until: date | None = None) -> DunningHold:
+    return DunningHold(by=CLARA, reason="talks", since=DUE, until=until)
+
+
+def promise(on: date, amount: str = "1000.00", paid_before: str = "0") -> Promise:
+    return Promise(
+        on=on, amount=euros(amount), by=CLARA, made_on=DUE, paid_before=euros(paid_before)
+    )
+
+
+def dispute(amount: str, **changes: Money) -> Dispute:
+    return Dispute(amount=euros(amount), reason="half done", by=CLARA, opened_on=DUE, **changes)
+
+
+def test_a_hold_without_an_end_stops_reminders_until_it_is_released() -> None:
+    for today in (SECOND, date(2026, 6, 1), date(2027, 1, 1)):
+        held = look(today, level=1, sent_on=FIRST, holds=[hold()])
+        assert held == DunningDecision(act=Act.WAIT, level=1, next_on=None)
+    released = look(date(2026, 6, 1), level=1, sent_on=FIRST)
+    assert released == send(2, date(2026, 6, 1))
+
+
+def test_after_a_holds_last_day_the_next_level_follows_and_none_is_skipped() -> None:
+    friday, monday = date(2026, 5, 15), date(2026, 5, 18)
+    assert look(SECOND, level=1, sent_on=FIRST, holds=[hold(friday)]) == wait(1, monday)
+    assert look(friday, level=1, sent_on=FIRST, holds=[hold(friday)]) == wait(1, monday)
+    assert look(monday, level=1, sent_on=FIRST, holds=[hold(friday)]) == send(2, monday)
+
+
+def test_the_longer_of_two_holds_counts() -> None:
+    both = [hold(date(2026, 4, 20)), hold(date(2026, 4, 27))]
+    assert look(SECOND, level=1, sent_on=FIRST, holds=both) == wait(1, date(2026, 4, 28))
+    assert look(SECOND, level=1, sent_on=FIRST, holds=[*both, hold()]).next_on is None
+
+
+def test_a_promise_pauses_until_its_day_has_passed_then_the_level_it_had_goes_on() -> None:
+    thursday, friday = date(2026, 4, 23), date(2026, 4, 24)
+    for today in (FIRST, SECOND, thursday):
+        paused = look(today, level=1, sent_on=FIRST, promise=promise(thursday))
+        assert paused == wait(1, friday)
+    assert look(friday, level=1, sent_on=FIRST, promise=promise(thursday)) == send(2, friday)
+
+
+def test_a_promise_before_the_next_level_is_due_changes_nothing() -> None:
+    promised = look(date(2026, 4, 7), level=1, sent_on=FIRST, promise=promise(date(2026, 4, 9)))
+    assert promised == look(date(2026, 4, 7), level=1, sent_on=FIRST) == wait(1, SECOND)
+
+
+def test_a_promise_after_the_last_level_holds_the_collector_back_too() -> None:
+    friday, monday = date(2026, 5, 8), date(2026, 5, 11)
+    paused = look(MAY, level=3, sent_on=date(2026, 5, 1), promise=promise(friday))
+    assert paused == wait(3, monday)
+    after = look(monday, level=3, sent_on=date(2026, 5, 1), promise=promise(friday))
+    assert after.act is Act.EXHAUSTED
+
+
+def test_a_promise_is_kept_by_money_that_came_after_it() -> None:
+    given = promise(date(2026, 4, 23), amount="500.00", paid_before="100.00")
+    assert not given.is_kept(euros("100.00"), euros("900.00"))
+    assert not given.is_kept(euros("599.99"), euros("400.01"))
+    assert given.is_kept(euros("600.00"), euros("400.00"))
+
+
+def test_a_promise_is_kept_when_nothing_is_owed_any_more() -> None:
+    assert promise(date(2026, 4, 23)).is_kept(euros("200.00"), euros("0"))
+
+
+def test_only_the_undisputed_rest_is_dunned() -> None:
+    part = look(SECOND, level=1, sent_on=FIRST, disputed=euros("400.00"))
+    assert part == send(2, SECOND)
+
+
+@pytest.mark.parametrize("disputed", ["1000.00", "999.50"])
+def test_where_no_more_than_the_tolerance_is_undisputed_the_level_stays(disputed: str) -> None:
+    whole = look(SECOND, level=1, sent_on=FIRST, disputed=euros(disputed))
+    assert whole == DunningDecision(act=Act.WAIT, level=1, next_on=None)
+
+
+def test_a_rejected_dispute_is_dunned_again_at_once_at_the_level_it_had() -> None:
+    june = date(2026, 6, 1)
+    assert look(june, level=1, sent_on=FIRST, disputed=euros("1000.00")).act is Act.WAIT
+    assert look(june, level=1, sent_on=FIRST) == send(2, june)
+
+
+def test_a_due_date_revised_to_a_later_day_starts_the_levels_anew_from_there() -> None:
+    revised = date(2026, 6, 10)
+    waiting = look(date(2026, 6, 1), level=2, sent_on=SECOND, due_on=revised)
+    assert waiting == wait(0, date(2026, 6, 15))  # the 13th is a Saturday
+    assert look(date(2026, 6, 15), level=2, sent_on=SECOND, due_on=revised) == send(
+        1, date(2026, 6, 15)
+    )
+
+
+def test_a_due_date_revised_to_before_the_last_reminder_keeps_the_level() -> None:
+    decision = look(date(2026, 5, 4), level=2, sent_on=SECOND, due_on=date(2026, 4, 10))
+    assert decision == wait(2, date(2026, 5, 11))  # 30 days later is a Sunday
+
+
+def test_what_is_disputed_is_never_more_than_is_owed_nor_below_zero() -> None:
+    assert dispute("400.00").part_of(euros("1000.00")) == euros("400.00")
+    assert dispute("400.00").part_of(euros("150.00")) == euros("150.00")
+    assert dispute("400.00").part_of(euros("-10.00")) == euros("0")
+
+
+def test_once_a_part_is_accepted_only_that_part_stays_disputed() -> None:
+    accepted = dispute("400.00", accepted=euros("100.00"))
+    assert accepted.part_of(euros("1000.00")) == euros("100.00")
 
 
 # --- whatever the policy, the calendar and the habits of whoever looks ----------------------
@@ -271,7 +404,76 @@ def test_paid_is_cleared_and_unpaid_is_not_whenever_one_looks(
         assert (invoice.look(today, residual).act is Act.CLEAR) == (count <= 0)
 
 
+@given(invoices(), st.integers(0, 60), st.booleans())
+def test_nothing_is_sent_while_a_hold_or_a_promise_lasts_and_the_level_is_kept(
+    invoice: Invoice, days: int, is_hold: bool
+) -> None:
+    invoice.live()
+    today = invoice.looks[-1]
+    until = today + timedelta(days=days)
+    sent = DunningState(level=len(invoice.sent), sent_on=invoice.sent[-1] if invoice.sent else None)
+
+    def paused(day: date) -> DunningDecision:
+        return decide(
+            invoice.policy,
+            invoice.calendar,
+            residual=OWED,
+            due_on=invoice.due_on,
+            sent=sent,
+            today=day,
+            holds=[hold(until)] if is_hold else [],
+            promise=None if is_hold else promise(until),
+        )
+
+    for offset in range(days + 1):
+        decision = paused(today + timedelta(days=offset))
+        assert (decision.act, decision.level) == (Act.WAIT, sent.level)
+        assert decision.next_on is not None
+        assert decision.next_on > until
+    # The day after it is as if there had been none.
+    assert paused(until + timedelta(days=1)) == invoice.look(until + timedelta(days=1))
+
+
+@given(invoices(), st.integers(0, 100_000), st.integers(0, 100_000))
+def test_a_dispute_changes_who_is_dunned_and_never_how_far(
+    invoice: Invoice, residual: int, contested: int
+) -> None:
+    invoice.live()
+    today = invoice.looks[-1]
+    owed, part = Money(residual, "EUR"), Money(min(residual, contested), "EUR")
+    sent = DunningState(level=len(invoice.sent), sent_on=invoice.sent[-1] if invoice.sent else None)
+    decision = decide(
+        invoice.policy,
+        invoice.calendar,
+        residual=owed,
+        due_on=invoice.due_on,
+        sent=sent,
+        today=today,
+        disputed=part,
+    )
+    if owed.is_zero:
+        assert decision.act is Act.CLEAR
+    elif owed == part:
+        assert decision == DunningDecision(act=Act.WAIT, level=sent.level)
+    else:
+        assert decision == invoice.look(today, owed)
+
+
 # --- policies -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("level", "suspended"), [(0, False), (1, False), (2, True), (3, True)])
+def test_work_is_suspended_from_the_configured_level_on(level: int, suspended: bool) -> None:
+    policy = policy_of([3, 14, 30]).model_copy(update={"suspend_at_level": 2})
+    assert policy.suspends(level) is suspended
+    assert not policy_of([3, 14, 30]).suspends(level)
+
+
+@pytest.mark.parametrize("level", [0, 4])
+def test_a_level_of_suspension_that_does_not_exist_is_refused(level: int) -> None:
+    steps = dunning_policy.steps
+    with pytest.raises(ValidationError):
+        DunningPolicy(steps=steps, suspend_at_level=level)
 
 
 @pytest.mark.parametrize("days", [[], [3, 3], [14, 3], [-1], [731], list(range(10))])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -349,7 +351,9 @@ def test_a_task_on_a_quotation_confirms_it(odoo: Odoo) -> None:
 
 
 def test_an_order_has_its_currency_from_its_price_list(odoo: Odoo) -> None:
-    [yen] = odoo.call("product.pricelist", "search", domain=[["currency_id.name", "=", "JPY"]])
+    [yen, _] = odoo.call(
+        "product.pricelist", "search", domain=[["currency_id.name", "=", "JPY"]], order="id"
+    )
     head = {"id": "c2c.yen", "partner_id/.id": str(odoo.partner()), "pricelist_id/.id": str(yen)}
     head["currency_id/id"] = "base.EUR"
     line = {"order_line/name": "x", "order_line/product_id/.id": str(odoo.product())}
@@ -641,6 +645,41 @@ def test_domains(odoo: Odoo, domain: list[Any], matches: bool) -> None:
     partner = odoo.partner()
     found = odoo.call("res.partner", "search", domain=[["id", "=", partner], *domain])
     assert found == ([partner] if matches else [])
+
+
+@pytest.mark.parametrize(
+    ("model", "domain"),
+    [
+        ("account.move", [["status_in_payment", "=", "paid"]]),
+        ("sale.order.line", [["analytic_distribution", "ilike", "Design"]]),
+    ],
+)
+def test_a_search_that_it_cannot_do_is_refused(odoo: Odoo, model: str, domain: list[Any]) -> None:
+    assert odoo.refusal(model, "search", domain=domain)[0] == 500
+
+
+def test_accounts_have_their_codes_in_their_own_company_only(odoo: Odoo) -> None:
+    uk = {"allowed_company_ids": [2]}
+    code = [["code", "=", "785000"]]
+    [account] = odoo.call("account.account", "search", domain=code, context=uk)
+    assert odoo.call("account.account", "search", domain=code) == []
+    named = [["name", "=", "Bad debts"]]
+    assert odoo.call("account.account", "search", domain=named) == [account]
+    assert odoo.one("account.account", account, "code") == {"code": False}
+
+
+def test_companies_that_a_user_may_not_act_in_are_refused(odoo: Odoo) -> None:
+    context = {"allowed_company_ids": [3]}
+    assert odoo.refusal("res.partner", "search", domain=[], context=context)[0] == 403
+
+
+def test_data_of_an_older_version_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "odoo.sqlite"
+    OdooStore(file).close()
+    with sqlite3.connect(file) as connection:
+        connection.execute("DELETE FROM res_company WHERE id = 2")
+    with pytest.raises(ValueError, match="delete it"):
+        OdooStore(file)
 
 
 def test_properties_of_opportunities(odoo: Odoo) -> None:

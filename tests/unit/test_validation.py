@@ -7,16 +7,19 @@ import itertools
 import json
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.model import MAX_MILESTONES, Contract, JsonObject
+from contracts.billing.order import RESERVED
+from contracts.model import MAX_MILESTONES, MAX_PLANS, Contract, JsonObject
 from contracts.money import Money
 from contracts.validation import InvalidContract, Problem, amended, show, validate
 from tests.unit.examples import MINOR_UNITS, document, euros, json_values
+from tests.unit.plans import managed, mixed
 
 T = TypeVar("T")
 
@@ -70,6 +73,11 @@ def outcome(attempt: Callable[[], T]) -> tuple[T | None, list[Problem]]:
         return attempt(), []
     except InvalidContract as refused:
         return None, refused.problems
+
+
+def accepted(base: JsonObject, values: JsonObject) -> Contract:
+    """The contract of a document with values by path."""
+    return validate(amended(base, values))
 
 
 def with_values(**values: Any) -> JsonObject:
@@ -274,7 +282,6 @@ def test_a_share_too_small_to_bill_is_told() -> None:
         "services.0.key",
         "services.0.code",
         "services.0.amount",
-        "milestones",
         "milestones.1.name",
         "milestones.1.service",
         "milestones.1.amount",
@@ -322,12 +329,12 @@ SPOILT: list[tuple[str, JsonObject, set[tuple[str, str]]]] = [
     (
         "a service that no milestone bills",
         document(milestones=document()["milestones"][:2]),
-        {("milestones_do_not_add_up", "milestones")},
+        {("service_not_billed", "services.1.amount")},
     ),
     (
         "a milestone of a service the contract has not",
         with_values(milestones__2__service="travel"),
-        {("service_unknown", "milestones.2.service"), ("milestones_do_not_add_up", "milestones")},
+        {("service_unknown", "milestones.2.service")},
     ),
     (
         "two services by one key",
@@ -336,7 +343,6 @@ SPOILT: list[tuple[str, JsonObject, set[tuple[str, str]]]] = [
             ("key_not_unique", "services.0.key"),
             ("key_not_unique", "services.1.key"),
             ("milestones_do_not_add_up", "milestones"),
-            ("services_do_not_add_up", "value"),
         },
     ),
     (
@@ -453,12 +459,13 @@ SPOILT: list[tuple[str, JsonObject, set[tuple[str, str]]]] = [
         },
     ),
     ("no service at all", document(services=[]), {("too_short", "services")}),
-    ("no milestone at all", document(milestones=[]), {("too_short", "milestones")}),
+    ("no milestone and no plan", document(milestones=[]), {("missing", "milestones")}),
+    ("nothing that says what is billed", without("milestones"), {("missing", "milestones")}),
     ("services that are no list", document(services="many"), {("tuple_type", "services")}),
     (
         "a milestone that is no object",
         with_values(milestones__2="Course"),
-        {("model_type", "milestones.2"), ("milestones_do_not_add_up", "milestones")},
+        {("model_type", "milestones.2")},
     ),
     ("a title too long", with_values(title="x" * 201), {("string_too_long", "title")}),
     (
@@ -618,6 +625,425 @@ def test_no_json_at_all_makes_it_crash(value: Any) -> None:
 @given(st.fixed_dictionaries({}, optional={name: json_values for name in document()}))
 def test_no_object_with_a_contracts_fields_makes_it_crash(spoilt: JsonObject) -> None:
     assert problems(spoilt)
+
+
+# --- plans, deposit, retainage, term and termination ----------------------------------------
+
+
+def test_a_contract_may_bill_by_all_at_once() -> None:
+    contract = validate(mixed())
+    assert contract.fixed_price == euros("40000.00")
+    assert [plan.key for plan in contract.plans] == ["development", "travel"]
+    assert contract.deposit is not None
+    assert contract.deposit.amount == euros("8000.00")
+
+
+def test_a_contract_may_bill_by_periods_alone() -> None:
+    contract = validate(managed())
+    assert contract.fixed_price == euros("0")
+    assert contract.value == euros("48000.00")
+    assert contract.milestones == ()
+
+
+def test_nothing_needs_an_estimate() -> None:
+    nothing = {"services.0.amount": "0", "services.1.amount": "0.00", "value": "0"}
+    assert validate(amended(managed(), nothing)).value == euros("0")
+
+
+@pytest.mark.parametrize(
+    ("percent", "amount"), [("20", "8000.00"), ("100", "40000.00"), ("33.333", "13333.20")]
+)
+def test_a_deposit_may_be_a_percentage_of_the_milestones(percent: str, amount: str) -> None:
+    deposit = validate(mixed(deposit__percent=percent)).deposit
+    assert deposit is not None
+    assert deposit.amount == euros(amount)
+
+
+def test_a_deposit_may_be_an_amount() -> None:
+    deposit = {"amount": "5000.00", "percent": None, "service": "down-payment"}
+    assert validate(mixed(deposit=deposit)) == validate(mixed(deposit__percent="12.5"))
+
+
+@pytest.mark.parametrize("every", ["month", "quarter", "year", "1 week", "2 weeks", "52 weeks"])
+def test_how_often_a_plan_may_bill(every: str) -> None:
+    assert validate(mixed(time__0__every=every)).time[0].every == every
+
+
+def test_expense_plans_may_follow_one_another() -> None:
+    first = {"key": "travel", "service": "travel", "ends_on": "2026-06-30"}
+    second = {"key": "travel-2", "service": "travel", "starts_on": "2026-07-01", "markup": "10"}
+    assert len(validate(mixed(expenses=[first, second])).expenses) == 2
+
+
+def test_the_hours_of_some_may_cost_nothing() -> None:
+    assert validate(mixed(time__0__rates__1__price="0")).time[0].rates[1].price == euros("0")
+
+
+def test_rates_that_differ_in_their_day_alone_are_several() -> None:
+    rates = [{"price": "1", "valid_from": f"2026-0{month}-01"} for month in (2, 3, 4)]
+    assert len(validate(mixed(time__0__rates=rates)).time[0].rates) == 3
+
+
+TIERS = "usage__0__tiers"
+WRONG_PLANS: list[tuple[str, JsonObject, set[tuple[str, str]]]] = [
+    (
+        "a service of an amount that nothing bills",
+        mixed(time=[]),
+        {("service_not_billed", "services.1.amount")},
+    ),
+    (
+        "an estimate below zero",
+        managed(services__1__amount="-1.00", value="35999.00"),
+        {("amount_not_positive", "services.1.amount")},
+    ),
+    (
+        "a fixed price that the milestones do not fill",
+        mixed(services__0__amount="41000.00", value="63000.00", milestones__1__percent="49.99"),
+        {("milestones_do_not_add_up", "milestones")},
+    ),
+    (
+        "a plan by the key of a milestone and of another plan",
+        mixed(time__0__key="pilot", expenses__0__key="pilot"),
+        {
+            ("key_not_unique", "milestones.1.key"),
+            ("key_not_unique", "time.0.key"),
+            ("key_not_unique", "expenses.0.key"),
+        },
+    ),
+    (
+        "a key that is ours",
+        mixed(milestones__0__key="deposit", time__0__key="retainage"),
+        {("key_reserved", "milestones.0.key"), ("key_reserved", "time.0.key")},
+    ),
+    (
+        "services that are not there",
+        mixed(
+            time__0__service="a", deposit__service="b", retainage__service="c", termination__fee="1"
+        )
+        | {"termination": {"fee": "1", "fee_service": "d"}},
+        {
+            ("service_unknown", "time.0.service"),
+            ("service_unknown", "deposit.service"),
+            ("service_unknown", "retainage.service"),
+            ("service_unknown", "termination.fee_service"),
+        },
+    ),
+    (
+        "amounts in other currencies",
+        mixed(
+            time__0__cap="1 USD",
+            time__0__rates__1__price="1 USD",
+            expenses__0__cap="1 USD",
+            deposit={"amount": "1 USD", "service": "down-payment"},
+            purchase_order_limit="1 USD",
+            termination={"fee": "1 USD", "fee_service": "build"},
+        ),
+        {
+            ("currency_mismatch", "time.0.cap"),
+            ("currency_mismatch", "time.0.rates.1.price"),
+            ("currency_mismatch", "expenses.0.cap"),
+            ("currency_mismatch", "deposit.amount"),
+            ("currency_mismatch", "purchase_order_limit"),
+            ("currency_mismatch", "termination.fee"),
+        },
+    ),
+    (
+        "recurring amounts in other currencies",
+        managed(
+            retainers__0__fee="1 USD",
+            retainers__0__overage_price="1 USD",
+            usage__0__minimum="1 USD",
+            usage__0__commitment="1 USD",
+        ),
+        {
+            ("currency_mismatch", "retainers.0.fee"),
+            ("currency_mismatch", "retainers.0.overage_price"),
+            ("currency_mismatch", "usage.0.minimum"),
+            ("currency_mismatch", "usage.0.commitment"),
+        },
+    ),
+    (
+        "amounts of nothing",
+        mixed(
+            time__0__cap="0",
+            time__0__rates__0__price="-0.01",
+            expenses__0__cap="-5",
+            deposit={"amount": "0", "service": "down-payment"},
+            purchase_order_limit="0",
+            termination={"fee": "0", "fee_service": "build"},
+        ),
+        {
+            ("amount_not_positive", "time.0.cap"),
+            ("amount_not_positive", "time.0.rates.0.price"),
+            ("amount_not_positive", "expenses.0.cap"),
+            ("amount_not_positive", "deposit.amount"),
+            ("amount_not_positive", "purchase_order_limit"),
+            ("amount_not_positive", "termination.fee"),
+        },
+    ),
+    (
+        "recurring amounts of nothing",
+        managed(
+            retainers__0__fee="0",
+            retainers__0__overage_price="-1",
+            usage__0__minimum="0",
+            usage__0__commitment="0",
+        ),
+        {
+            ("amount_not_positive", "retainers.0.fee"),
+            ("amount_not_positive", "retainers.0.overage_price"),
+            ("amount_not_positive", "usage.0.minimum"),
+            ("amount_not_positive", "usage.0.commitment"),
+        },
+    ),
+    (
+        "a deposit above the fixed price",
+        mixed(deposit={"amount": "40000.01", "service": "down-payment"}),
+        {("deposit_too_large", "deposit.amount")},
+    ),
+    (
+        "a deposit without milestones to deduct it from",
+        managed(deposit={"amount": "1.00", "service": "desk"}),
+        {("deposit_too_large", "deposit.amount")},
+    ),
+    (
+        "a percentage of no milestones",
+        managed(deposit={"percent": "10", "service": "desk"}),
+        {("deposit_too_large", "deposit.percent")},
+    ),
+    (
+        "a deposit that is an amount and a percentage",
+        mixed(deposit__amount="8000.00"),
+        {("deposit_amount_twice", "deposit.percent")},
+    ),
+    (
+        "a deposit of no percentage",
+        mixed(deposit__percent="101"),
+        {("percent_malformed", "deposit.percent")},
+    ),
+    (
+        "a deposit of neither",
+        mixed(deposit={"service": "down-payment"}),
+        {("missing", "deposit.amount")},
+    ),
+    (
+        "a percentage of milestones that cannot be read",
+        mixed(milestones__0={"key": "m", "name": "M", "service": "build", "amount": "lots"}),
+        {("money_malformed", "milestones.0.amount")},
+    ),
+    (
+        "tiers that do not ascend",
+        managed(**{f"{TIERS}__1__up_to": "10000", f"{TIERS}__0__up_to": "10000.0"}),
+        {("tiers_out_of_order", "usage.0.tiers.1.up_to")},
+    ),
+    (
+        "a first tier of nothing",
+        managed(**{f"{TIERS}__0__up_to": "0"}),
+        {("tiers_out_of_order", "usage.0.tiers.0.up_to")},
+    ),
+    (
+        "an open tier before the last",
+        managed(**{f"{TIERS}__0__up_to": None}),
+        {("tiers_out_of_order", "usage.0.tiers.0.up_to")},
+    ),
+    (
+        "a last tier that ends",
+        managed(**{f"{TIERS}__2__up_to": "90000"}),
+        {("tiers_out_of_order", "usage.0.tiers.2.up_to")},
+    ),
+    (
+        "a price of more decimals than Odoo holds",
+        managed(**{f"{TIERS}__2__price": "0.1234567"}),
+        {("number_out_of_range", "usage.0.tiers.2.price")},
+    ),
+    (
+        "tiers that cost nothing, and no minimum",
+        managed(
+            usage__0__tiers=[{"price": "0"}], usage__0__minimum=None, usage__0__commitment=None
+        ),
+        {("amount_not_positive", "usage.0.tiers")},
+    ),
+    ("no tier", managed(usage__0__tiers=[]), {("too_short", "usage.0.tiers")}),
+    ("no rate", mixed(time__0__rates=[]), {("too_short", "time.0.rates")}),
+    (
+        "two rates for the same",
+        mixed(time__0__rates__2={"price": "126.00", "role": " developer "}),
+        {("rate_not_unique", "time.0.rates.2")},
+    ),
+    (
+        "a renewal of what has no end",
+        managed(ends_on=None, usage__0__commitment=None),
+        {("end_needed", "term.auto_renew")},
+    ),
+    (
+        "a commitment for a term without an end",
+        managed(ends_on=None, term__auto_renew=False),
+        {("end_needed", "usage.0.commitment")},
+    ),
+    (
+        "a renewal of milestones",
+        document(term={"auto_renew": True}),
+        {("nothing_to_renew", "term.auto_renew")},
+    ),
+    (
+        "plans outside the contract",
+        mixed(
+            time__0__starts_on="2026-01-31",
+            time__0__ends_on="2027-01-01",
+            expenses__0__starts_on="2027-01-01",
+        ),
+        {
+            ("dates_out_of_order", "time.0.starts_on"),
+            ("dates_out_of_order", "time.0.ends_on"),
+            ("dates_out_of_order", "expenses.0.starts_on"),
+        },
+    ),
+    (
+        "plans that end before they start",
+        managed(
+            retainers__0__starts_on="2026-05-01",
+            retainers__0__ends_on="2026-04-30",
+            usage__0__ends_on="2026-01-14",
+        ),
+        {
+            ("dates_out_of_order", "retainers.0.ends_on"),
+            ("dates_out_of_order", "usage.0.ends_on"),
+        },
+    ),
+    (
+        "an index from the first day, and a release before it",
+        managed(
+            retainers__0__indexation__first_on="2026-01-15",
+            retainage={"percent": "5", "service": "desk", "release_on": "2026-01-14"},
+        ),
+        {
+            ("dates_out_of_order", "retainers.0.indexation.first_on"),
+            ("dates_out_of_order", "retainage.release_on"),
+        },
+    ),
+    (
+        "days of other centuries",
+        mixed(signed_on="0206-01-05", ends_on="9999-12-31"),
+        {("date_out_of_range", "signed_on"), ("date_out_of_range", "ends_on")},
+    ),
+    (
+        "cadences nobody bills by",
+        mixed(time__0__every="53 weeks", expenses__0__every="fortnight"),
+        {("cadence_malformed", "time.0.every"), ("cadence_malformed", "expenses.0.every")},
+    ),
+    (
+        "a limit of an order without a number",
+        mixed(purchase_order=" "),
+        {("missing", "purchase_order")},
+    ),
+    (
+        "a fee that is booked on nothing",
+        managed(termination__fee_service=None),
+        {("missing", "termination.fee_service")},
+    ),
+    (
+        "two plans for the same expenses",
+        mixed(
+            expenses=[
+                {"key": "travel", "service": "travel", "ends_on": "2026-06-30"},
+                {"key": "travel-2", "service": "travel", "starts_on": "2026-06-30"},
+            ]
+        ),
+        {("expense_plans_overlap", "expenses.1")},
+    ),
+    (
+        "values of other kinds",
+        managed(
+            retainers__0__in_advance="perhaps",
+            retainers__0__included_hours=12.5,
+            retainers__0__carry_over="forever",
+            term__renew_months=0,
+            term__notice_days="soon",
+            usage__0__unit="",
+        ),
+        {
+            ("yes_or_no_expected", "retainers.0.in_advance"),
+            ("number_malformed", "retainers.0.included_hours"),
+            ("choice_malformed", "retainers.0.carry_over"),
+            ("number_out_of_range", "term.renew_months"),
+            ("number_malformed", "term.notice_days"),
+            ("missing", "usage.0.unit"),
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "expected"),
+    [case[1:] for case in WRONG_PLANS],
+    ids=[case[0] for case in WRONG_PLANS],
+)
+def test_of_plans_exactly_this_is_told(spoilt: JsonObject, expected: set[tuple[str, str]]) -> None:
+    assert found(spoilt) == expected
+
+
+@pytest.mark.parametrize("key", sorted(RESERVED))
+def test_no_milestone_takes_the_key_of_an_order_line_of_ours(key: str) -> None:
+    assert found(with_values(milestones__0__key=key)) == {("key_reserved", "milestones.0.key")}
+
+
+@pytest.mark.parametrize("table", ["time", "retainers", "usage", "expenses"])
+def test_too_many_plans_are_refused_without_looking_at_them(table: str) -> None:
+    [problem] = problems(mixed(**{table: [1] * 10_000}))
+    assert (problem.code, problem.field, problem.value) == ("too_long", table, "10000 rows")
+    assert str(MAX_PLANS) in problem.expected
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "field"),
+    [
+        (mixed(time__0__rates=[{}] * 201), "time.0.rates"),
+        (managed(usage__0__tiers=[{}] * 51), "usage.0.tiers"),
+    ],
+    ids=["rates", "tiers"],
+)
+def test_so_are_too_many_rates_and_tiers(spoilt: JsonObject, field: str) -> None:
+    assert found(spoilt) == {("too_long", field)}
+
+
+def paths_of(node: Any, path: str = "") -> list[str]:
+    """Every path into a document that leads to something, and to one field nobody knows."""
+    if isinstance(node, dict):
+        items = [*node.items(), ("unheard_of", None)]
+    elif isinstance(node, list):
+        items = [(str(index), item) for index, item in enumerate(node)]
+    else:
+        return [path]
+    found = [inner for key, item in items for inner in paths_of(item, f"{path}.{key}".strip("."))]
+    return [path, *found] if path else found
+
+
+@pytest.mark.parametrize("base", [mixed(), managed()], ids=["mixed", "managed"])
+@pytest.mark.parametrize(
+    "value",
+    [HALF_A_PAIR, "9" * 5000, float("nan"), 10**5000, {"": []}, True],
+    ids=["half a pair", "digits", "NaN", "number", "object", "true"],
+)
+def test_a_monstrous_value_anywhere_in_a_plan_is_told(base: JsonObject, value: Any) -> None:
+    for path in paths_of(base):
+        contract, told = outcome(partial(accepted, base, {path: value}))
+        assert contract or told
+        for problem in told:
+            assert len(problem.model_dump_json()) < 2_000
+
+
+@given(st.data(), st.sampled_from([mixed(), managed()]))
+def test_a_document_with_plans_is_accepted_or_refused_but_never_crashes(
+    data: st.DataObject, base: JsonObject
+) -> None:
+    some = st.dictionaries(st.sampled_from(paths_of(base)), json_values, min_size=1, max_size=4)
+    values = data.draw(some)
+    contract, told = outcome(lambda: validate(amended(base, values)))
+    if contract is None:
+        assert told
+        assert all(problem.model_dump_json() for problem in told)
+    else:
+        assert Contract.model_validate_json(contract.model_dump_json()) == contract
 
 
 # --- showing values -------------------------------------------------------------------------

@@ -10,9 +10,10 @@ import json
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
@@ -24,7 +25,7 @@ from typer.testing import CliRunner, Result
 
 from starters.cli import app, session
 from starters.cli.errors import ExitCode
-from starters.preflight import NEEDS
+from starters.needs import NEEDS
 from tests.world import ANA, ENTITY, document, single, unique
 from wiring import remotes
 from wiring.settings import Settings
@@ -166,7 +167,7 @@ async def test_from_signature_to_cash(c2c: Cli, tmp_path: Path) -> None:
     invoice = f"{name}/1"
 
     def listed(answer: Any) -> bool:
-        return any(item["invoice"] == f"{ENTITY}/{invoice}" for item in answer["approvals"])
+        return any(item["of"] == f"{ENTITY}/{invoice}" for item in answer["approvals"])
 
     await c2c.until(listed, "approvals", "list")
     shown = await c2c.json("invoice", "show", invoice)
@@ -175,7 +176,7 @@ async def test_from_signature_to_cash(c2c: Cli, tmp_path: Path) -> None:
     await c2c(*stranger, code=ExitCode.REFUSED)
     approve = ["approvals", "approve", invoice, "--by", ANA]
     await c2c(*approve, "--hash", "0" * 12, code=ExitCode.REFUSED)
-    assert "the invoice is created" in await c2c(*approve)
+    assert "posted and sent now" in await c2c(*approve)
 
     open_ = await c2c.until(lambda state: state["stage"] == "open", "invoice", "show", invoice)
     owed = open_["balance"]["residual"]
@@ -228,7 +229,7 @@ async def test_a_rejected_proposal_parks_its_contract(c2c: Cli, tmp_path: Path) 
     await c2c.until(lambda state: state["stage"] == "active", "contract", "show", name)
     await c2c("milestone", "reached", name, "all", "--by", PIA, "--on", "2026-03-02")
     await c2c.until(
-        lambda answer: any(item["invoice"].endswith(f"{name}/1") for item in answer["approvals"]),
+        lambda answer: any(item["of"].endswith(f"{name}/1") for item in answer["approvals"]),
         "approvals",
         "list",
     )
@@ -237,6 +238,111 @@ async def test_a_rejected_proposal_parks_its_contract(c2c: Cli, tmp_path: Path) 
     assert "wrong price" in found["exceptions"][0]["message"]
     await c2c("exceptions", "cancel", name, "--by", OLGA)
     await c2c.until(lambda state: state["stage"] == "cancelled", "contract", "show", name)
+
+
+async def approve(c2c: Cli, reference: str, by: str = ANA) -> None:
+    """Wait until it awaits approval, and approve it."""
+
+    def listed(answer: Any) -> bool:
+        return any(item["of"] == f"{ENTITY}/{reference}" for item in answer["approvals"])
+
+    await c2c.until(listed, "approvals", "list")
+    await c2c("approvals", "approve", reference, "--by", by)
+
+
+def managed(today: date) -> dict[str, Any]:
+    """A milestone of 1,000 EUR, a service desk billed in arrears, and use."""
+    services = {"s": ("BUILD", "1000.00"), "d": ("RETAINER", "0"), "u": ("USAGE", "0")}
+    return single(
+        starts_on=today.isoformat(),
+        ends_on=(today + timedelta(days=200)).isoformat(),
+        services=[
+            {"key": key, "code": code, "description": code.title(), "amount": amount}
+            for key, (code, amount) in services.items()
+        ],
+        retainers=[{"key": "desk", "service": "d", "fee": "300.00", "in_advance": False}],
+        usage=[{"key": "calls", "service": "u", "unit": "call", "tiers": [{"price": "0.10"}]}],
+    )
+
+
+async def test_what_changes_on_the_way(c2c: Cli, tmp_path: Path) -> None:
+    today = datetime.now(ZoneInfo("Europe/Brussels")).date()
+    contract = managed(today)
+    name, by = contract["contract_id"], ["--by", PIA]
+    await c2c("contract", "start", _write(tmp_path, contract))
+    await c2c.until(lambda state: state["stage"] == "active", "contract", "show", name)
+
+    use = tmp_path / "use.csv"
+    use.write_text(f"id,plan,on,quantity\n1,calls,{today},10\n2,calls,{today},2.5\n")
+    assert "2 taken, 0 known" in await c2c("usage", "record", name, str(use))
+    assert "0 taken, 2 known" in await c2c("usage", "record", name, str(use))
+    use.write_text(f"id,plan,on,quantity\n3,texts,{today},10\n")
+    told = await c2c("usage", "record", name, str(use), code=ExitCode.REFUSED)
+    assert "no usage plan texts" in told
+    owed = ["contract", "service-credit", name, "desk", *by, "--reference", "sla-1"]
+    await c2c(*owed, "--amount", "50 EUR", "--reason", "down")
+
+    hold = ["contract", "hold", name, "billing", *by]
+    await c2c(*hold, "--reason", "the order number is missing")
+    await c2c("milestone", "reached", name, "all", *by)
+    shown = await c2c("contract", "show", name)
+    assert "Billing on hold" in shown
+    assert "To be proposed: All" in shown
+    await c2c("contract", "release-hold", name, "billing", *by)
+    await c2c("contract", "release-hold", name, "billing", *by, code=ExitCode.REFUSED)
+    await approve(c2c, f"{name}/1")
+    await c2c.until(lambda state: state["stage"] == "open", "invoice", "show", f"{name}/1")
+
+    change = tmp_path / "change.json"
+    line = ["contract", "change", name, str(change), *by, "--reason", "one more part"]
+    change.write_text(json.dumps({"reprice": {"all": "1100.00"}}))
+    await c2c(*line, code=ExitCode.REFUSED)
+    more = {"key": "more", "name": "More", "service": "s", "amount": "500.00"}
+    change.write_text(json.dumps({"add_milestones": [more]}))
+    assert "milestone More added: 500.00 EUR" in await c2c(*line)
+    await approve(c2c, name)
+    versions = ["contract", "versions", name]
+    found = await c2c.until(lambda answer: len(answer["versions"]) == 2, *versions)
+    assert found["versions"][1]["fixed_price"] == "1500.00 EUR"
+
+    credit = ["contract", "credit", name, "1", *by, "--reason", "late", "--amount"]
+    await c2c(*credit, "2000.00 EUR", code=ExitCode.REFUSED)
+    await c2c(*credit, "100.00 EUR")
+    await approve(c2c, f"{name}/2")
+    await c2c.until(lambda state: state["stage"] == "credited", "invoice", "show", f"{name}/2")
+    statement = await c2c.json("contract", "statement", name)
+    assert statement["invoiced"] == "950.00 EUR"
+    assert statement["credited"] == "100.00 EUR"
+    assert statement["planned"] == "500.00 EUR"
+    assert statement["value"] == "1350.00 EUR"
+
+    told = await c2c.json("contract", "refresh", name, *by, code=ExitCode.REFUSED)
+    assert "file" in told["error"]["message"]
+    notice = ["contract", "notice", name, "--side", "customer", *by]
+    await c2c(*notice, code=ExitCode.REFUSED)
+    end = ["contract", "terminate", name, "--side", "customer", *by, "--reason", "merger", "--on"]
+    await c2c(*end, (today - timedelta(days=1)).isoformat(), code=ExitCode.REFUSED)
+    await c2c(*end, today.isoformat(), "--agreed")
+    assert f"Ends early on {today}" in await c2c("contract", "show", name)
+    file = tmp_path / "audit.json"
+    audit = await c2c.json("contract", "audit", name, "-o", str(file))
+    assert not audit["passes"]
+    assert json.loads(file.read_text())["odoo"]["total"] == "1500.00 EUR"
+
+
+async def test_a_milestone_that_is_invoiced_too_early_is_reviewed(c2c: Cli, tmp_path: Path) -> None:
+    contract = document()
+    name, by = contract["contract_id"], ["--by", PIA]
+    await c2c("contract", "start", _write(tmp_path, contract))
+    await c2c.until(lambda state: state["stage"] == "active", "contract", "show", name)
+    await c2c("milestone", "reached", name, "design", *by)
+    await approve(c2c, f"{name}/1")
+    await c2c.until(lambda state: state["stage"] == "open", "invoice", "show", f"{name}/1")
+    assert "to be reviewed" in await c2c("milestone", "unreach", name, "design", *by)
+    found = await c2c.until(lambda answer: answer["exceptions"], "exceptions", "show", name)
+    assert found["exceptions"][0]["step"] == "review:design"
+    await c2c("exceptions", "skip", name, "--by", OLGA, "--reason", "accepted since")
+    await c2c.until(lambda answer: not answer["exceptions"], "exceptions", "show", name)
 
 
 async def test_problems_are_shown_before_anything_starts(c2c: Cli, tmp_path: Path) -> None:

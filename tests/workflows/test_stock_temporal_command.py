@@ -213,7 +213,8 @@ async def tell_of_a_contract(world: World, page: Page) -> None:
     assert "the approval names content" in refused.output + refused.errors
     await page.done("--name", "decide_approval", and_also=right)
     posted = await world.invoice(first, InvoiceStage.OPEN)
-    assert [item.by for item in posted.approvals] == [ANA]
+    assert posted.round is not None
+    assert [item.by for item in posted.round.approvals] == [ANA]
     refused = await page.type("--name", "decide_approval", and_also=right)
     assert refused.code != 0
     assert "nothing is to be decided" in refused.output + refused.errors

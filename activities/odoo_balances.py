@@ -1,0 +1,137 @@
+"""How invoices and credit notes stand in Odoo: read for one, or in one go for a whole sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from activities.odoo_clock import utc
+from contracts.identifiers import is_receivable_workflow_id
+from contracts.money import Money
+from contracts.receivable import InvoiceBalance
+from gateways.odoo import OdooClient
+
+Row = Mapping[str, Any]
+
+FIELDS = [
+    "name",
+    "state",
+    "payment_state",
+    "currency_id",
+    "amount_untaxed",
+    "amount_total",
+    "amount_residual",
+    "invoice_date_due",
+    "is_move_sent",
+    "reversal_move_ids",
+    "invoice_origin",
+    "write_date",
+]
+"""What a balance is made of."""
+
+
+def balance_of(odoo: OdooClient, invoice_id: int) -> InvoiceBalance:
+    """The balance of one document. Raises GatewayError `record_missing`."""
+    return balances_of(odoo, odoo.read("account.move", [invoice_id], FIELDS))[0]
+
+
+def balances_of(odoo: OdooClient, moves: Sequence[Row]) -> list[InvoiceBalance]:
+    """The balances of documents whose FIELDS were read, in their order: two queries more at
+    most, however many there are."""
+    credits, written_off = _posted_credits(odoo, moves), _written_off(odoo, moves)
+    return [_balance(row, credits, written_off) for row in moves]
+
+
+def is_ours(origin: Any, reversed_origin: Any = "") -> bool:
+    """Whether c2c made a document, by its origin and by that of the one it credits, if any.
+
+    A credit note that people make in Odoo takes the origin of its invoice over.
+    """
+    return is_receivable_workflow_id(origin or "") and origin != reversed_origin
+
+
+@dataclass(frozen=True)
+class _Credit:
+    origin: str
+    untaxed: Any
+    total: Any
+
+
+def _posted_credits(odoo: OdooClient, moves: Sequence[Row]) -> dict[int, _Credit]:
+    """The posted credit notes of these documents, by their ids."""
+    ids = sorted({credit for row in moves for credit in row["reversal_move_ids"]})
+    if not ids:
+        return {}
+    fields = ["state", "move_type", "invoice_origin", "amount_untaxed", "amount_total"]
+    return {
+        row["id"]: _Credit(row["invoice_origin"] or "", row["amount_untaxed"], row["amount_total"])
+        for row in odoo.search_read("account.move", [("id", "in", ids)], fields)
+        if row["state"] == "posted" and row["move_type"] == "out_refund"
+    }
+
+
+def _written_off(odoo: OdooClient, moves: Sequence[Row]) -> dict[str, list[Any]]:
+    """By origin of the document, what our write-off entries take off it as long as they are
+    reconciled with it (whatever their state: that is what Odoo's residual goes by). They carry the
+    origin of the document they write off."""
+    origins = sorted(
+        {row["invoice_origin"] for row in moves if _is_reduced(row) and row["invoice_origin"]}
+    )
+    if not origins:
+        return {}
+    entries = odoo.search_read(
+        "account.move",
+        [("invoice_origin", "in", origins), ("move_type", "=", "entry")],
+        ["invoice_origin"],
+    )
+    if not entries:
+        return {}
+    by_entry = {row["id"]: row["invoice_origin"] for row in entries}
+    lines = odoo.search_read(
+        "account.move.line",
+        [("move_id", "in", sorted(by_entry)), ("amount_currency", "<", 0)],
+        ["move_id", "amount_currency", "amount_residual_currency"],
+    )
+    found: dict[str, list[Any]] = {}
+    for line in lines:
+        taken = line["amount_residual_currency"] - line["amount_currency"]
+        found.setdefault(by_entry[line["move_id"][0]], []).append(taken)
+    return found
+
+
+def _is_reduced(row: Row) -> bool:
+    """Whether something was taken off the document at all."""
+    return bool(row["state"] == "posted" and row["amount_residual"] != row["amount_total"])
+
+
+def _balance(
+    row: Row, credits: Mapping[int, _Credit], written_off: Mapping[str, list[Any]]
+) -> InvoiceBalance:
+    currency = row["currency_id"][1]
+    posted = row["state"] == "posted"
+
+    def money(amount: Any) -> Money:
+        return Money.rounded(amount, currency)
+
+    posted_credits = [credits[credit] for credit in row["reversal_move_ids"] if credit in credits]
+    # Ours are documents with a balance of their own.
+    theirs = [item for item in posted_credits if not is_ours(item.origin, row["invoice_origin"])]
+    lost = Money.total(map(money, written_off.get(row["invoice_origin"] or "", [])), currency)
+    return InvoiceBalance(
+        invoice_id=row["id"],
+        as_of=utc(row["write_date"]),
+        number=row["name"] if posted else "",
+        posted=posted,
+        cancelled=row["state"] == "cancel",
+        in_payment=row["payment_state"] == "in_payment",
+        sent=bool(row["is_move_sent"]),
+        due_on=date.fromisoformat(row["invoice_date_due"]) if row["invoice_date_due"] else None,
+        untaxed=money(row["amount_untaxed"]),
+        total=money(row["amount_total"]),
+        residual=money(row["amount_residual"]),
+        credited=Money.total((money(item.total) for item in theirs), currency),
+        credited_untaxed=Money.total((money(item.untaxed) for item in theirs), currency),
+        written_off=None if lost.is_zero else lost,
+    )

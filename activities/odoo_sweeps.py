@@ -1,0 +1,125 @@
+"""What changed in Odoo since a watermark: a few queries for the whole portfolio."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from temporalio import activity
+
+from activities.odoo_balances import FIELDS, balances_of, is_ours
+from activities.odoo_clock import OVERLAP, overlapping, utc
+from contracts.sweeps import (
+    ChangedInvoice,
+    OdooChanges,
+    ReachedMilestone,
+    SweepWindow,
+    UnreachedMilestone,
+)
+from gateways.odoo import OdooClient
+
+SWEEP_OVERLAP = OVERLAP
+"""How far a sweep looks back behind its watermark."""
+
+Row = Mapping[str, Any]
+
+
+class OdooSweeps:
+    """Activities on the `odoo-finance` task queue."""
+
+    def __init__(self, odoo: OdooClient) -> None:
+        self._odoo = odoo
+
+    @activity.defn
+    def read_changes(self, window: SweepWindow) -> OdooChanges:
+        """What changed in our invoices, credit notes and milestones since the watermark.
+
+        The watermark is Odoo's own clock (`write_date`), so that two machines' clocks never
+        matter. A milestone that is not reached is news only if somebody edited it since it was
+        created: whether it was reached before, its contract knows.
+        """
+        since = overlapping(window.since)
+        moves = self._odoo.search_read(
+            "account.move",
+            [
+                ("invoice_origin", "=like", "contract/%/invoice/%"),
+                ("move_type", "in", ["out_invoice", "out_refund"]),
+                ("write_date", ">=", since),
+            ],
+            [*FIELDS, "reversed_entry_id"],
+            order="write_date, id",
+        )
+        moves = self._ours(moves)
+        milestones = self._odoo.search_read(
+            "project.milestone",
+            [("write_date", ">=", since), ("sale_line_id.order_id.origin", "=like", "contract/%")],
+            ["is_reached", "reached_date", "sale_line_id", "create_date", "write_date"],
+            order="write_date, id",
+        )
+        news = [row for row in milestones if row["is_reached"] or _is_edited(row)]
+        workflows = self._workflows(news)
+        balances = balances_of(self._odoo, moves)
+        dates = [utc(row["write_date"]) for row in [*moves, *news]]
+        return OdooChanges(
+            invoices=[
+                ChangedInvoice(workflow_id=row["invoice_origin"], balance=balance)
+                for row, balance in zip(moves, balances, strict=True)
+            ],
+            milestones=[_reached(row, workflows[row["id"]]) for row in news if row["is_reached"]],
+            unreached=[
+                UnreachedMilestone(
+                    workflow_id=workflows[row["id"]],
+                    milestone_id=row["id"],
+                    changed_at=utc(row["write_date"]),
+                )
+                for row in news
+                if not row["is_reached"]
+            ],
+            watermark=max([window.since, *dates]),
+        )
+
+    def _ours(self, moves: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Without the credit notes that people made of our invoices: those are told by the
+        invoices' own balances."""
+        credited = {row["reversed_entry_id"][0] for row in moves if row["reversed_entry_id"]}
+        origins: dict[int, str] = {}
+        if credited:
+            domain = [("id", "in", sorted(credited))]
+            found = self._odoo.search_read("account.move", domain, ["invoice_origin"])
+            origins = {row["id"]: row["invoice_origin"] for row in found}
+        return [
+            row
+            for row in moves
+            if not row["reversed_entry_id"]
+            or is_ours(row["invoice_origin"], origins.get(row["reversed_entry_id"][0], ""))
+        ]
+
+    def _workflows(self, milestones: Sequence[Row]) -> dict[int, str]:
+        """The contracts' workflow ids, by the ids of their milestones."""
+        if not milestones:
+            return {}
+        lines = self._odoo.search_read(
+            "sale.order.line",
+            [("id", "in", [row["sale_line_id"][0] for row in milestones])],
+            ["order_id"],
+        )
+        orders = {row["id"]: row["order_id"][0] for row in lines}
+        found = self._odoo.search_read(
+            "sale.order", [("id", "in", sorted(set(orders.values())))], ["origin"]
+        )
+        origins = {row["id"]: row["origin"] for row in found}
+        return {row["id"]: origins[orders[row["sale_line_id"][0]]] for row in milestones}
+
+
+def _is_edited(row: Row) -> bool:
+    return bool(row["write_date"] != row["create_date"])
+
+
+def _reached(row: Row, workflow_id: str) -> ReachedMilestone:
+    return ReachedMilestone(
+        workflow_id=workflow_id,
+        milestone_id=row["id"],
+        reached_on=date.fromisoformat(row["reached_date"]) if row["reached_date"] else None,
+        changed_at=utc(row["write_date"]),
+    )

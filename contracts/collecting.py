@@ -1,0 +1,405 @@
+"""Collecting one document: what is owed on it, what was agreed about it, and what follows.
+
+Pure functions of a receivable's state: its workflow asks here, and so does whoever shows it.
+Amounts are with tax, as people owe and pay them.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from contracts import dunning
+from contracts.billing.proposals import Document, InvoiceProposal
+from contracts.dunning import Act, Dispute, DunningDecision, DunningHold, Promise
+from contracts.money import Money
+from contracts.policy import EntityPolicy
+from contracts.receivable import (
+    CreditRequested,
+    DisputeOpened,
+    DisputeResolved,
+    HoldChange,
+    InvoiceBalance,
+    InvoiceReport,
+    InvoiceStage,
+    PaymentPromised,
+    ReceivableState,
+    WriteOffContent,
+)
+
+_LONGEST_PROMISE = timedelta(days=366)
+_SHOWN_LINES = 50
+
+# --- what is owed -----------------------------------------------------------------------------
+
+
+def is_credit_note(state: ReceivableState) -> bool:
+    return state.proposal.document is Document.CREDIT_NOTE
+
+
+def posted(state: ReceivableState) -> InvoiceBalance | None:
+    """The balance of a posted document; None before that, and once it was cancelled in Odoo."""
+    return state.balance if state.balance is not None and state.balance.posted else None
+
+
+def due_on(state: ReceivableState) -> date | None:
+    """The due date that counts: Odoo's, unless it was revised when a dispute was settled."""
+    return state.revised_due_on or (state.balance.due_on if state.balance else None)
+
+
+def paid(state: ReceivableState, balance: InvoiceBalance) -> Money:
+    """What came in money: neither our own credit notes nor a write-off."""
+    ours = (item.applied for item in state.own_credits.values())
+    return balance.paid - Money.total(ours, balance.total.currency)
+
+
+def credited(state: ReceivableState, balance: InvoiceBalance) -> Money:
+    """What credit notes took off it: ours as they were set off, and those made in Odoo."""
+    ours = (item.applied for item in state.own_credits.values())
+    return balance.credited + Money.total(ours, balance.total.currency)
+
+
+def credited_untaxed(state: ReceivableState, balance: InvoiceBalance) -> Money:
+    """Everything credited, without tax: by credit notes of ours and by those made in Odoo."""
+    ours = (item.untaxed for item in state.own_credits.values())
+    return balance.credited_untaxed + Money.total(ours, balance.total.currency)
+
+
+def disputed(state: ReceivableState, balance: InvoiceBalance) -> Money | None:
+    """How much of what is owed is disputed; None where nothing is."""
+    return state.dispute.part_of(balance.residual) if state.dispute else None
+
+
+def undisputed(state: ReceivableState, balance: InvoiceBalance) -> Money:
+    contested = disputed(state, balance)
+    return balance.residual - contested if contested else balance.residual
+
+
+def holds(state: ReceivableState) -> list[DunningHold]:
+    return [hold for hold in (state.hold, state.contract_hold) if hold is not None]
+
+
+def is_small(state: ReceivableState, balance: InvoiceBalance) -> bool:
+    """Something is open, but not more than what is worth a reminder."""
+    residual = balance.residual
+    return (
+        state.policy is not None
+        and residual.is_positive
+        and residual.amount <= state.policy.dunning.tolerance
+    )
+
+
+def is_overdue(state: ReceivableState, policy: EntityPolicy, today: date) -> bool:
+    """Whether more than the tolerance is late that nobody disputes."""
+    balance, due = posted(state), due_on(state)
+    if balance is None or due is None or is_credit_note(state):
+        return False
+    return today > due and undisputed(state, balance).amount > policy.dunning.tolerance
+
+
+def stage_of(state: ReceivableState, policy: EntityPolicy, today: date) -> InvoiceStage:
+    """The stage of a posted document: a function of balance, delivery, agreements and dates."""
+    balance = posted(state)
+    if balance is None:
+        return state.stage
+    if balance.is_clear:
+        return _cleared_by(state, balance)
+    if balance.in_payment:
+        return InvoiceStage.IN_PAYMENT
+    if not state.delivered:
+        return InvoiceStage.POSTED_NOT_DELIVERED
+    if is_overdue(state, policy, today):
+        return InvoiceStage.OVERDUE
+    return InvoiceStage.PARTIALLY_PAID if balance.residual < balance.total else InvoiceStage.OPEN
+
+
+def _cleared_by(state: ReceivableState, balance: InvoiceBalance) -> InvoiceStage:
+    if is_credit_note(state):
+        return InvoiceStage.CREDITED
+    if balance.written_off and balance.written_off.is_positive:
+        return InvoiceStage.WRITTEN_OFF
+    return InvoiceStage.PAID if paid(state, balance).is_positive else InvoiceStage.CREDITED
+
+
+def dunning_decision(state: ReceivableState, policy: EntityPolicy, today: date) -> DunningDecision:
+    """What to do about a posted invoice now; money on its way and an invoice the customer has not
+    got yet pause dunning."""
+    balance, due = posted(state), due_on(state)
+    if balance is None or balance.in_payment or not state.delivered:
+        return DunningDecision(act=Act.WAIT, level=state.dunning.level)
+    return dunning.decide(
+        policy.dunning,
+        policy.calendar,
+        residual=balance.residual,
+        disputed=disputed(state, balance),
+        due_on=due or state.proposal.proposed_on,
+        sent=state.dunning,
+        today=today,
+        holds=holds(state),
+        promise=state.promise,
+    )
+
+
+def proposal_details(proposal: InvoiceProposal) -> tuple[str, ...]:
+    """What approvers are shown of a proposal beside its amount, one line each."""
+    lines = [f"{line.description}: {line.amount}" for line in proposal.lines]
+    if len(lines) > _SHOWN_LINES:
+        left = len(lines) - _SHOWN_LINES
+        lines = [*lines[:_SHOWN_LINES], f"and {left} more lines"]
+    lines.append(f"to {proposal.billing_email}")
+    if proposal.purchase_order:
+        lines.append(f"purchase order {proposal.purchase_order}")
+    if proposal.reason:
+        lines.append(f"because: {proposal.reason}")
+    return tuple(lines)
+
+
+# --- what people may agree --------------------------------------------------------------------
+
+
+def dispute_refusal(state: ReceivableState, opened: DisputeOpened, today: date) -> str | None:
+    """Why a dispute cannot be taken, as a sentence; None if it can."""
+    if state.dispute is not None:
+        return f"{state.dispute.amount} is disputed already; resolve that first"
+    return (
+        _nothing_owed(state)
+        or _amount_refusal(state, opened.amount)
+        or _date_refusal("the revised due date", opened.revised_due_on, today)
+    )
+
+
+def opened_dispute(state: ReceivableState, opened: DisputeOpened, today: date) -> Dispute:
+    """The dispute as it is kept; of all that is open where no amount is stated."""
+    balance = _required(state)
+    return Dispute(
+        amount=opened.amount or balance.residual,
+        reason=opened.reason,
+        by=opened.by,
+        opened_on=today,
+        revised_due_on=opened.revised_due_on,
+    )
+
+
+def resolution_refusal(
+    state: ReceivableState, resolved: DisputeResolved, today: date
+) -> str | None:
+    """Why a dispute cannot be resolved like this; None if it can."""
+    dispute = state.dispute
+    if dispute is None:
+        return "nothing is disputed"
+    accepted = resolved.accepted
+    if accepted is not None and accepted.currency != dispute.amount.currency:
+        return f"{dispute.amount} is disputed, not {accepted}: the currencies differ"
+    if accepted is not None and accepted.amount < 0:
+        return f"the accepted amount is not below zero: {accepted}"
+    if accepted is not None and accepted > dispute.amount:
+        return f"{dispute.amount} is disputed; no more than that can be accepted, not {accepted}"
+    if accepted and accepted.is_positive and dispute.accepted is not None:
+        return f"{dispute.accepted} was accepted already and waits for its credit note"
+    return _date_refusal("the revised due date", resolved.revised_due_on, today)
+
+
+def accepted_dispute(state: ReceivableState, dispute: Dispute, accepted: Money) -> Dispute:
+    """The dispute once a part is accepted: only that part stays disputed, until it is credited."""
+    balance = _required(state)
+    share = accepted.amount * balance.untaxed.amount / balance.total.amount
+    return dispute.model_copy(
+        update={
+            "accepted": accepted,
+            "to_credit": Money.rounded(share, accepted.currency),
+            "credited_before": credited_untaxed(state, balance),
+        }
+    )
+
+
+def credit_request(
+    state: ReceivableState, dispute: Dispute, resolved: DisputeResolved
+) -> CreditRequested:
+    """What the contract is asked to credit for a dispute that was accepted."""
+    if dispute.accepted is None or dispute.to_credit is None:
+        raise ValueError("nothing of the dispute was accepted")
+    return CreditRequested(
+        number=state.proposal.number,
+        amount=dispute.accepted,
+        untaxed=dispute.to_credit,
+        by=resolved.by,
+        reason=f"{dispute.reason}: {resolved.comment}",
+    )
+
+
+def is_credited(state: ReceivableState, dispute: Dispute) -> bool:
+    """Whether what was accepted of a dispute has been credited since."""
+    balance = posted(state)
+    if balance is None or dispute.to_credit is None or dispute.credited_before is None:
+        return False
+    return credited_untaxed(state, balance) - dispute.credited_before >= dispute.to_credit
+
+
+def promise_refusal(state: ReceivableState, promised: PaymentPromised, today: date) -> str | None:
+    """Why a promise to pay cannot be taken; None if it can."""
+    if promised.on > today + _LONGEST_PROMISE:
+        return f"a promise is for a year at most, not until {promised.on}"
+    return (
+        _nothing_owed(state)
+        or _amount_refusal(state, promised.amount)
+        or _date_refusal("the promised day", promised.on, today)
+    )
+
+
+def taken_promise(state: ReceivableState, promised: PaymentPromised, today: date) -> Promise:
+    """The promise as it is kept; of all that is not disputed where no amount is stated."""
+    balance = _required(state)
+    rest = undisputed(state, balance)
+    return Promise(
+        on=promised.on,
+        amount=promised.amount or (rest if rest.is_positive else balance.residual),
+        by=promised.by,
+        made_on=today,
+        paid_before=paid(state, balance),
+    )
+
+
+def hold_refusal(state: ReceivableState, change: HoldChange, today: date) -> str | None:
+    """Why reminders cannot be held or released like this; None if they can."""
+    if is_credit_note(state):
+        return "nobody is reminded of a credit note"
+    current = state.contract_hold if change.whole_contract else state.hold
+    if not change.on and current is None:
+        if not change.whole_contract and state.contract_hold is not None:
+            return "the hold is on the whole contract; release it there"
+        return "reminders are not on hold"
+    return _date_refusal("the hold's last day", change.until, today) if change.on else None
+
+
+def write_off_refusal(state: ReceivableState) -> str | None:
+    """Why what is open cannot be proposed for write-off; None if it can."""
+    if state.write_off is not None:
+        return f"a write-off of {state.write_off.amount} awaits approval already"
+    refusal = _nothing_owed(state)
+    if refusal:
+        return refusal
+    if _required(state).in_payment or state.payments:
+        return "a payment is on its way; wait until it has arrived"
+    if state.policy is None or not state.policy.write_off_account:
+        return (
+            f"no write-off account is configured: set "
+            f"entities.{state.proposal.legal_entity}.write_off_account (new invoices take it)"
+        )
+    return None
+
+
+def write_off_content(state: ReceivableState, amount: Money, reason: str) -> WriteOffContent:
+    """What an approval of a write-off is bound to."""
+    return WriteOffContent(
+        contract_id=state.proposal.contract_id,
+        legal_entity=state.proposal.legal_entity,
+        number=state.proposal.number,
+        invoice=_required(state).number,
+        amount=amount,
+        reason=reason,
+    )
+
+
+def _nothing_owed(state: ReceivableState) -> str | None:
+    if is_credit_note(state):
+        return "that is a credit note: the customer owes nothing on it"
+    balance = posted(state)
+    if balance is None:
+        return f"the invoice is {state.stage}: nothing is owed on it yet"
+    if not balance.residual.is_positive:
+        return f"nothing is open: the invoice is {state.stage}"
+    return None
+
+
+def _amount_refusal(state: ReceivableState, amount: Money | None) -> str | None:
+    if amount is None:
+        return None
+    residual = _required(state).residual
+    if amount.currency != residual.currency:
+        return f"the invoice is in {residual.currency}, not in {amount.currency}"
+    if not amount.is_positive:
+        return f"an amount above zero is expected, not {amount}"
+    if amount > residual:
+        return f"{residual} is open; it cannot be more than that, not {amount}"
+    return None
+
+
+def _date_refusal(what: str, day: date | None, today: date) -> str | None:
+    return f"{what} is past: {day}" if day is not None and day < today else None
+
+
+def _required(state: ReceivableState) -> InvoiceBalance:
+    balance = posted(state)
+    if balance is None:
+        raise RuntimeError("the document has no balance before it is posted")
+    return balance
+
+
+# --- what the contract is told ----------------------------------------------------------------
+
+_POSTED = frozenset(
+    {
+        InvoiceStage.POSTED_NOT_DELIVERED,
+        InvoiceStage.OPEN,
+        InvoiceStage.PARTIALLY_PAID,
+        InvoiceStage.IN_PAYMENT,
+    }
+)
+"""To the contract these are one: what tells them apart is the money."""
+
+
+def report(state: ReceivableState) -> InvoiceReport:
+    """How the document stands, as its contract needs to know it."""
+    balance = posted(state)
+    stage = state.stage
+    if stage is InvoiceStage.POSTED_NOT_DELIVERED and not state.exceptions:
+        # Under way: only a delivery that is stuck is worth a word of its own.
+        stage = InvoiceStage.OPEN
+    overdue = stage is InvoiceStage.OVERDUE
+    level = state.dunning.level
+    return InvoiceReport(
+        number=state.proposal.number,
+        document=state.proposal.document,
+        credits=state.proposal.credits,
+        stage=stage,
+        amount=state.proposal.amount,
+        charges=tuple(line.key for line in state.proposal.lines),
+        content_hash=state.proposal.content_hash,
+        quote=state.quote,
+        invoice_id=state.invoice_id,
+        odoo_number=balance.number if balance else "",
+        due_on=due_on(state) if balance else None,
+        untaxed=balance.untaxed if balance else None,
+        total=balance.total if balance else None,
+        residual=balance.residual if balance else None,
+        credited=balance.credited if balance else None,
+        credited_untaxed=balance.credited_untaxed if balance else None,
+        written_off=balance.written_off if balance else None,
+        disputed=disputed(state, balance) if balance else None,
+        promised_on=state.promise.on if state.promise else None,
+        dunning_level=level,
+        suspends=overdue and state.policy is not None and state.policy.dunning.suspends(level),
+        overdue=overdue,
+        because=state.rejected_because,
+        exceptions=list(state.exceptions),
+    )
+
+
+def is_news(now: InvoiceReport, told: InvoiceReport | None) -> bool:
+    """Whether the contract needs this report after the last one: each costs a Signal and a wake-up.
+
+    Money, a stage that asks something of somebody or settles something, agreements, suspension,
+    and what is parked. Not news: an approval on the way to posting, the reminders' count, the
+    tries of a parked step.
+    """
+    if told is None:
+        # That it is proposed, the contract knows: it has proposed it.
+        return now.stage is not InvoiceStage.PROPOSED or bool(now.exceptions)
+    if now.stage is InvoiceStage.APPROVED and not now.exceptions and not told.exceptions:
+        return False
+    return _gist(now) != _gist(told)
+
+
+def _gist(item: InvoiceReport) -> tuple[object, ...]:
+    stage = InvoiceStage.OPEN if item.stage in _POSTED else item.stage
+    rest = item.model_copy(update={"stage": stage, "dunning_level": 0, "exceptions": []})
+    return rest, [(parked.step, parked.code) for parked in item.exceptions]

@@ -1,0 +1,112 @@
+"""What changes a contract while it runs, sent to its workflow: change orders, holds, credits, ends.
+
+Each answers how the contract stands then. A refusal is raised as `operations.Refused`; nothing
+that needs an approval takes effect before it has it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from temporalio.client import Client
+
+from contracts import changes
+from contracts.changes import ChangeOrder
+from contracts.model import Contract
+from contracts.money import Money
+from contracts.state import (
+    ContractOutcome,
+    ContractState,
+    CreditRequest,
+    CustomerRefresh,
+    HoldRequest,
+    NoticeGiven,
+    RetainageRelease,
+    ServiceCredit,
+    TerminationRequest,
+)
+from starters.operations import Refused, update
+from workflows.contract import ContractWorkflow
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a change order would make of a contract.
+
+    `difference` is the change of the fixed price, `weight` the amount its approval is sized by;
+    both are without tax.
+    """
+
+    order: ChangeOrder
+    before: Contract
+    after: Contract
+    changes: list[str]
+    difference: Money
+    weight: Money
+
+
+def preview(state: ContractState, order: ChangeOrder) -> Preview:
+    """What a change order would change, as far as the contract alone tells.
+
+    What is billed already is known to the workflow, which refuses to change that. Raises
+    InvalidContract with every problem; Refused for a contract that is not validated yet.
+    """
+    if state.contract is None:
+        raise Refused(f"{state.contract_id} is {state.stage}: there is nothing to change yet")
+    _, after = changes.changed(state.contract, order, ())
+    return Preview(
+        order=order,
+        before=state.contract,
+        after=after,
+        changes=changes.summary(state.contract, after),
+        difference=changes.difference(state.contract, after),
+        weight=changes.weight(state.contract, after),
+    )
+
+
+async def propose_change(client: Client, workflow_id: str, order: ChangeOrder) -> ContractOutcome:
+    """Propose a change order; it takes effect once it is approved."""
+    return await update(client, workflow_id, ContractWorkflow.propose_change, order)
+
+
+async def set_hold(client: Client, workflow_id: str, request: HoldRequest) -> ContractOutcome:
+    """Hold billing or dunning of the whole contract, or release the hold."""
+    return await update(client, workflow_id, ContractWorkflow.set_hold, request)
+
+
+async def terminate(
+    client: Client, workflow_id: str, request: TerminationRequest
+) -> ContractOutcome:
+    """Either side ends the contract early, on a last day."""
+    return await update(client, workflow_id, ContractWorkflow.terminate, request)
+
+
+async def give_notice(client: Client, workflow_id: str, notice: NoticeGiven) -> ContractOutcome:
+    """One side does not want the term renewed."""
+    return await update(client, workflow_id, ContractWorkflow.give_notice, notice)
+
+
+async def request_credit(
+    client: Client, workflow_id: str, request: CreditRequest
+) -> ContractOutcome:
+    """Credit an issued invoice, in whole or in part; the credit note needs its approval."""
+    return await update(client, workflow_id, ContractWorkflow.request_credit, request)
+
+
+async def release_retainage(
+    client: Client, workflow_id: str, release: RetainageRelease
+) -> ContractOutcome:
+    """Bill what was held back: the event that releases it has come."""
+    return await update(client, workflow_id, ContractWorkflow.release_retainage, release)
+
+
+async def credit_service(
+    client: Client, workflow_id: str, credit: ServiceCredit
+) -> ContractOutcome:
+    """Owe a service credit, deducted from the next invoice; a reference counts once."""
+    return await update(client, workflow_id, ContractWorkflow.credit_service, credit)
+
+
+async def refresh_customer(client: Client, workflow_id: str, request: CustomerRefresh) -> list[str]:
+    """Read the deal anew; says what was taken from it, and what was not."""
+    return await update(client, workflow_id, ContractWorkflow.refresh_customer, request)

@@ -1,0 +1,42 @@
+"""A contract's audit record as it would be now, and whether it would close: with Odoo's figures."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from activities.odoo_orders import FiguresRequest, OdooOrders
+from contracts import closeout
+from contracts.closeout import Check
+from contracts.figures import OrderFigures
+from contracts.state import ContractState
+from gateways.odoo import OdooClient
+from starters.operations import Refused
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The record as JSON text, its SHA-256, and the close-out's checklist."""
+
+    text: str
+    sha256: str
+    checks: list[Check]
+
+    @property
+    def passes(self) -> bool:
+        return all(item.passes for item in self.checks)
+
+
+async def audit(odoo: OdooClient, state: ContractState) -> Audit:
+    """Put the record together; nothing is written. Raises Refused for a contract without an order
+    in Odoo, GatewayError where Odoo does not answer."""
+    if state.contract is None or state.odoo.order_id is None:
+        raise Refused(f"{state.contract_id} has no order in Odoo: there is nothing to audit")
+    figures = await asyncio.to_thread(_figures, odoo, state, state.odoo.order_id)
+    text, sha256 = closeout.audit_record(state, figures)
+    return Audit(text, sha256, closeout.checklist(state.contract, state.book, figures))
+
+
+def _figures(odoo: OdooClient, state: ContractState, order_id: int) -> OrderFigures:
+    request = FiguresRequest(order_id=order_id, lines=state.odoo.order_line_ids)
+    return OdooOrders(odoo).figures(request)

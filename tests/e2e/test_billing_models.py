@@ -1,0 +1,146 @@
+"""Every way a contract bills, against both Odoos: what is proposed, posted and closed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contracts.billing.usage import UsageRecord
+from contracts.state import ContractStage, ServiceCredit, UsageReport
+from tests.world import (
+    CONRAD,
+    PETRA,
+    World,
+    document,
+    eur,
+    odoo_invoices,
+)
+from workflows.contract import ContractWorkflow
+
+BUILD = {"key": "build", "code": "BUILD", "description": "Build", "amount": "9000.00"}
+DEPOSIT = {"key": "down", "code": "DEPOSIT", "description": "Down payment", "amount": "0.00"}
+HELD = {"key": "held", "code": "RETAINAGE", "description": "Retainage", "amount": "0.00"}
+DEVELOPMENT = {"key": "dev", "code": "DEVELOPMENT", "description": "Hours", "amount": "0.00"}
+RETAINER = {"key": "care", "code": "RETAINER", "description": "Managed service", "amount": "0.00"}
+USAGE = {"key": "api", "code": "USAGE", "description": "API calls", "amount": "0.00"}
+EXPENSES = {"key": "travel", "code": "EXPENSES", "description": "Travel", "amount": "0.00"}
+NOTHING_FIXED: dict[str, Any] = {"value": "0.00", "milestones": [], "starts_on": "2026-12-01"}
+
+
+def lines_of(state: Any) -> list[tuple[str, str]]:
+    """The lines of a proposal: what they are for, and their amounts."""
+    return [(str(line.kind), str(line.amount.amount)) for line in state.proposal.lines]
+
+
+async def test_a_deposit_is_deducted_and_retainage_released_at_the_end(world: World) -> None:
+    contract = document(
+        services=[BUILD, DEPOSIT, HELD],
+        milestones=[
+            {"key": "design", "name": "Design", "service": "build", "amount": "3000.00"},
+            {"key": "live", "name": "Go-live", "service": "build", "amount": "6000.00"},
+        ],
+        deposit={"percent": "30", "service": "down"},
+        retainage={"percent": "5", "service": "held"},
+    )
+    workflow_id = await world.active(contract)
+    state = await world.issue(workflow_id, 1)
+    assert lines_of(state) == [("deposit", "2700.00")]
+    await world.reach(workflow_id, "design")
+    state = await world.issue(workflow_id, 2)
+    assert lines_of(state) == [
+        ("milestone", "3000.00"),
+        ("deposit_deduction", "-900.00"),
+        ("retainage", "-150.00"),
+    ]
+    await world.reach(workflow_id, "live")
+    state = await world.issue(workflow_id, 3)
+    assert state.proposal.amount == eur("3900.00")
+    state = await world.issue(workflow_id, 4)
+    assert lines_of(state) == [("retainage_release", "150.00"), ("retainage_release", "300.00")]
+    for number in range(1, 5):
+        await world.collect(workflow_id, number)
+    await world.stage(workflow_id, ContractStage.CLOSED)
+    moves = odoo_invoices(world.admin, workflow_id)
+    assert sum(move["amount_untaxed"] for move in moves) == 9000.0
+
+
+async def test_hours_are_billed_at_the_month_s_end_once_and_late_ones_next_time(
+    world: World,
+) -> None:
+    contract = document(
+        **NOTHING_FIXED,
+        ends_on="2027-01-31",
+        services=[DEVELOPMENT],
+        time=[
+            {
+                "key": "dev",
+                "service": "dev",
+                "rates": [
+                    {"price": "120.00", "role": "Developer"},
+                    {"price": "150.00", "person": CONRAD},
+                ],
+            }
+        ],
+    )
+    workflow_id = await world.active(contract)
+    petra = await world.work(workflow_id, "dev", "7.5", "2026-12-03", by=PETRA)
+    await world.work(workflow_id, "dev", "2", "2026-12-04", by=CONRAD)
+    late = await world.work(workflow_id, "dev", "4", "2026-12-30", x_approved=False)
+    await world.skip(workflow_id, days=41)
+    state = await world.issue(workflow_id, 1)
+    assert sorted(lines_of(state)) == [("time", "300.00"), ("time", "900.00")]
+    await world.correct(late, x_approved=True)
+    await world.correct(petra, unit_amount=6.5)
+    await world.skip(workflow_id, days=31)
+    state = await world.issue(workflow_id, 2)
+    assert sorted(lines_of(state)) == [("correction", "-120.00"), ("time", "480.00")]
+    for number in (1, 2):
+        await world.collect(workflow_id, number)
+    await world.stage(workflow_id, ContractStage.CLOSED)
+
+
+async def test_a_managed_service_bills_its_fee_overage_usage_and_credits(world: World) -> None:
+    contract = document(
+        **NOTHING_FIXED,
+        ends_on="2027-01-31",
+        services=[RETAINER, USAGE],
+        retainers=[
+            {
+                "key": "care",
+                "service": "care",
+                "fee": "2000.00",
+                "included_hours": "10",
+                "overage_price": "110.00",
+            }
+        ],
+        usage=[
+            {
+                "key": "api",
+                "service": "api",
+                "unit": "call",
+                "tiers": [{"up_to": "1000", "price": "0.05"}, {"price": "0.03"}],
+            }
+        ],
+    )
+    workflow_id = await world.active(contract)
+    await world.skip(workflow_id, days=10)
+    fee = await world.issue(workflow_id, 1)
+    assert lines_of(fee) == [("retainer", "2000.00")]
+    await world.work(workflow_id, "care", "13", "2026-12-10")
+    report = UsageReport(
+        records=(UsageRecord(id="d1", plan="api", on="2026-12-05", quantity="1500"),)
+    )
+    for _ in range(2):
+        await world.tell(workflow_id, ContractWorkflow.record_usage, report)
+    credit = ServiceCredit(
+        retainer="care", reference="sla-1", reason="outage", amount=eur("100"), by="sam"
+    )
+    await world.tell(workflow_id, ContractWorkflow.credit_service, credit)
+    await world.skip(workflow_id, days=31)
+    state = await world.issue(workflow_id, 2)
+    assert sorted(lines_of(state)) == [
+        ("overage", "330.00"),
+        ("retainer", "2000.00"),
+        ("service_credit", "-100.00"),
+        ("usage", "15.00"),
+        ("usage", "50.00"),
+    ]

@@ -1,0 +1,553 @@
+"""What is owed on a document, what people may agree about it, and what its contract hears."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from contracts import collecting, parking
+from contracts.approvals import ApprovalRound
+from contracts.billing.proposals import Document, InvoiceProposal
+from contracts.dunning import Act, Dispute, DunningHold, DunningState, Promise
+from contracts.figures import Quote
+from contracts.money import Money
+from contracts.receivable import (
+    DisputeOpened,
+    DisputeResolved,
+    HoldChange,
+    InvoiceBalance,
+    InvoiceStage,
+    KnownDraft,
+    OwnCredit,
+    PaymentPromised,
+    PaymentReceived,
+    ReceivableState,
+    WriteOff,
+)
+from tests.unit.examples import (
+    ANA,
+    CLEO,
+    MONDAY,
+    approval_round,
+    balance,
+    euros,
+    parked,
+    policy,
+    proposal,
+    receivable_state,
+)
+
+DUE = date(2026, 4, 1)
+MAY = date(2026, 5, 4)
+"""A Monday, 33 days after the invoice fell due."""
+
+
+def posted(residual: str = "3630.00", credited: str = "0", **changes: Any) -> ReceivableState:
+    """The first invoice, posted and delivered; changes are the state's."""
+    fields: dict[str, Any] = {
+        "balance": balance(residual, credited),
+        "delivered": True,
+        "issued": True,
+        "stage": InvoiceStage.OPEN,
+        "policy": policy.model_copy(update={"write_off_account": "654000"}),
+    }
+    return receivable_state(**fields | changes)
+
+
+def credit_note(residual: str, **changes: Any) -> ReceivableState:
+    content = proposal().model_copy(update={"document": Document.CREDIT_NOTE, "credits": 1})
+    return posted(residual, **{"proposal": content} | changes)
+
+
+def known(state: ReceivableState) -> InvoiceBalance:
+    assert state.balance is not None
+    return state.balance
+
+
+def contested(amount: str, **changes: Any) -> Dispute:
+    return Dispute(amount=euros(amount), reason="half done", by=ANA, opened_on=DUE, **changes)
+
+
+def promised(on: date = MAY) -> Promise:
+    return Promise(on=on, amount=euros("100.00"), by=ANA, made_on=DUE, paid_before=euros("0"))
+
+
+def held(until: date | None = None) -> DunningHold:
+    return DunningHold(by=ANA, reason="talks", since=DUE, until=until)
+
+
+def draft(total: str = "3630.00") -> KnownDraft:
+    return KnownDraft(
+        invoice_id=7,
+        content_hash=proposal().content_hash,
+        invoice_on=MONDAY,
+        quote=Quote(untaxed=euros("3000.00"), total=euros(total)),
+    )
+
+
+# --- what is owed ---------------------------------------------------------------------------
+
+
+def test_what_was_paid_is_money_alone_without_credits_and_write_offs() -> None:
+    written_off = balance("0", written_off=euros("30.00"))
+    state = posted(
+        balance=written_off,
+        own_credits={2: OwnCredit(untaxed=euros("500.00"), applied=euros("605.00"))},
+    )
+    assert collecting.paid(state, written_off) == euros("2995.00")
+    assert collecting.credited(state, written_off) == euros("605.00")
+    assert collecting.credited_untaxed(state, written_off) == euros("500.00")
+
+
+def test_credits_made_in_odoo_and_ours_add_up() -> None:
+    state = posted(
+        balance=balance("0", "121.00", credited_untaxed=euros("100.00")),
+        own_credits={2: OwnCredit(untaxed=euros("10.00"), applied=euros("12.10"))},
+    )
+    assert collecting.credited(state, known(state)) == euros("133.10")
+    assert collecting.credited_untaxed(state, known(state)) == euros("110.00")
+    assert collecting.paid(state, known(state)) == euros("3496.90")
+
+
+@pytest.mark.parametrize(
+    ("changes", "today", "stage"),
+    [
+        ({}, DUE, InvoiceStage.OPEN),
+        ({}, DUE + timedelta(days=1), InvoiceStage.OVERDUE),
+        ({"delivered": False}, MAY, InvoiceStage.POSTED_NOT_DELIVERED),
+        ({"balance": balance("630.00")}, DUE, InvoiceStage.PARTIALLY_PAID),
+        ({"balance": balance("1.00")}, MAY, InvoiceStage.PARTIALLY_PAID),
+        ({"balance": balance("0", in_payment=True)}, MAY, InvoiceStage.IN_PAYMENT),
+        ({"balance": balance("0")}, MAY, InvoiceStage.PAID),
+        ({"balance": balance("0"), "delivered": False}, MAY, InvoiceStage.PAID),
+        ({"balance": balance("0", "3630.00")}, MAY, InvoiceStage.CREDITED),
+        ({"balance": balance("0", written_off=euros("30.00"))}, MAY, InvoiceStage.WRITTEN_OFF),
+        ({"revised_due_on": MAY}, MAY, InvoiceStage.OPEN),
+        ({"dispute": contested("3630.00")}, MAY, InvoiceStage.OPEN),
+        ({"dispute": contested("3629.00")}, MAY, InvoiceStage.OPEN),
+        ({"dispute": contested("600.00")}, MAY, InvoiceStage.OVERDUE),
+        ({"promise": promised()}, MAY, InvoiceStage.OVERDUE),
+        ({"hold": held()}, MAY, InvoiceStage.OVERDUE),
+    ],
+)
+def test_the_stage_follows_from_balance_agreements_and_date(
+    changes: dict[str, Any], today: date, stage: InvoiceStage
+) -> None:
+    assert collecting.stage_of(posted(**changes), policy, today) is stage
+
+
+def test_an_invoice_credited_by_credit_notes_of_ours_is_credited_and_not_paid() -> None:
+    state = posted(
+        "0", own_credits={2: OwnCredit(untaxed=euros("3000.00"), applied=euros("3630.00"))}
+    )
+    assert collecting.stage_of(state, policy, MAY) is InvoiceStage.CREDITED
+
+
+@pytest.mark.parametrize(
+    ("residual", "stage"),
+    [
+        ("3630.00", InvoiceStage.OPEN),
+        ("30.00", InvoiceStage.PARTIALLY_PAID),
+        ("0", InvoiceStage.CREDITED),
+    ],
+)
+def test_a_credit_note_is_never_overdue(residual: str, stage: InvoiceStage) -> None:
+    assert collecting.stage_of(credit_note(residual), policy, MAY) is stage
+
+
+@pytest.mark.parametrize(
+    ("changes", "act"),
+    [
+        ({}, Act.SEND),
+        ({"hold": held()}, Act.WAIT),
+        ({"contract_hold": held()}, Act.WAIT),
+        ({"promise": promised()}, Act.WAIT),
+        ({"dispute": contested("3630.00")}, Act.WAIT),
+        ({"dispute": contested("630.00")}, Act.SEND),
+        ({"revised_due_on": date(2026, 6, 1)}, Act.WAIT),
+        ({"delivered": False}, Act.WAIT),
+        ({"balance": balance("0", in_payment=True)}, Act.WAIT),
+        ({"balance": balance("1.00")}, Act.CLEAR),
+        ({"balance": balance(posted=False, cancelled=True)}, Act.WAIT),
+        ({"dunning": DunningState(level=3, sent_on=date(2026, 5, 1))}, Act.EXHAUSTED),
+    ],
+)
+def test_what_pauses_reminders(changes: dict[str, Any], act: Act) -> None:
+    assert collecting.dunning_decision(posted(**changes), policy, MAY).act is act
+
+
+@pytest.mark.parametrize(
+    ("residual", "is_small"), [("0", False), ("0.01", True), ("1.00", True), ("1.01", False)]
+)
+def test_a_rest_within_the_tolerance_is_small(residual: str, is_small: bool) -> None:
+    state = posted(residual)
+    assert collecting.is_small(state, known(state)) is is_small
+
+
+# --- what people may agree ------------------------------------------------------------------
+
+
+def opened(**changes: Any) -> DisputeOpened:
+    return DisputeOpened.model_validate({"by": ANA, "reason": "half done"} | changes)
+
+
+@pytest.mark.parametrize(
+    ("state", "changes", "why"),
+    [
+        (receivable_state(), {}, "nothing is owed on it yet"),
+        (posted("0", stage=InvoiceStage.PAID), {}, "nothing is open: the invoice is paid"),
+        (credit_note("100.00"), {}, "a credit note"),
+        (posted(dispute=contested("5.00")), {}, "5.00 EUR is disputed already"),
+        (posted(), {"amount": "3630.01 EUR"}, "3630.00 EUR is open"),
+        (posted(), {"amount": "0.00 EUR"}, "above zero"),
+        (posted(), {"amount": "-1.00 EUR"}, "above zero"),
+        (posted(), {"amount": "5.00 USD"}, "in EUR, not in USD"),
+        (posted(), {"revised_due_on": "2026-05-03"}, "past: 2026-05-03"),
+    ],
+)
+def test_a_dispute_that_makes_no_sense_is_refused(
+    state: ReceivableState, changes: dict[str, Any], why: str
+) -> None:
+    refusal = collecting.dispute_refusal(state, opened(**changes), MAY)
+    assert refusal is not None
+    assert why in refusal
+
+
+def test_without_an_amount_all_that_is_open_is_disputed() -> None:
+    state = posted("630.00")
+    assert collecting.dispute_refusal(state, opened(), MAY) is None
+    dispute = collecting.opened_dispute(state, opened(), MAY)
+    assert (dispute.amount, dispute.opened_on) == (euros("630.00"), MAY)
+
+
+def test_a_disputed_part_leaves_the_rest_to_be_dunned() -> None:
+    state = posted(dispute=contested("630.00"))
+    assert collecting.disputed(state, known(state)) == euros("630.00")
+    assert collecting.undisputed(state, known(state)) == euros("3000.00")
+
+
+def resolved(**changes: Any) -> DisputeResolved:
+    return DisputeResolved.model_validate({"by": ANA, "comment": "agreed by phone"} | changes)
+
+
+@pytest.mark.parametrize(
+    ("state", "changes", "why"),
+    [
+        (posted(), {}, "nothing is disputed"),
+        (posted(dispute=contested("100.00")), {"accepted": "100.01 EUR"}, "no more than that"),
+        (posted(dispute=contested("100.00")), {"accepted": "-1.00 EUR"}, "not below zero"),
+        (posted(dispute=contested("100.00")), {"accepted": "1.00 USD"}, "currencies differ"),
+        (
+            posted(dispute=contested("100.00", accepted=euros("50.00"))),
+            {"accepted": "60.00 EUR"},
+            "50.00 EUR was accepted already",
+        ),
+        (
+            posted(dispute=contested("100.00")),
+            {"revised_due_on": "2026-05-01"},
+            "past: 2026-05-01",
+        ),
+    ],
+)
+def test_an_end_of_a_dispute_that_makes_no_sense_is_refused(
+    state: ReceivableState, changes: dict[str, Any], why: str
+) -> None:
+    refusal = collecting.resolution_refusal(state, resolved(**changes), MAY)
+    assert refusal is not None
+    assert why in refusal
+
+
+@pytest.mark.parametrize("accepted", [None, "0.00 EUR", "100.00 EUR", "40.00 EUR"])
+def test_a_dispute_ends_with_anything_between_nothing_and_all_of_it(accepted: str | None) -> None:
+    state = posted(dispute=contested("100.00"))
+    assert collecting.resolution_refusal(state, resolved(accepted=accepted), MAY) is None
+
+
+def test_an_accepted_dispute_may_still_be_rejected_where_the_credit_note_was() -> None:
+    state = posted(dispute=contested("100.00", accepted=euros("50.00")))
+    assert collecting.resolution_refusal(state, resolved(), MAY) is None
+
+
+def test_what_was_accepted_stays_disputed_until_that_much_is_credited() -> None:
+    state = posted(dispute=contested("630.00"))
+    assert state.dispute is not None
+    state.dispute = collecting.accepted_dispute(state, state.dispute, euros("121.00"))
+    assert state.dispute.to_credit == euros("100.00")
+    assert collecting.undisputed(state, known(state)) == euros("3509.00")
+    request = collecting.credit_request(state, state.dispute, resolved())
+    assert (request.number, request.amount) == (1, euros("121.00"))
+    assert request.untaxed == euros("100.00")
+    assert "half done" in request.reason
+
+    assert not collecting.is_credited(state, state.dispute)
+    state.own_credits[2] = OwnCredit(untaxed=euros("99.99"), applied=euros("120.99"))
+    assert not collecting.is_credited(state, state.dispute)
+    state.own_credits[2] = OwnCredit(untaxed=euros("100.00"), applied=euros("121.00"))
+    assert collecting.is_credited(state, state.dispute)
+
+
+def test_what_was_credited_before_a_dispute_does_not_settle_it() -> None:
+    state = posted(
+        dispute=contested("121.00"),
+        own_credits={2: OwnCredit(untaxed=euros("500.00"), applied=euros("605.00"))},
+    )
+    assert state.dispute is not None
+    state.dispute = collecting.accepted_dispute(state, state.dispute, euros("121.00"))
+    assert not collecting.is_credited(state, state.dispute)
+
+
+def test_all_of_an_invoice_accepted_is_credited_to_the_cent() -> None:
+    state = posted(dispute=contested("3630.00"))
+    assert state.dispute is not None
+    accepted = collecting.accepted_dispute(state, state.dispute, euros("3630.00"))
+    assert accepted.to_credit == euros("3000.00")
+
+
+def promise(**changes: Any) -> PaymentPromised:
+    return PaymentPromised.model_validate({"by": ANA, "on": "2026-05-11"} | changes)
+
+
+@pytest.mark.parametrize(
+    ("state", "changes", "why"),
+    [
+        (receivable_state(), {}, "nothing is owed on it yet"),
+        (posted(), {"on": "2026-05-03"}, "the promised day is past: 2026-05-03"),
+        (posted(), {"on": "2027-06-01"}, "for a year at most"),
+        (posted(), {"amount": "3630.01 EUR"}, "3630.00 EUR is open"),
+        (credit_note("100.00"), {}, "a credit note"),
+    ],
+)
+def test_a_promise_that_makes_no_sense_is_refused(
+    state: ReceivableState, changes: dict[str, Any], why: str
+) -> None:
+    refusal = collecting.promise_refusal(state, promise(**changes), MAY)
+    assert refusal is not None
+    assert why in refusal
+
+
+def test_a_promise_may_be_for_today_and_is_about_all_that_is_undisputed() -> None:
+    state = posted("3000.00", dispute=contested("500.00"))
+    today = promise(on=str(MAY))
+    assert collecting.promise_refusal(state, today, MAY) is None
+    taken = collecting.taken_promise(state, today, MAY)
+    assert (taken.amount, taken.paid_before) == (euros("2500.00"), euros("630.00"))
+    stated = collecting.taken_promise(state, promise(amount="10.00 EUR"), MAY)
+    assert stated.amount == euros("10.00")
+
+
+@pytest.mark.parametrize(
+    ("state", "changes", "why"),
+    [
+        (posted(), {"on": False}, "not on hold"),
+        (posted(contract_hold=held()), {"on": False}, "on the whole contract"),
+        (posted(hold=held()), {"on": False, "whole_contract": True}, "not on hold"),
+        (posted(), {"until": "2026-05-03"}, "last day is past"),
+        (credit_note("10.00"), {}, "nobody is reminded"),
+    ],
+)
+def test_a_hold_that_makes_no_sense_is_refused(
+    state: ReceivableState, changes: dict[str, Any], why: str
+) -> None:
+    change = HoldChange.model_validate({"by": ANA, "reason": "talks"} | changes)
+    refusal = collecting.hold_refusal(state, change, MAY)
+    assert refusal is not None
+    assert why in refusal
+
+
+def test_a_hold_may_be_set_before_the_invoice_is_posted() -> None:
+    change = HoldChange(by=ANA, reason="talks", until=MAY)
+    assert collecting.hold_refusal(receivable_state(), change, MAY) is None
+
+
+def asked() -> WriteOff:
+    return WriteOff(
+        amount=euros("30.00"), by=ANA, reason="bankrupt", asked_on=MAY, round=approval_round()
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "why"),
+    [
+        (receivable_state(), "nothing is owed on it yet"),
+        (posted("0", stage=InvoiceStage.PAID), "nothing is open"),
+        (credit_note("10.00"), "a credit note"),
+        (posted(write_off=asked()), "30.00 EUR awaits approval already"),
+        (posted(balance=balance("30.00", in_payment=True)), "on its way"),
+        (
+            posted(
+                payments=[PaymentReceived(reference="x", amount=euros("1.00"), paid_on=MAY)],
+            ),
+            "on its way",
+        ),
+        (posted(policy=policy), "entities.northwind.write_off_account"),
+    ],
+)
+def test_a_write_off_that_makes_no_sense_is_refused(state: ReceivableState, why: str) -> None:
+    refusal = collecting.write_off_refusal(state)
+    assert refusal is not None
+    assert why in refusal
+
+
+def test_an_approval_of_a_write_off_is_bound_to_invoice_amount_and_reason() -> None:
+    state = posted("30.00")
+    assert collecting.write_off_refusal(state) is None
+    content = collecting.write_off_content(state, euros("30.00"), "bankrupt")
+    assert content.invoice == "INV/2026/00007"
+    assert content != collecting.write_off_content(state, euros("29.99"), "bankrupt")
+    assert content != collecting.write_off_content(state, euros("30.00"), "too small")
+
+
+# --- what awaits a decision -----------------------------------------------------------------
+
+
+def test_only_one_thing_awaits_approval_at_a_time() -> None:
+    proposed = receivable_state(round=approval_round(), stage=InvoiceStage.AWAITING_APPROVAL)
+    assert proposed.open_round is proposed.round
+    assert receivable_state(round=approval_round(), stage=InvoiceStage.APPROVED).open_round is None
+    write_off = asked()
+    issued = posted(round=approval_round(), write_off=write_off)
+    assert issued.open_round == write_off.round
+    assert posted(round=approval_round()).open_round is None
+
+
+def test_what_is_decided_does_not_await_a_decision() -> None:
+    rejected: ApprovalRound = approval_round()
+    rejected.rejected_because = f"{CLEO}: no"
+    assert posted(write_off=asked().model_copy(update={"round": rejected})).open_round is None
+
+
+# --- what the contract is told --------------------------------------------------------------
+
+
+def test_the_report_of_a_posted_invoice() -> None:
+    state = posted(
+        "3000.00",
+        draft=draft(),
+        dispute=contested("100.00"),
+        promise=promised(),
+        stage=InvoiceStage.OVERDUE,
+        dunning=DunningState(level=2, sent_on=MAY),
+        policy=policy.model_copy(
+            update={"dunning": policy.dunning.model_copy(update={"suspend_at_level": 2})}
+        ),
+        revised_due_on=date(2026, 4, 20),
+    )
+    report = collecting.report(state)
+    assert report.charges == tuple(line.key for line in state.proposal.lines)
+    assert (report.invoice_id, report.odoo_number) == (7, "INV/2026/00007")
+    assert (report.amount, report.total) == (euros("3000.00"), euros("3630.00"))
+    assert (report.residual, report.disputed) == (euros("3000.00"), euros("100.00"))
+    assert (report.due_on, report.promised_on) == (date(2026, 4, 20), MAY)
+    assert report.quote == draft().quote
+    assert (report.dunning_level, report.overdue, report.suspends) == (2, True, True)
+
+
+@pytest.mark.parametrize("stage", [InvoiceStage.IN_PAYMENT, InvoiceStage.OPEN, InvoiceStage.PAID])
+def test_work_is_suspended_only_while_something_is_overdue(stage: InvoiceStage) -> None:
+    dunning = policy.dunning.model_copy(update={"suspend_at_level": 1})
+    state = posted(
+        stage=stage,
+        dunning=DunningState(level=1, sent_on=MAY),
+        policy=policy.model_copy(update={"dunning": dunning}),
+    )
+    assert not collecting.report(state).suspends
+
+
+def test_before_it_is_posted_a_report_has_no_money_but_what_is_quoted() -> None:
+    report = collecting.report(receivable_state(draft=draft(), balance=balance(posted=False)))
+    assert (report.total, report.residual, report.due_on) == (None, None, None)
+    assert report.quote == draft().quote
+
+
+def news(before: ReceivableState, **changes: Any) -> bool:
+    now = before.model_copy(update=changes)
+    return collecting.is_news(collecting.report(now), collecting.report(before))
+
+
+WAITING = receivable_state(stage=InvoiceStage.AWAITING_APPROVAL, draft=draft())
+
+
+@pytest.mark.parametrize(
+    ("before", "changes"),
+    [
+        (receivable_state(), {"stage": InvoiceStage.AWAITING_APPROVAL}),
+        (WAITING, {"stage": InvoiceStage.REJECTED, "rejected_because": "no"}),
+        (WAITING, {"draft": draft("3631.00")}),
+        (WAITING, {"exceptions": [parked(parking.POST_INVOICE)]}),
+        (posted(), {"balance": balance("630.00")}),
+        (posted(), {"stage": InvoiceStage.OVERDUE}),
+        (posted(), {"stage": InvoiceStage.PAID}),
+        (posted(), {"dispute": contested("5.00")}),
+        (posted(), {"promise": promised()}),
+        (posted(), {"revised_due_on": MAY}),
+        (posted("0", stage=InvoiceStage.PAID), {"stage": InvoiceStage.SETTLED}),
+        (posted(exceptions=[parked(parking.DELIVER)]), {"exceptions": []}),
+    ],
+)
+def test_what_the_contract_uses_is_news(before: ReceivableState, changes: dict[str, Any]) -> None:
+    assert news(before, **changes)
+
+
+@pytest.mark.parametrize(
+    ("before", "changes"),
+    [
+        (WAITING, {}),
+        (WAITING, {"stage": InvoiceStage.APPROVED}),
+        (posted(stage=InvoiceStage.POSTED_NOT_DELIVERED), {"stage": InvoiceStage.OPEN}),
+        (posted(stage=InvoiceStage.OVERDUE), {"dunning": DunningState(level=1, sent_on=MAY)}),
+        (posted(), {"hold": held()}),
+        (posted(), {"next_action_at": None, "promises_broken": 3}),
+        (
+            posted(exceptions=[parked(parking.DELIVER)]),
+            {"exceptions": [parked(parking.DELIVER, attempts=2)]},
+        ),
+    ],
+)
+def test_what_it_does_not_use_costs_no_signal(
+    before: ReceivableState, changes: dict[str, Any]
+) -> None:
+    assert not news(before, **changes)
+
+
+def test_the_first_report_is_news_unless_the_contract_knows_it_by_itself() -> None:
+    assert collecting.is_news(collecting.report(WAITING), None)
+    assert not collecting.is_news(collecting.report(receivable_state()), None)
+    stuck = receivable_state(exceptions=[parked(parking.CREATE_INVOICE)])
+    assert collecting.is_news(collecting.report(stuck), None)
+
+
+def test_a_delivery_under_way_is_told_as_open_and_one_that_is_stuck_as_it_is() -> None:
+    under_way = posted(stage=InvoiceStage.POSTED_NOT_DELIVERED, delivered=False)
+    assert collecting.report(under_way).stage is InvoiceStage.OPEN
+    stuck = under_way.model_copy(update={"exceptions": [parked(parking.DELIVER)]})
+    assert collecting.report(stuck).stage is InvoiceStage.POSTED_NOT_DELIVERED
+
+
+# --- what approvers are shown ---------------------------------------------------------------
+
+
+def test_approvers_see_the_lines_the_address_and_the_order_number() -> None:
+    details = collecting.proposal_details(proposal())
+    assert details == (
+        f"{proposal().lines[0].description}: 3000.00 EUR",
+        "to ap@acme.example",
+        "purchase order PO-77",
+    )
+
+
+def test_of_very_many_lines_the_first_are_shown_and_the_rest_counted() -> None:
+    line = proposal().lines[0]
+    lines = tuple(line.model_copy(update={"key": f"k{index}"}) for index in range(80))
+    long: InvoiceProposal = proposal().model_copy(update={"lines": lines, "reason": "corrected"})
+    details = collecting.proposal_details(long)
+    assert len(details) == 54
+    assert details[50] == "and 30 more lines"
+    assert details[-1] == "because: corrected"
+
+
+def test_an_amount_in_another_currency_is_no_answer_to_a_dispute() -> None:
+    state = posted(dispute=contested("100.00"))
+    refusal = collecting.resolution_refusal(state, resolved(accepted=Money("0", "USD")), MAY)
+    assert refusal is not None

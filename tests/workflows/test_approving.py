@@ -1,0 +1,70 @@
+"""What awaits approval is found in invoices and contracts alike, and decided in bulk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from contracts.approvals import ApprovalKind
+from contracts.changes import ChangeOrder
+from contracts.receivable import InvoiceStage
+from starters import approving, operations
+from starters.approving import Awaiting, Filter
+from tests.world import ANA, CLEO, World, document, eur, single
+from workflows.contract import ContractWorkflow
+
+
+async def listed(
+    world: World, customer: str, enough: Callable[[list[Awaiting]], bool]
+) -> list[Awaiting]:
+    """What awaits approval for a customer, once the list, which lags a little, shows enough."""
+    while True:
+        found = await approving.awaiting(world.client, Filter(customer=customer))
+        if enough(found.items):
+            return found.items
+        await asyncio.sleep(0.1)
+
+
+async def test_an_invoice_and_a_change_order_of_one_customer_are_listed_and_approved_at_once(
+    world: World,
+) -> None:
+    contract = document()
+    workflow_id = await world.active(contract)
+    await world.reach(workflow_id, "design")
+    await world.invoice(f"{workflow_id}/invoice/1", InvoiceStage.AWAITING_APPROVAL)
+    order = ChangeOrder(number=1, by=ANA, reason="more work", reprice={"build": "3500.00 EUR"})
+    await operations.update(world.client, workflow_id, ContractWorkflow.propose_change, order)
+    customer = contract["customer"]["key"]
+    items = await listed(world, customer, lambda found: len(found) == 2)
+    kinds = {item.workflow_id: item.round.subject.kind for item in items}
+    assert kinds == {
+        workflow_id: ApprovalKind.CHANGE_ORDER,
+        f"{workflow_id}/invoice/1": ApprovalKind.INVOICE,
+    }
+    # Ana asked for the change: hers is refused, and the invoice is approved all the same.
+    outcomes = await approving.approve_all(world.client, items, by=ANA)
+    assert {item.workflow_id: item.is_taken for item in outcomes} == {
+        workflow_id: False,
+        f"{workflow_id}/invoice/1": True,
+    }
+    [problem] = [item.problem for item in outcomes if not item.is_taken]
+    assert "segregation" in problem
+    await world.invoice(f"{workflow_id}/invoice/1", InvoiceStage.OPEN)
+    [left] = await listed(world, customer, lambda found: len(found) == 1)
+    assert not approving.may_approve(left, ANA)
+    assert not approving.may_approve(left, "sam@northwind.example")
+
+
+async def test_what_was_decided_meanwhile_is_refused_and_listed_no_more(world: World) -> None:
+    contract = single()
+    invoice = await world.proposed(contract)
+    customer = contract["customer"]["key"]
+    [item] = await listed(world, customer, lambda found: len(found) == 1)
+    assert item.round.subject.amount == eur("1000.00")
+    assert not approving.may_approve(item, CLEO)
+    await approving.approve(world.client, item, by=ANA, comment="looked at")
+    [outcome] = await approving.approve_all(world.client, [item], by=ANA)
+    assert "nothing" in outcome.problem
+    await world.invoice(invoice, InvoiceStage.OPEN)
+    assert await approving.awaiting_in(world.client, invoice) == []
+    assert await listed(world, customer, lambda found: not found) == []

@@ -1,0 +1,587 @@
+"""From what a contract earns to its documents: the billing of an active contract.
+
+The book says what is to be billed and when; this carries it out. Each billing event has a job of
+its own, so that one that waits for a person never holds up another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import WorkflowIDReusePolicy
+
+with workflow.unsafe.imports_passed_through():
+    from activities.failures import FailureDetail
+    from activities.odoo_master import MilestoneRef, OdooMaster
+    from activities.odoo_orders import DeliveredRequest, Notification, OdooOrders
+    from activities.odoo_time import ExpensesRequest, OdooTime, TimeRequest
+    from contracts import parking
+    from contracts.billing.book import (
+        BillingEvent,
+        Due,
+        EventStatus,
+        Findings,
+        Part,
+        PeriodBill,
+        milestone_event,
+        period_event,
+    )
+    from contracts.billing.charges import total
+    from contracts.identifiers import receivable_workflow_id
+    from contracts.model import RetainageOnTermination
+    from contracts.parking import Action
+    from contracts.receivable import (
+        UNBILLED,
+        HoldChange,
+        InvoiceReport,
+        InvoiceStage,
+        ReceivableInput,
+        ReceivableState,
+    )
+    from contracts.state import ContractStage, HoldKind, MilestoneProgress, ReadMark
+    from workflows import options
+    from workflows.amending import Amending
+    from workflows.case import Case, known
+    from workflows.jobs import Jobs
+    from workflows.receivable import ReceivableWorkflow
+    from workflows.steps import Parked, StepCancelled
+
+_COLLECT = "collect"
+_DAY = timedelta(days=1)
+
+
+class Billing:
+    """Bills a contract until nothing is left to bill and every document is settled."""
+
+    def __init__(
+        self,
+        case: Case,
+        jobs: Jobs,
+        amending: Amending,
+    ) -> None:
+        self._case = case
+        self._jobs = jobs
+        self._amending = amending
+        self._delivering = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Bill and collect until the contract is over; raises StepCancelled if it is cancelled."""
+        case, state = self._case, self._case.state
+        state.book.start(case.contract, case.today)
+        while not self._has_ended:
+            self._jobs.tidy()
+            if state.cancel is not None:
+                await self._jobs.finish()
+                raise StepCancelled
+            self._enter_stage()
+            step = self._next()
+            if step is not None:
+                step()
+                case.publish()
+                continue
+            await case.rest(self._has_news, self._wake())
+
+    def _has_news(self) -> bool:
+        return (
+            self._case.state.cancel is not None
+            or self._jobs.any_done
+            or self._next() is not None
+            or self._has_ended
+            or self._stage is not self._case.state.stage
+        )
+
+    @property
+    def _has_ended(self) -> bool:
+        return self._is_over and all(
+            item.stage is InvoiceStage.SETTLED or item.stage in UNBILLED
+            for item in self._case.state.invoices.values()
+        )
+
+    @property
+    def _stage(self) -> ContractStage:
+        """Billed to the end, it only has to be collected; a credit or a change reopens it."""
+        return ContractStage.CLOSING if self._is_over else ContractStage.ACTIVE
+
+    def _enter_stage(self) -> None:
+        if self._stage is not self._case.state.stage:
+            self._case.enter(self._stage)
+
+    # --- what comes next ----------------------------------------------------------------------
+
+    def _next(self) -> Callable[[], None] | None:
+        """The next thing to do now; None if all there is to do is to wait."""
+        state, contract = self._case.state, self._case.contract
+        for event in state.book.events.values():
+            waits = event.status in (EventStatus.READY, EventStatus.PROPOSED)
+            if waits and event.key not in self._jobs:
+                return self._job(event.key, self._bill, event.key)
+        for key, progress in state.milestones.items():
+            if progress.under_review and _review(key) not in self._jobs:
+                return self._job(_review(key), self._review, key)
+            if progress.reached_on and contract.milestone(key) and not self._knows(key):
+                return self._reacher(key, progress.reached_on)
+        change = self._amending.next()
+        if change is not None:
+            return change
+        if self._is_held or self._amending.is_behind:
+            return None
+        if self._due() and _COLLECT not in self._jobs:
+            return self._job(_COLLECT, self._collect)
+        return self._next_settlement()
+
+    def _next_settlement(self) -> Callable[[], None] | None:
+        """Once nothing else is to come: retainage, and what the final settlement brings."""
+        case, state = self._case, self._case.state
+        contract, book = case.contract, case.state.book
+        retainage = contract.retainage
+        release_on = retainage.release_on if retainage else None
+        if release_on is not None and case.has_come(release_on) and self._releasable:
+            return lambda: self._release(f"due on {release_on}")
+        if not self._is_settling:
+            return None
+        forfeits = contract.termination.retainage is RetainageOnTermination.FORFEIT
+        if state.terminated and forfeits and self._releasable:
+            return lambda: self._forfeit()
+        if self._releasable:
+            if release_on is None or state.terminated:
+                return lambda: self._release("everything is billed")
+            return None
+        if book.pending or book.deposit_left(contract).is_positive or not state.finished:
+            return self._finish
+        return None
+
+    @property
+    def _releasable(self) -> bool:
+        return self._case.state.book.releasable(self._case.contract).is_positive
+
+    @property
+    def _is_settling(self) -> bool:
+        """Everything that is planned is billed; only the settlement is left."""
+        case = self._case
+        book, contract = case.state.book, case.contract
+        return (
+            self._jobs.none
+            and not self._amending.is_behind
+            and not book.ready()
+            and book.planned(contract).is_zero
+            and not book.dues(contract)
+        )
+
+    @property
+    def _is_over(self) -> bool:
+        """Nothing is left to bill."""
+        case = self._case
+        return (
+            self._is_settling
+            and case.state.finished
+            and not case.state.book.open_ends(case.contract)
+            and case.state.cancel is None
+        )
+
+    def _wake(self) -> datetime | None:
+        """When the calendar brings the next thing to do."""
+        case, contract = self._case, self._case.contract
+        days = [due.on for due in case.state.book.dues(contract)[:1]]
+        if contract.retainage and contract.retainage.release_on and self._releasable:
+            days.append(contract.retainage.release_on)
+        hold = case.state.holds.get(HoldKind.BILLING)
+        days += [hold.until + _DAY] if hold and hold.until else []
+        days += self._amending.days()
+        coming = [case.opening(day) for day in days]
+        return min((at for at in coming if at > workflow.now()), default=None)
+
+    def _job(
+        self, name: str, work: Callable[..., Coroutine[Any, Any, None]], *arguments: str
+    ) -> Callable[[], None]:
+        return lambda: self._jobs.start(name, lambda: work(*arguments))
+
+    def _knows(self, milestone: str) -> bool:
+        return milestone_event(milestone) in self._case.state.book.events
+
+    def _reacher(self, key: str, on: date) -> Callable[[], None]:
+        def reach() -> None:
+            self._case.state.book.reach(self._case.contract, key, on)
+
+        return reach
+
+    def _release(self, reason: str) -> None:
+        self._case.state.book.release_retainage(self._case.contract, self._case.today, reason)
+
+    def _forfeit(self) -> None:
+        amount = self._case.state.book.forfeit_retainage(
+            self._case.contract, "the contract was ended early"
+        )
+        self._case.note(f"Retainage of {amount} is forfeited")
+
+    def _finish(self) -> None:
+        self._case.state.book.finish(self._case.contract, self._case.today)
+        self._case.state.finished = True
+
+    # --- one billing event --------------------------------------------------------------------
+
+    async def _bill(self, key: str) -> None:
+        """One event's way: proposed, and again after a rejection, until it is billed or gone."""
+        book = self._case.state.book
+        try:
+            await self._mark_reached(key)
+            while key in book.events:
+                event = book.events[key]
+                if event.status is EventStatus.READY:
+                    await self._propose(event)
+                elif event.status is EventStatus.PROPOSED:
+                    await self._await_fate(event)
+                else:
+                    return
+        except StepCancelled:
+            return
+
+    async def _propose(self, event: BillingEvent) -> None:
+        """Start the document's workflow, once nothing holds billing up."""
+        case, state, key = self._case, self._case.state, event.key
+        await workflow.wait_condition(
+            lambda: (
+                not (self._is_held or self._amending.is_behind)
+                or state.cancel is not None
+                or state.book.events.get(key) is not event
+            )
+        )
+        if state.cancel is not None:
+            raise StepCancelled
+        if state.book.events.get(key) is not event:
+            return
+        await self._within_limit(event)
+        await self._tell_delivered()
+        if self._is_held or self._amending.is_behind or state.book.events.get(key) is not event:
+            return
+        with case.steps.busy():
+            await self._start_receivable(event)
+        case.publish()
+
+    async def _start_receivable(self, event: BillingEvent) -> None:
+        case, state, odoo = self._case, self._case.state, self._case.state.odoo
+        number = len(state.invoices) + 1
+        proposal = state.book.propose(case.contract, event.key, number, case.today)
+        credited = state.invoices.get(proposal.credits)
+        receivable = ReceivableState(
+            contract_workflow_id=workflow.info().workflow_id,
+            company_id=known(odoo.company_id),
+            order_id=known(odoo.order_id),
+            partner_id=known(odoo.partner_id),
+            credited_invoice_id=credited.invoice_id if credited else None,
+            requested_by=case.contract.requested_by,
+            proposal=proposal,
+        )
+        state.invoices[number] = InvoiceReport(
+            number=number,
+            document=proposal.document,
+            credits=proposal.credits,
+            stage=InvoiceStage.PROPOSED,
+            amount=proposal.amount,
+            charges=tuple(line.key for line in proposal.lines),
+            content_hash=proposal.content_hash,
+        )
+        handle = await workflow.start_child_workflow(
+            ReceivableWorkflow.run,
+            ReceivableInput(state=receivable),
+            id=receivable_workflow_id(workflow.info().workflow_id, number),
+            # The document outlives this run: children do not follow a continue-as-new.
+            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            static_summary=f"{proposal.customer_name}: {event.title}, {proposal.amount}"[:200],
+        )
+        hold = state.holds.get(HoldKind.DUNNING)
+        if hold is not None:
+            change = HoldChange(by=hold.by, reason=hold.reason, until=hold.until)
+            whole = change.model_copy(update={"whole_contract": True})
+            await handle.signal(ReceivableWorkflow.dunning_hold, whole)
+
+    async def _await_fate(self, event: BillingEvent) -> None:
+        """Wait until the document is issued or rejected; a rejection is for a person to mend."""
+        case, state = self._case, self._case.state
+        number = known(event.proposal)
+
+        def fate() -> InvoiceReport | None:
+            report = state.invoices[number]
+            return report if report.total is not None or report.stage in UNBILLED else None
+
+        await workflow.wait_condition(lambda: fate() is not None)
+        if state.invoices[number].total is not None:
+            state.book.issued(number)
+            return
+        state.book.rejected(number)
+        detail = FailureDetail(
+            code="proposal_rejected",
+            message=f"proposal {number} ({event.title}, {state.invoices[number].amount}) was "
+            f"rejected by {state.invoices[number].because}",
+        )
+        resolution = await case.steps.ask(
+            parking.PROPOSAL,
+            detail,
+            name=f"{parking.PROPOSAL.name}:{_step_name(event.key)}",
+            obsolete=lambda: state.book.events.get(event.key) is not event,
+        )
+        if resolution is None:
+            return
+        if resolution.action is Action.SKIP:
+            state.book.drop(event.key, f"{resolution.by}: {resolution.reason}")
+            case.note(f"{event.title} will not be billed: {resolution.reason}")
+        elif state.book.reopen(event.key):
+            # What was read for the period is read anew.
+            state.marks.clear()
+
+    async def _within_limit(self, event: BillingEvent) -> None:
+        """The customer's purchase order must not be exceeded unseen."""
+        case, state = self._case, self._case.state
+
+        async def check() -> bool:
+            limit = case.contract.purchase_order_limit
+            amount = total(event.charges, case.contract.currency)
+            reached = state.book.committed(case.contract) + amount
+            if limit is None or not amount.is_positive or reached <= limit:
+                return True
+            raise Parked(
+                FailureDetail(
+                    code="purchase_order_limit",
+                    message=f"with {event.title} ({amount}) the contract bills {reached}, more "
+                    f"than purchase order {case.contract.purchase_order} allows ({limit}): raise "
+                    "purchase_order_limit by a change order and retry, or skip to bill it anyway",
+                    field="purchase_order_limit",
+                    value=str(limit),
+                )
+            )
+
+        if event.key in state.limit_waived:
+            return
+        name = f"{parking.PURCHASE_ORDER.name}:{_step_name(event.key)}"
+        if await case.steps.run(parking.PURCHASE_ORDER, check, name=name) is None:
+            state.limit_waived.append(event.key)
+
+    async def _tell_delivered(self) -> None:
+        """Odoo learns delivered quantities of the lines it cannot count itself, before invoices."""
+        case, odoo = self._case, self._case.state.odoo
+        async with self._delivering:
+            now = case.state.book.delivered(case.contract)
+            changed = {k: v for k, v in now.items() if odoo.delivered.get(k, 0) != v}
+            if not changed:
+                return
+            request = DeliveredRequest(
+                legal_entity=case.state.legal_entity,
+                contract_id=case.state.contract_id,
+                quantities=changed,
+            )
+            await case.steps.run(
+                parking.DELIVERED,
+                lambda: workflow.execute_activity_method(
+                    OdooOrders.set_delivered,
+                    request,
+                    **options.odoo_finance(f"delivered: {', '.join(changed)}"),
+                ),
+            )
+            odoo.delivered = now
+
+    @property
+    def _is_held(self) -> bool:
+        """Whether a billing hold is in force today."""
+        hold = self._case.state.holds.get(HoldKind.BILLING)
+        return hold is not None and (hold.until is None or self._case.today <= hold.until)
+
+    # --- milestones ---------------------------------------------------------------------------
+
+    async def _mark_reached(self, event: str) -> None:
+        """The milestone of an event, if it is one, is marked reached in Odoo."""
+        key = event.removeprefix(milestone_event(""))
+        progress = self._case.state.milestones.get(key) if key != event else None
+        if progress is None or progress.marked_in_odoo:
+            return
+        await self._mark(key, progress)
+
+    async def _mark(self, key: str, progress: MilestoneProgress) -> None:
+        state = self._case.state
+        request = MilestoneRef(
+            legal_entity=state.legal_entity,
+            contract_id=state.contract_id,
+            milestone=key,
+        )
+        marked = await self._case.steps.run(
+            parking.MARK_REACHED,
+            lambda: workflow.execute_activity_method(
+                OdooMaster.mark_milestone_reached,
+                request,
+                **options.odoo_master(f"milestone {key} reached"),
+            ),
+            name=f"{parking.MARK_REACHED.name}:{key}",
+        )
+        progress.marked_in_odoo = True
+        progress.marked_as_of = marked.as_of if marked else None
+
+    async def _review(self, key: str) -> None:
+        """A milestone un-reached after its invoice was proposed is for a person to look at."""
+        case, state = self._case, self._case.state
+        progress = state.milestones[key]
+        event = state.book.events[milestone_event(key)]
+
+        def settled() -> bool:
+            credited = {item.credits for item in state.book.events.values() if item.counts}
+            rejected = event.status not in (EventStatus.PROPOSED, EventStatus.BILLED)
+            return not progress.under_review or rejected or known(event.proposal) in credited
+
+        detail = FailureDetail(
+            code="milestone_unreached",
+            message=f"milestone {key} is not reached after all, but document {event.proposal} "
+            f"bills it ({event.status}): credit or reject that, report the milestone reached "
+            "again, or skip to let the invoice stand",
+            field=f"milestones.{key}",
+        )
+        try:
+            name = f"{parking.REVIEW.name}:{key}"
+            resolution = await case.steps.ask(parking.REVIEW, detail, name=name, obsolete=settled)
+            if resolution is not None:
+                case.note(f"Milestone {key}: the invoice stands ({resolution.reason})")
+                progress.marked_in_odoo = False
+                await self._mark(key, progress)
+        except StepCancelled:
+            return
+        finally:
+            progress.under_review = False
+
+    # --- periods ------------------------------------------------------------------------------
+
+    def _due(self) -> list[Due]:
+        """The parts that are due now: their day has come and business has opened."""
+        case = self._case
+        today = case.today if case.has_come(case.today) else case.today - _DAY
+        return case.state.book.due_now(case.contract, today)
+
+    async def _collect(self) -> None:
+        """Bill the periods that are over: read what was worked and spent, and book it."""
+        case, state = self._case, self._case.state
+        dues = self._due()
+        key = period_event(dues[0].on)
+
+        async def attempt() -> PeriodBill:
+            findings, marks = await self._read(dues)
+            if self._due() != dues:
+                return PeriodBill()  # the contract changed meanwhile: look again
+            bill = state.book.bill_period(
+                case.contract, dues, findings, up_to_cap=key in state.caps_waived
+            )
+            if bill.problems:
+                raise Parked(_problems(dues, bill))
+            state.marks |= marks
+            return bill
+
+        name = f"{parking.BILL_PERIOD.name}:{dues[0].on}"
+        try:
+            bill = await case.steps.run(
+                parking.BILL_PERIOD, attempt, name=name, obsolete=lambda: self._due() != dues
+            )
+            if bill is None:
+                if self._due() == dues:
+                    state.caps_waived.append(key)
+                return
+            for warning in bill.warnings:
+                await self._warn(warning, dues[0].on)
+        except StepCancelled:
+            return
+
+    async def _read(self, dues: list[Due]) -> tuple[Findings, dict[str, ReadMark]]:
+        """What Odoo knows for these periods, and how far it has then been read."""
+        state, odoo = self._case.state, self._case.state.odoo
+        timed = [due.plan for due in dues if due.part in (Part.TIME, Part.HOURS)]
+        spent = [due.plan for due in dues if due.part is Part.EXPENSES]
+        until = max(due.period.period.last for due in dues)
+        findings = Findings()
+        marks: dict[str, ReadMark] = {}
+        if timed:
+            mark = _earliest([state.marks.get(plan, ReadMark()) for plan in timed])
+            reading = await workflow.execute_activity_method(
+                OdooTime.read_time,
+                TimeRequest(
+                    tasks={plan: odoo.task_ids[plan] for plan in timed},
+                    order_lines={
+                        due.plan: odoo.order_line_ids[due.plan]
+                        for due in dues
+                        if due.part is Part.TIME
+                    },
+                    until=until,
+                    since=mark.since,
+                    seen_until=mark.until,
+                    known=tuple(state.book.lines_of(timed)),
+                ),
+                **options.odoo_finance(f"approved hours until {until}"),
+            )
+            findings.entries, findings.gone = tuple(reading.entries), tuple(reading.gone)
+            read = ReadMark(since=reading.as_of or mark.since, until=until)
+            marks |= dict.fromkeys(timed, read)
+        for plan in spent:
+            mark = state.marks.get(plan, ReadMark())
+            found = await workflow.execute_activity_method(
+                OdooTime.read_expenses,
+                ExpensesRequest(
+                    plan=plan,
+                    analytic_account_id=known(odoo.analytic_account_id),
+                    currency=self._case.contract.currency,
+                    until=until,
+                    since=mark.since,
+                    seen_until=mark.until,
+                    known=tuple(state.book.expenses),
+                ),
+                **options.odoo_finance(f"approved expenses until {until}"),
+            )
+            findings.expenses += tuple(found.expenses)
+            findings.gone_expenses += tuple(found.gone)
+            marks[plan] = ReadMark(since=found.as_of or mark.since, until=until)
+        return findings, marks
+
+    async def _warn(self, warning: str, on: date) -> None:
+        """A warning goes to the journal, and to the order's chatter in Odoo."""
+        self._case.note(warning)
+        state = self._case.state
+        request = Notification(
+            order_id=known(state.odoo.order_id),
+            people=(),
+            subject=f"{warning} ({on})",
+            text=f"{warning}. Contract {state.contract_id}.",
+        )
+        await self._case.steps.run(
+            parking.NOTIFY,
+            lambda: workflow.execute_activity_method(
+                OdooOrders.notify, request, **options.odoo_finance("note a warning")
+            ),
+            name=f"{parking.NOTIFY.name}:{on}",
+        )
+
+
+def _review(milestone: str) -> str:
+    return f"review:{milestone}"
+
+
+def _step_name(event: str) -> str:
+    """A milestone's step is known by the milestone alone."""
+    return event.removeprefix(milestone_event(""))
+
+
+def _earliest(marks: list[ReadMark]) -> ReadMark:
+    """From where to read so that no plan misses anything; the ledger knows what was seen."""
+    if any(mark.since is None for mark in marks):
+        return ReadMark()
+    return ReadMark(
+        since=min(mark.since for mark in marks if mark.since),
+        until=min((mark.until for mark in marks if mark.until), default=None),
+    )
+
+
+def _problems(dues: list[Due], bill: PeriodBill) -> FailureDetail:
+    first = bill.problems[0]
+    names = ", ".join(dict.fromkeys(due.period.period.name for due in dues))
+    return FailureDetail(
+        code=first.code,
+        message=f"{names} cannot be billed: {len(bill.problems)} problem(s); the first: {first}",
+        field=first.field,
+        value=first.value,
+        problems=bill.problems,
+    )

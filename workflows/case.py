@@ -1,0 +1,156 @@
+"""What the parts of a contract's workflow share: its state, its steps and how it shows itself."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.policies import Policies, PolicyRequest
+    from contracts.calendar import BusinessCalendar
+    from contracts.model import Contract
+    from contracts.policy import EntityPolicy
+    from contracts.state import ContractInput, ContractStage, ContractState, money_table
+    from contracts.summary import contract_details, contract_waits
+    from workflows import options, search_attributes
+    from workflows.board import Board
+    from workflows.steps import Steps
+
+ENDED = frozenset({ContractStage.CLOSED, ContractStage.CANCELLED})
+
+
+class Case:
+    """One contract while its workflow runs. Everything that must survive is in `state`."""
+
+    def __init__(self, state: ContractState) -> None:
+        self.state = state
+        self.steps = Steps(
+            state.exceptions,
+            state.journal,
+            changed=self.publish,
+            cancelled=lambda: state.cancel is not None,
+        )
+        self._board = Board()
+        self.run_is_old = False
+        """Somebody asked for a new run: a new release is picked up there, a long history ends."""
+
+    @property
+    def contract(self) -> Contract:
+        """The validated contract; asking before it is validated is a defect of ours."""
+        if self.state.contract is None:
+            raise RuntimeError("the contract is not validated yet")
+        return self.state.contract
+
+    @property
+    def today(self) -> date:
+        """The date now in the legal entity's zone."""
+        return self._calendar.today(workflow.now())
+
+    def opening(self, day: date) -> datetime:
+        """When business opens on a day, as an aware UTC time."""
+        return self._calendar.opening(day)
+
+    def has_come(self, day: date) -> bool:
+        """Whether business has opened on that day, or a later one."""
+        return workflow.now() >= self.opening(day)
+
+    @property
+    def _calendar(self) -> BusinessCalendar:
+        return BusinessCalendar(time_zone=self.state.time_zone)
+
+    async def policy(self) -> EntityPolicy:
+        """The legal entity's rules as they are now."""
+        return await workflow.execute_local_activity_method(
+            Policies.entity_policy,
+            PolicyRequest(legal_entity=self.state.legal_entity, today=workflow.now().date()),
+            **options.local("load the legal entity's rules"),
+        )
+
+    async def wait(self, until: Callable[[], bool], wake: datetime | None, summary: str) -> None:
+        """Wait for the condition or the time (aware; None: for ever), beside the main line."""
+        timeout = None if wake is None else max(wake - workflow.now(), timedelta(0))
+        with contextlib.suppress(TimeoutError):
+            await workflow.wait_condition(until, timeout=timeout, timeout_summary=summary)
+
+    async def rest(self, until: Callable[[], bool], wake: datetime | None = None) -> None:
+        """A quiet point: wait for the condition or the time; continue as new when it is due.
+
+        May return before either (a step began just then): callers look again.
+        """
+
+        def must_continue() -> bool:
+            suggested = workflow.info().is_continue_as_new_suggested() or self.run_is_old
+            return suggested and self.steps.at_rest
+
+        timeout = None
+        if wake is not None:
+            timeout = wake - workflow.now()
+            if timeout <= timedelta(0):
+                return
+        try:
+            await workflow.wait_condition(
+                lambda: until() or must_continue(),
+                timeout=timeout,
+                timeout_summary="next billing day",
+            )
+        except TimeoutError:
+            return
+        if not until():
+            await workflow.wait_condition(workflow.all_handlers_finished)
+        if not until() and self.steps.at_rest:
+            workflow.continue_as_new(
+                ContractInput(
+                    contract_id=self.state.contract_id,
+                    legal_entity=self.state.legal_entity,
+                    source=self.state.source,
+                    state=self.state,
+                )
+            )
+
+    def note(self, text: str) -> None:
+        self.state.journal.note(workflow.now(), text)
+
+    def enter(self, stage: ContractStage) -> None:
+        self.state.stage = stage
+        self.note(f"Stage: {stage}")
+        self.publish()
+
+    def publish(self) -> None:
+        """Show the state in search attributes and current details, where they changed."""
+        state = self.state
+        contract, money = state.contract, money_table(state)
+        waiting, _ = contract_waits(state)
+        state.waiting.update(waiting, workflow.now(), state.exceptions)
+        self._board.show(
+            {
+                search_attributes.CONTRACT_ID: state.contract_id,
+                search_attributes.LEGAL_ENTITY: state.legal_entity,
+                search_attributes.CONTRACT_STAGE: str(state.stage),
+                search_attributes.CUSTOMER: contract.customer.name if contract else None,
+                search_attributes.CURRENCY: contract.currency if contract else None,
+                search_attributes.CONTRACT_VALUE: float(contract.value.amount)
+                if contract
+                else None,
+                search_attributes.AMOUNT_DUE: float(money.open.amount) if money else None,
+                search_attributes.WAITING_ON: waiting,
+                search_attributes.WAITING_SINCE: state.waiting.since,
+            },
+            contract_details(state),
+        )
+
+
+def known(value: int | None) -> int:
+    """An id an earlier step has set; its absence is a defect of ours."""
+    if value is None:
+        raise RuntimeError("a step ran before the one it needs")
+    return value
+
+
+def refuse(refusal: str | None) -> None:
+    """Refuse an Update with this sentence; None lets it pass."""
+    if refusal:
+        raise ApplicationError(refusal, type="refused", non_retryable=True)

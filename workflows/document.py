@@ -1,0 +1,130 @@
+"""What the parts of a receivable's workflow share: its state, its steps and how it shows itself."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.policies import Policies, PolicyRequest
+    from contracts import collecting, parking
+    from contracts.calendar import BusinessCalendar
+    from contracts.policy import EntityPolicy
+    from contracts.receivable import InvoiceStage, ReceivableInput, ReceivableState
+    from contracts.summary import receivable_details, receivable_waits
+    from workflows import options, search_attributes
+    from workflows.board import Board
+    from workflows.steps import Steps
+
+
+class DocumentCase:
+    """One invoice or credit note while its workflow runs. All that must survive is in `state`."""
+
+    def __init__(self, state: ReceivableState) -> None:
+        self.state = state
+        self.steps = Steps(
+            state.exceptions,
+            state.journal,
+            changed=self.publish,
+            cancelled=lambda: bool(state.rejected_because),
+        )
+        self._board = Board()
+
+    @property
+    def policy(self) -> EntityPolicy:
+        """The rules in force when the document was proposed; asking before is a defect of ours."""
+        if self.state.policy is None:
+            raise RuntimeError("the rules are not loaded yet")
+        return self.state.policy
+
+    async def freeze_policy(self) -> None:
+        """Load the legal entity's rules, once: they stay as they were at the proposal."""
+        request = PolicyRequest(
+            legal_entity=self.state.proposal.legal_entity, today=workflow.now().date()
+        )
+        while self.state.policy is None:
+            self.state.policy = await self.steps.run(
+                parking.POLICY,
+                lambda: workflow.execute_local_activity_method(
+                    Policies.entity_policy,
+                    request,
+                    **options.local("load the legal entity's rules"),
+                ),
+            )
+
+    @property
+    def today(self) -> date:
+        """The date now in the legal entity's zone (in UTC before its rules are loaded)."""
+        calendar = self.state.policy.calendar if self.state.policy else BusinessCalendar()
+        return calendar.today(workflow.now())
+
+    def opening(self, day: date) -> datetime:
+        """When business opens on a day, as an aware UTC time."""
+        return self.policy.calendar.opening(day)
+
+    def note(self, text: str) -> None:
+        self.state.journal.note(workflow.now(), text)
+
+    def tell(self, text: str) -> None:
+        """Note it and show it."""
+        self.note(text)
+        self.publish()
+
+    def enter(self, stage: InvoiceStage) -> None:
+        if stage is not self.state.stage:
+            self.state.stage = stage
+            self.note(f"Stage: {stage}")
+        self.publish()
+
+    async def rest(
+        self, until: Callable[[], bool], deadline: datetime | None, summary: str
+    ) -> None:
+        """A quiet point: wait for the condition or the deadline; continue as new when it is due.
+
+        May return before either (a step began just then): callers look again.
+        """
+
+        def must_continue() -> bool:
+            return workflow.info().is_continue_as_new_suggested() and self.steps.at_rest
+
+        timeout = None
+        if deadline is not None:
+            timeout = deadline - workflow.now()
+            if timeout <= timedelta(0):
+                return
+        with contextlib.suppress(TimeoutError):
+            await workflow.wait_condition(
+                lambda: until() or must_continue(), timeout=timeout, timeout_summary=summary
+            )
+        if not until() and must_continue():
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            if not until() and self.steps.at_rest:
+                workflow.continue_as_new(ReceivableInput(state=self.state))
+
+    def publish(self) -> None:
+        """Show the state in search attributes and current details, where they changed."""
+        state = self.state
+        waiting, _ = receivable_waits(state)
+        state.waiting.update(waiting, workflow.now(), state.exceptions)
+        balance = collecting.posted(state)
+        due = balance.residual if balance else None
+        if due is not None and collecting.is_credit_note(state):
+            due = -due
+        self._board.show(
+            {
+                search_attributes.CONTRACT_ID: state.proposal.contract_id,
+                search_attributes.CUSTOMER: state.proposal.customer_name,
+                search_attributes.LEGAL_ENTITY: state.proposal.legal_entity,
+                search_attributes.INVOICE_STAGE: str(state.stage),
+                search_attributes.WAITING_ON: waiting,
+                search_attributes.WAITING_SINCE: state.waiting.since,
+                search_attributes.CURRENCY: state.proposal.amount.currency,
+                search_attributes.AMOUNT_DUE: float(due.amount) if due else 0.0,
+                search_attributes.NEXT_ACTION_AT: state.next_action_at,
+                search_attributes.DUNNING_LEVEL: state.dunning.level,
+            },
+            receivable_details(state),
+        )
