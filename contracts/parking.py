@@ -86,6 +86,12 @@ BILL_PERIOD = Step(
     owner=Owner.FINANCE,
     allowed=(Action.RETRY, Action.SKIP, Action.CANCEL),
 )
+CREDIT = Step(
+    name="credit",
+    doing="Credit what was accepted of a dispute",
+    owner=Owner.FINANCE,
+    allowed=_OPTIONAL,
+)
 PURCHASE_ORDER = Step(
     name="purchase_order",
     doing="Bill within the customer's purchase order",
@@ -146,13 +152,13 @@ CREATE_INVOICE = Step(
     name="create_invoice",
     doing="Create the invoice",
     owner=Owner.FINANCE,
-    allowed=(Action.RETRY, Action.AMEND),
+    allowed=_MEND,
 )
 POST_INVOICE = Step(
     name="post_invoice",
     doing="Post the invoice",
     owner=Owner.FINANCE,
-    allowed=(Action.RETRY, Action.AMEND),
+    allowed=_MEND,
 )
 DELIVER = Step(name="deliver", doing="Send the invoice", owner=Owner.FINANCE, allowed=_OPTIONAL)
 BALANCE = Step(

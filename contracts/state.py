@@ -287,6 +287,7 @@ class ContractState(BaseModel):
     caps_waived: list[str] = Field(default_factory=list)
     limit_waived: list[str] = Field(default_factory=list)
     invoices: dict[int, InvoiceReport] = Field(default_factory=dict)
+    credits_asked: list[CreditRequest] = Field(default_factory=list)
     holds: dict[HoldKind, Hold] = Field(default_factory=dict)
     termination: TerminationRequest | None = None
     terminated: bool = False

@@ -1,6 +1,7 @@
 """Makes docs/images/temporal-ui.png from a running `c2c demo --keep`.
 
     pip install playwright        # drives the browser; no browser of its own is downloaded
+    export ...                    # what c2c demo --keep prints
     python docs/screenshot.py     # CHROMIUM names the program, /usr/bin/chromium unless told
 
 The page is the Temporal UI's own: the contract's current details as operations see them.
@@ -38,7 +39,7 @@ async def main(where: str) -> None:
     client = await temporal.connect()
     [workflow_id, *_] = await operations.contract_ids(client, where=where)
     run_id = (await client.get_workflow_handle(workflow_id).describe()).run_id
-    page_of = f"{UI}/namespaces/default/workflows/{quote(workflow_id, safe='')}/{run_id}"
+    page_of = f"{UI}/namespaces/{client.namespace}/workflows/{quote(workflow_id, safe='')}/{run_id}"
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=CHROMIUM, args=[*_QUIET, "--no-sandbox"]

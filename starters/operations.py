@@ -59,6 +59,10 @@ M = TypeVar("M", bound=BaseModel)
 MAX_LISTED = 500
 _AT_ONCE = 20
 """How many workflows are asked at the same time when a list needs their state."""
+_NOT_YET = "task is not scheduled yet"
+_BETWEEN_RUNS = (0.1, 0.3, 0.6, 1.0)
+"""Seconds to wait for a run that has just continued as new: the server lets it begin a little
+later, and until then it answers nothing."""
 _ANSWER_WITHIN = timedelta(seconds=20)
 """How long a worker has to answer; without a limit an Update waits for one for ever."""
 
@@ -380,12 +384,16 @@ async def at_once(calls: list[Coroutine[Any, Any, T]]) -> list[T]:
 async def query(client: Client, workflow_id: str, question: Callable[[Any], T]) -> T:
     """Ask a workflow. Raises NotFound, NoAnswer, Refused."""
     handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(workflow_id)
-    try:
-        return await handle.query(question, rpc_timeout=_ANSWER_WITHIN)
-    except RPCError as error:
-        raise _explained(error, workflow_id) from error
-    except WorkflowQueryFailedError as error:
-        raise Refused(str(error)) from error
+    for wait in (*_BETWEEN_RUNS, None):
+        try:
+            return await handle.query(question, rpc_timeout=_ANSWER_WITHIN)
+        except RPCError as error:
+            if wait is None or _NOT_YET not in error.message:
+                raise _explained(error, workflow_id) from error
+            await asyncio.sleep(wait)
+        except WorkflowQueryFailedError as error:
+            raise Refused(str(error)) from error
+    raise AssertionError("the last attempt returns or raises")
 
 
 async def update(

@@ -10,11 +10,12 @@ import pytest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
-from temporalio.testing import TimeSkipper, TimeSkippingConfig, WorkflowEnvironment
+from temporalio.testing import TimeSkipper, WorkflowEnvironment
 
 from sandbox import real_odoo
 from sandbox.real_odoo import RealOdoo
 from sandbox.server import Sandbox
+from starters.local import clock
 from starters.local.stack import CONFIG, temporal_binary
 from tests.servers import OdooServer, RealServer, SandboxServer
 from tests.world import World
@@ -29,10 +30,6 @@ SERVER_FLAGS = (
     # Small enough that long stories continue as new on the way.
     "limit.historyCount.suggestContinueAsNew=150",
 )
-
-
-# Time is moved by hand, and a workflow's children keep their own.
-_CLOCKS = TimeSkippingConfig(enabled=False, disable_propagation=True)
 
 
 @pytest.fixture(scope="session")
@@ -87,7 +84,17 @@ def settings_for(server: OdooServer, key_file: Path | None = None) -> Settings:
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("C2C_CONFIG", str(CONFIG))
-        return load_settings(odoo=remote)
+        settings = load_settings(odoo=remote)
+    main = settings.entities["northwind"]
+    uk = main.model_copy(
+        update={
+            "odoo_company": "Northwind UK",
+            "country": "GB",
+            "time_zone": "Europe/London",
+            "write_off_account": "785000",
+        }
+    )
+    return settings.model_copy(update={"entities": {"northwind": main, "northwind-uk": uk}})
 
 
 @pytest.fixture(scope="session")
@@ -108,7 +115,7 @@ async def world(
     temporal: WorkflowEnvironment, odoo_server: OdooServer, key_file: Path
 ) -> AsyncIterator[World]:
     """Workers on an Odoo, and the verbs to tell a story with."""
-    skipper = TimeSkipper(temporal.client, config=_CLOCKS)
+    skipper = TimeSkipper(temporal.client, config=clock.BY_HAND)
     settings = settings_for(odoo_server, key_file)
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(worker.running(temporal.client, settings))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import os
 import time
@@ -26,9 +25,9 @@ from contracts.state import CancelRequest, ContractStage, ContractState, Milesto
 from contracts.sweeps import SweepResult
 from gateways.odoo import OdooClient
 from starters import approving, operations
+from starters.local import clock
 from tests.servers import OdooServer
 from workflows import task_queues
-from workflows.contract import ContractWorkflow
 from workflows.sweeps import OdooSweepWorkflow
 
 T = TypeVar("T")
@@ -37,7 +36,6 @@ ENTITY = "northwind"
 ANA, BOB = "ana@northwind.example", "bob@northwind.example"
 CLEO, DORA = "cleo@northwind.example", "dora@northwind.example"
 PETRA, CONRAD = "petra@northwind.example", "conrad@northwind.example"
-_SKIP_SECONDS = 5
 _numbers = itertools.count(1)
 _RUN = uuid.uuid4().hex[:6]
 
@@ -270,42 +268,12 @@ class World:
 
     async def skip(self, workflow_id: str, **duration: float) -> None:
         """Move one workflow's clock forward."""
-        if "/invoice/" in workflow_id:
-            handle = self.client.get_workflow_handle(workflow_id)
-            await self.time.fast_forward(handle, timedelta(**duration))
-            return
-        target = await self._clock(workflow_id) + timedelta(**duration)
-        while (left := target - await self._clock(workflow_id)) > timedelta(seconds=1):
-            # The server moves no clock while a child is pending, and children do not follow a
-            # continue-as-new.
-            await self._renew_run(workflow_id)
-            handle = self.client.get_workflow_handle(workflow_id)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_SKIP_SECONDS):
-                    await self.time.fast_forward(handle, left)
+        await clock.forward(self.time, workflow_id, timedelta(**duration))
 
     async def skip_to(self, workflow_id: str, day: date) -> None:
         """Move one workflow's clock forward to noon of a day."""
-        target = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
-        left = target - await self._clock(workflow_id)
-        await self.skip(workflow_id, seconds=left.total_seconds())
-
-    async def _clock(self, workflow_id: str) -> datetime:
-        """The workflow's own time, as of its latest event."""
-        handle = self.client.get_workflow_handle(workflow_id)
-        history = await handle.fetch_history()
-        return history.events[-1].event_time.ToDatetime(UTC)
-
-    async def _renew_run(self, workflow_id: str) -> None:
-        handle = self.client.get_workflow_handle(workflow_id)
-        description = await handle.describe()
-        if not description.raw_description.pending_children:
-            return
-        await handle.signal(ContractWorkflow.renew_run)
-        deadline = time.monotonic() + 30
-        while (await handle.describe()).run_id == description.run_id:
-            assert time.monotonic() < deadline, "the contract does not come to rest"
-            await asyncio.sleep(0.05)
+        noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+        await clock.forward(self.time, workflow_id, noon - await clock.now(self.time, workflow_id))
 
     async def _until(
         self, ask: Callable[[], Awaitable[T]], enough: Callable[[T], bool], seconds: float = 60

@@ -125,7 +125,11 @@ class SweepSettings(_Section):
 
 
 class Settings(BaseSettings):
-    """Everything but the connection to Temporal."""
+    """Everything but the connection to Temporal.
+
+    `default_entity` is the legal entity that commands mean where none is stated and several are
+    configured.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="C2C_", env_nested_delimiter="__", extra="forbid", frozen=True
@@ -134,6 +138,7 @@ class Settings(BaseSettings):
     odoo: OdooSettings
     crm: CrmSettings = CrmSettings()
     entities: dict[Key, LegalEntity] = Field(min_length=1)
+    default_entity: Key | None = None
     worker: WorkerSettings = WorkerSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     sweeps: SweepSettings = SweepSettings()
@@ -143,6 +148,8 @@ class Settings(BaseSettings):
         for crm in (self.crm.hubspot, self.crm.odoo):
             if crm is not None and crm.legal_entity not in self.entities:
                 raise ValueError(f"legal_entity {crm.legal_entity!r} is not among the entities")
+        if self.default_entity is not None and self.default_entity not in self.entities:
+            raise ValueError(f"default_entity {self.default_entity!r} is not among the entities")
         return self
 
     @classmethod

@@ -211,6 +211,7 @@ class Amending:
             )
         )
         state.book.refresh(contract)
+        state.book.start(contract, self._case.today)
         state.finished = False
         self._case.note(f"Version {contract.version}: {reason}")
         self._case.publish()

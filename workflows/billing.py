@@ -25,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
         Due,
         EventStatus,
         Findings,
+        NotPossible,
         Part,
         PeriodBill,
         milestone_event,
@@ -42,7 +43,13 @@ with workflow.unsafe.imports_passed_through():
         ReceivableInput,
         ReceivableState,
     )
-    from contracts.state import ContractStage, HoldKind, MilestoneProgress, ReadMark
+    from contracts.state import (
+        ContractStage,
+        CreditRequest,
+        HoldKind,
+        MilestoneProgress,
+        ReadMark,
+    )
     from workflows import options
     from workflows.amending import Amending
     from workflows.case import Case, known
@@ -51,6 +58,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.steps import Parked, StepCancelled
 
 _COLLECT = "collect"
+_CREDIT = "credit"
 _DAY = timedelta(days=1)
 
 
@@ -124,6 +132,8 @@ class Billing:
                 return self._job(_review(key), self._review, key)
             if progress.reached_on and contract.milestone(key) and not self._knows(key):
                 return self._reacher(key, progress.reached_on)
+        if state.credits_asked and _CREDIT not in self._jobs:
+            return self._job(_CREDIT, self._credit_asked)
         change = self._amending.next()
         if change is not None:
             return change
@@ -144,19 +154,20 @@ class Billing:
         if not self._is_settling:
             return None
         forfeits = contract.termination.retainage is RetainageOnTermination.FORFEIT
-        if state.terminated and forfeits and self._releasable:
-            return lambda: self._forfeit()
+        if state.terminated and forfeits and book.releasable(contract).is_positive:
+            return self._forfeit
         if self._releasable:
             if release_on is None or state.terminated:
                 return lambda: self._release("everything is billed")
             return None
-        if book.pending or book.deposit_left(contract).is_positive or not state.finished:
+        if not (state.finished and book.is_settled(contract)):
             return self._finish
         return None
 
     @property
     def _releasable(self) -> bool:
-        return self._case.state.book.releasable(self._case.contract).is_positive
+        """Whether something is held back, or (below zero) more was released than is held."""
+        return not self._case.state.book.releasable(self._case.contract).is_zero
 
     @property
     def _is_settling(self) -> bool:
@@ -304,13 +315,10 @@ class Billing:
         case, state = self._case, self._case.state
         number = known(event.proposal)
 
-        def fate() -> InvoiceReport | None:
-            report = state.invoices[number]
-            return report if report.total is not None or report.stage in UNBILLED else None
-
-        await workflow.wait_condition(lambda: fate() is not None)
-        if state.invoices[number].total is not None:
-            state.book.issued(number)
+        await workflow.wait_condition(
+            lambda: event.status is EventStatus.BILLED or state.invoices[number].stage in UNBILLED
+        )
+        if event.status is EventStatus.BILLED:
             return
         state.book.rejected(number)
         detail = FailureDetail(
@@ -332,6 +340,35 @@ class Billing:
         elif state.book.reopen(event.key):
             # What was read for the period is read anew.
             state.marks.clear()
+
+    def credit(self, request: CreditRequest) -> None:
+        """Book a credit of an issued document; raises NotPossible with the reason."""
+        case = self._case
+        event = case.state.book.credit(
+            case.contract,
+            request.number,
+            case.today,
+            f"{request.reason} ({request.by})",
+            amount=request.amount,
+            reissue=request.reissue,
+        )
+        case.note(f"{event.title} asked for by {request.by}: {request.reason}")
+
+    async def _credit_asked(self) -> None:
+        """Credit what a receivable asks for; what cannot be credited waits for a person."""
+        case, asked = self._case, self._case.state.credits_asked[0]
+
+        async def attempt() -> bool:
+            try:
+                self.credit(asked)
+            except NotPossible as impossible:
+                detail = FailureDetail(code="credit_not_possible", message=str(impossible))
+                raise Parked(detail) from impossible
+            return True
+
+        name = f"{parking.CREDIT.name}:{asked.number}"
+        await case.steps.run(parking.CREDIT, attempt, name=name)
+        case.state.credits_asked.remove(asked)
 
     async def _within_limit(self, event: BillingEvent) -> None:
         """The customer's purchase order must not be exceeded unseen."""
@@ -425,7 +462,8 @@ class Billing:
         event = state.book.events[milestone_event(key)]
 
         def settled() -> bool:
-            credited = {item.credits for item in state.book.events.values() if item.counts}
+            issued = (e for e in state.book.events.values() if e.status is EventStatus.BILLED)
+            credited = {item.credits for item in issued}
             rejected = event.status not in (EventStatus.PROPOSED, EventStatus.BILLED)
             return not progress.under_review or rejected or known(event.proposal) in credited
 
@@ -443,6 +481,10 @@ class Billing:
                 case.note(f"Milestone {key}: the invoice stands ({resolution.reason})")
                 progress.marked_in_odoo = False
                 await self._mark(key, progress)
+            elif progress.under_review and state.book.unreach(key) is None:
+                # Credited in whole, or not billed at all: it is planned again.
+                progress.reached_on, progress.reached_by = None, ""
+                case.note(f"Milestone {key} can be reached anew")
         except StepCancelled:
             return
         finally:

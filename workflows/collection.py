@@ -410,7 +410,7 @@ class Collection:
             "level": str(level),
         }
         # Levels may start anew: the day tells two reminders of one level apart.
-        subject = f"{_fill(step.subject, words)} ({balance.number}, {level}, {case.today})"
+        subject = f"{_fill(step.subject, words)} ({case.today})"
         request = ReminderRequest(
             invoice_id=balance.invoice_id,
             partner_id=state.partner_id,

@@ -212,6 +212,9 @@ class ContractWorkflow(ApprovalDesk):
         """From a receivable: how its document stands now."""
         before = self.state.invoices.get(report.number)
         self.state.invoices[report.number] = report
+        if report.total is not None:
+            # At once: what comes right behind, such as a credit, finds it issued.
+            self.state.book.issued(report.number)
         if before is None or before.stage is not report.stage:
             name = report.odoo_number or f"proposal {report.number}"
             because = f" – {report.because}" if report.because else ""
@@ -221,7 +224,7 @@ class ContractWorkflow(ApprovalDesk):
     @workflow.update
     def request_credit(self, request: CreditRequest) -> ContractOutcome:
         """Credit an issued invoice, in whole or in part; the credit note needs its approval."""
-        self._case_do(lambda contract: self._take_credit(contract, request))
+        self._case_do(lambda _: self._billing.credit(request))
         return self._outcome()
 
     @request_credit.validator
@@ -234,10 +237,10 @@ class ContractWorkflow(ApprovalDesk):
         credit = CreditRequest(
             number=request.number, amount=request.untaxed, by=request.by, reason=request.reason
         )
-        refusal = self._running_refusal()
-        what = f"a credit of document {request.number}"
         self._unless(
-            refusal, what, lambda: self._noted(what, lambda c: self._take_credit(c, credit))
+            self._running_refusal(),
+            f"a credit of document {request.number}",
+            lambda: self.state.credits_asked.append(credit),
         )
 
     @workflow.update
@@ -375,14 +378,6 @@ class ContractWorkflow(ApprovalDesk):
             self._case.note(f"Refused {what}: {refusal}")
             self._case.publish()
 
-    def _noted(self, what: str, take: Callable[[Contract], object]) -> None:
-        """Do what the book may refuse; a refusal is noted."""
-        try:
-            take(self._case.contract)
-        except NotPossible as impossible:
-            self._case.note(f"Refused {what}: {impossible}")
-        self._case.publish()
-
     def _case_do(self, take: Callable[[Contract], object]) -> None:
         """Do what the book may refuse; the refusal reaches the caller of the Update."""
         try:
@@ -470,17 +465,6 @@ class ContractWorkflow(ApprovalDesk):
         ):
             self.state.finished = False
             self._case.note(f"Service credit of {credit.amount} by {credit.by}: {credit.reason}")
-
-    def _take_credit(self, contract: Contract, request: CreditRequest) -> None:
-        event = self.state.book.credit(
-            contract,
-            request.number,
-            self._case.today,
-            f"{request.reason} ({request.by})",
-            amount=request.amount,
-            reissue=request.reissue,
-        )
-        self._case.note(f"{event.title} asked for by {request.by}: {request.reason}")
 
     def _take_release(self, contract: Contract, release: RetainageRelease) -> None:
         reason = f"{release.reason} ({release.by})"

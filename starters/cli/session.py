@@ -83,13 +83,16 @@ class Session:
         """The legal entity that is meant where none is stated. Raises BadReference."""
         if self.entity:
             return self.entity
+        settings = self.readable_settings
+        if settings and settings.default_entity:
+            return settings.default_entity
         known = sorted(self.known_entities())
         if len(known) == 1:
             return known[0]
         why = f"several are configured: {', '.join(known)}" if known else "none is configured here"
         raise BadReference(
-            f"which legal entity? ({why}); write northwind/C-1001, or give --entity or "
-            f"{ENTITY_VARIABLE}"
+            f"which legal entity? ({why}); write northwind/C-1001, give --entity or "
+            f"{ENTITY_VARIABLE}, or configure default_entity"
         )
 
     def zone(self, legal_entity: str) -> str:

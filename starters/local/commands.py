@@ -29,7 +29,7 @@ async def demo(console: Console, *, odoo: str, keep: bool, kill_worker: bool) ->
             console.print(f"Temporal UI: [link={stack.ui}]{stack.ui}[/link]\n")
             story = Demo(stack, client, console, kill_worker=kill_worker)
             errors = await story.run()
-            console.print(f"\nTemporal UI: {stack.ui}/namespaces/default/workflows")
+            console.print(f"\nTemporal UI: {stack.workflows_page}")
             console.print(f"demo: 3 contracts, {errors} errors", highlight=False)
             if keep:
                 _where(console, stack)
@@ -68,7 +68,7 @@ def _teller(console: Console) -> Say:
 
 def _where(console: Console, stack: Stack) -> None:
     table = Table(show_header=False, box=None)
-    table.add_row("Temporal UI", f"{stack.ui}/namespaces/default/workflows")
+    table.add_row("Temporal UI", f"{stack.workflows_page}")
     table.add_row("Temporal", stack.address)
     table.add_row("Odoo", f"{stack.odoo.url} (database {stack.odoo.database})")
     table.add_row("Logs", str(stack.folder))

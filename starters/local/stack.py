@@ -1,12 +1,15 @@
 """Processes of the local stack: Temporal with its UI, the sandbox or a real Odoo, a worker.
 
-Everything listens on the loopback only and ends with the context that started it.
+Everything listens on the loopback only and ends with the context that started it. Each folder has
+a Temporal namespace of its own: a worker left over from another stack, which still knocks at the
+same port, finds none of this one's work there.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import shutil
 import signal
@@ -61,6 +64,7 @@ class Stack:
 
     folder: Path
     address: str
+    namespace: str
     ui: str
     odoo: OdooKeys
     sandbox: Sandbox
@@ -87,6 +91,11 @@ class Stack:
         while self.workers:
             _stop(self.workers.pop())
 
+    @property
+    def workflows_page(self) -> str:
+        """The page of this stack's workflows in Temporal's UI."""
+        return f"{self.ui}/namespaces/{self.namespace}/workflows"
+
     async def client(self) -> Client:
         """A client of this stack's Temporal."""
         return await temporal.connect()
@@ -104,7 +113,8 @@ async def running(
     port, ui_port = _free(TEMPORAL_PORT), _free(UI_PORT)
     with contextlib.ExitStack() as stack:
         say("Starting Temporal ...")
-        stack.enter_context(_temporal(folder, port, ui_port, keep_data=keep_data))
+        namespace = namespace_of(folder)
+        stack.enter_context(_temporal(folder, namespace, port, ui_port, keep_data=keep_data))
         say("Starting the sandbox ...")
         sandbox = stack.enter_context(_sandbox(folder, keep_data=keep_data))
         if odoo == "real":
@@ -117,10 +127,11 @@ async def running(
         local = Stack(
             folder=folder,
             address=f"127.0.0.1:{port}",
+            namespace=namespace,
             ui=f"http://127.0.0.1:{ui_port}",
             odoo=remote,
             sandbox=sandbox,
-            environment=_configuration(f"127.0.0.1:{port}", remote, sandbox),
+            environment=_configuration(f"127.0.0.1:{port}", namespace, remote, sandbox),
         )
         os.environ.update(local.environment)
         stack.callback(local.stop_workers)
@@ -129,9 +140,17 @@ async def running(
         yield local
 
 
-def _configuration(address: str, odoo: OdooKeys, sandbox: Sandbox) -> dict[str, str]:
+def namespace_of(folder: Path) -> str:
+    """The namespace of a stack's folder: the same each time it is started there."""
+    return f"local-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]}"
+
+
+def _configuration(
+    address: str, namespace: str, odoo: OdooKeys, sandbox: Sandbox
+) -> dict[str, str]:
     return {
         "TEMPORAL_ADDRESS": address,
+        "TEMPORAL_NAMESPACE": namespace,
         "C2C_CONFIG": str(CONFIG),
         "C2C_ODOO__URL": odoo.url,
         "C2C_ODOO__DATABASE": odoo.database,
@@ -157,7 +176,7 @@ def _sandbox(folder: Path, *, keep_data: bool) -> Iterator[Sandbox]:
 
 @contextlib.contextmanager
 def _temporal(
-    folder: Path, port: int, ui_port: int, *, keep_data: bool
+    folder: Path, namespace: str, port: int, ui_port: int, *, keep_data: bool
 ) -> Iterator[subprocess.Popen[bytes]]:
     """The real server with its UI, on SQLite, with the demo's time skipping allowed."""
     database = folder / "temporal.db"
@@ -167,7 +186,16 @@ def _temporal(
     command = [
         temporal_binary(),
         *("server", "start-dev", "--ip", "127.0.0.1", "--log-level", "error"),
-        *("--port", str(port), "--ui-port", str(ui_port), "--db-filename", str(database)),
+        *(
+            "--namespace",
+            namespace,
+            "--port",
+            str(port),
+            "--ui-port",
+            str(ui_port),
+            "--db-filename",
+            str(database),
+        ),
         # Three times faster than SQLite's defaults, and still whole after a crash.
         *("--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL"),
         *("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"),

@@ -227,3 +227,20 @@ def drafts(world: World, invoice: str) -> list[dict[str, object]]:
         [("invoice_origin", "=", invoice)],
         ["state", "amount_untaxed", "amount_total", "invoice_date"],
     )
+
+
+async def test_a_draft_that_cannot_be_posted_can_be_given_up(world: World) -> None:
+    invoice = await world.proposed(single())
+    world.admin.write("res.company", [1], {"fiscalyear_lock_date": "2026-12-31"})
+    try:
+        await world.approve(invoice)
+        await world.parked(invoice)
+        await world.resolve(invoice, Action.CANCEL, reason="the year is closed")
+        report = await world.client.get_workflow_handle(invoice).result()
+    finally:
+        world.admin.write("res.company", [1], {"fiscalyear_lock_date": False})
+    assert report["stage"] == InvoiceStage.REJECTED
+    assert "the year is closed" in report["because"]
+    assert [move["state"] for move in drafts(world, invoice)] == ["cancel"]
+    parked = await world.parked(invoice.removesuffix("/invoice/1"))
+    assert parked.code == "proposal_rejected"

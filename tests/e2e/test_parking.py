@@ -79,7 +79,7 @@ async def test_a_service_user_without_rights_parks_and_goes_on_when_they_are_bac
         await world.approve(invoice)
         parked = await world.parked(invoice)
         assert parked.code == "access_denied"
-        assert parked.step == "create_invoice"
+        assert parked.step == "post_invoice"
     finally:
         await asyncio.to_thread(world.server.give_rights, "c2c")
     await world.resolve(invoice, Action.RETRY)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.model import JsonObject
 from gateways.odoo import OdooClient
 from tests.odoo.helpers import COMPANY, product, the, xid
 
@@ -55,12 +54,15 @@ class Engagement:
 
     def credit(self, credited: int | None, *items: tuple[str, str, str]) -> int:
         """A posted credit note, of an invoice or of none."""
-        header: JsonObject = {"move_type": "Customer Credit Note", "invoice_payment_term_id": ""}
-        if credited:
-            header["reversed_entry_id/.id"] = credited
-        move = self._move(items, header)
+        header = {"reversed_entry_id/.id": credited} if credited else {}
+        move = self.draft_credit(*items, **header)
         self.odoo.call("account.move", "action_post", [move])
         return move
+
+    def draft_credit(self, *items: tuple[str, str, str], **header: Any) -> int:
+        """A draft credit note."""
+        credit = {"move_type": "Customer Credit Note", "invoice_payment_term_id": ""}
+        return self._move(items, credit | header)
 
     def _move(self, items: tuple[tuple[str, str, str], ...], header: dict[str, Any]) -> int:
         top: dict[str, Any] = {

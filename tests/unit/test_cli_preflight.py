@@ -68,7 +68,9 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("C2C_CONFIG", sandbox_file.replace("__init__.py", "c2c.toml"))
     monkeypatch.setenv("C2C_ODOO__API_KEY", "key")
     monkeypatch.delenv("C2C_ODOO__API_KEY_FILE", raising=False)
-    return load_settings()
+    settings = load_settings()
+    # One is enough to see what each of them is asked for.
+    return settings.model_copy(update={"entities": {"northwind": settings.entities["northwind"]}})
 
 
 async def _lacking(fake: Fake, settings: Settings) -> list[Finding]:
@@ -222,6 +224,16 @@ async def test_where_losses_are_booked_must_be_there(
     assert (finding.subject, finding.verdict) == ("write-offs", Verdict.MISSING)
     assert told in finding.detail
     assert "write_off_account" in finding.remedy
+
+
+async def test_each_legal_entity_is_looked_at(settings: Settings) -> None:
+    one = settings.entities["northwind"]
+    two = {"northwind": one, "other": one.model_copy(update={"odoo_company": "Other"})}
+    fake = Fake()
+    fake.rows["res.company"] = []
+    found = await _lacking(fake, settings.model_copy(update={"entities": two}))
+    told = [(item.area, item.verdict) for item in found if item.subject == "company"]
+    assert told == [("Entity northwind", Verdict.MISSING), ("Entity other", Verdict.MISSING)]
 
 
 async def test_losses_need_a_journal(settings: Settings) -> None:

@@ -222,6 +222,11 @@ def test_without_an_amount_all_that_is_open_is_disputed() -> None:
     assert (dispute.amount, dispute.opened_on) == (euros("630.00"), MAY)
 
 
+@pytest.mark.parametrize("amount", ["630.00 EUR", "629.99 EUR"])
+def test_up_to_all_that_is_open_may_be_disputed(amount: str) -> None:
+    assert collecting.dispute_refusal(posted("630.00"), opened(amount=amount), MAY) is None
+
+
 def test_a_disputed_part_leaves_the_rest_to_be_dunned() -> None:
     state = posted(dispute=contested("630.00"))
     assert collecting.disputed(state, known(state)) == euros("630.00")
@@ -335,6 +340,11 @@ def test_a_promise_may_be_for_today_and_is_about_all_that_is_undisputed() -> Non
     assert (taken.amount, taken.paid_before) == (euros("2500.00"), euros("630.00"))
     stated = collecting.taken_promise(state, promise(amount="10.00 EUR"), MAY)
     assert stated.amount == euros("10.00")
+
+
+def test_of_an_invoice_disputed_in_whole_all_that_is_open_may_be_promised() -> None:
+    state = posted("630.00", dispute=contested("630.00"))
+    assert collecting.taken_promise(state, promise(), MAY).amount == euros("630.00")
 
 
 @pytest.mark.parametrize(

@@ -373,11 +373,12 @@ def test_the_deal_s_terms_are_the_contract_s(store: HubSpotStore, crm: HubSpotCr
     assert (str(retainer.fee), str(retainer.included_hours)) == ("3000.00 EUR", "20")
     assert str(retainer.ends_on) == "2027-01-31"
     assert [item.service for item in contract.milestones] == ["BUILD", "BUILD"]
-    assert [str(item.amount) for item in contract.services][1:] == [
-        "12000.00 EUR",
-        "0.00 EUR",
-        "36000.00 EUR",
-    ]
+    assert {item.key: str(item.amount) for item in contract.services} == {
+        "BUILD": "10000.00 EUR",
+        "DEVELOPMENT": "12000.00 EUR",
+        "DEPOSIT": "0.00 EUR",
+        "RETAINER": "36000.00 EUR",
+    }
 
 
 def test_terms_that_cannot_be_used_are_told_by_their_path(

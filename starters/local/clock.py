@@ -1,0 +1,65 @@
+"""Months in seconds: moves the clock of one workflow forward, on a server that allows it.
+
+The local stack's server does, and the tests'. Each workflow has a clock of its own: moving a
+contract's leaves its invoices where they are. No server skips time while a child of the workflow
+is pending, so a contract is asked to continue as new first: children do not follow that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from datetime import UTC, datetime, timedelta
+
+from temporalio.testing import TimeSkipper, TimeSkippingConfig
+
+from contracts.identifiers import is_receivable_workflow_id
+from workflows.contract import ContractWorkflow
+
+BY_HAND = TimeSkippingConfig(enabled=False, disable_propagation=True)
+"""For a TimeSkipper: time is moved by hand only, and a workflow's children keep their own."""
+
+_SKIP_SECONDS = 5
+_REST_SECONDS = 30
+_POLL_SECONDS = 0.05
+_CLOSE_ENOUGH = timedelta(seconds=1)
+
+
+class NeverAtRest(Exception):
+    """A contract was asked to continue as new and did not; the message names it."""
+
+
+async def forward(clocks: TimeSkipper, workflow_id: str, duration: timedelta) -> None:
+    """Move a contract's or an invoice's clock forward. Raises NeverAtRest."""
+    if is_receivable_workflow_id(workflow_id):
+        await clocks.fast_forward(clocks.client.get_workflow_handle(workflow_id), duration)
+        return
+    target = await now(clocks, workflow_id) + duration
+    while (left := target - await now(clocks, workflow_id)) > _CLOSE_ENOUGH:
+        await _renew_run(clocks, workflow_id)
+        handle = clocks.client.get_workflow_handle(workflow_id)
+        # A child that starts on the way stops the skipping: look again after a while.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SKIP_SECONDS):
+                await clocks.fast_forward(handle, left)
+
+
+async def now(clocks: TimeSkipper, workflow_id: str) -> datetime:
+    """The workflow's own time (aware, UTC), as of its latest event."""
+    history = await clocks.client.get_workflow_handle(workflow_id).fetch_history()
+    return history.events[-1].event_time.ToDatetime(UTC)
+
+
+async def _renew_run(clocks: TimeSkipper, workflow_id: str) -> None:
+    """Let the contract continue as new if it has pending children."""
+    handle = clocks.client.get_workflow_handle(workflow_id)
+    description = await handle.describe()
+    if not description.raw_description.pending_children:
+        return
+    await handle.signal(ContractWorkflow.renew_run)
+    deadline = time.monotonic() + _REST_SECONDS
+    while (await handle.describe()).run_id == description.run_id:
+        if time.monotonic() > deadline:
+            raise NeverAtRest(f"{workflow_id} does not come to rest")
+        await asyncio.sleep(_POLL_SECONDS)

@@ -1,0 +1,158 @@
+"""A year of a managed service: overage, an index, a credit, a dispute, a late payer, a renewal.
+
+It runs through many runs of its workflow, none of them long, and its books agree with Odoo's.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+from contracts.billing.proposals import Document
+from contracts.receivable import DisputeOpened, DisputeResolved, InvoiceStage
+from contracts.state import (
+    ContractStage,
+    Ending,
+    ServiceCredit,
+    Side,
+    TerminationRequest,
+    money_table,
+)
+from tests.world import ANA, BOB, World, document, eur
+from workflows.contract import ContractWorkflow
+from workflows.receivable import ReceivableWorkflow
+
+MAX_EVENTS = 2_000
+SLA_CREDIT = ServiceCredit(
+    retainer="care", reference="sla-1", reason="outage", amount=eur("150.00"), by=ANA
+)
+SERVICE = {
+    "value": "0.00",
+    "milestones": [],
+    "starts_on": "2026-12-01",
+    "ends_on": "2027-11-30",
+    "services": [
+        {"key": "care", "code": "RETAINER", "description": "Managed service", "amount": "0.00"}
+    ],
+    "retainers": [
+        {
+            "key": "care",
+            "service": "care",
+            "fee": "2000.00",
+            "included_hours": "10",
+            "overage_price": "100.00",
+            "indexation": {"percent": "3", "first_on": "2027-06-01"},
+        }
+    ],
+    "term": {"auto_renew": True, "renew_months": 12, "notice_days": 30},
+}
+
+
+def first_of(month: int) -> date:
+    """The first day of the service's `month`, counted from December 2026."""
+    return date(2026, 12, 1) if month == 1 else date(2027, month - 1, 1)
+
+
+async def test_a_year_of_a_managed_service(world: World) -> None:
+    workflow_id = await world.active(document(**SERVICE))
+    for month in range(1, 13):
+        await world.skip_to(workflow_id, first_of(month))
+        # The dispute's credit note in March comes between.
+        number = month if month <= 4 else month + 1
+        issued = await world.issue(workflow_id, number, *_approvers(month))
+        if month == 3:
+            await world.work(workflow_id, "care", "14", "2027-02-10")
+            await world.tell(workflow_id, ContractWorkflow.credit_service, SLA_CREDIT)
+        if month == 4:
+            assert [str(line.kind) for line in issued.proposal.lines] == [
+                "retainer",
+                "overage",
+                "service_credit",
+            ]
+            assert issued.proposal.amount == eur("2250.00")
+            await _dispute(world, workflow_id, number)
+        if month == 5:
+            await _is_reminded(world, f"{workflow_id}/invoice/{number}")
+        if month == 8:
+            assert issued.proposal.amount == eur("2060.00"), "indexed from June on"
+        await world.pay(f"{workflow_id}/invoice/{number}")
+        await world.sweep()
+        await world.invoice(f"{workflow_id}/invoice/{number}", InvoiceStage.PAID)
+    await world.skip_to(workflow_id, date(2027, 11, 2))
+    state = await world.contract(workflow_id, lambda found: len(found.versions) == 2)
+    assert state.contract is not None
+    assert state.contract.ends_on == date(2028, 11, 30), "renewed: nobody gave notice"
+    await _end(world, workflow_id)
+    await _agrees(world, workflow_id)
+    assert await _longest_run(world, workflow_id) < MAX_EVENTS
+
+
+def _approvers(month: int) -> tuple[str, ...]:
+    return (ANA,) if month % 2 else (BOB,)
+
+
+async def _dispute(world: World, workflow_id: str, number: int) -> None:
+    """The customer contests an hour of the overage; half of it is credited, the rest dunned."""
+    invoice = f"{workflow_id}/invoice/{number}"
+    opened = DisputeOpened(by=ANA, reason="an hour too many", amount=eur("200.00"))
+    await world.tell(invoice, ReceivableWorkflow.open_dispute, opened)
+    resolved = DisputeResolved(by=ANA, accepted=eur("100.00"), comment="one hour it is")
+    await world.tell(invoice, ReceivableWorkflow.resolve_dispute, resolved)
+    await world.issue(workflow_id, number + 1)
+    await world.invoice(
+        invoice, until=lambda found: bool(found.balance and found.balance.residual == eur("2150"))
+    )
+
+
+async def _is_reminded(world: World, invoice: str) -> None:
+    for _ in range(8):
+        if (await world.invoice(invoice)).dunning.level:
+            return
+        await world.skip(invoice, days=7)
+    raise AssertionError("nobody was reminded")
+
+
+async def _end(world: World, workflow_id: str) -> None:
+    """The customer ends the renewed term early: the last fee is settled, the contract closes."""
+    ending = TerminationRequest(
+        side=Side.CUSTOMER, by=ANA, reason="moved in-house", on=date(2027, 11, 20), agreed=True
+    )
+    await world.tell(workflow_id, ContractWorkflow.terminate, ending)
+    await world.skip_to(workflow_id, date(2027, 11, 21))
+    final = await world.issue(workflow_id, 14)
+    assert final.proposal.document is Document.CREDIT_NOTE, "ten days of November are given back"
+    state = await world.contract(workflow_id)
+    for number in state.invoices:
+        await world.collect(workflow_id, number)
+    closed = await world.stage(workflow_id, ContractStage.CLOSED)
+    assert closed.ending is Ending.TERMINATED
+
+
+async def _agrees(world: World, workflow_id: str) -> None:
+    state = await world.contract(workflow_id)
+    table = money_table(state)
+    assert table is not None
+    moves = world.admin.search_read(
+        "account.move",
+        [("invoice_origin", "=like", f"{workflow_id}/invoice/%"), ("state", "=", "posted")],
+        ["move_type", "amount_untaxed", "amount_residual"],
+    )
+    signs = {"out_invoice": 1, "out_refund": -1}
+    booked = sum(signs[move["move_type"]] * Decimal(str(move["amount_untaxed"])) for move in moves)
+    assert booked == table.value.amount
+    assert table.to_invoice.is_zero
+    assert not any(move["amount_residual"] for move in moves)
+
+
+async def _longest_run(world: World, workflow_id: str) -> int:
+    """The number of events of the longest run, the contract's or any of its documents'."""
+    found = [
+        item
+        async for item in world.client.list_workflows(f"WorkflowId STARTS_WITH '{workflow_id}'")
+    ]
+    assert len(found) > 20, "the contract continued as new on its way"
+    longest = 0
+    for item in found:
+        handle = world.client.get_workflow_handle(item.id, run_id=item.run_id)
+        longest = max(longest, len((await handle.fetch_history()).events))
+    return longest
