@@ -277,7 +277,7 @@ class ReceivableState(BaseModel):
     order_id: int
     partner_id: int
     credited_invoice_id: int | None = None
-    requested_by: str
+    requested_by: tuple[str, ...] = ()
     proposal: InvoiceProposal
     stage: InvoiceStage = InvoiceStage.PROPOSED
     policy: EntityPolicy | None = None

@@ -295,6 +295,7 @@ class ContractState(BaseModel):
     notice: NoticeGiven | None = None
     cancel: CancelRequest | None = None
     crm_written: ContractStatus | None = None
+    refreshed: list[str] = Field(default_factory=list)
     waiting: Waiting = Field(default_factory=Waiting)
     exceptions: list[StepException] = Field(default_factory=list)
     journal: Journal = Field(default_factory=Journal)

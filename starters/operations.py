@@ -59,7 +59,8 @@ M = TypeVar("M", bound=BaseModel)
 MAX_LISTED = 500
 _AT_ONCE = 20
 """How many workflows are asked at the same time when a list needs their state."""
-_NOT_YET = "task is not scheduled yet"
+NOT_YET = "task is not scheduled yet"
+"""What the server says of a run that has continued as new and not begun."""
 _BETWEEN_RUNS = (0.1, 0.3, 0.6, 1.0)
 """Seconds to wait for a run that has just continued as new: the server lets it begin a little
 later, and until then it answers nothing."""
@@ -388,7 +389,7 @@ async def query(client: Client, workflow_id: str, question: Callable[[Any], T]) 
         try:
             return await handle.query(question, rpc_timeout=_ANSWER_WITHIN)
         except RPCError as error:
-            if wait is None or _NOT_YET not in error.message:
+            if wait is None or NOT_YET not in error.message:
                 raise _explained(error, workflow_id) from error
             await asyncio.sleep(wait)
         except WorkflowQueryFailedError as error:

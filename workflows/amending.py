@@ -31,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
         ContractStage,
         ContractVersion,
         Ending,
+        HoldKind,
         MilestoneProgress,
         PendingChange,
         Side,
@@ -70,6 +71,8 @@ class Amending:
             return lambda: self._jobs.start(_FOLLOW, self._follow)
         if self._is_suspended != state.odoo.project_suspended and _STATUS not in self._jobs:
             return lambda: self._jobs.start(_STATUS, self._show_status)
+        if self._expired_holds:
+            return self._lift_holds
         if self._ends_today:
             return self._end_early
         if self._renews_today:
@@ -84,6 +87,7 @@ class Amending:
             days.append(state.termination.on + _DAY)
         if contract.term.auto_renew and state.notice is None and not state.terminated:
             days += [self._renewal_day] if self._renewal_day else []
+        days += [hold.until + _DAY for hold in state.holds.values() if hold.until]
         return days
 
     # --- change orders ------------------------------------------------------------------------
@@ -153,7 +157,7 @@ class Amending:
                 content_hash=changes.content_hash(change.contract),
                 customer_key=before.customer.key,
                 customer_name=before.customer.name,
-                requested_by=(change.order.by, before.requested_by),
+                requested_by=(change.order.by, state.versions[0].by, before.requested_by),
                 details=tuple(change.changes),
             )
             change.round = ApprovalRound.begin(
@@ -309,6 +313,23 @@ class Amending:
         odoo.project_suspended, odoo.suspensions = suspended, number
         case.note(text)
         case.publish()
+
+    # --- holds --------------------------------------------------------------------------------
+
+    @property
+    def _expired_holds(self) -> list[HoldKind]:
+        """The holds whose last day is over."""
+        holds = self._case.state.holds
+        return [
+            kind
+            for kind, hold in holds.items()
+            if hold.until is not None and self._case.has_come(hold.until + _DAY)
+        ]
+
+    def _lift_holds(self) -> None:
+        for kind in self._expired_holds:
+            hold = self._case.state.holds.pop(kind)
+            self._note(f"The {kind} hold until {hold.until} is over")
 
     # --- the end ------------------------------------------------------------------------------
 

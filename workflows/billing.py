@@ -32,6 +32,7 @@ with workflow.unsafe.imports_passed_through():
         period_event,
     )
     from contracts.billing.charges import total
+    from contracts.billing.periods import life
     from contracts.identifiers import receivable_workflow_id
     from contracts.model import RetainageOnTermination
     from contracts.parking import Action
@@ -180,7 +181,16 @@ class Billing:
             and not book.ready()
             and book.planned(contract).is_zero
             and not book.dues(contract)
+            and (self._last_day is None or case.has_come(self._last_day + _DAY))
         )
+
+    @property
+    def _last_day(self) -> date | None:
+        """The last day of the plans. Until it is over the term may be renewed or ended early, and
+        credits may be owed, even if everything is billed in advance."""
+        contract = self._case.contract
+        ends = (life(contract, plan)[1] for plan in contract.plans)
+        return max((day for day in ends if day is not None), default=None)
 
     @property
     def _is_over(self) -> bool:
@@ -199,9 +209,8 @@ class Billing:
         days = [due.on for due in case.state.book.dues(contract)[:1]]
         if contract.retainage and contract.retainage.release_on and self._releasable:
             days.append(contract.retainage.release_on)
-        hold = case.state.holds.get(HoldKind.BILLING)
-        days += [hold.until + _DAY] if hold and hold.until else []
         days += self._amending.days()
+        days += [self._last_day + _DAY] if self._last_day else []
         coming = [case.opening(day) for day in days]
         return min((at for at in coming if at > workflow.now()), default=None)
 
@@ -283,7 +292,12 @@ class Billing:
             order_id=known(odoo.order_id),
             partner_id=known(odoo.partner_id),
             credited_invoice_id=credited.invoice_id if credited else None,
-            requested_by=case.contract.requested_by,
+            # Whoever asked for it, then or now, does not approve it.
+            requested_by=(
+                state.versions[0].by,
+                case.contract.requested_by,
+                event.asked_by,
+            ),
             proposal=proposal,
         )
         state.invoices[number] = InvoiceReport(
@@ -352,6 +366,7 @@ class Billing:
             amount=request.amount,
             reissue=request.reissue,
         )
+        event.asked_by = request.by
         case.note(f"{event.title} asked for by {request.by}: {request.reason}")
 
     async def _credit_asked(self) -> None:

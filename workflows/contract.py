@@ -68,7 +68,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.provisioning import Provisioning
     from workflows.receivable import ReceivableWorkflow
     from workflows.steps import StepCancelled
-    from workflows.write_back import WriteBack
+    from workflows.write_back import FILE_SOURCE, WriteBack
 
 _IDENTITY = ("contract_id", "legal_entity", "source", "version")
 _MAY_BE_AMENDED = {"customer", "purchase_order", "payment_term", "title", "requested_by"}
@@ -282,6 +282,8 @@ class ContractWorkflow(ApprovalDesk):
 
     @refresh_customer.validator
     def _check_refresh(self, request: CustomerRefresh) -> None:
+        is_file = self.state.source.system == FILE_SOURCE
+        refuse("the contract came from a file, not from a CRM" if is_file else None)
         refuse(self._running_refusal())
 
     # --- endings ----------------------------------------------------------------------------
@@ -521,8 +523,11 @@ class ContractWorkflow(ApprovalDesk):
         contract, taken, ignored = refreshed(self._case.contract, deal.document)
         state.contract, state.document = contract, changes.document_of(contract)
         told = [*taken, *(f"not taken: {text}" for text in ignored)]
+        # What the owner elsewhere keeps is the same every time: it is noted once.
         for text in told:
-            self._case.note(f"{request.by} refreshed the deal: {text}")
+            if text not in state.refreshed:
+                self._case.note(f"{request.by} refreshed the deal: {text}")
+        state.refreshed = told
         self._case.publish()
         return told
 

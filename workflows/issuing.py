@@ -160,7 +160,7 @@ class Issuing:
             content_hash=proposal.content_hash,
             customer_key=proposal.customer_key,
             customer_name=proposal.customer_name,
-            requested_by=(state.requested_by,),
+            requested_by=state.requested_by,
             as_planned=proposal.as_planned,
             details=collecting.proposal_details(proposal),
         )

@@ -121,6 +121,7 @@ class BillingEvent(BaseModel):
     `on` is the day it was earned; `proposal` the number of its document; `taken` the keys of
     pending deductions it took along. A credit has the number of the document it `credits`; it is
     `whole` if it takes back every line, and `reissues` if these are then to be invoiced anew.
+    `asked_by` is who asked for it, where a person did: not one who may approve it.
     """
 
     key: str
@@ -135,6 +136,7 @@ class BillingEvent(BaseModel):
     status: EventStatus = EventStatus.READY
     proposal: int | None = None
     taken: tuple[str, ...] = ()
+    asked_by: str = ""
     undo: Undo | None = None
 
     @property

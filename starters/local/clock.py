@@ -8,19 +8,21 @@ is pending, so a contract is asked to continue as new first: children do not fol
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from datetime import UTC, datetime, timedelta
 
+from temporalio.api.enums.v1 import EventType
+from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
 from contracts.identifiers import is_receivable_workflow_id
+from starters import operations
 from workflows.contract import ContractWorkflow
 
 BY_HAND = TimeSkippingConfig(enabled=False, disable_propagation=True)
 """For a TimeSkipper: time is moved by hand only, and a workflow's children keep their own."""
 
-_SKIP_SECONDS = 5
+_SKIP_SECONDS = 2
 _REST_SECONDS = 30
 _POLL_SECONDS = 0.05
 _CLOSE_ENOUGH = timedelta(seconds=1)
@@ -39,16 +41,26 @@ async def forward(clocks: TimeSkipper, workflow_id: str, duration: timedelta) ->
     while (left := target - await now(clocks, workflow_id)) > _CLOSE_ENOUGH:
         await _renew_run(clocks, workflow_id)
         handle = clocks.client.get_workflow_handle(workflow_id)
-        # A child that starts on the way stops the skipping: look again after a while.
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(_SKIP_SECONDS):
                 await clocks.fast_forward(handle, left)
+        except TimeoutError:
+            continue  # a child that started on the way stops the skipping: look again
+        except RPCError as error:
+            if operations.NOT_YET not in error.message:
+                raise
+            await asyncio.sleep(_POLL_SECONDS)  # the new run has yet to begin
 
 
 async def now(clocks: TimeSkipper, workflow_id: str) -> datetime:
     """The workflow's own time (aware, UTC), as of its latest event."""
     history = await clocks.client.get_workflow_handle(workflow_id).fetch_history()
-    return history.events[-1].event_time.ToDatetime(UTC)
+    latest = history.events[-1]
+    if latest.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIME_SKIPPING_TRANSITIONED:
+        # The event that moves the clock carries the time before.
+        skipped = latest.workflow_execution_time_skipping_transitioned_event_attributes
+        return skipped.target_time.ToDatetime(UTC)
+    return latest.event_time.ToDatetime(UTC)
 
 
 async def _renew_run(clocks: TimeSkipper, workflow_id: str) -> None:

@@ -21,7 +21,7 @@ DEV_FOLDER = Path(".run/dev")
 
 
 async def demo(console: Console, *, odoo: str, keep: bool, kill_worker: bool) -> int:
-    """Run the three contracts; returns the exit code: 0 only if every number is right."""
+    """Run the six contracts; returns the exit code: 0 only if every number is right."""
     console = _lively(console)
     with tempfile.TemporaryDirectory(prefix="c2c-demo-", ignore_cleanup_errors=True) as folder:
         async with running(Path(folder), odoo=odoo, say=_teller(console)) as stack:
@@ -30,7 +30,7 @@ async def demo(console: Console, *, odoo: str, keep: bool, kill_worker: bool) ->
             story = Demo(stack, client, console, kill_worker=kill_worker)
             errors = await story.run()
             console.print(f"\nTemporal UI: {stack.workflows_page}")
-            console.print(f"demo: 3 contracts, {errors} errors", highlight=False)
+            console.print(f"demo: {story.contracts} contracts, {errors} errors", highlight=False)
             if keep:
                 _where(console, stack)
                 await _interrupted()

@@ -171,5 +171,3 @@ def project(world: World, state: ContractState) -> dict[str, Any]:
         ["active", "last_update_status"],
     )
     return row
-
-

@@ -59,7 +59,7 @@ async def test_rates_are_frozen_on_the_proposal_when_it_is_made(world: World) ->
 async def test_posted_but_not_delivered_is_retried_alone_and_nobody_is_dunned_meanwhile(
     world: World,
 ) -> None:
-    """"Posted but not delivered" is its own state with its own retry."""
+    """ "Posted but not delivered" is its own state with its own retry."""
     contract = single()
     invoice = await world.proposed(contract)
     world.server.refuse_mail(True)

@@ -43,7 +43,18 @@ from tests.e2e.telling import (
     order_lines,
     subjects,
 )
-from tests.world import ANA, BOB, CLEO, DORA, World, document, eur, odoo_order, register_payment, single
+from tests.world import (
+    ANA,
+    BOB,
+    CLEO,
+    DORA,
+    World,
+    document,
+    eur,
+    odoo_order,
+    register_payment,
+    single,
+)
 
 
 # --- change orders --------------------------------------------------------------------------

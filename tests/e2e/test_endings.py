@@ -43,7 +43,7 @@ from tests.e2e.telling import (
 )
 from tests.world import World, document, eur, odoo_order, single
 
-FEE = {"key": "out", "code": "CONSULTING", "description": "Early end", "amount": "0.00"}
+FEE = {"key": "out", "code": "USAGE", "description": "Early end", "amount": "0.00"}
 
 
 def terms(**termination: Any) -> JsonObject:

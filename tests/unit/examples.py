@@ -210,7 +210,7 @@ def receivable_state(**changes: Any) -> ReceivableState:
         "company_id": 1,
         "order_id": 2,
         "partner_id": 3,
-        "requested_by": SAM,
+        "requested_by": (SAM,),
         "proposal": proposal(),
         "policy": policy,
         "round": approval_round(),

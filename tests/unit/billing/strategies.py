@@ -20,8 +20,8 @@ PEOPLE = ("ann@northwind.example", "ben@northwind.example", "cas@northwind.examp
 ROLES = ("Developer", "Architect", "Trainee")
 
 currencies = st.sampled_from(sorted(MINOR_UNITS))
-hours = st.sampled_from([Decimal(text) for text in ("0.25", "0.333", "1", "3.005", "7.5", "12")])
-quantities = st.sampled_from([Decimal(text) for text in ("0", "0.004", "1", "12.5", "99", "1000")])
+HOURS = tuple(Decimal(text) for text in ("0.25", "0.333", "1", "3.005", "7.5", "12"))
+QUANTITIES = tuple(Decimal(text) for text in ("0", "0.004", "1", "12.5", "99", "1000"))
 _cadences = st.sampled_from(["month", "month", "2 weeks", "6 weeks", "quarter"])
 _percents = st.sampled_from(["5", "10", "33.5", "100"])
 

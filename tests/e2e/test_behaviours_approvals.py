@@ -1,0 +1,137 @@
+"""Approvals: the lines of behaviours.md that test_approvals.py does not tell already."""
+
+from __future__ import annotations
+
+import pytest
+
+from contracts.approvals import ApprovalDecision
+from contracts.billing.book import EventStatus, milestone_event
+from contracts.money import Money
+from contracts.parking import Action
+from contracts.receivable import DisputeOpened, InvoiceStage, PaymentReceived, WriteOffAsked
+from starters import collecting, operations
+from tests.e2e.telling import CLARA, TODAY, american, hourly, lines_of, month, noted
+from tests.world import ANA, BOB, World, document, eur, single
+from workflows.receivable import ReceivableWorkflow
+
+
+async def test_which_actions_are_possible_follows_from_the_state(world: World) -> None:
+    """OpenMeter's `stdinvoicestate.go` computes which actions are available in each state."""
+    invoice = await world.proposed(single())
+    asked = WriteOffAsked(by=CLARA, reason="no hope")
+    opened = DisputeOpened(by=CLARA, reason="too much")
+    payment = PaymentReceived(reference=f"p-{invoice}", amount=eur("1.00"), paid_on=TODAY)
+    with pytest.raises(operations.Refused, match="nothing is owed on it yet"):
+        await collecting.ask_write_off(world.client, invoice, asked)
+    with pytest.raises(operations.Refused, match="nothing is owed on it yet"):
+        await collecting.dispute(world.client, invoice, opened)
+    with pytest.raises(operations.Refused, match="nothing to pay yet"):
+        await operations.record_payment(world.client, invoice, payment)
+    state = await world.invoice(invoice)
+    decision = ApprovalDecision(
+        by=BOB, content_hash=state.proposal.content_hash, amount=state.proposal.amount
+    )
+    await world.approve(invoice, ANA)
+    await world.invoice(invoice, InvoiceStage.OPEN)
+    with pytest.raises(operations.Refused, match="nothing is to be decided"):
+        await operations.update(world.client, invoice, ReceivableWorkflow.decide_approval, decision)
+    await operations.record_payment(world.client, invoice, payment)
+    await world.invoice(invoice, InvoiceStage.PARTIALLY_PAID)
+    await collecting.dispute(world.client, invoice, opened)
+
+
+async def test_a_period_is_generated_released_and_invoiced_or_reverted_and_recalculated(
+    world: World,
+) -> None:
+    """Certinia: billing events go Generated, Released, Invoiced; revert, recalculate."""
+    workflow_id = await world.active(hourly(months=1))
+    line = await world.work(workflow_id, "dev", "8", str(month(1)))
+    await world.skip_to(workflow_id, month(2))
+    first = await world.invoice(f"{workflow_id}/invoice/1", InvoiceStage.AWAITING_APPROVAL)
+    assert lines_of(first) == [("time", "960.00")]
+    await world.reject(f"{workflow_id}/invoice/1", "half of it was travel")
+    parked = await world.parked(workflow_id)
+    assert parked.code == "proposal_rejected"
+    state = await world.contract(workflow_id)
+    assert [event.status for event in state.book.events.values()] == [EventStatus.READY]
+
+    await world.correct(line, unit_amount=4.0)
+    await world.resolve(workflow_id, Action.RETRY)
+    second = await world.invoice(f"{workflow_id}/invoice/2", InvoiceStage.AWAITING_APPROVAL)
+    assert lines_of(second) == [("time", "480.00")]
+    state = await world.contract(workflow_id)
+    assert [event.status for event in state.book.events.values()] == [EventStatus.PROPOSED]
+    await world.issue(workflow_id, 2)
+    state = await world.contract(workflow_id, lambda found: found.invoices[2].total is not None)
+    assert [event.status for event in state.book.events.values()] == [EventStatus.BILLED]
+
+
+async def test_what_is_approved_is_the_last_word_even_weeks_later(world: World) -> None:
+    """Lago re-runs checks at execution because weeks pass: validate again right before posting."""
+    contract = american(single())
+    contract["services"][0]["code"] = "TRAINING"
+    invoice = await world.proposed(contract)
+    before = await world.invoice(invoice)
+    assert before.quote is not None
+    world.admin.write("res.company", [1], {"fiscalyear_lock_date": "2099-12-31"})
+    try:
+        await world.approve(invoice)
+        await world.parked(invoice)
+        await world.skip(invoice, days=21)
+    finally:
+        world.admin.write("res.company", [1], {"fiscalyear_lock_date": False})
+    await untaxed(world, invoice)
+    await world.resolve(invoice, Action.RETRY)
+    parked = await world.parked(invoice)
+    assert parked.code == "invoice_differs_from_approval"
+    await world.resolve(invoice, Action.RETRY)
+    state = await world.invoice(
+        invoice,
+        until=lambda found: found.stage in (InvoiceStage.AWAITING_APPROVAL, InvoiceStage.OPEN),
+    )
+    if state.stage is InvoiceStage.AWAITING_APPROVAL:
+        await world.approve(invoice, BOB)
+        state = await world.invoice(invoice, InvoiceStage.OPEN)
+    assert state.balance is not None
+    assert state.quote is not None
+    assert state.balance.total == state.quote.total
+
+
+async def test_small_invoices_as_planned_pass_and_nothing_else_does(world: World) -> None:
+    """Rules by size: the smallest, exactly as planned, need nobody; another currency is never
+    under a limit."""
+    small = {"value": "50.00"}
+    planned = document(
+        **small,
+        services=[{"key": "s", "code": "BUILD", "description": "B", "amount": "50.00"}],
+        milestones=[{"key": "all", "name": "All", "service": "s", "amount": "50.00"}],
+    )
+    for currency, passes in (("EUR", True), ("USD", False)):
+        contract = document(**planned | {"contract_id": document()["contract_id"]})
+        contract["currency"] = currency
+        workflow_id = await world.active(contract)
+        await world.reach(workflow_id, "all")
+        invoice = f"{workflow_id}/invoice/1"
+        if passes:
+            state = await world.invoice(invoice, InvoiceStage.OPEN)
+            assert state.round is not None
+            assert state.round.is_automatic
+            assert noted(state, "50.00 EUR")
+        else:
+            state = await world.invoice(invoice, InvoiceStage.AWAITING_APPROVAL)
+            assert state.proposal.amount == Money("50.00", "USD")
+            with pytest.raises(operations.Refused, match="may not decide"):
+                await world.approve(invoice, ANA)
+    book = (await world.contract(workflow_id)).book
+    assert book.events[milestone_event("all")].status is EventStatus.PROPOSED
+
+
+async def untaxed(world: World, invoice: str) -> None:
+    """Somebody takes the tax off the draft in Odoo."""
+    state = await world.invoice(invoice)
+    [line] = world.admin.search_read(
+        "account.move.line",
+        [("move_id", "=", state.invoice_id), ("display_type", "=", "product")],
+        ["id"],
+    )
+    world.admin.write("account.move.line", [line["id"]], {"tax_ids": [[6, 0, []]]})
