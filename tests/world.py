@@ -192,6 +192,11 @@ class World:
         pm.call("hr.expense", "action_submit", [expense])
         return int(expense)
 
+    async def withdraw(self, expense: int) -> None:
+        """An approved expense goes back to draft."""
+        pm = self.server.client("pm")
+        await asyncio.to_thread(pm.call, "hr.expense", "action_reset", [expense])
+
     # --- invoices
 
     async def issue(self, workflow_id: str, number: int, *people: str) -> ReceivableState:

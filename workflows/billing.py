@@ -92,7 +92,12 @@ class Billing:
                 step()
                 case.publish()
                 continue
-            await case.rest(self._has_news, self._wake())
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """Wait for news, or for the calendar: a message may bring an earlier day."""
+        wake = self._wake()
+        await self._case.rest(lambda: self._has_news() or self._wake() != wake, wake)
 
     def _has_news(self) -> bool:
         return (

@@ -10,11 +10,12 @@ with workflow.unsafe.imports_passed_through():
     from activities.crm import CrmActivities, StatusRequest
     from contracts import parking
     from contracts.crm import ContractStatus
-    from contracts.state import money_table
+    from contracts.state import ContractStage, ContractState, Ending, money_table
     from contracts.summary import contract_waits
     from workflows import options
     from workflows.case import Case
 
+_EARLY = (Ending.TERMINATED, Ending.EXPIRED)
 FILE_SOURCE = "file"
 """A contract given as a file has no CRM to tell."""
 
@@ -56,10 +57,17 @@ class WriteBack:
         money = money_table(state)
         return ContractStatus(
             deal_id=state.source.id,
-            stage=str(state.stage),
+            stage=_stage(state),
             project_reference=state.odoo.project_name,
             waiting_on=contract_waits(state)[0] or "",
             invoiced=money.invoiced - money.credited if money else None,
             paid=money.paid if money else None,
             overdue=money.overdue if money else None,
         )
+
+
+def _stage(state: ContractState) -> str:
+    """The stage as the deal shows it; of a contract that did not simply complete, how it ended."""
+    if state.stage is ContractStage.CLOSED and state.ending in _EARLY:
+        return f"{state.stage} ({state.ending})"
+    return str(state.stage)

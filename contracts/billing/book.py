@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 
 from contracts.billing import milestones, retainers, usage
 from contracts.billing.charges import QUANTITY_UNIT, Charge, ChargeKind, total
-from contracts.billing.collected import Collected, late_usage
+from contracts.billing.collected import Collected, late_usage, replaced
 from contracts.billing.credits import again, first_key, partial_credit, whole_credit
 from contracts.billing.events import (
     DEPOSIT_EVENT,
@@ -31,6 +31,7 @@ from contracts.billing.events import (
     PeriodBill,
     RatedUsage,
     Unbilled,
+    Undo,
     milestone_event,
     parts_of,
     period_event,
@@ -79,7 +80,8 @@ class Book(BaseModel):
     the last day of the last period, by plan and part).
 
     `moved` are timesheet lines that wait until another plan has given them up. `given_up` are
-    timesheet lines, expenses and periods of usage that will never be billed (again). `forfeited`
+    timesheet lines, expenses and periods of usage that will never be billed (again), or not as
+    they stood when a correction was given up: see `is_billable`. `forfeited`
     is retainage that nobody will get; `kept` is what was deposited, never deducted, and is not
     given back.
     """
@@ -287,9 +289,10 @@ class Book(BaseModel):
         known = {line for line, row in self.time.items() if row.charge.partition(":")[0] in wanted}
         return sorted(known | {line for line, entry in self.moved.items() if entry.plan in wanted})
 
-    def is_billable(self, record: str) -> bool:
-        """Whether a record (`line:7`, `expense:9`) may be billed: not if it was given up."""
-        return record not in self.given_up
+    def is_billable(self, record: str, content: object) -> bool:
+        """Whether a record (`line:7`, `expense:9`, `usage:calls:2026-01-01`) may be billed as it
+        stands: not if it was given up, whole or as a correction to just this content."""
+        return record not in self.given_up and f"{record}={content}" not in self.given_up
 
     def record_usage(self, contract: Contract, record: UsageRecord) -> bool:
         """Take a metered record; the same id again replaces it. Returns whether anything changed.
@@ -417,6 +420,8 @@ class Book(BaseModel):
             self._put_back(event)
             event.charges = tuple(c for c in event.charges if c.key not in event.taken)
             event.taken = ()
+        if event.undo:
+            self._give_up_corrections(event.charges, event.undo)
         event.status, event.reason, event.undo = EventStatus.DROPPED, reason, None
         for charge in event.charges:
             if charge.kind is ChargeKind.RETAINAGE_RELEASE and not event.credits:
@@ -436,17 +441,34 @@ class Book(BaseModel):
     def _put_back(self, event: BillingEvent) -> None:
         self.pending += [item for item in event.charges if item.key in event.taken]
 
+    def _give_up_corrections(self, charges: Iterable[Charge], undo: Undo) -> None:
+        """What was billed before stays as it was billed, until it changes once more."""
+        keys = {c.key for c in charges}
+        for line, before in undo.time.items():
+            now = self.time[line]
+            if before is not None and before.hours and now.charge in keys:
+                self.time[line] = before
+                self.given_up.append(f"line:{line}={now.hours}")
+        for expense, billed in undo.expenses.items():
+            row = self.expenses[expense]
+            if billed is not None and row.charge in keys:
+                self.expenses[expense] = billed
+                self.given_up.append(f"expense:{expense}={row.cost}")
+        for key, rated in undo.rated.items():
+            used = self.rated[key]
+            if rated is not None and any(item.startswith(f"{key}:") for item in keys):
+                self.rated[key] = rated
+                self.given_up.append(f"usage:{key}={used.quantity}")
+
     def _give_up(self, charges: Iterable[Charge]) -> None:
         """What these charges bill is not billed (again), nor is any change of it credited."""
         charges = list(charges)
         new = {first_key(c) for c in charges if c.kind in (ChargeKind.TIME, ChargeKind.EXPENSE)}
         found = [f"line:{line}" for line, row in self.time.items() if row.charge in new]
         found += [f"expense:{item}" for item, row in self.expenses.items() if row.charge in new]
-        self.given_up += [item for item in found if item not in self.given_up]
         used = [c.key for c in charges if c.kind in (ChargeKind.USAGE, ChargeKind.COMMITMENT)]
-        for key, rated in self.rated.items():
-            if any(item.startswith(f"{key}:") for item in used):
-                self.rated[key] = rated.model_copy(update={"given_up": True})
+        found += [f"usage:{k}" for k in self.rated if any(c.startswith(f"{k}:") for c in used)]
+        self.given_up += [item for item in found if item not in self.given_up]
         # A fee that is not billed after all has nothing to be given back.
         unused = {f"{first_key(c)}:unused" for c in charges if c.kind is ChargeKind.RETAINER}
         self.pending = [item for item in self.pending if item.key not in unused]
@@ -660,7 +682,7 @@ class Book(BaseModel):
         """
         key = self._free(FINAL_EVENT)
         charges, rated = self._settlement(contract, key)
-        self.rated |= rated
+        undo = Undo(rated=replaced(self.rated, rated))
         # Every deduction goes along: after this no other invoice comes.
         taken, self.pending = self.pending, []
         if not charges and not taken:
@@ -672,6 +694,7 @@ class Book(BaseModel):
             on=today,
             charges=(*lines, *taken),
             taken=tuple(item.key for item in taken),
+            undo=undo,
         )
         self.events[key] = event
         return event

@@ -46,7 +46,7 @@ class Collected:
         self._unbilled: list[Unbilled] = []
 
     def in_order(self, dues: list[Due]) -> list[Due]:
-        """The parts, those of plans first whose lines have moved: what they give up, others take."""
+        """The parts; those of plans whose lines have moved come first: others take them then."""
         ledger = self._book.time
         known = [entry for entry in self._findings.entries if entry.line_id in ledger]
         moved = [(_plan_of(ledger[item.line_id]), item.plan) for item in known]
@@ -73,12 +73,12 @@ class Collected:
         """Enter all of it into the book; returns what it replaced."""
         book = self._book
         undo = Undo(
-            time=_replaced(book.time, self._time),
+            time=replaced(book.time, self._time),
             moved={line: book.moved.get(line) for line in self._settled | self._moved.keys()},
-            expenses=_replaced(book.expenses, self._expenses),
-            carried=_replaced(book.carried, self._carried),
-            rated=_replaced(book.rated, self._rated),
-            through=_replaced(book.through, self._through),
+            expenses=replaced(book.expenses, self._expenses),
+            carried=replaced(book.carried, self._carried),
+            rated=replaced(book.rated, self._rated),
+            through=replaced(book.through, self._through),
             through_after=self._through,
             unbilled=self._unbilled,
         )
@@ -125,7 +125,7 @@ class Collected:
             row = ledger.get(line_id)
             if row is not None and row.hours and _plan_of(row) != plan.key:
                 continue
-            now = found.quantize(QUANTITY_UNIT, rounding=ROUND_HALF_UP)
+            now = _two_decimals(found)
             used += now - (row.hours if row else 0)
             self._time[line_id] = BilledTime(hours=now, price=Decimal(0), charge=plan.key)
         carried = self._book.carried.get(plan.key, _NONE)
@@ -146,7 +146,7 @@ class Collected:
         found = {
             entry.line_id: entry
             for entry in (*self._book.moved.values(), *self._findings.entries)
-            if self._book.is_billable(f"line:{entry.line_id}")
+            if self._book.is_billable(f"line:{entry.line_id}", _two_decimals(entry.hours))
         }
         mine = [entry for entry in found.values() if entry.plan == plan.key]
         ledger = self._ledger
@@ -170,7 +170,7 @@ class Collected:
         return [
             line
             for line in sorted(lines & ledger.keys())
-            if _plan_of(ledger[line]) == plan.key and self._book.is_billable(f"line:{line}")
+            if _plan_of(ledger[line]) == plan.key and self._book.is_billable(f"line:{line}", _NONE)
         ]
 
     # --- usage --------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ class Collected:
         bill = expenses.bill_expenses(
             self._contract,
             plan,
-            [item for item in found if self._book.is_billable(f"expense:{item.expense_id}")],
+            [e for e in found if self._book.is_billable(f"expense:{e.expense_id}", e.cost)],
             self._book.expenses,
             self._spent(plan),
             self._occasion,
@@ -262,7 +262,8 @@ def late_usage(
     charges: list[Charge] = []
     for key, rated in book.rated.items():
         now = book.usage_in(plan.key, rated.period.period)
-        if not key.startswith(f"{plan.key}:") or rated.given_up or now == rated.quantity:
+        billable = book.is_billable(f"usage:{key}", now)
+        if not key.startswith(f"{plan.key}:") or now == rated.quantity or not billable:
             continue
         changed[key] = rated.model_copy(update={"quantity": now})
         correction = usage.usage_correction(
@@ -272,12 +273,17 @@ def late_usage(
     return changed, charges
 
 
+def _two_decimals(hours: Decimal) -> Decimal:
+    """Hours as they are billed."""
+    return hours.quantize(QUANTITY_UNIT, rounding=ROUND_HALF_UP)
+
+
 def _plan_of(row: BilledTime) -> str:
     """The plan that a timesheet line was billed by, or counted for."""
     return row.charge.partition(":")[0]
 
 
-def _replaced(book: dict[K, V], new: Mapping[K, V]) -> dict[K, V | None]:
+def replaced(book: dict[K, V], new: Mapping[K, V]) -> dict[K, V | None]:
     """Put the new rows into the book; returns what stood there before."""
     before = {key: book.get(key) for key in new}
     book.update(new)

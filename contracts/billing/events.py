@@ -84,11 +84,10 @@ class Due(Frozen):
 
 
 class RatedUsage(Frozen):
-    """A period of a usage plan as it was rated last. Once it is `given_up` it is rated no more."""
+    """A period of a usage plan as it was rated last."""
 
     period: BillingPeriod
     quantity: Decimal
-    given_up: bool = False
 
 
 class Unbilled(Frozen):

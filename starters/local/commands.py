@@ -14,6 +14,7 @@ from rich.table import Table
 from starters import schedules
 from starters.local.demo import Demo
 from starters.local.stack import Say, Stack, running
+from starters.local.telling import WIDTH
 from wiring import remotes
 from wiring.settings import load_settings
 
@@ -56,7 +57,13 @@ async def dev(console: Console, *, odoo: str) -> int:
 def _lively(console: Console) -> Console:
     """The same console for our own text with markup; the command's own takes none, since what it
     prints comes from customers."""
-    return Console(file=console.file, no_color=console.no_color, highlight=False, soft_wrap=True)
+    return Console(
+        file=console.file,
+        no_color=console.no_color,
+        width=max(console.width, WIDTH),
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _teller(console: Console) -> Say:

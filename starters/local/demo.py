@@ -19,7 +19,7 @@ from starters import operations, schedules
 from starters.local.reckoning import Chapter, differences, figures, unsettled
 from starters.local.stack import Stack
 from starters.local.stories import chapters
-from starters.local.telling import CRM, WIDTH, DemoError, Teller
+from starters.local.telling import CRM, DemoError, Teller
 from wiring import remotes
 from wiring.settings import CrmSettings, Settings, SweepSettings, load_settings
 
@@ -87,7 +87,7 @@ class Demo:
         for chapter in told:
             errors += await self._row(table, chapter)
         self._console.print()
-        self._console.print(table, width=WIDTH)
+        self._console.print(table)
         return errors
 
     async def _row(self, table: Table, chapter: Chapter) -> int:

@@ -306,7 +306,7 @@ async def change_and_early_end(t: Teller, chapter: Chapter) -> None:
         "requested_by": SELLER,
         "services": [
             {"key": "course", "code": "TRAINING", "description": "Training", "amount": "15000.00"},
-            {"key": "exit", "code": "CONSULTING", "description": "Early end", "amount": "0.00"},
+            {"key": "exit", "code": "RETAINER", "description": "Early end", "amount": "0.00"},
         ],
         "milestones": [
             {"key": "basics", "name": "Basics", "service": "course", "amount": "6000.00"},

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from contracts.billing.usage import UsageRecord
+from contracts.parking import Action
 from contracts.state import ContractStage, ServiceCredit, UsageReport
 from tests.world import (
     CONRAD,
@@ -144,3 +146,65 @@ async def test_a_managed_service_bills_its_fee_overage_usage_and_credits(world: 
         ("usage", "15.00"),
         ("usage", "50.00"),
     ]
+
+
+async def test_expenses_are_billed_on_with_a_mark_up_and_a_withdrawn_one_is_credited(
+    world: World,
+) -> None:
+    contract = document(
+        **NOTHING_FIXED,
+        ends_on="2027-01-31",
+        services=[EXPENSES],
+        expenses=[{"key": "travel", "service": "travel", "markup": "10", "cap": "500.00"}],
+    )
+    workflow_id = await world.active(contract)
+    train = await world.spend(workflow_id, "120.00", "2026-12-03")
+    await world.spend(workflow_id, "80.50", "2026-12-10", "Hotel")
+    await world.skip_to(workflow_id, date(2027, 1, 2))
+    state = await world.issue(workflow_id, 1)
+    assert sorted(lines_of(state)) == [("expense", "132.00"), ("expense", "88.55")]
+    await world.withdraw(train)
+    await world.spend(workflow_id, "200.00", "2027-01-05", "Flight")
+    await world.skip_to(workflow_id, date(2027, 2, 2))
+    state = await world.issue(workflow_id, 2)
+    assert sorted(lines_of(state)) == [("correction", "-132.00"), ("expense", "220.00")]
+    for number in (1, 2):
+        await world.collect(workflow_id, number)
+    await world.stage(workflow_id, ContractStage.CLOSED)
+
+
+async def test_a_cap_parks_the_period_and_a_person_may_bill_up_to_it(world: World) -> None:
+    contract = document(
+        **NOTHING_FIXED,
+        ends_on="2026-12-28",
+        services=[DEVELOPMENT],
+        time=[
+            {
+                "key": "dev",
+                "service": "dev",
+                "every": "2 weeks",
+                "rates": [{"price": "100.00"}],
+                "cap": "1000.00",
+                "warn_at": "50",
+            }
+        ],
+    )
+    workflow_id = await world.active(contract)
+    await world.work(workflow_id, "dev", "6", "2026-12-02")
+    await world.skip_to(workflow_id, date(2026, 12, 15))
+    state = await world.issue(workflow_id, 1)
+    assert lines_of(state) == [("time", "600.00")]
+    told = await world.contract(workflow_id)
+    assert any("cap" in entry.text for entry in told.journal.entries), "half of it is reached"
+    await world.work(workflow_id, "dev", "6", "2026-12-16")
+    await world.skip_to(workflow_id, date(2026, 12, 29))
+    parked = await world.parked(workflow_id)
+    assert (parked.step, parked.code) == ("bill_period:2026-12-29", "cap_reached")
+    await world.resolve(workflow_id, Action.SKIP, reason="two hours are on us")
+    state = await world.issue(workflow_id, 2)
+    assert lines_of(state) == [("time", "400.00")]
+    [unbilled] = (await world.contract(workflow_id)).book.unbilled
+    assert unbilled.amount == eur("200.00")
+    for number in (1, 2):
+        await world.collect(workflow_id, number)
+    await world.stage(workflow_id, ContractStage.CLOSED)

@@ -291,6 +291,11 @@ async def test_a_term_that_is_over_expires_with_everything_billed(world: World) 
         await world.skip_to(workflow_id, month(number))
         await world.issue(workflow_id, number)
     await collected(world, workflow_id)
+    # All is billed in advance and paid: the term is not over for that.
+    state = await world.contract(workflow_id)
+    assert state.stage is ContractStage.ACTIVE
+    assert project(world, state)["active"]
+    await world.skip_to(workflow_id, month(3))
     state = await world.stage(workflow_id, ContractStage.CLOSED)
     assert state.ending is Ending.EXPIRED
     assert invoiced(world, workflow_id) == eur("4000.00")
