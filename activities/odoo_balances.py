@@ -10,7 +10,7 @@ from typing import Any
 from activities.odoo_clock import utc
 from contracts.identifiers import is_receivable_workflow_id
 from contracts.money import Money
-from contracts.receivable import InvoiceBalance
+from contracts.receivable import Instalment, InvoiceBalance
 from gateways.odoo import OdooClient
 
 Row = Mapping[str, Any]
@@ -38,10 +38,11 @@ def balance_of(odoo: OdooClient, invoice_id: int) -> InvoiceBalance:
 
 
 def balances_of(odoo: OdooClient, moves: Sequence[Row]) -> list[InvoiceBalance]:
-    """The balances of documents whose FIELDS were read, in their order: two queries more at
+    """The balances of documents whose FIELDS were read, in their order: a few queries more at
     most, however many there are."""
     credits, written_off = _posted_credits(odoo, moves), _written_off(odoo, moves)
-    return [_balance(row, credits, written_off) for row in moves]
+    parts = _instalments(odoo, moves)
+    return [_balance(row, credits, written_off, parts.get(row["id"], [])) for row in moves]
 
 
 def is_ours(origin: Any, reversed_origin: Any = "") -> bool:
@@ -101,13 +102,32 @@ def _written_off(odoo: OdooClient, moves: Sequence[Row]) -> dict[str, list[Any]]
     return found
 
 
+def _instalments(odoo: OdooClient, moves: Sequence[Row]) -> dict[int, list[Row]]:
+    """By document, its open parts by due date, of those whose payment term has several."""
+    ids = sorted(row["id"] for row in moves if row["state"] == "posted" and row["amount_residual"])
+    if not ids:
+        return {}
+    found: dict[int, list[Row]] = {}
+    for line in odoo.search_read(
+        "account.move.line",
+        [("move_id", "in", ids), ("display_type", "=", "payment_term")],
+        ["move_id", "date_maturity", "amount_residual_currency"],
+        order="date_maturity, id",
+    ):
+        found.setdefault(line["move_id"][0], []).append(line)
+    return {move: lines for move, lines in found.items() if len(lines) > 1}
+
+
 def _is_reduced(row: Row) -> bool:
     """Whether something was taken off the document at all."""
     return bool(row["state"] == "posted" and row["amount_residual"] != row["amount_total"])
 
 
 def _balance(
-    row: Row, credits: Mapping[int, _Credit], written_off: Mapping[str, list[Any]]
+    row: Row,
+    credits: Mapping[int, _Credit],
+    written_off: Mapping[str, list[Any]],
+    parts: Sequence[Row],
 ) -> InvoiceBalance:
     currency = row["currency_id"][1]
     posted = row["state"] == "posted"
@@ -128,6 +148,14 @@ def _balance(
         in_payment=row["payment_state"] == "in_payment",
         sent=bool(row["is_move_sent"]),
         due_on=date.fromisoformat(row["invoice_date_due"]) if row["invoice_date_due"] else None,
+        instalments=tuple(
+            Instalment(
+                due_on=date.fromisoformat(part["date_maturity"]),
+                residual=money(part["amount_residual_currency"]),
+            )
+            for part in parts
+            if part["amount_residual_currency"] > 0
+        ),
         untaxed=money(row["amount_untaxed"]),
         total=money(row["amount_total"]),
         residual=money(row["amount_residual"]),

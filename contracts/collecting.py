@@ -7,6 +7,7 @@ Amounts are with tax, as people owe and pay them.
 from __future__ import annotations
 
 from datetime import date, timedelta
+from decimal import Decimal
 
 from contracts import dunning
 from contracts.billing.proposals import Document, InvoiceProposal
@@ -42,8 +43,28 @@ def posted(state: ReceivableState) -> InvoiceBalance | None:
 
 
 def due_on(state: ReceivableState) -> date | None:
-    """The due date that counts: Odoo's, unless it was revised when a dispute was settled."""
-    return state.revised_due_on or (state.balance.due_on if state.balance else None)
+    """The due date that counts: Odoo's, unless it was revised when a dispute was settled. Of
+    several instalments the first that is worth a reminder counts."""
+    balance = state.balance
+    if state.revised_due_on is not None or balance is None:
+        return state.revised_due_on
+    tolerance = state.policy.dunning.tolerance if state.policy else Decimal(0)
+    contested = disputed(state, balance)
+    owed = -contested if contested else Money.zero(balance.residual.currency)
+    for part in balance.instalments:
+        owed += part.residual
+        if owed.amount > tolerance:
+            return part.due_on
+    return balance.due_on
+
+
+def asked_for(state: ReceivableState, balance: InvoiceBalance, today: date) -> Money:
+    """What a reminder asks for: all that nobody disputes, but no instalment that is not late."""
+    if state.revised_due_on is not None:
+        return undisputed(state, balance)
+    later = [part.residual for part in balance.instalments if part.due_on >= today]
+    owed = undisputed(state, balance) - Money.total(later, balance.residual.currency)
+    return max(owed, Money.zero(owed.currency))
 
 
 def paid(state: ReceivableState, balance: InvoiceBalance) -> Money:
@@ -93,7 +114,7 @@ def is_overdue(state: ReceivableState, policy: EntityPolicy, today: date) -> boo
     balance, due = posted(state), due_on(state)
     if balance is None or due is None or is_credit_note(state):
         return False
-    return today > due and undisputed(state, balance).amount > policy.dunning.tolerance
+    return today > due and asked_for(state, balance, today).amount > policy.dunning.tolerance
 
 
 def stage_of(state: ReceivableState, policy: EntityPolicy, today: date) -> InvoiceStage:

@@ -52,13 +52,24 @@ CLEARED = frozenset(
 )
 
 
+class Instalment(BaseModel):
+    """What is still open, with tax, of a part that falls due on a day of its own."""
+
+    model_config = ConfigDict(frozen=True)
+
+    due_on: date
+    residual: Money
+
+
 class InvoiceBalance(BaseModel):
     """What Odoo says about a document now; amounts in its currency.
 
     `total` includes tax, `untaxed` does not; `residual` is what is still owed (by us, on a credit
     note); `credited` is the sum of posted credit notes against an invoice that people made in
     Odoo, with tax, and `credited_untaxed` without: ours are documents with a balance of their own.
-    `written_off` is what our write-offs still take off it (none: nothing was). `as_of` is when the
+    `written_off` is what our write-offs still take off it (none: nothing was). `due_on` is the
+    last due date; `instalments` are the open parts in their order, where the payment term has
+    several (none: all is due then). `as_of` is when the
     record last changed by Odoo's clock: of two balances the newer one counts.
     """
 
@@ -72,6 +83,7 @@ class InvoiceBalance(BaseModel):
     in_payment: bool = False
     sent: bool = False
     due_on: date | None = None
+    instalments: tuple[Instalment, ...] = ()
     untaxed: Money
     total: Money
     residual: Money

@@ -397,10 +397,10 @@ class Collection:
         self._wake()
 
     async def _remind(self, level: int) -> None:
-        """Send a level's reminder, about the undisputed rest."""
+        """Send a level's reminder, about what is late and undisputed."""
         state, case, balance = self._state, self._case, self._balance
         step = case.policy.dunning.steps[level - 1]
-        owed = collecting.undisputed(state, balance)
+        owed = collecting.asked_for(state, balance, case.today)
         words = {
             "number": balance.number,
             "customer": state.proposal.customer_name,

@@ -12,7 +12,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from temporalio.api.enums.v1 import EventType
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
 from contracts.identifiers import is_receivable_workflow_id
@@ -47,6 +47,8 @@ async def forward(clocks: TimeSkipper, workflow_id: str, duration: timedelta) ->
         except TimeoutError:
             continue  # a child that started on the way stops the skipping: look again
         except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND and "already completed" in error.message:
+                return  # it has ended on the way
             if operations.NOT_YET not in error.message:
                 raise
             await asyncio.sleep(_POLL_SECONDS)  # the new run has yet to begin

@@ -40,7 +40,7 @@ PROJECT_MANAGER = "pia@northwind.example"
 CLERK = "clara@northwind.example"
 WIDTH = 100
 _WAIT_SECONDS = 90
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = 0.2
 _SETTLED_AFTER = timedelta(days=31)
 _INDENT = " " * 28
 

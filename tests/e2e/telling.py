@@ -18,6 +18,8 @@ from tests.world import World, document
 
 CLARA, SAM = "clara@northwind.example", "sam@northwind.example"
 TODAY = datetime.now(UTC).date()
+YEAR_END = date(TODAY.year, 12, 31)
+NEW_YEAR = date(TODAY.year + 1, 1, 4)
 
 BUILD = {"key": "build", "code": "BUILD", "description": "Build", "amount": "9000.00"}
 DEPOSIT = {"key": "down", "code": "DEPOSIT", "description": "Down payment", "amount": "0.00"}
@@ -32,6 +34,11 @@ def month(number: int) -> date:
     """The first day of a month: 1 is the coming one."""
     years, index = divmod(TODAY.month - 1 + number, 12)
     return date(TODAY.year + years, index + 1, 1)
+
+
+def on(number: int, day: int) -> date:
+    """A day of a month: 1 is the coming one."""
+    return month(number).replace(day=day)
 
 
 def last_of(number: int) -> date:

@@ -8,6 +8,7 @@ from contracts.approvals import ApprovalDecision
 from contracts.parking import Action
 from contracts.receivable import InvoiceStage, ReceivableState
 from starters import operations
+from tests.e2e.telling import YEAR_END
 from tests.world import ANA, BOB, CLEO, World, eur, single
 from workflows.receivable import ReceivableWorkflow
 
@@ -81,7 +82,7 @@ async def test_approvers_are_reminded_and_then_directors_may_decide(world: World
 
 async def test_a_changed_proposal_needs_approval_again(world: World) -> None:
     invoice = await world.proposed(single())
-    world.admin.write("res.company", [1], {"fiscalyear_lock_date": "2026-12-31"})
+    world.admin.write("res.company", [1], {"fiscalyear_lock_date": str(YEAR_END)})
     try:
         await world.approve(invoice)
         await world.parked(invoice)
@@ -103,7 +104,7 @@ async def test_a_changed_proposal_needs_approval_again(world: World) -> None:
 
 async def test_amounts_cannot_be_amended_on_a_proposal(world: World) -> None:
     invoice = await world.proposed(single())
-    world.admin.write("res.company", [1], {"fiscalyear_lock_date": "2026-12-31"})
+    world.admin.write("res.company", [1], {"fiscalyear_lock_date": str(YEAR_END)})
     try:
         await world.approve(invoice)
         await world.parked(invoice)
@@ -231,7 +232,7 @@ def drafts(world: World, invoice: str) -> list[dict[str, object]]:
 
 async def test_a_draft_that_cannot_be_posted_can_be_given_up(world: World) -> None:
     invoice = await world.proposed(single())
-    world.admin.write("res.company", [1], {"fiscalyear_lock_date": "2026-12-31"})
+    world.admin.write("res.company", [1], {"fiscalyear_lock_date": str(YEAR_END)})
     try:
         await world.approve(invoice)
         await world.parked(invoice)

@@ -178,7 +178,7 @@ async def test_work_is_suspended_at_a_level_and_resumes_on_payment(world: World)
     invoice = f"{workflow_id}/invoice/1"
     for level, days in ((1, 36), (2, 14), (3, 18)):
         await world.skip(invoice, days=days)
-        await world.invoice(invoice, until=lambda found: found.dunning.level == level)
+        await world.invoice(invoice, until=lambda found, level=level: found.dunning.level == level)
     state = await world.contract(workflow_id, lambda found: found.odoo.project_suspended)
     assert project(world, state)["last_update_status"] == "on_hold"
     assert noted(state, "Work is suspended: unpaid")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any
 
 from contracts.billing.usage import UsageRecord
 from contracts.parking import Action
 from contracts.state import ContractStage, ServiceCredit, UsageReport
+from tests.e2e.telling import last_of, month, on
 from tests.world import (
     CONRAD,
     PETRA,
@@ -25,7 +25,12 @@ DEVELOPMENT = {"key": "dev", "code": "DEVELOPMENT", "description": "Hours", "amo
 RETAINER = {"key": "care", "code": "RETAINER", "description": "Managed service", "amount": "0.00"}
 USAGE = {"key": "api", "code": "USAGE", "description": "API calls", "amount": "0.00"}
 EXPENSES = {"key": "travel", "code": "EXPENSES", "description": "Travel", "amount": "0.00"}
-NOTHING_FIXED: dict[str, Any] = {"value": "0.00", "milestones": [], "starts_on": "2026-12-01"}
+NOTHING_FIXED: dict[str, Any] = {
+    "value": "0.00",
+    "milestones": [],
+    "starts_on": str(month(1)),
+}
+"""From the coming month on, the first of these tests; the second is the month after it."""
 
 
 def lines_of(state: Any) -> list[tuple[str, str]]:
@@ -70,7 +75,7 @@ async def test_hours_are_billed_at_the_month_s_end_once_and_late_ones_next_time(
 ) -> None:
     contract = document(
         **NOTHING_FIXED,
-        ends_on="2027-01-31",
+        ends_on=str(last_of(2)),
         services=[DEVELOPMENT],
         time=[
             {
@@ -84,15 +89,15 @@ async def test_hours_are_billed_at_the_month_s_end_once_and_late_ones_next_time(
         ],
     )
     workflow_id = await world.active(contract)
-    petra = await world.work(workflow_id, "dev", "7.5", "2026-12-03", by=PETRA)
-    await world.work(workflow_id, "dev", "2", "2026-12-04", by=CONRAD)
-    late = await world.work(workflow_id, "dev", "4", "2026-12-30", x_approved=False)
-    await world.skip(workflow_id, days=41)
+    petra = await world.work(workflow_id, "dev", "7.5", str(on(1, 3)), by=PETRA)
+    await world.work(workflow_id, "dev", "2", str(on(1, 4)), by=CONRAD)
+    late = await world.work(workflow_id, "dev", "4", str(on(1, 30)), x_approved=False)
+    await world.skip_to(workflow_id, on(2, 2))
     state = await world.issue(workflow_id, 1)
     assert sorted(lines_of(state)) == [("time", "300.00"), ("time", "900.00")]
     await world.correct(late, x_approved=True)
     await world.correct(petra, unit_amount=6.5)
-    await world.skip(workflow_id, days=31)
+    await world.skip_to(workflow_id, on(3, 2))
     state = await world.issue(workflow_id, 2)
     assert sorted(lines_of(state)) == [("correction", "-120.00"), ("time", "480.00")]
     for number in (1, 2):
@@ -103,7 +108,7 @@ async def test_hours_are_billed_at_the_month_s_end_once_and_late_ones_next_time(
 async def test_a_managed_service_bills_its_fee_overage_usage_and_credits(world: World) -> None:
     contract = document(
         **NOTHING_FIXED,
-        ends_on="2027-01-31",
+        ends_on=str(last_of(2)),
         services=[RETAINER, USAGE],
         retainers=[
             {
@@ -124,12 +129,12 @@ async def test_a_managed_service_bills_its_fee_overage_usage_and_credits(world: 
         ],
     )
     workflow_id = await world.active(contract)
-    await world.skip(workflow_id, days=10)
+    await world.skip_to(workflow_id, on(1, 2))
     fee = await world.issue(workflow_id, 1)
     assert lines_of(fee) == [("retainer", "2000.00")]
-    await world.work(workflow_id, "care", "13", "2026-12-10")
+    await world.work(workflow_id, "care", "13", str(on(1, 10)))
     report = UsageReport(
-        records=(UsageRecord(id="d1", plan="api", on="2026-12-05", quantity="1500"),)
+        records=(UsageRecord(id="d1", plan="api", on=str(on(1, 5)), quantity="1500"),)
     )
     for _ in range(2):
         await world.tell(workflow_id, ContractWorkflow.record_usage, report)
@@ -137,7 +142,7 @@ async def test_a_managed_service_bills_its_fee_overage_usage_and_credits(world: 
         retainer="care", reference="sla-1", reason="outage", amount=eur("100"), by="sam"
     )
     await world.tell(workflow_id, ContractWorkflow.credit_service, credit)
-    await world.skip(workflow_id, days=31)
+    await world.skip_to(workflow_id, on(2, 2))
     state = await world.issue(workflow_id, 2)
     assert sorted(lines_of(state)) == [
         ("overage", "330.00"),
@@ -153,19 +158,19 @@ async def test_expenses_are_billed_on_with_a_mark_up_and_a_withdrawn_one_is_cred
 ) -> None:
     contract = document(
         **NOTHING_FIXED,
-        ends_on="2027-01-31",
+        ends_on=str(last_of(2)),
         services=[EXPENSES],
         expenses=[{"key": "travel", "service": "travel", "markup": "10", "cap": "500.00"}],
     )
     workflow_id = await world.active(contract)
-    train = await world.spend(workflow_id, "120.00", "2026-12-03")
-    await world.spend(workflow_id, "80.50", "2026-12-10", "Hotel")
-    await world.skip_to(workflow_id, date(2027, 1, 2))
+    train = await world.spend(workflow_id, "120.00", str(on(1, 3)))
+    await world.spend(workflow_id, "80.50", str(on(1, 10)), "Hotel")
+    await world.skip_to(workflow_id, on(2, 2))
     state = await world.issue(workflow_id, 1)
     assert sorted(lines_of(state)) == [("expense", "132.00"), ("expense", "88.55")]
     await world.withdraw(train)
-    await world.spend(workflow_id, "200.00", "2027-01-05", "Flight")
-    await world.skip_to(workflow_id, date(2027, 2, 2))
+    await world.spend(workflow_id, "200.00", str(on(2, 5)), "Flight")
+    await world.skip_to(workflow_id, on(3, 2))
     state = await world.issue(workflow_id, 2)
     assert sorted(lines_of(state)) == [("correction", "-132.00"), ("expense", "220.00")]
     for number in (1, 2):
@@ -176,7 +181,7 @@ async def test_expenses_are_billed_on_with_a_mark_up_and_a_withdrawn_one_is_cred
 async def test_a_cap_parks_the_period_and_a_person_may_bill_up_to_it(world: World) -> None:
     contract = document(
         **NOTHING_FIXED,
-        ends_on="2026-12-28",
+        ends_on=str(on(1, 28)),
         services=[DEVELOPMENT],
         time=[
             {
@@ -190,16 +195,16 @@ async def test_a_cap_parks_the_period_and_a_person_may_bill_up_to_it(world: Worl
         ],
     )
     workflow_id = await world.active(contract)
-    await world.work(workflow_id, "dev", "6", "2026-12-02")
-    await world.skip_to(workflow_id, date(2026, 12, 15))
+    await world.work(workflow_id, "dev", "6", str(on(1, 2)))
+    await world.skip_to(workflow_id, on(1, 15))
     state = await world.issue(workflow_id, 1)
     assert lines_of(state) == [("time", "600.00")]
     told = await world.contract(workflow_id)
     assert any("cap" in entry.text for entry in told.journal.entries), "half of it is reached"
-    await world.work(workflow_id, "dev", "6", "2026-12-16")
-    await world.skip_to(workflow_id, date(2026, 12, 29))
+    await world.work(workflow_id, "dev", "6", str(on(1, 16)))
+    await world.skip_to(workflow_id, on(1, 29))
     parked = await world.parked(workflow_id)
-    assert (parked.step, parked.code) == ("bill_period:2026-12-29", "cap_reached")
+    assert (parked.step, parked.code) == (f"bill_period:{on(1, 29)}", "cap_reached")
     await world.resolve(workflow_id, Action.SKIP, reason="two hours are on us")
     state = await world.issue(workflow_id, 2)
     assert lines_of(state) == [("time", "400.00")]

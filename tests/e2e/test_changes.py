@@ -21,7 +21,6 @@ from contracts.state import (
 )
 from starters import amending, operations
 from tests.e2e.telling import (
-    BUILD,
     CLARA,
     HELD,
     RETAINER,
@@ -55,7 +54,6 @@ from tests.world import (
     register_payment,
     single,
 )
-
 
 # --- change orders --------------------------------------------------------------------------
 
@@ -131,7 +129,7 @@ async def test_a_change_order_needs_an_approval_by_its_size_and_not_by_who_asked
     workflow_id = await world.active(document())
     await change(world, workflow_id, reprice={"live": "20000.00"})
     for person in (SAM, ANA):
-        with pytest.raises(operations.Refused, match="may not decide|segregation"):
+        with pytest.raises(operations.Refused, match=r"may not decide|segregation"):
             await world.approve(workflow_id, person)
     await world.approve(workflow_id, CLEO)
     assert known_version(await world.contract(workflow_id)) == 1

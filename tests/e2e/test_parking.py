@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from contracts.parking import Action
 from contracts.receivable import InvoiceStage
 from contracts.state import ContractStage
 from starters import operations
+from tests.e2e.telling import NEW_YEAR, TODAY, YEAR_END
 from tests.world import ANA, BOB, World, document, odoo_invoices, single
 
 
@@ -52,13 +54,13 @@ async def test_a_locked_period_parks_the_posting_and_an_amended_date_keeps_the_a
 ) -> None:
     invoice = await world.proposed(single())
     admin = world.admin
-    admin.write("res.company", [1], {"fiscalyear_lock_date": "2026-12-31"})
+    admin.write("res.company", [1], {"fiscalyear_lock_date": str(YEAR_END)})
     try:
         await world.approve(invoice)
         parked = await world.parked(invoice)
         assert (parked.step, parked.code) == ("post_invoice", "period_locked")
         assert parked.field == "invoice_on"
-        await world.resolve(invoice, Action.AMEND, changes={"invoice_on": "2027-01-04"})
+        await world.resolve(invoice, Action.AMEND, changes={"invoice_on": str(NEW_YEAR)})
         state = await world.invoice(invoice, InvoiceStage.OPEN)
     finally:
         admin.write("res.company", [1], {"fiscalyear_lock_date": False})
@@ -67,7 +69,7 @@ async def test_a_locked_period_parks_the_posting_and_an_amended_date_keeps_the_a
     [move] = admin.search_read(
         "account.move", [("invoice_origin", "=", invoice)], ["invoice_date", "date"]
     )
-    assert move["invoice_date"] == move["date"] == "2027-01-04"
+    assert move["invoice_date"] == move["date"] == str(NEW_YEAR)
 
 
 async def test_a_service_user_without_rights_parks_and_goes_on_when_they_are_back(
@@ -166,23 +168,24 @@ async def test_who_the_contract_is_cannot_be_amended(world: World) -> None:
 
 
 async def test_a_backdated_invoice_does_not_slip_into_a_locked_period(world: World) -> None:
+    locked, free = str(TODAY - timedelta(days=75)), str(TODAY - timedelta(days=50))
     invoice = await world.proposed(single())
     admin = world.admin
-    admin.write("res.company", [1], {"fiscalyear_lock_date": "2026-12-31"})
+    admin.write("res.company", [1], {"fiscalyear_lock_date": str(YEAR_END)})
     try:
         await world.approve(invoice)
         await world.parked(invoice)
-        admin.write("res.company", [1], {"fiscalyear_lock_date": "2026-06-30"})
-        await world.resolve(invoice, Action.AMEND, changes={"invoice_on": "2026-06-15"})
+        admin.write("res.company", [1], {"fiscalyear_lock_date": str(TODAY - timedelta(days=60))})
+        await world.resolve(invoice, Action.AMEND, changes={"invoice_on": locked})
         state = await world.invoice(
-            invoice, until=lambda found: any("2026-06-15" in e.message for e in found.exceptions)
+            invoice, until=lambda found: any(locked in e.message for e in found.exceptions)
         )
         assert state.exceptions[0].code == "period_locked"
-        await world.resolve(invoice, Action.AMEND, changes={"invoice_on": "2026-07-01"})
+        await world.resolve(invoice, Action.AMEND, changes={"invoice_on": free})
         await world.invoice(invoice, InvoiceStage.OVERDUE)
     finally:
         admin.write("res.company", [1], {"fiscalyear_lock_date": False})
     [move] = admin.search_read(
         "account.move", [("invoice_origin", "=", invoice)], ["invoice_date", "date"]
     )
-    assert move["invoice_date"] == move["date"] == "2026-07-01"
+    assert move["invoice_date"] == move["date"] == free

@@ -313,7 +313,7 @@ class Engagement:
             company_id=1,
             order_id=2,
             partner_id=3,
-            requested_by=SAM,
+            requested_by=(SAM,),
             proposal=proposal,
             policy=policy,
             delivered=True,

@@ -5,7 +5,6 @@ It runs through many runs of its workflow, none of them long, and its books agre
 
 from __future__ import annotations
 
-from datetime import date
 from decimal import Decimal
 
 from contracts.billing.proposals import Document
@@ -18,6 +17,7 @@ from contracts.state import (
     TerminationRequest,
     money_table,
 )
+from tests.e2e.telling import last_of, month, on
 from tests.world import ANA, BOB, World, document, eur
 from workflows.contract import ContractWorkflow
 from workflows.receivable import ReceivableWorkflow
@@ -29,8 +29,8 @@ SLA_CREDIT = ServiceCredit(
 SERVICE = {
     "value": "0.00",
     "milestones": [],
-    "starts_on": "2026-12-01",
-    "ends_on": "2027-11-30",
+    "starts_on": str(month(1)),
+    "ends_on": str(last_of(12)),
     "services": [
         {"key": "care", "code": "RETAINER", "description": "Managed service", "amount": "0.00"}
     ],
@@ -41,29 +41,24 @@ SERVICE = {
             "fee": "2000.00",
             "included_hours": "10",
             "overage_price": "100.00",
-            "indexation": {"percent": "3", "first_on": "2027-06-01"},
+            "indexation": {"percent": "3", "first_on": str(month(7))},
         }
     ],
     "term": {"auto_renew": True, "renew_months": 12, "notice_days": 30},
 }
 
 
-def first_of(month: int) -> date:
-    """The first day of the service's `month`, counted from December 2026."""
-    return date(2026, 12, 1) if month == 1 else date(2027, month - 1, 1)
-
-
 async def test_a_year_of_a_managed_service(world: World) -> None:
     workflow_id = await world.active(document(**SERVICE))
-    for month in range(1, 13):
-        await world.skip_to(workflow_id, first_of(month))
-        # The dispute's credit note in March comes between.
-        number = month if month <= 4 else month + 1
-        issued = await world.issue(workflow_id, number, *_approvers(month))
-        if month == 3:
-            await world.work(workflow_id, "care", "14", "2027-02-10")
+    for nth in range(1, 13):
+        await world.skip_to(workflow_id, month(nth))
+        # The dispute's credit note comes between, in the fourth month.
+        number = nth if nth <= 4 else nth + 1
+        issued = await world.issue(workflow_id, number, *_approvers(nth))
+        if nth == 3:
+            await world.work(workflow_id, "care", "14", str(on(3, 10)))
             await world.tell(workflow_id, ContractWorkflow.credit_service, SLA_CREDIT)
-        if month == 4:
+        if nth == 4:
             assert [str(line.kind) for line in issued.proposal.lines] == [
                 "retainer",
                 "overage",
@@ -71,24 +66,24 @@ async def test_a_year_of_a_managed_service(world: World) -> None:
             ]
             assert issued.proposal.amount == eur("2250.00")
             await _dispute(world, workflow_id, number)
-        if month == 5:
+        if nth == 5:
             await _is_reminded(world, f"{workflow_id}/invoice/{number}")
-        if month == 8:
-            assert issued.proposal.amount == eur("2060.00"), "indexed from June on"
+        if nth == 8:
+            assert issued.proposal.amount == eur("2060.00"), "indexed from the seventh month on"
         await world.pay(f"{workflow_id}/invoice/{number}")
         await world.sweep()
         await world.invoice(f"{workflow_id}/invoice/{number}", InvoiceStage.PAID)
-    await world.skip_to(workflow_id, date(2027, 11, 2))
+    await world.skip_to(workflow_id, on(12, 3))
     state = await world.contract(workflow_id, lambda found: len(found.versions) == 2)
     assert state.contract is not None
-    assert state.contract.ends_on == date(2028, 11, 30), "renewed: nobody gave notice"
+    assert state.contract.ends_on == last_of(24), "renewed: nobody gave notice"
     await _end(world, workflow_id)
     await _agrees(world, workflow_id)
     assert await _longest_run(world, workflow_id) < MAX_EVENTS
 
 
-def _approvers(month: int) -> tuple[str, ...]:
-    return (ANA,) if month % 2 else (BOB,)
+def _approvers(nth: int) -> tuple[str, ...]:
+    return (ANA,) if nth % 2 else (BOB,)
 
 
 async def _dispute(world: World, workflow_id: str, number: int) -> None:
@@ -98,7 +93,7 @@ async def _dispute(world: World, workflow_id: str, number: int) -> None:
     await world.tell(invoice, ReceivableWorkflow.open_dispute, opened)
     resolved = DisputeResolved(by=ANA, accepted=eur("100.00"), comment="one hour it is")
     await world.tell(invoice, ReceivableWorkflow.resolve_dispute, resolved)
-    await world.issue(workflow_id, number + 1)
+    await world.issue(workflow_id, number + 1, BOB)
     await world.invoice(
         invoice, until=lambda found: bool(found.balance and found.balance.residual == eur("2150"))
     )
@@ -115,12 +110,12 @@ async def _is_reminded(world: World, invoice: str) -> None:
 async def _end(world: World, workflow_id: str) -> None:
     """The customer ends the renewed term early: the last fee is settled, the contract closes."""
     ending = TerminationRequest(
-        side=Side.CUSTOMER, by=ANA, reason="moved in-house", on=date(2027, 11, 20), agreed=True
+        side=Side.CUSTOMER, by=ANA, reason="moved in-house", on=on(12, 20), agreed=True
     )
     await world.tell(workflow_id, ContractWorkflow.terminate, ending)
-    await world.skip_to(workflow_id, date(2027, 11, 21))
+    await world.skip_to(workflow_id, on(12, 21))
     final = await world.issue(workflow_id, 14)
-    assert final.proposal.document is Document.CREDIT_NOTE, "ten days of November are given back"
+    assert final.proposal.document is Document.CREDIT_NOTE, "unused days are given back"
     state = await world.contract(workflow_id)
     for number in state.invoices:
         await world.collect(workflow_id, number)
