@@ -39,7 +39,7 @@ SELLER = "sam@northwind.example"
 PROJECT_MANAGER = "pia@northwind.example"
 CLERK = "clara@northwind.example"
 WIDTH = 100
-_WAIT_SECONDS = 90
+_WAIT_SECONDS = 150
 _POLL_SECONDS = 0.2
 _SETTLED_AFTER = timedelta(days=31)
 _INDENT = " " * 28

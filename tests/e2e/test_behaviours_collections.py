@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from contracts.parking import Action
-from contracts.receivable import HoldChange, InvoiceStage
+from contracts.receivable import HoldChange, InvoiceStage, ReceivableState
 from contracts.state import ContractStage, CreditRequest
 from starters import amending, collecting
 from tests.e2e.telling import (
@@ -19,6 +19,10 @@ from tests.e2e.telling import (
 from tests.world import World, document, eur, single, undo_payment
 
 
+async def at_level(world: World, invoice: str, level: int) -> ReceivableState:
+    return await world.invoice(invoice, until=lambda found: found.dunning.level == level)
+
+
 async def test_clears_after_an_external_payment_and_the_pending_timer_is_cancelled(
     world: World,
 ) -> None:
@@ -26,7 +30,7 @@ async def test_clears_after_an_external_payment_and_the_pending_timer_is_cancell
     contract = single()
     invoice = await world.open(contract)
     await world.skip(invoice, days=40)
-    await world.invoice(invoice, until=lambda found: found.dunning.level == 1)
+    await at_level(world, invoice, 1)
     await world.pay(invoice)
     await world.sweep()
     state = await world.invoice(invoice, InvoiceStage.PAID)
@@ -40,7 +44,7 @@ async def test_clears_after_a_credit(world: World) -> None:
     contract = single()
     invoice = await world.open(contract)
     await world.skip(invoice, days=40)
-    await world.invoice(invoice, until=lambda found: found.dunning.level == 1)
+    await at_level(world, invoice, 1)
     workflow_id = invoice.removesuffix("/invoice/1")
     request = CreditRequest(number=1, by=CLARA, reason="not delivered as agreed")
     await amending.request_credit(world.client, workflow_id, request)
@@ -63,7 +67,7 @@ async def test_overdue_again_after_a_refund_without_an_adjustment(world: World) 
     await world.sweep()
     await world.invoice(invoice, until=notes("Reopened: 1000.00 EUR is owed again"))
     await world.skip(invoice, days=8)
-    state = await world.invoice(invoice, until=lambda found: found.dunning.level == 1)
+    state = await at_level(world, invoice, 1)
     assert state.stage is InvoiceStage.OVERDUE
 
 
@@ -88,7 +92,7 @@ async def test_levels_rise_one_at_a_time_however_late_it_is(world: World) -> Non
     await collecting.change_hold(world.client, invoice, hold)
     await world.skip(invoice, days=104)
     await world.skip(invoice, days=21)
-    state = await world.invoice(invoice, until=lambda found: found.dunning.level == 3)
+    state = await at_level(world, invoice, 3)
     sent = {
         entry.text[: len("Reminder 1 sent")]: entry.at
         for entry in state.journal.entries
@@ -118,7 +122,7 @@ async def test_a_reminder_that_was_not_delivered_does_not_count(world: World) ->
     finally:
         world.server.refuse_mail(False)
     await world.resolve(invoice, Action.RETRY)
-    await world.invoice(invoice, until=lambda found: found.dunning.level == 1)
+    await at_level(world, invoice, 1)
     assert [text.split(":")[0] for text in subjects(world, contract)] == ["Reminder"]
 
 
@@ -129,7 +133,7 @@ async def test_the_residual_is_read_again_right_before_a_reminder_is_sent(world:
     await world.pay(invoice, "600.00")
     # No sweep has told anybody.
     await world.skip(invoice, days=40)
-    state = await world.invoice(invoice, until=lambda found: found.dunning.level == 1)
+    state = await at_level(world, invoice, 1)
     assert noted(state, "Reminder 1 sent: 400.00 EUR asked for")
     await world.pay(invoice)
     await world.skip(invoice, days=14)
@@ -178,7 +182,7 @@ async def test_work_is_suspended_at_a_level_and_resumes_on_payment(world: World)
     invoice = f"{workflow_id}/invoice/1"
     for level, days in ((1, 36), (2, 14), (3, 18)):
         await world.skip(invoice, days=days)
-        await world.invoice(invoice, until=lambda found, level=level: found.dunning.level == level)
+        await at_level(world, invoice, level)
     state = await world.contract(workflow_id, lambda found: found.odoo.project_suspended)
     assert project(world, state)["last_update_status"] == "on_hold"
     assert noted(state, "Work is suspended: unpaid")
@@ -198,7 +202,7 @@ async def test_each_instalment_is_reminded_of_from_its_own_due_date(world: World
     contract = single(payment_term="30% Now, Balance 60 Days")
     invoice = await world.open(contract)
     await world.skip(invoice, days=8)
-    state = await world.invoice(invoice, until=lambda found: found.dunning.level == 1)
+    state = await at_level(world, invoice, 1)
     assert noted(state, "Reminder 1 sent: 300.00 EUR asked for")
     await world.pay(invoice, "300.00")
     await world.sweep()
@@ -207,5 +211,5 @@ async def test_each_instalment_is_reminded_of_from_its_own_due_date(world: World
     await world.skip(invoice, days=40)
     assert len(subjects(world, contract)) == 1
     await world.skip(invoice, days=20)
-    state = await world.invoice(invoice, until=lambda found: found.dunning.level == 1)
+    state = await at_level(world, invoice, 1)
     assert noted(state, "Reminder 1 sent: 700.00 EUR asked for")

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -283,6 +284,72 @@ async def test_an_opportunity_s_customer_without_a_vat_number_is_not_made_anew(
     assert order["partner_id"][0] == customer
     [row] = world.admin.read("res.partner", [customer], ["name"])
     assert len(world.admin.search_read("res.partner", [("name", "=", row["name"])], ["id"])) == 1
+
+
+async def test_a_deal_with_a_fee_and_terms_bills_by_them(world: CrmWorld) -> None:
+    """A recurring line item and `c2c_terms` become plans that bill."""
+    name, today = unique("Deal"), datetime.now(UTC).date()
+    deal = world.sandbox.hubspot.add_deal(
+        name=name,
+        amount="24000",
+        owner_email="sam@northwind.example",
+        company={"name": f"Acme {name}", "hs_country_code": "BE", "vat_number": belgian_vat()},
+        contacts=[{"email": f"{name.lower()}@acme.example.com", "label": "Billing"}],
+        line_items=[
+            {"name": "Build", "hs_sku": "BUILD", "price": "12000"},
+            {"name": "Down payment", "hs_sku": "DEPOSIT", "price": "0"},
+            {
+                "name": "Desk",
+                "hs_sku": "RETAINER",
+                "price": "1000",
+                "quantity": "1",
+                "recurringbillingfrequency": "weekly",
+                "hs_recurring_billing_start_date": str(today),
+                "hs_recurring_billing_period": "P12M",
+            },
+        ],
+        c2c_terms='deposit = {percent = "25", service = "DEPOSIT"}',
+    )
+    workflow_id = await world.won(HUBSPOT, deal)
+    state = await world.contract(workflow_id, lambda found: len(found.invoices) == 2)
+    assert state.contract is not None
+    [plan] = state.contract.retainers
+    assert (plan.every, plan.starts_on, plan.ends_on) == ("1 week", today, None)
+    assert str(state.contract.service("RETAINER").amount) == "12000.00 EUR"
+    proposed = {
+        line.order_line: str(line.amount)
+        for number in (1, 2)
+        for line in (await world.invoice(f"{workflow_id}/invoice/{number}")).proposal.lines
+    }
+    assert proposed == {"deposit": "3000.00 EUR", "RETAINER-fee": "1000.00 EUR"}
+    assert list(state.milestones) == ["BUILD-1"]
+
+
+@pytest.mark.parametrize("system", [HUBSPOT, ODOO_CRM])
+async def test_terms_nobody_can_read_park_until_they_are_corrected_on_the_deal(
+    world: CrmWorld, system: str
+) -> None:
+    deal = world.deal() if system == HUBSPOT else str(world.opportunity()[0])
+
+    def write(text: str) -> None:
+        if system == HUBSPOT:
+            world.sandbox.hubspot.update("deals", deal, {"c2c_terms": text})
+        else:
+            world.admin.load("crm.lead", [{".id": deal, "lead_properties.c2c_terms": text}])
+
+    write("[term")
+    started = await operations.start_deal(world.client, system, deal, ENTITY)
+    parked = await world.parked(started.workflow_id)
+    assert (parked.step, parked.code, parked.field) == (
+        "read_deal",
+        "terms_unreadable",
+        "c2c_terms",
+    )
+    write("[termination]\nnotice_days = 30")
+    await world.resolve(started.workflow_id, Action.RETRY, step="read_deal")
+    state = await world.stage(started.workflow_id, ContractStage.ACTIVE)
+    assert state.contract is not None
+    assert state.contract.termination.notice_days == 30
 
 
 async def test_starting_a_deal_twice_is_one_contract(world: CrmWorld) -> None:

@@ -1,4 +1,4 @@
-"""The demo, as a new user runs it."""
+"""The demo, as a new user runs it, and how it counts what does not agree."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ import sys
 
 import pytest
 
-from contracts.money import Money
 from contracts.state import ContractStage, ContractState
 from contracts.validation import validate
-from starters.local.demo import Chapter, Figures, _differences
-from tests.world import document
+from starters.local.reckoning import Chapter, Figures, differences, unsettled
+from starters.local.stories import chapters
+from starters.local.telling import WIDTH
+from tests.world import World, document, eur, single
+
+NINE_THOUSAND = eur("9000.00")
+NOTHING = eur("0.00")
 
 
 def run_demo(*options: str) -> subprocess.CompletedProcess[str]:
@@ -22,7 +26,7 @@ def run_demo(*options: str) -> subprocess.CompletedProcess[str]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=400,
     )
 
 
@@ -34,29 +38,81 @@ def run_demo(*options: str) -> subprocess.CompletedProcess[str]:
         pytest.param(("--odoo", "real", "--kill-worker"), id="real", marks=pytest.mark.real),
     ],
 )
-def test_three_contracts_come_to_the_cent_whatever_happens_to_the_worker(
+def test_six_contracts_come_to_the_cent_whatever_happens_to_the_worker(
     options: tuple[str, ...],
 ) -> None:
     finished = run_demo(*options)
     assert finished.returncode == 0, finished.stdout + finished.stderr
-    assert finished.stdout.splitlines()[-1] == "demo: 3 contracts, 0 errors"
+    lines = finished.stdout.splitlines()
+    assert lines[-1] == "demo: 6 contracts, 0 errors"
     assert ("SIGKILL" in finished.stdout) == ("--kill-worker" in options)
-    for customer in ("Harbour Logistics", "Meridian Partners", "Castellan Group"):
-        assert f"\n {customer} " in finished.stdout
+    rows = {chapter.customer: chapter for chapter, _ in chapters()}
+    table = lines[
+        lines.index("Contracts, and what Odoo says about them (paid and open with tax)") :
+    ]
+    for name, chapter in rows.items():
+        [row] = [line for line in table if line.startswith(f" {name} ")]
+        assert f" {chapter.stage} " in row
+        assert row.split()[-2:] == [chapter.billed.currency, "agrees"]
+    assert [line for line in lines if len(line.rstrip()) > WIDTH] == []
 
 
-def test_a_cent_of_difference_is_an_error() -> None:
+def contract_state(stage: ContractStage = ContractStage.ACTIVE) -> ContractState:
     contract = validate(document() | {"source": {"system": "file", "id": "1"}})
-    state = ContractState(
+    return ContractState(
         contract_id=contract.contract_id,
         legal_entity=contract.legal_entity,
         source=contract.source,
         contract=contract,
-        stage=ContractStage.CLOSED,
+        stage=stage,
     )
-    right = Money("9000.00", "EUR")
+
+
+def test_a_cent_of_difference_is_an_error() -> None:
+    state = contract_state()
+    chapter = Chapter("Acme", billed=NOTHING, stage=ContractStage.ACTIVE)
     figures = Figures(
-        order=right, invoiced=Money("8999.99", "EUR"), paid=right, open=right - right, invoices=3
+        order=NINE_THOUSAND, invoiced=NOTHING, credited=NOTHING, paid=NOTHING, open=NOTHING
     )
-    differences = _differences(Chapter("Acme"), state, figures)
-    assert "invoiced 8999.99 EUR, not 9000.00 EUR" in differences
+    found = differences(chapter, state, figures)
+    assert found == ["value 9000.00 EUR, not 0.00 EUR"]
+    off = Figures(
+        order=eur("9000.01"),
+        invoiced=eur("0.01"),
+        credited=NOTHING,
+        paid=NOTHING,
+        open=eur("0.01"),
+    )
+    chapter = Chapter("Acme", billed=NINE_THOUSAND)
+    assert differences(chapter, state, off) == [
+        "stage active, not closed",
+        "order 9000.01 EUR, not 9000.00 EUR",
+        "invoiced less credited 0.01 EUR, not 9000.00 EUR",
+        "open 0.01 EUR, not 0.00 EUR",
+        "invoiced in the workflow 0.00 EUR, not 0.01 EUR",
+        "open in the workflow 0.00 EUR, not 0.01 EUR",
+    ]
+
+
+def test_a_contract_that_was_never_validated_is_an_error() -> None:
+    state = contract_state().model_copy(update={"contract": None})
+    nothing = Figures(order=NOTHING, invoiced=NOTHING, credited=NOTHING, paid=NOTHING, open=NOTHING)
+    assert differences(Chapter("Acme", billed=NOTHING), state, nothing) == [
+        "the contract was never validated"
+    ]
+
+
+async def test_what_somebody_does_in_odoo_after_the_close_out_is_found(world: World) -> None:
+    workflow_id = await world.active(single())
+    await world.reach(workflow_id, "all")
+    await world.issue(workflow_id, 1)
+    await world.collect(workflow_id, 1)
+    state = await world.stage(workflow_id, ContractStage.CLOSED)
+    assert unsettled(world.accountant, state) == []
+    line = state.odoo.order_line_ids["all"]
+    world.admin.write("sale.order.line", [line], {"product_uom_qty": 2, "price_unit": 1000.0})
+    assert unsettled(world.accountant, state) == [
+        "the order totals 2000.00 EUR, the contract 1000.00 EUR"
+    ]
+    still_active = state.model_copy(update={"stage": ContractStage.ACTIVE})
+    assert unsettled(world.accountant, still_active) == []

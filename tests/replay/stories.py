@@ -5,13 +5,34 @@ from __future__ import annotations
 import pytest
 
 from contracts.parking import Action
-from contracts.receivable import InvoiceStage
-from contracts.state import ContractStage
+from contracts.receivable import DisputeOpened, DisputeResolved, InvoiceStage
+from contracts.state import (
+    ContractStage,
+    Hold,
+    HoldKind,
+    HoldRequest,
+    NoticeGiven,
+    ServiceCredit,
+    Side,
+    TerminationRequest,
+)
 from sandbox.server import Sandbox
-from starters import operations
+from tests.e2e.telling import (
+    BUILD,
+    DEPOSIT,
+    DEVELOPMENT,
+    HELD,
+    cared_for,
+    changed,
+    last_of,
+    month,
+    on,
+)
 from tests.replay.record import HISTORIES
 from tests.servers import OdooServer, SandboxServer
-from tests.world import ANA, World, document, single
+from tests.world import ANA, BOB, World, document, eur, single
+from workflows.contract import ContractWorkflow
+from workflows.receivable import ReceivableWorkflow
 
 
 @pytest.fixture(scope="session")
@@ -77,3 +98,77 @@ async def test_rejected_then_late(world: World) -> None:
     await keep(world, "contract-rejected", workflow_id)
     await keep(world, "receivable-rejected", invoice)
     await keep(world, "receivable-late", second)
+
+
+async def test_billed_by_the_month(world: World) -> None:
+    """Fees with hours, a service credit, a dispute partly accepted, a hold, notice, expiry."""
+    contract = cared_for(
+        2,
+        term={"auto_renew": True, "notice_days": 10},
+        retainers=[
+            {
+                "key": "care",
+                "service": "care",
+                "fee": "2000.00",
+                "included_hours": "10",
+                "overage_price": "100.00",
+            }
+        ],
+    )
+    workflow_id = await world.active(contract)
+    await world.skip_to(workflow_id, on(1, 2))
+    await world.issue(workflow_id, 1)
+    await world.work(workflow_id, "care", "12", str(on(1, 10)))
+    credit = ServiceCredit(
+        retainer="care", reference="sla", reason="outage", amount=eur("50.00"), by=ANA
+    )
+    await world.tell(workflow_id, ContractWorkflow.credit_service, credit)
+    hold = Hold(by=ANA, reason="audit", until=on(2, 3))
+    request = HoldRequest(kind=HoldKind.BILLING, by=ANA, hold=hold)
+    await world.tell(workflow_id, ContractWorkflow.set_hold, request)
+    notice = NoticeGiven(side=Side.CUSTOMER, by=ANA)
+    await world.tell(workflow_id, ContractWorkflow.give_notice, notice)
+    await world.skip_to(workflow_id, on(2, 5))
+    await world.issue(workflow_id, 2)
+    invoice = f"{workflow_id}/invoice/2"
+    opened = DisputeOpened(by=ANA, reason="an hour too many", amount=eur("200.00"))
+    await world.tell(invoice, ReceivableWorkflow.open_dispute, opened)
+    resolved = DisputeResolved(by=ANA, accepted=eur("100.00"), comment="one hour it is")
+    await world.tell(invoice, ReceivableWorkflow.resolve_dispute, resolved)
+    await world.issue(workflow_id, 3, BOB)
+    await world.skip_to(workflow_id, on(3, 2))
+    for number in (1, 2, 3):
+        await world.collect(workflow_id, number)
+    await world.stage(workflow_id, ContractStage.CLOSED)
+    await keep(world, "contract-by-the-month", workflow_id)
+    await keep(world, "receivable-disputed", invoice)
+    await keep(world, "receivable-credit-note", f"{workflow_id}/invoice/3")
+
+
+async def test_changed_and_ended_early(world: World) -> None:
+    """Deposit, retainage, hours, a change order, a milestone taken back, an early end."""
+    contract = document(
+        starts_on=str(month(1)),
+        ends_on=str(last_of(6)),
+        services=[BUILD, DEPOSIT, HELD, DEVELOPMENT],
+        time=[{"key": "dev", "service": "dev", "rates": [{"price": "100.00"}]}],
+        deposit={"percent": "20", "service": "down"},
+        retainage={"percent": "5", "service": "held"},
+    )
+    workflow_id = await world.active(contract)
+    await world.issue(workflow_id, 1)
+    await world.reach(workflow_id, "design")
+    await world.issue(workflow_id, 2)
+    await changed(world, workflow_id, drop=("live",), reprice={"build": "4000.00"})
+    await world.work(workflow_id, "dev", "8", str(on(1, 10)))
+    ending = TerminationRequest(
+        side=Side.FIRM, by=ANA, reason="not paid", on=on(1, 20), agreed=True
+    )
+    await world.tell(workflow_id, ContractWorkflow.terminate, ending)
+    await world.skip_to(workflow_id, on(1, 22))
+    for number in (3, 4, 5):
+        await world.issue(workflow_id, number)
+    for number in range(1, 6):
+        await world.collect(workflow_id, number)
+    await world.stage(workflow_id, ContractStage.CLOSED)
+    await keep(world, "contract-ended-early", workflow_id)

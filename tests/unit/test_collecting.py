@@ -17,6 +17,7 @@ from contracts.receivable import (
     DisputeOpened,
     DisputeResolved,
     HoldChange,
+    Instalment,
     InvoiceBalance,
     InvoiceStage,
     KnownDraft,
@@ -561,3 +562,55 @@ def test_an_amount_in_another_currency_is_no_answer_to_a_dispute() -> None:
     state = posted(dispute=contested("100.00"))
     refusal = collecting.resolution_refusal(state, resolved(accepted=Money("0", "USD")), MAY)
     assert refusal is not None
+
+
+# --- instalments ----------------------------------------------------------------------------
+
+JUNE = date(2026, 6, 1)
+
+
+def in_parts(first: str, second: str, **changes: Any) -> ReceivableState:
+    """An invoice in two parts, due on 1 April and 1 June, with so much open of each."""
+    parts = tuple(
+        Instalment(due_on=due, residual=euros(amount))
+        for due, amount in ((DUE, first), (JUNE, second))
+        if euros(amount).is_positive
+    )
+    total = euros(first) + euros(second)
+    update = {"instalments": parts, "residual": total, "due_on": JUNE}
+    state = posted(**changes)
+    return state.model_copy(update={"balance": known(state).model_copy(update=update)})
+
+
+@pytest.mark.parametrize(
+    ("state", "due", "asked"),
+    [
+        (in_parts("1089.00", "2541.00"), DUE, "1089.00"),
+        (in_parts("0.00", "2541.00"), JUNE, "0.00"),
+        (in_parts("1.00", "2541.00"), JUNE, "1.00"),  # not worth a reminder of its own
+        (in_parts("1089.00", "2541.00", dispute=contested("1089.00")), JUNE, "0.00"),
+        (in_parts("1089.00", "2541.00", dispute=contested("89.00")), DUE, "1000.00"),
+        (in_parts("1089.00", "2541.00", revised_due_on=MAY), MAY, "3630.00"),
+        (posted(), DUE, "3630.00"),
+    ],
+)
+def test_each_instalment_is_asked_for_once_it_is_late(
+    state: ReceivableState, due: date, asked: str
+) -> None:
+    assert collecting.due_on(state) == due
+    assert collecting.asked_for(state, known(state), MAY) == euros(asked)
+
+
+def test_once_all_are_late_everything_is_asked_for() -> None:
+    state = in_parts("1089.00", "2541.00")
+    later = JUNE + timedelta(days=1)
+    assert collecting.asked_for(state, known(state), later) == euros("3630.00")
+
+
+def test_an_instalment_that_is_paid_starts_the_levels_anew_with_the_next() -> None:
+    sent = DunningState(level=2, sent_on=MAY)
+    paid = in_parts("0.00", "2541.00", dunning=sent)
+    decision = collecting.dunning_decision(paid, policy, MAY)
+    assert (decision.act, decision.level) == (Act.WAIT, 0)
+    assert decision.next_on is not None
+    assert decision.next_on > JUNE

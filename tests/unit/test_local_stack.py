@@ -1,0 +1,88 @@
+"""The local stack's own matters: namespaces, and how the demo tells what happens."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from contracts.money import Money
+from starters.cli.session import Session
+from starters.local.reckoning import Chapter
+from starters.local.stack import CONFIG, namespace_of
+from starters.local.telling import WIDTH, Teller
+from starters.references import BadReference
+from wiring.settings import ConfigurationError, load_settings
+
+
+def test_each_folder_has_a_namespace_of_its_own_and_keeps_it(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert namespace_of(one) == namespace_of(tmp_path / "two" / ".." / "one")
+    assert namespace_of(one) != namespace_of(two)
+    assert namespace_of(one).startswith("local-")
+
+
+def test_the_demo_s_lines_fit_a_terminal_of_100_columns() -> None:
+    written = io.StringIO()
+    teller = Teller.__new__(Teller)
+    teller.began = 0.0
+    teller.console = Console(file=written, width=200, soft_wrap=True)
+    text = "parked: " + "a long [word] " * 20
+    teller.say(Chapter("Harbour Logistics", billed=Money("1.00", "EUR")), text)
+    lines = written.getvalue().splitlines()
+    assert len(lines) > 2
+    assert max(map(len, lines)) <= WIDTH
+    assert " ".join(" ".join(lines).split()).endswith("a long [word]")
+
+
+# --- the legal entity that is meant ---------------------------------------------------------
+
+
+@pytest.fixture
+def configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("C2C_CONFIG", str(CONFIG))
+    monkeypatch.setenv("C2C_ODOO__API_KEY", "key")
+    for name in ("C2C_ODOO__API_KEY_FILE", "C2C_DEFAULT_ENTITY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def session(entity: str | None = None) -> Session:
+    return Session(as_json=False, color=False, entity=entity)
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_short_reference_means_the_default_entity() -> None:
+    assert session().contract("C-1") == "contract/northwind/C-1"
+    assert session("northwind-uk").contract("C-1") == "contract/northwind-uk/C-1"
+    assert session().contract("northwind-uk/C-1") == "contract/northwind-uk/C-1"
+
+
+@pytest.mark.usefixtures("configured")
+def test_without_a_default_several_entities_have_to_be_told_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = load_settings().model_copy(update={"default_entity": None})
+    monkeypatch.setattr("starters.cli.session.load_settings", lambda: settings)
+    with pytest.raises(BadReference, match=r"northwind, northwind-uk.*default_entity"):
+        session().contract("C-1")
+
+
+@pytest.mark.usefixtures("configured")
+def test_the_default_entity_has_to_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("C2C_DEFAULT_ENTITY", "nobody")
+    with pytest.raises(ConfigurationError, match="'nobody' is not among the entities"):
+        load_settings()
+
+
+@pytest.mark.usefixtures("configured")
+def test_both_legal_entities_have_rules_in_their_own_currency() -> None:
+    settings = load_settings()
+    ceilings: dict[str, Any] = {
+        key: {tier.up_to.currency for tier in entity.approval.tiers if tier.up_to}
+        for key, entity in settings.entities.items()
+    }
+    assert ceilings == {"northwind": {"EUR"}, "northwind-uk": {"GBP"}}
+    assert settings.entities["northwind-uk"].odoo_company == "Northwind UK"
