@@ -20,6 +20,7 @@ from contracts.model import Contract, Customer, JsonObject, Source
 from contracts.ownership import create_once
 from contracts.validation import InvalidContract, Problem, validate
 from gateways.crm import odoo_crm
+from gateways.errors import GatewayError
 from gateways.odoo import OdooClient
 
 
@@ -117,6 +118,13 @@ class MilestoneRef(BaseModel):
 
 class ProjectArchive(BaseModel):
     project_id: int
+
+
+_CUSTOMER_FIELDS = {
+    "vat": "customer.vat_number",
+    "email": "customer.billing_email",
+    "country_id": "customer.country",
+}
 
 
 class OdooMaster:
@@ -260,7 +268,12 @@ class OdooMaster:
             "zip": customer.zip,
         }
         once = create_once("customer.name", "customer.vat_number", "customer.address")
-        [partner] = self._odoo.load("res.partner", [row], create_once=once)
+        try:
+            [partner] = self._odoo.load("res.partner", [row], create_once=once)
+        except GatewayError as refusal:
+            # Named as in the contract, where it is amended.
+            refusal.field = _CUSTOMER_FIELDS.get(refusal.field, refusal.field)
+            raise
         return CustomerRef(partner_id=partner)
 
     @activity.defn

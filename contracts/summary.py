@@ -100,6 +100,8 @@ def _waits_for_work(state: ContractState) -> tuple[str | None, str]:
     held = state.book.retained(contract)
     if held.is_positive and contract.retainage and contract.retainage.release_on:
         return "retainage", f"{held} held back until {contract.retainage.release_on}"
+    if contract.plans and contract.ends_on:
+        return "period", f"the end of the term, {contract.ends_on}"
     return None, ""
 
 

@@ -7,7 +7,18 @@ from typing import Any
 from contracts.billing.usage import UsageRecord
 from contracts.parking import Action
 from contracts.state import ContractStage, ServiceCredit, UsageReport
-from tests.e2e.telling import last_of, month, on
+from tests.e2e.telling import (
+    BUILD,
+    DEPOSIT,
+    DEVELOPMENT,
+    HELD,
+    RETAINER,
+    USAGE,
+    last_of,
+    lines_of,
+    month,
+    on,
+)
 from tests.world import (
     CONRAD,
     PETRA,
@@ -18,12 +29,6 @@ from tests.world import (
 )
 from workflows.contract import ContractWorkflow
 
-BUILD = {"key": "build", "code": "BUILD", "description": "Build", "amount": "9000.00"}
-DEPOSIT = {"key": "down", "code": "DEPOSIT", "description": "Down payment", "amount": "0.00"}
-HELD = {"key": "held", "code": "RETAINAGE", "description": "Retainage", "amount": "0.00"}
-DEVELOPMENT = {"key": "dev", "code": "DEVELOPMENT", "description": "Hours", "amount": "0.00"}
-RETAINER = {"key": "care", "code": "RETAINER", "description": "Managed service", "amount": "0.00"}
-USAGE = {"key": "api", "code": "USAGE", "description": "API calls", "amount": "0.00"}
 EXPENSES = {"key": "travel", "code": "EXPENSES", "description": "Travel", "amount": "0.00"}
 NOTHING_FIXED: dict[str, Any] = {
     "value": "0.00",
@@ -31,11 +36,6 @@ NOTHING_FIXED: dict[str, Any] = {
     "starts_on": str(month(1)),
 }
 """From the coming month on, the first of these tests; the second is the month after it."""
-
-
-def lines_of(state: Any) -> list[tuple[str, str]]:
-    """The lines of a proposal: what they are for, and their amounts."""
-    return [(str(line.kind), str(line.amount.amount)) for line in state.proposal.lines]
 
 
 async def test_a_deposit_is_deducted_and_retainage_released_at_the_end(world: World) -> None:

@@ -43,6 +43,7 @@ async def test_a_vat_number_only_odoo_refuses_parks_the_customer(world: World) -
     workflow_id = await world.start(contract)
     parked = await world.parked(workflow_id)
     assert (parked.step, parked.code) == ("customer", "vat_refused")
+    assert parked.field == "customer.vat_number", "as the contract names it, to be amended"
     assert parked.value == "12345"
     assert "12345" in parked.message
     await world.resolve(workflow_id, Action.AMEND, changes={"customer.vat_number": None})
