@@ -38,10 +38,11 @@ from contracts.billing.events import (
     track_of,
 )
 from contracts.billing.expenses import BilledExpense
+from contracts.billing.ledger import TimeLedger
 from contracts.billing.order import TERMINATION, LineKind, order_lines
 from contracts.billing.periods import BillingPeriod, Period, billing_period, life
 from contracts.billing.proposals import Document, InvoiceProposal
-from contracts.billing.time import BilledTime, TimeEntry
+from contracts.billing.time import TimeEntry
 from contracts.billing.usage import UsageRecord
 from contracts.model import Contract, Milestone, Plan, RetainerPlan, UsagePlan
 from contracts.money import Money
@@ -87,7 +88,7 @@ class Book(BaseModel):
     """
 
     events: dict[str, BillingEvent] = Field(default_factory=dict)
-    time: dict[int, BilledTime] = Field(default_factory=dict)
+    time: TimeLedger = Field(default_factory=dict)
     moved: dict[int, TimeEntry] = Field(default_factory=dict)
     expenses: dict[int, BilledExpense] = Field(default_factory=dict)
     records: dict[str, UsageRecord] = Field(default_factory=dict)

@@ -16,7 +16,7 @@ SCENARIOS = [
 ]
 
 
-def tests_in(path: Path) -> set[str]:
+def scenarios_of(path: Path) -> set[str]:
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     found = (node for node in ast.parse(path.read_text()).body if isinstance(node, functions))
     return {node.name for node in found if node.name.startswith("test_")}
@@ -34,11 +34,15 @@ def test_every_behaviour_is_shown_by_a_test_that_exists() -> None:
     for row in rows():
         named = REFERENCE.findall(row)
         assert named, f"nothing shows: {row}"
-        missing += [f"{path}::{name}" for path, name in named if name not in tests_in(ROOT / path)]
+        missing += [
+            f"{path}::{name}" for path, name in named if name not in scenarios_of(ROOT / path)
+        ]
     assert missing == []
 
 
 def test_every_scenario_shows_a_behaviour_of_the_page() -> None:
     named = set(REFERENCE.findall(PAGE))
-    written = {(str(path.relative_to(ROOT)), name) for path in SCENARIOS for name in tests_in(path)}
+    written = {
+        (str(path.relative_to(ROOT)), name) for path in SCENARIOS for name in scenarios_of(path)
+    }
     assert written - named == set()
