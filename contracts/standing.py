@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, timedelta
 
-from contracts.billing.book import BillingEvent, EventStatus, milestone_event
-from contracts.billing.charges import total
+from contracts.billing.book import DEPOSIT_EVENT, BillingEvent, EventStatus, milestone_event
+from contracts.billing.charges import ChargeKind, total
+from contracts.billing.milestones import RETAINAGE
 from contracts.model import (
     Contract,
     ExpensePlan,
@@ -221,3 +222,21 @@ def _renewal(state: ContractState, contract: Contract) -> Iterator[str]:
 def _unproposed(state: ContractState, contract: Contract) -> Iterator[str]:
     for event in state.book.ready():
         yield f"To be proposed: {event.title}, {total(event.charges, contract.currency)}"
+
+
+def fixed_keys(state: ContractState) -> set[str]:
+    """What a change order must leave alone, by key: milestones, plans, deposit and retainage of
+    which something is billed or proposed. That changes only by a credit note."""
+    contract, book = state.contract, state.book
+    if contract is None:
+        return set()
+    done = (EventStatus.PROPOSED, EventStatus.BILLED)
+    milestones = {
+        item.key
+        for item in contract.milestones
+        if (event := book.events.get(milestone_event(item.key))) and event.status in done
+    }
+    plans = {track.partition(":")[0] for track in book.through}
+    deposit = {DEPOSIT_EVENT} if DEPOSIT_EVENT in book.events else set()
+    held = any(item.kind is ChargeKind.RETAINAGE for item in book.charges())
+    return milestones | plans | deposit | ({RETAINAGE} if held else set())

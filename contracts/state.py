@@ -298,6 +298,8 @@ class ContractState(BaseModel):
     refreshed: list[str] = Field(default_factory=list)
     waiting: Waiting = Field(default_factory=Waiting)
     exceptions: list[StepException] = Field(default_factory=list)
+    has_parked: bool = False
+    """A step of it, or of one of its documents, was parked at some time."""
     journal: Journal = Field(default_factory=Journal)
     started_at: datetime | None = None
     closed_at: datetime | None = None

@@ -14,6 +14,7 @@ from contracts import changes
 from contracts.changes import ChangeOrder
 from contracts.model import Contract
 from contracts.money import Money
+from contracts.standing import fixed_keys
 from contracts.state import (
     ContractOutcome,
     ContractState,
@@ -46,14 +47,14 @@ class Preview:
 
 
 def preview(state: ContractState, order: ChangeOrder) -> Preview:
-    """What a change order would change, as far as the contract alone tells.
+    """What a change order would change.
 
-    What is billed already is known to the workflow, which refuses to change that. Raises
-    InvalidContract with every problem; Refused for a contract that is not validated yet.
+    Raises InvalidContract with every problem, among them what is billed already; Refused for a
+    contract that is not validated yet.
     """
     if state.contract is None:
         raise Refused(f"{state.contract_id} is {state.stage}: there is nothing to change yet")
-    _, after = changes.changed(state.contract, order, ())
+    _, after = changes.changed(state.contract, order, fixed_keys(state))
     return Preview(
         order=order,
         before=state.contract,

@@ -21,12 +21,11 @@ with workflow.unsafe.imports_passed_through():
     from activities.odoo_orders import OdooOrders, OrderChange
     from contracts import changes, parking
     from contracts.approvals import ApprovalKind, ApprovalRound, Subject
-    from contracts.billing.book import DEPOSIT_EVENT, EventStatus, milestone_event
-    from contracts.billing.charges import ChargeKind
-    from contracts.billing.milestones import RETAINAGE
+    from contracts.billing.book import milestone_event
     from contracts.changes import ChangeOrder
     from contracts.model import Contract, JsonObject
     from contracts.problems import InvalidContract
+    from contracts.standing import fixed_keys
     from contracts.state import (
         ContractStage,
         ContractVersion,
@@ -123,21 +122,7 @@ class Amending:
         self._case.publish()
 
     def _changed(self, order: ChangeOrder) -> tuple[JsonObject, Contract]:
-        return changes.changed(self._case.contract, order, self._billed())
-
-    def _billed(self) -> set[str]:
-        """What a change order must leave alone: milestones, plans and the deposit, by key."""
-        book = self._case.state.book
-        done = (EventStatus.PROPOSED, EventStatus.BILLED)
-        milestones = {
-            item.key
-            for item in self._case.contract.milestones
-            if (event := book.events.get(milestone_event(item.key))) and event.status in done
-        }
-        plans = {track.partition(":")[0] for track in book.through}
-        deposit = {DEPOSIT_EVENT} if DEPOSIT_EVENT in book.events else set()
-        held = any(item.kind is ChargeKind.RETAINAGE for item in book.charges())
-        return milestones | plans | deposit | ({RETAINAGE} if held else set())
+        return changes.changed(self._case.contract, order, fixed_keys(self._case.state))
 
     async def _decide(self) -> None:
         """Have the pending change order approved, and apply it."""

@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
         Decision,
     )
     from contracts.calendar import BusinessCalendar
-    from workflows import options
+    from workflows import kpis, options
     from workflows.steps import Steps
 
 Rest = Callable[[Callable[[], bool], datetime | None, str], Awaitable[None]]
@@ -138,6 +138,7 @@ class Approving:
         subject = approval.subject
         if approval.is_automatic:
             self._note(f"{subject.title}: {approval.requirement.rule}")
+        waited = not done()
         while not done():
             await self._rest(done, approval.next_chase(calendar), "remind approvers")
             chase = None if done() else approval.chase(calendar.today(workflow.now()))
@@ -145,6 +146,9 @@ class Approving:
                 await self._tell(approval, chase, order_id, done)
                 # Only now: a step that is parked when the workflow continues as new goes on.
                 approval.told(chase)
+        if waited and approval.is_decided:
+            today = calendar.today(workflow.now())
+            kpis.approval_decided(subject.kind, approval.requirement.asked_on, today)
         return approval.is_met and not obsolete()
 
     async def _tell(

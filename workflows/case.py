@@ -125,6 +125,8 @@ class Case:
         contract, money = state.contract, money_table(state)
         waiting, _ = contract_waits(state)
         state.waiting.update(waiting, workflow.now(), state.exceptions)
+        parked = [*state.exceptions, *(e for d in state.invoices.values() for e in d.exceptions)]
+        state.has_parked = state.has_parked or bool(parked)
         self._board.show(
             {
                 search_attributes.CONTRACT_ID: state.contract_id,

@@ -40,7 +40,7 @@ with workflow.unsafe.imports_passed_through():
         WriteOff,
         WriteOffAsked,
     )
-    from workflows import options
+    from workflows import kpis, options
     from workflows.approval import Approving
     from workflows.document import DocumentCase
     from workflows.steps import Parked, has_failed
@@ -308,6 +308,9 @@ class Collection:
         if state.settles_at is None:
             state.settles_at = workflow.now() + timedelta(days=case.policy.dunning.settlement_days)
             paid = collecting.paid(state, self._balance)
+            if paid.is_positive and state.draft and not collecting.is_credit_note(state):
+                entity = state.proposal.legal_entity
+                kpis.invoice_paid(entity, state.draft.invoice_on, case.today)
             case.note(f"Clear: {paid} paid, {collecting.credited(state, self._balance)} credited")
         state.next_action_at = state.settles_at
         self._show_stage()

@@ -22,7 +22,8 @@ with workflow.unsafe.imports_passed_through():
     from activities.crm import CrmActivities, DealRequest
     from contracts import changes, parking
     from contracts.approvals import ApprovalRound
-    from contracts.billing.book import NotPossible
+    from contracts.billing.book import EventStatus, NotPossible
+    from contracts.billing.proposals import Document
     from contracts.changes import ChangeOrder
     from contracts.model import Contract, JsonObject
     from contracts.ownership import refreshed
@@ -58,7 +59,7 @@ with workflow.unsafe.imports_passed_through():
         money_table,
     )
     from contracts.validation import amended, validate
-    from workflows import options
+    from workflows import kpis, options
     from workflows.amending import Amending
     from workflows.approval import ApprovalDesk
     from workflows.billing import Billing
@@ -124,6 +125,9 @@ class ContractWorkflow(ApprovalDesk):
             await self._provisioning.compensate()
         self._ended = True
         self.state.closed_at = workflow.now()
+        kpis.contract_ended(
+            self.state.legal_entity, str(self.state.ending), parked=self.state.has_parked
+        )
         self._case.publish()
         await writer
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -213,8 +217,7 @@ class ContractWorkflow(ApprovalDesk):
         before = self.state.invoices.get(report.number)
         self.state.invoices[report.number] = report
         if report.total is not None:
-            # At once: what comes right behind, such as a credit, finds it issued.
-            self.state.book.issued(report.number)
+            self._take_issued(report)
         if before is None or before.stage is not report.stage:
             name = report.odoo_number or f"proposal {report.number}"
             because = f" – {report.because}" if report.because else ""
@@ -371,6 +374,15 @@ class ContractWorkflow(ApprovalDesk):
         self._case.publish()
 
     # --- what the messages do ---------------------------------------------------------------
+
+    def _take_issued(self, report: InvoiceReport) -> None:
+        """At once: what comes right behind, such as a credit, finds it issued."""
+        event = self.state.book.event_of(report.number)
+        if event is None or event.status is not EventStatus.PROPOSED:
+            return
+        self.state.book.issued(report.number)
+        if report.document is Document.INVOICE:
+            kpis.invoice_posted(self.state.legal_entity, event.on, self._case.today)
 
     def _unless(self, refusal: str | None, what: str, take: Callable[[], object]) -> None:
         """Take a Signal, or note why it is refused: nobody is there to be told."""

@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts import parking
     from contracts.model import Contract
     from contracts.state import ContractStage, ContractVersion, Ending, MilestoneProgress
-    from workflows import options
+    from workflows import kpis, options
     from workflows.case import Case, known
     from workflows.steps import Parked
 
@@ -122,6 +122,8 @@ class Provisioning:
         await run(parking.TASKS, self._create_tasks)
         await run(parking.CONFIRM, self._confirm_order)
         self._case.state.ordered = self._case.contract
+        state, contract = self._case.state, self._case.contract
+        kpis.project_ready(state.legal_entity, contract.signed_on, self._case.today)
         self._case.enter(ContractStage.ACTIVE)
 
     async def _ensure_customer(self) -> None:

@@ -22,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
         StepException,
         find,
     )
+    from workflows import kpis
 
 T = TypeVar("T")
 
@@ -84,6 +85,7 @@ class Steps:
         """
         name = name or step.name
         previous: StepException | None = None
+        first: StepException | None = None
         while True:
             parked = self._find(name)
             if parked is None:
@@ -91,16 +93,21 @@ class Steps:
                     raise StepCancelled
                 try:
                     with self.busy():
-                        return await attempt()
+                        result = await attempt()
+                    if first is not None:
+                        kpis.exception_ended(first)
+                    return result
                 except ActivityError as error:
                     if isinstance(error.cause, CancelledError):
                         raise
                     parked = self._park(step, name, *_understand(error), previous)
                 except Parked as refused:
                     parked = self._park(step, name, "business", refused.detail, previous)
+            first = first or parked
             resolution = await self._wait(step, parked, obsolete)
             self._unpark(name)
             if obsolete() or (resolution is not None and resolution.action is Action.SKIP):
+                kpis.exception_ended(first)
                 return None
             # An automatic try or a plain retry keeps the age of the exception.
             mended = resolution is not None and resolution.action is Action.AMEND
@@ -131,6 +138,7 @@ class Steps:
         parked = self._find(name) or self._park(step, name, "business", detail, None)
         resolution = await self._wait(step, parked, obsolete)
         self._unpark(name)
+        kpis.exception_ended(parked)
         if self._must_give_up(step):
             raise StepCancelled
         return resolution

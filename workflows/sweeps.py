@@ -28,7 +28,7 @@ with workflow.unsafe.imports_passed_through():
         MilestoneUnreachedInOdoo,
     )
     from contracts.sweeps import CrmSweepInput, SweepResult, SweepWindow
-    from workflows import options, search_attributes
+    from workflows import kpis, options, search_attributes
     from workflows.contract import ContractWorkflow
 
 BALANCE = "balance_changed"
@@ -117,6 +117,7 @@ class OdooSweepWorkflow:
         try:
             await workflow.get_external_workflow_handle(workflow_id).signal(signal, news)
             self._result.signalled += 1
+            kpis.told(workflow.now() - changed_at)
         except FailureError:
             self._result.unknown.append(workflow_id)
 

@@ -16,6 +16,7 @@ from temporalio.client import Client
 
 from contracts.state import money_table
 from starters import operations, schedules
+from starters.local import clock
 from starters.local.reckoning import Chapter, differences, figures, unsettled
 from starters.local.stack import Stack
 from starters.local.stories import chapters
@@ -24,6 +25,8 @@ from wiring import remotes
 from wiring.settings import CrmSettings, Settings, SweepSettings, load_settings
 
 _SWEEP_SECONDS = 5
+_TOLD = (DemoError, clock.NeverAtRest, operations.Refused, operations.NoAnswer)
+"""What ends one story and leaves the others to go on."""
 _COLUMNS = ("Value", "Invoiced", "Credited", "Paid", "Open")
 
 
@@ -49,7 +52,7 @@ class Demo:
         )
         failures = 0
         for (chapter, _), error in zip(told, results, strict=True):
-            if isinstance(error, (DemoError, operations.Refused)):
+            if isinstance(error, _TOLD):
                 failures += 1
                 self._console.print(f"[red]{escape(chapter.customer)}: {escape(str(error))}[/]")
             elif isinstance(error, BaseException):

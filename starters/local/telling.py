@@ -288,8 +288,8 @@ class Teller:
         while time.monotonic() < deadline:
             try:
                 answer = await ask()
-            except operations.NotFound:
-                pass
+            except (operations.NotFound, operations.NoAnswer):
+                pass  # not started yet, or the worker has its hands full
             else:
                 if enough(answer):
                     return answer

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from contracts.billing.book import Book
 from contracts.closeout import Check
 from contracts.state import (
     ContractOutcome,
@@ -453,8 +454,19 @@ def test_the_reference_leads_to_the_workflow(calls: Calls, c2c: Invoke) -> None:
 def test_the_change_order_on_the_page_can_be_proposed(calls: Calls, c2c: Invoke) -> None:
     page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
     [shown] = re.findall(r"^```toml\n(reason = .*?)^```$", page, re.MULTILINE | re.DOTALL)
-    calls.answer("contract_state", mixed())
+    nothing_billed = mixed().model_copy(update={"book": Book()})
+    calls.answer("contract_state", nothing_billed)
     calls.answer("propose_change", OUTCOME, amending)
     result = c2c("contract", "change", "northwind/C-1004", "-", *BY, "--json", stdin=shown)
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["difference"] == "1000.00 EUR"
+
+
+def test_a_change_of_what_is_billed_is_refused_before_anybody_is_asked(
+    calls: Calls, c2c: Invoke
+) -> None:
+    calls.answer("contract_state", mixed())
+    order = 'reason = "cheaper"\nreprice = { pilot = "1.00" }\n'
+    result = c2c("contract", "change", "northwind/C-1004", "-", *BY, "--json", stdin=order)
+    assert result.exit_code == 1
+    assert json.loads(result.stderr)["error"]["problems"][0]["code"] == "already_billed"
