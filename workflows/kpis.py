@@ -1,7 +1,8 @@
 """Key figures that only workflows know, recorded as they come about.
 
-By the SDK's own meter: silent on replay, no event in the history. They leave a worker with the SDK's
-metrics (`telemetry.prometheus`, or OTLP). What single calls to Odoo tell is measured in activities.
+By the SDK's own meter: silent on replay, no event in the history. They leave a worker with the
+SDK's own metrics (`telemetry.prometheus`, or OTLP). What single calls to Odoo tell is measured in
+activities.
 """
 
 from __future__ import annotations

@@ -469,4 +469,4 @@ def test_a_change_of_what_is_billed_is_refused_before_anybody_is_asked(
     order = 'reason = "cheaper"\nreprice = { pilot = "1.00" }\n'
     result = c2c("contract", "change", "northwind/C-1004", "-", *BY, "--json", stdin=order)
     assert result.exit_code == 1
-    assert json.loads(result.stderr)["error"]["problems"][0]["code"] == "already_billed"
+    assert "already_billed" in result.output
