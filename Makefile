@@ -23,7 +23,7 @@ $(STAMP): pyproject.toml requirements/dev.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(STAMP) ## three contracts from signature to cash (ODOO=real: on a real Odoo 19; KEEP=1: stay up)
+demo: $(STAMP) ## six contracts from signature to cash (ODOO=real: on a real Odoo 19; KEEP=1: stay up)
 	@c2c demo $(if $(ODOO),--odoo $(ODOO)) $(if $(KEEP),--keep)
 
 dev: $(STAMP) ## the whole local stack in the foreground

@@ -37,4 +37,6 @@ class _Inbound(ActivityInboundInterceptor):
 async def _beat(seconds: float) -> None:
     while True:
         await asyncio.sleep(seconds)
-        activity.heartbeat()
+        # For an activity that runs in a thread the SDK hands the beat to this very event loop and
+        # waits for it: called from here it would wait for itself and stop the whole worker.
+        await asyncio.to_thread(activity.heartbeat)

@@ -79,7 +79,8 @@ class Subject(BaseModel):
     def _known(cls, people: Any) -> Any:
         if not isinstance(people, (list, tuple)):
             return people
-        return tuple(item for item in people if not isinstance(item, str) or item.strip())
+        named = [item for item in people if not isinstance(item, str) or item.strip()]
+        return tuple(dict.fromkeys(named))
 
     @field_validator("amount", "total")
     @classmethod
@@ -538,6 +539,14 @@ class ApprovalRound(BaseModel):
     @property
     def is_decided(self) -> bool:
         return self.is_met or self.is_rejected
+
+    @property
+    def given(self) -> str:
+        """Who approved, such as `ana@firm.example, cleo@firm.example`; of an automatic one, the
+        rule; empty before anybody did."""
+        if self.is_automatic:
+            return self.requirement.rule
+        return ", ".join(item.by for item in self.approvals)
 
     @property
     def missing(self) -> str:

@@ -401,8 +401,16 @@ def report(state: ReceivableState) -> InvoiceReport:
         suspends=overdue and state.policy is not None and state.policy.dunning.suspends(level),
         overdue=overdue,
         because=state.rejected_because,
+        approved=_approved(state),
         exceptions=list(state.exceptions),
     )
+
+
+def _approved(state: ReceivableState) -> tuple[str, ...]:
+    """Who approved what of this document, for the record."""
+    signed = state.round is not None and state.round.is_met
+    document = [f"{state.proposal.amount}: {state.round.given}"] if signed and state.round else []
+    return (*document, *state.write_offs_approved)
 
 
 def is_news(now: InvoiceReport, told: InvoiceReport | None) -> bool:
@@ -422,5 +430,7 @@ def is_news(now: InvoiceReport, told: InvoiceReport | None) -> bool:
 
 def _gist(item: InvoiceReport) -> tuple[object, ...]:
     stage = InvoiceStage.OPEN if item.stage in _POSTED else item.stage
-    rest = item.model_copy(update={"stage": stage, "dunning_level": 0, "exceptions": []})
+    rest = item.model_copy(
+        update={"stage": stage, "dunning_level": 0, "exceptions": [], "approved": ()}
+    )
     return rest, [(parked.step, parked.code) for parked in item.exceptions]

@@ -266,6 +266,8 @@ class InvoiceReport(BaseModel):
     """Dunned so far that work on the contract is to stop."""
     overdue: bool = False
     because: str = ""
+    approved: tuple[str, ...] = ()
+    """Who approved the document and each write-off of it."""
     exceptions: list[StepException] = Field(default_factory=list)
 
 
@@ -314,6 +316,7 @@ class ReceivableState(BaseModel):
     promise: Promise | None = None
     promises_broken: int = 0
     write_off: WriteOff | None = None
+    write_offs_approved: list[str] = Field(default_factory=list)
     write_offs: int = 0
     """How many were carried out: each has a key of its own in Odoo."""
     credit_requests: list[CreditRequested] = Field(default_factory=list)

@@ -243,7 +243,8 @@ class CancelRequest(BaseModel):
 
 
 class ContractVersion(BaseModel):
-    """One version of the contract in its history: what changed, by whom, and the fixed price."""
+    """One version of the contract in its history: what changed, by whom, the fixed price (without
+    tax), and who approved it (empty: it needed nobody)."""
 
     version: int
     on: date
@@ -251,6 +252,7 @@ class ContractVersion(BaseModel):
     reason: str
     changes: list[str] = Field(default_factory=list)
     fixed_price: Money
+    approved: str = ""
 
 
 class PendingChange(BaseModel):

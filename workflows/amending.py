@@ -179,9 +179,12 @@ class Amending:
                 "proposed; propose it again"
             )
             return
-        self._adopt(document, contract, change.order.by, change.order.reason)
+        given = change.round.given if change.round else ""
+        self._adopt(document, contract, change.order.by, change.order.reason, approved=given)
 
-    def _adopt(self, document: JsonObject, contract: Contract, by: str, reason: str) -> None:
+    def _adopt(
+        self, document: JsonObject, contract: Contract, by: str, reason: str, approved: str = ""
+    ) -> None:
         """The contract as it is from now on: a new version, with its history."""
         state, before = self._case.state, self._case.contract
         state.document, state.contract = document, contract
@@ -197,6 +200,7 @@ class Amending:
                 reason=reason,
                 changes=changes.summary(before, contract),
                 fixed_price=contract.fixed_price,
+                approved=approved,
             )
         )
         state.book.refresh(contract)

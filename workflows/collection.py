@@ -602,6 +602,7 @@ class Collection:
             self._drop_write_off("not carried out")
             return
         state.write_offs += 1
+        state.write_offs_approved.append(f"write-off of {asked.amount}: {asked.round.given}")
         self._drop_write_off("done")
         self.take_balance(balance)
 

@@ -129,6 +129,19 @@ class Book(BaseModel):
         left = self._sum(contract, _DEPOSIT)
         return left - self.kept if self.kept else left
 
+    def _deductible(self, currency: str) -> Money:
+        """What of the deposit may be deducted, or credited, now. What a credit note would free
+        is not, before it is issued: it may be given up, or its invoice issued anew."""
+        found = [
+            charge
+            for event in self.events.values()
+            for charge in event.charges
+            if charge.kind in _DEPOSIT and event.counts
+            if not (event.credits and charge.amount.is_positive)
+            or event.status is EventStatus.BILLED
+        ]
+        return total(found, currency)
+
     def retained(self, contract: Contract) -> Money:
         """What is held back and neither released nor forfeited."""
         held = -self._sum(contract, _RETAINAGE)
@@ -185,7 +198,7 @@ class Book(BaseModel):
         charges = milestones.milestone_charges(
             contract,
             milestone,
-            deposit_left=self.deposit_left(contract),
+            deposit_left=self._deductible(contract.currency),
             unbilled=self.planned(contract),
         )
         name = milestone_event(key)
@@ -422,7 +435,7 @@ class Book(BaseModel):
             event.charges = tuple(c for c in event.charges if c.key not in event.taken)
             event.taken = ()
         if event.undo:
-            self._give_up_corrections(event.charges, event.undo)
+            self._give_up_found(event.charges, event.undo)
         event.status, event.reason, event.undo = EventStatus.DROPPED, reason, None
         for charge in event.charges:
             if charge.kind is ChargeKind.RETAINAGE_RELEASE and not event.credits:
@@ -442,24 +455,30 @@ class Book(BaseModel):
     def _put_back(self, event: BillingEvent) -> None:
         self.pending += [item for item in event.charges if item.key in event.taken]
 
-    def _give_up_corrections(self, charges: Iterable[Charge], undo: Undo) -> None:
-        """What was billed before stays as it was billed, until it changes once more."""
+    def _give_up_found(self, charges: Iterable[Charge], undo: Undo) -> None:
+        """What was found for a period is not billed: never what was new, and what was billed
+        before stays as it was billed until it changes once more."""
         keys = {c.key for c in charges}
-        for line, before in undo.time.items():
+        for line, worked in undo.time.items():
             now = self.time[line]
-            if before is not None and before.hours and now.charge in keys:
-                self.time[line] = before
+            if worked is None or not worked.hours:
+                self.given_up.append(f"line:{line}")
+            elif now.charge in keys:
+                self.time[line] = worked
                 self.given_up.append(f"line:{line}={now.hours}")
-        for expense, billed in undo.expenses.items():
+        for expense, spent in undo.expenses.items():
             row = self.expenses[expense]
-            if billed is not None and row.charge in keys:
-                self.expenses[expense] = billed
+            if spent is None:
+                self.given_up.append(f"expense:{expense}")
+            elif row.charge in keys:
+                self.expenses[expense] = spent
                 self.given_up.append(f"expense:{expense}={row.cost}")
         for key, rated in undo.rated.items():
-            used = self.rated[key]
-            if rated is not None and any(item.startswith(f"{key}:") for item in keys):
+            if rated is None:
+                self.given_up.append(f"usage:{key}")
+            elif any(item.startswith(f"{key}:") for item in keys):
+                self.given_up.append(f"usage:{key}={self.rated[key].quantity}")
                 self.rated[key] = rated
-                self.given_up.append(f"usage:{key}={used.quantity}")
 
     def _give_up(self, charges: Iterable[Charge]) -> None:
         """What these charges bill is not billed (again), nor is any change of it credited."""
@@ -489,8 +508,7 @@ class Book(BaseModel):
             left += total(credit.charges, currency)
         if any(item.kind is ChargeKind.DEPOSIT for item in event.charges):
             # What invoices have deducted already is theirs.
-            deposited = [c for c in self.charges() if c.kind in _DEPOSIT]
-            left = max(min(left, total(deposited, currency)), Money.zero(currency))
+            left = max(min(left, self._deductible(currency)), Money.zero(currency))
         return left
 
     def credit(

@@ -28,7 +28,8 @@ class InvoiceProposal(Frozen):
     credit note are negative here, as they are in the contract's books. `number` counts the
     contract's documents from 1; `credits` is the number of the one a credit note takes back
     (0: none in particular). `as_planned` says that every amount follows from the contract as it
-    was signed, with nothing estimated, corrected or changed since.
+    was agreed (signed, or changed by an approved change order), with nothing estimated, corrected
+    or deducted besides.
     """
 
     contract_id: Key

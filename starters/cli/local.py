@@ -29,7 +29,7 @@ def demo(
         typer.Option("--kill-worker", help="Kill the worker (SIGKILL) on the way: same outcome."),
     ] = False,
 ) -> None:
-    """Run three contracts from signature to cash on a stack of its own; months in seconds."""
+    """Run six contracts from signature to cash on a stack of its own; months in seconds."""
     # The stack's libraries are an extra that production does not install.
     from starters.local import commands
 

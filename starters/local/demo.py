@@ -7,6 +7,7 @@ forward on the real server.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -15,17 +16,18 @@ from rich.table import Table
 from temporalio.client import Client
 
 from contracts.state import money_table
+from gateways.errors import GatewayError
 from starters import operations, schedules
 from starters.local import clock
 from starters.local.reckoning import Chapter, differences, figures, unsettled
 from starters.local.stack import Stack
 from starters.local.stories import chapters
-from starters.local.telling import CRM, DemoError, Teller
+from starters.local.telling import ACCOUNTANT, CRM, DemoError, Teller
 from wiring import remotes
 from wiring.settings import CrmSettings, Settings, SweepSettings, load_settings
 
 _SWEEP_SECONDS = 5
-_TOLD = (DemoError, clock.NeverAtRest, operations.Refused, operations.NoAnswer)
+_TOLD = (DemoError, clock.NeverAtRest, operations.Refused, operations.NoAnswer, GatewayError)
 """What ends one story and leaves the others to go on."""
 _COLUMNS = ("Value", "Invoiced", "Credited", "Paid", "Open")
 
@@ -57,9 +59,7 @@ class Demo:
                 self._console.print(f"[red]{escape(chapter.customer)}: {escape(str(error))}[/]")
             elif isinstance(error, BaseException):
                 raise error
-        errors = failures + await self._report([chapter for chapter, _ in told])
-        self._teller.close()
-        return errors
+        return failures + await self._report([chapter for chapter, _ in told])
 
     def _demo_settings(self) -> Settings:
         """A quick sweep of Odoo, and none of the CRM: the stories sign their deals themselves."""
@@ -68,7 +68,8 @@ class Demo:
 
     def _prepare_hubspot(self) -> None:
         """Create the custom properties, as `c2c setup --crm` does for a real account."""
-        left = remotes.crms(self._settings, self._teller.accountant)[CRM].ensure_setup()
+        with contextlib.closing(remotes.odoo(self._settings)) as odoo:
+            left = remotes.crms(self._settings, odoo)[CRM].ensure_setup()
         if left:
             raise DemoError("; ".join(map(str, left)))
 
@@ -100,10 +101,9 @@ class Demo:
         except operations.NotFound:
             self._console.print(f"[red]{escape(chapter.customer)}: there is no contract[/]")
             return 1
-        accountant = self._teller.accountant
-        odoo = await asyncio.to_thread(figures, accountant, state)
+        odoo = await self._teller.act(ACCOUNTANT, figures, state)
         found = differences(chapter, state, odoo)
-        found += await asyncio.to_thread(unsettled, accountant, state)
+        found += await self._teller.act(ACCOUNTANT, unsettled, state)
         money = money_table(state)
         amounts = (
             money.value if money else None,

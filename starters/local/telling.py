@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import textwrap
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -22,7 +23,6 @@ from contracts.money import Money
 from contracts.parking import Action, Resolution, StepException
 from contracts.receivable import CLEARED, InvoiceStage, ReceivableState
 from contracts.state import ContractStage, ContractState, MilestoneReached
-from gateways.odoo import OdooClient
 from gateways.odoo import connect as connect_odoo
 from gateways.secrets import Secret
 from starters import approving, operations, schedules
@@ -38,6 +38,8 @@ CLEO, DORA = "cleo@northwind.example", "dora@northwind.example"
 SELLER = "sam@northwind.example"
 PROJECT_MANAGER = "pia@northwind.example"
 CLERK = "clara@northwind.example"
+ACCOUNTANT, _MANAGER = "accountant", "pm"
+"""Logins in Odoo of the people who act there."""
 WIDTH = 100
 _WAIT_SECONDS = 150
 _POLL_SECONDS = 0.2
@@ -61,17 +63,21 @@ class Teller:
         self.console = console
         self.kill_worker = kill_worker
         self.began = time.monotonic()
-        self.accountant = self._odoo("accountant")
-        self.project_manager = self._odoo("pm")
         self.today = datetime.now(UTC).date()
 
-    def _odoo(self, login: str) -> OdooClient:
-        odoo = self.stack.odoo
-        return connect_odoo(odoo.url, odoo.database, Secret.file(odoo.keys[login]))
+    async def act(self, login: str, what: Callable[..., T], *arguments: object) -> T:
+        """Let one of the firm's people do or look up something in Odoo.
 
-    def close(self) -> None:
-        self.accountant.close()
-        self.project_manager.close()
+        Over a connection of its own: one kept from long ago may be closed just when it is used.
+        """
+        odoo = self.stack.odoo
+
+        def work() -> T:
+            key = Secret.file(odoo.keys[login])
+            with contextlib.closing(connect_odoo(odoo.url, odoo.database, key)) as client:
+                return what(client, *arguments)
+
+        return await asyncio.to_thread(work)
 
     def say(self, chapter: Chapter, text: str) -> None:
         """One event of a story, in lines that a terminal of 100 columns shows whole."""
@@ -145,12 +151,12 @@ class Teller:
 
     async def work(self, chapter: Chapter, plan: str, who: str, hours: str, on: date) -> None:
         state = await operations.contract_state(self.client, chapter.workflow_id)
-        await asyncio.to_thread(people.log_hours, self.project_manager, state, plan, who, hours, on)
+        await self.act(_MANAGER, people.log_hours, state, plan, who, hours, on)
         self.say(chapter, f"{hours} hours of {who} approved in Odoo, on {on}")
 
     async def spend(self, chapter: Chapter, who: str, what: str, cost: str, on: date) -> None:
         state = await operations.contract_state(self.client, chapter.workflow_id)
-        await asyncio.to_thread(people.spend, self.project_manager, state, who, what, cost, on)
+        await self.act(_MANAGER, people.spend, state, who, what, cost, on)
         self.say(chapter, f"expense approved in Odoo: {what}, {cost}, on {on}")
 
     # --- documents --------------------------------------------------------------------------
@@ -244,9 +250,9 @@ class Teller:
         if state.balance is None:
             raise DemoError(f"{chapter.customer}'s document {number} is not posted")
         balance, paid = state.balance, amount or state.balance.residual
-        await asyncio.to_thread(
+        await self.act(
+            ACCOUNTANT,
             people.register_payment,
-            self.accountant,
             balance.invoice_id,
             balance.number,
             paid,
