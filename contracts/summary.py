@@ -142,8 +142,10 @@ def receivable_waits(state: ReceivableState) -> tuple[str | None, str]:
         return "payment", "the payment to reach the bank statement"
     if state.stage in CLEARED - {InvoiceStage.SETTLED}:
         return "settlement", "the settlement period to end"
+    if state.stage in (InvoiceStage.SETTLED, InvoiceStage.REJECTED):
+        return None, "nothing, it has ended"
     balance = collecting.posted(state)
-    if balance is None or state.stage is InvoiceStage.SETTLED:
+    if balance is None:
         return None, "the systems (no person is needed)"
     if collecting.is_credit_note(state):
         return "refund", f"{balance.residual} to be paid out to the customer, or set off"

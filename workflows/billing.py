@@ -81,7 +81,7 @@ class Billing:
         """Bill and collect until the contract is over; raises StepCancelled if it is cancelled."""
         case, state = self._case, self._case.state
         state.book.start(case.contract, case.today)
-        while not self._has_ended:
+        while not self._has_ended or await self._look_again():
             self._jobs.tidy()
             if state.cancel is not None:
                 await self._jobs.finish()
@@ -519,14 +519,28 @@ class Billing:
         return case.state.book.due_now(case.contract, today)
 
     async def _collect(self) -> None:
-        """Bill the periods that are over: read what was worked and spent, and book it."""
+        """Bill the periods that are over."""
+        await self._bill_periods(self._due)
+
+    async def _look_again(self) -> bool:
+        """Before the contract closes: what was approved too late for its period is billed after
+        all. Whether there is anything new to bill."""
+        state, book, contract = self._case.state, self._case.state.book, self._case.contract
+        while book.last_look(contract) and state.cancel is None:
+            if await self._bill_periods(lambda: book.last_look(contract)) is not None:
+                break
+        return bool(book.ready()) or state.cancel is not None
+
+    async def _bill_periods(self, find: Callable[[], list[Due]]) -> PeriodBill | None:
+        """Read what was worked and spent in these periods, and book it; None if a person waived
+        their caps or they changed meanwhile: look again."""
         case, state = self._case, self._case.state
-        dues = self._due()
+        dues = find()
         key = period_event(dues[0].on)
 
         async def attempt() -> PeriodBill:
             findings, marks = await self._read(dues)
-            if self._due() != dues:
+            if find() != dues:
                 return PeriodBill()  # the contract changed meanwhile: look again
             bill = state.book.bill_period(
                 case.contract, dues, findings, up_to_cap=key in state.caps_waived
@@ -539,16 +553,17 @@ class Billing:
         name = f"{parking.BILL_PERIOD.name}:{dues[0].on}"
         try:
             bill = await case.steps.run(
-                parking.BILL_PERIOD, attempt, name=name, obsolete=lambda: self._due() != dues
+                parking.BILL_PERIOD, attempt, name=name, obsolete=lambda: find() != dues
             )
             if bill is None:
-                if self._due() == dues:
+                if find() == dues:
                     state.caps_waived.append(key)
-                return
+                return None
             for warning in bill.warnings:
                 await self._warn(warning, dues[0].on)
         except StepCancelled:
-            return
+            return None
+        return bill
 
     async def _read(self, dues: list[Due]) -> tuple[Findings, dict[str, ReadMark]]:
         """What Odoo knows for these periods, and how far it has then been read."""

@@ -66,6 +66,10 @@ __all__ = [
 
 _DAY = timedelta(days=1)
 _PRICE_UNIT = Decimal("0.000001")
+_LATEST_USAGE = timedelta(days=400)
+"""How long after a period its usage may still be corrected."""
+MAX_USAGE_RECORDS = 10_000
+"""Of a contract at a time: they travel with its workflow's state."""
 _DEPOSIT = frozenset({ChargeKind.DEPOSIT, ChargeKind.DEPOSIT_DEDUCTION})
 _RETAINAGE = frozenset({ChargeKind.RETAINAGE, ChargeKind.RETAINAGE_RELEASE})
 FORFEITED = "forfeited"
@@ -80,6 +84,8 @@ class Book(BaseModel):
     twice: timesheet lines, expenses, usage records, and how far each plan is billed (`through`,
     the last day of the last period, by plan and part).
 
+    `carried` are the included hours that a retainer's next period starts with, `left` those that
+    its last one did not use. `usage_closed` is the last day whose usage is settled for good.
     `moved` are timesheet lines that wait until another plan has given them up. `given_up` are
     timesheet lines, expenses and periods of usage that will never be billed (again), or not as
     they stood when a correction was given up: see `is_billable`. `forfeited`
@@ -93,7 +99,9 @@ class Book(BaseModel):
     expenses: dict[int, BilledExpense] = Field(default_factory=dict)
     records: dict[str, UsageRecord] = Field(default_factory=dict)
     rated: dict[str, RatedUsage] = Field(default_factory=dict)
+    usage_closed: dict[str, date] = Field(default_factory=dict)
     carried: dict[str, Decimal] = Field(default_factory=dict)
+    left: dict[str, Decimal] = Field(default_factory=dict)
     through: dict[str, date] = Field(default_factory=dict)
     pending: list[Charge] = Field(default_factory=list)
     released: dict[str, str] = Field(default_factory=dict)
@@ -282,20 +290,43 @@ class Book(BaseModel):
         `up_to_cap` only what the caps allow is billed and the rest is listed as unbilled. Where
         all that is found costs nothing there is no event.
         """
-        on = dues[0].on
-        bill = Collected(self, contract, findings, up_to_cap, on)
+        on = max(due.on for due in dues)
+        key = self._free(period_event(on))
+        bill = Collected(self, contract, findings, up_to_cap, on, key)
         for due in bill.in_order(dues):
             bill.take(due)
         if bill.problems:
             return PeriodBill(problems=bill.problems, warnings=bill.warnings)
+        late = all(self.through.get(due.track) == due.period.period.last for due in dues)
         undo = bill.enter()
+        self._fold_usage(dues, undo)
         if all(charge.amount.is_zero for charge in bill.charges):
             return PeriodBill(warnings=bill.warnings)
         names = dict.fromkeys(due.period.period.name for due in dues)
-        title, planned = ", ".join(names), bill.as_planned
-        event = self._add(contract, period_event(on), title, on, bill.charges, as_planned=planned)
+        title = ", ".join(names) + (" (approved late)" if late else "")
+        event = self._add(contract, key, title, on, bill.charges, as_planned=bill.as_planned)
         event.undo = undo
         return PeriodBill(event=event.key, warnings=bill.warnings)
+
+    def last_look(self, contract: Contract) -> list[Due]:
+        """The last period once more of every plan that is over and bills what people approve: to
+        be billed before the contract closes, as hours and expenses may be approved late. None
+        while anything else is on its way."""
+        waits = (EventStatus.READY, EventStatus.PROPOSED)
+        if self.dues(contract) or any(event.status in waits for event in self.events.values()):
+            return []
+        found = []
+        for plan in contract.plans:
+            first_day, last_day = life(contract, plan)
+            for part in parts_of(plan):
+                last = self.through.get(track_of(plan.key, part))
+                if part in (Part.FEE, Part.USAGE) or last is None:
+                    continue
+                period = billing_period(plan.every, first_day, last_day, last)
+                if period is not None:
+                    on = last + _DAY
+                    found.append(Due(plan=plan.key, part=part, period=period, on=on))
+        return sorted(found, key=lambda due: (due.on, due.plan, due.part))
 
     def lines_of(self, plans: Iterable[str]) -> list[int]:
         """The known timesheet lines of these plans."""
@@ -323,8 +354,37 @@ class Book(BaseModel):
         key = f"{record.plan}:{record.id}"
         if self.records.get(key) == record:
             return False
+        closed = self.usage_closed.get(record.plan)
+        before = self.records.get(key)
+        if closed is not None and min(record.on, before.on if before else record.on) <= closed:
+            raise NotPossible(f"{record.on} is too late: usage until {closed} is settled for good")
+        if before is None and len(self.records) >= MAX_USAGE_RECORDS:
+            raise NotPossible(
+                f"{MAX_USAGE_RECORDS} usage records are kept at most; report sums of days instead"
+            )
         self.records[key] = record
         return True
+
+    def _fold_usage(self, dues: list[Due], undo: Undo) -> None:
+        """Settle usage for good once it is long rated: its records are not kept any longer."""
+        for due in dues:
+            if due.part is not Part.USAGE:
+                continue
+            until = due.period.period.last - _LATEST_USAGE
+            old = [
+                rated.period.period.last
+                for key, rated in self.rated.items()
+                if key.startswith(f"{due.plan}:") and key not in undo.rated
+                if rated.period.period.last <= until
+            ]
+            if old:
+                closed = max(old)
+                self.usage_closed[due.plan] = closed
+                self.records = {
+                    key: record
+                    for key, record in self.records.items()
+                    if record.plan != due.plan or record.on > closed
+                }
 
     def usage_in(self, plan: str, period: Period) -> Decimal:
         """The quantity metered in a period, as known now."""
@@ -414,6 +474,7 @@ class Book(BaseModel):
         _restore(self.moved, undo.moved)
         _restore(self.expenses, undo.expenses)
         _restore(self.carried, undo.carried)
+        _restore(self.left, undo.left)
         _restore(self.rated, undo.rated)
         _restore(self.through, undo.through)
         for item in undo.unbilled:

@@ -28,10 +28,17 @@ class Collected:
     """The parts that are due on one day, charged from what was found in Odoo."""
 
     def __init__(
-        self, book: Book, contract: Contract, findings: Findings, up_to_cap: bool, on: date
+        self,
+        book: Book,
+        contract: Contract,
+        findings: Findings,
+        up_to_cap: bool,
+        on: date,
+        event: str,
     ) -> None:
         self._book, self._contract, self._findings = book, contract, findings
-        self._up_to_cap, self._on, self._occasion = up_to_cap, on, str(on)
+        # The event's key is new, and so is every charge's key that is made of it.
+        self._up_to_cap, self._on, self._occasion = up_to_cap, on, event.partition(":")[2]
         self.charges: list[Charge] = []
         self.problems: list[Problem] = []
         self.warnings: list[str] = []
@@ -42,6 +49,7 @@ class Collected:
         self._settled: set[int] = set()
         self._expenses: dict[int, BilledExpense] = {}
         self._carried: dict[str, Decimal] = {}
+        self._left: dict[str, Decimal] = {}
         self._rated: dict[str, RatedUsage] = {}
         self._unbilled: list[Unbilled] = []
 
@@ -77,6 +85,7 @@ class Collected:
             moved={line: book.moved.get(line) for line in self._settled | self._moved.keys()},
             expenses=replaced(book.expenses, self._expenses),
             carried=replaced(book.carried, self._carried),
+            left=replaced(book.left, self._left),
             rated=replaced(book.rated, self._rated),
             through=replaced(book.through, self._through),
             through_after=self._through,
@@ -129,8 +138,13 @@ class Collected:
             used += now - (row.hours if row else 0)
             self._time[line_id] = BilledTime(hours=now, price=Decimal(0), charge=plan.key)
         carried = self._book.carried.get(plan.key, _NONE)
+        if self._book.through.get(due.track) == due.period.period.last:
+            # A second look at the period: it includes no more than it has left.
+            plan = plan.model_copy(update={"included_hours": Decimal(0)})
+            carried = self._book.left.get(plan.key, _NONE)
         bill = retainers.bill_hours(self._contract, plan, due.period, used, carried)
         self._carried[plan.key] = bill.carried_out
+        self._left[plan.key] = bill.carried_in + bill.included - bill.used + bill.overage
         self._add_estimated([bill.charge] if bill.charge else [])
 
     @property
@@ -262,6 +276,8 @@ def late_usage(
     charges: list[Charge] = []
     for key, rated in book.rated.items():
         now = book.usage_in(plan.key, rated.period.period)
+        if rated.period.period.last <= book.usage_closed.get(plan.key, date.min):
+            continue
         billable = book.is_billable(f"usage:{key}", now)
         if not key.startswith(f"{plan.key}:") or now == rated.quantity or not billable:
             continue

@@ -108,6 +108,7 @@ class Undo(BaseModel):
     moved: dict[int, TimeEntry | None] = Field(default_factory=dict)
     expenses: dict[int, BilledExpense | None] = Field(default_factory=dict)
     carried: dict[str, Decimal | None] = Field(default_factory=dict)
+    left: dict[str, Decimal | None] = Field(default_factory=dict)
     rated: dict[str, RatedUsage | None] = Field(default_factory=dict)
     through: dict[str, date | None] = Field(default_factory=dict)
     through_after: dict[str, date] = Field(default_factory=dict)

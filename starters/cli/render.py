@@ -118,7 +118,7 @@ def contract(state: ContractState, workflow_id: str, zone: str) -> RenderableTyp
                 ("Customer", known.customer.name if known else ""),
                 ("Stage", state.stage),
                 ("Waits for", contract_waits(state)[1]),
-                ("Value", known.value if known else ""),
+                ("Agreed", known.value if known else ""),
                 ("Version", known.version if known and known.version > 1 else ""),
                 ("Signed", known.signed_on if known else ""),
                 ("Source", f"{state.source.system} {state.source.id}"),
@@ -191,9 +191,17 @@ def _figures(state: ContractState) -> list[RenderableType]:
 def versions(items: Sequence[ContractVersion]) -> RenderableType:
     """The contract's history: what each version changed."""
     return table(
-        (">Version", "On", "By", "Why", "What changed", ">Fixed price"),
+        (">Version", "On", "By", "Approved by", "Why", "What changed", ">Fixed price"),
         (
-            (item.version, item.on, item.by, item.reason, "\n".join(item.changes), item.fixed_price)
+            (
+                item.version,
+                item.on,
+                item.by,
+                item.approved,
+                item.reason,
+                "\n".join(item.changes),
+                item.fixed_price,
+            )
             for item in items
         ),
     )

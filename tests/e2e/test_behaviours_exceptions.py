@@ -40,7 +40,7 @@ async def test_an_exception_says_everything_a_person_needs(world: World) -> None
     workflow_id = await world.start(contract)
     parked = await world.parked(workflow_id)
     assert (parked.step, parked.code, parked.value) == ("customer", "vat_refused", "12345")
-    assert parked.field == "vat"  # as Odoo calls it
+    assert parked.field == "customer.vat_number"
     assert "12345" in parked.message  # Odoo's own words
     assert parked.allowed == (Action.RETRY, Action.AMEND, Action.CANCEL)
     assert parked.owner is Owner.OPERATIONS

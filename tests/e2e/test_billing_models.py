@@ -213,3 +213,26 @@ async def test_a_cap_parks_the_period_and_a_person_may_bill_up_to_it(world: Worl
     for number in (1, 2):
         await world.collect(workflow_id, number)
     await world.stage(workflow_id, ContractStage.CLOSED)
+
+
+async def test_hours_approved_after_the_last_bill_are_billed_before_the_contract_closes(
+    world: World,
+) -> None:
+    contract = document(
+        **NOTHING_FIXED,
+        ends_on=str(on(1, 28)),
+        services=[DEVELOPMENT],
+        time=[{"key": "dev", "service": "dev", "rates": [{"price": "100.00"}]}],
+    )
+    workflow_id = await world.active(contract)
+    await world.work(workflow_id, "dev", "3", str(on(1, 5)))
+    late = await world.work(workflow_id, "dev", "2", str(on(1, 6)), x_approved=False)
+    await world.skip_to(workflow_id, on(2, 1))
+    await world.issue(workflow_id, 1)
+    await world.stage(workflow_id, ContractStage.CLOSING)
+    await world.correct(late, x_approved=True)
+    await world.collect(workflow_id, 1)
+    state = await world.issue(workflow_id, 2)
+    assert lines_of(state) == [("time", "200.00")]
+    await world.collect(workflow_id, 2)
+    await world.stage(workflow_id, ContractStage.CLOSED)

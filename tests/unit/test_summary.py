@@ -645,7 +645,7 @@ def credit_note() -> InvoiceProposal:
     [
         ({"stage": InvoiceStage.PROPOSED}, None, "the systems (no person is needed)"),
         ({"stage": InvoiceStage.APPROVED}, None, "the systems (no person is needed)"),
-        ({"stage": InvoiceStage.REJECTED}, None, "the systems (no person is needed)"),
+        ({"stage": InvoiceStage.REJECTED}, None, "nothing, it has ended"),
         (
             {"stage": InvoiceStage.AWAITING_APPROVAL},
             "approval",
@@ -711,7 +711,7 @@ def credit_note() -> InvoiceProposal:
         ({"stage": InvoiceStage.PAID}, "settlement", "the settlement period to end"),
         ({"stage": InvoiceStage.CREDITED}, "settlement", "the settlement period to end"),
         ({"stage": InvoiceStage.WRITTEN_OFF}, "settlement", "the settlement period to end"),
-        (posted(InvoiceStage.SETTLED), None, "the systems (no person is needed)"),
+        (posted(InvoiceStage.SETTLED), None, "nothing, it has ended"),
         (
             {"stage": InvoiceStage.OPEN, "exceptions": [parked(parking.REMIND)]},
             "exception",

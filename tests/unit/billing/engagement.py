@@ -132,7 +132,7 @@ class Engagement:
         self.noticed = False
         self.ends: tuple[date, bool] | None = None
         self.terminated = False
-        self.owed: set[str] = set()
+        self.owed: dict[str, Money] = {}
         self.cash = Money.zero(contract.currency)
         self.free_hours: dict[str, Decimal] = {}
         """Hours that cost nothing, and so are on no document."""
@@ -274,7 +274,7 @@ class Engagement:
 
     def owe(self, reference: str, amount: Money) -> None:
         if self.book.credit_service(self.contract, "care", reference, "outage", amount):
-            self.owed.add(f"care:credit:{reference}")
+            self.owed[f"care:credit:{reference}"] = amount
 
     # --- documents ----------------------------------------------------------------------------
 
@@ -527,7 +527,14 @@ class Engagement:
         if not book.is_settled(contract):
             book.finish(contract, self.today)
             return True
-        return False
+        return self._look_again()
+
+    def _look_again(self) -> bool:
+        """Before it closes: what people approved late. True if that came to something."""
+        dues = self.book.last_look(self.contract)
+        if dues:
+            self._collect(dues)
+        return bool(self.book.ready())
 
     def to_the_end(self, fate: int) -> None:
         """Everything happens that still has to, nothing else, until the contract is over. By the

@@ -37,6 +37,7 @@ from tests.unit.billing.invariants import (
     check_ledgers,
     check_money,
     check_obligations,
+    check_owed,
     check_value,
 )
 from tests.unit.billing.strategies import (
@@ -116,6 +117,7 @@ class Story:
             check_ledgers(self.e, self.prices)
             check_caps(self.e)
             check_credits(self.e)
+            check_owed(self.e)
 
     def end(self) -> None:
         """Lead it to its end; then it all has to come out even."""

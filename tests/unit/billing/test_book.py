@@ -912,6 +912,34 @@ def test_usage_outside_the_plan_is_refused() -> None:
     assert told.book.records == {}
 
 
+def test_usage_is_settled_for_good_once_it_is_long_ago() -> None:
+    told = Told(usage=[USAGE | {"every": "year"}], ends_on="2028-12-31")
+    told.book.record_usage(told.contract, record("old", "10"))
+    told.book.record_usage(told.contract, record("new", "1", date(2028, 6, 1)))
+    told.month(date(2027, 1, 1))
+    told.month(date(2028, 1, 1))
+    assert told.book.record_usage(told.contract, record("old", "11")), "not that long ago"
+    told.month(date(2029, 1, 1))
+    assert told.value == "24.00", "what was changed in time is billed"
+    assert told.book.record_usage(told.contract, record("old", "11")) is False
+    told.changes(ends_on="2029-12-31")
+    told.month(date(2030, 1, 1))
+    assert told.book.records.keys() == {"calls:new"}
+    with pytest.raises(NotPossible, match="usage until 2027-12-31 is settled for good"):
+        told.book.record_usage(told.contract, record("old", "12"))
+    assert told.value == "24.00"
+
+
+def test_usage_records_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("contracts.billing.book.MAX_USAGE_RECORDS", 2)
+    told = Told(usage=[USAGE])
+    told.book.record_usage(told.contract, record("r1", "1"))
+    told.book.record_usage(told.contract, record("r2", "1"))
+    with pytest.raises(NotPossible, match="2 usage records are kept at most"):
+        told.book.record_usage(told.contract, record("r3", "1"))
+    assert told.book.record_usage(told.contract, record("r2", "2"))
+
+
 def test_usage_reported_after_the_last_period_is_settled_at_the_end() -> None:
     told = Told(usage=[USAGE], ends_on="2026-01-31")
     told.month(day(2))
@@ -976,6 +1004,47 @@ def test_expenses_over_their_cap_are_cut_and_listed() -> None:
     told.month(day(2), up_to_cap=True, expenses=found)
     assert told.value == "100.00"
     assert [item.amount for item in told.book.unbilled] == [euros(21)]
+
+
+# --- a last look ------------------------------------------------------------------------------
+
+
+def look(told: Told, **findings: Any) -> PeriodBill:
+    dues = told.book.last_look(told.contract)
+    return told.book.bill_period(told.contract, dues, Findings(**findings))
+
+
+def test_what_is_approved_after_the_last_period_is_billed_before_the_contract_closes() -> None:
+    told = Told(time=[TIME], expenses=[TRAVEL], retainers=[CARE], ends_on="2026-01-31")
+    assert told.book.last_look(told.contract) == []
+    told.month(day(1))
+    told.month(day(2), entries=(entry(1, "10"),))
+    assert told.book.last_look(told.contract) == [], "something is on its way"
+    told.bill_all()
+    dues = told.book.last_look(told.contract)
+    assert [(due.plan, due.part, due.on) for due in dues] == [
+        ("dev", "time", day(2)),
+        ("travel", "expenses", day(2)),
+    ]
+    late = look(told, entries=(entry(1, "10"), entry(2, "3")), expenses=(spent(1, "10"),))
+    assert late.event == "period:2026-02-01:2"
+    assert told.event(late.event).title == "January 2026 (approved late)"
+    told.bill_all()
+    assert told.billed == "1621.00"
+    assert look(told, entries=(entry(2, "3"),)).event is None
+    assert told.is_closed()
+
+
+def test_hours_approved_late_use_what_the_last_period_left() -> None:
+    told = Told(retainers=[HOURS | {"overage_price": "50"}], ends_on="2026-01-31")
+    told.month(day(1))
+    told.month(day(2), entries=(entry(1, "6", plan="care"),))
+    told.bill_all()
+    assert look(told, entries=(entry(2, "3", plan="care"),)).event is None
+    assert look(told, entries=(entry(3, "3", plan="care"),)).event is not None
+    told.bill_all()
+    assert told.billed == "410.00"
+    assert told.is_closed()
 
 
 # --- rejections -------------------------------------------------------------------------------
