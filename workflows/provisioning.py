@@ -111,7 +111,7 @@ class Provisioning:
         return contract
 
     async def provision(self) -> None:
-        """Customer, project, order, milestones, tasks; then the order is confirmed."""
+        """Customer, project, order, milestones; the order is confirmed; then the tasks."""
         if self._case.state.stage is not ContractStage.PROVISIONING:
             return
         run = self._case.steps.run
@@ -119,8 +119,9 @@ class Provisioning:
         await run(parking.PROJECT, self._create_project)
         await run(parking.ORDER, self._create_order)
         await run(parking.MILESTONES, self._create_milestones)
-        await run(parking.TASKS, self._create_tasks)
+        # Before the tasks: Odoo confirms a quotation unasked once a task is tied to its line.
         await run(parking.CONFIRM, self._confirm_order)
+        await run(parking.TASKS, self._create_tasks)
         self._case.state.ordered = self._case.contract
         state, contract = self._case.state, self._case.contract
         kpis.project_ready(state.legal_entity, contract.signed_on, self._case.today)

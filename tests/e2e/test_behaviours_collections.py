@@ -94,7 +94,7 @@ async def test_levels_rise_one_at_a_time_however_late_it_is(world: World) -> Non
     await world.skip(invoice, days=21)
     state = await at_level(world, invoice, 3)
     sent = {
-        entry.text[: len("Reminder 1 sent")]: entry.at
+        entry.text[: len("Reminder 1 sent")]: entry.at.date()
         for entry in state.journal.entries
         if entry.text.startswith("Reminder ") and " sent" in entry.text
     }

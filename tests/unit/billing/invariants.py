@@ -158,11 +158,16 @@ def check_credits(engagement: Engagement) -> None:
 
 
 def check_owed(engagement: Engagement) -> None:
-    """What the customer is owed comes off the invoices, once."""
+    """What the customer is owed comes off the invoices, once, and none turns negative by it."""
     book = engagement.book
+    for event in book.events.values():
+        deducted = [c for c in event.charges if c.key in event.taken and c.amount.amount < 0]
+        if deducted and not event.is_final:
+            assert sum(c.amount.amount for c in event.charges) >= 0, event.key
     if any(e.whole and e.status is not EventStatus.BILLED for e in book.events.values()):
         return
-    given_up = {c.key for e in book.events.values() if not e.counts for c in e.charges}
+    dropped = [event for event in book.events.values() if not event.counts]
+    given_up = {c.key for e in dropped for c in e.charges if e.is_final or ":again" in c.key}
     charges = [*book.pending, *book.charges()]
     for key, amount in engagement.owed.items():
         found = [c for c in charges if c.key == key or c.key.startswith(f"{key}:")]
