@@ -519,9 +519,7 @@ class ContractWorkflow(ApprovalDesk):
         for number, report in state.invoices.items():
             if report.stage not in CLEARED | UNBILLED:
                 workflow_id = f"{workflow.info().workflow_id}/invoice/{number}"
-                handle = workflow.get_external_workflow_handle_for(
-                    ReceivableWorkflow.run, workflow_id
-                )
+                handle = workflow.get_external_workflow_handle(workflow_id)
                 await handle.signal(ReceivableWorkflow.dunning_hold, change)
 
     async def _refresh(self, request: CustomerRefresh) -> list[str]:

@@ -339,6 +339,18 @@ class Book(BaseModel):
         stands: not if it was given up, whole or as a correction to just this content."""
         return record not in self.given_up and f"{record}={content}" not in self.given_up
 
+    def in_doubt(self) -> set[str]:
+        """The keys of the charges that a credit note on its way takes back for good. Until it is
+        issued, or given up, nothing of them is corrected: it would be credited twice."""
+        waits = (EventStatus.READY, EventStatus.PROPOSED)
+        credited = {
+            event.credits
+            for event in self.events.values()
+            if event.whole and not event.reissues and event.status in waits
+        }
+        found = (event for event in self.events.values() if event.proposal in credited)
+        return {first_key(charge) for event in found for charge in event.charges}
+
     def record_usage(self, contract: Contract, record: UsageRecord) -> bool:
         """Take a metered record; the same id again replaces it. Returns whether anything changed.
 

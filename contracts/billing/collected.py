@@ -39,6 +39,7 @@ class Collected:
         self._book, self._contract, self._findings = book, contract, findings
         # The event's key is new, and so is every charge's key that is made of it.
         self._up_to_cap, self._on, self._occasion = up_to_cap, on, event.partition(":")[2]
+        self._in_doubt = book.in_doubt()
         self.charges: list[Charge] = []
         self.problems: list[Problem] = []
         self.warnings: list[str] = []
@@ -166,7 +167,8 @@ class Collected:
         ledger = self._ledger
         for entry in mine:
             row = ledger.get(entry.line_id)
-            if row is not None and row.hours and _plan_of(row) != plan.key:
+            moved = row is not None and row.hours and _plan_of(row) != plan.key
+            if moved or self._is_doubtful(row):
                 self._moved[entry.line_id] = entry
             else:
                 self._settled.add(entry.line_id)
@@ -174,7 +176,11 @@ class Collected:
         waiting = {line for line, entry in self._book.moved.items() if entry.plan == plan.key}
         gone = waiting.intersection(self._findings.gone)
         self._settled |= gone
-        return [entry for entry in mine if entry.line_id not in gone]
+        waiting = {entry.line_id for entry in mine if self._is_doubtful(ledger.get(entry.line_id))}
+        return [entry for entry in mine if entry.line_id not in gone | waiting]
+
+    def _is_doubtful(self, row: BilledTime | BilledExpense | None) -> bool:
+        return row is not None and row.charge in self._in_doubt
 
     def _gone(self, plan: Plan) -> list[int]:
         """The known lines of this plan that are gone, or another plan's now."""
@@ -185,6 +191,7 @@ class Collected:
             line
             for line in sorted(lines & ledger.keys())
             if _plan_of(ledger[line]) == plan.key and self._book.is_billable(f"line:{line}", _NONE)
+            if not self._is_doubtful(ledger[line])
         ]
 
     # --- usage --------------------------------------------------------------------------------
@@ -203,7 +210,11 @@ class Collected:
     def _take_expenses(self, plan: ExpensePlan) -> None:
         found = [item for item in self._findings.expenses if item.plan == plan.key]
         there = {item.expense_id for item in found}
-        gone = (item for item in self._findings.gone_expenses if item not in there)
+        gone = (
+            item
+            for item in self._findings.gone_expenses
+            if item not in there and not self._is_doubtful(self._book.expenses.get(item))
+        )
         found += [self._withdrawn(plan, item) for item in gone]
         bill = expenses.bill_expenses(
             self._contract,
@@ -274,7 +285,10 @@ def late_usage(
     and what that changes of their price."""
     changed: dict[str, RatedUsage] = {}
     charges: list[Charge] = []
+    doubtful = book.in_doubt()
     for key, rated in book.rated.items():
+        if any(item.startswith(f"{key}:") for item in doubtful):
+            continue
         now = book.usage_in(plan.key, rated.period.period)
         if rated.period.period.last <= book.usage_closed.get(plan.key, date.min):
             continue

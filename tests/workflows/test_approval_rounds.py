@@ -293,7 +293,7 @@ async def test_a_round_goes_on_where_it_was_after_continue_as_new(desk: Desk) ->
     await handle.signal(AskingWorkflow.renew)
     with pytest.raises(WorkflowContinuedAsNewError):
         await handle.result(follow_runs=False)
-    latest = desk.client.get_workflow_handle_for(AskingWorkflow.run, handle.id)
+    latest = desk.client.get_workflow_handle(handle.id, result_type=Asked)
     await latest.execute_update(AskingWorkflow.decide_approval, yes(BOB, first))
     ended = await latest.result()
     assert ended.answers == [True, True]
@@ -311,7 +311,7 @@ async def test_a_reminder_that_is_parked_stays_so_after_continue_as_new(desk: De
     await handle.signal(AskingWorkflow.renew)
     with pytest.raises(WorkflowContinuedAsNewError):
         await handle.result(follow_runs=False)
-    latest = desk.client.get_workflow_handle_for(AskingWorkflow.run, handle.id)
+    latest = desk.client.get_workflow_handle(handle.id, result_type=Asked)
     assert await parked(latest) == "notify:change_order"
     await latest.signal(AskingWorkflow.resolve, Resolution(action=Action.RETRY, by="olga"))
     while len(desk.told) == before:  # noqa: ASYNC110

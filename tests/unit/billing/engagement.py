@@ -245,7 +245,8 @@ class Engagement:
         for key, line in self.lines.items():
             row = book.time.get(key)
             owner = row.charge.partition(":")[0] if row else ""
-            if not book.is_billable(f"line:{key}", _as_billed(line.hours)):
+            doubtful = row is not None and row.charge in book.in_doubt()
+            if doubtful or not book.is_billable(f"line:{key}", _as_billed(line.hours)):
                 continue
             if line.approved and line.plan == plan and line.on <= until:
                 rounded = _as_billed(line.hours)
@@ -266,6 +267,8 @@ class Engagement:
             if not self.book.is_billable(f"expense:{key}", stands) or (
                 row is not None and not row.charge.startswith(f"{plan}:")
             ):
+                continue
+            if row is not None and row.charge in self.book.in_doubt():
                 continue
             if not cost.approved:
                 assert row is None or row.cost.is_zero

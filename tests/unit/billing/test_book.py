@@ -744,6 +744,17 @@ def test_an_invoice_credited_for_good_is_not_credited_again_by_a_correction() ->
     assert (told.billed, told.value) == ("0.00", "0.00")
 
 
+def test_while_an_invoice_is_being_credited_its_hours_are_not_corrected() -> None:
+    told = Told(time=[TIME])
+    told.month(day(2), entries=(entry(1, "10"), entry(2, "1")))
+    (number,) = told.bill_all()
+    key = told.credit(number)
+    assert told.month(day(3), entries=(entry(1, "8"),), gone=(2,)).event is None
+    told.book.drop(key, "not agreed")
+    told.month(day(4), gone=(2,))
+    assert told.value == "800.00", "given up, the credit leaves what was found meanwhile"
+
+
 def two_plans(**changes: Any) -> Told:
     return Told(time=[TIME, TIME | {"key": "ops", "rates": [{"price": "50"}]} | changes])
 
