@@ -634,12 +634,14 @@ class Book(BaseModel):
         """The lines of a credited invoice once more, as an event that stands for it from now."""
         key, number = credited.key, credit.credits
         self._rename(credited)
+        owed = [c for c in credited.charges if c.key in credited.taken]
         self.events[key] = BillingEvent(
             key=key,
             title=f"{credited.title} (issued anew)",
             on=credit.on,
             charges=tuple(again(credited.charges, number)),
             reason=credit.reason,
+            taken=tuple(c.key for c in again(owed, number)),
         )
 
     def _take_back(self, credited: BillingEvent) -> None:

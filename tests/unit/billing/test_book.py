@@ -661,6 +661,15 @@ def test_what_a_credited_invoice_had_deducted_is_still_owed() -> None:
     assert told.documents[told.invoiced("b")].amount == euros(950)
 
 
+def test_an_invoice_issued_anew_gives_back_what_it_deducts_if_it_is_forgotten() -> None:
+    told = Told(milestones=parts(a="1000"), retainers=[CARE])
+    told.book.credit_service(told.contract, "care", "outage", "outage", euros(50))
+    told.bill(told.credit(told.invoiced("a"), reissue=True))
+    assert told.book.pending == []
+    assert told.book.unreach("a") is None
+    assert [item.amount for item in told.book.pending] == [euros(-50)]
+
+
 # --- time -------------------------------------------------------------------------------------
 
 
