@@ -88,7 +88,8 @@ class Book(BaseModel):
     its last one did not use. `usage_closed` is the last day whose usage is settled for good.
     `moved` are timesheet lines that wait until another plan has given them up. `given_up` are
     timesheet lines, expenses and periods of usage that will never be billed (again), or not as
-    they stood when a correction was given up: see `is_billable`. `forfeited`
+    they stood when a correction was given up: see `is_billable`. `corrected` are the keys of
+    charges that a later document corrects in part. `forfeited`
     is retainage that nobody will get; `kept` is what was deposited, never deducted, and is not
     given back.
     """
@@ -106,6 +107,7 @@ class Book(BaseModel):
     pending: list[Charge] = Field(default_factory=list)
     released: dict[str, str] = Field(default_factory=dict)
     given_up: list[str] = Field(default_factory=list)
+    corrected: list[str] = Field(default_factory=list)
     forfeited: Money | None = None
     kept: Money | None = None
     unbilled: list[Unbilled] = Field(default_factory=list)
@@ -600,6 +602,11 @@ class Book(BaseModel):
         event = self._billed_invoice(number)
         left = self.creditable(number)
         billed = total(event.charges, left.currency)
+        if amount is None and any(item.key in self.corrected for item in event.charges):
+            raise NotPossible(
+                f"a later document corrects what invoice {number} bills, and has credited or "
+                "charged the difference: name the amount that is to be credited besides"
+            )
         whole = (
             (billed if amount is None else amount) == billed == left
             and not self._credits_of(number)

@@ -52,6 +52,7 @@ class Collected:
         self._carried: dict[str, Decimal] = {}
         self._left: dict[str, Decimal] = {}
         self._rated: dict[str, RatedUsage] = {}
+        self._corrected: list[str] = []
         self._unbilled: list[Unbilled] = []
 
     def in_order(self, dues: list[Due]) -> list[Due]:
@@ -95,6 +96,7 @@ class Collected:
         for line in self._settled:
             book.moved.pop(line, None)
         book.moved |= self._moved
+        book.corrected += [key for key in self._corrected if key not in book.corrected]
         book.unbilled += self._unbilled
         return undo
 
@@ -122,6 +124,10 @@ class Collected:
             )
         self._take_cap(plan, bill.over_cap)
         self.warnings += bill.warnings
+        ledger = self._ledger
+        for line, row in bill.billed.items():
+            if line in ledger and ledger[line].hours != row.hours:
+                self._correct(ledger[line].charge)
         self._time |= bill.billed
         self._add_estimated(bill.charges)
 
@@ -203,6 +209,10 @@ class Collected:
         self._add_estimated(usage.usage_charges(self._contract, plan, due.period, quantity))
         rated, corrections = late_usage(self._book, self._contract, plan, self._occasion)
         self._rated |= rated
+        for period in rated:
+            for charge in self._book.charges():
+                if charge.key.startswith(f"{period}:"):
+                    self._correct(charge.key)
         self._add_estimated(corrections)
 
     # --- expenses -----------------------------------------------------------------------------
@@ -226,6 +236,10 @@ class Collected:
             up_to_cap=self._up_to_cap,
         )
         self._take_cap(plan, bill.over_cap)
+        for expense, row in bill.billed.items():
+            before = self._book.expenses.get(expense)
+            if before is not None and before.cost != row.cost:
+                self._correct(before.charge)
         self._expenses |= bill.billed
         self._add_estimated(bill.charges)
 
@@ -241,6 +255,18 @@ class Collected:
         )
 
     # --- shared -------------------------------------------------------------------------------
+
+    def _correct(self, charge: str) -> None:
+        """A charge of an earlier document is corrected by this one. Where a part of that document
+        was credited besides, only a person knows whether it was for the same."""
+        self._corrected.append(charge)
+        credited = {item.credits for item in self._book.events.values() if item.counts}
+        for event in self._book.events.values():
+            if event.proposal in credited and any(item.key == charge for item in event.charges):
+                self.warnings.append(
+                    f"document {event.proposal}, credited in part, is corrected as well: "
+                    "see that nothing is credited twice"
+                )
 
     def _take_cap(self, plan: TimePlan | ExpensePlan, over: Money) -> None:
         if not over.is_positive:

@@ -19,9 +19,9 @@ from tests.unit.billing.strategies import (
     document,
 )
 
-LIVES = int(os.environ.get("LIVES", "450"))
-"""How many, about 40 a second on an idle machine; set it to thousands after a change of rules."""
-PARTS, STEPS_A_LIFE = 3, 60
+LIVES = int(os.environ.get("LIVES", "2000"))
+"""How many, about 40 a second on an idle machine; set it higher after a change of rules."""
+PARTS, STEPS_A_LIFE = 8, 60
 
 
 # --- lives told by chance -----------------------------------------------------------------------

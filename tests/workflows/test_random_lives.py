@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.e2e.lives import lead
 from tests.world import World
 
 
-async def test_whatever_happens_a_contract_closes_to_the_cent(world: World) -> None:
-    await lead(world, range(8), steps=5, at_once=4)
+@pytest.mark.parametrize("first", [0, 8, 16])
+async def test_whatever_happens_a_contract_closes_to_the_cent(world: World, first: int) -> None:
+    await lead(world, range(first, first + 8), steps=5, at_once=3)

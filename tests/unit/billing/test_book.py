@@ -1252,3 +1252,42 @@ def test_days_of_a_bill_that_comes_late_are_all_billed() -> None:
         keys.append(told.book.bill_period(told.contract, dues, Findings()).event)
     assert keys == ["period:2026-01-01", "period:2026-02-01", "period:2026-03-01"]
     assert told.book.dues(told.contract)[0].on > today - timedelta(days=1)
+
+
+# --- corrections and credits of the same ----------------------------------------------------------
+
+
+def test_what_was_corrected_is_not_credited_in_whole_again() -> None:
+    """Ten hours billed, one corrected: how much of the invoice is left is for a person to say."""
+    told = Told(time=[TIME], ends_on="2026-03-31")
+    told.month(day(2), entries=(entry(1, "10"),))
+    told.bill_all()
+    told.month(day(3), entries=(entry(1, "9"), entry(2, "5")))
+    told.bill_all()
+    with pytest.raises(NotPossible, match="name the amount"):
+        told.credit(1)
+    told.credit(1, "900.00")
+    told.credit(2)
+
+
+def test_a_correction_of_what_was_credited_in_part_is_pointed_out() -> None:
+    told = Told(time=[TIME], expenses=[TRAVEL], ends_on="2026-03-31")
+    told.month(day(2), entries=(entry(1, "10"),), expenses=(spent(7, "50"),))
+    told.bill_all()
+    told.bill(told.credit(1, "100.00"))
+    bill = told.month(day(3), entries=(entry(1, "9"),), expenses=(spent(7, "40"),))
+    assert len([text for text in bill.warnings if "credited twice" in text]) == 2
+
+
+def test_late_usage_keeps_its_invoice_from_being_credited_in_whole() -> None:
+    told = Told(usage=[USAGE], ends_on="2026-03-31")
+    first = UsageRecord(id="1", plan="calls", on=TENTH, quantity=Decimal(5))
+    told.book.record_usage(told.contract, first)
+    told.month(day(2))
+    told.bill_all()
+    late = first.model_copy(update={"id": "2", "quantity": Decimal(3)})
+    told.book.record_usage(told.contract, late)
+    told.month(day(3))
+    told.bill_all()
+    with pytest.raises(NotPossible, match="name the amount"):
+        told.credit(1)
