@@ -66,7 +66,8 @@ class Meter:
 
 
 @pytest.fixture(scope="module")
-def meter() -> Meter:
+def meter(odoo_server: OdooServer) -> Meter:
+    """One for each of the two Odoos."""
     return Meter()
 
 
