@@ -20,12 +20,13 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.runtime import MetricBuffer, Runtime, TelemetryConfig
 from temporalio.service import RPCError
-from temporalio.testing import TimeSkipper, TimeSkippingConfig
+from temporalio.testing import TimeSkipper
 
 from contracts.parking import Action
 from contracts.receivable import InvoiceStage
 from contracts.state import ContractStage
 from starters import operations, schedules
+from starters.local import clock
 from tests.conftest import settings_for
 from tests.e2e.telling import TODAY
 from tests.servers import OdooServer
@@ -34,7 +35,6 @@ from workers import worker
 from workflows import kpis
 
 Labels = dict[str, str]
-_CLOCKS = TimeSkippingConfig(enabled=False, disable_propagation=True)
 
 
 class Meter:
@@ -94,7 +94,7 @@ async def world(
         except RPCError:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.2)
-    skipper = TimeSkipper(client, config=_CLOCKS)
+    skipper = TimeSkipper(client, config=clock.BY_HAND)
     settings = settings_for(odoo_server, key_file)
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(worker.running(client, settings))
