@@ -323,6 +323,8 @@ class Billing:
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             static_summary=f"{proposal.customer_name}: {event.title}, {proposal.amount}"[:200],
         )
+        # It reports how it stands; an end by force must not be logged as an error nobody saw.
+        handle.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         hold = state.holds.get(HoldKind.DUNNING)
         if hold is not None:
             change = HoldChange(by=hold.by, reason=hold.reason, until=hold.until)

@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from temporalio.api.enums.v1 import EventType
+from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
@@ -39,9 +41,10 @@ async def forward(clocks: TimeSkipper, workflow_id: str, duration: timedelta) ->
         return
     target = await now(clocks, workflow_id) + duration
     while (left := target - await now(clocks, workflow_id)) > _CLOSE_ENOUGH:
-        await _renew_run(clocks, workflow_id)
         handle = clocks.client.get_workflow_handle(workflow_id)
         try:
+            if not await _renewed(handle):
+                return  # it has ended on the way
             async with asyncio.timeout(_SKIP_SECONDS):
                 await clocks.fast_forward(handle, left)
         except TimeoutError:
@@ -65,15 +68,17 @@ async def now(clocks: TimeSkipper, workflow_id: str) -> datetime:
     return latest.event_time.ToDatetime(UTC)
 
 
-async def _renew_run(clocks: TimeSkipper, workflow_id: str) -> None:
-    """Let the contract continue as new if it has pending children."""
-    handle = clocks.client.get_workflow_handle(workflow_id)
-    description = await handle.describe()
-    if not description.raw_description.pending_children:
-        return
+async def _renewed(handle: WorkflowHandle[Any, Any]) -> bool:
+    """Let the contract continue as new if it has pending children; False if it has ended."""
+    before = await handle.describe()
+    if not before.raw_description.pending_children:
+        return True
     await handle.signal(ContractWorkflow.renew_run)
     deadline = time.monotonic() + _REST_SECONDS
-    while (await handle.describe()).run_id == description.run_id:
+    while (seen := await handle.describe()).run_id == before.run_id:
+        if seen.status is WorkflowExecutionStatus.COMPLETED:
+            return False  # the signal came with its last step
         if time.monotonic() > deadline:
-            raise NeverAtRest(f"{workflow_id} does not come to rest")
+            raise NeverAtRest(f"{handle.id} does not come to rest")
         await asyncio.sleep(_POLL_SECONDS)
+    return True
