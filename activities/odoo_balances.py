@@ -68,7 +68,7 @@ def _posted_credits(odoo: OdooClient, moves: Sequence[Row]) -> dict[int, _Credit
     fields = ["state", "move_type", "invoice_origin", "amount_untaxed", "amount_total"]
     return {
         row["id"]: _Credit(row["invoice_origin"] or "", row["amount_untaxed"], row["amount_total"])
-        for row in odoo.search_read("account.move", [("id", "in", ids)], fields)
+        for row in odoo.find("account.move", "id", ids, fields)
         if row["state"] == "posted" and row["move_type"] == "out_refund"
     }
 
@@ -82,10 +82,12 @@ def _written_off(odoo: OdooClient, moves: Sequence[Row]) -> dict[str, list[Any]]
     )
     if not origins:
         return {}
-    entries = odoo.search_read(
+    entries = odoo.find(
         "account.move",
-        [("invoice_origin", "in", origins), ("move_type", "=", "entry")],
+        "invoice_origin",
+        origins,
         ["invoice_origin"],
+        also=[("move_type", "=", "entry")],
     )
     if not entries:
         return {}
@@ -108,10 +110,12 @@ def _instalments(odoo: OdooClient, moves: Sequence[Row]) -> dict[int, list[Row]]
     if not ids:
         return {}
     found: dict[int, list[Row]] = {}
-    for line in odoo.search_read(
+    for line in odoo.find(
         "account.move.line",
-        [("move_id", "in", ids), ("display_type", "=", "payment_term")],
+        "move_id",
+        ids,
         ["move_id", "date_maturity", "amount_residual_currency"],
+        also=[("display_type", "=", "payment_term")],
         order="date_maturity, id",
     ):
         found.setdefault(line["move_id"][0], []).append(line)

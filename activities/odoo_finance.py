@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -14,34 +14,37 @@ from temporalio import activity
 from activities import metrics
 from activities import odoo_records as records
 from activities.failures import BusinessRefusal
-from activities.odoo_balances import balance_of
-from activities.odoo_catalogue import product_ids
+from activities.odoo_balances import FIELDS, balance_of, balances_of
+from activities.odoo_catalogue import Catalogue
 from activities.odoo_master import Done
 from activities.odoo_messages import FAILED, mailed, post_once
+from contracts import ownership
 from contracts.billing.charges import Charge
 from contracts.billing.proposals import Document, InvoiceProposal
 from contracts.currencies import EXPONENTS
 from contracts.figures import Quote, TaxAmount
 from contracts.identifiers import contract_workflow_id, receivable_workflow_id
 from contracts.money import Money
-from contracts.ownership import create_once
 from contracts.receivable import InvoiceBalance, PaymentReceived
 from gateways.odoo import OdooClient
 
 _TYPES = {Document.INVOICE: "out_invoice", Document.CREDIT_NOTE: "out_refund"}
 _LABELS = {Document.INVOICE: "Customer Invoice", Document.CREDIT_NOTE: "Customer Credit Note"}
 _MAX_PRICE_DECIMALS = 12
+_DATE_FIELDS = ["invoice_date", "tax_lock_date_message"]
 
 
 class DocumentRequest(BaseModel):
     """`invoice_on` is the document's date in the legal entity's zone. `credited_invoice_id` is the
-    posted invoice that a credit note takes back (none: no one in particular)."""
+    posted invoice that a credit note takes back (none: no one in particular). `rewrites` says that
+    there may be an earlier draft, whose content has changed since."""
 
     proposal: InvoiceProposal
     company_id: int
     partner_id: int
     invoice_on: date
     credited_invoice_id: int | None = None
+    rewrites: bool = False
 
 
 class Draft(BaseModel):
@@ -125,8 +128,10 @@ class TodoRequest(BaseModel):
 class OdooFinance:
     """Activities on the `odoo-finance` task queue: one document each."""
 
-    def __init__(self, odoo: OdooClient) -> None:
+    def __init__(self, odoo: OdooClient, catalogue: Catalogue | None = None) -> None:
+        """`catalogue` is the one of the worker's other activities, if they share it."""
         self._odoo = odoo
+        self._catalogue = catalogue or Catalogue(odoo)
 
     # --- draft ------------------------------------------------------------------------------
 
@@ -137,16 +142,20 @@ class OdooFinance:
 
         Refuses (`draft_differs_from_proposal`) if Odoo's total without tax is not the proposal's.
         """
-        issued = self._issued(request.proposal)
+        issued = self._issued(request.proposal) if request.rewrites else None
         if issued is not None:
-            return Draft(invoice_id=issued, quote=self._quote(issued))
-        invoice = self._load(request, exact=False)
-        quote, wanted = self._quote(invoice), _as_shown(request.proposal)
+            return Draft(invoice_id=issued, quote=self._quote(self._stands(issued)))
+        # A repeat of the first attempt finds its own draft, or what people made of it.
+        invoice = self._load(request, create_once=not request.rewrites)
+        stands, wanted = self._stands(invoice), _as_shown(request.proposal)
+        quote = self._quote(stands)
+        if stands["state"] != "draft":
+            return Draft(invoice_id=invoice, quote=quote)
         if quote.untaxed != wanted:
             # Odoo rounds the sum of the lines, not each line; or somebody added lines of their own.
             self._odoo.write("account.move", [invoice], {"invoice_line_ids": [[5, 0, 0]]})
             invoice = self._load(request, exact=True)
-            quote = self._quote(invoice)
+            quote = self._quote(self._stands(invoice))
         if quote.untaxed != wanted:
             raise BusinessRefusal(
                 "draft_differs_from_proposal",
@@ -159,20 +168,19 @@ class OdooFinance:
 
     def _issued(self, proposal: InvoiceProposal) -> int | None:
         """The document of this number if it is a draft no more."""
-        found = self._odoo.search_read(
+        found = self._odoo.find(
             "account.move",
-            [
-                ("invoice_origin", "=", _origin(proposal)),
-                ("move_type", "=", _TYPES[proposal.document]),
-                ("state", "!=", "draft"),
-            ],
-            ["id"],
+            "invoice_origin",
+            [_origin(proposal)],
+            ["invoice_origin"],
+            also=[("move_type", "=", _TYPES[proposal.document]), ("state", "!=", "draft")],
             order="id",
-            limit=1,
         )
         return int(found[0]["id"]) if found else None
 
-    def _load(self, request: DocumentRequest, *, exact: bool) -> int:
+    def _load(
+        self, request: DocumentRequest, *, exact: bool = False, create_once: bool = False
+    ) -> int:
         proposal = request.proposal
         keys = (proposal.legal_entity, proposal.contract_id)
         header: dict[str, Any] = {
@@ -189,7 +197,7 @@ class OdooFinance:
             header["invoice_payment_term_id"] = proposal.payment_term
         else:
             header["reversed_entry_id/.id"] = request.credited_invoice_id
-        products = product_ids(self._odoo, {line.service_code for line in proposal.lines})
+        products = self._catalogue.product_ids({line.service_code for line in proposal.lines})
         rows = []
         for index, item in enumerate(proposal.lines):
             line = {
@@ -201,25 +209,33 @@ class OdooFinance:
                 "invoice_line_ids/sale_line_ids/id": records.order_line_id(*keys, item.order_line),
             }
             rows.append({**header, **line} if index == 0 else line)
-        once = create_once("draft_invoice.lines", "draft_invoice.references", "draft_invoice.date")
+        once = create_once or ownership.create_once(
+            "draft_invoice.lines", "draft_invoice.references", "draft_invoice.date"
+        )
         [invoice] = self._odoo.load("account.move", rows, create_once=once)
         return invoice
 
-    def _quote(self, invoice_id: int) -> Quote:
-        fields = ["currency_id", "amount_untaxed", "amount_tax", "amount_total"]
+    def _stands(self, invoice_id: int) -> dict[str, Any]:
+        """The document as it stands in Odoo: its state and amounts."""
+        fields = ["state", "currency_id", "amount_untaxed", "amount_tax", "amount_total"]
         [row] = self._odoo.read("account.move", [invoice_id], fields)
+        return row
+
+    def _quote(self, row: Mapping[str, Any]) -> Quote:
         currency = row["currency_id"][1]
         return Quote(
             untaxed=Money.rounded(row["amount_untaxed"], currency),
-            taxes=self._taxes(invoice_id, currency) if row["amount_tax"] else (),
+            taxes=self._taxes(row["id"], currency) if row["amount_tax"] else (),
             total=Money.rounded(row["amount_total"], currency),
         )
 
     def _taxes(self, invoice_id: int, currency: str) -> tuple[TaxAmount, ...]:
-        lines = self._odoo.search_read(
+        lines = self._odoo.find(
             "account.move.line",
-            [("move_id", "=", invoice_id), ("display_type", "=", "tax")],
-            ["tax_line_id", "amount_currency", "move_type"],
+            "move_id",
+            [invoice_id],
+            ["move_id", "tax_line_id", "amount_currency", "move_type"],
+            also=[("display_type", "=", "tax")],
             order="id",
         )
         taxes: dict[str, Money] = {}
@@ -236,10 +252,7 @@ class OdooFinance:
 
         One already cancelled, or deleted by a person, is a success.
         """
-        found = self._odoo.search_read(
-            "account.move", [("id", "=", ref.invoice_id)], ["state", "name"]
-        )
-        for row in found:
+        for row in self._odoo.find("account.move", "id", [ref.invoice_id], ["state", "name"]):
             if row["state"] == "posted":  # Odoo itself would cancel that too
                 raise BusinessRefusal(
                     "invoice_posted",
@@ -248,7 +261,7 @@ class OdooFinance:
                     value=row["name"],
                 )
             if row["state"] == "draft":
-                self._odoo.call("account.move", "button_cancel", [ref.invoice_id])
+                self._odoo.press("account.move", "button_cancel", [ref.invoice_id])
         return Done()
 
     # --- posting ----------------------------------------------------------------------------
@@ -259,7 +272,9 @@ class OdooFinance:
 
         Odoo sets a credit note off against the invoice it credits by itself.
         """
-        balance, quote = balance_of(self._odoo, request.invoice_id), request.quote
+        [move] = self._odoo.read("account.move", [request.invoice_id], [*FIELDS, *_DATE_FIELDS])
+        [balance] = balances_of(self._odoo, [move])
+        quote = request.quote
         for what, stands, approved in (
             ("amount_untaxed", balance.untaxed, quote.untaxed),
             ("amount_total", balance.total, quote.total),
@@ -281,7 +296,7 @@ class OdooFinance:
             )
         if balance.posted:
             return balance
-        invoice_on = self._post_in_its_period(request.invoice_id, _name(request.document))
+        invoice_on = self._post_in_its_period(move, _name(request.document))
         self._measure(request, invoice_on)
         return balance_of(self._odoo, request.invoice_id)
 
@@ -296,15 +311,13 @@ class OdooFinance:
         metrics.amount_invoiced.add(float(untaxed.amount), labels)
         metrics.invoice_cycle_days.record((invoice_on - request.proposed_on).days, labels)
 
-    def _post_in_its_period(self, invoice_id: int, what: str) -> date:
+    def _post_in_its_period(self, move: Mapping[str, Any], what: str) -> date:
         """Post on the document's own date, which is returned, or refuse (`period_locked`).
 
         Into a locked period Odoo posts on another date and says nothing, unless the lock
         reaches that one too: so what it warns people of before they post is read first. That
         knows every kind of lock, whom it does not bind, and whether the tax lock concerns us.
         """
-        fields = ["invoice_date", "tax_lock_date_message"]
-        [move] = self._odoo.read("account.move", [invoice_id], fields)
         invoice_on = str(move["invoice_date"])
         if move["tax_lock_date_message"]:
             raise BusinessRefusal(
@@ -314,7 +327,7 @@ class OdooFinance:
                 field="invoice_on",
                 value=invoice_on,
             )
-        self._odoo.call("account.move", "action_post", [invoice_id])
+        self._odoo.press("account.move", "action_post", [move["id"]])
         return date.fromisoformat(invoice_on)
 
     @activity.defn
@@ -440,7 +453,7 @@ class OdooFinance:
             )
         if row["state"] == "draft":
             self._refuse_to_lose_more_than_is_open(request)
-            self._odoo.call("account.move", "action_post", [entry])
+            self._odoo.press("account.move", "action_post", [entry])
             currency = request.amount.currency
             metrics.amount_written_off.add(
                 float(request.amount.amount),

@@ -14,6 +14,7 @@ from temporalio import activity
 from activities import metrics
 from activities import odoo_records as records
 from activities.failures import BusinessRefusal
+from activities.odoo_catalogue import Catalogue
 from activities.odoo_clock import utc
 from contracts.billing.order import LineKind, order_lines
 from contracts.model import Contract, Customer, JsonObject, Source
@@ -56,11 +57,8 @@ class ProjectRequest(BaseModel):
 
 
 class ProjectRef(BaseModel):
-    """`analytic_account_id` is where the project's costs and revenues meet in Odoo."""
-
     project_id: int
     name: str
-    analytic_account_id: int
 
 
 class MilestonesRequest(BaseModel):
@@ -130,8 +128,10 @@ _CUSTOMER_FIELDS = {
 class OdooMaster:
     """Activities on the `odoo-master` task queue."""
 
-    def __init__(self, odoo: OdooClient) -> None:
+    def __init__(self, odoo: OdooClient, catalogue: Catalogue | None = None) -> None:
+        """`catalogue` is the one of the worker's other activities, if they share it."""
         self._odoo = odoo
+        self._catalogue = catalogue or Catalogue(odoo)
 
     @activity.defn
     def validate_contract(self, request: ValidateRequest) -> Validation:
@@ -146,7 +146,7 @@ class OdooMaster:
             contract = validate(document)
         except InvalidContract as invalid:
             problems += invalid.problems
-        company_id = self._company(request.odoo_company)
+        company_id = self._catalogue.company(request.odoo_company)
         if company_id is None:
             problems.append(
                 Problem(
@@ -164,20 +164,16 @@ class OdooMaster:
             return Validation(problems=problems)
         return Validation(contract=contract, company_id=company_id)
 
-    def _company(self, name: str) -> int | None:
-        found = self._odoo.search_read("res.company", [("name", "=", name)], ["id"], limit=2)
-        return int(found[0]["id"]) if len(found) == 1 else None
-
     def _catalogue_problems(self, document: JsonObject) -> list[Problem]:
         """What the document names that Odoo does not have: services, payment term, currency."""
         problems = []
         rows = document.get("services")
         services = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
         codes = {str(row["code"]) for row in services if row.get("code")}
-        known = self._names("product.product", "default_code", codes)
+        known = self._catalogue.products(codes)
         for index, row in enumerate(services):
             code = str(row.get("code") or "")
-            if code and code not in known:
+            if code and not known[code]:
                 problems.append(
                     Problem(
                         code="service_code_unknown",
@@ -186,12 +182,12 @@ class OdooMaster:
                         expected="the internal reference of a product in Odoo",
                     )
                 )
-        for field, model, column, expected in (
-            ("payment_term", "account.payment.term", "name", "the name of a payment term in Odoo"),
-            ("currency", "res.currency", "name", "a currency that is active in Odoo"),
+        for field, model, expected in (
+            ("payment_term", "account.payment.term", "the name of a payment term in Odoo"),
+            ("currency", "res.currency", "a currency that is active in Odoo"),
         ):
             value = document.get(field)
-            if isinstance(value, str) and value and not self._names(model, column, {value}):
+            if isinstance(value, str) and value and not self._catalogue.has(model, value):
                 problems.append(
                     Problem(
                         code=f"{field}_not_in_odoo", field=field, value=value, expected=expected
@@ -201,17 +197,11 @@ class OdooMaster:
 
     def _product_problems(self, contract: Contract) -> list[Problem]:
         """Services whose product Odoo delivers another way than the contract bills it."""
-        codes = sorted({line.code for line in contract.services})
-        rows = self._odoo.search_read(
-            "product.product",
-            [("default_code", "in", codes)],
-            ["default_code", "service_type", "uom_id"],
-        )
-        products = {row["default_code"]: row for row in rows}
+        products = self._catalogue.products({line.code for line in contract.services})
         kinds = _kinds_of_services(contract)
         problems = []
         for index, service in enumerate(contract.services):
-            product = products[service.code]
+            product = products[service.code][-1]
             problems += [
                 Problem(
                     code="service_type_unfit",
@@ -223,12 +213,6 @@ class OdooMaster:
                 if not _fits(product, kind)
             ]
         return problems
-
-    def _names(self, model: str, column: str, wanted: set[str]) -> set[str]:
-        if not wanted:
-            return set()
-        domain = [(column, "in", sorted(wanted))]
-        return {str(row[column]) for row in self._odoo.search_read(model, domain, [column])}
 
     @activity.defn
     def ensure_customer(self, request: CustomerRequest) -> CustomerRef:
@@ -244,10 +228,15 @@ class OdooMaster:
                 self._odoo.read("res.partner", [known], ["name"])
                 return CustomerRef(partner_id=known)
         if customer.vat_number:
-            domain = [("vat", "=", customer.vat_number), ("parent_id", "=", False)]
-            found = self._odoo.search_read("res.partner", domain, ["id", "display_name"], limit=5)
+            found = self._odoo.find(
+                "res.partner",
+                "vat",
+                [customer.vat_number],
+                ["vat", "display_name"],
+                also=[("parent_id", "=", False)],
+            )
             if len(found) > 1:
-                names = ", ".join(f"{row['display_name']} (id {row['id']})" for row in found)
+                names = ", ".join(f"{row['display_name']} (id {row['id']})" for row in found[:5])
                 raise BusinessRefusal(
                     "customer_ambiguous",
                     f"several customers in Odoo have this VAT number: {names}; merge them there",
@@ -292,14 +281,7 @@ class OdooMaster:
         [project] = self._odoo.load(
             "project.project", [row], create_once=create_once("project.name")
         )
-        [made] = self._odoo.read("project.project", [project], ["account_id"])
-        if not made["account_id"]:
-            raise BusinessRefusal(
-                "analytic_account_missing",
-                f"project {name} has no analytic account in Odoo; switch its timesheets on there",
-                field="project.account_id",
-            )
-        return ProjectRef(project_id=project, name=name, analytic_account_id=made["account_id"][0])
+        return ProjectRef(project_id=project, name=name)
 
     @activity.defn
     def create_milestones(self, request: MilestonesRequest) -> MilestoneIds:

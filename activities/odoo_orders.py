@@ -14,7 +14,7 @@ from activities import metrics
 from activities import odoo_records as records
 from activities.failures import BusinessRefusal
 from activities.odoo_balances import is_ours
-from activities.odoo_catalogue import product_ids
+from activities.odoo_catalogue import Catalogue
 from activities.odoo_master import Done
 from activities.odoo_messages import post_once
 from contracts.billing.order import OrderLine, order_lines
@@ -52,8 +52,14 @@ class OrderRef(BaseModel):
     """The order, and its lines' ids in Odoo by their keys."""
 
     order_id: int
-    name: str
     lines: dict[Key, int]
+
+
+class Confirmed(BaseModel):
+    """The order's number, and where its project's costs and revenues meet in Odoo."""
+
+    name: str
+    analytic_account_id: int
 
 
 class ConfirmRequest(BaseModel):
@@ -115,8 +121,10 @@ class AuditRequest(BaseModel):
 class OdooOrders:
     """Activities on the `odoo-finance` task queue: the contract's sales order."""
 
-    def __init__(self, odoo: OdooClient) -> None:
+    def __init__(self, odoo: OdooClient, catalogue: Catalogue | None = None) -> None:
+        """`catalogue` is the one of the worker's other activities, if they share it."""
         self._odoo = odoo
+        self._catalogue = catalogue or Catalogue(odoo)
 
     @activity.defn
     def create_order(self, request: OrderRequest) -> OrderRef:
@@ -139,13 +147,22 @@ class OdooOrders:
         return self._ref(order, contract)
 
     @activity.defn
-    def confirm_order(self, request: ConfirmRequest) -> Done:
-        """Confirm the order; refuses (`order_total_differs`) if its total is not the value."""
-        state = self._checked(request.order_id, request.value)
-        if state not in ("sale", "done"):
-            self._odoo.call("sale.order", "action_confirm", [request.order_id])
+    def confirm_order(self, request: ConfirmRequest) -> Confirmed:
+        """Confirm the order. Refuses `order_total_differs` if its total is not the value, and
+        `analytic_account_missing` if its project has no place for costs."""
+        order = self._checked(request.order_id, request.value)
+        account = order["project_account_id"]
+        if not account:
+            raise BusinessRefusal(
+                "analytic_account_missing",
+                f"the project of order {order['name']} has no analytic account in Odoo; "
+                "switch its timesheets on there",
+                field="project.account_id",
+            )
+        if order["state"] not in ("sale", "done"):
+            self._odoo.press("sale.order", "action_confirm", [request.order_id])
             metrics.orders_confirmed.add(1, {"currency": request.value.currency})
-        return Done()
+        return Confirmed(name=order["name"], analytic_account_id=account[0])
 
     @activity.defn
     def cancel_order(self, request: OrderCancel) -> Done:
@@ -287,7 +304,7 @@ class OdooOrders:
     ) -> list[dict[str, Any]]:
         """The lines as rows to load, the first with the order's own columns before it."""
         lines = list(lines)
-        products = product_ids(self._odoo, {line.service_code for line in lines})
+        products = self._catalogue.product_ids({line.service_code for line in lines})
         rows = [
             {
                 "order_line/id": records.order_line_id(
@@ -303,7 +320,6 @@ class OdooOrders:
         return [{**header, **rows[0]}, *rows[1:]]
 
     def _ref(self, order: int, contract: Contract) -> OrderRef:
-        [row] = self._odoo.read("sale.order", [order], ["name"])
         keys = [line.key for line in order_lines(contract)]
         # Loading nothing but an external id writes nothing: it answers which record that is.
         rows = [
@@ -311,11 +327,11 @@ class OdooOrders:
             for key in keys
         ]
         ids = self._odoo.load("sale.order.line", rows, create_once=True)
-        return OrderRef(order_id=order, name=row["name"], lines=dict(zip(keys, ids, strict=True)))
+        return OrderRef(order_id=order, lines=dict(zip(keys, ids, strict=True)))
 
-    def _checked(self, order_id: int, value: Money) -> str:
-        """The order's state; a business failure if it was cancelled or has another total."""
-        fields = ["state", "amount_untaxed", "currency_id"]
+    def _checked(self, order_id: int, value: Money) -> dict[str, Any]:
+        """The order; a business failure if it was cancelled or has another total."""
+        fields = ["name", "state", "amount_untaxed", "currency_id", "project_account_id"]
         [order] = self._odoo.read("sale.order", [order_id], fields)
         total = Money.rounded(order["amount_untaxed"], order["currency_id"][1])
         if total != value:
@@ -327,25 +343,19 @@ class OdooOrders:
             )
         if order["state"] == "cancel":
             raise BusinessRefusal("order_cancelled", "the order was cancelled in Odoo")
-        return str(order["state"])
+        return order
 
     def _price_list(self, currency: str, company_id: int) -> int:
         """A price list in the currency: in Odoo an order has its currency from nowhere else."""
-        found = self._odoo.search_read(
-            "product.pricelist",
-            [("currency_id.name", "=", currency), ("company_id", "in", [company_id, False])],
-            ["id"],
-            order="sequence, id",
-            limit=1,
-        )
-        if not found:
+        found = self._catalogue.price_list(currency, company_id)
+        if found is None:
             raise BusinessRefusal(
                 "price_list_missing",
                 f"Odoo has no price list in {currency}; add one (its prices do not matter)",
                 field="currency",
                 value=currency,
             )
-        return int(found[0]["id"])
+        return found
 
 
 def changed_lines(before: Contract, after: Contract) -> list[OrderLine]:

@@ -15,6 +15,7 @@ from contracts.dunning import Act, Dispute, DunningDecision, DunningHold, Promis
 from contracts.money import Money
 from contracts.policy import EntityPolicy
 from contracts.receivable import (
+    PENDING,
     CreditRequested,
     DisputeOpened,
     DisputeResolved,
@@ -421,11 +422,15 @@ def is_news(now: InvoiceReport, told: InvoiceReport | None) -> bool:
     tries of a parked step.
     """
     if told is None:
-        # That it is proposed, the contract knows: it has proposed it.
-        return now.stage is not InvoiceStage.PROPOSED or bool(now.exceptions)
-    if now.stage is InvoiceStage.APPROVED and not now.exceptions and not told.exceptions:
+        # That it is proposed and needs approval, the contract knows: it has proposed it.
+        return now.stage not in _ON_THE_WAY or bool(now.exceptions)
+    if now.stage in _ON_THE_WAY and not now.exceptions and not told.exceptions:
         return False
     return _gist(now) != _gist(told)
+
+
+_ON_THE_WAY = PENDING | {InvoiceStage.APPROVED}
+"""Stages before it is posted: who has to act then is asked by the document itself."""
 
 
 def _gist(item: InvoiceReport) -> tuple[object, ...]:

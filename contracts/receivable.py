@@ -298,6 +298,8 @@ class ReceivableState(BaseModel):
     round: ApprovalRound | None = None
     rejected_because: str = ""
     invoice_on: date | None = None
+    amended: bool = False
+    """Somebody corrected the proposal: a draft of before may say something else."""
     draft: KnownDraft | None = None
     issued: bool = False
     balance: InvoiceBalance | None = None

@@ -68,13 +68,13 @@ def contract_waits(state: ContractState) -> tuple[str | None, str]:
     change = state.change
     if change is not None and change.round is not None and not change.round.is_decided:
         return "approval", f"change order {change.order.number} to be approved"
-    undecided = [str(n) for n, item in state.invoices.items() if item.stage in PENDING]
-    if undecided:
-        return "approval", f"proposal {', '.join(undecided)} to be approved"
     if state.stage is ContractStage.ACTIVE:
         on, what = _waits_for_work(state)
         if on is not None:
             return on, what
+    undecided = [str(n) for n, item in state.invoices.items() if item.stage in PENDING]
+    if undecided:
+        return "approval", f"proposal {', '.join(undecided)} to be approved"
     done = CLEARED | UNBILLED
     pending = [str(n) for n, item in state.invoices.items() if item.stage not in done]
     if pending:
@@ -144,6 +144,8 @@ def receivable_waits(state: ReceivableState) -> tuple[str | None, str]:
         return "settlement", "the settlement period to end"
     if state.stage in (InvoiceStage.SETTLED, InvoiceStage.REJECTED):
         return None, "nothing, it has ended"
+    if state.stage is InvoiceStage.PROPOSED:
+        return "approval", "its draft, which then awaits approval"
     balance = collecting.posted(state)
     if balance is None:
         return None, "the systems (no person is needed)"

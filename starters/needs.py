@@ -60,6 +60,7 @@ NEEDS: Mapping[str, Need] = {
             "partner_id",
             "company_id",
             "project_id",
+            "project_account_id",
             "pricelist_id",
             "client_order_ref",
             "payment_term_id",

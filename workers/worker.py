@@ -22,6 +22,7 @@ from activities.crm import CrmActivities
 from activities.failures import FailureInterceptor
 from activities.liveness import HeartbeatInterceptor
 from activities.metrics import observe_odoo_call
+from activities.odoo_catalogue import Catalogue
 from activities.odoo_finance import OdooFinance
 from activities.odoo_master import OdooMaster
 from activities.odoo_orders import OdooOrders
@@ -58,7 +59,9 @@ def activities_of(
 ) -> list[Callable[..., Any]]:
     """The activities a task queue hosts."""
     policies, crm = Policies(settings.entities), CrmActivities(crms)
-    master, orders, finance = OdooMaster(odoo), OdooOrders(odoo), OdooFinance(odoo)
+    catalogue = Catalogue(odoo)
+    master, orders = OdooMaster(odoo, catalogue), OdooOrders(odoo, catalogue)
+    finance = OdooFinance(odoo, catalogue)
     time, sweeps = OdooTime(odoo, settings.odoo.time_approved_field), OdooSweeps(odoo)
     hosted: dict[str, list[Callable[..., Any]]] = {
         task_queues.CONTRACTS: [policies.entity_policy],

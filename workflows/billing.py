@@ -35,7 +35,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.billing.periods import life
     from contracts.identifiers import receivable_workflow_id
     from contracts.model import RetainageOnTermination
-    from contracts.parking import Action
+    from contracts.parking import Action, Waiting
     from contracts.receivable import (
         UNBILLED,
         HoldChange,
@@ -54,6 +54,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import options
     from workflows.amending import Amending
     from workflows.case import Case, known
+    from workflows.document import attributes_to_start
     from workflows.jobs import Jobs
     from workflows.receivable import ReceivableWorkflow
     from workflows.steps import Parked, StepCancelled
@@ -304,12 +305,13 @@ class Billing:
                 event.asked_by,
             ),
             proposal=proposal,
+            waiting=Waiting(on="approval", since=workflow.now()),
         )
         state.invoices[number] = InvoiceReport(
             number=number,
             document=proposal.document,
             credits=proposal.credits,
-            stage=InvoiceStage.PROPOSED,
+            stage=InvoiceStage.AWAITING_APPROVAL,
             amount=proposal.amount,
             charges=tuple(line.key for line in proposal.lines),
             content_hash=proposal.content_hash,
@@ -322,6 +324,7 @@ class Billing:
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             static_summary=f"{proposal.customer_name}: {event.title}, {proposal.amount}"[:200],
+            search_attributes=attributes_to_start(receivable),
         )
         # It reports how it stands; an end by force must not be logged as an error nobody saw.
         handle.add_done_callback(lambda ended: ended.cancelled() or ended.exception())

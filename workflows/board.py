@@ -2,29 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
+from temporalio.common import (
+    SearchAttributeKey,
+    SearchAttributePair,
+    SearchAttributeUpdate,
+    TypedSearchAttributes,
+)
+
+Attributes = Mapping[SearchAttributeKey[Any], Any]
+"""Values by attribute; None for one that is not set."""
 
 
 class Board:
-    """Publishes only what changed: an upsert is a billed action and a history event."""
+    """Shows the state: details at once, attributes once nothing is under way.
 
-    def __init__(self) -> None:
-        self._shown: dict[SearchAttributeKey[Any], Any] = {}
-        self._details = ""
+    An upsert is a billed action and a history event: what only passes by between two steps is not
+    worth one, and of what was shown before (at the start, or by an earlier run) only changes are.
+    `attributes` and `details` describe the state as it is when they are called; `at_rest` says
+    whether it will stay so until something happens.
+    """
 
-    def show(self, attributes: Mapping[SearchAttributeKey[Any], Any], details: str) -> None:
-        """Show the attributes (None removes one) and the Markdown details."""
-        updates: list[SearchAttributeUpdate[Any]] = []
-        for key, value in attributes.items():
-            if self._shown.get(key) != value:
-                updates.append(key.value_unset() if value is None else key.value_set(value))
+    def __init__(
+        self,
+        attributes: Callable[[], Attributes],
+        details: Callable[[], str],
+        *,
+        at_rest: Callable[[], bool],
+    ) -> None:
+        self._attributes = attributes
+        self._details = details
+        self._at_rest = at_rest
+        self._shown_details = ""
+        self._outdated = True
+
+    def outdate(self) -> None:
+        """The state changed."""
+        self._outdated = True
+
+    async def run(self) -> None:
+        """Keep showing the state, for as long as the workflow runs."""
+        while True:
+            await workflow.wait_condition(lambda: self._outdated)
+            self._outdated = False
+            self._show_details()
+            await workflow.wait_condition(lambda: self._outdated or self._at_rest())
+            if not self._outdated:
+                self._show_attributes()
+
+    def show(self) -> None:
+        """Show everything now, as before the workflow ends."""
+        self._show_attributes()
+        self._show_details()
+
+    def _show_details(self) -> None:
+        details = self._details()
+        if details != self._shown_details:
+            workflow.set_current_details(details)
+            self._shown_details = details
+
+    def _show_attributes(self) -> None:
+        shown = workflow.info().typed_search_attributes
+        updates: list[SearchAttributeUpdate[Any]] = [
+            key.value_unset() if value is None else key.value_set(value)
+            for key, value in self._attributes().items()
+            if shown.get(key) != value
+        ]
         if updates:
             workflow.upsert_search_attributes(updates)
-            self._shown = {**self._shown, **attributes}
-        if details != self._details:
-            workflow.set_current_details(details)
-            self._details = details
+
+
+def to_start(attributes: Attributes) -> TypedSearchAttributes:
+    """The attributes as a workflow is started with them: that costs no upsert."""
+    return TypedSearchAttributes(
+        [SearchAttributePair(key, value) for key, value in attributes.items() if value is not None]
+    )

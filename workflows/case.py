@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.state import ContractInput, ContractStage, ContractState, money_table
     from contracts.summary import contract_details, contract_waits
     from workflows import options, search_attributes
-    from workflows.board import Board
+    from workflows.board import Attributes, Board
     from workflows.steps import Steps
 
 ENDED = frozenset({ContractStage.CLOSED, ContractStage.CANCELLED})
@@ -34,7 +34,11 @@ class Case:
             changed=self.publish,
             cancelled=lambda: state.cancel is not None,
         )
-        self._board = Board()
+        self.board = Board(
+            self._attributes,
+            lambda: contract_details(state),
+            at_rest=lambda: self.steps.nothing_under_way or bool(state.exceptions),
+        )
         self.run_is_old = False
         """Somebody asked for a new run: a new release is picked up there, a long history ends."""
 
@@ -120,29 +124,28 @@ class Case:
         self.publish()
 
     def publish(self) -> None:
-        """Show the state in search attributes and current details, where they changed."""
+        """The state changed: it is shown anew. Since when it waits, it knows from here."""
         state = self.state
-        contract, money = state.contract, money_table(state)
         waiting, _ = contract_waits(state)
         state.waiting.update(waiting, workflow.now(), state.exceptions)
         parked = [*state.exceptions, *(e for d in state.invoices.values() for e in d.exceptions)]
         state.has_parked = state.has_parked or bool(parked)
-        self._board.show(
-            {
-                search_attributes.CONTRACT_ID: state.contract_id,
-                search_attributes.LEGAL_ENTITY: state.legal_entity,
-                search_attributes.CONTRACT_STAGE: str(state.stage),
-                search_attributes.CUSTOMER: contract.customer.name if contract else None,
-                search_attributes.CURRENCY: contract.currency if contract else None,
-                search_attributes.CONTRACT_VALUE: float(contract.value.amount)
-                if contract
-                else None,
-                search_attributes.AMOUNT_DUE: float(money.open.amount) if money else None,
-                search_attributes.WAITING_ON: waiting,
-                search_attributes.WAITING_SINCE: state.waiting.since,
-            },
-            contract_details(state),
-        )
+        self.board.outdate()
+
+    def _attributes(self) -> Attributes:
+        state, contract = self.state, self.state.contract
+        money = money_table(state)
+        return {
+            search_attributes.CONTRACT_ID: state.contract_id,
+            search_attributes.LEGAL_ENTITY: state.legal_entity,
+            search_attributes.CONTRACT_STAGE: str(state.stage),
+            search_attributes.CUSTOMER: contract.customer.name if contract else None,
+            search_attributes.CURRENCY: contract.currency if contract else None,
+            search_attributes.CONTRACT_VALUE: float(contract.value.amount) if contract else None,
+            search_attributes.AMOUNT_DUE: float(money.open.amount) if money else None,
+            search_attributes.WAITING_ON: state.waiting.on,
+            search_attributes.WAITING_SINCE: state.waiting.since,
+        }
 
 
 def known(value: int | None) -> int:

@@ -30,8 +30,9 @@ class Closing:
         if state.ending is None:
             has_term = bool(case.contract.plans) and case.contract.ends_on is not None
             state.ending = Ending.EXPIRED if has_term else Ending.COMPLETED
-        await case.steps.run(parking.CLOSE_OUT, self._check)
-        figures = await case.steps.run(parking.AUDIT, self._figures)
+        figures = await case.steps.run(parking.CLOSE_OUT, self._checked)
+        if figures is None:  # somebody lets it close although it does not add up
+            figures = await case.steps.run(parking.AUDIT, self._figures)
         if figures is not None:
             await case.steps.run(parking.AUDIT, lambda: self._attach(figures))
         await self._provisioning.archive_project()
@@ -45,7 +46,7 @@ class Closing:
             **options.odoo_finance(f"figures of {odoo.order_name}"),
         )
 
-    async def _check(self) -> None:
+    async def _checked(self) -> OrderFigures:
         case = self._case
         figures = await self._figures()
         checks = closeout.checklist(case.contract, case.state.book, figures)
@@ -59,6 +60,7 @@ class Closing:
             message = "; ".join(problem for check in failed for problem in check.problems)
             detail = FailureDetail(code="close_out_differs", message=message, problems=problems)
             raise Parked(detail)
+        return figures
 
     async def _attach(self, figures: OrderFigures) -> None:
         state = self._case.state

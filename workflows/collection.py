@@ -352,8 +352,10 @@ class Collection:
         state.next_action_at = case.opening(decision.next_on) if decision.next_on else wake
         self._show_stage()
         if decision.act is not Act.SEND or (wake is not None and workflow.now() < wake):
+            # Nobody is reminded of what has not reached them.
+            until = wake if state.delivered else None
             await case.rest(
-                self._something_happened, wake, f"reminder {state.dunning.level + 1} due"
+                self._something_happened, until, f"reminder {state.dunning.level + 1} due"
             )
             return
         balance = await self._read_balance()

@@ -113,6 +113,7 @@ class ContractWorkflow(ApprovalDesk):
 
     async def _phases(self) -> ContractOutcome:
         writer = asyncio.create_task(self._write_back.run())
+        board = asyncio.create_task(self._case.board.run())
         try:
             await self._provisioning.receive()
             if await self._provisioning.validate():
@@ -131,6 +132,8 @@ class ContractWorkflow(ApprovalDesk):
         self._case.publish()
         await writer
         await workflow.wait_condition(workflow.all_handlers_finished)
+        board.cancel()
+        self._case.board.show()
         return self._outcome()
 
     # --- milestones -------------------------------------------------------------------------

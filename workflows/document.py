@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 
 from temporalio import workflow
+from temporalio.common import TypedSearchAttributes
 
 with workflow.unsafe.imports_passed_through():
     from activities.policies import Policies, PolicyRequest
@@ -16,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.receivable import InvoiceStage, ReceivableInput, ReceivableState
     from contracts.summary import receivable_details, receivable_waits
     from workflows import options, search_attributes
-    from workflows.board import Board
+    from workflows.board import Attributes, Board, to_start
     from workflows.steps import Steps
 
 
@@ -31,7 +32,11 @@ class DocumentCase:
             changed=self.publish,
             cancelled=lambda: bool(state.rejected_because),
         )
-        self._board = Board()
+        self.board = Board(
+            lambda: attributes_of(state),
+            lambda: receivable_details(state),
+            at_rest=lambda: self.steps.nothing_under_way or bool(state.exceptions),
+        )
 
     @property
     def policy(self) -> EntityPolicy:
@@ -105,26 +110,34 @@ class DocumentCase:
                 workflow.continue_as_new(ReceivableInput(state=self.state))
 
     def publish(self) -> None:
-        """Show the state in search attributes and current details, where they changed."""
-        state = self.state
-        waiting, _ = receivable_waits(state)
-        state.waiting.update(waiting, workflow.now(), state.exceptions)
-        balance = collecting.posted(state)
-        due = balance.residual if balance else None
-        if due is not None and collecting.is_credit_note(state):
-            due = -due
-        self._board.show(
-            {
-                search_attributes.CONTRACT_ID: state.proposal.contract_id,
-                search_attributes.CUSTOMER: state.proposal.customer_name,
-                search_attributes.LEGAL_ENTITY: state.proposal.legal_entity,
-                search_attributes.INVOICE_STAGE: str(state.stage),
-                search_attributes.WAITING_ON: waiting,
-                search_attributes.WAITING_SINCE: state.waiting.since,
-                search_attributes.CURRENCY: state.proposal.amount.currency,
-                search_attributes.AMOUNT_DUE: float(due.amount) if due else 0.0,
-                search_attributes.NEXT_ACTION_AT: state.next_action_at,
-                search_attributes.DUNNING_LEVEL: state.dunning.level,
-            },
-            receivable_details(state),
-        )
+        """The state changed: it is shown anew. Since when it waits, it knows from here."""
+        waiting, _ = receivable_waits(self.state)
+        self.state.waiting.update(waiting, workflow.now(), self.state.exceptions)
+        self.board.outdate()
+
+
+def attributes_of(state: ReceivableState) -> Attributes:
+    """What lists of documents show of one."""
+    balance = collecting.posted(state)
+    due = balance.residual if balance else None
+    if due is not None and collecting.is_credit_note(state):
+        due = -due
+    return {
+        search_attributes.CONTRACT_ID: state.proposal.contract_id,
+        search_attributes.CUSTOMER: state.proposal.customer_name,
+        search_attributes.LEGAL_ENTITY: state.proposal.legal_entity,
+        search_attributes.INVOICE_STAGE: str(state.stage),
+        search_attributes.WAITING_ON: state.waiting.on,
+        search_attributes.WAITING_SINCE: state.waiting.since,
+        search_attributes.CURRENCY: state.proposal.amount.currency,
+        search_attributes.AMOUNT_DUE: float(due.amount) if due else 0.0,
+        search_attributes.NEXT_ACTION_AT: state.next_action_at,
+        search_attributes.DUNNING_LEVEL: state.dunning.level,
+    }
+
+
+def attributes_to_start(state: ReceivableState) -> TypedSearchAttributes:
+    """The attributes a document starts with: those it has once it awaits approval, which is what
+    it is started for; should it not come to that, it says so itself."""
+    ahead = {"stage": InvoiceStage.AWAITING_APPROVAL}
+    return to_start(attributes_of(state.model_copy(update=ahead)))

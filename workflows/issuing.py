@@ -90,6 +90,7 @@ class Issuing:
                 partner_id=state.partner_id,
                 invoice_on=invoice_on,
                 credited_invoice_id=state.credited_invoice_id,
+                rewrites=state.draft is not None or state.amended,
             ),
             **options.odoo_finance(f"draft of {proposal.amount}"),
         )
@@ -224,6 +225,7 @@ class Issuing:
         elif resolution.action is Action.AMEND:
             before = state.proposal.content_hash
             state.proposal, state.invoice_on = self._amended(resolution)
+            state.amended = True
             self._outdate()
             if state.proposal.content_hash != before:
                 state.round = None

@@ -153,7 +153,6 @@ class Provisioning:
                 **options.odoo_master(f"project {contract.title}"),
             )
             odoo.project_id, odoo.project_name = ref.project_id, ref.name
-            odoo.analytic_account_id = ref.analytic_account_id
 
     async def _create_order(self) -> None:
         odoo, contract = self._case.state.odoo, await self.accepted()
@@ -168,8 +167,7 @@ class Provisioning:
                 ),
                 **options.odoo_finance(f"order of {contract.fixed_price}"),
             )
-            odoo.order_id, odoo.order_name = ref.order_id, ref.name
-            odoo.order_line_ids = ref.lines
+            odoo.order_id, odoo.order_line_ids = ref.order_id, ref.lines
 
     async def _create_milestones(self) -> None:
         odoo, contract = self._case.state.odoo, await self.accepted()
@@ -200,14 +198,16 @@ class Provisioning:
     async def _confirm_order(self) -> None:
         odoo, contract = self._case.state.odoo, await self.accepted()
         if not odoo.order_confirmed:
-            await workflow.execute_activity_method(
+            confirmed = await workflow.execute_activity_method(
                 OdooOrders.confirm_order,
                 ConfirmRequest(
                     order_id=known(odoo.order_id),
                     value=contract.fixed_price,
                 ),
-                **options.odoo_finance(f"confirm {odoo.order_name}"),
+                **options.odoo_finance(f"confirm the order of {contract.fixed_price}"),
             )
+            odoo.order_name = confirmed.name
+            odoo.analytic_account_id = confirmed.analytic_account_id
             odoo.order_confirmed = True
 
     async def compensate(self) -> None:
@@ -220,7 +220,7 @@ class Provisioning:
                 lambda: workflow.execute_activity_method(
                     OdooOrders.cancel_order,
                     request,
-                    **options.odoo_finance(f"cancel {odoo.order_name}"),
+                    **options.odoo_finance("cancel the order"),
                 ),
             )
         await self.archive_project()

@@ -62,6 +62,7 @@ class ReceivableWorkflow(ApprovalDesk):
     async def run(self, start: ReceivableInput) -> InvoiceReport:
         """Issue the document, collect it, and keep the contract informed on the way."""
         informing = asyncio.create_task(self._keep_contract_informed())
+        board = asyncio.create_task(self._case.board.run())
         await self._case.freeze_policy()
         if not self.state.issued:
             balance = await self._issuing.run()
@@ -73,6 +74,8 @@ class ReceivableWorkflow(ApprovalDesk):
         self._case.publish()
         await informing
         await workflow.wait_condition(workflow.all_handlers_finished)
+        board.cancel()
+        self._case.board.show()
         return collecting.report(self.state)
 
     # --- messages: approval is the desk's ---------------------------------------------------

@@ -67,9 +67,14 @@ class Steps:
         self._running = 0
 
     @property
+    def nothing_under_way(self) -> bool:
+        """No step's attempt is running, and no other remote effect that was marked `busy`."""
+        return not self._running
+
+    @property
     def at_rest(self) -> bool:
         """No step is between a person's word and its next try: the state is the whole truth."""
-        return not self._running and not self._resolutions
+        return self.nothing_under_way and not self._resolutions
 
     async def run(
         self,

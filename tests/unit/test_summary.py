@@ -371,6 +371,18 @@ def test_a_document_that_is_no_contract_yet_is_named_all_the_same() -> None:
                     3: report(3, InvoiceStage.PROPOSED),
                 },
             },
+            "milestone",
+            "a milestone to be reached: live",
+        ),
+        (
+            {
+                "stage": ContractStage.ACTIVE,
+                "invoices": {
+                    1: report(1, InvoiceStage.REJECTED),
+                    2: report(2, InvoiceStage.AWAITING_APPROVAL),
+                    3: report(3, InvoiceStage.PROPOSED),
+                },
+            },
             "approval",
             "proposal 2, 3 to be approved",
         ),
@@ -643,7 +655,7 @@ def credit_note() -> InvoiceProposal:
 @pytest.mark.parametrize(
     ("changes", "on", "told"),
     [
-        ({"stage": InvoiceStage.PROPOSED}, None, "the systems (no person is needed)"),
+        ({"stage": InvoiceStage.PROPOSED}, "approval", "its draft, which then awaits approval"),
         ({"stage": InvoiceStage.APPROVED}, None, "the systems (no person is needed)"),
         ({"stage": InvoiceStage.REJECTED}, None, "nothing, it has ended"),
         (
