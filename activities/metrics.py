@@ -50,7 +50,12 @@ odoo_call_seconds = _meter.create_histogram(
     "c2c.odoo.call", unit="s", description="Duration of calls to Odoo, by model, method, outcome"
 )
 
+odoo_call_requests = _meter.create_histogram(
+    "c2c.odoo.requests", description="Requests that shared a call to Odoo, by model and method"
+)
 
-def observe_odoo_call(model: str, method: str, seconds: float, outcome: str) -> None:
+
+def observe_odoo_call(model: str, method: str, seconds: float, outcome: str, requests: int) -> None:
     """For the Odoo client's `on_call`."""
     odoo_call_seconds.record(seconds, {"model": model, "method": method, "outcome": outcome})
+    odoo_call_requests.record(requests, {"model": model, "method": method})

@@ -64,7 +64,7 @@ async def main(milestones: int) -> None:
             server.url,
             server.database,
             Secret.file(server.keys["c2c"]),
-            on_call=lambda model, method, _seconds, _outcome: calls.update([f"{model}.{method}"]),
+            on_call=lambda model, method, *_: calls.update([f"{model}.{method}"]),
         )
         environment = await WorkflowEnvironment.start_local(
             dev_server_existing_path=temporal_binary(),

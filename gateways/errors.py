@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import StrEnum
+from typing import Self
 
 
 class FailureKind(StrEnum):
@@ -49,3 +50,9 @@ class GatewayError(Exception):
         self.value = value
         self.retry_after = retry_after
         self.maybe_done = maybe_done
+
+    def __copy__(self) -> Self:
+        """The same error without its traceback, for another thread to raise."""
+        twin = type(self).__new__(type(self), *self.args)
+        twin.__dict__.update(self.__dict__)
+        return twin

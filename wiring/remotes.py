@@ -24,6 +24,8 @@ def odoo(settings: Settings, on_call: OnCall | None = None) -> OdooClient:
         connect_timeout_seconds=remote.connect_timeout_seconds,
         read_timeout_seconds=remote.read_timeout_seconds,
         calls_per_second=remote.calls_per_second,
+        calls_at_once=remote.calls_at_once,
+        group_size=remote.group_size,
         on_call=on_call,
     )
 

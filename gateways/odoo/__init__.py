@@ -18,6 +18,7 @@ from gateways.odoo.client import OdooClient, OnCall, Transport
 from gateways.odoo.errors import SYSTEM, LoadRefused
 from gateways.odoo.json2 import PooledJson2Connection
 from gateways.odoo.jsonrpc import PooledRpcConnection
+from gateways.odoo.lanes import CALLS_AT_ONCE, GROUP_SIZE
 from gateways.secrets import Secret
 from gateways.throttle import Throttle
 
@@ -38,13 +39,16 @@ def connect(
     read_timeout_seconds: float = READ_TIMEOUT_SECONDS,
     max_connections: int = MAX_CONNECTIONS,
     calls_per_second: float | None = None,
+    calls_at_once: int = CALLS_AT_ONCE,
+    group_size: int = GROUP_SIZE,
     on_call: OnCall | None = None,
     http_transport: httpx.BaseTransport | None = None,
 ) -> OdooClient:
     """A client for one database as one user; nothing is sent yet.
 
     `secret` is the user's API key, read anew for each call. `login` is needed by JSON-RPC only.
-    `context` joins every call's context. `calls_per_second` limits this client, for hosted Odoo;
+    `context` joins every call's context. `calls_per_second` limits this client, for hosted Odoo,
+    and `calls_at_once` how many are under way; up to `group_size` requests share one (1: none do).
     `http_transport` replaces the network, for tests. Raises ValueError for plain HTTP beyond the
     loopback and for JSON-RPC without a login.
     """
@@ -67,4 +71,10 @@ def connect(
             transport = PooledRpcConnection(base_url, database, login, secret, poster)
         case _:
             assert_never(protocol)
-    return OdooClient(transport, context=context, on_call=on_call)
+    return OdooClient(
+        transport,
+        context=context,
+        on_call=on_call,
+        calls_at_once=calls_at_once,
+        group_size=group_size,
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import copy
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +12,19 @@ from typing import Any, Protocol
 
 from gateways.errors import GatewayError
 from gateways.odoo import errors
+from gateways.odoo.grouping import (
+    Find,
+    Load,
+    Press,
+    Read,
+    Request,
+    Single,
+    Write,
+    are_ids,
+    names_record,
+    rows_of,
+)
+from gateways.odoo.lanes import CALLS_AT_ONCE, GROUP_SIZE, Lanes
 
 LANGUAGE = "en_US"
 """`load` takes a selection's label in the caller's language, and errors are recognised by their
@@ -22,10 +35,9 @@ English text; so no call ever depends on the service user's preferences."""
 _UPSERT = {"noupdate": True, "mode": "init"}
 _CREATE_ONCE = {"noupdate": True, "mode": "update"}
 
-OnCall = Callable[[str, str, float, str], None]
-"""Told of every call: model, method, seconds, outcome ("ok" or the failure's kind)."""
-
-_log = logging.getLogger(__name__)
+OnCall = Callable[[str, str, float, str, int], None]
+"""Told of every call: model, method, seconds, outcome ("ok" or the failure's kind), and how many
+requests shared it. Called in the thread that made the call."""
 
 
 class Transport(Protocol):
@@ -42,10 +54,11 @@ class Transport(Protocol):
 class OdooClient:
     """Odoo's models by name: synchronous, thread-safe, one pool of connections.
 
-    Each call is one transaction in Odoo. Every method raises GatewayError (gateways.odoo.errors
-    says which); a transient one with `maybe_done` may have taken effect. Values go in as JSON
-    holds them, besides Decimal (Odoo keeps doubles), date, and datetime with its time zone (Odoo
-    keeps UTC, to the second).
+    Each call is one transaction in Odoo. Requests that threads make at once share calls (lanes.py):
+    at most `calls_at_once` are under way, each for up to `group_size` requests. Every method raises
+    GatewayError (gateways.odoo.errors says which); a transient one with `maybe_done` may have taken
+    effect. Values go in as JSON holds them, besides Decimal (Odoo keeps doubles), date, and
+    datetime with its time zone (Odoo keeps UTC, to the second).
     """
 
     def __init__(
@@ -54,10 +67,14 @@ class OdooClient:
         *,
         context: Mapping[str, Any] | None = None,
         on_call: OnCall | None = None,
+        calls_at_once: int = CALLS_AT_ONCE,
+        group_size: int = GROUP_SIZE,
     ) -> None:
+        """A `group_size` of 1 groups nothing. Raises ValueError for limits below 1."""
         self._transport = transport
         self._context: Mapping[str, Any] = {"lang": LANGUAGE, **(context or {})}
         self._on_call = on_call
+        self._lanes = Lanes(self._send, calls_at_once=calls_at_once, group_size=group_size)
 
     def with_company(self, company_id: int) -> OdooClient:
         """The same client, acting in one company: a cheap view on the same connections."""
@@ -68,9 +85,9 @@ class OdooClient:
 
         Closing a view closes the connections of all.
         """
-        return OdooClient(
-            self._transport, context={**self._context, **context}, on_call=self._on_call
-        )
+        view = copy.copy(self)
+        view._context = {**self._context, **context}
+        return view
 
     def load(
         self,
@@ -93,19 +110,14 @@ class OdooClient:
         """
         if not rows:
             return []
-        records = sum(1 for row in rows if _names_record(row))
-        if not _names_record(rows[0]):
+        if not names_record(rows[0]):
             # Without an external id a repeat would create the record a second time.
             raise ValueError(f"The first row for {model} needs an `id` or a `.id`.")
         columns = list(dict.fromkeys(column for row in rows for column in row))
-        arguments = {
-            "fields": columns,
-            "data": [[_cell(row.get(column)) for column in columns] for row in rows],
-        }
+        data = [[_cell(row.get(column)) for column in columns] for row in rows]
         extra = {**(context or {}), **(_CREATE_ONCE if create_once else _UPSERT)}
-        with self._observed(model, "load"):
-            answer = self._execute(model, "load", (), extra, arguments)
-            return _loaded(model, answer, rows, records)
+        ids: list[int] = self._lanes.run(Load(model, columns, rows, data, self._in(extra)))
+        return ids
 
     def search_read(
         self,
@@ -123,7 +135,31 @@ class OdooClient:
         arguments |= {"limit": limit} if limit is not None else {}
         arguments |= {"offset": offset} if offset else {}
         arguments |= {"order": order} if order else {}
-        return self._records(self.call(model, "search_read", context=context, **arguments))
+        return rows_of(self.call(model, "search_read", context=context, **arguments))
+
+    def find(
+        self,
+        model: str,
+        field: str,
+        values: Sequence[Any],
+        fields: Sequence[str],
+        *,
+        also: Sequence[Any] = (),
+        order: str = "",
+        context: Mapping[str, Any] | None = None,
+    ) -> list[dict[str, Any]]:
+        """As `search_read` of those whose `field` is one of `values`, and that match `also`; but
+        many such requests at once share a call.
+
+        `field` is one that Odoo compares exactly: ids (of `id` itself, of a many2one, of any of
+        an x2many) and codes, no text that it also finds in other spellings.
+        """
+        if not values:
+            return []
+        wanted, domain = _plain(values), _plain(also)
+        request = Find(model, field, wanted, fields, domain, order, self._in(context))
+        found: list[dict[str, Any]] = self._lanes.run(request)
+        return found
 
     def read(
         self,
@@ -139,10 +175,7 @@ class OdooClient:
         """
         if not ids:
             return []
-        found = self._records(self.call(model, "read", ids, context=context, fields=list(fields)))
-        missing = set(ids) - {row["id"] for row in found}
-        if missing:  # Odoo just leaves them out
-            raise errors.record_missing(model, missing)
+        found: list[dict[str, Any]] = self._lanes.run(Read(model, ids, fields, self._in(context)))
         return found
 
     def write(
@@ -155,7 +188,23 @@ class OdooClient:
     ) -> None:
         """Set the same values on all of these records."""
         if ids:
-            self.call(model, "write", ids, context=context, vals=values)
+            self._lanes.run(Write(model, ids, _plain(values), self._in(context)))
+
+    def press(
+        self,
+        model: str,
+        method: str,
+        ids: Sequence[int],
+        *,
+        context: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Press a button of these records: a method without arguments, whose answer nobody wants.
+
+        Odoo refuses a button for all of a call's records: then those it was not refused for are
+        pressed again without the others.
+        """
+        if ids:
+            self._lanes.run(Press(model, method, ids, self._in(context)))
 
     def create(
         self,
@@ -168,7 +217,7 @@ class OdooClient:
         if not values:
             return []
         ids = self.call(model, "create", context=context, vals_list=list(values))
-        if not _are_ids(ids) or len(ids) != len(values):
+        if not are_ids(ids) or len(ids) != len(values):
             raise errors.unexpected(f"create of {len(values)} {model} answered something else.")
         return list(ids)
 
@@ -182,26 +231,27 @@ class OdooClient:
         **arguments: Any,
     ) -> Any:
         """Call any public method, on the model or on records, with its arguments by name."""
-        with self._observed(model, method):
-            return self._execute(model, method, ids, context or {}, arguments)
+        named = {**_plain(arguments), "context": self._in(context)}
+        return self._lanes.run(Single(model, method, ids, named))
 
     def close(self) -> None:
-        """Close the connections. Calls still under way end with an error."""
+        """Close the connections. Calls still under way end with an error, and those that wait."""
+        self._lanes.close()
         self._transport.close()
 
-    def _execute(
-        self,
-        model: str,
-        method: str,
-        ids: Sequence[int],
-        context: Mapping[str, Any],
-        arguments: Mapping[str, Any],
-    ) -> Any:
-        named = {**arguments, "context": {**self._context, **context}}
-        return self._transport.execute(model, method, list(ids), _plain(named))
+    def _in(self, context: Mapping[str, Any] | None) -> Any:
+        return _plain({**self._context, **(context or {})})
+
+    def _send(self, requests: Sequence[Request]) -> list[Any]:
+        """One call for all of these; they are of one key."""
+        first = requests[0]
+        with self._observed(first.model, first.method, len(requests)):
+            ids, arguments = first.join(requests)
+            answer = self._transport.execute(first.model, first.method, ids, arguments)
+            return first.divide(requests, answer)
 
     @contextmanager
-    def _observed(self, model: str, method: str) -> Iterator[None]:
+    def _observed(self, model: str, method: str, requests: int) -> Iterator[None]:
         started = time.perf_counter()
         outcome = "defect"
         try:
@@ -212,35 +262,8 @@ class OdooClient:
             raise
         finally:
             if self._on_call is not None:
-                self._on_call(model, method, time.perf_counter() - started, outcome)
-
-    @staticmethod
-    def _records(answer: Any) -> list[dict[str, Any]]:
-        if not isinstance(answer, list):
-            raise errors.unexpected("Odoo answered a read with something that is no list.")
-        return answer
-
-
-def _names_record(row: Mapping[str, Any]) -> bool:
-    return bool(row.get("id") or row.get(".id"))
-
-
-def _loaded(model: str, answer: Any, rows: Sequence[Mapping[str, Any]], records: int) -> list[int]:
-    if not isinstance(answer, Mapping):
-        raise errors.unexpected(f"load of {model} answered something that is no mapping.")
-    ids, messages = answer.get("ids"), answer.get("messages") or []
-    if not ids:
-        raise errors.from_load_messages(messages, rows)
-    for message in messages:  # warnings only, else there were no ids; their text holds data
-        _log.info("load of %s: a %s on %s", model, message.get("type"), message.get("field"))
-    if not _are_ids(ids) or len(ids) != records:
-        # Going on would give a record the id of another.
-        raise errors.unexpected(f"load of {records} {model} answered other than {records} ids.")
-    return list(ids)
-
-
-def _are_ids(answer: Any) -> bool:
-    return isinstance(answer, list) and all(type(item) is int for item in answer)
+                seconds = time.perf_counter() - started
+                self._on_call(model, method, seconds, outcome, requests)
 
 
 def _cell(value: Any) -> str:

@@ -4,7 +4,8 @@
     ------------------------------------------   ----------   -----------------------------------
     no connection                                transient    unreachable
     connection lost or timed out after sending   transient    no_answer (perhaps done)
-    all of our connections in use                transient    client_busy
+    all of our connections or lanes in use       transient    client_busy
+    our client is closed                         transient    client_closed
     401, AccessDenied, expired session           credentials  api_key_refused
     JSON-RPC: no such database                   credentials  database_unknown
     AccessError, other 403                       business     access_denied
@@ -171,6 +172,13 @@ class LoadRefused(GatewayError):
         )
         self.by_record = by_record
 
+    @classmethod
+    def of(cls, by_record: Mapping[int, GatewayError]) -> LoadRefused:
+        """Told as the error of the first record; but a conflict goes before everything else: what
+        is wrong besides shows again when it is retried."""
+        every = [by_record[record] for record in sorted(by_record)]
+        return cls(next((error for error in every if is_conflict(error)), every[0]), by_record)
+
 
 def from_response(response: httpx.Response) -> GatewayError:
     """What an HTTP answer that is no success means (JSON-2, or a proxy before Odoo)."""
@@ -220,18 +228,17 @@ def from_transport(error: httpx.HTTPError) -> GatewayError:
 def from_load_messages(
     messages: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]
 ) -> LoadRefused:
-    """Why `load` saved nothing: the error of one record, and of each record in `by_record`.
-
-    A conflict goes before everything else: what is wrong besides shows again when it is retried.
-    """
+    """Why `load` saved nothing: the error of one record, and of each record in `by_record`."""
     errors = [message for message in messages if message.get("type") == "error"]
     by_record = {
         record: _row_error(_most_telling(errors, record), rows) for record in _blamed(errors)
     }
-    every = list(by_record.values()) or [_row_error(message, rows) for message in errors]
+    if by_record:
+        return LoadRefused.of(by_record)
+    every = [_row_error(message, rows) for message in errors]
     first = _error(_UNEXPECTED, "Odoo saved nothing and named no reason.")
     if every:
-        first = next((error for error in every if error.code == _CONFLICT.code), every[0])
+        first = next((error for error in every if is_conflict(error)), every[0])
     return LoadRefused(first, by_record)
 
 
@@ -244,6 +251,39 @@ def record_missing(model: str, ids: Iterable[int]) -> GatewayError:
 def key_refused() -> GatewayError:
     """JSON-RPC's `login` answered False, or the key cannot even be sent."""
     return _error(_NO_KEY, "Odoo refused the login or its API key (wrong, withdrawn or expired).")
+
+
+def client_busy() -> GatewayError:
+    """A request waited for its turn for as long as an activity can."""
+    verdict = _Verdict(FailureKind.TRANSIENT, "client_busy")
+    return _error(
+        verdict, "All calls to Odoo that may be made at once are in use; nothing was sent."
+    )
+
+
+def client_closed() -> GatewayError:
+    """This process is about to end; another one will do it."""
+    verdict = _Verdict(FailureKind.TRANSIENT, "client_closed")
+    return _error(verdict, "The client was closed before the call was sent.")
+
+
+def is_conflict(error: GatewayError) -> bool:
+    """Whether another transaction was in the way."""
+    return error.code == _CONFLICT.code
+
+
+def concerns_all(error: GatewayError) -> bool:
+    """Whether a call of many records failed for a reason that is none of its records'.
+
+    Of a conflict a part can be free; everything else that passes is about Odoo, the network, or
+    what all of a call have in common. LoadRefused tells records apart by itself.
+    """
+    if isinstance(error, LoadRefused):
+        return False
+    if error.kind is FailureKind.TRANSIENT:
+        return not is_conflict(error)
+    common = (_NO_MODEL, _NO_FIELD, _NO_METHOD)
+    return error.kind is FailureKind.CREDENTIALS or error.code in {item.code for item in common}
 
 
 def unexpected(text: str) -> GatewayError:

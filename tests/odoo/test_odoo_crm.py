@@ -281,9 +281,7 @@ def test_a_repeat_writes_nothing_and_a_change_clears(
     odoo: OdooClient, crm: OdooCrm, make_lead: MakeLead
 ) -> None:
     calls: list[str] = []
-    watched = OdooCrm(
-        OdooClient(odoo._transport, on_call=lambda _m, name, _s, _o: calls.append(name))
-    )
+    watched = OdooCrm(OdooClient(odoo._transport, on_call=lambda _m, name, *_: calls.append(name)))
     lead = make_lead()
     watched.write_statuses([status(lead, waiting_on="approval")])
     calls.clear()

@@ -236,7 +236,7 @@ def test_a_company_is_a_view_on_the_same_client() -> None:
     base = client(
         odoo,
         context={"tz": "UTC"},
-        on_call=lambda model, method, seconds, outcome: seen.append(model),
+        on_call=lambda model, method, seconds, outcome, requests: seen.append(model),
     )
     base.with_company(4).search_read("x", [], ["name"], context={"active_test": False})
     assert odoo.body()["context"] == {
@@ -253,8 +253,9 @@ def test_a_company_is_a_view_on_the_same_client() -> None:
 def test_every_call_is_counted_with_its_outcome() -> None:
     calls: list[tuple[str, str, str]] = []
 
-    def count(model: str, method: str, seconds: float, outcome: str) -> None:
+    def count(model: str, method: str, seconds: float, outcome: str, requests: int) -> None:
         assert seconds >= 0
+        assert requests == 1
         calls.append((model, method, outcome))
 
     refused = {"ids": False, "messages": [{"type": "error", "record": 0, "message": "No"}]}

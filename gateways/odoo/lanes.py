@@ -1,0 +1,388 @@
+"""Group commit: a few calls to Odoo at a time, and requests that wait for one go together.
+
+    caller --> inbox --> group of its key --> a lane is free: one call --> each its own answer
+                         (ungrouped calls
+                          are a group too)
+
+A call of many records costs Odoo a fraction of as many calls. So a request that finds a free lane
+goes at once; while a call of its key is under way, or no lane is free, requests of that key
+gather, and go together. Nobody waits for others to come.
+
+Callers are activities, and the engine may raise an exception in their thread at any line, even
+between two lines of a lock's or a future's own code, which would then stay locked. So a caller
+touches nothing but queues and locks that are written in C, and every call is made by threads of
+our own. What happens to one caller is nothing to the others.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import copy
+import itertools
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateways.errors import GatewayError
+from gateways.http import POOL_TIMEOUT_SECONDS
+from gateways.odoo import errors
+from gateways.odoo.grouping import Request
+
+CALLS_AT_ONCE = 4
+GROUP_SIZE = 100
+MAX_ROWS = 2_000
+MAX_CHARACTERS = 2_000_000
+"""What one call may hold; a request that is larger by itself goes alone."""
+
+MAX_WAIT_SECONDS = POOL_TIMEOUT_SECONDS
+"""Longer than this no request waits to be sent: with the call itself an activity's time is up."""
+
+LOOK_SECONDS = 0.5
+"""How often a waiting caller comes up for air: only then can the engine end its wait."""
+
+IDLE_SECONDS = 5.0
+"""A thread without work ends after this; the next request starts one."""
+
+Send = Callable[[Sequence[Request]], list[Any]]
+"""Makes one call for requests of one key: an answer each, or an error that is its own. Raises
+what concerns them all."""
+
+_UNGROUPED = object()
+"""The key of what could be grouped where the size of groups is 1."""
+
+
+@dataclass(eq=False)
+class _Ticket:
+    """A request on its way, between its caller and the thread that sends it."""
+
+    request: Request
+    number: int
+    context: contextvars.Context
+    """The caller's: what is logged and traced of a call belongs to the first who asked for it."""
+
+    answer: queue.SimpleQueue[Any] = field(default_factory=queue.SimpleQueue)
+    claim: threading.Lock = field(default_factory=threading.Lock)
+    """Taken once: by the thread that sends the request, or by the caller who gives up first."""
+
+    gone: bool = False
+    """The caller waits no longer."""
+
+
+@dataclass(eq=False)
+class _Group:
+    """What waits under one key, oldest first."""
+
+    key: Hashable
+    at_once: int
+    waiting: deque[_Ticket] = field(default_factory=deque)
+    running: int = 0
+
+    def oldest(self) -> _Ticket | None:
+        """The first whose caller still waits; those before it are dropped."""
+        while self.waiting and self.waiting[0].gone:
+            self.waiting.popleft()
+        return self.waiting[0] if self.waiting else None
+
+    def take(self, most: int) -> list[_Ticket]:
+        """The oldest and, in their order, all that may go with it, up to `most`.
+
+        One that shares a record with another waits until that one's call is over: `load` can
+        make two records of one external id within a call.
+        """
+        taken: list[_Ticket] = []
+        left: list[_Ticket] = []
+        seen: set[Hashable] = set()
+        rows = characters = 0
+        while self.waiting and len(taken) < most:
+            ticket = self.waiting.popleft()
+            request = ticket.request
+            rows, characters = rows + request.rows, characters + request.characters
+            if taken and (rows > MAX_ROWS or characters > MAX_CHARACTERS):
+                left.append(ticket)
+                break
+            if not seen.isdisjoint(request.records):
+                left.append(ticket)
+            elif not ticket.gone and ticket.claim.acquire(blocking=False):
+                taken.append(ticket)
+            else:
+                continue
+            seen |= request.records  # of those left too, so that nobody overtakes them
+        self.waiting.extendleft(reversed(left))
+        return taken
+
+
+@dataclass(eq=False)
+class _Batch:
+    """Requests of one group that go together."""
+
+    group: _Group
+    tickets: list[_Ticket]
+
+
+class Lanes:
+    """Sends requests over at most `calls_at_once` lanes, grouped by key. Thread-safe.
+
+    Of one key one call is under way at a time. Requests without a key never take the last lane,
+    where there are several: slow ones must not hold up what is grouped. With a `group_size` of 1
+    nothing is grouped.
+    """
+
+    def __init__(
+        self, send: Send, *, calls_at_once: int = CALLS_AT_ONCE, group_size: int = GROUP_SIZE
+    ) -> None:
+        if calls_at_once < 1 or group_size < 1:
+            raise ValueError("calls_at_once and group_size are at least 1.")
+        self._send = send
+        self._calls_at_once = calls_at_once
+        self._group_size = group_size
+        self._inbox: queue.SimpleQueue[_Ticket | None] = queue.SimpleQueue()
+        self._numbers = itertools.count()
+        self._closed = False
+        self._lock = threading.Lock()
+        # Under the lock, and touched by our own threads only:
+        self._groups: dict[Hashable, _Group] = {}
+        self._bounds: dict[tuple[str, str], int] = {}
+        self._running = 0
+        self._threads = 0
+
+    def run(self, request: Request) -> Any:
+        """The request's own answer. Raises its own error; GatewayError `client_busy` where it
+        could not be sent in time, `client_closed` after `close`."""
+        ticket = _Ticket(request, next(self._numbers), contextvars.copy_context())
+        try:
+            self._inbox.put(ticket)
+            answer = self._answer(ticket)
+        finally:
+            ticket.gone = True
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    @property
+    def waiting(self) -> int:
+        """How many requests are not sent yet."""
+        with self._lock:
+            grouped = sum(len(group.waiting) for group in self._groups.values())
+        return self._inbox.qsize() + grouped
+
+    def close(self) -> None:
+        """Requests that wait end with an error, threads when their call has ended."""
+        self._closed = True
+        with self._lock:
+            self._admit_all()
+            waiting = [ticket for group in self._groups.values() for ticket in group.waiting]
+            self._groups = {key: group for key, group in self._groups.items() if group.running}
+            for group in self._groups.values():
+                group.waiting.clear()
+        for ticket in waiting:
+            if ticket.claim.acquire(blocking=False):
+                ticket.answer.put(errors.client_closed())
+        self._inbox.put(None)
+
+    # --- in the caller's thread -----------------------------------------------------------------
+
+    def _answer(self, ticket: _Ticket) -> Any:
+        until = time.monotonic() + MAX_WAIT_SECONDS
+        while True:
+            if self._closed and ticket.claim.acquire(blocking=False):
+                raise errors.client_closed()
+            if not self._threads:
+                self._start_thread()
+            try:
+                return ticket.answer.get(timeout=LOOK_SECONDS)
+            except queue.Empty:
+                if time.monotonic() < until:
+                    continue
+            if ticket.claim.acquire(blocking=False):
+                raise errors.client_busy()
+
+    def _start_thread(self) -> None:
+        # It counts itself, so that one whose starter is interrupted is counted right.
+        threading.Thread(target=self._serve, name="odoo-lane", daemon=True).start()
+
+    # --- in a thread of our own -----------------------------------------------------------------
+
+    def _serve(self) -> None:
+        with self._lock:
+            if self._threads >= self._calls_at_once:
+                return
+            self._threads += 1
+        while self._wait():
+            while (batch := self._next()) is not None:
+                try:
+                    self._carry_out(batch)
+                finally:
+                    self._done(batch)
+
+    def _wait(self) -> bool:
+        """Wait for a request; False where this thread is to end."""
+        while True:
+            ticket, idle = None, False
+            try:
+                if not self._closed:
+                    ticket = self._inbox.get(timeout=IDLE_SECONDS)
+            except queue.Empty:
+                idle = True
+            with self._lock:
+                if self._closed:
+                    self._threads -= 1
+                    self._inbox.put(None)  # for the next thread that waits
+                    return False
+                if not idle:
+                    self._admit(ticket)
+                    return True
+                # Somebody must be there for whoever comes while others are under way.
+                if self._running and self._threads - self._running == 1:
+                    continue
+                self._threads -= 1
+                if self._inbox.empty():
+                    return False
+                # A caller that saw this thread counted just before has started no other.
+                self._threads += 1
+
+    def _next(self) -> _Batch | None:
+        """The batch to send now, if a lane is free and one is ready."""
+        with self._lock:
+            self._admit_all()
+            batch = None if self._closed else self._take()
+            free = self._running < self._calls_at_once
+            alone = self._threads == self._running
+            more = free and bool(self._ready())
+        if batch is None:
+            return None
+        if free and alone:
+            self._start_thread()
+        if more:
+            self._inbox.put(None)  # what is out of the inbox already wakes nobody
+        return batch
+
+    def _admit_all(self) -> None:
+        while True:
+            try:
+                self._admit(self._inbox.get_nowait())
+            except queue.Empty:
+                return
+
+    def _admit(self, ticket: _Ticket | None) -> None:
+        if ticket is None:
+            return
+        key = ticket.request.key
+        if key is not None and self._group_size == 1:
+            key = _UNGROUPED
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = _Group(key, self._at_once(key))
+        group.waiting.append(ticket)
+
+    def _at_once(self, key: Hashable) -> int:
+        """How many calls of a group may be under way."""
+        if key is None:
+            return max(1, self._calls_at_once - 1)
+        return self._calls_at_once if key is _UNGROUPED else 1
+
+    def _take(self) -> _Batch | None:
+        """The oldest request that may go now, with all that may go with it."""
+        while self._running < self._calls_at_once and (ready := self._ready()):
+            _, group = min(ready, key=lambda pair: pair[0])
+            tickets = group.take(self._most(group))
+            if tickets:  # else their callers have just given up
+                group.running += 1
+                self._running += 1
+                return _Batch(group, tickets)
+        return None
+
+    def _ready(self) -> list[tuple[int, _Group]]:
+        """The groups that may send, by the number of their oldest request."""
+        return [
+            (oldest.number, group)
+            for group in self._groups.values()
+            if group.running < group.at_once and (oldest := group.oldest())
+        ]
+
+    def _most(self, group: _Group) -> int:
+        if group.key is None:
+            return 1
+        return self._bounds.get(_method(group.waiting[0]), self._group_size)
+
+    def _done(self, batch: _Batch) -> None:
+        with self._lock:
+            self._running -= 1
+            batch.group.running -= 1
+            # Keys are of endless variety (contexts, values): none is kept for later.
+            if not batch.group.running and not batch.group.waiting:
+                self._groups.pop(batch.group.key, None)
+
+    # --- one call, and who fails when it fails --------------------------------------------------
+
+    def _carry_out(self, batch: _Batch) -> None:
+        """Send until each request has its answer: together, then in the parts that are left."""
+        parts = [batch.tickets]
+        while parts:
+            part = [ticket for ticket in parts.pop() if not ticket.gone]
+            if part:
+                parts.extend(reversed(self._attempt(part)))
+
+    def _attempt(self, part: Sequence[_Ticket]) -> list[list[_Ticket]]:
+        """One call; returns the parts to be sent again."""
+        if self._closed:
+            _tell_all(part, errors.client_closed())
+            return []
+        try:
+            requests = [ticket.request for ticket in part]
+            answers = part[0].context.run(self._send, requests)
+            told = list(zip(part, answers, strict=True))
+        except BaseException as error:  # whatever it is, somebody waits to be told
+            return self._failed(part, error)
+        for ticket, answer in told:
+            ticket.answer.put(answer)
+        self._widen(part)
+        return []
+
+    def _failed(self, part: Sequence[_Ticket], error: BaseException) -> list[list[_Ticket]]:
+        """Tell those whose error it is; returns the others, in parts to be sent again."""
+        if isinstance(error, GatewayError) and error.maybe_done:
+            self._narrow(part)
+        if len(part) == 1 or (isinstance(error, GatewayError) and errors.concerns_all(error)):
+            _tell_all(part, error)
+            return []
+        guilty = part[0].request.blame([ticket.request for ticket in part], error)
+        if not guilty:
+            middle = len(part) // 2
+            return [list(part[:middle]), list(part[middle:])]
+        for position, own in guilty.items():
+            part[position].answer.put(own)
+        return [[ticket for position, ticket in enumerate(part) if position not in guilty]]
+
+    def _narrow(self, part: Sequence[_Ticket]) -> None:
+        """No answer came in time: fewer go together from now on, or it never would."""
+        with self._lock:
+            self._bounds[_method(part[0])] = max(1, len(part) // 2)
+
+    def _widen(self, part: Sequence[_Ticket]) -> None:
+        """As many as may go together were answered: twice as many may, up to the group's size.
+
+        A smaller part says nothing about how many Odoo can do in time.
+        """
+        method = _method(part[0])
+        with self._lock:
+            bound = self._bounds.get(method)
+            if bound is None or len(part) < bound:
+                return
+            if bound * 2 >= self._group_size:
+                del self._bounds[method]
+            else:
+                self._bounds[method] = bound * 2
+
+
+def _method(ticket: _Ticket) -> tuple[str, str]:
+    return ticket.request.model, ticket.request.method
+
+
+def _tell_all(part: Sequence[_Ticket], error: BaseException) -> None:
+    """Each gets an instance of its own: raised in two threads, one would show both tracebacks."""
+    for ticket in part:
+        ticket.answer.put(error if len(part) == 1 else copy.copy(error))
