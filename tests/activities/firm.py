@@ -106,7 +106,6 @@ class Firm:
             company,
             partner,
             project.project_id,
-            project.analytic_account_id,
             order.order_id,
             order.lines,
         )
@@ -117,7 +116,7 @@ class Firm:
         work = made.work()
         made.milestones = self.master.create_milestones(work).ids
         made.tasks = self.master.create_tasks(work).ids
-        self.orders.confirm_order(made.confirm_request())
+        made.account = self.orders.confirm_order(made.confirm_request()).analytic_account_id
         return made
 
     def drafted(self, contract: JsonObject) -> tuple[Ordered, DocumentRequest]:
@@ -213,9 +212,10 @@ class Ordered:
     company: int
     partner: int
     project: int
-    account: int
     order: int
     lines: dict[str, int]
+    account: int = 0
+    """Where the project's costs meet; known once the order is confirmed."""
     milestones: dict[str, int] = field(default_factory=dict)
     tasks: dict[str, int] = field(default_factory=dict)
 

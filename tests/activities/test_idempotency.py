@@ -83,14 +83,14 @@ def test_the_whole_way_each_step_twice(firm: Firm) -> None:
             )
         )
     )
-    assert order.name.startswith("S")
     work = MilestonesRequest(contract=contract, project_id=project.project_id)
     milestones = twice(lambda: master.create_milestones(work))
     assert list(milestones.ids) == [item.key for item in contract.milestones]
     twice(lambda: master.create_tasks(work))
-    twice(
+    confirmed = twice(
         lambda: orders.confirm_order(ConfirmRequest(order_id=order.order_id, value=contract.value))
     )
+    assert confirmed.name.startswith("S")
     provisioned = firm.everything(contract)
     assert {name: len(rows) for name, rows in provisioned.items() if name != "messages"} == {
         "customers": 1,
@@ -114,7 +114,6 @@ def test_the_whole_way_each_step_twice(firm: Firm) -> None:
         company,
         partner,
         project.project_id,
-        project.analytic_account_id,
         order.order_id,
         order.lines,
     )
