@@ -10,23 +10,24 @@ A benchmark is a coroutine, registered by a decorator in a module named in `MODU
         ratio = paired_ratio(samples["ours"], samples["script"])
         bench.report("onboarding", ratio, at_least(5), contracts=count, samples=samples)
 
-**A fresh Odoo.** `bench.odoo(workers=2)` is a context manager that yields a `benchmarks.remote.Remote`:
-address, database, API keys, clients of each login, SQL, and the calls it was sent, counted in Odoo's
-own log and so the same way for whoever sends them. It is a real Odoo 19 on a copy of the template
-database; with `--odoo sandbox` (the smoke test) it is the stand-in. Contenders that are compared
-work on the same one.
+**A fresh Odoo.** `bench.odoo(workers=2)` is a context manager that yields a
+`benchmarks.remote.Remote`: address, database, API keys, clients of each login, the records of a
+batch of contracts (`tally`), and the calls it was sent, counted in Odoo's own log and so the same
+way for whoever sends them. It is a real Odoo 19 on a copy of the template database; with
+`--odoo sandbox` it is the stand-in. Contenders that are compared work on the same one, each on
+contracts of its own (`benchmarks.contracts.signed`).
 
-**Rounds interleave.** `bench.rounds(contenders)` runs each contender once a round, in an order that
-rotates from round to round, so that a machine that warms up or a database that grows favours nobody.
-A contender is a coroutine function of the round's number (from 0). It does its work once and returns
-what it measured, a rate or seconds: so what it prepares is not timed. `paired_ratio` is the median
-of the rounds' own ratios.
+**Rounds interleave.** `bench.rounds(contenders)` runs each contender once a round, in an order
+that rotates from round to round, so that a machine that warms up or a database that grows favours
+nobody. A contender is a coroutine function of the round's number (from 0). It does its work once
+and returns what it measured, a rate or seconds: so what it prepares is not timed. `paired_ratio`
+is the median of the rounds' own ratios.
 
-**Results.** `bench.report(name, ratio, target, **details)` prints the line `name ratio=R target=T`
-and keeps it, with the details, for the JSON file and the chart. A benchmark may report several
-lines (`name_part`), the one with its own name last. Without a target the line is printed as it is
-and never fails: `target=none`. Targets are judged in full runs; the sizes of a quick run say that a
-benchmark works, not how fast the product is.
+**Results.** `bench.report(name, ratio, target, **details)` prints the line
+`name ratio=R target=T` and keeps it, with the details, for the JSON file and the chart. A
+benchmark may report several lines (`name_part`), the one with its own name last. Without a target
+the line is printed as it is and never fails: `target=none`. Targets are judged in full runs; the
+sizes of a quick run say that a benchmark works, not how fast the product is.
 
 Everything a benchmark starts ends with it: use `bench.folder` for files and context managers for
 processes. Each has a limit in minutes, after which it is cancelled and counts as failed.
