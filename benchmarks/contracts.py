@@ -8,7 +8,8 @@ from contracts.model import JsonObject
 
 ENTITY = "northwind"
 APPROVERS = ("ana@northwind.example", "bob@northwind.example")
-_AMOUNT = 1000
+AMOUNT = 1000
+"""Of each milestone, in euro and without tax."""
 
 
 def tag() -> str:
@@ -26,7 +27,7 @@ def signed(tag: str, count: int, *, milestones: int) -> list[JsonObject]:
 
 
 def _signed(contract_id: str, milestones: int) -> JsonObject:
-    value = f"{milestones * _AMOUNT}.00"
+    value = f"{milestones * AMOUNT}.00"
     return {
         "contract_id": contract_id,
         "legal_entity": ENTITY,
@@ -50,7 +51,7 @@ def _signed(contract_id: str, milestones: int) -> JsonObject:
                 "key": f"m{number}",
                 "name": f"Part {number}",
                 "service": "build",
-                "amount": f"{_AMOUNT}.00",
+                "amount": f"{AMOUNT}.00",
             }
             for number in range(1, milestones + 1)
         ],

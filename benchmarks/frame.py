@@ -200,14 +200,17 @@ class Bench:
         """Show progress, beside the results."""
         self.show(f"  {time.strftime('%H:%M:%S')} {text}")
 
+    def new_folder(self, name: str) -> Path:
+        """An empty folder of its own; it goes when the benchmark ends."""
+        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder))
+
     @contextmanager
     def odoo(self, *, workers: int = 2) -> Iterator[Remote]:
         """A fresh Odoo; `workers` are its processes (0: one process with threads)."""
         self.say("starting an Odoo")
-        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
-            remote = real_remote(workers=workers) if self.real else sandbox_remote(Path(folder))
-            with remote as odoo:
-                yield odoo
+        folder = self.new_folder("odoo")
+        with real_remote(workers=workers) if self.real else sandbox_remote(folder) as odoo:
+            yield odoo
 
     async def rounds(
         self, contenders: Mapping[str, Contender], *, rounds: int | None = None

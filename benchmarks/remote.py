@@ -86,6 +86,9 @@ class Remote(ABC):
         """A client of ours as one of the users, for what is prepared and checked."""
         return connect(self.url, self.database, Secret.file(self.keys[login]))
 
+    def key(self, login: str = "c2c") -> str:
+        return self.keys[login].read_text()
+
     @abstractmethod
     def calls(self) -> Counter[str]:
         """The calls that arrived so far, by `model.method`; on the stand-in only those of c2c."""
