@@ -167,7 +167,7 @@ class Product:
 
         async def all_there() -> bool:
             nonlocal found
-            if await operations_waiting(self.client) < count:
+            if await open_approvals(self.client) < count:
                 return False
             found = (await approving.awaiting(self.client, limit=count + 1)).items
             return len(found) >= count
@@ -187,7 +187,7 @@ def workflow_id(contract: JsonObject) -> str:
     return contract_workflow_id(contract["legal_entity"], contract["contract_id"])
 
 
-async def operations_waiting(client: Client) -> int:
+async def open_approvals(client: Client) -> int:
     """How many workflows wait for an approval; visibility is a moment behind."""
     answer = await client.count_workflows("WaitingOn = 'approval' AND ExecutionStatus = 'Running'")
     return answer.count

@@ -7,12 +7,14 @@ stand-in by a fault rule that does nothing.
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -33,6 +35,8 @@ _ENTRY = re.compile(
     r"(?: - (?P<queries>\d+) (?P<sql>[\d.]+) (?P<other>[\d.]+))?"
 )
 
+_QUIET_SECONDS, _QUIET_WITHIN_SECONDS = 1.5, 600
+
 
 @dataclass(frozen=True)
 class Call:
@@ -40,7 +44,7 @@ class Call:
 
     model: str
     method: str
-    status: int
+    status: int  # of HTTP; 0 on the stand-in
     ended_at: float
     seconds: float
 
@@ -67,11 +71,13 @@ class Tally:
     customers: int
     projects: int
     milestones: int
+    reached: int
     tasks: int
     confirmed: int
     ordered: Decimal
     drafts: int
     posted: int
+    sent: int
     invoiced: Decimal
 
 
@@ -89,9 +95,23 @@ class Remote(ABC):
     def key(self, login: str = "c2c") -> str:
         return self.keys[login].read_text()
 
-    @abstractmethod
     def calls(self) -> Counter[str]:
-        """The calls that arrived so far, by `model.method`; on the stand-in only those of c2c."""
+        """The calls that arrived so far, by `model.method`."""
+        return Counter(f"{call.model}.{call.method}" for call in self.logged())
+
+    @abstractmethod
+    def logged(self) -> list[Call]:
+        """Every call so far in the order they ended; on the stand-in only those of c2c."""
+
+    async def quiet(self) -> None:
+        """Wait until no call has arrived for a while. Raises TimeoutError."""
+        async with asyncio.timeout(_QUIET_WITHIN_SECONDS):
+            seen, since = -1, time.monotonic()
+            while time.monotonic() - since < _QUIET_SECONDS:
+                found = len(self.logged())
+                if found != seen:
+                    seen, since = found, time.monotonic()
+                await asyncio.sleep(0.1)
 
     @abstractmethod
     def tally(self, tag: str) -> Tally:
@@ -105,38 +125,34 @@ class RealRemote(Remote):
         self.server = server
         self.url, self.database, self.keys = server.url, server.database, server.keys
 
-    def calls(self) -> Counter[str]:
-        return Counter(f"{call.model}.{call.method}" for call in self.logged())
-
     def logged(self) -> list[Call]:
-        """Every call so far, oldest first."""
         with self.server.log.open(errors="replace") as lines:
             return calls_in(lines)
 
     def tally(self, tag: str) -> Tally:
         row = self.server.psql(_TALLY.format(like=f"'%{tag}%'")).split("|")
-        *counts, ordered, drafts, posted, invoiced = row
-        return Tally(
-            *(int(item) for item in counts),
-            ordered=Decimal(ordered),
-            drafts=int(drafts),
-            posted=int(posted),
-            invoiced=Decimal(invoiced),
-        )
+        kinds = (field.type for field in fields(Tally))
+        return Tally(*(_KINDS[kind](item) for kind, item in zip(kinds, row, strict=True)))
 
 
+_KINDS: dict[Any, Callable[[str], Any]] = {"int": int, "Decimal": Decimal}
+
+# The columns in the order of Tally's fields.
 _TALLY = """
     SELECT (SELECT count(*) FROM res_partner WHERE name LIKE {like}),
            (SELECT count(*) FROM project_project WHERE name->>'en_US' LIKE {like}),
-           (SELECT count(*) FROM project_milestone m JOIN project_project p ON p.id = m.project_id
-             WHERE p.name->>'en_US' LIKE {like}),
+           p.milestones, p.reached,
            (SELECT count(*) FROM project_task t JOIN project_project p ON p.id = t.project_id
              WHERE p.name->>'en_US' LIKE {like}),
-           o.confirmed, o.ordered, m.drafts, m.posted, m.invoiced
-      FROM (SELECT count(*) AS confirmed, coalesce(sum(amount_untaxed), 0) AS ordered
+           o.confirmed, o.ordered, m.drafts, m.posted, m.sent, m.invoiced
+      FROM (SELECT count(*) AS milestones, count(*) FILTER (WHERE m.is_reached) AS reached
+              FROM project_milestone m JOIN project_project p ON p.id = m.project_id
+             WHERE p.name->>'en_US' LIKE {like}) p,
+           (SELECT count(*) AS confirmed, coalesce(sum(amount_untaxed), 0) AS ordered
               FROM sale_order WHERE origin LIKE {like} AND state = 'sale') o,
            (SELECT count(*) FILTER (WHERE state = 'draft') AS drafts,
                    count(*) FILTER (WHERE state = 'posted') AS posted,
+                   count(*) FILTER (WHERE is_move_sent) AS sent,
                    coalesce(sum(amount_untaxed) FILTER (WHERE state = 'posted'), 0) AS invoiced
               FROM account_move WHERE invoice_origin LIKE {like}) m
 """
@@ -151,33 +167,37 @@ class SandboxRemote(Remote):
         self.keys = {login: sandbox.key_file(login) for login in sandbox.keys}
         self._admin = self.client("admin")
 
-    def calls(self) -> Counter[str]:
-        return Counter(self._sandbox.calls)
+    def logged(self) -> list[Call]:
+        return list(self._sandbox.logged)
 
     def tally(self, tag: str) -> Tally:
         like = f"%{tag}%"
         projects = [row["id"] for row in self._all("project.project", "name", like)]
         orders = self._all("sale.order", "origin", like, "state", "amount_untaxed")
-        moves = self._all("account.move", "invoice_origin", like, "state", "amount_untaxed")
+        milestones = self._within("project.milestone", projects, "is_reached")
+        fields = ("state", "amount_untaxed", "is_move_sent")
+        moves = self._all("account.move", "invoice_origin", like, *fields)
         confirmed = [row for row in orders if row["state"] == "sale"]
         posted = [row for row in moves if row["state"] == "posted"]
         return Tally(
             customers=len(self._all("res.partner", "name", like)),
             projects=len(projects),
-            milestones=self._within("project.milestone", projects),
-            tasks=self._within("project.task", projects),
+            milestones=len(milestones),
+            reached=sum(row["is_reached"] for row in milestones),
+            tasks=len(self._within("project.task", projects)),
             confirmed=len(confirmed),
             ordered=_total(confirmed),
             drafts=sum(row["state"] == "draft" for row in moves),
             posted=len(posted),
+            sent=sum(row["is_move_sent"] for row in moves),
             invoiced=_total(posted),
         )
 
     def _all(self, model: str, field: str, like: str, *fields: str) -> list[dict[str, Any]]:
         return self._admin.search_read(model, [(field, "=like", like)], ["id", *fields])
 
-    def _within(self, model: str, projects: list[int]) -> int:
-        return len(self._admin.search_read(model, [("project_id", "in", projects)], ["id"]))
+    def _within(self, model: str, projects: list[int], *fields: str) -> list[dict[str, Any]]:
+        return self._admin.search_read(model, [("project_id", "in", projects)], ["id", *fields])
 
 
 def _total(rows: Iterable[Mapping[str, Any]]) -> Decimal:
@@ -185,17 +205,19 @@ def _total(rows: Iterable[Mapping[str, Any]]) -> Decimal:
 
 
 class CountingSandbox(Sandbox):
-    """Counts the calls of the user c2c, whoever uses its key."""
+    """Notes the calls of the user c2c, whoever uses its key."""
 
     def app(self) -> ASGIApp:
-        self.calls: Counter[str] = Counter()
+        self.logged: list[Call] = []
         inner, ours = super().app(), f"Bearer {self.keys['c2c']}".encode()
 
         async def counting(scope: Scope, receive: Receive, send: Send) -> None:
+            started = time.time()
+            await inner(scope, receive, send)
             parts = str(scope.get("path", "")).split("/")
             if len(parts) == 5 and (b"authorization", ours) in scope.get("headers", []):
-                self.calls[f"{parts[3]}.{parts[4]}"] += 1
-            await inner(scope, receive, send)
+                ended = time.time()
+                self.logged.append(Call(parts[3], parts[4], 0, ended, ended - started))
 
         return counting
 
@@ -209,5 +231,6 @@ def real_remote(*, workers: int) -> Iterator[Remote]:
 
 @contextmanager
 def sandbox_remote(folder: Path) -> Iterator[Remote]:
-    with CountingSandbox(folder) as sandbox:
+    sandbox = CountingSandbox(folder)
+    with sandbox:
         yield SandboxRemote(sandbox)
