@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -13,6 +12,7 @@ from temporalio import activity
 
 from activities import metrics
 from activities import odoo_records as records
+from activities import odoo_work as work
 from activities.failures import BusinessRefusal
 from activities.odoo_catalogue import Catalogue
 from activities.odoo_clock import utc
@@ -41,22 +41,15 @@ class Validation(BaseModel):
     problems: list[Problem] = []
 
 
-class CustomerRequest(BaseModel):
-    customer: Customer
-    source: Source
-
-
-class CustomerRef(BaseModel):
-    partner_id: int
-
-
 class ProjectRequest(BaseModel):
     contract: Contract
     company_id: int
-    partner_id: int
 
 
 class ProjectRef(BaseModel):
+    """The project, and the partner that pays for it."""
+
+    partner_id: int
     project_id: int
     name: str
 
@@ -215,18 +208,36 @@ class OdooMaster:
         return problems
 
     @activity.defn
-    def ensure_customer(self, request: CustomerRequest) -> CustomerRef:
-        """Find the customer by VAT number, or create it once; what people edited stays.
+    def set_up_project(self, request: ProjectRequest) -> ProjectRef:
+        """Find or create the contract's customer, and create its project, billable and with
+        milestones. What people edited stays."""
+        contract = request.contract
+        partner = self.customer(contract.customer, contract.source)
+        name = f"{contract.title} ({contract.contract_id})"
+        row = {
+            "id": records.project_id(contract.legal_entity, contract.contract_id),
+            "name": name,
+            "partner_id/.id": partner,
+            "company_id/.id": request.company_id,
+            "allow_milestones": True,
+            "allow_billable": True,
+        }
+        [project] = self._odoo.load(
+            "project.project", [row], create_once=create_once("project.name")
+        )
+        return ProjectRef(partner_id=partner, project_id=project, name=name)
+
+    def customer(self, customer: Customer, source: Source) -> int:
+        """The customer's partner: found by VAT number, or created once.
 
         Odoo's own CRM names the partner itself: it is taken as it is, or is `record_missing`.
         A business failure `customer_ambiguous` names the partners where several have the number.
         """
-        customer = request.customer
-        if request.source.system == odoo_crm.SYSTEM:
+        if source.system == odoo_crm.SYSTEM:
             known = odoo_crm.partner_id(customer.key)
             if known is not None:
                 self._odoo.read("res.partner", [known], ["name"])
-                return CustomerRef(partner_id=known)
+                return known
         if customer.vat_number:
             found = self._odoo.find(
                 "res.partner",
@@ -244,9 +255,9 @@ class OdooMaster:
                     value=customer.vat_number,
                 )
             if found:
-                return CustomerRef(partner_id=found[0]["id"])
+                return int(found[0]["id"])
         row: dict[str, Any] = {
-            "id": records.customer_id(request.source.system, customer.key),
+            "id": records.customer_id(source.system, customer.key),
             "name": customer.name,
             "is_company": True,
             "email": customer.billing_email,
@@ -263,67 +274,25 @@ class OdooMaster:
             # Named as in the contract, where it is amended.
             refusal.field = _CUSTOMER_FIELDS.get(refusal.field, refusal.field)
             raise
-        return CustomerRef(partner_id=partner)
-
-    @activity.defn
-    def create_project(self, request: ProjectRequest) -> ProjectRef:
-        """Create the contract's project, billable and with milestones."""
-        contract = request.contract
-        name = f"{contract.title} ({contract.contract_id})"
-        row = {
-            "id": records.project_id(contract.legal_entity, contract.contract_id),
-            "name": name,
-            "partner_id/.id": request.partner_id,
-            "company_id/.id": request.company_id,
-            "allow_milestones": True,
-            "allow_billable": True,
-        }
-        [project] = self._odoo.load(
-            "project.project", [row], create_once=create_once("project.name")
-        )
-        return ProjectRef(project_id=project, name=name)
+        return partner
 
     @activity.defn
     def create_milestones(self, request: MilestonesRequest) -> MilestoneIds:
         """Create the milestones, each delivering its own order line in whole (100 %)."""
-        contract = request.contract
-        keys = (contract.legal_entity, contract.contract_id)
-        rows = [
-            {
-                "id": records.milestone_id(*keys, item.key),
-                "name": item.name,
-                "project_id/.id": request.project_id,
-                "deadline": item.due_on.isoformat() if item.due_on else "",
-                "sale_line_id/id": records.order_line_id(*keys, item.key),
-                "quantity_percentage": 1,
-            }
-            for item in contract.milestones
-        ]
+        rows = work.milestone_rows(request.contract, request.project_id)
         once = create_once("milestone.name", "milestone.deadline")
         ids = self._odoo.load("project.milestone", rows, create_once=once)
-        return MilestoneIds(
-            ids=dict(zip((item.key for item in contract.milestones), ids, strict=True))
-        )
+        keys = (item.key for item in request.contract.milestones)
+        return MilestoneIds(ids=dict(zip(keys, ids, strict=True)))
 
     @activity.defn
     def create_tasks(self, request: MilestonesRequest) -> TaskIds:
         """Create the tasks that people work on and log their hours on: one a milestone, one a
         plan that bills by time, one a retainer with included hours."""
-        contract = request.contract
-        keys = (contract.legal_entity, contract.contract_id)
-        rows = [
-            {
-                "id": records.task_id(*keys, task.key),
-                "name": task.name,
-                "project_id/.id": request.project_id,
-                "milestone_id/id": records.milestone_id(*keys, task.key) if task.milestone else "",
-                "sale_line_id/id": records.order_line_id(*keys, task.key) if task.billed else "",
-                "date_deadline": _deadline(task.due_on),
-            }
-            for task in tasks_of(contract)
-        ]
+        tasks = work.tasks_of(request.contract)
+        rows = work.task_rows(request.contract, request.project_id, tasks)
         ids = self._odoo.load("project.task", rows, create_once=create_once("task.name"))
-        return TaskIds(ids=dict(zip((task.key for task in tasks_of(contract)), ids, strict=True)))
+        return TaskIds(ids=dict(zip((task.key for task in tasks), ids, strict=True)))
 
     @activity.defn
     def mark_milestone_reached(self, ref: MilestoneRef) -> Marked:
@@ -383,8 +352,8 @@ class OdooMaster:
     def amend_tasks(self, change: ProjectChange) -> Done:
         """Move the tasks of moved milestones, and archive those of what was dropped; a task that
         people deleted stays so. Two writes at most, each of them safe to repeat."""
-        dropped = {task.key for task in tasks_of(change.before)}
-        dropped -= {task.key for task in tasks_of(change.after)}
+        dropped = {task.key for task in work.tasks_of(change.before)}
+        dropped -= {task.key for task in work.tasks_of(change.after)}
         moved = rescheduled(change)
         keys = {task: key for key, task in change.tasks.items() if key in {*dropped, *moved}}
         if not keys:
@@ -392,7 +361,7 @@ class OdooMaster:
         domain = [("id", "in", sorted(keys)), ("active", "in", [True, False])]
         there = [row["id"] for row in self._odoo.search_read("project.task", domain, ["id"])]
         rows = [
-            {".id": task, "date_deadline": _deadline(moved[keys[task]])}
+            {".id": task, "date_deadline": work.deadline(moved[keys[task]])}
             for task in there
             if keys[task] in moved
         ]
@@ -425,35 +394,6 @@ class OdooMaster:
         return Done()
 
 
-@dataclass(frozen=True)
-class Task:
-    """A task of the project; hours on it are billed by an order line of its own if `billed`."""
-
-    key: str
-    name: str
-    milestone: bool = False
-    billed: bool = False
-    due_on: date | None = None
-
-
-def tasks_of(contract: Contract) -> list[Task]:
-    """The tasks a contract's project starts with."""
-    milestones = [
-        Task(item.key, item.name, milestone=True, billed=True, due_on=item.due_on)
-        for item in contract.milestones
-    ]
-    time = [
-        Task(plan.key, f"{contract.service(plan.service).description} (by time)", billed=True)
-        for plan in contract.time
-    ]
-    included = [
-        Task(plan.key, f"{contract.service(plan.service).description} (included hours)")
-        for plan in contract.retainers
-        if plan.included_hours
-    ]
-    return [*milestones, *time, *included]
-
-
 def rescheduled(change: ProjectChange) -> dict[str, date | None]:
     """The milestones in both versions whose day changed, with the new one."""
     return {
@@ -462,11 +402,6 @@ def rescheduled(change: ProjectChange) -> dict[str, date | None]:
         for old in [change.before.milestone(item.key)]
         if old is not None and old.due_on != item.due_on and item.key in change.milestones
     }
-
-
-def _deadline(day: date | None) -> str:
-    """In the afternoon, by the service user's time zone: that is how Odoo loads it."""
-    return f"{day} 16:00:00" if day else ""
 
 
 _FITTING = {

@@ -12,6 +12,7 @@ from temporalio import activity
 
 from activities import metrics
 from activities import odoo_records as records
+from activities import odoo_work as work
 from activities.failures import BusinessRefusal
 from activities.odoo_balances import is_ours
 from activities.odoo_catalogue import Catalogue
@@ -28,6 +29,14 @@ from gateways.odoo import OdooClient
 
 _CENT = Decimal("0.01")
 _LINE_FIELDS = ["name", "product_uom_qty", "qty_delivered", "qty_invoiced", "price_unit"]
+_ORDER_FIELDS = [
+    "name",
+    "state",
+    "amount_untaxed",
+    "currency_id",
+    "order_line",
+    "project_account_id",
+]
 _DOCUMENT_FIELDS = [
     "name",
     "state",
@@ -52,21 +61,26 @@ class OrderRef(BaseModel):
     """The order, and its lines' ids in Odoo by their keys."""
 
     order_id: int
-    lines: dict[Key, int]
-
-
-class Confirmed(BaseModel):
-    """The order's number, and where its project's costs and revenues meet in Odoo."""
-
-    name: str
-    analytic_account_id: int
+    lines: dict[Key, int] = {}
 
 
 class ConfirmRequest(BaseModel):
-    """`value` is the contract's fixed price, without tax: the order must say the same."""
+    """The order and the project of a contract that work is to begin on."""
 
+    contract: Contract
     order_id: int
-    value: Money
+    project_id: int
+
+
+class Confirmed(BaseModel):
+    """The order's number; the ids of its lines, of the milestones and of the tasks of plans, by
+    their keys; and where the project's costs and revenues meet in Odoo."""
+
+    name: str
+    analytic_account_id: int
+    lines: dict[Key, int]
+    milestones: dict[Key, int]
+    tasks: dict[Key, int]
 
 
 class OrderCancel(BaseModel):
@@ -144,13 +158,18 @@ class OdooOrders:
         }
         rows = self._rows(contract, order_lines(contract), header)
         [order] = self._odoo.load("sale.order", rows, create_once=create_once("order.terms"))
-        return self._ref(order, contract)
+        return OrderRef(order_id=order)
 
     @activity.defn
     def confirm_order(self, request: ConfirmRequest) -> Confirmed:
-        """Confirm the order. Refuses `order_total_differs` if its total is not the value, and
-        `analytic_account_missing` if its project has no place for costs."""
-        order = self._checked(request.order_id, request.value)
+        """Confirm the order, then plan its work: the milestones and the tasks.
+
+        In this order: Odoo confirms a quotation unasked once a task is tied to its line. Refuses
+        `order_total_differs` if the order's total is not the fixed price, and
+        `analytic_account_missing` if its project has no place for costs.
+        """
+        contract = request.contract
+        order = self._checked(request.order_id, contract.fixed_price)
         account = order["project_account_id"]
         if not account:
             raise BusinessRefusal(
@@ -161,8 +180,27 @@ class OdooOrders:
             )
         if order["state"] not in ("sale", "done"):
             self._odoo.press("sale.order", "action_confirm", [request.order_id])
-            metrics.orders_confirmed.add(1, {"currency": request.value.currency})
-        return Confirmed(name=order["name"], analytic_account_id=account[0])
+            metrics.orders_confirmed.add(1, {"currency": contract.currency})
+        return Confirmed(
+            name=order["name"],
+            analytic_account_id=account[0],
+            lines=self._line_ids(contract, order["order_line"]),
+            milestones=self._planned(contract, request.project_id),
+            tasks=self._tasks_of_plans(contract, request.project_id),
+        )
+
+    def _planned(self, contract: Contract, project_id: int) -> dict[str, int]:
+        """The milestones, each with its task, as they are when the project begins."""
+        rows = work.planned_rows(contract, project_id)
+        once = create_once("milestone.name", "milestone.deadline", "task.name")
+        ids = self._odoo.load("project.milestone", rows, create_once=once)
+        return dict(zip((item.key for item in contract.milestones), ids, strict=True))
+
+    def _tasks_of_plans(self, contract: Contract, project_id: int) -> dict[str, int]:
+        tasks = [task for task in work.tasks_of(contract) if not task.milestone]
+        rows = work.task_rows(contract, project_id, tasks)
+        ids = self._odoo.load("project.task", rows, create_once=create_once("task.name"))
+        return dict(zip((task.key for task in tasks), ids, strict=True))
 
     @activity.defn
     def cancel_order(self, request: OrderCancel) -> Done:
@@ -196,7 +234,7 @@ class OdooOrders:
             self._odoo.load("sale.order", rows, create_once=create_once("order.lines"))
             metrics.orders_amended.add(1, {"currency": after.currency})
         self._checked(change.order_id, after.fixed_price)
-        return self._ref(change.order_id, after)
+        return OrderRef(order_id=change.order_id, lines=self._line_ids(after))
 
     @activity.defn
     def set_delivered(self, request: DeliveredRequest) -> Done:
@@ -319,20 +357,22 @@ class OdooOrders:
         ]
         return [{**header, **rows[0]}, *rows[1:]]
 
-    def _ref(self, order: int, contract: Contract) -> OrderRef:
+    def _line_ids(self, contract: Contract, lines: Sequence[int] | None = None) -> dict[str, int]:
+        """The ids of the order's lines by their keys; `lines` are all it has, in its own order."""
         keys = [line.key for line in order_lines(contract)]
+        if lines is not None and len(lines) == len(keys):
+            return dict(zip(keys, lines, strict=True))
         # Loading nothing but an external id writes nothing: it answers which record that is.
         rows = [
             {"id": records.order_line_id(contract.legal_entity, contract.contract_id, key)}
             for key in keys
         ]
         ids = self._odoo.load("sale.order.line", rows, create_once=True)
-        return OrderRef(order_id=order, lines=dict(zip(keys, ids, strict=True)))
+        return dict(zip(keys, ids, strict=True))
 
     def _checked(self, order_id: int, value: Money) -> dict[str, Any]:
         """The order; a business failure if it was cancelled or has another total."""
-        fields = ["name", "state", "amount_untaxed", "currency_id", "project_account_id"]
-        [order] = self._odoo.read("sale.order", [order_id], fields)
+        [order] = self._odoo.read("sale.order", [order_id], _ORDER_FIELDS)
         total = Money.rounded(order["amount_untaxed"], order["currency_id"][1])
         if total != value:
             raise BusinessRefusal(

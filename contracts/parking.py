@@ -47,20 +47,18 @@ READ_DEAL = Step(
     name="read_deal", doing="Read the deal from the CRM", owner=Owner.SALES, allowed=_RETRY
 )
 VALIDATE = Step(name="validate", doing="Validate the contract", owner=Owner.SALES, allowed=_MEND)
-CUSTOMER = Step(name="customer", doing="Set up the customer", owner=Owner.OPERATIONS, allowed=_MEND)
-PROJECT = Step(name="project", doing="Create the project", owner=Owner.OPERATIONS, allowed=_RETRY)
-ORDER = Step(name="order", doing="Create the sales order", owner=Owner.OPERATIONS, allowed=_MEND)
-MILESTONES = Step(
-    name="milestones", doing="Create the milestones", owner=Owner.OPERATIONS, allowed=_RETRY
-)
-TASKS = Step(
-    name="tasks",
-    doing="Create the tasks",
+CUSTOMER = Step(
+    name="customer",
+    doing="Set up the customer and the project",
     owner=Owner.OPERATIONS,
-    allowed=(Action.RETRY, Action.SKIP, Action.CANCEL),
+    allowed=_MEND,
 )
+ORDER = Step(name="order", doing="Create the sales order", owner=Owner.OPERATIONS, allowed=_MEND)
 CONFIRM = Step(
-    name="confirm", doing="Confirm the sales order", owner=Owner.OPERATIONS, allowed=_RETRY
+    name="confirm",
+    doing="Confirm the sales order and plan its work",
+    owner=Owner.OPERATIONS,
+    allowed=_RETRY,
 )
 MARK_REACHED = Step(
     name="mark_reached",

@@ -68,8 +68,7 @@ def activities_of(
         task_queues.CRM: [crm.read_deal, crm.write_status, crm.won_deals],
         task_queues.ODOO_MASTER: [
             master.validate_contract,
-            master.ensure_customer,
-            master.create_project,
+            master.set_up_project,
             master.create_milestones,
             master.create_tasks,
             master.mark_milestone_reached,

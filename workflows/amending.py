@@ -260,8 +260,9 @@ class Amending:
             OdooMaster.create_tasks, project, **options.odoo_master("tasks")
         )
         odoo.task_ids |= tasks.ids
+        known_tasks = change.model_copy(update={"tasks": odoo.task_ids})
         await workflow.execute_activity_method(
-            OdooMaster.amend_tasks, change, **options.odoo_master("tasks' dates")
+            OdooMaster.amend_tasks, known_tasks, **options.odoo_master("tasks' dates")
         )
 
     # --- suspension ---------------------------------------------------------------------------

@@ -8,8 +8,6 @@ with workflow.unsafe.imports_passed_through():
     from activities.crm import CrmActivities, DealRequest
     from activities.failures import FailureDetail
     from activities.odoo_master import (
-        CustomerRequest,
-        MilestonesRequest,
         OdooMaster,
         ProjectArchive,
         ProjectRequest,
@@ -111,48 +109,28 @@ class Provisioning:
         return contract
 
     async def provision(self) -> None:
-        """Customer, project, order, milestones; the order is confirmed; then the tasks."""
+        """Customer and project; order; its confirmation, with the milestones and the tasks."""
         if self._case.state.stage is not ContractStage.PROVISIONING:
             return
         run = self._case.steps.run
-        await run(parking.CUSTOMER, self._ensure_customer)
-        await run(parking.PROJECT, self._create_project)
+        await run(parking.CUSTOMER, self._set_up_project)
         await run(parking.ORDER, self._create_order)
-        await run(parking.MILESTONES, self._create_milestones)
-        # Before the tasks: Odoo confirms a quotation unasked once a task is tied to its line.
         await run(parking.CONFIRM, self._confirm_order)
-        await run(parking.TASKS, self._create_tasks)
         self._case.state.ordered = self._case.contract
         state, contract = self._case.state, self._case.contract
         kpis.project_ready(state.legal_entity, contract.signed_on, self._case.today)
         self._case.enter(ContractStage.ACTIVE)
 
-    async def _ensure_customer(self) -> None:
-        odoo, contract = self._case.state.odoo, await self.accepted()
-        if odoo.partner_id is None:
-            ref = await workflow.execute_activity_method(
-                OdooMaster.ensure_customer,
-                CustomerRequest(
-                    customer=contract.customer,
-                    source=self._case.state.source,
-                ),
-                **options.odoo_master(f"customer {contract.customer.name}"),
-            )
-            odoo.partner_id = ref.partner_id
-
-    async def _create_project(self) -> None:
+    async def _set_up_project(self) -> None:
         odoo, contract = self._case.state.odoo, await self.accepted()
         if odoo.project_id is None:
             ref = await workflow.execute_activity_method(
-                OdooMaster.create_project,
-                ProjectRequest(
-                    contract=contract,
-                    company_id=known(odoo.company_id),
-                    partner_id=known(odoo.partner_id),
-                ),
-                **options.odoo_master(f"project {contract.title}"),
+                OdooMaster.set_up_project,
+                ProjectRequest(contract=contract, company_id=known(odoo.company_id)),
+                **options.odoo_master(f"{contract.customer.name}: {contract.title}"),
             )
-            odoo.project_id, odoo.project_name = ref.project_id, ref.name
+            odoo.partner_id, odoo.project_id = ref.partner_id, ref.project_id
+            odoo.project_name = ref.name
 
     async def _create_order(self) -> None:
         odoo, contract = self._case.state.odoo, await self.accepted()
@@ -167,33 +145,7 @@ class Provisioning:
                 ),
                 **options.odoo_finance(f"order of {contract.fixed_price}"),
             )
-            odoo.order_id, odoo.order_line_ids = ref.order_id, ref.lines
-
-    async def _create_milestones(self) -> None:
-        odoo, contract = self._case.state.odoo, await self.accepted()
-        if contract.milestones and not odoo.milestone_ids:
-            refs = await workflow.execute_activity_method(
-                OdooMaster.create_milestones,
-                MilestonesRequest(
-                    contract=contract,
-                    project_id=known(odoo.project_id),
-                ),
-                **options.odoo_master(f"{len(contract.milestones)} milestones"),
-            )
-            odoo.milestone_ids = refs.ids
-
-    async def _create_tasks(self) -> None:
-        odoo, contract = self._case.state.odoo, await self.accepted()
-        if not odoo.task_ids:
-            refs = await workflow.execute_activity_method(
-                OdooMaster.create_tasks,
-                MilestonesRequest(
-                    contract=contract,
-                    project_id=known(odoo.project_id),
-                ),
-                **options.odoo_master("tasks"),
-            )
-            odoo.task_ids = refs.ids
+            odoo.order_id = ref.order_id
 
     async def _confirm_order(self) -> None:
         odoo, contract = self._case.state.odoo, await self.accepted()
@@ -201,13 +153,15 @@ class Provisioning:
             confirmed = await workflow.execute_activity_method(
                 OdooOrders.confirm_order,
                 ConfirmRequest(
+                    contract=contract,
                     order_id=known(odoo.order_id),
-                    value=contract.fixed_price,
+                    project_id=known(odoo.project_id),
                 ),
-                **options.odoo_finance(f"confirm the order of {contract.fixed_price}"),
+                **options.odoo_finance(f"confirm the order, {len(contract.milestones)} milestones"),
             )
-            odoo.order_name = confirmed.name
+            odoo.order_name, odoo.order_line_ids = confirmed.name, confirmed.lines
             odoo.analytic_account_id = confirmed.analytic_account_id
+            odoo.milestone_ids, odoo.task_ids = confirmed.milestones, confirmed.tasks
             odoo.order_confirmed = True
 
     async def compensate(self) -> None:

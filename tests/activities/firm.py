@@ -16,7 +16,6 @@ from activities.odoo_finance import (
     PostRequest,
 )
 from activities.odoo_master import (
-    CustomerRequest,
     MilestonesRequest,
     OdooMaster,
     ProjectRequest,
@@ -84,45 +83,34 @@ class Firm:
         return validation.contract, validation.company_id
 
     def customer(self, contract: Contract) -> int:
-        request = CustomerRequest(customer=contract.customer, source=contract.source)
-        return self.master.ensure_customer(request).partner_id
+        return self.master.customer(contract.customer, contract.source)
 
     def ordered(self, contract: JsonObject) -> Ordered:
         """A contract with its customer, project and order, not yet confirmed."""
         accepted, company = self.accepted(contract)
-        partner = self.customer(accepted)
-        project = self.master.create_project(
-            ProjectRequest(contract=accepted, company_id=company, partner_id=partner)
-        )
+        project = self.master.set_up_project(ProjectRequest(contract=accepted, company_id=company))
         request = OrderRequest(
             contract=accepted,
             company_id=company,
-            partner_id=partner,
+            partner_id=project.partner_id,
             project_id=project.project_id,
         )
         order = self.orders.create_order(request)
-        return Ordered(
-            accepted,
-            company,
-            partner,
-            project.project_id,
-            order.order_id,
-            order.lines,
-        )
+        return Ordered(accepted, company, project.partner_id, project.project_id, order.order_id)
 
     def confirmed(self, contract: JsonObject) -> Ordered:
         """The same with its order confirmed, its milestones and its tasks."""
         made = self.ordered(contract)
-        work = made.work()
-        made.milestones = self.master.create_milestones(work).ids
-        made.tasks = self.master.create_tasks(work).ids
-        made.account = self.orders.confirm_order(made.confirm_request()).analytic_account_id
+        confirmed = self.orders.confirm_order(made.confirm_request())
+        made.account, made.lines = confirmed.analytic_account_id, confirmed.lines
+        made.milestones = confirmed.milestones
+        # There already: this only tells the ids of the milestones' tasks too.
+        made.tasks = self.master.create_tasks(made.work()).ids
         return made
 
     def drafted(self, contract: JsonObject) -> tuple[Ordered, DocumentRequest]:
         """A confirmed order, and the request for the invoice of its first milestone."""
-        made = self.ordered(contract)
-        self.orders.confirm_order(made.confirm_request())
+        made = self.confirmed(contract)
         return made, made.invoice_request()
 
     def posted(self, made: Ordered, proposal: InvoiceProposal, credits: int = 0) -> InvoiceBalance:
@@ -213,9 +201,9 @@ class Ordered:
     partner: int
     project: int
     order: int
-    lines: dict[str, int]
     account: int = 0
-    """Where the project's costs meet; known once the order is confirmed."""
+    """Where the project's costs meet; this and the rest are known once the order is confirmed."""
+    lines: dict[str, int] = field(default_factory=dict)
     milestones: dict[str, int] = field(default_factory=dict)
     tasks: dict[str, int] = field(default_factory=dict)
 
@@ -224,7 +212,7 @@ class Ordered:
         return contract_workflow_id(self.contract.legal_entity, self.contract.contract_id)
 
     def confirm_request(self) -> ConfirmRequest:
-        return ConfirmRequest(order_id=self.order, value=self.contract.fixed_price)
+        return ConfirmRequest(contract=self.contract, order_id=self.order, project_id=self.project)
 
     def work(self) -> MilestonesRequest:
         return MilestonesRequest(contract=self.contract, project_id=self.project)

@@ -82,7 +82,7 @@ def test_each_company_counts_its_own_contracts(firm: Firm) -> None:
     """The same contract id in two legal entities is two contracts."""
     here, there = mixed(), british()
     there["contract_id"] = here["contract_id"]
-    ours, theirs = firm.ordered(here), firm.of_company(UK).ordered(there)
+    ours, theirs = firm.confirmed(here), firm.of_company(UK).confirmed(there)
     assert ours.order != theirs.order
     assert ours.project != theirs.project
     assert ours.account != theirs.account

@@ -18,7 +18,6 @@ from activities.odoo_finance import (
     ReminderRequest,
 )
 from activities.odoo_master import (
-    CustomerRequest,
     MilestoneRef,
     MilestonesRequest,
     ProjectArchive,
@@ -26,7 +25,6 @@ from activities.odoo_master import (
     ValidateRequest,
 )
 from activities.odoo_orders import (
-    ConfirmRequest,
     FiguresRequest,
     Notification,
     OrderCancel,
@@ -63,16 +61,10 @@ def test_the_whole_way_each_step_twice(firm: Firm) -> None:
         return first
 
     master, orders, finance = firm.master, firm.orders, firm.finance
-    partner = twice(
-        lambda: master.ensure_customer(
-            CustomerRequest(customer=contract.customer, source=contract.source)
-        )
-    ).partner_id
     project = twice(
-        lambda: master.create_project(
-            ProjectRequest(contract=contract, company_id=company, partner_id=partner)
-        )
+        lambda: master.set_up_project(ProjectRequest(contract=contract, company_id=company))
     )
+    partner = project.partner_id
     order = twice(
         lambda: orders.create_order(
             OrderRequest(
@@ -83,14 +75,13 @@ def test_the_whole_way_each_step_twice(firm: Firm) -> None:
             )
         )
     )
-    work = MilestonesRequest(contract=contract, project_id=project.project_id)
-    milestones = twice(lambda: master.create_milestones(work))
-    assert list(milestones.ids) == [item.key for item in contract.milestones]
-    twice(lambda: master.create_tasks(work))
-    confirmed = twice(
-        lambda: orders.confirm_order(ConfirmRequest(order_id=order.order_id, value=contract.value))
-    )
+    made = Ordered(contract, company, partner, project.project_id, order.order_id)
+    confirmed = twice(lambda: orders.confirm_order(made.confirm_request()))
     assert confirmed.name.startswith("S")
+    assert list(confirmed.milestones) == [item.key for item in contract.milestones]
+    # A change order creates what is new by itself, and finds the others.
+    assert twice(lambda: master.create_milestones(made.work())).ids == confirmed.milestones
+    twice(lambda: master.create_tasks(made.work()))
     provisioned = firm.everything(contract)
     assert {name: len(rows) for name, rows in provisioned.items() if name != "messages"} == {
         "customers": 1,
@@ -109,14 +100,6 @@ def test_the_whole_way_each_step_twice(firm: Firm) -> None:
     }
     assert provisioned["orders"][0]["state"] == "sale"
 
-    made = Ordered(
-        contract,
-        company,
-        partner,
-        project.project_id,
-        order.order_id,
-        order.lines,
-    )
     first = contract.milestones[0]
     reached = MilestoneRef(
         legal_entity=contract.legal_entity, contract_id=contract.contract_id, milestone=first.key
@@ -159,7 +142,7 @@ def test_the_whole_way_each_step_twice(firm: Firm) -> None:
     assert len(firm.server.mails("accountant@northwind.example")) == before + 1
 
     figures = twice(
-        lambda: orders.figures(FiguresRequest(order_id=order.order_id, lines=order.lines))
+        lambda: orders.figures(FiguresRequest(order_id=order.order_id, lines=confirmed.lines))
     )
     assert (figures.total, figures.invoiced) == (contract.value, first.amount)
     assert [item.residual for item in figures.documents] == [first.amount]
@@ -185,24 +168,24 @@ def test_the_whole_way_each_step_twice(firm: Firm) -> None:
 
 def test_cancelling_an_order_twice(firm: Firm) -> None:
     made = firm.ordered(single())
-    firm.orders.confirm_order(ConfirmRequest(order_id=made.order, value=made.contract.value))
+    firm.orders.confirm_order(made.confirm_request())
     firm.orders.cancel_order(OrderCancel(order_id=made.order))
     seen = firm.everything(made.contract)
     firm.orders.cancel_order(OrderCancel(order_id=made.order))
     assert firm.everything(made.contract) == seen
     assert [row["state"] for row in seen["orders"]] == ["cancel"]
-    confirm = ConfirmRequest(order_id=made.order, value=made.contract.value)
-    assert code(refused(lambda: firm.orders.confirm_order(confirm))) == "order_cancelled"
+    refusal = refused(lambda: firm.orders.confirm_order(made.confirm_request()))
+    assert code(refusal) == "order_cancelled"
 
 
 def test_what_runs_eight_times_at_once_is_there_once(firm: Firm) -> None:
     contract, company = firm.accepted(single())
-    partner = firm.customer(contract)
-    project = firm.master.create_project(
-        ProjectRequest(contract=contract, company_id=company, partner_id=partner)
-    ).project_id
+    project = firm.master.set_up_project(ProjectRequest(contract=contract, company_id=company))
     request = OrderRequest(
-        contract=contract, company_id=company, partner_id=partner, project_id=project
+        contract=contract,
+        company_id=company,
+        partner_id=project.partner_id,
+        project_id=project.project_id,
     )
 
     def create(_: int) -> int | GatewayError:
@@ -271,15 +254,13 @@ def test_odoo_s_own_crm_names_the_customer_itself(firm: Firm) -> None:
     [other] = firm.odoo.create("res.partner", [{"name": unique("Branch"), "vat": vat}])
     contract = firm.accepted(_buyer(vat, key=f"{PARTNER_KEY}{other}"))[0]
     source = Source(system="odoo-crm", id="1")
-    request = CustomerRequest(customer=contract.customer, source=source)
     for _ in range(2):
-        assert firm.master.ensure_customer(request).partner_id == other != first
+        assert firm.master.customer(contract.customer, source) == other != first
     firm.odoo.call("res.partner", "unlink", [other])
     with pytest.raises(GatewayError) as caught:
-        firm.master.ensure_customer(request)
+        firm.master.customer(contract.customer, source)
     assert caught.value.code == "record_missing"
-    elsewhere = CustomerRequest(customer=contract.customer, source=contract.source)
-    assert firm.master.ensure_customer(elsewhere).partner_id == first
+    assert firm.master.customer(contract.customer, contract.source) == first
 
 
 def test_a_repeat_leaves_what_people_edited_in_odoo(firm: Firm) -> None:
@@ -295,10 +276,7 @@ def test_a_repeat_leaves_what_people_edited_in_odoo(firm: Firm) -> None:
     )
     firm.odoo.write("sale.order", [made.order], {"client_order_ref": "typed by hand"})
     seen = firm.everything(made.contract)
-    request = ProjectRequest(
-        contract=made.contract, company_id=made.company, partner_id=made.partner
-    )
-    firm.master.create_project(request)
+    firm.master.set_up_project(ProjectRequest(contract=made.contract, company_id=made.company))
     firm.master.create_milestones(work)
     firm.orders.create_order(
         OrderRequest(
@@ -337,7 +315,9 @@ def _buyer(vat: str | None, **changes: str) -> JsonObject:
 
 def test_an_order_that_does_not_total_the_contract_is_not_confirmed(firm: Firm) -> None:
     made = firm.ordered(single())
-    confirm = ConfirmRequest(order_id=made.order, value=eur("1000.01"))
+    milestone = made.contract.milestones[0].model_copy(update={"amount": eur("1000.01")})
+    priced = made.contract.model_copy(update={"milestones": (milestone,)})
+    confirm = made.confirm_request().model_copy(update={"contract": priced})
     refusal = refused(lambda: firm.orders.confirm_order(confirm))
     assert code(refusal) == "order_total_differs"
     assert "1000.00 EUR" in refusal.detail.message
@@ -389,7 +369,7 @@ def test_an_amended_date_leaves_the_locked_period(firm: Firm) -> None:
     draft = firm.finance.create_document(request)
     invoice = draft.invoice_id
     with locked(firm.odoo, "fiscalyear_lock_date", "2026-03-31"):
-        later = request.model_copy(update={"invoice_on": date(2026, 4, 1)})
+        later = request.model_copy(update={"invoice_on": date(2026, 4, 1), "rewrites": True})
         assert firm.finance.create_document(later).invoice_id == invoice
         balance = firm.finance.post_document(made.post_request(draft))
     assert balance.due_on == date(2026, 5, 1)

@@ -53,8 +53,6 @@ def test_the_main_road_from_contract_to_cash(server: RealServer, rpc: OdooClient
     firm = Firm.of(server, rpc, server.client("admin"))
     made, request = firm.drafted(single())
     contract, master, finance = made.contract, firm.master, firm.finance
-    master.create_milestones(made.work())
-    master.create_tasks(made.work())
     reached = MilestoneRef(
         legal_entity=contract.legal_entity, contract_id=contract.contract_id, milestone="all"
     )

@@ -152,7 +152,7 @@ def test_the_clock_stops_when_nothing_is_waited_on() -> None:
 
 
 def test_an_exception_is_as_old_as_the_oldest_parked_step() -> None:
-    young, old = parked(parking.TASKS, since=LATER), parked(parking.ORDER, since=NOON)
+    young, old = parked(parking.CONFIRM, since=LATER), parked(parking.ORDER, since=NOON)
     waiting = Waiting()
     waiting.update("exception", LATER + timedelta(hours=1), [young, old])
     assert waiting.since == NOON

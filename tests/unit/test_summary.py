@@ -539,7 +539,7 @@ def test_a_parked_step_that_names_no_field_and_no_message_leaves_no_gap() -> Non
 
 
 def test_every_parked_step_has_its_own_suggestion() -> None:
-    exceptions = [parked(parking.TASKS), parked(parking.WRITE_BACK)]
+    exceptions = [parked(parking.CONFIRM), parked(parking.WRITE_BACK)]
     blocks = json_blocks(contract_details(contract_state(exceptions=exceptions)))
     resolutions = [Resolution.model_validate_json(block) for block in blocks]
     assert [item.step for item in resolutions] == ["tasks", "write_back"]
