@@ -92,10 +92,11 @@ class Product:
         )
 
     async def worker_is_ready(self) -> None:
-        """Wait until every queue is polled."""
+        """Wait until the newest worker polls every queue."""
         await self.until("a worker", self._is_polled, seconds=_START_SECONDS)
 
     async def _is_polled(self) -> bool:
+        own = f"{self.worker.pid}@"  # as the SDK names a worker; those that ended stay listed
         for queue in task_queues.ALL:
             answer = await self.client.workflow_service.describe_task_queue(
                 DescribeTaskQueueRequest(
@@ -104,7 +105,7 @@ class Product:
                     task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
                 )
             )
-            if not answer.pollers:
+            if not any(item.identity.startswith(own) for item in answer.pollers):
                 return False
         return True
 
