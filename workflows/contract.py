@@ -17,6 +17,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from activities.crm import CrmActivities, DealRequest
@@ -78,7 +79,7 @@ _MAX_EARLY = 1_000
 _RUNNING = (ContractStage.ACTIVE, ContractStage.CLOSING)
 
 
-@workflow.defn
+@workflow.defn(versioning_behavior=VersioningBehavior.PINNED)
 class ContractWorkflow(ApprovalDesk):
     @workflow.init
     def __init__(self, start: ContractInput) -> None:
@@ -528,7 +529,7 @@ class ContractWorkflow(ApprovalDesk):
         deal = await workflow.execute_activity_method(
             CrmActivities.read_deal,
             DealRequest(source=state.source),
-            **options.crm(f"read deal {state.source.id} again"),
+            **options.crm(f"read deal {state.source.id} again", options.Urgency.AWAITED),
         )
         contract, taken, ignored = refreshed(self._case.contract, deal.document)
         state.contract, state.document = contract, changes.document_of(contract)

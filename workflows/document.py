@@ -15,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.policy import EntityPolicy
     from contracts.receivable import InvoiceStage, ReceivableInput, ReceivableState
     from contracts.summary import receivable_details, receivable_waits
-    from workflows import options, search_attributes
+    from workflows import options, runs, search_attributes
     from workflows.board import Board
     from workflows.steps import Steps
 
@@ -32,6 +32,8 @@ class DocumentCase:
             cancelled=lambda: bool(state.rejected_because),
         )
         self._board = Board()
+        self.run_is_old = False
+        """Somebody asked for a new run: a new release is picked up there."""
 
     @property
     def policy(self) -> EntityPolicy:
@@ -88,7 +90,7 @@ class DocumentCase:
         """
 
         def must_continue() -> bool:
-            return workflow.info().is_continue_as_new_suggested() and self.steps.at_rest
+            return (self.run_is_old or runs.is_old()) and self.steps.at_rest
 
         timeout = None
         if deadline is not None:
@@ -102,7 +104,9 @@ class DocumentCase:
         if not until() and must_continue():
             await workflow.wait_condition(workflow.all_handlers_finished)
             if not until() and self.steps.at_rest:
-                workflow.continue_as_new(ReceivableInput(state=self.state))
+                workflow.continue_as_new(
+                    ReceivableInput(state=self.state), initial_versioning_behavior=runs.UPGRADES
+                )
 
     def publish(self) -> None:
         """Show the state in search attributes and current details, where they changed."""

@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
@@ -47,7 +48,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.issuing import Issuing
 
 
-@workflow.defn
+@workflow.defn(versioning_behavior=VersioningBehavior.PINNED)
 class ReceivableWorkflow(ApprovalDesk):
     @workflow.init
     def __init__(self, start: ReceivableInput) -> None:
@@ -221,6 +222,11 @@ class ReceivableWorkflow(ApprovalDesk):
         refusal = self._resolution_refusal(resolution)
         what = f"a resolution of {resolution.by}"
         self._take(what, refusal, lambda: self._resolve(resolution))
+
+    @workflow.signal
+    def renew_run(self) -> None:
+        """Continue as new at the next quiet point, as after a release; nothing else changes."""
+        self._case.run_is_old = True
 
     @workflow.query
     def receivable(self) -> ReceivableState:
