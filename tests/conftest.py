@@ -27,6 +27,8 @@ SERVER_FLAGS = (
     "frontend.WorkflowTimeSkippingEnabled=true",
     # Timers that were skipped to fire at once instead of within the second.
     'history.timerProcessorMaxTimeShift="10ms"',
+    # As in production: each legal entity has its share of a full queue.
+    "matching.enableFairness=true",
     # Small enough that long stories continue as new on the way.
     "limit.historyCount.suggestContinueAsNew=150",
 )
