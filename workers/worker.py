@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio.client import Client
-from temporalio.common import WorkerDeploymentVersion
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
@@ -160,10 +160,15 @@ def _activities_at_once(queue: str, limits: WorkerSettings) -> int:
 
 
 def _deployment(limits: WorkerSettings) -> WorkerDeploymentConfig | None:
-    """The release as Temporal knows it; None where it is not named: then any worker serves all."""
+    """The release as Temporal knows it; None where it is not named: then any worker serves all.
+
+    Every run is pinned to the release it began with, and the next one upgrades (workflows/runs.py).
+    That is said here and not with the workflows: the server refuses it from workers without a name.
+    """
     if limits.deployment is None or limits.build_id is None:
         return None
     return WorkerDeploymentConfig(
         version=WorkerDeploymentVersion(limits.deployment, limits.build_id),
         use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.PINNED,
     )

@@ -17,7 +17,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from activities.crm import CrmActivities, DealRequest
@@ -79,7 +78,7 @@ _MAX_EARLY = 1_000
 _RUNNING = (ContractStage.ACTIVE, ContractStage.CLOSING)
 
 
-@workflow.defn(versioning_behavior=VersioningBehavior.PINNED)
+@workflow.defn
 class ContractWorkflow(ApprovalDesk):
     @workflow.init
     def __init__(self, start: ContractInput) -> None:

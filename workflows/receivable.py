@@ -19,7 +19,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
@@ -48,7 +47,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.issuing import Issuing
 
 
-@workflow.defn(versioning_behavior=VersioningBehavior.PINNED)
+@workflow.defn
 class ReceivableWorkflow(ApprovalDesk):
     @workflow.init
     def __init__(self, start: ReceivableInput) -> None:

@@ -12,7 +12,7 @@ import hashlib
 from datetime import datetime, timedelta
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior, WorkflowIDReusePolicy
+from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
@@ -43,7 +43,7 @@ def _predecessor() -> SweepResult:
     return last or SweepResult(watermark=workflow.now() - FIRST_LOOK_BACK)
 
 
-@workflow.defn(versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn
 class OdooSweepWorkflow:
     """Documents and milestones changed in Odoo, signalled to receivables and contracts."""
 
@@ -124,7 +124,7 @@ class OdooSweepWorkflow:
             self._result.unknown.append(workflow_id)
 
 
-@workflow.defn(versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn
 class CrmSweepWorkflow:
     """Deals won in a CRM, each started as a contract once."""
 
