@@ -24,7 +24,7 @@ from workflows import task_queues
 CUT_SHORT = 75
 """Exit code: calls under way did not end in time, Temporal repeats them (sysexits' TEMPFAIL)."""
 
-_AFTER_THE_GRACE_SECONDS = 5.0
+AFTER_THE_GRACE_SECONDS = 5.0
 """Activities are cancelled when their grace is over; the answers of those that obey still go out,
 and telemetry is written. A thread that waits for a remote does not obey."""
 
@@ -68,7 +68,7 @@ class _Stop:
             end(128 + number)
         self.asked.set()
         # A thread of its own, so that it comes whatever the event loop is doing.
-        limit = threading.Timer(self._grace_seconds + _AFTER_THE_GRACE_SECONDS, self._cut_short)
+        limit = threading.Timer(self._grace_seconds + AFTER_THE_GRACE_SECONDS, self._cut_short)
         limit.daemon = True
         limit.start()
 
