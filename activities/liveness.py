@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from typing import Any
 
 from temporalio import activity
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-BEAT = timedelta(seconds=1)
-"""Between two heartbeats, at most. Workers must not throttle them to fewer."""
 _BEATS_A_TIMEOUT = 3
-"""Heartbeats within one heartbeat timeout, at least, so that one that is late does no harm."""
+"""Heartbeats within one heartbeat timeout, so that one that is late does no harm."""
 
 
 class HeartbeatInterceptor(Interceptor):
@@ -30,16 +27,16 @@ class _Inbound(ActivityInboundInterceptor):
         timeout = activity.info().heartbeat_timeout
         if timeout is None:
             return await super().execute_activity(input)
-        beating = asyncio.create_task(_beat(min(BEAT, timeout / _BEATS_A_TIMEOUT)))
+        beating = asyncio.create_task(_beat(timeout.total_seconds() / _BEATS_A_TIMEOUT))
         try:
             return await super().execute_activity(input)
         finally:
             beating.cancel()
 
 
-async def _beat(interval: timedelta) -> None:
+async def _beat(seconds: float) -> None:
     while True:
-        await asyncio.sleep(interval.total_seconds())
+        await asyncio.sleep(seconds)
         # For an activity that runs in a thread the SDK hands the beat to this very event loop and
         # waits for it: called from here it would wait for itself and stop the whole worker.
         await asyncio.to_thread(activity.heartbeat)

@@ -116,10 +116,8 @@ async def _sample(client: Client, limits: WorkerSettings) -> AsyncIterator[Workf
     each = max(1, limits.replay_check_count // (2 * len(WORKFLOWS)))
     for workflow in WORKFLOWS:
         query = f"{_served(limits)} AND WorkflowType = '{workflow.__name__}'"
-        for execution in [
-            *await _listed(client, query, each),
-            *await _oldest(client, query, each),
-        ]:
+        chosen = [*await _listed(client, query, each), *await _oldest(client, query, each)]
+        for execution in {item.run_id: item for item in chosen}.values():
             history = await _history(client, execution)
             if history is not None:
                 yield history
@@ -145,7 +143,7 @@ async def _oldest(client: Client, query: str, limit: int) -> list[WorkflowExecut
     for age in _AGES:
         if len(found) >= limit:
             break
-        before = (datetime.now(UTC) - age).isoformat(timespec="seconds")
+        before = (datetime.now(UTC) - age).isoformat()
         older = await _listed(client, f"{query} AND StartTime < '{before}'", limit)
         found |= {item.run_id: item for item in older}
     return list(found.values())[:limit]

@@ -19,7 +19,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from activities.crm import CrmActivities
 from activities.failures import FailureInterceptor
-from activities.liveness import BEAT, HeartbeatInterceptor
+from activities.liveness import HeartbeatInterceptor
 from activities.metrics import observe_odoo_call
 from activities.odoo_finance import OdooFinance
 from activities.odoo_master import OdooMaster
@@ -41,6 +41,10 @@ WORKFLOWS = [ContractWorkflow, ReceivableWorkflow, OdooSweepWorkflow, CrmSweepWo
 # Pure libraries that import parts of themselves when they are called: inside the sandbox that
 # would load them anew for every workflow.
 _PASSED_THROUGH = ("email_validator", "idna", "stdnum")
+
+# Left to itself the SDK sends a heartbeat only when four fifths of the timeout are over: one that
+# is late by a second would count as a lost worker.
+_HEARTBEATS_APART = timedelta(seconds=1)
 
 
 def workflow_runner() -> SandboxedWorkflowRunner:
@@ -137,7 +141,7 @@ async def running(
                     seconds=limits.sticky_timeout_seconds
                 ),
                 max_task_queue_activities_per_second=limits.rate_per_second.get(queue),
-                max_heartbeat_throttle_interval=BEAT,
+                max_heartbeat_throttle_interval=_HEARTBEATS_APART,
                 graceful_shutdown_timeout=timedelta(seconds=limits.graceful_shutdown_seconds),
             )
             workers.append(await stack.enter_async_context(worker))

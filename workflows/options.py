@@ -16,9 +16,10 @@ from workflows import task_queues
 # timeout is 60 s: an attempt that has not ended by 90 s has lost its worker.
 _START_TO_CLOSE = timedelta(seconds=90)
 
-# Every activity heartbeats by itself each second (activities/liveness.py): a worker that was
-# killed is noticed after this, not after the whole start-to-close timeout, and with the first
-# retry's delay the step goes on within 5 s. Shorter would take a machine that pauses for dead.
+# Every activity heartbeats by itself three times within this (activities/liveness.py): a worker
+# that was killed is noticed after it, not after the whole start-to-close timeout, and with the
+# first retry's delay the step goes on within 5 s. Shorter would take a machine that pauses for
+# dead, and cost more: a heartbeat is billed, and most activities are over before their first.
 _HEARTBEAT = timedelta(seconds=4)
 
 # Where an activity looks before it writes and nothing in the remote refuses a second record

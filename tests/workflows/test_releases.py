@@ -10,6 +10,7 @@ import contextlib
 import re
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,20 @@ async def until_on(handle: WorkflowHandle[Any, Any], build: str) -> None:
         await asyncio.sleep(0.05)
 
 
+async def test_what_began_before_releases_had_names_goes_on_with_the_first_that_has_one(
+    world: World,
+) -> None:
+    async with worker.running(world.client, settings_for(world.server)):
+        invoice = await world.proposed(single())
+        await world.invoice(invoice, InvoiceStage.AWAITING_APPROVAL)
+    async with worker.running(world.client, release(world, "1.3.0")):
+        await shell(world, CURRENT.replace(NEW, "1.3.0"))
+        await world.approve(invoice)
+        await world.invoice(invoice, InvoiceStage.OPEN)
+        handle = world.client.get_workflow_handle(invoice)
+        assert await build_of(handle) == "1.3.0"
+
+
 async def test_two_releases_serve_beside_each_other_until_the_old_one_is_drained(
     world: World,
 ) -> None:
@@ -135,6 +150,12 @@ async def test_two_releases_serve_beside_each_other_until_the_old_one_is_drained
         assert "Total: 0" in await shell(world, LEFT)
         assert "drain" in await shell(world, DRAINED)
 
+        # And back: a release that turned out to be bad is left in the same way.
+        await shell(world, CURRENT.replace(NEW, OLD))
+        await quiet.signal(ContractWorkflow.renew_run)
+        await until_on(quiet, OLD)
+        await shell(world, CURRENT)
+
         # The rest of the contract's life is the new release's.
         await world.pay(invoice)
         await world.sweep()
@@ -170,3 +191,34 @@ async def test_a_release_looks_only_at_what_it_would_serve(world: World) -> None
     await replays.look(world.client, another.worker)
     with pytest.raises(DoesNotReplay, match=workflow_id):
         await replays.look(world.client, mine.worker)
+    # It looks for a bounded time, and not at all where it is told so.
+    await replays.look(
+        world.client, mine.worker.model_copy(update={"replay_check_seconds": 0.000_001})
+    )
+    await replays.look(world.client, mine.worker.model_copy(update={"replay_check_count": 0}))
+
+
+async def test_a_worker_looks_at_the_newest_and_the_oldest_runs_and_at_each_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = release(world, "3.0.0")
+    async with worker.running(world.client, limits):
+        await shell(world, CURRENT.replace(NEW, "3.0.0"))
+        started = [await world.active(single()) for _ in range(3)]
+        first, second = [
+            (await world.client.get_workflow_handle(item).describe()).start_time
+            for item in started[:2]
+        ]
+        listed = "TemporalWorkerDeploymentVersion = 'c2c:3.0.0'"
+        deadline = time.monotonic() + WITHIN_SECONDS
+        while (await world.client.count_workflows(listed)).count < len(started):
+            assert time.monotonic() < deadline, "they are not listed"
+            await asyncio.sleep(0.05)
+    # Two of each type: the newest, and the newest of those that are older than the second.
+    monkeypatch.setattr(replays, "_AGES", (datetime.now(UTC) - first - (second - first) / 2,))
+    few = limits.worker.model_copy(update={"replay_check_count": 8})
+    looked_at = [item.workflow_id async for item in replays._sample(world.client, few)]
+    assert looked_at == [started[2], started[0]]
+    many = limits.worker.model_copy(update={"replay_check_count": 80})
+    looked_at = [item.workflow_id async for item in replays._sample(world.client, many)]
+    assert sorted(looked_at) == sorted(started)
