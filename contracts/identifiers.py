@@ -24,6 +24,13 @@ def receivable_workflow_id(contract_workflow_id: str, number: int) -> str:
     return f"{contract_workflow_id}/invoice/{number}"
 
 
+def legal_entity_of(workflow_id: str) -> str:
+    """The legal entity a contract's or a document's workflow belongs to; empty for any other."""
+    if not workflow_id.startswith(_PREFIX):
+        return ""
+    return workflow_id.removeprefix(_PREFIX).partition("/")[0]
+
+
 def deal_contract_id(system: str, deal_id: str) -> str:
     """The contract id of a CRM's deal, such as `hubspot-9001`."""
     return f"{system}-{deal_id}"

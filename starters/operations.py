@@ -47,7 +47,7 @@ from contracts.state import (
     UsageReport,
     UsageTaken,
 )
-from workflows import search_attributes, task_queues
+from workflows import options, search_attributes, task_queues
 from workflows.approval import ApprovalDesk
 from workflows.contract import ContractWorkflow
 from workflows.receivable import ReceivableWorkflow
@@ -169,6 +169,7 @@ async def start(client: Client, contract: ContractInput) -> Started:
             search_attributes=search_attributes.at_start(
                 contract.contract_id, contract.legal_entity
             ),
+            priority=options.share_of(contract.legal_entity),
             static_summary=f"{contract.legal_entity} {contract.contract_id}",
         )
     except WorkflowAlreadyStartedError as error:

@@ -46,6 +46,9 @@ CRM_SWEEP_PREFIX = "c2c-crm-sweep-"
 _TIME_ZONE = "UTC"
 _CATCH_UP = timedelta(minutes=1)
 """A sweep starts from its predecessor's watermark: after an outage one catches up for all."""
+_SWEEP_ENDS_WITHIN = timedelta(minutes=30)
+"""One that hangs, as where the release it began with is gone, would hold up all that follow: they
+never run beside each other. Nothing is lost by its end, the next starts from the same watermark."""
 _VISIBLE_WITHIN_SECONDS = 15.0
 """A new search attribute takes a moment until the server accepts it in queries."""
 
@@ -236,6 +239,7 @@ def _schedule(sweep: Sweep) -> Schedule:
             args=[] if sweep.argument is None else [sweep.argument],
             id=sweep.id,
             task_queue=task_queues.CONTRACTS,
+            execution_timeout=_SWEEP_ENDS_WITHIN,
         ),
         spec=ScheduleSpec(
             intervals=[ScheduleIntervalSpec(every=sweep.every)], time_zone_name=_TIME_ZONE
@@ -269,6 +273,8 @@ async def _starts(client: Client, found: Schedule, sweep: Sweep) -> bool:
     if not isinstance(action, ScheduleActionStartWorkflow):
         return False
     if (action.workflow, action.task_queue) != (sweep.workflow, task_queues.CONTRACTS):
+        return False
+    if action.execution_timeout != _SWEEP_ENDS_WITHIN:
         return False
     if sweep.argument is None:
         return not action.args

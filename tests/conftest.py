@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper, WorkflowEnvironment
 
@@ -16,35 +15,19 @@ from sandbox import real_odoo
 from sandbox.real_odoo import RealOdoo
 from sandbox.server import Sandbox
 from starters.local import clock
-from starters.local.stack import CONFIG, temporal_binary
+from starters.local.stack import CONFIG
 from tests.servers import OdooServer, RealServer, SandboxServer
+from tests.temporal import temporal_server
 from tests.world import World
 from wiring.settings import Settings, load_settings
 from workers import worker
-from workflows import search_attributes
-
-SERVER_FLAGS = (
-    "frontend.WorkflowTimeSkippingEnabled=true",
-    # Timers that were skipped to fire at once instead of within the second.
-    'history.timerProcessorMaxTimeShift="10ms"',
-    # Small enough that long stories continue as new on the way.
-    "limit.historyCount.suggestContinueAsNew=150",
-)
 
 
 @pytest.fixture(scope="session")
 async def temporal() -> AsyncIterator[WorkflowEnvironment]:
-    """A real Temporal server with time skipping allowed."""
-    flags = [part for flag in SERVER_FLAGS for part in ("--dynamic-config-value", flag)]
-    environment = await WorkflowEnvironment.start_local(
-        dev_server_existing_path=temporal_binary(),
-        data_converter=pydantic_data_converter,
-        search_attributes=list(search_attributes.ALL),
-        dev_server_extra_args=flags,
-        dev_server_log_level="error",
-    )
-    yield environment
-    await environment.shutdown()
+    """The Temporal server that the tests of a session share."""
+    async with temporal_server() as environment:
+        yield environment
 
 
 @pytest.fixture(scope="session")

@@ -111,14 +111,30 @@ class CrmSettings(_Section):
 
 
 class WorkerSettings(_Section):
-    """Limits of one worker process; rates hold for a whole task queue, across workers."""
+    """Limits of one worker process; rates hold for a whole task queue, across workers.
 
-    activities: int = Field(default=20, ge=1, le=200)
+    `activities` is for each queue of Odoo. Their threads mostly wait: for an answer, or for the
+    call that many of them share. `deployment` and `build_id` name the release for Temporal, both
+    or neither. Before it serves, a worker replays up to `replay_check_count` open workflows, for
+    at most `replay_check_seconds`; 0 switches that off.
+    """
+
+    activities: int = Field(default=100, ge=1, le=1000)
     workflow_tasks: int = Field(default=40, ge=2, le=500)
     cached_workflows: int = Field(default=500, ge=0, le=20_000)
     sticky_timeout_seconds: float = Field(default=2, ge=0.5, le=10)
     graceful_shutdown_seconds: float = Field(default=20, ge=0, le=120)
     rate_per_second: dict[str, float] = Field(default_factory=dict)
+    deployment: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
+    build_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,127}$")
+    replay_check_count: int = Field(default=50, ge=0, le=1000)
+    replay_check_seconds: float = Field(default=20, gt=0, le=600)
+
+    @model_validator(mode="after")
+    def _release_named_in_full(self) -> Self:
+        if (self.deployment is None) != (self.build_id is None):
+            raise ValueError("give both deployment and build_id, or neither")
+        return self
 
 
 class TelemetrySettings(_Section):

@@ -1,4 +1,4 @@
-"""One worker process: connect, telemetry, workers for the chosen task queues, run.
+"""What a worker hosts, and the workers of a process: one for each of the chosen task queues.
 
 One program hosts any subset of the queues; each queue has limits of its own.
 """
@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import Worker, WorkerDeploymentConfig
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.crm import CrmActivities
@@ -31,9 +30,8 @@ from activities.odoo_time import OdooTime
 from activities.policies import Policies
 from gateways.crm.protocol import Crm
 from gateways.odoo import OdooClient
-from wiring import client as temporal
-from wiring import remotes, telemetry
-from wiring.settings import Settings
+from wiring import remotes
+from wiring.settings import Settings, WorkerSettings
 from workflows import task_queues
 from workflows.contract import ContractWorkflow
 from workflows.receivable import ReceivableWorkflow
@@ -45,7 +43,9 @@ WORKFLOWS = [ContractWorkflow, ReceivableWorkflow, OdooSweepWorkflow, CrmSweepWo
 # would load them anew for every workflow.
 _PASSED_THROUGH = ("email_validator", "idna", "stdnum")
 
-_log = logging.getLogger(__name__)
+# Left to itself the SDK sends a heartbeat only when four fifths of the timeout are over: one that
+# is late by a second would count as a lost worker.
+_HEARTBEATS_APART = timedelta(seconds=1)
 
 
 def workflow_runner() -> SandboxedWorkflowRunner:
@@ -114,25 +114,28 @@ async def running(
     *,
     odoo: OdooClient | None = None,
     crms: dict[str, Crm] | None = None,
+    workflows: Sequence[type] = WORKFLOWS,
 ) -> AsyncIterator[None]:
-    """Workers for these queues, for as long as the context is open."""
+    """Workers for these queues, for as long as the context is open; left, it drains them."""
     odoo = odoo or remotes.odoo(settings, on_call=observe_odoo_call)
     crms = crms if crms is not None else remotes.crms(settings, odoo)
     limits = settings.worker
     async with contextlib.AsyncExitStack() as stack:
-        threads = limits.activities * len(queues)
+        threads = sum(_activities_at_once(queue, limits) for queue in queues)
         pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="activity"))
+        workers = []
         for queue in queues:
             hosts_workflows = queue == task_queues.CONTRACTS
             worker = Worker(
                 client,
                 task_queue=queue,
-                workflows=WORKFLOWS if hosts_workflows else [],
+                workflows=workflows if hosts_workflows else [],
                 activities=activities_of(queue, settings, odoo, crms),
                 activity_executor=pool,
                 interceptors=[FailureInterceptor(), HeartbeatInterceptor()],
                 workflow_runner=workflow_runner(),
-                max_concurrent_activities=limits.activities,
+                deployment_config=_deployment(limits),
+                max_concurrent_activities=_activities_at_once(queue, limits),
                 # Many sandboxes that start at once would trip the SDK's deadlock detector.
                 max_concurrent_workflow_tasks=limits.workflow_tasks if hosts_workflows else None,
                 max_cached_workflows=limits.cached_workflows,
@@ -140,22 +143,38 @@ async def running(
                     seconds=limits.sticky_timeout_seconds
                 ),
                 max_task_queue_activities_per_second=limits.rate_per_second.get(queue),
+                max_heartbeat_throttle_interval=_HEARTBEATS_APART,
                 graceful_shutdown_timeout=timedelta(seconds=limits.graceful_shutdown_seconds),
             )
-            await stack.enter_async_context(worker)
-        yield
+            workers.append(await stack.enter_async_context(worker))
+        try:
+            yield
+        finally:
+            # All at once: one after the other, each queue would have a grace of its own.
+            await asyncio.gather(*(worker.shutdown() for worker in workers))
 
 
-async def serve(settings: Settings, queues: Sequence[str] = task_queues.ALL) -> None:
-    """Run until SIGINT or SIGTERM, then drain."""
-    observed = telemetry.start(settings.telemetry)
-    client = await temporal.connect(interceptors=observed.interceptors, runtime=observed.runtime)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    async with running(client, settings, queues):
-        _log.info("serving %s", ", ".join(queues))
-        await stop.wait()
-        _log.info("draining")
-    observed.flush()
+def _activities_at_once(queue: str, limits: WorkerSettings) -> int:
+    """How many activities of a queue a process runs at a time, each in a thread.
+
+    Odoo's mostly wait in a thread for a call that many of them share: the more there are, the
+    fuller the call. A CRM is called for each by itself and limits its callers. The queue of the
+    workflows has only local activities, which read the configuration.
+    """
+    fewer = {task_queues.CONTRACTS: 4, task_queues.CRM: 20}
+    return min(limits.activities, fewer.get(queue, limits.activities))
+
+
+def _deployment(limits: WorkerSettings) -> WorkerDeploymentConfig | None:
+    """The release as Temporal knows it; None where it is not named: then any worker serves all.
+
+    Every run is pinned to the release it began with, and the next one upgrades (workflows/runs.py).
+    That is said here and not with the workflows: the server refuses it from workers without a name.
+    """
+    if limits.deployment is None or limits.build_id is None:
+        return None
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(limits.deployment, limits.build_id),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.PINNED,
+    )

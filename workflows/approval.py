@@ -171,7 +171,11 @@ class Approving:
         await self._steps.run(
             parking.NOTIFY,
             lambda: workflow.execute_activity_method(
-                OdooOrders.notify, request, **options.odoo_finance(f"{what} to approvers")
+                OdooOrders.notify,
+                request,
+                **options.odoo_finance(
+                    f"{what} to approvers", options.Urgency.BACKGROUND, looks_first=True
+                ),
             ),
             name=f"{parking.NOTIFY.name}:{subject.kind}",
             obsolete=done,

@@ -632,7 +632,11 @@ class Billing:
         await self._case.steps.run(
             parking.NOTIFY,
             lambda: workflow.execute_activity_method(
-                OdooOrders.notify, request, **options.odoo_finance("note a warning")
+                OdooOrders.notify,
+                request,
+                **options.odoo_finance(
+                    "note a warning", options.Urgency.BACKGROUND, looks_first=True
+                ),
             ),
             name=f"{parking.NOTIFY.name}:{on}",
         )

@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.policy import EntityPolicy
     from contracts.state import ContractInput, ContractStage, ContractState, money_table
     from contracts.summary import contract_details, contract_waits
-    from workflows import options, search_attributes
+    from workflows import options, runs, search_attributes
     from workflows.board import Attributes, Board
     from workflows.steps import Steps
 
@@ -87,8 +87,7 @@ class Case:
         """
 
         def must_continue() -> bool:
-            suggested = workflow.info().is_continue_as_new_suggested() or self.run_is_old
-            return suggested and self.steps.at_rest
+            return (self.run_is_old or runs.is_old()) and self.steps.at_rest
 
         timeout = None
         if wake is not None:
@@ -112,7 +111,8 @@ class Case:
                     legal_entity=self.state.legal_entity,
                     source=self.state.source,
                     state=self.state,
-                )
+                ),
+                initial_versioning_behavior=runs.UPGRADES,
             )
 
     def note(self, text: str) -> None:

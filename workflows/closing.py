@@ -43,7 +43,7 @@ class Closing:
         return await workflow.execute_activity_method(
             OdooOrders.figures,
             FiguresRequest(order_id=known(odoo.order_id), lines=odoo.order_line_ids),
-            **options.odoo_finance(f"figures of {odoo.order_name}"),
+            **options.odoo_finance(f"figures of {odoo.order_name}", options.Urgency.BACKGROUND),
         )
 
     async def _checked(self) -> OrderFigures:
@@ -76,5 +76,7 @@ class Closing:
                 sha256=digest,
                 text=closeout.statement(self._case.contract, state.book),
             ),
-            **options.odoo_finance("attach the audit record"),
+            **options.odoo_finance(
+                "attach the audit record", options.Urgency.BACKGROUND, looks_first=True
+            ),
         )

@@ -165,7 +165,9 @@ class Collection:
 
         async def read() -> InvoiceBalance:
             balance = await workflow.execute_activity_method(
-                OdooFinance.read_balance, self._ref, **options.odoo_finance("read the balance")
+                OdooFinance.read_balance,
+                self._ref,
+                **options.odoo_finance("read the balance", options.Urgency.AWAITED),
             )
             if not balance.posted:
                 message = (
@@ -187,7 +189,9 @@ class Collection:
             lambda: workflow.execute_activity_method(
                 OdooFinance.read_balance,
                 self._ref,
-                **options.odoo_finance(f"read the balance of {self._number}"),
+                **options.odoo_finance(
+                    f"read the balance of {self._number}", options.Urgency.BACKGROUND
+                ),
             ),
         )
         if balance is not None:
@@ -206,7 +210,9 @@ class Collection:
             lambda: workflow.execute_activity_method(
                 OdooFinance.send_invoice,
                 self._ref,
-                **options.odoo_finance(f"send {self._number} by e-mail"),
+                **options.odoo_finance(
+                    f"send {self._number} by e-mail", options.Urgency.OUTGOING, looks_first=True
+                ),
             ),
         )
         state.delivered = True
@@ -244,7 +250,11 @@ class Collection:
             lambda: workflow.execute_activity_method(
                 OdooFinance.register_payment,
                 PaymentRequest(invoice_id=self._balance.invoice_id, payment=payment),
-                **options.odoo_finance(f"register payment {payment.reference}"),
+                **options.odoo_finance(
+                    f"register payment {payment.reference}",
+                    options.Urgency.AWAITED,
+                    looks_first=True,
+                ),
             ),
             name=f"{parking.REGISTER_PAYMENT.name}:{payment.reference}",
         )
@@ -264,7 +274,7 @@ class Collection:
             lambda: workflow.execute_activity_method(
                 OdooFinance.reconcile_credit,
                 request,
-                **options.odoo_finance(f"set off {self._number}"),
+                **options.odoo_finance(f"set off {self._number}", options.Urgency.AWAITED),
             ),
         )
         state.set_off = True
@@ -445,7 +455,11 @@ class Collection:
             await workflow.execute_activity_method(
                 OdooFinance.send_reminder,
                 request,
-                **options.odoo_finance(f"reminder {level} for {self._number}"),
+                **options.odoo_finance(
+                    f"reminder {level} for {self._number}",
+                    options.Urgency.BACKGROUND,
+                    looks_first=True,
+                ),
             )
         except ActivityError as error:
             if _code_of(error) != _NO_ADDRESS:
@@ -463,7 +477,9 @@ class Collection:
         await workflow.execute_activity_method(
             OdooFinance.create_todo,
             todo,
-            **options.odoo_finance(f"to-do: reminder {level} for {self._number}"),
+            **options.odoo_finance(
+                f"to-do: reminder {level} for {self._number}", options.Urgency.BACKGROUND
+            ),
         )
         return "left to a person (no e-mail address)"
 
@@ -596,7 +612,9 @@ class Collection:
             lambda: workflow.execute_activity_method(
                 OdooFinance.write_off,
                 request,
-                **options.odoo_finance(f"write off {asked.amount} of {self._number}"),
+                **options.odoo_finance(
+                    f"write off {asked.amount} of {self._number}", options.Urgency.AWAITED
+                ),
             ),
             obsolete=lambda: self._is_void(asked),
         )

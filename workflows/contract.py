@@ -531,7 +531,7 @@ class ContractWorkflow(ApprovalDesk):
         deal = await workflow.execute_activity_method(
             CrmActivities.read_deal,
             DealRequest(source=state.source),
-            **options.crm(f"read deal {state.source.id} again"),
+            **options.crm(f"read deal {state.source.id} again", options.Urgency.AWAITED),
         )
         contract, taken, ignored = refreshed(self._case.contract, deal.document)
         state.contract, state.document = contract, changes.document_of(contract)

@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.policy import EntityPolicy
     from contracts.receivable import InvoiceStage, ReceivableInput, ReceivableState
     from contracts.summary import receivable_details, receivable_waits
-    from workflows import options, search_attributes
+    from workflows import options, runs, search_attributes
     from workflows.board import Attributes, Board, to_start
     from workflows.steps import Steps
 
@@ -37,6 +37,8 @@ class DocumentCase:
             lambda: receivable_details(state),
             at_rest=lambda: self.steps.nothing_under_way or bool(state.exceptions),
         )
+        self.run_is_old = False
+        """Somebody asked for a new run: a new release is picked up there."""
 
     @property
     def policy(self) -> EntityPolicy:
@@ -93,7 +95,7 @@ class DocumentCase:
         """
 
         def must_continue() -> bool:
-            return workflow.info().is_continue_as_new_suggested() and self.steps.at_rest
+            return (self.run_is_old or runs.is_old()) and self.steps.at_rest
 
         timeout = None
         if deadline is not None:
@@ -107,7 +109,9 @@ class DocumentCase:
         if not until() and must_continue():
             await workflow.wait_condition(workflow.all_handlers_finished)
             if not until() and self.steps.at_rest:
-                workflow.continue_as_new(ReceivableInput(state=self.state))
+                workflow.continue_as_new(
+                    ReceivableInput(state=self.state), initial_versioning_behavior=runs.UPGRADES
+                )
 
     def publish(self) -> None:
         """The state changed: it is shown anew. Since when it waits, it knows from here."""

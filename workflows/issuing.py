@@ -118,7 +118,9 @@ class Issuing:
         done = await self._case.steps.run(
             parking.DISCARD,
             lambda: workflow.execute_activity_method(
-                OdooFinance.discard_draft, ref, **options.odoo_finance("cancel the draft")
+                OdooFinance.discard_draft,
+                ref,
+                **options.odoo_finance("cancel the draft", options.Urgency.BACKGROUND),
             ),
         )
         self._case.tell("The draft was cancelled" if done else "The draft was left in Odoo")
@@ -188,7 +190,7 @@ class Issuing:
                 quote=draft.quote,
                 proposed_on=proposal.proposed_on,
             ),
-            **options.odoo_finance(f"post {proposal.amount}"),
+            **options.odoo_finance(f"post {proposal.amount}", options.Urgency.AWAITED),
         )
 
     def _approved_content(self) -> tuple[InvoiceProposal, KnownDraft]:

@@ -1,27 +1,39 @@
-"""Activity options: every timeout and retry limit, with its reason, in one place."""
+"""Activity options: every timeout, retry limit and priority, with its reason, in one place."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from enum import IntEnum
 
-from temporalio.common import RetryPolicy
+from temporalio import workflow
+from temporalio.common import Priority, RetryPolicy
 from temporalio.workflow import ActivityConfig, LocalActivityConfig
 
+from contracts.identifiers import legal_entity_of
 from workflows import task_queues
 
 # Odoo retries a serialisation conflict by itself for up to 30 s, and the gateway's own read
 # timeout is 60 s: an attempt that has not ended by 90 s has lost its worker.
 _START_TO_CLOSE = timedelta(seconds=90)
 
-# Every activity heartbeats by itself (activities/liveness.py): a worker that was killed is noticed
-# after this, not after the whole start-to-close timeout.
-_HEARTBEAT = timedelta(seconds=10)
+# Every activity heartbeats by itself three times within this (activities/liveness.py): a worker
+# that was killed is noticed after it, not after the whole start-to-close timeout, and with the
+# first retry's delay the step goes on within 5 s. Shorter would take a machine that pauses for
+# dead, and cost more: a heartbeat is billed, and most activities are over before their first.
+_HEARTBEAT = timedelta(seconds=4)
+
+# Where an activity looks before it writes and nothing in the remote refuses a second record
+# (payments, mails, notes), what a killed worker had asked for may still be under way there. The
+# next attempt leaves it more time to appear: to be late is better than to do it twice.
+_HEARTBEAT_OF_LOOKING = timedelta(seconds=10)
 
 # Transient failures are retried for as long as they last: a remote that is down for a weekend
 # must not need a person. Business, credential and defect failures are non-retryable by
 # themselves (activities/failures.py); they come back at once and park the step.
 _RETRY = RetryPolicy(
-    initial_interval=timedelta(seconds=1),
+    # Short enough that a lost worker costs no more than its heartbeat; doubled, it spares a
+    # remote that is down all the same.
+    initial_interval=timedelta(milliseconds=500),
     backoff_coefficient=2.0,
     # A minute at most, so that work goes on soon after the remote is back.
     maximum_interval=timedelta(minutes=1),
@@ -29,26 +41,62 @@ _RETRY = RetryPolicy(
 )
 
 
-def crm(summary: str) -> ActivityConfig:
-    return _remote(task_queues.CRM, summary)
+class Urgency(IntEnum):
+    """What goes first where a queue has more to do than its workers can: the lower, the sooner.
+
+    A backlog is worked off strictly in this order, so nothing that is much belongs to the first.
+    """
+
+    AWAITED = 1
+    """A person or a payer waits for it: posting what was approved, payments, balances. The
+    sweeps' reads too: there is one a minute, and payments made in Odoo are learned from it."""
+    ONWARD = 2
+    """What leads to the next invoice: provisioning, drafts, hours, delivered quantities."""
+    OUTGOING = 3
+    """Mail to customers."""
+    BACKGROUND = 4
+    """What may be late: reminders, notes, the CRM's status, the audit record, the archive."""
 
 
-def odoo_master(summary: str) -> ActivityConfig:
-    return _remote(task_queues.ODOO_MASTER, summary)
+def share_of(legal_entity: str) -> Priority:
+    """What a contract's workflow is started with: each legal entity has the same share of a queue
+    that is full, however many contracts it has. Documents inherit it."""
+    return Priority(fairness_key=legal_entity)
 
 
-def odoo_finance(summary: str) -> ActivityConfig:
-    return _remote(task_queues.ODOO_FINANCE, summary)
+def crm(summary: str, urgency: Urgency = Urgency.BACKGROUND) -> ActivityConfig:
+    return _remote(task_queues.CRM, summary, urgency, _HEARTBEAT)
 
 
-def _remote(task_queue: str, summary: str) -> ActivityConfig:
+def odoo_master(summary: str, urgency: Urgency = Urgency.ONWARD) -> ActivityConfig:
+    return _remote(task_queues.ODOO_MASTER, summary, urgency, _HEARTBEAT)
+
+
+def odoo_finance(
+    summary: str, urgency: Urgency = Urgency.ONWARD, *, looks_first: bool = False
+) -> ActivityConfig:
+    """`looks_first` is for activities that are kept from writing twice by looking only."""
+    heartbeat = _HEARTBEAT_OF_LOOKING if looks_first else _HEARTBEAT
+    return _remote(task_queues.ODOO_FINANCE, summary, urgency, heartbeat)
+
+
+def _remote(
+    task_queue: str, summary: str, urgency: Urgency, heartbeat: timedelta
+) -> ActivityConfig:
     return ActivityConfig(
         task_queue=task_queue,
         start_to_close_timeout=_START_TO_CLOSE,
-        heartbeat_timeout=_HEARTBEAT,
+        heartbeat_timeout=heartbeat,
         retry_policy=_RETRY,
         summary=summary[:200],
+        priority=_priority(urgency),
     )
+
+
+def _priority(urgency: Urgency) -> Priority:
+    """By the workflow's own id, so that it holds for whoever started it, and however."""
+    legal_entity = legal_entity_of(workflow.info().workflow_id)
+    return Priority(priority_key=urgency, fairness_key=legal_entity or None)
 
 
 def local(summary: str) -> LocalActivityConfig:

@@ -41,7 +41,10 @@ class Provisioning:
                 lambda: workflow.execute_activity_method(
                     CrmActivities.read_deal,
                     DealRequest(source=state.source),
-                    **options.crm(f"read deal {state.source.id} from {state.source.system}"),
+                    **options.crm(
+                        f"read deal {state.source.id} from {state.source.system}",
+                        options.Urgency.ONWARD,
+                    ),
                 ),
             )
             if deal is not None:
@@ -192,6 +195,8 @@ class Provisioning:
             lambda: workflow.execute_activity_method(
                 OdooMaster.archive_project,
                 request,
-                **options.odoo_master(f"archive project {odoo.project_name}"),
+                **options.odoo_master(
+                    f"archive project {odoo.project_name}", options.Urgency.BACKGROUND
+                ),
             ),
         )

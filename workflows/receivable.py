@@ -225,6 +225,11 @@ class ReceivableWorkflow(ApprovalDesk):
         what = f"a resolution of {resolution.by}"
         self._take(what, refusal, lambda: self._resolve(resolution))
 
+    @workflow.signal
+    def renew_run(self) -> None:
+        """Continue as new at the next quiet point, as after a release; nothing else changes."""
+        self._case.run_is_old = True
+
     @workflow.query
     def receivable(self) -> ReceivableState:
         """Everything the workflow knows."""

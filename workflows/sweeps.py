@@ -56,7 +56,9 @@ class OdooSweepWorkflow:
         changes = await workflow.execute_activity_method(
             OdooSweeps.read_changes,
             SweepWindow(since=before.watermark),
-            **options.odoo_finance(f"changes since {before.watermark:%Y-%m-%d %H:%M}"),
+            **options.odoo_finance(
+                f"changes since {before.watermark:%Y-%m-%d %H:%M}", options.Urgency.AWAITED
+            ),
         )
         self._result = SweepResult(watermark=changes.watermark)
         news = [
@@ -135,7 +137,9 @@ class CrmSweepWorkflow:
             WonDealsRequest(
                 system=sweep.system, since=before.watermark - SWEEP_OVERLAP, until=until
             ),
-            **options.crm(f"deals won since {before.watermark:%Y-%m-%d %H:%M}"),
+            **options.crm(
+                f"deals won since {before.watermark:%Y-%m-%d %H:%M}", options.Urgency.AWAITED
+            ),
         )
         result = SweepResult(watermark=until)
         for deal in won.deals:
@@ -160,6 +164,7 @@ async def _start_contract(sweep: CrmSweepInput, deal_id: str) -> int:
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             search_attributes=search_attributes.at_start(contract_id, sweep.legal_entity),
+            priority=options.share_of(sweep.legal_entity),
         )
     except WorkflowAlreadyStartedError:
         return 0

@@ -6,8 +6,6 @@ standard error; `--json` makes the result one JSON document, failures included.
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -28,6 +26,7 @@ from starters.cli import (
 )
 from starters.cli.errors import EXIT_CODES, ExitCode, explain
 from starters.cli.session import ENTITY_VARIABLE, Session, session_of
+from wiring.ending import end
 
 __all__ = ["app", "main"]
 
@@ -163,11 +162,7 @@ app.command()(local.dev)
 
 
 def main() -> NoReturn:
-    """Run the command and end the process at once.
-
-    A process that hosted workers may crash in the interpreter's own shutdown (sdk-python#300), so
-    what is buffered is flushed here and nothing runs after it.
-    """
+    """Run the command and end the process at once."""
     if "--no-color" in sys.argv:
         os.environ["NO_COLOR"] = "1"  # the help is printed before any option is read
     code: int = ExitCode.OK
@@ -183,8 +178,4 @@ def main() -> NoReturn:
             f"({DEBUG_VARIABLE}=1 shows where)\n"
         )
         code = ExitCode.DEFECT
-    logging.shutdown()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):  # whoever read it may be gone
-            stream.flush()
-    os._exit(code)
+    end(code)

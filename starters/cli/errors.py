@@ -17,6 +17,7 @@ from starters.references import BadReference
 from starters.schedules import SetupRefused
 from wiring.client import TemporalUnreachable
 from wiring.settings import ConfigurationError
+from workers.errors import DoesNotReplay
 
 
 class ExitCode(IntEnum):
@@ -28,12 +29,15 @@ class ExitCode(IntEnum):
     NOT_FOUND = 3
     UNREACHABLE = 4
     CONFIGURATION = 5
+    DOES_NOT_REPLAY = 6
     DEFECT = 70
+    CUT_SHORT = 75
 
 
 EXIT_CODES = (
     "Exit codes: 0 done · 1 refused or invalid · 2 wrong usage · 3 not found · "
-    "4 Temporal, Odoo or the CRM cannot be reached · 5 configuration · 70 a defect of c2c"
+    "4 Temporal, Odoo or the CRM cannot be reached · 5 configuration · 6 a worker that cannot "
+    "replay open workflows · 70 a defect of c2c · 75 a worker that could not wait for its calls"
 )
 
 
@@ -78,6 +82,8 @@ def explain(error: Exception) -> Failure | None:
             return Failure(ExitCode.UNREACHABLE, told)
         case NoAnswer():
             return Failure(ExitCode.UNREACHABLE, str(error))
+        case DoesNotReplay():
+            return Failure(ExitCode.DOES_NOT_REPLAY, str(error))
         case ConfigurationError() | SetupRefused():
             return Failure(ExitCode.CONFIGURATION, str(error))
         case GatewayError():

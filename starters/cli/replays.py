@@ -3,39 +3,25 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import RenderableType
 from rich.text import Text
 from temporalio.client import Client, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.converter import DataConverter
-from temporalio.runtime import Runtime, TelemetryConfig
-from temporalio.worker import Replayer
 
 from starters.cli import render
 from starters.cli.errors import ExitCode, UsageError
 from starters.cli.session import run, session_of
 
+if TYPE_CHECKING:
+    from workers.replays import Replayed
+
 _SDK_LOG = "temporalio"
-
-_CORE_MESSAGE = re.compile(r'message: "(?P<message>(?:[^"\\]|\\.)+)"')
-
-
-@dataclass(frozen=True)
-class Replayed:
-    """One history, and why it does not replay (empty if it does)."""
-
-    workflow_id: str
-    run_id: str
-    workflow_type: str
-    events: int
-    failure: str = ""
 
 
 def replay(
@@ -60,7 +46,7 @@ def replay(
         if running:
             results = session.run(lambda client: _running(client, limit))
         else:
-            results = run(_replayed(_histories(files or []), pydantic_data_converter))
+            results = run(_recorded(files or []))
     failed = sum(1 for item in results if item.failure)
     session.show(
         {"replayed": [asdict(item) for item in results], "failed": failed},
@@ -89,51 +75,17 @@ def _table(results: list[Replayed]) -> RenderableType:
 
 
 async def _running(client: Client, limit: int) -> list[Replayed]:
-    names = ", ".join(f"'{item.__name__}'" for item in _workflows())
-    query = f"ExecutionStatus = 'Running' AND WorkflowType IN ({names})"
-    histories = client.list_workflows(query, limit=limit).map_histories()
-    return await _replayed(histories, client.data_converter)
+    from workers import replays  # late: telemetry and the activities' clients come with it
+
+    histories = replays.running(client, limit)
+    return [item async for item in replays.replayed(histories, client.data_converter)]
 
 
-async def _replayed(
-    histories: AsyncIterator[WorkflowHistory], converter: DataConverter
-) -> list[Replayed]:
-    from workers.worker import workflow_runner  # late, for the reason _workflows gives
+async def _recorded(files: list[Path]) -> list[Replayed]:
+    from workers import replays  # late, as above
 
-    # The SDK's core would log to standard output, between the lines of the result.
-    runtime = Runtime(telemetry=TelemetryConfig(logging=None))
-    replayer = Replayer(
-        workflows=_workflows(),
-        data_converter=converter,
-        workflow_runner=workflow_runner(),
-        runtime=runtime,
-    )
-    async with replayer.workflow_replay_iterator(histories) as results:
-        return [_result(item.history, item.replay_failure) async for item in results]
-
-
-def _workflows() -> list[type]:
-    # Telemetry and the activities' clients come with it: a third of what other commands import.
-    from workers.worker import WORKFLOWS
-
-    return WORKFLOWS
-
-
-def _reason(failure: Exception) -> str:
-    """The SDK's words without the wrapping of its core."""
-    found = _CORE_MESSAGE.search(str(failure))
-    return found["message"].replace('\\"', '"') if found else str(failure)
-
-
-def _result(history: WorkflowHistory, failure: Exception | None) -> Replayed:
-    started = history.events[0].workflow_execution_started_event_attributes
-    return Replayed(
-        workflow_id=history.workflow_id,
-        run_id=history.run_id,
-        workflow_type=started.workflow_type.name,
-        events=len(history.events),
-        failure=_reason(failure) if failure else "",
-    )
+    results = replays.replayed(_histories(files), pydantic_data_converter)
+    return [item async for item in results]
 
 
 async def _histories(files: list[Path]) -> AsyncIterator[WorkflowHistory]:

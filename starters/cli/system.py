@@ -29,7 +29,7 @@ def worker(
         typer.Option(help=f"Serve only this queue; may be repeated: {', '.join(task_queues.ALL)}."),
     ] = None,
 ) -> None:
-    """Run a worker until it is stopped (SIGINT or SIGTERM), then drain."""
+    """Replay a sample of what it will serve, serve until SIGINT or SIGTERM, then drain."""
     session = session_of(context)
     queues = tuple(dict.fromkeys(queue or task_queues.ALL))
     unknown = [name for name in queues if name not in task_queues.ALL]
@@ -40,10 +40,10 @@ def worker(
     logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT)
     # One line a request to Odoo would drown everything else.
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    from workers import worker as workers  # late: see replays._workflows
+    from workers import process  # late: telemetry and the activities' clients come with it
 
     try:
-        run(workers.serve(session.settings, queues))
+        run(process.serve(session.settings, queues))
     except (RuntimeError, OSError) as error:  # as the SDK and the metrics' servers say it
         reason = str(error).split(": Status")[0]
         raise ConfigurationError(f"the worker cannot run: {reason}") from error

@@ -202,6 +202,8 @@ def temporal_command(database: Path, namespace: str, port: int, *more: str) -> l
         *("--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL"),
         *("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"),
         *("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'),
+        # Each legal entity has its share of a full queue.
+        *("--dynamic-config-value", "matching.enableFairness=true"),
     ]
     for key in search_attributes.ALL:
         command += ["--search-attribute", f"{key.name}={_CLI_TYPES[key.indexed_value_type]}"]

@@ -25,6 +25,7 @@ from tests.unit import examples
 from tests.unit.command import CONTRACT, INVOICE, Calls, Invoke
 from wiring.client import TemporalUnreachable
 from wiring.settings import ConfigurationError
+from workers.errors import DoesNotReplay
 
 ANSI = re.compile(r"\x1b\[")
 
@@ -68,6 +69,7 @@ def test_a_short_reference_without_any_entity_is_wrong_usage(calls: Calls, c2c: 
         (NotFound("nothing there"), ExitCode.NOT_FOUND, "nothing there"),
         (NoAnswer("no worker"), ExitCode.UNREACHABLE, "no worker"),
         (ConfigurationError("bad file"), ExitCode.CONFIGURATION, "bad file"),
+        (DoesNotReplay("C-1 would stop"), ExitCode.DOES_NOT_REPLAY, "C-1 would stop"),
         (
             TemporalUnreachable('no server at x (Os { message: "Connection refused" }); start one'),
             ExitCode.UNREACHABLE,

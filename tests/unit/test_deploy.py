@@ -18,6 +18,7 @@ from gateways.http import refuse_plain_http
 from sandbox.real_odoo.preparation import MODULES
 from wiring.settings import CONFIG_VARIABLE, Settings, load_settings
 from wiring.telemetry import OTLP_ENDPOINT, OTLP_METRICS_GRPC
+from workers import process
 from workflows import search_attributes, task_queues
 
 ROOT = Path(__file__).parents[2]
@@ -177,7 +178,8 @@ def test_our_containers_share_odoos_loopback_and_can_do_little(name: str) -> Non
 
 
 def test_workers_have_time_to_drain() -> None:
-    seconds = Settings.model_fields["worker"].default.graceful_shutdown_seconds
+    grace = Settings.model_fields["worker"].default.graceful_shutdown_seconds
+    seconds = grace + process.AFTER_THE_GRACE_SECONDS
     for name in OURS[1:]:
         assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) > seconds
 

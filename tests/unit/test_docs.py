@@ -260,7 +260,12 @@ def test_every_stage_is_explained() -> None:
 # --- search attributes, queues ----------------------------------------------------------------
 
 FILTERS = re.findall(r"^```sql\n(.*?)\n```$", OPERATIONS, re.MULTILINE | re.DOTALL)
-_TEMPORALS_OWN = {"WorkflowType", "ExecutionStatus", "WorkflowId"}
+_TEMPORALS_OWN = {
+    "WorkflowType",
+    "ExecutionStatus",
+    "WorkflowId",
+    "TemporalWorkerDeploymentVersion",
+}
 
 
 def waiting_on() -> set[str]:

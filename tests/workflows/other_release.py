@@ -1,0 +1,23 @@
+"""A release whose contracts do one thing more, and nothing guards it: no `workflow.patched`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from contracts.state import ContractInput, ContractOutcome
+    from workflows.contract import ContractWorkflow
+
+
+@workflow.defn(name="ContractWorkflow")
+class OtherContractWorkflow(ContractWorkflow):
+    @workflow.init
+    def __init__(self, start: ContractInput) -> None:
+        super().__init__(start)
+
+    @workflow.run
+    async def run(self, start: ContractInput) -> ContractOutcome:
+        await workflow.sleep(timedelta(milliseconds=1), summary="what the other release lacks")
+        return await super().run(start)
