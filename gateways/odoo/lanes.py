@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextvars
 import copy
+import functools
 import itertools
 import queue
 import threading
@@ -136,6 +137,7 @@ class Lanes:
     ) -> None:
         if calls_at_once < 1 or group_size < 1:
             raise ValueError("calls_at_once and group_size are at least 1.")
+        _starter()
         self._send = send
         self._calls_at_once = calls_at_once
         self._group_size = group_size
@@ -161,6 +163,10 @@ class Lanes:
         if isinstance(answer, BaseException):
             raise answer
         return answer
+
+    @property
+    def threads(self) -> int:
+        return self._threads
 
     @property
     def waiting(self) -> int:
@@ -191,7 +197,7 @@ class Lanes:
             if self._closed and ticket.claim.acquire(blocking=False):
                 raise errors.client_closed()
             if not self._threads:
-                self._start_thread()
+                _STARTS.put(self)
             try:
                 return ticket.answer.get(timeout=LOOK_SECONDS)
             except queue.Empty:
@@ -200,17 +206,21 @@ class Lanes:
             if ticket.claim.acquire(blocking=False):
                 raise errors.client_busy()
 
-    def _start_thread(self) -> None:
-        # It counts itself, so that one whose starter is interrupted is counted right.
-        threading.Thread(target=self._serve, name="odoo-lane", daemon=True).start()
-
     # --- in a thread of our own -----------------------------------------------------------------
 
-    def _serve(self) -> None:
+    def start_thread(self) -> None:
+        """Start one more, unless there are enough. Never called by a caller."""
         with self._lock:
-            if self._threads >= self._calls_at_once:
+            if self._threads >= self._calls_at_once or self._closed:
                 return
             self._threads += 1
+        try:
+            threading.Thread(target=self._serve, name="odoo-lane", daemon=True).start()
+        except RuntimeError:  # the system has no more: whoever waits asks again
+            with self._lock:
+                self._threads -= 1
+
+    def _serve(self) -> None:
         while self._wait():
             while (batch := self._next()) is not None:
                 try:
@@ -255,7 +265,7 @@ class Lanes:
         if batch is None:
             return None
         if free and alone:
-            self._start_thread()
+            self.start_thread()
         if more:
             self._inbox.put(None)  # what is out of the inbox already wakes nobody
         return batch
@@ -376,6 +386,27 @@ class Lanes:
                 del self._bounds[method]
             else:
                 self._bounds[method] = bound * 2
+
+
+# A thread that starts another lends it its own number for a moment, and what the engine raises in
+# the first may then hit the second before it has begun, which leaves the first waiting for that
+# for ever. So callers start none: one thread of the process, started with the first client, does.
+_STARTS: queue.SimpleQueue[Lanes] = queue.SimpleQueue()
+
+
+@functools.cache
+def _starter() -> threading.Thread:
+    thread = threading.Thread(target=_start_what_is_asked_for, name="odoo-starter", daemon=True)
+    thread.start()
+    return thread
+
+
+def _start_what_is_asked_for() -> None:
+    while True:
+        lanes = _STARTS.get()
+        if not lanes.threads:
+            lanes.start_thread()
+        del lanes  # while it waits for the next, this one may be collected
 
 
 def _method(ticket: _Ticket) -> tuple[str, str]:

@@ -83,6 +83,8 @@ class FakeOdoo:
         return record
 
     def _answer(self, call: Call) -> Any:
+        if call.method in ("write", "action_post") and not self.records.keys() >= set(call.ids):
+            raise business("record_missing", "gone")
         match call.method:
             case "load":
                 return self._load(call)
