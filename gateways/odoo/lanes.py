@@ -40,7 +40,8 @@ MAX_CHARACTERS = 2_000_000
 """What one call may hold; a request that is larger by itself goes alone."""
 
 MAX_WAIT_SECONDS = POOL_TIMEOUT_SECONDS
-"""Longer than this no request waits to be sent: with the call itself an activity's time is up."""
+"""No request is sent later than this after it came, nor sent again: with the time a call may take
+an activity's own is up, and its next attempt must not meet this one."""
 
 LOOK_SECONDS = 0.5
 """How often a waiting caller comes up for air: only then can the engine end its wait."""
@@ -62,6 +63,9 @@ class _Ticket:
 
     request: Request
     number: int
+    until: float
+    """By the monotonic clock: it is not sent later."""
+
     context: contextvars.Context
     """The caller's: what is logged and traced of a call belongs to the first who asked for it."""
 
@@ -154,7 +158,8 @@ class Lanes:
     def run(self, request: Request) -> Any:
         """The request's own answer. Raises its own error; GatewayError `client_busy` where it
         could not be sent in time, `client_closed` after `close`."""
-        ticket = _Ticket(request, next(self._numbers), contextvars.copy_context())
+        until = time.monotonic() + MAX_WAIT_SECONDS
+        ticket = _Ticket(request, next(self._numbers), until, contextvars.copy_context())
         try:
             self._inbox.put(ticket)
             answer = self._answer(ticket)
@@ -192,7 +197,6 @@ class Lanes:
     # --- in the caller's thread -----------------------------------------------------------------
 
     def _answer(self, ticket: _Ticket) -> Any:
-        until = time.monotonic() + MAX_WAIT_SECONDS
         while True:
             if self._closed and ticket.claim.acquire(blocking=False):
                 raise errors.client_closed()
@@ -201,7 +205,7 @@ class Lanes:
             try:
                 return ticket.answer.get(timeout=LOOK_SECONDS)
             except queue.Empty:
-                if time.monotonic() < until:
+                if time.monotonic() < ticket.until:
                     continue
             if ticket.claim.acquire(blocking=False):
                 raise errors.client_busy()
@@ -332,7 +336,7 @@ class Lanes:
         """Send until each request has its answer: together, then in the parts that are left."""
         parts = [batch.tickets]
         while parts:
-            part = [ticket for ticket in parts.pop() if not ticket.gone]
+            part = _in_time(parts.pop())
             if part:
                 parts.extend(reversed(self._attempt(part)))
 
@@ -407,6 +411,16 @@ def _start_what_is_asked_for() -> None:
         if not lanes.threads:
             lanes.start_thread()
         del lanes  # while it waits for the next, this one may be collected
+
+
+def _in_time(part: Sequence[_Ticket]) -> list[_Ticket]:
+    """Those whose callers still wait, and are not too late to be sent; the latter are told so."""
+    now = time.monotonic()
+    there = [ticket for ticket in part if not ticket.gone]
+    for ticket in there:
+        if ticket.until <= now:
+            ticket.answer.put(errors.client_busy())
+    return [ticket for ticket in there if ticket.until > now]
 
 
 def _method(ticket: _Ticket) -> tuple[str, str]:

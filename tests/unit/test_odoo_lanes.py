@@ -17,7 +17,16 @@ from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import LoadRefused, OdooClient, connect
 from gateways.odoo import lanes as lanes_module
 from gateways.secrets import Secret
-from tests.unit.grouped import Call, Caller, Cancelled, FakeOdoo, gather, together, until
+from tests.unit.grouped import (
+    Call,
+    Caller,
+    Cancelled,
+    FakeOdoo,
+    business,
+    gather,
+    together,
+    until,
+)
 
 
 @pytest.fixture
@@ -307,6 +316,24 @@ def test_a_request_that_waits_too_long_is_not_sent(
         assert not error.maybe_done
     assert first.outcome is None  # who is under way is waited for
     assert [call.ids for call in odoo.calls] == [[1]]
+
+
+def test_a_request_that_is_too_late_is_not_sent_again(
+    odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes_module, "MAX_WAIT_SECONDS", 0.2)
+    client = OdooClient(odoo, calls_at_once=1)
+    drafts(odoo, 2)
+
+    def refused_late(call: Call) -> Any:
+        if len(call.ids) == 2:
+            time.sleep(0.25)
+            raise business()
+
+    odoo.trouble = refused_late
+    outcomes = together(odoo, client, [post(client, 1), post(client, 2)])
+    assert [outcome.code for outcome in outcomes] == ["client_busy"] * 2
+    assert len(odoo.calls) == 1
 
 
 # --- threads and the end ------------------------------------------------------------------------
