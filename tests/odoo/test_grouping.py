@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -107,7 +108,7 @@ def test_of_sixty_invoices_the_bad_one_fails_and_the_others_are_there_once(
         return made
 
     def load(client: OdooClient, row: JsonObject) -> Callable[[], list[int]]:
-        return lambda: client.load("account.move", [row], create_once=True)
+        return partial(client.load, "account.move", [row], create_once=True)
 
     together = rows()
     outcomes, seconds = at_once([load(grouped.client, row) for row in together])
@@ -145,7 +146,7 @@ def test_who_fails_while_records_are_made_fails_alone(odoo: OdooClient, grouped:
     numbers = ["BE0477472701"] * 20
     numbers[7] = numbers[13] = "BE0477472700"
     outcomes, _ = at_once(
-        [lambda vat=vat: grouped.client.load("res.partner", [row(vat)]) for vat in numbers]
+        [partial(grouped.client.load, "res.partner", [row(vat)]) for vat in numbers]
     )
     refused = {n: outcome.code for n, outcome in enumerate(outcomes) if type(outcome) is not list}
     assert refused == {7: "vat_refused", 13: "vat_refused"}
@@ -166,7 +167,7 @@ def test_of_twenty_drafts_the_posted_one_is_refused_and_the_others_post_once(
     drafts = [invoice(odoo) for _ in range(20)]
     odoo.press("account.move", "action_post", [drafts[5]])
     outcomes, seconds = at_once(
-        [lambda n=n: grouped.client.press("account.move", "action_post", [n]) for n in drafts]
+        [partial(grouped.client.press, "account.move", "action_post", [n]) for n in drafts]
     )
     print(f"\n20 posted in {grouped.calls('action_post')} calls and {seconds:.1f} s")
     assert outcomes.pop(5).code == "wrong_state"
@@ -179,7 +180,7 @@ def test_of_twenty_drafts_the_posted_one_is_refused_and_the_others_post_once(
 
 def test_one_external_id_at_once_is_one_record(odoo: OdooClient, grouped: Grouped) -> None:
     row = {"id": xid("partner"), "name": unique("Same")}
-    outcomes, _ = at_once([lambda: grouped.client.load("res.partner", [row])] * 8)
+    outcomes, _ = at_once([partial(grouped.client.load, "res.partner", [row])] * 8)
     [partner] = outcomes[0]
     assert outcomes == [[partner]] * 8
     found = odoo.search_read("res.partner", [("name", "=", row["name"])], ["id"])
@@ -199,12 +200,12 @@ def test_finding_and_reading_at_once_is_as_alone(odoo: OdooClient, grouped: Grou
         domain = [("move_id", "in", [move]), *also]
         return odoo.search_read("account.move.line", domain, fields)
 
-    outcomes, _ = at_once([lambda move=move: lines(grouped.client, move) for move in moves])
+    outcomes, _ = at_once([partial(lines, grouped.client, move) for move in moves])
     assert outcomes == [expected(move) for move in moves]
     assert all(len(found) == 1 for found in outcomes)
     assert grouped.calls("search_read") < 8
     reads, _ = at_once(
-        [lambda m=m: grouped.client.read("account.move", [m], ["state"]) for m in moves]
+        [partial(grouped.client.read, "account.move", [m], ["state"]) for m in moves]
     )
     assert reads == [[{"id": move, "state": "draft"}] for move in moves]
     assert grouped.calls("read") < 8
@@ -219,7 +220,7 @@ def test_the_default_order_is_kept(odoo: OdooClient, grouped: Grouped) -> None:
         return [row["ref"] for row in client.find("res.partner", "ref", wanted, ["ref"])]
 
     wanted = [tuple(names), (names[0], names[2]), (names[3], names[1])]
-    outcomes, _ = at_once([lambda w=w: found(grouped.client, *w) for w in wanted])
+    outcomes, _ = at_once([partial(found, grouped.client, *w) for w in wanted])
     alone = [
         [row["ref"] for row in odoo.search_read("res.partner", [("ref", "in", list(w))], ["ref"])]
         for w in wanted
@@ -230,7 +231,7 @@ def test_the_default_order_is_kept(odoo: OdooClient, grouped: Grouped) -> None:
 def test_equal_values_are_written_in_few_calls(odoo: OdooClient, grouped: Grouped) -> None:
     partners = [customer(odoo) for _ in range(10)]
     outcomes, _ = at_once(
-        [lambda p=p: grouped.client.write("res.partner", [p], {"city": "Ghent"}) for p in partners]
+        [partial(grouped.client.write, "res.partner", [p], {"city": "Ghent"}) for p in partners]
     )
     assert outcomes == [None] * 10
     assert {the(odoo, "res.partner", partner, "city")["city"] for partner in partners} == {"Ghent"}

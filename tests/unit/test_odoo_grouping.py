@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -169,7 +170,7 @@ def test_a_refused_row_fails_its_own_request_only(odoo: FakeOdoo, client: OdooCl
 def test_many_refused_rows_cost_one_call_more(odoo: FakeOdoo, client: OdooClient) -> None:
     names = ["bad" if number % 3 == 0 else f"r{number}" for number in range(30)]
     requests = [
-        lambda n=n, name=name: client.load("m", [{"id": f"c2c.{n}", "name": name}])
+        partial(client.load, "m", [{"id": f"c2c.{n}", "name": name}])
         for n, name in enumerate(names)
     ]
     outcomes = together(odoo, client, requests)
@@ -183,7 +184,7 @@ def test_a_refusal_that_blames_nobody_is_halved(odoo: FakeOdoo, client: OdooClie
         return {"ids": False, "messages": [{"type": "error", "message": "no"}]} if refused else None
 
     odoo.trouble = answer
-    requests = [lambda n=n: client.load("m", [row(str(n))]) for n in range(8)]
+    requests = [partial(client.load, "m", [row(str(n))]) for n in range(8)]
     outcomes = together(odoo, client, requests)
     assert [n for n, outcome in enumerate(outcomes) if isinstance(outcome, LoadRefused)] == [5]
     assert len(odoo.by_name) == 7
@@ -197,7 +198,7 @@ def test_a_conflict_is_split_and_tried_at_once(odoo: FakeOdoo, client: OdooClien
         return None
 
     odoo.trouble = answer
-    requests = [lambda n=n: client.load("m", [row(str(n))]) for n in range(4)]
+    requests = [partial(client.load, "m", [row(str(n))]) for n in range(4)]
     outcomes = together(odoo, client, requests)
     assert [outcome for outcome in outcomes if isinstance(outcome, list)] == [[1], [2], [3]]
     assert (outcomes[1].kind, outcomes[1].code) == (FailureKind.TRANSIENT, "conflict")
@@ -251,7 +252,7 @@ def test_equal_values_are_written_together(odoo: FakeOdoo, client: OdooClient) -
 def test_a_button_is_pressed_for_all_at_once(odoo: FakeOdoo, client: OdooClient) -> None:
     for _ in range(20):
         odoo.add(state="draft", posted=0)
-    requests = [lambda n=n: client.press("m", "action_post", [n]) for n in range(1, 21)]
+    requests = [partial(client.press, "m", "action_post", [n]) for n in range(1, 21)]
     assert together(odoo, client, requests) == [None] * 20
     assert [call.ids for call in odoo.calls] == [list(range(1, 21))]
     assert "vals" not in odoo.calls[0].arguments
@@ -262,7 +263,7 @@ def test_a_refused_button_is_halved_until_the_guilty_is_alone(
 ) -> None:
     for number in range(64):
         odoo.add(state="posted" if number == 40 else "draft", posted=0)
-    requests = [lambda n=n: client.press("m", "action_post", [n]) for n in range(1, 65)]
+    requests = [partial(client.press, "m", "action_post", [n]) for n in range(1, 65)]
     outcomes = together(odoo, client, requests)
     assert [n for n, outcome in enumerate(outcomes) if outcome is not None] == [40]
     assert outcomes[40].code == "wrong_state"
@@ -287,7 +288,7 @@ def test_a_defect_of_one_is_not_the_others(odoo: FakeOdoo, client: OdooClient) -
     for _ in range(4):
         odoo.add(state="draft", posted=0)
     odoo.trouble = answer
-    requests = [lambda n=n: client.press("m", "action_post", [n]) for n in (1, 2, 3, 4)]
+    requests = [partial(client.press, "m", "action_post", [n]) for n in (1, 2, 3, 4)]
     outcomes = together(odoo, client, requests)
     assert isinstance(outcomes.pop(2), ZeroDivisionError)
     assert outcomes == [None] * 3
@@ -336,7 +337,7 @@ def test_rows_are_told_apart_by_what_the_field_holds(
     odoo.trouble = lambda call: list(odoo.records.values()) if call.method != "hold_up" else None
     for value in held:
         odoo.add(key=value)
-    requests = [lambda value=value: client.find("m", "key", [value], ["key"]) for value in values]
+    requests = [partial(client.find, "m", "key", [value], ["key"]) for value in values]
     outcomes = together(odoo, client, requests)
     assert [[found["id"] for found in outcome] for outcome in outcomes] == [[1], [2]]
     assert len(odoo.calls) == 1
@@ -355,9 +356,7 @@ def test_a_field_that_is_not_answered_as_searched_is_asked_alone(
         return [dict(kept) for kept in odoo.records.values() if kept["code"].lower() in wanted]
 
     odoo.trouble = answer
-    requests = [
-        lambda code=code: client.find("m", "code", [code], []) for code in ("BUILD", "DESIGN")
-    ]
+    requests = [partial(client.find, "m", "code", [code], []) for code in ("BUILD", "DESIGN")]
     outcomes = together(odoo, client, requests)
     assert [[found["id"] for found in outcome] for outcome in outcomes] == [[1], [2]]
     assert len(odoo.calls) == 3
@@ -409,7 +408,7 @@ def test_each_gets_an_error_of_its_own(
             raise error
 
     odoo.trouble = answer
-    requests = [lambda n=n: client.press("m", "action_post", [n]) for n in (1, 2, 3)]
+    requests = [partial(client.press, "m", "action_post", [n]) for n in (1, 2, 3)]
     outcomes = together(odoo, client, requests)
     assert len(odoo.calls) == 1
     assert len({id(outcome) for outcome in outcomes}) == 3
@@ -434,7 +433,7 @@ def test_too_many_for_the_time_are_halved_until_they_are_answered_and_then_doubl
 
     def read_all() -> list[int]:
         before = len(odoo.calls)
-        requests = [lambda n=n: client.read("m", [n], ["id"]) for n in range(1, 101)]
+        requests = [partial(client.read, "m", [n], ["id"]) for n in range(1, 101)]
         outcomes = together(odoo, client, requests)
         assert all(
             isinstance(outcome, list) or (outcome.code, outcome.maybe_done) == ("no_answer", True)
@@ -456,7 +455,7 @@ def test_too_many_for_the_time_are_halved_until_they_are_answered_and_then_doubl
 
 def test_a_call_holds_no_more_requests_than_the_size(odoo: FakeOdoo) -> None:
     client = OdooClient(odoo, calls_at_once=1, group_size=8)
-    requests = [lambda n=n: client.load("m", [row(str(n))]) for n in range(20)]
+    requests = [partial(client.load, "m", [row(str(n))]) for n in range(20)]
     assert together(odoo, client, requests) == [[n + 1] for n in range(20)]
     assert [len(call.names) for call in odoo.calls] == [8, 8, 4]
 
@@ -473,14 +472,13 @@ def test_a_call_holds_so_many_rows_and_characters(
     sizes = [("a", 3), ("b", 3), ("c", 9), ("d", 1), ("e", 1)]
     texts = {"d": "x" * 90, "e": "x" * 90}
     requests = [
-        lambda name=name, count=count: client.load("m", rows(name, count, texts.get(name, "")))
-        for name, count in sizes
+        partial(client.load, "m", rows(name, count, texts.get(name, ""))) for name, count in sizes
     ]
     assert [len(ids) for ids in together(odoo, client, requests)] == [3, 3, 9, 1, 1]
     assert [len(call.names) for call in odoo.calls] == [3, 3, 9, 1, 1]
 
 
-@pytest.mark.parametrize("limits", [{"calls_at_once": 0}, {"group_size": 0}])
-def test_limits_are_at_least_one(odoo: FakeOdoo, limits: dict[str, int]) -> None:
+@pytest.mark.parametrize(("calls_at_once", "group_size"), [(0, 1), (1, 0)])
+def test_limits_are_at_least_one(odoo: FakeOdoo, calls_at_once: int, group_size: int) -> None:
     with pytest.raises(ValueError, match="at least 1"):
-        OdooClient(odoo, **limits)
+        OdooClient(odoo, calls_at_once=calls_at_once, group_size=group_size)

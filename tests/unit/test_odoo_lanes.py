@@ -8,6 +8,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import httpx
@@ -75,7 +76,7 @@ def test_a_hundred_threads_make_a_few_calls(odoo: FakeOdoo) -> None:
         first = Caller(lambda: client.load("m", [{"id": "c2c.first", "name": "x"}]))
         until(lambda: len(odoo.calls) == 1)
         callers = [
-            Caller(lambda n=n: client.load("m", [{"id": f"c2c.{n}", "name": str(n)}]))
+            Caller(partial(client.load, "m", [{"id": f"c2c.{n}", "name": str(n)}]))
             for n in range(100)
         ]
         until(lambda: client._lanes.waiting == 100)
@@ -88,14 +89,11 @@ def test_a_hundred_threads_make_a_few_calls(odoo: FakeOdoo) -> None:
 
 def test_no_more_calls_are_under_way_than_lanes(odoo: FakeOdoo) -> None:
     client = OdooClient(odoo, calls_at_once=3)
+    drafts(odoo, 1)
     with odoo.held_up():
-        callers = [
-            Caller(lambda n=n: client.read(f"model-{n}", [], ["a"]) or client.call(f"m{n}", "x"))
-            for n in range(4)
-        ]
-        callers += [Caller(lambda n=n: client.write(f"m{n}", [1], {})) for n in range(8)]
+        callers = [Caller(partial(client.call, f"m{n}", "x")) for n in range(4)]
+        callers += [Caller(partial(client.press, f"m{n}", "archive", [1])) for n in range(8)]
         until(lambda: len(odoo.calls) == 3)
-        drafts(odoo, 1)
     assert [caller.outcome for caller in callers] == [True] * 4 + [None] * 8
     assert odoo.most_at_once == 3
 
@@ -185,7 +183,7 @@ def test_how_many_shared_a_call_is_told_once_a_call(odoo: FakeOdoo) -> None:
         on_call=lambda _m, method, _s, outcome, requests: seen.append((method, outcome, requests)),
     )
     requests = [
-        lambda name=name: client.load("m", [{"id": f"c2c.{name}", "name": name}])
+        partial(client.load, "m", [{"id": f"c2c.{name}", "name": name}])
         for name in ("a", "bad", "c")
     ]
     together(odoo, client, requests)
@@ -258,7 +256,7 @@ def test_who_is_gone_when_the_others_are_sent_again_is_left_out(odoo: FakeOdoo) 
         callers = gather(
             client,
             [
-                lambda n=n, name=name: client.load("m", [{"id": f"c2c.{n}", "name": name}])
+                partial(client.load, "m", [{"id": f"c2c.{n}", "name": name}])
                 for n, name in enumerate(names)
             ],
         )
