@@ -76,7 +76,7 @@ class OdooSettings(_Credential):
     @model_validator(mode="before")
     @classmethod
     def _spare_hosted(cls, given: Any) -> Any:
-        """Odoo Online and Odoo.sh ask for about one call a second: so it is where nothing is said."""
+        """Odoo Online asks for about one call a second: so it is where nothing else is stated."""
         if isinstance(given, dict) and _is_hosted(str(given.get("url", ""))):
             return {"calls_per_second": 1, "calls_at_once": 1, **given}
         return given

@@ -254,11 +254,9 @@ def key_refused() -> GatewayError:
 
 
 def client_busy() -> GatewayError:
-    """A request waited for its turn for as long as an activity can."""
+    """A request's turn did not come in the time that an activity has for it."""
     verdict = _Verdict(FailureKind.TRANSIENT, "client_busy")
-    return _error(
-        verdict, "All calls to Odoo that may be made at once are in use; nothing was sent."
-    )
+    return _error(verdict, "No call to Odoo was free in time; nothing was done for this request.")
 
 
 def client_closed() -> GatewayError:

@@ -61,7 +61,7 @@ class Request(ABC):
         Raises GatewayError where the answer is none, or cannot be divided.
         """
 
-    def blame(self, requests: Sequence[Self], error: Exception) -> dict[int, GatewayError]:
+    def blame(self, requests: Sequence[Self], error: BaseException) -> dict[int, GatewayError]:
         """Those of several requests, by position, that are certain to be the error's reason, each
         with its own error; none where that cannot be said."""
         return {}
@@ -121,7 +121,7 @@ class Load(Request):
         ids = _loaded(self.model, answer, rows, sum(request.count for request in requests))
         return [ids[start:end] for start, end in _spans(requests)]
 
-    def blame(self, requests: Sequence[Self], error: Exception) -> dict[int, GatewayError]:
+    def blame(self, requests: Sequence[Self], error: BaseException) -> dict[int, GatewayError]:
         if not isinstance(error, errors.LoadRefused) or errors.is_conflict(error):
             return {}
         found: dict[int, GatewayError] = {}

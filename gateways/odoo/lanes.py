@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextvars
 import copy
+import functools
 import itertools
 import queue
 import threading
@@ -39,7 +40,8 @@ MAX_CHARACTERS = 2_000_000
 """What one call may hold; a request that is larger by itself goes alone."""
 
 MAX_WAIT_SECONDS = POOL_TIMEOUT_SECONDS
-"""Longer than this no request waits to be sent: with the call itself an activity's time is up."""
+"""No request is sent later than this after it came, nor sent again: with the time a call may take
+an activity's own is up, and its next attempt must not meet this one."""
 
 LOOK_SECONDS = 0.5
 """How often a waiting caller comes up for air: only then can the engine end its wait."""
@@ -61,6 +63,9 @@ class _Ticket:
 
     request: Request
     number: int
+    until: float
+    """By the monotonic clock: it is not sent later."""
+
     context: contextvars.Context
     """The caller's: what is logged and traced of a call belongs to the first who asked for it."""
 
@@ -136,6 +141,7 @@ class Lanes:
     ) -> None:
         if calls_at_once < 1 or group_size < 1:
             raise ValueError("calls_at_once and group_size are at least 1.")
+        _starter()
         self._send = send
         self._calls_at_once = calls_at_once
         self._group_size = group_size
@@ -152,7 +158,8 @@ class Lanes:
     def run(self, request: Request) -> Any:
         """The request's own answer. Raises its own error; GatewayError `client_busy` where it
         could not be sent in time, `client_closed` after `close`."""
-        ticket = _Ticket(request, next(self._numbers), contextvars.copy_context())
+        until = time.monotonic() + MAX_WAIT_SECONDS
+        ticket = _Ticket(request, next(self._numbers), until, contextvars.copy_context())
         try:
             self._inbox.put(ticket)
             answer = self._answer(ticket)
@@ -161,6 +168,10 @@ class Lanes:
         if isinstance(answer, BaseException):
             raise answer
         return answer
+
+    @property
+    def threads(self) -> int:
+        return self._threads
 
     @property
     def waiting(self) -> int:
@@ -186,31 +197,34 @@ class Lanes:
     # --- in the caller's thread -----------------------------------------------------------------
 
     def _answer(self, ticket: _Ticket) -> Any:
-        until = time.monotonic() + MAX_WAIT_SECONDS
         while True:
             if self._closed and ticket.claim.acquire(blocking=False):
                 raise errors.client_closed()
             if not self._threads:
-                self._start_thread()
+                _STARTS.put(self)
             try:
                 return ticket.answer.get(timeout=LOOK_SECONDS)
             except queue.Empty:
-                if time.monotonic() < until:
+                if time.monotonic() < ticket.until:
                     continue
             if ticket.claim.acquire(blocking=False):
                 raise errors.client_busy()
 
-    def _start_thread(self) -> None:
-        # It counts itself, so that one whose starter is interrupted is counted right.
-        threading.Thread(target=self._serve, name="odoo-lane", daemon=True).start()
-
     # --- in a thread of our own -----------------------------------------------------------------
 
-    def _serve(self) -> None:
+    def start_thread(self) -> None:
+        """Start one more, unless there are enough. Never called by a caller."""
         with self._lock:
-            if self._threads >= self._calls_at_once:
+            if self._threads >= self._calls_at_once or self._closed:
                 return
             self._threads += 1
+        try:
+            threading.Thread(target=self._serve, name="odoo-lane", daemon=True).start()
+        except RuntimeError:  # the system has no more: whoever waits asks again
+            with self._lock:
+                self._threads -= 1
+
+    def _serve(self) -> None:
         while self._wait():
             while (batch := self._next()) is not None:
                 try:
@@ -255,7 +269,7 @@ class Lanes:
         if batch is None:
             return None
         if free and alone:
-            self._start_thread()
+            self.start_thread()
         if more:
             self._inbox.put(None)  # what is out of the inbox already wakes nobody
         return batch
@@ -322,7 +336,7 @@ class Lanes:
         """Send until each request has its answer: together, then in the parts that are left."""
         parts = [batch.tickets]
         while parts:
-            part = [ticket for ticket in parts.pop() if not ticket.gone]
+            part = _in_time(parts.pop())
             if part:
                 parts.extend(reversed(self._attempt(part)))
 
@@ -376,6 +390,37 @@ class Lanes:
                 del self._bounds[method]
             else:
                 self._bounds[method] = bound * 2
+
+
+# A thread that starts another lends it its own number for a moment, and what the engine raises in
+# the first may then hit the second before it has begun, which leaves the first waiting for that
+# for ever. So callers start none: one thread of the process, started with the first client, does.
+_STARTS: queue.SimpleQueue[Lanes] = queue.SimpleQueue()
+
+
+@functools.cache
+def _starter() -> threading.Thread:
+    thread = threading.Thread(target=_start_what_is_asked_for, name="odoo-starter", daemon=True)
+    thread.start()
+    return thread
+
+
+def _start_what_is_asked_for() -> None:
+    while True:
+        lanes = _STARTS.get()
+        if not lanes.threads:
+            lanes.start_thread()
+        del lanes  # while it waits for the next, this one may be collected
+
+
+def _in_time(part: Sequence[_Ticket]) -> list[_Ticket]:
+    """Those whose callers still wait, and are not too late to be sent; the latter are told so."""
+    now = time.monotonic()
+    there = [ticket for ticket in part if not ticket.gone]
+    for ticket in there:
+        if ticket.until <= now:
+            ticket.answer.put(errors.client_busy())
+    return [ticket for ticket in there if ticket.until > now]
 
 
 def _method(ticket: _Ticket) -> tuple[str, str]:

@@ -1,0 +1,406 @@
+"""Who goes when, over how many lanes, and that no caller's end disturbs another."""
+
+from __future__ import annotations
+
+import contextvars
+import random
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+
+from gateways.errors import FailureKind, GatewayError
+from gateways.odoo import LoadRefused, OdooClient, connect
+from gateways.odoo import lanes as lanes_module
+from gateways.secrets import Secret
+from tests.unit.grouped import (
+    Call,
+    Caller,
+    Cancelled,
+    FakeOdoo,
+    business,
+    gather,
+    together,
+    until,
+)
+
+
+@pytest.fixture
+def odoo() -> FakeOdoo:
+    return FakeOdoo()
+
+
+def drafts(odoo: FakeOdoo, count: int) -> None:
+    for _ in range(count):
+        odoo.add(state="draft", posted=0)
+
+
+def post(client: OdooClient, record: int) -> Callable[[], None]:
+    return lambda: client.press("m", "action_post", [record])
+
+
+def threads() -> int:
+    return sum(1 for thread in threading.enumerate() if thread.name == "odoo-lane")
+
+
+# --- who goes when ------------------------------------------------------------------------------
+
+
+def test_a_lone_request_goes_at_once(odoo: FakeOdoo) -> None:
+    client = OdooClient(odoo)
+    drafts(odoo, 1)
+
+    def milliseconds(work: Callable[[], object]) -> float:
+        taken = []
+        for _ in range(300):
+            started = time.perf_counter()
+            work()
+            taken.append(time.perf_counter() - started)
+        return statistics.median(taken) * 1000
+
+    grouped = milliseconds(lambda: client.read("m", [1], ["state"]))
+    bare = milliseconds(lambda: odoo.execute("m", "read", [1], {"fields": ["state"]}))
+    print(f"\na lone read: {grouped:.3f} ms, the bare transport: {bare:.3f} ms")
+    assert all(call.ids == [1] for call in odoo.calls)
+    assert len(odoo.calls) == 600
+
+
+def test_a_hundred_threads_make_a_few_calls(odoo: FakeOdoo) -> None:
+    client = OdooClient(odoo)
+    with odoo.held_up():
+        first = Caller(lambda: client.load("m", [{"id": "c2c.first", "name": "x"}]))
+        until(lambda: len(odoo.calls) == 1)
+        callers = [
+            Caller(partial(client.load, "m", [{"id": f"c2c.{n}", "name": str(n)}]))
+            for n in range(100)
+        ]
+        until(lambda: client._lanes.waiting == 100)
+    assert first.outcome == [1]
+    for number, caller in enumerate(callers):
+        [record] = caller.outcome
+        assert odoo.records[record]["name"] == str(number)
+    assert len(odoo.calls) == 2
+
+
+def test_no_more_calls_are_under_way_than_lanes(odoo: FakeOdoo) -> None:
+    client = OdooClient(odoo, calls_at_once=3)
+    drafts(odoo, 1)
+    with odoo.held_up():
+        callers = [Caller(partial(client.call, f"m{n}", "x")) for n in range(4)]
+        callers += [Caller(partial(client.press, f"m{n}", "archive", [1])) for n in range(8)]
+        until(lambda: len(odoo.calls) == 3)
+    assert [caller.outcome for caller in callers] == [True] * 4 + [None] * 8
+    assert odoo.most_at_once == 3
+
+
+def test_what_cannot_be_grouped_never_takes_the_last_lane(odoo: FakeOdoo) -> None:
+    client = OdooClient(odoo, calls_at_once=3)
+    drafts(odoo, 1)
+    with odoo.held_up():
+        slow = [Caller(lambda: client.call("m", "mail_the_pdf")) for _ in range(5)]
+        until(lambda: len(odoo.calls) == 2 and client._lanes.waiting == 3)
+        posting = Caller(post(client, 1))
+        until(lambda: len(odoo.calls) == 3)
+        assert odoo.calls[-1].method == "action_post"
+    assert posting.outcome is None
+    assert all(caller.outcome is True for caller in slow)
+    assert odoo.most_at_once <= 3
+
+
+def test_a_single_lane_serves_both(odoo: FakeOdoo) -> None:
+    client = OdooClient(odoo, calls_at_once=1)
+    drafts(odoo, 1)
+    assert client.call("m", "x") is True
+    client.press("m", "action_post", [1])
+    assert [call.method for call in odoo.calls] == ["x", "action_post"]
+
+
+def test_the_oldest_goes_first_with_all_of_its_key(odoo: FakeOdoo) -> None:
+    client = OdooClient(odoo, calls_at_once=1)
+    drafts(odoo, 6)
+    requests = [
+        post(client, 1),
+        lambda: client.read("m", [1], ["state"]),
+        lambda: client.call("m", "x"),
+        post(client, 2),
+        lambda: client.read("m", [2], ["state"]),
+        lambda: client.call("m", "y"),
+    ]
+    together(odoo, client, requests)
+    assert [(call.method, call.ids) for call in odoo.calls] == [
+        ("action_post", [1, 2]),
+        ("read", [1, 2]),
+        ("x", []),
+        ("y", []),
+    ]
+
+
+def test_of_a_key_one_call_is_under_way(odoo: FakeOdoo) -> None:
+    client = OdooClient(odoo, calls_at_once=4)
+    drafts(odoo, 3)
+    with odoo.held_up():
+        callers = [Caller(post(client, 1))]
+        until(lambda: len(odoo.calls) == 1)
+        callers += gather(client, [post(client, 2), post(client, 3)])
+        other = Caller(lambda: client.write("m", [1], {"a": 1}))
+        until(lambda: len(odoo.calls) == 2)  # another key passes
+    assert [caller.outcome for caller in callers] == [None] * 3
+    assert other.outcome is None
+    assert [call.ids for call in odoo.calls if call.method == "action_post"] == [[1], [2, 3]]
+
+
+def test_without_groups_each_makes_its_own_call_over_all_lanes(odoo: FakeOdoo) -> None:
+    client = OdooClient(odoo, calls_at_once=3, group_size=1)
+    drafts(odoo, 6)
+    with odoo.held_up():
+        callers = [Caller(post(client, n)) for n in range(1, 7)]
+        until(lambda: len(odoo.calls) == 3)
+    assert [caller.outcome for caller in callers] == [None] * 6
+    assert sorted(call.ids for call in odoo.calls) == [[n] for n in range(1, 7)]
+    assert odoo.most_at_once == 3
+
+
+def test_views_of_a_client_share_its_lanes(odoo: FakeOdoo) -> None:
+    client = OdooClient(odoo, calls_at_once=1)
+    drafts(odoo, 3)
+    uk = client.with_company(2)
+    requests = [post(uk, 1), post(client.with_company(2), 2), post(client, 3)]
+    together(odoo, client, requests)
+    assert [call.ids for call in odoo.calls] == [[1, 2], [3]]
+    assert odoo.calls[0].arguments["context"] == {"lang": "en_US", "allowed_company_ids": [2]}
+
+
+def test_how_many_shared_a_call_is_told_once_a_call(odoo: FakeOdoo) -> None:
+    seen: list[tuple[str, str, int]] = []
+    client = OdooClient(
+        odoo,
+        calls_at_once=1,
+        on_call=lambda _m, method, _s, outcome, requests: seen.append((method, outcome, requests)),
+    )
+    requests = [
+        partial(client.load, "m", [{"id": f"c2c.{name}", "name": name}])
+        for name in ("a", "bad", "c")
+    ]
+    together(odoo, client, requests)
+    assert seen[1:] == [("load", "business", 3), ("load", "ok", 2)]
+
+
+def test_a_call_belongs_to_the_trace_of_who_asked_first(odoo: FakeOdoo) -> None:
+    span: contextvars.ContextVar[str] = contextvars.ContextVar("span")
+    spans: list[str] = []
+    odoo.trouble = lambda call: spans.append(span.get("none"))
+    client = OdooClient(odoo, calls_at_once=1)
+    drafts(odoo, 2)
+
+    def under(name: str, record: int) -> Callable[[], None]:
+        def request() -> None:
+            span.set(name)
+            client.press("m", "action_post", [record])
+
+        return request
+
+    together(odoo, client, [under("first", 1), under("second", 2)])
+    assert spans == ["none", "first"]
+
+
+# --- callers that end ---------------------------------------------------------------------------
+
+
+def test_a_cancelled_caller_s_request_is_not_sent_and_the_others_are(odoo: FakeOdoo) -> None:
+    client = OdooClient(odoo, calls_at_once=1)
+    drafts(odoo, 3)
+    with odoo.held_up():
+        first = Caller(lambda: client.call("m", "x"))
+        until(lambda: len(odoo.calls) == 1)
+        callers = gather(client, [post(client, n) for n in (1, 2, 3)])
+        callers[1].cancel()
+        assert isinstance(callers[1].outcome, Cancelled)
+    assert first.outcome is True
+    assert (callers[0].outcome, callers[2].outcome) == (None, None)
+    assert [call.ids for call in odoo.calls[1:]] == [[1, 3]]
+
+
+def test_a_request_under_way_goes_on_without_its_caller(odoo: FakeOdoo) -> None:
+    client = OdooClient(odoo, calls_at_once=1)
+    drafts(odoo, 2)
+    with odoo.held_up():
+        gone = Caller(post(client, 1))
+        until(lambda: len(odoo.calls) == 1)
+        [waits] = gather(client, [post(client, 2)])
+        gone.cancel()
+        assert isinstance(gone.outcome, Cancelled)
+    assert waits.outcome is None
+    assert [record["posted"] for record in odoo.records.values()] == [1, 1]
+
+
+def test_who_is_gone_when_the_others_are_sent_again_is_left_out(odoo: FakeOdoo) -> None:
+    client = OdooClient(odoo, calls_at_once=1)
+    refused = threading.Event()
+    proceed = threading.Event()
+
+    def answer(call: Call) -> Any:
+        if call.method == "load" and not refused.is_set():
+            refused.set()
+            assert proceed.wait(20)
+
+    odoo.trouble = answer
+    with odoo.held_up():
+        first = Caller(lambda: client.call("m", "x"))
+        until(lambda: len(odoo.calls) == 1)
+        names = ("a", "bad", "c")
+        callers = gather(
+            client,
+            [
+                partial(client.load, "m", [{"id": f"c2c.{n}", "name": name}])
+                for n, name in enumerate(names)
+            ],
+        )
+    assert first.outcome is True
+    until(refused.is_set)
+    callers[0].cancel()
+    assert isinstance(callers[0].outcome, Cancelled)
+    proceed.set()
+    assert isinstance(callers[1].outcome, LoadRefused)
+    assert callers[2].outcome == [1]
+    assert [call.names for call in odoo.calls[1:]] == [["c2c.0", "c2c.1", "c2c.2"], ["c2c.2"]]
+
+
+def test_whoever_dies_at_whatever_line_the_others_are_served(
+    odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes_module, "LOOK_SECONDS", 0.0005)
+    monkeypatch.setattr(lanes_module, "IDLE_SECONDS", 0.001)
+    client = OdooClient(odoo, calls_at_once=2, group_size=5)
+    drafts(odoo, 300)
+    odoo.trouble = lambda call: time.sleep(0.001)
+    chance = random.Random(7)  # noqa: S311
+    callers: list[Caller] = []
+    for record in range(1, 301):
+        callers.append(Caller(post(client, record)))
+        if chance.random() < 0.5:
+            time.sleep(chance.random() / 1000)  # so that it is at any line, not to wait for it
+            chance.choice(callers[-10:]).cancel()
+    outcomes = [caller.outcome for caller in callers]
+    cancelled = sum(1 for outcome in outcomes if isinstance(outcome, Cancelled))
+    print(f"\ncancelled {cancelled} of 300, in {len(odoo.calls)} calls")
+    assert 0 < cancelled < 200
+    assert outcomes.count(None) == 300 - cancelled
+    client.press("m", "action_post", [odoo.add(state="draft", posted=0)])
+    until(lambda: client._lanes.waiting == 0)
+    posted = [odoo.records[number]["posted"] for number in range(1, 301)]
+    assert all(
+        count == 1 if outcome is None else count <= 1
+        for count, outcome in zip(posted, outcomes, strict=True)
+    )
+
+
+def test_a_request_that_waits_too_long_is_not_sent(
+    odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes_module, "MAX_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(lanes_module, "LOOK_SECONDS", 0.02)
+    client = OdooClient(odoo, calls_at_once=1)
+    drafts(odoo, 2)
+    with odoo.held_up():
+        first = Caller(post(client, 1))
+        until(lambda: len(odoo.calls) == 1)
+        error = Caller(post(client, 2)).outcome
+        assert (error.kind, error.code) == (FailureKind.TRANSIENT, "client_busy")
+        assert not error.maybe_done
+    assert first.outcome is None  # who is under way is waited for
+    assert [call.ids for call in odoo.calls] == [[1]]
+
+
+def test_a_request_that_is_too_late_is_not_sent_again(
+    odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes_module, "MAX_WAIT_SECONDS", 0.2)
+    client = OdooClient(odoo, calls_at_once=1)
+    drafts(odoo, 2)
+
+    def refused_late(call: Call) -> Any:
+        if len(call.ids) == 2:
+            time.sleep(0.25)
+            raise business()
+
+    odoo.trouble = refused_late
+    outcomes = together(odoo, client, [post(client, 1), post(client, 2)])
+    assert [outcome.code for outcome in outcomes] == ["client_busy"] * 2
+    assert len(odoo.calls) == 1
+
+
+# --- threads and the end ------------------------------------------------------------------------
+
+
+def test_closing_ends_what_waits_and_the_threads(odoo: FakeOdoo) -> None:
+    before = threads()
+    client = OdooClient(odoo, calls_at_once=2)
+    drafts(odoo, 3)
+    with odoo.held_up():
+        under_way = Caller(post(client, 1))
+        until(lambda: len(odoo.calls) == 1)
+        waiting = gather(client, [post(client, 2), post(client, 3)])
+        client.close()
+        for caller in waiting:
+            error = caller.outcome
+            assert (error.kind, error.code) == (FailureKind.TRANSIENT, "client_closed")
+    assert under_way.outcome is None
+    assert len({id(caller.outcome) for caller in waiting}) == 2
+    until(lambda: threads() <= before)
+    with pytest.raises(GatewayError) as caught:
+        client.call("m", "x")
+    assert caught.value.code == "client_closed"
+    client.close()
+
+
+def test_idle_threads_end_and_begin_anew(odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes_module, "IDLE_SECONDS", 0.01)
+    before = threads()
+    client = OdooClient(odoo)
+    for _ in range(20):
+        assert client.call("m", "x") is True
+        until(lambda: threads() <= before)
+
+
+def test_no_key_is_kept_once_nothing_waits_under_it(odoo: FakeOdoo) -> None:
+    client = OdooClient(odoo)
+    drafts(odoo, 1)
+    for number in range(50):
+        client.write("m", [1], {"a": number})
+    until(lambda: not client._lanes._groups)
+
+
+def test_numbers_that_json_has_not_fail_their_own_request_only() -> None:
+    entered, proceed = threading.Event(), threading.Event()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/x"):
+            entered.set()
+            assert proceed.wait(20)
+        return httpx.Response(200, json=True)
+
+    client = connect(
+        "http://localhost:1",
+        "db",
+        Secret.of("key"),
+        calls_at_once=1,
+        http_transport=httpx.MockTransport(answer),
+    )
+    first = Caller(lambda: client.call("m", "x"))
+    until(entered.is_set)
+    bad, good = gather(
+        client,
+        [
+            lambda: client.write("m", [1], {"a": float("nan")}),
+            lambda: client.write("m", [2], {"a": 1}),
+        ],
+    )
+    proceed.set()
+    assert first.outcome is True
+    assert good.outcome is None
+    assert isinstance(bad.outcome, ValueError)
