@@ -1,1 +1,1 @@
-"""What touches the outside: one class per external system, one remote write an activity."""
+"""What touches the outside: one class per external system, each activity safe to repeat."""

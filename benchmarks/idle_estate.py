@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from temporalio.api.enums.v1 import EventType, TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
@@ -137,7 +138,7 @@ async def _grow(bench: Bench, ours: Product, state: ContractState, there: int, s
 
 
 async def _start(
-    ours: Product, text: str, shown: list[SearchAttributePair[object]], old: str, new: str
+    ours: Product, text: str, shown: list[SearchAttributePair[Any]], old: str, new: str
 ) -> None:
     """Start a contract from the state of another one, under a name of its own."""
     start = ContractInput.model_validate_json(text.replace(old, new))

@@ -67,7 +67,7 @@ def settings_for(server: OdooServer, key_file: Path | None = None) -> Settings:
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("C2C_CONFIG", str(CONFIG))
-        settings = load_settings(odoo=remote)
+        settings = load_settings(odoo=remote, worker={"sandboxed": True})
     main = settings.entities["northwind"]
     uk = main.model_copy(
         update={

@@ -116,12 +116,14 @@ class WorkerSettings(_Section):
     `activities` is for each queue of Odoo. Their threads mostly wait: for an answer, or for the
     call that many of them share. `deployment` and `build_id` name the release for Temporal, both
     or neither. Before it serves, a worker replays up to `replay_check_count` open workflows, for
-    at most `replay_check_seconds`; 0 switches that off.
+    at most `replay_check_seconds`; 0 switches that off. `sandboxed` runs workflows in the SDK's
+    sandbox, which refuses what is not deterministic: for development, as it costs processor time.
     """
 
     activities: int = Field(default=100, ge=1, le=1000)
     workflow_tasks: int = Field(default=40, ge=2, le=500)
     cached_workflows: int = Field(default=500, ge=0, le=20_000)
+    sandboxed: bool = False
     sticky_timeout_seconds: float = Field(default=2, ge=0.5, le=10)
     graceful_shutdown_seconds: float = Field(default=20, ge=0, le=120)
     rate_per_second: dict[str, float] = Field(default_factory=dict)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
+from contracts.state import ContractStage
+
 CONTRACT_ID = SearchAttributeKey.for_keyword("ContractId")
 CUSTOMER = SearchAttributeKey.for_keyword("Customer")
 LEGAL_ENTITY = SearchAttributeKey.for_keyword("LegalEntity")
@@ -43,5 +45,6 @@ def at_start(contract_id: str, legal_entity: str) -> TypedSearchAttributes:
         [
             SearchAttributePair(CONTRACT_ID, contract_id),
             SearchAttributePair(LEGAL_ENTITY, legal_entity),
+            SearchAttributePair(CONTRACT_STAGE, str(ContractStage.RECEIVED)),
         ]
     )
