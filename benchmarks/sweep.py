@@ -49,14 +49,13 @@ async def sweep(bench: Bench) -> None:
             model = await _mailed(ours)
             ids = await asyncio.to_thread(_post, odoo, model, 2 * changed)
             await _follow(ours, model, ids)
-            _age(odoo)
             handle = await _schedule(ours)
             await _swept(ours, handle)
-            few: Counter[str] = await _after_payment(ours, handle, ids[:changed])
+            few: Counter[str] = await _after_payment(odoo, ours, handle, ids[:changed])
             _copy(odoo, ids[-1], open_invoices - 2 * changed)
             _age(odoo)
             idle = await _calls_of(ours, handle)
-            many = await _after_payment(ours, handle, ids[changed:])
+            many = await _after_payment(odoo, ours, handle, ids[changed:])
     bench.report("sweep_idle", idle.total(), at_most(2), unit="calls when nothing changed")
     bench.report(
         "sweep_estate",
@@ -205,8 +204,11 @@ async def _calls_of(ours: Product, handle: ScheduleHandle) -> Counter[str]:
     return ours.odoo.calls() - before
 
 
-async def _after_payment(ours: Product, handle: ScheduleHandle, ids: Sequence[int]) -> Counter[str]:
+async def _after_payment(
+    odoo: RealRemote, ours: Product, handle: ScheduleHandle, ids: Sequence[int]
+) -> Counter[str]:
     """The calls of a sweep after an accountant has registered a payment of each invoice."""
+    _age(odoo)
     await asyncio.to_thread(_pay, ours, ids)
     await ours.odoo.quiet()
     calls = await _calls_of(ours, handle)
