@@ -9,8 +9,6 @@ from pathlib import Path
 from benchmarks.frame import Line
 
 _MET, _MISSED = "#2f7d4f", "#b3452c"
-_FLOOR = 0.01
-"""What is nothing at all, such as no calls, is drawn as if it were this share of its target."""
 
 
 def is_possible() -> bool:
@@ -18,21 +16,12 @@ def is_possible() -> bool:
     return importlib.util.find_spec("matplotlib") is not None
 
 
-def headroom(line: Line) -> float | None:
-    """How many times better than its target a result is; below 1 it misses. None: no target."""
-    if line.target is None:
-        return None
-    if line.target.at_least:
-        return line.ratio / line.target.value
-    return max(line.target.value, _FLOOR) / max(line.ratio, _FLOOR * max(line.target.value, _FLOOR))
-
-
 def draw(lines: Sequence[Line], file: Path) -> None:
     """Write the PNG; results without a target are left out."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # an extra: not there to run
     from matplotlib.figure import Figure
 
-    rows = [(line, room) for line in reversed(lines) if (room := headroom(line)) is not None]
+    rows = [(line, room) for line in reversed(lines) if (room := line.headroom) is not None]
     figure = Figure(figsize=(9, 1.2 + 0.34 * len(rows)), layout="constrained")
     axes = figure.add_subplot()
     bars = axes.barh(

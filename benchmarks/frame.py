@@ -133,6 +133,19 @@ class Line:
     def missed(self) -> bool:
         return self.target is not None and not self.target.is_met(self.ratio)
 
+    @property
+    def headroom(self) -> float | None:
+        """How many times better than its target it is; below 1 it misses. None: no target.
+
+        At most a hundred times where less is better: of some things there is nothing at all.
+        """
+        if self.target is None:
+            return None
+        if self.target.at_least:
+            return self.ratio / self.target.value
+        used = self.ratio / self.target.value if self.target.value else 2.0 * (self.ratio > 0)
+        return 1 / max(used, 0.01)
+
     def __str__(self) -> str:
         target = "none" if self.target is None else f"{self.target.value:g}"
         return f"{self.name} ratio={self.ratio:.4g} target={target}"
@@ -172,7 +185,11 @@ def benchmarks() -> dict[str, Benchmark]:
     """All benchmarks by name, in the order they run."""
     for module in MODULES:
         importlib.import_module(f"benchmarks.{module}")
-    return dict(_registry)
+
+    def place(item: Benchmark) -> int:
+        return MODULES.index(item.run.__module__.split(".")[1])
+
+    return {item.name: item for item in sorted(_registry.values(), key=place)}
 
 
 # --- one run ------------------------------------------------------------------------------------
