@@ -66,6 +66,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.case import ENDED, Case, refuse
     from workflows.closing import Closing
     from workflows.jobs import Jobs
+    from workflows.messages import signal
     from workflows.provisioning import Provisioning
     from workflows.receivable import ReceivableWorkflow
     from workflows.steps import StepCancelled
@@ -145,7 +146,7 @@ class ContractWorkflow(ApprovalDesk):
     def _check_milestone(self, reached: MilestoneReached) -> None:
         refuse(self._milestone_refusal(reached.milestone))
 
-    @workflow.signal
+    @signal
     def milestone_reached(self, reached: MilestoneReached) -> None:
         """The same for systems; one that comes before the contract is validated is kept."""
         self._unless(
@@ -154,7 +155,7 @@ class ContractWorkflow(ApprovalDesk):
             lambda: self._take_milestone(reached),
         )
 
-    @workflow.signal
+    @signal
     def milestone_reached_in_odoo(self, reached: MilestoneReachedInOdoo) -> None:
         """From the sweep: somebody marked the milestone reached in Odoo."""
         for key in self._milestones_of(reached.milestone_id):
@@ -173,7 +174,7 @@ class ContractWorkflow(ApprovalDesk):
     def _check_unreached(self, unreached: MilestoneUnreached) -> None:
         refuse(self._milestone_refusal(unreached.milestone))
 
-    @workflow.signal
+    @signal
     def milestone_unreached_in_odoo(self, unreached: MilestoneUnreachedInOdoo) -> None:
         """From the sweep: a milestone that we hold as reached is not marked so in Odoo."""
         for key in self._milestones_of(unreached.milestone_id):
@@ -193,7 +194,7 @@ class ContractWorkflow(ApprovalDesk):
     def _check_usage(self, report: UsageReport) -> None:
         refuse(self._running_refusal())
 
-    @workflow.signal
+    @signal
     def usage_reported(self, report: UsageReport) -> None:
         """The same for systems; refused records are noted in the journal."""
         refusal = self._running_refusal()
@@ -211,7 +212,7 @@ class ContractWorkflow(ApprovalDesk):
 
     # --- documents --------------------------------------------------------------------------
 
-    @workflow.signal
+    @signal
     def receivable_changed(self, report: InvoiceReport) -> None:
         """From a receivable: how its document stands now."""
         before = self.state.invoices.get(report.number)
@@ -234,7 +235,7 @@ class ContractWorkflow(ApprovalDesk):
     def _check_credit(self, request: CreditRequest) -> None:
         refuse(self._running_refusal())
 
-    @workflow.signal
+    @signal
     def credit_requested(self, request: CreditRequested) -> None:
         """From a receivable: a part of a dispute was accepted."""
         credit = CreditRequest(
@@ -329,7 +330,7 @@ class ContractWorkflow(ApprovalDesk):
     def _check_cancel(self, request: CancelRequest) -> None:
         refuse(self._cancel_refusal())
 
-    @workflow.signal
+    @signal
     def cancel_requested(self, request: CancelRequest) -> None:
         """The same for systems."""
         refusal = self._cancel_refusal()
@@ -346,14 +347,14 @@ class ContractWorkflow(ApprovalDesk):
     def _check_resolution(self, resolution: Resolution) -> None:
         refuse(self._resolution_refusal(resolution))
 
-    @workflow.signal
+    @signal
     def exception_resolved(self, resolution: Resolution) -> None:
         """The same for systems."""
         refusal = self._resolution_refusal(resolution)
         what = f"a resolution of {resolution.by}"
         self._unless(refusal, what, lambda: self._resolve(resolution))
 
-    @workflow.signal
+    @signal
     def renew_run(self) -> None:
         """Continue as new at the next quiet point, as after a release; nothing else changes."""
         self._case.run_is_old = True
@@ -369,7 +370,7 @@ class ContractWorkflow(ApprovalDesk):
         change = self.state.change
         return [change.round] if change is not None and change.round is not None else []
 
-    def approval_noted(self, text: str) -> None:
+    def noted(self, text: str) -> None:
         self._case.note(text)
         self._case.publish()
 

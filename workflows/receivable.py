@@ -45,6 +45,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.collection import Collection
     from workflows.document import DocumentCase
     from workflows.issuing import Issuing
+    from workflows.messages import signal
 
 
 @workflow.defn
@@ -87,7 +88,7 @@ class ReceivableWorkflow(ApprovalDesk):
             return "the proposal is still being prepared; try again in a moment"
         return f"nothing is to be decided: the invoice is {self.state.stage}"
 
-    def approval_noted(self, text: str) -> None:
+    def noted(self, text: str) -> None:
         self._case.tell(text)
 
     # --- messages: money --------------------------------------------------------------------
@@ -102,20 +103,20 @@ class ReceivableWorkflow(ApprovalDesk):
     def _check_payment(self, payment: PaymentReceived) -> None:
         _refuse(self._collection.payment_refusal(payment))
 
-    @workflow.signal
+    @signal
     def payment_received(self, payment: PaymentReceived) -> None:
         """The same for systems; a refusal is noted in the journal."""
         refusal = self._collection.payment_refusal(payment)
         what = f"payment {payment.reference}"
         self._take(what, refusal, lambda: self._collection.take_payment(payment))
 
-    @workflow.signal
+    @signal
     def balance_changed(self, balance: InvoiceBalance) -> None:
         """From the sweep: the document changed in Odoo. Older news than we have is ignored."""
         if self.state.issued and balance.invoice_id == self.state.invoice_id:
             self._collection.take_balance(balance)
 
-    @workflow.signal
+    @signal
     def credit_applied(self, credit: CreditApplied) -> None:
         """From a credit note of ours: it was set off against this invoice."""
         if self.state.issued and credit.balance.invoice_id == self.state.invoice_id:
@@ -133,7 +134,7 @@ class ReceivableWorkflow(ApprovalDesk):
     def _check_dispute(self, opened: DisputeOpened) -> None:
         _refuse(self._refusal(collecting.dispute_refusal, opened))
 
-    @workflow.signal
+    @signal
     def dispute_opened(self, opened: DisputeOpened) -> None:
         """The same for systems; a refusal is noted in the journal."""
         refusal = self._refusal(collecting.dispute_refusal, opened)
@@ -149,7 +150,7 @@ class ReceivableWorkflow(ApprovalDesk):
     def _check_dispute_resolution(self, resolved: DisputeResolved) -> None:
         _refuse(self._refusal(collecting.resolution_refusal, resolved))
 
-    @workflow.signal
+    @signal
     def dispute_resolved(self, resolved: DisputeResolved) -> None:
         """The same for systems; a refusal is noted in the journal."""
         refusal = self._refusal(collecting.resolution_refusal, resolved)
@@ -166,7 +167,7 @@ class ReceivableWorkflow(ApprovalDesk):
     def _check_promise(self, promised: PaymentPromised) -> None:
         _refuse(self._refusal(collecting.promise_refusal, promised))
 
-    @workflow.signal
+    @signal
     def payment_promised(self, promised: PaymentPromised) -> None:
         """The same for systems; a refusal is noted in the journal."""
         refusal = self._refusal(collecting.promise_refusal, promised)
@@ -182,7 +183,7 @@ class ReceivableWorkflow(ApprovalDesk):
     def _check_hold(self, change: HoldChange) -> None:
         _refuse(self._refusal(collecting.hold_refusal, change))
 
-    @workflow.signal
+    @signal
     def dunning_hold(self, change: HoldChange) -> None:
         """The same for systems, and for a hold on the whole contract; a refusal is noted."""
         refusal = self._refusal(collecting.hold_refusal, change)
@@ -198,7 +199,7 @@ class ReceivableWorkflow(ApprovalDesk):
     def _check_write_off(self, asked: WriteOffAsked) -> None:
         _refuse(collecting.write_off_refusal(self.state))
 
-    @workflow.signal
+    @signal
     def write_off_asked(self, asked: WriteOffAsked) -> None:
         """The same for systems; a refusal is noted in the journal."""
         refusal = collecting.write_off_refusal(self.state)
@@ -215,7 +216,7 @@ class ReceivableWorkflow(ApprovalDesk):
     def _check_resolution(self, resolution: Resolution) -> None:
         _refuse(self._resolution_refusal(resolution))
 
-    @workflow.signal
+    @signal
     def exception_resolved(self, resolution: Resolution) -> None:
         """The same for systems; a refusal is noted in the journal."""
         refusal = self._resolution_refusal(resolution)
