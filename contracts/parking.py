@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from contracts.model import MAX_MILESTONES, Text, Words
 from contracts.validation import Problem
 
 
@@ -243,10 +244,10 @@ class Resolution(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     action: Action
-    by: str = Field(min_length=1)
-    step: str = ""
-    reason: str = ""
-    changes: dict[str, Any] = Field(default_factory=dict)
+    by: Text
+    step: Words = ""
+    reason: Words = ""
+    changes: dict[str, Any] = Field(default_factory=dict, max_length=MAX_MILESTONES)
 
 
 def refusal(exceptions: list[StepException], resolution: Resolution) -> str | None:

@@ -15,7 +15,16 @@ from contracts.billing.usage import UsageRecord
 from contracts.changes import ChangeOrder
 from contracts.crm import ContractStatus
 from contracts.journal import Journal
-from contracts.model import Contract, JsonObject, Key, Source
+from contracts.model import (
+    Contract,
+    JsonObject,
+    Key,
+    MessageDay,
+    OptionalText,
+    Source,
+    Text,
+    Words,
+)
 from contracts.money import Money
 from contracts.parking import StepException, Waiting
 from contracts.receivable import InvoiceReport
@@ -86,8 +95,8 @@ class MilestoneReached(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     milestone: Key
-    by: str = ""
-    on: date | None = None
+    by: OptionalText = ""
+    on: MessageDay | None = None
 
 
 class MilestoneReachedInOdoo(BaseModel):
@@ -95,7 +104,7 @@ class MilestoneReachedInOdoo(BaseModel):
     was last changed there, by Odoo's clock."""
 
     milestone_id: int
-    on: date | None = None
+    on: MessageDay | None = None
     as_of: datetime | None = None
 
 
@@ -105,8 +114,8 @@ class MilestoneUnreached(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     milestone: Key
-    by: str = Field(min_length=1)
-    reason: str = ""
+    by: Text
+    reason: Words = ""
 
 
 class MilestoneUnreachedInOdoo(BaseModel):
@@ -142,9 +151,9 @@ class ServiceCredit(BaseModel):
 
     retainer: Key
     reference: Key
-    reason: str = Field(min_length=1)
+    reason: Words = Field(min_length=1)
     amount: Money
-    by: str = Field(min_length=1)
+    by: Text
 
 
 class CreditRequest(BaseModel):
@@ -156,8 +165,8 @@ class CreditRequest(BaseModel):
 
     number: int
     amount: Money | None = None
-    by: str = Field(min_length=1)
-    reason: str = Field(min_length=1)
+    by: Text
+    reason: Words = Field(min_length=1)
     reissue: bool = False
 
 
@@ -172,9 +181,9 @@ class Hold(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    by: str = Field(min_length=1)
-    reason: str = Field(min_length=1)
-    until: date | None = None
+    by: Text
+    reason: Text
+    until: MessageDay | None = None
 
 
 class HoldKind(StrEnum):
@@ -188,7 +197,7 @@ class HoldRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     kind: HoldKind
-    by: str = Field(min_length=1)
+    by: Text
     hold: Hold | None = None
 
 
@@ -200,9 +209,9 @@ class TerminationRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     side: Side
-    by: str = Field(min_length=1)
-    reason: str = Field(min_length=1)
-    on: date
+    by: Text
+    reason: Words = Field(min_length=1)
+    on: MessageDay
     agreed: bool = False
 
 
@@ -212,8 +221,8 @@ class NoticeGiven(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     side: Side
-    by: str = Field(min_length=1)
-    on: date | None = None
+    by: Text
+    on: MessageDay | None = None
 
 
 class RetainageRelease(BaseModel):
@@ -221,8 +230,8 @@ class RetainageRelease(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    by: str = Field(min_length=1)
-    reason: str = Field(min_length=1)
+    by: Text
+    reason: Words = Field(min_length=1)
 
 
 class CustomerRefresh(BaseModel):
@@ -230,7 +239,7 @@ class CustomerRefresh(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    by: str = Field(min_length=1)
+    by: Text
 
 
 class CancelRequest(BaseModel):
@@ -238,8 +247,8 @@ class CancelRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    by: str = Field(min_length=1)
-    reason: str = ""
+    by: Text
+    reason: Words = ""
 
 
 class ContractVersion(BaseModel):
