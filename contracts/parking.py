@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.model import MAX_MILESTONES, Text, Words
-from contracts.validation import Problem
+from contracts.validation import Problem, unfit
 
 
 class Action(StrEnum):
@@ -265,6 +265,9 @@ def refusal(exceptions: list[StepException], resolution: Resolution) -> str | No
         return f"{resolution.action} is not possible for {parked.step}; possible: {allowed}"
     if resolution.action is Action.AMEND and not resolution.changes:
         return 'amend needs changes, such as {"customer.vat_number": "BE0477472701"}'
+    problems = unfit(resolution.changes)
+    if problems:
+        return str(problems[0])
     if resolution.action is Action.SKIP and not resolution.reason.strip():
         return "skip needs a reason"
     return None
