@@ -5,8 +5,17 @@ from __future__ import annotations
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 from contracts.approvals import ApprovalRound
 from contracts.billing.book import Book
@@ -27,6 +36,7 @@ from contracts.model import (
 )
 from contracts.money import Money
 from contracts.parking import StepException, Waiting
+from contracts.problems import InvalidContract, problems_of
 from contracts.receivable import InvoiceReport
 
 
@@ -319,7 +329,9 @@ class ContractState(BaseModel):
 class ContractInput(BaseModel):
     """Starts a contract: by a document, or by the deal it is read from; or continues one.
 
-    With neither `document` nor `state` the deal named by `source` is read from the CRM.
+    With neither `document` nor `state` the deal named by `source` is read from the CRM. What came
+    in as JSON and is no such input is one with `unreadable`, which says why: a workflow can fail
+    by that, and not by a payload that its first task cannot read.
     """
 
     contract_id: Key
@@ -327,6 +339,27 @@ class ContractInput(BaseModel):
     source: Source
     document: JsonObject = Field(default_factory=dict)
     state: ContractState | None = None
+    unreadable: str = ""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _or_why_not(
+        cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo
+    ) -> Self:
+        try:
+            return handler(data)
+        except ValidationError as error:
+            # A state was readable once: then it is this release that must be mended.
+            goes_on = isinstance(data, dict) and data.get("state") is not None
+            if info.mode != "json" or goes_on:
+                raise
+            return cls.not_read(str(InvalidContract(problems_of(error))))
+
+    @classmethod
+    def not_read(cls, why: str) -> Self:
+        """The input that stands for one that is none."""
+        nobody = Source(system="unknown", id="unknown")
+        return cls(contract_id="unknown", legal_entity="unknown", source=nobody, unreadable=why)
 
 
 class MoneyTable(BaseModel):

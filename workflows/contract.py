@@ -17,6 +17,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from temporalio import workflow
+from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.crm import CrmActivities, DealRequest
@@ -72,6 +73,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.steps import StepCancelled
     from workflows.write_back import FILE_SOURCE, WriteBack
 
+_NO_INPUT = ContractInput.not_read("one contract is expected")
 _IDENTITY = ("contract_id", "legal_entity", "source", "version")
 _MAY_BE_AMENDED = {"customer", "purchase_order", "payment_term", "title", "requested_by"}
 """What a correction may still change once the order exists; the rest needs a change order."""
@@ -82,7 +84,7 @@ _RUNNING = (ContractStage.ACTIVE, ContractStage.CLOSING)
 @workflow.defn
 class ContractWorkflow(ApprovalDesk):
     @workflow.init
-    def __init__(self, start: ContractInput) -> None:
+    def __init__(self, start: ContractInput = _NO_INPUT) -> None:
         self.state = start.state or ContractState(
             contract_id=start.contract_id,
             legal_entity=start.legal_entity,
@@ -100,8 +102,10 @@ class ContractWorkflow(ApprovalDesk):
         self._write_back = WriteBack(self._case, ended=lambda: self._ended)
 
     @workflow.run
-    async def run(self, start: ContractInput) -> ContractOutcome:
+    async def run(self, start: ContractInput = _NO_INPUT) -> ContractOutcome:
         """Run the phases; a cancellation from Temporal's side becomes a cancel request."""
+        if start.unreadable:
+            raise ApplicationError(start.unreadable, type="refused", non_retryable=True)
         phases = asyncio.create_task(self._phases())
         while True:
             try:

@@ -70,11 +70,20 @@ class ReceivableWorkflow(ApprovalDesk):
                 self._collection.take_balance(balance)
         if self.state.issued:
             await self._collection.run()
+        await self._end(informing)
+        # Money may have come while the contract was told that it is over: nobody else takes it.
+        while self.state.issued and self._collection.something_happened():
+            self._ended = False
+            informing = asyncio.create_task(self._keep_contract_informed())
+            await self._collection.run()
+            await self._end(informing)
+        return collecting.report(self.state)
+
+    async def _end(self, informing: asyncio.Task[None]) -> None:
         self._ended = True
         self._case.publish()
         await informing
         await workflow.wait_condition(workflow.all_handlers_finished)
-        return collecting.report(self.state)
 
     # --- messages: approval is the desk's ---------------------------------------------------
 
