@@ -19,6 +19,7 @@ from activities.odoo_clock import utc
 from contracts.billing.order import LineKind, order_lines
 from contracts.model import Contract, Customer, JsonObject, Source
 from contracts.ownership import create_once
+from contracts.problems import first_of
 from contracts.validation import InvalidContract, Problem, validate
 from gateways.crm import odoo_crm
 from gateways.errors import GatewayError
@@ -154,7 +155,7 @@ class OdooMaster:
             problems += self._product_problems(contract)
         metrics.contracts_validated.add(1, {"outcome": "refused" if problems else "accepted"})
         if problems:
-            return Validation(problems=problems)
+            return Validation(problems=first_of(problems))
         return Validation(contract=contract, company_id=company_id)
 
     def _catalogue_problems(self, document: JsonObject) -> list[Problem]:

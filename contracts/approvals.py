@@ -12,24 +12,20 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from itertools import combinations
-from typing import Annotated, Any, Self
+from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    StringConstraints,
     field_validator,
     model_validator,
 )
 
 from contracts.calendar import BusinessCalendar
-from contracts.model import Key
+from contracts.model import Key, Person, Words
 from contracts.money import Money
-
-Person = Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True, min_length=1)]
-"""A person as approvals name them, usually an e-mail address; case does not matter."""
 
 HASH_PREFIX = 12
 """How many characters of a content hash people see and type."""
@@ -483,9 +479,9 @@ class ApprovalDecision(BaseModel):
 
     decision: Decision = Decision.APPROVE
     by: Person
-    content_hash: str = ""
+    content_hash: Words = ""
     amount: Money | None = None
-    comment: str = ""
+    comment: Words = ""
 
 
 class Chase(BaseModel):

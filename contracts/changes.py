@@ -17,10 +17,10 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from contracts.approvals import Person
 from contracts.billing.milestones import DEPOSIT, RETAINAGE
-from contracts.crosschecks import LAST_DATE, MONEY, PLAN_TABLES, read, total_of
+from contracts.crosschecks import MONEY, PLAN_TABLES, read, total_of
 from contracts.model import (
+    LAST_DATE,
     MAX_MILESTONES,
     MAX_PLANS,
     Contract,
@@ -28,6 +28,7 @@ from contracts.model import (
     ExpensePlan,
     Frozen,
     JsonObject,
+    Person,
     Plan,
     RetainerPlan,
     ServiceLine,

@@ -18,15 +18,22 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from contracts.billing.order import RESERVED
-from contracts.model import CADENCE, Country, Day, JsonObject, Quantity, UnitPrice, vat_problem
+from contracts.model import (
+    CADENCE,
+    FIRST_DATE,
+    LAST_DATE,
+    Country,
+    Day,
+    JsonObject,
+    Quantity,
+    UnitPrice,
+    vat_problem,
+)
 from contracts.money import Currency, CurrencyMismatch, Money
 from contracts.problems import Problem, show
 
 PLAN_TABLES = ("time", "retainers", "usage", "expenses")
 MAX_WEEKS = 52
-FIRST_DATE, LAST_DATE = date(1990, 1, 1), date(2199, 12, 31)
-"""A contract's dates lie between these; anything else is a slip of the pen, and would make
-thousands of billing periods or none."""
 
 MONEY: TypeAdapter[Any] = TypeAdapter(Money)
 _COUNTRY: TypeAdapter[Any] = TypeAdapter(Country)

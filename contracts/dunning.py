@@ -14,9 +14,8 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from contracts.approvals import Person
 from contracts.calendar import BusinessCalendar
-from contracts.model import Text
+from contracts.model import Person, Text
 from contracts.money import Money
 
 _DAY = timedelta(days=1)

@@ -7,6 +7,8 @@ from datetime import datetime
 from pydantic import BaseModel, Field
 
 MAX_ENTRIES = 40
+MAX_LENGTH = 1_500
+"""Of an entry, in characters: what was said in full stands in the history."""
 
 
 class Entry(BaseModel):
@@ -22,4 +24,6 @@ class Journal(BaseModel):
     entries: list[Entry] = Field(default_factory=list)
 
     def note(self, at: datetime, text: str) -> None:
+        if len(text) > MAX_LENGTH:
+            text = text[: MAX_LENGTH - 1] + "…"
         self.entries = [*self.entries, Entry(at=at, text=text)][-MAX_ENTRIES:]

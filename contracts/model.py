@@ -33,6 +33,10 @@ MAX_MILESTONES = 500
 
 MAX_PLANS = 50
 
+FIRST_DATE, LAST_DATE = date(1990, 1, 1), date(2199, 12, 31)
+"""Dates lie between these; anything else is a slip of the pen, and would make thousands of billing
+periods or none, or a day that no calendar has."""
+
 CADENCE = re.compile(r"^(?:month|quarter|year|(?P<weeks>[1-9][0-9]?) weeks?)\Z")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
@@ -84,6 +88,12 @@ def _day(value: Any) -> Any:
     raise PydanticCustomError("date_malformed", "a date such as 2026-03-01")
 
 
+def _within(day: date) -> date:
+    if not FIRST_DATE <= day <= LAST_DATE:
+        raise PydanticCustomError("date_out_of_range", f"a date from {FIRST_DATE} to {LAST_DATE}")
+    return day
+
+
 def _plain(text: str) -> str:
     if _UNPRINTABLE.search(text):
         raise PydanticCustomError("text_malformed", "text without control characters")
@@ -106,7 +116,17 @@ Text = Annotated[
 OptionalText = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(_plain)
 ]
+Words = Annotated[str, StringConstraints(max_length=1_000), AfterValidator(_plain)]
+"""What people say in a message: bounded, because a workflow's state carries it."""
+Person = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, to_lower=True, min_length=1, max_length=200),
+    AfterValidator(_plain),
+]
+"""A person as approvals name them, usually an e-mail address; case does not matter."""
 Day = Annotated[date, BeforeValidator(_day)]
+MessageDay = Annotated[Day, AfterValidator(_within)]
+"""A day that a message names. A contract's own dates are checked with all the rest of it."""
 Email = Annotated[str, AfterValidator(_email)]
 Country = Annotated[str, AfterValidator(_country)]
 Quantity = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, le=10**12)]

@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from contracts.validation import Problem
+from contracts.model import MAX_MILESTONES, Text, Words
+from contracts.validation import Problem, unfit
 
 
 class Action(StrEnum):
@@ -241,10 +242,10 @@ class Resolution(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     action: Action
-    by: str = Field(min_length=1)
-    step: str = ""
-    reason: str = ""
-    changes: dict[str, Any] = Field(default_factory=dict)
+    by: Text
+    step: Words = ""
+    reason: Words = ""
+    changes: dict[str, Any] = Field(default_factory=dict, max_length=MAX_MILESTONES)
 
 
 def refusal(exceptions: list[StepException], resolution: Resolution) -> str | None:
@@ -262,6 +263,9 @@ def refusal(exceptions: list[StepException], resolution: Resolution) -> str | No
         return f"{resolution.action} is not possible for {parked.step}; possible: {allowed}"
     if resolution.action is Action.AMEND and not resolution.changes:
         return 'amend needs changes, such as {"customer.vat_number": "BE0477472701"}'
+    problems = unfit(resolution.changes)
+    if problems:
+        return str(problems[0])
     if resolution.action is Action.SKIP and not resolution.reason.strip():
         return "skip needs a reason"
     return None

@@ -7,6 +7,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 _MAX_SHOWN = 120
+_MAX_PROBLEMS = 200
+"""What one answer carries; who has mended these sees the rest."""
 
 _CODES = {
     "decimal_parsing": "number_malformed",
@@ -45,11 +47,21 @@ class Problem(BaseModel):
 
 
 class InvalidContract(ValueError):
-    """A contract document that cannot be accepted; carries all problems found."""
+    """A contract document that cannot be accepted; carries all problems found, up to a limit."""
 
     def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("; ".join(map(str, problems)))
-        self.problems = problems
+        self.problems = first_of(problems)
+        super().__init__("; ".join(map(str, self.problems)))
+
+
+def first_of(problems: list[Problem]) -> list[Problem]:
+    """As many as one answer carries, and how many are left."""
+    left = len(problems) - _MAX_PROBLEMS
+    if left <= 0:
+        return problems
+    expected = "these to be mended first"
+    more = Problem(code="more_problems", field="document", value=f"{left} more", expected=expected)
+    return [*problems[:_MAX_PROBLEMS], more]
 
 
 def problems_of(error: ValidationError) -> list[Problem]:

@@ -9,12 +9,12 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from contracts.approvals import ApprovalRound, Person
+from contracts.approvals import ApprovalRound
 from contracts.billing.proposals import Document, InvoiceProposal
 from contracts.dunning import Dispute, DunningHold, DunningState, Promise
 from contracts.figures import Quote
 from contracts.journal import Journal
-from contracts.model import Text
+from contracts.model import MessageDay, Person, Text
 from contracts.money import Money
 from contracts.parking import StepException, Waiting
 from contracts.policy import EntityPolicy
@@ -110,7 +110,7 @@ class PaymentReceived(BaseModel):
 
     reference: Text
     amount: Money
-    paid_on: date
+    paid_on: MessageDay
 
 
 class DisputeOpened(BaseModel):
@@ -121,7 +121,7 @@ class DisputeOpened(BaseModel):
     by: Person
     reason: Text
     amount: Money | None = None
-    revised_due_on: date | None = None
+    revised_due_on: MessageDay | None = None
 
 
 class DisputeResolved(BaseModel):
@@ -135,7 +135,7 @@ class DisputeResolved(BaseModel):
     by: Person
     accepted: Money | None = None
     comment: Text
-    revised_due_on: date | None = None
+    revised_due_on: MessageDay | None = None
 
 
 class PaymentPromised(BaseModel):
@@ -144,7 +144,7 @@ class PaymentPromised(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     by: Person
-    on: date
+    on: MessageDay
     amount: Money | None = None
 
 
@@ -159,7 +159,7 @@ class HoldChange(BaseModel):
     on: bool = True
     by: Person
     reason: Text
-    until: date | None = None
+    until: MessageDay | None = None
     whole_contract: bool = False
 
 

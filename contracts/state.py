@@ -5,8 +5,17 @@ from __future__ import annotations
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 from contracts.approvals import ApprovalRound
 from contracts.billing.book import Book
@@ -15,9 +24,19 @@ from contracts.billing.usage import UsageRecord
 from contracts.changes import ChangeOrder
 from contracts.crm import ContractStatus
 from contracts.journal import Journal
-from contracts.model import Contract, JsonObject, Key, Source
+from contracts.model import (
+    Contract,
+    JsonObject,
+    Key,
+    MessageDay,
+    OptionalText,
+    Source,
+    Text,
+    Words,
+)
 from contracts.money import Money
 from contracts.parking import StepException, Waiting
+from contracts.problems import InvalidContract, problems_of
 from contracts.receivable import InvoiceReport
 
 
@@ -86,8 +105,8 @@ class MilestoneReached(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     milestone: Key
-    by: str = ""
-    on: date | None = None
+    by: OptionalText = ""
+    on: MessageDay | None = None
 
 
 class MilestoneReachedInOdoo(BaseModel):
@@ -95,7 +114,7 @@ class MilestoneReachedInOdoo(BaseModel):
     was last changed there, by Odoo's clock."""
 
     milestone_id: int
-    on: date | None = None
+    on: MessageDay | None = None
     as_of: datetime | None = None
 
 
@@ -105,8 +124,8 @@ class MilestoneUnreached(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     milestone: Key
-    by: str = Field(min_length=1)
-    reason: str = ""
+    by: Text
+    reason: Words = ""
 
 
 class MilestoneUnreachedInOdoo(BaseModel):
@@ -142,9 +161,9 @@ class ServiceCredit(BaseModel):
 
     retainer: Key
     reference: Key
-    reason: str = Field(min_length=1)
+    reason: Words = Field(min_length=1)
     amount: Money
-    by: str = Field(min_length=1)
+    by: Text
 
 
 class CreditRequest(BaseModel):
@@ -156,8 +175,8 @@ class CreditRequest(BaseModel):
 
     number: int
     amount: Money | None = None
-    by: str = Field(min_length=1)
-    reason: str = Field(min_length=1)
+    by: Text
+    reason: Words = Field(min_length=1)
     reissue: bool = False
 
 
@@ -172,9 +191,9 @@ class Hold(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    by: str = Field(min_length=1)
-    reason: str = Field(min_length=1)
-    until: date | None = None
+    by: Text
+    reason: Text
+    until: MessageDay | None = None
 
 
 class HoldKind(StrEnum):
@@ -188,7 +207,7 @@ class HoldRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     kind: HoldKind
-    by: str = Field(min_length=1)
+    by: Text
     hold: Hold | None = None
 
 
@@ -200,9 +219,9 @@ class TerminationRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     side: Side
-    by: str = Field(min_length=1)
-    reason: str = Field(min_length=1)
-    on: date
+    by: Text
+    reason: Words = Field(min_length=1)
+    on: MessageDay
     agreed: bool = False
 
 
@@ -212,8 +231,8 @@ class NoticeGiven(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     side: Side
-    by: str = Field(min_length=1)
-    on: date | None = None
+    by: Text
+    on: MessageDay | None = None
 
 
 class RetainageRelease(BaseModel):
@@ -221,8 +240,8 @@ class RetainageRelease(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    by: str = Field(min_length=1)
-    reason: str = Field(min_length=1)
+    by: Text
+    reason: Words = Field(min_length=1)
 
 
 class CustomerRefresh(BaseModel):
@@ -230,7 +249,7 @@ class CustomerRefresh(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    by: str = Field(min_length=1)
+    by: Text
 
 
 class CancelRequest(BaseModel):
@@ -238,8 +257,8 @@ class CancelRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    by: str = Field(min_length=1)
-    reason: str = ""
+    by: Text
+    reason: Words = ""
 
 
 class ContractVersion(BaseModel):
@@ -310,7 +329,9 @@ class ContractState(BaseModel):
 class ContractInput(BaseModel):
     """Starts a contract: by a document, or by the deal it is read from; or continues one.
 
-    With neither `document` nor `state` the deal named by `source` is read from the CRM.
+    With neither `document` nor `state` the deal named by `source` is read from the CRM. What came
+    in as JSON and is no such input is one with `unreadable`, which says why: a workflow can fail
+    by that, and not by a payload that its first task cannot read.
     """
 
     contract_id: Key
@@ -318,6 +339,27 @@ class ContractInput(BaseModel):
     source: Source
     document: JsonObject = Field(default_factory=dict)
     state: ContractState | None = None
+    unreadable: str = ""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _or_why_not(
+        cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo
+    ) -> Self:
+        try:
+            return handler(data)
+        except ValidationError as error:
+            # A state was readable once: then it is this release that must be mended.
+            goes_on = isinstance(data, dict) and data.get("state") is not None
+            if info.mode != "json" or goes_on:
+                raise
+            return cls.not_read(str(InvalidContract(problems_of(error))))
+
+    @classmethod
+    def not_read(cls, why: str) -> Self:
+        """The input that stands for one that is none."""
+        nobody = Source(system="unknown", id="unknown")
+        return cls(contract_id="unknown", legal_entity="unknown", source=nobody, unreadable=why)
 
 
 class MoneyTable(BaseModel):

@@ -57,13 +57,15 @@ class SweepResult(BaseModel):
     """What one sweep did; its successor starts from `watermark`.
 
     `seen` holds what was told already and is young enough to be read again: a digest of the news
-    (or a deal's id) and when it changed. `unknown` are workflows that no longer run.
+    (or a deal's id) and when it changed. `unknown` are workflows that no longer run, `unfollowed`
+    those of them whose documents are open: each has a to-do in Odoo.
     """
 
     watermark: datetime
     seen: dict[str, datetime] = Field(default_factory=dict)
     signalled: int = 0
     unknown: list[str] = Field(default_factory=list)
+    unfollowed: list[str] = Field(default_factory=list)
 
 
 class CrmSweepInput(BaseModel):

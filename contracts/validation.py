@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -18,10 +19,17 @@ __all__ = [
     "problems_of",
     "resolve_milestones",
     "show",
+    "unfit",
     "validate",
 ]
 
 _PERCENT: TypeAdapter[Any] = TypeAdapter(Percent)
+MAX_DOCUMENT_BYTES = 200_000
+"""Of a document as UTF-8. A workflow's state holds the contract up to five times (as it came in, as
+it counts, as it is ordered, and twice as it is to become) beside its books, and Temporal takes 2 MB
+in one piece. 500 milestones with long names need 170 KB."""
+MAX_NESTING = 50
+"""Levels of a document; a contract has four. JSON readers give up at 200."""
 _MAX_DEPTH = 10
 """Steps of a path into a contract document; none has more than five."""
 
@@ -62,20 +70,79 @@ def validate(document: JsonObject) -> Contract:
         problems += [p for p in problems_of(error) if p.field not in told]
     known = {problem.field for problem in problems}
     problems += [p for p in cross_checks(resolved) if p.field not in known]
+    problems = problems or _oversize(document)
     if problems or contract is None:
         raise InvalidContract(problems)
     return contract
 
 
-def _refuse_unreadable(document: Any) -> None:
-    """Refuse at once what is no object, and tables too long to look into row by row."""
+def unfit(document: Any) -> list[Problem]:
+    """Why a document can be neither sent nor kept, whatever it says: it is no object, too large,
+    nested too deeply, or has text that is no Unicode. Empty where it can."""
+    return _unreadable(document) or _oversize(document)
+
+
+def _unreadable(document: Any) -> list[Problem]:
     if not isinstance(document, dict):
         expected = "an object with the fields of a contract"
-        found = show(document)
-        problems = [Problem(code="not_an_object", field="document", value=found, expected=expected)]
-        raise InvalidContract(problems)
-    tables = [(name, document.get(name), limit) for name, limit in _LIMITS.items()]
-    problems = _too_long(tables)
+        return [_problem("not_an_object", "", show(document), expected)]
+    for path, level, text in _walk(document):
+        if level > MAX_NESTING:
+            return [_problem("too_deep", path, "", f"at most {MAX_NESTING} levels")]
+        if isinstance(text, str) and any("\ud800" <= char <= "\udfff" for char in text):
+            expected = "text in Unicode, without halves of characters"
+            return [_problem("text_malformed", path, show(text), expected)]
+    return []
+
+
+def _oversize(document: JsonObject) -> list[Problem]:
+    """Named is the field that is most of it, if one is."""
+    sizes = [(_bytes_of(value), path) for path, _, value in _walk(document)]
+    total = sum(size for size, _ in sizes)
+    if total <= MAX_DOCUMENT_BYTES:
+        return []
+    longest, path = max(sizes)
+    expected = f"at most {MAX_DOCUMENT_BYTES} bytes in all; a larger programme is several contracts"
+    field = path if longest > total / 2 else ""
+    return [_problem("document_too_large", field, f"{total} bytes", expected)]
+
+
+def _walk(document: Any) -> Iterator[tuple[str, int, Any]]:
+    """Every name and every value that is no table, with its path and level; not into what is
+    nested beyond the limit, however deep that is."""
+    left: list[tuple[str, int, Any]] = [("", 1, document)]
+    while left:
+        path, level, node = left.pop()
+        if level > MAX_NESTING or not isinstance(node, (dict, list, tuple)):
+            yield path, level, node
+        elif isinstance(node, dict):
+            for name, item in node.items():
+                inner = f"{path}.{show(name)}" if path else show(name)
+                yield inner, level, name
+                left.append((inner, level + 1, item))
+        else:
+            left += [(f"{path}.{index}", level + 1, item) for index, item in enumerate(node)]
+
+
+def _bytes_of(value: Any) -> int:
+    """About what a name or a value takes as JSON, its punctuation aside."""
+    if isinstance(value, str):
+        return len(value.encode("utf-8", "replace"))
+    return value.bit_length() // 3 if isinstance(value, int) else 8
+
+
+def _problem(code: str, path: str, value: str, expected: str) -> Problem:
+    return Problem(
+        code=code, field=show(path) if path else "document", value=value, expected=expected
+    )
+
+
+def _refuse_unreadable(document: Any) -> None:
+    """Refuse at once what is no object of JSON, and tables too long to look into row by row."""
+    problems = _unreadable(document)
+    if isinstance(document, dict):
+        tables = [(name, document.get(name), limit) for name, limit in _LIMITS.items()]
+        problems += _too_long(tables)
     if not problems:
         inner = [
             (f"{table}.{index}.{name}", row.get(name), limit)

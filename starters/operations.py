@@ -47,6 +47,7 @@ from contracts.state import (
     UsageReport,
     UsageTaken,
 )
+from contracts.validation import unfit
 from workflows import options, search_attributes, task_queues
 from workflows.approval import ApprovalDesk
 from workflows.contract import ContractWorkflow
@@ -128,8 +129,11 @@ async def start_document(client: Client, document: JsonObject) -> Started:
     """Start the contract a document describes; starting it again changes nothing.
 
     The document's own problems park the workflow, where people see them; only what the workflow's
-    identity needs is refused here (InvalidContract).
+    identity needs, and what no workflow could hold, is refused here (InvalidContract).
     """
+    problems = unfit(document)
+    if problems:
+        raise InvalidContract(problems)
     stated = {
         "contract_id": document.get("contract_id"),
         "legal_entity": document.get("legal_entity"),
@@ -299,7 +303,11 @@ async def parked_steps(client: Client, workflow_id: str) -> list[StepException]:
 
 
 async def resolve(client: Client, workflow_id: str, resolution: Resolution) -> StepException:
-    """A person's word on a parked step of a contract or an invoice."""
+    """A person's word on a parked step of a contract or an invoice. Raises InvalidContract for
+    changes that could not even be sent."""
+    problems = unfit(resolution.changes)
+    if problems:
+        raise InvalidContract(problems)
     if is_receivable_workflow_id(workflow_id):
         return await update(client, workflow_id, ReceivableWorkflow.resolve_exception, resolution)
     return await update(client, workflow_id, ContractWorkflow.resolve_exception, resolution)

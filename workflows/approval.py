@@ -24,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from contracts.calendar import BusinessCalendar
     from workflows import kpis, options
+    from workflows.messages import Inbox, signal
     from workflows.steps import Steps
 
 Rest = Callable[[Callable[[], bool], datetime | None, str], Awaitable[None]]
@@ -31,7 +32,7 @@ Rest = Callable[[Callable[[], bool], datetime | None, str], Awaitable[None]]
 ever) has come, with a summary for people; it may continue as new instead of returning."""
 
 
-class ApprovalDesk:
+class ApprovalDesk(Inbox):
     """The messages by which people decide, the same for every workflow that asks them.
 
     Interactive callers send the Update, and a refusal reaches them; systems send the Signal, and a
@@ -46,10 +47,6 @@ class ApprovalDesk:
         """Why there is no round at all, as a sentence."""
         return "nothing awaits approval here"
 
-    def approval_noted(self, text: str) -> None:
-        """Note in the journal what was decided or refused, and publish the state."""
-        raise NotImplementedError
-
     @workflow.update
     def decide_approval(self, decision: ApprovalDecision) -> ApprovalRound:
         """Approve or reject what awaits approval; refused at once if it names other content."""
@@ -61,12 +58,12 @@ class ApprovalDesk:
         if refusal:
             raise ApplicationError(refusal, type="refused", non_retryable=True)
 
-    @workflow.signal
+    @signal
     def approval_decided(self, decision: ApprovalDecision) -> None:
         """The same for systems; a refusal is noted in the journal."""
         refusal = self._approval_refusal(decision)
         if refusal:
-            self.approval_noted(f"Refused a decision of {decision.by}: {refusal}")
+            self.noted(f"Refused a decision of {decision.by}: {refusal}")
         else:
             self._take_approval_decision(decision)
 
@@ -101,9 +98,9 @@ class ApprovalDesk:
         found.decide(decision, workflow.now())
         title = found.subject.title
         if decision.decision is Decision.REJECT:
-            self.approval_noted(f"Rejected {title}: {found.rejected_because}")
+            self.noted(f"Rejected {title}: {found.rejected_because}")
         else:
-            self.approval_noted(f"{decision.by} approved {title}")
+            self.noted(f"{decision.by} approved {title}")
         return found
 
 

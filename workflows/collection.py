@@ -61,7 +61,9 @@ class Collection:
         self._seen = False
 
     async def run(self) -> None:
-        """Until the document has stayed clear for the settlement period."""
+        """Until the document has stayed clear for the settlement period, and nothing came since."""
+        if self._state.stage is InvoiceStage.SETTLED and self.something_happened():
+            self._state.stage = InvoiceStage.OPEN
         delivery = asyncio.create_task(self._deliver())
         while self._state.stage is not InvoiceStage.SETTLED:
             self._seen = True
@@ -157,7 +159,8 @@ class Collection:
         self._seen = False
         self._show_stage()
 
-    def _something_happened(self) -> bool:
+    def something_happened(self) -> bool:
+        """Since the last look; even after the last of all, in the moment it settled."""
         return not self._seen
 
     async def _have_reposted(self) -> None:
@@ -308,7 +311,7 @@ class Collection:
         self._reopen()
         self._state.next_action_at = None
         self._show_stage()
-        await self._case.rest(self._something_happened, None, "refund to the customer")
+        await self._case.rest(self.something_happened, None, "refund to the customer")
 
     async def _settle(self) -> None:
         """Nothing is owed: reminders are off; it is watched until the settlement period is over."""
@@ -325,7 +328,7 @@ class Collection:
         state.next_action_at = state.settles_at
         self._show_stage()
         deadline = state.settles_at if state.delivered else None
-        await case.rest(self._something_happened, deadline, "settlement period")
+        await case.rest(self.something_happened, deadline, "settlement period")
         if not self._seen or not state.delivered:
             return
         if workflow.now() >= state.settles_at and self._balance.is_clear:
@@ -365,7 +368,7 @@ class Collection:
             # Nobody is reminded of what has not reached them.
             until = wake if state.delivered else None
             await case.rest(
-                self._something_happened, until, f"reminder {state.dunning.level + 1} due"
+                self.something_happened, until, f"reminder {state.dunning.level + 1} due"
             )
             return
         balance = await self._read_balance()
@@ -581,7 +584,7 @@ class Collection:
                 asked.round,
                 case.policy.calendar,
                 order_id=state.order_id,
-                obsolete=self._something_happened,
+                obsolete=self.something_happened,
             )
 
     def _is_void(self, asked: WriteOff) -> bool:

@@ -17,6 +17,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from temporalio import workflow
+from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.crm import CrmActivities, DealRequest
@@ -66,11 +67,13 @@ with workflow.unsafe.imports_passed_through():
     from workflows.case import ENDED, Case, refuse
     from workflows.closing import Closing
     from workflows.jobs import Jobs
+    from workflows.messages import signal
     from workflows.provisioning import Provisioning
     from workflows.receivable import ReceivableWorkflow
     from workflows.steps import StepCancelled
     from workflows.write_back import FILE_SOURCE, WriteBack
 
+_NO_INPUT = ContractInput.not_read("one contract is expected")
 _IDENTITY = ("contract_id", "legal_entity", "source", "version")
 _MAY_BE_AMENDED = {"customer", "purchase_order", "payment_term", "title", "requested_by"}
 """What a correction may still change once the order exists; the rest needs a change order."""
@@ -81,7 +84,7 @@ _RUNNING = (ContractStage.ACTIVE, ContractStage.CLOSING)
 @workflow.defn
 class ContractWorkflow(ApprovalDesk):
     @workflow.init
-    def __init__(self, start: ContractInput) -> None:
+    def __init__(self, start: ContractInput = _NO_INPUT) -> None:
         self.state = start.state or ContractState(
             contract_id=start.contract_id,
             legal_entity=start.legal_entity,
@@ -99,8 +102,10 @@ class ContractWorkflow(ApprovalDesk):
         self._write_back = WriteBack(self._case, ended=lambda: self._ended)
 
     @workflow.run
-    async def run(self, start: ContractInput) -> ContractOutcome:
+    async def run(self, start: ContractInput = _NO_INPUT) -> ContractOutcome:
         """Run the phases; a cancellation from Temporal's side becomes a cancel request."""
+        if start.unreadable:
+            raise ApplicationError(start.unreadable, type="refused", non_retryable=True)
         phases = asyncio.create_task(self._phases())
         while True:
             try:
@@ -148,7 +153,7 @@ class ContractWorkflow(ApprovalDesk):
     def _check_milestone(self, reached: MilestoneReached) -> None:
         refuse(self._milestone_refusal(reached.milestone))
 
-    @workflow.signal
+    @signal
     def milestone_reached(self, reached: MilestoneReached) -> None:
         """The same for systems; one that comes before the contract is validated is kept."""
         self._unless(
@@ -157,7 +162,7 @@ class ContractWorkflow(ApprovalDesk):
             lambda: self._take_milestone(reached),
         )
 
-    @workflow.signal
+    @signal
     def milestone_reached_in_odoo(self, reached: MilestoneReachedInOdoo) -> None:
         """From the sweep: somebody marked the milestone reached in Odoo."""
         for key in self._milestones_of(reached.milestone_id):
@@ -176,7 +181,7 @@ class ContractWorkflow(ApprovalDesk):
     def _check_unreached(self, unreached: MilestoneUnreached) -> None:
         refuse(self._milestone_refusal(unreached.milestone))
 
-    @workflow.signal
+    @signal
     def milestone_unreached_in_odoo(self, unreached: MilestoneUnreachedInOdoo) -> None:
         """From the sweep: a milestone that we hold as reached is not marked so in Odoo."""
         for key in self._milestones_of(unreached.milestone_id):
@@ -196,7 +201,7 @@ class ContractWorkflow(ApprovalDesk):
     def _check_usage(self, report: UsageReport) -> None:
         refuse(self._running_refusal())
 
-    @workflow.signal
+    @signal
     def usage_reported(self, report: UsageReport) -> None:
         """The same for systems; refused records are noted in the journal."""
         refusal = self._running_refusal()
@@ -214,7 +219,7 @@ class ContractWorkflow(ApprovalDesk):
 
     # --- documents --------------------------------------------------------------------------
 
-    @workflow.signal
+    @signal
     def receivable_changed(self, report: InvoiceReport) -> None:
         """From a receivable: how its document stands now."""
         before = self.state.invoices.get(report.number)
@@ -237,7 +242,7 @@ class ContractWorkflow(ApprovalDesk):
     def _check_credit(self, request: CreditRequest) -> None:
         refuse(self._running_refusal())
 
-    @workflow.signal
+    @signal
     def credit_requested(self, request: CreditRequested) -> None:
         """From a receivable: a part of a dispute was accepted."""
         credit = CreditRequest(
@@ -332,7 +337,7 @@ class ContractWorkflow(ApprovalDesk):
     def _check_cancel(self, request: CancelRequest) -> None:
         refuse(self._cancel_refusal())
 
-    @workflow.signal
+    @signal
     def cancel_requested(self, request: CancelRequest) -> None:
         """The same for systems."""
         refusal = self._cancel_refusal()
@@ -349,14 +354,14 @@ class ContractWorkflow(ApprovalDesk):
     def _check_resolution(self, resolution: Resolution) -> None:
         refuse(self._resolution_refusal(resolution))
 
-    @workflow.signal
+    @signal
     def exception_resolved(self, resolution: Resolution) -> None:
         """The same for systems."""
         refusal = self._resolution_refusal(resolution)
         what = f"a resolution of {resolution.by}"
         self._unless(refusal, what, lambda: self._resolve(resolution))
 
-    @workflow.signal
+    @signal
     def renew_run(self) -> None:
         """Continue as new at the next quiet point, as after a release; nothing else changes."""
         self._case.run_is_old = True
@@ -372,7 +377,7 @@ class ContractWorkflow(ApprovalDesk):
         change = self.state.change
         return [change.round] if change is not None and change.round is not None else []
 
-    def approval_noted(self, text: str) -> None:
+    def noted(self, text: str) -> None:
         self._case.note(text)
         self._case.publish()
 

@@ -7,7 +7,7 @@ from datetime import date
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from pydantic import ValidationError
+    from pydantic import TypeAdapter, ValidationError
 
     from activities.failures import FailureDetail
     from activities.odoo_finance import DocumentRequest, InvoiceRef, OdooFinance, PostRequest
@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.approvals import ApprovalKind, ApprovalRound, Subject
     from contracts.billing.proposals import InvoiceProposal
     from contracts.figures import Quote
+    from contracts.model import MessageDay
     from contracts.parking import Action, Resolution, StepException
     from contracts.receivable import InvoiceBalance, InvoiceStage, KnownDraft
     from contracts.validation import InvalidContract, Problem, amended, problems_of, show
@@ -23,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.document import DocumentCase
     from workflows.steps import Parked, StepCancelled
 
+_DAY: TypeAdapter[date] = TypeAdapter(MessageDay)
 _DIFFERS = "invoice_differs_from_approval"
 """The draft in Odoo no longer comes to what was approved: it is written, and quoted, anew."""
 
@@ -252,8 +254,8 @@ class Issuing:
                 [_problem("not_amendable", path, show(changes[path])) for path in barred]
             )
         try:
-            invoice_on = date.fromisoformat(stated) if stated else state.invoice_on
-        except (TypeError, ValueError):
+            invoice_on = _DAY.validate_python(stated) if stated else state.invoice_on
+        except ValidationError:
             raise InvalidContract(
                 [_problem("date_malformed", "invoice_on", show(stated))]
             ) from None

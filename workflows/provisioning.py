@@ -16,7 +16,9 @@ with workflow.unsafe.imports_passed_through():
     from activities.odoo_orders import ConfirmRequest, OdooOrders, OrderCancel, OrderRequest
     from contracts import parking
     from contracts.model import Contract
+    from contracts.problems import Problem
     from contracts.state import ContractStage, ContractVersion, Ending, MilestoneProgress
+    from contracts.validation import unfit
     from workflows import kpis, options
     from workflows.case import Case, known
     from workflows.steps import Parked
@@ -70,6 +72,10 @@ class Provisioning:
         state = self._case.state
         if state.contract is not None and not state.amended:
             return state.contract
+        problems = unfit(state.document)
+        if problems:
+            # It would not even fit into the activity that says more.
+            raise _invalid(problems)
         policy = await self._case.policy()
         validation = await workflow.execute_activity_method(
             OdooMaster.validate_contract,
@@ -81,17 +87,7 @@ class Provisioning:
             **options.odoo_master("validate the contract"),
         )
         if validation.contract is None:
-            first = validation.problems[0]
-            count = len(validation.problems)
-            raise Parked(
-                FailureDetail(
-                    code=first.code if count == 1 else "contract_invalid",
-                    message=f"{count} problem(s); the first: {first}",
-                    field=first.field,
-                    value=first.value,
-                    problems=validation.problems,
-                )
-            )
+            raise _invalid(validation.problems)
         contract = validation.contract
         state.contract, state.amended = contract, False
         state.odoo.company_id = validation.company_id
@@ -200,3 +196,17 @@ class Provisioning:
                 ),
             ),
         )
+
+
+def _invalid(problems: list[Problem]) -> Parked:
+    """What parks a contract that cannot be accepted as it is."""
+    first, count = problems[0], len(problems)
+    return Parked(
+        FailureDetail(
+            code=first.code if count == 1 else "contract_invalid",
+            message=f"{count} problem(s); the first: {first}",
+            field=first.field,
+            value=first.value,
+            problems=problems,
+        )
+    )

@@ -45,6 +45,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.collection import Collection
     from workflows.document import DocumentCase
     from workflows.issuing import Issuing
+    from workflows.messages import signal
 
 
 @workflow.defn
@@ -70,13 +71,22 @@ class ReceivableWorkflow(ApprovalDesk):
                 self._collection.take_balance(balance)
         if self.state.issued:
             await self._collection.run()
+        await self._end(informing)
+        # Money may have come while the contract was told that it is over: nobody else takes it.
+        while self.state.issued and self._collection.something_happened():
+            self._ended = False
+            informing = asyncio.create_task(self._keep_contract_informed())
+            await self._collection.run()
+            await self._end(informing)
+        board.cancel()
+        self._case.board.show()
+        return collecting.report(self.state)
+
+    async def _end(self, informing: asyncio.Task[None]) -> None:
         self._ended = True
         self._case.publish()
         await informing
         await workflow.wait_condition(workflow.all_handlers_finished)
-        board.cancel()
-        self._case.board.show()
-        return collecting.report(self.state)
 
     # --- messages: approval is the desk's ---------------------------------------------------
 
@@ -90,7 +100,7 @@ class ReceivableWorkflow(ApprovalDesk):
             return "the proposal is still being prepared; try again in a moment"
         return f"nothing is to be decided: the invoice is {self.state.stage}"
 
-    def approval_noted(self, text: str) -> None:
+    def noted(self, text: str) -> None:
         self._case.tell(text)
 
     # --- messages: money --------------------------------------------------------------------
@@ -105,20 +115,20 @@ class ReceivableWorkflow(ApprovalDesk):
     def _check_payment(self, payment: PaymentReceived) -> None:
         _refuse(self._collection.payment_refusal(payment))
 
-    @workflow.signal
+    @signal
     def payment_received(self, payment: PaymentReceived) -> None:
         """The same for systems; a refusal is noted in the journal."""
         refusal = self._collection.payment_refusal(payment)
         what = f"payment {payment.reference}"
         self._take(what, refusal, lambda: self._collection.take_payment(payment))
 
-    @workflow.signal
+    @signal
     def balance_changed(self, balance: InvoiceBalance) -> None:
         """From the sweep: the document changed in Odoo. Older news than we have is ignored."""
         if self.state.issued and balance.invoice_id == self.state.invoice_id:
             self._collection.take_balance(balance)
 
-    @workflow.signal
+    @signal
     def credit_applied(self, credit: CreditApplied) -> None:
         """From a credit note of ours: it was set off against this invoice."""
         if self.state.issued and credit.balance.invoice_id == self.state.invoice_id:
@@ -136,7 +146,7 @@ class ReceivableWorkflow(ApprovalDesk):
     def _check_dispute(self, opened: DisputeOpened) -> None:
         _refuse(self._refusal(collecting.dispute_refusal, opened))
 
-    @workflow.signal
+    @signal
     def dispute_opened(self, opened: DisputeOpened) -> None:
         """The same for systems; a refusal is noted in the journal."""
         refusal = self._refusal(collecting.dispute_refusal, opened)
@@ -152,7 +162,7 @@ class ReceivableWorkflow(ApprovalDesk):
     def _check_dispute_resolution(self, resolved: DisputeResolved) -> None:
         _refuse(self._refusal(collecting.resolution_refusal, resolved))
 
-    @workflow.signal
+    @signal
     def dispute_resolved(self, resolved: DisputeResolved) -> None:
         """The same for systems; a refusal is noted in the journal."""
         refusal = self._refusal(collecting.resolution_refusal, resolved)
@@ -169,7 +179,7 @@ class ReceivableWorkflow(ApprovalDesk):
     def _check_promise(self, promised: PaymentPromised) -> None:
         _refuse(self._refusal(collecting.promise_refusal, promised))
 
-    @workflow.signal
+    @signal
     def payment_promised(self, promised: PaymentPromised) -> None:
         """The same for systems; a refusal is noted in the journal."""
         refusal = self._refusal(collecting.promise_refusal, promised)
@@ -185,7 +195,7 @@ class ReceivableWorkflow(ApprovalDesk):
     def _check_hold(self, change: HoldChange) -> None:
         _refuse(self._refusal(collecting.hold_refusal, change))
 
-    @workflow.signal
+    @signal
     def dunning_hold(self, change: HoldChange) -> None:
         """The same for systems, and for a hold on the whole contract; a refusal is noted."""
         refusal = self._refusal(collecting.hold_refusal, change)
@@ -201,7 +211,7 @@ class ReceivableWorkflow(ApprovalDesk):
     def _check_write_off(self, asked: WriteOffAsked) -> None:
         _refuse(collecting.write_off_refusal(self.state))
 
-    @workflow.signal
+    @signal
     def write_off_asked(self, asked: WriteOffAsked) -> None:
         """The same for systems; a refusal is noted in the journal."""
         refusal = collecting.write_off_refusal(self.state)
@@ -218,7 +228,7 @@ class ReceivableWorkflow(ApprovalDesk):
     def _check_resolution(self, resolution: Resolution) -> None:
         _refuse(self._resolution_refusal(resolution))
 
-    @workflow.signal
+    @signal
     def exception_resolved(self, resolution: Resolution) -> None:
         """The same for systems; a refusal is noted in the journal."""
         refusal = self._resolution_refusal(resolution)

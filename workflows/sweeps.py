@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel
 
     from activities.crm import CrmActivities, WonDealsRequest
+    from activities.odoo_finance import OdooFinance, TodoRequest
     from activities.odoo_sweeps import SWEEP_OVERLAP, OdooSweeps
     from contracts.identifiers import contract_workflow_id, deal_contract_id
     from contracts.model import Source
@@ -27,7 +28,7 @@ with workflow.unsafe.imports_passed_through():
         MilestoneReachedInOdoo,
         MilestoneUnreachedInOdoo,
     )
-    from contracts.sweeps import CrmSweepInput, SweepResult, SweepWindow
+    from contracts.sweeps import ChangedInvoice, CrmSweepInput, SweepResult, SweepWindow
     from workflows import kpis, options, search_attributes
     from workflows.contract import ContractWorkflow
 
@@ -62,12 +63,7 @@ class OdooSweepWorkflow:
         )
         self._result = SweepResult(watermark=changes.watermark)
         news = [
-            *(
-                self._tell(
-                    before, item.workflow_id, BALANCE, item.balance, changed_at=item.balance.as_of
-                )
-                for item in changes.invoices
-            ),
+            *(self._tell_balance(before, item) for item in changes.invoices),
             *(
                 self._tell(
                     before,
@@ -95,6 +91,28 @@ class OdooSweepWorkflow:
         await asyncio.gather(*news)
         return self._result
 
+    async def _tell_balance(self, before: SweepResult, item: ChangedInvoice) -> None:
+        """Tell a receivable; where it has ended and money is open (again), tell people in Odoo."""
+        balance = item.balance
+        told = await self._tell(
+            before, item.workflow_id, BALANCE, balance, changed_at=balance.as_of
+        )
+        if told or not balance.posted or not balance.residual.is_positive:
+            return
+        self._result.unfollowed.append(item.workflow_id)
+        todo = TodoRequest(
+            invoice_id=balance.invoice_id,
+            people=(),
+            summary=f"{balance.number}: {balance.residual} open, and nobody follows it",
+            text=f"{item.workflow_id} has ended; what is open since needs a person to look after.",
+            due_on=workflow.now().date(),
+        )
+        await workflow.execute_activity_method(
+            OdooFinance.create_todo,
+            todo,
+            **options.odoo_finance(f"to-do: {balance.number} is open"),
+        )
+
     async def _tell(
         self,
         before: SweepResult,
@@ -103,8 +121,9 @@ class OdooSweepWorkflow:
         news: BaseModel,
         *,
         changed_at: datetime,
-    ) -> None:
-        """Signal one workflow, unless an earlier sweep told it exactly this.
+    ) -> bool:
+        """Signal one workflow, unless an earlier sweep told it exactly this; False where there is
+        none that runs.
 
         The date alone does not decide: Odoo's `write_date` has seconds only, and two changes
         within one look alike. Nor does the content: a milestone may be reached, not reached, and
@@ -115,13 +134,15 @@ class OdooSweepWorkflow:
         if changed_at >= self._result.watermark - SWEEP_OVERLAP:
             self._result.seen[digest] = changed_at
         if digest in before.seen:
-            return
+            return True
         try:
             await workflow.get_external_workflow_handle(workflow_id).signal(signal, news)
             self._result.signalled += 1
             kpis.told(workflow.now() - changed_at)
         except FailureError:
             self._result.unknown.append(workflow_id)
+            return False
+        return True
 
 
 @workflow.defn

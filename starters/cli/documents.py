@@ -16,12 +16,12 @@ from pydantic import ValidationError
 
 from contracts.model import JsonObject
 from contracts.money import Money
-from contracts.problems import InvalidContract, Problem
+from contracts.problems import InvalidContract, Problem, show
 from starters.cli.errors import UsageError
 
 STANDARD_INPUT = "-"
 MAX_BYTES = 1_000_000
-"""A contract of 500 milestones takes 100 KB; Temporal refuses payloads above 2 MB."""
+"""Of a file, however it is laid out; of what it says, `contracts.validation` has the limit."""
 
 
 def read(name: str) -> JsonObject:
@@ -128,7 +128,18 @@ def _text(name: str) -> str:
 
 
 def _json(text: str) -> Any:
-    return json.loads(text, parse_float=str, parse_constant=str)
+    return json.loads(
+        text, parse_float=str, parse_constant=str, object_pairs_hook=_with_each_key_once
+    )
+
+
+def _with_each_key_once(pairs: list[tuple[str, Any]]) -> JsonObject:
+    found: JsonObject = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{show(twice)} is stated twice in one object")
+    return found
 
 
 def _toml(text: str) -> Any:

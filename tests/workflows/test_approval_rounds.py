@@ -78,7 +78,7 @@ class AskingWorkflow(ApprovalDesk):
         self._renew = self._withdrawn = False
         steps = Steps(asked.exceptions, asked.journal, changed=lambda: None)
         self._steps = steps
-        self._approving = Approving(steps, rest=self._rest, note=self.approval_noted)
+        self._approving = Approving(steps, rest=self._rest, note=self.noted)
 
     @workflow.run
     async def run(self, asked: Asked) -> Asked:
@@ -117,7 +117,7 @@ class AskingWorkflow(ApprovalDesk):
     def approval_rounds(self) -> list[ApprovalRound]:
         return self.state.rounds
 
-    def approval_noted(self, text: str) -> None:
+    def noted(self, text: str) -> None:
         self.state.journal.note(workflow.now(), text)
 
     async def _rest(
