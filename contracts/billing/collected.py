@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from contracts.billing import expenses, retainers, time, usage
 from contracts.billing.charges import QUANTITY_UNIT, Charge, total
+from contracts.billing.credits import first_key
 from contracts.billing.events import Due, EventStatus, Findings, Part, RatedUsage, Unbilled, Undo
 from contracts.billing.expenses import BilledExpense, Expense
 from contracts.billing.time import BilledTime, TimeEntry
@@ -52,7 +53,7 @@ class Collected:
         self._carried: dict[str, Decimal] = {}
         self._left: dict[str, Decimal] = {}
         self._rated: dict[str, RatedUsage] = {}
-        self._corrected: list[str] = []
+        self._corrected: dict[str, tuple[str, ...]] = {}
         self._unbilled: list[Unbilled] = []
 
     def in_order(self, dues: list[Due]) -> list[Due]:
@@ -90,14 +91,14 @@ class Collected:
             left=replaced(book.left, self._left),
             rated=replaced(book.rated, self._rated),
             through=replaced(book.through, self._through),
-            through_after=self._through,
+            corrected=replaced(book.corrected, self._corrected),
             unbilled=self._unbilled,
         )
         for line in self._settled:
             book.moved.pop(line, None)
         book.moved |= self._moved
-        book.corrected += [key for key in self._corrected if key not in book.corrected]
         book.unbilled += self._unbilled
+        undo.after = book.digest(undo)
         return undo
 
     # --- hours --------------------------------------------------------------------------------
@@ -126,8 +127,11 @@ class Collected:
         self.warnings += bill.warnings
         ledger = self._ledger
         for line, row in bill.billed.items():
-            if line in ledger and ledger[line].hours != row.hours:
-                self._correct(ledger[line].charge)
+            before = ledger.get(line)
+            if before is not None and before.hours != row.hours:
+                # What was taken back is billed anew, among other lines, not corrected.
+                by = (row.charge,) if before.hours else ()
+                self._correct(before.charge, *by)
         self._time |= bill.billed
         self._add_estimated(bill.charges)
 
@@ -207,13 +211,11 @@ class Collected:
         key = f"{plan.key}:{due.period.period.first}"
         self._rated[key] = RatedUsage(period=due.period, quantity=quantity)
         self._add_estimated(usage.usage_charges(self._contract, plan, due.period, quantity))
-        rated, corrections = late_usage(self._book, self._contract, plan, self._occasion)
+        rated, corrected = late_usage(self._book, self._contract, plan, self._occasion)
         self._rated |= rated
-        for period in rated:
-            for charge in self._book.charges():
-                if charge.key.startswith(f"{period}:"):
-                    self._correct(charge.key)
-        self._add_estimated(corrections)
+        for charge, by in corrections(self._book, rated, corrected).items():
+            self._correct(charge, *by)
+        self._add_estimated(corrected)
 
     # --- expenses -----------------------------------------------------------------------------
 
@@ -239,7 +241,7 @@ class Collected:
         for expense, row in bill.billed.items():
             before = self._book.expenses.get(expense)
             if before is not None and before.cost != row.cost:
-                self._correct(before.charge)
+                self._correct(before.charge, row.charge)
         self._expenses |= bill.billed
         self._add_estimated(bill.charges)
 
@@ -256,10 +258,11 @@ class Collected:
 
     # --- shared -------------------------------------------------------------------------------
 
-    def _correct(self, charge: str) -> None:
-        """A charge of an earlier document is corrected by this one. Where a part of that document
-        was credited besides, only a person knows whether it was for the same."""
-        self._corrected.append(charge)
+    def _correct(self, charge: str, *by: str) -> None:
+        """A charge of an earlier document is corrected by some of this. Where a part of that
+        document was credited besides, only a person knows whether it was for the same."""
+        known = self._corrected.get(charge, self._book.corrected.get(charge, ()))
+        self._corrected[charge] = (*known, *by)
         credited = {item.credits for item in self._book.events.values() if item.counts}
         for event in self._book.events.values():
             if event.proposal in credited and any(item.key == charge for item in event.charges):
@@ -295,6 +298,8 @@ class Collected:
             if charge.order_line == plan.key and event.counts
             if charge.amount.is_positive or event.status is EventStatus.BILLED
         ]
+        waiting = (c for c in self._book.pending if c.order_line == plan.key)
+        found += [charge for charge in waiting if charge.amount.is_positive]
         return total(found, self._contract.currency)
 
     def _add_estimated(self, charges: Iterable[Charge]) -> None:
@@ -327,6 +332,22 @@ def late_usage(
         )
         charges += [correction] if correction else []
     return changed, charges
+
+
+def corrections(
+    book: Book, rated: Iterable[str], charges: Iterable[Charge]
+) -> dict[str, tuple[str, ...]]:
+    """The keys of periods of usage that are rated anew, and of what is billed of them, each with
+    the keys of those of these charges that correct it."""
+    new = [charge.key for charge in charges]
+    events = (e for e in book.events.values() if e.counts and not e.credits)
+    billed = {first_key(c) for event in events for c in event.charges}
+    billed |= {first_key(c) for c in book.pending}
+    return {
+        charge: tuple(item for item in new if item.startswith(f"{key}:"))
+        for key in rated
+        for charge in [key, *sorted(item for item in billed if item.startswith(f"{key}:"))]
+    }
 
 
 def _two_decimals(hours: Decimal) -> Decimal:

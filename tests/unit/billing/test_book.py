@@ -1291,3 +1291,135 @@ def test_late_usage_keeps_its_invoice_from_being_credited_in_whole() -> None:
     told.bill_all()
     with pytest.raises(NotPossible, match="name the amount"):
         told.credit(1)
+
+
+# --- what is given up after it was corrected ------------------------------------------------------
+
+
+def test_of_a_period_given_up_nothing_that_was_corrected_since_is_left() -> None:
+    """Hours, an expense and usage, each corrected on an invoice, and by one that waits."""
+    told = Told(time=[TIME], expenses=[TRAVEL], usage=[USAGE])
+    told.book.record_usage(told.contract, record("r1", "100"))
+    told.month(day(2), entries=(entry(1, "10"), entry(2, "5")), expenses=(spent(1, "100"),))
+    told.book.record_usage(told.contract, record("r1", "90"))
+    told.month(day(3), entries=(entry(1, "8"),), gone=(2,), expenses=(spent(1, "200"),))
+    told.bill("period:2026-03-01")
+    told.book.record_usage(told.contract, record("r1", "120"))
+    told.month(day(4), entries=(entry(1, "9"), entry(3, "1", day(3, 5))), gone_expenses=(1,))
+    told.book.drop("period:2026-02-01", "a gift")
+    told.bill_all()
+    told.month(day(5), entries=(entry(1, "7"), entry(4, "1", day(4, 5))))
+    assert told.value == "200.00", "lines 3 and 4"
+    told.book.finish(told.contract, day(5))
+    told.bill_all()
+    assert told.billed == "200.00"
+
+
+def test_of_a_quiet_period_given_up_late_usage_is_not_billed() -> None:
+    told = Told(time=[TIME], usage=[USAGE])
+    told.month(day(2), entries=(entry(1, "10"),))
+    told.book.record_usage(told.contract, record("late", "7"))
+    told.month(day(3), entries=(entry(2, "1", day(2, 5)),))
+    told.book.drop("period:2026-02-01", "a gift")
+    told.bill_all()
+    told.month(day(4), entries=(entry(3, "1", day(3, 5)),))
+    told.bill_all()
+    assert told.billed == "200.00"
+
+
+def test_a_correction_that_waits_is_forgotten_with_what_it_corrects() -> None:
+    told = Told(time=[TIME])
+    told.month(day(2), entries=(entry(1, "10"),))
+    told.month(day(3), entries=(entry(1, "8"),))
+    told.month(day(4), entries=(entry(1, "9"),))
+    told.book.drop("period:2026-03-01", "nothing is given back")
+    assert [c.key for c in told.book.pending] == ["dev:2026-03-01:1"]
+    told.book.drop("period:2026-02-01", "a gift")
+    assert [c.key for c in told.book.pending] == ["dev:2026-04-01:1:undone"]
+    assert told.value == "0.00"
+
+
+def test_a_correction_that_was_corrected_once_more_is_not_given_up() -> None:
+    """Ten hours, eight, nine: nine are billed, whoever refuses to give back the two."""
+    told = Told(time=[TIME], expenses=[TRAVEL], usage=[USAGE], retainage=RETAINAGE)
+    told.book.record_usage(told.contract, record("r1", "100"))
+    told.month(day(2), entries=(entry(1, "10"),), expenses=(spent(1, "100"),))
+    told.book.record_usage(told.contract, record("r1", "80"))
+    told.month(day(3), entries=(entry(1, "8"),), expenses=(spent(1, "80"),))
+    told.book.record_usage(told.contract, record("r1", "90"))
+    told.month(day(4), entries=(entry(1, "9"),), expenses=(spent(1, "90"),))
+    told.book.drop("period:2026-03-01", "nothing is given back")
+    assert "period:2026-03-01" not in told.book.events, "there is nothing in it to give up"
+    assert told.book.unbilled == []
+    assert told.value == "1179.00"
+    assert told.month(day(5)).event is None
+    told.book.drop("period:2026-04-01", "nor is that charged")
+    assert told.value == "1048.00", "eight, as corrected first"
+
+
+def test_what_is_new_in_a_bill_is_given_up_and_what_was_corrected_again_is_not() -> None:
+    told = Told(time=[TIME])
+    told.month(day(2), entries=(entry(1, "10"),))
+    told.month(day(3), entries=(entry(1, "8"), entry(2, "3", day(2, 5))))
+    told.month(day(4), entries=(entry(1, "9"),))
+    told.book.drop("period:2026-03-01", "a gift")
+    assert [item.amount for item in told.book.unbilled] == [euros(300)]
+    assert told.value == "900.00"
+
+
+def test_a_line_billed_anew_stays_billed_where_its_first_bill_is_given_up() -> None:
+    told = Told(time=[TIME])
+    told.month(day(2), entries=(entry(1, "10"),))
+    told.month(day(3), gone=(1,))
+    told.month(day(4), entries=(entry(1, "6"),))
+    told.book.drop("period:2026-02-01", "a gift")
+    assert told.value == "600.00"
+    told.month(day(5), entries=(entry(1, "4"),))
+    assert told.value == "400.00", "it is still corrected"
+
+
+def test_what_was_taken_back_stays_taken_back_once_it_is_billed_elsewhere() -> None:
+    told = two_plans()
+    told.month(day(2), entries=(entry(1, "10"),))
+    told.bill_all()
+    told.month(day(3), entries=(entry(1, "10", plan="ops"),))
+    told.month(day(4))
+    told.book.drop("period:2026-03-01", "nothing is given back")
+    assert told.value == "0.00", "neither was it to be billed by the other plan"
+
+
+def test_a_bill_is_not_collected_anew_once_another_plan_has_what_it_gave_up() -> None:
+    told = two_plans(every="quarter")
+    told.month(day(2), entries=(entry(1, "10"),))
+    told.bill_all()
+    told.month(day(3), gone=(1,))
+    told.month(day(4), entries=(entry(1, "10", plan="ops"),))
+    before = told.book.model_copy(deep=True)
+    first, *_ = told.book.ready()
+    assert not told.book.reopen(first.key)
+    assert told.book == before
+
+
+def test_hours_put_back_by_a_rejected_bill_keep_to_the_cap() -> None:
+    told = Told(time=[TIME | {"cap": "1000"}])
+    told.month(day(2), entries=(entry(1, "10"),))
+    told.month(day(3), entries=(entry(1, "5"),))
+    told.bill("period:2026-03-01")
+    told.book.drop("period:2026-02-01", "a gift")
+    told.month(day(4), entries=(entry(2, "20", day(3, 5)),), up_to_cap=True)
+    told.bill_all()
+    assert told.billed == "1000.00"
+
+
+def test_a_commitment_counts_what_is_charged_again_by_the_same_settlement() -> None:
+    told = Told(usage=[USAGE | {"commitment": "100"}], ends_on="2026-02-28")
+    told.book.record_usage(told.contract, record("r1", "30"))
+    told.month(day(2))
+    told.book.record_usage(told.contract, record("r1", "20"))
+    told.month(day(3))
+    told.bill("period:2026-03-01")
+    told.book.drop("period:2026-02-01", "a gift")
+    told.book.finish(told.contract, day(3))
+    told.bill_all()
+    assert told.billed == "40.00", "the commitment less the 60 that were given up"
+    assert told.is_closed()
