@@ -1423,3 +1423,24 @@ def test_a_commitment_counts_what_is_charged_again_by_the_same_settlement() -> N
     told.bill_all()
     assert told.billed == "40.00", "the commitment less the 60 that were given up"
     assert told.is_closed()
+
+
+def test_a_bill_whose_correction_was_made_up_for_is_not_collected_anew() -> None:
+    told = Told(time=[TIME])
+    told.month(day(2), entries=(entry(1, "10"),))
+    told.month(day(3), entries=(entry(1, "8"),))
+    told.book.drop("period:2026-02-01", "a gift")
+    assert not told.book.reopen("period:2026-03-01")
+    told.book.drop("period:2026-03-01", "nothing is given back")
+    assert told.value == "0.00"
+
+
+def test_what_a_cap_left_out_whole_is_given_up_with_what_was_corrected_of_it() -> None:
+    told = Told(expenses=[TRAVEL | {"cap": "110"}])
+    told.month(day(2), up_to_cap=True, expenses=(spent(1, "100"), spent(2, "50")))
+    told.month(day(3), expenses=(spent(1, "40"),))
+    told.bill("period:2026-03-01")
+    told.month(day(4), expenses=(spent(2, "60"),))
+    assert told.value == "110.00"
+    told.book.drop("period:2026-02-01", "a gift")
+    assert told.value == "0.00"
