@@ -38,7 +38,7 @@ from contracts.billing.events import (
     period_event,
     track_of,
 )
-from contracts.billing.expenses import BilledExpense
+from contracts.billing.expenses import BilledExpense, Expense
 from contracts.billing.ledger import TimeLedger
 from contracts.billing.order import TERMINATION, LineKind, order_lines
 from contracts.billing.periods import BillingPeriod, Period, billing_period, life
@@ -73,8 +73,19 @@ MAX_USAGE_RECORDS = 10_000
 """Of a contract at a time: they travel with its workflow's state."""
 _DEPOSIT = frozenset({ChargeKind.DEPOSIT, ChargeKind.DEPOSIT_DEDUCTION})
 _RETAINAGE = frozenset({ChargeKind.RETAINAGE, ChargeKind.RETAINAGE_RELEASE})
-_TABLES = ("time", "moved", "expenses", "carried", "left", "rated", "through", "corrected")
+_TABLES = (
+    "time",
+    "moved",
+    "expenses",
+    "waiting",
+    "carried",
+    "left",
+    "rated",
+    "through",
+    "corrected",
+)
 """What a period's bill changes, and can be taken back to what it was."""
+_COMMITTED = (EventStatus.PROPOSED, EventStatus.BILLED)
 FORFEITED = "forfeited"
 """Stands in for the event that released it, where retainage is lost."""
 
@@ -89,7 +100,8 @@ class Book(BaseModel):
 
     `carried` are the included hours that a retainer's next period starts with, `left` those that
     its last one did not use. `usage_closed` is the last day whose usage is settled for good.
-    `moved` are timesheet lines that wait until another plan has given them up. `given_up` are
+    `moved` are timesheet lines that wait until another plan has given them up, or (as the
+    expenses in `waiting`) a credit note that may take them back is decided on. `given_up` are
     timesheet lines, expenses and periods of usage that will never be billed (again), or not as
     they stood when a correction was given up: see `is_billable`. `corrected` names, by the key
     of a charge or of a period of usage, the charges that later documents correct it by; none
@@ -101,6 +113,7 @@ class Book(BaseModel):
     time: TimeLedger = Field(default_factory=dict)
     moved: dict[int, TimeEntry] = Field(default_factory=dict)
     expenses: dict[int, BilledExpense] = Field(default_factory=dict)
+    waiting: dict[int, Expense] = Field(default_factory=dict)
     records: dict[str, UsageRecord] = Field(default_factory=dict)
     rated: dict[str, RatedUsage] = Field(default_factory=dict)
     usage_closed: dict[str, date] = Field(default_factory=dict)
@@ -129,7 +142,7 @@ class Book(BaseModel):
 
     def committed(self, contract: Contract) -> Money:
         """What is billed or proposed."""
-        found = self.charges(EventStatus.BILLED, EventStatus.PROPOSED)
+        found = self.charges(*_COMMITTED)
         return total(list(found), contract.currency)
 
     def planned(self, contract: Contract) -> Money:
@@ -440,6 +453,8 @@ class Book(BaseModel):
         event = self.events[key]
         if event.status is not EventStatus.READY:
             raise NotPossible(f"{key} is {event.status}, not ready to be proposed")
+        # Others may have been proposed, or given up, since it was made.
+        event.charges = tuple(self._in_quantity(contract, event.charges, *_COMMITTED))
         event.status, event.proposal = EventStatus.PROPOSED, number
         return InvoiceProposal(
             contract_id=contract.contract_id,
@@ -1015,14 +1030,19 @@ class Book(BaseModel):
             result.append(charge.model_copy(update={"key": key}))
         return result
 
-    def _in_quantity(self, contract: Contract, charges: list[Charge]) -> list[Charge]:
-        """Show each charge of the deposit as the share by which it changes what is left of it, so
-        that the quantities on its order line end at 0 where the amounts do."""
+    def _in_quantity(
+        self, contract: Contract, charges: Iterable[Charge], *statuses: EventStatus
+    ) -> list[Charge]:
+        """Show each charge of the deposit as the share by which it changes what is left of it
+        after the events of these statuses (or all that count), so that the quantities on its
+        order line end at 0 where the amounts do."""
+        charges = list(charges)
         if contract.deposit is None:
             return charges
         whole = contract.deposit.amount.amount
-        left = self.deposit_left(contract).amount
-        shown = sum((c.quantity for c in self.charges() if c.kind in _DEPOSIT), Decimal(0))
+        before = [c for c in self.charges(*statuses) if c.kind in _DEPOSIT]
+        left = total(before, contract.currency).amount - (self.kept.amount if self.kept else 0)
+        shown = sum((c.quantity for c in before), Decimal(0))
         result = []
         for charge in charges:
             if charge.kind in _DEPOSIT:

@@ -50,6 +50,8 @@ class Collected:
         self._moved: dict[int, TimeEntry] = {}
         self._settled: set[int] = set()
         self._expenses: dict[int, BilledExpense] = {}
+        self._waiting: dict[int, Expense] = {}
+        self._no_longer_waiting: set[int] = set()
         self._carried: dict[str, Decimal] = {}
         self._left: dict[str, Decimal] = {}
         self._rated: dict[str, RatedUsage] = {}
@@ -87,6 +89,10 @@ class Collected:
             time=replaced(book.time, self._time),
             moved={line: book.moved.get(line) for line in self._settled | self._moved.keys()},
             expenses=replaced(book.expenses, self._expenses),
+            waiting={
+                item: book.waiting.get(item)
+                for item in self._no_longer_waiting | self._waiting.keys()
+            },
             carried=replaced(book.carried, self._carried),
             left=replaced(book.left, self._left),
             rated=replaced(book.rated, self._rated),
@@ -97,6 +103,9 @@ class Collected:
         for line in self._settled:
             book.moved.pop(line, None)
         book.moved |= self._moved
+        for item in self._no_longer_waiting:
+            book.waiting.pop(item, None)
+        book.waiting |= self._waiting
         book.unbilled += self._unbilled
         undo.after = book.digest(undo)
         return undo
@@ -220,14 +229,7 @@ class Collected:
     # --- expenses -----------------------------------------------------------------------------
 
     def _take_expenses(self, plan: ExpensePlan) -> None:
-        found = [item for item in self._findings.expenses if item.plan == plan.key]
-        there = {item.expense_id for item in found}
-        gone = (
-            item
-            for item in self._findings.gone_expenses
-            if item not in there and not self._is_doubtful(self._book.expenses.get(item))
-        )
-        found += [self._withdrawn(plan, item) for item in gone]
+        found = self._spent_on(plan)
         bill = expenses.bill_expenses(
             self._contract,
             plan,
@@ -244,6 +246,24 @@ class Collected:
                 self._correct(before.charge, row.charge)
         self._expenses |= bill.billed
         self._add_estimated(bill.charges)
+
+    def _spent_on(self, plan: ExpensePlan) -> list[Expense]:
+        """The plan's expenses to look at: found now, gone, or found when a credit note was on its
+        way. Nobody changes them a second time, so they are remembered until that is decided."""
+        known = (*self._book.waiting.values(), *self._findings.expenses)
+        found = {item.expense_id: item for item in known if item.plan == plan.key}
+        there = {item.expense_id for item in self._findings.expenses}
+        gone = [item for item in self._findings.gone_expenses if item not in there]
+        found |= {item: self._withdrawn(plan, item) for item in gone}
+        doubtful = {
+            key: item
+            for key, item in found.items()
+            if self._is_doubtful(self._book.expenses.get(key))
+        }
+        # What is gone is found to be so every time.
+        self._waiting |= {key: item for key, item in doubtful.items() if key not in gone}
+        self._no_longer_waiting |= found.keys() - self._waiting.keys()
+        return [item for key, item in found.items() if key not in doubtful]
 
     def _withdrawn(self, plan: ExpensePlan, expense_id: int) -> Expense:
         """An expense that is gone, or no longer approved, costs nothing any more."""

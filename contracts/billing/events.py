@@ -108,6 +108,7 @@ class Undo(BaseModel):
     time: dict[int, BilledTime | None] = Field(default_factory=dict)
     moved: dict[int, TimeEntry | None] = Field(default_factory=dict)
     expenses: dict[int, BilledExpense | None] = Field(default_factory=dict)
+    waiting: dict[int, Expense | None] = Field(default_factory=dict)
     carried: dict[str, Decimal | None] = Field(default_factory=dict)
     left: dict[str, Decimal | None] = Field(default_factory=dict)
     rated: dict[str, RatedUsage | None] = Field(default_factory=dict)

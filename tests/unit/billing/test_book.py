@@ -1444,3 +1444,45 @@ def test_what_a_cap_left_out_whole_is_given_up_with_what_was_corrected_of_it() -
     assert told.value == "110.00"
     told.book.drop("period:2026-02-01", "a gift")
     assert told.value == "0.00"
+
+
+def test_while_an_invoice_is_being_credited_its_expenses_are_not_corrected() -> None:
+    told = Told(expenses=[TRAVEL])
+    told.month(day(2), expenses=(spent(1, "100"),))
+    (number,) = told.bill_all()
+    key = told.credit(number)
+    assert told.month(day(3), expenses=(spent(1, "200"),)).event is None
+    assert told.month(day(4)).event is None
+    told.book.drop(key, "not agreed")
+    told.month(day(5))
+    assert told.value == "220.00", "given up, the credit leaves what was found meanwhile"
+    assert told.book.waiting == {}
+
+
+def test_an_expense_that_waited_and_is_gone_is_credited_whole() -> None:
+    told = Told(expenses=[TRAVEL])
+    told.month(day(2), expenses=(spent(1, "100"),))
+    (number,) = told.bill_all()
+    key = told.credit(number)
+    told.month(day(3), expenses=(spent(1, "200"),))
+    told.book.drop(key, "not agreed")
+    told.month(day(4), gone_expenses=(1,))
+    assert (told.value, told.book.waiting) == ("0.00", {})
+
+
+def test_issued_anew_a_deduction_is_shown_by_what_is_left_of_the_deposit_then() -> None:
+    """Shares of 6.34 %, 43.43 % and 21.70 %, of which the last is issued once more at the end."""
+    amounts = parts(a="112.21", b="768.15", c="504.57", d="383.77")
+    told = Told(milestones=amounts, value="1768.70", deposit=DEPOSIT | {"amount": "17.69"})
+    told.book.start(told.contract, FIRST)
+    told.bill_all()
+    for key in "abd":
+        told.invoiced(key)
+    credit = told.credit(4, reissue=True)
+    told.reach("c")
+    told.bill(credit)
+    told.bill_all()
+    kinds = (ChargeKind.DEPOSIT, ChargeKind.DEPOSIT_DEDUCTION)
+    shown = [c.quantity for c in told.book.charges() if c.kind in kinds]
+    assert told.book.deposit_left(told.contract).is_zero
+    assert sum(shown) == 0
