@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from hashlib import sha256
 from itertools import count
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, Field
 
 from contracts.billing import milestones, retainers, usage
 from contracts.billing.charges import QUANTITY_UNIT, Charge, ChargeKind, total
-from contracts.billing.collected import Collected, late_usage, replaced
+from contracts.billing.collected import Collected, corrections, late_usage, replaced
 from contracts.billing.credits import again, first_key, partial_credit, whole_credit
 from contracts.billing.events import (
     DEPOSIT_EVENT,
@@ -37,7 +38,7 @@ from contracts.billing.events import (
     period_event,
     track_of,
 )
-from contracts.billing.expenses import BilledExpense
+from contracts.billing.expenses import BilledExpense, Expense
 from contracts.billing.ledger import TimeLedger
 from contracts.billing.order import TERMINATION, LineKind, order_lines
 from contracts.billing.periods import BillingPeriod, Period, billing_period, life
@@ -72,6 +73,19 @@ MAX_USAGE_RECORDS = 10_000
 """Of a contract at a time: they travel with its workflow's state."""
 _DEPOSIT = frozenset({ChargeKind.DEPOSIT, ChargeKind.DEPOSIT_DEDUCTION})
 _RETAINAGE = frozenset({ChargeKind.RETAINAGE, ChargeKind.RETAINAGE_RELEASE})
+_TABLES = (
+    "time",
+    "moved",
+    "expenses",
+    "waiting",
+    "carried",
+    "left",
+    "rated",
+    "through",
+    "corrected",
+)
+"""What a period's bill changes, and can be taken back to what it was."""
+_COMMITTED = (EventStatus.PROPOSED, EventStatus.BILLED)
 FORFEITED = "forfeited"
 """Stands in for the event that released it, where retainage is lost."""
 
@@ -86,18 +100,20 @@ class Book(BaseModel):
 
     `carried` are the included hours that a retainer's next period starts with, `left` those that
     its last one did not use. `usage_closed` is the last day whose usage is settled for good.
-    `moved` are timesheet lines that wait until another plan has given them up. `given_up` are
+    `moved` are timesheet lines that wait until another plan has given them up, or (as the
+    expenses in `waiting`) a credit note that may take them back is decided on. `given_up` are
     timesheet lines, expenses and periods of usage that will never be billed (again), or not as
-    they stood when a correction was given up: see `is_billable`. `corrected` are the keys of
-    charges that a later document corrects in part. `forfeited`
-    is retainage that nobody will get; `kept` is what was deposited, never deducted, and is not
-    given back.
+    they stood when a correction was given up: see `is_billable`. `corrected` names, by the key
+    of a charge or of a period of usage, the charges that later documents correct it by; none
+    where what it took back was billed anew. `forfeited` is retainage that nobody will get;
+    `kept` is what was deposited, never deducted, and is not given back.
     """
 
     events: dict[str, BillingEvent] = Field(default_factory=dict)
     time: TimeLedger = Field(default_factory=dict)
     moved: dict[int, TimeEntry] = Field(default_factory=dict)
     expenses: dict[int, BilledExpense] = Field(default_factory=dict)
+    waiting: dict[int, Expense] = Field(default_factory=dict)
     records: dict[str, UsageRecord] = Field(default_factory=dict)
     rated: dict[str, RatedUsage] = Field(default_factory=dict)
     usage_closed: dict[str, date] = Field(default_factory=dict)
@@ -107,7 +123,7 @@ class Book(BaseModel):
     pending: list[Charge] = Field(default_factory=list)
     released: dict[str, str] = Field(default_factory=dict)
     given_up: list[str] = Field(default_factory=list)
-    corrected: list[str] = Field(default_factory=list)
+    corrected: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     forfeited: Money | None = None
     kept: Money | None = None
     unbilled: list[Unbilled] = Field(default_factory=list)
@@ -126,7 +142,7 @@ class Book(BaseModel):
 
     def committed(self, contract: Contract) -> Money:
         """What is billed or proposed."""
-        found = self.charges(EventStatus.BILLED, EventStatus.PROPOSED)
+        found = self.charges(*_COMMITTED)
         return total(list(found), contract.currency)
 
     def planned(self, contract: Contract) -> Money:
@@ -437,6 +453,8 @@ class Book(BaseModel):
         event = self.events[key]
         if event.status is not EventStatus.READY:
             raise NotPossible(f"{key} is {event.status}, not ready to be proposed")
+        # Others may have been proposed, or given up, since it was made.
+        event.charges = tuple(self._in_quantity(contract, event.charges, *_COMMITTED))
         event.status, event.proposal = EventStatus.PROPOSED, number
         return InvoiceProposal(
             contract_id=contract.contract_id,
@@ -482,25 +500,34 @@ class Book(BaseModel):
         undo = event.undo
         if event.status is not EventStatus.READY or undo is None:
             return False
-        if any(self.through.get(track) != day for track, day in undo.through_after.items()):
+        if self._is_corrected(event) or self.digest(undo) != undo.after:
             return False
-        _restore(self.time, undo.time)
-        _restore(self.moved, undo.moved)
-        _restore(self.expenses, undo.expenses)
-        _restore(self.carried, undo.carried)
-        _restore(self.left, undo.left)
-        _restore(self.rated, undo.rated)
-        _restore(self.through, undo.through)
+        for table in _TABLES:
+            _restore(getattr(self, table), getattr(undo, table))
         for item in undo.unbilled:
             self.unbilled.remove(item)
         self._forget(event)
         return True
 
+    def digest(self, undo: Undo) -> str:
+        """What stands by now in the rows that a period's bill has replaced, in short."""
+        rows: dict[str, Any] = {
+            table: {key: getattr(self, table).get(key) for key in getattr(undo, table)}
+            for table in _TABLES
+        }
+        return sha256(Undo.model_construct(**rows).model_dump_json().encode()).hexdigest()
+
+    def _is_corrected(self, event: BillingEvent) -> bool:
+        """Whether a later document corrects, or bills anew, something of this one."""
+        return any(first_key(charge) in self.corrected for charge in event.charges)
+
     def drop(self, key: str, reason: str) -> None:
         """Give up a ready event: it is listed as not billed, for that reason.
 
-        Deductions it took along come with the next invoice. What it was to settle for good is
-        given up with it: retainage is forfeited, a deposit is not given back.
+        Deductions it took along come with the next invoice, and so do its corrections that were
+        corrected once more since: the later ones count from there. Corrections of what it bills
+        for the first time are undone. What it was to settle for good is given up with it: retainage
+        is forfeited, a deposit is not given back.
         """
         event = self.events[key]
         if event.status is not EventStatus.READY:
@@ -509,8 +536,9 @@ class Book(BaseModel):
             self._put_back(event)
             event.charges = tuple(c for c in event.charges if c.key not in event.taken)
             event.taken = ()
-        if event.undo:
-            self._give_up_found(event.charges, event.undo)
+        if self._keep_corrected(event):
+            return
+        found = self._give_up_found(event.charges, event.undo) if event.undo else None
         event.status, event.reason, event.undo = EventStatus.DROPPED, reason, None
         for charge in event.charges:
             if charge.kind is ChargeKind.RETAINAGE_RELEASE and not event.credits:
@@ -518,7 +546,7 @@ class Book(BaseModel):
             elif charge.kind is ChargeKind.DEPOSIT_DEDUCTION and event.is_final:
                 self.kept = -charge.amount + self.kept if self.kept else -charge.amount
         if not event.credits:
-            self._give_up(event.charges)
+            self._give_up(event.charges, found)
         amount = total(event.charges, event.charges[0].amount.currency)
         self.unbilled.append(Unbilled(what=event.title, amount=amount, reason=reason))
 
@@ -530,40 +558,79 @@ class Book(BaseModel):
     def _put_back(self, event: BillingEvent) -> None:
         self.pending += [item for item in event.charges if item.key in event.taken]
 
-    def _give_up_found(self, charges: Iterable[Charge], undo: Undo) -> None:
+    def _keep_corrected(self, event: BillingEvent) -> bool:
+        """Take the corrections that later ones build on out of an event that is given up: they
+        wait for the next. Returns whether that is all of it: then it never was."""
+        kept = [
+            charge
+            for charge in event.charges
+            if charge.kind is ChargeKind.CORRECTION and charge.key not in event.taken
+            if first_key(charge) in self.corrected
+        ]
+        if not kept:
+            return False
+        self.pending += kept
+        event.charges = tuple(charge for charge in event.charges if charge not in kept)
+        # What is held back of nothing is no more.
+        if all(charge.kind is ChargeKind.RETAINAGE for charge in event.charges):
+            del self.events[event.key]
+            return True
+        return False
+
+    def _give_up_found(self, charges: Iterable[Charge], undo: Undo) -> set[str]:
         """What was found for a period is not billed: never what was new, and what was billed
-        before stays as it was billed until it changes once more."""
+        before stays as it was billed until it changes once more. Returns what was new: the keys
+        of charges and of periods of usage."""
         keys = {c.key for c in charges}
+        live = self._standing().keys() - keys
+        lost: set[str] = set()
         for line, worked in undo.time.items():
             now = self.time[line]
             if worked is None or not worked.hours:
-                self.given_up.append(f"line:{line}")
+                first = self._first_of(now.charge)
+                # Taken back and billed anew since, it is another event's.
+                if first not in live:
+                    lost.add(first)
+                    self.given_up.append(f"line:{line}")
             elif now.charge in keys:
                 self.time[line] = worked
                 self.given_up.append(f"line:{line}={now.hours}")
         for expense, spent in undo.expenses.items():
             row = self.expenses[expense]
             if spent is None:
+                lost.add(self._first_of(row.charge))
                 self.given_up.append(f"expense:{expense}")
             elif row.charge in keys:
                 self.expenses[expense] = spent
                 self.given_up.append(f"expense:{expense}={row.cost}")
         for key, rated in undo.rated.items():
             if rated is None:
+                lost.add(key)
                 self.given_up.append(f"usage:{key}")
             elif any(item.startswith(f"{key}:") for item in keys):
                 self.given_up.append(f"usage:{key}={self.rated[key].quantity}")
                 self.rated[key] = rated
+        self.corrected = {
+            charge: left
+            for charge, by in self.corrected.items()
+            if (left := tuple(key for key in by if key not in keys)) or not by
+        }
+        return lost
 
-    def _give_up(self, charges: Iterable[Charge]) -> None:
-        """What these charges bill is not billed (again), nor is any change of it credited."""
+    def _give_up(self, charges: Iterable[Charge], found: set[str] | None = None) -> None:
+        """What these charges bill is not billed (again), nor is any change of it credited. What
+        corrects them, or those that `found` names, is undone. Without `found` the charges
+        correct nothing any more: it stays as it was billed last."""
         charges = list(charges)
-        new = {first_key(c) for c in charges if c.kind in (ChargeKind.TIME, ChargeKind.EXPENSE)}
-        found = [f"line:{line}" for line, row in self.time.items() if row.charge in new]
-        found += [f"expense:{item}" for item, row in self.expenses.items() if row.charge in new]
-        used = [c.key for c in charges if c.kind in (ChargeKind.USAGE, ChargeKind.COMMITMENT)]
-        found += [f"usage:{k}" for k in self.rated if any(c.startswith(f"{k}:") for c in used)]
-        self.given_up += [item for item in found if item not in self.given_up]
+        kinds = {ChargeKind.TIME, ChargeKind.EXPENSE, ChargeKind.USAGE, ChargeKind.COMMITMENT}
+        if found is None:
+            kinds.add(ChargeKind.CORRECTION)
+        lost = {first_key(c) for c in charges if c.kind in kinds}
+        gone = [f"line:{line}" for line, row in self.time.items() if row.charge in lost]
+        gone += [f"expense:{item}" for item, row in self.expenses.items() if row.charge in lost]
+        gone += [f"usage:{k}" for k in self.rated if any(c.startswith(f"{k}:") for c in lost)]
+        self.given_up += [item for item in gone if item not in self.given_up]
+        self._undo_corrections(lost | (found or set()))
         # A fee that is not billed after all has nothing to be given back.
         unused = {f"{first_key(c)}:unused" for c in charges if c.kind is ChargeKind.RETAINER}
         self.pending = [item for item in self.pending if item.key not in unused]
@@ -571,6 +638,49 @@ class Book(BaseModel):
         self.pending += self._unique(
             c.reversed(f"{c.key}:again", f"{c.description}: not billed") for c in deducted
         )
+
+    def _undo_corrections(self, charges: Iterable[str]) -> None:
+        """Nothing remains of what was ever corrected of these charges: corrections that wait are
+        forgotten, and those on a document are made up for with the next invoice."""
+        standing = self._standing()
+        for key in self._corrections_of(charges):
+            charge = standing.get(key)
+            if charge is None:
+                continue
+            if charge in self.pending:
+                self.pending.remove(charge)
+                continue
+            text = f"{charge.description}: not billed"
+            [undone] = self._unique([charge.reversed(f"{key}:undone", text)])
+            self.pending.append(undone)
+            self.corrected[key] = (*self.corrected.get(key, ()), undone.key)
+
+    def _corrections_of(self, charges: Iterable[str]) -> list[str]:
+        """The keys of what corrects these charges, and of what corrects that, in turn."""
+        found: list[str] = []
+        waiting = list(charges)
+        while waiting:
+            by = [key for key in self.corrected.get(waiting.pop(), ()) if key not in found]
+            found += by
+            waiting += by
+        return found
+
+    def _first_of(self, charge: str) -> str:
+        """The charge that a chain of corrections begins with."""
+        while before := next((key for key, by in self.corrected.items() if charge in by), None):
+            charge = before
+        return charge
+
+    def _standing(self) -> dict[str, Charge]:
+        """The charges that wait, or stand on a document that is not credited in whole, by the
+        key that each had first."""
+        found = [
+            charge
+            for event in self.events.values()
+            if event.counts and not event.credits and not self._is_taken_back(event)
+            for charge in event.charges
+        ]
+        return {first_key(charge): charge for charge in (*found, *self.pending)}
 
     # --- credits ------------------------------------------------------------------------------
 
@@ -602,7 +712,7 @@ class Book(BaseModel):
         event = self._billed_invoice(number)
         left = self.creditable(number)
         billed = total(event.charges, left.currency)
-        if amount is None and any(item.key in self.corrected for item in event.charges):
+        if amount is None and self._is_corrected(event):
             raise NotPossible(
                 f"a later document corrects what invoice {number} bills, and has credited or "
                 "charged the difference: name the amount that is to be credited besides"
@@ -783,7 +893,14 @@ class Book(BaseModel):
         """
         key = self._free(FINAL_EVENT)
         charges, rated = self._settlement(contract, key)
-        undo = Undo(rated=replaced(self.rated, rated))
+        corrected = {
+            charge: (*self.corrected.get(charge, ()), *by)
+            for charge, by in corrections(self, rated, charges).items()
+        }
+        undo = Undo(
+            rated=replaced(self.rated, rated), corrected=replaced(self.corrected, corrected)
+        )
+        undo.after = self.digest(undo)
         # Every deduction goes along: after this no other invoice comes.
         taken, self.pending = self.pending, []
         if not charges and not taken:
@@ -827,6 +944,9 @@ class Book(BaseModel):
         for event in self.events.values():
             if not event.credits or (event.reissues and event.counts):
                 yield from (c for c in event.charges if c.order_line == plan.key)
+        # What waits once more was counted where it was charged first.
+        waiting = (c for c in self.pending if c.key == first_key(c))
+        yield from (c for c in waiting if c.order_line == plan.key)
 
     def open_ends(self, contract: Contract) -> list[str]:
         """What still stands between the book and its end, in words; empty if nothing does."""
@@ -910,14 +1030,19 @@ class Book(BaseModel):
             result.append(charge.model_copy(update={"key": key}))
         return result
 
-    def _in_quantity(self, contract: Contract, charges: list[Charge]) -> list[Charge]:
-        """Show each charge of the deposit as the share by which it changes what is left of it, so
-        that the quantities on its order line end at 0 where the amounts do."""
+    def _in_quantity(
+        self, contract: Contract, charges: Iterable[Charge], *statuses: EventStatus
+    ) -> list[Charge]:
+        """Show each charge of the deposit as the share by which it changes what is left of it
+        after the events of these statuses (or all that count), so that the quantities on its
+        order line end at 0 where the amounts do."""
+        charges = list(charges)
         if contract.deposit is None:
             return charges
         whole = contract.deposit.amount.amount
-        left = self.deposit_left(contract).amount
-        shown = sum((c.quantity for c in self.charges() if c.kind in _DEPOSIT), Decimal(0))
+        before = [c for c in self.charges(*statuses) if c.kind in _DEPOSIT]
+        left = total(before, contract.currency).amount - (self.kept.amount if self.kept else 0)
+        shown = sum((c.quantity for c in before), Decimal(0))
         result = []
         for charge in charges:
             if charge.kind in _DEPOSIT:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from contracts.billing import expenses, retainers, time, usage
 from contracts.billing.charges import QUANTITY_UNIT, Charge, total
+from contracts.billing.credits import first_key
 from contracts.billing.events import Due, EventStatus, Findings, Part, RatedUsage, Unbilled, Undo
 from contracts.billing.expenses import BilledExpense, Expense
 from contracts.billing.time import BilledTime, TimeEntry
@@ -49,10 +50,12 @@ class Collected:
         self._moved: dict[int, TimeEntry] = {}
         self._settled: set[int] = set()
         self._expenses: dict[int, BilledExpense] = {}
+        self._waiting: dict[int, Expense] = {}
+        self._no_longer_waiting: set[int] = set()
         self._carried: dict[str, Decimal] = {}
         self._left: dict[str, Decimal] = {}
         self._rated: dict[str, RatedUsage] = {}
-        self._corrected: list[str] = []
+        self._corrected: dict[str, tuple[str, ...]] = {}
         self._unbilled: list[Unbilled] = []
 
     def in_order(self, dues: list[Due]) -> list[Due]:
@@ -86,18 +89,25 @@ class Collected:
             time=replaced(book.time, self._time),
             moved={line: book.moved.get(line) for line in self._settled | self._moved.keys()},
             expenses=replaced(book.expenses, self._expenses),
+            waiting={
+                item: book.waiting.get(item)
+                for item in self._no_longer_waiting | self._waiting.keys()
+            },
             carried=replaced(book.carried, self._carried),
             left=replaced(book.left, self._left),
             rated=replaced(book.rated, self._rated),
             through=replaced(book.through, self._through),
-            through_after=self._through,
+            corrected=replaced(book.corrected, self._corrected),
             unbilled=self._unbilled,
         )
         for line in self._settled:
             book.moved.pop(line, None)
         book.moved |= self._moved
-        book.corrected += [key for key in self._corrected if key not in book.corrected]
+        for item in self._no_longer_waiting:
+            book.waiting.pop(item, None)
+        book.waiting |= self._waiting
         book.unbilled += self._unbilled
+        undo.after = book.digest(undo)
         return undo
 
     # --- hours --------------------------------------------------------------------------------
@@ -126,8 +136,11 @@ class Collected:
         self.warnings += bill.warnings
         ledger = self._ledger
         for line, row in bill.billed.items():
-            if line in ledger and ledger[line].hours != row.hours:
-                self._correct(ledger[line].charge)
+            before = ledger.get(line)
+            if before is not None and before.hours != row.hours:
+                # What was taken back is billed anew, among other lines, not corrected.
+                by = (row.charge,) if before.hours else ()
+                self._correct(before.charge, *by)
         self._time |= bill.billed
         self._add_estimated(bill.charges)
 
@@ -207,25 +220,16 @@ class Collected:
         key = f"{plan.key}:{due.period.period.first}"
         self._rated[key] = RatedUsage(period=due.period, quantity=quantity)
         self._add_estimated(usage.usage_charges(self._contract, plan, due.period, quantity))
-        rated, corrections = late_usage(self._book, self._contract, plan, self._occasion)
+        rated, corrected = late_usage(self._book, self._contract, plan, self._occasion)
         self._rated |= rated
-        for period in rated:
-            for charge in self._book.charges():
-                if charge.key.startswith(f"{period}:"):
-                    self._correct(charge.key)
-        self._add_estimated(corrections)
+        for charge, by in corrections(self._book, rated, corrected).items():
+            self._correct(charge, *by)
+        self._add_estimated(corrected)
 
     # --- expenses -----------------------------------------------------------------------------
 
     def _take_expenses(self, plan: ExpensePlan) -> None:
-        found = [item for item in self._findings.expenses if item.plan == plan.key]
-        there = {item.expense_id for item in found}
-        gone = (
-            item
-            for item in self._findings.gone_expenses
-            if item not in there and not self._is_doubtful(self._book.expenses.get(item))
-        )
-        found += [self._withdrawn(plan, item) for item in gone]
+        found = self._spent_on(plan)
         bill = expenses.bill_expenses(
             self._contract,
             plan,
@@ -239,9 +243,27 @@ class Collected:
         for expense, row in bill.billed.items():
             before = self._book.expenses.get(expense)
             if before is not None and before.cost != row.cost:
-                self._correct(before.charge)
+                self._correct(before.charge, row.charge)
         self._expenses |= bill.billed
         self._add_estimated(bill.charges)
+
+    def _spent_on(self, plan: ExpensePlan) -> list[Expense]:
+        """The plan's expenses to look at: found now, gone, or found when a credit note was on its
+        way. Nobody changes them a second time, so they are remembered until that is decided."""
+        known = (*self._book.waiting.values(), *self._findings.expenses)
+        found = {item.expense_id: item for item in known if item.plan == plan.key}
+        there = {item.expense_id for item in self._findings.expenses}
+        gone = [item for item in self._findings.gone_expenses if item not in there]
+        found |= {item: self._withdrawn(plan, item) for item in gone}
+        doubtful = {
+            key: item
+            for key, item in found.items()
+            if self._is_doubtful(self._book.expenses.get(key))
+        }
+        # What is gone is found to be so every time.
+        self._waiting |= {key: item for key, item in doubtful.items() if key not in gone}
+        self._no_longer_waiting |= found.keys() - self._waiting.keys()
+        return [item for key, item in found.items() if key not in doubtful]
 
     def _withdrawn(self, plan: ExpensePlan, expense_id: int) -> Expense:
         """An expense that is gone, or no longer approved, costs nothing any more."""
@@ -256,10 +278,11 @@ class Collected:
 
     # --- shared -------------------------------------------------------------------------------
 
-    def _correct(self, charge: str) -> None:
-        """A charge of an earlier document is corrected by this one. Where a part of that document
-        was credited besides, only a person knows whether it was for the same."""
-        self._corrected.append(charge)
+    def _correct(self, charge: str, *by: str) -> None:
+        """A charge of an earlier document is corrected by some of this. Where a part of that
+        document was credited besides, only a person knows whether it was for the same."""
+        known = self._corrected.get(charge, self._book.corrected.get(charge, ()))
+        self._corrected[charge] = (*known, *by)
         credited = {item.credits for item in self._book.events.values() if item.counts}
         for event in self._book.events.values():
             if event.proposal in credited and any(item.key == charge for item in event.charges):
@@ -295,6 +318,8 @@ class Collected:
             if charge.order_line == plan.key and event.counts
             if charge.amount.is_positive or event.status is EventStatus.BILLED
         ]
+        waiting = (c for c in self._book.pending if c.order_line == plan.key)
+        found += [charge for charge in waiting if charge.amount.is_positive]
         return total(found, self._contract.currency)
 
     def _add_estimated(self, charges: Iterable[Charge]) -> None:
@@ -327,6 +352,22 @@ def late_usage(
         )
         charges += [correction] if correction else []
     return changed, charges
+
+
+def corrections(
+    book: Book, rated: Iterable[str], charges: Iterable[Charge]
+) -> dict[str, tuple[str, ...]]:
+    """The keys of periods of usage that are rated anew, and of what is billed of them, each with
+    the keys of those of these charges that correct it."""
+    new = [charge.key for charge in charges]
+    events = (e for e in book.events.values() if e.counts and not e.credits)
+    billed = {first_key(c) for event in events for c in event.charges}
+    billed |= {first_key(c) for c in book.pending}
+    return {
+        charge: tuple(item for item in new if item.startswith(f"{key}:"))
+        for key in rated
+        for charge in [key, *sorted(item for item in billed if item.startswith(f"{key}:"))]
+    }
 
 
 def _two_decimals(hours: Decimal) -> Decimal:

@@ -101,17 +101,20 @@ class Unbilled(Frozen):
 class Undo(BaseModel):
     """What collecting a period's bill replaced in the book, to take it back while it is unbilled.
 
-    Maps to None what was not there before.
+    Maps to None what was not there before. `after` is a digest of what the bill put there
+    instead: where it differs by now, something was built on it.
     """
 
     time: dict[int, BilledTime | None] = Field(default_factory=dict)
     moved: dict[int, TimeEntry | None] = Field(default_factory=dict)
     expenses: dict[int, BilledExpense | None] = Field(default_factory=dict)
+    waiting: dict[int, Expense | None] = Field(default_factory=dict)
     carried: dict[str, Decimal | None] = Field(default_factory=dict)
     left: dict[str, Decimal | None] = Field(default_factory=dict)
     rated: dict[str, RatedUsage | None] = Field(default_factory=dict)
     through: dict[str, date | None] = Field(default_factory=dict)
-    through_after: dict[str, date] = Field(default_factory=dict)
+    corrected: dict[str, tuple[str, ...] | None] = Field(default_factory=dict)
+    after: str = ""
     unbilled: list[Unbilled] = Field(default_factory=list)
 
 

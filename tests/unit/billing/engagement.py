@@ -576,9 +576,18 @@ def snapshot(book: Book) -> tuple[object, ...]:
 
 
 def hours_of(book: Book, plan: str, dropped: Collection[str] = ()) -> Decimal:
-    """The hours that the ledger has of a plan, without those of dropped charges."""
+    """The hours that the ledger has of a plan, without those that dropped charges billed first."""
     rows = (row for row in book.time.values() if row.charge.startswith(f"{plan}:"))
-    return sum((row.hours for row in rows if row.charge not in dropped), _NONE)
+    counted = (row.hours for row in rows if first_charge(book, row.charge) not in dropped)
+    return sum(counted, _NONE)
+
+
+def first_charge(book: Book, charge: str) -> str:
+    """The charge that this one corrects, if it does, and that did not correct another."""
+    corrected = {key: before for before, by in book.corrected.items() for key in by}
+    while charge in corrected:
+        charge = corrected[charge]
+    return charge
 
 
 def remind(state: ReceivableState, today: date) -> None:

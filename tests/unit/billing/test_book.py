@@ -1291,3 +1291,198 @@ def test_late_usage_keeps_its_invoice_from_being_credited_in_whole() -> None:
     told.bill_all()
     with pytest.raises(NotPossible, match="name the amount"):
         told.credit(1)
+
+
+# --- what is given up after it was corrected ------------------------------------------------------
+
+
+def test_of_a_period_given_up_nothing_that_was_corrected_since_is_left() -> None:
+    """Hours, an expense and usage, each corrected on an invoice, and by one that waits."""
+    told = Told(time=[TIME], expenses=[TRAVEL], usage=[USAGE])
+    told.book.record_usage(told.contract, record("r1", "100"))
+    told.month(day(2), entries=(entry(1, "10"), entry(2, "5")), expenses=(spent(1, "100"),))
+    told.book.record_usage(told.contract, record("r1", "90"))
+    told.month(day(3), entries=(entry(1, "8"),), gone=(2,), expenses=(spent(1, "200"),))
+    told.bill("period:2026-03-01")
+    told.book.record_usage(told.contract, record("r1", "120"))
+    told.month(day(4), entries=(entry(1, "9"), entry(3, "1", day(3, 5))), gone_expenses=(1,))
+    told.book.drop("period:2026-02-01", "a gift")
+    told.bill_all()
+    told.month(day(5), entries=(entry(1, "7"), entry(4, "1", day(4, 5))))
+    assert told.value == "200.00", "lines 3 and 4"
+    told.book.finish(told.contract, day(5))
+    told.bill_all()
+    assert told.billed == "200.00"
+
+
+def test_of_a_quiet_period_given_up_late_usage_is_not_billed() -> None:
+    told = Told(time=[TIME], usage=[USAGE])
+    told.month(day(2), entries=(entry(1, "10"),))
+    told.book.record_usage(told.contract, record("late", "7"))
+    told.month(day(3), entries=(entry(2, "1", day(2, 5)),))
+    told.book.drop("period:2026-02-01", "a gift")
+    told.bill_all()
+    told.month(day(4), entries=(entry(3, "1", day(3, 5)),))
+    told.bill_all()
+    assert told.billed == "200.00"
+
+
+def test_a_correction_that_waits_is_forgotten_with_what_it_corrects() -> None:
+    told = Told(time=[TIME])
+    told.month(day(2), entries=(entry(1, "10"),))
+    told.month(day(3), entries=(entry(1, "8"),))
+    told.month(day(4), entries=(entry(1, "9"),))
+    told.book.drop("period:2026-03-01", "nothing is given back")
+    assert [c.key for c in told.book.pending] == ["dev:2026-03-01:1"]
+    told.book.drop("period:2026-02-01", "a gift")
+    assert [c.key for c in told.book.pending] == ["dev:2026-04-01:1:undone"]
+    assert told.value == "0.00"
+
+
+def test_a_correction_that_was_corrected_once_more_is_not_given_up() -> None:
+    """Ten hours, eight, nine: nine are billed, whoever refuses to give back the two."""
+    told = Told(time=[TIME], expenses=[TRAVEL], usage=[USAGE], retainage=RETAINAGE)
+    told.book.record_usage(told.contract, record("r1", "100"))
+    told.month(day(2), entries=(entry(1, "10"),), expenses=(spent(1, "100"),))
+    told.book.record_usage(told.contract, record("r1", "80"))
+    told.month(day(3), entries=(entry(1, "8"),), expenses=(spent(1, "80"),))
+    told.book.record_usage(told.contract, record("r1", "90"))
+    told.month(day(4), entries=(entry(1, "9"),), expenses=(spent(1, "90"),))
+    told.book.drop("period:2026-03-01", "nothing is given back")
+    assert "period:2026-03-01" not in told.book.events, "there is nothing in it to give up"
+    assert told.book.unbilled == []
+    assert told.value == "1179.00"
+    assert told.month(day(5)).event is None
+    told.book.drop("period:2026-04-01", "nor is that charged")
+    assert told.value == "1048.00", "eight, as corrected first"
+
+
+def test_what_is_new_in_a_bill_is_given_up_and_what_was_corrected_again_is_not() -> None:
+    told = Told(time=[TIME])
+    told.month(day(2), entries=(entry(1, "10"),))
+    told.month(day(3), entries=(entry(1, "8"), entry(2, "3", day(2, 5))))
+    told.month(day(4), entries=(entry(1, "9"),))
+    told.book.drop("period:2026-03-01", "a gift")
+    assert [item.amount for item in told.book.unbilled] == [euros(300)]
+    assert told.value == "900.00"
+
+
+def test_a_line_billed_anew_stays_billed_where_its_first_bill_is_given_up() -> None:
+    told = Told(time=[TIME])
+    told.month(day(2), entries=(entry(1, "10"),))
+    told.month(day(3), gone=(1,))
+    told.month(day(4), entries=(entry(1, "6"),))
+    told.book.drop("period:2026-02-01", "a gift")
+    assert told.value == "600.00"
+    told.month(day(5), entries=(entry(1, "4"),))
+    assert told.value == "400.00", "it is still corrected"
+
+
+def test_what_was_taken_back_stays_taken_back_once_it_is_billed_elsewhere() -> None:
+    told = two_plans()
+    told.month(day(2), entries=(entry(1, "10"),))
+    told.bill_all()
+    told.month(day(3), entries=(entry(1, "10", plan="ops"),))
+    told.month(day(4))
+    told.book.drop("period:2026-03-01", "nothing is given back")
+    assert told.value == "0.00", "neither was it to be billed by the other plan"
+
+
+def test_a_bill_is_not_collected_anew_once_another_plan_has_what_it_gave_up() -> None:
+    told = two_plans(every="quarter")
+    told.month(day(2), entries=(entry(1, "10"),))
+    told.bill_all()
+    told.month(day(3), gone=(1,))
+    told.month(day(4), entries=(entry(1, "10", plan="ops"),))
+    before = told.book.model_copy(deep=True)
+    first, *_ = told.book.ready()
+    assert not told.book.reopen(first.key)
+    assert told.book == before
+
+
+def test_hours_put_back_by_a_rejected_bill_keep_to_the_cap() -> None:
+    told = Told(time=[TIME | {"cap": "1000"}])
+    told.month(day(2), entries=(entry(1, "10"),))
+    told.month(day(3), entries=(entry(1, "5"),))
+    told.bill("period:2026-03-01")
+    told.book.drop("period:2026-02-01", "a gift")
+    told.month(day(4), entries=(entry(2, "20", day(3, 5)),), up_to_cap=True)
+    told.bill_all()
+    assert told.billed == "1000.00"
+
+
+def test_a_commitment_counts_what_is_charged_again_by_the_same_settlement() -> None:
+    told = Told(usage=[USAGE | {"commitment": "100"}], ends_on="2026-02-28")
+    told.book.record_usage(told.contract, record("r1", "30"))
+    told.month(day(2))
+    told.book.record_usage(told.contract, record("r1", "20"))
+    told.month(day(3))
+    told.bill("period:2026-03-01")
+    told.book.drop("period:2026-02-01", "a gift")
+    told.book.finish(told.contract, day(3))
+    told.bill_all()
+    assert told.billed == "40.00", "the commitment less the 60 that were given up"
+    assert told.is_closed()
+
+
+def test_a_bill_whose_correction_was_made_up_for_is_not_collected_anew() -> None:
+    told = Told(time=[TIME])
+    told.month(day(2), entries=(entry(1, "10"),))
+    told.month(day(3), entries=(entry(1, "8"),))
+    told.book.drop("period:2026-02-01", "a gift")
+    assert not told.book.reopen("period:2026-03-01")
+    told.book.drop("period:2026-03-01", "nothing is given back")
+    assert told.value == "0.00"
+
+
+def test_what_a_cap_left_out_whole_is_given_up_with_what_was_corrected_of_it() -> None:
+    told = Told(expenses=[TRAVEL | {"cap": "110"}])
+    told.month(day(2), up_to_cap=True, expenses=(spent(1, "100"), spent(2, "50")))
+    told.month(day(3), expenses=(spent(1, "40"),))
+    told.bill("period:2026-03-01")
+    told.month(day(4), expenses=(spent(2, "60"),))
+    assert told.value == "110.00"
+    told.book.drop("period:2026-02-01", "a gift")
+    assert told.value == "0.00"
+
+
+def test_while_an_invoice_is_being_credited_its_expenses_are_not_corrected() -> None:
+    told = Told(expenses=[TRAVEL])
+    told.month(day(2), expenses=(spent(1, "100"),))
+    (number,) = told.bill_all()
+    key = told.credit(number)
+    assert told.month(day(3), expenses=(spent(1, "200"),)).event is None
+    assert told.month(day(4)).event is None
+    told.book.drop(key, "not agreed")
+    told.month(day(5))
+    assert told.value == "220.00", "given up, the credit leaves what was found meanwhile"
+    assert told.book.waiting == {}
+
+
+def test_an_expense_that_waited_and_is_gone_is_credited_whole() -> None:
+    told = Told(expenses=[TRAVEL])
+    told.month(day(2), expenses=(spent(1, "100"),))
+    (number,) = told.bill_all()
+    key = told.credit(number)
+    told.month(day(3), expenses=(spent(1, "200"),))
+    told.book.drop(key, "not agreed")
+    told.month(day(4), gone_expenses=(1,))
+    assert (told.value, told.book.waiting) == ("0.00", {})
+
+
+def test_issued_anew_a_deduction_is_shown_by_what_is_left_of_the_deposit_then() -> None:
+    """Shares of 6.34 %, 43.43 % and 21.70 %, of which the last is issued once more at the end."""
+    amounts = parts(a="112.21", b="768.15", c="504.57", d="383.77")
+    told = Told(milestones=amounts, value="1768.70", deposit=DEPOSIT | {"amount": "17.69"})
+    told.book.start(told.contract, FIRST)
+    told.bill_all()
+    for key in "abd":
+        told.invoiced(key)
+    credit = told.credit(4, reissue=True)
+    told.reach("c")
+    told.bill(credit)
+    told.bill_all()
+    kinds = (ChargeKind.DEPOSIT, ChargeKind.DEPOSIT_DEDUCTION)
+    shown = [c.quantity for c in told.book.charges() if c.kind in kinds]
+    assert told.book.deposit_left(told.contract).is_zero
+    assert sum(shown) == 0
