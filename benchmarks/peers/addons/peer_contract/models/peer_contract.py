@@ -1,0 +1,130 @@
+"""A signed contract inside Odoo, carried out by jobs.
+
+One job provisions it and one bills each milestone, after one another. A job is one transaction with
+its own end: what failed is rolled back and run again, what is done is done once.
+"""
+
+from odoo import api, fields, models
+from odoo.addons.queue_job.delay import chain
+
+PRODUCT = "BUILD"
+PAYMENT_TERM = "30 Days"
+
+
+class PeerContract(models.Model):
+    """A contract as it came from the CRM, and the order that was made of it."""
+
+    _name = "peer.contract"
+    _description = "Signed contract"
+
+    reference = fields.Char(required=True, index=True)
+    document = fields.Json(required=True)
+    order_id = fields.Many2one("sale.order")
+
+    _reference_unique = models.Constraint("UNIQUE (reference)", "This contract is here already.")
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        contracts = super().create(vals_list)
+        for contract in contracts:
+            contract._schedule()
+        return contracts
+
+    def _schedule(self):
+        self.ensure_one()
+        bills = [
+            self.delayable(identity_key=f"{self.reference}/{item['key']}").bill(number)
+            for number, item in enumerate(self.document["milestones"])
+        ]
+        chain(
+            self.delayable(identity_key=f"{self.reference}/provision").provision(), *bills
+        ).delay()
+
+    def provision(self):
+        """Customer, project, order with its lines, milestones and tasks; confirmed."""
+        self.ensure_one()
+        document = self.document
+        customer = self._customer(document)
+        project = self.env["project.project"].create(
+            {
+                "name": f"{document['title']} ({self.reference})",
+                "partner_id": customer.id,
+                "allow_milestones": True,
+                "allow_billable": True,
+            }
+        )
+        product = self.env["product.product"].search([("default_code", "=", PRODUCT)], limit=1)
+        term = self.env["account.payment.term"].search([("name", "=", PAYMENT_TERM)], limit=1)
+        order = self.env["sale.order"].create(
+            {
+                "partner_id": customer.id,
+                "project_id": project.id,
+                "client_order_ref": self.reference,
+                "payment_term_id": term.id,
+                "order_line": [
+                    fields.Command.create(
+                        {
+                            "product_id": product.id,
+                            "name": item["name"],
+                            "product_uom_qty": 1,
+                            "price_unit": float(item["amount"]),
+                        }
+                    )
+                    for item in document["milestones"]
+                ],
+            }
+        )
+        milestones = self.env["project.milestone"].create(
+            [
+                {
+                    "name": line.name,
+                    "project_id": project.id,
+                    "sale_line_id": line.id,
+                    "quantity_percentage": 1,
+                }
+                for line in order.order_line
+            ]
+        )
+        self.env["project.task"].create(
+            [
+                {
+                    "name": milestone.name,
+                    "project_id": project.id,
+                    "milestone_id": milestone.id,
+                    "sale_line_id": milestone.sale_line_id.id,
+                }
+                for milestone in milestones
+            ]
+        )
+        order.action_confirm()
+        self.order_id = order
+
+    def bill(self, number):
+        """The milestone is reached; Odoo's own wizardry makes the invoice, which is posted."""
+        self.ensure_one()
+        line = self.order_id.order_line[number]
+        milestone = self.env["project.milestone"].search([("sale_line_id", "=", line.id)])
+        milestone.is_reached = True
+        invoice = self.order_id._create_invoices()
+        invoice.action_post()
+
+    def _customer(self, document):
+        partners = self.env["res.partner"]
+        return partners.search([("vat", "=", document["vat"])], limit=1) or partners.create(
+            {
+                "name": document["customer"],
+                "is_company": True,
+                "vat": document["vat"],
+                "email": document["email"],
+            }
+        )
+
+    @api.model
+    def schedule_nothings(self, count):
+        """That many chains of five jobs that do nothing."""
+        for _ in range(count):
+            chain(*[self.delayable().nothing() for _ in range(5)]).delay()
+
+    @api.model
+    def nothing(self):
+        """What a job alone costs."""
