@@ -77,8 +77,8 @@ def contract_to_invoices(contract: SignedContract) -> None:
     project = create_project(contract, customer)
     order, lines = create_order(contract, customer, project)
     milestones = create_milestones(contract, project, lines)
-    create_tasks(contract, project, milestones, lines)
     confirm_order(order)
+    create_tasks(contract, project, milestones, lines)
     for number, (milestone, line) in enumerate(zip(milestones, lines, strict=True)):
         reach_milestone(milestone)
         post_invoice(create_invoice(contract, customer, line, number))

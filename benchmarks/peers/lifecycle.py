@@ -122,6 +122,14 @@ class OdooSteps:
             ],
         )
 
+    def confirm(self, order: int) -> None:
+        """Confirm the order, before its tasks are made, which would; one confirmed stays so."""
+        [row] = self._model("sale.order").search_read(
+            domain=[["id", "=", order]], fields=["state"]
+        )
+        if row["state"] != "sale":
+            self._model("sale.order").action_confirm(ids=[order])
+
     def tasks(
         self, contract: SignedContract, project: int, milestones: list[int], lines: list[int]
     ) -> list[int]:
@@ -141,14 +149,6 @@ class OdooSteps:
                 )
             ],
         )
-
-    def confirm(self, order: int) -> None:
-        """Confirm the order; one that is confirmed stays so."""
-        [row] = self._model("sale.order").search_read(
-            domain=[["id", "=", order]], fields=["state"]
-        )
-        if row["state"] != "sale":
-            self._model("sale.order").action_confirm(ids=[order])
 
     def reach(self, milestone: int) -> None:
         """The milestone is reached: its order line is delivered and may be invoiced."""

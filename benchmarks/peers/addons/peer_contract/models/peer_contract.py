@@ -85,6 +85,8 @@ class PeerContract(models.Model):
                 for line in order.order_line
             ]
         )
+        # Before the tasks: a task of an order that is not confirmed would confirm it.
+        order.action_confirm()
         self.env["project.task"].create(
             [
                 {
@@ -96,11 +98,10 @@ class PeerContract(models.Model):
                 for milestone in milestones
             ]
         )
-        order.action_confirm()
         self.order_id = order
 
     def bill(self, number):
-        """The milestone is reached; Odoo's own wizardry makes the invoice, which is posted."""
+        """The milestone is reached; Odoo's own method makes the invoice, which is posted."""
         self.ensure_one()
         line = self.order_id.order_line[number]
         milestone = self.env["project.milestone"].search([("sale_line_id", "=", line.id)])
