@@ -9,7 +9,7 @@ PYTHON ?= python3
 PARALLEL := -n 3 --dist loadfile
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo dev test test-fast lint format lock histories clean
+.PHONY: help demo dev test test-fast bench lint format lock histories clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ test: $(STAMP) ## everything, the real Odoo included (minutes more the first tim
 test-fast: $(STAMP) ## what needs no Odoo: domain, gateways, workflows on the stand-in, replay
 	@python -m pytest $(PARALLEL) -m "not real" tests/unit tests/replay tests/activities tests/workflows
 
+bench: $(STAMP) ## what the product is measured by (ONLY=name: that one; QUICK=1: small sizes, minutes)
+	@python -m sandbox.real_odoo prepare
+	@python -m benchmarks $(ONLY) $(if $(QUICK),--quick) --json .run/bench.json --chart .run/bench.png
+
 lint: $(STAMP) ## ruff, strict mypy, import direction
 	@ruff check . && ruff format --check . && mypy && python -m pytest -q tests/unit/test_architecture.py
 
@@ -44,7 +48,7 @@ format: $(STAMP) ## let ruff tidy up
 
 lock: $(STAMP) ## pin every dependency with hashes
 	@command -v uv >/dev/null || $(BIN)/pip install --quiet uv
-	@uv pip compile pyproject.toml --extra local --extra test --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock" -o requirements/dev.txt
+	@uv pip compile pyproject.toml --extra local --extra test --extra bench --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock" -o requirements/dev.txt
 	@uv pip compile pyproject.toml --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock" -c requirements/dev.txt -o requirements/run.txt
 
 histories: $(STAMP) ## record anew the histories that CI replays (only for an unreleased change)

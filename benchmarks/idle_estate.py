@@ -1,0 +1,217 @@
+"""Tens of thousands of open contracts that wait: what they cost, and how fast one wakes up."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from temporalio.api.enums.v1 import EventType, TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import WorkflowHistory
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
+
+from benchmarks import contracts, product
+from benchmarks.contracts import ENTITY
+from benchmarks.frame import Bench, at_most, benchmark, percentile
+from benchmarks.onboarding import seconds_to_onboard
+from benchmarks.product import NAMESPACE, Product
+from contracts.model import JsonObject
+from contracts.state import ContractInput, ContractState, MilestoneReached
+from starters import operations
+from workflows import search_attributes, task_queues
+from workflows.contract import ContractWorkflow
+
+_MEMORY_MB, _LIST_SECONDS, _SIGNAL_SECONDS = 600, 1.0, 0.150
+_PARKED = 20
+_LISTINGS = 5
+_BATCH = 1_000
+_DRAINED_WITHIN_SECONDS = 1_800
+
+
+@benchmark("idle_estate", about="tens of thousands of contracts that wait", minutes=120)
+async def idle_estate(bench: Bench) -> None:
+    """Memory of the worker, calls to Odoo, the list of exceptions, and a Signal to a cold contract.
+
+    Some contracts are provisioned in Odoo; they get the Signals. The others are started from the
+    state of one of those, as a contract is that continues as new, because provisioning tens of
+    thousands would take hours and change nothing about how they wait.
+    """
+    sizes = [300] if bench.quick else [10_000, 50_000]
+    signalled = bench.size(full=200, quick=5)
+    cache = {"cached_workflows": 50} if bench.quick else {}
+    shares: list[float] = []
+    with bench.odoo() as odoo:
+        async with product.running(bench, odoo, **cache) as ours:
+            tag = contracts.tag()
+            live = contracts.signed(tag, signalled, milestones=len(sizes))
+            await seconds_to_onboard(ours, tag, live)
+            await _park(ours)
+            state = await operations.contract_state(ours.client, product.workflow_id(live[0]))
+            there = 0
+            for number, size in enumerate(sizes, start=1):
+                await _grow(bench, ours, state, there, size)
+                there = size
+                shares += await _measured(bench, ours, live, f"m{number}", size)
+    bench.report(
+        "idle_estate", max(shares), at_most(1), unit="of what is allowed, the worst", estates=sizes
+    )
+
+
+async def _measured(
+    bench: Bench, ours: Product, live: Sequence[JsonObject], milestone: str, size: int
+) -> list[float]:
+    """Measure an estate of this size; each result as a share of what is allowed."""
+    name = f"idle_estate_{size}"
+    calls = await _calls_at_rest(bench, ours)
+    listings = [await _seconds_to_list(ours) for _ in range(_LISTINGS)]
+    delays = [await _seconds_to_act(ours, contract, milestone) for contract in live]
+    await ours.odoo.quiet()
+    memory = _peak_memory_mb(ours.worker.pid)
+    p99 = percentile(delays, 0.99)
+    lines = [
+        bench.report(f"{name}_memory_mb", memory, at_most(_MEMORY_MB), unit="MB, the peak"),
+        bench.report(f"{name}_calls", calls, at_most(0), unit="calls to Odoo while at rest"),
+        bench.report(
+            f"{name}_exceptions_seconds",
+            statistics.median(listings),
+            at_most(_LIST_SECONDS),
+            unit=f"seconds to list {_PARKED} exceptions",
+            seconds=listings,
+        ),
+        bench.report(
+            f"{name}_signal_seconds",
+            p99,
+            at_most(_SIGNAL_SECONDS),
+            unit="seconds from a Signal to the activity it leads to, p99",
+            signals=len(delays),
+            median=statistics.median(delays),
+        ),
+    ]
+    return [
+        float(line.missed) + 1 if not line.target.value else line.ratio / line.target.value
+        for line in lines
+        if line.target and (line.target.value or line.missed)
+    ]
+
+
+# --- the estate ---------------------------------------------------------------------------------
+
+
+async def _park(ours: Product) -> None:
+    """A few contracts that wait for a person, so that the list has something to show."""
+    broken = contracts.signed(contracts.tag(), _PARKED, milestones=1)
+    await ours.start([{**item, "currency": "XXX"} for item in broken])
+
+    async def are_parked() -> bool:
+        found = await ours.client.count_workflows("WaitingOn = 'exception'")
+        return found.count >= _PARKED
+
+    await ours.until(f"{_PARKED} parked contracts", are_parked, seconds=120)
+
+
+async def _grow(bench: Bench, ours: Product, state: ContractState, there: int, size: int) -> None:
+    """Start contracts until there are so many, and wait until the worker has seen each."""
+    handle = ours.client.get_workflow_handle(f"contract/{ENTITY}/{state.contract_id}")
+    known = (await handle.describe()).typed_search_attributes
+    shown = [pair for pair in known if pair.key != search_attributes.CONTRACT_ID]
+    text = ContractInput(
+        contract_id=state.contract_id, legal_entity=ENTITY, source=state.source, state=state
+    ).model_dump_json()
+    tag = contracts.tag()
+    started = time.monotonic()
+    for first in range(there, size, _BATCH):
+        numbers = range(first, min(first + _BATCH, size))
+        await operations.at_once(
+            [_start(ours, text, shown, state.contract_id, f"{tag}-{n}") for n in numbers]
+        )
+        await ours.until(
+            "a drained queue", lambda: _is_drained(ours), seconds=_DRAINED_WITHIN_SECONDS
+        )
+        rate = (numbers.stop - there) / (time.monotonic() - started)
+        bench.say(f"{numbers.stop} of {size} contracts are open, {rate:.0f} a second")
+
+
+async def _start(
+    ours: Product, text: str, shown: list[SearchAttributePair[object]], old: str, new: str
+) -> None:
+    """Start a contract from the state of another one, under a name of its own."""
+    start = ContractInput.model_validate_json(text.replace(old, new))
+    mine = SearchAttributePair(search_attributes.CONTRACT_ID, new)
+    await ours.client.start_workflow(
+        ContractWorkflow.run,
+        start,
+        id=f"contract/{ENTITY}/{new}",
+        task_queue=task_queues.CONTRACTS,
+        search_attributes=TypedSearchAttributes([*shown, mine]),
+    )
+
+
+async def _is_drained(ours: Product) -> bool:
+    """Nothing waits for a worker."""
+    answer = await ours.client.workflow_service.describe_task_queue(
+        DescribeTaskQueueRequest(
+            namespace=NAMESPACE,
+            task_queue=TaskQueue(name=task_queues.CONTRACTS),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+            report_stats=True,
+        )
+    )
+    return answer.stats.approximate_backlog_count == 0
+
+
+# --- what is measured ---------------------------------------------------------------------------
+
+
+async def _calls_at_rest(bench: Bench, ours: Product) -> int:
+    """Calls to Odoo while nobody does anything; no sweep is scheduled."""
+    await ours.odoo.quiet()
+    before = len(ours.odoo.logged())
+    await asyncio.sleep(bench.size(full=60, quick=3))
+    return len(ours.odoo.logged()) - before
+
+
+async def _seconds_to_list(ours: Product) -> float:
+    started = time.perf_counter()
+    found = await operations.exceptions(ours.client)
+    if len(found) != _PARKED:
+        raise AssertionError(f"{len(found)} exceptions are listed, not {_PARKED}")
+    return time.perf_counter() - started
+
+
+async def _seconds_to_act(ours: Product, contract: JsonObject, milestone: str) -> float:
+    """From the Signal to the start of the activity it leads to, by the server's own clock."""
+    handle = ours.client.get_workflow_handle(product.workflow_id(contract))
+    await handle.signal(ContractWorkflow.milestone_reached, MilestoneReached(milestone=milestone))
+    found: list[float] = []
+
+    async def has_acted() -> bool:
+        nonlocal found
+        found = delays(await handle.fetch_history())
+        return bool(found)
+
+    await ours.until("the Signal's activity", has_acted, seconds=60)
+    return found[-1]
+
+
+def delays(history: WorkflowHistory) -> list[float]:
+    """Seconds from the last Signal of a history to the first activity that started after it."""
+    signalled: datetime | None = None
+    found: list[float] = []
+    for event in history.events:
+        at = event.event_time.ToDatetime(UTC)
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
+            signalled, found = at, []
+        elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED and signalled:
+            found.append((at - signalled).total_seconds())
+    return found[:1]
+
+
+def _peak_memory_mb(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    [line] = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1]) / 1024

@@ -1,0 +1,218 @@
+"""Month end: many approvals at once to posted invoices, and one alone."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from benchmarks import contracts, product
+from benchmarks.frame import (
+    Bench,
+    Sample,
+    at_least,
+    at_most,
+    benchmark,
+    paired_ratio,
+    percentile,
+)
+from benchmarks.onboarding import MILESTONES, seconds_to_onboard
+from benchmarks.product import NotServed, Product
+from benchmarks.remote import Remote
+from benchmarks.script import THREADS, Order, Part, Script, on_threads
+
+_SECONDS_AN_INVOICE = 10
+_POST = "action_post"
+
+
+@dataclass
+class Posting:
+    """What was measured beside whole rounds: invoices a second from approval to posted, and the
+    seconds within which 99 of 100 of those approved at once were posted."""
+
+    rates: list[float] = field(default_factory=list)
+    p99_seconds: list[float] = field(default_factory=list)
+
+
+@benchmark("month_end", about="approvals at once to posted invoices", minutes=120)
+async def month_end(bench: Bench) -> None:
+    """Invoices a second from reached milestones over approval to posted; and a lone approval.
+
+    Both make all drafts first and post them then, as an approval lies between.
+    """
+    count = bench.size(full=250, quick=2)
+    ours, theirs = Posting(), Posting()
+    with bench.odoo() as odoo:
+        script = Script(odoo)
+        threads = await _best_threads(bench, script)
+        samples = await bench.rounds(
+            {
+                "ours": lambda _: _bill(bench, odoo, count, ours),
+                "script": lambda _: _bill_by_script(odoo, script, threads, count, theirs),
+            }
+        )
+        await _alone(bench, odoo, script)
+    shared: dict[str, Any] = {"invoices": count * MILESTONES, "script_threads": threads}
+    from_approval = {"ours": Sample(tuple(ours.rates)), "script": Sample(tuple(theirs.rates))}
+    bench.report(
+        "month_end_from_approval",
+        paired_ratio(from_approval["ours"], from_approval["script"]),
+        unit="invoices a second, drafts made before",
+        samples=from_approval,
+        **shared,
+    )
+    bench.report(
+        "month_end",
+        paired_ratio(samples["ours"], samples["script"]),
+        at_least(5),
+        unit="invoices a second, drafts included",
+        samples=samples,
+        p99_seconds=Sample(tuple(ours.p99_seconds)),
+        **shared,
+    )
+
+
+# --- ours ---------------------------------------------------------------------------------------
+
+
+async def _bill(bench: Bench, odoo: Remote, count: int, posting: Posting) -> float:
+    """Invoices a second. A Temporal and a worker of its own: what the invoices go on to do once
+    they are posted, such as being mailed, must not burden whoever is next."""
+    tag = contracts.tag()
+    signed = contracts.signed(tag, count, milestones=MILESTONES)
+    invoices = count * MILESTONES
+    limit = 60 + _SECONDS_AN_INVOICE * invoices
+    async with product.running(bench, odoo) as ours:
+        await seconds_to_onboard(ours, tag, signed)
+        started = time.time()
+        await ours.reach(signed)
+        drafted = await ours.until(
+            f"{invoices} proposals", lambda: _all_proposed(ours, invoices), seconds=limit
+        )
+        items = await ours.awaiting(invoices, seconds=limit)
+        approved = time.time()
+        posted_at = await _approve_and_watch(ours, tag, invoices, lambda: ours.approve(items))
+    _check(odoo, tag, invoices)
+    posted = posted_at[-1]
+    posting.rates.append(invoices / (posted - approved))
+    posting.p99_seconds.append(percentile(posted_at, 0.99) - approved)
+    return invoices / (drafted - started + posted - approved)
+
+
+async def _all_proposed(ours: Product, invoices: int) -> bool:
+    return await product.open_approvals(ours.client) >= invoices
+
+
+async def _approve_and_watch(
+    ours: Product, tag: str, invoices: int, approve: Callable[[], Coroutine[Any, Any, None]]
+) -> list[float]:
+    """Approve, and watch Odoo meanwhile: when (Unix time) each further invoice was seen posted."""
+    seen: list[float] = []
+
+    async def all_posted() -> bool:
+        found = (await asyncio.to_thread(ours.odoo.tally, tag)).posted
+        seen.extend([time.time()] * (found - len(seen)))
+        return found >= invoices
+
+    limit = 60 + _SECONDS_AN_INVOICE * invoices
+    async with asyncio.TaskGroup() as group:
+        group.create_task(approve())
+        group.create_task(ours.until(f"{invoices} invoices posted", all_posted, seconds=limit))
+    return seen
+
+
+def _check(odoo: Remote, tag: str, invoices: int) -> None:
+    """Both contenders must have posted the same, or their times say nothing."""
+    found = odoo.tally(tag)
+    wanted = (invoices, 0, invoices, Decimal(invoices * contracts.AMOUNT))
+    if (found.reached, found.drafts, found.posted, found.invoiced) != wanted:
+        raise AssertionError(f"Odoo has {found}, not {invoices} posted invoices")
+
+
+# --- the script ---------------------------------------------------------------------------------
+
+
+async def _best_threads(bench: Bench, script: Script) -> int:
+    tried = THREADS if not bench.quick else THREADS[1:3]
+    count = bench.size(full=6, quick=1)
+    rates = {}
+    for threads in tried:
+        parts = await _entered(script, threads, contracts.tag(), count)
+        _, seconds = await on_threads(threads, script.bill, parts)
+        rates[threads] = len(parts) / seconds
+    best = max(rates, key=lambda n: rates[n])
+    shown = ", ".join(f"{n}: {rate:.2f}" for n, rate in rates.items())
+    bench.say(f"script, invoices a second by threads: {shown}; best {best}")
+    return best
+
+
+async def _entered(script: Script, threads: int, tag: str, count: int) -> list[tuple[Order, Part]]:
+    """The parts of so many contracts that the script has entered; not timed."""
+    signed = contracts.signed(tag, count, milestones=MILESTONES)
+    orders, _ = await on_threads(threads, script.onboard, ((item,) for item in signed))
+    return [(order, part) for order in orders for part in order.parts]
+
+
+async def _bill_by_script(
+    odoo: Remote, script: Script, threads: int, count: int, posting: Posting
+) -> float:
+    tag = contracts.tag()
+    parts = await _entered(script, threads, tag, count)
+
+    def draft(order: Order, part: Part) -> int:
+        script.reach(part)
+        return script.draft(order, part)
+
+    drafts, drafting = await on_threads(threads, draft, parts)
+    _, posting_seconds = await on_threads(threads, script.post, ((item,) for item in drafts))
+    _check(odoo, tag, len(parts))
+    posting.rates.append(len(parts) / posting_seconds)
+    return len(parts) / (drafting + posting_seconds)
+
+
+# --- one alone ----------------------------------------------------------------------------------
+
+
+async def _alone(bench: Bench, odoo: Remote, script: Script) -> None:
+    """A lone approval against one bare call, turn by turn, nothing else running."""
+    turns = bench.size(full=8, quick=2)
+    tag = contracts.tag()
+    signed = contracts.signed(tag, 1, milestones=turns)
+    parts = await _entered(script, 1, contracts.tag(), -(-turns // MILESTONES))
+    drafts, _ = await on_threads(1, script.draft, parts[:turns])
+    async with product.running(bench, odoo) as ours:
+        await seconds_to_onboard(ours, tag, signed)
+        await ours.reach(signed)
+        items = await ours.awaiting(turns, seconds=60 + _SECONDS_AN_INVOICE * turns)
+
+        async def approve(turn: int) -> float:
+            return await _until_posted(odoo, lambda: ours.approve([items[turn]]))
+
+        async def call(turn: int) -> float:
+            return await _until_posted(odoo, lambda: asyncio.to_thread(script.post, drafts[turn]))
+
+        samples = await bench.rounds({"ours": approve, "bare call": call}, rounds=turns)
+    bench.report(
+        "month_end_alone",
+        paired_ratio(samples["ours"], samples["bare call"]),
+        at_most(1.3),
+        unit="seconds until Odoo has posted it",
+        samples=samples,
+    )
+
+
+async def _until_posted(odoo: Remote, act: Callable[[], Coroutine[Any, Any, object]]) -> float:
+    """Act once Odoo is idle; the seconds until the call that posts has ended there."""
+    await odoo.quiet()
+    started = time.time()
+    await act()
+    deadline = started + 60
+    while time.time() < deadline:
+        posts = [c for c in odoo.logged() if c.method == _POST and c.ended_at > started]
+        if posts:
+            return posts[0].ended_at - started
+        await asyncio.sleep(0.02)
+    raise NotServed("nothing was posted within 60 s")
