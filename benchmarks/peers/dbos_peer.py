@@ -32,9 +32,7 @@ def create_project(contract: SignedContract, customer: int) -> int:
 
 
 @DBOS.step(**RETRIED)
-def create_order(
-    contract: SignedContract, customer: int, project: int
-) -> tuple[int, list[int]]:
+def create_order(contract: SignedContract, customer: int, project: int) -> tuple[int, list[int]]:
     return odoo.order(contract, customer, project)
 
 
@@ -100,7 +98,7 @@ def run_contracts(contracts: list[SignedContract]) -> None:
     """Run every contract to its end; the workflow's id is the contract's."""
     handles = []
     for contract in contracts:
-        with SetWorkflowID(contract["reference"]):
+        with SetWorkflowID(contract["contract_id"]):
             handles.append(DBOS.enqueue_workflow(QUEUE, contract_to_invoices, contract))
     for handle in handles:
         handle.get_result(polling_interval_sec=POLLING_SECONDS)

@@ -12,27 +12,12 @@ from typing import Any, TypedDict
 
 import odoolib
 
-PRODUCT = "BUILD"
 PAYMENT_TERM = "30 Days"
+COMPANY = "Northwind Consulting"
+PRICE_LIST = CURRENCY = "EUR"
 
-
-class SignedMilestone(TypedDict):
-    """A part of the contract; its amount in euro, without tax, as text."""
-
-    key: str
-    name: str
-    amount: str
-
-
-class SignedContract(TypedDict):
-    """A signed contract as it comes from the CRM; all amounts in euro."""
-
-    reference: str
-    title: str
-    customer: str
-    vat: str
-    email: str
-    milestones: list[SignedMilestone]
+SignedContract = dict[str, Any]
+"""A signed contract as `benchmarks.contracts` makes them: JSON, amounts in euro as text."""
 
 
 class Ids(TypedDict, total=False):
@@ -58,31 +43,35 @@ class OdooSteps:
         self._once = cache(self._look_up)
 
     def customer(self, contract: SignedContract) -> int:
-        """The customer, known by the VAT number."""
-        return self._find("res.partner", "vat", contract["vat"]) or self._create(
+        """The customer, known by the address that bills go to."""
+        customer = contract["customer"]
+        email = customer["billing_email"]
+        return self._find("res.partner", "email", email) or self._create(
             "res.partner",
-            name=contract["customer"],
+            name=customer["name"],
             is_company=True,
-            vat=contract["vat"],
-            email=contract["email"],
+            email=email,
+            country_id=self._once("res.country", "code", customer["country"]),
+            street=customer["street"],
+            city=customer["city"],
+            zip=customer["zip"],
         )
 
     def project(self, contract: SignedContract, customer: int) -> int:
         """A billable project with milestones."""
-        name = f"{contract['title']} ({contract['reference']})"
+        name = f"{contract['title']} ({contract['contract_id']})"
         return self._find("project.project", "name", name) or self._create(
             "project.project",
             name=name,
             partner_id=customer,
+            company_id=self._company(),
             allow_milestones=True,
             allow_billable=True,
         )
 
-    def order(
-        self, contract: SignedContract, customer: int, project: int
-    ) -> tuple[int, list[int]]:
+    def order(self, contract: SignedContract, customer: int, project: int) -> tuple[int, list[int]]:
         """The order and its lines, one a milestone."""
-        product = self._once("product.product", "default_code", PRODUCT)
+        product = self._product(contract)
         lines = [
             {
                 "product_id": product,
@@ -92,13 +81,15 @@ class OdooSteps:
             }
             for item in contract["milestones"]
         ]
-        reference = contract["reference"]
-        order = self._find("sale.order", "client_order_ref", reference) or self._create(
+        reference = contract["contract_id"]
+        order = self._find("sale.order", "origin", reference) or self._create(
             "sale.order",
             partner_id=customer,
+            company_id=self._company(),
             project_id=project,
-            client_order_ref=reference,
+            pricelist_id=self._once("product.pricelist", "name", PRICE_LIST),
             payment_term_id=self._once("account.payment.term", "name", PAYMENT_TERM),
+            origin=reference,
             order_line=[[0, 0, line] for line in lines],
         )
         made = self._model("sale.order.line").search_read(
@@ -124,9 +115,7 @@ class OdooSteps:
 
     def confirm(self, order: int) -> None:
         """Confirm the order, before its tasks are made, which would; one confirmed stays so."""
-        [row] = self._model("sale.order").search_read(
-            domain=[["id", "=", order]], fields=["state"]
-        )
+        [row] = self._model("sale.order").search_read(domain=[["id", "=", order]], fields=["state"])
         if row["state"] != "sale":
             self._model("sale.order").action_confirm(ids=[order])
 
@@ -157,20 +146,21 @@ class OdooSteps:
     def invoice(self, contract: SignedContract, customer: int, line: int, number: int) -> int:
         """The draft of a milestone's invoice, tied to its order line."""
         item = contract["milestones"][number]
-        reference = f"{contract['reference']}/{item['key']}"
-        return self._find("account.move", "ref", reference) or self._create(
+        reference = f"{contract['contract_id']}/{item['key']}"
+        return self._find("account.move", "invoice_origin", reference) or self._create(
             "account.move",
             move_type="out_invoice",
             partner_id=customer,
-            ref=reference,
-            invoice_origin=contract["reference"],
+            company_id=self._company(),
+            currency_id=self._once("res.currency", "name", CURRENCY),
+            invoice_origin=reference,
             invoice_payment_term_id=self._once("account.payment.term", "name", PAYMENT_TERM),
             invoice_line_ids=[
                 [
                     0,
                     0,
                     {
-                        "product_id": self._once("product.product", "default_code", PRODUCT),
+                        "product_id": self._product(contract),
                         "name": item["name"],
                         "quantity": 1,
                         "price_unit": float(item["amount"]),
@@ -188,12 +178,18 @@ class OdooSteps:
         if row["state"] == "draft":
             self._model("account.move").action_post(ids=[invoice])
 
+    # --- what the firm has but once ---------------------------------------------------------
+
+    def _company(self) -> int:
+        return self._once("res.company", "name", COMPANY)
+
+    def _product(self, contract: SignedContract) -> int:
+        return self._once("product.product", "default_code", contract["services"][0]["code"])
+
     # --- shared -----------------------------------------------------------------------------
 
     def _find(self, model: str, field: str, value: str) -> int | None:
-        found = self._model(model).search_read(
-            domain=[[field, "=", value]], fields=["id"], limit=1
-        )
+        found = self._model(model).search_read(domain=[[field, "=", value]], fields=["id"], limit=1)
         return int(found[0]["id"]) if found else None
 
     def _create(self, model: str, **values: Any) -> int:

@@ -1,4 +1,4 @@
-"""The lifecycle on OCA's queue_job: an Odoo of its own with the addon, told of contracts by one call.
+"""The lifecycle on OCA's queue_job: an Odoo of its own, told of contracts by one call.
 
 Jobs run in Odoo's own worker processes, at most as many at once as there are.
 """
@@ -26,24 +26,30 @@ RUNNER_LISTENS = b"database connections ready"
 class QueueJob:
     """An Odoo with queue_job and the lifecycle as jobs."""
 
-    def __init__(self, odoo: RealOdoo, environment: Environment) -> None:
+    def __init__(self, odoo: RealOdoo, environment: Environment, at_once: int) -> None:
         self.odoo = odoo
         self._environment = environment
+        self._at_once = at_once
 
-    def at_once(self, count: int) -> None:
-        """Restart with that many worker processes, each with a job at a time."""
-        logged = self.odoo.log.stat().st_size
-        self.odoo.reconfigure(workers=count, extension=extension(self._environment, count))
-        self.wait_for_the_runner(logged)
+    @contextmanager
+    def ready(self, at_once: int) -> Iterator[QueueJob]:
+        """Odoo with that many worker processes, each with a job at a time."""
+        if at_once != self._at_once:
+            logged = self.odoo.log.stat().st_size
+            changed = extension(self._environment, at_once)
+            self.odoo.reconfigure(workers=at_once, extension=changed)
+            self.wait_for_the_runner(logged)
+            self._at_once = at_once
+        yield self
 
     def run_contracts(self, contracts: Sequence[SignedContract], *, seconds: float) -> None:
-        """Create the contracts in Odoo, and wait until their last job is done."""
-        rows = [{"reference": item["reference"], "document": item} for item in contracts]
+        """Create the contracts in Odoo, and wait for their last job. Raises HarnessError."""
+        rows = [{"reference": item["contract_id"], "document": item} for item in contracts]
         self._call("create", vals_list=rows)
         self._wait(seconds)
 
     def run_nothings(self, count: int, *, seconds: float) -> None:
-        """Schedule that many chains of jobs that do nothing, and wait for all."""
+        """Schedule that many chains of five jobs that do nothing. Raises HarnessError."""
         self._call("schedule_nothings", count=count)
         self._wait(seconds)
 
@@ -101,6 +107,6 @@ def extension(environment: Environment, count: int) -> Extension:
 def running(environment: Environment, *, at_once: int = 2) -> Iterator[QueueJob]:
     """A fresh Odoo with both addons installed."""
     with real_odoo.start(workers=at_once, extension=extension(environment, at_once)) as odoo:
-        peer = QueueJob(odoo, environment)
+        peer = QueueJob(odoo, environment, at_once)
         peer.wait_for_the_runner()
         yield peer

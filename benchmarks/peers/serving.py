@@ -43,7 +43,8 @@ class Surroundings:
 
     def steps(self) -> OdooSteps:
         address = urlsplit(self.odoo_url)
-        assert address.hostname and address.port
+        assert address.hostname
+        assert address.port
         return OdooSteps(address.hostname, address.port, self.odoo_database, self.odoo_key)
 
 

@@ -180,7 +180,8 @@ def start(
 
     `workers` are Odoo processes (0: one process with threads); `durable` lets PostgreSQL survive
     being killed; `cron` runs Odoo's scheduled jobs, which otherwise stay out of a test's way;
-    `extension` are addons of others to install first, which takes a while; `by_command` marks the run as one that the command `stop` may end.
+    `extension` are addons of others to install first, which takes a while; `by_command` marks the
+    run as one that the command `stop` may end.
     """
     prepared = prepared or prepare()
     folder = RunFolder()

@@ -1,1 +1,1 @@
-from . import peer_contract
+from . import peer_contract, sale_order

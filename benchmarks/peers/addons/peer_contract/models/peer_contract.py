@@ -7,7 +7,7 @@ its own end: what failed is rolled back and run again, what is done is done once
 from odoo import api, fields, models
 from odoo.addons.queue_job.delay import chain
 
-PRODUCT = "BUILD"
+PRICE_LIST = "EUR"
 PAYMENT_TERM = "30 Days"
 
 
@@ -44,7 +44,7 @@ class PeerContract(models.Model):
         """Customer, project, order with its lines, milestones and tasks; confirmed."""
         self.ensure_one()
         document = self.document
-        customer = self._customer(document)
+        customer = self._customer(document["customer"])
         project = self.env["project.project"].create(
             {
                 "name": f"{document['title']} ({self.reference})",
@@ -53,14 +53,14 @@ class PeerContract(models.Model):
                 "allow_billable": True,
             }
         )
-        product = self.env["product.product"].search([("default_code", "=", PRODUCT)], limit=1)
-        term = self.env["account.payment.term"].search([("name", "=", PAYMENT_TERM)], limit=1)
+        product = self._one("product.product", "default_code", document["services"][0]["code"])
         order = self.env["sale.order"].create(
             {
                 "partner_id": customer.id,
                 "project_id": project.id,
-                "client_order_ref": self.reference,
-                "payment_term_id": term.id,
+                "pricelist_id": self._one("product.pricelist", "name", PRICE_LIST).id,
+                "payment_term_id": self._one("account.payment.term", "name", PAYMENT_TERM).id,
+                "origin": self.reference,
                 "order_line": [
                     fields.Command.create(
                         {
@@ -109,16 +109,22 @@ class PeerContract(models.Model):
         invoice = self.order_id._create_invoices()
         invoice.action_post()
 
-    def _customer(self, document):
-        partners = self.env["res.partner"]
-        return partners.search([("vat", "=", document["vat"])], limit=1) or partners.create(
+    def _customer(self, customer):
+        found = self._one("res.partner", "email", customer["billing_email"])
+        return found or self.env["res.partner"].create(
             {
-                "name": document["customer"],
+                "name": customer["name"],
                 "is_company": True,
-                "vat": document["vat"],
-                "email": document["email"],
+                "email": customer["billing_email"],
+                "country_id": self._one("res.country", "code", customer["country"]).id,
+                "street": customer["street"],
+                "city": customer["city"],
+                "zip": customer["zip"],
             }
         )
+
+    def _one(self, model, field, value):
+        return self.env[model].search([(field, "=", value)], limit=1)
 
     @api.model
     def schedule_nothings(self, count):
