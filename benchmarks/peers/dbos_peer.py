@@ -6,8 +6,6 @@ step that was cut off is, and finds its own record in Odoo.
 
 from __future__ import annotations
 
-import os
-
 from dbos import DBOS, DBOSConfig, SetWorkflowID
 
 from benchmarks.peers.lifecycle import OdooSteps, SignedContract
@@ -130,8 +128,6 @@ def main() -> None:
         on_conflict="always_update",
     )
     serve({"contracts": run_contracts, "nothings": run_nothings})
-    # What is recorded is safe; waiting for the polling threads is not worth it.
-    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from queue import SimpleQueue
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from benchmarks.peers.lifecycle import OdooSteps
@@ -48,13 +50,15 @@ class Surroundings:
         return OdooSteps(address.hostname, address.port, self.odoo_database, self.odoo_key)
 
 
-def serve(handlers: Mapping[str, Callable[[Any], None]]) -> None:
-    """Answer requests until there are no more; what libraries print goes to the log."""
+def serve(handlers: Mapping[str, Callable[[Any], None]]) -> NoReturn:
+    """Answer requests until the process ends; what libraries print goes to the log."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     answers.write(json.dumps({"ready": True}) + "\n")
-    for line in sys.stdin:
-        request = json.loads(line)
+    requests: SimpleQueue[str] = SimpleQueue()
+    threading.Thread(target=_read, args=(requests,), daemon=True).start()
+    while True:
+        request = json.loads(requests.get())
         try:
             handlers[request["run"]](request["with"])
         except Exception as error:
@@ -62,3 +66,12 @@ def serve(handlers: Mapping[str, Callable[[Any], None]]) -> None:
             answers.write(json.dumps({"error": repr(error)}) + "\n")
         else:
             answers.write(json.dumps({"done": True}) + "\n")
+
+
+def _read(requests: SimpleQueue[str]) -> None:
+    """Take requests, and end the process at once when there can be no more, whatever it does:
+    the benchmark may have been killed in the middle of one."""
+    for line in sys.stdin:
+        requests.put(line)
+    sys.stdout.flush()
+    os._exit(0)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import configparser
+import json
 import re
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -65,6 +68,22 @@ def test_a_program_that_is_late_is_ended(tmp_path: Path) -> None:
     ):
         peer.run("run", 60, seconds=0.2)
     assert time.monotonic() - began < 30
+
+
+def test_a_program_ends_in_the_middle_of_its_work_when_nobody_asks_any_more() -> None:
+    text = "import time; from benchmarks.peers.serving import serve; serve({'run': time.sleep})"
+    with subprocess.Popen(
+        [sys.executable, "-c", text], stdin=PIPE, stdout=PIPE, cwd=environment.ROOT, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline()) == {"ready": True}
+        process.stdin.write('{"run": "run", "with": 600}\n')
+        process.stdin.close()
+        try:
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
 
 
 def test_a_program_that_cannot_start_says_why(tmp_path: Path) -> None:
