@@ -50,6 +50,8 @@ lock: $(STAMP) ## pin every dependency with hashes
 	@command -v uv >/dev/null || $(BIN)/pip install --quiet uv
 	@uv pip compile pyproject.toml --extra local --extra test --extra bench --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock" -o requirements/dev.txt
 	@uv pip compile pyproject.toml --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock" -c requirements/dev.txt -o requirements/run.txt
+	@uv pip compile benchmarks/peers/requirements.in --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock" -o benchmarks/peers/requirements.txt
+	@uv pip compile benchmarks/peers/addons.in --no-deps --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock" -o benchmarks/peers/addons.txt
 
 histories: $(STAMP) ## record anew the histories that CI replays (only for an unreleased change)
 	@python -m tests.replay.record

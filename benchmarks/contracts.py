@@ -17,17 +17,17 @@ def tag() -> str:
     return f"B{secrets.token_hex(4).upper()}"
 
 
-def signed(tag: str, count: int, *, milestones: int) -> list[JsonObject]:
-    """So many fixed-price contracts, each of a customer of its own; 1,000 EUR a milestone.
+def signed(tag: str, count: int, *, milestones: int, amount: int = AMOUNT) -> list[JsonObject]:
+    """So many fixed-price contracts, each of a customer of its own; `amount` EUR a milestone.
 
     Within what one person of finance may approve; the customers are Swiss without a number, so
     that nobody's check of VAT numbers is measured.
     """
-    return [_signed(f"{tag}-{number}", milestones) for number in range(count)]
+    return [_signed(f"{tag}-{number}", milestones, amount) for number in range(count)]
 
 
-def _signed(contract_id: str, milestones: int) -> JsonObject:
-    value = f"{milestones * AMOUNT}.00"
+def _signed(contract_id: str, milestones: int, amount: int) -> JsonObject:
+    value = f"{milestones * amount}.00"
     return {
         "contract_id": contract_id,
         "legal_entity": ENTITY,
@@ -51,7 +51,7 @@ def _signed(contract_id: str, milestones: int) -> JsonObject:
                 "key": f"m{number}",
                 "name": f"Part {number}",
                 "service": "build",
-                "amount": f"{AMOUNT}.00",
+                "amount": f"{amount}.00",
             }
             for number in range(1, milestones + 1)
         ],

@@ -11,7 +11,8 @@
 
 from sandbox.real_odoo.errors import HarnessError
 from sandbox.real_odoo.mailbox import Mailbox
+from sandbox.real_odoo.odoo import Extension
 from sandbox.real_odoo.preparation import Prepared, prepare
 from sandbox.real_odoo.server import RealOdoo, start
 
-__all__ = ["HarnessError", "Mailbox", "Prepared", "RealOdoo", "prepare", "start"]
+__all__ = ["Extension", "HarnessError", "Mailbox", "Prepared", "RealOdoo", "prepare", "start"]

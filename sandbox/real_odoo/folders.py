@@ -5,6 +5,7 @@ file lock, so a killed or a second preparation never leaves or sees half of one.
 """
 
 import fcntl
+import hashlib
 import os
 import shutil
 import tempfile
@@ -49,6 +50,19 @@ def build_once(target: Path, build: Callable[[Path], None]) -> Path:
     build(half_built)
     half_built.rename(target)
     return target
+
+
+def remove_other_builds(kept: Path) -> None:
+    """Delete older builds of the same kind, which is a folder's name up to its last hyphen."""
+    kind = kept.name.rpartition("-")[0]
+    for folder in kept.parent.glob(f"{kind}-*"):
+        if folder != kept:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def digest(*parts: bytes) -> str:
+    """A short name for a content."""
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
 
 
 def copy_tree(source: Path, target: Path) -> None:

@@ -3,15 +3,33 @@
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sandbox.real_odoo.errors import HarnessError, last_lines_of, run
 from sandbox.real_odoo.mailbox import LOOPBACK
 from sandbox.real_odoo.postgres import ROLE
 
+# What Odoo itself loads with the server; a list of one's own replaces it.
+SERVER_WIDE = ("base", "rpc", "web")
 # A running server learns of changes made beside it only when it is told.
 SHELL_END = "\nenv.cr.commit()\nenv.registry.clear_all_caches()\nenv.registry.signal_changes()\n"
+
+
+@dataclass(frozen=True)
+class Extension:
+    """Addons of others, installed into a run's database beside what the template has.
+
+    `addons` are folders of addons, `libraries` folders that Odoo's Python imports from, and
+    `modules` the addons to install; those in `server_wide` are loaded with the server, for every
+    database. `settings` are sections of the configuration file beside Odoo's own.
+    """
+
+    addons: tuple[Path, ...]
+    modules: tuple[str, ...]
+    server_wide: tuple[str, ...] = ()
+    libraries: tuple[Path, ...] = ()
+    settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -26,6 +44,7 @@ class OdooConfig:
     smtp_port: int = 0
     workers: int = 0
     cron_threads: int = 0
+    extension: Extension | None = None
 
     @property
     def file(self) -> Path:
@@ -56,7 +75,7 @@ class OdooConfig:
         """Write the configuration file and make the folders it names."""
         self.filestore.mkdir(parents=True, exist_ok=True)
         (self.run_folder / "xdg").mkdir(mode=0o700, exist_ok=True)
-        settings = {
+        settings: dict[str, object] = {
             "db_host": self.socket,
             "db_user": ROLE,
             "db_name": self.database,
@@ -72,8 +91,18 @@ class OdooConfig:
             "smtp_port": self.smtp_port,
             "email_from": "odoo@northwind.example",
         }
-        lines = [f"{name} = {value}" for name, value in settings.items()]
-        self.file.write_text("[options]\n" + "\n".join(lines) + "\n")
+        sections: dict[str, Mapping[str, object]] = {"options": settings}
+        if self.extension is not None:
+            settings["addons_path"] = ",".join(str(path) for path in self.extension.addons)
+            wide = ",".join((*SERVER_WIDE, *self.extension.server_wide))
+            settings["server_wide_modules"] = wide
+            sections |= self.extension.settings
+        self.file.write_text("".join(_section(*section) for section in sections.items()))
+
+
+def _section(name: str, settings: Mapping[str, object]) -> str:
+    lines = [f"{key} = {value}\n" for key, value in settings.items()]
+    return "".join([f"[{name}]\n", *lines])
 
 
 @dataclass(frozen=True)
@@ -102,9 +131,11 @@ class Installation:
     def environment(self, config: OdooConfig) -> dict[str, str]:
         """Only what Odoo needs: none of the caller's database, proxy or Python settings."""
         path = os.environ.get("PATH", "/usr/bin:/bin")
+        libraries = [self.odoo / "usr/lib/python3/dist-packages"]
+        libraries += config.extension.libraries if config.extension else ()
         return {
             "PATH": f"{self.programs}:{path}" if self.programs else path,
-            "PYTHONPATH": str(self.odoo / "usr/lib/python3/dist-packages"),
+            "PYTHONPATH": ":".join(str(folder) for folder in libraries),
             "HOME": str(config.run_folder),
             "XDG_RUNTIME_DIR": str(config.run_folder / "xdg"),
             "LANG": "C.UTF-8",

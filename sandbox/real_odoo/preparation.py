@@ -1,6 +1,5 @@
 """Everything that is done once and kept in the cache: Odoo, its Python, and a template database."""
 
-import hashlib
 import os
 import shutil
 import sys
@@ -12,7 +11,15 @@ from pathlib import Path
 
 from sandbox.real_odoo.debian import fetch_odoo, fetch_wkhtmltopdf
 from sandbox.real_odoo.errors import run
-from sandbox.real_odoo.folders import RunFolder, build_once, cache_folder, copy_tree, locked
+from sandbox.real_odoo.folders import (
+    RunFolder,
+    build_once,
+    cache_folder,
+    copy_tree,
+    digest,
+    locked,
+    remove_other_builds,
+)
 from sandbox.real_odoo.odoo import Installation, OdooConfig
 from sandbox.real_odoo.postgres import Postgres
 
@@ -58,7 +65,8 @@ def prepare(progress: Progress = say_on_stderr) -> Prepared:
         if not template.exists():
             with _step(progress, f"creating the template database ({', '.join(MODULES)})"):
                 build_once(template, lambda folder: _build_template(installation, folder))
-            _remove_others(template)
+            # Starting runs hold the same lock while they copy.
+            remove_other_builds(template)
     return Prepared(installation, template, lock)
 
 
@@ -68,11 +76,11 @@ def _install(cache: Path, progress: Progress) -> Installation:
     if not odoo.exists():
         with _step(progress, "fetching Odoo from Debian"):
             build_once(odoo, fetch_odoo)
-    environment = cache / f"python-{_digest(REQUIREMENTS.read_bytes(), sys.version.encode())}"
+    environment = cache / f"python-{digest(REQUIREMENTS.read_bytes(), sys.version.encode())}"
     if not environment.exists():
         with _step(progress, "installing what Odoo needs in a Python environment of its own"):
             build_once(environment, _create_environment)
-        _remove_others(environment)
+        remove_other_builds(environment)
     wkhtmltopdf = cache / "wkhtmltopdf"
     if shutil.which("wkhtmltopdf") is None and not wkhtmltopdf.exists():
         with _step(progress, "fetching wkhtmltopdf from Debian"):
@@ -120,24 +128,12 @@ def _template_key(installation: Installation) -> str:
     """Changes whenever a new template is due."""
     # Whoever runs PostgreSQL must own the data.
     owner = "root" if os.geteuid() == 0 else "user"
-    return _digest(
+    return digest(
         installation.version.encode(),
         REQUIREMENTS.read_bytes(),
         BOOTSTRAP.read_bytes(),
         " ".join([*MODULES, owner]).encode(),
     )
-
-
-def _remove_others(kept: Path) -> None:
-    """Delete older builds of the same kind; starting runs hold the same lock while they copy."""
-    kind = kept.name.split("-")[0]
-    for folder in kept.parent.glob(f"{kind}-*"):
-        if folder != kept:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _digest(*parts: bytes) -> str:
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
 
 
 @contextmanager

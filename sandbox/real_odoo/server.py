@@ -10,14 +10,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 
 from sandbox.real_odoo.errors import HarnessError, last_lines_of
 from sandbox.real_odoo.folders import RunFolder, copy_tree
 from sandbox.real_odoo.mailbox import LOOPBACK, Mailbox, free_port
-from sandbox.real_odoo.odoo import Installation, OdooConfig
+from sandbox.real_odoo.odoo import Extension, Installation, OdooConfig
 from sandbox.real_odoo.postgres import Postgres
 from sandbox.real_odoo.preparation import TEMPLATE, Prepared, prepare
 from sandbox.real_odoo.process import Process
@@ -82,6 +82,13 @@ class RealOdoo:
         """Stop Odoo and start it again on the same database and port."""
         self.start_server()
 
+    def reconfigure(self, *, workers: int, extension: Extension | None) -> None:
+        """Restart Odoo with other settings; the extension's modules are there already."""
+        self.stop_server()
+        self._config = replace(self._config, workers=workers, extension=extension)
+        self._config.write()
+        self.start_server()
+
     def reset(self) -> None:
         """Throw the database away and start over with a fresh one."""
         self.stop_server()
@@ -138,6 +145,13 @@ class RealOdoo:
         copy_tree(self._config.run_folder / "filestore", self._config.filestore)
         # Before the server starts: PDFs take their styles, and mails their links, from here.
         self.psql(f"UPDATE ir_config_parameter SET value = '{self.url}' WHERE key = 'web.base.url'")
+        if self._config.extension is not None:
+            modules = ",".join(self._config.extension.modules)
+            self._installation.run(
+                [*self._config.arguments, "-i", modules, "--stop-after-init", "--no-http"],
+                self._config,
+                what=f"installing {modules}",
+            )
 
     def _wait_until_healthy(self, server: Process) -> None:
         deadline = time.monotonic() + HEALTH_SECONDS
@@ -159,13 +173,15 @@ def start(
     durable: bool = False,
     smtp_port: int | None = None,
     cron: bool = False,
+    extension: Extension | None = None,
     by_command: bool = False,
 ) -> RealOdoo:
     """Start a server on a fresh database, preparing the cache first if need be.
 
     `workers` are Odoo processes (0: one process with threads); `durable` lets PostgreSQL survive
     being killed; `cron` runs Odoo's scheduled jobs, which otherwise stay out of a test's way;
-    `by_command` marks the run as one that the command `stop` may end.
+    `extension` are addons of others to install first, which takes a while; `by_command` marks the
+    run as one that the command `stop` may end.
     """
     prepared = prepared or prepare()
     folder = RunFolder()
@@ -182,6 +198,7 @@ def start(
         smtp_port=mailbox.port,
         workers=workers,
         cron_threads=1 if cron else 0,
+        extension=extension,
     )
     odoo = RealOdoo(
         url=f"http://{LOOPBACK}:{config.port}",

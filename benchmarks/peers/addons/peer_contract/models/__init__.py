@@ -1,0 +1,1 @@
+from . import peer_contract, sale_order
