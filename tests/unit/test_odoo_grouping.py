@@ -205,6 +205,19 @@ def test_a_conflict_is_split_and_tried_at_once(odoo: FakeOdoo, client: OdooClien
     assert [len(call.names) for call in odoo.calls] == [4, 2, 1, 1, 2]
 
 
+def test_a_refusal_that_is_anybody_s_is_nobody_else_s(odoo: FakeOdoo, client: OdooClient) -> None:
+    def answer(call: Call) -> Any:
+        if call.method == "load" and "c2c.1" in call.names:
+            return refusal(call.names.index("c2c.1"), message="Invalid field 'x' on model 'm'")
+        return None
+
+    odoo.trouble = answer
+    requests = [partial(client.load, "m", [row(str(n))]) for n in range(3)]
+    first, second, third = together(odoo, client, requests)
+    assert (first, third) == ([1], [2])
+    assert (second.code, list(second.by_record)) == ("field_unknown", [0])
+
+
 # --- read ---------------------------------------------------------------------------------------
 
 
@@ -269,6 +282,23 @@ def test_a_refused_button_is_halved_until_the_guilty_is_alone(
     assert outcomes[40].code == "wrong_state"
     assert [record["posted"] for record in odoo.records.values()].count(1) == 63
     assert len(odoo.calls) == 1 + 2 * 6
+
+
+def test_a_button_in_conflict_is_split_and_pressed_again(
+    odoo: FakeOdoo, client: OdooClient
+) -> None:
+    def answer(call: Call) -> Any:
+        if 3 in call.ids:
+            raise transient("conflict")
+
+    for _ in range(4):
+        odoo.add(state="draft", posted=0)
+    odoo.trouble = answer
+    requests = [partial(client.press, "m", "action_post", [n]) for n in (1, 2, 3, 4)]
+    outcomes = together(odoo, client, requests)
+    assert outcomes.pop(2).code == "conflict"
+    assert outcomes == [None] * 3
+    assert [call.ids for call in odoo.calls] == [[1, 2, 3, 4], [1, 2], [3, 4], [3], [4]]
 
 
 def test_pressed_twice_is_refused_once(odoo: FakeOdoo, client: OdooClient) -> None:

@@ -208,6 +208,35 @@ def test_a_call_belongs_to_the_trace_of_who_asked_first(odoo: FakeOdoo) -> None:
     assert spans == ["none", "first"]
 
 
+def test_of_a_burst_each_key_takes_a_lane_of_its_own(odoo: FakeOdoo) -> None:
+    client = OdooClient(odoo, calls_at_once=3)
+    drafts(odoo, 1)
+    with odoo.held_up():
+        with client._lanes._lock:  # so that one thread finds both
+            callers = [
+                Caller(post(client, 1)),
+                Caller(partial(client.write, "m", [1], {"a": 1})),
+            ]
+            until(lambda: client._lanes._inbox.qsize() == 2)
+        until(lambda: len(odoo.calls) == 2)
+    assert [caller.outcome for caller in callers] == [None, None]
+
+
+def test_while_one_is_under_way_somebody_waits_for_the_next(
+    odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes_module, "IDLE_SECONDS", 0.005)
+    client = OdooClient(odoo, calls_at_once=2)
+    drafts(odoo, 1)
+    with odoo.held_up():
+        slow = Caller(partial(client.call, "m", "mail_the_pdf"))
+        until(lambda: len(odoo.calls) == 1)
+        time.sleep(0.05)  # long enough for an idle thread to end
+        posting = Caller(post(client, 1))
+        until(lambda: len(odoo.calls) == 2)
+    assert (slow.outcome, posting.outcome) == (True, None)
+
+
 # --- callers that end ---------------------------------------------------------------------------
 
 
