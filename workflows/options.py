@@ -31,9 +31,9 @@ _HEARTBEAT_OF_LOOKING = timedelta(seconds=10)
 # must not need a person. Business, credential and defect failures are non-retryable by
 # themselves (activities/failures.py); they come back at once and park the step.
 _RETRY = RetryPolicy(
-    # Short enough that a lost worker costs no more than its heartbeat; doubled, it spares a
-    # remote that is down all the same.
-    initial_interval=timedelta(milliseconds=500),
+    # Short enough that a lost worker costs no more than its heartbeat; doubled each time, it
+    # spares a remote that is down all the same.
+    initial_interval=timedelta(milliseconds=250),
     backoff_coefficient=2.0,
     # A minute at most, so that work goes on soon after the remote is back.
     maximum_interval=timedelta(minutes=1),
