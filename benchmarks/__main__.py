@@ -1,4 +1,4 @@
-"""python -m benchmarks [names] [--quick] [--json FILE] [--chart FILE] [--odoo real|sandbox]"""
+"""python -m benchmarks [names] [--quick] [--json FILE] [--chart FILE] [--odoo real|sandbox] ..."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # After each: a long run that is interrupted leaves what it has measured.
         if options.json:
             options.json.parent.mkdir(parents=True, exist_ok=True)
-            options.json.write_text(json.dumps(document(outcomes, options.quick), indent=2) + "\n")
+            options.json.write_text(json.dumps(document(outcomes, options), indent=2) + "\n")
     if options.chart:
         options.chart.parent.mkdir(parents=True, exist_ok=True)
         chart.draw([line for outcome in outcomes for line in outcome.lines], options.chart)
@@ -63,6 +63,9 @@ def _options(known: dict[str, Benchmark], arguments: Sequence[str] | None) -> ar
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured")
     parser.add_argument("--chart", type=Path, metavar="FILE", help="draw the results (PNG)")
     parser.add_argument("--odoo", choices=["real", "sandbox"], default="real")
+    parser.add_argument(
+        "--odoo-workers", type=int, default=2, metavar="N", help="Odoo's processes (0: threads)"
+    )
     options = parser.parse_args(arguments)
     unknown = [name for name in options.names if name not in known]
     if unknown:
@@ -76,7 +79,12 @@ async def _outcome(item: Benchmark, options: argparse.Namespace) -> Outcome:
     print(f"{item.name}: {item.about}", file=sys.stderr, flush=True)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="c2c-bench-", ignore_cleanup_errors=True) as folder:
-        bench = Bench(Path(folder), quick=options.quick, real=options.odoo == "real")
+        bench = Bench(
+            Path(folder),
+            quick=options.quick,
+            real=options.odoo == "real",
+            odoo_workers=options.odoo_workers,
+        )
         failed = await frame.run_one(item, bench)
     return Outcome(item, time.monotonic() - started, bench.lines, failed)
 
@@ -96,11 +104,13 @@ def _tell(outcomes: Sequence[Outcome], quick: bool) -> bool:
 # --- what the JSON file says --------------------------------------------------------------------
 
 
-def document(outcomes: Sequence[Outcome], quick: bool) -> dict[str, Any]:
+def document(outcomes: Sequence[Outcome], options: argparse.Namespace) -> dict[str, Any]:
     """Everything measured, and on what."""
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "quick": quick,
+        "quick": options.quick,
+        "odoo": options.odoo,
+        "odoo_workers": options.odoo_workers,
         "machine": _machine(),
         "benchmarks": [_told(outcome) for outcome in outcomes],
     }

@@ -10,7 +10,7 @@ A benchmark is a coroutine, registered by a decorator in a module named in `MODU
         ratio = paired_ratio(samples["ours"], samples["script"])
         bench.report("onboarding", ratio, at_least(5), contracts=count, samples=samples)
 
-**A fresh Odoo.** `bench.odoo(workers=2)` is a context manager that yields a
+**A fresh Odoo.** `bench.odoo()` is a context manager that yields a
 `benchmarks.remote.Remote`: address, database, API keys, clients of each login, the records of a
 batch of contracts (`tally`), and the calls it was sent, counted in Odoo's own log and so the same
 way for whoever sends them. It is a real Odoo 19 on a copy of the template database; with
@@ -207,6 +207,7 @@ class Bench:
     folder: Path
     quick: bool = False
     real: bool = True
+    odoo_workers: int = 2
     lines: list[Line] = field(default_factory=list)
     show: Say = _to_stderr
 
@@ -223,11 +224,12 @@ class Bench:
         return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder))
 
     @contextmanager
-    def odoo(self, *, workers: int = 2) -> Iterator[Remote]:
-        """A fresh Odoo; `workers` are its processes (0: one process with threads)."""
+    def odoo(self, *, workers: int | None = None) -> Iterator[Remote]:
+        """A fresh Odoo; `workers` are its processes (0: one with threads; default: the run's)."""
         self.say("starting an Odoo")
+        count = self.odoo_workers if workers is None else workers
         folder = self.new_folder("odoo")
-        with real_remote(workers=workers) if self.real else sandbox_remote(folder) as odoo:
+        with real_remote(workers=count) if self.real else sandbox_remote(folder) as odoo:
             yield odoo
 
     async def rounds(
