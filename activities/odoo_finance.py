@@ -212,7 +212,9 @@ class OdooFinance:
         once = create_once or ownership.create_once(
             "draft_invoice.lines", "draft_invoice.references", "draft_invoice.date"
         )
-        [invoice] = self._odoo.load("account.move", rows, create_once=once)
+        [invoice] = self._odoo.load(
+            "account.move", rows, create_once=once, context=records.UNTRACKED
+        )
         return invoice
 
     def _stands(self, invoice_id: int) -> dict[str, Any]:
@@ -327,7 +329,7 @@ class OdooFinance:
                 field="invoice_on",
                 value=invoice_on,
             )
-        self._odoo.press("account.move", "action_post", [move["id"]])
+        self._odoo.press("account.move", "action_post", [move["id"]], context=records.UNTRACKED)
         return date.fromisoformat(invoice_on)
 
     @activity.defn

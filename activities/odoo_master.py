@@ -224,7 +224,10 @@ class OdooMaster:
             "allow_billable": True,
         }
         [project] = self._odoo.load(
-            "project.project", [row], create_once=create_once("project.name")
+            "project.project",
+            [row],
+            create_once=create_once("project.name"),
+            context=records.UNTRACKED,
         )
         return ProjectRef(partner_id=partner, project_id=project, name=name)
 
@@ -270,7 +273,9 @@ class OdooMaster:
         }
         once = create_once("customer.name", "customer.vat_number", "customer.address")
         try:
-            [partner] = self._odoo.load("res.partner", [row], create_once=once)
+            [partner] = self._odoo.load(
+                "res.partner", [row], create_once=once, context=records.UNTRACKED
+            )
         except GatewayError as refusal:
             # Named as in the contract, where it is amended.
             refusal.field = _CUSTOMER_FIELDS.get(refusal.field, refusal.field)

@@ -157,7 +157,12 @@ class OdooOrders:
             "payment_term_id": contract.payment_term,
         }
         rows = self._rows(contract, order_lines(contract), header)
-        [order] = self._odoo.load("sale.order", rows, create_once=create_once("order.terms"))
+        [order] = self._odoo.load(
+            "sale.order",
+            rows,
+            create_once=create_once("order.terms"),
+            context=records.UNTRACKED,
+        )
         return OrderRef(order_id=order)
 
     @activity.defn
@@ -179,7 +184,9 @@ class OdooOrders:
                 field="project.account_id",
             )
         if order["state"] not in ("sale", "done"):
-            self._odoo.press("sale.order", "action_confirm", [request.order_id])
+            self._odoo.press(
+                "sale.order", "action_confirm", [request.order_id], context=records.UNTRACKED
+            )
             metrics.orders_confirmed.add(1, {"currency": contract.currency})
         return Confirmed(
             name=order["name"],
@@ -193,7 +200,9 @@ class OdooOrders:
         """The milestones, each with its task, as they are when the project begins."""
         rows = work.planned_rows(contract, project_id)
         once = create_once("milestone.name", "milestone.deadline", "task.name")
-        ids = self._odoo.load("project.milestone", rows, create_once=once)
+        ids = self._odoo.load(
+            "project.milestone", rows, create_once=once, context=records.UNTRACKED
+        )
         return dict(zip((item.key for item in contract.milestones), ids, strict=True))
 
     def _tasks_of_plans(self, contract: Contract, project_id: int) -> dict[str, int]:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 from collections.abc import Callable, Mapping
+=======
+import json
+from collections.abc import Mapping
+>>>>>>> wt-messages
 from typing import Any
 
 from temporalio import workflow
@@ -16,6 +21,9 @@ from temporalio.common import (
 Attributes = Mapping[SearchAttributeKey[Any], Any]
 """Values by attribute; None for one that is not set."""
 
+_MAX_BYTES = 2_000
+"""Temporal takes 2,048 of a search attribute, as JSON, and fails the workflow task beyond."""
+
 
 class Board:
     """Shows the state: details at once, attributes once nothing is under way.
@@ -26,6 +34,7 @@ class Board:
     whether it will stay so until something happens.
     """
 
+<<<<<<< HEAD
     def __init__(
         self,
         attributes: Callable[[], Attributes],
@@ -80,3 +89,25 @@ def to_start(attributes: Attributes) -> TypedSearchAttributes:
     return TypedSearchAttributes(
         [SearchAttributePair(key, value) for key, value in attributes.items() if value is not None]
     )
+=======
+    def show(self, attributes: Mapping[SearchAttributeKey[Any], Any], details: str) -> None:
+        """Show the attributes (None removes one) and the Markdown details."""
+        updates: list[SearchAttributeUpdate[Any]] = []
+        attributes = {key: _fitting(value) for key, value in attributes.items()}
+        for key, value in attributes.items():
+            if self._shown.get(key) != value:
+                updates.append(key.value_unset() if value is None else key.value_set(value))
+        if updates:
+            workflow.upsert_search_attributes(updates)
+            self._shown = {**self._shown, **attributes}
+        if details != self._details:
+            workflow.set_current_details(details)
+            self._details = details
+
+
+def _fitting(value: Any) -> Any:
+    """As much of a text as a search attribute takes: an emoji is 12 bytes of JSON."""
+    while isinstance(value, str) and len(json.dumps(value)) > _MAX_BYTES:
+        value = value[:-1]
+    return value
+>>>>>>> wt-messages

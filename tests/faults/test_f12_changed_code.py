@@ -1,0 +1,130 @@
+"""F12: changed code against recorded histories: a workflow that would do something else is caught.
+
+Each of these changes the workflows as somebody might; replaying what was recorded has to fail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from temporalio import workflow
+from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
+
+from tests.replay.record import HISTORIES
+from workers.worker import WORKFLOWS
+from workflows.board import Board
+from workflows.issuing import Issuing
+from workflows.provisioning import Provisioning
+
+Change = Callable[[pytest.MonkeyPatch], None]
+
+
+def _confirms_before_it_creates_milestones(patch: pytest.MonkeyPatch) -> None:
+    """Two steps the other way round."""
+    milestones, confirm = Provisioning._create_milestones, Provisioning._confirm_order
+    patch.setattr(Provisioning, "_create_milestones", confirm)
+    patch.setattr(Provisioning, "_confirm_order", milestones)
+
+
+def _leaves_the_tasks_out(patch: pytest.MonkeyPatch) -> None:
+    """A step that is no longer done."""
+
+    async def nothing(self: Provisioning) -> None:
+        self._case.state.odoo.task_ids = {"none": 1}
+
+    patch.setattr(Provisioning, "_create_tasks", nothing)
+
+
+def _sleeps_before_it_posts(patch: pytest.MonkeyPatch) -> None:
+    """A timer where there was none."""
+    post: Callable[[Issuing], Awaitable[Any]] = Issuing._post
+
+    async def later(self: Issuing) -> Any:
+        await workflow.sleep(timedelta(seconds=1))
+        return await post(self)
+
+    patch.setattr(Issuing, "_post", later)
+
+
+def _shows_nothing(patch: pytest.MonkeyPatch) -> None:
+    """Search attributes are commands too."""
+    patch.setattr(Board, "show", lambda *_: None)
+
+
+CHANGES: list[tuple[str, Change]] = [
+    ("contract-smooth", _confirms_before_it_creates_milestones),
+    ("contract-smooth", _leaves_the_tasks_out),
+    ("contract-smooth", _shows_nothing),
+    ("receivable-smooth", _sleeps_before_it_posts),
+    ("receivable-smooth", _shows_nothing),
+]
+
+
+async def _replays(name: str) -> None:
+    """Replay the first run of a recorded workflow, with the code as it is patched now."""
+    file = sorted(HISTORIES.glob(f"{name}-*.json"))[-1]
+    text = file.read_text()
+    started = json.loads(text)["events"][0]["workflowExecutionStartedEventAttributes"]
+    replayer = Replayer(
+        workflows=WORKFLOWS,
+        # Outside the sandbox, which would load the modules anew, and unpatched.
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        data_converter=pydantic_data_converter,
+    )
+    history = WorkflowHistory.from_json(started["workflowId"], text)
+    await asyncio.wait_for(replayer.replay_workflow(history), 30)
+
+
+@pytest.mark.parametrize("name", ["contract-smooth", "receivable-smooth"])
+async def test_as_it_is_the_code_replays_them(name: str) -> None:
+    await _replays(name)
+
+
+@pytest.mark.parametrize(("name", "change"), CHANGES)
+async def test_a_workflow_that_would_do_something_else_is_caught(
+    monkeypatch: pytest.MonkeyPatch, name: str, change: Change
+) -> None:
+    change(monkeypatch)
+    with pytest.raises(workflow.NondeterminismError):
+        await _replays(name)
+
+
+def test_the_histories_are_of_what_workflows_do_most() -> None:
+    """Each activity and each Signal that is in none of them could change unseen."""
+    seen = set()
+    for file in HISTORIES.glob("*.json"):
+        for event in json.loads(file.read_text())["events"]:
+            scheduled = event.get("activityTaskScheduledEventAttributes")
+            signalled = event.get("workflowExecutionSignaledEventAttributes")
+            seen |= {scheduled["activityType"]["name"]} if scheduled else set()
+            seen |= {signalled["signalName"]} if signalled else set()
+    assert {
+        "validate_contract",
+        "ensure_customer",
+        "create_project",
+        "create_order",
+        "create_milestones",
+        "create_tasks",
+        "confirm_order",
+        "cancel_order",
+        "archive_project",
+        "create_document",
+        "discard_draft",
+        "post_document",
+        "send_invoice",
+        "send_reminder",
+        "reconcile_credit",
+        "read_time",
+        "amend_order",
+        "amend_milestones",
+        "set_delivered",
+        "balance_changed",
+        "receivable_changed",
+    } <= seen
