@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from collections.abc import Callable, Mapping
-=======
 import json
-from collections.abc import Mapping
->>>>>>> wt-messages
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from temporalio import workflow
@@ -34,7 +30,6 @@ class Board:
     whether it will stay so until something happens.
     """
 
-<<<<<<< HEAD
     def __init__(
         self,
         attributes: Callable[[], Attributes],
@@ -77,7 +72,7 @@ class Board:
         shown = workflow.info().typed_search_attributes
         updates: list[SearchAttributeUpdate[Any]] = [
             key.value_unset() if value is None else key.value_set(value)
-            for key, value in self._attributes().items()
+            for key, value in _fitted(self._attributes()).items()
             if shown.get(key) != value
         ]
         if updates:
@@ -87,22 +82,16 @@ class Board:
 def to_start(attributes: Attributes) -> TypedSearchAttributes:
     """The attributes as a workflow is started with them: that costs no upsert."""
     return TypedSearchAttributes(
-        [SearchAttributePair(key, value) for key, value in attributes.items() if value is not None]
+        [
+            SearchAttributePair(key, value)
+            for key, value in _fitted(attributes).items()
+            if value is not None
+        ]
     )
-=======
-    def show(self, attributes: Mapping[SearchAttributeKey[Any], Any], details: str) -> None:
-        """Show the attributes (None removes one) and the Markdown details."""
-        updates: list[SearchAttributeUpdate[Any]] = []
-        attributes = {key: _fitting(value) for key, value in attributes.items()}
-        for key, value in attributes.items():
-            if self._shown.get(key) != value:
-                updates.append(key.value_unset() if value is None else key.value_set(value))
-        if updates:
-            workflow.upsert_search_attributes(updates)
-            self._shown = {**self._shown, **attributes}
-        if details != self._details:
-            workflow.set_current_details(details)
-            self._details = details
+
+
+def _fitted(attributes: Attributes) -> Attributes:
+    return {key: _fitting(value) for key, value in attributes.items()}
 
 
 def _fitting(value: Any) -> Any:
@@ -110,4 +99,3 @@ def _fitting(value: Any) -> Any:
     while isinstance(value, str) and len(json.dumps(value)) > _MAX_BYTES:
         value = value[:-1]
     return value
->>>>>>> wt-messages
