@@ -65,6 +65,9 @@ NOT_YET = "task is not scheduled yet"
 _BETWEEN_RUNS = (0.1, 0.3, 0.6, 1.0)
 """Seconds to wait for a run that has just continued as new: the server lets it begin a little
 later, and until then it answers nothing."""
+_TOO_SLOW = ("TMPRL1101", "Expected workflow input")
+"""In the failure of a query: its worker took too long to rebuild the workflow, or has just given
+it up for that. The workflow itself is as it was."""
 _ANSWER_WITHIN = timedelta(seconds=20)
 """How long a worker has to answer; without a limit an Update waits for one for ever."""
 
@@ -402,6 +405,8 @@ async def query(client: Client, workflow_id: str, question: Callable[[Any], T]) 
                 raise _explained(error, workflow_id) from error
             await asyncio.sleep(wait)
         except WorkflowQueryFailedError as error:
+            if any(sign in str(error) for sign in _TOO_SLOW):
+                raise _no_answer(workflow_id) from error
             raise Refused(str(error)) from error
     raise AssertionError("the last attempt returns or raises")
 

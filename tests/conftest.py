@@ -67,17 +67,7 @@ def settings_for(server: OdooServer, key_file: Path | None = None) -> Settings:
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("C2C_CONFIG", str(CONFIG))
-        settings = load_settings(odoo=remote, worker={"sandboxed": True})
-    main = settings.entities["northwind"]
-    uk = main.model_copy(
-        update={
-            "odoo_company": "Northwind UK",
-            "country": "GB",
-            "time_zone": "Europe/London",
-            "write_off_account": "785000",
-        }
-    )
-    return settings.model_copy(update={"entities": {"northwind": main, "northwind-uk": uk}})
+        return load_settings(odoo=remote, worker={"sandboxed": True})
 
 
 @pytest.fixture(scope="session")

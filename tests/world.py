@@ -289,8 +289,8 @@ class World:
             try:
                 answer = await ask()
                 seen = answer
-            except operations.NotFound as missing:
-                seen = missing
+            except (operations.NotFound, operations.NoAnswer) as missing:
+                seen = missing  # not started yet, or the worker has its hands full
             else:
                 if enough(answer):
                     return answer

@@ -8,13 +8,10 @@ their part, and Odoo's own books have to say what ours do.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import date, timedelta
 from decimal import Decimal
 from random import Random
-
-from temporalio.service import RPCError
 
 from contracts.billing.usage import UsageRecord
 from contracts.model import JsonObject
@@ -264,8 +261,7 @@ class Life:
             self._invoice(number),
             until=lambda f: f.stage in CLEARED,
         )
-        with contextlib.suppress(RPCError):  # it may have settled in the meantime
-            await self._world.skip(self._invoice(number), days=31)
+        await self._world.skip(self._invoice(number), days=31)
 
     async def _why(self) -> str:
         state = await self._world.contract(self._workflow_id)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
+from temporalio import activity, workflow
 from temporalio.client import (
     Schedule,
     ScheduleActionExecutionStartWorkflow,
@@ -15,13 +17,14 @@ from temporalio.client import (
     ScheduleState,
     WorkflowHandle,
 )
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from contracts.receivable import InvoiceStage
-from contracts.sweeps import SweepResult
+from contracts.sweeps import OdooChanges, ReachedMilestone, SweepResult, SweepWindow
 from sandbox.server import Sandbox
 from tests.world import World, eur, single, unique
-from workflows import task_queues
-from workflows.sweeps import OdooSweepWorkflow
+from workflows import options, task_queues
+from workflows.sweeps import AT_ONCE, OdooSweepWorkflow
 
 
 @pytest.fixture
@@ -91,3 +94,51 @@ async def test_an_invoice_whose_workflow_is_gone_is_reported_and_stops_nothing(
     result = await swept(world, sweeps, 1)
     assert gone in result.unknown
     await world.invoice(alive, InvoiceStage.PAID)
+
+
+async def test_a_month_end_is_told_in_many_workflow_tasks(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is short, however much has changed: one that takes long would never be completed."""
+    queue, count = unique("month-end"), 2 * AT_ONCE + 1
+    finance = options.odoo_finance
+
+    @activity.defn
+    async def read_changes(_: SweepWindow) -> OdooChanges:
+        now = datetime.now(UTC)
+        reached = [
+            ReachedMilestone(
+                workflow_id=f"{queue}-{n}", milestone_id=n, reached_on=None, changed_at=now
+            )
+            for n in range(count)
+        ]
+        return OdooChanges(milestones=reached, watermark=now)
+
+    def here(summary: str) -> workflow.ActivityConfig:
+        config = finance(summary)
+        if summary.startswith("changes since"):
+            config["task_queue"] = queue
+        return config
+
+    monkeypatch.setattr(options, "odoo_finance", here)
+    async with Worker(
+        world.client,
+        task_queue=queue,
+        workflows=[OdooSweepWorkflow],
+        activities=[read_changes],
+        # The sandbox would import its own options.
+        workflow_runner=UnsandboxedWorkflowRunner(),
+    ):
+        handle = await world.client.start_workflow(
+            OdooSweepWorkflow.run, id=queue, task_queue=queue
+        )
+        result = await handle.result()
+    assert len(result.unknown) == count
+    sent = "signal_external_workflow_execution_initiated_event_attributes"
+    tasks = Counter(
+        getattr(event, sent).workflow_task_completed_event_id
+        for event in (await handle.fetch_history()).events
+        if event.HasField(sent)
+    )
+    assert tasks.total() == count
+    assert max(tasks.values()) <= AT_ONCE
