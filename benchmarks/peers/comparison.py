@@ -30,12 +30,22 @@ _SECONDS_A_CONTRACT = 60
 _NOTHINGS_SECONDS = 600
 
 
-class Runner(Protocol):
-    """A peer that is ready; both raise HarnessError."""
+class Nothings(Protocol):
+    """An engine that is ready; raises HarnessError."""
+
+    def run_nothings(self, count: int, *, seconds: float) -> None: ...
+
+
+class Runner(Nothings, Protocol):
+    """A peer that is ready; raises HarnessError."""
 
     def run_contracts(self, contracts: Sequence[SignedContract], *, seconds: float) -> None: ...
 
-    def run_nothings(self, count: int, *, seconds: float) -> None: ...
+
+class Engine(Protocol):
+    """Makes an engine ready."""
+
+    def __call__(self) -> AbstractContextManager[Nothings]: ...
 
 
 class Peer(Protocol):
@@ -230,18 +240,6 @@ async def _rate_of_nothings(engine: Engine, count: int, _round: int) -> float:
             return count / (time.monotonic() - started)
 
     return await asyncio.to_thread(run)
-
-
-class Nothings(Protocol):
-    """An engine that is ready; raises HarnessError."""
-
-    def run_nothings(self, count: int, *, seconds: float) -> None: ...
-
-
-class Engine(Protocol):
-    """Makes an engine ready."""
-
-    def __call__(self) -> AbstractContextManager[Nothings]: ...
 
 
 @contextmanager

@@ -17,7 +17,8 @@ from benchmarks.peers.lifecycle import SignedContract
 from sandbox import real_odoo
 from sandbox.real_odoo import Extension, HarnessError, RealOdoo
 
-POLLING_SECONDS = 0.1
+# Each look is a process of its own, which the jobs have to share the machine with.
+POLLING_SECONDS = 0.25
 CALL_SECONDS = 120
 RUNNER_SECONDS = 60
 RUNNER_LISTENS = b"database connections ready"
