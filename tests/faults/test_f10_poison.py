@@ -189,9 +189,9 @@ def test_no_message_says_more_than_a_workflow_can_carry(
                 with pytest.raises(ValidationError):
                     model.model_validate(said | {name: spoilt})
         if "date" in str(field.annotation):
-            for spoilt in ("9999-12-31", "0001-01-01", 0, 1e9, math.nan, "20270101"):
+            for day in ("9999-12-31", "0001-01-01", 0, 1e9, math.nan, "20270101"):
                 with pytest.raises(ValidationError):
-                    model.model_validate(said | {name: spoilt})
+                    model.model_validate(said | {name: day})
         if "Money" in str(field.annotation):
             wrong: tuple[Any, ...] = ("NaN EUR", "1e9 EUR", "1 XXQ", "1.001 EUR", 1.5, math.inf)
             for spoilt in wrong:

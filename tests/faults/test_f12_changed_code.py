@@ -26,20 +26,26 @@ from workflows.provisioning import Provisioning
 Change = Callable[[pytest.MonkeyPatch], None]
 
 
-def _confirms_before_it_creates_milestones(patch: pytest.MonkeyPatch) -> None:
+def _orders_before_it_sets_up_the_project(patch: pytest.MonkeyPatch) -> None:
     """Two steps the other way round."""
-    milestones, confirm = Provisioning._create_milestones, Provisioning._confirm_order
-    patch.setattr(Provisioning, "_create_milestones", confirm)
-    patch.setattr(Provisioning, "_confirm_order", milestones)
+    project, order = Provisioning._set_up_project, Provisioning._create_order
+
+    async def order_first(self: Provisioning) -> None:
+        self._case.state.odoo.partner_id = self._case.state.odoo.project_id = 1
+        await order(self)
+        self._case.state.odoo.project_id = None
+
+    patch.setattr(Provisioning, "_set_up_project", order_first)
+    patch.setattr(Provisioning, "_create_order", project)
 
 
-def _leaves_the_tasks_out(patch: pytest.MonkeyPatch) -> None:
+def _leaves_the_confirmation_out(patch: pytest.MonkeyPatch) -> None:
     """A step that is no longer done."""
 
     async def nothing(self: Provisioning) -> None:
-        self._case.state.odoo.task_ids = {"none": 1}
+        self._case.state.odoo.order_confirmed = True
 
-    patch.setattr(Provisioning, "_create_tasks", nothing)
+    patch.setattr(Provisioning, "_confirm_order", nothing)
 
 
 def _sleeps_before_it_posts(patch: pytest.MonkeyPatch) -> None:
@@ -55,12 +61,12 @@ def _sleeps_before_it_posts(patch: pytest.MonkeyPatch) -> None:
 
 def _shows_nothing(patch: pytest.MonkeyPatch) -> None:
     """Search attributes are commands too."""
-    patch.setattr(Board, "show", lambda *_: None)
+    patch.setattr(Board, "_show_attributes", lambda *_: None)
 
 
 CHANGES: list[tuple[str, Change]] = [
-    ("contract-smooth", _confirms_before_it_creates_milestones),
-    ("contract-smooth", _leaves_the_tasks_out),
+    ("contract-smooth", _orders_before_it_sets_up_the_project),
+    ("contract-smooth", _leaves_the_confirmation_out),
     ("contract-smooth", _shows_nothing),
     ("receivable-smooth", _sleeps_before_it_posts),
     ("receivable-smooth", _shows_nothing),
@@ -107,10 +113,8 @@ def test_the_histories_are_of_what_workflows_do_most() -> None:
             seen |= {signalled["signalName"]} if signalled else set()
     assert {
         "validate_contract",
-        "ensure_customer",
-        "create_project",
+        "set_up_project",
         "create_order",
-        "create_milestones",
         "create_tasks",
         "confirm_order",
         "cancel_order",

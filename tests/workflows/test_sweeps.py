@@ -134,11 +134,11 @@ async def test_a_month_end_is_told_in_many_workflow_tasks(
         )
         result = await handle.result()
     assert len(result.unknown) == count
-    sent = "signal_external_workflow_execution_initiated_event_attributes"
     tasks = Counter(
-        getattr(event, sent).workflow_task_completed_event_id
+        sent.workflow_task_completed_event_id
         for event in (await handle.fetch_history()).events
-        if event.HasField(sent)
+        if event.HasField("signal_external_workflow_execution_initiated_event_attributes")
+        for sent in [event.signal_external_workflow_execution_initiated_event_attributes]
     )
     assert tasks.total() == count
     assert max(tasks.values()) <= AT_ONCE
