@@ -179,10 +179,10 @@ async def test_a_benchmark_ends_with_a_line_of_its_name_within_its_time(tmp_path
 
 def test_every_benchmark_is_registered_under_its_modules_name_and_documented() -> None:
     known = frame.benchmarks()
-    assert list(known) == list(frame.MODULES)
+    assert list(known) == [module.split(".")[0] for module in frame.MODULES]
     page = (ROOT / "docs" / "performance.md").read_text()
     assert [name for name in known if f"| `{name}` |" not in page] == []
-    assert all(item.about and item.minutes <= 120 for item in known.values())
+    assert all(item.about and item.minutes <= 180 for item in known.values())
 
 
 def test_no_two_benchmarks_share_a_name() -> None:
