@@ -188,7 +188,7 @@ def benchmarks() -> dict[str, Benchmark]:
         importlib.import_module(f"benchmarks.{module}")
 
     def place(item: Benchmark) -> int:
-        return MODULES.index(item.run.__module__.split(".")[1])
+        return MODULES.index(item.run.__module__.removeprefix("benchmarks."))
 
     return {item.name: item for item in sorted(_registry.values(), key=place)}
 

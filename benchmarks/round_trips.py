@@ -30,7 +30,9 @@ async def round_trips(bench: Bench) -> None:
         async with product.running(bench, odoo) as ours:
             await _at_once(ours, 1)  # what is looked up once was looked up
             by_script = await _by_script(odoo, script, alone)
+            bench.say(f"script: {by_script.total() / alone:.1f} calls a contract")
             loaded = await _at_once(ours, count)
+            bench.say(f"{count} at once: {loaded.total() / count:.1f} calls a contract")
             singly = await _one_by_one(ours, alone)
     scripted = by_script.total() / alone
     bench.report(

@@ -14,7 +14,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
 
 from benchmarks import __main__ as command
-from benchmarks import contracts, frame
+from benchmarks import contracts, frame, table
 from benchmarks.frame import (
     Bench,
     Benchmark,
@@ -179,10 +179,10 @@ async def test_a_benchmark_ends_with_a_line_of_its_name_within_its_time(tmp_path
 
 def test_every_benchmark_is_registered_under_its_modules_name_and_documented() -> None:
     known = frame.benchmarks()
-    assert list(known) == list(frame.MODULES)
+    assert list(known) == [module.split(".")[0] for module in frame.MODULES]
     page = (ROOT / "docs" / "performance.md").read_text()
     assert [name for name in known if f"| `{name}` |" not in page] == []
-    assert all(item.about and item.minutes <= 120 for item in known.values())
+    assert all(item.about and item.minutes <= 180 for item in known.values())
 
 
 def test_no_two_benchmarks_share_a_name() -> None:
@@ -318,3 +318,24 @@ async def test_work_is_done_on_threads_and_answers_in_order() -> None:
     answers, seconds = await on_threads(3, lambda a, b: a + b, [(1, 2), (3, 4), (5, 6)])
     assert answers == [3, 7, 11]
     assert seconds >= 0
+
+
+def test_the_table_has_a_row_for_each_line_and_says_what_missed() -> None:
+    samples = {
+        "ours": {"median": 12.0, "spread": 0.1, "rounds": [12.0]},
+        "script": {"median": 3.0, "spread": 0.25, "rounds": [3.0]},
+    }
+    shown = {"name": "onboarding", "ratio": 4.0, "target": {"value": 5, "at_least": True}}
+    lines = [
+        shown | {"met": False, "samples": samples},
+        {"name": "peers_noop", "ratio": 0.4, "target": None, "met": None},
+    ]
+    told = [
+        {"name": "onboarding", "failed": None, "lines": lines},
+        {"name": "sweep", "failed": "KeyError()", "lines": []},
+    ]
+    assert list(table.rows({"benchmarks": told}))[1:] == [
+        "| `onboarding` | 4 (missed) | ≥ 5 | ours 12 | script 3 | 10%, 25% |",
+        "| `peers_noop` | 0.4 |  |  |  |  |",
+        "| `sweep` | failed | | | | |",
+    ]
