@@ -166,8 +166,7 @@ class Life:
         handle = self._world.client.get_workflow_handle(workflow_id)
         if self._random.random() < 0.5:
             with contextlib.suppress(operations.Refused):
-                by_name: Any = sent.update  # as Temporal's own command sends it
-                await operations.update(self._world.client, workflow_id, by_name, sent.message)
+                await self._world.tell(workflow_id, sent.update, sent.message)
         else:
             await handle.signal(sent.signal, sent.message)
             self.signals[workflow_id] += 1

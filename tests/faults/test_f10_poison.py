@@ -182,16 +182,19 @@ MESSAGES = list(_messages())
 def test_no_message_says_more_than_a_workflow_can_carry(
     model: type[BaseModel], said: JsonObject
 ) -> None:
+    spoilt: Any
     assert model.model_validate(said)
     for name, field in model.model_fields.items():
         if isinstance(said.get(name, ""), str) and "str" in str(field.annotation):
-            for spoilt in ("x" * 1_001, "\x00", HALF_A_CHARACTER):
+            texts: tuple[Any, ...] = ("x" * 1_001, "\x00", HALF_A_CHARACTER)
+            for spoilt in texts:
                 with pytest.raises(ValidationError):
                     model.model_validate(said | {name: spoilt})
         if "date" in str(field.annotation):
-            for day in ("9999-12-31", "0001-01-01", 0, 1e9, math.nan, "20270101"):
+            days: tuple[Any, ...] = ("9999-12-31", "0001-01-01", 0, 1e9, math.nan, "20270101")
+            for spoilt in days:
                 with pytest.raises(ValidationError):
-                    model.model_validate(said | {name: day})
+                    model.model_validate(said | {name: spoilt})
         if "Money" in str(field.annotation):
             wrong: tuple[Any, ...] = ("NaN EUR", "1e9 EUR", "1 XXQ", "1.001 EUR", 1.5, math.inf)
             for spoilt in wrong:
