@@ -73,32 +73,27 @@ async def peers(bench: Bench) -> None:
         }
         ours: Contender = partial(_by_us, bench, odoo, count)
         samples = await bench.rounds({"ours": ours, **contenders})
-        nothings = await _nothings(bench, odoo, found, at_once)
-    for name, sample in nothings.items():
-        if name != "ours":
-            _report(bench, f"peers_noop_{name}", nothings["ours"], sample)
-    ratios = {name: paired_ratio(samples["ours"], samples[name]) for name in found}
-    for name, ratio in ratios.items():
+        ratios = {name: paired_ratio(samples["ours"], samples[name]) for name in found}
+        for name, ratio in ratios.items():
+            bench.report(
+                f"peers_{name}",
+                ratio,
+                at_least(1),
+                unit="contracts a minute",
+                contracts=count,
+                milestones=MILESTONES,
+                at_once=at_once[name],
+                samples={"ours": samples["ours"], name: samples[name]},
+            )
+        engines = await _nothings(bench, odoo, found, at_once)
+    for name in found:
         bench.report(
-            f"peers_{name}",
-            ratio,
-            at_least(1),
-            unit="contracts a minute",
-            contracts=count,
-            milestones=MILESTONES,
-            at_once=at_once[name],
-            samples={"ours": samples["ours"], name: samples[name]},
+            f"peers_noop_{name}",
+            paired_ratio(engines["ours"], engines[name]),
+            unit="workflows of five steps that do nothing, a second",
+            samples={"ours": engines["ours"], name: engines[name]},
         )
     bench.report("peers", min(ratios.values()), at_least(1), unit="of the fastest peer")
-
-
-def _report(bench: Bench, name: str, ours: Sample, theirs: Sample) -> None:
-    bench.report(
-        name,
-        paired_ratio(ours, theirs),
-        unit="workflows of five steps that do nothing, a second",
-        samples={"ours": ours, "peer": theirs},
-    )
 
 
 def _all_peers(
