@@ -179,23 +179,28 @@ def _temporal(
     folder: Path, namespace: str, port: int, ui_port: int, *, keep_data: bool
 ) -> Iterator[subprocess.Popen[bytes]]:
     """The real server with its UI, on SQLite, with the demo's time skipping allowed."""
-    database = folder / "temporal.db"
     if not keep_data:
         for file in folder.glob("temporal.db*"):
             file.unlink()
     command = [
+        *temporal_command(folder / "temporal.db", namespace, port),
+        *("--ui-port", str(ui_port)),
+    ]
+    with (folder / "temporal.log").open("ab") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        yield process
+    finally:
+        _stop(process)
+
+
+def temporal_command(database: Path, namespace: str, port: int) -> list[str]:
+    """How to start the real server on SQLite, with our search attributes and time skipping
+    allowed. Raises StackError."""
+    command = [
         temporal_binary(),
         *("server", "start-dev", "--ip", "127.0.0.1", "--log-level", "error"),
-        *(
-            "--namespace",
-            namespace,
-            "--port",
-            str(port),
-            "--ui-port",
-            str(ui_port),
-            "--db-filename",
-            str(database),
-        ),
+        *("--namespace", namespace, "--port", str(port), "--db-filename", str(database)),
         # Three times faster than SQLite's defaults, and still whole after a crash.
         *("--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL"),
         *("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"),
@@ -203,12 +208,7 @@ def _temporal(
     ]
     for key in search_attributes.ALL:
         command += ["--search-attribute", f"{key.name}={_CLI_TYPES[key.indexed_value_type]}"]
-    with (folder / "temporal.log").open("ab") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        yield process
-    finally:
-        _stop(process)
+    return command
 
 
 async def _answering(stack: Stack) -> None:
