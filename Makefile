@@ -9,7 +9,9 @@ PYTHON ?= python3
 PARALLEL := -n 3 --dist loadfile
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo dev test test-fast lint format lock histories clean
+FAULT_SEEDS := $(or $(SEEDS),10000)
+
+.PHONY: help demo dev test test-fast faults lint format lock histories clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +37,10 @@ test: $(STAMP) ## everything, the real Odoo included (minutes more the first tim
 
 test-fast: $(STAMP) ## what needs no Odoo: domain, gateways, workflows on the stand-in, replay
 	@python -m pytest $(PARALLEL) -m "not real" tests/unit tests/replay tests/activities tests/workflows
+
+faults: $(STAMP) ## contracts through kills, cuts and restarts (SEEDS=n: how many; a tenth on a real Odoo)
+	@python -m sandbox.real_odoo prepare
+	@c2c faults --seeds $(FAULT_SEEDS)
 
 lint: $(STAMP) ## ruff, strict mypy, import direction
 	@ruff check . && ruff format --check . && mypy && python -m pytest -q tests/unit/test_architecture.py

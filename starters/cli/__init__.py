@@ -21,6 +21,7 @@ from starters.cli import (
     approvals,
     contracts,
     exceptions,
+    faults,
     invoices,
     local,
     replays,
@@ -160,6 +161,7 @@ app.command()(system.check)
 app.command()(replays.replay)
 app.command()(local.demo)
 app.command()(local.dev)
+app.command()(faults.faults)
 
 
 def main() -> NoReturn:

@@ -76,7 +76,8 @@ async def stories_of(
 
 async def _histories(client: Client, workflow_id: str) -> list[WorkflowHistory]:
     """Of all runs, the oldest first."""
-    found, run_id = [], None
+    found: list[WorkflowHistory] = []
+    run_id: str | None = None
     while True:
         handle = client.get_workflow_handle(workflow_id, run_id=run_id)
         history = await handle.fetch_history()
@@ -227,9 +228,7 @@ def exact_to_the_cent(life: Ended, evidence: Evidence) -> Iterable[str]:
         yield f"closed with {sum(move.residual for move in posted)} open in Odoo"
 
 
-def documents_of(
-    life: Ended, moves: Mapping[str, list[Move]]
-) -> Iterable[tuple[str, list[Move]]]:
+def documents_of(life: Ended, moves: Mapping[str, list[Move]]) -> Iterable[tuple[str, list[Move]]]:
     for origin, found in moves.items():
         if origin.startswith(f"{life.workflow_id}/invoice/"):
             yield origin, found
@@ -376,5 +375,3 @@ async def _replay(
     into.histories += len(histories)
     for workflow_id, reason in await unreplayable(histories):
         into.add(seeds[workflow_id], f"the history of {workflow_id} does not replay: {reason}")
-
-

@@ -1,4 +1,4 @@
-"""The stack a campaign runs in: everything the product needs, behind proxies, each part killable."""
+"""The stack a campaign runs in: all that the product needs, behind proxies, each part killable."""
 
 from __future__ import annotations
 
@@ -65,6 +65,9 @@ class Lab:
     ledger: Ledger
     news: News
     clocks: TimeSkipper
+    settings: Settings
+    environment: Mapping[str, str]
+    """What configures a process to use this stack."""
     mending: asyncio.Lock = field(default_factory=asyncio.Lock)
     """One process is killed and started again at a time."""
 
@@ -236,6 +239,8 @@ async def running(
             ledger=Ledger(client),
             news=news,
             clocks=TimeSkipper(client, config=clock.BY_HAND),
+            settings=settings,
+            environment=environment,
         )
 
 

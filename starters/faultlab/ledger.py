@@ -66,9 +66,7 @@ class Ledger:
         """Whether the workflow accepted it; a refusal is an answer, and no acknowledgement."""
         name = str(update.__name__)
         try:
-            await patiently(
-                lambda: operations.update(self.client, workflow_id, update, message)
-            )
+            await patiently(lambda: operations.update(self.client, workflow_id, update, message))
         except (operations.Refused, operations.NotFound):
             self.refused += 1
             return False
@@ -103,5 +101,3 @@ def canonical(message: Any) -> str:
     """A message as JSON that compares equal however its keys are ordered."""
     plain = message.model_dump(mode="json") if isinstance(message, BaseModel) else message
     return json.dumps(plain, sort_keys=True)
-
-

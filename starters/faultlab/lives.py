@@ -61,8 +61,8 @@ ANA, CLEO = "ana@northwind.example", "cleo@northwind.example"
 CLERK, MANAGER = "clara@northwind.example", "pia@northwind.example"
 COPIES = 3
 STUCK_SECONDS = 150.0
-"""Longer than an attempt that lost its worker, the longest pause between attempts and a step's
-first pause after a failure it mends by itself."""
+"""Longer than an attempt that lost its worker and the longest pause between attempts together."""
+_QUIET_SECONDS = 30.0
 _PATIENCE_SECONDS = 4.0
 _DAYS_AT_ONCE = timedelta(days=12)
 _ENDED = (ContractStage.CLOSED, ContractStage.CANCELLED)
@@ -89,8 +89,11 @@ class Stuck(Exception):
 class Life:
     """One contract's, from its signature to its close."""
 
-    def __init__(self, lab: Lab, signed: Signed) -> None:
+    def __init__(
+        self, lab: Lab, signed: Signed, named: Callable[[Ended], None] = lambda ended: None
+    ) -> None:
         self._lab = lab
+        self._named = named
         self._signed = signed
         self._random = Random(f"life {signed.seed}")  # noqa: S311 - to repeat
         self._document = signed.document
@@ -133,6 +136,7 @@ class Life:
 
     def _called(self, workflow_id: str) -> None:
         self._id = self.ended.workflow_id = workflow_id
+        self._named(self.ended)
 
     async def _sign_document(self) -> None:
         """Several starts at once, one of them with a milestone that is reached already."""
@@ -175,7 +179,7 @@ class Life:
     # --- on the way ---------------------------------------------------------------------------
 
     async def _go_on(self) -> None:
-        moved_at, seen = time.monotonic(), ""
+        moved_at, seen, tries = time.monotonic(), "", ""
         while True:
             state = await self._look()
             if state is not None:
@@ -189,8 +193,12 @@ class Life:
                 if state.stage in _ENDED and await self._has_ended():
                     self.ended.closed = True
                     return
-            if time.monotonic() - moved_at > STUCK_SECONDS:
-                raise Stuck(await self._why(state))
+            if time.monotonic() - moved_at > _QUIET_SECONDS:
+                tried = await self._tries(state)
+                if tried != tries:
+                    moved_at, tries = time.monotonic(), tried
+                elif time.monotonic() - moved_at > STUCK_SECONDS:
+                    raise Stuck(await self._why(state))
             await self._lab.news.of(self._id, _PATIENCE_SECONDS)
 
     async def _look(self) -> ContractState | None:
@@ -209,6 +217,18 @@ class Life:
             if described.status is not WorkflowExecutionStatus.COMPLETED:
                 return False
         return True
+
+    async def _tries(self, state: ContractState | None) -> str:
+        """How often what is under way was tried: a new attempt is a move, too."""
+        told = []
+        numbers = state.invoices if state is not None else {}
+        for workflow_id in (self._id, *(receivable_workflow_id(self._id, n) for n in numbers)):
+            with contextlib.suppress(RPCError):
+                handle = self._lab.client.get_workflow_handle(workflow_id)
+                raw = (await handle.describe()).raw_description
+                told.append(str(raw.workflow_execution_info.history_length))
+                told += [f"{item.activity_id}:{item.attempt}" for item in raw.pending_activities]
+        return " ".join(told)
 
     async def _why(self, state: ContractState | None) -> str:
         """What it waits for, in words."""
@@ -332,9 +352,7 @@ class Life:
 
     async def _work(self, state: ContractState) -> None:
         on = last_month()[1]
-        await self._person(
-            "pm", people.log_hours, state, "dev", people.PETRA, f"{HOURS:f}", on
-        )
+        await self._person("pm", people.log_hours, state, "dev", people.PETRA, f"{HOURS:f}", on)
 
     async def _spend(self, state: ContractState) -> None:
         on = last_month()[1]
@@ -343,9 +361,7 @@ class Life:
     async def _cancel(self, state: ContractState) -> None:
         self.ended.worth = Decimal(0)
         request = CancelRequest(by=SELLER, reason="changed their mind")
-        await self._tell(
-            self._id, ContractWorkflow.request_cancel, "cancel_requested", request
-        )
+        await self._tell(self._id, ContractWorkflow.request_cancel, "cancel_requested", request)
 
     async def _change(self, state: ContractState) -> None:
         """The second part is dropped, the third repriced and moved; the first is as it was."""
@@ -358,8 +374,7 @@ class Life:
             reprice={"m3": f"{price:f}"},
             reschedule={"m3": datetime.now(UTC).date() + timedelta(days=60)},
         )
-        first, second, third = self._signed.amounts
-        self.ended.worth = first + price
+        self.ended.worth = self._signed.amounts[0] + price
         await self._lab.ledger.update(self._id, ContractWorkflow.propose_change, order)
 
     # --- documents ------------------------------------------------------------------------------
@@ -382,16 +397,16 @@ class Life:
         if number == 1 and flavour is Flavour.OVERDUE and self._first("overdue"):
             await self._let_it_fall_due(state, workflow_id)
             return True
-        if report.residual and report.residual.is_positive and not report.credits:
-            if self._first(f"pay {number}"):
-                await self._pay(workflow_id, number, report)
-                return True
+        owed = report.residual is not None and report.residual.is_positive and not report.credits
+        if owed and self._first(f"pay {number}"):
+            await self._pay(workflow_id, number, report)
+            return True
         return False
 
     async def _decide(self, workflow_id: str, number: int) -> bool:
         flavour = self._signed.flavour
         if flavour is Flavour.OVERDUE and number == 1 and self._first("remind approvers"):
-            await clock.forward(self._lab.clocks, workflow_id, timedelta(days=5))
+            await self._later(workflow_id, timedelta(days=5))
         if flavour is Flavour.REJECTED and number == 1:
             return self._first("reject") and await self._reject(workflow_id)
         return await self._approve(workflow_id)
@@ -492,14 +507,19 @@ class Life:
         if self._signed.seed % 2:
             await self._person("admin", _forget_address, state.odoo.partner_id)
         for _ in range(8):
-            with contextlib.suppress(RPCError):
-                await clock.forward(self._lab.clocks, workflow_id, _DAYS_AT_ONCE)
+            await self._later(workflow_id, _DAYS_AT_ONCE)
             found = await patiently(
                 lambda: operations.receivable_state(self._lab.client, workflow_id)
             )
             if found.dunning.level >= 3:
                 return
             await self._lab.news.of(self._id, _PATIENCE_SECONDS)
+
+    async def _later(self, workflow_id: str, duration: timedelta) -> None:
+        """Time passes for a document, while nobody restarts a server."""
+        async with self._lab.mending:
+            with contextlib.suppress(RPCError):  # it may be over by now
+                await clock.forward(self._lab.clocks, workflow_id, duration)
 
     # --- after the end --------------------------------------------------------------------------
 

@@ -103,8 +103,8 @@ def approve_anything() -> None:
     def decided(self: ApprovalRound, decision: Any, *more: Any) -> Any:
         return decide(self, bound(self, decision), *more)
 
-    ApprovalRound.refusal = unchecked  # type: ignore[method-assign]
-    ApprovalRound.decide = decided  # type: ignore[method-assign]
+    ApprovalRound.refusal = unchecked  # type: ignore[method-assign, assignment]
+    ApprovalRound.decide = decided  # type: ignore[method-assign, assignment]
 
 
 MUTATIONS: dict[str, Callable[[], None]] = {

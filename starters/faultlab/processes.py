@@ -64,6 +64,10 @@ class TemporalServer:
             raise StackError("Temporal is not running")
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.running
+
     def kill(self) -> None:
         """SIGKILL: nothing is flushed, nobody is told."""
         with contextlib.suppress(ProcessLookupError):
@@ -185,9 +189,7 @@ class Worker:
             )
 
 
-async def until(
-    is_so: Callable[[], bool], otherwise: str, seconds: float = START_SECONDS
-) -> float:
+async def until(is_so: Callable[[], bool], otherwise: str, seconds: float = START_SECONDS) -> float:
     """Wait until it is so; returns the seconds that took. Raises StackError."""
     began = time.monotonic()
     while not await asyncio.to_thread(is_so):

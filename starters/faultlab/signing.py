@@ -43,6 +43,7 @@ _WEIGHTS = {
     Flavour.CREDITED: 6,
     Flavour.CHANGED: 5,
     Flavour.WRITTEN_OFF: 5,
+    Flavour.OVERDUE: 3,
 }
 _DEALS = 0.3
 """The share of plain contracts that come from the CRM."""
