@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+from sandbox.proxy import Kind
 from starters.faultlab import lab as labs
 from starters.faultlab.invariants import Findings, Story, examine, stories_of
 from starters.faultlab.lab import Lab
 from starters.faultlab.lives import Ended, Life
 from starters.faultlab.signing import Flavour, drawn
 from starters.faultlab.strikes import Blow, Boundaries, Boundary, Storm, remote_activities
-from starters.faultlab.weather import Lost, Weather
+from starters.faultlab.weather import CUT_AND_HELD, Lost, Weather
 
 FAMILIES = ("F1", "F2", "F3", "F4", "F5", "F6", "F7", "F13")
 ALL = frozenset(FAMILIES)
@@ -35,7 +36,8 @@ class Plan:
     boundaries: bool = False
     """Whether every activity has to be struck at every boundary."""
     mutation: str | None = None
-    flavours: frozenset[Flavour] = frozenset(Flavour)
+    losses: tuple[Kind, ...] = CUT_AND_HELD
+    """How the answers to writes are lost."""
 
 
 @dataclass
@@ -78,7 +80,7 @@ class _Campaign:
         self._lives: list[Ended] = []
         self._seeds: dict[str, int] = {}
         self._done = 0
-        self._weather = Weather(self._seeds.get, self._families_of)
+        self._weather = Weather(self._seeds.get, self._families_of, Lost(plan.losses))
         wanted = remote_activities(lab.settings) if plan.boundaries else []
         self._boundaries = Boundaries(lab, wanted)
         # Servers do not die while boundaries are struck: what was killed has to be told apart.

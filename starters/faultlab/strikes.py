@@ -16,7 +16,7 @@ from wiring.settings import Settings
 from workers.worker import activities_of
 from workflows import task_queues
 
-_GAP_SECONDS, _BETWEEN = 1.0, 25
+_GAP_SECONDS, _BETWEEN = 1.0, 12
 """Between two kills at boundaries, at least so long and so many calls: lives go on meanwhile."""
 
 READING = frozenset(

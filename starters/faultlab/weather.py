@@ -58,10 +58,15 @@ def what(request: Request) -> str:
     return f"{model} {method}" if model else request.path.split("?")[0]
 
 
+CUT_AND_HELD = (Kind.CUT_AFTER, Kind.HOLD)
+"""The connection breaks, or the caller's time runs out."""
+
+
 @dataclass
 class Lost:
-    """F2: each kind of write is done once and never answered, then done once and cut off."""
+    """F2: each kind of write is done and its answer is lost, once in each of these ways."""
 
+    ways: tuple[Kind, ...] = CUT_AND_HELD
     seen: Counter[tuple[str, str]] = field(default_factory=Counter)
     hit: list[tuple[str, str, Kind, Carrier]] = field(default_factory=list)
 
@@ -70,14 +75,11 @@ class Lost:
             return PASSED
         key = carrier.activity, what(request)
         self.seen[key] += 1
-        if self.seen[key] > len(_LOST):
+        if self.seen[key] > len(self.ways):
             return PASSED
-        kind = _LOST[self.seen[key] - 1]
+        kind = self.ways[self.seen[key] - 1]
         self.hit.append((*key, kind, carrier))
         return Fate(kind)
-
-
-_LOST = (Kind.CUT_AFTER, Kind.HOLD)
 
 
 @dataclass

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.proxy import Kind
 from starters.faultlab import campaign
 from starters.faultlab.campaign import Plan, seeds_of
 from starters.faultlab.mutations import MUTATIONS
@@ -26,7 +27,13 @@ TOLD = {
 @pytest.mark.parametrize("mutation", MUTATIONS)
 async def test_a_campaign_notices_a_safeguard_that_is_gone(mutation: str, tmp_path: Path) -> None:
     seeds = seeds_of(frozenset({Flavour.PLAIN}), LIVES)
-    plan = Plan(seeds=seeds, families=frozenset({"F2", "F7"}), mutation=mutation)
+    plan = Plan(
+        seeds=seeds,
+        families=frozenset({"F2", "F7"}),
+        mutation=mutation,
+        # Nobody waits for a time-out: a broken connection says as much.
+        losses=(Kind.CUT_AFTER,),
+    )
     outcome = await campaign.run(plan, tmp_path)
     texts = [text for _, text in outcome.violations]
     assert any(word in text for text in texts for word in TOLD[mutation]), texts

@@ -18,7 +18,7 @@ from starters.faultlab.invariants import Evidence, Findings, Story
 from starters.faultlab.ledger import Told, canonical
 from starters.faultlab.lives import Ended
 from starters.faultlab.signing import Flavour, customer_name, drawn
-from starters.faultlab.weather import CARRIER, Lost, Weather, carriers_of, is_write
+from starters.faultlab.weather import CARRIER, Weather, carriers_of, is_write
 from starters.faultlab.weather import drawn as fate_drawn
 
 WORKFLOW = "contract/northwind/life-1"
@@ -254,7 +254,7 @@ def test_writes_are_told_from_reads(path: str, writes: bool) -> None:
 
 
 def test_each_write_is_cut_off_once_held_once_and_then_let_be() -> None:
-    weather = Weather({WORKFLOW: 1}.get, lambda seed: frozenset({"F2"}), Lost())
+    weather = Weather({WORKFLOW: 1}.get, lambda seed: frozenset({"F2"}))
     post = request("/json/2/account.move/action_post")
     assert [weather(post).kind for _ in range(3)] == [Kind.CUT_AFTER, Kind.HOLD, Kind.PASS]
     assert weather(request("/json/2/account.move/read")) is PASSED
