@@ -12,6 +12,7 @@ from typing import Any
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from contracts.approvals import HASH_PREFIX
@@ -24,7 +25,10 @@ from starters.faultlab.lives import Ended
 from starters.faultlab.signing import customer_name
 from workers.worker import WORKFLOWS
 
-_CENT = Decimal("0.01")
+_DECISIONS = ("decide_approval", "approval_decided")
+_POSTING = "post_document"
+_LONGEST = 300
+"""Characters of a failure that are told."""
 
 
 @dataclass
@@ -35,6 +39,8 @@ class Story:
     completed: bool = False
     signals: Counter[tuple[str, str]] = field(default_factory=Counter)
     updates: Counter[tuple[str, str]] = field(default_factory=Counter)
+    approvals: list[str] = field(default_factory=list)
+    """Decisions that came before the document was posted (for the last time, if several)."""
     result: Any = None
     retried: list[Retried] = field(default_factory=list)
 
@@ -90,6 +96,7 @@ async def _histories(client: Client, workflow_id: str) -> list[WorkflowHistory]:
 
 def _story(histories: Iterable[WorkflowHistory]) -> Story:
     story = Story(started=True)
+    decisions: list[str] = []
     for history in histories:
         scheduled: dict[int, Any] = {}
         attempts: dict[int, int] = {}
@@ -97,13 +104,20 @@ def _story(histories: Iterable[WorkflowHistory]) -> Story:
             match event.event_type:
                 case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
                     signal = event.workflow_execution_signaled_event_attributes
-                    story.signals[signal.signal_name, _first(signal.input.payloads)] += 1
+                    argument = _first(signal.input.payloads)
+                    story.signals[signal.signal_name, argument] += 1
+                    decisions += [argument] * (signal.signal_name in _DECISIONS)
                 case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
                     accepted = event.workflow_execution_update_accepted_event_attributes
                     asked = accepted.accepted_request.input
-                    story.updates[asked.name, _first(asked.args.payloads)] += 1
+                    argument = _first(asked.args.payloads)
+                    story.updates[asked.name, argument] += 1
+                    decisions += [argument] * (asked.name in _DECISIONS)
                 case EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-                    scheduled[event.event_id] = event.activity_task_scheduled_event_attributes
+                    planned = event.activity_task_scheduled_event_attributes
+                    scheduled[event.event_id] = planned
+                    if planned.activity_type.name == _POSTING:
+                        story.approvals = list(decisions)
                 case EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
                     begun = event.activity_task_started_event_attributes
                     attempts[begun.scheduled_event_id] = begun.attempt
@@ -137,6 +151,8 @@ async def unreplayable(histories: Sequence[WorkflowHistory]) -> list[tuple[str, 
         workflows=WORKFLOWS,
         workflow_runner=UnsandboxedWorkflowRunner(),
         data_converter=pydantic_data_converter,
+        # The SDK's core would log each failure, between the lines of the report.
+        runtime=Runtime(telemetry=TelemetryConfig(logging=None)),
     )
 
     async def each() -> AsyncIterator[WorkflowHistory]:
@@ -147,7 +163,7 @@ async def unreplayable(histories: Sequence[WorkflowHistory]) -> list[tuple[str, 
     async with replayer.workflow_replay_iterator(each()) as results:
         async for item in results:
             if item.replay_failure is not None:
-                failed.append((item.history.workflow_id, str(item.replay_failure)))
+                failed.append((item.history.workflow_id, str(item.replay_failure)[:_LONGEST]))
     return failed
 
 
@@ -237,7 +253,7 @@ def documents_of(life: Ended, moves: Mapping[str, list[Move]]) -> Iterable[tuple
 def nothing_posted_unapproved(
     life: Ended, evidence: Evidence, stories: Mapping[str, Story]
 ) -> Iterable[str]:
-    """Every posted document has an approval of its content and amount in its history."""
+    """Every posted document was approved before, its content and its amount, by its history."""
     for origin, moves in documents_of(life, evidence.moves):
         story = stories.get(origin)
         for move in moves:
@@ -247,10 +263,7 @@ def nothing_posted_unapproved(
 
 def _is_approved(move: Move, story: Story) -> bool:
     content = InvoiceReport.model_validate(story.result).content_hash if story.result else ""
-    messages = [*story.signals, *story.updates]
-    for name, argument in messages:
-        if name not in ("decide_approval", "approval_decided"):
-            continue
+    for argument in story.approvals:
         said = json.loads(argument)
         amount = Decimal(str(said["amount"] or "0").split()[0])
         named = said["content_hash"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -81,7 +80,7 @@ def approval(**more: Any) -> str:
 
 def told_story(*approvals: str, **more: Any) -> Story:
     story = Story(started=True, completed=True, result=result(**more))
-    story.updates = Counter(("decide_approval", item) for item in approvals)
+    story.approvals = list(approvals)
     return story
 
 
