@@ -17,6 +17,7 @@ from starters import operations
 T = TypeVar("T")
 
 _AGAIN_SECONDS = 0.5
+_HALF_DONE = "Workflow Task in failed state"
 _LOST = frozenset(
     {
         RPCStatusCode.UNAVAILABLE,
@@ -26,6 +27,8 @@ _LOST = frozenset(
         RPCStatusCode.INTERNAL,
         RPCStatusCode.ABORTED,
         RPCStatusCode.RESOURCE_EXHAUSTED,
+        # No worker is polling, or the one that was has left a task half done.
+        RPCStatusCode.FAILED_PRECONDITION,
     }
 )
 """What the server, or the lack of one, answers while it is down or comes up."""
@@ -92,7 +95,8 @@ async def patiently(call: Callable[[], Awaitable[T]]) -> T:
         except (operations.NoAnswer, WorkflowUpdateRPCTimeoutOrCancelledError):
             pass
         except RPCError as error:
-            if error.status not in _LOST and operations.NOT_YET not in error.message:
+            half_done = _HALF_DONE in error.message or operations.NOT_YET in error.message
+            if error.status not in _LOST and not half_done:
                 raise
         await asyncio.sleep(_AGAIN_SECONDS)
 

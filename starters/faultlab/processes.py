@@ -12,10 +12,12 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.runtime import Runtime, TelemetryConfig
 
 from sandbox.real_odoo.mailbox import free_port
 from sandbox.real_odoo.process import Process
@@ -31,6 +33,12 @@ _POLL_SECONDS = 0.05
 WORKFLOWS = (task_queues.CONTRACTS,)
 REMOTES = (task_queues.CRM, task_queues.ODOO_MASTER, task_queues.ODOO_FINANCE)
 """Who decides and who speaks to remotes run apart, so that either can be killed alone."""
+
+
+@cache
+def _mute() -> Runtime:
+    """The SDK's core without its log: that a server is away is what we bring about."""
+    return Runtime(telemetry=TelemetryConfig(logging=None))
 
 
 class TemporalServer:
@@ -51,7 +59,10 @@ class TemporalServer:
         while True:
             try:
                 return await Client.connect(
-                    self.address, namespace=NAMESPACE, data_converter=pydantic_data_converter
+                    self.address,
+                    namespace=NAMESPACE,
+                    data_converter=pydantic_data_converter,
+                    runtime=_mute(),
                 )
             except RuntimeError as error:
                 if time.monotonic() > deadline or not self._process.running:
