@@ -15,6 +15,7 @@ from activities import metrics
 from activities import odoo_records as records
 from activities.failures import BusinessRefusal
 from activities.odoo_balances import balance_of
+from activities.odoo_buttons import press
 from activities.odoo_catalogue import product_ids
 from activities.odoo_master import Done
 from activities.odoo_messages import FAILED, mailed, post_once
@@ -248,7 +249,13 @@ class OdooFinance:
                     value=row["name"],
                 )
             if row["state"] == "draft":
-                self._odoo.call("account.move", "button_cancel", [ref.invoice_id])
+                press(
+                    self._odoo,
+                    "account.move",
+                    "button_cancel",
+                    ref.invoice_id,
+                    is_pressed=lambda: self._state(ref.invoice_id) == "cancel",
+                )
         return Done()
 
     # --- posting ----------------------------------------------------------------------------
@@ -314,8 +321,21 @@ class OdooFinance:
                 field="invoice_on",
                 value=invoice_on,
             )
-        self._odoo.call("account.move", "action_post", [invoice_id])
+        self._post(invoice_id)
         return date.fromisoformat(invoice_on)
+
+    def _post(self, move_id: int) -> None:
+        press(
+            self._odoo,
+            "account.move",
+            "action_post",
+            move_id,
+            is_pressed=lambda: self._state(move_id) == "posted",
+        )
+
+    def _state(self, move_id: int) -> str:
+        [move] = self._odoo.read("account.move", [move_id], ["state"])
+        return str(move["state"])
 
     @activity.defn
     def reconcile_credit(self, request: CreditRequest) -> Reconciled:
@@ -440,7 +460,7 @@ class OdooFinance:
             )
         if row["state"] == "draft":
             self._refuse_to_lose_more_than_is_open(request)
-            self._odoo.call("account.move", "action_post", [entry])
+            self._post(entry)
             currency = request.amount.currency
             metrics.amount_written_off.add(
                 float(request.amount.amount),

@@ -14,6 +14,7 @@ from activities import metrics
 from activities import odoo_records as records
 from activities.failures import BusinessRefusal
 from activities.odoo_balances import is_ours
+from activities.odoo_buttons import press
 from activities.odoo_catalogue import product_ids
 from activities.odoo_master import Done
 from activities.odoo_messages import post_once
@@ -27,6 +28,7 @@ from contracts.ownership import create_once
 from gateways.odoo import OdooClient
 
 _CENT = Decimal("0.01")
+_CONFIRMED = ("sale", "done")
 _LINE_FIELDS = ["name", "product_uom_qty", "qty_delivered", "qty_invoiced", "price_unit"]
 _DOCUMENT_FIELDS = [
     "name",
@@ -142,20 +144,27 @@ class OdooOrders:
     def confirm_order(self, request: ConfirmRequest) -> Done:
         """Confirm the order; refuses (`order_total_differs`) if its total is not the value."""
         state = self._checked(request.order_id, request.value)
-        if state not in ("sale", "done"):
-            self._odoo.call("sale.order", "action_confirm", [request.order_id])
+        if state not in _CONFIRMED:
+            press(
+                self._odoo,
+                "sale.order",
+                "action_confirm",
+                request.order_id,
+                is_pressed=lambda: self._state(request.order_id) in _CONFIRMED,
+            )
             metrics.orders_confirmed.add(1, {"currency": request.value.currency})
         return Done()
 
     @activity.defn
     def cancel_order(self, request: OrderCancel) -> Done:
         """Cancel the order, as compensation; an order already cancelled is a success."""
-        [order] = self._odoo.read("sale.order", [request.order_id], ["state"])
-        if order["state"] != "cancel":
-            self._odoo.call(
+        if self._state(request.order_id) != "cancel":
+            press(
+                self._odoo,
                 "sale.order",
                 "action_cancel",
-                [request.order_id],
+                request.order_id,
+                is_pressed=lambda: self._state(request.order_id) == "cancel",
                 context={"disable_cancel_warning": True},
             )
         return Done()
@@ -312,6 +321,10 @@ class OdooOrders:
         ]
         ids = self._odoo.load("sale.order.line", rows, create_once=True)
         return OrderRef(order_id=order, name=row["name"], lines=dict(zip(keys, ids, strict=True)))
+
+    def _state(self, order_id: int) -> str:
+        [order] = self._odoo.read("sale.order", [order_id], ["state"])
+        return str(order["state"])
 
     def _checked(self, order_id: int, value: Money) -> str:
         """The order's state; a business failure if it was cancelled or has another total."""
