@@ -23,6 +23,9 @@ FAMILIES = ("F1", "F2", "F3", "F4", "F5", "F6", "F7", "F13")
 ALL = frozenset(FAMILIES)
 """F7, messages three times and shuffled, is how every life is led."""
 _SAID_EVERY_SECONDS = 5.0
+_CALLS_OF_A_LIFE, _BLOWS = 70, 20
+"""About so many calls a life makes; and so many blows fall on a campaign at least."""
+_FEWEST_CALLS, _MOST_CALLS = 25, 250
 
 
 @dataclass(frozen=True)
@@ -85,8 +88,15 @@ class _Campaign:
         self._boundaries = Boundaries(lab, wanted)
         # Servers do not die while boundaries are struck: what was killed has to be told apart.
         storming = plan.families - ({"F1"} if plan.boundaries else set())
-        every = 12.0 if plan.real else 6.0
-        self._storm = Storm(lab, storming, min(plan.seeds, default=0), every)
+        every = 8.0 if plan.real else 4.0
+        calls = len(plan.seeds) * _CALLS_OF_A_LIFE // _BLOWS
+        self._storm = Storm(
+            lab,
+            storming,
+            seed=min(plan.seeds, default=0),
+            every_seconds=every,
+            every_calls=max(_FEWEST_CALLS, min(calls, _MOST_CALLS)),
+        )
 
     async def run(self) -> Outcome:
         began = time.monotonic()

@@ -68,8 +68,9 @@ class Lab:
     settings: Settings
     environment: Mapping[str, str]
     """What configures a process to use this stack."""
-    mending: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """One process is killed and started again at a time."""
+    odoo_mending: asyncio.Lock = field(default_factory=asyncio.Lock)
+    temporal_mending: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a server is away, and by people who need it there."""
 
     @property
     def proxies(self) -> tuple[Proxy, ...]:
@@ -99,12 +100,11 @@ class Lab:
 
     async def replace(self, worker: Worker) -> None:
         """SIGKILL one kind of worker; the next takes over."""
-        worker.kill()
-        await worker.start()
+        await worker.replace()
 
     async def restart_temporal(self, down_seconds: float = 0.0) -> None:
         """SIGKILL Temporal, and start it again on its file."""
-        async with self.mending:
+        async with self.temporal_mending:
             self.temporal.kill()
             await asyncio.sleep(down_seconds)
             self.temporal.stop()
@@ -112,7 +112,7 @@ class Lab:
 
     async def restart_odoo(self) -> None:
         """SIGKILL Odoo in the middle of its calls, and start it again."""
-        async with self.mending:
+        async with self.odoo_mending:
             if self.real is None:
                 self.sandbox.kill()
                 self.sandbox.stop()
@@ -127,7 +127,7 @@ class Lab:
         from its log. Odoo keeps running without it meanwhile."""
         assert self.real is not None
         postgres = self.real.postgres
-        async with self.mending:
+        async with self.odoo_mending:
             os.kill(postgres.pid, signal.SIGQUIT)
             await asyncio.to_thread(postgres.stop)
             await asyncio.to_thread(postgres.start)
@@ -221,6 +221,8 @@ async def running(
         for worker in (decider, hands):
             stack.callback(worker.stop)
             await worker.start()
+            keeping = asyncio.create_task(worker.keep())
+            stack.callback(keeping.cancel)
         news = News(client)
         watching = asyncio.create_task(news.watch())
         stack.callback(watching.cancel)

@@ -126,7 +126,7 @@ class Life:
             self._called(contract_workflow_id(ENTITY, self._document["contract_id"]))
             await self._sign_document()
             return
-        async with self._lab.mending:
+        async with self._lab.odoo_mending:
             deal_id = await self._lab.add_deal(self._signed.deal)
         self._called(contract_workflow_id(ENTITY, deal_contract_id(CRM, deal_id)))
         if self._random.random() < 0.5:  # the other half is found by the sweep
@@ -349,7 +349,7 @@ class Life:
             with contextlib.closing(self._lab.odoo(login)) as client:
                 what(client, *arguments)
 
-        async with self._lab.mending:
+        async with self._lab.odoo_mending:
             await asyncio.to_thread(work)
 
     async def _work(self, state: ContractState) -> None:
@@ -520,8 +520,8 @@ class Life:
             await self._lab.news.of(self._id, _PATIENCE_SECONDS)
 
     async def _later(self, workflow_id: str, duration: timedelta) -> None:
-        """Time passes for a document, while nobody restarts a server."""
-        async with self._lab.mending:
+        """Time passes for a document, while nobody restarts Temporal."""
+        async with self._lab.temporal_mending:
             with contextlib.suppress(RPCError):  # it may be over by now
                 await clock.forward(self._lab.clocks, workflow_id, duration)
 

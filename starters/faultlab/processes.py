@@ -29,6 +29,7 @@ HOST = "127.0.0.1"
 NAMESPACE = "faults"
 START_SECONDS = 60
 _POLL_SECONDS = 0.05
+_KEPT_SECONDS = 0.5
 
 WORKFLOWS = (task_queues.CONTRACTS,)
 REMOTES = (task_queues.CRM, task_queues.ODOO_MASTER, task_queues.ODOO_FINANCE)
@@ -147,6 +148,15 @@ class Worker:
         self._log = log
         self._serving: subprocess.Popen[bytes] | None = None
         self._next: subprocess.Popen[bytes] | None = None
+        self._changing = asyncio.Lock()
+
+    async def keep(self) -> None:
+        """Start it again whenever it ends, as a process manager does; until cancelled."""
+        while True:
+            await asyncio.sleep(_KEPT_SECONDS)
+            async with self._changing:
+                if self._serving is not None and not self.is_running:
+                    await self._start()
 
     @property
     def is_running(self) -> bool:
@@ -154,6 +164,16 @@ class Worker:
 
     async def start(self) -> None:
         """Let the one that stands by serve, and have the next stand by."""
+        async with self._changing:
+            await self._start()
+
+    async def replace(self) -> None:
+        """SIGKILL it; the one that stands by takes over."""
+        async with self._changing:
+            self.kill()
+            await self._start()
+
+    async def _start(self) -> None:
         serving = self._next or self._spawn()
         self._next = None
         assert serving.stdout is not None

@@ -18,6 +18,7 @@ from workflows import task_queues
 
 _GAP_SECONDS, _BETWEEN = 1.0, 12
 """Between two kills at boundaries, at least so long and so many calls: lives go on meanwhile."""
+_LOOK_SECONDS = 0.1
 
 READING = frozenset(
     {
@@ -133,6 +134,8 @@ class Storm:
     families: frozenset[str]
     seed: int
     every_seconds: float
+    every_calls: int
+    """Both have to pass between two blows: on a slow machine lives need longer to move."""
     blows: list[Blow] = field(default_factory=list)
 
     async def rage(self) -> None:
@@ -142,12 +145,20 @@ class Storm:
         if not choices:
             return
         while True:
+            calls = self._calls + random.uniform(0.5, 1.5) * self.every_calls
             await asyncio.sleep(random.uniform(0.5, 1.5) * self.every_seconds)
+            while self._calls < calls:  # noqa: ASYNC110 - the proxies count, and tell nobody
+                await asyncio.sleep(_LOOK_SECONDS)
             if "F13" in self.families and len(choices) > 1 and random.random() < 0.3:
                 both = random.sample(choices, 2)
                 await asyncio.gather(*(self._blow("F13", *one[1:]) for one in both))
             else:
                 await self._blow(*random.choice(choices))
+
+    @property
+    def _calls(self) -> int:
+        """How many calls have come to the proxies so far."""
+        return sum(sum(proxy.counts.values()) for proxy in self.lab.proxies)
 
     def _choices(self) -> list[tuple[str, str, Callable[[], Awaitable[None]]]]:
         lab = self.lab

@@ -1,4 +1,4 @@
-"""A button pressed twice in the same moment was pressed: only a record left as it was is refused."""
+"""A button pressed twice in the same moment was pressed; a record left as it was is refused."""
 
 from __future__ import annotations
 
