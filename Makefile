@@ -9,7 +9,9 @@ PYTHON ?= python3
 PARALLEL := -n 3 --dist loadfile
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo dev test test-fast bench lint format lock histories clean
+FAULT_SEEDS := $(or $(SEEDS),10000)
+
+.PHONY: help demo dev test test-fast bench faults lint format lock histories clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +41,10 @@ test-fast: $(STAMP) ## what needs no Odoo: domain, gateways, workflows on the st
 bench: $(STAMP) ## what the product is measured by (ONLY=name: that one; QUICK=1: small sizes, minutes)
 	@python -m sandbox.real_odoo prepare
 	@python -m benchmarks $(ONLY) $(if $(QUICK),--quick) --json .run/bench.json --chart .run/bench.png
+
+faults: $(STAMP) ## contracts through kills, cuts and restarts (SEEDS=n: how many; a tenth on a real Odoo)
+	@python -m sandbox.real_odoo prepare
+	@c2c faults --seeds $(FAULT_SEEDS)
 
 lint: $(STAMP) ## ruff, strict mypy, import direction
 	@ruff check . && ruff format --check . && mypy && python -m pytest -q tests/unit/test_architecture.py

@@ -15,6 +15,7 @@ from activities import metrics
 from activities import odoo_records as records
 from activities.failures import BusinessRefusal
 from activities.odoo_balances import FIELDS, balance_of, balances_of
+from activities.odoo_buttons import press
 from activities.odoo_catalogue import Catalogue
 from activities.odoo_master import Done
 from activities.odoo_messages import FAILED, mailed, post_once
@@ -263,7 +264,13 @@ class OdooFinance:
                     value=row["name"],
                 )
             if row["state"] == "draft":
-                self._odoo.press("account.move", "button_cancel", [ref.invoice_id])
+                press(
+                    self._odoo,
+                    "account.move",
+                    "button_cancel",
+                    ref.invoice_id,
+                    is_pressed=lambda: self._state(ref.invoice_id) == "cancel",
+                )
         return Done()
 
     # --- posting ----------------------------------------------------------------------------
@@ -329,8 +336,22 @@ class OdooFinance:
                 field="invoice_on",
                 value=invoice_on,
             )
-        self._odoo.press("account.move", "action_post", [move["id"]], context=records.UNTRACKED)
+        self._post(move["id"])
         return date.fromisoformat(invoice_on)
+
+    def _post(self, move_id: int) -> None:
+        press(
+            self._odoo,
+            "account.move",
+            "action_post",
+            move_id,
+            is_pressed=lambda: self._state(move_id) == "posted",
+            context=records.UNTRACKED,
+        )
+
+    def _state(self, move_id: int) -> str:
+        [move] = self._odoo.read("account.move", [move_id], ["state"])
+        return str(move["state"])
 
     @activity.defn
     def reconcile_credit(self, request: CreditRequest) -> Reconciled:
@@ -455,7 +476,7 @@ class OdooFinance:
             )
         if row["state"] == "draft":
             self._refuse_to_lose_more_than_is_open(request)
-            self._odoo.press("account.move", "action_post", [entry])
+            self._post(entry)
             currency = request.amount.currency
             metrics.amount_written_off.add(
                 float(request.amount.amount),

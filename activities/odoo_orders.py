@@ -15,6 +15,7 @@ from activities import odoo_records as records
 from activities import odoo_work as work
 from activities.failures import BusinessRefusal
 from activities.odoo_balances import is_ours
+from activities.odoo_buttons import press
 from activities.odoo_catalogue import Catalogue
 from activities.odoo_master import Done
 from activities.odoo_messages import post_once
@@ -28,6 +29,7 @@ from contracts.ownership import create_once
 from gateways.odoo import OdooClient
 
 _CENT = Decimal("0.01")
+_CONFIRMED = ("sale", "done")
 _LINE_FIELDS = ["name", "product_uom_qty", "qty_delivered", "qty_invoiced", "price_unit"]
 _ORDER_FIELDS = [
     "name",
@@ -183,9 +185,14 @@ class OdooOrders:
                 "switch its timesheets on there",
                 field="project.account_id",
             )
-        if order["state"] not in ("sale", "done"):
-            self._odoo.press(
-                "sale.order", "action_confirm", [request.order_id], context=records.UNTRACKED
+        if order["state"] not in _CONFIRMED:
+            press(
+                self._odoo,
+                "sale.order",
+                "action_confirm",
+                request.order_id,
+                is_pressed=lambda: self._state(request.order_id) in _CONFIRMED,
+                context=records.UNTRACKED,
             )
             metrics.orders_confirmed.add(1, {"currency": contract.currency})
         return Confirmed(
@@ -214,12 +221,13 @@ class OdooOrders:
     @activity.defn
     def cancel_order(self, request: OrderCancel) -> Done:
         """Cancel the order, as compensation; an order already cancelled is a success."""
-        [order] = self._odoo.read("sale.order", [request.order_id], ["state"])
-        if order["state"] != "cancel":
-            self._odoo.call(
+        if self._state(request.order_id) != "cancel":
+            press(
+                self._odoo,
                 "sale.order",
                 "action_cancel",
-                [request.order_id],
+                request.order_id,
+                is_pressed=lambda: self._state(request.order_id) == "cancel",
                 context={"disable_cancel_warning": True},
             )
         return Done()
@@ -378,6 +386,10 @@ class OdooOrders:
         ]
         ids = self._odoo.load("sale.order.line", rows, create_once=True)
         return dict(zip(keys, ids, strict=True))
+
+    def _state(self, order_id: int) -> str:
+        [order] = self._odoo.read("sale.order", [order_id], ["state"])
+        return str(order["state"])
 
     def _checked(self, order_id: int, value: Money) -> dict[str, Any]:
         """The order; a business failure if it was cancelled or has another total."""

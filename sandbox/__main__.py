@@ -12,6 +12,7 @@ from sandbox.server import LOGINS, Sandbox, SandboxError
 DEFAULT_PORT = 8900
 ADMINISTRATION = (
     "faults",
+    "deals",
     "mails",
     "mail-server",
     "keys",

@@ -24,7 +24,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sandbox.faults import CLOSE, FaultMiddleware, Faults
-from sandbox.hubspot import HubSpotStore, hubspot_app
+from sandbox.hubspot import HubSpotError, HubSpotStore, hubspot_app
 from sandbox.odoo import OdooStore, loopback_only, odoo_app
 
 HOST = "127.0.0.1"
@@ -120,6 +120,7 @@ class Sandbox:
         routes: list[BaseRoute] = [
             Route("/sandbox/faults", loopback_only(self._show_faults), methods=["GET"]),
             Route("/sandbox/faults", loopback_only(self._set_faults), methods=["POST"]),
+            Route("/sandbox/deals", loopback_only(self._add_deal), methods=["POST"]),
         ]
         hubspot = hubspot_app(self.hubspot, token=self.hubspot_token)
         routes += [Mount("/hubspot", app=hubspot), Mount("/", app=odoo_app(self.odoo))]
@@ -137,6 +138,14 @@ class Sandbox:
         except (KeyError, TypeError, ValueError) as error:
             return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 400)
         return JSONResponse({"ok": True})
+
+    async def _add_deal(self, request: Request) -> Response:
+        """POST what `HubSpotStore.add_deal` takes: a deal with all that hangs on it."""
+        try:
+            deal_id = self.hubspot.add_deal(**await request.json())
+        except (TypeError, ValueError, HubSpotError) as error:
+            return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 400)
+        return JSONResponse({"id": deal_id})
 
     def _config(self) -> uvicorn.Config:
         return uvicorn.Config(

@@ -19,6 +19,7 @@ from starters.cli import (
     approvals,
     contracts,
     exceptions,
+    faults,
     invoices,
     local,
     replays,
@@ -159,6 +160,7 @@ app.command()(system.check)
 app.command()(replays.replay)
 app.command()(local.demo)
 app.command()(local.dev)
+app.command()(faults.faults)
 
 
 def main() -> NoReturn:

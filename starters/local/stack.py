@@ -179,10 +179,10 @@ def _temporal(
     folder: Path, namespace: str, port: int, ui_port: int, *, keep_data: bool
 ) -> Iterator[subprocess.Popen[bytes]]:
     """The real server with its UI, on SQLite, with the demo's time skipping allowed."""
-    database = folder / "temporal.db"
     if not keep_data:
         for file in folder.glob("temporal.db*"):
             file.unlink()
+    database = folder / "temporal.db"
     command = temporal_command(database, namespace, port, "--ui-port", str(ui_port))
     with (folder / "temporal.log").open("ab") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)

@@ -1,7 +1,11 @@
-"""The same world as the scenarios', on the sandbox; what needs the real Odoo asks for it."""
+"""The scenarios' world on the sandbox, and campaigns in stacks of their own."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,3 +25,12 @@ def key_file(odoo_server: OdooServer, tmp_path_factory: pytest.TempPathFactory) 
     path = tmp_path_factory.mktemp("faults") / "key"
     path.write_text(odoo_server.keys["c2c"].read_text())
     return path
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """Where one stack keeps its files."""
+    path = Path(tempfile.mkdtemp(prefix="c2c-faults-"))
+    yield path
+    if not os.environ.get("C2C_DEBUG"):
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,229 @@
+"""Leads many lives through a storm, then lets it calm down, and examines what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from sandbox.proxy import Kind
+from starters.faultlab import lab as labs
+from starters.faultlab.invariants import Findings, Story, examine, stories_of
+from starters.faultlab.lab import Lab
+from starters.faultlab.lives import Ended, Life
+from starters.faultlab.signing import Flavour, drawn
+from starters.faultlab.strikes import Blow, Boundaries, Boundary, Storm, remote_activities
+from starters.faultlab.weather import CUT_AND_HELD, Lost, Weather
+
+FAMILIES = ("F1", "F2", "F3", "F4", "F5", "F6", "F7", "F13")
+ALL = frozenset(FAMILIES)
+"""F7, messages three times and shuffled, is how every life is led."""
+_SAID_EVERY_SECONDS = 5.0
+_CALLS_OF_A_LIFE, _BLOWS = 70, 20
+"""About so many calls a life makes; and so many blows fall on a campaign at least."""
+_FEWEST_CALLS, _MOST_CALLS = 25, 250
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A campaign: which lives, on which Odoo, through what."""
+
+    seeds: Sequence[int]
+    real: bool = False
+    families: frozenset[str] = ALL
+    at_once: int = 24
+    boundaries: bool = False
+    """Whether every activity has to be struck at every boundary."""
+    mutation: str | None = None
+    losses: tuple[Kind, ...] = CUT_AND_HELD
+    """How the answers to writes are lost."""
+
+
+@dataclass
+class Outcome:
+    """What came of a campaign."""
+
+    plan: Plan
+    lives: list[Ended]
+    findings: Findings
+    seconds: float
+    boundaries: list[Boundary] = field(default_factory=list)
+    lost: Lost = field(default_factory=Lost)
+    blows: list[Blow] = field(default_factory=list)
+    fates: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> int:
+        return len(self.lives)
+
+    @property
+    def violations(self) -> list[tuple[int, str]]:
+        """Everything that is wrong, with the seed of the life."""
+        return [(seed, text) for seed, found in self.findings.wrong.items() for text in found]
+
+
+Say = Callable[[str], None]
+
+
+async def run(plan: Plan, folder: Path, say: Say = lambda text: None) -> Outcome:
+    """Run a campaign in a stack of its own. Raises StackError where that does not come up."""
+    async with labs.running(folder, real=plan.real, mutation=plan.mutation, say=say) as lab:
+        return await _Campaign(plan, lab, say).run()
+
+
+class _Campaign:
+    def __init__(self, plan: Plan, lab: Lab, say: Say) -> None:
+        self._plan = plan
+        self._lab = lab
+        self._say = say
+        self._lives: list[Ended] = []
+        self._seeds: dict[str, int] = {}
+        self._done = 0
+        self._weather = Weather(self._seeds.get, self._families_of, Lost(plan.losses))
+        wanted = remote_activities(lab.settings) if plan.boundaries else []
+        self._boundaries = Boundaries(lab, wanted)
+        # Servers do not die while boundaries are struck: what was killed has to be told apart.
+        storming = plan.families - ({"F1"} if plan.boundaries else set())
+        every = 8.0 if plan.real else 4.0
+        calls = len(plan.seeds) * _CALLS_OF_A_LIFE // _BLOWS
+        self._storm = Storm(
+            lab,
+            storming,
+            seed=min(plan.seeds, default=0),
+            every_seconds=every,
+            every_calls=max(_FEWEST_CALLS, min(calls, _MOST_CALLS)),
+        )
+
+    async def run(self) -> Outcome:
+        began = time.monotonic()
+        for proxy in self._lab.proxies:
+            proxy.weather, proxy.watch = self._weather, self._boundaries.watch
+        storm = asyncio.create_task(self._rage())
+        saying = asyncio.create_task(self._tell())
+        await self._lead_all()
+        for task in (storm, saying):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self._weather.is_calm = True
+        self._say(f"{self._done} lives ended; looking at what came of them ...")
+        findings, stories = await examine(
+            self._lab.client, self._lab.books, self._lives, self._lab.ledger.told
+        )
+        await self._recoveries(stories, findings)
+        counts: dict[str, int] = {}
+        for proxy in self._lab.proxies:
+            for kind, count in proxy.counts.items():
+                counts[kind] = counts.get(kind, 0) + count
+        return Outcome(
+            plan=self._plan,
+            lives=self._lives,
+            findings=findings,
+            seconds=time.monotonic() - began,
+            boundaries=self._boundaries.all,
+            lost=self._weather.lost,
+            blows=self._storm.blows,
+            fates=counts,
+        )
+
+    # --- lives --------------------------------------------------------------------------------
+
+    async def _lead_all(self) -> None:
+        turns = asyncio.Semaphore(self._plan.at_once)
+
+        async def one(seed: int) -> None:
+            async with turns:
+                life = Life(self._lab, drawn(seed), named=self._named)
+                self._lives.append(life.ended)
+                await life.lead()
+                self._done += 1
+
+        await asyncio.gather(*(one(seed) for seed in ordered(self._plan.seeds)))
+
+    def _named(self, ended: Ended) -> None:
+        self._seeds[ended.workflow_id] = ended.signed.seed
+
+    def _families_of(self, seed: int) -> frozenset[str]:
+        """Which faults of calls a life meets: a third loses answers, a third has bad weather, and
+        the rest both, where both are on."""
+        on = self._plan.families & {"F2", "F3"}
+        if len(on) < 2:
+            return on
+        return Random(f"family {seed}").choice(  # noqa: S311 - to repeat
+            (frozenset({"F2"}), frozenset({"F3"}), on)
+        )
+
+    # --- what is struck -------------------------------------------------------------------------
+
+    async def _rage(self) -> None:
+        """The storm, once every boundary is struck."""
+        await self._boundaries.all_struck.wait()
+        self._storm.families = self._plan.families
+        await self._storm.rage()
+
+    async def _recoveries(self, stories: dict[str, Story], findings: Findings) -> None:
+        """How long each struck activity took until it was done; one that never was is wrong."""
+        struck = [item for item in self._boundaries.all if item.carrier is not None]
+        others = {item.carrier.workflow_id for item in struck if item.carrier} - stories.keys()
+        async for workflow_id, story, _ in stories_of(self._lab.client, sorted(others)):
+            stories[workflow_id] = story
+        for boundary in struck:
+            assert boundary.carrier is not None
+            for retried in stories[boundary.carrier.workflow_id].retried:
+                same = retried.activity_id == boundary.carrier.activity_id
+                if same and retried.activity == boundary.activity:
+                    boundary.seconds = max(0.0, retried.completed_at - boundary.at)
+            if boundary.seconds is None:
+                seed = self._seeds.get(boundary.carrier.contract, -1)
+                findings.add(
+                    seed,
+                    f"{boundary.activity} killed {boundary.moment} its call was never done again "
+                    f"({boundary.carrier.workflow_id})",
+                )
+
+    # --- progress -------------------------------------------------------------------------------
+
+    async def _tell(self) -> None:
+        told: set[tuple[int, str]] = set()
+        while True:
+            await asyncio.sleep(_SAID_EVERY_SECONDS)
+            wrong = sum(1 for life in self._lives if life.wrong)
+            left = len(self._boundaries.left) if self._plan.boundaries else 0
+            more = f", {left} boundaries left" if left else ""
+            for life in self._lives:
+                for text in life.wrong:
+                    if (life.signed.seed, text) not in told:
+                        told.add((life.signed.seed, text))
+                        self._say(f"seed {life.signed.seed}: {text}")
+            self._say(
+                f"{self._done} of {len(self._plan.seeds)} lives ended, {wrong} wrong"
+                f"{more}, {len(self._storm.blows)} blows"
+            )
+
+
+def ordered(seeds: Sequence[int]) -> list[int]:
+    """The same seeds, two of each flavour first: then every activity is reached early."""
+    first: list[int] = []
+    count: dict[Flavour, int] = {}
+    for seed in seeds:
+        flavour = drawn(seed).flavour
+        if count.get(flavour, 0) < 2:
+            count[flavour] = count.get(flavour, 0) + 1
+            first.append(seed)
+    early = set(first)
+    return [*first, *(seed for seed in seeds if seed not in early)]
+
+
+def seeds_of(flavours: frozenset[Flavour], count: int, start: int = 1) -> list[int]:
+    """So many seeds from `start` on whose lives have one of these flavours."""
+    found: list[int] = []
+    seed = start
+    while len(found) < count:
+        if drawn(seed).flavour in flavours:
+            found.append(seed)
+        seed += 1
+    return found

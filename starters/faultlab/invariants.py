@@ -1,0 +1,390 @@
+"""What must be true whatever happened, held against Odoo's database and Temporal's histories."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client, WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.runtime import Runtime, TelemetryConfig
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
+
+from contracts.approvals import HASH_PREFIX
+from contracts.identifiers import receivable_workflow_id
+from contracts.receivable import InvoiceReport
+from contracts.state import ContractOutcome
+from starters.faultlab.books import Books, Move
+from starters.faultlab.ledger import Told, canonical, patiently
+from starters.faultlab.lives import Ended
+from starters.faultlab.signing import customer_name
+from workers.worker import WORKFLOWS
+
+_DECISIONS = ("decide_approval", "approval_decided")
+_POSTING = "post_document"
+_LONGEST = 300
+"""Characters of a failure that are told."""
+
+
+@dataclass
+class Story:
+    """What a workflow's histories say, over all its runs."""
+
+    started: bool = False
+    completed: bool = False
+    signals: Counter[tuple[str, str]] = field(default_factory=Counter)
+    updates: Counter[tuple[str, str]] = field(default_factory=Counter)
+    approvals: list[str] = field(default_factory=list)
+    """Decisions that came before the document was posted (for the last time, if several)."""
+    result: Any = None
+    retried: list[Retried] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Retried:
+    """An activity that took more than one attempt: when the last began and ended (epoch)."""
+
+    activity: str
+    activity_id: str
+    attempt: int
+    completed_at: float
+    is_completed: bool
+
+
+@dataclass
+class Findings:
+    """What is wrong, by the seed of the life it concerns; and what was looked at."""
+
+    wrong: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+    histories: int = 0
+    acknowledged: int = 0
+
+    def add(self, seed: int, text: str) -> None:
+        self.wrong[seed].append(text)
+
+
+# --- histories ---------------------------------------------------------------------------------
+
+
+async def stories_of(
+    client: Client, workflow_ids: Sequence[str]
+) -> AsyncIterator[tuple[str, Story, list[WorkflowHistory]]]:
+    """The stories of these workflows with the histories they were read from."""
+    for workflow_id in workflow_ids:
+        histories = await patiently(lambda: _histories(client, workflow_id))  # noqa: B023
+        yield workflow_id, _story(histories), histories
+
+
+async def _histories(client: Client, workflow_id: str) -> list[WorkflowHistory]:
+    """Of all runs, the oldest first."""
+    found: list[WorkflowHistory] = []
+    run_id: str | None = None
+    while True:
+        handle = client.get_workflow_handle(workflow_id, run_id=run_id)
+        history = await handle.fetch_history()
+        found.insert(0, history)
+        started = history.events[0].workflow_execution_started_event_attributes
+        run_id = started.continued_execution_run_id
+        if not run_id:
+            return found
+
+
+def _story(histories: Iterable[WorkflowHistory]) -> Story:
+    story = Story(started=True)
+    decisions: list[str] = []
+    for history in histories:
+        scheduled: dict[int, Any] = {}
+        attempts: dict[int, int] = {}
+        for event in history.events:
+            match event.event_type:
+                case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
+                    signal = event.workflow_execution_signaled_event_attributes
+                    argument = _first(signal.input.payloads)
+                    story.signals[signal.signal_name, argument] += 1
+                    decisions += [argument] * (signal.signal_name in _DECISIONS)
+                case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
+                    accepted = event.workflow_execution_update_accepted_event_attributes
+                    asked = accepted.accepted_request.input
+                    argument = _first(asked.args.payloads)
+                    story.updates[asked.name, argument] += 1
+                    decisions += [argument] * (asked.name in _DECISIONS)
+                case EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+                    planned = event.activity_task_scheduled_event_attributes
+                    scheduled[event.event_id] = planned
+                    if planned.activity_type.name == _POSTING:
+                        story.approvals = list(decisions)
+                case EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+                    begun = event.activity_task_started_event_attributes
+                    attempts[begun.scheduled_event_id] = begun.attempt
+                case EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+                    number = event.activity_task_completed_event_attributes.scheduled_event_id
+                    if attempts[number] > 1:
+                        activity = scheduled[number]
+                        story.retried.append(
+                            Retried(
+                                activity=activity.activity_type.name,
+                                activity_id=activity.activity_id,
+                                attempt=attempts[number],
+                                completed_at=event.event_time.ToNanoseconds() / 1e9,
+                                is_completed=True,
+                            )
+                        )
+                case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
+                    done = event.workflow_execution_completed_event_attributes
+                    story.completed = True
+                    story.result = json.loads(done.result.payloads[0].data)
+    return story
+
+
+def _first(payloads: Sequence[Any]) -> str:
+    return canonical(json.loads(payloads[0].data)) if payloads else ""
+
+
+async def unreplayable(histories: Sequence[WorkflowHistory]) -> list[tuple[str, str]]:
+    """The workflow ids whose histories this code does not replay, and why."""
+    replayer = Replayer(
+        workflows=WORKFLOWS,
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        data_converter=pydantic_data_converter,
+        # The SDK's core would log each failure, between the lines of the report.
+        runtime=Runtime(telemetry=TelemetryConfig(logging=None)),
+    )
+
+    async def each() -> AsyncIterator[WorkflowHistory]:
+        for history in histories:
+            yield history
+
+    failed = []
+    async with replayer.workflow_replay_iterator(each()) as results:
+        async for item in results:
+            if item.replay_failure is not None:
+                failed.append((item.history.workflow_id, str(item.replay_failure)[:_LONGEST]))
+    return failed
+
+
+# --- what is held against them -------------------------------------------------------------------
+
+
+@dataclass
+class Evidence:
+    """What Odoo's database holds, read in one go."""
+
+    moves: dict[str, list[Move]]
+    orders: dict[str, int]
+    order_totals: dict[str, Decimal]
+    projects: dict[str, int]
+    customers: dict[str, int]
+    payments: dict[str, int]
+    audits: dict[str, int]
+
+
+def gather(books: Books) -> Evidence:
+    moves: dict[str, list[Move]] = defaultdict(list)
+    for move in books.moves():
+        moves[move.origin].append(move)
+    return Evidence(
+        moves=moves,
+        orders=books.orders(),
+        order_totals=books.order_totals(),
+        projects=books.projects(),
+        customers=books.customers(),
+        payments=books.payments(),
+        audits=books.audit_records(),
+    )
+
+
+def only_one_of_each(life: Ended, evidence: Evidence) -> Iterable[str]:
+    """At most one customer, order, project and audit record a contract."""
+    contract_id = life.workflow_id.rpartition("/")[2]
+    for what, count in (
+        ("customers", evidence.customers.get(customer_name(life.signed.seed), 0)),
+        ("orders", evidence.orders.get(life.workflow_id, 0)),
+        ("projects", evidence.projects.get(f"Roll-out ({contract_id})", 0)),
+        ("audit records", evidence.audits.get(f"{contract_id}-audit.json", 0)),
+    ):
+        if count > 1:
+            yield f"{count} {what}"
+        elif count < 1 and life.closed and (what != "audit records" or life.worth):
+            yield f"no {what}"
+
+
+def one_document_an_obligation(life: Ended, evidence: Evidence) -> Iterable[str]:
+    """One document in Odoo for each that the contract proposed."""
+    for origin, moves in documents_of(life, evidence.moves):
+        if len(moves) > 1:
+            kinds = ", ".join(f"{move.kind} {move.state} {move.untaxed}" for move in moves)
+            yield f"{origin} stands {len(moves)} times in Odoo: {kinds}"
+
+
+def one_payment_a_reference(lives: Mapping[int, Ended], evidence: Evidence, into: Findings) -> None:
+    """A payment that was told three times is money that came once."""
+    for reference, count in evidence.payments.items():
+        seed = int(reference.split("-")[1])
+        if count > 1 and seed in lives:
+            into.add(seed, f"payment {reference} stands {count} times in Odoo")
+
+
+def exact_to_the_cent(life: Ended, evidence: Evidence) -> Iterable[str]:
+    """Invoiced less credited is what was agreed, and nothing is owed."""
+    posted = [
+        move
+        for _, moves in documents_of(life, evidence.moves)
+        for move in moves
+        if move.state == "posted"
+    ]
+    invoiced = sum((move.signed for move in posted), Decimal(0))
+    if invoiced > life.worth or (life.closed and invoiced != life.worth):
+        yield f"Odoo has invoiced {invoiced}, agreed was {life.worth}"
+    if life.closed and any(move.residual for move in posted):
+        yield f"closed with {sum(move.residual for move in posted)} open in Odoo"
+
+
+def documents_of(life: Ended, moves: Mapping[str, list[Move]]) -> Iterable[tuple[str, list[Move]]]:
+    for origin, found in moves.items():
+        if origin.startswith(f"{life.workflow_id}/invoice/"):
+            yield origin, found
+
+
+def nothing_posted_unapproved(
+    life: Ended, evidence: Evidence, stories: Mapping[str, Story]
+) -> Iterable[str]:
+    """Every posted document was approved before, its content and its amount, by its history."""
+    for origin, moves in documents_of(life, evidence.moves):
+        story = stories.get(origin)
+        for move in moves:
+            if move.state == "posted" and (story is None or not _is_approved(move, story)):
+                yield f"{move.number} ({origin}) of {move.untaxed} is posted and nobody approved it"
+
+
+def _is_approved(move: Move, story: Story) -> bool:
+    content = InvoiceReport.model_validate(story.result).content_hash if story.result else ""
+    for argument in story.approvals:
+        said = json.loads(argument)
+        amount = Decimal(str(said["amount"] or "0").split()[0])
+        named = said["content_hash"]
+        # Before it has ended only the amount tells what was posted.
+        of_this = len(named) >= HASH_PREFIX and content.startswith(named) if content else True
+        if said["decision"] == "approve" and amount == move.signed and of_this:
+            return True
+    return False
+
+
+def views_agree(life: Ended, evidence: Evidence, stories: Mapping[str, Story]) -> Iterable[str]:
+    """What the workflows say at their end is what Odoo has."""
+    contract = stories.get(life.workflow_id)
+    if contract is None or contract.result is None:
+        return
+    outcome = ContractOutcome.model_validate(contract.result)
+    if outcome.money is None:
+        return
+    posted = [m for _, ms in documents_of(life, evidence.moves) for m in ms if m.state == "posted"]
+    ours = outcome.money.invoiced.amount - outcome.money.credited.amount
+    theirs = sum((move.signed for move in posted), Decimal(0))
+    if ours != theirs:
+        yield f"the contract says {ours} is invoiced, Odoo {theirs}"
+    for origin, moves in documents_of(life, evidence.moves):
+        story = stories.get(origin)
+        if story is None or story.result is None:
+            yield f"{origin} stands in Odoo and its workflow has not ended"
+            continue
+        yield from _document_agrees(origin, moves, InvoiceReport.model_validate(story.result))
+
+
+def _document_agrees(origin: str, moves: list[Move], report: InvoiceReport) -> Iterable[str]:
+    move = moves[0]
+    if report.untaxed is None:
+        if move.state != "cancel":
+            yield f"{origin} is {report.stage} and {move.state} in Odoo"
+        return
+    ours = (report.odoo_number, report.untaxed.amount, "posted")
+    theirs = (move.number, move.untaxed, move.state)
+    if ours != theirs:
+        yield f"{origin} is {ours} to its workflow and {theirs} in Odoo"
+    if report.residual is not None and report.residual.amount != move.residual:
+        yield f"{origin} has {report.residual} open, in Odoo {move.residual}"
+
+
+def all_told_is_kept(
+    told: Iterable[Told], stories: Mapping[str, Story]
+) -> Iterable[tuple[str, str]]:
+    """Every acknowledged message stands in a history as often as it was acknowledged; yields the
+    workflow's id and what lacks."""
+    counted = Counter(told)
+    for item, count in counted.items():
+        story = stories.get(item.workflow_id, Story())
+        if item.kind == "start":
+            found = int(story.started) * count
+        else:
+            kept = story.signals if item.kind == "signal" else story.updates
+            found = kept[item.name, item.argument]
+        if found < count:
+            yield (
+                item.workflow_id,
+                f"{item.kind} {item.name} was acknowledged {count} times and stands in the "
+                f"history {found} times: {item.argument[:200]}",
+            )
+
+
+def workflow_ids_of(life: Ended, evidence: Evidence, documents: int) -> list[str]:
+    """The contract's and its documents' workflows."""
+    known = {origin for origin, _ in documents_of(life, evidence.moves)}
+    known |= {receivable_workflow_id(life.workflow_id, n) for n in range(1, documents + 1)}
+    return [life.workflow_id, *sorted(known)]
+
+
+async def examine(
+    client: Client, books: Books, lives: Sequence[Ended], told: Sequence[Told]
+) -> tuple[Findings, dict[str, Story]]:
+    """Hold everything against these lives' evidence."""
+    findings, evidence = Findings(acknowledged=len(told)), gather(books)
+    stories: dict[str, Story] = {}
+    seeds: dict[str, int] = {}
+    whole: list[WorkflowHistory] = []
+    mine = {life.signed.seed: life for life in lives}
+    by_contract = {life.workflow_id: life.signed.seed for life in lives if life.workflow_id}
+    ids = [item.id async for item in client.list_workflows("WorkflowType != ''")]
+    wanted = [
+        workflow_id
+        for workflow_id in dict.fromkeys(ids)
+        if workflow_id.split("/invoice/")[0] in by_contract
+    ]
+    async for workflow_id, story, histories in stories_of(client, wanted):
+        stories[workflow_id] = story
+        seeds[workflow_id] = by_contract[workflow_id.split("/invoice/")[0]]
+        whole += histories
+        if len(whole) >= _AT_ONCE:
+            await _replay(whole, seeds, findings)
+            whole = []
+    await _replay(whole, seeds, findings)
+    for life in lives:
+        seed = life.signed.seed
+        for text in (
+            *life.wrong,
+            *only_one_of_each(life, evidence),
+            *one_document_an_obligation(life, evidence),
+            *exact_to_the_cent(life, evidence),
+            *nothing_posted_unapproved(life, evidence, stories),
+            *views_agree(life, evidence, stories),
+        ):
+            findings.add(seed, text)
+    one_payment_a_reference(mine, evidence, findings)
+    for workflow_id, text in all_told_is_kept(told, stories):
+        findings.add(by_contract.get(workflow_id.split("/invoice/")[0], -1), text)
+    return findings, stories
+
+
+_AT_ONCE = 200
+"""Histories held in memory together."""
+
+
+async def _replay(
+    histories: Sequence[WorkflowHistory], seeds: Mapping[str, int], into: Findings
+) -> None:
+    into.histories += len(histories)
+    for workflow_id, reason in await unreplayable(histories):
+        into.add(seeds[workflow_id], f"the history of {workflow_id} does not replay: {reason}")

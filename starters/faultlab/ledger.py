@@ -1,0 +1,107 @@
+"""What was acknowledged to those who told us: each of it has to stand in a history."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+from temporalio.client import Client, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.service import RPCError, RPCStatusCode
+
+from starters import operations
+
+T = TypeVar("T")
+
+_AGAIN_SECONDS = 0.5
+_HALF_DONE = "Workflow Task in failed state"
+_LOST = frozenset(
+    {
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.DEADLINE_EXCEEDED,
+        RPCStatusCode.CANCELLED,
+        RPCStatusCode.UNKNOWN,
+        RPCStatusCode.INTERNAL,
+        RPCStatusCode.ABORTED,
+        RPCStatusCode.RESOURCE_EXHAUSTED,
+        # No worker is polling, or the one that was has left a task half done.
+        RPCStatusCode.FAILED_PRECONDITION,
+    }
+)
+"""What the server, or the lack of one, answers while it is down or comes up."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """One message that was acknowledged; `argument` is canonical JSON."""
+
+    workflow_id: str
+    kind: str
+    name: str
+    argument: str
+
+
+@dataclass
+class Ledger:
+    """Sends messages as webhook senders do, again and again until they are acknowledged."""
+
+    client: Client
+    told: list[Told] = field(default_factory=list)
+    refused: int = 0
+
+    async def signal(self, workflow_id: str, name: str, message: BaseModel) -> bool:
+        """Whether there was a workflow that took it."""
+        handle = self.client.get_workflow_handle(workflow_id)
+        try:
+            await patiently(lambda: handle.signal(name, message))
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            self.refused += 1
+            return False
+        self.told.append(Told(workflow_id, "signal", name, canonical(message)))
+        return True
+
+    async def update(self, workflow_id: str, update: Any, message: BaseModel) -> bool:
+        """Whether the workflow accepted it; a refusal is an answer, and no acknowledgement."""
+        name = str(update.__name__)
+        try:
+            await patiently(lambda: operations.update(self.client, workflow_id, update, message))
+        except (operations.Refused, operations.NotFound):
+            self.refused += 1
+            return False
+        self.told.append(Told(workflow_id, "update", name, canonical(message)))
+        return True
+
+    def signalled_with_start(self, workflow_id: str, name: str, message: BaseModel) -> None:
+        self.told.append(Told(workflow_id, "signal", name, canonical(message)))
+
+    def told_of(self, contract: str) -> list[Told]:
+        """What a contract and its documents were told."""
+        return [item for item in self.told if item.workflow_id.split("/invoice/")[0] == contract]
+
+    def started(self, workflow_id: str) -> None:
+        self.told.append(Told(workflow_id, "start", "", ""))
+
+
+async def patiently(call: Callable[[], Awaitable[T]]) -> T:
+    """Call until there is an answer, for as long as nobody answers."""
+    while True:
+        try:
+            return await call()
+        except (operations.NoAnswer, WorkflowUpdateRPCTimeoutOrCancelledError):
+            pass
+        except RPCError as error:
+            half_done = _HALF_DONE in error.message or operations.NOT_YET in error.message
+            if error.status not in _LOST and not half_done:
+                raise
+        await asyncio.sleep(_AGAIN_SECONDS)
+
+
+def canonical(message: Any) -> str:
+    """A message as JSON that compares equal however its keys are ordered."""
+    plain = message.model_dump(mode="json") if isinstance(message, BaseModel) else message
+    return json.dumps(plain, sort_keys=True)

@@ -1,0 +1,540 @@
+"""One life: a contract led from signature to close by messages that come three times and shuffled.
+
+Whoever tells us something tells it as webhook senders and impatient people do: several times, by
+Update and by Signal, some of it before the contract exists and all of it again after it has
+closed. Nobody here waits for anything but what a person would see.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+from temporalio.client import WorkflowExecutionStatus
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.service import RPCError
+
+from contracts.approvals import ApprovalDecision, Decision
+from contracts.changes import ChangeOrder
+from contracts.identifiers import contract_workflow_id, deal_contract_id, receivable_workflow_id
+from contracts.model import Source
+from contracts.money import Money
+from contracts.parking import Action, Resolution, StepException
+from contracts.receivable import (
+    CLEARED,
+    UNBILLED,
+    InvoiceReport,
+    InvoiceStage,
+    PaymentReceived,
+    WriteOffAsked,
+)
+from contracts.state import (
+    CancelRequest,
+    ContractInput,
+    ContractStage,
+    ContractState,
+    CreditRequest,
+    MilestoneReached,
+)
+from gateways.odoo import OdooClient
+from starters import operations
+from starters.faultlab.books import PAYMENT
+from starters.faultlab.lab import Lab
+from starters.faultlab.ledger import patiently
+from starters.faultlab.signing import COST, ENTITY, HOURS, SELLER, Flavour, Signed, last_month
+from starters.local import clock, people
+from workflows import search_attributes, task_queues
+from workflows.approval import ApprovalDesk
+from workflows.contract import ContractWorkflow
+from workflows.receivable import ReceivableWorkflow
+from workflows.write_back import FILE_SOURCE
+
+CRM = "hubspot"
+ANA, CLEO = "ana@northwind.example", "cleo@northwind.example"
+CLERK, MANAGER = "clara@northwind.example", "pia@northwind.example"
+COPIES = 3
+STUCK_SECONDS = 150.0
+"""Longer than an attempt that lost its worker and the longest pause between attempts together."""
+_QUIET_SECONDS = 30.0
+_HASTY = 0.3
+"""How often an approval of something else comes long before the right one."""
+_PATIENCE_SECONDS = 4.0
+_DAYS_AT_ONCE = timedelta(days=12)
+_ENDED = (ContractStage.CLOSED, ContractStage.CANCELLED)
+_HEALING = frozenset({"credentials", "defect", "transient"})
+
+
+@dataclass
+class Ended:
+    """How a life came out; `wrong` says in words what must not be."""
+
+    signed: Signed
+    workflow_id: str = ""
+    worth: Decimal = Decimal(0)
+    seconds: float = 0.0
+    closed: bool = False
+    parked: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+
+class Stuck(Exception):
+    """Nothing has happened for too long; the message says what was awaited."""
+
+
+class Life:
+    """One contract's, from its signature to its close."""
+
+    def __init__(
+        self, lab: Lab, signed: Signed, named: Callable[[Ended], None] = lambda ended: None
+    ) -> None:
+        self._lab = lab
+        self._named = named
+        self._signed = signed
+        self._random = Random(f"life {signed.seed}")  # noqa: S311 - to repeat
+        self._document = signed.document
+        self._done: set[str] = set()
+        self._approved_at: dict[str, float] = {}
+        self._sent: list[Callable[[], Any]] = []
+        """Every message once more, for after the close."""
+        self.ended = Ended(signed, worth=signed.worth)
+
+    async def lead(self) -> Ended:
+        """Lead it to its end, whatever happens on the way."""
+        began = time.monotonic()
+        try:
+            await self._sign()
+            await self._go_on()
+            await self._tell_all_again()
+        except Stuck as stuck:
+            self.ended.wrong.append(str(stuck))
+        except Exception as error:  # a defect of ours must not end the others' lives
+            self.ended.wrong.append(f"{type(error).__name__}: {error}")
+        self.ended.seconds = time.monotonic() - began
+        return self.ended
+
+    # --- signature ----------------------------------------------------------------------------
+
+    async def _sign(self) -> None:
+        if self._signed.deal is None:
+            self._called(contract_workflow_id(ENTITY, self._document["contract_id"]))
+            await self._sign_document()
+            return
+        async with self._lab.odoo_mending:
+            deal_id = await self._lab.add_deal(self._signed.deal)
+        self._called(contract_workflow_id(ENTITY, deal_contract_id(CRM, deal_id)))
+        if self._random.random() < 0.5:  # the other half is found by the sweep
+            for _ in range(COPIES):
+                await patiently(
+                    lambda: operations.start_deal(self._lab.client, CRM, deal_id, ENTITY)
+                )
+            self._lab.ledger.started(self._id)
+
+    def _called(self, workflow_id: str) -> None:
+        self._id = self.ended.workflow_id = workflow_id
+        self._named(self.ended)
+
+    async def _sign_document(self) -> None:
+        """Several starts at once, one of them with a milestone that is reached already."""
+        early = self._reached("m1")
+        known = await self._lab.ledger.signal(self._id, "milestone_reached", early)
+        if known:
+            self.ended.wrong.append("a signal was taken before the contract was there")
+        starts = [self._start_with(early)] + [self._start() for _ in range(COPIES - 1)]
+        self._random.shuffle(starts)
+        await asyncio.gather(*starts)
+        self._lab.ledger.started(self._id)
+
+    async def _start(self) -> None:
+        await patiently(lambda: operations.start_document(self._lab.client, self._document))
+
+    async def _start_with(self, early: MilestoneReached) -> None:
+        """Signal-with-start: how a system reports what may come before the contract does."""
+        contract = ContractInput(
+            contract_id=self._document["contract_id"],
+            legal_entity=ENTITY,
+            source=Source(system=FILE_SOURCE, id=self._document["contract_id"]),
+            document=self._document,
+        )
+        await patiently(
+            lambda: self._lab.client.start_workflow(
+                ContractWorkflow.run,
+                contract,
+                id=self._id,
+                task_queue=task_queues.CONTRACTS,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                search_attributes=search_attributes.at_start(contract.contract_id, ENTITY),
+                start_signal="milestone_reached",
+                start_signal_args=[early],
+            )
+        )
+        self._lab.ledger.signalled_with_start(self._id, "milestone_reached", early)
+        self._done.add("reach m1")
+
+    # --- on the way ---------------------------------------------------------------------------
+
+    async def _go_on(self) -> None:
+        moved_at, seen, tries = time.monotonic(), "", ""
+        while True:
+            state = await self._look()
+            if state is not None:
+                looks = state.model_dump_json()
+                moved = looks != seen or await self._attend(state)
+                if looks != seen:
+                    await self._attend(state)
+                seen = looks
+                if moved:
+                    moved_at = time.monotonic()
+                if state.stage in _ENDED and await self._has_ended():
+                    self.ended.closed = True
+                    return
+            if time.monotonic() - moved_at > _QUIET_SECONDS:
+                tried = await self._tries(state)
+                if tried != tries:
+                    moved_at, tries = time.monotonic(), tried
+                elif time.monotonic() - moved_at > STUCK_SECONDS:
+                    raise Stuck(await self._why(state))
+            await self._lab.news.of(self._id, _PATIENCE_SECONDS)
+
+    async def _look(self) -> ContractState | None:
+        with contextlib.suppress(operations.NotFound):  # the sweep has not found the deal yet
+            return await patiently(lambda: operations.contract_state(self._lab.client, self._id))
+        return None
+
+    async def _has_ended(self) -> bool:
+        """Whether the workflow is over, and all its documents' too."""
+        state = await self._look()
+        numbers = state.invoices if state is not None else {}
+        ids = [self._id, *(receivable_workflow_id(self._id, number) for number in numbers)]
+        for workflow_id in ids:
+            handle = self._lab.client.get_workflow_handle(workflow_id)
+            described = await patiently(handle.describe)
+            if described.status is not WorkflowExecutionStatus.COMPLETED:
+                return False
+        return True
+
+    async def _tries(self, state: ContractState | None) -> str:
+        """How often what is under way was tried: a new attempt is a move, too."""
+        told = []
+        numbers = state.invoices if state is not None else {}
+        for workflow_id in (self._id, *(receivable_workflow_id(self._id, n) for n in numbers)):
+            with contextlib.suppress(RPCError):
+                handle = self._lab.client.get_workflow_handle(workflow_id)
+                raw = (await handle.describe()).raw_description
+                told.append(str(raw.workflow_execution_info.history_length))
+                told += [f"{item.activity_id}:{item.attempt}" for item in raw.pending_activities]
+        return " ".join(told)
+
+    async def _why(self, state: ContractState | None) -> str:
+        """What it waits for, in words."""
+        if state is None:
+            return "the contract never began"
+        handle = self._lab.client.get_workflow_handle(self._id)
+        described = await patiently(handle.describe)
+        pending = [
+            f"{item.activity_type.name} (attempt {item.attempt}: {item.last_failure.message})"
+            for item in described.raw_description.pending_activities
+        ]
+        documents = {number: str(item.stage) for number, item in state.invoices.items()}
+        parked = [f"{item.step}: {item.message}" for item in self._exceptions(state)]
+        return (
+            f"nothing moved for {STUCK_SECONDS:.0f} s: {state.stage}, documents {documents}, "
+            f"pending {pending}, parked {parked}"
+        )
+
+    @staticmethod
+    def _exceptions(state: ContractState) -> list[StepException]:
+        return [*state.exceptions, *(e for d in state.invoices.values() for e in d.exceptions)]
+
+    async def _attend(self, state: ContractState) -> bool:
+        """Do what there is to do for people; whether there was anything."""
+        did = await self._mend(state)
+        if state.stage is ContractStage.ACTIVE:
+            did |= await self._act(state)
+        for number, report in sorted(state.invoices.items()):
+            did |= await self._attend_document(state, number, report)
+        return did
+
+    async def _mend(self, state: ContractState) -> bool:
+        """Resolve what the life itself brought about; anything else parked is wrong."""
+        did = False
+        for item in self._exceptions(state):
+            known = f"{item.step} [{item.code}] {item.message}"
+            if item.code == "proposal_rejected" and self._signed.flavour is Flavour.REJECTED:
+                resolution = Resolution(step=item.step, action=Action.RETRY, by=CLERK)
+                update = ContractWorkflow.resolve_exception
+                did |= await self._lab.ledger.update(self._id, update, resolution)
+            elif known not in self.ended.parked:
+                self.ended.parked.append(known)
+                if item.kind not in _HEALING:
+                    self.ended.wrong.append(f"left to a person: {known}")
+        if self.ended.wrong:
+            raise Stuck("given up")
+        return did
+
+    async def _act(self, state: ContractState) -> bool:
+        """What happens once in an active contract."""
+        flavour = self._signed.flavour
+        special = {
+            Flavour.HOURS: self._work,
+            Flavour.EXPENSES: self._spend,
+            Flavour.CANCELLED: self._cancel,
+            Flavour.CHANGED: self._change,
+        }.get(flavour)
+        if special is not None and self._first("special"):
+            await special(state)
+            return True
+        if flavour is Flavour.CANCELLED:
+            return False
+        if state.change is not None:
+            round = state.change.round
+            return round is not None and not round.is_decided and await self._approve(self._id)
+        if flavour is Flavour.CHANGED and state.contract and state.contract.version == 1:
+            return False
+        missing = [key for key, known in state.milestones.items() if known.reached_on is None]
+        did = False
+        self._random.shuffle(missing)
+        for key in missing:
+            if self._first(f"reach {key}"):
+                await self._reach(key)
+                did = True
+        return did
+
+    def _first(self, what: str) -> bool:
+        """Whether this is done for the first time."""
+        if what in self._done:
+            return False
+        self._done.add(what)
+        return True
+
+    # --- milestones -----------------------------------------------------------------------------
+
+    def _reached(self, key: str) -> MilestoneReached:
+        return MilestoneReached(milestone=key, by=MANAGER)
+
+    async def _reach(self, key: str) -> None:
+        await self._tell(
+            self._id, ContractWorkflow.reach_milestone, "milestone_reached", self._reached(key)
+        )
+
+    async def _tell(self, workflow_id: str, update: Any, signal: str, message: Any) -> None:
+        """Three times, by either door, all at once."""
+        ledger = self._lab.ledger
+
+        async def by_update() -> None:
+            await ledger.update(workflow_id, update, message)
+
+        async def by_signal() -> None:
+            await ledger.signal(workflow_id, signal, message)
+
+        doors = [by_update, by_signal, self._random.choice((by_update, by_signal))]
+        self._random.shuffle(doors)
+        await asyncio.gather(*(door() for door in doors))
+        self._sent.append(by_signal)
+        self._sent.append(by_update)
+
+    # --- special lives --------------------------------------------------------------------------
+
+    async def _person(self, login: str, what: Callable[..., object], *arguments: object) -> None:
+        """Let somebody do something in Odoo, while nobody restarts it."""
+
+        def work() -> None:
+            with contextlib.closing(self._lab.odoo(login)) as client:
+                what(client, *arguments)
+
+        async with self._lab.odoo_mending:
+            await asyncio.to_thread(work)
+
+    async def _work(self, state: ContractState) -> None:
+        on = last_month()[1]
+        await self._person("pm", people.log_hours, state, "dev", people.PETRA, f"{HOURS:f}", on)
+
+    async def _spend(self, state: ContractState) -> None:
+        on = last_month()[1]
+        await self._person("pm", people.spend, state, people.PETRA, "Train", f"{COST:f}", on)
+
+    async def _cancel(self, state: ContractState) -> None:
+        self.ended.worth = Decimal(0)
+        request = CancelRequest(by=SELLER, reason="changed their mind")
+        await self._tell(self._id, ContractWorkflow.request_cancel, "cancel_requested", request)
+
+    async def _change(self, state: ContractState) -> None:
+        """The second part is dropped, the third repriced and moved; the first is as it was."""
+        price = Decimal(self._random.randint(100_00, 900_00)).scaleb(-2)
+        order = ChangeOrder(
+            number=1,
+            by=SELLER,
+            reason="agreed by mail",
+            drop=("m2",),
+            reprice={"m3": f"{price:f}"},
+            reschedule={"m3": datetime.now(UTC).date() + timedelta(days=60)},
+        )
+        self.ended.worth = self._signed.amounts[0] + price
+        await self._lab.ledger.update(self._id, ContractWorkflow.propose_change, order)
+
+    # --- documents ------------------------------------------------------------------------------
+
+    async def _attend_document(
+        self, state: ContractState, number: int, report: InvoiceReport
+    ) -> bool:
+        workflow_id = receivable_workflow_id(self._id, number)
+        if report.stage is InvoiceStage.AWAITING_APPROVAL:
+            return await self._decide(workflow_id, number)
+        if report.total is None or report.stage in CLEARED | UNBILLED:
+            return False
+        flavour = self._signed.flavour
+        if number == 1 and flavour is Flavour.CREDITED and self._first("credit"):
+            return await self._credit(number, report)
+        if number == 1 and flavour is Flavour.WRITTEN_OFF:
+            return await self._write_off(workflow_id)
+        if number == 1 and self._awaits_credit(state):
+            return False
+        if number == 1 and flavour is Flavour.OVERDUE and self._first("overdue"):
+            await self._let_it_fall_due(state, workflow_id)
+            return True
+        owed = report.residual is not None and report.residual.is_positive and not report.credits
+        if owed and self._first(f"pay {number}"):
+            await self._pay(workflow_id, number, report)
+            return True
+        return False
+
+    async def _decide(self, workflow_id: str, number: int) -> bool:
+        flavour = self._signed.flavour
+        if flavour is Flavour.OVERDUE and number == 1 and self._first("remind approvers"):
+            await self._later(workflow_id, timedelta(days=5))
+        if flavour is Flavour.REJECTED and number == 1:
+            return self._first("reject") and await self._reject(workflow_id)
+        return await self._approve(workflow_id)
+
+    async def _reject(self, workflow_id: str) -> bool:
+        decision = ApprovalDecision(decision=Decision.REJECT, by=ANA, comment="wrong month")
+        return await self._lab.ledger.update(workflow_id, ApprovalDesk.decide_approval, decision)
+
+    async def _approve(self, workflow_id: str, *also: str) -> bool:
+        """Approve what is open, after approvals of something else have come."""
+        if time.monotonic() - self._approved_at.get(workflow_id, 0) < _PATIENCE_SECONDS:
+            return False
+        self._approved_at[workflow_id] = time.monotonic()
+        rounds = await patiently(
+            lambda: operations.query(self._lab.client, workflow_id, ApprovalDesk.open_approvals)
+        )
+        for open_round in rounds:
+            subject = open_round.subject
+            right = ApprovalDecision(
+                by=ANA, content_hash=subject.content_hash, amount=subject.amount
+            )
+            for stale in self._stale(right):
+                await self._lab.ledger.signal(workflow_id, "approval_decided", stale)
+            if self._random.random() < _HASTY and self._first(f"hasty {workflow_id}"):
+                return True  # the right one comes later: what is posted before has none
+            for person in (ANA, *also):
+                decision = right.model_copy(update={"by": person})
+                await self._tell(
+                    workflow_id, ApprovalDesk.decide_approval, "approval_decided", decision
+                )
+        return bool(rounds)
+
+    def _stale(self, right: ApprovalDecision) -> list[ApprovalDecision]:
+        """Approvals of other content and of another amount."""
+        assert right.amount is not None
+        more = Money(right.amount.amount + 1, right.amount.currency)
+        other = right.model_copy(update={"content_hash": "0" * 12})
+        return [other, right.model_copy(update={"amount": more})]
+
+    async def _pay(self, workflow_id: str, number: int, report: InvoiceReport) -> None:
+        residual = report.residual
+        assert residual is not None
+        today = datetime.now(UTC).date()
+        if self._random.random() < 0.3:
+            await self._pay_in_odoo(report, residual, today)
+            return
+        parts = [residual]
+        if self._random.random() < 0.5:
+            half = Money.rounded(residual.amount / 2, residual.currency)
+            parts = [half, residual - half]
+        payments = [
+            PaymentReceived(
+                reference=f"{PAYMENT}{self._signed.seed}-{number}-{part}",
+                amount=amount,
+                paid_on=today,
+            )
+            for part, amount in enumerate(parts, start=1)
+        ]
+        self._random.shuffle(payments)
+        await asyncio.gather(
+            *(
+                self._tell(
+                    workflow_id, ReceivableWorkflow.record_payment, "payment_received", payment
+                )
+                for payment in payments
+            )
+        )
+
+    async def _pay_in_odoo(self, report: InvoiceReport, amount: Money, on: date) -> None:
+        """An accountant registers it; the sweep has to find it."""
+        assert report.invoice_id is not None
+        await self._person(
+            "accountant", people.register_payment, report.invoice_id, report.odoo_number, amount, on
+        )
+
+    async def _credit(self, number: int, report: InvoiceReport) -> bool:
+        assert report.untaxed is not None
+        amount = Money.rounded(report.untaxed.amount / 3, report.untaxed.currency)
+        self.ended.worth -= amount.amount
+        request = CreditRequest(number=number, amount=amount, by=SELLER, reason="goodwill")
+        return await self._lab.ledger.update(self._id, ContractWorkflow.request_credit, request)
+
+    def _awaits_credit(self, state: ContractState) -> bool:
+        """Whether the first invoice is to be credited and its credit note is not set off yet."""
+        if self._signed.flavour is not Flavour.CREDITED:
+            return False
+        notes = [item for item in state.invoices.values() if item.credits == 1]
+        return not notes or any(item.stage not in CLEARED for item in notes)
+
+    async def _write_off(self, workflow_id: str) -> bool:
+        if self._first("ask to write off"):
+            asked = WriteOffAsked(by=CLERK, reason="the customer is bankrupt")
+            return await self._lab.ledger.update(
+                workflow_id, ReceivableWorkflow.ask_write_off, asked
+            )
+        return await self._approve(workflow_id, CLEO)
+
+    async def _let_it_fall_due(self, state: ContractState, workflow_id: str) -> None:
+        """Months pass until work is stopped; for some customers there is nobody to mail."""
+        if self._signed.seed % 2:
+            await self._person("admin", _forget_address, state.odoo.partner_id)
+        for _ in range(8):
+            await self._later(workflow_id, _DAYS_AT_ONCE)
+            found = await patiently(
+                lambda: operations.receivable_state(self._lab.client, workflow_id)
+            )
+            if found.dunning.level >= 3:
+                return
+            await self._lab.news.of(self._id, _PATIENCE_SECONDS)
+
+    async def _later(self, workflow_id: str, duration: timedelta) -> None:
+        """Time passes for a document, while nobody restarts Temporal."""
+        async with self._lab.temporal_mending:
+            with contextlib.suppress(RPCError):  # it may be over by now
+                await clock.forward(self._lab.clocks, workflow_id, duration)
+
+    # --- after the end --------------------------------------------------------------------------
+
+    async def _tell_all_again(self) -> None:
+        """Everything once more: the end is the end, and nobody is told that it was taken."""
+        told = len(self._lab.ledger.told_of(self._id))
+        for again in self._sent:
+            await again()
+        if len(self._lab.ledger.told_of(self._id)) != told:
+            self.ended.wrong.append("something was acknowledged after the close")
+
+
+def _forget_address(odoo: OdooClient, partner_id: int) -> None:
+    odoo.write("res.partner", [partner_id], {"email": False})

@@ -1,0 +1,238 @@
+"""The processes of the campaign's stack, each of which can be killed and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.runtime import Runtime, TelemetryConfig
+
+from sandbox.real_odoo.mailbox import free_port
+from sandbox.real_odoo.process import Process
+from starters.faultlab.served import GO
+from starters.local.stack import StackError, temporal_command
+from workflows import task_queues
+
+HOST = "127.0.0.1"
+NAMESPACE = "faults"
+START_SECONDS = 60
+_POLL_SECONDS = 0.05
+_KEPT_SECONDS = 0.5
+
+WORKFLOWS = (task_queues.CONTRACTS,)
+REMOTES = (task_queues.CRM, task_queues.ODOO_MASTER, task_queues.ODOO_FINANCE)
+"""Who decides and who speaks to remotes run apart, so that either can be killed alone."""
+
+
+@cache
+def _mute() -> Runtime:
+    """The SDK's core without its log: that a server is away is what we bring about."""
+    return Runtime(telemetry=TelemetryConfig(logging=None))
+
+
+class TemporalServer:
+    """The real server on a file; killed, it starts again on the same port and file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.address = f"{HOST}:{self.port}"
+        self.log = folder / "temporal.log"
+        self.database = folder / "temporal.db"
+        self._process: Process | None = None
+
+    async def start(self) -> Client:
+        """Start it and return a client; raises StackError."""
+        command = [*temporal_command(self.database, NAMESPACE, self.port), "--headless"]
+        self._process = Process(command, log=self.log, environment=os.environ)
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                return await Client.connect(
+                    self.address,
+                    namespace=NAMESPACE,
+                    data_converter=pydantic_data_converter,
+                    runtime=_mute(),
+                )
+            except RuntimeError as error:
+                if time.monotonic() > deadline or not self._process.running:
+                    raise StackError(f"Temporal did not come up; see {self.log}") from error
+                await asyncio.sleep(_POLL_SECONDS)
+
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise StackError("Temporal is not running")
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.running
+
+    def kill(self) -> None:
+        """SIGKILL: nothing is flushed, nobody is told."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
+    def limit_files(self, size_bytes: int | None) -> None:
+        """Let every write beyond this size of a file fail, as on a full disk; None: no limit."""
+        limit = resource.RLIM_INFINITY if size_bytes is None else size_bytes
+        resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.stop()
+            self._process = None
+
+
+class SandboxServer:
+    """The stand-ins for Odoo and the CRM in a process of their own, their data in files."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "sandbox"
+        self._log = folder / "sandbox.log"
+        self.port = free_port()
+        self.url = f"http://{HOST}:{self.port}"
+        self._process: Process | None = None
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file of the Odoo stand-in."""
+        return self._folder / "odoo.sqlite"
+
+    def key_file(self, name: str) -> Path:
+        return self._folder / "keys" / name
+
+    async def start(self) -> None:
+        command = [sys.executable, "-m", "sandbox", "--port", str(self.port)]
+        command += ["--data", str(self._folder)]
+        self._process = Process(command, log=self._log, environment=os.environ)
+        await until(lambda: _is_healthy(self.url), f"the sandbox does not answer; see {self._log}")
+
+    def kill(self) -> None:
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.stop()
+            self._process = None
+
+
+class Worker:
+    """One kind of worker process, with the next one always standing by."""
+
+    def __init__(
+        self,
+        queues: Sequence[str],
+        environment: Mapping[str, str],
+        log: Path,
+        mutation: str | None = None,
+    ) -> None:
+        self._command = [sys.executable, "-m", "starters.faultlab.served"]
+        self._command += [part for queue in queues for part in ("--queue", queue)]
+        self._command += ["--mutation", mutation] if mutation else []
+        self._environment = dict(environment)
+        self._log = log
+        self._serving: subprocess.Popen[bytes] | None = None
+        self._next: subprocess.Popen[bytes] | None = None
+        self._changing = asyncio.Lock()
+
+    async def keep(self) -> None:
+        """Start it again whenever it ends, as a process manager does; until cancelled."""
+        while True:
+            await asyncio.sleep(_KEPT_SECONDS)
+            async with self._changing:
+                if self._serving is not None and not self.is_running:
+                    await self._start()
+
+    @property
+    def is_running(self) -> bool:
+        return self._serving is not None and self._serving.poll() is None
+
+    async def start(self) -> None:
+        """Let the one that stands by serve, and have the next stand by."""
+        async with self._changing:
+            await self._start()
+
+    async def replace(self) -> None:
+        """SIGKILL it; the one that stands by takes over."""
+        async with self._changing:
+            self.kill()
+            await self._start()
+
+    async def _start(self) -> None:
+        serving = self._next or self._spawn()
+        self._next = None
+        assert serving.stdout is not None
+        assert serving.stdin is not None
+        if not await asyncio.to_thread(serving.stdout.readline):
+            raise StackError(f"a worker did not start; see {self._log}")
+        serving.stdin.write(f"{GO}\n".encode())
+        serving.stdin.flush()
+        self._serving = serving
+        self._next = self._spawn()
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        if self._serving is not None:
+            self._serving.kill()
+            self._serving.wait()
+
+    def terminate(self) -> subprocess.Popen[bytes]:
+        """SIGTERM: it drains and ends by itself."""
+        if self._serving is None:
+            raise StackError("the worker is not running")
+        self._serving.terminate()
+        return self._serving
+
+    def stop(self) -> None:
+        for process in (self._serving, self._next):
+            if process is not None:
+                process.kill()
+                process.wait()
+                for pipe in (process.stdin, process.stdout):
+                    if pipe is not None:
+                        with contextlib.suppress(OSError):
+                            pipe.close()
+        self._serving = self._next = None
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        with self._log.open("ab") as log:
+            return subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=self._environment,
+            )
+
+
+async def until(is_so: Callable[[], bool], otherwise: str, seconds: float = START_SECONDS) -> float:
+    """Wait until it is so; returns the seconds that took. Raises StackError."""
+    began = time.monotonic()
+    while not await asyncio.to_thread(is_so):
+        if time.monotonic() - began > seconds:
+            raise StackError(otherwise)
+        await asyncio.sleep(_POLL_SECONDS)
+    return time.monotonic() - began
+
+
+def _is_healthy(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/web/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False

@@ -1,0 +1,141 @@
+"""A worker of the campaign: the product's own, started warm, its calls tagged, perhaps mutated.
+
+    python -m starters.faultlab.served --queue odoo-finance [--mutation no-content-hash]
+
+It loads everything, says so on its standard output, and begins to serve when its standard input
+says `go`: so a killed worker is followed by the next at once. It ends with its standard input.
+Calls to remotes carry as headers which activity makes them; the proxy takes those off again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+from temporalio import activity
+from temporalio.client import Client, Interceptor
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
+from temporalio.worker import Interceptor as WorkerInterceptor
+
+from sandbox.proxy import TAG_PREFIX
+from starters.faultlab.mutations import MUTATIONS
+from wiring import client as temporal
+from wiring.settings import load_settings
+from workers import process
+
+READY, GO = "ready", "go"
+CARRIER = "carrier"
+"""The tag that says which activities a call is made for: `type|workflow id|activity id`, several
+of them separated by spaces where calls are shared."""
+
+
+class Running:
+    """The activities that run in this process, by their task tokens."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: dict[bytes, str] = {}
+
+    def carriers(self) -> str:
+        """The activity that makes the call; of a shared one made for several, all that run."""
+        if activity.in_activity():
+            return _carrier(activity.info())
+        with self._lock:
+            return " ".join(self._running.values())
+
+    def begins(self, info: activity.Info) -> None:
+        with self._lock:
+            self._running[info.task_token] = _carrier(info)
+
+    def ends(self, info: activity.Info) -> None:
+        with self._lock:
+            self._running.pop(info.task_token, None)
+
+
+def _carrier(info: activity.Info) -> str:
+    return f"{info.activity_type}|{info.workflow_id}|{info.activity_id}"
+
+
+class Telltale(Interceptor, WorkerInterceptor):
+    """Keeps account of the running activities."""
+
+    def __init__(self, running: Running) -> None:
+        self._running = running
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        return _Counting(next, self._running)
+
+
+class _Counting(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, running: Running) -> None:
+        super().__init__(next)
+        self._running = running
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        info = activity.info()
+        self._running.begins(info)
+        try:
+            return await super().execute_activity(input)
+        finally:
+            self._running.ends(info)
+
+
+def _tag_calls(running: Running) -> None:
+    """Let every call of this process say what it is made for."""
+    send = httpx.Client.send
+
+    def tagged(self: httpx.Client, request: httpx.Request, **options: Any) -> httpx.Response:
+        if carriers := running.carriers():
+            request.headers[TAG_PREFIX + CARRIER] = carriers
+        return send(self, request, **options)
+
+    httpx.Client.send = tagged  # type: ignore[method-assign]
+
+
+def _watch_activities(running: Running) -> None:
+    """Put the telltale among the interceptors that the worker's client brings along."""
+    connect = temporal.connect
+
+    async def connected(*, interceptors: Sequence[Interceptor] = (), **options: Any) -> Client:
+        return await connect(interceptors=[*interceptors, Telltale(running)], **options)
+
+    temporal.connect = connected
+
+
+def _end_with_standard_input() -> None:
+    def wait() -> None:
+        sys.stdin.read()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--queue", action="append", required=True)
+    parser.add_argument("--mutation", choices=sorted(MUTATIONS))
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    running = Running()
+    _tag_calls(running)
+    _watch_activities(running)
+    if options.mutation:
+        MUTATIONS[options.mutation]()
+    settings = load_settings()
+    print(READY, flush=True)
+    if sys.stdin.readline().strip() == GO:
+        _end_with_standard_input()
+        asyncio.run(process.serve(settings, options.queue))
+    logging.shutdown()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

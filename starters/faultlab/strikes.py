@@ -1,0 +1,179 @@
+"""What is killed, and when: workers at the boundaries of calls, servers at any moment."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from random import Random
+
+from sandbox.proxy import Moment, Request
+from starters.faultlab.lab import Lab
+from starters.faultlab.weather import Carrier, carriers_of, is_write
+from wiring import remotes
+from wiring.settings import Settings
+from workers.worker import activities_of
+from workflows import task_queues
+
+_GAP_SECONDS, _BETWEEN = 1.0, 12
+"""Between two kills at boundaries, at least so long and so many calls: lives go on meanwhile."""
+_LOOK_SECONDS = 0.1
+
+READING = frozenset(
+    {
+        "validate_contract",
+        "figures",
+        "read_time",
+        "read_expenses",
+        "read_balance",
+        "read_changes",
+        "read_deal",
+        "won_deals",
+        # Odoo sets a credit note off by itself when it is posted: what is left is to look.
+        "reconcile_credit",
+    }
+)
+"""Activities that write nothing: they are struck at any call; the others at a write."""
+
+UNREACHED = {
+    "mark_milestone_unreached": "no workflow calls it",
+}
+"""Activities that no life reaches, each with the reason."""
+
+
+def remote_activities(settings: Settings) -> list[str]:
+    """The activities that call a remote, as the workers host them."""
+    odoo = remotes.odoo(settings)
+    crms = remotes.crms(settings, odoo)
+    queues = (task_queues.CRM, task_queues.ODOO_MASTER, task_queues.ODOO_FINANCE)
+    try:
+        return [
+            function.__name__
+            for queue in queues
+            for function in activities_of(queue, settings, odoo, crms)
+        ]
+    finally:
+        odoo.close()
+
+
+@dataclass
+class Boundary:
+    """One kill of a worker at a moment of an activity's call; `seconds` until it was done."""
+
+    activity: str
+    moment: Moment
+    carrier: Carrier | None = None
+    at: float = 0.0
+    seconds: float | None = None
+
+    @property
+    def is_hit(self) -> bool:
+        return self.carrier is not None
+
+
+class Boundaries:
+    """F1: SIGKILL of the worker before, during and after the remote call of every activity."""
+
+    def __init__(self, lab: Lab, activities: Iterable[str]) -> None:
+        self._lab = lab
+        self.all = [Boundary(name, moment) for name in activities for moment in Moment]
+        self._wanted = {(item.activity, item.moment): item for item in self.all}
+        self._struck_at = 0.0
+        self._answered = _BETWEEN
+        self._striking = asyncio.Lock()
+        self.all_struck = asyncio.Event()
+        self._note()
+
+    @property
+    def left(self) -> list[Boundary]:
+        """Those that no call has come to yet, but for what no life reaches."""
+        return [item for item in self._wanted.values() if item.activity not in UNREACHED]
+
+    async def watch(self, request: Request, moment: Moment) -> None:
+        """Kill the worker here, if this is a boundary that still lacks."""
+        if not self._wanted:
+            return
+        for carrier in carriers_of(request):
+            wanted = self._wanted.get((carrier.activity, moment))
+            if wanted is not None and (carrier.activity in READING or is_write(request)):
+                await self._strike(wanted, carrier)
+                return
+        self._answered += moment is Moment.AFTER
+
+    async def _strike(self, boundary: Boundary, carrier: Carrier) -> None:
+        too_soon = time.monotonic() - self._struck_at < _GAP_SECONDS or self._answered < _BETWEEN
+        if self._striking.locked() or too_soon:
+            return
+        async with self._striking:
+            self._wanted.pop((boundary.activity, boundary.moment))
+            boundary.carrier, boundary.at = carrier, time.time()
+            await self._lab.replace(self._lab.hands)
+            self._struck_at, self._answered = time.monotonic(), 0
+            self._note()
+
+    def _note(self) -> None:
+        if not self.left:
+            self.all_struck.set()
+
+
+@dataclass
+class Blow:
+    """One thing that was killed, and how long until it was back."""
+
+    family: str
+    what: str
+    seconds: float
+
+
+@dataclass
+class Storm:
+    """F4, F5, F6, F13: servers and workers die at random moments, drawn from a seed."""
+
+    lab: Lab
+    families: frozenset[str]
+    seed: int
+    every_seconds: float
+    every_calls: int
+    """Both have to pass between two blows: on a slow machine lives need longer to move."""
+    blows: list[Blow] = field(default_factory=list)
+
+    async def rage(self) -> None:
+        """Strike again and again until cancelled."""
+        random = Random(f"storm {self.seed}")  # noqa: S311 - to repeat
+        choices = self._choices()
+        if not choices:
+            return
+        while True:
+            calls = self._calls + random.uniform(0.5, 1.5) * self.every_calls
+            await asyncio.sleep(random.uniform(0.5, 1.5) * self.every_seconds)
+            while self._calls < calls:  # noqa: ASYNC110 - the proxies count, and tell nobody
+                await asyncio.sleep(_LOOK_SECONDS)
+            if "F13" in self.families and len(choices) > 1 and random.random() < 0.3:
+                both = random.sample(choices, 2)
+                await asyncio.gather(*(self._blow("F13", *one[1:]) for one in both))
+            else:
+                await self._blow(*random.choice(choices))
+
+    @property
+    def _calls(self) -> int:
+        """How many calls have come to the proxies so far."""
+        return sum(sum(proxy.counts.values()) for proxy in self.lab.proxies)
+
+    def _choices(self) -> list[tuple[str, str, Callable[[], Awaitable[None]]]]:
+        lab = self.lab
+        possible: list[tuple[str, str, Callable[[], Awaitable[None]]]] = [
+            ("F1", "worker of the activities", lambda: lab.replace(lab.hands)),
+            ("F1", "worker of the workflows", lambda: lab.replace(lab.decider)),
+            ("F4", "Odoo", lab.restart_odoo),
+            ("F6", "Temporal", lab.restart_temporal),
+        ]
+        if lab.real is not None:
+            possible.append(("F5", "PostgreSQL", lab.restart_postgres))
+        return [item for item in possible if item[0] in self.families]
+
+    async def _blow(self, family: str, what: str, strike: Callable[[], Awaitable[None]]) -> None:
+        began = time.monotonic()
+        # Not cut off in between: a server must not stay away for the rest of the campaign.
+        await asyncio.shield(asyncio.ensure_future(strike()))
+        self.blows.append(Blow(family, what, time.monotonic() - began))

@@ -1,0 +1,129 @@
+"""What happens to calls: decided per life from its seed, so that a life meets the same again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+
+from sandbox.proxy import PASSED, Fate, Kind, Request
+from starters.faultlab.served import CARRIER
+
+_READS = frozenset({"search_read", "read", "search_count", "context_get", "fields_get"})
+_SPOILT = 0.12
+"""The share of calls that something happens to."""
+ONCE_ONLY = frozenset({("account.payment.register", "action_create_payments")})
+"""Never sent twice at the same moment: Odoo's wizard books as often as it is asked, and the look
+before it cannot see what is booked in the same instant."""
+_STATUSES = (409, 429, 500, 503)
+_FATES = (
+    (Kind.TWICE, 4),
+    (Kind.DELAY, 4),
+    (Kind.CUT_BEFORE, 3),
+    (Kind.CUT_AFTER, 4),
+    (Kind.STATUS, 4),
+    (Kind.DRIP, 2),
+)
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """The activity that a call is made for."""
+
+    activity: str
+    workflow_id: str
+    activity_id: str
+
+    @property
+    def contract(self) -> str:
+        """The workflow id of the contract it is for; a sweep's own id for a sweep."""
+        return self.workflow_id.split("/invoice/")[0]
+
+
+def carriers_of(request: Request) -> list[Carrier]:
+    """Who makes a call; nobody known for what is not an activity's."""
+    parts = (text.split("|") for text in request.tags.get(CARRIER, "").split())
+    return [Carrier(*part) for part in parts if len(part) == 3]
+
+
+def is_write(request: Request) -> bool:
+    """Whether a call may change something."""
+    _, method = request.call
+    if method:
+        return method not in _READS
+    return request.path.endswith(("/batch/update", "/batch/create"))
+
+
+def what(request: Request) -> str:
+    """A call in words: model and method, or a CRM's path."""
+    model, method = request.call
+    return f"{model} {method}" if model else request.path.split("?")[0]
+
+
+CUT_AND_HELD = (Kind.CUT_AFTER, Kind.HOLD)
+"""The connection breaks, or the caller's time runs out."""
+
+
+@dataclass
+class Lost:
+    """F2: each kind of write is done and its answer is lost, once in each of these ways."""
+
+    ways: tuple[Kind, ...] = CUT_AND_HELD
+    seen: Counter[tuple[str, str]] = field(default_factory=Counter)
+    hit: list[tuple[str, str, Kind, Carrier]] = field(default_factory=list)
+
+    def fate(self, request: Request, carrier: Carrier) -> Fate:
+        if not is_write(request):
+            return PASSED
+        key = carrier.activity, what(request)
+        self.seen[key] += 1
+        if self.seen[key] > len(self.ways):
+            return PASSED
+        kind = self.ways[self.seen[key] - 1]
+        self.hit.append((*key, kind, carrier))
+        return Fate(kind)
+
+
+@dataclass
+class Weather:
+    """Decides the fate of every call. `seed_of` knows the lives by their contracts' workflow ids;
+    `families` says which faults are on for a life, F2 or F3."""
+
+    seed_of: Callable[[str], int | None]
+    families: Callable[[int], frozenset[str]]
+    lost: Lost = field(default_factory=Lost)
+    is_calm: bool = False
+    _calls: Counter[int] = field(default_factory=Counter)
+
+    def __call__(self, request: Request) -> Fate:
+        carriers = carriers_of(request)
+        if self.is_calm or not carriers:
+            return PASSED
+        carrier = carriers[0]
+        seed = self.seed_of(carrier.contract)
+        if seed is None:
+            return PASSED
+        families = self.families(seed)
+        if "F2" in families:
+            fate = self.lost.fate(request, carrier)
+            if fate.kind is not Kind.PASS:
+                return fate
+        if "F3" in families:
+            self._calls[seed] += 1
+            fate = drawn(Random(f"weather {seed} {self._calls[seed]}"))  # noqa: S311 - to repeat
+            return PASSED if fate.kind is Kind.TWICE and request.call in ONCE_ONLY else fate
+        return PASSED
+
+
+def drawn(random: Random) -> Fate:
+    """What happens to one call of a life in bad weather."""
+    if random.random() >= _SPOILT:
+        return PASSED
+    kind = random.choices([k for k, _ in _FATES], weights=[w for _, w in _FATES])[0]
+    if kind is Kind.STATUS:
+        status = random.choice(_STATUSES)
+        return Fate(kind, status=status, retry_after_seconds=1 if status == 429 else None)
+    if kind in (Kind.DELAY, Kind.DRIP):
+        return Fate(kind, seconds=random.uniform(0.1, 1.5))
+    return Fate(kind)

@@ -1,0 +1,72 @@
+"""The campaign on the sandbox: CI's share of lives, every boundary of every activity among them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sandbox.proxy import Kind
+from starters.faultlab import campaign, report
+from starters.faultlab.campaign import Outcome, Plan
+from starters.faultlab.strikes import UNREACHED
+
+pytestmark = pytest.mark.timeout(1800)
+
+RUNS = 450
+REPORT = Path(".run/faults-sandbox.json")
+
+
+@pytest.fixture(scope="module")
+async def outcome(folder: Path) -> Outcome:
+    plan = Plan(seeds=range(1, RUNS + 1), boundaries=True)
+    found = await campaign.run(plan, folder, say=print)
+    report.write(REPORT, [found])
+    return found
+
+
+async def test_nothing_is_lost_and_nothing_is_there_twice(outcome: Outcome) -> None:
+    assert report.last_line([outcome]) == f"faults: {RUNS} runs, 0 violations", "\n".join(
+        f"seed {seed}: {text}\n  {report.again(outcome, seed)}" for seed, text in outcome.violations
+    )
+
+
+async def test_every_life_came_to_its_end(outcome: Outcome) -> None:
+    assert [life.signed.seed for life in outcome.lives if not life.closed] == []
+
+
+async def test_the_worker_was_killed_before_during_and_after_the_call_of_every_activity(
+    outcome: Outcome,
+) -> None:
+    left = {item.activity for item in outcome.boundaries if not item.is_hit}
+    assert left == UNREACHED.keys()
+    assert len(outcome.boundaries) == 3 * len({item.activity for item in outcome.boundaries})
+
+
+async def test_what_was_killed_was_done_after_all(outcome: Outcome) -> None:
+    left = [
+        f"{item.activity} {item.moment}"
+        for item in outcome.boundaries
+        if item.is_hit and item.seconds is None
+    ]
+    assert left == []
+
+
+async def test_every_kind_of_write_was_done_without_an_answer(outcome: Outcome) -> None:
+    cut = {
+        (activity, call) for activity, call, kind, _ in outcome.lost.hit if kind is Kind.CUT_AFTER
+    }
+    assert cut == outcome.lost.seen.keys()
+    held = {(activity, call) for activity, call, kind, _ in outcome.lost.hit if kind is Kind.HOLD}
+    assert held == {key for key, count in outcome.lost.seen.items() if count > 1}
+
+
+async def test_every_fate_befell_calls_and_every_server_was_killed(outcome: Outcome) -> None:
+    assert outcome.fates.keys() == set(Kind)
+    assert {blow.what for blow in outcome.blows} == {
+        "worker of the activities",
+        "worker of the workflows",
+        "Odoo",
+        "Temporal",
+    }
+    assert any(blow.family == "F13" for blow in outcome.blows)

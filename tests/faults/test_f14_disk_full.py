@@ -1,0 +1,68 @@
+"""F14: no room under Temporal's database, and none under our own log."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from starters.faultlab import lab as labs
+from starters.faultlab.disks import small_disk
+from starters.faultlab.invariants import examine
+from starters.faultlab.lives import Life
+from starters.faultlab.processes import REMOTES, WORKFLOWS, TemporalServer, Worker
+from starters.faultlab.signing import drawn
+
+pytestmark = pytest.mark.timeout(600)
+
+LIVES = 6
+FULL_SECONDS = 8.0
+
+
+async def led(lab: labs.Lab, count: int) -> list[str]:
+    """Lead some lives to their end; what is wrong with them."""
+    lives = [Life(lab, drawn(seed)) for seed in range(1, count + 1)]
+    ended = await asyncio.gather(*(life.lead() for life in lives))
+    findings, _ = await examine(lab.client, lab.books, ended, lab.ledger.told)
+    return [text for found in findings.wrong.values() for text in found]
+
+
+async def test_a_full_disk_under_temporal_loses_nothing_that_was_acknowledged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While there is no room nothing is taken; once there is, everything goes on."""
+    with small_disk(tmp_path / "disk", megabytes=64) as disk:
+        if disk is not None:
+            monkeypatch.setattr(labs, "TemporalServer", lambda _: TemporalServer(disk.folder))
+        async with labs.running(tmp_path / "lab") as lab:
+            lives = asyncio.create_task(led(lab, LIVES))
+            await lab.news.of("contract/northwind/life-1", 60)
+            if disk is not None:
+                disk.fill()
+                await asyncio.sleep(FULL_SECONDS)
+                disk.clear()
+            else:
+                # Nobody lets us mount: writes beyond what the file has now fail instead.
+                lab.temporal.limit_files(lab.temporal.database.stat().st_size)
+                await asyncio.sleep(FULL_SECONDS)
+                lab.temporal.limit_files(None)
+            if not lab.temporal.is_running:
+                await lab.restart_temporal()
+            assert await lives == []
+
+
+async def test_workers_whose_log_has_no_room_go_on(tmp_path: Path) -> None:
+    async with labs.running(tmp_path / "lab") as lab:
+        for worker in (lab.decider, lab.hands):
+            worker.stop()
+        full = Path("/dev/full")
+        mute = [Worker(queues, lab.environment, full) for queues in (WORKFLOWS, REMOTES)]
+        try:
+            for worker in mute:
+                await worker.start()
+            assert await led(lab, 2) == []
+            assert all(worker.is_running for worker in mute)
+        finally:
+            for worker in mute:
+                worker.stop()

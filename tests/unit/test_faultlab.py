@@ -1,0 +1,281 @@
+"""The fault campaign's own parts: what it draws, what it holds against the evidence, its report."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+import pytest
+
+from contracts.validation import validate
+from sandbox.proxy import PASSED, Fate, Kind, Request
+from starters.faultlab import invariants, report
+from starters.faultlab.books import Move
+from starters.faultlab.campaign import ALL, Outcome, Plan, ordered, seeds_of
+from starters.faultlab.invariants import Evidence, Findings, Story
+from starters.faultlab.ledger import Told, canonical
+from starters.faultlab.lives import Ended
+from starters.faultlab.served import CARRIER
+from starters.faultlab.signing import Flavour, customer_name, drawn
+from starters.faultlab.weather import Weather, carriers_of, is_write
+from starters.faultlab.weather import drawn as fate_drawn
+
+WORKFLOW = "contract/northwind/life-1"
+DOCUMENT = f"{WORKFLOW}/invoice/1"
+HASH = "ab" * 32
+
+
+def life(worth: str = "100.00", *, closed: bool = True, **more: Any) -> Ended:
+    ended = Ended(drawn(1), WORKFLOW, Decimal(worth), closed=closed)
+    for name, value in more.items():
+        setattr(ended, name, value)
+    return ended
+
+
+def move(untaxed: str = "100.00", **more: Any) -> Move:
+    values = {"kind": "out_invoice", "state": "posted", "number": "INV/1", "residual": "0"} | more
+    return Move(
+        origin=values.get("origin", DOCUMENT),
+        kind=values["kind"],
+        state=values["state"],
+        number=values["number"],
+        untaxed=Decimal(untaxed),
+        residual=Decimal(values["residual"]),
+    )
+
+
+def evidence(*moves: Move, **more: Any) -> Evidence:
+    by_origin: dict[str, list[Move]] = {}
+    for item in moves:
+        by_origin.setdefault(item.origin, []).append(item)
+    values: dict[str, Any] = {
+        "orders": {WORKFLOW: 1},
+        "projects": {"Roll-out (life-1)": 1},
+        "customers": {customer_name(1): 1},
+        "audits": {"life-1-audit.json": 1},
+        "payments": {},
+        "order_totals": {},
+    }
+    return Evidence(moves=by_origin, **(values | more))
+
+
+def result(**more: Any) -> dict[str, Any]:
+    return {
+        "number": 1,
+        "stage": "settled",
+        "amount": "100.00 EUR",
+        "charges": ["c"],
+        "content_hash": HASH,
+        "odoo_number": "INV/1",
+        "untaxed": "100.00 EUR",
+        "total": "100.00 EUR",
+        "residual": "0.00 EUR",
+    } | more
+
+
+def approval(**more: Any) -> str:
+    said = {"decision": "approve", "content_hash": HASH[:12], "amount": "100.00 EUR"} | more
+    return canonical(said)
+
+
+def told_story(*approvals: str, **more: Any) -> Story:
+    story = Story(started=True, completed=True, result=result(**more))
+    story.approvals = list(approvals)
+    return story
+
+
+# --- what must be true ------------------------------------------------------------------------
+
+
+def test_one_of_each_is_right() -> None:
+    assert list(invariants.only_one_of_each(life(), evidence(move()))) == []
+
+
+@pytest.mark.parametrize(
+    ("what", "found"),
+    [
+        ("customers", {customer_name(1): 2}),
+        ("orders", {WORKFLOW: 2}),
+        ("projects", {"Roll-out (life-1)": 2}),
+        ("audits", {"life-1-audit.json": 2}),
+    ],
+)
+def test_two_of_anything_is_wrong(what: str, found: dict[str, int]) -> None:
+    [text] = invariants.only_one_of_each(life(), evidence(move(), **{what: found}))
+    assert text.startswith("2 ")
+
+
+def test_what_is_missing_after_the_close_is_wrong() -> None:
+    assert list(invariants.only_one_of_each(life(), evidence(orders={}))) == ["no orders"]
+    assert list(invariants.only_one_of_each(life(closed=False), evidence(orders={}))) == []
+
+
+def test_two_documents_of_one_proposal_are_wrong_a_cancelled_one_too() -> None:
+    one, two = move(), move(state="cancel")
+    assert list(invariants.one_document_an_obligation(life(), evidence(one))) == []
+    assert len(list(invariants.one_document_an_obligation(life(), evidence(one, two)))) == 1
+
+
+def test_two_payments_of_one_reference_are_wrong() -> None:
+    findings = Findings()
+    found = evidence(payments={"gw-1-1-1": 2, "gw-1-1-2": 1})
+    invariants.one_payment_a_reference({1: life()}, found, findings)
+    assert findings.wrong == {1: ["payment gw-1-1-1 stands 2 times in Odoo"]}
+
+
+@pytest.mark.parametrize(
+    ("moves", "closed", "right"),
+    [
+        ([move("100.00")], True, True),
+        ([move("99.99")], True, False),
+        ([move("99.99")], False, True),
+        ([move("100.01")], False, False),
+        ([move("150.00"), move("50.00", kind="out_refund")], True, True),
+        ([move("100.00"), move("50.00", state="draft")], True, True),
+        ([move("100.00", residual="0.01")], True, False),
+    ],
+)
+def test_invoiced_less_credited_is_what_was_agreed(
+    moves: list[Move], closed: bool, right: bool
+) -> None:
+    found = list(invariants.exact_to_the_cent(life(closed=closed), evidence(*moves)))
+    assert (found == []) is right
+
+
+@pytest.mark.parametrize(
+    ("said", "right"),
+    [
+        ([approval()], True),
+        ([], False),
+        ([approval(content_hash="0" * 12)], False),
+        ([approval(amount="101.00 EUR")], False),
+        ([approval(decision="reject")], False),
+        ([approval(content_hash="0" * 12), approval()], True),
+    ],
+)
+def test_a_posted_document_needs_an_approval_of_its_content(said: list[str], right: bool) -> None:
+    stories = {DOCUMENT: told_story(*said)}
+    found = list(invariants.nothing_posted_unapproved(life(), evidence(move()), stories))
+    assert (found == []) is right
+
+
+@pytest.mark.parametrize(
+    ("there", "ours", "right"),
+    [
+        (move(), {}, True),
+        (move("100.01"), {}, False),
+        (move(number="INV/2"), {}, False),
+        (move(state="draft"), {}, False),
+        (move(residual="5"), {}, False),
+        (move(state="cancel"), {"untaxed": None, "stage": "rejected"}, True),
+        (move(), {"untaxed": None, "stage": "rejected"}, False),
+    ],
+)
+def test_odoo_and_the_workflow_have_one_view(
+    there: Move, ours: dict[str, Any], right: bool
+) -> None:
+    billed = f"{there.untaxed if there.state == 'posted' else 0} EUR"
+    nothing = dict.fromkeys(("credited", "to_invoice", "total", "paid", "open"), "0.00 EUR")
+    money = nothing | {"value": billed, "invoiced": billed, "overdue": "0.00 EUR"}
+    outcome = {"contract_id": "life-1", "stage": "closed", "ending": "completed", "money": money}
+    stories = {
+        WORKFLOW: Story(started=True, completed=True, result=outcome),
+        DOCUMENT: told_story(**ours),
+    }
+    found = list(invariants.views_agree(life(), evidence(there), stories))
+    assert (found == []) is right
+
+
+def test_what_was_acknowledged_stands_as_often_in_a_history() -> None:
+    story = Story(started=True)
+    story.signals["milestone_reached", "{}"] = 2
+    told = [
+        Told(WORKFLOW, "start", "", ""),
+        *[Told(WORKFLOW, "signal", "milestone_reached", "{}")] * 2,
+    ]
+    assert list(invariants.all_told_is_kept(told, {WORKFLOW: story})) == []
+    again = [*told, Told(WORKFLOW, "signal", "milestone_reached", "{}")]
+    assert len(list(invariants.all_told_is_kept(again, {WORKFLOW: story}))) == 1
+    assert len(list(invariants.all_told_is_kept(told, {}))) == 2
+
+
+# --- what is drawn ----------------------------------------------------------------------------
+
+
+def test_a_seed_always_signs_the_same_contract_and_every_one_is_valid() -> None:
+    for seed in range(1, 60):
+        signed = drawn(seed)
+        assert signed == drawn(seed)
+        added = {"payment_term": "30 Days", "source": {"system": "file", "id": "x"}}
+        contract = validate(signed.document | added)
+        assert contract.fixed_price.amount == sum(signed.amounts)
+
+
+def test_every_flavour_is_drawn_and_comes_early() -> None:
+    seeds = range(1, 301)
+    assert {drawn(seed).flavour for seed in ordered(seeds)[: 2 * len(Flavour)]} == set(Flavour)
+    assert sorted(ordered(seeds)) == list(seeds)
+
+
+def test_seeds_of_a_flavour() -> None:
+    found = seeds_of(frozenset({Flavour.CREDITED}), 3)
+    assert [drawn(seed).flavour for seed in found] == [Flavour.CREDITED] * 3
+
+
+def request(path: str, carrier: str = f"post_document|{DOCUMENT}|7") -> Request:
+    return Request("POST", path, {f"x-tag-{CARRIER}": carrier}, b"{}")
+
+
+def test_a_life_meets_the_same_weather_again() -> None:
+    fates = [[fate_drawn(Random(n)) for n in range(300)] for _ in range(2)]  # noqa: S311
+    assert fates[0] == fates[1]
+    assert {fate.kind for fate in fates[0]} == set(Kind) - {Kind.HOLD}
+
+
+def test_a_shared_call_has_several_carriers() -> None:
+    shared = request("/json/2/account.move/load", f"a|{WORKFLOW}|1 b|{DOCUMENT}|2")
+    assert [item.activity for item in carriers_of(shared)] == ["a", "b"]
+    assert {item.contract for item in carriers_of(shared)} == {WORKFLOW}
+
+
+@pytest.mark.parametrize(
+    ("path", "writes"),
+    [
+        ("/json/2/account.move/action_post", True),
+        ("/json/2/account.move/load", True),
+        ("/json/2/account.move/search_read", False),
+        ("/hubspot/crm/v3/objects/deals/batch/update", True),
+        ("/hubspot/crm/v3/objects/deals/search", False),
+    ],
+)
+def test_writes_are_told_from_reads(path: str, writes: bool) -> None:
+    assert is_write(request(path)) is writes
+
+
+def test_each_write_is_cut_off_once_held_once_and_then_let_be() -> None:
+    weather = Weather({WORKFLOW: 1}.get, lambda seed: frozenset({"F2"}))
+    post = request("/json/2/account.move/action_post")
+    assert [weather(post).kind for _ in range(3)] == [Kind.CUT_AFTER, Kind.HOLD, Kind.PASS]
+    assert weather(request("/json/2/account.move/read")) is PASSED
+    weather.is_calm = True
+    assert weather(request("/json/2/account.move/load")) == Fate()
+
+
+# --- the report -------------------------------------------------------------------------------
+
+
+def outcome(families: frozenset[str] = ALL) -> Outcome:
+    findings = Findings()
+    findings.add(7, "2 orders")
+    return Outcome(Plan(seeds=[7], families=families), [life()], findings, 1.0)
+
+
+def test_the_last_line_says_runs_and_violations() -> None:
+    assert report.last_line([outcome(), outcome()]) == "faults: 2 runs, 2 violations"
+
+
+def test_a_failing_seed_is_led_again_by_one_command() -> None:
+    assert report.again(outcome(), 7) == "c2c faults --seeds 1 --real 0 --seed 7"
+    only = report.again(outcome(frozenset({"F3", "F7"})), 7)
+    assert only == "c2c faults --seeds 1 --real 0 --seed 7 --only F3 --only F7"
