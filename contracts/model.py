@@ -100,6 +100,12 @@ def _plain(text: str) -> str:
     return text
 
 
+def _one_line(text: str) -> str:
+    if len(text.splitlines()) > 1:
+        raise PydanticCustomError("text_malformed", "text of one line")
+    return text
+
+
 def _email(text: str) -> str:
     try:
         return email_validator.validate_email(text, check_deliverability=False).normalized
@@ -113,6 +119,8 @@ Text = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
     AfterValidator(_plain),
 ]
+Line = Annotated[Text, AfterValidator(_one_line)]
+"""A name that goes into the header of an e-mail, where Odoo refuses a line break."""
 OptionalText = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(_plain)
 ]
@@ -151,7 +159,7 @@ class Customer(Frozen):
     """The party that pays. `key` is the customer's identity in the source system."""
 
     key: Key
-    name: Text
+    name: Line
     country: Country
     vat_number: OptionalText | None = None
     billing_email: Email
@@ -360,7 +368,7 @@ class Contract(Frozen):
     contract_id: Key
     legal_entity: Key
     source: Source
-    title: Text
+    title: Line
     customer: Customer
     currency: Currency
     value: Money

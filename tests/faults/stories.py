@@ -20,7 +20,7 @@ NAMES = {
     "the longest there is": "x" * 200,
     "the longest of emoji": "🏗" * 200,
     "an injection": "'; DROP TABLE res_partner; --",
-    "lines and tabs": "a\tb\nc",
+    "tabs": "a\tb",
     "right to left": "\u202eevil\u202c",
 }
 

@@ -281,6 +281,14 @@ def test_numbers_of_a_file_that_are_none_are_told_by_their_field(tmp_path: Path)
         assert {item.field for item in refused.value.problems} == {"value"}, spoilt
 
 
+@pytest.mark.parametrize("broken", ["Acme\nBcc: all@acme.example", "a\r\nb", "a\u2028b"])
+def test_a_name_that_would_break_the_header_of_an_e_mail_is_refused(broken: str) -> None:
+    customer = signed()["customer"] | {"name": broken}
+    for spoilt in (signed(title=broken), signed(customer=customer)):
+        with pytest.raises(InvalidContract, match="text of one line"):
+            validate(spoilt)
+
+
 # --- starting ---------------------------------------------------------------------------------
 
 
