@@ -25,6 +25,8 @@ from benchmarks.remote import Remote
 from benchmarks.script import THREADS, Order, Part, Script, on_threads
 
 _SECONDS_AN_INVOICE = 10
+_LONGEST_CALL_SECONDS = 15
+"""To mail an invoice; what the worker asked for before it ended, Odoo goes on to do."""
 _POST = "action_post"
 
 
@@ -95,6 +97,7 @@ async def _bill(bench: Bench, odoo: Remote, count: int, posting: Posting) -> flo
         items = await ours.awaiting(invoices, seconds=limit)
         approved = time.time()
         posted_at = await _approve_and_watch(ours, tag, invoices, lambda: ours.approve(items))
+    await odoo.quiet(_LONGEST_CALL_SECONDS)
     _check(odoo, tag, invoices)
     posted = posted_at[-1]
     posting.rates.append(invoices / (posted - approved))

@@ -103,11 +103,11 @@ class Remote(ABC):
     def logged(self) -> list[Call]:
         """Every call so far in the order they ended; on the stand-in only those of c2c."""
 
-    async def quiet(self) -> None:
-        """Wait until no call has arrived for a while. Raises TimeoutError."""
+    async def quiet(self, seconds: float = _QUIET_SECONDS) -> None:
+        """Wait until no call has ended for so long. Raises TimeoutError."""
         async with asyncio.timeout(_QUIET_WITHIN_SECONDS):
             seen, since = -1, time.monotonic()
-            while time.monotonic() - since < _QUIET_SECONDS:
+            while time.monotonic() - since < seconds:
                 found = len(self.logged())
                 if found != seen:
                     seen, since = found, time.monotonic()

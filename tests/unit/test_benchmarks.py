@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -287,8 +289,13 @@ LOG = """\
 """
 
 
-def test_calls_are_read_from_odoos_log() -> None:
-    calls = calls_in(LOG.splitlines())
+def test_calls_are_read_from_odoos_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "America/New_York")  # Odoo writes UTC wherever it runs
+        time.tzset()
+        calls = calls_in(LOG.splitlines())
+    time.tzset()
+    assert calls[0].ended_at == datetime(2026, 11, 27, 19, 54, 19, 10_000, UTC).timestamp()
     assert [(call.model, call.method, call.status) for call in calls] == [
         ("res.partner", "search_read", 200),
         ("account.move", "action_post", 422),
