@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 from temporalio import activity, workflow
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import (
     Schedule,
     ScheduleActionExecutionStartWorkflow,
@@ -134,11 +135,11 @@ async def test_a_month_end_is_told_in_many_workflow_tasks(
         )
         result = await handle.result()
     assert len(result.unknown) == count
-    sent = "signal_external_workflow_execution_initiated_event_attributes"
+    events = (await handle.fetch_history()).events
     tasks = Counter(
-        getattr(event, sent).workflow_task_completed_event_id
-        for event in (await handle.fetch_history()).events
-        if event.HasField(sent)
+        event.signal_external_workflow_execution_initiated_event_attributes.workflow_task_completed_event_id
+        for event in events
+        if event.event_type == EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED
     )
     assert tasks.total() == count
     assert max(tasks.values()) <= AT_ONCE
