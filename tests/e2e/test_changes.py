@@ -413,7 +413,7 @@ async def test_a_contract_of_the_second_company_is_in_its_own_books_and_currency
     workflow_id = await world.active(contract)
     assert workflow_id.startswith("contract/northwind-uk/")
     await world.skip_to(workflow_id, month(1))
-    state = await world.issue(workflow_id, 1, CLEO, DORA)
+    state = await world.issue(workflow_id, 1)
     assert state.quote is not None
     assert str(state.quote.total) == "2400.00 GBP"
     [move] = world.admin.search_read(

@@ -542,7 +542,7 @@ def test_every_parked_step_has_its_own_suggestion() -> None:
     exceptions = [parked(parking.CONFIRM), parked(parking.WRITE_BACK)]
     blocks = json_blocks(contract_details(contract_state(exceptions=exceptions)))
     resolutions = [Resolution.model_validate_json(block) for block in blocks]
-    assert [item.step for item in resolutions] == ["tasks", "write_back"]
+    assert [item.step for item in resolutions] == ["confirm", "write_back"]
     assert all(refusal(exceptions, item) is None for item in resolutions)
 
 
@@ -784,7 +784,7 @@ def test_the_longest_details_fit_and_still_tell_what_to_send() -> None:
     exception = enormous_exception()
     for details in (
         contract_details(
-            contract_state(contract=contract_of(500, "大" * 200), exceptions=[exception])
+            contract_state(contract=contract_of(500, "大" * 100), exceptions=[exception])
         ),
         receivable_details(receivable_state(exceptions=[exception])),
     ):
@@ -793,7 +793,7 @@ def test_the_longest_details_fit_and_still_tell_what_to_send() -> None:
 
 
 def test_details_that_were_cut_say_so() -> None:
-    assert contract_details(contract_state(contract=contract_of(500, "大" * 200))).endswith("\n…")
+    assert contract_details(contract_state(contract=contract_of(500, "大" * 100))).endswith("\n…")
     assert not contract_details(contract_state()).endswith("…")
 
 
