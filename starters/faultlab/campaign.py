@@ -25,7 +25,7 @@ ALL = frozenset(FAMILIES)
 _SAID_EVERY_SECONDS = 5.0
 _CALLS_OF_A_LIFE, _BLOWS = 70, 20
 """About so many calls a life makes; and so many blows fall on a campaign at least."""
-_FEWEST_CALLS, _MOST_CALLS = 25, 250
+_FEWEST_CALLS, _MOST_CALLS = 50, 250
 
 
 @dataclass(frozen=True)

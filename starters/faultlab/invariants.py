@@ -265,11 +265,12 @@ def _is_approved(move: Move, story: Story) -> bool:
     content = InvoiceReport.model_validate(story.result).content_hash if story.result else ""
     for argument in story.approvals:
         said = json.loads(argument)
-        amount = Decimal(str(said["amount"] or "0").split()[0])
+        # A credit note's amount has no sign where people see it.
+        amount = abs(Decimal(str(said["amount"] or "0").split()[0]))
         named = said["content_hash"]
         # Before it has ended only the amount tells what was posted.
         of_this = len(named) >= HASH_PREFIX and content.startswith(named) if content else True
-        if said["decision"] == "approve" and amount == move.signed and of_this:
+        if said["decision"] == "approve" and amount == move.untaxed and of_this:
             return True
     return False
 

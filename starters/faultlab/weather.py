@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -17,6 +17,8 @@ ONCE_ONLY = frozenset({("account.payment.register", "action_create_payments")})
 """Never sent twice at the same moment: Odoo's wizard books as often as it is asked, and the look
 before it cannot see what is booked in the same instant."""
 _STATUSES = (409, 429, 500, 503)
+_CRM_STATUSES = (423, 429, 500, 503)
+"""Odoo answers 409 for a lock, HubSpot 423: its 409 says that something exists already."""
 _FATES = (
     (Kind.TWICE, 4),
     (Kind.DELAY, 4),
@@ -111,18 +113,19 @@ class Weather:
                 return fate
         if "F3" in families:
             self._calls[seed] += 1
-            fate = drawn(Random(f"weather {seed} {self._calls[seed]}"))  # noqa: S311 - to repeat
+            random = Random(f"weather {seed} {self._calls[seed]}")  # noqa: S311 - to repeat
+            fate = drawn(random, _STATUSES if request.call[0] else _CRM_STATUSES)
             return PASSED if fate.kind is Kind.TWICE and request.call in ONCE_ONLY else fate
         return PASSED
 
 
-def drawn(random: Random) -> Fate:
+def drawn(random: Random, statuses: Sequence[int] = _STATUSES) -> Fate:
     """What happens to one call of a life in bad weather."""
     if random.random() >= _SPOILT:
         return PASSED
     kind = random.choices([k for k, _ in _FATES], weights=[w for _, w in _FATES])[0]
     if kind is Kind.STATUS:
-        status = random.choice(_STATUSES)
+        status = random.choice(statuses)
         return Fate(kind, status=status, retry_after_seconds=1 if status == 429 else None)
     if kind in (Kind.DELAY, Kind.DRIP):
         return Fate(kind, seconds=random.uniform(0.1, 1.5))

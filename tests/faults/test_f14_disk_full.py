@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from temporalio.service import RPCError
 
 from starters.faultlab import lab as labs
 from starters.faultlab.disks import small_disk
@@ -18,6 +19,8 @@ pytestmark = pytest.mark.timeout(600)
 
 LIVES = 6
 FULL_SECONDS = 8.0
+ANSWER_SECONDS = 5.0
+MOST_TAKEN, BALLAST_BYTES = 1_000, 200_000
 
 
 async def led(lab: labs.Lab, count: int) -> list[str]:
@@ -26,6 +29,24 @@ async def led(lab: labs.Lab, count: int) -> list[str]:
     ended = await asyncio.gather(*(life.lead() for life in lives))
     findings, _ = await examine(lab.client, lab.books, ended, lab.ledger.told)
     return [text for found in findings.wrong.values() for text in found]
+
+
+async def told_until_refused(lab: labs.Lab) -> list[str]:
+    """Start workflows that nobody serves until no more are taken; the ids of those that were.
+
+    The database has some room in its files, so that it takes a few before it notices.
+    """
+    taken: list[str] = []
+    while len(taken) < MOST_TAKEN:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await lab.client.start_workflow(
+                    "Ballast", "x" * BALLAST_BYTES, id=f"ballast-{len(taken)}", task_queue="nobody"
+                )
+        except (RPCError, TimeoutError):
+            return taken
+        taken.append(f"ballast-{len(taken)}")
+    raise AssertionError("the disk is not full")
 
 
 async def test_a_full_disk_under_temporal_loses_nothing_that_was_acknowledged(
@@ -40,16 +61,20 @@ async def test_a_full_disk_under_temporal_loses_nothing_that_was_acknowledged(
             await lab.news.of("contract/northwind/life-1", 60)
             if disk is not None:
                 disk.fill()
-                await asyncio.sleep(FULL_SECONDS)
-                disk.clear()
             else:
                 # Nobody lets us mount: writes beyond what the file has now fail instead.
                 lab.temporal.limit_files(lab.temporal.database.stat().st_size)
-                await asyncio.sleep(FULL_SECONDS)
+            taken = await told_until_refused(lab)
+            await asyncio.sleep(FULL_SECONDS)
+            if disk is not None:
+                disk.clear()
+            elif lab.temporal.is_running:
                 lab.temporal.limit_files(None)
             if not lab.temporal.is_running:
                 await lab.restart_temporal()
             assert await lives == []
+            for workflow_id in taken:
+                await lab.client.get_workflow_handle(workflow_id).describe()
 
 
 async def test_workers_whose_log_has_no_room_go_on(tmp_path: Path) -> None:

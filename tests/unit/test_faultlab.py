@@ -143,6 +143,12 @@ def test_invoiced_less_credited_is_what_was_agreed(
     assert (found == []) is right
 
 
+def test_a_credit_note_is_approved_as_people_see_it() -> None:
+    stories = {DOCUMENT: told_story(approval())}
+    note = evidence(move(kind="out_refund"))
+    assert list(invariants.nothing_posted_unapproved(life(), note, stories)) == []
+
+
 @pytest.mark.parametrize(
     ("said", "right"),
     [
