@@ -414,7 +414,11 @@ class OdooFinance:
         status, reason = mailed(self._odoo, "account.move", ref.invoice_id)
         if status != "sent":
             [wizard] = self._odoo.create("account.move.send.wizard", [{"move_id": ref.invoice_id}])
-            self._odoo.call("account.move.send.wizard", "action_send_and_print", [wizard])
+            # While it makes the PDF Odoo asks itself for pictures and styles: as many of these at
+            # once as it has workers would wait for each other.
+            self._odoo.call(
+                "account.move.send.wizard", "action_send_and_print", [wizard], in_turn=True
+            )
             status, reason = mailed(self._odoo, "account.move", ref.invoice_id)
         if not status or status in FAILED:
             raise BusinessRefusal(

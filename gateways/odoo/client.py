@@ -228,11 +228,16 @@ class OdooClient:
         ids: Sequence[int] = (),
         *,
         context: Mapping[str, Any] | None = None,
+        in_turn: bool = False,
         **arguments: Any,
     ) -> Any:
-        """Call any public method, on the model or on records, with its arguments by name."""
+        """Call any public method, on the model or on records, with its arguments by name.
+
+        `in_turn` makes one call of this method at a time, for one that keeps Odoo itself waiting
+        for more than one of its workers.
+        """
         named = {**_plain(arguments), "context": self._in(context)}
-        return self._lanes.run(Single(model, method, ids, named))
+        return self._lanes.run(Single(model, method, ids, named, in_turn=in_turn))
 
     def close(self) -> None:
         """Close the connections. Calls still under way end with an error, and those that wait."""

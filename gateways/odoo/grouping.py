@@ -34,11 +34,13 @@ _log = logging.getLogger(__name__)
 class Request(ABC):
     """What one caller wants of Odoo.
 
-    `key` is None where it can share no call. No two requests of one call may have one of
+    `key` is None where it can share no call and need not wait for another. No two requests of one call may have one of
     `records` in common. `rows` and `characters` say how much of a call's room it takes.
     """
 
     key: Hashable | None = None
+    shares: bool = True
+    """Whether requests of one key share calls; else they only take turns."""
     records: frozenset[Hashable] = frozenset()
     rows: int = 1
     characters: int = 0
@@ -73,13 +75,23 @@ class Request(ABC):
 
 
 class Single(Request):
-    """A call that is made for one request, as it is."""
+    """A call that is made for one request, as it is; in turn with others of its method, if so
+    asked for."""
 
     def __init__(
-        self, model: str, method: str, ids: Sequence[int], arguments: Mapping[str, Any]
+        self,
+        model: str,
+        method: str,
+        ids: Sequence[int],
+        arguments: Mapping[str, Any],
+        *,
+        in_turn: bool = False,
     ) -> None:
         super().__init__(model, method, arguments)
         self.ids = list(ids)
+        if in_turn:
+            self.key = (type(self), model, method)
+            self.shares = False
 
     def join(self, requests: Sequence[Self]) -> Body:
         return self.ids, dict(self.arguments)

@@ -285,7 +285,7 @@ class Lanes:
         if ticket is None:
             return
         key = ticket.request.key
-        if key is not None and self._group_size == 1:
+        if key is not None and self._group_size == 1 and ticket.request.shares:
             key = _UNGROUPED
         group = self._groups.get(key)
         if group is None:
@@ -318,7 +318,7 @@ class Lanes:
         ]
 
     def _most(self, group: _Group) -> int:
-        if group.key is None:
+        if group.key is None or not group.waiting[0].request.shares:
             return 1
         return self._bounds.get(_method(group.waiting[0]), self._group_size)
 

@@ -112,6 +112,27 @@ def test_what_cannot_be_grouped_never_takes_the_last_lane(odoo: FakeOdoo) -> Non
     assert odoo.most_at_once <= 3
 
 
+@pytest.mark.parametrize("group_size", [1, 100])
+def test_calls_in_turn_never_overlap_and_hold_nobody_else_up(
+    odoo: FakeOdoo, group_size: int
+) -> None:
+    client = OdooClient(odoo, calls_at_once=4, group_size=group_size)
+    drafts(odoo, 1)
+    with odoo.held_up():
+        mails = [
+            Caller(partial(client.call, "m", "mail_the_pdf", [n], in_turn=True)) for n in range(5)
+        ]
+        until(lambda: len(odoo.calls) == 1 and client._lanes.waiting == 4)
+        posting = Caller(post(client, 1))
+        until(lambda: len(odoo.calls) == 2)
+        assert [call.method for call in odoo.calls] == ["mail_the_pdf", "action_post"]
+    assert posting.outcome is None
+    assert all(caller.outcome is True for caller in mails)
+    assert sorted(call.ids for call in odoo.calls if call.method == "mail_the_pdf") == [
+        [n] for n in range(5)
+    ]
+
+
 def test_a_single_lane_serves_both(odoo: FakeOdoo) -> None:
     client = OdooClient(odoo, calls_at_once=1)
     drafts(odoo, 1)
