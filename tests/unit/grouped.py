@@ -132,8 +132,8 @@ class FakeOdoo:
             matches = not set(held if isinstance(held, list) else [held]).isdisjoint(values)
             if matches and all(row[name] == value for name, _, value in also):
                 found.append(row)
-        asked = ["id", *(call.arguments["fields"] or row)] if found else []
-        return [{name: row[name] for name in asked} for row in found]
+        fields = call.arguments["fields"]
+        return [{name: row[name] for name in (["id", *fields] if fields else row)} for row in found]
 
 
 def refusal(*records: int, message: str = "No matching record found for 'nobody'") -> Any:
