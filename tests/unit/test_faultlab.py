@@ -16,8 +16,9 @@ from starters.faultlab.campaign import ALL, Outcome, Plan, ordered, seeds_of
 from starters.faultlab.invariants import Evidence, Findings, Story
 from starters.faultlab.ledger import Told, canonical
 from starters.faultlab.lives import Ended
+from starters.faultlab.served import CARRIER
 from starters.faultlab.signing import Flavour, customer_name, drawn
-from starters.faultlab.weather import CARRIER, Weather, carriers_of, is_write
+from starters.faultlab.weather import Weather, carriers_of, is_write
 from starters.faultlab.weather import drawn as fate_drawn
 
 WORKFLOW = "contract/northwind/life-1"
