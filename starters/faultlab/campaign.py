@@ -23,6 +23,9 @@ FAMILIES = ("F1", "F2", "F3", "F4", "F5", "F6", "F7", "F13")
 ALL = frozenset(FAMILIES)
 """F7, messages three times and shuffled, is how every life is led."""
 _SAID_EVERY_SECONDS = 5.0
+_CREW = 5
+"""Workers for activities where they die one by one: what a dead one had in hand is tried again
+after 10 s, and the other lives must not all wait for that."""
 _CALLS_OF_A_LIFE, _BLOWS = 70, 20
 """About so many calls a life makes; and so many blows fall on a campaign at least."""
 _FEWEST_CALLS, _MOST_CALLS = 50, 250
@@ -71,7 +74,10 @@ Say = Callable[[str], None]
 
 async def run(plan: Plan, folder: Path, say: Say = lambda text: None) -> Outcome:
     """Run a campaign in a stack of its own. Raises StackError where that does not come up."""
-    async with labs.running(folder, real=plan.real, mutation=plan.mutation, say=say) as lab:
+    crew = _CREW if plan.boundaries else 1
+    async with labs.running(
+        folder, real=plan.real, mutation=plan.mutation, crew=crew, say=say
+    ) as lab:
         return await _Campaign(plan, lab, say).run()
 
 

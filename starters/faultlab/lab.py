@@ -29,6 +29,7 @@ from starters.faultlab.processes import (
     NAMESPACE,
     REMOTES,
     WORKFLOWS,
+    Crew,
     SandboxServer,
     TemporalServer,
     Worker,
@@ -59,7 +60,7 @@ class Lab:
     client: Client
     decider: Worker
     """Hosts the workflows."""
-    hands: Worker
+    hands: Crew
     """Hosts what speaks to Odoo and the CRM."""
     books: Books
     ledger: Ledger
@@ -97,10 +98,6 @@ class Lab:
             return str(answer.json()["id"])
 
     # --- breaking and mending -----------------------------------------------------------------
-
-    async def replace(self, worker: Worker) -> None:
-        """SIGKILL one kind of worker; the next takes over."""
-        await worker.replace()
 
     async def restart_temporal(self, down_seconds: float = 0.0) -> None:
         """SIGKILL Temporal, and start it again on its file."""
@@ -190,9 +187,11 @@ async def running(
     *,
     real: bool = False,
     mutation: str | None = None,
+    crew: int = 1,
     say: Callable[[str], None] = lambda text: None,
 ) -> AsyncIterator[Lab]:
-    """A stack of its own in `folder`, on the sandbox or on a real Odoo. Raises StackError."""
+    """A stack of its own in `folder`, on the sandbox or on a real Odoo, with so many workers for
+    activities. Raises StackError."""
     folder.mkdir(parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as stack:
         say("Starting Temporal ...")
@@ -217,8 +216,9 @@ async def running(
         await asyncio.to_thread(_prepare_crm, settings)
         await schedules.ensure_sweeps(client, settings)
         decider = Worker(WORKFLOWS, environment, folder / "decider.log", mutation)
-        hands = Worker(REMOTES, environment, folder / "hands.log", mutation)
-        for worker in (decider, hands):
+        hands = Crew(crew, REMOTES, environment, folder / "hands.log", mutation)
+        workers: tuple[Worker | Crew, ...] = (decider, hands)
+        for worker in workers:
             stack.callback(worker.stop)
             await worker.start()
             keeping = asyncio.create_task(worker.keep())

@@ -162,6 +162,10 @@ class Worker:
     def is_running(self) -> bool:
         return self._serving is not None and self._serving.poll() is None
 
+    @property
+    def pid(self) -> int | None:
+        return self._serving.pid if self._serving is not None else None
+
     async def start(self) -> None:
         """Let the one that stands by serve, and have the next stand by."""
         async with self._changing:
@@ -218,6 +222,36 @@ class Worker:
                 stderr=log,
                 env=self._environment,
             )
+
+
+class Crew:
+    """Several worker processes of one kind, so that one's death holds up its own work only."""
+
+    def __init__(
+        self,
+        size: int,
+        queues: Sequence[str],
+        environment: Mapping[str, str],
+        log: Path,
+        mutation: str | None = None,
+    ) -> None:
+        self._workers = [Worker(queues, environment, log, mutation) for _ in range(size)]
+
+    async def start(self) -> None:
+        await asyncio.gather(*(worker.start() for worker in self._workers))
+
+    async def replace(self, pid: int | None = None) -> None:
+        """SIGKILL the one with this pid, or (None) all at once; others take over."""
+        struck = [worker for worker in self._workers if pid is None or worker.pid == pid]
+        await asyncio.gather(*(worker.replace() for worker in struck))
+
+    async def keep(self) -> None:
+        """Start again whoever ends, until cancelled."""
+        await asyncio.gather(*(worker.keep() for worker in self._workers))
+
+    def stop(self) -> None:
+        for worker in self._workers:
+            worker.stop()
 
 
 async def until(is_so: Callable[[], bool], otherwise: str, seconds: float = START_SECONDS) -> float:

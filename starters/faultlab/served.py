@@ -31,6 +31,8 @@ from wiring.settings import load_settings
 from workers import process
 
 READY, GO = "ready", "go"
+PROCESS = "process"
+"""The tag with the pid of the worker that makes a call."""
 CARRIER = "carrier"
 """The tag that says which activities a call is made for: `type|workflow id|activity id`, several
 of them separated by spaces where calls are shared."""
@@ -94,6 +96,7 @@ def _tag_calls(running: Running) -> None:
     def tagged(self: httpx.Client, request: httpx.Request, **options: Any) -> httpx.Response:
         if carriers := running.carriers():
             request.headers[TAG_PREFIX + CARRIER] = carriers
+            request.headers[TAG_PREFIX + PROCESS] = str(os.getpid())
         return send(self, request, **options)
 
     httpx.Client.send = tagged  # type: ignore[method-assign]

@@ -10,13 +10,14 @@ from random import Random
 
 from sandbox.proxy import Moment, Request
 from starters.faultlab.lab import Lab
+from starters.faultlab.served import PROCESS
 from starters.faultlab.weather import Carrier, carriers_of, is_write
 from wiring import remotes
 from wiring.settings import Settings
 from workers.worker import activities_of
 from workflows import task_queues
 
-_GAP_SECONDS, _BETWEEN = 1.0, 12
+_GAP_SECONDS, _BETWEEN = 0.3, 4
 """Between two kills at boundaries, at least so long and so many calls: lives go on meanwhile."""
 _LOOK_SECONDS = 0.1
 
@@ -97,18 +98,18 @@ class Boundaries:
         for carrier in carriers_of(request):
             wanted = self._wanted.get((carrier.activity, moment))
             if wanted is not None and (carrier.activity in READING or is_write(request)):
-                await self._strike(wanted, carrier)
+                await self._strike(wanted, carrier, int(request.tags[PROCESS]))
                 return
         self._answered += moment is Moment.AFTER
 
-    async def _strike(self, boundary: Boundary, carrier: Carrier) -> None:
+    async def _strike(self, boundary: Boundary, carrier: Carrier, process: int) -> None:
         too_soon = time.monotonic() - self._struck_at < _GAP_SECONDS or self._answered < _BETWEEN
         if self._striking.locked() or too_soon:
             return
         async with self._striking:
             self._wanted.pop((boundary.activity, boundary.moment))
             boundary.carrier, boundary.at = carrier, time.time()
-            await self._lab.replace(self._lab.hands)
+            await self._lab.hands.replace(process)
             self._struck_at, self._answered = time.monotonic(), 0
             self._note()
 
@@ -163,8 +164,8 @@ class Storm:
     def _choices(self) -> list[tuple[str, str, Callable[[], Awaitable[None]]]]:
         lab = self.lab
         possible: list[tuple[str, str, Callable[[], Awaitable[None]]]] = [
-            ("F1", "worker of the activities", lambda: lab.replace(lab.hands)),
-            ("F1", "worker of the workflows", lambda: lab.replace(lab.decider)),
+            ("F1", "worker of the activities", lab.hands.replace),
+            ("F1", "worker of the workflows", lab.decider.replace),
             ("F4", "Odoo", lab.restart_odoo),
             ("F6", "Temporal", lab.restart_temporal),
         ]
