@@ -35,7 +35,8 @@ class Request(ABC):
     """What one caller wants of Odoo.
 
     `key` is None where it can share no call and need not wait for another. No two requests of one
-    call may have one of `records` in common. `rows` and `characters` say how much of a call's room it takes.
+    call may have one of `records` in common. `rows` and `characters` say how much of a call's room
+    it takes.
     """
 
     key: Hashable | None = None
