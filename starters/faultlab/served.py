@@ -139,7 +139,7 @@ def main() -> None:
         worker.workflow_runner = UnsandboxedWorkflowRunner  # type: ignore[assignment]
     settings = load_settings()
     print(READY, flush=True)
-    # The SDK's core logs to standard output, which nobody reads any more: a full pipe would stop it.
+    # The SDK's core logs to standard output, which nobody reads any more; full, it would stop it.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     if sys.stdin.readline().strip() == GO:
         _end_with_standard_input()
