@@ -133,6 +133,8 @@ def main() -> None:
         MUTATIONS[options.mutation]()
     settings = load_settings()
     print(READY, flush=True)
+    # The SDK's core logs to standard output, which nobody reads any more; full, it would stop it.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     if sys.stdin.readline().strip() == GO:
         _end_with_standard_input()
         asyncio.run(process.serve(settings, options.queue))
