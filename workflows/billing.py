@@ -575,7 +575,9 @@ class Billing:
         state, odoo = self._case.state, self._case.state.odoo
         timed = [due.plan for due in dues if due.part in (Part.TIME, Part.HOURS)]
         spent = [due.plan for due in dues if due.part is Part.EXPENSES]
-        until = max(due.period.period.last for due in dues)
+        # A fee in advance is of days that nobody has worked yet.
+        worked = (due.period.period.last for due in dues if due.part is not Part.FEE)
+        until = max(worked, default=dues[0].on)
         findings = Findings()
         marks: dict[str, ReadMark] = {}
         if timed:

@@ -6,6 +6,7 @@ from typing import Any
 
 from contracts.billing.usage import UsageRecord
 from contracts.parking import Action
+from contracts.receivable import InvoiceStage
 from contracts.state import ContractStage, ServiceCredit, UsageReport
 from tests.e2e.telling import (
     BUILD,
@@ -14,6 +15,7 @@ from tests.e2e.telling import (
     HELD,
     RETAINER,
     USAGE,
+    hourly,
     last_of,
     lines_of,
     month,
@@ -103,6 +105,22 @@ async def test_hours_are_billed_at_the_month_s_end_once_and_late_ones_next_time(
     for number in (1, 2):
         await world.collect(workflow_id, number)
     await world.stage(workflow_id, ContractStage.CLOSED)
+
+
+async def test_hours_entered_ahead_wait_though_a_fee_is_billed_in_advance(world: World) -> None:
+    contract = hourly() | {
+        "services": [DEVELOPMENT, RETAINER],
+        "retainers": [{"key": "care", "service": "care", "fee": "2000.00"}],
+    }
+    workflow_id = await world.active(contract)
+    await world.work(workflow_id, "dev", "1.00", str(month(1)))
+    await world.work(workflow_id, "dev", "2.00", str(month(2)))
+    await world.skip_to(workflow_id, month(1))
+    await world.issue(workflow_id, 1)
+    await world.skip_to(workflow_id, month(2))
+    invoice = f"{workflow_id}/invoice/2"
+    state = await world.invoice(invoice, InvoiceStage.AWAITING_APPROVAL)
+    assert sorted(lines_of(state)) == [("retainer", "2000.00"), ("time", "120.00")]
 
 
 async def test_a_managed_service_bills_its_fee_overage_usage_and_credits(world: World) -> None:

@@ -200,7 +200,8 @@ class Engagement:
         """As the activities read: what changed since, and what lay ahead of the last reading."""
         timed = [due.plan for due in dues if due.part in (Part.TIME, Part.HOURS)]
         spent = [due.plan for due in dues if due.part is Part.EXPENSES]
-        until = max(due.period.period.last for due in dues)
+        worked = (due.period.period.last for due in dues if due.part is not Part.FEE)
+        until = max(worked, default=dues[0].on)
         findings = Findings()
         marks: dict[str, Mark] = {}
         if timed:
