@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 from temporalio.client import Client
@@ -58,12 +57,12 @@ def odoo_server(request: pytest.FixtureRequest) -> OdooServer:
     return SandboxServer(request.getfixturevalue("sandbox"))
 
 
-def settings_for(server: OdooServer, key_file: Path | None = None) -> Settings:
-    """Settings that point at a server of the session; `key_file` replaces c2c's own."""
+def settings_for(server: OdooServer) -> Settings:
+    """Settings that point at a server of the session."""
     remote = {
         "url": server.url,
         "database": server.database,
-        "api_key_file": key_file or server.keys["c2c"],
+        "api_key_file": server.keys["c2c"],
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("C2C_CONFIG", str(CONFIG))
@@ -76,20 +75,10 @@ def sandbox_settings(sandbox: Sandbox) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def key_file(odoo_server: OdooServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file the workers read c2c's key from; a test may replace it."""
-    path = tmp_path_factory.mktemp(odoo_server.name) / "key"
-    path.write_text(odoo_server.keys["c2c"].read_text())
-    return path
-
-
-@pytest.fixture(scope="session")
-async def world(
-    temporal: WorkflowEnvironment, odoo_server: OdooServer, key_file: Path
-) -> AsyncIterator[World]:
+async def world(temporal: WorkflowEnvironment, odoo_server: OdooServer) -> AsyncIterator[World]:
     """Workers on an Odoo, and the verbs to tell a story with."""
     skipper = TimeSkipper(temporal.client, config=clock.BY_HAND)
-    settings = settings_for(odoo_server, key_file)
+    settings = settings_for(odoo_server)
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(worker.running(temporal.client, settings))
         yield World(client=skipper.client, time=skipper, server=odoo_server)

@@ -11,7 +11,6 @@ import contextlib
 import time
 import uuid
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
@@ -73,7 +72,7 @@ def meter(odoo_server: OdooServer) -> Meter:
 
 @pytest.fixture(scope="module")
 async def world(
-    temporal_client: Client, odoo_server: OdooServer, key_file: Path, meter: Meter
+    temporal_client: Client, odoo_server: OdooServer, meter: Meter
 ) -> AsyncIterator[World]:
     name = f"kpis-{odoo_server.name}-{uuid.uuid4().hex[:8]}"
     request = RegisterNamespaceRequest(
@@ -95,7 +94,7 @@ async def world(
             assert time.monotonic() < deadline
             await asyncio.sleep(0.2)
     skipper = TimeSkipper(client, config=clock.BY_HAND)
-    settings = settings_for(odoo_server, key_file)
+    settings = settings_for(odoo_server)
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(worker.running(client, settings))
         yield World(client=skipper.client, time=skipper, server=odoo_server)

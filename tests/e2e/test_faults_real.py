@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from tests.faults.stories import NAMES, tell_of_a_name, tell_of_an_expired_key
@@ -20,6 +18,6 @@ async def test_names_of_every_kind_come_to_odoo_as_they_are(world: World, name: 
 
 
 async def test_a_new_key_in_the_file_mends_everything_that_was_under_way(
-    world: World, key_file: Path
+    world: World,
 ) -> None:
-    await tell_of_an_expired_key(world, key_file)
+    await tell_of_an_expired_key(world)

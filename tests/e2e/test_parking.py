@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -90,7 +89,7 @@ async def test_a_service_user_without_rights_parks_and_goes_on_when_they_are_bac
 
 
 async def test_an_expired_key_parks_and_a_new_file_mends_it_without_a_restart(
-    world: World, key_file: Path
+    world: World,
 ) -> None:
     invoice = await world.proposed(single())
     await asyncio.to_thread(world.server.expire_keys, "c2c")
@@ -99,7 +98,7 @@ async def test_an_expired_key_parks_and_a_new_file_mends_it_without_a_restart(
         parked = await world.parked(invoice)
         assert (parked.kind, parked.code) == ("credentials", "api_key_refused")
         key = await asyncio.to_thread(world.server.new_key, "c2c")
-        key_file.write_text(key)
+        world.server.keys["c2c"].write_text(key)
         await world.skip(invoice, minutes=2)
         state = await world.invoice(invoice, InvoiceStage.OPEN)
     finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from temporalio.client import WorkflowFailureError
@@ -41,7 +40,7 @@ async def tell_of_a_name(world: World, name: str) -> None:
     assert move["amount_untaxed"] == 1000.0
 
 
-async def tell_of_an_expired_key(world: World, key_file: Path) -> None:
+async def tell_of_an_expired_key(world: World) -> None:
     """The key expires in the middle of everything; a new one in the file mends all of it."""
     unpaid, undecided = await world.open(single()), await world.proposed(single())
     starting = [await world.start(single()) for _ in range(4)]
@@ -68,7 +67,7 @@ async def tell_of_an_expired_key(world: World, key_file: Path) -> None:
             lambda found: bool(found.exceptions) or found.stage is ContractStage.ACTIVE,
         )
         key = await asyncio.to_thread(world.server.new_key, "c2c")
-        key_file.write_text(key)
+        world.server.keys["c2c"].write_text(key)
         # They try again by themselves: nobody restarts or resolves anything.
         for parked_id in (unpaid, undecided, late, *starting):
             await world.skip(parked_id, minutes=2)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from pathlib import Path
 
 import pytest
 from temporalio.client import WorkflowFailureError
@@ -25,9 +24,9 @@ def _tried(times: int, state: ReceivableState) -> bool:
 
 
 async def test_a_new_key_in_the_file_mends_everything_that_was_under_way(
-    world: World, key_file: Path
+    world: World,
 ) -> None:
-    await tell_of_an_expired_key(world, key_file)
+    await tell_of_an_expired_key(world)
 
 
 async def test_a_key_that_stays_expired_is_tried_ever_more_slowly_and_listed(
