@@ -23,6 +23,9 @@ FAMILIES = ("F1", "F2", "F3", "F4", "F5", "F6", "F7", "F13")
 ALL = frozenset(FAMILIES)
 """F7, messages three times and shuffled, is how every life is led."""
 _SAID_EVERY_SECONDS = 5.0
+_EARLY = 4
+"""Lives of each flavour that come first: some activities a life comes to once, and there are
+three moments to strike each."""
 _CREW = 5
 """Workers for activities where they die one by one: what a dead one had in hand is tried again
 after 10 s, and the other lives must not all wait for that."""
@@ -212,12 +215,12 @@ class _Campaign:
 
 
 def ordered(seeds: Sequence[int]) -> list[int]:
-    """The same seeds, two of each flavour first: then every activity is reached early."""
+    """The same seeds, some of each flavour first: then every activity is reached early."""
     first: list[int] = []
     count: dict[Flavour, int] = {}
     for seed in seeds:
         flavour = drawn(seed).flavour
-        if count.get(flavour, 0) < 2:
+        if count.get(flavour, 0) < _EARLY:
             count[flavour] = count.get(flavour, 0) + 1
             first.append(seed)
     early = set(first)

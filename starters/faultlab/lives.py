@@ -146,7 +146,9 @@ class Life:
         known = await self._lab.ledger.signal(self._id, "milestone_reached", early)
         if known:
             self.ended.wrong.append("a signal was taken before the contract was there")
-        starts = [self._start_with(early)] + [self._start() for _ in range(COPIES - 1)]
+        starts = [self._start() for _ in range(COPIES)]
+        if self._signed.flavour is not Flavour.CANCELLED:  # what is billed cannot be cancelled
+            starts.append(self._start_with(early))
         self._random.shuffle(starts)
         await asyncio.gather(*starts)
         self._lab.ledger.started(self._id)
