@@ -103,7 +103,7 @@ class Catalogue:
             found: list[dict[str, Any]] | None = self._kept(key)
             if found is None:
                 found = look()
-                if found:
+                if len(found) == 1:
                     self._keep(key, found)
             return found
 
