@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -23,6 +23,7 @@ FAMILIES = ("F1", "F2", "F3", "F4", "F5", "F6", "F7", "F13")
 ALL = frozenset(FAMILIES)
 """F7, messages three times and shuffled, is how every life is led."""
 _SAID_EVERY_SECONDS = 5.0
+_RECOVERED_SECONDS = 60.0
 _EARLY = 4
 """Lives of each flavour that come first: some activities a life comes to once, and there are
 three moments to strike each."""
@@ -176,23 +177,26 @@ class _Campaign:
 
     async def _recoveries(self, stories: dict[str, Story], findings: Findings) -> None:
         """How long each struck activity took until it was done; one that never was is wrong."""
-        struck = [item for item in self._boundaries.all if item.carrier is not None]
-        others = {item.carrier.workflow_id for item in struck if item.carrier} - stories.keys()
-        async for workflow_id, story, _ in stories_of(self._lab.client, sorted(others)):
-            stories[workflow_id] = story
-        for boundary in struck:
-            assert boundary.carrier is not None
-            for retried in stories[boundary.carrier.workflow_id].retried:
-                same = retried.activity_id == boundary.carrier.activity_id
-                if same and retried.activity == boundary.activity:
-                    boundary.seconds = max(0.0, retried.completed_at - boundary.at)
-            if boundary.seconds is None:
-                seed = self._seeds.get(boundary.carrier.contract, -1)
-                findings.add(
-                    seed,
-                    f"{boundary.activity} killed {boundary.moment} its call was never done again "
-                    f"({boundary.carrier.workflow_id})",
-                )
+        deadline = time.monotonic() + _RECOVERED_SECONDS
+        left = [item for item in self._boundaries.all if item.is_hit]
+        while left:
+            wanted = {item.carrier.workflow_id for item in left if item.carrier} - stories.keys()
+            async for workflow_id, story, _ in stories_of(self._lab.client, sorted(wanted)):
+                stories[workflow_id] = story
+            left = [item for item in left if not _is_recovered(item, stories)]
+            if time.monotonic() > deadline:
+                break
+            # Read anew: a sweep that was struck last may still be at it.
+            for item in left:
+                stories.pop(item.carrier.workflow_id if item.carrier else "", None)
+            await asyncio.sleep(1 if left else 0)
+        for item in left:
+            assert item.carrier is not None
+            findings.add(
+                self._seeds.get(item.carrier.contract, -1),
+                f"{item.activity} killed {item.moment} its call was never done again "
+                f"({item.carrier.workflow_id})",
+            )
 
     # --- progress -------------------------------------------------------------------------------
 
@@ -212,6 +216,17 @@ class _Campaign:
                 f"{self._done} of {len(self._plan.seeds)} lives ended, {wrong} wrong"
                 f"{more}, {len(self._storm.blows)} blows"
             )
+
+
+def _is_recovered(boundary: Boundary, stories: Mapping[str, Story]) -> bool:
+    """Whether the struck activity was done after all; notes how long that took."""
+    carrier = boundary.carrier
+    assert carrier is not None
+    for retried in stories[carrier.workflow_id].retried:
+        if (retried.activity, retried.activity_id) == (boundary.activity, carrier.activity_id):
+            boundary.seconds = max(0.0, retried.completed_at - boundary.at)
+            return True
+    return False
 
 
 def ordered(seeds: Sequence[int]) -> list[int]:

@@ -63,6 +63,7 @@ COPIES = 3
 STUCK_SECONDS = 150.0
 """Longer than an attempt that lost its worker and the longest pause between attempts together."""
 _QUIET_SECONDS = 30.0
+_LOOKS = 8
 _HASTY = 0.3
 """How often an approval of something else comes long before the right one."""
 _PATIENCE_SECONDS = 4.0
@@ -398,6 +399,8 @@ class Life:
             return await self._write_off(workflow_id)
         if number == 1 and self._awaits_credit(state):
             return False
+        if flavour is Flavour.OVERDUE and report.stage is InvoiceStage.POSTED_NOT_DELIVERED:
+            return False
         if number == 1 and flavour is Flavour.OVERDUE and self._first("overdue"):
             await self._let_it_fall_due(state, workflow_id)
             return True
@@ -410,7 +413,7 @@ class Life:
     async def _decide(self, workflow_id: str, number: int) -> bool:
         flavour = self._signed.flavour
         if flavour is Flavour.OVERDUE and number == 1 and self._first("remind approvers"):
-            await self._later(workflow_id, timedelta(days=5))
+            await self._let_approvers_be_reminded(workflow_id)
         if flavour is Flavour.REJECTED and number == 1:
             return self._first("reject") and await self._reject(workflow_id)
         return await self._approve(workflow_id)
@@ -512,12 +515,22 @@ class Life:
         """Months pass until work is stopped; for some customers there is nobody to mail."""
         if self._signed.seed % 2:
             await self._person("admin", _forget_address, state.odoo.partner_id)
-        for _ in range(8):
+        for _ in range(_LOOKS):
             await self._later(workflow_id, _DAYS_AT_ONCE)
             found = await patiently(
                 lambda: operations.receivable_state(self._lab.client, workflow_id)
             )
             if found.dunning.level >= 3:
+                return
+            await self._lab.news.of(self._id, _PATIENCE_SECONDS)
+
+    async def _let_approvers_be_reminded(self, workflow_id: str) -> None:
+        await self._later(workflow_id, timedelta(days=5))
+        for _ in range(_LOOKS):
+            found = await patiently(
+                lambda: operations.receivable_state(self._lab.client, workflow_id)
+            )
+            if found.round is None or found.round.reminded:
                 return
             await self._lab.news.of(self._id, _PATIENCE_SECONDS)
 

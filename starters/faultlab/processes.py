@@ -240,6 +240,10 @@ class Crew:
     async def start(self) -> None:
         await asyncio.gather(*(worker.start() for worker in self._workers))
 
+    def has(self, pid: int) -> bool:
+        """Whether one of those that serve now has this pid: a late call's maker may be dead."""
+        return any(worker.pid == pid and worker.is_running for worker in self._workers)
+
     async def replace(self, pid: int | None = None) -> None:
         """SIGKILL the one with this pid, or (None) all at once; others take over."""
         struck = [worker for worker in self._workers if pid is None or worker.pid == pid]

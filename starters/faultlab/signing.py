@@ -34,7 +34,7 @@ class Flavour(StrEnum):
 
 
 _WEIGHTS = {
-    Flavour.PLAIN: 50,
+    Flavour.PLAIN: 48,
     Flavour.HOURS: 8,
     Flavour.RETAINER: 8,
     Flavour.EXPENSES: 6,
@@ -43,7 +43,7 @@ _WEIGHTS = {
     Flavour.CREDITED: 6,
     Flavour.CHANGED: 5,
     Flavour.WRITTEN_OFF: 5,
-    Flavour.OVERDUE: 3,
+    Flavour.OVERDUE: 5,
 }
 _DEALS = 0.3
 """The share of plain contracts that come from the CRM."""

@@ -104,7 +104,7 @@ class Boundaries:
 
     async def _strike(self, boundary: Boundary, carrier: Carrier, process: int) -> None:
         too_soon = time.monotonic() - self._struck_at < _GAP_SECONDS or self._answered < _BETWEEN
-        if self._striking.locked() or too_soon:
+        if self._striking.locked() or too_soon or not self._lab.hands.has(process):
             return
         async with self._striking:
             self._wanted.pop((boundary.activity, boundary.moment))
