@@ -90,7 +90,10 @@ async def test_levels_rise_one_at_a_time_however_late_it_is(world: World) -> Non
     invoice = await world.open(contract)
     hold = HoldChange(by=CLARA, reason="talks", until=TODAY + timedelta(days=100))
     await collecting.change_hold(world.client, invoice, hold)
-    await world.skip(invoice, days=104)
+    await world.skip(invoice, days=35)
+    await world.invoice(invoice, InvoiceStage.OVERDUE)
+    await world.skip(invoice, days=69)
+    await at_level(world, invoice, 1)
     await world.skip(invoice, days=21)
     state = await at_level(world, invoice, 3)
     sent = {

@@ -106,7 +106,7 @@ def test_text_is_trimmed_and_an_address_made_regular() -> None:
     assert read.billing_email == "AP@acme.example"
 
 
-@pytest.mark.parametrize("name", ["Ærø & Søn", "株式会社", "Müller\tGmbH", "Line one\nline two"])
+@pytest.mark.parametrize("name", ["Ærø & Søn", "株式会社", "Müller GmbH & Co."])
 def test_names_are_written_in_every_script(name: str) -> None:
     assert customer(name=name).name == name
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from temporalio import activity, workflow
@@ -114,8 +115,8 @@ async def test_a_month_end_is_told_in_many_workflow_tasks(
         ]
         return OdooChanges(milestones=reached, watermark=now)
 
-    def here(summary: str) -> workflow.ActivityConfig:
-        config = finance(summary)
+    def here(summary: str, *urgency: Any, **more: Any) -> workflow.ActivityConfig:
+        config = finance(summary, *urgency, **more)
         if summary.startswith("changes since"):
             config["task_queue"] = queue
         return config
