@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 FAULT_SEEDS := $(or $(SEEDS),10000)
 
-.PHONY: help demo dev test test-fast bench faults lint format lock histories clean
+.PHONY: help demo dev test test-fast bench faults campaign lint format lock histories clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,10 @@ bench: $(STAMP) ## what the product is measured by (ONLY=name: that one; QUICK=1
 faults: $(STAMP) ## contracts through kills, cuts and restarts (SEEDS=n: how many; a tenth on a real Odoo)
 	@python -m sandbox.real_odoo prepare
 	@c2c faults --seeds $(FAULT_SEEDS)
+
+campaign: $(STAMP) ## the campaign's own tests: 500 lives, mutations, recovery, full disks (not green yet: docs/faults.md)
+	@python -m sandbox.real_odoo prepare
+	@python -m pytest -n 2 --dist loadfile tests/campaign
 
 lint: $(STAMP) ## ruff, strict mypy, import direction
 	@ruff check . && ruff format --check . && mypy && python -m pytest -q tests/unit/test_architecture.py
