@@ -21,7 +21,7 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError
 
-from contracts.approvals import ApprovalDecision, Decision
+from contracts.approvals import ApprovalDecision, ApprovalRound, Decision
 from contracts.changes import ChangeOrder
 from contracts.identifiers import contract_workflow_id, deal_contract_id, receivable_workflow_id
 from contracts.model import Source
@@ -415,7 +415,9 @@ class Life:
         if flavour is Flavour.OVERDUE and number == 1 and self._first("remind approvers"):
             await self._let_approvers_be_reminded(workflow_id)
         if flavour is Flavour.REJECTED and number == 1:
-            return self._first("reject") and await self._reject(workflow_id)
+            # Its contract says at once that it awaits approval; the draft takes a moment.
+            is_open = bool(await self._open_rounds(workflow_id))
+            return is_open and self._first("reject") and await self._reject(workflow_id)
         return await self._approve(workflow_id)
 
     async def _reject(self, workflow_id: str) -> bool:
@@ -427,9 +429,7 @@ class Life:
         if time.monotonic() - self._approved_at.get(workflow_id, 0) < _PATIENCE_SECONDS:
             return False
         self._approved_at[workflow_id] = time.monotonic()
-        rounds = await patiently(
-            lambda: operations.query(self._lab.client, workflow_id, ApprovalDesk.open_approvals)
-        )
+        rounds = await self._open_rounds(workflow_id)
         for open_round in rounds:
             subject = open_round.subject
             right = ApprovalDecision(
@@ -445,6 +445,11 @@ class Life:
                     workflow_id, ApprovalDesk.decide_approval, "approval_decided", decision
                 )
         return bool(rounds)
+
+    async def _open_rounds(self, workflow_id: str) -> list[ApprovalRound]:
+        return await patiently(
+            lambda: operations.query(self._lab.client, workflow_id, ApprovalDesk.open_approvals)
+        )
 
     def _stale(self, right: ApprovalDecision) -> list[ApprovalDecision]:
         """Approvals of other content and of another amount."""
