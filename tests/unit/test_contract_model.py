@@ -106,9 +106,16 @@ def test_text_is_trimmed_and_an_address_made_regular() -> None:
     assert read.billing_email == "AP@acme.example"
 
 
-@pytest.mark.parametrize("name", ["Ærø & Søn", "株式会社", "Müller GmbH & Co."])
+@pytest.mark.parametrize("name", ["Ærø & Søn", "株式会社", "Müller\tGmbH"])
 def test_names_are_written_in_every_script(name: str) -> None:
     assert customer(name=name).name == name
+
+
+@pytest.mark.parametrize("name", ["Line one\nline two", "Line one\r\nline two", "one\u2028two"])
+def test_a_name_of_several_lines_is_refused(name: str) -> None:
+    """It goes into the header of an e-mail."""
+    with pytest.raises(ValidationError, match="text of one line"):
+        customer(name=name)
 
 
 def test_text_of_the_greatest_length_is_taken() -> None:
