@@ -231,6 +231,14 @@ class World:
             lambda state: (stage is None or state.stage is stage) and until(state),
         )
 
+    async def renewed(self, workflow_id: str, run_id: str | None) -> None:
+        """Wait until the workflow goes on in another run; it does so once it is at rest."""
+
+        async def current_run() -> str:
+            return (await self.client.get_workflow_handle(workflow_id).describe()).run_id
+
+        await self._until(current_run, lambda now: now != run_id)
+
     async def proposed(self, contract: JsonObject) -> str:
         """A contract with its first milestone reached: the invoice that awaits approval."""
         workflow_id = await self.active(contract)
