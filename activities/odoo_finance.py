@@ -19,6 +19,8 @@ from activities.odoo_buttons import press
 from activities.odoo_catalogue import Catalogue
 from activities.odoo_master import Done
 from activities.odoo_messages import FAILED, mailed, post_once
+from activities.odoo_work import mark_reached
+from activities.policies import Policies, PolicyRequest
 from contracts import ownership
 from contracts.billing.charges import Charge
 from contracts.billing.proposals import Document, InvoiceProposal
@@ -26,6 +28,7 @@ from contracts.currencies import EXPONENTS
 from contracts.figures import Quote, TaxAmount
 from contracts.identifiers import contract_workflow_id, receivable_workflow_id
 from contracts.money import Money
+from contracts.policy import EntityPolicy
 from contracts.receivable import InvoiceBalance, PaymentReceived
 from gateways.odoo import OdooClient
 
@@ -38,7 +41,8 @@ _DATE_FIELDS = ["invoice_date", "tax_lock_date_message"]
 class DocumentRequest(BaseModel):
     """`invoice_on` is the document's date in the legal entity's zone. `credited_invoice_id` is the
     posted invoice that a credit note takes back (none: no one in particular). `rewrites` says that
-    there may be an earlier draft, whose content has changed since."""
+    there may be an earlier draft, whose content has changed since. `reached` are milestones (ids in
+    Odoo) to mark reached before: the document bills them."""
 
     proposal: InvoiceProposal
     company_id: int
@@ -46,13 +50,16 @@ class DocumentRequest(BaseModel):
     invoice_on: date
     credited_invoice_id: int | None = None
     rewrites: bool = False
+    reached: tuple[int, ...] = ()
 
 
 class Draft(BaseModel):
-    """The document in Odoo, and what it comes to there."""
+    """The document in Odoo, and what it comes to there. `policy` are the legal entity's rules as
+    they are now: by them it is approved and collected."""
 
     invoice_id: int
     quote: Quote
+    policy: EntityPolicy
 
 
 class PostRequest(BaseModel):
@@ -129,9 +136,12 @@ class TodoRequest(BaseModel):
 class OdooFinance:
     """Activities on the `odoo-finance` task queue: one document each."""
 
-    def __init__(self, odoo: OdooClient, catalogue: Catalogue | None = None) -> None:
+    def __init__(
+        self, odoo: OdooClient, policies: Policies, catalogue: Catalogue | None = None
+    ) -> None:
         """`catalogue` is the one of the worker's other activities, if they share it."""
         self._odoo = odoo
+        self._policies = policies
         self._catalogue = catalogue or Catalogue(odoo)
 
     # --- draft ------------------------------------------------------------------------------
@@ -141,17 +151,27 @@ class OdooFinance:
         """Create the draft, its lines tied to the order's, and read what it comes to with Odoo's
         taxes; rewrites its own draft, and leaves a posted or cancelled document as it is.
 
-        Refuses (`draft_differs_from_proposal`) if Odoo's total without tax is not the proposal's.
+        Refuses `legal_entity_unknown` (the configuration has no rules for it), and
+        `draft_differs_from_proposal` if Odoo's total without tax is not the proposal's.
         """
+        policy = self._policies.entity_policy(
+            PolicyRequest(legal_entity=request.proposal.legal_entity, today=request.invoice_on)
+        )
+        if request.reached:
+            mark_reached(self._odoo, request.reached)
+        invoice, quote = self._drafted(request)
+        return Draft(invoice_id=invoice, quote=quote, policy=policy)
+
+    def _drafted(self, request: DocumentRequest) -> tuple[int, Quote]:
         issued = self._issued(request.proposal) if request.rewrites else None
         if issued is not None:
-            return Draft(invoice_id=issued, quote=self._quote(self._stands(issued)))
+            return issued, self._quote(self._stands(issued))
         # A repeat of the first attempt finds its own draft, or what people made of it.
         invoice = self._load(request, create_once=not request.rewrites)
         stands, wanted = self._stands(invoice), _as_shown(request.proposal)
         quote = self._quote(stands)
         if stands["state"] != "draft":
-            return Draft(invoice_id=invoice, quote=quote)
+            return invoice, quote
         if quote.untaxed != wanted:
             # Odoo rounds the sum of the lines, not each line; or somebody added lines of their own.
             self._odoo.write("account.move", [invoice], {"invoice_line_ids": [[5, 0, 0]]})
@@ -165,7 +185,7 @@ class OdooFinance:
                 field="invoice.amount_untaxed",
                 value=str(quote.untaxed),
             )
-        return Draft(invoice_id=invoice, quote=quote)
+        return invoice, quote
 
     def _issued(self, proposal: InvoiceProposal) -> int | None:
         """The document of this number if it is a draft no more."""

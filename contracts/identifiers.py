@@ -24,6 +24,11 @@ def receivable_workflow_id(contract_workflow_id: str, number: int) -> str:
     return f"{contract_workflow_id}/invoice/{number}"
 
 
+def contract_of(receivable_workflow_id: str) -> str:
+    """The workflow id of the contract whose document this is."""
+    return receivable_workflow_id.rpartition("/invoice/")[0]
+
+
 def legal_entity_of(workflow_id: str) -> str:
     """The legal entity a contract's or a document's workflow belongs to; empty for any other."""
     if not workflow_id.startswith(_PREFIX):

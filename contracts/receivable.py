@@ -292,7 +292,11 @@ class ReceivableState(BaseModel):
     partner_id: int
     credited_invoice_id: int | None = None
     requested_by: tuple[str, ...] = ()
+    time_zone: str = "UTC"
+    """The legal entity's, for dates before its rules are known."""
     proposal: InvoiceProposal
+    reached: tuple[int, ...] = ()
+    """Milestones (ids in Odoo) that are marked reached there together with the draft."""
     stage: InvoiceStage = InvoiceStage.PROPOSED
     policy: EntityPolicy | None = None
     round: ApprovalRound | None = None
@@ -324,6 +328,8 @@ class ReceivableState(BaseModel):
     credit_requests: list[CreditRequested] = Field(default_factory=list)
     """What the contract has still to be asked for."""
     reported: InvoiceReport | None = None
+    tells_its_end: bool = False
+    """The contract has begun another run, which does not see by itself that a document ended."""
     settles_at: datetime | None = None
     next_action_at: datetime | None = None
     waiting: Waiting = Field(default_factory=Waiting)

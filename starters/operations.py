@@ -7,7 +7,8 @@ business key. A refusal by the workflow comes back as `Refused`, an unknown id a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -21,13 +22,14 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import SearchAttributeKey, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ActivityError, ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.workflow import UpdateMethodMultiParam
 
 from contracts.approvals import ApprovalDecision, ApprovalRound, Decision
 from contracts.identifiers import (
+    contract_of,
     contract_workflow_id,
     deal_contract_id,
     is_receivable_workflow_id,
@@ -58,6 +60,7 @@ T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
 MAX_LISTED = 500
+_CONTRACTS_A_QUERY = 100
 _AT_ONCE = 20
 """How many workflows are asked at the same time when a list needs their state."""
 NOT_YET = "task is not scheduled yet"
@@ -197,8 +200,28 @@ async def contract_ids(client: Client, *, where: str = "", limit: int = MAX_LIST
 async def contract_rows(
     client: Client, *, where: str = "", limit: int = MAX_LISTED
 ) -> list[ContractRow]:
-    """The contracts found, newest first: one call, and no worker is needed."""
-    return [_row(item) async for item in _runs(client, "ContractWorkflow", where, limit)]
+    """The contracts found, newest first; no worker is needed."""
+    found = [item async for item in _runs(client, "ContractWorkflow", where, limit)]
+    due = await _amounts_due(client, found)
+    return [_row(item, due.get(item.id, 0.0)) for item in found]
+
+
+async def _amounts_due(client: Client, contracts: Sequence[WorkflowExecution]) -> dict[str, float]:
+    """What is owed on the documents of these contracts, by the contracts' workflow ids."""
+    due: dict[str, float] = defaultdict(float)
+    for start in range(0, len(contracts), _CONTRACTS_A_QUERY):
+        some = contracts[start : start + _CONTRACTS_A_QUERY]
+        names = [item.typed_search_attributes.get(search_attributes.CONTRACT_ID) for item in some]
+        wanted = ", ".join(f"'{name}'" for name in names if name)
+        where = (
+            f"WorkflowType = 'ReceivableWorkflow' AND ExecutionStatus = 'Running' "
+            f"AND {search_attributes.AMOUNT_DUE.name} != 0 "
+            f"AND {search_attributes.CONTRACT_ID.name} IN ({wanted})"
+        )
+        async for document in client.list_workflows(where):
+            amount = document.typed_search_attributes.get(search_attributes.AMOUNT_DUE)
+            due[contract_of(document.id)] += amount or 0.0
+    return due
 
 
 async def contract_states(
@@ -341,12 +364,11 @@ async def _runs(
             yield item
 
 
-def _row(item: WorkflowExecution) -> ContractRow:
+def _row(item: WorkflowExecution, due: float) -> ContractRow:
     known = item.typed_search_attributes
     currency = known.get(search_attributes.CURRENCY)
 
-    def amount(key: SearchAttributeKey[float]) -> Money | None:
-        value = known.get(key)
+    def amount(value: float | None) -> Money | None:
         return None if value is None or currency is None else Money.rounded(value, currency)
 
     return ContractRow(
@@ -357,8 +379,8 @@ def _row(item: WorkflowExecution) -> ContractRow:
         stage=known.get(search_attributes.CONTRACT_STAGE) or "",
         waiting_on=known.get(search_attributes.WAITING_ON) or "",
         waiting_since=known.get(search_attributes.WAITING_SINCE),
-        value=amount(search_attributes.CONTRACT_VALUE),
-        due=amount(search_attributes.AMOUNT_DUE),
+        value=amount(known.get(search_attributes.CONTRACT_VALUE)),
+        due=amount(due),
         started_at=item.start_time,
     )
 

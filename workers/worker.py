@@ -73,7 +73,7 @@ def activities_of(
     policies, crm = Policies(settings.entities), CrmActivities(crms)
     catalogue = Catalogue(odoo)
     master, orders = OdooMaster(odoo, catalogue), OdooOrders(odoo, catalogue)
-    finance = OdooFinance(odoo, catalogue)
+    finance = OdooFinance(odoo, policies, catalogue)
     time, sweeps = OdooTime(odoo, settings.odoo.time_approved_field), OdooSweeps(odoo)
     hosted: dict[str, list[Callable[..., Any]]] = {
         task_queues.CONTRACTS: [policies.entity_policy],

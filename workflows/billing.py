@@ -13,6 +13,7 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.failures import FailureDetail
@@ -35,6 +36,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.billing.periods import life
     from contracts.identifiers import receivable_workflow_id
     from contracts.model import RetainageOnTermination
+    from contracts.money import Money
     from contracts.parking import Action, Waiting
     from contracts.receivable import (
         UNBILLED,
@@ -72,8 +74,11 @@ class Billing:
         case: Case,
         jobs: Jobs,
         amending: Amending,
+        take_report: Callable[[InvoiceReport], None],
     ) -> None:
+        """`take_report` takes what a document reports."""
         self._case = case
+        self._take_report = take_report
         self._jobs = jobs
         self._amending = amending
         self._delivering = asyncio.Lock()
@@ -82,6 +87,8 @@ class Billing:
         """Bill and collect until the contract is over; raises StepCancelled if it is cancelled."""
         case, state = self._case, self._case.state
         state.book.start(case.contract, case.today)
+        if workflow.info().continued_run_id is not None:
+            await self._greet_documents()
         while not self._has_ended or await self._look_again():
             self._jobs.tidy()
             if state.cancel is not None:
@@ -253,7 +260,6 @@ class Billing:
         """One event's way: proposed, and again after a rejection, until it is billed or gone."""
         book = self._case.state.book
         try:
-            await self._mark_reached(key)
             while key in book.events:
                 event = book.events[key]
                 if event.status is EventStatus.READY:
@@ -268,6 +274,9 @@ class Billing:
     async def _propose(self, event: BillingEvent) -> None:
         """Start the document's workflow, once nothing holds billing up."""
         case, state, key = self._case, self._case.state, event.key
+        if self._is_held or self._amending.is_behind or self._over_limit(event) is not None:
+            # Odoo shows at once what was reached, even where it is billed later.
+            await self._mark_reached(key)
         await workflow.wait_condition(
             lambda: (
                 not (self._is_held or self._amending.is_behind)
@@ -304,7 +313,9 @@ class Billing:
                 case.contract.requested_by,
                 event.asked_by,
             ),
+            time_zone=state.time_zone,
             proposal=proposal,
+            reached=self._marked_with_draft(event.key),
             waiting=Waiting(on="approval", since=workflow.now()),
         )
         state.invoices[number] = InvoiceReport(
@@ -326,13 +337,32 @@ class Billing:
             static_summary=f"{proposal.customer_name}: {event.title}, {proposal.amount}"[:200],
             search_attributes=attributes_to_start(receivable),
         )
-        # It reports how it stands; an end by force must not be logged as an error nobody saw.
-        handle.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        handle.add_done_callback(self._hear_last)
         hold = state.holds.get(HoldKind.DUNNING)
         if hold is not None:
             change = HoldChange(by=hold.by, reason=hold.reason, until=hold.until)
             whole = change.model_copy(update={"whole_contract": True})
             await handle.signal(ReceivableWorkflow.dunning_hold, whole)
+
+    def _hear_last(self, document: asyncio.Task[InvoiceReport]) -> None:
+        """A document has ended: its result is its last report, which costs no Signal. One that
+        was ended by force has none, and must not be logged as an error nobody saw."""
+        if not document.cancelled() and document.exception() is None:
+            self._take_report(document.result())
+
+    async def _greet_documents(self) -> None:
+        """Tell the documents that an earlier run began that they have to report their end; one
+        that is over already has said all it had to say."""
+        for number, report in self._case.state.invoices.items():
+            if report.stage is InvoiceStage.SETTLED or report.stage in UNBILLED:
+                continue
+            workflow_id = receivable_workflow_id(workflow.info().workflow_id, number)
+            handle = workflow.get_external_workflow_handle(workflow_id)
+            try:
+                with self._case.steps.busy():
+                    await handle.signal(ReceivableWorkflow.contract_renewed)
+            except FailureError:
+                self._take_report(report.model_copy(update={"stage": InvoiceStage.SETTLED}))
 
     async def _await_fate(self, event: BillingEvent) -> None:
         """Wait until the document is issued or rejected; a rejection is for a person to mend."""
@@ -345,6 +375,8 @@ class Billing:
         if event.status is EventStatus.BILLED:
             return
         state.book.rejected(number)
+        if state.invoices[number].invoice_id is None:
+            self._unmark(event.key)
         detail = FailureDetail(
             code="proposal_rejected",
             message=f"proposal {number} ({event.title}, {state.invoices[number].amount}) was "
@@ -400,11 +432,10 @@ class Billing:
         case, state = self._case, self._case.state
 
         async def check() -> bool:
-            limit = case.contract.purchase_order_limit
-            amount = total(event.charges, case.contract.currency)
-            reached = state.book.committed(case.contract) + amount
-            if limit is None or not amount.is_positive or reached <= limit:
+            reached = self._over_limit(event)
+            if reached is None:
                 return True
+            limit, amount = case.contract.purchase_order_limit, self._amount(event)
             raise Parked(
                 FailureDetail(
                     code="purchase_order_limit",
@@ -416,11 +447,22 @@ class Billing:
                 )
             )
 
-        if event.key in state.limit_waived:
-            return
         name = f"{parking.PURCHASE_ORDER.name}:{_step_name(event.key)}"
         if await case.steps.run(parking.PURCHASE_ORDER, check, name=name) is None:
             state.limit_waived.append(event.key)
+
+    def _over_limit(self, event: BillingEvent) -> Money | None:
+        """What would be billed in all, if that is more than the purchase order allows and nobody
+        has let it pass."""
+        state, contract = self._case.state, self._case.contract
+        limit, amount = contract.purchase_order_limit, self._amount(event)
+        if limit is None or event.key in state.limit_waived or not amount.is_positive:
+            return None
+        reached = state.book.committed(contract) + amount
+        return reached if reached > limit else None
+
+    def _amount(self, event: BillingEvent) -> Money:
+        return total(event.charges, self._case.contract.currency)
 
     async def _tell_delivered(self) -> None:
         """Odoo learns delivered quantities of the lines it cannot count itself, before invoices."""
@@ -455,11 +497,29 @@ class Billing:
 
     async def _mark_reached(self, event: str) -> None:
         """The milestone of an event, if it is one, is marked reached in Odoo."""
-        key = event.removeprefix(milestone_event(""))
-        progress = self._case.state.milestones.get(key) if key != event else None
-        if progress is None or progress.marked_in_odoo:
-            return
-        await self._mark(key, progress)
+        key, progress = _step_name(event), self._progress(event)
+        if progress is not None and not progress.marked_in_odoo:
+            await self._mark(key, progress)
+
+    def _marked_with_draft(self, event: str) -> tuple[int, ...]:
+        """The milestone (its id in Odoo) that the draft of this event marks reached on its way."""
+        progress = self._progress(event)
+        milestone = self._case.state.odoo.milestone_ids.get(_step_name(event))
+        if progress is None or progress.marked_in_odoo or milestone is None:
+            return ()
+        progress.marked_in_odoo, progress.marked_as_of = True, workflow.now()
+        return (milestone,)
+
+    def _unmark(self, event: str) -> None:
+        """The document ended before its draft told Odoo: the next one does."""
+        progress = self._progress(event)
+        if progress is not None:
+            progress.marked_in_odoo = False
+
+    def _progress(self, event: str) -> MilestoneProgress | None:
+        """How far the milestone of an event is; None for any other event."""
+        key = _step_name(event)
+        return self._case.state.milestones.get(key) if key != event else None
 
     async def _mark(self, key: str, progress: MilestoneProgress) -> None:
         state = self._case.state

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -14,9 +13,10 @@ with workflow.unsafe.imports_passed_through():
     from contracts.calendar import BusinessCalendar
     from contracts.model import Contract
     from contracts.policy import EntityPolicy
-    from contracts.state import ContractInput, ContractStage, ContractState, money_table
+    from contracts.state import ContractInput, ContractStage, ContractState
     from contracts.summary import contract_details, contract_waits
     from workflows import options, runs, search_attributes
+    from workflows.alarm import Alarm
     from workflows.board import Attributes, Board
     from workflows.steps import Steps
 
@@ -39,6 +39,7 @@ class Case:
             lambda: contract_details(state),
             at_rest=lambda: self.steps.nothing_under_way or bool(state.exceptions),
         )
+        self._alarm = Alarm()
         self.run_is_old = False
         """Somebody asked for a new run: a new release is picked up there, a long history ends."""
 
@@ -75,10 +76,9 @@ class Case:
         )
 
     async def wait(self, until: Callable[[], bool], wake: datetime | None, summary: str) -> None:
-        """Wait for the condition or the time (aware; None: for ever), beside the main line."""
-        timeout = None if wake is None else max(wake - workflow.now(), timedelta(0))
-        with contextlib.suppress(TimeoutError):
-            await workflow.wait_condition(until, timeout=timeout, timeout_summary=summary)
+        """Wait for the condition or the time (aware; None: for ever), beside the main line. May
+        return before either: callers look again."""
+        await self._alarm.wait(until, wake, summary)
 
     async def rest(self, until: Callable[[], bool], wake: datetime | None = None) -> None:
         """A quiet point: wait for the condition or the time; continue as new when it is due.
@@ -89,22 +89,10 @@ class Case:
         def must_continue() -> bool:
             return (self.run_is_old or runs.is_old()) and self.steps.at_rest
 
-        timeout = None
-        if wake is not None:
-            timeout = wake - workflow.now()
-            if timeout <= timedelta(0):
-                return
-        try:
-            await workflow.wait_condition(
-                lambda: until() or must_continue(),
-                timeout=timeout,
-                timeout_summary="next billing day",
-            )
-        except TimeoutError:
-            return
-        if not until():
+        await self._alarm.wait(lambda: until() or must_continue(), wake, "next billing day")
+        if not until() and must_continue():
             await workflow.wait_condition(workflow.all_handlers_finished)
-        if not until() and self.steps.at_rest:
+        if not until() and must_continue():
             workflow.continue_as_new(
                 ContractInput(
                     contract_id=self.state.contract_id,
@@ -134,7 +122,6 @@ class Case:
 
     def _attributes(self) -> Attributes:
         state, contract = self.state, self.state.contract
-        money = money_table(state)
         return {
             search_attributes.CONTRACT_ID: state.contract_id,
             search_attributes.LEGAL_ENTITY: state.legal_entity,
@@ -142,7 +129,6 @@ class Case:
             search_attributes.CUSTOMER: contract.customer.name if contract else None,
             search_attributes.CURRENCY: contract.currency if contract else None,
             search_attributes.CONTRACT_VALUE: float(contract.value.amount) if contract else None,
-            search_attributes.AMOUNT_DUE: float(money.open.amount) if money else None,
             search_attributes.WAITING_ON: state.waiting.on,
             search_attributes.WAITING_SINCE: state.waiting.since,
         }

@@ -97,7 +97,7 @@ class ContractWorkflow(ApprovalDesk):
         jobs = Jobs()
         self._provisioning = Provisioning(self._case)
         self._amending = Amending(self._case, jobs)
-        self._billing = Billing(self._case, jobs, self._amending)
+        self._billing = Billing(self._case, jobs, self._amending, self._take_report)
         self._closing = Closing(self._case, self._provisioning)
         self._write_back = WriteBack(self._case, ended=lambda: self._ended)
 
@@ -222,6 +222,9 @@ class ContractWorkflow(ApprovalDesk):
     @signal
     def receivable_changed(self, report: InvoiceReport) -> None:
         """From a receivable: how its document stands now."""
+        self._take_report(report)
+
+    def _take_report(self, report: InvoiceReport) -> None:
         before = self.state.invoices.get(report.number)
         self.state.invoices[report.number] = report
         if report.total is not None:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from temporalio import workflow
 from temporalio.common import TypedSearchAttributes
 
 with workflow.unsafe.imports_passed_through():
-    from activities.policies import Policies, PolicyRequest
-    from contracts import collecting, parking
+    from contracts import collecting
     from contracts.calendar import BusinessCalendar
     from contracts.policy import EntityPolicy
     from contracts.receivable import InvoiceStage, ReceivableInput, ReceivableState
     from contracts.summary import receivable_details, receivable_waits
-    from workflows import options, runs, search_attributes
+    from workflows import runs, search_attributes
+    from workflows.alarm import Alarm
     from workflows.board import Attributes, Board, to_start
     from workflows.steps import Steps
 
@@ -37,35 +36,25 @@ class DocumentCase:
             lambda: receivable_details(state),
             at_rest=lambda: self.steps.nothing_under_way or bool(state.exceptions),
         )
+        self._alarm = Alarm()
         self.run_is_old = False
         """Somebody asked for a new run: a new release is picked up there."""
 
     @property
     def policy(self) -> EntityPolicy:
-        """The rules in force when the document was proposed; asking before is a defect of ours."""
+        """The rules in force when the document was proposed, which came with its first draft;
+        asking before is a defect of ours."""
         if self.state.policy is None:
-            raise RuntimeError("the rules are not loaded yet")
+            raise RuntimeError("the rules are not known yet")
         return self.state.policy
-
-    async def freeze_policy(self) -> None:
-        """Load the legal entity's rules, once: they stay as they were at the proposal."""
-        request = PolicyRequest(
-            legal_entity=self.state.proposal.legal_entity, today=workflow.now().date()
-        )
-        while self.state.policy is None:
-            self.state.policy = await self.steps.run(
-                parking.POLICY,
-                lambda: workflow.execute_local_activity_method(
-                    Policies.entity_policy,
-                    request,
-                    **options.local("load the legal entity's rules"),
-                ),
-            )
 
     @property
     def today(self) -> date:
-        """The date now in the legal entity's zone (in UTC before its rules are loaded)."""
-        calendar = self.state.policy.calendar if self.state.policy else BusinessCalendar()
+        """The date now in the legal entity's zone."""
+        state = self.state
+        calendar = (
+            state.policy.calendar if state.policy else BusinessCalendar(time_zone=state.time_zone)
+        )
         return calendar.today(workflow.now())
 
     def opening(self, day: date) -> datetime:
@@ -97,18 +86,10 @@ class DocumentCase:
         def must_continue() -> bool:
             return (self.run_is_old or runs.is_old()) and self.steps.at_rest
 
-        timeout = None
-        if deadline is not None:
-            timeout = deadline - workflow.now()
-            if timeout <= timedelta(0):
-                return
-        with contextlib.suppress(TimeoutError):
-            await workflow.wait_condition(
-                lambda: until() or must_continue(), timeout=timeout, timeout_summary=summary
-            )
+        await self._alarm.wait(lambda: until() or must_continue(), deadline, summary)
         if not until() and must_continue():
             await workflow.wait_condition(workflow.all_handlers_finished)
-            if not until() and self.steps.at_rest:
+            if not until() and must_continue():
                 workflow.continue_as_new(
                     ReceivableInput(state=self.state), initial_versioning_behavior=runs.UPGRADES
                 )

@@ -93,9 +93,14 @@ class Issuing:
                 invoice_on=invoice_on,
                 credited_invoice_id=state.credited_invoice_id,
                 rewrites=state.draft is not None or state.amended,
+                reached=state.reached,
             ),
             **options.odoo_finance(f"draft of {proposal.amount}"),
         )
+        state.reached = ()
+        if state.policy is None:
+            # Once: the rules stay as they were at the proposal.
+            state.policy = draft.policy
         return KnownDraft(
             invoice_id=draft.invoice_id,
             content_hash=proposal.content_hash,

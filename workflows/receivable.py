@@ -64,7 +64,6 @@ class ReceivableWorkflow(ApprovalDesk):
         """Issue the document, collect it, and keep the contract informed on the way."""
         informing = asyncio.create_task(self._keep_contract_informed())
         board = asyncio.create_task(self._case.board.run())
-        await self._case.freeze_policy()
         if not self.state.issued:
             balance = await self._issuing.run()
             if balance is not None:
@@ -235,6 +234,11 @@ class ReceivableWorkflow(ApprovalDesk):
         what = f"a resolution of {resolution.by}"
         self._take(what, refusal, lambda: self._resolve(resolution))
 
+    @signal
+    def contract_renewed(self) -> None:
+        """From the contract: it has begun another run, and is to be told how the document ends."""
+        self.state.tells_its_end = True
+
     @workflow.signal
     def renew_run(self) -> None:
         """Continue as new at the next quiet point, as after a release; nothing else changes."""
@@ -298,7 +302,10 @@ class ReceivableWorkflow(ApprovalDesk):
             self._case.note(f"The contract could not be told: {error.message}")
 
     def _has_news(self) -> bool:
-        return collecting.is_news(collecting.report(self.state), self.state.reported)
+        report = collecting.report(self.state)
+        if report.stage is InvoiceStage.SETTLED and not self.state.tells_its_end:
+            return False  # the contract sees it end, with this as the result
+        return collecting.is_news(report, self.state.reported)
 
 
 def _refuse(refusal: str | None) -> None:

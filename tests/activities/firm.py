@@ -24,6 +24,7 @@ from activities.odoo_master import (
 from activities.odoo_orders import ConfirmRequest, FiguresRequest, OdooOrders, OrderRequest
 from activities.odoo_sweeps import OdooSweeps
 from activities.odoo_time import OdooTime
+from activities.policies import Policies
 from contracts.billing.charges import Charge, ChargeKind
 from contracts.billing.order import order_lines
 from contracts.billing.proposals import Document, InvoiceProposal
@@ -33,12 +34,19 @@ from contracts.model import Contract, JsonObject
 from contracts.money import Money
 from contracts.receivable import InvoiceBalance, PaymentReceived
 from gateways.odoo import OdooClient
+from tests.conftest import settings_for
 from tests.servers import OdooServer
 from tests.world import unique
 
 COMPANY, TERM = "Northwind Consulting", "30 Days"
 INVOICE_ON = date(2026, 3, 2)
 APPROVED_FIELD = "x_approved"
+
+
+def _policies(server: OdooServer) -> Policies:
+    """The configured entity's rules, for another company of the firm as well."""
+    rules = settings_for(server).entities["northwind"]
+    return Policies({"northwind": rules, "northwind-uk": rules})
 
 
 @dataclass
@@ -62,7 +70,7 @@ class Firm:
             OdooMaster(odoo),
             OdooOrders(odoo),
             OdooTime(odoo, APPROVED_FIELD),
-            OdooFinance(odoo),
+            OdooFinance(odoo, _policies(server)),
             OdooSweeps(odoo),
             admin,
         )
