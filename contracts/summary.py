@@ -60,7 +60,8 @@ def contract_details(state: ContractState) -> str:
 
 
 def contract_waits(state: ContractState) -> tuple[str | None, str]:
-    """What the contract itself waits on: the WaitingOn value and a sentence."""
+    """What the contract itself waits on: the WaitingOn value and a sentence. What its documents
+    wait on they say themselves, each for itself: of the contract that is only a sentence."""
     if state.exceptions:
         return _waits_on_exception(state.exceptions)
     if state.stage in (ContractStage.CLOSED, ContractStage.CANCELLED):
@@ -72,6 +73,14 @@ def contract_waits(state: ContractState) -> tuple[str | None, str]:
         on, what = _waits_for_work(state)
         if on is not None:
             return on, what
+    on, what = documents_wait(state)
+    if on is not None:
+        return "documents", what
+    return None, "the systems (no person is needed)"
+
+
+def documents_wait(state: ContractState) -> tuple[str | None, str]:
+    """What a contract's documents wait on, the first thing first, as the documents call it."""
     undecided = [str(n) for n, item in state.invoices.items() if item.stage in PENDING]
     if undecided:
         return "approval", f"proposal {', '.join(undecided)} to be approved"
@@ -81,7 +90,7 @@ def contract_waits(state: ContractState) -> tuple[str | None, str]:
         return "payment", f"document {', '.join(pending)} to be settled"
     if state.stage is ContractStage.CLOSING:
         return "settlement", "the settlement period of its invoices"
-    return None, "the systems (no person is needed)"
+    return None, ""
 
 
 def _waits_for_work(state: ContractState) -> tuple[str | None, str]:

@@ -277,13 +277,13 @@ class Billing:
         if self._is_held or self._amending.is_behind or self._over_limit(event) is not None:
             # Odoo shows at once what was reached, even where it is billed later.
             await self._mark_reached(key)
-        await workflow.wait_condition(
-            lambda: (
-                not (self._is_held or self._amending.is_behind)
-                or state.cancel is not None
-                or state.book.events.get(key) is not event
+            await workflow.wait_condition(
+                lambda: (
+                    not (self._is_held or self._amending.is_behind)
+                    or state.cancel is not None
+                    or state.book.events.get(key) is not event
+                )
             )
-        )
         if state.cancel is not None:
             raise StepCancelled
         if state.book.events.get(key) is not event:

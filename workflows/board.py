@@ -57,9 +57,10 @@ class Board:
             if not self._outdated:
                 self._show_attributes()
 
-    def show(self) -> None:
-        """Show everything now, as before the workflow ends."""
-        self._show_attributes()
+    def show(self, *, attributes: bool = True) -> None:
+        """Show everything now, as before the workflow ends; or all but the attributes."""
+        if attributes:
+            self._show_attributes()
         self._show_details()
 
     def _show_details(self) -> None:

@@ -34,11 +34,18 @@ class DocumentCase:
         self.board = Board(
             lambda: attributes_of(state),
             lambda: receivable_details(state),
-            at_rest=lambda: self.steps.nothing_under_way or bool(state.exceptions),
+            at_rest=self._stays_so,
         )
         self._alarm = Alarm()
         self.run_is_old = False
         """Somebody asked for a new run: a new release is picked up there."""
+
+    def _stays_so(self) -> bool:
+        """Whether lists are to show it as it is: not while something is under way, and not as
+        settled, which a moment later is over. Until then they show that it settles."""
+        if self.state.stage is InvoiceStage.SETTLED:
+            return False
+        return self.steps.nothing_under_way or bool(self.state.exceptions)
 
     @property
     def policy(self) -> EntityPolicy:

@@ -78,7 +78,8 @@ class ReceivableWorkflow(ApprovalDesk):
             await self._collection.run()
             await self._end(informing)
         board.cancel()
-        self._case.board.show()
+        # That it was cleared, and settles, is what lists of it show already.
+        self._case.board.show(attributes=self.state.stage is not InvoiceStage.SETTLED)
         return collecting.report(self.state)
 
     async def _end(self, informing: asyncio.Task[None]) -> None:

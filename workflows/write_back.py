@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts import parking
     from contracts.crm import ContractStatus
     from contracts.state import ContractStage, ContractState, Ending, money_table
-    from contracts.summary import contract_waits
+    from contracts.summary import contract_waits, documents_wait
     from workflows import options
     from workflows.case import Case
 
@@ -59,11 +59,17 @@ class WriteBack:
             deal_id=state.source.id,
             stage=_stage(state),
             project_reference=state.odoo.project_name,
-            waiting_on=contract_waits(state)[0] or "",
+            waiting_on=_waiting_on(state),
             invoiced=money.invoiced - money.credited if money else None,
             paid=money.paid if money else None,
             overdue=money.overdue if money else None,
         )
+
+
+def _waiting_on(state: ContractState) -> str:
+    """As the CRM shows it, which knows no documents: what those wait on is said of the contract."""
+    on, _ = contract_waits(state)
+    return (documents_wait(state)[0] if on == "documents" else on) or ""
 
 
 def _stage(state: ContractState) -> str:

@@ -358,7 +358,7 @@ def test_a_document_that_is_no_contract_yet_is_named_all_the_same() -> None:
                     3: report(3, InvoiceStage.OVERDUE),
                 },
             },
-            "payment",
+            "documents",
             "document 2, 3 to be settled",
         ),
         (
@@ -383,7 +383,7 @@ def test_a_document_that_is_no_contract_yet_is_named_all_the_same() -> None:
                     3: report(3, InvoiceStage.PROPOSED),
                 },
             },
-            "approval",
+            "documents",
             "proposal 2, 3 to be approved",
         ),
         (
@@ -403,7 +403,7 @@ def test_a_document_that_is_no_contract_yet_is_named_all_the_same() -> None:
         ),
         (
             {"stage": ContractStage.CLOSING, "invoices": {1: report(1, InvoiceStage.REJECTED)}},
-            "settlement",
+            "documents",
             "the settlement period of its invoices",
         ),
         (
@@ -411,7 +411,7 @@ def test_a_document_that_is_no_contract_yet_is_named_all_the_same() -> None:
                 "stage": ContractStage.CLOSING,
                 "invoices": {1: report(1, InvoiceStage.PAID), 2: report(2, InvoiceStage.CREDITED)},
             },
-            "settlement",
+            "documents",
             "the settlement period of its invoices",
         ),
         (
