@@ -10,7 +10,7 @@ from contracts.money import Money
 from contracts.parking import Action
 from contracts.receivable import DisputeOpened, InvoiceStage, PaymentReceived, WriteOffAsked
 from starters import collecting, operations
-from tests.e2e.telling import CLARA, TODAY, american, hourly, lines_of, month, noted
+from tests.e2e.telling import CLARA, american, hourly, lines_of, month, noted, today
 from tests.world import ANA, BOB, World, document, eur, single
 from workflows.receivable import ReceivableWorkflow
 
@@ -20,7 +20,7 @@ async def test_which_actions_are_possible_follows_from_the_state(world: World) -
     invoice = await world.proposed(single())
     asked = WriteOffAsked(by=CLARA, reason="no hope")
     opened = DisputeOpened(by=CLARA, reason="too much")
-    payment = PaymentReceived(reference=f"p-{invoice}", amount=eur("1.00"), paid_on=TODAY)
+    payment = PaymentReceived(reference=f"p-{invoice}", amount=eur("1.00"), paid_on=today())
     with pytest.raises(operations.Refused, match="nothing is owed on it yet"):
         await collecting.ask_write_off(world.client, invoice, asked)
     with pytest.raises(operations.Refused, match="nothing is owed on it yet"):

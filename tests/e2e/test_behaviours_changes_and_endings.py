@@ -5,7 +5,7 @@ from __future__ import annotations
 from contracts.state import ContractStage, CustomerRefresh, Ending, Side, TerminationRequest
 from starters import amending
 from tests.e2e import test_crm
-from tests.e2e.telling import CLARA, SAM, TODAY, invoiced
+from tests.e2e.telling import CLARA, SAM, invoiced, today
 from tests.e2e.test_crm import HUBSPOT, CrmWorld
 from tests.world import ANA, belgian_vat, eur, unique
 
@@ -37,7 +37,7 @@ async def test_an_early_end_is_told_in_the_crm_with_the_money_it_came_to(world: 
     await world.reach(workflow_id, first)
     await world.issue(workflow_id, 1)
     request = TerminationRequest(
-        side=Side.CUSTOMER, by=SAM, reason="the programme was stopped", on=TODAY, agreed=True
+        side=Side.CUSTOMER, by=SAM, reason="the programme was stopped", on=today(), agreed=True
     )
     await amending.terminate(world.client, workflow_id, request)
     await world.skip(workflow_id, days=2)

@@ -10,11 +10,11 @@ from contracts.state import ContractStage, CreditRequest
 from starters import amending, collecting
 from tests.e2e.telling import (
     CLARA,
-    TODAY,
     noted,
     notes,
     project,
     subjects,
+    today,
 )
 from tests.world import World, document, eur, single, undo_payment
 
@@ -88,7 +88,7 @@ async def test_levels_rise_one_at_a_time_however_late_it_is(world: World) -> Non
     """Levels rise one at a time; states are not skipped."""
     contract = single()
     invoice = await world.open(contract)
-    hold = HoldChange(by=CLARA, reason="talks", until=TODAY + timedelta(days=100))
+    hold = HoldChange(by=CLARA, reason="talks", until=today() + timedelta(days=100))
     await collecting.change_hold(world.client, invoice, hold)
     await world.skip(invoice, days=35)
     await world.invoice(invoice, InvoiceStage.OVERDUE)

@@ -11,6 +11,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import AsyncIterator
+from datetime import date
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
@@ -27,7 +28,7 @@ from contracts.state import ContractStage
 from starters import operations, schedules
 from starters.local import clock
 from tests.conftest import settings_for
-from tests.e2e.telling import TODAY
+from tests.e2e.telling import today
 from tests.servers import OdooServer
 from tests.world import ENTITY, World, single
 from workers import worker
@@ -110,7 +111,7 @@ async def test_the_times_on_the_way_from_signature_to_cash_are_measured(
     waiting time, sync lag."""
     contract = single()
     workflow_id = await world.active(contract)
-    signed = (TODAY - TODAY.fromisoformat(str(contract["signed_on"]))).days
+    signed = (today() - date.fromisoformat(str(contract["signed_on"]))).days
     assert (await meter.until(kpis.PROJECT, 1, legal_entity=ENTITY))[-1] == signed
     await world.reach(workflow_id, "all")
     invoice = f"{workflow_id}/invoice/1"

@@ -17,13 +17,13 @@ from tests.e2e.telling import (
     CLARA,
     DEPOSIT,
     HELD,
-    TODAY,
     documents,
     invoiced,
     lines_of,
     noted,
     order_lines,
     subjects,
+    today,
 )
 from tests.world import World, document, eur, odoo_invoices, odoo_order, single
 
@@ -163,7 +163,7 @@ async def test_retainage_is_held_back_from_each_invoice_not_dunned_and_due_on_it
         retainage={
             "percent": "10",
             "service": "held",
-            "release_on": str(TODAY + timedelta(days=60)),
+            "release_on": str(today() + timedelta(days=60)),
         },
     )
     workflow_id = await world.active(contract)

@@ -25,7 +25,6 @@ from tests.e2e.telling import (
     HELD,
     RETAINER,
     SAM,
-    TODAY,
     TRAINING,
     american,
     cared_for,
@@ -41,6 +40,7 @@ from tests.e2e.telling import (
     notes,
     order_lines,
     subjects,
+    today,
 )
 from tests.world import (
     ANA,
@@ -65,7 +65,7 @@ async def test_a_change_order_adds_drops_reprices_and_reschedules_and_odoo_follo
     workflow_id = await world.active(document())
     await world.reach(workflow_id, "design")
     await world.issue(workflow_id, 1)
-    due = TODAY + timedelta(days=90)
+    due = today() + timedelta(days=90)
     state = await changed(
         world,
         workflow_id,
@@ -218,7 +218,7 @@ async def test_a_billing_hold_stops_proposals_and_a_dunning_hold_reminders(world
 
 async def test_a_billing_hold_ends_by_itself_after_its_last_day(world: World) -> None:
     workflow_id = await world.active(single())
-    hold = Hold(by=CLARA, reason="audit", until=TODAY + timedelta(days=20))
+    hold = Hold(by=CLARA, reason="audit", until=today() + timedelta(days=20))
     request = HoldRequest(kind=HoldKind.BILLING, by=CLARA, hold=hold)
     await amending.set_hold(world.client, workflow_id, request)
     await world.reach(workflow_id, "all")
@@ -321,7 +321,7 @@ async def test_retainage_is_released_by_an_event_a_person_reports(world: World) 
     """Retainage: due at a release date or event."""
     contract = single(retainage={"percent": "10", "service": "held"})
     contract["services"].append(HELD)
-    contract["retainage"]["release_on"] = str(TODAY + timedelta(days=300))
+    contract["retainage"]["release_on"] = str(today() + timedelta(days=300))
     workflow_id = await world.active(contract)
     release = RetainageRelease(by=CLARA, reason="defects mended and accepted")
     with pytest.raises(operations.Refused, match="nothing is held back"):

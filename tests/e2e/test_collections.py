@@ -5,7 +5,7 @@ Named after the lines they show. Days are moved by hand; invoices are due after 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -25,10 +25,10 @@ from contracts.receivable import (
 )
 from contracts.state import CreditRequest
 from starters import amending, collecting, operations
+from tests.e2e.telling import today
 from tests.world import ANA, BOB, CLEO, World, eur, single, undo_payment
 
 CLARA = "clara@northwind.example"
-TODAY = datetime.now(tz=UTC).date()
 
 
 async def dispute(world: World, invoice: str, amount: str | None = None, **words: Any) -> None:
@@ -47,7 +47,7 @@ async def resolve(world: World, invoice: str, accepted: str | None = None, **wor
 
 async def promise(world: World, invoice: str, days: int, amount: str | None = None) -> None:
     promised = PaymentPromised(
-        by=CLARA, on=TODAY + timedelta(days=days), amount=eur(amount) if amount else None
+        by=CLARA, on=today() + timedelta(days=days), amount=eur(amount) if amount else None
     )
     await collecting.promise(world.client, invoice, promised)
 
@@ -122,14 +122,14 @@ async def test_an_invoice_disputed_in_whole_is_not_dunned_until_that_is_resolved
 async def test_a_revised_due_date_moves_the_reminders(world: World) -> None:
     contract = single()
     invoice = await world.open(contract)
-    await dispute(world, invoice, revised_due_on=TODAY + timedelta(days=90))
+    await dispute(world, invoice, revised_due_on=today() + timedelta(days=90))
     await resolve(world, invoice)
     await world.skip(invoice, days=60)
     state = await world.invoice(invoice)
     assert (state.stage, state.dunning.level) == (InvoiceStage.OPEN, 0)
     await world.skip(invoice, days=40)
     await at_level(world, invoice, 1)
-    assert str(TODAY + timedelta(days=90)) in reminders(world, contract)[-1]
+    assert str(today() + timedelta(days=90)) in reminders(world, contract)[-1]
 
 
 async def test_an_accepted_part_is_credited_and_stays_disputed_until_then(world: World) -> None:
@@ -237,7 +237,7 @@ async def test_a_hold_on_the_invoice_and_one_on_the_contract_are_two_things(worl
 
 async def test_a_hold_ends_by_itself_after_its_last_day(world: World) -> None:
     invoice = await world.open(single())
-    hold = HoldChange(by=CLARA, reason="talks", until=TODAY + timedelta(days=50))
+    hold = HoldChange(by=CLARA, reason="talks", until=today() + timedelta(days=50))
     await collecting.change_hold(world.client, invoice, hold)
     await world.skip(invoice, days=45)
     assert (await world.invoice(invoice)).dunning.level == 0
@@ -365,7 +365,7 @@ async def test_what_a_credit_note_leaves_over_waits_to_be_refunded(world: World)
     assert state.balance.residual == eur("250.00")
     await world.skip(note, days=90)
     assert (await world.invoice(note)).dunning.level == 0
-    refund = PaymentReceived(reference=f"out-{note}", amount=eur("250.00"), paid_on=TODAY)
+    refund = PaymentReceived(reference=f"out-{note}", amount=eur("250.00"), paid_on=today())
     await operations.record_payment(world.client, note, refund)
     await world.invoice(note, InvoiceStage.CREDITED)
     assert (await world.invoice(invoice)).stage is InvoiceStage.PAID

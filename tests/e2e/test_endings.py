@@ -26,7 +26,6 @@ from tests.e2e.telling import (
     DEPOSIT,
     HELD,
     SAM,
-    TODAY,
     TRAINING,
     audit_record,
     cared_for,
@@ -40,6 +39,7 @@ from tests.e2e.telling import (
     noted,
     order_lines,
     project,
+    today,
 )
 from tests.world import World, document, eur, odoo_order, single
 
@@ -63,7 +63,7 @@ def terms(**termination: Any) -> JsonObject:
 async def ended(world: World, workflow_id: str, side: Side, **words: Any) -> None:
     """One side ends the contract, today as agreed, and the last day passes."""
     request = TerminationRequest(
-        side=side, by=SAM, reason="the programme was stopped", on=TODAY, agreed=True
+        side=side, by=SAM, reason="the programme was stopped", on=today(), agreed=True
     )
     await amending.terminate(world.client, workflow_id, request.model_copy(update=words))
     await world.skip(workflow_id, days=2)
@@ -228,7 +228,7 @@ async def test_hours_until_the_last_day_are_billed_at_an_early_end(world: World)
 async def test_an_early_end_keeps_to_the_notice_the_terms_ask_for(world: World) -> None:
     workflow_id = await world.active(terms(notice_days=30))
     soon = TerminationRequest(
-        side=Side.CUSTOMER, by=SAM, reason="sold", on=TODAY + timedelta(days=10)
+        side=Side.CUSTOMER, by=SAM, reason="sold", on=today() + timedelta(days=10)
     )
     with pytest.raises(operations.Refused, match="earliest last day"):
         await amending.terminate(world.client, workflow_id, soon)

@@ -11,7 +11,7 @@ from contracts.parking import Action
 from contracts.receivable import InvoiceStage
 from contracts.state import ContractStage
 from starters import operations
-from tests.e2e.telling import NEW_YEAR, TODAY, YEAR_END
+from tests.e2e.telling import NEW_YEAR, YEAR_END, today
 from tests.world import ANA, BOB, World, document, odoo_invoices, single
 
 
@@ -168,14 +168,14 @@ async def test_who_the_contract_is_cannot_be_amended(world: World) -> None:
 
 
 async def test_a_backdated_invoice_does_not_slip_into_a_locked_period(world: World) -> None:
-    locked, free = str(TODAY - timedelta(days=75)), str(TODAY - timedelta(days=50))
+    locked, free = str(today() - timedelta(days=75)), str(today() - timedelta(days=50))
     invoice = await world.proposed(single())
     admin = world.admin
     admin.write("res.company", [1], {"fiscalyear_lock_date": str(YEAR_END)})
     try:
         await world.approve(invoice)
         await world.parked(invoice)
-        admin.write("res.company", [1], {"fiscalyear_lock_date": str(TODAY - timedelta(days=60))})
+        admin.write("res.company", [1], {"fiscalyear_lock_date": str(today() - timedelta(days=60))})
         await world.resolve(invoice, Action.AMEND, changes={"invoice_on": locked})
         state = await world.invoice(
             invoice, until=lambda found: any(locked in e.message for e in found.exceptions)
