@@ -79,6 +79,12 @@ REVIEW = Step(
     owner=Owner.FINANCE,
     allowed=(Action.SKIP,),
 )
+FOLLOW = Step(
+    name="follow",
+    doing="Follow a document whose workflow was ended by force",
+    owner=Owner.OPERATIONS,
+    allowed=(Action.SKIP,),
+)
 BILL_PERIOD = Step(
     name="bill_period",
     doing="Bill the period",

@@ -309,6 +309,8 @@ class ContractState(BaseModel):
     limit_waived: list[str] = Field(default_factory=list)
     invoices: dict[int, InvoiceReport] = Field(default_factory=dict)
     credits_asked: list[CreditRequest] = Field(default_factory=list)
+    lost: list[int] = Field(default_factory=list)
+    """Documents whose workflows were ended by force: nobody collects them any more."""
     holds: dict[HoldKind, Hold] = Field(default_factory=dict)
     termination: TerminationRequest | None = None
     terminated: bool = False

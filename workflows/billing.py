@@ -39,6 +39,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.money import Money
     from contracts.parking import Action, Waiting
     from contracts.receivable import (
+        CLEARED,
         UNBILLED,
         HoldChange,
         InvoiceReport,
@@ -63,6 +64,7 @@ with workflow.unsafe.imports_passed_through():
 
 _COLLECT = "collect"
 _CREDIT = "credit"
+_FOLLOW = "follow"
 _DAY = timedelta(days=1)
 
 
@@ -146,6 +148,8 @@ class Billing:
                 return self._job(_review(key), self._review, key)
             if progress.reached_on and contract.milestone(key) and not self._knows(key):
                 return self._reacher(key, progress.reached_on)
+        if state.lost and _FOLLOW not in self._jobs:
+            return self._job(_FOLLOW, self._give_up)
         if state.credits_asked and _CREDIT not in self._jobs:
             return self._job(_CREDIT, self._credit_asked)
         change = self._amending.next()
@@ -337,22 +341,25 @@ class Billing:
             static_summary=f"{proposal.customer_name}: {event.title}, {proposal.amount}"[:200],
             search_attributes=attributes_to_start(receivable),
         )
-        handle.add_done_callback(self._hear_last)
+        handle.add_done_callback(lambda document: self._hear_last(number, document))
         hold = state.holds.get(HoldKind.DUNNING)
         if hold is not None:
             change = HoldChange(by=hold.by, reason=hold.reason, until=hold.until)
             whole = change.model_copy(update={"whole_contract": True})
             await handle.signal(ReceivableWorkflow.dunning_hold, whole)
 
-    def _hear_last(self, document: asyncio.Task[InvoiceReport]) -> None:
-        """A document has ended: its result is its last report, which costs no Signal. One that
-        was ended by force has none, and must not be logged as an error nobody saw."""
-        if not document.cancelled() and document.exception() is None:
+    def _hear_last(self, number: int, document: asyncio.Task[InvoiceReport]) -> None:
+        """A document has ended: its result is its last report, which costs no Signal."""
+        if document.cancelled():
+            return
+        if document.exception() is None:
             self._take_report(document.result())
+        else:
+            self._case.state.lost.append(number)
 
     async def _greet_documents(self) -> None:
-        """Tell the documents that an earlier run began that they have to report their end; one
-        that is over already has said all it had to say."""
+        """Tell the documents that an earlier run began that they have to report their end. One
+        that has ended between the runs was clear before, or was ended by force."""
         for number, report in self._case.state.invoices.items():
             if report.stage is InvoiceStage.SETTLED or report.stage in UNBILLED:
                 continue
@@ -362,7 +369,32 @@ class Billing:
                 with self._case.steps.busy():
                     await handle.signal(ReceivableWorkflow.contract_renewed)
             except FailureError:
-                self._take_report(report.model_copy(update={"stage": InvoiceStage.SETTLED}))
+                if report.stage in CLEARED:
+                    self._take_report(report.model_copy(update={"stage": InvoiceStage.SETTLED}))
+                elif number not in self._case.state.lost:
+                    self._case.state.lost.append(number)
+
+    async def _give_up(self) -> None:
+        """A document that nobody collects any more is for a person to look after."""
+        case, state = self._case, self._case.state
+        number = state.lost[0]
+        report = state.invoices[number]
+        name = report.odoo_number or f"proposal {number}"
+        detail = FailureDetail(
+            code="document_ended",
+            message=f"{name} ({report.amount}, {report.stage}) is followed no more: its workflow "
+            "was ended by force. See to it in Odoo, and skip to let the contract go on without it",
+            field=f"documents.{number}",
+        )
+        resolution = await case.steps.ask(
+            parking.FOLLOW, detail, name=f"{parking.FOLLOW.name}:{number}"
+        )
+        if resolution is not None:
+            billed = report.total is not None
+            because = f"{resolution.by}: its workflow was ended by force ({resolution.reason})"
+            stage = InvoiceStage.SETTLED if billed else InvoiceStage.REJECTED
+            self._take_report(report.model_copy(update={"stage": stage, "because": because}))
+        state.lost.remove(number)
 
     async def _await_fate(self, event: BillingEvent) -> None:
         """Wait until the document is issued or rejected; a rejection is for a person to mend."""

@@ -63,6 +63,38 @@ def test_a_draft_says_what_it_comes_to_with_odoo_s_own_taxes(firm: Firm) -> None
     )
 
 
+def test_a_draft_marks_the_milestone_it_bills_reached(firm: Firm) -> None:
+    made, request = firm.drafted(document())
+    milestones = list(made.milestones.values())
+    marking = request.model_copy(update={"reached": (milestones[0],)})
+    draft = firm.finance.create_document(marking)
+    rows = firm.odoo.read("project.milestone", milestones, ["is_reached"])
+    assert [row["is_reached"] for row in rows] == [True, *([False] * (len(milestones) - 1))]
+    [line, *_] = firm.figures(made).lines
+    assert line.delivered == 1
+    assert firm.finance.create_document(marking) == draft
+
+
+def test_a_milestone_that_people_deleted_in_odoo_does_not_hold_up_its_draft(firm: Firm) -> None:
+    made, request = firm.drafted(document())
+    gone, there, *_ = made.milestones.values()
+    firm.odoo.call("project.milestone", "unlink", [gone])
+    firm.finance.create_document(request.model_copy(update={"reached": (gone, there)}))
+    [row] = firm.odoo.read("project.milestone", [there], ["is_reached"])
+    assert row["is_reached"]
+
+
+def test_a_draft_brings_the_rules_of_its_legal_entity(firm: Firm) -> None:
+    _, request = firm.drafted(single())
+    policy = firm.finance.create_document(request).policy
+    assert policy.calendar.time_zone == "Europe/Brussels"
+    unknown = request.proposal.model_copy(update={"legal_entity": "nobody"})
+    refusal = refused(
+        lambda: firm.finance.create_document(request.model_copy(update={"proposal": unknown}))
+    )
+    assert code(refusal) == "legal_entity_unknown"
+
+
 def test_a_customer_abroad_pays_no_tax(firm: Firm) -> None:
     made = firm.confirmed(mixed())
     quote = firm.finance.create_document(
