@@ -144,7 +144,7 @@ def list_(
         typer.Option(
             metavar="WHAT",
             help="Only contracts that wait on this: exception, credentials, approval, hold, "
-            "milestone, period, retainage, payment, settlement.",
+            "milestone, period, retainage, documents.",
         ),
     ] = None,
     limit: Annotated[
