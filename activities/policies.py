@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from datetime import date
 
@@ -17,6 +18,13 @@ YEARS_AHEAD = 4
 """How many years of public holidays a frozen policy knows; collections are over long before."""
 
 
+@functools.cache
+def _holidays(country: str, subdivision: str | None, year: int) -> tuple[date, ...]:
+    """Public holidays from a year on; each document asks for them, and they take milliseconds."""
+    years = range(year, year + YEARS_AHEAD)
+    return tuple(sorted(holidays.country_holidays(country, subdiv=subdivision, years=years)))
+
+
 class PolicyRequest(BaseModel):
     """`today` is the date of the workflow's clock, where the holidays start."""
 
@@ -25,7 +33,7 @@ class PolicyRequest(BaseModel):
 
 
 class Policies:
-    """Local activities on the `contracts` task queue; they read configuration only."""
+    """Rules from the worker's own configuration; no remote has a part in it."""
 
     def __init__(self, entities: Mapping[str, LegalEntity]) -> None:
         self._entities = entities
@@ -42,13 +50,12 @@ class Policies:
                 field="legal_entity",
                 value=request.legal_entity,
             )
-        years = range(request.today.year, request.today.year + YEARS_AHEAD)
-        days = holidays.country_holidays(entity.country, subdiv=entity.subdivision, years=years)
+        days = _holidays(entity.country, entity.subdivision, request.today.year)
         return EntityPolicy(
             odoo_company=entity.odoo_company,
             payment_term=entity.payment_term,
             write_off_account=entity.write_off_account,
-            calendar=BusinessCalendar(time_zone=entity.time_zone, holidays=tuple(sorted(days))),
+            calendar=BusinessCalendar(time_zone=entity.time_zone, holidays=days),
             approval=entity.approval,
             dunning=entity.dunning,
         )
