@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import cost
 from benchmarks.__main__ import main
+from benchmarks.actions import MAX_ACTIONS, MAX_EVENTS, MILESTONES
 
 
 def test_a_quick_run_on_the_sandbox_ends_in_its_line(
@@ -24,3 +26,10 @@ def test_a_quick_run_on_the_sandbox_ends_in_its_line(
     assert last == f"onboarding ratio={line['ratio']:.4g} target=5"
     assert line["samples"]["ours"]["median"] > 0
     assert line["samples"]["script"]["median"] > 0
+
+
+async def test_a_contract_costs_no_more_actions_than_it_may() -> None:
+    """A gate: what a change adds to every contract's bill, and to every history, is seen here."""
+    found = await cost.measure(MILESTONES)
+    assert found.actions <= MAX_ACTIONS
+    assert max(found.contract_events, found.receivable_events) < MAX_EVENTS
