@@ -96,9 +96,9 @@ class ContractWorkflow(ApprovalDesk):
         self._case = Case(self.state)
         jobs = Jobs()
         self._provisioning = Provisioning(self._case)
-        self._amending = Amending(self._case, jobs)
+        self._amending = Amending(self._case, jobs, self._take_reached_in_odoo)
         self._billing = Billing(self._case, jobs, self._amending)
-        self._closing = Closing(self._case, self._provisioning)
+        self._closing = Closing(self._case)
         self._write_back = WriteBack(self._case, ended=lambda: self._ended)
 
     @workflow.run
@@ -165,6 +165,9 @@ class ContractWorkflow(ApprovalDesk):
     @signal
     def milestone_reached_in_odoo(self, reached: MilestoneReachedInOdoo) -> None:
         """From the sweep: somebody marked the milestone reached in Odoo."""
+        self._take_reached_in_odoo(reached)
+
+    def _take_reached_in_odoo(self, reached: MilestoneReachedInOdoo) -> None:
         for key in self._milestones_of(reached.milestone_id):
             progress = self.state.milestones[key]
             if progress.reached_on is None or progress.under_review:
