@@ -167,13 +167,6 @@ class ContractWorkflow(ApprovalDesk):
         """From the sweep: somebody marked the milestone reached in Odoo."""
         self._take_reached_in_odoo(reached)
 
-    def _take_reached_in_odoo(self, reached: MilestoneReachedInOdoo) -> None:
-        for key in self._milestones_of(reached.milestone_id):
-            progress = self.state.milestones[key]
-            if progress.reached_on is None or progress.under_review:
-                progress.marked_in_odoo, progress.marked_as_of = True, reached.as_of
-                self._take_milestone(MilestoneReached(milestone=key, by="odoo", on=reached.on))
-
     @workflow.update
     def unreach_milestone(self, unreached: MilestoneUnreached) -> ContractOutcome:
         """A milestone is not reached after all; one that is proposed already goes to review."""
@@ -450,6 +443,13 @@ class ContractWorkflow(ApprovalDesk):
         else:
             return
         self._case.publish()
+
+    def _take_reached_in_odoo(self, reached: MilestoneReachedInOdoo) -> None:
+        for key in self._milestones_of(reached.milestone_id):
+            progress = self.state.milestones[key]
+            if progress.reached_on is None or progress.under_review:
+                progress.marked_in_odoo, progress.marked_as_of = True, reached.as_of
+                self._take_milestone(MilestoneReached(milestone=key, by="odoo", on=reached.on))
 
     def _take_early_milestones(self) -> None:
         """Take the milestones that were reported before the contract was validated."""
