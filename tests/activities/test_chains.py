@@ -120,7 +120,7 @@ def test_what_there_is_already_is_told_where_a_step_fails(
 
 
 def test_what_will_pass_by_itself_is_retried_by_the_engine_whatever_the_step() -> None:
-    busy = GatewayError("slow down", kind=FailureKind.TRANSIENT, system="odoo", code="rate_limited")
+    busy = GatewayError(FailureKind.TRANSIENT, system="odoo", code="busy", message="slow down")
     error = as_application_error(StepFailed("order", OdooRefs(project_id=7), busy))
     assert (error.type, error.non_retryable) == (FailureKind.TRANSIENT, False)
     assert error.category == as_application_error(busy).category
