@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, Field
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, FailureError
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    ApplicationErrorCategory,
+    FailureError,
+)
 from temporalio.worker import (
     ActivityInboundInterceptor,
     ExecuteActivityInput,
     Interceptor,
 )
 
+from contracts.parking import Step
 from contracts.validation import Problem
 from gateways.errors import FailureKind, GatewayError
 
+M = TypeVar("M", bound=BaseModel)
+
 
 class FailureDetail(BaseModel):
-    """What a parked step shows: carried as the first detail of the ApplicationError."""
+    """What a parked step shows: carried as the first detail of the ApplicationError.
+
+    `step` names the one that failed of an activity's several; "" where it has only one."""
 
     system: str = ""
+    step: str = ""
     code: str
     message: str
     field: str = ""
@@ -31,9 +44,48 @@ class FailureDetail(BaseModel):
 class BusinessRefusal(Exception):
     """An activity's own finding that a person must look at, such as totals that differ."""
 
-    def __init__(self, code: str, message: str, field: str = "", value: str = "") -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        field: str = "",
+        value: str = "",
+        problems: Sequence[Problem] = (),
+    ) -> None:
         super().__init__(message)
-        self.detail = FailureDetail(code=code, message=message, field=field, value=value)
+        self.detail = FailureDetail(
+            code=code, message=message, field=field, value=value, problems=list(problems)
+        )
+
+
+class StepFailed(Exception):
+    """One of the steps that an activity takes in a row failed, by its cause. What the others did
+    before stays done: `done` says what that is."""
+
+    def __init__(self, step: str, done: BaseModel, cause: Exception) -> None:
+        super().__init__(f"{step}: {cause}")
+        self.step = step
+        self.done = done
+        self.cause = cause
+
+
+@contextmanager
+def taking(step: Step, done: BaseModel) -> Iterator[None]:
+    """Whatever fails inside is a failure of this step; `done` is read when that happens."""
+    try:
+        yield
+    except FailureError:
+        # The engine ends the activity: that is no failure of what it was at.
+        raise
+    except Exception as error:
+        raise StepFailed(step.name, done, error) from error
+
+
+def done_before(error: ActivityError, kind: type[M]) -> M | None:
+    """What an activity of several steps had done when one of them failed; None if it says nothing
+    of it."""
+    details = error.cause.details if isinstance(error.cause, ApplicationError) else ()
+    return kind.model_validate(details[1]) if len(details) > 1 else None
 
 
 def as_application_error(error: Exception) -> ApplicationError:
@@ -42,6 +94,8 @@ def as_application_error(error: Exception) -> ApplicationError:
     Only transient failures are retried by the engine; the others come back to the workflow at
     once, which parks the step.
     """
+    if isinstance(error, StepFailed):
+        return _at_step(error)
     if isinstance(error, BusinessRefusal):
         return _error(FailureKind.BUSINESS, error.detail)
     if isinstance(error, GatewayError):
@@ -68,6 +122,21 @@ def as_application_error(error: Exception) -> ApplicationError:
 
 def _error(kind: FailureKind, detail: FailureDetail) -> ApplicationError:
     return ApplicationError(detail.message, detail, type=kind, non_retryable=True)
+
+
+def _at_step(failed: StepFailed) -> ApplicationError:
+    """The cause's error, with the step's name and what was done before it."""
+    error = as_application_error(failed.cause)
+    detail = error.details[0].model_copy(update={"step": failed.step})
+    return ApplicationError(
+        error.message,
+        detail,
+        failed.done,
+        type=error.type,
+        non_retryable=error.non_retryable,
+        next_retry_delay=error.next_retry_delay,
+        category=error.category,
+    )
 
 
 class FailureInterceptor(Interceptor):

@@ -20,8 +20,8 @@ _PRODUCT_FIELDS = ["default_code", "service_type", "uom_id"]
 
 
 class Catalogue:
-    """Products, payment terms, currencies, companies, price lists. Thread-safe: one for all the
-    activities of a worker. Every method raises GatewayError."""
+    """Products, payment terms, currencies, companies, price lists, and who we are there.
+    Thread-safe: one for all the activities of a worker. Every method raises GatewayError."""
 
     def __init__(
         self,
@@ -89,6 +89,11 @@ class Catalogue:
             ),
         )
         return int(found[0]["id"]) if found else None
+
+    def own_user(self) -> int:
+        """The id of the user whose key we call with: who wrote last what we wrote last."""
+        found = self._once(("user",), lambda: [self._odoo.call("res.users", "context_get")])
+        return int(found[0]["uid"])
 
     def _named(self, model: str, name: str) -> list[dict[str, Any]]:
         return self._once(

@@ -20,6 +20,7 @@ from contracts.billing.order import LineKind, order_lines
 from contracts.model import Contract, Customer, JsonObject, Source
 from contracts.ownership import create_once
 from contracts.problems import first_of
+from contracts.state import MilestoneReachedInOdoo
 from contracts.validation import InvalidContract, Problem, validate
 from gateways.crm import odoo_crm
 from gateways.errors import GatewayError
@@ -92,6 +93,12 @@ class ProjectStatusRequest(BaseModel):
     text: str
 
 
+class Rescheduled(BaseModel):
+    """Those of the milestones whose day was moved that are marked reached."""
+
+    reached: list[MilestoneReachedInOdoo] = []
+
+
 class Done(BaseModel):
     """Nothing to report but that it is done."""
 
@@ -127,7 +134,6 @@ class OdooMaster:
         self._odoo = odoo
         self._catalogue = catalogue or Catalogue(odoo)
 
-    @activity.defn
     def validate_contract(self, request: ValidateRequest) -> Validation:
         """Check a document by its own rules and against Odoo's catalogue; all problems at once."""
         document = request.document
@@ -208,7 +214,6 @@ class OdooMaster:
             ]
         return problems
 
-    @activity.defn
     def set_up_project(self, request: ProjectRequest) -> ProjectRef:
         """Find or create the contract's customer, and create its project, billable and with
         milestones. What people edited stays."""
@@ -323,11 +328,14 @@ class OdooMaster:
     # --- change orders ----------------------------------------------------------------------
 
     @activity.defn
-    def amend_milestones(self, change: ProjectChange) -> Done:
-        """Set the deadlines that a change order moved; a milestone people deleted stays so."""
+    def amend_milestones(self, change: ProjectChange) -> Rescheduled:
+        """Set the deadlines that a change order moved; a milestone people deleted stays so.
+
+        Says which of them are marked reached: from now on we are who wrote them last, and a sweep
+        takes such a mark for ours."""
         moved = {change.milestones[key]: due for key, due in rescheduled(change).items()}
         if not moved:
-            return Done()
+            return Rescheduled()
         there = self._odoo.search_read("project.milestone", [("id", "in", sorted(moved))], ["id"])
         rows = [
             {".id": row["id"], "deadline": due.isoformat() if due else ""}
@@ -335,8 +343,19 @@ class OdooMaster:
             for due in [moved[row["id"]]]
         ]
         once = create_once("milestone.rescheduled")
-        self._odoo.load("project.milestone", rows, create_once=once)
-        return Done()
+        written = self._odoo.load("project.milestone", rows, create_once=once)
+        fields = ["is_reached", "reached_date", "write_date"]
+        return Rescheduled(
+            reached=[
+                MilestoneReachedInOdoo(
+                    milestone_id=row["id"],
+                    on=row["reached_date"] or None,
+                    as_of=utc(row["write_date"]),
+                )
+                for row in self._odoo.read("project.milestone", written, fields)
+                if row["is_reached"]
+            ]
+        )
 
     @activity.defn
     def drop_milestones(self, change: ProjectChange) -> Done:

@@ -142,7 +142,6 @@ class OdooOrders:
         self._odoo = odoo
         self._catalogue = catalogue or Catalogue(odoo)
 
-    @activity.defn
     def create_order(self, request: OrderRequest) -> OrderRef:
         """Create the sales order with a line for everything that can be billed."""
         contract = request.contract
@@ -167,7 +166,6 @@ class OdooOrders:
         )
         return OrderRef(order_id=order)
 
-    @activity.defn
     def confirm_order(self, request: ConfirmRequest) -> Confirmed:
         """Confirm the order, then plan its work: the milestones and the tasks.
 
@@ -285,7 +283,6 @@ class OdooOrders:
 
     # --- close-out --------------------------------------------------------------------------
 
-    @activity.defn
     def figures(self, request: FiguresRequest) -> OrderFigures:
         """Odoo's own figures of the order, its lines and everything invoiced or credited on it."""
         fields = ["amount_untaxed", "currency_id", "invoice_ids", "state", "origin"]
@@ -327,7 +324,6 @@ class OdooOrders:
             if row["id"] in tied or str(row["invoice_origin"]).startswith(prefix)
         ]
 
-    @activity.defn
     def attach_audit(self, request: AuditRequest) -> Done:
         """Attach the audit record to the order as a file, and say so in the chatter, once."""
         row = {

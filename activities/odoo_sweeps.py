@@ -9,6 +9,7 @@ from typing import Any
 from temporalio import activity
 
 from activities.odoo_balances import FIELDS, balances_of, is_ours
+from activities.odoo_catalogue import Catalogue
 from activities.odoo_clock import OVERLAP, overlapping, utc
 from contracts.sweeps import (
     ChangedInvoice,
@@ -22,14 +23,21 @@ from gateways.odoo import OdooClient
 SWEEP_OVERLAP = OVERLAP
 """How far a sweep looks back behind its watermark."""
 
+_MILESTONE_FIELDS = [
+    *("is_reached", "reached_date", "sale_line_id"),
+    *("create_date", "write_date", "write_uid"),
+]
+
 Row = Mapping[str, Any]
 
 
 class OdooSweeps:
     """Activities on the `odoo-finance` task queue."""
 
-    def __init__(self, odoo: OdooClient) -> None:
+    def __init__(self, odoo: OdooClient, catalogue: Catalogue | None = None) -> None:
+        """`catalogue` is the one of the worker's other activities, if they share it."""
         self._odoo = odoo
+        self._catalogue = catalogue or Catalogue(odoo)
 
     @activity.defn
     def read_changes(self, window: SweepWindow) -> OdooChanges:
@@ -38,6 +46,11 @@ class OdooSweeps:
         The watermark is Odoo's own clock (`write_date`), so that two machines' clocks never
         matter. A milestone that is not reached is news only if somebody edited it since it was
         created: whether it was reached before, its contract knows.
+
+        A mark of our own is no news. It is one where we wrote the milestone last and its order
+        line was drafted: we mark what a contract holds as reached, and bill it. Else our write was
+        another (a change order moved the day), on top of what a person did, whose mark it may be;
+        and one taken back is told whoever wrote last.
         """
         since = overlapping(window.since)
         moves = self._odoo.search_read(
@@ -54,13 +67,13 @@ class OdooSweeps:
         milestones = self._odoo.search_read(
             "project.milestone",
             [("write_date", ">=", since), ("sale_line_id.order_id.origin", "=like", "contract/%")],
-            ["is_reached", "reached_date", "sale_line_id", "create_date", "write_date"],
+            _MILESTONE_FIELDS,
             order="write_date, id",
         )
-        news = [row for row in milestones if row["is_reached"] or _is_edited(row)]
-        workflows = self._workflows(news)
+        milestones = [row for row in milestones if row["is_reached"] or _is_edited(row)]
+        news, workflows = self._news(milestones)
         balances = balances_of(self._odoo, moves)
-        dates = [utc(row["write_date"]) for row in [*moves, *news]]
+        dates = [utc(row["write_date"]) for row in [*moves, *milestones]]
         return OdooChanges(
             invoices=[
                 ChangedInvoice(workflow_id=row["invoice_origin"], balance=balance)
@@ -95,21 +108,38 @@ class OdooSweeps:
             or is_ours(row["invoice_origin"], origins.get(row["reversed_entry_id"][0], ""))
         ]
 
-    def _workflows(self, milestones: Sequence[Row]) -> dict[int, str]:
-        """The contracts' workflow ids, by the ids of their milestones."""
+    def _news(self, milestones: Sequence[Row]) -> tuple[list[Row], dict[int, str]]:
+        """The milestones without those we marked ourselves, and the workflow ids of their contracts
+        by the milestones' ids."""
         if not milestones:
-            return {}
-        lines = self._odoo.search_read(
+            return [], {}
+        lines = self._by_id(
             "sale.order.line",
-            [("id", "in", [row["sale_line_id"][0] for row in milestones])],
-            ["order_id"],
+            {row["sale_line_id"][0] for row in milestones},
+            ["order_id", "invoice_lines"],
         )
-        orders = {row["id"]: row["order_id"][0] for row in lines}
-        found = self._odoo.search_read(
-            "sale.order", [("id", "in", sorted(set(orders.values())))], ["origin"]
-        )
-        origins = {row["id"]: row["origin"] for row in found}
-        return {row["id"]: origins[orders[row["sale_line_id"][0]]] for row in milestones}
+        user = self._catalogue.own_user()
+        news = [
+            row
+            for row in milestones
+            if not row["is_reached"]
+            or not _is_written_by(user, row)
+            or not lines[row["sale_line_id"][0]]["invoice_lines"]
+        ]
+        orders = {row["id"]: lines[row["sale_line_id"][0]]["order_id"][0] for row in news}
+        found = self._by_id("sale.order", set(orders.values()), ["origin"])
+        return news, {milestone: found[order]["origin"] for milestone, order in orders.items()}
+
+    def _by_id(self, model: str, ids: set[int], fields: list[str]) -> dict[int, Row]:
+        if not ids:
+            return {}
+        rows = self._odoo.search_read(model, [("id", "in", sorted(ids))], fields)
+        return {row["id"]: row for row in rows}
+
+
+def _is_written_by(user: int, row: Row) -> bool:
+    # Odoo knows no writer where the user's record is gone.
+    return bool(row["write_uid"]) and row["write_uid"][0] == user
 
 
 def _is_edited(row: Row) -> bool:

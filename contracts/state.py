@@ -78,6 +78,13 @@ class OdooRefs(BaseModel):
     suspensions: int = 0
 
 
+def known(value: int | None) -> int:
+    """An id an earlier step has set; its absence is a defect of ours."""
+    if value is None:
+        raise RuntimeError("a step ran before the one it needs")
+    return value
+
+
 class ReadMark(BaseModel):
     """How far a plan's records in Odoo were read: everything that changed before `since` (Odoo's
     clock) and is dated up to `until` is known."""

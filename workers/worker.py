@@ -27,9 +27,11 @@ from activities.failures import FailureInterceptor
 from activities.liveness import HeartbeatInterceptor
 from activities.metrics import observe_odoo_call
 from activities.odoo_catalogue import Catalogue
+from activities.odoo_closing import OdooClosing
 from activities.odoo_finance import OdooFinance
 from activities.odoo_master import OdooMaster
 from activities.odoo_orders import OdooOrders
+from activities.odoo_provisioning import OdooProvisioning
 from activities.odoo_sweeps import OdooSweeps
 from activities.odoo_time import OdooTime
 from activities.policies import Policies
@@ -73,14 +75,15 @@ def activities_of(
     policies, crm = Policies(settings.entities), CrmActivities(crms)
     catalogue = Catalogue(odoo)
     master, orders = OdooMaster(odoo, catalogue), OdooOrders(odoo, catalogue)
-    finance = OdooFinance(odoo, policies, catalogue)
-    time, sweeps = OdooTime(odoo, settings.odoo.time_approved_field), OdooSweeps(odoo)
+    provisioning, closing = OdooProvisioning(master, orders, policies), OdooClosing(master, orders)
+    finance, sweeps = OdooFinance(odoo, policies, catalogue), OdooSweeps(odoo, catalogue)
+    time = OdooTime(odoo, settings.odoo.time_approved_field)
     hosted: dict[str, list[Callable[..., Any]]] = {
         task_queues.CONTRACTS: [policies.entity_policy],
         task_queues.CRM: [crm.read_deal, crm.write_status, crm.won_deals],
         task_queues.ODOO_MASTER: [
-            master.validate_contract,
-            master.set_up_project,
+            provisioning.validate_contract,
+            provisioning.provision,
             master.create_milestones,
             master.create_tasks,
             master.mark_milestone_reached,
@@ -92,14 +95,11 @@ def activities_of(
             master.archive_project,
         ],
         task_queues.ODOO_FINANCE: [
-            orders.create_order,
-            orders.confirm_order,
             orders.cancel_order,
             orders.amend_order,
             orders.set_delivered,
             orders.notify,
-            orders.figures,
-            orders.attach_audit,
+            closing.close_out,
             time.read_time,
             time.read_expenses,
             finance.create_document,

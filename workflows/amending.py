@@ -32,13 +32,15 @@ with workflow.unsafe.imports_passed_through():
         Ending,
         HoldKind,
         MilestoneProgress,
+        MilestoneReachedInOdoo,
         PendingChange,
         Side,
         TerminationRequest,
+        known,
     )
     from workflows import options
     from workflows.approval import Approving
-    from workflows.case import Case, known
+    from workflows.case import Case
     from workflows.jobs import Jobs
     from workflows.steps import StepCancelled
 
@@ -51,9 +53,13 @@ _DAY = timedelta(days=1)
 class Amending:
     """Brings the contract from version to version, and Odoo after it."""
 
-    def __init__(self, case: Case, jobs: Jobs) -> None:
+    def __init__(
+        self, case: Case, jobs: Jobs, reached: Callable[[MilestoneReachedInOdoo], None]
+    ) -> None:
+        """`reached` takes a milestone's mark found in Odoo, as from a sweep."""
         self._case = case
         self._jobs = jobs
+        self._reached = reached
 
     @property
     def is_behind(self) -> bool:
@@ -250,9 +256,11 @@ class Amending:
             )
             odoo.milestone_ids |= created.ids
         if change.after.milestones != change.before.milestones:
-            await workflow.execute_activity_method(
+            moved = await workflow.execute_activity_method(
                 OdooMaster.amend_milestones, change, **options.odoo_master("milestones' dates")
             )
+            for mark in moved.reached:
+                self._reached(mark)
             await workflow.execute_activity_method(
                 OdooMaster.drop_milestones, change, **options.odoo_master("dropped milestones")
             )

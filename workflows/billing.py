@@ -53,10 +53,11 @@ with workflow.unsafe.imports_passed_through():
         HoldKind,
         MilestoneProgress,
         ReadMark,
+        known,
     )
     from workflows import options
     from workflows.amending import Amending
-    from workflows.case import Case, known
+    from workflows.case import Case
     from workflows.document import attributes_to_start
     from workflows.jobs import Jobs
     from workflows.receivable import ReceivableWorkflow

@@ -134,13 +134,6 @@ class Case:
         }
 
 
-def known(value: int | None) -> int:
-    """An id an earlier step has set; its absence is a defect of ours."""
-    if value is None:
-        raise RuntimeError("a step ran before the one it needs")
-    return value
-
-
 def refuse(refusal: str | None) -> None:
     """Refuse an Update with this sentence; None lets it pass."""
     if refusal:

@@ -96,9 +96,9 @@ class ContractWorkflow(ApprovalDesk):
         self._case = Case(self.state)
         jobs = Jobs()
         self._provisioning = Provisioning(self._case)
-        self._amending = Amending(self._case, jobs)
+        self._amending = Amending(self._case, jobs, self._take_reached_in_odoo)
         self._billing = Billing(self._case, jobs, self._amending, self._take_report)
-        self._closing = Closing(self._case, self._provisioning)
+        self._closing = Closing(self._case)
         self._write_back = WriteBack(self._case, ended=lambda: self._ended)
 
     @workflow.run
@@ -165,11 +165,7 @@ class ContractWorkflow(ApprovalDesk):
     @signal
     def milestone_reached_in_odoo(self, reached: MilestoneReachedInOdoo) -> None:
         """From the sweep: somebody marked the milestone reached in Odoo."""
-        for key in self._milestones_of(reached.milestone_id):
-            progress = self.state.milestones[key]
-            if progress.reached_on is None or progress.under_review:
-                progress.marked_in_odoo, progress.marked_as_of = True, reached.as_of
-                self._take_milestone(MilestoneReached(milestone=key, by="odoo", on=reached.on))
+        self._take_reached_in_odoo(reached)
 
     @workflow.update
     def unreach_milestone(self, unreached: MilestoneUnreached) -> ContractOutcome:
@@ -450,6 +446,13 @@ class ContractWorkflow(ApprovalDesk):
         else:
             return
         self._case.publish()
+
+    def _take_reached_in_odoo(self, reached: MilestoneReachedInOdoo) -> None:
+        for key in self._milestones_of(reached.milestone_id):
+            progress = self.state.milestones[key]
+            if progress.reached_on is None or progress.under_review:
+                progress.marked_in_odoo, progress.marked_as_of = True, reached.as_of
+                self._take_milestone(MilestoneReached(milestone=key, by="odoo", on=reached.on))
 
     def _take_early_milestones(self) -> None:
         """Take the milestones that were reported before the contract was validated."""

@@ -13,7 +13,8 @@ from contracts.identifiers import legal_entity_of
 from workflows import task_queues
 
 # Odoo retries a serialisation conflict by itself for up to 30 s, and the gateway's own read
-# timeout is 60 s: an attempt that has not ended by 90 s has lost its worker.
+# timeout is 60 s: an attempt that has not ended by 90 s has lost its worker. One that makes many
+# calls in a row gets as much for each: begun anew each time, it would not end where Odoo is slow.
 _START_TO_CLOSE = timedelta(seconds=90)
 
 # Every activity heartbeats by itself three times within this (activities/liveness.py): a worker
@@ -68,24 +69,32 @@ def crm(summary: str, urgency: Urgency = Urgency.BACKGROUND) -> ActivityConfig:
     return _remote(task_queues.CRM, summary, urgency, _HEARTBEAT)
 
 
-def odoo_master(summary: str, urgency: Urgency = Urgency.ONWARD) -> ActivityConfig:
-    return _remote(task_queues.ODOO_MASTER, summary, urgency, _HEARTBEAT)
+def odoo_master(
+    summary: str, urgency: Urgency = Urgency.ONWARD, *, calls: int = 1
+) -> ActivityConfig:
+    """`calls` is for activities that make many in a row: so many times as long they may take."""
+    return _remote(task_queues.ODOO_MASTER, summary, urgency, _HEARTBEAT, calls)
 
 
 def odoo_finance(
-    summary: str, urgency: Urgency = Urgency.ONWARD, *, looks_first: bool = False
+    summary: str,
+    urgency: Urgency = Urgency.ONWARD,
+    *,
+    looks_first: bool = False,
+    calls: int = 1,
 ) -> ActivityConfig:
-    """`looks_first` is for activities that are kept from writing twice by looking only."""
+    """`looks_first` is for activities that are kept from writing twice by looking only; `calls` for
+    those that make many in a row: so many times as long they may take."""
     heartbeat = _HEARTBEAT_OF_LOOKING if looks_first else _HEARTBEAT
-    return _remote(task_queues.ODOO_FINANCE, summary, urgency, heartbeat)
+    return _remote(task_queues.ODOO_FINANCE, summary, urgency, heartbeat, calls)
 
 
 def _remote(
-    task_queue: str, summary: str, urgency: Urgency, heartbeat: timedelta
+    task_queue: str, summary: str, urgency: Urgency, heartbeat: timedelta, calls: int = 1
 ) -> ActivityConfig:
     return ActivityConfig(
         task_queue=task_queue,
-        start_to_close_timeout=_START_TO_CLOSE,
+        start_to_close_timeout=calls * _START_TO_CLOSE,
         heartbeat_timeout=heartbeat,
         retry_policy=_RETRY,
         summary=summary[:200],

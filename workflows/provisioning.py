@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.crm import CrmActivities, DealRequest
-    from activities.failures import FailureDetail
-    from activities.odoo_master import (
-        OdooMaster,
-        ProjectArchive,
-        ProjectRequest,
-        ValidateRequest,
+    from activities.failures import FailureDetail, done_before
+    from activities.odoo_master import OdooMaster, ProjectArchive
+    from activities.odoo_orders import OdooOrders, OrderCancel
+    from activities.odoo_provisioning import (
+        PROVISIONING_CALLS,
+        AcceptRequest,
+        OdooProvisioning,
+        ProvisionRequest,
     )
-    from activities.odoo_orders import ConfirmRequest, OdooOrders, OrderCancel, OrderRequest
     from contracts import parking
     from contracts.model import Contract
     from contracts.problems import Problem
-    from contracts.state import ContractStage, ContractVersion, Ending, MilestoneProgress
+    from contracts.state import (
+        ContractStage,
+        ContractVersion,
+        Ending,
+        MilestoneProgress,
+        OdooRefs,
+    )
     from contracts.validation import unfit
     from workflows import kpis, options
-    from workflows.case import Case, known
+    from workflows.case import Case
     from workflows.steps import Parked
 
 
@@ -76,13 +84,12 @@ class Provisioning:
         if problems:
             # It would not even fit into the activity that says more.
             raise _invalid(problems)
-        policy = await self._case.policy()
         validation = await workflow.execute_activity_method(
-            OdooMaster.validate_contract,
-            ValidateRequest(
+            OdooProvisioning.validate_contract,
+            AcceptRequest(
                 document=state.document,
-                odoo_company=policy.odoo_company,
-                payment_term=policy.payment_term,
+                legal_entity=state.legal_entity,
+                today=workflow.now().date(),
             ),
             **options.odoo_master("validate the contract"),
         )
@@ -91,7 +98,7 @@ class Provisioning:
         contract = validation.contract
         state.contract, state.amended = contract, False
         state.odoo.company_id = validation.company_id
-        state.time_zone = policy.calendar.time_zone
+        state.time_zone = validation.time_zone
         state.milestones = {
             item.key: state.milestones.get(item.key, MilestoneProgress())
             for item in contract.milestones
@@ -111,57 +118,28 @@ class Provisioning:
         """Customer and project; order; its confirmation, with the milestones and the tasks."""
         if self._case.state.stage is not ContractStage.PROVISIONING:
             return
-        run = self._case.steps.run
-        await run(parking.CUSTOMER, self._set_up_project)
-        await run(parking.ORDER, self._create_order)
-        await run(parking.CONFIRM, self._confirm_order)
+        steps = (parking.CUSTOMER, parking.ORDER, parking.CONFIRM)
+        await self._case.steps.chain(steps, lambda _: self._provision())
         self._case.state.ordered = self._case.contract
         state, contract = self._case.state, self._case.contract
         kpis.project_ready(state.legal_entity, contract.signed_on, self._case.today)
         self._case.enter(ContractStage.ACTIVE)
 
-    async def _set_up_project(self) -> None:
-        odoo, contract = self._case.state.odoo, await self.accepted()
-        if odoo.project_id is None:
-            ref = await workflow.execute_activity_method(
-                OdooMaster.set_up_project,
-                ProjectRequest(contract=contract, company_id=known(odoo.company_id)),
-                **options.odoo_master(f"{contract.customer.name}: {contract.title}"),
-            )
-            odoo.partner_id, odoo.project_id = ref.partner_id, ref.project_id
-            odoo.project_name = ref.name
-
-    async def _create_order(self) -> None:
-        odoo, contract = self._case.state.odoo, await self.accepted()
-        if odoo.order_id is None:
-            ref = await workflow.execute_activity_method(
-                OdooOrders.create_order,
-                OrderRequest(
-                    contract=contract,
-                    company_id=known(odoo.company_id),
-                    partner_id=known(odoo.partner_id),
-                    project_id=known(odoo.project_id),
+    async def _provision(self) -> None:
+        """Go on behind what there is in Odoo; where a step fails, keep what there is by then."""
+        state, contract = self._case.state, await self.accepted()
+        try:
+            state.odoo = await workflow.execute_activity_method(
+                OdooProvisioning.provision,
+                ProvisionRequest(contract=contract, made=state.odoo),
+                **options.odoo_master(
+                    f"{contract.customer.name}: {contract.title}, {contract.fixed_price}",
+                    calls=PROVISIONING_CALLS,
                 ),
-                **options.odoo_finance(f"order of {contract.fixed_price}"),
             )
-            odoo.order_id = ref.order_id
-
-    async def _confirm_order(self) -> None:
-        odoo, contract = self._case.state.odoo, await self.accepted()
-        if not odoo.order_confirmed:
-            confirmed = await workflow.execute_activity_method(
-                OdooOrders.confirm_order,
-                ConfirmRequest(
-                    contract=contract,
-                    order_id=known(odoo.order_id),
-                    project_id=known(odoo.project_id),
-                ),
-                **options.odoo_finance(f"confirm the order, {len(contract.milestones)} milestones"),
-            )
-            odoo.order_name, odoo.order_line_ids = confirmed.name, confirmed.lines
-            odoo.analytic_account_id = confirmed.analytic_account_id
-            odoo.milestone_ids, odoo.task_ids = confirmed.milestones, confirmed.tasks
-            odoo.order_confirmed = True
+        except ActivityError as error:
+            state.odoo = done_before(error, OdooRefs) or state.odoo
+            raise
 
     async def compensate(self) -> None:
         """Take back what was provisioned, in reverse order."""
@@ -176,26 +154,20 @@ class Provisioning:
                     **options.odoo_finance("cancel the order"),
                 ),
             )
-        await self.archive_project()
+        if odoo.project_id is not None:
+            archive = ProjectArchive(project_id=odoo.project_id)
+            await self._case.steps.run(
+                parking.ARCHIVE_PROJECT,
+                lambda: workflow.execute_activity_method(
+                    OdooMaster.archive_project,
+                    archive,
+                    **options.odoo_master(
+                        f"archive project {odoo.project_name}", options.Urgency.BACKGROUND
+                    ),
+                ),
+            )
         self._case.state.ending = Ending.CANCELLED
         self._case.enter(ContractStage.CANCELLED)
-
-    async def archive_project(self) -> None:
-        """Archive the project, where there is one."""
-        odoo = self._case.state.odoo
-        if odoo.project_id is None:
-            return
-        request = ProjectArchive(project_id=odoo.project_id)
-        await self._case.steps.run(
-            parking.ARCHIVE_PROJECT,
-            lambda: workflow.execute_activity_method(
-                OdooMaster.archive_project,
-                request,
-                **options.odoo_master(
-                    f"archive project {odoo.project_name}", options.Urgency.BACKGROUND
-                ),
-            ),
-        )
 
 
 def _invalid(problems: list[Problem]) -> Parked:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
@@ -38,6 +39,14 @@ class Parked(Exception):
     def __init__(self, detail: FailureDetail) -> None:
         super().__init__(detail.message)
         self.detail = detail
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """Why a try failed: the kind of failure, and what a person is shown."""
+
+    kind: str
+    detail: FailureDetail
 
 
 class StepCancelled(Exception):
@@ -94,29 +103,65 @@ class Steps:
         while True:
             parked = self._find(name)
             if parked is None:
-                if self._must_give_up(step):
-                    raise StepCancelled
-                try:
-                    with self.busy():
-                        result = await attempt()
+                result = await self._tried(step, attempt)
+                if not isinstance(result, _Failure):
                     if first is not None:
                         kpis.exception_ended(first)
                     return result
-                except ActivityError as error:
-                    if isinstance(error.cause, CancelledError):
-                        raise
-                    parked = self._park(step, name, *_understand(error), previous)
-                except Parked as refused:
-                    parked = self._park(step, name, "business", refused.detail, previous)
+                parked = self._park(step, name, result.kind, result.detail, previous)
             first = first or parked
             resolution = await self._wait(step, parked, obsolete)
             self._unpark(name)
             if obsolete() or (resolution is not None and resolution.action is Action.SKIP):
                 kpis.exception_ended(first)
                 return None
-            # An automatic try or a plain retry keeps the age of the exception.
-            mended = resolution is not None and resolution.action is Action.AMEND
-            previous = None if mended else parked
+            previous = None if _is_mended(resolution) else parked
+
+    async def chain(
+        self, steps: Sequence[Step], attempt: Callable[[Collection[str]], Awaitable[None]]
+    ) -> None:
+        """Run steps that one activity takes in a row, until each is done or skipped.
+
+        A failure parks the step it names (`FailureDetail.step`), or the one that failed before.
+        `attempt` is given the names of those that a person skipped. Raises StepCancelled.
+        """
+        step = next((item for item in steps if self._find(item.name)), steps[0])
+        skipped: set[str] = set()
+        previous: StepException | None = None
+        first: StepException | None = None
+        while True:
+            parked = self._find(step.name)
+            if parked is None:
+                failure = await self._tried(step, lambda: attempt(skipped))
+                named = failure.detail.step if failure else ""
+                at = next((item for item in steps if item.name == named), step)
+                if first is not None and (failure is None or at is not step):
+                    kpis.exception_ended(first)
+                    previous = first = None
+                if failure is None:
+                    return
+                step = at
+                parked = self._park(step, step.name, failure.kind, failure.detail, previous)
+            first = first or parked
+            resolution = await self._wait(step, parked, lambda: False)
+            self._unpark(step.name)
+            if resolution is not None and resolution.action is Action.SKIP:
+                skipped.add(step.name)
+            previous = None if _is_mended(resolution) else parked
+
+    async def _tried(self, step: Step, attempt: Callable[[], Awaitable[T]]) -> T | _Failure:
+        """What one try came to. Raises StepCancelled instead of trying."""
+        if self._must_give_up(step):
+            raise StepCancelled
+        try:
+            with self.busy():
+                return await attempt()
+        except ActivityError as error:
+            if isinstance(error.cause, CancelledError):
+                raise
+            return _Failure(*_understand(error))
+        except Parked as refused:
+            return _Failure("business", refused.detail)
 
     def resolve(self, resolution: Resolution) -> StepException:
         """Hand a checked resolution to its step; returns the exception it answers."""
@@ -213,6 +258,11 @@ class Steps:
 
     def _note(self, text: str) -> None:
         self._journal.note(workflow.now(), text)
+
+
+def _is_mended(resolution: Resolution | None) -> bool:
+    """An automatic try or a plain retry keeps the age of the exception; a correction does not."""
+    return resolution is not None and resolution.action is Action.AMEND
 
 
 def has_failed(job: asyncio.Task[None]) -> bool:

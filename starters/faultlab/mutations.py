@@ -17,7 +17,7 @@ from workflows.collection import Collection
 
 _CREATED = frozenset({"res.partner", "project.project", "account.move"})
 """Models whose records no other record names by its external id."""
-_PRESSING = frozenset({"confirm_order", "post_document"})
+_PRESSING = frozenset({"provision", "post_document"})
 
 
 def create_for_load() -> None:

@@ -24,7 +24,6 @@ _LOOK_SECONDS = 0.1
 READING = frozenset(
     {
         "validate_contract",
-        "figures",
         "read_time",
         "read_expenses",
         "read_balance",

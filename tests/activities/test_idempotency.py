@@ -12,6 +12,7 @@ from typing import TypeVar
 import pytest
 from pydantic import BaseModel
 
+from activities.odoo_clock import utc
 from activities.odoo_finance import (
     InvoiceRef,
     PaymentRequest,
@@ -21,6 +22,7 @@ from activities.odoo_master import (
     MilestoneRef,
     MilestonesRequest,
     ProjectArchive,
+    ProjectChange,
     ProjectRequest,
     ValidateRequest,
 )
@@ -31,11 +33,12 @@ from activities.odoo_orders import (
     OrderRequest,
 )
 from activities.odoo_sweeps import SWEEP_OVERLAP
+from contracts.billing.charges import Charge, ChargeKind
 from contracts.identifiers import contract_workflow_id
 from contracts.model import JsonObject, Source
 from contracts.money import Money
 from contracts.receivable import PaymentReceived
-from contracts.sweeps import SweepWindow
+from contracts.sweeps import OdooChanges, SweepWindow
 from gateways.crm.odoo_crm import PARTNER_KEY
 from gateways.errors import GatewayError
 from gateways.odoo import OdooClient
@@ -486,6 +489,95 @@ def test_a_sweep_tells_a_milestone_taken_back_from_one_never_touched(firm: Firm)
         _next_second(firm, milestone)
         pm.write("project.milestone", [milestone], {"is_reached": reached})
         assert unreached() == ([] if reached else [milestone])
+
+
+def test_a_sweep_does_not_tell_a_contract_its_own_marks(firm: Firm) -> None:
+    start = datetime.now(UTC)
+    made = firm.confirmed(single())
+    _mark_ourselves(firm, made, "all")
+    firm.finance.create_document(made.invoice_request())
+    changes = firm.sweeps.read_changes(SweepWindow(since=start))
+    assert _told(changes, made) == []
+    # Read it is, and left behind: the next sweep does not look at it again.
+    [row] = firm.odoo.read("project.milestone", [made.milestones["all"]], ["write_date"])
+    assert changes.watermark >= utc(row["write_date"])
+
+
+def test_a_person_s_mark_is_told_also_where_we_write_the_milestone_before_the_sweep(
+    firm: Firm,
+) -> None:
+    start = datetime.now(UTC)
+    made = firm.confirmed(document())
+    pm = firm.server.client("pm")
+    for key in ("design", "build"):
+        pm.write("project.milestone", [made.milestones[key]], {"is_reached": True})
+    changes = firm.sweeps.read_changes(SweepWindow(since=start))
+    assert _told(changes, made) == [made.milestones["design"], made.milestones["build"]]
+
+    [before] = firm.odoo.read("project.milestone", [made.milestones["build"]], ["write_uid"])
+    read_back = firm.master.amend_milestones(_build_later(made))
+    [row] = firm.odoo.read("project.milestone", [made.milestones["build"]], _WRITTEN)
+    assert row["write_uid"] != before["write_uid"]
+    changes = firm.sweeps.read_changes(SweepWindow(since=start))
+    assert set(_told(changes, made)) == {made.milestones["design"], made.milestones["build"]}
+    # It is told by the change itself too, should a draft make it look like a mark of ours.
+    [mark] = read_back.reached
+    assert mark.milestone_id == made.milestones["build"]
+    assert (str(mark.on), mark.as_of) == (row["reached_date"], utc(row["write_date"]))
+
+
+def test_a_mark_that_a_person_takes_back_is_told_also_where_we_write_it_afterwards(
+    firm: Firm,
+) -> None:
+    start = datetime.now(UTC)
+    made = firm.confirmed(document())
+    _mark_ourselves(firm, made, "build")
+    firm.finance.create_document(made.request(made.proposal(_charge_of(made, "build"))))
+    _next_second(firm, made.milestones["build"])
+    pm = firm.server.client("pm")
+    pm.write("project.milestone", [made.milestones["build"]], {"is_reached": False})
+    assert firm.master.amend_milestones(_build_later(made)).reached == []
+    changes = firm.sweeps.read_changes(SweepWindow(since=start))
+    assert _told(changes, made) == []
+    taken_back = [item for item in changes.unreached if item.workflow_id == made.workflow_id]
+    assert [item.milestone_id for item in taken_back] == [made.milestones["build"]]
+
+
+_WRITTEN = ["reached_date", "write_date", "write_uid"]
+
+
+def _mark_ourselves(firm: Firm, made: Ordered, milestone: str) -> None:
+    keys = (made.contract.legal_entity, made.contract.contract_id)
+    firm.master.mark_milestone_reached(
+        MilestoneRef(legal_entity=keys[0], contract_id=keys[1], milestone=milestone)
+    )
+
+
+def _told(changes: OdooChanges, made: Ordered) -> list[int]:
+    """The milestones of a contract that a sweep tells it are reached."""
+    return [
+        item.milestone_id for item in changes.milestones if item.workflow_id == made.workflow_id
+    ]
+
+
+def _charge_of(made: Ordered, milestone: str) -> Charge:
+    [item] = [item for item in made.contract.milestones if item.key == milestone]
+    code = made.contract.service(item.service).code
+    return Charge.of_amount(item.key, ChargeKind.MILESTONE, item.key, code, item.name, item.amount)
+
+
+def _build_later(made: Ordered) -> ProjectChange:
+    """A change order that moves a milestone's day."""
+    moved = tuple(
+        item.model_copy(update={"due_on": date(2027, 6, 1)}) if item.key == "build" else item
+        for item in made.contract.milestones
+    )
+    return ProjectChange(
+        before=made.contract,
+        after=made.contract.model_copy(update={"milestones": moved}),
+        milestones=made.milestones,
+        tasks=made.tasks,
+    )
 
 
 def _next_second(firm: Firm, milestone: int) -> None:

@@ -108,6 +108,19 @@ async def test_a_change_order_adds_drops_reprices_and_reschedules_and_odoo_follo
     assert invoiced(world, workflow_id) == eur("7499.70")
 
 
+async def test_a_mark_that_a_change_order_writes_over_before_a_sweep_is_not_lost(
+    world: World,
+) -> None:
+    """We are who wrote the milestone last then, and a sweep might take the mark for ours."""
+    workflow_id = await world.active(document())
+    milestone = (await world.contract(workflow_id)).odoo.milestone_ids["build"]
+    world.server.client("pm").write("project.milestone", [milestone], {"is_reached": True})
+    await changed(world, workflow_id, reschedule={"build": today() + timedelta(days=90)})
+    await world.invoice(f"{workflow_id}/invoice/1", InvoiceStage.AWAITING_APPROVAL)
+    progress = (await world.contract(workflow_id)).milestones["build"]
+    assert (progress.reached_by, progress.marked_in_odoo) == ("odoo", True)
+
+
 async def test_what_is_billed_or_proposed_changes_only_by_credit_note(world: World) -> None:
     """What is billed changes only by credit note."""
     workflow_id = await world.active(document())

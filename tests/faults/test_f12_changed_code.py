@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import timedelta
 from typing import Any
 
@@ -20,32 +20,31 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 from tests.replay.record import HISTORIES
 from workers.worker import WORKFLOWS
 from workflows.board import Board
+from workflows.closing import Closing
 from workflows.issuing import Issuing
 from workflows.provisioning import Provisioning
 
 Change = Callable[[pytest.MonkeyPatch], None]
 
 
-def _orders_before_it_sets_up_the_project(patch: pytest.MonkeyPatch) -> None:
-    """Two steps the other way round."""
-    project, order = Provisioning._set_up_project, Provisioning._create_order
+def _provisions_once_more(patch: pytest.MonkeyPatch) -> None:
+    """A step that is done twice."""
+    provision: Callable[[Provisioning], Awaitable[None]] = Provisioning._provision
 
-    async def order_first(self: Provisioning) -> None:
-        self._case.state.odoo.partner_id = self._case.state.odoo.project_id = 1
-        await order(self)
-        self._case.state.odoo.project_id = None
+    async def twice(self: Provisioning) -> None:
+        await provision(self)
+        await provision(self)
 
-    patch.setattr(Provisioning, "_set_up_project", order_first)
-    patch.setattr(Provisioning, "_create_order", project)
+    patch.setattr(Provisioning, "_provision", twice)
 
 
-def _leaves_the_confirmation_out(patch: pytest.MonkeyPatch) -> None:
+def _leaves_the_close_out_out(patch: pytest.MonkeyPatch) -> None:
     """A step that is no longer done."""
 
-    async def nothing(self: Provisioning) -> None:
-        self._case.state.odoo.order_confirmed = True
+    async def nothing(self: Closing, skipped: Collection[str]) -> None:
+        """Closed, unseen."""
 
-    patch.setattr(Provisioning, "_confirm_order", nothing)
+    patch.setattr(Closing, "_close", nothing)
 
 
 def _sleeps_before_it_posts(patch: pytest.MonkeyPatch) -> None:
@@ -65,8 +64,8 @@ def _shows_nothing(patch: pytest.MonkeyPatch) -> None:
 
 
 CHANGES: list[tuple[str, Change]] = [
-    ("contract-smooth", _orders_before_it_sets_up_the_project),
-    ("contract-smooth", _leaves_the_confirmation_out),
+    ("contract-smooth", _provisions_once_more),
+    ("contract-smooth", _leaves_the_close_out_out),
     ("contract-smooth", _shows_nothing),
     ("receivable-smooth", _sleeps_before_it_posts),
     ("receivable-smooth", _shows_nothing),
@@ -113,12 +112,11 @@ def test_the_histories_are_of_what_workflows_do_most() -> None:
             seen |= {signalled["signalName"]} if signalled else set()
     assert {
         "validate_contract",
-        "set_up_project",
-        "create_order",
+        "provision",
         "create_tasks",
-        "confirm_order",
         "cancel_order",
         "archive_project",
+        "close_out",
         "create_document",
         "discard_draft",
         "post_document",

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from activities.odoo_catalogue import Catalogue
 from activities.odoo_finance import InvoiceRef, PaymentRequest, ReminderRequest
 from activities.odoo_master import MilestoneRef, ProjectArchive
 from activities.odoo_orders import Notification
@@ -92,6 +93,7 @@ def test_the_main_road_from_contract_to_cash(server: RealServer, rpc: OdooClient
 
 def test_both_protocols_read_the_same(server: RealServer, rpc: OdooClient) -> None:
     other = server.client()
+    assert Catalogue(rpc).own_user() == Catalogue(other).own_user()
     for client, second in ((rpc, other), (other, rpc)):
         row = {"id": f"c2c.{unique('partner')}", "name": unique("Acme"), "city": "Ghent"}
         [partner] = client.load("res.partner", [row], create_once=True)

@@ -142,7 +142,7 @@ async def test_every_activity_of_a_contract_says_how_urgent_it_is_and_whose(worl
     urgency = {name: Urgency(item.priority_key) for name, item in found.items()}
     assert urgency["post_document"] is Urgency.AWAITED
     assert urgency["create_document"] is Urgency.ONWARD
-    assert urgency["set_up_project"] is Urgency.ONWARD
+    assert urgency["provision"] is Urgency.ONWARD
     assert urgency["send_invoice"] is Urgency.OUTGOING
 
 

@@ -122,7 +122,7 @@ async def test_a_worker_exports_traces_over_otlp_and_metrics_for_prometheus(
         worker.terminate()
         assert worker.wait(30) == 0
     spans = b"".join(BODIES["/v1/traces"])
-    for name in (b"RunWorkflow:ContractWorkflow", b"RunActivity:create_order", b"POST"):
+    for name in (b"RunWorkflow:ContractWorkflow", b"RunActivity:provision", b"POST"):
         assert name in spans
     assert b"c2c.orders.confirmed" in b"".join(BODIES["/v1/metrics"])
 
