@@ -65,6 +65,7 @@ _UNAVAILABLE = _Verdict(FailureKind.TRANSIENT, "unavailable")
 _NO_METHOD = _Verdict(FailureKind.DEFECT, "unknown_method")
 _ODOO_ERROR = _Verdict(FailureKind.DEFECT, "odoo_error")
 _UNEXPECTED = _Verdict(FailureKind.DEFECT, "unexpected_answer")
+_ONE_PDF = _Verdict(FailureKind.BUSINESS, "one_pdf_at_a_time")
 
 
 def _business(code: str, field: str = "") -> _Verdict:
@@ -100,6 +101,7 @@ _TEXTS: tuple[tuple[re.Pattern[str], _Verdict], ...] = tuple(
         (r"does not seem to be (a|an) (valid|integer|number)", _business("value_malformed")),
         (r"Missing required value for the field", _business("field_missing")),
         (r"Record does not exist or has been deleted", _NO_RECORD),
+        (r"convert multiple documents in wkhtmltopdf", _ONE_PDF),
         (r"must be in draft|not in a state requiring confirmation", _business("wrong_state")),
         (r"^You are not allowed to (access|modify|create|delete) ", _NO_ACCESS),
         (r"^Object .* doesn't exist", _NO_MODEL),
@@ -268,6 +270,11 @@ def client_closed() -> GatewayError:
 def is_conflict(error: GatewayError) -> bool:
     """Whether another transaction was in the way."""
     return error.code == _CONFLICT.code
+
+
+def is_one_pdf_at_a_time(error: GatewayError) -> bool:
+    """Whether Odoo's wkhtmltopdf refused several documents in one run."""
+    return error.code == _ONE_PDF.code
 
 
 def concerns_all(error: GatewayError) -> bool:
