@@ -10,7 +10,9 @@
     Find      the values of all               the rows that have one of its values
     Single    one request                     the answer as it is
 
-Mail (mailing.py) takes several calls for all of its requests. Requests share a call only if their keys are equal: model, method, context (hence company and
+Mail (mailing.py) takes several calls for all of its requests.
+
+Requests share a call only if their keys are equal: model, method, context (hence company and
 mode) and whatever else the call holds once. When and in whose thread they go: lanes.py.
 """
 

@@ -428,8 +428,9 @@ class Lanes:
             return []
         guilty = part[0].request.blame([ticket.request for ticket in part], error)
         if not guilty:
-            middle = len(part) // 2
-            return [list(part[:middle]), list(part[middle:])]
+            with self._lock:
+                size = min(self._bound(part[0]), (len(part) + 1) // 2)
+            return [list(part[start : start + size]) for start in range(0, len(part), size)]
         for position, own in guilty.items():
             part[position].answer.put(own)
         return [[ticket for position, ticket in enumerate(part) if position not in guilty]]

@@ -110,12 +110,10 @@ class Mail(Request):
 
         Odoo's wizard for many fails with one.
         """
-        if len(documents) == 1:
-            model, field, value = _ONE, "move_id", documents[0]
-        else:
-            model, field, value = _MANY, "move_ids", [[6, 0, list(documents)]]
+        model, field = (_MANY, "move_ids") if len(documents) > 1 else (_ONE, "move_id")
+        many = [[6, 0, list(documents)]]
         arguments = {
-            "vals": {field: value},
+            "vals": {field: many if len(documents) > 1 else documents[0]},
             "specification": {field: {"fields": _LOOK}},
             **self.arguments,
         }

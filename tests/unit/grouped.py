@@ -41,6 +41,8 @@ class FakeOdoo:
         self.calls: list[Call] = []
         self.records: dict[int, dict[str, Any]] = {}
         self.by_name: dict[str, int] = {}
+        self.mails: dict[int, int] = {}
+        self._wizards: dict[int, list[int]] = {}
         self.trouble: Trouble = lambda call: None
         self.most_at_once = 0
         self._under_way = 0
@@ -82,6 +84,16 @@ class FakeOdoo:
         self.records[record] = {"id": record, **row}
         return record
 
+    def document(self, company: int = 1, state: str = "posted") -> int:
+        """One that can be mailed."""
+        record = self.add(state=state, posted=0, company_id=company, notifications=[])
+        self.mails[record] = 0
+        return record
+
+    def in_wizard(self, wizard: int) -> int:
+        """How many documents a wizard was made for."""
+        return len(self._wizards[wizard])
+
     def _answer(self, call: Call) -> Any:
         if call.method in ("write", "action_post") and not self.records.keys() >= set(call.ids):
             raise business("record_missing", "gone")
@@ -97,7 +109,62 @@ class FakeOdoo:
                     self.records[record].update(call.arguments["vals"])
             case "action_post":
                 self._post(call)
+            case "web_save":
+                return self._save(call)
+            case "web_read":
+                return [self._shown(record) for record in call.ids if record in self.records]
+            case "action_send_and_print":
+                self._send(call)
         return True
+
+    def _save(self, call: Call) -> Any:
+        vals, wanted = call.arguments["vals"], call.arguments["specification"]
+        if call.ids:
+            if not self.records.keys() >= set(call.ids):
+                raise business("record_missing", "gone")
+            for record in call.ids:
+                self.records[record].update(vals)
+            fields = ["id", *wanted]
+            return [{name: self.records[n][name] for name in fields} for n in call.ids]
+        [field] = wanted
+        documents = vals[field][0][2] if field == "move_ids" else [vals[field]]
+        if any(self.records[record]["state"] != "posted" for record in documents):
+            raise business("odoo_refused", "You can't generate invoices that are not posted.")
+        wizard = len(self._wizards) + 1
+        self._wizards[wizard] = documents
+        shown = [self._shown(record) for record in documents]
+        return [{"id": wizard, field: shown if field == "move_ids" else shown[0]}]
+
+    def _shown(self, record: int) -> dict[str, Any]:
+        row = self.records[record]
+        messages = [{"id": 1, "notification_ids": [dict(item) for item in row["notifications"]]}]
+        return {"id": record, "company_id": row["company_id"], "message_ids": messages}
+
+    def _send(self, call: Call) -> None:
+        [wizard] = call.ids
+        documents = self._wizards[wizard]
+        many = call.model == "account.move.send.batch.wizard"
+        assert many == (len(documents) > 1) == call.arguments.get("force_synchronous", False)
+        assert len({self.records[record]["company_id"] for record in documents}) == 1
+        if any(self.records[record].get("refused") for record in documents):
+            raise business("odoo_refused", "no report")
+        for record in documents:
+            self.mails[record] += 1
+            self.notify(record, self.records[record].get("fares", "sent"))
+
+    def notify(self, record: int, status: str, kind: str = "email", reason: str = "") -> None:
+        """A mail about a document, and how it fared."""
+        notifications = self.records[record]["notifications"]
+        notifications.insert(
+            0,
+            {
+                "id": len(notifications) + 1,
+                "notification_type": kind,
+                "notification_status": status,
+                "failure_type": reason,
+                "failure_reason": False,
+            },
+        )
 
     def _load(self, call: Call) -> Any:
         columns = call.arguments["fields"]
