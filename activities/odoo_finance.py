@@ -414,7 +414,8 @@ class OdooFinance:
         `is_move_sent` only says that it was tried: what the mail server said stands in the
         notifications of the document's messages.
         """
-        mailed = self._odoo.mail(ref.invoice_id)
+        again = activity.in_activity() and activity.info().attempt > 1
+        mailed = self._odoo.mail(ref.invoice_id, again=again)
         if not mailed.went_out:
             raise BusinessRefusal(
                 "invoice_not_delivered",

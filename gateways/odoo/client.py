@@ -27,7 +27,7 @@ from gateways.odoo.grouping import (
     rows_of,
 )
 from gateways.odoo.lanes import CALLS_AT_ONCE, GROUP_SIZE, Lanes
-from gateways.odoo.mailing import Mail, Mailed, Renderer
+from gateways.odoo.mailing import Mail, Mailed, Mailing
 
 T = TypeVar("T")
 
@@ -79,7 +79,7 @@ class OdooClient:
         self._transport = transport
         self._context: Mapping[str, Any] = {"lang": LANGUAGE, **(context or {})}
         self._on_call = on_call
-        self._renderer = Renderer()
+        self._mailing = Mailing()
         self._lanes = Lanes(self._send, calls_at_once=calls_at_once, group_size=group_size)
 
     def with_company(self, company_id: int) -> OdooClient:
@@ -229,10 +229,16 @@ class OdooClient:
         if ids:
             self._lanes.run(Press(model, method, ids, self._in(context)))
 
-    def mail(self, document: int, *, context: Mapping[str, Any] | None = None) -> Mailed:
+    def mail(
+        self, document: int, *, again: bool = False, context: Mapping[str, Any] | None = None
+    ) -> Mailed:
         """Send a posted document to its customer by e-mail, as PDF, unless a mail about it went
-        out already; how the newest mail about it fared. Safe to repeat. One call at a time."""
-        mailed: Mailed = self._lanes.run(Mail(document, self._in(context), self._renderer))
+        out already; how the newest mail about it fared. Safe to repeat.
+
+        `again` says that this is a repeat, before whose end nobody knows what became of the last:
+        raises GatewayError `under_way`, transient, as long as that may still mail it.
+        """
+        mailed: Mailed = self._lanes.run(Mail(document, again, self._in(context), self._mailing))
         return mailed
 
     def create(

@@ -6,6 +6,7 @@
     connection lost or timed out after sending   transient    no_answer (perhaps done)
     all of our connections or lanes in use       transient    client_busy
     our client is closed                         transient    client_closed
+    an earlier call may still be at it           transient    under_way
     401, AccessDenied, expired session           credentials  api_key_refused
     JSON-RPC: no such database                   credentials  database_unknown
     AccessError, other 403                       business     access_denied
@@ -31,6 +32,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -259,6 +261,13 @@ def client_busy() -> GatewayError:
     """A request's turn did not come in the time that an activity has for it."""
     verdict = _Verdict(FailureKind.TRANSIENT, "client_busy")
     return _error(verdict, "No call to Odoo was free in time; nothing was done for this request.")
+
+
+def under_way(again_in: timedelta) -> GatewayError:
+    """An earlier call may still be doing what is asked for; nothing was done."""
+    verdict = _Verdict(FailureKind.TRANSIENT, "under_way")
+    text = "An earlier call may still be at it; Odoo is asked again."
+    return _error(verdict, text, retry_after=again_in)
 
 
 def client_closed() -> GatewayError:

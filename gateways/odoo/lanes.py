@@ -51,10 +51,9 @@ HOLD_SECONDS = 1.0
 there, none of any key has come for so long, or so long after the call. Up to `ENOUGH` the call's
 own cost outweighs that of its records; a second more is what somebody at a screen can bear."""
 
-EASY_SECONDS = 15.0
-HARD_SECONDS = 30.0
-"""A full group that was answered faster than the first may grow, one that took longer than the
-second shrinks: well before a call runs out of its time, which leaves open whether it was done."""
+LONG_SECONDS = 25.0
+"""A call is to take no longer, by how long the last one took. After the time that it has, which is
+more than that, nobody knows whether it was done."""
 
 LOOK_SECONDS = 0.5
 """How often a waiting caller comes up for air: only then can the engine end its wait."""
@@ -441,17 +440,17 @@ class Lanes:
             self._bounds[_method(part[0])] = max(1, len(part) // 2)
 
     def _judge(self, part: Sequence[_Ticket], seconds: float) -> None:
-        """By how long they took: half as many may go together from now on, or twice as many again
-        where as many as may go were easily done. A smaller part says nothing about more."""
-        if seconds > HARD_SECONDS:
-            self._narrow(part)
-            return
+        """By how long they took: as many go together from now on as should take `LONG_SECONDS`,
+        up to twice as many. A smaller part than might have gone says nothing about more."""
+        fitting = max(1, int(len(part) * LONG_SECONDS / max(seconds, 0.001)))
         request = part[0].request
         with self._lock:
             bound = self._bound(part[0])
-            if len(part) >= bound and seconds <= EASY_SECONDS:
+            if len(part) >= bound:
                 most = min(self._group_size, request.most)
-                self._bounds[_method(part[0])] = min(bound * 2, most)
+                self._bounds[_method(part[0])] = min(fitting, bound * 2, most)
+            elif fitting < bound and seconds > LONG_SECONDS:
+                self._bounds[_method(part[0])] = fitting
 
 
 # A thread that starts another lends it its own number for a moment, and what the engine raises in

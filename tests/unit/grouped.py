@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from gateways.errors import FailureKind, GatewayError
@@ -30,6 +32,14 @@ class Call(NamedTuple):
         return [cells[column] for cells in self.arguments["data"] if cells[column]]
 
 
+class Wizard(NamedTuple):
+    """What documents a wizard was made for, and when."""
+
+    model: str
+    documents: list[int]
+    made_at: datetime
+
+
 Trouble = Callable[[Call], Any]
 """Raises in place of Odoo, or answers in its place; None lets Odoo answer."""
 
@@ -42,7 +52,9 @@ class FakeOdoo:
         self.records: dict[int, dict[str, Any]] = {}
         self.by_name: dict[str, int] = {}
         self.mails: dict[int, int] = {}
-        self._wizards: dict[int, list[int]] = {}
+        self.now = datetime.fromisoformat("2026-03-02 12:00:00")
+        self.wizards: dict[int, Wizard] = {}
+        self._wizard_ids = itertools.count(1)
         self.trouble: Trouble = lambda call: None
         self.most_at_once = 0
         self._under_way = 0
@@ -92,7 +104,7 @@ class FakeOdoo:
 
     def in_wizard(self, wizard: int) -> int:
         """How many documents a wizard was made for."""
-        return len(self._wizards[wizard])
+        return len(self.wizards[wizard].documents)
 
     def _answer(self, call: Call) -> Any:
         if call.method in ("write", "action_post") and not self.records.keys() >= set(call.ids):
@@ -115,6 +127,8 @@ class FakeOdoo:
                 return [self._shown(record) for record in call.ids if record in self.records]
             case "action_send_and_print":
                 self._send(call)
+            case "unlink":
+                del self.wizards[call.ids[0]]
         return True
 
     def _save(self, call: Call) -> Any:
@@ -126,14 +140,27 @@ class FakeOdoo:
                 self.records[record].update(vals)
             fields = ["id", *wanted]
             return [{name: self.records[n][name] for name in fields} for n in call.ids]
-        [field] = wanted
+        field = next(iter(wanted))
         documents = vals[field][0][2] if field == "move_ids" else [vals[field]]
         if any(self.records[record]["state"] != "posted" for record in documents):
             raise business("odoo_refused", "You can't generate invoices that are not posted.")
-        wizard = len(self._wizards) + 1
-        self._wizards[wizard] = documents
+        wizard = next(self._wizard_ids)
+        self.wizards[wizard] = Wizard(call.model, documents, self.now)
         shown = [self._shown(record) for record in documents]
-        return [{"id": wizard, field: shown if field == "move_ids" else shown[0]}]
+        held = shown if field == "move_ids" else shown[0]
+        return [{"id": wizard, field: held, "create_date": str(self.now)}]
+
+    def _search_wizards(self, model: str, wanted: list[int]) -> Any:
+        return [
+            {
+                "id": number,
+                "create_date": str(wizard.made_at),
+                **({"move_ids": wizard.documents} if model.endswith("batch.wizard") else {}),
+                **({} if model.endswith("batch.wizard") else {"move_id": [*wizard.documents, "x"]}),
+            }
+            for number, wizard in self.wizards.items()
+            if wizard.model == model and not set(wanted).isdisjoint(wizard.documents)
+        ]
 
     def _shown(self, record: int) -> dict[str, Any]:
         row = self.records[record]
@@ -142,7 +169,7 @@ class FakeOdoo:
 
     def _send(self, call: Call) -> None:
         [wizard] = call.ids
-        documents = self._wizards[wizard]
+        documents = self.wizards[wizard].documents
         many = call.model == "account.move.send.batch.wizard"
         assert many == (len(documents) > 1) == call.arguments.get("force_synchronous", False)
         assert len({self.records[record]["company_id"] for record in documents}) == 1
@@ -190,6 +217,8 @@ class FakeOdoo:
             self.records[record]["posted"] += 1
 
     def _search(self, call: Call) -> Any:
+        if call.model.endswith(".wizard"):
+            return self._search_wizards(call.model, call.arguments["domain"][0][2])
         [field, operator, values], *also = call.arguments["domain"]
         assert operator in ("in", "=")
         found = []

@@ -345,14 +345,17 @@ def test_a_key_that_is_shared_no_more_is_forgotten(
 def test_a_group_that_took_long_is_followed_by_smaller_ones(
     odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lanes_module, "HARD_SECONDS", 0.02)
+    monkeypatch.setattr(lanes_module, "LONG_SECONDS", 0.1)
     client = OdooClient(odoo, calls_at_once=1)
     drafts(odoo, 16)
-    odoo.trouble = lambda call: time.sleep(0.03) if len(call.ids) > 4 else None
+    odoo.trouble = lambda call: time.sleep(0.15)
     together(odoo, client, [post(client, n) for n in range(1, 9)])
     odoo.calls.clear()
+    odoo.trouble = lambda call: None
     together(odoo, client, [post(client, n) for n in range(9, 17)])
-    assert [len(call.ids) for call in odoo.calls] == [4, 4]
+    first, second = (len(call.ids) for call in odoo.calls)
+    assert 2 <= first <= 5
+    assert second == 8 - first  # which may be twice as many as that
 
 
 def test_mails_begin_with_few_and_grow_while_they_are_quick(odoo: FakeOdoo) -> None:
@@ -366,12 +369,16 @@ def test_mails_begin_with_few_and_grow_while_they_are_quick(odoo: FakeOdoo) -> N
 
 
 def test_mails_that_took_long_do_not_grow(odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes_module, "EASY_SECONDS", 0.0)
+    monkeypatch.setattr(lanes_module, "LONG_SECONDS", 0.1)
+    odoo.trouble = lambda call: time.sleep(0.15) if call.method == "action_send_and_print" else None
     client = OdooClient(odoo, calls_at_once=1)
-    documents = [odoo.document() for _ in range(12)]
+    documents = [odoo.document() for _ in range(7)]
     together(odoo, client, [partial(client.mail, item) for item in documents])
     sent = [call for call in odoo.calls if call.method == "action_send_and_print"]
-    assert [odoo.in_wizard(call.ids[0]) for call in sent] == [4, 4, 4]
+    sizes = [odoo.in_wizard(call.ids[0]) for call in sent]
+    assert sizes[0] == 4
+    assert max(sizes[1:]) <= 2
+    assert odoo.mails == dict.fromkeys(documents, 1)
 
 
 # --- callers that end ---------------------------------------------------------------------------

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 
-from gateways.errors import GatewayError
+from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import Mailed, OdooClient
 from gateways.odoo import lanes as lanes_module
 from tests.unit.grouped import Call, FakeOdoo, business, together, transient
@@ -122,7 +123,7 @@ def test_where_the_answer_is_lost_a_repeat_mails_nothing(
     odoo: FakeOdoo, client: OdooClient
 ) -> None:
     documents = [odoo.document() for _ in range(3)]
-    lost = []
+    lost: list[Call] = []
 
     def lose(call: Call) -> Any:
         if call.method == "action_send_and_print" and not lost:
@@ -135,6 +136,91 @@ def test_where_the_answer_is_lost_a_repeat_mails_nothing(
     assert [outcome.code for outcome in outcomes] == ["no_answer"] * 3
     assert mailed(odoo, client, documents) == [Mailed("sent")] * 3
     assert odoo.mails == dict.fromkeys(documents, 1)
+
+
+# --- what a call that nobody heard the end of may still be doing --------------------------------
+
+
+def under_way(odoo: FakeOdoo, *documents: int) -> None:
+    """A worker was killed while Odoo mails these."""
+    lost = OdooClient(odoo, calls_at_once=1)
+    odoo.trouble = lambda call: _end(call)
+    for outcome in mailed(odoo, lost, list(documents)):
+        assert outcome.maybe_done
+    odoo.trouble = lambda call: None
+    odoo.calls.clear()
+
+
+def _end(call: Call) -> None:
+    if call.method == "action_send_and_print":
+        raise transient("no_answer", maybe_done=True)
+
+
+def test_who_comes_again_waits_for_a_call_that_may_be_under_way(
+    odoo: FakeOdoo, client: OdooClient
+) -> None:
+    document = odoo.document()
+    under_way(odoo, document)
+    for _ in range(3):  # who looks is not in the way of who looks next
+        odoo.now += timedelta(seconds=3)
+        with pytest.raises(GatewayError) as caught:
+            OdooClient(odoo, calls_at_once=1).mail(document, again=True)
+        assert (caught.value.kind, caught.value.code) == (FailureKind.TRANSIENT, "under_way")
+    assert caught.value.retry_after == timedelta(seconds=1)
+    assert odoo.mails == {document: 0}
+    odoo.now += timedelta(seconds=1)
+    assert client.mail(document, again=True) == Mailed("sent")
+    assert odoo.mails == {document: 1}
+
+
+def test_what_it_has_mailed_meanwhile_is_seen(odoo: FakeOdoo, client: OdooClient) -> None:
+    document = odoo.document()
+    under_way(odoo, document)
+
+    def ends(call: Call) -> None:
+        if call.method == "unlink":
+            odoo.notify(document, "sent")
+
+    odoo.trouble = ends
+    assert client.mail(document, again=True) == Mailed("sent")
+    assert odoo.mails == {document: 0}
+
+
+def test_many_may_take_longer(odoo: FakeOdoo, client: OdooClient) -> None:
+    documents = [odoo.document() for _ in range(4)]
+    under_way(odoo, *documents)
+    odoo.now += timedelta(seconds=24)
+    with pytest.raises(GatewayError) as caught:
+        client.mail(documents[2], again=True)
+    assert caught.value.code == "under_way"
+    odoo.now += timedelta(seconds=1)
+    assert client.mail(documents[2], again=True) == Mailed("sent")
+
+
+def test_only_who_comes_again_waits(odoo: FakeOdoo, client: OdooClient) -> None:
+    doubtful, others = odoo.document(), [odoo.document() for _ in range(2)]
+    under_way(odoo, doubtful)
+    requests = [
+        partial(client.mail, doubtful, again=True),
+        *(partial(client.mail, document) for document in others),
+    ]
+    waits, *outcomes = together(odoo, client, requests)
+    assert waits.code == "under_way"
+    assert outcomes == [Mailed("sent")] * 2
+    assert odoo.mails == {doubtful: 0} | dict.fromkeys(others, 1)
+
+
+def test_a_refusal_is_the_end_of_a_call(odoo: FakeOdoo, client: OdooClient) -> None:
+    good, bad = odoo.document(), odoo.document()
+    odoo.records[bad]["refused"] = True
+    for _ in range(2):
+        requests = [partial(client.mail, document, again=True) for document in (good, bad)]
+        sent, refused = together(odoo, client, requests)
+        assert sent == Mailed("sent")
+        assert refused.code == "odoo_refused"
+    odoo.records[bad]["refused"] = False
+    assert client.mail(bad, again=True) == Mailed("sent")
+    assert odoo.mails == {good: 1, bad: 1}
 
 
 def test_who_is_too_late_by_the_time_of_the_look_is_not_mailed(

@@ -579,7 +579,7 @@ def test_sending_mails_and_says_how_it_went(odoo: Odoo) -> None:
 
 def test_a_wizard_for_many_says_how_they_stand_and_mails_them_all(odoo: Odoo) -> None:
     first, second = odoo.posted("first"), odoo.posted("second")
-    notifications = {"notification_ids": {"fields": {"notification_status": {}}}}
+    notifications: dict[str, Any] = {"notification_ids": {"fields": {"notification_status": {}}}}
     look = {"company_id": {}, "message_ids": {"fields": notifications}}
     send(odoo, first)
     batch = "account.move.send.batch.wizard"
@@ -635,7 +635,7 @@ def test_saving_answers_how_the_records_stand(odoo: Odoo) -> None:
     )
     country = odoo.one("res.partner", partner, "country_id")["country_id"][0]
     assert saved == [{"id": partner, "city": "Ghent", "country_id": country}]
-    missing = {"ids": [partner, 999], "vals": {"city": "Gent"}, "specification": {"city": {}}}
+    missing: Any = {"ids": [partner, 999], "vals": {"city": "Gent"}, "specification": {"city": {}}}
     assert odoo.refusal("res.partner", "web_save", **missing)[0] == 404
     assert odoo.one("res.partner", partner, "city") == {"city": "Ghent"}
 
