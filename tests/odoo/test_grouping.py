@@ -16,7 +16,7 @@ from contracts.model import JsonObject
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import LoadRefused, Mailed, OdooClient, connect
 from gateways.secrets import Secret
-from tests.odoo.helpers import customer, invoice, product, the, xid
+from tests.odoo.helpers import customer, invoice, product, refusal, the, xid
 from tests.servers import OdooServer
 from tests.world import unique
 
@@ -264,3 +264,23 @@ def test_documents_are_mailed_once_each_in_few_calls_where_odoo_can(
     sent = grouped.calls("action_send_and_print")
     alone = odoo_server.name == "real" and at_a_time != "0"
     assert sent >= 6 if alone else sent < 6
+
+
+def test_what_an_earlier_call_may_still_mail_is_left_alone(
+    odoo: OdooClient, odoo_server: OdooServer
+) -> None:
+    """Before such a call has committed, its wizard is all that is to be seen of it."""
+    grouped = connected(odoo_server)
+    documents = [invoice(odoo) for _ in range(2)]
+    odoo.press("account.move", "action_post", documents)
+    wizard = {"move_ids": [[6, 0, documents]]}
+    odoo.create("account.move.send.batch.wizard", [wizard])
+    for _ in range(2):  # who looked is not taken for one who is at it
+        error = refusal(partial(grouped.client.mail, documents[0], again=True))
+        assert (error.kind, error.code) == (FailureKind.TRANSIENT, "under_way")
+        assert error.retry_after
+    assert grouped.calls("action_send_and_print") == 0
+    assert grouped.client.mail(documents[0]) == Mailed("sent")
+    assert grouped.client.mail(documents[0], again=True) == Mailed("sent")
+    assert grouped.calls("action_send_and_print") == 1
+    grouped.client.close()
