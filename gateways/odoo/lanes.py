@@ -45,11 +45,12 @@ MAX_WAIT_SECONDS = POOL_TIMEOUT_SECONDS
 an activity's own is up, and its next attempt must not meet this one."""
 
 ENOUGH = 25
-QUIET_SECONDS = 0.1
+QUIET_SHARE = 0.5
 HOLD_SECONDS = 1.0
 """After a call that several requests shared, the next of that key are held back: until so many are
-there, none of any key has come for so long, or so long after the call. Up to `ENOUGH` the call's
-own cost outweighs that of its records; a second more is what somebody at a screen can bear."""
+there, none of any key has come for such a share of the time that the call took, or so long after
+it. Up to `ENOUGH` the call's own cost outweighs that of its records; a second more is what somebody
+at a screen can bear."""
 
 LONG_SECONDS = 25.0
 """A call is to take no longer, by how long the last one took. After the time that it has, which is
@@ -141,6 +142,17 @@ class _Batch:
 
     group: _Group
     tickets: list[_Ticket]
+    began: float
+    """By the monotonic clock."""
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """The last call of a key that several requests shared: its end by the monotonic clock, and how
+    long it took."""
+
+    ended: float
+    seconds: float
 
 
 class Lanes:
@@ -167,7 +179,7 @@ class Lanes:
         # Under the lock, and touched by our own threads only:
         self._groups: dict[Hashable, _Group] = {}
         self._bounds: dict[tuple[str, str], int] = {}
-        self._shared: dict[Hashable, float] = {}
+        self._shared: dict[Hashable, _Shared] = {}
         self._last_came = 0.0
         self._running = 0
         self._threads = 0
@@ -327,7 +339,7 @@ class Lanes:
             if tickets:  # else their callers have just given up
                 group.running += 1
                 self._running += 1
-                return _Batch(group, tickets)
+                return _Batch(group, tickets, time.monotonic())
         return None
 
     def _ready(self) -> list[tuple[int, _Group]]:
@@ -355,7 +367,8 @@ class Lanes:
         shared = self._shared.get(group.key)
         if shared is None or len(group.waiting) >= min(ENOUGH, self._most(group)):
             return 0.0
-        return min(shared + HOLD_SECONDS, self._last_came + QUIET_SECONDS)
+        quiet_at = self._last_came + shared.seconds * QUIET_SHARE
+        return min(shared.ended + HOLD_SECONDS, quiet_at)
 
     def _release_in(self) -> float | None:
         """In how many seconds the first group that is held back may go; None if there is none."""
@@ -383,10 +396,10 @@ class Lanes:
             if not batch.group.running and not batch.group.waiting:
                 self._groups.pop(batch.group.key, None)
             self._shared = {
-                key: moment for key, moment in self._shared.items() if moment + HOLD_SECONDS > now
+                key: call for key, call in self._shared.items() if call.ended + HOLD_SECONDS > now
             }
             if len(batch.tickets) > 1:
-                self._shared[batch.group.key] = now
+                self._shared[batch.group.key] = _Shared(now, now - batch.began)
             else:
                 self._shared.pop(batch.group.key, None)
 

@@ -118,8 +118,9 @@ def test_mails_never_overlap_and_hold_nobody_else_up(odoo: FakeOdoo, group_size:
     documents = [odoo.document() for _ in range(5)]
     drafts(odoo, 1)
     with odoo.held_up():
-        mails = [Caller(partial(client.mail, document)) for document in documents]
-        until(lambda: len(odoo.calls) == 1 and client._lanes.waiting == 4)
+        mails = [Caller(partial(client.mail, documents[0]))]
+        until(lambda: len(odoo.calls) == 1)
+        mails += gather(client, [partial(client.mail, item) for item in documents[1:]])
         posting = Caller(post(client, 6))
         until(lambda: len(odoo.calls) == 2)
         assert [call.method for call in odoo.calls] == ["web_save", "action_post"]
@@ -259,14 +260,16 @@ def test_while_one_is_under_way_somebody_waits_for_the_next(
 
 
 def shared(odoo: FakeOdoo, client: OdooClient) -> None:
-    """Two posts that share a call, of records that were not there before."""
+    """Two posts that share a call of some 20 ms, of records that were not there before."""
     first, second = (odoo.add(state="draft", posted=0) for _ in range(2))
+    odoo.trouble = lambda call: time.sleep(0.02)
     together(odoo, client, [post(client, first), post(client, second)])
+    odoo.trouble = lambda call: None
     odoo.calls.clear()
 
 
 def held_for(monkeypatch: pytest.MonkeyPatch, quiet: float, hold: float, enough: int = 25) -> None:
-    monkeypatch.setattr(lanes_module, "QUIET_SECONDS", quiet)
+    monkeypatch.setattr(lanes_module, "QUIET_SHARE", quiet)
     monkeypatch.setattr(lanes_module, "HOLD_SECONDS", hold)
     monkeypatch.setattr(lanes_module, "ENOUGH", enough)
 
@@ -274,7 +277,7 @@ def held_for(monkeypatch: pytest.MonkeyPatch, quiet: float, hold: float, enough:
 def test_after_a_shared_call_the_next_are_held_back_until_there_are_enough(
     odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held_for(monkeypatch, quiet=60, hold=60, enough=3)
+    held_for(monkeypatch, quiet=5000, hold=60, enough=3)
     client = OdooClient(odoo, calls_at_once=1)
     shared(odoo, client)
     drafts(odoo, 3)
@@ -288,7 +291,7 @@ def test_after_a_shared_call_the_next_are_held_back_until_there_are_enough(
 def test_what_is_held_back_goes_when_no_more_come(
     odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held_for(monkeypatch, quiet=0.2, hold=60)
+    held_for(monkeypatch, quiet=50, hold=60)
     client = OdooClient(odoo, calls_at_once=1)
     shared(odoo, client)
     drafts(odoo, 2)
@@ -300,7 +303,7 @@ def test_what_is_held_back_goes_when_no_more_come(
 def test_nothing_is_held_back_for_long_however_many_others_come(
     odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held_for(monkeypatch, quiet=60, hold=0.3)
+    held_for(monkeypatch, quiet=5000, hold=0.3)
     client = OdooClient(odoo, calls_at_once=1)
     shared(odoo, client)
     drafts(odoo, 1)
@@ -313,7 +316,7 @@ def test_nothing_is_held_back_for_long_however_many_others_come(
 def test_who_comes_alone_after_a_call_of_its_own_is_not_held_back(
     odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held_for(monkeypatch, quiet=60, hold=60)
+    held_for(monkeypatch, quiet=5000, hold=60)
     client = OdooClient(odoo, calls_at_once=1)
     drafts(odoo, 2)
     client.press("m", "action_post", [1])
