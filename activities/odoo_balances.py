@@ -23,6 +23,7 @@ FIELDS = [
     "amount_untaxed",
     "amount_total",
     "amount_residual",
+    "show_payment_term_details",
     "invoice_date_due",
     "is_move_sent",
     "reversal_move_ids",
@@ -30,11 +31,6 @@ FIELDS = [
     "write_date",
 ]
 """What a balance is made of."""
-
-
-def balance_of(odoo: OdooClient, invoice_id: int) -> InvoiceBalance:
-    """The balance of one document. Raises GatewayError `record_missing`."""
-    return balances_of(odoo, odoo.read("account.move", [invoice_id], FIELDS))[0]
 
 
 def balances_of(odoo: OdooClient, moves: Sequence[Row]) -> list[InvoiceBalance]:
@@ -106,7 +102,7 @@ def _written_off(odoo: OdooClient, moves: Sequence[Row]) -> dict[str, list[Any]]
 
 def _instalments(odoo: OdooClient, moves: Sequence[Row]) -> dict[int, list[Row]]:
     """By document, its open parts by due date, of those whose payment term has several."""
-    ids = sorted(row["id"] for row in moves if row["state"] == "posted" and row["amount_residual"])
+    ids = sorted(row["id"] for row in moves if _may_have_instalments(row))
     if not ids:
         return {}
     found: dict[int, list[Row]] = {}
@@ -120,6 +116,14 @@ def _instalments(odoo: OdooClient, moves: Sequence[Row]) -> dict[int, list[Row]]
     ):
         found.setdefault(line["move_id"][0], []).append(line)
     return {move: lines for move, lines in found.items() if len(lines) > 1}
+
+
+def _may_have_instalments(row: Row) -> bool:
+    """Whether it is worth a look; Odoo shows the details of terms with several parts, or with a
+    discount, of invoices that are open."""
+    is_open = row["state"] == "posted" and row["amount_residual"]
+    shows = row["show_payment_term_details"] or row["payment_state"] not in ("not_paid", "partial")
+    return bool(is_open and shows)
 
 
 def _is_reduced(row: Row) -> bool:

@@ -12,13 +12,13 @@ from pydantic import BaseModel
 from temporalio import activity
 
 from activities import metrics
+from activities import odoo_messages as messages
 from activities import odoo_records as records
 from activities.failures import BusinessRefusal
-from activities.odoo_balances import FIELDS, balance_of, balances_of
+from activities.odoo_balances import FIELDS, balances_of
 from activities.odoo_buttons import press
 from activities.odoo_catalogue import Catalogue
 from activities.odoo_master import Done
-from activities.odoo_messages import FAILED, mailed, post_once
 from activities.odoo_work import mark_reached
 from activities.policies import Policies, PolicyRequest
 from contracts import ownership
@@ -30,12 +30,13 @@ from contracts.identifiers import contract_workflow_id, receivable_workflow_id
 from contracts.money import Money
 from contracts.policy import EntityPolicy
 from contracts.receivable import InvoiceBalance, PaymentReceived
-from gateways.odoo import OdooClient
+from gateways.odoo import FAILED, OdooClient
 
 _TYPES = {Document.INVOICE: "out_invoice", Document.CREDIT_NOTE: "out_refund"}
 _LABELS = {Document.INVOICE: "Customer Invoice", Document.CREDIT_NOTE: "Customer Credit Note"}
 _MAX_PRICE_DECIMALS = 12
-_DATE_FIELDS = ["invoice_date", "tax_lock_date_message"]
+_FIELDS = [*FIELDS, "amount_tax", "invoice_date", "tax_lock_date_message"]
+"""What is read of a document, whatever for: only reads of the same fields share calls."""
 
 
 class DocumentRequest(BaseModel):
@@ -239,10 +240,12 @@ class OdooFinance:
         return invoice
 
     def _stands(self, invoice_id: int) -> dict[str, Any]:
-        """The document as it stands in Odoo: its state and amounts."""
-        fields = ["state", "currency_id", "amount_untaxed", "amount_tax", "amount_total"]
-        [row] = self._odoo.read("account.move", [invoice_id], fields)
+        """The document as it stands in Odoo: its state, amounts and dates."""
+        [row] = self._odoo.read("account.move", [invoice_id], _FIELDS)
         return row
+
+    def _balance(self, invoice_id: int) -> InvoiceBalance:
+        return balances_of(self._odoo, [self._stands(invoice_id)])[0]
 
     def _quote(self, row: Mapping[str, Any]) -> Quote:
         currency = row["currency_id"][1]
@@ -301,7 +304,7 @@ class OdooFinance:
 
         Odoo sets a credit note off against the invoice it credits by itself.
         """
-        [move] = self._odoo.read("account.move", [request.invoice_id], [*FIELDS, *_DATE_FIELDS])
+        move = self._stands(request.invoice_id)
         [balance] = balances_of(self._odoo, [move])
         quote = request.quote
         for what, stands, approved in (
@@ -327,7 +330,7 @@ class OdooFinance:
             return balance
         invoice_on = self._post_in_its_period(move, _name(request.document))
         self._measure(request, invoice_on)
-        return balance_of(self._odoo, request.invoice_id)
+        return self._balance(request.invoice_id)
 
     def _measure(self, request: PostRequest, invoice_on: date) -> None:
         untaxed = request.quote.untaxed
@@ -376,8 +379,8 @@ class OdooFinance:
     @activity.defn
     def reconcile_credit(self, request: CreditRequest) -> Reconciled:
         """Set a posted credit note off against a posted invoice, as far as both are open."""
-        invoice = balance_of(self._odoo, request.invoice_id)
-        credit = balance_of(self._odoo, request.credit_note_id)
+        invoice = self._balance(request.invoice_id)
+        credit = self._balance(request.credit_note_id)
         for balance in (invoice, credit):
             if not balance.posted:
                 raise BusinessRefusal(
@@ -389,8 +392,8 @@ class OdooFinance:
                 )
         if invoice.residual.is_positive and credit.residual.is_positive:
             self._set_off(request.invoice_id, request.credit_note_id)
-            invoice = balance_of(self._odoo, request.invoice_id)
-            credit = balance_of(self._odoo, request.credit_note_id)
+            invoice = self._balance(request.invoice_id)
+            credit = self._balance(request.credit_note_id)
         return Reconciled(invoice=invoice, credit_note=credit)
 
     def _set_off(self, invoice_id: int, credit_id: int) -> None:
@@ -431,19 +434,12 @@ class OdooFinance:
         `is_move_sent` only says that it was tried: what the mail server said stands in the
         notifications of the document's messages.
         """
-        status, reason = mailed(self._odoo, "account.move", ref.invoice_id)
-        if status != "sent":
-            [wizard] = self._odoo.create("account.move.send.wizard", [{"move_id": ref.invoice_id}])
-            # While it makes the PDF Odoo asks itself for pictures and styles: as many of these at
-            # once as it has workers would wait for each other.
-            self._odoo.call(
-                "account.move.send.wizard", "action_send_and_print", [wizard], in_turn=True
-            )
-            status, reason = mailed(self._odoo, "account.move", ref.invoice_id)
-        if not status or status in FAILED:
+        again = activity.in_activity() and activity.info().attempt > 1
+        mailed = self._odoo.mail(ref.invoice_id, again=again)
+        if not mailed.went_out:
             raise BusinessRefusal(
                 "invoice_not_delivered",
-                f"Odoo could not mail the invoice: {reason or 'no mail was made'}; "
+                f"Odoo could not mail the invoice: {mailed.reason or 'no mail was made'}; "
                 "check the customer's e-mail address and Odoo's mail server",
                 field="customer.billing_email",
             )
@@ -454,7 +450,7 @@ class OdooFinance:
     @activity.defn
     def read_balance(self, ref: InvoiceRef) -> InvoiceBalance:
         """What Odoo says about the document now."""
-        return balance_of(self._odoo, ref.invoice_id)
+        return self._balance(ref.invoice_id)
 
     @activity.defn
     def register_payment(self, request: PaymentRequest) -> InvoiceBalance:
@@ -480,7 +476,7 @@ class OdooFinance:
                 "account.payment.register", "action_create_payments", [register], context=context
             )
             metrics.payments_registered.add(1, {"currency": request.payment.amount.currency})
-        return balance_of(self._odoo, request.invoice_id)
+        return self._balance(request.invoice_id)
 
     @activity.defn
     def write_off(self, request: WriteOffRequest) -> InvoiceBalance:
@@ -506,14 +502,14 @@ class OdooFinance:
                 float(request.amount.amount),
                 {"legal_entity": request.legal_entity, "currency": currency},
             )
-        balance = balance_of(self._odoo, request.invoice_id)
+        balance = self._balance(request.invoice_id)
         if balance.residual.is_positive:
             self._set_off(request.invoice_id, entry)
-            balance = balance_of(self._odoo, request.invoice_id)
+            balance = self._balance(request.invoice_id)
         return balance
 
     def _refuse_to_lose_more_than_is_open(self, request: WriteOffRequest) -> None:
-        residual = balance_of(self._odoo, request.invoice_id).residual
+        residual = self._balance(request.invoice_id).residual
         if request.amount > residual or not request.amount.is_positive:
             raise BusinessRefusal(
                 "write_off_too_large",
@@ -620,7 +616,7 @@ class OdooFinance:
         if status:
             self._odoo.call("account.move", "message_post", [request.invoice_id], **message)
         else:
-            post_once(self._odoo, "account.move", request.invoice_id, **message)
+            messages.post_once(self._odoo, "account.move", request.invoice_id, **message)
         status, reason = self._reminded(request)
         if status in FAILED:
             raise BusinessRefusal(
@@ -634,7 +630,7 @@ class OdooFinance:
         return Done()
 
     def _reminded(self, request: ReminderRequest) -> tuple[str, str]:
-        return mailed(self._odoo, "account.move", request.invoice_id, request.subject)
+        return messages.mailed(self._odoo, "account.move", request.invoice_id, request.subject)
 
     @activity.defn
     def create_todo(self, request: TodoRequest) -> Done:

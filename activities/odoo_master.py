@@ -110,9 +110,12 @@ class Marked(BaseModel):
 
 
 class MilestoneRef(BaseModel):
+    """A milestone by its key, and its id in Odoo where that is known."""
+
     legal_entity: str
     contract_id: str
     milestone: str
+    milestone_id: int | None = None
 
 
 class ProjectArchive(BaseModel):
@@ -316,6 +319,11 @@ class OdooMaster:
         return self._mark(ref, False)
 
     def _mark(self, ref: MilestoneRef, reached: bool) -> Marked:
+        if ref.milestone_id is not None:
+            [saved] = self._odoo.save(
+                "project.milestone", [ref.milestone_id], {"is_reached": reached}, ["write_date"]
+            )
+            return Marked(as_of=utc(saved["write_date"]))
         row = {
             "id": records.milestone_id(ref.legal_entity, ref.contract_id, ref.milestone),
             "is_reached": reached,

@@ -6,9 +6,6 @@ from typing import Any
 
 from gateways.odoo import OdooClient
 
-FAILED = frozenset({"exception", "bounce", "canceled"})
-"""What Odoo says of a mail that did not go out."""
-
 
 def post_once(odoo: OdooClient, model: str, record: int, *, subject: str, **message: Any) -> None:
     """Post a message unless one with this subject is there already: a retry is silent."""
@@ -17,16 +14,15 @@ def post_once(odoo: OdooClient, model: str, record: int, *, subject: str, **mess
         odoo.call(model, "message_post", [record], subject=subject, **message)
 
 
-def mailed(odoo: OdooClient, model: str, record: int, subject: str = "") -> tuple[str, str]:
-    """How the newest mail about a record (with this subject) fared: its status in Odoo, and why it
+def mailed(odoo: OdooClient, model: str, record: int, subject: str) -> tuple[str, str]:
+    """How the newest mail about a record with this subject fared: its status in Odoo, and why it
     failed. The status is "" where no mail was made."""
     domain: list[Any] = [
         ("mail_message_id.model", "=", model),
         ("mail_message_id.res_id", "=", record),
+        ("mail_message_id.subject", "=", subject),
         ("notification_type", "=", "email"),
     ]
-    if subject:
-        domain.append(("mail_message_id.subject", "=", subject))
     found = odoo.search_read(
         "mail.notification",
         domain,

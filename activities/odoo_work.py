@@ -9,7 +9,6 @@ from typing import Any
 
 from activities import odoo_records as records
 from contracts.model import Contract
-from contracts.ownership import create_once
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
 
@@ -29,18 +28,13 @@ def mark_reached(odoo: OdooClient, milestones: Sequence[int]) -> None:
     """Set `is_reached` of milestones (ids); their order lines' delivered quantities follow in Odoo.
     One that people have deleted there has nothing to follow."""
     try:
-        _mark(odoo, milestones)
+        odoo.write("project.milestone", milestones, {"is_reached": True})
     except GatewayError as refusal:
         there = [row["id"] for row in odoo.find("project.milestone", "id", milestones, ["id"])]
         if refusal.kind is not FailureKind.BUSINESS or set(there) == set(milestones):
             raise
-        _mark(odoo, there)
-
-
-def _mark(odoo: OdooClient, milestones: Sequence[int]) -> None:
-    if milestones:
-        rows = [{".id": milestone, "is_reached": True} for milestone in milestones]
-        odoo.load("project.milestone", rows, create_once=create_once("milestone.reached"))
+        if there:
+            odoo.write("project.milestone", there, {"is_reached": True})
 
 
 def tasks_of(contract: Contract) -> list[Task]:

@@ -186,7 +186,9 @@ NEEDS: Mapping[str, Need] = {
             "amount_tax",
             "amount_total",
             "amount_residual",
+            "show_payment_term_details",
             "is_move_sent",
+            "message_ids",
             "reversal_move_ids",
             "reversed_entry_id",
             "tax_lock_date_message",
@@ -217,6 +219,7 @@ NEEDS: Mapping[str, Need] = {
         _UPSERT,
     ),
     "account.move.send.wizard": Need(("move_id",), *_ACCOUNT, ("create",)),
+    "account.move.send.batch.wizard": Need(("move_ids",), *_ACCOUNT, ("create",)),
     "account.payment": Need(
         ("memo", "state", "reconciled_invoice_ids"), *_ACCOUNT, ("create", "write")
     ),
@@ -229,7 +232,7 @@ NEEDS: Mapping[str, Need] = {
         *_MAIL,
         _UPSERT,
     ),
-    "mail.message": Need(("model", "res_id", "subject"), *_MAIL, ("create",)),
+    "mail.message": Need(("model", "res_id", "subject", "notification_ids"), *_MAIL, ("create",)),
     "mail.notification": Need(
         (
             "mail_message_id",

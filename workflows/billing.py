@@ -560,6 +560,7 @@ class Billing:
             legal_entity=state.legal_entity,
             contract_id=state.contract_id,
             milestone=key,
+            milestone_id=state.odoo.milestone_ids.get(key),
         )
         marked = await self._case.steps.run(
             parking.MARK_REACHED,

@@ -19,10 +19,20 @@ from gateways.odoo.errors import SYSTEM, LoadRefused
 from gateways.odoo.json2 import PooledJson2Connection
 from gateways.odoo.jsonrpc import PooledRpcConnection
 from gateways.odoo.lanes import CALLS_AT_ONCE, GROUP_SIZE
+from gateways.odoo.mailing import FAILED, Mailed
 from gateways.secrets import Secret
 from gateways.throttle import Throttle
 
-__all__ = ["LoadRefused", "OdooClient", "OnCall", "Transport", "WireProtocol", "connect"]
+__all__ = [
+    "FAILED",
+    "LoadRefused",
+    "Mailed",
+    "OdooClient",
+    "OnCall",
+    "Transport",
+    "WireProtocol",
+    "connect",
+]
 
 WireProtocol = Literal["json2", "jsonrpc"]
 

@@ -8,16 +8,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from gateways.errors import GatewayError
 from gateways.odoo import errors
 from gateways.odoo.grouping import (
+    Body,
     Find,
     Load,
     Press,
     Read,
     Request,
+    Save,
     Single,
     Write,
     are_ids,
@@ -25,6 +27,9 @@ from gateways.odoo.grouping import (
     rows_of,
 )
 from gateways.odoo.lanes import CALLS_AT_ONCE, GROUP_SIZE, Lanes
+from gateways.odoo.mailing import Mail, Mailed, Mailing
+
+T = TypeVar("T")
 
 LANGUAGE = "en_US"
 """`load` takes a selection's label in the caller's language, and errors are recognised by their
@@ -74,6 +79,7 @@ class OdooClient:
         self._transport = transport
         self._context: Mapping[str, Any] = {"lang": LANGUAGE, **(context or {})}
         self._on_call = on_call
+        self._mailing = Mailing()
         self._lanes = Lanes(self._send, calls_at_once=calls_at_once, group_size=group_size)
 
     def with_company(self, company_id: int) -> OdooClient:
@@ -190,6 +196,23 @@ class OdooClient:
         if ids:
             self._lanes.run(Write(model, ids, _plain(values), self._in(context)))
 
+    def save(
+        self,
+        model: str,
+        ids: Sequence[int],
+        values: Mapping[str, Any],
+        fields: Sequence[str],
+        *,
+        context: Mapping[str, Any] | None = None,
+    ) -> list[dict[str, Any]]:
+        """As `write`, and the fields (and always `id`) of the records after it, in their order; a
+        many2one is its id. Raises GatewayError `record_missing` where one of them is gone."""
+        if not ids:
+            return []
+        request = Save(model, ids, _plain(values), fields, self._in(context))
+        saved: list[dict[str, Any]] = self._lanes.run(request)
+        return saved
+
     def press(
         self,
         model: str,
@@ -205,6 +228,18 @@ class OdooClient:
         """
         if ids:
             self._lanes.run(Press(model, method, ids, self._in(context)))
+
+    def mail(
+        self, document: int, *, again: bool = False, context: Mapping[str, Any] | None = None
+    ) -> Mailed:
+        """Send a posted document to its customer by e-mail, as PDF, unless a mail about it went
+        out already; how the newest mail about it fared. Safe to repeat.
+
+        `again` says that this is a repeat, before whose end nobody knows what became of the last:
+        raises GatewayError `under_way`, transient, as long as that may still mail it.
+        """
+        mailed: Mailed = self._lanes.run(Mail(document, again, self._in(context), self._mailing))
+        return mailed
 
     def create(
         self,
@@ -228,16 +263,11 @@ class OdooClient:
         ids: Sequence[int] = (),
         *,
         context: Mapping[str, Any] | None = None,
-        in_turn: bool = False,
         **arguments: Any,
     ) -> Any:
-        """Call any public method, on the model or on records, with its arguments by name.
-
-        `in_turn` makes one call of this method at a time, for one that keeps Odoo itself waiting
-        for more than one of its workers.
-        """
+        """Call any public method, on the model or on records, with its arguments by name."""
         named = {**_plain(arguments), "context": self._in(context)}
-        return self._lanes.run(Single(model, method, ids, named, in_turn=in_turn))
+        return self._lanes.run(Single(model, method, ids, named))
 
     def close(self) -> None:
         """Close the connections. Calls still under way end with an error, and those that wait."""
@@ -247,13 +277,15 @@ class OdooClient:
     def _in(self, context: Mapping[str, Any] | None) -> Any:
         return _plain({**self._context, **(context or {})})
 
-    def _send(self, requests: Sequence[Request]) -> list[Any]:
-        """One call for all of these; they are of one key."""
-        first = requests[0]
-        with self._observed(first.model, first.method, len(requests)):
-            ids, arguments = first.join(requests)
-            answer = self._transport.execute(first.model, first.method, ids, arguments)
-            return first.divide(requests, answer)
+    def _send(self, requests: Sequence[Request], until: float) -> list[Any]:
+        """All of these together; they are of one key."""
+
+        def call(model: str, method: str, body: Body, understand: Callable[[Any], T]) -> T:
+            with self._observed(model, method, len(requests)):
+                ids, arguments = body
+                return understand(self._transport.execute(model, method, ids, arguments))
+
+        return requests[0].carry_out(requests, call, until)
 
     @contextmanager
     def _observed(self, model: str, method: str, requests: int) -> Iterator[None]:

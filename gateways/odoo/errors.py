@@ -6,6 +6,7 @@
     connection lost or timed out after sending   transient    no_answer (perhaps done)
     all of our connections or lanes in use       transient    client_busy
     our client is closed                         transient    client_closed
+    an earlier call may still be at it           transient    under_way
     401, AccessDenied, expired session           credentials  api_key_refused
     JSON-RPC: no such database                   credentials  database_unknown
     AccessError, other 403                       business     access_denied
@@ -31,6 +32,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -65,6 +67,7 @@ _UNAVAILABLE = _Verdict(FailureKind.TRANSIENT, "unavailable")
 _NO_METHOD = _Verdict(FailureKind.DEFECT, "unknown_method")
 _ODOO_ERROR = _Verdict(FailureKind.DEFECT, "odoo_error")
 _UNEXPECTED = _Verdict(FailureKind.DEFECT, "unexpected_answer")
+_ONE_PDF = _Verdict(FailureKind.BUSINESS, "one_pdf_at_a_time")
 
 
 def _business(code: str, field: str = "") -> _Verdict:
@@ -100,6 +103,7 @@ _TEXTS: tuple[tuple[re.Pattern[str], _Verdict], ...] = tuple(
         (r"does not seem to be (a|an) (valid|integer|number)", _business("value_malformed")),
         (r"Missing required value for the field", _business("field_missing")),
         (r"Record does not exist or has been deleted", _NO_RECORD),
+        (r"convert multiple documents in wkhtmltopdf", _ONE_PDF),
         (r"must be in draft|not in a state requiring confirmation", _business("wrong_state")),
         (r"^You are not allowed to (access|modify|create|delete) ", _NO_ACCESS),
         (r"^Object .* doesn't exist", _NO_MODEL),
@@ -259,6 +263,13 @@ def client_busy() -> GatewayError:
     return _error(verdict, "No call to Odoo was free in time; nothing was done for this request.")
 
 
+def under_way(again_in: timedelta) -> GatewayError:
+    """An earlier call may still be doing what is asked for; nothing was done."""
+    verdict = _Verdict(FailureKind.TRANSIENT, "under_way")
+    text = "An earlier call may still be at it; Odoo is asked again."
+    return _error(verdict, text, retry_after=again_in)
+
+
 def client_closed() -> GatewayError:
     """This process is about to end; another one will do it."""
     verdict = _Verdict(FailureKind.TRANSIENT, "client_closed")
@@ -268,6 +279,11 @@ def client_closed() -> GatewayError:
 def is_conflict(error: GatewayError) -> bool:
     """Whether another transaction was in the way."""
     return error.code == _CONFLICT.code
+
+
+def is_one_pdf_at_a_time(error: GatewayError) -> bool:
+    """Whether Odoo's wkhtmltopdf refused several documents in one run."""
+    return error.code == _ONE_PDF.code
 
 
 def concerns_all(error: GatewayError) -> bool:

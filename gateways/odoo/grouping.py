@@ -5,9 +5,12 @@
     Load      the rows of all                 the ids of its own records
     Read      the ids of all                  its own rows, in the order it asked for
     Write     the ids of all, equal values    nothing
+    Save      the ids of all, equal values    its own rows, as they are then
     Press     the ids of all                  nothing
     Find      the values of all               the rows that have one of its values
     Single    one request                     the answer as it is
+
+Mail (mailing.py) takes several calls for all of its requests.
 
 Requests share a call only if their keys are equal: model, method, context (hence company and
 mode) and whatever else the call holds once. When and in whose thread they go: lanes.py.
@@ -18,15 +21,28 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, Self, TypeVar
 
 from gateways.errors import GatewayError
 from gateways.odoo import errors
 
+T = TypeVar("T")
+
 Body = tuple[list[int], dict[str, Any]]
 """What one call holds: ids, and arguments by name."""
+
+
+class Call(Protocol):
+    """Makes one call; what `understand` makes of the answer is what comes back, and what it raises
+    counts as the call's own failure. Raises GatewayError."""
+
+    def __call__(
+        self, model: str, method: str, body: Body, understand: Callable[[Any], T]
+    ) -> T: ...
+
 
 _log = logging.getLogger(__name__)
 
@@ -36,12 +52,14 @@ class Request(ABC):
 
     `key` is None where it can share no call and need not wait for another. No two requests of one
     call may have one of `records` in common. `rows` and `characters` say how much of a call's room
-    it takes.
+    it takes. So many go together `at_first`, and `most` once Odoo is seen to be quick enough.
     """
 
     key: Hashable | None = None
-    shares: bool = True
-    """Whether requests of one key share calls; else they only take turns."""
+    in_turn: bool = False
+    """Whether those of a key go one after the other even where nothing is grouped."""
+    at_first: int = sys.maxsize
+    most: int = sys.maxsize
     records: frozenset[Hashable] = frozenset()
     rows: int = 1
     characters: int = 0
@@ -54,14 +72,11 @@ class Request(ABC):
         self.arguments = arguments
 
     @abstractmethod
-    def join(self, requests: Sequence[Self]) -> Body:
-        """One call for all of these, of which this is the first."""
+    def carry_out(self, requests: Sequence[Self], call: Call, until: float) -> list[Any]:
+        """Each request's own answer, or the GatewayError that is its own; this is the first.
 
-    @abstractmethod
-    def divide(self, requests: Sequence[Self], answer: Any) -> list[Any]:
-        """Each request's own part of the answer, or the GatewayError that is its own.
-
-        Raises GatewayError where the answer is none, or cannot be divided.
+        After `until`, by the monotonic clock, nothing more may be changed. Raises GatewayError
+        where no answer can be told from another's.
         """
 
     def blame(self, requests: Sequence[Self], error: BaseException) -> dict[int, GatewayError]:
@@ -75,9 +90,31 @@ class Request(ABC):
         return (type(self), self.model, self.method, arguments, *more)
 
 
-class Single(Request):
-    """A call that is made for one request, as it is; in turn with others of its method, if so
-    asked for."""
+class _InOneCall(Request):
+    """One call for all: what each brings is joined, and the answer divided."""
+
+    def carry_out(self, requests: Sequence[Self], call: Call, until: float) -> list[Any]:
+        return call(
+            self.model,
+            self.method,
+            self.join(requests),
+            lambda answer: self.divide(requests, answer),
+        )
+
+    @abstractmethod
+    def join(self, requests: Sequence[Self]) -> Body:
+        """One call for all of these, of which this is the first."""
+
+    @abstractmethod
+    def divide(self, requests: Sequence[Self], answer: Any) -> list[Any]:
+        """Each request's own part of the answer, or the GatewayError that is its own.
+
+        Raises GatewayError where the answer is none, or cannot be divided.
+        """
+
+
+class Single(_InOneCall):
+    """A call that is made for one request, as it is."""
 
     def __init__(
         self,
@@ -85,14 +122,9 @@ class Single(Request):
         method: str,
         ids: Sequence[int],
         arguments: Mapping[str, Any],
-        *,
-        in_turn: bool = False,
     ) -> None:
         super().__init__(model, method, arguments)
         self.ids = list(ids)
-        if in_turn:
-            self.key = (type(self), model, method)
-            self.shares = False
 
     def join(self, requests: Sequence[Self]) -> Body:
         return self.ids, dict(self.arguments)
@@ -101,7 +133,7 @@ class Single(Request):
         return [answer]
 
 
-class Load(Request):
+class Load(_InOneCall):
     """Rows of `load`; `data` are their cells, in the order of `columns`."""
 
     def __init__(
@@ -149,7 +181,7 @@ class Load(Request):
         return found
 
 
-class _OfRecords(Request):
+class _OfRecords(_InOneCall):
     """Does something to records, and each record may be in it once."""
 
     def __init__(
@@ -180,6 +212,26 @@ class Write(_OfRecords):
         super().__init__(model, "write", ids, {"vals": values, "context": context})
 
 
+class Save(_OfRecords):
+    """The same values for all records, and what stands in their fields then."""
+
+    def __init__(
+        self,
+        model: str,
+        ids: Sequence[int],
+        values: Any,
+        fields: Sequence[str],
+        context: Mapping[str, Any],
+    ) -> None:
+        specification: dict[str, Any] = {name: {} for name in fields}
+        arguments = {"vals": values, "specification": specification, "context": context}
+        super().__init__(model, "web_save", ids, arguments)
+
+    def divide(self, requests: Sequence[Self], answer: Any) -> list[Any]:
+        by_id = {row["id"]: row for row in rows_of(answer)}
+        return [own_rows(self.model, request.ids, by_id) for request in requests]
+
+
 class Press(_OfRecords):
     """A button: no arguments, and nobody wants its answer."""
 
@@ -189,7 +241,7 @@ class Press(_OfRecords):
         super().__init__(model, method, ids, {"context": context})
 
 
-class Read(Request):
+class Read(_InOneCall):
     """The fields of records; any number of requests may ask for the same ones."""
 
     def __init__(
@@ -205,16 +257,10 @@ class Read(Request):
 
     def divide(self, requests: Sequence[Self], answer: Any) -> list[Any]:
         by_id = {row["id"]: row for row in rows_of(answer)}
-        return [self._own(request.ids, by_id) for request in requests]
-
-    def _own(self, ids: Sequence[int], by_id: Mapping[int, dict[str, Any]]) -> Any:
-        missing = {record for record in ids if record not in by_id}
-        if missing:  # Odoo just leaves them out
-            return errors.record_missing(self.model, missing)
-        return [copy.deepcopy(by_id[record]) for record in ids]
+        return [own_rows(self.model, request.ids, by_id) for request in requests]
 
 
-class Find(Request):
+class Find(_InOneCall):
     """The records whose `field` has one of `values`, and that match `also`."""
 
     def __init__(
@@ -271,6 +317,15 @@ def rows_of(answer: Any) -> list[dict[str, Any]]:
     if not isinstance(answer, list):
         raise errors.unexpected("Odoo answered a read with something that is no list.")
     return answer
+
+
+def own_rows(model: str, ids: Sequence[int], by_id: Mapping[int, dict[str, Any]]) -> Any:
+    """Copies of the rows of these ids, or the error that some are missing: Odoo just leaves them
+    out."""
+    missing = {record for record in ids if record not in by_id}
+    if missing:
+        return errors.record_missing(model, missing)
+    return [copy.deepcopy(by_id[record]) for record in ids]
 
 
 def names_record(row: Mapping[str, Any]) -> bool:

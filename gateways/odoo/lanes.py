@@ -6,7 +6,8 @@
 
 A call of many records costs Odoo a fraction of as many calls. So a request that finds a free lane
 goes at once; while a call of its key is under way, or no lane is free, requests of that key
-gather, and go together. Nobody waits for others to come.
+gather, and go together. Once they have, the next of that key are held back for a moment: as long
+as requests keep coming, and never for long. Who comes alone waits for nobody.
 
 Callers are activities, and the engine may raise an exception in their thread at any line, even
 between two lines of a lock's or a future's own code, which would then stay locked. So a caller
@@ -43,15 +44,27 @@ MAX_WAIT_SECONDS = POOL_TIMEOUT_SECONDS
 """No request is sent later than this after it came, nor sent again: with the time a call may take
 an activity's own is up, and its next attempt must not meet this one."""
 
+ENOUGH = 25
+QUIET_SHARE = 0.5
+HOLD_SECONDS = 1.0
+"""After a call that several requests shared, the next of that key are held back: until so many are
+there, none of any key has come for such a share of the time that the call took, or so long after
+it. Up to `ENOUGH` the call's own cost outweighs that of its records; a second more is what somebody
+at a screen can bear."""
+
+LONG_SECONDS = 25.0
+"""A call is to take no longer, by how long the last one took. After the time that it has, which is
+more than that, nobody knows whether it was done."""
+
 LOOK_SECONDS = 0.5
 """How often a waiting caller comes up for air: only then can the engine end its wait."""
 
 IDLE_SECONDS = 5.0
 """A thread without work ends after this; the next request starts one."""
 
-Send = Callable[[Sequence[Request]], list[Any]]
-"""Makes one call for requests of one key: an answer each, or an error that is its own. Raises
-what concerns them all."""
+Send = Callable[[Sequence[Request], float], list[Any]]
+"""Sends requests of one key together: an answer each, or an error that is its own. Raises what
+concerns them all. After the moment given, by the monotonic clock, nothing more may be changed."""
 
 _UNGROUPED = object()
 """The key of what could be grouped where the size of groups is 1."""
@@ -63,6 +76,9 @@ class _Ticket:
 
     request: Request
     number: int
+    came: float
+    """By the monotonic clock."""
+
     until: float
     """By the monotonic clock: it is not sent later."""
 
@@ -126,6 +142,17 @@ class _Batch:
 
     group: _Group
     tickets: list[_Ticket]
+    began: float
+    """By the monotonic clock."""
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """The last call of a key that several requests shared: its end by the monotonic clock, and how
+    long it took."""
+
+    ended: float
+    seconds: float
 
 
 class Lanes:
@@ -152,14 +179,17 @@ class Lanes:
         # Under the lock, and touched by our own threads only:
         self._groups: dict[Hashable, _Group] = {}
         self._bounds: dict[tuple[str, str], int] = {}
+        self._shared: dict[Hashable, _Shared] = {}
+        self._last_came = 0.0
         self._running = 0
         self._threads = 0
 
     def run(self, request: Request) -> Any:
         """The request's own answer. Raises its own error; GatewayError `client_busy` where it
         could not be sent in time, `client_closed` after `close`."""
-        until = time.monotonic() + MAX_WAIT_SECONDS
-        ticket = _Ticket(request, next(self._numbers), until, contextvars.copy_context())
+        came = time.monotonic()
+        until = came + MAX_WAIT_SECONDS
+        ticket = _Ticket(request, next(self._numbers), came, until, contextvars.copy_context())
         try:
             self._inbox.put(ticket)
             answer = self._answer(ticket)
@@ -233,14 +263,15 @@ class Lanes:
                     self._done(batch)
 
     def _wait(self) -> bool:
-        """Wait for a request; False where this thread is to end."""
+        """Wait for a request, or the time of those that are held back; False where this thread is
+        to end."""
         while True:
-            ticket, idle = None, False
+            ticket, idle, release = None, False, self._release_in()
             try:
                 if not self._closed:
-                    ticket = self._inbox.get(timeout=IDLE_SECONDS)
+                    ticket = self._inbox.get(timeout=IDLE_SECONDS if release is None else release)
             except queue.Empty:
-                idle = True
+                idle = release is None
             with self._lock:
                 if self._closed:
                     self._threads -= 1
@@ -265,7 +296,8 @@ class Lanes:
             batch = None if self._closed else self._take()
             free = self._running < self._calls_at_once
             alone = self._threads == self._running
-            more = free and bool(self._ready())
+            # Whoever waits for nothing so far must look after those that are held back.
+            more = free and bool(self._ready() or self._held())
         if batch is None:
             return None
         if free and alone:
@@ -285,12 +317,13 @@ class Lanes:
         if ticket is None:
             return
         key = ticket.request.key
-        if key is not None and self._group_size == 1 and ticket.request.shares:
+        if key is not None and self._group_size == 1 and not ticket.request.in_turn:
             key = _UNGROUPED
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = _Group(key, self._at_once(key))
         group.waiting.append(ticket)
+        self._last_came = max(self._last_came, ticket.came)
 
     def _at_once(self, key: Hashable) -> int:
         """How many calls of a group may be under way."""
@@ -306,29 +339,69 @@ class Lanes:
             if tickets:  # else their callers have just given up
                 group.running += 1
                 self._running += 1
-                return _Batch(group, tickets)
+                return _Batch(group, tickets, time.monotonic())
         return None
 
     def _ready(self) -> list[tuple[int, _Group]]:
         """The groups that may send, by the number of their oldest request."""
+        now = time.monotonic()
         return [
             (oldest.number, group)
             for group in self._groups.values()
-            if group.running < group.at_once and (oldest := group.oldest())
+            if group.running < group.at_once
+            and (oldest := group.oldest())
+            and self._held_until(group) <= now
         ]
 
+    def _held(self) -> list[_Group]:
+        """The groups that could send and are held back."""
+        now = time.monotonic()
+        return [
+            group
+            for group in self._groups.values()
+            if group.running < group.at_once and group.oldest() and self._held_until(group) > now
+        ]
+
+    def _held_until(self, group: _Group) -> float:
+        """When a group with requests may send the next, if no more come."""
+        shared = self._shared.get(group.key)
+        if shared is None or len(group.waiting) >= min(ENOUGH, self._most(group)):
+            return 0.0
+        quiet_at = self._last_came + shared.seconds * QUIET_SHARE
+        return min(shared.ended + HOLD_SECONDS, quiet_at)
+
+    def _release_in(self) -> float | None:
+        """In how many seconds the first group that is held back may go; None if there is none."""
+        with self._lock:
+            if self._running >= self._calls_at_once:
+                return None
+            moments = [self._held_until(group) for group in self._held()]
+        return max(0.0, min(moments) - time.monotonic()) if moments else None
+
     def _most(self, group: _Group) -> int:
-        if group.key is None or not group.waiting[0].request.shares:
-            return 1
-        return self._bounds.get(_method(group.waiting[0]), self._group_size)
+        """How many of a group may go together."""
+        return 1 if group.key is None else self._bound(group.waiting[0])
+
+    def _bound(self, ticket: _Ticket) -> int:
+        request = ticket.request
+        bound = self._bounds.get(_method(ticket), min(self._group_size, request.at_first))
+        return min(bound, request.most)
 
     def _done(self, batch: _Batch) -> None:
+        now = time.monotonic()
         with self._lock:
             self._running -= 1
             batch.group.running -= 1
-            # Keys are of endless variety (contexts, values): none is kept for later.
+            # Keys are of endless variety (contexts, values): none is kept for long.
             if not batch.group.running and not batch.group.waiting:
                 self._groups.pop(batch.group.key, None)
+            self._shared = {
+                key: call for key, call in self._shared.items() if call.ended + HOLD_SECONDS > now
+            }
+            if len(batch.tickets) > 1:
+                self._shared[batch.group.key] = _Shared(now, now - batch.began)
+            else:
+                self._shared.pop(batch.group.key, None)
 
     # --- one call, and who fails when it fails --------------------------------------------------
 
@@ -345,15 +418,17 @@ class Lanes:
         if self._closed:
             _tell_all(part, errors.client_closed())
             return []
+        started = time.monotonic()
         try:
             requests = [ticket.request for ticket in part]
-            answers = part[0].context.run(self._send, requests)
+            until = min(ticket.until for ticket in part)
+            answers = part[0].context.run(self._send, requests, until)
             told = list(zip(part, answers, strict=True))
         except BaseException as error:  # whatever it is, somebody waits to be told
             return self._failed(part, error)
         for ticket, answer in told:
             ticket.answer.put(answer)
-        self._widen(part)
+        self._judge(part, time.monotonic() - started)
         return []
 
     def _failed(self, part: Sequence[_Ticket], error: BaseException) -> list[list[_Ticket]]:
@@ -365,8 +440,9 @@ class Lanes:
             return []
         guilty = part[0].request.blame([ticket.request for ticket in part], error)
         if not guilty:
-            middle = len(part) // 2
-            return [list(part[:middle]), list(part[middle:])]
+            with self._lock:
+                size = min(self._bound(part[0]), (len(part) + 1) // 2)
+            return [list(part[start : start + size]) for start in range(0, len(part), size)]
         for position, own in guilty.items():
             part[position].answer.put(own)
         return [[ticket for position, ticket in enumerate(part) if position not in guilty]]
@@ -376,20 +452,18 @@ class Lanes:
         with self._lock:
             self._bounds[_method(part[0])] = max(1, len(part) // 2)
 
-    def _widen(self, part: Sequence[_Ticket]) -> None:
-        """As many as may go together were answered: twice as many may, up to the group's size.
-
-        A smaller part says nothing about how many Odoo can do in time.
-        """
-        method = _method(part[0])
+    def _judge(self, part: Sequence[_Ticket], seconds: float) -> None:
+        """By how long they took: as many go together from now on as should take `LONG_SECONDS`,
+        up to twice as many. A smaller part than might have gone says nothing about more."""
+        fitting = max(1, int(len(part) * LONG_SECONDS / max(seconds, 0.001)))
+        request = part[0].request
         with self._lock:
-            bound = self._bounds.get(method)
-            if bound is None or len(part) < bound:
-                return
-            if bound * 2 >= self._group_size:
-                del self._bounds[method]
-            else:
-                self._bounds[method] = bound * 2
+            bound = self._bound(part[0])
+            if len(part) >= bound:
+                most = min(self._group_size, request.most)
+                self._bounds[_method(part[0])] = min(fitting, bound * 2, most)
+            elif fitting < bound and seconds > LONG_SECONDS:
+                self._bounds[_method(part[0])] = fitting
 
 
 # A thread that starts another lends it its own number for a moment, and what the engine raises in

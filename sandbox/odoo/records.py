@@ -602,6 +602,32 @@ class Model:
             for row in rows
         ]
 
+    @on_records
+    def web_read(self, ids: list[int], specification: dict[str, Any]) -> list[Row]:
+        """As `read`, and of what a field relates to the fields that are named within it."""
+        found = self.read(ids, list(specification), load="")
+        for row in found:
+            for name, within in specification.items():
+                if "fields" in within:
+                    row[name] = self._related(self.field(name), row[name], within["fields"])
+        return found
+
+    def _related(self, field: Field, value: Any, specification: dict[str, Any]) -> Any:
+        if not value:
+            return value
+        ids = value if isinstance(value, list) else [value]
+        found = self.env[field.relation].web_read(ids, specification)
+        return found if isinstance(value, list) else found[0]
+
+    @on_records
+    def web_save(self, ids: list[int], vals: Values, specification: dict[str, Any]) -> list[Row]:
+        """Write the records, or create one where there are none, and read them."""
+        if ids:
+            self.write(ids, vals)
+        else:
+            ids = self.create([vals])
+        return self.web_read(ids, specification)
+
     @on_model
     def create(self, vals_list: list[Values] | Values) -> list[int]:
         self.check_access("create")

@@ -43,7 +43,7 @@ INVOICE_ON = date(2026, 3, 2)
 APPROVED_FIELD = "x_approved"
 
 
-def _policies(server: OdooServer) -> Policies:
+def policies(server: OdooServer) -> Policies:
     """The configured entity's rules, for another company of the firm as well."""
     rules = settings_for(server).entities["northwind"]
     return Policies({"northwind": rules, "northwind-uk": rules})
@@ -70,7 +70,7 @@ class Firm:
             OdooMaster(odoo),
             OdooOrders(odoo),
             OdooTime(odoo, APPROVED_FIELD),
-            OdooFinance(odoo, _policies(server)),
+            OdooFinance(odoo, policies(server)),
             OdooSweeps(odoo),
             admin,
         )

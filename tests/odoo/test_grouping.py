@@ -14,9 +14,9 @@ import pytest
 
 from contracts.model import JsonObject
 from gateways.errors import FailureKind, GatewayError
-from gateways.odoo import LoadRefused, OdooClient, connect
+from gateways.odoo import LoadRefused, Mailed, OdooClient, connect
 from gateways.secrets import Secret
-from tests.odoo.helpers import customer, invoice, product, the, xid
+from tests.odoo.helpers import customer, invoice, product, refusal, the, xid
 from tests.servers import OdooServer
 from tests.world import unique
 
@@ -236,3 +236,51 @@ def test_equal_values_are_written_in_few_calls(odoo: OdooClient, grouped: Groupe
     assert outcomes == [None] * 10
     assert {the(odoo, "res.partner", partner, "city")["city"] for partner in partners} == {"Ghent"}
     assert grouped.calls("write") < 10
+
+
+@pytest.mark.parametrize("at_a_time", ["0", "80"])
+def test_documents_are_mailed_once_each_in_few_calls_where_odoo_can(
+    odoo: OdooClient, admin_odoo: OdooClient, odoo_server: OdooServer, at_a_time: str
+) -> None:
+    """Debian's wkhtmltopdf makes one PDF a run: unless told so, Odoo refuses several at once."""
+    grouped = connected(odoo_server)
+    if odoo_server.name == "real":
+        admin_odoo.call(
+            "ir.config_parameter", "set_param", key="account.pdf_generation_batch", value=at_a_time
+        )
+    drafts = [invoice(odoo) for _ in range(7)]
+    posted, addresses = drafts[1:], [f"{unique('payer')}@b.example" for _ in drafts[1:]]
+    for move, address in zip(posted, addresses, strict=True):
+        partner = the(odoo, "account.move", move, "partner_id")["partner_id"][0]
+        odoo.write("res.partner", [partner], {"email": address})
+    odoo.press("account.move", "action_post", posted)
+    outcomes, _ = at_once([partial(grouped.client.mail, move) for move in drafts])
+    again, _ = at_once([partial(grouped.client.mail, move) for move in posted])
+    grouped.client.close()
+    refused = outcomes.pop(0)
+    assert (refused.kind, refused.code) == (FailureKind.BUSINESS, "odoo_refused")
+    assert outcomes == again == [Mailed("sent")] * 6
+    assert [len(odoo_server.mails(address)) for address in addresses] == [1] * 6
+    sent = grouped.calls("action_send_and_print")
+    alone = odoo_server.name == "real" and at_a_time != "0"
+    assert sent >= 6 if alone else sent < 6
+
+
+def test_what_an_earlier_call_may_still_mail_is_left_alone(
+    odoo: OdooClient, odoo_server: OdooServer
+) -> None:
+    """Before such a call has committed, its wizard is all that is to be seen of it."""
+    grouped = connected(odoo_server)
+    documents = [invoice(odoo) for _ in range(2)]
+    odoo.press("account.move", "action_post", documents)
+    wizard = {"move_ids": [[6, 0, documents]]}
+    odoo.create("account.move.send.batch.wizard", [wizard])
+    for _ in range(2):  # who looked is not taken for one who is at it
+        error = refusal(partial(grouped.client.mail, documents[0], again=True))
+        assert (error.kind, error.code) == (FailureKind.TRANSIENT, "under_way")
+        assert error.retry_after
+    assert grouped.calls("action_send_and_print") == 0
+    assert grouped.client.mail(documents[0]) == Mailed("sent")
+    assert grouped.client.mail(documents[0], again=True) == Mailed("sent")
+    assert grouped.calls("action_send_and_print") == 1
+    grouped.client.close()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from gateways.errors import FailureKind, GatewayError
@@ -30,6 +32,14 @@ class Call(NamedTuple):
         return [cells[column] for cells in self.arguments["data"] if cells[column]]
 
 
+class Wizard(NamedTuple):
+    """What documents a wizard was made for, and when."""
+
+    model: str
+    documents: list[int]
+    made_at: datetime
+
+
 Trouble = Callable[[Call], Any]
 """Raises in place of Odoo, or answers in its place; None lets Odoo answer."""
 
@@ -41,6 +51,10 @@ class FakeOdoo:
         self.calls: list[Call] = []
         self.records: dict[int, dict[str, Any]] = {}
         self.by_name: dict[str, int] = {}
+        self.mails: dict[int, int] = {}
+        self.now = datetime.fromisoformat("2026-03-02 12:00:00")
+        self.wizards: dict[int, Wizard] = {}
+        self._wizard_ids = itertools.count(1)
         self.trouble: Trouble = lambda call: None
         self.most_at_once = 0
         self._under_way = 0
@@ -82,6 +96,16 @@ class FakeOdoo:
         self.records[record] = {"id": record, **row}
         return record
 
+    def document(self, company: int = 1, state: str = "posted") -> int:
+        """One that can be mailed."""
+        record = self.add(state=state, posted=0, company_id=company, notifications=[])
+        self.mails[record] = 0
+        return record
+
+    def in_wizard(self, wizard: int) -> int:
+        """How many documents a wizard was made for."""
+        return len(self.wizards[wizard].documents)
+
     def _answer(self, call: Call) -> Any:
         if call.method in ("write", "action_post") and not self.records.keys() >= set(call.ids):
             raise business("record_missing", "gone")
@@ -97,7 +121,77 @@ class FakeOdoo:
                     self.records[record].update(call.arguments["vals"])
             case "action_post":
                 self._post(call)
+            case "web_save":
+                return self._save(call)
+            case "web_read":
+                return [self._shown(record) for record in call.ids if record in self.records]
+            case "action_send_and_print":
+                self._send(call)
+            case "unlink":
+                del self.wizards[call.ids[0]]
         return True
+
+    def _save(self, call: Call) -> Any:
+        vals, wanted = call.arguments["vals"], call.arguments["specification"]
+        if call.ids:
+            if not self.records.keys() >= set(call.ids):
+                raise business("record_missing", "gone")
+            for record in call.ids:
+                self.records[record].update(vals)
+            fields = ["id", *wanted]
+            return [{name: self.records[n][name] for name in fields} for n in call.ids]
+        field = next(iter(wanted))
+        documents = vals[field][0][2] if field == "move_ids" else [vals[field]]
+        if any(self.records[record]["state"] != "posted" for record in documents):
+            raise business("odoo_refused", "You can't generate invoices that are not posted.")
+        wizard = next(self._wizard_ids)
+        self.wizards[wizard] = Wizard(call.model, documents, self.now)
+        shown = [self._shown(record) for record in documents]
+        held = shown if field == "move_ids" else shown[0]
+        return [{"id": wizard, field: held, "create_date": str(self.now)}]
+
+    def _search_wizards(self, model: str, wanted: list[int]) -> Any:
+        return [
+            {
+                "id": number,
+                "create_date": str(wizard.made_at),
+                **({"move_ids": wizard.documents} if model.endswith("batch.wizard") else {}),
+                **({} if model.endswith("batch.wizard") else {"move_id": [*wizard.documents, "x"]}),
+            }
+            for number, wizard in self.wizards.items()
+            if wizard.model == model and not set(wanted).isdisjoint(wizard.documents)
+        ]
+
+    def _shown(self, record: int) -> dict[str, Any]:
+        row = self.records[record]
+        messages = [{"id": 1, "notification_ids": [dict(item) for item in row["notifications"]]}]
+        return {"id": record, "company_id": row["company_id"], "message_ids": messages}
+
+    def _send(self, call: Call) -> None:
+        [wizard] = call.ids
+        documents = self.wizards[wizard].documents
+        many = call.model == "account.move.send.batch.wizard"
+        assert many == (len(documents) > 1) == call.arguments.get("force_synchronous", False)
+        assert len({self.records[record]["company_id"] for record in documents}) == 1
+        if any(self.records[record].get("refused") for record in documents):
+            raise business("odoo_refused", "no report")
+        for record in documents:
+            self.mails[record] += 1
+            self.notify(record, self.records[record].get("fares", "sent"))
+
+    def notify(self, record: int, status: str, kind: str = "email", reason: str = "") -> None:
+        """A mail about a document, and how it fared."""
+        notifications = self.records[record]["notifications"]
+        notifications.insert(
+            0,
+            {
+                "id": len(notifications) + 1,
+                "notification_type": kind,
+                "notification_status": status,
+                "failure_type": reason,
+                "failure_reason": False,
+            },
+        )
 
     def _load(self, call: Call) -> Any:
         columns = call.arguments["fields"]
@@ -123,6 +217,8 @@ class FakeOdoo:
             self.records[record]["posted"] += 1
 
     def _search(self, call: Call) -> Any:
+        if call.model.endswith(".wizard"):
+            return self._search_wizards(call.model, call.arguments["domain"][0][2])
         [field, operator, values], *also = call.arguments["domain"]
         assert operator in ("in", "=")
         found = []

@@ -324,6 +324,29 @@ def test_a_defect_of_one_is_not_the_others(odoo: FakeOdoo, client: OdooClient) -
     assert outcomes == [None] * 3
 
 
+# --- save ---------------------------------------------------------------------------------------
+
+
+def test_saved_records_are_read_in_the_same_call_by_who_saved_them(
+    odoo: FakeOdoo, client: OdooClient
+) -> None:
+    for stamp in range(1, 4):
+        odoo.add(state="draft", stamp=stamp)
+
+    def save(*ids: int) -> Any:
+        return client.save("m", ids, {"state": "done"}, ["state", "stamp"])
+
+    outcomes = together(odoo, client, [partial(save, 2, 1), partial(save, 3), partial(save, 9)])
+    missing = outcomes.pop()
+    assert (missing.kind, missing.code) == (FailureKind.BUSINESS, "record_missing")
+    assert outcomes == [
+        [{"id": 2, "state": "done", "stamp": 2}, {"id": 1, "state": "done", "stamp": 1}],
+        [{"id": 3, "state": "done", "stamp": 3}],
+    ]
+    assert odoo.calls[0].ids == [2, 1, 3, 9]
+    assert save() == []
+
+
 # --- find ---------------------------------------------------------------------------------------
 
 

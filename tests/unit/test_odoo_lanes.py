@@ -113,24 +113,22 @@ def test_what_cannot_be_grouped_never_takes_the_last_lane(odoo: FakeOdoo) -> Non
 
 
 @pytest.mark.parametrize("group_size", [1, 100])
-def test_calls_in_turn_never_overlap_and_hold_nobody_else_up(
-    odoo: FakeOdoo, group_size: int
-) -> None:
+def test_mails_never_overlap_and_hold_nobody_else_up(odoo: FakeOdoo, group_size: int) -> None:
     client = OdooClient(odoo, calls_at_once=4, group_size=group_size)
+    documents = [odoo.document() for _ in range(5)]
     drafts(odoo, 1)
     with odoo.held_up():
-        mails = [
-            Caller(partial(client.call, "m", "mail_the_pdf", [n], in_turn=True)) for n in range(5)
-        ]
-        until(lambda: len(odoo.calls) == 1 and client._lanes.waiting == 4)
-        posting = Caller(post(client, 1))
+        mails = [Caller(partial(client.mail, documents[0]))]
+        until(lambda: len(odoo.calls) == 1)
+        mails += gather(client, [partial(client.mail, item) for item in documents[1:]])
+        posting = Caller(post(client, 6))
         until(lambda: len(odoo.calls) == 2)
-        assert [call.method for call in odoo.calls] == ["mail_the_pdf", "action_post"]
+        assert [call.method for call in odoo.calls] == ["web_save", "action_post"]
     assert posting.outcome is None
-    assert all(caller.outcome is True for caller in mails)
-    assert sorted(call.ids for call in odoo.calls if call.method == "mail_the_pdf") == [
-        [n] for n in range(5)
-    ]
+    assert all(caller.outcome.went_out for caller in mails)
+    assert odoo.mails == dict.fromkeys(documents, 1)
+    sent = [call for call in odoo.calls if call.method == "action_send_and_print"]
+    assert len(sent) == (5 if group_size == 1 else 2)
 
 
 def test_a_single_lane_serves_both(odoo: FakeOdoo) -> None:
@@ -256,6 +254,134 @@ def test_while_one_is_under_way_somebody_waits_for_the_next(
         posting = Caller(post(client, 1))
         until(lambda: len(odoo.calls) == 2)
     assert (slow.outcome, posting.outcome) == (True, None)
+
+
+# --- who is held back ---------------------------------------------------------------------------
+
+
+def shared(odoo: FakeOdoo, client: OdooClient) -> None:
+    """Two posts that share a call of some 20 ms, of records that were not there before."""
+    first, second = (odoo.add(state="draft", posted=0) for _ in range(2))
+    odoo.trouble = lambda call: time.sleep(0.02)
+    together(odoo, client, [post(client, first), post(client, second)])
+    odoo.trouble = lambda call: None
+    odoo.calls.clear()
+
+
+def held_for(monkeypatch: pytest.MonkeyPatch, quiet: float, hold: float, enough: int = 25) -> None:
+    monkeypatch.setattr(lanes_module, "QUIET_SHARE", quiet)
+    monkeypatch.setattr(lanes_module, "HOLD_SECONDS", hold)
+    monkeypatch.setattr(lanes_module, "ENOUGH", enough)
+
+
+def test_after_a_shared_call_the_next_are_held_back_until_there_are_enough(
+    odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held_for(monkeypatch, quiet=5000, hold=60, enough=3)
+    client = OdooClient(odoo, calls_at_once=1)
+    shared(odoo, client)
+    drafts(odoo, 3)
+    callers = gather(client, [post(client, 3), post(client, 4)])
+    assert odoo.calls == []
+    callers.append(Caller(post(client, 5)))
+    assert [caller.outcome for caller in callers] == [None] * 3
+    assert [call.ids for call in odoo.calls] == [[3, 4, 5]]
+
+
+def test_what_is_held_back_goes_when_no_more_come(
+    odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held_for(monkeypatch, quiet=50, hold=60)
+    client = OdooClient(odoo, calls_at_once=1)
+    shared(odoo, client)
+    drafts(odoo, 2)
+    callers = gather(client, [post(client, 3), post(client, 4)])
+    assert [caller.outcome for caller in callers] == [None] * 2
+    assert [call.ids for call in odoo.calls] == [[3, 4]]
+
+
+def test_nothing_is_held_back_for_long_however_many_others_come(
+    odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held_for(monkeypatch, quiet=5000, hold=0.3)
+    client = OdooClient(odoo, calls_at_once=1)
+    shared(odoo, client)
+    drafts(odoo, 1)
+    waits = Caller(post(client, 3))
+    while waits.is_alive():
+        client.call("m", "x")
+    assert waits.outcome is None
+
+
+def test_who_comes_alone_after_a_call_of_its_own_is_not_held_back(
+    odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held_for(monkeypatch, quiet=5000, hold=60)
+    client = OdooClient(odoo, calls_at_once=1)
+    drafts(odoo, 2)
+    client.press("m", "action_post", [1])
+    client.press("m", "action_post", [2])
+    shared(odoo, client)
+    client.write("m", [1], {"a": 1})  # of another key
+    assert [call.method for call in odoo.calls] == ["write"]
+
+
+def test_a_key_that_is_shared_no_more_is_forgotten(
+    odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held_for(monkeypatch, quiet=0.001, hold=60)
+    client = OdooClient(odoo, calls_at_once=1)
+    shared(odoo, client)
+    assert len(client._lanes._shared) == 1
+    drafts(odoo, 1)
+    client.press("m", "action_post", [3])
+    until(lambda: not client._lanes._shared)
+    shared(odoo, client)
+    monkeypatch.setattr(lanes_module, "HOLD_SECONDS", 0.0)
+    client.call("m", "x")
+    until(lambda: not client._lanes._shared)
+
+
+# --- how many go together -----------------------------------------------------------------------
+
+
+def test_a_group_that_took_long_is_followed_by_smaller_ones(
+    odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes_module, "LONG_SECONDS", 0.1)
+    client = OdooClient(odoo, calls_at_once=1)
+    drafts(odoo, 16)
+    odoo.trouble = lambda call: time.sleep(0.15)
+    together(odoo, client, [post(client, n) for n in range(1, 9)])
+    odoo.calls.clear()
+    odoo.trouble = lambda call: None
+    together(odoo, client, [post(client, n) for n in range(9, 17)])
+    first, second = (len(call.ids) for call in odoo.calls)
+    assert 2 <= first <= 5
+    assert second == 8 - first  # which may be twice as many as that
+
+
+def test_mails_begin_with_few_and_grow_while_they_are_quick(odoo: FakeOdoo) -> None:
+    client = OdooClient(odoo, calls_at_once=1)
+    documents = [odoo.document() for _ in range(30)]
+    outcomes = together(odoo, client, [partial(client.mail, item) for item in documents])
+    assert all(outcome.went_out for outcome in outcomes)
+    sent = [call for call in odoo.calls if call.method == "action_send_and_print"]
+    assert [odoo.in_wizard(call.ids[0]) for call in sent] == [4, 8, 16, 2]
+    assert odoo.mails == dict.fromkeys(documents, 1)
+
+
+def test_mails_that_took_long_do_not_grow(odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes_module, "LONG_SECONDS", 0.1)
+    odoo.trouble = lambda call: time.sleep(0.15) if call.method == "action_send_and_print" else None
+    client = OdooClient(odoo, calls_at_once=1)
+    documents = [odoo.document() for _ in range(7)]
+    together(odoo, client, [partial(client.mail, item) for item in documents])
+    sent = [call for call in odoo.calls if call.method == "action_send_and_print"]
+    sizes = [odoo.in_wizard(call.ids[0]) for call in sent]
+    assert sizes[0] == 4
+    assert max(sizes[1:]) <= 2
+    assert odoo.mails == dict.fromkeys(documents, 1)
 
 
 # --- callers that end ---------------------------------------------------------------------------

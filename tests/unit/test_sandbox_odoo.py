@@ -577,6 +577,69 @@ def test_sending_mails_and_says_how_it_went(odoo: Odoo) -> None:
     assert odoo.one("account.move", invoice, "is_move_sent") == {"is_move_sent": True}
 
 
+def test_a_wizard_for_many_says_how_they_stand_and_mails_them_all(odoo: Odoo) -> None:
+    first, second = odoo.posted("first"), odoo.posted("second")
+    notifications: dict[str, Any] = {"notification_ids": {"fields": {"notification_status": {}}}}
+    look = {"company_id": {}, "message_ids": {"fields": notifications}}
+    send(odoo, first)
+    batch = "account.move.send.batch.wizard"
+
+    def made(*invoices: int) -> Any:
+        [wizard] = odoo.call(
+            batch,
+            "web_save",
+            vals={"move_ids": [[6, 0, list(invoices)]]},
+            specification={"move_ids": {"fields": look}},
+        )
+        return wizard
+
+    def stand(rows: list[dict[str, Any]]) -> dict[int, list[str]]:
+        return {
+            row["id"]: [
+                item["notification_status"]
+                for message in row["message_ids"]
+                for item in message["notification_ids"]
+            ]
+            for row in rows
+        }
+
+    wizard = made(first, second)
+    assert stand(wizard["move_ids"]) == {first: ["sent"], second: []}
+    assert {row["company_id"] for row in wizard["move_ids"]} == {1}
+    assert (
+        odoo.call(batch, "action_send_and_print", ids=[wizard["id"]], force_synchronous=True)
+        is None
+    )
+    found = odoo.call("account.move", "web_read", ids=[first, second], specification=look)
+    assert stand(found) == {first: ["sent", "sent"], second: ["sent"]}
+    [alone] = [made(second)["id"]]
+    status, message = odoo.refusal(
+        batch, "action_send_and_print", ids=[alone], force_synchronous=True
+    )
+    assert (status, message) == (500, "'list' object has no attribute 'filtered'")
+    values = {"move_ids": [[6, 0, [second, odoo.invoice("draft")]]]}
+    assert odoo.refusal(batch, "create", vals_list=[values]) == (
+        422,
+        "You can't generate invoices that are not posted.",
+    )
+
+
+def test_saving_answers_how_the_records_stand(odoo: Odoo) -> None:
+    partner = odoo.partner()
+    saved = odoo.call(
+        "res.partner",
+        "web_save",
+        ids=[partner],
+        vals={"city": "Ghent"},
+        specification={"city": {}, "country_id": {}},
+    )
+    country = odoo.one("res.partner", partner, "country_id")["country_id"][0]
+    assert saved == [{"id": partner, "city": "Ghent", "country_id": country}]
+    missing: Any = {"ids": [partner, 999], "vals": {"city": "Gent"}, "specification": {"city": {}}}
+    assert odoo.refusal("res.partner", "web_save", **missing)[0] == 404
+    assert odoo.one("res.partner", partner, "city") == {"city": "Ghent"}
+
+
 def test_without_an_address_an_invoice_is_sent_without_a_mail(odoo: Odoo) -> None:
     odoo.partner(email="")
     invoice = odoo.posted()

@@ -1,0 +1,118 @@
+"""How many calls to Odoo the steps of a bill take: each is a wait, and a part of Odoo's time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+
+from activities.odoo_finance import InvoiceRef, OdooFinance
+from activities.odoo_master import MilestoneRef, OdooMaster
+from gateways.odoo import connect
+from gateways.secrets import Secret
+from tests.activities.firm import INVOICE_ON, Firm, Ordered, policies
+from tests.servers import OdooServer
+from tests.world import single
+
+
+@dataclass
+class Counted:
+    """Activities on a client of their own, and the calls it made."""
+
+    finance: OdooFinance
+    master: OdooMaster
+    calls: list[str]
+
+    def since(self) -> list[str]:
+        """The calls since the last look."""
+        found, self.calls[:] = list(self.calls), []
+        return found
+
+
+@pytest.fixture
+def counted(odoo_server: OdooServer) -> Iterator[Counted]:
+    calls: list[str] = []
+    client = connect(
+        odoo_server.url,
+        odoo_server.database,
+        Secret.file(odoo_server.keys["c2c"]),
+        on_call=lambda model, method, *_: calls.append(f"{model}.{method}"),
+    )
+    yield Counted(OdooFinance(client, policies(odoo_server)), OdooMaster(client), calls)
+    client.close()
+
+
+def reached(made: Ordered, milestone_id: int | None = None) -> MilestoneRef:
+    contract = made.contract
+    return MilestoneRef(
+        legal_entity=contract.legal_entity,
+        contract_id=contract.contract_id,
+        milestone=contract.milestones[0].key,
+        milestone_id=milestone_id,
+    )
+
+
+def test_a_milestone_whose_id_is_known_is_marked_in_one_call(firm: Firm, counted: Counted) -> None:
+    made = firm.confirmed(single())
+    by_key = counted.master.mark_milestone_reached(reached(made))
+    assert counted.since() == ["project.milestone.load", "project.milestone.read"]
+    [milestone] = made.milestones.values()
+    undone = counted.master.mark_milestone_unreached(reached(made, milestone))
+    assert counted.since() == ["project.milestone.web_save"]
+    [row] = firm.odoo.read("project.milestone", [milestone], ["is_reached", "write_date"])
+    assert row["is_reached"] is False
+    assert f"{undone.as_of:%Y-%m-%d %H:%M:%S}" == row["write_date"]
+    assert undone.as_of >= by_key.as_of
+
+
+def test_a_bill_takes_two_calls_to_draft_three_to_post_three_to_mail(
+    firm: Firm, counted: Counted
+) -> None:
+    made, request = firm.drafted(single())
+    counted.finance.create_document(request)  # which looks up the product
+    counted.since()
+    draft = counted.finance.create_document(request)
+    assert counted.since() == ["account.move.load", "account.move.read"]
+    reached = request.model_copy(update={"reached": tuple(made.milestones.values())})
+    counted.finance.create_document(reached)
+    assert counted.since() == ["project.milestone.write", "account.move.load", "account.move.read"]
+    balance = counted.finance.post_document(made.post_request(draft))
+    assert counted.since() == ["account.move.read", "account.move.action_post", "account.move.read"]
+    assert balance.instalments == ()
+    ref = InvoiceRef(invoice_id=draft.invoice_id)
+    counted.finance.send_invoice(ref)
+    assert counted.since() == [
+        "account.move.send.wizard.web_save",
+        "account.move.send.wizard.action_send_and_print",
+        "account.move.web_read",
+    ]
+    counted.finance.send_invoice(ref)
+    assert counted.since() == ["account.move.send.wizard.web_save"]
+    assert counted.finance.read_balance(ref) == balance.model_copy(
+        update={"as_of": counted.finance.read_balance(ref).as_of, "sent": True}
+    )
+    assert counted.since() == ["account.move.read"] * 2
+
+
+def test_the_parts_of_a_bill_are_looked_for_where_its_term_has_several(
+    firm: Firm, counted: Counted
+) -> None:
+    made, request = firm.drafted(single(payment_term="30% Now, Balance 60 Days"))
+    draft = counted.finance.create_document(request)
+    counted.since()
+    balance = counted.finance.post_document(made.post_request(draft))
+    assert counted.since() == [
+        "account.move.read",
+        "account.move.action_post",
+        "account.move.read",
+        "account.move.line.search_read",
+    ]
+    assert [part.due_on for part in balance.instalments] == [
+        INVOICE_ON,
+        INVOICE_ON + timedelta(days=60),
+    ]
+    assert sum(part.residual.amount for part in balance.instalments) == balance.total.amount
+    partly = firm.pays(draft.invoice_id, str(balance.instalments[0].residual.amount))
+    assert [part.due_on for part in partly.instalments] == [INVOICE_ON + timedelta(days=60)]
