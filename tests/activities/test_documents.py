@@ -493,4 +493,5 @@ def test_a_draft_is_a_model_that_survives_its_way_through_the_engine(firm: Firm)
     draft = firm.finance.create_document(
         made.request(made.proposal(made.charge("support", "1", "500")))
     )
-    assert Draft.model_validate_json(draft.model_dump_json()) == draft
+    again = Draft.model_validate_json(draft.model_dump_json())
+    assert again.model_dump() == draft.model_dump()
