@@ -58,6 +58,8 @@ class Request(ABC):
     key: Hashable | None = None
     in_turn: bool = False
     """Whether those of a key go one after the other even where nothing is grouped."""
+    yields: bool = False
+    """Whether it is to wait while others are under way."""
     at_first: int = sys.maxsize
     most: int = sys.maxsize
     records: frozenset[Hashable] = frozenset()

@@ -52,6 +52,10 @@ there, none of any key has come for such a share of the time that the call took,
 it. Up to `ENOUGH` the call's own cost outweighs that of its records; a second more is what somebody
 at a screen can bear."""
 
+YIELD_SECONDS = 15.0
+"""What nobody waits for at a screen goes when nothing else is under way or waits; at the latest so
+long after it came. Mails would else take their share of Odoo from the postings of a month end."""
+
 LONG_SECONDS = 25.0
 """A call is to take no longer, by how long the last one took. After the time that it has, which is
 more than that, nobody knows whether it was done."""
@@ -99,6 +103,7 @@ class _Group:
 
     key: Hashable
     at_once: int
+    yields: bool = False
     waiting: deque[_Ticket] = field(default_factory=deque)
     running: int = 0
 
@@ -321,7 +326,8 @@ class Lanes:
             key = _UNGROUPED
         group = self._groups.get(key)
         if group is None:
-            group = self._groups[key] = _Group(key, self._at_once(key))
+            yields = ticket.request.yields
+            group = self._groups[key] = _Group(key, self._at_once(key), yields)
         group.waiting.append(ticket)
         self._last_came = max(self._last_came, ticket.came)
 
@@ -364,11 +370,21 @@ class Lanes:
 
     def _held_until(self, group: _Group) -> float:
         """When a group with requests may send the next, if no more come."""
+        oldest = group.oldest()
+        if oldest and group.yields and self._is_busy:
+            return oldest.came + YIELD_SECONDS
         shared = self._shared.get(group.key)
         if shared is None or len(group.waiting) >= min(ENOUGH, self._most(group)):
             return 0.0
         quiet_at = self._last_came + shared.seconds * QUIET_SHARE
         return min(shared.ended + HOLD_SECONDS, quiet_at)
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether anything is under way, or waits, that does not itself make way for others."""
+        return any(
+            group.running or group.oldest() for group in self._groups.values() if not group.yields
+        )
 
     def _release_in(self) -> float | None:
         """In how many seconds the first group that is held back may go; None if there is none."""

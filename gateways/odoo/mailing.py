@@ -88,6 +88,7 @@ class Mail(Request):
     # While it makes a PDF Odoo asks itself for pictures and styles: as many calls at once as it
     # has workers would wait for each other.
     in_turn = True
+    yields = True
     at_first = AT_FIRST
 
     def __init__(

@@ -342,6 +342,34 @@ def test_a_key_that_is_shared_no_more_is_forgotten(
     until(lambda: not client._lanes._shared)
 
 
+def test_mails_wait_until_nothing_else_is_under_way(odoo: FakeOdoo) -> None:
+    client = OdooClient(odoo, calls_at_once=2)
+    document = odoo.document()
+    drafts(odoo, 1)
+    with odoo.held_up():
+        posting = Caller(post(client, 2))
+        until(lambda: len(odoo.calls) == 1)
+        mailing = Caller(partial(client.mail, document))
+        time.sleep(0.05)
+        assert [call.method for call in odoo.calls] == ["action_post"]
+    assert posting.outcome is None
+    assert mailing.outcome.went_out
+    client.mail(odoo.document())  # and where nothing is, it goes at once
+
+
+def test_mails_do_not_wait_for_ever(odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes_module, "YIELD_SECONDS", 0.2)
+    client = OdooClient(odoo, calls_at_once=2)
+    document = odoo.document()
+    with odoo.held_up():
+        slow = Caller(partial(client.call, "m", "slow"))
+        until(lambda: len(odoo.calls) == 1)
+        mailing = Caller(partial(client.mail, document))
+        until(lambda: len(odoo.calls) == 2)
+    assert slow.outcome is True
+    assert mailing.outcome.went_out
+
+
 # --- how many go together -----------------------------------------------------------------------
 
 
