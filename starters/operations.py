@@ -65,7 +65,7 @@ _AT_ONCE = 20
 """How many workflows are asked at the same time when a list needs their state."""
 NOT_YET = "task is not scheduled yet"
 """What the server says of a run that has continued as new and not begun."""
-_BETWEEN_RUNS = (0.1, 0.3, 0.6, 1.0)
+_BETWEEN_RUNS = (0.1, 0.3, 0.6, 1.0, 2.0, 4.0)
 """Seconds to wait for a run that has just continued as new: the server lets it begin a little
 later, and until then it answers nothing."""
 _TOO_SLOW = ("TMPRL1101", "Expected workflow input")

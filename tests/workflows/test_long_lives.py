@@ -6,7 +6,6 @@ import gc
 from collections.abc import Callable
 
 import pytest
-from temporalio.api.enums.v1 import EventType
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
@@ -89,12 +88,8 @@ async def test_a_receivable_that_is_ended_by_force_leaves_no_unseen_error(
     workflow_id = (await world.proposed(single())).removesuffix("/invoice/1")
     handle = world.client.get_workflow_handle(workflow_id)
     await world.client.get_workflow_handle(f"{workflow_id}/invoice/1").terminate("by hand")
-    terminated = EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TERMINATED
+    await world.parked(workflow_id)
     history = await handle.fetch_history()
-    while history.events[-1].event_type != EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED or not any(
-        event.event_type == terminated for event in history.events
-    ):
-        history = await handle.fetch_history()
     replayer = Replayer(
         workflows=WORKFLOWS,
         workflow_runner=workflow_runner(),
