@@ -14,7 +14,7 @@ from sandbox.proxy import Kind
 from starters.faultlab import lab as labs
 from starters.faultlab.invariants import Findings, Story, examine, stories_of
 from starters.faultlab.lab import Lab
-from starters.faultlab.lives import Ended, Life
+from starters.faultlab.lives import EVERYDAY, Ended, Habits, Life
 from starters.faultlab.signing import Flavour, drawn
 from starters.faultlab.strikes import Blow, Boundaries, Boundary, Storm, remote_activities
 from starters.faultlab.weather import CUT_AND_HELD, Lost, Weather
@@ -48,6 +48,7 @@ class Plan:
     mutation: str | None = None
     losses: tuple[Kind, ...] = CUT_AND_HELD
     """How the answers to writes are lost."""
+    habits: Habits = EVERYDAY
 
 
 @dataclass
@@ -147,7 +148,9 @@ class _Campaign:
 
         async def one(seed: int) -> None:
             async with turns:
-                life = Life(self._lab, drawn(seed), named=self._named)
+                life = Life(
+                    self._lab, drawn(seed), named=self._named, habits=self._plan.habits
+                )
                 self._lives.append(life.ended)
                 await life.lead()
                 self._done += 1

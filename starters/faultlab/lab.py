@@ -44,6 +44,7 @@ _SETTLEMENT = "settlement_days = 30"
 """As the stack's configuration has it. Here a paid document settles at once."""
 _SWEEP_SECONDS = 10
 _LOOK_SECONDS = 0.4
+_SIGNS_OF_LIFE_SECONDS = 1.0
 _MAX_LISTED = 2_000
 
 
@@ -206,8 +207,8 @@ async def running(
             say("Starting a real Odoo 19 ...")
             odoo = await asyncio.to_thread(real_odoo.start, durable=True)
             stack.callback(odoo.stop)
-        crm_proxy = Proxy(sandbox.url)
-        odoo_proxy = Proxy(odoo.url) if odoo is not None else crm_proxy
+        crm_proxy = Proxy(sandbox.url, signs_of_life_seconds=_SIGNS_OF_LIFE_SECONDS)
+        odoo_proxy = Proxy(odoo.url, signs_of_life_seconds=_SIGNS_OF_LIFE_SECONDS) if odoo is not None else crm_proxy
         for proxy in {id(p): p for p in (crm_proxy, odoo_proxy)}.values():
             await proxy.start()
             stack.push_async_callback(proxy.stop)
