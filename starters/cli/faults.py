@@ -12,6 +12,8 @@ from starters.cli.errors import ExitCode, UsageError
 from starters.cli.session import run, session_of
 
 REPORT = Path(".run/faults.json")
+EVIDENCE = "histories"
+"""The folder beside the report with the histories of what went wrong."""
 
 
 def faults(
@@ -53,7 +55,8 @@ def faults(
             seeds=range(first, first + count),
             real=is_real,
             families=families,
-            at_once=12 if is_real else 24,
+            evidence=report.parent / EVIDENCE,
+            at_once=12 if is_real else 40,
             boundaries="F1" in families and not is_real and count >= _ENOUGH_FOR_BOUNDARIES,
         )
         with tempfile.TemporaryDirectory(prefix="c2c-faults-", ignore_cleanup_errors=True) as name:

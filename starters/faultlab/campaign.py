@@ -7,13 +7,15 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 
 from sandbox.proxy import Kind
 from starters.faultlab import lab as labs
-from starters.faultlab.invariants import Findings, Story, examine, stories_of
+from starters.faultlab.invariants import Findings, Story, examine, histories_of, stories_of
 from starters.faultlab.lab import Lab
+from starters.faultlab.ledger import patiently
 from starters.faultlab.lives import EVERYDAY, Ended, Habits, Life
 from starters.faultlab.signing import Flavour, drawn
 from starters.faultlab.strikes import Blow, Boundaries, Boundary, Storm, remote_activities
@@ -30,9 +32,10 @@ three moments to strike each."""
 _CREW = 5
 """Workers for activities where they die one by one: what a dead one had in hand is tried again
 after 10 s, and the other lives must not all wait for that."""
+_MOST_KEPT = 20
 _CALLS_OF_A_LIFE, _BLOWS = 70, 20
 """About so many calls a life makes; and so many blows fall on a campaign at least."""
-_FEWEST_CALLS, _MOST_CALLS = 50, 250
+_FEWEST_CALLS, _MOST_CALLS = 50, 800
 
 
 @dataclass(frozen=True)
@@ -42,13 +45,15 @@ class Plan:
     seeds: Sequence[int]
     real: bool = False
     families: frozenset[str] = ALL
-    at_once: int = 24
+    at_once: int = 40
     boundaries: bool = False
     """Whether every activity has to be struck at every boundary."""
     mutation: str | None = None
     losses: tuple[Kind, ...] = CUT_AND_HELD
     """How the answers to writes are lost."""
     habits: Habits = EVERYDAY
+    evidence: Path | None = None
+    """Where the histories of lives with violations are kept, a file for each workflow."""
 
 
 @dataclass
@@ -126,6 +131,7 @@ class _Campaign:
             self._lab.client, self._lab.books, self._lives, self._lab.ledger.told
         )
         await self._recoveries(stories, findings)
+        await self._keep_evidence(stories, findings)
         counts: dict[str, int] = {}
         for proxy in self._lab.proxies:
             for kind, count in proxy.counts.items():
@@ -200,6 +206,20 @@ class _Campaign:
                 f"{item.activity} killed {item.moment} its call was never done again "
                 f"({item.carrier.workflow_id})",
             )
+
+    async def _keep_evidence(self, stories: Mapping[str, Story], findings: Findings) -> None:
+        """Keep the histories of lives that went wrong: the stack goes with the campaign."""
+        folder = self._plan.evidence
+        if folder is None:
+            return
+        wrong = list(findings.wrong)[:_MOST_KEPT]
+        for workflow_id in stories:
+            if self._seeds.get(workflow_id.split("/invoice/")[0]) in wrong:
+                folder.mkdir(parents=True, exist_ok=True)
+                found = await patiently(partial(histories_of, self._lab.client, workflow_id))
+                for run, history in enumerate(found, start=1):
+                    name = f"{workflow_id.replace('/', '.')}.{run}.json"
+                    (folder / name).write_text(history.to_json())
 
     # --- progress -------------------------------------------------------------------------------
 

@@ -440,12 +440,14 @@ class Life:
 
     async def _decide(self, workflow_id: str, number: int) -> bool:
         flavour = self._signed.flavour
-        if flavour is Flavour.OVERDUE and number == 1 and self._first("remind approvers"):
-            await self._let_approvers_be_reminded(workflow_id)
-        if flavour is Flavour.REJECTED and number == 1:
+        if number == 1 and flavour in (Flavour.OVERDUE, Flavour.REJECTED):
             # Its contract says at once that it awaits approval; the draft takes a moment.
-            is_open = bool(await self._open_rounds(workflow_id))
-            return is_open and self._first("reject") and await self._reject(workflow_id)
+            if not await self._open_rounds(workflow_id):
+                return False
+            if flavour is Flavour.REJECTED:
+                return self._first("reject") and await self._reject(workflow_id)
+            if self._first("remind approvers"):
+                await self._let_approvers_be_reminded(workflow_id)
         return await self._approve(workflow_id)
 
     async def _reject(self, workflow_id: str) -> bool:
