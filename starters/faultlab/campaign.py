@@ -19,6 +19,7 @@ from starters.faultlab.ledger import patiently
 from starters.faultlab.lives import EVERYDAY, Ended, Habits, Life
 from starters.faultlab.signing import Flavour, drawn
 from starters.faultlab.strikes import Blow, Boundaries, Boundary, Storm, remote_activities
+from starters.faultlab.vigil import Vigil
 from starters.faultlab.weather import CUT_AND_HELD, Lost, Weather
 
 FAMILIES = ("F1", "F2", "F3", "F4", "F5", "F6", "F7", "F13")
@@ -33,6 +34,8 @@ _CREW = 5
 """Workers for activities where they die one by one: what a dead one had in hand is tried again
 after 10 s, and the other lives must not all wait for that."""
 _MOST_KEPT = 20
+_STRUCK_SHARE, _STRUCK_SECONDS = 0.6, 0.5
+"""Of all lives: when so many have ended, no activity is still to be come to."""
 _CALLS_OF_A_LIFE, _BLOWS = 70, 20
 """About so many calls a life makes; and so many blows fall on a campaign at least."""
 _FEWEST_CALLS, _MOST_CALLS = 50, 800
@@ -100,6 +103,7 @@ class _Campaign:
         self._seeds: dict[str, int] = {}
         self._done = 0
         self._weather = Weather(self._seeds.get, self._families_of, Lost(plan.losses))
+        self._vigil = Vigil(lab.client, lab.news)
         wanted = remote_activities(lab.settings) if plan.boundaries else []
         self._boundaries = Boundaries(lab, wanted)
         # Servers do not die while boundaries are struck: what was killed has to be told apart.
@@ -120,8 +124,9 @@ class _Campaign:
             proxy.weather, proxy.watch = self._weather, self._boundaries.watch
         storm = asyncio.create_task(self._rage())
         saying = asyncio.create_task(self._tell())
+        watching = asyncio.create_task(self._vigil.keep())
         await self._lead_all()
-        for task in (storm, saying):
+        for task in (storm, saying, watching):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
@@ -131,6 +136,8 @@ class _Campaign:
             self._lab.client, self._lab.books, self._lives, self._lab.ledger.told
         )
         await self._recoveries(stories, findings)
+        for workflow_id, text in self._vigil.wrong.items():
+            findings.add(self._seeds.get(workflow_id.split("/invoice/")[0], -1), text)
         await self._keep_evidence(stories, findings)
         counts: dict[str, int] = {}
         for proxy in self._lab.proxies:
@@ -179,8 +186,9 @@ class _Campaign:
     # --- what is struck -------------------------------------------------------------------------
 
     async def _rage(self) -> None:
-        """The storm, once every boundary is struck."""
-        await self._boundaries.all_struck.wait()
+        """The storm, once every boundary is struck, or should have been."""
+        while self._boundaries.left and self._done < len(self._plan.seeds) * _STRUCK_SHARE:
+            await asyncio.sleep(_STRUCK_SECONDS)
         self._storm.families = self._plan.families
         await self._storm.rage()
 

@@ -29,6 +29,7 @@ from contracts.money import Money
 from contracts.parking import Action, Resolution, StepException
 from contracts.receivable import (
     CLEARED,
+    PENDING,
     UNBILLED,
     InvoiceReport,
     InvoiceStage,
@@ -65,6 +66,8 @@ STUCK_SECONDS = 150.0
 _QUIET_SECONDS = 30.0
 _LOOKS = 8
 _PATIENCE_SECONDS = 4.0
+_LOOK_SECONDS = 10.0
+"""A life looks again after this even without news: not everything is listed."""
 _DAYS_AT_ONCE = timedelta(days=12)
 _ENDED = (ContractStage.CLOSED, ContractStage.CANCELLED)
 _HEALING = frozenset({"credentials", "defect", "transient"})
@@ -234,7 +237,7 @@ class Life:
                     moved_at, tries = time.monotonic(), tried
                 elif time.monotonic() - moved_at > STUCK_SECONDS:
                     raise Stuck(await self._why(state))
-            await self._lab.news.of(self._id, _PATIENCE_SECONDS)
+            await self._lab.news.of(self._id, _LOOK_SECONDS)
 
     async def _look(self) -> ContractState | None:
         with contextlib.suppress(operations.NotFound):  # the sweep has not found the deal yet
@@ -418,7 +421,7 @@ class Life:
         self, state: ContractState, number: int, report: InvoiceReport
     ) -> bool:
         workflow_id = receivable_workflow_id(self._id, number)
-        if report.stage is InvoiceStage.AWAITING_APPROVAL:
+        if report.stage in PENDING:  # how far it is on the way, only the document knows
             return await self._decide(workflow_id, number)
         if report.total is None or report.stage in CLEARED | UNBILLED:
             return False
@@ -550,7 +553,9 @@ class Life:
         if self._signed.flavour is not Flavour.CREDITED:
             return False
         notes = [item for item in state.invoices.values() if item.credits == 1]
-        return not notes or any(item.stage not in CLEARED for item in notes)
+        credited = state.invoices[1].credited
+        is_told = credited is not None and credited.is_positive
+        return not is_told or not notes or any(item.stage not in CLEARED for item in notes)
 
     async def _write_off(self, workflow_id: str) -> bool:
         if self._first("ask to write off"):

@@ -83,8 +83,6 @@ class Boundaries:
         self._struck_at = 0.0
         self._answered = _BETWEEN
         self._striking = asyncio.Lock()
-        self.all_struck = asyncio.Event()
-        self._note()
 
     @property
     def left(self) -> list[Boundary]:
@@ -111,11 +109,6 @@ class Boundaries:
             boundary.carrier, boundary.at = carrier, time.time()
             await self._lab.hands.replace(process)
             self._struck_at, self._answered = time.monotonic(), 0
-            self._note()
-
-    def _note(self) -> None:
-        if not self.left:
-            self.all_struck.set()
 
 
 @dataclass
