@@ -161,9 +161,7 @@ class _Campaign:
 
         async def one(seed: int) -> None:
             async with turns:
-                life = Life(
-                    self._lab, drawn(seed), named=self._named, habits=self._plan.habits
-                )
+                life = Life(self._lab, drawn(seed), named=self._named, habits=self._plan.habits)
                 self._lives.append(life.ended)
                 await life.lead()
                 self._done += 1

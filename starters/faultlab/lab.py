@@ -209,7 +209,11 @@ async def running(
             odoo = await asyncio.to_thread(real_odoo.start, durable=True)
             stack.callback(odoo.stop)
         crm_proxy = Proxy(sandbox.url, signs_of_life_seconds=_SIGNS_OF_LIFE_SECONDS)
-        odoo_proxy = Proxy(odoo.url, signs_of_life_seconds=_SIGNS_OF_LIFE_SECONDS) if odoo is not None else crm_proxy
+        odoo_proxy = (
+            Proxy(odoo.url, signs_of_life_seconds=_SIGNS_OF_LIFE_SECONDS)
+            if odoo is not None
+            else crm_proxy
+        )
         for proxy in {id(p): p for p in (crm_proxy, odoo_proxy)}.values():
             await proxy.start()
             stack.push_async_callback(proxy.stop)

@@ -493,9 +493,7 @@ class Life:
         other = right.model_copy(update={"content_hash": "0" * 12})
         return [other, right.model_copy(update={"amount": more})]
 
-    async def _pay(
-        self, workflow_id: str, number: int, report: InvoiceReport, owed: Money
-    ) -> bool:
+    async def _pay(self, workflow_id: str, number: int, report: InvoiceReport, owed: Money) -> bool:
         """Pay what is owed, or the next part of it; whether there was anything to do."""
         today = datetime.now(UTC).date()
         if self._first(f"pay {number}"):
