@@ -6,9 +6,9 @@
 `weather` decides the fate of each request. `watch` is told of the moments of a call and holds it
 up until it returns: so a process can be killed exactly before, during or after a call. Clients'
 connections are kept alive; towards the remote every call has a connection of its own, so that one
-call's fate never touches another's. `signs_of_life_seconds` lets clients have short timeouts: for as
-long as the remote is at work they are told so (102), and only where an answer is held back their
-time runs out.
+call's fate never touches another's. `signs_of_life_seconds` lets clients have short timeouts: for
+as long as the remote is at work they are told so (102), and only where an answer is held back does
+their time run out.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python -m starters.faultlab.served --queue odoo-finance [--mutation no-content-hash]
 
-Its patience with a remote that says nothing is short, so that nobody waits a minute for a lost answer.
-It loads everything, says so on its standard output, and begins to serve when its standard input
+Its patience with a remote that says nothing is short: nobody waits a minute for a lost answer. It
+loads everything, says so on its standard output, and begins to serve when its standard input
 says `go`: so a killed worker is followed by the next at once. It ends with its standard input.
 Calls to remotes carry as headers which activity makes them; the proxy takes those off again.
 """

@@ -46,7 +46,7 @@ _WEIGHTS = {
     Flavour.OVERDUE: 5,
 }
 _COUNTS = {Flavour.CHANGED: 3, Flavour.OVERDUE: 1}
-"""How many milestones it takes. Whose only document is overdue has no other that needs an address."""
+"""How many milestones it takes: a document beside one that is overdue would need an address."""
 _DEALS = 0.3
 """The share of plain contracts that come from the CRM."""
 

@@ -37,7 +37,10 @@ async def alone() -> AsyncIterator[Client]:
 
 
 async def has_come_to(client: Client, workflow_id: str, stage: ContractStage) -> None:
-    while (await operations.contract_state(client, workflow_id)).stage is not stage:
+    while True:
+        state = await operations.contract_state(client, workflow_id)
+        if state.stage is stage:
+            return
         await asyncio.sleep(0.05)
 
 
