@@ -6,7 +6,9 @@
 `weather` decides the fate of each request. `watch` is told of the moments of a call and holds it
 up until it returns: so a process can be killed exactly before, during or after a call. Clients'
 connections are kept alive; towards the remote every call has a connection of its own, so that one
-call's fate never touches another's.
+call's fate never touches another's. `signs_of_life_seconds` lets clients have short timeouts: for
+as long as the remote is at work they are told so (102), and only where an answer is held back does
+their time run out.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -122,6 +124,7 @@ class Proxy:
     remote: str
     weather: Weather = lambda request: PASSED
     watch: Watch = _unwatched
+    signs_of_life_seconds: float | None = None
     counts: dict[str, int] = field(default_factory=dict)
     url: str = field(init=False, default="")
 
@@ -178,7 +181,8 @@ class Proxy:
             return True
         if fate.kind is Kind.DELAY:
             await asyncio.sleep(fate.seconds)
-        answer = await self._answer(request, fate)
+        with self._signs_of_life(writer, fate):
+            answer = await self._answer(request, fate)
         await self.watch(request, Moment.AFTER)
         if fate.kind is Kind.CUT_AFTER:
             return False
@@ -187,6 +191,17 @@ class Proxy:
             return False
         await _write(writer, answer, fate.seconds / 2 if fate.kind is Kind.DRIP else 0)
         return True
+
+    @contextlib.contextmanager
+    def _signs_of_life(self, writer: asyncio.StreamWriter, fate: Fate) -> Iterator[None]:
+        if self.signs_of_life_seconds is None or fate.kind is Kind.HOLD:
+            yield
+            return
+        telling = asyncio.create_task(_say_it_is_at_work(writer, self.signs_of_life_seconds))
+        try:
+            yield
+        finally:
+            telling.cancel()
 
     async def _answer(self, request: Request, fate: Fate) -> bytes:
         if fate.kind is not Kind.TWICE:
@@ -294,6 +309,12 @@ async def _write(writer: asyncio.StreamWriter, data: bytes, seconds: float) -> N
         writer.write(data[start : start + size])
         await writer.drain()
         await asyncio.sleep(seconds / _DRIPS)
+
+
+async def _say_it_is_at_work(writer: asyncio.StreamWriter, every_seconds: float) -> None:
+    while True:
+        await asyncio.sleep(every_seconds)
+        writer.write(b"HTTP/1.1 102 Processing\r\n\r\n")
 
 
 async def _left(reader: asyncio.StreamReader) -> None:

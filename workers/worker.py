@@ -39,6 +39,7 @@ from gateways.crm.protocol import Crm
 from gateways.odoo import OdooClient
 from wiring import remotes
 from wiring.settings import Settings, WorkerSettings
+from workers.ahead import keep_behind
 from workflows import task_queues
 from workflows.contract import ContractWorkflow
 from workflows.receivable import ReceivableWorkflow
@@ -158,6 +159,7 @@ async def running(
                 max_heartbeat_throttle_interval=_HEARTBEATS_APART,
                 graceful_shutdown_timeout=timedelta(seconds=limits.graceful_shutdown_seconds),
             )
+            keep_behind(worker)
             workers.append(await stack.enter_async_context(worker))
         try:
             yield

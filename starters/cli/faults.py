@@ -12,6 +12,8 @@ from starters.cli.errors import ExitCode, UsageError
 from starters.cli.session import run, session_of
 
 REPORT = Path(".run/faults.json")
+EVIDENCE = "histories"
+"""The folder beside the report with the histories of what went wrong."""
 
 
 def faults(
@@ -33,7 +35,7 @@ def faults(
     """Lead contracts through a storm of faults, then look whether anything was lost or doubled."""
     # The stack's libraries are an extra that production does not install.
     from starters.faultlab import report as reports
-    from starters.faultlab.campaign import ALL, FAMILIES, Outcome, Plan
+    from starters.faultlab.campaign import ALL, AT_ONCE, AT_ONCE_REAL, FAMILIES, Outcome, Plan
     from starters.faultlab.campaign import run as lead
 
     families = frozenset(only or ALL)
@@ -53,7 +55,8 @@ def faults(
             seeds=range(first, first + count),
             real=is_real,
             families=families,
-            at_once=12 if is_real else 24,
+            evidence=report.parent / EVIDENCE,
+            at_once=AT_ONCE_REAL if is_real else AT_ONCE,
             boundaries="F1" in families and not is_real and count >= _ENOUGH_FOR_BOUNDARIES,
         )
         with tempfile.TemporaryDirectory(prefix="c2c-faults-", ignore_cleanup_errors=True) as name:

@@ -7,21 +7,26 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 
 from sandbox.proxy import Kind
 from starters.faultlab import lab as labs
-from starters.faultlab.invariants import Findings, Story, examine, stories_of
+from starters.faultlab.invariants import Findings, Story, examine, histories_of, stories_of
 from starters.faultlab.lab import Lab
-from starters.faultlab.lives import Ended, Life
+from starters.faultlab.ledger import patiently
+from starters.faultlab.lives import EVERYDAY, Ended, Habits, Life
 from starters.faultlab.signing import Flavour, drawn
 from starters.faultlab.strikes import Blow, Boundaries, Boundary, Storm, remote_activities
+from starters.faultlab.vigil import Vigil
 from starters.faultlab.weather import CUT_AND_HELD, Lost, Weather
 
 FAMILIES = ("F1", "F2", "F3", "F4", "F5", "F6", "F7", "F13")
 ALL = frozenset(FAMILIES)
 """F7, messages three times and shuffled, is how every life is led."""
+AT_ONCE, AT_ONCE_REAL = 40, 12
+"""Lives beside each other: most of a life is waiting for what was broken; a real Odoo is slow."""
 _SAID_EVERY_SECONDS = 5.0
 _RECOVERED_SECONDS = 60.0
 _EARLY = 4
@@ -30,9 +35,12 @@ three moments to strike each."""
 _CREW = 5
 """Workers for activities where they die one by one: what a dead one had in hand is tried again
 after 10 s, and the other lives must not all wait for that."""
+_MOST_KEPT = 20
+_STRUCK_SHARE, _STRUCK_SECONDS = 0.6, 0.5
+"""Of all lives: when so many have ended, no activity is still to be come to."""
 _CALLS_OF_A_LIFE, _BLOWS = 70, 20
 """About so many calls a life makes; and so many blows fall on a campaign at least."""
-_FEWEST_CALLS, _MOST_CALLS = 50, 250
+_FEWEST_CALLS, _MOST_CALLS = 50, 800
 
 
 @dataclass(frozen=True)
@@ -42,12 +50,15 @@ class Plan:
     seeds: Sequence[int]
     real: bool = False
     families: frozenset[str] = ALL
-    at_once: int = 24
+    at_once: int = AT_ONCE
     boundaries: bool = False
     """Whether every activity has to be struck at every boundary."""
     mutation: str | None = None
     losses: tuple[Kind, ...] = CUT_AND_HELD
     """How the answers to writes are lost."""
+    habits: Habits = EVERYDAY
+    evidence: Path | None = None
+    """Where the histories of lives with violations are kept, a file for each workflow."""
 
 
 @dataclass
@@ -94,6 +105,7 @@ class _Campaign:
         self._seeds: dict[str, int] = {}
         self._done = 0
         self._weather = Weather(self._seeds.get, self._families_of, Lost(plan.losses))
+        self._vigil = Vigil(lab.client, lab.news)
         wanted = remote_activities(lab.settings) if plan.boundaries else []
         self._boundaries = Boundaries(lab, wanted)
         # Servers do not die while boundaries are struck: what was killed has to be told apart.
@@ -114,8 +126,9 @@ class _Campaign:
             proxy.weather, proxy.watch = self._weather, self._boundaries.watch
         storm = asyncio.create_task(self._rage())
         saying = asyncio.create_task(self._tell())
+        watching = asyncio.create_task(self._vigil.keep())
         await self._lead_all()
-        for task in (storm, saying):
+        for task in (storm, saying, watching):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
@@ -125,6 +138,9 @@ class _Campaign:
             self._lab.client, self._lab.books, self._lives, self._lab.ledger.told
         )
         await self._recoveries(stories, findings)
+        for workflow_id, text in self._vigil.wrong.items():
+            findings.add(self._seeds.get(workflow_id.split("/invoice/")[0], -1), text)
+        await self._keep_evidence(stories, findings)
         counts: dict[str, int] = {}
         for proxy in self._lab.proxies:
             for kind, count in proxy.counts.items():
@@ -147,7 +163,7 @@ class _Campaign:
 
         async def one(seed: int) -> None:
             async with turns:
-                life = Life(self._lab, drawn(seed), named=self._named)
+                life = Life(self._lab, drawn(seed), named=self._named, habits=self._plan.habits)
                 self._lives.append(life.ended)
                 await life.lead()
                 self._done += 1
@@ -170,8 +186,10 @@ class _Campaign:
     # --- what is struck -------------------------------------------------------------------------
 
     async def _rage(self) -> None:
-        """The storm, once every boundary is struck."""
-        await self._boundaries.all_struck.wait()
+        """The storm, once every boundary is struck, or should have been."""
+        share = len(self._plan.seeds) * _STRUCK_SHARE
+        while self._boundaries.left and self._done < share:  # noqa: ASYNC110 - lives just end
+            await asyncio.sleep(_STRUCK_SECONDS)
         self._storm.families = self._plan.families
         await self._storm.rage()
 
@@ -197,6 +215,20 @@ class _Campaign:
                 f"{item.activity} killed {item.moment} its call was never done again "
                 f"({item.carrier.workflow_id})",
             )
+
+    async def _keep_evidence(self, stories: Mapping[str, Story], findings: Findings) -> None:
+        """Keep the histories of lives that went wrong: the stack goes with the campaign."""
+        folder = self._plan.evidence
+        if folder is None:
+            return
+        wrong = list(findings.wrong)[:_MOST_KEPT]
+        for workflow_id in stories:
+            if self._seeds.get(workflow_id.split("/invoice/")[0]) in wrong:
+                folder.mkdir(parents=True, exist_ok=True)
+                found = await patiently(partial(histories_of, self._lab.client, workflow_id))
+                for run, history in enumerate(found, start=1):
+                    name = f"{workflow_id.replace('/', '.')}.{run}.json"
+                    (folder / name).write_text(history.to_json())
 
     # --- progress -------------------------------------------------------------------------------
 

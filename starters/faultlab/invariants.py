@@ -76,11 +76,11 @@ async def stories_of(
 ) -> AsyncIterator[tuple[str, Story, list[WorkflowHistory]]]:
     """The stories of these workflows with the histories they were read from."""
     for workflow_id in workflow_ids:
-        histories = await patiently(lambda: _histories(client, workflow_id))  # noqa: B023
+        histories = await patiently(lambda: histories_of(client, workflow_id))  # noqa: B023
         yield workflow_id, _story(histories), histories
 
 
-async def _histories(client: Client, workflow_id: str) -> list[WorkflowHistory]:
+async def histories_of(client: Client, workflow_id: str) -> list[WorkflowHistory]:
     """Of all runs, the oldest first."""
     found: list[WorkflowHistory] = []
     run_id: str | None = None

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest
 from temporalio.client import Client
 from temporalio.testing import TimeSkipper
 
@@ -38,13 +39,14 @@ from starters.local import clock
 from starters.local.stack import CONFIG
 from wiring import remotes
 from wiring.settings import Settings, SweepSettings, load_settings
-from workflows import search_attributes
 
 _SETTLEMENT = "settlement_days = 30"
 """As the stack's configuration has it. Here a paid document settles at once."""
 _SWEEP_SECONDS = 10
 _LOOK_SECONDS = 0.4
-_MAX_LISTED = 2_000
+_SIGNS_OF_LIFE_SECONDS = 1.0
+_MAX_LISTED = 1_000
+"""As many as the server returns at once, and more than run at once."""
 
 
 @dataclass
@@ -136,7 +138,7 @@ class News:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._seen: dict[str, tuple[object, ...]] = {}
+        self._seen: dict[str, bytes] = {}
         self._changed: dict[str, asyncio.Event] = {}
         self._changed_at: dict[str, float] = {}
 
@@ -148,28 +150,28 @@ class News:
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _look(self) -> None:
-        there: dict[str, tuple[object, ...]] = {}
-        query = "ExecutionStatus = 'Running'"
-        async for item in self._client.list_workflows(query, limit=_MAX_LISTED):
-            known = item.typed_search_attributes
-            there[item.id] = (
-                item.run_id,
-                known.get(search_attributes.CONTRACT_STAGE),
-                known.get(search_attributes.INVOICE_STAGE),
-                known.get(search_attributes.WAITING_ON),
-                known.get(search_attributes.WAITING_SINCE),
-            )
+        request = ListWorkflowExecutionsRequest(
+            namespace=NAMESPACE, query="ExecutionStatus = 'Running'", page_size=_MAX_LISTED
+        )
+        listed = await self._client.workflow_service.list_workflow_executions(request)
+        # Compared as they come: to decode each attribute of each would cost more than all else.
+        there = {
+            item.execution.workflow_id: item.execution.run_id.encode()
+            + item.search_attributes.SerializeToString(deterministic=True)
+            for item in listed.executions
+        }
         for workflow_id in there.keys() | self._seen.keys():
             if there.get(workflow_id) != self._seen.get(workflow_id):
+                self._changed_at[workflow_id] = time.monotonic()
                 contract = workflow_id.split("/invoice/")[0]
-                self._changed_at[contract] = time.monotonic()
                 if contract in self._changed:
                     self._changed[contract].set()
         self._seen = there
 
-    def is_listed(self, workflow_id: str) -> bool:
-        """Whether it ran when the list was last looked at."""
-        return workflow_id in self._seen
+    def unchanged_for(self, seconds: float) -> set[str]:
+        """The workflows that run and have been listed as they are for so long."""
+        since = time.monotonic() - seconds
+        return {item for item in self._seen if self._changed_at[item] <= since}
 
     async def of(self, workflow_id: str, seconds: float) -> bool:
         """Wait for news of a contract or its documents, so long at most; whether there were any."""
@@ -206,8 +208,12 @@ async def running(
             say("Starting a real Odoo 19 ...")
             odoo = await asyncio.to_thread(real_odoo.start, durable=True)
             stack.callback(odoo.stop)
-        crm_proxy = Proxy(sandbox.url)
-        odoo_proxy = Proxy(odoo.url) if odoo is not None else crm_proxy
+        crm_proxy = Proxy(sandbox.url, signs_of_life_seconds=_SIGNS_OF_LIFE_SECONDS)
+        odoo_proxy = (
+            Proxy(odoo.url, signs_of_life_seconds=_SIGNS_OF_LIFE_SECONDS)
+            if odoo is not None
+            else crm_proxy
+        )
         for proxy in {id(p): p for p in (crm_proxy, odoo_proxy)}.values():
             await proxy.start()
             stack.push_async_callback(proxy.stop)

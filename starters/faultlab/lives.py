@@ -29,6 +29,7 @@ from contracts.money import Money
 from contracts.parking import Action, Resolution, StepException
 from contracts.receivable import (
     CLEARED,
+    PENDING,
     UNBILLED,
     InvoiceReport,
     InvoiceStage,
@@ -64,9 +65,9 @@ STUCK_SECONDS = 150.0
 """Longer than an attempt that lost its worker and the longest pause between attempts together."""
 _QUIET_SECONDS = 30.0
 _LOOKS = 8
-_HASTY = 0.3
-"""How often an approval of something else comes long before the right one."""
 _PATIENCE_SECONDS = 4.0
+_LOOK_SECONDS = 10.0
+"""A life looks again after this even without news: not everything is listed."""
 _DAYS_AT_ONCE = timedelta(days=12)
 _ENDED = (ContractStage.CLOSED, ContractStage.CANCELLED)
 _HEALING = frozenset({"credentials", "defect", "transient"})
@@ -89,19 +90,49 @@ class Stuck(Exception):
     """Nothing has happened for too long; the message says what was awaited."""
 
 
+class GivenUp(Exception):
+    """Something is wrong with this life, and is noted."""
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How often people do what they may do in several ways."""
+
+    hasty: float = 0.3
+    """An approval of something else comes long before the right one."""
+    in_odoo: float = 0.3
+    """An accountant registers the payment in Odoo: nobody tells us."""
+    in_parts: float = 0.5
+    one_by_one: float = 0.5
+    """Parts come when what came before is booked, not all at once."""
+
+
+EVERYDAY = Habits()
+TELLTALE = Habits(hasty=1, in_odoo=0, in_parts=1, one_by_one=1)
+"""Each safeguard is needed in every life: an approval of something else stands alone for a while,
+and a payment is told again while there is still something to pay."""
+
+
 class Life:
     """One contract's, from its signature to its close."""
 
     def __init__(
-        self, lab: Lab, signed: Signed, named: Callable[[Ended], None] = lambda ended: None
+        self,
+        lab: Lab,
+        signed: Signed,
+        named: Callable[[Ended], None] = lambda ended: None,
+        habits: Habits = EVERYDAY,
     ) -> None:
         self._lab = lab
         self._named = named
+        self._habits = habits
         self._signed = signed
         self._random = Random(f"life {signed.seed}")  # noqa: S311 - to repeat
         self._document = signed.document
         self._done: set[str] = set()
         self._approved_at: dict[str, float] = {}
+        self._payments: dict[int, list[PaymentReceived]] = {}
+        """What each document's customer has yet to pay, in the order of paying."""
         self._sent: list[Callable[[], Any]] = []
         """Every message once more, for after the close."""
         self.ended = Ended(signed, worth=signed.worth)
@@ -113,6 +144,8 @@ class Life:
             await self._sign()
             await self._go_on()
             await self._tell_all_again()
+        except GivenUp:
+            pass  # what is wrong with it is said
         except Stuck as stuck:
             self.ended.wrong.append(str(stuck))
         except Exception as error:  # a defect of ours must not end the others' lives
@@ -204,7 +237,7 @@ class Life:
                     moved_at, tries = time.monotonic(), tried
                 elif time.monotonic() - moved_at > STUCK_SECONDS:
                     raise Stuck(await self._why(state))
-            await self._lab.news.of(self._id, _PATIENCE_SECONDS)
+            await self._lab.news.of(self._id, _LOOK_SECONDS)
 
     async def _look(self) -> ContractState | None:
         with contextlib.suppress(operations.NotFound):  # the sweep has not found the deal yet
@@ -279,7 +312,7 @@ class Life:
                 if item.kind not in _HEALING:
                     self.ended.wrong.append(f"left to a person: {known}")
         if self.ended.wrong:
-            raise Stuck("given up")
+            raise GivenUp
         return did
 
     async def _act(self, state: ContractState) -> bool:
@@ -388,7 +421,7 @@ class Life:
         self, state: ContractState, number: int, report: InvoiceReport
     ) -> bool:
         workflow_id = receivable_workflow_id(self._id, number)
-        if report.stage is InvoiceStage.AWAITING_APPROVAL:
+        if report.stage in PENDING:  # how far it is on the way, only the document knows
             return await self._decide(workflow_id, number)
         if report.total is None or report.stage in CLEARED | UNBILLED:
             return False
@@ -404,20 +437,20 @@ class Life:
         if number == 1 and flavour is Flavour.OVERDUE and self._first("overdue"):
             await self._let_it_fall_due(state, workflow_id)
             return True
-        owed = report.residual is not None and report.residual.is_positive and not report.credits
-        if owed and self._first(f"pay {number}"):
-            await self._pay(workflow_id, number, report)
-            return True
+        if report.residual is not None and report.residual.is_positive and not report.credits:
+            return await self._pay(workflow_id, number, report, report.residual)
         return False
 
     async def _decide(self, workflow_id: str, number: int) -> bool:
         flavour = self._signed.flavour
-        if flavour is Flavour.OVERDUE and number == 1 and self._first("remind approvers"):
-            await self._let_approvers_be_reminded(workflow_id)
-        if flavour is Flavour.REJECTED and number == 1:
+        if number == 1 and flavour in (Flavour.OVERDUE, Flavour.REJECTED):
             # Its contract says at once that it awaits approval; the draft takes a moment.
-            is_open = bool(await self._open_rounds(workflow_id))
-            return is_open and self._first("reject") and await self._reject(workflow_id)
+            if not await self._open_rounds(workflow_id):
+                return False
+            if flavour is Flavour.REJECTED:
+                return self._first("reject") and await self._reject(workflow_id)
+            if self._first("remind approvers"):
+                await self._let_approvers_be_reminded(workflow_id)
         return await self._approve(workflow_id)
 
     async def _reject(self, workflow_id: str) -> bool:
@@ -437,7 +470,7 @@ class Life:
             )
             for stale in self._stale(right):
                 await self._lab.ledger.signal(workflow_id, "approval_decided", stale)
-            if self._random.random() < _HASTY and self._first(f"hasty {workflow_id}"):
+            if self._random.random() < self._habits.hasty and self._first(f"hasty {workflow_id}"):
                 return True  # the right one comes later: what is posted before has none
             for person in (ANA, *also):
                 decision = right.model_copy(update={"by": person})
@@ -447,9 +480,11 @@ class Life:
         return bool(rounds)
 
     async def _open_rounds(self, workflow_id: str) -> list[ApprovalRound]:
-        return await patiently(
-            lambda: operations.query(self._lab.client, workflow_id, ApprovalDesk.open_approvals)
-        )
+        with contextlib.suppress(operations.NotFound):  # its contract speaks of it before it begins
+            return await patiently(
+                lambda: operations.query(self._lab.client, workflow_id, ApprovalDesk.open_approvals)
+            )
+        return []
 
     def _stale(self, right: ApprovalDecision) -> list[ApprovalDecision]:
         """Approvals of other content and of another amount."""
@@ -458,34 +493,44 @@ class Life:
         other = right.model_copy(update={"content_hash": "0" * 12})
         return [other, right.model_copy(update={"amount": more})]
 
-    async def _pay(self, workflow_id: str, number: int, report: InvoiceReport) -> None:
-        residual = report.residual
-        assert residual is not None
+    async def _pay(self, workflow_id: str, number: int, report: InvoiceReport, owed: Money) -> bool:
+        """Pay what is owed, or the next part of it; whether there was anything to do."""
         today = datetime.now(UTC).date()
-        if self._random.random() < 0.3:
-            await self._pay_in_odoo(report, residual, today)
-            return
-        parts = [residual]
-        if self._random.random() < 0.5:
-            half = Money.rounded(residual.amount / 2, residual.currency)
-            parts = [half, residual - half]
-        payments = [
-            PaymentReceived(
-                reference=f"{PAYMENT}{self._signed.seed}-{number}-{part}",
-                amount=amount,
-                paid_on=today,
-            )
-            for part, amount in enumerate(parts, start=1)
-        ]
-        self._random.shuffle(payments)
+        if self._first(f"pay {number}"):
+            if self._random.random() < self._habits.in_odoo:
+                await self._pay_in_odoo(report, owed, today)
+                return True
+            self._payments[number] = self._drawn_payments(number, owed, today)
+        left = self._payments.get(number, [])
+        if not left or owed != Money.total((item.amount for item in left), owed.currency):
+            return False  # what was paid is not booked yet
+        now = left[:1] if self._random.random() < self._habits.one_by_one else left
+        self._payments[number] = left[len(now) :]
         await asyncio.gather(
             *(
                 self._tell(
                     workflow_id, ReceivableWorkflow.record_payment, "payment_received", payment
                 )
-                for payment in payments
+                for payment in now
             )
         )
+        return True
+
+    def _drawn_payments(self, number: int, owed: Money, on: date) -> list[PaymentReceived]:
+        parts = [owed]
+        if self._random.random() < self._habits.in_parts:
+            half = Money.rounded(owed.amount / 2, owed.currency)
+            parts = [half, owed - half]
+        payments = [
+            PaymentReceived(
+                reference=f"{PAYMENT}{self._signed.seed}-{number}-{part}",
+                amount=amount,
+                paid_on=on,
+            )
+            for part, amount in enumerate(parts, start=1)
+        ]
+        self._random.shuffle(payments)
+        return payments
 
     async def _pay_in_odoo(self, report: InvoiceReport, amount: Money, on: date) -> None:
         """An accountant registers it; the sweep has to find it."""
@@ -506,7 +551,9 @@ class Life:
         if self._signed.flavour is not Flavour.CREDITED:
             return False
         notes = [item for item in state.invoices.values() if item.credits == 1]
-        return not notes or any(item.stage not in CLEARED for item in notes)
+        credited = state.invoices[1].credited
+        is_told = credited is not None and credited.is_positive
+        return not is_told or not notes or any(item.stage not in CLEARED for item in notes)
 
     async def _write_off(self, workflow_id: str) -> bool:
         if self._first("ask to write off"):

@@ -76,19 +76,26 @@ class TemporalServer:
             raise StackError("Temporal is not running")
         return self._process.pid
 
-    @property
-    def is_running(self) -> bool:
-        return self._process is not None and self._process.running
-
     def kill(self) -> None:
         """SIGKILL: nothing is flushed, nobody is told."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
 
-    def limit_files(self, size_bytes: int | None) -> None:
-        """Let every write beyond this size of a file fail, as on a full disk; None: no limit."""
-        limit = resource.RLIM_INFINITY if size_bytes is None else size_bytes
-        resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    def fill_disk(self) -> None:
+        """Let no file grow any more: such a write fails, and what there is can be written over.
+
+        A limit of the process, since nobody needs a right to set it: a file system to be filled
+        takes one to mount, which a container does not give.
+        """
+        files = (self.database, self.database.with_name(f"{self.database.name}-wal"))
+        self._limit_files(max(file.stat().st_size for file in files))
+
+    def clear_disk(self) -> None:
+        """Let files grow again."""
+        self._limit_files(resource.RLIM_INFINITY)
+
+    def _limit_files(self, size_bytes: int) -> None:
+        resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (size_bytes, resource.RLIM_INFINITY))
 
     def stop(self) -> None:
         if self._process is not None:

@@ -2,7 +2,8 @@
 
     python -m starters.faultlab.served --queue odoo-finance [--mutation no-content-hash]
 
-It loads everything, says so on its standard output, and begins to serve when its standard input
+Its patience with a remote that says nothing is short: nobody waits a minute for a lost answer. It
+loads everything, says so on its standard output, and begins to serve when its standard input
 says `go`: so a killed worker is followed by the next at once. It ends with its standard input.
 Calls to remotes carry as headers which activity makes them; the proxy takes those off again.
 """
@@ -36,6 +37,10 @@ PROCESS = "process"
 CARRIER = "carrier"
 """The tag that says which activities a call is made for: `type|workflow id|activity id`, several
 of them separated by spaces where calls are shared."""
+
+
+PATIENCE_SECONDS = 5.0
+"""Instead of the product's timeout; the proxy says more often that a remote is still at work."""
 
 
 class Running:
@@ -97,6 +102,7 @@ def _tag_calls(running: Running) -> None:
         if carriers := running.carriers():
             request.headers[TAG_PREFIX + CARRIER] = carriers
             request.headers[TAG_PREFIX + PROCESS] = str(os.getpid())
+            request.extensions["timeout"]["read"] = PATIENCE_SECONDS
         return send(self, request, **options)
 
     httpx.Client.send = tagged  # type: ignore[method-assign]

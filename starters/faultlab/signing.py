@@ -45,6 +45,8 @@ _WEIGHTS = {
     Flavour.WRITTEN_OFF: 5,
     Flavour.OVERDUE: 5,
 }
+_COUNTS = {Flavour.CHANGED: 3, Flavour.OVERDUE: 1}
+"""How many milestones it takes: a document beside one that is overdue would need an address."""
 _DEALS = 0.3
 """The share of plain contracts that come from the CRM."""
 
@@ -70,7 +72,8 @@ def drawn(seed: int, flavour: Flavour | None = None, *, deal: bool | None = None
     drawn_flavour = random.choices(list(_WEIGHTS), weights=list(_WEIGHTS.values()))[0]
     from_crm = random.random() < _DEALS
     flavour = flavour or drawn_flavour
-    count = 3 if flavour is Flavour.CHANGED else random.choices((1, 2, 3), weights=(6, 3, 1))[0]
+    drawn_count = random.choices((1, 2, 3), weights=(6, 3, 1))[0]
+    count = _COUNTS.get(flavour, drawn_count)
     amounts = tuple(Decimal(random.randint(100_00, 900_00)).scaleb(-2) for _ in range(count))
     document = _document(seed, amounts)
     worth = sum(amounts, Decimal(0)) + _plans(document, flavour, random)

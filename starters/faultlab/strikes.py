@@ -38,6 +38,7 @@ READING = frozenset(
 
 UNREACHED = {
     "mark_milestone_unreached": "no workflow calls it",
+    "create_milestones": "only where a change order adds some, which no life does",
 }
 """Activities that no life reaches, each with the reason."""
 
@@ -82,8 +83,6 @@ class Boundaries:
         self._struck_at = 0.0
         self._answered = _BETWEEN
         self._striking = asyncio.Lock()
-        self.all_struck = asyncio.Event()
-        self._note()
 
     @property
     def left(self) -> list[Boundary]:
@@ -110,11 +109,6 @@ class Boundaries:
             boundary.carrier, boundary.at = carrier, time.time()
             await self._lab.hands.replace(process)
             self._struck_at, self._answered = time.monotonic(), 0
-            self._note()
-
-    def _note(self) -> None:
-        if not self.left:
-            self.all_struck.set()
 
 
 @dataclass

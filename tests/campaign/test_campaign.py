@@ -19,7 +19,7 @@ REPORT = Path(".run/faults-sandbox.json")
 
 @pytest.fixture(scope="module")
 async def outcome(folder: Path) -> Outcome:
-    plan = Plan(seeds=range(1, RUNS + 1), boundaries=True)
+    plan = Plan(seeds=range(1, RUNS + 1), boundaries=True, evidence=REPORT.parent / "histories")
     found = await campaign.run(plan, folder, say=print)
     report.write(REPORT, [found])
     return found

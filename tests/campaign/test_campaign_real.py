@@ -19,7 +19,12 @@ REPORT = Path(".run/faults-real.json")
 
 @pytest.fixture(scope="module")
 async def outcome(folder: Path) -> Outcome:
-    plan = Plan(seeds=range(FIRST, FIRST + RUNS), real=True, at_once=12)
+    plan = Plan(
+        seeds=range(FIRST, FIRST + RUNS),
+        real=True,
+        at_once=campaign.AT_ONCE_REAL,
+        evidence=REPORT.parent / "histories",
+    )
     found = await campaign.run(plan, folder, say=print)
     report.write(REPORT, [found])
     return found

@@ -9,16 +9,15 @@ import pytest
 from temporalio.service import RPCError
 
 from starters.faultlab import lab as labs
-from starters.faultlab.disks import small_disk
 from starters.faultlab.invariants import examine
 from starters.faultlab.lives import Life
-from starters.faultlab.processes import REMOTES, WORKFLOWS, TemporalServer, Worker
+from starters.faultlab.processes import REMOTES, WORKFLOWS, Worker
 from starters.faultlab.signing import drawn
 
 pytestmark = pytest.mark.timeout(600)
 
-LIVES = 6
-FULL_SECONDS = 8.0
+LIVES = 4
+FULL_SECONDS = 5.0
 ANSWER_SECONDS = 5.0
 MOST_TAKEN, BALLAST_BYTES = 1_000, 200_000
 
@@ -50,31 +49,19 @@ async def told_until_refused(lab: labs.Lab) -> list[str]:
 
 
 async def test_a_full_disk_under_temporal_loses_nothing_that_was_acknowledged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     """While there is no room nothing is taken; once there is, everything goes on."""
-    with small_disk(tmp_path / "disk", megabytes=64) as disk:
-        if disk is not None:
-            monkeypatch.setattr(labs, "TemporalServer", lambda _: TemporalServer(disk.folder))
-        async with labs.running(tmp_path / "lab") as lab:
-            lives = asyncio.create_task(led(lab, LIVES))
-            await lab.news.of("contract/northwind/life-1", 60)
-            if disk is not None:
-                disk.fill()
-            else:
-                # Nobody lets us mount: writes beyond what the file has now fail instead.
-                lab.temporal.limit_files(lab.temporal.database.stat().st_size)
-            taken = await told_until_refused(lab)
-            await asyncio.sleep(FULL_SECONDS)
-            if disk is not None:
-                disk.clear()
-            elif lab.temporal.is_running:
-                lab.temporal.limit_files(None)
-            if not lab.temporal.is_running:
-                await lab.restart_temporal()
-            assert await lives == []
-            for workflow_id in taken:
-                await lab.client.get_workflow_handle(workflow_id).describe()
+    async with labs.running(tmp_path) as lab:
+        lives = asyncio.create_task(led(lab, LIVES))
+        await lab.news.of("contract/northwind/life-1", 60)
+        lab.temporal.fill_disk()
+        taken = await told_until_refused(lab)
+        await asyncio.sleep(FULL_SECONDS)
+        lab.temporal.clear_disk()
+        assert await lives == []
+        for workflow_id in taken:
+            await lab.client.get_workflow_handle(workflow_id).describe()
 
 
 async def test_workers_whose_log_has_no_room_go_on(tmp_path: Path) -> None:

@@ -9,12 +9,13 @@ import pytest
 from sandbox.proxy import Kind
 from starters.faultlab import campaign
 from starters.faultlab.campaign import Plan, seeds_of
+from starters.faultlab.lives import TELLTALE
 from starters.faultlab.mutations import MUTATIONS
 from starters.faultlab.signing import Flavour
 
 pytestmark = pytest.mark.timeout(900)
 
-LIVES = 8
+LIVES = 3
 TOLD = {
     "create-for-load": ("times in Odoo", "customers", "projects"),
     "no-read-before-button": ("left to a person",),
@@ -33,6 +34,7 @@ async def test_a_campaign_notices_a_safeguard_that_is_gone(mutation: str, tmp_pa
         mutation=mutation,
         # Nobody waits for a time-out: a broken connection says as much.
         losses=(Kind.CUT_AFTER,),
+        habits=TELLTALE,
     )
     outcome = await campaign.run(plan, tmp_path)
     texts = [text for _, text in outcome.violations]
