@@ -58,4 +58,4 @@ def keep_behind(worker: Worker) -> None:
         ahead.see(activation)
         await handle(activation)
 
-    inner._handle_activation = seen  # type: ignore[method-assign]
+    inner._handle_activation = seen  # type: ignore[method-assign, assignment]
