@@ -102,7 +102,8 @@ async def test_after_a_worker_was_asked_to_end_the_other_serves_the_next_event_a
             old = lab.decider.terminate()
             await served(lab, contract)
             taken.append(time.monotonic() - began)
-            assert await asyncio.to_thread(old.wait, 30) == 0
+            await asyncio.to_thread(old.join, 30)
+            assert old.exitcode == 0
         finally:
             new.stop()
             await lab.decider.start()
