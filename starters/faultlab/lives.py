@@ -556,8 +556,8 @@ class Life:
         if self._signed.flavour is not Flavour.CREDITED:
             return False
         notes = [item for item in state.invoices.values() if item.credits == 1]
-        credited = state.invoices[1].credited
-        is_told = credited is not None and credited.is_positive
+        invoice = state.invoices[1]
+        is_told = invoice.residual != invoice.total
         return not is_told or not notes or any(item.stage not in CLEARED for item in notes)
 
     async def _write_off(self, workflow_id: str) -> bool:
