@@ -92,8 +92,8 @@ async def test_after_a_worker_was_asked_to_end_the_other_serves_the_next_event_a
 ) -> None:
     """SIGTERM, as in a release: the new one serves already when the old one is told to end.
 
-    What is handed to the old one in the very moment in which it stops asking is lost on the way, and
-    handed out again after 10 s: one round may meet that, not each.
+    What is handed to the old one in the very moment in which it stops asking is lost on the way,
+    and handed out again after 10 s: one round may meet that, not each.
     """
     taken: list[float] = []
     while not taken or (min(taken) > DRAINED_SECONDS and len(taken) < MOST_ROUNDS):
