@@ -53,9 +53,9 @@ def keep_behind(worker: Worker) -> None:
     handle = inner._handle_activation
     ahead = Ahead(lambda run_id: inner._bridge_worker().request_workflow_eviction(run_id))
 
-    async def seen(activation: WorkflowActivation) -> None:
+    async def seen(act: WorkflowActivation) -> None:
         # Before it is answered: once it is, the task may begin at once.
-        ahead.see(activation)
-        await handle(activation)
+        ahead.see(act)
+        await handle(act)
 
     inner._handle_activation = seen  # type: ignore[method-assign, assignment]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import multiprocessing
 import os
 import resource
 import signal
-import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from temporalio.client import Client
@@ -21,7 +24,7 @@ from temporalio.runtime import Runtime, TelemetryConfig
 
 from sandbox.real_odoo.mailbox import free_port
 from sandbox.real_odoo.process import Process
-from starters.faultlab.served import GO
+from starters.faultlab.served import GO, stand_by
 from starters.local.stack import StackError, temporal_command
 from workflows import task_queues
 
@@ -34,6 +37,11 @@ _KEPT_SECONDS = 0.5
 WORKFLOWS = (task_queues.CONTRACTS,)
 REMOTES = (task_queues.CRM, task_queues.ODOO_MASTER, task_queues.ODOO_FINANCE)
 """Who decides and who speaks to remotes run apart, so that either can be killed alone."""
+
+
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload([stand_by.__module__])
+"""To load everything takes a worker a second of the processor; here it is done once for all."""
 
 
 @cache
@@ -148,13 +156,12 @@ class Worker:
         log: Path,
         mutation: str | None = None,
     ) -> None:
-        self._command = [sys.executable, "-m", "starters.faultlab.served"]
-        self._command += [part for queue in queues for part in ("--queue", queue)]
-        self._command += ["--mutation", mutation] if mutation else []
+        self._queues = tuple(queues)
         self._environment = dict(environment)
         self._log = log
-        self._serving: subprocess.Popen[bytes] | None = None
-        self._next: subprocess.Popen[bytes] | None = None
+        self._mutation = mutation
+        self._serving: _Warm | None = None
+        self._next: _Warm | None = None
         self._changing = asyncio.Lock()
 
     async def keep(self) -> None:
@@ -167,11 +174,11 @@ class Worker:
 
     @property
     def is_running(self) -> bool:
-        return self._serving is not None and self._serving.poll() is None
+        return self._serving is not None and self._serving.process.is_alive()
 
     @property
     def pid(self) -> int | None:
-        return self._serving.pid if self._serving is not None else None
+        return self._serving.process.pid if self._serving is not None else None
 
     async def start(self) -> None:
         """Let the one that stands by serve, and have the next stand by."""
@@ -187,48 +194,55 @@ class Worker:
     async def _start(self) -> None:
         serving = self._next or self._spawn()
         self._next = None
-        assert serving.stdout is not None
-        assert serving.stdin is not None
-        if not await asyncio.to_thread(serving.stdout.readline):
-            raise StackError(f"a worker did not start; see {self._log}")
-        serving.stdin.write(f"{GO}\n".encode())
-        serving.stdin.flush()
+        try:
+            await asyncio.to_thread(serving.told.recv)
+            serving.told.send(GO)
+        except (EOFError, OSError) as error:
+            raise StackError(f"a worker did not start; see {self._log}") from error
         self._serving = serving
         self._next = self._spawn()
 
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""
         if self._serving is not None:
-            self._serving.kill()
-            self._serving.wait()
+            self._serving.end()
 
-    def terminate(self) -> subprocess.Popen[bytes]:
+    def terminate(self) -> BaseProcess:
         """SIGTERM: it drains and ends by itself."""
         if self._serving is None:
             raise StackError("the worker is not running")
-        self._serving.terminate()
-        return self._serving
+        self._serving.process.terminate()
+        return self._serving.process
 
     def stop(self) -> None:
-        for process in (self._serving, self._next):
-            if process is not None:
-                process.kill()
-                process.wait()
-                for pipe in (process.stdin, process.stdout):
-                    if pipe is not None:
-                        with contextlib.suppress(OSError):
-                            pipe.close()
+        for warm in (self._serving, self._next):
+            if warm is not None:
+                warm.end()
+                warm.told.close()
         self._serving = self._next = None
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
-        with self._log.open("ab") as log:
-            return subprocess.Popen(
-                self._command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env=self._environment,
-            )
+    def _spawn(self) -> _Warm:
+        told, parent = _FORKS.Pipe()
+        process = _FORKS.Process(
+            target=stand_by,
+            args=(self._queues, self._environment, self._log, self._mutation, parent),
+            daemon=True,
+        )
+        process.start()
+        parent.close()
+        return _Warm(process, told)
+
+
+@dataclass(frozen=True)
+class _Warm:
+    """A worker's process, and the line to it."""
+
+    process: BaseProcess
+    told: Connection
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.join()
 
 
 class Crew:

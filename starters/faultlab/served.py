@@ -1,22 +1,22 @@
 """A worker of the campaign: the product's own, started warm, its calls tagged, perhaps mutated.
 
-    python -m starters.faultlab.served --queue odoo-finance [--mutation no-content-hash]
-
-Its patience with a remote that says nothing is short: nobody waits a minute for a lost answer. It
-loads everything, says so on its standard output, and begins to serve when its standard input
-says `go`: so a killed worker is followed by the next at once. It ends with its standard input.
-Calls to remotes carry as headers which activity makes them; the proxy takes those off again.
+It is forked from a process that has loaded everything, says that it is ready, and begins to serve
+when it is told to: so a killed worker is followed by the next at once. It ends with its parent. Its
+patience with a remote that says nothing is short: nobody waits a minute for a lost answer. Calls to
+remotes carry as headers which activity makes them; the proxy takes those off again.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
+import contextlib
 import logging
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -32,6 +32,7 @@ from wiring.settings import load_settings
 from workers import process
 
 READY, GO = "ready", "go"
+"""What parent and worker say to each other."""
 PROCESS = "process"
 """The tag with the pid of the worker that makes a call."""
 CARRIER = "carrier"
@@ -118,35 +119,41 @@ def _watch_activities(running: Running) -> None:
     temporal.connect = connected
 
 
-def _end_with_standard_input() -> None:
+def _end_with(parent: Connection) -> None:
+    """End as soon as whoever started this process is gone."""
+
     def wait() -> None:
-        sys.stdin.read()
+        with contextlib.suppress(EOFError):
+            parent.recv()
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--queue", action="append", required=True)
-    parser.add_argument("--mutation", choices=sorted(MUTATIONS))
-    options = parser.parse_args()
+def stand_by(
+    queues: Sequence[str],
+    environment: Mapping[str, str],
+    log: Path,
+    mutation: str | None,
+    parent: Connection,
+) -> None:
+    """Be a worker's process: get ready, say so, and serve once the parent says that it is time."""
+    os.environ.clear()
+    os.environ.update(environment)
+    with log.open("ab") as file:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(file.fileno(), stream.fileno())
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     running = Running()
     _tag_calls(running)
     _watch_activities(running)
-    if options.mutation:
-        MUTATIONS[options.mutation]()
+    if mutation:
+        MUTATIONS[mutation]()
     settings = load_settings()
-    print(READY, flush=True)
-    # The SDK's core logs to standard output, which nobody reads any more; full, it would stop it.
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    if sys.stdin.readline().strip() == GO:
-        _end_with_standard_input()
-        asyncio.run(process.serve(settings, options.queue))
+    parent.send(READY)
+    with contextlib.suppress(EOFError):
+        parent.recv()
+        _end_with(parent)
+        asyncio.run(process.serve(settings, queues))
     logging.shutdown()
     os._exit(0)
-
-
-if __name__ == "__main__":
-    main()
