@@ -58,4 +58,4 @@ def keep_behind(worker: Worker) -> None:
         ahead.see(act)
         await handle(act)
 
-    inner._handle_activation = seen  # type: ignore[method-assign, assignment]
+    inner._handle_activation = seen  # type: ignore[method-assign]
