@@ -94,10 +94,12 @@ class Boundaries:
         """Kill the worker here, if this is a boundary that still lacks."""
         if not self._wanted:
             return
-        for carrier in carriers_of(request):
-            wanted = self._wanted.get((carrier.activity, moment))
-            if wanted is not None and (carrier.activity in READING or is_write(request)):
-                await self._strike(wanted, carrier, int(request.tags[PROCESS]))
+        carriers = carriers_of(request)
+        # Where several activities run it may be the call of any of them.
+        if len(carriers) == 1 and (carriers[0].activity in READING or is_write(request)):
+            wanted = self._wanted.get((carriers[0].activity, moment))
+            if wanted is not None:
+                await self._strike(wanted, carriers[0], int(request.tags[PROCESS]))
                 return
         self._answered += moment is Moment.AFTER
 
