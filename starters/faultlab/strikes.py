@@ -61,12 +61,12 @@ def remote_activities(settings: Settings) -> list[str]:
 
 @dataclass
 class Boundary:
-    """One kill of a worker at a moment of an activity's call; `seconds` until it was done."""
+    """One kill of a worker at a moment of an activity's call; `seconds` from when the activity was
+    asked for until it was done."""
 
     activity: str
     moment: Moment
     carrier: Carrier | None = None
-    at: float = 0.0
     seconds: float | None = None
 
     @property
@@ -109,7 +109,7 @@ class Boundaries:
             return
         async with self._striking:
             self._wanted.pop((boundary.activity, boundary.moment))
-            boundary.carrier, boundary.at = carrier, time.time()
+            boundary.carrier = carrier
             await self._lab.hands.replace(process)
             self._struck_at, self._answered = time.monotonic(), 0
 
