@@ -256,7 +256,7 @@ def _is_recovered(boundary: Boundary, stories: Mapping[str, Story]) -> bool:
     assert carrier is not None
     for retried in stories[carrier.workflow_id].retried:
         if (retried.activity, retried.activity_id) == (boundary.activity, carrier.activity_id):
-            boundary.seconds = max(0.0, retried.completed_at - boundary.at)
+            boundary.seconds = retried.seconds
             return True
     return False
 

@@ -47,13 +47,15 @@ class Story:
 
 @dataclass(frozen=True)
 class Retried:
-    """An activity that took more than one attempt: when the last began and ended (epoch)."""
+    """An activity that took more than one attempt, and the seconds from when it was asked for
+    until it was done: by the workflow's own clock, which may have been moved.
+
+    Where its next attempt failed and its step tried anew, that is what did it.
+    """
 
     activity: str
     activity_id: str
-    attempt: int
-    completed_at: float
-    is_completed: bool
+    seconds: float
 
 
 @dataclass
@@ -77,7 +79,7 @@ async def stories_of(
     """The stories of these workflows with the histories they were read from."""
     for workflow_id in workflow_ids:
         histories = await patiently(lambda: histories_of(client, workflow_id))  # noqa: B023
-        yield workflow_id, _story(histories), histories
+        yield workflow_id, story_of(histories), histories
 
 
 async def histories_of(client: Client, workflow_id: str) -> list[WorkflowHistory]:
@@ -94,12 +96,15 @@ async def histories_of(client: Client, workflow_id: str) -> list[WorkflowHistory
             return found
 
 
-def _story(histories: Iterable[WorkflowHistory]) -> Story:
+def story_of(histories: Iterable[WorkflowHistory]) -> Story:
+    """What a workflow's runs say, the oldest first."""
     story = Story(started=True)
     decisions: list[str] = []
     for history in histories:
         scheduled: dict[int, Any] = {}
+        asked_at: dict[int, float] = {}
         attempts: dict[int, int] = {}
+        failed: dict[str, int] = {}
         for event in history.events:
             match event.event_type:
                 case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
@@ -116,6 +121,7 @@ def _story(histories: Iterable[WorkflowHistory]) -> Story:
                 case EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
                     planned = event.activity_task_scheduled_event_attributes
                     scheduled[event.event_id] = planned
+                    asked_at[event.event_id] = event.event_time.ToNanoseconds() / 1e9
                     if planned.activity_type.name == _POSTING:
                         story.approvals = list(decisions)
                 case EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
@@ -123,17 +129,16 @@ def _story(histories: Iterable[WorkflowHistory]) -> Story:
                     attempts[begun.scheduled_event_id] = begun.attempt
                 case EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
                     number = event.activity_task_completed_event_attributes.scheduled_event_id
+                    name = scheduled[number].activity_type.name
+                    first = number if attempts[number] > 1 else failed.pop(name, None)
+                    if first is not None:
+                        seconds = event.event_time.ToNanoseconds() / 1e9 - asked_at[first]
+                        activity_id = scheduled[first].activity_id
+                        story.retried.append(Retried(name, activity_id, seconds))
+                case EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED:
+                    number = event.activity_task_failed_event_attributes.scheduled_event_id
                     if attempts[number] > 1:
-                        activity = scheduled[number]
-                        story.retried.append(
-                            Retried(
-                                activity=activity.activity_type.name,
-                                activity_id=activity.activity_id,
-                                attempt=attempts[number],
-                                completed_at=event.event_time.ToNanoseconds() / 1e9,
-                                is_completed=True,
-                            )
-                        )
+                        failed[scheduled[number].activity_type.name] = number
                 case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
                     done = event.workflow_execution_completed_event_attributes
                     story.completed = True

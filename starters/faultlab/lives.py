@@ -32,8 +32,8 @@ from contracts.receivable import (
     PENDING,
     UNBILLED,
     InvoiceReport,
-    InvoiceStage,
     PaymentReceived,
+    ReceivableState,
     WriteOffAsked,
 )
 from contracts.state import (
@@ -434,9 +434,11 @@ class Life:
             return await self._write_off(workflow_id)
         if number == 1 and self._awaits_credit(state):
             return False
-        if flavour is Flavour.OVERDUE and report.stage is InvoiceStage.POSTED_NOT_DELIVERED:
-            return False
-        if number == 1 and flavour is Flavour.OVERDUE and self._first("overdue"):
+        if number == 1 and flavour is Flavour.OVERDUE and "overdue" not in self._done:
+            # Whether it is delivered, only the document knows: an address is forgotten after that.
+            if not (await self._receivable(workflow_id)).delivered:
+                return False
+            self._done.add("overdue")
             await self._let_it_fall_due(state, workflow_id)
             return True
         if report.residual is not None and report.residual.is_positive and not report.credits:
@@ -568,25 +570,23 @@ class Life:
             )
         return await self._approve(workflow_id, CLEO)
 
+    async def _receivable(self, workflow_id: str) -> ReceivableState:
+        return await patiently(lambda: operations.receivable_state(self._lab.client, workflow_id))
+
     async def _let_it_fall_due(self, state: ContractState, workflow_id: str) -> None:
         """Months pass until work is stopped; for some customers there is nobody to mail."""
         if self._signed.seed % 2:
             await self._person("admin", _forget_address, state.odoo.partner_id)
         for _ in range(_LOOKS):
             await self._later(workflow_id, _DAYS_AT_ONCE)
-            found = await patiently(
-                lambda: operations.receivable_state(self._lab.client, workflow_id)
-            )
-            if found.dunning.level >= 3:
+            if (await self._receivable(workflow_id)).dunning.level >= 3:
                 return
             await self._lab.news.of(self._id, _PATIENCE_SECONDS)
 
     async def _let_approvers_be_reminded(self, workflow_id: str) -> None:
         await self._later(workflow_id, timedelta(days=5))
         for _ in range(_LOOKS):
-            found = await patiently(
-                lambda: operations.receivable_state(self._lab.client, workflow_id)
-            )
+            found = await self._receivable(workflow_id)
             if found.round is None or found.round.reminded:
                 return
             await self._lab.news.of(self._id, _PATIENCE_SECONDS)

@@ -56,7 +56,7 @@ def not_all(outcome: Outcome) -> bool:
 
 
 def boundaries(outcome: Outcome) -> RenderableType | None:
-    """F1 by activity: seconds until what was killed before, during or after its call was done."""
+    """F1 by activity: seconds from asked for to done, killed before, during or after its call."""
     if not outcome.boundaries:
         return None
     rows: dict[str, dict[Moment, str]] = defaultdict(dict)
@@ -67,7 +67,7 @@ def boundaries(outcome: Outcome) -> RenderableType | None:
         elif item.activity in UNREACHED:
             told = "-"
         rows[item.activity][item.moment] = told
-    table = _table("F1: the worker killed around each activity's call, until it was done")
+    table = _table("F1: the worker killed around each activity's call, from asked for to done")
     for name in ("Activity", "Before", "During", "After", ""):
         table.add_column(name)
     for activity, by_moment in rows.items():

@@ -72,7 +72,7 @@ def drawn(seed: int, flavour: Flavour | None = None, *, deal: bool | None = None
     drawn_flavour = random.choices(list(_WEIGHTS), weights=list(_WEIGHTS.values()))[0]
     from_crm = random.random() < _DEALS
     flavour = flavour or drawn_flavour
-    drawn_count = random.choices((1, 2, 3), weights=(6, 3, 1))[0]
+    drawn_count = random.choices((1, 2, 3), weights=(8, 2, 1))[0]
     count = _COUNTS.get(flavour, drawn_count)
     amounts = tuple(Decimal(random.randint(100_00, 900_00)).scaleb(-2) for _ in range(count))
     document = _document(seed, amounts)

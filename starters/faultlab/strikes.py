@@ -60,12 +60,12 @@ def remote_activities(settings: Settings) -> list[str]:
 
 @dataclass
 class Boundary:
-    """One kill of a worker at a moment of an activity's call; `seconds` until it was done."""
+    """One kill of a worker at a moment of an activity's call; `seconds` from when the activity was
+    asked for until it was done."""
 
     activity: str
     moment: Moment
     carrier: Carrier | None = None
-    at: float = 0.0
     seconds: float | None = None
 
     @property
@@ -93,10 +93,12 @@ class Boundaries:
         """Kill the worker here, if this is a boundary that still lacks."""
         if not self._wanted:
             return
-        for carrier in carriers_of(request):
-            wanted = self._wanted.get((carrier.activity, moment))
-            if wanted is not None and (carrier.activity in READING or is_write(request)):
-                await self._strike(wanted, carrier, int(request.tags[PROCESS]))
+        carriers = carriers_of(request)
+        # Where several activities run it may be the call of any of them.
+        if len(carriers) == 1 and (carriers[0].activity in READING or is_write(request)):
+            wanted = self._wanted.get((carriers[0].activity, moment))
+            if wanted is not None:
+                await self._strike(wanted, carriers[0], int(request.tags[PROCESS]))
                 return
         self._answered += moment is Moment.AFTER
 
@@ -106,7 +108,7 @@ class Boundaries:
             return
         async with self._striking:
             self._wanted.pop((boundary.activity, boundary.moment))
-            boundary.carrier, boundary.at = carrier, time.time()
+            boundary.carrier = carrier
             await self._lab.hands.replace(process)
             self._struck_at, self._answered = time.monotonic(), 0
 

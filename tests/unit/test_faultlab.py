@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from temporalio.client import WorkflowHistory
 
 from contracts.validation import validate
 from sandbox.proxy import PASSED, Fate, Kind, Request
@@ -266,6 +267,46 @@ def test_each_write_is_cut_off_once_held_once_and_then_let_be() -> None:
     assert weather(request("/json/2/account.move/read")) is PASSED
     weather.is_calm = True
     assert weather(request("/json/2/account.move/load")) == Fate()
+
+
+# --- what was killed ---------------------------------------------------------------------------
+
+
+def attempted(event_id: int, scheduled: int, attempt: int, end: str) -> list[dict[str, Any]]:
+    """The events of an activity: asked for, begun for the last time, ended, a second each."""
+    number = {"scheduledEventId": str(scheduled)}
+    kinds: list[tuple[str, dict[str, Any]]] = [
+        ("SCHEDULED", {"activityType": {"name": "notify"}, "activityId": str(scheduled)}),
+        ("STARTED", number | {"attempt": attempt}),
+        (end, number),
+    ]
+    return [
+        {
+            "eventId": str(event_id + n),
+            "eventTime": f"2026-01-01T00:00:{event_id + n:02d}Z",
+            "eventType": f"EVENT_TYPE_ACTIVITY_TASK_{kind}",
+            f"activityTask{kind.title()}EventAttributes": what,
+        }
+        for n, (kind, what) in enumerate(kinds)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("events", "recovered"),
+    [
+        (attempted(5, 5, 1, "COMPLETED"), []),
+        (attempted(5, 5, 2, "COMPLETED"), [("5", 2.0)]),
+        # The next attempt met something else, and the step tried anew.
+        (attempted(5, 5, 2, "FAILED") + attempted(20, 20, 1, "COMPLETED"), [("5", 17.0)]),
+        (attempted(5, 5, 2, "FAILED"), []),
+    ],
+)
+def test_what_was_killed_counts_as_done_once_its_attempt_or_its_step_is(
+    events: list[dict[str, Any]], recovered: list[tuple[str, float]]
+) -> None:
+    history = WorkflowHistory.from_json(WORKFLOW, {"events": events})
+    found = invariants.story_of([history]).retried
+    assert [(item.activity_id, item.seconds) for item in found] == recovered
 
 
 # --- the report -------------------------------------------------------------------------------
