@@ -81,7 +81,9 @@ _TEXTS: tuple[tuple[re.Pattern[str], _Verdict], ...] = tuple(
         (
             r"could not serialize access|due to concurrent|deadlock detected"
             r"|could not obtain lock|canceling statement due to"
-            r"|being sent by another process",
+            r"|being sent by another process"
+            # Two calls at once that each make somebody follow the same record: one was first.
+            r"|cannot follow twice the same object",
             _CONFLICT,
         ),
         (

@@ -79,6 +79,8 @@ ANSWERS = [
      BUSINESS, "odoo_constraint"),
     (422, ODOO + "UserError", "Some documents are being sent by another process already.",
      TRANSIENT, "conflict"),
+    (422, ODOO + "ValidationError", "The operation cannot be completed: Error, a partner cannot "
+     "follow twice the same object.", TRANSIENT, "conflict"),
     (422, WERKZEUG + "UnprocessableEntity", "missing a required argument: 'vals'",
      DEFECT, "odoo_error"),
     (422, "", "", BUSINESS, "odoo_refused"),
