@@ -52,6 +52,8 @@ class PooledRpcConnection(Connection):  # type: ignore[misc]  # the library has 
         """Call a method on records, or on the model where there are no ids."""
         named = dict(arguments)
         positional: list[Any] = [list(ids)] if ids else []
+        if method == "web_save" and not ids:
+            positional = [[]]  # a method of records, also where the record is still to come
         if method == "create":
             # Odoo looks at the first argument to tell one record from many.
             positional.append(named.pop("vals_list"))
