@@ -46,7 +46,7 @@ faults: $(STAMP) ## contracts through kills, cuts and restarts (SEEDS=n: how man
 	@python -m sandbox.real_odoo prepare
 	@c2c faults --seeds $(FAULT_SEEDS)
 
-campaign: $(STAMP) ## the campaign's own tests: 500 lives, mutations, recovery, full disks
+campaign: $(STAMP) ## all of the fault campaign: 500 lives, mutations, recovery, full disks (20 minutes)
 	@python -m sandbox.real_odoo prepare
 	@python -m pytest -n 2 --dist loadfile tests/campaign
 
