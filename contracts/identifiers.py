@@ -24,9 +24,9 @@ def receivable_workflow_id(contract_workflow_id: str, number: int) -> str:
     return f"{contract_workflow_id}/invoice/{number}"
 
 
-def contract_of(receivable_workflow_id: str) -> str:
-    """The workflow id of the contract whose document this is."""
-    return receivable_workflow_id.rpartition("/invoice/")[0]
+def contract_of(workflow_id: str) -> str:
+    """The workflow id of the contract that a workflow belongs to: a document's, or its own."""
+    return workflow_id.partition("/invoice/")[0]
 
 
 def legal_entity_of(workflow_id: str) -> str:

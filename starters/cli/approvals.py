@@ -13,6 +13,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from contracts.approvals import HASH_PREFIX, ApprovalKind, ApprovalRound
+from contracts.identifiers import contract_of
 from contracts.money import Money
 from starters import approving
 from starters.approving import Awaiting, Filter, Outcome
@@ -154,7 +155,7 @@ def reject(
     item = _one(session, reference, content_hash)
     session.run(lambda client: approving.reject(client, item, by=by, comment=comment))
     subject = item.round.subject
-    contract = short(item.workflow_id.partition("/invoice/")[0])
+    contract = short(contract_of(item.workflow_id))
     then = {
         ApprovalKind.WRITE_OFF: "It stays open and is collected as before.",
         ApprovalKind.CHANGE_ORDER: "The contract stays as it is.",

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
+from contracts.identifiers import contract_of
 from sandbox.proxy import Kind
 from starters.faultlab import lab as labs
 from starters.faultlab.invariants import Findings, Story, examine, histories_of, stories_of
@@ -139,7 +140,7 @@ class _Campaign:
         )
         await self._recoveries(stories, findings)
         for workflow_id, text in self._vigil.wrong.items():
-            findings.add(self._seeds.get(workflow_id.split("/invoice/")[0], -1), text)
+            findings.add(self._seeds.get(contract_of(workflow_id), -1), text)
         await self._keep_evidence(stories, findings)
         counts: dict[str, int] = {}
         for proxy in self._lab.proxies:
@@ -223,7 +224,7 @@ class _Campaign:
             return
         wrong = list(findings.wrong)[:_MOST_KEPT]
         for workflow_id in stories:
-            if self._seeds.get(workflow_id.split("/invoice/")[0]) in wrong:
+            if self._seeds.get(contract_of(workflow_id)) in wrong:
                 folder.mkdir(parents=True, exist_ok=True)
                 found = await patiently(partial(histories_of, self._lab.client, workflow_id))
                 for run, history in enumerate(found, start=1):

@@ -16,7 +16,7 @@ from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from contracts.approvals import HASH_PREFIX
-from contracts.identifiers import receivable_workflow_id
+from contracts.identifiers import contract_of, receivable_workflow_id
 from contracts.receivable import InvoiceReport
 from contracts.state import ContractOutcome
 from starters.faultlab.books import Books, Move
@@ -355,13 +355,11 @@ async def examine(
     by_contract = {life.workflow_id: life.signed.seed for life in lives if life.workflow_id}
     ids = [item.id async for item in client.list_workflows("WorkflowType != ''")]
     wanted = [
-        workflow_id
-        for workflow_id in dict.fromkeys(ids)
-        if workflow_id.split("/invoice/")[0] in by_contract
+        workflow_id for workflow_id in dict.fromkeys(ids) if contract_of(workflow_id) in by_contract
     ]
     async for workflow_id, story, histories in stories_of(client, wanted):
         stories[workflow_id] = story
-        seeds[workflow_id] = by_contract[workflow_id.split("/invoice/")[0]]
+        seeds[workflow_id] = by_contract[contract_of(workflow_id)]
         whole += histories
         if len(whole) >= _AT_ONCE:
             await _replay(whole, seeds, findings)
@@ -380,7 +378,7 @@ async def examine(
             findings.add(seed, text)
     one_payment_a_reference(mine, evidence, findings)
     for workflow_id, text in all_told_is_kept(told, stories):
-        findings.add(by_contract.get(workflow_id.split("/invoice/")[0], -1), text)
+        findings.add(by_contract.get(contract_of(workflow_id), -1), text)
     return findings, stories
 
 

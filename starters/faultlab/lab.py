@@ -16,6 +16,7 @@ from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest
 from temporalio.client import Client
 from temporalio.testing import TimeSkipper
 
+from contracts.identifiers import contract_of
 from gateways.odoo import OdooClient
 from gateways.odoo import connect as connect_odoo
 from gateways.secrets import Secret
@@ -163,7 +164,7 @@ class News:
         for workflow_id in there.keys() | self._seen.keys():
             if there.get(workflow_id) != self._seen.get(workflow_id):
                 self._changed_at[workflow_id] = time.monotonic()
-                contract = workflow_id.split("/invoice/")[0]
+                contract = contract_of(workflow_id)
                 if contract in self._changed:
                     self._changed[contract].set()
         self._seen = there

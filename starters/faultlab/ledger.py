@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from temporalio.client import Client, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.service import RPCError, RPCStatusCode
 
+from contracts.identifiers import contract_of
 from starters import operations
 
 T = TypeVar("T")
@@ -81,7 +82,7 @@ class Ledger:
 
     def told_of(self, contract: str) -> list[Told]:
         """What a contract and its documents were told."""
-        return [item for item in self.told if item.workflow_id.split("/invoice/")[0] == contract]
+        return [item for item in self.told if contract_of(item.workflow_id) == contract]
 
     def started(self, workflow_id: str) -> None:
         self.told.append(Told(workflow_id, "start", "", ""))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
+from contracts.identifiers import contract_of
 from sandbox.proxy import PASSED, Fate, Kind, Request
 from starters.faultlab.served import CARRIER
 
@@ -40,7 +41,7 @@ class Carrier:
     @property
     def contract(self) -> str:
         """The workflow id of the contract it is for; a sweep's own id for a sweep."""
-        return self.workflow_id.split("/invoice/")[0]
+        return contract_of(self.workflow_id)
 
 
 def carriers_of(request: Request) -> list[Carrier]:
