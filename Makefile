@@ -7,6 +7,8 @@ STAMP := $(VENV)/.installed
 PYTHON ?= python3
 # Most of a test's time is waiting for servers; each process has its own Temporal, sandbox and Odoo.
 PARALLEL := -n 3 --dist loadfile
+# Each file leads dozens of contracts at once, which takes a processor.
+CAMPAIGN := -n 2 --dist loadfile tests/campaign
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 FAULT_SEEDS := $(or $(SEEDS),10000)
@@ -34,6 +36,7 @@ dev: $(STAMP) ## the whole local stack in the foreground
 test: $(STAMP) ## everything, the real Odoo included (minutes more the first time: it is fetched)
 	@python -m sandbox.real_odoo prepare
 	@python -m pytest $(PARALLEL)
+	@python -m pytest $(CAMPAIGN)
 
 test-fast: $(STAMP) ## what needs no Odoo: domain, gateways, workflows on the stand-in, replay
 	@python -m pytest $(PARALLEL) -m "not real" tests/unit tests/replay tests/activities tests/workflows
@@ -46,9 +49,9 @@ faults: $(STAMP) ## contracts through kills, cuts and restarts (SEEDS=n: how man
 	@python -m sandbox.real_odoo prepare
 	@c2c faults --seeds $(FAULT_SEEDS)
 
-campaign: $(STAMP) ## all of the fault campaign: 500 lives, mutations, recovery, full disks (20 minutes)
+campaign: $(STAMP) ## the fault campaign alone: 500 lives, mutations, recovery, full disks (20 minutes)
 	@python -m sandbox.real_odoo prepare
-	@python -m pytest -n 2 --dist loadfile tests/campaign
+	@python -m pytest $(CAMPAIGN)
 
 lint: $(STAMP) ## ruff, strict mypy, import direction
 	@ruff check . && ruff format --check . && mypy && python -m pytest -q tests/unit/test_architecture.py

@@ -135,7 +135,7 @@ class TodoRequest(BaseModel):
 
 
 class OdooFinance:
-    """Activities on the `odoo-finance` task queue: one document each."""
+    """Activities on the `odoo-finance` and `odoo-mail` task queues: one document each."""
 
     def __init__(
         self, odoo: OdooClient, policies: Policies, catalogue: Catalogue | None = None

@@ -110,12 +110,9 @@ class Marked(BaseModel):
 
 
 class MilestoneRef(BaseModel):
-    """A milestone by its key, and its id in Odoo where that is known."""
+    """A milestone in Odoo."""
 
-    legal_entity: str
-    contract_id: str
-    milestone: str
-    milestone_id: int | None = None
+    milestone_id: int
 
 
 class ProjectArchive(BaseModel):
@@ -311,27 +308,10 @@ class OdooMaster:
     @activity.defn
     def mark_milestone_reached(self, ref: MilestoneRef) -> Marked:
         """Set `is_reached`; the order line's delivered quantity follows in Odoo."""
-        return self._mark(ref, True)
-
-    @activity.defn
-    def mark_milestone_unreached(self, ref: MilestoneRef) -> Marked:
-        """Take `is_reached` back; the order line's delivered quantity follows in Odoo."""
-        return self._mark(ref, False)
-
-    def _mark(self, ref: MilestoneRef, reached: bool) -> Marked:
-        if ref.milestone_id is not None:
-            [saved] = self._odoo.save(
-                "project.milestone", [ref.milestone_id], {"is_reached": reached}, ["write_date"]
-            )
-            return Marked(as_of=utc(saved["write_date"]))
-        row = {
-            "id": records.milestone_id(ref.legal_entity, ref.contract_id, ref.milestone),
-            "is_reached": reached,
-        }
-        once = create_once("milestone.reached")
-        [milestone] = self._odoo.load("project.milestone", [row], create_once=once)
-        [written] = self._odoo.read("project.milestone", [milestone], ["write_date"])
-        return Marked(as_of=utc(written["write_date"]))
+        [saved] = self._odoo.save(
+            "project.milestone", [ref.milestone_id], {"is_reached": True}, ["write_date"]
+        )
+        return Marked(as_of=utc(saved["write_date"]))
 
     # --- change orders ----------------------------------------------------------------------
 
@@ -378,8 +358,17 @@ class OdooMaster:
             return Done()
         there = self._odoo.search_read("project.milestone", [("id", "in", ids)], ["id"])
         if there:
-            self._odoo.call("project.milestone", "unlink", [row["id"] for row in there])
+            self._delete_milestones([row["id"] for row in there])
         return Done()
+
+    def _delete_milestones(self, ids: list[int]) -> None:
+        """Deleted by somebody else in the same moment, or by a call that came twice, is deleted."""
+        try:
+            self._odoo.call("project.milestone", "unlink", ids)
+        except GatewayError as refusal:
+            gone = refusal.code == "record_missing"
+            if not gone or self._odoo.search_read("project.milestone", [("id", "in", ids)], ["id"]):
+                raise
 
     @activity.defn
     def amend_tasks(self, change: ProjectChange) -> Done:

@@ -66,6 +66,7 @@ def _options(known: dict[str, Benchmark], arguments: Sequence[str] | None) -> ar
     parser.add_argument(
         "--odoo-workers", type=int, default=2, metavar="N", help="Odoo's processes (0: threads)"
     )
+    parser.add_argument("--rounds", type=int, metavar="N", help="default: 3; 1 in a quick run")
     options = parser.parse_args(arguments)
     unknown = [name for name in options.names if name not in known]
     if unknown:
@@ -84,6 +85,7 @@ async def _outcome(item: Benchmark, options: argparse.Namespace) -> Outcome:
             quick=options.quick,
             real=options.odoo == "real",
             odoo_workers=options.odoo_workers,
+            turns=options.rounds,
         )
         failed = await frame.run_one(item, bench)
     return Outcome(item, time.monotonic() - started, bench.lines, failed)
@@ -111,6 +113,7 @@ def document(outcomes: Sequence[Outcome], options: argparse.Namespace) -> dict[s
         "quick": options.quick,
         "odoo": options.odoo,
         "odoo_workers": options.odoo_workers,
+        "rounds": options.rounds,
         "machine": _machine(),
         "benchmarks": [_told(outcome) for outcome in outcomes],
     }

@@ -25,7 +25,7 @@ from contracts.state import ContractStage
 from gateways.odoo import connect
 from gateways.secrets import Secret
 from sandbox.server import Sandbox
-from starters.local.stack import temporal_binary
+from starters.local.stack import DYNAMIC_CONFIG, dynamic_config, temporal_binary
 from tests.conftest import settings_for
 from tests.servers import SandboxServer
 from tests.world import World, document
@@ -83,9 +83,7 @@ async def measure(milestones: int) -> Cost:
             dev_server_existing_path=temporal_binary(),
             data_converter=pydantic_data_converter,
             search_attributes=list(search_attributes.ALL),
-            dev_server_extra_args=[
-                *("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true")
-            ],
+            dev_server_extra_args=dynamic_config(DYNAMIC_CONFIG),
             dev_server_log_level="error",
         )
         skipper = TimeSkipper(environment.client, config=TimeSkippingConfig(enabled=False))

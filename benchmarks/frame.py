@@ -208,6 +208,8 @@ class Bench:
     quick: bool = False
     real: bool = True
     odoo_workers: int = 2
+    turns: int | None = None
+    """How many rounds were asked for; None: three, or one in a quick run."""
     lines: list[Line] = field(default_factory=list)
     show: Say = _to_stderr
 
@@ -235,9 +237,10 @@ class Bench:
     async def rounds(
         self, contenders: Mapping[str, Contender], *, rounds: int | None = None
     ) -> dict[str, Sample]:
-        """What each contender measured in each round; three rounds, or one in a quick run."""
+        """What each contender measured in each round: `rounds` of them, or as many as asked for."""
         measured: dict[str, list[float]] = {name: [] for name in contenders}
-        count = rounds or self.size(full=_FULL_ROUNDS, quick=_QUICK_ROUNDS)
+        usual = self.size(full=_FULL_ROUNDS, quick=_QUICK_ROUNDS)
+        count = rounds or self.turns or usual
         for number in range(count):
             for name in rotated(list(contenders), number):
                 value = await contenders[name](number)

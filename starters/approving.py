@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -44,12 +45,14 @@ class Found:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one approval: the round since, or why it was not taken."""
+    """What became of one approval: the round since, or why it was not taken. `unanswered`: it may
+    be taken yet, nobody said so in time."""
 
     workflow_id: str
     before: ApprovalRound | None
     after: ApprovalRound | None = None
     problem: str = ""
+    unanswered: bool = False
 
     @property
     def is_taken(self) -> bool:
@@ -126,10 +129,15 @@ def may_approve(item: Awaiting, by: str, now: datetime | None = None) -> bool:
     return item.round.refusal(_approval(item, by, ""), today) is None
 
 
-async def approve(client: Client, item: Awaiting, *, by: str, comment: str = "") -> ApprovalRound:
-    """Approve exactly what was read. Raises Refused, also if it has changed since."""
+async def approve(
+    client: Client, item: Awaiting, *, by: str, comment: str = "", update_id: str | None = None
+) -> ApprovalRound:
+    """Approve exactly what was read. With the same `update_id` it may be said again, and counts
+    once. Raises Refused, also if it has changed since; NotFound, NoAnswer."""
     decision = _approval(item, by, comment)
-    return await operations.update(client, item.workflow_id, ApprovalDesk.decide_approval, decision)
+    return await operations.update(
+        client, item.workflow_id, ApprovalDesk.decide_approval, decision, update_id=update_id
+    )
 
 
 async def reject(client: Client, item: Awaiting, *, by: str, comment: str) -> ApprovalRound:
@@ -143,14 +151,23 @@ async def approve_all(
 ) -> list[Outcome]:
     """Approve each of them; one that is refused or gives no answer does not stop the rest."""
 
-    async def one(item: Awaiting) -> Outcome:
+    async def one(item: Awaiting, update_id: str) -> Outcome:
         try:
-            after = await approve(client, item, by=by, comment=comment)
+            after = await approve(client, item, by=by, comment=comment, update_id=update_id)
         except (Refused, NotFound, NoAnswer, RPCError) as error:
-            return Outcome(item.workflow_id, item.round, problem=str(error))
+            unanswered = isinstance(error, NoAnswer)
+            return Outcome(item.workflow_id, item.round, problem=str(error), unanswered=unanswered)
         return Outcome(item.workflow_id, item.round, after)
 
-    return await operations.at_once([one(item) for item in items])
+    asked = [(item, str(uuid.uuid4())) for item in items]
+    outcomes = await operations.at_once([one(*each) for each in asked])
+    if any(outcome.is_taken for outcome in outcomes):
+        # Workers are there and were busy, at a month end: now that the rest is through, once more.
+        late = [place for place, outcome in enumerate(outcomes) if outcome.unanswered]
+        again = await operations.at_once([one(*asked[place]) for place in late])
+        for place, outcome in zip(late, again, strict=True):
+            outcomes[place] = outcome
+    return outcomes
 
 
 def _approval(item: Awaiting, by: str, comment: str) -> ApprovalDecision:

@@ -179,6 +179,7 @@ async def start(client: Client, contract: ContractInput) -> Started:
             search_attributes=search_attributes.at_start(
                 contract.contract_id, contract.legal_entity
             ),
+            task_timeout=options.TASK_TIMEOUT,
             priority=options.share_of(contract.legal_entity),
             static_summary=f"{contract.legal_entity} {contract.contract_id}",
         )
@@ -434,13 +435,19 @@ async def query(client: Client, workflow_id: str, question: Callable[[Any], T]) 
 
 
 async def update(
-    client: Client, workflow_id: str, message: UpdateMethodMultiParam[[Any, M], T], argument: M
+    client: Client,
+    workflow_id: str,
+    message: UpdateMethodMultiParam[[Any, M], T],
+    argument: M,
+    *,
+    update_id: str | None = None,
 ) -> T:
-    """Tell a workflow something, and wait for its word. Raises Refused, NotFound, NoAnswer."""
+    """Tell a workflow something, and wait for its word. Said again with the same `update_id` it
+    counts once, and is answered with the first word. Raises Refused, NotFound, NoAnswer."""
     handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(workflow_id)
     try:
         async with asyncio.timeout(_ANSWER_WITHIN.total_seconds()):
-            return await handle.execute_update(message, argument)
+            return await handle.execute_update(message, argument, id=update_id)
     except WorkflowUpdateFailedError as error:
         raise Refused(_reason(error.cause)) from error
     except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:

@@ -37,7 +37,7 @@ from contracts.sweeps import CrmSweepInput
 from gateways.crm.hubspot import HubSpotCrm
 from gateways.crm.odoo_crm import OdooCrm
 from wiring.settings import Settings
-from workflows import search_attributes, task_queues
+from workflows import options, search_attributes, task_queues
 from workflows.sweeps import CrmSweepWorkflow, OdooSweepWorkflow
 
 ODOO_SWEEP = "c2c-odoo-sweep"
@@ -240,6 +240,7 @@ def _schedule(sweep: Sweep) -> Schedule:
             id=sweep.id,
             task_queue=task_queues.CONTRACTS,
             execution_timeout=_SWEEP_ENDS_WITHIN,
+            task_timeout=options.TASK_TIMEOUT,
         ),
         spec=ScheduleSpec(
             intervals=[ScheduleIntervalSpec(every=sweep.every)], time_zone_name=_TIME_ZONE
@@ -274,7 +275,8 @@ async def _starts(client: Client, found: Schedule, sweep: Sweep) -> bool:
         return False
     if (action.workflow, action.task_queue) != (sweep.workflow, task_queues.CONTRACTS):
         return False
-    if action.execution_timeout != _SWEEP_ENDS_WITHIN:
+    timeouts = action.execution_timeout, action.task_timeout
+    if timeouts != (_SWEEP_ENDS_WITHIN, options.TASK_TIMEOUT):
         return False
     if sweep.argument is None:
         return not action.args

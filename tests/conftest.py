@@ -21,6 +21,10 @@ from tests.world import World
 from wiring.settings import Settings, load_settings
 from workers import worker
 
+SANDBOX_IS_ENOUGH = {"workflows", "faults", "replay"}
+"""Folders of tests to which any honest Odoo will do, and that may make it fail."""
+REAL = pytest.param("real", marks=pytest.mark.real)
+
 
 @pytest.fixture(scope="session")
 async def temporal() -> AsyncIterator[WorkflowEnvironment]:
@@ -49,7 +53,21 @@ def real() -> Iterator[RealOdoo]:
         yield odoo
 
 
-@pytest.fixture(scope="session", params=["sandbox", pytest.param("real", marks=pytest.mark.real)])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Which Odoos a test runs on, unless it says so itself.
+
+    An `odoo_server` of a folder's own would not do: fixtures of the session that were made on
+    another are not made anew for it.
+    """
+    marks = metafunc.definition.iter_markers("parametrize")
+    said = any(mark.args[0] == "odoo_server" for mark in marks)
+    if "odoo_server" in metafunc.fixturenames and not said:
+        alone = metafunc.definition.path.parent.name in SANDBOX_IS_ENOUGH
+        servers = ["sandbox"] if alone else ["sandbox", REAL]
+        metafunc.parametrize("odoo_server", servers, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def odoo_server(request: pytest.FixtureRequest) -> OdooServer:
     """Each of the two Odoos in turn: the same test holds both to the same."""
     if request.param == "real":

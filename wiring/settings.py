@@ -121,8 +121,8 @@ class WorkerSettings(_Section):
     """
 
     activities: int = Field(default=100, ge=1, le=1000)
-    workflow_tasks: int = Field(default=40, ge=2, le=500)
-    cached_workflows: int = Field(default=500, ge=0, le=20_000)
+    workflow_tasks: int = Field(default=20, ge=2, le=500)
+    cached_workflows: int = Field(default=1_500, ge=0, le=20_000)
     sandboxed: bool = False
     sticky_timeout_seconds: float = Field(default=2, ge=0.5, le=10)
     graceful_shutdown_seconds: float = Field(default=20, ge=0, le=120)

@@ -36,7 +36,7 @@ from activities.odoo_sweeps import OdooSweeps
 from activities.odoo_time import OdooTime
 from activities.policies import Policies
 from gateways.crm.protocol import Crm
-from gateways.odoo import OdooClient
+from gateways.odoo import OdooClient, mailing
 from wiring import remotes
 from wiring.settings import Settings, WorkerSettings
 from workers.ahead import keep_behind
@@ -88,7 +88,6 @@ def activities_of(
             master.create_milestones,
             master.create_tasks,
             master.mark_milestone_reached,
-            master.mark_milestone_unreached,
             master.amend_milestones,
             master.drop_milestones,
             master.amend_tasks,
@@ -107,14 +106,13 @@ def activities_of(
             finance.discard_draft,
             finance.post_document,
             finance.reconcile_credit,
-            finance.send_invoice,
             finance.read_balance,
             finance.register_payment,
             finance.write_off,
-            finance.send_reminder,
             finance.create_todo,
             sweeps.read_changes,
         ],
+        task_queues.ODOO_MAIL: [finance.send_invoice, finance.send_reminder],
     }
     return hosted[queue]
 
@@ -149,7 +147,8 @@ async def running(
                 workflow_runner=workflow_runner(sandboxed=limits.sandboxed),
                 deployment_config=_deployment(limits),
                 max_concurrent_activities=_activities_at_once(queue, limits),
-                # Many sandboxes that start at once would trip the SDK's deadlock detector.
+                # Python works on one at a time, and each has its timeout from when it was handed
+                # out: with many in hand, the last of them would be given to another worker.
                 max_concurrent_workflow_tasks=limits.workflow_tasks if hosts_workflows else None,
                 max_cached_workflows=limits.cached_workflows,
                 sticky_queue_schedule_to_start_timeout=timedelta(
@@ -172,10 +171,11 @@ def _activities_at_once(queue: str, limits: WorkerSettings) -> int:
     """How many activities of a queue a process runs at a time, each in a thread.
 
     Odoo's mostly wait in a thread for a call that many of them share: the more there are, the
-    fuller the call. A CRM is called for each by itself and limits its callers. The queue of the
-    workflows has only local activities, which read the configuration.
+    fuller the call; of mails no more than one call takes. A CRM is called for each by itself and
+    limits its callers. The queue of the workflows has only local activities, which read the
+    configuration.
     """
-    fewer = {task_queues.CONTRACTS: 4, task_queues.CRM: 20}
+    fewer = {task_queues.CONTRACTS: 4, task_queues.CRM: 20, task_queues.ODOO_MAIL: mailing.MOST}
     return min(limits.activities, fewer.get(queue, limits.activities))
 
 

@@ -155,7 +155,7 @@ class Amending:
                 policy.approval, policy.calendar, subject, case.today
             )
             case.publish()
-        approving = Approving(case.steps, rest=case.wait, note=self._note)
+        approving = Approving(case.steps, rest=case.run.wait, note=self._note)
         approved = await approving.run(
             change.round,
             policy.calendar,

@@ -108,7 +108,9 @@ class Billing:
     async def _rest(self) -> None:
         """Wait for news, or for the calendar: a message may bring an earlier day."""
         wake = self._wake()
-        await self._case.rest(lambda: self._has_news() or self._wake() != wake, wake)
+        await self._case.run.rest(
+            lambda: self._has_news() or self._wake() != wake, wake, "next billing day"
+        )
 
     def _has_news(self) -> bool:
         return (
@@ -279,16 +281,21 @@ class Billing:
     async def _propose(self, event: BillingEvent) -> None:
         """Start the document's workflow, once nothing holds billing up."""
         case, state, key = self._case, self._case.state, event.key
-        if self._is_held or self._amending.is_behind or self._over_limit(event) is not None:
-            # Odoo shows at once what was reached, even where it is billed later.
-            await self._mark_reached(key)
-            await workflow.wait_condition(
-                lambda: (
-                    not (self._is_held or self._amending.is_behind)
-                    or state.cancel is not None
-                    or state.book.events.get(key) is not event
-                )
+
+        def goes_on() -> bool:
+            return (
+                not (self._is_held or self._amending.is_behind)
+                or state.cancel is not None
+                or state.book.events.get(key) is not event
             )
+
+        # Odoo shows at once what was reached, even where it is billed later.
+        if not goes_on() or self._over_limit(event) is not None:
+            await self._mark_reached(key)
+        while not goes_on():
+            await workflow.wait_condition(lambda: goes_on() or self._to_mark(key) is not None)
+            if not goes_on():
+                await self._mark_reached(key)
         if state.cancel is not None:
             raise StepCancelled
         if state.book.events.get(key) is not event:
@@ -339,6 +346,7 @@ class Billing:
             # The document outlives this run: children do not follow a continue-as-new.
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            task_timeout=options.TASK_TIMEOUT,
             static_summary=f"{proposal.customer_name}: {event.title}, {proposal.amount}"[:200],
             search_attributes=attributes_to_start(receivable),
         )
@@ -529,19 +537,26 @@ class Billing:
     # --- milestones ---------------------------------------------------------------------------
 
     async def _mark_reached(self, event: str) -> None:
-        """The milestone of an event, if it is one, is marked reached in Odoo."""
-        key, progress = _step_name(event), self._progress(event)
-        if progress is not None and not progress.marked_in_odoo:
-            await self._mark(key, progress)
+        """The milestone of an event is marked reached in Odoo, if there is one to mark."""
+        milestone = self._to_mark(event)
+        if milestone is not None:
+            await self._mark(_step_name(event), milestone)
 
     def _marked_with_draft(self, event: str) -> tuple[int, ...]:
         """The milestone (its id in Odoo) that the draft of this event marks reached on its way."""
-        progress = self._progress(event)
-        milestone = self._case.state.odoo.milestone_ids.get(_step_name(event))
-        if progress is None or progress.marked_in_odoo or milestone is None:
+        progress, milestone = self._progress(event), self._to_mark(event)
+        if progress is None or milestone is None:
             return ()
         progress.marked_in_odoo, progress.marked_as_of = True, workflow.now()
         return (milestone,)
+
+    def _to_mark(self, event: str) -> int | None:
+        """The milestone (its id in Odoo) of an event, where Odoo has it and does not know that it
+        is reached. What a change order adds is not there at once."""
+        progress = self._progress(event)
+        if progress is None or progress.marked_in_odoo:
+            return None
+        return self._case.state.odoo.milestone_ids.get(_step_name(event))
 
     def _unmark(self, event: str) -> None:
         """The document ended before its draft told Odoo: the next one does."""
@@ -554,14 +569,9 @@ class Billing:
         key = _step_name(event)
         return self._case.state.milestones.get(key) if key != event else None
 
-    async def _mark(self, key: str, progress: MilestoneProgress) -> None:
-        state = self._case.state
-        request = MilestoneRef(
-            legal_entity=state.legal_entity,
-            contract_id=state.contract_id,
-            milestone=key,
-            milestone_id=state.odoo.milestone_ids.get(key),
-        )
+    async def _mark(self, key: str, milestone: int) -> None:
+        progress = self._case.state.milestones[key]
+        request = MilestoneRef(milestone_id=milestone)
         marked = await self._case.steps.run(
             parking.MARK_REACHED,
             lambda: workflow.execute_activity_method(
@@ -599,7 +609,7 @@ class Billing:
             if resolution is not None:
                 case.note(f"Milestone {key}: the invoice stands ({resolution.reason})")
                 progress.marked_in_odoo = False
-                await self._mark(key, progress)
+                await self._mark(key, state.odoo.milestone_ids[key])
             elif progress.under_review and state.book.unreach(key) is None:
                 # Credited in whole, or not billed at all: it is planned again.
                 progress.reached_on, progress.reached_by = None, ""

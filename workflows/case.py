@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date, datetime
 
 from temporalio import workflow
@@ -15,9 +14,9 @@ with workflow.unsafe.imports_passed_through():
     from contracts.policy import EntityPolicy
     from contracts.state import ContractInput, ContractStage, ContractState
     from contracts.summary import contract_details, contract_waits
-    from workflows import options, runs, search_attributes
-    from workflows.alarm import Alarm
+    from workflows import options, search_attributes
     from workflows.board import Attributes, Board
+    from workflows.runs import Run
     from workflows.steps import Steps
 
 ENDED = frozenset({ContractStage.CLOSED, ContractStage.CANCELLED})
@@ -39,9 +38,7 @@ class Case:
             lambda: contract_details(state),
             at_rest=lambda: self.steps.nothing_under_way or bool(state.exceptions),
         )
-        self._alarm = Alarm()
-        self.run_is_old = False
-        """Somebody asked for a new run: a new release is picked up there, a long history ends."""
+        self.run = Run(self.steps, self._following)
 
     @property
     def contract(self) -> Contract:
@@ -75,33 +72,14 @@ class Case:
             **options.local("load the legal entity's rules"),
         )
 
-    async def wait(self, until: Callable[[], bool], wake: datetime | None, summary: str) -> None:
-        """Wait for the condition or the time (aware; None: for ever), beside the main line. May
-        return before either: callers look again."""
-        await self._alarm.wait(until, wake, summary)
-
-    async def rest(self, until: Callable[[], bool], wake: datetime | None = None) -> None:
-        """A quiet point: wait for the condition or the time; continue as new when it is due.
-
-        May return before either (a step began just then): callers look again.
-        """
-
-        def must_continue() -> bool:
-            return (self.run_is_old or runs.is_old()) and self.steps.at_rest
-
-        await self._alarm.wait(lambda: until() or must_continue(), wake, "next billing day")
-        if not until() and must_continue():
-            await workflow.wait_condition(workflow.all_handlers_finished)
-        if not until() and must_continue():
-            workflow.continue_as_new(
-                ContractInput(
-                    contract_id=self.state.contract_id,
-                    legal_entity=self.state.legal_entity,
-                    source=self.state.source,
-                    state=self.state,
-                ),
-                initial_versioning_behavior=runs.UPGRADES,
-            )
+    def _following(self) -> ContractInput:
+        state = self.state
+        return ContractInput(
+            contract_id=state.contract_id,
+            legal_entity=state.legal_entity,
+            source=state.source,
+            state=state,
+        )
 
     def note(self, text: str) -> None:
         self.state.journal.note(workflow.now(), text)

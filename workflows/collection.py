@@ -213,9 +213,7 @@ class Collection:
             lambda: workflow.execute_activity_method(
                 OdooFinance.send_invoice,
                 self._ref,
-                **options.odoo_finance(
-                    f"send {self._number} by e-mail", options.Urgency.OUTGOING, looks_first=True
-                ),
+                **options.odoo_mail(f"send {self._number} by e-mail"),
             ),
         )
         state.delivered = True
@@ -311,7 +309,7 @@ class Collection:
         self._reopen()
         self._state.next_action_at = None
         self._show_stage()
-        await self._case.rest(self.something_happened, None, "refund to the customer")
+        await self._case.run.rest(self.something_happened, None, "refund to the customer")
 
     async def _settle(self) -> None:
         """Nothing is owed: reminders are off; it is watched until the settlement period is over."""
@@ -328,7 +326,7 @@ class Collection:
         state.next_action_at = state.settles_at
         self._show_stage()
         deadline = state.settles_at if state.delivered else None
-        await case.rest(self.something_happened, deadline, "settlement period")
+        await case.run.rest(self.something_happened, deadline, "settlement period")
         if not self._seen or not state.delivered:
             return
         if workflow.now() >= state.settles_at and self._balance.is_clear:
@@ -367,7 +365,7 @@ class Collection:
         if decision.act is not Act.SEND or (wake is not None and workflow.now() < wake):
             # Nobody is reminded of what has not reached them.
             until = wake if state.delivered else None
-            await case.rest(
+            await case.run.rest(
                 self.something_happened, until, f"reminder {state.dunning.level + 1} due"
             )
             return
@@ -458,10 +456,8 @@ class Collection:
             await workflow.execute_activity_method(
                 OdooFinance.send_reminder,
                 request,
-                **options.odoo_finance(
-                    f"reminder {level} for {self._number}",
-                    options.Urgency.BACKGROUND,
-                    looks_first=True,
+                **options.odoo_mail(
+                    f"reminder {level} for {self._number}", options.Urgency.BACKGROUND
                 ),
             )
         except ActivityError as error:

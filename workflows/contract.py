@@ -363,7 +363,7 @@ class ContractWorkflow(ApprovalDesk):
     @signal
     def renew_run(self) -> None:
         """Continue as new at the next quiet point, as after a release; nothing else changes."""
-        self._case.run_is_old = True
+        self._case.run.is_asked_to_end = True
 
     @workflow.query
     def contract(self) -> ContractState:

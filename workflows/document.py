@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date, datetime
 
 from temporalio import workflow
@@ -14,9 +13,9 @@ with workflow.unsafe.imports_passed_through():
     from contracts.policy import EntityPolicy
     from contracts.receivable import InvoiceStage, ReceivableInput, ReceivableState
     from contracts.summary import receivable_details, receivable_waits
-    from workflows import runs, search_attributes
-    from workflows.alarm import Alarm
+    from workflows import search_attributes
     from workflows.board import Attributes, Board, to_start
+    from workflows.runs import Run
     from workflows.steps import Steps
 
 
@@ -36,9 +35,7 @@ class DocumentCase:
             lambda: receivable_details(state),
             at_rest=self._stays_so,
         )
-        self._alarm = Alarm()
-        self.run_is_old = False
-        """Somebody asked for a new run: a new release is picked up there."""
+        self.run = Run(self.steps, lambda: ReceivableInput(state=state))
 
     def _stays_so(self) -> bool:
         """Whether lists are to show it as it is: not while something is under way, and not as
@@ -81,25 +78,6 @@ class DocumentCase:
             self.state.stage = stage
             self.note(f"Stage: {stage}")
         self.publish()
-
-    async def rest(
-        self, until: Callable[[], bool], deadline: datetime | None, summary: str
-    ) -> None:
-        """A quiet point: wait for the condition or the deadline; continue as new when it is due.
-
-        May return before either (a step began just then): callers look again.
-        """
-
-        def must_continue() -> bool:
-            return (self.run_is_old or runs.is_old()) and self.steps.at_rest
-
-        await self._alarm.wait(lambda: until() or must_continue(), deadline, summary)
-        if not until() and must_continue():
-            await workflow.wait_condition(workflow.all_handlers_finished)
-            if not until() and must_continue():
-                workflow.continue_as_new(
-                    ReceivableInput(state=self.state), initial_versioning_behavior=runs.UPGRADES
-                )
 
     def publish(self) -> None:
         """The state changed: it is shown anew. Since when it waits, it knows from here."""

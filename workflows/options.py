@@ -12,6 +12,12 @@ from temporalio.workflow import ActivityConfig, LocalActivityConfig
 from contracts.identifiers import legal_entity_of
 from workflows import task_queues
 
+TASK_TIMEOUT = timedelta(seconds=4)
+"""Of every workflow: how long a worker may have a workflow task, from when it was handed out. One
+that was handed to a worker in the moment in which it was killed is handed out again after it, so
+that the next event is served within 5 s; Temporal's own would be 10. Tasks take milliseconds, and
+the replay of a long run tenths of a second. The runs that follow have it too, children do not."""
+
 # Odoo retries a serialisation conflict by itself for up to 30 s, and the gateway's own read
 # timeout is 60 s: an attempt that has not ended by 90 s has lost its worker. One that makes many
 # calls in a row gets as much for each: begun anew each time, it would not end where Odoo is slow.
@@ -87,6 +93,11 @@ def odoo_finance(
     those that make many in a row: so many times as long they may take."""
     heartbeat = _HEARTBEAT_OF_LOOKING if looks_first else _HEARTBEAT
     return _remote(task_queues.ODOO_FINANCE, summary, urgency, heartbeat, calls)
+
+
+def odoo_mail(summary: str, urgency: Urgency = Urgency.OUTGOING) -> ActivityConfig:
+    """Nothing in Odoo refuses a second mail: they are kept from it by looking only."""
+    return _remote(task_queues.ODOO_MAIL, summary, urgency, _HEARTBEAT_OF_LOOKING)
 
 
 def _remote(

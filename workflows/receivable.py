@@ -54,7 +54,7 @@ class ReceivableWorkflow(ApprovalDesk):
     def __init__(self, start: ReceivableInput) -> None:
         self.state = start.state
         self._case = DocumentCase(self.state)
-        approving = Approving(self._case.steps, rest=self._case.rest, note=self._case.tell)
+        approving = Approving(self._case.steps, rest=self._case.run.rest, note=self._case.tell)
         self._issuing = Issuing(self._case, approving)
         self._collection = Collection(self._case, approving)
         self._ended = False
@@ -243,7 +243,7 @@ class ReceivableWorkflow(ApprovalDesk):
     @workflow.signal
     def renew_run(self) -> None:
         """Continue as new at the next quiet point, as after a release; nothing else changes."""
-        self._case.run_is_old = True
+        self._case.run.is_asked_to_end = True
 
     @workflow.query
     def receivable(self) -> ReceivableState:

@@ -190,6 +190,7 @@ async def _start_contract(sweep: CrmSweepInput, deal_id: str) -> int:
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             search_attributes=search_attributes.at_start(contract_id, sweep.legal_entity),
+            task_timeout=options.TASK_TIMEOUT,
             priority=options.share_of(sweep.legal_entity),
         )
     except WorkflowAlreadyStartedError:

@@ -10,5 +10,8 @@ ODOO_MASTER = "odoo-master"
 """Customers, projects and milestones in Odoo."""
 ODOO_FINANCE = "odoo-finance"
 """Orders, invoices and payments in Odoo."""
+ODOO_MAIL = "odoo-mail"
+"""What Odoo mails to customers: a PDF takes seconds, and postings must not wait behind it."""
 
-ALL = (CONTRACTS, CRM, ODOO_MASTER, ODOO_FINANCE)
+REMOTES = (CRM, ODOO_MASTER, ODOO_FINANCE, ODOO_MAIL)
+ALL = (CONTRACTS, *REMOTES)

@@ -19,6 +19,7 @@
     lock, serialisation, deadlock, also in load  transient    conflict
     429                                          transient    rate_limited
     502, 503, 504, database not there            transient    unavailable
+    500 without the name of an error             transient    unavailable
     unknown or private method                    defect       unknown_method
     anything else                                defect       odoo_error, unexpected_answer
 
@@ -152,12 +153,17 @@ _BY_STATUS: Mapping[int, _Verdict] = {
     HTTPStatus.CONFLICT: _CONFLICT,
     HTTPStatus.UNPROCESSABLE_ENTITY: _REFUSED,
     HTTPStatus.TOO_MANY_REQUESTS: _Verdict(FailureKind.TRANSIENT, "rate_limited"),
+    # Odoo names its errors. A 500 without a name is of a server in trouble: its database went away
+    # before the call was understood, or a proxy before it is at its end.
+    HTTPStatus.INTERNAL_SERVER_ERROR: _UNAVAILABLE,
     HTTPStatus.BAD_GATEWAY: _UNAVAILABLE,
     HTTPStatus.SERVICE_UNAVAILABLE: _UNAVAILABLE,
     HTTPStatus.GATEWAY_TIMEOUT: _UNAVAILABLE,
 }
-# A gateway between us and Odoo gave up waiting: Odoo itself may have gone on.
-_GATEWAY_LOST_IT = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT})
+# A gateway between us and Odoo gave up waiting, or something broke: Odoo itself may have gone on.
+_GATEWAY_LOST_IT = frozenset(
+    {HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
+)
 
 
 class LoadRefused(GatewayError):
@@ -272,6 +278,16 @@ def under_way(again_in: timedelta) -> GatewayError:
     return _error(verdict, text, retry_after=again_in)
 
 
+def wizard_missing() -> GatewayError:
+    """A wizard that was just made is gone: Odoo clears them away, and a new one is as good."""
+    return _error(_CONFLICT, "The wizard that was to mail is no longer in Odoo.")
+
+
+def is_record_missing(error: GatewayError) -> bool:
+    """Whether a record that the call named is not, or no longer, in Odoo."""
+    return error.code == _NO_RECORD.code
+
+
 def client_closed() -> GatewayError:
     """This process is about to end; another one will do it."""
     verdict = _Verdict(FailureKind.TRANSIENT, "client_closed")
@@ -320,6 +336,8 @@ def _verdict(name: str, text: str, status: int | None) -> _Verdict:
         return _missing_verdict(text)
     if name == "builtins.ValueError" and text.startswith("Invalid field"):
         return _NO_FIELD
+    if name and status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _ODOO_ERROR
     return _BY_STATUS.get(status or 0, _ODOO_ERROR if name else _UNEXPECTED)
 
 

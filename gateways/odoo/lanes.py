@@ -45,12 +45,12 @@ MAX_WAIT_SECONDS = POOL_TIMEOUT_SECONDS
 an activity's own is up, and its next attempt must not meet this one."""
 
 ENOUGH = 25
-QUIET_SHARE = 0.5
+QUIET_SECONDS, QUIET_SHARE = 0.2, 0.5
 HOLD_SECONDS = 1.0
-"""After a call that several requests shared, the next of that key are held back: until so many are
-there, none of any key has come for such a share of the time that the call took, or so long after
-it. Up to `ENOUGH` the call's own cost outweighs that of its records; a second more is what somebody
-at a screen can bear."""
+"""Behind a call that several requests shared, and behind any call while others are under way, the
+next of that key are held back: until so many are there, none of any key has come for so long and
+for such a share of the time that the call took, or so long after it. Up to `ENOUGH` the call's own
+cost outweighs that of its records; a second more is what somebody at a screen can bear."""
 
 YIELD_SECONDS = 15.0
 """What nobody waits for at a screen goes when nothing else is under way or waits; at the latest so
@@ -152,12 +152,13 @@ class _Batch:
 
 
 @dataclass(frozen=True)
-class _Shared:
-    """The last call of a key that several requests shared: its end by the monotonic clock, and how
-    long it took."""
+class _Last:
+    """The last call of a key: its end by the monotonic clock, how long it took, and whether
+    several requests shared it."""
 
     ended: float
     seconds: float
+    shared: bool
 
 
 class Lanes:
@@ -184,7 +185,7 @@ class Lanes:
         # Under the lock, and touched by our own threads only:
         self._groups: dict[Hashable, _Group] = {}
         self._bounds: dict[tuple[str, str], int] = {}
-        self._shared: dict[Hashable, _Shared] = {}
+        self._last: dict[Hashable, _Last] = {}
         self._last_came = 0.0
         self._running = 0
         self._threads = 0
@@ -373,11 +374,13 @@ class Lanes:
         oldest = group.oldest()
         if oldest and group.yields and self._is_busy:
             return oldest.came + YIELD_SECONDS
-        shared = self._shared.get(group.key)
-        if shared is None or len(group.waiting) >= min(ENOUGH, self._most(group)):
+        last = self._last.get(group.key)
+        if last is None or len(group.waiting) >= min(ENOUGH, self._most(group)):
             return 0.0
-        quiet_at = self._last_came + shared.seconds * QUIET_SHARE
-        return min(shared.ended + HOLD_SECONDS, quiet_at)
+        if not last.shared and not self._running:
+            return 0.0  # nobody else is there whom it could wait for
+        quiet_at = self._last_came + max(QUIET_SECONDS, last.seconds * QUIET_SHARE)
+        return min(last.ended + HOLD_SECONDS, quiet_at)
 
     @property
     def _is_busy(self) -> bool:
@@ -411,13 +414,11 @@ class Lanes:
             # Keys are of endless variety (contexts, values): none is kept for long.
             if not batch.group.running and not batch.group.waiting:
                 self._groups.pop(batch.group.key, None)
-            self._shared = {
-                key: call for key, call in self._shared.items() if call.ended + HOLD_SECONDS > now
+            self._last = {
+                key: call for key, call in self._last.items() if call.ended + HOLD_SECONDS > now
             }
-            if len(batch.tickets) > 1:
-                self._shared[batch.group.key] = _Shared(now, now - batch.began)
-            else:
-                self._shared.pop(batch.group.key, None)
+            shared = len(batch.tickets) > 1
+            self._last[batch.group.key] = _Last(now, now - batch.began, shared)
 
     # --- one call, and who fails when it fails --------------------------------------------------
 

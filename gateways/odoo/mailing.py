@@ -115,7 +115,7 @@ class Mail(Request):
         under_way = self._under_way(sorted(doubtful), wizard, call) if doubtful else {}
         if under_way:
             # Else whoever looks next takes it for a call that is under way.
-            call(wizard.model, "unlink", ([wizard.id], dict(self.arguments)), _nothing)
+            self._drop(wizard, call)
         clear = [row for row in rows if row["id"] in due and row["id"] not in under_way]
         for together in _by_company(clear):
             if len(together) < len(documents):
@@ -163,6 +163,14 @@ class Mail(Request):
                     found |= dict.fromkeys(held, left)
         return {document: left for document, left in found.items() if document in documents}
 
+    def _drop(self, wizard: _Wizard, call: Call) -> None:
+        """Take back a wizard; one that is gone is a success."""
+        try:
+            call(wizard.model, "unlink", ([wizard.id], dict(self.arguments)), _nothing)
+        except GatewayError as refusal:
+            if not errors.is_record_missing(refusal):
+                raise
+
     def _press(self, wizard: _Wizard, call: Call) -> None:
         key = wizard.model, wizard.id
         arguments = dict(self.arguments)
@@ -176,6 +184,8 @@ class Mail(Request):
                 self._mailing.idle.append(key)
             if wizard.model == _MANY and errors.is_one_pdf_at_a_time(refusal):
                 self._mailing.one_by_one = True
+            if errors.is_record_missing(refusal):
+                raise errors.wizard_missing() from refusal
             raise
         self._mailing.idle.append(key)
 

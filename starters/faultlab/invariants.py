@@ -100,11 +100,13 @@ def story_of(histories: Iterable[WorkflowHistory]) -> Story:
     """What a workflow's runs say, the oldest first."""
     story = Story(started=True)
     decisions: list[str] = []
+    # Of each activity those whose next attempt failed, with when they were asked for: a step that
+    # waits may try anew in the next run only.
+    failed: dict[str, list[tuple[str, float]]] = defaultdict(list)
     for history in histories:
         scheduled: dict[int, Any] = {}
         asked_at: dict[int, float] = {}
         attempts: dict[int, int] = {}
-        failed: dict[str, int] = {}
         for event in history.events:
             match event.event_type:
                 case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
@@ -129,16 +131,19 @@ def story_of(histories: Iterable[WorkflowHistory]) -> Story:
                     attempts[begun.scheduled_event_id] = begun.attempt
                 case EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
                     number = event.activity_task_completed_event_attributes.scheduled_event_id
-                    name = scheduled[number].activity_type.name
-                    first = number if attempts[number] > 1 else failed.pop(name, None)
-                    if first is not None:
-                        seconds = event.event_time.ToNanoseconds() / 1e9 - asked_at[first]
-                        activity_id = scheduled[first].activity_id
-                        story.retried.append(Retried(name, activity_id, seconds))
+                    planned, at = scheduled[number], event.event_time.ToNanoseconds() / 1e9
+                    name = planned.activity_type.name
+                    again = failed.pop(name, [])
+                    if attempts[number] > 1:
+                        again.append((planned.activity_id, asked_at[number]))
+                    story.retried += [Retried(name, key, at - since) for key, since in again]
                 case EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED:
                     number = event.activity_task_failed_event_attributes.scheduled_event_id
                     if attempts[number] > 1:
-                        failed[scheduled[number].activity_type.name] = number
+                        planned = scheduled[number]
+                        failed[planned.activity_type.name].append(
+                            (planned.activity_id, asked_at[number])
+                        )
                 case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
                     done = event.workflow_execution_completed_event_attributes
                     story.completed = True

@@ -29,7 +29,6 @@ from starters.faultlab.books import Books, PostgresRows, SqliteRows
 from starters.faultlab.ledger import Ledger
 from starters.faultlab.processes import (
     NAMESPACE,
-    REMOTES,
     WORKFLOWS,
     Crew,
     SandboxServer,
@@ -40,6 +39,7 @@ from starters.local import clock
 from starters.local.stack import CONFIG
 from wiring import remotes
 from wiring.settings import Settings, SweepSettings, load_settings
+from workflows import task_queues
 
 _SETTLEMENT = "settlement_days = 30"
 """As the stack's configuration has it. Here a paid document settles at once."""
@@ -223,7 +223,7 @@ async def running(
         await asyncio.to_thread(_prepare_crm, settings)
         await schedules.ensure_sweeps(client, settings)
         decider = Worker(WORKFLOWS, environment, folder / "decider.log", mutation)
-        hands = Crew(crew, REMOTES, environment, folder / "hands.log", mutation)
+        hands = Crew(crew, task_queues.REMOTES, environment, folder / "hands.log", mutation)
         workers: tuple[Worker | Crew, ...] = (decider, hands)
         for worker in workers:
             stack.callback(worker.stop)

@@ -49,9 +49,18 @@ from starters import operations
 from starters.faultlab.books import PAYMENT
 from starters.faultlab.lab import Lab
 from starters.faultlab.ledger import patiently
-from starters.faultlab.signing import COST, ENTITY, HOURS, SELLER, Flavour, Signed, last_month
+from starters.faultlab.signing import (
+    COST,
+    ENTITY,
+    HOURS,
+    SELLER,
+    Flavour,
+    Signed,
+    last_month,
+    milestone,
+)
 from starters.local import clock, people
-from workflows import search_attributes, task_queues
+from workflows import options, search_attributes, task_queues
 from workflows.approval import ApprovalDesk
 from workflows.contract import ContractWorkflow
 from workflows.receivable import ReceivableWorkflow
@@ -63,6 +72,8 @@ CLERK, MANAGER = "clara@northwind.example", "pia@northwind.example"
 COPIES = 3
 STUCK_SECONDS = 150.0
 """Longer than an attempt that lost its worker and the longest pause between attempts together."""
+_NOTES = 5
+"""Of a contract's journal, where nothing moves."""
 _QUIET_SECONDS = 30.0
 _LOOKS = 8
 _PATIENCE_SECONDS = 4.0
@@ -208,6 +219,7 @@ class Life:
                 task_queue=task_queues.CONTRACTS,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                task_timeout=options.TASK_TIMEOUT,
                 search_attributes=search_attributes.at_start(contract.contract_id, ENTITY),
                 start_signal="milestone_reached",
                 start_signal_args=[early],
@@ -282,9 +294,10 @@ class Life:
         ]
         documents = {number: str(item.stage) for number, item in state.invoices.items()}
         parked = [f"{item.step}: {item.message}" for item in self._exceptions(state)]
+        noted = " | ".join(entry.text for entry in state.journal.entries[-_NOTES:])
         return (
             f"nothing moved for {STUCK_SECONDS:.0f} s: {state.stage}, documents {documents}, "
-            f"pending {pending}, parked {parked}"
+            f"pending {pending}, parked {parked}; it noted last: {noted}"
         )
 
     @staticmethod
@@ -324,7 +337,6 @@ class Life:
             Flavour.HOURS: self._work,
             Flavour.EXPENSES: self._spend,
             Flavour.CANCELLED: self._cancel,
-            Flavour.CHANGED: self._change,
         }.get(flavour)
         if special is not None and self._first("special"):
             await special(state)
@@ -335,7 +347,7 @@ class Life:
             round = state.change.round
             return round is not None and not round.is_decided and await self._approve(self._id)
         if flavour is Flavour.CHANGED and state.contract and state.contract.version == 1:
-            return False
+            return await self._change()
         missing = [key for key, known in state.milestones.items() if known.reached_on is None]
         did = False
         self._random.shuffle(missing)
@@ -403,19 +415,23 @@ class Life:
         request = CancelRequest(by=SELLER, reason="changed their mind")
         await self._tell(self._id, ContractWorkflow.request_cancel, "cancel_requested", request)
 
-    async def _change(self, state: ContractState) -> None:
-        """The second part is dropped, the third repriced and moved; the first is as it was."""
-        price = Decimal(self._random.randint(100_00, 900_00)).scaleb(-2)
+    async def _change(self) -> bool:
+        """The second part is dropped, the third repriced and moved, a fourth agreed; the first is
+        as it was. Asked for again where it is refused: a Query may have shown what a worker that
+        is gone knew, and the next one does not know yet that the contract is active."""
+        random = Random(f"change {self._signed.seed}")  # noqa: S311 - to repeat
+        price, more = (Decimal(random.randint(100_00, 900_00)).scaleb(-2) for _ in range(2))
         order = ChangeOrder(
             number=1,
             by=SELLER,
             reason="agreed by mail",
+            add_milestones=(milestone(4, more),),
             drop=("m2",),
             reprice={"m3": f"{price:f}"},
             reschedule={"m3": datetime.now(UTC).date() + timedelta(days=60)},
         )
-        self.ended.worth = self._signed.amounts[0] + price
-        await self._lab.ledger.update(self._id, ContractWorkflow.propose_change, order)
+        self.ended.worth = self._signed.amounts[0] + price + more
+        return await self._lab.ledger.update(self._id, ContractWorkflow.propose_change, order)
 
     # --- documents ------------------------------------------------------------------------------
 

@@ -35,8 +35,8 @@ _POLL_SECONDS = 0.05
 _KEPT_SECONDS = 0.5
 
 WORKFLOWS = (task_queues.CONTRACTS,)
-REMOTES = (task_queues.CRM, task_queues.ODOO_MASTER, task_queues.ODOO_FINANCE)
-"""Who decides and who speaks to remotes run apart, so that either can be killed alone."""
+"""Who decides; who speaks to remotes runs apart (`task_queues.REMOTES`), so that either can be
+killed alone."""
 
 
 _FORKS = multiprocessing.get_context("forkserver")

@@ -14,7 +14,6 @@ from rich.table import Table
 
 from sandbox.proxy import Moment
 from starters.faultlab.campaign import ALL, Outcome
-from starters.faultlab.strikes import UNREACHED
 
 _MAX_SHOWN = 50
 
@@ -64,15 +63,12 @@ def boundaries(outcome: Outcome) -> RenderableType | None:
         told = "never reached"
         if item.is_hit:
             told = "not recovered" if item.seconds is None else f"{item.seconds:.1f} s"
-        elif item.activity in UNREACHED:
-            told = "-"
         rows[item.activity][item.moment] = told
     table = _table("F1: the worker killed around each activity's call, from asked for to done")
-    for name in ("Activity", "Before", "During", "After", ""):
+    for name in ("Activity", "Before", "During", "After"):
         table.add_column(name)
     for activity, by_moment in rows.items():
-        cells = [by_moment.get(moment, "") for moment in Moment]
-        table.add_row(activity, *cells, UNREACHED.get(activity, ""))
+        table.add_row(activity, *(by_moment.get(moment, "") for moment in Moment))
     return table
 
 
@@ -122,7 +118,6 @@ def write(file: Path, outcomes: Sequence[Outcome]) -> None:
                     "moment": str(item.moment),
                     "hit": item.is_hit,
                     "recovered_seconds": item.seconds,
-                    "reason": UNREACHED.get(item.activity, ""),
                 }
                 for item in outcome.boundaries
             ],

@@ -119,10 +119,17 @@ def _document(seed: int, amounts: tuple[Decimal, ...]) -> JsonObject:
         "signed_on": str(first),
         "requested_by": SELLER,
         "services": [_service("build", "BUILD", value)],
-        "milestones": [
-            {"key": f"m{n}", "name": f"Part {n}", "service": "build", "amount": f"{amount:f}"}
-            for n, amount in enumerate(amounts, start=1)
-        ],
+        "milestones": [milestone(n, amount) for n, amount in enumerate(amounts, start=1)],
+    }
+
+
+def milestone(number: int, amount: Decimal) -> JsonObject:
+    """As a contract's document has it."""
+    return {
+        "key": f"m{number}",
+        "name": f"Part {number}",
+        "service": "build",
+        "amount": f"{amount:f}",
     }
 
 

@@ -36,22 +36,15 @@ READING = frozenset(
 )
 """Activities that write nothing: they are struck at any call; the others at a write."""
 
-UNREACHED = {
-    "mark_milestone_unreached": "no workflow calls it",
-    "create_milestones": "only where a change order adds some, which no life does",
-}
-"""Activities that no life reaches, each with the reason."""
-
 
 def remote_activities(settings: Settings) -> list[str]:
     """The activities that call a remote, as the workers host them."""
     odoo = remotes.odoo(settings)
     crms = remotes.crms(settings, odoo)
-    queues = (task_queues.CRM, task_queues.ODOO_MASTER, task_queues.ODOO_FINANCE)
     try:
         return [
             function.__name__
-            for queue in queues
+            for queue in task_queues.REMOTES
             for function in activities_of(queue, settings, odoo, crms)
         ]
     finally:
@@ -86,8 +79,8 @@ class Boundaries:
 
     @property
     def left(self) -> list[Boundary]:
-        """Those that no call has come to yet, but for what no life reaches."""
-        return [item for item in self._wanted.values() if item.activity not in UNREACHED]
+        """Those that no call has come to yet."""
+        return list(self._wanted.values())
 
     async def watch(self, request: Request, moment: Moment) -> None:
         """Kill the worker here, if this is a boundary that still lacks."""

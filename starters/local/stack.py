@@ -17,7 +17,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,6 +36,18 @@ CONFIG = Path(real_odoo.__file__).parents[1] / "c2c.toml"
 TEMPORAL_PORT, UI_PORT, SANDBOX_PORT = 7233, 8233, 8900
 _START_SECONDS = 30
 _STOP_SECONDS = 10
+
+DYNAMIC_CONFIG = (
+    "frontend.WorkflowTimeSkippingEnabled=true",
+    # Timers that were skipped to fire at once instead of within the second.
+    'history.timerProcessorMaxTimeShift="10ms"',
+    # Each legal entity has its share of a full queue.
+    "matching.enableFairness=true",
+    # What is urgent comes first in the whole queue: each part of one has an order of its own.
+    "matching.numTaskqueueReadPartitions=1",
+    "matching.numTaskqueueWritePartitions=1",
+)
+"""Of the server, for a stack of one's own and for tests."""
 
 _CLI_TYPES = {
     SearchAttributeIndexedValueType.KEYWORD: "Keyword",
@@ -192,6 +204,11 @@ def _temporal(
         _stop(process)
 
 
+def dynamic_config(values: Sequence[str]) -> list[str]:
+    """The server's arguments that set these."""
+    return [part for value in values for part in ("--dynamic-config-value", value)]
+
+
 def temporal_command(database: Path, namespace: str, port: int, *more: str) -> list[str]:
     """How to start the server over a database file; `more` goes at the end. Raises StackError."""
     command = [
@@ -200,10 +217,7 @@ def temporal_command(database: Path, namespace: str, port: int, *more: str) -> l
         *("--namespace", namespace, "--port", str(port), "--db-filename", str(database)),
         # Three times faster than SQLite's defaults, and still whole after a crash.
         *("--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL"),
-        *("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"),
-        *("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'),
-        # Each legal entity has its share of a full queue.
-        *("--dynamic-config-value", "matching.enableFairness=true"),
+        *dynamic_config(DYNAMIC_CONFIG),
     ]
     for key in search_attributes.ALL:
         command += ["--search-attribute", f"{key.name}={_CLI_TYPES[key.indexed_value_type]}"]

@@ -104,9 +104,7 @@ def test_the_whole_way_each_step_twice(firm: Firm) -> None:
     assert provisioned["orders"][0]["state"] == "sale"
 
     first = contract.milestones[0]
-    reached = MilestoneRef(
-        legal_entity=contract.legal_entity, contract_id=contract.contract_id, milestone=first.key
-    )
+    reached = MilestoneRef(milestone_id=confirmed.milestones[first.key])
     # When it was marked may differ: Odoo's write_date moves with every write.
     twice(lambda: master.mark_milestone_reached(reached).model_copy(update={"as_of": None}))
     delivered = [row["qty_delivered"] for row in firm.everything(contract)["order lines"]]
@@ -547,10 +545,7 @@ _WRITTEN = ["reached_date", "write_date", "write_uid"]
 
 
 def _mark_ourselves(firm: Firm, made: Ordered, milestone: str) -> None:
-    keys = (made.contract.legal_entity, made.contract.contract_id)
-    firm.master.mark_milestone_reached(
-        MilestoneRef(legal_entity=keys[0], contract_id=keys[1], milestone=milestone)
-    )
+    firm.master.mark_milestone_reached(MilestoneRef(milestone_id=made.milestones[milestone]))
 
 
 def _told(changes: OdooChanges, made: Ordered) -> list[int]:

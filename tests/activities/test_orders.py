@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -112,11 +113,7 @@ def test_what_was_delivered_is_written_as_it_stands_now(firm: Firm) -> None:
 
 def test_a_milestone_reached_and_taken_back(firm: Firm) -> None:
     made = firm.confirmed(document())
-    ref = MilestoneRef(
-        legal_entity=made.contract.legal_entity,
-        contract_id=made.contract.contract_id,
-        milestone="build",
-    )
+    ref = MilestoneRef(milestone_id=made.milestones["build"])
 
     def delivered() -> list[Decimal]:
         return [line.delivered for line in firm.figures(made).lines]
@@ -124,9 +121,8 @@ def test_a_milestone_reached_and_taken_back(firm: Firm) -> None:
     for _ in range(2):
         firm.master.mark_milestone_reached(ref)
         assert delivered() == [0, 1, 0]
-    for _ in range(2):
-        firm.master.mark_milestone_unreached(ref)
-        assert delivered() == [0, 0, 0]
+    firm.odoo.write("project.milestone", [made.milestones["build"]], {"is_reached": False})
+    assert delivered() == [0, 0, 0]
 
 
 # --- change orders --------------------------------------------------------------------------
@@ -268,6 +264,29 @@ def test_work_stops_and_goes_on_visibly_in_the_project(firm: Firm) -> None:
     assert status(True, "suspend-2") == "on_hold"
     updates = firm.everything(made.contract)["updates"]
     assert [row["status"] for row in updates] == ["on_hold", "on_track", "on_hold"]
+
+
+def test_milestones_that_a_call_deletes_which_comes_twice_are_deleted(
+    firm: Firm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = firm.confirmed(document())
+    after = _amended(firm, made)
+    project = ProjectChange(
+        before=made.contract, after=after, milestones=made.milestones, tasks=made.tasks
+    )
+    call = firm.master._odoo.call
+
+    def twice(model: str, method: str, *ids: list[int], **arguments: Any) -> Any:
+        if method == "unlink":
+            call(model, method, *ids, **arguments)
+        return call(model, method, *ids, **arguments)
+
+    monkeypatch.setattr(firm.master._odoo, "call", twice)
+    firm.master.drop_milestones(project)
+    dropped = {item.key for item in made.contract.milestones} - {m.key for m in after.milestones}
+    ids = [made.milestones[key] for key in dropped]
+    assert ids
+    assert firm.odoo.search_read("project.milestone", [("id", "in", ids)], ["id"]) == []
 
 
 def test_a_note_without_people_is_only_noted(firm: Firm) -> None:

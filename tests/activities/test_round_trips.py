@@ -12,7 +12,7 @@ from activities.odoo_finance import InvoiceRef, OdooFinance
 from activities.odoo_master import MilestoneRef, OdooMaster
 from gateways.odoo import connect
 from gateways.secrets import Secret
-from tests.activities.firm import INVOICE_ON, Firm, Ordered, policies
+from tests.activities.firm import INVOICE_ON, Firm, policies
 from tests.servers import OdooServer
 from tests.world import single
 
@@ -44,27 +44,14 @@ def counted(odoo_server: OdooServer) -> Iterator[Counted]:
     client.close()
 
 
-def reached(made: Ordered, milestone_id: int | None = None) -> MilestoneRef:
-    contract = made.contract
-    return MilestoneRef(
-        legal_entity=contract.legal_entity,
-        contract_id=contract.contract_id,
-        milestone=contract.milestones[0].key,
-        milestone_id=milestone_id,
-    )
-
-
-def test_a_milestone_whose_id_is_known_is_marked_in_one_call(firm: Firm, counted: Counted) -> None:
+def test_a_milestone_is_marked_in_one_call(firm: Firm, counted: Counted) -> None:
     made = firm.confirmed(single())
-    by_key = counted.master.mark_milestone_reached(reached(made))
-    assert counted.since() == ["project.milestone.load", "project.milestone.read"]
     [milestone] = made.milestones.values()
-    undone = counted.master.mark_milestone_unreached(reached(made, milestone))
+    marked = counted.master.mark_milestone_reached(MilestoneRef(milestone_id=milestone))
     assert counted.since() == ["project.milestone.web_save"]
     [row] = firm.odoo.read("project.milestone", [milestone], ["is_reached", "write_date"])
-    assert row["is_reached"] is False
-    assert f"{undone.as_of:%Y-%m-%d %H:%M:%S}" == row["write_date"]
-    assert undone.as_of >= by_key.as_of
+    assert row["is_reached"] is True
+    assert f"{marked.as_of:%Y-%m-%d %H:%M:%S}" == row["write_date"]
 
 
 def test_a_bill_takes_two_calls_to_draft_three_to_post_three_to_mail(

@@ -11,8 +11,9 @@ from temporalio.service import RPCError
 from starters.faultlab import lab as labs
 from starters.faultlab.invariants import examine
 from starters.faultlab.lives import Life
-from starters.faultlab.processes import REMOTES, WORKFLOWS, Worker
+from starters.faultlab.processes import WORKFLOWS, Worker
 from starters.faultlab.signing import drawn
+from workflows import task_queues
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -69,7 +70,9 @@ async def test_workers_whose_log_has_no_room_go_on(tmp_path: Path) -> None:
         for worker in (lab.decider, lab.hands):
             worker.stop()
         full = Path("/dev/full")
-        mute = [Worker(queues, lab.environment, full) for queues in (WORKFLOWS, REMOTES)]
+        mute = [
+            Worker(queues, lab.environment, full) for queues in (WORKFLOWS, task_queues.REMOTES)
+        ]
         try:
             for worker in mute:
                 await worker.start()

@@ -26,7 +26,6 @@ from workflows import task_queues
 from workflows.contract import ContractWorkflow
 
 DECIDES = (task_queues.CONTRACTS,)
-REMOTES = (task_queues.CRM, task_queues.ODOO_MASTER, task_queues.ODOO_FINANCE)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +74,9 @@ async def test_a_signal_and_two_updates_that_cancel_in_one_task_replay(
     async with contextlib.AsyncExitStack() as first:
         await first.enter_async_context(worker.running(alone, sandbox_settings, DECIDES))
         if not is_under_way:
-            await first.enter_async_context(worker.running(alone, sandbox_settings, REMOTES))
+            await first.enter_async_context(
+                worker.running(alone, sandbox_settings, task_queues.REMOTES)
+            )
         workflow_id = (await operations.start_document(alone, document())).workflow_id
         await has_come_to(alone, workflow_id, stage)
     handle = alone.get_workflow_handle_for(ContractWorkflow.run, workflow_id)

@@ -54,9 +54,7 @@ def test_the_main_road_from_contract_to_cash(server: RealServer, rpc: OdooClient
     firm = Firm.of(server, rpc, server.client("admin"))
     made, request = firm.drafted(single())
     contract, master, finance = made.contract, firm.master, firm.finance
-    reached = MilestoneRef(
-        legal_entity=contract.legal_entity, contract_id=contract.contract_id, milestone="all"
-    )
+    reached = MilestoneRef(milestone_id=made.milestones["all"])
     payment = PaymentReceived(
         reference=unique("P"), amount=contract.fixed_price, paid_on=str(INVOICE_ON)
     )

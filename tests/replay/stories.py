@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from contracts.parking import Action
 from contracts.receivable import DisputeOpened, DisputeResolved, InvoiceStage
 from contracts.state import (
@@ -16,7 +14,6 @@ from contracts.state import (
     Side,
     TerminationRequest,
 )
-from sandbox.server import Sandbox
 from tests.e2e.telling import (
     BUILD,
     DEPOSIT,
@@ -29,15 +26,9 @@ from tests.e2e.telling import (
     on,
 )
 from tests.replay.record import HISTORIES
-from tests.servers import OdooServer, SandboxServer
 from tests.world import ANA, BOB, World, document, eur, single
 from workflows.contract import ContractWorkflow
 from workflows.receivable import ReceivableWorkflow
-
-
-@pytest.fixture(scope="session")
-def odoo_server(sandbox: Sandbox) -> OdooServer:
-    return SandboxServer(sandbox)
 
 
 async def keep(world: World, name: str, workflow_id: str) -> None:

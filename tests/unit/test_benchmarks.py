@@ -8,7 +8,6 @@ import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 from temporalio.api.enums.v1 import EventType
@@ -28,7 +27,7 @@ from benchmarks.frame import (
     percentile,
     rotated,
 )
-from benchmarks.idle_estate import delays
+from benchmarks.idle_estate import delays, document_of_the_last_signal
 from benchmarks.remote import Call, calls_in
 from benchmarks.script import on_threads
 from contracts.validation import validate
@@ -311,14 +310,25 @@ def _event(event_type: EventType.ValueType, seconds: int) -> HistoryEvent:
     return event
 
 
-def test_a_signals_delay_is_up_to_the_first_activity_after_the_last_signal() -> None:
+def test_a_signals_delay_is_up_to_the_first_activity_of_the_document_it_leads_to() -> None:
     signalled = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
-    started = EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED
-    order: list[Any] = [(started, 1), (signalled, 10), (started, 11), (signalled, 20)]
-    events = [_event(kind, at) for kind, at in order]
-    assert delays(WorkflowHistory("x", events)) == []
-    events += [_event(started, 22), _event(started, 25)]
-    assert delays(WorkflowHistory("x", events)) == [2.0]
+    begun = EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED
+    activity = EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED
+
+    def document(name: str, seconds: int) -> HistoryEvent:
+        event = _event(begun, seconds)
+        started = event.child_workflow_execution_started_event_attributes
+        started.workflow_execution.workflow_id = name
+        return event
+
+    events = [_event(signalled, 10), document("old", 11), _event(signalled, 20)]
+    contract = WorkflowHistory("contract", events)
+    assert document_of_the_last_signal(contract) is None
+    events += [document("new", 21), document("another", 22)]
+    assert document_of_the_last_signal(contract) == "new"
+    assert delays(contract, WorkflowHistory("new", [])) == []
+    its = WorkflowHistory("new", [_event(activity, 22), _event(activity, 25)])
+    assert delays(contract, its) == [2.0, 5.0]
 
 
 async def test_work_is_done_on_threads_and_answers_in_order() -> None:

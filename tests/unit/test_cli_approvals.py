@@ -89,7 +89,13 @@ class Firm:
         return [] if found.is_decided else [found.model_copy(deep=True)]
 
     async def update(
-        self, _client: object, workflow_id: str, _update: object, decision: ApprovalDecision
+        self,
+        _client: object,
+        workflow_id: str,
+        _update: object,
+        decision: ApprovalDecision,
+        *,
+        update_id: str | None = None,
     ) -> ApprovalRound:
         self.decisions.append(decision)
         found = self.rounds[workflow_id]

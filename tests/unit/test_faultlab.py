@@ -298,6 +298,13 @@ def attempted(event_id: int, scheduled: int, attempt: int, end: str) -> list[dic
         (attempted(5, 5, 2, "COMPLETED"), [("5", 2.0)]),
         # The next attempt met something else, and the step tried anew.
         (attempted(5, 5, 2, "FAILED") + attempted(20, 20, 1, "COMPLETED"), [("5", 17.0)]),
+        # And that met something else again, twice.
+        (
+            attempted(5, 5, 2, "FAILED")
+            + attempted(20, 20, 2, "FAILED")
+            + attempted(30, 30, 3, "COMPLETED"),
+            [("5", 27.0), ("20", 12.0), ("30", 2.0)],
+        ),
         (attempted(5, 5, 2, "FAILED"), []),
     ],
 )
@@ -307,6 +314,13 @@ def test_what_was_killed_counts_as_done_once_its_attempt_or_its_step_is(
     history = WorkflowHistory.from_json(WORKFLOW, {"events": events})
     found = invariants.story_of([history]).retried
     assert [(item.activity_id, item.seconds) for item in found] == recovered
+
+
+def test_what_was_killed_in_one_run_may_be_done_in_the_next() -> None:
+    runs = [attempted(5, 5, 2, "FAILED"), attempted(20, 20, 1, "COMPLETED")]
+    histories = [WorkflowHistory.from_json(WORKFLOW, {"events": events}) for events in runs]
+    [found] = invariants.story_of(histories).retried
+    assert (found.activity_id, found.seconds) == ("5", 17.0)
 
 
 # --- the report -------------------------------------------------------------------------------

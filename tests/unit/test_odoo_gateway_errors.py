@@ -64,7 +64,7 @@ ANSWERS = [
     (500, "builtins.ValueError", "Wrong value for account.move.move_type: 'x'",
      DEFECT, "odoo_error"),
     (500, "builtins.KeyError", "nope", DEFECT, "odoo_error"),
-    (500, "", "", DEFECT, "unexpected_answer"),
+    (500, "", "", TRANSIENT, "unavailable"),
     (500, ODOO + "RedirectWarning", "Please define a journal.", BUSINESS, "odoo_refused"),
     (422, ODOO + "UserError", "Even magicians can't post nothing!", BUSINESS, "odoo_refused"),
     (422, ODOO + "UserError", "The entry INV/1 (id 8) must be in draft.", BUSINESS, "wrong_state"),

@@ -326,20 +326,31 @@ def test_who_comes_alone_after_a_call_of_its_own_is_not_held_back(
     assert [call.method for call in odoo.calls] == ["write"]
 
 
-def test_a_key_that_is_shared_no_more_is_forgotten(
+def test_behind_a_call_of_its_key_nobody_waits_unless_others_are_under_way(
     odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held_for(monkeypatch, quiet=0.001, hold=60)
+    held_for(monkeypatch, quiet=0.0, hold=60)
+    monkeypatch.setattr(lanes_module, "QUIET_SECONDS", 60)
+    client = OdooClient(odoo, calls_at_once=3)
+    drafts(odoo, 3)
+    client.press("m", "action_post", [1])
+    with odoo.held_up():
+        slow = Caller(partial(client.call, "m", "mail_the_pdf"))
+        until(lambda: len(odoo.calls) == 2)
+        callers = gather(client, [post(client, 2), post(client, 3)])
+    assert [caller.outcome for caller in (slow, *callers)] == [True, None, None]
+    assert [call.ids for call in odoo.calls if call.method == "action_post"] == [[1], [2, 3]]
+
+
+def test_a_key_that_is_called_no_more_is_forgotten(
+    odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client = OdooClient(odoo, calls_at_once=1)
     shared(odoo, client)
-    assert len(client._lanes._shared) == 1
-    drafts(odoo, 1)
-    client.press("m", "action_post", [3])
-    until(lambda: not client._lanes._shared)
-    shared(odoo, client)
+    until(lambda: any(last.shared for last in client._lanes._last.values()))
     monkeypatch.setattr(lanes_module, "HOLD_SECONDS", 0.0)
     client.call("m", "x")
-    until(lambda: not client._lanes._shared)
+    until(lambda: not any(last.shared for last in client._lanes._last.values()))
 
 
 def test_mails_wait_until_nothing_else_is_under_way(odoo: FakeOdoo) -> None:

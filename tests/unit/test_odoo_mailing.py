@@ -186,6 +186,36 @@ def test_what_it_has_mailed_meanwhile_is_seen(odoo: FakeOdoo, client: OdooClient
     assert odoo.mails == {document: 0}
 
 
+def test_a_wizard_that_is_gone_was_taken_back(odoo: FakeOdoo, client: OdooClient) -> None:
+    document = odoo.document()
+    under_way(odoo, document)
+
+    def gone(call: Call) -> None:
+        if call.method == "unlink":
+            raise business("record_missing")
+
+    odoo.trouble = gone
+    with pytest.raises(GatewayError) as caught:
+        client.mail(document, again=True)
+    assert caught.value.code == "under_way"
+
+
+def test_a_wizard_that_is_gone_before_it_was_pressed_is_no_refusal(
+    odoo: FakeOdoo, client: OdooClient
+) -> None:
+    document = odoo.document()
+
+    def gone(call: Call) -> None:
+        if call.method == "action_send_and_print":
+            raise business("record_missing")
+
+    odoo.trouble = gone
+    with pytest.raises(GatewayError) as caught:
+        client.mail(document)
+    assert (caught.value.kind, caught.value.code) == (FailureKind.TRANSIENT, "conflict")
+    assert odoo.mails == {document: 0}
+
+
 def test_many_may_take_longer(odoo: FakeOdoo, client: OdooClient) -> None:
     documents = [odoo.document() for _ in range(4)]
     under_way(odoo, *documents)

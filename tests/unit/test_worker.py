@@ -24,7 +24,13 @@ def configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_only_odoos_queues_get_the_many_activities_that_share_calls() -> None:
     limits = WorkerSettings()
     at_once = {queue: worker._activities_at_once(queue, limits) for queue in task_queues.ALL}
-    assert at_once == {"contracts": 4, "crm": 20, "odoo-master": 100, "odoo-finance": 100}
+    assert at_once == {
+        "contracts": 4,
+        "crm": 20,
+        "odoo-master": 100,
+        "odoo-finance": 100,
+        "odoo-mail": 50,
+    }
     few = WorkerSettings(activities=2)
     assert {worker._activities_at_once(queue, few) for queue in task_queues.ALL} == {2}
 

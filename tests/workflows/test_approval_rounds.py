@@ -16,7 +16,6 @@ from temporalio.client import (
     WorkflowHandle,
     WorkflowUpdateFailedError,
 )
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import TimeSkipper, TimeSkippingConfig, WorkflowEnvironment
 from temporalio.worker import Worker
@@ -40,7 +39,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.journal import Journal
     from contracts.money import Money
     from contracts.parking import Action, Resolution, StepException
-    from starters.local.stack import temporal_binary
+    from tests.temporal import temporal_server
     from workflows import task_queues
     from workflows.approval import ApprovalDesk, Approving
     from workflows.steps import Steps
@@ -159,19 +158,8 @@ class Desk:
 @pytest.fixture(scope="module")
 async def server() -> AsyncIterator[WorkflowEnvironment]:
     """Not the session's: the world's workers would take these activities for theirs."""
-    environment = await WorkflowEnvironment.start_local(
-        dev_server_existing_path=temporal_binary(),
-        data_converter=pydantic_data_converter,
-        dev_server_extra_args=[
-            "--dynamic-config-value",
-            "frontend.WorkflowTimeSkippingEnabled=true",
-            "--dynamic-config-value",
-            'history.timerProcessorMaxTimeShift="10ms"',
-        ],
-        dev_server_log_level="error",
-    )
-    yield environment
-    await environment.shutdown()
+    async with temporal_server() as environment:
+        yield environment
 
 
 @pytest.fixture(scope="module")

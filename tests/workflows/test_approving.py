@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
+
+import pytest
+from temporalio.client import Client
 
 from contracts.approvals import ApprovalKind
 from contracts.changes import ChangeOrder
 from contracts.receivable import InvoiceStage
 from starters import approving, operations
 from starters.approving import Awaiting, Filter
+from starters.operations import NoAnswer
 from tests.world import ANA, CLEO, World, document, eur, single
 from workflows.contract import ContractWorkflow
 
@@ -68,3 +73,45 @@ async def test_what_was_decided_meanwhile_is_refused_and_listed_no_more(world: W
     await world.invoice(invoice, InvoiceStage.OPEN)
     assert await approving.awaiting_in(world.client, invoice) == []
     assert await listed(world, customer, lambda found: not found) == []
+
+
+async def test_whose_answer_was_lost_is_asked_once_more_and_counts_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = single(), single()
+    invoices = [await world.proposed(contract) for contract in (first, second)]
+    items = [
+        item
+        for contract in (first, second)
+        for item in await listed(world, contract["customer"]["key"], lambda found: len(found) == 1)
+    ]
+    told, update = [], operations.update
+
+    async def lossy(client: Client, workflow_id: str, *message: Any, **options: Any) -> Any:
+        told.append(workflow_id)
+        answer = await update(client, workflow_id, *message, **options)
+        if told.count(workflow_id) == 1 and workflow_id == invoices[0]:
+            raise NoAnswer("nobody answered")
+        return answer
+
+    monkeypatch.setattr(operations, "update", lossy)
+    outcomes = await approving.approve_all(world.client, items, by=ANA)
+    assert [item.is_taken for item in outcomes] == [True, True]
+    assert (told.count(invoices[0]), told.count(invoices[1])) == (2, 1)
+
+
+async def test_without_any_answer_nobody_is_asked_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contract = single()
+    await world.proposed(contract)
+    items = await listed(world, contract["customer"]["key"], lambda found: len(found) == 1)
+    asked: list[str] = []
+
+    async def dead(client: Client, workflow_id: str, *message: Any, **options: Any) -> Any:
+        asked.append(workflow_id)
+        raise NoAnswer("no worker answered")
+
+    monkeypatch.setattr(operations, "update", dead)
+    [outcome] = await approving.approve_all(world.client, items, by=ANA)
+    assert (outcome.problem, outcome.unanswered, len(asked)) == ("no worker answered", True, 1)

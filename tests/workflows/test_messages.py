@@ -10,9 +10,20 @@ from temporalio.service import RPCError
 
 from contracts.parking import Action, Resolution
 from contracts.receivable import InvoiceStage, PaymentReceived
-from contracts.state import CancelRequest, ContractStage, ContractState, MilestoneReached
+from contracts.state import (
+    CancelRequest,
+    ContractStage,
+    ContractState,
+    Hold,
+    HoldKind,
+    HoldRequest,
+    MilestoneReached,
+)
+from sandbox.server import Sandbox
 from starters import operations
+from tests.e2e.telling import change
 from tests.world import ANA, World, document, eur, odoo_invoices, odoo_order, single
+from workflows.contract import ContractWorkflow
 
 PIA = "pia@northwind.example"
 
@@ -54,6 +65,33 @@ async def test_milestones_in_any_order_bill_the_whole_contract(
     await world.stage(workflow_id, ContractStage.CLOSING)
     moves = odoo_invoices(world.admin, workflow_id)
     assert sorted(move["amount_untaxed"] for move in moves) == [2999.70, 2999.70, 3000.60]
+
+
+async def test_a_milestone_reached_before_odoo_has_it_is_marked_once_it_has(
+    world: World, sandbox: Sandbox
+) -> None:
+    """What a change order adds may be reached while Odoo is down: it is billed later, and while
+    billing is on hold Odoo shows it as reached all the same."""
+    workflow_id = await world.active(single())
+    path = "/json/2/project.milestone/load$"
+    sandbox.faults.configure([{"kind": "status", "path": path, "status": 503}])
+    more = {"key": "more", "name": "More", "service": "s", "amount": "500.00"}
+    await change(world, workflow_id, add_milestones=(more,))
+    await world.approve(workflow_id)
+    hold = HoldRequest(kind=HoldKind.BILLING, by=ANA, hold=Hold(by=ANA, reason="audit"))
+    await world.tell(workflow_id, ContractWorkflow.set_hold, hold)
+    await world.contract(workflow_id, lambda found: "more" in found.milestones)
+    await world.reach(workflow_id, "more")
+    await world.contract(workflow_id, lambda _: sandbox.faults.report()[0]["done"] > 1)
+    state = await world.contract(workflow_id)
+    assert not state.exceptions
+    assert "more" not in state.odoo.milestone_ids
+    sandbox.faults.clear()
+    marked = await world.contract(workflow_id, lambda now: now.milestones["more"].marked_in_odoo)
+    milestone = marked.odoo.milestone_ids["more"]
+    [row] = world.admin.read("project.milestone", [milestone], ["is_reached"])
+    assert row["is_reached"]
+    assert not marked.invoices
 
 
 async def test_an_unknown_milestone_is_refused_with_the_known_ones(world: World) -> None:
