@@ -17,6 +17,8 @@
     a row that `load` refused                    business     by its text: see _TEXTS
     constraint of the database                   business     odoo_constraint
     lock, serialisation, deadlock, also in load  transient    conflict
+    any error that came of one of these, or of
+    a database that went away, by its traceback  transient    conflict, unavailable
     429                                          transient    rate_limited
     502, 503, 504, database not there            transient    unavailable
     500 without the name of an error             transient    unavailable
@@ -25,14 +27,16 @@
 
 Odoo's own `name` of the error goes before the HTTP status, which says less (409 and 500 both
 occur for a lock, 404 for a model and for a record, 422 also for wrong arguments). Its `debug`
-(a traceback with data) is logged at DEBUG and goes nowhere else.
+(a traceback with data) is read for what the error came of: Odoo wraps what its database answers
+in errors of its own where it renders a template, and those read like a person's mistake. It is
+logged at DEBUG and goes nowhere else.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -133,6 +137,11 @@ _CONCURRENCY = re.compile(
     r"|StatementCompletionUnknown|ObjectInUse)$"
 )
 
+# Of a traceback the lines that name an error, the first of which all the others came of.
+_RAISED = re.compile(r"^(?P<name>(?:\w+\.)*\w+): (?P<text>.*)$", re.MULTILINE)
+_TRACEBACK = "Traceback (most recent call last):"
+_MAX_CHARACTERS_BEFORE_A_TRACEBACK = 200
+
 _BY_NAME: Mapping[str, _Verdict] = {
     "odoo.exceptions.AccessDenied": _NO_KEY,
     "odoo.http.SessionExpiredException": _NO_KEY,
@@ -195,9 +204,7 @@ class LoadRefused(GatewayError):
 def from_response(response: httpx.Response) -> GatewayError:
     """What an HTTP answer that is no success means (JSON-2, or a proxy before Odoo)."""
     body = _json_object(response)
-    name, text = str(body.get("name") or ""), str(body.get("message") or "")
-    _log_debug(name, body)
-    verdict = _verdict(name, text, response.status_code)
+    name, verdict, text = _understood(body, str(body.get("message") or ""), response.status_code)
     if not name and _is_database_missing(response):
         verdict, text = _UNAVAILABLE, "Odoo found no database: it is starting, or not configured."
     return _error(
@@ -213,10 +220,8 @@ def from_rpc_error(error: Mapping[str, Any]) -> GatewayError:
     """What the `error` of a JSON-RPC answer means; it comes with HTTP 200."""
     data = error.get("data")
     data = data if isinstance(data, Mapping) else {}
-    name = str(data.get("name") or "")
     text = str(data.get("message") or error.get("message") or "")
-    _log_debug(name, data)
-    verdict = _verdict(name, text, None)
+    name, verdict, text = _understood(data, text, None)
     return _error(verdict, _with_name(verdict, name, text) or "JSON-RPC error without a text")
 
 
@@ -321,6 +326,43 @@ def concerns_all(error: GatewayError) -> bool:
 def unexpected(text: str) -> GatewayError:
     """An answer that is none of Odoo's: a wrong address, or a version we do not know."""
     return _error(_UNEXPECTED, text)
+
+
+def _understood(
+    body: Mapping[str, Any], text: str, status: int | None
+) -> tuple[str, _Verdict, str]:
+    """The name of the error that Odoo serialised, what it means, and what is to be told of it."""
+    name = str(body.get("name") or "")
+    debug = str(body.get("debug") or "")
+    if debug:
+        _log.debug("Odoo answered %s; its traceback: %s", name, debug)
+    if not name.startswith("psycopg2."):
+        for verdict, trouble in _database_troubles(debug):
+            return name, verdict, f"Odoo's database failed it: {trouble}"
+    text = _without_traceback(text)
+    return name, _verdict(name, text, status), text
+
+
+def _database_troubles(debug: str) -> Iterator[tuple[_Verdict, str]]:
+    """What passes by itself, of the errors of the database that an error came of."""
+    for raised in _RAISED.finditer(debug):
+        if raised["name"].startswith("psycopg2."):
+            verdict = _database_verdict(raised["name"], raised["text"])
+            if verdict.kind is FailureKind.TRANSIENT:
+                yield verdict, raised["text"]
+
+
+def _without_traceback(text: str) -> str:
+    """Some refusals carry a whole template and a traceback: only how it begins, and what it came
+    of, is of use to a person."""
+    before, found, traceback = text.partition(_TRACEBACK)
+    if not found:
+        return text
+    before = " ".join(before.split())
+    if len(before) > _MAX_CHARACTERS_BEFORE_A_TRACEBACK:
+        before = before[:_MAX_CHARACTERS_BEFORE_A_TRACEBACK] + " ..."
+    raised = _RAISED.search(traceback)
+    return f"{before} ({raised[0]})" if raised else before
 
 
 def _verdict(name: str, text: str, status: int | None) -> _Verdict:
@@ -450,11 +492,6 @@ def _json_object(response: httpx.Response) -> Mapping[str, Any]:
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
-
-
-def _log_debug(name: str, body: Mapping[str, Any]) -> None:
-    if body.get("debug"):
-        _log.debug("Odoo answered %s; its traceback: %s", name, body["debug"])
 
 
 def _error(verdict: _Verdict, text: str, **details: Any) -> GatewayError:

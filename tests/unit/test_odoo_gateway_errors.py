@@ -197,6 +197,64 @@ def test_the_traceback_goes_to_debug_only(caplog: pytest.LogCaptureFixture) -> N
     assert "TRACE" in caplog.text
 
 
+CAME_OF = """Traceback (most recent call last):
+  File "/odoo/sql_db.py", line 433, in execute
+    self._obj.execute(query, params)
+{cause}
+\tThis probably means the server terminated abnormally
+
+The above exception was the direct cause of the following exception:
+
+Traceback (most recent call last):
+  File "/odoo/addons/base/models/ir_qweb.py", line 850, in _render_iterall
+    raise QWebError(qweb_error_info) from error
+odoo.addons.base.models.ir_qweb.QWebError: Error while rendering the template:
+    {cause}
+    Path: /div/div/p/span
+"""
+TEMPLATE = "Failed to render QWeb template: <div>Dear customer</div>\n\n"
+CLOSED = "psycopg2.OperationalError: server closed the connection unexpectedly"
+SERIALISE = PG + "SerializationFailure: could not serialize access due to concurrent update"
+QWEB = "odoo.addons.base.models.ir_qweb.QWebError"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (QWEB, "Error while rendering the template"),
+        (ODOO + "UserError", TEMPLATE + CAME_OF),
+        (ODOO + "UserError", "Failed to render inline_template template: {{ object.name }}"),
+    ],
+)
+@pytest.mark.parametrize(("cause", "code"), [(CLOSED, "unavailable"), (SERIALISE, "conflict")])
+def test_a_refusal_that_came_of_the_database_passes_as_that_does(
+    name: str, message: str, cause: str, code: str
+) -> None:
+    """Odoo's own words when its PostgreSQL is killed while it renders the mail of an invoice."""
+    data = {
+        "name": name,
+        "message": message.replace("{cause}", cause),
+        "debug": CAME_OF.replace("{cause}", cause),
+    }
+    by_rpc = errors.from_rpc_error({"code": 200, "message": "Odoo Server Error", "data": data})
+    by_status = errors.from_response(httpx.Response(422, json=data))
+    for error in (by_rpc, by_status):
+        assert (error.kind, error.code) == (TRANSIENT, code)
+        assert error.message == f"Odoo's database failed it: {cause.partition(': ')[2]}"
+
+
+@pytest.mark.parametrize(
+    "cause",
+    ["builtins.AttributeError: no attribute 'total'", PG + "UniqueViolation: duplicate key"],
+)
+def test_a_template_that_fails_by_itself_is_a_refusal_with_its_reason(cause: str) -> None:
+    debug = CAME_OF.replace("{cause}", cause)
+    data = {"name": ODOO + "UserError", "message": TEMPLATE + debug, "debug": debug}
+    error = errors.from_response(httpx.Response(422, json=data))
+    assert (error.kind, error.code) == (BUSINESS, "odoo_refused")
+    assert error.message == f"{' '.join(TEMPLATE.split())} ({cause})"
+
+
 def test_a_long_message_is_cut() -> None:
     error = errors.from_response(_answer(422, ODOO + "UserError", "x" * 10_000))
     assert len(error.message) == errors.MAX_MESSAGE_CHARACTERS
