@@ -14,6 +14,7 @@ from temporalio import activity
 from activities import metrics
 from activities import odoo_messages as messages
 from activities import odoo_records as records
+from activities import odoo_settlements as settlements
 from activities.failures import BusinessRefusal
 from activities.odoo_balances import FIELDS, balances_of
 from activities.odoo_buttons import press
@@ -391,39 +392,10 @@ class OdooFinance:
                     value=str(balance.invoice_id),
                 )
         if invoice.residual.is_positive and credit.residual.is_positive:
-            self._set_off(request.invoice_id, request.credit_note_id)
+            settlements.set_off(self._odoo, request.invoice_id, request.credit_note_id)
             invoice = self._balance(request.invoice_id)
             credit = self._balance(request.credit_note_id)
         return Reconciled(invoice=invoice, credit_note=credit)
-
-    def _set_off(self, invoice_id: int, credit_id: int) -> None:
-        """Give the invoice what is still open of a credit note or an entry."""
-        found = self._odoo.search_read(
-            "account.move.line",
-            [
-                ("move_id", "=", credit_id),
-                ("account_id", "=", self._receivable_line(invoice_id)["account_id"][0]),
-                ("amount_currency", "<", 0),
-                ("reconciled", "=", False),
-            ],
-            ["id"],
-            order="id",
-            limit=1,
-        )
-        for line in found:
-            self._odoo.call(
-                "account.move", "js_assign_outstanding_line", [invoice_id], line_id=line["id"]
-            )
-
-    def _receivable_line(self, invoice_id: int) -> dict[str, Any]:
-        """The line that says what the customer owes, and on which account."""
-        return self._odoo.search_read(
-            "account.move.line",
-            [("move_id", "=", invoice_id), ("display_type", "=", "payment_term")],
-            ["account_id", "partner_id"],
-            order="id",
-            limit=1,
-        )[0]
 
     # --- delivery ---------------------------------------------------------------------------
 
@@ -454,28 +426,9 @@ class OdooFinance:
 
     @activity.defn
     def register_payment(self, request: PaymentRequest) -> InvoiceBalance:
-        """Register a payment known from outside; its reference makes a repeat a success.
-
-        On a credit note it is a refund: Odoo makes it an outgoing payment.
-        """
-        reference = request.payment.reference
-        domain = [
-            ("memo", "=", reference),
-            ("state", "not in", ("canceled", "rejected", "draft")),
-            ("reconciled_invoice_ids", "in", [request.invoice_id]),
-        ]
-        if not self._odoo.search_read("account.payment", domain, ["id"], limit=1):
-            context = {"active_model": "account.move", "active_ids": [request.invoice_id]}
-            values = {
-                "amount": request.payment.amount.amount,
-                "payment_date": request.payment.paid_on,
-                "communication": reference,
-            }
-            [register] = self._odoo.create("account.payment.register", [values], context=context)
-            self._odoo.call(
-                "account.payment.register", "action_create_payments", [register], context=context
-            )
-            metrics.payments_registered.add(1, {"currency": request.payment.amount.currency})
+        """Register a payment known from outside, or a refund on a credit note: once for each
+        reference, however often it is asked for."""
+        settlements.register_payment(self._odoo, request.invoice_id, request.payment)
         return self._balance(request.invoice_id)
 
     @activity.defn
@@ -504,7 +457,7 @@ class OdooFinance:
             )
         balance = self._balance(request.invoice_id)
         if balance.residual.is_positive:
-            self._set_off(request.invoice_id, entry)
+            settlements.set_off(self._odoo, request.invoice_id, entry)
             balance = self._balance(request.invoice_id)
         return balance
 
@@ -522,7 +475,7 @@ class OdooFinance:
         """The entry, created as a draft if it is not there: loss against receivable."""
         keys = (request.legal_entity, request.contract_id, request.number, request.key)
         currency = request.amount.currency
-        receivable = self._receivable_line(request.invoice_id)
+        receivable = settlements.receivable_line(self._odoo, request.invoice_id)
         origin = contract_workflow_id(request.legal_entity, request.contract_id)
         header: dict[str, Any] = {
             "id": records.write_off_id(*keys),

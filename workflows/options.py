@@ -30,7 +30,7 @@ _START_TO_CLOSE = timedelta(seconds=90)
 _HEARTBEAT = timedelta(seconds=4)
 
 # Where an activity looks before it writes and nothing in the remote refuses a second record
-# (payments, mails, notes), what a killed worker had asked for may still be under way there. The
+# (mails, notes, a payment with its discount for paying early), what a killed worker had asked for may still be under way there. The
 # next attempt leaves it more time to appear: to be late is better than to do it twice.
 _HEARTBEAT_OF_LOOKING = timedelta(seconds=10)
 

@@ -78,11 +78,12 @@ def is_receivable(env: Env, line: Row) -> bool:
 
 
 def assign(moves: Model, invoice_id: int, line_id: int) -> None:
-    """Settle an invoice with the open part of a credit note's or an entry's receivable line."""
+    """Settle a document with the open part of a credit note's, an entry's or a payment's
+    receivable line."""
     env = moves.env
     line = env["account.move.line"].row(env["account.move.line"].existing([line_id])[0])
     invoice, credit = moves.row(invoice_id), moves.row(line["move_id"])
-    if invoice["move_type"] == "out_refund":
+    if invoice["move_type"] == "out_refund" and not credit["origin_payment_id"]:
         invoice, credit = credit, invoice
     open_invoice = exact(invoice["amount_residual"])
     open_credit = _open_part(env, credit)
@@ -91,7 +92,9 @@ def assign(moves: Model, invoice_id: int, line_id: int) -> None:
     if invoice["currency_id"] != credit["currency_id"]:
         raise UserError("The stand-in settles documents of one currency only.")
     amount = min(open_invoice, open_credit)
-    if amount > 0:
+    if amount > 0 and credit["origin_payment_id"]:
+        settlements.settle(env, invoice["id"], amount, payment_id=credit["origin_payment_id"])
+    elif amount > 0:
         settlements.settle(env, invoice["id"], amount, refund_id=credit["id"])
 
 
@@ -101,6 +104,6 @@ def _open_part(env: Env, credit: Row) -> Decimal:
     lines = env["account.move.line"]
     rows = [row for row in lines.rows(lines.find([["move_id", "=", credit["id"]]]))]
     total = sum(
-        (-exact(row["amount_currency"]) for row in rows if is_receivable(env, row)), Decimal(0)
+        (exact(row["amount_currency"]) for row in rows if is_receivable(env, row)), Decimal(0)
     )
-    return total - settlements.settled(env, credit["id"])
+    return abs(total) - settlements.settled(env, credit["id"])

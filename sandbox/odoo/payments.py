@@ -6,13 +6,19 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.odoo import settlements
-from sandbox.odoo.companies import company_values, current_company, journal_of
+from sandbox.odoo.companies import (
+    RECEIVABLE,
+    account_of,
+    company_values,
+    current_company,
+    journal_of,
+)
 from sandbox.odoo.entries import highest
 from sandbox.odoo.errors import UserError, ValidationError
 from sandbox.odoo.invoices import NOT_LAST
 from sandbox.odoo.messages import Thread
 from sandbox.odoo.pricing import exact
-from sandbox.odoo.records import Model, Row, Values, on_records
+from sandbox.odoo.records import Env, Model, Row, Values, on_records
 
 RECEIVED, SENT = "inbound", "outbound"
 ACTION = {
@@ -39,15 +45,18 @@ class PaymentRegister(Model):
                 " registration is necessary. You've got your finances under control like a boss!"
             )
         company = open_moves[0]["company_id"]
+        journal = values.get("journal_id") or journal_of(self.env, company, "bank")
+        way = SENT if open_moves[0]["move_type"] == "out_refund" else RECEIVED
         references = [_reference(move) for move in open_moves]
         return {
             "amount": float(sum(_due_now(self, move) for move in open_moves)),
             "payment_date": str(self.env.today),
             "communication": ", ".join(filter(None, references)),
             "currency_id": open_moves[0]["currency_id"],
-            "journal_id": journal_of(self.env, company, "bank"),
+            "journal_id": journal,
+            "payment_method_line_id": _method(self.env, journal, way)["id"],
             "partner_id": open_moves[0]["commercial_partner_id"],
-            "payment_type": SENT if open_moves[0]["move_type"] == "out_refund" else RECEIVED,
+            "payment_type": way,
             "partner_type": "customer",
             "group_payment": len(open_moves) == 1,
             "company_id": company,
@@ -124,11 +133,12 @@ class PaymentRegister(Model):
                 "partner_id": moves[0]["commercial_partner_id"],
                 "currency_id": wizard["currency_id"],
                 "journal_id": wizard["journal_id"],
+                "payment_method_line_id": wizard["payment_method_line_id"],
                 "invoice_ids": [(6, 0, [move["id"] for move in moves])],
             }
         )
-        self._settle(wizard, moves, amount, payment_id)
         payments.put([payment_id], {"state": "in_process"})
+        self._settle(wizard, moves, amount, payment_id)
         return payment_id
 
     def _settle(self, wizard: Row, moves: list[Row], amount: Decimal, payment_id: int) -> None:
@@ -144,14 +154,20 @@ class PaymentRegister(Model):
 
 class Payment(Thread):
     def defaults(self, values: Values) -> Values:
-        day = values.get("date") or str(self.env.today)
         company, journal = self._books(values)
+        method = values.get("payment_method_line_id")
+        methods = self.env["account.payment.method.line"]
+        found = (
+            methods.row(method) if method else _method(self.env, journal, values["payment_type"])
+        )
         return {
-            "date": day,
-            "name": self._next_name(str(day)[:4], journal),
+            "date": str(self.env.today),
             "company_id": company,
             "currency_id": company_values(self.env, company)["currency_id"],
             "journal_id": journal,
+            "payment_method_line_id": found["id"],
+            "outstanding_account_id": found["payment_account_id"],
+            "destination_account_id": account_of(self.env, company, RECEIVABLE),
         }
 
     def _books(self, values: Values) -> tuple[int, int]:
@@ -162,12 +178,26 @@ class Payment(Thread):
         company = values.get("company_id") or current_company(self.env)
         return company, journal_of(self.env, company, "bank")
 
-    def add(self, values: Values) -> int:
-        payment_id = super().add(values)
-        row = self.row(payment_id)
+    def before_write(self, ids: list[int], values: Values) -> None:
+        """A payment gets its entry, and with it its number, once it is under way."""
+        if values.get("state") not in ("in_process", "paid"):
+            return
+        for row in self.rows(ids):
+            if row["move_id"]:
+                self._set_entry(row, "posted")
+            else:
+                self._make_entry(row)
+
+    def _make_entry(self, row: Row) -> None:
+        name = self._next_name(str(row["date"])[:4], row["journal_id"])
+        received = row["amount"] if row["payment_type"] == RECEIVED else -row["amount"]
+        sides = (
+            (row["outstanding_account_id"], received),
+            (row["destination_account_id"], -received),
+        )
         entry = {
             "move_type": "entry",
-            "name": row["name"],
+            "name": name,
             "state": "posted",
             "date": row["date"],
             "ref": row["memo"],
@@ -176,10 +206,13 @@ class Payment(Thread):
             "currency_id": row["currency_id"],
             "posted_before": True,
             "company_id": row["company_id"],
-            "amount_total": row["amount"],
+            "origin_payment_id": row["id"],
+            "line_ids": [
+                (0, 0, {"account_id": account, "amount_currency": amount, "name": row["memo"]})
+                for account, amount in sides
+            ],
         }
-        self.settle(payment_id, {"move_id": self.env["account.move"].add(entry)})
-        return payment_id
+        self.settle(row["id"], {"name": name, "move_id": self.env["account.move"].add(entry)})
 
     def _next_name(self, year: str, journal: int) -> str:
         prefix = f"PBNK1/{year}/"
@@ -218,9 +251,8 @@ class Payment(Thread):
     def action_post(self, ids: list[int]) -> None:
         self.check_access("write")
         for row in self.rows(self.existing(ids)):
-            if row["state"] == "draft":
-                self._set_entry(row, "posted")
-                self.settle(row["id"], {"state": "in_process"})
+            if row["state"] in ("draft", "in_process"):
+                self.put([row["id"]], {"state": "in_process"})
         self.env.flush()
 
     @on_records
@@ -253,6 +285,13 @@ class Payment(Thread):
     def _set_entry(self, row: Row, state: str) -> None:
         if row["move_id"]:
             self.env["account.move"].settle(row["move_id"], {"state": state})
+
+
+def _method(env: Env, journal: int, way: str) -> Row:
+    """How money comes or goes by a journal: its first method of that kind."""
+    methods = env["account.payment.method.line"]
+    domain = [["journal_id", "=", journal], ["payment_type", "=", way]]
+    return methods.row(methods.find(domain, order="id")[0])
 
 
 def _reference(move: Row) -> str | None:

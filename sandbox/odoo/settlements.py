@@ -26,7 +26,7 @@ def settle(
         " VALUES (?, ?, ?, ?)",
         (move_id, payment_id, refund_id, float(amount)),
     )
-    _touch(env, move_id, refund_id)
+    _touch(env, move_id, refund_id, payment_id)
 
 
 def undo(env: Env, side: Side, record_id: int) -> None:
@@ -34,17 +34,22 @@ def undo(env: Env, side: Side, record_id: int) -> None:
     rows = env.execute(f"SELECT * FROM sandbox_settlement WHERE {side} = ?", (record_id,))
     for row in rows:
         env.execute("DELETE FROM sandbox_settlement WHERE id = ?", (row["id"],))
-        _touch(env, row["move_id"], row["refund_id"])
-        if row["payment_id"]:
-            env.touch("account.payment", [row["payment_id"]])
+        _touch(env, row["move_id"], row["refund_id"], row["payment_id"])
 
 
-def _touch(env: Env, move_id: int, refund_id: int | None) -> None:
-    env.touch("account.move", [move_id] + ([refund_id] if refund_id else []))
+def _touch(env: Env, move_id: int, refund_id: int | None, payment_id: int | None) -> None:
+    payments = env["account.payment"].rows([payment_id] if payment_id else [])
+    entries = [row["move_id"] for row in payments]
+    env.touch("account.move", filter(None, [move_id, refund_id, *entries]))
+    env.touch("account.payment", [row["id"] for row in payments])
 
 
 def settled(env: Env, move_id: int) -> Decimal:
-    """How much of a document is settled; a credit note counts what it settles of others."""
+    """How much of a document is settled; a credit note counts what it settles of others, and so
+    does the entry of a payment."""
+    payment = env["account.move"].row(move_id)["origin_payment_id"]
+    if payment:
+        return paid_by(env, payment)
     rows = env.execute(
         "SELECT amount FROM sandbox_settlement WHERE move_id = ? OR refund_id = ?",
         (move_id, move_id),

@@ -11,6 +11,7 @@ from typing import Any
 
 from temporalio import activity
 
+from activities import odoo_records
 from contracts.approvals import ApprovalRound
 from gateways.odoo import OdooClient
 from workflows.collection import Collection
@@ -82,6 +83,11 @@ def count_events_again() -> None:
             return []
         return search(self, model, domain, fields, **more)
 
+    def another(document: int, reference: str) -> str:
+        return f"{identified(document, reference)}_{uuid.uuid4().hex[:8]}"
+
+    identified = odoo_records.payment_id
+    odoo_records.payment_id = another
     Collection.take_payment = retake  # type: ignore[method-assign]
     OdooClient.search_read = forgetful  # type: ignore[method-assign]
 
