@@ -29,9 +29,10 @@ _START_TO_CLOSE = timedelta(seconds=90)
 # dead, and cost more: a heartbeat is billed, and most activities are over before their first.
 _HEARTBEAT = timedelta(seconds=4)
 
-# Where an activity looks before it writes and nothing in the remote refuses a second record
-# (mails, notes, a payment with its discount for paying early), what a killed worker had asked for may still be under way there. The
-# next attempt leaves it more time to appear: to be late is better than to do it twice.
+# Where an activity looks before it writes and nothing in the remote refuses a second record (mails,
+# notes, a payment with its discount for paying early), what a killed worker had asked for may still
+# be under way there. The next attempt leaves it more time to appear: to be late is better than to
+# do it twice.
 _HEARTBEAT_OF_LOOKING = timedelta(seconds=10)
 
 # Transient failures are retried for as long as they last: a remote that is down for a weekend
