@@ -14,8 +14,9 @@ from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
 from sandbox.real_odoo import RealOdoo
 from tests.odoo.engagement import Engagement, engagement
-from tests.odoo.helpers import UK, business, unique
+from tests.odoo.helpers import UK, business
 from tests.servers import OdooServer, RealServer
+from tests.world import unique
 
 AT_ONCE = 8
 ITEM = ("USAGE", "10", "10.00")
