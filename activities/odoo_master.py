@@ -25,6 +25,7 @@ from contracts.validation import InvalidContract, Problem, validate
 from gateways.crm import odoo_crm
 from gateways.errors import GatewayError
 from gateways.odoo import OdooClient
+from gateways.odoo.errors import is_record_missing
 
 
 class ValidateRequest(BaseModel):
@@ -366,7 +367,7 @@ class OdooMaster:
         try:
             self._odoo.call("project.milestone", "unlink", ids)
         except GatewayError as refusal:
-            gone = refusal.code == "record_missing"
+            gone = is_record_missing(refusal)
             if not gone or self._odoo.search_read("project.milestone", [("id", "in", ids)], ["id"]):
                 raise
 

@@ -17,6 +17,7 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from contracts.state import CancelRequest, ContractOutcome, ContractStage
 from starters import operations
+from starters.faultlab import processes
 from tests.temporal import temporal_server
 from tests.world import document
 from wiring.settings import Settings
@@ -24,8 +25,6 @@ from workers import worker
 from workers.worker import WORKFLOWS
 from workflows import task_queues
 from workflows.contract import ContractWorkflow
-
-DECIDES = (task_queues.CONTRACTS,)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +71,9 @@ async def test_a_signal_and_two_updates_that_cancel_in_one_task_replay(
 ) -> None:
     is_under_way = stage is not ContractStage.ACTIVE
     async with contextlib.AsyncExitStack() as first:
-        await first.enter_async_context(worker.running(alone, sandbox_settings, DECIDES))
+        await first.enter_async_context(
+            worker.running(alone, sandbox_settings, processes.WORKFLOWS)
+        )
         if not is_under_way:
             await first.enter_async_context(
                 worker.running(alone, sandbox_settings, task_queues.REMOTES)
