@@ -222,22 +222,31 @@ class Collection:
         self._show_stage()
 
     def payment_refusal(self, payment: PaymentReceived) -> str | None:
-        """Why a payment cannot be taken, as a sentence; None if it can, or is known already."""
-        state, balance = self._state, collecting.posted(self._state)
-        if payment.reference in state.payment_references:
+        """Why a payment cannot be booked now, as a sentence; None if it can, or is known."""
+        if payment.reference in self._state.payment_references:
             return None
-        if balance is None:
-            return f"the invoice is {state.stage}: there is nothing to pay yet"
-        if payment.amount.currency != balance.total.currency:
-            return f"the invoice is in {balance.total.currency}, the payment {payment.amount}"
-        if not payment.amount.is_positive:
-            return f"a payment is above zero, not {payment.amount}"
-        if len(state.payment_references) >= _MAX_PAYMENTS:
+        if collecting.posted(self._state) is None:
+            return f"the invoice is {self._state.stage}: there is nothing to pay yet"
+        return self._unbookable(payment) or self.too_many_payments()
+
+    def too_many_payments(self) -> str | None:
+        """Why no further payment can be taken at all, as a sentence."""
+        if len(self._state.payment_references) >= _MAX_PAYMENTS:
             return f"at most {_MAX_PAYMENTS} payments are taken for one invoice"
         return None
 
+    def _unbookable(self, payment: PaymentReceived) -> str | None:
+        """Why a payment cannot be booked on this document, whenever it is posted."""
+        currency = self._balance.total.currency
+        if payment.amount.currency != currency:
+            return f"the invoice is in {currency}, the payment {payment.amount}"
+        if not payment.amount.is_positive:
+            return f"a payment is above zero, not {payment.amount}"
+        return None
+
     def take_payment(self, payment: PaymentReceived) -> None:
-        """Money known outside Odoo: from the customer, or on a credit note to them."""
+        """Money known outside Odoo: from the customer, or on a credit note to them. What comes
+        before the document is posted is booked once it is."""
         if payment.reference not in self._state.payment_references:
             self._state.payment_references.append(payment.reference)
             self._state.payments.append(payment)
@@ -246,9 +255,12 @@ class Collection:
 
     async def _register_payment(self) -> None:
         payment = self._state.payments[0]
-        balance = await self._case.steps.run(
-            parking.REGISTER_PAYMENT,
-            lambda: workflow.execute_activity_method(
+
+        async def register() -> InvoiceBalance:
+            refusal = self._unbookable(payment)
+            if refusal:
+                raise Parked(FailureDetail(code="payment_refused", **_misplaced(payment, refusal)))
+            return await workflow.execute_activity_method(
                 OdooFinance.register_payment,
                 PaymentRequest(invoice_id=self._balance.invoice_id, payment=payment),
                 **options.odoo_finance(
@@ -256,12 +268,24 @@ class Collection:
                     options.Urgency.AWAITED,
                     looks_first=True,
                 ),
-            ),
-            name=f"{parking.REGISTER_PAYMENT.name}:{payment.reference}",
+            )
+
+        balance = await self._case.steps.run(
+            parking.REGISTER_PAYMENT, register, name=_step_of(payment)
         )
         self._state.payments.pop(0)
         if balance is not None:
             self.take_balance(balance)
+
+    async def return_payments(self) -> None:
+        """Money came for a document that is never posted: a person says where it goes."""
+        state = self._state
+        while state.payments:
+            payment = state.payments[0]
+            text = f"the invoice is {state.stage}, and {payment.amount} was paid for it"
+            detail = FailureDetail(code="payment_without_invoice", **_misplaced(payment, text))
+            await self._case.steps.ask(parking.REGISTER_PAYMENT, detail, name=_step_of(payment))
+            state.payments.pop(0)
 
     async def _set_off(self) -> None:
         """Take a credit note off what its invoice is open by, and tell the invoice's workflow."""
@@ -639,3 +663,16 @@ def _fill(template: str, words: dict[str, str]) -> str:
     for word, value in words.items():
         template = template.replace(f"{{{word}}}", value)
     return template
+
+
+def _step_of(payment: PaymentReceived) -> str:
+    return f"{parking.REGISTER_PAYMENT.name}:{payment.reference}"
+
+
+def _misplaced(payment: PaymentReceived, why: str) -> dict[str, str]:
+    """What is told of money that cannot be booked."""
+    return {
+        "message": f"{why}; book the money where it belongs, or pay it back, and skip this",
+        "field": "payment.amount",
+        "value": str(payment.amount),
+    }

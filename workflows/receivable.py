@@ -68,19 +68,29 @@ class ReceivableWorkflow(ApprovalDesk):
             balance = await self._issuing.run()
             if balance is not None:
                 self._collection.take_balance(balance)
-        if self.state.issued:
-            await self._collection.run()
+        await self._collect()
         await self._end(informing)
         # Money may have come while the contract was told that it is over: nobody else takes it.
-        while self.state.issued and self._collection.something_happened():
+        while self._has_more_to_collect():
             self._ended = False
             informing = asyncio.create_task(self._keep_contract_informed())
-            await self._collection.run()
+            await self._collect()
             await self._end(informing)
         board.cancel()
         # That it was cleared, and settles, is what lists of it show already.
         self._case.board.show(attributes=self.state.stage is not InvoiceStage.SETTLED)
         return collecting.report(self.state)
+
+    def _has_more_to_collect(self) -> bool:
+        if self.state.issued:
+            return self._collection.something_happened()
+        return bool(self.state.payments)
+
+    async def _collect(self) -> None:
+        if self.state.issued:
+            await self._collection.run()
+        else:
+            await self._collection.return_payments()
 
     async def _end(self, informing: asyncio.Task[None]) -> None:
         self._ended = True
@@ -117,8 +127,9 @@ class ReceivableWorkflow(ApprovalDesk):
 
     @signal
     def payment_received(self, payment: PaymentReceived) -> None:
-        """The same for systems; a refusal is noted in the journal."""
-        refusal = self._collection.payment_refusal(payment)
+        """The same for systems, whom nobody answers: what cannot be booked waits for a person, and
+        what comes too early for the document. Only what is too much is noted and left."""
+        refusal = self._collection.too_many_payments()
         what = f"payment {payment.reference}"
         self._take(what, refusal, lambda: self._collection.take_payment(payment))
 

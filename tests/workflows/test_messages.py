@@ -100,26 +100,60 @@ async def test_an_unknown_milestone_is_refused_with_the_known_ones(world: World)
         await world.reach(workflow_id, "launch")
 
 
-async def test_a_payment_before_the_invoice_is_posted_is_refused(world: World) -> None:
+async def test_a_payment_before_the_invoice_is_posted_is_booked_once_it_is(world: World) -> None:
     invoice = await world.proposed(single())
     payment = PaymentReceived(reference="early", amount=eur("1000.00"), paid_on="2026-11-25")
     with pytest.raises(operations.Refused, match="nothing to pay"):
         await operations.record_payment(world.client, invoice, payment)
+    # A system that sends a Signal gets no answer: its money must not be forgotten.
     handle = world.client.get_workflow_handle(invoice)
-    await handle.signal("payment_received", payment)
-    state = await world.invoice(
-        invoice, until=lambda found: "Refused payment early" in found.journal.entries[-1].text
-    )
+    for _ in range(2):
+        await handle.signal("payment_received", payment)
+    state = await world.invoice(invoice, until=lambda found: bool(found.payments))
+    assert [item.reference for item in state.payments] == ["early"]
+    assert state.stage is InvoiceStage.AWAITING_APPROVAL
+    await world.approve(invoice)
+    state = await world.invoice(invoice, InvoiceStage.PAID)
     assert state.payments == []
 
 
-async def test_a_payment_in_another_currency_is_refused(world: World) -> None:
+async def test_money_for_a_proposal_that_is_rejected_waits_for_a_person(world: World) -> None:
+    invoice = await world.proposed(single())
+    payment = PaymentReceived(reference="for-nothing", amount=eur("7.00"), paid_on="2026-11-25")
+    await world.client.get_workflow_handle(invoice).signal("payment_received", payment)
+    await world.reject(invoice, "not yet")
+    parked = await world.parked(invoice)
+    assert (parked.step, parked.code) == (
+        "register_payment:for-nothing",
+        "payment_without_invoice",
+    )
+    assert "7.00 EUR was paid for it" in parked.message
+    await world.resolve(invoice, Action.SKIP, reason="paid back")
+    report = await world.client.get_workflow_handle(invoice).result()
+    assert report["stage"] == "rejected"
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "why"), [("5.00", "USD", "in EUR"), ("-5.00", "EUR", "above zero")]
+)
+async def test_a_payment_that_cannot_be_booked_is_refused_or_waits_for_a_person(
+    world: World, amount: str, currency: str, why: str
+) -> None:
     invoice = await world.open(single())
     payment = PaymentReceived(
-        reference="usd", amount={"amount": "5.00", "currency": "USD"}, paid_on="2026-11-25"
+        reference="odd", amount={"amount": amount, "currency": currency}, paid_on="2026-11-25"
     )
-    with pytest.raises(operations.Refused, match="in EUR"):
+    with pytest.raises(operations.Refused, match=why):
         await operations.record_payment(world.client, invoice, payment)
+    await world.client.get_workflow_handle(invoice).signal("payment_received", payment)
+    parked = await world.parked(invoice)
+    assert (parked.step, parked.code) == ("register_payment:odd", "payment_refused")
+    assert why in parked.message
+    assert parked.value == f"{amount} {currency}"
+    await world.resolve(invoice, Action.SKIP, reason="booked by hand")
+    await world.pay(invoice)
+    await world.sweep()
+    await world.invoice(invoice, InvoiceStage.PAID)
 
 
 async def test_messages_after_the_close_are_told_that_it_is_closed(world: World) -> None:
