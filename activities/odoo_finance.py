@@ -36,8 +36,10 @@ from gateways.odoo import FAILED, OdooClient
 _TYPES = {Document.INVOICE: "out_invoice", Document.CREDIT_NOTE: "out_refund"}
 _LABELS = {Document.INVOICE: "Customer Invoice", Document.CREDIT_NOTE: "Customer Credit Note"}
 _MAX_PRICE_DECIMALS = 12
-_FIELDS = [*FIELDS, "amount_tax", "invoice_date", "tax_lock_date_message"]
+_FIELDS = [*FIELDS, "amount_tax", "invoice_date"]
 """What is read of a document, whatever for: only reads of the same fields share calls."""
+_FIELDS_TO_POST = [*_FIELDS, "tax_lock_date_message"]
+"""Before it is posted; to see whether a lock concerns it costs Odoo more than all of the rest."""
 
 
 class DocumentRequest(BaseModel):
@@ -240,9 +242,9 @@ class OdooFinance:
         )
         return invoice
 
-    def _stands(self, invoice_id: int) -> dict[str, Any]:
+    def _stands(self, invoice_id: int, fields: Sequence[str] = _FIELDS) -> dict[str, Any]:
         """The document as it stands in Odoo: its state, amounts and dates."""
-        [row] = self._odoo.read("account.move", [invoice_id], _FIELDS)
+        [row] = self._odoo.read("account.move", [invoice_id], fields)
         return row
 
     def _balance(self, invoice_id: int) -> InvoiceBalance:
@@ -305,7 +307,7 @@ class OdooFinance:
 
         Odoo sets a credit note off against the invoice it credits by itself.
         """
-        move = self._stands(request.invoice_id)
+        move = self._stands(request.invoice_id, _FIELDS_TO_POST)
         [balance] = balances_of(self._odoo, [move])
         quote = request.quote
         for what, stands, approved in (
