@@ -52,7 +52,7 @@ next of that key are held back: until so many are there, none of any key has com
 for such a share of the time that the call took, or so long after it. Up to `ENOUGH` the call's own
 cost outweighs that of its records; a second more is what somebody at a screen can bear."""
 
-YIELD_SECONDS = 15.0
+YIELD_SECONDS = 20.0
 """What nobody waits for at a screen goes when nothing else is under way or waits; at the latest so
 long after it came. Mails would else take their share of Odoo from the postings of a month end."""
 
