@@ -284,8 +284,11 @@ class Collection:
             payment = state.payments[0]
             text = f"the invoice is {state.stage}, and {payment.amount} was paid for it"
             detail = FailureDetail(code="payment_without_invoice", **_misplaced(payment, text))
-            await self._case.steps.ask(parking.REGISTER_PAYMENT, detail, name=_step_of(payment))
-            state.payments.pop(0)
+            resolution = await self._case.steps.ask(
+                parking.REGISTER_PAYMENT, detail, name=_step_of(payment)
+            )
+            if resolution is not None and resolution.action is parking.Action.SKIP:
+                state.payments.pop(0)
 
     async def _set_off(self) -> None:
         """Take a credit note off what its invoice is open by, and tell the invoice's workflow."""

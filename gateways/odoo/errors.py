@@ -336,9 +336,10 @@ def _understood(
     debug = str(body.get("debug") or "")
     if debug:
         _log.debug("Odoo answered %s; its traceback: %s", name, debug)
-    if not name.startswith("psycopg2."):
-        for verdict, trouble in _database_troubles(debug):
-            return name, verdict, f"Odoo's database failed it: {trouble}"
+    trouble = None if name.startswith("psycopg2.") else next(_database_troubles(debug), None)
+    if trouble is not None:
+        verdict, said = trouble
+        return name, verdict, f"Odoo's database failed it: {said}"
     text = _without_traceback(text)
     return name, _verdict(name, text, status), text
 
