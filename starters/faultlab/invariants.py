@@ -50,7 +50,8 @@ class Retried:
     """An activity that took more than one attempt, and the seconds from when it was asked for
     until it was done: by the workflow's own clock, which may have been moved.
 
-    Where its next attempt failed and its step tried anew, that is what did it.
+    Where its next attempt failed and its step tried anew, that is what did it; and where its
+    workflow came to its end without it, the sweep had told what it did.
     """
 
     activity: str
@@ -145,6 +146,12 @@ def story_of(histories: Iterable[WorkflowHistory]) -> Story:
                             (planned.activity_id, asked_at[number])
                         )
                 case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
+                    at = event.event_time.ToNanoseconds() / 1e9
+                    story.retried += [
+                        Retried(name, key, at - since)
+                        for name, left in failed.items()
+                        for key, since in left
+                    ]
                     done = event.workflow_execution_completed_event_attributes
                     story.completed = True
                     story.result = json.loads(done.result.payloads[0].data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -291,6 +292,16 @@ def attempted(event_id: int, scheduled: int, attempt: int, end: str) -> list[dic
     ]
 
 
+def completed(event_id: int) -> dict[str, Any]:
+    result = {"payloads": [{"data": base64.b64encode(b"{}").decode()}]}
+    return {
+        "eventId": str(event_id),
+        "eventTime": f"2026-01-01T00:00:{event_id:02d}Z",
+        "eventType": "EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED",
+        "workflowExecutionCompletedEventAttributes": {"result": result},
+    }
+
+
 @pytest.mark.parametrize(
     ("events", "recovered"),
     [
@@ -305,6 +316,8 @@ def attempted(event_id: int, scheduled: int, attempt: int, end: str) -> list[dic
             + attempted(30, 30, 3, "COMPLETED"),
             [("5", 27.0), ("20", 12.0), ("30", 2.0)],
         ),
+        # It was done, which the sweep told before the step tried anew.
+        (attempted(5, 5, 2, "FAILED") + [completed(20)], [("5", 15.0)]),
         (attempted(5, 5, 2, "FAILED"), []),
     ],
 )
