@@ -317,7 +317,7 @@ def completed(event_id: int) -> dict[str, Any]:
             [("5", 27.0), ("20", 12.0), ("30", 2.0)],
         ),
         # It was done, which the sweep told before the step tried anew.
-        (attempted(5, 5, 2, "FAILED") + [completed(20)], [("5", 15.0)]),
+        ([*attempted(5, 5, 2, "FAILED"), completed(20)], [("5", 15.0)]),
         (attempted(5, 5, 2, "FAILED"), []),
     ],
 )
