@@ -23,8 +23,14 @@ def press(
     A refusal counts only if the record still is as it was: the call may have arrived twice, or
     somebody pressed it in the same moment. Raises the refusal, and whatever else fails.
     """
+    unless_done(lambda: odoo.press(model, button, [record], context=context), is_pressed)
+
+
+def unless_done(act: Callable[[], object], is_done: Callable[[], bool]) -> None:
+    """Do what Odoo refuses a second time; refused where it is done, it was. Raises the refusal
+    else, and whatever else fails."""
     try:
-        odoo.press(model, button, [record], context=context)
+        act()
     except GatewayError as refusal:
-        if refusal.kind is not FailureKind.BUSINESS or not is_pressed():
+        if refusal.kind is not FailureKind.BUSINESS or not is_done():
             raise

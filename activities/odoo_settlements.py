@@ -6,8 +6,8 @@ from typing import Any
 
 from activities import metrics
 from activities import odoo_records as records
+from activities.odoo_buttons import unless_done
 from contracts.receivable import PaymentReceived
-from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
 
 Row = dict[str, Any]
@@ -154,11 +154,12 @@ def receivable_line(odoo: OdooClient, document: int) -> Row:
 def _assign(odoo: OdooClient, document: int, line: int) -> None:
     """Reconcile a line with the document. Odoo refuses it where nothing of either is open: then
     the call has arrived twice, or somebody was first."""
-    try:
-        odoo.call("account.move", "js_assign_outstanding_line", [document], line_id=line)
-    except GatewayError as refusal:
-        if refusal.kind is not FailureKind.BUSINESS:
-            raise
+
+    def is_reconciled() -> bool:
         [row] = odoo.read("account.move.line", [line], ["reconciled"])
-        if not row["reconciled"]:
-            raise
+        return bool(row["reconciled"])
+
+    unless_done(
+        lambda: odoo.call("account.move", "js_assign_outstanding_line", [document], line_id=line),
+        is_reconciled,
+    )

@@ -136,7 +136,8 @@ async def test_money_for_a_proposal_that_is_rejected_waits_for_a_person(world: W
 
 
 @pytest.mark.parametrize(
-    ("amount", "currency", "why"), [("5.00", "USD", "in EUR"), ("-5.00", "EUR", "above zero")]
+    ("amount", "currency", "why"),
+    [("5.00", "USD", "in EUR"), ("-5.00", "EUR", "above zero"), ("0.00", "EUR", "above zero")],
 )
 async def test_a_payment_that_cannot_be_booked_is_refused_or_waits_for_a_person(
     world: World, amount: str, currency: str, why: str
