@@ -80,9 +80,9 @@ class ServiceCredit(BaseModel):
 
 
 class CreditRequest(BaseModel):
-    """Credit document `number` of the contract: in whole, or an `amount` of it without tax.
+    """Credit invoice `number` of the contract: in whole, or an `amount` of it without tax.
 
-    With `reissue` what it billed is proposed anew, as it was."""
+    With `reinvoice` what it billed is proposed anew, as it was."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -90,7 +90,7 @@ class CreditRequest(BaseModel):
     amount: Money | None = None
     by: Text
     reason: Words = Field(min_length=1)
-    reissue: bool = False
+    reinvoice: bool = False
 
 
 class Side(StrEnum):
