@@ -380,7 +380,7 @@ def report(state: InvoiceState) -> InvoiceReport:
     level = state.dunning.level
     return InvoiceReport(
         number=state.proposal.number,
-        invoice=state.proposal.kind,
+        kind=state.proposal.kind,
         credited_number=state.proposal.credited_number,
         stage=stage,
         amount=state.proposal.amount,
