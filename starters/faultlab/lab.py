@@ -25,6 +25,7 @@ from sandbox.odoo.app import DATABASE
 from sandbox.proxy import Proxy
 from sandbox.real_odoo import RealOdoo
 from starters import schedules
+from starters.client import C2C
 from starters.faultlab.books import Books, PostgresRows, SqliteRows
 from starters.faultlab.ledger import Ledger
 from starters.faultlab.processes import (
@@ -75,6 +76,10 @@ class Lab:
     odoo_mending: asyncio.Lock = field(default_factory=asyncio.Lock)
     temporal_mending: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a server is away, and by people who need it there."""
+
+    @property
+    def c2c(self) -> C2C:
+        return C2C(self.client)
 
     @property
     def proxies(self) -> tuple[Proxy, ...]:

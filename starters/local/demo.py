@@ -17,7 +17,8 @@ from temporalio.client import Client
 
 from contracts.contract.state import money_table
 from gateways.errors import GatewayError
-from starters import operations, schedules
+from starters import schedules
+from starters.client import NoAnswer, NotFound, Refused
 from starters.local import clock
 from starters.local.reckoning import Chapter, differences, figures, unsettled
 from starters.local.stack import Stack
@@ -27,7 +28,7 @@ from wiring import remotes
 from wiring.settings import CrmSettings, Settings, SweepSettings, load_settings
 
 _SWEEP_SECONDS = 5
-_TOLD = (DemoError, clock.NeverAtRest, operations.Refused, operations.NoAnswer, GatewayError)
+_TOLD = (DemoError, clock.NeverAtRest, Refused, NoAnswer, GatewayError)
 """What ends one story and leaves the others to go on."""
 _COLUMNS = ("Value", "Invoiced", "Credited", "Paid", "Open")
 
@@ -97,8 +98,8 @@ class Demo:
     async def _row(self, table: Table, chapter: Chapter) -> int:
         """One contract's line; its differences are told, and counted."""
         try:
-            state = await operations.contract_state(self._teller.client, chapter.workflow_id)
-        except operations.NotFound:
+            state = await self._teller.on(chapter).state()
+        except NotFound:
             self._console.print(f"[red]{escape(chapter.customer)}: there is no contract[/]")
             return 1
         odoo = await self._teller.act(ACCOUNTANT, figures, state)

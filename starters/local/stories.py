@@ -14,21 +14,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, timedelta
 
-from contracts.billing.usage import UsageRecord
 from contracts.changes import ChangeOrder
 from contracts.contract.messages import (
-    NoticeGiven,
-    ServiceCredit,
     Side,
-    TerminationRequest,
-    UsageReport,
 )
 from contracts.contract.state import ContractStage
-from contracts.invoice.messages import DisputeOpened, DisputeResolved
 from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.parking import Action
-from starters import amending, collecting, operations
 from starters.local.people import CONRAD, PETRA
 from starters.local.reckoning import Chapter
 from starters.local.telling import ANA, BOB, CLEO, CLERK, DORA, SELLER, Teller
@@ -87,7 +80,7 @@ async def parked_and_amended(t: Teller, chapter: Chapter) -> None:
     await t.sign_deal(chapter, deal)
     await t.parked(chapter)
     changes = {"customer.vat_number": "BE0203430576", "services.0.code": "CONSULTING"}
-    await t.resolve(chapter, Action.AMEND, SELLER, changes=changes)
+    await t.on(chapter).resolve_exception(Action.AMEND, by=SELLER, changes=changes)
     t.say(chapter, "amended by the seller; the step resumes")
     state = await t.active(chapter)
     numbers = range(1, len(state.milestones) + 1)
@@ -174,7 +167,7 @@ async def time_and_materials(t: Teller, chapter: Chapter) -> None:
     await t.later(chapter, 15)
     await t.parked(chapter)
     reason = "billed up to the cap, as agreed with the customer"
-    await t.resolve(chapter, Action.SKIP, BOB, reason=reason)
+    await t.on(chapter).resolve_exception(Action.SKIP, by=BOB, reason=reason)
     t.say(chapter, f"{reason}: the rest stays unbilled, on record")
     await t.issue(chapter, 5, BOB)  # 2400 up to the cap - 120 held back
     await t.issue(chapter, 6, ANA)  # everything is billed: what was held back, 900
@@ -225,13 +218,11 @@ async def managed_service(t: Teller, chapter: Chapter) -> None:
 
     await t.until_day(chapter, months[0])
     first = await t.issue(chapter, 1, ANA)  # the fee of the first month, in advance
-    invoice = t.invoice_workflow(chapter, 1)
-    opened = DisputeOpened(by=CLERK, reason="the desk opened late", amount=_eur("460.00"))
-    await collecting.dispute(t.client, invoice, opened)
-    t.say(chapter, f"{opened.amount} disputed: {opened.reason}")
-    accepted = DisputeResolved(by=CLERK, accepted=_eur("115.00"), comment="a day and a half late")
-    await collecting.resolve_dispute(t.client, invoice, accepted)
-    t.say(chapter, f"{accepted.accepted} of it accepted: {accepted.comment}")
+    invoice = t.on(chapter).invoice(1)
+    await invoice.open_dispute("the desk opened late", by=CLERK, amount="460.00 EUR")
+    t.say(chapter, "460.00 EUR disputed: the desk opened late")
+    await invoice.resolve_dispute("a day and a half late", by=CLERK, accepted="115.00 EUR")
+    t.say(chapter, "115.00 EUR of it accepted: a day and a half late")
     await t.issue(chapter, 2, BOB)  # the credit note
     await t.invoice(
         chapter,
@@ -244,20 +235,18 @@ async def managed_service(t: Teller, chapter: Chapter) -> None:
     await t.pay(chapter, 1)
     await t.work(chapter, "RETAINER-fee", PETRA, "13", months[0] + timedelta(days=9))
     await _use(t, chapter, "m1", months[0], "1500")
-    credit = ServiceCredit(
-        retainer="RETAINER-fee",
+    await t.on(chapter).credit_service(
+        "RETAINER-fee",
         reference="outage-1",
+        amount="100.00 EUR",
         reason="four hours down",
-        amount=_eur("100.00"),
         by=CLERK,
     )
-    await amending.credit_service(t.client, chapter.workflow_id, credit)
-    t.say(chapter, f"service credit of {credit.amount}: {credit.reason}")
+    t.say(chapter, "service credit of 100.00 EUR: four hours down")
 
     await t.until_day(chapter, months[1])
     await t.issue(chapter, 3, ANA)  # fee, three hours beyond, 1500 calls, less the credit: 2295
-    notice = NoticeGiven(side=Side.CUSTOMER, by=CLERK)
-    await amending.give_notice(t.client, chapter.workflow_id, notice)
+    await t.on(chapter).give_notice(Side.CUSTOMER, by=CLERK)
     t.say(chapter, "the customer gives notice: the term will not be renewed")
     await t.work(chapter, "RETAINER-fee", PETRA, "8", months[1] + timedelta(days=9))
     await _use(t, chapter, "m2", months[1], "1000")
@@ -276,12 +265,9 @@ async def managed_service(t: Teller, chapter: Chapter) -> None:
 async def _use(t: Teller, chapter: Chapter, name: str, month: date, quantity: str) -> None:
     """Metered records come in, twice: a repeat counts once."""
     on = str(month + timedelta(days=4))
-    record = UsageRecord.model_validate(
-        {"id": name, "plan": "calls", "on": on, "quantity": quantity}
-    )
+    record = {"id": name, "plan": "calls", "on": on, "quantity": quantity}
     for _ in range(2):
-        report = UsageReport(records=(record,))
-        await operations.record_usage(t.client, chapter.workflow_id, report)
+        await t.on(chapter).record_usage([record])
     t.say(chapter, f"{quantity} calls metered on {on}; reported twice, counted once")
 
 
@@ -328,20 +314,15 @@ async def change_and_early_end(t: Teller, chapter: Chapter) -> None:
         ),
         reprice={"expert": "9600.00"},
     )
-    await amending.propose_change(t.client, chapter.workflow_id, order)
+    await t.on(chapter).propose_change(order)
     t.say(chapter, f"change order 1: {order.reason}")
     await t.approve_change(chapter, BOB)
     await t.reach(chapter, "managers")
     await t.issue(chapter, 2, ANA)  # 2400 and VAT
     await t.pay(chapter, 2)
-    request = TerminationRequest(
-        side=Side.CUSTOMER,
-        by=CLERK,
-        reason="the academy moves in-house",
-        on=t.today + timedelta(days=20),
-    )
-    await amending.terminate(t.client, chapter.workflow_id, request)
-    t.say(chapter, f"ended early by the customer, last day {request.on}: {request.reason}")
+    last_day, reason = t.today + timedelta(days=20), "the academy moves in-house"
+    await t.on(chapter).terminate(Side.CUSTOMER, on=last_day, by=CLERK, reason=reason)
+    t.say(chapter, f"ended early by the customer, last day {last_day}: {reason}")
     await t.later(chapter, 22)
     await t.issue(chapter, 3, ANA)  # the fee for ending early; the expert course is dropped
     await t.pay(chapter, 3)

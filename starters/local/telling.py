@@ -17,16 +17,16 @@ from temporalio.testing import TimeSkipper
 
 from contracts.approvals import ApprovalRound
 from contracts.billing.proposals import InvoiceKind
-from contracts.contract.messages import MilestoneReached
 from contracts.contract.state import ContractStage, ContractState
 from contracts.identifiers import deal_contract_id, invoice_workflow_id
 from contracts.invoice.state import CLEARED, InvoiceStage, InvoiceState
 from contracts.model import JsonObject
 from contracts.money import Money
-from contracts.parking import Action, Resolution, StepException
+from contracts.parking import StepException
 from gateways.odoo import connect as connect_odoo
 from gateways.secrets import Secret
-from starters import approving, operations, schedules
+from starters import schedules
+from starters.client import C2C, ContractClient, NoAnswer, NotFound
 from starters.local import clock, people
 from starters.local.reckoning import Chapter
 from starters.local.stack import Stack
@@ -61,10 +61,15 @@ class Teller:
         self.stack = stack
         self.time = TimeSkipper(client, config=clock.BY_HAND)
         self.client = self.time.client
+        self.c2c = C2C(self.client)
         self.console = console
         self.kill_worker = kill_worker
         self.began = time.monotonic()
         self.today = datetime.now(UTC).date()
+
+    def on(self, chapter: Chapter) -> ContractClient:
+        """The contract that a chapter is about."""
+        return self.c2c.contract(chapter.workflow_id)
 
     async def act(self, login: str, what: Callable[..., T], *arguments: object) -> T:
         """Let one of the firm's people do or look up something in Odoo.
@@ -93,13 +98,13 @@ class Teller:
     async def sign_deal(self, chapter: Chapter, deal_id: str) -> None:
         """The deal is won; its contract starts."""
         chapter.contract_id = deal_contract_id(CRM, deal_id)
-        await operations.start_deal(self.client, CRM, deal_id, chapter.entity)
+        await self.c2c.start_deal(CRM, deal_id, chapter.entity)
         self.say(chapter, f"deal {deal_id} is won: {chapter.workflow_id}")
 
     async def sign_contract_data(self, chapter: Chapter, contract_data: JsonObject) -> None:
         """A contract is started from contract data instead of a deal."""
         chapter.contract_id = contract_data["contract_id"]
-        await operations.start_from_data(self.client, contract_data)
+        await self.c2c.start(contract_data)
         self.say(chapter, f"signed on paper: {chapter.workflow_id}")
 
     async def contract(
@@ -107,7 +112,7 @@ class Teller:
     ) -> ContractState:
         return await self._until(
             f"{chapter.customer} {what}",
-            lambda: operations.contract_state(self.client, chapter.workflow_id),
+            self.on(chapter).state,
             lambda state: enough(state) or _is_parked(state.exceptions),
         )
 
@@ -121,8 +126,7 @@ class Teller:
         return state
 
     async def reach(self, chapter: Chapter, milestone: str) -> None:
-        reached = MilestoneReached(milestone=milestone, by=PROJECT_MANAGER)
-        await operations.reach_milestone(self.client, chapter.workflow_id, reached)
+        await self.on(chapter).reach_milestone(milestone, by=PROJECT_MANAGER)
         self.say(chapter, f"milestone {milestone} reached")
 
     async def parked(self, chapter: Chapter) -> ContractState:
@@ -131,10 +135,6 @@ class Teller:
         for told in _problems(state.exceptions[0]):
             self.say(chapter, f"parked: {told}")
         return state
-
-    async def resolve(self, chapter: Chapter, action: Action, by: str, **words: object) -> None:
-        resolution = Resolution.model_validate({"action": action, "by": by, **words})
-        await operations.resolve(self.client, chapter.workflow_id, resolution)
 
     async def later(self, chapter: Chapter, days: int) -> None:
         """Days pass for the contract."""
@@ -151,12 +151,12 @@ class Teller:
     # --- what people do in Odoo ---------------------------------------------------------------
 
     async def work(self, chapter: Chapter, plan: str, who: str, hours: str, on: date) -> None:
-        state = await operations.contract_state(self.client, chapter.workflow_id)
+        state = await self.on(chapter).state()
         await self.act(_MANAGER, people.log_hours, state, plan, who, hours, on)
         self.say(chapter, f"{hours} hours of {who} approved in Odoo, on {on}")
 
     async def spend(self, chapter: Chapter, who: str, what: str, cost: str, on: date) -> None:
-        state = await operations.contract_state(self.client, chapter.workflow_id)
+        state = await self.on(chapter).state()
         await self.act(_MANAGER, people.spend, state, who, what, cost, on)
         self.say(chapter, f"expense approved in Odoo: {what}, {cost}, on {on}")
 
@@ -168,10 +168,9 @@ class Teller:
     async def invoice(
         self, chapter: Chapter, number: int, what: str, enough: Callable[[InvoiceState], bool]
     ) -> InvoiceState:
-        workflow_id = self.invoice_workflow(chapter, number)
         return await self._until(
             f"{chapter.customer}'s invoice {number} {what}",
-            lambda: operations.invoice_state(self.client, workflow_id),
+            self.on(chapter).invoice(number).state,
             lambda state: enough(state) or _is_parked(state.exceptions),
         )
 
@@ -180,9 +179,7 @@ class Teller:
         if approvers:
             state = await self.proposed(chapter, number)
             for person in approvers:
-                await operations.approve(
-                    self.client, self.invoice_workflow(chapter, number), by=person
-                )
+                await self.on(chapter).invoice(number).approve(by=person)
             self.say(chapter, f"{_what(state)} approved by {' and '.join(map(_name, approvers))}")
             return await self.delivered(chapter, number)
         state = await self.delivered(chapter, number)
@@ -204,13 +201,12 @@ class Teller:
     async def approve_all(self, chapter: Chapter, count: int, by: str) -> None:
         """Somebody approves all of a customer's invoices at once, as `c2c approvals approve-all`
         does."""
-        wanted = approving.Filter(customer=chapter.customer)
         found = await self._until(
             f"{count} approvals of {chapter.customer} in the list",
-            lambda: approving.awaiting(self.client, wanted),
+            lambda: self.c2c.approvals(customer=chapter.customer),
             lambda listed: len(listed.items) == count,
         )
-        outcomes = await approving.approve_all(self.client, found.items, by=by)
+        outcomes = await self.c2c.approve_all(found.items, by=by)
         for outcome in outcomes:
             if not outcome.is_taken:
                 raise DemoError(f"{outcome.workflow_id} was not approved: {outcome.problem}")
@@ -220,7 +216,7 @@ class Teller:
     async def approve_change(self, chapter: Chapter, by: str) -> None:
         """The contract's change order is approved and carried out."""
         subject = (await self._change_round(chapter)).subject
-        await operations.approve(self.client, chapter.workflow_id, by=by)
+        await self.on(chapter).approve(by=by)
         state = await self.contract(
             chapter,
             "to be changed",
@@ -267,9 +263,7 @@ class Teller:
     async def reminded(self, chapter: Chapter, number: int, level: int) -> None:
         """Let the invoice's clock run to the next action until that reminder is sent."""
         for _ in range(10):
-            state = await operations.invoice_state(
-                self.client, self.invoice_workflow(chapter, number)
-            )
+            state = await self.on(chapter).invoice(number).state()
             if state.dunning.level >= level:
                 self.say(chapter, state.journal.entries[-1].text)
                 return
@@ -301,7 +295,7 @@ class Teller:
         while time.monotonic() < deadline:
             try:
                 answer = await ask()
-            except (operations.NotFound, operations.NoAnswer):
+            except (NotFound, NoAnswer):
                 pass  # not started yet, or the worker has its hands full
             else:
                 if enough(answer):

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 from temporalio.client import Client, WorkflowQueryFailedError
 
-from starters import operations
+from starters.client import C2C, NoAnswer, Refused
 
 
 class Asked:
@@ -24,7 +24,7 @@ class Asked:
 
 
 async def ask(failure: str) -> None:
-    await operations.contract_state(cast("Client", Asked(failure)), "contract/northwind/C-1")
+    await C2C(cast("Client", Asked(failure))).contract("northwind/C-1").state()
 
 
 @pytest.mark.parametrize(
@@ -35,10 +35,10 @@ async def ask(failure: str) -> None:
     ],
 )
 async def test_a_worker_too_slow_to_read_a_workflow_is_no_answer(failure: str) -> None:
-    with pytest.raises(operations.NoAnswer, match=r"contract/northwind/C-1"):
+    with pytest.raises(NoAnswer, match=r"contract/northwind/C-1"):
         await ask(failure)
 
 
 async def test_any_other_failure_of_a_query_is_a_refusal() -> None:
-    with pytest.raises(operations.Refused, match="unknown query"):
+    with pytest.raises(Refused, match="unknown query"):
         await ask("unknown query contract")

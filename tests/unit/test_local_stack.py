@@ -11,10 +11,10 @@ from rich.console import Console
 
 from contracts.money import Money
 from starters.cli.session import Session
+from starters.client import BadReference
 from starters.local.reckoning import Chapter
 from starters.local.stack import CONFIG, namespace_of
 from starters.local.telling import WIDTH, Teller
-from starters.references import BadReference
 from wiring.settings import ConfigurationError, load_settings
 
 
