@@ -36,7 +36,7 @@ from activities.odoo_sweeps import OdooSweeps
 from activities.odoo_time import OdooTime
 from activities.policies import Policies
 from gateways.crm.protocol import Crm
-from gateways.odoo import OdooClient, mailing
+from gateways.odoo import MAX_MAILS, OdooClient
 from wiring import remotes
 from wiring.settings import Settings, WorkerSettings
 from workers.ahead import keep_behind
@@ -175,7 +175,7 @@ def _activities_at_once(queue: str, limits: WorkerSettings) -> int:
     limits its callers. The queue of the workflows has only local activities, which read the
     configuration.
     """
-    fewer = {task_queues.CONTRACTS: 4, task_queues.CRM: 20, task_queues.ODOO_MAIL: mailing.MOST}
+    fewer = {task_queues.CONTRACTS: 4, task_queues.CRM: 20, task_queues.ODOO_MAIL: MAX_MAILS}
     return min(limits.activities, fewer.get(queue, limits.activities))
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateways.errors import GatewayError
 from gateways.odoo import OdooClient
-from tests.unit.grouped import Call, Caller, FakeOdoo, transient
+from tests.unit.batched import Call, Caller, FakeOdoo, transient
 
 Step = tuple[str, int, str]
 
@@ -88,19 +88,19 @@ def lives(odoo: FakeOdoo) -> dict[str, Any]:
     programs=PROGRAMS,
     most=st.integers(1, 30),
     calls_at_once=st.integers(1, 3),
-    group_size=st.integers(1, 6),
+    batch_size=st.integers(1, 6),
 )
 def test_all_at_once_is_as_one_by_one(
-    programs: list[list[Step]], most: int, calls_at_once: int, group_size: int
+    programs: list[list[Step]], most: int, calls_at_once: int, batch_size: int
 ) -> None:
     alone = FakeOdoo()
-    one_by_one = OdooClient(alone, calls_at_once=1, group_size=1)
+    one_by_one = OdooClient(alone, calls_at_once=1, batch_size=1)
     expected = [Program(one_by_one, n, steps).run() for n, steps in enumerate(programs)]
     one_by_one.close()
 
     odoo = FakeOdoo()
     odoo.trouble = crowded(most)
-    client = OdooClient(odoo, calls_at_once=calls_at_once, group_size=group_size)
+    client = OdooClient(odoo, calls_at_once=calls_at_once, batch_size=batch_size)
     callers = [Caller(Program(client, n, steps).run) for n, steps in enumerate(programs)]
     outcomes = [caller.outcome for caller in callers]
     client.close()
@@ -109,4 +109,4 @@ def test_all_at_once_is_as_one_by_one(
     assert lives(odoo) == lives(alone)
     assert odoo.most_at_once <= calls_at_once
     sizes = [len(call.names) for call in odoo.calls if call.method == "load"]
-    assert all(size <= 2 * group_size for size in sizes)
+    assert all(size <= 2 * batch_size for size in sizes)

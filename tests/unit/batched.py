@@ -96,7 +96,7 @@ class FakeOdoo:
         self.records[record] = {"id": record, **row}
         return record
 
-    def document(self, company: int = 1, state: str = "posted") -> int:
+    def invoice(self, company: int = 1, state: str = "posted") -> int:
         """One that can be mailed."""
         record = self.add(state=state, posted=0, company_id=company, notifications=[])
         self.mails[record] = 0
@@ -311,9 +311,9 @@ def gather(client: OdooClient, requests: Sequence[Callable[[], Any]]) -> list[Ca
     """Callers of these, one after the other, once all of them wait to be sent."""
     callers = []
     for request in requests:
-        waiting = client._lanes.waiting
+        waiting = client._batcher.waiting
         callers.append(Caller(request))
-        until(lambda waiting=waiting: client._lanes.waiting > waiting)  # type: ignore[misc]
+        until(lambda waiting=waiting: client._batcher.waiting > waiting)  # type: ignore[misc]
     return callers
 
 

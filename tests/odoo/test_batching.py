@@ -42,7 +42,7 @@ def connected(server: OdooServer, **limits: int) -> Grouped:
         Secret.file(server.keys["c2c"]),
         on_call=lambda _model, method, *_: methods.append(method),
         calls_at_once=limits.get("calls_at_once", 4),
-        group_size=limits.get("group_size", 100),
+        batch_size=limits.get("batch_size", 100),
     )
     return Grouped(client, methods)
 
@@ -57,7 +57,7 @@ def grouped(odoo_server: OdooServer) -> Iterator[Grouped]:
 @pytest.fixture
 def single(odoo_server: OdooServer) -> Iterator[Grouped]:
     """The same, but nothing shares a call."""
-    client = connected(odoo_server, group_size=1, calls_at_once=2)
+    client = connected(odoo_server, batch_size=1, calls_at_once=2)
     yield client
     client.client.close()
 

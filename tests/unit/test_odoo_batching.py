@@ -15,10 +15,9 @@ import httpx
 import pytest
 
 from gateways.errors import FailureKind, GatewayError
-from gateways.odoo import LoadRefused, OdooClient, connect
-from gateways.odoo import lanes as lanes_module
+from gateways.odoo import LoadRefused, OdooClient, batch_policy, batching, connect
 from gateways.secrets import Secret
-from tests.unit.grouped import (
+from tests.unit.batched import (
     Call,
     Caller,
     Cancelled,
@@ -45,7 +44,7 @@ def post(client: OdooClient, record: int) -> Callable[[], None]:
 
 
 def threads() -> int:
-    return sum(1 for thread in threading.enumerate() if thread.name == "odoo-lane")
+    return sum(1 for thread in threading.enumerate() if thread.name.startswith("odoo-"))
 
 
 # --- who goes when ------------------------------------------------------------------------------
@@ -79,7 +78,7 @@ def test_a_hundred_threads_make_a_few_calls(odoo: FakeOdoo) -> None:
             Caller(partial(client.load, "m", [{"id": f"c2c.{n}", "name": str(n)}]))
             for n in range(100)
         ]
-        until(lambda: client._lanes.waiting == 100)
+        until(lambda: client._batcher.waiting == 100)
     assert first.outcome == [1]
     for number, caller in enumerate(callers):
         [record] = caller.outcome
@@ -103,7 +102,7 @@ def test_what_cannot_be_grouped_never_takes_the_last_lane(odoo: FakeOdoo) -> Non
     drafts(odoo, 1)
     with odoo.held_up():
         slow = [Caller(lambda: client.call("m", "mail_the_pdf")) for _ in range(5)]
-        until(lambda: len(odoo.calls) == 2 and client._lanes.waiting == 3)
+        until(lambda: len(odoo.calls) == 2 and client._batcher.waiting == 3)
         posting = Caller(post(client, 1))
         until(lambda: len(odoo.calls) == 3)
         assert odoo.calls[-1].method == "action_post"
@@ -112,10 +111,10 @@ def test_what_cannot_be_grouped_never_takes_the_last_lane(odoo: FakeOdoo) -> Non
     assert odoo.most_at_once <= 3
 
 
-@pytest.mark.parametrize("group_size", [1, 100])
-def test_mails_never_overlap_and_hold_nobody_else_up(odoo: FakeOdoo, group_size: int) -> None:
-    client = OdooClient(odoo, calls_at_once=4, group_size=group_size)
-    documents = [odoo.document() for _ in range(5)]
+@pytest.mark.parametrize("batch_size", [1, 100])
+def test_mails_never_overlap_and_hold_nobody_else_up(odoo: FakeOdoo, batch_size: int) -> None:
+    client = OdooClient(odoo, calls_at_once=4, batch_size=batch_size)
+    documents = [odoo.invoice() for _ in range(5)]
     drafts(odoo, 1)
     with odoo.held_up():
         mails = [Caller(partial(client.mail, documents[0]))]
@@ -128,7 +127,7 @@ def test_mails_never_overlap_and_hold_nobody_else_up(odoo: FakeOdoo, group_size:
     assert all(caller.outcome.went_out for caller in mails)
     assert odoo.mails == dict.fromkeys(documents, 1)
     sent = [call for call in odoo.calls if call.method == "action_send_and_print"]
-    assert len(sent) == (5 if group_size == 1 else 2)
+    assert len(sent) == (5 if batch_size == 1 else 2)
 
 
 def test_a_single_lane_serves_both(odoo: FakeOdoo) -> None:
@@ -174,7 +173,7 @@ def test_of_a_key_one_call_is_under_way(odoo: FakeOdoo) -> None:
 
 
 def test_without_groups_each_makes_its_own_call_over_all_lanes(odoo: FakeOdoo) -> None:
-    client = OdooClient(odoo, calls_at_once=3, group_size=1)
+    client = OdooClient(odoo, calls_at_once=3, batch_size=1)
     drafts(odoo, 6)
     with odoo.held_up():
         callers = [Caller(post(client, n)) for n in range(1, 7)]
@@ -231,12 +230,7 @@ def test_of_a_burst_each_key_takes_a_lane_of_its_own(odoo: FakeOdoo) -> None:
     client = OdooClient(odoo, calls_at_once=3)
     drafts(odoo, 1)
     with odoo.held_up():
-        with client._lanes._lock:  # so that one thread finds both
-            callers = [
-                Caller(post(client, 1)),
-                Caller(partial(client.write, "m", [1], {"a": 1})),
-            ]
-            until(lambda: client._lanes._inbox.qsize() == 2)
+        callers = [Caller(post(client, 1)), Caller(partial(client.write, "m", [1], {"a": 1}))]
         until(lambda: len(odoo.calls) == 2)
     assert [caller.outcome for caller in callers] == [None, None]
 
@@ -244,7 +238,6 @@ def test_of_a_burst_each_key_takes_a_lane_of_its_own(odoo: FakeOdoo) -> None:
 def test_while_one_is_under_way_somebody_waits_for_the_next(
     odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lanes_module, "IDLE_SECONDS", 0.005)
     client = OdooClient(odoo, calls_at_once=2)
     drafts(odoo, 1)
     with odoo.held_up():
@@ -269,9 +262,9 @@ def shared(odoo: FakeOdoo, client: OdooClient) -> None:
 
 
 def held_for(monkeypatch: pytest.MonkeyPatch, quiet: float, hold: float, enough: int = 25) -> None:
-    monkeypatch.setattr(lanes_module, "QUIET_SHARE", quiet)
-    monkeypatch.setattr(lanes_module, "HOLD_SECONDS", hold)
-    monkeypatch.setattr(lanes_module, "ENOUGH", enough)
+    monkeypatch.setattr(batch_policy, "QUIET_SHARE", quiet)
+    monkeypatch.setattr(batch_policy, "MAX_HOLD_SECONDS", hold)
+    monkeypatch.setattr(batch_policy, "WORTHWHILE_SIZE", enough)
 
 
 def test_after_a_shared_call_the_next_are_held_back_until_there_are_enough(
@@ -330,7 +323,7 @@ def test_behind_a_call_of_its_key_nobody_waits_unless_others_are_under_way(
     odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held_for(monkeypatch, quiet=0.0, hold=60)
-    monkeypatch.setattr(lanes_module, "QUIET_SECONDS", 60)
+    monkeypatch.setattr(batch_policy, "QUIET_SECONDS", 60)
     client = OdooClient(odoo, calls_at_once=3)
     drafts(odoo, 3)
     client.press("m", "action_post", [1])
@@ -347,15 +340,16 @@ def test_a_key_that_is_called_no_more_is_forgotten(
 ) -> None:
     client = OdooClient(odoo, calls_at_once=1)
     shared(odoo, client)
-    until(lambda: any(last.shared for last in client._lanes._last.values()))
-    monkeypatch.setattr(lanes_module, "HOLD_SECONDS", 0.0)
+    last_calls = lambda: client._batcher._dispatcher.traffic.last_calls.values()  # noqa: E731
+    until(lambda: any(last.shared for last in last_calls()))
+    monkeypatch.setattr(batch_policy, "MAX_HOLD_SECONDS", 0.0)
     client.call("m", "x")
-    until(lambda: not any(last.shared for last in client._lanes._last.values()))
+    until(lambda: not any(last.shared for last in last_calls()))
 
 
 def test_mails_wait_until_nothing_else_is_under_way(odoo: FakeOdoo) -> None:
     client = OdooClient(odoo, calls_at_once=2)
-    document = odoo.document()
+    document = odoo.invoice()
     drafts(odoo, 1)
     with odoo.held_up():
         posting = Caller(post(client, 2))
@@ -365,13 +359,13 @@ def test_mails_wait_until_nothing_else_is_under_way(odoo: FakeOdoo) -> None:
         assert [call.method for call in odoo.calls] == ["action_post"]
     assert posting.outcome is None
     assert mailing.outcome.went_out
-    client.mail(odoo.document())  # and where nothing is, it goes at once
+    client.mail(odoo.invoice())  # and where nothing is, it goes at once
 
 
 def test_mails_do_not_wait_for_ever(odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes_module, "YIELD_SECONDS", 0.2)
+    monkeypatch.setattr(batch_policy, "LOW_PRIORITY_WAIT_SECONDS", 0.2)
     client = OdooClient(odoo, calls_at_once=2)
-    document = odoo.document()
+    document = odoo.invoice()
     with odoo.held_up():
         slow = Caller(partial(client.call, "m", "slow"))
         until(lambda: len(odoo.calls) == 1)
@@ -387,7 +381,7 @@ def test_mails_do_not_wait_for_ever(odoo: FakeOdoo, monkeypatch: pytest.MonkeyPa
 def test_a_group_that_took_long_is_followed_by_smaller_ones(
     odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lanes_module, "LONG_SECONDS", 0.1)
+    monkeypatch.setattr(batch_policy, "TARGET_CALL_SECONDS", 0.1)
     client = OdooClient(odoo, calls_at_once=1)
     drafts(odoo, 16)
     odoo.trouble = lambda call: time.sleep(0.15)
@@ -402,7 +396,7 @@ def test_a_group_that_took_long_is_followed_by_smaller_ones(
 
 def test_mails_begin_with_few_and_grow_while_they_are_quick(odoo: FakeOdoo) -> None:
     client = OdooClient(odoo, calls_at_once=1)
-    documents = [odoo.document() for _ in range(30)]
+    documents = [odoo.invoice() for _ in range(30)]
     outcomes = together(odoo, client, [partial(client.mail, item) for item in documents])
     assert all(outcome.went_out for outcome in outcomes)
     sent = [call for call in odoo.calls if call.method == "action_send_and_print"]
@@ -411,10 +405,10 @@ def test_mails_begin_with_few_and_grow_while_they_are_quick(odoo: FakeOdoo) -> N
 
 
 def test_mails_that_took_long_do_not_grow(odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes_module, "LONG_SECONDS", 0.1)
+    monkeypatch.setattr(batch_policy, "TARGET_CALL_SECONDS", 0.1)
     odoo.trouble = lambda call: time.sleep(0.15) if call.method == "action_send_and_print" else None
     client = OdooClient(odoo, calls_at_once=1)
-    documents = [odoo.document() for _ in range(7)]
+    documents = [odoo.invoice() for _ in range(7)]
     together(odoo, client, [partial(client.mail, item) for item in documents])
     sent = [call for call in odoo.calls if call.method == "action_send_and_print"]
     sizes = [odoo.in_wizard(call.ids[0]) for call in sent]
@@ -488,9 +482,8 @@ def test_who_is_gone_when_the_others_are_sent_again_is_left_out(odoo: FakeOdoo) 
 def test_whoever_dies_at_whatever_line_the_others_are_served(
     odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lanes_module, "LOOK_SECONDS", 0.0005)
-    monkeypatch.setattr(lanes_module, "IDLE_SECONDS", 0.001)
-    client = OdooClient(odoo, calls_at_once=2, group_size=5)
+    monkeypatch.setattr(batching, "WAKE_SECONDS", 0.0005)
+    client = OdooClient(odoo, calls_at_once=2, batch_size=5)
     drafts(odoo, 300)
     odoo.trouble = lambda call: time.sleep(0.001)
     chance = random.Random(7)  # noqa: S311
@@ -506,7 +499,7 @@ def test_whoever_dies_at_whatever_line_the_others_are_served(
     assert 0 < cancelled < 200
     assert outcomes.count(None) == 300 - cancelled
     client.press("m", "action_post", [odoo.add(state="draft", posted=0)])
-    until(lambda: client._lanes.waiting == 0)
+    until(lambda: client._batcher.waiting == 0)
     posted = [odoo.records[number]["posted"] for number in range(1, 301)]
     assert all(
         count == 1 if outcome is None else count <= 1
@@ -517,8 +510,8 @@ def test_whoever_dies_at_whatever_line_the_others_are_served(
 def test_a_request_that_waits_too_long_is_not_sent(
     odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lanes_module, "MAX_WAIT_SECONDS", 0.05)
-    monkeypatch.setattr(lanes_module, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(batch_policy, "MAX_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(batching, "WAKE_SECONDS", 0.02)
     client = OdooClient(odoo, calls_at_once=1)
     drafts(odoo, 2)
     with odoo.held_up():
@@ -534,7 +527,7 @@ def test_a_request_that_waits_too_long_is_not_sent(
 def test_a_request_that_is_too_late_is_not_sent_again(
     odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lanes_module, "MAX_WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(batch_policy, "MAX_WAIT_SECONDS", 0.2)
     client = OdooClient(odoo, calls_at_once=1)
     drafts(odoo, 2)
 
@@ -573,13 +566,14 @@ def test_closing_ends_what_waits_and_the_threads(odoo: FakeOdoo) -> None:
     client.close()
 
 
-def test_idle_threads_end_and_begin_anew(odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes_module, "IDLE_SECONDS", 0.01)
+def test_an_idle_client_keeps_one_thread_and_a_dropped_client_none(odoo: FakeOdoo) -> None:
     before = threads()
     client = OdooClient(odoo)
     for _ in range(20):
         assert client.call("m", "x") is True
-        until(lambda: threads() <= before)
+        until(lambda: threads() <= before + 1)
+    del client
+    until(lambda: threads() <= before)
 
 
 def test_no_key_is_kept_once_nothing_waits_under_it(odoo: FakeOdoo) -> None:
@@ -587,7 +581,7 @@ def test_no_key_is_kept_once_nothing_waits_under_it(odoo: FakeOdoo) -> None:
     drafts(odoo, 1)
     for number in range(50):
         client.write("m", [1], {"a": number})
-    until(lambda: not client._lanes._groups)
+    until(lambda: not client._batcher._dispatcher.traffic.waiting)
 
 
 def test_numbers_that_json_has_not_fail_their_own_request_only() -> None:

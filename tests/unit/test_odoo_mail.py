@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from gateways.errors import FailureKind, GatewayError
-from gateways.odoo import Mailed, OdooClient
-from gateways.odoo import lanes as lanes_module
-from tests.unit.grouped import Call, FakeOdoo, business, together, transient
+from gateways.odoo import Mailed, OdooClient, batch_policy
+from tests.unit.batched import Call, FakeOdoo, business, together, transient
 
 ONE, MANY = "account.move.send.wizard", "account.move.send.batch.wizard"
 
@@ -36,7 +35,7 @@ def calls(odoo: FakeOdoo) -> list[tuple[str, str]]:
 
 
 def test_one_takes_three_calls(odoo: FakeOdoo, client: OdooClient) -> None:
-    document = odoo.document()
+    document = odoo.invoice()
     assert client.mail(document) == Mailed("sent")
     assert calls(odoo) == [
         (ONE, "web_save"),
@@ -47,7 +46,7 @@ def test_one_takes_three_calls(odoo: FakeOdoo, client: OdooClient) -> None:
 
 
 def test_several_take_no_more(odoo: FakeOdoo, client: OdooClient) -> None:
-    documents = [odoo.document() for _ in range(4)]
+    documents = [odoo.invoice() for _ in range(4)]
     assert mailed(odoo, client, documents) == [Mailed("sent")] * 4
     assert calls(odoo) == [
         (MANY, "web_save"),
@@ -61,7 +60,7 @@ def test_several_take_no_more(odoo: FakeOdoo, client: OdooClient) -> None:
 def test_what_went_out_already_is_looked_at_and_left(
     odoo: FakeOdoo, client: OdooClient, status: str
 ) -> None:
-    document = odoo.document()
+    document = odoo.invoice()
     odoo.notify(document, status)
     assert client.mail(document) == Mailed(status)
     assert calls(odoo) == [(ONE, "web_save")]
@@ -70,7 +69,7 @@ def test_what_went_out_already_is_looked_at_and_left(
 
 @pytest.mark.parametrize("status", ["exception", "bounce", "canceled"])
 def test_what_failed_is_sent_again(odoo: FakeOdoo, client: OdooClient, status: str) -> None:
-    document = odoo.document()
+    document = odoo.invoice()
     odoo.notify(document, "sent")
     odoo.notify(document, status, reason="mail_smtp")
     assert client.mail(document) == Mailed("sent")
@@ -78,21 +77,21 @@ def test_what_failed_is_sent_again(odoo: FakeOdoo, client: OdooClient, status: s
 
 
 def test_only_e_mails_count(odoo: FakeOdoo, client: OdooClient) -> None:
-    document = odoo.document()
+    document = odoo.invoice()
     odoo.notify(document, "sent", kind="inbox")
     assert client.mail(document) == Mailed("sent")
     assert odoo.mails == {document: 1}
 
 
 def test_of_several_only_those_go_that_have_not(odoo: FakeOdoo, client: OdooClient) -> None:
-    there, new, other = (odoo.document() for _ in range(3))
+    there, new, other = (odoo.invoice() for _ in range(3))
     odoo.notify(there, "sent")
     assert mailed(odoo, client, [there, new, other]) == [Mailed("sent")] * 3
     assert odoo.mails == {there: 0, new: 1, other: 1}
 
 
 def test_companies_do_not_share_a_wizard(odoo: FakeOdoo, client: OdooClient) -> None:
-    documents = [odoo.document(company=company) for company in (1, 2, 1)]
+    documents = [odoo.invoice(company=company) for company in (1, 2, 1)]
     assert mailed(odoo, client, documents) == [Mailed("sent")] * 3
     assert odoo.mails == dict.fromkeys(documents, 1)
     sent = [call for call in odoo.calls if call.method == "action_send_and_print"]
@@ -100,7 +99,7 @@ def test_companies_do_not_share_a_wizard(odoo: FakeOdoo, client: OdooClient) -> 
 
 
 def test_how_each_fared_is_its_own(odoo: FakeOdoo, client: OdooClient) -> None:
-    documents = [odoo.document() for _ in range(3)]
+    documents = [odoo.invoice() for _ in range(3)]
     odoo.records[documents[1]]["fares"] = "exception"
     outcomes = mailed(odoo, client, documents)
     assert [outcome.went_out for outcome in outcomes] == [True, False, True]
@@ -111,7 +110,7 @@ def test_how_each_fared_is_its_own(odoo: FakeOdoo, client: OdooClient) -> None:
 def test_who_cannot_be_sent_fails_alone_and_nobody_is_mailed_twice(
     odoo: FakeOdoo, client: OdooClient, flaw: dict[str, Any]
 ) -> None:
-    documents = [odoo.document(company=1 + number % 2) for number in range(4)]
+    documents = [odoo.invoice(company=1 + number % 2) for number in range(4)]
     odoo.records[documents[2]] |= flaw
     outcomes = mailed(odoo, client, documents)
     assert isinstance(outcomes.pop(2), GatewayError)
@@ -122,7 +121,7 @@ def test_who_cannot_be_sent_fails_alone_and_nobody_is_mailed_twice(
 def test_where_the_answer_is_lost_a_repeat_mails_nothing(
     odoo: FakeOdoo, client: OdooClient
 ) -> None:
-    documents = [odoo.document() for _ in range(3)]
+    documents = [odoo.invoice() for _ in range(3)]
     lost: list[Call] = []
 
     def lose(call: Call) -> Any:
@@ -159,7 +158,7 @@ def _end(call: Call) -> None:
 def test_who_comes_again_waits_for_a_call_that_may_be_under_way(
     odoo: FakeOdoo, client: OdooClient
 ) -> None:
-    document = odoo.document()
+    document = odoo.invoice()
     under_way(odoo, document)
     for _ in range(3):  # who looks is not in the way of who looks next
         odoo.now += timedelta(seconds=3)
@@ -174,7 +173,7 @@ def test_who_comes_again_waits_for_a_call_that_may_be_under_way(
 
 
 def test_what_it_has_mailed_meanwhile_is_seen(odoo: FakeOdoo, client: OdooClient) -> None:
-    document = odoo.document()
+    document = odoo.invoice()
     under_way(odoo, document)
 
     def ends(call: Call) -> None:
@@ -187,7 +186,7 @@ def test_what_it_has_mailed_meanwhile_is_seen(odoo: FakeOdoo, client: OdooClient
 
 
 def test_a_wizard_that_is_gone_was_taken_back(odoo: FakeOdoo, client: OdooClient) -> None:
-    document = odoo.document()
+    document = odoo.invoice()
     under_way(odoo, document)
 
     def gone(call: Call) -> None:
@@ -203,7 +202,7 @@ def test_a_wizard_that_is_gone_was_taken_back(odoo: FakeOdoo, client: OdooClient
 def test_a_wizard_that_is_gone_before_it_was_pressed_is_no_refusal(
     odoo: FakeOdoo, client: OdooClient
 ) -> None:
-    document = odoo.document()
+    document = odoo.invoice()
 
     def gone(call: Call) -> None:
         if call.method == "action_send_and_print":
@@ -217,7 +216,7 @@ def test_a_wizard_that_is_gone_before_it_was_pressed_is_no_refusal(
 
 
 def test_many_may_take_longer(odoo: FakeOdoo, client: OdooClient) -> None:
-    documents = [odoo.document() for _ in range(4)]
+    documents = [odoo.invoice() for _ in range(4)]
     under_way(odoo, *documents)
     odoo.now += timedelta(seconds=24)
     with pytest.raises(GatewayError) as caught:
@@ -228,7 +227,7 @@ def test_many_may_take_longer(odoo: FakeOdoo, client: OdooClient) -> None:
 
 
 def test_only_who_comes_again_waits(odoo: FakeOdoo, client: OdooClient) -> None:
-    doubtful, others = odoo.document(), [odoo.document() for _ in range(2)]
+    doubtful, others = odoo.invoice(), [odoo.invoice() for _ in range(2)]
     under_way(odoo, doubtful)
     requests = [
         partial(client.mail, doubtful, again=True),
@@ -241,7 +240,7 @@ def test_only_who_comes_again_waits(odoo: FakeOdoo, client: OdooClient) -> None:
 
 
 def test_a_refusal_is_the_end_of_a_call(odoo: FakeOdoo, client: OdooClient) -> None:
-    good, bad = odoo.document(), odoo.document()
+    good, bad = odoo.invoice(), odoo.invoice()
     odoo.records[bad]["refused"] = True
     for _ in range(2):
         requests = [partial(client.mail, document, again=True) for document in (good, bad)]
@@ -256,9 +255,9 @@ def test_a_refusal_is_the_end_of_a_call(odoo: FakeOdoo, client: OdooClient) -> N
 def test_who_is_too_late_by_the_time_of_the_look_is_not_mailed(
     odoo: FakeOdoo, client: OdooClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lanes_module, "MAX_WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(batch_policy, "MAX_WAIT_SECONDS", 0.2)
     odoo.trouble = lambda call: time.sleep(0.25)
-    document = odoo.document()
+    document = odoo.invoice()
     with pytest.raises(GatewayError) as caught:
         client.mail(document)
     assert caught.value.code == "client_busy"
@@ -273,7 +272,7 @@ def test_an_odoo_that_makes_one_pdf_at_a_time_is_asked_for_many_only_once(
             raise business("one_pdf_at_a_time")
 
     odoo.trouble = unpatched
-    documents = [odoo.document() for _ in range(8)]
+    documents = [odoo.invoice() for _ in range(8)]
     assert mailed(odoo, client, documents) == [Mailed("sent")] * 8
     assert odoo.mails == dict.fromkeys(documents, 1)
     asked = [call for call in odoo.calls if call.method == "action_send_and_print"]

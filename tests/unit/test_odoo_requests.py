@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from gateways.errors import FailureKind, GatewayError
-from gateways.odoo import LoadRefused, OdooClient
-from gateways.odoo import lanes as lanes_module
-from tests.unit.grouped import Call, FakeOdoo, business, refusal, together, transient
+from gateways.odoo import LoadRefused, OdooClient, batch_policy
+from tests.unit.batched import Call, FakeOdoo, business, refusal, together, transient
 
 
 @pytest.fixture
@@ -507,7 +506,7 @@ def test_too_many_for_the_time_are_halved_until_they_are_answered_and_then_doubl
 
 
 def test_a_call_holds_no_more_requests_than_the_size(odoo: FakeOdoo) -> None:
-    client = OdooClient(odoo, calls_at_once=1, group_size=8)
+    client = OdooClient(odoo, calls_at_once=1, batch_size=8)
     requests = [partial(client.load, "m", [row(str(n))]) for n in range(20)]
     assert together(odoo, client, requests) == [[n + 1] for n in range(20)]
     assert [len(call.names) for call in odoo.calls] == [8, 8, 4]
@@ -516,8 +515,8 @@ def test_a_call_holds_no_more_requests_than_the_size(odoo: FakeOdoo) -> None:
 def test_a_call_holds_so_many_rows_and_characters(
     odoo: FakeOdoo, client: OdooClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lanes_module, "MAX_ROWS", 5)
-    monkeypatch.setattr(lanes_module, "MAX_CHARACTERS", 100)
+    monkeypatch.setattr(batch_policy, "MAX_ROWS", 5)
+    monkeypatch.setattr(batch_policy, "MAX_CHARACTERS", 100)
 
     def rows(name: str, count: int, text: str = "") -> list[dict[str, Any]]:
         return [{"id": f"c2c.{name}{n}", "name": text} for n in range(count)]
@@ -531,7 +530,7 @@ def test_a_call_holds_so_many_rows_and_characters(
     assert [len(call.names) for call in odoo.calls] == [3, 3, 9, 1, 1]
 
 
-@pytest.mark.parametrize(("calls_at_once", "group_size"), [(0, 1), (1, 0)])
-def test_limits_are_at_least_one(odoo: FakeOdoo, calls_at_once: int, group_size: int) -> None:
+@pytest.mark.parametrize(("calls_at_once", "batch_size"), [(0, 1), (1, 0)])
+def test_limits_are_at_least_one(odoo: FakeOdoo, calls_at_once: int, batch_size: int) -> None:
     with pytest.raises(ValueError, match="at least 1"):
-        OdooClient(odoo, calls_at_once=calls_at_once, group_size=group_size)
+        OdooClient(odoo, calls_at_once=calls_at_once, batch_size=batch_size)
