@@ -102,10 +102,6 @@ class Batch:
     calls: tuple[PendingCall, ...]
     started: float
 
-    @property
-    def low_priority(self) -> bool:
-        return self.calls[0].request.low_priority
-
 
 @dataclass(frozen=True)
 class FinishedCall:
@@ -131,8 +127,8 @@ class Traffic:
     last_arrival: float = 0.0
 
     @property
-    def waiting_count(self) -> int:
-        return sum(len(calls) for calls in self.waiting.values())
+    def all_waiting(self) -> list[PendingCall]:
+        return [call for calls in self.waiting.values() for call in calls]
 
     def with_arrival(self, call: PendingCall, limits: Limits) -> Traffic:
         key = _key_of(call.request, limits)
@@ -141,19 +137,15 @@ class Traffic:
 
     def without(self, calls: Set[PendingCall]) -> Traffic:
         """These wait no longer."""
-        kept = {
-            key: tuple(call for call in queued if call not in calls)
-            for key, queued in self.waiting.items()
-        }
-        return replace(self, waiting={key: queued for key, queued in kept.items() if queued})
+        waiting: dict[Hashable, tuple[PendingCall, ...]] = {}
+        for key, queued in self.waiting.items():
+            if kept := tuple(call for call in queued if call not in calls):
+                waiting[key] = kept
+        return replace(self, waiting=waiting)
 
     def with_sent(self, batch: Batch) -> Traffic:
-        sent = set(batch.calls)
-        left = tuple(call for call in self.waiting[batch.key] if call not in sent)
-        waiting = {**self.waiting, batch.key: left}
-        if not left:
-            del waiting[batch.key]
-        return replace(self, waiting=waiting, in_flight=(*self.in_flight, batch))
+        left = self.without(set(batch.calls))
+        return replace(left, in_flight=(*self.in_flight, batch))
 
     def with_finished(self, batch: Batch, now: float) -> Traffic:
         # There is no end of different keys (contexts, values), so none is kept for long.
@@ -172,6 +164,8 @@ class Traffic:
     def size_of(self, call: PendingCall, limits: Limits) -> int:
         """How many requests may share a call with this one."""
         request = call.request
+        if request.key is None:
+            return 1
         first = min(limits.batch_size, request.first_batch_size)
         return min(self.sizes.get(call.method, first), request.max_batch_size)
 
@@ -197,8 +191,8 @@ def plan(traffic: Traffic, limits: Limits, now: float) -> Plan:
             times = list(due.values())
             break
         key = min(ready, key=lambda ready_key: traffic.waiting[ready_key][0].arrived)
-        most = _most(traffic, limits, key)
-        batch = Batch(key, fitting_together(traffic.waiting[key], most), now)
+        waiting = traffic.waiting[key]
+        batch = Batch(key, fitting_together(waiting, traffic.size_of(waiting[0], limits)), now)
         batches.append(batch)
         traffic = traffic.with_sent(batch)
     times += [calls[0].deadline for calls in traffic.waiting.values()]
@@ -263,18 +257,13 @@ def _calls_at_once(key: Hashable, limits: Limits) -> int:
     return limits.calls_at_once if key is _UNSHARED else 1
 
 
-def _most(traffic: Traffic, limits: Limits, key: Hashable) -> int:
-    """How many requests of a key may share a call."""
-    return 1 if key is None else traffic.size_of(traffic.waiting[key][0], limits)
-
-
 def _due(traffic: Traffic, limits: Limits, key: Hashable) -> float:
     """From when on the waiting requests of a key may be sent, if no more arrive."""
     waiting = traffic.waiting[key]
     oldest, last = waiting[0], traffic.last_calls.get(key)
     if oldest.request.low_priority and _is_busy(traffic):
         return oldest.arrived + LOW_PRIORITY_WAIT_SECONDS
-    if last is None or len(waiting) >= min(WORTHWHILE_SIZE, _most(traffic, limits, key)):
+    if last is None or len(waiting) >= min(WORTHWHILE_SIZE, traffic.size_of(oldest, limits)):
         return oldest.arrived
     if not last.shared and not traffic.in_flight:
         return oldest.arrived  # there is nobody else for whom it could wait
@@ -284,6 +273,5 @@ def _due(traffic: Traffic, limits: Limits, key: Hashable) -> float:
 
 def _is_busy(traffic: Traffic) -> bool:
     """Whether anything that is not of low priority waits or is in flight."""
-    return any(not batch.low_priority for batch in traffic.in_flight) or any(
-        not calls[0].request.low_priority for calls in traffic.waiting.values()
-    )
+    of_each_key = [*traffic.waiting.values(), *(batch.calls for batch in traffic.in_flight)]
+    return any(not calls[0].request.low_priority for calls in of_each_key)

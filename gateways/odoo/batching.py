@@ -20,11 +20,12 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import math
 import queue
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,8 +58,8 @@ class CallBatcher:
     """Sends requests to Odoo, many of them in one call. Thread-safe.
 
     At most `calls_at_once` calls are in flight, one of each key; up to `batch_size` requests share
-    one. It is not to be made in the thread of an activity, because it starts a thread. It must be
-    closed, or dropped by all who hold it; `send` must not refer to it.
+    one. It starts a thread, so it is not to be made by an activity. The thread ends with `close`,
+    or when nobody holds the batcher any more; so `send` must not refer to it.
     """
 
     def __init__(
@@ -66,9 +67,8 @@ class CallBatcher:
     ) -> None:
         """Raises ValueError for limits below 1."""
         self._dispatcher = _Dispatcher(send, Limits(calls_at_once, batch_size))
-        self._inbox = self._dispatcher.inbox
         threading.Thread(target=self._dispatcher.run, name="odoo-dispatcher", daemon=True).start()
-        weakref.finalize(self, self._inbox.put, _Close()).atexit = False
+        weakref.finalize(self, self._dispatcher.inbox.put, None).atexit = False
 
     def run(self, request: Request) -> Any:
         """Send a request and wait for its answer.
@@ -78,7 +78,7 @@ class CallBatcher:
         """
         call = PendingCall(request, time.monotonic())
         try:
-            self._inbox.put(call)
+            self._dispatcher.inbox.put(call)
             answer = self._answer_to(call)
         finally:
             call.abandoned = True
@@ -89,15 +89,15 @@ class CallBatcher:
     @property
     def waiting(self) -> int:
         """How many requests the dispatcher has received and not sent yet."""
-        return self._dispatcher.traffic.waiting_count
+        return len(self._dispatcher.traffic.all_waiting)
 
     def close(self) -> None:
         """Requests that wait end with an error. Calls in flight go on."""
-        self._inbox.put(_Close())
+        self._dispatcher.inbox.put(None)
 
     def _answer_to(self, call: PendingCall) -> Any:
         while True:
-            # It answers before it says that it has ended.
+            # The dispatcher gives all answers before it says that it has ended.
             if self._dispatcher.has_ended and call.answer.empty():
                 return errors.client_closed()
             with contextlib.suppress(queue.Empty):
@@ -105,31 +105,24 @@ class CallBatcher:
 
 
 @dataclass(frozen=True)
-class _Close:
-    """Message: send nothing more, and end when no call is in flight."""
-
-
-@dataclass(frozen=True)
 class _CallEnded:
-    """Message: a part of a batch came to its end."""
+    """Message: the call of the first of these parts ended; the others are still to be sent."""
 
     batch: Batch
-    part: Part
-    later_parts: Sequence[Part]
-    """Those still to be sent after it."""
+    parts: Sequence[Part]
+    answers: Mapping[int, Any]
+    """By position. Requests without an answer or an error are sent again."""
 
-    answers: dict[int, Any]
-    """By position; those without an answer or an error are sent again."""
-
-    seconds: float
-    error: BaseException | None
+    seconds: float = 0.0
+    error: BaseException | None = None
 
 
 class _Dispatcher:
-    """The one owner of all state. Everything but `inbox`, and `_call` runs in its thread."""
+    """The one owner of all state. Except for `_call`, it runs in its own thread."""
 
     def __init__(self, send: Send, limits: Limits) -> None:
-        self.inbox: queue.SimpleQueue[PendingCall | _CallEnded | _Close] = queue.SimpleQueue()
+        self.inbox: queue.SimpleQueue[PendingCall | _CallEnded | None] = queue.SimpleQueue()
+        """None: send nothing more, and end when no call is in flight."""
         self.traffic = Traffic()
         self.has_ended = False
         self._send = send
@@ -140,112 +133,82 @@ class _Dispatcher:
     def run(self) -> None:
         try:
             while not self._is_closed or self.traffic.in_flight:
-                self._receive()
-                self._remove_late()
+                self._wait_for_message()
+                self._refuse_unsendable()
                 self._send_due()
         finally:
             self._is_closed = self.has_ended = True
-            self._receive_all()
-            self._refuse_waiting()
+            self._handle_all()
+            self._refuse_unsendable()
 
-    def _receive(self) -> None:
-        """Wait for a message, or until it is time to decide again; then take all there are."""
+    def _wait_for_message(self) -> None:
+        """Wait until a message comes or it is time to decide again; handle all there are."""
         timeout = None
         if self._look_again is not None:
             timeout = max(0.0, self._look_again - time.monotonic())
         with contextlib.suppress(queue.Empty):
             self._handle(self.inbox.get(timeout=timeout))
-        self._receive_all()
+        self._handle_all()
 
-    def _receive_all(self) -> None:
+    def _handle_all(self) -> None:
         with contextlib.suppress(queue.Empty):
             while True:
                 self._handle(self.inbox.get_nowait())
 
-    def _handle(self, message: PendingCall | _CallEnded | _Close) -> None:
+    def _handle(self, message: PendingCall | _CallEnded | None) -> None:
         match message:
             case PendingCall():
                 self.traffic = self.traffic.with_arrival(message, self._limits)
             case _CallEnded():
-                self._take_result(message)
-            case _Close():
+                self._handle_end(message)
+            case None:
                 self._is_closed = True
 
-    def _remove_late(self) -> None:
-        """Requests whose caller is gone, or that waited too long, are not sent."""
-        waiting = [call for calls in self.traffic.waiting.values() for call in calls]
-        kept = self._still_wanted(waiting)
-        if len(kept) < len(waiting):
-            self.traffic = self.traffic.without(set(waiting).difference(kept))
+    def _refuse_unsendable(self) -> None:
+        waiting = self.traffic.all_waiting
+        sendable = self._sendable(waiting)
+        if len(sendable) < len(waiting):
+            self.traffic = self.traffic.without(set(waiting).difference(sendable))
 
-    def _still_wanted(self, calls: Part) -> Part:
-        now = time.monotonic()
+    def _sendable(self, calls: Part) -> Part:
+        """Those that may still be sent. The others are told why not, if somebody still waits."""
+        latest = math.inf if self._is_closed else time.monotonic()
         for call in calls:
-            if call.deadline <= now and not call.abandoned:
-                call.answer.put(errors.client_busy())
-        return [call for call in calls if call.deadline > now and not call.abandoned]
+            if call.deadline <= latest and not call.abandoned:
+                refusal = errors.client_closed() if self._is_closed else errors.client_busy()
+                call.answer.put(refusal)
+        return [call for call in calls if call.deadline > latest and not call.abandoned]
 
     def _send_due(self) -> None:
-        if self._is_closed:
-            self._refuse_waiting()
-        decided = plan(self.traffic, self._limits, time.monotonic())
-        self._look_again = decided.look_again
-        for batch in decided.batches:
+        decision = plan(self.traffic, self._limits, time.monotonic())
+        self._look_again = decision.look_again
+        for batch in decision.batches:
             self.traffic = self.traffic.with_sent(batch)
             self._send_next(batch, [batch.calls])
-
-    def _refuse_waiting(self) -> None:
-        waiting = [call for calls in self.traffic.waiting.values() for call in calls]
-        self.traffic = self.traffic.without(set(waiting))
-        _answer_all(waiting, errors.client_closed())
 
     def _send_next(self, batch: Batch, parts: Sequence[Part]) -> None:
         """Send the next part of a batch. When none is left, the batch is finished."""
         while parts:
-            part, *parts = (self._still_wanted(parts[0]), *parts[1:])
-            if not part:
-                continue
-            if self._is_closed:
-                _answer_all(part, errors.client_closed())
-                continue
-            thread = threading.Thread(
-                target=self._call, args=(batch, part, parts), name="odoo-call", daemon=True
-            )
-            try:
-                thread.start()
-            except RuntimeError:  # the system has no more threads
-                _answer_all(part, errors.client_busy())
-                continue
-            return
+            first, *others = parts
+            if part := self._sendable(first):
+                self._start_call(batch, [part, *others])
+                return
+            parts = others
         self.traffic = self.traffic.with_finished(batch, time.monotonic())
 
-    def _take_result(self, ended: _CallEnded) -> None:
-        """Give each its answer, and send the others of the part again."""
-        part = ended.part
-        for position, answer in ended.answers.items():
-            part[position].answer.put(answer)
-        self._adapt_size(ended)
-        again = [call for position, call in enumerate(part) if position not in ended.answers]
-        # Where nobody is known to have caused the failure, it is found by halving.
-        size = len(again)
-        if size == len(part):
-            size = min(self.traffic.size_of(part[0], self._limits), (size + 1) // 2)
-        parts = [again[start : start + size] for start in range(0, len(again), max(size, 1))]
-        self._send_next(ended.batch, [*parts, *ended.later_parts])
+    def _start_call(self, batch: Batch, parts: Sequence[Part]) -> None:
+        thread = threading.Thread(
+            target=self._call, args=(batch, parts), name="odoo-call", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no more threads
+            busy = {position: errors.client_busy() for position in range(len(parts[0]))}
+            self.inbox.put(_CallEnded(batch, parts, busy, error=busy[0]))
 
-    def _adapt_size(self, ended: _CallEnded) -> None:
-        call, error = ended.part[0], ended.error
-        timed_out = isinstance(error, GatewayError) and error.maybe_done
-        if error is not None and not timed_out:
-            return
-        size = self.traffic.size_of(call, self._limits)
-        most = min(self._limits.batch_size, call.request.max_batch_size)
-        seconds = None if timed_out else ended.seconds
-        adapted = adapted_size(size, len(ended.part), seconds, most)
-        self.traffic = self.traffic.with_size(call.method, adapted)
-
-    def _call(self, batch: Batch, part: Part, later_parts: Sequence[Part]) -> None:
-        """Make one call to Odoo and report what came of it. Runs in a thread of its own."""
+    def _call(self, batch: Batch, parts: Sequence[Part]) -> None:
+        """Make one call to Odoo and report how it ended. Runs in a thread of its own."""
+        part = parts[0]
         requests = [call.request for call in part]
         deadline = min(call.deadline for call in part)
         started = time.monotonic()
@@ -254,26 +217,43 @@ class _Dispatcher:
             answers = part[0].context.run(self._send, requests, deadline)
             by_position = dict(zip(range(len(part)), answers, strict=True))
         except BaseException as error:  # whatever it is, somebody waits to hear of it
-            failure = error
-            by_position = errors_by_position(requests, error)
+            failure, by_position = error, errors_by_position(requests, error)
         seconds = time.monotonic() - started
-        self.inbox.put(_CallEnded(batch, part, later_parts, by_position, seconds, failure))
+        self.inbox.put(_CallEnded(batch, parts, by_position, seconds, failure))
+
+    def _handle_end(self, ended: _CallEnded) -> None:
+        """Give each request its answer, and send the others of the part again."""
+        part, *others = ended.parts
+        for position, answer in ended.answers.items():
+            part[position].answer.put(answer)
+        self._adapt_size(ended)
+        again = [call for position, call in enumerate(part) if position not in ended.answers]
+        size = max(1, len(again))
+        if not ended.answers:  # whose fault it was is found by halving
+            size = min(self.traffic.size_of(part[0], self._limits), (size + 1) // 2)
+        parts = [again[start : start + size] for start in range(0, len(again), size)]
+        self._send_next(ended.batch, [*parts, *others])
+
+    def _adapt_size(self, ended: _CallEnded) -> None:
+        part, error = ended.parts[0], ended.error
+        timed_out = isinstance(error, GatewayError) and error.maybe_done
+        never_shared = part[0].request.key is None
+        if never_shared or (error is not None and not timed_out):
+            return
+        size = self.traffic.size_of(part[0], self._limits)
+        most = min(self._limits.batch_size, part[0].request.max_batch_size)
+        adapted = adapted_size(size, len(part), None if timed_out else ended.seconds, most)
+        self.traffic = self.traffic.with_size(part[0].method, adapted)
 
 
 def errors_by_position(requests: Sequence[Request], error: BaseException) -> dict[int, Any]:
     """The requests of a failed call that fail with it, each with its own error.
 
-    The others are to be sent again; all of them, where the result is empty.
+    The others are to be sent again: all of them, where the result is empty.
     """
-    concerns_all = isinstance(error, GatewayError) and errors.concerns_all(error)
     if len(requests) == 1:
         return {0: error}
-    if concerns_all:
+    if isinstance(error, GatewayError) and errors.concerns_all(error):
         # Each its own copy: raised in two threads, one error would show both tracebacks.
         return {position: copy.copy(error) for position in range(len(requests))}
     return dict(requests[0].failed_requests(requests, error))
-
-
-def _answer_all(calls: Part, error: GatewayError) -> None:
-    for call in calls:
-        call.answer.put(copy.copy(error))

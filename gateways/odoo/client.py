@@ -16,7 +16,7 @@ from gateways.odoo.batch_policy import BATCH_SIZE, CALLS_AT_ONCE
 from gateways.odoo.batching import CallBatcher
 from gateways.odoo.requests.load import Load, begins_record
 from gateways.odoo.requests.mail import Mail, Mailed, MailState
-from gateways.odoo.requests.records import Find, Press, Read, Save, Write
+from gateways.odoo.requests.records import Find, OnRecords
 from gateways.odoo.requests.request import Body, Request, Single, are_ids, rows_of
 
 T = TypeVar("T")
@@ -175,7 +175,9 @@ class OdooClient:
         """
         if not ids:
             return []
-        found: list[dict[str, Any]] = self._batcher.run(Read(model, ids, fields, self._in(context)))
+        arguments = {"fields": list(fields), "context": self._in(context)}
+        request = OnRecords(model, "read", ids, arguments, shares_records=True, returns_rows=True)
+        found: list[dict[str, Any]] = self._batcher.run(request)
         return found
 
     def write(
@@ -188,7 +190,8 @@ class OdooClient:
     ) -> None:
         """Set the same values on all of these records."""
         if ids:
-            self._batcher.run(Write(model, ids, _plain(values), self._in(context)))
+            arguments = {"vals": _plain(values), "context": self._in(context)}
+            self._batcher.run(OnRecords(model, "write", ids, arguments))
 
     def save(
         self,
@@ -203,7 +206,12 @@ class OdooClient:
         many2one is its id. Raises GatewayError `record_missing` where one of them is gone."""
         if not ids:
             return []
-        request = Save(model, ids, _plain(values), fields, self._in(context))
+        arguments = {
+            "vals": _plain(values),
+            "specification": {name: {} for name in fields},
+            "context": self._in(context),
+        }
+        request = OnRecords(model, "web_save", ids, arguments, returns_rows=True)
         saved: list[dict[str, Any]] = self._batcher.run(request)
         return saved
 
@@ -221,7 +229,7 @@ class OdooClient:
         the other requests of that call.
         """
         if ids:
-            self._batcher.run(Press(model, method, ids, self._in(context)))
+            self._batcher.run(OnRecords(model, method, ids, {"context": self._in(context)}))
 
     def mail(
         self, invoice: int, *, again: bool = False, context: Mapping[str, Any] | None = None

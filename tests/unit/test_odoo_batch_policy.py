@@ -28,7 +28,7 @@ from gateways.odoo.batch_policy import (
     plan,
 )
 from gateways.odoo.requests.mail import FIRST_MAILS, MAX_MAILS, Mail, MailState
-from gateways.odoo.requests.records import Press, Read
+from gateways.odoo.requests.records import OnRecords
 from gateways.odoo.requests.request import Request, Single
 
 NOW = 1000.0
@@ -36,11 +36,11 @@ LIMITS = Limits(calls_at_once=2, batch_size=100)
 
 
 def post(record: int) -> Request:
-    return Press("account.move", "action_post", [record], {})
+    return OnRecords("account.move", "action_post", [record], {})
 
 
 def confirm(record: int) -> Request:
-    return Press("sale.order", "action_confirm", [record], {})
+    return OnRecords("sale.order", "action_confirm", [record], {})
 
 
 def other(record: int) -> Request:
@@ -113,7 +113,7 @@ def test_a_key_with_a_call_in_flight_waits_for_its_end() -> None:
 
 
 def test_no_more_calls_are_in_flight_than_the_limit() -> None:
-    traffic = arrived(*(Press("m", f"button_{n}", [n], {}) for n in range(1, 5)))
+    traffic = arrived(*(OnRecords("m", f"button_{n}", [n], {}) for n in range(1, 5)))
     assert decided(traffic) == [[1], [2]]
     assert decided(sent(traffic)) == []
 
@@ -159,18 +159,18 @@ def chosen(*requests: Request, most: int = 100) -> list[int]:
 
 
 def test_a_record_is_once_in_a_call_and_its_requests_keep_their_order() -> None:
-    both = Press("account.move", "action_post", [1, 3], {})
+    both = OnRecords("account.move", "action_post", [1, 3], {})
     assert chosen(post(1), both, post(3), post(4)) == [1, 4]
 
 
 def test_reads_of_one_record_share_a_call() -> None:
-    read = Read("m", [1], ["name"], {})
+    read = OnRecords("m", "read", [1], {}, shares_records=True)
     assert chosen(read, read) == [1, 1]
 
 
 def test_a_call_holds_no_more_requests_and_rows_than_the_limits() -> None:
     assert chosen(post(1), post(2), post(3), most=2) == [1, 2]
-    large = [Read("m", [n] * MAX_ROWS, ["name"], {}) for n in (1, 2)]
+    large = [OnRecords("m", "read", [n] * MAX_ROWS, {}, shares_records=True) for n in (1, 2)]
     assert chosen(*large) == [1]
     assert chosen(post(7), large[0], post(8)) == [7]
 

@@ -11,83 +11,39 @@ from gateways.odoo import errors
 from gateways.odoo.requests.request import Body, OneCallRequest, rows_of, without_duplicates
 
 
-class _OfRecords(OneCallRequest):
-    """A method of records: one call holds the ids of all requests."""
+class OnRecords(OneCallRequest):
+    """A method of records, such as `read`, `write` or a button. One call holds the ids of all.
 
-    def __init__(
-        self, model: str, method: str, ids: Sequence[int], arguments: Mapping[str, Any]
-    ) -> None:
-        super().__init__(model, method, arguments)
-        self.ids = list(ids)
-        self.key = self._key()
-        self.rows = len(self.ids)
-
-    def merge(self, requests: Sequence[Self]) -> Body:
-        return without_duplicates(request.ids for request in requests), dict(self.arguments)
-
-
-class _ReturningRows(_OfRecords):
-    """The answer holds a row for each record."""
-
-    def divide(self, requests: Sequence[Self], answer: Any) -> list[Any]:
-        by_id = {row["id"]: row for row in rows_of(answer)}
-        return [_rows_by_id(self.model, request.ids, by_id) for request in requests]
-
-
-class _ReturningNothing(_OfRecords):
-    """Nobody reads the answer."""
-
-    def divide(self, requests: Sequence[Self], answer: Any) -> list[Any]:
-        return [None] * len(requests)
-
-
-class Read(_ReturningRows):
-    """The fields of records. Requests of one call may ask for the same records."""
-
-    def __init__(
-        self, model: str, ids: Sequence[int], fields: Sequence[str], context: Mapping[str, Any]
-    ) -> None:
-        super().__init__(model, "read", ids, {"fields": list(fields), "context": context})
-
-
-class Write(_ReturningNothing):
-    """The same values for all records.
-
-    Two writes of one record never share a call: values may be commands that add lines.
+    `shares_records` says that requests of one call may have records in common: reads may, but two
+    writes of one record are two calls, since values may be commands that add lines.
+    `returns_rows` says that each request gets the rows of its ids; otherwise it gets nothing.
     """
-
-    def __init__(
-        self, model: str, ids: Sequence[int], values: Any, context: Mapping[str, Any]
-    ) -> None:
-        super().__init__(model, "write", ids, {"vals": values, "context": context})
-        self.records = frozenset(ids)
-
-
-class Save(_ReturningRows):
-    """As Write, and it returns the records' fields as they are afterwards."""
 
     def __init__(
         self,
         model: str,
+        method: str,
         ids: Sequence[int],
-        values: Any,
-        fields: Sequence[str],
-        context: Mapping[str, Any],
+        arguments: Mapping[str, Any],
+        *,
+        shares_records: bool = False,
+        returns_rows: bool = False,
     ) -> None:
-        specification: dict[str, Any] = {name: {} for name in fields}
-        arguments = {"vals": values, "specification": specification, "context": context}
-        super().__init__(model, "web_save", ids, arguments)
-        self.records = frozenset(ids)
+        super().__init__(model, method, arguments)
+        self.ids = list(ids)
+        self.key = self._key()
+        self.records = frozenset() if shares_records else frozenset(ids)
+        self.rows = len(self.ids)
+        self._returns_rows = returns_rows
 
+    def merge(self, requests: Sequence[Self]) -> Body:
+        return without_duplicates(request.ids for request in requests), dict(self.arguments)
 
-class Press(_ReturningNothing):
-    """A button: a method without arguments. A record is once in a call."""
-
-    def __init__(
-        self, model: str, method: str, ids: Sequence[int], context: Mapping[str, Any]
-    ) -> None:
-        super().__init__(model, method, ids, {"context": context})
-        self.records = frozenset(ids)
+    def divide(self, requests: Sequence[Self], answer: Any) -> list[Any]:
+        if not self._returns_rows:
+            return [None] * len(requests)
+        by_id = {row["id"]: row for row in rows_of(answer)}
+        return [_rows_by_id(self.model, request.ids, by_id) for request in requests]
 
 
 class Find(OneCallRequest):
