@@ -1,4 +1,4 @@
-"""Who goes when, over how many lanes, and that no caller's end disturbs another."""
+"""Requests of many threads share calls, and what happens to one caller affects no other."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def threads() -> int:
     return sum(1 for thread in threading.enumerate() if thread.name.startswith("odoo-"))
 
 
-# --- who goes when ------------------------------------------------------------------------------
+# --- what is sent when --------------------------------------------------------------------------
 
 
-def test_a_lone_request_goes_at_once(odoo: FakeOdoo) -> None:
+def test_a_lone_request_is_sent_at_once(odoo: FakeOdoo) -> None:
     client = OdooClient(odoo)
     drafts(odoo, 1)
 
@@ -62,14 +62,14 @@ def test_a_lone_request_goes_at_once(odoo: FakeOdoo) -> None:
             taken.append(time.perf_counter() - started)
         return statistics.median(taken) * 1000
 
-    grouped = milliseconds(lambda: client.read("m", [1], ["state"]))
+    batched = milliseconds(lambda: client.read("m", [1], ["state"]))
     bare = milliseconds(lambda: odoo.execute("m", "read", [1], {"fields": ["state"]}))
-    print(f"\na lone read: {grouped:.3f} ms, the bare transport: {bare:.3f} ms")
+    print(f"\na lone read: {batched:.3f} ms, the bare transport: {bare:.3f} ms")
     assert all(call.ids == [1] for call in odoo.calls)
     assert len(odoo.calls) == 600
 
 
-def test_a_hundred_threads_make_a_few_calls(odoo: FakeOdoo) -> None:
+def test_requests_of_a_hundred_threads_share_two_calls(odoo: FakeOdoo) -> None:
     client = OdooClient(odoo)
     with odoo.held_up():
         first = Caller(lambda: client.load("m", [{"id": "c2c.first", "name": "x"}]))
@@ -86,7 +86,7 @@ def test_a_hundred_threads_make_a_few_calls(odoo: FakeOdoo) -> None:
     assert len(odoo.calls) == 2
 
 
-def test_no_more_calls_are_under_way_than_lanes(odoo: FakeOdoo) -> None:
+def test_no_more_calls_are_in_flight_than_the_limit(odoo: FakeOdoo) -> None:
     client = OdooClient(odoo, calls_at_once=3)
     drafts(odoo, 1)
     with odoo.held_up():
@@ -97,7 +97,7 @@ def test_no_more_calls_are_under_way_than_lanes(odoo: FakeOdoo) -> None:
     assert odoo.most_at_once == 3
 
 
-def test_what_cannot_be_grouped_never_takes_the_last_lane(odoo: FakeOdoo) -> None:
+def test_requests_that_share_no_call_leave_one_call_to_the_others(odoo: FakeOdoo) -> None:
     client = OdooClient(odoo, calls_at_once=3)
     drafts(odoo, 1)
     with odoo.held_up():
@@ -112,25 +112,25 @@ def test_what_cannot_be_grouped_never_takes_the_last_lane(odoo: FakeOdoo) -> Non
 
 
 @pytest.mark.parametrize("batch_size", [1, 100])
-def test_mails_never_overlap_and_hold_nobody_else_up(odoo: FakeOdoo, batch_size: int) -> None:
+def test_mails_never_overlap_and_delay_no_other_request(odoo: FakeOdoo, batch_size: int) -> None:
     client = OdooClient(odoo, calls_at_once=4, batch_size=batch_size)
-    documents = [odoo.invoice() for _ in range(5)]
+    invoices = [odoo.invoice() for _ in range(5)]
     drafts(odoo, 1)
     with odoo.held_up():
-        mails = [Caller(partial(client.mail, documents[0]))]
+        mails = [Caller(partial(client.mail, invoices[0]))]
         until(lambda: len(odoo.calls) == 1)
-        mails += gather(client, [partial(client.mail, item) for item in documents[1:]])
+        mails += gather(client, [partial(client.mail, item) for item in invoices[1:]])
         posting = Caller(post(client, 6))
         until(lambda: len(odoo.calls) == 2)
         assert [call.method for call in odoo.calls] == ["web_save", "action_post"]
     assert posting.outcome is None
     assert all(caller.outcome.went_out for caller in mails)
-    assert odoo.mails == dict.fromkeys(documents, 1)
+    assert odoo.mails == dict.fromkeys(invoices, 1)
     sent = [call for call in odoo.calls if call.method == "action_send_and_print"]
     assert len(sent) == (5 if batch_size == 1 else 2)
 
 
-def test_a_single_lane_serves_both(odoo: FakeOdoo) -> None:
+def test_one_call_at_a_time_serves_all_kinds_of_requests(odoo: FakeOdoo) -> None:
     client = OdooClient(odoo, calls_at_once=1)
     drafts(odoo, 1)
     assert client.call("m", "x") is True
@@ -138,7 +138,7 @@ def test_a_single_lane_serves_both(odoo: FakeOdoo) -> None:
     assert [call.method for call in odoo.calls] == ["x", "action_post"]
 
 
-def test_the_oldest_goes_first_with_all_of_its_key(odoo: FakeOdoo) -> None:
+def test_the_oldest_request_is_sent_first_with_all_of_its_key(odoo: FakeOdoo) -> None:
     client = OdooClient(odoo, calls_at_once=1)
     drafts(odoo, 6)
     requests = [
@@ -158,7 +158,7 @@ def test_the_oldest_goes_first_with_all_of_its_key(odoo: FakeOdoo) -> None:
     ]
 
 
-def test_of_a_key_one_call_is_under_way(odoo: FakeOdoo) -> None:
+def test_one_call_of_each_key_is_in_flight(odoo: FakeOdoo) -> None:
     client = OdooClient(odoo, calls_at_once=4)
     drafts(odoo, 3)
     with odoo.held_up():
@@ -172,7 +172,7 @@ def test_of_a_key_one_call_is_under_way(odoo: FakeOdoo) -> None:
     assert [call.ids for call in odoo.calls if call.method == "action_post"] == [[1], [2, 3]]
 
 
-def test_without_groups_each_makes_its_own_call_over_all_lanes(odoo: FakeOdoo) -> None:
+def test_requests_share_no_calls_with_a_batch_size_of_one(odoo: FakeOdoo) -> None:
     client = OdooClient(odoo, calls_at_once=3, batch_size=1)
     drafts(odoo, 6)
     with odoo.held_up():
@@ -183,7 +183,7 @@ def test_without_groups_each_makes_its_own_call_over_all_lanes(odoo: FakeOdoo) -
     assert odoo.most_at_once == 3
 
 
-def test_views_of_a_client_share_its_lanes(odoo: FakeOdoo) -> None:
+def test_views_of_a_client_share_its_calls(odoo: FakeOdoo) -> None:
     client = OdooClient(odoo, calls_at_once=1)
     drafts(odoo, 3)
     uk = client.with_company(2)
@@ -193,7 +193,7 @@ def test_views_of_a_client_share_its_lanes(odoo: FakeOdoo) -> None:
     assert odoo.calls[0].arguments["context"] == {"lang": "en_US", "allowed_company_ids": [2]}
 
 
-def test_how_many_shared_a_call_is_told_once_a_call(odoo: FakeOdoo) -> None:
+def test_each_call_is_reported_once_with_how_many_shared_it(odoo: FakeOdoo) -> None:
     seen: list[tuple[str, str, int]] = []
     client = OdooClient(
         odoo,
@@ -208,7 +208,7 @@ def test_how_many_shared_a_call_is_told_once_a_call(odoo: FakeOdoo) -> None:
     assert seen[1:] == [("load", "business", 3), ("load", "ok", 2)]
 
 
-def test_a_call_belongs_to_the_trace_of_who_asked_first(odoo: FakeOdoo) -> None:
+def test_a_call_is_traced_under_its_oldest_request(odoo: FakeOdoo) -> None:
     span: contextvars.ContextVar[str] = contextvars.ContextVar("span")
     spans: list[str] = []
     odoo.trouble = lambda call: spans.append(span.get("none"))
@@ -226,7 +226,7 @@ def test_a_call_belongs_to_the_trace_of_who_asked_first(odoo: FakeOdoo) -> None:
     assert spans == ["none", "first"]
 
 
-def test_of_a_burst_each_key_takes_a_lane_of_its_own(odoo: FakeOdoo) -> None:
+def test_two_keys_that_arrive_together_are_in_flight_together(odoo: FakeOdoo) -> None:
     client = OdooClient(odoo, calls_at_once=3)
     drafts(odoo, 1)
     with odoo.held_up():
@@ -235,7 +235,7 @@ def test_of_a_burst_each_key_takes_a_lane_of_its_own(odoo: FakeOdoo) -> None:
     assert [caller.outcome for caller in callers] == [None, None]
 
 
-def test_while_one_is_under_way_somebody_waits_for_the_next(
+def test_a_request_is_sent_while_a_long_call_is_in_flight(
     odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = OdooClient(odoo, calls_at_once=2)
@@ -249,7 +249,7 @@ def test_while_one_is_under_way_somebody_waits_for_the_next(
     assert (slow.outcome, posting.outcome) == (True, None)
 
 
-# --- who is held back ---------------------------------------------------------------------------
+# --- what is held back --------------------------------------------------------------------------
 
 
 def shared(odoo: FakeOdoo, client: OdooClient) -> None:
@@ -267,7 +267,7 @@ def held_for(monkeypatch: pytest.MonkeyPatch, quiet: float, hold: float, enough:
     monkeypatch.setattr(batch_policy, "WORTHWHILE_SIZE", enough)
 
 
-def test_after_a_shared_call_the_next_are_held_back_until_there_are_enough(
+def test_requests_are_held_back_after_a_shared_call_until_enough_wait(
     odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held_for(monkeypatch, quiet=5000, hold=60, enough=3)
@@ -281,7 +281,7 @@ def test_after_a_shared_call_the_next_are_held_back_until_there_are_enough(
     assert [call.ids for call in odoo.calls] == [[3, 4, 5]]
 
 
-def test_what_is_held_back_goes_when_no_more_come(
+def test_requests_held_back_are_sent_when_no_more_arrive(
     odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held_for(monkeypatch, quiet=50, hold=60)
@@ -293,7 +293,7 @@ def test_what_is_held_back_goes_when_no_more_come(
     assert [call.ids for call in odoo.calls] == [[3, 4]]
 
 
-def test_nothing_is_held_back_for_long_however_many_others_come(
+def test_no_request_is_held_back_for_long_while_others_keep_arriving(
     odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held_for(monkeypatch, quiet=5000, hold=0.3)
@@ -306,7 +306,7 @@ def test_nothing_is_held_back_for_long_however_many_others_come(
     assert waits.outcome is None
 
 
-def test_who_comes_alone_after_a_call_of_its_own_is_not_held_back(
+def test_a_lone_request_is_not_held_back_after_a_call_of_one(
     odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held_for(monkeypatch, quiet=5000, hold=60)
@@ -319,7 +319,7 @@ def test_who_comes_alone_after_a_call_of_its_own_is_not_held_back(
     assert [call.method for call in odoo.calls] == ["write"]
 
 
-def test_behind_a_call_of_its_key_nobody_waits_unless_others_are_under_way(
+def test_requests_are_held_back_after_a_call_of_one_while_others_are_in_flight(
     odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held_for(monkeypatch, quiet=0.0, hold=60)
@@ -335,26 +335,29 @@ def test_behind_a_call_of_its_key_nobody_waits_unless_others_are_under_way(
     assert [call.ids for call in odoo.calls if call.method == "action_post"] == [[1], [2, 3]]
 
 
-def test_a_key_that_is_called_no_more_is_forgotten(
+def test_the_last_call_of_a_key_is_forgotten_when_it_is_over_for_long(
     odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = OdooClient(odoo, calls_at_once=1)
     shared(odoo, client)
-    last_calls = lambda: client._batcher._dispatcher.traffic.last_calls.values()  # noqa: E731
-    until(lambda: any(last.shared for last in last_calls()))
+
+    def remembers_shared() -> bool:
+        return any(call.shared for call in client._batcher._dispatcher.traffic.last_calls.values())
+
+    until(remembers_shared)
     monkeypatch.setattr(batch_policy, "MAX_HOLD_SECONDS", 0.0)
     client.call("m", "x")
-    until(lambda: not any(last.shared for last in last_calls()))
+    until(lambda: not remembers_shared())
 
 
-def test_mails_wait_until_nothing_else_is_under_way(odoo: FakeOdoo) -> None:
+def test_mails_wait_until_nothing_else_is_in_flight(odoo: FakeOdoo) -> None:
     client = OdooClient(odoo, calls_at_once=2)
-    document = odoo.invoice()
+    invoice = odoo.invoice()
     drafts(odoo, 1)
     with odoo.held_up():
         posting = Caller(post(client, 2))
         until(lambda: len(odoo.calls) == 1)
-        mailing = Caller(partial(client.mail, document))
+        mailing = Caller(partial(client.mail, invoice))
         time.sleep(0.05)
         assert [call.method for call in odoo.calls] == ["action_post"]
     assert posting.outcome is None
@@ -362,23 +365,25 @@ def test_mails_wait_until_nothing_else_is_under_way(odoo: FakeOdoo) -> None:
     client.mail(odoo.invoice())  # and where nothing is, it goes at once
 
 
-def test_mails_do_not_wait_for_ever(odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mails_wait_no_longer_than_their_limit(
+    odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(batch_policy, "LOW_PRIORITY_WAIT_SECONDS", 0.2)
     client = OdooClient(odoo, calls_at_once=2)
-    document = odoo.invoice()
+    invoice = odoo.invoice()
     with odoo.held_up():
         slow = Caller(partial(client.call, "m", "slow"))
         until(lambda: len(odoo.calls) == 1)
-        mailing = Caller(partial(client.mail, document))
+        mailing = Caller(partial(client.mail, invoice))
         until(lambda: len(odoo.calls) == 2)
     assert slow.outcome is True
     assert mailing.outcome.went_out
 
 
-# --- how many go together -----------------------------------------------------------------------
+# --- how many share a call ----------------------------------------------------------------------
 
 
-def test_a_group_that_took_long_is_followed_by_smaller_ones(
+def test_a_slow_call_is_followed_by_smaller_ones(
     odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batch_policy, "TARGET_CALL_SECONDS", 0.1)
@@ -394,33 +399,35 @@ def test_a_group_that_took_long_is_followed_by_smaller_ones(
     assert second == 8 - first  # which may be twice as many as that
 
 
-def test_mails_begin_with_few_and_grow_while_they_are_quick(odoo: FakeOdoo) -> None:
+def test_mailing_begins_with_few_invoices_and_doubles_while_it_is_quick(odoo: FakeOdoo) -> None:
     client = OdooClient(odoo, calls_at_once=1)
-    documents = [odoo.invoice() for _ in range(30)]
-    outcomes = together(odoo, client, [partial(client.mail, item) for item in documents])
+    invoices = [odoo.invoice() for _ in range(30)]
+    outcomes = together(odoo, client, [partial(client.mail, item) for item in invoices])
     assert all(outcome.went_out for outcome in outcomes)
     sent = [call for call in odoo.calls if call.method == "action_send_and_print"]
     assert [odoo.in_wizard(call.ids[0]) for call in sent] == [4, 8, 16, 2]
-    assert odoo.mails == dict.fromkeys(documents, 1)
+    assert odoo.mails == dict.fromkeys(invoices, 1)
 
 
-def test_mails_that_took_long_do_not_grow(odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mailing_does_not_grow_when_it_is_slow(
+    odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(batch_policy, "TARGET_CALL_SECONDS", 0.1)
     odoo.trouble = lambda call: time.sleep(0.15) if call.method == "action_send_and_print" else None
     client = OdooClient(odoo, calls_at_once=1)
-    documents = [odoo.invoice() for _ in range(7)]
-    together(odoo, client, [partial(client.mail, item) for item in documents])
+    invoices = [odoo.invoice() for _ in range(7)]
+    together(odoo, client, [partial(client.mail, item) for item in invoices])
     sent = [call for call in odoo.calls if call.method == "action_send_and_print"]
     sizes = [odoo.in_wizard(call.ids[0]) for call in sent]
     assert sizes[0] == 4
     assert max(sizes[1:]) <= 2
-    assert odoo.mails == dict.fromkeys(documents, 1)
+    assert odoo.mails == dict.fromkeys(invoices, 1)
 
 
-# --- callers that end ---------------------------------------------------------------------------
+# --- callers that are cancelled or late ---------------------------------------------------------
 
 
-def test_a_cancelled_caller_s_request_is_not_sent_and_the_others_are(odoo: FakeOdoo) -> None:
+def test_the_request_of_a_cancelled_caller_is_not_sent_and_the_others_are(odoo: FakeOdoo) -> None:
     client = OdooClient(odoo, calls_at_once=1)
     drafts(odoo, 3)
     with odoo.held_up():
@@ -434,7 +441,7 @@ def test_a_cancelled_caller_s_request_is_not_sent_and_the_others_are(odoo: FakeO
     assert [call.ids for call in odoo.calls[1:]] == [[1, 3]]
 
 
-def test_a_request_under_way_goes_on_without_its_caller(odoo: FakeOdoo) -> None:
+def test_a_request_in_flight_is_carried_out_without_its_caller(odoo: FakeOdoo) -> None:
     client = OdooClient(odoo, calls_at_once=1)
     drafts(odoo, 2)
     with odoo.held_up():
@@ -447,7 +454,9 @@ def test_a_request_under_way_goes_on_without_its_caller(odoo: FakeOdoo) -> None:
     assert [record["posted"] for record in odoo.records.values()] == [1, 1]
 
 
-def test_who_is_gone_when_the_others_are_sent_again_is_left_out(odoo: FakeOdoo) -> None:
+def test_the_request_of_a_cancelled_caller_is_not_sent_again_with_the_others(
+    odoo: FakeOdoo,
+) -> None:
     client = OdooClient(odoo, calls_at_once=1)
     refused = threading.Event()
     proceed = threading.Event()
@@ -479,7 +488,7 @@ def test_who_is_gone_when_the_others_are_sent_again_is_left_out(odoo: FakeOdoo) 
     assert [call.names for call in odoo.calls[1:]] == [["c2c.0", "c2c.1", "c2c.2"], ["c2c.2"]]
 
 
-def test_whoever_dies_at_whatever_line_the_others_are_served(
+def test_callers_cancelled_at_any_line_do_not_affect_the_others(
     odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batching, "WAKE_SECONDS", 0.0005)
@@ -542,10 +551,10 @@ def test_a_request_that_is_too_late_is_not_sent_again(
     assert len(odoo.calls) == 1
 
 
-# --- threads and the end ------------------------------------------------------------------------
+# --- threads and closing ------------------------------------------------------------------------
 
 
-def test_closing_ends_what_waits_and_the_threads(odoo: FakeOdoo) -> None:
+def test_closing_ends_waiting_requests_and_the_threads(odoo: FakeOdoo) -> None:
     before = threads()
     client = OdooClient(odoo, calls_at_once=2)
     drafts(odoo, 3)
@@ -569,14 +578,53 @@ def test_closing_ends_what_waits_and_the_threads(odoo: FakeOdoo) -> None:
 def test_an_idle_client_keeps_one_thread_and_a_dropped_client_none(odoo: FakeOdoo) -> None:
     before = threads()
     client = OdooClient(odoo)
+    dispatcher = client._batcher._dispatcher
     for _ in range(20):
         assert client.call("m", "x") is True
         until(lambda: threads() <= before + 1)
+    assert not dispatcher.has_ended
     del client
-    until(lambda: threads() <= before)
+    until(lambda: dispatcher.has_ended and threads() <= before)
 
 
-def test_no_key_is_kept_once_nothing_waits_under_it(odoo: FakeOdoo) -> None:
+def test_a_request_fails_as_busy_when_no_thread_can_be_started(
+    odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = OdooClient(odoo)
+
+    start = threading.Thread.start
+
+    def start_no_call(thread: threading.Thread) -> None:
+        if thread.name == "odoo-call":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start_no_call)
+        callers = [Caller(partial(client.call, "m", "x")) for _ in range(5)]
+        assert [caller.outcome.code for caller in callers] == ["client_busy"] * 5
+    assert client.call("m", "x") is True
+    assert len(odoo.calls) == 1
+
+
+def test_a_request_waits_for_no_dispatcher_that_failed(
+    odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def defect(*_: Any) -> None:
+        raise ZeroDivisionError("in our own code")
+
+    seen: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", seen.append)
+    monkeypatch.setattr(batching, "plan", defect)
+    client = OdooClient(odoo)
+    for _ in range(2):
+        with pytest.raises(GatewayError) as caught:
+            client.call("m", "x")
+        assert caught.value.code == "client_closed"
+    until(lambda: len(seen) == 1)
+
+
+def test_no_key_is_kept_when_nothing_waits_under_it(odoo: FakeOdoo) -> None:
     client = OdooClient(odoo)
     drafts(odoo, 1)
     for number in range(50):
@@ -584,7 +632,7 @@ def test_no_key_is_kept_once_nothing_waits_under_it(odoo: FakeOdoo) -> None:
     until(lambda: not client._batcher._dispatcher.traffic.waiting)
 
 
-def test_numbers_that_json_has_not_fail_their_own_request_only() -> None:
+def test_a_number_that_json_lacks_fails_its_own_request_only() -> None:
     entered, proceed = threading.Event(), threading.Event()
 
     def answer(request: httpx.Request) -> httpx.Response:

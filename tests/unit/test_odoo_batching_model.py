@@ -1,4 +1,4 @@
-"""Whatever threads ask for at once, each gets what it would have got one by one."""
+"""Requests of many threads at once have the outcome that they have one by one."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def lives(odoo: FakeOdoo) -> dict[str, Any]:
     calls_at_once=st.integers(1, 3),
     batch_size=st.integers(1, 6),
 )
-def test_all_at_once_is_as_one_by_one(
+def test_requests_at_once_have_the_outcome_of_one_by_one(
     programs: list[list[Step]], most: int, calls_at_once: int, batch_size: int
 ) -> None:
     alone = FakeOdoo()

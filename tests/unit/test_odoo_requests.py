@@ -1,4 +1,4 @@
-"""Requests that share a call get what they would have got alone."""
+"""Requests that share a call get what each would get alone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def odoo() -> FakeOdoo:
 
 @pytest.fixture
 def client(odoo: FakeOdoo) -> OdooClient:
-    """With one lane, so that tests say what gathers."""
+    """With one call at a time, so that tests decide what waits together."""
     return OdooClient(odoo, calls_at_once=1)
 
 
@@ -65,7 +65,9 @@ def test_lines_stay_with_their_record(odoo: FakeOdoo, client: OdooClient) -> Non
     ]
 
 
-def test_what_differs_goes_apart(odoo: FakeOdoo, client: OdooClient) -> None:
+def test_loads_that_differ_in_model_columns_or_context_share_no_call(
+    odoo: FakeOdoo, client: OdooClient
+) -> None:
     requests = [
         lambda: client.load("m", [row("a")]),
         lambda: client.load("other", [row("b")]),
@@ -77,8 +79,8 @@ def test_what_differs_goes_apart(odoo: FakeOdoo, client: OdooClient) -> None:
         lambda: client.load("m", [row("h")]),
     ]
     together(odoo, client, requests)
-    groups = [call.names for call in odoo.calls]
-    assert groups == [["c2c.a", "c2c.h"], *([f"c2c.{name}"] for name in "bcdefg")]
+    batches = [call.names for call in odoo.calls]
+    assert batches == [["c2c.a", "c2c.h"], *([f"c2c.{name}"] for name in "bcdefg")]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +118,7 @@ def test_what_differs_goes_apart(odoo: FakeOdoo, client: OdooClient) -> None:
         "a line's reference",
     ],
 )
-def test_a_record_is_loaded_once_a_call(
+def test_a_record_is_once_in_a_call(
     odoo: FakeOdoo, client: OdooClient, first: Any, second: Any, calls: int
 ) -> None:
     odoo.trouble = lambda call: (
@@ -128,7 +130,9 @@ def test_a_record_is_loaded_once_a_call(
     assert len(odoo.calls) == calls
 
 
-def test_one_that_waits_for_its_record_is_not_overtaken(odoo: FakeOdoo, client: OdooClient) -> None:
+def test_a_request_that_waits_for_its_record_is_not_overtaken(
+    odoo: FakeOdoo, client: OdooClient
+) -> None:
     requests = [
         lambda: client.load("m", [row("a")]),
         lambda: client.load("m", [row("a"), row("b")]),
@@ -136,8 +140,8 @@ def test_one_that_waits_for_its_record_is_not_overtaken(odoo: FakeOdoo, client: 
         lambda: client.load("m", [row("c")]),
     ]
     together(odoo, client, requests)
-    groups = [call.names for call in odoo.calls]
-    assert groups == [["c2c.a", "c2c.c"], ["c2c.a", "c2c.b"], ["c2c.b"]]
+    batches = [call.names for call in odoo.calls]
+    assert batches == [["c2c.a", "c2c.c"], ["c2c.a", "c2c.b"], ["c2c.b"]]
 
 
 def test_a_refused_row_fails_its_own_request_only(odoo: FakeOdoo, client: OdooClient) -> None:
@@ -166,7 +170,7 @@ def test_a_refused_row_fails_its_own_request_only(odoo: FakeOdoo, client: OdooCl
     assert list(odoo.by_name) == ["c2c.a", "c2c.d"]
 
 
-def test_many_refused_rows_cost_one_call_more(odoo: FakeOdoo, client: OdooClient) -> None:
+def test_many_refused_rows_take_one_more_call(odoo: FakeOdoo, client: OdooClient) -> None:
     names = ["bad" if number % 3 == 0 else f"r{number}" for number in range(30)]
     requests = [
         partial(client.load, "m", [{"id": f"c2c.{n}", "name": name}])
@@ -177,7 +181,9 @@ def test_many_refused_rows_cost_one_call_more(odoo: FakeOdoo, client: OdooClient
     assert len(odoo.calls) == 2
 
 
-def test_a_refusal_that_blames_nobody_is_halved(odoo: FakeOdoo, client: OdooClient) -> None:
+def test_a_batch_is_halved_when_odoo_names_no_refused_row(
+    odoo: FakeOdoo, client: OdooClient
+) -> None:
     def answer(call: Call) -> Any:
         refused = call.method == "load" and "c2c.5" in call.names
         return {"ids": False, "messages": [{"type": "error", "message": "no"}]} if refused else None
@@ -190,7 +196,9 @@ def test_a_refusal_that_blames_nobody_is_halved(odoo: FakeOdoo, client: OdooClie
     assert [len(call.names) for call in odoo.calls] == [8, 4, 4, 2, 1, 1, 2]
 
 
-def test_a_conflict_is_split_and_tried_at_once(odoo: FakeOdoo, client: OdooClient) -> None:
+def test_a_load_in_conflict_is_halved_and_sent_again_at_once(
+    odoo: FakeOdoo, client: OdooClient
+) -> None:
     def answer(call: Call) -> Any:
         if call.method == "load" and "c2c.1" in call.names:
             return refusal(0, message="could not serialize access due to concurrent update")
@@ -204,7 +212,9 @@ def test_a_conflict_is_split_and_tried_at_once(odoo: FakeOdoo, client: OdooClien
     assert [len(call.names) for call in odoo.calls] == [4, 2, 1, 1, 2]
 
 
-def test_a_refusal_that_is_anybody_s_is_nobody_else_s(odoo: FakeOdoo, client: OdooClient) -> None:
+def test_a_refusal_of_a_field_fails_the_named_request_only(
+    odoo: FakeOdoo, client: OdooClient
+) -> None:
     def answer(call: Call) -> Any:
         if call.method == "load" and "c2c.1" in call.names:
             return refusal(call.names.index("c2c.1"), message="Invalid field 'x' on model 'm'")
@@ -235,7 +245,9 @@ def test_reads_share_a_call_and_keep_their_own_order(odoo: FakeOdoo, client: Odo
     assert second[0]["tags"] == [1]
 
 
-def test_a_missing_record_fails_who_asked_for_it(odoo: FakeOdoo, client: OdooClient) -> None:
+def test_a_missing_record_fails_the_request_that_named_it(
+    odoo: FakeOdoo, client: OdooClient
+) -> None:
     odoo.add(name="a")
     requests = [lambda: client.read("m", [1], ["name"]), lambda: client.read("m", [1, 9], ["name"])]
     first, second = together(odoo, client, requests)
@@ -248,7 +260,7 @@ def test_a_missing_record_fails_who_asked_for_it(odoo: FakeOdoo, client: OdooCli
 # --- write and press ----------------------------------------------------------------------------
 
 
-def test_equal_values_are_written_together(odoo: FakeOdoo, client: OdooClient) -> None:
+def test_writes_of_equal_values_share_a_call(odoo: FakeOdoo, client: OdooClient) -> None:
     for _ in range(4):
         odoo.add(active=True)
     requests = [
@@ -261,7 +273,7 @@ def test_equal_values_are_written_together(odoo: FakeOdoo, client: OdooClient) -
     assert [call.ids for call in odoo.calls] == [[1, 2, 3], [4], [1]]
 
 
-def test_a_button_is_pressed_for_all_at_once(odoo: FakeOdoo, client: OdooClient) -> None:
+def test_presses_of_one_button_share_a_call(odoo: FakeOdoo, client: OdooClient) -> None:
     for _ in range(20):
         odoo.add(state="draft", posted=0)
     requests = [partial(client.press, "m", "action_post", [n]) for n in range(1, 21)]
@@ -270,7 +282,7 @@ def test_a_button_is_pressed_for_all_at_once(odoo: FakeOdoo, client: OdooClient)
     assert "vals" not in odoo.calls[0].arguments
 
 
-def test_a_refused_button_is_halved_until_the_guilty_is_alone(
+def test_a_refused_button_is_halved_until_the_refused_record_is_alone(
     odoo: FakeOdoo, client: OdooClient
 ) -> None:
     for number in range(64):
@@ -283,7 +295,7 @@ def test_a_refused_button_is_halved_until_the_guilty_is_alone(
     assert len(odoo.calls) == 1 + 2 * 6
 
 
-def test_a_button_in_conflict_is_split_and_pressed_again(
+def test_a_button_in_conflict_is_halved_and_pressed_again(
     odoo: FakeOdoo, client: OdooClient
 ) -> None:
     def answer(call: Call) -> Any:
@@ -300,7 +312,7 @@ def test_a_button_in_conflict_is_split_and_pressed_again(
     assert [call.ids for call in odoo.calls] == [[1, 2, 3, 4], [1, 2], [3, 4], [3], [4]]
 
 
-def test_pressed_twice_is_refused_once(odoo: FakeOdoo, client: OdooClient) -> None:
+def test_a_button_pressed_twice_is_refused_once(odoo: FakeOdoo, client: OdooClient) -> None:
     odoo.add(state="draft", posted=0)
     requests = [lambda: client.press("m", "action_post", [1])] * 2
     first, second = together(odoo, client, requests)
@@ -309,7 +321,7 @@ def test_pressed_twice_is_refused_once(odoo: FakeOdoo, client: OdooClient) -> No
     assert odoo.records[1]["posted"] == 1
 
 
-def test_a_defect_of_one_is_not_the_others(odoo: FakeOdoo, client: OdooClient) -> None:
+def test_a_defect_fails_the_request_that_caused_it_only(odoo: FakeOdoo, client: OdooClient) -> None:
     def answer(call: Call) -> Any:
         if 3 in call.ids:
             raise ZeroDivisionError("in our own code")
@@ -326,7 +338,7 @@ def test_a_defect_of_one_is_not_the_others(odoo: FakeOdoo, client: OdooClient) -
 # --- save ---------------------------------------------------------------------------------------
 
 
-def test_saved_records_are_read_in_the_same_call_by_who_saved_them(
+def test_save_returns_the_rows_of_its_own_records_in_one_call(
     odoo: FakeOdoo, client: OdooClient
 ) -> None:
     for stamp in range(1, 4):
@@ -383,7 +395,7 @@ def test_finds_share_a_call_and_each_gets_the_rows_of_its_values(
     ],
     ids=["integer", "text", "x2many", "many2one"],
 )
-def test_rows_are_told_apart_by_what_the_field_holds(
+def test_found_rows_are_divided_by_the_value_of_the_field(
     odoo: FakeOdoo, client: OdooClient, held: Any, values: Any
 ) -> None:
     odoo.trouble = lambda call: list(odoo.records.values()) if call.method != "hold_up" else None
@@ -395,7 +407,7 @@ def test_rows_are_told_apart_by_what_the_field_holds(
     assert len(odoo.calls) == 1
 
 
-def test_a_field_that_is_not_answered_as_searched_is_asked_alone(
+def test_finds_are_sent_again_alone_when_odoo_compares_otherwise(
     odoo: FakeOdoo, client: OdooClient
 ) -> None:
     odoo.add(code="build")
@@ -415,7 +427,7 @@ def test_a_field_that_is_not_answered_as_searched_is_asked_alone(
 
 
 @pytest.mark.parametrize(("field", "value"), [("a.b", "x"), ("a", False), ("a", ""), ("a", 0)])
-def test_what_cannot_be_told_apart_shares_no_call(
+def test_finds_whose_rows_cannot_be_divided_share_no_call(
     odoo: FakeOdoo, client: OdooClient, field: str, value: Any
 ) -> None:
     odoo.trouble = lambda call: [] if call.method == "search_read" else None
@@ -424,7 +436,7 @@ def test_what_cannot_be_told_apart_shares_no_call(
     assert len(odoo.calls) == 2
 
 
-def test_what_cannot_be_grouped_goes_one_by_one(odoo: FakeOdoo, client: OdooClient) -> None:
+def test_requests_without_a_key_are_sent_one_by_one(odoo: FakeOdoo, client: OdooClient) -> None:
     odoo.trouble = lambda call: [] if call.method == "search_read" else None
     requests = [
         lambda: client.search_read("m", [("a", "=", 1)], ["a"]),
@@ -436,7 +448,7 @@ def test_what_cannot_be_grouped_goes_one_by_one(odoo: FakeOdoo, client: OdooClie
     assert methods(odoo) == ["search_read", "search_read", "message_post", "message_post"]
 
 
-# --- failures that concern everybody ------------------------------------------------------------
+# --- failures that concern all requests of a call -----------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -452,7 +464,7 @@ def test_what_cannot_be_grouped_goes_one_by_one(odoo: FakeOdoo, client: OdooClie
     ],
     ids=lambda error: error.code,
 )
-def test_each_gets_an_error_of_its_own(
+def test_each_request_gets_its_own_copy_of_an_error_that_concerns_all(
     odoo: FakeOdoo, client: OdooClient, error: GatewayError
 ) -> None:
     def answer(call: Call) -> Any:
@@ -470,7 +482,7 @@ def test_each_gets_an_error_of_its_own(
         assert vars(outcome) == vars(error)
 
 
-def test_too_many_for_the_time_are_halved_until_they_are_answered_and_then_doubled(
+def test_batches_are_halved_until_they_are_answered_in_time_and_then_doubled(
     odoo: FakeOdoo, client: OdooClient
 ) -> None:
     for _ in range(100):
@@ -502,17 +514,33 @@ def test_too_many_for_the_time_are_halved_until_they_are_answered_and_then_doubl
     assert read_all() == [100]
 
 
+def test_a_request_that_shares_no_call_says_nothing_about_how_many_may(
+    odoo: FakeOdoo, client: OdooClient
+) -> None:
+    def answer(call: Call) -> Any:
+        if call.arguments.get("domain") == []:
+            raise transient("no_answer", maybe_done=True)
+
+    odoo.trouble = answer
+    odoo.add(key=1)
+    with pytest.raises(GatewayError):
+        client.search_read("m", [], ["key"])
+    requests = [partial(client.find, "m", "key", [1], ["key"])] * 3
+    together(odoo, client, requests)
+    assert methods(odoo) == ["search_read"] * 2
+
+
 # --- limits of one call -------------------------------------------------------------------------
 
 
-def test_a_call_holds_no_more_requests_than_the_size(odoo: FakeOdoo) -> None:
+def test_a_call_holds_no_more_requests_than_the_batch_size(odoo: FakeOdoo) -> None:
     client = OdooClient(odoo, calls_at_once=1, batch_size=8)
     requests = [partial(client.load, "m", [row(str(n))]) for n in range(20)]
     assert together(odoo, client, requests) == [[n + 1] for n in range(20)]
     assert [len(call.names) for call in odoo.calls] == [8, 8, 4]
 
 
-def test_a_call_holds_so_many_rows_and_characters(
+def test_a_call_holds_no_more_rows_and_characters_than_the_limits(
     odoo: FakeOdoo, client: OdooClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batch_policy, "MAX_ROWS", 5)
