@@ -305,7 +305,7 @@ def is_conflict(error: GatewayError) -> bool:
 
 
 def is_one_pdf_at_a_time(error: GatewayError) -> bool:
-    """Whether Odoo's wkhtmltopdf refused several documents in one run."""
+    """Whether Odoo's wkhtmltopdf refused several invoices in one run."""
     return error.code == _ONE_PDF.code
 
 

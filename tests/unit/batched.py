@@ -180,7 +180,7 @@ class FakeOdoo:
             self.notify(record, self.records[record].get("fares", "sent"))
 
     def notify(self, record: int, status: str, kind: str = "email", reason: str = "") -> None:
-        """A mail about a invoice, and how it fared."""
+        """A mail about an invoice, and how it fared."""
         notifications = self.records[record]["notifications"]
         notifications.insert(
             0,
