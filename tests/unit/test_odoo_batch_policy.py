@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateways.odoo.batch_policy import (
@@ -363,6 +363,7 @@ class Simulation:
         assert self.now - started <= 3 * MAX_HOLD_SECONDS
 
 
+@settings(deadline=None)
 @given(events=EVENTS, limits=ANY_LIMITS)
 def test_whatever_happens_all_are_sent_once_in_time_and_in_order(
     events: list[Request | float | int], limits: Limits
@@ -382,6 +383,7 @@ def test_whatever_happens_all_are_sent_once_in_time_and_in_order(
     assert all(times == sorted(times) for times in by_record.values())
 
 
+@settings(deadline=None)
 @given(events=EVENTS, limits=ANY_LIMITS)
 def test_the_same_traffic_at_the_same_time_gives_the_same_plan(
     events: list[Request | float | int], limits: Limits
