@@ -1,4 +1,4 @@
-"""Every code that the product gives a failure: what it means, who mends it, and how.
+"""Every code that the product gives a failure: what it means, who is responsible, what to do.
 
 docs/exceptions.md and docs/contract-problems.md are generated from this table (`make docs`). A test
 holds it to the code: every code raised is here, and every code here is raised.
@@ -69,7 +69,7 @@ def _code(
 
 
 def _data(code: str, meaning: str, remedy: str = "`amend` it") -> ExceptionCode:
-    """A problem of contract data, which sales mends where the contract is validated."""
+    """A problem of contract data, which sales corrects where the contract is validated."""
     return _code(code, meaning, remedy, _SALES, parking.VALIDATE)
 
 
@@ -261,7 +261,8 @@ CHANGE_ORDERS = CodeGroup(
     title="Change orders",
     introduction=(
         "A change order is checked as a whole before it is proposed, with the codes above and"
-        " these. Nothing parks: correct the change order and propose it again."
+        " these: correct the change order and propose it again. What it can change is on"
+        " [contract-file.md](contract-file.md#change-orders)."
     ),
     outcome=Outcome.REFUSED,
     codes=(
@@ -298,7 +299,7 @@ CHANGE_ORDERS = CodeGroup(
         _code(
             "not_changeable",
             "no change order can change this field",
-            "see [the contract file](contract-file.md#change-orders)",
+            "leave it as it is",
             _SALES,
         ),
         _code(
@@ -393,7 +394,7 @@ CRM = CodeGroup(
 
 CRM_SETUP = CodeGroup(
     title="The setup of the CRM",
-    introduction="Reported by `c2c check` and `c2c setup --crm`. No contract parks on these.",
+    introduction="Reported by `c2c check` and `c2c setup --crm`.",
     outcome=Outcome.REFUSED,
     codes=(
         _code(
@@ -704,7 +705,7 @@ COLLECTING = CodeGroup(
         _code(
             "invoice_not_posted",
             "a posted invoice was reset or cancelled in Odoo",
-            "post it there; it goes on by itself, or `retry`",
+            "post it there; it then continues by itself, or `retry`",
             _FINANCE,
             parking.BALANCE,
         ),
@@ -787,20 +788,20 @@ CREDENTIALS = CodeGroup(
     introduction=(
         "`WaitingOn = 'credentials'`. **Alert on it.** The step tries again by itself, after one"
         " minute and later every 15 minutes, so a good key is enough; `retry` only makes it"
-        " sooner."
+        " sooner. How to: [runbook.md](runbook.md#an-api-key-has-expired)."
     ),
     outcome=Outcome.HEALS,
     codes=(
         _code(
             "api_key_refused",
             "Odoo refuses the key: it is wrong, withdrawn or expired",
-            "[write a new key into the file](runbook.md#an-api-key-has-expired)",
+            "write a new key into the file",
             _OPERATIONS,
         ),
         _code(
             "credentials_refused",
             "HubSpot refuses the token",
-            "[write a new token into the file](runbook.md#an-api-key-has-expired)",
+            "write a new token into the file",
             _OPERATIONS,
         ),
         _code(
@@ -828,7 +829,7 @@ DEFECTS = CodeGroup(
     title="Defects",
     introduction=(
         "Ours, or a version of a remote that we do not know. The step tries again by itself, as"
-        " with credentials, so that a new release mends it."
+        " with credentials, so that a new release corrects it."
     ),
     outcome=Outcome.HEALS,
     codes=(
@@ -863,7 +864,7 @@ DEFECTS = CodeGroup(
 TRANSIENT = CodeGroup(
     title="Retried by Temporal",
     introduction=(
-        "These do not park. Temporal retries the activity at most a minute apart, for as long as it"
+        "Temporal retries the activity at most a minute apart, for as long as it"
         " lasts. The Temporal UI shows them as pending activities, with the attempt and the last"
         " failure. Act only if one lasts."
     ),

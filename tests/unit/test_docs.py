@@ -92,6 +92,12 @@ def test_a_decision_is_short_and_names_its_alternatives(file: Path) -> None:
 
 
 @ANY_PAGE
+def test_pages_use_plain_words(page: Path) -> None:
+    text = re.sub(r"`[^`]+`", "", prose(page.read_text(encoding="utf-8")))
+    assert re.findall(r"\b(?:anew|told|stands|mends?)\b", text) == []
+
+
+@ANY_PAGE
 def test_links_and_pictures_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", prose(page.read_text(encoding="utf-8"))):
         if re.match(r"[a-z]+:", target):
@@ -288,6 +294,10 @@ def test_a_remedy_names_only_actions_that_a_step_of_its_code_allows() -> None:
 
 _NOTHING_TO_DECIDE = {"path_unknown", "too_long", "document_too_large", "email_missing"}
 """Codes that park, or accompany a parked step, and whose remedy is no action on it."""
+
+
+def test_a_remedy_can_be_printed_as_it_is() -> None:
+    assert [item.code for item in listed_codes() if "](" in item.meaning + item.remedy] == []
 
 
 def test_who_is_responsible_is_stated_where_a_person_has_to_act() -> None:
