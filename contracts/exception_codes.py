@@ -11,7 +11,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 
 from contracts import parking
-from contracts.parking import Owner, Step
+from contracts.parking import Responsible, Step
 
 
 class Outcome(StrEnum):
@@ -38,7 +38,7 @@ class ExceptionCode(BaseModel):
     code: str
     meaning: str
     remedy: str
-    responsible: Owner | None = None
+    responsible: Responsible | None = None
     steps: tuple[Step, ...] = ()
 
 
@@ -53,14 +53,14 @@ class CodeGroup(BaseModel):
     codes: tuple[ExceptionCode, ...]
 
 
-_SALES, _OPERATIONS, _FINANCE = Owner.SALES, Owner.OPERATIONS, Owner.FINANCE
+_SALES, _OPERATIONS, _FINANCE = Responsible.SALES, Responsible.OPERATIONS, Responsible.FINANCE
 
 
 def _code(
     code: str,
     meaning: str,
     remedy: str,
-    responsible: Owner | None = None,
+    responsible: Responsible | None = None,
     *steps: Step,
 ) -> ExceptionCode:
     return ExceptionCode(
@@ -127,7 +127,7 @@ CONTRACT_DATA = CodeGroup(
         ),
         _data("too_short", "there is no service, or a plan has no rate or no tier"),
         _data(
-            "document_too_large",
+            "contract_data_too_large",
             "the contract data takes more than 200,000 bytes",
             "shorten its texts, or split it into several contracts",
         ),
@@ -591,7 +591,7 @@ BILLING = CodeGroup(
             parking.REVIEW,
         ),
         _code(
-            "document_ended",
+            "invoice_ended",
             "somebody ended an invoice's workflow in Temporal before the invoice was settled",
             "look after the invoice in Odoo (cancel a draft there), then `skip`",
             _OPERATIONS,
@@ -739,11 +739,11 @@ COLLECTING = CodeGroup(
             parking.REGISTER_PAYMENT,
         ),
         _code(
-            "document_not_posted",
+            "credit_not_posted",
             "a credit note cannot be reconciled: it or its invoice is not posted in Odoo",
             "post it there, then `retry`",
             _FINANCE,
-            parking.SET_OFF,
+            parking.RECONCILE,
         ),
         _code(
             "account_unknown",
@@ -994,7 +994,7 @@ STEP_NOTES: tuple[tuple[Step, str], ...] = (
         "The draft of a rejected proposal is still in Odoo. *Skip* once it is cancelled there.",
     ),
     (
-        parking.SET_OFF,
+        parking.RECONCILE,
         "The credit note is posted, but not reconciled with its invoice. Reconcile them in Odoo and"
         " *skip*, or *retry*.",
     ),

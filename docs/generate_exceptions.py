@@ -128,7 +128,7 @@ def pages() -> dict[Path, str]:
 def _exceptions() -> str:
     steps = [item for item in vars(parking).values() if isinstance(item, Step)]
     rows = [
-        f"| `{step.name}` | {step.doing} | {step.owner} | {', '.join(step.allowed)} |"
+        f"| `{step.name}` | {step.doing} | {step.responsible} | {', '.join(step.allowed)} |"
         for step in steps
     ]
     notes = [f"- `{step.name}`: {note}" for step, note in STEP_NOTES]

@@ -17,10 +17,10 @@ import typer.main
 from pydantic import BaseModel
 
 from contracts import exception_codes, parking
+from contracts.contract.state import ContractStage
 from contracts.exception_codes import ExceptionCode, Outcome
+from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action, Step
-from contracts.receivable import InvoiceStage
-from contracts.state import ContractStage
 from contracts.validation import InvalidContract, validate
 from starters.cli import app
 from wiring.settings import Settings
@@ -292,7 +292,7 @@ def test_a_remedy_names_only_actions_that_a_step_of_its_code_allows() -> None:
                 assert named or item.code in _NOTHING_TO_DECIDE, item.code
 
 
-_NOTHING_TO_DECIDE = {"path_unknown", "too_long", "document_too_large", "email_missing"}
+_NOTHING_TO_DECIDE = {"path_unknown", "too_long", "contract_data_too_large", "email_missing"}
 """Codes that park, or accompany a parked step, and whose remedy is no action on it."""
 
 
@@ -333,7 +333,7 @@ def test_the_table_of_steps_is_the_codes() -> None:
     text = section("exceptions.md", "Steps")
     for step in all_steps():
         allowed = ", ".join(step.allowed)
-        assert f"| `{step.name}` | {step.doing} | {step.owner} | {allowed} |" in text
+        assert f"| `{step.name}` | {step.doing} | {step.responsible} | {allowed} |" in text
     rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| (?:sales|operations|finance) \|", text, re.M)
     assert rows == [step.name for step in all_steps()]
 
@@ -358,7 +358,7 @@ _TEMPORALS_OWN = {
 
 def waiting_on() -> set[str]:
     """Every value of WaitingOn, from the one place that chooses them."""
-    source = (ROOT / "contracts" / "summary.py").read_text(encoding="utf-8")
+    source = (ROOT / "contracts" / "views" / "details.py").read_text(encoding="utf-8")
     return {*re.findall(r'return "(\w+)", ', source), "exception", parking.CREDENTIALS}
 
 
