@@ -20,7 +20,7 @@ from contracts import exception_codes, parking
 from contracts.contract.state import ContractStage
 from contracts.exception_codes import ExceptionCode, Outcome
 from contracts.invoice.state import InvoiceStage
-from contracts.parking import Action, Step
+from contracts.parking import Action, Resolution, Step
 from contracts.validation import InvalidContract, validate
 from starters.cli import app
 from wiring.settings import Settings
@@ -436,6 +436,20 @@ def check_command(root: Any, line: str) -> None:
 
 def option_names(command: Any) -> set[str]:
     return {name for item in command.params for name in (*item.opts, *item.secondary_opts)}
+
+
+def test_decisions_about_parked_steps_on_the_pages_can_be_read() -> None:
+    found = 0
+    for text in re.findall(r"^```sh[^\n]*\n(.*?)^```$", ALL_TEXT, re.MULTILINE | re.DOTALL):
+        for command in text.split("temporal workflow ")[1:]:
+            if re.search(r"--name (?:resolve_exception|exception_resolved)\b", command):
+                words = shlex.split(command.replace("\\\n", " "))
+                given = words[words.index("--input") + 1]
+                resolution = Resolution.model_validate(json.loads(given))
+                assert resolution.action is not Action.SKIP or resolution.reason
+                assert resolution.action is not Action.AMEND or resolution.changes
+                found += 1
+    assert found >= len(Action)
 
 
 def test_the_metrics_are_those_there_are() -> None:
