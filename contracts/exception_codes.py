@@ -96,12 +96,6 @@ CONTRACT_DATA = CodeGroup(
             "the contract data is not an object of fields",
             "`cancel`, then start the contract from a correct file",
         ),
-        _code(
-            "file_malformed",
-            "the file is neither JSON nor TOML (command line only)",
-            "correct the file",
-            _SALES,
-        ),
         _data(
             "path_unknown",
             "the path of an amendment leads nowhere",
@@ -254,6 +248,20 @@ CONTRACT_DATA = CodeGroup(
         ),
         _data("end_needed", "renewal or a commitment requires an end (`ends_on`)"),
         _data("nothing_to_renew", "renewal requires a plan; milestones are not renewed"),
+    ),
+)
+
+FILES = CodeGroup(
+    title="Files",
+    introduction="Reported by the command that reads the file.",
+    outcome=Outcome.REFUSED,
+    codes=(
+        _code(
+            "file_malformed",
+            "the file is neither JSON nor TOML",
+            "correct the file",
+            _SALES,
+        ),
     ),
 )
 
@@ -919,7 +927,7 @@ AMENDMENTS = CodeGroup(
     ),
 )
 
-CONTRACT_PROBLEMS = (CONTRACT_DATA, CHANGE_ORDERS)
+CONTRACT_PROBLEMS = (CONTRACT_DATA, CHANGE_ORDERS, FILES)
 """The groups of docs/contract-problems.md."""
 EXCEPTIONS = (
     SETTING_UP,
