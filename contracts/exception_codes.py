@@ -86,10 +86,11 @@ CONTRACT_DATA = CodeGroup(
             "contract_invalid", "there are several problems; they are listed", "`amend` all of them"
         ),
         _data("missing", "a value is missing or blank"),
-        _data(
+        _code(
             "field_unknown",
             "the contract has no such field; from Odoo: a module is missing there",
             "`amend` the name; for Odoo, operations installs the module, then `retry`",
+            _SALES,
         ),
         _data(
             "not_an_object",
