@@ -152,7 +152,7 @@ async def _attributes(client: Client) -> Finding:
         found = await schedules.compare_attributes(client)
     except RPCError as error:
         detail = f"could not be listed: {error.message}"
-        remedy = "compare them by hand: docs/operations.md"
+        remedy = "compare them by hand: docs/find.md"
         return Finding("Temporal", "search attributes", Verdict.WARN, detail, remedy)
     if found.conflicting:
         told = ", ".join(f"{name} is {is_}, not {must}" for name, is_, must in found.conflicting)
