@@ -1,16 +1,31 @@
-"""The project's milestones and tasks, as rows to load."""
+"""The project's milestones and tasks: what they are, and as rows to load."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from activities import odoo_records as records
+from pydantic import BaseModel
+
+from activities.odoo import external_ids
+from activities.odoo.needs import PROJECT, UPSERT, Need
 from contracts.model import Contract
-from gateways.errors import FailureKind, GatewayError
-from gateways.odoo import OdooClient
+
+MILESTONES = Need(
+    "project.milestone",
+    ("name", "project_id", "deadline", "sale_line_id", "quantity_percentage"),
+    access=PROJECT,
+    rights=UPSERT,
+)
+TASKS = Need(
+    "project.task",
+    ("name", "project_id", "milestone_id", "sale_line_id", "date_deadline"),
+    access=PROJECT,
+    rights=UPSERT,
+)
+"""What the rows below take to be loaded."""
 
 
 @dataclass(frozen=True)
@@ -24,17 +39,30 @@ class Task:
     due_on: date | None = None
 
 
-def mark_reached(odoo: OdooClient, milestones: Sequence[int]) -> None:
-    """Set `is_reached` of milestones (ids); their order lines' delivered quantities follow in Odoo.
-    One that people have deleted there has nothing to follow."""
-    try:
-        odoo.write("project.milestone", milestones, {"is_reached": True})
-    except GatewayError as refusal:
-        there = [row["id"] for row in odoo.find("project.milestone", "id", milestones, ["id"])]
-        if refusal.kind is not FailureKind.BUSINESS or set(there) == set(milestones):
-            raise
-        if there:
-            odoo.write("project.milestone", there, {"is_reached": True})
+class MilestonesRequest(BaseModel):
+    """A contract whose milestones or tasks are to stand in a project."""
+
+    contract: Contract
+    project_id: int
+
+
+class ProjectChange(BaseModel):
+    """Two versions of a contract, and the milestones' and tasks' ids in Odoo by their keys."""
+
+    before: Contract
+    after: Contract
+    milestones: dict[str, int]
+    tasks: dict[str, int]
+
+
+def rescheduled(change: ProjectChange) -> dict[str, date | None]:
+    """The milestones in both versions whose day changed, with the new one."""
+    return {
+        item.key: item.due_on
+        for item in change.after.milestones
+        for old in [change.before.milestone(item.key)]
+        if old is not None and old.due_on != item.due_on and item.key in change.milestones
+    }
 
 
 def tasks_of(contract: Contract) -> list[Task]:
@@ -60,11 +88,11 @@ def milestone_rows(contract: Contract, project_id: int) -> list[dict[str, Any]]:
     keys = (contract.legal_entity, contract.contract_id)
     return [
         {
-            "id": records.milestone_id(*keys, item.key),
+            "id": external_ids.milestone_id(*keys, item.key),
             "name": item.name,
             "project_id/.id": project_id,
             "deadline": item.due_on.isoformat() if item.due_on else "",
-            "sale_line_id/id": records.order_line_id(*keys, item.key),
+            "sale_line_id/id": external_ids.order_line_id(*keys, item.key),
             "quantity_percentage": 1,
         }
         for item in contract.milestones
@@ -77,7 +105,7 @@ def task_rows(contract: Contract, project_id: int, tasks: Iterable[Task]) -> lis
     return [
         {
             **_task_row(contract, project_id, task),
-            "milestone_id/id": records.milestone_id(*keys, task.key) if task.milestone else "",
+            "milestone_id/id": external_ids.milestone_id(*keys, task.key) if task.milestone else "",
         }
         for task in tasks
     ]
@@ -96,10 +124,10 @@ def planned_rows(contract: Contract, project_id: int) -> list[dict[str, Any]]:
 def _task_row(contract: Contract, project_id: int, task: Task) -> dict[str, Any]:
     keys = (contract.legal_entity, contract.contract_id)
     return {
-        "id": records.task_id(*keys, task.key),
+        "id": external_ids.task_id(*keys, task.key),
         "name": task.name,
         "project_id/.id": project_id,
-        "sale_line_id/id": records.order_line_id(*keys, task.key) if task.billed else "",
+        "sale_line_id/id": external_ids.order_line_id(*keys, task.key) if task.billed else "",
         "date_deadline": deadline(task.due_on),
     }
 

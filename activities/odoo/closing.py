@@ -1,18 +1,21 @@
-"""The end of a contract in Odoo: its figures are checked and recorded, its project is archived."""
+"""The end of a contract in Odoo: its sums are checked and recorded, its project is archived."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel
 from temporalio import activity
 
-from activities.failures import BusinessRefusal, taking
-from activities.odoo_master import Done, OdooMaster, ProjectArchive
-from activities.odoo_orders import AuditRequest, OdooOrders, OrderTotalsRequest
+from activities.done import Done
+from activities.failures import BusinessRefusal, step_scope
+from activities.odoo.chatter import AuditRequest, OdooChatter
+from activities.odoo.order_totals import OrderTotalsRequest, order_totals
+from activities.odoo.projects import OdooProjects, ProjectArchive
 from contracts import closeout, parking
 from contracts.contract.state import ContractState, require_id
 from contracts.model import Contract
 from contracts.odoo_totals import OrderTotals
 from contracts.problems import Problem
+from gateways.odoo import OdooClient
 
 STEPS = (parking.CLOSE_OUT, parking.AUDIT, parking.ARCHIVE_PROJECT)
 CALLS = 7
@@ -33,15 +36,16 @@ class CloseOutRequest(BaseModel):
 
 
 class OdooClosing:
-    """Activities on the `odoo-finance` task queue: a chain of steps of the others' classes."""
+    """An activity on the `odoo-finance` task queue: a chain of steps that other classes take."""
 
-    def __init__(self, master: OdooMaster, orders: OdooOrders) -> None:
-        self._master = master
-        self._orders = orders
+    def __init__(self, odoo: OdooClient, projects: OdooProjects, chatter: OdooChatter) -> None:
+        self._odoo = odoo
+        self._projects = projects
+        self._chatter = chatter
 
     @activity.defn
     def close_out(self, request: CloseOutRequest) -> Done:
-        """Compare the contract's books with Odoo's figures, attach the audit record, archive the
+        """Compare the contract's books with Odoo's sums, attach the audit record, archive the
         project: those of it that are left.
 
         Refuses `close_out_differs` with a problem for each difference. A step that fails is named,
@@ -49,32 +53,33 @@ class OdooClosing:
         later one would be another.
         """
         state, left = request.state, request.left.model_copy(deep=True)
-        figures: OrderTotals | None = None
+        totals: OrderTotals | None = None
         if parking.CLOSE_OUT.name in left.steps:
-            with taking(parking.CLOSE_OUT, left):
-                figures = self._figures(state)
-                _check(state, figures)
+            with step_scope(parking.CLOSE_OUT, left):
+                totals = self._totals(state)
+                _check(state, totals)
                 left.steps.remove(parking.CLOSE_OUT.name)
         if parking.AUDIT.name in left.steps:
-            with taking(parking.AUDIT, left):
-                self._attach(state, figures or self._figures(state))
+            with step_scope(parking.AUDIT, left):
+                self._attach(state, totals or self._totals(state))
                 left.steps.remove(parking.AUDIT.name)
         if parking.ARCHIVE_PROJECT.name in left.steps:
-            with taking(parking.ARCHIVE_PROJECT, left):
-                self._master.archive_project(
+            with step_scope(parking.ARCHIVE_PROJECT, left):
+                self._projects.archive_project(
                     ProjectArchive(project_id=require_id(state.odoo.project_id))
                 )
         return Done()
 
-    def _figures(self, state: ContractState) -> OrderTotals:
+    def _totals(self, state: ContractState) -> OrderTotals:
         odoo = state.odoo
-        return self._orders.figures(
-            OrderTotalsRequest(order_id=require_id(odoo.order_id), lines=odoo.order_line_ids)
+        return order_totals(
+            self._odoo,
+            OrderTotalsRequest(order_id=require_id(odoo.order_id), lines=odoo.order_line_ids),
         )
 
-    def _attach(self, state: ContractState, figures: OrderTotals) -> None:
-        content, digest = closeout.audit_record(state, figures)
-        self._orders.attach_audit(
+    def _attach(self, state: ContractState, totals: OrderTotals) -> None:
+        content, digest = closeout.audit_record(state, totals)
+        self._chatter.attach_audit(
             AuditRequest(
                 legal_entity=state.legal_entity,
                 contract_id=state.contract_id,
@@ -93,8 +98,8 @@ def _contract(state: ContractState) -> Contract:
     return state.contract
 
 
-def _check(state: ContractState, figures: OrderTotals) -> None:
-    checks = closeout.checklist(_contract(state), state.book, figures)
+def _check(state: ContractState, totals: OrderTotals) -> None:
+    checks = closeout.checklist(_contract(state), state.book, totals)
     problems = [
         Problem(code="close_out_differs", field=check.name, expected=problem)
         for check in checks

@@ -1,13 +1,19 @@
-"""What settles a posted invoice in Odoo: payments, and what credit notes and entries give it."""
+"""What settles a posted invoice in Odoo: payments that are registered, credit notes reconciled."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel
+from temporalio import activity
+
 from activities import metrics
-from activities import odoo_records as records
-from activities.odoo_buttons import unless_done
-from contracts.invoice.messages import PaymentReceived
+from activities.failures import BusinessRefusal, after_effect
+from activities.odoo import external_ids
+from activities.odoo.balances import balance_of
+from activities.odoo.needs import ACCOUNTING, UPSERT, Need
+from activities.odoo.reconciliation import assign, reconcile
+from contracts.invoice.messages import InvoiceBalance, PaymentReceived
 from gateways.odoo import OdooClient
 
 Row = dict[str, Any]
@@ -27,6 +33,103 @@ _PROPOSED: dict[str, Any] = {
 """What the wizard says of the payment it would make."""
 _WITH_A_DIFFERENCE = "reconcile"
 """How the wizard handles what is paid too little where the payment term gives a discount for it."""
+
+NEEDS = (
+    Need(
+        _PAYMENT,
+        (
+            "memo",
+            "state",
+            "reconciled_invoice_ids",
+            "destination_account_id",
+        ),
+        access=ACCOUNTING,
+        methods=("action_post",),
+    ),
+    Need(
+        _PAYMENT,
+        (
+            "invoice_ids",
+            "partner_id",
+            "journal_id",
+            "payment_method_line_id",
+            "currency_id",
+            "destination_account_id",
+            "payment_type",
+            "partner_type",
+            "amount",
+            "date",
+            "memo",
+        ),
+        access=ACCOUNTING,
+        rights=UPSERT,
+    ),
+    Need(
+        _WIZARD,
+        (*_PROPOSED, "amount", "payment_date", "communication"),
+        access=ACCOUNTING,
+        rights=("create",),
+        methods=("action_create_payments",),
+    ),
+    Need(
+        "account.move.line",
+        ("payment_id", "account_id", "reconciled", "parent_state"),
+        access=ACCOUNTING,
+    ),
+)
+
+
+class ReconcileRequest(BaseModel):
+    """A posted credit note, and the posted invoice to set it off against."""
+
+    invoice_id: int
+    credit_note_id: int
+
+
+class Reconciled(BaseModel):
+    invoice: InvoiceBalance
+    credit_note: InvoiceBalance
+
+
+class PaymentRequest(BaseModel):
+    invoice_id: int
+    payment: PaymentReceived
+
+
+class OdooPayments:
+    """Activities on the `odoo-finance` task queue: the money of one invoice or credit note."""
+
+    def __init__(self, odoo: OdooClient) -> None:
+        self._odoo = odoo
+
+    @activity.defn
+    def register_payment(self, request: PaymentRequest) -> InvoiceBalance:
+        """Register a payment known from outside, or a refund on a credit note: once for each
+        reference, however often it is asked for."""
+        register_payment(self._odoo, request.invoice_id, request.payment)
+        with after_effect():
+            return balance_of(self._odoo, request.invoice_id)
+
+    @activity.defn
+    def reconcile_credit(self, request: ReconcileRequest) -> Reconciled:
+        """Set a posted credit note off against a posted invoice, as far as both are open."""
+        invoice = balance_of(self._odoo, request.invoice_id)
+        credit = balance_of(self._odoo, request.credit_note_id)
+        for balance in (invoice, credit):
+            if not balance.posted:
+                raise BusinessRefusal(
+                    "credit_not_posted",
+                    f"invoice {balance.invoice_id} is not posted in Odoo, so nothing can be "
+                    "set off against it",
+                    field="invoice.state",
+                    value=str(balance.invoice_id),
+                )
+        if invoice.residual.is_positive and credit.residual.is_positive:
+            reconcile(self._odoo, request.invoice_id, request.credit_note_id)
+            with after_effect():
+                invoice = balance_of(self._odoo, request.invoice_id)
+                credit = balance_of(self._odoo, request.credit_note_id)
+        return Reconciled(invoice=invoice, credit_note=credit)
 
 
 def register_payment(odoo: OdooClient, invoice: int, payment: PaymentReceived) -> None:
@@ -83,7 +186,7 @@ def _book(odoo: OdooClient, invoice: int, payment: PaymentReceived) -> Row | Non
         _PAYMENT,
         [
             {
-                "id": records.payment_id(invoice, payment.reference),
+                "id": external_ids.payment_id(invoice, payment.reference),
                 "invoice_ids/.id": invoice,
                 "partner_id/.id": wizard["partner_id"],
                 "journal_id/.id": wizard["journal_id"],
@@ -119,47 +222,4 @@ def _give_payment(odoo: OdooClient, invoice: int, payment: Row) -> None:
         order="id",
     )
     for line in open_lines:
-        _assign(odoo, invoice, line["id"])
-
-
-def reconcile(odoo: OdooClient, invoice: int, credit: int) -> None:
-    """Give the invoice what is still open of a credit note or an entry."""
-    found = odoo.search_read(
-        "account.move.line",
-        [
-            ("move_id", "=", credit),
-            ("account_id", "=", receivable_line(odoo, invoice)["account_id"][0]),
-            ("amount_currency", "<", 0),
-            ("reconciled", "=", False),
-        ],
-        ["id"],
-        order="id",
-        limit=1,
-    )
-    for line in found:
-        _assign(odoo, invoice, line["id"])
-
-
-def receivable_line(odoo: OdooClient, invoice: int) -> Row:
-    """The line that says what the customer owes, and on which account."""
-    return odoo.search_read(
-        "account.move.line",
-        [("move_id", "=", invoice), ("display_type", "=", "payment_term")],
-        ["account_id", "partner_id"],
-        order="id",
-        limit=1,
-    )[0]
-
-
-def _assign(odoo: OdooClient, invoice: int, line: int) -> None:
-    """Reconcile a line with the invoice. Odoo refuses it where nothing of either is open: then
-    the call has arrived twice, or somebody was first."""
-
-    def is_reconciled() -> bool:
-        [row] = odoo.read("account.move.line", [line], ["reconciled"])
-        return bool(row["reconciled"])
-
-    unless_done(
-        lambda: odoo.call("account.move", "js_assign_outstanding_line", [invoice], line_id=line),
-        is_reconciled,
-    )
+        assign(odoo, invoice, line["id"])

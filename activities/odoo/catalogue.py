@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import Any
 
 from activities.failures import BusinessRefusal
+from activities.odoo.needs import ACCOUNTING, SALES, USER, Need
 from gateways.odoo import OdooClient
 
 Row = Mapping[str, Any]
@@ -16,7 +17,17 @@ Row = Mapping[str, Any]
 KEEP_SECONDS = 300.0
 """How long an answer counts. What is missing or ambiguous is looked up each time: somebody may
 just have mended it."""
-_PRODUCT_FIELDS = ["default_code", "service_type", "uom_id"]
+
+_PRODUCT_FIELDS = ("default_code", "service_type", "uom_id")
+
+NEEDS = (
+    Need("product.product", _PRODUCT_FIELDS, access=SALES),
+    Need("product.pricelist", ("currency_id", "company_id", "sequence"), access=SALES),
+    Need("account.payment.term", ("name",), access=ACCOUNTING),
+    Need("res.currency", ("name",), access=USER),
+    Need("res.company", ("name",), access=USER),
+    Need("res.users", (), access=USER, methods=("context_get",)),
+)
 
 
 class Catalogue:

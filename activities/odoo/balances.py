@@ -1,4 +1,4 @@
-"""How invoices and credit notes stand in Odoo: read for one, or in one go for a whole sweep."""
+"""What Odoo says about invoices and credit notes: read for one, or in one go for a whole sweep."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from activities.odoo_clock import utc
+from pydantic import BaseModel
+from temporalio import activity
+
+from activities.odoo.clock import utc
+from activities.odoo.needs import ACCOUNTING, Need
 from contracts.identifiers import is_invoice_workflow_id
 from contracts.invoice.messages import Instalment, InvoiceBalance
 from contracts.money import Money
@@ -15,7 +19,7 @@ from gateways.odoo import OdooClient
 
 Row = Mapping[str, Any]
 
-FIELDS = [
+FIELDS = (
     "name",
     "state",
     "payment_state",
@@ -29,8 +33,55 @@ FIELDS = [
     "reversal_move_ids",
     "invoice_origin",
     "write_date",
-]
+)
 """What a balance is made of."""
+
+
+INVOICE_FIELDS = (*FIELDS, "amount_tax", "invoice_date")
+"""What is read of one invoice, whatever for: only reads of the same fields share calls."""
+_CREDIT_FIELDS = ("state", "move_type", "invoice_origin", "amount_untaxed", "amount_total")
+_ENTRY_LINE_FIELDS = ("move_id", "amount_currency", "amount_residual_currency")
+_INSTALMENT_FIELDS = ("move_id", "date_maturity", "amount_residual_currency")
+
+NEEDS = (
+    Need("account.move", (*INVOICE_FIELDS, *_CREDIT_FIELDS), access=ACCOUNTING),
+    Need(
+        "account.move.line",
+        (*_ENTRY_LINE_FIELDS, *_INSTALMENT_FIELDS, "display_type"),
+        access=ACCOUNTING,
+    ),
+)
+
+
+class InvoiceRef(BaseModel):
+    """An invoice or a credit note, by its id in Odoo."""
+
+    invoice_id: int
+
+
+class OdooBalances:
+    """An activity on the `odoo-finance` task queue: what Odoo says about one invoice."""
+
+    def __init__(self, odoo: OdooClient) -> None:
+        self._odoo = odoo
+
+    @activity.defn
+    def read_balance(self, ref: InvoiceRef) -> InvoiceBalance:
+        """What Odoo says about the invoice now."""
+        return balance_of(self._odoo, ref.invoice_id)
+
+
+def read_invoice(
+    odoo: OdooClient, invoice_id: int, fields: Sequence[str] = INVOICE_FIELDS
+) -> dict[str, Any]:
+    """An invoice as it is in Odoo: its state, amounts and dates."""
+    [row] = odoo.read("account.move", [invoice_id], fields)
+    return row
+
+
+def balance_of(odoo: OdooClient, invoice_id: int) -> InvoiceBalance:
+    """The balance of one invoice, read now."""
+    return balances_of(odoo, [read_invoice(odoo, invoice_id)])[0]
 
 
 def balances_of(odoo: OdooClient, moves: Sequence[Row]) -> list[InvoiceBalance]:
@@ -61,10 +112,9 @@ def _posted_credits(odoo: OdooClient, moves: Sequence[Row]) -> dict[int, _Credit
     ids = sorted({credit for row in moves for credit in row["reversal_move_ids"]})
     if not ids:
         return {}
-    fields = ["state", "move_type", "invoice_origin", "amount_untaxed", "amount_total"]
     return {
         row["id"]: _Credit(row["invoice_origin"] or "", row["amount_untaxed"], row["amount_total"])
-        for row in odoo.find("account.move", "id", ids, fields)
+        for row in odoo.find("account.move", "id", ids, _CREDIT_FIELDS)
         if row["state"] == "posted" and row["move_type"] == "out_refund"
     }
 
@@ -91,7 +141,7 @@ def _written_off(odoo: OdooClient, moves: Sequence[Row]) -> dict[str, list[Any]]
     lines = odoo.search_read(
         "account.move.line",
         [("move_id", "in", sorted(by_entry)), ("amount_currency", "<", 0)],
-        ["move_id", "amount_currency", "amount_residual_currency"],
+        _ENTRY_LINE_FIELDS,
     )
     found: dict[str, list[Any]] = {}
     for line in lines:
@@ -110,7 +160,7 @@ def _instalments(odoo: OdooClient, moves: Sequence[Row]) -> dict[int, list[Row]]
         "account.move.line",
         "move_id",
         ids,
-        ["move_id", "date_maturity", "amount_residual_currency"],
+        _INSTALMENT_FIELDS,
         also=[("display_type", "=", "payment_term")],
         order="date_maturity, id",
     ):

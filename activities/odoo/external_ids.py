@@ -1,12 +1,8 @@
-"""How our business keys name Odoo's records: the external ids that make creation safe to repeat."""
+"""How our business keys name Odoo's records: external ids make creation safe to repeat."""
 
 from __future__ import annotations
 
 from contracts.identifiers import external_id
-
-UNTRACKED = {"tracking_disable": True}
-"""A context for what a contract makes by the dozen: Odoo writes no notes of its own about it, which
-would be a fifth of the work. The contract's journal and its audit record say the same."""
 
 
 def customer_id(system: str, customer_key: str) -> str:

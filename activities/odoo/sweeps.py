@@ -8,9 +8,10 @@ from typing import Any
 
 from temporalio import activity
 
-from activities.odoo_balances import FIELDS, balances_of, is_ours
-from activities.odoo_catalogue import Catalogue
-from activities.odoo_clock import OVERLAP, overlapping, utc
+from activities.odoo.balances import FIELDS, balances_of, is_ours
+from activities.odoo.catalogue import Catalogue
+from activities.odoo.clock import OVERLAP, overlapping, utc
+from activities.odoo.needs import ACCOUNTING, PROJECT, SALES, Need
 from contracts.sweeps import (
     ChangedInvoice,
     OdooChanges,
@@ -23,10 +24,24 @@ from gateways.odoo import OdooClient
 SWEEP_OVERLAP = OVERLAP
 """How far a sweep looks back behind its watermark."""
 
-_MILESTONE_FIELDS = [
-    *("is_reached", "reached_date", "sale_line_id"),
-    *("create_date", "write_date", "write_uid"),
-]
+_INVOICE_FIELDS = (*FIELDS, "reversed_entry_id")
+_MILESTONE_FIELDS = (
+    "is_reached",
+    "reached_date",
+    "sale_line_id",
+    "create_date",
+    "write_date",
+    "write_uid",
+)
+_LINE_FIELDS = ("order_id", "invoice_lines")
+_ORDER_FIELDS = ("origin",)
+
+NEEDS = (
+    Need("account.move", (*_INVOICE_FIELDS, "move_type"), access=ACCOUNTING),
+    Need("project.milestone", _MILESTONE_FIELDS, access=PROJECT),
+    Need("sale.order.line", _LINE_FIELDS, access=SALES),
+    Need("sale.order", _ORDER_FIELDS, access=SALES),
+)
 
 Row = Mapping[str, Any]
 
@@ -60,7 +75,7 @@ class OdooSweeps:
                 ("move_type", "in", ["out_invoice", "out_refund"]),
                 ("write_date", ">=", since),
             ],
-            [*FIELDS, "reversed_entry_id"],
+            _INVOICE_FIELDS,
             order="write_date, id",
         )
         moves = self._ours(moves)
@@ -116,7 +131,7 @@ class OdooSweeps:
         lines = self._by_id(
             "sale.order.line",
             {row["sale_line_id"][0] for row in milestones},
-            ["order_id", "invoice_lines"],
+            _LINE_FIELDS,
         )
         user = self._catalogue.own_user()
         news = [
@@ -127,10 +142,10 @@ class OdooSweeps:
             or not lines[row["sale_line_id"][0]]["invoice_lines"]
         ]
         orders = {row["id"]: lines[row["sale_line_id"][0]]["order_id"][0] for row in news}
-        found = self._by_id("sale.order", set(orders.values()), ["origin"])
+        found = self._by_id("sale.order", set(orders.values()), _ORDER_FIELDS)
         return news, {milestone: found[order]["origin"] for milestone, order in orders.items()}
 
-    def _by_id(self, model: str, ids: set[int], fields: list[str]) -> dict[int, Row]:
+    def _by_id(self, model: str, ids: set[int], fields: Sequence[str]) -> dict[int, Row]:
         if not ids:
             return {}
         rows = self._odoo.search_read(model, [("id", "in", sorted(ids))], fields)
