@@ -41,7 +41,7 @@ async def audit(odoo: OdooClient, state: ContractState) -> Audit:
 
 def _figures(odoo: OdooClient, state: ContractState, order_id: int) -> OrderTotals:
     # Late: Odoo's client comes with it, which nothing else here needs.
-    from activities.odoo_orders import OdooOrders, OrderTotalsRequest
+    from activities.odoo.order_totals import OrderTotalsRequest, order_totals
 
     request = OrderTotalsRequest(order_id=order_id, lines=state.odoo.order_line_ids)
-    return OdooOrders(odoo).figures(request)
+    return order_totals(odoo, request)
