@@ -349,14 +349,15 @@ def test_exceptions_list_and_show(calls: Calls, c2c: Invoke) -> None:
 
 def test_an_exception_is_shown_with_what_to_do(calls: Calls, c2c: Invoke) -> None:
     step = examples.parked(parking.CUSTOMER, code="customer_ambiguous")
-    calls.answer("parked_steps", [step])
+    calls.answer("contract", examples.contract_state(exceptions=[step]))
     words = " ".join(c2c("exceptions", "show", "northwind/C-1").stdout.split())
     assert "merge them in Odoo, then retry" in words
     assert "c2c exceptions retry northwind/C-1 --step customer" in words
 
 
 def test_an_exception_with_a_code_of_another_release_is_shown(calls: Calls, c2c: Invoke) -> None:
-    calls.answer("parked_steps", [examples.parked(parking.CUSTOMER, code="no_longer_known")])
+    step = examples.parked(parking.CUSTOMER, code="no_longer_known")
+    calls.answer("contract", examples.contract_state(exceptions=[step]))
     assert "no_longer_known" in c2c("exceptions", "show", "northwind/C-1").stdout
 
 
