@@ -28,7 +28,7 @@ from sandbox.real_odoo.mailbox import LOOPBACK, free_port
 from sandbox.real_odoo.process import Process
 from starters import approving, operations
 from starters.approving import Awaiting
-from starters.local.stack import CONFIG, temporal_command
+from sandbox.stack import CONFIG, temporal_command
 from workflows import task_queues
 from workflows.contract import ContractWorkflow
 

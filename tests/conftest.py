@@ -13,8 +13,8 @@ from temporalio.testing import TimeSkipper, WorkflowEnvironment
 from sandbox import real_odoo
 from sandbox.real_odoo import RealOdoo
 from sandbox.server import Sandbox
-from starters.local import clock
-from starters.local.stack import CONFIG
+from sandbox import clock
+from sandbox.stack import CONFIG
 from tests.servers import OdooServer, RealServer, SandboxServer
 from tests.temporal import temporal_server
 from tests.world import World

@@ -25,7 +25,7 @@ from contracts.state import CancelRequest, ContractStage, ContractState, Milesto
 from contracts.sweeps import SweepResult
 from gateways.odoo import OdooClient
 from starters import approving, operations
-from starters.local import clock
+from sandbox import clock
 from tests.servers import OdooServer
 from workflows import task_queues
 from workflows.sweeps import OdooSweepWorkflow

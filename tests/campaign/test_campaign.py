@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from sandbox.proxy import Kind
-from starters.faultlab import campaign, report
-from starters.faultlab.campaign import Outcome, Plan
+from faultlab import campaign, report
+from faultlab.campaign import Outcome, Plan
 
 pytestmark = pytest.mark.timeout(1800)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from starters.faultlab import campaign, report
-from starters.faultlab.campaign import Outcome, Plan
+from faultlab import campaign, report
+from faultlab.campaign import Outcome, Plan
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1800)]
 

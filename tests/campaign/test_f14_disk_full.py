@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from temporalio.service import RPCError
 
-from starters.faultlab import lab as labs
-from starters.faultlab.invariants import examine
-from starters.faultlab.lives import Life
-from starters.faultlab.processes import WORKFLOWS, Worker
-from starters.faultlab.signing import drawn
+from faultlab import lab as labs
+from faultlab.invariants import examine
+from faultlab.scenario import Life
+from faultlab.processes import WORKFLOWS, Worker
+from faultlab.contract_generator import drawn
 from workflows import task_queues
 
 pytestmark = pytest.mark.timeout(600)

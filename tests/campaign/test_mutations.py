@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from sandbox.proxy import Kind
-from starters.faultlab import campaign
-from starters.faultlab.campaign import Plan, seeds_of
-from starters.faultlab.lives import TELLTALE
-from starters.faultlab.mutations import MUTATIONS
-from starters.faultlab.signing import Flavour
+from faultlab import campaign
+from faultlab.campaign import Plan, seeds_of
+from faultlab.scenario import TELLTALE
+from faultlab.mutations import MUTATIONS
+from faultlab.contract_generator import Flavour
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -14,12 +14,12 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 
 from contracts.state import ContractStage, MilestoneReached
 from starters import operations
-from starters.faultlab import lab as labs
-from starters.faultlab.lab import Lab
-from starters.faultlab.ledger import patiently
-from starters.faultlab.processes import NAMESPACE, WORKFLOWS, Worker
-from starters.faultlab.signing import Flavour, drawn
-from starters.faultlab.vigil import Vigil
+from faultlab import lab as labs
+from faultlab.lab import Lab
+from faultlab.ledger import patiently
+from faultlab.processes import NAMESPACE, WORKFLOWS, Worker
+from faultlab.contract_generator import Flavour, drawn
+from faultlab.stall_monitor import Vigil
 from workflows import task_queues
 from workflows.contract import ContractWorkflow
 

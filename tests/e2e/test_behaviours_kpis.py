@@ -26,7 +26,7 @@ from contracts.parking import Action
 from contracts.receivable import InvoiceStage
 from contracts.state import ContractStage
 from starters import operations, schedules
-from starters.local import clock
+from sandbox import clock
 from tests.conftest import settings_for
 from tests.e2e.telling import today
 from tests.servers import OdooServer

@@ -17,7 +17,7 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from contracts.state import CancelRequest, ContractOutcome, ContractStage
 from starters import operations
-from starters.faultlab import processes
+from faultlab import processes
 from tests.temporal import temporal_server
 from tests.world import document
 from wiring.settings import Settings

@@ -12,16 +12,16 @@ from temporalio.client import WorkflowHistory
 
 from contracts.validation import validate
 from sandbox.proxy import PASSED, Fate, Kind, Request
-from starters.faultlab import invariants, report
-from starters.faultlab.books import Move
-from starters.faultlab.campaign import ALL, Outcome, Plan, ordered, seeds_of
-from starters.faultlab.invariants import Evidence, Findings, Story
-from starters.faultlab.ledger import Told, canonical
-from starters.faultlab.lives import Ended
-from starters.faultlab.served import CARRIER
-from starters.faultlab.signing import Flavour, customer_name, drawn
-from starters.faultlab.weather import Weather, carriers_of, is_write
-from starters.faultlab.weather import drawn as fate_drawn
+from faultlab import invariants, report
+from faultlab.books import Move
+from faultlab.campaign import ALL, Outcome, Plan, ordered, seeds_of
+from faultlab.invariants import Evidence, Findings, Story
+from faultlab.ledger import Told, canonical
+from faultlab.scenario import Ended
+from faultlab.worker_process import CARRIER
+from faultlab.contract_generator import Flavour, customer_name, drawn
+from faultlab.network_faults import Weather, carriers_of, is_write
+from faultlab.network_faults import drawn as fate_drawn
 
 WORKFLOW = "contract/northwind/life-1"
 DOCUMENT = f"{WORKFLOW}/invoice/1"

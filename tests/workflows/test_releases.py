@@ -25,8 +25,8 @@ from temporalio.workflow import NondeterminismError
 from contracts.receivable import InvoiceStage
 from contracts.state import ContractStage
 from sandbox.server import Sandbox
-from starters.local import clock
-from starters.local.stack import temporal_binary
+from sandbox import clock
+from sandbox.stack import temporal_binary
 from tests.conftest import settings_for
 from tests.servers import SandboxServer
 from tests.temporal import temporal_server

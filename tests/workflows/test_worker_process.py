@@ -20,7 +20,7 @@ from contracts.state import Hold, HoldKind, HoldRequest
 from sandbox.server import Sandbox
 from starters import operations
 from starters.cli.errors import ExitCode
-from starters.local import clock
+from sandbox import clock
 from tests.conftest import settings_for
 from tests.processes import WorkerProcess, environment
 from tests.servers import SandboxServer

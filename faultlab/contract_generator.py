@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from contracts.model import JsonObject
-from starters.faultlab.books import CUSTOMER
+from faultlab.books import CUSTOMER
 
 ENTITY = "northwind"
 SELLER = "sam@northwind.example"

@@ -24,8 +24,8 @@ from temporalio.runtime import Runtime, TelemetryConfig
 
 from sandbox.real_odoo.mailbox import free_port
 from sandbox.real_odoo.process import Process
-from starters.faultlab.served import GO, stand_by
-from starters.local.stack import StackError, temporal_command
+from faultlab.worker_process import GO, stand_by
+from sandbox.stack import StackError, temporal_command
 from workflows import task_queues
 
 HOST = "127.0.0.1"

@@ -18,11 +18,11 @@ from temporalio.client import Client
 from contracts.state import money_table
 from gateways.errors import GatewayError
 from starters import operations, schedules
-from starters.local import clock
-from starters.local.reckoning import Chapter, differences, figures, unsettled
-from starters.local.stack import Stack
-from starters.local.stories import chapters
-from starters.local.telling import ACCOUNTANT, CRM, DemoError, Teller
+from sandbox import clock
+from sandbox.expected_totals import Chapter, differences, figures, unsettled
+from sandbox.stack import Stack
+from sandbox.scenarios import chapters
+from sandbox.demo_driver import ACCOUNTANT, CRM, DemoError, Teller
 from wiring import remotes
 from wiring.settings import CrmSettings, Settings, SweepSettings, load_settings
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from random import Random
 
 from sandbox.proxy import Moment, Request
-from starters.faultlab.lab import Lab
-from starters.faultlab.served import PROCESS
-from starters.faultlab.weather import Carrier, carriers_of, is_write
+from faultlab.lab import Lab
+from faultlab.worker_process import PROCESS
+from faultlab.network_faults import Carrier, carriers_of, is_write
 from wiring import remotes
 from wiring.settings import Settings
 from workers.worker import activities_of

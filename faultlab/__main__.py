@@ -34,9 +34,9 @@ def faults(
 ) -> None:
     """Lead contracts through a storm of faults, then look whether anything was lost or doubled."""
     # The stack's libraries are an extra that production does not install.
-    from starters.faultlab import report as reports
-    from starters.faultlab.campaign import ALL, AT_ONCE, AT_ONCE_REAL, FAMILIES, Outcome, Plan
-    from starters.faultlab.campaign import run as lead
+    from faultlab import report as reports
+    from faultlab.campaign import ALL, AT_ONCE, AT_ONCE_REAL, FAMILIES, Outcome, Plan
+    from faultlab.campaign import run as lead
 
     families = frozenset(only or ALL)
     if unknown := families - ALL:

@@ -9,7 +9,7 @@ from random import Random
 
 from contracts.identifiers import contract_of
 from sandbox.proxy import PASSED, Fate, Kind, Request
-from starters.faultlab.served import CARRIER
+from faultlab.worker_process import CARRIER
 
 _READS = frozenset({"search_read", "read", "search_count", "context_get", "fields_get"})
 _SPOILT = 0.12

@@ -26,7 +26,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 from temporalio.worker import Interceptor as WorkerInterceptor
 
 from sandbox.proxy import TAG_PREFIX
-from starters.faultlab.mutations import MUTATIONS
+from faultlab.mutations import MUTATIONS
 from wiring import client as temporal
 from wiring.settings import load_settings
 from workers import process

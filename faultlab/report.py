@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sandbox.proxy import Moment
-from starters.faultlab.campaign import ALL, Outcome
+from faultlab.campaign import ALL, Outcome
 
 _MAX_SHOWN = 50
 

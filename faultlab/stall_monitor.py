@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from temporalio.client import Client, WorkflowExecutionDescription
 from temporalio.service import RPCError
 
-from starters.faultlab.lab import News
+from faultlab.lab import News
 from workflows import search_attributes
 
 LISTED_SECONDS = 60.0

@@ -19,10 +19,10 @@ from contracts.approvals import HASH_PREFIX
 from contracts.identifiers import contract_of, receivable_workflow_id
 from contracts.receivable import InvoiceReport
 from contracts.state import ContractOutcome
-from starters.faultlab.books import Books, Move
-from starters.faultlab.ledger import Told, canonical, patiently
-from starters.faultlab.lives import Ended
-from starters.faultlab.signing import customer_name
+from faultlab.books import Books, Move
+from faultlab.ledger import Told, canonical, patiently
+from faultlab.scenario import Ended
+from faultlab.contract_generator import customer_name
 from workers.worker import WORKFLOWS
 
 _DECISIONS = ("decide_approval", "approval_decided")

@@ -29,9 +29,9 @@ from contracts.state import (
     UsageReport,
 )
 from starters import amending, collecting, operations
-from starters.local.people import CONRAD, PETRA
-from starters.local.reckoning import Chapter
-from starters.local.telling import ANA, BOB, CLEO, CLERK, DORA, SELLER, Teller
+from sandbox.people import CONRAD, PETRA
+from sandbox.expected_totals import Chapter
+from sandbox.demo_driver import ANA, BOB, CLEO, CLERK, DORA, SELLER, Teller
 
 Story = Callable[[Teller, Chapter], Awaitable[None]]
 Line = dict[str, str | None]

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from starters import schedules
-from starters.local.demo import Demo
-from starters.local.stack import Say, Stack, running
-from starters.local.telling import WIDTH
+from sandbox.demo import Demo
+from sandbox.stack import Say, Stack, running
+from sandbox.demo_driver import WIDTH
 from wiring import remotes
 from wiring.settings import load_settings
 

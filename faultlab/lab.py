@@ -25,9 +25,9 @@ from sandbox.odoo.app import DATABASE
 from sandbox.proxy import Proxy
 from sandbox.real_odoo import RealOdoo
 from starters import schedules
-from starters.faultlab.books import Books, PostgresRows, SqliteRows
-from starters.faultlab.ledger import Ledger
-from starters.faultlab.processes import (
+from faultlab.books import Books, PostgresRows, SqliteRows
+from faultlab.ledger import Ledger
+from faultlab.processes import (
     NAMESPACE,
     WORKFLOWS,
     Crew,
@@ -35,8 +35,8 @@ from starters.faultlab.processes import (
     TemporalServer,
     Worker,
 )
-from starters.local import clock
-from starters.local.stack import CONFIG
+from sandbox import clock
+from sandbox.stack import CONFIG
 from wiring import remotes
 from wiring.settings import Settings, SweepSettings, load_settings
 from workflows import task_queues

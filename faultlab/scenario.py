@@ -46,10 +46,10 @@ from contracts.state import (
 )
 from gateways.odoo import OdooClient
 from starters import operations
-from starters.faultlab.books import PAYMENT
-from starters.faultlab.lab import Lab
-from starters.faultlab.ledger import patiently
-from starters.faultlab.signing import (
+from faultlab.books import PAYMENT
+from faultlab.lab import Lab
+from faultlab.ledger import patiently
+from faultlab.contract_generator import (
     COST,
     ENTITY,
     HOURS,
@@ -59,7 +59,7 @@ from starters.faultlab.signing import (
     last_month,
     milestone,
 )
-from starters.local import clock, people
+from sandbox import clock, people
 from workflows import options, search_attributes, task_queues
 from workflows.approval import ApprovalDesk
 from workflows.contract import ContractWorkflow

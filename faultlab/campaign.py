@@ -13,15 +13,15 @@ from random import Random
 
 from contracts.identifiers import contract_of
 from sandbox.proxy import Kind
-from starters.faultlab import lab as labs
-from starters.faultlab.invariants import Findings, Story, examine, histories_of, stories_of
-from starters.faultlab.lab import Lab
-from starters.faultlab.ledger import patiently
-from starters.faultlab.lives import EVERYDAY, Ended, Habits, Life
-from starters.faultlab.signing import Flavour, drawn
-from starters.faultlab.strikes import Blow, Boundaries, Boundary, Storm, remote_activities
-from starters.faultlab.vigil import Vigil
-from starters.faultlab.weather import CUT_AND_HELD, Lost, Weather
+from faultlab import lab as labs
+from faultlab.invariants import Findings, Story, examine, histories_of, stories_of
+from faultlab.lab import Lab
+from faultlab.ledger import patiently
+from faultlab.scenario import EVERYDAY, Ended, Habits, Life
+from faultlab.contract_generator import Flavour, drawn
+from faultlab.process_kills import Blow, Boundaries, Boundary, Storm, remote_activities
+from faultlab.stall_monitor import Vigil
+from faultlab.network_faults import CUT_AND_HELD, Lost, Weather
 
 FAMILIES = ("F1", "F2", "F3", "F4", "F5", "F6", "F7", "F13")
 ALL = frozenset(FAMILIES)

@@ -31,7 +31,7 @@ def demo(
 ) -> None:
     """Run six contracts from signature to cash on a stack of its own; months in seconds."""
     # The stack's libraries are an extra that production does not install.
-    from starters.local import commands
+    from sandbox import commands
 
     console = session_of(context).console
     raise typer.Exit(run(commands.demo(console, odoo=odoo, keep=keep, kill_worker=kill_worker)))
@@ -39,6 +39,6 @@ def demo(
 
 def dev(context: typer.Context, odoo: Odoo = WhichOdoo.SANDBOX) -> None:
     """Run the whole local stack in the foreground: Temporal with its UI, an Odoo, a worker."""
-    from starters.local import commands
+    from sandbox import commands
 
     raise typer.Exit(run(commands.dev(session_of(context).console, odoo=odoo)))

@@ -26,9 +26,9 @@ from contracts.state import ContractStage, ContractState, MilestoneReached
 from gateways.odoo import connect as connect_odoo
 from gateways.secrets import Secret
 from starters import approving, operations, schedules
-from starters.local import clock, people
-from starters.local.reckoning import Chapter
-from starters.local.stack import Stack
+from sandbox import clock, people
+from sandbox.expected_totals import Chapter
+from sandbox.stack import Stack
 
 T = TypeVar("T")
 
