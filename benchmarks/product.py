@@ -26,9 +26,9 @@ from contracts.model import JsonObject
 from contracts.state import MilestoneReached
 from sandbox.real_odoo.mailbox import LOOPBACK, free_port
 from sandbox.real_odoo.process import Process
+from sandbox.stack import CONFIG, temporal_command
 from starters import approving, operations
 from starters.approving import Awaiting
-from sandbox.stack import CONFIG, temporal_command
 from workflows import task_queues
 from workflows.contract import ContractWorkflow
 

@@ -3,5 +3,5 @@
 Lives of contracts run beside each other in one stack (Temporal, an Odoo, a CRM, workers) while
 processes are killed and calls are spoilt. What came of it is then read from Odoo's own database
 and from the histories, never through the product's code, and held against what must always be
-true. docs/faults.md says what that is; `c2c faults` runs it.
+true. docs/faults.md says what that is; `python -m faultlab` runs it.
 """

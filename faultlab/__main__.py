@@ -1,23 +1,31 @@
-"""`c2c faults`: the fault campaign, for people."""
+"""`python -m faultlab`: the fault campaign, for people."""
 
 from __future__ import annotations
 
+import asyncio
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
-from starters.cli.errors import ExitCode, UsageError
-from starters.cli.session import run, session_of
+from faultlab import report as reports
+from faultlab.campaign import ALL, AT_ONCE_REAL, FAMILIES, Outcome, Plan
+from faultlab.campaign import run as lead
+from sandbox.stack import StackError
 
 REPORT = Path(".run/faults.json")
 EVIDENCE = "histories"
 """The folder beside the report with the histories of what went wrong."""
+_PIPED_WIDTH = 160
+"""Columns where no terminal says otherwise: a log must not cut identifiers."""
+_ENOUGH_FOR_BOUNDARIES = 100
+"""Fewer contracts may not come to every activity."""
 
 
 def faults(
-    context: typer.Context,
     seeds: Annotated[int, typer.Option(min=1, help="How many contracts to lead.")] = 500,
     real: Annotated[
         int | None,
@@ -33,44 +41,54 @@ def faults(
     ] = REPORT,
 ) -> None:
     """Lead contracts through a storm of faults, then look whether anything was lost or doubled."""
-    # The stack's libraries are an extra that production does not install.
-    from faultlab import report as reports
-    from faultlab.campaign import ALL, AT_ONCE, AT_ONCE_REAL, FAMILIES, Outcome, Plan
-    from faultlab.campaign import run as lead
-
     families = frozenset(only or ALL)
     if unknown := families - ALL:
-        raise UsageError(
+        raise typer.BadParameter(
             f"no such fault: {', '.join(sorted(unknown))}; there are {', '.join(FAMILIES)}"
         )
     on_real = seeds // 10 if real is None else min(real, seeds)
-    shares = [(seeds - on_real, False), (on_real, True)]
-    console = session_of(context).console
-    outcomes: list[Outcome] = []
-    first = seed
-    for count, is_real in shares:
-        if not count:
-            continue
-        plan = Plan(
-            seeds=range(first, first + count),
-            real=is_real,
-            families=families,
-            evidence=report.parent / EVIDENCE,
-            at_once=AT_ONCE_REAL if is_real else AT_ONCE,
-            boundaries="F1" in families and not is_real and count >= _ENOUGH_FOR_BOUNDARIES,
-        )
-        with tempfile.TemporaryDirectory(prefix="c2c-faults-", ignore_cleanup_errors=True) as name:
-            outcomes.append(
-                run(lead(plan, Path(name), say=lambda text: console.print(text, style="dim")))
-            )
-        first += count
+    plans = _plans(seed, seeds - on_real, on_real, families, report.parent / EVIDENCE)
+    console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False)
+    try:
+        outcomes = [_lead(plan, console) for plan in plans]
+    except StackError as error:
+        console.print(f"Error: {error}", markup=False, style="red")
+        raise typer.Exit(1) from error
     reports.show(console, outcomes)
     reports.write(report, outcomes)
-    console.print(f"report: {report}", highlight=False)
-    console.print(reports.last_line(outcomes), highlight=False)
+    console.print(f"report: {report}")
+    console.print(reports.last_line(outcomes))
     if any(outcome.violations for outcome in outcomes):
-        raise typer.Exit(ExitCode.REFUSED)
+        raise typer.Exit(1)
 
 
-_ENOUGH_FOR_BOUNDARIES = 100
-"""Fewer lives may not come to every activity."""
+def _plans(
+    first: int, on_sandbox: int, on_real: int, families: frozenset[str], evidence: Path
+) -> list[Plan]:
+    """One campaign on the stand-in and one on the real Odoo, as far as there is one to run."""
+    sandbox = Plan(
+        seeds=range(first, first + on_sandbox),
+        families=families,
+        evidence=evidence,
+        boundaries="F1" in families and on_sandbox >= _ENOUGH_FOR_BOUNDARIES,
+    )
+    real = Plan(
+        seeds=range(first + on_sandbox, first + on_sandbox + on_real),
+        real=True,
+        families=families,
+        evidence=evidence,
+        at_once=AT_ONCE_REAL,
+    )
+    return [plan for plan in (sandbox, real) if plan.seeds]
+
+
+def _lead(plan: Plan, console: Console) -> Outcome:
+    def say(text: str) -> None:
+        console.print(text, style="dim", markup=False)
+
+    with tempfile.TemporaryDirectory(prefix="c2c-faults-", ignore_cleanup_errors=True) as folder:
+        return asyncio.run(lead(plan, Path(folder), say=say))
+
+
+if __name__ == "__main__":
+    typer.run(faults)

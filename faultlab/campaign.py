@@ -12,16 +12,16 @@ from pathlib import Path
 from random import Random
 
 from contracts.identifiers import contract_of
-from sandbox.proxy import Kind
 from faultlab import lab as labs
+from faultlab.contract_generator import Flavour, drawn
 from faultlab.invariants import Findings, Story, examine, histories_of, stories_of
 from faultlab.lab import Lab
 from faultlab.ledger import patiently
-from faultlab.scenario import EVERYDAY, Ended, Habits, Life
-from faultlab.contract_generator import Flavour, drawn
-from faultlab.process_kills import Blow, Boundaries, Boundary, Storm, remote_activities
-from faultlab.stall_monitor import Vigil
 from faultlab.network_faults import CUT_AND_HELD, Lost, Weather
+from faultlab.process_kills import Blow, Boundaries, Boundary, Storm, remote_activities
+from faultlab.scenario import EVERYDAY, Ended, Habits, Life
+from faultlab.stall_monitor import Vigil
+from sandbox.proxy import Kind
 
 FAMILIES = ("F1", "F2", "F3", "F4", "F5", "F6", "F7", "F13")
 ALL = frozenset(FAMILIES)

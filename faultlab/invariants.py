@@ -20,9 +20,9 @@ from contracts.identifiers import contract_of, receivable_workflow_id
 from contracts.receivable import InvoiceReport
 from contracts.state import ContractOutcome
 from faultlab.books import Books, Move
+from faultlab.contract_generator import customer_name
 from faultlab.ledger import Told, canonical, patiently
 from faultlab.scenario import Ended
-from faultlab.contract_generator import customer_name
 from workers.worker import WORKFLOWS
 
 _DECISIONS = ("decide_approval", "approval_decided")

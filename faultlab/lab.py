@@ -17,14 +17,6 @@ from temporalio.client import Client
 from temporalio.testing import TimeSkipper
 
 from contracts.identifiers import contract_of
-from gateways.odoo import OdooClient
-from gateways.odoo import connect as connect_odoo
-from gateways.secrets import Secret
-from sandbox import real_odoo
-from sandbox.odoo.app import DATABASE
-from sandbox.proxy import Proxy
-from sandbox.real_odoo import RealOdoo
-from starters import schedules
 from faultlab.books import Books, PostgresRows, SqliteRows
 from faultlab.ledger import Ledger
 from faultlab.processes import (
@@ -35,8 +27,15 @@ from faultlab.processes import (
     TemporalServer,
     Worker,
 )
-from sandbox import clock
+from gateways.odoo import OdooClient
+from gateways.odoo import connect as connect_odoo
+from gateways.secrets import Secret
+from sandbox import clock, real_odoo
+from sandbox.odoo.app import DATABASE
+from sandbox.proxy import Proxy
+from sandbox.real_odoo import RealOdoo
 from sandbox.stack import CONFIG
+from starters import schedules
 from wiring import remotes
 from wiring.settings import Settings, SweepSettings, load_settings
 from workflows import task_queues

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from random import Random
 
 from contracts.identifiers import contract_of
-from sandbox.proxy import PASSED, Fate, Kind, Request
 from faultlab.worker_process import CARRIER
+from sandbox.proxy import PASSED, Fate, Kind, Request
 
 _READS = frozenset({"search_read", "read", "search_count", "context_get", "fields_get"})
 _SPOILT = 0.12

@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from random import Random
 
-from sandbox.proxy import Moment, Request
 from faultlab.lab import Lab
-from faultlab.worker_process import PROCESS
 from faultlab.network_faults import Carrier, carriers_of, is_write
+from faultlab.worker_process import PROCESS
+from sandbox.proxy import Moment, Request
 from wiring import remotes
 from wiring.settings import Settings
 from workers.worker import activities_of

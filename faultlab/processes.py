@@ -22,9 +22,9 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.runtime import Runtime, TelemetryConfig
 
+from faultlab.worker_process import GO, stand_by
 from sandbox.real_odoo.mailbox import free_port
 from sandbox.real_odoo.process import Process
-from faultlab.worker_process import GO, stand_by
 from sandbox.stack import StackError, temporal_command
 from workflows import task_queues
 

@@ -12,8 +12,8 @@ from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from sandbox.proxy import Moment
 from faultlab.campaign import ALL, Outcome
+from sandbox.proxy import Moment
 
 _MAX_SHOWN = 50
 
@@ -47,7 +47,7 @@ def again(outcome: Outcome, seed: int) -> str:
     """The command that leads one life through the same once more."""
     real = 1 if outcome.plan.real else 0
     only = "".join(f" --only {name}" for name in sorted(outcome.plan.families) if not_all(outcome))
-    return f"c2c faults --seeds 1 --real {real} --seed {seed}{only}"
+    return f"python -m faultlab --seeds 1 --real {real} --seed {seed}{only}"
 
 
 def not_all(outcome: Outcome) -> bool:

@@ -44,11 +44,7 @@ from contracts.state import (
     CreditRequest,
     MilestoneReached,
 )
-from gateways.odoo import OdooClient
-from starters import operations
 from faultlab.books import PAYMENT
-from faultlab.lab import Lab
-from faultlab.ledger import patiently
 from faultlab.contract_generator import (
     COST,
     ENTITY,
@@ -59,7 +55,11 @@ from faultlab.contract_generator import (
     last_month,
     milestone,
 )
+from faultlab.lab import Lab
+from faultlab.ledger import patiently
+from gateways.odoo import OdooClient
 from sandbox import clock, people
+from starters import operations
 from workflows import options, search_attributes, task_queues
 from workflows.approval import ApprovalDesk
 from workflows.contract import ContractWorkflow

@@ -25,8 +25,8 @@ from temporalio.client import Client, Interceptor
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 from temporalio.worker import Interceptor as WorkerInterceptor
 
-from sandbox.proxy import TAG_PREFIX
 from faultlab.mutations import MUTATIONS
+from sandbox.proxy import TAG_PREFIX
 from wiring import client as temporal
 from wiring.settings import load_settings
 from workers import process

@@ -1,13 +1,24 @@
-"""`c2c demo` and `c2c dev`: the whole stack on one machine."""
+"""The commands that the sandbox adds to `c2c`: `c2c demo` and `c2c dev`.
+
+The entry points of the group `c2c.commands` name them. `c2c --help` imports this module to show
+what they do, so it imports the local stack only when a command runs.
+"""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from starters.cli.session import run, session_of
+from wiring.settings import ConfigurationError
+
+EXTRA = "contract-to-cash[local]"
+_LIBRARIES = ("aiosmtpd", "starlette", "uvicorn")
+"""What the local stack imports of its extra; production does not install these."""
 
 
 class WhichOdoo(StrEnum):
@@ -30,15 +41,29 @@ def demo(
     ] = False,
 ) -> None:
     """Run six contracts from signature to cash on a stack of its own; months in seconds."""
-    # The stack's libraries are an extra that production does not install.
-    from sandbox import commands
+    with _extra_needed():
+        from sandbox import foreground
 
     console = session_of(context).console
-    raise typer.Exit(run(commands.demo(console, odoo=odoo, keep=keep, kill_worker=kill_worker)))
+    raise typer.Exit(run(foreground.demo(console, odoo=odoo, keep=keep, kill_worker=kill_worker)))
 
 
 def dev(context: typer.Context, odoo: Odoo = WhichOdoo.SANDBOX) -> None:
     """Run the whole local stack in the foreground: Temporal with its UI, an Odoo, a worker."""
-    from sandbox import commands
+    with _extra_needed():
+        from sandbox import foreground
 
-    raise typer.Exit(run(commands.dev(session_of(context).console, odoo=odoo)))
+    raise typer.Exit(run(foreground.dev(session_of(context).console, odoo=odoo)))
+
+
+@contextlib.contextmanager
+def _extra_needed() -> Iterator[None]:
+    """Import the local stack. Raises ConfigurationError where its extra is not installed."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name not in _LIBRARIES:
+            raise
+        raise ConfigurationError(
+            f"{error.name} is not installed, which the local stack requires: pip install '{EXTRA}'"
+        ) from error

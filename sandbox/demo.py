@@ -17,12 +17,12 @@ from temporalio.client import Client
 
 from contracts.state import money_table
 from gateways.errors import GatewayError
-from starters import operations, schedules
 from sandbox import clock
-from sandbox.expected_totals import Chapter, differences, figures, unsettled
-from sandbox.stack import Stack
-from sandbox.scenarios import chapters
 from sandbox.demo_driver import ACCOUNTANT, CRM, DemoError, Teller
+from sandbox.expected_totals import Chapter, differences, figures, unsettled
+from sandbox.scenarios import chapters
+from sandbox.stack import Stack
+from starters import operations, schedules
 from wiring import remotes
 from wiring.settings import CrmSettings, Settings, SweepSettings, load_settings
 

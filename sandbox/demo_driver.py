@@ -25,10 +25,10 @@ from contracts.receivable import CLEARED, InvoiceStage, ReceivableState
 from contracts.state import ContractStage, ContractState, MilestoneReached
 from gateways.odoo import connect as connect_odoo
 from gateways.secrets import Secret
-from starters import approving, operations, schedules
 from sandbox import clock, people
 from sandbox.expected_totals import Chapter
 from sandbox.stack import Stack
+from starters import approving, operations, schedules
 
 T = TypeVar("T")
 

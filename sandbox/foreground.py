@@ -1,4 +1,4 @@
-"""What `c2c demo` and `c2c dev` do."""
+"""Runs the demo or the local stack in the foreground, as `c2c demo` and `c2c dev` do."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from starters import schedules
 from sandbox.demo import Demo
-from sandbox.stack import Say, Stack, running
 from sandbox.demo_driver import WIDTH
+from sandbox.stack import Say, Stack, running
+from starters import schedules
 from wiring import remotes
 from wiring.settings import load_settings
 

@@ -28,10 +28,10 @@ from contracts.state import (
     TerminationRequest,
     UsageReport,
 )
-from starters import amending, collecting, operations
-from sandbox.people import CONRAD, PETRA
-from sandbox.expected_totals import Chapter
 from sandbox.demo_driver import ANA, BOB, CLEO, CLERK, DORA, SELLER, Teller
+from sandbox.expected_totals import Chapter
+from sandbox.people import CONRAD, PETRA
+from starters import amending, collecting, operations
 
 Story = Callable[[Teller, Chapter], Awaitable[None]]
 Line = dict[str, str | None]

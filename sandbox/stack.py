@@ -28,11 +28,12 @@ from sandbox import real_odoo
 from sandbox.odoo.app import DATABASE
 from sandbox.server import Sandbox
 from wiring import client as temporal
+from wiring.settings import ConfigurationError
 from workflows import search_attributes
 
 Say = Callable[[str], None]
 
-CONFIG = Path(real_odoo.__file__).parents[1] / "c2c.toml"
+CONFIG = Path(__file__).with_name("c2c.toml")
 TEMPORAL_PORT, UI_PORT, SANDBOX_PORT = 7233, 8233, 8900
 _START_SECONDS = 30
 _STOP_SECONDS = 10
@@ -57,7 +58,7 @@ _CLI_TYPES = {
 }
 
 
-class StackError(Exception):
+class StackError(ConfigurationError):
     """A part of the local stack did not come up; the message says which and why."""
 
 
@@ -131,7 +132,10 @@ async def running(
         sandbox = stack.enter_context(_sandbox(folder, keep_data=keep_data))
         if odoo == "real":
             say("Starting a real Odoo 19 (the first time it is fetched, which takes minutes) ...")
-            server = stack.enter_context(real_odoo.start())
+            try:
+                server = stack.enter_context(real_odoo.start())
+            except real_odoo.HarnessError as error:
+                raise StackError(str(error)) from error
             remote = OdooKeys(server.url, server.database, server.keys)
         else:
             keys = {login: sandbox.key_file(login) for login in sandbox.keys}

@@ -24,8 +24,8 @@ from contracts.receivable import CLEARED, InvoiceStage, ReceivableState
 from contracts.state import CancelRequest, ContractStage, ContractState, MilestoneReached
 from contracts.sweeps import SweepResult
 from gateways.odoo import OdooClient
-from starters import approving, operations
 from sandbox import clock
+from starters import approving, operations
 from tests.servers import OdooServer
 from workflows import task_queues
 from workflows.sweeps import OdooSweepWorkflow

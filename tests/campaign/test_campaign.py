@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.proxy import Kind
 from faultlab import campaign, report
 from faultlab.campaign import Outcome, Plan
+from sandbox.proxy import Kind
 
 pytestmark = pytest.mark.timeout(1800)
 

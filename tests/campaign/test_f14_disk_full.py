@@ -9,10 +9,10 @@ import pytest
 from temporalio.service import RPCError
 
 from faultlab import lab as labs
-from faultlab.invariants import examine
-from faultlab.scenario import Life
-from faultlab.processes import WORKFLOWS, Worker
 from faultlab.contract_generator import drawn
+from faultlab.invariants import examine
+from faultlab.processes import WORKFLOWS, Worker
+from faultlab.scenario import Life
 from workflows import task_queues
 
 pytestmark = pytest.mark.timeout(600)

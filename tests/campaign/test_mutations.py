@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.proxy import Kind
 from faultlab import campaign
 from faultlab.campaign import Plan, seeds_of
-from faultlab.scenario import TELLTALE
-from faultlab.mutations import MUTATIONS
 from faultlab.contract_generator import Flavour
+from faultlab.mutations import MUTATIONS
+from faultlab.scenario import TELLTALE
+from sandbox.proxy import Kind
 
 pytestmark = pytest.mark.timeout(900)
 

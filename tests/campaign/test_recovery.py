@@ -13,13 +13,13 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 
 from contracts.state import ContractStage, MilestoneReached
-from starters import operations
 from faultlab import lab as labs
+from faultlab.contract_generator import Flavour, drawn
 from faultlab.lab import Lab
 from faultlab.ledger import patiently
 from faultlab.processes import NAMESPACE, WORKFLOWS, Worker
-from faultlab.contract_generator import Flavour, drawn
 from faultlab.stall_monitor import Vigil
+from starters import operations
 from workflows import task_queues
 from workflows.contract import ContractWorkflow
 

@@ -25,8 +25,8 @@ from temporalio.testing import TimeSkipper
 from contracts.parking import Action
 from contracts.receivable import InvoiceStage
 from contracts.state import ContractStage
-from starters import operations, schedules
 from sandbox import clock
+from starters import operations, schedules
 from tests.conftest import settings_for
 from tests.e2e.telling import today
 from tests.servers import OdooServer

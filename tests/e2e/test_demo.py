@@ -10,9 +10,9 @@ import pytest
 
 from contracts.state import ContractStage, ContractState
 from contracts.validation import validate
+from sandbox.demo_driver import WIDTH
 from sandbox.expected_totals import Chapter, Figures, differences, unsettled
 from sandbox.scenarios import chapters
-from sandbox.demo_driver import WIDTH
 from tests.world import World, document, eur, single
 
 NINE_THOUSAND = eur("9000.00")

@@ -16,8 +16,8 @@ from temporalio.service import RPCError
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from contracts.state import CancelRequest, ContractOutcome, ContractStage
-from starters import operations
 from faultlab import processes
+from starters import operations
 from tests.temporal import temporal_server
 from tests.world import document
 from wiring.settings import Settings

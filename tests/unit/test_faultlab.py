@@ -11,17 +11,17 @@ import pytest
 from temporalio.client import WorkflowHistory
 
 from contracts.validation import validate
-from sandbox.proxy import PASSED, Fate, Kind, Request
 from faultlab import invariants, report
 from faultlab.books import Move
 from faultlab.campaign import ALL, Outcome, Plan, ordered, seeds_of
+from faultlab.contract_generator import Flavour, customer_name, drawn
 from faultlab.invariants import Evidence, Findings, Story
 from faultlab.ledger import Told, canonical
-from faultlab.scenario import Ended
-from faultlab.worker_process import CARRIER
-from faultlab.contract_generator import Flavour, customer_name, drawn
 from faultlab.network_faults import Weather, carriers_of, is_write
 from faultlab.network_faults import drawn as fate_drawn
+from faultlab.scenario import Ended
+from faultlab.worker_process import CARRIER
+from sandbox.proxy import PASSED, Fate, Kind, Request
 
 WORKFLOW = "contract/northwind/life-1"
 DOCUMENT = f"{WORKFLOW}/invoice/1"
@@ -350,6 +350,6 @@ def test_the_last_line_says_runs_and_violations() -> None:
 
 
 def test_a_failing_seed_is_led_again_by_one_command() -> None:
-    assert report.again(outcome(), 7) == "c2c faults --seeds 1 --real 0 --seed 7"
+    assert report.again(outcome(), 7) == "python -m faultlab --seeds 1 --real 0 --seed 7"
     only = report.again(outcome(frozenset({"F3", "F7"})), 7)
-    assert only == "c2c faults --seeds 1 --real 0 --seed 7 --only F3 --only F7"
+    assert only == "python -m faultlab --seeds 1 --real 0 --seed 7 --only F3 --only F7"

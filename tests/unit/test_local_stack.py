@@ -10,10 +10,10 @@ import pytest
 from rich.console import Console
 
 from contracts.money import Money
-from starters.cli.session import Session
+from sandbox.demo_driver import WIDTH, Teller
 from sandbox.expected_totals import Chapter
 from sandbox.stack import CONFIG, namespace_of
-from sandbox.demo_driver import WIDTH, Teller
+from starters.cli.session import Session
 from starters.references import BadReference
 from wiring.settings import ConfigurationError, load_settings
 

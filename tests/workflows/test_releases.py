@@ -24,8 +24,8 @@ from temporalio.workflow import NondeterminismError
 
 from contracts.receivable import InvoiceStage
 from contracts.state import ContractStage
-from sandbox.server import Sandbox
 from sandbox import clock
+from sandbox.server import Sandbox
 from sandbox.stack import temporal_binary
 from tests.conftest import settings_for
 from tests.servers import SandboxServer

@@ -25,8 +25,8 @@ from temporalio.testing import WorkflowEnvironment
 from contracts.approvals import HASH_PREFIX
 from contracts.receivable import InvoiceStage
 from contracts.state import ContractStage, ContractState
-from starters import schedules
 from sandbox.stack import temporal_binary
+from starters import schedules
 from tests.world import ANA, World, belgian_vat, eur, odoo_invoices, odoo_order, single, unique
 from wiring.settings import Settings
 from workflows.sweeps import OdooSweepWorkflow

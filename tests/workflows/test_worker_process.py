@@ -17,10 +17,10 @@ from temporalio.testing import TimeSkipper, WorkflowEnvironment
 
 from contracts.receivable import InvoiceStage
 from contracts.state import Hold, HoldKind, HoldRequest
+from sandbox import clock
 from sandbox.server import Sandbox
 from starters import operations
 from starters.cli.errors import ExitCode
-from sandbox import clock
 from tests.conftest import settings_for
 from tests.processes import WorkerProcess, environment
 from tests.servers import SandboxServer
