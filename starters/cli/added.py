@@ -7,12 +7,9 @@ its command or the list of commands is asked for, so that no other command start
 from __future__ import annotations
 
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING
+from typing import Any
 
 import typer
-
-if TYPE_CHECKING:
-    from typer.core import TyperCommand
 
 GROUP = "c2c.commands"
 
@@ -22,8 +19,8 @@ def names() -> list[str]:
     return sorted(entry_points(group=GROUP).names)
 
 
-def command(name: str) -> TyperCommand | None:
-    """The added command of that name, if there is one."""
+def command(name: str) -> Any:
+    """The added command of that name as Typer runs it; None if there is none."""
     found = entry_points(group=GROUP, name=name)
     if not found:
         return None

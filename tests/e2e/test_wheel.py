@@ -67,7 +67,7 @@ def test_the_demo_runs_from_an_empty_folder_in_an_environment_of_its_own(
     environment, empty = tmp_path / "environment", tmp_path / "empty"
     empty.mkdir()
     venv.create(environment)
-    pip = [sys.executable, "-m", "pip", "--python", environment, "install", "--quiet"]
+    pip = (sys.executable, "-m", "pip", "--python", environment, "install", "--quiet")
     run(*pip, "--require-hashes", "-r", ROOT / "requirements" / "local.txt", folder=empty)
     run(*pip, "--no-deps", "--no-index", wheel, folder=empty)
     told = run(environment / "bin" / "c2c", "--no-color", "demo", folder=empty)

@@ -7,6 +7,7 @@ import ast
 import sys
 import tomllib
 from collections.abc import Container, Iterable, Iterator, Mapping
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -115,6 +116,7 @@ def floats(tree: ast.AST) -> Iterator[int]:
             yield node.lineno
 
 
+@cache
 def read(path: Path) -> ast.AST:
     return ast.parse(path.read_text(encoding="utf-8"))
 

