@@ -186,15 +186,21 @@ def test_a_check_and_the_one_door_are_let_be(source: str) -> None:
     ],
 )
 def test_a_circle_is_found_whatever_its_length(tmp_path: Path, line: str) -> None:
-    package = tmp_path / "contracts"
-    package.mkdir()
-    sources = {"__init__": "", "a": "from contracts import b", "b": "import contracts.c", "c": line}
-    for name, source in sources.items():
-        (package / f"{name}.py").write_text(source)
-    circle = circle_in(import_graph(tmp_path, ["contracts"]))
+    circle = circle_in(graph_of(tmp_path, line))
     assert sorted(set(circle)) == ["contracts.a", "contracts.b", "contracts.c"]
-    (package / "c.py").write_text("import contracts")
-    assert circle_in(import_graph(tmp_path, ["contracts"])) == []
+
+
+def test_a_module_may_import_its_package(tmp_path: Path) -> None:
+    assert circle_in(graph_of(tmp_path, "import contracts")) == []
+
+
+def graph_of(root: Path, last: str) -> dict[str, set[str]]:
+    """The graph of a package whose module a imports b, b imports c, and c has one line."""
+    sources = {"__init__": "", "a": "from contracts import b", "b": "import contracts.c", "c": last}
+    (root / "contracts").mkdir()
+    for name, source in sources.items():
+        (root / "contracts" / f"{name}.py").write_text(source)
+    return import_graph(root, ["contracts"])
 
 
 # --- the house ------------------------------------------------------------------------------
