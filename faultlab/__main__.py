@@ -11,9 +11,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from faultlab import campaign
 from faultlab import report as reports
 from faultlab.campaign import ALL, AT_ONCE_REAL, FAMILIES, Outcome, Plan
-from faultlab.campaign import run as lead
 from sandbox.stack import StackError
 
 REPORT = Path(".run/faults.json")
@@ -22,11 +22,11 @@ EVIDENCE = "histories"
 _PIPED_WIDTH = 160
 """Columns where no terminal says otherwise: a log must not cut identifiers."""
 _ENOUGH_FOR_BOUNDARIES = 100
-"""Fewer contracts may not come to every activity."""
+"""Fewer scenarios may not come to every activity."""
 
 
 def faults(
-    seeds: Annotated[int, typer.Option(min=1, help="How many contracts to lead.")] = 500,
+    seeds: Annotated[int, typer.Option(min=1, help="How many scenarios to run.")] = 500,
     real: Annotated[
         int | None,
         typer.Option(min=0, help="How many of them on a real Odoo 19; a tenth by default."),
@@ -35,12 +35,12 @@ def faults(
         list[str] | None,
         typer.Option(metavar="FAULT", help="Only this fault, such as F3; may be repeated."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=1, help="The first contract's seed.")] = 1,
+    seed: Annotated[int, typer.Option(min=1, help="The first scenario's seed.")] = 1,
     report: Annotated[
         Path, typer.Option(metavar="FILE", help="Where the report goes as JSON.")
     ] = REPORT,
 ) -> None:
-    """Lead contracts through a storm of faults, then look whether anything was lost or doubled."""
+    """Run contracts under faults, then look whether anything was lost or doubled."""
     families = frozenset(only or ALL)
     if unknown := families - ALL:
         raise typer.BadParameter(
@@ -50,7 +50,7 @@ def faults(
     plans = _plans(seed, seeds - on_real, on_real, families, report.parent / EVIDENCE)
     console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False)
     try:
-        outcomes = [_lead(plan, console) for plan in plans]
+        outcomes = [_run(plan, console) for plan in plans]
     except StackError as error:
         console.print(f"Error: {error}", markup=False, style="red")
         raise typer.Exit(1) from error
@@ -82,12 +82,12 @@ def _plans(
     return [plan for plan in (sandbox, real) if plan.seeds]
 
 
-def _lead(plan: Plan, console: Console) -> Outcome:
+def _run(plan: Plan, console: Console) -> Outcome:
     def say(text: str) -> None:
         console.print(text, style="dim", markup=False)
 
     with tempfile.TemporaryDirectory(prefix="c2c-faults-", ignore_cleanup_errors=True) as folder:
-        return asyncio.run(lead(plan, Path(folder), say=say))
+        return asyncio.run(campaign.run(plan, Path(folder), say=say))
 
 
 if __name__ == "__main__":

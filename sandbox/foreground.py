@@ -25,13 +25,13 @@ async def demo(console: Console, *, odoo: str, keep: bool, kill_worker: bool) ->
     """Run the six contracts; returns the exit code: 0 only if every number is right."""
     console = _lively(console)
     with tempfile.TemporaryDirectory(prefix="c2c-demo-", ignore_cleanup_errors=True) as folder:
-        async with running(Path(folder), odoo=odoo, say=_teller(console)) as stack:
+        async with running(Path(folder), odoo=odoo, say=_printer(console)) as stack:
             client = await stack.client()
             console.print(f"Temporal UI: [link={stack.ui}]{stack.ui}[/link]\n")
-            story = Demo(stack, client, console, kill_worker=kill_worker)
-            errors = await story.run()
+            six = Demo(stack, client, console, kill_worker=kill_worker)
+            errors = await six.run()
             console.print(f"\nTemporal UI: {stack.workflows_page}")
-            console.print(f"demo: {story.contracts} contracts, {errors} errors", highlight=False)
+            console.print(f"demo: {six.contracts} contracts, {errors} errors", highlight=False)
             if keep:
                 _where(console, stack)
                 await _interrupted()
@@ -42,7 +42,7 @@ async def dev(console: Console, *, odoo: str) -> int:
     """The whole stack in the foreground, its data kept in .run/dev, until interrupted."""
     console = _lively(console)
     async with running(
-        DEV_FOLDER.resolve(), odoo=odoo, say=_teller(console), keep_data=True
+        DEV_FOLDER.resolve(), odoo=odoo, say=_printer(console), keep_data=True
     ) as stack:
         client = await stack.client()
         settings = load_settings()
@@ -66,7 +66,7 @@ def _lively(console: Console) -> Console:
     )
 
 
-def _teller(console: Console) -> Say:
+def _printer(console: Console) -> Say:
     def say(text: str) -> None:
         console.print(f"[dim]{text}[/]")
 

@@ -28,93 +28,97 @@ from contracts.invoice.messages import DisputeOpened, DisputeResolved
 from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.parking import Action
-from sandbox.demo_driver import ANA, BOB, CLEO, CLERK, DORA, SELLER, Teller
-from sandbox.expected_totals import Chapter
+from sandbox.demo_driver import ANA, BOB, CLEO, CLERK, DORA, SELLER, DemoDriver
+from sandbox.expected_totals import Scenario
 from sandbox.people import CONRAD, PETRA
 from starters import amending, collecting, operations
 
-Story = Callable[[Teller, Chapter], Awaitable[None]]
+Steps = Callable[[DemoDriver, Scenario], Awaitable[None]]
 Line = dict[str, str | None]
 
 
-def chapters() -> list[tuple[Chapter, Story]]:
-    """Each contract with its story, and what it has to come to."""
-    open_rest = Chapter(
+def scenarios() -> list[tuple[Scenario, Steps]]:
+    """Each scenario with its steps."""
+    open_rest = Scenario(
         "Castellan Group",
         billed=_eur("23340.00"),
         stage=ContractStage.CLOSING,
         open=_eur("13340.00"),
     )
-    british = Chapter("Thames Insight", billed=Money("9150.00", "GBP"), entity="northwind-uk")
+    british = Scenario("Thames Insight", billed=Money("9150.00", "GBP"), entity="northwind-uk")
     return [
-        (Chapter("Harbour Logistics", billed=_eur("24040.00")), fixed_price),
-        (Chapter("Meridian Partners", billed=_eur("7800.00")), parked_and_amended),
+        (Scenario("Harbour Logistics", billed=_eur("24040.00")), fixed_price),
+        (Scenario("Meridian Partners", billed=_eur("7800.00")), parked_and_amended),
         (open_rest, paid_late),
-        (Chapter("Osprey Robotics", billed=_eur("18210.00")), time_and_materials),
-        (Chapter("Lumen Energy", billed=_eur("6285.00")), managed_service),
+        (Scenario("Osprey Robotics", billed=_eur("18210.00")), time_and_materials),
+        (Scenario("Lumen Energy", billed=_eur("6285.00")), managed_service),
         (british, change_and_early_end),
     ]
 
 
-async def fixed_price(t: Teller, chapter: Chapter) -> None:
+async def fixed_price(driver: DemoDriver, scenario: Scenario) -> None:
     lines = [
         _line("Process design", "CONSULTING", "9000"),
         _line("Build", "BUILD", "15000", "Increment 1 50%; Increment 2 50%"),
         _line("Hand-over", "SUPPORT", "40"),
     ]
-    await t.sign_deal(chapter, _deal(t, chapter, "Warehouse automation", "24040", lines))
-    state = await t.active(chapter)
-    if t.kill_worker:
-        t.say(chapter, "the worker is killed (SIGKILL) and started again")
-        t.stack.kill_worker()
-        t.stack.start_worker()
+    await driver.sign_deal(
+        scenario, _deal(driver, scenario, "Warehouse automation", "24040", lines)
+    )
+    state = await driver.active(scenario)
+    if driver.kill_worker:
+        driver.say(scenario, "the worker is killed (SIGKILL) and started again")
+        driver.stack.kill_worker()
+        driver.stack.start_worker()
     numbers = range(1, len(state.milestones) + 1)
     for number, milestone in zip(numbers, state.milestones, strict=True):
-        await t.reach(chapter, milestone)
+        await driver.reach(scenario, milestone)
         if number < numbers[-1]:
-            await t.proposed(chapter, number)
-    await t.issue(chapter, numbers[-1])
-    await t.approve_all(chapter, len(numbers) - 1, ANA)
+            await driver.proposed(scenario, number)
+    await driver.issue(scenario, numbers[-1])
+    await driver.approve_all(scenario, len(numbers) - 1, ANA)
     for number in numbers:
-        await t.delivered(chapter, number)
-        await t.pay(chapter, number)
-    await t.settle(chapter, numbers)
+        await driver.delivered(scenario, number)
+        await driver.pay(scenario, number)
+    await driver.settle(scenario, numbers)
 
 
-async def parked_and_amended(t: Teller, chapter: Chapter) -> None:
+async def parked_and_amended(driver: DemoDriver, scenario: Scenario) -> None:
     lines = [_line("Audit", "AUDITING", "7800", "Field work 60%; Report 40%")]
-    deal = _deal(t, chapter, "Compliance audit", "7800", lines, vat_number="BE0203430577")
-    await t.sign_deal(chapter, deal)
-    await t.parked(chapter)
+    deal = _deal(driver, scenario, "Compliance audit", "7800", lines, vat_number="BE0203430577")
+    await driver.sign_deal(scenario, deal)
+    await driver.parked(scenario)
     changes = {"customer.vat_number": "BE0203430576", "services.0.code": "CONSULTING"}
-    await t.resolve(chapter, Action.AMEND, SELLER, changes=changes)
-    t.say(chapter, "amended by the seller; the step resumes")
-    state = await t.active(chapter)
+    await driver.resolve(scenario, Action.AMEND, SELLER, changes=changes)
+    driver.say(scenario, "amended by the seller; the step resumes")
+    state = await driver.active(scenario)
     numbers = range(1, len(state.milestones) + 1)
     for number, milestone in zip(numbers, state.milestones, strict=True):
-        await t.reach(chapter, milestone)
-        await t.issue(chapter, number, BOB)
-        await t.pay(chapter, number)
-    await t.settle(chapter, numbers)
+        await driver.reach(scenario, milestone)
+        await driver.issue(scenario, number, BOB)
+        await driver.pay(scenario, number)
+    await driver.settle(scenario, numbers)
 
 
-async def paid_late(t: Teller, chapter: Chapter) -> None:
+async def paid_late(driver: DemoDriver, scenario: Scenario) -> None:
     lines = [_line("Platform", "BUILD", "23340")]
-    deal = _deal(t, chapter, "Data platform", "23340", lines, hs_country_code="DE", vat_number=None)
-    await t.sign_deal(chapter, deal)
-    state = await t.active(chapter)
-    await t.reach(chapter, next(iter(state.milestones)))
-    await t.issue(chapter, 1, CLEO, DORA)
+    deal = _deal(
+        driver, scenario, "Data platform", "23340", lines, hs_country_code="DE", vat_number=None
+    )
+    await driver.sign_deal(scenario, deal)
+    state = await driver.active(scenario)
+    await driver.reach(scenario, next(iter(state.milestones)))
+    await driver.issue(scenario, 1, CLEO, DORA)
     for level in (1, 2):
-        await t.reminded(chapter, 1, level)
-    await t.pay(chapter, 1, _eur("10000.00"))
-    await t.invoice(
-        chapter,
+        await driver.reminded(scenario, 1, level)
+    await driver.pay(scenario, 1, _eur("10000.00"))
+    await driver.invoice(
+        scenario,
         1,
         "to be paid in part",
-        lambda found: found.balance is not None and found.balance.residual == chapter.open,
+        lambda found: found.balance is not None and found.balance.residual == scenario.open,
     )
-    t.say(chapter, f"paid a part; {chapter.open} stays open and is dunned on")
+    driver.say(scenario, f"paid a part; {scenario.open} stays open and is dunned on")
 
 
 _HOURS_AND_COSTS = """
@@ -139,8 +143,8 @@ _HOURS_AND_COSTS = """
 """
 
 
-async def time_and_materials(t: Teller, chapter: Chapter) -> None:
-    first, last = t.today, t.today + timedelta(days=27)
+async def time_and_materials(driver: DemoDriver, scenario: Scenario) -> None:
+    first, last = driver.today, driver.today + timedelta(days=27)
     lines = [
         _line("Packaging line", "BUILD", "12000", "Design 40%; Commissioning 60%"),
         _line("Development", "DEVELOPMENT", "6000"),
@@ -149,38 +153,38 @@ async def time_and_materials(t: Teller, chapter: Chapter) -> None:
         _line("Retainage", "RETAINAGE", "0"),
     ]
     deal = _deal(
-        t,
-        chapter,
+        driver,
+        scenario,
         "Packaging line",
         "18000",
         lines,
         vat_number=None,
         terms=f"starts_on = {first}\nends_on = {last}\n{_HOURS_AND_COSTS}",
     )
-    await t.sign_deal(chapter, deal)
-    state = await t.active(chapter)
+    await driver.sign_deal(scenario, deal)
+    state = await driver.active(scenario)
     design, commissioning = state.milestones
-    await t.issue(chapter, 1, ANA)  # the deposit: 3000
-    await t.reach(chapter, design)
-    await t.issue(chapter, 2, ANA)  # 4800 - 1200 of the deposit - 240 held back
-    await t.work(chapter, "hours", PETRA, "20", first + timedelta(days=2))
-    await t.work(chapter, "hours", CONRAD, "8", first + timedelta(days=3))
-    await t.spend(chapter, CONRAD, "Train to Ghent", "200.00", first + timedelta(days=3))
-    await t.later(chapter, 15)
-    await t.issue(chapter, 3, BOB)  # 3600 + 210 - 180 held back
-    await t.reach(chapter, commissioning)
-    await t.issue(chapter, 4, ANA)  # 7200 - 1800 of the deposit - 360 held back
-    await t.work(chapter, "hours", PETRA, "30", first + timedelta(days=20))
-    await t.later(chapter, 15)
-    await t.parked(chapter)
+    await driver.issue(scenario, 1, ANA)  # the deposit: 3000
+    await driver.reach(scenario, design)
+    await driver.issue(scenario, 2, ANA)  # 4800 - 1200 of the deposit - 240 held back
+    await driver.work(scenario, "hours", PETRA, "20", first + timedelta(days=2))
+    await driver.work(scenario, "hours", CONRAD, "8", first + timedelta(days=3))
+    await driver.spend(scenario, CONRAD, "Train to Ghent", "200.00", first + timedelta(days=3))
+    await driver.later(scenario, 15)
+    await driver.issue(scenario, 3, BOB)  # 3600 + 210 - 180 held back
+    await driver.reach(scenario, commissioning)
+    await driver.issue(scenario, 4, ANA)  # 7200 - 1800 of the deposit - 360 held back
+    await driver.work(scenario, "hours", PETRA, "30", first + timedelta(days=20))
+    await driver.later(scenario, 15)
+    await driver.parked(scenario)
     reason = "billed up to the cap, as agreed with the customer"
-    await t.resolve(chapter, Action.SKIP, BOB, reason=reason)
-    t.say(chapter, f"{reason}: the rest stays unbilled, on record")
-    await t.issue(chapter, 5, BOB)  # 2400 up to the cap - 120 held back
-    await t.issue(chapter, 6, ANA)  # everything is billed: what was held back, 900
+    await driver.resolve(scenario, Action.SKIP, BOB, reason=reason)
+    driver.say(scenario, f"{reason}: the rest stays unbilled, on record")
+    await driver.issue(scenario, 5, BOB)  # 2400 up to the cap - 120 held back
+    await driver.issue(scenario, 6, ANA)  # everything is billed: what was held back, 900
     for number in range(1, 7):
-        await t.pay(chapter, number)
-    await t.settle(chapter, range(1, 7))
+        await driver.pay(scenario, number)
+    await driver.settle(scenario, range(1, 7))
 
 
 _SERVICE_TERMS = """
@@ -199,8 +203,8 @@ _SERVICE_TERMS = """
 """
 
 
-async def managed_service(t: Teller, chapter: Chapter) -> None:
-    months = [_first_of(t.today, number) for number in range(1, 5)]
+async def managed_service(driver: DemoDriver, scenario: Scenario) -> None:
+    months = [_first_of(driver.today, number) for number in range(1, 5)]
     lines = [
         _line("Service desk", "RETAINER", "2000")
         | {
@@ -211,8 +215,8 @@ async def managed_service(t: Teller, chapter: Chapter) -> None:
         _line("API calls", "USAGE", "0"),
     ]
     deal = _deal(
-        t,
-        chapter,
+        driver,
+        scenario,
         "Managed platform",
         "6000",
         lines,
@@ -220,30 +224,30 @@ async def managed_service(t: Teller, chapter: Chapter) -> None:
         vat_number=None,
         terms=_SERVICE_TERMS,
     )
-    await t.sign_deal(chapter, deal)
-    await t.active(chapter)
+    await driver.sign_deal(scenario, deal)
+    await driver.active(scenario)
 
-    await t.until_day(chapter, months[0])
-    first = await t.issue(chapter, 1, ANA)  # the fee of the first month, in advance
-    invoice = t.invoice_workflow(chapter, 1)
+    await driver.until_day(scenario, months[0])
+    first = await driver.issue(scenario, 1, ANA)  # the fee of the first month, in advance
+    invoice = driver.invoice_workflow(scenario, 1)
     opened = DisputeOpened(by=CLERK, reason="the desk opened late", amount=_eur("460.00"))
-    await collecting.dispute(t.client, invoice, opened)
-    t.say(chapter, f"{opened.amount} disputed: {opened.reason}")
+    await collecting.dispute(driver.client, invoice, opened)
+    driver.say(scenario, f"{opened.amount} disputed: {opened.reason}")
     accepted = DisputeResolved(by=CLERK, accepted=_eur("115.00"), comment="a day and a half late")
-    await collecting.resolve_dispute(t.client, invoice, accepted)
-    t.say(chapter, f"{accepted.accepted} of it accepted: {accepted.comment}")
-    await t.issue(chapter, 2, BOB)  # the credit note
-    await t.invoice(
-        chapter,
+    await collecting.resolve_dispute(driver.client, invoice, accepted)
+    driver.say(scenario, f"{accepted.accepted} of it accepted: {accepted.comment}")
+    await driver.issue(scenario, 2, BOB)  # the credit note
+    await driver.invoice(
+        scenario,
         1,
         "to be credited in part",
         lambda found: bool(
             found.balance and first.balance and found.balance.residual < first.balance.residual
         ),
     )
-    await t.pay(chapter, 1)
-    await t.work(chapter, "RETAINER-fee", PETRA, "13", months[0] + timedelta(days=9))
-    await _use(t, chapter, "m1", months[0], "1500")
+    await driver.pay(scenario, 1)
+    await driver.work(scenario, "RETAINER-fee", PETRA, "13", months[0] + timedelta(days=9))
+    await _use(driver, scenario, "m1", months[0], "1500")
     credit = ServiceCredit(
         retainer="RETAINER-fee",
         reference="outage-1",
@@ -251,29 +255,32 @@ async def managed_service(t: Teller, chapter: Chapter) -> None:
         amount=_eur("100.00"),
         by=CLERK,
     )
-    await amending.credit_service(t.client, chapter.workflow_id, credit)
-    t.say(chapter, f"service credit of {credit.amount}: {credit.reason}")
+    await amending.credit_service(driver.client, scenario.workflow_id, credit)
+    driver.say(scenario, f"service credit of {credit.amount}: {credit.reason}")
 
-    await t.until_day(chapter, months[1])
-    await t.issue(chapter, 3, ANA)  # fee, three hours beyond, 1500 calls, less the credit: 2295
+    await driver.until_day(scenario, months[1])
+    # Fee, three hours beyond, 1500 calls, less the credit: 2295.
+    await driver.issue(scenario, 3, ANA)
     notice = NoticeGiven(side=Side.CUSTOMER, by=CLERK)
-    await amending.give_notice(t.client, chapter.workflow_id, notice)
-    t.say(chapter, "the customer gives notice: the term will not be renewed")
-    await t.work(chapter, "RETAINER-fee", PETRA, "8", months[1] + timedelta(days=9))
-    await _use(t, chapter, "m2", months[1], "1000")
+    await amending.give_notice(driver.client, scenario.workflow_id, notice)
+    driver.say(scenario, "the customer gives notice: the term will not be renewed")
+    await driver.work(scenario, "RETAINER-fee", PETRA, "8", months[1] + timedelta(days=9))
+    await _use(driver, scenario, "m2", months[1], "1000")
 
-    await t.until_day(chapter, months[2])
-    await t.issue(chapter, 4, ANA)  # fee and 1000 calls: 2050
-    await _use(t, chapter, "m3", months[2], "800")
+    await driver.until_day(scenario, months[2])
+    await driver.issue(scenario, 4, ANA)  # fee and 1000 calls: 2050
+    await _use(driver, scenario, "m3", months[2], "800")
 
-    await t.until_day(chapter, months[3])
-    await t.issue(chapter, 5, ANA)  # what was used in the last month: 40
+    await driver.until_day(scenario, months[3])
+    await driver.issue(scenario, 5, ANA)  # what was used in the last month: 40
     for number in (3, 4, 5):
-        await t.pay(chapter, number)
-    await t.settle(chapter, range(1, 6))
+        await driver.pay(scenario, number)
+    await driver.settle(scenario, range(1, 6))
 
 
-async def _use(t: Teller, chapter: Chapter, name: str, month: date, quantity: str) -> None:
+async def _use(
+    driver: DemoDriver, scenario: Scenario, name: str, month: date, quantity: str
+) -> None:
     """Metered records come in, twice: a repeat counts once."""
     on = str(month + timedelta(days=4))
     record = UsageRecord.model_validate(
@@ -281,18 +288,18 @@ async def _use(t: Teller, chapter: Chapter, name: str, month: date, quantity: st
     )
     for _ in range(2):
         report = UsageReport(records=(record,))
-        await operations.record_usage(t.client, chapter.workflow_id, report)
-    t.say(chapter, f"{quantity} calls metered on {on}; reported twice, counted once")
+        await operations.record_usage(driver.client, scenario.workflow_id, report)
+    driver.say(scenario, f"{quantity} calls metered on {on}; reported twice, counted once")
 
 
-async def change_and_early_end(t: Teller, chapter: Chapter) -> None:
+async def change_and_early_end(driver: DemoDriver, scenario: Scenario) -> None:
     contract_data: JsonObject = {
         "contract_id": "UK-2001",
-        "legal_entity": chapter.entity,
+        "legal_entity": scenario.entity,
         "title": "Analyst academy",
         "customer": {
             "key": "thames-insight",
-            "name": chapter.customer,
+            "name": scenario.customer,
             "country": "GB",
             "vat_number": "GB980780684",
             "billing_email": "accounts@thames.example.com",
@@ -302,7 +309,7 @@ async def change_and_early_end(t: Teller, chapter: Chapter) -> None:
         },
         "currency": "GBP",
         "value": "15000.00",
-        "signed_on": str(t.today),
+        "signed_on": str(driver.today),
         "requested_by": SELLER,
         "services": [
             {"key": "course", "code": "TRAINING", "description": "Training", "amount": "15000.00"},
@@ -314,11 +321,11 @@ async def change_and_early_end(t: Teller, chapter: Chapter) -> None:
         ],
         "termination": {"notice_days": 14, "fee": "750.00", "fee_service": "exit"},
     }
-    await t.sign_contract_data(chapter, contract_data)
-    await t.active(chapter)
-    await t.reach(chapter, "basics")
-    await t.issue(chapter, 1, ANA)  # 6000 and 20 % VAT
-    await t.pay(chapter, 1)
+    await driver.sign_contract_data(scenario, contract_data)
+    await driver.active(scenario)
+    await driver.reach(scenario, "basics")
+    await driver.issue(scenario, 1, ANA)  # 6000 and 20 % VAT
+    await driver.pay(scenario, 1)
     order = ChangeOrder(
         number=1,
         by=SELLER,
@@ -328,29 +335,29 @@ async def change_and_early_end(t: Teller, chapter: Chapter) -> None:
         ),
         reprice={"expert": "9600.00"},
     )
-    await amending.propose_change(t.client, chapter.workflow_id, order)
-    t.say(chapter, f"change order 1: {order.reason}")
-    await t.approve_change(chapter, BOB)
-    await t.reach(chapter, "managers")
-    await t.issue(chapter, 2, ANA)  # 2400 and VAT
-    await t.pay(chapter, 2)
+    await amending.propose_change(driver.client, scenario.workflow_id, order)
+    driver.say(scenario, f"change order 1: {order.reason}")
+    await driver.approve_change(scenario, BOB)
+    await driver.reach(scenario, "managers")
+    await driver.issue(scenario, 2, ANA)  # 2400 and VAT
+    await driver.pay(scenario, 2)
     request = TerminationRequest(
         side=Side.CUSTOMER,
         by=CLERK,
         reason="the academy moves in-house",
-        on=t.today + timedelta(days=20),
+        on=driver.today + timedelta(days=20),
     )
-    await amending.terminate(t.client, chapter.workflow_id, request)
-    t.say(chapter, f"ended early by the customer, last day {request.on}: {request.reason}")
-    await t.later(chapter, 22)
-    await t.issue(chapter, 3, ANA)  # the fee for ending early; the expert course is dropped
-    await t.pay(chapter, 3)
-    await t.settle(chapter, range(1, 4))
+    await amending.terminate(driver.client, scenario.workflow_id, request)
+    driver.say(scenario, f"ended early by the customer, last day {request.on}: {request.reason}")
+    await driver.later(scenario, 22)
+    await driver.issue(scenario, 3, ANA)  # the fee for ending early; the expert course is dropped
+    await driver.pay(scenario, 3)
+    await driver.settle(scenario, range(1, 4))
 
 
 def _deal(
-    t: Teller,
-    chapter: Chapter,
+    driver: DemoDriver,
+    scenario: Scenario,
     name: str,
     amount: str,
     lines: Sequence[Line],
@@ -360,15 +367,15 @@ def _deal(
 ) -> str:
     """A won deal in HubSpot with what hangs on it; `company` changes the customer's record."""
     customer: dict[str, str | None] = {
-        "name": chapter.customer,
+        "name": scenario.customer,
         "hs_country_code": "BE",
         "vat_number": "BE0477472701",
         "address": "Quay 1",
         "city": "Antwerp",
         "zip": "2000",
     }
-    mailbox = chapter.customer.split()[0].lower()
-    return t.stack.sandbox.hubspot.add_deal(
+    mailbox = scenario.customer.split()[0].lower()
+    return driver.stack.sandbox.hubspot.add_deal(
         name=name,
         amount=amount,
         company=customer | company,

@@ -1,4 +1,4 @@
-"""The local stack's own matters: namespaces, and how the demo tells what happens."""
+"""The local stack's own matters: namespaces, and how the demo shows what happens."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from contracts.money import Money
-from sandbox.demo_driver import WIDTH, Teller
-from sandbox.expected_totals import Chapter
+from sandbox.demo_driver import WIDTH, DemoDriver
+from sandbox.expected_totals import Scenario
 from sandbox.stack import CONFIG, namespace_of
 from starters.cli.session import Session
 from starters.references import BadReference
@@ -27,11 +27,11 @@ def test_each_folder_has_a_namespace_of_its_own_and_keeps_it(tmp_path: Path) -> 
 
 def test_the_demo_s_lines_fit_a_terminal_of_100_columns() -> None:
     written = io.StringIO()
-    teller = Teller.__new__(Teller)
-    teller.began = 0.0
-    teller.console = Console(file=written, width=200, soft_wrap=True)
+    driver = DemoDriver.__new__(DemoDriver)
+    driver.began = 0.0
+    driver.console = Console(file=written, width=200, soft_wrap=True)
     text = "parked: " + "a long [word] " * 20
-    teller.say(Chapter("Harbour Logistics", billed=Money("1.00", "EUR")), text)
+    driver.say(Scenario("Harbour Logistics", billed=Money("1.00", "EUR")), text)
     lines = written.getvalue().splitlines()
     assert len(lines) > 2
     assert max(map(len, lines)) <= WIDTH
