@@ -11,7 +11,7 @@ from typing import Any
 
 from temporalio import activity
 
-from activities import odoo_records
+from activities.odoo import external_ids
 from contracts.approvals import ApprovalRound
 from gateways.odoo import OdooClient
 from workflows.collection import Collection
@@ -86,8 +86,8 @@ def count_events_again() -> None:
     def another(invoice: int, reference: str) -> str:
         return f"{identified(invoice, reference)}_{uuid.uuid4().hex[:8]}"
 
-    identified = odoo_records.payment_id
-    odoo_records.payment_id = another
+    identified = external_ids.payment_id
+    external_ids.payment_id = another
     Collection.take_payment = retake  # type: ignore[method-assign]
     OdooClient.search_read = forgetful  # type: ignore[method-assign]
 

@@ -14,15 +14,10 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.failures import FailureDetail
-    from activities.odoo_finance import (
-        InvoiceRef,
-        OdooFinance,
-        PaymentRequest,
-        ReconcileRequest,
-        ReminderRequest,
-        TodoRequest,
-        WriteOffRequest,
-    )
+    from activities.odoo.balances import InvoiceRef, OdooBalances
+    from activities.odoo.delivery import OdooDelivery, ReminderRequest, TodoRequest
+    from activities.odoo.payments import OdooPayments, PaymentRequest, ReconcileRequest
+    from activities.odoo.write_offs import OdooWriteOffs, WriteOffRequest
     from contracts import parking
     from contracts.approvals import ApprovalKind, ApprovalRound, Subject, content_hash_of
     from contracts.dunning import Act, DunningDecision, DunningHold, DunningState
@@ -167,7 +162,7 @@ class Collection:
 
         async def read() -> InvoiceBalance:
             balance = await workflow.execute_activity_method(
-                OdooFinance.read_balance,
+                OdooBalances.read_balance,
                 self._ref,
                 **options.odoo_finance("read the balance", options.Urgency.AWAITED),
             )
@@ -187,7 +182,7 @@ class Collection:
         balance = await self._case.steps.run(
             parking.BALANCE,
             lambda: workflow.execute_activity_method(
-                OdooFinance.read_balance,
+                OdooBalances.read_balance,
                 self._ref,
                 **options.odoo_finance(
                     f"read the balance of {self._number}", options.Urgency.BACKGROUND
@@ -208,7 +203,7 @@ class Collection:
         sent = await self._case.steps.run(
             parking.DELIVER,
             lambda: workflow.execute_activity_method(
-                OdooFinance.send_invoice,
+                OdooDelivery.send_invoice,
                 self._ref,
                 **options.odoo_mail(f"send {self._number} by e-mail"),
             ),
@@ -258,7 +253,7 @@ class Collection:
             if refusal:
                 raise Parked(FailureDetail(code="payment_refused", **_misplaced(payment, refusal)))
             return await workflow.execute_activity_method(
-                OdooFinance.register_payment,
+                OdooPayments.register_payment,
                 PaymentRequest(invoice_id=self._balance.invoice_id, payment=payment),
                 **options.odoo_finance(
                     f"register payment {payment.reference}",
@@ -297,7 +292,7 @@ class Collection:
         done = await self._case.steps.run(
             parking.RECONCILE,
             lambda: workflow.execute_activity_method(
-                OdooFinance.reconcile_credit,
+                OdooPayments.reconcile_credit,
                 request,
                 **options.odoo_finance(f"set off {self._number}", options.Urgency.AWAITED),
             ),
@@ -480,7 +475,7 @@ class Collection:
     async def _mailed_or_handed_over(self, request: ReminderRequest, level: int) -> str:
         try:
             await workflow.execute_activity_method(
-                OdooFinance.send_reminder,
+                OdooDelivery.send_reminder,
                 request,
                 **options.odoo_mail(
                     f"reminder {level} for {self._number}", options.Urgency.BACKGROUND
@@ -500,7 +495,7 @@ class Collection:
             due_on=self._case.today,
         )
         await workflow.execute_activity_method(
-            OdooFinance.create_todo,
+            OdooDelivery.create_todo,
             todo,
             **options.odoo_finance(
                 f"to-do: reminder {level} for {self._number}", options.Urgency.BACKGROUND
@@ -635,7 +630,7 @@ class Collection:
         balance = await case.steps.run(
             parking.WRITE_OFF,
             lambda: workflow.execute_activity_method(
-                OdooFinance.write_off,
+                OdooWriteOffs.write_off,
                 request,
                 **options.odoo_finance(
                     f"write off {asked.amount} of {self._number}", options.Urgency.AWAITED

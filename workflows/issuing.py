@@ -10,7 +10,9 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import TypeAdapter, ValidationError
 
     from activities.failures import FailureDetail
-    from activities.odoo_finance import DraftRequest, InvoiceRef, OdooFinance, PostRequest
+    from activities.odoo.balances import InvoiceRef
+    from activities.odoo.invoice_rows import DraftRequest
+    from activities.odoo.invoices import OdooInvoices, PostRequest
     from contracts import parking
     from contracts.approvals import ApprovalKind, ApprovalRound, Subject
     from contracts.billing.proposals import InvoiceProposal
@@ -87,7 +89,7 @@ class Issuing:
         state, invoice_on = self._case.state, self._invoice_on
         proposal = state.proposal
         draft = await workflow.execute_activity_method(
-            OdooFinance.create_draft,
+            OdooInvoices.create_draft,
             DraftRequest(
                 proposal=proposal,
                 company_id=state.company_id,
@@ -127,7 +129,7 @@ class Issuing:
         done = await self._case.steps.run(
             parking.DISCARD,
             lambda: workflow.execute_activity_method(
-                OdooFinance.discard_draft,
+                OdooInvoices.discard_draft,
                 ref,
                 **options.odoo_finance("cancel the draft", options.Urgency.BACKGROUND),
             ),
@@ -195,7 +197,7 @@ class Issuing:
     async def _posted(self) -> InvoiceBalance:
         proposal, draft = self._approved_content()
         return await workflow.execute_activity_method(
-            OdooFinance.post_invoice,
+            OdooInvoices.post_invoice,
             PostRequest(
                 invoice_id=draft.invoice_id,
                 legal_entity=proposal.legal_entity,
