@@ -33,7 +33,7 @@ async def demo(console: Console, *, odoo: str, keep: bool, kill_worker: bool) ->
             console.print(f"\nTemporal UI: {stack.workflows_page}")
             console.print(f"demo: {six.contracts} contracts, {errors} errors", highlight=False)
             if keep:
-                _where(console, stack)
+                show_where(console, stack)
                 await _interrupted()
     return 1 if errors else 0
 
@@ -49,7 +49,7 @@ async def dev(console: Console, *, odoo: str) -> int:
         await schedules.ensure_sweeps(client, settings)
         for crm in remotes.crms(settings, remotes.odoo(settings)).values():
             crm.ensure_setup()
-        _where(console, stack)
+        show_where(console, stack)
         await _interrupted()
     return 0
 
@@ -73,11 +73,15 @@ def _printer(console: Console) -> Say:
     return say
 
 
-def _where(console: Console, stack: Stack) -> None:
+def show_where(console: Console, stack: Stack) -> None:
+    """Print where everything is, and how another shell finds it."""
     table = Table(show_header=False, box=None)
     table.add_row("Temporal UI", f"{stack.workflows_page}")
     table.add_row("Temporal", stack.address)
     table.add_row("Odoo", f"{stack.odoo.url} (database {stack.odoo.database})")
+    table.add_row("Odoo's login", stack.odoo.login)
+    table.add_row("Odoo's database", stack.odoo.database_address)
+    table.add_row("Odoo's API keys", str(stack.odoo.keys["c2c"].parent))
     table.add_row("Logs", str(stack.folder))
     console.print(table)
     console.print("In another shell, to use c2c with this stack:\n")

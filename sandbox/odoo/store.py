@@ -57,6 +57,7 @@ class OdooStore:
     """
 
     def __init__(self, path: Path | None = None, clock: Callable[[], datetime] = _utc_now) -> None:
+        self.path = path
         self.clock = clock
         self.mail_server_up = True
         self._database = Database(path)

@@ -12,7 +12,9 @@ from rich.console import Console
 from contracts.money import Money
 from sandbox.demo_driver import WIDTH, DemoDriver
 from sandbox.expected_totals import Scenario
-from sandbox.stack import CONFIG, namespace_of
+from sandbox.foreground import show_where
+from sandbox.server import Sandbox
+from sandbox.stack import CONFIG, LocalOdoo, Stack, namespace_of
 from starters.cli.session import Session
 from starters.references import BadReference
 from wiring.settings import ConfigurationError, load_settings
@@ -36,6 +38,22 @@ def test_the_demo_s_lines_fit_a_terminal_of_100_columns() -> None:
     assert len(lines) > 2
     assert max(map(len, lines)) <= WIDTH
     assert " ".join(" ".join(lines).split()).endswith("a long [word]")
+
+
+def test_the_stack_shows_where_odoo_is_how_to_log_in_and_where_its_database_is() -> None:
+    written = io.StringIO()
+    odoo = LocalOdoo(
+        "http://127.0.0.1:8069",
+        "c2c",
+        {"c2c": Path("/run/keys/c2c")},
+        login="admin, password admin",
+        database_address="/run/socket, role odoo",
+    )
+    stack = Stack(Path("/run"), "127.0.0.1:7233", "local", "ui", odoo, Sandbox(), {"A": "b"})
+    show_where(Console(file=written, width=200), stack)
+    shown = written.getvalue()
+    for text in (odoo.url, odoo.login, odoo.database_address, "/run/keys", "export A=b"):
+        assert text in shown
 
 
 # --- the legal entity that is meant ---------------------------------------------------------
