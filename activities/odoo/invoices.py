@@ -44,7 +44,13 @@ NEEDS = (
     *invoice_rows.NEEDS,
     Need("account.move", ("state", "name"), access=ACCOUNTING, methods=("button_cancel",)),
     Need("account.move", _FIELDS_TO_POST, access=ACCOUNTING),
-    Need("account.move.line", (*_TAX_FIELDS, "display_type"), access=ACCOUNTING),
+    Need(
+        "account.move.line",
+        (*_TAX_FIELDS, "display_type"),
+        access=ACCOUNTING,
+        # The lines of a draft are replaced where they come to another sum than was proposed.
+        rights=("unlink",),
+    ),
 )
 
 
@@ -204,7 +210,7 @@ class OdooInvoices:
 
         Odoo sets a credit note off against the invoice it credits by itself.
         """
-        move = read_invoice(self._odoo, request.invoice_id, _FIELDS_TO_POST)
+        [move] = self._odoo.read("account.move", [request.invoice_id], _FIELDS_TO_POST)
         [balance] = balances_of(self._odoo, [move])
         _refuse_if_changed(request, balance)
         if balance.cancelled:
