@@ -26,8 +26,8 @@ from contracts.identifiers import contract_workflow_id
 from contracts.model import JsonObject
 from sandbox.real_odoo.mailbox import LOOPBACK, free_port
 from sandbox.real_odoo.process import Process
+from sandbox.stack import CONFIG, temporal_command
 from starters.client import C2C, Awaiting, calls
-from starters.local.stack import CONFIG, temporal_command
 from workflows import task_queues
 from workflows.contract import ContractWorkflow
 

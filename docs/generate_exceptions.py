@@ -50,6 +50,9 @@ is wrong. Find the code of your exception on this page. Codes of contract data a
 | `cancel` | cancels the contract; refused once anything is billed or proposed. On \
 `create_invoice` and `post_invoice` it withdraws that proposal, as a rejection does |
 
+If a call that cannot be taken back (post, pay, mail) got no answer, it may have happened all the
+same. Then only `retry` is possible, which looks in Odoo first.
+
 With the `c2c` command; `C-1001` is a contract, `C-1001/1` its first invoice:
 
 ```sh

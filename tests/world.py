@@ -24,9 +24,9 @@ from contracts.money import Money
 from contracts.parking import Action, StepException
 from contracts.sweeps import SweepResult
 from gateways.odoo import OdooClient
+from sandbox import clock
 from starters.client import C2C, NoAnswer, NotFound, calls
 from starters.client.messages import Update
-from starters.local import clock
 from tests.servers import OdooServer
 from workflows import task_queues
 from workflows.sweeps import OdooSweepWorkflow

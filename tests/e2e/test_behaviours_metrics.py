@@ -25,9 +25,9 @@ from temporalio.testing import TimeSkipper
 from contracts.contract.state import ContractStage
 from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
+from sandbox import clock
 from starters import schedules
 from starters.client import ParkedStep
-from starters.local import clock
 from tests.conftest import settings_for
 from tests.e2e.telling import today
 from tests.servers import OdooServer

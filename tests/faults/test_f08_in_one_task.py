@@ -17,8 +17,8 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from contracts.contract.messages import CancelRequest
 from contracts.contract.state import ContractOutcome, ContractStage
+from faultlab import processes
 from starters.client import C2C
-from starters.faultlab import processes
 from tests.temporal import temporal_server
 from tests.world import contract_data
 from wiring.settings import Settings

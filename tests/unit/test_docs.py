@@ -424,10 +424,10 @@ def check_command(root: Any, line: str) -> None:
     """Follow a line's words through the commands; its options must be theirs."""
     command, words = root, shlex.split(line.partition(" #")[0])[1:]
     options = option_names(root)
-    while words and hasattr(command, "commands") and not words[0].startswith("-"):
+    while words and hasattr(command, "get_command") and not words[0].startswith("-"):
         word = words.pop(0)
-        assert word in command.commands, f"{line}: there is no {word}"
-        command = command.commands[word]
+        command = command.get_command(None, word)
+        assert command is not None, f"{line}: there is no {word}"
         options |= option_names(command)
     for word in words:
         if word.startswith("--"):

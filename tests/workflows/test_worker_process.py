@@ -17,10 +17,10 @@ from temporalio.testing import TimeSkipper, WorkflowEnvironment
 
 from contracts.contract.messages import Hold, HoldKind, HoldRequest
 from contracts.invoice.state import InvoiceStage
+from sandbox import clock
 from sandbox.server import Sandbox
 from starters.cli.errors import ExitCode
 from starters.client import messages
-from starters.local import clock
 from tests.conftest import settings_for
 from tests.processes import WorkerProcess, environment
 from tests.servers import SandboxServer

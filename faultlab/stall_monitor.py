@@ -1,4 +1,4 @@
-"""Watches while lives are led that no workflow stands still without anybody being told."""
+"""Watches that no workflow stands still without being listed, while scenarios run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from temporalio.client import Client, WorkflowExecutionDescription
 from temporalio.service import RPCError
 
-from starters.faultlab.lab import News
+from faultlab.lab import ListedChanges
 from workflows import search_attributes
 
 LISTED_SECONDS = 60.0
@@ -30,7 +30,7 @@ class _Seen:
 
 
 @dataclass
-class Vigil:
+class StallMonitor:
     """Every workflow that runs goes on, or is listed as waiting: for a person, for a date, or as
     an exception (`WaitingOn`, by which `c2c exceptions` and `c2c contract list` find it).
 
@@ -38,13 +38,13 @@ class Vigil:
     """
 
     client: Client
-    news: News
+    changes: ListedChanges
     listed_seconds: float = LISTED_SECONDS
     tried_seconds: float = TRIED_SECONDS
     wrong: dict[str, str] = field(default_factory=dict)
     _seen: dict[str, _Seen] = field(default_factory=dict)
 
-    async def keep(self) -> None:
+    async def watch(self) -> None:
         """Look again and again until cancelled."""
         while True:
             await asyncio.sleep(_BETWEEN_SECONDS)
@@ -53,7 +53,7 @@ class Vigil:
 
     async def look(self) -> None:
         """Look at each workflow that has shown nothing new for a while."""
-        still = self.news.unchanged_for(self.listed_seconds / 2)
+        still = self.changes.unchanged_for(self.listed_seconds / 2)
         self._seen = {key: seen for key, seen in self._seen.items() if key in still}
         gate = asyncio.Semaphore(_AT_ONCE)
 
@@ -75,7 +75,7 @@ class Vigil:
         waiting = described.typed_search_attributes.get(search_attributes.WAITING_ON)
         if now - seen.since > limit and not waiting and described.close_time is None:
             self.wrong[workflow_id] = (
-                f"{workflow_id} has not gone on for {limit:.0f} s, and nobody is told: "
+                f"{workflow_id} has not gone on for {limit:.0f} s, and nobody knows: "
                 "it is listed as waiting for nothing"
             )
 

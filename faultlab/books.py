@@ -106,13 +106,6 @@ class Books:
             "WHERE origin LIKE 'contract/%' GROUP BY origin"
         )
 
-    def order_totals(self) -> dict[str, Decimal]:
-        """What orders come to without tax, by their origin."""
-        rows = self._database.rows(
-            "SELECT origin, amount_untaxed FROM sale_order WHERE origin LIKE 'contract/%'"
-        )
-        return {row["origin"]: _money(row["amount_untaxed"]) for row in rows}
-
     def projects(self) -> dict[str, int]:
         """How many projects have a name, archived ones too."""
         name = self._database.text("name")
@@ -135,15 +128,6 @@ class Books:
             f"WHERE memo LIKE '{PAYMENT}%' "
             "AND state NOT IN ('draft', 'canceled', 'rejected') GROUP BY memo"
         )
-
-    def paid(self) -> dict[str, Decimal]:
-        """How much was paid under a reference."""
-        rows = self._database.rows(
-            "SELECT memo, sum(amount) AS amount FROM account_payment "
-            f"WHERE memo LIKE '{PAYMENT}%' "
-            "AND state NOT IN ('draft', 'canceled', 'rejected') GROUP BY memo"
-        )
-        return {row["memo"]: _money(row["amount"]) for row in rows}
 
     def audit_records(self) -> dict[str, int]:
         """How many audit records have a file name."""

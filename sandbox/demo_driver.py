@@ -1,4 +1,4 @@
-"""The verbs that the demo's stories are told in: each does something, waits for it and says so."""
+"""The steps that the demo's scenarios are made of: each does something, waits for it, says so."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from contracts.money import Money
 from contracts.parking import StepException
 from gateways.odoo import connect as connect_odoo
 from gateways.secrets import Secret
+from sandbox import clock, people
+from sandbox.expected_totals import Scenario
+from sandbox.stack import Stack
 from starters import schedules
 from starters.client import C2C, ContractClient, NoAnswer, NotFound
-from starters.local import clock, people
-from starters.local.reckoning import Chapter
-from starters.local.stack import Stack
 
 T = TypeVar("T")
 
@@ -49,11 +49,11 @@ _INDENT = " " * 28
 
 
 class DemoError(Exception):
-    """Something the story waits for did not happen; the message says what."""
+    """Something the scenario waits for did not happen; the message says what."""
 
 
-class Teller:
-    """Tells stories on a running stack."""
+class DemoDriver:
+    """Runs the steps of scenarios on a running stack."""
 
     def __init__(
         self, stack: Stack, client: Client, console: Console, *, kill_worker: bool
@@ -67,9 +67,9 @@ class Teller:
         self.began = time.monotonic()
         self.today = datetime.now(UTC).date()
 
-    def on(self, chapter: Chapter) -> ContractClient:
-        """The contract that a chapter is about."""
-        return self.c2c.contract(chapter.workflow_id)
+    def on(self, scenario: Scenario) -> ContractClient:
+        """The contract of a scenario."""
+        return self.c2c.contract(scenario.workflow_id)
 
     async def act(self, login: str, what: Callable[..., T], *arguments: object) -> T:
         """Let one of the firm's people do or look up something in Odoo.
@@ -85,125 +85,127 @@ class Teller:
 
         return await asyncio.to_thread(work)
 
-    def say(self, chapter: Chapter, text: str) -> None:
-        """One event of a story, in lines that a terminal of 100 columns shows whole."""
+    def say(self, scenario: Scenario, text: str) -> None:
+        """One event of a scenario, in lines that a terminal of 100 columns shows whole."""
         first, *rest = textwrap.wrap(text, WIDTH - len(_INDENT)) or [""]
         seconds = f"{time.monotonic() - self.began:5.1f} s"
-        self.console.print(f"[dim]{seconds}[/]  [bold]{chapter.customer:<18}[/] {escape(first)}")
+        self.console.print(f"[dim]{seconds}[/]  [bold]{scenario.customer:<18}[/] {escape(first)}")
         for line in rest:
             self.console.print(f"{_INDENT}{escape(line)}")
 
     # --- contracts --------------------------------------------------------------------------
 
-    async def sign_deal(self, chapter: Chapter, deal_id: str) -> None:
+    async def sign_deal(self, scenario: Scenario, deal_id: str) -> None:
         """The deal is won; its contract starts."""
-        chapter.contract_id = deal_contract_id(CRM, deal_id)
-        await self.c2c.start_deal(CRM, deal_id, chapter.entity)
-        self.say(chapter, f"deal {deal_id} is won: {chapter.workflow_id}")
+        scenario.contract_id = deal_contract_id(CRM, deal_id)
+        await self.c2c.start_deal(CRM, deal_id, scenario.entity)
+        self.say(scenario, f"deal {deal_id} is won: {scenario.workflow_id}")
 
-    async def sign_contract_data(self, chapter: Chapter, contract_data: JsonObject) -> None:
+    async def sign_contract_data(self, scenario: Scenario, contract_data: JsonObject) -> None:
         """A contract is started from contract data instead of a deal."""
-        chapter.contract_id = contract_data["contract_id"]
+        scenario.contract_id = contract_data["contract_id"]
         await self.c2c.start(contract_data)
-        self.say(chapter, f"signed on paper: {chapter.workflow_id}")
+        self.say(scenario, f"signed on paper: {scenario.workflow_id}")
 
     async def contract(
-        self, chapter: Chapter, what: str, enough: Callable[[ContractState], bool]
+        self, scenario: Scenario, what: str, enough: Callable[[ContractState], bool]
     ) -> ContractState:
         return await self._until(
-            f"{chapter.customer} {what}",
-            self.on(chapter).state,
+            f"{scenario.customer} {what}",
+            self.on(scenario).state,
             lambda state: enough(state) or _is_parked(state.exceptions),
         )
 
-    async def stage(self, chapter: Chapter, stage: ContractStage) -> ContractState:
-        return await self.contract(chapter, f"to be {stage}", lambda state: state.stage is stage)
+    async def stage(self, scenario: Scenario, stage: ContractStage) -> ContractState:
+        return await self.contract(scenario, f"to be {stage}", lambda state: state.stage is stage)
 
-    async def active(self, chapter: Chapter) -> ContractState:
+    async def active(self, scenario: Scenario) -> ContractState:
         """The contract is provisioned in Odoo."""
-        state = await self.stage(chapter, ContractStage.ACTIVE)
-        self.say(chapter, f"order {state.odoo.order_name}, {state.odoo.project_name}")
+        state = await self.stage(scenario, ContractStage.ACTIVE)
+        self.say(scenario, f"order {state.odoo.order_name}, {state.odoo.project_name}")
         return state
 
-    async def reach(self, chapter: Chapter, milestone: str) -> None:
-        await self.on(chapter).reach_milestone(milestone, by=PROJECT_MANAGER)
-        self.say(chapter, f"milestone {milestone} reached")
+    async def reach(self, scenario: Scenario, milestone: str) -> None:
+        await self.on(scenario).reach_milestone(milestone, by=PROJECT_MANAGER)
+        self.say(scenario, f"milestone {milestone} reached")
 
-    async def parked(self, chapter: Chapter) -> ContractState:
-        """A step of the contract parks; its problems are told."""
-        state = await self.contract(chapter, "to park", lambda found: bool(found.exceptions))
-        for told in _problems(state.exceptions[0]):
-            self.say(chapter, f"parked: {told}")
+    async def parked(self, scenario: Scenario) -> ContractState:
+        """A step of the contract parks; its problems are shown."""
+        state = await self.contract(scenario, "to park", lambda found: bool(found.exceptions))
+        for problem in _problems(state.exceptions[0]):
+            self.say(scenario, f"parked: {problem}")
         return state
 
-    async def later(self, chapter: Chapter, days: int) -> None:
+    async def later(self, scenario: Scenario, days: int) -> None:
         """Days pass for the contract."""
-        await clock.forward(self.time, chapter.workflow_id, timedelta(days=days))
-        self.say(chapter, f"{days} days later ...")
+        await clock.forward(self.time, scenario.workflow_id, timedelta(days=days))
+        self.say(scenario, f"{days} days later ...")
 
-    async def until_day(self, chapter: Chapter, day: date) -> None:
+    async def until_day(self, scenario: Scenario, day: date) -> None:
         """The contract's clock goes on to noon of a day."""
         noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
-        left = noon - await clock.now(self.time, chapter.workflow_id)
-        await clock.forward(self.time, chapter.workflow_id, left)
-        self.say(chapter, f"it is {day} ...")
+        left = noon - await clock.now(self.time, scenario.workflow_id)
+        await clock.forward(self.time, scenario.workflow_id, left)
+        self.say(scenario, f"it is {day} ...")
 
     # --- what people do in Odoo ---------------------------------------------------------------
 
-    async def work(self, chapter: Chapter, plan: str, who: str, hours: str, on: date) -> None:
-        state = await self.on(chapter).state()
+    async def work(self, scenario: Scenario, plan: str, who: str, hours: str, on: date) -> None:
+        state = await self.on(scenario).state()
         await self.act(_MANAGER, people.log_hours, state, plan, who, hours, on)
-        self.say(chapter, f"{hours} hours of {who} approved in Odoo, on {on}")
+        self.say(scenario, f"{hours} hours of {who} approved in Odoo, on {on}")
 
-    async def spend(self, chapter: Chapter, who: str, what: str, cost: str, on: date) -> None:
-        state = await self.on(chapter).state()
+    async def spend(self, scenario: Scenario, who: str, what: str, cost: str, on: date) -> None:
+        state = await self.on(scenario).state()
         await self.act(_MANAGER, people.spend, state, who, what, cost, on)
-        self.say(chapter, f"expense approved in Odoo: {what}, {cost}, on {on}")
+        self.say(scenario, f"expense approved in Odoo: {what}, {cost}, on {on}")
 
     # --- invoices --------------------------------------------------------------------------
 
-    def invoice_workflow(self, chapter: Chapter, number: int) -> str:
-        return invoice_workflow_id(chapter.workflow_id, number)
+    def invoice_workflow(self, scenario: Scenario, number: int) -> str:
+        return invoice_workflow_id(scenario.workflow_id, number)
 
     async def invoice(
-        self, chapter: Chapter, number: int, what: str, enough: Callable[[InvoiceState], bool]
+        self, scenario: Scenario, number: int, what: str, enough: Callable[[InvoiceState], bool]
     ) -> InvoiceState:
         return await self._until(
-            f"{chapter.customer}'s invoice {number} {what}",
-            self.on(chapter).invoice(number).state,
+            f"{scenario.customer}'s invoice {number} {what}",
+            self.on(scenario).invoice(number).state,
             lambda state: enough(state) or _is_parked(state.exceptions),
         )
 
-    async def issue(self, chapter: Chapter, number: int, *approvers: str) -> InvoiceState:
+    async def issue(self, scenario: Scenario, number: int, *approvers: str) -> InvoiceState:
         """An invoice is approved and reaches the customer; without people the rules approve it."""
         if approvers:
-            state = await self.proposed(chapter, number)
+            state = await self.proposed(scenario, number)
             for person in approvers:
-                await self.on(chapter).invoice(number).approve(by=person)
-            self.say(chapter, f"{_what(state)} approved by {' and '.join(map(_name, approvers))}")
-            return await self.delivered(chapter, number)
-        state = await self.delivered(chapter, number)
-        self.say(chapter, f"{_what(state)} approved by rule: as planned, and small")
+                await self.on(scenario).invoice(number).approve(by=person)
+            self.say(scenario, f"{_what(state)} approved by {' and '.join(map(_name, approvers))}")
+            return await self.delivered(scenario, number)
+        state = await self.delivered(scenario, number)
+        self.say(scenario, f"{_what(state)} approved by rule: as planned, and small")
         return state
 
-    async def proposed(self, chapter: Chapter, number: int) -> InvoiceState:
+    async def proposed(self, scenario: Scenario, number: int) -> InvoiceState:
         """An invoice that awaits its approval."""
         return await self.invoice(
-            chapter,
+            scenario,
             number,
             "to await approval",
             lambda state: state.stage is InvoiceStage.AWAITING_APPROVAL,
         )
 
-    async def delivered(self, chapter: Chapter, number: int) -> InvoiceState:
-        return await self.invoice(chapter, number, "to be delivered", lambda state: state.delivered)
+    async def delivered(self, scenario: Scenario, number: int) -> InvoiceState:
+        return await self.invoice(
+            scenario, number, "to be delivered", lambda state: state.delivered
+        )
 
-    async def approve_all(self, chapter: Chapter, count: int, by: str) -> None:
+    async def approve_all(self, scenario: Scenario, count: int, by: str) -> None:
         """Somebody approves all of a customer's invoices at once, as `c2c approvals approve-all`
         does."""
         found = await self._until(
-            f"{count} approvals of {chapter.customer} in the list",
-            lambda: self.c2c.approvals(customer=chapter.customer),
+            f"{count} approvals of {scenario.customer} in the list",
+            lambda: self.c2c.approvals(customer=scenario.customer),
             lambda listed: len(listed.items) == count,
         )
         outcomes = await self.c2c.approve_all(found.items, by=by)
@@ -211,14 +213,14 @@ class Teller:
             if not outcome.is_taken:
                 raise DemoError(f"{outcome.workflow_id} was not approved: {outcome.problem}")
         amounts = ", ".join(str(item.approval_round.subject.amount) for item in found.items)
-        self.say(chapter, f"{count} invoices ({amounts}) approved at once by {_name(by)}")
+        self.say(scenario, f"{count} invoices ({amounts}) approved at once by {_name(by)}")
 
-    async def approve_change(self, chapter: Chapter, by: str) -> None:
+    async def approve_change(self, scenario: Scenario, by: str) -> None:
         """The contract's change order is approved and carried out."""
-        subject = (await self._change_round(chapter)).subject
-        await self.on(chapter).approve(by=by)
+        subject = (await self._change_round(scenario)).subject
+        await self.on(scenario).approve(by=by)
         state = await self.contract(
-            chapter,
+            scenario,
             "to be changed",
             lambda found: (
                 found.change is None
@@ -229,25 +231,25 @@ class Teller:
         )
         version = state.contract.version if state.contract else 0
         for line in subject.details:
-            self.say(chapter, f"version {version}: {line}")
+            self.say(scenario, f"version {version}: {line}")
 
-    async def _change_round(self, chapter: Chapter) -> ApprovalRound:
+    async def _change_round(self, scenario: Scenario) -> ApprovalRound:
         state = await self.contract(
-            chapter,
+            scenario,
             "to ask for approval",
             lambda found: found.change is not None and found.change.approval_round is not None,
         )
         if state.change is None or state.change.approval_round is None:
-            raise DemoError(f"{chapter.customer} has no change order")
+            raise DemoError(f"{scenario.customer} has no change order")
         return state.change.approval_round
 
-    async def pay(self, chapter: Chapter, number: int, amount: Money | None = None) -> None:
-        """An accountant registers the payment in Odoo; the sweep finds it and tells us."""
+    async def pay(self, scenario: Scenario, number: int, amount: Money | None = None) -> None:
+        """An accountant registers the payment in Odoo; the sweep finds it and reports it."""
         state = await self.invoice(
-            chapter, number, "to be posted", lambda found: found.balance is not None
+            scenario, number, "to be posted", lambda found: found.balance is not None
         )
         if state.balance is None:
-            raise DemoError(f"{chapter.customer}'s invoice {number} is not posted")
+            raise DemoError(f"{scenario.customer}'s invoice {number} is not posted")
         balance, paid = state.balance, amount or state.balance.residual
         await self.act(
             ACCOUNTANT,
@@ -258,33 +260,33 @@ class Teller:
             balance.due_on,
         )
         await self.client.get_schedule_handle(schedules.ODOO_SWEEP).trigger()
-        self.say(chapter, f"{paid} paid on {balance.number}")
+        self.say(scenario, f"{paid} paid on {balance.number}")
 
-    async def reminded(self, chapter: Chapter, number: int, level: int) -> None:
+    async def reminded(self, scenario: Scenario, number: int, level: int) -> None:
         """Let the invoice's clock run to the next action until that reminder is sent."""
         for _ in range(10):
-            state = await self.on(chapter).invoice(number).state()
+            state = await self.on(scenario).invoice(number).state()
             if state.dunning.level >= level:
-                self.say(chapter, state.journal.entries[-1].text)
+                self.say(scenario, state.journal.entries[-1].text)
                 return
             await clock.forward(
-                self.time, self.invoice_workflow(chapter, number), timedelta(days=12)
+                self.time, self.invoice_workflow(scenario, number), timedelta(days=12)
             )
-        raise DemoError(f"{chapter.customer} got no reminder {level}")
+        raise DemoError(f"{scenario.customer} got no reminder {level}")
 
-    async def settle(self, chapter: Chapter, numbers: Iterable[int]) -> None:
+    async def settle(self, scenario: Scenario, numbers: Iterable[int]) -> None:
         """Every invoice is paid or set off, and its settlement period passes; then the contract
         closes."""
-        await asyncio.gather(*(self._settled(chapter, number) for number in numbers))
-        state = await self.stage(chapter, ContractStage.CLOSED)
-        self.say(chapter, f"{state.ending}: checked against Odoo, recorded, project archived")
+        await asyncio.gather(*(self._settled(scenario, number) for number in numbers))
+        state = await self.stage(scenario, ContractStage.CLOSED)
+        self.say(scenario, f"{state.ending}: checked against Odoo, recorded, project archived")
 
-    async def _settled(self, chapter: Chapter, number: int) -> None:
+    async def _settled(self, scenario: Scenario, number: int) -> None:
         state = await self.invoice(
-            chapter, number, "to be cleared", lambda found: found.stage in CLEARED
+            scenario, number, "to be cleared", lambda found: found.stage in CLEARED
         )
         if state.stage is not InvoiceStage.SETTLED:
-            await clock.forward(self.time, self.invoice_workflow(chapter, number), _SETTLED_AFTER)
+            await clock.forward(self.time, self.invoice_workflow(scenario, number), _SETTLED_AFTER)
 
     # --- waiting ----------------------------------------------------------------------------
 
@@ -305,10 +307,10 @@ class Teller:
 
 
 def _is_parked(exceptions: Sequence[StepException]) -> bool:
-    """False, or DemoError: a step that the story does not expect waits for a person."""
+    """False, or DemoError: a step that the scenario does not expect waits for a person."""
     if exceptions:
-        told = "; ".join(_problems(exceptions[0]))
-        raise DemoError(f"the step {exceptions[0].step} is parked: {told}")
+        problems = "; ".join(_problems(exceptions[0]))
+        raise DemoError(f"the step {exceptions[0].step} is parked: {problems}")
     return False
 
 

@@ -1,7 +1,7 @@
-"""One life: a contract led from signature to close by messages that come three times and shuffled.
+"""One contract from signature to close, by messages that come three times and shuffled.
 
-Whoever tells us something tells it as webhook senders and impatient people do: several times, by
-Update and by Signal, some of it before the contract exists and all of it again after it has
+Messages come as webhook senders and impatient people send them: several times, by Update and by
+Signal, some of it before the contract exists and all of it again after it has
 closed. Nobody here waits for anything but what a person would see.
 """
 
@@ -31,23 +31,23 @@ from contracts.invoice.state import CLEARED, PENDING, UNBILLED, InvoiceReport, I
 from contracts.model import Source
 from contracts.money import Money
 from contracts.parking import Action, Resolution, StepException
-from gateways.odoo import OdooClient
-from starters.client import NotFound, messages
-from starters.client.messages import Update
-from starters.faultlab.books import PAYMENT
-from starters.faultlab.lab import Lab
-from starters.faultlab.ledger import patiently
-from starters.faultlab.signing import (
+from faultlab.books import PAYMENT
+from faultlab.contract_generator import (
     COST,
     ENTITY,
     HOURS,
     SELLER,
     Flavour,
-    Signed,
+    GeneratedContract,
     last_month,
     milestone,
 )
-from starters.local import clock, people
+from faultlab.lab import Lab
+from faultlab.ledger import patiently
+from gateways.odoo import OdooClient
+from sandbox import clock, people
+from starters.client import NotFound, messages
+from starters.client.messages import Update
 from workflows import options, search_attributes, task_queues
 from workflows.contract import ContractWorkflow
 
@@ -63,17 +63,17 @@ _QUIET_SECONDS = 30.0
 _LOOKS = 8
 _PATIENCE_SECONDS = 4.0
 _LOOK_SECONDS = 10.0
-"""A life looks again after this even without news: not everything is listed."""
+"""A scenario looks again after this even without changes: not everything is listed."""
 _DAYS_AT_ONCE = timedelta(days=12)
 _ENDED = (ContractStage.CLOSED, ContractStage.CANCELLED)
 _HEALING = frozenset({"credentials", "defect", "transient"})
 
 
 @dataclass
-class Ended:
-    """How a life came out; `wrong` says in words what must not be."""
+class ScenarioResult:
+    """How a scenario came out; `wrong` says in words what must not be."""
 
-    signed: Signed
+    generated: GeneratedContract
     workflow_id: str = ""
     worth: Decimal = Decimal(0)
     seconds: float = 0.0
@@ -87,7 +87,7 @@ class Stuck(Exception):
 
 
 class GivenUp(Exception):
-    """Something is wrong with this life, and is noted."""
+    """Something is wrong with this scenario, and is noted."""
 
 
 @dataclass(frozen=True)
@@ -97,34 +97,34 @@ class Habits:
     hasty: float = 0.3
     """An approval of something else comes long before the right one."""
     in_odoo: float = 0.3
-    """An accountant registers the payment in Odoo: nobody tells us."""
+    """An accountant registers the payment in Odoo: no message reports it."""
     in_parts: float = 0.5
     one_by_one: float = 0.5
     """Parts come when what came before is booked, not all at once."""
 
 
 EVERYDAY = Habits()
-TELLTALE = Habits(hasty=1, in_odoo=0, in_parts=1, one_by_one=1)
-"""Each safeguard is needed in every life: an approval of something else stands alone for a while,
-and a payment is told again while there is still something to pay."""
+EVERY_SAFEGUARD_NEEDED = Habits(hasty=1, in_odoo=0, in_parts=1, one_by_one=1)
+"""Each safeguard is needed: an approval of something else stays alone for a while, and a payment is
+reported again while there is still something to pay."""
 
 
-class Life:
+class Scenario:
     """One contract's, from its signature to its close."""
 
     def __init__(
         self,
         lab: Lab,
-        signed: Signed,
-        named: Callable[[Ended], None] = lambda ended: None,
+        generated: GeneratedContract,
+        named: Callable[[ScenarioResult], None] = lambda result: None,
         habits: Habits = EVERYDAY,
     ) -> None:
         self._lab = lab
         self._named = named
         self._habits = habits
-        self._signed = signed
-        self._random = Random(f"life {signed.seed}")  # noqa: S311 - to repeat
-        self._contract_data = signed.contract_data
+        self._generated = generated
+        self._random = Random(f"scenario {generated.seed}")  # noqa: S311 - to repeat
+        self._contract_data = generated.contract_data
         self._done: set[str] = set()
         self._approved_at: dict[str, float] = {}
         self._payments: dict[int, list[PaymentReceived]] = {}
@@ -133,33 +133,33 @@ class Life:
         """What was owed when they paid last."""
         self._sent: list[Callable[[], Any]] = []
         """Every message once more, for after the close."""
-        self.ended = Ended(signed, worth=signed.worth)
+        self.result = ScenarioResult(generated, worth=generated.worth)
 
-    async def lead(self) -> Ended:
+    async def run(self) -> ScenarioResult:
         """Lead it to its end, whatever happens on the way."""
         began = time.monotonic()
         try:
             await self._sign()
             await self._go_on()
-            await self._tell_all_again()
+            await self._send_all_again()
         except GivenUp:
             pass  # what is wrong with it is said
         except Stuck as stuck:
-            self.ended.wrong.append(str(stuck))
-        except Exception as error:  # a defect of ours must not end the others' lives
-            self.ended.wrong.append(f"{type(error).__name__}: {error}")
-        self.ended.seconds = time.monotonic() - began
-        return self.ended
+            self.result.wrong.append(str(stuck))
+        except Exception as error:  # a defect of ours must not end the others' scenarios
+            self.result.wrong.append(f"{type(error).__name__}: {error}")
+        self.result.seconds = time.monotonic() - began
+        return self.result
 
     # --- signature ----------------------------------------------------------------------------
 
     async def _sign(self) -> None:
-        if self._signed.deal is None:
+        if self._generated.deal is None:
             self._called(contract_workflow_id(ENTITY, self._contract_data["contract_id"]))
             await self._sign_contract_data()
             return
         async with self._lab.odoo_mending:
-            deal_id = await self._lab.add_deal(self._signed.deal)
+            deal_id = await self._lab.add_deal(self._generated.deal)
         self._called(contract_workflow_id(ENTITY, deal_contract_id(CRM, deal_id)))
         if self._random.random() < 0.5:  # the other half is found by the sweep
             for _ in range(COPIES):
@@ -167,17 +167,17 @@ class Life:
             self._lab.ledger.started(self._id)
 
     def _called(self, workflow_id: str) -> None:
-        self._id = self.ended.workflow_id = workflow_id
-        self._named(self.ended)
+        self._id = self.result.workflow_id = workflow_id
+        self._named(self.result)
 
     async def _sign_contract_data(self) -> None:
         """Several starts at once, one of them with a milestone that is reached already."""
         early = self._reached("m1")
         known = await self._lab.ledger.signal(self._id, "milestone_reached", early)
         if known:
-            self.ended.wrong.append("a signal was taken before the contract was there")
+            self.result.wrong.append("a signal was taken before the contract was there")
         starts = [self._start() for _ in range(COPIES)]
-        if self._signed.flavour is not Flavour.CANCELLED:  # what is billed cannot be cancelled
+        if self._generated.flavour is not Flavour.CANCELLED:  # what is billed cannot be cancelled
             starts.append(self._start_with(early))
         self._random.shuffle(starts)
         await asyncio.gather(*starts)
@@ -226,7 +226,7 @@ class Life:
                 if moved:
                     moved_at = time.monotonic()
                 if state.stage in _ENDED and await self._has_ended():
-                    self.ended.closed = True
+                    self.result.closed = True
                     return
             if time.monotonic() - moved_at > _QUIET_SECONDS:
                 tried = await self._tries(state)
@@ -234,7 +234,7 @@ class Life:
                     moved_at, tries = time.monotonic(), tried
                 elif time.monotonic() - moved_at > STUCK_SECONDS:
                     raise Stuck(await self._why(state))
-            await self._lab.news.of(self._id, _LOOK_SECONDS)
+            await self._lab.changes.of(self._id, _LOOK_SECONDS)
 
     async def _look(self) -> ContractState | None:
         with contextlib.suppress(NotFound):  # the sweep has not found the deal yet
@@ -255,15 +255,15 @@ class Life:
 
     async def _tries(self, state: ContractState | None) -> str:
         """How often what is under way was tried: a new attempt is a move, too."""
-        told = []
+        marks = []
         numbers = state.invoices if state is not None else {}
         for workflow_id in (self._id, *(invoice_workflow_id(self._id, n) for n in numbers)):
             with contextlib.suppress(RPCError):
                 handle = self._lab.client.get_workflow_handle(workflow_id)
                 raw = (await handle.describe()).raw_description
-                told.append(str(raw.workflow_execution_info.history_length))
-                told += [f"{item.activity_id}:{item.attempt}" for item in raw.pending_activities]
-        return " ".join(told)
+                marks.append(str(raw.workflow_execution_info.history_length))
+                marks += [f"{item.activity_id}:{item.attempt}" for item in raw.pending_activities]
+        return " ".join(marks)
 
     async def _why(self, state: ContractState | None) -> str:
         """What it waits for, in words."""
@@ -297,25 +297,25 @@ class Life:
         return did
 
     async def _mend(self, state: ContractState) -> bool:
-        """Resolve what the life itself brought about; anything else parked is wrong."""
+        """Resolve what the scenario itself brought about; anything else parked is wrong."""
         did = False
         for item in self._exceptions(state):
             known = f"{item.step} [{item.code}] {item.message}"
-            if item.code == "proposal_rejected" and self._signed.flavour is Flavour.REJECTED:
+            if item.code == "proposal_rejected" and self._generated.flavour is Flavour.REJECTED:
                 resolution = Resolution(step=item.step, action=Action.RETRY, by=CLERK)
                 update = messages.RESOLVE_EXCEPTION
                 did |= await self._lab.ledger.update(self._id, update, resolution)
-            elif known not in self.ended.parked:
-                self.ended.parked.append(known)
+            elif known not in self.result.parked:
+                self.result.parked.append(known)
                 if item.kind not in _HEALING:
-                    self.ended.wrong.append(f"left to a person: {known}")
-        if self.ended.wrong:
+                    self.result.wrong.append(f"left to a person: {known}")
+        if self.result.wrong:
             raise GivenUp
         return did
 
     async def _act(self, state: ContractState) -> bool:
         """What happens once in an active contract."""
-        flavour = self._signed.flavour
+        flavour = self._generated.flavour
         special = {
             Flavour.HOURS: self._work,
             Flavour.EXPENSES: self._spend,
@@ -357,11 +357,11 @@ class Life:
         return MilestoneReached(milestone=key, by=MANAGER)
 
     async def _reach(self, key: str) -> None:
-        await self._tell(
+        await self._send(
             self._id, messages.REACH_MILESTONE, "milestone_reached", self._reached(key)
         )
 
-    async def _tell(
+    async def _send(
         self, workflow_id: str, update: Update[Any, Any], signal: str, message: Any
     ) -> None:
         """Three times, by either door, all at once."""
@@ -379,7 +379,7 @@ class Life:
         self._sent.append(by_signal)
         self._sent.append(by_update)
 
-    # --- special lives --------------------------------------------------------------------------
+    # --- special scenarios ----------------------------------------------------------------------
 
     async def _person(self, login: str, what: Callable[..., object], *arguments: object) -> None:
         """Let somebody do something in Odoo, while nobody restarts it."""
@@ -400,15 +400,15 @@ class Life:
         await self._person("pm", people.spend, state, people.PETRA, "Train", f"{COST:f}", on)
 
     async def _cancel(self, state: ContractState) -> None:
-        self.ended.worth = Decimal(0)
+        self.result.worth = Decimal(0)
         request = CancelRequest(by=SELLER, reason="changed their mind")
-        await self._tell(self._id, messages.REQUEST_CANCEL, "cancel_requested", request)
+        await self._send(self._id, messages.REQUEST_CANCEL, "cancel_requested", request)
 
     async def _change(self) -> bool:
         """The second part is dropped, the third repriced and moved, a fourth agreed; the first is
         as it was. Asked for again where it is refused: a Query may have shown what a worker that
         is gone knew, and the next one does not know yet that the contract is active."""
-        random = Random(f"change {self._signed.seed}")  # noqa: S311 - to repeat
+        random = Random(f"change {self._generated.seed}")  # noqa: S311 - to repeat
         price, more = (Decimal(random.randint(100_00, 900_00)).scaleb(-2) for _ in range(2))
         order = ChangeOrder(
             number=1,
@@ -419,7 +419,7 @@ class Life:
             reprice={"m3": f"{price:f}"},
             reschedule={"m3": datetime.now(UTC).date() + timedelta(days=60)},
         )
-        self.ended.worth = self._signed.amounts[0] + price + more
+        self.result.worth = self._generated.amounts[0] + price + more
         return await self._lab.ledger.update(self._id, messages.PROPOSE_CHANGE, order)
 
     # --- invoices ------------------------------------------------------------------------------
@@ -432,7 +432,7 @@ class Life:
             return await self._decide(workflow_id, number)
         if report.total is None or report.stage in CLEARED | UNBILLED:
             return False
-        flavour = self._signed.flavour
+        flavour = self._generated.flavour
         if number == 1 and flavour is Flavour.CREDITED and self._first("credit"):
             return await self._credit(number, report)
         if number == 1 and flavour is Flavour.WRITTEN_OFF:
@@ -455,7 +455,7 @@ class Life:
         return False
 
     async def _decide(self, workflow_id: str, number: int) -> bool:
-        flavour = self._signed.flavour
+        flavour = self._generated.flavour
         if number == 1 and flavour in (Flavour.OVERDUE, Flavour.REJECTED):
             # Its contract says at once that it awaits approval; the draft takes a moment.
             if not await self._open_rounds(workflow_id):
@@ -487,7 +487,7 @@ class Life:
                 return True  # the right one comes later: what is posted before has none
             for person in (ANA, *also):
                 decision = right.model_copy(update={"by": person})
-                await self._tell(
+                await self._send(
                     workflow_id, messages.DECIDE_APPROVAL, "approval_decided", decision
                 )
         return bool(rounds)
@@ -523,7 +523,7 @@ class Life:
         self._payments[number] = left[len(now) :]
         await asyncio.gather(
             *(
-                self._tell(workflow_id, messages.RECORD_PAYMENT, "payment_received", payment)
+                self._send(workflow_id, messages.RECORD_PAYMENT, "payment_received", payment)
                 for payment in now
             )
         )
@@ -536,7 +536,7 @@ class Life:
             parts = [half, owed - half]
         payments = [
             PaymentReceived(
-                reference=f"{PAYMENT}{self._signed.seed}-{number}-{part}",
+                reference=f"{PAYMENT}{self._generated.seed}-{number}-{part}",
                 amount=amount,
                 paid_on=on,
             )
@@ -555,13 +555,13 @@ class Life:
     async def _credit(self, number: int, report: InvoiceReport) -> bool:
         assert report.untaxed is not None
         amount = Money.rounded(report.untaxed.amount / 3, report.untaxed.currency)
-        self.ended.worth -= amount.amount
+        self.result.worth -= amount.amount
         request = CreditRequest(number=number, amount=amount, by=SELLER, reason="goodwill")
         return await self._lab.ledger.update(self._id, messages.REQUEST_CREDIT, request)
 
     def _awaits_credit(self, state: ContractState) -> bool:
         """Whether the first invoice is to be credited and its credit note is not set off yet."""
-        if self._signed.flavour is not Flavour.CREDITED:
+        if self._generated.flavour is not Flavour.CREDITED:
             return False
         notes = [item for item in state.invoices.values() if item.credited_number == 1]
         invoice = state.invoices[1]
@@ -579,13 +579,13 @@ class Life:
 
     async def _let_it_fall_due(self, state: ContractState, workflow_id: str) -> None:
         """Months pass until work is stopped; for some customers there is nobody to mail."""
-        if self._signed.seed % 2:
+        if self._generated.seed % 2:
             await self._person("admin", _forget_address, state.odoo.partner_id)
         for _ in range(_LOOKS):
             await self._later(workflow_id, _DAYS_AT_ONCE)
             if (await self._invoice(workflow_id)).dunning.level >= 3:
                 return
-            await self._lab.news.of(self._id, _PATIENCE_SECONDS)
+            await self._lab.changes.of(self._id, _PATIENCE_SECONDS)
 
     async def _let_approvers_be_reminded(self, workflow_id: str) -> None:
         await self._later(workflow_id, timedelta(days=5))
@@ -593,7 +593,7 @@ class Life:
             found = await self._invoice(workflow_id)
             if found.approval_round is None or found.approval_round.reminded:
                 return
-            await self._lab.news.of(self._id, _PATIENCE_SECONDS)
+            await self._lab.changes.of(self._id, _PATIENCE_SECONDS)
 
     async def _later(self, workflow_id: str, duration: timedelta) -> None:
         """Time passes for an invoice, while nobody restarts Temporal."""
@@ -603,13 +603,13 @@ class Life:
 
     # --- after the end --------------------------------------------------------------------------
 
-    async def _tell_all_again(self) -> None:
-        """Everything once more: the end is the end, and nobody is told that it was taken."""
-        told = len(self._lab.ledger.told_of(self._id))
+    async def _send_all_again(self) -> None:
+        """Send every message once more: after the close none is acknowledged."""
+        before = len(self._lab.ledger.acknowledged_of(self._id))
         for again in self._sent:
             await again()
-        if len(self._lab.ledger.told_of(self._id)) != told:
-            self.ended.wrong.append("something was acknowledged after the close")
+        if len(self._lab.ledger.acknowledged_of(self._id)) != before:
+            self.result.wrong.append("something was acknowledged after the close")
 
 
 def _forget_address(odoo: OdooClient, partner_id: int) -> None:

@@ -1,4 +1,4 @@
-"""What was acknowledged to those who told us: each of it has to stand in a history."""
+"""The messages that were acknowledged: each of them must be in a history."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _LOST = frozenset(
 
 
 @dataclass(frozen=True)
-class Told:
+class Acknowledged:
     """One message that was acknowledged; `argument` is canonical JSON."""
 
     workflow_id: str
@@ -52,7 +52,7 @@ class Ledger:
     """Sends messages as webhook senders do, again and again until they are acknowledged."""
 
     client: Client
-    told: list[Told] = field(default_factory=list)
+    acknowledged: list[Acknowledged] = field(default_factory=list)
     refused: int = 0
 
     async def signal(self, workflow_id: str, name: str, message: BaseModel) -> bool:
@@ -65,7 +65,7 @@ class Ledger:
                 raise
             self.refused += 1
             return False
-        self.told.append(Told(workflow_id, "signal", name, canonical(message)))
+        self.acknowledged.append(Acknowledged(workflow_id, "signal", name, canonical(message)))
         return True
 
     async def update(self, workflow_id: str, update: Update[M, Any], message: M) -> bool:
@@ -75,18 +75,20 @@ class Ledger:
         except (Refused, NotFound):
             self.refused += 1
             return False
-        self.told.append(Told(workflow_id, "update", update.name, canonical(message)))
+        self.acknowledged.append(
+            Acknowledged(workflow_id, "update", update.name, canonical(message))
+        )
         return True
 
     def signalled_with_start(self, workflow_id: str, name: str, message: BaseModel) -> None:
-        self.told.append(Told(workflow_id, "signal", name, canonical(message)))
+        self.acknowledged.append(Acknowledged(workflow_id, "signal", name, canonical(message)))
 
-    def told_of(self, contract: str) -> list[Told]:
-        """What a contract and its invoices were told."""
-        return [item for item in self.told if contract_of(item.workflow_id) == contract]
+    def acknowledged_of(self, contract: str) -> list[Acknowledged]:
+        """What a contract and its invoices acknowledged."""
+        return [item for item in self.acknowledged if contract_of(item.workflow_id) == contract]
 
     def started(self, workflow_id: str) -> None:
-        self.told.append(Told(workflow_id, "start", "", ""))
+        self.acknowledged.append(Acknowledged(workflow_id, "start", "", ""))
 
 
 async def patiently(call: Callable[[], Awaitable[T]]) -> T:

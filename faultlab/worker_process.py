@@ -1,9 +1,9 @@
-"""A worker of the campaign: the product's own, started warm, its calls tagged, perhaps mutated.
+"""A worker of the campaign: the product's own, ready to serve, its calls tagged, perhaps mutated.
 
 It is forked from a process that has loaded everything, says that it is ready, and begins to serve
-when it is told to: so a killed worker is followed by the next at once. It ends with its parent. Its
-patience with a remote that says nothing is short: nobody waits a minute for a lost answer. Calls to
-remotes carry as headers which activity makes them; the proxy takes those off again.
+when it is asked to: so a killed worker is followed by the next at once. It ends with its parent.
+Its patience with a remote that says nothing is short: nobody waits a minute for a lost answer.
+Calls to remotes carry as headers which activity makes them; the proxy takes those off again.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from temporalio.client import Client, Interceptor
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 from temporalio.worker import Interceptor as WorkerInterceptor
 
+from faultlab.mutations import MUTATIONS
 from sandbox.proxy import TAG_PREFIX
-from starters.faultlab.mutations import MUTATIONS
 from wiring import client as temporal
 from wiring.settings import load_settings
 from workers import process
@@ -44,7 +44,7 @@ PATIENCE_SECONDS = 5.0
 """Instead of the product's timeout; the proxy says more often that a remote is still at work."""
 
 
-class Running:
+class RunningActivities:
     """The activities that run in this process, by their task tokens."""
 
     def __init__(self) -> None:
@@ -71,18 +71,18 @@ def _carrier(info: activity.Info) -> str:
     return f"{info.activity_type}|{info.workflow_id}|{info.activity_id}"
 
 
-class Telltale(Interceptor, WorkerInterceptor):
+class ActivityTracker(Interceptor, WorkerInterceptor):
     """Keeps account of the running activities."""
 
-    def __init__(self, running: Running) -> None:
+    def __init__(self, running: RunningActivities) -> None:
         self._running = running
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        return _Counting(next, self._running)
+        return _Tracking(next, self._running)
 
 
-class _Counting(ActivityInboundInterceptor):
-    def __init__(self, next: ActivityInboundInterceptor, running: Running) -> None:
+class _Tracking(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, running: RunningActivities) -> None:
         super().__init__(next)
         self._running = running
 
@@ -95,7 +95,7 @@ class _Counting(ActivityInboundInterceptor):
             self._running.ends(info)
 
 
-def _tag_calls(running: Running) -> None:
+def _tag_calls(running: RunningActivities) -> None:
     """Let every call of this process say what it is made for."""
     send = httpx.Client.send
 
@@ -109,12 +109,12 @@ def _tag_calls(running: Running) -> None:
     httpx.Client.send = tagged  # type: ignore[method-assign]
 
 
-def _watch_activities(running: Running) -> None:
-    """Put the telltale among the interceptors that the worker's client brings along."""
+def _watch_activities(running: RunningActivities) -> None:
+    """Put the tracker among the interceptors that the worker's client brings along."""
     connect = temporal.connect
 
     async def connected(*, interceptors: Sequence[Interceptor] = (), **options: Any) -> Client:
-        return await connect(interceptors=[*interceptors, Telltale(running)], **options)
+        return await connect(interceptors=[*interceptors, ActivityTracker(running)], **options)
 
     temporal.connect = connected
 
@@ -144,7 +144,7 @@ def stand_by(
         for stream in (sys.stdout, sys.stderr):
             os.dup2(file.fileno(), stream.fileno())
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-    running = Running()
+    running = RunningActivities()
     _tag_calls(running)
     _watch_activities(running)
     if mutation:

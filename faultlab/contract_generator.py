@@ -11,14 +11,14 @@ from random import Random
 from typing import Any
 
 from contracts.model import JsonObject
-from starters.faultlab.books import CUSTOMER
+from faultlab.books import CUSTOMER
 
 ENTITY = "northwind"
 SELLER = "sam@northwind.example"
 
 
 class Flavour(StrEnum):
-    """What is special about a life."""
+    """What is special about a scenario."""
 
     PLAIN = "plain"
     HOURS = "hours"
@@ -52,7 +52,7 @@ _DEALS = 0.3
 
 
 @dataclass(frozen=True)
-class Signed:
+class GeneratedContract:
     """A contract before anything has happened to it.
 
     `worth` is what it must have been invoiced less credited at its close, in EUR without tax.
@@ -66,7 +66,9 @@ class Signed:
     amounts: tuple[Decimal, ...]
 
 
-def drawn(seed: int, flavour: Flavour | None = None, *, deal: bool | None = None) -> Signed:
+def drawn(
+    seed: int, flavour: Flavour | None = None, *, deal: bool | None = None
+) -> GeneratedContract:
     """The contract of a seed; always the same one."""
     random = Random(seed)  # noqa: S311 - to repeat, not to keep a secret
     drawn_flavour = random.choices(list(_WEIGHTS), weights=list(_WEIGHTS.values()))[0]
@@ -80,7 +82,7 @@ def drawn(seed: int, flavour: Flavour | None = None, *, deal: bool | None = None
     won = None
     if flavour is Flavour.PLAIN and (from_crm if deal is None else deal):
         won = _deal(seed, amounts)
-    return Signed(seed, flavour, contract_data, won, worth, amounts)
+    return GeneratedContract(seed, flavour, contract_data, won, worth, amounts)
 
 
 def customer_name(seed: int) -> str:
@@ -104,7 +106,7 @@ def _contract_data(seed: int, amounts: tuple[Decimal, ...]) -> JsonObject:
     first, _ = last_month()
     value = f"{sum(amounts, Decimal(0)):f}"
     return {
-        "contract_id": f"life-{seed}",
+        "contract_id": f"scenario-{seed}",
         "legal_entity": ENTITY,
         "title": "Roll-out",
         "customer": {
@@ -138,7 +140,7 @@ def _service(key: str, code: str, amount: str = "0.00") -> JsonObject:
 
 
 HOURS, RATE, COST = Decimal("7.50"), Decimal("80.00"), Decimal("61.40")
-"""What is worked, at which price, and what is spent, where a life has such a plan."""
+"""What is worked, at which price, and what is spent, where a scenario has such a plan."""
 
 
 def _plans(contract_data: JsonObject, flavour: Flavour, random: Random) -> Decimal:

@@ -1,4 +1,4 @@
-"""What a story must come to: our books, Odoo's own figures, and the sum told beforehand."""
+"""What a scenario must come to: the workflow's sums, Odoo's own, and the sum stated beforehand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gateways.odoo import OdooClient
 
 
 @dataclass
-class Chapter:
+class Scenario:
     """One contract of the demo, and what it must come to in the end.
 
     `billed` is invoices less credit notes without tax, `open` what the customer still owes, with
@@ -35,7 +35,7 @@ class Chapter:
 
 
 @dataclass(frozen=True)
-class Figures:
+class ContractTotals:
     """Odoo's own figures of one contract, in the contract's currency. Order, invoiced and credited
     are without tax, paid and open with it."""
 
@@ -46,7 +46,7 @@ class Figures:
     open: Money
 
 
-def figures(odoo: OdooClient, state: ContractState) -> Figures:
+def totals_in_odoo(odoo: OdooClient, state: ContractState) -> ContractTotals:
     """What Odoo's orders and posted invoices say, by the contract they name as their origin."""
     origin = contract_workflow_id(state.legal_entity, state.contract_id)
     orders = odoo.search_read(
@@ -65,7 +65,7 @@ def figures(odoo: OdooClient, state: ContractState) -> Figures:
         return Money.total((Money.rounded(row[field], currency) for row in rows), currency)
 
     still_open = total(invoices, "amount_residual") - total(notes, "amount_residual")
-    return Figures(
+    return ContractTotals(
         order=total(orders, "amount_untaxed"),
         invoiced=total(invoices, "amount_untaxed"),
         credited=total(notes, "amount_untaxed"),
@@ -74,18 +74,18 @@ def figures(odoo: OdooClient, state: ContractState) -> Figures:
     )
 
 
-def differences(chapter: Chapter, state: ContractState, odoo: Figures) -> list[str]:
-    """Where contract, workflow, Odoo and the story disagree, in words."""
+def differences(scenario: Scenario, state: ContractState, odoo: ContractTotals) -> list[str]:
+    """Where contract, workflow, Odoo and the scenario disagree, in words."""
     money = money_table(state)
     if state.contract is None or money is None:
         return ["the contract was never validated"]
     nothing = Money.zero(state.contract.currency)
     expected = [
-        ("stage", state.stage, chapter.stage),
+        ("stage", state.stage, scenario.stage),
         ("order", odoo.order, state.contract.fixed_price),
-        ("invoiced less credited", odoo.invoiced - odoo.credited, chapter.billed),
-        ("value", money.value, chapter.billed),
-        ("open", odoo.open, chapter.open or nothing),
+        ("invoiced less credited", odoo.invoiced - odoo.credited, scenario.billed),
+        ("value", money.value, scenario.billed),
+        ("open", odoo.open, scenario.open or nothing),
         ("invoiced in the workflow", money.invoiced, odoo.invoiced),
         ("credited in the workflow", money.credited, odoo.credited),
         ("open in the workflow", money.open, odoo.open),

@@ -8,17 +8,17 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from random import Random
 
+from faultlab.lab import Lab
+from faultlab.network_faults import Carrier, carriers_of, is_write
+from faultlab.worker_process import PROCESS
 from sandbox.proxy import Moment, Request
-from starters.faultlab.lab import Lab
-from starters.faultlab.served import PROCESS
-from starters.faultlab.weather import Carrier, carriers_of, is_write
 from wiring import remotes
 from wiring.settings import Settings
 from workers.worker import activities_of
 from workflows import task_queues
 
 _GAP_SECONDS, _BETWEEN = 0.3, 4
-"""Between two kills at boundaries, at least so long and so many calls: lives go on meanwhile."""
+"""At least so long and so many calls between two kills at boundaries: scenarios move meanwhile."""
 _LOOK_SECONDS = 0.1
 
 READING = frozenset(
@@ -34,7 +34,7 @@ READING = frozenset(
         "reconcile_credit",
     }
 )
-"""Activities that write nothing: they are struck at any call; the others at a write."""
+"""Activities that write nothing: their worker is killed at any call, that of others at a write."""
 
 
 def remote_activities(settings: Settings) -> list[str]:
@@ -73,9 +73,9 @@ class Boundaries:
         self._lab = lab
         self.all = [Boundary(name, moment) for name in activities for moment in Moment]
         self._wanted = {(item.activity, item.moment): item for item in self.all}
-        self._struck_at = 0.0
+        self._killed_at = 0.0
         self._answered = _BETWEEN
-        self._striking = asyncio.Lock()
+        self._killing = asyncio.Lock()
 
     @property
     def left(self) -> list[Boundary]:
@@ -91,23 +91,23 @@ class Boundaries:
         if len(carriers) == 1 and (carriers[0].activity in READING or is_write(request)):
             wanted = self._wanted.get((carriers[0].activity, moment))
             if wanted is not None:
-                await self._strike(wanted, carriers[0], int(request.tags[PROCESS]))
+                await self._kill(wanted, carriers[0], int(request.tags[PROCESS]))
                 return
         self._answered += moment is Moment.AFTER
 
-    async def _strike(self, boundary: Boundary, carrier: Carrier, process: int) -> None:
-        too_soon = time.monotonic() - self._struck_at < _GAP_SECONDS or self._answered < _BETWEEN
-        if self._striking.locked() or too_soon or not self._lab.hands.has(process):
+    async def _kill(self, boundary: Boundary, carrier: Carrier, process: int) -> None:
+        too_soon = time.monotonic() - self._killed_at < _GAP_SECONDS or self._answered < _BETWEEN
+        if self._killing.locked() or too_soon or not self._lab.activity_workers.has(process):
             return
-        async with self._striking:
+        async with self._killing:
             self._wanted.pop((boundary.activity, boundary.moment))
             boundary.carrier = carrier
-            await self._lab.hands.replace(process)
-            self._struck_at, self._answered = time.monotonic(), 0
+            await self._lab.activity_workers.replace(process)
+            self._killed_at, self._answered = time.monotonic(), 0
 
 
 @dataclass
-class Blow:
+class Kill:
     """One thing that was killed, and how long until it was back."""
 
     family: str
@@ -116,7 +116,7 @@ class Blow:
 
 
 @dataclass
-class Storm:
+class RandomKills:
     """F4, F5, F6, F13: servers and workers die at random moments, drawn from a seed."""
 
     lab: Lab
@@ -124,25 +124,25 @@ class Storm:
     seed: int
     every_seconds: float
     every_calls: int
-    """Both have to pass between two blows: on a slow machine lives need longer to move."""
-    blows: list[Blow] = field(default_factory=list)
+    """Both have to pass between two kills: on a slow machine scenarios need longer to move."""
+    kills: list[Kill] = field(default_factory=list)
 
-    async def rage(self) -> None:
-        """Strike again and again until cancelled."""
-        random = Random(f"storm {self.seed}")  # noqa: S311 - to repeat
+    async def run(self) -> None:
+        """Kill again and again until cancelled."""
+        random = Random(f"kills {self.seed}")  # noqa: S311 - to repeat
         choices = self._choices()
         if not choices:
             return
         while True:
             calls = self._calls + random.uniform(0.5, 1.5) * self.every_calls
             await asyncio.sleep(random.uniform(0.5, 1.5) * self.every_seconds)
-            while self._calls < calls:  # noqa: ASYNC110 - the proxies count, and tell nobody
+            while self._calls < calls:  # noqa: ASYNC110 - the proxies only count
                 await asyncio.sleep(_LOOK_SECONDS)
             if "F13" in self.families and len(choices) > 1 and random.random() < 0.3:
                 both = random.sample(choices, 2)
-                await asyncio.gather(*(self._blow("F13", *one[1:]) for one in both))
+                await asyncio.gather(*(self._kill_one("F13", *one[1:]) for one in both))
             else:
-                await self._blow(*random.choice(choices))
+                await self._kill_one(*random.choice(choices))
 
     @property
     def _calls(self) -> int:
@@ -152,8 +152,8 @@ class Storm:
     def _choices(self) -> list[tuple[str, str, Callable[[], Awaitable[None]]]]:
         lab = self.lab
         possible: list[tuple[str, str, Callable[[], Awaitable[None]]]] = [
-            ("F1", "worker of the activities", lab.hands.replace),
-            ("F1", "worker of the workflows", lab.decider.replace),
+            ("F1", "worker of the activities", lab.activity_workers.replace),
+            ("F1", "worker of the workflows", lab.workflow_worker.replace),
             ("F4", "Odoo", lab.restart_odoo),
             ("F6", "Temporal", lab.restart_temporal),
         ]
@@ -161,8 +161,8 @@ class Storm:
             possible.append(("F5", "PostgreSQL", lab.restart_postgres))
         return [item for item in possible if item[0] in self.families]
 
-    async def _blow(self, family: str, what: str, strike: Callable[[], Awaitable[None]]) -> None:
+    async def _kill_one(self, family: str, what: str, kill: Callable[[], Awaitable[None]]) -> None:
         began = time.monotonic()
         # Not cut off in between: a server must not stay away for the rest of the campaign.
-        await asyncio.shield(asyncio.ensure_future(strike()))
-        self.blows.append(Blow(family, what, time.monotonic() - began))
+        await asyncio.shield(asyncio.ensure_future(kill()))
+        self.kills.append(Kill(family, what, time.monotonic() - began))

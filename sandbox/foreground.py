@@ -1,4 +1,4 @@
-"""What `c2c demo` and `c2c dev` do."""
+"""Runs the demo or the local stack in the foreground, as `c2c demo` and `c2c dev` do."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from sandbox.demo import Demo
+from sandbox.demo_driver import WIDTH
+from sandbox.stack import Say, Stack, running
 from starters import schedules
-from starters.local.demo import Demo
-from starters.local.stack import Say, Stack, running
-from starters.local.telling import WIDTH
 from wiring import remotes
 from wiring.settings import load_settings
 
@@ -25,15 +25,15 @@ async def demo(console: Console, *, odoo: str, keep: bool, kill_worker: bool) ->
     """Run the six contracts; returns the exit code: 0 only if every number is right."""
     console = _lively(console)
     with tempfile.TemporaryDirectory(prefix="c2c-demo-", ignore_cleanup_errors=True) as folder:
-        async with running(Path(folder), odoo=odoo, say=_teller(console)) as stack:
+        async with running(Path(folder), odoo=odoo, say=_printer(console)) as stack:
             client = await stack.client()
             console.print(f"Temporal UI: [link={stack.ui}]{stack.ui}[/link]\n")
-            story = Demo(stack, client, console, kill_worker=kill_worker)
-            errors = await story.run()
+            six = Demo(stack, client, console, kill_worker=kill_worker)
+            errors = await six.run()
             console.print(f"\nTemporal UI: {stack.workflows_page}")
-            console.print(f"demo: {story.contracts} contracts, {errors} errors", highlight=False)
+            console.print(f"demo: {six.contracts} contracts, {errors} errors", highlight=False)
             if keep:
-                _where(console, stack)
+                show_where(console, stack)
                 await _interrupted()
     return 1 if errors else 0
 
@@ -42,14 +42,14 @@ async def dev(console: Console, *, odoo: str) -> int:
     """The whole stack in the foreground, its data kept in .run/dev, until interrupted."""
     console = _lively(console)
     async with running(
-        DEV_FOLDER.resolve(), odoo=odoo, say=_teller(console), keep_data=True
+        DEV_FOLDER.resolve(), odoo=odoo, say=_printer(console), keep_data=True
     ) as stack:
         client = await stack.client()
         settings = load_settings()
         await schedules.ensure_sweeps(client, settings)
         for crm in remotes.crms(settings, remotes.odoo(settings)).values():
             crm.ensure_setup()
-        _where(console, stack)
+        show_where(console, stack)
         await _interrupted()
     return 0
 
@@ -66,18 +66,22 @@ def _lively(console: Console) -> Console:
     )
 
 
-def _teller(console: Console) -> Say:
+def _printer(console: Console) -> Say:
     def say(text: str) -> None:
         console.print(f"[dim]{text}[/]")
 
     return say
 
 
-def _where(console: Console, stack: Stack) -> None:
+def show_where(console: Console, stack: Stack) -> None:
+    """Print where everything is, and how another shell finds it."""
     table = Table(show_header=False, box=None)
     table.add_row("Temporal UI", f"{stack.workflows_page}")
     table.add_row("Temporal", stack.address)
     table.add_row("Odoo", f"{stack.odoo.url} (database {stack.odoo.database})")
+    table.add_row("Odoo's login", stack.odoo.login)
+    table.add_row("Odoo's database", stack.odoo.database_address)
+    table.add_row("Odoo's API keys", str(stack.odoo.keys["c2c"].parent))
     table.add_row("Logs", str(stack.folder))
     console.print(table)
     console.print("In another shell, to use c2c with this stack:\n")

@@ -17,22 +17,22 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from contracts.approvals import HASH_PREFIX
 from contracts.contract.state import ContractOutcome
-from contracts.identifiers import contract_of, invoice_workflow_id
+from contracts.identifiers import contract_of
 from contracts.invoice.state import InvoiceReport
-from starters.faultlab.books import Books, Move
-from starters.faultlab.ledger import Told, canonical, patiently
-from starters.faultlab.lives import Ended
-from starters.faultlab.signing import customer_name
+from faultlab.books import Books, Move
+from faultlab.contract_generator import customer_name
+from faultlab.ledger import Acknowledged, canonical, patiently
+from faultlab.scenario import ScenarioResult
 from workers.worker import WORKFLOWS
 
 _DECISIONS = ("decide_approval", "approval_decided")
 _POSTING = "post_invoice"
 _LONGEST = 300
-"""Characters of a failure that are told."""
+"""Characters of a failure that are shown."""
 
 
 @dataclass
-class Story:
+class HistorySummary:
     """What a workflow's histories say, over all its runs."""
 
     started: bool = False
@@ -51,7 +51,7 @@ class Retried:
     until it was done: by the workflow's own clock, which may have been moved.
 
     Where its next attempt failed and its step tried anew, that is what did it; and where its
-    workflow came to its end without it, the sweep had told what it did.
+    workflow came to its end without it, the sweep had reported what it did.
     """
 
     activity: str
@@ -61,7 +61,7 @@ class Retried:
 
 @dataclass
 class Findings:
-    """What is wrong, by the seed of the life it concerns; and what was looked at."""
+    """What is wrong, by the seed of the scenario it concerns; and what was looked at."""
 
     wrong: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
     histories: int = 0
@@ -74,13 +74,13 @@ class Findings:
 # --- histories ---------------------------------------------------------------------------------
 
 
-async def stories_of(
+async def summaries_of(
     client: Client, workflow_ids: Sequence[str]
-) -> AsyncIterator[tuple[str, Story, list[WorkflowHistory]]]:
-    """The stories of these workflows with the histories they were read from."""
+) -> AsyncIterator[tuple[str, HistorySummary, list[WorkflowHistory]]]:
+    """The summaries of these workflows with the histories they were read from."""
     for workflow_id in workflow_ids:
         histories = await patiently(lambda: histories_of(client, workflow_id))  # noqa: B023
-        yield workflow_id, story_of(histories), histories
+        yield workflow_id, summary_of(histories), histories
 
 
 async def histories_of(client: Client, workflow_id: str) -> list[WorkflowHistory]:
@@ -97,9 +97,9 @@ async def histories_of(client: Client, workflow_id: str) -> list[WorkflowHistory
             return found
 
 
-def story_of(histories: Iterable[WorkflowHistory]) -> Story:
+def summary_of(histories: Iterable[WorkflowHistory]) -> HistorySummary:
     """What a workflow's runs say, the oldest first."""
-    story = Story(started=True)
+    summary = HistorySummary(started=True)
     decisions: list[str] = []
     # Of each activity those whose next attempt failed, with when they were asked for: a step that
     # waits may try anew in the next run only.
@@ -113,20 +113,20 @@ def story_of(histories: Iterable[WorkflowHistory]) -> Story:
                 case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
                     signal = event.workflow_execution_signaled_event_attributes
                     argument = _first(signal.input.payloads)
-                    story.signals[signal.signal_name, argument] += 1
+                    summary.signals[signal.signal_name, argument] += 1
                     decisions += [argument] * (signal.signal_name in _DECISIONS)
                 case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
                     accepted = event.workflow_execution_update_accepted_event_attributes
                     asked = accepted.accepted_request.input
                     argument = _first(asked.args.payloads)
-                    story.updates[asked.name, argument] += 1
+                    summary.updates[asked.name, argument] += 1
                     decisions += [argument] * (asked.name in _DECISIONS)
                 case EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
                     planned = event.activity_task_scheduled_event_attributes
                     scheduled[event.event_id] = planned
                     asked_at[event.event_id] = event.event_time.ToNanoseconds() / 1e9
                     if planned.activity_type.name == _POSTING:
-                        story.approvals = list(decisions)
+                        summary.approvals = list(decisions)
                 case EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
                     begun = event.activity_task_started_event_attributes
                     attempts[begun.scheduled_event_id] = begun.attempt
@@ -137,7 +137,7 @@ def story_of(histories: Iterable[WorkflowHistory]) -> Story:
                     again = failed.pop(name, [])
                     if attempts[number] > 1:
                         again.append((planned.activity_id, asked_at[number]))
-                    story.retried += [Retried(name, key, at - since) for key, since in again]
+                    summary.retried += [Retried(name, key, at - since) for key, since in again]
                 case EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED:
                     number = event.activity_task_failed_event_attributes.scheduled_event_id
                     if attempts[number] > 1:
@@ -147,15 +147,15 @@ def story_of(histories: Iterable[WorkflowHistory]) -> Story:
                         )
                 case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
                     at = event.event_time.ToNanoseconds() / 1e9
-                    story.retried += [
+                    summary.retried += [
                         Retried(name, key, at - since)
                         for name, left in failed.items()
                         for key, since in left
                     ]
                     done = event.workflow_execution_completed_event_attributes
-                    story.completed = True
-                    story.result = json.loads(done.result.payloads[0].data)
-    return story
+                    summary.completed = True
+                    summary.result = json.loads(done.result.payloads[0].data)
+    return summary
 
 
 def _first(payloads: Sequence[Any]) -> str:
@@ -193,7 +193,6 @@ class Evidence:
 
     moves: dict[str, list[Move]]
     orders: dict[str, int]
-    order_totals: dict[str, Decimal]
     projects: dict[str, int]
     customers: dict[str, int]
     payments: dict[str, int]
@@ -207,7 +206,6 @@ def gather(books: Books) -> Evidence:
     return Evidence(
         moves=moves,
         orders=books.orders(),
-        order_totals=books.order_totals(),
         projects=books.projects(),
         customers=books.customers(),
         payments=books.payments(),
@@ -215,102 +213,110 @@ def gather(books: Books) -> Evidence:
     )
 
 
-def only_one_of_each(life: Ended, evidence: Evidence) -> Iterable[str]:
+def only_one_of_each(scenario: ScenarioResult, evidence: Evidence) -> Iterable[str]:
     """At most one customer, order, project and audit record a contract."""
-    contract_id = life.workflow_id.rpartition("/")[2]
+    contract_id = scenario.workflow_id.rpartition("/")[2]
     for what, count in (
-        ("customers", evidence.customers.get(customer_name(life.signed.seed), 0)),
-        ("orders", evidence.orders.get(life.workflow_id, 0)),
+        ("customers", evidence.customers.get(customer_name(scenario.generated.seed), 0)),
+        ("orders", evidence.orders.get(scenario.workflow_id, 0)),
         ("projects", evidence.projects.get(f"Roll-out ({contract_id})", 0)),
         ("audit records", evidence.audits.get(f"{contract_id}-audit.json", 0)),
     ):
         if count > 1:
             yield f"{count} {what}"
-        elif count < 1 and life.closed and (what != "audit records" or life.worth):
+        elif count < 1 and scenario.closed and (what != "audit records" or scenario.worth):
             yield f"no {what}"
 
 
-def one_invoice_an_obligation(life: Ended, evidence: Evidence) -> Iterable[str]:
+def one_invoice_an_obligation(scenario: ScenarioResult, evidence: Evidence) -> Iterable[str]:
     """One invoice in Odoo for each that the contract proposed."""
-    for origin, moves in invoices_of(life, evidence.moves):
+    for origin, moves in invoices_of(scenario, evidence.moves):
         if len(moves) > 1:
             kinds = ", ".join(f"{move.kind} {move.state} {move.untaxed}" for move in moves)
             yield f"{origin} stands {len(moves)} times in Odoo: {kinds}"
 
 
-def one_payment_a_reference(lives: Mapping[int, Ended], evidence: Evidence, into: Findings) -> None:
-    """A payment that was told three times is money that came once."""
+def one_payment_a_reference(
+    scenarios: Mapping[int, ScenarioResult], evidence: Evidence, into: Findings
+) -> None:
+    """A payment that was reported three times is money that came once."""
     for reference, count in evidence.payments.items():
         seed = int(reference.split("-")[1])
-        if count > 1 and seed in lives:
+        if count > 1 and seed in scenarios:
             into.add(seed, f"payment {reference} stands {count} times in Odoo")
 
 
-def exact_to_the_cent(life: Ended, evidence: Evidence) -> Iterable[str]:
+def exact_to_the_cent(scenario: ScenarioResult, evidence: Evidence) -> Iterable[str]:
     """Invoiced less credited is what was agreed, and nothing is owed."""
     posted = [
         move
-        for _, moves in invoices_of(life, evidence.moves)
+        for _, moves in invoices_of(scenario, evidence.moves)
         for move in moves
         if move.state == "posted"
     ]
     invoiced = sum((move.signed for move in posted), Decimal(0))
-    if invoiced > life.worth or (life.closed and invoiced != life.worth):
-        yield f"Odoo has invoiced {invoiced}, agreed was {life.worth}"
-    if life.closed and any(move.residual for move in posted):
+    if invoiced > scenario.worth or (scenario.closed and invoiced != scenario.worth):
+        yield f"Odoo has invoiced {invoiced}, agreed was {scenario.worth}"
+    if scenario.closed and any(move.residual for move in posted):
         yield f"closed with {sum(move.residual for move in posted)} open in Odoo"
 
 
-def invoices_of(life: Ended, moves: Mapping[str, list[Move]]) -> Iterable[tuple[str, list[Move]]]:
+def invoices_of(
+    scenario: ScenarioResult, moves: Mapping[str, list[Move]]
+) -> Iterable[tuple[str, list[Move]]]:
     for origin, found in moves.items():
-        if origin.startswith(f"{life.workflow_id}/invoice/"):
+        if origin.startswith(f"{scenario.workflow_id}/invoice/"):
             yield origin, found
 
 
 def nothing_posted_unapproved(
-    life: Ended, evidence: Evidence, stories: Mapping[str, Story]
+    scenario: ScenarioResult, evidence: Evidence, summaries: Mapping[str, HistorySummary]
 ) -> Iterable[str]:
     """Every posted invoice was approved before, its content and its amount, by its history."""
-    for origin, moves in invoices_of(life, evidence.moves):
-        story = stories.get(origin)
+    for origin, moves in invoices_of(scenario, evidence.moves):
+        summary = summaries.get(origin)
         for move in moves:
-            if move.state == "posted" and (story is None or not _is_approved(move, story)):
+            if move.state == "posted" and (summary is None or not _is_approved(move, summary)):
                 yield f"{move.number} ({origin}) of {move.untaxed} is posted and nobody approved it"
 
 
-def _is_approved(move: Move, story: Story) -> bool:
-    content = InvoiceReport.model_validate(story.result).content_hash if story.result else ""
-    for argument in story.approvals:
+def _is_approved(move: Move, summary: HistorySummary) -> bool:
+    content = InvoiceReport.model_validate(summary.result).content_hash if summary.result else ""
+    for argument in summary.approvals:
         said = json.loads(argument)
         # A credit note's amount has no sign where people see it.
         amount = abs(Decimal(str(said["amount"] or "0").split()[0]))
         named = said["content_hash"]
-        # Before it has ended only the amount tells what was posted.
+        # Before it has ended only the amount shows what was posted.
         of_this = len(named) >= HASH_PREFIX and content.startswith(named) if content else True
         if said["decision"] == "approve" and amount == move.untaxed and of_this:
             return True
     return False
 
 
-def views_agree(life: Ended, evidence: Evidence, stories: Mapping[str, Story]) -> Iterable[str]:
+def views_agree(
+    scenario: ScenarioResult, evidence: Evidence, summaries: Mapping[str, HistorySummary]
+) -> Iterable[str]:
     """What the workflows say at their end is what Odoo has."""
-    contract = stories.get(life.workflow_id)
+    contract = summaries.get(scenario.workflow_id)
     if contract is None or contract.result is None:
         return
     outcome = ContractOutcome.model_validate(contract.result)
     if outcome.money is None:
         return
-    posted = [m for _, ms in invoices_of(life, evidence.moves) for m in ms if m.state == "posted"]
+    posted = [
+        m for _, ms in invoices_of(scenario, evidence.moves) for m in ms if m.state == "posted"
+    ]
     ours = outcome.money.invoiced.amount - outcome.money.credited.amount
     theirs = sum((move.signed for move in posted), Decimal(0))
     if ours != theirs:
         yield f"the contract says {ours} is invoiced, Odoo {theirs}"
-    for origin, moves in invoices_of(life, evidence.moves):
-        story = stories.get(origin)
-        if story is None or story.result is None:
+    for origin, moves in invoices_of(scenario, evidence.moves):
+        summary = summaries.get(origin)
+        if summary is None or summary.result is None:
             yield f"{origin} stands in Odoo and its workflow has not ended"
             continue
-        yield from _invoice_agrees(origin, moves, InvoiceReport.model_validate(story.result))
+        yield from _invoice_agrees(origin, moves, InvoiceReport.model_validate(summary.result))
 
 
 def _invoice_agrees(origin: str, moves: list[Move], report: InvoiceReport) -> Iterable[str]:
@@ -327,18 +333,18 @@ def _invoice_agrees(origin: str, moves: list[Move], report: InvoiceReport) -> It
         yield f"{origin} has {report.residual} open, in Odoo {move.residual}"
 
 
-def all_told_is_kept(
-    told: Iterable[Told], stories: Mapping[str, Story]
+def all_acknowledged_is_kept(
+    acknowledged: Iterable[Acknowledged], summaries: Mapping[str, HistorySummary]
 ) -> Iterable[tuple[str, str]]:
     """Every acknowledged message stands in a history as often as it was acknowledged; yields the
     workflow's id and what lacks."""
-    counted = Counter(told)
+    counted = Counter(acknowledged)
     for item, count in counted.items():
-        story = stories.get(item.workflow_id, Story())
+        summary = summaries.get(item.workflow_id, HistorySummary())
         if item.kind == "start":
-            found = int(story.started) * count
+            found = int(summary.started) * count
         else:
-            kept = story.signals if item.kind == "signal" else story.updates
+            kept = summary.signals if item.kind == "signal" else summary.updates
             found = kept[item.name, item.argument]
         if found < count:
             yield (
@@ -348,50 +354,50 @@ def all_told_is_kept(
             )
 
 
-def workflow_ids_of(life: Ended, evidence: Evidence, invoices: int) -> list[str]:
-    """The contract's and its invoices' workflows."""
-    known = {origin for origin, _ in invoices_of(life, evidence.moves)}
-    known |= {invoice_workflow_id(life.workflow_id, n) for n in range(1, invoices + 1)}
-    return [life.workflow_id, *sorted(known)]
-
-
 async def examine(
-    client: Client, books: Books, lives: Sequence[Ended], told: Sequence[Told]
-) -> tuple[Findings, dict[str, Story]]:
-    """Hold everything against these lives' evidence."""
-    findings, evidence = Findings(acknowledged=len(told)), gather(books)
-    stories: dict[str, Story] = {}
+    client: Client,
+    books: Books,
+    scenarios: Sequence[ScenarioResult],
+    acknowledged: Sequence[Acknowledged],
+) -> tuple[Findings, dict[str, HistorySummary]]:
+    """Hold everything against these scenarios' evidence."""
+    findings, evidence = Findings(acknowledged=len(acknowledged)), gather(books)
+    summaries: dict[str, HistorySummary] = {}
     seeds: dict[str, int] = {}
     whole: list[WorkflowHistory] = []
-    mine = {life.signed.seed: life for life in lives}
-    by_contract = {life.workflow_id: life.signed.seed for life in lives if life.workflow_id}
+    mine = {scenario.generated.seed: scenario for scenario in scenarios}
+    by_contract = {
+        scenario.workflow_id: scenario.generated.seed
+        for scenario in scenarios
+        if scenario.workflow_id
+    }
     ids = [item.id async for item in client.list_workflows("WorkflowType != ''")]
     wanted = [
         workflow_id for workflow_id in dict.fromkeys(ids) if contract_of(workflow_id) in by_contract
     ]
-    async for workflow_id, story, histories in stories_of(client, wanted):
-        stories[workflow_id] = story
+    async for workflow_id, summary, histories in summaries_of(client, wanted):
+        summaries[workflow_id] = summary
         seeds[workflow_id] = by_contract[contract_of(workflow_id)]
         whole += histories
         if len(whole) >= _AT_ONCE:
             await _replay(whole, seeds, findings)
             whole = []
     await _replay(whole, seeds, findings)
-    for life in lives:
-        seed = life.signed.seed
+    for scenario in scenarios:
+        seed = scenario.generated.seed
         for text in (
-            *life.wrong,
-            *only_one_of_each(life, evidence),
-            *one_invoice_an_obligation(life, evidence),
-            *exact_to_the_cent(life, evidence),
-            *nothing_posted_unapproved(life, evidence, stories),
-            *views_agree(life, evidence, stories),
+            *scenario.wrong,
+            *only_one_of_each(scenario, evidence),
+            *one_invoice_an_obligation(scenario, evidence),
+            *exact_to_the_cent(scenario, evidence),
+            *nothing_posted_unapproved(scenario, evidence, summaries),
+            *views_agree(scenario, evidence, summaries),
         ):
             findings.add(seed, text)
     one_payment_a_reference(mine, evidence, findings)
-    for workflow_id, text in all_told_is_kept(told, stories):
+    for workflow_id, text in all_acknowledged_is_kept(acknowledged, summaries):
         findings.add(by_contract.get(contract_of(workflow_id), -1), text)
-    return findings, stories
+    return findings, summaries
 
 
 _AT_ONCE = 200

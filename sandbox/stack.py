@@ -26,13 +26,15 @@ from temporalio.common import SearchAttributeIndexedValueType
 
 from sandbox import real_odoo
 from sandbox.odoo.app import DATABASE
+from sandbox.real_odoo.postgres import ROLE
 from sandbox.server import Sandbox
 from wiring import client as temporal
+from wiring.settings import ConfigurationError
 from workflows import search_attributes
 
 Say = Callable[[str], None]
 
-CONFIG = Path(real_odoo.__file__).parents[1] / "c2c.toml"
+CONFIG = Path(__file__).with_name("c2c.toml")
 TEMPORAL_PORT, UI_PORT, SANDBOX_PORT = 7233, 8233, 8900
 _START_SECONDS = 30
 _STOP_SECONDS = 10
@@ -57,17 +59,20 @@ _CLI_TYPES = {
 }
 
 
-class StackError(Exception):
+class StackError(ConfigurationError):
     """A part of the local stack did not come up; the message says which and why."""
 
 
 @dataclass(frozen=True)
-class OdooKeys:
-    """An Odoo to work with: where it is, and the API keys of its users by login."""
+class LocalOdoo:
+    """An Odoo to work with: where it is, the API keys of its users by login, and, for people, how
+    to log in and where its database is."""
 
     url: str
     database: str
     keys: Mapping[str, Path]
+    login: str
+    database_address: str
 
 
 @dataclass
@@ -78,7 +83,7 @@ class Stack:
     address: str
     namespace: str
     ui: str
-    odoo: OdooKeys
+    odoo: LocalOdoo
     sandbox: Sandbox
     environment: dict[str, str]
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
@@ -131,11 +136,26 @@ async def running(
         sandbox = stack.enter_context(_sandbox(folder, keep_data=keep_data))
         if odoo == "real":
             say("Starting a real Odoo 19 (the first time it is fetched, which takes minutes) ...")
-            server = stack.enter_context(real_odoo.start())
-            remote = OdooKeys(server.url, server.database, server.keys)
+            try:
+                server = stack.enter_context(real_odoo.start())
+            except real_odoo.HarnessError as error:
+                raise StackError(str(error)) from error
+            remote = LocalOdoo(
+                server.url,
+                server.database,
+                server.keys,
+                login="admin, password admin",
+                database_address=f"{server.postgres.socket}, role {ROLE}, no password",
+            )
         else:
             keys = {login: sandbox.key_file(login) for login in sandbox.keys}
-            remote = OdooKeys(sandbox.url, DATABASE, keys)
+            remote = LocalOdoo(
+                sandbox.url,
+                DATABASE,
+                keys,
+                login="none: it answers JSON-2 calls only",
+                database_address=str(sandbox.odoo.path),
+            )
         local = Stack(
             folder=folder,
             address=f"127.0.0.1:{port}",
@@ -158,7 +178,7 @@ def namespace_of(folder: Path) -> str:
 
 
 def _configuration(
-    address: str, namespace: str, odoo: OdooKeys, sandbox: Sandbox
+    address: str, namespace: str, odoo: LocalOdoo, sandbox: Sandbox
 ) -> dict[str, str]:
     return {
         "TEMPORAL_ADDRESS": address,

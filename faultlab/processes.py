@@ -22,10 +22,10 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.runtime import Runtime, TelemetryConfig
 
+from faultlab.worker_process import GO, stand_by
 from sandbox.real_odoo.mailbox import free_port
 from sandbox.real_odoo.process import Process
-from starters.faultlab.served import GO, stand_by
-from starters.local.stack import StackError, temporal_command
+from sandbox.stack import StackError, temporal_command
 from workflows import task_queues
 
 HOST = "127.0.0.1"
@@ -85,7 +85,7 @@ class TemporalServer:
         return self._process.pid
 
     def kill(self) -> None:
-        """SIGKILL: nothing is flushed, nobody is told."""
+        """SIGKILL: nothing is flushed, nobody is informed."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
 
@@ -160,8 +160,8 @@ class Worker:
         self._environment = dict(environment)
         self._log = log
         self._mutation = mutation
-        self._serving: _Warm | None = None
-        self._next: _Warm | None = None
+        self._serving: _Standby | None = None
+        self._next: _Standby | None = None
         self._changing = asyncio.Lock()
 
     async def keep(self) -> None:
@@ -195,8 +195,8 @@ class Worker:
         serving = self._next or self._spawn()
         self._next = None
         try:
-            await asyncio.to_thread(serving.told.recv)
-            serving.told.send(GO)
+            await asyncio.to_thread(serving.pipe.recv)
+            serving.pipe.send(GO)
         except (EOFError, OSError) as error:
             raise StackError(f"a worker did not start; see {self._log}") from error
         self._serving = serving
@@ -215,14 +215,14 @@ class Worker:
         return self._serving.process
 
     def stop(self) -> None:
-        for warm in (self._serving, self._next):
-            if warm is not None:
-                warm.end()
-                warm.told.close()
+        for standby in (self._serving, self._next):
+            if standby is not None:
+                standby.end()
+                standby.pipe.close()
         self._serving = self._next = None
 
-    def _spawn(self) -> _Warm:
-        told, parent = _FORKS.Pipe()
+    def _spawn(self) -> _Standby:
+        pipe, parent = _FORKS.Pipe()
         process = _FORKS.Process(
             target=stand_by,
             args=(self._queues, self._environment, self._log, self._mutation, parent),
@@ -230,22 +230,22 @@ class Worker:
         )
         process.start()
         parent.close()
-        return _Warm(process, told)
+        return _Standby(process, pipe)
 
 
 @dataclass(frozen=True)
-class _Warm:
+class _Standby:
     """A worker's process, and the line to it."""
 
     process: BaseProcess
-    told: Connection
+    pipe: Connection
 
     def end(self) -> None:
         self.process.kill()
         self.process.join()
 
 
-class Crew:
+class WorkerPool:
     """Several worker processes of one kind, so that one's death holds up its own work only."""
 
     def __init__(
@@ -267,8 +267,8 @@ class Crew:
 
     async def replace(self, pid: int | None = None) -> None:
         """SIGKILL the one with this pid, or (None) all at once; others take over."""
-        struck = [worker for worker in self._workers if pid is None or worker.pid == pid]
-        await asyncio.gather(*(worker.replace() for worker in struck))
+        killed = [worker for worker in self._workers if pid is None or worker.pid == pid]
+        await asyncio.gather(*(worker.replace() for worker in killed))
 
     async def keep(self) -> None:
         """Start again whoever ends, until cancelled."""

@@ -1,6 +1,6 @@
-"""Six contracts from signature to cash, told as they happen and checked against Odoo.
+"""Leads six contracts from signature to cash, shows what happens, and checks it against Odoo.
 
-The stories are in `stories`; months pass in seconds, because each workflow's own clock is moved
+The scenarios are in `scenarios`; months pass in seconds, because each workflow's own clock is moved
 forward on the real server.
 """
 
@@ -17,53 +17,60 @@ from temporalio.client import Client
 
 from contracts.contract.state import money_table
 from gateways.errors import GatewayError
+from sandbox import clock
+from sandbox.demo_driver import ACCOUNTANT, CRM, DemoDriver, DemoError
+from sandbox.expected_totals import Scenario, differences, totals_in_odoo, unsettled
+from sandbox.scenarios import scenarios
+from sandbox.stack import Stack
 from starters import schedules
 from starters.client import NoAnswer, NotFound, Refused
-from starters.local import clock
-from starters.local.reckoning import Chapter, differences, figures, unsettled
-from starters.local.stack import Stack
-from starters.local.stories import chapters
-from starters.local.telling import ACCOUNTANT, CRM, DemoError, Teller
 from wiring import remotes
 from wiring.settings import CrmSettings, Settings, SweepSettings, load_settings
 
 _SWEEP_SECONDS = 5
-_TOLD = (DemoError, clock.NeverAtRest, Refused, NoAnswer, GatewayError)
-"""What ends one story and leaves the others to go on."""
+_EXPECTED_FAILURES = (
+    DemoError,
+    clock.NeverAtRest,
+    Refused,
+    NoAnswer,
+    GatewayError,
+)
+"""What ends one scenario and leaves the others to go on."""
 _COLUMNS = ("Value", "Invoiced", "Credited", "Paid", "Open")
 
 
 class Demo:
-    """Tells the stories on a running stack, and counts what does not agree."""
+    """Runs the scenarios on a running stack, and counts what does not agree."""
 
     def __init__(
         self, stack: Stack, client: Client, console: Console, *, kill_worker: bool
     ) -> None:
-        self._teller = Teller(stack, client, console, kill_worker=kill_worker)
+        self._driver = DemoDriver(stack, client, console, kill_worker=kill_worker)
         self._console = console
         self._settings = load_settings()
         self.contracts = 0
 
     async def run(self) -> int:
-        """Tell the stories beside each other; returns the number of errors."""
-        await schedules.ensure_sweeps(self._teller.client, self._demo_settings())
+        """Run the scenarios beside each other; returns the number of errors."""
+        await schedules.ensure_sweeps(self._driver.client, self._demo_settings())
         self._prepare_hubspot()
-        told = chapters()
-        self.contracts = len(told)
+        both = scenarios()
+        self.contracts = len(both)
         results = await asyncio.gather(
-            *(story(self._teller, chapter) for chapter, story in told), return_exceptions=True
+            *(steps(self._driver, scenario) for scenario, steps in both),
+            return_exceptions=True,
         )
         failures = 0
-        for (chapter, _), error in zip(told, results, strict=True):
-            if isinstance(error, _TOLD):
+        for (scenario, _), error in zip(both, results, strict=True):
+            if isinstance(error, _EXPECTED_FAILURES):
                 failures += 1
-                self._console.print(f"[red]{escape(chapter.customer)}: {escape(str(error))}[/]")
+                self._console.print(f"[red]{escape(scenario.customer)}: {escape(str(error))}[/]")
             elif isinstance(error, BaseException):
                 raise error
-        return failures + await self._report([chapter for chapter, _ in told])
+        return failures + await self._report([scenario for scenario, _ in both])
 
     def _demo_settings(self) -> Settings:
-        """A quick sweep of Odoo, and none of the CRM: the stories sign their deals themselves."""
+        """A quick sweep of Odoo, and none of the CRM: the scenarios sign their deals themselves."""
         changed = {"crm": CrmSettings(), "sweeps": SweepSettings(odoo_seconds=_SWEEP_SECONDS)}
         return self._settings.model_copy(update=changed)
 
@@ -74,7 +81,7 @@ class Demo:
         if left:
             raise DemoError("; ".join(map(str, left)))
 
-    async def _report(self, told: list[Chapter]) -> int:
+    async def _report(self, ran: list[Scenario]) -> int:
         """The table of what happened, with Odoo's own figures; returns the differences."""
         table = Table(
             title="Contracts, and what Odoo says about them (paid and open with tax)",
@@ -89,22 +96,22 @@ class Demo:
         table.add_column("", no_wrap=True)
         table.add_column("Odoo", no_wrap=True)
         errors = 0
-        for chapter in told:
-            errors += await self._row(table, chapter)
+        for scenario in ran:
+            errors += await self._row(table, scenario)
         self._console.print()
         self._console.print(table)
         return errors
 
-    async def _row(self, table: Table, chapter: Chapter) -> int:
-        """One contract's line; its differences are told, and counted."""
+    async def _row(self, table: Table, scenario: Scenario) -> int:
+        """Add a contract's line to the table and print its differences; returns how many."""
         try:
-            state = await self._teller.on(chapter).state()
+            state = await self._driver.on(scenario).state()
         except NotFound:
-            self._console.print(f"[red]{escape(chapter.customer)}: there is no contract[/]")
+            self._console.print(f"[red]{escape(scenario.customer)}: there is no contract[/]")
             return 1
-        odoo = await self._teller.act(ACCOUNTANT, figures, state)
-        found = differences(chapter, state, odoo)
-        found += await self._teller.act(ACCOUNTANT, unsettled, state)
+        odoo = await self._driver.act(ACCOUNTANT, totals_in_odoo, state)
+        found = differences(scenario, state, odoo)
+        found += await self._driver.act(ACCOUNTANT, unsettled, state)
         money = money_table(state)
         amounts = (
             money.value if money else None,
@@ -114,12 +121,12 @@ class Demo:
             odoo.open,
         )
         table.add_row(
-            chapter.customer,
+            scenario.customer,
             str(state.stage),
             *("-" if amount is None else str(amount.amount) for amount in amounts),
             odoo.order.currency,
             "[red]differs[/]" if found else "[green]agrees[/]",
         )
         for difference in found:
-            self._console.print(f"[red]{escape(chapter.customer)}: {escape(difference)}[/]")
+            self._console.print(f"[red]{escape(scenario.customer)}: {escape(difference)}[/]")
         return len(found)

@@ -17,27 +17,26 @@ from temporalio.client import Client
 from temporalio.testing import TimeSkipper
 
 from contracts.identifiers import contract_of
-from gateways.odoo import OdooClient
-from gateways.odoo import connect as connect_odoo
-from gateways.secrets import Secret
-from sandbox import real_odoo
-from sandbox.odoo.app import DATABASE
-from sandbox.proxy import Proxy
-from sandbox.real_odoo import RealOdoo
-from starters import schedules
-from starters.client import C2C
-from starters.faultlab.books import Books, PostgresRows, SqliteRows
-from starters.faultlab.ledger import Ledger
-from starters.faultlab.processes import (
+from faultlab.books import Books, PostgresRows, SqliteRows
+from faultlab.ledger import Ledger
+from faultlab.processes import (
     NAMESPACE,
     WORKFLOWS,
-    Crew,
     SandboxServer,
     TemporalServer,
     Worker,
+    WorkerPool,
 )
-from starters.local import clock
-from starters.local.stack import CONFIG
+from gateways.odoo import OdooClient
+from gateways.odoo import connect as connect_odoo
+from gateways.secrets import Secret
+from sandbox import clock, real_odoo
+from sandbox.odoo.app import DATABASE
+from sandbox.proxy import Proxy
+from sandbox.real_odoo import RealOdoo
+from sandbox.stack import CONFIG
+from starters import schedules
+from starters.client import C2C
 from wiring import remotes
 from wiring.settings import Settings, SweepSettings, load_settings
 from workflows import task_queues
@@ -62,13 +61,13 @@ class Lab:
     odoo_proxy: Proxy
     crm_proxy: Proxy
     client: Client
-    decider: Worker
+    workflow_worker: Worker
     """Hosts the workflows."""
-    hands: Crew
-    """Hosts what speaks to Odoo and the CRM."""
+    activity_workers: WorkerPool
+    """Host what speaks to Odoo and the CRM."""
     books: Books
     ledger: Ledger
-    news: News
+    changes: ListedChanges
     clocks: TimeSkipper
     settings: Settings
     environment: Mapping[str, str]
@@ -138,7 +137,7 @@ class Lab:
             await asyncio.to_thread(postgres.start)
 
 
-class News:
+class ListedChanges:
     """Wakes those who wait for a workflow as soon as what is listed of it changes: one look at
     the whole list instead of a question to each workflow."""
 
@@ -180,7 +179,7 @@ class News:
         return {item for item in self._seen if self._changed_at[item] <= since}
 
     async def of(self, workflow_id: str, seconds: float) -> bool:
-        """Wait for news of a contract or its invoices, so long at most; whether there were any."""
+        """Wait so long at most for a change of a contract or an invoice; whether there was one."""
         event = self._changed.setdefault(workflow_id, asyncio.Event())
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(event.wait(), seconds)
@@ -195,7 +194,7 @@ async def running(
     *,
     real: bool = False,
     mutation: str | None = None,
-    crew: int = 1,
+    worker_count: int = 1,
     say: Callable[[str], None] = lambda text: None,
 ) -> AsyncIterator[Lab]:
     """A stack of its own in `folder`, on the sandbox or on a real Odoo, with so many workers for
@@ -227,16 +226,22 @@ async def running(
         settings = _settings(environment)
         await asyncio.to_thread(_prepare_crm, settings)
         await schedules.ensure_sweeps(client, settings)
-        decider = Worker(WORKFLOWS, environment, folder / "decider.log", mutation)
-        hands = Crew(crew, task_queues.REMOTES, environment, folder / "hands.log", mutation)
-        workers: tuple[Worker | Crew, ...] = (decider, hands)
+        workflow_worker = Worker(WORKFLOWS, environment, folder / "workflow_worker.log", mutation)
+        activity_workers = WorkerPool(
+            worker_count,
+            task_queues.REMOTES,
+            environment,
+            folder / "activity_workers.log",
+            mutation,
+        )
+        workers: tuple[Worker | WorkerPool, ...] = (workflow_worker, activity_workers)
         for worker in workers:
             stack.callback(worker.stop)
             await worker.start()
             keeping = asyncio.create_task(worker.keep())
             stack.callback(keeping.cancel)
-        news = News(client)
-        watching = asyncio.create_task(news.watch())
+        changes = ListedChanges(client)
+        watching = asyncio.create_task(changes.watch())
         stack.callback(watching.cancel)
         rows = PostgresRows(odoo) if odoo is not None else SqliteRows(sandbox.database)
         yield Lab(
@@ -247,11 +252,11 @@ async def running(
             odoo_proxy=odoo_proxy,
             crm_proxy=crm_proxy,
             client=client,
-            decider=decider,
-            hands=hands,
+            workflow_worker=workflow_worker,
+            activity_workers=activity_workers,
             books=Books(rows),
             ledger=Ledger(client),
-            news=news,
+            changes=changes,
             clocks=TimeSkipper(client, config=clock.BY_HAND),
             settings=settings,
             environment=environment,

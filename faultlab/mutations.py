@@ -1,6 +1,6 @@
 """Ways to break the product on purpose, so that a campaign can show that it would notice.
 
-Each takes one safeguard away, in the worker process that is told to, and nowhere else.
+Each takes one safeguard away, in the worker process that is asked to, and nowhere else.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def press_without_looking() -> None:
 
 
 def count_events_again() -> None:
-    """A payment that is told twice is taken twice, and registered twice."""
+    """A payment that is reported twice is accepted twice, and registered twice."""
     take, search = Collection.take_payment, OdooClient.search_read
 
     def retake(self: Collection, payment: Any) -> None:

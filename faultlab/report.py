@@ -12,8 +12,8 @@ from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+from faultlab.campaign import ALL, Outcome
 from sandbox.proxy import Moment
-from starters.faultlab.campaign import ALL, Outcome
 
 _MAX_SHOWN = 50
 
@@ -24,10 +24,10 @@ def show(console: Console, outcomes: Sequence[Outcome]) -> None:
         where = "the real Odoo 19" if outcome.plan.real else "the sandbox"
         found = outcome.findings
         console.print(
-            f"\n{outcome.runs} lives on {where} in {outcome.seconds:.0f} s: {found.histories} "
+            f"\n{outcome.runs} scenarios on {where} in {outcome.seconds:.0f} s: {found.histories} "
             f"histories replayed, {found.acknowledged} acknowledged messages looked up in them"
         )
-        for table in (boundaries(outcome), lost_answers(outcome), blows(outcome)):
+        for table in (boundaries(outcome), lost_answers(outcome), kills(outcome)):
             if table is not None:
                 console.print(table)
     for outcome in outcomes:
@@ -44,10 +44,10 @@ def last_line(outcomes: Sequence[Outcome]) -> str:
 
 
 def again(outcome: Outcome, seed: int) -> str:
-    """The command that leads one life through the same once more."""
+    """The command that leads one scenario through the same once more."""
     real = 1 if outcome.plan.real else 0
     only = "".join(f" --only {name}" for name in sorted(outcome.plan.families) if not_all(outcome))
-    return f"c2c faults --seeds 1 --real {real} --seed {seed}{only}"
+    return f"python -m faultlab --seeds 1 --real {real} --seed {seed}{only}"
 
 
 def not_all(outcome: Outcome) -> bool:
@@ -60,10 +60,10 @@ def boundaries(outcome: Outcome) -> RenderableType | None:
         return None
     rows: dict[str, dict[Moment, str]] = defaultdict(dict)
     for item in outcome.boundaries:
-        told = "never reached"
+        text = "never reached"
         if item.is_hit:
-            told = "not recovered" if item.seconds is None else f"{item.seconds:.1f} s"
-        rows[item.activity][item.moment] = told
+            text = "not recovered" if item.seconds is None else f"{item.seconds:.1f} s"
+        rows[item.activity][item.moment] = text
     table = _table("F1: the worker killed around each activity's call, from asked for to done")
     for name in ("Activity", "Before", "During", "After"):
         table.add_column(name)
@@ -86,16 +86,16 @@ def lost_answers(outcome: Outcome) -> RenderableType | None:
     return table
 
 
-def blows(outcome: Outcome) -> RenderableType | None:
+def kills(outcome: Outcome) -> RenderableType | None:
     """What was killed at random, and how long it was away."""
-    if not outcome.blows:
+    if not outcome.kills:
         return None
     table = _table("Killed at random moments, and started again")
     for name in ("Fault", "What", "Times", "Seconds away (median)"):
         table.add_column(name)
     seconds: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for blow in outcome.blows:
-        seconds[blow.family, blow.what].append(blow.seconds)
+    for kill in outcome.kills:
+        seconds[kill.family, kill.what].append(kill.seconds)
     for (family, what), found in sorted(seconds.items()):
         table.add_row(family, what, str(len(found)), f"{median(found):.1f}")
     return table
@@ -125,7 +125,7 @@ def write(file: Path, outcomes: Sequence[Outcome]) -> None:
                 {"activity": activity, "write": call, "how": str(kind)}
                 for activity, call, kind, _ in outcome.lost.hit
             ],
-            "blows": [vars(blow) for blow in outcome.blows],
+            "kills": [vars(kill) for kill in outcome.kills],
             "violations": [
                 {"seed": seed, "text": text, "again": again(outcome, seed)}
                 for seed, text in outcome.violations

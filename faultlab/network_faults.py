@@ -1,4 +1,4 @@
-"""What happens to calls: decided per life from its seed, so that a life meets the same again."""
+"""What happens to calls: decided by the seed of a scenario, so that it meets the same again."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from random import Random
 
 from contracts.identifiers import contract_of
+from faultlab.worker_process import CARRIER
 from sandbox.proxy import PASSED, Fate, Kind, Request
-from starters.faultlab.served import CARRIER
 
 _READS = frozenset({"search_read", "read", "search_count", "context_get", "fields_get"})
 _SPOILT = 0.12
@@ -55,7 +55,7 @@ def is_write(request: Request) -> bool:
     return request.path.endswith(("/batch/update", "/batch/create"))
 
 
-def what(request: Request) -> str:
+def words_of(request: Request) -> str:
     """A call in words: model and method, or a CRM's path."""
     model, method = request.call
     return f"{model} {method}" if model else request.path.split("?")[0]
@@ -66,7 +66,7 @@ CUT_AND_HELD = (Kind.CUT_AFTER, Kind.HOLD)
 
 
 @dataclass
-class Lost:
+class LostAnswers:
     """F2: each kind of write is done and its answer is lost, once in each of these ways."""
 
     ways: tuple[Kind, ...] = CUT_AND_HELD
@@ -76,7 +76,7 @@ class Lost:
     def fate(self, request: Request, carrier: Carrier) -> Fate:
         if not is_write(request):
             return PASSED
-        key = carrier.activity, what(request)
+        key = carrier.activity, words_of(request)
         self.seen[key] += 1
         if self.seen[key] > len(self.ways):
             return PASSED
@@ -86,19 +86,19 @@ class Lost:
 
 
 @dataclass
-class Weather:
-    """Decides the fate of every call. `seed_of` knows the lives by their contracts' workflow ids;
-    `families` says which faults are on for a life, F2 or F3."""
+class NetworkFaults:
+    """Decides the fate of every call. `seed_of` gives a scenario's seed by its contract's workflow
+    id; `families` says which faults are on for a seed, F2 or F3."""
 
     seed_of: Callable[[str], int | None]
     families: Callable[[int], frozenset[str]]
-    lost: Lost = field(default_factory=Lost)
-    is_calm: bool = False
+    lost: LostAnswers = field(default_factory=LostAnswers)
+    is_off: bool = False
     _calls: Counter[int] = field(default_factory=Counter)
 
     def __call__(self, request: Request) -> Fate:
         carriers = carriers_of(request)
-        if self.is_calm or not carriers:
+        if self.is_off or not carriers:
             return PASSED
         carrier = carriers[0]
         seed = self.seed_of(carrier.contract)
@@ -111,13 +111,13 @@ class Weather:
                 return fate
         if "F3" in families:
             self._calls[seed] += 1
-            random = Random(f"weather {seed} {self._calls[seed]}")  # noqa: S311 - to repeat
-            return drawn(random, _STATUSES if request.call[0] else _CRM_STATUSES)
+            random = Random(f"faults {seed} {self._calls[seed]}")  # noqa: S311 - to repeat
+            return draw_fate(random, _STATUSES if request.call[0] else _CRM_STATUSES)
         return PASSED
 
 
-def drawn(random: Random, statuses: Sequence[int] = _STATUSES) -> Fate:
-    """What happens to one call of a life in bad weather."""
+def draw_fate(random: Random, statuses: Sequence[int] = _STATUSES) -> Fate:
+    """What happens to one call where F3 is on."""
     if random.random() >= _SPOILT:
         return PASSED
     kind = random.choices([k for k, _ in _FATES], weights=[w for _, w in _FATES])[0]
