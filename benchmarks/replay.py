@@ -9,9 +9,10 @@ from benchmarks.frame import Bench, Sample, at_most, benchmark, paired_ratio
 from benchmarks.onboarding import seconds_to_onboard
 from benchmarks.product import Product
 from benchmarks.remote import sandbox_remote
+from contracts.contract.messages import Hold, HoldKind, HoldRequest, MilestoneReached
+from contracts.contract.state import ContractState
+from contracts.invoice.state import InvoiceStage
 from contracts.model import JsonObject
-from contracts.receivable import InvoiceStage
-from contracts.state import ContractState, Hold, HoldKind, HoldRequest, MilestoneReached
 from starters import operations
 from workflows.contract import ContractWorkflow
 
@@ -105,7 +106,7 @@ async def _forget(ours: Product, workflow_id: str, months: int) -> None:
     if others <= _CACHED:
         raise ValueError(f"{others} other workflows are too few to be forgotten for")
     for number in range(1, others + 1):
-        await operations.receivable_state(ours.client, f"{workflow_id}/invoice/{number}")
+        await operations.invoice_state(ours.client, f"{workflow_id}/invoice/{number}")
 
 
 async def _five_years(bench: Bench, ours: Product, months: int) -> str:

@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from contracts.money import Money
-from contracts.receivable import (
+from contracts.invoice.messages import (
     DisputeOpened,
     DisputeResolved,
     HoldChange,
@@ -17,6 +16,7 @@ from contracts.receivable import (
     PaymentReceived,
     WriteOffAsked,
 )
+from contracts.money import Money
 from starters import collecting, operations
 from starters.cli import render
 from starters.cli.errors import UsageError
@@ -38,7 +38,7 @@ def show(context: typer.Context, reference: Reference) -> None:
     """Show one invoice: its stage, lines, balance and what happened last."""
     session = session_of(context)
     workflow_id = session.invoice(reference)
-    state = session.run(lambda client: operations.receivable_state(client, workflow_id))
+    state = session.run(lambda client: operations.invoice_state(client, workflow_id))
     session.show(state, render.invoice(state, workflow_id))
 
 

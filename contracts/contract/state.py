@@ -9,7 +9,6 @@ from typing import Any, Self
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     ModelWrapValidatorHandler,
     ValidationError,
@@ -19,25 +18,29 @@ from pydantic import (
 
 from contracts.approvals import ApprovalRound
 from contracts.billing.book import Book
-from contracts.billing.proposals import Document
-from contracts.billing.usage import UsageRecord
+from contracts.billing.proposals import InvoiceKind
 from contracts.changes import ChangeOrder
+from contracts.contract.messages import (
+    CancelRequest,
+    CreditRequest,
+    Hold,
+    HoldKind,
+    MilestoneReached,
+    NoticeGiven,
+    TerminationRequest,
+)
 from contracts.crm import ContractStatus
+from contracts.invoice.state import InvoiceReport
 from contracts.journal import Journal
 from contracts.model import (
     Contract,
     JsonObject,
     Key,
-    MessageDay,
-    OptionalText,
     Source,
-    Text,
-    Words,
 )
 from contracts.money import Money
 from contracts.parking import StepException, Waiting
 from contracts.problems import InvalidContract, problems_of
-from contracts.receivable import InvoiceReport
 
 
 class ContractStage(StrEnum):
@@ -78,14 +81,14 @@ class OdooRefs(BaseModel):
     suspensions: int = 0
 
 
-def known(value: int | None) -> int:
+def require_id(value: int | None) -> int:
     """An id an earlier step has set; its absence is a defect of ours."""
     if value is None:
         raise RuntimeError("a step ran before the one it needs")
     return value
 
 
-class ReadMark(BaseModel):
+class ReadCursor(BaseModel):
     """How far a plan's records in Odoo were read: everything that changed before `since` (Odoo's
     clock) and is dated up to `until` is known."""
 
@@ -106,168 +109,6 @@ class MilestoneProgress(BaseModel):
     under_review: bool = False
 
 
-class MilestoneReached(BaseModel):
-    """A milestone was delivered. `on` is the delivery date; left out, today."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    milestone: Key
-    by: OptionalText = ""
-    on: MessageDay | None = None
-
-
-class MilestoneReachedInOdoo(BaseModel):
-    """The sweep found a milestone marked reached in Odoo, by its database id; `as_of` is when it
-    was last changed there, by Odoo's clock."""
-
-    milestone_id: int
-    on: MessageDay | None = None
-    as_of: datetime | None = None
-
-
-class MilestoneUnreached(BaseModel):
-    """A milestone is not reached after all."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    milestone: Key
-    by: Text
-    reason: Words = ""
-
-
-class MilestoneUnreachedInOdoo(BaseModel):
-    """The sweep found a milestone not marked reached, by its database id, last changed `as_of`."""
-
-    milestone_id: int
-    as_of: datetime
-
-
-class UsageReport(BaseModel):
-    """Metered records, in any order and any number of times: the same id counts once, and another
-    quantity under the same id replaces the one before."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    records: tuple[UsageRecord, ...] = Field(min_length=1, max_length=5_000)
-
-
-class UsageTaken(BaseModel):
-    """What became of a usage report: records that were new or changed, known, or refused."""
-
-    taken: int = 0
-    known: int = 0
-    refused: list[str] = Field(default_factory=list)
-
-
-class ServiceCredit(BaseModel):
-    """A credit owed for a breach of service levels, deducted from the next invoice.
-
-    `amount` is without tax; `reference` identifies it (a repeat counts once)."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    retainer: Key
-    reference: Key
-    reason: Words = Field(min_length=1)
-    amount: Money
-    by: Text
-
-
-class CreditRequest(BaseModel):
-    """Credit document `number` of the contract: in whole, or an `amount` of it without tax.
-
-    With `reissue` what it billed is proposed anew, as it was."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    number: int
-    amount: Money | None = None
-    by: Text
-    reason: Words = Field(min_length=1)
-    reissue: bool = False
-
-
-class Side(StrEnum):
-    CUSTOMER = "customer"
-    FIRM = "firm"
-
-
-class Hold(BaseModel):
-    """Billing, or dunning, of the whole contract stands still until a person releases it, or
-    (with `until`) up to the end of that day in the legal entity's zone."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    by: Text
-    reason: Text
-    until: MessageDay | None = None
-
-
-class HoldKind(StrEnum):
-    BILLING = "billing"
-    DUNNING = "dunning"
-
-
-class HoldRequest(BaseModel):
-    """Set a hold, or release it (`hold` left out)."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    kind: HoldKind
-    by: Text
-    hold: Hold | None = None
-
-
-class TerminationRequest(BaseModel):
-    """Either side ends the contract early; `on` is its last day (entity's zone).
-
-    `agreed` waives the notice period the terms ask for."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    side: Side
-    by: Text
-    reason: Words = Field(min_length=1)
-    on: MessageDay
-    agreed: bool = False
-
-
-class NoticeGiven(BaseModel):
-    """One side does not want the term renewed: the contract expires at its end."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    side: Side
-    by: Text
-    on: MessageDay | None = None
-
-
-class RetainageRelease(BaseModel):
-    """The event that releases what was held back has come."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    by: Text
-    reason: Words = Field(min_length=1)
-
-
-class CustomerRefresh(BaseModel):
-    """Read the deal anew, for whoever asks."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    by: Text
-
-
-class CancelRequest(BaseModel):
-    """Stop a contract that has not billed anything, and take back what was provisioned."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    by: Text
-    reason: Words = ""
-
-
 class ContractVersion(BaseModel):
     """One version of the contract in its history: what changed, by whom, the fixed price (without
     tax), and who approved it (empty: it needed nobody)."""
@@ -285,10 +126,10 @@ class PendingChange(BaseModel):
     """A change order on its way: what it would make of the contract, and its approval."""
 
     order: ChangeOrder
-    document: JsonObject
+    contract_data: JsonObject
     contract: Contract
     changes: list[str]
-    round: ApprovalRound | None = None
+    approval_round: ApprovalRound | None = None
 
 
 class ContractState(BaseModel):
@@ -297,31 +138,31 @@ class ContractState(BaseModel):
     contract_id: Key
     legal_entity: Key
     source: Source
-    document: JsonObject = Field(default_factory=dict)
+    contract_data: JsonObject = Field(default_factory=dict)
     stage: ContractStage = ContractStage.RECEIVED
     ending: Ending | None = None
     contract: Contract | None = None
     versions: list[ContractVersion] = Field(default_factory=list)
     change_orders: int = 0
     change: PendingChange | None = None
-    ordered: Contract | None = None
+    order_version: Contract | None = None
     amended: bool = False
     time_zone: str = "UTC"
     odoo: OdooRefs = Field(default_factory=OdooRefs)
     milestones: dict[str, MilestoneProgress] = Field(default_factory=dict)
-    early: list[MilestoneReached] = Field(default_factory=list)
+    early_milestones: list[MilestoneReached] = Field(default_factory=list)
     book: Book = Field(default_factory=Book)
-    marks: dict[str, ReadMark] = Field(default_factory=dict)
+    read_cursors: dict[str, ReadCursor] = Field(default_factory=dict)
     caps_waived: list[str] = Field(default_factory=list)
     limit_waived: list[str] = Field(default_factory=list)
     invoices: dict[int, InvoiceReport] = Field(default_factory=dict)
     credits_asked: list[CreditRequest] = Field(default_factory=list)
-    lost: list[int] = Field(default_factory=list)
-    """Documents whose workflows were ended by force: nobody collects them any more."""
+    orphaned_invoices: list[int] = Field(default_factory=list)
+    """Invoices whose workflows were ended by force: nobody collects them any more."""
     holds: dict[HoldKind, Hold] = Field(default_factory=dict)
     termination: TerminationRequest | None = None
     terminated: bool = False
-    finished: bool = False
+    final_settlement_done: bool = False
     notice: NoticeGiven | None = None
     cancel: CancelRequest | None = None
     crm_written: ContractStatus | None = None
@@ -329,24 +170,24 @@ class ContractState(BaseModel):
     waiting: Waiting = Field(default_factory=Waiting)
     exceptions: list[StepException] = Field(default_factory=list)
     has_parked: bool = False
-    """A step of it, or of one of its documents, was parked at some time."""
+    """A step of it, or of one of its invoices, was parked at some time."""
     journal: Journal = Field(default_factory=Journal)
     started_at: datetime | None = None
     closed_at: datetime | None = None
 
 
 class ContractInput(BaseModel):
-    """Starts a contract: by a document, or by the deal it is read from; or continues one.
+    """Starts a contract: by contract data, or by the deal it is read from; or continues one.
 
-    With neither `document` nor `state` the deal named by `source` is read from the CRM. What came
-    in as JSON and is no such input is one with `unreadable`, which says why: a workflow can fail
-    by that, and not by a payload that its first task cannot read.
+    With neither `contract_data` nor `state` the deal named by `source` is read from the CRM. What
+    came in as JSON and is no such input is one with `unreadable`, which says why: a workflow can
+    fail by that, and not by a payload that its first task cannot read.
     """
 
     contract_id: Key
     legal_entity: Key
     source: Source
-    document: JsonObject = Field(default_factory=dict)
+    contract_data: JsonObject = Field(default_factory=dict)
     state: ContractState | None = None
     unreadable: str = ""
 
@@ -396,14 +237,14 @@ class ContractOutcome(BaseModel):
 
 
 def money_table(state: ContractState) -> MoneyTable | None:
-    """The contract's figures from its documents' reports; None before it is validated.
+    """The contract's figures from its invoices' reports; None before it is validated.
 
     `credited` counts our credit notes and those people made in Odoo.
     """
     contract = state.contract
     if contract is None:
         return None
-    invoices, notes = _posted(state, Document.INVOICE), _posted(state, Document.CREDIT_NOTE)
+    invoices, notes = _posted(state, InvoiceKind.INVOICE), _posted(state, InvoiceKind.CREDIT_NOTE)
 
     def total(reports: list[InvoiceReport], field: str) -> Money:
         amounts = (getattr(item, field) for item in reports)
@@ -427,6 +268,6 @@ def money_table(state: ContractState) -> MoneyTable | None:
     )
 
 
-def _posted(state: ContractState, document: Document) -> list[InvoiceReport]:
-    found = (item for item in state.invoices.values() if item.document is document)
+def _posted(state: ContractState, kind: InvoiceKind) -> list[InvoiceReport]:
+    found = (item for item in state.invoices.values() if item.kind is kind)
     return [item for item in found if item.total is not None]
