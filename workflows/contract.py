@@ -377,6 +377,10 @@ class ContractWorkflow(ApprovalMessages):
             else []
         )
 
+    def keep_round(self, before: ApprovalRound, after: ApprovalRound) -> None:
+        if self.state.change is not None:
+            self.state.change.approval_round = after
+
     def noted(self, text: str) -> None:
         self._case.note(text)
         self._case.publish()
