@@ -403,7 +403,7 @@ class OdooFinance:
         for balance in (invoice, credit):
             if not balance.posted:
                 raise BusinessRefusal(
-                    "invoice_not_posted",
+                    "credit_not_posted",
                     f"invoice {balance.invoice_id} is not posted in Odoo, so nothing can be "
                     "set off against it",
                     field="invoice.state",

@@ -86,7 +86,7 @@ class ContractWorkflow(ApprovalMessages):
             contract_id=start.contract_id,
             legal_entity=start.legal_entity,
             source=start.source,
-            invoice=start.contract_data,
+            contract_data=start.contract_data,
             started_at=workflow.now(),
         )
         self._ended = False
