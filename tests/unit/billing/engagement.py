@@ -283,6 +283,7 @@ class Engagement:
         number = len(self.papers) + 1
         proposal = self.book.propose(self.contract, event.key, number, self.today)
         state = InvoiceState(
+            clock=datetime.combine(self.today, datetime.min.time(), UTC),
             contract_workflow_id="contract/northwind/C-1",
             company_id=1,
             order_id=2,
@@ -329,15 +330,18 @@ class Engagement:
         )
 
     def approve(self, number: int) -> None:
-        self._approve(self.papers[number].approval_round)
+        paper = self.papers[number]
+        paper.approval_round = self._approve(paper.approval_round)
 
-    def _approve(self, approval_round: ApprovalRound) -> None:
+    def _approve(self, approval_round: ApprovalRound) -> ApprovalRound:
+        now = datetime.combine(self.today, datetime.min.time(), UTC)
         for person in (SAM, ANA, BOB, CLEO, DORA, EMIL):
             word = self._word(approval_round, person)
             if approval_round.refusal(word, self.today) is None:
-                approval_round.decide(word, datetime.combine(self.today, datetime.min.time(), UTC))
+                approval_round = approval_round.decided(word, now)
         assert approval_round.is_met
         assert SAM not in [item.by for item in approval_round.approvals]
+        return approval_round
 
     def reject(self, number: int) -> None:
         paper = self.papers[number]
@@ -346,7 +350,8 @@ class Engagement:
         )
         if paper.approval_round.refusal(word, self.today) is not None:
             return
-        paper.approval_round.decide(word, datetime.combine(self.today, datetime.min.time(), UTC))
+        now = datetime.combine(self.today, datetime.min.time(), UTC)
+        paper.approval_round = paper.approval_round.decided(word, now)
         paper.rejected = True
         self.book.rejected(number)
 
