@@ -3,7 +3,7 @@ begins, and the activity or Signal that carries it out. Nothing is decided here.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 from typing import Any
 
 from temporalio import workflow
@@ -231,7 +231,7 @@ def _payment(state: InvoiceState, reference: str) -> PaymentReceived:
     return next(item for item in state.payments if item.reference == reference)
 
 
-PERFORM: Mapping[str, Perform[InvoiceState]] = {
+PERFORM: dict[str, Perform[InvoiceState]] = {
     agenda.CREATE: _create_draft,
     agenda.POST: _post,
     agenda.DISCARD: _discard,

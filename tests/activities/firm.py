@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any
 
 from activities.odoo_finance import (
-    Draft,
     DraftRequest,
     InvoiceRef,
     OdooFinance,
@@ -28,8 +27,9 @@ from activities.policies import Policies
 from contracts.billing.charges import Charge, ChargeKind
 from contracts.billing.order import order_lines
 from contracts.billing.proposals import InvoiceKind, InvoiceProposal
-from contracts.identifiers import contract_workflow_id
+from contracts.identifiers import contract_workflow_id, invoice_workflow_id
 from contracts.invoice.messages import InvoiceBalance, PaymentReceived
+from contracts.invoice.results import Draft
 from contracts.model import Contract, JsonObject
 from contracts.money import Money
 from contracts.odoo_totals import OrderTotals
@@ -289,6 +289,11 @@ class Ordered:
             invoice_on=INVOICE_ON,
             credited_invoice_id=credits or None,
         )
+
+    def invoice_origin(self, number: int = 1) -> str:
+        """The workflow of an invoice, by which its records in Odoo are found."""
+        contract = contract_workflow_id(self.contract.legal_entity, self.contract.contract_id)
+        return invoice_workflow_id(contract, number)
 
     def invoice_request(self) -> DraftRequest:
         return self.request(self.proposal())

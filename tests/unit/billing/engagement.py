@@ -109,8 +109,12 @@ class Paper:
         assert self.state.balance is not None
         return self.state.balance
 
+    def change(self, **fields: object) -> None:
+        """The invoice is another one in these fields."""
+        self.state = self.state.replace(**fields)
+
     def owes(self, residual: Money) -> None:
-        self.state.balance = self.balance.model_copy(update={"residual": residual})
+        self.change(balance=self.balance.model_copy(update={"residual": residual}))
 
 
 class Engagement:
@@ -318,7 +322,7 @@ class Engagement:
         changed = paper.proposal.model_copy(update={"purchase_order": order})
         if changed == paper.proposal:
             return
-        paper.state.proposal = changed
+        paper.change(proposal=changed)
         paper.approval_round = self._round(changed)
         word = self._word(old, CLEO)
         assert paper.approval_round.refusal(word, self.today), "an approval of what it was before"
@@ -370,7 +374,7 @@ class Engagement:
         untaxed = Money(abs(computed), self.currency)
         total = untaxed + Money(as_odoo(untaxed.amount * _TAX, unit), self.currency)
         zero = Money.zero(self.currency)
-        paper.state.balance = InvoiceBalance(
+        balance = InvoiceBalance(
             invoice_id=number,
             as_of=datetime.combine(self.today, datetime.min.time(), UTC),
             number=f"INV/{number}",
@@ -382,8 +386,8 @@ class Engagement:
             credited=zero,
             credited_untaxed=zero,
         )
-        paper.state.issued = paper.issued = True
-        paper.state.stage = InvoiceStage.OPEN
+        paper.issued = True
+        paper.change(balance=balance, issued=True, stage=InvoiceStage.OPEN)
         self.book.issued(number)
         if proposal.credited_number:
             self._reconcile(paper, self.papers[proposal.credited_number])
@@ -440,9 +444,8 @@ class Engagement:
         self._approve(approval_round)
         before = paper.balance.written_off
         amount = paper.balance.residual + before if before else paper.balance.residual
-        paper.state.balance = paper.balance.model_copy(
-            update={"written_off": amount, "residual": Money.zero(self.currency)}
-        )
+        written_off = {"written_off": amount, "residual": Money.zero(self.currency)}
+        paper.change(balance=paper.balance.model_copy(update=written_off))
 
     def dun(self, number: int) -> None:
         """Remind as the invoice does, and hold each decision to the rules."""
@@ -451,10 +454,10 @@ class Engagement:
             return
         state, today = paper.state, self.today
         if state.promise is not None and today > state.promise.on:
-            state.promise = None
-        paper.looks.append((state.model_copy(), today))
+            state = state.replace(promise=None)
+        paper.looks.append((state, today))
         before = state.dunning.level
-        remind(state, today)
+        state = paper.state = state.replace(dunning=reminded(state, today))
         after = state.dunning.level
         if after > before:
             assert after == before + 1
@@ -595,17 +598,15 @@ def first_charge(book: Book, charge: str) -> str:
     return charge
 
 
-def remind(state: InvoiceState, today: date) -> None:
-    """What the invoice does about reminders on a day."""
+def reminded(state: InvoiceState, today: date) -> DunningState:
+    """What an invoice has sent once it has done what is due about reminders on a day."""
     assert state.balance is not None
     if not state.balance.residual.is_positive:
-        state.dunning = DunningState()
-        return
+        return DunningState()
     decision = collecting.dunning_decision(state, policy, today)
-    if decision.level < state.dunning.level:
-        state.dunning = DunningState()
     if decision.act is Act.SEND:
-        state.dunning = DunningState(level=decision.level, sent_on=today)
+        return DunningState(level=decision.level, sent_on=today)
+    return DunningState() if decision.level < state.dunning.level else state.dunning
 
 
 def _is_seen(record: Line | Cost, mark: Mark, until: date) -> bool:
