@@ -12,13 +12,11 @@ from datetime import date, timedelta
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.odoo_master import (
-        MilestonesRequest,
-        OdooMaster,
-        ProjectChange,
-        ProjectStatusRequest,
-    )
-    from activities.odoo_orders import OdooOrders, OrderChange
+    from activities.odoo.milestones import OdooMilestones
+    from activities.odoo.orders import OdooOrders, OrderChange
+    from activities.odoo.project_rows import MilestonesRequest, ProjectChange
+    from activities.odoo.projects import OdooProjects, ProjectStatusRequest
+    from activities.odoo.tasks import OdooTasks
     from contracts import changes, parking
     from contracts.agenda.state import required
     from contracts.approvals import ApprovalKind, ApprovalRound, Subject
@@ -270,25 +268,25 @@ class Amending:
         odoo = self._case.state.odoo
         if {item.key for item in change.after.milestones} - odoo.milestone_ids.keys():
             created = await workflow.execute_activity_method(
-                OdooMaster.create_milestones, project, **options.odoo_master("new milestones")
+                OdooMilestones.create_milestones, project, **options.odoo_master("new milestones")
             )
             odoo.milestone_ids |= created.ids
         if change.after.milestones != change.before.milestones:
             moved = await workflow.execute_activity_method(
-                OdooMaster.amend_milestones, change, **options.odoo_master("milestones' dates")
+                OdooMilestones.amend_milestones, change, **options.odoo_master("milestones' dates")
             )
             for mark in moved.reached:
                 self._reached(mark)
             await workflow.execute_activity_method(
-                OdooMaster.drop_milestones, change, **options.odoo_master("dropped milestones")
+                OdooMilestones.drop_milestones, change, **options.odoo_master("dropped milestones")
             )
         tasks = await workflow.execute_activity_method(
-            OdooMaster.create_tasks, project, **options.odoo_master("tasks")
+            OdooTasks.create_tasks, project, **options.odoo_master("tasks")
         )
         odoo.task_ids |= tasks.ids
         known_tasks = change.model_copy(update={"tasks": odoo.task_ids})
         await workflow.execute_activity_method(
-            OdooMaster.amend_tasks, known_tasks, **options.odoo_master("tasks' dates")
+            OdooTasks.amend_tasks, known_tasks, **options.odoo_master("tasks' dates")
         )
 
     # --- suspension ---------------------------------------------------------------------------
@@ -321,7 +319,7 @@ class Amending:
             await case.steps.run(
                 parking.PROJECT_STATUS,
                 lambda: workflow.execute_activity_method(
-                    OdooMaster.set_project_status, request, **options.odoo_master(text)
+                    OdooProjects.set_project_status, request, **options.odoo_master(text)
                 ),
             )
         except StepCancelled:

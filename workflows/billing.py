@@ -17,9 +17,11 @@ from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.failures import FailureDetail
-    from activities.odoo_master import MilestoneRef, OdooMaster
-    from activities.odoo_orders import DeliveredRequest, Notification, OdooOrders
-    from activities.odoo_time import ExpensesRequest, OdooTime, TimeRequest
+    from activities.odoo.chatter import Notification, OdooChatter
+    from activities.odoo.expenses import ExpensesRequest, OdooExpenses
+    from activities.odoo.milestones import MilestoneRef, OdooMilestones
+    from activities.odoo.orders import DeliveredRequest, OdooOrders
+    from activities.odoo.timesheets import OdooTimesheets, TimeRequest
     from contracts import parking
     from contracts.billing.book import (
         BillingEvent,
@@ -569,7 +571,7 @@ class Billing:
         marked = await self._case.steps.run(
             parking.MARK_REACHED,
             lambda: workflow.execute_activity_method(
-                OdooMaster.mark_milestone_reached,
+                OdooMilestones.mark_milestone_reached,
                 request,
                 **options.odoo_master(f"milestone {key} reached"),
             ),
@@ -681,7 +683,7 @@ class Billing:
         if timed:
             mark = _earliest([state.read_cursors.get(plan, ReadCursor()) for plan in timed])
             reading = await workflow.execute_activity_method(
-                OdooTime.read_time,
+                OdooTimesheets.read_time,
                 TimeRequest(
                     tasks={plan: odoo.task_ids[plan] for plan in timed},
                     order_lines={
@@ -702,7 +704,7 @@ class Billing:
         for plan in spent:
             mark = state.read_cursors.get(plan, ReadCursor())
             found = await workflow.execute_activity_method(
-                OdooTime.read_expenses,
+                OdooExpenses.read_expenses,
                 ExpensesRequest(
                     plan=plan,
                     analytic_account_id=require_id(odoo.analytic_account_id),
@@ -732,7 +734,7 @@ class Billing:
         await self._case.steps.run(
             parking.NOTIFY,
             lambda: workflow.execute_activity_method(
-                OdooOrders.notify,
+                OdooChatter.notify,
                 request,
                 **options.odoo_finance(
                     "note a warning", options.Urgency.BACKGROUND, looks_first=True

@@ -8,14 +8,10 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.crm import CrmActivities, DealRequest
     from activities.failures import FailureDetail, done_before
-    from activities.odoo_master import OdooMaster, ProjectArchive
-    from activities.odoo_orders import OdooOrders, OrderCancel
-    from activities.odoo_provisioning import (
-        PROVISIONING_CALLS,
-        AcceptRequest,
-        OdooProvisioning,
-        ProvisionRequest,
-    )
+    from activities.odoo.orders import OdooOrders, OrderCancel
+    from activities.odoo.projects import OdooProjects, ProjectArchive
+    from activities.odoo.provisioning import PROVISIONING_CALLS, OdooProvisioning, ProvisionRequest
+    from activities.odoo.validation import AcceptRequest, OdooValidation
     from contracts import parking
     from contracts.contract.state import (
         ContractStage,
@@ -85,7 +81,7 @@ class Provisioning:
             # It would not even fit into the activity that says more.
             raise _invalid(problems)
         validation = await workflow.execute_activity_method(
-            OdooProvisioning.validate_contract,
+            OdooValidation.validate_contract,
             AcceptRequest(
                 contract_data=state.contract_data,
                 legal_entity=state.legal_entity,
@@ -159,7 +155,7 @@ class Provisioning:
             await self._case.steps.run(
                 parking.ARCHIVE_PROJECT,
                 lambda: workflow.execute_activity_method(
-                    OdooMaster.archive_project,
+                    OdooProjects.archive_project,
                     archive,
                     **options.odoo_master(
                         f"archive project {odoo.project_name}", options.Urgency.BACKGROUND

@@ -11,7 +11,7 @@ from typing import Any
 
 from temporalio import activity
 
-from activities import odoo_records
+from activities.odoo import external_ids
 from contracts.approvals import ApprovalRound
 from contracts.invoice import intake
 from contracts.invoice.messages import PaymentNotice, PaymentReceived
@@ -87,8 +87,8 @@ def count_events_again() -> None:
     def another(invoice: int, reference: str) -> str:
         return f"{identified(invoice, reference)}_{uuid.uuid4().hex[:8]}"
 
-    identified = odoo_records.payment_id
-    odoo_records.payment_id = another
+    identified = external_ids.payment_id
+    external_ids.payment_id = another
     for kind in (PaymentReceived, PaymentNotice):
         intake._TAKES[kind] = retake
     OdooClient.search_read = forgetful  # type: ignore[method-assign]

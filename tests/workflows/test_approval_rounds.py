@@ -23,9 +23,9 @@ from temporalio.worker import Worker
 with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel, Field
 
+    from activities.done import Done
     from activities.failures import BusinessRefusal, FailureInterceptor
-    from activities.odoo_master import Done
-    from activities.odoo_orders import Notification
+    from activities.odoo.chatter import Notification
     from contracts.approvals import (
         ApprovalDecision,
         ApprovalKind,
