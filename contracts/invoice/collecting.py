@@ -228,6 +228,8 @@ def resolution_refusal(state: InvoiceState, resolved: DisputeResolved, today: da
         return f"{dispute.amount} is disputed; no more than that can be accepted, not {accepted}"
     if accepted and accepted.is_positive and dispute.accepted is not None:
         return f"{dispute.accepted} was accepted already and waits for its credit note"
+    if accepted and accepted.is_positive and posted(state) is None:
+        return "the invoice is not posted in Odoo: post it again there, then it can be credited"
     return _date_refusal("the revised due date", resolved.revised_due_on, today)
 
 
@@ -392,7 +394,8 @@ def report(state: InvoiceState) -> InvoiceReport:
         stage = InvoiceStage.AWAITING_APPROVAL
     overdue = stage is InvoiceStage.OVERDUE
     level = state.dunning.level
-    return InvoiceReport(
+    # Of fields that were checked when they came in; it is asked for at every event.
+    return InvoiceReport.model_construct(
         number=state.proposal.number,
         kind=state.proposal.kind,
         credited_number=state.proposal.credited_number,
