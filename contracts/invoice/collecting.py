@@ -386,7 +386,9 @@ def report(state: InvoiceState) -> InvoiceReport:
     """How the invoice stands, as its contract needs to know it."""
     balance = posted(state)
     stage = state.stage
-    if stage is InvoiceStage.POSTED_NOT_DELIVERED and not state.exceptions:
+    # What is just tried again is not over yet: each word to the contract costs a Signal.
+    exceptions = (*state.exceptions, *state.retried)
+    if stage is InvoiceStage.POSTED_NOT_DELIVERED and not exceptions:
         # Under way: only a delivery that is stuck is worth a word of its own.
         stage = InvoiceStage.OPEN
     if stage is InvoiceStage.REJECTED and not state.draft_is_gone:
@@ -420,7 +422,7 @@ def report(state: InvoiceState) -> InvoiceReport:
         overdue=overdue,
         because=state.rejected_because if stage is InvoiceStage.REJECTED else "",
         approved=_approved(state),
-        exceptions=state.exceptions,
+        exceptions=exceptions,
     )
 
 
