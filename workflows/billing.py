@@ -54,8 +54,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import options
     from workflows.amending import Amending
     from workflows.case import Case
-    from workflows.document import attributes_to_start
-    from workflows.invoice import InvoiceWorkflow
+    from workflows.invoice import InvoiceWorkflow, attributes_to_start
     from workflows.jobs import Jobs
     from workflows.steps import Parked, StepCancelled
 
@@ -310,6 +309,7 @@ class Billing:
         proposal = state.book.propose(case.contract, event.key, number, case.today)
         credited = state.invoices.get(proposal.credited_number)
         invoice = InvoiceState(
+            clock=workflow.now(),
             contract_workflow_id=workflow.info().workflow_id,
             company_id=require_id(odoo.company_id),
             order_id=require_id(odoo.order_id),
@@ -351,7 +351,7 @@ class Billing:
         if hold is not None:
             change = HoldChange(by=hold.by, reason=hold.reason, until=hold.until)
             whole = change.model_copy(update={"whole_contract": True})
-            await handle.signal(InvoiceWorkflow.dunning_hold, whole)
+            await handle.signal("dunning_hold", whole)
 
     def _hear_last(self, number: int, invoice: asyncio.Task[InvoiceReport]) -> None:
         """An invoice has ended: its result is its last report, which costs no Signal."""

@@ -6,7 +6,7 @@
 
 `run` goes through the phases, each in a module of its own: provisioning, billing (with amending
 beside it) and closing. Every step that fails for a reason a person must mend parks and resumes.
-Each billing event becomes an invoice with a InvoiceWorkflow of its own, which reports back by
+Each billing event becomes an invoice with an InvoiceWorkflow of its own, which reports back by
 Signal. What people and systems say comes in by the Updates and Signals below; an Update refuses
 to the caller's face, a Signal's refusal is noted in the journal.
 """
@@ -64,7 +64,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows.billing import Billing
     from workflows.case import ENDED, Case, refuse
     from workflows.closing import Closing
-    from workflows.invoice import InvoiceWorkflow
     from workflows.jobs import Jobs
     from workflows.messages import signal
     from workflows.provisioning import Provisioning
@@ -378,6 +377,10 @@ class ContractWorkflow(ApprovalMessages):
             else []
         )
 
+    def keep_round(self, before: ApprovalRound, after: ApprovalRound) -> None:
+        if self.state.change is not None:
+            self.state.change.approval_round = after
+
     def noted(self, text: str) -> None:
         self._case.note(text)
         self._case.publish()
@@ -536,7 +539,7 @@ class ContractWorkflow(ApprovalMessages):
             if report.stage not in CLEARED | UNBILLED:
                 workflow_id = f"{workflow.info().workflow_id}/invoice/{number}"
                 handle = workflow.get_external_workflow_handle(workflow_id)
-                await handle.signal(InvoiceWorkflow.dunning_hold, change)
+                await handle.signal("dunning_hold", change)
 
     async def _refresh(self, request: CustomerRefresh) -> list[str]:
         """Take from the deal what the CRM owns; differences in what others own are only named."""

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 from temporalio import activity
 
+from activities.failures import BusinessRefusal
 from activities.odoo.clock import utc
 from activities.odoo.needs import ACCOUNTING, Need
 from contracts.identifiers import is_invoice_workflow_id
@@ -54,9 +55,11 @@ NEEDS = (
 
 
 class InvoiceRef(BaseModel):
-    """An invoice or a credit note, by its id in Odoo."""
+    """An invoice or a credit note, by its id in Odoo. `must_be_posted`: somebody cancelled it there
+    or reset it, and nothing goes on before it is posted again."""
 
     invoice_id: int
+    must_be_posted: bool = False
 
 
 class OdooBalances:
@@ -67,8 +70,14 @@ class OdooBalances:
 
     @activity.defn
     def read_balance(self, ref: InvoiceRef) -> InvoiceBalance:
-        """What Odoo says about the invoice now."""
-        return balance_of(self._odoo, ref.invoice_id)
+        """What Odoo says about the invoice now. Refuses `invoice_not_posted` if it must be."""
+        balance = balance_of(self._odoo, ref.invoice_id)
+        if ref.must_be_posted and not balance.posted:
+            raise BusinessRefusal(
+                "invoice_not_posted",
+                "the invoice was cancelled or reset to draft in Odoo; post it again there",
+            )
+        return balance
 
 
 def read_invoice(odoo: OdooClient, invoice_id: int) -> dict[str, Any]:

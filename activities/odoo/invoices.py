@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -15,7 +15,6 @@ from activities.failures import BusinessRefusal, after_effect
 from activities.odoo import entries, invoice_rows
 from activities.odoo.balances import (
     INVOICE_FIELDS,
-    InvoiceRef,
     balance_of,
     balances_of,
     read_invoice,
@@ -30,19 +29,25 @@ from activities.policies import Policies, PolicyRequest
 from contracts import ownership
 from contracts.billing.proposals import InvoiceKind, InvoiceProposal
 from contracts.invoice.messages import InvoiceBalance
+from contracts.invoice.results import Draft
 from contracts.money import Money
 from contracts.odoo_totals import OdooTotals, TaxAmount
-from contracts.policy import EntityPolicy
 from gateways.odoo import OdooClient
 
 _TYPES = {InvoiceKind.INVOICE: "out_invoice", InvoiceKind.CREDIT_NOTE: "out_refund"}
 _FIELDS_TO_POST = (*INVOICE_FIELDS, "tax_lock_date_message")
 """Before it is posted; to see whether a lock concerns it costs Odoo more than all of the rest."""
 _TAX_FIELDS = ("move_id", "tax_line_id", "amount_currency", "move_type")
+_DISCARD_FIELDS = ("state", "name")
 
 NEEDS = (
     *invoice_rows.NEEDS,
-    Need("account.move", ("state", "name"), access=ACCOUNTING, methods=("button_cancel",)),
+    Need(
+        "account.move",
+        (*_DISCARD_FIELDS, "invoice_origin", "move_type"),
+        access=ACCOUNTING,
+        methods=("button_cancel",),
+    ),
     Need("account.move", _FIELDS_TO_POST, access=ACCOUNTING),
     Need(
         "account.move.line",
@@ -54,13 +59,12 @@ NEEDS = (
 )
 
 
-class Draft(BaseModel):
-    """The invoice in Odoo, and what it comes to there. `policy` are the legal entity's rules as
-    they are now: by them it is approved and collected."""
+class DiscardRequest(BaseModel):
+    """The draft of an invoice that is not to be: by its id in Odoo, or where making it failed
+    before that was known, by the workflow of the invoice (`origin`)."""
 
-    invoice_id: int
-    odoo_totals: OdooTotals
-    policy: EntityPolicy
+    origin: str
+    invoice_id: int | None = None
 
 
 class PostRequest(BaseModel):
@@ -98,7 +102,12 @@ class OdooInvoices:
         if request.reached:
             mark_reached(self._odoo, request.reached)
         invoice, odoo_totals = self._write_draft(request)
-        return Draft(invoice_id=invoice, odoo_totals=odoo_totals, policy=policy)
+        return Draft(
+            invoice_id=invoice,
+            invoice_on=request.invoice_on,
+            odoo_totals=odoo_totals,
+            policy=policy,
+        )
 
     def _write_draft(self, request: DraftRequest) -> tuple[int, OdooTotals]:
         """The draft's id, and what Odoo says it comes to."""
@@ -182,12 +191,12 @@ class OdooInvoices:
         return tuple(TaxAmount(name=name, amount=amount) for name, amount in taxes.items())
 
     @activity.defn
-    def discard_draft(self, ref: InvoiceRef) -> Done:
+    def discard_draft(self, request: DiscardRequest) -> Done:
         """Cancel a draft that was not approved; refuses (`invoice_posted`) what is posted.
 
-        One already cancelled, or deleted by a person, is a success.
+        One already cancelled, deleted by a person or never made is a success.
         """
-        for row in self._odoo.find("account.move", "id", [ref.invoice_id], ["state", "name"]):
+        for row in self._drafts(request):
             if row["state"] == "posted":  # Odoo itself would cancel that too
                 raise BusinessRefusal(
                     "invoice_posted",
@@ -196,14 +205,29 @@ class OdooInvoices:
                     value=row["name"],
                 )
             if row["state"] == "draft":
-                press(
-                    self._odoo,
-                    "account.move",
-                    "button_cancel",
-                    ref.invoice_id,
-                    is_pressed=lambda: entries.state_of(self._odoo, ref.invoice_id) == "cancel",
-                )
+                self._cancel(row["id"])
         return Done()
+
+    def _drafts(self, request: DiscardRequest) -> Sequence[Mapping[str, Any]]:
+        if request.invoice_id is not None:
+            return self._odoo.find("account.move", "id", [request.invoice_id], _DISCARD_FIELDS)
+        return self._odoo.find(
+            "account.move",
+            "invoice_origin",
+            [request.origin],
+            ["invoice_origin", *_DISCARD_FIELDS],
+            also=[("move_type", "in", list(_TYPES.values()))],
+            order="id",
+        )
+
+    def _cancel(self, move_id: int) -> None:
+        press(
+            self._odoo,
+            "account.move",
+            "button_cancel",
+            move_id,
+            is_pressed=lambda: entries.state_of(self._odoo, move_id) == "cancel",
+        )
 
     @activity.defn
     def post_invoice(self, request: PostRequest) -> InvoiceBalance:

@@ -14,6 +14,7 @@ from activities.odoo.balances import balance_of
 from activities.odoo.needs import ACCOUNTING, UPSERT, Need
 from activities.odoo.reconciliation import assign, reconcile
 from contracts.invoice.messages import InvoiceBalance, PaymentReceived
+from contracts.invoice.results import Reconciled
 from gateways.odoo import OdooClient
 
 Row = dict[str, Any]
@@ -84,11 +85,6 @@ class ReconcileRequest(BaseModel):
 
     invoice_id: int
     credit_note_id: int
-
-
-class Reconciled(BaseModel):
-    invoice: InvoiceBalance
-    credit_note: InvoiceBalance
 
 
 class PaymentRequest(BaseModel):

@@ -6,11 +6,12 @@ import hashlib
 import json
 from datetime import date
 from enum import StrEnum
+from functools import cached_property
 
 from pydantic import Field
 
 from contracts.billing.charges import Charge, total
-from contracts.model import Email, Frozen, Key, OptionalText
+from contracts.model import Derived, Email, Frozen, Key, OptionalText
 from contracts.money import Money
 
 
@@ -21,7 +22,7 @@ class InvoiceKind(StrEnum):
     CREDIT_NOTE = "credit_note"
 
 
-class InvoiceProposal(Frozen):
+class InvoiceProposal(Derived, Frozen):
     """What is to be invoiced or credited; everything here is part of what an approval binds.
 
     Amounts are without tax; Odoo adds the tax of the customer's fiscal position. The lines of a
@@ -48,12 +49,12 @@ class InvoiceProposal(Frozen):
     proposed_on: date
     as_planned: bool = False
 
-    @property
+    @cached_property
     def amount(self) -> Money:
         """The sum of the lines, without tax; negative for a credit note."""
         return total(self.lines, self.lines[0].amount.currency)
 
-    @property
+    @cached_property
     def content_hash(self) -> str:
         """SHA-256 over the content in canonical JSON; any change to it voids approvals."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))

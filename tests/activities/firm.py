@@ -13,7 +13,7 @@ from activities.odoo.chatter import OdooChatter
 from activities.odoo.delivery import OdooDelivery
 from activities.odoo.expenses import OdooExpenses
 from activities.odoo.invoice_rows import DraftRequest
-from activities.odoo.invoices import Draft, OdooInvoices, PostRequest
+from activities.odoo.invoices import OdooInvoices, PostRequest
 from activities.odoo.milestones import OdooMilestones
 from activities.odoo.order_totals import OrderTotalsRequest, order_totals
 from activities.odoo.orders import ConfirmRequest, OdooOrders, OrderRequest
@@ -30,8 +30,9 @@ from activities.policies import Policies
 from contracts.billing.charges import Charge, ChargeKind
 from contracts.billing.order import order_lines
 from contracts.billing.proposals import InvoiceKind, InvoiceProposal
-from contracts.identifiers import contract_workflow_id
+from contracts.identifiers import contract_workflow_id, invoice_workflow_id
 from contracts.invoice.messages import InvoiceBalance, PaymentReceived
+from contracts.invoice.results import Draft
 from contracts.model import Contract, JsonObject
 from contracts.money import Money
 from contracts.odoo_totals import OrderTotals
@@ -314,6 +315,11 @@ class Ordered:
             invoice_on=INVOICE_ON,
             credited_invoice_id=credits or None,
         )
+
+    def invoice_origin(self, number: int = 1) -> str:
+        """The workflow of an invoice, by which its records in Odoo are found."""
+        contract = contract_workflow_id(self.contract.legal_entity, self.contract.contract_id)
+        return invoice_workflow_id(contract, number)
 
     def invoice_request(self) -> DraftRequest:
         return self.request(self.proposal())

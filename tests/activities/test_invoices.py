@@ -9,14 +9,14 @@ from decimal import Decimal
 
 import pytest
 
-from activities.odoo.balances import InvoiceRef
 from activities.odoo.delivery import ReminderRequest, TodoRequest
 from activities.odoo.invoice_rows import exact_price
-from activities.odoo.invoices import Draft
+from activities.odoo.invoices import DiscardRequest
 from activities.odoo.payments import ReconcileRequest
 from activities.odoo.write_offs import WriteOffRequest
 from contracts.billing.charges import Charge, ChargeKind
 from contracts.billing.proposals import InvoiceKind
+from contracts.invoice.results import Draft
 from contracts.money import Money
 from contracts.sweeps import SweepWindow
 from tests.activities.firm import INVOICE_ON, Firm, Ordered
@@ -190,16 +190,17 @@ def test_a_draft_that_was_rejected_is_cancelled_once(firm: Firm) -> None:
     made = firm.confirmed(single())
     request = made.invoice_request()
     draft = firm.invoices.create_draft(request)
-    ref = InvoiceRef(invoice_id=draft.invoice_id)
+    discard = DiscardRequest(origin=made.invoice_origin(), invoice_id=draft.invoice_id)
     for _ in range(2):
-        firm.invoices.discard_draft(ref)
+        firm.invoices.discard_draft(discard)
     [stands] = firm.figures(made).invoices
     assert (stands.state, stands.number) == ("cancel", "")
     assert firm.figures(made).lines[0].invoiced == 0
     assert firm.invoices.create_draft(request) == draft
     again = made.proposal(number=2)
     posted = firm.posted(made, again)
-    refusal = refused(lambda: firm.invoices.discard_draft(InvoiceRef(invoice_id=posted.invoice_id)))
+    discard = DiscardRequest(origin=made.invoice_origin(2), invoice_id=posted.invoice_id)
+    refusal = refused(lambda: firm.invoices.discard_draft(discard))
     assert (code(refusal), refusal.detail.value) == ("invoice_posted", posted.number)
     assert firm.balance(posted.invoice_id).posted
     assert firm.figures(made).lines[0].invoiced == 1
@@ -209,8 +210,25 @@ def test_a_draft_that_people_deleted_is_discarded_already(firm: Firm) -> None:
     made = firm.confirmed(single())
     draft = firm.invoices.create_draft(made.invoice_request())
     firm.odoo.call("account.move", "unlink", [draft.invoice_id])
-    firm.invoices.discard_draft(InvoiceRef(invoice_id=draft.invoice_id))
+    origin = made.invoice_origin()
+    firm.invoices.discard_draft(DiscardRequest(origin=origin, invoice_id=draft.invoice_id))
     assert firm.figures(made).invoices == ()
+
+
+def test_a_draft_whose_id_nobody_heard_of_is_found_by_its_invoice(firm: Firm) -> None:
+    made = firm.confirmed(single())
+    origin = made.invoice_origin()
+    # It was not even made: there is nothing to cancel.
+    firm.invoices.discard_draft(DiscardRequest(origin=origin))
+    firm.invoices.create_draft(made.invoice_request())
+    firm.invoices.discard_draft(DiscardRequest(origin=origin))
+    [stands] = firm.figures(made).invoices
+    assert stands.state == "cancel"
+    posted = firm.posted(made, made.proposal(number=2))
+    refusal = refused(
+        lambda: firm.invoices.discard_draft(DiscardRequest(origin=made.invoice_origin(2)))
+    )
+    assert (code(refusal), refusal.detail.value) == ("invoice_posted", posted.number)
 
 
 # --- credit notes ---------------------------------------------------------------------------

@@ -159,12 +159,13 @@ _POSITION = {
     "_business": 0,
     "_credentials": 0,
     "_error_of": 1,
+    "_misplaced": 1,
     "_problem": 0,
     "_transient": 0,
 }
 _REFUSAL = {"odoo_crm.py": 0, "terms.py": 1}
 """`_refusal` takes a code in these files of the gateways; elsewhere it has to do with sentences."""
-_PASSED_ON = {"code", "error.code", "verdict.code", "first.code", "detail.code"}
+_PASSED_ON = {"code", "error.code", "verdict.code", "first.code", "detail.code", "failed.code"}
 """These pass on a code that is stated elsewhere."""
 
 _COMPOSED = {"f'{field}_not_in_odoo'": ("payment_term_not_in_odoo", "currency_not_in_odoo")}
