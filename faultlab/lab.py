@@ -36,6 +36,7 @@ from sandbox.proxy import Proxy
 from sandbox.real_odoo import RealOdoo
 from sandbox.stack import CONFIG
 from starters import schedules
+from starters.client import C2C
 from wiring import remotes
 from wiring.settings import Settings, SweepSettings, load_settings
 from workflows import task_queues
@@ -74,6 +75,10 @@ class Lab:
     odoo_mending: asyncio.Lock = field(default_factory=asyncio.Lock)
     temporal_mending: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a server is away, and by people who need it there."""
+
+    @property
+    def c2c(self) -> C2C:
+        return C2C(self.client)
 
     @property
     def proxies(self) -> tuple[Proxy, ...]:

@@ -13,9 +13,11 @@ from temporalio.client import Client, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.identifiers import contract_of
-from starters import operations
+from starters.client import NoAnswer, NotFound, Refused, calls
+from starters.client.messages import Update
 
 T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 
 _AGAIN_SECONDS = 0.5
 _HALF_DONE = "Workflow Task in failed state"
@@ -66,15 +68,16 @@ class Ledger:
         self.acknowledged.append(Acknowledged(workflow_id, "signal", name, canonical(message)))
         return True
 
-    async def update(self, workflow_id: str, update: Any, message: BaseModel) -> bool:
+    async def update(self, workflow_id: str, update: Update[M, Any], message: M) -> bool:
         """Whether the workflow accepted it; a refusal is an answer, and no acknowledgement."""
-        name = str(update.__name__)
         try:
-            await patiently(lambda: operations.update(self.client, workflow_id, update, message))
-        except (operations.Refused, operations.NotFound):
+            await patiently(lambda: calls.update(self.client, workflow_id, update, message))
+        except (Refused, NotFound):
             self.refused += 1
             return False
-        self.acknowledged.append(Acknowledged(workflow_id, "update", name, canonical(message)))
+        self.acknowledged.append(
+            Acknowledged(workflow_id, "update", update.name, canonical(message))
+        )
         return True
 
     def signalled_with_start(self, workflow_id: str, name: str, message: BaseModel) -> None:
@@ -93,10 +96,10 @@ async def patiently(call: Callable[[], Awaitable[T]]) -> T:
     while True:
         try:
             return await call()
-        except (operations.NoAnswer, WorkflowUpdateRPCTimeoutOrCancelledError):
+        except (NoAnswer, WorkflowUpdateRPCTimeoutOrCancelledError):
             pass
         except RPCError as error:
-            half_done = _HALF_DONE in error.message or operations.NOT_YET in error.message
+            half_done = _HALF_DONE in error.message or calls.NOT_YET in error.message
             if error.status not in _LOST and not half_done:
                 raise
         await asyncio.sleep(_AGAIN_SECONDS)

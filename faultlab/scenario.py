@@ -24,7 +24,7 @@ from temporalio.service import RPCError
 from contracts.approvals import ApprovalDecision, ApprovalRound, Decision
 from contracts.changes import ChangeOrder
 from contracts.contract.messages import CancelRequest, CreditRequest, MilestoneReached
-from contracts.contract.state import ContractInput, ContractStage, ContractState
+from contracts.contract.state import FILE_SOURCE, ContractInput, ContractStage, ContractState
 from contracts.identifiers import contract_workflow_id, deal_contract_id, invoice_workflow_id
 from contracts.invoice.messages import PaymentReceived, WriteOffAsked
 from contracts.invoice.state import CLEARED, PENDING, UNBILLED, InvoiceReport, InvoiceState
@@ -46,12 +46,10 @@ from faultlab.lab import Lab
 from faultlab.ledger import patiently
 from gateways.odoo import OdooClient
 from sandbox import clock, people
-from starters import operations
+from starters.client import NotFound, messages
+from starters.client.messages import Update
 from workflows import options, search_attributes, task_queues
-from workflows.approval import ApprovalMessages
 from workflows.contract import ContractWorkflow
-from workflows.invoice import InvoiceWorkflow
-from workflows.write_back import FILE_SOURCE
 
 CRM = "hubspot"
 ANA, CLEO = "ana@northwind.example", "cleo@northwind.example"
@@ -165,9 +163,7 @@ class Scenario:
         self._called(contract_workflow_id(ENTITY, deal_contract_id(CRM, deal_id)))
         if self._random.random() < 0.5:  # the other half is found by the sweep
             for _ in range(COPIES):
-                await patiently(
-                    lambda: operations.start_deal(self._lab.client, CRM, deal_id, ENTITY)
-                )
+                await patiently(lambda: self._lab.c2c.start_deal(CRM, deal_id, ENTITY))
             self._lab.ledger.started(self._id)
 
     def _called(self, workflow_id: str) -> None:
@@ -188,7 +184,7 @@ class Scenario:
         self._lab.ledger.started(self._id)
 
     async def _start(self) -> None:
-        await patiently(lambda: operations.start_from_data(self._lab.client, self._contract_data))
+        await patiently(lambda: self._lab.c2c.start(self._contract_data))
 
     async def _start_with(self, early: MilestoneReached) -> None:
         """Signal-with-start: how a system reports what may come before the contract does."""
@@ -241,8 +237,8 @@ class Scenario:
             await self._lab.changes.of(self._id, _LOOK_SECONDS)
 
     async def _look(self) -> ContractState | None:
-        with contextlib.suppress(operations.NotFound):  # the sweep has not found the deal yet
-            return await patiently(lambda: operations.contract_state(self._lab.client, self._id))
+        with contextlib.suppress(NotFound):  # the sweep has not found the deal yet
+            return await patiently(lambda: self._lab.c2c.contract(self._id).state())
         return None
 
     async def _has_ended(self) -> bool:
@@ -307,7 +303,7 @@ class Scenario:
             known = f"{item.step} [{item.code}] {item.message}"
             if item.code == "proposal_rejected" and self._generated.flavour is Flavour.REJECTED:
                 resolution = Resolution(step=item.step, action=Action.RETRY, by=CLERK)
-                update = ContractWorkflow.resolve_exception
+                update = messages.RESOLVE_EXCEPTION
                 did |= await self._lab.ledger.update(self._id, update, resolution)
             elif known not in self.result.parked:
                 self.result.parked.append(known)
@@ -362,10 +358,12 @@ class Scenario:
 
     async def _reach(self, key: str) -> None:
         await self._send(
-            self._id, ContractWorkflow.reach_milestone, "milestone_reached", self._reached(key)
+            self._id, messages.REACH_MILESTONE, "milestone_reached", self._reached(key)
         )
 
-    async def _send(self, workflow_id: str, update: Any, signal: str, message: Any) -> None:
+    async def _send(
+        self, workflow_id: str, update: Update[Any, Any], signal: str, message: Any
+    ) -> None:
         """Three times, by either door, all at once."""
         ledger = self._lab.ledger
 
@@ -404,7 +402,7 @@ class Scenario:
     async def _cancel(self, state: ContractState) -> None:
         self.result.worth = Decimal(0)
         request = CancelRequest(by=SELLER, reason="changed their mind")
-        await self._send(self._id, ContractWorkflow.request_cancel, "cancel_requested", request)
+        await self._send(self._id, messages.REQUEST_CANCEL, "cancel_requested", request)
 
     async def _change(self) -> bool:
         """The second part is dropped, the third repriced and moved, a fourth agreed; the first is
@@ -422,7 +420,7 @@ class Scenario:
             reschedule={"m3": datetime.now(UTC).date() + timedelta(days=60)},
         )
         self.result.worth = self._generated.amounts[0] + price + more
-        return await self._lab.ledger.update(self._id, ContractWorkflow.propose_change, order)
+        return await self._lab.ledger.update(self._id, messages.PROPOSE_CHANGE, order)
 
     # --- invoices ------------------------------------------------------------------------------
 
@@ -470,9 +468,7 @@ class Scenario:
 
     async def _reject(self, workflow_id: str) -> bool:
         decision = ApprovalDecision(decision=Decision.REJECT, by=ANA, comment="wrong month")
-        return await self._lab.ledger.update(
-            workflow_id, ApprovalMessages.decide_approval, decision
-        )
+        return await self._lab.ledger.update(workflow_id, messages.DECIDE_APPROVAL, decision)
 
     async def _approve(self, workflow_id: str, *also: str) -> bool:
         """Approve what is open, after approvals of something else have come."""
@@ -492,17 +488,14 @@ class Scenario:
             for person in (ANA, *also):
                 decision = right.model_copy(update={"by": person})
                 await self._send(
-                    workflow_id, ApprovalMessages.decide_approval, "approval_decided", decision
+                    workflow_id, messages.DECIDE_APPROVAL, "approval_decided", decision
                 )
         return bool(rounds)
 
     async def _open_rounds(self, workflow_id: str) -> list[ApprovalRound]:
-        with contextlib.suppress(operations.NotFound):  # its contract speaks of it before it begins
-            return await patiently(
-                lambda: operations.query(
-                    self._lab.client, workflow_id, ApprovalMessages.open_approvals
-                )
-            )
+        with contextlib.suppress(NotFound):  # its contract speaks of it before it begins
+            found = self._lab.c2c.contract_or_invoice(workflow_id)
+            return [item.approval_round for item in await patiently(found.approvals)]
         return []
 
     def _stale(self, right: ApprovalDecision) -> list[ApprovalDecision]:
@@ -530,7 +523,7 @@ class Scenario:
         self._payments[number] = left[len(now) :]
         await asyncio.gather(
             *(
-                self._send(workflow_id, InvoiceWorkflow.record_payment, "payment_received", payment)
+                self._send(workflow_id, messages.RECORD_PAYMENT, "payment_received", payment)
                 for payment in now
             )
         )
@@ -564,7 +557,7 @@ class Scenario:
         amount = Money.rounded(report.untaxed.amount / 3, report.untaxed.currency)
         self.result.worth -= amount.amount
         request = CreditRequest(number=number, amount=amount, by=SELLER, reason="goodwill")
-        return await self._lab.ledger.update(self._id, ContractWorkflow.request_credit, request)
+        return await self._lab.ledger.update(self._id, messages.REQUEST_CREDIT, request)
 
     def _awaits_credit(self, state: ContractState) -> bool:
         """Whether the first invoice is to be credited and its credit note is not set off yet."""
@@ -578,11 +571,11 @@ class Scenario:
     async def _write_off(self, workflow_id: str) -> bool:
         if self._first("ask to write off"):
             asked = WriteOffAsked(by=CLERK, reason="the customer is bankrupt")
-            return await self._lab.ledger.update(workflow_id, InvoiceWorkflow.ask_write_off, asked)
+            return await self._lab.ledger.update(workflow_id, messages.ASK_WRITE_OFF, asked)
         return await self._approve(workflow_id, CLEO)
 
     async def _invoice(self, workflow_id: str) -> InvoiceState:
-        return await patiently(lambda: operations.invoice_state(self._lab.client, workflow_id))
+        return await patiently(lambda: self._lab.c2c.invoice(workflow_id).state())
 
     async def _let_it_fall_due(self, state: ContractState, workflow_id: str) -> None:
         """Months pass until work is stopped; for some customers there is nobody to mail."""

@@ -18,7 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
 from contracts.identifiers import is_invoice_workflow_id
-from starters import operations
+from starters.client import calls
 from workflows.contract import ContractWorkflow
 
 BY_HAND = TimeSkippingConfig(enabled=False, disable_propagation=True)
@@ -52,7 +52,7 @@ async def forward(clocks: TimeSkipper, workflow_id: str, duration: timedelta) ->
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND and "already completed" in error.message:
                 return  # it has ended on the way
-            if operations.NOT_YET not in error.message:
+            if calls.NOT_YET not in error.message:
                 raise
             await asyncio.sleep(_POLL_SECONDS)  # the new run has yet to begin
 

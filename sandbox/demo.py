@@ -22,7 +22,8 @@ from sandbox.demo_driver import ACCOUNTANT, CRM, DemoDriver, DemoError
 from sandbox.expected_totals import Scenario, differences, totals_in_odoo, unsettled
 from sandbox.scenarios import scenarios
 from sandbox.stack import Stack
-from starters import operations, schedules
+from starters import schedules
+from starters.client import NoAnswer, NotFound, Refused
 from wiring import remotes
 from wiring.settings import CrmSettings, Settings, SweepSettings, load_settings
 
@@ -30,8 +31,8 @@ _SWEEP_SECONDS = 5
 _EXPECTED_FAILURES = (
     DemoError,
     clock.NeverAtRest,
-    operations.Refused,
-    operations.NoAnswer,
+    Refused,
+    NoAnswer,
     GatewayError,
 )
 """What ends one scenario and leaves the others to go on."""
@@ -104,8 +105,8 @@ class Demo:
     async def _row(self, table: Table, scenario: Scenario) -> int:
         """Add a contract's line to the table and print its differences; returns how many."""
         try:
-            state = await operations.contract_state(self._driver.client, scenario.workflow_id)
-        except operations.NotFound:
+            state = await self._driver.on(scenario).state()
+        except NotFound:
             self._console.print(f"[red]{escape(scenario.customer)}: there is no contract[/]")
             return 1
         odoo = await self._driver.act(ACCOUNTANT, totals_in_odoo, state)

@@ -17,19 +17,19 @@ from temporalio.testing import TimeSkipper
 
 from contracts.approvals import ApprovalRound
 from contracts.billing.proposals import InvoiceKind
-from contracts.contract.messages import MilestoneReached
 from contracts.contract.state import ContractStage, ContractState
 from contracts.identifiers import deal_contract_id, invoice_workflow_id
 from contracts.invoice.state import CLEARED, InvoiceStage, InvoiceState
 from contracts.model import JsonObject
 from contracts.money import Money
-from contracts.parking import Action, Resolution, StepException
+from contracts.parking import StepException
 from gateways.odoo import connect as connect_odoo
 from gateways.secrets import Secret
 from sandbox import clock, people
 from sandbox.expected_totals import Scenario
 from sandbox.stack import Stack
-from starters import approving, operations, schedules
+from starters import schedules
+from starters.client import C2C, ContractClient, NoAnswer, NotFound
 
 T = TypeVar("T")
 
@@ -61,10 +61,15 @@ class DemoDriver:
         self.stack = stack
         self.time = TimeSkipper(client, config=clock.BY_HAND)
         self.client = self.time.client
+        self.c2c = C2C(self.client)
         self.console = console
         self.kill_worker = kill_worker
         self.began = time.monotonic()
         self.today = datetime.now(UTC).date()
+
+    def on(self, scenario: Scenario) -> ContractClient:
+        """The contract of a scenario."""
+        return self.c2c.contract(scenario.workflow_id)
 
     async def act(self, login: str, what: Callable[..., T], *arguments: object) -> T:
         """Let one of the firm's people do or look up something in Odoo.
@@ -93,13 +98,13 @@ class DemoDriver:
     async def sign_deal(self, scenario: Scenario, deal_id: str) -> None:
         """The deal is won; its contract starts."""
         scenario.contract_id = deal_contract_id(CRM, deal_id)
-        await operations.start_deal(self.client, CRM, deal_id, scenario.entity)
+        await self.c2c.start_deal(CRM, deal_id, scenario.entity)
         self.say(scenario, f"deal {deal_id} is won: {scenario.workflow_id}")
 
     async def sign_contract_data(self, scenario: Scenario, contract_data: JsonObject) -> None:
         """A contract is started from contract data instead of a deal."""
         scenario.contract_id = contract_data["contract_id"]
-        await operations.start_from_data(self.client, contract_data)
+        await self.c2c.start(contract_data)
         self.say(scenario, f"signed on paper: {scenario.workflow_id}")
 
     async def contract(
@@ -107,7 +112,7 @@ class DemoDriver:
     ) -> ContractState:
         return await self._until(
             f"{scenario.customer} {what}",
-            lambda: operations.contract_state(self.client, scenario.workflow_id),
+            self.on(scenario).state,
             lambda state: enough(state) or _is_parked(state.exceptions),
         )
 
@@ -121,8 +126,7 @@ class DemoDriver:
         return state
 
     async def reach(self, scenario: Scenario, milestone: str) -> None:
-        reached = MilestoneReached(milestone=milestone, by=PROJECT_MANAGER)
-        await operations.reach_milestone(self.client, scenario.workflow_id, reached)
+        await self.on(scenario).reach_milestone(milestone, by=PROJECT_MANAGER)
         self.say(scenario, f"milestone {milestone} reached")
 
     async def parked(self, scenario: Scenario) -> ContractState:
@@ -131,10 +135,6 @@ class DemoDriver:
         for problem in _problems(state.exceptions[0]):
             self.say(scenario, f"parked: {problem}")
         return state
-
-    async def resolve(self, scenario: Scenario, action: Action, by: str, **words: object) -> None:
-        resolution = Resolution.model_validate({"action": action, "by": by, **words})
-        await operations.resolve(self.client, scenario.workflow_id, resolution)
 
     async def later(self, scenario: Scenario, days: int) -> None:
         """Days pass for the contract."""
@@ -151,12 +151,12 @@ class DemoDriver:
     # --- what people do in Odoo ---------------------------------------------------------------
 
     async def work(self, scenario: Scenario, plan: str, who: str, hours: str, on: date) -> None:
-        state = await operations.contract_state(self.client, scenario.workflow_id)
+        state = await self.on(scenario).state()
         await self.act(_MANAGER, people.log_hours, state, plan, who, hours, on)
         self.say(scenario, f"{hours} hours of {who} approved in Odoo, on {on}")
 
     async def spend(self, scenario: Scenario, who: str, what: str, cost: str, on: date) -> None:
-        state = await operations.contract_state(self.client, scenario.workflow_id)
+        state = await self.on(scenario).state()
         await self.act(_MANAGER, people.spend, state, who, what, cost, on)
         self.say(scenario, f"expense approved in Odoo: {what}, {cost}, on {on}")
 
@@ -168,10 +168,9 @@ class DemoDriver:
     async def invoice(
         self, scenario: Scenario, number: int, what: str, enough: Callable[[InvoiceState], bool]
     ) -> InvoiceState:
-        workflow_id = self.invoice_workflow(scenario, number)
         return await self._until(
             f"{scenario.customer}'s invoice {number} {what}",
-            lambda: operations.invoice_state(self.client, workflow_id),
+            self.on(scenario).invoice(number).state,
             lambda state: enough(state) or _is_parked(state.exceptions),
         )
 
@@ -180,9 +179,7 @@ class DemoDriver:
         if approvers:
             state = await self.proposed(scenario, number)
             for person in approvers:
-                await operations.approve(
-                    self.client, self.invoice_workflow(scenario, number), by=person
-                )
+                await self.on(scenario).invoice(number).approve(by=person)
             self.say(scenario, f"{_what(state)} approved by {' and '.join(map(_name, approvers))}")
             return await self.delivered(scenario, number)
         state = await self.delivered(scenario, number)
@@ -206,13 +203,12 @@ class DemoDriver:
     async def approve_all(self, scenario: Scenario, count: int, by: str) -> None:
         """Somebody approves all of a customer's invoices at once, as `c2c approvals approve-all`
         does."""
-        wanted = approving.Filter(customer=scenario.customer)
         found = await self._until(
             f"{count} approvals of {scenario.customer} in the list",
-            lambda: approving.awaiting(self.client, wanted),
+            lambda: self.c2c.approvals(customer=scenario.customer),
             lambda listed: len(listed.items) == count,
         )
-        outcomes = await approving.approve_all(self.client, found.items, by=by)
+        outcomes = await self.c2c.approve_all(found.items, by=by)
         for outcome in outcomes:
             if not outcome.is_taken:
                 raise DemoError(f"{outcome.workflow_id} was not approved: {outcome.problem}")
@@ -222,7 +218,7 @@ class DemoDriver:
     async def approve_change(self, scenario: Scenario, by: str) -> None:
         """The contract's change order is approved and carried out."""
         subject = (await self._change_round(scenario)).subject
-        await operations.approve(self.client, scenario.workflow_id, by=by)
+        await self.on(scenario).approve(by=by)
         state = await self.contract(
             scenario,
             "to be changed",
@@ -269,9 +265,7 @@ class DemoDriver:
     async def reminded(self, scenario: Scenario, number: int, level: int) -> None:
         """Let the invoice's clock run to the next action until that reminder is sent."""
         for _ in range(10):
-            state = await operations.invoice_state(
-                self.client, self.invoice_workflow(scenario, number)
-            )
+            state = await self.on(scenario).invoice(number).state()
             if state.dunning.level >= level:
                 self.say(scenario, state.journal.entries[-1].text)
                 return
@@ -303,7 +297,7 @@ class DemoDriver:
         while time.monotonic() < deadline:
             try:
                 answer = await ask()
-            except (operations.NotFound, operations.NoAnswer):
+            except (NotFound, NoAnswer):
                 pass  # not started yet, or the worker has its hands full
             else:
                 if enough(answer):

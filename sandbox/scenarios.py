@@ -14,24 +14,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, timedelta
 
-from contracts.billing.usage import UsageRecord
 from contracts.changes import ChangeOrder
 from contracts.contract.messages import (
-    NoticeGiven,
-    ServiceCredit,
     Side,
-    TerminationRequest,
-    UsageReport,
 )
 from contracts.contract.state import ContractStage
-from contracts.invoice.messages import DisputeOpened, DisputeResolved
 from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.parking import Action
 from sandbox.demo_driver import ANA, BOB, CLEO, CLERK, DORA, SELLER, DemoDriver
 from sandbox.expected_totals import Scenario
 from sandbox.people import CONRAD, PETRA
-from starters import amending, collecting, operations
 
 Steps = Callable[[DemoDriver, Scenario], Awaitable[None]]
 Line = dict[str, str | None]
@@ -89,7 +82,7 @@ async def parked_and_amended(driver: DemoDriver, scenario: Scenario) -> None:
     await driver.sign_deal(scenario, deal)
     await driver.parked(scenario)
     changes = {"customer.vat_number": "BE0203430576", "services.0.code": "CONSULTING"}
-    await driver.resolve(scenario, Action.AMEND, SELLER, changes=changes)
+    await driver.on(scenario).resolve_exception(Action.AMEND, by=SELLER, changes=changes)
     driver.say(scenario, "amended by the seller; the step resumes")
     state = await driver.active(scenario)
     numbers = range(1, len(state.milestones) + 1)
@@ -178,7 +171,7 @@ async def time_and_materials(driver: DemoDriver, scenario: Scenario) -> None:
     await driver.later(scenario, 15)
     await driver.parked(scenario)
     reason = "billed up to the cap, as agreed with the customer"
-    await driver.resolve(scenario, Action.SKIP, BOB, reason=reason)
+    await driver.on(scenario).resolve_exception(Action.SKIP, by=BOB, reason=reason)
     driver.say(scenario, f"{reason}: the rest stays unbilled, on record")
     await driver.issue(scenario, 5, BOB)  # 2400 up to the cap - 120 held back
     await driver.issue(scenario, 6, ANA)  # everything is billed: what was held back, 900
@@ -229,13 +222,11 @@ async def managed_service(driver: DemoDriver, scenario: Scenario) -> None:
 
     await driver.until_day(scenario, months[0])
     first = await driver.issue(scenario, 1, ANA)  # the fee of the first month, in advance
-    invoice = driver.invoice_workflow(scenario, 1)
-    opened = DisputeOpened(by=CLERK, reason="the desk opened late", amount=_eur("460.00"))
-    await collecting.dispute(driver.client, invoice, opened)
-    driver.say(scenario, f"{opened.amount} disputed: {opened.reason}")
-    accepted = DisputeResolved(by=CLERK, accepted=_eur("115.00"), comment="a day and a half late")
-    await collecting.resolve_dispute(driver.client, invoice, accepted)
-    driver.say(scenario, f"{accepted.accepted} of it accepted: {accepted.comment}")
+    invoice = driver.on(scenario).invoice(1)
+    await invoice.open_dispute("the desk opened late", by=CLERK, amount="460.00 EUR")
+    driver.say(scenario, "460.00 EUR disputed: the desk opened late")
+    await invoice.resolve_dispute("a day and a half late", by=CLERK, accepted="115.00 EUR")
+    driver.say(scenario, "115.00 EUR of it accepted: a day and a half late")
     await driver.issue(scenario, 2, BOB)  # the credit note
     await driver.invoice(
         scenario,
@@ -248,21 +239,19 @@ async def managed_service(driver: DemoDriver, scenario: Scenario) -> None:
     await driver.pay(scenario, 1)
     await driver.work(scenario, "RETAINER-fee", PETRA, "13", months[0] + timedelta(days=9))
     await _use(driver, scenario, "m1", months[0], "1500")
-    credit = ServiceCredit(
-        retainer="RETAINER-fee",
+    await driver.on(scenario).credit_service(
+        "RETAINER-fee",
         reference="outage-1",
+        amount="100.00 EUR",
         reason="four hours down",
-        amount=_eur("100.00"),
         by=CLERK,
     )
-    await amending.credit_service(driver.client, scenario.workflow_id, credit)
-    driver.say(scenario, f"service credit of {credit.amount}: {credit.reason}")
+    driver.say(scenario, "service credit of 100.00 EUR: four hours down")
 
     await driver.until_day(scenario, months[1])
     # Fee, three hours beyond, 1500 calls, less the credit: 2295.
     await driver.issue(scenario, 3, ANA)
-    notice = NoticeGiven(side=Side.CUSTOMER, by=CLERK)
-    await amending.give_notice(driver.client, scenario.workflow_id, notice)
+    await driver.on(scenario).give_notice(Side.CUSTOMER, by=CLERK)
     driver.say(scenario, "the customer gives notice: the term will not be renewed")
     await driver.work(scenario, "RETAINER-fee", PETRA, "8", months[1] + timedelta(days=9))
     await _use(driver, scenario, "m2", months[1], "1000")
@@ -283,12 +272,9 @@ async def _use(
 ) -> None:
     """Metered records come in, twice: a repeat counts once."""
     on = str(month + timedelta(days=4))
-    record = UsageRecord.model_validate(
-        {"id": name, "plan": "calls", "on": on, "quantity": quantity}
-    )
+    record = {"id": name, "plan": "calls", "on": on, "quantity": quantity}
     for _ in range(2):
-        report = UsageReport(records=(record,))
-        await operations.record_usage(driver.client, scenario.workflow_id, report)
+        await driver.on(scenario).record_usage([record])
     driver.say(scenario, f"{quantity} calls metered on {on}; reported twice, counted once")
 
 
@@ -335,20 +321,15 @@ async def change_and_early_end(driver: DemoDriver, scenario: Scenario) -> None:
         ),
         reprice={"expert": "9600.00"},
     )
-    await amending.propose_change(driver.client, scenario.workflow_id, order)
+    await driver.on(scenario).propose_change(order)
     driver.say(scenario, f"change order 1: {order.reason}")
     await driver.approve_change(scenario, BOB)
     await driver.reach(scenario, "managers")
     await driver.issue(scenario, 2, ANA)  # 2400 and VAT
     await driver.pay(scenario, 2)
-    request = TerminationRequest(
-        side=Side.CUSTOMER,
-        by=CLERK,
-        reason="the academy moves in-house",
-        on=driver.today + timedelta(days=20),
-    )
-    await amending.terminate(driver.client, scenario.workflow_id, request)
-    driver.say(scenario, f"ended early by the customer, last day {request.on}: {request.reason}")
+    last_day, reason = driver.today + timedelta(days=20), "the academy moves in-house"
+    await driver.on(scenario).terminate(Side.CUSTOMER, on=last_day, by=CLERK, reason=reason)
+    driver.say(scenario, f"ended early by the customer, last day {last_day}: {reason}")
     await driver.later(scenario, 22)
     await driver.issue(scenario, 3, ANA)  # the fee for ending early; the expert course is dropped
     await driver.pay(scenario, 3)

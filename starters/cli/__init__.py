@@ -1,4 +1,4 @@
-"""The `c2c` command: a thin layer over `starters.operations`.
+"""The `c2c` command: a thin layer over `starters.client`.
 
 Global options may stand anywhere on the line. Results go to standard output, everything else to
 standard error; `--json` makes the result one JSON document, failures included.

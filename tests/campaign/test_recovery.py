@@ -12,7 +12,6 @@ from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 
-from contracts.contract.messages import MilestoneReached
 from contracts.contract.state import ContractStage
 from faultlab import lab as labs
 from faultlab.contract_generator import Flavour, drawn
@@ -20,9 +19,7 @@ from faultlab.lab import Lab
 from faultlab.ledger import patiently
 from faultlab.processes import NAMESPACE, WORKFLOWS, Worker
 from faultlab.stall_monitor import StallMonitor
-from starters import operations
 from workflows import task_queues
-from workflows.contract import ContractWorkflow
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -43,9 +40,9 @@ async def lab(folder: Path) -> AsyncIterator[Lab]:
 async def contract(lab: Lab) -> str:
     """A contract that is active and waits, in the cache of the worker that served it."""
     contract_data = drawn(1, Flavour.HOURS).contract_data
-    workflow_id = (await operations.start_from_data(lab.client, contract_data)).workflow_id
+    workflow_id = (await lab.c2c.start(contract_data)).workflow_id
     while True:
-        state = await operations.contract_state(lab.client, workflow_id)
+        state = await lab.c2c.contract(workflow_id).state()
         if state.stage is ContractStage.ACTIVE:
             return workflow_id
         await lab.changes.of(workflow_id, 1)
@@ -53,12 +50,8 @@ async def contract(lab: Lab) -> str:
 
 async def served(lab: Lab, workflow_id: str) -> None:
     """An event is taken: an Update that changes nothing any more."""
-    reached = MilestoneReached(milestone="m1", by="pia@northwind.example")
-    await patiently(
-        lambda: operations.update(
-            lab.client, workflow_id, ContractWorkflow.reach_milestone, reached
-        )
-    )
+    contract = lab.c2c.contract(workflow_id)
+    await patiently(lambda: contract.reach_milestone("m1", by="pia@northwind.example"))
 
 
 async def seconds_after(lab: Lab, workflow_id: str, kill: Callable[[], Awaitable[object]]) -> float:
@@ -135,11 +128,9 @@ async def test_after_odoo_was_killed_and_started_again(lab: Lab, contract: str) 
 
     async def validated() -> None:
         contract_data = drawn(next(numbers), Flavour.PLAIN, deal=False).contract_data
-        started = await operations.start_from_data(lab.client, contract_data)
+        started = await lab.c2c.start(contract_data)
         while True:
-            state = await patiently(
-                lambda: operations.contract_state(lab.client, started.workflow_id)
-            )
+            state = await patiently(lambda: lab.c2c.contract(started.workflow_id).state())
             if state.contract is not None:
                 return
             await lab.changes.of(started.workflow_id, 0.5)

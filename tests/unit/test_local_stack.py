@@ -16,7 +16,7 @@ from sandbox.foreground import show_where
 from sandbox.server import Sandbox
 from sandbox.stack import CONFIG, LocalOdoo, Stack, namespace_of
 from starters.cli.session import Session
-from starters.references import BadReference
+from starters.client import BadReference
 from wiring.settings import ConfigurationError, load_settings
 
 

@@ -8,18 +8,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from temporalio.client import Client
-from temporalio.service import RPCError
 
 from contracts.approvals import ApprovalDecision, ApprovalKind, ApprovalRound, Decision
-from contracts.identifiers import KEY
 from contracts.money import Money
-from starters import operations
-from starters.operations import MAX_LISTED, NoAnswer, NotFound, Refused, Unreadable
-from starters.references import BadReference
+from starters.client import calls, listing
+from starters.client.calls import Unreadable
+from starters.client.errors import NoAnswer, Refused
+from starters.client.listing import MAX_LISTED
+from starters.client.messages import (
+    CONTRACT_WORKFLOW,
+    DECIDE_APPROVAL,
+    INVOICE_WORKFLOW,
+    OPEN_APPROVALS,
+    built,
+)
 from workflows import search_attributes
-from workflows.approval import ApprovalMessages
 
-_TYPES = ("InvoiceWorkflow", "ContractWorkflow")
 # A workflow with a parked step shows that first; an approval may be open beside it.
 _MAY_WAIT = (
     f"{search_attributes.WAITING_ON.name} IN ('approval', 'exception', 'credentials') "
@@ -34,6 +38,12 @@ class Awaiting:
     workflow_id: str
     approval_round: ApprovalRound
 
+    def may_be_approved_by(self, person: str, now: datetime | None = None) -> bool:
+        """Whether the rules let the person approve it, as it stands; `now` is aware."""
+        today = self.approval_round.requirement.today(now or datetime.now(UTC))
+        decision = decision_on(self.approval_round, Decision.APPROVE, person, "")
+        return self.approval_round.refusal(decision, today) is None
+
 
 @dataclass(frozen=True)
 class Found:
@@ -45,8 +55,8 @@ class Found:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one approval: the round since, or why it was not taken. `unanswered`: it may
-    be taken yet, nobody said so in time."""
+    """What became of one approval: the round since, or why it was refused. `unanswered`: no answer
+    came in time; it may still be accepted."""
 
     workflow_id: str
     before: ApprovalRound | None
@@ -86,32 +96,23 @@ class Filter:
 
 
 async def awaiting(
-    client: Client,
-    wanted: Filter | None = None,
-    *,
-    limit: int = MAX_LISTED,
-    unreadable: Unreadable | None = None,
+    client: Client, wanted: Filter, *, limit: int = MAX_LISTED, unreadable: Unreadable | None = None
 ) -> Found:
     """What awaits approval, of each type of workflow in at most `limit` of them, newest first.
 
     With `unreadable` one workflow that gives no answer does not hide the others. Raises
-    BadReference for an entity that cannot be one.
+    BadReference for an entity that can be none.
     """
-    wanted = wanted or Filter()
-    where = _MAY_WAIT
-    if wanted.entity:
-        if not KEY.match(wanted.entity):
-            raise BadReference(f"{wanted.entity!r} is not the key of a legal entity")
-        where += f" AND {search_attributes.LEGAL_ENTITY.name} = '{wanted.entity}'"
+    narrowed = listing.conditions(entity=wanted.entity)
+    where = f"{_MAY_WAIT} AND {narrowed}" if narrowed else _MAY_WAIT
     ids: list[str] = []
     more = False
-    for workflow_type in _TYPES:
-        listed = [
-            item async for item in operations.workflow_ids(client, workflow_type, where, limit)
-        ]
+    for workflow_type in (INVOICE_WORKFLOW, CONTRACT_WORKFLOW):
+        found = listing.workflow_ids(client, workflow_type, where, limit)
+        listed = [item async for item in found]
         more = more or len(listed) >= limit
         ids += listed
-    asked = await operations.each(client, ids, awaiting_in, unreadable)
+    asked = await calls.each(ids, lambda item: awaiting_in(client, item), unreadable)
     items = [item for _, rounds in asked for item in rounds if wanted.takes(item)]
     items.sort(key=lambda item: (item.approval_round.requirement.asked_on, item.workflow_id))
     return Found(items, more)
@@ -119,33 +120,17 @@ async def awaiting(
 
 async def awaiting_in(client: Client, workflow_id: str) -> list[Awaiting]:
     """What awaits approval in one invoice or contract. Raises NotFound, NoAnswer."""
-    rounds = await operations.query(client, workflow_id, ApprovalMessages.open_approvals)
+    rounds = await calls.query(client, workflow_id, OPEN_APPROVALS)
     return [Awaiting(workflow_id, item) for item in rounds]
 
 
-def may_approve(item: Awaiting, by: str, now: datetime | None = None) -> bool:
-    """Whether the rules let the person approve it, as it stands."""
-    today = item.approval_round.requirement.today(now or datetime.now(UTC))
-    return item.approval_round.refusal(_approval(item, by, ""), today) is None
-
-
-async def approve(
-    client: Client, item: Awaiting, *, by: str, comment: str = "", update_id: str | None = None
-) -> ApprovalRound:
-    """Approve exactly what was read. With the same `update_id` it may be said again, and counts
-    once. Raises Refused, also if it has changed since; NotFound, NoAnswer."""
-    decision = _approval(item, by, comment)
-    return await operations.update(
-        client, item.workflow_id, ApprovalMessages.decide_approval, decision, update_id=update_id
-    )
-
-
-async def reject(client: Client, item: Awaiting, *, by: str, comment: str) -> ApprovalRound:
-    """Reject exactly what was read; the comment says why. Raises Refused."""
-    decision = _approval(item, by, comment).model_copy(update={"decision": Decision.REJECT})
-    return await operations.update(
-        client, item.workflow_id, ApprovalMessages.decide_approval, decision
-    )
+async def only_round(client: Client, workflow_id: str) -> ApprovalRound:
+    """The one thing that awaits approval there. Raises Refused for none or several."""
+    found = await calls.query(client, workflow_id, OPEN_APPROVALS)
+    if len(found) != 1:
+        titles = "; ".join(item.subject.title for item in found) or "nothing"
+        raise Refused(f"{workflow_id}: {titles} awaits approval, not exactly one thing")
+    return found[0]
 
 
 async def approve_all(
@@ -153,29 +138,39 @@ async def approve_all(
 ) -> list[Outcome]:
     """Approve each of them; one that is refused or gives no answer does not stop the rest."""
 
-    async def one(item: Awaiting, update_id: str) -> Outcome:
+    async def one(item: Awaiting, request_id: str) -> Outcome:
+        before = item.approval_round
+        decision = decision_on(before, Decision.APPROVE, by, comment)
         try:
-            after = await approve(client, item, by=by, comment=comment, update_id=update_id)
-        except (Refused, NotFound, NoAnswer, RPCError) as error:
-            unanswered = isinstance(error, NoAnswer)
-            return Outcome(
-                item.workflow_id, item.approval_round, problem=str(error), unanswered=unanswered
+            after = await calls.update(
+                client, item.workflow_id, DECIDE_APPROVAL, decision, request_id=request_id
             )
-        return Outcome(item.workflow_id, item.approval_round, after)
+        except calls.FAILURES as error:
+            unanswered = isinstance(error, NoAnswer)
+            return Outcome(item.workflow_id, before, problem=str(error), unanswered=unanswered)
+        return Outcome(item.workflow_id, before, after)
 
     asked = [(item, str(uuid.uuid4())) for item in items]
-    outcomes = await operations.at_once([one(*each) for each in asked])
+    outcomes = await calls.at_once([one(*each) for each in asked])
     if any(outcome.is_taken for outcome in outcomes):
         # Workers are there and were busy, at a month end: now that the rest is through, once more.
         late = [place for place, outcome in enumerate(outcomes) if outcome.unanswered]
-        again = await operations.at_once([one(*asked[place]) for place in late])
+        again = await calls.at_once([one(*asked[place]) for place in late])
         for place, outcome in zip(late, again, strict=True):
             outcomes[place] = outcome
     return outcomes
 
 
-def _approval(item: Awaiting, by: str, comment: str) -> ApprovalDecision:
-    subject = item.approval_round.subject
-    return ApprovalDecision(
-        by=by, content_hash=subject.content_hash, amount=subject.amount, comment=comment
+def decision_on(
+    approval_round: ApprovalRound, decision: Decision, by: str, comment: str
+) -> ApprovalDecision:
+    """A person's decision on exactly this content. Raises InvalidContract."""
+    subject = approval_round.subject
+    return built(
+        ApprovalDecision,
+        decision=decision,
+        by=by,
+        content_hash=subject.content_hash,
+        amount=subject.amount,
+        comment=comment,
     )

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from starters.references import BadReference, Entities, any_id, contract_id, invoice_id, short
+from starters.client.references import (
+    BadReference,
+    Entities,
+    any_id,
+    contract_id,
+    invoice_id,
+    short,
+)
 
 ONE = Entities(default=lambda: "northwind", known=lambda: frozenset({"northwind"}))
 

@@ -18,11 +18,13 @@ _CONTRACT = "contract"
 _INVOICE = "invoice"
 _NUMBER = re.compile(r"^[1-9][0-9]{0,5}$")
 _FORMS = "C-1001, northwind/C-1001 or contract/northwind/C-1001"
+_FULL_FORMS = "northwind/C-1001, an invoice as northwind/C-1001/1"
 _INVOICE_FORMS = "C-1001/1, northwind/C-1001/1 or contract/northwind/C-1001/invoice/1"
 
 
 class BadReference(ValueError):
-    """A text that names no contract or no invoice; the message says what would."""
+    """A text that names nothing: no contract, invoice or legal entity; the message says what
+    would."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,20 @@ class Entities:
 
     default: Callable[[], str]
     known: Callable[[], frozenset[str]] = frozenset
+
+    @classmethod
+    def of(cls, legal_entity: str, *others: str) -> Entities:
+        """The first is meant where none is stated."""
+        names = frozenset({legal_entity, *others})
+        return cls(default=lambda: legal_entity, known=lambda: names)
+
+
+def _none_is_meant() -> str:
+    raise BadReference(f"which legal entity? write it as {_FULL_FORMS}")
+
+
+NO_ENTITIES = Entities(default=_none_is_meant)
+"""Every reference has to name its legal entity."""
 
 
 def contract_id(text: str, entities: Entities) -> str:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from activities.odoo.order_totals import OrderTotalsRequest, order_totals
 from contracts import closeout
 from contracts.closeout import Check
 from contracts.contract.state import ContractState
 from contracts.odoo_totals import OrderTotals
-from gateways.odoo import OdooClient
-from starters.operations import Refused
+from starters.client.errors import Refused
+
+if TYPE_CHECKING:
+    from gateways.odoo import OdooClient
 
 
 @dataclass(frozen=True)
@@ -38,5 +40,8 @@ async def audit(odoo: OdooClient, state: ContractState) -> Audit:
 
 
 def _figures(odoo: OdooClient, state: ContractState, order_id: int) -> OrderTotals:
+    # Late: Odoo's client comes with it, which nothing else here needs.
+    from activities.odoo.order_totals import OrderTotalsRequest, order_totals
+
     request = OrderTotalsRequest(order_id=order_id, lines=state.odoo.order_line_ids)
     return order_totals(odoo, request)
