@@ -122,8 +122,16 @@ def test_files_and_folders_named_on_the_pages_exist(page: Path) -> None:
         if re.match(rf"(?:{packages})/", name):
             assert (ROOT / name).exists(), name
     for tree in re.findall(r"^```text\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-        for name in re.findall(r"^([a-z]+/)", tree, re.MULTILINE):
-            assert (ROOT / name).exists(), name
+        for name in folders_of(tree):
+            assert (ROOT / name).is_dir(), name
+
+
+def folders_of(tree: str) -> Iterator[str]:
+    """The folders of a drawn tree; what is indented is inside the last that is not."""
+    outer = ""
+    for indent, name in re.findall(r"^( *)([a-z]+/)", tree, re.MULTILINE):
+        outer = outer if indent else name
+        yield outer + name if indent else name
 
 
 def test_links_of_the_changelog_lead_somewhere() -> None:
