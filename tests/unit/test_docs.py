@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import inspect
 import json
 import re
 import runpy
@@ -22,6 +24,7 @@ from contracts.exception_codes import ExceptionCode, Outcome
 from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action, Resolution, Step
 from contracts.validation import InvalidContract, validate
+from starters import client
 from starters.cli import app
 from wiring.settings import Settings
 from workflows import search_attributes, task_queues
@@ -121,8 +124,16 @@ def test_files_and_folders_named_on_the_pages_exist(page: Path) -> None:
         if re.match(rf"(?:{packages})/", name):
             assert (ROOT / name).exists(), name
     for tree in re.findall(r"^```text\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-        for name in re.findall(r"^([a-z]+/)", tree, re.MULTILINE):
-            assert (ROOT / name).exists(), name
+        for name in folders_of(tree):
+            assert (ROOT / name).is_dir(), name
+
+
+def folders_of(tree: str) -> Iterator[str]:
+    """The folders of a drawn tree; what is indented is inside the last that is not."""
+    outer = ""
+    for indent, name in re.findall(r"^( *)([a-z]+/)", tree, re.MULTILINE):
+        outer = outer if indent else name
+        yield outer + name if indent else name
 
 
 def test_links_of_the_changelog_lead_somewhere() -> None:
@@ -471,6 +482,39 @@ def test_the_metrics_are_those_there_are() -> None:
     source = (ROOT / "activities" / "metrics.py").read_text(encoding="utf-8")
     named = re.findall(r"`(c2c\.[a-z._]+)`", section("monitor.md", "Metrics"))
     assert named == re.findall(r'"(c2c\.[a-z._]+)"', source)
+
+
+# --- Python -----------------------------------------------------------------------------------
+
+
+def test_the_python_on_the_page_calls_what_there_is() -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```$", page("python.md"), re.MULTILINE | re.DOTALL)
+    faces = (client.C2C, client.ContractClient, client.InvoiceClient)
+    called = 0
+    for node in ast.walk(ast.parse("\n".join(blocks))):
+        if isinstance(node, ast.ImportFrom):
+            module = importlib.import_module(str(node.module))
+            for alias in node.names:
+                assert hasattr(module, alias.name), alias.name
+        if isinstance(node, ast.Await) and isinstance(node.value, ast.Call):
+            call = node.value
+            assert isinstance(call.func, ast.Attribute)
+            method = next(
+                (
+                    getattr(face, call.func.attr, None)
+                    for face in faces
+                    if hasattr(face, call.func.attr)
+                ),
+                None,
+            )
+            if method is None:
+                assert ast.unparse(call.func) == "temporal.connect"
+                continue
+            inspect.signature(method).bind(
+                None, *call.args, **{str(item.arg): item.value for item in call.keywords}
+            )
+            called += 1
+    assert called >= 5
 
 
 # --- configuration, examples ------------------------------------------------------------------
