@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
-import inspect
 import json
 import re
 import runpy
@@ -24,7 +22,6 @@ from contracts.exception_codes import ExceptionCode, Outcome
 from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action, Resolution, Step
 from contracts.validation import InvalidContract, validate
-from starters import client
 from starters.cli import app
 from wiring.settings import Settings
 from workflows import search_attributes, task_queues
@@ -482,39 +479,6 @@ def test_the_metrics_are_those_there_are() -> None:
     source = (ROOT / "activities" / "metrics.py").read_text(encoding="utf-8")
     named = re.findall(r"`(c2c\.[a-z._]+)`", section("monitor.md", "Metrics"))
     assert named == re.findall(r'"(c2c\.[a-z._]+)"', source)
-
-
-# --- Python -----------------------------------------------------------------------------------
-
-
-def test_the_python_on_the_page_calls_what_there_is() -> None:
-    blocks = re.findall(r"^```python\n(.*?)^```$", page("python.md"), re.MULTILINE | re.DOTALL)
-    faces = (client.C2C, client.ContractClient, client.InvoiceClient)
-    called = 0
-    for node in ast.walk(ast.parse("\n".join(blocks))):
-        if isinstance(node, ast.ImportFrom):
-            module = importlib.import_module(str(node.module))
-            for alias in node.names:
-                assert hasattr(module, alias.name), alias.name
-        if isinstance(node, ast.Await) and isinstance(node.value, ast.Call):
-            call = node.value
-            assert isinstance(call.func, ast.Attribute)
-            method = next(
-                (
-                    getattr(face, call.func.attr, None)
-                    for face in faces
-                    if hasattr(face, call.func.attr)
-                ),
-                None,
-            )
-            if method is None:
-                assert ast.unparse(call.func) == "temporal.connect"
-                continue
-            inspect.signature(method).bind(
-                None, *call.args, **{str(item.arg): item.value for item in call.keywords}
-            )
-            called += 1
-    assert called >= 5
 
 
 # --- configuration, examples ------------------------------------------------------------------
