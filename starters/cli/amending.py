@@ -11,7 +11,7 @@ from contracts.contract.messages import HoldKind, Side
 from starters.cli import documents, render
 from starters.cli.contracts import Reference
 from starters.cli.errors import ExitCode
-from starters.cli.session import By, session_of
+from starters.cli.session import By, Yes, session_of
 from starters.client.references import short
 
 usage = typer.Typer(no_args_is_help=True)
@@ -35,7 +35,7 @@ def change(
     ],
     by: By,
     reason: Annotated[str, typer.Option(help="Why; may stand in the file instead.")] = "",
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Propose a change order: it takes effect once it is approved."""
     session = session_of(context)
@@ -46,8 +46,7 @@ def change(
     )
     order = found.order
     session.tell(render.change(found))
-    if not yes and session.may_ask:
-        typer.confirm(f"Propose it as {by}?", abort=True)
+    session.confirm(f"Propose it as {by}?", yes=yes)
     outcome = session.run(lambda c2c: c2c.contract(workflow_id).propose_change(order))
     told = {
         "order": order.model_dump(mode="json"),

@@ -15,7 +15,7 @@ from contracts.identifiers import contract_of
 from contracts.money import Money
 from starters.cli import render
 from starters.cli.errors import ExitCode, UsageError
-from starters.cli.session import By, Session, session_of
+from starters.cli.session import By, Session, Yes, session_of
 from starters.client import C2C, MAX_LISTED, Awaiting, Outcome, Refused, calls
 from starters.client.approvals import Filter
 from starters.client.references import short
@@ -51,7 +51,6 @@ Hash = Annotated[
         help=f"Only this content: its hash, or the first {HASH_PREFIX} characters.",
     ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 
 @app.command("list")
@@ -104,8 +103,7 @@ def _approve_one(
     item = _one(session, reference, content_hash)
     subject = item.approval_round.subject
     session.tell(_content(item))
-    if not yes and session.may_ask:
-        typer.confirm(f"Approve {subject.amount} as {by}?", abort=True)
+    session.confirm(f"Approve {subject.amount} as {by}?", yes=yes)
     after = session.run(
         lambda c2c: c2c.contract_or_invoice(item.workflow_id).approve(
             by=by, comment=comment, seen=item.approval_round
@@ -130,8 +128,7 @@ def _approve_many(
         left_out = [item for item, is_mine in zip(found, mine, strict=True) if not is_mine]
     if items:
         session.tell(_table(items))
-    if items and not yes and session.may_ask:
-        typer.confirm(f"Approve these {len(items)} as {by}?", abort=True)
+        session.confirm(f"Approve these {len(items)} as {by}?", yes=yes)
     outcomes = failed + session.run(lambda c2c: c2c.approve_all(items, by=by, comment=comment))
     views: list[RenderableType] = [_outcomes(outcomes)] if outcomes else ["Nothing to approve."]
     if left_out:

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from starters.cli import render
 from starters.cli.errors import Failure
-from starters.client import C2C, BadReference, Entities, references
+from starters.client import C2C, BadReference, Entities, Refused, references
 from wiring import client as temporal
 from wiring.settings import ConfigurationError, Settings, load_settings
 
@@ -35,6 +35,13 @@ By = Annotated[
         metavar="PERSON",
         envvar=PERSON_VARIABLE,
         help="Who says so, as the approval rules name people: usually an e-mail address.",
+    ),
+]
+
+Yes = Annotated[
+    bool,
+    typer.Option(
+        "--yes", "-y", help="Do not ask for confirmation; needed where nobody can be asked."
     ),
 ]
 
@@ -121,9 +128,20 @@ class Session:
     # --- printing -------------------------------------------------------------------------------
 
     @property
-    def may_ask(self) -> bool:
-        """Whether a person sits in front of it."""
+    def _may_ask(self) -> bool:
+        """Whether a person sits in front of it, who sees the question and what it is about."""
         return not self.as_json and sys.stdin.isatty() and sys.stdout.isatty()
+
+    def confirm(self, question: str, *, yes: bool) -> None:
+        """Ask before something that takes effect at once; `yes` answers beforehand.
+
+        Raises Refused where nobody can be asked: silence is no consent.
+        """
+        if yes:
+            return
+        if not self._may_ask:
+            raise Refused(f"{question} Nobody can be asked here; --yes answers it")
+        typer.confirm(render.cleaned(question), abort=True)
 
     def show(self, document: Any, *views: RenderableType) -> None:
         """Print a result: the document for programs, the views for people."""

@@ -50,7 +50,7 @@ def change(calls: Calls, tmp_path: Path) -> list[str]:
 
 
 def test_a_change_order_is_shown_and_proposed(calls: Calls, c2c: Invoke, change: list[str]) -> None:
-    result = c2c(*change)
+    result = c2c(*change, "--yes")
     assert result.exit_code == 0, result.output
     shown = text(result.stdout)
     assert "milestone Go-live: 6000.00 EUR -> 7000.00 EUR" in shown
@@ -59,7 +59,7 @@ def test_a_change_order_is_shown_and_proposed(calls: Calls, c2c: Invoke, change:
     order = calls.message
     assert (order.number, order.by, order.reason) == (1, "pm@northwind.example", "more scope")
     assert order.reprice == {"live": "7000.00"}
-    document = json.loads(c2c(*change, "--json").stdout)
+    document = json.loads(c2c(*change, "--yes", "--json").stdout)
     assert document["difference"] == "1000.00 EUR"
     assert document["outcome"]["stage"] == "active"
 
@@ -73,7 +73,7 @@ def test_a_person_is_asked_before_it_is_proposed(
     answer: str,
     proposed: bool,
 ) -> None:
-    monkeypatch.setattr(session.Session, "may_ask", property(lambda _: True))
+    monkeypatch.setattr(session.Session, "_may_ask", property(lambda _: True))
     assert c2c(*change, stdin=answer).exit_code == (ExitCode.OK if proposed else ExitCode.REFUSED)
     assert (calls.last[0] == "propose_change") is proposed
     assert c2c(*change, "--yes").exit_code == 0
@@ -84,7 +84,7 @@ def test_who_proposes_it_and_its_number_are_not_taken_from_the_file(
 ) -> None:
     calls.answer("contract", examples.contract_state(change_orders=2))
     stated = json.dumps({"number": 9, "by": "somebody", "reason": "x", "drop": ["course"]})
-    line = ["contract", "change", REF, "-", *BY, "--reason", "less scope"]
+    line = ["contract", "change", REF, "-", *BY, "--yes", "--reason", "less scope"]
     assert c2c(*line, stdin=stated).exit_code == 0
     order = calls.message
     assert (order.number, order.by, order.reason) == (3, "pm@northwind.example", "less scope")
@@ -114,7 +114,7 @@ def test_there_is_nothing_to_change_before_the_contract_is_validated(
     calls: Calls, c2c: Invoke, change: list[str]
 ) -> None:
     calls.answer("contract", examples.contract_state(contract=None))
-    result = c2c(*change)
+    result = c2c(*change, "--yes")
     assert result.exit_code == ExitCode.REFUSED
     assert "nothing to change yet" in result.stderr
 
@@ -123,7 +123,7 @@ def test_what_the_workflow_refuses_reaches_the_person(
     calls: Calls, c2c: Invoke, change: list[str]
 ) -> None:
     calls.answer("propose_change", Refused("live is billed"))
-    result = c2c(*change)
+    result = c2c(*change, "--yes")
     assert result.exit_code == ExitCode.REFUSED
     assert "live is billed" in result.stderr
 
@@ -448,7 +448,7 @@ def test_the_change_order_on_the_page_can_be_proposed(calls: Calls, c2c: Invoke)
     nothing_billed = mixed().model_copy(update={"book": Book()})
     calls.answer("contract", nothing_billed)
     calls.answer("propose_change", OUTCOME)
-    result = c2c("contract", "change", "northwind/C-1004", "-", *BY, "--json", stdin=shown)
+    result = c2c("contract", "change", "northwind/C-1004", "-", *BY, "--yes", "--json", stdin=shown)
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["difference"] == "1000.00 EUR"
 

@@ -172,9 +172,9 @@ async def test_from_signature_to_cash(c2c: Cli, tmp_path: Path) -> None:
     await c2c.until(listed, "approvals", "list")
     shown = await c2c.json("invoice", "show", invoice)
     assert shown["stage"] == "awaiting_approval"
-    stranger = ["approvals", "approve", invoice, "--by", "eve@elsewhere.example"]
+    stranger = ["approvals", "approve", invoice, "--yes", "--by", "eve@elsewhere.example"]
     await c2c(*stranger, code=ExitCode.REFUSED)
-    approve = ["approvals", "approve", invoice, "--by", ANA]
+    approve = ["approvals", "approve", invoice, "--yes", "--by", ANA]
     await c2c(*approve, "--hash", "0" * 12, code=ExitCode.REFUSED)
     assert "posted and sent now" in await c2c(*approve)
 
@@ -247,7 +247,7 @@ async def approve(c2c: Cli, reference: str, by: str = ANA) -> None:
         return any(item["of"] == f"{ENTITY}/{reference}" for item in answer["approvals"])
 
     await c2c.until(listed, "approvals", "list")
-    await c2c("approvals", "approve", reference, "--by", by)
+    await c2c("approvals", "approve", reference, "--by", by, "--yes")
 
 
 def managed(today: date) -> dict[str, Any]:
