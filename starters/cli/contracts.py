@@ -16,7 +16,7 @@ from contracts.problems import InvalidContract, Problem
 from contracts.validation import validate
 from starters import schedules
 from starters.cli import documents, render
-from starters.cli.errors import UsageError
+from starters.cli.errors import ExitCode, UsageError
 from starters.cli.session import By, Session, session_of
 from starters.client import MAX_LISTED, ContractRow, Refused, Started
 from starters.client.references import short
@@ -48,7 +48,7 @@ def start(
         typer.Option("--park", help="Start in spite of problems: the contract parks with them."),
     ] = False,
 ) -> None:
-    """Start a contract; starting the same one again changes nothing."""
+    """Start a contract; the same again changes nothing, with other content it says what differs."""
     session = session_of(context)
     if (file is None) == (deal is None):
         raise UsageError("give either a FILE or --deal ID")
@@ -114,12 +114,26 @@ def _start_deal(session: Session, deal_id: str, crm: str | None) -> None:
 
 def _show_started(session: Session, started: Started, **more: Any) -> None:
     name = short(started.workflow_id)
+    if started.differences:
+        _show_other_content(session, started, **more)
+        raise typer.Exit(ExitCode.OTHER_CONTENT)
     words = (
         f"Started contract {name} as workflow {started.workflow_id}"
         if started.new
         else f"Contract {name} was started before (workflow {started.workflow_id}); nothing changed"
     )
     session.show({"contract": name, **asdict(started), **more}, words)
+
+
+def _show_other_content(session: Session, started: Started, **more: Any) -> None:
+    name = short(started.workflow_id)
+    words = (
+        f"Contract {name} was started before with other content, and nothing changed. As it is now "
+        "-> as given:"
+    )
+    differences = "\n".join(f"  {line}" for line in started.differences)
+    advice = f"To change it: c2c contract change {name} FILE --by PERSON"
+    session.show({"contract": name, **asdict(started), **more}, words, differences, advice)
 
 
 @app.command("list")

@@ -29,6 +29,7 @@ class ExitCode(IntEnum):
     UNREACHABLE = 4
     CONFIGURATION = 5
     DOES_NOT_REPLAY = 6
+    OTHER_CONTENT = 7
     DEFECT = 70
     CUT_SHORT = 75
 
@@ -36,7 +37,8 @@ class ExitCode(IntEnum):
 EXIT_CODES = (
     "Exit codes: 0 done · 1 refused or invalid · 2 wrong usage · 3 not found · "
     "4 Temporal, Odoo or the CRM cannot be reached · 5 configuration · 6 a worker that cannot "
-    "replay open workflows · 70 a defect of c2c · 75 a worker that could not wait for its calls"
+    "replay open workflows · 7 started before with other content · 70 a defect of c2c · "
+    "75 a worker that could not wait for its calls"
 )
 
 

@@ -68,7 +68,8 @@ class C2C:
         return kind(self.client, workflow_id)
 
     async def start(self, contract_data: JsonObject) -> Started:
-        """Start the contract that the data describes; starting it again changes nothing.
+        """Start the contract that the data describes; starting it again changes nothing, and says
+        what differs if the data is another.
 
         The data's own problems park the workflow, where people see them. InvalidContract is raised
         only for what the workflow's identity needs, and what no workflow could hold.

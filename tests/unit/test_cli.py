@@ -195,8 +195,24 @@ def test_start_prints_the_workflow_and_whether_it_is_new(
         "workflow_id": CONTRACT,
         "run_id": "run",
         "new": False,
+        "differences": [],
     }
     assert "nothing changed" in c2c("contract", "start", _file(tmp_path)).stdout
+
+
+def test_other_content_under_a_known_id_is_told_with_a_code_of_its_own(
+    calls: Calls, c2c: Invoke, tmp_path: Path
+) -> None:
+    differences = ("title: Old -> New", "value: 1.00 EUR -> 2.00 EUR")
+    calls.answer("start", Started(CONTRACT, "run", new=False, differences=differences), C2C)
+    result = c2c("contract", "start", _file(tmp_path))
+    assert result.exit_code == ExitCode.OTHER_CONTENT == 7
+    for line in differences:
+        assert line in result.stdout
+    assert "c2c contract change northwind/C-1" in result.stdout
+    result = c2c("contract", "start", _file(tmp_path), "--json")
+    assert result.exit_code == ExitCode.OTHER_CONTENT
+    assert json.loads(result.stdout)["differences"] == list(differences)
 
 
 def test_start_fills_in_what_identifies_the_contract(calls: Calls, c2c: Invoke) -> None:
