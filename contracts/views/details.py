@@ -17,6 +17,7 @@ from contracts.journal import Journal
 from contracts.money import Money
 from contracts.parking import Action, StepException, Waiting
 from contracts.validation import show
+from contracts.views import layout
 from contracts.views.status import (
     conditions,
     invoice_rows,
@@ -32,6 +33,7 @@ _MAX_INVOICES = 15
 _MAX_SENTENCES = 12
 _MAX_SENTENCE = 300
 _MAX_MESSAGE = 1_000
+_TABLE_WIDTH = 72
 _MAX_BYTES = 18_000
 """Temporal keeps 20 KB of details; the text is cut well before."""
 
@@ -224,13 +226,13 @@ def _waits_on_exception(exceptions: Sequence[StepException]) -> tuple[str, str]:
 def _lines(state: InvoiceState) -> str:
     """The lines without tax, and as soon as Odoo has a draft its taxes and the total with them."""
     proposal, odoo_totals = state.proposal, state.odoo_totals
-    rows = [f"| {_cell(line.description)} | {line.amount} |" for line in proposal.lines]
-    rows.append(f"| **Total without tax** | {proposal.amount} |")
+    rows: list[tuple[str, object]] = [(line.description, line.amount) for line in proposal.lines]
+    rows.append(("Total without tax", proposal.amount))
     if odoo_totals:
         sign = -1 if proposal.amount.amount < 0 else 1
-        rows += [f"| {_cell(tax.name)} | {signed(tax.amount, sign)} |" for tax in odoo_totals.taxes]
-        rows.append(f"| **Total with tax** | {signed(odoo_totals.total, sign)} |")
-    return "\n".join(["| Line | Amount |", "|---|--:|", *rows])
+        rows += [(tax.name, signed(tax.amount, sign)) for tax in odoo_totals.taxes]
+        rows.append(("Total with tax", signed(odoo_totals.total, sign)))
+    return _table(("Line", ">Amount"), rows)
 
 
 def signed(amount: Money, sign: int) -> Money:
@@ -239,25 +241,22 @@ def signed(amount: Money, sign: int) -> Money:
 
 
 def _balance(state: InvoiceState, balance: InvoiceBalance) -> str:
-    columns: list[tuple[str, object]] = [
+    rows: list[tuple[str, object]] = [
         ("Total with tax", balance.total),
         ("Paid", collecting.paid(state, balance)),
         ("Credited", collecting.credited(state, balance)),
     ]
     if balance.written_off:
-        columns.append(("Written off", balance.written_off))
+        rows.append(("Written off", balance.written_off))
     contested = collecting.disputed(state, balance)
     if contested:
-        columns.append(("Disputed", contested))
-    columns += [
+        rows.append(("Disputed", contested))
+    rows += [
         ("Open", balance.residual),
         ("Due", collecting.due_on(state) or ""),
         ("Reminders", state.dunning.level),
     ]
-    head = " | ".join(name for name, _ in columns)
-    align = "|".join("---" if name == "Due" else "--:" for name, _ in columns)
-    row = " | ".join(str(value) for _, value in columns)
-    return f"| {head} |\n|{align}|\n| {row} |"
+    return _table(("Balance", ">"), rows)
 
 
 def _approval(approval_round: ApprovalRound) -> str:
@@ -394,6 +393,11 @@ def _cut(parts: list[str]) -> str:
     if len(encoded) <= _MAX_BYTES:
         return text
     return encoded[:_MAX_BYTES].decode(errors="ignore") + "\n…"
+
+
+def _table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A table as text: the Temporal UI runs the cells of Markdown's tables together."""
+    return f"```\n{layout.text_table(names, rows, _TABLE_WIDTH).replace('```', '` ` `')}\n```"
 
 
 def _cell(text: str) -> str:

@@ -281,8 +281,8 @@ def _content(item: Awaiting) -> RenderableType:
     given = ", ".join(f"{one.by} ({one.at:%Y-%m-%d})" for one in found.approvals)
     is_write_off = subject.kind is ApprovalKind.WRITE_OFF
     parts: list[RenderableType] = [
-        Text(render.cleaned(f"{subject.title} ({short(item.workflow_id)})"), style="bold"),
-        *(Text(f"  {render.cleaned(line)}") for line in subject.details),
+        render.Words(f"{subject.title} ({short(item.workflow_id)})", "bold"),
+        *(render.Words(f"- {line}") for line in subject.details),
         render.pairs(
             [
                 ("Open, with tax" if is_write_off else "Without tax", subject.amount),

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.style import Style
 from rich.text import Text
 
 from contracts.approvals import HASH_PREFIX
@@ -21,6 +20,7 @@ from contracts.invoice.state import InvoiceState
 from contracts.journal import Journal
 from contracts.parking import Action, StepException
 from contracts.problems import Problem
+from contracts.views import layout
 from contracts.views.details import agreements, contract_waits, invoice_waits, signed
 from contracts.views.statement import Statement
 from contracts.views.status import (
@@ -47,32 +47,69 @@ def cleaned(value: object) -> str:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """A table; a column whose name starts with `>` holds figures, `*` names people will copy.
-
-    A narrow terminal folds everything but the names.
-    """
-    result = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for name in columns:
-        result.add_column(
-            name.lstrip(">*"),
-            justify="right" if name.startswith(">") else "left",
-            overflow="fold",
-            no_wrap=name.startswith("*"),
-        )
-    for row in rows:
-        result.add_row(*(cell if isinstance(cell, Text) else cleaned(cell) for cell in row))
-    return result
+    """A table; a column whose name starts with `>` holds figures, `*` names people will copy."""
+    return Table([layout.Column.of(name) for name in columns], [list(row) for row in rows])
 
 
-def pairs(items: Iterable[tuple[str, object]]) -> Table:
+def pairs(items: Iterable[tuple[str, object]]) -> RenderableType:
     """Names and values below each other; those without a value are left out."""
-    result = Table.grid(padding=(0, 2))
-    result.add_column(style="dim", no_wrap=True)
-    result.add_column(overflow="fold")
-    for name, value in items:
-        if value not in (None, ""):
-            result.add_row(name, value if isinstance(value, Text) else cleaned(value))
-    return result
+    return Pairs([(name, cleaned(value)) for name, value in items if value not in (None, "")])
+
+
+class Table:
+    """A table that fits the terminal it is printed on: see `contracts.views.layout`."""
+
+    def __init__(self, columns: list[layout.Column], rows: list[list[object]]) -> None:
+        self._columns, self._rows = columns, rows
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        rows = [[cleaned(cell) for cell in row] for row in self._rows]
+        yield _unwrapped("")
+        for line in layout.laid_out(self._columns, rows, options.max_width):
+            yield _unwrapped(*((text, self._style(place)) for text, place in line.pieces))
+
+    def _style(self, place: tuple[int, int] | None) -> str | Style:
+        """The style of a cell: its own, or that of the heading."""
+        if place is None:
+            return ""
+        row, column = place
+        if row < 0:
+            return "bold"
+        cell = self._rows[row][column]
+        return cell.style if isinstance(cell, Text) else ""
+
+
+class Pairs:
+    """Names with their values beside them, which wrap between words."""
+
+    def __init__(self, items: Sequence[tuple[str, str]]) -> None:
+        self._items = items
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        indent = max((len(name) for name, _ in self._items), default=0) + len(layout.GAP)
+        for name, value in self._items:
+            lead = name.ljust(indent)
+            for line in layout.wrapped(value, options.max_width - indent):
+                yield _unwrapped((lead, "dim"), line)
+                lead = " " * indent
+
+
+class Words:
+    """A sentence that wraps between words, and in no amount, day or command."""
+
+    def __init__(self, text: str, style: str = "") -> None:
+        self._text, self._style = cleaned(text), style
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in layout.wrapped(self._text, options.max_width):
+            yield _unwrapped((line, self._style))
+
+
+def _unwrapped(*parts: str | tuple[str, str | Style]) -> Text:
+    """A line of which nothing is cut off: the terminal wraps what is longer than itself."""
+    line = Text.assemble(*parts, no_wrap=True, overflow="ignore")
+    line.rstrip()
+    return line
 
 
 def age(since: datetime | None, now: datetime | None = None) -> str:
@@ -118,7 +155,7 @@ def contract(state: ContractState, workflow_id: str, zone: str) -> RenderableTyp
     title = known.title if known else str(state.contract_data.get("title") or "")
     odoo = state.odoo
     parts: list[RenderableType] = [
-        Text(cleaned(f"{title or 'Contract'} ({short(workflow_id)})"), style="bold"),
+        Words(f"{title or 'Contract'} ({short(workflow_id)})", "bold"),
         pairs(
             [
                 ("Customer", known.customer.name if known else ""),
@@ -142,7 +179,7 @@ def contract(state: ContractState, workflow_id: str, zone: str) -> RenderableTyp
 
 
 def _sentences(items: Iterable[str]) -> list[RenderableType]:
-    return [Text(cleaned(item)) for item in items]
+    return [Words(item) for item in items]
 
 
 def _milestones(state: ContractState) -> list[RenderableType]:
@@ -191,7 +228,7 @@ def _figures(state: ContractState) -> list[RenderableType]:
         money.open,
         money.overdue,
     )
-    return [table(columns, [row]), Text("Paid, open and overdue are with tax.", style="dim")]
+    return [table(columns, [row]), Words("Paid, open and overdue are with tax.", "dim")]
 
 
 def versions(items: Sequence[ContractVersion]) -> RenderableType:
@@ -217,7 +254,7 @@ def change(found: ChangePreview) -> RenderableType:
     """What a change order would change, before anybody confirms it."""
     order = found.order
     title = f"Change order {order.number} of {found.before.contract_id}: {order.reason}"
-    parts: list[RenderableType] = [Text(cleaned(title), style="bold")]
+    parts: list[RenderableType] = [Words(title, "bold")]
     parts += _sentences(f"  {text}" for text in found.changes)
     figures = [
         ("Fixed price", f"{found.before.fixed_price} -> {found.after.fixed_price}"),
@@ -245,10 +282,7 @@ def statement(found: Statement) -> RenderableType:
         (Text("Value as amended", style="bold"), Text(str(found.value), style="bold")),
     ]
     parts: list[RenderableType] = [
-        Text(
-            cleaned(f"Statement of {found.contract_id}, version {found.version} (without tax)"),
-            style="bold",
-        ),
+        Words(f"Statement of {found.contract_id}, version {found.version} (without tax)", "bold"),
         lines,
         table(("What", ">Amount"), rows),
     ]
@@ -257,7 +291,7 @@ def statement(found: Statement) -> RenderableType:
     )
     if not found.difference.is_zero:
         wrong = f"The parts miss the value by {found.difference}: a defect of c2c, report it."
-        parts.append(Text(wrong, style="bold red"))
+        parts.append(Words(wrong, "bold red"))
     return Group(*parts)
 
 
@@ -289,7 +323,7 @@ def invoice(state: InvoiceState, workflow_id: str) -> RenderableType:
     approvals = state.approval_round.approvals if state.approval_round else []
     given = ", ".join(f"{item.by} ({moment(item.at, zone)})" for item in approvals)
     parts: list[RenderableType] = [
-        Text(cleaned(title), style="bold"),
+        Words(title, "bold"),
         pairs(
             [
                 ("Stage", state.stage),
@@ -317,7 +351,7 @@ def invoice(state: InvoiceState, workflow_id: str) -> RenderableType:
         parts.append(table(columns, [row]))
     if state.open_round:
         parts.append(
-            Text(f"To approve: c2c approvals approve {short(workflow_id)} --by PERSON", style="dim")
+            Words(f"To approve: c2c approvals approve {short(workflow_id)} --by PERSON", "dim")
         )
     parts.append(_journal(state.journal, zone))
     return Group(*parts)
@@ -367,7 +401,7 @@ def parked(item: StepException, workflow_id: str, zone: str) -> RenderableType:
     """One parked step: what is wrong, what to do, and the commands that decide it."""
     offending = f"{item.field} = {item.value}" if item.value else item.field
     parts: list[RenderableType] = [
-        Text(cleaned(f"Parked: {item.doing} ({item.step})"), style="bold yellow"),
+        Words(f"Parked: {item.doing} ({item.step})", "bold yellow"),
         pairs(
             [
                 ("Code", item.code),

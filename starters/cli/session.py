@@ -153,7 +153,9 @@ class Session:
     def tell(self, *views: RenderableType) -> None:
         """Print for people only, such as what they are about to confirm."""
         for view in () if self.as_json else views:
-            if isinstance(view, str):
+            if isinstance(view, str) and self._out.is_terminal:
+                self._out.print(render.Words(view), crop=False)
+            elif isinstance(view, str):
                 self._out.print(render.cleaned(view), soft_wrap=True)
             else:
                 # What does not fit is left to the terminal to wrap: nothing may be cut off.
