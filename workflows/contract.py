@@ -44,6 +44,7 @@ with workflow.unsafe.imports_passed_through():
         UsageTaken,
     )
     from contracts.contract.state import (
+        FILE_SOURCE,
         ContractInput,
         ContractOutcome,
         ContractStage,
@@ -67,7 +68,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.messages import signal
     from workflows.provisioning import Provisioning
     from workflows.steps import StepCancelled
-    from workflows.write_back import FILE_SOURCE, WriteBack
+    from workflows.write_back import WriteBack
 
 _NO_INPUT = ContractInput.not_read("one contract is expected")
 _IDENTITY = ("contract_id", "legal_entity", "source", "version")

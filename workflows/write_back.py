@@ -9,15 +9,19 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.crm import CrmActivities, StatusRequest
     from contracts import parking
-    from contracts.contract.state import ContractStage, ContractState, Ending, money_table
+    from contracts.contract.state import (
+        FILE_SOURCE,
+        ContractStage,
+        ContractState,
+        Ending,
+        money_table,
+    )
     from contracts.crm import ContractStatus
     from contracts.views.details import contract_waits, invoices_wait
     from workflows import options
     from workflows.case import Case
 
 _EARLY = (Ending.TERMINATED, Ending.EXPIRED)
-FILE_SOURCE = "file"
-"""A contract given as a file has no CRM to tell."""
 
 
 class WriteBack:

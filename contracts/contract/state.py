@@ -53,6 +53,10 @@ class ContractStage(StrEnum):
     CANCELLED = "cancelled"
 
 
+FILE_SOURCE = "file"
+"""The system of a contract that came as a file: there is no CRM to read from or to tell."""
+
+
 class Ending(StrEnum):
     """How a contract ended, or will: everything delivered, its term over, or stopped early."""
 
