@@ -13,7 +13,7 @@ from contracts.agenda import machine
 from contracts.agenda.actions import Action, Failed
 from contracts.invoice import consequences, rules
 from contracts.invoice.state import InvoiceState
-from tests.unit.invoice.explorer import Play, beginning, ends_well, explore
+from tests.unit.invoice.explorer import MOST_BYTES, Play, beginning, ends_well, explore
 
 PLACES = 2_000
 EVERY = 25
@@ -28,6 +28,7 @@ def find_out(faults: int, messages: int, days: int, places: int = PLACES) -> int
         nonlocal looked
         looked += 1
         if looked % EVERY == 0:
+            assert len(play.state.model_dump_json()) < MOST_BYTES
             try:
                 ends_well(play)
             except AssertionError as error:
