@@ -48,6 +48,7 @@ from contracts.billing.occasions import (
     ReadKind,
     due_keys,
     first_of,
+    is_settling,
     last_looks,
     next_day,
     pending,
@@ -369,11 +370,14 @@ def _read(billing: BillingState, plans: Iterable[str], until: date) -> BillingSt
     before = billing.read_until
     plans = [plan for plan in plans if plan in billing.plans]
     known = {plan: max(until, before.get(plan, until)) for plan in plans}
-    over = [plan for plan in plans if (end := life_of(billing, plan)[1]) and end <= until]
-    looked = tuple(sorted({*billing.looked, *over}))
+    looked, today = billing.looked, max(until + DAY, index_of(billing).horizon)
+    if is_settling(billing, index_of(billing, today), today):
+        # Nothing else was left: that was the last look.
+        over = [plan for plan in plans if (end := life_of(billing, plan)[1]) and end <= until]
+        looked = tuple(sorted({*looked, *over}))
     new = changed(billing, lambda i, s: None, read_until={**before, **known}, looked=looked)
     empty = dict(new.empty)
-    index = index_of(new, max(until + DAY, index_of(new).horizon))
+    index = index_of(new, today)
     due = {
         (keys.plan_of(key), keys.kind_of(key), day)
         for key, day in due_keys(new, index, until + DAY)

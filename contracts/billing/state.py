@@ -31,6 +31,13 @@ class PlanVersion(Frozen):
     number: int
 
 
+class Freeze(NamedTuple):
+    """When a key was first proposed: the version of the terms then, and the day."""
+
+    version: int
+    on: date
+
+
 class Hours(NamedTuple):
     """The fact of an approved timesheet line. `role` is the one that was read first."""
 
@@ -93,9 +100,9 @@ class Part(NamedTuple):
 class Invoice(Frozen):
     """An invoice or credit note that was proposed.
 
-    `version` is the version of the terms it was composed with. `released` says that what it held
-    back at `retainage_percent` is to be paid out. `tracks` are the plans and kinds whose bill it
-    is on the day it was due.
+    `version` is the version of the terms it was composed with, on `proposed_on`. `released` says
+    that what it held back at `retainage_percent` is to be paid out. `tracks` are the plans and
+    kinds whose bill it is on the day it was due.
     """
 
     number: int
@@ -107,6 +114,7 @@ class Invoice(Frozen):
     lines: tuple[Line, ...]
     parts: tuple[Part, ...]
     version: int
+    proposed_on: date
     credited_number: int = 0
     reinvoice: bool = False
     retainage_percent: Decimal = Decimal(0)
@@ -179,7 +187,7 @@ class BillingState(Frozen):
     `version` counts the terms adopted. `waivers` are by key; those of a key count from invoice
     `waivers_ended` on where a milestone was un-reached. `read_until` is the last day up to which a
     plan's hours or expenses were read; `empty` are days, by plan and kind, on which reading found
-    nothing to bill; `looked` are the plans that were read to their end since the last proposal.
+    nothing to bill; `looked` are the plans read to their end since nothing else was left.
     """
 
     contract: Contract
