@@ -184,7 +184,8 @@ def _overage(
     frozen: Callable[[str], Freeze | None],
 ) -> dict[str, Entitlement]:
     found: dict[str, Entitlement] = {}
-    carried = ZERO
+    folded = billing.folded.get(plan)
+    carried = folded.carried if folded else ZERO
     for period in periods_until(billing, plan, today, in_advance=False):
         first = period.period.first
         key = keys.by_period(keys.OVERAGE, plan, first)

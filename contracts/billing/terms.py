@@ -104,7 +104,8 @@ def periods_until(
     first, last = life_of(billing, plan)
     every = latest(billing, plan).every
     found: list[BillingPeriod] = []
-    day = first
+    folded = billing.folded_until(plan)
+    day = first if folded is None else folded + DAY
     while period := period_at(every, first, last, day):
         due = period.period.first if in_advance else after(period)
         if due > today:
