@@ -55,12 +55,16 @@ def fold(billing: BillingState, today: date) -> BillingState:
                 for plan, records in billing.usage.items()
             },
             "empty": {
-                track: tuple(day for day in days if day > ends.get(track.partition(":")[0], date.min))
+                track: tuple(day for day in days if day > ends.get(_plan_of(track), date.min))
                 for track, days in billing.empty.items()
             },
             "folded": folded,
         },
     )
+
+
+def _plan_of(track: str) -> str:
+    return track.partition(":")[0]
 
 
 def _foldable(billing: BillingState, index: Index, plan: str, latest_day: date) -> date | None:
