@@ -58,12 +58,10 @@ from contracts.billing.index import (
 from contracts.billing.occasions import (
     Occasion,
     OccasionKind,
-    Read,
-    ReadKind,
     first_of,
-    next_day,
     pending,
 )
+from contracts.billing.reading import Read, ReadKind, next_day
 from contracts.billing.state import (
     BillingState,
     EarlyEnd,

@@ -22,13 +22,9 @@ from contracts.billing.index import (
     touch_periods,
 )
 from contracts.billing.lines import QUANTITY_UNIT
-from contracts.billing.occasions import (
-    Read,
-    due_keys,
-    is_settling,
-    last_looks,
-)
-from contracts.billing.occasions import reads as reads_due
+from contracts.billing.occasions import due_keys, is_settling, last_looks
+from contracts.billing.reading import Read
+from contracts.billing.reading import reads as reads_due
 from contracts.billing.state import (
     BillingState,
     Hours,

@@ -117,7 +117,8 @@ class Invoice(Frozen):
 
     `version` is the version of the terms it was composed with, on `proposed_on`. `released` says
     that what it held back at `retainage_percent` is to be paid out. `tracks` are the plans and
-    kinds whose bill it is on the day it was due.
+    kinds whose bill it is on the day it was due. `asked_by` is who asked for a credit: not one who
+    may approve it.
     """
 
     number: int
@@ -138,6 +139,7 @@ class Invoice(Frozen):
     release_reason: str = ""
     tracks: tuple[str, ...] = ()
     reason: str = ""
+    asked_by: str = ""
 
     @property
     def counts(self) -> bool:

@@ -58,6 +58,11 @@ class Cost:
     approved: bool = True
 
 
+def worked_plans(contract: Contract) -> list[str]:
+    """The plans that hours are booked on."""
+    return [*(plan.key for plan in contract.time), *(plan.key for plan in contract.retainers)]
+
+
 class Life:
     """One contract and the world around it; each step is one thing that happens."""
 
@@ -114,7 +119,7 @@ class Life:
             assert self.contract.milestone(key) is None
 
     def _work(self) -> None:
-        plans = [plan.key for plan in (*self.contract.time, *self.contract.retainers)]
+        plans = worked_plans(self.contract)
         if plans:
             line = Line(
                 self.random.choice(plans),
@@ -127,7 +132,7 @@ class Life:
     def _rework(self) -> None:
         """A timesheet line is changed, withdrawn or approved again, moved, dated elsewhere, or
         booked on another person; so is an expense."""
-        plans = [plan.key for plan in (*self.contract.time, *self.contract.retainers)]
+        plans = worked_plans(self.contract)
         if self.lines:
             number = self.random.randint(1, len(self.lines))
             line = self.lines[number]

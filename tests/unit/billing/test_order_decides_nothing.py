@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from contracts.billing import account
@@ -62,7 +64,9 @@ def test_at_the_cap_a_person_decides_and_others_are_billed() -> None:
     desk.works(1, "2026-01-10", "12")
     desk.works(2, "2026-01-10", "3", "ops")
     assert desk.on("2026-02-01").due() == ["period:2026-02-01", "period:2026-02-01:dev"]
-    [problem] = account.compose(desk.billing, "period:2026-02-01:dev", 1, desk.today)
+    found = account.compose(desk.billing, "period:2026-02-01:dev", 1, desk.today)
+    assert not isinstance(found, Composition)
+    [problem] = found
     assert (problem.code, problem.value) == ("cap_reached", "200.00 EUR")
     assert desk.bills("period:2026-02-01").amount == euros("300.00")
     desk.lets_cap_pass()
@@ -117,9 +121,9 @@ def test_service_credits_come_off_by_day_and_reference(amounts: tuple[str, str])
 
 @pytest.mark.parametrize("before", [True, False])
 def test_a_deposit_is_deducted_by_what_is_billed_of_all(before: bool) -> None:
-    terms = {"milestones": milestones("300.00", "300.00", "300.00"), "value": "900.00"}
     deposit = {"amount": "300.00", "service": "fees"}
-    desk = Desk(**terms, **({"deposit": deposit} if before else {}))
+    terms: dict[str, Any] = {"milestones": milestones("300.00", "300.00", "300.00")}
+    desk = Desk(**terms, deposit=deposit if before else None)
     desk.bills_all()
     desk.reaches("m1")
     desk.bills_all()
