@@ -33,9 +33,9 @@ def credited_invoice(billing: BillingState, number: int) -> Invoice:
     """The issued invoice of that number. Raises NotPossible for anything else."""
     invoice = billing.invoices.get(number)
     if invoice is None or invoice.status is not InvoiceStatus.ISSUED:
-        raise NotPossible(f"document {number} is not issued, so it cannot be credited")
+        raise NotPossible(f"invoice {number} is not issued, so it cannot be credited")
     if invoice.kind is not InvoiceKind.INVOICE:
-        raise NotPossible(f"document {number} is a credit note itself")
+        raise NotPossible(f"invoice {number} is a credit note itself")
     return invoice
 
 
