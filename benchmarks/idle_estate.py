@@ -21,9 +21,10 @@ from benchmarks.contracts import ENTITY
 from benchmarks.frame import Bench, Line, at_most, benchmark, percentile
 from benchmarks.onboarding import seconds_to_onboard
 from benchmarks.product import NAMESPACE, Product
+from contracts.contract.messages import MilestoneReached
+from contracts.contract.state import ContractInput, ContractState
 from contracts.model import JsonObject
-from contracts.state import ContractInput, ContractState, MilestoneReached
-from starters import operations
+from starters.client import calls
 from workflows import options, search_attributes, task_queues
 from workflows.contract import ContractWorkflow
 
@@ -52,7 +53,7 @@ async def idle_estate(bench: Bench) -> None:
             live = contracts.signed(tag, signalled, milestones=len(sizes))
             await seconds_to_onboard(ours, tag, live)
             await _park(ours)
-            state = await operations.contract_state(ours.client, product.workflow_id(live[0]))
+            state = await ours.c2c.contract(product.workflow_id(live[0])).state()
             there = 0
             for number, size in enumerate(sizes, start=1):
                 await _grow(bench, ours, state, there, size)
@@ -123,7 +124,7 @@ async def _grow(bench: Bench, ours: Product, state: ContractState, there: int, s
     started = time.monotonic()
     for first in range(there, size, _BATCH):
         numbers = range(first, min(first + _BATCH, size))
-        await operations.at_once(
+        await calls.at_once(
             [_start(ours, text, shown, state.contract_id, f"{tag}-{n}") for n in numbers]
         )
         await ours.until(
@@ -175,7 +176,7 @@ async def _calls_at_rest(bench: Bench, ours: Product) -> int:
 
 async def _seconds_to_list(ours: Product) -> float:
     started = time.perf_counter()
-    found = await operations.exceptions(ours.client)
+    found = await ours.c2c.exceptions()
     if len(found) != _PARKED:
         raise AssertionError(f"{len(found)} exceptions are listed, not {_PARKED}")
     return time.perf_counter() - started
@@ -183,16 +184,16 @@ async def _seconds_to_list(ours: Product) -> float:
 
 async def _seconds_to_act(ours: Product, contract: JsonObject, milestone: str) -> float:
     """From the Signal to the start of the activity it leads to, by the server's own clock. The
-    activity is the document's: the contract starts a workflow for it, and that makes the draft."""
+    activity is the invoice's: the contract starts a workflow for it, and that makes the draft."""
     handle = ours.client.get_workflow_handle(product.workflow_id(contract))
     await handle.signal(ContractWorkflow.milestone_reached, MilestoneReached(milestone=milestone))
     found: list[float] = []
 
     async def has_acted() -> bool:
         history = await handle.fetch_history()
-        document = document_of_the_last_signal(history)
-        if document is not None:
-            its = await ours.client.get_workflow_handle(document).fetch_history()
+        invoice = invoice_of_the_last_signal(history)
+        if invoice is not None:
+            its = await ours.client.get_workflow_handle(invoice).fetch_history()
             found.extend(delays(history, its))
         return bool(found)
 
@@ -200,7 +201,7 @@ async def _seconds_to_act(ours: Product, contract: JsonObject, milestone: str) -
     return found[0]
 
 
-def document_of_the_last_signal(history: WorkflowHistory) -> str | None:
+def invoice_of_the_last_signal(history: WorkflowHistory) -> str | None:
     """The id of the first workflow that started behind the last Signal of a history."""
     found: str | None = None
     for event in history.events:
@@ -212,10 +213,10 @@ def document_of_the_last_signal(history: WorkflowHistory) -> str | None:
     return found
 
 
-def delays(contract: WorkflowHistory, document: WorkflowHistory) -> list[float]:
-    """Seconds from the contract's last Signal to each of the document's activities."""
+def delays(contract: WorkflowHistory, invoice: WorkflowHistory) -> list[float]:
+    """Seconds from the contract's last Signal to each of the invoice's activities."""
     signalled = _times(contract, EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED)
-    started = _times(document, EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED)
+    started = _times(invoice, EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED)
     return [(at - signalled[-1]).total_seconds() for at in started]
 
 

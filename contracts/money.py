@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import (
@@ -96,7 +97,7 @@ class Money(BaseModel):
 
     @classmethod
     def zero(cls, currency: str) -> Money:
-        return cls(0, currency)
+        return _zero(currency)
 
     @classmethod
     def rounded(cls, amount: Decimal | float | int, currency: str) -> Money:
@@ -117,14 +118,18 @@ class Money(BaseModel):
             raise CurrencyMismatch(f"{self} and {other} have different currencies")
         return other.amount
 
+    def _exact(self, amount: Decimal) -> Money:
+        """Sums of exact amounts are exact: they need no check. Zero has no sign."""
+        return Money.model_construct(amount=amount + 0, currency=self.currency)
+
     def __add__(self, other: Money) -> Money:
-        return Money(self.amount + self._same(other), self.currency)
+        return self._exact(self.amount + self._same(other))
 
     def __sub__(self, other: Money) -> Money:
-        return Money(self.amount - self._same(other), self.currency)
+        return self._exact(self.amount - self._same(other))
 
     def __neg__(self) -> Money:
-        return Money(-self.amount, self.currency)
+        return self._exact(-self.amount)
 
     def __lt__(self, other: Money) -> bool:
         return self.amount < self._same(other)
@@ -166,6 +171,11 @@ class Money(BaseModel):
             parts.append(until_here - given)
             given = until_here
         return parts
+
+
+@cache
+def _zero(currency: str) -> Money:
+    return Money(0, currency)
 
 
 def _split(data: Any, info: ValidationInfo) -> tuple[Any, Any]:

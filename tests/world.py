@@ -17,20 +17,22 @@ from pydantic import BaseModel
 from temporalio.client import Client
 from temporalio.testing import TimeSkipper
 
+from contracts.contract.state import ContractStage, ContractState
+from contracts.invoice.state import CLEARED, InvoiceStage, InvoiceState
 from contracts.model import JsonObject
 from contracts.money import Money
-from contracts.parking import Action, Resolution, StepException
-from contracts.receivable import CLEARED, InvoiceStage, ReceivableState
-from contracts.state import CancelRequest, ContractStage, ContractState, MilestoneReached
+from contracts.parking import Action, StepException
 from contracts.sweeps import SweepResult
 from gateways.odoo import OdooClient
-from starters import approving, operations
-from starters.local import clock
+from sandbox import clock
+from starters.client import C2C, NoAnswer, NotFound, calls
+from starters.client.messages import Update
 from tests.servers import OdooServer
 from workflows import task_queues
 from workflows.sweeps import OdooSweepWorkflow
 
 T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 
 ENTITY = "northwind"
 ANA, BOB = "ana@northwind.example", "bob@northwind.example"
@@ -51,7 +53,7 @@ def belgian_vat() -> str:
     return f"BE0{digits}{97 - digits % 97:02d}"
 
 
-def document(**changes: Any) -> JsonObject:
+def contract_data(**changes: Any) -> JsonObject:
     """A good contract: 9,000 EUR in three milestones of one service."""
     contract_id = unique("C")
     return {
@@ -87,7 +89,7 @@ def single(**changes: Any) -> JsonObject:
         "services": [{"key": "s", "code": "BUILD", "description": "B", "amount": "1000.00"}],
         "milestones": [{"key": "all", "name": "All", "service": "s", "amount": "1000.00"}],
     }
-    return document(**(whole | changes))
+    return contract_data(**(whole | changes))
 
 
 @dataclass
@@ -97,6 +99,10 @@ class World:
     client: Client
     time: TimeSkipper
     server: OdooServer
+
+    @property
+    def c2c(self) -> C2C:
+        return C2C(self.client)
 
     @property
     def accountant(self) -> OdooClient:
@@ -109,7 +115,7 @@ class World:
     # --- contracts
 
     async def start(self, contract: JsonObject) -> str:
-        return (await operations.start_document(self.client, contract)).workflow_id
+        return (await self.c2c.start(contract)).workflow_id
 
     async def active(self, contract: JsonObject) -> str:
         """Start a contract and wait until it is provisioned."""
@@ -120,7 +126,7 @@ class World:
     async def contract(
         self, workflow_id: str, until: Callable[[ContractState], bool] = lambda _: True
     ) -> ContractState:
-        return await self._until(lambda: operations.contract_state(self.client, workflow_id), until)
+        return await self._until(self.c2c.contract(workflow_id).state, until)
 
     async def stage(self, workflow_id: str, stage: ContractStage) -> ContractState:
         return await self.contract(workflow_id, lambda state: state.stage is stage)
@@ -128,25 +134,25 @@ class World:
     async def parked(self, workflow_id: str) -> StepException:
         """The step that is parked in a contract or an invoice, once one is."""
         steps = await self._until(
-            lambda: operations.parked_steps(self.client, workflow_id), lambda found: bool(found)
+            self.c2c.contract_or_invoice(workflow_id).exceptions, lambda found: bool(found)
         )
         return steps[0]
 
     async def resolve(self, workflow_id: str, action: Action, **words: Any) -> None:
-        resolution = Resolution(action=action, by="olga@northwind.example", **words)
-        await operations.resolve(self.client, workflow_id, resolution)
+        stuck = self.c2c.contract_or_invoice(workflow_id)
+        await stuck.resolve_exception(action, by="olga@northwind.example", **words)
 
     async def reach(self, workflow_id: str, milestone: str) -> None:
-        reached = MilestoneReached(milestone=milestone, by="pia@northwind.example")
-        await operations.reach_milestone(self.client, workflow_id, reached)
+        contract = self.c2c.contract(workflow_id)
+        await contract.reach_milestone(milestone, by="pia@northwind.example")
 
     async def cancel(self, workflow_id: str) -> None:
-        request = CancelRequest(by="sam@northwind.example", reason="changed their mind")
-        await operations.cancel_contract(self.client, workflow_id, request)
+        contract = self.c2c.contract(workflow_id)
+        await contract.cancel(by="sam@northwind.example", reason="changed their mind")
 
-    async def tell(self, workflow_id: str, update: Any, message: BaseModel) -> Any:
-        """Send a contract or an invoice one of its Updates."""
-        return await operations.update(self.client, workflow_id, update, message)
+    async def tell(self, workflow_id: str, update: Update[M, T], message: M) -> T:
+        """Send a contract or an invoice one of its Updates, as it stands."""
+        return await calls.update(self.client, workflow_id, update, message)
 
     # --- what people do in Odoo
 
@@ -199,35 +205,35 @@ class World:
 
     # --- invoices
 
-    async def issue(self, workflow_id: str, number: int, *people: str) -> ReceivableState:
-        """Have a document approved, and wait until the customer has it."""
-        document = f"{workflow_id}/invoice/{number}"
+    async def issue(self, workflow_id: str, number: int, *people: str) -> InvoiceState:
+        """Have an invoice approved, and wait until the customer has it."""
+        invoice = f"{workflow_id}/invoice/{number}"
         state = await self.invoice(
-            document, until=lambda f: f.issued or f.stage is InvoiceStage.AWAITING_APPROVAL
+            invoice, until=lambda f: f.issued or f.stage is InvoiceStage.AWAITING_APPROVAL
         )
         if not state.issued:
-            await self.approve(document, *people)
-        return await self.invoice(document, until=lambda found: found.delivered)
+            await self.approve(invoice, *people)
+        return await self.invoice(invoice, until=lambda found: found.delivered)
 
     async def collect(self, workflow_id: str, number: int) -> None:
-        """The customer pays a document, or we pay out a credit note; then it settles."""
-        document = f"{workflow_id}/invoice/{number}"
-        state = await self.invoice(document)
+        """The customer pays an invoice, or we pay out a credit note; then it settles."""
+        invoice = f"{workflow_id}/invoice/{number}"
+        state = await self.invoice(invoice)
         assert state.balance is not None
         if state.balance.residual.is_positive:
-            await self.pay(document)
+            await self.pay(invoice)
             await self.sweep()
-        await self.invoice(document, until=lambda found: found.stage in CLEARED)
-        await self.skip(document, days=31)
+        await self.invoice(invoice, until=lambda found: found.stage in CLEARED)
+        await self.skip(invoice, days=31)
 
     async def invoice(
         self,
         workflow_id: str,
         stage: InvoiceStage | None = None,
-        until: Callable[[ReceivableState], bool] = lambda _: True,
-    ) -> ReceivableState:
+        until: Callable[[InvoiceState], bool] = lambda _: True,
+    ) -> InvoiceState:
         return await self._until(
-            lambda: operations.receivable_state(self.client, workflow_id),
+            self.c2c.invoice(workflow_id).state,
             lambda state: (stage is None or state.stage is stage) and until(state),
         )
 
@@ -249,12 +255,10 @@ class World:
 
     async def approve(self, invoice: str, *people: str) -> None:
         for person in people or (ANA,):
-            [item] = await approving.awaiting_in(self.client, invoice)
-            await approving.approve(self.client, item, by=person)
+            await self.c2c.contract_or_invoice(invoice).approve(by=person)
 
     async def reject(self, invoice: str, comment: str, by: str = ANA) -> None:
-        [item] = await approving.awaiting_in(self.client, invoice)
-        await approving.reject(self.client, item, by=by, comment=comment)
+        await self.c2c.contract_or_invoice(invoice).reject(by=by, comment=comment)
 
     async def open(self, contract: JsonObject) -> str:
         """An invoice that is approved, posted and delivered."""
@@ -297,7 +301,7 @@ class World:
             try:
                 answer = await ask()
                 seen = answer
-            except (operations.NotFound, operations.NoAnswer) as missing:
+            except (NotFound, NoAnswer) as missing:
                 seen = missing  # not started yet, or the worker has its hands full
             else:
                 if enough(answer):

@@ -8,10 +8,10 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from activities import odoo_closing
     from activities.failures import done_before
-    from activities.odoo_closing import CloseOutLeft, CloseOutRequest, OdooClosing
-    from contracts.state import ContractStage, Ending
+    from activities.odoo import closing
+    from activities.odoo.closing import CloseOutLeft, CloseOutRequest, OdooClosing
+    from contracts.contract.state import ContractStage, Ending
     from workflows import options
     from workflows.case import Case
 
@@ -21,7 +21,7 @@ class Closing:
 
     def __init__(self, case: Case) -> None:
         self._case = case
-        self._left = CloseOutLeft(steps=[step.name for step in odoo_closing.STEPS])
+        self._left = CloseOutLeft(steps=[step.name for step in closing.STEPS])
 
     async def run(self) -> None:
         """Check, record, archive. A difference parks: nothing closes that does not add up, unless
@@ -30,7 +30,7 @@ class Closing:
         if state.ending is None:
             has_term = bool(case.contract.plans) and case.contract.ends_on is not None
             state.ending = Ending.EXPIRED if has_term else Ending.COMPLETED
-        await case.steps.chain(odoo_closing.STEPS, self._close)
+        await case.steps.chain(closing.STEPS, self._close)
         case.enter(ContractStage.CLOSED)
 
     async def _close(self, skipped: Collection[str]) -> None:
@@ -47,7 +47,7 @@ class Closing:
                     f"close out {state.odoo.order_name}, archive {state.odoo.project_name}",
                     options.Urgency.BACKGROUND,
                     looks_first=True,
-                    calls=odoo_closing.CALLS,
+                    calls=closing.CALLS,
                 ),
             )
         except ActivityError as error:

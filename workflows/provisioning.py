@@ -8,26 +8,22 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.crm import CrmActivities, DealRequest
     from activities.failures import FailureDetail, done_before
-    from activities.odoo_master import OdooMaster, ProjectArchive
-    from activities.odoo_orders import OdooOrders, OrderCancel
-    from activities.odoo_provisioning import (
-        PROVISIONING_CALLS,
-        AcceptRequest,
-        OdooProvisioning,
-        ProvisionRequest,
-    )
+    from activities.odoo.orders import OdooOrders, OrderCancel
+    from activities.odoo.projects import OdooProjects, ProjectArchive
+    from activities.odoo.provisioning import PROVISIONING_CALLS, OdooProvisioning, ProvisionRequest
+    from activities.odoo.validation import AcceptRequest, OdooValidation
     from contracts import parking
-    from contracts.model import Contract
-    from contracts.problems import Problem
-    from contracts.state import (
+    from contracts.contract.state import (
         ContractStage,
         ContractVersion,
         Ending,
         MilestoneProgress,
         OdooRefs,
     )
-    from contracts.validation import unfit
-    from workflows import kpis, options
+    from contracts.model import Contract
+    from contracts.problems import Problem
+    from contracts.validation import payload_problems
+    from workflows import metrics, options
     from workflows.case import Case
     from workflows.steps import Parked
 
@@ -40,12 +36,12 @@ class Provisioning:
         self._case = case
 
     async def receive(self) -> None:
-        """Read the deal, unless the contract came as a document."""
+        """Read the deal, unless the contract came as contract data."""
         state = self._case.state
         self._case.publish()
         if state.stage is not ContractStage.RECEIVED:
             return
-        if not state.document:
+        if not state.contract_data:
             deal = await self._case.steps.run(
                 parking.READ_DEAL,
                 lambda: workflow.execute_activity_method(
@@ -58,9 +54,9 @@ class Provisioning:
                 ),
             )
             if deal is not None:
-                state.document = deal.document
-        state.document = {
-            **state.document,
+                state.contract_data = deal.contract_data
+        state.contract_data = {
+            **state.contract_data,
             "contract_id": state.contract_id,
             "legal_entity": state.legal_entity,
             "source": state.source.model_dump(mode="json"),
@@ -76,18 +72,18 @@ class Provisioning:
         return True
 
     async def accepted(self) -> Contract:
-        """The validated contract; validates the document anew after every amendment."""
+        """The validated contract; validates the contract data anew after every amendment."""
         state = self._case.state
         if state.contract is not None and not state.amended:
             return state.contract
-        problems = unfit(state.document)
+        problems = payload_problems(state.contract_data)
         if problems:
             # It would not even fit into the activity that says more.
             raise _invalid(problems)
         validation = await workflow.execute_activity_method(
-            OdooProvisioning.validate_contract,
+            OdooValidation.validate_contract,
             AcceptRequest(
-                document=state.document,
+                contract_data=state.contract_data,
                 legal_entity=state.legal_entity,
                 today=workflow.now().date(),
             ),
@@ -120,9 +116,9 @@ class Provisioning:
             return
         steps = (parking.CUSTOMER, parking.ORDER, parking.CONFIRM)
         await self._case.steps.chain(steps, lambda _: self._provision())
-        self._case.state.ordered = self._case.contract
+        self._case.state.order_version = self._case.contract
         state, contract = self._case.state, self._case.contract
-        kpis.project_ready(state.legal_entity, contract.signed_on, self._case.today)
+        metrics.project_ready(state.legal_entity, contract.signed_on, self._case.today)
         self._case.enter(ContractStage.ACTIVE)
 
     async def _provision(self) -> None:
@@ -159,7 +155,7 @@ class Provisioning:
             await self._case.steps.run(
                 parking.ARCHIVE_PROJECT,
                 lambda: workflow.execute_activity_method(
-                    OdooMaster.archive_project,
+                    OdooProjects.archive_project,
                     archive,
                     **options.odoo_master(
                         f"archive project {odoo.project_name}", options.Urgency.BACKGROUND

@@ -14,7 +14,6 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 
 with workflow.unsafe.imports_passed_through():
     from activities.failures import FailureDetail
-    from contracts.journal import Journal
     from contracts.parking import (
         CREDENTIALS,
         Action,
@@ -23,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
         StepException,
         find,
     )
-    from workflows import kpis
+    from workflows import metrics
 
 T = TypeVar("T")
 
@@ -63,13 +62,13 @@ class Steps:
     def __init__(
         self,
         exceptions: list[StepException],
-        journal: Journal,
+        note: Callable[[str], None],
         *,
         changed: Callable[[], None],
         cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         self._exceptions = exceptions
-        self._journal = journal
+        self._note = note
         self._changed = changed
         self._cancelled = cancelled
         self._resolutions: dict[str, Resolution] = {}
@@ -106,14 +105,14 @@ class Steps:
                 result = await self._tried(step, attempt)
                 if not isinstance(result, _Failure):
                     if first is not None:
-                        kpis.exception_ended(first)
+                        metrics.exception_ended(first)
                     return result
                 parked = self._park(step, name, result.kind, result.detail, previous)
             first = first or parked
             resolution = await self._wait(step, parked, obsolete)
             self._unpark(name)
             if obsolete() or (resolution is not None and resolution.action is Action.SKIP):
-                kpis.exception_ended(first)
+                metrics.exception_ended(first)
                 return None
             previous = None if _is_mended(resolution) else parked
 
@@ -136,7 +135,7 @@ class Steps:
                 named = failure.detail.step if failure else ""
                 at = next((item for item in steps if item.name == named), step)
                 if first is not None and (failure is None or at is not step):
-                    kpis.exception_ended(first)
+                    metrics.exception_ended(first)
                     previous = first = None
                 if failure is None:
                     return
@@ -188,7 +187,7 @@ class Steps:
         parked = self._find(name) or self._park(step, name, "business", detail, None)
         resolution = await self._wait(step, parked, obsolete)
         self._unpark(name)
-        kpis.exception_ended(parked)
+        metrics.exception_ended(parked)
         if self._must_give_up(step):
             raise StepCancelled
         return resolution
@@ -230,7 +229,7 @@ class Steps:
             step=name,
             kind=kind,
             doing=step.doing,
-            owner=step.owner,
+            responsible=step.responsible,
             code=detail.code,
             message=detail.message,
             field=detail.field,
@@ -255,9 +254,6 @@ class Steps:
 
     def _must_give_up(self, step: Step) -> bool:
         return self._cancelled() and Action.CANCEL in step.allowed
-
-    def _note(self, text: str) -> None:
-        self._journal.note(workflow.now(), text)
 
 
 def _is_mended(resolution: Resolution | None) -> bool:

@@ -19,17 +19,14 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel
 
     from activities.crm import CrmActivities, WonDealsRequest
-    from activities.odoo_finance import OdooFinance, TodoRequest
-    from activities.odoo_sweeps import SWEEP_OVERLAP, OdooSweeps
+    from activities.odoo.delivery import OdooDelivery, TodoRequest
+    from activities.odoo.sweeps import SWEEP_OVERLAP, OdooSweeps
+    from contracts.contract.messages import MilestoneReachedInOdoo, MilestoneUnreachedInOdoo
+    from contracts.contract.state import ContractInput
     from contracts.identifiers import contract_workflow_id, deal_contract_id
     from contracts.model import Source
-    from contracts.state import (
-        ContractInput,
-        MilestoneReachedInOdoo,
-        MilestoneUnreachedInOdoo,
-    )
     from contracts.sweeps import ChangedInvoice, CrmSweepInput, SweepResult, SweepWindow
-    from workflows import kpis, options, search_attributes
+    from workflows import metrics, options, search_attributes
     from workflows.contract import ContractWorkflow
 
 BALANCE = "balance_changed"
@@ -49,7 +46,7 @@ def _predecessor() -> SweepResult:
 
 @workflow.defn
 class OdooSweepWorkflow:
-    """Documents and milestones changed in Odoo, signalled to receivables and contracts."""
+    """Invoices and milestones changed in Odoo, signalled to invoices and contracts."""
 
     def __init__(self) -> None:
         self._result = SweepResult(watermark=workflow.now())
@@ -96,7 +93,7 @@ class OdooSweepWorkflow:
         return self._result
 
     async def _tell_balance(self, before: SweepResult, item: ChangedInvoice) -> None:
-        """Tell a receivable; where it has ended and money is open (again), tell people in Odoo."""
+        """Tell an invoice; where it has ended and money is open (again), tell people in Odoo."""
         balance = item.balance
         told = await self._tell(
             before, item.workflow_id, BALANCE, balance, changed_at=balance.as_of
@@ -112,7 +109,7 @@ class OdooSweepWorkflow:
             due_on=workflow.now().date(),
         )
         await workflow.execute_activity_method(
-            OdooFinance.create_todo,
+            OdooDelivery.create_todo,
             todo,
             **options.odoo_finance(f"to-do: {balance.number} is open"),
         )
@@ -143,7 +140,7 @@ class OdooSweepWorkflow:
             try:
                 await workflow.get_external_workflow_handle(workflow_id).signal(signal, news)
                 self._result.signalled += 1
-                kpis.told(workflow.now() - changed_at)
+                metrics.told(workflow.now() - changed_at)
             except FailureError:
                 self._result.unknown.append(workflow_id)
                 return False

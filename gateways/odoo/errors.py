@@ -4,7 +4,7 @@
     ------------------------------------------   ----------   -----------------------------------
     no connection                                transient    unreachable
     connection lost or timed out after sending   transient    no_answer (perhaps done)
-    all of our connections or lanes in use       transient    client_busy
+    all of our connections or calls in use       transient    client_busy
     our client is closed                         transient    client_closed
     an earlier call may still be at it           transient    under_way
     401, AccessDenied, expired session           credentials  api_key_refused
@@ -305,7 +305,7 @@ def is_conflict(error: GatewayError) -> bool:
 
 
 def is_one_pdf_at_a_time(error: GatewayError) -> bool:
-    """Whether Odoo's wkhtmltopdf refused several documents in one run."""
+    """Whether Odoo's wkhtmltopdf refused several invoices in one run."""
     return error.code == _ONE_PDF.code
 
 

@@ -9,19 +9,16 @@ import typer
 from pydantic import ValidationError
 from rich.console import Group, RenderableType
 from rich.text import Text
-from temporalio.client import Client
-from temporalio.service import RPCError
 
 from contracts.approvals import HASH_PREFIX, ApprovalKind, ApprovalRound
 from contracts.identifiers import contract_of
 from contracts.money import Money
-from starters import approving
-from starters.approving import Awaiting, Filter, Outcome
 from starters.cli import render
 from starters.cli.errors import ExitCode, UsageError
 from starters.cli.session import By, Session, session_of
-from starters.operations import MAX_LISTED, NoAnswer, NotFound, Refused
-from starters.references import short
+from starters.client import C2C, MAX_LISTED, Awaiting, Outcome, Refused, calls
+from starters.client.approvals import Filter
+from starters.client.references import short
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -105,12 +102,16 @@ def _approve_one(
     session: Session, reference: str, by: str, content_hash: str, comment: str, yes: bool
 ) -> None:
     item = _one(session, reference, content_hash)
-    subject = item.round.subject
+    subject = item.approval_round.subject
     session.tell(_content(item))
     if not yes and session.may_ask:
         typer.confirm(f"Approve {subject.amount} as {by}?", abort=True)
-    after = session.run(lambda client: approving.approve(client, item, by=by, comment=comment))
-    outcome = Outcome(item.workflow_id, item.round, after)
+    after = session.run(
+        lambda c2c: c2c.contract_or_invoice(item.workflow_id).approve(
+            by=by, comment=comment, seen=item.approval_round
+        )
+    )
+    outcome = Outcome(item.workflow_id, item.approval_round, after)
     session.show(_outcomes_document([outcome], []), f"Approved {subject.amount}: {_told(outcome)}.")
 
 
@@ -121,19 +122,17 @@ def _approve_many(
     failed: list[Outcome] = []
     left_out: list[Awaiting] = []
     if ids:
-        items, failed = session.run(lambda client: _find(client, ids))
+        items, failed = session.run(lambda c2c: _find(c2c, ids))
     else:
         found = _awaiting(session, wanted)
-        mine = [approving.may_approve(item, by) for item in found]
+        mine = [item.may_be_approved_by(by) for item in found]
         items = [item for item, is_mine in zip(found, mine, strict=True) if is_mine]
         left_out = [item for item, is_mine in zip(found, mine, strict=True) if not is_mine]
     if items:
         session.tell(_table(items))
     if items and not yes and session.may_ask:
         typer.confirm(f"Approve these {len(items)} as {by}?", abort=True)
-    outcomes = failed + session.run(
-        lambda client: approving.approve_all(client, items, by=by, comment=comment)
-    )
+    outcomes = failed + session.run(lambda c2c: c2c.approve_all(items, by=by, comment=comment))
     views: list[RenderableType] = [_outcomes(outcomes)] if outcomes else ["Nothing to approve."]
     if left_out:
         views.append(f"{len(left_out)} more await others: c2c approvals list")
@@ -150,11 +149,15 @@ def reject(
     comment: Annotated[str, typer.Option(help="Why: whoever proposed it reads it.")],
     content_hash: Hash = "",
 ) -> None:
-    """Reject what awaits approval; a document's contract parks until it is proposed again."""
+    """Reject what awaits approval; an invoice's contract parks until it is proposed again."""
     session = session_of(context)
     item = _one(session, reference, content_hash)
-    session.run(lambda client: approving.reject(client, item, by=by, comment=comment))
-    subject = item.round.subject
+    session.run(
+        lambda c2c: c2c.contract_or_invoice(item.workflow_id).reject(
+            by=by, comment=comment, seen=item.approval_round
+        )
+    )
+    subject = item.approval_round.subject
     contract = short(contract_of(item.workflow_id))
     then = {
         ApprovalKind.WRITE_OFF: "It stays open and is collected as before.",
@@ -190,7 +193,13 @@ def _money(text: str) -> Money:
 
 def _awaiting(session: Session, wanted: Filter) -> list[Awaiting]:
     found = session.run(
-        lambda client: approving.awaiting(client, wanted, unreadable=session.warn_unreadable)
+        lambda c2c: c2c.approvals(
+            customer=wanted.customer,
+            up_to=wanted.up_to,
+            kind=wanted.kind,
+            legal_entity=wanted.entity,
+            unreadable=session.warn_unreadable,
+        )
     )
     if found.more:
         session.warn(f"only the newest {MAX_LISTED} were looked at; narrow it by --entity")
@@ -201,28 +210,30 @@ def _one(session: Session, reference: str, content_hash: str) -> Awaiting:
     """What awaits approval under one reference. Raises Refused if it is not one thing, or other
     content than named."""
     workflow_id = session.contract_or_invoice(reference)
-    items = session.run(lambda client: approving.awaiting_in(client, workflow_id))
+    items = session.run(lambda c2c: c2c.contract_or_invoice(workflow_id).approvals())
     if not items:
         raise Refused(f"{short(workflow_id)}: {_NOTHING}")
     named = content_hash.strip().lower()
-    meant = [item for item in items if item.round.subject.content_hash.startswith(named)]
+    meant = [item for item in items if item.approval_round.subject.content_hash.startswith(named)]
     if not meant:
-        known = ", ".join(_hash(item.round) for item in items)
+        known = ", ".join(_hash(item.approval_round) for item in items)
         raise Refused(f"the proposal is {known} now, not {content_hash}; look at it again")
     if len(meant) > 1:
-        known = ", ".join(f"{_hash(item.round)} ({item.round.subject.title})" for item in meant)
+        known = ", ".join(
+            f"{_hash(item.approval_round)} ({item.approval_round.subject.title})" for item in meant
+        )
         raise Refused(f"several things await approval there; name one by --hash: {known}")
     return meant[0]
 
 
-async def _find(client: Client, ids: Sequence[str]) -> tuple[list[Awaiting], list[Outcome]]:
+async def _find(c2c: C2C, ids: Sequence[str]) -> tuple[list[Awaiting], list[Outcome]]:
     """What awaits approval in these workflows, and those where nothing does."""
     found: list[Awaiting] = []
     failed: list[Outcome] = []
     for workflow_id in ids:
         try:
-            items = await approving.awaiting_in(client, workflow_id)
-        except (Refused, NotFound, NoAnswer, RPCError) as error:
+            items = await c2c.contract_or_invoice(workflow_id).approvals()
+        except calls.FAILURES as error:
             failed.append(Outcome(workflow_id, None, problem=str(error)))
         else:
             found += items
@@ -252,7 +263,7 @@ def _table(items: Sequence[Awaiting]) -> RenderableType:
 
 
 def _row(item: Awaiting) -> tuple[object, ...]:
-    subject, requirement = item.round.subject, item.round.requirement
+    subject, requirement = item.approval_round.subject, item.approval_round.requirement
     has_tax = subject.kind is not ApprovalKind.WRITE_OFF
     return (
         short(item.workflow_id),
@@ -261,14 +272,14 @@ def _row(item: Awaiting) -> tuple[object, ...]:
         subject.tax or "" if has_tax else "",
         subject.total or ("" if has_tax else subject.amount),
         requirement.asked_on,
-        item.round.missing,
-        _hash(item.round),
+        item.approval_round.missing,
+        _hash(item.approval_round),
     )
 
 
 def _content(item: Awaiting) -> RenderableType:
     """What one approval is about: the content, the rule, and who has approved it so far."""
-    found = item.round
+    found = item.approval_round
     subject, requirement = found.subject, found.requirement
     given = ", ".join(f"{one.by} ({one.at:%Y-%m-%d})" for one in found.approvals)
     is_write_off = subject.kind is ApprovalKind.WRITE_OFF
@@ -317,7 +328,7 @@ def _told(outcome: Outcome) -> str:
 
 
 def _document(item: Awaiting) -> dict[str, Any]:
-    subject = item.round.subject
+    subject = item.approval_round.subject
     return {
         "of": short(item.workflow_id),
         "workflow_id": item.workflow_id,
@@ -327,8 +338,8 @@ def _document(item: Awaiting) -> dict[str, Any]:
         "tax": str(subject.tax) if subject.tax else None,
         "total": str(subject.total) if subject.total else None,
         "content_hash": subject.content_hash,
-        "needs": item.round.missing,
-        **item.round.model_dump(mode="json"),
+        "needs": item.approval_round.missing,
+        **item.approval_round.model_dump(mode="json"),
     }
 
 
@@ -340,7 +351,7 @@ def _outcomes_document(outcomes: Sequence[Outcome], left_out: Sequence[Awaiting]
                 "workflow_id": item.workflow_id,
                 "outcome": "approved" if item.is_taken else "refused",
                 "message": _told(item),
-                "round": item.after or item.before,
+                "approval_round": item.after or item.before,
             }
             for item in outcomes
         ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import contextlib
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -10,31 +10,20 @@ from typing import Annotated, Any
 
 import typer
 
+from contracts.contract.state import FILE_SOURCE, ContractStage, ContractState
 from contracts.model import JsonObject
 from contracts.problems import InvalidContract, Problem
-from contracts.state import (
-    CancelRequest,
-    ContractStage,
-    ContractState,
-    MilestoneReached,
-    MilestoneUnreached,
-)
-from contracts.statement import statement as statement_of
 from contracts.validation import validate
-from starters import auditing, operations, schedules
+from starters import schedules
 from starters.cli import documents, render
 from starters.cli.errors import UsageError
-from starters.cli.session import By, Session, run, session_of
-from starters.operations import ContractRow, Refused, Started
-from starters.references import short
+from starters.cli.session import By, Session, session_of
+from starters.client import MAX_LISTED, ContractRow, Refused, Started
+from starters.client.references import short
 from wiring import remotes
-from workflows import search_attributes
-from workflows.write_back import FILE_SOURCE
 
 app = typer.Typer(no_args_is_help=True)
 milestones = typer.Typer(no_args_is_help=True)
-
-_WORD = re.compile(r"^[a-z][a-z_-]*$")
 
 Reference = Annotated[
     str, typer.Argument(metavar="REF", help="C-1001, northwind/C-1001 or the workflow id.")
@@ -72,40 +61,40 @@ def start(
 
 
 def _start_file(session: Session, name: str, park: bool) -> None:
-    document = _identified(session, documents.read(name))
-    problems = _problems(session, document)
+    contract_data = _identified(session, documents.read(name))
+    problems = _problems(session, contract_data)
     if problems and not park:
         raise InvalidContract(problems)
-    started = session.run(lambda client: operations.start_document(client, document))
+    started = session.run(lambda c2c: c2c.start(contract_data))
     if problems and started.new:
         session.warn(f"it parks with {len(problems)} problem(s); see c2c exceptions list")
     told = [item.model_dump(mode="json") for item in problems]
     _show_started(session, started, **({"problems": told} if told else {}))
 
 
-def _identified(session: Session, document: JsonObject) -> JsonObject:
-    """The document with what identifies it filled in, as the workflow will see it."""
-    entity = document.get("legal_entity") or session.default_entity()
-    identity = str(document.get("contract_id") or "unknown")
-    source = document.get("source") or {"system": FILE_SOURCE, "id": identity}
-    return {**document, "legal_entity": entity, "source": source}
+def _identified(session: Session, contract_data: JsonObject) -> JsonObject:
+    """The contract data with what identifies it filled in, as the workflow will see it."""
+    entity = contract_data.get("legal_entity") or session.default_entity()
+    identity = str(contract_data.get("contract_id") or "unknown")
+    source = contract_data.get("source") or {"system": FILE_SOURCE, "id": identity}
+    return {**contract_data, "legal_entity": entity, "source": source}
 
 
-def _problems(session: Session, document: JsonObject) -> list[Problem]:
+def _problems(session: Session, contract_data: JsonObject) -> list[Problem]:
     """What would park the contract as far as can be told without asking Odoo."""
     problems: list[Problem] = []
     known = session.known_entities()
-    if known and document["legal_entity"] not in known:
+    if known and contract_data["legal_entity"] not in known:
         problems.append(
             Problem(
                 code="legal_entity_unknown",
                 field="legal_entity",
-                value=str(document["legal_entity"]),
+                value=str(contract_data["legal_entity"]),
                 expected=f"a configured legal entity: {', '.join(sorted(known))}",
             )
         )
     try:
-        validate(document)
+        validate(contract_data)
     except InvalidContract as invalid:
         problems += invalid.problems
     return problems
@@ -119,7 +108,7 @@ def _start_deal(session: Session, deal_id: str, crm: str | None) -> None:
         raise UsageError(f"which CRM? give --crm ({known})")
     system = crm or next(iter(systems))
     entity = session.entity or systems.get(system) or session.default_entity()
-    started = session.run(lambda client: operations.start_deal(client, system, deal_id, entity))
+    started = session.run(lambda c2c: c2c.start_deal(system, deal_id, entity))
     _show_started(session, started)
 
 
@@ -144,35 +133,28 @@ def list_(
         typer.Option(
             metavar="WHAT",
             help="Only contracts that wait on this: exception, credentials, approval, hold, "
-            "milestone, period, retainage, documents.",
+            "milestone, period, retainage, invoices.",
         ),
     ] = None,
     limit: Annotated[
-        int, typer.Option(min=1, max=operations.MAX_LISTED, help="At most so many, newest first.")
+        int, typer.Option(min=1, max=MAX_LISTED, help="At most so many, newest first.")
     ] = 50,
 ) -> None:
     """List contracts, newest first; --entity narrows it to one legal entity."""
     session = session_of(context)
-    where = _conditions(stage, waiting, session.entity)
     rows = session.run(
-        lambda client: operations.contract_rows(client, where=where, limit=limit + 1)
+        lambda c2c: c2c.contracts(
+            stage=stage or "",
+            waiting_on=waiting or "",
+            legal_entity=session.entity or "",
+            limit=limit + 1,
+        )
     )
     more, rows = len(rows) > limit, rows[:limit]
     document = {"contracts": [_row_document(row) for row in rows], "more": more}
     session.show(document, render.contracts(rows) if rows else "No contracts.")
     if more:
         session.warn(f"there are more than {limit}; narrow the list or raise --limit")
-
-
-def _conditions(stage: ContractStage | None, waiting: str | None, entity: str | None) -> str:
-    if waiting is not None and not _WORD.match(waiting):
-        raise UsageError(f"--waiting takes a word such as exception, not {waiting!r}")
-    wanted = {
-        search_attributes.CONTRACT_STAGE.name: stage,
-        search_attributes.WAITING_ON.name: waiting,
-        search_attributes.LEGAL_ENTITY.name: entity,
-    }
-    return " AND ".join(f"{name} = '{value}'" for name, value in wanted.items() if value)
 
 
 def _row_document(row: ContractRow) -> dict[str, Any]:
@@ -187,7 +169,7 @@ def _row_document(row: ContractRow) -> dict[str, Any]:
 
 @app.command()
 def show(context: typer.Context, reference: Reference) -> None:
-    """Show one contract: its stage, milestones, plans, documents, money and what happened last."""
+    """Show one contract: its stage, milestones, plans, invoices, money and what happened last."""
     session = session_of(context)
     workflow_id = session.contract(reference)
     state = _state(session, workflow_id)
@@ -213,10 +195,7 @@ def statement(context: typer.Context, reference: Reference) -> None:
     """Show where its money stands: planned, earned, billed, credited, held back; it adds up."""
     session = session_of(context)
     workflow_id = session.contract(reference)
-    state = _state(session, workflow_id)
-    if state.contract is None:
-        raise Refused(f"{short(workflow_id)} is not validated yet: there is nothing to state")
-    found = statement_of(state.contract, state.book)
+    found = session.run(lambda c2c: c2c.contract(workflow_id).statement())
     session.show(found, render.statement(found))
 
 
@@ -232,13 +211,8 @@ def audit(
     """Print the contract's audit record as it is now, with Odoo's own figures, as JSON."""
     session = session_of(context)
     workflow_id = session.contract(reference)
-    settings = session.settings
-    state = _state(session, workflow_id)
-    odoo = remotes.odoo(settings)
-    try:
-        found = run(auditing.audit(odoo, state))
-    finally:
-        odoo.close()
+    with contextlib.closing(remotes.odoo(session.settings)) as odoo:
+        found = session.run(lambda c2c: c2c.contract(workflow_id).audit(odoo))
     if output is None:
         session.print_raw(found.text)
         return
@@ -258,7 +232,7 @@ def audit(
 
 
 def _state(session: Session, workflow_id: str) -> ContractState:
-    return session.run(lambda client: operations.contract_state(client, workflow_id))
+    return session.run(lambda c2c: c2c.contract(workflow_id).state())
 
 
 @app.command()
@@ -271,8 +245,7 @@ def cancel(
     """Cancel a contract that has billed nothing; what was provisioned in Odoo is taken back."""
     session = session_of(context)
     workflow_id = session.contract(reference)
-    request = CancelRequest(by=by, reason=reason)
-    outcome = session.run(lambda client: operations.cancel_contract(client, workflow_id, request))
+    outcome = session.run(lambda c2c: c2c.contract(workflow_id).cancel(by=by, reason=reason))
     session.show(outcome, f"Contract {short(workflow_id)} is being cancelled.")
 
 
@@ -294,8 +267,10 @@ def reached(
     """Say that a milestone was delivered: its invoice is proposed. Repeating it changes nothing."""
     session = session_of(context)
     workflow_id = session.contract(reference)
-    message = MilestoneReached(milestone=milestone, by=by, on=on.date() if on else None)
-    outcome = session.run(lambda client: operations.reach_milestone(client, workflow_id, message))
+    day = on.date() if on else None
+    outcome = session.run(
+        lambda c2c: c2c.contract(workflow_id).reach_milestone(milestone, by=by, on=day)
+    )
     session.show(
         outcome,
         f"Milestone {milestone} of {short(workflow_id)} is reached; its invoice awaits approval "
@@ -314,8 +289,9 @@ def unreach(
     """Say that a milestone is not reached after all; once it is invoiced, finance reviews it."""
     session = session_of(context)
     workflow_id = session.contract(reference)
-    message = MilestoneUnreached(milestone=milestone, by=by, reason=reason)
-    outcome = session.run(lambda client: operations.unreach_milestone(client, workflow_id, message))
+    outcome = session.run(
+        lambda c2c: c2c.contract(workflow_id).unreach_milestone(milestone, by=by, reason=reason)
+    )
     session.show(
         outcome,
         f"Milestone {milestone} of {short(workflow_id)} is not reached; if it is proposed or "

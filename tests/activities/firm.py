@@ -7,32 +7,35 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from activities.odoo_finance import (
-    DocumentRequest,
-    Draft,
-    InvoiceRef,
-    OdooFinance,
-    PaymentRequest,
-    PostRequest,
-)
-from activities.odoo_master import (
-    MilestonesRequest,
-    OdooMaster,
-    ProjectRequest,
-    ValidateRequest,
-)
-from activities.odoo_orders import ConfirmRequest, FiguresRequest, OdooOrders, OrderRequest
-from activities.odoo_sweeps import OdooSweeps
-from activities.odoo_time import OdooTime
+from activities.odoo.balances import InvoiceRef, OdooBalances
+from activities.odoo.catalogue import Catalogue
+from activities.odoo.chatter import OdooChatter
+from activities.odoo.delivery import OdooDelivery
+from activities.odoo.expenses import OdooExpenses
+from activities.odoo.invoice_rows import DraftRequest
+from activities.odoo.invoices import OdooInvoices, PostRequest
+from activities.odoo.milestones import OdooMilestones
+from activities.odoo.order_totals import OrderTotalsRequest, order_totals
+from activities.odoo.orders import ConfirmRequest, OdooOrders, OrderRequest
+from activities.odoo.partners import find_or_create_customer
+from activities.odoo.payments import OdooPayments, PaymentRequest
+from activities.odoo.project_rows import MilestonesRequest
+from activities.odoo.projects import OdooProjects, ProjectRequest
+from activities.odoo.sweeps import OdooSweeps
+from activities.odoo.tasks import OdooTasks
+from activities.odoo.timesheets import OdooTimesheets
+from activities.odoo.validation import OdooValidation, ValidateRequest
+from activities.odoo.write_offs import OdooWriteOffs
 from activities.policies import Policies
 from contracts.billing.charges import Charge, ChargeKind
 from contracts.billing.order import order_lines
-from contracts.billing.proposals import Document, InvoiceProposal
-from contracts.figures import OrderFigures
-from contracts.identifiers import contract_workflow_id
+from contracts.billing.proposals import InvoiceKind, InvoiceProposal
+from contracts.identifiers import contract_workflow_id, invoice_workflow_id
+from contracts.invoice.messages import InvoiceBalance, PaymentReceived
+from contracts.invoice.results import Draft
 from contracts.model import Contract, JsonObject
 from contracts.money import Money
-from contracts.receivable import InvoiceBalance, PaymentReceived
+from contracts.odoo_totals import OrderTotals
 from gateways.odoo import OdooClient
 from tests.conftest import settings_for
 from tests.servers import OdooServer
@@ -54,10 +57,21 @@ class Firm:
     """The activities on one Odoo, and what an onlooker sees of a contract there."""
 
     server: OdooServer
-    master: OdooMaster
+    client: OdooClient
+    """As the service user: the activities' own."""
+    validation: OdooValidation
+    projects: OdooProjects
+    milestones: OdooMilestones
+    tasks: OdooTasks
     orders: OdooOrders
-    time: OdooTime
-    finance: OdooFinance
+    chatter: OdooChatter
+    timesheets: OdooTimesheets
+    expenses: OdooExpenses
+    invoices: OdooInvoices
+    balances: OdooBalances
+    delivery: OdooDelivery
+    payments: OdooPayments
+    write_offs: OdooWriteOffs
     sweeps: OdooSweeps
     odoo: OdooClient
     """As the administrator, who sees everything."""
@@ -67,10 +81,20 @@ class Firm:
     def of(cls, server: OdooServer, odoo: OdooClient, admin: OdooClient) -> Firm:
         return cls(
             server,
-            OdooMaster(odoo),
+            odoo,
+            OdooValidation(Catalogue(odoo), policies(server)),
+            OdooProjects(odoo),
+            OdooMilestones(odoo),
+            OdooTasks(odoo),
             OdooOrders(odoo),
-            OdooTime(odoo, APPROVED_FIELD),
-            OdooFinance(odoo, policies(server)),
+            OdooChatter(odoo),
+            OdooTimesheets(odoo, APPROVED_FIELD),
+            OdooExpenses(odoo),
+            OdooInvoices(odoo, policies(server)),
+            OdooBalances(odoo),
+            OdooDelivery(odoo),
+            OdooPayments(odoo),
+            OdooWriteOffs(odoo),
             OdooSweeps(odoo),
             admin,
         )
@@ -83,20 +107,22 @@ class Firm:
         """The contract as validated, and its company's id."""
         source = {"source": {"system": "file", "id": contract["contract_id"]}}
         request = ValidateRequest(
-            document=source | contract, odoo_company=self.company, payment_term=TERM
+            contract_data=source | contract, odoo_company=self.company, payment_term=TERM
         )
-        validation = self.master.validate_contract(request)
+        validation = self.validation.check(request)
         assert validation.contract is not None, validation.problems
         assert validation.company_id is not None
         return validation.contract, validation.company_id
 
     def customer(self, contract: Contract) -> int:
-        return self.master.customer(contract.customer, contract.source)
+        return find_or_create_customer(self.client, contract.customer, contract.source)
 
     def ordered(self, contract: JsonObject) -> Ordered:
         """A contract with its customer, project and order, not yet confirmed."""
         accepted, company = self.accepted(contract)
-        project = self.master.set_up_project(ProjectRequest(contract=accepted, company_id=company))
+        project = self.projects.set_up_project(
+            ProjectRequest(contract=accepted, company_id=company)
+        )
         request = OrderRequest(
             contract=accepted,
             company_id=company,
@@ -113,31 +139,31 @@ class Firm:
         made.account, made.lines = confirmed.analytic_account_id, confirmed.lines
         made.milestones = confirmed.milestones
         # There already: this only tells the ids of the milestones' tasks too.
-        made.tasks = self.master.create_tasks(made.work()).ids
+        made.tasks = self.tasks.create_tasks(made.work()).ids
         return made
 
-    def drafted(self, contract: JsonObject) -> tuple[Ordered, DocumentRequest]:
+    def drafted(self, contract: JsonObject) -> tuple[Ordered, DraftRequest]:
         """A confirmed order, and the request for the invoice of its first milestone."""
         made = self.confirmed(contract)
         return made, made.invoice_request()
 
     def posted(self, made: Ordered, proposal: InvoiceProposal, credits: int = 0) -> InvoiceBalance:
-        """A document from its proposal to the posting; `credits` is an invoice's id in Odoo."""
+        """An invoice from its proposal to the posting; `credits` is an invoice's id in Odoo."""
         request = made.request(proposal, credits)
-        draft = self.finance.create_document(request)
-        return self.finance.post_document(made.post_request(draft, proposal))
+        draft = self.invoices.create_draft(request)
+        return self.invoices.post_invoice(made.post_request(draft, proposal))
 
     def balance(self, invoice: int) -> InvoiceBalance:
-        return self.finance.read_balance(InvoiceRef(invoice_id=invoice))
+        return self.balances.read_balance(InvoiceRef(invoice_id=invoice))
 
     def pays(self, invoice: int, amount: str, currency: str = "EUR") -> InvoiceBalance:
         payment = PaymentReceived(
             reference=unique("P"), amount=Money(amount, currency), paid_on=date(2026, 3, 20)
         )
-        return self.finance.register_payment(PaymentRequest(invoice_id=invoice, payment=payment))
+        return self.payments.register_payment(PaymentRequest(invoice_id=invoice, payment=payment))
 
-    def figures(self, made: Ordered) -> OrderFigures:
-        return self.orders.figures(FiguresRequest(order_id=made.order, lines=made.lines))
+    def figures(self, made: Ordered) -> OrderTotals:
+        return order_totals(self.client, OrderTotalsRequest(order_id=made.order, lines=made.lines))
 
     def everything(self, contract: Contract) -> dict[str, Any]:
         """All that stands in Odoo about a contract, and the mails it sent."""
@@ -245,16 +271,16 @@ class Ordered:
         self,
         *charges: Charge,
         number: int = 1,
-        document: Document = Document.INVOICE,
+        kind: InvoiceKind = InvoiceKind.INVOICE,
         purchase_order: str | None = None,
     ) -> InvoiceProposal:
-        """The document of these charges; without any, the invoice of the first milestone."""
+        """The invoice of these charges; without any, the invoice of the first milestone."""
         contract = self.contract
         return InvoiceProposal(
             contract_id=contract.contract_id,
             legal_entity=contract.legal_entity,
             number=number,
-            document=document,
+            kind=kind,
             customer_key=contract.customer.key,
             customer_name=contract.customer.name,
             billing_email=contract.customer.billing_email,
@@ -279,10 +305,10 @@ class Ordered:
     def credit_note(self, *charges: Charge, number: int) -> InvoiceProposal:
         """A credit note that takes these charges back."""
         back = tuple(item.reversed(f"{item.key}:back", f"Credit: {item.key}") for item in charges)
-        return self.proposal(*back, number=number, document=Document.CREDIT_NOTE)
+        return self.proposal(*back, number=number, kind=InvoiceKind.CREDIT_NOTE)
 
-    def request(self, proposal: InvoiceProposal, credits: int = 0) -> DocumentRequest:
-        return DocumentRequest(
+    def request(self, proposal: InvoiceProposal, credits: int = 0) -> DraftRequest:
+        return DraftRequest(
             proposal=proposal,
             company_id=self.company,
             partner_id=self.partner,
@@ -290,7 +316,12 @@ class Ordered:
             credited_invoice_id=credits or None,
         )
 
-    def invoice_request(self) -> DocumentRequest:
+    def invoice_origin(self, number: int = 1) -> str:
+        """The workflow of an invoice, by which its records in Odoo are found."""
+        contract = contract_workflow_id(self.contract.legal_entity, self.contract.contract_id)
+        return invoice_workflow_id(contract, number)
+
+    def invoice_request(self) -> DraftRequest:
         return self.request(self.proposal())
 
     def post_request(self, draft: Draft, proposal: InvoiceProposal | None = None) -> PostRequest:
@@ -298,7 +329,7 @@ class Ordered:
         return PostRequest(
             invoice_id=draft.invoice_id,
             legal_entity=self.contract.legal_entity,
-            document=proposal.document,
-            quote=draft.quote,
+            kind=proposal.kind,
+            odoo_totals=draft.odoo_totals,
             proposed_on=proposal.proposed_on,
         )

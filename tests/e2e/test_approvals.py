@@ -5,17 +5,16 @@ from __future__ import annotations
 import pytest
 
 from contracts.approvals import ApprovalDecision
+from contracts.invoice.state import InvoiceStage, InvoiceState
 from contracts.parking import Action
-from contracts.receivable import InvoiceStage, ReceivableState
-from starters import operations
+from starters.client import Refused, messages
 from tests.e2e.telling import YEAR_END
 from tests.world import ANA, BOB, CLEO, World, eur, single
-from workflows.receivable import ReceivableWorkflow
 
 
-def approvers(state: ReceivableState) -> list[str]:
+def approvers(state: InvoiceState) -> list[str]:
     """Who has approved what stands there now."""
-    return [item.by for item in state.round.approvals] if state.round else []
+    return [item.by for item in state.approval_round.approvals] if state.approval_round else []
 
 
 @pytest.mark.parametrize(
@@ -40,8 +39,8 @@ async def test_a_wrong_approval_is_refused_with_the_reason(
     }
     decision = ApprovalDecision.model_validate(right | wrong)
     handle = world.client.get_workflow_handle(invoice)
-    with pytest.raises(operations.Refused, match=why):
-        await operations.update(world.client, invoice, ReceivableWorkflow.decide_approval, decision)
+    with pytest.raises(Refused, match=why):
+        await world.tell(invoice, messages.DECIDE_APPROVAL, decision)
     await handle.signal("approval_decided", decision)
     state = await world.invoice(
         invoice, until=lambda found: "Refused a decision" in found.journal.entries[-1].text
@@ -51,7 +50,7 @@ async def test_a_wrong_approval_is_refused_with_the_reason(
 
 async def test_the_requester_may_not_approve(world: World) -> None:
     invoice = await world.proposed(single(requested_by=ANA))
-    with pytest.raises(operations.Refused, match="segregation"):
+    with pytest.raises(Refused, match="segregation"):
         await world.approve(invoice, ANA)
     await world.approve(invoice, BOB)
     await world.invoice(invoice, InvoiceStage.OPEN)
@@ -59,15 +58,16 @@ async def test_the_requester_may_not_approve(world: World) -> None:
 
 async def test_approvers_are_reminded_and_then_directors_may_decide(world: World) -> None:
     invoice = await world.proposed(single())
-    with pytest.raises(operations.Refused, match="may not decide"):
+    with pytest.raises(Refused, match="may not decide"):
         await world.approve(invoice, CLEO)
     await world.skip(invoice, days=7)
     state = await world.invoice(
-        invoice, until=lambda found: bool(found.round and found.round.reminded)
+        invoice, until=lambda found: bool(found.approval_round and found.approval_round.reminded)
     )
     await world.skip(invoice, days=10)
     await world.invoice(
-        invoice, until=lambda found: bool(found.round and found.round.escalation_told)
+        invoice,
+        until=lambda found: bool(found.approval_round and found.approval_round.escalation_reminded),
     )
     notes = world.admin.search_read(
         "mail.message",
@@ -108,7 +108,7 @@ async def test_amounts_cannot_be_amended_on_a_proposal(world: World) -> None:
     try:
         await world.approve(invoice)
         await world.parked(invoice)
-        with pytest.raises(operations.Refused, match="follow from the contract"):
+        with pytest.raises(Refused, match="follow from the contract"):
             await world.resolve(invoice, Action.AMEND, changes={"lines.0.amount": "1.00 EUR"})
     finally:
         world.admin.write("res.company", [1], {"fiscalyear_lock_date": False})
@@ -122,24 +122,24 @@ async def test_amounts_cannot_be_amended_on_a_proposal(world: World) -> None:
 async def test_what_is_approved_is_a_draft_with_the_tax_odoo_computes(world: World) -> None:
     invoice = await world.proposed(single())
     state = await world.invoice(invoice)
-    assert state.quote is not None
-    assert state.round is not None
-    assert state.round.subject.total == state.quote.total
+    assert state.odoo_totals is not None
+    assert state.approval_round is not None
+    assert state.approval_round.subject.total == state.odoo_totals.total
     [move] = drafts(world, invoice)
     assert move["state"] == "draft"
-    assert eur(str(move["amount_untaxed"])) == state.quote.untaxed == eur("1000.00")
-    assert eur(str(move["amount_total"])) == state.quote.total
+    assert eur(str(move["amount_untaxed"])) == state.odoo_totals.untaxed == eur("1000.00")
+    assert eur(str(move["amount_total"])) == state.odoo_totals.total
     await world.approve(invoice)
     state = await world.invoice(invoice, InvoiceStage.OPEN)
     assert state.balance is not None
-    assert state.quote is not None
-    assert state.balance.total == state.quote.total
+    assert state.odoo_totals is not None
+    assert state.balance.total == state.odoo_totals.total
 
 
 async def test_the_draft_of_a_rejected_proposal_is_cancelled_in_odoo(world: World) -> None:
     invoice = await world.proposed(single())
     handle = world.client.get_workflow_handle(invoice)
-    await operations.reject(world.client, invoice, by=ANA, comment="wrong customer")
+    await world.c2c.contract_or_invoice(invoice).reject(by=ANA, comment="wrong customer")
     report = await handle.result()
     assert report["stage"] == InvoiceStage.REJECTED
     assert report["because"] == f"{ANA}: wrong customer"
@@ -195,14 +195,16 @@ async def test_tax_that_changed_since_is_approved_again(world: World) -> None:
     await world.resolve(invoice, Action.RETRY)
     state = await world.invoice(invoice, InvoiceStage.AWAITING_APPROVAL)
     assert approvers(state) == []
-    assert state.quote is not None
-    assert state.quote.total > eur("1000.00")
-    assert [item.amount for item in state.quote.taxes] == [state.quote.total - eur("1000.00")]
+    assert state.odoo_totals is not None
+    assert state.odoo_totals.total > eur("1000.00")
+    assert [item.amount for item in state.odoo_totals.taxes] == [
+        state.odoo_totals.total - eur("1000.00")
+    ]
     await world.approve(invoice)
     state = await world.invoice(invoice, InvoiceStage.OPEN)
     assert state.balance is not None
-    assert state.quote is not None
-    assert state.balance.total == state.quote.total
+    assert state.odoo_totals is not None
+    assert state.balance.total == state.odoo_totals.total
 
 
 async def test_an_invoice_carries_the_day_it_is_posted_and_not_the_day_it_was_proposed(
@@ -222,7 +224,7 @@ async def test_an_invoice_carries_the_day_it_is_posted_and_not_the_day_it_was_pr
 
 
 def drafts(world: World, invoice: str) -> list[dict[str, object]]:
-    """What Odoo has of a document, whatever became of it."""
+    """What Odoo has of an invoice, whatever became of it."""
     return world.admin.search_read(
         "account.move",
         [("invoice_origin", "=", invoice)],

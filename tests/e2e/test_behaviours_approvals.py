@@ -6,13 +6,13 @@ import pytest
 
 from contracts.approvals import ApprovalDecision
 from contracts.billing.book import EventStatus, milestone_event
+from contracts.invoice.messages import DisputeOpened, PaymentReceived, WriteOffAsked
+from contracts.invoice.state import InvoiceStage
 from contracts.money import Money
 from contracts.parking import Action
-from contracts.receivable import DisputeOpened, InvoiceStage, PaymentReceived, WriteOffAsked
-from starters import collecting, operations
+from starters.client import Refused, messages
 from tests.e2e.telling import CLARA, american, hourly, lines_of, month, noted, today
-from tests.world import ANA, BOB, World, document, eur, single
-from workflows.receivable import ReceivableWorkflow
+from tests.world import ANA, BOB, World, contract_data, eur, single
 
 
 async def test_which_actions_are_possible_follows_from_the_state(world: World) -> None:
@@ -21,23 +21,23 @@ async def test_which_actions_are_possible_follows_from_the_state(world: World) -
     asked = WriteOffAsked(by=CLARA, reason="no hope")
     opened = DisputeOpened(by=CLARA, reason="too much")
     payment = PaymentReceived(reference=f"p-{invoice}", amount=eur("1.00"), paid_on=today())
-    with pytest.raises(operations.Refused, match="nothing is owed on it yet"):
-        await collecting.ask_write_off(world.client, invoice, asked)
-    with pytest.raises(operations.Refused, match="nothing is owed on it yet"):
-        await collecting.dispute(world.client, invoice, opened)
-    with pytest.raises(operations.Refused, match="nothing to pay yet"):
-        await operations.record_payment(world.client, invoice, payment)
+    with pytest.raises(Refused, match="nothing is owed on it yet"):
+        await world.tell(invoice, messages.ASK_WRITE_OFF, asked)
+    with pytest.raises(Refused, match="nothing is owed on it yet"):
+        await world.tell(invoice, messages.OPEN_DISPUTE, opened)
+    with pytest.raises(Refused, match="nothing to pay yet"):
+        await world.tell(invoice, messages.RECORD_PAYMENT, payment)
     state = await world.invoice(invoice)
     decision = ApprovalDecision(
         by=BOB, content_hash=state.proposal.content_hash, amount=state.proposal.amount
     )
     await world.approve(invoice, ANA)
     await world.invoice(invoice, InvoiceStage.OPEN)
-    with pytest.raises(operations.Refused, match="nothing is to be decided"):
-        await operations.update(world.client, invoice, ReceivableWorkflow.decide_approval, decision)
-    await operations.record_payment(world.client, invoice, payment)
+    with pytest.raises(Refused, match="nothing is to be decided"):
+        await world.tell(invoice, messages.DECIDE_APPROVAL, decision)
+    await world.tell(invoice, messages.RECORD_PAYMENT, payment)
     await world.invoice(invoice, InvoiceStage.PARTIALLY_PAID)
-    await collecting.dispute(world.client, invoice, opened)
+    await world.tell(invoice, messages.OPEN_DISPUTE, opened)
 
 
 async def test_a_period_is_generated_released_and_invoiced_or_reverted_and_recalculated(
@@ -72,7 +72,7 @@ async def test_what_is_approved_is_the_last_word_even_weeks_later(world: World) 
     contract["services"][0]["code"] = "TRAINING"
     invoice = await world.proposed(contract)
     before = await world.invoice(invoice)
-    assert before.quote is not None
+    assert before.odoo_totals is not None
     world.admin.write("res.company", [1], {"fiscalyear_lock_date": "2099-12-31"})
     try:
         await world.approve(invoice)
@@ -94,26 +94,26 @@ async def test_small_invoices_as_planned_pass_and_nothing_else_does(world: World
     """Rules by size: the smallest, exactly as planned, need nobody; another currency is never
     under a limit."""
     small = {"value": "50.00"}
-    planned = document(
+    planned = contract_data(
         **small,
         services=[{"key": "s", "code": "BUILD", "description": "B", "amount": "50.00"}],
         milestones=[{"key": "all", "name": "All", "service": "s", "amount": "50.00"}],
     )
     for currency, passes in (("EUR", True), ("USD", False)):
-        contract = document(**planned | {"contract_id": document()["contract_id"]})
+        contract = contract_data(**planned | {"contract_id": contract_data()["contract_id"]})
         contract["currency"] = currency
         workflow_id = await world.active(contract)
         await world.reach(workflow_id, "all")
         invoice = f"{workflow_id}/invoice/1"
         if passes:
             state = await world.invoice(invoice, InvoiceStage.OPEN)
-            assert state.round is not None
-            assert state.round.is_automatic
+            assert state.approval_round is not None
+            assert state.approval_round.is_automatic
             assert noted(state, "50.00 EUR")
         else:
             state = await world.invoice(invoice, InvoiceStage.AWAITING_APPROVAL)
             assert state.proposal.amount == Money("50.00", "USD")
-            with pytest.raises(operations.Refused, match="may not decide"):
+            with pytest.raises(Refused, match="may not decide"):
                 await world.approve(invoice, ANA)
     book = (await world.contract(workflow_id)).book
     assert book.events[milestone_event("all")].status is EventStatus.PROPOSED

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from contracts.contract.messages import CreditRequest
+from contracts.contract.state import ContractStage
+from contracts.invoice.messages import HoldChange
+from contracts.invoice.state import InvoiceStage, InvoiceState
 from contracts.parking import Action
-from contracts.receivable import HoldChange, InvoiceStage, ReceivableState
-from contracts.state import ContractStage, CreditRequest
-from starters import amending, collecting
+from starters.client import messages
 from tests.e2e.telling import (
     CLARA,
     noted,
@@ -16,10 +18,10 @@ from tests.e2e.telling import (
     subjects,
     today,
 )
-from tests.world import World, document, eur, single, undo_payment
+from tests.world import World, contract_data, eur, single, undo_payment
 
 
-async def at_level(world: World, invoice: str, level: int) -> ReceivableState:
+async def at_level(world: World, invoice: str, level: int) -> InvoiceState:
     return await world.invoice(invoice, until=lambda found: found.dunning.level == level)
 
 
@@ -47,7 +49,7 @@ async def test_clears_after_a_credit(world: World) -> None:
     await at_level(world, invoice, 1)
     workflow_id = invoice.removesuffix("/invoice/1")
     request = CreditRequest(number=1, by=CLARA, reason="not delivered as agreed")
-    await amending.request_credit(world.client, workflow_id, request)
+    await world.tell(workflow_id, messages.REQUEST_CREDIT, request)
     await world.issue(workflow_id, 2)
     state = await world.invoice(invoice, InvoiceStage.CREDITED)
     assert state.dunning.level == 0
@@ -89,7 +91,7 @@ async def test_levels_rise_one_at_a_time_however_late_it_is(world: World) -> Non
     contract = single()
     invoice = await world.open(contract)
     hold = HoldChange(by=CLARA, reason="talks", until=today() + timedelta(days=100))
-    await collecting.change_hold(world.client, invoice, hold)
+    await world.tell(invoice, messages.CHANGE_DUNNING_HOLD, hold)
     await world.skip(invoice, days=35)
     await world.invoice(invoice, InvoiceStage.OVERDUE)
     await world.skip(invoice, days=69)
@@ -179,7 +181,7 @@ async def test_money_on_its_way_pauses_dunning_and_does_not_close(world: World) 
 async def test_work_is_suspended_at_a_level_and_resumes_on_payment(world: World) -> None:
     """A contract may be suspended at a configured level (work stops; project flagged in Odoo) and
     resumes on payment."""
-    workflow_id = await world.active(document())
+    workflow_id = await world.active(contract_data())
     await world.reach(workflow_id, "design")
     await world.issue(workflow_id, 1)
     invoice = f"{workflow_id}/invoice/1"

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from contracts.billing.usage import UsageRecord
+from contracts.contract.messages import ServiceCredit, UsageReport
+from contracts.contract.state import ContractStage
+from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
-from contracts.receivable import InvoiceStage
-from contracts.state import ContractStage, ServiceCredit, UsageReport
+from starters.client import messages
 from tests.e2e.telling import (
     BUILD,
     DEPOSIT,
@@ -25,11 +27,10 @@ from tests.world import (
     CONRAD,
     PETRA,
     World,
-    document,
+    contract_data,
     eur,
     odoo_invoices,
 )
-from workflows.contract import ContractWorkflow
 
 EXPENSES = {"key": "travel", "code": "EXPENSES", "description": "Travel", "amount": "0.00"}
 NOTHING_FIXED: dict[str, Any] = {
@@ -41,7 +42,7 @@ NOTHING_FIXED: dict[str, Any] = {
 
 
 async def test_a_deposit_is_deducted_and_retainage_released_at_the_end(world: World) -> None:
-    contract = document(
+    contract = contract_data(
         services=[BUILD, DEPOSIT, HELD],
         milestones=[
             {"key": "design", "name": "Design", "service": "build", "amount": "3000.00"},
@@ -75,7 +76,7 @@ async def test_a_deposit_is_deducted_and_retainage_released_at_the_end(world: Wo
 async def test_hours_are_billed_at_the_month_s_end_once_and_late_ones_next_time(
     world: World,
 ) -> None:
-    contract = document(
+    contract = contract_data(
         **NOTHING_FIXED,
         ends_on=str(last_of(2)),
         services=[DEVELOPMENT],
@@ -124,7 +125,7 @@ async def test_hours_entered_ahead_wait_though_a_fee_is_billed_in_advance(world:
 
 
 async def test_a_managed_service_bills_its_fee_overage_usage_and_credits(world: World) -> None:
-    contract = document(
+    contract = contract_data(
         **NOTHING_FIXED,
         ends_on=str(last_of(2)),
         services=[RETAINER, USAGE],
@@ -155,11 +156,11 @@ async def test_a_managed_service_bills_its_fee_overage_usage_and_credits(world: 
         records=(UsageRecord(id="d1", plan="api", on=str(on(1, 5)), quantity="1500"),)
     )
     for _ in range(2):
-        await world.tell(workflow_id, ContractWorkflow.record_usage, report)
+        await world.tell(workflow_id, messages.RECORD_USAGE, report)
     credit = ServiceCredit(
         retainer="care", reference="sla-1", reason="outage", amount=eur("100"), by="sam"
     )
-    await world.tell(workflow_id, ContractWorkflow.credit_service, credit)
+    await world.tell(workflow_id, messages.CREDIT_SERVICE, credit)
     await world.skip_to(workflow_id, on(2, 2))
     state = await world.issue(workflow_id, 2)
     assert sorted(lines_of(state)) == [
@@ -174,7 +175,7 @@ async def test_a_managed_service_bills_its_fee_overage_usage_and_credits(world: 
 async def test_expenses_are_billed_on_with_a_mark_up_and_a_withdrawn_one_is_credited(
     world: World,
 ) -> None:
-    contract = document(
+    contract = contract_data(
         **NOTHING_FIXED,
         ends_on=str(last_of(2)),
         services=[EXPENSES],
@@ -197,7 +198,7 @@ async def test_expenses_are_billed_on_with_a_mark_up_and_a_withdrawn_one_is_cred
 
 
 async def test_a_cap_parks_the_period_and_a_person_may_bill_up_to_it(world: World) -> None:
-    contract = document(
+    contract = contract_data(
         **NOTHING_FIXED,
         ends_on=str(on(1, 28)),
         services=[DEVELOPMENT],
@@ -236,7 +237,7 @@ async def test_a_cap_parks_the_period_and_a_person_may_bill_up_to_it(world: Worl
 async def test_hours_approved_after_the_last_bill_are_billed_before_the_contract_closes(
     world: World,
 ) -> None:
-    contract = document(
+    contract = contract_data(
         **NOTHING_FIXED,
         ends_on=str(on(1, 28)),
         services=[DEVELOPMENT],

@@ -6,20 +6,14 @@ from datetime import timedelta
 
 import pytest
 
-from contracts.billing.proposals import Document
+from contracts.billing.proposals import InvoiceKind
 from contracts.changes import ChangeOrder
+from contracts.contract.messages import CreditRequest, Hold, HoldKind, HoldRequest, RetainageRelease
+from contracts.contract.state import ContractStage
+from contracts.invoice.state import InvoiceStage
 from contracts.money import Money
 from contracts.parking import Action
-from contracts.receivable import InvoiceStage
-from contracts.state import (
-    ContractStage,
-    CreditRequest,
-    Hold,
-    HoldKind,
-    HoldRequest,
-    RetainageRelease,
-)
-from starters import amending, operations
+from starters.client import Refused, messages
 from tests.e2e.telling import (
     CLARA,
     HELD,
@@ -30,9 +24,9 @@ from tests.e2e.telling import (
     cared_for,
     change,
     changed,
-    documents,
     hourly,
     invoiced,
+    invoices,
     known_version,
     lines_of,
     month,
@@ -48,7 +42,7 @@ from tests.world import (
     CLEO,
     DORA,
     World,
-    document,
+    contract_data,
     eur,
     odoo_order,
     register_payment,
@@ -62,7 +56,7 @@ async def test_a_change_order_adds_drops_reprices_and_reschedules_and_odoo_follo
     world: World,
 ) -> None:
     """A change order changes what is not yet billed, as a new approved version of the contract."""
-    workflow_id = await world.active(document())
+    workflow_id = await world.active(contract_data())
     await world.reach(workflow_id, "design")
     await world.issue(workflow_id, 1)
     due = today() + timedelta(days=90)
@@ -112,7 +106,7 @@ async def test_a_mark_that_a_change_order_writes_over_before_a_sweep_is_not_lost
     world: World,
 ) -> None:
     """We are who wrote the milestone last then, and a sweep might take the mark for ours."""
-    workflow_id = await world.active(document())
+    workflow_id = await world.active(contract_data())
     milestone = (await world.contract(workflow_id)).odoo.milestone_ids["build"]
     world.server.client("pm").write("project.milestone", [milestone], {"is_reached": True})
     await changed(world, workflow_id, reschedule={"build": today() + timedelta(days=90)})
@@ -123,15 +117,15 @@ async def test_a_mark_that_a_change_order_writes_over_before_a_sweep_is_not_lost
 
 async def test_what_is_billed_or_proposed_changes_only_by_credit_note(world: World) -> None:
     """What is billed changes only by credit note."""
-    workflow_id = await world.active(document())
+    workflow_id = await world.active(contract_data())
     await world.reach(workflow_id, "design")
     await world.issue(workflow_id, 1)
     await world.reach(workflow_id, "build")
     await world.invoice(f"{workflow_id}/invoice/2", InvoiceStage.AWAITING_APPROVAL)
     for key in ("design", "build"):
         order = ChangeOrder(number=1, by=SAM, reason="less", reprice={key: "1.00"})
-        with pytest.raises(operations.Refused, match="credit note"):
-            await amending.propose_change(world.client, workflow_id, order)
+        with pytest.raises(Refused, match="credit note"):
+            await world.tell(workflow_id, messages.PROPOSE_CHANGE, order)
     assert known_version(await world.contract(workflow_id)) == 1
 
 
@@ -139,16 +133,18 @@ async def test_a_change_order_needs_an_approval_by_its_size_and_not_by_who_asked
     world: World,
 ) -> None:
     """A new approved version: by the rules of its size, and never by who proposed it."""
-    workflow_id = await world.active(document())
+    workflow_id = await world.active(contract_data())
     await change(world, workflow_id, reprice={"live": "20000.00"})
     for person in (SAM, ANA):
-        with pytest.raises(operations.Refused, match=r"may not decide|segregation"):
+        with pytest.raises(Refused, match=r"may not decide|segregation"):
             await world.approve(workflow_id, person)
     await world.approve(workflow_id, CLEO)
     assert known_version(await world.contract(workflow_id)) == 1
-    with pytest.raises(operations.Refused, match="awaits its approval first"):
-        await amending.propose_change(
-            world.client, workflow_id, ChangeOrder(number=1, by=SAM, reason="more", drop=("build",))
+    with pytest.raises(Refused, match="awaits its approval first"):
+        await world.tell(
+            workflow_id,
+            messages.PROPOSE_CHANGE,
+            ChangeOrder(number=1, by=SAM, reason="more", drop=("build",)),
         )
     await world.approve(workflow_id, DORA)
     state = await world.contract(workflow_id, lambda found: known_version(found) == 2)
@@ -156,7 +152,7 @@ async def test_a_change_order_needs_an_approval_by_its_size_and_not_by_who_asked
 
 
 async def test_a_rejected_change_order_leaves_everything_as_it_was(world: World) -> None:
-    workflow_id = await world.active(document())
+    workflow_id = await world.active(contract_data())
     await change(world, workflow_id, drop=("live",))
     await world.reject(workflow_id, "they must pay for it")
     state = await world.contract(workflow_id, lambda found: found.change is None)
@@ -168,7 +164,7 @@ async def test_a_rejected_change_order_leaves_everything_as_it_was(world: World)
 
 async def test_a_change_order_is_void_once_what_it_changes_is_billed(world: World) -> None:
     """Approvals never outlive a change: what was proposed meanwhile is not repriced."""
-    workflow_id = await world.active(document())
+    workflow_id = await world.active(contract_data())
     await change(world, workflow_id, reprice={"design": "1.00"})
     await world.reach(workflow_id, "design")
     await world.invoice(f"{workflow_id}/invoice/1", InvoiceStage.AWAITING_APPROVAL)
@@ -199,12 +195,12 @@ async def test_a_plan_that_is_added_by_a_change_order_bills_from_then_on(world: 
 
 async def test_a_billing_hold_stops_proposals_and_a_dunning_hold_reminders(world: World) -> None:
     """Holds on invoicing and holds on dunning are two things."""
-    contract = document()
+    contract = contract_data()
     workflow_id = await world.active(contract)
     await world.reach(workflow_id, "design")
     await world.issue(workflow_id, 1)
     billing = HoldRequest(kind=HoldKind.BILLING, by=CLARA, hold=Hold(by=CLARA, reason="audit"))
-    await amending.set_hold(world.client, workflow_id, billing)
+    await world.tell(workflow_id, messages.SET_HOLD, billing)
     await world.reach(workflow_id, "build")
     held = await world.contract(
         workflow_id, lambda found: found.waiting.on == "hold" and not found.exceptions
@@ -221,10 +217,10 @@ async def test_a_billing_hold_stops_proposals_and_a_dunning_hold_reminders(world
     await world.invoice(first, until=lambda found: found.dunning.level == 1)
 
     dunning = HoldRequest(kind=HoldKind.DUNNING, by=CLARA, hold=Hold(by=CLARA, reason="talks"))
-    await amending.set_hold(world.client, workflow_id, dunning)
+    await world.tell(workflow_id, messages.SET_HOLD, dunning)
     await world.invoice(first, until=lambda found: found.contract_hold is not None)
     released = HoldRequest(kind=HoldKind.BILLING, by=CLARA)
-    await amending.set_hold(world.client, workflow_id, released)
+    await world.tell(workflow_id, messages.SET_HOLD, released)
     # Billing goes on, and the new invoice is on the dunning hold from its start.
     await world.issue(workflow_id, 2)
     second = await world.invoice(f"{workflow_id}/invoice/2", InvoiceStage.OPEN)
@@ -232,15 +228,15 @@ async def test_a_billing_hold_stops_proposals_and_a_dunning_hold_reminders(world
     await world.skip(first, days=60)
     assert (await world.invoice(first)).dunning.level == 1
     assert len(subjects(world, contract)) == 1
-    with pytest.raises(operations.Refused, match="no billing hold"):
-        await amending.set_hold(world.client, workflow_id, released)
+    with pytest.raises(Refused, match="no billing hold"):
+        await world.tell(workflow_id, messages.SET_HOLD, released)
 
 
 async def test_a_billing_hold_ends_by_itself_after_its_last_day(world: World) -> None:
     workflow_id = await world.active(single())
     hold = Hold(by=CLARA, reason="audit", until=today() + timedelta(days=20))
     request = HoldRequest(kind=HoldKind.BILLING, by=CLARA, hold=hold)
-    await amending.set_hold(world.client, workflow_id, request)
+    await world.tell(workflow_id, messages.SET_HOLD, request)
     await world.reach(workflow_id, "all")
     await world.skip(workflow_id, days=15)
     assert (await world.contract(workflow_id)).invoices == {}
@@ -256,17 +252,17 @@ async def test_an_invoice_is_credited_and_issued_anew_with_the_same_lines(world:
     workflow_id = await world.active(single())
     await world.reach(workflow_id, "all")
     await world.issue(workflow_id, 1)
-    request = CreditRequest(number=1, by=CLARA, reason="wrong order number", reissue=True)
-    await amending.request_credit(world.client, workflow_id, request)
+    request = CreditRequest(number=1, by=CLARA, reason="wrong order number", reinvoice=True)
+    await world.tell(workflow_id, messages.REQUEST_CREDIT, request)
     note = await world.issue(workflow_id, 2)
-    assert note.proposal.document is Document.CREDIT_NOTE
+    assert note.proposal.kind is InvoiceKind.CREDIT_NOTE
     again = await world.issue(workflow_id, 3)
     assert lines_of(again) == [("milestone", "1000.00")]
     for number in (1, 2, 3):
         await world.collect(workflow_id, number)
     state = await world.stage(workflow_id, ContractStage.CLOSED)
     assert state.exceptions == []
-    assert [row["move_type"] for row in documents(world, workflow_id)] == [
+    assert [row["move_type"] for row in invoices(world, workflow_id)] == [
         "out_invoice",
         "out_refund",
         "out_invoice",
@@ -282,10 +278,10 @@ async def test_a_partial_credit_lowers_the_value_and_no_more_than_was_billed_is_
     await world.reach(workflow_id, "all")
     await world.issue(workflow_id, 1)
     part = CreditRequest(number=1, amount=eur("250.00"), by=CLARA, reason="goodwill")
-    await amending.request_credit(world.client, workflow_id, part)
-    with pytest.raises(operations.Refused, match=r"750\.00 EUR of invoice 1"):
-        await amending.request_credit(
-            world.client, workflow_id, part.model_copy(update={"amount": eur("750.01")})
+    await world.tell(workflow_id, messages.REQUEST_CREDIT, part)
+    with pytest.raises(Refused, match=r"750\.00 EUR of invoice 1"):
+        await world.tell(
+            workflow_id, messages.REQUEST_CREDIT, part.model_copy(update={"amount": eur("750.01")})
         )
     await world.issue(workflow_id, 2)
     for number in (1, 2):
@@ -298,8 +294,8 @@ async def test_a_rejected_credit_note_leaves_the_invoice_as_it_was(world: World)
     workflow_id = await world.active(single())
     await world.reach(workflow_id, "all")
     await world.issue(workflow_id, 1)
-    request = CreditRequest(number=1, by=CLARA, reason="wrong order number", reissue=True)
-    await amending.request_credit(world.client, workflow_id, request)
+    request = CreditRequest(number=1, by=CLARA, reason="wrong order number", reinvoice=True)
+    await world.tell(workflow_id, messages.REQUEST_CREDIT, request)
     note = f"{workflow_id}/invoice/2"
     await world.invoice(note, InvoiceStage.AWAITING_APPROVAL)
     await world.reject(note, "the number is right")
@@ -320,7 +316,7 @@ async def test_a_refund_of_a_credited_and_paid_invoice_is_paid_out_in_odoo(world
     await world.sweep()
     await world.invoice(f"{workflow_id}/invoice/1", InvoiceStage.PAID)
     request = CreditRequest(number=1, amount=eur("400.00"), by=CLARA, reason="two days too many")
-    await amending.request_credit(world.client, workflow_id, request)
+    await world.tell(workflow_id, messages.REQUEST_CREDIT, request)
     await world.issue(workflow_id, 2)
     note = f"{workflow_id}/invoice/2"
     state = await world.invoice(note, until=lambda found: found.waiting.on == "refund")
@@ -344,11 +340,11 @@ async def test_retainage_is_released_by_an_event_a_person_reports(world: World) 
     contract["retainage"]["release_on"] = str(today() + timedelta(days=300))
     workflow_id = await world.active(contract)
     release = RetainageRelease(by=CLARA, reason="defects mended and accepted")
-    with pytest.raises(operations.Refused, match="nothing is held back"):
-        await amending.release_retainage(world.client, workflow_id, release)
+    with pytest.raises(Refused, match="nothing is held back"):
+        await world.tell(workflow_id, messages.RELEASE_RETAINAGE, release)
     await world.reach(workflow_id, "all")
     await world.issue(workflow_id, 1)
-    await amending.release_retainage(world.client, workflow_id, release)
+    await world.tell(workflow_id, messages.RELEASE_RETAINAGE, release)
     state = await world.issue(workflow_id, 2)
     assert lines_of(state) == [("retainage_release", "100.00")]
     assert "defects mended" in state.proposal.reason
@@ -363,12 +359,12 @@ async def test_retainage_is_released_by_an_event_a_person_reports(world: World) 
 
 async def test_a_purchase_order_s_limit_parks_until_it_is_raised(world: World) -> None:
     """Purchase-order numbers and PO limits."""
-    contract = document(purchase_order="PO-7", purchase_order_limit="4000.00")
+    contract = contract_data(purchase_order="PO-7", purchase_order_limit="4000.00")
     workflow_id = await world.active(contract)
     await world.reach(workflow_id, "design")
     first = await world.issue(workflow_id, 1)
     assert first.proposal.purchase_order == "PO-7"
-    assert [row["ref"] for row in documents(world, workflow_id)] == ["PO-7"]
+    assert [row["ref"] for row in invoices(world, workflow_id)] == ["PO-7"]
     await world.reach(workflow_id, "build")
     parked = await world.parked(workflow_id)
     assert (parked.code, parked.value) == ("purchase_order_limit", "4000.00 EUR")
@@ -406,19 +402,19 @@ async def test_the_tax_of_odoo_s_fiscal_position_is_on_the_proposal_before_appro
         contract = american(contract)
     invoice = await world.proposed(contract)
     state = await world.invoice(invoice)
-    assert state.quote is not None
-    assert state.quote.tax == eur(tax)
-    assert state.quote.total == eur("1000.00") + eur(tax)
-    assert state.round is not None
-    assert state.round.subject.total == state.quote.total
-    assert [str(item.amount) for item in state.quote.taxes] == (
+    assert state.odoo_totals is not None
+    assert state.odoo_totals.tax == eur(tax)
+    assert state.odoo_totals.total == eur("1000.00") + eur(tax)
+    assert state.approval_round is not None
+    assert state.approval_round.subject.total == state.odoo_totals.total
+    assert [str(item.amount) for item in state.odoo_totals.taxes] == (
         ["150.00 EUR"] if country == "US" else []
     )
     await world.approve(invoice, BOB)
     state = await world.invoice(invoice, InvoiceStage.OPEN)
     assert state.balance is not None
-    assert state.quote is not None
-    assert state.balance.total == state.quote.total
+    assert state.odoo_totals is not None
+    assert state.balance.total == state.odoo_totals.total
     workflow_id = invoice.removesuffix("/invoice/1")
     await world.collect(workflow_id, 1)
     await world.stage(workflow_id, ContractStage.CLOSED)
@@ -434,8 +430,8 @@ async def test_a_contract_of_the_second_company_is_in_its_own_books_and_currency
     assert workflow_id.startswith("contract/northwind-uk/")
     await world.skip_to(workflow_id, month(1))
     state = await world.issue(workflow_id, 1)
-    assert state.quote is not None
-    assert str(state.quote.total) == "2400.00 GBP"
+    assert state.odoo_totals is not None
+    assert str(state.odoo_totals.total) == "2400.00 GBP"
     [move] = world.admin.search_read(
         "account.move",
         [("invoice_origin", "=", f"{workflow_id}/invoice/1")],

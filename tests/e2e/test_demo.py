@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from contracts.state import ContractStage, ContractState
+from contracts.contract.state import ContractStage, ContractState
 from contracts.validation import validate
-from starters.local.reckoning import Chapter, Figures, differences, unsettled
-from starters.local.stories import chapters
-from starters.local.telling import WIDTH
-from tests.world import World, document, eur, single
+from sandbox.demo_driver import WIDTH
+from sandbox.expected_totals import ContractTotals, Scenario, differences, unsettled
+from sandbox.scenarios import scenarios
+from tests.world import World, contract_data, eur, single
 
 NINE_THOUSAND = eur("9000.00")
 NOTHING = eur("0.00")
@@ -46,19 +46,19 @@ def test_six_contracts_come_to_the_cent_whatever_happens_to_the_worker(
     lines = finished.stdout.splitlines()
     assert lines[-1] == "demo: 6 contracts, 0 errors"
     assert ("SIGKILL" in finished.stdout) == ("--kill-worker" in options)
-    rows = {chapter.customer: chapter for chapter, _ in chapters()}
+    rows = {scenario.customer: scenario for scenario, _ in scenarios()}
     table = lines[
         lines.index("Contracts, and what Odoo says about them (paid and open with tax)") :
     ]
-    for name, chapter in rows.items():
+    for name, scenario in rows.items():
         [row] = [line for line in table if line.startswith(f" {name} ")]
-        assert f" {chapter.stage} " in row
-        assert row.split()[-2:] == [chapter.billed.currency, "agrees"]
+        assert f" {scenario.stage} " in row
+        assert row.split()[-2:] == [scenario.billed.currency, "agrees"]
     assert [line for line in lines if len(line.rstrip()) > WIDTH] == []
 
 
 def contract_state(stage: ContractStage = ContractStage.ACTIVE) -> ContractState:
-    contract = validate(document() | {"source": {"system": "file", "id": "1"}})
+    contract = validate(contract_data() | {"source": {"system": "file", "id": "1"}})
     return ContractState(
         contract_id=contract.contract_id,
         legal_entity=contract.legal_entity,
@@ -70,21 +70,21 @@ def contract_state(stage: ContractStage = ContractStage.ACTIVE) -> ContractState
 
 def test_a_cent_of_difference_is_an_error() -> None:
     state = contract_state()
-    chapter = Chapter("Acme", billed=NOTHING, stage=ContractStage.ACTIVE)
-    figures = Figures(
+    scenario = Scenario("Acme", billed=NOTHING, stage=ContractStage.ACTIVE)
+    figures = ContractTotals(
         order=NINE_THOUSAND, invoiced=NOTHING, credited=NOTHING, paid=NOTHING, open=NOTHING
     )
-    found = differences(chapter, state, figures)
+    found = differences(scenario, state, figures)
     assert found == ["value 9000.00 EUR, not 0.00 EUR"]
-    off = Figures(
+    off = ContractTotals(
         order=eur("9000.01"),
         invoiced=eur("0.01"),
         credited=NOTHING,
         paid=NOTHING,
         open=eur("0.01"),
     )
-    chapter = Chapter("Acme", billed=NINE_THOUSAND)
-    assert differences(chapter, state, off) == [
+    scenario = Scenario("Acme", billed=NINE_THOUSAND)
+    assert differences(scenario, state, off) == [
         "stage active, not closed",
         "order 9000.01 EUR, not 9000.00 EUR",
         "invoiced less credited 0.01 EUR, not 9000.00 EUR",
@@ -96,8 +96,10 @@ def test_a_cent_of_difference_is_an_error() -> None:
 
 def test_a_contract_that_was_never_validated_is_an_error() -> None:
     state = contract_state().model_copy(update={"contract": None})
-    nothing = Figures(order=NOTHING, invoiced=NOTHING, credited=NOTHING, paid=NOTHING, open=NOTHING)
-    assert differences(Chapter("Acme", billed=NOTHING), state, nothing) == [
+    nothing = ContractTotals(
+        order=NOTHING, invoiced=NOTHING, credited=NOTHING, paid=NOTHING, open=NOTHING
+    )
+    assert differences(Scenario("Acme", billed=NOTHING), state, nothing) == [
         "the contract was never validated"
     ]
 

@@ -8,18 +8,12 @@ from typing import Any
 
 import pytest
 
+from contracts.contract.messages import CancelRequest, NoticeGiven, Side, TerminationRequest
+from contracts.contract.state import ContractStage, Ending
+from contracts.invoice.state import InvoiceStage
 from contracts.model import JsonObject
 from contracts.parking import Action
-from contracts.receivable import InvoiceStage
-from contracts.state import (
-    CancelRequest,
-    ContractStage,
-    Ending,
-    NoticeGiven,
-    Side,
-    TerminationRequest,
-)
-from starters import amending, operations
+from starters.client import Refused, messages
 from tests.e2e.telling import (
     BUILD,
     CLARA,
@@ -29,9 +23,9 @@ from tests.e2e.telling import (
     TRAINING,
     audit_record,
     cared_for,
-    documents,
     hourly,
     invoiced,
+    invoices,
     known_version,
     last_of,
     lines_of,
@@ -41,14 +35,14 @@ from tests.e2e.telling import (
     project,
     today,
 )
-from tests.world import World, document, eur, odoo_order, single
+from tests.world import World, contract_data, eur, odoo_order, single
 
 FEE = {"key": "out", "code": "USAGE", "description": "Early end", "amount": "0.00"}
 
 
 def terms(**termination: Any) -> JsonObject:
     """Two milestones with a deposit and retainage, and what an early end means."""
-    return document(
+    return contract_data(
         services=[BUILD, DEPOSIT, HELD, FEE],
         milestones=[
             {"key": "design", "name": "Design", "service": "build", "amount": "3000.00"},
@@ -65,7 +59,7 @@ async def ended(world: World, workflow_id: str, side: Side, **words: Any) -> Non
     request = TerminationRequest(
         side=side, by=SAM, reason="the programme was stopped", on=today(), agreed=True
     )
-    await amending.terminate(world.client, workflow_id, request.model_copy(update=words))
+    await world.tell(workflow_id, messages.TERMINATE, request.model_copy(update=words))
     await world.skip(workflow_id, days=2)
     await world.contract(workflow_id, lambda found: found.terminated)
 
@@ -92,7 +86,7 @@ async def test_close_out_is_a_checklist_and_leaves_an_audit_record(world: World)
     assert record["ending"] == "completed"
     assert record["money"]["invoiced"] == record["money"]["value"] == "1000.00 EUR"
     assert record["odoo"]["total"] == "1000.00 EUR"
-    assert [item["stage"] for item in record["documents"]] == ["settled"]
+    assert [item["stage"] for item in record["invoices"]] == ["settled"]
     told = world.admin.search_read(
         "mail.message",
         [("model", "=", "sale.order"), ("res_id", "=", state.odoo.order_id)],
@@ -173,7 +167,7 @@ async def test_the_firm_ends_early_without_a_fee_gives_back_and_gets_what_was_he
     assert lines_of(third) == [("retainage_release", "300.00")]
     fourth = await world.issue(workflow_id, 4)
     assert lines_of(fourth) == [("deposit_deduction", "-1200.00")]
-    assert fourth.proposal.document == "credit_note"
+    assert fourth.proposal.kind == "credit_note"
     await collected(world, workflow_id)
     state = await world.stage(workflow_id, ContractStage.CLOSED)
     assert (state.ending, state.exceptions) == (Ending.TERMINATED, [])
@@ -195,7 +189,7 @@ async def test_a_fee_in_advance_is_given_back_for_the_days_after_an_early_end(
         on=month(1) + timedelta(days=9),
         agreed=True,
     )
-    await amending.terminate(world.client, workflow_id, request)
+    await world.tell(workflow_id, messages.TERMINATE, request)
     await world.skip(workflow_id, days=12)
     note = await world.issue(workflow_id, 2)
     unused = eur("2000.00") - eur(f"{20000 / days:.2f}")
@@ -216,7 +210,7 @@ async def test_hours_until_the_last_day_are_billed_at_an_early_end(world: World)
     request = TerminationRequest(
         side=Side.FIRM, by=SAM, reason="no staff", on=month(1) + timedelta(days=4), agreed=True
     )
-    await amending.terminate(world.client, workflow_id, request)
+    await world.tell(workflow_id, messages.TERMINATE, request)
     await world.skip(workflow_id, days=6)
     state = await world.issue(workflow_id, 1)
     assert lines_of(state) == [("time", "600.00")]
@@ -230,20 +224,20 @@ async def test_an_early_end_keeps_to_the_notice_the_terms_ask_for(world: World) 
     soon = TerminationRequest(
         side=Side.CUSTOMER, by=SAM, reason="sold", on=today() + timedelta(days=10)
     )
-    with pytest.raises(operations.Refused, match="earliest last day"):
-        await amending.terminate(world.client, workflow_id, soon)
-    await amending.terminate(world.client, workflow_id, soon.model_copy(update={"agreed": True}))
-    with pytest.raises(operations.Refused, match="already ends on"):
-        await amending.terminate(world.client, workflow_id, soon)
+    with pytest.raises(Refused, match="earliest last day"):
+        await world.tell(workflow_id, messages.TERMINATE, soon)
+    await world.tell(workflow_id, messages.TERMINATE, soon.model_copy(update={"agreed": True}))
+    with pytest.raises(Refused, match="already ends on"):
+        await world.tell(workflow_id, messages.TERMINATE, soon)
 
 
 async def test_a_milestone_reached_before_the_last_day_is_billed_after_it(world: World) -> None:
-    workflow_id = await world.active(document())
+    workflow_id = await world.active(contract_data())
     await world.reach(workflow_id, "design")
     await world.invoice(f"{workflow_id}/invoice/1", InvoiceStage.AWAITING_APPROVAL)
     await ended(world, workflow_id, Side.CUSTOMER)
     await world.issue(workflow_id, 1)
-    with pytest.raises(operations.Refused, match="no such milestone"):
+    with pytest.raises(Refused, match="no such milestone"):
         await world.reach(workflow_id, "build")
     await collected(world, workflow_id)
     await world.stage(workflow_id, ContractStage.CLOSED)
@@ -258,27 +252,27 @@ async def test_a_cancellation_takes_back_what_was_provisioned_and_bills_nothing(
 ) -> None:
     """Cancels what was provisioned and unused, in reverse order."""
     workflow_id = await world.active(
-        document(services=[BUILD, DEPOSIT, TRAINING | {"amount": "0.00"}])
+        contract_data(services=[BUILD, DEPOSIT, TRAINING | {"amount": "0.00"}])
     )
     request = CancelRequest(by=SAM, reason="signed by mistake")
-    await operations.cancel_contract(world.client, workflow_id, request)
+    await world.tell(workflow_id, messages.REQUEST_CANCEL, request)
     state = await world.stage(workflow_id, ContractStage.CANCELLED)
     assert state.ending is Ending.CANCELLED
     [order] = odoo_order(world.admin, workflow_id)
     assert order["state"] == "cancel"
     assert not project(world, state)["active"]
-    assert documents(world, workflow_id) == []
+    assert invoices(world, workflow_id) == []
     texts = [entry.text for entry in state.journal.entries]
     assert "Cancelled by sam@northwind.example: signed by mistake" in texts
 
 
 async def test_what_is_billed_is_not_cancelled_but_ended_early(world: World) -> None:
-    workflow_id = await world.active(document())
+    workflow_id = await world.active(contract_data())
     await world.reach(workflow_id, "design")
     await world.issue(workflow_id, 1)
     request = CancelRequest(by=SAM, reason="no more money")
-    with pytest.raises(operations.Refused, match="end the contract early"):
-        await operations.cancel_contract(world.client, workflow_id, request)
+    with pytest.raises(Refused, match="end the contract early"):
+        await world.tell(workflow_id, messages.REQUEST_CANCEL, request)
 
 
 # --- expiry and renewal ---------------------------------------------------------------------
@@ -319,9 +313,9 @@ async def test_a_term_is_renewed_unless_notice_is_given_in_time(world: World) ->
     await world.skip_to(workflow_id, month(2))
     await world.issue(workflow_id, 2)
     # In time for the second term: it is the last.
-    await amending.give_notice(world.client, workflow_id, late)
-    with pytest.raises(operations.Refused, match="was given"):
-        await amending.give_notice(world.client, workflow_id, late)
+    await world.tell(workflow_id, messages.GIVE_NOTICE, late)
+    with pytest.raises(Refused, match="was given"):
+        await world.tell(workflow_id, messages.GIVE_NOTICE, late)
     await world.skip_to(workflow_id, month(3))
     await collected(world, workflow_id)
     state = await world.stage(workflow_id, ContractStage.CLOSED)
@@ -332,8 +326,8 @@ async def test_a_term_is_renewed_unless_notice_is_given_in_time(world: World) ->
 async def test_notice_that_comes_too_late_is_refused_and_the_term_goes_on(world: World) -> None:
     workflow_id = await world.active(renewing())
     late = NoticeGiven(side=Side.CUSTOMER, by=CLARA, on=last_of(1) - timedelta(days=3))
-    with pytest.raises(operations.Refused, match="had to be given by"):
-        await amending.give_notice(world.client, workflow_id, late)
+    with pytest.raises(Refused, match="had to be given by"):
+        await world.tell(workflow_id, messages.GIVE_NOTICE, late)
     fixed = await world.active(cared_for(months=1))
-    with pytest.raises(operations.Refused, match="needs no notice"):
-        await amending.give_notice(world.client, fixed, late)
+    with pytest.raises(Refused, match="needs no notice"):
+        await world.tell(fixed, messages.GIVE_NOTICE, late)

@@ -7,12 +7,12 @@ from datetime import timedelta
 
 import pytest
 
+from contracts.contract.state import ContractStage
+from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
-from contracts.receivable import InvoiceStage
-from contracts.state import ContractStage
-from starters import operations
+from starters.client import Refused
 from tests.e2e.telling import NEW_YEAR, YEAR_END, today
-from tests.world import ANA, BOB, World, document, odoo_invoices, single
+from tests.world import ANA, BOB, World, contract_data, odoo_invoices, single
 
 
 async def test_bad_data_parks_with_every_problem_and_resumes_once_amended(world: World) -> None:
@@ -28,12 +28,12 @@ async def test_bad_data_parks_with_every_problem_and_resumes_once_amended(world:
         ("service_code_unknown", "services.0.code", "ALCHEMY"),
     }
     changes: dict[str, object] = {"customer.vat_number": "BE0477472703"}
-    with pytest.raises(operations.Refused, match="check digits"):
+    with pytest.raises(Refused, match="check digits"):
         await world.resolve(workflow_id, Action.AMEND, changes=changes)
     changes = {"customer.vat_number": None, "services.0.code": "BUILD"}
     await world.resolve(workflow_id, Action.AMEND, changes=changes)
     state = await world.stage(workflow_id, ContractStage.ACTIVE)
-    assert state.exceptions == []
+    assert not state.exceptions
 
 
 async def test_a_vat_number_only_odoo_refuses_parks_the_customer(world: World) -> None:
@@ -64,8 +64,8 @@ async def test_a_locked_period_parks_the_posting_and_an_amended_date_keeps_the_a
         state = await world.invoice(invoice, InvoiceStage.OPEN)
     finally:
         admin.write("res.company", [1], {"fiscalyear_lock_date": False})
-    assert state.round is not None
-    assert [item.by for item in state.round.approvals] == [ANA]
+    assert state.approval_round is not None
+    assert [item.by for item in state.approval_round.approvals] == [ANA]
     [move] = admin.search_read(
         "account.move", [("invoice_origin", "=", invoice)], ["invoice_date", "date"]
     )
@@ -103,7 +103,7 @@ async def test_an_expired_key_parks_and_a_new_file_mends_it_without_a_restart(
         state = await world.invoice(invoice, InvoiceStage.OPEN)
     finally:
         await asyncio.to_thread(world.server.renew_keys, "c2c")
-    assert state.exceptions == []
+    assert not state.exceptions
 
 
 async def test_posted_but_not_delivered_is_a_state_of_its_own(world: World) -> None:
@@ -127,14 +127,14 @@ async def test_a_rejected_proposal_is_proposed_again_with_a_new_number(world: Wo
     contract = single()
     invoice = await world.proposed(contract)
     workflow_id = invoice.removesuffix("/invoice/1")
-    with pytest.raises(operations.Refused, match="needs a comment"):
+    with pytest.raises(Refused, match="needs a comment"):
         await world.reject(invoice, " ")
     await world.reject(invoice, "the order number is missing")
     parked = await world.parked(workflow_id)
     assert parked.code == "proposal_rejected"
     assert "order number is missing" in parked.message
     changes = {"value": "1.00", "services.0.amount": "1.00", "milestones.0.amount": "1.00"}
-    with pytest.raises(operations.Refused, match="change order"):
+    with pytest.raises(Refused, match="change order"):
         await world.resolve(workflow_id, Action.AMEND, changes=changes)
     await world.resolve(workflow_id, Action.AMEND, changes={"purchase_order": "PO-77"})
     second = f"{workflow_id}/invoice/2"
@@ -146,7 +146,7 @@ async def test_a_rejected_proposal_is_proposed_again_with_a_new_number(world: Wo
 
 
 async def test_one_parked_milestone_does_not_hold_up_another(world: World) -> None:
-    contract = document()
+    contract = contract_data()
     workflow_id = await world.active(contract)
     await world.reach(workflow_id, "design")
     first = f"{workflow_id}/invoice/1"
@@ -163,7 +163,7 @@ async def test_who_the_contract_is_cannot_be_amended(world: World) -> None:
     workflow_id = await world.start(contract)
     await world.parked(workflow_id)
     changes = {"contract_id": "C-other", "services.0.code": "BUILD"}
-    with pytest.raises(operations.Refused, match="contract_id cannot be amended"):
+    with pytest.raises(Refused, match="contract_id cannot be amended"):
         await world.resolve(workflow_id, Action.AMEND, changes=changes)
 
 

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 import pytest
 from temporalio.client import WorkflowFailureError
 
-from contracts.receivable import InvoiceStage, PaymentReceived
-from contracts.state import ContractStage
-from starters import operations
+from contracts.contract.state import ContractStage
+from contracts.invoice.messages import PaymentReceived
+from contracts.invoice.state import InvoiceStage
+from starters.client import messages
 from tests.world import World, odoo_invoices, odoo_order, single, unique
 
 EMOJI = "Zoë & Söhne „GmbH“ <b>'1'</b> 🏗️ שלום"
@@ -54,7 +55,7 @@ async def tell_of_an_expired_key(world: World) -> None:
             amount=state.balance.residual,
             paid_on=datetime.now(UTC).date(),
         )
-        await operations.record_payment(world.client, unpaid, payment)
+        await world.tell(unpaid, messages.RECORD_PAYMENT, payment)
         await world.approve(undecided)
         late = await world.start(single())
         for parked_id in (unpaid, undecided, late):

@@ -1,4 +1,4 @@
-"""F8: everything a contract and its documents are told, in any order, twice, too early, too late.
+"""F8: everything a contract and its invoices are told, in any order, twice, too early, too late.
 
 Whatever the order, the money is the same, nothing is billed or paid twice, and each message that
 was taken stands in a history. What comes too late is refused to whoever sends it.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,40 +24,42 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from contracts.agenda import actions
 from contracts.approvals import ApprovalDecision
 from contracts.billing.usage import UsageRecord
-from contracts.model import Contract, JsonObject
-from contracts.money import Money
-from contracts.parking import Action, Resolution
-from contracts.receivable import (
+from contracts.contract.messages import CancelRequest, MilestoneReached, UsageReport
+from contracts.contract.state import ContractStage
+from contracts.invoice.agenda import TELL_CONTRACT
+from contracts.invoice.messages import (
     DisputeOpened,
     DisputeResolved,
     HoldChange,
-    InvoiceReport,
-    InvoiceStage,
     PaymentPromised,
     PaymentReceived,
-    ReceivableInput,
-    ReceivableState,
     WriteOffAsked,
 )
-from contracts.state import CancelRequest, ContractStage, MilestoneReached, UsageReport
+from contracts.invoice.state import InvoiceInput, InvoiceReport, InvoiceStage, InvoiceState
+from contracts.model import Contract, JsonObject
+from contracts.money import Money
+from contracts.parking import Action, Resolution
 from contracts.validation import validate
-from starters import operations
+from starters.client import Refused, messages
+from starters.client.messages import Update
 from tests.e2e.telling import last_of, month
 from tests.unit import examples
 from tests.unit.billing.story import Story
 from tests.world import (
     ANA,
     World,
-    document,
+    contract_data,
     eur,
     odoo_invoices,
     single,
     undo_payment,
     unique,
 )
-from workflows.receivable import ReceivableWorkflow
+from workflows.invoice import InvoiceWorkflow
+from workflows.invoice_acts import PERFORM
 
 ORDERS = 200
 LIVES = 12
@@ -74,7 +77,7 @@ def _services(*named: tuple[str, str]) -> list[JsonObject]:
 
 def _signed() -> Contract:
     """Milestones, a metered service and a monthly fee, over the first half of a year."""
-    base = examples.document()
+    base = examples.contract_data()
     tiers = [{"up_to": "50", "price": "0.123456"}, {"price": "0.07"}]
     return validate(
         base
@@ -130,7 +133,7 @@ def test_in_whatever_order_a_contract_is_told_it_comes_to_the_same_cent() -> Non
 class Sent:
     """One message to a workflow, as an Update or a Signal of the same meaning."""
 
-    update: str
+    update: Update[Any, Any]
     signal: str
     message: BaseModel
 
@@ -165,7 +168,7 @@ class Life:
         """By Update, where it may be refused, or by Signal."""
         handle = self._world.client.get_workflow_handle(workflow_id)
         if self._random.random() < 0.5:
-            with contextlib.suppress(operations.Refused):
+            with contextlib.suppress(Refused):
                 await self._world.tell(workflow_id, sent.update, sent.message)
         else:
             await handle.signal(sent.signal, sent.message)
@@ -173,7 +176,7 @@ class Life:
 
     async def _begin(self) -> None:
         """Parked at the door, it is told of a milestone; then it is amended."""
-        contract = document(
+        contract = contract_data(
             value="1000.00",
             starts_on=str(month(1)),
             ends_on=str(last_of(1)),
@@ -194,7 +197,7 @@ class Life:
             by="olga",
             changes={"customer.billing_email": "ap@acme.example.com"},
         )
-        for sent in self._shuffled([Sent("resolve_exception", "exception_resolved", mend)]):
+        for sent in self._shuffled([Sent(messages.RESOLVE_EXCEPTION, "exception_resolved", mend)]):
             await self._send(self.workflow_id, sent)
         await self._world.stage(self.workflow_id, ContractStage.ACTIVE)
 
@@ -211,14 +214,16 @@ class Life:
     async def _decide(self, number: int) -> None:
         """The approval, among a payment that is too early, wrong hashes and wrong amounts."""
         state = await self._invoice(number, InvoiceStage.AWAITING_APPROVAL)
-        assert state.round is not None
-        subject = state.round.subject
+        assert state.approval_round is not None
+        subject = state.approval_round.subject
         right = ApprovalDecision(by=ANA, content_hash=subject.content_hash, amount=subject.amount)
         stale = right.model_copy(update={"content_hash": "0" * 12})
         other = right.model_copy(update={"amount": subject.amount + subject.amount})
-        decisions = [Sent("decide_approval", "approval_decided", m) for m in (right, stale, other)]
+        decisions = [
+            Sent(messages.DECIDE_APPROVAL, "approval_decided", m) for m in (right, stale, other)
+        ]
         for sent in self._shuffled(decisions):
-            await self._send(self._document(number), sent)
+            await self._send(self._invoice_id(number), sent)
         await self._invoice(number, until=lambda found: found.delivered)
 
     async def _collect(self, number: int) -> None:
@@ -230,21 +235,25 @@ class Life:
             PaymentReceived(reference=unique("PAY"), amount=part, paid_on=TODAY) for part in parts
         ]
         self.references += [item.reference for item in payments]
-        told = [Sent("record_payment", "payment_received", item) for item in payments]
+        told = [Sent(messages.RECORD_PAYMENT, "payment_received", item) for item in payments]
         told += [
-            Sent("open_dispute", "dispute_opened", DisputeOpened(by=ANA, reason="late")),
-            Sent("resolve_dispute", "dispute_resolved", DisputeResolved(by=ANA, comment="no")),
-            Sent("promise_payment", "payment_promised", PaymentPromised(by=ANA, on=last_of(1))),
-            Sent("change_dunning_hold", "dunning_hold", HoldChange(by=ANA, reason="call")),
-            Sent("ask_write_off", "write_off_asked", WriteOffAsked(by=ANA, reason="small")),
+            Sent(messages.OPEN_DISPUTE, "dispute_opened", DisputeOpened(by=ANA, reason="late")),
+            Sent(
+                messages.RESOLVE_DISPUTE, "dispute_resolved", DisputeResolved(by=ANA, comment="no")
+            ),
+            Sent(
+                messages.PROMISE_PAYMENT, "payment_promised", PaymentPromised(by=ANA, on=last_of(1))
+            ),
+            Sent(messages.CHANGE_DUNNING_HOLD, "dunning_hold", HoldChange(by=ANA, reason="call")),
+            Sent(messages.ASK_WRITE_OFF, "write_off_asked", WriteOffAsked(by=ANA, reason="small")),
         ]
         for sent in self._shuffled(told):
-            await self._send(self._document(number), sent)
+            await self._send(self._invoice_id(number), sent)
         await self._invoice(number, InvoiceStage.PAID)
 
     async def _close(self) -> None:
         for number in (1, 2):
-            await self._world.skip(self._document(number), days=31)
+            await self._world.skip(self._invoice_id(number), days=31)
         await self._world.stage(self.workflow_id, ContractStage.CLOSED)
         await self._world.client.get_workflow_handle(self.workflow_id).result()
 
@@ -273,21 +282,23 @@ class Life:
                 count += event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
         return count
 
-    async def _invoice(self, number: int, *args: Any, **more: Any) -> ReceivableState:
-        return await self._world.invoice(self._document(number), *args, **more)
+    async def _invoice(self, number: int, *args: Any, **more: Any) -> InvoiceState:
+        return await self._world.invoice(self._invoice_id(number), *args, **more)
 
-    def _document(self, number: int) -> str:
+    def _invoice_id(self, number: int) -> str:
         return f"{self.workflow_id}/invoice/{number}"
 
     def _reached(self, key: str) -> Sent:
-        return Sent("reach_milestone", "milestone_reached", MilestoneReached(milestone=key, by=PIA))
+        return Sent(
+            messages.REACH_MILESTONE, "milestone_reached", MilestoneReached(milestone=key, by=PIA)
+        )
 
     def _usage(self) -> Sent:
         record = UsageRecord(id="r", plan="none", on=month(1), quantity=Decimal(1))
-        return Sent("record_usage", "usage_reported", UsageReport(records=(record,)))
+        return Sent(messages.RECORD_USAGE, "usage_reported", UsageReport(records=(record,)))
 
     def _cancelled(self) -> Sent:
-        return Sent("request_cancel", "cancel_requested", CancelRequest(by="sam"))
+        return Sent(messages.REQUEST_CANCEL, "cancel_requested", CancelRequest(by="sam"))
 
 
 async def test_in_whatever_order_workflows_are_told_odoo_has_everything_once(world: World) -> None:
@@ -335,8 +346,8 @@ async def test_what_comes_after_the_close_is_refused_to_whoever_sends_it(world: 
         with pytest.raises(RPCError) as refused:
             await world.client.get_workflow_handle(target).signal(signal, message)
         assert refused.value.status is RPCStatusCode.NOT_FOUND
-    with pytest.raises(operations.Refused, match="has ended"):
-        await operations.record_payment(world.client, invoice, payment)
+    with pytest.raises(Refused, match="has ended"):
+        await world.tell(invoice, messages.RECORD_PAYMENT, payment)
 
 
 async def test_money_undone_after_the_close_is_left_to_a_person_in_odoo(world: World) -> None:
@@ -361,22 +372,29 @@ async def test_money_undone_after_the_close_is_left_to_a_person_in_odoo(world: W
     ]
 
 
+async def tell_slowly(state: InvoiceState, action: actions.Action) -> object:
+    """The last word to the contract takes until a payment has come."""
+    if state.stage is InvoiceStage.SETTLED:
+        found = workflow.instance()
+        await workflow.wait_condition(lambda: bool(found.state.payment_references))
+    return await PERFORM[TELL_CONTRACT](state, action)
+
+
 @workflow.defn(name="SlowToTell")
-class SlowToTell(ReceivableWorkflow):
-    """A receivable whose last word to its contract takes until a payment has come."""
+class SlowToTell(InvoiceWorkflow):
+    """An invoice whose last word to its contract takes until a payment has come."""
+
+    core = dataclasses.replace(
+        InvoiceWorkflow.core, perform={**PERFORM, TELL_CONTRACT: tell_slowly}
+    )
 
     @workflow.init
-    def __init__(self, start: ReceivableInput) -> None:
+    def __init__(self, start: InvoiceInput) -> None:
         super().__init__(start)
 
     @workflow.run
-    async def run(self, start: ReceivableInput) -> InvoiceReport:
+    async def run(self, start: InvoiceInput) -> InvoiceReport:
         return await super().run(start)
-
-    async def _tell(self, contract: Any, signal: str, news: BaseModel) -> None:
-        if self.state.stage is InvoiceStage.SETTLED:
-            await workflow.wait_condition(lambda: bool(self.state.payment_references))
-        await super()._tell(contract, signal, news)
 
 
 async def test_a_payment_in_the_moment_an_invoice_settles_reaches_a_person(
@@ -387,8 +405,9 @@ async def test_a_payment_in_the_moment_an_invoice_settles_reaches_a_person(
     await world.sweep()
     state = await world.invoice(invoice, InvoiceStage.PAID)
     assert state.settles_at is not None
-    state.settles_at -= timedelta(days=60)
-    state.tells_its_end = True  # its contract has begun another run since
+    settles_at = state.settles_at - timedelta(days=60)
+    # Its contract has begun another run since.
+    state = state.replace(settles_at=settles_at, tells_its_end=True)
     payment = PaymentReceived(reference=unique("PAY"), amount=eur("0.01"), paid_on=TODAY)
     queue = unique("slow")
     async with Worker(
@@ -398,16 +417,16 @@ async def test_a_payment_in_the_moment_an_invoice_settles_reaches_a_person(
         workflow_runner=UnsandboxedWorkflowRunner(),
     ):
         handle = await world.client.start_workflow(
-            SlowToTell.run, ReceivableInput(state=state), id=unique("slow"), task_queue=queue
+            SlowToTell.run, InvoiceInput(state=state), id=unique("slow"), task_queue=queue
         )
         for _ in range(200):
-            found = await handle.query(SlowToTell.receivable)
+            found = await handle.query(SlowToTell.invoice)
             if found.stage is InvoiceStage.SETTLED:
                 break
             await asyncio.sleep(0.05)
         await handle.signal("payment_received", payment)
         for _ in range(200):
-            found = await handle.query(SlowToTell.receivable)
+            found = await handle.query(SlowToTell.invoice)
             if found.exceptions:
                 break
             await asyncio.sleep(0.05)

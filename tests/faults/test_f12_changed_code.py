@@ -17,11 +17,15 @@ from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
+from contracts.agenda.actions import Action
+from contracts.invoice.agenda import POST
+from contracts.invoice.state import InvoiceState
 from tests.replay.record import HISTORIES
 from workers.worker import WORKFLOWS
+from workflows import shell
 from workflows.board import Board
 from workflows.closing import Closing
-from workflows.issuing import Issuing
+from workflows.invoice_acts import PERFORM
 from workflows.provisioning import Provisioning
 
 Change = Callable[[pytest.MonkeyPatch], None]
@@ -49,26 +53,27 @@ def _leaves_the_close_out_out(patch: pytest.MonkeyPatch) -> None:
 
 def _sleeps_before_it_posts(patch: pytest.MonkeyPatch) -> None:
     """A timer where there was none."""
-    post: Callable[[Issuing], Awaitable[Any]] = Issuing._post
+    post = PERFORM[POST]
 
-    async def later(self: Issuing) -> Any:
+    async def later(state: InvoiceState, action: Action) -> Any:
         await workflow.sleep(timedelta(seconds=1))
-        return await post(self)
+        return await post(state, action)
 
-    patch.setattr(Issuing, "_post", later)
+    patch.setitem(PERFORM, POST, later)
 
 
 def _shows_nothing(patch: pytest.MonkeyPatch) -> None:
     """Search attributes are commands too."""
     patch.setattr(Board, "_show_attributes", lambda *_: None)
+    patch.setattr(shell, "upsert", lambda *_: None)
 
 
 CHANGES: list[tuple[str, Change]] = [
     ("contract-smooth", _provisions_once_more),
     ("contract-smooth", _leaves_the_close_out_out),
     ("contract-smooth", _shows_nothing),
-    ("receivable-smooth", _sleeps_before_it_posts),
-    ("receivable-smooth", _shows_nothing),
+    ("invoice-smooth", _sleeps_before_it_posts),
+    ("invoice-smooth", _shows_nothing),
 ]
 
 
@@ -87,7 +92,7 @@ async def _replays(name: str) -> None:
     await asyncio.wait_for(replayer.replay_workflow(history), 30)
 
 
-@pytest.mark.parametrize("name", ["contract-smooth", "receivable-smooth"])
+@pytest.mark.parametrize("name", ["contract-smooth", "invoice-smooth"])
 async def test_as_it_is_the_code_replays_them(name: str) -> None:
     await _replays(name)
 
@@ -117,9 +122,9 @@ def test_the_histories_are_of_what_workflows_do_most() -> None:
         "cancel_order",
         "archive_project",
         "close_out",
-        "create_document",
+        "create_draft",
         "discard_draft",
-        "post_document",
+        "post_invoice",
         "send_invoice",
         "send_reminder",
         "reconcile_credit",
@@ -128,5 +133,5 @@ def test_the_histories_are_of_what_workflows_do_most() -> None:
         "amend_milestones",
         "set_delivered",
         "balance_changed",
-        "receivable_changed",
+        "invoice_changed",
     } <= seen

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from contracts.parking import Action
-from contracts.receivable import DisputeOpened, DisputeResolved, InvoiceStage
-from contracts.state import (
-    ContractStage,
+from contracts.contract.messages import (
     Hold,
     HoldKind,
     HoldRequest,
@@ -14,6 +11,11 @@ from contracts.state import (
     Side,
     TerminationRequest,
 )
+from contracts.contract.state import ContractStage
+from contracts.invoice.messages import DisputeOpened, DisputeResolved
+from contracts.invoice.state import InvoiceStage
+from contracts.parking import Action
+from starters.client import messages
 from tests.e2e.telling import (
     BUILD,
     DEPOSIT,
@@ -26,9 +28,7 @@ from tests.e2e.telling import (
     on,
 )
 from tests.replay.record import HISTORIES
-from tests.world import ANA, BOB, World, document, eur, single
-from workflows.contract import ContractWorkflow
-from workflows.receivable import ReceivableWorkflow
+from tests.world import ANA, BOB, World, contract_data, eur, single
 
 
 async def keep(world: World, name: str, workflow_id: str) -> None:
@@ -41,7 +41,7 @@ async def keep(world: World, name: str, workflow_id: str) -> None:
 
 
 async def test_smooth(world: World) -> None:
-    workflow_id = await world.active(document())
+    workflow_id = await world.active(contract_data())
     for number, key in enumerate(("design", "build", "live"), start=1):
         await world.reach(workflow_id, key)
         invoice = f"{workflow_id}/invoice/{number}"
@@ -54,7 +54,7 @@ async def test_smooth(world: World) -> None:
         await world.skip(invoice, days=31)
     await world.stage(workflow_id, ContractStage.CLOSED)
     await keep(world, "contract-smooth", workflow_id)
-    await keep(world, "receivable-smooth", f"{workflow_id}/invoice/1")
+    await keep(world, "invoice-smooth", f"{workflow_id}/invoice/1")
 
 
 async def test_parked_and_amended(world: World) -> None:
@@ -87,8 +87,8 @@ async def test_rejected_then_late(world: World) -> None:
     await world.skip(second, days=14)
     await world.invoice(second, until=lambda found: found.dunning.level == 2)
     await keep(world, "contract-rejected", workflow_id)
-    await keep(world, "receivable-rejected", invoice)
-    await keep(world, "receivable-late", second)
+    await keep(world, "invoice-rejected", invoice)
+    await keep(world, "invoice-late", second)
 
 
 async def test_billed_by_the_month(world: World) -> None:
@@ -113,32 +113,32 @@ async def test_billed_by_the_month(world: World) -> None:
     credit = ServiceCredit(
         retainer="care", reference="sla", reason="outage", amount=eur("50.00"), by=ANA
     )
-    await world.tell(workflow_id, ContractWorkflow.credit_service, credit)
+    await world.tell(workflow_id, messages.CREDIT_SERVICE, credit)
     hold = Hold(by=ANA, reason="audit", until=on(2, 3))
     request = HoldRequest(kind=HoldKind.BILLING, by=ANA, hold=hold)
-    await world.tell(workflow_id, ContractWorkflow.set_hold, request)
+    await world.tell(workflow_id, messages.SET_HOLD, request)
     notice = NoticeGiven(side=Side.CUSTOMER, by=ANA)
-    await world.tell(workflow_id, ContractWorkflow.give_notice, notice)
+    await world.tell(workflow_id, messages.GIVE_NOTICE, notice)
     await world.skip_to(workflow_id, on(2, 5))
     await world.issue(workflow_id, 2)
     invoice = f"{workflow_id}/invoice/2"
     opened = DisputeOpened(by=ANA, reason="an hour too many", amount=eur("200.00"))
-    await world.tell(invoice, ReceivableWorkflow.open_dispute, opened)
+    await world.tell(invoice, messages.OPEN_DISPUTE, opened)
     resolved = DisputeResolved(by=ANA, accepted=eur("100.00"), comment="one hour it is")
-    await world.tell(invoice, ReceivableWorkflow.resolve_dispute, resolved)
+    await world.tell(invoice, messages.RESOLVE_DISPUTE, resolved)
     await world.issue(workflow_id, 3, BOB)
     await world.skip_to(workflow_id, on(3, 2))
     for number in (1, 2, 3):
         await world.collect(workflow_id, number)
     await world.stage(workflow_id, ContractStage.CLOSED)
     await keep(world, "contract-by-the-month", workflow_id)
-    await keep(world, "receivable-disputed", invoice)
-    await keep(world, "receivable-credit-note", f"{workflow_id}/invoice/3")
+    await keep(world, "invoice-disputed", invoice)
+    await keep(world, "invoice-credit-note", f"{workflow_id}/invoice/3")
 
 
 async def test_changed_and_ended_early(world: World) -> None:
     """Deposit, retainage, hours, a change order, a milestone taken back, an early end."""
-    contract = document(
+    contract = contract_data(
         starts_on=str(month(1)),
         ends_on=str(last_of(6)),
         services=[BUILD, DEPOSIT, HELD, DEVELOPMENT],
@@ -155,7 +155,7 @@ async def test_changed_and_ended_early(world: World) -> None:
     ending = TerminationRequest(
         side=Side.FIRM, by=ANA, reason="not paid", on=on(1, 20), agreed=True
     )
-    await world.tell(workflow_id, ContractWorkflow.terminate, ending)
+    await world.tell(workflow_id, messages.TERMINATE, ending)
     await world.skip_to(workflow_id, on(1, 22))
     for number in (3, 4, 5):
         await world.issue(workflow_id, number)

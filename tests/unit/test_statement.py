@@ -8,9 +8,9 @@ from datetime import date
 import pytest
 
 from contracts.billing.book import Book, milestone_event
+from contracts.contract.state import ContractState
 from contracts.money import Money
-from contracts.state import ContractState
-from contracts.statement import Statement, statement
+from contracts.views.statement import Statement, statement
 from tests.unit.engagements import active, example, issue, managed, mixed, reach
 from tests.unit.examples import contract, euros
 
@@ -90,9 +90,9 @@ def fees_credited(state: ContractState) -> None:
     issue(state, credit.key, date(2026, 2, 1))
 
 
-def reissued(state: ContractState) -> None:
+def reinvoiced(state: ContractState) -> None:
     assert state.contract
-    state.book.credit(state.contract, 1, date(2026, 2, 1), "wrong address", reissue=True)
+    state.book.credit(state.contract, 1, date(2026, 2, 1), "wrong address", reinvoice=True)
 
 
 def retainage_forfeited(state: ContractState) -> None:
@@ -111,7 +111,7 @@ def retainage_released(state: ContractState) -> None:
     ("start", "event"),
     [
         (managed, fees_credited),
-        (managed, reissued),
+        (managed, reinvoiced),
         (mixed, retainage_forfeited),
         (mixed, retainage_released),
     ],

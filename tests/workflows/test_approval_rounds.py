@@ -23,9 +23,9 @@ from temporalio.worker import Worker
 with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel, Field
 
+    from activities.done import Done
     from activities.failures import BusinessRefusal, FailureInterceptor
-    from activities.odoo_master import Done
-    from activities.odoo_orders import Notification
+    from activities.odoo.chatter import Notification
     from contracts.approvals import (
         ApprovalDecision,
         ApprovalKind,
@@ -41,7 +41,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.parking import Action, Resolution, StepException
     from tests.temporal import temporal_server
     from workflows import task_queues
-    from workflows.approval import ApprovalDesk, Approving
+    from workflows.approval import ApprovalMessages, ApprovalProcess
     from workflows.steps import Steps
 
 ANA, BOB = "ana@northwind.example", "bob@northwind.example"
@@ -68,16 +68,16 @@ class Asked(BaseModel):
 
 
 @workflow.defn
-class AskingWorkflow(ApprovalDesk):
+class AskingWorkflow(ApprovalMessages):
     """Has several things approved, one after the other."""
 
     @workflow.init
     def __init__(self, asked: Asked) -> None:
         self.state = asked
         self._renew = self._withdrawn = False
-        steps = Steps(asked.exceptions, asked.journal, changed=lambda: None)
+        steps = Steps(asked.exceptions, self.noted, changed=lambda: None)
         self._steps = steps
-        self._approving = Approving(steps, rest=self._rest, note=self.noted)
+        self._approving = ApprovalProcess(steps, rest=self._rest, note=self.noted)
 
     @workflow.run
     async def run(self, asked: Asked) -> Asked:
@@ -91,11 +91,16 @@ class AskingWorkflow(ApprovalDesk):
 
     async def _ask(self) -> None:
         while len(self.state.answers) < len(self.state.rounds):
-            found = self.state.rounds[len(self.state.answers)]
             answer = await self._approving.run(
-                found, CALENDAR, order_id=7, obsolete=lambda: self._withdrawn
+                self._current, self._keep, CALENDAR, order_id=7, obsolete=lambda: self._withdrawn
             )
             self.state.answers.append(answer)
+
+    def _current(self) -> ApprovalRound:
+        return self.state.rounds[len(self.state.answers)]
+
+    def _keep(self, after: ApprovalRound) -> None:
+        self.keep_round(self._current(), after)
 
     @workflow.query
     def parked(self) -> list[StepException]:
@@ -116,8 +121,11 @@ class AskingWorkflow(ApprovalDesk):
     def approval_rounds(self) -> list[ApprovalRound]:
         return self.state.rounds
 
+    def keep_round(self, before: ApprovalRound, after: ApprovalRound) -> None:
+        self.state.rounds[self.state.rounds.index(before)] = after
+
     def noted(self, text: str) -> None:
-        self.state.journal.note(workflow.now(), text)
+        self.state.journal = self.state.journal.noted(workflow.now(), text)
 
     async def _rest(
         self, until: Callable[[], bool], deadline: datetime | None, summary: str

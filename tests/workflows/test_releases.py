@@ -1,6 +1,6 @@
 """Two releases beside each other: each serves what it began, and contracts go on to the next.
 
-The commands are those of docs/operations.md, as they stand there but for the build.
+The commands are those of docs/upgrade.md, as they stand there but for the build.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from temporalio.testing import TimeSkipper, WorkflowEnvironment
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
-from contracts.receivable import InvoiceStage
-from contracts.state import ContractStage
+from contracts.contract.state import ContractStage
+from contracts.invoice.state import InvoiceStage
+from sandbox import clock
 from sandbox.server import Sandbox
-from starters.local import clock
-from starters.local.stack import temporal_binary
+from sandbox.stack import temporal_binary
 from tests.conftest import settings_for
 from tests.servers import SandboxServer
 from tests.temporal import temporal_server
@@ -37,7 +37,7 @@ from workers import replays, worker
 from workers.errors import DoesNotReplay
 from workflows.contract import ContractWorkflow
 
-PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
+PAGE = Path(__file__).parents[2] / "docs" / "upgrade.md"
 COMMANDS: list[str] = re.findall(
     r"^```sh release\n(.*?)\n```$", PAGE.read_text(), re.MULTILINE | re.DOTALL
 )
@@ -125,7 +125,7 @@ async def test_two_releases_serve_beside_each_other_until_the_old_one_is_drained
         await world.invoice(invoice, InvoiceStage.AWAITING_APPROVAL)
         quiet = world.client.get_workflow_handle(await world.active(single()))
         busy = world.client.get_workflow_handle(invoice.removesuffix("/invoice/1"))
-        document = world.client.get_workflow_handle(invoice)
+        issuing = world.client.get_workflow_handle(invoice)
         first_run = (await busy.describe()).run_id
 
         await stack.enter_async_context(
@@ -134,13 +134,13 @@ async def test_two_releases_serve_beside_each_other_until_the_old_one_is_drained
         await shell(world, CURRENT)
         newest = world.client.get_workflow_handle(await world.active(single()))
         assert await build_of(newest) == NEW
-        assert [await build_of(item) for item in (busy, document, quiet)] == [OLD] * 3
+        assert [await build_of(item) for item in (busy, issuing, quiet)] == [OLD] * 3
 
         # What happens next is still served by the old one, which then hands the contract over.
         await world.approve(invoice)
         await world.invoice(invoice, InvoiceStage.OPEN)
         await until_on(busy, NEW)
-        await until_on(document, NEW)
+        await until_on(issuing, NEW)
         assert await build_of(quiet) == OLD
 
         # What nothing happens to is asked to go on.

@@ -15,12 +15,12 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHandle
 from temporalio.testing import TimeSkipper, WorkflowEnvironment
 
-from contracts.receivable import InvoiceStage
-from contracts.state import Hold, HoldKind, HoldRequest
+from contracts.contract.messages import Hold, HoldKind, HoldRequest
+from contracts.invoice.state import InvoiceStage
+from sandbox import clock
 from sandbox.server import Sandbox
-from starters import operations
 from starters.cli.errors import ExitCode
-from starters.local import clock
+from starters.client import messages
 from tests.conftest import settings_for
 from tests.processes import WorkerProcess, environment
 from tests.servers import SandboxServer
@@ -135,7 +135,7 @@ async def test_sigterm_lets_a_call_under_way_end_and_the_process_ends_with_0(
     assert await second.stop() == ExitCode.OK
     # Not lost: it counted. Not done twice: nobody asked Odoo again.
     handle = world.client.get_workflow_handle(invoice)
-    assert await attempts(handle, "post_document") == [1]
+    assert await attempts(handle, "post_invoice") == [1]
     assert sandbox.faults.report()[0]["seen"] == 0
     assert len(odoo_invoices(world.admin, invoice.removesuffix("/invoice/1"))) == 1
 
@@ -164,7 +164,7 @@ async def test_a_call_that_cannot_be_left_is_cut_short(
     first = await start(graceful_shutdown_seconds=1).serving()
     reads = slow(sandbox, "^/hubspot/", 20)
     deal = sandbox.hubspot.add_deal(name=unique("Deal"), amount="1000", won=True)
-    await operations.start_deal(world.client, "hubspot", deal, ENTITY)
+    await world.c2c.start_deal("hubspot", deal, ENTITY)
     await until(lambda: reads() >= 1)
     took = await seconds_of(first.stop())
     assert await first.ended() == ExitCode.CUT_SHORT, first.said()
@@ -202,7 +202,7 @@ async def hold(world: World, workflow_id: str) -> None:
     """An event of a contract: an Update that a worker has to answer."""
     held = Hold(by=ANA, reason="audit")
     request = HoldRequest(kind=HoldKind.BILLING, by=ANA, hold=held)
-    await world.tell(workflow_id, ContractWorkflow.set_hold, request)
+    await world.tell(workflow_id, messages.SET_HOLD, request)
 
 
 async def two_workers(world: World, start: Start) -> tuple[WorkerProcess, WorkerProcess, str]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from contracts import collecting
 from contracts.billing.book import (
     Book,
     EventStatus,
@@ -17,14 +16,10 @@ from contracts.billing.charges import Charge
 from contracts.billing.usage import UsageRecord
 from contracts.changes import ChangeOrder
 from contracts.dunning import DunningHold
+from contracts.invoice import collecting
+from contracts.invoice.messages import DisputeOpened, DisputeResolved, HoldChange, PaymentPromised
 from contracts.model import Contract
 from contracts.money import Money
-from contracts.receivable import (
-    DisputeOpened,
-    DisputeResolved,
-    HoldChange,
-    PaymentPromised,
-)
 from tests.unit.billing.engagement import Cost, Engagement, Line, Paper, snapshot
 from tests.unit.billing.invariants import (
     Prices,
@@ -62,14 +57,14 @@ class Draw:
 
 
 STEPS = {
-    "document": ["bill"] * 5 + ["propose", "propose", "decide", "decide", "mend", "mend"],
+    "invoice": ["bill"] * 5 + ["propose", "propose", "decide", "decide", "mend", "mend"],
     "credit": ["credit", "credit", "tell_again"],
     "collect": ["pay", "pay", "charge_back", "write_off", "dispute", "resolve", "promise", "hush"],
     "agree": ["change"] * 6 + ["owe"] * 3 + ["release"] * 2 + ["settle", "audit", "hold"],
     "end": ["pass"] * 14 + ["terminate", "notice"],
     "pass": ["pass"],
 }
-GROUPS = ("deliver", "deliver", "document", "document", "credit", "collect", "agree", "end", "pass")
+GROUPS = ("deliver", "deliver", "invoice", "invoice", "credit", "collect", "agree", "end", "pass")
 
 
 class Story:
@@ -213,10 +208,10 @@ class Story:
             self._allowed(lambda: e.book.record_usage(e.contract, record))
         return bool(e.contract.usage)
 
-    # --- documents
+    # --- invoices
 
     def _bill(self, draw: Draw) -> bool:
-        """The oldest event becomes a document, that may be amended on its way."""
+        """The oldest event becomes an invoice, that may be amended on its way."""
         e = self.e
         if e.held or not e.book.ready():
             return False
@@ -262,7 +257,7 @@ class Story:
         return True
 
     def _credit(self, draw: Draw) -> bool:
-        """A document in whole, in part, or by more than there is; some of them anew."""
+        """An invoice in whole, in part, or by more than there is; some of them anew."""
         e = self.e
         number = draw.index % (len(e.papers) + 1) + 1
         paper, amount = e.papers.get(number), None
@@ -271,13 +266,13 @@ class Story:
             amount = Money.rounded(part, e.currency)
         self._allowed(
             lambda: e.book.credit(
-                e.contract, number, e.today, "agreed", amount=amount, reissue=draw.flag
+                e.contract, number, e.today, "agreed", amount=amount, reinvoice=draw.flag
             )
         )
         return paper is not None
 
     def _tell_again(self, draw: Draw) -> bool:
-        """News of a document that was told before, or comes after it was overtaken."""
+        """News of an invoice that was told before, or comes after it was overtaken."""
         e = self.e
         paper = e.papers.get(draw.index)
         if paper is None or not (paper.issued or paper.rejected):
@@ -294,7 +289,7 @@ class Story:
         return posted[draw.index % len(posted)] if posted else None
 
     def _share(self, draw: Draw, paper: Paper) -> Money:
-        """From nothing to more than the document comes to."""
+        """From nothing to more than the invoice comes to."""
         part = paper.balance.total.amount * (draw.count % 130) / 100
         return Money.rounded(part, self.e.currency)
 
@@ -327,23 +322,24 @@ class Story:
         opened = DisputeOpened(by=ANA, reason="late", amount=self._share(draw, paper))
         if collecting.dispute_refusal(paper.state, opened, today) is not None:
             return False
-        paper.state.dispute = collecting.opened_dispute(paper.state, opened, today)
+        paper.change(dispute=collecting.opened_dispute(paper.state, opened, today))
         return True
 
     def _resolve(self, draw: Draw) -> bool:
         """A dispute ends: some of it is credited, by way of the book."""
         e = self.e
-        found = [paper.state for paper in e.posted() if paper.state.dispute]
+        found = [paper for paper in e.posted() if paper.state.dispute]
         if not found:
             return False
-        state = found[draw.index % len(found)]
+        paper = found[draw.index % len(found)]
+        state = paper.state
         dispute = state.dispute
         assert dispute is not None
         accepted = Money.rounded(dispute.amount.amount * (draw.count % 120) / 100, e.currency)
         resolved = DisputeResolved(by=ANA, accepted=accepted, comment="agreed")
         if collecting.resolution_refusal(state, resolved, e.today) is not None:
             return False
-        state.dispute = None
+        paper.change(dispute=None)
         if accepted.is_positive:
             kept = collecting.accepted_dispute(state, dispute, accepted)
             asked = collecting.credit_request(state, kept, resolved)
@@ -361,7 +357,7 @@ class Story:
         promised = PaymentPromised(by=ANA, on=self._day(draw))
         if collecting.promise_refusal(paper.state, promised, today) is not None:
             return False
-        paper.state.promise = collecting.taken_promise(paper.state, promised, today)
+        paper.change(promise=collecting.taken_promise(paper.state, promised, today))
         return True
 
     def _hush(self, draw: Draw) -> bool:
@@ -375,7 +371,7 @@ class Story:
         if collecting.hold_refusal(paper.state, change, today) is not None:
             return False
         hold = DunningHold(by=ANA, reason="talks", since=today, until=until)
-        paper.state.hold = hold if on else None
+        paper.change(hold=hold if on else None)
         return True
 
     # --- terms

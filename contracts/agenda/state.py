@@ -1,0 +1,90 @@
+"""What the states of a contract and of an invoice have in common."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from contracts.agenda.actions import Action, Metric
+from contracts.journal import Journal
+from contracts.parking import StepException, Waiting
+
+T = TypeVar("T")
+
+
+def required(value: T | None) -> T:
+    """A value that is there by now, as a check before has made sure. Raises RuntimeError for a
+    mistake of ours."""
+    if value is None:
+        raise RuntimeError("something is missing that was checked before")
+    return value
+
+
+class Unserved(BaseModel):
+    """A message that a defect stopped: its type by name, and its content as JSON."""
+
+    model_config = ConfigDict(frozen=True)
+
+    number: int
+    kind: str
+    content: dict[str, Any]
+    words: str
+
+    @classmethod
+    def of(cls, number: int, message: BaseModel, words: str) -> Self:
+        content = message.model_dump(mode="json")
+        return cls(number=number, kind=type(message).__name__, content=content, words=words)
+
+    @property
+    def key(self) -> str:
+        """Under which it is parked."""
+        return f"message:{self.number}"
+
+
+class AgendaState(BaseModel):
+    """Immutable: each change is a new state that shares what did not change.
+
+    `clock` is the aware time of the last event. `running` are the acts under way; it is empty when
+    a workflow continues as new. `retried` are exceptions whose act is tried again at the moment.
+    `uncertain` are the keys of irreversible acts that failed and may have happened: until a look
+    tells, nothing gives them up. `deferred` are messages that wait for the end of an exclusive act,
+    `unserved` those that a defect of ours stopped.
+    `answer` and `metrics` are taken out by `apply` after each event.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    clock: datetime
+    running: dict[str, Action] = Field(default_factory=dict)
+    exceptions: tuple[StepException, ...] = ()
+    retried: tuple[StepException, ...] = ()
+    uncertain: tuple[str, ...] = ()
+    unserved: tuple[Unserved, ...] = ()
+    deferred: tuple[Any, ...] = Field(default=(), exclude=True)
+    answer: Any = Field(default=None, exclude=True)
+    metrics: tuple[Metric, ...] = Field(default=(), exclude=True)
+    waiting: Waiting = Field(default_factory=Waiting)
+    journal: Journal = Field(default_factory=Journal)
+
+    def replace(self, **changes: Any) -> Self:
+        """The state with these fields changed. Raises TypeError for a field there is none of."""
+        if unknown := changes.keys() - type(self).model_fields.keys():
+            raise TypeError(f"{type(self).__name__} has no {', '.join(sorted(unknown))}")
+        return self.model_copy(update=changes)
+
+    def noted(self, text: str) -> Self:
+        """The state with an entry in its journal, at the time of its clock."""
+        return self.replace(journal=self.journal.noted(self.clock, text))
+
+    def measured(self, *metrics: Metric) -> Self:
+        return self.replace(metrics=(*self.metrics, *metrics))
+
+    def answering(self, answer: Any) -> Self:
+        """The state, with what the sender of the present message is answered."""
+        return self.replace(answer=answer)
+
+    def exception_of(self, key: str) -> StepException | None:
+        """The exception of a parked act or an open question."""
+        return next((item for item in self.exceptions if item.key == key), None)

@@ -1,0 +1,401 @@
+"""Current details: what an operations person sees of a workflow at a glance, in Markdown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from contracts.approvals import HASH_PREFIX, ApprovalRound
+from contracts.contract.messages import HoldKind
+from contracts.contract.state import ContractStage, ContractState, money_table
+from contracts.invoice import collecting
+from contracts.invoice.messages import InvoiceBalance
+from contracts.invoice.state import CLEARED, PENDING, UNBILLED, InvoiceStage, InvoiceState
+from contracts.journal import Journal
+from contracts.money import Money
+from contracts.parking import Action, StepException, Waiting
+from contracts.validation import show
+from contracts.views.status import (
+    conditions,
+    invoice_rows,
+    milestone_status,
+    not_billed,
+    plan_rows,
+)
+
+_LATEST = 8
+_MAX_ROWS = 60
+_MAX_PLANS = 20
+_MAX_INVOICES = 15
+_MAX_SENTENCES = 12
+_MAX_SENTENCE = 300
+_MAX_MESSAGE = 1_000
+_MAX_BYTES = 18_000
+"""Temporal keeps 20 KB of details; the text is cut well before."""
+
+
+def contract_details(state: ContractState) -> str:
+    """The whole contract on one page: stage, waiting, what was decided, what is billed and how,
+    money, what happened last."""
+    contract = state.contract
+    title = contract.title if contract else state.contract_data.get("title", "")
+    parts = [f"## {title or 'Contract'} ({state.contract_id})"]
+    if contract:
+        version = f" · version {contract.version}" if contract.version > 1 else ""
+        heading = f"**{contract.customer.name}** · {contract.value} · {state.legal_entity}"
+        parts.append(heading + version)
+    parts.append(
+        _standing(str(state.stage), contract_waits(state)[1], state.waiting, state.time_zone)
+    )
+    parts += _exceptions(state.exceptions, state.time_zone)
+    parts.append(_sentences(conditions(state)))
+    if contract:
+        parts += [_milestones(state), _plans(state), _invoices(state), _money(state)]
+    parts.append(_sentences(not_billed(state), "Not billed: "))
+    if state.odoo.order_name:
+        parts.append(f"Odoo: order **{state.odoo.order_name}**, project {state.odoo.project_name}")
+    parts.append(_journal(state.journal, state.time_zone))
+    return _cut(parts)
+
+
+def contract_waits(state: ContractState) -> tuple[str | None, str]:
+    """What the contract itself waits on: the WaitingOn value and a sentence. What its invoices
+    wait on they say themselves, each for itself: of the contract that is only a sentence."""
+    if state.exceptions:
+        return _waits_on_exception(state.exceptions)
+    if state.stage in (ContractStage.CLOSED, ContractStage.CANCELLED):
+        return None, "nothing, it has ended"
+    change = state.change
+    if (
+        change is not None
+        and change.approval_round is not None
+        and not change.approval_round.is_decided
+    ):
+        return "approval", f"change order {change.order.number} to be approved"
+    if state.stage is ContractStage.ACTIVE:
+        on, what = _waits_for_work(state)
+        if on is not None:
+            return on, what
+    on, what = invoices_wait(state)
+    if on is not None:
+        return "invoices", what
+    return None, "the systems (no person is needed)"
+
+
+def invoices_wait(state: ContractState) -> tuple[str | None, str]:
+    """What a contract's invoices wait on, the first thing first, as the invoices call it."""
+    undecided = [str(n) for n, item in state.invoices.items() if item.stage in PENDING]
+    if undecided:
+        return "approval", f"proposal {', '.join(undecided)} to be approved"
+    done = CLEARED | UNBILLED
+    pending = [str(n) for n, item in state.invoices.items() if item.stage not in done]
+    if pending:
+        return "payment", f"invoice {', '.join(pending)} to be settled"
+    if state.stage is ContractStage.CLOSING:
+        return "settlement", "the settlement period of its invoices"
+    return None, ""
+
+
+def _waits_for_work(state: ContractState) -> tuple[str | None, str]:
+    """What has to come before more of an active contract is billed."""
+    hold, contract = state.holds.get(HoldKind.BILLING), state.contract
+    if hold is not None:
+        until = f" until {hold.until}" if hold.until else ""
+        return "hold", f"the hold on billing{until} to end: {hold.reason}"
+    planned = [key for key, item in state.milestones.items() if item.reached_on is None]
+    if planned:
+        return "milestone", f"a milestone to be reached: {', '.join(planned[:5])}"
+    if contract is None:
+        return None, ""
+    for due in state.book.dues(contract)[:1]:
+        return "period", f"the next billing day, {due.on}: {due.plan} for {due.period.period.name}"
+    held = state.book.retained(contract)
+    if held.is_positive and contract.retainage and contract.retainage.release_on:
+        return "retainage", f"{held} held back until {contract.retainage.release_on}"
+    if contract.plans and contract.ends_on:
+        return "period", f"the end of the term, {contract.ends_on}"
+    return None, ""
+
+
+def invoice_details(state: InvoiceState) -> str:
+    """One invoice on one page: stage, who must act, the amounts, ready-to-paste approval."""
+    proposal = state.proposal
+    zone = state.policy.calendar.time_zone if state.policy else "UTC"
+    name = (state.balance.number if state.balance else "") or f"proposal {proposal.number}"
+    parts = [
+        f"## {proposal.customer_name}: {name}",
+        _standing(str(state.stage), invoice_waits(state)[1], state.waiting, zone),
+    ]
+    if collecting.is_credit_note(state):
+        credited = f" of invoice {proposal.credited_number}" if proposal.credited_number else ""
+        parts.append(f"**Credit note**{credited}: {_cell(proposal.reason) or 'no reason given'}")
+    if state.next_action_at:
+        parts.append(f"**Next action:** {_when(state.next_action_at, zone)}")
+    parts += _exceptions(state.exceptions, zone)
+    parts.append(_lines(state))
+    if state.open_round:
+        parts.append(_approval(state.open_round))
+    if state.balance and state.balance.posted:
+        parts.append(_balance(state, state.balance))
+    parts += agreements(state)
+    parts.append(_journal(state.journal, zone))
+    return _cut(parts)
+
+
+def invoice_waits(state: InvoiceState) -> tuple[str | None, str]:
+    """What the invoice waits on: the WaitingOn value and a sentence."""
+    if state.exceptions:
+        return _waits_on_exception(state.exceptions)
+    if state.open_round:
+        return "approval", state.open_round.missing
+    if state.stage is InvoiceStage.POSTED_NOT_DELIVERED:
+        return "delivery", "the invoice to be delivered"
+    if state.stage is InvoiceStage.IN_PAYMENT:
+        return "payment", "the payment to reach the bank statement"
+    if state.stage in CLEARED - {InvoiceStage.SETTLED}:
+        return "settlement", "the settlement period to end"
+    if state.stage in (InvoiceStage.SETTLED, InvoiceStage.REJECTED):
+        return None, "nothing, it has ended"
+    if state.stage is InvoiceStage.PROPOSED:
+        return "approval", "its draft, which then awaits approval"
+    balance = collecting.posted(state)
+    if balance is None:
+        return None, "the systems (no person is needed)"
+    if collecting.is_credit_note(state):
+        return "refund", f"{balance.residual} to be paid out to the customer, or set off"
+    if collecting.is_small(state, balance):
+        return "write_off", f"somebody to write off {balance.residual}, or the customer's payment"
+    return _waits_for_money(state)
+
+
+def _waits_for_money(state: InvoiceState) -> tuple[str, str]:
+    if state.dispute and state.dispute.accepted:
+        return "dispute", f"a credit note over {state.dispute.accepted}, which was accepted"
+    if state.dispute:
+        return "dispute", f"the dispute over {state.dispute.amount} to be resolved"
+    held = collecting.holds(state)
+    if held:
+        until = f" until {held[0].until}" if held[0].until else ""
+        return "hold", f"the hold on reminders{until} to end: {held[0].reason}"
+    if state.promise:
+        return "promise", f"{state.promise.amount}, promised until {state.promise.on}"
+    if state.reminders_exhausted and state.stage is InvoiceStage.OVERDUE:
+        return "collector", "a person to collect: every reminder was sent"
+    return "payment", "the customer's payment"
+
+
+def agreements(state: InvoiceState) -> list[str]:
+    """What was agreed about a posted invoice, or is asked for, one sentence each."""
+    told = []
+    if state.dispute:
+        dispute = state.dispute
+        words = f"Disputed since {dispute.opened_on}: {dispute.amount} ({dispute.reason})"
+        told.append(f"{words}; accepted: {dispute.accepted}" if dispute.accepted else words)
+    if state.revised_due_on:
+        told.append(f"Due date revised to {state.revised_due_on}")
+    if state.promise:
+        promise = state.promise
+        told.append(f"Promised: {promise.amount} until {promise.on}, noted by {promise.by}")
+    if state.promises_broken:
+        told.append(f"Promises broken: {state.promises_broken}")
+    for where, hold in (("", state.hold), (" of the whole contract", state.contract_hold)):
+        if hold:
+            until = f" until {hold.until}" if hold.until else ""
+            told.append(f"Reminders{where} on hold{until}, by {hold.by}: {hold.reason}")
+    if state.write_off:
+        asked = state.write_off
+        told.append(f"Write-off of {asked.amount} asked for by {asked.by}: {asked.reason}")
+    return told
+
+
+def _standing(stage: str, waits_for: str, waiting: Waiting, zone: str) -> str:
+    since = f", since {_when(waiting.since, zone)}" if waiting.since else ""
+    return f"**Stage:** {stage}  \n**Waits for:** {waits_for}{since}"
+
+
+def _waits_on_exception(exceptions: Sequence[StepException]) -> tuple[str, str]:
+    first = min(exceptions, key=lambda item: item.since)
+    kind = first.kind if first.kind == "credentials" else "exception"
+    return kind, f"{first.responsible}: {first.doing}"
+
+
+def _lines(state: InvoiceState) -> str:
+    """The lines without tax, and as soon as Odoo has a draft its taxes and the total with them."""
+    proposal, odoo_totals = state.proposal, state.odoo_totals
+    rows = [f"| {_cell(line.description)} | {line.amount} |" for line in proposal.lines]
+    rows.append(f"| **Total without tax** | {proposal.amount} |")
+    if odoo_totals:
+        sign = -1 if proposal.amount.amount < 0 else 1
+        rows += [f"| {_cell(tax.name)} | {signed(tax.amount, sign)} |" for tax in odoo_totals.taxes]
+        rows.append(f"| **Total with tax** | {signed(odoo_totals.total, sign)} |")
+    return "\n".join(["| Line | Amount |", "|---|--:|", *rows])
+
+
+def signed(amount: Money, sign: int) -> Money:
+    """An amount of an invoice as it stands in the contract's books: credit notes are negative."""
+    return -amount if sign < 0 else amount
+
+
+def _balance(state: InvoiceState, balance: InvoiceBalance) -> str:
+    columns: list[tuple[str, object]] = [
+        ("Total with tax", balance.total),
+        ("Paid", collecting.paid(state, balance)),
+        ("Credited", collecting.credited(state, balance)),
+    ]
+    if balance.written_off:
+        columns.append(("Written off", balance.written_off))
+    contested = collecting.disputed(state, balance)
+    if contested:
+        columns.append(("Disputed", contested))
+    columns += [
+        ("Open", balance.residual),
+        ("Due", collecting.due_on(state) or ""),
+        ("Reminders", state.dunning.level),
+    ]
+    head = " | ".join(name for name, _ in columns)
+    align = "|".join("---" if name == "Due" else "--:" for name, _ in columns)
+    row = " | ".join(str(value) for _, value in columns)
+    return f"| {head} |\n|{align}|\n| {row} |"
+
+
+def _approval(approval_round: ApprovalRound) -> str:
+    subject = approval_round.subject
+    example = {
+        "decision": "approve",
+        "by": "you@your.firm",
+        "content_hash": subject.content_hash[:HASH_PREFIX],
+        "amount": str(subject.amount),
+    }
+    given = (
+        ", ".join(f"{item.by} ({item.at:%Y-%m-%d})" for item in approval_round.approvals)
+        or "none yet"
+    )
+    return (
+        f"**Approvals of {_cell(subject.title)}:** {given}\n\nTo approve, send the Update "
+        "`decide_approval` (or the Signal `approval_decided`) with:\n\n"
+        f"```json\n{json.dumps(example)}\n```"
+    )
+
+
+def _exceptions(exceptions: Iterable[StepException], zone: str) -> list[str]:
+    return [_exception(item, zone) for item in exceptions]
+
+
+def _exception(item: StepException, zone: str) -> str:
+    lines = [
+        f"### Parked: {item.doing}",
+        f"`{item.code}` · since {_when(item.since, zone)} · {item.responsible}"
+        f" · attempt {item.attempts}",
+    ]
+    if item.message:
+        lines.append(f"> {item.message[:_MAX_MESSAGE]}")
+    if item.field:
+        found = f" = `{show(item.value)}`" if item.value else ""
+        lines.append(f"Field `{item.field}`{found}")
+    lines += [f"- `{p.field}` expected {p.expected}, found `{p.value}`" for p in item.problems[:20]]
+    example = {"action": item.allowed[0], "by": "you@your.firm", "step": item.step}
+    if item.allowed[0] is Action.SKIP:
+        example |= {"reason": "…"}
+    if Action.AMEND in item.allowed and (item.problems or item.field):
+        field = item.problems[0].field if item.problems else item.field
+        example |= {"action": Action.AMEND, "changes": {field: "…"}}  # type: ignore[dict-item]
+    lines.append(
+        f"Possible: {', '.join(item.allowed)}. Send the Update `resolve_exception` with:\n\n"
+        f"```json\n{json.dumps(example, ensure_ascii=False)}\n```"
+    )
+    return "\n\n".join(lines)
+
+
+def _sentences(items: list[str], lead: str = "") -> str:
+    lines = [f"- {lead}{_cell(item)[:_MAX_SENTENCE]}" for item in items[:_MAX_SENTENCES]]
+    if len(items) > _MAX_SENTENCES:
+        lines.append(f"- … {len(items) - _MAX_SENTENCES} more")
+    return "\n".join(lines)
+
+
+def _milestones(state: ContractState) -> str:
+    items = state.contract.milestones if state.contract else ()
+    if not items:
+        return ""
+    rows = ["| Milestone | Amount | Due | State |", "|---|--:|---|---|"]
+    for item in items[:_MAX_ROWS]:
+        status = _cell(milestone_status(state, item.key))
+        rows.append(
+            f"| {_cell(item.name)} (`{item.key}`) | {item.amount} | {item.due_on or ''} "
+            f"| {status} |"
+        )
+    if len(items) > _MAX_ROWS:
+        rows.append(f"| … {len(items) - _MAX_ROWS} more | | | |")
+    return "\n".join(rows)
+
+
+def _plans(state: ContractState) -> str:
+    items = plan_rows(state)
+    if not items:
+        return ""
+    rows = ["| Plan | Terms | Billed | Next |", "|---|---|--:|---|"]
+    for item in items[:_MAX_PLANS]:
+        rows.append(f"| `{item.key}` | {_cell(item.terms)} | {item.billed} | {item.next} |")
+    if len(items) > _MAX_PLANS:
+        rows.append(f"| … {len(items) - _MAX_PLANS} more | | | |")
+    return "\n".join(rows)
+
+
+def _invoices(state: ContractState) -> str:
+    """The latest invoices, the newest first."""
+    items = invoice_rows(state)[::-1]
+    if not items:
+        return ""
+    rows = ["| Invoice | For | Without tax | Open | State |", "|---|---|--:|--:|---|"]
+    for item in items[:_MAX_INVOICES]:
+        still_open = item.open if item.open is not None else ""
+        rows.append(
+            f"| {_cell(item.name)} | {_cell(item.title)} | {item.amount} | {still_open} "
+            f"| {item.stage} |"
+        )
+    if len(items) > _MAX_INVOICES:
+        rows.append(f"| … {len(items) - _MAX_INVOICES} more | | | | |")
+    return "\n".join(rows)
+
+
+def _money(state: ContractState) -> str:
+    money = money_table(state)
+    if money is None:
+        return ""
+    # Two columns: the UI shows details in a narrow pane.
+    rows = {
+        "Value": money.value,
+        "Invoiced": money.invoiced,
+        "Credited": money.credited,
+        "To invoice": money.to_invoice,
+        "Billed with tax": money.total,
+        "Paid": money.paid,
+        "**Open**": money.open,
+        "**Overdue**": money.overdue,
+    }
+    lines = "\n".join(f"| {name} | {amount} |" for name, amount in rows.items())
+    return f"| Money | Amount |\n|---|--:|\n{lines}"
+
+
+def _journal(journal: Journal, zone: str) -> str:
+    latest = reversed(journal.entries[-_LATEST:])
+    return "\n".join(f"- {_when(entry.at, zone)} {entry.text}" for entry in latest)
+
+
+def _when(at: datetime, zone: str) -> str:
+    return f"{at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}"
+
+
+def _cut(parts: list[str]) -> str:
+    text = "\n\n".join(part for part in parts if part)
+    encoded = text.encode()
+    if len(encoded) <= _MAX_BYTES:
+        return text
+    return encoded[:_MAX_BYTES].decode(errors="ignore") + "\n…"
+
+
+def _cell(text: str) -> str:
+    """Text for a table's cell, where a bar or a line break would end it."""
+    return " ".join(text.replace("|", "\\|").split())

@@ -1,0 +1,246 @@
+"""How a contract stands, in words: milestones, plans, invoices, what was agreed or decided.
+
+Pure functions of a contract's state: whoever shows a contract asks here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+from contracts.billing.book import DEPOSIT_EVENT, BillingEvent, EventStatus, milestone_event
+from contracts.billing.charges import ChargeKind, total
+from contracts.billing.milestones import RETAINAGE
+from contracts.contract.state import ContractState, MilestoneProgress
+from contracts.model import (
+    Contract,
+    ExpensePlan,
+    Frozen,
+    Plan,
+    RetainerPlan,
+    TimePlan,
+    UsagePlan,
+)
+from contracts.money import Money
+
+
+class PlanRow(Frozen):
+    """A plan as people see it. `billed` is what it has billed or proposed, without tax; `next_on`
+    the day its next period is billed, none once the plan is over."""
+
+    key: str
+    terms: str
+    billed: Money
+    next_on: date | None = None
+    next_period: str = ""
+
+    @property
+    def next(self) -> str:
+        return f"{self.next_on} ({self.next_period})" if self.next_on else "over"
+
+
+class InvoiceRow(Frozen):
+    """An invoice and what it is for. `amount` is without tax, negative for a credit note; `open`
+    with tax."""
+
+    number: int
+    name: str
+    title: str
+    stage: str
+    amount: Money
+    open: Money | None
+    due_on: date | None
+
+
+def milestone_status(state: ContractState, key: str) -> str:
+    """A milestone's state in words: planned, reached, or how its invoice stands."""
+    progress = state.milestones.get(key, MilestoneProgress())
+    if progress.reached_on is None:
+        return "planned"
+    event = state.book.events.get(milestone_event(key))
+    status = _fate(state, event) if event else ""
+    status = status or f"reached {progress.reached_on}"
+    return f"{status}, not reached after all: to be reviewed" if progress.under_review else status
+
+
+def _fate(state: ContractState, event: BillingEvent) -> str:
+    """What became of a billing event; empty while it has no invoice."""
+    if event.status is EventStatus.DROPPED:
+        return f"not billed: {event.reason}"
+    report = state.invoices.get(event.proposal) if event.proposal else None
+    return f"{report.odoo_number or f'proposal {report.number}'}: {report.stage}" if report else ""
+
+
+def plan_rows(state: ContractState) -> list[PlanRow]:
+    """The plans that bill by period, in the contract's order."""
+    contract, book = state.contract, state.book
+    if contract is None:
+        return []
+    dues = {due.plan: due for due in reversed(book.dues(contract))}
+    rows = []
+    for plan in contract.plans:
+        due = dues.get(plan.key)
+        charges = [c for c in book.charges() if c.order_line == plan.key]
+        rows.append(
+            PlanRow(
+                key=plan.key,
+                terms=plan_terms(plan),
+                billed=total(charges, contract.currency),
+                next_on=due.on if due else None,
+                next_period=due.period.period.name if due else "",
+            )
+        )
+    return rows
+
+
+def plan_terms(plan: Plan) -> str:
+    """What a plan bills, in a few words."""
+    if isinstance(plan, TimePlan):
+        return f"hours, each {plan.every}{_cap(plan.cap)}"
+    if isinstance(plan, RetainerPlan):
+        hours = f", {plan.included_hours:f} hours included" if plan.included_hours else ""
+        when = "in advance" if plan.in_advance else "in arrears"
+        return f"{plan.fee} each {plan.every} {when}{hours}"
+    if isinstance(plan, UsagePlan):
+        least = f", at least {plan.minimum}" if plan.minimum else ""
+        total_least = f", at least {plan.commitment} in all" if plan.commitment else ""
+        return f"{plan.unit}, each {plan.every}{least}{total_least}"
+    return f"{_expenses(plan)}, each {plan.every}{_cap(plan.cap)}"
+
+
+def _expenses(plan: ExpensePlan) -> str:
+    return f"expenses plus {plan.markup:f} %" if plan.markup else "expenses at cost"
+
+
+def _cap(cap: Money | None) -> str:
+    return f", at most {cap}" if cap else ""
+
+
+def invoice_rows(state: ContractState) -> list[InvoiceRow]:
+    """The contract's invoices, by number."""
+    events = {item.proposal: item for item in state.book.events.values() if item.proposal}
+    return [
+        InvoiceRow(
+            number=number,
+            name=item.odoo_number or f"proposal {number}",
+            title=events[number].title if number in events else "",
+            stage=item.stage,
+            amount=item.amount,
+            open=item.residual,
+            due_on=item.due_on,
+        )
+        for number, item in sorted(state.invoices.items())
+    ]
+
+
+def conditions(state: ContractState) -> list[str]:
+    """What was decided or is pending about the contract, a sentence each; the gravest first."""
+    contract = state.contract
+    found = [*_ending(state), *_pending(state), *_holds(state)]
+    if contract is not None:
+        found += [*_money_kept(state, contract), *_limits(state, contract)]
+        found += [*_renewal(state, contract), *_unproposed(state, contract)]
+    return found
+
+
+def not_billed(state: ContractState) -> list[str]:
+    """What was earned and will not be billed, and why."""
+    return [f"{item.what}: {item.amount} ({item.reason})" for item in state.book.unbilled]
+
+
+def _ending(state: ContractState) -> Iterator[str]:
+    if state.cancel is not None:
+        yield _by("Cancelled", state.cancel.by, state.cancel.reason)
+    if state.termination is not None:
+        request = state.termination
+        verb = "Ended" if state.terminated else "Ends"
+        agreed = ", as agreed" if request.agreed else ""
+        words = f"{verb} early on {request.on} by the {request.side}{agreed}"
+        yield _by(words, request.by, request.reason)
+    if state.notice is not None:
+        notice = state.notice
+        yield f"Notice given by the {notice.side} on {notice.on} ({notice.by}): it is not renewed"
+
+
+def _by(words: str, by: str, reason: str) -> str:
+    return f"{words} ({by}): {reason}" if reason else f"{words} ({by})"
+
+
+def _pending(state: ContractState) -> Iterator[str]:
+    change = state.change
+    if change is not None:
+        needs = f"; needs {change.approval_round.missing}" if change.approval_round else ""
+        order = change.order
+        yield f"Change order {order.number} by {order.by} awaits approval: {order.reason}{needs}"
+        yield from (f"Change order {order.number}: {text}" for text in change.changes)
+    if (
+        state.order_version
+        and state.contract
+        and state.order_version.version != state.contract.version
+    ):
+        yield f"The order in Odoo is still at version {state.order_version.version}"
+
+
+def _holds(state: ContractState) -> Iterator[str]:
+    for kind, hold in state.holds.items():
+        until = f" until {hold.until}" if hold.until else ""
+        yield _by(f"{kind.capitalize()} on hold{until}", hold.by, hold.reason)
+    if state.odoo.project_suspended:
+        late = [item.odoo_number for item in state.invoices.values() if item.suspends]
+        unpaid = f": {', '.join(late)} unpaid" if late else ""
+        yield f"Work is suspended{unpaid}"
+
+
+def _money_kept(state: ContractState, contract: Contract) -> Iterator[str]:
+    left, held = state.book.deposit_left(contract), state.book.retained(contract)
+    if left.is_positive:
+        yield f"Deposit not deducted yet: {left}"
+    if held.is_positive:
+        release_on = contract.retainage.release_on if contract.retainage else None
+        due = f", to be released on {release_on}" if release_on else ""
+        yield f"Held back: {held}{due}"
+    yield from (
+        f"To be deducted from the next invoice: {item.description}, {item.amount}"
+        for item in state.book.pending
+        if item.amount.amount < 0
+    )
+
+
+def _limits(state: ContractState, contract: Contract) -> Iterator[str]:
+    limit = contract.purchase_order_limit
+    if limit is not None:
+        used = state.book.committed(contract)
+        yield f"Purchase order {contract.purchase_order}: {used} of {limit} billed or proposed"
+
+
+def _renewal(state: ContractState, contract: Contract) -> Iterator[str]:
+    renews = contract.term.auto_renew and contract.ends_on is not None and contract.plans
+    if renews and contract.ends_on and state.notice is None and state.termination is None:
+        last = contract.ends_on - timedelta(days=contract.term.notice_days)
+        yield (
+            f"Renewed for {contract.term.renew_months} months after {contract.ends_on}, unless "
+            f"notice is given by {last}"
+        )
+
+
+def _unproposed(state: ContractState, contract: Contract) -> Iterator[str]:
+    for event in state.book.ready():
+        yield f"To be proposed: {event.title}, {total(event.charges, contract.currency)}"
+
+
+def fixed_keys(state: ContractState) -> set[str]:
+    """What a change order must leave alone, by key: milestones, plans, deposit and retainage of
+    which something is billed or proposed. That changes only by a credit note."""
+    contract, book = state.contract, state.book
+    if contract is None:
+        return set()
+    done = (EventStatus.PROPOSED, EventStatus.BILLED)
+    milestones = {
+        item.key
+        for item in contract.milestones
+        if (event := book.events.get(milestone_event(item.key))) and event.status in done
+    }
+    plans = {track.partition(":")[0] for track in book.through}
+    deposit = {DEPOSIT_EVENT} if DEPOSIT_EVENT in book.events else set()
+    held = any(item.kind is ChargeKind.RETAINAGE for item in book.charges())
+    return milestones | plans | deposit | ({RETAINAGE} if held else set())
