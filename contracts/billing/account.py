@@ -48,6 +48,7 @@ from contracts.billing.facts import (
     record_usage,
     take_expenses,
     take_time,
+    too_late,
     unreach,
 )
 from contracts.billing.folding import fold
@@ -112,6 +113,7 @@ __all__ = [
     "sums",
     "take_expenses",
     "take_time",
+    "too_late",
     "unbilled",
     "undecided",
     "unreach",

@@ -240,6 +240,23 @@ def take_expenses(
     return _read(new, [plan], until)
 
 
+def too_late(
+    billing: BillingState, facts: Iterable[TimeEntry | Expense]
+) -> tuple[TimeEntry | Expense, ...]:
+    """Those that are of a period that is settled for good: they are left out when they are taken,
+    so a person must be told."""
+    lines, expenses = _folded(billing, "lines"), _folded(billing, "expenses")
+    found: list[TimeEntry | Expense] = []
+    for fact in facts:
+        known = (
+            fact.line_id in lines if isinstance(fact, TimeEntry) else fact.expense_id in expenses
+        )
+        until = billing.folded_until(fact.plan)
+        if known or (until is not None and fact.on <= until):
+            found.append(fact)
+    return tuple(found)
+
+
 def _folded(billing: BillingState, what: str) -> frozenset[int]:
     """The timesheet lines or expenses that are dealt with for good."""
     return frozenset(n for item in billing.folded.values() for n in getattr(item, what))

@@ -73,7 +73,8 @@ def index_of(billing: BillingState, today: date | None = None) -> Index:
 
 
 def _kept(billing: BillingState) -> Index | None:
-    """The index kept with a frozen state, beside its fields, as a cached property is."""
+    """The index kept with a frozen state, beside its fields: a copy of it (see `Derived`) has none
+    until it is derived, or handed on by `changed`."""
     return billing.__dict__.get(_KEPT)
 
 
@@ -82,7 +83,6 @@ def changed(
 ) -> BillingState:
     """The state with these fields, its index updated by `touch`; derived anew without one."""
     new = billing.model_copy(update=update)
-    new.__dict__.pop(_KEPT, None)
     known = _kept(billing)
     if known is not None and touch is not None:
         index = known.copy()

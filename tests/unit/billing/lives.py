@@ -27,7 +27,7 @@ from tests.unit.billing.strategies import (
     PEOPLE,
     QUANTITIES,
     ROLES,
-    document,
+    contract_data,
     in_units,
     milestone,
     money,
@@ -68,7 +68,7 @@ class Life:
 
     def __init__(self, random: Random, contract: Contract | None = None) -> None:
         self.random = random
-        self.contract = contract or validate(document(random))
+        self.contract = contract or validate(contract_data(random))
         self.today = self.contract.first_day
         self.billing: BillingState = account.begin(self.contract, self.today)
         self.lines: dict[int, Line] = {}

@@ -24,7 +24,14 @@ from contracts.problems import InvalidContract
 from contracts.validation import validate
 from tests.unit.billing.engagement import Cost, Engagement, Line, _entry, _expense
 from tests.unit.billing.lives import worked_plans
-from tests.unit.billing.strategies import HOURS, QUANTITIES, document, in_units, milestone, money
+from tests.unit.billing.strategies import (
+    HOURS,
+    QUANTITIES,
+    contract_data,
+    in_units,
+    milestone,
+    money,
+)
 from tests.unit.examples import MINOR_UNITS, SAM
 
 DAY = timedelta(days=1)
@@ -256,7 +263,7 @@ def sums(both: Both) -> tuple[dict[str, Decimal], dict[str, Decimal]]:
 
 def told(seed: int, *, late: bool, corrects: bool, changes: bool) -> Both:
     random = Random(seed)  # noqa: S311 - to repeat
-    both = Both(random, validate(document(random)))
+    both = Both(random, validate(contract_data(random)))
     both.late = late
     for _ in range(40):
         both.step(corrects=corrects, changes=changes)

@@ -20,7 +20,7 @@ from contracts.billing.usage import UsageRecord
 from contracts.model import Contract
 from contracts.validation import validate
 from tests.unit.billing.lives import Cost, Life, Line, worked_plans
-from tests.unit.billing.strategies import HOURS, QUANTITIES, document, in_units, money
+from tests.unit.billing.strategies import HOURS, QUANTITIES, contract_data, in_units, money
 from tests.unit.examples import MINOR_UNITS
 
 DAY = timedelta(days=1)
@@ -44,7 +44,7 @@ class Facts:
 
     @classmethod
     def drawn(cls, random: Random) -> Facts:
-        contract = validate(document(random))
+        contract = validate(contract_data(random))
         if contract.ends_on is None or contract.ends_on > contract.first_day + 100 * DAY:
             ends_on = contract.first_day + 100 * DAY
             contract = contract.model_copy(update={"ends_on": ends_on})
