@@ -15,8 +15,8 @@ proposed, `compose` makes the invoice, `propose` enters it, `issued` or `rejecte
 contract closes.
 
 A `Composition` may have no proposal: there is nothing to invoice, because all lines round to zero
-or are above a cap. Propose it all the same, and it is settled. `composition.invoice.asked_by` is who
-asked for a credit. `too_late` names the hours and expenses of periods that are settled for good.
+or are above a cap. Propose it all the same, and it is settled. `composition.invoice.asked_by` is
+who asked for a credit. `too_late` names the hours and expenses of periods that are settled for good.
 """
 
 from __future__ import annotations
