@@ -16,7 +16,8 @@ contract closes.
 
 A `Composition` may have no proposal: there is nothing to invoice, because all lines round to zero
 or are above a cap. Propose it all the same, and it is settled. `composition.invoice.asked_by` is
-who asked for a credit. `too_late` names the hours and expenses of periods that are settled for good.
+who asked for a credit. `too_late` names the hours and expenses of periods that are settled for
+good.
 """
 
 from __future__ import annotations
