@@ -179,19 +179,26 @@ def _is_retry_due(parked: StepException, now: datetime) -> bool:
 
 def refusal(rules: Rules[S], state: S, message: Any, now: datetime) -> str | None:
     """Why a message would be refused now, as a sentence; None if it would be accepted."""
-    return _refusal(rules, state.replace(clock=now), message)
+    return _refusal(rules, _at(state, now), message)
 
 
 def apply(rules: Rules[S], state: S, event: Event, now: datetime) -> Outcome[S]:
     """The state after an event at an aware time. The state given stays as it is."""
-    before = state.replace(clock=now)
+    before = _at(state, now)
     try:
         after = _applied(rules, before, event)
     except Refused as refused:
         return Outcome(before, refusal=str(refused))
     after = rules.shown(_at_rest(rules, after))
+    if after.answer is None and not after.metrics:
+        return Outcome(after)
     clean = after.replace(answer=None, metrics=())
     return Outcome(clean, answer=after.answer, metrics=after.metrics)
+
+
+def _at(state: S, now: datetime) -> S:
+    """The same state where no time has passed: what was asked about it need not be asked again."""
+    return state if state.clock == now else state.replace(clock=now)
 
 
 def _applied(rules: Rules[S], state: S, event: Event) -> S:
