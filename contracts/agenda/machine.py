@@ -48,13 +48,13 @@ _BUSY = "it is being closed just now; try again in a moment"
 _MOST_UNSERVED = 100
 _DEFECT = Step(
     name="defect",
-    doing="Take in what happened",
+    doing="Apply what happened",
     responsible=Responsible.OPERATIONS,
     allowed=(Choice.RETRY,),
 )
 _UNSERVED = Step(
     name="message",
-    doing="Take in a message that a defect stopped",
+    doing="Accept a message that a defect stopped",
     responsible=Responsible.OPERATIONS,
     allowed=(Choice.RETRY, Choice.SKIP),
 )
@@ -431,8 +431,8 @@ def with_defect(state: S, event: Event, error: Exception, now: datetime) -> S:
     """The state once `apply` failed on an event by a mistake of ours; needs no rules.
 
     Nothing of the event counts, and nothing of it is lost: an act is parked and performed again,
-    which finds what it has done before; a Signal is kept, and taken in by a later release. The
-    sender of an Update is told, and the time comes again.
+    which finds what it has done before; a Signal is kept, and a later release applies it. The
+    sender of an Update gets an error, and the clock rings again.
     """
     state = state.replace(clock=now)
     failed = Failed(kind="defect", code="defect", message=f"{type(error).__name__}: {error}")
@@ -462,7 +462,7 @@ def _kept(state: S, event: SignalReceived, failed: Failed) -> S:
 
 
 def _resumed(rules: Rules[S], state: S, key: str) -> S:
-    """Take in a message that was kept. Raises whatever its kind or the rules raise."""
+    """Apply a message that was kept. Raises whatever its kind or the rules raise."""
     kept = next(item for item in state.unserved if item.key == key)
     message = rules.messages[kept.kind].model_validate(kept.content)
     rest = tuple(item for item in state.unserved if item.key != key)
