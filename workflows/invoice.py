@@ -11,8 +11,8 @@ wait for people, as does every act that parks. Payments arrive by Signal, or fro
 reads what changed in Odoo. Reminders follow from the balance on every event; disputes, promises
 and holds only pause them. Paid is not terminal until the settlement period has passed.
 
-Decisions are in `contracts.invoice`, how acts are performed in `invoice_acts`. Here are the messages
-that people and systems send.
+Decisions are in `contracts.invoice`, how acts are performed in `invoice_acts`. Here are the
+messages that people and systems send.
 """
 
 from __future__ import annotations
