@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contracts.contract.state import FILE_SOURCE, ContractStage, ContractState
-from contracts.model import JsonObject
-from contracts.problems import InvalidContract, Problem
-from contracts.validation import validate
-from starters.cli import documents, render
+from starters.cli import documents
 from starters.cli.errors import ExitCode, UsageError
-from starters.cli.session import By, Session, session_of
-from starters.client import MAX_LISTED, ContractRow, Refused, Started
+from starters.cli.options import By, one_of
+from starters.cli.session import Session, session_of
+from starters.client.errors import Refused
+from starters.client.names import MAX_LISTED
 from starters.client.references import short
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text
+
+    from contracts.contract.state import ContractState
+    from contracts.model import JsonObject
+    from contracts.problems import Problem
+    from starters.client import ContractRow, Started
 
 app = typer.Typer(no_args_is_help=True)
 milestones = typer.Typer(no_args_is_help=True)
@@ -62,6 +70,8 @@ def _start_file(session: Session, name: str, park: bool) -> None:
     contract_data = _identified(session, documents.read(name))
     problems = _problems(session, contract_data)
     if problems and not park:
+        from contracts.problems import InvalidContract
+
         raise InvalidContract(problems)
     started = session.run(lambda c2c: c2c.start(contract_data))
     if problems and started.new:
@@ -72,6 +82,8 @@ def _start_file(session: Session, name: str, park: bool) -> None:
 
 def _identified(session: Session, contract_data: JsonObject) -> JsonObject:
     """The contract data with what identifies it filled in, as the workflow will see it."""
+    from contracts.contract.state import FILE_SOURCE
+
     entity = contract_data.get("legal_entity") or session.default_entity()
     identity = str(contract_data.get("contract_id") or "unknown")
     source = contract_data.get("source") or {"system": FILE_SOURCE, "id": identity}
@@ -80,6 +92,9 @@ def _identified(session: Session, contract_data: JsonObject) -> JsonObject:
 
 def _problems(session: Session, contract_data: JsonObject) -> list[Problem]:
     """What would park the contract as far as can be told without asking Odoo."""
+    from contracts.problems import InvalidContract, Problem
+    from contracts.validation import validate
+
     problems: list[Problem] = []
     known = session.known_entities()
     if known and contract_data["legal_entity"] not in known:
@@ -102,6 +117,7 @@ def _start_deal(session: Session, deal_id: str, crm: str | None) -> None:
     from starters import schedules  # late: the CRMs' clients come with it
 
     settings = session.readable_settings
+
     systems = schedules.crm_systems(settings) if settings else {}
     if crm is None and len(systems) != 1:
         known = f"configured: {', '.join(systems)}" if systems else "none is configured here"
@@ -140,8 +156,14 @@ def _show_other_content(session: Session, started: Started, **more: Any) -> None
 def list_(
     context: typer.Context,
     stage: Annotated[
-        ContractStage | None, typer.Option(help="Only contracts at this stage.")
-    ] = None,
+        str,
+        typer.Option(
+            parser=one_of("contracts.contract.state", "ContractStage"),
+            metavar="STAGE",
+            help="Only contracts at this stage: received, validating, provisioning, active, "
+            "closing, closed, cancelled.",
+        ),
+    ] = "",
     waiting: Annotated[
         str | None,
         typer.Option(
@@ -158,7 +180,7 @@ def list_(
     session = session_of(context)
     rows = session.run(
         lambda c2c: c2c.contracts(
-            stage=stage or "",
+            stage=stage,
             waiting_on=waiting or "",
             legal_entity=session.entity or "",
             limit=limit + 1,
@@ -166,9 +188,38 @@ def list_(
     )
     more, rows = len(rows) > limit, rows[:limit]
     document = {"contracts": [_row_document(row) for row in rows], "more": more}
-    session.show(document, render.contracts(rows) if rows else "No contracts.")
+    session.show(document, contract_table(rows) if rows else "No contracts.")
     if more:
         session.warn(f"there are more than {limit}; narrow the list or raise --limit")
+
+
+def contract_table(rows: Sequence[ContractRow]) -> RenderableType:
+    """Contracts as lists show them."""
+    from starters.cli.tables import age, table
+
+    return table(
+        ("*Contract", "Customer", "Stage", "Waits for", "Since", ">Value", ">Open"),
+        (
+            (
+                short(row.workflow_id),
+                row.customer,
+                row.stage,
+                _waiting(row.waiting_on),
+                age(row.waiting_since),
+                row.value or "",
+                row.due or "",
+            )
+            for row in rows
+        ),
+    )
+
+
+def _waiting(on: str) -> Text:
+    from rich.text import Text
+
+    from starters.cli.tables import cleaned
+
+    return Text(cleaned(on), style="yellow" if on in ("exception", "credentials") else "")
 
 
 def _row_document(row: ContractRow) -> dict[str, Any]:
@@ -189,6 +240,8 @@ def show(context: typer.Context, reference: Reference) -> None:
     state = _state(session, workflow_id)
     # A contract learns its zone when it is validated.
     zone = state.time_zone if state.contract else session.zone(state.legal_entity)
+    from starters.cli import render
+
     session.show(state, render.contract(state, workflow_id, zone))
 
 
@@ -200,6 +253,8 @@ def versions(context: typer.Context, reference: Reference) -> None:
     items = _state(session, workflow_id).versions
     if not items:
         raise Refused(f"{short(workflow_id)} is not validated yet: it has no versions")
+    from starters.cli import render
+
     document = {"versions": [item.model_dump(mode="json") for item in items]}
     session.show(document, render.versions(items))
 
@@ -210,6 +265,8 @@ def statement(context: typer.Context, reference: Reference) -> None:
     session = session_of(context)
     workflow_id = session.contract(reference)
     found = session.run(lambda c2c: c2c.contract(workflow_id).statement())
+    from starters.cli import render
+
     session.show(found, render.statement(found))
 
 
@@ -244,6 +301,8 @@ def audit(
         "checks": [item.model_dump(mode="json") for item in found.checks],
     }
     words = f"Written to {output} (SHA-256 {found.sha256})."
+    from starters.cli import render
+
     session.show(document, render.checks(found.checks), words)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 from temporalio.client import (
@@ -20,7 +20,9 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from starters.client.errors import NoAnswer, NotFound, Refused
-from starters.client.messages import Query, Update
+
+if TYPE_CHECKING:
+    from starters.client.messages import Query, Update
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)

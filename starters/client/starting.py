@@ -19,7 +19,8 @@ from contracts.problems import InvalidContract
 from contracts.validation import payload_problems
 from starters.client import calls
 from starters.client.errors import NoAnswer, NotFound
-from starters.client.messages import CONTRACT, CONTRACT_WORKFLOW, built
+from starters.client.messages import CONTRACT, built
+from starters.client.names import CONTRACT_WORKFLOW
 from workflows import options, search_attributes, task_queues
 
 _CONTENT = "content"

@@ -17,8 +17,9 @@ from temporalio.service import RPCError, RPCStatusCode
 from contracts import parking
 from contracts.contract.state import ContractOutcome, ContractStage
 from contracts.invoice.state import InvoiceStage
-from starters.cli import main, render, session
+from starters.cli import main, session, tables
 from starters.cli.errors import ExitCode
+from starters.cli.options import PERSON_VARIABLE
 from starters.cli.session import json_text
 from starters.client import (
     C2C,
@@ -413,7 +414,7 @@ def test_the_person_may_come_from_the_environment(
 ) -> None:
     calls.answer("resolve_exception", examples.parked(parking.CUSTOMER))
     assert c2c("exceptions", "retry", "northwind/C-1").exit_code == ExitCode.USAGE
-    monkeypatch.setenv(session.PERSON_VARIABLE, "olga")
+    monkeypatch.setenv(PERSON_VARIABLE, "olga")
     assert c2c("exceptions", "retry", "northwind/C-1").exit_code == 0
     assert calls.last[1][1].by == "olga"
 
@@ -445,7 +446,7 @@ def test_replay_takes_histories(calls: Calls, c2c: Invoke, tmp_path: Path, conte
 )
 def test_ages(minutes: int, told: str) -> None:
     since = datetime.fromtimestamp(0, UTC)
-    assert render.age(since, datetime.fromtimestamp(minutes * 60, UTC)) == told
+    assert tables.age(since, datetime.fromtimestamp(minutes * 60, UTC)) == told
 
 
 def test_the_command_starts_without_what_only_some_commands_need() -> None:

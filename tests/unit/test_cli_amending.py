@@ -369,7 +369,7 @@ def audited(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> Calls:
         Check(name="everything is billed"),
         Check(name="no invoice is open", problems=("INV/1 has 5.00 EUR open",)),
     ]
-    monkeypatch.setattr(session, "load_settings", lambda: object())
+    monkeypatch.setattr("wiring.settings.load_settings", lambda: object())
     monkeypatch.setattr(remotes, "odoo", lambda _settings: Odoo())
     calls.answer("contract", mixed())
     calls.answer("audit", Audit('{"contract": 1}', "ab" * 32, checks), auditing)

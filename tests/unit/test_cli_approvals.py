@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from contracts.approvals import (
 from contracts.money import Money
 from starters.cli import app, session
 from starters.cli.errors import ExitCode
+from starters.cli.options import PERSON_VARIABLE
 from starters.client import (
     C2C,
     MAX_LISTED,
@@ -88,14 +90,15 @@ class Firm:
 @pytest.fixture
 def firm(monkeypatch: pytest.MonkeyPatch) -> Firm:
     async def connect() -> object:
-        return object()
+        config = SimpleNamespace(target_host="localhost:7233")
+        return SimpleNamespace(namespace="default", service_client=SimpleNamespace(config=config))
 
     def unconfigured() -> None:
         raise ConfigurationError("there is no configuration")
 
     monkeypatch.setattr("wiring.client.connect", connect)
-    monkeypatch.setattr(session, "load_settings", unconfigured)
-    for variable in (session.ENTITY_VARIABLE, session.PERSON_VARIABLE):
+    monkeypatch.setattr("wiring.settings.load_settings", unconfigured)
+    for variable in (session.ENTITY_VARIABLE, PERSON_VARIABLE):
         monkeypatch.delenv(variable, raising=False)
     firm = Firm()
     monkeypatch.setattr(listing, "workflow_ids", firm.ids)

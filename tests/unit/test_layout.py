@@ -14,6 +14,7 @@ from contracts import parking
 from contracts.views import layout
 from contracts.views.layout import Column, cells, laid_out, text_table, wrapped
 from starters.cli import render
+from starters.cli.contracts import contract_table
 from starters.client import ParkedStep
 from tests.unit import examples
 from tests.unit.command import CONTRACT
@@ -80,7 +81,7 @@ def _views() -> dict[str, RenderableType]:
     state = mixed()
     parked = examples.parked(parking.CUSTOMER)
     return {
-        "contracts": render.contracts([ROW, ROW]),
+        "contracts": contract_table([ROW, ROW]),
         "contract": render.contract(state, CONTRACT, "UTC"),
         "versions": render.versions(state.versions),
         "exceptions": render.exceptions([ParkedStep(CONTRACT, parked)]),
