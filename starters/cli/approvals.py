@@ -73,7 +73,9 @@ def list_(
     session = session_of(context)
     items = _awaiting(session, _filter(session, customer, up_to, kind))
     document = {"approvals": [_document(item) for item in items]}
-    session.show(document, _table(items) if items else "Nothing awaits approval.")
+    session.show(
+        document, _table(items) if items else f"Nothing awaits approval at {session.place}."
+    )
 
 
 @app.command()

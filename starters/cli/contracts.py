@@ -53,6 +53,12 @@ def start(
         bool,
         typer.Option("--park", help="Start in spite of problems: the contract parks with them."),
     ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Only check it, and say what would start; Temporal is not asked."
+        ),
+    ] = False,
 ) -> None:
     """Start a contract; the same again changes nothing, with other content it says what differs."""
     session = session_of(context)
@@ -61,18 +67,21 @@ def start(
     if file is not None:
         if crm is not None:
             raise UsageError("--crm goes with --deal, not with a FILE")
-        _start_file(session, file, park)
+        contract_data = _identified(session, documents.read(file))
+        _start_data(session, contract_data, park=park, dry_run=dry_run)
     else:
-        _start_deal(session, deal or "", crm)
+        _start_deal(session, deal or "", crm, park=park, dry_run=dry_run)
 
 
-def _start_file(session: Session, name: str, park: bool) -> None:
-    contract_data = _identified(session, documents.read(name))
+def _start_data(session: Session, contract_data: JsonObject, *, park: bool, dry_run: bool) -> None:
     problems = _problems(session, contract_data)
     if problems and not park:
         from contracts.problems import InvalidContract
 
         raise InvalidContract(problems)
+    if dry_run:
+        _show_dry_run(session, contract_data, problems)
+        return
     started = session.run(lambda c2c: c2c.start(contract_data))
     if problems and started.new:
         session.warn(f"it parks with {len(problems)} problem(s); see c2c exceptions list")
@@ -113,7 +122,52 @@ def _problems(session: Session, contract_data: JsonObject) -> list[Problem]:
     return problems
 
 
-def _start_deal(session: Session, deal_id: str, crm: str | None) -> None:
+def _show_dry_run(session: Session, contract_data: JsonObject, problems: list[Problem]) -> None:
+    """What would start. Raises InvalidContract where not even a parked contract could."""
+    from contracts.identifiers import contract_workflow_id
+    from starters.client.starting import input_of_data
+
+    contract = input_of_data(contract_data)
+    workflow_id = contract_workflow_id(contract.legal_entity, contract.contract_id)
+    told = [item.model_dump(mode="json") for item in problems]
+    document = {
+        "contract": short(workflow_id),
+        "workflow_id": workflow_id,
+        "dry_run": True,
+        "problems": told,
+        "contract_data": contract_data,
+    }
+    how = f"park with {len(problems)} problem(s)" if problems else "start"
+    words = f"Contract {short(workflow_id)} would {how} as workflow {workflow_id}; nothing is done."
+    session.show(document, *_terms_of(contract_data, problems), words)
+
+
+def _terms_of(contract_data: JsonObject, problems: list[Problem]) -> list[RenderableType]:
+    """What a person checks before a start: who pays how much for what; or what is wrong."""
+    from contracts.validation import validate
+    from starters.cli import tables
+
+    if problems:
+        return [tables.problems(problems)]
+    contract = validate(contract_data)
+    rows = [("milestone", item.name, str(item.amount)) for item in contract.milestones]
+    rows += [("plan", item.key, "") for item in contract.plans]
+    return [
+        tables.pairs(
+            [
+                ("Title", contract.title),
+                ("Customer", contract.customer.name),
+                ("Agreed", contract.value),
+                ("Signed", contract.signed_on),
+            ]
+        ),
+        tables.table(("Bills by", "Name", ">Amount"), rows),
+    ]
+
+
+def _start_deal(
+    session: Session, deal_id: str, crm: str | None, *, park: bool, dry_run: bool
+) -> None:
     from starters import schedules  # late: the CRMs' clients come with it
 
     settings = session.readable_settings
@@ -124,8 +178,26 @@ def _start_deal(session: Session, deal_id: str, crm: str | None) -> None:
         raise UsageError(f"which CRM? give --crm ({known})")
     system = crm or next(iter(systems))
     entity = session.entity or systems.get(system) or session.default_entity()
+    if dry_run:
+        contract_data = _read_deal(session, system, deal_id, entity)
+        _start_data(session, contract_data, park=park, dry_run=True)
+        return
     started = session.run(lambda c2c: c2c.start_deal(system, deal_id, entity))
     _show_started(session, started)
+
+
+def _read_deal(session: Session, system: str, deal_id: str, legal_entity: str) -> JsonObject:
+    """The contract data of a won deal, as its workflow would read it."""
+    from contracts.identifiers import deal_contract_id
+    from wiring import remotes
+
+    with contextlib.closing(remotes.odoo(session.settings)) as odoo:
+        crms = remotes.crms(session.settings, odoo)
+        if system not in crms:
+            raise UsageError(f"no CRM {system} is configured; configured: {', '.join(crms)}")
+        contract_data = crms[system].read_contract(deal_id)
+    identity = deal_contract_id(system, deal_id)
+    return {**contract_data, "contract_id": identity, "legal_entity": legal_entity}
 
 
 def _show_started(session: Session, started: Started, **more: Any) -> None:
@@ -188,7 +260,7 @@ def list_(
     )
     more, rows = len(rows) > limit, rows[:limit]
     document = {"contracts": [_row_document(row) for row in rows], "more": more}
-    session.show(document, contract_table(rows) if rows else "No contracts.")
+    session.show(document, contract_table(rows) if rows else f"No contracts at {session.place}.")
     if more:
         session.warn(f"there are more than {limit}; narrow the list or raise --limit")
 

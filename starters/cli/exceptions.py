@@ -35,7 +35,9 @@ def list_(context: typer.Context) -> None:
     document = {"exceptions": [_document(item) for item in items]}
     from starters.cli import render
 
-    session.show(document, render.exceptions(items) if items else "Nothing is parked.")
+    session.show(
+        document, render.exceptions(items) if items else f"Nothing is parked at {session.place}."
+    )
 
 
 @app.command()

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -300,9 +301,45 @@ def test_list_takes_words_only(calls: Calls, c2c: Invoke, arguments: list[str]) 
     assert calls.made == []
 
 
-def test_an_empty_list_says_so(calls: Calls, c2c: Invoke) -> None:
+def test_an_empty_list_says_so_and_where_it_looked(calls: Calls, c2c: Invoke) -> None:
     calls.answer("contract_rows", [], listing)
-    assert c2c("contract", "list").stdout == "No contracts.\n"
+    told = c2c("contract", "list").stdout
+    assert told == "No contracts at localhost:7233, namespace default.\n"
+
+
+def test_a_dry_run_shows_what_would_start_and_starts_nothing(
+    calls: Calls, c2c: Invoke, tmp_path: Path
+) -> None:
+    result = c2c("contract", "start", _file(tmp_path), "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert f"would start as workflow {CONTRACT}; nothing is done" in result.stdout
+    assert "10000.00 EUR" in result.stdout
+    document = json.loads(c2c("contract", "start", _file(tmp_path), "--dry-run", "--json").stdout)
+    assert (document["dry_run"], document["problems"]) == (True, [])
+    wrong = c2c("contract", "start", _file(tmp_path, title=""), "--dry-run")
+    assert wrong.exit_code == ExitCode.REFUSED
+    parked = c2c("contract", "start", _file(tmp_path, title=""), "--dry-run", "--park")
+    assert parked.exit_code == 0
+    assert "would park with 1 problem(s)" in parked.stdout
+    assert calls.made == []
+
+
+def test_a_dry_run_of_a_deal_reads_it_and_starts_nothing(
+    calls: Calls, c2c: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = examples.contract_data()
+    del data["contract_id"], data["legal_entity"]
+    monkeypatch.setattr(
+        "wiring.settings.load_settings", lambda: SimpleNamespace(entities={}, default_entity=None)
+    )
+    monkeypatch.setattr("starters.schedules.crm_systems", lambda _: {"hubspot": "northwind"})
+    monkeypatch.setattr("wiring.remotes.odoo", lambda _: SimpleNamespace(close=lambda: None))
+    crm = SimpleNamespace(read_contract=lambda deal: data)
+    monkeypatch.setattr("wiring.remotes.crms", lambda *_: {"hubspot": crm})
+    result = c2c("contract", "start", "--deal", "7", "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert "contract/northwind/hubspot-7; nothing is done" in result.stdout
+    assert calls.made == []
 
 
 def test_show_tells_times_in_the_entitys_zone_and_how_to_mend(calls: Calls, c2c: Invoke) -> None:

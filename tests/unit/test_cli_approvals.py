@@ -214,7 +214,7 @@ def test_an_amount_to_narrow_by_has_a_currency(firm: Firm, c2c: Invoke) -> None:
 
 
 def test_an_empty_list_says_so(firm: Firm, c2c: Invoke) -> None:
-    assert c2c("list").stdout == "Nothing awaits approval.\n"
+    assert c2c("list").stdout == ("Nothing awaits approval at localhost:7233, namespace default.\n")
 
 
 def test_approvals_beside_a_parked_step_are_found_and_only_of_the_entity(
