@@ -9,8 +9,8 @@ from typing import Any
 
 from activities.odoo_clock import utc
 from contracts.identifiers import is_receivable_workflow_id
+from contracts.invoice.messages import Instalment, InvoiceBalance
 from contracts.money import Money
-from contracts.receivable import Instalment, InvoiceBalance
 from gateways.odoo import OdooClient
 
 Row = Mapping[str, Any]

@@ -9,10 +9,10 @@ from activities.failures import BusinessRefusal, taking
 from activities.odoo_master import Done, OdooMaster, ProjectArchive
 from activities.odoo_orders import AuditRequest, FiguresRequest, OdooOrders
 from contracts import closeout, parking
-from contracts.figures import OrderFigures
+from contracts.contract.state import ContractState, known
 from contracts.model import Contract
+from contracts.odoo_totals import OrderFigures
 from contracts.problems import Problem
-from contracts.state import ContractState, known
 
 STEPS = (parking.CLOSE_OUT, parking.AUDIT, parking.ARCHIVE_PROJECT)
 CALLS = 7

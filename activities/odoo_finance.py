@@ -26,11 +26,11 @@ from contracts import ownership
 from contracts.billing.charges import Charge
 from contracts.billing.proposals import Document, InvoiceProposal
 from contracts.currencies import EXPONENTS
-from contracts.figures import Quote, TaxAmount
 from contracts.identifiers import contract_workflow_id, receivable_workflow_id
+from contracts.invoice.messages import InvoiceBalance, PaymentReceived
 from contracts.money import Money
+from contracts.odoo_totals import Quote, TaxAmount
 from contracts.policy import EntityPolicy
-from contracts.receivable import InvoiceBalance, PaymentReceived
 from gateways.odoo import FAILED, OdooClient
 
 _TYPES = {Document.INVOICE: "out_invoice", Document.CREDIT_NOTE: "out_refund"}

@@ -17,10 +17,10 @@ from activities.failures import BusinessRefusal
 from activities.odoo_catalogue import Catalogue
 from activities.odoo_clock import utc
 from contracts.billing.order import LineKind, order_lines
+from contracts.contract.messages import MilestoneReachedInOdoo
 from contracts.model import Contract, Customer, JsonObject, Source
 from contracts.ownership import create_once
 from contracts.problems import first_of
-from contracts.state import MilestoneReachedInOdoo
 from contracts.validation import InvalidContract, Problem, validate
 from gateways.crm import odoo_crm
 from gateways.errors import GatewayError

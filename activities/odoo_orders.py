@@ -21,10 +21,10 @@ from activities.odoo_master import Done
 from activities.odoo_messages import post_once
 from contracts.billing.order import OrderLine, order_lines
 from contracts.billing.proposals import Document
-from contracts.figures import DocumentFigures, LineFigures, OrderFigures
 from contracts.identifiers import contract_workflow_id
 from contracts.model import Contract, Key
 from contracts.money import Money
+from contracts.odoo_totals import DocumentFigures, LineFigures, OrderFigures
 from contracts.ownership import create_once
 from gateways.odoo import OdooClient
 

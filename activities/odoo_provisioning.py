@@ -12,8 +12,8 @@ from activities.odoo_master import OdooMaster, ProjectRequest, ValidateRequest, 
 from activities.odoo_orders import ConfirmRequest, OdooOrders, OrderRequest
 from activities.policies import Policies, PolicyRequest
 from contracts import parking
+from contracts.contract.state import OdooRefs, known
 from contracts.model import Contract, JsonObject, Key
-from contracts.state import OdooRefs, known
 
 PROVISIONING_CALLS = 12
 """How many calls to Odoo provisioning makes in a row at most."""

@@ -7,7 +7,7 @@ from typing import Any
 from activities import metrics
 from activities import odoo_records as records
 from activities.odoo_buttons import unless_done
-from contracts.receivable import PaymentReceived
+from contracts.invoice.messages import PaymentReceived
 from gateways.odoo import OdooClient
 
 Row = dict[str, Any]

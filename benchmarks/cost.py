@@ -20,8 +20,8 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import TimeSkipper, TimeSkippingConfig, WorkflowEnvironment
 
-from contracts.receivable import InvoiceStage
-from contracts.state import ContractStage
+from contracts.contract.state import ContractStage
+from contracts.invoice.state import InvoiceStage
 from gateways.odoo import connect
 from gateways.secrets import Secret
 from sandbox.server import Sandbox

@@ -21,8 +21,9 @@ from benchmarks.contracts import ENTITY
 from benchmarks.frame import Bench, Line, at_most, benchmark, percentile
 from benchmarks.onboarding import seconds_to_onboard
 from benchmarks.product import NAMESPACE, Product
+from contracts.contract.messages import MilestoneReached
+from contracts.contract.state import ContractInput, ContractState
 from contracts.model import JsonObject
-from contracts.state import ContractInput, ContractState, MilestoneReached
 from starters import operations
 from workflows import options, search_attributes, task_queues
 from workflows.contract import ContractWorkflow

@@ -21,9 +21,9 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from benchmarks.contracts import APPROVERS
 from benchmarks.frame import Bench
 from benchmarks.remote import Remote
+from contracts.contract.messages import MilestoneReached
 from contracts.identifiers import contract_workflow_id
 from contracts.model import JsonObject
-from contracts.state import MilestoneReached
 from sandbox.real_odoo.mailbox import LOOPBACK, free_port
 from sandbox.real_odoo.process import Process
 from starters import approving, operations

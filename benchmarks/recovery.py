@@ -13,8 +13,8 @@ from benchmarks.frame import Bench, Sample, at_most, benchmark
 from benchmarks.onboarding import seconds_to_onboard
 from benchmarks.product import Product
 from benchmarks.remote import RealRemote
+from contracts.contract.messages import MilestoneReached
 from contracts.model import JsonObject
-from contracts.state import MilestoneReached
 from workflows.contract import ContractWorkflow
 
 _LIMIT_SECONDS = 120

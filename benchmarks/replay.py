@@ -9,9 +9,10 @@ from benchmarks.frame import Bench, Sample, at_most, benchmark, paired_ratio
 from benchmarks.onboarding import seconds_to_onboard
 from benchmarks.product import Product
 from benchmarks.remote import sandbox_remote
+from contracts.contract.messages import Hold, HoldKind, HoldRequest, MilestoneReached
+from contracts.contract.state import ContractState
+from contracts.invoice.state import InvoiceStage
 from contracts.model import JsonObject
-from contracts.receivable import InvoiceStage
-from contracts.state import ContractState, Hold, HoldKind, HoldRequest, MilestoneReached
 from starters import operations
 from workflows.contract import ContractWorkflow
 

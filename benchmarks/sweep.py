@@ -21,10 +21,10 @@ from benchmarks.frame import Bench, at_most, benchmark
 from benchmarks.onboarding import seconds_to_onboard
 from benchmarks.product import Product
 from benchmarks.remote import RealRemote
-from contracts.receivable import InvoiceStage, ReceivableInput, ReceivableState
+from contracts.invoice.state import InvoiceStage, ReceivableInput, ReceivableState
 from starters import operations
 from workflows import task_queues
-from workflows.receivable import ReceivableWorkflow
+from workflows.invoice import ReceivableWorkflow
 from workflows.sweeps import OdooSweepWorkflow
 
 _GROUP = 50

@@ -8,10 +8,10 @@ from decimal import Decimal
 
 from contracts.billing.book import Book, EventStatus
 from contracts.billing.order import order_lines
-from contracts.figures import OrderFigures
+from contracts.contract.state import ContractState, money_table
 from contracts.model import Contract, Frozen
 from contracts.money import Money
-from contracts.state import ContractState, money_table
+from contracts.odoo_totals import OrderFigures
 
 
 class Check(Frozen):

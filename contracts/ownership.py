@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from contracts.changes import summary
-from contracts.crosschecks import total_of
+from contracts.contract_rules import total_of
 from contracts.model import Contract, Customer, JsonObject
 from contracts.problems import problems_of, show
 from contracts.validation import resolve_milestones

@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from contracts.receivable import InvoiceBalance
+from contracts.invoice.messages import InvoiceBalance
 
 
 class SweepWindow(BaseModel):

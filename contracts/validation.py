@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from contracts.crosschecks import MONEY, PLAN_TABLES, cross_checks, part, read, rows, total_of
+from contracts.contract_rules import MONEY, PLAN_TABLES, cross_checks, part, read, rows, total_of
 from contracts.model import Contract, JsonObject, Percent, TimePlan, UsagePlan
 from contracts.problems import InvalidContract, Problem, problems_of, show
 

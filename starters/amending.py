@@ -12,12 +12,7 @@ from temporalio.client import Client
 
 from contracts import changes
 from contracts.changes import ChangeOrder
-from contracts.model import Contract
-from contracts.money import Money
-from contracts.standing import fixed_keys
-from contracts.state import (
-    ContractOutcome,
-    ContractState,
+from contracts.contract.messages import (
     CreditRequest,
     CustomerRefresh,
     HoldRequest,
@@ -26,6 +21,10 @@ from contracts.state import (
     ServiceCredit,
     TerminationRequest,
 )
+from contracts.contract.state import ContractOutcome, ContractState
+from contracts.model import Contract
+from contracts.money import Money
+from contracts.views.status import fixed_keys
 from starters.operations import Refused, update
 from workflows.contract import ContractWorkflow
 

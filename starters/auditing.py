@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from activities.odoo_orders import FiguresRequest, OdooOrders
 from contracts import closeout
 from contracts.closeout import Check
-from contracts.figures import OrderFigures
-from contracts.state import ContractState
+from contracts.contract.state import ContractState
+from contracts.odoo_totals import OrderFigures
 from gateways.odoo import OdooClient
 from starters.operations import Refused
 

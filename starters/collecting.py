@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from temporalio.client import Client
 
-from contracts.receivable import (
+from contracts.invoice.messages import (
     DisputeOpened,
     DisputeResolved,
     HoldChange,
-    InvoiceReport,
     PaymentPromised,
     WriteOffAsked,
 )
+from contracts.invoice.state import InvoiceReport
 from starters import operations
-from workflows.receivable import ReceivableWorkflow
+from workflows.invoice import ReceivableWorkflow
 
 
 async def dispute(client: Client, workflow_id: str, opened: DisputeOpened) -> InvoiceReport:

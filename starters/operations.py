@@ -28,32 +28,31 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.workflow import UpdateMethodMultiParam
 
 from contracts.approvals import ApprovalDecision, ApprovalRound, Decision
+from contracts.contract.messages import (
+    CancelRequest,
+    MilestoneReached,
+    MilestoneUnreached,
+    UsageReport,
+    UsageTaken,
+)
+from contracts.contract.state import ContractInput, ContractOutcome, ContractState
 from contracts.identifiers import (
     contract_of,
     contract_workflow_id,
     deal_contract_id,
     is_receivable_workflow_id,
 )
+from contracts.invoice.messages import PaymentReceived
+from contracts.invoice.state import InvoiceReport, ReceivableState
 from contracts.model import JsonObject, Source
 from contracts.money import Money
 from contracts.parking import Resolution, StepException
 from contracts.problems import InvalidContract, problems_of
-from contracts.receivable import InvoiceReport, PaymentReceived, ReceivableState
-from contracts.state import (
-    CancelRequest,
-    ContractInput,
-    ContractOutcome,
-    ContractState,
-    MilestoneReached,
-    MilestoneUnreached,
-    UsageReport,
-    UsageTaken,
-)
 from contracts.validation import unfit
 from workflows import options, search_attributes, task_queues
 from workflows.approval import ApprovalDesk
 from workflows.contract import ContractWorkflow
-from workflows.receivable import ReceivableWorkflow
+from workflows.invoice import ReceivableWorkflow
 from workflows.write_back import FILE_SOURCE
 
 T = TypeVar("T")

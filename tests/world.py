@@ -17,11 +17,12 @@ from pydantic import BaseModel
 from temporalio.client import Client
 from temporalio.testing import TimeSkipper
 
+from contracts.contract.messages import CancelRequest, MilestoneReached
+from contracts.contract.state import ContractStage, ContractState
+from contracts.invoice.state import CLEARED, InvoiceStage, ReceivableState
 from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.parking import Action, Resolution, StepException
-from contracts.receivable import CLEARED, InvoiceStage, ReceivableState
-from contracts.state import CancelRequest, ContractStage, ContractState, MilestoneReached
 from contracts.sweeps import SweepResult
 from gateways.odoo import OdooClient
 from starters import approving, operations

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from wiring import client as temporal
 from wiring import telemetry
-from wiring.ending import end
+from wiring.process_exit import end
 from wiring.settings import Settings
 from wiring.telemetry import Telemetry
 from workers import replays, worker

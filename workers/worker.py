@@ -24,7 +24,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from activities.crm import CrmActivities
 from activities.failures import FailureInterceptor
-from activities.liveness import HeartbeatInterceptor
+from activities.heartbeat import HeartbeatInterceptor
 from activities.metrics import observe_odoo_call
 from activities.odoo_catalogue import Catalogue
 from activities.odoo_closing import OdooClosing
@@ -39,10 +39,10 @@ from gateways.crm.protocol import Crm
 from gateways.odoo import OdooClient, mailing
 from wiring import remotes
 from wiring.settings import Settings, WorkerSettings
-from workers.ahead import keep_behind
+from workers.query_cache_guard import keep_behind
 from workflows import task_queues
 from workflows.contract import ContractWorkflow
-from workflows.receivable import ReceivableWorkflow
+from workflows.invoice import ReceivableWorkflow
 from workflows.sweeps import CrmSweepWorkflow, OdooSweepWorkflow
 
 WORKFLOWS = [ContractWorkflow, ReceivableWorkflow, OdooSweepWorkflow, CrmSweepWorkflow]

@@ -23,21 +23,23 @@ with workflow.unsafe.imports_passed_through():
     from contracts.approvals import ApprovalKind, ApprovalRound, Subject
     from contracts.billing.book import milestone_event
     from contracts.changes import ChangeOrder
-    from contracts.model import Contract, JsonObject
-    from contracts.problems import InvalidContract
-    from contracts.standing import fixed_keys
-    from contracts.state import (
+    from contracts.contract.messages import (
+        HoldKind,
+        MilestoneReachedInOdoo,
+        Side,
+        TerminationRequest,
+    )
+    from contracts.contract.state import (
         ContractStage,
         ContractVersion,
         Ending,
-        HoldKind,
         MilestoneProgress,
-        MilestoneReachedInOdoo,
         PendingChange,
-        Side,
-        TerminationRequest,
         known,
     )
+    from contracts.model import Contract, JsonObject
+    from contracts.problems import InvalidContract
+    from contracts.views.status import fixed_keys
     from workflows import options
     from workflows.approval import Approving
     from workflows.case import Case

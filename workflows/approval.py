@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
         Decision,
     )
     from contracts.calendar import BusinessCalendar
-    from workflows import kpis, options
+    from workflows import metrics, options
     from workflows.messages import Inbox, signal
     from workflows.steps import Steps
 
@@ -145,7 +145,7 @@ class Approving:
                 approval.told(chase)
         if waited and approval.is_decided:
             today = calendar.today(workflow.now())
-            kpis.approval_decided(subject.kind, approval.requirement.asked_on, today)
+            metrics.approval_decided(subject.kind, approval.requirement.asked_on, today)
         return approval.is_met and not obsolete()
 
     async def _tell(

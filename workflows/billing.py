@@ -34,33 +34,27 @@ with workflow.unsafe.imports_passed_through():
     )
     from contracts.billing.charges import total
     from contracts.billing.periods import life
+    from contracts.contract.messages import CreditRequest, HoldKind
+    from contracts.contract.state import ContractStage, MilestoneProgress, ReadMark, known
     from contracts.identifiers import receivable_workflow_id
-    from contracts.model import RetainageOnTermination
-    from contracts.money import Money
-    from contracts.parking import Action, Waiting
-    from contracts.receivable import (
+    from contracts.invoice.messages import HoldChange
+    from contracts.invoice.state import (
         CLEARED,
         UNBILLED,
-        HoldChange,
         InvoiceReport,
         InvoiceStage,
         ReceivableInput,
         ReceivableState,
     )
-    from contracts.state import (
-        ContractStage,
-        CreditRequest,
-        HoldKind,
-        MilestoneProgress,
-        ReadMark,
-        known,
-    )
+    from contracts.model import RetainageOnTermination
+    from contracts.money import Money
+    from contracts.parking import Action, Waiting
     from workflows import options
     from workflows.amending import Amending
     from workflows.case import Case
     from workflows.document import attributes_to_start
+    from workflows.invoice import ReceivableWorkflow
     from workflows.jobs import Jobs
-    from workflows.receivable import ReceivableWorkflow
     from workflows.steps import Parked, StepCancelled
 
 _COLLECT = "collect"

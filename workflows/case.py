@@ -10,10 +10,10 @@ from temporalio.exceptions import ApplicationError
 with workflow.unsafe.imports_passed_through():
     from activities.policies import Policies, PolicyRequest
     from contracts.calendar import BusinessCalendar
+    from contracts.contract.state import ContractInput, ContractStage, ContractState
     from contracts.model import Contract
     from contracts.policy import EntityPolicy
-    from contracts.state import ContractInput, ContractStage, ContractState
-    from contracts.summary import contract_details, contract_waits
+    from contracts.views.details import contract_details, contract_waits
     from workflows import options, search_attributes
     from workflows.board import Attributes, Board
     from workflows.runs import Run

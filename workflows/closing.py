@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from activities import odoo_closing
     from activities.failures import done_before
     from activities.odoo_closing import CloseOutLeft, CloseOutRequest, OdooClosing
-    from contracts.state import ContractStage, Ending
+    from contracts.contract.state import ContractStage, Ending
     from workflows import options
     from workflows.case import Case
 

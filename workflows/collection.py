@@ -23,24 +23,23 @@ with workflow.unsafe.imports_passed_through():
         TodoRequest,
         WriteOffRequest,
     )
-    from contracts import collecting, parking
+    from contracts import parking
     from contracts.approvals import ApprovalKind, ApprovalRound, Subject, content_hash_of
     from contracts.dunning import Act, DunningDecision, DunningHold, DunningState
     from contracts.identifiers import receivable_workflow_id
-    from contracts.receivable import (
+    from contracts.invoice import collecting
+    from contracts.invoice.messages import (
         CreditApplied,
         DisputeOpened,
         DisputeResolved,
         HoldChange,
         InvoiceBalance,
-        InvoiceStage,
-        OwnCredit,
         PaymentPromised,
         PaymentReceived,
-        WriteOff,
         WriteOffAsked,
     )
-    from workflows import kpis, options
+    from contracts.invoice.state import InvoiceStage, OwnCredit, WriteOff
+    from workflows import metrics, options
     from workflows.approval import Approving
     from workflows.document import DocumentCase
     from workflows.steps import Parked, has_failed
@@ -348,7 +347,7 @@ class Collection:
             paid = collecting.paid(state, self._balance)
             if paid.is_positive and state.draft and not collecting.is_credit_note(state):
                 entity = state.proposal.legal_entity
-                kpis.invoice_paid(entity, state.draft.invoice_on, case.today)
+                metrics.invoice_paid(entity, state.draft.invoice_on, case.today)
             case.note(f"Clear: {paid} paid, {collecting.credited(state, self._balance)} credited")
         state.next_action_at = state.settles_at
         self._show_stage()

@@ -26,23 +26,8 @@ with workflow.unsafe.imports_passed_through():
     from contracts.billing.book import EventStatus, NotPossible
     from contracts.billing.proposals import Document
     from contracts.changes import ChangeOrder
-    from contracts.model import Contract, JsonObject
-    from contracts.ownership import refreshed
-    from contracts.parking import Action, Resolution, StepException
-    from contracts.problems import InvalidContract
-    from contracts.receivable import (
-        CLEARED,
-        UNBILLED,
-        CreditRequested,
-        HoldChange,
-        InvoiceReport,
-    )
-    from contracts.state import (
+    from contracts.contract.messages import (
         CancelRequest,
-        ContractInput,
-        ContractOutcome,
-        ContractStage,
-        ContractState,
         CreditRequest,
         CustomerRefresh,
         HoldKind,
@@ -57,19 +42,31 @@ with workflow.unsafe.imports_passed_through():
         TerminationRequest,
         UsageReport,
         UsageTaken,
+    )
+    from contracts.contract.state import (
+        ContractInput,
+        ContractOutcome,
+        ContractStage,
+        ContractState,
         money_table,
     )
+    from contracts.invoice.messages import CreditRequested, HoldChange
+    from contracts.invoice.state import CLEARED, UNBILLED, InvoiceReport
+    from contracts.model import Contract, JsonObject
+    from contracts.ownership import refreshed
+    from contracts.parking import Action, Resolution, StepException
+    from contracts.problems import InvalidContract
     from contracts.validation import amended, validate
-    from workflows import kpis, options
+    from workflows import metrics, options
     from workflows.amending import Amending
     from workflows.approval import ApprovalDesk
     from workflows.billing import Billing
     from workflows.case import ENDED, Case, refuse
     from workflows.closing import Closing
+    from workflows.invoice import ReceivableWorkflow
     from workflows.jobs import Jobs
     from workflows.messages import signal
     from workflows.provisioning import Provisioning
-    from workflows.receivable import ReceivableWorkflow
     from workflows.steps import StepCancelled
     from workflows.write_back import FILE_SOURCE, WriteBack
 
@@ -131,7 +128,7 @@ class ContractWorkflow(ApprovalDesk):
             await self._provisioning.compensate()
         self._ended = True
         self.state.closed_at = workflow.now()
-        kpis.contract_ended(
+        metrics.contract_ended(
             self.state.legal_entity, str(self.state.ending), parked=self.state.has_parked
         )
         self._case.publish()
@@ -389,7 +386,7 @@ class ContractWorkflow(ApprovalDesk):
             return
         self.state.book.issued(report.number)
         if report.document is Document.INVOICE:
-            kpis.invoice_posted(self.state.legal_entity, event.on, self._case.today)
+            metrics.invoice_posted(self.state.legal_entity, event.on, self._case.today)
 
     def _unless(self, refusal: str | None, what: str, take: Callable[[], object]) -> None:
         """Take a Signal, or note why it is refused: nobody is there to be told."""

@@ -8,11 +8,11 @@ from temporalio import workflow
 from temporalio.common import TypedSearchAttributes
 
 with workflow.unsafe.imports_passed_through():
-    from contracts import collecting
     from contracts.calendar import BusinessCalendar
+    from contracts.invoice import collecting
+    from contracts.invoice.state import InvoiceStage, ReceivableInput, ReceivableState
     from contracts.policy import EntityPolicy
-    from contracts.receivable import InvoiceStage, ReceivableInput, ReceivableState
-    from contracts.summary import receivable_details, receivable_waits
+    from contracts.views.details import receivable_details, receivable_waits
     from workflows import search_attributes
     from workflows.board import Attributes, Board, to_start
     from workflows.runs import Run

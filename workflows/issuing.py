@@ -11,13 +11,15 @@ with workflow.unsafe.imports_passed_through():
 
     from activities.failures import FailureDetail
     from activities.odoo_finance import DocumentRequest, InvoiceRef, OdooFinance, PostRequest
-    from contracts import collecting, parking
+    from contracts import parking
     from contracts.approvals import ApprovalKind, ApprovalRound, Subject
     from contracts.billing.proposals import InvoiceProposal
-    from contracts.figures import Quote
+    from contracts.invoice import collecting
+    from contracts.invoice.messages import InvoiceBalance
+    from contracts.invoice.state import InvoiceStage, KnownDraft
     from contracts.model import MessageDay
+    from contracts.odoo_totals import Quote
     from contracts.parking import Action, Resolution, StepException
-    from contracts.receivable import InvoiceBalance, InvoiceStage, KnownDraft
     from contracts.validation import InvalidContract, Problem, amended, problems_of, show
     from workflows import options
     from workflows.approval import Approving

@@ -17,17 +17,17 @@ with workflow.unsafe.imports_passed_through():
         ProvisionRequest,
     )
     from contracts import parking
-    from contracts.model import Contract
-    from contracts.problems import Problem
-    from contracts.state import (
+    from contracts.contract.state import (
         ContractStage,
         ContractVersion,
         Ending,
         MilestoneProgress,
         OdooRefs,
     )
+    from contracts.model import Contract
+    from contracts.problems import Problem
     from contracts.validation import unfit
-    from workflows import kpis, options
+    from workflows import metrics, options
     from workflows.case import Case
     from workflows.steps import Parked
 
@@ -122,7 +122,7 @@ class Provisioning:
         await self._case.steps.chain(steps, lambda _: self._provision())
         self._case.state.ordered = self._case.contract
         state, contract = self._case.state, self._case.contract
-        kpis.project_ready(state.legal_entity, contract.signed_on, self._case.today)
+        metrics.project_ready(state.legal_entity, contract.signed_on, self._case.today)
         self._case.enter(ContractStage.ACTIVE)
 
     async def _provision(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
-from contracts.state import ContractStage
+from contracts.contract.state import ContractStage
 
 CONTRACT_ID = SearchAttributeKey.for_keyword("ContractId")
 CUSTOMER = SearchAttributeKey.for_keyword("Customer")

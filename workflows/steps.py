@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
         StepException,
         find,
     )
-    from workflows import kpis
+    from workflows import metrics
 
 T = TypeVar("T")
 
@@ -106,14 +106,14 @@ class Steps:
                 result = await self._tried(step, attempt)
                 if not isinstance(result, _Failure):
                     if first is not None:
-                        kpis.exception_ended(first)
+                        metrics.exception_ended(first)
                     return result
                 parked = self._park(step, name, result.kind, result.detail, previous)
             first = first or parked
             resolution = await self._wait(step, parked, obsolete)
             self._unpark(name)
             if obsolete() or (resolution is not None and resolution.action is Action.SKIP):
-                kpis.exception_ended(first)
+                metrics.exception_ended(first)
                 return None
             previous = None if _is_mended(resolution) else parked
 
@@ -136,7 +136,7 @@ class Steps:
                 named = failure.detail.step if failure else ""
                 at = next((item for item in steps if item.name == named), step)
                 if first is not None and (failure is None or at is not step):
-                    kpis.exception_ended(first)
+                    metrics.exception_ended(first)
                     previous = first = None
                 if failure is None:
                     return
@@ -188,7 +188,7 @@ class Steps:
         parked = self._find(name) or self._park(step, name, "business", detail, None)
         resolution = await self._wait(step, parked, obsolete)
         self._unpark(name)
-        kpis.exception_ended(parked)
+        metrics.exception_ended(parked)
         if self._must_give_up(step):
             raise StepCancelled
         return resolution

@@ -21,15 +21,12 @@ with workflow.unsafe.imports_passed_through():
     from activities.crm import CrmActivities, WonDealsRequest
     from activities.odoo_finance import OdooFinance, TodoRequest
     from activities.odoo_sweeps import SWEEP_OVERLAP, OdooSweeps
+    from contracts.contract.messages import MilestoneReachedInOdoo, MilestoneUnreachedInOdoo
+    from contracts.contract.state import ContractInput
     from contracts.identifiers import contract_workflow_id, deal_contract_id
     from contracts.model import Source
-    from contracts.state import (
-        ContractInput,
-        MilestoneReachedInOdoo,
-        MilestoneUnreachedInOdoo,
-    )
     from contracts.sweeps import ChangedInvoice, CrmSweepInput, SweepResult, SweepWindow
-    from workflows import kpis, options, search_attributes
+    from workflows import metrics, options, search_attributes
     from workflows.contract import ContractWorkflow
 
 BALANCE = "balance_changed"
@@ -143,7 +140,7 @@ class OdooSweepWorkflow:
             try:
                 await workflow.get_external_workflow_handle(workflow_id).signal(signal, news)
                 self._result.signalled += 1
-                kpis.told(workflow.now() - changed_at)
+                metrics.told(workflow.now() - changed_at)
             except FailureError:
                 self._result.unknown.append(workflow_id)
                 return False

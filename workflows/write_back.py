@@ -9,9 +9,9 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.crm import CrmActivities, StatusRequest
     from contracts import parking
+    from contracts.contract.state import ContractStage, ContractState, Ending, money_table
     from contracts.crm import ContractStatus
-    from contracts.state import ContractStage, ContractState, Ending, money_table
-    from contracts.summary import contract_waits, documents_wait
+    from contracts.views.details import contract_waits, documents_wait
     from workflows import options
     from workflows.case import Case
 

@@ -22,7 +22,7 @@ from contracts.model import JsonObject
 from contracts.validation import Problem
 from gateways.crm import terms
 from gateways.crm.batches import chunks, write_apart
-from gateways.crm.document import (
+from gateways.crm.contract_data import (
     decimal_text,
     end_of_term,
     milestones_of,

@@ -33,7 +33,7 @@ from contracts.money import Money
 from contracts.validation import Problem
 from gateways.crm import terms
 from gateways.crm.batches import chunks, write_apart
-from gateways.crm.document import present, unique_keys, utc_date
+from gateways.crm.contract_data import present, unique_keys, utc_date
 from gateways.crm.protocol import StatusRefusal
 from gateways.crm.status import STARTED, STATUS_LABELS, status_texts
 from gateways.errors import FailureKind, GatewayError

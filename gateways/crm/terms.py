@@ -13,10 +13,10 @@ from datetime import date, datetime, time
 from types import MappingProxyType
 from typing import Any
 
-from contracts.crosschecks import MONEY, PLAN_TABLES, part, read, rows, total_of
+from contracts.contract_rules import MONEY, PLAN_TABLES, part, read, rows, total_of
 from contracts.model import JsonObject
 from contracts.problems import show
-from gateways.crm.document import default_due_on, single_milestone
+from gateways.crm.contract_data import default_due_on, single_milestone
 from gateways.errors import FailureKind, GatewayError
 
 PROPERTY = "c2c_terms"

@@ -27,7 +27,7 @@ from starters.cli import (
 )
 from starters.cli.errors import EXIT_CODES, ExitCode, explain
 from starters.cli.session import ENTITY_VARIABLE, Session, session_of
-from wiring.ending import end
+from wiring.process_exit import end
 
 __all__ = ["app", "main"]
 

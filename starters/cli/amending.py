@@ -11,8 +11,7 @@ from temporalio.client import Client
 
 from contracts.billing.usage import UsageRecord
 from contracts.changes import ChangeOrder
-from contracts.model import JsonObject
-from contracts.state import (
+from contracts.contract.messages import (
     CreditRequest,
     CustomerRefresh,
     Hold,
@@ -26,6 +25,7 @@ from contracts.state import (
     UsageReport,
     UsageTaken,
 )
+from contracts.model import JsonObject
 from starters import amending, operations
 from starters.cli import documents, render
 from starters.cli.contracts import Reference

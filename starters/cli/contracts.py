@@ -10,17 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
+from contracts.contract.messages import CancelRequest, MilestoneReached, MilestoneUnreached
+from contracts.contract.state import ContractStage, ContractState
 from contracts.model import JsonObject
 from contracts.problems import InvalidContract, Problem
-from contracts.state import (
-    CancelRequest,
-    ContractStage,
-    ContractState,
-    MilestoneReached,
-    MilestoneUnreached,
-)
-from contracts.statement import statement as statement_of
 from contracts.validation import validate
+from contracts.views.statement import statement as statement_of
 from starters import auditing, operations, schedules
 from starters.cli import documents, render
 from starters.cli.errors import UsageError

@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from contracts.money import Money
-from contracts.receivable import (
+from contracts.invoice.messages import (
     DisputeOpened,
     DisputeResolved,
     HoldChange,
@@ -17,6 +16,7 @@ from contracts.receivable import (
     PaymentReceived,
     WriteOffAsked,
 )
+from contracts.money import Money
 from starters import collecting, operations
 from starters.cli import render
 from starters.cli.errors import UsageError

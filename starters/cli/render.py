@@ -12,17 +12,23 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from contracts import collecting
 from contracts.approvals import HASH_PREFIX
 from contracts.closeout import Check
+from contracts.contract.state import ContractState, ContractVersion, money_table
+from contracts.invoice import collecting
+from contracts.invoice.state import ReceivableState
 from contracts.journal import Journal
 from contracts.parking import Action, StepException
 from contracts.problems import Problem
-from contracts.receivable import ReceivableState
-from contracts.standing import conditions, document_rows, milestone_status, not_billed, plan_rows
-from contracts.state import ContractState, ContractVersion, money_table
-from contracts.statement import Statement
-from contracts.summary import agreements, contract_waits, receivable_waits, signed
+from contracts.views.details import agreements, contract_waits, receivable_waits, signed
+from contracts.views.statement import Statement
+from contracts.views.status import (
+    conditions,
+    document_rows,
+    milestone_status,
+    not_billed,
+    plan_rows,
+)
 from starters.amending import Preview
 from starters.operations import ContractRow, Exceptional
 from starters.preflight import Finding, Verdict

@@ -16,9 +16,9 @@ from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from contracts.approvals import HASH_PREFIX
+from contracts.contract.state import ContractOutcome
 from contracts.identifiers import contract_of, receivable_workflow_id
-from contracts.receivable import InvoiceReport
-from contracts.state import ContractOutcome
+from contracts.invoice.state import InvoiceReport
 from starters.faultlab.books import Books, Move
 from starters.faultlab.ledger import Told, canonical, patiently
 from starters.faultlab.lives import Ended

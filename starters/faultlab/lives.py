@@ -23,27 +23,14 @@ from temporalio.service import RPCError
 
 from contracts.approvals import ApprovalDecision, ApprovalRound, Decision
 from contracts.changes import ChangeOrder
+from contracts.contract.messages import CancelRequest, CreditRequest, MilestoneReached
+from contracts.contract.state import ContractInput, ContractStage, ContractState
 from contracts.identifiers import contract_workflow_id, deal_contract_id, receivable_workflow_id
+from contracts.invoice.messages import PaymentReceived, WriteOffAsked
+from contracts.invoice.state import CLEARED, PENDING, UNBILLED, InvoiceReport, ReceivableState
 from contracts.model import Source
 from contracts.money import Money
 from contracts.parking import Action, Resolution, StepException
-from contracts.receivable import (
-    CLEARED,
-    PENDING,
-    UNBILLED,
-    InvoiceReport,
-    PaymentReceived,
-    ReceivableState,
-    WriteOffAsked,
-)
-from contracts.state import (
-    CancelRequest,
-    ContractInput,
-    ContractStage,
-    ContractState,
-    CreditRequest,
-    MilestoneReached,
-)
 from gateways.odoo import OdooClient
 from starters import operations
 from starters.faultlab.books import PAYMENT
@@ -63,7 +50,7 @@ from starters.local import clock, people
 from workflows import options, search_attributes, task_queues
 from workflows.approval import ApprovalDesk
 from workflows.contract import ContractWorkflow
-from workflows.receivable import ReceivableWorkflow
+from workflows.invoice import ReceivableWorkflow
 from workflows.write_back import FILE_SOURCE
 
 CRM = "hubspot"

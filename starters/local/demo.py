@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 from temporalio.client import Client
 
-from contracts.state import money_table
+from contracts.contract.state import money_table
 from gateways.errors import GatewayError
 from starters import operations, schedules
 from starters.local import clock

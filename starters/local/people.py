@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
+from contracts.contract.state import ContractState
 from contracts.money import Money
-from contracts.state import ContractState
 from gateways.odoo import OdooClient
 
 PETRA, CONRAD = "petra@northwind.example", "conrad@northwind.example"

@@ -8,9 +8,9 @@ from typing import Any
 
 from activities.odoo_orders import FiguresRequest, OdooOrders
 from contracts import closeout
+from contracts.contract.state import ContractStage, ContractState, money_table
 from contracts.identifiers import contract_workflow_id
 from contracts.money import Money
-from contracts.state import ContractStage, ContractState, money_table
 from gateways.odoo import OdooClient
 
 

@@ -16,18 +16,18 @@ from datetime import date, timedelta
 
 from contracts.billing.usage import UsageRecord
 from contracts.changes import ChangeOrder
-from contracts.model import JsonObject
-from contracts.money import Money
-from contracts.parking import Action
-from contracts.receivable import DisputeOpened, DisputeResolved
-from contracts.state import (
-    ContractStage,
+from contracts.contract.messages import (
     NoticeGiven,
     ServiceCredit,
     Side,
     TerminationRequest,
     UsageReport,
 )
+from contracts.contract.state import ContractStage
+from contracts.invoice.messages import DisputeOpened, DisputeResolved
+from contracts.model import JsonObject
+from contracts.money import Money
+from contracts.parking import Action
 from starters import amending, collecting, operations
 from starters.local.people import CONRAD, PETRA
 from starters.local.reckoning import Chapter

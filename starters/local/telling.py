@@ -17,12 +17,13 @@ from temporalio.testing import TimeSkipper
 
 from contracts.approvals import ApprovalRound
 from contracts.billing.proposals import Document
+from contracts.contract.messages import MilestoneReached
+from contracts.contract.state import ContractStage, ContractState
 from contracts.identifiers import deal_contract_id, receivable_workflow_id
+from contracts.invoice.state import CLEARED, InvoiceStage, ReceivableState
 from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.parking import Action, Resolution, StepException
-from contracts.receivable import CLEARED, InvoiceStage, ReceivableState
-from contracts.state import ContractStage, ContractState, MilestoneReached
 from gateways.odoo import connect as connect_odoo
 from gateways.secrets import Secret
 from starters import approving, operations, schedules

@@ -28,11 +28,11 @@ from activities.policies import Policies
 from contracts.billing.charges import Charge, ChargeKind
 from contracts.billing.order import order_lines
 from contracts.billing.proposals import Document, InvoiceProposal
-from contracts.figures import OrderFigures
 from contracts.identifiers import contract_workflow_id
+from contracts.invoice.messages import InvoiceBalance, PaymentReceived
 from contracts.model import Contract, JsonObject
 from contracts.money import Money
-from contracts.receivable import InvoiceBalance, PaymentReceived
+from contracts.odoo_totals import OrderFigures
 from gateways.odoo import OdooClient
 from tests.conftest import settings_for
 from tests.servers import OdooServer

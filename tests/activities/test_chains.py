@@ -18,8 +18,8 @@ from activities.odoo_provisioning import AcceptRequest, OdooProvisioning, Provis
 from activities.policies import Policies
 from contracts import parking
 from contracts.billing.book import Book
+from contracts.contract.state import ContractState, OdooRefs
 from contracts.model import Contract, JsonObject
-from contracts.state import ContractState, OdooRefs
 from gateways.errors import FailureKind, GatewayError
 from tests.activities.firm import INVOICE_ON, Firm, Ordered
 from tests.conftest import settings_for

@@ -35,9 +35,9 @@ from activities.odoo_orders import (
 from activities.odoo_sweeps import SWEEP_OVERLAP
 from contracts.billing.charges import Charge, ChargeKind
 from contracts.identifiers import contract_workflow_id
+from contracts.invoice.messages import PaymentReceived
 from contracts.model import JsonObject, Source
 from contracts.money import Money
-from contracts.receivable import PaymentReceived
 from contracts.sweeps import OdooChanges, SweepWindow
 from gateways.crm.odoo_crm import PARTNER_KEY
 from gateways.errors import GatewayError

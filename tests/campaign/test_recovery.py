@@ -12,7 +12,8 @@ from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 
-from contracts.state import ContractStage, MilestoneReached
+from contracts.contract.messages import MilestoneReached
+from contracts.contract.state import ContractStage
 from starters import operations
 from starters.faultlab import lab as labs
 from starters.faultlab.lab import Lab

@@ -14,18 +14,11 @@ from decimal import Decimal
 from random import Random
 
 from contracts.billing.usage import UsageRecord
+from contracts.contract.messages import CreditRequest, RetainageRelease, ServiceCredit, UsageReport
+from contracts.contract.state import ContractStage, ContractState, money_table
+from contracts.invoice.state import CLEARED, UNBILLED, InvoiceStage
 from contracts.model import JsonObject
 from contracts.money import Money
-from contracts.receivable import CLEARED, UNBILLED, InvoiceStage
-from contracts.state import (
-    ContractStage,
-    ContractState,
-    CreditRequest,
-    RetainageRelease,
-    ServiceCredit,
-    UsageReport,
-    money_table,
-)
 from starters import operations
 from tests.e2e.telling import SAM, change, documents, invoiced, last_of, month, order_lines
 from tests.world import ANA, World, document

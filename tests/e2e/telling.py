@@ -10,10 +10,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from contracts.changes import ChangeOrder
+from contracts.contract.state import ContractState
+from contracts.invoice.state import ReceivableState
 from contracts.model import JsonObject
 from contracts.money import Money
-from contracts.receivable import ReceivableState
-from contracts.state import ContractState
 from starters import amending
 from tests.world import World, document
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from contracts.approvals import ApprovalDecision
+from contracts.invoice.state import InvoiceStage, ReceivableState
 from contracts.parking import Action
-from contracts.receivable import InvoiceStage, ReceivableState
 from starters import operations
 from tests.e2e.telling import YEAR_END
 from tests.world import ANA, BOB, CLEO, World, eur, single
-from workflows.receivable import ReceivableWorkflow
+from workflows.invoice import ReceivableWorkflow
 
 
 def approvers(state: ReceivableState) -> list[str]:

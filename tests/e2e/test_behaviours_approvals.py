@@ -6,13 +6,14 @@ import pytest
 
 from contracts.approvals import ApprovalDecision
 from contracts.billing.book import EventStatus, milestone_event
+from contracts.invoice.messages import DisputeOpened, PaymentReceived, WriteOffAsked
+from contracts.invoice.state import InvoiceStage
 from contracts.money import Money
 from contracts.parking import Action
-from contracts.receivable import DisputeOpened, InvoiceStage, PaymentReceived, WriteOffAsked
 from starters import collecting, operations
 from tests.e2e.telling import CLARA, american, hourly, lines_of, month, noted, today
 from tests.world import ANA, BOB, World, document, eur, single
-from workflows.receivable import ReceivableWorkflow
+from workflows.invoice import ReceivableWorkflow
 
 
 async def test_which_actions_are_possible_follows_from_the_state(world: World) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contracts.state import ContractStage, CustomerRefresh, Ending, Side, TerminationRequest
+from contracts.contract.messages import CustomerRefresh, Side, TerminationRequest
+from contracts.contract.state import ContractStage, Ending
 from starters import amending
 from tests.e2e import test_crm
 from tests.e2e.telling import CLARA, SAM, invoiced, today

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from contracts.contract.messages import CreditRequest
+from contracts.contract.state import ContractStage
+from contracts.invoice.messages import HoldChange
+from contracts.invoice.state import InvoiceStage, ReceivableState
 from contracts.parking import Action
-from contracts.receivable import HoldChange, InvoiceStage, ReceivableState
-from contracts.state import ContractStage, CreditRequest
 from starters import amending, collecting
 from tests.e2e.telling import (
     CLARA,

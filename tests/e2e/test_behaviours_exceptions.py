@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from contracts.contract.state import ContractStage
+from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action, Owner
-from contracts.receivable import InvoiceStage
-from contracts.state import ContractStage
 from starters import operations
 from tests.world import World, single
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
-from contracts.receivable import InvoiceStage
 from tests.e2e.telling import (
     changed,
     hourly,

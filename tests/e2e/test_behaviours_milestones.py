@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from contracts.contract.messages import CreditRequest
+from contracts.contract.state import ContractStage
+from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
-from contracts.receivable import InvoiceStage
-from contracts.state import ContractStage, CreditRequest
 from starters import amending
 from tests.e2e.telling import (
     BUILD,

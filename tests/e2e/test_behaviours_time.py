@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from contracts.contract.state import ContractStage
 from contracts.parking import Action
-from contracts.state import ContractStage
 from tests.e2e.telling import (
     changed,
     hourly,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from contracts.billing.usage import UsageRecord
+from contracts.contract.messages import ServiceCredit, UsageReport
+from contracts.contract.state import ContractStage
+from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
-from contracts.receivable import InvoiceStage
-from contracts.state import ContractStage, ServiceCredit, UsageReport
 from tests.e2e.telling import (
     BUILD,
     DEPOSIT,

@@ -8,17 +8,11 @@ import pytest
 
 from contracts.billing.proposals import Document
 from contracts.changes import ChangeOrder
+from contracts.contract.messages import CreditRequest, Hold, HoldKind, HoldRequest, RetainageRelease
+from contracts.contract.state import ContractStage
+from contracts.invoice.state import InvoiceStage
 from contracts.money import Money
 from contracts.parking import Action
-from contracts.receivable import InvoiceStage
-from contracts.state import (
-    ContractStage,
-    CreditRequest,
-    Hold,
-    HoldKind,
-    HoldRequest,
-    RetainageRelease,
-)
 from starters import amending, operations
 from tests.e2e.telling import (
     CLARA,

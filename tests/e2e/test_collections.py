@@ -12,18 +12,17 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 
 from contracts.billing.proposals import Document
-from contracts.money import Money
-from contracts.receivable import (
+from contracts.contract.messages import CreditRequest
+from contracts.invoice.messages import (
     DisputeOpened,
     DisputeResolved,
     HoldChange,
-    InvoiceStage,
     PaymentPromised,
     PaymentReceived,
-    ReceivableState,
     WriteOffAsked,
 )
-from contracts.state import CreditRequest
+from contracts.invoice.state import InvoiceStage, ReceivableState
+from contracts.money import Money
 from starters import amending, collecting, operations
 from tests.e2e.telling import today
 from tests.world import ANA, BOB, CLEO, World, eur, single, undo_payment

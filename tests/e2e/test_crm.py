@@ -19,10 +19,10 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
+from contracts.contract.state import ContractStage
 from contracts.identifiers import contract_workflow_id, deal_contract_id
+from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
-from contracts.receivable import InvoiceStage
-from contracts.state import ContractStage
 from contracts.sweeps import CrmSweepInput, SweepResult
 from gateways.crm.protocol import Crm
 from gateways.errors import FailureKind, GatewayError

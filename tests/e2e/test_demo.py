@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from contracts.state import ContractStage, ContractState
+from contracts.contract.state import ContractStage, ContractState
 from contracts.validation import validate
 from starters.local.reckoning import Chapter, Figures, differences, unsettled
 from starters.local.stories import chapters

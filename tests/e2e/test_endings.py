@@ -8,17 +8,11 @@ from typing import Any
 
 import pytest
 
+from contracts.contract.messages import CancelRequest, NoticeGiven, Side, TerminationRequest
+from contracts.contract.state import ContractStage, Ending
+from contracts.invoice.state import InvoiceStage
 from contracts.model import JsonObject
 from contracts.parking import Action
-from contracts.receivable import InvoiceStage
-from contracts.state import (
-    CancelRequest,
-    ContractStage,
-    Ending,
-    NoticeGiven,
-    Side,
-    TerminationRequest,
-)
 from starters import amending, operations
 from tests.e2e.telling import (
     BUILD,

@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from contracts.contract.state import ContractStage
+from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
-from contracts.receivable import InvoiceStage
-from contracts.state import ContractStage
 from starters import operations
 from tests.e2e.telling import NEW_YEAR, YEAR_END, today
 from tests.world import ANA, BOB, World, document, odoo_invoices, single

@@ -6,9 +6,11 @@ from datetime import timedelta
 
 import pytest
 
+from contracts.contract.messages import MilestoneReached
+from contracts.contract.state import ContractStage
+from contracts.invoice.messages import PaymentReceived
+from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
-from contracts.receivable import InvoiceStage, PaymentReceived
-from contracts.state import ContractStage, MilestoneReached
 from starters import operations
 from tests.world import (
     ANA,

@@ -11,8 +11,8 @@ import pytest
 from activities.failures import BusinessRefusal
 from activities.odoo_master import OdooMaster
 from activities.odoo_orders import OdooOrders
+from contracts.contract.state import ContractStage, ContractState
 from contracts.parking import Action
-from contracts.state import ContractStage, ContractState
 from starters import operations
 from tests.e2e.telling import audit_record, order_lines, project
 from tests.world import World, document, odoo_order, single

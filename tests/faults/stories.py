@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 import pytest
 from temporalio.client import WorkflowFailureError
 
-from contracts.receivable import InvoiceStage, PaymentReceived
-from contracts.state import ContractStage
+from contracts.contract.state import ContractStage
+from contracts.invoice.messages import PaymentReceived
+from contracts.invoice.state import InvoiceStage
 from starters import operations
 from tests.world import World, odoo_invoices, odoo_order, single, unique
 

@@ -15,7 +15,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
-from contracts.state import CancelRequest, ContractOutcome, ContractStage
+from contracts.contract.messages import CancelRequest
+from contracts.contract.state import ContractOutcome, ContractStage
 from starters import operations
 from starters.faultlab import processes
 from tests.temporal import temporal_server

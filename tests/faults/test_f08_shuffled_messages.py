@@ -25,22 +25,20 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from contracts.approvals import ApprovalDecision
 from contracts.billing.usage import UsageRecord
-from contracts.model import Contract, JsonObject
-from contracts.money import Money
-from contracts.parking import Action, Resolution
-from contracts.receivable import (
+from contracts.contract.messages import CancelRequest, MilestoneReached, UsageReport
+from contracts.contract.state import ContractStage
+from contracts.invoice.messages import (
     DisputeOpened,
     DisputeResolved,
     HoldChange,
-    InvoiceReport,
-    InvoiceStage,
     PaymentPromised,
     PaymentReceived,
-    ReceivableInput,
-    ReceivableState,
     WriteOffAsked,
 )
-from contracts.state import CancelRequest, ContractStage, MilestoneReached, UsageReport
+from contracts.invoice.state import InvoiceReport, InvoiceStage, ReceivableInput, ReceivableState
+from contracts.model import Contract, JsonObject
+from contracts.money import Money
+from contracts.parking import Action, Resolution
 from contracts.validation import validate
 from starters import operations
 from tests.e2e.telling import last_of, month
@@ -56,7 +54,7 @@ from tests.world import (
     undo_payment,
     unique,
 )
-from workflows.receivable import ReceivableWorkflow
+from workflows.invoice import ReceivableWorkflow
 
 ORDERS = 200
 LIVES = 12

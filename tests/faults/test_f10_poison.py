@@ -19,14 +19,16 @@ from temporalio.api.common.v1 import Payload
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.common import RawValue
 
-from contracts import receivable, state
+from contracts.contract import messages as contract_messages
+from contracts.invoice import messages as invoice_messages
 from contracts.approvals import ApprovalDecision
 from contracts.changes import ChangeOrder
+from contracts.contract.messages import UsageReport
+from contracts.contract.state import ContractInput, ContractStage
+from contracts.invoice.state import InvoiceStage
 from contracts.model import MAX_MILESTONES, JsonObject
 from contracts.parking import Action, Resolution
 from contracts.problems import InvalidContract
-from contracts.receivable import InvoiceStage
-from contracts.state import ContractInput, ContractStage, UsageReport
 from contracts.validation import MAX_DOCUMENT_BYTES, MAX_NESTING, unfit, validate
 from starters import operations
 from starters.cli import documents
@@ -132,13 +134,13 @@ async def test_a_hold_whose_words_are_longer_than_a_document_takes_is_refused(
 ) -> None:
     """What the contract takes it tells its documents: both have one limit."""
     with pytest.raises(ValidationError):
-        state.Hold(by="ana", reason="x" * 201)
+        contract_messages.Hold(by="ana", reason="x" * 201)
     with pytest.raises(ValidationError):
-        state.HoldRequest(kind=state.HoldKind.DUNNING, by=" ")
+        contract_messages.HoldRequest(kind=contract_messages.HoldKind.DUNNING, by=" ")
     invoice = await world.open(single())
     workflow_id = invoice.removesuffix("/invoice/1")
-    hold = state.Hold(by="a" * 200, reason=EMOJI.ljust(200, "x"))
-    request = state.HoldRequest(kind=state.HoldKind.DUNNING, by="a" * 200, hold=hold)
+    hold = contract_messages.Hold(by="a" * 200, reason=EMOJI.ljust(200, "x"))
+    request = contract_messages.HoldRequest(kind=contract_messages.HoldKind.DUNNING, by="a" * 200, hold=hold)
     await world.tell(workflow_id, ContractWorkflow.set_hold, request)
     await world.invoice(invoice, until=lambda found: found.contract_hold is not None)
 
@@ -148,25 +150,25 @@ async def test_a_hold_whose_words_are_longer_than_a_document_takes_is_refused(
 
 def _messages() -> Iterator[tuple[type[BaseModel], JsonObject]]:
     """Every message people and systems send, with what it has to say."""
-    yield state.MilestoneReached, {"milestone": "m"}
-    yield state.MilestoneUnreached, {"milestone": "m", "by": "p"}
+    yield contract_messages.MilestoneReached, {"milestone": "m"}
+    yield contract_messages.MilestoneUnreached, {"milestone": "m", "by": "p"}
     money = "1.00 EUR"
     credit = {"retainer": "r", "reference": "x", "reason": "r", "amount": money, "by": "p"}
-    yield state.ServiceCredit, credit
-    yield state.CreditRequest, {"number": 1, "by": "p", "reason": "r"}
-    yield state.Hold, {"by": "p", "reason": "r", "until": "2027-01-01"}
-    yield state.TerminationRequest, {"side": "firm", "by": "p", "reason": "r", "on": "2027-01-01"}
-    yield state.NoticeGiven, {"side": "firm", "by": "p"}
-    yield state.RetainageRelease, {"by": "p", "reason": "r"}
-    yield state.CustomerRefresh, {"by": "p"}
-    yield state.CancelRequest, {"by": "p"}
+    yield contract_messages.ServiceCredit, credit
+    yield contract_messages.CreditRequest, {"number": 1, "by": "p", "reason": "r"}
+    yield contract_messages.Hold, {"by": "p", "reason": "r", "until": "2027-01-01"}
+    yield contract_messages.TerminationRequest, {"side": "firm", "by": "p", "reason": "r", "on": "2027-01-01"}
+    yield contract_messages.NoticeGiven, {"side": "firm", "by": "p"}
+    yield contract_messages.RetainageRelease, {"by": "p", "reason": "r"}
+    yield contract_messages.CustomerRefresh, {"by": "p"}
+    yield contract_messages.CancelRequest, {"by": "p"}
     payment = {"reference": "r", "amount": money, "paid_on": "2027-01-01"}
-    yield receivable.PaymentReceived, payment
-    yield receivable.DisputeOpened, {"by": "p", "reason": "r"}
-    yield receivable.DisputeResolved, {"by": "p", "comment": "c"}
-    yield receivable.PaymentPromised, {"by": "p", "on": "2027-01-01"}
-    yield receivable.HoldChange, {"by": "p", "reason": "r"}
-    yield receivable.WriteOffAsked, {"by": "p", "reason": "r"}
+    yield invoice_messages.PaymentReceived, payment
+    yield invoice_messages.DisputeOpened, {"by": "p", "reason": "r"}
+    yield invoice_messages.DisputeResolved, {"by": "p", "comment": "c"}
+    yield invoice_messages.PaymentPromised, {"by": "p", "on": "2027-01-01"}
+    yield invoice_messages.HoldChange, {"by": "p", "reason": "r"}
+    yield invoice_messages.WriteOffAsked, {"by": "p", "reason": "r"}
     yield ApprovalDecision, {"by": "p"}
     yield Resolution, {"action": "retry", "by": "p"}
     yield ChangeOrder, {"number": 1, "by": "p", "reason": "r"}

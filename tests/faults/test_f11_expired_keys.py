@@ -14,7 +14,7 @@ from functools import partial
 import pytest
 from temporalio.client import WorkflowFailureError
 
-from contracts.receivable import InvoiceStage, ReceivableState
+from contracts.invoice.state import InvoiceStage, ReceivableState
 from starters import operations
 from tests.faults.stories import tell_of_an_expired_key
 from tests.world import World, single

@@ -14,7 +14,7 @@ from activities.odoo_catalogue import Catalogue
 from activities.odoo_finance import InvoiceRef, PaymentRequest, ReminderRequest
 from activities.odoo_master import MilestoneRef, ProjectArchive
 from activities.odoo_orders import Notification
-from contracts.receivable import PaymentReceived
+from contracts.invoice.messages import PaymentReceived
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import LoadRefused, OdooClient, connect
 from gateways.secrets import Secret

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from activities.odoo_settlements import register_payment
+from contracts.invoice.messages import PaymentReceived
 from contracts.money import Money
-from contracts.receivable import PaymentReceived
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
 from sandbox.real_odoo import RealOdoo

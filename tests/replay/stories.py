@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from contracts.parking import Action
-from contracts.receivable import DisputeOpened, DisputeResolved, InvoiceStage
-from contracts.state import (
-    ContractStage,
+from contracts.contract.messages import (
     Hold,
     HoldKind,
     HoldRequest,
@@ -14,6 +11,10 @@ from contracts.state import (
     Side,
     TerminationRequest,
 )
+from contracts.contract.state import ContractStage
+from contracts.invoice.messages import DisputeOpened, DisputeResolved
+from contracts.invoice.state import InvoiceStage
+from contracts.parking import Action
 from tests.e2e.telling import (
     BUILD,
     DEPOSIT,
@@ -28,7 +29,7 @@ from tests.e2e.telling import (
 from tests.replay.record import HISTORIES
 from tests.world import ANA, BOB, World, document, eur, single
 from workflows.contract import ContractWorkflow
-from workflows.receivable import ReceivableWorkflow
+from workflows.invoice import ReceivableWorkflow
 
 
 async def keep(world: World, name: str, workflow_id: str) -> None:

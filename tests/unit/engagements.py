@@ -10,10 +10,10 @@ from pathlib import Path
 from contracts.billing.book import Book, Findings, milestone_event, period_event
 from contracts.billing.proposals import Document
 from contracts.billing.time import TimeEntry
+from contracts.contract.state import ContractStage, ContractState, MilestoneProgress, OdooRefs
+from contracts.invoice.state import InvoiceReport, InvoiceStage
 from contracts.model import Contract, Source
 from contracts.money import Money
-from contracts.receivable import InvoiceReport, InvoiceStage
-from contracts.state import ContractStage, ContractState, MilestoneProgress, OdooRefs
 from contracts.validation import validate
 
 _EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"

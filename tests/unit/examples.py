@@ -19,13 +19,14 @@ from contracts.approvals import (
 from contracts.billing.book import Book, milestone_event
 from contracts.billing.proposals import InvoiceProposal
 from contracts.calendar import BusinessCalendar
+from contracts.contract.state import ContractState
 from contracts.dunning import DunningPolicy, DunningStep
+from contracts.invoice.messages import InvoiceBalance
+from contracts.invoice.state import InvoiceReport, InvoiceStage, ReceivableState
 from contracts.model import Contract, JsonObject, Source
 from contracts.money import Money
 from contracts.parking import Step, StepException
 from contracts.policy import EntityPolicy
-from contracts.receivable import InvoiceBalance, InvoiceReport, InvoiceStage, ReceivableState
-from contracts.state import ContractState
 from contracts.validation import validate
 
 # A deadline would measure the machine, not the code.

@@ -14,8 +14,8 @@ import pytest
 from temporalio.service import RPCError, RPCStatusCode
 
 from contracts import parking
-from contracts.receivable import InvoiceStage
-from contracts.state import ContractOutcome, ContractStage
+from contracts.contract.state import ContractOutcome, ContractStage
+from contracts.invoice.state import InvoiceStage
 from starters import operations
 from starters.cli import main, render, session
 from starters.cli.errors import ExitCode

@@ -13,15 +13,8 @@ import pytest
 
 from contracts.billing.book import Book
 from contracts.closeout import Check
-from contracts.state import (
-    ContractOutcome,
-    ContractStage,
-    ContractVersion,
-    HoldKind,
-    PendingChange,
-    Side,
-    UsageTaken,
-)
+from contracts.contract.messages import HoldKind, Side, UsageTaken
+from contracts.contract.state import ContractOutcome, ContractStage, ContractVersion, PendingChange
 from starters import amending, auditing
 from starters.auditing import Audit
 from starters.cli import amending as commands

@@ -11,15 +11,14 @@ import pytest
 from pydantic import BaseModel
 from typer.testing import CliRunner, Result
 
-from contracts.receivable import (
+from contracts.invoice.messages import (
     DisputeOpened,
     DisputeResolved,
     HoldChange,
-    InvoiceReport,
-    InvoiceStage,
     PaymentPromised,
     WriteOffAsked,
 )
+from contracts.invoice.state import InvoiceReport, InvoiceStage
 from starters import operations
 from starters.cli import app, session
 from starters.cli.errors import ExitCode

@@ -7,26 +7,23 @@ from typing import Any
 
 import pytest
 
-from contracts import collecting, parking
+from contracts import parking
 from contracts.approvals import ApprovalRound
 from contracts.billing.proposals import Document, InvoiceProposal
 from contracts.dunning import Act, Dispute, DunningHold, DunningState, Promise
-from contracts.figures import Quote
-from contracts.money import Money
-from contracts.receivable import (
+from contracts.invoice import collecting
+from contracts.invoice.messages import (
     DisputeOpened,
     DisputeResolved,
     HoldChange,
     Instalment,
     InvoiceBalance,
-    InvoiceStage,
-    KnownDraft,
-    OwnCredit,
     PaymentPromised,
     PaymentReceived,
-    ReceivableState,
-    WriteOff,
 )
+from contracts.invoice.state import InvoiceStage, KnownDraft, OwnCredit, ReceivableState, WriteOff
+from contracts.money import Money
+from contracts.odoo_totals import Quote
 from tests.unit.examples import (
     ANA,
     CLEO,

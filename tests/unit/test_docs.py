@@ -16,9 +16,9 @@ import typer.main
 from pydantic import BaseModel
 
 from contracts import parking
+from contracts.contract.state import ContractStage
+from contracts.invoice.state import InvoiceStage
 from contracts.parking import Step
-from contracts.receivable import InvoiceStage
-from contracts.state import ContractStage
 from contracts.validation import InvalidContract, validate
 from starters.cli import app
 from wiring.settings import Settings

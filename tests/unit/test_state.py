@@ -13,21 +13,21 @@ from pydantic import BaseModel, ValidationError
 
 from contracts import parking
 from contracts.approvals import Approval
-from contracts.crm import ContractStatus
-from contracts.dunning import DunningState
-from contracts.journal import MAX_ENTRIES, Journal
-from contracts.money import CurrencyMismatch, Money
-from contracts.parking import Waiting
-from contracts.receivable import InvoiceReport, InvoiceStage, PaymentReceived
-from contracts.state import (
-    CancelRequest,
+from contracts.contract.messages import CancelRequest, MilestoneReached
+from contracts.contract.state import (
     ContractState,
     MilestoneProgress,
-    MilestoneReached,
     MoneyTable,
     OdooRefs,
     money_table,
 )
+from contracts.crm import ContractStatus
+from contracts.dunning import DunningState
+from contracts.invoice.messages import PaymentReceived
+from contracts.invoice.state import InvoiceReport, InvoiceStage
+from contracts.journal import MAX_ENTRIES, Journal
+from contracts.money import CurrencyMismatch, Money
+from contracts.parking import Waiting
 from tests.unit.examples import (
     ANA,
     MONDAY,

@@ -8,9 +8,9 @@ from datetime import date
 import pytest
 
 from contracts.billing.book import Book, milestone_event
+from contracts.contract.state import ContractState
 from contracts.money import Money
-from contracts.state import ContractState
-from contracts.statement import Statement, statement
+from contracts.views.statement import Statement, statement
 from tests.unit.engagements import active, example, issue, managed, mixed, reach
 from tests.unit.examples import contract, euros
 

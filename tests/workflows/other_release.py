@@ -7,7 +7,7 @@ from datetime import timedelta
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from contracts.state import ContractInput, ContractOutcome
+    from contracts.contract.state import ContractInput, ContractOutcome
     from workflows.contract import ContractWorkflow
 
 

@@ -8,19 +8,14 @@ from __future__ import annotations
 from decimal import Decimal
 
 from contracts.billing.proposals import Document
-from contracts.receivable import DisputeOpened, DisputeResolved, InvoiceStage
-from contracts.state import (
-    ContractStage,
-    Ending,
-    ServiceCredit,
-    Side,
-    TerminationRequest,
-    money_table,
-)
+from contracts.contract.messages import ServiceCredit, Side, TerminationRequest
+from contracts.contract.state import ContractStage, Ending, money_table
+from contracts.invoice.messages import DisputeOpened, DisputeResolved
+from contracts.invoice.state import InvoiceStage
 from tests.e2e.telling import last_of, month, on
 from tests.world import ANA, BOB, World, document, eur
 from workflows.contract import ContractWorkflow
-from workflows.receivable import ReceivableWorkflow
+from workflows.invoice import ReceivableWorkflow
 
 MAX_EVENTS = 2_000
 SLA_CREDIT = ServiceCredit(

@@ -11,7 +11,7 @@ from temporalio.client import Client
 
 from contracts.approvals import ApprovalKind
 from contracts.changes import ChangeOrder
-from contracts.receivable import InvoiceStage
+from contracts.invoice.state import InvoiceStage
 from starters import approving, operations
 from starters.approving import Awaiting, Filter
 from starters.operations import NoAnswer

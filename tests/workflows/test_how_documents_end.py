@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from temporalio.api.enums.v1 import EventType
 
+from contracts.contract.state import ContractStage
+from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
-from contracts.receivable import InvoiceStage
-from contracts.state import ContractStage
 from starters import operations
 from tests.world import World, single
 

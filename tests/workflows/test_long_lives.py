@@ -9,8 +9,9 @@ import pytest
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
-from contracts.receivable import InvoiceStage, PaymentReceived, ReceivableState
-from contracts.state import ContractStage
+from contracts.contract.state import ContractStage
+from contracts.invoice.messages import PaymentReceived
+from contracts.invoice.state import InvoiceStage, ReceivableState
 from starters import operations
 from tests.world import World, document, eur, odoo_invoices, single
 from workers.worker import WORKFLOWS, workflow_runner

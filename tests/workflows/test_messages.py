@@ -8,17 +8,11 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.service import RPCError
 
+from contracts.contract.messages import CancelRequest, Hold, HoldKind, HoldRequest, MilestoneReached
+from contracts.contract.state import ContractStage, ContractState
+from contracts.invoice.messages import PaymentReceived
+from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action, Resolution
-from contracts.receivable import InvoiceStage, PaymentReceived
-from contracts.state import (
-    CancelRequest,
-    ContractStage,
-    ContractState,
-    Hold,
-    HoldKind,
-    HoldRequest,
-    MilestoneReached,
-)
 from sandbox.server import Sandbox
 from starters import operations
 from tests.e2e.telling import change

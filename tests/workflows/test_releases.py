@@ -22,8 +22,8 @@ from temporalio.testing import TimeSkipper, WorkflowEnvironment
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
-from contracts.receivable import InvoiceStage
-from contracts.state import ContractStage
+from contracts.contract.state import ContractStage
+from contracts.invoice.state import InvoiceStage
 from sandbox.server import Sandbox
 from starters.local import clock
 from starters.local.stack import temporal_binary

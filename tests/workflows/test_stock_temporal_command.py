@@ -23,8 +23,8 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
 from contracts.approvals import HASH_PREFIX
-from contracts.receivable import InvoiceStage
-from contracts.state import ContractStage, ContractState
+from contracts.contract.state import ContractStage, ContractState
+from contracts.invoice.state import InvoiceStage
 from starters import schedules
 from starters.local.stack import temporal_binary
 from tests.world import ANA, World, belgian_vat, eur, odoo_invoices, odoo_order, single, unique

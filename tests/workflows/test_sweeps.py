@@ -20,7 +20,7 @@ from temporalio.client import (
 )
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from contracts.receivable import InvoiceStage
+from contracts.invoice.state import InvoiceStage
 from contracts.sweeps import OdooChanges, ReachedMilestone, SweepResult, SweepWindow
 from sandbox.server import Sandbox
 from tests.world import World, eur, single, unique

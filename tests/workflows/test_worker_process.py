@@ -15,8 +15,8 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHandle
 from temporalio.testing import TimeSkipper, WorkflowEnvironment
 
-from contracts.receivable import InvoiceStage
-from contracts.state import Hold, HoldKind, HoldRequest
+from contracts.contract.messages import Hold, HoldKind, HoldRequest
+from contracts.invoice.state import InvoiceStage
 from sandbox.server import Sandbox
 from starters import operations
 from starters.cli.errors import ExitCode

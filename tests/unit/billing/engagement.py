@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from contracts import changes, collecting
+from contracts import changes
 from contracts.approvals import (
     ApprovalDecision,
     ApprovalKind,
@@ -37,15 +37,12 @@ from contracts.billing.proposals import Document, InvoiceProposal
 from contracts.billing.time import TimeEntry
 from contracts.changes import ChangeOrder
 from contracts.dunning import Act, DunningState
+from contracts.invoice import collecting
+from contracts.invoice.messages import InvoiceBalance
+from contracts.invoice.state import InvoiceStage, OwnCredit, ReceivableState
 from contracts.model import Contract, RetainageOnTermination
 from contracts.money import Money
 from contracts.problems import InvalidContract
-from contracts.receivable import (
-    InvoiceBalance,
-    InvoiceStage,
-    OwnCredit,
-    ReceivableState,
-)
 from tests.unit.billing.strategies import (
     PEOPLE,
     ROLES,

@@ -6,7 +6,6 @@ from collections import Counter
 from datetime import date
 from decimal import Decimal
 
-from contracts import collecting
 from contracts.billing import usage
 from contracts.billing.book import (
     DEPOSIT_EVENT,
@@ -15,11 +14,12 @@ from contracts.billing.book import (
 )
 from contracts.billing.charges import Charge, ChargeKind
 from contracts.billing.order import order_lines
+from contracts.contract.state import ContractState, money_table
 from contracts.dunning import DunningState
+from contracts.invoice import collecting
 from contracts.model import RetainerPlan
 from contracts.money import Money
-from contracts.state import ContractState, money_table
-from contracts.statement import statement
+from contracts.views.statement import statement
 from tests.unit.billing.engagement import (
     Engagement,
     as_odoo,

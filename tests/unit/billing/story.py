@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from contracts import collecting
 from contracts.billing.book import (
     Book,
     EventStatus,
@@ -17,14 +16,10 @@ from contracts.billing.charges import Charge
 from contracts.billing.usage import UsageRecord
 from contracts.changes import ChangeOrder
 from contracts.dunning import DunningHold
+from contracts.invoice import collecting
+from contracts.invoice.messages import DisputeOpened, DisputeResolved, HoldChange, PaymentPromised
 from contracts.model import Contract
 from contracts.money import Money
-from contracts.receivable import (
-    DisputeOpened,
-    DisputeResolved,
-    HoldChange,
-    PaymentPromised,
-)
 from tests.unit.billing.engagement import Cost, Engagement, Line, Paper, snapshot
 from tests.unit.billing.invariants import (
     Prices,

@@ -24,23 +24,26 @@ from temporalio.exceptions import ApplicationError, FailureError
 with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel
 
-    from contracts import collecting, parking
+    from contracts import parking
     from contracts.approvals import ApprovalRound
-    from contracts.parking import Resolution, StepException
-    from contracts.receivable import (
+    from contracts.invoice import collecting
+    from contracts.invoice.messages import (
         CreditApplied,
         DisputeOpened,
         DisputeResolved,
         HoldChange,
         InvoiceBalance,
-        InvoiceReport,
-        InvoiceStage,
         PaymentPromised,
         PaymentReceived,
-        ReceivableInput,
-        ReceivableState,
         WriteOffAsked,
     )
+    from contracts.invoice.state import (
+        InvoiceReport,
+        InvoiceStage,
+        ReceivableInput,
+        ReceivableState,
+    )
+    from contracts.parking import Resolution, StepException
     from workflows.approval import ApprovalDesk, Approving
     from workflows.collection import Collection
     from workflows.document import DocumentCase

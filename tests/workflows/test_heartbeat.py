@@ -12,7 +12,7 @@ from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.liveness import HeartbeatInterceptor
+from activities.heartbeat import HeartbeatInterceptor
 
 _HEARTBEAT = timedelta(seconds=1)
 _SLOW_SECONDS = 4.0

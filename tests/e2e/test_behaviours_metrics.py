@@ -22,9 +22,9 @@ from temporalio.runtime import MetricBuffer, Runtime, TelemetryConfig
 from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper
 
+from contracts.contract.state import ContractStage
+from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
-from contracts.receivable import InvoiceStage
-from contracts.state import ContractStage
 from starters import operations, schedules
 from starters.local import clock
 from tests.conftest import settings_for
@@ -32,7 +32,7 @@ from tests.e2e.telling import today
 from tests.servers import OdooServer
 from tests.world import ENTITY, World, single
 from workers import worker
-from workflows import kpis
+from workflows import metrics
 
 Labels = dict[str, str]
 
@@ -112,24 +112,24 @@ async def test_the_times_on_the_way_from_signature_to_cash_are_measured(
     contract = single()
     workflow_id = await world.active(contract)
     signed = (today() - date.fromisoformat(str(contract["signed_on"]))).days
-    assert (await meter.until(kpis.PROJECT, 1, legal_entity=ENTITY))[-1] == signed
+    assert (await meter.until(metrics.PROJECT, 1, legal_entity=ENTITY))[-1] == signed
     await world.reach(workflow_id, "all")
     invoice = f"{workflow_id}/invoice/1"
     await world.invoice(invoice, InvoiceStage.AWAITING_APPROVAL)
     await world.skip(invoice, days=3)
     await world.approve(invoice)
-    assert (await meter.until(kpis.APPROVAL, 1, kind="invoice"))[-1] == 3
+    assert (await meter.until(metrics.APPROVAL, 1, kind="invoice"))[-1] == 3
     await world.invoice(invoice, InvoiceStage.OPEN)
-    assert len(await meter.until(kpis.POSTED, 1, legal_entity=ENTITY)) == 1
+    assert len(await meter.until(metrics.POSTED, 1, legal_entity=ENTITY)) == 1
     await world.skip(invoice, days=20)
     await world.pay(invoice)
     await world.sweep()
-    assert (await meter.until(kpis.CASH, 1, legal_entity=ENTITY))[-1] == 20
-    lags = await meter.until(kpis.LAG, 1)
+    assert (await meter.until(metrics.CASH, 1, legal_entity=ENTITY))[-1] == 20
+    lags = await meter.until(metrics.LAG, 1)
     assert min(lags) >= 0
     await world.skip(invoice, days=31)
     await world.stage(workflow_id, ContractStage.CLOSED)
-    await meter.until(kpis.ENDED, 1, ending="completed", parked="no")
+    await meter.until(metrics.ENDED, 1, ending="completed", parked="no")
 
 
 async def test_exceptions_and_contracts_without_a_human_touch_are_counted(
@@ -141,17 +141,17 @@ async def test_exceptions_and_contracts_without_a_human_touch_are_counted(
     workflow_id = await world.start(contract)
     await world.parked(workflow_id)
     await world.skip(workflow_id, hours=5)
-    assert meter.of(kpis.EXCEPTION, step="validate") == []
+    assert meter.of(metrics.EXCEPTION, step="validate") == []
     [open_now] = [item for item in await listed(world) if item.workflow_id == workflow_id]
     assert open_now.exception.step == "validate"
     await world.resolve(workflow_id, Action.AMEND, changes={"services.0.code": "BUILD"})
-    [age] = await meter.until(kpis.EXCEPTION, 1, step="validate", owner="sales")
+    [age] = await meter.until(metrics.EXCEPTION, 1, step="validate", owner="sales")
     assert 5 <= age < 6
     await world.stage(workflow_id, ContractStage.ACTIVE)
     await world.cancel(workflow_id)
     await world.stage(workflow_id, ContractStage.CANCELLED)
-    await meter.until(kpis.ENDED, 1, ending="cancelled", parked="yes")
-    assert meter.of(kpis.ENDED, ending="cancelled", parked="no") == []
+    await meter.until(metrics.ENDED, 1, ending="cancelled", parked="yes")
+    assert meter.of(metrics.ENDED, ending="cancelled", parked="no") == []
 
 
 async def listed(world: World) -> list[operations.Exceptional]:

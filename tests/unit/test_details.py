@@ -20,34 +20,36 @@ from contracts.approvals import (
 from contracts.billing.book import Book, milestone_event
 from contracts.billing.proposals import InvoiceProposal
 from contracts.changes import ChangeOrder
-from contracts.dunning import Dispute, DunningHold, DunningState, Promise
-from contracts.figures import Quote, TaxAmount
-from contracts.journal import Journal
-from contracts.model import Contract
-from contracts.parking import Action, Resolution, Step, StepException, Waiting, refusal
-from contracts.problems import Problem, show
-from contracts.receivable import InvoiceStage, KnownDraft
-from contracts.standing import conditions, milestone_status, plan_rows
-from contracts.state import (
+from contracts.contract.messages import (
     CancelRequest,
-    ContractStage,
-    ContractState,
     Hold,
     HoldKind,
-    MilestoneProgress,
     NoticeGiven,
-    OdooRefs,
-    PendingChange,
     Side,
     TerminationRequest,
 )
-from contracts.summary import (
+from contracts.contract.state import (
+    ContractStage,
+    ContractState,
+    MilestoneProgress,
+    OdooRefs,
+    PendingChange,
+)
+from contracts.dunning import Dispute, DunningHold, DunningState, Promise
+from contracts.invoice.state import InvoiceStage, KnownDraft
+from contracts.journal import Journal
+from contracts.model import Contract
+from contracts.odoo_totals import Quote, TaxAmount
+from contracts.parking import Action, Resolution, Step, StepException, Waiting, refusal
+from contracts.problems import Problem, show
+from contracts.views.details import (
     agreements,
     contract_details,
     contract_waits,
     receivable_details,
     receivable_waits,
 )
+from contracts.views.status import conditions, milestone_status, plan_rows
 from starters.amending import preview
 from tests.unit.engagements import active, example, managed, mixed, reach
 from tests.unit.examples import (

@@ -7,22 +7,23 @@ from collections.abc import Iterable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from contracts import collecting
 from contracts.approvals import HASH_PREFIX, ApprovalRound
+from contracts.contract.messages import HoldKind
+from contracts.contract.state import ContractStage, ContractState, money_table
+from contracts.invoice import collecting
+from contracts.invoice.messages import InvoiceBalance
+from contracts.invoice.state import CLEARED, PENDING, UNBILLED, InvoiceStage, ReceivableState
 from contracts.journal import Journal
 from contracts.money import Money
 from contracts.parking import Action, StepException, Waiting
-from contracts.receivable import (
-    CLEARED,
-    PENDING,
-    UNBILLED,
-    InvoiceBalance,
-    InvoiceStage,
-    ReceivableState,
-)
-from contracts.standing import conditions, document_rows, milestone_status, not_billed, plan_rows
-from contracts.state import ContractStage, ContractState, HoldKind, money_table
 from contracts.validation import show
+from contracts.views.status import (
+    conditions,
+    document_rows,
+    milestone_status,
+    not_billed,
+    plan_rows,
+)
 
 _LATEST = 8
 _MAX_ROWS = 60

@@ -12,7 +12,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from tests.world import unique
-from workers.ahead import Ahead, keep_behind
+from workers.query_cache_guard import Ahead, keep_behind
 from workers.worker import workflow_runner
 
 ROUNDS = 12

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from contracts.billing.book import DEPOSIT_EVENT, BillingEvent, EventStatus, milestone_event
 from contracts.billing.charges import ChargeKind, total
 from contracts.billing.milestones import RETAINAGE
+from contracts.contract.state import ContractState, MilestoneProgress
 from contracts.model import (
     Contract,
     ExpensePlan,
@@ -21,7 +22,6 @@ from contracts.model import (
     UsagePlan,
 )
 from contracts.money import Money
-from contracts.state import ContractState, MilestoneProgress
 
 
 class PlanRow(Frozen):

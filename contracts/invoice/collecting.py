@@ -12,21 +12,23 @@ from decimal import Decimal
 from contracts import dunning
 from contracts.billing.proposals import Document, InvoiceProposal
 from contracts.dunning import Act, Dispute, DunningDecision, DunningHold, Promise
-from contracts.money import Money
-from contracts.policy import EntityPolicy
-from contracts.receivable import (
-    PENDING,
+from contracts.invoice.messages import (
     CreditRequested,
     DisputeOpened,
     DisputeResolved,
     HoldChange,
     InvoiceBalance,
+    PaymentPromised,
+)
+from contracts.invoice.state import (
+    PENDING,
     InvoiceReport,
     InvoiceStage,
-    PaymentPromised,
     ReceivableState,
     WriteOffContent,
 )
+from contracts.money import Money
+from contracts.policy import EntityPolicy
 
 _LONGEST_PROMISE = timedelta(days=366)
 _SHOWN_LINES = 50

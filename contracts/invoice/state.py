@@ -12,10 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from contracts.approvals import ApprovalRound
 from contracts.billing.proposals import Document, InvoiceProposal
 from contracts.dunning import Dispute, DunningHold, DunningState, Promise
-from contracts.figures import Quote
+from contracts.invoice.messages import CreditRequested, InvoiceBalance, PaymentReceived
 from contracts.journal import Journal
-from contracts.model import MessageDay, Person, Text
+from contracts.model import Person, Text
 from contracts.money import Money
+from contracts.odoo_totals import Quote
 from contracts.parking import StepException, Waiting
 from contracts.policy import EntityPolicy
 
@@ -52,126 +53,6 @@ CLEARED = frozenset(
 )
 
 
-class Instalment(BaseModel):
-    """What is still open, with tax, of a part that falls due on a day of its own."""
-
-    model_config = ConfigDict(frozen=True)
-
-    due_on: date
-    residual: Money
-
-
-class InvoiceBalance(BaseModel):
-    """What Odoo says about a document now; amounts in its currency.
-
-    `total` includes tax, `untaxed` does not; `residual` is what is still owed (by us, on a credit
-    note); `credited` is the sum of posted credit notes against an invoice that people made in
-    Odoo, with tax, and `credited_untaxed` without: ours are documents with a balance of their own.
-    `written_off` is what our write-offs still take off it (none: nothing was). `due_on` is the
-    last due date; `instalments` are the open parts in their order, where the payment term has
-    several (none: all is due then). `as_of` is when the
-    record last changed by Odoo's clock: of two balances the newer one counts.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    invoice_id: int
-    as_of: datetime
-    number: str = ""
-    posted: bool = False
-    cancelled: bool = False
-    in_payment: bool = False
-    sent: bool = False
-    due_on: date | None = None
-    instalments: tuple[Instalment, ...] = ()
-    untaxed: Money
-    total: Money
-    residual: Money
-    credited: Money
-    credited_untaxed: Money
-    written_off: Money | None = None
-
-    @property
-    def paid(self) -> Money:
-        """What is off it by money or by credit notes of ours."""
-        paid = self.total - self.residual - self.credited
-        return paid - self.written_off if self.written_off else paid
-
-    @property
-    def is_clear(self) -> bool:
-        """Nothing is owed any more; money still on its way (`in_payment`) does not count yet."""
-        return self.posted and not self.residual.is_positive and not self.in_payment
-
-
-class PaymentReceived(BaseModel):
-    """A payment known outside Odoo; `reference` identifies it (a repeat counts once)."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    reference: Text
-    amount: Money
-    paid_on: MessageDay
-
-
-class DisputeOpened(BaseModel):
-    """A customer contests an invoice, or (with `amount`, with tax) a part of it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    by: Person
-    reason: Text
-    amount: Money | None = None
-    revised_due_on: MessageDay | None = None
-
-
-class DisputeResolved(BaseModel):
-    """How a dispute ended: `accepted` (with tax) is credited; none of it is a rejection.
-
-    With `revised_due_on` what is owed is due on that day instead.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    by: Person
-    accepted: Money | None = None
-    comment: Text
-    revised_due_on: MessageDay | None = None
-
-
-class PaymentPromised(BaseModel):
-    """The customer will pay by the end of `on`; without `amount` all that is not disputed."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    by: Person
-    on: MessageDay
-    amount: Money | None = None
-
-
-class HoldChange(BaseModel):
-    """Stop reminders, up to and including `until`, or (`on` false) let them go on.
-
-    An invoice's own hold and that of its whole contract are two: each is released by itself.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    on: bool = True
-    by: Person
-    reason: Text
-    until: MessageDay | None = None
-    whole_contract: bool = False
-
-
-class WriteOffAsked(BaseModel):
-    """Give up what is open; it needs an approval."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    by: Person
-    reason: Text
-
-
 class WriteOffContent(BaseModel):
     """The content of a write-off: the document, the amount that is open (with tax), the reason."""
 
@@ -194,32 +75,6 @@ class WriteOff(BaseModel):
     reason: Text
     asked_on: date
     round: ApprovalRound
-
-
-class CreditRequested(BaseModel):
-    """Asks a contract to credit a part of one of its invoices: what was accepted of a dispute.
-
-    `number` is the invoice's, `amount` with tax, `untaxed` the same without.
-    """
-
-    number: int
-    amount: Money
-    untaxed: Money
-    by: Person
-    reason: str
-
-
-class CreditApplied(BaseModel):
-    """A credit note of ours was set off against its invoice, which hears of it from there.
-
-    `number` is the credit note's; `untaxed` is what it credits without tax, `applied` how much it
-    took off what the invoice was open by, with tax; `balance` is the invoice's since.
-    """
-
-    number: int
-    untaxed: Money
-    applied: Money
-    balance: InvoiceBalance
 
 
 class KnownDraft(BaseModel):

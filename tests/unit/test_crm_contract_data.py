@@ -15,7 +15,7 @@ from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.validation import InvalidContract, validate
 from gateways.crm.batches import chunks, write_apart
-from gateways.crm.document import (
+from gateways.crm.contract_data import (
     decimal_text,
     default_due_on,
     end_of_term,

@@ -1,0 +1,1 @@
+"""A contract: its state, and the messages its workflow takes."""

@@ -1,0 +1,174 @@
+"""What people and systems send to a contract."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from contracts.billing.usage import UsageRecord
+from contracts.model import Key, MessageDay, OptionalText, Text, Words
+from contracts.money import Money
+
+
+class MilestoneReached(BaseModel):
+    """A milestone was delivered. `on` is the delivery date; left out, today."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    milestone: Key
+    by: OptionalText = ""
+    on: MessageDay | None = None
+
+
+class MilestoneReachedInOdoo(BaseModel):
+    """The sweep found a milestone marked reached in Odoo, by its database id; `as_of` is when it
+    was last changed there, by Odoo's clock."""
+
+    milestone_id: int
+    on: MessageDay | None = None
+    as_of: datetime | None = None
+
+
+class MilestoneUnreached(BaseModel):
+    """A milestone is not reached after all."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    milestone: Key
+    by: Text
+    reason: Words = ""
+
+
+class MilestoneUnreachedInOdoo(BaseModel):
+    """The sweep found a milestone not marked reached, by its database id, last changed `as_of`."""
+
+    milestone_id: int
+    as_of: datetime
+
+
+class UsageReport(BaseModel):
+    """Metered records, in any order and any number of times: the same id counts once, and another
+    quantity under the same id replaces the one before."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    records: tuple[UsageRecord, ...] = Field(min_length=1, max_length=5_000)
+
+
+class UsageTaken(BaseModel):
+    """What became of a usage report: records that were new or changed, known, or refused."""
+
+    taken: int = 0
+    known: int = 0
+    refused: list[str] = Field(default_factory=list)
+
+
+class ServiceCredit(BaseModel):
+    """A credit owed for a breach of service levels, deducted from the next invoice.
+
+    `amount` is without tax; `reference` identifies it (a repeat counts once)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    retainer: Key
+    reference: Key
+    reason: Words = Field(min_length=1)
+    amount: Money
+    by: Text
+
+
+class CreditRequest(BaseModel):
+    """Credit document `number` of the contract: in whole, or an `amount` of it without tax.
+
+    With `reissue` what it billed is proposed anew, as it was."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    number: int
+    amount: Money | None = None
+    by: Text
+    reason: Words = Field(min_length=1)
+    reissue: bool = False
+
+
+class Side(StrEnum):
+    CUSTOMER = "customer"
+    FIRM = "firm"
+
+
+class Hold(BaseModel):
+    """Billing, or dunning, of the whole contract stands still until a person releases it, or
+    (with `until`) up to the end of that day in the legal entity's zone."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: Text
+    reason: Text
+    until: MessageDay | None = None
+
+
+class HoldKind(StrEnum):
+    BILLING = "billing"
+    DUNNING = "dunning"
+
+
+class HoldRequest(BaseModel):
+    """Set a hold, or release it (`hold` left out)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: HoldKind
+    by: Text
+    hold: Hold | None = None
+
+
+class TerminationRequest(BaseModel):
+    """Either side ends the contract early; `on` is its last day (entity's zone).
+
+    `agreed` waives the notice period the terms ask for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    side: Side
+    by: Text
+    reason: Words = Field(min_length=1)
+    on: MessageDay
+    agreed: bool = False
+
+
+class NoticeGiven(BaseModel):
+    """One side does not want the term renewed: the contract expires at its end."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    side: Side
+    by: Text
+    on: MessageDay | None = None
+
+
+class RetainageRelease(BaseModel):
+    """The event that releases what was held back has come."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: Text
+    reason: Words = Field(min_length=1)
+
+
+class CustomerRefresh(BaseModel):
+    """Read the deal anew, for whoever asks."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: Text
+
+
+class CancelRequest(BaseModel):
+    """Stop a contract that has not billed anything, and take back what was provisioned."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: Text
+    reason: Words = ""

@@ -1,0 +1,1 @@
+"""An invoice: its state, the messages its workflow takes, and the rules of its collection."""
