@@ -8,6 +8,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.billing.usage import UsageRecord
+from contracts.invoice.state import InvoiceReport
 from contracts.model import Key, MessageDay, OptionalText, Text, Words
 from contracts.money import Money
 
@@ -80,9 +81,9 @@ class ServiceCredit(BaseModel):
 
 
 class CreditRequest(BaseModel):
-    """Credit document `number` of the contract: in whole, or an `amount` of it without tax.
+    """Credit invoice `number` of the contract: in whole, or an `amount` of it without tax.
 
-    With `reissue` what it billed is proposed anew, as it was."""
+    With `reinvoice` what it billed is proposed again, at the terms and facts of then."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -90,7 +91,7 @@ class CreditRequest(BaseModel):
     amount: Money | None = None
     by: Text
     reason: Words = Field(min_length=1)
-    reissue: bool = False
+    reinvoice: bool = False
 
 
 class Side(StrEnum):
@@ -138,6 +139,15 @@ class TerminationRequest(BaseModel):
     agreed: bool = False
 
 
+class TerminationWithdrawn(BaseModel):
+    """The early end is taken back, before its last day is over."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: Text
+    reason: Words = ""
+
+
 class NoticeGiven(BaseModel):
     """One side does not want the term renewed: the contract expires at its end."""
 
@@ -172,3 +182,15 @@ class CancelRequest(BaseModel):
 
     by: Text
     reason: Words = ""
+
+
+class InvoiceEnded(BaseModel):
+    """From the contract's own run: an invoice's workflow has ended, with this last report."""
+
+    report: InvoiceReport
+
+
+class InvoiceLost(BaseModel):
+    """From the contract's own run: an invoice's workflow was ended by force."""
+
+    number: int

@@ -1,14 +1,15 @@
-"""The contract's life: stages, messages and the state its workflow carries."""
+"""The contract's life: its stages, and the state that its workflow carries."""
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Self
 
 from pydantic import (
     BaseModel,
+    ConfigDict,
     Field,
     ModelWrapValidatorHandler,
     ValidationError,
@@ -16,13 +17,17 @@ from pydantic import (
     model_validator,
 )
 
+from contracts.agenda.state import AgendaState
 from contracts.approvals import ApprovalRound
-from contracts.billing.book import Book
-from contracts.billing.proposals import Document
+from contracts.billing.lines import InvoiceKind, InvoiceProposal
+from contracts.billing.state import BillingState
+from contracts.calendar import BusinessCalendar
 from contracts.changes import ChangeOrder
+from contracts.contract import derived
 from contracts.contract.messages import (
     CancelRequest,
     CreditRequest,
+    CustomerRefresh,
     Hold,
     HoldKind,
     MilestoneReached,
@@ -30,20 +35,17 @@ from contracts.contract.messages import (
     TerminationRequest,
 )
 from contracts.crm import ContractStatus
-from contracts.invoice.state import InvoiceReport
-from contracts.journal import Journal
-from contracts.model import (
-    Contract,
-    JsonObject,
-    Key,
-    Source,
-)
+from contracts.invoice.state import UNBILLED, InvoiceReport, InvoiceStage
+from contracts.model import Contract, JsonObject, Key, Source
 from contracts.money import Money
-from contracts.parking import StepException, Waiting
 from contracts.problems import InvalidContract, problems_of
+
+DAY = timedelta(days=1)
 
 
 class ContractStage(StrEnum):
+    """`closing` says that everything is billed, and that it only has to be collected."""
+
     RECEIVED = "received"
     VALIDATING = "validating"
     PROVISIONING = "provisioning"
@@ -51,6 +53,12 @@ class ContractStage(StrEnum):
     CLOSING = "closing"
     CLOSED = "closed"
     CANCELLED = "cancelled"
+
+
+ENDED = frozenset({ContractStage.CLOSED, ContractStage.CANCELLED})
+RUNNING = frozenset({ContractStage.ACTIVE, ContractStage.CLOSING})
+FILE_SOURCE = "file"
+"""The system of a contract that came as a file: there is no CRM to read from or to tell."""
 
 
 class Ending(StrEnum):
@@ -63,7 +71,11 @@ class Ending(StrEnum):
 
 
 class OdooRefs(BaseModel):
-    """What provisioning has made in Odoo so far: database ids, and names people know them by."""
+    """What there is in Odoo of a contract: database ids, and names people know them by.
+
+    `delivered` are the quantities Odoo was told last, `suspensions` counts how often work was
+    suspended.
+    """
 
     company_id: int | None = None
     partner_id: int | None = None
@@ -80,17 +92,22 @@ class OdooRefs(BaseModel):
     project_suspended: bool = False
     suspensions: int = 0
 
+    def replace(self, **changes: Any) -> Self:
+        return self.model_copy(update=changes)
 
-def known(value: int | None) -> int:
-    """An id an earlier step has set; its absence is a defect of ours."""
+
+def require_id(value: int | None) -> int:
+    """An id that an earlier act has set; its absence is a defect of ours."""
     if value is None:
-        raise RuntimeError("a step ran before the one it needs")
+        raise RuntimeError("an act ran before the one it needs")
     return value
 
 
-class ReadMark(BaseModel):
+class ReadCursor(BaseModel):
     """How far a plan's records in Odoo were read: everything that changed before `since` (Odoo's
     clock) and is dated up to `until` is known."""
+
+    model_config = ConfigDict(frozen=True)
 
     since: datetime | None = None
     until: date | None = None
@@ -102,92 +119,215 @@ class MilestoneProgress(BaseModel):
     `marked_as_of` is when that was, by Odoo's clock: older news of it is no news. `under_review`
     says that it was un-reached after its invoice was proposed."""
 
+    model_config = ConfigDict(frozen=True)
+
     reached_on: date | None = None
     reached_by: str = ""
     marked_in_odoo: bool = False
     marked_as_of: datetime | None = None
     under_review: bool = False
 
+    def replace(self, **changes: Any) -> Self:
+        return self.model_copy(update=changes)
+
 
 class ContractVersion(BaseModel):
     """One version of the contract in its history: what changed, by whom, the fixed price (without
     tax), and who approved it (empty: it needed nobody)."""
 
+    model_config = ConfigDict(frozen=True)
+
     version: int
     on: date
     by: str
     reason: str
-    changes: list[str] = Field(default_factory=list)
+    changes: tuple[str, ...] = ()
     fixed_price: Money
     approved: str = ""
 
 
 class PendingChange(BaseModel):
-    """A change order on its way: what it would make of the contract, and its approval."""
+    """A change order on its way: what it would make of the contract, and its approval.
+
+    `calendar` is the one by which its approvers are reminded.
+    """
+
+    model_config = ConfigDict(frozen=True)
 
     order: ChangeOrder
-    document: JsonObject
+    contract_data: JsonObject
     contract: Contract
-    changes: list[str]
-    round: ApprovalRound | None = None
+    changes: tuple[str, ...]
+    approval_round: ApprovalRound | None = None
+    calendar: BusinessCalendar = Field(default_factory=BusinessCalendar)
+
+    def replace(self, **changes: Any) -> Self:
+        return self.model_copy(update=changes)
 
 
-class ContractState(BaseModel):
-    """Everything a contract's workflow knows; carried over continue-as-new."""
+class InvoiceStart(BaseModel):
+    """What the workflow of a proposed invoice is started with.
 
-    contract_id: Key
-    legal_entity: Key
-    source: Source
-    document: JsonObject = Field(default_factory=dict)
-    stage: ContractStage = ContractStage.RECEIVED
-    ending: Ending | None = None
-    contract: Contract | None = None
-    versions: list[ContractVersion] = Field(default_factory=list)
-    change_orders: int = 0
-    change: PendingChange | None = None
-    ordered: Contract | None = None
-    amended: bool = False
-    time_zone: str = "UTC"
-    odoo: OdooRefs = Field(default_factory=OdooRefs)
-    milestones: dict[str, MilestoneProgress] = Field(default_factory=dict)
-    early: list[MilestoneReached] = Field(default_factory=list)
-    book: Book = Field(default_factory=Book)
-    marks: dict[str, ReadMark] = Field(default_factory=dict)
-    caps_waived: list[str] = Field(default_factory=list)
-    limit_waived: list[str] = Field(default_factory=list)
-    invoices: dict[int, InvoiceReport] = Field(default_factory=dict)
-    credits_asked: list[CreditRequest] = Field(default_factory=list)
-    lost: list[int] = Field(default_factory=list)
-    """Documents whose workflows were ended by force: nobody collects them any more."""
-    holds: dict[HoldKind, Hold] = Field(default_factory=dict)
-    termination: TerminationRequest | None = None
-    terminated: bool = False
-    finished: bool = False
-    notice: NoticeGiven | None = None
-    cancel: CancelRequest | None = None
-    crm_written: ContractStatus | None = None
-    refreshed: list[str] = Field(default_factory=list)
-    waiting: Waiting = Field(default_factory=Waiting)
-    exceptions: list[StepException] = Field(default_factory=list)
-    has_parked: bool = False
-    """A step of it, or of one of its documents, was parked at some time."""
-    journal: Journal = Field(default_factory=Journal)
-    started_at: datetime | None = None
-    closed_at: datetime | None = None
+    `reached` are the milestones (ids in Odoo) that its draft marks reached on its way;
+    `requested_by` are the people who may not approve it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    proposal: InvoiceProposal
+    title: str
+    reached: tuple[int, ...] = ()
+    requested_by: tuple[str, ...] = ()
 
 
-class ContractInput(BaseModel):
-    """Starts a contract: by a document, or by the deal it is read from; or continues one.
+class CapWarning(BaseModel):
+    """A sentence for the order's chatter in Odoo; `number` counts a contract's warnings."""
 
-    With neither `document` nor `state` the deal named by `source` is read from the CRM. What came
-    in as JSON and is no such input is one with `unreadable`, which says why: a workflow can fail
-    by that, and not by a payload that its first task cannot read.
+    model_config = ConfigDict(frozen=True)
+
+    number: int
+    text: str
+    on: date
+
+
+class ContractState(AgendaState):
+    """Everything a contract's workflow knows; carried over continue-as-new.
+
+    Terms: `contract` is the version that counts, `order_version` the one that the order and the
+    project in Odoo follow. While both are brought to another, that one is `following`, and
+    `order_follows` says that the order is there already. `amended` says that a person corrected
+    what was validated.
+
+    Invoices: `starting` are proposed, and their workflows are to be started. `followed` are those
+    whose end this run of the workflow hears by itself, `told_of_renewal` those that report their
+    end by Signal. `orphaned_invoices` have lost their workflows. `dunning_holds` are the holds on
+    the whole contract that invoices were told of, by number.
+
+    Billing: `read_cursors` says how far each plan is read in Odoo; `read_again` are plans to be
+    read once more, because a person mended something there; `looked_again` are those read once
+    more before the close. `limits_passed` are occasions that may exceed the purchase order.
     """
 
     contract_id: Key
     legal_entity: Key
     source: Source
-    document: JsonObject = Field(default_factory=dict)
+    contract_data: JsonObject = Field(default_factory=dict)
+    stage: ContractStage = ContractStage.RECEIVED
+    ending: Ending | None = None
+
+    contract: Contract | None = None
+    versions: tuple[ContractVersion, ...] = ()
+    change_orders: int = 0
+    change: PendingChange | None = None
+    order_version: Contract | None = None
+    following: Contract | None = None
+    order_follows: bool = False
+    amended: bool = False
+    time_zone: str = "UTC"
+
+    odoo: OdooRefs = Field(default_factory=OdooRefs)
+    milestones: dict[str, MilestoneProgress] = Field(default_factory=dict)
+    early_milestones: tuple[MilestoneReached, ...] = ()
+
+    billing: BillingState | None = None
+    read_cursors: dict[str, ReadCursor] = Field(default_factory=dict)
+    read_again: tuple[str, ...] = ()
+    looked_again: tuple[str, ...] = ()
+    limits_passed: tuple[str, ...] = ()
+    warnings: tuple[CapWarning, ...] = ()
+    warned: int = 0
+
+    invoices: dict[int, InvoiceReport] = Field(default_factory=dict)
+    starting: dict[int, InvoiceStart] = Field(default_factory=dict)
+    followed: tuple[int, ...] = ()
+    told_of_renewal: tuple[int, ...] = ()
+    orphaned_invoices: tuple[int, ...] = ()
+    credits_asked: tuple[CreditRequest, ...] = ()
+
+    holds: dict[HoldKind, Hold] = Field(default_factory=dict)
+    dunning_holds: dict[int, Hold] = Field(default_factory=dict)
+    termination: TerminationRequest | None = None
+    terminated: bool = False
+    notice: NoticeGiven | None = None
+    cancel: CancelRequest | None = None
+    close_out_done: tuple[str, ...] = ()
+
+    refresh: CustomerRefresh | None = None
+    refreshed: tuple[str, ...] = ()
+    crm_written: ContractStatus | None = None
+    has_parked: bool = False
+    """An act of it, or of one of its invoices, was parked at some time."""
+    started_at: datetime | None = None
+    closed_at: datetime | None = None
+
+    # --- what every rule asks -------------------------------------------------------------------
+
+    @property
+    def terms(self) -> Contract:
+        """The validated contract; to ask before it is validated is a defect of ours."""
+        if self.contract is None:
+            raise RuntimeError("the contract is not validated yet")
+        return self.contract
+
+    @property
+    def account(self) -> BillingState:
+        """What the contract's billing stores; to ask before it is provisioned is a defect."""
+        if self.billing is None:
+            raise RuntimeError("nothing of the contract is billed before it is provisioned")
+        return self.billing
+
+    @property
+    def today(self) -> date:
+        """The date of the clock in the legal entity's zone."""
+        return self._calendar.today(self.clock)
+
+    @property
+    def billing_day(self) -> date:
+        """The latest day on which business has opened: what is due by then may be billed."""
+        today = self.today
+        return today if self.has_come(today) else today - DAY
+
+    def opening(self, day: date) -> datetime:
+        """When business opens on a day, as an aware UTC time."""
+        return self._calendar.opening(day)
+
+    def has_come(self, day: date) -> bool:
+        """Whether business has opened on that day, or a later one."""
+        return self.clock >= self.opening(day)
+
+    @property
+    def _calendar(self) -> BusinessCalendar:
+        return BusinessCalendar(time_zone=self.time_zone)
+
+    def enter(self, stage: ContractStage) -> Self:
+        return self.replace(stage=stage).noted(f"Stage: {stage}")
+
+    def with_milestone(self, key: str, **changes: Any) -> Self:
+        """The state with a milestone's progress changed."""
+        progress = self.milestones.get(key, MilestoneProgress()).replace(**changes)
+        return self.replace(milestones={**self.milestones, key: progress})
+
+    def with_invoice(self, report: InvoiceReport) -> Self:
+        return self.replace(invoices={**self.invoices, report.number: report})
+
+
+def has_ended(report: InvoiceReport) -> bool:
+    """Whether an invoice needs nothing any more: settled, or rejected."""
+    return report.stage is InvoiceStage.SETTLED or report.stage in UNBILLED
+
+
+class ContractInput(BaseModel):
+    """Starts a contract: by its data, or by the deal it is read from; or continues one.
+
+    With neither `contract_data` nor `state` the deal named by `source` is read from the CRM. What
+    came in as JSON and is no such input is one with `unreadable`, which says why: a workflow can
+    fail by that, and not by a payload that its first task cannot read.
+    """
+
+    contract_id: Key
+    legal_entity: Key
+    source: Source
+    contract_data: JsonObject = Field(default_factory=dict)
     state: ContractState | None = None
     unreadable: str = ""
 
@@ -228,7 +368,7 @@ class MoneyTable(BaseModel):
 
 
 class ContractOutcome(BaseModel):
-    """What a contract's workflow returns."""
+    """What a contract's workflow returns, and answers to most Updates."""
 
     contract_id: str
     stage: ContractStage
@@ -236,21 +376,31 @@ class ContractOutcome(BaseModel):
     money: MoneyTable | None = None
 
 
+def outcome(state: ContractState) -> ContractOutcome:
+    """How the contract stands."""
+    return ContractOutcome(
+        contract_id=state.contract_id,
+        stage=state.stage,
+        ending=state.ending,
+        money=money_table(state),
+    )
+
+
 def money_table(state: ContractState) -> MoneyTable | None:
-    """The contract's figures from its documents' reports; None before it is validated.
+    """The contract's figures from its invoices' reports; None before it is validated.
 
     `credited` counts our credit notes and those people made in Odoo.
     """
     contract = state.contract
     if contract is None:
         return None
-    invoices, notes = _posted(state, Document.INVOICE), _posted(state, Document.CREDIT_NOTE)
+    invoices, notes = _posted(state, InvoiceKind.INVOICE), _posted(state, InvoiceKind.CREDIT_NOTE)
 
     def total(reports: list[InvoiceReport], field: str) -> Money:
         amounts = (getattr(item, field) for item in reports)
         return Money.total((a for a in amounts if a is not None), contract.currency)
 
-    value = state.book.value(contract)
+    value = _value(state, contract)
     invoiced = total(invoices, "untaxed")
     credited = total(notes, "untaxed") + total(invoices, "credited_untaxed")
     gross = total(invoices, "total") - total(notes, "total") - total(invoices, "credited")
@@ -268,6 +418,13 @@ def money_table(state: ContractState) -> MoneyTable | None:
     )
 
 
-def _posted(state: ContractState, document: Document) -> list[InvoiceReport]:
-    found = (item for item in state.invoices.values() if item.document is document)
+def _value(state: ContractState, contract: Contract) -> Money:
+    """What the contract comes to as amended; before anything is billed, its milestones."""
+    if state.billing is None:
+        return Money.total((item.amount for item in contract.milestones), contract.currency)
+    return derived.sums(state.billing, state.today).value
+
+
+def _posted(state: ContractState, kind: InvoiceKind) -> list[InvoiceReport]:
+    found = (item for item in state.invoices.values() if item.kind is kind)
     return [item for item in found if item.total is not None]

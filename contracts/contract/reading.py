@@ -1,0 +1,70 @@
+"""What is to be read in Odoo: the approved hours and expenses of each plan, each by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from contracts.agenda.actions import Action
+from contracts.billing.account import Read, ReadKind
+from contracts.contract import derived
+from contracts.contract.state import DAY, ContractState, has_ended
+from contracts.model import ExpensePlan, RetainerPlan, TimePlan
+
+READ_TIME, READ_EXPENSES = "read_time", "read_expenses"
+_KINDS = {ReadKind.TIME: READ_TIME, ReadKind.EXPENSES: READ_EXPENSES}
+
+
+def wanted(state: ContractState) -> Iterator[Action]:
+    """A reading each for the plans that are due, or to be looked at once more."""
+    for read in readings(state):
+        yield Action(
+            _KINDS[read.kind],
+            key_of(read.plan),
+            basis=str(read.until),
+            subject=read.plan,
+            lane=f"plan:{read.plan}",
+        )
+
+
+def readings(state: ContractState) -> list[Read]:
+    """What is to be read now, at most one reading of a plan."""
+    found = {read.plan: read for read in derived.reads(state.account, state.billing_day)}
+    for plan in state.read_again:
+        read = _again(state, plan)
+        if read is not None:
+            found.setdefault(plan, read)
+    if not found and must_look_again(state):
+        last = derived.last_reads(state.account, state.billing_day)
+        found = {read.plan: read for read in last if read.plan not in state.looked_again}
+    return list(found.values())
+
+
+def must_look_again(state: ContractState) -> bool:
+    """Whether everything is billed and every invoice has ended: what was approved too late for its
+    period is looked for once more before the contract closes."""
+    return (
+        not state.starting
+        and state.change is None
+        and all(has_ended(report) for report in state.invoices.values())
+        and derived.is_over(state.account, state.billing_day)
+    )
+
+
+def is_under_way(state: ContractState) -> bool:
+    """Whether a plan is about to be read: what is due on the same day waits for it, to be on the
+    same invoice. A reading that is parked holds nothing up."""
+    return any(state.exception_of(key_of(read.plan)) is None for read in readings(state))
+
+
+def key_of(plan: str) -> str:
+    """The key of the act that reads a plan."""
+    return f"read:{plan}"
+
+
+def _again(state: ContractState, key: str) -> Read | None:
+    """A reading of all that a plan has until yesterday; None for one that reads nothing."""
+    plan = state.terms.plan(key)
+    kind = ReadKind.EXPENSES if isinstance(plan, ExpensePlan) else ReadKind.TIME
+    if not isinstance(plan, (TimePlan, RetainerPlan, ExpensePlan)):
+        return None
+    return Read(plan=key, kind=kind, until=state.today - DAY)
