@@ -1,0 +1,161 @@
+"""What the billing of one contract stores: terms, facts, invoices and decisions. All of it frozen.
+
+Everything else (what may be billed, what is billed, the difference) is derived from it. Amounts
+inside are plain numbers in the contract's currency, because thousands of them are added up.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple
+
+from pydantic import Field
+
+from contracts.billing.lines import InvoiceKind, Line
+from contracts.billing.usage import UsageRecord
+from contracts.model import Contract, Frozen, Key, Plan
+
+
+class NotPossible(ValueError):
+    """What was asked cannot be done as billing stands; the message says why."""
+
+
+class PlanVersion(Frozen):
+    """The terms of a plan from a day on. `number` is the version that brought them."""
+
+    plan: Plan
+    since: date
+    number: int
+
+
+class Hours(NamedTuple):
+    """The fact of an approved timesheet line. `role` is the one that was read first."""
+
+    plan: str
+    on: date
+    hours: Decimal
+    person: str
+    email: str
+    role: str
+
+
+class Spent(NamedTuple):
+    """The fact of an approved expense; `cost` is without tax."""
+
+    plan: str
+    on: date
+    cost: Decimal
+    text: str
+
+
+class ServiceCredit(Frozen):
+    """Money owed to the customer for a breach of the service level; `amount` is above zero."""
+
+    plan: Key
+    reference: str
+    reason: str
+    amount: Decimal
+    on: date
+
+
+class EarlyEnd(Frozen):
+    """The contract ends before its time; `fee` says that the customer ends it and owes the fee."""
+
+    on: date
+    fee: bool
+
+
+class InvoiceStatus(StrEnum):
+    """`rejected` waits for a person, who has it composed anew or waives what it billed."""
+
+    PROPOSED = "proposed"
+    ISSUED = "issued"
+    REJECTED = "rejected"
+
+
+class Part(NamedTuple):
+    """What a line bills of one key. The amount is not rounded; `measure` is the hours, units,
+    cost, days or share that it stands for. `line` is the position of the line."""
+
+    line: int
+    key: str
+    amount: Decimal
+    measure: Decimal
+
+
+class Invoice(Frozen):
+    """An invoice or credit note that was proposed.
+
+    `version` is the version of the terms it was composed with. `released` says that what it held
+    back at `retainage_percent` is to be paid out.
+    """
+
+    number: int
+    occasion: str
+    title: str
+    due_on: date
+    kind: InvoiceKind
+    status: InvoiceStatus = InvoiceStatus.PROPOSED
+    lines: tuple[Line, ...]
+    parts: tuple[Part, ...]
+    version: int
+    credited_number: int = 0
+    reinvoice: bool = False
+    retainage_percent: Decimal = Decimal(0)
+    released: bool = False
+    reason: str = ""
+
+
+class Waiver(Frozen):
+    """A decision not to bill something of a key, or (where the sign is the other) not to give it
+    back: see `contracts.billing.difference.target`."""
+
+    key: str
+    amount: Decimal
+    by: str
+    reason: str
+    on: date
+
+
+class CreditRequest(Frozen):
+    """A credit that a person asked for and that no credit note carries yet. `amount` is without
+    tax; None credits all that is left."""
+
+    number: int
+    on: date
+    reason: str
+    by: str
+    amount: Decimal | None = None
+    reinvoice: bool = False
+
+
+class CapAllowance(Frozen):
+    """A decision by name that a plan's bills due by `on` may be cut at its cap."""
+
+    plan: Key
+    on: date
+    by: str
+    reason: str
+
+
+class BillingState(Frozen):
+    """All that is stored of a contract's billing; see `contracts.billing.account`."""
+
+    contract: Contract
+    version: int = 1
+    started_on: date
+    plans: dict[str, tuple[PlanVersion, ...]] = Field(default_factory=dict)
+    reached: dict[str, date] = Field(default_factory=dict)
+    hours: dict[int, Hours] = Field(default_factory=dict)
+    expenses: dict[int, Spent] = Field(default_factory=dict)
+    usage: dict[str, dict[str, UsageRecord]] = Field(default_factory=dict)
+    service_credits: dict[str, ServiceCredit] = Field(default_factory=dict)
+    early_end: EarlyEnd | None = None
+    read_until: dict[str, date] = Field(default_factory=dict)
+    invoices: dict[int, Invoice] = Field(default_factory=dict)
+    waivers: tuple[Waiver, ...] = ()
+    waivers_ended: dict[str, int] = Field(default_factory=dict)
+    credit_requests: tuple[CreditRequest, ...] = ()
+    caps_allowed: dict[str, CapAllowance] = Field(default_factory=dict)
