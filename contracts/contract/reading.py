@@ -63,8 +63,11 @@ def key_of(plan: str) -> str:
 
 def _again(state: ContractState, key: str) -> Read | None:
     """A reading of all that a plan has until yesterday; None for one that reads nothing."""
-    plan = state.terms.plan(key)
-    kind = ReadKind.EXPENSES if isinstance(plan, ExpensePlan) else ReadKind.TIME
-    if not isinstance(plan, (TimePlan, RetainerPlan, ExpensePlan)):
-        return None
-    return Read(plan=key, kind=kind, until=state.today - DAY)
+    plan, until = state.terms.plan(key), state.today - DAY
+    if isinstance(plan, ExpensePlan):
+        return Read(plan=key, kind=ReadKind.EXPENSES, until=until)
+    counts_hours = isinstance(plan, TimePlan) or (
+        isinstance(plan, RetainerPlan)
+        and (plan.included_hours > 0 or plan.overage_price is not None)
+    )
+    return Read(plan=key, kind=ReadKind.TIME, until=until) if counts_hours else None

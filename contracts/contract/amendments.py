@@ -1,0 +1,142 @@
+"""What changes while a contract runs: change orders, its early end, its renewal, a stop of work.
+
+The contract changes first, as a new version; its order and project in Odoo follow. Until they
+have, nothing is billed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+
+from contracts import changes
+from contracts.agenda.actions import Action
+from contracts.billing import account
+from contracts.changes import ChangeOrder
+from contracts.contract.state import DAY, ContractState
+from contracts.model import Contract, JsonObject
+
+POLICY, NOTIFY = "policy", "notify"
+AMEND_ORDER, AMEND_PROJECT, PROJECT_STATUS = "amend_order", "amend_project", "project_status"
+
+
+def wanted(state: ContractState) -> Iterator[Action]:
+    """The rules for a change order, reminders of its approvers, and what Odoo follows."""
+    yield from _approval(state)
+    if is_behind(state) and state.following is not None:
+        kind = AMEND_PROJECT if state.order_follows else AMEND_ORDER
+        version = str(state.following.version)
+        yield Action(kind, kind, basis=version, lane="project" if state.order_follows else "order")
+    if is_suspended(state) != state.odoo.project_suspended:
+        yield Action(PROJECT_STATUS, PROJECT_STATUS, basis=status_key(state), lane="project")
+
+
+def wake(state: ContractState) -> Iterator[datetime]:
+    """When the calendar brings a change, or a reminder of the approvers."""
+    yield from (state.opening(day) for day in _days(state))
+    change = state.change
+    if change is not None and change.approval_round is not None:
+        reminder = change.approval_round.next_reminder(change.calendar)
+        if reminder is not None:
+            yield reminder
+
+
+# --- change orders ------------------------------------------------------------------------------
+
+
+def changed(state: ContractState, order: ChangeOrder) -> tuple[JsonObject, Contract]:
+    """The next version by a change order. Raises InvalidContract with every problem found."""
+    return changes.changed(state.terms, order, account.billed_keys(state.account))
+
+
+def _approval(state: ContractState) -> Iterator[Action]:
+    change = state.change
+    if change is None:
+        return
+    number, approval_round = str(change.order.number), change.approval_round
+    if approval_round is None:
+        yield Action(POLICY, "policy:change_order", basis=number)
+        return
+    reminder = approval_round.reminder(approval_round.requirement.today(state.clock))
+    if reminder is not None:
+        basis = f"{number}:{'escalated' if reminder.escalated else 'reminded'}"
+        yield Action(NOTIFY, f"{NOTIFY}:change_order", basis=basis, subject="change_order")
+
+
+# --- the order follows ----------------------------------------------------------------------------
+
+
+def is_behind(state: ContractState) -> bool:
+    """Whether the order or the project in Odoo does not follow the contract yet."""
+    order = state.order_version
+    return order is not None and order.version != state.terms.version
+
+
+# --- suspension -----------------------------------------------------------------------------------
+
+
+def is_suspended(state: ContractState) -> bool:
+    """Work stands still while an invoice is dunned so far that the policy says so."""
+    return any(report.suspends for report in state.invoices.values())
+
+
+def status_key(state: ContractState) -> str:
+    """The key of the next change of the project's status: each has one of its own in Odoo."""
+    suspended = is_suspended(state)
+    number = state.odoo.suspensions + (1 if suspended else 0)
+    return f"{'suspend' if suspended else 'resume'}-{number}"
+
+
+def status_text(state: ContractState) -> str:
+    """What the project's status says."""
+    if not is_suspended(state):
+        return "Work goes on."
+    late = [
+        f"{report.odoo_number} ({report.residual} open)"
+        for report in state.invoices.values()
+        if report.suspends
+    ]
+    return f"Work is suspended: unpaid {', '.join(late)}."
+
+
+# --- what the calendar brings -----------------------------------------------------------------------
+
+
+def ends_today(state: ContractState) -> bool:
+    """Whether the last day of an early end is over. The order must follow first."""
+    request = state.termination
+    return (
+        request is not None
+        and not state.terminated
+        and not is_behind(state)
+        and state.has_come(request.on + DAY)
+    )
+
+
+def renewal_day(contract: Contract) -> date | None:
+    """The day after the last on which notice can be given: without it the term is renewed."""
+    if contract.ends_on is None or not contract.plans:
+        return None
+    return contract.ends_on - timedelta(days=contract.term.notice_days) + DAY
+
+
+def renews_today(state: ContractState) -> bool:
+    """Whether the term is renewed: nobody gave notice in time, and nothing else is pending."""
+    contract = state.terms
+    if not contract.term.auto_renew or state.notice is not None:
+        return False
+    if state.termination is not None or state.change is not None:
+        return False
+    day = renewal_day(contract)
+    return day is not None and state.has_come(day)
+
+
+def _days(state: ContractState) -> Iterator[date]:
+    contract = state.terms
+    if state.termination is not None and not state.terminated:
+        yield state.termination.on + DAY
+    elif contract.term.auto_renew and state.notice is None and not state.terminated:
+        day = renewal_day(contract)
+        if day is not None:
+            yield day
+    yield from (hold.until + DAY for hold in state.holds.values() if hold.until)
