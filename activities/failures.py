@@ -30,7 +30,8 @@ M = TypeVar("M", bound=BaseModel)
 class FailureDetail(BaseModel):
     """What a parked step shows: carried as the first detail of the ApplicationError.
 
-    `step` names the one that failed of an activity's several; "" where it has only one."""
+    `step` names the one that failed of an activity's several; "" where it has only one.
+    `maybe_done`: the effect may have happened although the activity failed."""
 
     system: str = ""
     step: str = ""
@@ -39,6 +40,7 @@ class FailureDetail(BaseModel):
     field: str = ""
     value: str = ""
     problems: list[Problem] = Field(default_factory=list)
+    maybe_done: bool = False
 
 
 class BusinessRefusal(Exception):
@@ -69,6 +71,25 @@ class StepFailed(Exception):
         self.cause = cause
 
 
+class FailedAfterEffect(Exception):
+    """An activity failed, by its cause, after it had asked for something that cannot be undone."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+@contextmanager
+def after_effect() -> Iterator[None]:
+    """Whatever fails inside, such as reading what came of it, fails behind an effect."""
+    try:
+        yield
+    except FailureError:
+        raise
+    except Exception as error:
+        raise FailedAfterEffect(error) from error
+
+
 @contextmanager
 def taking(step: Step, done: BaseModel) -> Iterator[None]:
     """Whatever fails inside is a failure of this step; `done` is read when that happens."""
@@ -96,6 +117,8 @@ def as_application_error(error: Exception) -> ApplicationError:
     """
     if isinstance(error, StepFailed):
         return _at_step(error)
+    if isinstance(error, FailedAfterEffect):
+        return _maybe_done(as_application_error(error.cause))
     if isinstance(error, BusinessRefusal):
         return _error(FailureKind.BUSINESS, error.detail)
     if isinstance(error, GatewayError):
@@ -105,6 +128,7 @@ def as_application_error(error: Exception) -> ApplicationError:
             message=error.message,
             field=error.field,
             value=error.value,
+            maybe_done=error.maybe_done,
         )
         if error.kind is FailureKind.TRANSIENT:
             return ApplicationError(
@@ -126,12 +150,19 @@ def _error(kind: FailureKind, detail: FailureDetail) -> ApplicationError:
 
 def _at_step(failed: StepFailed) -> ApplicationError:
     """The cause's error, with the step's name and what was done before it."""
-    error = as_application_error(failed.cause)
-    detail = error.details[0].model_copy(update={"step": failed.step})
+    return _with(as_application_error(failed.cause), failed.done, step=failed.step)
+
+
+def _maybe_done(error: ApplicationError) -> ApplicationError:
+    return _with(error, *error.details[1:], maybe_done=True)
+
+
+def _with(error: ApplicationError, *more: Any, **changes: Any) -> ApplicationError:
+    """The same error with its detail changed, and more details behind that."""
     return ApplicationError(
         error.message,
-        detail,
-        failed.done,
+        error.details[0].model_copy(update=changes),
+        *more,
         type=error.type,
         non_retryable=error.non_retryable,
         next_retry_delay=error.next_retry_delay,
@@ -154,6 +185,9 @@ class _Inbound(ActivityInboundInterceptor):
             raise
         except Exception as error:
             mapped = as_application_error(error)
+            if activity.info().attempt > 1 and mapped.type != FailureKind.BUSINESS:
+                # An attempt before got no answer either, and this one cannot tell what came of it.
+                mapped = _maybe_done(mapped)
             if mapped.type == FailureKind.DEFECT:
                 activity.logger.exception("defect in %s", activity.info().activity_type)
             raise mapped from error

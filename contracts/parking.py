@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -209,7 +210,11 @@ CREDENTIALS = "credentials"
 
 
 class StepException(BaseModel):
-    """A parked step as people see it. `since` is aware (UTC); `value` is the offending value."""
+    """A parked step as people see it. `since` is aware (UTC); `value` is the offending value.
+
+    `key` and `basis` are those of the act that is parked, `retry_at` is when it is tried again by
+    itself (none: when a person says so). `uncertain`: it may have happened all the same.
+    """
 
     step: str
     kind: str
@@ -223,6 +228,10 @@ class StepException(BaseModel):
     allowed: tuple[Action, ...]
     since: datetime
     attempts: int = 1
+    key: str = ""
+    basis: str = ""
+    retry_at: datetime | None = None
+    uncertain: bool = False
 
 
 class Waiting(BaseModel):
@@ -254,7 +263,7 @@ class Resolution(BaseModel):
     changes: dict[str, Any] = Field(default_factory=dict, max_length=MAX_MILESTONES)
 
 
-def refusal(exceptions: list[StepException], resolution: Resolution) -> str | None:
+def refusal(exceptions: Sequence[StepException], resolution: Resolution) -> str | None:
     """Why a resolution cannot be taken, as a sentence; None if it can."""
     if not exceptions:
         return "nothing is parked here"
@@ -264,6 +273,11 @@ def refusal(exceptions: list[StepException], resolution: Resolution) -> str | No
     parked = find(exceptions, resolution.step)
     if parked is None:
         return f"step {resolution.step!r} is not parked; parked: {names}"
+    if parked.uncertain and resolution.action is not Action.RETRY:
+        return (
+            f"{parked.step} may have happened although no answer came; only retry, which looks "
+            "for it first, is possible until that is known"
+        )
     if resolution.action not in parked.allowed:
         allowed = ", ".join(parked.allowed)
         return f"{resolution.action} is not possible for {parked.step}; possible: {allowed}"
@@ -277,7 +291,7 @@ def refusal(exceptions: list[StepException], resolution: Resolution) -> str | No
     return None
 
 
-def find(exceptions: list[StepException], step: str) -> StepException | None:
+def find(exceptions: Sequence[StepException], step: str) -> StepException | None:
     """The parked step of that name; with no name, the only one."""
     if not step and len(exceptions) == 1:
         return exceptions[0]

@@ -70,14 +70,19 @@ class Board:
             self._shown_details = details
 
     def _show_attributes(self) -> None:
-        shown = workflow.info().typed_search_attributes
-        updates: list[SearchAttributeUpdate[Any]] = [
-            key.value_unset() if value is None else key.value_set(value)
-            for key, value in _fitted(self._attributes()).items()
-            if shown.get(key) != value
-        ]
-        if updates:
-            workflow.upsert_search_attributes(updates)
+        upsert(self._attributes())
+
+
+def upsert(attributes: Attributes) -> None:
+    """Set the attributes that differ from those shown: at the start, or by an earlier run."""
+    shown = workflow.info().typed_search_attributes
+    updates: list[SearchAttributeUpdate[Any]] = [
+        key.value_unset() if value is None else key.value_set(value)
+        for key, value in _fitted(attributes).items()
+        if shown.get(key) != value
+    ]
+    if updates:
+        workflow.upsert_search_attributes(updates)
 
 
 def to_start(attributes: Attributes) -> TypedSearchAttributes:

@@ -13,6 +13,7 @@ from temporalio import workflow
 from temporalio.common import MetricMeter
 
 with workflow.unsafe.imports_passed_through():
+    from contracts.agenda.actions import Metric
     from contracts.approvals import ApprovalKind
     from contracts.parking import StepException
 
@@ -24,6 +25,24 @@ EXCEPTION = "c2c_exception_age_hours"
 ENDED = "c2c_contracts_ended"
 LAG = "c2c_sync_lag_seconds"
 _HOUR = timedelta(hours=1)
+
+
+TEXTS = {
+    PROJECT: "Days from the signature to the project",
+    POSTED: "Days from a milestone reached, or a period's end, to its posted invoice",
+    CASH: "Days from an invoice's date to its last payment",
+    APPROVAL: "Days from the request of an approval to its last word",
+    EXCEPTION: "Hours a step was parked",
+}
+"""Of the histograms that come out of the rules; the end of a name is its unit."""
+_UNITS = {"days": "d", "hours": "h", "seconds": "s"}
+
+
+def record(metric: Metric) -> None:
+    """Record a key figure that came out of the rules."""
+    unit = _UNITS[metric.name.rpartition("_")[2]]
+    histogram = _meter().create_histogram_float(metric.name, TEXTS[metric.name], unit)
+    histogram.record(metric.value, metric.labels)
 
 
 def project_ready(legal_entity: str, signed_on: date, today: date) -> None:

@@ -36,7 +36,13 @@ _HEARTBEAT = timedelta(seconds=4)
 _HEARTBEAT_OF_LOOKING = timedelta(seconds=10)
 
 # Transient failures are retried for as long as they last: a remote that is down for a weekend
-# must not need a person. Business, credential and defect failures are non-retryable by
+# must not need a person. But it must be seen: after this the step parks as an exception, which
+# tries again by itself. The time an activity waits for a worker counts, so it is hours; mails,
+# of which Odoo makes one every few seconds, wait longest at the end of a month.
+_SHOWN_AFTER = timedelta(hours=2)
+_MAIL_SHOWN_AFTER = timedelta(hours=24)
+
+# Business, credential and defect failures are non-retryable by
 # themselves (activities/failures.py); they come back at once and park the step.
 _RETRY = RetryPolicy(
     # Short enough that a lost worker costs no more than its heartbeat; doubled each time, it
@@ -98,7 +104,9 @@ def odoo_finance(
 
 def odoo_mail(summary: str, urgency: Urgency = Urgency.OUTGOING) -> ActivityConfig:
     """Nothing in Odoo refuses a second mail: they are kept from it by looking only."""
-    return _remote(task_queues.ODOO_MAIL, summary, urgency, _HEARTBEAT_OF_LOOKING)
+    config = _remote(task_queues.ODOO_MAIL, summary, urgency, _HEARTBEAT_OF_LOOKING)
+    config["schedule_to_close_timeout"] = _MAIL_SHOWN_AFTER
+    return config
 
 
 def _remote(
@@ -107,6 +115,7 @@ def _remote(
     return ActivityConfig(
         task_queue=task_queue,
         start_to_close_timeout=calls * _START_TO_CLOSE,
+        schedule_to_close_timeout=_SHOWN_AFTER,
         heartbeat_timeout=heartbeat,
         retry_policy=_RETRY,
         summary=summary[:200],

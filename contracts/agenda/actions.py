@@ -117,6 +117,13 @@ class SignalReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class Resumed:
+    """A Signal that a defect stopped, kept under this key, is taken in again."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Noted:
     """Something for the journal alone, such as a Signal that could not be read."""
 
@@ -128,7 +135,7 @@ class ClockRang:
     """Nothing happened but that it is later now."""
 
 
-Event = Began | Answered | UpdateReceived | SignalReceived | Noted | ClockRang
+Event = Began | Answered | UpdateReceived | SignalReceived | Resumed | Noted | ClockRang
 
 
 @dataclass(frozen=True, slots=True)

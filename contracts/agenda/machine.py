@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
+from pydantic import BaseModel
+
 from contracts import parking
 from contracts.agenda.actions import (
     Action,
@@ -24,13 +26,14 @@ from contracts.agenda.actions import (
     Noted,
     Question,
     Refused,
+    Resumed,
     SignalReceived,
     UpdateReceived,
     Wanted,
 )
-from contracts.agenda.state import AgendaState
-from contracts.parking import Resolution, Step, StepException
+from contracts.agenda.state import AgendaState, Unserved
 from contracts.parking import Action as Choice
+from contracts.parking import Resolution, Responsible, Step, StepException
 
 S = TypeVar("S", bound=AgendaState)
 
@@ -42,6 +45,19 @@ _HEALS_BY_ITSELF = frozenset({"credentials", "defect", "transient"})
 _MOST_CONSEQUENCES = 1_000
 """Of one event, within the state: rules that never come to rest are a defect."""
 _BUSY = "it is being closed just now; try again in a moment"
+_MOST_UNSERVED = 100
+_DEFECT = Step(
+    name="defect",
+    doing="Take in what happened",
+    responsible=Responsible.OPERATIONS,
+    allowed=(Choice.RETRY,),
+)
+_UNSERVED = Step(
+    name="message",
+    doing="Take in a message that a defect stopped",
+    responsible=Responsible.OPERATIONS,
+    allowed=(Choice.RETRY, Choice.SKIP),
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +77,7 @@ class Rules(Generic[S]):
     - `wake`: the next time at which time alone changes something.
     - `reopens`: whether a message asks for something that an exclusive act would leave undone.
     - `shown`: the state with what it waits for, which people see; called last.
+    - `messages`: the messages that come as Signals, by the names of their types.
     - `steps`: by the kind of an act or question, how it parks. A failed act whose kind is missing
       here never parks: `failed` decides what becomes of it.
     """
@@ -76,6 +93,7 @@ class Rules(Generic[S]):
     reopens: Callable[[Any], bool]
     shown: Callable[[S], S]
     steps: Mapping[str, Step]
+    messages: Mapping[str, type[BaseModel]] = field(default_factory=dict)
     _last: list[tuple[S, Sequence[Wanted]]] = field(default_factory=list, repr=False)
 
     def wanted_of(self, state: S) -> Sequence[Wanted]:
@@ -109,9 +127,20 @@ def next_action(rules: Rules[S], state: S) -> Action | None:
 
 def next_wake(rules: Rules[S], state: S) -> datetime | None:
     """When time alone changes something (aware): a day that matters, or an automatic retry."""
-    times = [item.retry_at for item in state.exceptions if item.retry_at is not None]
-    wake = rules.wake(state)
-    return min([*times, wake] if wake is not None else times, default=None)
+    times = [rules.wake(state), *(item.retry_at for item in state.exceptions)]
+    # What is due already waits for something else than the time: an act of the same lane.
+    return min((at for at in times if at is not None and at > state.clock), default=None)
+
+
+def next_event(state: AgendaState) -> Resumed | None:
+    """A message that a defect stopped, and that is tried again now; None if there is none."""
+    due = (item.key for item in state.unserved if _is_due(state, item.key))
+    return next((Resumed(key) for key in due), None)
+
+
+def _is_due(state: AgendaState, key: str) -> bool:
+    parked = state.exception_of(key)
+    return parked is None or _is_retry_due(parked, state.clock)
 
 
 def is_at_rest(state: AgendaState) -> bool:
@@ -173,6 +202,8 @@ def _applied(rules: Rules[S], state: S, event: Event) -> S:
         return _taken(rules, state, event.message)
     if isinstance(event, SignalReceived):
         return _taken_quietly(rules, state, event)
+    if isinstance(event, Resumed):
+        return _resumed(rules, state, event.key)
     if isinstance(event, Noted):
         return state.noted(event.text)
     assert isinstance(event, ClockRang)
@@ -231,10 +262,12 @@ def _answered(rules: Rules[S], state: S, event: Answered) -> S:
         state = rules.done(state, action, result.value, stands)
     else:
         # What may have happened counts before the rules look: they must not give it up.
-        if action.irreversible:
-            state = (
-                _doubted(state, action.key) if result.maybe_done else _certain(state, action.key)
-            )
+        if action.irreversible and result.maybe_done:
+            state = _doubted(state, action.key)
+        elif result.kind == "business":
+            # Only the remote's own answer tells that it has not happened; a look that failed, as
+            # for want of a login, leaves open what an earlier attempt may have done.
+            state = _certain(state, action.key)
         state = rules.failed(state, action, result, stands)
         step = rules.steps.get(result.part or action.kind)
         if step is not None:
@@ -308,6 +341,12 @@ def _resolved(rules: Rules[S], state: S, resolution: Resolution) -> S:
         state = _unparked(state, parked.key)
     else:
         state = _forgotten(state, parked.key)
+    if any(item.key == parked.key for item in state.unserved):
+        # What is retried is still kept, and resumed by the shell.
+        if resolution.action is Choice.SKIP:
+            rest = tuple(item for item in state.unserved if item.key != parked.key)
+            state = state.replace(unserved=rest)
+        return state.answering(parked)
     return rules.resolved(state, parked, resolution).answering(parked)
 
 
@@ -355,6 +394,7 @@ def _at_rest(rules: Rules[S], state: S) -> S:
 def _without_obsolete(rules: Rules[S], state: S) -> S:
     """An exception disappears once its act is not wanted any more, or on another basis."""
     wanted = {item.key: item.basis for item in rules.wanted_of(state)}
+    wanted |= {item.key: "" for item in state.unserved}
     for item in (*state.exceptions, *state.retried):
         if item.key in state.running:
             continue
@@ -369,3 +409,47 @@ def _with_questions(rules: Rules[S], state: S) -> S:
         if isinstance(item, Question) and state.exception_of(item.key) is None:
             state = _parked(state, item, rules.steps[item.kind], item.detail)
     return state
+
+
+# --- defects --------------------------------------------------------------------------------------
+
+
+def with_defect(state: S, event: Event, error: Exception, now: datetime) -> S:
+    """The state once `apply` failed on an event by a mistake of ours; needs no rules.
+
+    Nothing of the event counts, and nothing of it is lost: an act is parked and performed again,
+    which finds what it has done before; a Signal is kept, and taken in by a later release. The
+    sender of an Update is told, and the time comes again.
+    """
+    state = state.replace(clock=now)
+    failed = Failed(kind="defect", code="defect", message=f"{type(error).__name__}: {error}")
+    if isinstance(event, Began):
+        return _parked(_unparked(state, event.action.key), event.action, _DEFECT, failed)
+    if isinstance(event, Answered) and event.key in state.running:
+        action = state.running[event.key]
+        running = {key: act for key, act in state.running.items() if key != event.key}
+        state = state.replace(running=running)
+        if action.irreversible:
+            state = _doubted(state, action.key)
+        return _parked(state, action, _DEFECT, failed)
+    if isinstance(event, Resumed):
+        return _parked(_unparked(state, event.key), Question("", event.key, failed), _UNSERVED, failed)
+    if isinstance(event, SignalReceived) and len(state.unserved) < _MOST_UNSERVED:
+        return _kept(state, event, failed)
+    return state.noted(f"A defect stopped {type(event).__name__}: {failed.message}")
+
+
+def _kept(state: S, event: SignalReceived, failed: Failed) -> S:
+    number = 1 + max((item.number for item in state.unserved), default=0)
+    kept = Unserved.of(number, event.message, event.words)
+    state = state.replace(unserved=(*state.unserved, kept))
+    return _parked(state, Question("", kept.key, failed), _UNSERVED, failed)
+
+
+def _resumed(rules: Rules[S], state: S, key: str) -> S:
+    """Take in a message that was kept. Raises whatever its kind or the rules raise."""
+    kept = next(item for item in state.unserved if item.key == key)
+    message = rules.messages[kept.kind].model_validate(kept.content)
+    rest = tuple(item for item in state.unserved if item.key != key)
+    state = _forgotten(state, key).replace(unserved=rest)
+    return _taken_quietly(rules, state, SignalReceived(message, kept.words))

@@ -12,13 +12,35 @@ from contracts.journal import Journal
 from contracts.parking import StepException, Waiting
 
 
+class Unserved(BaseModel):
+    """A message that a defect stopped: its type by name, and its content as JSON."""
+
+    model_config = ConfigDict(frozen=True)
+
+    number: int
+    kind: str
+    content: dict[str, Any]
+    words: str
+
+    @classmethod
+    def of(cls, number: int, message: BaseModel, words: str) -> Self:
+        content = message.model_dump(mode="json")
+        return cls(number=number, kind=type(message).__name__, content=content, words=words)
+
+    @property
+    def key(self) -> str:
+        """Under which it is parked."""
+        return f"message:{self.number}"
+
+
 class AgendaState(BaseModel):
     """Immutable: each change is a new state that shares what did not change.
 
     `clock` is the aware time of the last event. `running` are the acts under way; it is empty when
     a workflow continues as new. `retried` are exceptions whose act is tried again at the moment.
     `uncertain` are the keys of irreversible acts that failed and may have happened: until a look
-    tells, nothing gives them up. `deferred` are messages that wait for the end of an exclusive act.
+    tells, nothing gives them up. `deferred` are messages that wait for the end of an exclusive act,
+    `unserved` those that a defect of ours stopped.
     `answer` and `metrics` are taken out by `apply` after each event.
     """
 
@@ -29,6 +51,7 @@ class AgendaState(BaseModel):
     exceptions: tuple[StepException, ...] = ()
     retried: tuple[StepException, ...] = ()
     uncertain: tuple[str, ...] = ()
+    unserved: tuple[Unserved, ...] = ()
     deferred: tuple[Any, ...] = Field(default=(), exclude=True)
     answer: Any = Field(default=None, exclude=True)
     metrics: tuple[Metric, ...] = Field(default=(), exclude=True)

@@ -1,0 +1,81 @@
+"""Messages declared once: one method gives the Update with its validator, and the Signal.
+
+    @message(signal="payment_promised", words="a promise to pay")
+    def promise_payment(self, promised: PaymentPromised) -> InvoiceReport:
+        return self.reported(promised)
+
+A person sends the Update, and a refusal reaches them. A system sends the Signal, whom nobody
+answers: a refusal is noted in the journal, as are messages that cannot be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast, get_type_hints
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from contracts.agenda.actions import SignalReceived
+    from workflows.messages import signal
+    from workflows.shell import Shell
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def message(*, signal: str = "", words: str = "a message") -> Callable[[F], F]:
+    """Declare an Update of a Shell, by a method with one message that gives the answer; and with
+    `signal` a Signal of that name. `words` call the message in a refusal: "payment {message.id}".
+    """
+    return lambda take: cast(F, _Declared(take, signal, words))
+
+
+def signal_only(*, words: str = "a message") -> Callable[[F], F]:
+    """Declare a Signal of a Shell, by a method without a body that names the message."""
+
+    def declared(take: F) -> F:
+        received = _received(_message_of(take), words, take.__name__, take.__doc__)
+        return cast(F, signal(received))
+
+    return declared
+
+
+class _Declared:
+    """Puts an Update and a Signal into the class in whose body it stands."""
+
+    def __init__(self, take: Callable[..., Any], signal: str, words: str) -> None:
+        self._take = take
+        self._signal = signal
+        self._words = words
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        kind = _message_of(self._take)
+        # The SDK compares the annotations of an Update and its validator as they are.
+        self._take.__annotations__ = get_type_hints(self._take)
+        update = workflow.update(self._take)
+
+        def check(self: Shell[Any], message: Any) -> None:
+            self.check(message)
+
+        check.__annotations__ = {"message": kind, "return": None}
+        update.validator(check)
+        setattr(owner, name, update)
+        if self._signal:
+            doc = f"{self._take.__doc__} The same for systems; a refusal is noted in the journal."
+            received = _received(kind, self._words, self._signal, doc)
+            setattr(owner, self._signal, signal(received))
+
+
+def _received(kind: Any, words: str, name: str, doc: str | None) -> Callable[..., None]:
+    def received(self: Shell[Any], message: Any) -> None:
+        self.tell(SignalReceived(message, words.format(message=message)))
+
+    received.__annotations__ = {"message": kind, "return": None}
+    received.__name__ = received.__qualname__ = name
+    received.__doc__ = doc
+    return received
+
+
+def _message_of(take: Callable[..., Any]) -> Any:
+    [kind] = [hint for name, hint in get_type_hints(take).items() if name != "return"]
+    return kind

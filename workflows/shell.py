@@ -1,0 +1,351 @@
+"""The shell around a pure core: it performs actions, takes in what happens, and waits.
+
+All decisions are in `contracts/`: `contracts.agenda` says what may begin now and when time alone
+changes something. A workflow inherits `Shell`, names its `Core`, and declares its messages with
+`message`. The rules of this file:
+
+- `tell` is the only writer of state. An event changes it at once and in whole, or not at all.
+- Only the loop in `perform_agenda` starts acts, in the order of the agenda. The request of an act
+  is built in the moment in which the act begins.
+- No handler is async: no message waits for another, and nothing is pending when a run gives way
+  to the next.
+- No condition reads the clock: an Update that is refused wakes a workflow without a trace in its
+  history, and a replay would decide otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Generic, NoReturn, TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    ChildWorkflowError,
+    FailureError,
+    TimeoutError,
+    TimeoutType,
+)
+
+with workflow.unsafe.imports_passed_through():
+    from activities.failures import FailureDetail
+    from contracts.agenda import machine
+    from contracts.agenda.actions import (
+        Action,
+        Answered,
+        Began,
+        ClockRang,
+        Done,
+        Event,
+        Failed,
+        Noted,
+        SignalReceived,
+        UpdateReceived,
+    )
+    from contracts.agenda.machine import Rules
+    from contracts.agenda.state import AgendaState
+    from workflows import metrics
+    from workflows.board import Attributes, upsert
+    from workflows.messages import Inbox
+
+S = TypeVar("S", bound=AgendaState)
+
+MANY_EVENTS = 250
+"""A worker that has forgotten a workflow goes through all of its run's events before it acts on
+news. A new run costs one billed action, so contracts of a few milestones need none."""
+TOO_MANY_EVENTS = 2_000
+"""From here on nothing begins any more until all that runs has ended and the run has given way:
+there is always something to begin in a contract that lives for years."""
+_AFTER_DEFECT = timedelta(minutes=5)
+
+Perform = Callable[[S, Action], Awaitable[Any]]
+"""Begins an act, by the state in which it begins, and gives what to wait for. It must schedule
+what it does at once: what is decided a moment later may no longer hold."""
+
+
+@dataclass(frozen=True)
+class Core(Generic[S]):
+    """What a shell needs to know about one kind of workflow.
+
+    - `rules`: every decision.
+    - `perform`: by the kind of an act, how it is performed.
+    - `has_ended`: whether nothing can come any more; asked when nothing runs.
+    - `cancelled`: the event that a cancellation from Temporal's side means.
+    - `details`, `attributes`: what people see of a state; `is_listed` says whether lists are to show
+      it as it is, or the next moment will bring something better.
+    - `following`: what the next run is started with.
+    """
+
+    rules: Rules[S]
+    perform: Mapping[str, Perform[S]]
+    has_ended: Callable[[S], bool]
+    cancelled: Callable[[S], Event]
+    details: Callable[[S], str]
+    attributes: Callable[[S], Attributes]
+    following: Callable[[S], object]
+    is_listed: Callable[[S], bool] = lambda _: True
+
+
+class Shell(Inbox, Generic[S]):
+    """A workflow whose decisions are a pure core's. A subclass sets `core`, calls `begin` from its
+    `@workflow.init` and awaits `perform_agenda` in its `run`."""
+
+    core: ClassVar[Core[Any]]
+    state: S
+
+    def begin(self, state: S) -> None:
+        """Start from a state: a fresh one, or the one that the run before has left."""
+        self.state = state
+        self._changed = True
+        self._is_asked_to_renew = False
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._timer = UpdatableTimer(self._ring)
+        self._shown_details = ""
+
+    async def perform_agenda(self) -> S:
+        """Perform what the agenda wants until nothing can come any more; the state at the end.
+        May continue as new instead of returning."""
+        while True:
+            self._begin_acts()
+            self._changed = False
+            if self._has_ended:
+                break
+            if self._may_renew:
+                self._renew()
+            self._set_timer()
+            self._show()
+            try:
+                await workflow.wait_condition(lambda: self._changed or self._may_renew)
+            except asyncio.CancelledError:
+                self.tell(self.core.cancelled(self.state))
+        self._show()
+        return self.state
+
+    @property
+    def _has_ended(self) -> bool:
+        try:
+            return not self.state.running and self.core.has_ended(self.state)
+        except Exception:
+            workflow.logger.exception("defect in the agenda")
+            return False
+
+    # --- messages: the one way in which the state changes --------------------------------------
+
+    def tell(self, event: Event) -> Any:
+        """Take in an event; the answer to a message. Raises ApplicationError for one refused.
+
+        A mistake in the rules changes nothing and stops nothing: what it concerns is parked.
+        """
+        self._changed = True
+        now = workflow.now()
+        try:
+            outcome = machine.apply(self.core.rules, self.state, event, now)
+        except Exception as error:
+            workflow.logger.exception("defect on %s", type(event).__name__)
+            self.state = machine.with_defect(self.state, event, error, now)
+            if isinstance(event, UpdateReceived):
+                refuse(f"a defect: {error}", type="defect")
+            return None
+        self.state = outcome.state
+        for metric in outcome.metrics:
+            metrics.record(metric)
+        if outcome.refusal is not None and isinstance(event, UpdateReceived):
+            refuse(outcome.refusal)
+        return outcome.answer
+
+    def answered(self, message: Any) -> Any:
+        """Take in the message of an Update; its answer."""
+        return self.tell(UpdateReceived(message))
+
+    def check(self, message: Any) -> None:
+        """The validator of every Update: raises ApplicationError for what would be refused."""
+        try:
+            refusal = machine.refusal(self.core.rules, self.state, message, workflow.now())
+        except Exception as error:
+            workflow.logger.exception("defect on %s", type(message).__name__)
+            refuse(f"a defect: {error}", type="defect")
+        if refusal is not None:
+            refuse(refusal)
+
+    def noted(self, text: str) -> None:
+        """Note something that came and cannot be taken in, such as an unreadable Signal."""
+        self.tell(Noted(text))
+
+    @workflow.signal
+    def renew_run(self) -> None:
+        """Continue as new at the next quiet point, as after a release; nothing else changes."""
+        self._is_asked_to_renew = self._changed = True
+
+    # --- acts ----------------------------------------------------------------------------------
+
+    def _begin_acts(self) -> None:
+        """Begin all that may begin now. What a defect of the rules stops waits for a release."""
+        try:
+            while event := machine.next_event(self.state):
+                self.tell(event)
+            while not self._is_draining and (
+                action := machine.next_action(self.core.rules, self.state)
+            ):
+                self._begin(action)
+        except Exception as error:
+            workflow.logger.exception("defect in the agenda")
+            self.state = machine.with_defect(self.state, ClockRang(), error, workflow.now())
+
+    def _begin(self, action: Action) -> None:
+        # Looks once more whether it is wanted: the state may have changed since it was chosen.
+        self.tell(Began(action))
+        if self.state.running.get(action.key) is not action:
+            return
+        try:
+            act = self.core.perform[action.kind](self.state, action)
+        except Exception as error:
+            workflow.logger.exception("defect in %s", action.key)
+            self.tell(Answered(action.key, _defect(error)))
+            return
+        self._tasks[action.key] = asyncio.create_task(self._await(action, act))
+
+    async def _await(self, action: Action, act: Awaitable[Any]) -> None:
+        """Wait for an act and take in what came of it. Messages may have changed the state
+        meanwhile: the rules look at it as it is then."""
+        try:
+            result: Done | Failed = Done(await act)
+        except FailureError as error:
+            result = failed(error)
+        except Exception as error:
+            workflow.logger.exception("defect in %s", action.key)
+            result = _defect(error)
+        del self._tasks[action.key]
+        self.tell(Answered(action.key, result))
+
+    # --- time, and the end of a run --------------------------------------------------------------
+
+    def _set_timer(self) -> None:
+        try:
+            wake = machine.next_wake(self.core.rules, self.state)
+        except Exception:
+            workflow.logger.exception("defect in the agenda")
+            wake = workflow.now() + _AFTER_DEFECT
+        self._timer.set(wake)
+
+    def _ring(self) -> None:
+        self.tell(ClockRang())
+
+    @property
+    def _must_renew(self) -> bool:
+        """Whether the history has grown long, another release has become the current one, or
+        somebody asked for it."""
+        info = workflow.info()
+        return (
+            self._is_asked_to_renew
+            or info.get_current_history_length() >= MANY_EVENTS
+            or info.is_continue_as_new_suggested()
+            or info.is_target_worker_deployment_version_changed()
+        )
+
+    @property
+    def _may_renew(self) -> bool:
+        return not self.state.running and self._must_renew
+
+    @property
+    def _is_draining(self) -> bool:
+        return (
+            bool(self.state.running)
+            and workflow.info().get_current_history_length() >= TOO_MANY_EVENTS
+        )
+
+    def _renew(self) -> NoReturn:
+        # A run stays with the release it began with (it is pinned). Without this the next one
+        # would inherit the old release, for as long as the contract lives.
+        upgrades = workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE
+        following = self.core.following(self.state)
+        workflow.continue_as_new(following, initial_versioning_behavior=upgrades)
+
+    # --- what people see -------------------------------------------------------------------------
+
+    def _show(self) -> None:
+        """Show the state: details at once, attributes once nothing is under way or a person is
+        needed. An upsert is a billed action: what only passes by is not worth one."""
+        state = self.state
+        try:
+            details = self.core.details(state)
+            if details != self._shown_details:
+                workflow.set_current_details(details)
+                self._shown_details = details
+            if self.core.is_listed(state) and (not state.running or state.exceptions):
+                upsert(self.core.attributes(state))
+        except Exception:
+            # What people see is no reason to stop what is done.
+            workflow.logger.exception("defect in what is shown")
+
+
+class UpdatableTimer:
+    """The one timer of a workflow: rings at the earliest time it was set to.
+
+    A timer is a billed action and two events of history, and most times are put off long before
+    they come: an approval makes way for a due date, a payment for the settlement period. So a
+    timer that rings earlier than needed is left to ring; the agenda then looks again.
+    """
+
+    def __init__(self, ring: Callable[[], None]) -> None:
+        self._ring = ring
+        self._task: asyncio.Task[None] | None = None
+        self._rings_at: datetime | None = None
+
+    def set(self, at: datetime | None) -> None:
+        """Ring at an aware time at the latest; None: nothing is to be waited for."""
+        if at is None or (self._rings_at is not None and self._rings_at <= at):
+            return
+        if self._task is not None:
+            self._task.cancel()
+        self._rings_at = at
+        self._task = asyncio.create_task(self._wait(at))
+
+    async def _wait(self, at: datetime) -> None:
+        delay = at - workflow.now()
+        if delay > timedelta(0):
+            await workflow.sleep(delay, summary=f"look again at {at:%Y-%m-%d %H:%M} UTC")
+        self._rings_at = self._task = None
+        self._ring()
+
+
+def refuse(refusal: str, *, type: str = "refused") -> NoReturn:
+    """Refuse an Update to its sender."""
+    raise ApplicationError(refusal, type=type, non_retryable=True)
+
+
+def failed(error: FailureError) -> Failed:
+    """What a failed activity, child workflow or Signal means to the rules."""
+    cause = error.cause if isinstance(error, ActivityError | ChildWorkflowError) else error
+    if isinstance(cause, ApplicationError) and cause.details:
+        detail = FailureDetail.model_validate(cause.details[0])
+        return Failed(
+            kind=cause.type or "defect",
+            code=detail.code,
+            message=detail.message,
+            field=detail.field,
+            value=detail.value,
+            problems=tuple(detail.problems),
+            part=detail.step,
+            facts=cause.details[1] if len(cause.details) > 1 else None,
+            maybe_done=detail.maybe_done,
+        )
+    # Nobody answered: it never began where nobody took it, and else it may have happened.
+    never_began = isinstance(cause, TimeoutError) and (
+        cause.type is TimeoutType.SCHEDULE_TO_START
+    )
+    return Failed(
+        kind="transient",
+        code="no_answer",
+        message=str(cause or error),
+        maybe_done=not never_began,
+    )
+
+
+def _defect(error: Exception) -> Failed:
+    # Where a request could not be built nothing was sent; what failed later may have been.
+    message = f"{type(error).__name__}: {error}"
+    return Failed(kind="defect", code="defect", message=message, maybe_done=True)
