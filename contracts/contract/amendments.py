@@ -13,7 +13,7 @@ from contracts import changes
 from contracts.agenda.actions import Action
 from contracts.billing import account
 from contracts.changes import ChangeOrder
-from contracts.contract.state import DAY, ContractState
+from contracts.contract.state import DAY, ContractState, ContractVersion, MilestoneProgress
 from contracts.model import Contract, JsonObject
 
 POLICY, NOTIFY = "policy", "notify"
@@ -140,3 +140,63 @@ def _days(state: ContractState) -> Iterator[date]:
         if day is not None:
             yield day
     yield from (hold.until + DAY for hold in state.holds.values() if hold.until)
+
+
+# --- what came of it ------------------------------------------------------------------------------
+
+
+def adopted(
+    state: ContractState,
+    contract_data: JsonObject,
+    contract: Contract,
+    by: str,
+    reason: str,
+    approved: str = "",
+) -> ContractState:
+    """The contract as it is from now on: a new version, with its history."""
+    version = ContractVersion(
+        version=contract.version,
+        on=state.today,
+        by=by,
+        reason=reason,
+        changes=tuple(changes.summary(state.terms, contract)),
+        fixed_price=contract.fixed_price,
+        approved=approved,
+    )
+    milestones = {
+        item.key: state.milestones.get(item.key, MilestoneProgress())
+        for item in contract.milestones
+    }
+    state = state.replace(
+        contract_data=contract_data,
+        contract=contract,
+        milestones=milestones,
+        versions=(*state.versions, version),
+        billing=account.adopt(state.account, contract, state.today),
+    )
+    return state.noted(f"Version {contract.version}: {reason}")
+
+
+def reminded(state: ContractState) -> ContractState:
+    """The approvers of the change order were reminded, or are not to be."""
+    change = state.change
+    if change is None or change.approval_round is None:
+        return state
+    approval_round = change.approval_round
+    reminder = approval_round.reminder(approval_round.requirement.today(state.clock))
+    if reminder is None:
+        return state
+    after = approval_round.after_reminder(reminder)
+    return state.replace(change=change.replace(approval_round=after))
+
+
+def project_followed(state: ContractState) -> ContractState:
+    """Order and project in Odoo follow the version they were brought to."""
+    return state.replace(order_version=state.following, following=None, order_follows=False)
+
+
+def status_shown(state: ContractState, key: str) -> ContractState:
+    """The project says whether work goes on, by a change of its status with this key."""
+    word, _, number = key.rpartition("-")
+    odoo = state.odoo.replace(project_suspended=word == "suspend", suspensions=int(number))
+    return state.replace(odoo=odoo)

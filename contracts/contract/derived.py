@@ -99,3 +99,9 @@ def delivered(billing: BillingState) -> dict[str, Decimal]:
 def undecided(billing: BillingState) -> tuple[int, ...]:
     """The rejected proposals that a person still has to decide on."""
     return account.undecided(billing)
+
+
+@remembered
+def dues(billing: BillingState, today: date) -> tuple[account.Due, ...]:
+    """The next part of each plan to be billed, earliest first."""
+    return account.dues(billing, today)

@@ -4,11 +4,13 @@ back before anything is billed. Each is an act that nothing else runs beside."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 
 from contracts import parking
 from contracts.agenda.actions import Action
+from contracts.billing.periods import life
 from contracts.contract import amendments, derived, reading
-from contracts.contract.state import ContractState, Ending, has_ended
+from contracts.contract.state import DAY, ContractState, Ending, has_ended
 
 CLOSE_OUT, CANCEL_ORDER, ARCHIVE_PROJECT = "close_out", "cancel_order", "archive_project"
 PARTS = (parking.CLOSE_OUT, parking.AUDIT, parking.ARCHIVE_PROJECT)
@@ -40,6 +42,7 @@ def is_billed_out(state: ContractState) -> bool:
         and not amendments.is_behind(state)
         and not any(progress.under_review for progress in state.milestones.values())
         and derived.is_over(state.account, state.billing_day)
+        and _plans_are_over(state)
     )
 
 
@@ -50,6 +53,20 @@ def may_close(state: ContractState) -> bool:
         and all(has_ended(report) for report in state.invoices.values())
         and not reading.readings(state)
     )
+
+
+def day_after_plans(state: ContractState) -> date | None:
+    """The day after the last of the plans. Until then the term may be renewed or ended early, and
+    credits may be owed, even if everything is billed in advance."""
+    contract = state.terms
+    ends = (life(contract, plan)[1] for plan in contract.plans)
+    last = max((day for day in ends if day is not None), default=None)
+    return last + DAY if last is not None else None
+
+
+def _plans_are_over(state: ContractState) -> bool:
+    day = day_after_plans(state)
+    return day is None or state.has_come(day)
 
 
 def parts_left(state: ContractState) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from contracts.money import Money
 from contracts.problems import Problem
 
 START_INVOICE, SET_DELIVERED, MARK_REACHED = "start_invoice", "set_delivered", "mark_reached"
+WARN = "warn"
 BILL_PERIOD, CAP, PURCHASE_ORDER = "bill_period", "cap", "purchase_order"
 INCONSISTENT = "billing_inconsistent"
 _CAP_REACHED = "cap_reached"
@@ -39,6 +40,10 @@ def wanted(state: ContractState) -> Iterator[Wanted]:
     """Questions about what may be billed, and what leads to the invoices that are proposed."""
     yield from (offer.question for offer in offers(state) if offer.question)
     yield from _marks(state)
+    yield from (
+        Action(WARN, f"notify:{warning.on}:{warning.number}", lane="warnings")
+        for warning in state.warnings[:1]
+    )
     told = delivered_news(state)
     if state.starting and told:
         basis = ",".join(f"{key}={quantity}" for key, quantity in sorted(told.items()))
