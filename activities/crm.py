@@ -19,10 +19,10 @@ class DealRequest(BaseModel):
     source: Source
 
 
-class DealDocument(BaseModel):
-    """The contract document a deal gives, as yet unchecked."""
+class DealData(BaseModel):
+    """The contract data a deal gives, as yet unchecked."""
 
-    document: JsonObject
+    contract_data: JsonObject
 
 
 class StatusRequest(BaseModel):
@@ -60,10 +60,10 @@ class CrmActivities:
         return crm
 
     @activity.defn
-    def read_deal(self, request: DealRequest) -> DealDocument:
-        """Read a won deal as a contract document."""
+    def read_deal(self, request: DealRequest) -> DealData:
+        """Read a won deal as contract data."""
         source = request.source
-        return DealDocument(document=self._crm(source.system).read_contract(source.id))
+        return DealData(contract_data=self._crm(source.system).read_contract(source.id))
 
     @activity.defn
     def write_status(self, request: StatusRequest) -> Done:

@@ -11,7 +11,7 @@ from opentelemetry import metrics
 _meter = metrics.get_meter("contract-to-cash")
 
 contracts_validated = _meter.create_counter(
-    "c2c.contracts.validated", description="Contract documents checked, by outcome"
+    "c2c.contracts.validated", description="Contract data checked, by outcome"
 )
 orders_confirmed = _meter.create_counter(
     "c2c.orders.confirmed", description="Sales orders confirmed: contracts that became projects"

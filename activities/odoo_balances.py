@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from activities.odoo_clock import utc
-from contracts.identifiers import is_receivable_workflow_id
+from contracts.identifiers import is_invoice_workflow_id
 from contracts.invoice.messages import Instalment, InvoiceBalance
 from contracts.money import Money
 from gateways.odoo import OdooClient
@@ -34,7 +34,7 @@ FIELDS = [
 
 
 def balances_of(odoo: OdooClient, moves: Sequence[Row]) -> list[InvoiceBalance]:
-    """The balances of documents whose FIELDS were read, in their order: a few queries more at
+    """The balances of invoices whose FIELDS were read, in their order: a few queries more at
     most, however many there are."""
     credits, written_off = _posted_credits(odoo, moves), _written_off(odoo, moves)
     parts = _instalments(odoo, moves)
@@ -42,11 +42,11 @@ def balances_of(odoo: OdooClient, moves: Sequence[Row]) -> list[InvoiceBalance]:
 
 
 def is_ours(origin: Any, reversed_origin: Any = "") -> bool:
-    """Whether c2c made a document, by its origin and by that of the one it credits, if any.
+    """Whether c2c made an invoice, by its origin and by that of the one it credits, if any.
 
     A credit note that people make in Odoo takes the origin of its invoice over.
     """
-    return is_receivable_workflow_id(origin or "") and origin != reversed_origin
+    return is_invoice_workflow_id(origin or "") and origin != reversed_origin
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class _Credit:
 
 
 def _posted_credits(odoo: OdooClient, moves: Sequence[Row]) -> dict[int, _Credit]:
-    """The posted credit notes of these documents, by their ids."""
+    """The posted credit notes of these invoices, by their ids."""
     ids = sorted({credit for row in moves for credit in row["reversal_move_ids"]})
     if not ids:
         return {}
@@ -70,9 +70,9 @@ def _posted_credits(odoo: OdooClient, moves: Sequence[Row]) -> dict[int, _Credit
 
 
 def _written_off(odoo: OdooClient, moves: Sequence[Row]) -> dict[str, list[Any]]:
-    """By origin of the document, what our write-off entries take off it as long as they are
+    """By origin of the invoice, what our write-off entries take off it as long as they are
     reconciled with it (whatever their state: that is what Odoo's residual goes by). They carry the
-    origin of the document they write off."""
+    origin of the invoice they write off."""
     origins = sorted(
         {row["invoice_origin"] for row in moves if _is_reduced(row) and row["invoice_origin"]}
     )
@@ -101,7 +101,7 @@ def _written_off(odoo: OdooClient, moves: Sequence[Row]) -> dict[str, list[Any]]
 
 
 def _instalments(odoo: OdooClient, moves: Sequence[Row]) -> dict[int, list[Row]]:
-    """By document, its open parts by due date, of those whose payment term has several."""
+    """By invoice, its open parts by due date, of those whose payment term has several."""
     ids = sorted(row["id"] for row in moves if _may_have_instalments(row))
     if not ids:
         return {}
@@ -127,7 +127,7 @@ def _may_have_instalments(row: Row) -> bool:
 
 
 def _is_reduced(row: Row) -> bool:
-    """Whether something was taken off the document at all."""
+    """Whether something was taken off the invoice at all."""
     return bool(row["state"] == "posted" and row["amount_residual"] != row["amount_total"])
 
 
@@ -144,7 +144,7 @@ def _balance(
         return Money.rounded(amount, currency)
 
     posted_credits = [credits[credit] for credit in row["reversal_move_ids"] if credit in credits]
-    # Ours are documents with a balance of their own.
+    # Ours are invoices with a balance of their own.
     theirs = [item for item in posted_credits if not is_ours(item.origin, row["invoice_origin"])]
     lost = Money.total(map(money, written_off.get(row["invoice_origin"] or "", [])), currency)
     return InvoiceBalance(

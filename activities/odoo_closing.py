@@ -7,11 +7,11 @@ from temporalio import activity
 
 from activities.failures import BusinessRefusal, taking
 from activities.odoo_master import Done, OdooMaster, ProjectArchive
-from activities.odoo_orders import AuditRequest, FiguresRequest, OdooOrders
+from activities.odoo_orders import AuditRequest, OdooOrders, OrderTotalsRequest
 from contracts import closeout, parking
-from contracts.contract.state import ContractState, known
+from contracts.contract.state import ContractState, require_id
 from contracts.model import Contract
-from contracts.odoo_totals import OrderFigures
+from contracts.odoo_totals import OrderTotals
 from contracts.problems import Problem
 
 STEPS = (parking.CLOSE_OUT, parking.AUDIT, parking.ARCHIVE_PROJECT)
@@ -49,7 +49,7 @@ class OdooClosing:
         later one would be another.
         """
         state, left = request.state, request.left.model_copy(deep=True)
-        figures: OrderFigures | None = None
+        figures: OrderTotals | None = None
         if parking.CLOSE_OUT.name in left.steps:
             with taking(parking.CLOSE_OUT, left):
                 figures = self._figures(state)
@@ -62,23 +62,23 @@ class OdooClosing:
         if parking.ARCHIVE_PROJECT.name in left.steps:
             with taking(parking.ARCHIVE_PROJECT, left):
                 self._master.archive_project(
-                    ProjectArchive(project_id=known(state.odoo.project_id))
+                    ProjectArchive(project_id=require_id(state.odoo.project_id))
                 )
         return Done()
 
-    def _figures(self, state: ContractState) -> OrderFigures:
+    def _figures(self, state: ContractState) -> OrderTotals:
         odoo = state.odoo
         return self._orders.figures(
-            FiguresRequest(order_id=known(odoo.order_id), lines=odoo.order_line_ids)
+            OrderTotalsRequest(order_id=require_id(odoo.order_id), lines=odoo.order_line_ids)
         )
 
-    def _attach(self, state: ContractState, figures: OrderFigures) -> None:
+    def _attach(self, state: ContractState, figures: OrderTotals) -> None:
         content, digest = closeout.audit_record(state, figures)
         self._orders.attach_audit(
             AuditRequest(
                 legal_entity=state.legal_entity,
                 contract_id=state.contract_id,
-                order_id=known(state.odoo.order_id),
+                order_id=require_id(state.odoo.order_id),
                 file_name=f"{state.contract_id}-audit.json",
                 content=content,
                 sha256=digest,
@@ -93,7 +93,7 @@ def _contract(state: ContractState) -> Contract:
     return state.contract
 
 
-def _check(state: ContractState, figures: OrderFigures) -> None:
+def _check(state: ContractState, figures: OrderTotals) -> None:
     checks = closeout.checklist(_contract(state), state.book, figures)
     problems = [
         Problem(code="close_out_differs", field=check.name, expected=problem)

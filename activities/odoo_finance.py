@@ -1,4 +1,4 @@
-"""One document in Odoo, an invoice or a credit note: its draft, delivery, money and reminders."""
+"""One invoice or credit note in Odoo: its draft, delivery, money and reminders."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ from activities.odoo_work import mark_reached
 from activities.policies import Policies, PolicyRequest
 from contracts import ownership
 from contracts.billing.charges import Charge
-from contracts.billing.proposals import Document, InvoiceProposal
+from contracts.billing.proposals import InvoiceKind, InvoiceProposal
 from contracts.currencies import EXPONENTS
-from contracts.identifiers import contract_workflow_id, receivable_workflow_id
+from contracts.identifiers import contract_workflow_id, invoice_workflow_id
 from contracts.invoice.messages import InvoiceBalance, PaymentReceived
 from contracts.money import Money
-from contracts.odoo_totals import Quote, TaxAmount
+from contracts.odoo_totals import OdooTotals, TaxAmount
 from contracts.policy import EntityPolicy
 from gateways.odoo import FAILED, OdooClient
 
-_TYPES = {Document.INVOICE: "out_invoice", Document.CREDIT_NOTE: "out_refund"}
-_LABELS = {Document.INVOICE: "Customer Invoice", Document.CREDIT_NOTE: "Customer Credit Note"}
+_TYPES = {InvoiceKind.INVOICE: "out_invoice", InvoiceKind.CREDIT_NOTE: "out_refund"}
+_LABELS = {InvoiceKind.INVOICE: "Customer Invoice", InvoiceKind.CREDIT_NOTE: "Customer Credit Note"}
 _MAX_PRICE_DECIMALS = 12
 _FIELDS = [*FIELDS, "amount_tax", "invoice_date"]
-"""What is read of a document, whatever for: only reads of the same fields share calls."""
+"""What is read of an invoice, whatever for: only reads of the same fields share calls."""
 _FIELDS_TO_POST = [*_FIELDS, "tax_lock_date_message"]
 """Before it is posted; to see whether a lock concerns it costs Odoo more than all of the rest."""
 
 
-class DocumentRequest(BaseModel):
-    """`invoice_on` is the document's date in the legal entity's zone. `credited_invoice_id` is the
+class DraftRequest(BaseModel):
+    """`invoice_on` is the invoice's date in the legal entity's zone. `credited_invoice_id` is the
     posted invoice that a credit note takes back (none: no one in particular). `rewrites` says that
     there may be an earlier draft, whose content has changed since. `reached` are milestones (ids in
-    Odoo) to mark reached before: the document bills them."""
+    Odoo) to mark reached before: the invoice bills them."""
 
     proposal: InvoiceProposal
     company_id: int
@@ -58,21 +58,21 @@ class DocumentRequest(BaseModel):
 
 
 class Draft(BaseModel):
-    """The document in Odoo, and what it comes to there. `policy` are the legal entity's rules as
+    """The invoice in Odoo, and what it comes to there. `policy` are the legal entity's rules as
     they are now: by them it is approved and collected."""
 
     invoice_id: int
-    quote: Quote
+    odoo_totals: OdooTotals
     policy: EntityPolicy
 
 
 class PostRequest(BaseModel):
-    """`quote` is what was approved; it was proposed on `proposed_on`."""
+    """`odoo_totals` is what was approved; it was proposed on `proposed_on`."""
 
     invoice_id: int
     legal_entity: str
-    document: Document = Document.INVOICE
-    quote: Quote
+    kind: InvoiceKind = InvoiceKind.INVOICE
+    odoo_totals: OdooTotals
     proposed_on: date
 
 
@@ -82,7 +82,7 @@ class InvoiceRef(BaseModel):
     invoice_id: int
 
 
-class CreditRequest(BaseModel):
+class ReconcileRequest(BaseModel):
     """A posted credit note, and the posted invoice to set it off against."""
 
     invoice_id: int
@@ -100,9 +100,9 @@ class PaymentRequest(BaseModel):
 
 
 class WriteOffRequest(BaseModel):
-    """`amount` (with tax) of document `number` is lost, for a `reason`, on a date of the legal
+    """`amount` (with tax) of invoice `number` is lost, for a `reason`, on a date of the legal
     entity. `account_code` is the account that bears the loss; `key` tells a second write-off of
-    the same document apart."""
+    the same invoice apart."""
 
     legal_entity: str
     contract_id: str
@@ -138,7 +138,7 @@ class TodoRequest(BaseModel):
 
 
 class OdooFinance:
-    """Activities on the `odoo-finance` and `odoo-mail` task queues: one document each."""
+    """Activities on the `odoo-finance` and `odoo-mail` task queues: one invoice each."""
 
     def __init__(
         self, odoo: OdooClient, policies: Policies, catalogue: Catalogue | None = None
@@ -151,9 +151,9 @@ class OdooFinance:
     # --- draft ------------------------------------------------------------------------------
 
     @activity.defn
-    def create_document(self, request: DocumentRequest) -> Draft:
+    def create_draft(self, request: DraftRequest) -> Draft:
         """Create the draft, its lines tied to the order's, and read what it comes to with Odoo's
-        taxes; rewrites its own draft, and leaves a posted or cancelled document as it is.
+        taxes; rewrites its own draft, and leaves a posted or cancelled invoice as it is.
 
         Refuses `legal_entity_unknown` (the configuration has no rules for it), and
         `draft_differs_from_proposal` if Odoo's total without tax is not the proposal's.
@@ -163,54 +163,55 @@ class OdooFinance:
         )
         if request.reached:
             mark_reached(self._odoo, request.reached)
-        invoice, quote = self._drafted(request)
-        return Draft(invoice_id=invoice, quote=quote, policy=policy)
+        invoice, odoo_totals = self._drafted(request)
+        return Draft(invoice_id=invoice, odoo_totals=odoo_totals, policy=policy)
 
-    def _drafted(self, request: DocumentRequest) -> tuple[int, Quote]:
+    def _drafted(self, request: DraftRequest) -> tuple[int, OdooTotals]:
         issued = self._issued(request.proposal) if request.rewrites else None
         if issued is not None:
-            return issued, self._quote(self._stands(issued))
+            return issued, self._odoo_totals(self._stands(issued))
         # A repeat of the first attempt finds its own draft, or what people made of it.
         invoice = self._load(request, create_once=not request.rewrites)
         stands, wanted = self._stands(invoice), _as_shown(request.proposal)
-        quote = self._quote(stands)
+        odoo_totals = self._odoo_totals(stands)
         if stands["state"] != "draft":
-            return invoice, quote
-        if quote.untaxed != wanted:
+            return invoice, odoo_totals
+        if odoo_totals.untaxed != wanted:
             # Odoo rounds the sum of the lines, not each line; or somebody added lines of their own.
             self._odoo.write("account.move", [invoice], {"invoice_line_ids": [[5, 0, 0]]})
             invoice = self._load(request, exact=True)
-            quote = self._quote(self._stands(invoice))
-        if quote.untaxed != wanted:
+            odoo_totals = self._odoo_totals(self._stands(invoice))
+        if odoo_totals.untaxed != wanted:
             raise BusinessRefusal(
                 "draft_differs_from_proposal",
-                f"the draft in Odoo totals {quote.untaxed} without tax, the proposal {wanted}; "
-                "look at the taxes of its products there: prices must be without tax",
+                f"the draft in Odoo totals {odoo_totals.untaxed} without tax, "
+                f"the proposal {wanted}; look at the taxes of its products there: prices must be "
+                "without tax",
                 field="invoice.amount_untaxed",
-                value=str(quote.untaxed),
+                value=str(odoo_totals.untaxed),
             )
-        return invoice, quote
+        return invoice, odoo_totals
 
     def _issued(self, proposal: InvoiceProposal) -> int | None:
-        """The document of this number if it is a draft no more."""
+        """The invoice of this number if it is a draft no more."""
         found = self._odoo.find(
             "account.move",
             "invoice_origin",
             [_origin(proposal)],
             ["invoice_origin"],
-            also=[("move_type", "=", _TYPES[proposal.document]), ("state", "!=", "draft")],
+            also=[("move_type", "=", _TYPES[proposal.kind]), ("state", "!=", "draft")],
             order="id",
         )
         return int(found[0]["id"]) if found else None
 
     def _load(
-        self, request: DocumentRequest, *, exact: bool = False, create_once: bool = False
+        self, request: DraftRequest, *, exact: bool = False, create_once: bool = False
     ) -> int:
         proposal = request.proposal
         keys = (proposal.legal_entity, proposal.contract_id)
         header: dict[str, Any] = {
             "id": records.invoice_id(*keys, proposal.number),
-            "move_type": _LABELS[proposal.document],
+            "move_type": _LABELS[proposal.kind],
             "partner_id/.id": request.partner_id,
             "company_id/.id": request.company_id,
             "currency_id/id": f"base.{proposal.amount.currency}",
@@ -218,7 +219,7 @@ class OdooFinance:
             "invoice_origin": _origin(proposal),
             "ref": proposal.purchase_order,
         }
-        if proposal.document is Document.INVOICE:
+        if proposal.kind is InvoiceKind.INVOICE:
             header["invoice_payment_term_id"] = proposal.payment_term
         else:
             header["reversed_entry_id/.id"] = request.credited_invoice_id
@@ -243,16 +244,16 @@ class OdooFinance:
         return invoice
 
     def _stands(self, invoice_id: int, fields: Sequence[str] = _FIELDS) -> dict[str, Any]:
-        """The document as it stands in Odoo: its state, amounts and dates."""
+        """The invoice as it stands in Odoo: its state, amounts and dates."""
         [row] = self._odoo.read("account.move", [invoice_id], fields)
         return row
 
     def _balance(self, invoice_id: int) -> InvoiceBalance:
         return balances_of(self._odoo, [self._stands(invoice_id)])[0]
 
-    def _quote(self, row: Mapping[str, Any]) -> Quote:
+    def _odoo_totals(self, row: Mapping[str, Any]) -> OdooTotals:
         currency = row["currency_id"][1]
-        return Quote(
+        return OdooTotals(
             untaxed=Money.rounded(row["amount_untaxed"], currency),
             taxes=self._taxes(row["id"], currency) if row["amount_tax"] else (),
             total=Money.rounded(row["amount_total"], currency),
@@ -302,23 +303,23 @@ class OdooFinance:
     # --- posting ----------------------------------------------------------------------------
 
     @activity.defn
-    def post_document(self, request: PostRequest) -> InvoiceBalance:
+    def post_invoice(self, request: PostRequest) -> InvoiceBalance:
         """Post it after comparing it once more with what was approved, with and without tax.
 
         Odoo sets a credit note off against the invoice it credits by itself.
         """
         move = self._stands(request.invoice_id, _FIELDS_TO_POST)
         [balance] = balances_of(self._odoo, [move])
-        quote = request.quote
+        odoo_totals = request.odoo_totals
         for what, stands, approved in (
-            ("amount_untaxed", balance.untaxed, quote.untaxed),
-            ("amount_total", balance.total, quote.total),
+            ("amount_untaxed", balance.untaxed, odoo_totals.untaxed),
+            ("amount_total", balance.total, odoo_totals.total),
         ):
             if stands != approved:
                 tax = "without" if what == "amount_untaxed" else "with"
                 raise BusinessRefusal(
                     "invoice_differs_from_approval",
-                    f"the {_name(request.document)} in Odoo totals {stands} {tax} tax, "
+                    f"the {_name(request.kind)} in Odoo totals {stands} {tax} tax, "
                     f"approved was {approved}",
                     field=f"invoice.{what}",
                     value=str(stands),
@@ -326,19 +327,19 @@ class OdooFinance:
         if balance.cancelled:
             raise BusinessRefusal(
                 "invoice_cancelled",
-                f"the {_name(request.document)} was cancelled in Odoo; reset it to draft there",
+                f"the {_name(request.kind)} was cancelled in Odoo; reset it to draft there",
                 field="invoice.state",
             )
         if balance.posted:
             return balance
-        invoice_on = self._post_in_its_period(move, _name(request.document))
+        invoice_on = self._post_in_its_period(move, _name(request.kind))
         self._measure(request, invoice_on)
         return self._balance(request.invoice_id)
 
     def _measure(self, request: PostRequest, invoice_on: date) -> None:
-        untaxed = request.quote.untaxed
+        untaxed = request.odoo_totals.untaxed
         labels = {"legal_entity": request.legal_entity, "currency": untaxed.currency}
-        if request.document is Document.CREDIT_NOTE:
+        if request.kind is InvoiceKind.CREDIT_NOTE:
             metrics.credit_notes_posted.add(1, labels)
             metrics.amount_credited.add(float(untaxed.amount), labels)
             return
@@ -347,7 +348,7 @@ class OdooFinance:
         metrics.invoice_cycle_days.record((invoice_on - request.proposed_on).days, labels)
 
     def _post_in_its_period(self, move: Mapping[str, Any], what: str) -> date:
-        """Post on the document's own date, which is returned, or refuse (`period_locked`).
+        """Post on the invoice's own date, which is returned, or refuse (`period_locked`).
 
         Into a locked period Odoo posts on another date and says nothing, unless the lock
         reaches that one too: so what it warns people of before they post is read first. That
@@ -380,21 +381,21 @@ class OdooFinance:
         return str(move["state"])
 
     @activity.defn
-    def reconcile_credit(self, request: CreditRequest) -> Reconciled:
+    def reconcile_credit(self, request: ReconcileRequest) -> Reconciled:
         """Set a posted credit note off against a posted invoice, as far as both are open."""
         invoice = self._balance(request.invoice_id)
         credit = self._balance(request.credit_note_id)
         for balance in (invoice, credit):
             if not balance.posted:
                 raise BusinessRefusal(
-                    "document_not_posted",
-                    f"document {balance.invoice_id} is not posted in Odoo, so nothing can be "
+                    "invoice_not_posted",
+                    f"invoice {balance.invoice_id} is not posted in Odoo, so nothing can be "
                     "set off against it",
                     field="invoice.state",
                     value=str(balance.invoice_id),
                 )
         if invoice.residual.is_positive and credit.residual.is_positive:
-            settlements.set_off(self._odoo, request.invoice_id, request.credit_note_id)
+            settlements.reconcile(self._odoo, request.invoice_id, request.credit_note_id)
             invoice = self._balance(request.invoice_id)
             credit = self._balance(request.credit_note_id)
         return Reconciled(invoice=invoice, credit_note=credit)
@@ -403,10 +404,10 @@ class OdooFinance:
 
     @activity.defn
     def send_invoice(self, ref: InvoiceRef) -> Done:
-        """Send the posted document by e-mail from Odoo, as PDF; one already sent is a success.
+        """Send the posted invoice by e-mail from Odoo, as PDF; one already sent is a success.
 
         `is_move_sent` only says that it was tried: what the mail server said stands in the
-        notifications of the document's messages.
+        notifications of the invoice's messages.
         """
         again = activity.in_activity() and activity.info().attempt > 1
         mailed = self._odoo.mail(ref.invoice_id, again=again)
@@ -423,7 +424,7 @@ class OdooFinance:
 
     @activity.defn
     def read_balance(self, ref: InvoiceRef) -> InvoiceBalance:
-        """What Odoo says about the document now."""
+        """What Odoo says about the invoice now."""
         return self._balance(ref.invoice_id)
 
     @activity.defn
@@ -459,7 +460,7 @@ class OdooFinance:
             )
         balance = self._balance(request.invoice_id)
         if balance.residual.is_positive:
-            settlements.set_off(self._odoo, request.invoice_id, entry)
+            settlements.reconcile(self._odoo, request.invoice_id, entry)
             balance = self._balance(request.invoice_id)
         return balance
 
@@ -486,8 +487,8 @@ class OdooFinance:
             "journal_id/.id": self._general_journal(request.company_id),
             "date": request.written_off_on.isoformat(),
             "ref": f"Write-off: {request.reason}",
-            # Leads from the entry to the document it takes from; see odoo_balances.
-            "invoice_origin": receivable_workflow_id(origin, request.number),
+            # Leads from the entry to the invoice it takes from; see odoo_balances.
+            "invoice_origin": invoice_workflow_id(origin, request.number),
             "currency_id/id": f"base.{currency}",
         }
         sides = (
@@ -615,26 +616,26 @@ class OdooFinance:
 
 def _origin(proposal: InvoiceProposal) -> str:
     contract = contract_workflow_id(proposal.legal_entity, proposal.contract_id)
-    return receivable_workflow_id(contract, proposal.number)
+    return invoice_workflow_id(contract, proposal.number)
 
 
-def _name(document: Document) -> str:
-    return "credit note" if document is Document.CREDIT_NOTE else "invoice"
+def _name(kind: InvoiceKind) -> str:
+    return "credit note" if kind is InvoiceKind.CREDIT_NOTE else "invoice"
 
 
 def _as_shown(proposal: InvoiceProposal) -> Money:
     """The proposal's amount as Odoo has it: a credit note's is positive there."""
-    return -proposal.amount if proposal.document is Document.CREDIT_NOTE else proposal.amount
+    return -proposal.amount if proposal.kind is InvoiceKind.CREDIT_NOTE else proposal.amount
 
 
 def _quantity_as_shown(proposal: InvoiceProposal, charge: Charge) -> Decimal:
-    return -charge.quantity if proposal.document is Document.CREDIT_NOTE else charge.quantity
+    return -charge.quantity if proposal.kind is InvoiceKind.CREDIT_NOTE else charge.quantity
 
 
 def exact_price(charge: Charge) -> Decimal:
     """The unit price with as many decimals as it takes to hit the charge's amount.
 
-    Odoo by default rounds the sum of a document's lines and not each line: lines of parts of a
+    Odoo by default rounds the sum of an invoice's lines and not each line: lines of parts of a
     cent then come to another sum than their amounts do. The contract's price stays wherever it
     hits the amount already.
     """

@@ -29,9 +29,9 @@ from gateways.odoo.errors import is_record_missing
 
 
 class ValidateRequest(BaseModel):
-    """A document to accept or refuse, and the Odoo company (by name) it is for."""
+    """Contract data to accept or refuse, and the Odoo company (by name) it is for."""
 
-    document: JsonObject
+    contract_data: JsonObject
     odoo_company: str
     payment_term: str
 
@@ -136,15 +136,15 @@ class OdooMaster:
         self._catalogue = catalogue or Catalogue(odoo)
 
     def validate_contract(self, request: ValidateRequest) -> Validation:
-        """Check a document by its own rules and against Odoo's catalogue; all problems at once."""
-        document = request.document
+        """Check contract data by its own rules and Odoo's catalogue; all problems at once."""
+        contract_data = request.contract_data
         # The entity's default belongs to the contract from here on: what was agreed is frozen.
-        if not document.get("payment_term"):
-            document = {**document, "payment_term": request.payment_term}
+        if not contract_data.get("payment_term"):
+            contract_data = {**contract_data, "payment_term": request.payment_term}
         problems: list[Problem] = []
         contract: Contract | None = None
         try:
-            contract = validate(document)
+            contract = validate(contract_data)
         except InvalidContract as invalid:
             problems += invalid.problems
         company_id = self._catalogue.company(request.odoo_company)
@@ -157,7 +157,7 @@ class OdooMaster:
                     expected="a legal entity whose company exists in Odoo and is open to c2c",
                 )
             )
-        problems += self._catalogue_problems(document)
+        problems += self._catalogue_problems(contract_data)
         if contract is not None and not problems:
             problems += self._product_problems(contract)
         metrics.contracts_validated.add(1, {"outcome": "refused" if problems else "accepted"})
@@ -165,10 +165,10 @@ class OdooMaster:
             return Validation(problems=first_of(problems))
         return Validation(contract=contract, company_id=company_id)
 
-    def _catalogue_problems(self, document: JsonObject) -> list[Problem]:
-        """What the document names that Odoo does not have: services, payment term, currency."""
+    def _catalogue_problems(self, contract_data: JsonObject) -> list[Problem]:
+        """What the data names that Odoo does not have: services, payment term, currency."""
         problems = []
-        rows = document.get("services")
+        rows = contract_data.get("services")
         services = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
         codes = {str(row["code"]) for row in services if row.get("code")}
         known = self._catalogue.products(codes)
@@ -187,7 +187,7 @@ class OdooMaster:
             ("payment_term", "account.payment.term", "the name of a payment term in Odoo"),
             ("currency", "res.currency", "a currency that is active in Odoo"),
         ):
-            value = document.get(field)
+            value = contract_data.get(field)
             if isinstance(value, str) and value and not self._catalogue.has(model, value):
                 problems.append(
                     Problem(

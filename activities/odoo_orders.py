@@ -20,11 +20,11 @@ from activities.odoo_catalogue import Catalogue
 from activities.odoo_master import Done
 from activities.odoo_messages import post_once
 from contracts.billing.order import OrderLine, order_lines
-from contracts.billing.proposals import Document
+from contracts.billing.proposals import InvoiceKind
 from contracts.identifiers import contract_workflow_id
 from contracts.model import Contract, Key
 from contracts.money import Money
-from contracts.odoo_totals import DocumentFigures, LineFigures, OrderFigures
+from contracts.odoo_totals import InvoiceTotals, LineTotals, OrderTotals
 from contracts.ownership import create_once
 from gateways.odoo import OdooClient
 
@@ -39,7 +39,7 @@ _ORDER_FIELDS = [
     "order_line",
     "project_account_id",
 ]
-_DOCUMENT_FIELDS = [
+_INVOICE_FIELDS = [
     "name",
     "state",
     "move_type",
@@ -115,7 +115,7 @@ class Notification(BaseModel):
     text: str
 
 
-class FiguresRequest(BaseModel):
+class OrderTotalsRequest(BaseModel):
     """`lines` are the order lines' ids by their keys."""
 
     order_id: int
@@ -283,7 +283,7 @@ class OdooOrders:
 
     # --- close-out --------------------------------------------------------------------------
 
-    def figures(self, request: FiguresRequest) -> OrderFigures:
+    def figures(self, request: OrderTotalsRequest) -> OrderTotals:
         """Odoo's own figures of the order, its lines and everything invoiced or credited on it."""
         fields = ["amount_untaxed", "currency_id", "invoice_ids", "state", "origin"]
         [order] = self._odoo.read("sale.order", [request.order_id], fields)
@@ -294,15 +294,15 @@ class OdooOrders:
             order="id",
         )
         keys = {line: key for key, line in request.lines.items()}
-        return OrderFigures(
+        return OrderTotals(
             order_id=request.order_id,
             state=order["state"],
             total=Money.rounded(order["amount_untaxed"], order["currency_id"][1]),
             lines=tuple(_line_figures(row, keys) for row in lines),
-            documents=_documents_figures(self._documents(order)),
+            invoices=_invoices_figures(self._invoices(order)),
         )
 
-    def _documents(self, order: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def _invoices(self, order: Mapping[str, Any]) -> list[dict[str, Any]]:
         """What is tied to the order's lines, and what names the contract as its origin."""
         prefix = f"{order['origin']}/"
         found = self._odoo.search_read(
@@ -313,7 +313,7 @@ class OdooOrders:
                 ("id", "in", order["invoice_ids"]),
                 ("invoice_origin", "=like", f"{prefix}%"),
             ],
-            _DOCUMENT_FIELDS,
+            _INVOICE_FIELDS,
             order="id",
         )
         tied = set(order["invoice_ids"])
@@ -428,8 +428,8 @@ def changed_lines(before: Contract, after: Contract) -> list[OrderLine]:
     return [*changed, *dropped]
 
 
-def _line_figures(row: Mapping[str, Any], keys: Mapping[int, str]) -> LineFigures:
-    return LineFigures(
+def _line_figures(row: Mapping[str, Any], keys: Mapping[int, str]) -> LineTotals:
+    return LineTotals(
         key=keys.get(row["id"], ""),
         name=row["name"],
         ordered=_quantity(row["product_uom_qty"]),
@@ -439,10 +439,10 @@ def _line_figures(row: Mapping[str, Any], keys: Mapping[int, str]) -> LineFigure
     )
 
 
-def _documents_figures(rows: Sequence[Mapping[str, Any]]) -> tuple[DocumentFigures, ...]:
+def _invoices_figures(rows: Sequence[Mapping[str, Any]]) -> tuple[InvoiceTotals, ...]:
     origins = {row["id"]: row["invoice_origin"] for row in rows}
     return tuple(
-        _document_figures(row, is_ours(row["invoice_origin"], origins.get(_credited(row), "")))
+        _invoice_figures(row, is_ours(row["invoice_origin"], origins.get(_credited(row), "")))
         for row in rows
     )
 
@@ -452,13 +452,13 @@ def _credited(row: Mapping[str, Any]) -> int:
     return int(row["reversed_entry_id"][0]) if row["reversed_entry_id"] else 0
 
 
-def _document_figures(row: Mapping[str, Any], ours: bool) -> DocumentFigures:
+def _invoice_figures(row: Mapping[str, Any], ours: bool) -> InvoiceTotals:
     currency = row["currency_id"][1]
     refund = row["move_type"] == "out_refund"
-    return DocumentFigures(
+    return InvoiceTotals(
         invoice_id=row["id"],
         number=row["name"] if row["state"] == "posted" else "",
-        document=Document.CREDIT_NOTE if refund else Document.INVOICE,
+        kind=InvoiceKind.CREDIT_NOTE if refund else InvoiceKind.INVOICE,
         state=row["state"],
         ours=ours,
         untaxed=Money.rounded(row["amount_untaxed"], currency),

@@ -1,4 +1,4 @@
-"""From a document to a confirmed order: what a contract begins with in Odoo, in two activities."""
+"""From contract data to a confirmed order, in two activities: what a contract begins with."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from activities.odoo_master import OdooMaster, ProjectRequest, ValidateRequest, 
 from activities.odoo_orders import ConfirmRequest, OdooOrders, OrderRequest
 from activities.policies import Policies, PolicyRequest
 from contracts import parking
-from contracts.contract.state import OdooRefs, known
+from contracts.contract.state import OdooRefs, require_id
 from contracts.model import Contract, JsonObject, Key
 
 PROVISIONING_CALLS = 12
@@ -20,9 +20,9 @@ PROVISIONING_CALLS = 12
 
 
 class AcceptRequest(BaseModel):
-    """A document to accept or refuse for a legal entity; `today` is the workflow's date."""
+    """Contract data to accept or refuse for a legal entity; `today` is the workflow's date."""
 
-    document: JsonObject
+    contract_data: JsonObject
     legal_entity: Key
     today: date
 
@@ -34,7 +34,7 @@ class Accepted(Validation):
 
 
 class ProvisionRequest(BaseModel):
-    """A contract, and what there is of it in Odoo already; its company is known."""
+    """A contract, and what there is of it in Odoo already; its company is require_id."""
 
     contract: Contract
     made: OdooRefs
@@ -51,7 +51,7 @@ class OdooProvisioning:
 
     @activity.defn
     def validate_contract(self, request: AcceptRequest) -> Accepted:
-        """Check a document by its own rules, its legal entity's and Odoo's catalogue.
+        """Check contract data by its own rules, its legal entity's and Odoo's catalogue.
 
         Refuses `legal_entity_unknown`; every other problem is in the answer.
         """
@@ -60,7 +60,7 @@ class OdooProvisioning:
         )
         validation = self._master.validate_contract(
             ValidateRequest(
-                document=request.document,
+                contract_data=request.contract_data,
                 odoo_company=policy.odoo_company,
                 payment_term=policy.payment_term,
             )
@@ -88,7 +88,7 @@ class OdooProvisioning:
 
     def _set_up_project(self, contract: Contract, made: OdooRefs) -> None:
         project = self._master.set_up_project(
-            ProjectRequest(contract=contract, company_id=known(made.company_id))
+            ProjectRequest(contract=contract, company_id=require_id(made.company_id))
         )
         made.partner_id, made.project_id = project.partner_id, project.project_id
         made.project_name = project.name
@@ -97,9 +97,9 @@ class OdooProvisioning:
         order = self._orders.create_order(
             OrderRequest(
                 contract=contract,
-                company_id=known(made.company_id),
-                partner_id=known(made.partner_id),
-                project_id=known(made.project_id),
+                company_id=require_id(made.company_id),
+                partner_id=require_id(made.partner_id),
+                project_id=require_id(made.project_id),
             )
         )
         made.order_id = order.order_id
@@ -108,8 +108,8 @@ class OdooProvisioning:
         confirmed = self._orders.confirm_order(
             ConfirmRequest(
                 contract=contract,
-                order_id=known(made.order_id),
-                project_id=known(made.project_id),
+                order_id=require_id(made.order_id),
+                project_id=require_id(made.project_id),
             )
         )
         made.order_name, made.order_line_ids = confirmed.name, confirmed.lines

@@ -59,9 +59,9 @@ def write_off_line_id(entity: str, contract: str, number: int, key: str, side: s
     return external_id("write-off-line", entity, contract, number, key, side)
 
 
-def payment_id(document: int, reference: str) -> str:
-    """A payment of a document (its id in Odoo), by the reference under which it came in."""
-    return external_id("payment", document, reference)
+def payment_id(invoice: int, reference: str) -> str:
+    """A payment of an invoice (its id in Odoo), by the reference under which it came in."""
+    return external_id("payment", invoice, reference)
 
 
 def todo_id(invoice: int, summary: str) -> str:

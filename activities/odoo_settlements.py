@@ -1,4 +1,4 @@
-"""What settles a posted document in Odoo: payments, and what credit notes and entries give it."""
+"""What settles a posted invoice in Odoo: payments, and what credit notes and entries give it."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ _WITH_A_DIFFERENCE = "reconcile"
 """How the wizard handles what is paid too little where the payment term gives a discount for it."""
 
 
-def register_payment(odoo: OdooClient, document: int, payment: PaymentReceived) -> None:
-    """Book a payment of a posted document and give it to it, once for each reference.
+def register_payment(odoo: OdooClient, invoice: int, payment: PaymentReceived) -> None:
+    """Book a payment of a posted invoice and give it to it, once for each reference.
 
     On a credit note it is a refund, an outgoing payment. Odoo's wizard books as often as it is
     asked, so it only says what it would book: the payment is loaded by an external id, which
     Odoo keeps apart even from a call that arrives in the same instant. Raises GatewayError
     `odoo_refused` where nothing is open.
     """
-    found = _booked(odoo, document, payment)
+    found = _booked(odoo, invoice, payment)
     if found is None:
-        found = _book(odoo, document, payment)
+        found = _book(odoo, invoice, payment)
         metrics.payments_registered.add(1, {"currency": payment.amount.currency})
     if found is not None:
-        _give_payment(odoo, document, found)
+        _give_payment(odoo, invoice, found)
 
 
-def _booked(odoo: OdooClient, document: int, payment: PaymentReceived) -> Row | None:
-    """The payment of the document under this reference, whoever booked it. A draft is none yet."""
+def _booked(odoo: OdooClient, invoice: int, payment: PaymentReceived) -> Row | None:
+    """The payment of the invoice under this reference, whoever booked it. A draft is none yet."""
     found = odoo.search_read(
         _PAYMENT,
         [
             ("memo", "=", payment.reference),
             ("state", "not in", ("canceled", "rejected", "draft")),
-            ("reconciled_invoice_ids", "in", [document]),
+            ("reconciled_invoice_ids", "in", [invoice]),
         ],
         ["destination_account_id"],
         order="id",
@@ -63,9 +63,9 @@ def _booked(odoo: OdooClient, document: int, payment: PaymentReceived) -> Row | 
     )
 
 
-def _book(odoo: OdooClient, document: int, payment: PaymentReceived) -> Row | None:
-    """A new payment, posted; None where the wizard gave it to the document already."""
-    context = {"active_model": "account.move", "active_ids": [document]}
+def _book(odoo: OdooClient, invoice: int, payment: PaymentReceived) -> Row | None:
+    """A new payment, posted; None where the wizard gave it to the invoice already."""
+    context = {"active_model": "account.move", "active_ids": [invoice]}
     values = {
         "amount": payment.amount.amount,
         "payment_date": payment.paid_on,
@@ -83,8 +83,8 @@ def _book(odoo: OdooClient, document: int, payment: PaymentReceived) -> Row | No
         _PAYMENT,
         [
             {
-                "id": records.payment_id(document, payment.reference),
-                "invoice_ids/.id": document,
+                "id": records.payment_id(invoice, payment.reference),
+                "invoice_ids/.id": invoice,
                 "partner_id/.id": wizard["partner_id"],
                 "journal_id/.id": wizard["journal_id"],
                 "payment_method_line_id/.id": wizard["payment_method_line_id"],
@@ -103,9 +103,9 @@ def _book(odoo: OdooClient, document: int, payment: PaymentReceived) -> Row | No
     return {"id": booked, "account": account}
 
 
-def _give_payment(odoo: OdooClient, document: int, payment: Row) -> None:
-    """Give the document what is open of the payment. One without an entry of its own has nothing
-    to give: Odoo shows the document as in payment until the bank statement is reconciled."""
+def _give_payment(odoo: OdooClient, invoice: int, payment: Row) -> None:
+    """Give the invoice what is open of the payment. One without an entry of its own has nothing
+    to give: Odoo shows the invoice as in payment until the bank statement is reconciled."""
     open_lines = odoo.find(
         "account.move.line",
         "payment_id",
@@ -119,10 +119,10 @@ def _give_payment(odoo: OdooClient, document: int, payment: Row) -> None:
         order="id",
     )
     for line in open_lines:
-        _assign(odoo, document, line["id"])
+        _assign(odoo, invoice, line["id"])
 
 
-def set_off(odoo: OdooClient, invoice: int, credit: int) -> None:
+def reconcile(odoo: OdooClient, invoice: int, credit: int) -> None:
     """Give the invoice what is still open of a credit note or an entry."""
     found = odoo.search_read(
         "account.move.line",
@@ -140,19 +140,19 @@ def set_off(odoo: OdooClient, invoice: int, credit: int) -> None:
         _assign(odoo, invoice, line["id"])
 
 
-def receivable_line(odoo: OdooClient, document: int) -> Row:
+def receivable_line(odoo: OdooClient, invoice: int) -> Row:
     """The line that says what the customer owes, and on which account."""
     return odoo.search_read(
         "account.move.line",
-        [("move_id", "=", document), ("display_type", "=", "payment_term")],
+        [("move_id", "=", invoice), ("display_type", "=", "payment_term")],
         ["account_id", "partner_id"],
         order="id",
         limit=1,
     )[0]
 
 
-def _assign(odoo: OdooClient, document: int, line: int) -> None:
-    """Reconcile a line with the document. Odoo refuses it where nothing of either is open: then
+def _assign(odoo: OdooClient, invoice: int, line: int) -> None:
+    """Reconcile a line with the invoice. Odoo refuses it where nothing of either is open: then
     the call has arrived twice, or somebody was first."""
 
     def is_reconciled() -> bool:
@@ -160,6 +160,6 @@ def _assign(odoo: OdooClient, document: int, line: int) -> None:
         return bool(row["reconciled"])
 
     unless_done(
-        lambda: odoo.call("account.move", "js_assign_outstanding_line", [document], line_id=line),
+        lambda: odoo.call("account.move", "js_assign_outstanding_line", [invoice], line_id=line),
         is_reconciled,
     )

@@ -20,7 +20,7 @@ YEARS_AHEAD = 4
 
 @functools.cache
 def _holidays(country: str, subdivision: str | None, year: int) -> tuple[date, ...]:
-    """Public holidays from a year on; each document asks for them, and they take milliseconds."""
+    """Public holidays from a year on; each invoice asks for them, and they take milliseconds."""
     years = range(year, year + YEARS_AHEAD)
     return tuple(sorted(holidays.country_holidays(country, subdiv=subdivision, years=years)))
 

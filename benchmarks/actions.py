@@ -15,7 +15,7 @@ async def actions(bench: Bench) -> None:
     """Counted from the histories of a contract with four milestones, signature to close-out; on
     the stand-in, because counts do not depend on what Odoo costs."""
     found = await cost.measure(MILESTONES)
-    longest = max(found.contract_events, found.receivable_events)
+    longest = max(found.contract_events, found.invoice_events)
     bench.report("actions_events", longest, at_most(MAX_EVENTS), unit="events in a history")
     bench.report(
         "actions",

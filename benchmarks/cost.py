@@ -28,7 +28,7 @@ from sandbox.server import Sandbox
 from starters.local.stack import DYNAMIC_CONFIG, dynamic_config, temporal_binary
 from tests.conftest import settings_for
 from tests.servers import SandboxServer
-from tests.world import World, document
+from tests.world import World, contract_data
 from workers import worker
 from workflows import search_attributes
 
@@ -52,13 +52,13 @@ class Cost:
     provisioning_calls: int
     billing_calls: int
     contract_events: int
-    receivable_events: int
+    invoice_events: int
     actions: int
 
 
 def contract_of(milestones: int) -> dict[str, object]:
     value = f"{milestones}000.00"
-    return document(
+    return contract_data(
         value=value,
         services=[{"key": "s", "code": "BUILD", "description": "Build", "amount": value}],
         milestones=[
@@ -112,13 +112,13 @@ async def measure(milestones: int) -> Cost:
         provisioning_calls=provisioning,
         billing_calls=billing - provisioning,
         contract_events=events[0],
-        receivable_events=max(events[1:]),
+        invoice_events=max(events[1:]),
         actions=actions,
     )
 
 
 async def _histories(world: World, workflow_id: str, milestones: int) -> tuple[list[int], int]:
-    """Events in the contract's history and in each receivable's, and billable actions in all."""
+    """Events in the contract's history and in each invoice's, and billable actions in all."""
     ids = [workflow_id, *(f"{workflow_id}/invoice/{n + 1}" for n in range(milestones))]
     events, actions = [], 0
     for item in ids:
@@ -137,7 +137,7 @@ def main(milestones: int) -> None:
     print(f"calls per milestone billed: {cost.billing_calls / milestones:.1f}")
     print(f"calls in all: {cost.calls.total()}")
     print(f"events in the contract's history: {cost.contract_events}")
-    print(f"events in a receivable's history: {cost.receivable_events}")
+    print(f"events in an invoice's history: {cost.invoice_events}")
     print(f"billable Temporal actions in all: {cost.actions}")
 
 

@@ -184,16 +184,16 @@ async def _seconds_to_list(ours: Product) -> float:
 
 async def _seconds_to_act(ours: Product, contract: JsonObject, milestone: str) -> float:
     """From the Signal to the start of the activity it leads to, by the server's own clock. The
-    activity is the document's: the contract starts a workflow for it, and that makes the draft."""
+    activity is the invoice's: the contract starts a workflow for it, and that makes the draft."""
     handle = ours.client.get_workflow_handle(product.workflow_id(contract))
     await handle.signal(ContractWorkflow.milestone_reached, MilestoneReached(milestone=milestone))
     found: list[float] = []
 
     async def has_acted() -> bool:
         history = await handle.fetch_history()
-        document = document_of_the_last_signal(history)
-        if document is not None:
-            its = await ours.client.get_workflow_handle(document).fetch_history()
+        invoice = invoice_of_the_last_signal(history)
+        if invoice is not None:
+            its = await ours.client.get_workflow_handle(invoice).fetch_history()
             found.extend(delays(history, its))
         return bool(found)
 
@@ -201,7 +201,7 @@ async def _seconds_to_act(ours: Product, contract: JsonObject, milestone: str) -
     return found[0]
 
 
-def document_of_the_last_signal(history: WorkflowHistory) -> str | None:
+def invoice_of_the_last_signal(history: WorkflowHistory) -> str | None:
     """The id of the first workflow that started behind the last Signal of a history."""
     found: str | None = None
     for event in history.events:
@@ -213,10 +213,10 @@ def document_of_the_last_signal(history: WorkflowHistory) -> str | None:
     return found
 
 
-def delays(contract: WorkflowHistory, document: WorkflowHistory) -> list[float]:
-    """Seconds from the contract's last Signal to each of the document's activities."""
+def delays(contract: WorkflowHistory, invoice: WorkflowHistory) -> list[float]:
+    """Seconds from the contract's last Signal to each of the invoice's activities."""
     signalled = _times(contract, EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED)
-    started = _times(document, EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED)
+    started = _times(invoice, EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED)
     return [(at - signalled[-1]).total_seconds() for at in started]
 
 

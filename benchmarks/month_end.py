@@ -104,7 +104,7 @@ async def _bill(bench: Bench, odoo: Remote, count: int, posting: Posting) -> flo
         await seconds_to_onboard(ours, tag, signed)
         started = time.time()
         await ours.reach(signed)
-        # By what Odoo holds: a document is listed as awaiting approval from its start, and asking
+        # By what Odoo holds: an invoice is listed as awaiting approval from its start, and asking
         # each of them again and again whether it has its draft would be most of the work.
         await ours.until(f"{invoices} drafts", lambda: _drafted(ours, tag, invoices), seconds=limit)
         items = await ours.awaiting(invoices, seconds=limit)

@@ -147,7 +147,7 @@ class Product:
     # --- work -------------------------------------------------------------------------------
 
     async def start(self, contracts: Sequence[JsonObject]) -> None:
-        await operations.at_once([operations.start_document(self.client, c) for c in contracts])
+        await operations.at_once([operations.start_from_data(self.client, c) for c in contracts])
 
     async def reach(self, contracts: Sequence[JsonObject]) -> None:
         """Every milestone of the contracts was delivered, as a system tells it: by Signal."""

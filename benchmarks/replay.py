@@ -106,7 +106,7 @@ async def _forget(ours: Product, workflow_id: str, months: int) -> None:
     if others <= _CACHED:
         raise ValueError(f"{others} other workflows are too few to be forgotten for")
     for number in range(1, others + 1):
-        await operations.receivable_state(ours.client, f"{workflow_id}/invoice/{number}")
+        await operations.invoice_state(ours.client, f"{workflow_id}/invoice/{number}")
 
 
 async def _five_years(bench: Bench, ours: Product, months: int) -> str:

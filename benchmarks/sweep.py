@@ -21,10 +21,10 @@ from benchmarks.frame import Bench, at_most, benchmark
 from benchmarks.onboarding import seconds_to_onboard
 from benchmarks.product import Product
 from benchmarks.remote import RealRemote
-from contracts.invoice.state import InvoiceStage, ReceivableInput, ReceivableState
+from contracts.invoice.state import InvoiceInput, InvoiceStage, InvoiceState
 from starters import operations
 from workflows import task_queues
-from workflows.invoice import ReceivableWorkflow
+from workflows.invoice import InvoiceWorkflow
 from workflows.sweeps import OdooSweepWorkflow
 
 _GROUP = 50
@@ -77,7 +77,7 @@ async def sweep(bench: Bench) -> None:
 # --- the invoices -------------------------------------------------------------------------------
 
 
-async def _mailed(ours: Product) -> ReceivableState:
+async def _mailed(ours: Product) -> InvoiceState:
     """One invoice that went the whole way, for the others to be like."""
     tag = contracts.tag()
     signed = contracts.signed(tag, 1, milestones=1)
@@ -87,15 +87,15 @@ async def _mailed(ours: Product) -> ReceivableState:
     workflow_id = f"{product.workflow_id(signed[0])}/invoice/1"
 
     async def is_open() -> bool:
-        found = await operations.receivable_state(ours.client, workflow_id)
+        found = await operations.invoice_state(ours.client, workflow_id)
         return found.stage is InvoiceStage.OPEN
 
     await ours.until("a mailed invoice", is_open, seconds=_LIMIT_SECONDS)
     await ours.odoo.quiet()
-    return await operations.receivable_state(ours.client, workflow_id)
+    return await operations.invoice_state(ours.client, workflow_id)
 
 
-def _post(odoo: RealRemote, model: ReceivableState, count: int) -> list[int]:
+def _post(odoo: RealRemote, model: InvoiceState, count: int) -> list[int]:
     """Posted invoices like the model's, each of a contract of its own."""
     client = odoo.client()
     today = datetime.now(UTC).date().isoformat()
@@ -126,7 +126,7 @@ def _contract(number: int) -> str:
     return f"contract/{ENTITY}/SWEEP-{number}"
 
 
-async def _follow(ours: Product, model: ReceivableState, ids: Sequence[int]) -> None:
+async def _follow(ours: Product, model: InvoiceState, ids: Sequence[int]) -> None:
     """Start the invoices' workflows from the state of the model's, as when they continue as new."""
     if model.balance is None or model.draft is None:
         raise AssertionError("the model is not posted")
@@ -143,8 +143,8 @@ async def _follow(ours: Product, model: ReceivableState, ids: Sequence[int]) -> 
             }
         )
         await ours.client.start_workflow(
-            ReceivableWorkflow.run,
-            ReceivableInput(state=state),
+            InvoiceWorkflow.run,
+            InvoiceInput(state=state),
             id=f"{contract}/invoice/1",
             task_queue=task_queues.CONTRACTS,
         )
@@ -226,9 +226,9 @@ def _pay(ours: Product, ids: Sequence[int]) -> None:
     accountant.call("account.payment.register", "action_create_payments", made, context=context)
 
 
-async def _stages(ours: Product, ids: Sequence[int]) -> list[ReceivableState]:
+async def _stages(ours: Product, ids: Sequence[int]) -> list[InvoiceState]:
     accountant = ours.odoo.client("accountant")
     rows = await asyncio.to_thread(accountant.read, "account.move", ids, ["invoice_origin"])
     return await operations.at_once(
-        [operations.receivable_state(ours.client, row["invoice_origin"]) for row in rows]
+        [operations.invoice_state(ours.client, row["invoice_origin"]) for row in rows]
     )

@@ -257,19 +257,21 @@ class ApprovalRules(ApprovalPolicy):
     def _enough_people(self) -> None:
         everybody = {person for people in self.groups.values() for person in people}
         for tier in self.tiers:
-            seats = [Seat(group=name, people=self.groups[name]) for name in tier.groups]
-            if not _can_fill(seats, ()):
+            required = [
+                RequiredApproval(group=name, people=self.groups[name]) for name in tier.groups
+            ]
+            if not _can_fill(required, ()):
                 raise ValueError(
                     f"group {' and '.join(map(repr, dict.fromkeys(tier.groups)))} has fewer "
                     "members than the approvals it must give"
                 )
-            wider = _widened(seats, self.groups[self.escalation_group])
+            wider = _widened(required, self.groups[self.escalation_group])
             for person in sorted(everybody):
                 if not _can_fill(wider, (person,)):
                     raise ValueError(
                         f"group {tier.group!r} with the escalation group must have more than "
-                        f"{len(seats)} members, or nobody could approve what one of them requests "
-                        f"({person})"
+                        f"{len(required)} members, or nobody could approve what one of them "
+                        f"requests ({person})"
                     )
 
     def _automatic_limits(self) -> None:
@@ -319,7 +321,7 @@ def _is_covered(tier: ApprovalTier, earlier: Sequence[ApprovalTier]) -> bool:
 # --- what one round needs -----------------------------------------------------------------------
 
 
-class Seat(BaseModel):
+class RequiredApproval(BaseModel):
     """One approval that is needed, and who may give it."""
 
     model_config = ConfigDict(frozen=True)
@@ -343,7 +345,7 @@ class Approval(BaseModel):
 
 
 class ApprovalRequirement(BaseModel):
-    """What one round needs, frozen when it starts. No seats: it needs nobody.
+    """What one round needs, frozen when it starts. Where none is required, nobody is asked.
 
     `rule` says which rule applies; all dates are dates in `time_zone`.
     """
@@ -351,7 +353,7 @@ class ApprovalRequirement(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     rule: str
-    seats: tuple[Seat, ...]
+    required: tuple[RequiredApproval, ...]
     escalate_to: tuple[Person, ...] = ()
     requested_by: tuple[Person, ...] = ()
     delegations: tuple[Delegation, ...] = ()
@@ -370,18 +372,20 @@ class ApprovalRequirement(BaseModel):
         limit = policy.automatic_limit(subject)
         if limit is not None:
             rule = f"as planned and up to {limit}: approved by rule"
-            seats: tuple[Seat, ...] = ()
+            required: tuple[RequiredApproval, ...] = ()
         else:
             tier = policy.tier_for(subject)
             rule = tier.words
-            seats = tuple(Seat(group=name, people=policy.groups[name]) for name in tier.groups)
+            required = tuple(
+                RequiredApproval(group=name, people=policy.groups[name]) for name in tier.groups
+            )
             deputies = [item.to for item in delegations if item.person in subject.requested_by]
-            if not _can_fill(seats, (*subject.requested_by, *deputies)):
+            if not _can_fill(required, (*subject.requested_by, *deputies)):
                 # Without the requester the group is too small: the next one decides from the start.
-                seats = _widened(seats, escalate_to)
+                required = _widened(required, escalate_to)
         return cls(
             rule=rule,
-            seats=seats,
+            required=required,
             escalate_to=escalate_to,
             requested_by=subject.requested_by,
             delegations=delegations,
@@ -394,12 +398,12 @@ class ApprovalRequirement(BaseModel):
     @property
     def approvals(self) -> int:
         """How many approvals are needed."""
-        return len(self.seats)
+        return len(self.required)
 
     @property
     def approvers(self) -> tuple[Person, ...]:
         """Who may approve before escalation, requesters and deputies aside."""
-        return tuple(dict.fromkeys(person for seat in self.seats for person in seat.people))
+        return tuple(dict.fromkeys(person for needed in self.required for person in needed.people))
 
     def today(self, now: datetime) -> date:
         """The date at `now` (aware) where the approvers are."""
@@ -415,27 +419,31 @@ class ApprovalRequirement(BaseModel):
     def deputies(self, person: str) -> tuple[Delegation, ...]:
         return tuple(item for item in self.delegations if item.person == person)
 
-    def open_seats(self, given: Sequence[Sequence[Person]], *, escalated: bool) -> tuple[Seat, ...]:
+    def still_required(
+        self, given: Sequence[Sequence[Person]], *, escalated: bool
+    ) -> tuple[RequiredApproval, ...]:
         """What is still needed when approvals, each by the approvers it counts as, are counted as
         favourably as possible.
 
         Nobody counts twice: neither a person nor, beside them, the deputy who stands in for them.
         """
-        seats = _widened(self.seats, self.escalate_to) if escalated else self.seats
-        return tuple(seats[index] for index in _unfilled(seats, given))
+        required = _widened(self.required, self.escalate_to) if escalated else self.required
+        return tuple(required[index] for index in _unfilled(required, given))
 
 
-def _widened(seats: Sequence[Seat], people: Sequence[str]) -> tuple[Seat, ...]:
-    """The seats, open to these people too."""
+def _widened(
+    required: Sequence[RequiredApproval], people: Sequence[str]
+) -> tuple[RequiredApproval, ...]:
+    """The required approvals, open to these people too."""
     return tuple(
-        seat.model_copy(update={"people": tuple(dict.fromkeys((*seat.people, *people)))})
-        for seat in seats
+        needed.model_copy(update={"people": tuple(dict.fromkeys((*needed.people, *people)))})
+        for needed in required
     )
 
 
-def _can_fill(seats: Sequence[Seat], without: Collection[str]) -> bool:
-    """Whether so many different persons are there: Hall's condition on every set of seats."""
-    people = [set(seat.people) - set(without) for seat in seats]
+def _can_fill(required: Sequence[RequiredApproval], without: Collection[str]) -> bool:
+    """Whether so many different persons are there: Hall's condition on every set of them."""
+    people = [set(needed.people) - set(without) for needed in required]
     return all(
         len(set().union(*chosen)) >= size
         for size in range(1, len(people) + 1)
@@ -443,12 +451,15 @@ def _can_fill(seats: Sequence[Seat], without: Collection[str]) -> bool:
     )
 
 
-def _unfilled(seats: Sequence[Seat], given: Sequence[Sequence[str]]) -> tuple[int, ...]:
-    """Indexes of the seats that stay empty when each of `given` takes at most one seat, as one of
-    the approvers it counts as, and no approver is counted twice. Seats are few (at most two)."""
+def _unfilled(
+    required: Sequence[RequiredApproval], given: Sequence[Sequence[str]]
+) -> tuple[int, ...]:
+    """Indexes of the required approvals that stay open when each of `given` counts for at most one
+    of them, as one of the approvers it counts as, and no approver is counted twice. They are few
+    (at most two)."""
 
     def place(index: int, free: tuple[int, ...], counted: frozenset[str]) -> tuple[int, ...]:
-        if index == len(seats):
+        if index == len(required):
             return ()
         ways = [(index, *place(index + 1, free, counted))]
         for number in free:
@@ -456,7 +467,7 @@ def _unfilled(seats: Sequence[Seat], given: Sequence[Sequence[str]]) -> tuple[in
             ways += [
                 place(index + 1, rest, counted | {approver})
                 for approver in given[number]
-                if approver in seats[index].people and approver not in counted
+                if approver in required[index].people and approver not in counted
             ]
         return min(ways, key=len)
 
@@ -484,7 +495,7 @@ class ApprovalDecision(BaseModel):
     comment: Words = ""
 
 
-class Chase(BaseModel):
+class ApproverReminder(BaseModel):
     """Whom to tell that an approval is still open; `escalated`: others may decide from now on."""
 
     model_config = ConfigDict(frozen=True)
@@ -505,7 +516,7 @@ class ApprovalRound(BaseModel):
     approvals: list[Approval] = Field(default_factory=list)
     reminded: bool = False
     escalated: bool = False
-    escalation_told: bool = False
+    escalation_reminded: bool = False
     rejected_because: str = ""
 
     @classmethod
@@ -522,11 +533,11 @@ class ApprovalRound(BaseModel):
     @property
     def is_automatic(self) -> bool:
         """Nobody is asked: the rule itself approves."""
-        return not self.requirement.seats
+        return not self.requirement.required
 
     @property
     def is_met(self) -> bool:
-        return not self.is_rejected and not self._open_seats
+        return not self.is_rejected and not self._still_required
 
     @property
     def is_rejected(self) -> bool:
@@ -550,16 +561,16 @@ class ApprovalRound(BaseModel):
         (finance)`; empty once it is decided."""
         if self.is_decided:
             return ""
-        counted: dict[Seat, int] = {}
-        for seat in self._open_seats:
-            counted[seat] = counted.get(seat, 0) + 1
-        return " and ".join(self._wanted(seat, count) for seat, count in counted.items())
+        counted: dict[RequiredApproval, int] = {}
+        for needed in self._still_required:
+            counted[needed] = counted.get(needed, 0) + 1
+        return " and ".join(self._wanted(needed, count) for needed, count in counted.items())
 
-    def _wanted(self, seat: Seat, count: int) -> str:
+    def _wanted(self, needed: RequiredApproval, count: int) -> str:
         gone = {*self.requirement.requested_by, *(item.by for item in self.approvals)}
-        people = [self._named(person) for person in seat.people if person not in gone]
+        people = [self._named(person) for person in needed.people if person not in gone]
         who = ", ".join(people) or "nobody who is left"
-        group = f"{seat.group}, escalated" if self.escalated else seat.group
+        group = f"{needed.group}, escalated" if self.escalated else needed.group
         return f"{count} approval{'s' if count > 1 else ''} by {who} ({group})"
 
     def _named(self, person: str) -> str:
@@ -570,8 +581,8 @@ class ApprovalRound(BaseModel):
         return f"{person} [{absences}]" if absences else person
 
     @property
-    def _open_seats(self) -> tuple[Seat, ...]:
-        return self.requirement.open_seats(self._given, escalated=self.escalated)
+    def _still_required(self) -> tuple[RequiredApproval, ...]:
+        return self.requirement.still_required(self._given, escalated=self.escalated)
 
     @property
     def _given(self) -> list[tuple[Person, ...]]:
@@ -619,8 +630,8 @@ class ApprovalRound(BaseModel):
         if any(item.by == person for item in self.approvals):
             return f"{person} has approved this already; still needed: {self.missing}"
         given = [*self._given, self._counting(acts_for)]
-        left = self.requirement.open_seats(given, escalated=self.escalated)
-        if len(left) == len(self._open_seats):
+        left = self.requirement.still_required(given, escalated=self.escalated)
+        if len(left) == len(self._still_required):
             return f"an approval by {person} would add nothing; still needed: {self.missing}"
         return None
 
@@ -679,31 +690,31 @@ class ApprovalRound(BaseModel):
 
     # --- reminders
 
-    def next_chase(self, calendar: BusinessCalendar) -> datetime | None:
+    def next_reminder(self, calendar: BusinessCalendar) -> datetime | None:
         """When approvers are to be reminded, or the escalation group asked (aware, UTC)."""
-        if self.is_decided or self.escalation_told:
+        if self.is_decided or self.escalation_reminded:
             return None
         needed = self.requirement
         return calendar.opening(needed.escalate_on if self.reminded else needed.remind_on)
 
-    def chase(self, today: date) -> Chase | None:
+    def reminder(self, today: date) -> ApproverReminder | None:
         """Whom to remind or to ask on this day; None if nobody. Escalates when it is time.
 
-        The same is due until `told` says that it was done.
+        The same is due until `mark_reminded` says that it was done.
         """
-        if self.is_decided or self.escalation_told:
+        if self.is_decided or self.escalation_reminded:
             return None
         self.escalated = self.escalated or today >= self.requirement.escalate_on
         if not self.escalated and (self.reminded or today < self.requirement.remind_on):
             return None
         done = {item.by for item in self.approvals}
         people = self._with_deputies(self._allowed, today) - done
-        return Chase(escalated=self.escalated, people=tuple(sorted(people)))
+        return ApproverReminder(escalated=self.escalated, people=tuple(sorted(people)))
 
-    def told(self, chase: Chase) -> None:
-        """The people of a chase were told; it is not due again."""
+    def mark_reminded(self, reminder: ApproverReminder) -> None:
+        """The people were reminded; it is not due again."""
         self.reminded = True
-        self.escalation_told = chase.escalated
+        self.escalation_reminded = reminder.escalated
 
 
 def _noun(decision: ApprovalDecision) -> str:

@@ -67,7 +67,7 @@ _PLAN_NAMES: dict[type[Plan], str] = {
 class ChangeOrder(Frozen):
     """What a change order does to a contract; all of it or nothing.
 
-    `number` counts a contract's change orders from 1. Rows are as in the contract document.
+    `number` counts a contract's change orders from 1. Rows are as in the contract data.
     `drop`, `reprice` and `reschedule` name milestones by their keys: repriced to an amount
     without tax, rescheduled to a date (None: no date). `set` gives other fields a value by their
     path, such as `time.0.cap`. `end_plans` gives plans their last day.
@@ -89,25 +89,25 @@ class ChangeOrder(Frozen):
     end_plans: dict[str, Day] = Field(default_factory=dict, max_length=4 * MAX_PLANS)
 
 
-def document_of(contract: Contract) -> JsonObject:
-    """The document of a contract as it stands: validated again, it gives the same contract.
+def contract_data_of(contract: Contract) -> JsonObject:
+    """The contract data of a contract as it stands: validated again, it gives the same contract.
 
     Percentages have become amounts, and what was left out has its default.
     """
-    document: JsonObject = contract.model_dump(mode="json", exclude_none=True)
-    return document
+    contract_data: JsonObject = contract.model_dump(mode="json", exclude_none=True)
+    return contract_data
 
 
 def content_hash(contract: Contract) -> str:
     """SHA-256 of a version of the contract in canonical JSON: what an approval of it binds."""
-    text = json.dumps(document_of(contract), sort_keys=True, separators=(",", ":"))
+    text = json.dumps(contract_data_of(contract), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def changed(
     contract: Contract, order: ChangeOrder, billed: Collection[str]
 ) -> tuple[JsonObject, Contract]:
-    """The next version of a contract, as document and contract.
+    """The next version of a contract: its data, and the contract.
 
     `billed` holds the keys of the milestones and plans, "deposit" and "retainage", of which
     something is billed or about to be. Services with milestones come to what these add up to, and
@@ -116,17 +116,17 @@ def changed(
     problems = [*_refused(contract, order, billed)]
     paths = {problem.field for problem in problems}
     settings = {path: value for path, value in order.set.items() if show(path) not in paths}
-    document = document_of(contract)
+    contract_data = contract_data_of(contract)
     try:
-        document = amended(document, settings)
+        contract_data = amended(contract_data, settings)
     except InvalidContract as invalid:
         problems += invalid.problems
-    _apply(document, order)
-    _recompute(document, contract)
-    document["version"] = contract.version + 1
+    _apply(contract_data, order)
+    _recompute(contract_data, contract)
+    contract_data["version"] = contract.version + 1
     result: Contract | None = None
     try:
-        result = validate(document)
+        result = validate(contract_data)
     except InvalidContract as invalid:
         known = {problem.field for problem in problems}
         found = [_as_ordered(problem, contract, order) for problem in invalid.problems]
@@ -134,8 +134,10 @@ def changed(
     if problems or result is None:
         raise InvalidContract(problems)
     if result.model_copy(update={"version": contract.version}) == contract:
-        raise InvalidContract([_problem("nothing_changed", "document", "", "at least one change")])
-    return document_of(result), result
+        raise InvalidContract(
+            [_problem("nothing_changed", "contract_data", "", "at least one change")]
+        )
+    return contract_data_of(result), result
 
 
 def renewed(contract: Contract) -> tuple[JsonObject, Contract]:
@@ -151,10 +153,10 @@ def renewed(contract: Contract) -> tuple[JsonObject, Contract]:
     if ends_on > LAST_DATE:
         expected = f"an end up to {LAST_DATE}"
         raise InvalidContract([_problem("date_out_of_range", "ends_on", str(ends_on), expected)])
-    document = document_of(contract)
-    document |= {"ends_on": ends_on.isoformat(), "version": contract.version + 1}
-    result = Contract.model_validate(document)
-    return document_of(result), result
+    contract_data = contract_data_of(contract)
+    contract_data |= {"ends_on": ends_on.isoformat(), "version": contract.version + 1}
+    result = Contract.model_validate(contract_data)
+    return contract_data_of(result), result
 
 
 def ended_early(contract: Contract, on: date, drop: Collection[str]) -> tuple[JsonObject, Contract]:
@@ -164,23 +166,25 @@ def ended_early(contract: Contract, on: date, drop: Collection[str]) -> tuple[Js
     renewed. Not held to the rules of a new contract: it may have nothing left to bill, and a
     deposit above its fixed price, which is then to be given back. Estimates stay.
     """
-    document = document_of(contract)
-    document["ends_on"] = min(on, contract.ends_on or on).isoformat()
+    contract_data = contract_data_of(contract)
+    contract_data["ends_on"] = min(on, contract.ends_on or on).isoformat()
     if contract.first_day > on:
-        document.pop("starts_on", None)
-    document["milestones"] = [row for row in document["milestones"] if row["key"] not in drop]
+        contract_data.pop("starts_on", None)
+    contract_data["milestones"] = [
+        row for row in contract_data["milestones"] if row["key"] not in drop
+    ]
     for table in PLAN_TABLES:
         plans: tuple[Plan, ...] = getattr(contract, table)
-        document[table] = [
+        contract_data[table] = [
             {**row, "ends_on": on.isoformat()} if plan.ends_on and plan.ends_on > on else row
-            for plan, row in zip(plans, document[table], strict=True)
+            for plan, row in zip(plans, contract_data[table], strict=True)
             if (plan.starts_on or contract.first_day) <= on
         ]
-    document["term"] = {**document["term"], "auto_renew": False}
-    document["version"] = contract.version + 1
-    _recompute(document, contract)
-    result = Contract.model_validate(document)
-    return document_of(result), result
+    contract_data["term"] = {**contract_data["term"], "auto_renew": False}
+    contract_data["version"] = contract.version + 1
+    _recompute(contract_data, contract)
+    result = Contract.model_validate(contract_data)
+    return contract_data_of(result), result
 
 
 def _renewed_end(first: date, ends: date, months: int) -> date:
@@ -436,8 +440,8 @@ def _leads_to(index: str, rows: tuple[Any, ...]) -> bool:
 # --- the next version -----------------------------------------------------------------------
 
 
-def _apply(document: JsonObject, order: ChangeOrder) -> None:
-    milestones = [dict(row) for row in document.get("milestones", [])]
+def _apply(contract_data: JsonObject, order: ChangeOrder) -> None:
+    milestones = [dict(row) for row in contract_data.get("milestones", [])]
     for row in milestones:
         key = row["key"]
         if key in order.reprice:
@@ -446,25 +450,28 @@ def _apply(document: JsonObject, order: ChangeOrder) -> None:
             day = order.reschedule[key]
             row["due_on"] = day.isoformat() if day else None
     kept = [row for row in milestones if row["key"] not in order.drop]
-    document["milestones"] = [*kept, *order.add_milestones]
-    document["services"] = [*document["services"], *(dict(row) for row in order.add_services)]
+    contract_data["milestones"] = [*kept, *order.add_milestones]
+    contract_data["services"] = [
+        *contract_data["services"],
+        *(dict(row) for row in order.add_services),
+    ]
     for table in PLAN_TABLES:
-        plans = [dict(row) for row in document.get(table, [])]
+        plans = [dict(row) for row in contract_data.get(table, [])]
         for row in plans:
             if row["key"] in order.end_plans:
                 row["ends_on"] = order.end_plans[row["key"]].isoformat()
-        document[table] = [*plans, *getattr(order, f"add_{table}")]
+        contract_data[table] = [*plans, *getattr(order, f"add_{table}")]
 
 
-def _recompute(document: JsonObject, contract: Contract) -> None:
+def _recompute(contract_data: JsonObject, contract: Contract) -> None:
     """Services with milestones come to what these add up to, the value to all services."""
     had_milestones = {item.service for item in contract.milestones}
     amounts: dict[Any, list[Money | None]] = {}
-    for row in document["milestones"]:
+    for row in contract_data["milestones"]:
         if isinstance(row.get("service"), str):
             amount = read(MONEY, row.get("amount"), contract.currency)
             amounts.setdefault(row["service"], []).append(amount)
-    for index, row in enumerate(document["services"]):
+    for index, row in enumerate(contract_data["services"]):
         is_new = index >= len(contract.services)
         if is_new and (row.get("amount") is not None or not isinstance(row.get("key"), str)):
             continue
@@ -473,10 +480,12 @@ def _recompute(document: JsonObject, contract: Contract) -> None:
             row["amount"] = str(total)
         elif row["key"] not in amounts and row["key"] in had_milestones:
             row["amount"] = str(Money.zero(contract.currency))
-    stated = [read(MONEY, row.get("amount"), contract.currency) for row in document["services"]]
+    stated = [
+        read(MONEY, row.get("amount"), contract.currency) for row in contract_data["services"]
+    ]
     value = total_of(stated)
     if value is not None:
-        document["value"] = str(value)
+        contract_data["value"] = str(value)
 
 
 def _as_ordered(problem: Problem, contract: Contract, order: ChangeOrder) -> Problem:

@@ -11,7 +11,7 @@ from contracts.billing.order import order_lines
 from contracts.contract.state import ContractState, money_table
 from contracts.model import Contract, Frozen
 from contracts.money import Money
-from contracts.odoo_totals import OrderFigures
+from contracts.odoo_totals import OrderTotals
 
 
 class Check(Frozen):
@@ -25,10 +25,10 @@ class Check(Frozen):
         return not self.problems
 
 
-def checklist(contract: Contract, book: Book, figures: OrderFigures) -> list[Check]:
+def checklist(contract: Contract, book: Book, figures: OrderTotals) -> list[Check]:
     """Compare the contract's books with Odoo's own figures, to the cent.
 
-    Amounts are without tax but for what documents still have open.
+    Amounts are without tax but for what invoices still have open.
     """
     return [
         Check(name="everything is billed", problems=tuple(book.open_ends(contract))),
@@ -37,17 +37,17 @@ def checklist(contract: Contract, book: Book, figures: OrderFigures) -> list[Che
             name="invoices less credits are the value", problems=_totals(contract, book, figures)
         ),
         Check(name="order lines are invoiced as billed", problems=_lines(contract, book, figures)),
-        Check(name="no document is open", problems=_documents(figures)),
+        Check(name="no invoice is open", problems=_invoices(figures)),
     ]
 
 
-def _order(contract: Contract, figures: OrderFigures) -> tuple[str, ...]:
+def _order(contract: Contract, figures: OrderTotals) -> tuple[str, ...]:
     if figures.total == contract.fixed_price:
         return ()
     return (f"the order totals {figures.total}, the contract {contract.fixed_price}",)
 
 
-def _totals(contract: Contract, book: Book, figures: OrderFigures) -> tuple[str, ...]:
+def _totals(contract: Contract, book: Book, figures: OrderTotals) -> tuple[str, ...]:
     value, billed = book.value(contract), book.billed(contract)
     found = []
     if billed != value:
@@ -60,7 +60,7 @@ def _totals(contract: Contract, book: Book, figures: OrderFigures) -> tuple[str,
     return tuple(found)
 
 
-def _lines(contract: Contract, book: Book, figures: OrderFigures) -> tuple[str, ...]:
+def _lines(contract: Contract, book: Book, figures: OrderTotals) -> tuple[str, ...]:
     wanted: dict[str, Decimal] = {line.key: Decimal(0) for line in order_lines(contract)}
     for charge in book.charges(EventStatus.BILLED):
         wanted[charge.order_line] = wanted.get(charge.order_line, Decimal(0)) + charge.quantity
@@ -71,23 +71,21 @@ def _lines(contract: Contract, book: Book, figures: OrderFigures) -> tuple[str, 
     )
 
 
-def _documents(figures: OrderFigures) -> tuple[str, ...]:
+def _invoices(figures: OrderTotals) -> tuple[str, ...]:
     drafts = [
-        f"document {item.invoice_id} is still a draft"
-        for item in figures.documents
-        if item.is_draft
+        f"invoice {item.invoice_id} is still a draft" for item in figures.invoices if item.is_draft
     ]
     still_open = [
         f"{item.number} has {item.residual} open"
-        for item in figures.documents
+        for item in figures.invoices
         if item.is_posted and not item.residual.is_zero
     ]
     return (*drafts, *still_open)
 
 
-def audit_record(state: ContractState, figures: OrderFigures) -> tuple[str, str]:
+def audit_record(state: ContractState, figures: OrderTotals) -> tuple[str, str]:
     """The contract's whole record as JSON text, and its SHA-256: terms with every version, what
-    was earned and billed, each document as it ended, and Odoo's own figures."""
+    was earned and billed, each invoice as it ended, and Odoo's own figures."""
     money = money_table(state)
     record = {
         "contract": state.contract.model_dump(mode="json") if state.contract else None,
@@ -95,7 +93,7 @@ def audit_record(state: ContractState, figures: OrderFigures) -> tuple[str, str]
         "ending": state.ending,
         "events": [item.model_dump(mode="json") for item in state.book.events.values()],
         "unbilled": [item.model_dump(mode="json") for item in state.book.unbilled],
-        "documents": [
+        "invoices": [
             item.model_dump(mode="json", exclude={"exceptions"}) for item in state.invoices.values()
         ],
         "money": money.model_dump(mode="json") if money else None,

@@ -79,34 +79,34 @@ def total_of(amounts: Sequence[Money | None]) -> Money | None:
         return None
 
 
-def part(document: JsonObject, name: str) -> JsonObject:
-    """An object within the document; empty where it is none."""
-    found = document.get(name)
+def part(contract_data: JsonObject, name: str) -> JsonObject:
+    """An object within the contract data; empty where it is none."""
+    found = contract_data.get(name)
     return found if isinstance(found, dict) else {}
 
 
 @dataclass(frozen=True)
 class _Readable:
-    """What can be read of a contract document."""
+    """What can be read of contract data."""
 
-    document: JsonObject
+    contract_data: JsonObject
 
     @cached_property
     def currency(self) -> str | None:
-        found: str | None = read(_CURRENCY, self.document.get("currency"))
+        found: str | None = read(_CURRENCY, self.contract_data.get("currency"))
         return found
 
     @cached_property
     def first(self) -> tuple[str, date | None]:
         """The field that says when the contract starts, and the day."""
-        starts = read(_DAY, self.document.get("starts_on"))
+        starts = read(_DAY, self.contract_data.get("starts_on"))
         if starts:
             return "starts_on", starts
-        return "signed_on", read(_DAY, self.document.get("signed_on"))
+        return "signed_on", read(_DAY, self.contract_data.get("signed_on"))
 
     @cached_property
     def ends(self) -> date | None:
-        found: date | None = read(_DAY, self.document.get("ends_on"))
+        found: date | None = read(_DAY, self.contract_data.get("ends_on"))
         return found
 
     @cached_property
@@ -114,7 +114,7 @@ class _Readable:
         """Each service's row and amount by its key."""
         return {
             row["key"]: (index, self.money(row.get("amount")))
-            for index, row in rows(self.document, "services")
+            for index, row in rows(self.contract_data, "services")
             if isinstance(row.get("key"), str)
         }
 
@@ -123,7 +123,7 @@ class _Readable:
         """Row, service's key and amount of each milestone."""
         return [
             (index, row.get("service"), self.money(row.get("amount")))
-            for index, row in rows(self.document, "milestones")
+            for index, row in rows(self.contract_data, "milestones")
         ]
 
     @cached_property
@@ -132,7 +132,7 @@ class _Readable:
         return [
             (table, f"{table}.{index}", row)
             for table in PLAN_TABLES
-            for index, row in rows(self.document, table)
+            for index, row in rows(self.contract_data, table)
         ]
 
     def money(self, value: Any) -> Money | None:
@@ -147,9 +147,9 @@ class _Readable:
         )
 
 
-def cross_checks(document: JsonObject) -> Iterator[Problem]:
-    """Every finding about the document whose percentages were resolved to amounts."""
-    facts = _Readable(document)
+def cross_checks(contract_data: JsonObject) -> Iterator[Problem]:
+    """Every finding about the contract data whose percentages were resolved to amounts."""
+    facts = _Readable(contract_data)
     yield from _something_to_bill(facts)
     yield from _keys(facts)
     yield from _references(facts)
@@ -175,7 +175,7 @@ def cross_checks(document: JsonObject) -> Iterator[Problem]:
 
 
 def _bills_nothing(facts: _Readable) -> bool:
-    return not any(facts.document.get(name) for name in ("milestones", *PLAN_TABLES))
+    return not any(facts.contract_data.get(name) for name in ("milestones", *PLAN_TABLES))
 
 
 def _something_to_bill(facts: _Readable) -> Iterator[Problem]:
@@ -189,12 +189,13 @@ def _something_to_bill(facts: _Readable) -> Iterator[Problem]:
 
 def _keys(facts: _Readable) -> Iterator[Problem]:
     services = [
-        (f"services.{index}.key", row.get("key")) for index, row in rows(facts.document, "services")
+        (f"services.{index}.key", row.get("key"))
+        for index, row in rows(facts.contract_data, "services")
     ]
     yield from _unique(services, "a key no other service has")
     billed = [
         (f"milestones.{index}.key", row.get("key"))
-        for index, row in rows(facts.document, "milestones")
+        for index, row in rows(facts.contract_data, "milestones")
     ]
     billed += [(f"{path}.key", plan.get("key")) for _, path, plan in facts.plans]
     yield from _unique(billed, "a key no other milestone or plan has")
@@ -222,7 +223,7 @@ def _unknown_services(facts: _Readable) -> list[tuple[str, str]]:
         ("retainage", "service"),
         ("termination", "fee_service"),
     ):
-        named.append((f"{name}.{field}", part(facts.document, name).get(field)))
+        named.append((f"{name}.{field}", part(facts.contract_data, name).get(field)))
     return [
         (field, key) for field, key in named if isinstance(key, str) and key not in facts.services
     ]
@@ -255,12 +256,12 @@ def _dates_in_range(facts: _Readable) -> Iterator[Problem]:
 
 
 def _stated_dates(facts: _Readable) -> Iterator[tuple[str, Any]]:
-    document = facts.document
+    contract_data = facts.contract_data
     for name in ("signed_on", "starts_on", "ends_on"):
-        yield name, document.get(name)
-    for index, row in rows(document, "milestones"):
+        yield name, contract_data.get(name)
+    for index, row in rows(contract_data, "milestones"):
         yield f"milestones.{index}.due_on", row.get("due_on")
-    yield "retainage.release_on", part(document, "retainage").get("release_on")
+    yield "retainage.release_on", part(contract_data, "retainage").get("release_on")
     for _, path, plan in facts.plans:
         yield f"{path}.starts_on", plan.get("starts_on")
         yield f"{path}.ends_on", plan.get("ends_on")
@@ -270,10 +271,10 @@ def _stated_dates(facts: _Readable) -> Iterator[tuple[str, Any]]:
 def _dates(facts: _Readable) -> Iterator[Problem]:
     name, first = facts.first
     yield from _not_before("ends_on", facts.ends, name, first)
-    for index, row in rows(facts.document, "milestones"):
+    for index, row in rows(facts.contract_data, "milestones"):
         due = read(_DAY, row.get("due_on"))
         yield from _not_before(f"milestones.{index}.due_on", due, name, first)
-    release = read(_DAY, part(facts.document, "retainage").get("release_on"))
+    release = read(_DAY, part(facts.contract_data, "retainage").get("release_on"))
     yield from _not_before("retainage.release_on", release, name, first)
 
 
@@ -320,9 +321,9 @@ def _not_after(field: str, day: date | None, last: date | None) -> Iterator[Prob
 
 def _ending(facts: _Readable) -> Iterator[Problem]:
     """Renewal, commitments and a fee for ending early need what they refer to."""
-    document = facts.document
-    has_end = document.get("ends_on") is not None
-    if read(_FLAG, part(document, "term").get("auto_renew")):
+    contract_data = facts.contract_data
+    has_end = contract_data.get("ends_on") is not None
+    if read(_FLAG, part(contract_data, "term").get("auto_renew")):
         if not has_end:
             yield Problem(
                 code="end_needed",
@@ -330,7 +331,7 @@ def _ending(facts: _Readable) -> Iterator[Problem]:
                 value="true",
                 expected="ends_on, the end of the term that is renewed",
             )
-        if not any(document.get(table) for table in PLAN_TABLES):
+        if not any(contract_data.get(table) for table in PLAN_TABLES):
             yield Problem(
                 code="nothing_to_renew",
                 field="term.auto_renew",
@@ -345,7 +346,7 @@ def _ending(facts: _Readable) -> Iterator[Problem]:
                 value=show(plan["commitment"]),
                 expected="ends_on of the plan or the contract: what is missing is billed then",
             )
-    termination = part(document, "termination")
+    termination = part(contract_data, "termination")
     if termination.get("fee") is not None and termination.get("fee_service") is None:
         yield Problem(
             code="missing",
@@ -358,7 +359,7 @@ def _ending(facts: _Readable) -> Iterator[Problem]:
 
 
 def _vat(facts: _Readable) -> Iterator[Problem]:
-    customer = part(facts.document, "customer")
+    customer = part(facts.contract_data, "customer")
     number, country = customer.get("vat_number"), read(_COUNTRY, customer.get("country"))
     if isinstance(number, str) and number.strip() and country:
         expected = vat_problem(number, country)
@@ -372,9 +373,9 @@ def _vat(facts: _Readable) -> Iterator[Problem]:
 
 
 def _purchase_order(facts: _Readable) -> Iterator[Problem]:
-    number = facts.document.get("purchase_order")
+    number = facts.contract_data.get("purchase_order")
     blank = number is None or (isinstance(number, str) and not number.strip())
-    if facts.document.get("purchase_order_limit") is not None and blank:
+    if facts.contract_data.get("purchase_order_limit") is not None and blank:
         yield Problem(
             code="missing",
             field="purchase_order",
@@ -499,24 +500,24 @@ def _amounts(facts: _Readable, currency: str) -> Iterator[Problem]:
 
 
 def _stated_amounts(facts: _Readable) -> Iterator[tuple[str, Any]]:
-    document = facts.document
+    contract_data = facts.contract_data
     for name in ("value", "purchase_order_limit"):
-        yield name, document.get(name)
+        yield name, contract_data.get(name)
     for name in ("services", "milestones"):
-        for index, row in rows(document, name):
+        for index, row in rows(contract_data, name):
             yield f"{name}.{index}.amount", row.get("amount")
     for table, path, plan in facts.plans:
         for name in _AMOUNTS[table]:
             yield f"{path}.{name}", plan.get(name)
         for index, row in rows(plan, "rates"):
             yield f"{path}.rates.{index}.price", row.get("price")
-    yield "deposit.amount", part(document, "deposit").get("amount")
-    yield "termination.fee", part(document, "termination").get("fee")
+    yield "deposit.amount", part(contract_data, "deposit").get("amount")
+    yield "termination.fee", part(contract_data, "termination").get("fee")
 
 
 def _value(facts: _Readable, currency: str) -> Iterator[Problem]:
-    value = facts.money(facts.document.get("value"))
-    amounts = [facts.money(row.get("amount")) for _, row in rows(facts.document, "services")]
+    value = facts.money(facts.contract_data.get("value"))
+    amounts = [facts.money(row.get("amount")) for _, row in rows(facts.contract_data, "services")]
     if value is None or not amounts or not _summable([value, *amounts], currency):
         return
     total = _sum(amounts, currency)
@@ -562,7 +563,7 @@ def _names_service(plan: JsonObject) -> bool:
 
 def _all_readable(facts: _Readable) -> bool:
     """Whether every row that could bill a service says which."""
-    tables = {name: facts.document.get(name) for name in ("milestones", *PLAN_TABLES)}
+    tables = {name: facts.contract_data.get(name) for name in ("milestones", *PLAN_TABLES)}
     return all(
         table is None
         or (
@@ -574,7 +575,7 @@ def _all_readable(facts: _Readable) -> bool:
 
 
 def _deposit(facts: _Readable, currency: str) -> Iterator[Problem]:
-    amount = facts.money(part(facts.document, "deposit").get("amount"))
+    amount = facts.money(part(facts.contract_data, "deposit").get("amount"))
     parts = [money for _, _, money in facts.milestones]
     if amount is None or not _summable([amount, *parts], currency) or not _all_readable(facts):
         return

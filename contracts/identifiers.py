@@ -10,7 +10,7 @@ KEY = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 workflow id, a path and an Odoo external id."""
 
 _PREFIX = "contract/"
-_RECEIVABLE = re.compile(rf"{_PREFIX}[^/]+/[^/]+/invoice/[0-9]+")
+_INVOICE = re.compile(rf"{_PREFIX}[^/]+/[^/]+/invoice/[0-9]+")
 
 
 def contract_workflow_id(legal_entity: str, contract_id: str) -> str:
@@ -18,19 +18,19 @@ def contract_workflow_id(legal_entity: str, contract_id: str) -> str:
     return f"{_PREFIX}{legal_entity}/{contract_id}"
 
 
-def receivable_workflow_id(contract_workflow_id: str, number: int) -> str:
+def invoice_workflow_id(contract_workflow_id: str, number: int) -> str:
     """`<contract workflow id>/invoice/<n>`; also the invoice's origin in Odoo, so that a change
     there leads back to its workflow."""
     return f"{contract_workflow_id}/invoice/{number}"
 
 
 def contract_of(workflow_id: str) -> str:
-    """The workflow id of the contract that a workflow belongs to: a document's, or its own."""
+    """The workflow id of the contract that a workflow belongs to: an invoice's, or its own."""
     return workflow_id.partition("/invoice/")[0]
 
 
 def legal_entity_of(workflow_id: str) -> str:
-    """The legal entity a contract's or a document's workflow belongs to; empty for any other."""
+    """The legal entity a contract's or an invoice's workflow belongs to; empty for any other."""
     if not workflow_id.startswith(_PREFIX):
         return ""
     return workflow_id.removeprefix(_PREFIX).partition("/")[0]
@@ -41,8 +41,8 @@ def deal_contract_id(system: str, deal_id: str) -> str:
     return f"{system}-{deal_id}"
 
 
-def is_receivable_workflow_id(text: str) -> bool:
-    return _RECEIVABLE.fullmatch(text) is not None
+def is_invoice_workflow_id(text: str) -> bool:
+    return _INVOICE.fullmatch(text) is not None
 
 
 def external_id(kind: str, *keys: object) -> str:

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from contracts.billing.proposals import Document
+from contracts.billing.proposals import InvoiceKind
 from contracts.model import Frozen
 from contracts.money import Money
 
 
 class TaxAmount(Frozen):
-    """One tax of a document, by its name in Odoo."""
+    """One tax of an invoice, by its name in Odoo."""
 
     name: str
     amount: Money
 
 
-class Quote(Frozen):
+class OdooTotals(Frozen):
     """What a draft comes to by Odoo's own taxes and fiscal positions; positive for a credit
     note too."""
 
@@ -32,7 +32,7 @@ class Quote(Frozen):
         return self.total - self.untaxed
 
 
-class LineFigures(Frozen):
+class LineTotals(Frozen):
     """One line of the sales order. `key` is the order line's, "" for a line that is not ours."""
 
     key: str
@@ -43,13 +43,13 @@ class LineFigures(Frozen):
     unit_price: Decimal
 
 
-class DocumentFigures(Frozen):
+class InvoiceTotals(Frozen):
     """An invoice or a credit note of the order. `number` is Odoo's, "" for a draft; `ours` says
     that c2c made it."""
 
     invoice_id: int
     number: str
-    document: Document
+    kind: InvoiceKind
     state: str
     ours: bool
     untaxed: Money
@@ -65,21 +65,21 @@ class DocumentFigures(Frozen):
         return self.state == "posted"
 
 
-class OrderFigures(Frozen):
+class OrderTotals(Frozen):
     """The order and everything invoiced or credited on it; `total` is without tax."""
 
     order_id: int
     state: str
     total: Money
-    lines: tuple[LineFigures, ...] = ()
-    documents: tuple[DocumentFigures, ...] = ()
+    lines: tuple[LineTotals, ...] = ()
+    invoices: tuple[InvoiceTotals, ...] = ()
 
     @property
     def invoiced(self) -> Money:
         """Posted invoices less posted credit notes, without tax."""
         result = Money.zero(self.total.currency)
-        for item in self.documents:
+        for item in self.invoices:
             if item.is_posted:
-                credit = item.document is Document.CREDIT_NOTE
+                credit = item.kind is InvoiceKind.CREDIT_NOTE
                 result = result - item.untaxed if credit else result + item.untaxed
         return result

@@ -129,15 +129,15 @@ class Refreshed(NamedTuple):
     ignored: tuple[str, ...]
 
 
-def refreshed(contract: Contract, deal_document: JsonObject) -> Refreshed:
+def refreshed(contract: Contract, deal_contract_data: JsonObject) -> Refreshed:
     """What a changed deal still changes in a signed contract: the fields the CRM owns.
 
     `ignored` tells each other difference, the same every time: callers note what is new. What the
     deal leaves out changes nothing. A deal that was given to another customer (neither VAT number
     nor name is the same) changes nothing of the customer: a signed contract keeps its party.
-    Never raises, whatever the document holds.
+    Never raises, whatever the contract data holds.
     """
-    deal, ignored = _comparable(contract, deal_document)
+    deal, ignored = _comparable(contract, deal_contract_data)
     overlaid: dict[Owner, Contract] = dict.fromkeys(Owner, contract)
     for path, field in _IN_A_DEAL.items():
         value = _at(deal, path)
@@ -194,9 +194,9 @@ def _letters(text: Any) -> str:
     return "".join(ch for ch in text if ch.isalnum()).casefold() if isinstance(text, str) else ""
 
 
-def _at(document: JsonObject, path: str) -> Any:
+def _at(contract_data: JsonObject, path: str) -> Any:
     head, _, rest = path.partition(".")
-    node = document.get(head)
+    node = contract_data.get(head)
     if rest:
         return node.get(rest) if isinstance(node, dict) else None
     return node
@@ -215,7 +215,7 @@ def _problems_at(path: str, error: ValidationError) -> list[str]:
     """What cannot be read of a deal's field, with the whole path."""
     found = []
     for problem in problems_of(error):
-        field = path if problem.field == "document" else f"{path}.{problem.field}"
+        field = path if problem.field == "contract_data" else f"{path}.{problem.field}"
         found.append(f"{problem.model_copy(update={'field': field})} (in the CRM)")
     return found
 

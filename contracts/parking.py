@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.model import MAX_MILESTONES, Text, Words
-from contracts.validation import Problem, unfit
+from contracts.validation import Problem, payload_problems
 
 
 class Action(StrEnum):
@@ -22,7 +22,7 @@ class Action(StrEnum):
     CANCEL = "cancel"
 
 
-class Owner(StrEnum):
+class Responsible(StrEnum):
     """Who is expected to look after a parked step."""
 
     SALES = "sales"
@@ -37,7 +37,7 @@ class Step(BaseModel):
 
     name: str
     doing: str
-    owner: Owner
+    responsible: Responsible
     allowed: tuple[Action, ...]
 
 
@@ -46,162 +46,184 @@ _RETRY = (Action.RETRY, Action.CANCEL)
 _OPTIONAL = (Action.RETRY, Action.SKIP)
 
 READ_DEAL = Step(
-    name="read_deal", doing="Read the deal from the CRM", owner=Owner.SALES, allowed=_RETRY
+    name="read_deal",
+    doing="Read the deal from the CRM",
+    responsible=Responsible.SALES,
+    allowed=_RETRY,
 )
-VALIDATE = Step(name="validate", doing="Validate the contract", owner=Owner.SALES, allowed=_MEND)
+VALIDATE = Step(
+    name="validate", doing="Validate the contract", responsible=Responsible.SALES, allowed=_MEND
+)
 CUSTOMER = Step(
     name="customer",
     doing="Set up the customer and the project",
-    owner=Owner.OPERATIONS,
+    responsible=Responsible.OPERATIONS,
     allowed=_MEND,
 )
-ORDER = Step(name="order", doing="Create the sales order", owner=Owner.OPERATIONS, allowed=_MEND)
+ORDER = Step(
+    name="order", doing="Create the sales order", responsible=Responsible.OPERATIONS, allowed=_MEND
+)
 CONFIRM = Step(
     name="confirm",
     doing="Confirm the sales order and plan its work",
-    owner=Owner.OPERATIONS,
+    responsible=Responsible.OPERATIONS,
     allowed=_RETRY,
 )
 MARK_REACHED = Step(
     name="mark_reached",
     doing="Mark the milestone reached in Odoo",
-    owner=Owner.OPERATIONS,
+    responsible=Responsible.OPERATIONS,
     allowed=(Action.RETRY, Action.SKIP, Action.CANCEL),
 )
 PROPOSAL = Step(
     name="proposal",
-    doing="Have the document approved",
-    owner=Owner.FINANCE,
+    doing="Have the invoice approved",
+    responsible=Responsible.FINANCE,
     allowed=(Action.RETRY, Action.AMEND, Action.SKIP, Action.CANCEL),
 )
 REVIEW = Step(
     name="review",
     doing="Review an invoiced milestone that is not reached after all",
-    owner=Owner.FINANCE,
+    responsible=Responsible.FINANCE,
     allowed=(Action.SKIP,),
 )
 FOLLOW = Step(
     name="follow",
-    doing="Follow a document whose workflow was ended by force",
-    owner=Owner.OPERATIONS,
+    doing="Follow an invoice whose workflow was ended by force",
+    responsible=Responsible.OPERATIONS,
     allowed=(Action.SKIP,),
 )
 BILL_PERIOD = Step(
     name="bill_period",
     doing="Bill the period",
-    owner=Owner.FINANCE,
+    responsible=Responsible.FINANCE,
     allowed=(Action.RETRY, Action.SKIP, Action.CANCEL),
 )
 CREDIT = Step(
     name="credit",
     doing="Credit what was accepted of a dispute",
-    owner=Owner.FINANCE,
+    responsible=Responsible.FINANCE,
     allowed=_OPTIONAL,
 )
 PURCHASE_ORDER = Step(
     name="purchase_order",
     doing="Bill within the customer's purchase order",
-    owner=Owner.SALES,
+    responsible=Responsible.SALES,
     allowed=(Action.RETRY, Action.SKIP, Action.CANCEL),
 )
 DELIVERED = Step(
     name="delivered",
     doing="Tell Odoo the delivered quantities",
-    owner=Owner.OPERATIONS,
+    responsible=Responsible.OPERATIONS,
     allowed=_OPTIONAL,
 )
 AMEND_ORDER = Step(
     name="amend_order",
     doing="Bring the sales order to the contract's version",
-    owner=Owner.OPERATIONS,
+    responsible=Responsible.OPERATIONS,
     allowed=(Action.RETRY,),
 )
 AMEND_PROJECT = Step(
     name="amend_project",
     doing="Bring milestones and tasks to the contract's version",
-    owner=Owner.OPERATIONS,
+    responsible=Responsible.OPERATIONS,
     allowed=_OPTIONAL,
 )
 PROJECT_STATUS = Step(
     name="project_status",
     doing="Show on the project whether work goes on",
-    owner=Owner.OPERATIONS,
+    responsible=Responsible.OPERATIONS,
     allowed=_OPTIONAL,
 )
 WRITE_BACK = Step(
-    name="write_back", doing="Write the status to the CRM", owner=Owner.SALES, allowed=_OPTIONAL
+    name="write_back",
+    doing="Write the status to the CRM",
+    responsible=Responsible.SALES,
+    allowed=_OPTIONAL,
 )
 CANCEL_ORDER = Step(
     name="cancel_order",
     doing="Cancel the sales order",
-    owner=Owner.OPERATIONS,
+    responsible=Responsible.OPERATIONS,
     allowed=_OPTIONAL,
 )
 ARCHIVE_PROJECT = Step(
     name="archive_project",
     doing="Archive the project",
-    owner=Owner.OPERATIONS,
+    responsible=Responsible.OPERATIONS,
     allowed=_OPTIONAL,
 )
 CLOSE_OUT = Step(
-    name="close_out", doing="Check the close-out", owner=Owner.FINANCE, allowed=_OPTIONAL
+    name="close_out",
+    doing="Check the close-out",
+    responsible=Responsible.FINANCE,
+    allowed=_OPTIONAL,
 )
-AUDIT = Step(name="audit", doing="Attach the audit record", owner=Owner.FINANCE, allowed=_OPTIONAL)
+AUDIT = Step(
+    name="audit",
+    doing="Attach the audit record",
+    responsible=Responsible.FINANCE,
+    allowed=_OPTIONAL,
+)
 
 POLICY = Step(
     name="policy",
     doing="Load the legal entity's rules",
-    owner=Owner.OPERATIONS,
+    responsible=Responsible.OPERATIONS,
     allowed=(Action.RETRY,),
 )
 CREATE_INVOICE = Step(
     name="create_invoice",
     doing="Create the invoice",
-    owner=Owner.FINANCE,
+    responsible=Responsible.FINANCE,
     allowed=_MEND,
 )
 POST_INVOICE = Step(
     name="post_invoice",
     doing="Post the invoice",
-    owner=Owner.FINANCE,
+    responsible=Responsible.FINANCE,
     allowed=_MEND,
 )
-DELIVER = Step(name="deliver", doing="Send the invoice", owner=Owner.FINANCE, allowed=_OPTIONAL)
+DELIVER = Step(
+    name="deliver", doing="Send the invoice", responsible=Responsible.FINANCE, allowed=_OPTIONAL
+)
 BALANCE = Step(
     name="balance",
     doing="Read the invoice's balance",
-    owner=Owner.FINANCE,
+    responsible=Responsible.FINANCE,
     allowed=(Action.RETRY,),
 )
 REGISTER_PAYMENT = Step(
     name="register_payment",
     doing="Register the payment",
-    owner=Owner.FINANCE,
+    responsible=Responsible.FINANCE,
     allowed=_OPTIONAL,
 )
-REMIND = Step(name="remind", doing="Send the reminder", owner=Owner.FINANCE, allowed=_OPTIONAL)
+REMIND = Step(
+    name="remind", doing="Send the reminder", responsible=Responsible.FINANCE, allowed=_OPTIONAL
+)
 NOTIFY = Step(
     name="notify",
     doing="Remind the approvers",
-    owner=Owner.FINANCE,
+    responsible=Responsible.FINANCE,
     allowed=_OPTIONAL,
 )
 DISCARD = Step(
     name="discard",
     doing="Cancel the rejected draft in Odoo",
-    owner=Owner.FINANCE,
+    responsible=Responsible.FINANCE,
     allowed=_OPTIONAL,
 )
-SET_OFF = Step(
-    name="set_off",
+RECONCILE = Step(
+    name="reconcile",
     doing="Set the credit note off against its invoice",
-    owner=Owner.FINANCE,
+    responsible=Responsible.FINANCE,
     allowed=_OPTIONAL,
 )
 WRITE_OFF = Step(
     name="write_off",
     doing="Write off what is open",
-    owner=Owner.FINANCE,
+    responsible=Responsible.FINANCE,
     allowed=_OPTIONAL,
 )
 
@@ -219,7 +241,7 @@ class StepException(BaseModel):
     step: str
     kind: str
     doing: str
-    owner: Owner
+    responsible: Responsible
     code: str
     message: str
     field: str = ""
@@ -283,7 +305,7 @@ def refusal(exceptions: Sequence[StepException], resolution: Resolution) -> str 
         return f"{resolution.action} is not possible for {parked.step}; possible: {allowed}"
     if resolution.action is Action.AMEND and not resolution.changes:
         return 'amend needs changes, such as {"customer.vat_number": "BE0477472701"}'
-    problems = unfit(resolution.changes)
+    problems = payload_problems(resolution.changes)
     if problems:
         return str(problems[0])
     if resolution.action is Action.SKIP and not resolution.reason.strip():

@@ -1,4 +1,4 @@
-"""What is wrong with a document: each finding by code, field, value and what is expected."""
+"""What is wrong with contract data: each finding by code, field, value and what is expected."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _CODES = {
 class Problem(BaseModel):
     """One thing wrong with one field, for a person to mend.
 
-    `field` is a path into the document, such as `milestones.1.amount`; `value` is the offending
-    value as text; `expected` completes the sentence "expected ...".
+    `field` is a path into the contract data, such as `milestones.1.amount`; `value` is the
+    offending value as text; `expected` completes the sentence "expected ...".
     """
 
     code: str
@@ -47,7 +47,7 @@ class Problem(BaseModel):
 
 
 class InvalidContract(ValueError):
-    """A contract document that cannot be accepted; carries all problems found, up to a limit."""
+    """Contract data that cannot be accepted; carries all problems found, up to a limit."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = first_of(problems)
@@ -60,7 +60,9 @@ def first_of(problems: list[Problem]) -> list[Problem]:
     if left <= 0:
         return problems
     expected = "these to be mended first"
-    more = Problem(code="more_problems", field="document", value=f"{left} more", expected=expected)
+    more = Problem(
+        code="more_problems", field="contract_data", value=f"{left} more", expected=expected
+    )
     return [*problems[:_MAX_PROBLEMS], more]
 
 
@@ -70,7 +72,7 @@ def problems_of(error: ValidationError) -> list[Problem]:
     for item in error.errors(include_url=False):
         code = str(item["type"])
         code = _CODES.get(code, code)
-        field = ".".join(show(part) for part in item["loc"]) or "document"
+        field = ".".join(show(part) for part in item["loc"]) or "contract_data"
         if code == "missing":
             expected, value = "a value", ""
         elif code == "extra_forbidden":

@@ -58,7 +58,7 @@ class SweepResult(BaseModel):
 
     `seen` holds what was told already and is young enough to be read again: a digest of the news
     (or a deal's id) and when it changed. `unknown` are workflows that no longer run, `unfollowed`
-    those of them whose documents are open: each has a to-do in Odoo.
+    those of them whose invoices are open: each has a to-do in Odoo.
     """
 
     watermark: datetime

@@ -1,4 +1,4 @@
-"""At the door: a contract document is accepted whole, or refused with every problem at once."""
+"""At the door: contract data is accepted whole, or refused with every problem at once."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ __all__ = [
     "InvalidContract",
     "Problem",
     "amended",
+    "payload_problems",
     "problems_of",
     "resolve_milestones",
     "show",
-    "unfit",
     "validate",
 ]
 
 _PERCENT: TypeAdapter[Any] = TypeAdapter(Percent)
-MAX_DOCUMENT_BYTES = 200_000
-"""Of a document as UTF-8. A workflow's state holds the contract up to five times (as it came in, as
-it counts, as it is ordered, and twice as it is to become) beside its books, and Temporal takes 2 MB
-in one piece. 500 milestones with long names need 170 KB."""
+MAX_CONTRACT_DATA_BYTES = 200_000
+"""Of contract data as UTF-8. A workflow's state holds the contract up to five times (as it came in,
+as it counts, as it is ordered, and twice as it is to become) beside its books, and Temporal takes
+2 MB in one piece. 500 milestones with long names need 170 KB."""
 MAX_NESTING = 50
-"""Levels of a document; a contract has four. JSON readers give up at 200."""
+"""Levels of contract data; a contract has four. JSON readers give up at 200."""
 _MAX_DEPTH = 10
-"""Steps of a path into a contract document; none has more than five."""
+"""Steps of a path into contract data; none has more than five."""
 
 
 def _limit(model: type[BaseModel], name: str) -> int:
@@ -50,43 +50,45 @@ _INNER_LIMITS = {
 }
 
 
-def validate(document: JsonObject) -> Contract:
-    """Turn a contract document into a Contract.
+def validate(contract_data: JsonObject) -> Contract:
+    """Turn contract data into a Contract.
 
     A milestone states its `amount`, or a `percent` of its service's amount; a deposit its amount,
     or a `percent` of the sum of the milestones. Percentages are allocated so that no cent is
     lost. Raises InvalidContract with every problem found.
     """
-    _refuse_unreadable(document)
-    resolved, problems = resolve_milestones(document)
+    _refuse_unreadable(contract_data)
+    resolved, problems = resolve_milestones(contract_data)
     resolved, more = _resolve_deposit(resolved)
     problems += more
     contract: Contract | None = None
     try:
-        contract = Contract.model_validate(resolved, context={"currency": document.get("currency")})
+        contract = Contract.model_validate(
+            resolved, context={"currency": contract_data.get("currency")}
+        )
     except ValidationError as error:
         # What states a percent lacks an amount only because of what is told anyway.
-        told = _by_percent(document)
+        told = _by_percent(contract_data)
         problems += [p for p in problems_of(error) if p.field not in told]
     known = {problem.field for problem in problems}
     problems += [p for p in cross_checks(resolved) if p.field not in known]
-    problems = problems or _oversize(document)
+    problems = problems or _oversize(contract_data)
     if problems or contract is None:
         raise InvalidContract(problems)
     return contract
 
 
-def unfit(document: Any) -> list[Problem]:
-    """Why a document can be neither sent nor kept, whatever it says: it is no object, too large,
+def payload_problems(contract_data: Any) -> list[Problem]:
+    """Why contract data can be neither sent nor kept, whatever it says: it is no object, too large,
     nested too deeply, or has text that is no Unicode. Empty where it can."""
-    return _unreadable(document) or _oversize(document)
+    return _unreadable(contract_data) or _oversize(contract_data)
 
 
-def _unreadable(document: Any) -> list[Problem]:
-    if not isinstance(document, dict):
+def _unreadable(contract_data: Any) -> list[Problem]:
+    if not isinstance(contract_data, dict):
         expected = "an object with the fields of a contract"
-        return [_problem("not_an_object", "", show(document), expected)]
-    for path, level, text in _walk(document):
+        return [_problem("not_an_object", "", show(contract_data), expected)]
+    for path, level, text in _walk(contract_data):
         if level > MAX_NESTING:
             return [_problem("too_deep", path, "", f"at most {MAX_NESTING} levels")]
         if isinstance(text, str) and any("\ud800" <= char <= "\udfff" for char in text):
@@ -95,22 +97,24 @@ def _unreadable(document: Any) -> list[Problem]:
     return []
 
 
-def _oversize(document: JsonObject) -> list[Problem]:
+def _oversize(contract_data: JsonObject) -> list[Problem]:
     """Named is the field that is most of it, if one is."""
-    sizes = [(_bytes_of(value), path) for path, _, value in _walk(document)]
+    sizes = [(_bytes_of(value), path) for path, _, value in _walk(contract_data)]
     total = sum(size for size, _ in sizes)
-    if total <= MAX_DOCUMENT_BYTES:
+    if total <= MAX_CONTRACT_DATA_BYTES:
         return []
     longest, path = max(sizes)
-    expected = f"at most {MAX_DOCUMENT_BYTES} bytes in all; a larger programme is several contracts"
+    expected = (
+        f"at most {MAX_CONTRACT_DATA_BYTES} bytes in all; a larger programme is several contracts"
+    )
     field = path if longest > total / 2 else ""
-    return [_problem("document_too_large", field, f"{total} bytes", expected)]
+    return [_problem("contract_data_too_large", field, f"{total} bytes", expected)]
 
 
-def _walk(document: Any) -> Iterator[tuple[str, int, Any]]:
+def _walk(contract_data: Any) -> Iterator[tuple[str, int, Any]]:
     """Every name and every value that is no table, with its path and level; not into what is
     nested beyond the limit, however deep that is."""
-    left: list[tuple[str, int, Any]] = [("", 1, document)]
+    left: list[tuple[str, int, Any]] = [("", 1, contract_data)]
     while left:
         path, level, node = left.pop()
         if level > MAX_NESTING or not isinstance(node, (dict, list, tuple)):
@@ -133,21 +137,21 @@ def _bytes_of(value: Any) -> int:
 
 def _problem(code: str, path: str, value: str, expected: str) -> Problem:
     return Problem(
-        code=code, field=show(path) if path else "document", value=value, expected=expected
+        code=code, field=show(path) if path else "contract_data", value=value, expected=expected
     )
 
 
-def _refuse_unreadable(document: Any) -> None:
+def _refuse_unreadable(contract_data: Any) -> None:
     """Refuse at once what is no object of JSON, and tables too long to look into row by row."""
-    problems = _unreadable(document)
-    if isinstance(document, dict):
-        tables = [(name, document.get(name), limit) for name, limit in _LIMITS.items()]
+    problems = _unreadable(contract_data)
+    if isinstance(contract_data, dict):
+        tables = [(name, contract_data.get(name), limit) for name, limit in _LIMITS.items()]
         problems += _too_long(tables)
     if not problems:
         inner = [
             (f"{table}.{index}.{name}", row.get(name), limit)
             for (table, name), limit in _INNER_LIMITS.items()
-            for index, row in rows(document, table)
+            for index, row in rows(contract_data, table)
         ]
         problems = _too_long(inner)
     if problems:
@@ -167,10 +171,10 @@ def _too_long(tables: list[tuple[str, Any, int]]) -> list[Problem]:
     ]
 
 
-def _by_percent(document: JsonObject) -> set[str]:
+def _by_percent(contract_data: JsonObject) -> set[str]:
     """The amounts that a percent is stated for instead."""
-    named = [(f"milestones.{index}", row) for index, row in rows(document, "milestones")]
-    named.append(("deposit", part(document, "deposit")))
+    named = [(f"milestones.{index}", row) for index, row in rows(contract_data, "milestones")]
+    named.append(("deposit", part(contract_data, "deposit")))
     return {
         f"{path}.amount"
         for path, row in named
@@ -197,16 +201,18 @@ def _percent_problem(path: str, row: JsonObject, stated: Any) -> Problem | None:
     return None
 
 
-def resolve_milestones(document: JsonObject) -> tuple[JsonObject, list[Problem]]:
+def resolve_milestones(contract_data: JsonObject) -> tuple[JsonObject, list[Problem]]:
     """Give every milestone an amount: percentages become shares of their service's amount.
 
-    Returns the document so resolved, and what kept a percentage from being resolved.
+    Returns the contract data so resolved, and what kept a percentage from being resolved.
     """
-    currency = document.get("currency")
+    currency = contract_data.get("currency")
     problems: list[Problem] = []
-    found = {index: dict(row) for index, row in rows(document, "milestones")}
+    found = {index: dict(row) for index, row in rows(contract_data, "milestones")}
     services = {
-        row["key"]: row for _, row in rows(document, "services") if isinstance(row.get("key"), str)
+        row["key"]: row
+        for _, row in rows(contract_data, "services")
+        if isinstance(row.get("key"), str)
     }
     shares: dict[str, list[tuple[int, Decimal]]] = {}
     for index, row in found.items():
@@ -238,24 +244,24 @@ def resolve_milestones(document: JsonObject) -> tuple[JsonObject, list[Problem]]
         for (index, _), share in zip(parts, amount.allocate(weights), strict=False):
             found[index]["amount"] = str(share)
     if not found:
-        return document, problems
-    milestones = [found.get(index, row) for index, row in enumerate(document["milestones"])]
-    return {**document, "milestones": milestones}, problems
+        return contract_data, problems
+    milestones = [found.get(index, row) for index, row in enumerate(contract_data["milestones"])]
+    return {**contract_data, "milestones": milestones}, problems
 
 
-def _resolve_deposit(document: JsonObject) -> tuple[JsonObject, list[Problem]]:
+def _resolve_deposit(contract_data: JsonObject) -> tuple[JsonObject, list[Problem]]:
     """Give the deposit an amount: a percentage becomes a share of what the milestones come to."""
-    deposit = dict(part(document, "deposit"))
+    deposit = dict(part(contract_data, "deposit"))
     if "percent" not in deposit:
-        return document, []
+        return contract_data, []
     stated = deposit.pop("percent")
     if stated is None:
-        return {**document, "deposit": deposit}, []
+        return {**contract_data, "deposit": deposit}, []
     problem = _percent_problem("deposit", deposit, stated)
     if problem is None:
         amounts = [
-            read(MONEY, row.get("amount"), document.get("currency"))
-            for _, row in rows(document, "milestones")
+            read(MONEY, row.get("amount"), contract_data.get("currency"))
+            for _, row in rows(contract_data, "milestones")
         ]
         fixed = total_of(amounts)
         if not amounts:
@@ -268,16 +274,16 @@ def _resolve_deposit(document: JsonObject) -> tuple[JsonObject, list[Problem]]:
         elif fixed is not None:
             percent: Decimal = read(_PERCENT, stated)
             deposit["amount"] = str(fixed.allocate([percent, 100 - percent])[0])
-    return {**document, "deposit": deposit}, [problem] if problem else []
+    return {**contract_data, "deposit": deposit}, [problem] if problem else []
 
 
-def amended(document: JsonObject, changes: dict[str, Any]) -> JsonObject:
-    """The document with the values at the given paths replaced (`milestones.1.amount`).
+def amended(contract_data: JsonObject, changes: dict[str, Any]) -> JsonObject:
+    """The contract data with the values at the given paths replaced (`milestones.1.amount`).
 
     A path that leads through nothing creates objects on its way; a list is only indexed. Raises
     InvalidContract naming each path that leads nowhere.
     """
-    result: JsonObject = _copy(document)
+    result: JsonObject = _copy(contract_data)
     problems = []
     for path, value in changes.items():
         try:

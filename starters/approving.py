@@ -17,9 +17,9 @@ from starters import operations
 from starters.operations import MAX_LISTED, NoAnswer, NotFound, Refused, Unreadable
 from starters.references import BadReference
 from workflows import search_attributes
-from workflows.approval import ApprovalDesk
+from workflows.approval import ApprovalMessages
 
-_TYPES = ("ReceivableWorkflow", "ContractWorkflow")
+_TYPES = ("InvoiceWorkflow", "ContractWorkflow")
 # A workflow with a parked step shows that first; an approval may be open beside it.
 _MAY_WAIT = (
     f"{search_attributes.WAITING_ON.name} IN ('approval', 'exception', 'credentials') "
@@ -32,7 +32,7 @@ class Awaiting:
     """A round that is open, and the workflow (an invoice's or a contract's) it is open in."""
 
     workflow_id: str
-    round: ApprovalRound
+    approval_round: ApprovalRound
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Filter:
     entity: str = ""
 
     def takes(self, item: Awaiting) -> bool:
-        subject = item.round.subject
+        subject = item.approval_round.subject
         names = {subject.customer_key.casefold(), subject.customer_name.casefold()}
         return (
             (not self.customer or self.customer.strip().casefold() in names)
@@ -113,20 +113,20 @@ async def awaiting(
         ids += listed
     asked = await operations.each(client, ids, awaiting_in, unreadable)
     items = [item for _, rounds in asked for item in rounds if wanted.takes(item)]
-    items.sort(key=lambda item: (item.round.requirement.asked_on, item.workflow_id))
+    items.sort(key=lambda item: (item.approval_round.requirement.asked_on, item.workflow_id))
     return Found(items, more)
 
 
 async def awaiting_in(client: Client, workflow_id: str) -> list[Awaiting]:
     """What awaits approval in one invoice or contract. Raises NotFound, NoAnswer."""
-    rounds = await operations.query(client, workflow_id, ApprovalDesk.open_approvals)
+    rounds = await operations.query(client, workflow_id, ApprovalMessages.open_approvals)
     return [Awaiting(workflow_id, item) for item in rounds]
 
 
 def may_approve(item: Awaiting, by: str, now: datetime | None = None) -> bool:
     """Whether the rules let the person approve it, as it stands."""
-    today = item.round.requirement.today(now or datetime.now(UTC))
-    return item.round.refusal(_approval(item, by, ""), today) is None
+    today = item.approval_round.requirement.today(now or datetime.now(UTC))
+    return item.approval_round.refusal(_approval(item, by, ""), today) is None
 
 
 async def approve(
@@ -136,14 +136,16 @@ async def approve(
     once. Raises Refused, also if it has changed since; NotFound, NoAnswer."""
     decision = _approval(item, by, comment)
     return await operations.update(
-        client, item.workflow_id, ApprovalDesk.decide_approval, decision, update_id=update_id
+        client, item.workflow_id, ApprovalMessages.decide_approval, decision, update_id=update_id
     )
 
 
 async def reject(client: Client, item: Awaiting, *, by: str, comment: str) -> ApprovalRound:
     """Reject exactly what was read; the comment says why. Raises Refused."""
     decision = _approval(item, by, comment).model_copy(update={"decision": Decision.REJECT})
-    return await operations.update(client, item.workflow_id, ApprovalDesk.decide_approval, decision)
+    return await operations.update(
+        client, item.workflow_id, ApprovalMessages.decide_approval, decision
+    )
 
 
 async def approve_all(
@@ -156,8 +158,10 @@ async def approve_all(
             after = await approve(client, item, by=by, comment=comment, update_id=update_id)
         except (Refused, NotFound, NoAnswer, RPCError) as error:
             unanswered = isinstance(error, NoAnswer)
-            return Outcome(item.workflow_id, item.round, problem=str(error), unanswered=unanswered)
-        return Outcome(item.workflow_id, item.round, after)
+            return Outcome(
+                item.workflow_id, item.approval_round, problem=str(error), unanswered=unanswered
+            )
+        return Outcome(item.workflow_id, item.approval_round, after)
 
     asked = [(item, str(uuid.uuid4())) for item in items]
     outcomes = await operations.at_once([one(*each) for each in asked])
@@ -171,7 +175,7 @@ async def approve_all(
 
 
 def _approval(item: Awaiting, by: str, comment: str) -> ApprovalDecision:
-    subject = item.round.subject
+    subject = item.approval_round.subject
     return ApprovalDecision(
         by=by, content_hash=subject.content_hash, amount=subject.amount, comment=comment
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from activities.odoo_orders import FiguresRequest, OdooOrders
+from activities.odoo_orders import OdooOrders, OrderTotalsRequest
 from contracts import closeout
 from contracts.closeout import Check
 from contracts.contract.state import ContractState
-from contracts.odoo_totals import OrderFigures
+from contracts.odoo_totals import OrderTotals
 from gateways.odoo import OdooClient
 from starters.operations import Refused
 
@@ -37,6 +37,6 @@ async def audit(odoo: OdooClient, state: ContractState) -> Audit:
     return Audit(text, sha256, closeout.checklist(state.contract, state.book, figures))
 
 
-def _figures(odoo: OdooClient, state: ContractState, order_id: int) -> OrderFigures:
-    request = FiguresRequest(order_id=order_id, lines=state.odoo.order_line_ids)
+def _figures(odoo: OdooClient, state: ContractState, order_id: int) -> OrderTotals:
+    request = OrderTotalsRequest(order_id=order_id, lines=state.odoo.order_line_ids)
     return OdooOrders(odoo).figures(request)

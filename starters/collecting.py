@@ -16,37 +16,31 @@ from contracts.invoice.messages import (
 )
 from contracts.invoice.state import InvoiceReport
 from starters import operations
-from workflows.invoice import ReceivableWorkflow
+from workflows.invoice import InvoiceWorkflow
 
 
 async def dispute(client: Client, workflow_id: str, opened: DisputeOpened) -> InvoiceReport:
     """The customer contests the invoice or a part of it."""
-    return await operations.update(client, workflow_id, ReceivableWorkflow.open_dispute, opened)
+    return await operations.update(client, workflow_id, InvoiceWorkflow.open_dispute, opened)
 
 
 async def resolve_dispute(
     client: Client, workflow_id: str, resolved: DisputeResolved
 ) -> InvoiceReport:
     """A dispute is rejected, or an amount of it accepted and credited."""
-    return await operations.update(
-        client, workflow_id, ReceivableWorkflow.resolve_dispute, resolved
-    )
+    return await operations.update(client, workflow_id, InvoiceWorkflow.resolve_dispute, resolved)
 
 
 async def promise(client: Client, workflow_id: str, promised: PaymentPromised) -> InvoiceReport:
     """The customer will pay by a day: reminders pause until then."""
-    return await operations.update(
-        client, workflow_id, ReceivableWorkflow.promise_payment, promised
-    )
+    return await operations.update(client, workflow_id, InvoiceWorkflow.promise_payment, promised)
 
 
 async def change_hold(client: Client, workflow_id: str, change: HoldChange) -> InvoiceReport:
     """Stop the reminders of one invoice, or let them go on."""
-    return await operations.update(
-        client, workflow_id, ReceivableWorkflow.change_dunning_hold, change
-    )
+    return await operations.update(client, workflow_id, InvoiceWorkflow.change_dunning_hold, change)
 
 
 async def ask_write_off(client: Client, workflow_id: str, asked: WriteOffAsked) -> InvoiceReport:
     """Propose to write off what is open; nothing happens before it is approved."""
-    return await operations.update(client, workflow_id, ReceivableWorkflow.ask_write_off, asked)
+    return await operations.update(client, workflow_id, InvoiceWorkflow.ask_write_off, asked)

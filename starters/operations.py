@@ -40,19 +40,19 @@ from contracts.identifiers import (
     contract_of,
     contract_workflow_id,
     deal_contract_id,
-    is_receivable_workflow_id,
+    is_invoice_workflow_id,
 )
 from contracts.invoice.messages import PaymentReceived
-from contracts.invoice.state import InvoiceReport, ReceivableState
+from contracts.invoice.state import InvoiceReport, InvoiceState
 from contracts.model import JsonObject, Source
 from contracts.money import Money
 from contracts.parking import Resolution, StepException
 from contracts.problems import InvalidContract, problems_of
-from contracts.validation import unfit
+from contracts.validation import payload_problems
 from workflows import options, search_attributes, task_queues
-from workflows.approval import ApprovalDesk
+from workflows.approval import ApprovalMessages
 from workflows.contract import ContractWorkflow
-from workflows.invoice import ReceivableWorkflow
+from workflows.invoice import InvoiceWorkflow
 from workflows.write_back import FILE_SOURCE
 
 T = TypeVar("T")
@@ -130,21 +130,21 @@ class ContractRow:
 # --- contracts --------------------------------------------------------------------------------
 
 
-async def start_document(client: Client, document: JsonObject) -> Started:
-    """Start the contract a document describes; starting it again changes nothing.
+async def start_from_data(client: Client, contract_data: JsonObject) -> Started:
+    """Start the contract that the data describes; starting it again changes nothing.
 
-    The document's own problems park the workflow, where people see them; only what the workflow's
+    The data's own problems park the workflow, where people see them; only what the workflow's
     identity needs, and what no workflow could hold, is refused here (InvalidContract).
     """
-    problems = unfit(document)
+    problems = payload_problems(contract_data)
     if problems:
         raise InvalidContract(problems)
     stated = {
-        "contract_id": document.get("contract_id"),
-        "legal_entity": document.get("legal_entity"),
-        "source": document.get("source")
-        or {"system": FILE_SOURCE, "id": document.get("contract_id")},
-        "document": document,
+        "contract_id": contract_data.get("contract_id"),
+        "legal_entity": contract_data.get("legal_entity"),
+        "source": contract_data.get("source")
+        or {"system": FILE_SOURCE, "id": contract_data.get("contract_id")},
+        "contract_data": contract_data,
     }
     try:
         return await start(client, ContractInput.model_validate(stated))
@@ -207,20 +207,20 @@ async def contract_rows(
 
 
 async def _amounts_due(client: Client, contracts: Sequence[WorkflowExecution]) -> dict[str, float]:
-    """What is owed on the documents of these contracts, by the contracts' workflow ids."""
+    """What is owed on the invoices of these contracts, by the contracts' workflow ids."""
     due: dict[str, float] = defaultdict(float)
     for start in range(0, len(contracts), _CONTRACTS_A_QUERY):
         some = contracts[start : start + _CONTRACTS_A_QUERY]
         names = [item.typed_search_attributes.get(search_attributes.CONTRACT_ID) for item in some]
         wanted = ", ".join(f"'{name}'" for name in names if name)
         where = (
-            f"WorkflowType = 'ReceivableWorkflow' AND ExecutionStatus = 'Running' "
+            f"WorkflowType = 'InvoiceWorkflow' AND ExecutionStatus = 'Running' "
             f"AND {search_attributes.AMOUNT_DUE.name} != 0 "
             f"AND {search_attributes.CONTRACT_ID.name} IN ({wanted})"
         )
-        async for document in client.list_workflows(where):
-            amount = document.typed_search_attributes.get(search_attributes.AMOUNT_DUE)
-            due[contract_of(document.id)] += amount or 0.0
+        async for invoice in client.list_workflows(where):
+            amount = invoice.typed_search_attributes.get(search_attributes.AMOUNT_DUE)
+            due[contract_of(invoice.id)] += amount or 0.0
     return due
 
 
@@ -241,7 +241,7 @@ async def reach_milestone(
 async def unreach_milestone(
     client: Client, workflow_id: str, unreached: MilestoneUnreached
 ) -> ContractOutcome:
-    """A milestone is not reached after all. Once its document is proposed, a person reviews it."""
+    """A milestone is not reached after all. Once its invoice is proposed, a person reviews it."""
     return await update(client, workflow_id, ContractWorkflow.unreach_milestone, unreached)
 
 
@@ -259,9 +259,9 @@ async def cancel_contract(
 # --- invoices ---------------------------------------------------------------------------------
 
 
-async def receivable_state(client: Client, workflow_id: str) -> ReceivableState:
+async def invoice_state(client: Client, workflow_id: str) -> InvoiceState:
     """Everything an invoice's workflow knows."""
-    return await query(client, workflow_id, ReceivableWorkflow.receivable)
+    return await query(client, workflow_id, InvoiceWorkflow.invoice)
 
 
 async def approve(client: Client, workflow_id: str, *, by: str, comment: str = "") -> ApprovalRound:
@@ -273,7 +273,7 @@ async def approve(client: Client, workflow_id: str, *, by: str, comment: str = "
     decision = ApprovalDecision(
         by=by, content_hash=subject.content_hash, amount=subject.amount, comment=comment
     )
-    return await update(client, workflow_id, ApprovalDesk.decide_approval, decision)
+    return await update(client, workflow_id, ApprovalMessages.decide_approval, decision)
 
 
 async def reject(client: Client, workflow_id: str, *, by: str, comment: str) -> ApprovalRound:
@@ -282,11 +282,11 @@ async def reject(client: Client, workflow_id: str, *, by: str, comment: str) -> 
     decision = ApprovalDecision(
         decision=Decision.REJECT, by=by, content_hash=subject.content_hash, comment=comment
     )
-    return await update(client, workflow_id, ApprovalDesk.decide_approval, decision)
+    return await update(client, workflow_id, ApprovalMessages.decide_approval, decision)
 
 
 async def _open_round(client: Client, workflow_id: str) -> ApprovalRound:
-    found = await query(client, workflow_id, ApprovalDesk.open_approvals)
+    found = await query(client, workflow_id, ApprovalMessages.open_approvals)
     if len(found) != 1:
         titles = "; ".join(item.subject.title for item in found) or "nothing"
         raise Refused(f"{workflow_id}: {titles} awaits approval, not exactly one thing")
@@ -297,7 +297,7 @@ async def record_payment(
     client: Client, workflow_id: str, payment: PaymentReceived
 ) -> InvoiceReport:
     """A payment known outside Odoo; registered there once, by its reference."""
-    return await update(client, workflow_id, ReceivableWorkflow.record_payment, payment)
+    return await update(client, workflow_id, InvoiceWorkflow.record_payment, payment)
 
 
 # --- exceptions -------------------------------------------------------------------------------
@@ -313,7 +313,7 @@ async def exceptions(
     where = f"{search_attributes.WAITING_ON.name} IN ('exception', 'credentials')"
     running = "ExecutionStatus = 'Running'"
     found: list[Exceptional] = []
-    for workflow_type in ("ContractWorkflow", "ReceivableWorkflow"):
+    for workflow_type in ("ContractWorkflow", "InvoiceWorkflow"):
         condition = f"{where} AND {running}"
         there = [item async for item in workflow_ids(client, workflow_type, condition, limit)]
         lists = await each(client, there, parked_steps, unreadable)
@@ -323,19 +323,19 @@ async def exceptions(
 
 async def parked_steps(client: Client, workflow_id: str) -> list[StepException]:
     """The parked steps of one contract or invoice."""
-    if is_receivable_workflow_id(workflow_id):
-        return (await receivable_state(client, workflow_id)).exceptions
+    if is_invoice_workflow_id(workflow_id):
+        return (await invoice_state(client, workflow_id)).exceptions
     return (await contract_state(client, workflow_id)).exceptions
 
 
 async def resolve(client: Client, workflow_id: str, resolution: Resolution) -> StepException:
     """A person's word on a parked step of a contract or an invoice. Raises InvalidContract for
     changes that could not even be sent."""
-    problems = unfit(resolution.changes)
+    problems = payload_problems(resolution.changes)
     if problems:
         raise InvalidContract(problems)
-    if is_receivable_workflow_id(workflow_id):
-        return await update(client, workflow_id, ReceivableWorkflow.resolve_exception, resolution)
+    if is_invoice_workflow_id(workflow_id):
+        return await update(client, workflow_id, InvoiceWorkflow.resolve_exception, resolution)
     return await update(client, workflow_id, ContractWorkflow.resolve_exception, resolution)
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from contracts.identifiers import KEY, contract_workflow_id, receivable_workflow_id
+from contracts.identifiers import KEY, contract_workflow_id, invoice_workflow_id
 
 _CONTRACT = "contract"
 _INVOICE = "invoice"
@@ -61,7 +61,7 @@ def invoice_id(text: str, entities: Entities) -> str:
     *contract, number = parts
     if is_full and len(contract) != 2:
         raise BadReference(f"{text!r} names no invoice; write it as {_INVOICE_FORMS}")
-    return receivable_workflow_id(contract_id("/".join(contract), entities), int(number))
+    return invoice_workflow_id(contract_id("/".join(contract), entities), int(number))
 
 
 def any_id(text: str, entities: Entities) -> str:

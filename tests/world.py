@@ -19,7 +19,7 @@ from temporalio.testing import TimeSkipper
 
 from contracts.contract.messages import CancelRequest, MilestoneReached
 from contracts.contract.state import ContractStage, ContractState
-from contracts.invoice.state import CLEARED, InvoiceStage, ReceivableState
+from contracts.invoice.state import CLEARED, InvoiceStage, InvoiceState
 from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.parking import Action, Resolution, StepException
@@ -52,7 +52,7 @@ def belgian_vat() -> str:
     return f"BE0{digits}{97 - digits % 97:02d}"
 
 
-def document(**changes: Any) -> JsonObject:
+def contract_data(**changes: Any) -> JsonObject:
     """A good contract: 9,000 EUR in three milestones of one service."""
     contract_id = unique("C")
     return {
@@ -88,7 +88,7 @@ def single(**changes: Any) -> JsonObject:
         "services": [{"key": "s", "code": "BUILD", "description": "B", "amount": "1000.00"}],
         "milestones": [{"key": "all", "name": "All", "service": "s", "amount": "1000.00"}],
     }
-    return document(**(whole | changes))
+    return contract_data(**(whole | changes))
 
 
 @dataclass
@@ -110,7 +110,7 @@ class World:
     # --- contracts
 
     async def start(self, contract: JsonObject) -> str:
-        return (await operations.start_document(self.client, contract)).workflow_id
+        return (await operations.start_from_data(self.client, contract)).workflow_id
 
     async def active(self, contract: JsonObject) -> str:
         """Start a contract and wait until it is provisioned."""
@@ -200,35 +200,35 @@ class World:
 
     # --- invoices
 
-    async def issue(self, workflow_id: str, number: int, *people: str) -> ReceivableState:
-        """Have a document approved, and wait until the customer has it."""
-        document = f"{workflow_id}/invoice/{number}"
+    async def issue(self, workflow_id: str, number: int, *people: str) -> InvoiceState:
+        """Have an invoice approved, and wait until the customer has it."""
+        invoice = f"{workflow_id}/invoice/{number}"
         state = await self.invoice(
-            document, until=lambda f: f.issued or f.stage is InvoiceStage.AWAITING_APPROVAL
+            invoice, until=lambda f: f.issued or f.stage is InvoiceStage.AWAITING_APPROVAL
         )
         if not state.issued:
-            await self.approve(document, *people)
-        return await self.invoice(document, until=lambda found: found.delivered)
+            await self.approve(invoice, *people)
+        return await self.invoice(invoice, until=lambda found: found.delivered)
 
     async def collect(self, workflow_id: str, number: int) -> None:
-        """The customer pays a document, or we pay out a credit note; then it settles."""
-        document = f"{workflow_id}/invoice/{number}"
-        state = await self.invoice(document)
+        """The customer pays an invoice, or we pay out a credit note; then it settles."""
+        invoice = f"{workflow_id}/invoice/{number}"
+        state = await self.invoice(invoice)
         assert state.balance is not None
         if state.balance.residual.is_positive:
-            await self.pay(document)
+            await self.pay(invoice)
             await self.sweep()
-        await self.invoice(document, until=lambda found: found.stage in CLEARED)
-        await self.skip(document, days=31)
+        await self.invoice(invoice, until=lambda found: found.stage in CLEARED)
+        await self.skip(invoice, days=31)
 
     async def invoice(
         self,
         workflow_id: str,
         stage: InvoiceStage | None = None,
-        until: Callable[[ReceivableState], bool] = lambda _: True,
-    ) -> ReceivableState:
+        until: Callable[[InvoiceState], bool] = lambda _: True,
+    ) -> InvoiceState:
         return await self._until(
-            lambda: operations.receivable_state(self.client, workflow_id),
+            lambda: operations.invoice_state(self.client, workflow_id),
             lambda state: (stage is None or state.stage is stage) and until(state),
         )
 

@@ -42,10 +42,10 @@ from wiring.settings import Settings, WorkerSettings
 from workers.query_cache_guard import keep_behind
 from workflows import task_queues
 from workflows.contract import ContractWorkflow
-from workflows.invoice import ReceivableWorkflow
+from workflows.invoice import InvoiceWorkflow
 from workflows.sweeps import CrmSweepWorkflow, OdooSweepWorkflow
 
-WORKFLOWS = [ContractWorkflow, ReceivableWorkflow, OdooSweepWorkflow, CrmSweepWorkflow]
+WORKFLOWS = [ContractWorkflow, InvoiceWorkflow, OdooSweepWorkflow, CrmSweepWorkflow]
 
 # Pure libraries that import parts of themselves when they are called: inside the sandbox that
 # would load them anew for every workflow.
@@ -102,9 +102,9 @@ def activities_of(
             closing.close_out,
             time.read_time,
             time.read_expenses,
-            finance.create_document,
+            finance.create_draft,
             finance.discard_draft,
-            finance.post_document,
+            finance.post_invoice,
             finance.reconcile_credit,
             finance.read_balance,
             finance.register_payment,

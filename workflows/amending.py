@@ -35,13 +35,13 @@ with workflow.unsafe.imports_passed_through():
         Ending,
         MilestoneProgress,
         PendingChange,
-        known,
+        require_id,
     )
     from contracts.model import Contract, JsonObject
     from contracts.problems import InvalidContract
     from contracts.views.status import fixed_keys
     from workflows import options
-    from workflows.approval import Approving
+    from workflows.approval import ApprovalProcess
     from workflows.case import Case
     from workflows.jobs import Jobs
     from workflows.steps import StepCancelled
@@ -67,7 +67,10 @@ class Amending:
     def is_behind(self) -> bool:
         """The order in Odoo does not follow the contract yet."""
         state = self._case.state
-        return state.ordered is not None and state.ordered.version != self._case.contract.version
+        return (
+            state.order_version is not None
+            and state.order_version.version != self._case.contract.version
+        )
 
     def next(self) -> Callable[[], None] | None:
         """What is to be done about changes now; None if nothing is."""
@@ -119,10 +122,10 @@ class Amending:
         state = self._case.state
         state.change_orders += 1
         order = order.model_copy(update={"number": state.change_orders})
-        document, contract = self._changed(order)
+        contract_data, contract = self._changed(order)
         state.change = PendingChange(
             order=order,
-            document=document,
+            contract_data=contract_data,
             contract=contract,
             changes=changes.summary(self._case.contract, contract),
         )
@@ -142,7 +145,7 @@ class Amending:
         if policy is None:
             return
         before = case.contract
-        if change.round is None:
+        if change.approval_round is None:
             subject = Subject(
                 kind=ApprovalKind.CHANGE_ORDER,
                 title=f"change order {change.order.number} of {before.contract_id}",
@@ -153,31 +156,30 @@ class Amending:
                 requested_by=(change.order.by, state.versions[0].by, before.requested_by),
                 details=tuple(change.changes),
             )
-            change.round = ApprovalRound.begin(
+            change.approval_round = ApprovalRound.begin(
                 policy.approval, policy.calendar, subject, case.today
             )
             case.publish()
-        approving = Approving(case.steps, rest=case.run.wait, note=self._note)
-        approved = await approving.run(
-            change.round,
+        approval_process = ApprovalProcess(case.steps, rest=case.run.wait, note=self._note)
+        approved = await approval_process.run(
+            change.approval_round,
             policy.calendar,
-            order_id=known(state.odoo.order_id),
+            order_id=require_id(state.odoo.order_id),
             obsolete=lambda: state.change is not change or state.cancel is not None,
         )
         if state.change is change:
             state.change = None
             if approved:
                 self._apply(change)
-            elif change.round.is_rejected:
-                case.note(
-                    f"Change order {change.order.number} rejected: {change.round.rejected_because}"
-                )
+            elif change.approval_round.is_rejected:
+                because = change.approval_round.rejected_because
+                case.note(f"Change order {change.order.number} rejected: {because}")
             case.publish()
 
     def _apply(self, change: PendingChange) -> None:
         """An approved change becomes the contract, if it still would say the same."""
         try:
-            document, contract = self._changed(change.order)
+            contract_data, contract = self._changed(change.order)
         except InvalidContract as invalid:
             self._case.note(f"Change order {change.order.number} is void: {invalid}")
             return
@@ -187,15 +189,20 @@ class Amending:
                 "proposed; propose it again"
             )
             return
-        given = change.round.given if change.round else ""
-        self._adopt(document, contract, change.order.by, change.order.reason, approved=given)
+        given = change.approval_round.given if change.approval_round else ""
+        self._adopt(contract_data, contract, change.order.by, change.order.reason, approved=given)
 
     def _adopt(
-        self, document: JsonObject, contract: Contract, by: str, reason: str, approved: str = ""
+        self,
+        contract_data: JsonObject,
+        contract: Contract,
+        by: str,
+        reason: str,
+        approved: str = "",
     ) -> None:
         """The contract as it is from now on: a new version, with its history."""
         state, before = self._case.state, self._case.contract
-        state.document, state.contract = document, contract
+        state.contract_data, state.contract = contract_data, contract
         state.milestones = {
             item.key: state.milestones.get(item.key, MilestoneProgress())
             for item in contract.milestones
@@ -213,7 +220,7 @@ class Amending:
         )
         state.book.refresh(contract)
         state.book.start(contract, self._case.today)
-        state.finished = False
+        state.final_settlement_done = False
         self._case.note(f"Version {contract.version}: {reason}")
         self._case.publish()
 
@@ -222,16 +229,16 @@ class Amending:
     async def _follow(self) -> None:
         """Bring order, milestones and tasks in Odoo to the contract's version."""
         case, state = self._case, self._case.state
-        if state.ordered is None:
+        if state.order_version is None:
             return
-        before, after = state.ordered, case.contract
+        before, after = state.order_version, case.contract
         change = ProjectChange(
             before=before,
             after=after,
             milestones=state.odoo.milestone_ids,
             tasks=state.odoo.task_ids,
         )
-        project = MilestonesRequest(contract=after, project_id=known(state.odoo.project_id))
+        project = MilestonesRequest(contract=after, project_id=require_id(state.odoo.project_id))
         try:
             await case.steps.run(parking.AMEND_ORDER, lambda: self._amend_order(before, after))
             await case.steps.run(
@@ -239,13 +246,13 @@ class Amending:
             )
         except StepCancelled:
             return
-        state.ordered = after
+        state.order_version = after
 
     async def _amend_order(self, before: Contract, after: Contract) -> None:
         odoo = self._case.state.odoo
         ref = await workflow.execute_activity_method(
             OdooOrders.amend_order,
-            OrderChange(before=before, after=after, order_id=known(odoo.order_id)),
+            OrderChange(before=before, after=after, order_id=require_id(odoo.order_id)),
             **options.odoo_finance(f"order follows version {after.version}"),
         )
         odoo.order_line_ids |= ref.lines
@@ -296,7 +303,7 @@ class Amending:
         request = ProjectStatusRequest(
             legal_entity=case.state.legal_entity,
             contract_id=case.state.contract_id,
-            project_id=known(odoo.project_id),
+            project_id=require_id(odoo.project_id),
             suspended=suspended,
             key=f"{'suspend' if suspended else 'resume'}-{number}",
             text=text,
@@ -370,10 +377,10 @@ class Amending:
             for item in case.contract.milestones
             if milestone_event(item.key) not in state.book.events
         ]
-        document, contract = changes.ended_early(case.contract, request.on, unreached)
+        contract_data, contract = changes.ended_early(case.contract, request.on, unreached)
         fee = request.side is Side.CUSTOMER
         state.terminated, state.ending = True, Ending.TERMINATED
-        self._adopt(document, contract, request.by, f"ended early: {request.reason}")
+        self._adopt(contract_data, contract, request.by, f"ended early: {request.reason}")
         state.book.end_early(contract, request.on, fee=fee)
 
     @property
@@ -392,8 +399,8 @@ class Amending:
         return wanted and not ended and day is not None and self._case.has_come(day)
 
     def _renew(self) -> None:
-        document, contract = changes.renewed(self._case.contract)
-        self._adopt(document, contract, "term", f"renewed until {contract.ends_on}")
+        contract_data, contract = changes.renewed(self._case.contract)
+        self._adopt(contract_data, contract, "term", f"renewed until {contract.ends_on}")
 
     def notice_refusal(self, on: date) -> str | None:
         """Why notice cannot be given on that day, as a sentence; None if it can."""

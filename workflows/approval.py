@@ -1,7 +1,7 @@
 """Approval rounds as workflows run them: decisions come in, approvers are reminded, others asked.
 
-A workflow that has something approved inherits `ApprovalDesk`, which takes the decisions, and runs
-each round with `Approving`, which waits for them.
+A workflow that has something approved inherits `ApprovalMessages`, which takes the decisions, and
+runs each round with `ApprovalProcess`, which waits for them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
         HASH_PREFIX,
         ApprovalDecision,
         ApprovalRound,
-        Chase,
+        ApproverReminder,
         Decision,
     )
     from contracts.calendar import BusinessCalendar
@@ -32,7 +32,7 @@ Rest = Callable[[Callable[[], bool], datetime | None, str], Awaitable[None]]
 ever) has come, with a summary for people; it may continue as new instead of returning."""
 
 
-class ApprovalDesk(Inbox):
+class ApprovalMessages(Inbox):
     """The messages by which people decide, the same for every workflow that asks them.
 
     Interactive callers send the Update, and a refusal reaches them; systems send the Signal, and a
@@ -104,8 +104,8 @@ class ApprovalDesk(Inbox):
         return found
 
 
-class Approving:
-    """Waits for the rounds of one workflow, and chases those who have to decide.
+class ApprovalProcess:
+    """Waits for the rounds of one workflow, and reminds those who have to decide.
 
     `rest` is the workflow's quiet point, `note` writes into its journal and publishes. Reminders
     are notes on the order, mailed to the people whom Odoo knows.
@@ -137,12 +137,12 @@ class Approving:
             self._note(f"{subject.title}: {approval.requirement.rule}")
         waited = not done()
         while not done():
-            await self._rest(done, approval.next_chase(calendar), "remind approvers")
-            chase = None if done() else approval.chase(calendar.today(workflow.now()))
-            if chase is not None:
-                await self._tell(approval, chase, order_id, done)
+            await self._rest(done, approval.next_reminder(calendar), "remind approvers")
+            reminder = None if done() else approval.reminder(calendar.today(workflow.now()))
+            if reminder is not None:
+                await self._tell(approval, reminder, order_id, done)
                 # Only now: a step that is parked when the workflow continues as new goes on.
-                approval.told(chase)
+                approval.mark_reminded(reminder)
         if waited and approval.is_decided:
             today = calendar.today(workflow.now())
             metrics.approval_decided(subject.kind, approval.requirement.asked_on, today)
@@ -151,16 +151,16 @@ class Approving:
     async def _tell(
         self,
         approval: ApprovalRound,
-        chase: Chase,
+        reminder: ApproverReminder,
         order_id: int,
         done: Callable[[], bool],
     ) -> None:
         subject, workflow_id = approval.subject, workflow.info().workflow_id
-        what = "Escalated" if chase.escalated else "Reminder"
+        what = "Escalated" if reminder.escalated else "Reminder"
         self._note(f"{what}: approval of {subject.title} still open")
         request = Notification(
             order_id=order_id,
-            people=chase.people,
+            people=reminder.people,
             subject=f"{what}: {subject.kind.words} of {subject.amount} awaits approval "
             f"({workflow_id} {subject.content_hash[:HASH_PREFIX]} {approval.requirement.asked_on})",
             text=notification_text(approval, workflow_id),

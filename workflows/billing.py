@@ -1,4 +1,4 @@
-"""From what a contract earns to its documents: the billing of an active contract.
+"""From what a contract earns to its invoices: the billing of an active contract.
 
 The book says what is to be billed and when; this carries it out. Each billing event has a job of
 its own, so that one that waits for a person never holds up another.
@@ -35,16 +35,16 @@ with workflow.unsafe.imports_passed_through():
     from contracts.billing.charges import total
     from contracts.billing.periods import life
     from contracts.contract.messages import CreditRequest, HoldKind
-    from contracts.contract.state import ContractStage, MilestoneProgress, ReadMark, known
-    from contracts.identifiers import receivable_workflow_id
+    from contracts.contract.state import ContractStage, MilestoneProgress, ReadCursor, require_id
+    from contracts.identifiers import invoice_workflow_id
     from contracts.invoice.messages import HoldChange
     from contracts.invoice.state import (
         CLEARED,
         UNBILLED,
+        InvoiceInput,
         InvoiceReport,
         InvoiceStage,
-        ReceivableInput,
-        ReceivableState,
+        InvoiceState,
     )
     from contracts.model import RetainageOnTermination
     from contracts.money import Money
@@ -53,7 +53,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.amending import Amending
     from workflows.case import Case
     from workflows.document import attributes_to_start
-    from workflows.invoice import ReceivableWorkflow
+    from workflows.invoice import InvoiceWorkflow
     from workflows.jobs import Jobs
     from workflows.steps import Parked, StepCancelled
 
@@ -64,7 +64,7 @@ _DAY = timedelta(days=1)
 
 
 class Billing:
-    """Bills a contract until nothing is left to bill and every document is settled."""
+    """Bills a contract until nothing is left to bill and every invoice is settled."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Billing:
         amending: Amending,
         take_report: Callable[[InvoiceReport], None],
     ) -> None:
-        """`take_report` takes what a document reports."""
+        """`take_report` takes what an invoice reports."""
         self._case = case
         self._take_report = take_report
         self._jobs = jobs
@@ -85,7 +85,7 @@ class Billing:
         case, state = self._case, self._case.state
         state.book.start(case.contract, case.today)
         if workflow.info().continued_run_id is not None:
-            await self._greet_documents()
+            await self._greet_invoices()
         while not self._has_ended or await self._look_again():
             self._jobs.tidy()
             if state.cancel is not None:
@@ -145,7 +145,7 @@ class Billing:
                 return self._job(_review(key), self._review, key)
             if progress.reached_on and contract.milestone(key) and not self._knows(key):
                 return self._reacher(key, progress.reached_on)
-        if state.lost and _FOLLOW not in self._jobs:
+        if state.orphaned_invoices and _FOLLOW not in self._jobs:
             return self._job(_FOLLOW, self._give_up)
         if state.credits_asked and _CREDIT not in self._jobs:
             return self._job(_CREDIT, self._credit_asked)
@@ -175,7 +175,7 @@ class Billing:
             if release_on is None or state.terminated:
                 return lambda: self._release("everything is billed")
             return None
-        if not (state.finished and book.is_settled(contract)):
+        if not (state.final_settlement_done and book.is_settled(contract)):
             return self._finish
         return None
 
@@ -212,7 +212,7 @@ class Billing:
         case = self._case
         return (
             self._is_settling
-            and case.state.finished
+            and case.state.final_settlement_done
             and not case.state.book.open_ends(case.contract)
             and case.state.cancel is None
         )
@@ -253,7 +253,7 @@ class Billing:
 
     def _finish(self) -> None:
         self._case.state.book.finish(self._case.contract, self._case.today)
-        self._case.state.finished = True
+        self._case.state.final_settlement_done = True
 
     # --- one billing event --------------------------------------------------------------------
 
@@ -273,7 +273,7 @@ class Billing:
             return
 
     async def _propose(self, event: BillingEvent) -> None:
-        """Start the document's workflow, once nothing holds billing up."""
+        """Start the invoice's workflow, once nothing holds billing up."""
         case, state, key = self._case, self._case.state, event.key
 
         def goes_on() -> bool:
@@ -299,19 +299,19 @@ class Billing:
         if self._is_held or self._amending.is_behind or state.book.events.get(key) is not event:
             return
         with case.steps.busy():
-            await self._start_receivable(event)
+            await self._start_invoice(event)
         case.publish()
 
-    async def _start_receivable(self, event: BillingEvent) -> None:
+    async def _start_invoice(self, event: BillingEvent) -> None:
         case, state, odoo = self._case, self._case.state, self._case.state.odoo
         number = len(state.invoices) + 1
         proposal = state.book.propose(case.contract, event.key, number, case.today)
-        credited = state.invoices.get(proposal.credits)
-        receivable = ReceivableState(
+        credited = state.invoices.get(proposal.credited_number)
+        invoice = InvoiceState(
             contract_workflow_id=workflow.info().workflow_id,
-            company_id=known(odoo.company_id),
-            order_id=known(odoo.order_id),
-            partner_id=known(odoo.partner_id),
+            company_id=require_id(odoo.company_id),
+            order_id=require_id(odoo.order_id),
+            partner_id=require_id(odoo.partner_id),
             credited_invoice_id=credited.invoice_id if credited else None,
             # Whoever asked for it, then or now, does not approve it.
             requested_by=(
@@ -326,68 +326,68 @@ class Billing:
         )
         state.invoices[number] = InvoiceReport(
             number=number,
-            document=proposal.document,
-            credits=proposal.credits,
+            kind=proposal.kind,
+            credited_number=proposal.credited_number,
             stage=InvoiceStage.AWAITING_APPROVAL,
             amount=proposal.amount,
             charges=tuple(line.key for line in proposal.lines),
             content_hash=proposal.content_hash,
         )
         handle = await workflow.start_child_workflow(
-            ReceivableWorkflow.run,
-            ReceivableInput(state=receivable),
-            id=receivable_workflow_id(workflow.info().workflow_id, number),
-            # The document outlives this run: children do not follow a continue-as-new.
+            InvoiceWorkflow.run,
+            InvoiceInput(state=invoice),
+            id=invoice_workflow_id(workflow.info().workflow_id, number),
+            # The invoice outlives this run: children do not follow a continue-as-new.
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             task_timeout=options.TASK_TIMEOUT,
             static_summary=f"{proposal.customer_name}: {event.title}, {proposal.amount}"[:200],
-            search_attributes=attributes_to_start(receivable),
+            search_attributes=attributes_to_start(invoice),
         )
-        handle.add_done_callback(lambda document: self._hear_last(number, document))
+        handle.add_done_callback(lambda invoice: self._hear_last(number, invoice))
         hold = state.holds.get(HoldKind.DUNNING)
         if hold is not None:
             change = HoldChange(by=hold.by, reason=hold.reason, until=hold.until)
             whole = change.model_copy(update={"whole_contract": True})
-            await handle.signal(ReceivableWorkflow.dunning_hold, whole)
+            await handle.signal(InvoiceWorkflow.dunning_hold, whole)
 
-    def _hear_last(self, number: int, document: asyncio.Task[InvoiceReport]) -> None:
-        """A document has ended: its result is its last report, which costs no Signal."""
-        if document.cancelled():
+    def _hear_last(self, number: int, invoice: asyncio.Task[InvoiceReport]) -> None:
+        """An invoice has ended: its result is its last report, which costs no Signal."""
+        if invoice.cancelled():
             return
-        if document.exception() is None:
-            self._take_report(document.result())
+        if invoice.exception() is None:
+            self._take_report(invoice.result())
         else:
-            self._case.state.lost.append(number)
+            self._case.state.orphaned_invoices.append(number)
 
-    async def _greet_documents(self) -> None:
-        """Tell the documents that an earlier run began that they have to report their end. One
+    async def _greet_invoices(self) -> None:
+        """Tell the invoices that an earlier run began that they have to report their end. One
         that has ended between the runs was clear before, or was ended by force."""
         for number, report in self._case.state.invoices.items():
             if report.stage is InvoiceStage.SETTLED or report.stage in UNBILLED:
                 continue
-            workflow_id = receivable_workflow_id(workflow.info().workflow_id, number)
+            workflow_id = invoice_workflow_id(workflow.info().workflow_id, number)
             handle = workflow.get_external_workflow_handle(workflow_id)
             try:
                 with self._case.steps.busy():
-                    await handle.signal(ReceivableWorkflow.contract_renewed)
+                    await handle.signal(InvoiceWorkflow.contract_renewed)
             except FailureError:
                 if report.stage in CLEARED:
                     self._take_report(report.model_copy(update={"stage": InvoiceStage.SETTLED}))
-                elif number not in self._case.state.lost:
-                    self._case.state.lost.append(number)
+                elif number not in self._case.state.orphaned_invoices:
+                    self._case.state.orphaned_invoices.append(number)
 
     async def _give_up(self) -> None:
-        """A document that nobody collects any more is for a person to look after."""
+        """An invoice that nobody collects any more is for a person to look after."""
         case, state = self._case, self._case.state
-        number = state.lost[0]
+        number = state.orphaned_invoices[0]
         report = state.invoices[number]
         name = report.odoo_number or f"proposal {number}"
         detail = FailureDetail(
-            code="document_ended",
+            code="invoice_ended",
             message=f"{name} ({report.amount}, {report.stage}) is followed no more: its workflow "
             "was ended by force. See to it in Odoo, and skip to let the contract go on without it",
-            field=f"documents.{number}",
+            field=f"invoices.{number}",
         )
         resolution = await case.steps.ask(
             parking.FOLLOW, detail, name=f"{parking.FOLLOW.name}:{number}"
@@ -397,12 +397,12 @@ class Billing:
             because = f"{resolution.by}: its workflow was ended by force ({resolution.reason})"
             stage = InvoiceStage.SETTLED if billed else InvoiceStage.REJECTED
             self._take_report(report.model_copy(update={"stage": stage, "because": because}))
-        state.lost.remove(number)
+        state.orphaned_invoices.remove(number)
 
     async def _await_fate(self, event: BillingEvent) -> None:
-        """Wait until the document is issued or rejected; a rejection is for a person to mend."""
+        """Wait until the invoice is issued or rejected; a rejection is for a person to mend."""
         case, state = self._case, self._case.state
-        number = known(event.proposal)
+        number = require_id(event.proposal)
 
         await workflow.wait_condition(
             lambda: event.status is EventStatus.BILLED or state.invoices[number].stage in UNBILLED
@@ -430,10 +430,10 @@ class Billing:
             case.note(f"{event.title} will not be billed: {resolution.reason}")
         elif state.book.reopen(event.key):
             # What was read for the period is read anew.
-            state.marks.clear()
+            state.read_cursors.clear()
 
     def credit(self, request: CreditRequest) -> None:
-        """Book a credit of an issued document; raises NotPossible with the reason."""
+        """Book a credit of an issued invoice; raises NotPossible with the reason."""
         case = self._case
         event = case.state.book.credit(
             case.contract,
@@ -441,13 +441,13 @@ class Billing:
             case.today,
             f"{request.reason} ({request.by})",
             amount=request.amount,
-            reissue=request.reissue,
+            reinvoice=request.reinvoice,
         )
         event.asked_by = request.by
         case.note(f"{event.title} asked for by {request.by}: {request.reason}")
 
     async def _credit_asked(self) -> None:
-        """Credit what a receivable asks for; what cannot be credited waits for a person."""
+        """Credit what an invoice asks for; what cannot be credited waits for a person."""
         case, asked = self._case, self._case.state.credits_asked[0]
 
         async def attempt() -> bool:
@@ -553,7 +553,7 @@ class Billing:
         return self._case.state.odoo.milestone_ids.get(_step_name(event))
 
     def _unmark(self, event: str) -> None:
-        """The document ended before its draft told Odoo: the next one does."""
+        """The invoice ended before its draft told Odoo: the next one does."""
         progress = self._progress(event)
         if progress is not None:
             progress.marked_in_odoo = False
@@ -586,13 +586,13 @@ class Billing:
 
         def settled() -> bool:
             issued = (e for e in state.book.events.values() if e.status is EventStatus.BILLED)
-            credited = {item.credits for item in issued}
+            credited = {item.credited_number for item in issued}
             rejected = event.status not in (EventStatus.PROPOSED, EventStatus.BILLED)
-            return not progress.under_review or rejected or known(event.proposal) in credited
+            return not progress.under_review or rejected or require_id(event.proposal) in credited
 
         detail = FailureDetail(
             code="milestone_unreached",
-            message=f"milestone {key} is not reached after all, but document {event.proposal} "
+            message=f"milestone {key} is not reached after all, but invoice {event.proposal} "
             f"bills it ({event.status}): credit or reject that, report the milestone reached "
             "again, or skip to let the invoice stand",
             field=f"milestones.{key}",
@@ -650,7 +650,7 @@ class Billing:
             )
             if bill.problems:
                 raise Parked(_problems(dues, bill))
-            state.marks |= marks
+            state.read_cursors |= marks
             return bill
 
         name = f"{parking.BILL_PERIOD.name}:{dues[0].on}"
@@ -668,7 +668,7 @@ class Billing:
             return None
         return bill
 
-    async def _read(self, dues: list[Due]) -> tuple[Findings, dict[str, ReadMark]]:
+    async def _read(self, dues: list[Due]) -> tuple[Findings, dict[str, ReadCursor]]:
         """What Odoo knows for these periods, and how far it has then been read."""
         state, odoo = self._case.state, self._case.state.odoo
         timed = [due.plan for due in dues if due.part in (Part.TIME, Part.HOURS)]
@@ -677,9 +677,9 @@ class Billing:
         worked = (due.period.period.last for due in dues if due.part is not Part.FEE)
         until = max(worked, default=dues[0].on)
         findings = Findings()
-        marks: dict[str, ReadMark] = {}
+        marks: dict[str, ReadCursor] = {}
         if timed:
-            mark = _earliest([state.marks.get(plan, ReadMark()) for plan in timed])
+            mark = _earliest([state.read_cursors.get(plan, ReadCursor()) for plan in timed])
             reading = await workflow.execute_activity_method(
                 OdooTime.read_time,
                 TimeRequest(
@@ -697,15 +697,15 @@ class Billing:
                 **options.odoo_finance(f"approved hours until {until}"),
             )
             findings.entries, findings.gone = tuple(reading.entries), tuple(reading.gone)
-            read = ReadMark(since=reading.as_of or mark.since, until=until)
+            read = ReadCursor(since=reading.as_of or mark.since, until=until)
             marks |= dict.fromkeys(timed, read)
         for plan in spent:
-            mark = state.marks.get(plan, ReadMark())
+            mark = state.read_cursors.get(plan, ReadCursor())
             found = await workflow.execute_activity_method(
                 OdooTime.read_expenses,
                 ExpensesRequest(
                     plan=plan,
-                    analytic_account_id=known(odoo.analytic_account_id),
+                    analytic_account_id=require_id(odoo.analytic_account_id),
                     currency=self._case.contract.currency,
                     until=until,
                     since=mark.since,
@@ -716,7 +716,7 @@ class Billing:
             )
             findings.expenses += tuple(found.expenses)
             findings.gone_expenses += tuple(found.gone)
-            marks[plan] = ReadMark(since=found.as_of or mark.since, until=until)
+            marks[plan] = ReadCursor(since=found.as_of or mark.since, until=until)
         return findings, marks
 
     async def _warn(self, warning: str, on: date) -> None:
@@ -724,7 +724,7 @@ class Billing:
         self._case.note(warning)
         state = self._case.state
         request = Notification(
-            order_id=known(state.odoo.order_id),
+            order_id=require_id(state.odoo.order_id),
             people=(),
             subject=f"{warning} ({on})",
             text=f"{warning}. Contract {state.contract_id}.",
@@ -751,11 +751,11 @@ def _step_name(event: str) -> str:
     return event.removeprefix(milestone_event(""))
 
 
-def _earliest(marks: list[ReadMark]) -> ReadMark:
+def _earliest(marks: list[ReadCursor]) -> ReadCursor:
     """From where to read so that no plan misses anything; the ledger knows what was seen."""
     if any(mark.since is None for mark in marks):
-        return ReadMark()
-    return ReadMark(
+        return ReadCursor()
+    return ReadCursor(
         since=min(mark.since for mark in marks if mark.since),
         until=min((mark.until for mark in marks if mark.until), default=None),
     )

@@ -1,4 +1,4 @@
-"""From a posted document to cash: delivery, payments, reminders, write-off, settlement.
+"""From a posted invoice to cash: delivery, payments, reminders, write-off, settlement.
 
 Everything is recomputed from the balance on every event; what people agree with the customer only
 changes what is asked for.
@@ -15,10 +15,10 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 with workflow.unsafe.imports_passed_through():
     from activities.failures import FailureDetail
     from activities.odoo_finance import (
-        CreditRequest,
         InvoiceRef,
         OdooFinance,
         PaymentRequest,
+        ReconcileRequest,
         ReminderRequest,
         TodoRequest,
         WriteOffRequest,
@@ -26,7 +26,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts import parking
     from contracts.approvals import ApprovalKind, ApprovalRound, Subject, content_hash_of
     from contracts.dunning import Act, DunningDecision, DunningHold, DunningState
-    from contracts.identifiers import receivable_workflow_id
+    from contracts.identifiers import invoice_workflow_id
     from contracts.invoice import collecting
     from contracts.invoice.messages import (
         CreditApplied,
@@ -40,7 +40,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from contracts.invoice.state import InvoiceStage, OwnCredit, WriteOff
     from workflows import metrics, options
-    from workflows.approval import Approving
+    from workflows.approval import ApprovalProcess
     from workflows.document import DocumentCase
     from workflows.steps import Parked, has_failed
 
@@ -51,16 +51,16 @@ _DAY = timedelta(days=1)
 
 
 class Collection:
-    """Collects one posted document, and takes what is said about it meanwhile."""
+    """Collects one posted invoice, and takes what is said about it meanwhile."""
 
-    def __init__(self, case: DocumentCase, approving: Approving) -> None:
+    def __init__(self, case: DocumentCase, approval_process: ApprovalProcess) -> None:
         self._case = case
         self._state = case.state
-        self._approving = approving
+        self._approval_process = approval_process
         self._seen = False
 
     async def run(self) -> None:
-        """Until the document has stayed clear for the settlement period, and nothing came since."""
+        """Until the invoice has stayed clear for the settlement period, and nothing came since."""
         if self._state.stage is InvoiceStage.SETTLED and self.something_happened():
             self._state.stage = InvoiceStage.OPEN
         delivery = asyncio.create_task(self._deliver())
@@ -77,8 +77,8 @@ class Collection:
             await self._have_reposted()
         elif state.payments:
             await self._register_payment()
-        elif collecting.is_credit_note(state) and not state.set_off:
-            await self._set_off()
+        elif collecting.is_credit_note(state) and not state.reconciled:
+            await self._reconcile()
         elif state.write_off is not None:
             await self._write_off(state.write_off)
         elif balance.is_clear:
@@ -93,12 +93,12 @@ class Collection:
     @property
     def _balance(self) -> InvoiceBalance:
         if self._state.balance is None:
-            raise RuntimeError("the document has no balance before it is posted")
+            raise RuntimeError("the invoice has no balance before it is posted")
         return self._state.balance
 
     @property
     def _number(self) -> str:
-        return self._balance.number or f"document {self._state.proposal.number}"
+        return self._balance.number or f"invoice {self._state.proposal.number}"
 
     @property
     def _ref(self) -> InvoiceRef:
@@ -112,7 +112,7 @@ class Collection:
         if known is not None and known.posted and balance.residual != known.residual:
             self._case.note(f"Open amount {known.residual} -> {balance.residual}")
         if balance.cancelled and not (known and known.cancelled):
-            self._case.note("The document was cancelled in Odoo")
+            self._case.note("The invoice was cancelled in Odoo")
         if known and known.written_off and not balance.written_off:
             self._case.note(f"The write-off of {known.written_off} was undone in Odoo")
         if balance != known:
@@ -124,7 +124,7 @@ class Collection:
         self._state.own_credits[credit.number] = OwnCredit(
             untaxed=credit.untaxed, applied=credit.applied
         )
-        self._case.note(f"Credited {credit.untaxed} without tax by document {credit.number}")
+        self._case.note(f"Credited {credit.untaxed} without tax by invoice {credit.number}")
         self.take_balance(credit.balance)
         self._follow()
 
@@ -163,7 +163,7 @@ class Collection:
         return not self._seen
 
     async def _have_reposted(self) -> None:
-        """Somebody cancelled the posted document in Odoo or reset it: wait until it is posted."""
+        """Somebody cancelled the posted invoice in Odoo or reset it: wait until it is posted."""
 
         async def read() -> InvoiceBalance:
             balance = await workflow.execute_activity_method(
@@ -172,9 +172,7 @@ class Collection:
                 **options.odoo_finance("read the balance", options.Urgency.AWAITED),
             )
             if not balance.posted:
-                message = (
-                    "the document was cancelled or reset to draft in Odoo; post it again there"
-                )
+                message = "the invoice was cancelled or reset to draft in Odoo; post it again there"
                 raise Parked(FailureDetail(code="invoice_not_posted", message=message))
             return balance
 
@@ -203,7 +201,7 @@ class Collection:
     # --- delivery, payments, set-off, settlement --------------------------------------------
 
     async def _deliver(self) -> None:
-        """Send the document; while that is parked, payments are taken but nobody is dunned."""
+        """Send the invoice; while that is parked, payments are taken but nobody is dunned."""
         state = self._state
         if state.delivered:
             return
@@ -235,7 +233,7 @@ class Collection:
         return None
 
     def _unbookable(self, payment: PaymentReceived) -> str | None:
-        """Why a payment cannot be booked on this document, whenever it is posted."""
+        """Why a payment cannot be booked on this invoice, whenever it is posted."""
         currency = self._balance.total.currency
         if payment.amount.currency != currency:
             return f"the invoice is in {currency}, the payment {payment.amount}"
@@ -245,7 +243,7 @@ class Collection:
 
     def take_payment(self, payment: PaymentReceived) -> None:
         """Money known outside Odoo: from the customer, or on a credit note to them. What comes
-        before the document is posted is booked once it is."""
+        before the invoice is posted is booked once it is."""
         if payment.reference not in self._state.payment_references:
             self._state.payment_references.append(payment.reference)
             self._state.payments.append(payment)
@@ -277,7 +275,7 @@ class Collection:
             self.take_balance(balance)
 
     async def return_payments(self) -> None:
-        """Money came for a document that is never posted: a person says where it goes."""
+        """Money came for an invoice that is never posted: a person says where it goes."""
         state = self._state
         while state.payments:
             payment = state.payments[0]
@@ -289,22 +287,22 @@ class Collection:
             if resolution is not None and resolution.action is parking.Action.SKIP:
                 state.payments.pop(0)
 
-    async def _set_off(self) -> None:
+    async def _reconcile(self) -> None:
         """Take a credit note off what its invoice is open by, and tell the invoice's workflow."""
         state, invoice_id = self._state, self._state.credited_invoice_id
         if invoice_id is None:
-            state.set_off = True
+            state.reconciled = True
             return
-        request = CreditRequest(invoice_id=invoice_id, credit_note_id=self._balance.invoice_id)
+        request = ReconcileRequest(invoice_id=invoice_id, credit_note_id=self._balance.invoice_id)
         done = await self._case.steps.run(
-            parking.SET_OFF,
+            parking.RECONCILE,
             lambda: workflow.execute_activity_method(
                 OdooFinance.reconcile_credit,
                 request,
                 **options.odoo_finance(f"set off {self._number}", options.Urgency.AWAITED),
             ),
         )
-        state.set_off = True
+        state.reconciled = True
         if done is None:
             return
         applied = done.credit_note.total - done.credit_note.residual
@@ -319,8 +317,8 @@ class Collection:
         await self._tell_credited_invoice(credit)
 
     async def _tell_credited_invoice(self, credit: CreditApplied) -> None:
-        workflow_id = receivable_workflow_id(
-            self._state.contract_workflow_id, self._state.proposal.credits
+        workflow_id = invoice_workflow_id(
+            self._state.contract_workflow_id, self._state.proposal.credited_number
         )
         try:
             with self._case.steps.busy():
@@ -328,7 +326,9 @@ class Collection:
                 await handle.signal("credit_applied", credit)
         except FailureError:
             # It has ended: settled before it was credited. The contract's books have both.
-            self._case.note(f"Invoice {self._state.proposal.credits} is not followed any more")
+            self._case.note(
+                f"Invoice {self._state.proposal.credited_number} is not followed any more"
+            )
 
     async def _await_refund(self) -> None:
         """What a credit note did not take off its invoice is owed to the customer."""
@@ -491,10 +491,10 @@ class Collection:
                 raise
         else:
             return "sent"
-        round = self._state.round
+        approval_round = self._state.approval_round
         todo = TodoRequest(
             invoice_id=request.invoice_id,
-            people=round.requirement.approvers if round else (),
+            people=approval_round.requirement.approvers if approval_round else (),
             summary=request.subject,
             text=f"The customer has no e-mail address. Tell them some other way: {request.text}",
             due_on=self._case.today,
@@ -570,7 +570,7 @@ class Collection:
             by=asked.by,
             reason=asked.reason,
             asked_on=self._case.today,
-            round=self._write_off_round(asked),
+            approval_round=self._write_off_round(asked),
         )
         self._case.note(f"{asked.by}: write-off of {amount} asked for: {asked.reason}")
         self._wake()
@@ -595,15 +595,15 @@ class Collection:
         state, case = self._state, self._case
         if self._is_void(asked):
             self._drop_write_off(f"void: {self._balance.residual} is open now")
-        elif asked.round.is_rejected:
+        elif asked.approval_round.is_rejected:
             self._drop_write_off("rejected")
-        elif asked.round.is_met:
+        elif asked.approval_round.is_met:
             await self._carry_out(asked)
         else:
-            state.next_action_at = asked.round.next_chase(case.policy.calendar)
+            state.next_action_at = asked.approval_round.next_reminder(case.policy.calendar)
             self._show_stage()
-            await self._approving.run(
-                asked.round,
+            await self._approval_process.run(
+                asked.approval_round,
                 case.policy.calendar,
                 order_id=state.order_id,
                 obsolete=self.something_happened,
@@ -647,7 +647,9 @@ class Collection:
             self._drop_write_off("not carried out")
             return
         state.write_offs += 1
-        state.write_offs_approved.append(f"write-off of {asked.amount}: {asked.round.given}")
+        state.write_offs_approved.append(
+            f"write-off of {asked.amount}: {asked.approval_round.given}"
+        )
         self._drop_write_off("done")
         self.take_balance(balance)
 

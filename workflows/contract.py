@@ -6,7 +6,7 @@
 
 `run` goes through the phases, each in a module of its own: provisioning, billing (with amending
 beside it) and closing. Every step that fails for a reason a person must mend parks and resumes.
-Each billing event becomes a document with a ReceivableWorkflow of its own, which reports back by
+Each billing event becomes an invoice with a InvoiceWorkflow of its own, which reports back by
 Signal. What people and systems say comes in by the Updates and Signals below; an Update refuses
 to the caller's face, a Signal's refusal is noted in the journal.
 """
@@ -24,7 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts import changes, parking
     from contracts.approvals import ApprovalRound
     from contracts.billing.book import EventStatus, NotPossible
-    from contracts.billing.proposals import Document
+    from contracts.billing.proposals import InvoiceKind
     from contracts.changes import ChangeOrder
     from contracts.contract.messages import (
         CancelRequest,
@@ -59,11 +59,11 @@ with workflow.unsafe.imports_passed_through():
     from contracts.validation import amended, validate
     from workflows import metrics, options
     from workflows.amending import Amending
-    from workflows.approval import ApprovalDesk
+    from workflows.approval import ApprovalMessages
     from workflows.billing import Billing
     from workflows.case import ENDED, Case, refuse
     from workflows.closing import Closing
-    from workflows.invoice import ReceivableWorkflow
+    from workflows.invoice import InvoiceWorkflow
     from workflows.jobs import Jobs
     from workflows.messages import signal
     from workflows.provisioning import Provisioning
@@ -79,14 +79,14 @@ _RUNNING = (ContractStage.ACTIVE, ContractStage.CLOSING)
 
 
 @workflow.defn
-class ContractWorkflow(ApprovalDesk):
+class ContractWorkflow(ApprovalMessages):
     @workflow.init
     def __init__(self, start: ContractInput = _NO_INPUT) -> None:
         self.state = start.state or ContractState(
             contract_id=start.contract_id,
             legal_entity=start.legal_entity,
             source=start.source,
-            document=start.document,
+            invoice=start.contract_data,
             started_at=workflow.now(),
         )
         self._ended = False
@@ -210,11 +210,11 @@ class ContractWorkflow(ApprovalDesk):
     def _check_service_credit(self, credit: ServiceCredit) -> None:
         refuse(self._running_refusal())
 
-    # --- documents --------------------------------------------------------------------------
+    # --- invoices --------------------------------------------------------------------------
 
     @signal
-    def receivable_changed(self, report: InvoiceReport) -> None:
-        """From a receivable: how its document stands now."""
+    def invoice_changed(self, report: InvoiceReport) -> None:
+        """From an invoice: how its invoice stands now."""
         self._take_report(report)
 
     def _take_report(self, report: InvoiceReport) -> None:
@@ -240,13 +240,13 @@ class ContractWorkflow(ApprovalDesk):
 
     @signal
     def credit_requested(self, request: CreditRequested) -> None:
-        """From a receivable: a part of a dispute was accepted."""
+        """From an invoice: a part of a dispute was accepted."""
         credit = CreditRequest(
             number=request.number, amount=request.untaxed, by=request.by, reason=request.reason
         )
         self._unless(
             self._running_refusal(),
-            f"a credit of document {request.number}",
+            f"a credit of invoice {request.number}",
             lambda: self.state.credits_asked.append(credit),
         )
 
@@ -371,7 +371,11 @@ class ContractWorkflow(ApprovalDesk):
 
     def approval_rounds(self) -> Sequence[ApprovalRound]:
         change = self.state.change
-        return [change.round] if change is not None and change.round is not None else []
+        return (
+            [change.approval_round]
+            if change is not None and change.approval_round is not None
+            else []
+        )
 
     def noted(self, text: str) -> None:
         self._case.note(text)
@@ -385,7 +389,7 @@ class ContractWorkflow(ApprovalDesk):
         if event is None or event.status is not EventStatus.PROPOSED:
             return
         self.state.book.issued(report.number)
-        if report.document is Document.INVOICE:
+        if report.kind is InvoiceKind.INVOICE:
             metrics.invoice_posted(self.state.legal_entity, event.on, self._case.today)
 
     def _unless(self, refusal: str | None, what: str, take: Callable[[], object]) -> None:
@@ -415,7 +419,7 @@ class ContractWorkflow(ApprovalDesk):
         if state.cancel is not None:
             return "the contract is being cancelled"
         if state.contract is None:
-            return None if len(state.early) < _MAX_EARLY else "too many early messages"
+            return None if len(state.early_milestones) < _MAX_EARLY else "too many early messages"
         if milestone not in state.milestones:
             known = ", ".join(state.milestones) or "none"
             return f"the contract has no such milestone; it has: {known}"
@@ -429,7 +433,7 @@ class ContractWorkflow(ApprovalDesk):
 
     def _take_milestone(self, reached: MilestoneReached) -> None:
         if self.state.contract is None:
-            self.state.early.append(reached)
+            self.state.early_milestones.append(reached)
             return
         progress = self.state.milestones[reached.milestone]
         by = f" by {reached.by}" if reached.by else ""
@@ -453,7 +457,7 @@ class ContractWorkflow(ApprovalDesk):
 
     def _take_early_milestones(self) -> None:
         """Take the milestones that were reported before the contract was validated."""
-        early, self.state.early = self.state.early, []
+        early, self.state.early_milestones = self.state.early_milestones, []
         for reached in early:
             self.milestone_reached(reached)
 
@@ -488,7 +492,7 @@ class ContractWorkflow(ApprovalDesk):
         if self.state.book.credit_service(
             contract, credit.retainer, credit.reference, credit.reason, credit.amount
         ):
-            self.state.finished = False
+            self.state.final_settlement_done = False
             self._case.note(f"Service credit of {credit.amount} by {credit.by}: {credit.reason}")
 
     def _take_release(self, contract: Contract, release: RetainageRelease) -> None:
@@ -509,7 +513,7 @@ class ContractWorkflow(ApprovalDesk):
         return None
 
     async def _take_hold(self, request: HoldRequest) -> None:
-        """Set or release a hold; the receivables are told of one that concerns dunning."""
+        """Set or release a hold; the invoices are told of one that concerns dunning."""
         state, hold = self.state, request.hold
         if hold is None:
             state.holds.pop(request.kind)
@@ -531,7 +535,7 @@ class ContractWorkflow(ApprovalDesk):
             if report.stage not in CLEARED | UNBILLED:
                 workflow_id = f"{workflow.info().workflow_id}/invoice/{number}"
                 handle = workflow.get_external_workflow_handle(workflow_id)
-                await handle.signal(ReceivableWorkflow.dunning_hold, change)
+                await handle.signal(InvoiceWorkflow.dunning_hold, change)
 
     async def _refresh(self, request: CustomerRefresh) -> list[str]:
         """Take from the deal what the CRM owns; differences in what others own are only named."""
@@ -541,8 +545,8 @@ class ContractWorkflow(ApprovalDesk):
             DealRequest(source=state.source),
             **options.crm(f"read deal {state.source.id} again", options.Urgency.AWAITED),
         )
-        contract, taken, ignored = refreshed(self._case.contract, deal.document)
-        state.contract, state.document = contract, changes.document_of(contract)
+        contract, taken, ignored = refreshed(self._case.contract, deal.contract_data)
+        state.contract, state.contract_data = contract, changes.contract_data_of(contract)
         told = [*taken, *(f"not taken: {text}" for text in ignored)]
         # What the owner elsewhere keeps is the same every time: it is noted once.
         for text in told:
@@ -560,7 +564,7 @@ class ContractWorkflow(ApprovalDesk):
         if billed:
             names = ", ".join(f"{item.number} ({item.stage})" for item in billed)
             return (
-                f"something is billed or about to be: document {names}; reject a proposal first, "
+                f"something is billed or about to be: invoice {names}; reject a proposal first, "
                 "or end the contract early"
             )
         return None
@@ -589,10 +593,14 @@ class ContractWorkflow(ApprovalDesk):
         return refusal
 
     def _corrected(self, resolution: Resolution) -> JsonObject:
-        """The document as corrected. Raises InvalidContract for a path that leads nowhere."""
+        """The invoice as corrected. Raises InvalidContract for a path that leads nowhere."""
         contract = self.state.contract
         has_order = contract is not None and self.state.odoo.order_id is not None
-        base = changes.document_of(contract) if has_order and contract else self.state.document
+        base = (
+            changes.contract_data_of(contract)
+            if has_order and contract
+            else self.state.contract_data
+        )
         return amended(base, resolution.changes)
 
     def _changes_order(self, corrected: Contract) -> bool:
@@ -603,9 +611,9 @@ class ContractWorkflow(ApprovalDesk):
 
     def _resolve(self, resolution: Resolution) -> StepException:
         if resolution.action is Action.AMEND:
-            self.state.document = self._corrected(resolution)
+            self.state.contract_data = self._corrected(resolution)
             if self.state.stage in _RUNNING:
-                self.state.contract = validate(self.state.document)
+                self.state.contract = validate(self.state.contract_data)
             else:
                 self.state.amended = True
         parked = self._case.steps.resolve(resolution)

@@ -1,4 +1,4 @@
-"""What the parts of a receivable's workflow share: its state, its steps and how it shows itself."""
+"""What the parts of an invoice's workflow share: its state, its steps and how it shows itself."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from temporalio.common import TypedSearchAttributes
 with workflow.unsafe.imports_passed_through():
     from contracts.calendar import BusinessCalendar
     from contracts.invoice import collecting
-    from contracts.invoice.state import InvoiceStage, ReceivableInput, ReceivableState
+    from contracts.invoice.state import InvoiceInput, InvoiceStage, InvoiceState
     from contracts.policy import EntityPolicy
-    from contracts.views.details import receivable_details, receivable_waits
+    from contracts.views.details import invoice_details, invoice_waits
     from workflows import search_attributes
     from workflows.board import Attributes, Board, to_start
     from workflows.runs import Run
@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
 class DocumentCase:
     """One invoice or credit note while its workflow runs. All that must survive is in `state`."""
 
-    def __init__(self, state: ReceivableState) -> None:
+    def __init__(self, state: InvoiceState) -> None:
         self.state = state
         self.steps = Steps(
             state.exceptions,
@@ -32,10 +32,10 @@ class DocumentCase:
         )
         self.board = Board(
             lambda: attributes_of(state),
-            lambda: receivable_details(state),
+            lambda: invoice_details(state),
             at_rest=self._stays_so,
         )
-        self.run = Run(self.steps, lambda: ReceivableInput(state=state))
+        self.run = Run(self.steps, lambda: InvoiceInput(state=state))
 
     def _stays_so(self) -> bool:
         """Whether lists are to show it as it is: not while something is under way, and not as
@@ -46,7 +46,7 @@ class DocumentCase:
 
     @property
     def policy(self) -> EntityPolicy:
-        """The rules in force when the document was proposed, which came with its first draft;
+        """The rules in force when the invoice was proposed, which came with its first draft;
         asking before is a defect of ours."""
         if self.state.policy is None:
             raise RuntimeError("the rules are not known yet")
@@ -81,13 +81,13 @@ class DocumentCase:
 
     def publish(self) -> None:
         """The state changed: it is shown anew. Since when it waits, it knows from here."""
-        waiting, _ = receivable_waits(self.state)
+        waiting, _ = invoice_waits(self.state)
         self.state.waiting.update(waiting, workflow.now(), self.state.exceptions)
         self.board.outdate()
 
 
-def attributes_of(state: ReceivableState) -> Attributes:
-    """What lists of documents show of one."""
+def attributes_of(state: InvoiceState) -> Attributes:
+    """What lists of invoices show of one."""
     balance = collecting.posted(state)
     due = balance.residual if balance else None
     if due is not None and collecting.is_credit_note(state):
@@ -106,8 +106,8 @@ def attributes_of(state: ReceivableState) -> Attributes:
     }
 
 
-def attributes_to_start(state: ReceivableState) -> TypedSearchAttributes:
-    """The attributes a document starts with: those it has once it awaits approval, which is what
+def attributes_to_start(state: InvoiceState) -> TypedSearchAttributes:
+    """The attributes an invoice starts with: those it has once it awaits approval, which is what
     it is started for; should it not come to that, it says so itself."""
     ahead = {"stage": InvoiceStage.AWAITING_APPROVAL}
     return to_start(attributes_of(state.model_copy(update=ahead)))

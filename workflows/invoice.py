@@ -1,4 +1,4 @@
-"""One document, invoice or credit note, from proposal to cash.
+"""One invoice or credit note, from proposal to cash.
 
     proposed -> awaiting_approval -> approved -> posted_not_delivered -> open -> paid -> settled
         ^        |    ^             |                                     |  ^     | payment undone
@@ -38,13 +38,13 @@ with workflow.unsafe.imports_passed_through():
         WriteOffAsked,
     )
     from contracts.invoice.state import (
+        InvoiceInput,
         InvoiceReport,
         InvoiceStage,
-        ReceivableInput,
-        ReceivableState,
+        InvoiceState,
     )
     from contracts.parking import Resolution, StepException
-    from workflows.approval import ApprovalDesk, Approving
+    from workflows.approval import ApprovalMessages, ApprovalProcess
     from workflows.collection import Collection
     from workflows.document import DocumentCase
     from workflows.issuing import Issuing
@@ -52,19 +52,21 @@ with workflow.unsafe.imports_passed_through():
 
 
 @workflow.defn
-class ReceivableWorkflow(ApprovalDesk):
+class InvoiceWorkflow(ApprovalMessages):
     @workflow.init
-    def __init__(self, start: ReceivableInput) -> None:
+    def __init__(self, start: InvoiceInput) -> None:
         self.state = start.state
         self._case = DocumentCase(self.state)
-        approving = Approving(self._case.steps, rest=self._case.run.rest, note=self._case.tell)
-        self._issuing = Issuing(self._case, approving)
-        self._collection = Collection(self._case, approving)
+        approval_process = ApprovalProcess(
+            self._case.steps, rest=self._case.run.rest, note=self._case.tell
+        )
+        self._issuing = Issuing(self._case, approval_process)
+        self._collection = Collection(self._case, approval_process)
         self._ended = False
 
     @workflow.run
-    async def run(self, start: ReceivableInput) -> InvoiceReport:
-        """Issue the document, collect it, and keep the contract informed on the way."""
+    async def run(self, start: InvoiceInput) -> InvoiceReport:
+        """Issue the invoice, collect it, and keep the contract informed on the way."""
         informing = asyncio.create_task(self._keep_contract_informed())
         board = asyncio.create_task(self._case.board.run())
         if not self.state.issued:
@@ -104,7 +106,7 @@ class ReceivableWorkflow(ApprovalDesk):
     # --- messages: approval is the desk's ---------------------------------------------------
 
     def approval_rounds(self) -> Sequence[ApprovalRound]:
-        """The document until it is posted, later its write-off."""
+        """The invoice until it is posted, later its write-off."""
         open_round = self.state.open_round
         return [open_round] if open_round else []
 
@@ -131,14 +133,14 @@ class ReceivableWorkflow(ApprovalDesk):
     @signal
     def payment_received(self, payment: PaymentReceived) -> None:
         """The same for systems, whom nobody answers: what cannot be booked waits for a person, and
-        what comes too early for the document. Only what is too much is noted and left."""
+        what comes too early for the invoice. Only what is too much is noted and left."""
         refusal = self._collection.too_many_payments()
         what = f"payment {payment.reference}"
         self._take(what, refusal, lambda: self._collection.take_payment(payment))
 
     @signal
     def balance_changed(self, balance: InvoiceBalance) -> None:
-        """From the sweep: the document changed in Odoo. Older news than we have is ignored."""
+        """From the sweep: the invoice changed in Odoo. Older news than we have is ignored."""
         if self.state.issued and balance.invoice_id == self.state.invoice_id:
             self._collection.take_balance(balance)
 
@@ -251,7 +253,7 @@ class ReceivableWorkflow(ApprovalDesk):
 
     @signal
     def contract_renewed(self) -> None:
-        """From the contract: it has begun another run, and is to be told how the document ends."""
+        """From the contract: it has begun another run, and is to be told how the invoice ends."""
         self.state.tells_its_end = True
 
     @workflow.signal
@@ -260,7 +262,7 @@ class ReceivableWorkflow(ApprovalDesk):
         self._case.run.is_asked_to_end = True
 
     @workflow.query
-    def receivable(self) -> ReceivableState:
+    def invoice(self) -> InvoiceState:
         """Everything the workflow knows."""
         return self.state
 
@@ -301,7 +303,7 @@ class ReceivableWorkflow(ApprovalDesk):
                 requests.pop(0)
             elif self._has_news():
                 report = collecting.report(self.state)
-                await self._tell(contract, "receivable_changed", report)
+                await self._tell(contract, "invoice_changed", report)
                 self.state.reported = report
             else:
                 return

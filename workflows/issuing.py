@@ -1,4 +1,4 @@
-"""From a proposal to a posted document: draft with Odoo's tax, approval, posting; or rejection."""
+"""From a proposal to a posted invoice: draft with Odoo's tax, approval, posting; or rejection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import TypeAdapter, ValidationError
 
     from activities.failures import FailureDetail
-    from activities.odoo_finance import DocumentRequest, InvoiceRef, OdooFinance, PostRequest
+    from activities.odoo_finance import DraftRequest, InvoiceRef, OdooFinance, PostRequest
     from contracts import parking
     from contracts.approvals import ApprovalKind, ApprovalRound, Subject
     from contracts.billing.proposals import InvoiceProposal
@@ -18,11 +18,11 @@ with workflow.unsafe.imports_passed_through():
     from contracts.invoice.messages import InvoiceBalance
     from contracts.invoice.state import InvoiceStage, KnownDraft
     from contracts.model import MessageDay
-    from contracts.odoo_totals import Quote
+    from contracts.odoo_totals import OdooTotals
     from contracts.parking import Action, Resolution, StepException
     from contracts.validation import InvalidContract, Problem, amended, problems_of, show
     from workflows import options
-    from workflows.approval import Approving
+    from workflows.approval import ApprovalProcess
     from workflows.document import DocumentCase
     from workflows.steps import Parked, StepCancelled
 
@@ -34,12 +34,12 @@ _DIFFERS = "invoice_differs_from_approval"
 class Issuing:
     """The draft is made first, so that what is approved shows the tax Odoo computes."""
 
-    def __init__(self, case: DocumentCase, approving: Approving) -> None:
+    def __init__(self, case: DocumentCase, approval_process: ApprovalProcess) -> None:
         self._case = case
-        self._approving = approving
+        self._approval_process = approval_process
 
     async def run(self) -> InvoiceBalance | None:
-        """Until the document is posted, whose balance is returned, or rejected (None)."""
+        """Until the invoice is posted, whose balance is returned, or rejected (None)."""
         state = self._case.state
         balance = None
         try:
@@ -78,8 +78,8 @@ class Issuing:
         draft = await self._case.steps.run(parking.CREATE_INVOICE, self._written_draft)
         if draft is None:
             return
-        if state.draft is not None and state.round is not None:
-            self._compare(state.draft.quote, draft.quote)
+        if state.draft is not None and state.approval_round is not None:
+            self._compare(state.draft.odoo_totals, draft.odoo_totals)
         state.draft = draft
 
     async def _written_draft(self) -> KnownDraft:
@@ -87,8 +87,8 @@ class Issuing:
         state, invoice_on = self._case.state, self._invoice_on
         proposal = state.proposal
         draft = await workflow.execute_activity_method(
-            OdooFinance.create_document,
-            DocumentRequest(
+            OdooFinance.create_draft,
+            DraftRequest(
                 proposal=proposal,
                 company_id=state.company_id,
                 partner_id=state.partner_id,
@@ -107,13 +107,13 @@ class Issuing:
             invoice_id=draft.invoice_id,
             content_hash=proposal.content_hash,
             invoice_on=invoice_on,
-            quote=draft.quote,
+            odoo_totals=draft.odoo_totals,
         )
 
-    def _compare(self, before: Quote, now: Quote) -> None:
+    def _compare(self, before: OdooTotals, now: OdooTotals) -> None:
         """Tax that changed since is something nobody has approved."""
         if (now.total, set(now.taxes)) != (before.total, set(before.taxes)):
-            self._case.state.round = None
+            self._case.state.approval_round = None
             self._case.note(
                 f"With tax it came to {before.total} and now to {now.total}: approvals are void"
             )
@@ -138,24 +138,28 @@ class Issuing:
 
     @property
     def _is_approved(self) -> bool:
-        round = self._case.state.round
-        return round is not None and round.is_met
+        approval_round = self._case.state.approval_round
+        return approval_round is not None and approval_round.is_met
 
     async def _approval(self) -> None:
         """Wait until enough people approved this very content. Raises StepCancelled once somebody
         rejected it."""
         state = self._case.state
-        round = state.round
-        if round is None:
-            round = state.round = self._begun()
-            self._case.note(f"Proposed {round.subject.amount}, {round.subject.total} with tax")
-        if not round.is_decided:
+        approval_round = state.approval_round
+        if approval_round is None:
+            approval_round = state.approval_round = self._begun()
+            self._case.note(
+                f"Proposed {approval_round.subject.amount}, {approval_round.subject.total} with tax"
+            )
+        if not approval_round.is_decided:
             self._case.enter(InvoiceStage.AWAITING_APPROVAL)
-        await self._approving.run(round, self._case.policy.calendar, order_id=state.order_id)
-        if round.is_rejected:
-            state.rejected_because = round.rejected_because
+        await self._approval_process.run(
+            approval_round, self._case.policy.calendar, order_id=state.order_id
+        )
+        if approval_round.is_rejected:
+            state.rejected_because = approval_round.rejected_because
             raise StepCancelled
-        if round.is_met:
+        if approval_round.is_met:
             self._case.enter(InvoiceStage.APPROVED)
 
     def _begun(self) -> ApprovalRound:
@@ -168,7 +172,7 @@ class Issuing:
             title=f"{kind.words} {proposal.number} of {proposal.contract_id} "
             f"for {proposal.customer_name}",
             amount=proposal.amount,
-            total=state.quote.total if state.quote else None,
+            total=state.odoo_totals.total if state.odoo_totals else None,
             content_hash=proposal.content_hash,
             customer_key=proposal.customer_key,
             customer_name=proposal.customer_name,
@@ -191,12 +195,12 @@ class Issuing:
     async def _posted(self) -> InvoiceBalance:
         proposal, draft = self._approved_content()
         return await workflow.execute_activity_method(
-            OdooFinance.post_document,
+            OdooFinance.post_invoice,
             PostRequest(
                 invoice_id=draft.invoice_id,
                 legal_entity=proposal.legal_entity,
-                document=proposal.document,
-                quote=draft.quote,
+                kind=proposal.kind,
+                odoo_totals=draft.odoo_totals,
                 proposed_on=proposal.proposed_on,
             ),
             **options.odoo_finance(f"post {proposal.amount}", options.Urgency.AWAITED),
@@ -205,9 +209,11 @@ class Issuing:
     def _approved_content(self) -> tuple[InvoiceProposal, KnownDraft]:
         """The proposal and its draft, checked once more right before use against the approval."""
         state = self._case.state
-        proposal, draft, round = state.proposal, state.draft, state.round
-        approved = {round.subject.content_hash} if round else set()
-        approved |= {item.content_hash for item in round.approvals} if round else set()
+        proposal, draft, approval_round = state.proposal, state.draft, state.approval_round
+        approved = {approval_round.subject.content_hash} if approval_round else set()
+        approved |= (
+            {item.content_hash for item in approval_round.approvals} if approval_round else set()
+        )
         if draft is None or approved != {proposal.content_hash}:
             detail = FailureDetail(
                 code="approval_outdated",
@@ -239,7 +245,7 @@ class Issuing:
             state.amended = True
             self._outdate()
             if state.proposal.content_hash != before:
-                state.round = None
+                state.approval_round = None
                 self._case.note("The proposal changed: earlier approvals are void")
         elif parked.code == _DIFFERS:
             self._outdate()
@@ -266,9 +272,9 @@ class Issuing:
             raise InvalidContract(
                 [_problem("date_malformed", "invoice_on", show(stated))]
             ) from None
-        document = amended(state.proposal.model_dump(mode="json"), changes)
+        invoice = amended(state.proposal.model_dump(mode="json"), changes)
         try:
-            return InvoiceProposal.model_validate(document), invoice_on
+            return InvoiceProposal.model_validate(invoice), invoice_on
         except ValidationError as error:
             raise InvalidContract(problems_of(error)) from error
 

@@ -71,13 +71,13 @@ def approval_decided(kind: ApprovalKind, asked_on: date, today: date) -> None:
 def exception_ended(parked: StepException) -> None:
     """A parked step goes on, or was given up."""
     age = (workflow.now() - parked.since) / _HOUR
-    labels = {"step": parked.step.partition(":")[0], "owner": str(parked.owner)}
+    labels = {"step": parked.step.partition(":")[0], "responsible": str(parked.responsible)}
     text = "Hours a step was parked"
     _meter().create_histogram_float(EXCEPTION, text, "h").record(age, labels)
 
 
 def contract_ended(legal_entity: str, ending: str, *, parked: bool) -> None:
-    """`parked` says whether a step of it, or of one of its documents, ever waited for a person to
+    """`parked` says whether a step of it, or of one of its invoices, ever waited for a person to
     mend it; approvals are no such thing."""
     labels = {"legal_entity": legal_entity, "ending": ending, "parked": "yes" if parked else "no"}
     text = "Contracts ended, and whether anything of them ever parked"

@@ -74,7 +74,7 @@ class Urgency(IntEnum):
 
 def share_of(legal_entity: str) -> Priority:
     """What a contract's workflow is started with: each legal entity has the same share of a queue
-    that is full, however many contracts it has. Documents inherit it."""
+    that is full, however many contracts it has. Invoices inherit it."""
     return Priority(fairness_key=legal_entity)
 
 

@@ -26,7 +26,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from contracts.model import Contract
     from contracts.problems import Problem
-    from contracts.validation import unfit
+    from contracts.validation import payload_problems
     from workflows import metrics, options
     from workflows.case import Case
     from workflows.steps import Parked
@@ -40,12 +40,12 @@ class Provisioning:
         self._case = case
 
     async def receive(self) -> None:
-        """Read the deal, unless the contract came as a document."""
+        """Read the deal, unless the contract came as contract data."""
         state = self._case.state
         self._case.publish()
         if state.stage is not ContractStage.RECEIVED:
             return
-        if not state.document:
+        if not state.contract_data:
             deal = await self._case.steps.run(
                 parking.READ_DEAL,
                 lambda: workflow.execute_activity_method(
@@ -58,9 +58,9 @@ class Provisioning:
                 ),
             )
             if deal is not None:
-                state.document = deal.document
-        state.document = {
-            **state.document,
+                state.contract_data = deal.contract_data
+        state.contract_data = {
+            **state.contract_data,
             "contract_id": state.contract_id,
             "legal_entity": state.legal_entity,
             "source": state.source.model_dump(mode="json"),
@@ -76,18 +76,18 @@ class Provisioning:
         return True
 
     async def accepted(self) -> Contract:
-        """The validated contract; validates the document anew after every amendment."""
+        """The validated contract; validates the contract data anew after every amendment."""
         state = self._case.state
         if state.contract is not None and not state.amended:
             return state.contract
-        problems = unfit(state.document)
+        problems = payload_problems(state.contract_data)
         if problems:
             # It would not even fit into the activity that says more.
             raise _invalid(problems)
         validation = await workflow.execute_activity_method(
             OdooProvisioning.validate_contract,
             AcceptRequest(
-                document=state.document,
+                contract_data=state.contract_data,
                 legal_entity=state.legal_entity,
                 today=workflow.now().date(),
             ),
@@ -120,7 +120,7 @@ class Provisioning:
             return
         steps = (parking.CUSTOMER, parking.ORDER, parking.CONFIRM)
         await self._case.steps.chain(steps, lambda _: self._provision())
-        self._case.state.ordered = self._case.contract
+        self._case.state.order_version = self._case.contract
         state, contract = self._case.state, self._case.contract
         metrics.project_ready(state.legal_entity, contract.signed_on, self._case.today)
         self._case.enter(ContractStage.ACTIVE)

@@ -230,7 +230,7 @@ class Steps:
             step=name,
             kind=kind,
             doing=step.doing,
-            owner=step.owner,
+            responsible=step.responsible,
             code=detail.code,
             message=detail.message,
             field=detail.field,

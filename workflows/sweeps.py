@@ -46,7 +46,7 @@ def _predecessor() -> SweepResult:
 
 @workflow.defn
 class OdooSweepWorkflow:
-    """Documents and milestones changed in Odoo, signalled to receivables and contracts."""
+    """Invoices and milestones changed in Odoo, signalled to invoices and contracts."""
 
     def __init__(self) -> None:
         self._result = SweepResult(watermark=workflow.now())
@@ -93,7 +93,7 @@ class OdooSweepWorkflow:
         return self._result
 
     async def _tell_balance(self, before: SweepResult, item: ChangedInvoice) -> None:
-        """Tell a receivable; where it has ended and money is open (again), tell people in Odoo."""
+        """Tell an invoice; where it has ended and money is open (again), tell people in Odoo."""
         balance = item.balance
         told = await self._tell(
             before, item.workflow_id, BALANCE, balance, changed_at=balance.as_of

@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts import parking
     from contracts.contract.state import ContractStage, ContractState, Ending, money_table
     from contracts.crm import ContractStatus
-    from contracts.views.details import contract_waits, documents_wait
+    from contracts.views.details import contract_waits, invoices_wait
     from workflows import options
     from workflows.case import Case
 
@@ -67,9 +67,9 @@ class WriteBack:
 
 
 def _waiting_on(state: ContractState) -> str:
-    """As the CRM shows it, which knows no documents: what those wait on is said of the contract."""
+    """As the CRM shows it, which knows no invoices: what those wait on is said of the contract."""
     on, _ = contract_waits(state)
-    return (documents_wait(state)[0] if on == "documents" else on) or ""
+    return (invoices_wait(state)[0] if on == "invoices" else on) or ""
 
 
 def _stage(state: ContractState) -> str:

@@ -1,7 +1,7 @@
 """The book: everything a contract has earned, and what became of it.
 
 Every line that is ever billed comes from here, once. A billing event is an occasion that becomes
-one document: a milestone, a period's end, a release, a credit. The workflow tells the book what
+one invoice: a milestone, a period's end, a release, a credit. The workflow tells the book what
 happened and carries out what it says; nothing here knows of time, Odoo or Temporal.
 """
 
@@ -42,7 +42,7 @@ from contracts.billing.expenses import BilledExpense, Expense
 from contracts.billing.ledger import TimeLedger
 from contracts.billing.order import TERMINATION, LineKind, order_lines
 from contracts.billing.periods import BillingPeriod, Period, billing_period, life
-from contracts.billing.proposals import Document, InvoiceProposal
+from contracts.billing.proposals import InvoiceKind, InvoiceProposal
 from contracts.billing.time import TimeEntry
 from contracts.billing.usage import UsageRecord
 from contracts.model import Contract, Milestone, Plan, RetainerPlan, UsagePlan
@@ -104,7 +104,7 @@ class Book(BaseModel):
     expenses in `waiting`) a credit note that may take them back is decided on. `given_up` are
     timesheet lines, expenses and periods of usage that will never be billed (again), or not as
     they stood when a correction was given up: see `is_billable`. `corrected` names, by the key
-    of a charge or of a period of usage, the charges that later documents correct it by; none
+    of a charge or of a period of usage, the charges that later invoices correct it by; none
     where what it took back was billed anew. `forfeited` is retainage that nobody will get;
     `kept` is what was deposited, never deducted, and is not given back.
     """
@@ -137,7 +137,7 @@ class Book(BaseModel):
                 yield from event.charges
 
     def billed(self, contract: Contract) -> Money:
-        """The sum of all documents that are issued, credit notes negative."""
+        """The sum of all invoices that are issued, credit notes negative."""
         return total(list(self.charges(EventStatus.BILLED)), contract.currency)
 
     def committed(self, contract: Contract) -> Money:
@@ -163,7 +163,7 @@ class Book(BaseModel):
             for event in self.events.values()
             for charge in event.charges
             if charge.kind in _DEPOSIT and event.counts
-            if not (event.credits and charge.amount.is_positive)
+            if not (event.credited_number and charge.amount.is_positive)
             or event.status is EventStatus.BILLED
         ]
         return total(found, currency)
@@ -247,7 +247,9 @@ class Book(BaseModel):
 
     def _is_taken_back(self, event: BillingEvent) -> bool:
         return any(
-            item.whole and item.credits == event.proposal and item.status is EventStatus.BILLED
+            item.whole
+            and item.credited_number == event.proposal
+            and item.status is EventStatus.BILLED
             for item in self.events.values()
         )
 
@@ -276,7 +278,7 @@ class Book(BaseModel):
         return sorted(found, key=lambda due: (due.on, due.plan, due.part))
 
     def due_now(self, contract: Contract, today: date) -> list[Due]:
-        """The parts due on the earliest day that has come: they go on one document."""
+        """The parts due on the earliest day that has come: they go on one invoice."""
         found = [due for due in self.dues(contract) if due.on <= today]
         return [due for due in found if due.on == found[0].on]
 
@@ -362,9 +364,9 @@ class Book(BaseModel):
         issued, or given up, nothing of them is corrected: it would be credited twice."""
         waits = (EventStatus.READY, EventStatus.PROPOSED)
         credited = {
-            event.credits
+            event.credited_number
             for event in self.events.values()
-            if event.whole and not event.reissues and event.status in waits
+            if event.whole and not event.reinvoice and event.status in waits
         }
         found = (event for event in self.events.values() if event.proposal in credited)
         return {first_key(charge) for event in found for charge in event.charges}
@@ -437,19 +439,19 @@ class Book(BaseModel):
         self.pending.append(retainers.service_credit(contract, plan, key, reason, amount))
         return True
 
-    # --- documents ----------------------------------------------------------------------------
+    # --- invoices ----------------------------------------------------------------------------
 
     def ready(self) -> list[BillingEvent]:
         """The events that wait to be proposed, oldest first."""
         return [item for item in self.events.values() if item.status is EventStatus.READY]
 
     def event_of(self, number: int) -> BillingEvent | None:
-        """The event of a document's number."""
+        """The event of an invoice's number."""
         found = (e for e in self.events.values() if e.proposal == number)
         return next(found, None)
 
     def propose(self, contract: Contract, key: str, number: int, today: date) -> InvoiceProposal:
-        """The proposal of a ready event; `number` counts the contract's documents from 1."""
+        """The proposal of a ready event; `number` counts the contract's invoices from 1."""
         event = self.events[key]
         if event.status is not EventStatus.READY:
             raise NotPossible(f"{key} is {event.status}, not ready to be proposed")
@@ -460,8 +462,8 @@ class Book(BaseModel):
             contract_id=contract.contract_id,
             legal_entity=contract.legal_entity,
             number=number,
-            document=event.document,
-            credits=event.credits,
+            kind=event.kind,
+            credited_number=event.credited_number,
             title=f"{contract.title} – {event.title}",
             customer_key=contract.customer.key,
             customer_name=contract.customer.name,
@@ -475,15 +477,15 @@ class Book(BaseModel):
         )
 
     def issued(self, number: int) -> None:
-        """The document was posted: what it bills is billed for good, and what a whole credit takes
+        """The invoice was posted: what it bills is billed for good, and what a whole credit takes
         back is taken back. Repeating changes nothing."""
         event = self.event_of(number)
         if event is None or event.status is not EventStatus.PROPOSED:
             return
         event.status, event.undo = EventStatus.BILLED, None
-        credited = self.event_of(event.credits) if event.whole else None
-        if credited is not None and event.reissues:
-            self._reissue(credited, event)
+        credited = self.event_of(event.credited_number) if event.whole else None
+        if credited is not None and event.reinvoice:
+            self._reinvoice(credited, event)
         elif credited is not None:
             self._take_back(credited)
 
@@ -518,7 +520,7 @@ class Book(BaseModel):
         return sha256(Undo.model_construct(**rows).model_dump_json().encode()).hexdigest()
 
     def _is_corrected(self, event: BillingEvent) -> bool:
-        """Whether a later document corrects, or bills anew, something of this one."""
+        """Whether a later invoice corrects, or bills anew, something of this one."""
         return any(first_key(charge) in self.corrected for charge in event.charges)
 
     def drop(self, key: str, reason: str) -> None:
@@ -541,11 +543,11 @@ class Book(BaseModel):
         found = self._give_up_found(event.charges, event.undo) if event.undo else None
         event.status, event.reason, event.undo = EventStatus.DROPPED, reason, None
         for charge in event.charges:
-            if charge.kind is ChargeKind.RETAINAGE_RELEASE and not event.credits:
+            if charge.kind is ChargeKind.RETAINAGE_RELEASE and not event.credited_number:
                 self._forfeit(charge.amount)
             elif charge.kind is ChargeKind.DEPOSIT_DEDUCTION and event.is_final:
                 self.kept = -charge.amount + self.kept if self.kept else -charge.amount
-        if not event.credits:
+        if not event.credited_number:
             self._give_up(event.charges, found)
         amount = total(event.charges, event.charges[0].amount.currency)
         self.unbilled.append(Unbilled(what=event.title, amount=amount, reason=reason))
@@ -641,7 +643,7 @@ class Book(BaseModel):
 
     def _undo_corrections(self, charges: Iterable[str]) -> None:
         """Nothing remains of what was ever corrected of these charges: corrections that wait are
-        forgotten, and those on a document are made up for with the next invoice."""
+        forgotten, and those on an invoice are made up for with the next invoice."""
         standing = self._standing()
         for key in self._corrections_of(charges):
             charge = standing.get(key)
@@ -672,12 +674,12 @@ class Book(BaseModel):
         return charge
 
     def _standing(self) -> dict[str, Charge]:
-        """The charges that wait, or stand on a document that is not credited in whole, by the
+        """The charges that wait, or stand on an invoice that is not credited in whole, by the
         key that each had first."""
         found = [
             charge
             for event in self.events.values()
-            if event.counts and not event.credits and not self._is_taken_back(event)
+            if event.counts and not event.credited_number and not self._is_taken_back(event)
             for charge in event.charges
         ]
         return {first_key(charge): charge for charge in (*found, *self.pending)}
@@ -704,9 +706,9 @@ class Book(BaseModel):
         reason: str,
         *,
         amount: Money | None = None,
-        reissue: bool = False,
+        reinvoice: bool = False,
     ) -> BillingEvent:
-        """Credit a billed invoice: in whole, or an amount of it (without tax). With `reissue` its
+        """Credit a billed invoice: in whole, or an amount of it (without tax). With `reinvoice` its
         lines become ready to be invoiced anew once the credit note is issued. Raises NotPossible
         with the reason."""
         event = self._billed_invoice(number)
@@ -714,7 +716,7 @@ class Book(BaseModel):
         billed = total(event.charges, left.currency)
         if amount is None and self._is_corrected(event):
             raise NotPossible(
-                f"a later document corrects what invoice {number} bills, and has credited or "
+                f"a later invoice corrects what invoice {number} bills, and has credited or "
                 "charged the difference: name the amount that is to be credited besides"
             )
         whole = (
@@ -727,29 +729,31 @@ class Book(BaseModel):
         # An invoice may come to nothing, its deposit deducted, and still be credited in whole.
         if not possible or not (amount.is_positive or (whole and amount.is_zero)):
             raise NotPossible(f"{left} of invoice {number} can still be credited, not {amount}")
-        if reissue and not whole:
+        if reinvoice and not whole:
             raise NotPossible(
                 "only an invoice that is credited in whole, with nothing of its retainage "
                 "released, can be issued anew"
             )
-        credits = sum(item.credits == number for item in self.events.values())
+        credits = sum(item.credited_number == number for item in self.events.values())
         name = f"credit:{number}:{credits + 1}"
         lines = (
-            whole_credit(event.charges, name, reissue=reissue)
+            whole_credit(event.charges, name, reinvoice=reinvoice)
             if whole
             else partial_credit(event.charges, name, amount)
         )
         title = f"Credit of {event.title}"
-        credit = self._add(contract, name, title, on, lines, credits=number, reason=reason)
-        credit.whole, credit.reissues = whole, reissue
+        credit = self._add(contract, name, title, on, lines, credited_number=number, reason=reason)
+        credit.whole, credit.reinvoice = whole, reinvoice
         return credit
 
     def _credits_of(self, number: int) -> list[BillingEvent]:
-        return [item for item in self.events.values() if item.credits == number and item.counts]
+        return [
+            item for item in self.events.values() if item.credited_number == number and item.counts
+        ]
 
-    def _reissue(self, credited: BillingEvent, credit: BillingEvent) -> None:
+    def _reinvoice(self, credited: BillingEvent, credit: BillingEvent) -> None:
         """The lines of a credited invoice once more, as an event that stands for it from now."""
-        key, number = credited.key, credit.credits
+        key, number = credited.key, credit.credited_number
         self._rename(credited)
         owed = [c for c in credited.charges if c.key in credited.taken]
         self.events[key] = BillingEvent(
@@ -777,9 +781,9 @@ class Book(BaseModel):
     def _billed_invoice(self, number: int) -> BillingEvent:
         event = self.event_of(number)
         if event is None or event.status is not EventStatus.BILLED:
-            raise NotPossible(f"document {number} is not issued, so it cannot be credited")
-        if event.document is not Document.INVOICE:
-            raise NotPossible(f"document {number} is a credit note itself")
+            raise NotPossible(f"invoice {number} is not issued, so it cannot be credited")
+        if event.kind is not InvoiceKind.INVOICE:
+            raise NotPossible(f"invoice {number} is a credit note itself")
         return event
 
     # --- retainage ----------------------------------------------------------------------------
@@ -942,7 +946,7 @@ class Book(BaseModel):
         """What counts towards a plan's commitment: what was billed, and what was given up or
         credited since. The firm's word not to charge that is not taken back at the end."""
         for event in self.events.values():
-            if not event.credits or (event.reissues and event.counts):
+            if not event.credited_number or (event.reinvoice and event.counts):
                 yield from (c for c in event.charges if c.order_line == plan.key)
         # What waits once more was counted where it was charged first.
         waiting = (c for c in self.pending if c.key == first_key(c))
@@ -985,14 +989,14 @@ class Book(BaseModel):
         charges: Iterable[Charge],
         *,
         as_planned: bool = False,
-        credits: int = 0,
+        credited_number: int = 0,
         reason: str = "",
     ) -> BillingEvent:
         """A new event, with what is held back of it and the deductions that fit into it."""
         key = self._free(key)
         lines = self._in_quantity(contract, self._unique(charges))
         taken: list[Charge] = []
-        if not credits:
+        if not credited_number:
             if _holds_back(contract, on):
                 held = milestones.holdback(contract, lines, key)
                 lines += self._unique([held] if held else [])
@@ -1002,7 +1006,7 @@ class Book(BaseModel):
             title=title,
             on=on,
             charges=(*lines, *taken),
-            credits=credits,
+            credited_number=credited_number,
             reason=reason,
             as_planned=as_planned,
             taken=tuple(item.key for item in taken),

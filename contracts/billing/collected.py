@@ -279,15 +279,15 @@ class Collected:
     # --- shared -------------------------------------------------------------------------------
 
     def _correct(self, charge: str, *by: str) -> None:
-        """A charge of an earlier document is corrected by some of this. Where a part of that
-        document was credited besides, only a person knows whether it was for the same."""
+        """A charge of an earlier invoice is corrected by some of this. Where a part of that
+        invoice was credited besides, only a person knows whether it was for the same."""
         known = self._corrected.get(charge, self._book.corrected.get(charge, ()))
         self._corrected[charge] = (*known, *by)
-        credited = {item.credits for item in self._book.events.values() if item.counts}
+        credited = {item.credited_number for item in self._book.events.values() if item.counts}
         for event in self._book.events.values():
             if event.proposal in credited and any(item.key == charge for item in event.charges):
                 self.warnings.append(
-                    f"document {event.proposal}, credited in part, is corrected as well: "
+                    f"invoice {event.proposal}, credited in part, is corrected as well: "
                     "see that nothing is credited twice"
                 )
 
@@ -360,7 +360,7 @@ def corrections(
     """The keys of periods of usage that are rated anew, and of what is billed of them, each with
     the keys of those of these charges that correct it."""
     new = [charge.key for charge in charges]
-    events = (e for e in book.events.values() if e.counts and not e.credits)
+    events = (e for e in book.events.values() if e.counts and not e.credited_number)
     billed = {first_key(c) for event in events for c in event.charges}
     billed |= {first_key(c) for c in book.pending}
     return {

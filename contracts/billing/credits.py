@@ -12,11 +12,11 @@ _LONGEST = 200
 _AGAIN = ":again"
 
 
-def whole_credit(charges: Sequence[Charge], name: str, *, reissue: bool) -> list[Charge]:
+def whole_credit(charges: Sequence[Charge], name: str, *, reinvoice: bool) -> list[Charge]:
     """Every line with the opposite sign. `name` is the credit's, for its keys."""
     return [
         c.reversed(f"{c.key}:{name}", _text(c)).model_copy(
-            update={"kind": c.kind if reissue else _kind(c)}
+            update={"kind": c.kind if reinvoice else _kind(c)}
         )
         for c in charges
     ]
@@ -46,7 +46,7 @@ def partial_credit(charges: Sequence[Charge], name: str, amount: Money) -> list[
 
 
 def again(charges: Sequence[Charge], number: int) -> list[Charge]:
-    """The lines of document `number` once more, to be invoiced anew."""
+    """The lines of invoice `number` once more, to be invoiced anew."""
     return [c.model_copy(update={"key": f"{first_key(c)}{_AGAIN}{number}"}) for c in charges]
 
 

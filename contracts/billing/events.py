@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from contracts.billing.charges import Charge
 from contracts.billing.expenses import BilledExpense, Expense
 from contracts.billing.periods import BillingPeriod
-from contracts.billing.proposals import Document
+from contracts.billing.proposals import InvoiceKind
 from contracts.billing.time import BilledTime, TimeEntry
 from contracts.model import Frozen, Key, Plan, RetainerPlan, TimePlan, UsagePlan
 from contracts.money import Money
@@ -119,11 +119,12 @@ class Undo(BaseModel):
 
 
 class BillingEvent(BaseModel):
-    """One occasion that becomes one document.
+    """One occasion that becomes one invoice.
 
-    `on` is the day it was earned; `proposal` the number of its document; `taken` the keys of
-    pending deductions it took along. A credit has the number of the document it `credits`; it is
-    `whole` if it takes back every line, and `reissues` if these are then to be invoiced anew.
+    `on` is the day it was earned; `proposal` the number of its invoice; `taken` the keys of
+    pending deductions it took along. A credit takes back the invoice with the number
+    `credited_number`; it is `whole` if it takes back every line, and `reinvoice` if these are then
+    to be invoiced again.
     `asked_by` is who asked for it, where a person did: not one who may approve it.
     """
 
@@ -131,9 +132,9 @@ class BillingEvent(BaseModel):
     title: str
     on: date
     charges: tuple[Charge, ...]
-    credits: int = 0
+    credited_number: int = 0
     whole: bool = False
-    reissues: bool = False
+    reinvoice: bool = False
     reason: str = ""
     as_planned: bool = False
     status: EventStatus = EventStatus.READY
@@ -147,10 +148,10 @@ class BillingEvent(BaseModel):
         return self.status is not EventStatus.DROPPED
 
     @property
-    def document(self) -> Document:
-        """A total below zero is a credit note's; so is everything that credits a document."""
+    def kind(self) -> InvoiceKind:
+        """A total below zero is a credit note's; so is everything that credits an invoice."""
         negative = sum((item.amount.amount for item in self.charges), Decimal(0)) < 0
-        return Document.CREDIT_NOTE if negative or self.credits else Document.INVOICE
+        return InvoiceKind.CREDIT_NOTE if negative or self.credited_number else InvoiceKind.INVOICE
 
     @property
     def milestone(self) -> str | None:

@@ -62,7 +62,7 @@ def deposit_refund(contract: Contract, left: Money, number: int = 1) -> Charge:
 
 
 def holdback(contract: Contract, charges: Iterable[Charge], occasion: str) -> Charge | None:
-    """What a document holds back of its milestones and its time; None if nothing.
+    """What an invoice holds back of its milestones and its time; None if nothing.
 
     Corrections of time count with their sign, so that a credited hour frees what was held back of
     it. Never more than the charges come to together: no invoice turns negative by it.

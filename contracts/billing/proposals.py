@@ -14,7 +14,7 @@ from contracts.model import Email, Frozen, Key, OptionalText
 from contracts.money import Money
 
 
-class Document(StrEnum):
+class InvoiceKind(StrEnum):
     """What a proposal becomes in Odoo."""
 
     INVOICE = "invoice"
@@ -26,7 +26,7 @@ class InvoiceProposal(Frozen):
 
     Amounts are without tax; Odoo adds the tax of the customer's fiscal position. The lines of a
     credit note are negative here, as they are in the contract's books. `number` counts the
-    contract's documents from 1; `credits` is the number of the one a credit note takes back
+    contract's invoices from 1; `credited_number` is the number of the one a credit note takes back
     (0: none in particular). `as_planned` says that every amount follows from the contract as it
     was agreed (signed, or changed by an approved change order), with nothing estimated, corrected
     or deducted besides.
@@ -35,8 +35,8 @@ class InvoiceProposal(Frozen):
     contract_id: Key
     legal_entity: Key
     number: int
-    document: Document = Document.INVOICE
-    credits: int = 0
+    kind: InvoiceKind = InvoiceKind.INVOICE
+    credited_number: int = 0
     title: str = ""
     customer_key: str = ""
     customer_name: str

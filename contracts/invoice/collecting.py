@@ -1,6 +1,6 @@
-"""Collecting one document: what is owed on it, what was agreed about it, and what follows.
+"""Collecting one invoice: what is owed on it, what was agreed about it, and what follows.
 
-Pure functions of a receivable's state: its workflow asks here, and so does whoever shows it.
+Pure functions of an invoice's state: its workflow asks here, and so does whoever shows it.
 Amounts are with tax, as people owe and pay them.
 """
 
@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from contracts import dunning
-from contracts.billing.proposals import Document, InvoiceProposal
+from contracts.billing.proposals import InvoiceKind, InvoiceProposal
 from contracts.dunning import Act, Dispute, DunningDecision, DunningHold, Promise
 from contracts.invoice.messages import (
     CreditRequested,
@@ -24,7 +24,7 @@ from contracts.invoice.state import (
     PENDING,
     InvoiceReport,
     InvoiceStage,
-    ReceivableState,
+    InvoiceState,
     WriteOffContent,
 )
 from contracts.money import Money
@@ -36,16 +36,16 @@ _SHOWN_LINES = 50
 # --- what is owed -----------------------------------------------------------------------------
 
 
-def is_credit_note(state: ReceivableState) -> bool:
-    return state.proposal.document is Document.CREDIT_NOTE
+def is_credit_note(state: InvoiceState) -> bool:
+    return state.proposal.kind is InvoiceKind.CREDIT_NOTE
 
 
-def posted(state: ReceivableState) -> InvoiceBalance | None:
-    """The balance of a posted document; None before that, and once it was cancelled in Odoo."""
+def posted(state: InvoiceState) -> InvoiceBalance | None:
+    """The balance of a posted invoice; None before that, and once it was cancelled in Odoo."""
     return state.balance if state.balance is not None and state.balance.posted else None
 
 
-def due_on(state: ReceivableState) -> date | None:
+def due_on(state: InvoiceState) -> date | None:
     """The due date that counts: Odoo's, unless it was revised when a dispute was settled. Of
     several instalments the first that is worth a reminder counts."""
     balance = state.balance
@@ -61,7 +61,7 @@ def due_on(state: ReceivableState) -> date | None:
     return balance.due_on
 
 
-def asked_for(state: ReceivableState, balance: InvoiceBalance, today: date) -> Money:
+def asked_for(state: InvoiceState, balance: InvoiceBalance, today: date) -> Money:
     """What a reminder asks for: all that nobody disputes, but no instalment that is not late."""
     if state.revised_due_on is not None:
         return undisputed(state, balance)
@@ -70,39 +70,39 @@ def asked_for(state: ReceivableState, balance: InvoiceBalance, today: date) -> M
     return max(owed, Money.zero(owed.currency))
 
 
-def paid(state: ReceivableState, balance: InvoiceBalance) -> Money:
+def paid(state: InvoiceState, balance: InvoiceBalance) -> Money:
     """What came in money: neither our own credit notes nor a write-off."""
     ours = (item.applied for item in state.own_credits.values())
     return balance.paid - Money.total(ours, balance.total.currency)
 
 
-def credited(state: ReceivableState, balance: InvoiceBalance) -> Money:
+def credited(state: InvoiceState, balance: InvoiceBalance) -> Money:
     """What credit notes took off it: ours as they were set off, and those made in Odoo."""
     ours = (item.applied for item in state.own_credits.values())
     return balance.credited + Money.total(ours, balance.total.currency)
 
 
-def credited_untaxed(state: ReceivableState, balance: InvoiceBalance) -> Money:
+def credited_untaxed(state: InvoiceState, balance: InvoiceBalance) -> Money:
     """Everything credited, without tax: by credit notes of ours and by those made in Odoo."""
     ours = (item.untaxed for item in state.own_credits.values())
     return balance.credited_untaxed + Money.total(ours, balance.total.currency)
 
 
-def disputed(state: ReceivableState, balance: InvoiceBalance) -> Money | None:
+def disputed(state: InvoiceState, balance: InvoiceBalance) -> Money | None:
     """How much of what is owed is disputed; None where nothing is."""
     return state.dispute.part_of(balance.residual) if state.dispute else None
 
 
-def undisputed(state: ReceivableState, balance: InvoiceBalance) -> Money:
+def undisputed(state: InvoiceState, balance: InvoiceBalance) -> Money:
     contested = disputed(state, balance)
     return balance.residual - contested if contested else balance.residual
 
 
-def holds(state: ReceivableState) -> list[DunningHold]:
+def holds(state: InvoiceState) -> list[DunningHold]:
     return [hold for hold in (state.hold, state.contract_hold) if hold is not None]
 
 
-def is_small(state: ReceivableState, balance: InvoiceBalance) -> bool:
+def is_small(state: InvoiceState, balance: InvoiceBalance) -> bool:
     """Something is open, but not more than what is worth a reminder."""
     residual = balance.residual
     return (
@@ -112,7 +112,7 @@ def is_small(state: ReceivableState, balance: InvoiceBalance) -> bool:
     )
 
 
-def is_overdue(state: ReceivableState, policy: EntityPolicy, today: date) -> bool:
+def is_overdue(state: InvoiceState, policy: EntityPolicy, today: date) -> bool:
     """Whether more than the tolerance is late that nobody disputes."""
     balance, due = posted(state), due_on(state)
     if balance is None or due is None or is_credit_note(state):
@@ -120,8 +120,8 @@ def is_overdue(state: ReceivableState, policy: EntityPolicy, today: date) -> boo
     return today > due and asked_for(state, balance, today).amount > policy.dunning.tolerance
 
 
-def stage_of(state: ReceivableState, policy: EntityPolicy, today: date) -> InvoiceStage:
-    """The stage of a posted document: a function of balance, delivery, agreements and dates."""
+def stage_of(state: InvoiceState, policy: EntityPolicy, today: date) -> InvoiceStage:
+    """The stage of a posted invoice: a function of balance, delivery, agreements and dates."""
     balance = posted(state)
     if balance is None:
         return state.stage
@@ -136,7 +136,7 @@ def stage_of(state: ReceivableState, policy: EntityPolicy, today: date) -> Invoi
     return InvoiceStage.PARTIALLY_PAID if balance.residual < balance.total else InvoiceStage.OPEN
 
 
-def _cleared_by(state: ReceivableState, balance: InvoiceBalance) -> InvoiceStage:
+def _cleared_by(state: InvoiceState, balance: InvoiceBalance) -> InvoiceStage:
     if is_credit_note(state):
         return InvoiceStage.CREDITED
     if balance.written_off and balance.written_off.is_positive:
@@ -144,7 +144,7 @@ def _cleared_by(state: ReceivableState, balance: InvoiceBalance) -> InvoiceStage
     return InvoiceStage.PAID if paid(state, balance).is_positive else InvoiceStage.CREDITED
 
 
-def dunning_decision(state: ReceivableState, policy: EntityPolicy, today: date) -> DunningDecision:
+def dunning_decision(state: InvoiceState, policy: EntityPolicy, today: date) -> DunningDecision:
     """What to do about a posted invoice now; money on its way and an invoice the customer has not
     got yet pause dunning."""
     balance, due = posted(state), due_on(state)
@@ -180,7 +180,7 @@ def proposal_details(proposal: InvoiceProposal) -> tuple[str, ...]:
 # --- what people may agree --------------------------------------------------------------------
 
 
-def dispute_refusal(state: ReceivableState, opened: DisputeOpened, today: date) -> str | None:
+def dispute_refusal(state: InvoiceState, opened: DisputeOpened, today: date) -> str | None:
     """Why a dispute cannot be taken, as a sentence; None if it can."""
     if state.dispute is not None:
         return f"{state.dispute.amount} is disputed already; resolve that first"
@@ -191,7 +191,7 @@ def dispute_refusal(state: ReceivableState, opened: DisputeOpened, today: date) 
     )
 
 
-def opened_dispute(state: ReceivableState, opened: DisputeOpened, today: date) -> Dispute:
+def opened_dispute(state: InvoiceState, opened: DisputeOpened, today: date) -> Dispute:
     """The dispute as it is kept; of all that is open where no amount is stated."""
     balance = _required(state)
     return Dispute(
@@ -203,9 +203,7 @@ def opened_dispute(state: ReceivableState, opened: DisputeOpened, today: date) -
     )
 
 
-def resolution_refusal(
-    state: ReceivableState, resolved: DisputeResolved, today: date
-) -> str | None:
+def resolution_refusal(state: InvoiceState, resolved: DisputeResolved, today: date) -> str | None:
     """Why a dispute cannot be resolved like this; None if it can."""
     dispute = state.dispute
     if dispute is None:
@@ -222,7 +220,7 @@ def resolution_refusal(
     return _date_refusal("the revised due date", resolved.revised_due_on, today)
 
 
-def accepted_dispute(state: ReceivableState, dispute: Dispute, accepted: Money) -> Dispute:
+def accepted_dispute(state: InvoiceState, dispute: Dispute, accepted: Money) -> Dispute:
     """The dispute once a part is accepted: only that part stays disputed, until it is credited."""
     balance = _required(state)
     share = accepted.amount * balance.untaxed.amount / balance.total.amount
@@ -236,7 +234,7 @@ def accepted_dispute(state: ReceivableState, dispute: Dispute, accepted: Money) 
 
 
 def credit_request(
-    state: ReceivableState, dispute: Dispute, resolved: DisputeResolved
+    state: InvoiceState, dispute: Dispute, resolved: DisputeResolved
 ) -> CreditRequested:
     """What the contract is asked to credit for a dispute that was accepted."""
     if dispute.accepted is None or dispute.to_credit is None:
@@ -250,7 +248,7 @@ def credit_request(
     )
 
 
-def is_credited(state: ReceivableState, dispute: Dispute) -> bool:
+def is_credited(state: InvoiceState, dispute: Dispute) -> bool:
     """Whether what was accepted of a dispute has been credited since."""
     balance = posted(state)
     if balance is None or dispute.to_credit is None or dispute.credited_before is None:
@@ -258,7 +256,7 @@ def is_credited(state: ReceivableState, dispute: Dispute) -> bool:
     return credited_untaxed(state, balance) - dispute.credited_before >= dispute.to_credit
 
 
-def promise_refusal(state: ReceivableState, promised: PaymentPromised, today: date) -> str | None:
+def promise_refusal(state: InvoiceState, promised: PaymentPromised, today: date) -> str | None:
     """Why a promise to pay cannot be taken; None if it can."""
     if promised.on > today + _LONGEST_PROMISE:
         return f"a promise is for a year at most, not until {promised.on}"
@@ -269,7 +267,7 @@ def promise_refusal(state: ReceivableState, promised: PaymentPromised, today: da
     )
 
 
-def taken_promise(state: ReceivableState, promised: PaymentPromised, today: date) -> Promise:
+def taken_promise(state: InvoiceState, promised: PaymentPromised, today: date) -> Promise:
     """The promise as it is kept; of all that is not disputed where no amount is stated."""
     balance = _required(state)
     rest = undisputed(state, balance)
@@ -282,7 +280,7 @@ def taken_promise(state: ReceivableState, promised: PaymentPromised, today: date
     )
 
 
-def hold_refusal(state: ReceivableState, change: HoldChange, today: date) -> str | None:
+def hold_refusal(state: InvoiceState, change: HoldChange, today: date) -> str | None:
     """Why reminders cannot be held or released like this; None if they can."""
     if is_credit_note(state):
         return "nobody is reminded of a credit note"
@@ -294,7 +292,7 @@ def hold_refusal(state: ReceivableState, change: HoldChange, today: date) -> str
     return _date_refusal("the hold's last day", change.until, today) if change.on else None
 
 
-def write_off_refusal(state: ReceivableState) -> str | None:
+def write_off_refusal(state: InvoiceState) -> str | None:
     """Why what is open cannot be proposed for write-off; None if it can."""
     if state.write_off is not None:
         return f"a write-off of {state.write_off.amount} awaits approval already"
@@ -311,7 +309,7 @@ def write_off_refusal(state: ReceivableState) -> str | None:
     return None
 
 
-def write_off_content(state: ReceivableState, amount: Money, reason: str) -> WriteOffContent:
+def write_off_content(state: InvoiceState, amount: Money, reason: str) -> WriteOffContent:
     """What an approval of a write-off is bound to."""
     return WriteOffContent(
         contract_id=state.proposal.contract_id,
@@ -323,7 +321,7 @@ def write_off_content(state: ReceivableState, amount: Money, reason: str) -> Wri
     )
 
 
-def _nothing_owed(state: ReceivableState) -> str | None:
+def _nothing_owed(state: InvoiceState) -> str | None:
     if is_credit_note(state):
         return "that is a credit note: the customer owes nothing on it"
     balance = posted(state)
@@ -334,7 +332,7 @@ def _nothing_owed(state: ReceivableState) -> str | None:
     return None
 
 
-def _amount_refusal(state: ReceivableState, amount: Money | None) -> str | None:
+def _amount_refusal(state: InvoiceState, amount: Money | None) -> str | None:
     if amount is None:
         return None
     residual = _required(state).residual
@@ -351,10 +349,10 @@ def _date_refusal(what: str, day: date | None, today: date) -> str | None:
     return f"{what} is past: {day}" if day is not None and day < today else None
 
 
-def _required(state: ReceivableState) -> InvoiceBalance:
+def _required(state: InvoiceState) -> InvoiceBalance:
     balance = posted(state)
     if balance is None:
-        raise RuntimeError("the document has no balance before it is posted")
+        raise RuntimeError("the invoice has no balance before it is posted")
     return balance
 
 
@@ -371,8 +369,8 @@ _POSTED = frozenset(
 """To the contract these are one: what tells them apart is the money."""
 
 
-def report(state: ReceivableState) -> InvoiceReport:
-    """How the document stands, as its contract needs to know it."""
+def report(state: InvoiceState) -> InvoiceReport:
+    """How the invoice stands, as its contract needs to know it."""
     balance = posted(state)
     stage = state.stage
     if stage is InvoiceStage.POSTED_NOT_DELIVERED and not state.exceptions:
@@ -382,13 +380,13 @@ def report(state: ReceivableState) -> InvoiceReport:
     level = state.dunning.level
     return InvoiceReport(
         number=state.proposal.number,
-        document=state.proposal.document,
-        credits=state.proposal.credits,
+        invoice=state.proposal.kind,
+        credited_number=state.proposal.credited_number,
         stage=stage,
         amount=state.proposal.amount,
         charges=tuple(line.key for line in state.proposal.lines),
         content_hash=state.proposal.content_hash,
-        quote=state.quote,
+        odoo_totals=state.odoo_totals,
         invoice_id=state.invoice_id,
         odoo_number=balance.number if balance else "",
         due_on=due_on(state) if balance else None,
@@ -409,11 +407,15 @@ def report(state: ReceivableState) -> InvoiceReport:
     )
 
 
-def _approved(state: ReceivableState) -> tuple[str, ...]:
-    """Who approved what of this document, for the record."""
-    signed = state.round is not None and state.round.is_met
-    document = [f"{state.proposal.amount}: {state.round.given}"] if signed and state.round else []
-    return (*document, *state.write_offs_approved)
+def _approved(state: InvoiceState) -> tuple[str, ...]:
+    """Who approved what of this invoice, for the record."""
+    signed = state.approval_round is not None and state.approval_round.is_met
+    invoice = (
+        [f"{state.proposal.amount}: {state.approval_round.given}"]
+        if signed and state.approval_round
+        else []
+    )
+    return (*invoice, *state.write_offs_approved)
 
 
 def is_news(now: InvoiceReport, told: InvoiceReport | None) -> bool:
@@ -432,7 +434,7 @@ def is_news(now: InvoiceReport, told: InvoiceReport | None) -> bool:
 
 
 _ON_THE_WAY = PENDING | {InvoiceStage.APPROVED}
-"""Stages before it is posted: who has to act then is asked by the document itself."""
+"""Stages before it is posted: who has to act then is asked by the invoice itself."""
 
 
 def _gist(item: InvoiceReport) -> tuple[object, ...]:

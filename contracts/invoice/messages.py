@@ -23,11 +23,11 @@ class Instalment(BaseModel):
 
 
 class InvoiceBalance(BaseModel):
-    """What Odoo says about a document now; amounts in its currency.
+    """What Odoo says about an invoice now; amounts in its currency.
 
     `total` includes tax, `untaxed` does not; `residual` is what is still owed (by us, on a credit
     note); `credited` is the sum of posted credit notes against an invoice that people made in
-    Odoo, with tax, and `credited_untaxed` without: ours are documents with a balance of their own.
+    Odoo, with tax, and `credited_untaxed` without: ours are invoices with a balance of their own.
     `written_off` is what our write-offs still take off it (none: nothing was). `due_on` is the
     last due date; `instalments` are the open parts in their order, where the payment term has
     several (none: all is due then). `as_of` is when the

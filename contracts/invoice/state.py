@@ -1,5 +1,5 @@
-"""One document's life, invoice or credit note: stages, balance, messages and the state its
-workflow carries. Amounts of a posted document are as on the document: those of a credit note are
+"""The life of one invoice or credit note: stages, balance, messages and the state its
+workflow carries. Amounts of a posted invoice are as on the invoice: those of a credit note are
 positive here and negative on its proposal, as in the contract's books."""
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.approvals import ApprovalRound
-from contracts.billing.proposals import Document, InvoiceProposal
+from contracts.billing.proposals import InvoiceKind, InvoiceProposal
 from contracts.dunning import Dispute, DunningHold, DunningState, Promise
 from contracts.invoice.messages import CreditRequested, InvoiceBalance, PaymentReceived
 from contracts.journal import Journal
 from contracts.model import Person, Text
 from contracts.money import Money
-from contracts.odoo_totals import Quote
+from contracts.odoo_totals import OdooTotals
 from contracts.parking import StepException, Waiting
 from contracts.policy import EntityPolicy
 
 
 class InvoiceStage(StrEnum):
-    """Where a document is. `posted_not_delivered` and `in_payment` are states of their own: the
+    """Where an invoice is. `posted_not_delivered` and `in_payment` are states of their own: the
     customer has not got it yet; money is on its way but not on the bank statement yet. A credit
     note is `open` until it is set off against its invoice or paid out, then `credited`."""
 
@@ -54,7 +54,7 @@ CLEARED = frozenset(
 
 
 class WriteOffContent(BaseModel):
-    """The content of a write-off: the document, the amount that is open (with tax), the reason."""
+    """The content of a write-off: the invoice, the amount that is open (with tax), the reason."""
 
     contract_id: str
     legal_entity: str
@@ -74,7 +74,7 @@ class WriteOff(BaseModel):
     by: Person
     reason: Text
     asked_on: date
-    round: ApprovalRound
+    approval_round: ApprovalRound
 
 
 class KnownDraft(BaseModel):
@@ -85,26 +85,26 @@ class KnownDraft(BaseModel):
     invoice_id: int
     content_hash: str
     invoice_on: date
-    quote: Quote
+    odoo_totals: OdooTotals
 
 
 class InvoiceReport(BaseModel):
-    """What a receivable tells its contract whenever something the contract uses changed.
+    """What an invoice tells its contract whenever something the contract uses changed.
 
     `amount` is the proposal's, without tax and negative for a credit note; everything else is as
-    on the document. `credits` is the number of the invoice a credit note takes back. `due_on` is
-    the day that counts, revised or not; `disputed` what is not dunned for it, with tax. The money
-    stays None until the document is posted.
+    on the invoice. `credited_number` is the number of the invoice a credit note takes back.
+    `due_on` is the day that counts, revised or not; `disputed` what is not dunned for it, with tax.
+    The money stays None until the invoice is posted.
     """
 
     number: int
-    document: Document = Document.INVOICE
-    credits: int = 0
+    kind: InvoiceKind = InvoiceKind.INVOICE
+    credited_number: int = 0
     stage: InvoiceStage
     amount: Money
     charges: tuple[str, ...]
     content_hash: str = ""
-    quote: Quote | None = None
+    odoo_totals: OdooTotals | None = None
     invoice_id: int | None = None
     odoo_number: str = ""
     due_on: date | None = None
@@ -122,7 +122,7 @@ class InvoiceReport(BaseModel):
     overdue: bool = False
     because: str = ""
     approved: tuple[str, ...] = ()
-    """Who approved the document and each write-off of it."""
+    """Who approved the invoice and each write-off of it."""
     exceptions: list[StepException] = Field(default_factory=list)
 
 
@@ -133,8 +133,8 @@ class OwnCredit(BaseModel):
     applied: Money
 
 
-class ReceivableState(BaseModel):
-    """Everything a receivable's workflow knows; carried over continue-as-new.
+class InvoiceState(BaseModel):
+    """Everything an invoice's workflow knows; carried over continue-as-new.
 
     `credited_invoice_id` is the Odoo id of the invoice that a credit note takes back. `hold` is
     on this invoice alone, `contract_hold` on every invoice of the contract. `own_credits` are the
@@ -154,7 +154,7 @@ class ReceivableState(BaseModel):
     """Milestones (ids in Odoo) that are marked reached there together with the draft."""
     stage: InvoiceStage = InvoiceStage.PROPOSED
     policy: EntityPolicy | None = None
-    round: ApprovalRound | None = None
+    approval_round: ApprovalRound | None = None
     rejected_because: str = ""
     invoice_on: date | None = None
     amended: bool = False
@@ -163,7 +163,7 @@ class ReceivableState(BaseModel):
     issued: bool = False
     balance: InvoiceBalance | None = None
     delivered: bool = False
-    set_off: bool = False
+    reconciled: bool = False
     """A credit note was reconciled with its invoice, as far as that was open."""
     payments: list[PaymentReceived] = Field(default_factory=list)
     payment_references: list[str] = Field(default_factory=list)
@@ -184,7 +184,7 @@ class ReceivableState(BaseModel):
     """What the contract has still to be asked for."""
     reported: InvoiceReport | None = None
     tells_its_end: bool = False
-    """The contract has begun another run, which does not see by itself that a document ended."""
+    """The contract has begun another run, which does not see by itself that an invoice ended."""
     settles_at: datetime | None = None
     next_action_at: datetime | None = None
     waiting: Waiting = Field(default_factory=Waiting)
@@ -193,24 +193,24 @@ class ReceivableState(BaseModel):
 
     @property
     def invoice_id(self) -> int | None:
-        """The document's database id in Odoo; None before there is a draft."""
+        """The invoice's database id in Odoo; None before there is a draft."""
         return self.draft.invoice_id if self.draft else None
 
     @property
-    def quote(self) -> Quote | None:
+    def odoo_totals(self) -> OdooTotals | None:
         """What the draft comes to with Odoo's tax; None before there is a draft."""
-        return self.draft.quote if self.draft else None
+        return self.draft.odoo_totals if self.draft else None
 
     @property
     def open_round(self) -> ApprovalRound | None:
-        """What awaits a decision now: the document, or once it is posted its write-off."""
-        found = self.write_off.round if self.write_off else None
+        """What awaits a decision now: the invoice, or once it is posted its write-off."""
+        found = self.write_off.approval_round if self.write_off else None
         if not self.issued:
-            found = self.round if self.stage is InvoiceStage.AWAITING_APPROVAL else None
+            found = self.approval_round if self.stage is InvoiceStage.AWAITING_APPROVAL else None
         return None if found is None or found.is_decided else found
 
 
-class ReceivableInput(BaseModel):
-    """Starts a receivable, or continues it: there is nothing beside the state."""
+class InvoiceInput(BaseModel):
+    """Starts an invoice, or continues it: there is nothing beside the state."""
 
-    state: ReceivableState
+    state: InvoiceState

@@ -12,14 +12,14 @@ from contracts.contract.messages import HoldKind
 from contracts.contract.state import ContractStage, ContractState, money_table
 from contracts.invoice import collecting
 from contracts.invoice.messages import InvoiceBalance
-from contracts.invoice.state import CLEARED, PENDING, UNBILLED, InvoiceStage, ReceivableState
+from contracts.invoice.state import CLEARED, PENDING, UNBILLED, InvoiceStage, InvoiceState
 from contracts.journal import Journal
 from contracts.money import Money
 from contracts.parking import Action, StepException, Waiting
 from contracts.validation import show
 from contracts.views.status import (
     conditions,
-    document_rows,
+    invoice_rows,
     milestone_status,
     not_billed,
     plan_rows,
@@ -28,7 +28,7 @@ from contracts.views.status import (
 _LATEST = 8
 _MAX_ROWS = 60
 _MAX_PLANS = 20
-_MAX_DOCUMENTS = 15
+_MAX_INVOICES = 15
 _MAX_SENTENCES = 12
 _MAX_SENTENCE = 300
 _MAX_MESSAGE = 1_000
@@ -40,7 +40,7 @@ def contract_details(state: ContractState) -> str:
     """The whole contract on one page: stage, waiting, what was decided, what is billed and how,
     money, what happened last."""
     contract = state.contract
-    title = contract.title if contract else state.document.get("title", "")
+    title = contract.title if contract else state.contract_data.get("title", "")
     parts = [f"## {title or 'Contract'} ({state.contract_id})"]
     if contract:
         version = f" · version {contract.version}" if contract.version > 1 else ""
@@ -52,7 +52,7 @@ def contract_details(state: ContractState) -> str:
     parts += _exceptions(state.exceptions, state.time_zone)
     parts.append(_sentences(conditions(state)))
     if contract:
-        parts += [_milestones(state), _plans(state), _documents(state), _money(state)]
+        parts += [_milestones(state), _plans(state), _invoices(state), _money(state)]
     parts.append(_sentences(not_billed(state), "Not billed: "))
     if state.odoo.order_name:
         parts.append(f"Odoo: order **{state.odoo.order_name}**, project {state.odoo.project_name}")
@@ -61,34 +61,38 @@ def contract_details(state: ContractState) -> str:
 
 
 def contract_waits(state: ContractState) -> tuple[str | None, str]:
-    """What the contract itself waits on: the WaitingOn value and a sentence. What its documents
+    """What the contract itself waits on: the WaitingOn value and a sentence. What its invoices
     wait on they say themselves, each for itself: of the contract that is only a sentence."""
     if state.exceptions:
         return _waits_on_exception(state.exceptions)
     if state.stage in (ContractStage.CLOSED, ContractStage.CANCELLED):
         return None, "nothing, it has ended"
     change = state.change
-    if change is not None and change.round is not None and not change.round.is_decided:
+    if (
+        change is not None
+        and change.approval_round is not None
+        and not change.approval_round.is_decided
+    ):
         return "approval", f"change order {change.order.number} to be approved"
     if state.stage is ContractStage.ACTIVE:
         on, what = _waits_for_work(state)
         if on is not None:
             return on, what
-    on, what = documents_wait(state)
+    on, what = invoices_wait(state)
     if on is not None:
-        return "documents", what
+        return "invoices", what
     return None, "the systems (no person is needed)"
 
 
-def documents_wait(state: ContractState) -> tuple[str | None, str]:
-    """What a contract's documents wait on, the first thing first, as the documents call it."""
+def invoices_wait(state: ContractState) -> tuple[str | None, str]:
+    """What a contract's invoices wait on, the first thing first, as the invoices call it."""
     undecided = [str(n) for n, item in state.invoices.items() if item.stage in PENDING]
     if undecided:
         return "approval", f"proposal {', '.join(undecided)} to be approved"
     done = CLEARED | UNBILLED
     pending = [str(n) for n, item in state.invoices.items() if item.stage not in done]
     if pending:
-        return "payment", f"document {', '.join(pending)} to be settled"
+        return "payment", f"invoice {', '.join(pending)} to be settled"
     if state.stage is ContractStage.CLOSING:
         return "settlement", "the settlement period of its invoices"
     return None, ""
@@ -115,17 +119,17 @@ def _waits_for_work(state: ContractState) -> tuple[str | None, str]:
     return None, ""
 
 
-def receivable_details(state: ReceivableState) -> str:
-    """One document on one page: stage, who must act, the amounts, ready-to-paste approval."""
+def invoice_details(state: InvoiceState) -> str:
+    """One invoice on one page: stage, who must act, the amounts, ready-to-paste approval."""
     proposal = state.proposal
     zone = state.policy.calendar.time_zone if state.policy else "UTC"
     name = (state.balance.number if state.balance else "") or f"proposal {proposal.number}"
     parts = [
         f"## {proposal.customer_name}: {name}",
-        _standing(str(state.stage), receivable_waits(state)[1], state.waiting, zone),
+        _standing(str(state.stage), invoice_waits(state)[1], state.waiting, zone),
     ]
     if collecting.is_credit_note(state):
-        credited = f" of document {proposal.credits}" if proposal.credits else ""
+        credited = f" of invoice {proposal.credited_number}" if proposal.credited_number else ""
         parts.append(f"**Credit note**{credited}: {_cell(proposal.reason) or 'no reason given'}")
     if state.next_action_at:
         parts.append(f"**Next action:** {_when(state.next_action_at, zone)}")
@@ -140,14 +144,14 @@ def receivable_details(state: ReceivableState) -> str:
     return _cut(parts)
 
 
-def receivable_waits(state: ReceivableState) -> tuple[str | None, str]:
-    """What the document waits on: the WaitingOn value and a sentence."""
+def invoice_waits(state: InvoiceState) -> tuple[str | None, str]:
+    """What the invoice waits on: the WaitingOn value and a sentence."""
     if state.exceptions:
         return _waits_on_exception(state.exceptions)
     if state.open_round:
         return "approval", state.open_round.missing
     if state.stage is InvoiceStage.POSTED_NOT_DELIVERED:
-        return "delivery", "the document to be delivered"
+        return "delivery", "the invoice to be delivered"
     if state.stage is InvoiceStage.IN_PAYMENT:
         return "payment", "the payment to reach the bank statement"
     if state.stage in CLEARED - {InvoiceStage.SETTLED}:
@@ -166,7 +170,7 @@ def receivable_waits(state: ReceivableState) -> tuple[str | None, str]:
     return _waits_for_money(state)
 
 
-def _waits_for_money(state: ReceivableState) -> tuple[str, str]:
+def _waits_for_money(state: InvoiceState) -> tuple[str, str]:
     if state.dispute and state.dispute.accepted:
         return "dispute", f"a credit note over {state.dispute.accepted}, which was accepted"
     if state.dispute:
@@ -182,8 +186,8 @@ def _waits_for_money(state: ReceivableState) -> tuple[str, str]:
     return "payment", "the customer's payment"
 
 
-def agreements(state: ReceivableState) -> list[str]:
-    """What was agreed about a posted document, or is asked for, one sentence each."""
+def agreements(state: InvoiceState) -> list[str]:
+    """What was agreed about a posted invoice, or is asked for, one sentence each."""
     told = []
     if state.dispute:
         dispute = state.dispute
@@ -214,27 +218,27 @@ def _standing(stage: str, waits_for: str, waiting: Waiting, zone: str) -> str:
 def _waits_on_exception(exceptions: list[StepException]) -> tuple[str, str]:
     first = min(exceptions, key=lambda item: item.since)
     kind = first.kind if first.kind == "credentials" else "exception"
-    return kind, f"{first.owner}: {first.doing}"
+    return kind, f"{first.responsible}: {first.doing}"
 
 
-def _lines(state: ReceivableState) -> str:
+def _lines(state: InvoiceState) -> str:
     """The lines without tax, and as soon as Odoo has a draft its taxes and the total with them."""
-    proposal, quote = state.proposal, state.quote
+    proposal, odoo_totals = state.proposal, state.odoo_totals
     rows = [f"| {_cell(line.description)} | {line.amount} |" for line in proposal.lines]
     rows.append(f"| **Total without tax** | {proposal.amount} |")
-    if quote:
+    if odoo_totals:
         sign = -1 if proposal.amount.amount < 0 else 1
-        rows += [f"| {_cell(tax.name)} | {signed(tax.amount, sign)} |" for tax in quote.taxes]
-        rows.append(f"| **Total with tax** | {signed(quote.total, sign)} |")
+        rows += [f"| {_cell(tax.name)} | {signed(tax.amount, sign)} |" for tax in odoo_totals.taxes]
+        rows.append(f"| **Total with tax** | {signed(odoo_totals.total, sign)} |")
     return "\n".join(["| Line | Amount |", "|---|--:|", *rows])
 
 
 def signed(amount: Money, sign: int) -> Money:
-    """An amount of a document as it stands in the contract's books: credit notes are negative."""
+    """An amount of an invoice as it stands in the contract's books: credit notes are negative."""
     return -amount if sign < 0 else amount
 
 
-def _balance(state: ReceivableState, balance: InvoiceBalance) -> str:
+def _balance(state: InvoiceState, balance: InvoiceBalance) -> str:
     columns: list[tuple[str, object]] = [
         ("Total with tax", balance.total),
         ("Paid", collecting.paid(state, balance)),
@@ -256,15 +260,18 @@ def _balance(state: ReceivableState, balance: InvoiceBalance) -> str:
     return f"| {head} |\n|{align}|\n| {row} |"
 
 
-def _approval(round: ApprovalRound) -> str:
-    subject = round.subject
+def _approval(approval_round: ApprovalRound) -> str:
+    subject = approval_round.subject
     example = {
         "decision": "approve",
         "by": "you@your.firm",
         "content_hash": subject.content_hash[:HASH_PREFIX],
         "amount": str(subject.amount),
     }
-    given = ", ".join(f"{item.by} ({item.at:%Y-%m-%d})" for item in round.approvals) or "none yet"
+    given = (
+        ", ".join(f"{item.by} ({item.at:%Y-%m-%d})" for item in approval_round.approvals)
+        or "none yet"
+    )
     return (
         f"**Approvals of {_cell(subject.title)}:** {given}\n\nTo approve, send the Update "
         "`decide_approval` (or the Signal `approval_decided`) with:\n\n"
@@ -279,7 +286,8 @@ def _exceptions(exceptions: Iterable[StepException], zone: str) -> list[str]:
 def _exception(item: StepException, zone: str) -> str:
     lines = [
         f"### Parked: {item.doing}",
-        f"`{item.code}` · since {_when(item.since, zone)} · {item.owner} · attempt {item.attempts}",
+        f"`{item.code}` · since {_when(item.since, zone)} · {item.responsible}"
+        f" · attempt {item.attempts}",
     ]
     if item.message:
         lines.append(f"> {item.message[:_MAX_MESSAGE]}")
@@ -335,20 +343,20 @@ def _plans(state: ContractState) -> str:
     return "\n".join(rows)
 
 
-def _documents(state: ContractState) -> str:
-    """The latest documents, the newest first."""
-    items = document_rows(state)[::-1]
+def _invoices(state: ContractState) -> str:
+    """The latest invoices, the newest first."""
+    items = invoice_rows(state)[::-1]
     if not items:
         return ""
-    rows = ["| Document | For | Without tax | Open | State |", "|---|---|--:|--:|---|"]
-    for item in items[:_MAX_DOCUMENTS]:
+    rows = ["| Invoice | For | Without tax | Open | State |", "|---|---|--:|--:|---|"]
+    for item in items[:_MAX_INVOICES]:
         still_open = item.open if item.open is not None else ""
         rows.append(
             f"| {_cell(item.name)} | {_cell(item.title)} | {item.amount} | {still_open} "
             f"| {item.stage} |"
         )
-    if len(items) > _MAX_DOCUMENTS:
-        rows.append(f"| … {len(items) - _MAX_DOCUMENTS} more | | | | |")
+    if len(items) > _MAX_INVOICES:
+        rows.append(f"| … {len(items) - _MAX_INVOICES} more | | | | |")
     return "\n".join(rows)
 
 

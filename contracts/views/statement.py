@@ -5,14 +5,14 @@ from __future__ import annotations
 from contracts.billing.book import Book, EventStatus, Unbilled, milestone_event
 from contracts.billing.charges import total
 from contracts.billing.order import order_lines
-from contracts.billing.proposals import Document
+from contracts.billing.proposals import InvoiceKind
 from contracts.model import Contract, Frozen
 from contracts.money import Money
 
 
 class Position(Frozen):
     """One line of the order. `planned` is a fixed price that nobody has reached yet, `earned` what
-    is on no issued document yet, `billed` what was invoiced less what was credited."""
+    is on no issued invoice yet, `billed` what was invoiced less what was credited."""
 
     key: str
     name: str
@@ -24,7 +24,7 @@ class Position(Frozen):
 class Statement(Frozen):
     """Where a contract's money stands; all amounts without tax.
 
-    `ready` waits to be proposed, `proposed` for its document to be issued; both are net of what
+    `ready` waits to be proposed, `proposed` for its invoice to be issued; both are net of what
     they deduct and hold back. `pending` are deductions (negative) that no invoice has come for
     yet. `value` is the contract's, as amended. `not_billed` is no part of it.
     """
@@ -78,7 +78,7 @@ def statement(contract: Contract, book: Book) -> Statement:
 def _credited(contract: Contract, book: Book) -> Money:
     """The sum of the issued credit notes, as a positive amount."""
     issued = (item for item in book.events.values() if item.status is EventStatus.BILLED)
-    notes = (item for item in issued if item.document is Document.CREDIT_NOTE)
+    notes = (item for item in issued if item.kind is InvoiceKind.CREDIT_NOTE)
     return -Money.total(
         (charge.amount for item in notes for charge in item.charges), contract.currency
     )

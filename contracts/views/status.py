@@ -1,4 +1,4 @@
-"""How a contract stands, in words: milestones, plans, documents, what was agreed or decided.
+"""How a contract stands, in words: milestones, plans, invoices, what was agreed or decided.
 
 Pure functions of a contract's state: whoever shows a contract asks here.
 """
@@ -39,8 +39,8 @@ class PlanRow(Frozen):
         return f"{self.next_on} ({self.next_period})" if self.next_on else "over"
 
 
-class DocumentRow(Frozen):
-    """A document and what it is for. `amount` is without tax, negative for a credit note; `open`
+class InvoiceRow(Frozen):
+    """An invoice and what it is for. `amount` is without tax, negative for a credit note; `open`
     with tax."""
 
     number: int
@@ -53,7 +53,7 @@ class DocumentRow(Frozen):
 
 
 def milestone_status(state: ContractState, key: str) -> str:
-    """A milestone's state in words: planned, reached, or how its document stands."""
+    """A milestone's state in words: planned, reached, or how its invoice stands."""
     progress = state.milestones.get(key, MilestoneProgress())
     if progress.reached_on is None:
         return "planned"
@@ -64,7 +64,7 @@ def milestone_status(state: ContractState, key: str) -> str:
 
 
 def _fate(state: ContractState, event: BillingEvent) -> str:
-    """What became of a billing event; empty while it has no document."""
+    """What became of a billing event; empty while it has no invoice."""
     if event.status is EventStatus.DROPPED:
         return f"not billed: {event.reason}"
     report = state.invoices.get(event.proposal) if event.proposal else None
@@ -116,11 +116,11 @@ def _cap(cap: Money | None) -> str:
     return f", at most {cap}" if cap else ""
 
 
-def document_rows(state: ContractState) -> list[DocumentRow]:
-    """The contract's documents, by number."""
+def invoice_rows(state: ContractState) -> list[InvoiceRow]:
+    """The contract's invoices, by number."""
     events = {item.proposal: item for item in state.book.events.values() if item.proposal}
     return [
-        DocumentRow(
+        InvoiceRow(
             number=number,
             name=item.odoo_number or f"proposal {number}",
             title=events[number].title if number in events else "",
@@ -169,12 +169,16 @@ def _by(words: str, by: str, reason: str) -> str:
 def _pending(state: ContractState) -> Iterator[str]:
     change = state.change
     if change is not None:
-        needs = f"; needs {change.round.missing}" if change.round else ""
+        needs = f"; needs {change.approval_round.missing}" if change.approval_round else ""
         order = change.order
         yield f"Change order {order.number} by {order.by} awaits approval: {order.reason}{needs}"
         yield from (f"Change order {order.number}: {text}" for text in change.changes)
-    if state.ordered and state.contract and state.ordered.version != state.contract.version:
-        yield f"The order in Odoo is still at version {state.ordered.version}"
+    if (
+        state.order_version
+        and state.contract
+        and state.order_version.version != state.contract.version
+    ):
+        yield f"The order in Odoo is still at version {state.order_version.version}"
 
 
 def _holds(state: ContractState) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""From CRM values to contract documents: what every CRM needs, and nothing any of them owns.
+"""From CRM values to contract data: what every CRM needs, and nothing any of them owns.
 
 Nothing here refuses: what cannot be read is passed on for `contracts.validation` to report.
 """
@@ -149,12 +149,12 @@ def single_milestone(service: JsonObject, due_on: str | None) -> JsonObject:
     )
 
 
-def default_due_on(document: JsonObject) -> str | None:
+def default_due_on(contract_data: JsonObject) -> str | None:
     """When a milestone without a date of its own is due: at signature, or at the start if later.
 
     None where neither can be read: that is reported once, for the field itself.
     """
-    dates = [readable_date(document.get(name)) for name in ("signed_on", "starts_on")]
+    dates = [readable_date(contract_data.get(name)) for name in ("signed_on", "starts_on")]
     readable = [day for day in dates if day is not None]
     return max(readable).isoformat() if readable else None
 

@@ -164,7 +164,7 @@ class HubSpotCrm:
     def read_contract(self, deal_id: str) -> JsonObject:
         """See Crm. Takes about eight calls."""
         deal = self._won_deal(deal_id)
-        document = present(
+        contract_data = present(
             {
                 "title": deal.get("dealname"),
                 "currency": deal.get("deal_currency_code") or self._default_currency,
@@ -177,10 +177,10 @@ class HubSpotCrm:
                 "requested_by": self._owner_email(deal.get("hubspot_owner_id")),
             }
         )
-        document["source"] = {"system": SYSTEM, "id": deal_id}
+        contract_data["source"] = {"system": SYSTEM, "id": deal_id}
         written = terms.terms_of(deal.get(terms.PROPERTY) or "", SYSTEM)
-        document["customer"] = self._customer(deal_id)
-        return _billed(document, self._line_items(deal_id), written)
+        contract_data["customer"] = self._customer(deal_id)
+        return _billed(contract_data, self._line_items(deal_id), written)
 
     def write_statuses(self, statuses: Sequence[ContractStatus]) -> list[StatusRefusal]:
         """See Crm. One call for a hundred deals; one more for each refused a few times halved."""
@@ -365,27 +365,33 @@ def _position(item: JsonObject) -> tuple[Decimal, int]:
     return position, int(item["id"])
 
 
-def _billed(document: JsonObject, lines: Sequence[JsonObject], written: JsonObject) -> JsonObject:
-    """The document with its services, and how line items and the deal's terms bill them."""
+def _billed(
+    contract_data: JsonObject, lines: Sequence[JsonObject], written: JsonObject
+) -> JsonObject:
+    """The contract data with its services, and how line items and the deal's terms bill them."""
     keys = unique_keys((line.get("hs_sku") or "" for line in lines), default="line")
     by_key = dict(zip(keys, lines, strict=True))
-    starts = (written.get("starts_on"), document.get("starts_on"), document.get("signed_on"))
+    starts = (
+        written.get("starts_on"),
+        contract_data.get("starts_on"),
+        contract_data.get("signed_on"),
+    )
     first_day = next((str(day) for day in starts if day), "")
     recurring = {
         key: _retainer(key, line, first_day)
         for key, line in by_key.items()
         if line.get("recurringbillingfrequency")
     }
-    document["services"] = [_service(key, line) for key, line in by_key.items()]
-    document["services"] = terms.estimated(
-        document, {key: plan.get("fee") for key, plan in recurring.items()}
+    contract_data["services"] = [_service(key, line) for key, line in by_key.items()]
+    contract_data["services"] = terms.estimated(
+        contract_data, {key: plan.get("fee") for key, plan in recurring.items()}
     )
-    _end_by_term(document, written, recurring)
-    document = terms.with_terms(document, written, list(recurring.values()))
+    _end_by_term(contract_data, written, recurring)
+    contract_data = terms.with_terms(contract_data, written, list(recurring.values()))
     stated = {
         key: milestones_of(key, line.get("c2c_milestones") or "") for key, line in by_key.items()
     }
-    return document | {"milestones": terms.milestones(document, stated)}
+    return contract_data | {"milestones": terms.milestones(contract_data, stated)}
 
 
 def _service(key: str, line: JsonObject) -> JsonObject:
@@ -439,16 +445,16 @@ def _told(text: str, line: JsonObject) -> str:
 
 
 def _end_by_term(
-    document: JsonObject, written: JsonObject, recurring: Mapping[str, JsonObject]
+    contract_data: JsonObject, written: JsonObject, recurring: Mapping[str, JsonObject]
 ) -> None:
     """Where nothing else says when the contract ends, it ends with its last line item's term.
 
     Plans that end with the contract then say no end of their own: they go on with its renewal.
     """
     ends = [plan.get("ends_on", "") for plan in recurring.values()]
-    stated = written.get("ends_on") or document.get("ends_on")
+    stated = written.get("ends_on") or contract_data.get("ends_on")
     if not stated and ends and all(map(readable_date, ends)):
-        stated = document["ends_on"] = max(ends)
+        stated = contract_data["ends_on"] = max(ends)
     for plan in recurring.values():
         if plan.get("ends_on") == stated:
             plan.pop("ends_on", None)

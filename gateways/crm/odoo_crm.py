@@ -111,7 +111,7 @@ class OdooCrm:
         lead = self._won_lead(deal_id)
         order = self._quotation(lead["id"])
         currency = _name(order.get("currency_id"))
-        document = present(
+        contract_data = present(
             {
                 "title": lead["name"],
                 "currency": currency,
@@ -122,13 +122,13 @@ class OdooCrm:
                 "requested_by": self._user_email(lead["user_id"]),
             }
         )
-        document["source"] = {"system": SYSTEM, "id": str(lead["id"])}
-        document["customer"] = self._customer(lead, order)
-        document["services"] = self._services(order, currency)
+        contract_data["source"] = {"system": SYSTEM, "id": str(lead["id"])}
+        contract_data["customer"] = self._customer(lead, order)
+        contract_data["services"] = self._services(order, currency)
         written = {item["name"]: item.get("value") for item in lead["lead_properties"] or ()}
         stated = terms.terms_of(str(written.get(terms.PROPERTY) or ""), SYSTEM)
-        document = terms.with_terms(document, stated)
-        return document | {"milestones": terms.milestones(document)}
+        contract_data = terms.with_terms(contract_data, stated)
+        return contract_data | {"milestones": terms.milestones(contract_data)}
 
     def write_statuses(self, statuses: Sequence[ContractStatus]) -> list[StatusRefusal]:
         """See Crm. One read and one write for a hundred opportunities; none for unchanged ones."""

@@ -36,7 +36,7 @@ class Crm(Protocol):
         """The name contracts carry in `source.system` ("hubspot", "odoo-crm")."""
 
     def read_contract(self, deal_id: str) -> JsonObject:
-        """The contract document of a won deal, for `contracts.validation.validate`.
+        """The contract data of a won deal, for `contracts.validation.validate`.
 
         The caller adds `contract_id` and `legal_entity`; everything else the CRM knows is there,
         `source` included. What the CRM does not say is left out and what cannot be read is passed

@@ -70,17 +70,17 @@ def terms_of(text: str, system: str) -> JsonObject:
 
 
 def with_terms(
-    document: JsonObject, terms: JsonObject, fees: Sequence[JsonObject] = ()
+    contract_data: JsonObject, terms: JsonObject, fees: Sequence[JsonObject] = ()
 ) -> JsonObject:
-    """The document with the deal's terms and the retainers of its line items.
+    """The contract data with the deal's terms and the retainers of its line items.
 
     A retainer that the terms give for the service of a line item adds to that line's, and what it
     says counts. The terms' own rows come first, so that a problem's path is the text's.
     """
-    document = document | terms
+    contract_data = contract_data | terms
     retainers = terms.get("retainers", [])
     if not fees or not isinstance(retainers, list):
-        return document
+        return contract_data
     by_service = {fee["service"]: fee for fee in fees}
 
     def merged(row: Any) -> Any:
@@ -89,19 +89,19 @@ def with_terms(
         return by_service.pop(service) | row if known else row
 
     stated = [merged(row) for row in retainers]
-    return document | {"retainers": [*stated, *by_service.values()]}
+    return contract_data | {"retainers": [*stated, *by_service.values()]}
 
 
-def estimated(document: JsonObject, fees: Mapping[str, Any]) -> list[JsonObject]:
+def estimated(contract_data: JsonObject, fees: Mapping[str, Any]) -> list[JsonObject]:
     """The services, with an estimate of those billed by a fee (`fees`, by the service's key).
 
     What the deal's amount leaves beside the other lines, in proportion to the fees: whether a CRM
     counts a deal by month, by year or by its term is the account's own choice. Where that cannot
     be told, the fee of one period.
     """
-    services: list[JsonObject] = document["services"]
-    currency = document.get("currency")
-    value = read(MONEY, document.get("value"), currency)
+    services: list[JsonObject] = contract_data["services"]
+    currency = contract_data.get("currency")
+    value = read(MONEY, contract_data.get("value"), currency)
     weights = [read(MONEY, fee, currency) for fee in fees.values()]
     fixed = [
         read(MONEY, item.get("amount"), currency) for item in services if item["key"] not in fees
@@ -119,14 +119,14 @@ def estimated(document: JsonObject, fees: Mapping[str, Any]) -> list[JsonObject]
 
 
 def milestones(
-    document: JsonObject, written: Mapping[str, Sequence[JsonObject]] = MappingProxyType({})
+    contract_data: JsonObject, written: Mapping[str, Sequence[JsonObject]] = MappingProxyType({})
 ) -> list[JsonObject]:
     """Each service's milestones: those written on its line, by the service's key; else one for
     the whole of it, unless a plan bills it or a deposit, retainage or fee is booked on it."""
-    due_on = default_due_on(document)
-    otherwise = _billed_otherwise(document)
+    due_on = default_due_on(contract_data)
+    otherwise = _billed_otherwise(contract_data)
     found: list[JsonObject] = []
-    for service in document["services"]:
+    for service in contract_data["services"]:
         key = service["key"]
         if written.get(key):
             found += written[key]
@@ -135,10 +135,10 @@ def milestones(
     return found
 
 
-def _billed_otherwise(document: JsonObject) -> set[str]:
-    named = [row.get("service") for table in PLAN_TABLES for _, row in rows(document, table)]
-    named += [part(document, name).get("service") for name in ("deposit", "retainage")]
-    named.append(part(document, "termination").get("fee_service"))
+def _billed_otherwise(contract_data: JsonObject) -> set[str]:
+    named = [row.get("service") for table in PLAN_TABLES for _, row in rows(contract_data, table)]
+    named += [part(contract_data, name).get("service") for name in ("deposit", "retainage")]
+    named.append(part(contract_data, "termination").get("fee_service"))
     return {key for key in named if isinstance(key, str)}
 
 

@@ -230,15 +230,15 @@ class OdooClient:
             self._lanes.run(Press(model, method, ids, self._in(context)))
 
     def mail(
-        self, document: int, *, again: bool = False, context: Mapping[str, Any] | None = None
+        self, invoice: int, *, again: bool = False, context: Mapping[str, Any] | None = None
     ) -> Mailed:
-        """Send a posted document to its customer by e-mail, as PDF, unless a mail about it went
+        """Send a posted invoice to its customer by e-mail, as PDF, unless a mail about it went
         out already; how the newest mail about it fared. Safe to repeat.
 
         `again` says that this is a repeat, before whose end nobody knows what became of the last:
         raises GatewayError `under_way`, transient, as long as that may still mail it.
         """
-        mailed: Mailed = self._lanes.run(Mail(document, again, self._in(context), self._mailing))
+        mailed: Mailed = self._lanes.run(Mail(invoice, again, self._in(context), self._mailing))
         return mailed
 
     def create(

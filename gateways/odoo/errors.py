@@ -110,7 +110,7 @@ _TEXTS: tuple[tuple[re.Pattern[str], _Verdict], ...] = tuple(
         (r"does not seem to be (a|an) (valid|integer|number)", _business("value_malformed")),
         (r"Missing required value for the field", _business("field_missing")),
         (r"Record does not exist or has been deleted", _NO_RECORD),
-        (r"convert multiple documents in wkhtmltopdf", _ONE_PDF),
+        (r"convert multiple invoices in wkhtmltopdf", _ONE_PDF),
         (r"must be in draft|not in a state requiring confirmation", _business("wrong_state")),
         (r"^You are not allowed to (access|modify|create|delete) ", _NO_ACCESS),
         (r"^Object .* doesn't exist", _NO_MODEL),
@@ -305,7 +305,7 @@ def is_conflict(error: GatewayError) -> bool:
 
 
 def is_one_pdf_at_a_time(error: GatewayError) -> bool:
-    """Whether Odoo's wkhtmltopdf refused several documents in one run."""
+    """Whether Odoo's wkhtmltopdf refused several invoices in one run."""
     return error.code == _ONE_PDF.code
 
 

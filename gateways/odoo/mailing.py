@@ -1,4 +1,4 @@
-"""Posted documents that go out by e-mail, many of them in one call.
+"""Posted invoices that go out by e-mail, many of them in one call.
 
     look      the wizard is made for all, and answers which of them a mail went out about already
     press     one wizard per company, of those that are still to go; else nothing
@@ -28,13 +28,13 @@ FAILED = frozenset({"exception", "bounce", "canceled"})
 
 MOST = 50
 AT_FIRST = 4
-"""How many documents go in one call; so few until Odoo's speed is known, because a call that gets
-no answer in time leaves open which of its documents were mailed."""
+"""How many invoices go in one call; so few until Odoo's speed is known, because a call that gets
+no answer in time leaves open which of its invoices were mailed."""
 
 _LASTS = timedelta(seconds=5)
 _LASTS_AT_MOST = timedelta(seconds=120)
 """How long a call may be thought to be under way: so long, and as long again for each of its
-documents; Odoo itself ends what takes longer than the second."""
+invoices; Odoo itself ends what takes longer than the second."""
 
 _KNOWN_WIZARDS = 1_000
 _MOVE = "account.move"
@@ -60,7 +60,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Mailed:
-    """How the newest e-mail about a document fared: Odoo's status of it ("" where none was made)
+    """How the newest e-mail about an invoice fared: Odoo's status of it ("" where none was made)
     and why it failed."""
 
     status: str = ""
@@ -83,7 +83,7 @@ class Mailing:
 
 
 class Mail(Request):
-    """Sends one document, unless a mail about it went out already."""
+    """Sends one invoice, unless a mail about it went out already."""
 
     # While it makes a PDF Odoo asks itself for pictures and styles: as many calls at once as it
     # has workers would wait for each other.
@@ -92,13 +92,13 @@ class Mail(Request):
     at_first = AT_FIRST
 
     def __init__(
-        self, document: int, again: bool, context: Mapping[str, Any], mailing: Mailing
+        self, invoice: int, again: bool, context: Mapping[str, Any], mailing: Mailing
     ) -> None:
         """`again` says that a call for it may still be under way, whose end nobody was told."""
         super().__init__(_MANY, "action_send_and_print", {"context": context})
-        self.document = document
+        self.invoice = invoice
         self.again = again
-        self.records = frozenset({document})
+        self.records = frozenset({invoice})
         self.key = self._key()
         self._mailing = mailing
 
@@ -107,34 +107,34 @@ class Mail(Request):
         return 1 if self._mailing.one_by_one else MOST
 
     def carry_out(self, requests: Sequence[Mail], call: Call, until: float) -> list[Any]:
-        documents = [request.document for request in requests]
-        wizard = self._made(documents, call)
+        invoices = [request.invoice for request in requests]
+        wizard = self._made(invoices, call)
         rows = wizard.rows
         due = [row["id"] for row in rows if not _newest(row).went_out]
-        doubtful = {request.document for request in requests if request.again}.intersection(due)
+        doubtful = {request.invoice for request in requests if request.again}.intersection(due)
         under_way = self._under_way(sorted(doubtful), wizard, call) if doubtful else {}
         if under_way:
             # Else whoever looks next takes it for a call that is under way.
             self._drop(wizard, call)
         clear = [row for row in rows if row["id"] in due and row["id"] not in under_way]
         for together in _by_company(clear):
-            if len(together) < len(documents):
+            if len(together) < len(invoices):
                 wizard = self._made(together, call)
             if time.monotonic() > until:
                 raise errors.client_busy()
             self._press(wizard, call)
         if due:
-            body = documents, {"specification": _LOOK, **self.arguments}
+            body = invoices, {"specification": _LOOK, **self.arguments}
             rows = call(_MOVE, "web_read", body, rows_of)
         by_id = {row["id"]: row for row in rows}
-        return [_outcome(document, by_id, under_way) for document in documents]
+        return [_outcome(invoice, by_id, under_way) for invoice in invoices]
 
-    def _made(self, documents: Sequence[int], call: Call) -> _Wizard:
-        """A wizard for these documents; Odoo's own for many fails with one."""
-        model, field = (_MANY, "move_ids") if len(documents) > 1 else (_ONE, "move_id")
-        many = [[6, 0, list(documents)]]
+    def _made(self, invoices: Sequence[int], call: Call) -> _Wizard:
+        """A wizard for these invoices; Odoo's own for many fails with one."""
+        model, field = (_MANY, "move_ids") if len(invoices) > 1 else (_ONE, "move_id")
+        many = [[6, 0, list(invoices)]]
         arguments = {
-            "vals": {field: many if len(documents) > 1 else documents[0]},
+            "vals": {field: many if len(invoices) > 1 else invoices[0]},
             "specification": {field: {"fields": _LOOK}, "create_date": {}},
             **self.arguments,
         }
@@ -143,13 +143,13 @@ class Mail(Request):
         self._mailing.idle.append((model, made["id"]))
         return _Wizard(model, made["id"], _moment(made), held if isinstance(held, list) else [held])
 
-    def _under_way(self, documents: list[int], own: _Wizard, call: Call) -> dict[int, timedelta]:
-        """Those of the documents that a call made just before may still be mailing, and for how
+    def _under_way(self, invoices: list[int], own: _Wizard, call: Call) -> dict[int, timedelta]:
+        """Those of the invoices that a call made just before may still be mailing, and for how
         long that is to be thought."""
         found: dict[int, timedelta] = {}
         for model, field in ((_MANY, "move_ids"), (_ONE, "move_id")):
             arguments = {
-                "domain": [[field, "in", documents]],
+                "domain": [[field, "in", invoices]],
                 "fields": [field, "create_date"],
                 **self.arguments,
             }
@@ -161,7 +161,7 @@ class Mail(Request):
                 left = _moment(row) + lasts - own.made_at
                 if left > timedelta(0):
                     found |= dict.fromkeys(held, left)
-        return {document: left for document, left in found.items() if document in documents}
+        return {invoice: left for invoice, left in found.items() if invoice in invoices}
 
     def _drop(self, wizard: _Wizard, call: Call) -> None:
         """Take back a wizard; one that is gone is a success."""
@@ -192,7 +192,7 @@ class Mail(Request):
 
 @dataclass(frozen=True)
 class _Wizard:
-    """A wizard, when it was made by Odoo's clock, and how its documents stood then."""
+    """A wizard, when it was made by Odoo's clock, and how its invoices stood then."""
 
     model: str
     id: int
@@ -201,7 +201,7 @@ class _Wizard:
 
 
 def _by_company(rows: Sequence[Row]) -> list[list[int]]:
-    """The documents, those of one company together."""
+    """The invoices, those of one company together."""
     found: dict[int, list[int]] = {}
     for row in rows:
         found.setdefault(row["company_id"], []).append(row["id"])
@@ -209,13 +209,13 @@ def _by_company(rows: Sequence[Row]) -> list[list[int]]:
 
 
 def _outcome(
-    document: int, by_id: Mapping[int, dict[str, Any]], under_way: Mapping[int, timedelta]
+    invoice: int, by_id: Mapping[int, dict[str, Any]], under_way: Mapping[int, timedelta]
 ) -> Mailed | GatewayError:
-    if document not in by_id:
-        return errors.record_missing(_MOVE, {document})
-    mailed = _newest(by_id[document])
-    if document in under_way and not mailed.went_out:
-        return errors.under_way(min(under_way[document], _LASTS))
+    if invoice not in by_id:
+        return errors.record_missing(_MOVE, {invoice})
+    mailed = _newest(by_id[invoice])
+    if invoice in under_way and not mailed.went_out:
+        return errors.under_way(min(under_way[invoice], _LASTS))
     return mailed
 
 

@@ -165,15 +165,15 @@ def notice(
 def credit(
     context: typer.Context,
     reference: Reference,
-    number: Annotated[int, typer.Argument(min=1, metavar="NUMBER", help="Which of its documents.")],
+    number: Annotated[int, typer.Argument(min=1, metavar="NUMBER", help="Which of its invoices.")],
     by: By,
     reason: Reason,
     amount: Annotated[
         str,
         typer.Option(metavar="'100.00 EUR'", help="Without tax; left out, all that is left of it."),
     ] = "",
-    reissue: Annotated[
-        bool, typer.Option("--reissue", help="Invoice the same anew; only a whole invoice.")
+    reinvoice: Annotated[
+        bool, typer.Option("--reinvoice", help="Invoice the same anew; only a whole invoice.")
     ] = False,
 ) -> None:
     """Credit an issued invoice, in whole or in part; the credit note needs its approval."""
@@ -184,11 +184,11 @@ def credit(
         amount=documents.money(amount, "--amount") if amount else None,
         by=by,
         reason=reason,
-        reissue=reissue,
+        reinvoice=reinvoice,
     )
     outcome = session.run(lambda client: amending.request_credit(client, workflow_id, request))
     what = request.amount or "All that is left"
-    anew = " Once it is issued, the same is proposed anew." if reissue else ""
+    anew = " Once it is issued, the same is proposed anew." if reinvoice else ""
     words = f"{what} of {short(workflow_id)}/{number} is to be credited; {_AWAITS}.{anew}"
     session.show(outcome, words)
 

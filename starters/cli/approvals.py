@@ -105,12 +105,12 @@ def _approve_one(
     session: Session, reference: str, by: str, content_hash: str, comment: str, yes: bool
 ) -> None:
     item = _one(session, reference, content_hash)
-    subject = item.round.subject
+    subject = item.approval_round.subject
     session.tell(_content(item))
     if not yes and session.may_ask:
         typer.confirm(f"Approve {subject.amount} as {by}?", abort=True)
     after = session.run(lambda client: approving.approve(client, item, by=by, comment=comment))
-    outcome = Outcome(item.workflow_id, item.round, after)
+    outcome = Outcome(item.workflow_id, item.approval_round, after)
     session.show(_outcomes_document([outcome], []), f"Approved {subject.amount}: {_told(outcome)}.")
 
 
@@ -150,11 +150,11 @@ def reject(
     comment: Annotated[str, typer.Option(help="Why: whoever proposed it reads it.")],
     content_hash: Hash = "",
 ) -> None:
-    """Reject what awaits approval; a document's contract parks until it is proposed again."""
+    """Reject what awaits approval; an invoice's contract parks until it is proposed again."""
     session = session_of(context)
     item = _one(session, reference, content_hash)
     session.run(lambda client: approving.reject(client, item, by=by, comment=comment))
-    subject = item.round.subject
+    subject = item.approval_round.subject
     contract = short(contract_of(item.workflow_id))
     then = {
         ApprovalKind.WRITE_OFF: "It stays open and is collected as before.",
@@ -205,12 +205,14 @@ def _one(session: Session, reference: str, content_hash: str) -> Awaiting:
     if not items:
         raise Refused(f"{short(workflow_id)}: {_NOTHING}")
     named = content_hash.strip().lower()
-    meant = [item for item in items if item.round.subject.content_hash.startswith(named)]
+    meant = [item for item in items if item.approval_round.subject.content_hash.startswith(named)]
     if not meant:
-        known = ", ".join(_hash(item.round) for item in items)
+        known = ", ".join(_hash(item.approval_round) for item in items)
         raise Refused(f"the proposal is {known} now, not {content_hash}; look at it again")
     if len(meant) > 1:
-        known = ", ".join(f"{_hash(item.round)} ({item.round.subject.title})" for item in meant)
+        known = ", ".join(
+            f"{_hash(item.round)} ({item.approval_round.subject.title})" for item in meant
+        )
         raise Refused(f"several things await approval there; name one by --hash: {known}")
     return meant[0]
 
@@ -252,7 +254,7 @@ def _table(items: Sequence[Awaiting]) -> RenderableType:
 
 
 def _row(item: Awaiting) -> tuple[object, ...]:
-    subject, requirement = item.round.subject, item.round.requirement
+    subject, requirement = item.approval_round.subject, item.approval_round.requirement
     has_tax = subject.kind is not ApprovalKind.WRITE_OFF
     return (
         short(item.workflow_id),
@@ -261,14 +263,14 @@ def _row(item: Awaiting) -> tuple[object, ...]:
         subject.tax or "" if has_tax else "",
         subject.total or ("" if has_tax else subject.amount),
         requirement.asked_on,
-        item.round.missing,
-        _hash(item.round),
+        item.approval_round.missing,
+        _hash(item.approval_round),
     )
 
 
 def _content(item: Awaiting) -> RenderableType:
     """What one approval is about: the content, the rule, and who has approved it so far."""
-    found = item.round
+    found = item.approval_round
     subject, requirement = found.subject, found.requirement
     given = ", ".join(f"{one.by} ({one.at:%Y-%m-%d})" for one in found.approvals)
     is_write_off = subject.kind is ApprovalKind.WRITE_OFF
@@ -317,7 +319,7 @@ def _told(outcome: Outcome) -> str:
 
 
 def _document(item: Awaiting) -> dict[str, Any]:
-    subject = item.round.subject
+    subject = item.approval_round.subject
     return {
         "of": short(item.workflow_id),
         "workflow_id": item.workflow_id,
@@ -327,8 +329,8 @@ def _document(item: Awaiting) -> dict[str, Any]:
         "tax": str(subject.tax) if subject.tax else None,
         "total": str(subject.total) if subject.total else None,
         "content_hash": subject.content_hash,
-        "needs": item.round.missing,
-        **item.round.model_dump(mode="json"),
+        "needs": item.approval_round.missing,
+        **item.approval_round.model_dump(mode="json"),
     }
 
 
@@ -340,7 +342,7 @@ def _outcomes_document(outcomes: Sequence[Outcome], left_out: Sequence[Awaiting]
                 "workflow_id": item.workflow_id,
                 "outcome": "approved" if item.is_taken else "refused",
                 "message": _told(item),
-                "round": item.after or item.before,
+                "approval_round": item.after or item.before,
             }
             for item in outcomes
         ],

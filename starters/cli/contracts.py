@@ -67,40 +67,40 @@ def start(
 
 
 def _start_file(session: Session, name: str, park: bool) -> None:
-    document = _identified(session, documents.read(name))
-    problems = _problems(session, document)
+    contract_data = _identified(session, documents.read(name))
+    problems = _problems(session, contract_data)
     if problems and not park:
         raise InvalidContract(problems)
-    started = session.run(lambda client: operations.start_document(client, document))
+    started = session.run(lambda client: operations.start_from_data(client, contract_data))
     if problems and started.new:
         session.warn(f"it parks with {len(problems)} problem(s); see c2c exceptions list")
     told = [item.model_dump(mode="json") for item in problems]
     _show_started(session, started, **({"problems": told} if told else {}))
 
 
-def _identified(session: Session, document: JsonObject) -> JsonObject:
-    """The document with what identifies it filled in, as the workflow will see it."""
-    entity = document.get("legal_entity") or session.default_entity()
-    identity = str(document.get("contract_id") or "unknown")
-    source = document.get("source") or {"system": FILE_SOURCE, "id": identity}
-    return {**document, "legal_entity": entity, "source": source}
+def _identified(session: Session, contract_data: JsonObject) -> JsonObject:
+    """The contract data with what identifies it filled in, as the workflow will see it."""
+    entity = contract_data.get("legal_entity") or session.default_entity()
+    identity = str(contract_data.get("contract_id") or "unknown")
+    source = contract_data.get("source") or {"system": FILE_SOURCE, "id": identity}
+    return {**contract_data, "legal_entity": entity, "source": source}
 
 
-def _problems(session: Session, document: JsonObject) -> list[Problem]:
+def _problems(session: Session, contract_data: JsonObject) -> list[Problem]:
     """What would park the contract as far as can be told without asking Odoo."""
     problems: list[Problem] = []
     known = session.known_entities()
-    if known and document["legal_entity"] not in known:
+    if known and contract_data["legal_entity"] not in known:
         problems.append(
             Problem(
                 code="legal_entity_unknown",
                 field="legal_entity",
-                value=str(document["legal_entity"]),
+                value=str(contract_data["legal_entity"]),
                 expected=f"a configured legal entity: {', '.join(sorted(known))}",
             )
         )
     try:
-        validate(document)
+        validate(contract_data)
     except InvalidContract as invalid:
         problems += invalid.problems
     return problems
@@ -139,7 +139,7 @@ def list_(
         typer.Option(
             metavar="WHAT",
             help="Only contracts that wait on this: exception, credentials, approval, hold, "
-            "milestone, period, retainage, documents.",
+            "milestone, period, retainage, invoices.",
         ),
     ] = None,
     limit: Annotated[
@@ -182,7 +182,7 @@ def _row_document(row: ContractRow) -> dict[str, Any]:
 
 @app.command()
 def show(context: typer.Context, reference: Reference) -> None:
-    """Show one contract: its stage, milestones, plans, documents, money and what happened last."""
+    """Show one contract: its stage, milestones, plans, invoices, money and what happened last."""
     session = session_of(context)
     workflow_id = session.contract(reference)
     state = _state(session, workflow_id)

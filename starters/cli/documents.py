@@ -25,7 +25,7 @@ MAX_BYTES = 1_000_000
 
 
 def read(name: str) -> JsonObject:
-    """The contract document in a file, or on standard input for `-`.
+    """The contract data in a file, or on standard input for `-`.
 
     Raises UsageError where there is no such file, InvalidContract where it cannot be read.
     """

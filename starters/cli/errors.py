@@ -47,7 +47,7 @@ class UsageError(Exception):
 
 @dataclass(frozen=True)
 class Failure:
-    """A failure as it is told: in words, as an exit code, with a document's problems."""
+    """A failure as it is told: in words, as an exit code, with the contract data's problems."""
 
     exit_code: ExitCode
     message: str

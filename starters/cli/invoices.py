@@ -38,7 +38,7 @@ def show(context: typer.Context, reference: Reference) -> None:
     """Show one invoice: its stage, lines, balance and what happened last."""
     session = session_of(context)
     workflow_id = session.invoice(reference)
-    state = session.run(lambda client: operations.receivable_state(client, workflow_id))
+    state = session.run(lambda client: operations.invoice_state(client, workflow_id))
     session.show(state, render.invoice(state, workflow_id))
 
 

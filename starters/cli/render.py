@@ -16,15 +16,15 @@ from contracts.approvals import HASH_PREFIX
 from contracts.closeout import Check
 from contracts.contract.state import ContractState, ContractVersion, money_table
 from contracts.invoice import collecting
-from contracts.invoice.state import ReceivableState
+from contracts.invoice.state import InvoiceState
 from contracts.journal import Journal
 from contracts.parking import Action, StepException
 from contracts.problems import Problem
-from contracts.views.details import agreements, contract_waits, receivable_waits, signed
+from contracts.views.details import agreements, contract_waits, invoice_waits, signed
 from contracts.views.statement import Statement
 from contracts.views.status import (
     conditions,
-    document_rows,
+    invoice_rows,
     milestone_status,
     not_billed,
     plan_rows,
@@ -115,7 +115,7 @@ def contracts(rows: Sequence[ContractRow]) -> RenderableType:
 def contract(state: ContractState, workflow_id: str, zone: str) -> RenderableType:
     """Everything about one contract on one page, its times in the given zone."""
     known = state.contract
-    title = known.title if known else str(state.document.get("title") or "")
+    title = known.title if known else str(state.contract_data.get("title") or "")
     odoo = state.odoo
     parts: list[RenderableType] = [
         Text(cleaned(f"{title or 'Contract'} ({short(workflow_id)})"), style="bold"),
@@ -135,7 +135,7 @@ def contract(state: ContractState, workflow_id: str, zone: str) -> RenderableTyp
     ]
     parts += _sentences(conditions(state))
     parts += [parked(item, workflow_id, zone) for item in state.exceptions]
-    parts += [*_milestones(state), *_plans(state), *_documents(state), *_figures(state)]
+    parts += [*_milestones(state), *_plans(state), *_invoices(state), *_figures(state)]
     parts += _sentences(f"Not billed: {text}" for text in not_billed(state))
     parts.append(_journal(state.journal, zone))
     return Group(*parts)
@@ -160,7 +160,7 @@ def _plans(state: ContractState) -> list[RenderableType]:
     return [table(("Plan", "Terms", ">Billed", "Next"), rows)] if rows else []
 
 
-def _documents(state: ContractState) -> list[RenderableType]:
+def _invoices(state: ContractState) -> list[RenderableType]:
     rows = [
         (
             item.number,
@@ -171,9 +171,9 @@ def _documents(state: ContractState) -> list[RenderableType]:
             item.open if item.open is not None else "",
             item.due_on or "",
         )
-        for item in document_rows(state)
+        for item in invoice_rows(state)
     ]
-    columns = (">No.", "Document", "For", "Stage", ">Without tax", ">Open with tax", "Due")
+    columns = (">No.", "Invoice", "For", "Stage", ">Without tax", ">Open with tax", "Due")
     return [table(columns, rows)] if rows else []
 
 
@@ -279,21 +279,21 @@ def checks(items: Sequence[Check]) -> RenderableType:
 # --- invoices -----------------------------------------------------------------------------------
 
 
-def invoice(state: ReceivableState, workflow_id: str) -> RenderableType:
-    """Everything about one document on one page."""
+def invoice(state: InvoiceState, workflow_id: str) -> RenderableType:
+    """Everything about one invoice on one page."""
     zone = state.policy.calendar.time_zone if state.policy else "UTC"
     posted = collecting.posted(state)
     number = posted.number if posted else "not posted yet"
     kind = "credit note" if collecting.is_credit_note(state) else "invoice"
     title = f"{state.proposal.customer_name}: {kind} {short(workflow_id)} ({number})"
-    approvals = state.round.approvals if state.round else []
+    approvals = state.approval_round.approvals if state.approval_round else []
     given = ", ".join(f"{item.by} ({moment(item.at, zone)})" for item in approvals)
     parts: list[RenderableType] = [
         Text(cleaned(title), style="bold"),
         pairs(
             [
                 ("Stage", state.stage),
-                ("Waits for", receivable_waits(state)[1]),
+                ("Waits for", invoice_waits(state)[1]),
                 ("Next action", moment(state.next_action_at, zone) if state.next_action_at else ""),
                 ("Reason", state.proposal.reason),
                 ("Approved by", given),
@@ -323,16 +323,16 @@ def invoice(state: ReceivableState, workflow_id: str) -> RenderableType:
     return Group(*parts)
 
 
-def _lines(state: ReceivableState) -> Table:
+def _lines(state: InvoiceState) -> Table:
     """The lines without tax, and once Odoo has a draft its taxes and the total with them."""
-    content, quote = state.proposal, state.quote
+    content, odoo_totals = state.proposal, state.odoo_totals
     rows: list[tuple[object, object]] = [(line.description, line.amount) for line in content.lines]
     total = Text(str(content.amount), style="bold")
     rows.append((Text("Total without tax", style="bold"), total))
-    if quote:
+    if odoo_totals:
         sign = -1 if content.amount.amount < 0 else 1
-        rows += [(tax.name, signed(tax.amount, sign)) for tax in quote.taxes]
-        with_tax = Text(str(signed(quote.total, sign)), style="bold")
+        rows += [(tax.name, signed(tax.amount, sign)) for tax in odoo_totals.taxes]
+        with_tax = Text(str(signed(odoo_totals.total, sign)), style="bold")
         rows.append((Text("Total with tax", style="bold"), with_tax))
     return table(("Line", ">Amount"), rows)
 
@@ -342,13 +342,13 @@ def _lines(state: ReceivableState) -> Table:
 
 def exceptions(items: Sequence[Exceptional]) -> RenderableType:
     return table(
-        ("*Of", "Step", ">Age", "Owner", "What is wrong", "Possible"),
+        ("*Of", "Step", ">Age", "Responsible", "What is wrong", "Possible"),
         (
             (
                 short(item.workflow_id),
                 item.exception.step,
                 age(item.exception.since),
-                item.exception.owner,
+                item.exception.responsible,
                 _coded(item.exception),
                 ", ".join(item.exception.allowed),
             )
@@ -374,7 +374,7 @@ def parked(item: StepException, workflow_id: str, zone: str) -> RenderableType:
                 ("What", "" if item.problems else item.message),
                 ("Field", "" if item.problems else offending),
                 ("Since", f"{moment(item.since, zone)} ({age(item.since)})"),
-                ("Owner", item.owner),
+                ("Responsible", item.responsible),
                 ("Attempts", item.attempts),
             ]
         ),

@@ -17,7 +17,7 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from contracts.approvals import HASH_PREFIX
 from contracts.contract.state import ContractOutcome
-from contracts.identifiers import contract_of, receivable_workflow_id
+from contracts.identifiers import contract_of, invoice_workflow_id
 from contracts.invoice.state import InvoiceReport
 from starters.faultlab.books import Books, Move
 from starters.faultlab.ledger import Told, canonical, patiently
@@ -26,7 +26,7 @@ from starters.faultlab.signing import customer_name
 from workers.worker import WORKFLOWS
 
 _DECISIONS = ("decide_approval", "approval_decided")
-_POSTING = "post_document"
+_POSTING = "post_invoice"
 _LONGEST = 300
 """Characters of a failure that are told."""
 
@@ -40,7 +40,7 @@ class Story:
     signals: Counter[tuple[str, str]] = field(default_factory=Counter)
     updates: Counter[tuple[str, str]] = field(default_factory=Counter)
     approvals: list[str] = field(default_factory=list)
-    """Decisions that came before the document was posted (for the last time, if several)."""
+    """Decisions that came before the invoice was posted (for the last time, if several)."""
     result: Any = None
     retried: list[Retried] = field(default_factory=list)
 
@@ -230,9 +230,9 @@ def only_one_of_each(life: Ended, evidence: Evidence) -> Iterable[str]:
             yield f"no {what}"
 
 
-def one_document_an_obligation(life: Ended, evidence: Evidence) -> Iterable[str]:
-    """One document in Odoo for each that the contract proposed."""
-    for origin, moves in documents_of(life, evidence.moves):
+def one_invoice_an_obligation(life: Ended, evidence: Evidence) -> Iterable[str]:
+    """One invoice in Odoo for each that the contract proposed."""
+    for origin, moves in invoices_of(life, evidence.moves):
         if len(moves) > 1:
             kinds = ", ".join(f"{move.kind} {move.state} {move.untaxed}" for move in moves)
             yield f"{origin} stands {len(moves)} times in Odoo: {kinds}"
@@ -250,7 +250,7 @@ def exact_to_the_cent(life: Ended, evidence: Evidence) -> Iterable[str]:
     """Invoiced less credited is what was agreed, and nothing is owed."""
     posted = [
         move
-        for _, moves in documents_of(life, evidence.moves)
+        for _, moves in invoices_of(life, evidence.moves)
         for move in moves
         if move.state == "posted"
     ]
@@ -261,7 +261,7 @@ def exact_to_the_cent(life: Ended, evidence: Evidence) -> Iterable[str]:
         yield f"closed with {sum(move.residual for move in posted)} open in Odoo"
 
 
-def documents_of(life: Ended, moves: Mapping[str, list[Move]]) -> Iterable[tuple[str, list[Move]]]:
+def invoices_of(life: Ended, moves: Mapping[str, list[Move]]) -> Iterable[tuple[str, list[Move]]]:
     for origin, found in moves.items():
         if origin.startswith(f"{life.workflow_id}/invoice/"):
             yield origin, found
@@ -270,8 +270,8 @@ def documents_of(life: Ended, moves: Mapping[str, list[Move]]) -> Iterable[tuple
 def nothing_posted_unapproved(
     life: Ended, evidence: Evidence, stories: Mapping[str, Story]
 ) -> Iterable[str]:
-    """Every posted document was approved before, its content and its amount, by its history."""
-    for origin, moves in documents_of(life, evidence.moves):
+    """Every posted invoice was approved before, its content and its amount, by its history."""
+    for origin, moves in invoices_of(life, evidence.moves):
         story = stories.get(origin)
         for move in moves:
             if move.state == "posted" and (story is None or not _is_approved(move, story)):
@@ -300,20 +300,20 @@ def views_agree(life: Ended, evidence: Evidence, stories: Mapping[str, Story]) -
     outcome = ContractOutcome.model_validate(contract.result)
     if outcome.money is None:
         return
-    posted = [m for _, ms in documents_of(life, evidence.moves) for m in ms if m.state == "posted"]
+    posted = [m for _, ms in invoices_of(life, evidence.moves) for m in ms if m.state == "posted"]
     ours = outcome.money.invoiced.amount - outcome.money.credited.amount
     theirs = sum((move.signed for move in posted), Decimal(0))
     if ours != theirs:
         yield f"the contract says {ours} is invoiced, Odoo {theirs}"
-    for origin, moves in documents_of(life, evidence.moves):
+    for origin, moves in invoices_of(life, evidence.moves):
         story = stories.get(origin)
         if story is None or story.result is None:
             yield f"{origin} stands in Odoo and its workflow has not ended"
             continue
-        yield from _document_agrees(origin, moves, InvoiceReport.model_validate(story.result))
+        yield from _invoice_agrees(origin, moves, InvoiceReport.model_validate(story.result))
 
 
-def _document_agrees(origin: str, moves: list[Move], report: InvoiceReport) -> Iterable[str]:
+def _invoice_agrees(origin: str, moves: list[Move], report: InvoiceReport) -> Iterable[str]:
     move = moves[0]
     if report.untaxed is None:
         if move.state != "cancel":
@@ -348,10 +348,10 @@ def all_told_is_kept(
             )
 
 
-def workflow_ids_of(life: Ended, evidence: Evidence, documents: int) -> list[str]:
-    """The contract's and its documents' workflows."""
-    known = {origin for origin, _ in documents_of(life, evidence.moves)}
-    known |= {receivable_workflow_id(life.workflow_id, n) for n in range(1, documents + 1)}
+def workflow_ids_of(life: Ended, evidence: Evidence, invoices: int) -> list[str]:
+    """The contract's and its invoices' workflows."""
+    known = {origin for origin, _ in invoices_of(life, evidence.moves)}
+    known |= {invoice_workflow_id(life.workflow_id, n) for n in range(1, invoices + 1)}
     return [life.workflow_id, *sorted(known)]
 
 
@@ -382,7 +382,7 @@ async def examine(
         for text in (
             *life.wrong,
             *only_one_of_each(life, evidence),
-            *one_document_an_obligation(life, evidence),
+            *one_invoice_an_obligation(life, evidence),
             *exact_to_the_cent(life, evidence),
             *nothing_posted_unapproved(life, evidence, stories),
             *views_agree(life, evidence, stories),

@@ -42,7 +42,7 @@ from wiring.settings import Settings, SweepSettings, load_settings
 from workflows import task_queues
 
 _SETTLEMENT = "settlement_days = 30"
-"""As the stack's configuration has it. Here a paid document settles at once."""
+"""As the stack's configuration has it. Here a paid invoice settles at once."""
 _SWEEP_SECONDS = 10
 _LOOK_SECONDS = 0.4
 _SIGNS_OF_LIFE_SECONDS = 1.0
@@ -175,7 +175,7 @@ class News:
         return {item for item in self._seen if self._changed_at[item] <= since}
 
     async def of(self, workflow_id: str, seconds: float) -> bool:
-        """Wait for news of a contract or its documents, so long at most; whether there were any."""
+        """Wait for news of a contract or its invoices, so long at most; whether there were any."""
         event = self._changed.setdefault(workflow_id, asyncio.Event())
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(event.wait(), seconds)

@@ -81,7 +81,7 @@ class Ledger:
         self.told.append(Told(workflow_id, "signal", name, canonical(message)))
 
     def told_of(self, contract: str) -> list[Told]:
-        """What a contract and its documents were told."""
+        """What a contract and its invoices were told."""
         return [item for item in self.told if contract_of(item.workflow_id) == contract]
 
     def started(self, workflow_id: str) -> None:

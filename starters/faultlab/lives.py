@@ -25,9 +25,9 @@ from contracts.approvals import ApprovalDecision, ApprovalRound, Decision
 from contracts.changes import ChangeOrder
 from contracts.contract.messages import CancelRequest, CreditRequest, MilestoneReached
 from contracts.contract.state import ContractInput, ContractStage, ContractState
-from contracts.identifiers import contract_workflow_id, deal_contract_id, receivable_workflow_id
+from contracts.identifiers import contract_workflow_id, deal_contract_id, invoice_workflow_id
 from contracts.invoice.messages import PaymentReceived, WriteOffAsked
-from contracts.invoice.state import CLEARED, PENDING, UNBILLED, InvoiceReport, ReceivableState
+from contracts.invoice.state import CLEARED, PENDING, UNBILLED, InvoiceReport, InvoiceState
 from contracts.model import Source
 from contracts.money import Money
 from contracts.parking import Action, Resolution, StepException
@@ -48,9 +48,9 @@ from starters.faultlab.signing import (
 )
 from starters.local import clock, people
 from workflows import options, search_attributes, task_queues
-from workflows.approval import ApprovalDesk
+from workflows.approval import ApprovalMessages
 from workflows.contract import ContractWorkflow
-from workflows.invoice import ReceivableWorkflow
+from workflows.invoice import InvoiceWorkflow
 from workflows.write_back import FILE_SOURCE
 
 CRM = "hubspot"
@@ -126,11 +126,11 @@ class Life:
         self._habits = habits
         self._signed = signed
         self._random = Random(f"life {signed.seed}")  # noqa: S311 - to repeat
-        self._document = signed.document
+        self._contract_data = signed.contract_data
         self._done: set[str] = set()
         self._approved_at: dict[str, float] = {}
         self._payments: dict[int, list[PaymentReceived]] = {}
-        """What each document's customer has yet to pay, in the order of paying."""
+        """What each invoice's customer has yet to pay, in the order of paying."""
         self._owed: dict[int, Money] = {}
         """What was owed when they paid last."""
         self._sent: list[Callable[[], Any]] = []
@@ -157,8 +157,8 @@ class Life:
 
     async def _sign(self) -> None:
         if self._signed.deal is None:
-            self._called(contract_workflow_id(ENTITY, self._document["contract_id"]))
-            await self._sign_document()
+            self._called(contract_workflow_id(ENTITY, self._contract_data["contract_id"]))
+            await self._sign_contract_data()
             return
         async with self._lab.odoo_mending:
             deal_id = await self._lab.add_deal(self._signed.deal)
@@ -174,7 +174,7 @@ class Life:
         self._id = self.ended.workflow_id = workflow_id
         self._named(self.ended)
 
-    async def _sign_document(self) -> None:
+    async def _sign_contract_data(self) -> None:
         """Several starts at once, one of them with a milestone that is reached already."""
         early = self._reached("m1")
         known = await self._lab.ledger.signal(self._id, "milestone_reached", early)
@@ -188,15 +188,15 @@ class Life:
         self._lab.ledger.started(self._id)
 
     async def _start(self) -> None:
-        await patiently(lambda: operations.start_document(self._lab.client, self._document))
+        await patiently(lambda: operations.start_from_data(self._lab.client, self._contract_data))
 
     async def _start_with(self, early: MilestoneReached) -> None:
         """Signal-with-start: how a system reports what may come before the contract does."""
         contract = ContractInput(
-            contract_id=self._document["contract_id"],
+            contract_id=self._contract_data["contract_id"],
             legal_entity=ENTITY,
-            source=Source(system=FILE_SOURCE, id=self._document["contract_id"]),
-            document=self._document,
+            source=Source(system=FILE_SOURCE, id=self._contract_data["contract_id"]),
+            invoice=self._contract_data,
         )
         await patiently(
             lambda: self._lab.client.start_workflow(
@@ -246,10 +246,10 @@ class Life:
         return None
 
     async def _has_ended(self) -> bool:
-        """Whether the workflow is over, and all its documents' too."""
+        """Whether the workflow is over, and all its invoices' too."""
         state = await self._look()
         numbers = state.invoices if state is not None else {}
-        ids = [self._id, *(receivable_workflow_id(self._id, number) for number in numbers)]
+        ids = [self._id, *(invoice_workflow_id(self._id, number) for number in numbers)]
         for workflow_id in ids:
             handle = self._lab.client.get_workflow_handle(workflow_id)
             described = await patiently(handle.describe)
@@ -261,7 +261,7 @@ class Life:
         """How often what is under way was tried: a new attempt is a move, too."""
         told = []
         numbers = state.invoices if state is not None else {}
-        for workflow_id in (self._id, *(receivable_workflow_id(self._id, n) for n in numbers)):
+        for workflow_id in (self._id, *(invoice_workflow_id(self._id, n) for n in numbers)):
             with contextlib.suppress(RPCError):
                 handle = self._lab.client.get_workflow_handle(workflow_id)
                 raw = (await handle.describe()).raw_description
@@ -279,11 +279,11 @@ class Life:
             f"{item.activity_type.name} (attempt {item.attempt}: {item.last_failure.message})"
             for item in described.raw_description.pending_activities
         ]
-        documents = {number: str(item.stage) for number, item in state.invoices.items()}
+        invoices = {number: str(item.stage) for number, item in state.invoices.items()}
         parked = [f"{item.step}: {item.message}" for item in self._exceptions(state)]
         noted = " | ".join(entry.text for entry in state.journal.entries[-_NOTES:])
         return (
-            f"nothing moved for {STUCK_SECONDS:.0f} s: {state.stage}, documents {documents}, "
+            f"nothing moved for {STUCK_SECONDS:.0f} s: {state.stage}, invoices {invoices}, "
             f"pending {pending}, parked {parked}; it noted last: {noted}"
         )
 
@@ -297,7 +297,7 @@ class Life:
         if state.stage is ContractStage.ACTIVE:
             did |= await self._act(state)
         for number, report in sorted(state.invoices.items()):
-            did |= await self._attend_document(state, number, report)
+            did |= await self._attend_invoice(state, number, report)
         return did
 
     async def _mend(self, state: ContractState) -> bool:
@@ -331,8 +331,12 @@ class Life:
         if flavour is Flavour.CANCELLED:
             return False
         if state.change is not None:
-            round = state.change.round
-            return round is not None and not round.is_decided and await self._approve(self._id)
+            approval_round = state.change.approval_round
+            return (
+                approval_round is not None
+                and not approval_round.is_decided
+                and await self._approve(self._id)
+            )
         if flavour is Flavour.CHANGED and state.contract and state.contract.version == 1:
             return await self._change()
         missing = [key for key, known in state.milestones.items() if known.reached_on is None]
@@ -420,13 +424,13 @@ class Life:
         self.ended.worth = self._signed.amounts[0] + price + more
         return await self._lab.ledger.update(self._id, ContractWorkflow.propose_change, order)
 
-    # --- documents ------------------------------------------------------------------------------
+    # --- invoices ------------------------------------------------------------------------------
 
-    async def _attend_document(
+    async def _attend_invoice(
         self, state: ContractState, number: int, report: InvoiceReport
     ) -> bool:
-        workflow_id = receivable_workflow_id(self._id, number)
-        if report.stage in PENDING:  # how far it is on the way, only the document knows
+        workflow_id = invoice_workflow_id(self._id, number)
+        if report.stage in PENDING:  # how far it is on the way, only the invoice knows
             return await self._decide(workflow_id, number)
         if report.total is None or report.stage in CLEARED | UNBILLED:
             return False
@@ -438,13 +442,17 @@ class Life:
         if number == 1 and self._awaits_credit(state):
             return False
         if number == 1 and flavour is Flavour.OVERDUE and "overdue" not in self._done:
-            # Whether it is delivered, only the document knows: an address is forgotten after that.
-            if not (await self._receivable(workflow_id)).delivered:
+            # Whether it is delivered, only the invoice knows: an address is forgotten after that.
+            if not (await self._invoice(workflow_id)).delivered:
                 return False
             self._done.add("overdue")
             await self._let_it_fall_due(state, workflow_id)
             return True
-        if report.residual is not None and report.residual.is_positive and not report.credits:
+        if (
+            report.residual is not None
+            and report.residual.is_positive
+            and not report.credited_number
+        ):
             return await self._pay(workflow_id, number, report, report.residual)
         return False
 
@@ -462,7 +470,9 @@ class Life:
 
     async def _reject(self, workflow_id: str) -> bool:
         decision = ApprovalDecision(decision=Decision.REJECT, by=ANA, comment="wrong month")
-        return await self._lab.ledger.update(workflow_id, ApprovalDesk.decide_approval, decision)
+        return await self._lab.ledger.update(
+            workflow_id, ApprovalMessages.decide_approval, decision
+        )
 
     async def _approve(self, workflow_id: str, *also: str) -> bool:
         """Approve what is open, after approvals of something else have come."""
@@ -482,14 +492,16 @@ class Life:
             for person in (ANA, *also):
                 decision = right.model_copy(update={"by": person})
                 await self._tell(
-                    workflow_id, ApprovalDesk.decide_approval, "approval_decided", decision
+                    workflow_id, ApprovalMessages.decide_approval, "approval_decided", decision
                 )
         return bool(rounds)
 
     async def _open_rounds(self, workflow_id: str) -> list[ApprovalRound]:
         with contextlib.suppress(operations.NotFound):  # its contract speaks of it before it begins
             return await patiently(
-                lambda: operations.query(self._lab.client, workflow_id, ApprovalDesk.open_approvals)
+                lambda: operations.query(
+                    self._lab.client, workflow_id, ApprovalMessages.open_approvals
+                )
             )
         return []
 
@@ -518,9 +530,7 @@ class Life:
         self._payments[number] = left[len(now) :]
         await asyncio.gather(
             *(
-                self._tell(
-                    workflow_id, ReceivableWorkflow.record_payment, "payment_received", payment
-                )
+                self._tell(workflow_id, InvoiceWorkflow.record_payment, "payment_received", payment)
                 for payment in now
             )
         )
@@ -560,7 +570,7 @@ class Life:
         """Whether the first invoice is to be credited and its credit note is not set off yet."""
         if self._signed.flavour is not Flavour.CREDITED:
             return False
-        notes = [item for item in state.invoices.values() if item.credits == 1]
+        notes = [item for item in state.invoices.values() if item.credited_number == 1]
         invoice = state.invoices[1]
         is_told = invoice.residual != invoice.total
         return not is_told or not notes or any(item.stage not in CLEARED for item in notes)
@@ -568,13 +578,11 @@ class Life:
     async def _write_off(self, workflow_id: str) -> bool:
         if self._first("ask to write off"):
             asked = WriteOffAsked(by=CLERK, reason="the customer is bankrupt")
-            return await self._lab.ledger.update(
-                workflow_id, ReceivableWorkflow.ask_write_off, asked
-            )
+            return await self._lab.ledger.update(workflow_id, InvoiceWorkflow.ask_write_off, asked)
         return await self._approve(workflow_id, CLEO)
 
-    async def _receivable(self, workflow_id: str) -> ReceivableState:
-        return await patiently(lambda: operations.receivable_state(self._lab.client, workflow_id))
+    async def _invoice(self, workflow_id: str) -> InvoiceState:
+        return await patiently(lambda: operations.invoice_state(self._lab.client, workflow_id))
 
     async def _let_it_fall_due(self, state: ContractState, workflow_id: str) -> None:
         """Months pass until work is stopped; for some customers there is nobody to mail."""
@@ -582,20 +590,20 @@ class Life:
             await self._person("admin", _forget_address, state.odoo.partner_id)
         for _ in range(_LOOKS):
             await self._later(workflow_id, _DAYS_AT_ONCE)
-            if (await self._receivable(workflow_id)).dunning.level >= 3:
+            if (await self._invoice(workflow_id)).dunning.level >= 3:
                 return
             await self._lab.news.of(self._id, _PATIENCE_SECONDS)
 
     async def _let_approvers_be_reminded(self, workflow_id: str) -> None:
         await self._later(workflow_id, timedelta(days=5))
         for _ in range(_LOOKS):
-            found = await self._receivable(workflow_id)
-            if found.round is None or found.round.reminded:
+            found = await self._invoice(workflow_id)
+            if found.approval_round is None or found.approval_round.reminded:
                 return
             await self._lab.news.of(self._id, _PATIENCE_SECONDS)
 
     async def _later(self, workflow_id: str, duration: timedelta) -> None:
-        """Time passes for a document, while nobody restarts Temporal."""
+        """Time passes for an invoice, while nobody restarts Temporal."""
         async with self._lab.temporal_mending:
             with contextlib.suppress(RPCError):  # it may be over by now
                 await clock.forward(self._lab.clocks, workflow_id, duration)

@@ -18,7 +18,7 @@ from workflows.collection import Collection
 
 _CREATED = frozenset({"res.partner", "project.project", "account.move"})
 """Models whose records no other record names by its external id."""
-_PRESSING = frozenset({"provision", "post_document"})
+_PRESSING = frozenset({"provision", "post_invoice"})
 
 
 def create_for_load() -> None:
@@ -83,8 +83,8 @@ def count_events_again() -> None:
             return []
         return search(self, model, domain, fields, **more)
 
-    def another(document: int, reference: str) -> str:
-        return f"{identified(document, reference)}_{uuid.uuid4().hex[:8]}"
+    def another(invoice: int, reference: str) -> str:
+        return f"{identified(invoice, reference)}_{uuid.uuid4().hex[:8]}"
 
     identified = odoo_records.payment_id
     odoo_records.payment_id = another

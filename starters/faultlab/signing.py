@@ -46,7 +46,7 @@ _WEIGHTS = {
     Flavour.OVERDUE: 5,
 }
 _COUNTS = {Flavour.CHANGED: 3, Flavour.OVERDUE: 1}
-"""How many milestones it takes: a document beside one that is overdue would need an address."""
+"""How many milestones it takes: an invoice beside one that is overdue would need an address."""
 _DEALS = 0.3
 """The share of plain contracts that come from the CRM."""
 
@@ -60,7 +60,7 @@ class Signed:
 
     seed: int
     flavour: Flavour
-    document: JsonObject
+    contract_data: JsonObject
     deal: JsonObject | None
     worth: Decimal
     amounts: tuple[Decimal, ...]
@@ -75,12 +75,12 @@ def drawn(seed: int, flavour: Flavour | None = None, *, deal: bool | None = None
     drawn_count = random.choices((1, 2, 3), weights=(8, 2, 1))[0]
     count = _COUNTS.get(flavour, drawn_count)
     amounts = tuple(Decimal(random.randint(100_00, 900_00)).scaleb(-2) for _ in range(count))
-    document = _document(seed, amounts)
-    worth = sum(amounts, Decimal(0)) + _plans(document, flavour, random)
+    contract_data = _contract_data(seed, amounts)
+    worth = sum(amounts, Decimal(0)) + _plans(contract_data, flavour, random)
     won = None
     if flavour is Flavour.PLAIN and (from_crm if deal is None else deal):
         won = _deal(seed, amounts)
-    return Signed(seed, flavour, document, won, worth, amounts)
+    return Signed(seed, flavour, contract_data, won, worth, amounts)
 
 
 def customer_name(seed: int) -> str:
@@ -100,7 +100,7 @@ def vat_number(seed: int) -> str:
     return f"BE0{digits}{97 - digits % 97:02d}"
 
 
-def _document(seed: int, amounts: tuple[Decimal, ...]) -> JsonObject:
+def _contract_data(seed: int, amounts: tuple[Decimal, ...]) -> JsonObject:
     first, _ = last_month()
     value = f"{sum(amounts, Decimal(0)):f}"
     return {
@@ -124,7 +124,7 @@ def _document(seed: int, amounts: tuple[Decimal, ...]) -> JsonObject:
 
 
 def milestone(number: int, amount: Decimal) -> JsonObject:
-    """As a contract's document has it."""
+    """As contract data has it."""
     return {
         "key": f"m{number}",
         "name": f"Part {number}",
@@ -141,24 +141,26 @@ HOURS, RATE, COST = Decimal("7.50"), Decimal("80.00"), Decimal("61.40")
 """What is worked, at which price, and what is spent, where a life has such a plan."""
 
 
-def _plans(document: JsonObject, flavour: Flavour, random: Random) -> Decimal:
+def _plans(contract_data: JsonObject, flavour: Flavour, random: Random) -> Decimal:
     """Add the flavour's plan for the month that is over; returns what it will come to."""
     first, last = last_month()
     term = {"starts_on": str(first), "ends_on": str(last)}
     plan: dict[str, Any]
     if flavour is Flavour.HOURS:
         plan = {"key": "dev", "service": "dev", "rates": [{"price": f"{RATE:f}"}]}
-        document |= term | {"time": [plan]}
-        document["services"].append(_service("dev", "DEVELOPMENT"))
+        contract_data |= term | {"time": [plan]}
+        contract_data["services"].append(_service("dev", "DEVELOPMENT"))
         return HOURS * RATE
     if flavour is Flavour.RETAINER:
         fee = Decimal(random.randint(100_00, 500_00)).scaleb(-2)
-        document |= term | {"retainers": [{"key": "care", "service": "care", "fee": f"{fee:f}"}]}
-        document["services"].append(_service("care", "RETAINER"))
+        contract_data |= term | {
+            "retainers": [{"key": "care", "service": "care", "fee": f"{fee:f}"}]
+        }
+        contract_data["services"].append(_service("care", "RETAINER"))
         return fee
     if flavour is Flavour.EXPENSES:
-        document |= term | {"expenses": [{"key": "travel", "service": "travel"}]}
-        document["services"].append(_service("travel", "EXPENSES"))
+        contract_data |= term | {"expenses": [{"key": "travel", "service": "travel"}]}
+        contract_data["services"].append(_service("travel", "EXPENSES"))
         return COST
     return Decimal(0)
 

@@ -17,7 +17,7 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
-from contracts.identifiers import is_receivable_workflow_id
+from contracts.identifiers import is_invoice_workflow_id
 from starters import operations
 from workflows.contract import ContractWorkflow
 
@@ -37,7 +37,7 @@ class NeverAtRest(Exception):
 async def forward(clocks: TimeSkipper, workflow_id: str, duration: timedelta) -> None:
     """Move a contract's or an invoice's clock forward, as far as it lives. Raises NeverAtRest."""
     target = await now(clocks, workflow_id) + duration
-    has_children = not is_receivable_workflow_id(workflow_id)
+    has_children = not is_invoice_workflow_id(workflow_id)
     # Asked twice the server skips twice: only what a child may stop is asked again soon.
     patience = _SKIP_SECONDS if has_children else _REST_SECONDS
     handle = clocks.client.get_workflow_handle(workflow_id)

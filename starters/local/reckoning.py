@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from activities.odoo_orders import FiguresRequest, OdooOrders
+from activities.odoo_orders import OdooOrders, OrderTotalsRequest
 from contracts import closeout
 from contracts.contract.state import ContractStage, ContractState, money_table
 from contracts.identifiers import contract_workflow_id
@@ -47,7 +47,7 @@ class Figures:
 
 
 def figures(odoo: OdooClient, state: ContractState) -> Figures:
-    """What Odoo's orders and posted documents say, by the contract they name as their origin."""
+    """What Odoo's orders and posted invoices say, by the contract they name as their origin."""
     origin = contract_workflow_id(state.legal_entity, state.contract_id)
     orders = odoo.search_read(
         "sale.order", [("origin", "=", origin)], ["amount_untaxed", "currency_id"]
@@ -99,6 +99,6 @@ def unsettled(odoo: OdooClient, state: ContractState) -> list[str]:
     lines by quantity, residuals, drafts. Nothing of a contract that is not closed."""
     if state.stage is not ContractStage.CLOSED or not (state.contract and state.odoo.order_id):
         return []
-    request = FiguresRequest(order_id=state.odoo.order_id, lines=state.odoo.order_line_ids)
+    request = OrderTotalsRequest(order_id=state.odoo.order_id, lines=state.odoo.order_line_ids)
     checks = closeout.checklist(state.contract, state.book, OdooOrders(odoo).figures(request))
     return [problem for check in checks for problem in check.problems]

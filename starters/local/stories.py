@@ -225,7 +225,7 @@ async def managed_service(t: Teller, chapter: Chapter) -> None:
 
     await t.until_day(chapter, months[0])
     first = await t.issue(chapter, 1, ANA)  # the fee of the first month, in advance
-    invoice = t.document(chapter, 1)
+    invoice = t.invoice_workflow(chapter, 1)
     opened = DisputeOpened(by=CLERK, reason="the desk opened late", amount=_eur("460.00"))
     await collecting.dispute(t.client, invoice, opened)
     t.say(chapter, f"{opened.amount} disputed: {opened.reason}")
@@ -286,7 +286,7 @@ async def _use(t: Teller, chapter: Chapter, name: str, month: date, quantity: st
 
 
 async def change_and_early_end(t: Teller, chapter: Chapter) -> None:
-    document: JsonObject = {
+    contract_data: JsonObject = {
         "contract_id": "UK-2001",
         "legal_entity": chapter.entity,
         "title": "Analyst academy",
@@ -314,7 +314,7 @@ async def change_and_early_end(t: Teller, chapter: Chapter) -> None:
         ],
         "termination": {"notice_days": 14, "fee": "750.00", "fee_service": "exit"},
     }
-    await t.sign_document(chapter, document)
+    await t.sign_contract_data(chapter, contract_data)
     await t.active(chapter)
     await t.reach(chapter, "basics")
     await t.issue(chapter, 1, ANA)  # 6000 and 20 % VAT

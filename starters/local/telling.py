@@ -16,11 +16,11 @@ from temporalio.client import Client
 from temporalio.testing import TimeSkipper
 
 from contracts.approvals import ApprovalRound
-from contracts.billing.proposals import Document
+from contracts.billing.proposals import InvoiceKind
 from contracts.contract.messages import MilestoneReached
 from contracts.contract.state import ContractStage, ContractState
-from contracts.identifiers import deal_contract_id, receivable_workflow_id
-from contracts.invoice.state import CLEARED, InvoiceStage, ReceivableState
+from contracts.identifiers import deal_contract_id, invoice_workflow_id
+from contracts.invoice.state import CLEARED, InvoiceStage, InvoiceState
 from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.parking import Action, Resolution, StepException
@@ -96,10 +96,10 @@ class Teller:
         await operations.start_deal(self.client, CRM, deal_id, chapter.entity)
         self.say(chapter, f"deal {deal_id} is won: {chapter.workflow_id}")
 
-    async def sign_document(self, chapter: Chapter, document: JsonObject) -> None:
-        """A contract is started from a document instead of a deal."""
-        chapter.contract_id = document["contract_id"]
-        await operations.start_document(self.client, document)
+    async def sign_contract_data(self, chapter: Chapter, contract_data: JsonObject) -> None:
+        """A contract is started from contract data instead of a deal."""
+        chapter.contract_id = contract_data["contract_id"]
+        await operations.start_from_data(self.client, contract_data)
         self.say(chapter, f"signed on paper: {chapter.workflow_id}")
 
     async def contract(
@@ -160,35 +160,37 @@ class Teller:
         await self.act(_MANAGER, people.spend, state, who, what, cost, on)
         self.say(chapter, f"expense approved in Odoo: {what}, {cost}, on {on}")
 
-    # --- documents --------------------------------------------------------------------------
+    # --- invoices --------------------------------------------------------------------------
 
-    def document(self, chapter: Chapter, number: int) -> str:
-        return receivable_workflow_id(chapter.workflow_id, number)
+    def invoice_workflow(self, chapter: Chapter, number: int) -> str:
+        return invoice_workflow_id(chapter.workflow_id, number)
 
     async def invoice(
-        self, chapter: Chapter, number: int, what: str, enough: Callable[[ReceivableState], bool]
-    ) -> ReceivableState:
-        workflow_id = self.document(chapter, number)
+        self, chapter: Chapter, number: int, what: str, enough: Callable[[InvoiceState], bool]
+    ) -> InvoiceState:
+        workflow_id = self.invoice_workflow(chapter, number)
         return await self._until(
-            f"{chapter.customer}'s document {number} {what}",
-            lambda: operations.receivable_state(self.client, workflow_id),
+            f"{chapter.customer}'s invoice {number} {what}",
+            lambda: operations.invoice_state(self.client, workflow_id),
             lambda state: enough(state) or _is_parked(state.exceptions),
         )
 
-    async def issue(self, chapter: Chapter, number: int, *approvers: str) -> ReceivableState:
-        """A document is approved and reaches the customer; without people the rules approve it."""
+    async def issue(self, chapter: Chapter, number: int, *approvers: str) -> InvoiceState:
+        """An invoice is approved and reaches the customer; without people the rules approve it."""
         if approvers:
             state = await self.proposed(chapter, number)
             for person in approvers:
-                await operations.approve(self.client, self.document(chapter, number), by=person)
+                await operations.approve(
+                    self.client, self.invoice_workflow(chapter, number), by=person
+                )
             self.say(chapter, f"{_what(state)} approved by {' and '.join(map(_name, approvers))}")
             return await self.delivered(chapter, number)
         state = await self.delivered(chapter, number)
         self.say(chapter, f"{_what(state)} approved by rule: as planned, and small")
         return state
 
-    async def proposed(self, chapter: Chapter, number: int) -> ReceivableState:
-        """A document that awaits its approval."""
+    async def proposed(self, chapter: Chapter, number: int) -> InvoiceState:
+        """An invoice that awaits its approval."""
         return await self.invoice(
             chapter,
             number,
@@ -196,7 +198,7 @@ class Teller:
             lambda state: state.stage is InvoiceStage.AWAITING_APPROVAL,
         )
 
-    async def delivered(self, chapter: Chapter, number: int) -> ReceivableState:
+    async def delivered(self, chapter: Chapter, number: int) -> InvoiceState:
         return await self.invoice(chapter, number, "to be delivered", lambda state: state.delivered)
 
     async def approve_all(self, chapter: Chapter, count: int, by: str) -> None:
@@ -212,7 +214,7 @@ class Teller:
         for outcome in outcomes:
             if not outcome.is_taken:
                 raise DemoError(f"{outcome.workflow_id} was not approved: {outcome.problem}")
-        amounts = ", ".join(str(item.round.subject.amount) for item in found.items)
+        amounts = ", ".join(str(item.approval_round.subject.amount) for item in found.items)
         self.say(chapter, f"{count} invoices ({amounts}) approved at once by {_name(by)}")
 
     async def approve_change(self, chapter: Chapter, by: str) -> None:
@@ -226,7 +228,7 @@ class Teller:
                 found.change is None
                 and found.contract is not None
                 and found.contract.version > 1
-                and found.ordered == found.contract
+                and found.order_version == found.contract
             ),
         )
         version = state.contract.version if state.contract else 0
@@ -237,11 +239,11 @@ class Teller:
         state = await self.contract(
             chapter,
             "to ask for approval",
-            lambda found: found.change is not None and found.change.round is not None,
+            lambda found: found.change is not None and found.change.approval_round is not None,
         )
-        if state.change is None or state.change.round is None:
+        if state.change is None or state.change.approval_round is None:
             raise DemoError(f"{chapter.customer} has no change order")
-        return state.change.round
+        return state.change.approval_round
 
     async def pay(self, chapter: Chapter, number: int, amount: Money | None = None) -> None:
         """An accountant registers the payment in Odoo; the sweep finds it and tells us."""
@@ -249,7 +251,7 @@ class Teller:
             chapter, number, "to be posted", lambda found: found.balance is not None
         )
         if state.balance is None:
-            raise DemoError(f"{chapter.customer}'s document {number} is not posted")
+            raise DemoError(f"{chapter.customer}'s invoice {number} is not posted")
         balance, paid = state.balance, amount or state.balance.residual
         await self.act(
             ACCOUNTANT,
@@ -265,15 +267,19 @@ class Teller:
     async def reminded(self, chapter: Chapter, number: int, level: int) -> None:
         """Let the invoice's clock run to the next action until that reminder is sent."""
         for _ in range(10):
-            state = await operations.receivable_state(self.client, self.document(chapter, number))
+            state = await operations.invoice_state(
+                self.client, self.invoice_workflow(chapter, number)
+            )
             if state.dunning.level >= level:
                 self.say(chapter, state.journal.entries[-1].text)
                 return
-            await clock.forward(self.time, self.document(chapter, number), timedelta(days=12))
+            await clock.forward(
+                self.time, self.invoice_workflow(chapter, number), timedelta(days=12)
+            )
         raise DemoError(f"{chapter.customer} got no reminder {level}")
 
     async def settle(self, chapter: Chapter, numbers: Iterable[int]) -> None:
-        """Every document is paid or set off, and its settlement period passes; then the contract
+        """Every invoice is paid or set off, and its settlement period passes; then the contract
         closes."""
         await asyncio.gather(*(self._settled(chapter, number) for number in numbers))
         state = await self.stage(chapter, ContractStage.CLOSED)
@@ -284,7 +290,7 @@ class Teller:
             chapter, number, "to be cleared", lambda found: found.stage in CLEARED
         )
         if state.stage is not InvoiceStage.SETTLED:
-            await clock.forward(self.time, self.document(chapter, number), _SETTLED_AFTER)
+            await clock.forward(self.time, self.invoice_workflow(chapter, number), _SETTLED_AFTER)
 
     # --- waiting ----------------------------------------------------------------------------
 
@@ -316,11 +322,11 @@ def _problems(exception: StepException) -> list[str]:
     return [str(problem) for problem in exception.problems] or [exception.message]
 
 
-def _what(state: ReceivableState) -> str:
-    """A document in a few words, with Odoo's tax where there is some."""
+def _what(state: InvoiceState) -> str:
+    """An invoice in a few words, with Odoo's tax where there is some."""
     proposal = state.proposal
-    noun = "credit note" if proposal.document is Document.CREDIT_NOTE else "invoice"
-    tax = state.quote.tax if state.quote else None
+    noun = "credit note" if proposal.kind is InvoiceKind.CREDIT_NOTE else "invoice"
+    tax = state.odoo_totals.tax if state.odoo_totals else None
     with_tax = f" + {tax} tax" if tax and tax.is_positive else ""
     return f"{noun} {proposal.number} of {proposal.amount}{with_tax}"
 

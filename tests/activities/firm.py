@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from activities.odoo_finance import (
-    DocumentRequest,
     Draft,
+    DraftRequest,
     InvoiceRef,
     OdooFinance,
     PaymentRequest,
@@ -21,18 +21,18 @@ from activities.odoo_master import (
     ProjectRequest,
     ValidateRequest,
 )
-from activities.odoo_orders import ConfirmRequest, FiguresRequest, OdooOrders, OrderRequest
+from activities.odoo_orders import ConfirmRequest, OdooOrders, OrderRequest, OrderTotalsRequest
 from activities.odoo_sweeps import OdooSweeps
 from activities.odoo_time import OdooTime
 from activities.policies import Policies
 from contracts.billing.charges import Charge, ChargeKind
 from contracts.billing.order import order_lines
-from contracts.billing.proposals import Document, InvoiceProposal
+from contracts.billing.proposals import InvoiceKind, InvoiceProposal
 from contracts.identifiers import contract_workflow_id
 from contracts.invoice.messages import InvoiceBalance, PaymentReceived
 from contracts.model import Contract, JsonObject
 from contracts.money import Money
-from contracts.odoo_totals import OrderFigures
+from contracts.odoo_totals import OrderTotals
 from gateways.odoo import OdooClient
 from tests.conftest import settings_for
 from tests.servers import OdooServer
@@ -83,7 +83,7 @@ class Firm:
         """The contract as validated, and its company's id."""
         source = {"source": {"system": "file", "id": contract["contract_id"]}}
         request = ValidateRequest(
-            document=source | contract, odoo_company=self.company, payment_term=TERM
+            contract_data=source | contract, odoo_company=self.company, payment_term=TERM
         )
         validation = self.master.validate_contract(request)
         assert validation.contract is not None, validation.problems
@@ -116,16 +116,16 @@ class Firm:
         made.tasks = self.master.create_tasks(made.work()).ids
         return made
 
-    def drafted(self, contract: JsonObject) -> tuple[Ordered, DocumentRequest]:
+    def drafted(self, contract: JsonObject) -> tuple[Ordered, DraftRequest]:
         """A confirmed order, and the request for the invoice of its first milestone."""
         made = self.confirmed(contract)
         return made, made.invoice_request()
 
     def posted(self, made: Ordered, proposal: InvoiceProposal, credits: int = 0) -> InvoiceBalance:
-        """A document from its proposal to the posting; `credits` is an invoice's id in Odoo."""
+        """An invoice from its proposal to the posting; `credits` is an invoice's id in Odoo."""
         request = made.request(proposal, credits)
-        draft = self.finance.create_document(request)
-        return self.finance.post_document(made.post_request(draft, proposal))
+        draft = self.finance.create_draft(request)
+        return self.finance.post_invoice(made.post_request(draft, proposal))
 
     def balance(self, invoice: int) -> InvoiceBalance:
         return self.finance.read_balance(InvoiceRef(invoice_id=invoice))
@@ -136,8 +136,8 @@ class Firm:
         )
         return self.finance.register_payment(PaymentRequest(invoice_id=invoice, payment=payment))
 
-    def figures(self, made: Ordered) -> OrderFigures:
-        return self.orders.figures(FiguresRequest(order_id=made.order, lines=made.lines))
+    def figures(self, made: Ordered) -> OrderTotals:
+        return self.orders.figures(OrderTotalsRequest(order_id=made.order, lines=made.lines))
 
     def everything(self, contract: Contract) -> dict[str, Any]:
         """All that stands in Odoo about a contract, and the mails it sent."""
@@ -245,16 +245,16 @@ class Ordered:
         self,
         *charges: Charge,
         number: int = 1,
-        document: Document = Document.INVOICE,
+        kind: InvoiceKind = InvoiceKind.INVOICE,
         purchase_order: str | None = None,
     ) -> InvoiceProposal:
-        """The document of these charges; without any, the invoice of the first milestone."""
+        """The invoice of these charges; without any, the invoice of the first milestone."""
         contract = self.contract
         return InvoiceProposal(
             contract_id=contract.contract_id,
             legal_entity=contract.legal_entity,
             number=number,
-            document=document,
+            kind=kind,
             customer_key=contract.customer.key,
             customer_name=contract.customer.name,
             billing_email=contract.customer.billing_email,
@@ -279,10 +279,10 @@ class Ordered:
     def credit_note(self, *charges: Charge, number: int) -> InvoiceProposal:
         """A credit note that takes these charges back."""
         back = tuple(item.reversed(f"{item.key}:back", f"Credit: {item.key}") for item in charges)
-        return self.proposal(*back, number=number, document=Document.CREDIT_NOTE)
+        return self.proposal(*back, number=number, kind=InvoiceKind.CREDIT_NOTE)
 
-    def request(self, proposal: InvoiceProposal, credits: int = 0) -> DocumentRequest:
-        return DocumentRequest(
+    def request(self, proposal: InvoiceProposal, credits: int = 0) -> DraftRequest:
+        return DraftRequest(
             proposal=proposal,
             company_id=self.company,
             partner_id=self.partner,
@@ -290,7 +290,7 @@ class Ordered:
             credited_invoice_id=credits or None,
         )
 
-    def invoice_request(self) -> DocumentRequest:
+    def invoice_request(self) -> DraftRequest:
         return self.request(self.proposal())
 
     def post_request(self, draft: Draft, proposal: InvoiceProposal | None = None) -> PostRequest:
@@ -298,7 +298,7 @@ class Ordered:
         return PostRequest(
             invoice_id=draft.invoice_id,
             legal_entity=self.contract.legal_entity,
-            document=proposal.document,
-            quote=draft.quote,
+            kind=proposal.kind,
+            odoo_totals=draft.odoo_totals,
             proposed_on=proposal.proposed_on,
         )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from contracts.model import JsonObject
-from tests.world import document
+from tests.world import contract_data
 
 
 def mixed(**changes: Any) -> JsonObject:
     """Milestones with deposit and retainage, hours, a retainer with hours, use and expenses."""
-    contract = document()
+    contract = contract_data()
     contract["services"] += [
         {"key": "hours", "code": "DEVELOPMENT", "description": "Development", "amount": "0.00"},
         {"key": "desk", "code": "RETAINER", "description": "Service desk", "amount": "0.00"},

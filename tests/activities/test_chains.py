@@ -23,7 +23,7 @@ from contracts.model import Contract, JsonObject
 from gateways.errors import FailureKind, GatewayError
 from tests.activities.firm import INVOICE_ON, Firm, Ordered
 from tests.conftest import settings_for
-from tests.world import document, single
+from tests.world import contract_data, single
 
 ALL = [step.name for step in STEPS]
 
@@ -47,13 +47,13 @@ def failed(call: Callable[[], object]) -> StepFailed:
 # --- validation and provisioning --------------------------------------------------------------
 
 
-def test_a_document_is_accepted_by_the_rules_of_its_legal_entity(
+def test_contract_data_is_accepted_by_the_rules_of_its_legal_entity(
     provisioning: OdooProvisioning,
 ) -> None:
-    document = single()
-    accepted = provisioning.validate_contract(_accept(document))
+    contract_data = single()
+    accepted = provisioning.validate_contract(_accept(contract_data))
     assert accepted.contract is not None
-    assert accepted.contract.contract_id == document["contract_id"]
+    assert accepted.contract.contract_id == contract_data["contract_id"]
     assert accepted.contract.payment_term == "30 Days"
     assert (accepted.time_zone, accepted.company_id) == ("Europe/Brussels", 1)
     refused = provisioning.validate_contract(_accept(single(currency="CHF")))
@@ -69,13 +69,13 @@ def test_a_legal_entity_that_is_not_configured_is_refused(provisioning: OdooProv
 
 def _accept(contract: JsonObject, entity: str = "northwind") -> AcceptRequest:
     source = {"source": {"system": "file", "id": contract["contract_id"]}}
-    return AcceptRequest(document=contract | source, legal_entity=entity, today=INVOICE_ON)
+    return AcceptRequest(contract_data=contract | source, legal_entity=entity, today=INVOICE_ON)
 
 
 def test_provisioning_twice_changes_nothing_and_answers_the_same(
     firm: Firm, provisioning: OdooProvisioning
 ) -> None:
-    contract, company = firm.accepted(document())
+    contract, company = firm.accepted(contract_data())
     request = ProvisionRequest(contract=contract, made=OdooRefs(company_id=company))
     first = provisioning.provision(request.model_copy(deep=True))
     stands = firm.everything(contract)

@@ -35,10 +35,12 @@ def test_a_contract_of_the_second_company_from_order_to_cash(firm: Firm) -> None
     assert (order["company_id"][1], order["currency_id"][1]) == (UK, "GBP")
     charges = (made.milestone(), made.charge("support", "1", "500", ChargeKind.RETAINER))
     proposal = made.proposal(*charges)
-    draft = uk.finance.create_document(made.request(proposal))
+    draft = uk.finance.create_draft(made.request(proposal))
     # The company's own tax, and only on the retainer.
-    assert [(tax.name, tax.amount) for tax in draft.quote.taxes] == [("20%", pounds("100.00"))]
-    posted = uk.finance.post_document(made.post_request(draft, proposal))
+    assert [(tax.name, tax.amount) for tax in draft.odoo_totals.taxes] == [
+        ("20%", pounds("100.00"))
+    ]
+    posted = uk.finance.post_invoice(made.post_request(draft, proposal))
     assert posted.total == proposal.amount + pounds("100.00")
     [move] = firm.odoo.read(
         "account.move", [posted.invoice_id], ["company_id", "journal_id", "currency_id"]

@@ -27,10 +27,10 @@ from activities.odoo_master import (
     ValidateRequest,
 )
 from activities.odoo_orders import (
-    FiguresRequest,
     Notification,
     OrderCancel,
     OrderRequest,
+    OrderTotalsRequest,
 )
 from activities.odoo_sweeps import SWEEP_OVERLAP
 from contracts.billing.charges import Charge, ChargeKind
@@ -44,7 +44,7 @@ from gateways.errors import GatewayError
 from gateways.odoo import OdooClient
 from tests.activities.firm import COMPANY, INVOICE_ON, TERM, Firm, Ordered, ids_of
 from tests.activities.refusals import code, refused
-from tests.world import belgian_vat, document, eur, single, unique
+from tests.world import belgian_vat, contract_data, eur, single, unique
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -53,7 +53,7 @@ T = TypeVar("T", bound=BaseModel)
 
 
 def test_the_whole_way_each_step_twice(firm: Firm) -> None:
-    source = document()
+    source = contract_data()
     contract, company = firm.accepted(source)
     assert firm.accepted(source) == (contract, company)
 
@@ -111,15 +111,15 @@ def test_the_whole_way_each_step_twice(firm: Firm) -> None:
     assert delivered == [1, 0, 0]
 
     request = made.invoice_request()
-    draft = twice(lambda: finance.create_document(request))
+    draft = twice(lambda: finance.create_draft(request))
     invoice = draft.invoice_id
-    posted = twice(lambda: finance.post_document(made.post_request(draft)))
+    posted = twice(lambda: finance.post_invoice(made.post_request(draft)))
     assert posted.posted
     assert posted.number
     assert posted.untaxed == first.amount
     assert posted.due_on == INVOICE_ON + timedelta(days=30)
     # A retry of the creation after the posting (its answer was lost) finds the invoice.
-    assert finance.create_document(request).invoice_id == invoice
+    assert finance.create_draft(request).invoice_id == invoice
     assert finance.read_balance(InvoiceRef(invoice_id=invoice)) == posted
 
     twice(lambda: finance.send_invoice(InvoiceRef(invoice_id=invoice)))
@@ -143,10 +143,10 @@ def test_the_whole_way_each_step_twice(firm: Firm) -> None:
     assert len(firm.server.mails("accountant@northwind.example")) == before + 1
 
     figures = twice(
-        lambda: orders.figures(FiguresRequest(order_id=order.order_id, lines=confirmed.lines))
+        lambda: orders.figures(OrderTotalsRequest(order_id=order.order_id, lines=confirmed.lines))
     )
     assert (figures.total, figures.invoiced) == (contract.value, first.amount)
-    assert [item.residual for item in figures.documents] == [first.amount]
+    assert [item.residual for item in figures.invoices] == [first.amount]
 
     part = eur("1000.00")
     for reference, amount, residual in (
@@ -265,7 +265,7 @@ def test_odoo_s_own_crm_names_the_customer_itself(firm: Firm) -> None:
 
 
 def test_a_repeat_leaves_what_people_edited_in_odoo(firm: Firm) -> None:
-    made = firm.ordered(document())
+    made = firm.ordered(contract_data())
     work = MilestonesRequest(contract=made.contract, project_id=made.project)
     ids = firm.master.create_milestones(work).ids
     first = made.contract.milestones[0].key
@@ -294,15 +294,15 @@ def test_a_repeat_leaves_what_people_edited_in_odoo(firm: Firm) -> None:
 
 def test_a_draft_invoice_is_the_contract_s_and_rewritten(firm: Firm) -> None:
     made, request = firm.drafted(single())
-    draft = firm.finance.create_document(request)
+    draft = firm.finance.create_draft(request)
     invoice = draft.invoice_id
     [move] = firm.odoo.read("account.move", [invoice], ["invoice_line_ids"])
     firm.odoo.write("account.move.line", move["invoice_line_ids"], {"price_unit": 1.0})
-    assert code(refused(lambda: firm.finance.post_document(made.post_request(draft)))) == (
+    assert code(refused(lambda: firm.finance.post_invoice(made.post_request(draft)))) == (
         "invoice_differs_from_approval"
     )
-    assert firm.finance.create_document(request).invoice_id == invoice
-    assert firm.finance.post_document(made.post_request(draft)).untaxed == eur("1000.00")
+    assert firm.finance.create_draft(request).invoice_id == invoice
+    assert firm.finance.post_invoice(made.post_request(draft)).untaxed == eur("1000.00")
 
 
 def _buyer(vat: str | None, **changes: str) -> JsonObject:
@@ -328,11 +328,11 @@ def test_an_order_that_does_not_total_the_contract_is_not_confirmed(firm: Firm) 
 
 def test_a_cancelled_invoice_is_not_posted(firm: Firm) -> None:
     made, request = firm.drafted(single())
-    draft = firm.finance.create_document(request)
+    draft = firm.finance.create_draft(request)
     invoice = draft.invoice_id
     firm.odoo.call("account.move", "button_cancel", [invoice])
-    assert firm.finance.create_document(request).invoice_id == invoice
-    refusal = refused(lambda: firm.finance.post_document(made.post_request(draft)))
+    assert firm.finance.create_draft(request).invoice_id == invoice
+    refusal = refused(lambda: firm.finance.post_invoice(made.post_request(draft)))
     assert code(refusal) == "invoice_cancelled"
 
 
@@ -352,35 +352,35 @@ def test_nothing_is_posted_on_another_date_than_its_own(firm: Firm, lock: str, u
     contract = single()
     contract["services"][0]["code"] = "TRAINING"  # with tax, so that the tax lock concerns it
     made, request = firm.drafted(contract)
-    draft = firm.finance.create_document(request)
+    draft = firm.finance.create_draft(request)
     invoice = draft.invoice_id
     with locked(firm.odoo, lock, until):
-        refusal = refused(lambda: firm.finance.post_document(made.post_request(draft)))
+        refusal = refused(lambda: firm.finance.post_invoice(made.post_request(draft)))
         assert (code(refusal), refusal.detail.field) == ("period_locked", "invoice_on")
         assert refusal.detail.value == str(INVOICE_ON)
         [move] = firm.odoo.read("account.move", [invoice], ["state"])
         assert move["state"] == "draft"
-    assert firm.finance.post_document(made.post_request(draft)).posted
+    assert firm.finance.post_invoice(made.post_request(draft)).posted
     [move] = firm.odoo.read("account.move", [invoice], ["date", "invoice_date"])
     assert move["date"] == move["invoice_date"] == str(INVOICE_ON)
 
 
 def test_an_amended_date_leaves_the_locked_period(firm: Firm) -> None:
     made, request = firm.drafted(single())
-    draft = firm.finance.create_document(request)
+    draft = firm.finance.create_draft(request)
     invoice = draft.invoice_id
     with locked(firm.odoo, "fiscalyear_lock_date", "2026-03-31"):
         later = request.model_copy(update={"invoice_on": date(2026, 4, 1), "rewrites": True})
-        assert firm.finance.create_document(later).invoice_id == invoice
-        balance = firm.finance.post_document(made.post_request(draft))
+        assert firm.finance.create_draft(later).invoice_id == invoice
+        balance = firm.finance.post_invoice(made.post_request(draft))
     assert balance.due_on == date(2026, 5, 1)
 
 
 def test_an_invoice_that_cannot_be_mailed_is_not_called_delivered(firm: Firm) -> None:
     made, request = firm.drafted(single())
-    draft = firm.finance.create_document(request)
+    draft = firm.finance.create_draft(request)
     invoice = draft.invoice_id
-    firm.finance.post_document(made.post_request(draft))
+    firm.finance.post_invoice(made.post_request(draft))
     ref = InvoiceRef(invoice_id=invoice)
     firm.server.refuse_mail(True)
     try:
@@ -406,7 +406,7 @@ def test_what_odoo_does_not_have_is_found_at_validation(
 ) -> None:
     source = {"source": {"system": "file", "id": "1"}}
     request = ValidateRequest(
-        document=single() | source | change, odoo_company=COMPANY, payment_term=TERM
+        contract_data=single() | source | change, odoo_company=COMPANY, payment_term=TERM
     )
     found = firm.master.validate_contract(request).problems
     assert [(item.code, item.field, item.value) for item in found] == [problem]
@@ -422,13 +422,13 @@ def test_what_odoo_does_not_have_is_found_at_validation(
 def test_other_currencies_come_to_the_contract_s_value(
     firm: Firm, currency: str, value: str, parts: list[str]
 ) -> None:
-    contract = document(currency=currency, value=value)
+    contract = contract_data(currency=currency, value=value)
     contract["services"][0]["amount"] = value
     made, request = firm.drafted(contract)
     assert [str(item.amount.amount) for item in made.contract.milestones] == parts
-    draft = firm.finance.create_document(request)
+    draft = firm.finance.create_draft(request)
     invoice = draft.invoice_id
-    balance = firm.finance.post_document(made.post_request(draft))
+    balance = firm.finance.post_invoice(made.post_request(draft))
     assert balance.residual == balance.untaxed == Money(parts[0], currency)
     payment = PaymentReceived(
         reference=unique("P"), amount=Money(parts[0], currency), paid_on="2026-03-20"
@@ -448,8 +448,8 @@ def test_a_sweep_finds_the_changed_invoice_and_the_reached_milestone(firm: Firm)
     work = MilestonesRequest(contract=contract, project_id=made.project)
     milestone = firm.master.create_milestones(work).ids["all"]
     start = datetime.now(UTC) - timedelta(minutes=1)
-    draft = firm.finance.create_document(request)
-    balance = firm.finance.post_document(made.post_request(draft))
+    draft = firm.finance.create_draft(request)
+    balance = firm.finance.post_invoice(made.post_request(draft))
     firm.server.client("pm").write("project.milestone", [milestone], {"is_reached": True})
 
     changes = firm.sweeps.read_changes(SweepWindow(since=start))
@@ -474,7 +474,7 @@ def test_a_sweep_of_a_quiet_time_finds_nothing_and_keeps_its_watermark(firm: Fir
 
 def test_a_sweep_tells_a_milestone_taken_back_from_one_never_touched(firm: Firm) -> None:
     start = datetime.now(UTC)
-    made = firm.confirmed(document())
+    made = firm.confirmed(contract_data())
 
     def unreached() -> list[int]:
         changes = firm.sweeps.read_changes(SweepWindow(since=start))
@@ -493,7 +493,7 @@ def test_a_sweep_does_not_tell_a_contract_its_own_marks(firm: Firm) -> None:
     start = datetime.now(UTC)
     made = firm.confirmed(single())
     _mark_ourselves(firm, made, "all")
-    firm.finance.create_document(made.invoice_request())
+    firm.finance.create_draft(made.invoice_request())
     changes = firm.sweeps.read_changes(SweepWindow(since=start))
     assert _told(changes, made) == []
     # Read it is, and left behind: the next sweep does not look at it again.
@@ -505,7 +505,7 @@ def test_a_person_s_mark_is_told_also_where_we_write_the_milestone_before_the_sw
     firm: Firm,
 ) -> None:
     start = datetime.now(UTC)
-    made = firm.confirmed(document())
+    made = firm.confirmed(contract_data())
     pm = firm.server.client("pm")
     for key in ("design", "build"):
         pm.write("project.milestone", [made.milestones[key]], {"is_reached": True})
@@ -528,9 +528,9 @@ def test_a_mark_that_a_person_takes_back_is_told_also_where_we_write_it_afterwar
     firm: Firm,
 ) -> None:
     start = datetime.now(UTC)
-    made = firm.confirmed(document())
+    made = firm.confirmed(contract_data())
     _mark_ourselves(firm, made, "build")
-    firm.finance.create_document(made.request(made.proposal(_charge_of(made, "build"))))
+    firm.finance.create_draft(made.request(made.proposal(_charge_of(made, "build"))))
     _next_second(firm, made.milestones["build"])
     pm = firm.server.client("pm")
     pm.write("project.milestone", [made.milestones["build"]], {"is_reached": False})
@@ -597,16 +597,16 @@ def test_a_milestone_not_reached_and_other_people_s_invoices_are_no_news(firm: F
 
 def test_the_figures_follow_the_invoice_from_draft_to_cash(firm: Firm) -> None:
     made, request = firm.drafted(single())
-    draft = firm.finance.create_document(request)
-    [drafted] = firm.figures(made).documents
+    draft = firm.finance.create_draft(request)
+    [drafted] = firm.figures(made).invoices
     assert (drafted.is_draft, drafted.ours, drafted.number) == (True, True, "")
     assert firm.figures(made).invoiced == eur("0.00")
-    firm.finance.post_document(made.post_request(draft))
+    firm.finance.post_invoice(made.post_request(draft))
     figures = firm.figures(made)
     assert (figures.state, figures.total, figures.invoiced) == ("sale", eur("1000"), eur("1000"))
-    assert [item.residual for item in figures.documents] == [eur("1000.00")]
+    assert [item.residual for item in figures.invoices] == [eur("1000.00")]
     [line] = figures.lines
     assert line.key == "all"
     assert [line.ordered, line.delivered, line.invoiced] == [1, 0, 1]
     firm.pays(draft.invoice_id, "1000.00")
-    assert [item.residual for item in firm.figures(made).documents] == [eur("0.00")]
+    assert [item.residual for item in firm.figures(made).invoices] == [eur("0.00")]

@@ -26,7 +26,7 @@ from contracts.model import Contract, JsonObject
 from tests.activities.firm import COMPANY, TERM, Firm, Ordered
 from tests.activities.mixed import mixed
 from tests.activities.refusals import code, refused
-from tests.world import document, eur, single
+from tests.world import contract_data, eur, single
 
 LINES = ["design", "build", "live", "dev", "support", "api", "costs", "deposit", "retainage"]
 
@@ -88,7 +88,9 @@ def test_a_product_that_odoo_delivers_another_way_is_found_at_validation(
     contract = mixed()
     contract["services"][index]["code"] = wrong
     source = {"source": {"system": "file", "id": "1"}}
-    request = ValidateRequest(document=contract | source, odoo_company=COMPANY, payment_term=TERM)
+    request = ValidateRequest(
+        contract_data=contract | source, odoo_company=COMPANY, payment_term=TERM
+    )
     [problem] = firm.master.validate_contract(request).problems
     assert (problem.code, problem.field) == ("service_type_unfit", f"services.{index}.code")
     assert problem.value == wrong
@@ -112,7 +114,7 @@ def test_what_was_delivered_is_written_as_it_stands_now(firm: Firm) -> None:
 
 
 def test_a_milestone_reached_and_taken_back(firm: Firm) -> None:
-    made = firm.confirmed(document())
+    made = firm.confirmed(contract_data())
     ref = MilestoneRef(milestone_id=made.milestones["build"])
 
     def delivered() -> list[Decimal]:
@@ -164,7 +166,7 @@ def _amended(firm: Firm, made: Ordered) -> Contract:
 
 
 def test_order_and_project_follow_a_change_order(firm: Firm) -> None:
-    made = firm.confirmed(document())
+    made = firm.confirmed(contract_data())
     after = _amended(firm, made)
     change = OrderChange(before=made.contract, after=after, order_id=made.order)
     work = made.work().model_copy(update={"contract": after})
@@ -209,7 +211,7 @@ def test_order_and_project_follow_a_change_order(firm: Firm) -> None:
 
 
 def test_a_change_order_leaves_alone_what_it_does_not_change(firm: Firm) -> None:
-    made = firm.confirmed(document())
+    made = firm.confirmed(contract_data())
     firm.odoo.write("sale.order.line", [made.lines["live"]], {"name": "typed by hand"})
     firm.odoo.call("project.milestone", "unlink", [made.milestones["design"]])
     after = _amended(firm, made)
@@ -269,7 +271,7 @@ def test_work_stops_and_goes_on_visibly_in_the_project(firm: Firm) -> None:
 def test_milestones_that_a_call_deletes_which_comes_twice_are_deleted(
     firm: Firm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = firm.confirmed(document())
+    made = firm.confirmed(contract_data())
     after = _amended(firm, made)
     project = ProjectChange(
         before=made.contract, after=after, milestones=made.milestones, tasks=made.tasks

@@ -58,14 +58,14 @@ def test_a_bill_takes_two_calls_to_draft_three_to_post_three_to_mail(
     firm: Firm, counted: Counted
 ) -> None:
     made, request = firm.drafted(single())
-    counted.finance.create_document(request)  # which looks up the product
+    counted.finance.create_draft(request)  # which looks up the product
     counted.since()
-    draft = counted.finance.create_document(request)
+    draft = counted.finance.create_draft(request)
     assert counted.since() == ["account.move.load", "account.move.read"]
     reached = request.model_copy(update={"reached": tuple(made.milestones.values())})
-    counted.finance.create_document(reached)
+    counted.finance.create_draft(reached)
     assert counted.since() == ["project.milestone.write", "account.move.load", "account.move.read"]
-    balance = counted.finance.post_document(made.post_request(draft))
+    balance = counted.finance.post_invoice(made.post_request(draft))
     assert counted.since() == ["account.move.read", "account.move.action_post", "account.move.read"]
     assert balance.instalments == ()
     ref = InvoiceRef(invoice_id=draft.invoice_id)
@@ -87,9 +87,9 @@ def test_the_parts_of_a_bill_are_looked_for_where_its_term_has_several(
     firm: Firm, counted: Counted
 ) -> None:
     made, request = firm.drafted(single(payment_term="30% Now, Balance 60 Days"))
-    draft = counted.finance.create_document(request)
+    draft = counted.finance.create_draft(request)
     counted.since()
-    balance = counted.finance.post_document(made.post_request(draft))
+    balance = counted.finance.post_invoice(made.post_request(draft))
     assert counted.since() == [
         "account.move.read",
         "account.move.action_post",

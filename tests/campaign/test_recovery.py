@@ -42,8 +42,8 @@ async def lab(folder: Path) -> AsyncIterator[Lab]:
 @pytest.fixture(scope="module")
 async def contract(lab: Lab) -> str:
     """A contract that is active and waits, in the cache of the worker that served it."""
-    document = drawn(1, Flavour.HOURS).document
-    workflow_id = (await operations.start_document(lab.client, document)).workflow_id
+    contract_data = drawn(1, Flavour.HOURS).contract_data
+    workflow_id = (await operations.start_from_data(lab.client, contract_data)).workflow_id
     while True:
         state = await operations.contract_state(lab.client, workflow_id)
         if state.stage is ContractStage.ACTIVE:
@@ -134,8 +134,8 @@ async def test_after_odoo_was_killed_and_started_again(lab: Lab, contract: str) 
     numbers = iter(range(2, 2 + 2 * ROUNDS))
 
     async def validated() -> None:
-        document = drawn(next(numbers), Flavour.PLAIN, deal=False).document
-        started = await operations.start_document(lab.client, document)
+        contract_data = drawn(next(numbers), Flavour.PLAIN, deal=False).contract_data
+        started = await operations.start_from_data(lab.client, contract_data)
         while True:
             state = await patiently(
                 lambda: operations.contract_state(lab.client, started.workflow_id)

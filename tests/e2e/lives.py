@@ -20,8 +20,8 @@ from contracts.invoice.state import CLEARED, UNBILLED, InvoiceStage
 from contracts.model import JsonObject
 from contracts.money import Money
 from starters import operations
-from tests.e2e.telling import SAM, change, documents, invoiced, last_of, month, order_lines
-from tests.world import ANA, World, document
+from tests.e2e.telling import SAM, change, invoiced, invoices, last_of, month, order_lines
+from tests.world import ANA, World, contract_data
 from workflows.contract import ContractWorkflow
 
 MONTHS = 2
@@ -33,7 +33,7 @@ def contract_of(random: Random) -> JsonObject:
     """Milestones, and some of all else that bills, for two months from the coming one on."""
     amounts = [random.randint(100_00, 900_00) for _ in range(random.randint(1, 3))]
     fixed = _euros(sum(amounts))
-    result = document(
+    result = contract_data(
         value=fixed,
         starts_on=str(month(1)),
         ends_on=str(last_of(MONTHS)),
@@ -88,15 +88,15 @@ class Life:
     def __init__(self, world: World, seed: int) -> None:
         self._world = world
         self._random = Random(seed)  # noqa: S311 - to repeat, not to keep a secret
-        self._document = contract_of(self._random)
+        self._contract_data = contract_of(self._random)
         self._workflow_id = ""
-        self._unreached = [row["key"] for row in self._document["milestones"]]
+        self._unreached = [row["key"] for row in self._contract_data["milestones"]]
         self.told: list[str] = []
         """What has happened, for whoever has to find out why it went wrong."""
 
     async def lead(self, steps: int) -> None:
         """Let so many things happen, then everything come to its end."""
-        self._workflow_id = await self._world.active(self._document)
+        self._workflow_id = await self._world.active(self._contract_data)
         await self._world.skip_to(self._workflow_id, month(1))
         for _ in range(steps):
             step = self._random.choice(self._possible())
@@ -109,9 +109,9 @@ class Life:
         await self._agrees()
 
     def _possible(self) -> list[Callable[[], Awaitable[None]]]:
-        has = self._document.get
+        has = self._contract_data.get
         steps: list[Callable[[], Awaitable[None]]] = [self._go_on, self._issue, self._pay]
-        steps += [self._credit, self._reissue, self._reprice]
+        steps += [self._credit, self._reinvoice, self._reprice]
         steps += [self._reach] * bool(self._unreached)
         steps += [self._work, self._work] * bool(has("time"))
         steps += [self._owe] * bool(has("retainers"))
@@ -159,7 +159,7 @@ class Life:
         await self._world.tell(self._workflow_id, ContractWorkflow.credit_service, owed)
 
     async def _issue(self) -> None:
-        """The oldest document that waits is approved and sent."""
+        """The oldest invoice that waits is approved and sent."""
         state = await self._world.contract(self._workflow_id)
         for number, report in state.invoices.items():
             if report.total is None and report.stage not in UNBILLED:
@@ -167,7 +167,7 @@ class Life:
                 return
 
     async def _pay(self) -> None:
-        """A part of a posted document is paid; the sweep tells of it."""
+        """A part of a posted invoice is paid; the sweep tells of it."""
         state = await self._world.contract(self._workflow_id)
         for number, report in state.invoices.items():
             if report.residual and report.residual.is_positive:
@@ -178,12 +178,12 @@ class Life:
                 return
 
     async def _credit(self) -> None:
-        await self._ask_for_credit(part=self._random.random() < 0.6, reissue=False)
+        await self._ask_for_credit(part=self._random.random() < 0.6, reinvoice=False)
 
-    async def _reissue(self) -> None:
-        await self._ask_for_credit(part=False, reissue=True)
+    async def _reinvoice(self) -> None:
+        await self._ask_for_credit(part=False, reinvoice=True)
 
-    async def _ask_for_credit(self, *, part: bool, reissue: bool) -> None:
+    async def _ask_for_credit(self, *, part: bool, reinvoice: bool) -> None:
         state = await self._world.contract(self._workflow_id)
         posted = [n for n, report in state.invoices.items() if report.untaxed is not None]
         if not posted:
@@ -192,13 +192,13 @@ class Life:
         untaxed = state.invoices[number].untaxed
         amount = Money.rounded(untaxed.amount / 3, "EUR") if part and untaxed else None
         request = CreditRequest(
-            number=number, amount=amount, by=SAM, reason="agreed", reissue=reissue
+            number=number, amount=amount, by=SAM, reason="agreed", reinvoice=reinvoice
         )
         await self._world.tell(self._workflow_id, ContractWorkflow.request_credit, request)
 
     async def _reprice(self) -> None:
         """A change order about a milestone; it may be billed already."""
-        key = self._random.choice(self._document["milestones"])["key"]
+        key = self._random.choice(self._contract_data["milestones"])["key"]
         amount = _euros(self._random.randint(100_00, 900_00))
         await change(self._world, self._workflow_id, reprice={key: amount})
         await self._world.approve(self._workflow_id)
@@ -271,7 +271,7 @@ class Life:
         value = state.book.value(state.contract)
         assert invoiced(self._world, self._workflow_id) == value == table.invoiced - table.credited
         assert table.open.is_zero
-        for row in documents(self._world, self._workflow_id):
+        for row in invoices(self._world, self._workflow_id):
             assert row["state"] in ("posted", "cancel")
             assert row["state"] == "cancel" or row["amount_residual"] == 0
         quantities: dict[str, Decimal] = {}

@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 
 from contracts.changes import ChangeOrder
 from contracts.contract.state import ContractState
-from contracts.invoice.state import ReceivableState
+from contracts.invoice.state import InvoiceState
 from contracts.model import JsonObject
 from contracts.money import Money
 from starters import amending
-from tests.world import World, document
+from tests.world import World, contract_data
 
 CLARA, SAM = "clara@northwind.example", "sam@northwind.example"
 
@@ -56,7 +56,7 @@ def last_of(number: int) -> date:
 def hourly(months: int = 2, **plan: Any) -> JsonObject:
     """A contract by the hour, 120 EUR for a developer, from the coming month on."""
     rates = [{"price": "120.00", "role": "Developer"}]
-    return document(
+    return contract_data(
         value="0.00",
         milestones=[],
         starts_on=str(month(1)),
@@ -68,7 +68,7 @@ def hourly(months: int = 2, **plan: Any) -> JsonObject:
 
 def cared_for(months: int = 2, **changes: Any) -> JsonObject:
     """A contract with a fee of 2,000 EUR a month in advance, from the coming month on."""
-    contract = document(
+    contract = contract_data(
         value="0.00",
         milestones=[],
         starts_on=str(month(1)),
@@ -85,12 +85,12 @@ def american(contract: JsonObject) -> JsonObject:
     return contract
 
 
-def lines_of(state: ReceivableState) -> list[tuple[str, str]]:
+def lines_of(state: InvoiceState) -> list[tuple[str, str]]:
     """The lines of a proposal: what they are for, and their amounts without tax."""
     return [(str(line.kind), str(line.amount.amount)) for line in state.proposal.lines]
 
 
-def noted(state: ContractState | ReceivableState, words: str) -> bool:
+def noted(state: ContractState | InvoiceState, words: str) -> bool:
     return any(words in entry.text for entry in state.journal.entries)
 
 
@@ -110,7 +110,7 @@ async def change(world: World, workflow_id: str, **what: Any) -> None:
     order = ChangeOrder(number=1, by=SAM, reason=what.pop("reason", "agreed by mail"), **what)
     await amending.propose_change(world.client, workflow_id, order)
     await world.contract(
-        workflow_id, lambda state: bool(state.change and state.change.round is not None)
+        workflow_id, lambda state: bool(state.change and state.change.approval_round is not None)
     )
 
 
@@ -120,7 +120,8 @@ async def changed(world: World, workflow_id: str, *people: str, **what: Any) -> 
     await change(world, workflow_id, **what)
     await world.approve(workflow_id, *people)
     return await world.contract(
-        workflow_id, lambda state: bool(state.ordered and state.ordered.version == version)
+        workflow_id,
+        lambda state: bool(state.order_version and state.order_version.version == version),
     )
 
 
@@ -142,8 +143,8 @@ async def order_lines(world: World, workflow_id: str) -> dict[str, dict[str, Any
     return {key: by_id[number] for key, number in ids.items()}
 
 
-def documents(world: World, workflow_id: str) -> list[dict[str, Any]]:
-    """Every document in Odoo of a contract, oldest first; credit notes are positive there."""
+def invoices(world: World, workflow_id: str) -> list[dict[str, Any]]:
+    """Every invoice in Odoo of a contract, oldest first; credit notes are positive there."""
     return world.admin.search_read(
         "account.move",
         [
@@ -160,7 +161,7 @@ def invoiced(world: World, workflow_id: str, currency: str = "EUR") -> Money:
     signs = {"out_invoice": 1, "out_refund": -1}
     amounts = [
         Money.rounded(row["amount_untaxed"], currency).amount * signs[row["move_type"]]
-        for row in documents(world, workflow_id)
+        for row in invoices(world, workflow_id)
         if row["state"] == "posted"
     ]
     return Money(sum(amounts), currency)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 
 from contracts.approvals import ApprovalDecision
-from contracts.invoice.state import InvoiceStage, ReceivableState
+from contracts.invoice.state import InvoiceStage, InvoiceState
 from contracts.parking import Action
 from starters import operations
 from tests.e2e.telling import YEAR_END
 from tests.world import ANA, BOB, CLEO, World, eur, single
-from workflows.invoice import ReceivableWorkflow
+from workflows.invoice import InvoiceWorkflow
 
 
-def approvers(state: ReceivableState) -> list[str]:
+def approvers(state: InvoiceState) -> list[str]:
     """Who has approved what stands there now."""
-    return [item.by for item in state.round.approvals] if state.round else []
+    return [item.by for item in state.approval_round.approvals] if state.approval_round else []
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ async def test_a_wrong_approval_is_refused_with_the_reason(
     decision = ApprovalDecision.model_validate(right | wrong)
     handle = world.client.get_workflow_handle(invoice)
     with pytest.raises(operations.Refused, match=why):
-        await operations.update(world.client, invoice, ReceivableWorkflow.decide_approval, decision)
+        await operations.update(world.client, invoice, InvoiceWorkflow.decide_approval, decision)
     await handle.signal("approval_decided", decision)
     state = await world.invoice(
         invoice, until=lambda found: "Refused a decision" in found.journal.entries[-1].text
@@ -63,11 +63,12 @@ async def test_approvers_are_reminded_and_then_directors_may_decide(world: World
         await world.approve(invoice, CLEO)
     await world.skip(invoice, days=7)
     state = await world.invoice(
-        invoice, until=lambda found: bool(found.round and found.round.reminded)
+        invoice, until=lambda found: bool(found.approval_round and found.approval_round.reminded)
     )
     await world.skip(invoice, days=10)
     await world.invoice(
-        invoice, until=lambda found: bool(found.round and found.round.escalation_told)
+        invoice,
+        until=lambda found: bool(found.approval_round and found.approval_round.escalation_reminded),
     )
     notes = world.admin.search_read(
         "mail.message",
@@ -122,18 +123,18 @@ async def test_amounts_cannot_be_amended_on_a_proposal(world: World) -> None:
 async def test_what_is_approved_is_a_draft_with_the_tax_odoo_computes(world: World) -> None:
     invoice = await world.proposed(single())
     state = await world.invoice(invoice)
-    assert state.quote is not None
-    assert state.round is not None
-    assert state.round.subject.total == state.quote.total
+    assert state.odoo_totals is not None
+    assert state.approval_round is not None
+    assert state.approval_round.subject.total == state.odoo_totals.total
     [move] = drafts(world, invoice)
     assert move["state"] == "draft"
-    assert eur(str(move["amount_untaxed"])) == state.quote.untaxed == eur("1000.00")
-    assert eur(str(move["amount_total"])) == state.quote.total
+    assert eur(str(move["amount_untaxed"])) == state.odoo_totals.untaxed == eur("1000.00")
+    assert eur(str(move["amount_total"])) == state.odoo_totals.total
     await world.approve(invoice)
     state = await world.invoice(invoice, InvoiceStage.OPEN)
     assert state.balance is not None
-    assert state.quote is not None
-    assert state.balance.total == state.quote.total
+    assert state.odoo_totals is not None
+    assert state.balance.total == state.odoo_totals.total
 
 
 async def test_the_draft_of_a_rejected_proposal_is_cancelled_in_odoo(world: World) -> None:
@@ -195,14 +196,16 @@ async def test_tax_that_changed_since_is_approved_again(world: World) -> None:
     await world.resolve(invoice, Action.RETRY)
     state = await world.invoice(invoice, InvoiceStage.AWAITING_APPROVAL)
     assert approvers(state) == []
-    assert state.quote is not None
-    assert state.quote.total > eur("1000.00")
-    assert [item.amount for item in state.quote.taxes] == [state.quote.total - eur("1000.00")]
+    assert state.odoo_totals is not None
+    assert state.odoo_totals.total > eur("1000.00")
+    assert [item.amount for item in state.odoo_totals.taxes] == [
+        state.odoo_totals.total - eur("1000.00")
+    ]
     await world.approve(invoice)
     state = await world.invoice(invoice, InvoiceStage.OPEN)
     assert state.balance is not None
-    assert state.quote is not None
-    assert state.balance.total == state.quote.total
+    assert state.odoo_totals is not None
+    assert state.balance.total == state.odoo_totals.total
 
 
 async def test_an_invoice_carries_the_day_it_is_posted_and_not_the_day_it_was_proposed(
@@ -222,7 +225,7 @@ async def test_an_invoice_carries_the_day_it_is_posted_and_not_the_day_it_was_pr
 
 
 def drafts(world: World, invoice: str) -> list[dict[str, object]]:
-    """What Odoo has of a document, whatever became of it."""
+    """What Odoo has of an invoice, whatever became of it."""
     return world.admin.search_read(
         "account.move",
         [("invoice_origin", "=", invoice)],

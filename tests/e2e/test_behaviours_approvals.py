@@ -12,8 +12,8 @@ from contracts.money import Money
 from contracts.parking import Action
 from starters import collecting, operations
 from tests.e2e.telling import CLARA, american, hourly, lines_of, month, noted, today
-from tests.world import ANA, BOB, World, document, eur, single
-from workflows.invoice import ReceivableWorkflow
+from tests.world import ANA, BOB, World, contract_data, eur, single
+from workflows.invoice import InvoiceWorkflow
 
 
 async def test_which_actions_are_possible_follows_from_the_state(world: World) -> None:
@@ -35,7 +35,7 @@ async def test_which_actions_are_possible_follows_from_the_state(world: World) -
     await world.approve(invoice, ANA)
     await world.invoice(invoice, InvoiceStage.OPEN)
     with pytest.raises(operations.Refused, match="nothing is to be decided"):
-        await operations.update(world.client, invoice, ReceivableWorkflow.decide_approval, decision)
+        await operations.update(world.client, invoice, InvoiceWorkflow.decide_approval, decision)
     await operations.record_payment(world.client, invoice, payment)
     await world.invoice(invoice, InvoiceStage.PARTIALLY_PAID)
     await collecting.dispute(world.client, invoice, opened)
@@ -73,7 +73,7 @@ async def test_what_is_approved_is_the_last_word_even_weeks_later(world: World) 
     contract["services"][0]["code"] = "TRAINING"
     invoice = await world.proposed(contract)
     before = await world.invoice(invoice)
-    assert before.quote is not None
+    assert before.odoo_totals is not None
     world.admin.write("res.company", [1], {"fiscalyear_lock_date": "2099-12-31"})
     try:
         await world.approve(invoice)
@@ -95,21 +95,21 @@ async def test_small_invoices_as_planned_pass_and_nothing_else_does(world: World
     """Rules by size: the smallest, exactly as planned, need nobody; another currency is never
     under a limit."""
     small = {"value": "50.00"}
-    planned = document(
+    planned = contract_data(
         **small,
         services=[{"key": "s", "code": "BUILD", "description": "B", "amount": "50.00"}],
         milestones=[{"key": "all", "name": "All", "service": "s", "amount": "50.00"}],
     )
     for currency, passes in (("EUR", True), ("USD", False)):
-        contract = document(**planned | {"contract_id": document()["contract_id"]})
+        contract = contract_data(**planned | {"contract_id": contract_data()["contract_id"]})
         contract["currency"] = currency
         workflow_id = await world.active(contract)
         await world.reach(workflow_id, "all")
         invoice = f"{workflow_id}/invoice/1"
         if passes:
             state = await world.invoice(invoice, InvoiceStage.OPEN)
-            assert state.round is not None
-            assert state.round.is_automatic
+            assert state.approval_round is not None
+            assert state.approval_round.is_automatic
             assert noted(state, "50.00 EUR")
         else:
             state = await world.invoice(invoice, InvoiceStage.AWAITING_APPROVAL)

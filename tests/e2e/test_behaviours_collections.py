@@ -7,7 +7,7 @@ from datetime import timedelta
 from contracts.contract.messages import CreditRequest
 from contracts.contract.state import ContractStage
 from contracts.invoice.messages import HoldChange
-from contracts.invoice.state import InvoiceStage, ReceivableState
+from contracts.invoice.state import InvoiceStage, InvoiceState
 from contracts.parking import Action
 from starters import amending, collecting
 from tests.e2e.telling import (
@@ -18,10 +18,10 @@ from tests.e2e.telling import (
     subjects,
     today,
 )
-from tests.world import World, document, eur, single, undo_payment
+from tests.world import World, contract_data, eur, single, undo_payment
 
 
-async def at_level(world: World, invoice: str, level: int) -> ReceivableState:
+async def at_level(world: World, invoice: str, level: int) -> InvoiceState:
     return await world.invoice(invoice, until=lambda found: found.dunning.level == level)
 
 
@@ -181,7 +181,7 @@ async def test_money_on_its_way_pauses_dunning_and_does_not_close(world: World) 
 async def test_work_is_suspended_at_a_level_and_resumes_on_payment(world: World) -> None:
     """A contract may be suspended at a configured level (work stops; project flagged in Odoo) and
     resumes on payment."""
-    workflow_id = await world.active(document())
+    workflow_id = await world.active(contract_data())
     await world.reach(workflow_id, "design")
     await world.issue(workflow_id, 1)
     invoice = f"{workflow_id}/invoice/1"

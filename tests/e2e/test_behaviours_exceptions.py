@@ -10,7 +10,7 @@ import pytest
 
 from contracts.contract.state import ContractStage
 from contracts.invoice.state import InvoiceStage
-from contracts.parking import Action, Owner
+from contracts.parking import Action, Responsible
 from starters import operations
 from tests.world import World, single
 
@@ -33,7 +33,7 @@ async def test_one_bad_contract_stops_no_other(world: World) -> None:
 
 
 async def test_an_exception_says_everything_a_person_needs(world: World) -> None:
-    """Code, field, the offending value, what the remote said, allowed actions, age, owner."""
+    """Code, field, the offending value, what the remote said, allowed actions, age, responsible."""
     before = datetime.now(UTC) - timedelta(seconds=1)
     contract = single()
     contract["customer"] |= {"country": "UA", "vat_number": "12345"}
@@ -43,7 +43,7 @@ async def test_an_exception_says_everything_a_person_needs(world: World) -> None
     assert parked.field == "customer.vat_number"
     assert "12345" in parked.message  # Odoo's own words
     assert parked.allowed == (Action.RETRY, Action.AMEND, Action.CANCEL)
-    assert parked.owner is Owner.OPERATIONS
+    assert parked.responsible is Responsible.OPERATIONS
     assert before <= parked.since <= datetime.now(UTC)
     await world.resolve(workflow_id, Action.RETRY)
     state = await world.contract(

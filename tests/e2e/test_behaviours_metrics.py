@@ -145,7 +145,7 @@ async def test_exceptions_and_contracts_without_a_human_touch_are_counted(
     [open_now] = [item for item in await listed(world) if item.workflow_id == workflow_id]
     assert open_now.exception.step == "validate"
     await world.resolve(workflow_id, Action.AMEND, changes={"services.0.code": "BUILD"})
-    [age] = await meter.until(metrics.EXCEPTION, 1, step="validate", owner="sales")
+    [age] = await meter.until(metrics.EXCEPTION, 1, step="validate", responsible="sales")
     assert 5 <= age < 6
     await world.stage(workflow_id, ContractStage.ACTIVE)
     await world.cancel(workflow_id)

@@ -18,20 +18,20 @@ from tests.e2e.telling import (
     CLARA,
     DEPOSIT,
     HELD,
-    documents,
     invoiced,
+    invoices,
     lines_of,
     noted,
     order_lines,
     subjects,
     today,
 )
-from tests.world import World, document, eur, odoo_invoices, odoo_order, single
+from tests.world import World, contract_data, eur, odoo_invoices, odoo_order, single
 
 
 def thirds(value: str, **changes: Any) -> dict[str, Any]:
     """A contract in three parts that no cent divides."""
-    return document(
+    return contract_data(
         **{
             "value": value,
             "services": [BUILD | {"amount": value}, DEPOSIT],
@@ -63,7 +63,7 @@ async def test_un_reaching_a_milestone_after_invoicing_goes_to_review_never_to_a
 ) -> None:
     """Un-reaching a milestone after invoicing gives a negative quantity: send it to review, never
     invoice it silently."""
-    workflow_id = await world.active(document())
+    workflow_id = await world.active(contract_data())
     await world.reach(workflow_id, "design")
     await world.issue(workflow_id, 1)
     milestone = await un_reach(world, workflow_id, "design")
@@ -122,7 +122,7 @@ async def test_a_deposit_is_deducted_to_the_cent_and_leaves_no_cent_to_give_back
     for number in range(1, 5):
         await world.collect(workflow_id, number)
     await world.stage(workflow_id, ContractStage.CLOSED)
-    assert [row["move_type"] for row in documents(world, workflow_id)] == ["out_invoice"] * 4
+    assert [row["move_type"] for row in invoices(world, workflow_id)] == ["out_invoice"] * 4
     assert invoiced(world, workflow_id) == eur("1000.00")
     lines = await order_lines(world, workflow_id)
     assert lines["deposit"]["qty_invoiced"] == 0
@@ -154,7 +154,7 @@ async def test_retainage_is_held_back_from_each_invoice_not_dunned_and_due_on_it
 ) -> None:
     """A share held back from each invoice, due at a release date, excluded from dunning until
     then."""
-    contract = document(
+    contract = contract_data(
         services=[BUILD | {"amount": "1000.00"}, HELD],
         value="1000.00",
         milestones=[
@@ -208,8 +208,8 @@ async def test_a_deposit_of_everything_is_reconciled_with_the_total_before_appro
     await world.reach(workflow_id, "all")
     state = await world.issue(workflow_id, 2)
     assert lines_of(state) == [("milestone", "1000.00"), ("deposit_deduction", "-1000.00")]
-    assert state.quote is not None
-    assert state.quote.total == eur("0.00")
+    assert state.odoo_totals is not None
+    assert state.odoo_totals.total == eur("0.00")
     for number in (1, 2):
         await world.collect(workflow_id, number)
     await world.stage(workflow_id, ContractStage.CLOSED)

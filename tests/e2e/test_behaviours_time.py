@@ -106,7 +106,7 @@ async def test_a_cap_that_is_raised_lets_the_rest_be_billed(world: World) -> Non
     assert lines_of(bill) == [("time", "1200.00")]
 
 
-async def test_a_correction_of_a_billed_line_is_credited_by_a_document_of_its_own(
+async def test_a_correction_of_a_billed_line_is_credited_by_a_credit_note_of_its_own(
     world: World,
 ) -> None:
     """Corrections to billed lines become credit or debit proposals."""
@@ -118,7 +118,7 @@ async def test_a_correction_of_a_billed_line_is_credited_by_a_document_of_its_ow
     await world.skip_to(workflow_id, month(3))
     note = await world.issue(workflow_id, 2)
     assert lines_of(note) == [("correction", "-240.00")]
-    assert note.proposal.document == "credit_note"
+    assert note.proposal.kind == "credit_note"
     for number in (1, 2):
         await world.collect(workflow_id, number)
     await world.stage(workflow_id, ContractStage.CLOSED)

@@ -26,7 +26,7 @@ from tests.world import (
     CONRAD,
     PETRA,
     World,
-    document,
+    contract_data,
     eur,
     odoo_invoices,
 )
@@ -42,7 +42,7 @@ NOTHING_FIXED: dict[str, Any] = {
 
 
 async def test_a_deposit_is_deducted_and_retainage_released_at_the_end(world: World) -> None:
-    contract = document(
+    contract = contract_data(
         services=[BUILD, DEPOSIT, HELD],
         milestones=[
             {"key": "design", "name": "Design", "service": "build", "amount": "3000.00"},
@@ -76,7 +76,7 @@ async def test_a_deposit_is_deducted_and_retainage_released_at_the_end(world: Wo
 async def test_hours_are_billed_at_the_month_s_end_once_and_late_ones_next_time(
     world: World,
 ) -> None:
-    contract = document(
+    contract = contract_data(
         **NOTHING_FIXED,
         ends_on=str(last_of(2)),
         services=[DEVELOPMENT],
@@ -125,7 +125,7 @@ async def test_hours_entered_ahead_wait_though_a_fee_is_billed_in_advance(world:
 
 
 async def test_a_managed_service_bills_its_fee_overage_usage_and_credits(world: World) -> None:
-    contract = document(
+    contract = contract_data(
         **NOTHING_FIXED,
         ends_on=str(last_of(2)),
         services=[RETAINER, USAGE],
@@ -175,7 +175,7 @@ async def test_a_managed_service_bills_its_fee_overage_usage_and_credits(world: 
 async def test_expenses_are_billed_on_with_a_mark_up_and_a_withdrawn_one_is_credited(
     world: World,
 ) -> None:
-    contract = document(
+    contract = contract_data(
         **NOTHING_FIXED,
         ends_on=str(last_of(2)),
         services=[EXPENSES],
@@ -198,7 +198,7 @@ async def test_expenses_are_billed_on_with_a_mark_up_and_a_withdrawn_one_is_cred
 
 
 async def test_a_cap_parks_the_period_and_a_person_may_bill_up_to_it(world: World) -> None:
-    contract = document(
+    contract = contract_data(
         **NOTHING_FIXED,
         ends_on=str(on(1, 28)),
         services=[DEVELOPMENT],
@@ -237,7 +237,7 @@ async def test_a_cap_parks_the_period_and_a_person_may_bill_up_to_it(world: Worl
 async def test_hours_approved_after_the_last_bill_are_billed_before_the_contract_closes(
     world: World,
 ) -> None:
-    contract = document(
+    contract = contract_data(
         **NOTHING_FIXED,
         ends_on=str(on(1, 28)),
         services=[DEVELOPMENT],

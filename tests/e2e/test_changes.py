@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from contracts.billing.proposals import Document
+from contracts.billing.proposals import InvoiceKind
 from contracts.changes import ChangeOrder
 from contracts.contract.messages import CreditRequest, Hold, HoldKind, HoldRequest, RetainageRelease
 from contracts.contract.state import ContractStage
@@ -24,9 +24,9 @@ from tests.e2e.telling import (
     cared_for,
     change,
     changed,
-    documents,
     hourly,
     invoiced,
+    invoices,
     known_version,
     lines_of,
     month,
@@ -42,7 +42,7 @@ from tests.world import (
     CLEO,
     DORA,
     World,
-    document,
+    contract_data,
     eur,
     odoo_order,
     register_payment,
@@ -56,7 +56,7 @@ async def test_a_change_order_adds_drops_reprices_and_reschedules_and_odoo_follo
     world: World,
 ) -> None:
     """A change order changes what is not yet billed, as a new approved version of the contract."""
-    workflow_id = await world.active(document())
+    workflow_id = await world.active(contract_data())
     await world.reach(workflow_id, "design")
     await world.issue(workflow_id, 1)
     due = today() + timedelta(days=90)
@@ -106,7 +106,7 @@ async def test_a_mark_that_a_change_order_writes_over_before_a_sweep_is_not_lost
     world: World,
 ) -> None:
     """We are who wrote the milestone last then, and a sweep might take the mark for ours."""
-    workflow_id = await world.active(document())
+    workflow_id = await world.active(contract_data())
     milestone = (await world.contract(workflow_id)).odoo.milestone_ids["build"]
     world.server.client("pm").write("project.milestone", [milestone], {"is_reached": True})
     await changed(world, workflow_id, reschedule={"build": today() + timedelta(days=90)})
@@ -117,7 +117,7 @@ async def test_a_mark_that_a_change_order_writes_over_before_a_sweep_is_not_lost
 
 async def test_what_is_billed_or_proposed_changes_only_by_credit_note(world: World) -> None:
     """What is billed changes only by credit note."""
-    workflow_id = await world.active(document())
+    workflow_id = await world.active(contract_data())
     await world.reach(workflow_id, "design")
     await world.issue(workflow_id, 1)
     await world.reach(workflow_id, "build")
@@ -133,7 +133,7 @@ async def test_a_change_order_needs_an_approval_by_its_size_and_not_by_who_asked
     world: World,
 ) -> None:
     """A new approved version: by the rules of its size, and never by who proposed it."""
-    workflow_id = await world.active(document())
+    workflow_id = await world.active(contract_data())
     await change(world, workflow_id, reprice={"live": "20000.00"})
     for person in (SAM, ANA):
         with pytest.raises(operations.Refused, match=r"may not decide|segregation"):
@@ -150,7 +150,7 @@ async def test_a_change_order_needs_an_approval_by_its_size_and_not_by_who_asked
 
 
 async def test_a_rejected_change_order_leaves_everything_as_it_was(world: World) -> None:
-    workflow_id = await world.active(document())
+    workflow_id = await world.active(contract_data())
     await change(world, workflow_id, drop=("live",))
     await world.reject(workflow_id, "they must pay for it")
     state = await world.contract(workflow_id, lambda found: found.change is None)
@@ -162,7 +162,7 @@ async def test_a_rejected_change_order_leaves_everything_as_it_was(world: World)
 
 async def test_a_change_order_is_void_once_what_it_changes_is_billed(world: World) -> None:
     """Approvals never outlive a change: what was proposed meanwhile is not repriced."""
-    workflow_id = await world.active(document())
+    workflow_id = await world.active(contract_data())
     await change(world, workflow_id, reprice={"design": "1.00"})
     await world.reach(workflow_id, "design")
     await world.invoice(f"{workflow_id}/invoice/1", InvoiceStage.AWAITING_APPROVAL)
@@ -193,7 +193,7 @@ async def test_a_plan_that_is_added_by_a_change_order_bills_from_then_on(world: 
 
 async def test_a_billing_hold_stops_proposals_and_a_dunning_hold_reminders(world: World) -> None:
     """Holds on invoicing and holds on dunning are two things."""
-    contract = document()
+    contract = contract_data()
     workflow_id = await world.active(contract)
     await world.reach(workflow_id, "design")
     await world.issue(workflow_id, 1)
@@ -250,17 +250,17 @@ async def test_an_invoice_is_credited_and_issued_anew_with_the_same_lines(world:
     workflow_id = await world.active(single())
     await world.reach(workflow_id, "all")
     await world.issue(workflow_id, 1)
-    request = CreditRequest(number=1, by=CLARA, reason="wrong order number", reissue=True)
+    request = CreditRequest(number=1, by=CLARA, reason="wrong order number", reinvoice=True)
     await amending.request_credit(world.client, workflow_id, request)
     note = await world.issue(workflow_id, 2)
-    assert note.proposal.document is Document.CREDIT_NOTE
+    assert note.proposal.kind is InvoiceKind.CREDIT_NOTE
     again = await world.issue(workflow_id, 3)
     assert lines_of(again) == [("milestone", "1000.00")]
     for number in (1, 2, 3):
         await world.collect(workflow_id, number)
     state = await world.stage(workflow_id, ContractStage.CLOSED)
     assert state.exceptions == []
-    assert [row["move_type"] for row in documents(world, workflow_id)] == [
+    assert [row["move_type"] for row in invoices(world, workflow_id)] == [
         "out_invoice",
         "out_refund",
         "out_invoice",
@@ -292,7 +292,7 @@ async def test_a_rejected_credit_note_leaves_the_invoice_as_it_was(world: World)
     workflow_id = await world.active(single())
     await world.reach(workflow_id, "all")
     await world.issue(workflow_id, 1)
-    request = CreditRequest(number=1, by=CLARA, reason="wrong order number", reissue=True)
+    request = CreditRequest(number=1, by=CLARA, reason="wrong order number", reinvoice=True)
     await amending.request_credit(world.client, workflow_id, request)
     note = f"{workflow_id}/invoice/2"
     await world.invoice(note, InvoiceStage.AWAITING_APPROVAL)
@@ -357,12 +357,12 @@ async def test_retainage_is_released_by_an_event_a_person_reports(world: World) 
 
 async def test_a_purchase_order_s_limit_parks_until_it_is_raised(world: World) -> None:
     """Purchase-order numbers and PO limits."""
-    contract = document(purchase_order="PO-7", purchase_order_limit="4000.00")
+    contract = contract_data(purchase_order="PO-7", purchase_order_limit="4000.00")
     workflow_id = await world.active(contract)
     await world.reach(workflow_id, "design")
     first = await world.issue(workflow_id, 1)
     assert first.proposal.purchase_order == "PO-7"
-    assert [row["ref"] for row in documents(world, workflow_id)] == ["PO-7"]
+    assert [row["ref"] for row in invoices(world, workflow_id)] == ["PO-7"]
     await world.reach(workflow_id, "build")
     parked = await world.parked(workflow_id)
     assert (parked.code, parked.value) == ("purchase_order_limit", "4000.00 EUR")
@@ -400,19 +400,19 @@ async def test_the_tax_of_odoo_s_fiscal_position_is_on_the_proposal_before_appro
         contract = american(contract)
     invoice = await world.proposed(contract)
     state = await world.invoice(invoice)
-    assert state.quote is not None
-    assert state.quote.tax == eur(tax)
-    assert state.quote.total == eur("1000.00") + eur(tax)
-    assert state.round is not None
-    assert state.round.subject.total == state.quote.total
-    assert [str(item.amount) for item in state.quote.taxes] == (
+    assert state.odoo_totals is not None
+    assert state.odoo_totals.tax == eur(tax)
+    assert state.odoo_totals.total == eur("1000.00") + eur(tax)
+    assert state.approval_round is not None
+    assert state.approval_round.subject.total == state.odoo_totals.total
+    assert [str(item.amount) for item in state.odoo_totals.taxes] == (
         ["150.00 EUR"] if country == "US" else []
     )
     await world.approve(invoice, BOB)
     state = await world.invoice(invoice, InvoiceStage.OPEN)
     assert state.balance is not None
-    assert state.quote is not None
-    assert state.balance.total == state.quote.total
+    assert state.odoo_totals is not None
+    assert state.balance.total == state.odoo_totals.total
     workflow_id = invoice.removesuffix("/invoice/1")
     await world.collect(workflow_id, 1)
     await world.stage(workflow_id, ContractStage.CLOSED)
@@ -428,8 +428,8 @@ async def test_a_contract_of_the_second_company_is_in_its_own_books_and_currency
     assert workflow_id.startswith("contract/northwind-uk/")
     await world.skip_to(workflow_id, month(1))
     state = await world.issue(workflow_id, 1)
-    assert state.quote is not None
-    assert str(state.quote.total) == "2400.00 GBP"
+    assert state.odoo_totals is not None
+    assert str(state.odoo_totals.total) == "2400.00 GBP"
     [move] = world.admin.search_read(
         "account.move",
         [("invoice_origin", "=", f"{workflow_id}/invoice/1")],

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from temporalio.api.enums.v1 import EventType
 
-from contracts.billing.proposals import Document
+from contracts.billing.proposals import InvoiceKind
 from contracts.contract.messages import CreditRequest
 from contracts.invoice.messages import (
     DisputeOpened,
@@ -21,7 +21,7 @@ from contracts.invoice.messages import (
     PaymentReceived,
     WriteOffAsked,
 )
-from contracts.invoice.state import InvoiceStage, ReceivableState
+from contracts.invoice.state import InvoiceStage, InvoiceState
 from contracts.money import Money
 from starters import amending, collecting, operations
 from tests.e2e.telling import today
@@ -56,21 +56,21 @@ async def ask_write_off(world: World, invoice: str, by: str = CLARA) -> None:
     await collecting.ask_write_off(world.client, invoice, asked)
 
 
-async def at_level(world: World, invoice: str, level: int) -> ReceivableState:
+async def at_level(world: World, invoice: str, level: int) -> InvoiceState:
     return await world.invoice(invoice, until=lambda found: found.dunning.level == level)
 
 
-async def waits_on(world: World, invoice: str, what: str) -> ReceivableState:
+async def waits_on(world: World, invoice: str, what: str) -> InvoiceState:
     return await world.invoice(invoice, until=lambda found: found.waiting.on == what)
 
 
-async def owed(world: World, invoice: str, amount: str) -> ReceivableState:
+async def owed(world: World, invoice: str, amount: str) -> InvoiceState:
     return await world.invoice(
         invoice, until=lambda found: bool(found.balance and found.balance.residual == eur(amount))
     )
 
 
-def noted(state: ReceivableState, words: str) -> bool:
+def noted(state: InvoiceState, words: str) -> bool:
     return any(words in entry.text for entry in state.journal.entries)
 
 
@@ -138,8 +138,8 @@ async def test_an_accepted_part_is_credited_and_stays_disputed_until_then(world:
     await resolve(world, invoice, accepted="100.00")
     note = f"{contract}/invoice/2"
     state = await world.invoice(note, InvoiceStage.AWAITING_APPROVAL)
-    assert state.proposal.document is Document.CREDIT_NOTE
-    assert (state.proposal.credits, state.proposal.amount) == (1, eur("-100.00"))
+    assert state.proposal.kind is InvoiceKind.CREDIT_NOTE
+    assert (state.proposal.credited_number, state.proposal.amount) == (1, eur("-100.00"))
     disputed = await world.invoice(invoice)
     assert disputed.dispute is not None
     assert disputed.dispute.accepted == eur("100.00")
@@ -429,7 +429,7 @@ async def test_an_undisturbed_invoice_tells_its_contract_no_more_than_it_needs(
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
     ]
     # It is posted, it is paid; that it awaits approval the contract knows.
-    assert told.count("receivable_changed") == 2
+    assert told.count("invoice_changed") == 2
     assert state.invoices[1].residual == eur("0")
 
 

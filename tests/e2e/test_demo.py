@@ -13,7 +13,7 @@ from contracts.validation import validate
 from starters.local.reckoning import Chapter, Figures, differences, unsettled
 from starters.local.stories import chapters
 from starters.local.telling import WIDTH
-from tests.world import World, document, eur, single
+from tests.world import World, contract_data, eur, single
 
 NINE_THOUSAND = eur("9000.00")
 NOTHING = eur("0.00")
@@ -58,7 +58,7 @@ def test_six_contracts_come_to_the_cent_whatever_happens_to_the_worker(
 
 
 def contract_state(stage: ContractStage = ContractStage.ACTIVE) -> ContractState:
-    contract = validate(document() | {"source": {"system": "file", "id": "1"}})
+    contract = validate(contract_data() | {"source": {"system": "file", "id": "1"}})
     return ContractState(
         contract_id=contract.contract_id,
         legal_entity=contract.legal_entity,

@@ -23,9 +23,9 @@ from tests.e2e.telling import (
     TRAINING,
     audit_record,
     cared_for,
-    documents,
     hourly,
     invoiced,
+    invoices,
     known_version,
     last_of,
     lines_of,
@@ -35,14 +35,14 @@ from tests.e2e.telling import (
     project,
     today,
 )
-from tests.world import World, document, eur, odoo_order, single
+from tests.world import World, contract_data, eur, odoo_order, single
 
 FEE = {"key": "out", "code": "USAGE", "description": "Early end", "amount": "0.00"}
 
 
 def terms(**termination: Any) -> JsonObject:
     """Two milestones with a deposit and retainage, and what an early end means."""
-    return document(
+    return contract_data(
         services=[BUILD, DEPOSIT, HELD, FEE],
         milestones=[
             {"key": "design", "name": "Design", "service": "build", "amount": "3000.00"},
@@ -86,7 +86,7 @@ async def test_close_out_is_a_checklist_and_leaves_an_audit_record(world: World)
     assert record["ending"] == "completed"
     assert record["money"]["invoiced"] == record["money"]["value"] == "1000.00 EUR"
     assert record["odoo"]["total"] == "1000.00 EUR"
-    assert [item["stage"] for item in record["documents"]] == ["settled"]
+    assert [item["stage"] for item in record["invoices"]] == ["settled"]
     told = world.admin.search_read(
         "mail.message",
         [("model", "=", "sale.order"), ("res_id", "=", state.odoo.order_id)],
@@ -167,7 +167,7 @@ async def test_the_firm_ends_early_without_a_fee_gives_back_and_gets_what_was_he
     assert lines_of(third) == [("retainage_release", "300.00")]
     fourth = await world.issue(workflow_id, 4)
     assert lines_of(fourth) == [("deposit_deduction", "-1200.00")]
-    assert fourth.proposal.document == "credit_note"
+    assert fourth.proposal.kind == "credit_note"
     await collected(world, workflow_id)
     state = await world.stage(workflow_id, ContractStage.CLOSED)
     assert (state.ending, state.exceptions) == (Ending.TERMINATED, [])
@@ -232,7 +232,7 @@ async def test_an_early_end_keeps_to_the_notice_the_terms_ask_for(world: World) 
 
 
 async def test_a_milestone_reached_before_the_last_day_is_billed_after_it(world: World) -> None:
-    workflow_id = await world.active(document())
+    workflow_id = await world.active(contract_data())
     await world.reach(workflow_id, "design")
     await world.invoice(f"{workflow_id}/invoice/1", InvoiceStage.AWAITING_APPROVAL)
     await ended(world, workflow_id, Side.CUSTOMER)
@@ -252,7 +252,7 @@ async def test_a_cancellation_takes_back_what_was_provisioned_and_bills_nothing(
 ) -> None:
     """Cancels what was provisioned and unused, in reverse order."""
     workflow_id = await world.active(
-        document(services=[BUILD, DEPOSIT, TRAINING | {"amount": "0.00"}])
+        contract_data(services=[BUILD, DEPOSIT, TRAINING | {"amount": "0.00"}])
     )
     request = CancelRequest(by=SAM, reason="signed by mistake")
     await operations.cancel_contract(world.client, workflow_id, request)
@@ -261,13 +261,13 @@ async def test_a_cancellation_takes_back_what_was_provisioned_and_bills_nothing(
     [order] = odoo_order(world.admin, workflow_id)
     assert order["state"] == "cancel"
     assert not project(world, state)["active"]
-    assert documents(world, workflow_id) == []
+    assert invoices(world, workflow_id) == []
     texts = [entry.text for entry in state.journal.entries]
     assert "Cancelled by sam@northwind.example: signed by mistake" in texts
 
 
 async def test_what_is_billed_is_not_cancelled_but_ended_early(world: World) -> None:
-    workflow_id = await world.active(document())
+    workflow_id = await world.active(contract_data())
     await world.reach(workflow_id, "design")
     await world.issue(workflow_id, 1)
     request = CancelRequest(by=SAM, reason="no more money")

@@ -12,7 +12,7 @@ from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
 from starters import operations
 from tests.e2e.telling import NEW_YEAR, YEAR_END, today
-from tests.world import ANA, BOB, World, document, odoo_invoices, single
+from tests.world import ANA, BOB, World, contract_data, odoo_invoices, single
 
 
 async def test_bad_data_parks_with_every_problem_and_resumes_once_amended(world: World) -> None:
@@ -64,8 +64,8 @@ async def test_a_locked_period_parks_the_posting_and_an_amended_date_keeps_the_a
         state = await world.invoice(invoice, InvoiceStage.OPEN)
     finally:
         admin.write("res.company", [1], {"fiscalyear_lock_date": False})
-    assert state.round is not None
-    assert [item.by for item in state.round.approvals] == [ANA]
+    assert state.approval_round is not None
+    assert [item.by for item in state.approval_round.approvals] == [ANA]
     [move] = admin.search_read(
         "account.move", [("invoice_origin", "=", invoice)], ["invoice_date", "date"]
     )
@@ -146,7 +146,7 @@ async def test_a_rejected_proposal_is_proposed_again_with_a_new_number(world: Wo
 
 
 async def test_one_parked_milestone_does_not_hold_up_another(world: World) -> None:
-    contract = document()
+    contract = contract_data()
     workflow_id = await world.active(contract)
     await world.reach(workflow_id, "design")
     first = f"{workflow_id}/invoice/1"

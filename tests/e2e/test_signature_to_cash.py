@@ -17,8 +17,8 @@ from tests.world import (
     CLEO,
     DORA,
     World,
+    contract_data,
     credit,
-    document,
     eur,
     odoo_invoices,
     odoo_order,
@@ -30,7 +30,7 @@ from tests.world import (
 async def test_from_signature_to_close_out_odoo_agrees_with_the_contract_to_the_cent(
     world: World,
 ) -> None:
-    contract = document()
+    contract = contract_data()
     workflow_id = await world.active(contract)
     for item in contract["milestones"]:
         await world.reach(workflow_id, item["key"])
@@ -63,7 +63,7 @@ async def test_from_signature_to_close_out_odoo_agrees_with_the_contract_to_the_
 
 
 async def test_the_order_follows_the_milestones_in_odoo(world: World) -> None:
-    contract = document()
+    contract = contract_data()
     workflow_id = await world.active(contract)
     await world.reach(workflow_id, "design")
     invoice = f"{workflow_id}/invoice/1"
@@ -99,8 +99,8 @@ async def test_starting_twice_is_one_contract_one_customer_one_order_one_project
     world: World,
 ) -> None:
     contract = single()
-    first = await operations.start_document(world.client, contract)
-    second = await operations.start_document(world.client, contract)
+    first = await operations.start_from_data(world.client, contract)
+    second = await operations.start_from_data(world.client, contract)
     assert first.new
     assert not second.new
     assert second.workflow_id == first.workflow_id
@@ -165,7 +165,7 @@ async def test_a_payment_announced_by_signal_is_registered_once(world: World) ->
     assert [row["amount"] for row in paid] == [400.0]
 
 
-async def test_a_payment_undone_in_odoo_reopens_the_receivable(world: World) -> None:
+async def test_a_payment_undone_in_odoo_reopens_the_invoice(world: World) -> None:
     invoice = await world.open(single())
     payment = await world.pay(invoice)
     await world.sweep()
@@ -211,21 +211,21 @@ async def test_two_reminders_then_a_part_payment_and_the_rest_is_dunned_on(world
 
 
 async def test_a_milestone_marked_reached_in_odoo_is_billed(world: World) -> None:
-    contract = document()
+    contract = contract_data()
     workflow_id = await world.active(contract)
     state = await world.contract(workflow_id)
     world.server.client("pm").write(
         "project.milestone", [state.odoo.milestone_ids["build"]], {"is_reached": True}
     )
     await world.sweep()
-    receivable = await world.invoice(f"{workflow_id}/invoice/1", InvoiceStage.AWAITING_APPROVAL)
-    assert [line.key for line in receivable.proposal.lines] == ["build"]
+    invoice = await world.invoice(f"{workflow_id}/invoice/1", InvoiceStage.AWAITING_APPROVAL)
+    assert [line.key for line in invoice.proposal.lines] == ["build"]
 
 
 async def test_cancelling_before_anything_is_billed_takes_back_order_and_project(
     world: World,
 ) -> None:
-    workflow_id = await world.active(document())
+    workflow_id = await world.active(contract_data())
     await world.cancel(workflow_id)
     await world.stage(workflow_id, ContractStage.CANCELLED)
     [order] = odoo_order(world.admin, workflow_id)
@@ -239,7 +239,7 @@ async def test_cancelling_before_anything_is_billed_takes_back_order_and_project
 
 
 async def test_a_contract_with_a_proposal_cannot_be_cancelled(world: World) -> None:
-    invoice = await world.proposed(document())
+    invoice = await world.proposed(contract_data())
     contract = invoice.removesuffix("/invoice/1")
     with pytest.raises(operations.Refused, match="reject a proposal first"):
         await world.cancel(contract)

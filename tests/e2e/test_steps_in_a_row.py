@@ -15,7 +15,7 @@ from contracts.contract.state import ContractStage, ContractState
 from contracts.parking import Action
 from starters import operations
 from tests.e2e.telling import audit_record, order_lines, project
-from tests.world import World, document, odoo_order, single
+from tests.world import World, contract_data, odoo_order, single
 
 SET_UP_PROJECT, CREATE_ORDER = OdooMaster.set_up_project, OdooOrders.create_order
 WHY = "it was closed by hand"
@@ -89,7 +89,7 @@ async def test_an_order_that_was_confirmed_before_its_work_was_refused_is_cancel
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         refusing(patch, OdooOrders, "_planned")
-        workflow_id = await world.start(document())
+        workflow_id = await world.start(contract_data())
         parked = await world.parked(workflow_id)
         assert (parked.step, parked.allowed) == ("confirm", (Action.RETRY, Action.CANCEL))
         [order] = odoo_order(world.admin, workflow_id)

@@ -20,7 +20,7 @@ from contracts.contract.state import ContractOutcome, ContractStage
 from starters import operations
 from starters.faultlab import processes
 from tests.temporal import temporal_server
-from tests.world import document
+from tests.world import contract_data
 from wiring.settings import Settings
 from workers import worker
 from workers.worker import WORKFLOWS
@@ -79,7 +79,7 @@ async def test_a_signal_and_two_updates_that_cancel_in_one_task_replay(
             await first.enter_async_context(
                 worker.running(alone, sandbox_settings, task_queues.REMOTES)
             )
-        workflow_id = (await operations.start_document(alone, document())).workflow_id
+        workflow_id = (await operations.start_from_data(alone, contract_data())).workflow_id
         await has_come_to(alone, workflow_id, stage)
     handle = alone.get_workflow_handle_for(ContractWorkflow.run, workflow_id)
     requests = [CancelRequest(by=f"{name}@northwind.example") for name in ("sam", "pia", "ana")]

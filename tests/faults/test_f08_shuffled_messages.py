@@ -1,4 +1,4 @@
-"""F8: everything a contract and its documents are told, in any order, twice, too early, too late.
+"""F8: everything a contract and its invoices are told, in any order, twice, too early, too late.
 
 Whatever the order, the money is the same, nothing is billed or paid twice, and each message that
 was taken stands in a history. What comes too late is refused to whoever sends it.
@@ -35,7 +35,7 @@ from contracts.invoice.messages import (
     PaymentReceived,
     WriteOffAsked,
 )
-from contracts.invoice.state import InvoiceReport, InvoiceStage, ReceivableInput, ReceivableState
+from contracts.invoice.state import InvoiceInput, InvoiceReport, InvoiceStage, InvoiceState
 from contracts.model import Contract, JsonObject
 from contracts.money import Money
 from contracts.parking import Action, Resolution
@@ -47,14 +47,14 @@ from tests.unit.billing.story import Story
 from tests.world import (
     ANA,
     World,
-    document,
+    contract_data,
     eur,
     odoo_invoices,
     single,
     undo_payment,
     unique,
 )
-from workflows.invoice import ReceivableWorkflow
+from workflows.invoice import InvoiceWorkflow
 
 ORDERS = 200
 LIVES = 12
@@ -72,7 +72,7 @@ def _services(*named: tuple[str, str]) -> list[JsonObject]:
 
 def _signed() -> Contract:
     """Milestones, a metered service and a monthly fee, over the first half of a year."""
-    base = examples.document()
+    base = examples.contract_data()
     tiers = [{"up_to": "50", "price": "0.123456"}, {"price": "0.07"}]
     return validate(
         base
@@ -171,7 +171,7 @@ class Life:
 
     async def _begin(self) -> None:
         """Parked at the door, it is told of a milestone; then it is amended."""
-        contract = document(
+        contract = contract_data(
             value="1000.00",
             starts_on=str(month(1)),
             ends_on=str(last_of(1)),
@@ -209,14 +209,14 @@ class Life:
     async def _decide(self, number: int) -> None:
         """The approval, among a payment that is too early, wrong hashes and wrong amounts."""
         state = await self._invoice(number, InvoiceStage.AWAITING_APPROVAL)
-        assert state.round is not None
-        subject = state.round.subject
+        assert state.approval_round is not None
+        subject = state.approval_round.subject
         right = ApprovalDecision(by=ANA, content_hash=subject.content_hash, amount=subject.amount)
         stale = right.model_copy(update={"content_hash": "0" * 12})
         other = right.model_copy(update={"amount": subject.amount + subject.amount})
         decisions = [Sent("decide_approval", "approval_decided", m) for m in (right, stale, other)]
         for sent in self._shuffled(decisions):
-            await self._send(self._document(number), sent)
+            await self._send(self._invoice_id(number), sent)
         await self._invoice(number, until=lambda found: found.delivered)
 
     async def _collect(self, number: int) -> None:
@@ -237,12 +237,12 @@ class Life:
             Sent("ask_write_off", "write_off_asked", WriteOffAsked(by=ANA, reason="small")),
         ]
         for sent in self._shuffled(told):
-            await self._send(self._document(number), sent)
+            await self._send(self._invoice_id(number), sent)
         await self._invoice(number, InvoiceStage.PAID)
 
     async def _close(self) -> None:
         for number in (1, 2):
-            await self._world.skip(self._document(number), days=31)
+            await self._world.skip(self._invoice_id(number), days=31)
         await self._world.stage(self.workflow_id, ContractStage.CLOSED)
         await self._world.client.get_workflow_handle(self.workflow_id).result()
 
@@ -271,10 +271,10 @@ class Life:
                 count += event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
         return count
 
-    async def _invoice(self, number: int, *args: Any, **more: Any) -> ReceivableState:
-        return await self._world.invoice(self._document(number), *args, **more)
+    async def _invoice(self, number: int, *args: Any, **more: Any) -> InvoiceState:
+        return await self._world.invoice(self._invoice_id(number), *args, **more)
 
-    def _document(self, number: int) -> str:
+    def _invoice_id(self, number: int) -> str:
         return f"{self.workflow_id}/invoice/{number}"
 
     def _reached(self, key: str) -> Sent:
@@ -360,15 +360,15 @@ async def test_money_undone_after_the_close_is_left_to_a_person_in_odoo(world: W
 
 
 @workflow.defn(name="SlowToTell")
-class SlowToTell(ReceivableWorkflow):
-    """A receivable whose last word to its contract takes until a payment has come."""
+class SlowToTell(InvoiceWorkflow):
+    """An invoice whose last word to its contract takes until a payment has come."""
 
     @workflow.init
-    def __init__(self, start: ReceivableInput) -> None:
+    def __init__(self, start: InvoiceInput) -> None:
         super().__init__(start)
 
     @workflow.run
-    async def run(self, start: ReceivableInput) -> InvoiceReport:
+    async def run(self, start: InvoiceInput) -> InvoiceReport:
         return await super().run(start)
 
     async def _tell(self, contract: Any, signal: str, news: BaseModel) -> None:
@@ -396,16 +396,16 @@ async def test_a_payment_in_the_moment_an_invoice_settles_reaches_a_person(
         workflow_runner=UnsandboxedWorkflowRunner(),
     ):
         handle = await world.client.start_workflow(
-            SlowToTell.run, ReceivableInput(state=state), id=unique("slow"), task_queue=queue
+            SlowToTell.run, InvoiceInput(state=state), id=unique("slow"), task_queue=queue
         )
         for _ in range(200):
-            found = await handle.query(SlowToTell.receivable)
+            found = await handle.query(SlowToTell.invoice)
             if found.stage is InvoiceStage.SETTLED:
                 break
             await asyncio.sleep(0.05)
         await handle.signal("payment_received", payment)
         for _ in range(200):
-            found = await handle.query(SlowToTell.receivable)
+            found = await handle.query(SlowToTell.invoice)
             if found.exceptions:
                 break
             await asyncio.sleep(0.05)

@@ -25,7 +25,7 @@ from contracts.dunning import Act, DunningHold, DunningState, Promise, decide
 from contracts.model import Contract, RetainerPlan
 from contracts.validation import validate
 from tests.unit import examples
-from tests.world import World, document
+from tests.world import World, contract_data
 
 ZONES = (
     "Europe/Berlin",
@@ -123,20 +123,20 @@ def test_approvers_are_reminded_and_others_asked_when_the_time_has_come(
 ) -> None:
     calendar = BusinessCalendar(time_zone=zone)
     subject = examples.approval_round().subject
-    round = ApprovalRound.begin(examples.approval_policy, calendar, subject, asked_on)
-    now, chased = calendar.opening(asked_on), []
-    while (wake := round.next_chase(calendar)) is not None:
+    approval_round = ApprovalRound.begin(examples.approval_policy, calendar, subject, asked_on)
+    now, reminded = calendar.opening(asked_on), []
+    while (wake := approval_round.next_reminder(calendar)) is not None:
         assert wake > now, "it would wake at once, for ever"
         now = wake
-        chase = round.chase(calendar.today(now))
-        assert chase is not None, "woken for nothing"
-        chased.append(calendar.today(now))
-        round.told(chase)
-        if len(chased) > 5:
+        reminder = approval_round.reminder(calendar.today(now))
+        assert reminder is not None, "woken for nothing"
+        reminded.append(calendar.today(now))
+        approval_round.mark_reminded(reminder)
+        if len(reminded) > 5:
             break
-    assert [calendar.is_business_day(day) for day in chased] == [True] * len(chased)
-    assert chased == sorted(chased)
-    assert 2 <= len(chased) <= 5
+    assert [calendar.is_business_day(day) for day in reminded] == [True] * len(reminded)
+    assert reminded == sorted(reminded)
+    assert 2 <= len(reminded) <= 5
 
 
 # --- periods, fees, terms ---------------------------------------------------------------------
@@ -156,7 +156,7 @@ def test_every_day_of_a_plans_life_is_billed_once(cadence: str, first: date, len
 
 def _cared_for(starts_on: str, ends_on: str, **plan: object) -> tuple[Contract, RetainerPlan]:
     contract = validate(
-        examples.document(
+        examples.contract_data(
             value="0.00",
             milestones=[],
             signed_on=starts_on,
@@ -217,7 +217,7 @@ def test_a_term_that_is_renewed_never_drifts(months: int, first: date, length: i
     """However many short months lie between, it ends on the eve of the day it started on."""
     term = {"auto_renew": True, "renew_months": months, "notice_days": 10}
     contract, _ = _cared_for(str(first), str(_before_anniversary(first, length)))
-    contract = validate({**changes.document_of(contract), "term": term})
+    contract = validate({**changes.contract_data_of(contract), "term": term})
     for count in range(1, 15):
         contract = changes.renewed(contract)[1]
         assert contract.ends_on == _before_anniversary(first, length + count * months)
@@ -237,7 +237,7 @@ async def test_a_fee_over_a_leap_february_and_the_clock_change_is_billed_on_each
         "indexation": {"percent": "10", "first_on": "2028-02-29"},
     }
     workflow_id = await world.active(
-        document(
+        contract_data(
             value="0.00",
             milestones=[],
             starts_on="2028-01-31",
@@ -268,7 +268,7 @@ async def test_an_invoice_is_reminded_of_at_nine_on_both_sides_of_the_clock_chan
         (date(2027, 2, 22), date(2027, 3, 24), date(2027, 3, 30), 7),
         (date(2027, 9, 28), date(2027, 10, 28), date(2027, 11, 2), 8),
     ):
-        workflow_id = await world.active(document())
+        workflow_id = await world.active(contract_data())
         await world.skip_to(workflow_id, reached)
         await world.reach(workflow_id, "design")
         invoice = f"{workflow_id}/invoice/1"

@@ -19,21 +19,21 @@ from temporalio.api.common.v1 import Payload
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.common import RawValue
 
-from contracts.contract import messages as contract_messages
-from contracts.invoice import messages as invoice_messages
 from contracts.approvals import ApprovalDecision
 from contracts.changes import ChangeOrder
+from contracts.contract import messages as contract_messages
 from contracts.contract.messages import UsageReport
 from contracts.contract.state import ContractInput, ContractStage
+from contracts.invoice import messages as invoice_messages
 from contracts.invoice.state import InvoiceStage
 from contracts.model import MAX_MILESTONES, JsonObject
 from contracts.parking import Action, Resolution
 from contracts.problems import InvalidContract
-from contracts.validation import MAX_DOCUMENT_BYTES, MAX_NESTING, unfit, validate
+from contracts.validation import MAX_CONTRACT_DATA_BYTES, MAX_NESTING, payload_problems, validate
 from starters import operations
 from starters.cli import documents
 from tests.faults.stories import EMOJI, NAMES, tell_of_a_name
-from tests.unit.examples import document as signed
+from tests.unit.examples import contract_data as signed
 from tests.world import World, single, unique
 from workflows import task_queues
 from workflows.contract import ContractWorkflow
@@ -90,7 +90,7 @@ async def test_no_signal_stops_a_workflow_or_is_overlooked(world: World) -> None
     await world.invoice(f"{workflow_id}/invoice/1", InvoiceStage.AWAITING_APPROVAL)
 
 
-async def test_no_signal_stops_a_document(world: World) -> None:
+async def test_no_signal_stops_an_invoice(world: World) -> None:
     invoice = await world.open(single())
     handle = world.client.get_workflow_handle(invoice)
     poison = (
@@ -129,10 +129,10 @@ async def test_an_update_that_cannot_be_read_fails_and_nothing_else(world: World
     await world.reach(workflow_id, "all")
 
 
-async def test_a_hold_whose_words_are_longer_than_a_document_takes_is_refused(
+async def test_a_hold_whose_words_are_longer_than_an_invoice_takes_is_refused(
     world: World,
 ) -> None:
-    """What the contract takes it tells its documents: both have one limit."""
+    """What the contract takes it tells its invoices: both have one limit."""
     with pytest.raises(ValidationError):
         contract_messages.Hold(by="ana", reason="x" * 201)
     with pytest.raises(ValidationError):
@@ -140,7 +140,9 @@ async def test_a_hold_whose_words_are_longer_than_a_document_takes_is_refused(
     invoice = await world.open(single())
     workflow_id = invoice.removesuffix("/invoice/1")
     hold = contract_messages.Hold(by="a" * 200, reason=EMOJI.ljust(200, "x"))
-    request = contract_messages.HoldRequest(kind=contract_messages.HoldKind.DUNNING, by="a" * 200, hold=hold)
+    request = contract_messages.HoldRequest(
+        kind=contract_messages.HoldKind.DUNNING, by="a" * 200, hold=hold
+    )
     await world.tell(workflow_id, ContractWorkflow.set_hold, request)
     await world.invoice(invoice, until=lambda found: found.contract_hold is not None)
 
@@ -157,7 +159,10 @@ def _messages() -> Iterator[tuple[type[BaseModel], JsonObject]]:
     yield contract_messages.ServiceCredit, credit
     yield contract_messages.CreditRequest, {"number": 1, "by": "p", "reason": "r"}
     yield contract_messages.Hold, {"by": "p", "reason": "r", "until": "2027-01-01"}
-    yield contract_messages.TerminationRequest, {"side": "firm", "by": "p", "reason": "r", "on": "2027-01-01"}
+    yield (
+        contract_messages.TerminationRequest,
+        {"side": "firm", "by": "p", "reason": "r", "on": "2027-01-01"},
+    )
     yield contract_messages.NoticeGiven, {"side": "firm", "by": "p"}
     yield contract_messages.RetainageRelease, {"by": "p", "reason": "r"}
     yield contract_messages.CustomerRefresh, {"by": "p"}
@@ -203,7 +208,7 @@ def test_no_message_says_more_than_a_workflow_can_carry(
                     model.model_validate(said | {name: spoilt})
 
 
-# --- documents --------------------------------------------------------------------------------
+# --- contract data --------------------------------------------------------------------------------
 
 
 def milestones(count: int, name: str = "Part") -> JsonObject:
@@ -219,12 +224,12 @@ def milestones(count: int, name: str = "Part") -> JsonObject:
 
 
 def test_the_largest_contract_fits_and_one_that_cannot_be_kept_names_what_is_too_large() -> None:
-    assert unfit(signed(**milestones(MAX_MILESTONES, "n" * 190))) == []
-    [problem] = unfit(signed(title="t" * 200_001))
-    assert (problem.code, problem.field) == ("document_too_large", "title")
-    assert str(MAX_DOCUMENT_BYTES) in problem.expected
-    [problem] = unfit(signed(**milestones(MAX_MILESTONES, "n" * 1_000)))
-    assert (problem.code, problem.field) == ("document_too_large", "document")
+    assert payload_problems(signed(**milestones(MAX_MILESTONES, "n" * 190))) == []
+    [problem] = payload_problems(signed(title="t" * 200_001))
+    assert (problem.code, problem.field) == ("contract_data_too_large", "title")
+    assert str(MAX_CONTRACT_DATA_BYTES) in problem.expected
+    [problem] = payload_problems(signed(**milestones(MAX_MILESTONES, "n" * 1_000)))
+    assert (problem.code, problem.field) == ("contract_data_too_large", "contract_data")
 
 
 def test_many_problems_are_told_as_the_first_of_them() -> None:
@@ -236,17 +241,17 @@ def test_many_problems_are_told_as_the_first_of_them() -> None:
 
 
 @pytest.mark.parametrize("depth", [MAX_NESTING, 100_000])
-def test_a_document_nested_too_deeply_is_refused(depth: int) -> None:
+def test_contract_data_nested_too_deeply_is_refused(depth: int) -> None:
     node: Any = 1
     for _ in range(depth):
         node = [node]
-    [problem] = unfit(signed(extra=node))
+    [problem] = payload_problems(signed(extra=node))
     assert problem.code == "too_deep"
 
 
 def test_half_a_character_is_refused_wherever_it_stands() -> None:
     for spoilt in ({"title": HALF_A_CHARACTER}, {HALF_A_CHARACTER: 1}, {"a": [{"b": "\udcff"}]}):
-        [problem] = unfit(signed(**spoilt))
+        [problem] = payload_problems(signed(**spoilt))
         assert problem.code == "text_malformed"
         assert problem.model_dump_json()
 
@@ -262,7 +267,7 @@ def test_half_a_character_is_refused_wherever_it_stands() -> None:
     ],
     ids=["no UTF-8", "a key twice", "nested", "a number of thousands of digits", "huge"],
 )
-def test_a_file_that_is_no_document_is_refused_with_the_reason(
+def test_a_file_that_is_no_contract_data_is_refused_with_the_reason(
     tmp_path: Path, content: bytes, told: str
 ) -> None:
     file = tmp_path / "contract.json"
@@ -296,13 +301,13 @@ def test_a_name_that_would_break_the_header_of_an_e_mail_is_refused(broken: str)
 async def test_what_no_workflow_could_hold_is_refused_before_it_is_sent(world: World) -> None:
     huge = single(title="t" * 5_000_000)
     many = single(**milestones(10_000))
-    for contract, field in ((huge, "title"), (many, "document")):
+    for contract, field in ((huge, "title"), (many, "contract_data")):
         with pytest.raises(InvalidContract) as refused:
-            await operations.start_document(world.client, contract)
+            await operations.start_from_data(world.client, contract)
         assert refused.value.problems[0].field == field
     half = single(title=HALF_A_CHARACTER)
     with pytest.raises(InvalidContract, match="text_malformed"):
-        await operations.start_document(world.client, half)
+        await operations.start_from_data(world.client, half)
 
 
 async def test_sent_by_other_means_it_parks_and_can_be_amended(world: World) -> None:
@@ -311,7 +316,7 @@ async def test_sent_by_other_means_it_parks_and_can_be_amended(world: World) -> 
         contract_id=contract["contract_id"],
         legal_entity="northwind",
         source={"system": "file", "id": "1"},
-        document=contract,
+        contract_data=contract,
     )
     handle = await world.client.start_workflow(
         ContractWorkflow.run,
@@ -320,8 +325,8 @@ async def test_sent_by_other_means_it_parks_and_can_be_amended(world: World) -> 
         task_queue=task_queues.CONTRACTS,
     )
     parked = await world.parked(handle.id)
-    assert (parked.code, parked.field) == ("document_too_large", "title")
-    with pytest.raises(InvalidContract, match="document_too_large"):
+    assert (parked.code, parked.field) == ("contract_data_too_large", "title")
+    with pytest.raises(InvalidContract, match="contract_data_too_large"):
         await world.resolve(handle.id, Action.AMEND, changes={"title": "t" * 300_000})
     await world.resolve(handle.id, Action.AMEND, changes={"title": "All of it"})
     await world.stage(handle.id, ContractStage.ACTIVE)

@@ -14,13 +14,13 @@ from functools import partial
 import pytest
 from temporalio.client import WorkflowFailureError
 
-from contracts.invoice.state import InvoiceStage, ReceivableState
+from contracts.invoice.state import InvoiceStage, InvoiceState
 from starters import operations
 from tests.faults.stories import tell_of_an_expired_key
 from tests.world import World, single
 
 
-def _tried(times: int, state: ReceivableState) -> bool:
+def _tried(times: int, state: InvoiceState) -> bool:
     return bool(state.exceptions) and state.exceptions[0].attempts >= times
 
 

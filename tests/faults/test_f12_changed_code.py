@@ -67,8 +67,8 @@ CHANGES: list[tuple[str, Change]] = [
     ("contract-smooth", _provisions_once_more),
     ("contract-smooth", _leaves_the_close_out_out),
     ("contract-smooth", _shows_nothing),
-    ("receivable-smooth", _sleeps_before_it_posts),
-    ("receivable-smooth", _shows_nothing),
+    ("invoice-smooth", _sleeps_before_it_posts),
+    ("invoice-smooth", _shows_nothing),
 ]
 
 
@@ -87,7 +87,7 @@ async def _replays(name: str) -> None:
     await asyncio.wait_for(replayer.replay_workflow(history), 30)
 
 
-@pytest.mark.parametrize("name", ["contract-smooth", "receivable-smooth"])
+@pytest.mark.parametrize("name", ["contract-smooth", "invoice-smooth"])
 async def test_as_it_is_the_code_replays_them(name: str) -> None:
     await _replays(name)
 
@@ -117,9 +117,9 @@ def test_the_histories_are_of_what_workflows_do_most() -> None:
         "cancel_order",
         "archive_project",
         "close_out",
-        "create_document",
+        "create_draft",
         "discard_draft",
-        "post_document",
+        "post_invoice",
         "send_invoice",
         "send_reminder",
         "reconcile_credit",
@@ -128,5 +128,5 @@ def test_the_histories_are_of_what_workflows_do_most() -> None:
         "amend_milestones",
         "set_delivered",
         "balance_changed",
-        "receivable_changed",
+        "invoice_changed",
     } <= seen

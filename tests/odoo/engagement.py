@@ -1,4 +1,4 @@
-"""A confirmed order with a line of each kind, its project, and documents that bill it."""
+"""A confirmed order with a line of each kind, its project, and invoices that bill it."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Engagement:
         return move
 
     def receivable(self, move: int) -> dict[str, Any]:
-        """The line of a document or an entry that stands for what the customer owes."""
+        """The line of an invoice or an entry that stands for what the customer owes."""
         domain = [("move_id", "=", move), ("account_id.account_type", "=", "asset_receivable")]
         fields = ["account_id", "amount_residual", "reconciled", "credit"]
         [line] = self.odoo.search_read("account.move.line", domain, fields)
@@ -108,7 +108,7 @@ class Engagement:
         )
 
     def standing(self, move: int) -> tuple[float, str]:
-        """What is open of a document, and how Odoo calls that."""
+        """What is open of an invoice, and how Odoo calls that."""
         row = the(self.odoo, "account.move", move, "amount_residual", "payment_state")
         return row["amount_residual"], row["payment_state"]
 

@@ -1,4 +1,4 @@
-"""What every way to bill needs of Odoo, kept by both: order lines, hours, expenses, documents."""
+"""What every way to bill needs of Odoo, kept by both: order lines, hours, expenses, invoices."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def log(pm: OdooClient, made: Engagement, task: int, hours: float, **more: Any) 
 
 
 def taxes(odoo: OdooClient, move: int) -> list[tuple[str, float]]:
-    """Tax by name, as Odoo computed it on a document."""
+    """Tax by name, as Odoo computed it on an invoice."""
     domain = [("move_id", "=", move), ("display_type", "=", "tax")]
     rows = odoo.search_read("account.move.line", domain, ["tax_line_id", "amount_currency"])
     return [(row["tax_line_id"][1], row["amount_currency"]) for row in rows]

@@ -239,7 +239,7 @@ def test_equal_values_are_written_in_few_calls(odoo: OdooClient, grouped: Groupe
 
 
 @pytest.mark.parametrize("at_a_time", ["0", "80"])
-def test_documents_are_mailed_once_each_in_few_calls_where_odoo_can(
+def test_invoices_are_mailed_once_each_in_few_calls_where_odoo_can(
     odoo: OdooClient, admin_odoo: OdooClient, odoo_server: OdooServer, at_a_time: str
 ) -> None:
     """Debian's wkhtmltopdf makes one PDF a run: unless told so, Odoo refuses several at once."""
@@ -271,16 +271,16 @@ def test_what_an_earlier_call_may_still_mail_is_left_alone(
 ) -> None:
     """Before such a call has committed, its wizard is all that is to be seen of it."""
     grouped = connected(odoo_server)
-    documents = [invoice(odoo) for _ in range(2)]
-    odoo.press("account.move", "action_post", documents)
-    wizard = {"move_ids": [[6, 0, documents]]}
+    invoices = [invoice(odoo) for _ in range(2)]
+    odoo.press("account.move", "action_post", invoices)
+    wizard = {"move_ids": [[6, 0, invoices]]}
     odoo.create("account.move.send.batch.wizard", [wizard])
     for _ in range(2):  # who looked is not taken for one who is at it
-        error = refusal(partial(grouped.client.mail, documents[0], again=True))
+        error = refusal(partial(grouped.client.mail, invoices[0], again=True))
         assert (error.kind, error.code) == (FailureKind.TRANSIENT, "under_way")
         assert error.retry_after
     assert grouped.calls("action_send_and_print") == 0
-    assert grouped.client.mail(documents[0]) == Mailed("sent")
-    assert grouped.client.mail(documents[0], again=True) == Mailed("sent")
+    assert grouped.client.mail(invoices[0]) == Mailed("sent")
+    assert grouped.client.mail(invoices[0], again=True) == Mailed("sent")
     assert grouped.calls("action_send_and_print") == 1
     grouped.client.close()

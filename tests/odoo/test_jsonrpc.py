@@ -61,9 +61,9 @@ def test_the_main_road_from_contract_to_cash(server: RealServer, rpc: OdooClient
     for _ in range(2):
         firm.orders.confirm_order(made.confirm_request())
         master.mark_milestone_reached(reached)
-        draft = finance.create_document(request)
+        draft = finance.create_draft(request)
         invoice = draft.invoice_id
-        posted = finance.post_document(made.post_request(draft))
+        posted = finance.post_invoice(made.post_request(draft))
         finance.send_invoice(InvoiceRef(invoice_id=invoice))
         reminder = ReminderRequest(
             invoice_id=invoice, partner_id=made.partner, subject=posted.number, text="Late."

@@ -91,8 +91,8 @@ def properties(odoo: OdooClient, lead: int) -> dict[str, Any]:
     return {item["name"]: item.get("value") for item in found}
 
 
-def complete(document: JsonObject) -> JsonObject:
-    return {"contract_id": "C-1", "legal_entity": "be", **document}
+def complete(contract_data: JsonObject) -> JsonObject:
+    return {"contract_id": "C-1", "legal_entity": "be", **contract_data}
 
 
 def refusal(crm: Crm, deal_id: str) -> GatewayError:
@@ -198,16 +198,18 @@ def test_a_currency_without_decimals_stays_without(
     yen = odoo.search_read("product.pricelist", [["currency_id.name", "=", "JPY"]], ["id"])[0]["id"]
     quote(odoo, lead, customer, [line(odoo, "BUILD", 1, 150000)], pricelist_id=yen)
 
-    document = crm.read_contract(str(lead))
+    contract_data = crm.read_contract(str(lead))
 
-    assert (document["currency"], document["value"]) == ("JPY", "150000")
+    assert (contract_data["currency"], contract_data["value"]) == ("JPY", "150000")
 
 
 def test_what_an_opportunity_lacks_is_left_to_validation(crm: OdooCrm, make_lead: MakeLead) -> None:
-    document = crm.read_contract(str(make_lead(partner_id=False, email_from="boss@new.example")))
+    contract_data = crm.read_contract(
+        str(make_lead(partner_id=False, email_from="boss@new.example"))
+    )
 
     with pytest.raises(InvalidContract) as caught:
-        validate(complete(document))
+        validate(complete(contract_data))
     fields = {problem.field for problem in caught.value.problems}
     assert {"customer.key", "customer.name", "customer.country", "currency", "value"} <= fields
     assert {"services", "milestones"} <= fields

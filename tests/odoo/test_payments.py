@@ -22,11 +22,11 @@ AT_ONCE = 8
 ITEM = ("USAGE", "10", "10.00")
 
 
-def paid(made: Engagement, document: int, reference: str, amount: str) -> None:
+def paid(made: Engagement, invoice: int, reference: str, amount: str) -> None:
     payment = PaymentReceived(
         reference=reference, amount=Money(amount, made.currency), paid_on="2026-05-02"
     )
-    register_payment(made.odoo, document, payment)
+    register_payment(made.odoo, invoice, payment)
 
 
 def payments(odoo: OdooClient, reference: str) -> list[dict[str, Any]]:
@@ -57,15 +57,15 @@ def test_the_books_are_those_of_odoo_s_wizard(odoo: OdooClient, kind: str) -> No
     elsewhere: dict[str, Any] = {"company": UK, "currency": "GBP", "country": "fr"}
     made = engagement(odoo, "USAGE", **(elsewhere if kind == "other company" else {}))
     for by_wizard in (True, False):
-        document = made.credit(None, ITEM) if kind == "refund" else made.invoice(ITEM)
+        invoice = made.credit(None, ITEM) if kind == "refund" else made.invoice(ITEM)
         reference = unique("pay")
         if by_wizard:
-            made.pay(document, float(amount), reference)
+            made.pay(invoice, float(amount), reference)
         else:
-            paid(made, document, reference, amount)
+            paid(made, invoice, reference, amount)
         [payment] = payments(odoo, reference)
-        assert payment.pop("reconciled_invoice_ids") == [document]
-        seen.append((payment, made.standing(document)))
+        assert payment.pop("reconciled_invoice_ids") == [invoice]
+        seen.append((payment, made.standing(invoice)))
     assert seen[0] == seen[1]
 
 

@@ -1,4 +1,4 @@
-"""Random documents come to the same figures, to the cent, in the stand-in and in the real Odoo."""
+"""Random invoices come to the same figures, to the cent, in the stand-in and in the real Odoo."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.servers import RealServer, SandboxServer
 pytestmark = pytest.mark.real
 
 CODES = ("TRAINING", "RETAINER", "USAGE", "DEVELOPMENT", "RETAINAGE", "DEPOSIT")
-DOCUMENTS = 4
+INVOICES = 4
 TOTALS = (
     *("amount_untaxed", "amount_tax", "amount_total"),
     *("amount_untaxed_signed", "amount_total_signed"),
@@ -49,12 +49,12 @@ def items(dice: random.Random) -> list[Item]:
 
 
 def figures(made: Engagement, move: int) -> dict[str, Any]:
-    """All that either says about a document and its order, less the ids."""
+    """All that either says about an invoice and its order, less the ids."""
     domain = [("move_id", "=", move)]
     fields = ["display_type", "balance", "amount_currency", "price_subtotal", "tax_base_amount"]
     lines = made.odoo.search_read("account.move.line", domain, fields)
     return {
-        "document": _plain(the(made.odoo, "account.move", move, *TOTALS)),
+        "invoice": _plain(the(made.odoo, "account.move", move, *TOTALS)),
         "lines": sorted(map(_plain, lines)),
         "order lines": {code: _plain(made.line(code, *LINE)) for code in CODES},
         "open": made.standing(move),
@@ -78,7 +78,7 @@ def _plain(row: dict[str, Any]) -> list[tuple[str, Any]]:
         ("EUR", UK, "uk"),
     ],
 )
-def test_random_documents_come_to_the_same(
+def test_random_invoices_come_to_the_same(
     odoos: tuple[OdooClient, OdooClient], currency: str, company: int, country: str
 ) -> None:
     dice = random.Random(f"{currency} {company} {country}")  # noqa: S311
@@ -86,13 +86,13 @@ def test_random_documents_come_to_the_same(
         engagement(odoo, *CODES, company=company, currency=currency, country=country)
         for odoo in odoos
     ]
-    for _ in range(DOCUMENTS):
+    for _ in range(INVOICES):
         lines = items(dice)
         credit = dice.random() < 0.3
         drafted = [made.draft_credit(*lines) if credit else made.draft(*lines) for made in both]
         ours, theirs = (figures(made, move) for made, move in zip(both, drafted, strict=True))
         assert ours == theirs, lines
-        if dict(theirs["document"])["amount_total"] < 0:  # neither would post that
+        if dict(theirs["invoice"])["amount_total"] < 0:  # neither would post that
             continue
         for made, move in zip(both, drafted, strict=True):
             made.odoo.call("account.move", "action_post", [move])

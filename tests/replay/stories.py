@@ -27,9 +27,9 @@ from tests.e2e.telling import (
     on,
 )
 from tests.replay.record import HISTORIES
-from tests.world import ANA, BOB, World, document, eur, single
+from tests.world import ANA, BOB, World, contract_data, eur, single
 from workflows.contract import ContractWorkflow
-from workflows.invoice import ReceivableWorkflow
+from workflows.invoice import InvoiceWorkflow
 
 
 async def keep(world: World, name: str, workflow_id: str) -> None:
@@ -42,7 +42,7 @@ async def keep(world: World, name: str, workflow_id: str) -> None:
 
 
 async def test_smooth(world: World) -> None:
-    workflow_id = await world.active(document())
+    workflow_id = await world.active(contract_data())
     for number, key in enumerate(("design", "build", "live"), start=1):
         await world.reach(workflow_id, key)
         invoice = f"{workflow_id}/invoice/{number}"
@@ -55,7 +55,7 @@ async def test_smooth(world: World) -> None:
         await world.skip(invoice, days=31)
     await world.stage(workflow_id, ContractStage.CLOSED)
     await keep(world, "contract-smooth", workflow_id)
-    await keep(world, "receivable-smooth", f"{workflow_id}/invoice/1")
+    await keep(world, "invoice-smooth", f"{workflow_id}/invoice/1")
 
 
 async def test_parked_and_amended(world: World) -> None:
@@ -88,8 +88,8 @@ async def test_rejected_then_late(world: World) -> None:
     await world.skip(second, days=14)
     await world.invoice(second, until=lambda found: found.dunning.level == 2)
     await keep(world, "contract-rejected", workflow_id)
-    await keep(world, "receivable-rejected", invoice)
-    await keep(world, "receivable-late", second)
+    await keep(world, "invoice-rejected", invoice)
+    await keep(world, "invoice-late", second)
 
 
 async def test_billed_by_the_month(world: World) -> None:
@@ -124,22 +124,22 @@ async def test_billed_by_the_month(world: World) -> None:
     await world.issue(workflow_id, 2)
     invoice = f"{workflow_id}/invoice/2"
     opened = DisputeOpened(by=ANA, reason="an hour too many", amount=eur("200.00"))
-    await world.tell(invoice, ReceivableWorkflow.open_dispute, opened)
+    await world.tell(invoice, InvoiceWorkflow.open_dispute, opened)
     resolved = DisputeResolved(by=ANA, accepted=eur("100.00"), comment="one hour it is")
-    await world.tell(invoice, ReceivableWorkflow.resolve_dispute, resolved)
+    await world.tell(invoice, InvoiceWorkflow.resolve_dispute, resolved)
     await world.issue(workflow_id, 3, BOB)
     await world.skip_to(workflow_id, on(3, 2))
     for number in (1, 2, 3):
         await world.collect(workflow_id, number)
     await world.stage(workflow_id, ContractStage.CLOSED)
     await keep(world, "contract-by-the-month", workflow_id)
-    await keep(world, "receivable-disputed", invoice)
-    await keep(world, "receivable-credit-note", f"{workflow_id}/invoice/3")
+    await keep(world, "invoice-disputed", invoice)
+    await keep(world, "invoice-credit-note", f"{workflow_id}/invoice/3")
 
 
 async def test_changed_and_ended_early(world: World) -> None:
     """Deposit, retainage, hours, a change order, a milestone taken back, an early end."""
-    contract = document(
+    contract = contract_data(
         starts_on=str(month(1)),
         ends_on=str(last_of(6)),
         services=[BUILD, DEPOSIT, HELD, DEVELOPMENT],

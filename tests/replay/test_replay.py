@@ -18,7 +18,7 @@ FILES = sorted(HISTORIES.glob("*.json"))
 
 def test_there_are_histories_of_both_workflows() -> None:
     names = {file.name.split("-")[0] for file in FILES}
-    assert names == {"contract", "receivable"}
+    assert names == {"contract", "invoice"}
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from contracts.billing.book import Book, Findings, milestone_event, period_event
-from contracts.billing.proposals import Document
+from contracts.billing.proposals import InvoiceKind
 from contracts.billing.time import TimeEntry
 from contracts.contract.state import ContractStage, ContractState, MilestoneProgress, OdooRefs
 from contracts.invoice.state import InvoiceReport, InvoiceStage
@@ -21,8 +21,10 @@ _EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
 def example(name: str) -> Contract:
     """A contract of docs/examples."""
-    document = json.loads((_EXAMPLES / f"{name}.json").read_text())
-    return validate({"source": {"system": "file", "id": document["contract_id"]}, **document})
+    contract_data = json.loads((_EXAMPLES / f"{name}.json").read_text())
+    return validate(
+        {"source": {"system": "file", "id": contract_data["contract_id"]}, **contract_data}
+    )
 
 
 def issue(state: ContractState, key: str, on: date) -> InvoiceReport:
@@ -32,12 +34,12 @@ def issue(state: ContractState, key: str, on: date) -> InvoiceReport:
     proposal = state.book.propose(state.contract, key, number, on)
     state.book.issued(number)
     zero = Money.zero(state.contract.currency)
-    is_note = proposal.document is Document.CREDIT_NOTE
+    is_note = proposal.kind is InvoiceKind.CREDIT_NOTE
     amount = -proposal.amount if is_note else proposal.amount
     report = InvoiceReport(
         number=number,
-        document=proposal.document,
-        credits=proposal.credits,
+        kind=proposal.kind,
+        credited_number=proposal.credited_number,
         stage=InvoiceStage.CREDITED if is_note else InvoiceStage.OPEN,
         amount=proposal.amount,
         charges=tuple(line.key for line in proposal.lines),
@@ -50,7 +52,7 @@ def issue(state: ContractState, key: str, on: date) -> InvoiceReport:
         credited_untaxed=zero,
     )
     state.invoices[number] = report
-    credited = state.invoices.get(proposal.credits)
+    credited = state.invoices.get(proposal.credited_number)
     if credited is not None and credited.residual is not None:
         credited.residual -= amount
     return report
@@ -63,7 +65,7 @@ def active(contract: Contract) -> ContractState:
         legal_entity=contract.legal_entity,
         source=Source(system="file", id=contract.contract_id),
         contract=contract,
-        ordered=contract,
+        order_version=contract,
         stage=ContractStage.ACTIVE,
         time_zone="Europe/Brussels",
         book=Book(),

@@ -22,7 +22,7 @@ from contracts.calendar import BusinessCalendar
 from contracts.contract.state import ContractState
 from contracts.dunning import DunningPolicy, DunningStep
 from contracts.invoice.messages import InvoiceBalance
-from contracts.invoice.state import InvoiceReport, InvoiceStage, ReceivableState
+from contracts.invoice.state import InvoiceReport, InvoiceStage, InvoiceState
 from contracts.model import Contract, JsonObject, Source
 from contracts.money import Money
 from contracts.parking import Step, StepException
@@ -73,7 +73,7 @@ def euros(amount: str) -> Money:
     return Money(amount, "EUR")
 
 
-def document(**changes: Any) -> JsonObject:
+def contract_data(**changes: Any) -> JsonObject:
     """10,000 EUR: two services, the first billed by two milestones, the second by one."""
     return {
         "contract_id": "C-1",
@@ -108,7 +108,7 @@ def document(**changes: Any) -> JsonObject:
 
 
 def contract(**changes: Any) -> Contract:
-    return validate(document(**changes))
+    return validate(contract_data(**changes))
 
 
 weekdays = BusinessCalendar(time_zone="Europe/Brussels")
@@ -205,7 +205,7 @@ def contract_state(**changes: Any) -> ContractState:
     return ContractState(**fields | changes)
 
 
-def receivable_state(**changes: Any) -> ReceivableState:
+def invoice_state(**changes: Any) -> InvoiceState:
     fields: dict[str, Any] = {
         "contract_workflow_id": "contract/northwind/C-1",
         "company_id": 1,
@@ -214,9 +214,9 @@ def receivable_state(**changes: Any) -> ReceivableState:
         "requested_by": (SAM,),
         "proposal": proposal(),
         "policy": policy,
-        "round": approval_round(),
+        "approval_round": approval_round(),
     }
-    return ReceivableState(**fields | changes)
+    return InvoiceState(**fields | changes)
 
 
 def parked(step: Step, /, **changes: Any) -> StepException:
@@ -225,7 +225,7 @@ def parked(step: Step, /, **changes: Any) -> StepException:
         "step": step.name,
         "kind": "business",
         "doing": step.doing,
-        "owner": step.owner,
+        "responsible": step.responsible,
         "code": "refused",
         "message": "Odoo refused it",
         "allowed": step.allowed,

@@ -33,10 +33,10 @@ class Call(NamedTuple):
 
 
 class Wizard(NamedTuple):
-    """What documents a wizard was made for, and when."""
+    """What invoices a wizard was made for, and when."""
 
     model: str
-    documents: list[int]
+    invoices: list[int]
     made_at: datetime
 
 
@@ -96,15 +96,15 @@ class FakeOdoo:
         self.records[record] = {"id": record, **row}
         return record
 
-    def document(self, company: int = 1, state: str = "posted") -> int:
+    def invoice(self, company: int = 1, state: str = "posted") -> int:
         """One that can be mailed."""
         record = self.add(state=state, posted=0, company_id=company, notifications=[])
         self.mails[record] = 0
         return record
 
     def in_wizard(self, wizard: int) -> int:
-        """How many documents a wizard was made for."""
-        return len(self.wizards[wizard].documents)
+        """How many invoices a wizard was made for."""
+        return len(self.wizards[wizard].invoices)
 
     def _answer(self, call: Call) -> Any:
         if call.method in ("write", "action_post") and not self.records.keys() >= set(call.ids):
@@ -141,12 +141,12 @@ class FakeOdoo:
             fields = ["id", *wanted]
             return [{name: self.records[n][name] for name in fields} for n in call.ids]
         field = next(iter(wanted))
-        documents = vals[field][0][2] if field == "move_ids" else [vals[field]]
-        if any(self.records[record]["state"] != "posted" for record in documents):
+        invoices = vals[field][0][2] if field == "move_ids" else [vals[field]]
+        if any(self.records[record]["state"] != "posted" for record in invoices):
             raise business("odoo_refused", "You can't generate invoices that are not posted.")
         wizard = next(self._wizard_ids)
-        self.wizards[wizard] = Wizard(call.model, documents, self.now)
-        shown = [self._shown(record) for record in documents]
+        self.wizards[wizard] = Wizard(call.model, invoices, self.now)
+        shown = [self._shown(record) for record in invoices]
         held = shown if field == "move_ids" else shown[0]
         return [{"id": wizard, field: held, "create_date": str(self.now)}]
 
@@ -155,11 +155,11 @@ class FakeOdoo:
             {
                 "id": number,
                 "create_date": str(wizard.made_at),
-                **({"move_ids": wizard.documents} if model.endswith("batch.wizard") else {}),
-                **({} if model.endswith("batch.wizard") else {"move_id": [*wizard.documents, "x"]}),
+                **({"move_ids": wizard.invoices} if model.endswith("batch.wizard") else {}),
+                **({} if model.endswith("batch.wizard") else {"move_id": [*wizard.invoices, "x"]}),
             }
             for number, wizard in self.wizards.items()
-            if wizard.model == model and not set(wanted).isdisjoint(wizard.documents)
+            if wizard.model == model and not set(wanted).isdisjoint(wizard.invoices)
         ]
 
     def _shown(self, record: int) -> dict[str, Any]:
@@ -169,18 +169,18 @@ class FakeOdoo:
 
     def _send(self, call: Call) -> None:
         [wizard] = call.ids
-        documents = self.wizards[wizard].documents
+        invoices = self.wizards[wizard].invoices
         many = call.model == "account.move.send.batch.wizard"
-        assert many == (len(documents) > 1) == call.arguments.get("force_synchronous", False)
-        assert len({self.records[record]["company_id"] for record in documents}) == 1
-        if any(self.records[record].get("refused") for record in documents):
+        assert many == (len(invoices) > 1) == call.arguments.get("force_synchronous", False)
+        assert len({self.records[record]["company_id"] for record in invoices}) == 1
+        if any(self.records[record].get("refused") for record in invoices):
             raise business("odoo_refused", "no report")
-        for record in documents:
+        for record in invoices:
             self.mails[record] += 1
             self.notify(record, self.records[record].get("fares", "sent"))
 
     def notify(self, record: int, status: str, kind: str = "email", reason: str = "") -> None:
-        """A mail about a document, and how it fared."""
+        """A mail about an invoice, and how it fared."""
         notifications = self.records[record]["notifications"]
         notifications.insert(
             0,

@@ -13,10 +13,12 @@ EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
 
 def example(name: str, **changes: Any) -> JsonObject:
-    """An example's document, as the command completes it; values by path, `__` for a dot."""
-    document = json.loads((EXAMPLES / f"{name}.json").read_text())
-    document |= {"source": {"system": "file", "id": document["contract_id"]}}
-    return amended(document, {path.replace("__", "."): value for path, value in changes.items()})
+    """An example's contract data, as the command completes it; values by path, `__` for a dot."""
+    contract_data = json.loads((EXAMPLES / f"{name}.json").read_text())
+    contract_data |= {"source": {"system": "file", "id": contract_data["contract_id"]}}
+    return amended(
+        contract_data, {path.replace("__", "."): value for path, value in changes.items()}
+    )
 
 
 def mixed(**changes: Any) -> JsonObject:

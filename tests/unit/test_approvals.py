@@ -21,7 +21,7 @@ from contracts.approvals import (
     ApprovalRound,
     ApprovalRules,
     ApprovalTier,
-    Chase,
+    ApproverReminder,
     Decision,
     Delegation,
     Subject,
@@ -215,7 +215,7 @@ def test_only_a_small_invoice_as_planned_needs_nobody(
     found = begin(about, policy)
     assert found.is_automatic is automatic
     assert found.is_met is automatic
-    assert (found.next_chase(weekdays) is None) is automatic
+    assert (found.next_reminder(weekdays) is None) is automatic
     if automatic:
         assert "approved by rule" in found.requirement.rule
         assert "approved already" in str(refusal(found, ANA))
@@ -447,7 +447,7 @@ def test_whoever_asks_does_not_approve_but_may_withdraw() -> None:
 
 def test_a_director_who_asks_does_not_approve_after_escalation_either() -> None:
     found = begin(subject(requested_by=(CLEO,)))
-    found.chase(date(2026, 3, 9))
+    found.reminder(date(2026, 3, 9))
     assert "segregation" in str(refusal(found, CLEO))
     assert refusal(found, DORA) is None
 
@@ -520,7 +520,7 @@ def test_whoever_says_yes_it_is_met_by_two_persons_of_the_right_groups_only(
 ) -> None:
     found = begin(policy=TWO_GROUPS)
     if escalated:
-        found.chase(date(2026, 3, 9))
+        found.reminder(date(2026, 3, 9))
     for person in people:
         if refusal(found, person) is None:
             approve(found, person)
@@ -616,63 +616,63 @@ def test_reminders_and_escalation_count_business_days() -> None:
     assert (needed.remind_on, needed.escalate_on) == (date(2026, 3, 11), date(2026, 3, 16))
 
 
-def chased(found: ApprovalRound, today: date) -> Chase:
-    """The chase that is due, and done."""
-    chase = found.chase(today)
-    assert chase is not None
-    found.told(chase)
-    return chase
+def reminded(found: ApprovalRound, today: date) -> ApproverReminder:
+    """The reminder that is due, and done."""
+    reminder = found.reminder(today)
+    assert reminder is not None
+    found.mark_reminded(reminder)
+    return reminder
 
 
 def test_first_the_approvers_are_reminded_then_the_directors_may_decide() -> None:
     found = begin(subject("5000.00 EUR"))
-    assert found.next_chase(weekdays) == datetime(2026, 3, 4, 8, 0, tzinfo=UTC)
-    assert found.chase(date(2026, 3, 3)) is None
+    assert found.next_reminder(weekdays) == datetime(2026, 3, 4, 8, 0, tzinfo=UTC)
+    assert found.reminder(date(2026, 3, 3)) is None
     approve(found, ANA)
-    reminder = chased(found, date(2026, 3, 4))
+    reminder = reminded(found, date(2026, 3, 4))
     assert (reminder.escalated, reminder.people) == (False, (BOB,))
-    assert found.chase(date(2026, 3, 4)) is None
+    assert found.reminder(date(2026, 3, 4)) is None
     assert "may not decide" in str(refusal(found, CLEO))
-    assert found.next_chase(weekdays) == datetime(2026, 3, 9, 8, 0, tzinfo=UTC)
-    escalation = chased(found, date(2026, 3, 9))
+    assert found.next_reminder(weekdays) == datetime(2026, 3, 9, 8, 0, tzinfo=UTC)
+    escalation = reminded(found, date(2026, 3, 9))
     assert (escalation.escalated, escalation.people) == (True, (BOB, CLEO, DORA, EMIL))
-    assert found.next_chase(weekdays) is None
-    assert found.chase(date(2026, 3, 10)) is None
+    assert found.next_reminder(weekdays) is None
+    assert found.reminder(date(2026, 3, 10)) is None
     assert "finance, escalated" in found.missing
     assert approve(found, CLEO).is_met
 
 
 def test_directors_may_decide_although_telling_them_takes_a_while() -> None:
     found = begin()
-    assert found.chase(date(2026, 3, 9)) == found.chase(date(2026, 3, 9))
+    assert found.reminder(date(2026, 3, 9)) == found.reminder(date(2026, 3, 9))
     assert refusal(found, CLEO) is None
-    next_chase = found.next_chase(weekdays)
-    assert next_chase is not None
-    assert next_chase < datetime(2026, 3, 9, 9, tzinfo=UTC)
+    next_reminder = found.next_reminder(weekdays)
+    assert next_reminder is not None
+    assert next_reminder < datetime(2026, 3, 9, 9, tzinfo=UTC)
 
 
 def test_a_round_that_slept_through_the_reminder_escalates_at_once() -> None:
     found = begin()
-    assert chased(found, date(2026, 4, 1)).escalated
-    assert found.next_chase(weekdays) is None
+    assert reminded(found, date(2026, 4, 1)).escalated
+    assert found.next_reminder(weekdays) is None
 
 
 def test_deputies_are_told_and_requesters_are_not() -> None:
     policy = rules(delegations=(away(ANA, CLEO, MONDAY, date(2026, 3, 31)),))
-    chase = begin(subject(requested_by=(BOB,)), policy).chase(date(2026, 3, 4))
-    assert chase is not None
-    assert chase.people == (ANA, CLEO)
+    reminder = begin(subject(requested_by=(BOB,)), policy).reminder(date(2026, 3, 4))
+    assert reminder is not None
+    assert reminder.people == (ANA, CLEO)
     # Bob stands in for Ana, who asked: neither has anything to approve.
     policy = rules(delegations=(away(ANA, BOB, MONDAY, date(2026, 3, 31)),))
-    chase = begin(subject(requested_by=(ANA,)), policy).chase(date(2026, 3, 4))
-    assert chase is not None
-    assert chase.people == (CLEO, DORA, EMIL)
+    reminder = begin(subject(requested_by=(ANA,)), policy).reminder(date(2026, 3, 4))
+    assert reminder is not None
+    assert reminder.people == (CLEO, DORA, EMIL)
 
 
-def test_nobody_is_chased_once_it_is_decided() -> None:
+def test_nobody_is_reminded_once_it_is_decided() -> None:
     found = approve(begin(), ANA)
-    assert found.next_chase(weekdays) is None
-    assert found.chase(date(2026, 4, 1)) is None
+    assert found.next_reminder(weekdays) is None
+    assert found.reminder(date(2026, 4, 1)) is None
 
 
 def test_reminder_and_escalation_may_be_on_one_day() -> None:

@@ -27,7 +27,7 @@ from benchmarks.frame import (
     percentile,
     rotated,
 )
-from benchmarks.idle_estate import delays, document_of_the_last_signal
+from benchmarks.idle_estate import delays, invoice_of_the_last_signal
 from benchmarks.remote import Call, calls_in
 from benchmarks.script import on_threads
 from contracts.validation import validate
@@ -267,10 +267,10 @@ def test_an_unknown_name_is_refused(
 
 
 def test_the_contracts_are_good_and_their_parts_make_the_whole() -> None:
-    documents = contracts.signed(contracts.tag(), 3, milestones=4)
+    invoices = contracts.signed(contracts.tag(), 3, milestones=4)
     checked = [
         validate({**item, "source": {"system": "file", "id": "x"}, "payment_term": "30 Days"})
-        for item in documents
+        for item in invoices
     ]
     assert len({item.contract_id for item in checked}) == 3
     assert len({item.customer.billing_email for item in checked}) == 3
@@ -310,22 +310,22 @@ def _event(event_type: EventType.ValueType, seconds: int) -> HistoryEvent:
     return event
 
 
-def test_a_signals_delay_is_up_to_the_first_activity_of_the_document_it_leads_to() -> None:
+def test_a_signals_delay_is_up_to_the_first_activity_of_the_invoice_it_leads_to() -> None:
     signalled = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
     begun = EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED
     activity = EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED
 
-    def document(name: str, seconds: int) -> HistoryEvent:
+    def invoice(name: str, seconds: int) -> HistoryEvent:
         event = _event(begun, seconds)
         started = event.child_workflow_execution_started_event_attributes
         started.workflow_execution.workflow_id = name
         return event
 
-    events = [_event(signalled, 10), document("old", 11), _event(signalled, 20)]
+    events = [_event(signalled, 10), invoice("old", 11), _event(signalled, 20)]
     contract = WorkflowHistory("contract", events)
-    assert document_of_the_last_signal(contract) is None
-    events += [document("new", 21), document("another", 22)]
-    assert document_of_the_last_signal(contract) == "new"
+    assert invoice_of_the_last_signal(contract) is None
+    events += [invoice("new", 21), invoice("another", 22)]
+    assert invoice_of_the_last_signal(contract) == "new"
     assert delays(contract, WorkflowHistory("new", [])) == []
     its = WorkflowHistory("new", [_event(activity, 22), _event(activity, 25)])
     assert delays(contract, its) == [2.0, 5.0]

@@ -16,7 +16,7 @@ from contracts.billing.book import Book, Due, Findings, Part, PeriodBill
 from contracts.billing.charges import total
 from contracts.billing.expenses import Expense
 from contracts.billing.periods import billing_periods, life
-from contracts.billing.proposals import Document
+from contracts.billing.proposals import InvoiceKind
 from contracts.billing.retainers import bill_hours
 from contracts.billing.time import TimeEntry
 from contracts.billing.usage import UsageRecord
@@ -28,7 +28,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "billing.md").read_text(encoding="u
 DAY = timedelta(days=1)
 WHAT_HAPPENS = "| day | what happens |"
 HOURS = "| period | included | carried in | used | beyond | carried out |"
-WHAT_IS_BILLED = "| document | day | line | quantity | unit price | amount |"
+WHAT_IS_BILLED = "| invoice | day | line | quantity | unit price | amount |"
 
 Row = tuple[str, ...]
 
@@ -47,9 +47,9 @@ class Example:
     def contract(self) -> Contract:
         found = re.search(r"^```toml\n(.*?)^```$", self.text, re.MULTILINE | re.DOTALL)
         assert found, f"{self.title}: no contract"
-        document = tomllib.loads(found[1])
-        source = {"system": "file", "id": document["contract_id"]}
-        return validate({"legal_entity": "northwind", "source": source, **document})
+        contract_data = tomllib.loads(found[1])
+        source = {"system": "file", "id": contract_data["contract_id"]}
+        return validate({"legal_entity": "northwind", "source": source, **contract_data})
 
     @property
     def happenings(self) -> list[tuple[date, str]]:
@@ -95,7 +95,7 @@ def examples() -> list[Example]:
 
 @dataclass
 class Teller:
-    """Plays the contract's workflow: bills each day as it comes, and approves every document."""
+    """Plays the contract's workflow: bills each day as it comes, and approves every invoice."""
 
     contract: Contract
     book: Book = field(default_factory=Book)
@@ -103,7 +103,7 @@ class Teller:
     gone: list[int] = field(default_factory=list)
     expenses: dict[int, Expense] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
-    documents: int = 0
+    invoices: int = 0
     parked: set[date] = field(default_factory=set)
 
     # The phrases a table of happenings is written in.
@@ -223,13 +223,13 @@ class Teller:
             self.rows += [("warning", f"{on}", text, "", "", "") for text in bill.warnings]
 
     def issue(self, day: date) -> None:
-        """Every ready event becomes a document at once: finance is quick in examples."""
+        """Every ready event becomes an invoice at once: finance is quick in examples."""
         for event in self.book.ready():
-            self.documents += 1
-            proposal = self.book.propose(self.contract, event.key, self.documents, day)
-            self.book.issued(self.documents)
-            kind = "invoice" if proposal.document is Document.INVOICE else "credit note"
-            head = (f"{kind} {self.documents}", f"{day}")
+            self.invoices += 1
+            proposal = self.book.propose(self.contract, event.key, self.invoices, day)
+            self.book.issued(self.invoices)
+            kind = "invoice" if proposal.kind is InvoiceKind.INVOICE else "credit note"
+            head = (f"{kind} {self.invoices}", f"{day}")
             for line in proposal.lines:
                 figures = (f"{line.quantity:f}", priced(line.unit_price), bare(line.amount))
                 self.rows.append((*head, line.description, *figures))

@@ -16,8 +16,8 @@ from contracts.changes import (
     ChangeOrder,
     changed,
     content_hash,
+    contract_data_of,
     difference,
-    document_of,
     ended_early,
     renewed,
     summary,
@@ -37,8 +37,8 @@ def order(**operations: Any) -> ChangeOrder:
 
 
 def after(before: Contract, billed: Collection[str] = (), **operations: Any) -> Contract:
-    document, result = changed(before, order(**operations), billed)
-    assert validate(document) == result
+    contract_data, result = changed(before, order(**operations), billed)
+    assert validate(contract_data) == result
     return result
 
 
@@ -54,21 +54,21 @@ def amounts(version: Contract) -> dict[str, Money]:
     return {item.key: item.amount for item in version.milestones}
 
 
-# --- the document of a contract -------------------------------------------------------------
+# --- the contract data of a contract -------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["small", "full", "yen", "mixed", "managed"])
-def test_the_document_of_a_contract_gives_the_same_contract(name: str) -> None:
+def test_the_contract_data_of_a_contract_gives_the_same_contract(name: str) -> None:
     before = validate({"legal_entity": "northwind", **example(name)})
-    document = document_of(before)
-    assert validate(document) == before
-    assert document_of(validate(document)) == document
+    contract_data = contract_data_of(before)
+    assert validate(contract_data) == before
+    assert contract_data_of(validate(contract_data)) == contract_data
 
 
-def test_amounts_in_a_document_are_text_with_their_currency() -> None:
-    document = document_of(mixed_contract())
-    assert document["milestones"][1]["amount"] == "20000.00 EUR"
-    assert document["deposit"] == {"amount": "8000.00 EUR", "service": "down-payment"}
+def test_amounts_in_contract_data_are_text_with_their_currency() -> None:
+    contract_data = contract_data_of(mixed_contract())
+    assert contract_data["milestones"][1]["amount"] == "20000.00 EUR"
+    assert contract_data["deposit"] == {"amount": "8000.00 EUR", "service": "down-payment"}
 
 
 def test_a_version_has_a_hash_of_its_own() -> None:
@@ -201,9 +201,9 @@ def test_plans_are_added_and_ended() -> None:
 
 def test_the_contract_that_was_changed_stays_as_it_was() -> None:
     before = mixed_contract()
-    document = document_of(before)
+    contract_data = contract_data_of(before)
     after(before, drop=["pilot"], set={"time.0.rates.0.price": "1"}, end_plans={"travel": DAY})
-    assert document_of(before) == document
+    assert contract_data_of(before) == contract_data
 
 
 DAY = date(2026, 6, 30)
@@ -226,7 +226,7 @@ def test_after_any_change_all_adds_up_and_what_is_billed_stays(
     billed: set[str],
 ) -> None:
     unit = MINOR_UNITS[currency]
-    start = document_of(contract())
+    start = contract_data_of(contract())
     rows = [*start["services"], *start["milestones"], start]
     for row, name in [(row, "value" if row is start else "amount") for row in rows]:
         row[name] = str(Money(int(row[name].split(".")[0]), currency))
@@ -392,11 +392,11 @@ MIXED_REFUSED: list[tuple[str, JsonObject, set[tuple[str, str]]]] = [
         {"drop": ["pilot", "handover"], "reprice": {"concept": "7000.00"}},
         {("already_billed", "reprice.concept"), ("deposit_too_large", "deposit.amount")},
     ),
-    ("no change", {}, {("nothing_changed", "document")}),
+    ("no change", {}, {("nothing_changed", "contract_data")}),
     (
         "a change to what is there already",
         {"reprice": {"pilot": "20000.00"}, "set": {"time.0.cap": "20000 EUR"}},
-        {("nothing_changed", "document")},
+        {("nothing_changed", "contract_data")},
     ),
 ]
 
@@ -511,11 +511,11 @@ def test_no_change_order_at_all_makes_it_crash(
         return
     problems: list[Problem] = []
     try:
-        document, result = changed(before, wild, {"concept"})
+        contract_data, result = changed(before, wild, {"concept"})
     except InvalidContract as refusal:
         problems = refusal.problems
     else:
-        assert validate(document) == result
+        assert validate(contract_data) == result
         assert all(summary(before, result))
         return
     assert problems
@@ -654,8 +654,8 @@ def test_every_term_begins_on_the_day_of_the_month_that_the_first_did(
 
 def test_a_renewal_is_a_version_and_changes_nothing_but_the_end() -> None:
     before = managed_contract()
-    document, result = renewed(before)
-    assert validate(document) == result
+    contract_data, result = renewed(before)
+    assert validate(contract_data) == result
     assert result.version == 2
     assert summary(before, result) == ["ends_on: 2026-12-31 -> 2027-12-31"]
 
@@ -678,8 +678,8 @@ def test_nothing_is_renewed_beyond_all_reason() -> None:
 
 def test_an_early_end_clips_plans_and_drops_what_is_named() -> None:
     before = mixed_contract(expenses__0__ends_on="2026-09-30")
-    document, result = ended_early(before, DAY, {"pilot", "handover"})
-    assert validate(document) == result
+    contract_data, result = ended_early(before, DAY, {"pilot", "handover"})
+    assert validate(contract_data) == result
     assert summary(before, result) == [
         "milestone Pilot live dropped: 20000.00 EUR",
         "milestone Handover dropped: 10000.00 EUR",
@@ -695,13 +695,13 @@ def test_an_early_end_may_leave_nothing() -> None:
     before = mixed_contract(
         starts_on="2026-08-01", milestones__0__due_on=None, milestones__1__due_on=None
     )
-    document, result = ended_early(before, DAY, {"concept", "pilot", "handover"})
+    contract_data, result = ended_early(before, DAY, {"concept", "pilot", "handover"})
     assert (result.milestones, result.plans) == ((), ())
     assert result.fixed_price == euros("0")
     assert result.service("build").amount == euros("0")
     assert result.ends_on == DAY
     assert result.first_day == date(2026, 1, 5)
-    assert document == document_of(result)
+    assert contract_data == contract_data_of(result)
 
 
 def test_a_plan_that_would_start_after_the_end_is_dropped_and_nothing_is_renewed() -> None:

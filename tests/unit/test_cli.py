@@ -152,7 +152,7 @@ def test_no_colours_where_no_terminal_listens(calls: Calls, c2c: Invoke) -> None
 
 def test_what_a_customer_wrote_cannot_steer_the_terminal(calls: Calls, c2c: Invoke) -> None:
     document = {"title": "\x1b[2Jgone \x9b31m"}
-    calls.answer("contract_state", examples.contract_state(contract=None, document=document))
+    calls.answer("contract_state", examples.contract_state(contract=None, contract_data=document))
     output = c2c("contract", "show", "northwind/C-1").output
     assert "gone" in output
     assert "\x1b" not in output
@@ -169,18 +169,18 @@ def test_json_never_holds_a_float() -> None:
 
 def _file(folder: Path, **changes: Any) -> str:
     file = folder / "contract.json"
-    file.write_text(json.dumps(examples.document(**changes)))
+    file.write_text(json.dumps(examples.contract_data(**changes)))
     return str(file)
 
 
 def test_start_prints_the_workflow_and_whether_it_is_new(
     calls: Calls, c2c: Invoke, tmp_path: Path
 ) -> None:
-    calls.answer("start_document", operations.Started(CONTRACT, "run", new=True))
+    calls.answer("start_from_data", operations.Started(CONTRACT, "run", new=True))
     result = c2c("contract", "start", _file(tmp_path))
     assert result.exit_code == 0, result.output
     assert CONTRACT in result.stdout
-    calls.answer("start_document", operations.Started(CONTRACT, "run", new=False))
+    calls.answer("start_from_data", operations.Started(CONTRACT, "run", new=False))
     again = json.loads(c2c("contract", "start", _file(tmp_path), "--json").stdout)
     assert again == {
         "contract": "northwind/C-1",
@@ -192,8 +192,8 @@ def test_start_prints_the_workflow_and_whether_it_is_new(
 
 
 def test_start_fills_in_what_identifies_the_contract(calls: Calls, c2c: Invoke) -> None:
-    calls.answer("start_document", operations.Started(CONTRACT, "run", new=True))
-    document = examples.document()
+    calls.answer("start_from_data", operations.Started(CONTRACT, "run", new=True))
+    document = examples.contract_data()
     del document["legal_entity"], document["source"]
     result = c2c("contract", "start", "-", "--entity", "acme", stdin=json.dumps(document))
     assert result.exit_code == 0, result.output
@@ -216,7 +216,7 @@ def test_start_shows_every_problem_before_it_starts_anything(
 
 
 def test_park_starts_in_spite_of_problems(calls: Calls, c2c: Invoke, tmp_path: Path) -> None:
-    calls.answer("start_document", operations.Started(CONTRACT, "run", new=True))
+    calls.answer("start_from_data", operations.Started(CONTRACT, "run", new=True))
     result = c2c("contract", "start", _file(tmp_path, title=""), "--park")
     assert result.exit_code == 0
     assert "parks with 1 problem(s)" in result.stderr
@@ -305,8 +305,8 @@ def test_cancel_and_milestone(calls: Calls, c2c: Invoke) -> None:
 
 
 def test_invoice_show(calls: Calls, c2c: Invoke) -> None:
-    state = examples.receivable_state(stage=InvoiceStage.OPEN, balance=examples.balance())
-    calls.answer("receivable_state", state)
+    state = examples.invoice_state(stage=InvoiceStage.OPEN, balance=examples.balance())
+    calls.answer("invoice_state", state)
     output = c2c("invoice", "show", "northwind/C-1/1").stdout
     assert "INV/2026/00007" in output
     assert "3630.00 EUR" in output

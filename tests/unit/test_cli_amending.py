@@ -178,10 +178,10 @@ def test_credit(calls: Calls, c2c: Invoke) -> None:
     line = ["contract", "credit", REF, "2", *BY, "--reason", "wrong rate"]
     assert f"All that is left of {REF}/2" in text(c2c(*line).stdout)
     assert (calls.message.number, calls.message.amount) == (2, None)
-    result = c2c(*line, "--amount", "100.00 EUR", "--reissue")
+    result = c2c(*line, "--amount", "100.00 EUR", "--reinvoice")
     assert f"100.00 EUR of {REF}/2" in text(result.stdout)
     assert "proposed anew" in result.stdout
-    assert calls.message.reissue is True
+    assert calls.message.reinvoice is True
     for wrong in (["--amount", "100"], ["--amount", "x EUR"]):
         result = c2c(*line, *wrong)
         assert result.exit_code == ExitCode.USAGE
@@ -312,7 +312,7 @@ def test_show_has_a_pending_change_order(calls: Calls, c2c: Invoke) -> None:
     order = commands._order({"reprice": {"live": "7000.00"}}, 1, "pm", "more scope")
     found = amending.preview(state, order)
     state.change = PendingChange(
-        order=order, document={}, contract=found.after, changes=found.changes
+        order=order, contract_data={}, contract=found.after, changes=found.changes
     )
     calls.answer("contract_state", state)
     shown = text(c2c("contract", "show", REF).stdout)
@@ -369,7 +369,7 @@ def audited(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> Calls:
 
     checks = [
         Check(name="everything is billed"),
-        Check(name="no document is open", problems=("INV/1 has 5.00 EUR open",)),
+        Check(name="no invoice is open", problems=("INV/1 has 5.00 EUR open",)),
     ]
     monkeypatch.setattr(session, "load_settings", lambda: object())
     monkeypatch.setattr(remotes, "odoo", lambda _settings: Odoo())
@@ -430,7 +430,7 @@ async def test_the_audit_compares_with_odoos_own_figures() -> None:
     found = await auditing.audit(Books(), mixed())  # type: ignore[arg-type]
     record = json.loads(found.text)
     assert record["odoo"]["total"] == "40000.00 EUR"
-    assert len(record["documents"]) == len(mixed().invoices)
+    assert len(record["invoices"]) == len(mixed().invoices)
     assert found.sha256 == hashlib.sha256(found.text.encode()).hexdigest()
     failing = [item.name for item in found.checks if not item.passes]
     assert "everything is billed" in failing

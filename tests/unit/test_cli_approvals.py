@@ -77,7 +77,7 @@ class Firm:
     async def ids(self, _client: object, kind: str, where: str, limit: int) -> AsyncIterator[str]:
         self.asked.append(where)
         for workflow_id in self.rounds:
-            if ("/invoice/" in workflow_id) == (kind == "ReceivableWorkflow"):
+            if ("/invoice/" in workflow_id) == (kind == "InvoiceWorkflow"):
                 yield workflow_id
 
     async def query(self, _client: object, workflow_id: str, _query: object) -> Any:

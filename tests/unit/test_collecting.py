@@ -1,4 +1,4 @@
-"""What is owed on a document, what people may agree about it, and what its contract hears."""
+"""What is owed on an invoice, what people may agree about it, and what its contract hears."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from contracts import parking
 from contracts.approvals import ApprovalRound
-from contracts.billing.proposals import Document, InvoiceProposal
+from contracts.billing.proposals import InvoiceKind, InvoiceProposal
 from contracts.dunning import Act, Dispute, DunningHold, DunningState, Promise
 from contracts.invoice import collecting
 from contracts.invoice.messages import (
@@ -21,9 +21,9 @@ from contracts.invoice.messages import (
     PaymentPromised,
     PaymentReceived,
 )
-from contracts.invoice.state import InvoiceStage, KnownDraft, OwnCredit, ReceivableState, WriteOff
+from contracts.invoice.state import InvoiceStage, InvoiceState, KnownDraft, OwnCredit, WriteOff
 from contracts.money import Money
-from contracts.odoo_totals import Quote
+from contracts.odoo_totals import OdooTotals
 from tests.unit.examples import (
     ANA,
     CLEO,
@@ -31,10 +31,10 @@ from tests.unit.examples import (
     approval_round,
     balance,
     euros,
+    invoice_state,
     parked,
     policy,
     proposal,
-    receivable_state,
 )
 
 DUE = date(2026, 4, 1)
@@ -42,7 +42,7 @@ MAY = date(2026, 5, 4)
 """A Monday, 33 days after the invoice fell due."""
 
 
-def posted(residual: str = "3630.00", credited: str = "0", **changes: Any) -> ReceivableState:
+def posted(residual: str = "3630.00", credited: str = "0", **changes: Any) -> InvoiceState:
     """The first invoice, posted and delivered; changes are the state's."""
     fields: dict[str, Any] = {
         "balance": balance(residual, credited),
@@ -51,15 +51,15 @@ def posted(residual: str = "3630.00", credited: str = "0", **changes: Any) -> Re
         "stage": InvoiceStage.OPEN,
         "policy": policy.model_copy(update={"write_off_account": "654000"}),
     }
-    return receivable_state(**fields | changes)
+    return invoice_state(**fields | changes)
 
 
-def credit_note(residual: str, **changes: Any) -> ReceivableState:
-    content = proposal().model_copy(update={"document": Document.CREDIT_NOTE, "credits": 1})
+def credit_note(residual: str, **changes: Any) -> InvoiceState:
+    content = proposal().model_copy(update={"kind": InvoiceKind.CREDIT_NOTE, "credited_number": 1})
     return posted(residual, **{"proposal": content} | changes)
 
 
-def known(state: ReceivableState) -> InvoiceBalance:
+def known(state: InvoiceState) -> InvoiceBalance:
     assert state.balance is not None
     return state.balance
 
@@ -81,7 +81,7 @@ def draft(total: str = "3630.00") -> KnownDraft:
         invoice_id=7,
         content_hash=proposal().content_hash,
         invoice_on=MONDAY,
-        quote=Quote(untaxed=euros("3000.00"), total=euros(total)),
+        odoo_totals=OdooTotals(untaxed=euros("3000.00"), total=euros(total)),
     )
 
 
@@ -194,7 +194,7 @@ def opened(**changes: Any) -> DisputeOpened:
 @pytest.mark.parametrize(
     ("state", "changes", "why"),
     [
-        (receivable_state(), {}, "nothing is owed on it yet"),
+        (invoice_state(), {}, "nothing is owed on it yet"),
         (posted("0", stage=InvoiceStage.PAID), {}, "nothing is open: the invoice is paid"),
         (credit_note("100.00"), {}, "a credit note"),
         (posted(dispute=contested("5.00")), {}, "5.00 EUR is disputed already"),
@@ -206,7 +206,7 @@ def opened(**changes: Any) -> DisputeOpened:
     ],
 )
 def test_a_dispute_that_makes_no_sense_is_refused(
-    state: ReceivableState, changes: dict[str, Any], why: str
+    state: InvoiceState, changes: dict[str, Any], why: str
 ) -> None:
     refusal = collecting.dispute_refusal(state, opened(**changes), MAY)
     assert refusal is not None
@@ -255,7 +255,7 @@ def resolved(**changes: Any) -> DisputeResolved:
     ],
 )
 def test_an_end_of_a_dispute_that_makes_no_sense_is_refused(
-    state: ReceivableState, changes: dict[str, Any], why: str
+    state: InvoiceState, changes: dict[str, Any], why: str
 ) -> None:
     refusal = collecting.resolution_refusal(state, resolved(**changes), MAY)
     assert refusal is not None
@@ -315,7 +315,7 @@ def promise(**changes: Any) -> PaymentPromised:
 @pytest.mark.parametrize(
     ("state", "changes", "why"),
     [
-        (receivable_state(), {}, "nothing is owed on it yet"),
+        (invoice_state(), {}, "nothing is owed on it yet"),
         (posted(), {"on": "2026-05-03"}, "the promised day is past: 2026-05-03"),
         (posted(), {"on": "2027-06-01"}, "for a year at most"),
         (posted(), {"amount": "3630.01 EUR"}, "3630.00 EUR is open"),
@@ -323,7 +323,7 @@ def promise(**changes: Any) -> PaymentPromised:
     ],
 )
 def test_a_promise_that_makes_no_sense_is_refused(
-    state: ReceivableState, changes: dict[str, Any], why: str
+    state: InvoiceState, changes: dict[str, Any], why: str
 ) -> None:
     refusal = collecting.promise_refusal(state, promise(**changes), MAY)
     assert refusal is not None
@@ -356,7 +356,7 @@ def test_of_an_invoice_disputed_in_whole_all_that_is_open_may_be_promised() -> N
     ],
 )
 def test_a_hold_that_makes_no_sense_is_refused(
-    state: ReceivableState, changes: dict[str, Any], why: str
+    state: InvoiceState, changes: dict[str, Any], why: str
 ) -> None:
     change = HoldChange.model_validate({"by": ANA, "reason": "talks"} | changes)
     refusal = collecting.hold_refusal(state, change, MAY)
@@ -366,19 +366,23 @@ def test_a_hold_that_makes_no_sense_is_refused(
 
 def test_a_hold_may_be_set_before_the_invoice_is_posted() -> None:
     change = HoldChange(by=ANA, reason="talks", until=MAY)
-    assert collecting.hold_refusal(receivable_state(), change, MAY) is None
+    assert collecting.hold_refusal(invoice_state(), change, MAY) is None
 
 
 def asked() -> WriteOff:
     return WriteOff(
-        amount=euros("30.00"), by=ANA, reason="bankrupt", asked_on=MAY, round=approval_round()
+        amount=euros("30.00"),
+        by=ANA,
+        reason="bankrupt",
+        asked_on=MAY,
+        approval_round=approval_round(),
     )
 
 
 @pytest.mark.parametrize(
     ("state", "why"),
     [
-        (receivable_state(), "nothing is owed on it yet"),
+        (invoice_state(), "nothing is owed on it yet"),
         (posted("0", stage=InvoiceStage.PAID), "nothing is open"),
         (credit_note("10.00"), "a credit note"),
         (posted(write_off=asked()), "30.00 EUR awaits approval already"),
@@ -392,7 +396,7 @@ def asked() -> WriteOff:
         (posted(policy=policy), "entities.northwind.write_off_account"),
     ],
 )
-def test_a_write_off_that_makes_no_sense_is_refused(state: ReceivableState, why: str) -> None:
+def test_a_write_off_that_makes_no_sense_is_refused(state: InvoiceState, why: str) -> None:
     refusal = collecting.write_off_refusal(state)
     assert refusal is not None
     assert why in refusal
@@ -411,19 +415,24 @@ def test_an_approval_of_a_write_off_is_bound_to_invoice_amount_and_reason() -> N
 
 
 def test_only_one_thing_awaits_approval_at_a_time() -> None:
-    proposed = receivable_state(round=approval_round(), stage=InvoiceStage.AWAITING_APPROVAL)
-    assert proposed.open_round is proposed.round
-    assert receivable_state(round=approval_round(), stage=InvoiceStage.APPROVED).open_round is None
+    proposed = invoice_state(approval_round=approval_round(), stage=InvoiceStage.AWAITING_APPROVAL)
+    assert proposed.open_round is proposed.approval_round
+    assert (
+        invoice_state(approval_round=approval_round(), stage=InvoiceStage.APPROVED).open_round
+        is None
+    )
     write_off = asked()
-    issued = posted(round=approval_round(), write_off=write_off)
-    assert issued.open_round == write_off.round
-    assert posted(round=approval_round()).open_round is None
+    issued = posted(approval_round=approval_round(), write_off=write_off)
+    assert issued.open_round == write_off.approval_round
+    assert posted(approval_round=approval_round()).open_round is None
 
 
 def test_what_is_decided_does_not_await_a_decision() -> None:
     rejected: ApprovalRound = approval_round()
     rejected.rejected_because = f"{CLEO}: no"
-    assert posted(write_off=asked().model_copy(update={"round": rejected})).open_round is None
+    assert (
+        posted(write_off=asked().model_copy(update={"approval_round": rejected})).open_round is None
+    )
 
 
 # --- what the contract is told --------------------------------------------------------------
@@ -448,7 +457,7 @@ def test_the_report_of_a_posted_invoice() -> None:
     assert (report.amount, report.total) == (euros("3000.00"), euros("3630.00"))
     assert (report.residual, report.disputed) == (euros("3000.00"), euros("100.00"))
     assert (report.due_on, report.promised_on) == (date(2026, 4, 20), MAY)
-    assert report.quote == draft().quote
+    assert report.odoo_totals == draft().odoo_totals
     assert (report.dunning_level, report.overdue, report.suspends) == (2, True, True)
 
 
@@ -464,17 +473,17 @@ def test_work_is_suspended_only_while_something_is_overdue(stage: InvoiceStage) 
 
 
 def test_before_it_is_posted_a_report_has_no_money_but_what_is_quoted() -> None:
-    report = collecting.report(receivable_state(draft=draft(), balance=balance(posted=False)))
+    report = collecting.report(invoice_state(draft=draft(), balance=balance(posted=False)))
     assert (report.total, report.residual, report.due_on) == (None, None, None)
-    assert report.quote == draft().quote
+    assert report.odoo_totals == draft().odoo_totals
 
 
-def news(before: ReceivableState, **changes: Any) -> bool:
+def news(before: InvoiceState, **changes: Any) -> bool:
     now = before.model_copy(update=changes)
     return collecting.is_news(collecting.report(now), collecting.report(before))
 
 
-WAITING = receivable_state(stage=InvoiceStage.AWAITING_APPROVAL, draft=draft())
+WAITING = invoice_state(stage=InvoiceStage.AWAITING_APPROVAL, draft=draft())
 
 
 @pytest.mark.parametrize(
@@ -492,14 +501,14 @@ WAITING = receivable_state(stage=InvoiceStage.AWAITING_APPROVAL, draft=draft())
         (posted(exceptions=[parked(parking.DELIVER)]), {"exceptions": []}),
     ],
 )
-def test_what_the_contract_uses_is_news(before: ReceivableState, changes: dict[str, Any]) -> None:
+def test_what_the_contract_uses_is_news(before: InvoiceState, changes: dict[str, Any]) -> None:
     assert news(before, **changes)
 
 
 @pytest.mark.parametrize(
     ("before", "changes"),
     [
-        (receivable_state(), {"stage": InvoiceStage.AWAITING_APPROVAL}),
+        (invoice_state(), {"stage": InvoiceStage.AWAITING_APPROVAL}),
         (WAITING, {}),
         (WAITING, {"draft": draft("3631.00")}),
         (WAITING, {"stage": InvoiceStage.APPROVED}),
@@ -514,16 +523,16 @@ def test_what_the_contract_uses_is_news(before: ReceivableState, changes: dict[s
     ],
 )
 def test_what_it_does_not_use_costs_no_signal(
-    before: ReceivableState, changes: dict[str, Any]
+    before: InvoiceState, changes: dict[str, Any]
 ) -> None:
     assert not news(before, **changes)
 
 
 def test_the_first_report_is_news_unless_the_contract_knows_it_by_itself() -> None:
     assert collecting.is_news(collecting.report(posted()), None)
-    assert not collecting.is_news(collecting.report(receivable_state()), None)
+    assert not collecting.is_news(collecting.report(invoice_state()), None)
     assert not collecting.is_news(collecting.report(WAITING), None)
-    stuck = receivable_state(exceptions=[parked(parking.CREATE_INVOICE)])
+    stuck = invoice_state(exceptions=[parked(parking.CREATE_INVOICE)])
     assert collecting.is_news(collecting.report(stuck), None)
 
 
@@ -567,7 +576,7 @@ def test_an_amount_in_another_currency_is_no_answer_to_a_dispute() -> None:
 JUNE = date(2026, 6, 1)
 
 
-def in_parts(first: str, second: str, **changes: Any) -> ReceivableState:
+def in_parts(first: str, second: str, **changes: Any) -> InvoiceState:
     """An invoice in two parts, due on 1 April and 1 June, with so much open of each."""
     parts = tuple(
         Instalment(due_on=due, residual=euros(amount))
@@ -593,7 +602,7 @@ def in_parts(first: str, second: str, **changes: Any) -> ReceivableState:
     ],
 )
 def test_each_instalment_is_asked_for_once_it_is_late(
-    state: ReceivableState, due: date, asked: str
+    state: InvoiceState, due: date, asked: str
 ) -> None:
     assert collecting.due_on(state) == due
     assert collecting.asked_for(state, known(state), MAY) == euros(asked)

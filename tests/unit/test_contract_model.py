@@ -33,12 +33,12 @@ from contracts.model import (
     UsagePlan,
     vat_problem,
 )
-from tests.unit.examples import contract, document, euros
+from tests.unit.examples import contract, contract_data, euros
 from tests.unit.plans import managed_contract, mixed_contract
 
 
 def customer(**changes: Any) -> Customer:
-    return Customer.model_validate(document()["customer"] | changes)
+    return Customer.model_validate(contract_data()["customer"] | changes)
 
 
 # --- VAT numbers ----------------------------------------------------------------------------

@@ -182,13 +182,13 @@ def deal(store: HubSpotStore, **changes: Any) -> str:
     )
 
 
-def complete(document: JsonObject) -> JsonObject:
-    return {"contract_id": "C-1", "legal_entity": "be", **document}
+def complete(contract_data: JsonObject) -> JsonObject:
+    return {"contract_id": "C-1", "legal_entity": "be", **contract_data}
 
 
-def problems_of(document: JsonObject) -> dict[str, str]:
+def problems_of(contract_data: JsonObject) -> dict[str, str]:
     with pytest.raises(InvalidContract) as caught:
-        validate(complete(document))
+        validate(complete(contract_data))
     return {problem.field: problem.code for problem in caught.value.problems}
 
 
@@ -294,19 +294,19 @@ def test_a_line_without_a_term_leaves_the_contract_open(
     store: HubSpotStore, crm: HubSpotCrm
 ) -> None:
     lines = [recurring(), recurring(hs_sku="SUPPORT", hs_recurring_billing_period=None)]
-    document = crm.read_contract(deal(store, line_items=lines))
+    contract_data = crm.read_contract(deal(store, line_items=lines))
 
-    assert "ends_on" not in document
-    assert document["retainers"][0]["ends_on"] == "2027-01-31"
+    assert "ends_on" not in contract_data
+    assert contract_data["retainers"][0]["ends_on"] == "2027-01-31"
 
 
 def test_a_line_s_term_counts_from_the_contract_s_start_where_it_has_none_of_its_own(
     store: HubSpotStore, crm: HubSpotCrm
 ) -> None:
     line = recurring(hs_recurring_billing_start_date=None, hs_recurring_billing_period="P1Y")
-    document = crm.read_contract(deal(store, amount="3000", line_items=[line]))
+    contract_data = crm.read_contract(deal(store, amount="3000", line_items=[line]))
 
-    assert (document["signed_on"], document["ends_on"]) == ("2026-01-10", "2027-01-09")
+    assert (contract_data["signed_on"], contract_data["ends_on"]) == ("2026-01-10", "2027-01-09")
 
 
 @pytest.mark.parametrize(
@@ -332,10 +332,12 @@ def test_a_line_s_term_counts_from_the_contract_s_start_where_it_has_none_of_its
 def test_what_no_plan_can_say_is_told_with_the_line_item(
     store: HubSpotStore, crm: HubSpotCrm, changes: dict[str, str], field: str, shown: str
 ) -> None:
-    document = crm.read_contract(deal(store, amount="36000", line_items=[recurring(**changes)]))
+    contract_data = crm.read_contract(
+        deal(store, amount="36000", line_items=[recurring(**changes)])
+    )
 
     with pytest.raises(InvalidContract) as caught:
-        validate(complete(document))
+        validate(complete(contract_data))
     assert [(item.field, item.value) for item in caught.value.problems] == [(field, shown)]
 
 
@@ -440,8 +442,8 @@ def test_the_contact_labelled_billing_takes_the_invoices(
 def test_the_country_is_a_code_or_left_to_validation(
     store: HubSpotStore, crm: HubSpotCrm, company: dict[str, str], country: str
 ) -> None:
-    document = crm.read_contract(deal(store, company={"name": "Acme", **company}))
-    assert document["customer"]["country"] == country
+    contract_data = crm.read_contract(deal(store, company={"name": "Acme", **company}))
+    assert contract_data["customer"]["country"] == country
 
 
 def test_a_deal_without_anything_names_every_gap_at_once(
@@ -474,10 +476,10 @@ def test_unreadable_milestones_reach_validation_as_written(
     store: HubSpotStore, crm: HubSpotCrm
 ) -> None:
     line = {**BUILD, "c2c_milestones": "Design 40%; rest when done"}
-    document = crm.read_contract(deal(store, amount="10000", line_items=[line]))
+    contract_data = crm.read_contract(deal(store, amount="10000", line_items=[line]))
 
-    assert problems_of(document)["milestones.1.percent"] == "percent_malformed"
-    assert document["milestones"][1]["percent"] == "rest when done"
+    assert problems_of(contract_data)["milestones.1.percent"] == "percent_malformed"
+    assert contract_data["milestones"][1]["percent"] == "rest when done"
 
 
 @pytest.mark.parametrize(
@@ -510,16 +512,16 @@ def test_an_amount_finer_than_the_currency_is_reported_not_rounded(
     store: HubSpotStore, crm: HubSpotCrm
 ) -> None:
     line = {"name": "Work", "hs_sku": "BUILD", "price": "33.333", "quantity": "1"}
-    document = crm.read_contract(deal(store, amount="33.333", line_items=[line]))
-    assert problems_of(document)["services.0.amount"] == "money_too_precise"
+    contract_data = crm.read_contract(deal(store, amount="33.333", line_items=[line]))
+    assert problems_of(contract_data)["services.0.amount"] == "money_too_precise"
 
 
 def test_line_items_of_one_code_have_keys_of_their_own(
     store: HubSpotStore, crm: HubSpotCrm
 ) -> None:
     lines = [BUILD, BUILD, {"name": "Other", "price": "1"}]
-    document = crm.read_contract(deal(store, line_items=lines))
-    assert [item["key"] for item in document["services"]] == ["BUILD", "BUILD-2", "line"]
+    contract_data = crm.read_contract(deal(store, line_items=lines))
+    assert [item["key"] for item in contract_data["services"]] == ["BUILD", "BUILD-2", "line"]
 
 
 def test_more_line_items_than_a_batch_or_a_page_holds(
@@ -528,9 +530,9 @@ def test_more_line_items_than_a_batch_or_a_page_holds(
     monkeypatch.setattr("sandbox.hubspot._ASSOCIATION_PAGE", 50)
     lines = [{"name": f"Part {n}", "hs_sku": f"P{n}", "price": "1"} for n in range(230)]
 
-    document = crm.read_contract(deal(store, line_items=lines))
+    contract_data = crm.read_contract(deal(store, line_items=lines))
 
-    assert [item["key"] for item in document["services"]] == [f"P{n}" for n in range(230)]
+    assert [item["key"] for item in contract_data["services"]] == [f"P{n}" for n in range(230)]
 
 
 def test_a_company_deleted_in_between_lacks_its_fields(
@@ -548,8 +550,8 @@ def test_a_company_deleted_in_between_lacks_its_fields(
 
 
 def test_an_owner_who_is_gone_is_left_out(store: HubSpotStore, crm: HubSpotCrm) -> None:
-    document = crm.read_contract(deal(store, owner_email=None, hubspot_owner_id="777"))
-    assert "requested_by" not in document
+    contract_data = crm.read_contract(deal(store, owner_email=None, hubspot_owner_id="777"))
+    assert "requested_by" not in contract_data
 
 
 @pytest.mark.parametrize("deal_id", ["999999", "", "abc", "1/../2", "١٢", "1?x=1"])
@@ -1026,7 +1028,9 @@ def test_threads_share_one_crm(store: HubSpotStore, crm: HubSpotCrm) -> None:
     ids = [deal(store, name=f"Deal {n}") for n in range(12)]
     with ThreadPoolExecutor(6) as pool:
         documents = list(pool.map(crm.read_contract, ids))
-    assert [document["title"] for document in documents] == [f"Deal {n}" for n in range(12)]
+    assert [contract_data["title"] for contract_data in documents] == [
+        f"Deal {n}" for n in range(12)
+    ]
 
 
 # HubSpot's own client against the stand-in, and our requests against its requests

@@ -39,15 +39,15 @@ from contracts.dunning import Dispute, DunningHold, DunningState, Promise
 from contracts.invoice.state import InvoiceStage, KnownDraft
 from contracts.journal import Journal
 from contracts.model import Contract
-from contracts.odoo_totals import Quote, TaxAmount
+from contracts.odoo_totals import OdooTotals, TaxAmount
 from contracts.parking import Action, Resolution, Step, StepException, Waiting, refusal
 from contracts.problems import Problem, show
 from contracts.views.details import (
     agreements,
     contract_details,
     contract_waits,
-    receivable_details,
-    receivable_waits,
+    invoice_details,
+    invoice_waits,
 )
 from contracts.views.status import conditions, milestone_status, plan_rows
 from starters.amending import preview
@@ -64,12 +64,12 @@ from tests.unit.examples import (
     approval_round,
     balance,
     contract,
+    contract_data,
     contract_state,
-    document,
     euros,
+    invoice_state,
     parked,
     proposal,
-    receivable_state,
     report,
 )
 
@@ -143,7 +143,7 @@ def test_a_contract_at_a_glance() -> None:
         "| Design (`design`) | 3000.00 EUR |  | proposal 1: overdue |\n"
         "| Go-live (`live`) | 6000.00 EUR |  | reached 2026-03-02 |\n"
         "| Course (`course`) | 1000.00 EUR |  | planned |\n\n"
-        "| Document | For | Without tax | Open | State |\n"
+        "| Invoice | For | Without tax | Open | State |\n"
         "|---|---|--:|--:|---|\n"
         "| proposal 1 | Design | 3000.00 EUR | 630.00 EUR | overdue |\n\n"
         "| Money | Amount |\n"
@@ -170,9 +170,9 @@ def test_a_contract_of_several_models_shows_each() -> None:
         "| 2026-04-01 (March 2026) |" in details
     )
     assert "| `travel` | expenses plus 5 %, each month, at most 2000.00 EUR | 0.00 EUR |" in details
-    # The newest document first; a credit note is negative.
-    documents = [row for row in table_rows(details) if len(row) == 5]
-    assert [row[:3] for row in documents[2:]] == [
+    # The newest invoice first; a credit note is negative.
+    invoices = [row for row in table_rows(details) if len(row) == 5]
+    assert [row[:3] for row in invoices[2:]] == [
         ["RINV/2026/00004", "Credit of Concept accepted", "-100.00 EUR"],
         ["INV/2026/00003", "Concept accepted", "7500.00 EUR"],
         ["INV/2026/00002", "February 2026", "1425.00 EUR"],
@@ -222,10 +222,10 @@ def changing(state: ContractState) -> ContractState:
     found = preview(state, order)
     state.change = PendingChange(
         order=order,
-        document={},
+        contract_data={},
         contract=found.after,
         changes=found.changes,
-        round=approval_round(),
+        approval_round=approval_round(),
     )
     return state
 
@@ -277,7 +277,7 @@ def changing(state: ContractState) -> ContractState:
             ["Work is suspended: INV/1 unpaid"],
         ),
         (
-            contract_state(contract=contract(version=2), ordered=contract()),
+            contract_state(contract=contract(version=2), order_version=contract()),
             ["The order in Odoo is still at version 1"],
         ),
     ],
@@ -301,7 +301,7 @@ def test_a_pending_change_order_is_told_with_all_it_changes() -> None:
 
 def test_the_version_is_named_once_there_was_a_change() -> None:
     assert "version" not in contract_details(contract_state())
-    changed = contract_state(contract=contract(version=2), ordered=contract(version=2))
+    changed = contract_state(contract=contract(version=2), order_version=contract(version=2))
     assert "northwind · version 2" in contract_details(changed)
 
 
@@ -315,8 +315,8 @@ def test_what_is_not_billed_is_listed_with_its_reason() -> None:
     assert "| Design (`design`) | 3000.00 EUR |  | not billed: ana: a favour |" in details
 
 
-def test_a_document_that_is_no_contract_yet_is_named_all_the_same() -> None:
-    received = contract_state(contract=None, document={"title": "ERP"})
+def test_contract_data_that_is_no_contract_yet_is_named_all_the_same() -> None:
+    received = contract_state(contract=None, contract_data={"title": "ERP"})
     assert contract_details(received).startswith("## ERP (C-1)\n\n**Stage:** received")
     unnamed = contract_state(contract=None)
     assert contract_details(unnamed).startswith("## Contract (C-1)")
@@ -360,8 +360,8 @@ def test_a_document_that_is_no_contract_yet_is_named_all_the_same() -> None:
                     3: report(3, InvoiceStage.OVERDUE),
                 },
             },
-            "documents",
-            "document 2, 3 to be settled",
+            "invoices",
+            "invoice 2, 3 to be settled",
         ),
         (
             {
@@ -385,7 +385,7 @@ def test_a_document_that_is_no_contract_yet_is_named_all_the_same() -> None:
                     3: report(3, InvoiceStage.PROPOSED),
                 },
             },
-            "documents",
+            "invoices",
             "proposal 2, 3 to be approved",
         ),
         (
@@ -405,7 +405,7 @@ def test_a_document_that_is_no_contract_yet_is_named_all_the_same() -> None:
         ),
         (
             {"stage": ContractStage.CLOSING, "invoices": {1: report(1, InvoiceStage.REJECTED)}},
-            "documents",
+            "invoices",
             "the settlement period of its invoices",
         ),
         (
@@ -413,7 +413,7 @@ def test_a_document_that_is_no_contract_yet_is_named_all_the_same() -> None:
                 "stage": ContractStage.CLOSING,
                 "invoices": {1: report(1, InvoiceStage.PAID), 2: report(2, InvoiceStage.CREDITED)},
             },
-            "documents",
+            "invoices",
             "the settlement period of its invoices",
         ),
         (
@@ -471,7 +471,7 @@ def test_a_milestones_state_in_words(key: str, under_review: bool, told: str) ->
 
 
 def test_a_bar_or_a_line_break_in_a_name_does_not_break_the_table() -> None:
-    named = document()
+    named = contract_data()
     named["milestones"][0]["name"] = "Design | Build\nphase one"
     details = contract_details(contract_state(contract=contract(**named)))
     rows = table_rows(details)
@@ -500,7 +500,7 @@ def test_the_resolution_that_is_suggested_would_be_taken(
     exception = parked(step, **complaint)
     for details in (
         contract_details(contract_state(exceptions=[exception])),
-        receivable_details(receivable_state(exceptions=[exception])),
+        invoice_details(invoice_state(exceptions=[exception])),
     ):
         assert refusal([exception], suggested(details)) is None
 
@@ -551,7 +551,7 @@ def test_every_parked_step_has_its_own_suggestion() -> None:
 # --- an invoice -----------------------------------------------------------------------------
 
 
-QUOTE = Quote(
+ODOO_TOTALS = OdooTotals(
     untaxed=euros("3000.00"),
     taxes=(TaxAmount(name="21% | VAT", amount=euros("630.00")),),
     total=euros("3630.00"),
@@ -567,18 +567,20 @@ def given(*people: str, **changes: Any) -> ApprovalRound:
 
 def draft() -> KnownDraft:
     content_hash = proposal().content_hash
-    return KnownDraft(invoice_id=7, content_hash=content_hash, invoice_on=MONDAY, quote=QUOTE)
+    return KnownDraft(
+        invoice_id=7, content_hash=content_hash, invoice_on=MONDAY, odoo_totals=ODOO_TOTALS
+    )
 
 
 def test_an_invoice_to_approve_at_a_glance() -> None:
-    state = receivable_state(
+    state = invoice_state(
         stage=InvoiceStage.AWAITING_APPROVAL,
-        round=given(ANA),
+        approval_round=given(ANA),
         draft=draft(),
         next_action_at=NOON,
         waiting=Waiting(on="approval", since=NOON),
     )
-    assert receivable_details(state) == (
+    assert invoice_details(state) == (
         "## Acme NV: proposal 1\n\n"
         "**Stage:** awaiting_approval  \n"
         f"**Waits for:** 1 approval by {BOB} (finance), since 2026-03-02 13:00\n\n"
@@ -599,9 +601,7 @@ def test_an_invoice_to_approve_at_a_glance() -> None:
 
 
 def test_the_approval_that_is_suggested_names_this_content_and_amount() -> None:
-    [block] = json_blocks(
-        receivable_details(receivable_state(stage=InvoiceStage.AWAITING_APPROVAL))
-    )
+    [block] = json_blocks(invoice_details(invoice_state(stage=InvoiceStage.AWAITING_APPROVAL)))
     decision = ApprovalDecision.model_validate_json(block)
     assert decision.decision is Decision.APPROVE
     assert len(decision.content_hash) == HASH_PREFIX
@@ -610,8 +610,8 @@ def test_the_approval_that_is_suggested_names_this_content_and_amount() -> None:
 
 
 def test_an_invoice_that_is_open_shows_its_balance_and_asks_for_no_approval() -> None:
-    details = receivable_details(
-        receivable_state(
+    details = invoice_details(
+        invoice_state(
             stage=InvoiceStage.OVERDUE,
             issued=True,
             draft=draft(),
@@ -632,7 +632,7 @@ def test_an_invoice_that_is_open_shows_its_balance_and_asks_for_no_approval() ->
 
 
 def test_a_draft_has_no_balance_to_show() -> None:
-    details = receivable_details(receivable_state(balance=balance(posted=False, number="")))
+    details = invoice_details(invoice_state(balance=balance(posted=False, number="")))
     assert "Total with tax" not in details
     assert details.startswith("## Acme NV: proposal 1")
 
@@ -666,16 +666,16 @@ def credit_note() -> InvoiceProposal:
             f"2 approvals by {ANA}, {BOB} (finance)",
         ),
         (
-            {"stage": InvoiceStage.AWAITING_APPROVAL, "round": given(escalated=True)},
+            {"stage": InvoiceStage.AWAITING_APPROVAL, "approval_round": given(escalated=True)},
             "approval",
             f"2 approvals by {ANA}, {BOB}, {CLEO}, {DORA}, {EMIL} (finance, escalated)",
         ),
         (
-            {"stage": InvoiceStage.AWAITING_APPROVAL, "round": approval_round("20000.00")},
+            {"stage": InvoiceStage.AWAITING_APPROVAL, "approval_round": approval_round("20000.00")},
             "approval",
             f"2 approvals by {CLEO}, {DORA}, {EMIL} (directors)",
         ),
-        ({"stage": InvoiceStage.POSTED_NOT_DELIVERED}, "delivery", "the document to be delivered"),
+        ({"stage": InvoiceStage.POSTED_NOT_DELIVERED}, "delivery", "the invoice to be delivered"),
         (posted(InvoiceStage.OPEN), "payment", "the customer's payment"),
         (posted(InvoiceStage.PARTIALLY_PAID), "payment", "the customer's payment"),
         (posted(InvoiceStage.OVERDUE), "payment", "the customer's payment"),
@@ -732,16 +732,16 @@ def credit_note() -> InvoiceProposal:
             "finance: Send the reminder",
         ),
         (
-            {"exceptions": [parked(parking.POLICY)], "policy": None, "round": None},
+            {"exceptions": [parked(parking.POLICY)], "policy": None, "approval_round": None},
             "exception",
             "operations: Load the legal entity's rules",
         ),
     ],
 )
 def test_what_an_invoice_waits_on(changes: dict[str, Any], on: str | None, told: str) -> None:
-    state = receivable_state(**changes)
-    assert receivable_waits(state) == (on, told)
-    assert f"**Waits for:** {told}" in receivable_details(state)
+    state = invoice_state(**changes)
+    assert invoice_waits(state) == (on, told)
+    assert f"**Waits for:** {told}" in invoice_details(state)
 
 
 # --- as much as Temporal keeps --------------------------------------------------------------
@@ -788,7 +788,7 @@ def test_the_longest_details_fit_and_still_tell_what_to_send() -> None:
         contract_details(
             contract_state(contract=contract_of(500, "大" * 100), exceptions=[exception])
         ),
-        receivable_details(receivable_state(exceptions=[exception])),
+        invoice_details(invoice_state(exceptions=[exception])),
     ):
         assert len(details.encode()) < TEMPORALS_LIMIT_BYTES
         assert suggested(details).step == "validate"
@@ -805,11 +805,11 @@ def test_a_suggestion_can_be_read_by_any_json_reader() -> None:
     assert json.loads(block)["changes"] == {'a "quoted" \\ field': "…"}
 
 
-# --- what was agreed about a document -------------------------------------------------------
+# --- what was agreed about an invoice -------------------------------------------------------
 
 
 def test_everything_that_was_agreed_is_told() -> None:
-    state = receivable_state(
+    state = invoice_state(
         **posted(
             InvoiceStage.OVERDUE,
             dispute=DISPUTE,
@@ -828,11 +828,11 @@ def test_everything_that_was_agreed_is_told() -> None:
         f"Reminders on hold until 2026-03-06, by {ANA}: talks",
         f"Reminders of the whole contract on hold, by {ANA}: talks",
     ]
-    assert agreements(state)[0] in receivable_details(state)
+    assert agreements(state)[0] in invoice_details(state)
 
 
 def test_a_credit_note_says_what_it_credits_and_why() -> None:
-    details = receivable_details(receivable_state(proposal=credit_note(), draft=draft()))
-    assert "**Credit note** of document 1: late" in details
-    # Negative, as in the contract's books, though Odoo's own document is positive.
+    details = invoice_details(invoice_state(proposal=credit_note(), draft=draft()))
+    assert "**Credit note** of invoice 1: late" in details
+    # Negative, as in the contract's books, though Odoo's own invoice is positive.
     assert "| **Total with tax** | -3630.00 EUR |" in details

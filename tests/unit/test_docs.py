@@ -170,8 +170,8 @@ def _values(node: ast.expr, constants: dict[str, str], where: str) -> Iterator[s
         assert text in _PASSED_ON, f"{where}: {text} is a code this test cannot read"
 
 
-def codes_of_broken_documents() -> set[str]:
-    """The codes that validation takes from pydantic, by breaking good documents everywhere."""
+def codes_of_broken_contract_data() -> set[str]:
+    """The codes that validation takes from pydantic, by breaking good contract data everywhere."""
     wrong: list[Any] = [
         None,
         1,
@@ -193,10 +193,10 @@ def codes_of_broken_documents() -> set[str]:
         good["source"] = {"system": "file", "id": "x"}
         for path in _paths(good):
             for value in wrong:
-                document = json.loads(json.dumps(good))
-                _put(document, path, value)
+                contract_data = json.loads(json.dumps(good))
+                _put(contract_data, path, value)
                 try:
-                    validate(document)
+                    validate(contract_data)
                 except InvalidContract as invalid:
                     found |= {problem.code for problem in invalid.problems}
     return found
@@ -214,10 +214,10 @@ def _paths(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield from _paths(value, (*path, key))
 
 
-def _put(document: Any, path: tuple[Any, ...], value: Any) -> None:
+def _put(contract_data: Any, path: tuple[Any, ...], value: Any) -> None:
     for key in path[:-1]:
-        document = document[key]
-    document[path[-1]] = value
+        contract_data = contract_data[key]
+    contract_data[path[-1]] = value
 
 
 def documented_codes() -> list[str]:
@@ -227,7 +227,7 @@ def documented_codes() -> list[str]:
 
 
 def test_every_code_is_documented_and_every_documented_code_is_one() -> None:
-    there = {*stated_codes(), *codes_of_broken_documents()}
+    there = {*stated_codes(), *codes_of_broken_contract_data()}
     documented = set(documented_codes())
     assert sorted(there - documented) == [], "not in docs/operations.md"
     assert sorted(documented - there) == [], "the code has none of these"
@@ -247,7 +247,7 @@ def test_the_table_of_steps_is_the_codes() -> None:
     text = section("Exceptions: every code")
     for step in steps:
         allowed = ", ".join(step.allowed)
-        assert f"| `{step.name}` | {step.doing} | {step.owner} | {allowed} |" in text
+        assert f"| `{step.name}` | {step.doing} | {step.responsible} | {allowed} |" in text
     rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| (?:sales|operations|finance) \|", text, re.M)
     assert rows == [step.name for step in steps]
 
@@ -280,7 +280,7 @@ def test_filters_name_attributes_and_values_that_exist() -> None:
         "ContractStage": set(ContractStage),
         "InvoiceStage": set(InvoiceStage),
         "WaitingOn": waiting_on(),
-        "WorkflowType": {"ContractWorkflow", "ReceivableWorkflow"},
+        "WorkflowType": {"ContractWorkflow", "InvoiceWorkflow"},
         "ExecutionStatus": {"Running", "ContinuedAsNew"},
     }
     for query in [*FILTERS, *re.findall(r'--query "([^"]+)"', OPERATIONS)]:
@@ -383,20 +383,20 @@ def test_the_table_of_settings_is_the_codes() -> None:
     "file", sorted((ROOT / "docs" / "examples").glob("*.json")), ids=lambda file: file.stem
 )
 def test_examples_are_valid_contracts(file: Path) -> None:
-    document = json.loads(file.read_text())
+    contract_data = json.loads(file.read_text())
     # What the command fills in.
     filled = {
         "legal_entity": "northwind",
-        "source": {"system": "file", "id": document["contract_id"]},
-        **document,
+        "source": {"system": "file", "id": contract_data["contract_id"]},
+        **contract_data,
     }
-    assert validate(filled).contract_id == document["contract_id"]
+    assert validate(filled).contract_id == contract_data["contract_id"]
 
 
 @ANY_PAGE
 def test_contracts_shown_on_the_pages_are_valid(page: Path) -> None:
     for block in re.findall(r"^```json\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
-        document = json.loads(block)
-        if "milestones" in document:
-            source = {"system": "file", "id": document["contract_id"]}
-            validate({"legal_entity": "northwind", "source": source, **document})
+        contract_data = json.loads(block)
+        if "milestones" in contract_data:
+            source = {"system": "file", "id": contract_data["contract_id"]}
+            validate({"legal_entity": "northwind", "source": source, **contract_data})

@@ -15,8 +15,8 @@ from contracts.model import Contract
 from contracts.validation import validate
 from tests.unit.billing.story import GROUPS, Draw, Story
 from tests.unit.billing.strategies import (
+    contract_data,
     contracts,
-    document,
 )
 
 LIVES = int(os.environ.get("LIVES", "2000"))
@@ -73,7 +73,7 @@ def shortest(contract: Contract, steps: list[tuple[str, Draw]]) -> list[tuple[st
 def test_lives(part: int) -> None:
     """Whatever happens in whichever order, no cent is made, lost, or billed twice."""
     for seed in range(part, LIVES, PARTS):
-        contract, steps = validate(document(chance(seed))), list(told(seed))
+        contract, steps = validate(contract_data(chance(seed))), list(told(seed))
         error = lived(contract, steps)
         if error is not None:
             story = "\n".join(f"  {group}: {draw}" for group, draw in shortest(contract, steps))
@@ -108,8 +108,8 @@ class Lives(RuleBasedStateMachine):
         self.story.step("deliver", draw)
 
     @rule(draw=_draws)
-    def document(self, draw: Draw) -> None:
-        self.story.step("document", draw)
+    def contract_data(self, draw: Draw) -> None:
+        self.story.step("invoice", draw)
 
     @rule(draw=_draws)
     def credit(self, draw: Draw) -> None:

@@ -24,7 +24,7 @@ from starters.faultlab.weather import Weather, carriers_of, is_write
 from starters.faultlab.weather import drawn as fate_drawn
 
 WORKFLOW = "contract/northwind/life-1"
-DOCUMENT = f"{WORKFLOW}/invoice/1"
+INVOICE = f"{WORKFLOW}/invoice/1"
 HASH = "ab" * 32
 
 
@@ -38,7 +38,7 @@ def life(worth: str = "100.00", *, closed: bool = True, **more: Any) -> Ended:
 def move(untaxed: str = "100.00", **more: Any) -> Move:
     values = {"kind": "out_invoice", "state": "posted", "number": "INV/1", "residual": "0"} | more
     return Move(
-        origin=values.get("origin", DOCUMENT),
+        origin=values.get("origin", INVOICE),
         kind=values["kind"],
         state=values["state"],
         number=values["number"],
@@ -113,10 +113,10 @@ def test_what_is_missing_after_the_close_is_wrong() -> None:
     assert list(invariants.only_one_of_each(life(closed=False), evidence(orders={}))) == []
 
 
-def test_two_documents_of_one_proposal_are_wrong_a_cancelled_one_too() -> None:
+def test_two_invoices_of_one_proposal_are_wrong_a_cancelled_one_too() -> None:
     one, two = move(), move(state="cancel")
-    assert list(invariants.one_document_an_obligation(life(), evidence(one))) == []
-    assert len(list(invariants.one_document_an_obligation(life(), evidence(one, two)))) == 1
+    assert list(invariants.one_invoice_an_obligation(life(), evidence(one))) == []
+    assert len(list(invariants.one_invoice_an_obligation(life(), evidence(one, two)))) == 1
 
 
 def test_two_payments_of_one_reference_are_wrong() -> None:
@@ -146,7 +146,7 @@ def test_invoiced_less_credited_is_what_was_agreed(
 
 
 def test_a_credit_note_is_approved_as_people_see_it() -> None:
-    stories = {DOCUMENT: told_story(approval())}
+    stories = {INVOICE: told_story(approval())}
     note = evidence(move(kind="out_refund"))
     assert list(invariants.nothing_posted_unapproved(life(), note, stories)) == []
 
@@ -162,8 +162,8 @@ def test_a_credit_note_is_approved_as_people_see_it() -> None:
         ([approval(content_hash="0" * 12), approval()], True),
     ],
 )
-def test_a_posted_document_needs_an_approval_of_its_content(said: list[str], right: bool) -> None:
-    stories = {DOCUMENT: told_story(*said)}
+def test_a_posted_invoice_needs_an_approval_of_its_content(said: list[str], right: bool) -> None:
+    stories = {INVOICE: told_story(*said)}
     found = list(invariants.nothing_posted_unapproved(life(), evidence(move()), stories))
     assert (found == []) is right
 
@@ -189,7 +189,7 @@ def test_odoo_and_the_workflow_have_one_view(
     outcome = {"contract_id": "life-1", "stage": "closed", "ending": "completed", "money": money}
     stories = {
         WORKFLOW: Story(started=True, completed=True, result=outcome),
-        DOCUMENT: told_story(**ours),
+        INVOICE: told_story(**ours),
     }
     found = list(invariants.views_agree(life(), evidence(there), stories))
     assert (found == []) is right
@@ -216,7 +216,7 @@ def test_a_seed_always_signs_the_same_contract_and_every_one_is_valid() -> None:
         signed = drawn(seed)
         assert signed == drawn(seed)
         added = {"payment_term": "30 Days", "source": {"system": "file", "id": "x"}}
-        contract = validate(signed.document | added)
+        contract = validate(signed.contract_data | added)
         assert contract.fixed_price.amount == sum(signed.amounts)
 
 
@@ -231,7 +231,7 @@ def test_seeds_of_a_flavour() -> None:
     assert [drawn(seed).flavour for seed in found] == [Flavour.CREDITED] * 3
 
 
-def request(path: str, carrier: str = f"post_document|{DOCUMENT}|7") -> Request:
+def request(path: str, carrier: str = f"post_invoice|{INVOICE}|7") -> Request:
     return Request("POST", path, {f"x-tag-{CARRIER}": carrier}, b"{}")
 
 
@@ -242,7 +242,7 @@ def test_a_life_meets_the_same_weather_again() -> None:
 
 
 def test_a_shared_call_has_several_carriers() -> None:
-    shared = request("/json/2/account.move/load", f"a|{WORKFLOW}|1 b|{DOCUMENT}|2")
+    shared = request("/json/2/account.move/load", f"a|{WORKFLOW}|1 b|{INVOICE}|2")
     assert [item.activity for item in carriers_of(shared)] == ["a", "b"]
     assert {item.contract for item in carriers_of(shared)} == {WORKFLOW}
 

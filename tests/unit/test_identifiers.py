@@ -13,8 +13,8 @@ from contracts.identifiers import (
     contract_workflow_id,
     deal_contract_id,
     external_id,
-    is_receivable_workflow_id,
-    receivable_workflow_id,
+    invoice_workflow_id,
+    is_invoice_workflow_id,
 )
 
 keys = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", fullmatch=True)
@@ -23,7 +23,7 @@ keys = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", fullmatch=True)
 def test_ids_are_made_of_business_keys() -> None:
     workflow_id = contract_workflow_id("northwind", "C-1")
     assert workflow_id == "contract/northwind/C-1"
-    assert receivable_workflow_id(workflow_id, 2) == "contract/northwind/C-1/invoice/2"
+    assert invoice_workflow_id(workflow_id, 2) == "contract/northwind/C-1/invoice/2"
     assert deal_contract_id("hubspot", "9001") == "hubspot-9001"
 
 
@@ -54,8 +54,8 @@ def test_a_contracts_workflow_is_told_from_its_invoices(
         contract_workflow_id(word or entity, contract),
         contract_workflow_id(entity, word or contract),
     ):
-        assert not is_receivable_workflow_id(workflow_id)
-        assert is_receivable_workflow_id(receivable_workflow_id(workflow_id, number))
+        assert not is_invoice_workflow_id(workflow_id)
+        assert is_invoice_workflow_id(invoice_workflow_id(workflow_id, number))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_contracts_workflow_is_told_from_its_invoices(
     ],
 )
 def test_what_people_write_for_an_origin_is_no_workflow(text: str) -> None:
-    assert not is_receivable_workflow_id(text)
+    assert not is_invoice_workflow_id(text)
 
 
 # --- Odoo's external ids --------------------------------------------------------------------

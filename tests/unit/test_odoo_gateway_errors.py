@@ -77,7 +77,7 @@ ANSWERS = [
     (422, ODOO + "ValidationError", VAT, BUSINESS, "vat_refused"),
     (422, ODOO + "ValidationError", "The operation cannot be completed: a code must be unique!",
      BUSINESS, "odoo_constraint"),
-    (422, ODOO + "UserError", "Some documents are being sent by another process already.",
+    (422, ODOO + "UserError", "Some invoices are being sent by another process already.",
      TRANSIENT, "conflict"),
     (422, ODOO + "ValidationError", "The operation cannot be completed: Error, a partner cannot "
      "follow twice the same object.", TRANSIENT, "conflict"),

@@ -115,18 +115,18 @@ def test_what_cannot_be_grouped_never_takes_the_last_lane(odoo: FakeOdoo) -> Non
 @pytest.mark.parametrize("group_size", [1, 100])
 def test_mails_never_overlap_and_hold_nobody_else_up(odoo: FakeOdoo, group_size: int) -> None:
     client = OdooClient(odoo, calls_at_once=4, group_size=group_size)
-    documents = [odoo.document() for _ in range(5)]
+    invoices = [odoo.invoice() for _ in range(5)]
     drafts(odoo, 1)
     with odoo.held_up():
-        mails = [Caller(partial(client.mail, documents[0]))]
+        mails = [Caller(partial(client.mail, invoices[0]))]
         until(lambda: len(odoo.calls) == 1)
-        mails += gather(client, [partial(client.mail, item) for item in documents[1:]])
+        mails += gather(client, [partial(client.mail, item) for item in invoices[1:]])
         posting = Caller(post(client, 6))
         until(lambda: len(odoo.calls) == 2)
         assert [call.method for call in odoo.calls] == ["web_save", "action_post"]
     assert posting.outcome is None
     assert all(caller.outcome.went_out for caller in mails)
-    assert odoo.mails == dict.fromkeys(documents, 1)
+    assert odoo.mails == dict.fromkeys(invoices, 1)
     sent = [call for call in odoo.calls if call.method == "action_send_and_print"]
     assert len(sent) == (5 if group_size == 1 else 2)
 
@@ -355,27 +355,27 @@ def test_a_key_that_is_called_no_more_is_forgotten(
 
 def test_mails_wait_until_nothing_else_is_under_way(odoo: FakeOdoo) -> None:
     client = OdooClient(odoo, calls_at_once=2)
-    document = odoo.document()
+    invoice = odoo.invoice()
     drafts(odoo, 1)
     with odoo.held_up():
         posting = Caller(post(client, 2))
         until(lambda: len(odoo.calls) == 1)
-        mailing = Caller(partial(client.mail, document))
+        mailing = Caller(partial(client.mail, invoice))
         time.sleep(0.05)
         assert [call.method for call in odoo.calls] == ["action_post"]
     assert posting.outcome is None
     assert mailing.outcome.went_out
-    client.mail(odoo.document())  # and where nothing is, it goes at once
+    client.mail(odoo.invoice())  # and where nothing is, it goes at once
 
 
 def test_mails_do_not_wait_for_ever(odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lanes_module, "YIELD_SECONDS", 0.2)
     client = OdooClient(odoo, calls_at_once=2)
-    document = odoo.document()
+    invoice = odoo.invoice()
     with odoo.held_up():
         slow = Caller(partial(client.call, "m", "slow"))
         until(lambda: len(odoo.calls) == 1)
-        mailing = Caller(partial(client.mail, document))
+        mailing = Caller(partial(client.mail, invoice))
         until(lambda: len(odoo.calls) == 2)
     assert slow.outcome is True
     assert mailing.outcome.went_out
@@ -402,25 +402,25 @@ def test_a_group_that_took_long_is_followed_by_smaller_ones(
 
 def test_mails_begin_with_few_and_grow_while_they_are_quick(odoo: FakeOdoo) -> None:
     client = OdooClient(odoo, calls_at_once=1)
-    documents = [odoo.document() for _ in range(30)]
-    outcomes = together(odoo, client, [partial(client.mail, item) for item in documents])
+    invoices = [odoo.invoice() for _ in range(30)]
+    outcomes = together(odoo, client, [partial(client.mail, item) for item in invoices])
     assert all(outcome.went_out for outcome in outcomes)
     sent = [call for call in odoo.calls if call.method == "action_send_and_print"]
     assert [odoo.in_wizard(call.ids[0]) for call in sent] == [4, 8, 16, 2]
-    assert odoo.mails == dict.fromkeys(documents, 1)
+    assert odoo.mails == dict.fromkeys(invoices, 1)
 
 
 def test_mails_that_took_long_do_not_grow(odoo: FakeOdoo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lanes_module, "LONG_SECONDS", 0.1)
     odoo.trouble = lambda call: time.sleep(0.15) if call.method == "action_send_and_print" else None
     client = OdooClient(odoo, calls_at_once=1)
-    documents = [odoo.document() for _ in range(7)]
-    together(odoo, client, [partial(client.mail, item) for item in documents])
+    invoices = [odoo.invoice() for _ in range(7)]
+    together(odoo, client, [partial(client.mail, item) for item in invoices])
     sent = [call for call in odoo.calls if call.method == "action_send_and_print"]
     sizes = [odoo.in_wizard(call.ids[0]) for call in sent]
     assert sizes[0] == 4
     assert max(sizes[1:]) <= 2
-    assert odoo.mails == dict.fromkeys(documents, 1)
+    assert odoo.mails == dict.fromkeys(invoices, 1)
 
 
 # --- callers that end ---------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Documents are mailed once, many in a call, and each for itself where one cannot be."""
+"""Invoices are mailed once, many in a call, and each for itself where one cannot be."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def client(odoo: FakeOdoo) -> OdooClient:
     return OdooClient(odoo, calls_at_once=1)
 
 
-def mailed(odoo: FakeOdoo, client: OdooClient, documents: list[int]) -> list[Any]:
-    return together(odoo, client, [partial(client.mail, document) for document in documents])
+def mailed(odoo: FakeOdoo, client: OdooClient, invoices: list[int]) -> list[Any]:
+    return together(odoo, client, [partial(client.mail, invoice) for invoice in invoices])
 
 
 def calls(odoo: FakeOdoo) -> list[tuple[str, str]]:
@@ -36,73 +36,73 @@ def calls(odoo: FakeOdoo) -> list[tuple[str, str]]:
 
 
 def test_one_takes_three_calls(odoo: FakeOdoo, client: OdooClient) -> None:
-    document = odoo.document()
-    assert client.mail(document) == Mailed("sent")
+    invoice = odoo.invoice()
+    assert client.mail(invoice) == Mailed("sent")
     assert calls(odoo) == [
         (ONE, "web_save"),
         (ONE, "action_send_and_print"),
         ("account.move", "web_read"),
     ]
-    assert odoo.mails == {document: 1}
+    assert odoo.mails == {invoice: 1}
 
 
 def test_several_take_no_more(odoo: FakeOdoo, client: OdooClient) -> None:
-    documents = [odoo.document() for _ in range(4)]
-    assert mailed(odoo, client, documents) == [Mailed("sent")] * 4
+    invoices = [odoo.invoice() for _ in range(4)]
+    assert mailed(odoo, client, invoices) == [Mailed("sent")] * 4
     assert calls(odoo) == [
         (MANY, "web_save"),
         (MANY, "action_send_and_print"),
         ("account.move", "web_read"),
     ]
-    assert odoo.mails == dict.fromkeys(documents, 1)
+    assert odoo.mails == dict.fromkeys(invoices, 1)
 
 
 @pytest.mark.parametrize("status", ["sent", "ready", "process", "pending"])
 def test_what_went_out_already_is_looked_at_and_left(
     odoo: FakeOdoo, client: OdooClient, status: str
 ) -> None:
-    document = odoo.document()
-    odoo.notify(document, status)
-    assert client.mail(document) == Mailed(status)
+    invoice = odoo.invoice()
+    odoo.notify(invoice, status)
+    assert client.mail(invoice) == Mailed(status)
     assert calls(odoo) == [(ONE, "web_save")]
-    assert odoo.mails == {document: 0}
+    assert odoo.mails == {invoice: 0}
 
 
 @pytest.mark.parametrize("status", ["exception", "bounce", "canceled"])
 def test_what_failed_is_sent_again(odoo: FakeOdoo, client: OdooClient, status: str) -> None:
-    document = odoo.document()
-    odoo.notify(document, "sent")
-    odoo.notify(document, status, reason="mail_smtp")
-    assert client.mail(document) == Mailed("sent")
-    assert odoo.mails == {document: 1}
+    invoice = odoo.invoice()
+    odoo.notify(invoice, "sent")
+    odoo.notify(invoice, status, reason="mail_smtp")
+    assert client.mail(invoice) == Mailed("sent")
+    assert odoo.mails == {invoice: 1}
 
 
 def test_only_e_mails_count(odoo: FakeOdoo, client: OdooClient) -> None:
-    document = odoo.document()
-    odoo.notify(document, "sent", kind="inbox")
-    assert client.mail(document) == Mailed("sent")
-    assert odoo.mails == {document: 1}
+    invoice = odoo.invoice()
+    odoo.notify(invoice, "sent", kind="inbox")
+    assert client.mail(invoice) == Mailed("sent")
+    assert odoo.mails == {invoice: 1}
 
 
 def test_of_several_only_those_go_that_have_not(odoo: FakeOdoo, client: OdooClient) -> None:
-    there, new, other = (odoo.document() for _ in range(3))
+    there, new, other = (odoo.invoice() for _ in range(3))
     odoo.notify(there, "sent")
     assert mailed(odoo, client, [there, new, other]) == [Mailed("sent")] * 3
     assert odoo.mails == {there: 0, new: 1, other: 1}
 
 
 def test_companies_do_not_share_a_wizard(odoo: FakeOdoo, client: OdooClient) -> None:
-    documents = [odoo.document(company=company) for company in (1, 2, 1)]
-    assert mailed(odoo, client, documents) == [Mailed("sent")] * 3
-    assert odoo.mails == dict.fromkeys(documents, 1)
+    invoices = [odoo.invoice(company=company) for company in (1, 2, 1)]
+    assert mailed(odoo, client, invoices) == [Mailed("sent")] * 3
+    assert odoo.mails == dict.fromkeys(invoices, 1)
     sent = [call for call in odoo.calls if call.method == "action_send_and_print"]
     assert [odoo.in_wizard(call.ids[0]) for call in sent] == [2, 1]
 
 
 def test_how_each_fared_is_its_own(odoo: FakeOdoo, client: OdooClient) -> None:
-    documents = [odoo.document() for _ in range(3)]
-    odoo.records[documents[1]]["fares"] = "exception"
-    outcomes = mailed(odoo, client, documents)
+    invoices = [odoo.invoice() for _ in range(3)]
+    odoo.records[invoices[1]]["fares"] = "exception"
+    outcomes = mailed(odoo, client, invoices)
     assert [outcome.went_out for outcome in outcomes] == [True, False, True]
     assert outcomes[1].status == "exception"
 
@@ -111,18 +111,18 @@ def test_how_each_fared_is_its_own(odoo: FakeOdoo, client: OdooClient) -> None:
 def test_who_cannot_be_sent_fails_alone_and_nobody_is_mailed_twice(
     odoo: FakeOdoo, client: OdooClient, flaw: dict[str, Any]
 ) -> None:
-    documents = [odoo.document(company=1 + number % 2) for number in range(4)]
-    odoo.records[documents[2]] |= flaw
-    outcomes = mailed(odoo, client, documents)
+    invoices = [odoo.invoice(company=1 + number % 2) for number in range(4)]
+    odoo.records[invoices[2]] |= flaw
+    outcomes = mailed(odoo, client, invoices)
     assert isinstance(outcomes.pop(2), GatewayError)
     assert outcomes == [Mailed("sent")] * 3
-    assert [odoo.mails[document] for document in documents] == [1, 1, 0, 1]
+    assert [odoo.mails[invoice] for invoice in invoices] == [1, 1, 0, 1]
 
 
 def test_where_the_answer_is_lost_a_repeat_mails_nothing(
     odoo: FakeOdoo, client: OdooClient
 ) -> None:
-    documents = [odoo.document() for _ in range(3)]
+    invoices = [odoo.invoice() for _ in range(3)]
     lost: list[Call] = []
 
     def lose(call: Call) -> Any:
@@ -132,20 +132,20 @@ def test_where_the_answer_is_lost_a_repeat_mails_nothing(
             raise transient("no_answer", maybe_done=True)
 
     odoo.trouble = lose
-    outcomes = mailed(odoo, client, documents)
+    outcomes = mailed(odoo, client, invoices)
     assert [outcome.code for outcome in outcomes] == ["no_answer"] * 3
-    assert mailed(odoo, client, documents) == [Mailed("sent")] * 3
-    assert odoo.mails == dict.fromkeys(documents, 1)
+    assert mailed(odoo, client, invoices) == [Mailed("sent")] * 3
+    assert odoo.mails == dict.fromkeys(invoices, 1)
 
 
 # --- what a call that nobody heard the end of may still be doing --------------------------------
 
 
-def under_way(odoo: FakeOdoo, *documents: int) -> None:
+def under_way(odoo: FakeOdoo, *invoices: int) -> None:
     """A worker was killed while Odoo mails these."""
     lost = OdooClient(odoo, calls_at_once=1)
     odoo.trouble = lambda call: _end(call)
-    for outcome in mailed(odoo, lost, list(documents)):
+    for outcome in mailed(odoo, lost, list(invoices)):
         assert outcome.maybe_done
     odoo.trouble = lambda call: None
     odoo.calls.clear()
@@ -159,36 +159,36 @@ def _end(call: Call) -> None:
 def test_who_comes_again_waits_for_a_call_that_may_be_under_way(
     odoo: FakeOdoo, client: OdooClient
 ) -> None:
-    document = odoo.document()
-    under_way(odoo, document)
+    invoice = odoo.invoice()
+    under_way(odoo, invoice)
     for _ in range(3):  # who looks is not in the way of who looks next
         odoo.now += timedelta(seconds=3)
         with pytest.raises(GatewayError) as caught:
-            OdooClient(odoo, calls_at_once=1).mail(document, again=True)
+            OdooClient(odoo, calls_at_once=1).mail(invoice, again=True)
         assert (caught.value.kind, caught.value.code) == (FailureKind.TRANSIENT, "under_way")
     assert caught.value.retry_after == timedelta(seconds=1)
-    assert odoo.mails == {document: 0}
+    assert odoo.mails == {invoice: 0}
     odoo.now += timedelta(seconds=1)
-    assert client.mail(document, again=True) == Mailed("sent")
-    assert odoo.mails == {document: 1}
+    assert client.mail(invoice, again=True) == Mailed("sent")
+    assert odoo.mails == {invoice: 1}
 
 
 def test_what_it_has_mailed_meanwhile_is_seen(odoo: FakeOdoo, client: OdooClient) -> None:
-    document = odoo.document()
-    under_way(odoo, document)
+    invoice = odoo.invoice()
+    under_way(odoo, invoice)
 
     def ends(call: Call) -> None:
         if call.method == "unlink":
-            odoo.notify(document, "sent")
+            odoo.notify(invoice, "sent")
 
     odoo.trouble = ends
-    assert client.mail(document, again=True) == Mailed("sent")
-    assert odoo.mails == {document: 0}
+    assert client.mail(invoice, again=True) == Mailed("sent")
+    assert odoo.mails == {invoice: 0}
 
 
 def test_a_wizard_that_is_gone_was_taken_back(odoo: FakeOdoo, client: OdooClient) -> None:
-    document = odoo.document()
-    under_way(odoo, document)
+    invoice = odoo.invoice()
+    under_way(odoo, invoice)
 
     def gone(call: Call) -> None:
         if call.method == "unlink":
@@ -196,14 +196,14 @@ def test_a_wizard_that_is_gone_was_taken_back(odoo: FakeOdoo, client: OdooClient
 
     odoo.trouble = gone
     with pytest.raises(GatewayError) as caught:
-        client.mail(document, again=True)
+        client.mail(invoice, again=True)
     assert caught.value.code == "under_way"
 
 
 def test_a_wizard_that_is_gone_before_it_was_pressed_is_no_refusal(
     odoo: FakeOdoo, client: OdooClient
 ) -> None:
-    document = odoo.document()
+    invoice = odoo.invoice()
 
     def gone(call: Call) -> None:
         if call.method == "action_send_and_print":
@@ -211,28 +211,28 @@ def test_a_wizard_that_is_gone_before_it_was_pressed_is_no_refusal(
 
     odoo.trouble = gone
     with pytest.raises(GatewayError) as caught:
-        client.mail(document)
+        client.mail(invoice)
     assert (caught.value.kind, caught.value.code) == (FailureKind.TRANSIENT, "conflict")
-    assert odoo.mails == {document: 0}
+    assert odoo.mails == {invoice: 0}
 
 
 def test_many_may_take_longer(odoo: FakeOdoo, client: OdooClient) -> None:
-    documents = [odoo.document() for _ in range(4)]
-    under_way(odoo, *documents)
+    invoices = [odoo.invoice() for _ in range(4)]
+    under_way(odoo, *invoices)
     odoo.now += timedelta(seconds=24)
     with pytest.raises(GatewayError) as caught:
-        client.mail(documents[2], again=True)
+        client.mail(invoices[2], again=True)
     assert caught.value.code == "under_way"
     odoo.now += timedelta(seconds=1)
-    assert client.mail(documents[2], again=True) == Mailed("sent")
+    assert client.mail(invoices[2], again=True) == Mailed("sent")
 
 
 def test_only_who_comes_again_waits(odoo: FakeOdoo, client: OdooClient) -> None:
-    doubtful, others = odoo.document(), [odoo.document() for _ in range(2)]
+    doubtful, others = odoo.invoice(), [odoo.invoice() for _ in range(2)]
     under_way(odoo, doubtful)
     requests = [
         partial(client.mail, doubtful, again=True),
-        *(partial(client.mail, document) for document in others),
+        *(partial(client.mail, invoice) for invoice in others),
     ]
     waits, *outcomes = together(odoo, client, requests)
     assert waits.code == "under_way"
@@ -241,10 +241,10 @@ def test_only_who_comes_again_waits(odoo: FakeOdoo, client: OdooClient) -> None:
 
 
 def test_a_refusal_is_the_end_of_a_call(odoo: FakeOdoo, client: OdooClient) -> None:
-    good, bad = odoo.document(), odoo.document()
+    good, bad = odoo.invoice(), odoo.invoice()
     odoo.records[bad]["refused"] = True
     for _ in range(2):
-        requests = [partial(client.mail, document, again=True) for document in (good, bad)]
+        requests = [partial(client.mail, invoice, again=True) for invoice in (good, bad)]
         sent, refused = together(odoo, client, requests)
         assert sent == Mailed("sent")
         assert refused.code == "odoo_refused"
@@ -258,11 +258,11 @@ def test_who_is_too_late_by_the_time_of_the_look_is_not_mailed(
 ) -> None:
     monkeypatch.setattr(lanes_module, "MAX_WAIT_SECONDS", 0.2)
     odoo.trouble = lambda call: time.sleep(0.25)
-    document = odoo.document()
+    invoice = odoo.invoice()
     with pytest.raises(GatewayError) as caught:
-        client.mail(document)
+        client.mail(invoice)
     assert caught.value.code == "client_busy"
-    assert odoo.mails == {document: 0}
+    assert odoo.mails == {invoice: 0}
 
 
 def test_an_odoo_that_makes_one_pdf_at_a_time_is_asked_for_many_only_once(
@@ -273,8 +273,8 @@ def test_an_odoo_that_makes_one_pdf_at_a_time_is_asked_for_many_only_once(
             raise business("one_pdf_at_a_time")
 
     odoo.trouble = unpatched
-    documents = [odoo.document() for _ in range(8)]
-    assert mailed(odoo, client, documents) == [Mailed("sent")] * 8
-    assert odoo.mails == dict.fromkeys(documents, 1)
+    invoices = [odoo.invoice() for _ in range(8)]
+    assert mailed(odoo, client, invoices) == [Mailed("sent")] * 8
+    assert odoo.mails == dict.fromkeys(invoices, 1)
     asked = [call for call in odoo.calls if call.method == "action_send_and_print"]
     assert [call.model for call in asked] == [MANY, *[ONE] * 8]

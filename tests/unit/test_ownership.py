@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.changes import document_of
+from contracts.changes import contract_data_of
 from contracts.model import Contract, JsonObject
 from contracts.ownership import OWNERS, Owner, Refreshed, create_once, refreshed
 from contracts.validation import amended
-from tests.unit.examples import contract, document, json_values
+from tests.unit.examples import contract, contract_data, json_values
 from tests.unit.plans import mixed_contract
 
 
@@ -72,7 +72,7 @@ def test_a_field_without_an_owner_is_not_written_at_all() -> None:
 
 def read_again(**changes: Any) -> Refreshed:
     """The good contract, its deal read again with values by path, `__` for a dot."""
-    deal = document()
+    deal = contract_data()
     for name in ("contract_id", "legal_entity"):
         del deal[name]
     values = {path.replace("__", "."): value for path, value in changes.items()}
@@ -169,7 +169,7 @@ def test_the_terms_change_by_a_change_order_only() -> None:
 def test_lines_that_come_and_go_in_the_deal_are_shown() -> None:
     again = read_again(
         services=[{"key": "build", "code": "BUILD", "description": "Build", "amount": "9000"}],
-        milestones=document()["milestones"][:2],
+        milestones=contract_data()["milestones"][:2],
         value="9000",
     )
     assert [line.removesuffix(" (needs a change order)") for line in again.ignored] == [
@@ -219,7 +219,7 @@ def test_plans_that_no_deal_can_say_stay() -> None:
     before = mixed_contract()
     deal = {"requested_by": "ann@northwind.example", "title": before.title}
     again = refreshed(before, deal)
-    assert document_of(again.contract) == document_of(before) | {
+    assert contract_data_of(again.contract) == contract_data_of(before) | {
         "requested_by": "ann@northwind.example"
     }
 
@@ -249,12 +249,12 @@ IN_A_DEAL = [
 )
 def test_no_deal_makes_it_crash_and_none_changes_what_is_not_the_crms(values: JsonObject) -> None:
     try:
-        deal = amended(document(), values)
+        deal = amended(contract_data(), values)
     except ValueError:
         return
     again = refreshed(contract(), deal)
     theirs = {"requested_by": again.contract.requested_by, "customer": again.contract.customer}
     assert again.contract == contract().model_copy(update=theirs)
-    assert Contract.model_validate(document_of(again.contract)) == again.contract
+    assert Contract.model_validate(contract_data_of(again.contract)) == again.contract
     kept = contract().customer.model_copy(update={"key": again.contract.customer.key})
     assert again.contract.customer == kept

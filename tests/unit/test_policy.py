@@ -67,7 +67,7 @@ def test_the_configuration_that_is_shipped_asks_whom_it_should(
     kind: ApprovalKind, amount: str, as_planned: bool, groups: list[str]
 ) -> None:
     found = begun(shipped()["northwind"], kind, amount, as_planned)
-    assert [seat.group for seat in found.requirement.seats] == groups
+    assert [needed.group for needed in found.requirement.required] == groups
 
 
 def test_the_configuration_that_is_shipped_can_dun_and_write_off() -> None:

@@ -34,12 +34,12 @@ from tests.unit.examples import (
     NOON,
     balance,
     contract,
+    contract_data,
     contract_state,
-    document,
     euros,
+    invoice_state,
     parked,
     proposal,
-    receivable_state,
     report,
 )
 
@@ -54,11 +54,11 @@ def journal() -> Journal:
 
 def full_contract() -> ContractState:
     return contract_state(
-        document=document(),
+        contract_data=contract_data(),
         amended=True,
         odoo=OdooRefs(company_id=1, order_name="S00042", milestone_ids={"design": 11}),
         milestones={"design": MilestoneProgress(reached_on=MONDAY, reached_by=ANA, proposal=1)},
-        early=[MilestoneReached(milestone="live", on=MONDAY)],
+        early_milestones=[MilestoneReached(milestone="live", on=MONDAY)],
         invoices={1: report(1, InvoiceStage.OPEN, total="3630.00", residual="3630.00")},
         cancel=CancelRequest(by=ANA, reason="the customer left"),
         crm_written=ContractStatus(deal_id="9001", stage="active", paid=euros("0")),
@@ -70,8 +70,8 @@ def full_contract() -> ContractState:
     )
 
 
-def full_receivable() -> BaseModel:
-    return receivable_state(
+def full_invoice() -> BaseModel:
+    return invoice_state(
         stage=InvoiceStage.PARTIALLY_PAID,
         approvals=[Approval(by=ANA, content_hash=proposal().content_hash, at=NOON)],
         invoice_on=MONDAY,
@@ -86,7 +86,7 @@ def full_receivable() -> BaseModel:
     )
 
 
-@pytest.mark.parametrize("state", [full_contract(), full_receivable()])
+@pytest.mark.parametrize("state", [full_contract(), full_invoice()])
 def test_a_state_is_the_same_after_continuing_as_new(state: BaseModel) -> None:
     read = type(state).model_validate_json(state.model_dump_json())
     assert read == state
@@ -98,7 +98,7 @@ def test_nothing_is_done_yet_in_a_new_contract() -> None:
     assert not fresh.amended
     assert not any(value for _, value in fresh.odoo)
     assert not MilestoneProgress().marked_in_odoo
-    assert not any((fresh.milestones, fresh.invoices, fresh.exceptions, fresh.early))
+    assert not any((fresh.milestones, fresh.invoices, fresh.exceptions, fresh.early_milestones))
 
 
 # --- a contract's figures -------------------------------------------------------------------
@@ -235,7 +235,7 @@ def test_an_invoice_is_clear_once_its_money_has_arrived(
 
 
 @pytest.mark.parametrize(
-    ("message", "document"),
+    ("message", "contract_data"),
     [
         (MilestoneReached, {"milestone": "a b"}),
         (MilestoneReached, {"milestone": "design", "date": "2026-03-02"}),
@@ -247,10 +247,10 @@ def test_an_invoice_is_clear_once_its_money_has_arrived(
     ],
 )
 def test_a_message_with_a_field_wrong_or_unheard_of_is_refused(
-    message: type[BaseModel], document: dict[str, Any]
+    message: type[BaseModel], contract_data: dict[str, Any]
 ) -> None:
     with pytest.raises(ValidationError):
-        message.model_validate(document)
+        message.model_validate(contract_data)
 
 
 def test_a_milestone_may_be_reached_without_a_word_on_when() -> None:

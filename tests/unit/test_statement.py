@@ -90,9 +90,9 @@ def fees_credited(state: ContractState) -> None:
     issue(state, credit.key, date(2026, 2, 1))
 
 
-def reissued(state: ContractState) -> None:
+def reinvoiced(state: ContractState) -> None:
     assert state.contract
-    state.book.credit(state.contract, 1, date(2026, 2, 1), "wrong address", reissue=True)
+    state.book.credit(state.contract, 1, date(2026, 2, 1), "wrong address", reinvoice=True)
 
 
 def retainage_forfeited(state: ContractState) -> None:
@@ -111,7 +111,7 @@ def retainage_released(state: ContractState) -> None:
     ("start", "event"),
     [
         (managed, fees_credited),
-        (managed, reissued),
+        (managed, reinvoiced),
         (mixed, retainage_forfeited),
         (mixed, retainage_released),
     ],

@@ -1,4 +1,4 @@
-"""At the door: a document is accepted whole, or refused with every problem at once."""
+"""At the door: contract data is accepted whole, or refused with every problem at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from contracts.billing.order import RESERVED
 from contracts.model import MAX_MILESTONES, MAX_PLANS, Contract, JsonObject
 from contracts.money import Money
 from contracts.validation import InvalidContract, Problem, amended, show, validate
-from tests.unit.examples import MINOR_UNITS, document, euros, json_values
+from tests.unit.examples import MINOR_UNITS, contract_data, euros, json_values
 from tests.unit.plans import managed, mixed
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ FIELDS = [
     "milestones.1.due_on",
     "unheard_of",
 ]
-"""Where a document can be spoilt."""
+"""Where contract data can be spoilt."""
 
 
 def problems(spoilt: Any) -> list[Problem]:
@@ -76,18 +76,20 @@ def outcome(attempt: Callable[[], T]) -> tuple[T | None, list[Problem]]:
 
 
 def accepted(base: JsonObject, values: JsonObject) -> Contract:
-    """The contract of a document with values by path."""
+    """The contract of contract data with values by path."""
     return validate(amended(base, values))
 
 
 def with_values(**values: Any) -> JsonObject:
-    """The good document with values by path, `__` for a dot."""
-    return amended(document(), {path.replace("__", "."): value for path, value in values.items()})
+    """The good contract data with values by path, `__` for a dot."""
+    return amended(
+        contract_data(), {path.replace("__", "."): value for path, value in values.items()}
+    )
 
 
 def without(path: str) -> JsonObject:
-    """The good document without one field."""
-    spoilt = document()
+    """The good contract data without one field."""
+    spoilt = contract_data()
     node: Any = spoilt
     *way, last = path.split(".")
     for step in way:
@@ -98,7 +100,7 @@ def without(path: str) -> JsonObject:
 
 def by_percent(amount: str, percents: list[str], currency: str = "EUR") -> JsonObject:
     """One service of an amount, billed by percentages."""
-    return document(
+    return contract_data(
         currency=currency,
         value=amount,
         services=[{"key": "build", "code": "BUILD", "description": "Build", "amount": amount}],
@@ -112,8 +114,8 @@ def by_percent(amount: str, percents: list[str], currency: str = "EUR") -> JsonO
 # --- what is accepted -----------------------------------------------------------------------
 
 
-def test_a_good_document_becomes_a_contract() -> None:
-    contract = validate(document())
+def test_good_contract_data_becomes_a_contract() -> None:
+    contract = validate(contract_data())
     assert contract.value == euros("10000.00")
     assert contract.service("train").amount == euros("1000.00")
     assert [item.amount for item in contract.milestones] == [
@@ -125,16 +127,16 @@ def test_a_good_document_becomes_a_contract() -> None:
 
 
 def test_a_contract_survives_json() -> None:
-    contract = validate(document())
+    contract = validate(contract_data())
     assert Contract.model_validate_json(contract.model_dump_json()) == contract
     assert validate(json.loads(contract.model_dump_json())) == contract
 
 
-def test_reading_a_document_leaves_it_as_it_was() -> None:
-    given_document = by_percent("100.00", ["50", "50"])
-    before = copy.deepcopy(given_document)
-    validate(given_document)
-    assert given_document == before
+def test_reading_contract_data_leaves_it_as_it_was() -> None:
+    given_contract_data = by_percent("100.00", ["50", "50"])
+    before = copy.deepcopy(given_contract_data)
+    validate(given_contract_data)
+    assert given_contract_data == before
 
 
 @pytest.mark.parametrize(
@@ -159,7 +161,7 @@ def test_a_customer_may_have_no_vat_number(blank: str | None) -> None:
 
 
 def test_amounts_may_say_the_contracts_currency() -> None:
-    assert validate(with_values(value="10000 EUR")) == validate(document())
+    assert validate(with_values(value="10000 EUR")) == validate(contract_data())
 
 
 def test_null_for_a_percent_or_an_amount_is_no_percent_and_no_amount() -> None:
@@ -201,7 +203,7 @@ def test_thirds_of_a_hundred_percent() -> None:
 
 
 def test_percentages_are_of_their_own_service_and_mix_with_amounts() -> None:
-    mixed = document()
+    mixed = contract_data()
     mixed["milestones"][0] = {"key": "a", "name": "A", "service": "build", "percent": "33.5"}
     mixed["milestones"][1]["amount"] = "5985.00"
     mixed["milestones"][2] = {"key": "c", "name": "C", "service": "train", "percent": 100}
@@ -290,7 +292,7 @@ def test_a_share_too_small_to_bill_is_told() -> None:
 @pytest.mark.parametrize("left", ["out", "blank", "null"])
 def test_what_a_contract_must_state(field: str, left: str) -> None:
     blank = {"blank": "", "null": None}
-    spoilt = without(field) if left == "out" else amended(document(), {field: blank[left]})
+    spoilt = without(field) if left == "out" else amended(contract_data(), {field: blank[left]})
     told = {problem.field: problem for problem in problems(spoilt)}
     assert (told[field].code, told[field].expected, told[field].value) == ("missing", "a value", "")
 
@@ -328,7 +330,7 @@ SPOILT: list[tuple[str, JsonObject, set[tuple[str, str]]]] = [
     ),
     (
         "a service that no milestone bills",
-        document(milestones=document()["milestones"][:2]),
+        contract_data(milestones=contract_data()["milestones"][:2]),
         {("service_not_billed", "services.1.amount")},
     ),
     (
@@ -458,10 +460,10 @@ SPOILT: list[tuple[str, JsonObject, set[tuple[str, str]]]] = [
             ("field_unknown", "milestones.0.price"),
         },
     ),
-    ("no service at all", document(services=[]), {("too_short", "services")}),
-    ("no milestone and no plan", document(milestones=[]), {("missing", "milestones")}),
+    ("no service at all", contract_data(services=[]), {("too_short", "services")}),
+    ("no milestone and no plan", contract_data(milestones=[]), {("missing", "milestones")}),
     ("nothing that says what is billed", without("milestones"), {("missing", "milestones")}),
-    ("services that are no list", document(services="many"), {("tuple_type", "services")}),
+    ("services that are no list", contract_data(services="many"), {("tuple_type", "services")}),
     (
         "a milestone that is no object",
         with_values(milestones__2="Course"),
@@ -534,7 +536,7 @@ def test_missing_services_are_the_one_problem_they_are() -> None:
 
 def test_the_sum_that_does_not_add_up_is_told_even_if_no_amount_could_hold_it() -> None:
     most = "999999999999999.99"
-    spoilt = document(
+    spoilt = contract_data(
         value=most,
         services=[
             {"key": key, "code": key, "description": key, "amount": most}
@@ -549,18 +551,18 @@ def test_the_sum_that_does_not_add_up_is_told_even_if_no_amount_could_hold_it() 
     assert told["value"] == "the sum of the services, 1999999999999999.98 EUR"
 
 
-# --- documents from hell --------------------------------------------------------------------
+# --- contract data from hell --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("document", [None, [], "contract", 7, 1.5, True, [document()]])
-def test_what_is_no_object_is_told_so(document: Any) -> None:
-    assert found(document) == {("not_an_object", "document")}
+@pytest.mark.parametrize("contract_data", [None, [], "contract", 7, 1.5, True, [contract_data()]])
+def test_what_is_no_object_is_told_so(contract_data: Any) -> None:
+    assert found(contract_data) == {("not_an_object", "contract_data")}
 
 
 @pytest.mark.parametrize("name", ["services", "milestones"])
 @pytest.mark.parametrize("row", [{}, 1, {"key": "m", "percent": "0.01", "service": "build"}])
 def test_a_table_too_long_is_refused_without_looking_at_its_rows(name: str, row: Any) -> None:
-    [problem] = problems(document(**{name: [row] * 10_000}))
+    [problem] = problems(contract_data(**{name: [row] * 10_000}))
     assert (problem.code, problem.field, problem.value) == ("too_long", name, "10000 rows")
     assert str(MAX_MILESTONES) in problem.expected
 
@@ -592,24 +594,24 @@ def test_the_longest_table_that_is_accepted() -> None:
     ids=lambda value: ascii(value)[:16],
 )
 def test_a_monstrous_value_is_told_in_a_few_words(field: str, value: Any) -> None:
-    told = problems(amended(document(), {field: value}))
+    told = problems(amended(contract_data(), {field: value}))
     assert any(problem.field.startswith(field.split(".")[0]) for problem in told)
     for problem in told:
         assert len(problem.model_dump_json()) < 2_000
 
 
 def test_the_name_of_an_unknown_field_may_be_monstrous_too() -> None:
-    [problem] = problems(document(**{"x" * 1_000_000: 1}))
+    [problem] = problems(contract_data(**{"x" * 1_000_000: 1}))
     assert problem.code == "field_unknown"
     assert len(problem.field) < 200
-    assert problems(document(**{HALF_A_PAIR: 1}))[0].model_dump_json()
+    assert problems(contract_data(**{HALF_A_PAIR: 1}))[0].model_dump_json()
 
 
 @given(st.dictionaries(st.sampled_from(FIELDS), json_values, min_size=1, max_size=4))
-def test_a_document_spoilt_anywhere_is_accepted_or_refused_but_never_crashes(
+def test_contract_data_spoilt_anywhere_is_accepted_or_refused_but_never_crashes(
     values: dict[str, Any],
 ) -> None:
-    contract, told = outcome(lambda: validate(amended(document(), values)))
+    contract, told = outcome(lambda: validate(amended(contract_data(), values)))
     if contract is None:
         assert told
         assert all(problem.model_dump_json() for problem in told)
@@ -622,7 +624,7 @@ def test_no_json_at_all_makes_it_crash(value: Any) -> None:
     assert problems(value)
 
 
-@given(st.fixed_dictionaries({}, optional={name: json_values for name in document()}))
+@given(st.fixed_dictionaries({}, optional={name: json_values for name in contract_data()}))
 def test_no_object_with_a_contracts_fields_makes_it_crash(spoilt: JsonObject) -> None:
     assert problems(spoilt)
 
@@ -882,7 +884,7 @@ WRONG_PLANS: list[tuple[str, JsonObject, set[tuple[str, str]]]] = [
     ),
     (
         "a renewal of milestones",
-        document(term={"auto_renew": True}),
+        contract_data(term={"auto_renew": True}),
         {("nothing_to_renew", "term.auto_renew")},
     ),
     (
@@ -1007,7 +1009,7 @@ def test_so_are_too_many_rates_and_tiers(spoilt: JsonObject, field: str) -> None
 
 
 def paths_of(node: Any, path: str = "") -> list[str]:
-    """Every path into a document that leads to something, and to one field nobody knows."""
+    """Every path into contract data that leads to something, and to one field nobody knows."""
     if isinstance(node, dict):
         items = [*node.items(), ("unheard_of", None)]
     elif isinstance(node, list):
@@ -1033,7 +1035,7 @@ def test_a_monstrous_value_anywhere_in_a_plan_is_told(base: JsonObject, value: A
 
 
 @given(st.data(), st.sampled_from([mixed(), managed()]))
-def test_a_document_with_plans_is_accepted_or_refused_but_never_crashes(
+def test_contract_data_with_plans_is_accepted_or_refused_but_never_crashes(
     data: st.DataObject, base: JsonObject
 ) -> None:
     some = st.dictionaries(st.sampled_from(paths_of(base)), json_values, min_size=1, max_size=4)
@@ -1074,24 +1076,24 @@ def test_a_value_as_short_text(value: Any, shown: str) -> None:
 
 def test_amending_replaces_values_by_their_paths() -> None:
     result = amended(
-        document(),
+        contract_data(),
         {"title": "CRM", "customer.vat_number": None, "milestones.1.amount": "6000.01"},
     )
-    expected = document(title="CRM")
+    expected = contract_data(title="CRM")
     expected["customer"]["vat_number"] = None
     expected["milestones"][1]["amount"] = "6000.01"
     assert result == expected
 
 
-def test_amending_leaves_the_document_it_started_from() -> None:
-    original = document()
+def test_amending_leaves_the_contract_data_it_started_from() -> None:
+    original = contract_data()
     amended(original, {"milestones.0.name": "Concept", "customer.name": "Acme SA"})
-    assert original == document()
+    assert original == contract_data()
 
 
 def test_amending_a_row_or_a_table_replaces_all_of_it() -> None:
-    assert amended(document(), {"milestones.2": {"key": "c"}})["milestones"][2] == {"key": "c"}
-    assert amended(document(), {"milestones": []})["milestones"] == []
+    assert amended(contract_data(), {"milestones.2": {"key": "c"}})["milestones"][2] == {"key": "c"}
+    assert amended(contract_data(), {"milestones": []})["milestones"] == []
 
 
 def test_a_path_through_nothing_makes_objects_on_its_way() -> None:
@@ -1118,26 +1120,26 @@ def test_a_path_through_nothing_makes_objects_on_its_way() -> None:
 )
 def test_a_path_that_leads_nowhere_is_named(path: str) -> None:
     with pytest.raises(InvalidContract) as refused:
-        amended(document(), {path: "x", "title": "CRM"})
+        amended(contract_data(), {path: "x", "title": "CRM"})
     [problem] = refused.value.problems
     assert (problem.code, problem.field, problem.value) == ("path_unknown", path, "x")
 
 
 def test_every_path_that_leads_nowhere_is_named() -> None:
     with pytest.raises(InvalidContract) as refused:
-        amended(document(), {"milestones.9": 1, "title": "CRM", "title.x": 2})
+        amended(contract_data(), {"milestones.9": 1, "title": "CRM", "title.x": 2})
     assert [problem.field for problem in refused.value.problems] == ["milestones.9", "title.x"]
 
 
 def test_a_path_of_a_thousand_steps_is_no_way_in() -> None:
-    endless = amended(document(), {".".join("a" * 5000): 1})
+    endless = amended(contract_data(), {".".join("a" * 5000): 1})
     assert [problem.code for problem in problems(endless)] == ["field_unknown"]
 
 
 @given(st.text(max_size=20), json_values)
 def test_no_path_makes_amending_crash(path: str, value: Any) -> None:
-    result, told = outcome(lambda: amended(document(), {path: value}))
+    result, told = outcome(lambda: amended(contract_data(), {path: value}))
     if result is None:
         assert [problem.code for problem in told] == ["path_unknown"]
     else:
-        assert result.keys() >= document().keys()
+        assert result.keys() >= contract_data().keys()

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from contracts.billing.proposals import Document
+from contracts.billing.proposals import InvoiceKind
 from contracts.contract.messages import ServiceCredit, Side, TerminationRequest
 from contracts.contract.state import ContractStage, Ending, money_table
 from contracts.invoice.messages import DisputeOpened, DisputeResolved
 from contracts.invoice.state import InvoiceStage
 from tests.e2e.telling import last_of, month, on
-from tests.world import ANA, BOB, World, document, eur
+from tests.world import ANA, BOB, World, contract_data, eur
 from workflows.contract import ContractWorkflow
-from workflows.invoice import ReceivableWorkflow
+from workflows.invoice import InvoiceWorkflow
 
 MAX_EVENTS = 2_000
 SLA_CREDIT = ServiceCredit(
@@ -44,7 +44,7 @@ SERVICE = {
 
 
 async def test_a_year_of_a_managed_service(world: World) -> None:
-    workflow_id = await world.active(document(**SERVICE))
+    workflow_id = await world.active(contract_data(**SERVICE))
     for nth in range(1, 13):
         await world.skip_to(workflow_id, month(nth))
         # The dispute's credit note comes between, in the fourth month.
@@ -85,9 +85,9 @@ async def _dispute(world: World, workflow_id: str, number: int) -> None:
     """The customer contests an hour of the overage; half of it is credited, the rest dunned."""
     invoice = f"{workflow_id}/invoice/{number}"
     opened = DisputeOpened(by=ANA, reason="an hour too many", amount=eur("200.00"))
-    await world.tell(invoice, ReceivableWorkflow.open_dispute, opened)
+    await world.tell(invoice, InvoiceWorkflow.open_dispute, opened)
     resolved = DisputeResolved(by=ANA, accepted=eur("100.00"), comment="one hour it is")
-    await world.tell(invoice, ReceivableWorkflow.resolve_dispute, resolved)
+    await world.tell(invoice, InvoiceWorkflow.resolve_dispute, resolved)
     await world.issue(workflow_id, number + 1, BOB)
     await world.invoice(
         invoice, until=lambda found: bool(found.balance and found.balance.residual == eur("2150"))
@@ -110,7 +110,7 @@ async def _end(world: World, workflow_id: str) -> None:
     await world.tell(workflow_id, ContractWorkflow.terminate, ending)
     await world.skip_to(workflow_id, on(12, 21))
     final = await world.issue(workflow_id, 14)
-    assert final.proposal.document is Document.CREDIT_NOTE, "unused days are given back"
+    assert final.proposal.kind is InvoiceKind.CREDIT_NOTE, "unused days are given back"
     state = await world.contract(workflow_id)
     for number in state.invoices:
         await world.collect(workflow_id, number)
@@ -135,7 +135,7 @@ async def _agrees(world: World, workflow_id: str) -> None:
 
 
 async def _longest_run(world: World, workflow_id: str) -> int:
-    """The number of events of the longest run, the contract's or any of its documents'."""
+    """The number of events of the longest run, the contract's or any of its invoices'."""
     found = [
         item
         async for item in world.client.list_workflows(f"WorkflowId STARTS_WITH '{workflow_id}'")

@@ -41,7 +41,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.parking import Action, Resolution, StepException
     from tests.temporal import temporal_server
     from workflows import task_queues
-    from workflows.approval import ApprovalDesk, Approving
+    from workflows.approval import ApprovalMessages, ApprovalProcess
     from workflows.steps import Steps
 
 ANA, BOB = "ana@northwind.example", "bob@northwind.example"
@@ -68,7 +68,7 @@ class Asked(BaseModel):
 
 
 @workflow.defn
-class AskingWorkflow(ApprovalDesk):
+class AskingWorkflow(ApprovalMessages):
     """Has several things approved, one after the other."""
 
     @workflow.init
@@ -77,7 +77,7 @@ class AskingWorkflow(ApprovalDesk):
         self._renew = self._withdrawn = False
         steps = Steps(asked.exceptions, asked.journal, changed=lambda: None)
         self._steps = steps
-        self._approving = Approving(steps, rest=self._rest, note=self.noted)
+        self._approving = ApprovalProcess(steps, rest=self._rest, note=self.noted)
 
     @workflow.run
     async def run(self, asked: Asked) -> Asked:

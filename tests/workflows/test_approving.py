@@ -15,7 +15,7 @@ from contracts.invoice.state import InvoiceStage
 from starters import approving, operations
 from starters.approving import Awaiting, Filter
 from starters.operations import NoAnswer
-from tests.world import ANA, CLEO, World, document, eur, single
+from tests.world import ANA, CLEO, World, contract_data, eur, single
 from workflows.contract import ContractWorkflow
 
 
@@ -33,7 +33,7 @@ async def listed(
 async def test_an_invoice_and_a_change_order_of_one_customer_are_listed_and_approved_at_once(
     world: World,
 ) -> None:
-    contract = document()
+    contract = contract_data()
     workflow_id = await world.active(contract)
     await world.reach(workflow_id, "design")
     await world.invoice(f"{workflow_id}/invoice/1", InvoiceStage.AWAITING_APPROVAL)
@@ -41,7 +41,7 @@ async def test_an_invoice_and_a_change_order_of_one_customer_are_listed_and_appr
     await operations.update(world.client, workflow_id, ContractWorkflow.propose_change, order)
     customer = contract["customer"]["key"]
     items = await listed(world, customer, lambda found: len(found) == 2)
-    kinds = {item.workflow_id: item.round.subject.kind for item in items}
+    kinds = {item.workflow_id: item.approval_round.subject.kind for item in items}
     assert kinds == {
         workflow_id: ApprovalKind.CHANGE_ORDER,
         f"{workflow_id}/invoice/1": ApprovalKind.INVOICE,
@@ -65,7 +65,7 @@ async def test_what_was_decided_meanwhile_is_refused_and_listed_no_more(world: W
     invoice = await world.proposed(contract)
     customer = contract["customer"]["key"]
     [item] = await listed(world, customer, lambda found: len(found) == 1)
-    assert item.round.subject.amount == eur("1000.00")
+    assert item.approval_round.subject.amount == eur("1000.00")
     assert not approving.may_approve(item, CLEO)
     await approving.approve(world.client, item, by=ANA, comment="looked at")
     [outcome] = await approving.approve_all(world.client, [item], by=ANA)

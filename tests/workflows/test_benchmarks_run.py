@@ -32,4 +32,4 @@ async def test_a_contract_costs_no_more_actions_than_it_may() -> None:
     """A gate: what a change adds to every contract's bill, and to every history, is seen here."""
     found = await cost.measure(MILESTONES)
     assert found.actions <= MAX_ACTIONS
-    assert max(found.contract_events, found.receivable_events) < MAX_EVENTS
+    assert max(found.contract_events, found.invoice_events) < MAX_EVENTS

@@ -26,7 +26,7 @@ from typer.testing import CliRunner, Result
 from starters.cli import app, session
 from starters.cli.errors import ExitCode
 from starters.needs import NEEDS
-from tests.world import ANA, ENTITY, document, single, unique
+from tests.world import ANA, ENTITY, contract_data, single, unique
 from wiring import remotes
 from wiring.settings import Settings
 from workers.worker import running
@@ -198,7 +198,7 @@ async def test_from_signature_to_cash(c2c: Cli, tmp_path: Path) -> None:
 
 
 async def test_parked_amended_and_cancelled(c2c: Cli, tmp_path: Path) -> None:
-    contract = document()
+    contract = contract_data()
     contract["services"][0]["code"] = "NOPE"
     name = contract["contract_id"]
     await c2c("contract", "start", _write(tmp_path, contract))
@@ -331,7 +331,7 @@ async def test_what_changes_on_the_way(c2c: Cli, tmp_path: Path) -> None:
 
 
 async def test_a_milestone_that_is_invoiced_too_early_is_reviewed(c2c: Cli, tmp_path: Path) -> None:
-    contract = document()
+    contract = contract_data()
     name, by = contract["contract_id"], ["--by", PIA]
     await c2c("contract", "start", _write(tmp_path, contract))
     await c2c.until(lambda state: state["stage"] == "active", "contract", "show", name)
@@ -346,7 +346,7 @@ async def test_a_milestone_that_is_invoiced_too_early_is_reviewed(c2c: Cli, tmp_
 
 
 async def test_problems_are_shown_before_anything_starts(c2c: Cli, tmp_path: Path) -> None:
-    contract = document(value="9001.00", legal_entity="nortwind")
+    contract = contract_data(value="9001.00", legal_entity="nortwind")
     file = _write(tmp_path, contract)
     told = await c2c.json("contract", "start", file, code=ExitCode.REFUSED)
     codes = {item["code"] for item in told["error"]["problems"]}
@@ -356,7 +356,7 @@ async def test_problems_are_shown_before_anything_starts(c2c: Cli, tmp_path: Pat
 
 
 async def test_replay_of_what_runs_and_of_files(c2c: Cli, client: Client, tmp_path: Path) -> None:
-    contract = document()
+    contract = contract_data()
     name = contract["contract_id"]
     started = await c2c.json("contract", "start", _write(tmp_path, contract))
     await c2c.until(lambda state: state["stage"] == "active", "contract", "show", name)

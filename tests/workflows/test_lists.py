@@ -27,7 +27,7 @@ async def listed(
     raise AssertionError(f"not listed so within 30 s; last seen: {rows}")
 
 
-async def test_what_is_due_on_a_contract_is_what_is_open_on_its_documents(world: World) -> None:
+async def test_what_is_due_on_a_contract_is_what_is_open_on_its_invoices(world: World) -> None:
     def owes(amount: Money) -> Callable[[operations.ContractRow], bool]:
         return lambda row: row.due == amount
 

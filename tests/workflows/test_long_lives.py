@@ -11,14 +11,14 @@ from temporalio.worker import Replayer
 
 from contracts.contract.state import ContractStage
 from contracts.invoice.messages import PaymentReceived
-from contracts.invoice.state import InvoiceStage, ReceivableState
+from contracts.invoice.state import InvoiceStage, InvoiceState
 from starters import operations
-from tests.world import World, document, eur, odoo_invoices, single
+from tests.world import World, contract_data, eur, odoo_invoices, single
 from workers.worker import WORKFLOWS, workflow_runner
 
 
 def many_milestones(count: int) -> dict[str, object]:
-    return document(
+    return contract_data(
         value=f"{count}00.00",
         services=[{"key": "s", "code": "BUILD", "description": "B", "amount": f"{count}00.00"}],
         milestones=[
@@ -28,7 +28,7 @@ def many_milestones(count: int) -> dict[str, object]:
     )
 
 
-def _owes(amount: str) -> Callable[[ReceivableState], bool]:
+def _owes(amount: str) -> Callable[[InvoiceState], bool]:
     return lambda found: bool(found.balance and found.balance.residual == eur(amount))
 
 
@@ -52,7 +52,7 @@ async def test_a_contract_with_many_milestones_continues_as_new_and_bills_each_o
     assert [move["amount_untaxed"] for move in moves] == [100.0] * 12
 
 
-async def test_a_receivable_with_many_part_payments_continues_as_new(world: World) -> None:
+async def test_an_invoice_with_many_part_payments_continues_as_new(world: World) -> None:
     invoice = await world.open(single())
     first_run = (await world.client.get_workflow_handle(invoice).describe()).run_id
     for number in range(1, 21):
@@ -83,7 +83,7 @@ async def test_a_long_history_stays_bounded_by_continuing(world: World) -> None:
     assert len(history.events) < 400
 
 
-async def test_a_receivable_that_is_ended_by_force_leaves_no_unseen_error(
+async def test_an_invoice_that_is_ended_by_force_leaves_no_unseen_error(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     workflow_id = (await world.proposed(single())).removesuffix("/invoice/1")

@@ -16,7 +16,7 @@ from contracts.parking import Action, Resolution
 from sandbox.server import Sandbox
 from starters import operations
 from tests.e2e.telling import change
-from tests.world import ANA, World, document, eur, odoo_invoices, odoo_order, single
+from tests.world import ANA, World, contract_data, eur, odoo_invoices, odoo_order, single
 from workflows.contract import ContractWorkflow
 
 PIA = "pia@northwind.example"
@@ -47,7 +47,7 @@ async def test_a_milestone_reported_before_the_contract_is_valid_is_billed_later
 async def test_milestones_in_any_order_bill_the_whole_contract(
     world: World, order: tuple[str, ...]
 ) -> None:
-    workflow_id = await world.active(document())
+    workflow_id = await world.active(contract_data())
     handle = world.client.get_workflow_handle(workflow_id)
     for key in order:
         await handle.signal("milestone_reached", MilestoneReached(milestone=key, by=PIA))
@@ -89,7 +89,7 @@ async def test_a_milestone_reached_before_odoo_has_it_is_marked_once_it_has(
 
 
 async def test_an_unknown_milestone_is_refused_with_the_known_ones(world: World) -> None:
-    workflow_id = await world.active(document())
+    workflow_id = await world.active(contract_data())
     with pytest.raises(operations.Refused, match="design, build, live"):
         await world.reach(workflow_id, "launch")
 
@@ -163,7 +163,7 @@ async def test_messages_after_the_close_are_told_that_it_is_closed(world: World)
         await world.client.get_workflow_handle(workflow_id).signal(
             "milestone_reached", MilestoneReached(milestone="all")
         )
-    again = await operations.start_document(
+    again = await operations.start_from_data(
         world.client, single(contract_id=workflow_id.split("/")[-1])
     )
     assert not again.new

@@ -140,13 +140,13 @@ async def test_every_activity_of_a_contract_says_how_urgent_it_is_and_whose(worl
                 found[scheduled.activity_type.name] = scheduled.priority
     assert {item.fairness_key for item in found.values()} == {ENTITY}
     urgency = {name: Urgency(item.priority_key) for name, item in found.items()}
-    assert urgency["post_document"] is Urgency.AWAITED
-    assert urgency["create_document"] is Urgency.ONWARD
+    assert urgency["post_invoice"] is Urgency.AWAITED
+    assert urgency["create_draft"] is Urgency.ONWARD
     assert urgency["provision"] is Urgency.ONWARD
     assert urgency["send_invoice"] is Urgency.OUTGOING
 
 
-async def test_share_and_task_timeout_stay_with_a_contract_s_next_runs_and_documents(
+async def test_share_and_task_timeout_stay_with_a_contract_s_next_runs_and_invoices(
     world: World,
 ) -> None:
     invoice = await world.open(single())
@@ -157,8 +157,8 @@ async def test_share_and_task_timeout_stay_with_a_contract_s_next_runs_and_docum
     while (now := await handle.describe()).run_id == first.run_id:
         assert time.monotonic() < deadline, "it does not continue as new"
         await asyncio.sleep(0.05)
-    document = await world.client.get_workflow_handle(invoice).describe()
-    for item in (first, now, document):
+    issuing = await world.client.get_workflow_handle(invoice).describe()
+    for item in (first, now, issuing):
         described = item.raw_description
         assert described.workflow_execution_info.priority.fairness_key == ENTITY
         timeout = described.execution_config.default_workflow_task_timeout

@@ -125,7 +125,7 @@ async def test_two_releases_serve_beside_each_other_until_the_old_one_is_drained
         await world.invoice(invoice, InvoiceStage.AWAITING_APPROVAL)
         quiet = world.client.get_workflow_handle(await world.active(single()))
         busy = world.client.get_workflow_handle(invoice.removesuffix("/invoice/1"))
-        document = world.client.get_workflow_handle(invoice)
+        issuing = world.client.get_workflow_handle(invoice)
         first_run = (await busy.describe()).run_id
 
         await stack.enter_async_context(
@@ -134,13 +134,13 @@ async def test_two_releases_serve_beside_each_other_until_the_old_one_is_drained
         await shell(world, CURRENT)
         newest = world.client.get_workflow_handle(await world.active(single()))
         assert await build_of(newest) == NEW
-        assert [await build_of(item) for item in (busy, document, quiet)] == [OLD] * 3
+        assert [await build_of(item) for item in (busy, issuing, quiet)] == [OLD] * 3
 
         # What happens next is still served by the old one, which then hands the contract over.
         await world.approve(invoice)
         await world.invoice(invoice, InvoiceStage.OPEN)
         await until_on(busy, NEW)
-        await until_on(document, NEW)
+        await until_on(issuing, NEW)
         assert await build_of(quiet) == OLD
 
         # What nothing happens to is asked to go on.

@@ -203,7 +203,7 @@ async def tell_of_a_contract(world: World, page: Page) -> None:
     assert str(contract.milestones["design"].reached_on) == "2026-11-20"
     await page.done("--name", "milestone_reached")
     await world.invoice(second, InvoiceStage.AWAITING_APPROVAL)
-    seen = await page.done("query", "--name", "receivable")
+    seen = await page.done("query", "--name", "invoice")
     assert "4000.00 EUR" in seen
 
     # One approved; approving it again is refused with the reason.
@@ -213,8 +213,8 @@ async def tell_of_a_contract(world: World, page: Page) -> None:
     assert "the approval names content" in refused.output + refused.errors
     await page.done("--name", "decide_approval", and_also=right)
     posted = await world.invoice(first, InvoiceStage.OPEN)
-    assert posted.round is not None
-    assert [item.by for item in posted.round.approvals] == [ANA]
+    assert posted.approval_round is not None
+    assert [item.by for item in posted.approval_round.approvals] == [ANA]
     refused = await page.type("--name", "decide_approval", and_also=right)
     assert refused.code != 0
     assert "nothing is to be decided" in refused.output + refused.errors
@@ -352,7 +352,7 @@ async def test_the_filters_find_what_they_name(world: World, page: Page) -> None
         assert query in FILTERS
         await until(lambda: found(query, workflow_id), f"{query} to find {workflow_id}")
 
-    await wait_for("WorkflowType = 'ReceivableWorkflow' AND WaitingOn = 'approval'", invoice)
+    await wait_for("WorkflowType = 'InvoiceWorkflow' AND WaitingOn = 'approval'", invoice)
     await wait_for("LegalEntity = 'northwind' AND WorkflowType = 'ContractWorkflow'", contract)
     with mail_refused(world):
         await world.approve(invoice)
@@ -372,7 +372,7 @@ def test_the_page_has_an_example_of_every_message() -> None:
         if "workflow" in text
     }
     assert named == {
-        *("contract", "receivable", "resolve_exception", "exception_resolved"),
+        *("contract", "invoice", "resolve_exception", "exception_resolved"),
         *("reach_milestone", "milestone_reached", "request_cancel", "cancel_requested"),
         *("decide_approval", "approval_decided", "record_payment", "payment_received"),
     }

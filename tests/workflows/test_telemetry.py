@@ -93,10 +93,10 @@ async def test_a_worker_exports_traces_over_otlp_and_metrics_for_prometheus(
     with (tmp_path / "worker.log").open("wb") as log:
         worker = subprocess.Popen([*c2c, "worker"], env=environment, stdout=log, stderr=log)
     try:
-        document = tmp_path / "contract.json"
-        document.write_text(json.dumps(single()))
+        file = tmp_path / "contract.json"
+        file.write_text(json.dumps(single()))
         start = subprocess.run(
-            [*c2c, "--json", "contract", "start", str(document)],
+            [*c2c, "--json", "contract", "start", str(file)],
             env=environment,
             capture_output=True,
             check=True,

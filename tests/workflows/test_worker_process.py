@@ -135,7 +135,7 @@ async def test_sigterm_lets_a_call_under_way_end_and_the_process_ends_with_0(
     assert await second.stop() == ExitCode.OK
     # Not lost: it counted. Not done twice: nobody asked Odoo again.
     handle = world.client.get_workflow_handle(invoice)
-    assert await attempts(handle, "post_document") == [1]
+    assert await attempts(handle, "post_invoice") == [1]
     assert sandbox.faults.report()[0]["seen"] == 0
     assert len(odoo_invoices(world.admin, invoice.removesuffix("/invoice/1"))) == 1
 

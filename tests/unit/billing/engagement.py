@@ -1,4 +1,4 @@
-"""The world around one contract: Odoo's timesheets and documents, the customer, the people who
+"""The world around one contract: Odoo's timesheets and invoices, the customer, the people who
 approve, the calendar.
 
 It carries no rule of its own. What it drives, as the workflows do, are the rules under test: the
@@ -33,13 +33,13 @@ from contracts.billing.book import (
 )
 from contracts.billing.charges import ChargeKind
 from contracts.billing.expenses import Expense
-from contracts.billing.proposals import Document, InvoiceProposal
+from contracts.billing.proposals import InvoiceKind, InvoiceProposal
 from contracts.billing.time import TimeEntry
 from contracts.changes import ChangeOrder
 from contracts.dunning import Act, DunningState
 from contracts.invoice import collecting
 from contracts.invoice.messages import InvoiceBalance
-from contracts.invoice.state import InvoiceStage, OwnCredit, ReceivableState
+from contracts.invoice.state import InvoiceStage, InvoiceState, OwnCredit
 from contracts.model import Contract, RetainageOnTermination
 from contracts.money import Money
 from contracts.problems import InvalidContract
@@ -91,14 +91,14 @@ class Mark:
 
 @dataclass
 class Paper:
-    """A document with its receivable."""
+    """An invoice: its workflow's state and its approval."""
 
-    state: ReceivableState
-    round: ApprovalRound
+    state: InvoiceState
+    approval_round: ApprovalRound
     issued: bool = False
     rejected: bool = False
     references: set[str] = field(default_factory=set)
-    looks: list[tuple[ReceivableState, date]] = field(default_factory=list)
+    looks: list[tuple[InvoiceState, date]] = field(default_factory=list)
 
     @property
     def proposal(self) -> InvoiceProposal:
@@ -132,7 +132,7 @@ class Engagement:
         self.owed: dict[str, Money] = {}
         self.cash = Money.zero(contract.currency)
         self.free_hours: dict[str, Decimal] = {}
-        """Hours that cost nothing, and so are on no document."""
+        """Hours that cost nothing, and so are on no invoice."""
         self.book.start(contract, self.today)
 
     @property
@@ -277,12 +277,12 @@ class Engagement:
         if self.book.credit_service(self.contract, "care", reference, "outage", amount):
             self.owed[f"care:credit:{reference}"] = amount
 
-    # --- documents ----------------------------------------------------------------------------
+    # --- invoices ----------------------------------------------------------------------------
 
     def propose(self, event: BillingEvent) -> int:
         number = len(self.papers) + 1
         proposal = self.book.propose(self.contract, event.key, number, self.today)
-        state = ReceivableState(
+        state = InvoiceState(
             contract_workflow_id="contract/northwind/C-1",
             company_id=1,
             order_id=2,
@@ -292,14 +292,14 @@ class Engagement:
             policy=policy,
             delivered=True,
         )
-        self.papers[number] = Paper(state=state, round=self._round(proposal))
+        self.papers[number] = Paper(state=state, approval_round=self._round(proposal))
         return number
 
     def _round(self, proposal: InvoiceProposal) -> ApprovalRound:
-        credit = proposal.document is Document.CREDIT_NOTE
+        credit = proposal.kind is InvoiceKind.CREDIT_NOTE
         subject = Subject(
             kind=ApprovalKind.CREDIT_NOTE if credit else ApprovalKind.INVOICE,
-            title=f"document {proposal.number}",
+            title=f"invoice {proposal.number}",
             amount=proposal.amount,
             content_hash=proposal.content_hash,
             requested_by=(SAM,),
@@ -313,15 +313,15 @@ class Engagement:
     def amend(self, number: int, order: str) -> None:
         """A person corrects the draft: what was approved of it counts no more."""
         paper = self.papers[number]
-        old = paper.round
+        old = paper.approval_round
         changed = paper.proposal.model_copy(update={"purchase_order": order})
         if changed == paper.proposal:
             return
         paper.state.proposal = changed
-        paper.round = self._round(changed)
+        paper.approval_round = self._round(changed)
         word = self._word(old, CLEO)
-        assert paper.round.refusal(word, self.today), "an approval of what it was before"
-        assert not paper.round.approvals
+        assert paper.approval_round.refusal(word, self.today), "an approval of what it was before"
+        assert not paper.approval_round.approvals
 
     def _word(self, of: ApprovalRound, by: str) -> ApprovalDecision:
         return ApprovalDecision(
@@ -329,37 +329,39 @@ class Engagement:
         )
 
     def approve(self, number: int) -> None:
-        self._approve(self.papers[number].round)
+        self._approve(self.papers[number].approval_round)
 
-    def _approve(self, round: ApprovalRound) -> None:
+    def _approve(self, approval_round: ApprovalRound) -> None:
         for person in (SAM, ANA, BOB, CLEO, DORA, EMIL):
-            word = self._word(round, person)
-            if round.refusal(word, self.today) is None:
-                round.decide(word, datetime.combine(self.today, datetime.min.time(), UTC))
-        assert round.is_met
-        assert SAM not in [item.by for item in round.approvals]
+            word = self._word(approval_round, person)
+            if approval_round.refusal(word, self.today) is None:
+                approval_round.decide(word, datetime.combine(self.today, datetime.min.time(), UTC))
+        assert approval_round.is_met
+        assert SAM not in [item.by for item in approval_round.approvals]
 
     def reject(self, number: int) -> None:
         paper = self.papers[number]
-        word = self._word(paper.round, ANA).model_copy(update={"decision": Decision.REJECT})
-        if paper.round.refusal(word, self.today) is not None:
+        word = self._word(paper.approval_round, ANA).model_copy(
+            update={"decision": Decision.REJECT}
+        )
+        if paper.approval_round.refusal(word, self.today) is not None:
             return
-        paper.round.decide(word, datetime.combine(self.today, datetime.min.time(), UTC))
+        paper.approval_round.decide(word, datetime.combine(self.today, datetime.min.time(), UTC))
         paper.rejected = True
         self.book.rejected(number)
 
     def issue(self, number: int) -> None:
-        """Post a document that is approved as it is; Odoo computes it from its lines."""
+        """Post an invoice that is approved as it is; Odoo computes it from its lines."""
         paper = self.papers[number]
-        proposal, round = paper.proposal, paper.round
-        assert round.is_met
-        assert {item.content_hash for item in round.approvals} <= {proposal.content_hash}
+        proposal, approval_round = paper.proposal, paper.approval_round
+        assert approval_round.is_met
+        assert {item.content_hash for item in approval_round.approvals} <= {proposal.content_hash}
         unit = MINOR_UNITS[self.currency]
         amounts = [as_odoo(line.quantity * line.unit_price, unit) for line in proposal.lines]
         computed = sum(amounts, Decimal(0))
         assert computed == proposal.amount.amount
-        is_credit = proposal.document is Document.CREDIT_NOTE
-        assert (computed < 0 or proposal.credits > 0) == is_credit
+        is_credit = proposal.kind is InvoiceKind.CREDIT_NOTE
+        assert (computed < 0 or proposal.credited_number > 0) == is_credit
         untaxed = Money(abs(computed), self.currency)
         total = untaxed + Money(as_odoo(untaxed.amount * _TAX, unit), self.currency)
         zero = Money.zero(self.currency)
@@ -378,10 +380,10 @@ class Engagement:
         paper.state.issued = paper.issued = True
         paper.state.stage = InvoiceStage.OPEN
         self.book.issued(number)
-        if proposal.credits:
-            self._set_off(paper, self.papers[proposal.credits])
+        if proposal.credited_number:
+            self._reconcile(paper, self.papers[proposal.credited_number])
 
-    def _set_off(self, note: Paper, invoice: Paper) -> None:
+    def _reconcile(self, note: Paper, invoice: Paper) -> None:
         """Odoo reconciles a credit note with its invoice, as far as that is open."""
         applied = min(note.balance.residual, invoice.balance.residual)
         note.owes(note.balance.residual - applied)
@@ -428,9 +430,9 @@ class Engagement:
             content_hash=f"{paper.proposal.content_hash}",
             requested_by=(SAM,),
         )
-        round = ApprovalRound.begin(policy.approval, policy.calendar, subject, self.today)
-        assert not round.is_met, "nobody's rule approves a write-off"
-        self._approve(round)
+        approval_round = ApprovalRound.begin(policy.approval, policy.calendar, subject, self.today)
+        assert not approval_round.is_met, "nobody's rule approves a write-off"
+        self._approve(approval_round)
         before = paper.balance.written_off
         amount = paper.balance.residual + before if before else paper.balance.residual
         paper.state.balance = paper.balance.model_copy(
@@ -438,9 +440,9 @@ class Engagement:
         )
 
     def dun(self, number: int) -> None:
-        """Remind as the receivable does, and hold each decision to the rules."""
+        """Remind as the invoice does, and hold each decision to the rules."""
         paper = self.papers[number]
-        if not paper.issued or paper.proposal.document is Document.CREDIT_NOTE:
+        if not paper.issued or paper.proposal.kind is InvoiceKind.CREDIT_NOTE:
             return
         state, today = paper.state, self.today
         if state.promise is not None and today > state.promise.on:
@@ -473,9 +475,9 @@ class Engagement:
             content_hash=changes.content_hash(after),
             requested_by=(SAM,),
         )
-        round = ApprovalRound.begin(policy.approval, policy.calendar, subject, self.today)
-        self._approve(round)
-        assert round.subject.content_hash == changes.content_hash(after)
+        approval_round = ApprovalRound.begin(policy.approval, policy.calendar, subject, self.today)
+        self._approve(approval_round)
+        assert approval_round.subject.content_hash == changes.content_hash(after)
         self.adopt(after)
         return True
 
@@ -548,7 +550,7 @@ class Engagement:
         self.noticed = True
         for number, paper in self.papers.items():
             if not paper.issued and not paper.rejected:
-                if not paper.round.is_met:
+                if not paper.approval_round.is_met:
                     self.approve(number)
                 self.issue(number)
         for _ in range(_STEPS_TO_THE_END):
@@ -588,8 +590,8 @@ def first_charge(book: Book, charge: str) -> str:
     return charge
 
 
-def remind(state: ReceivableState, today: date) -> None:
-    """What the receivable does about reminders on a day."""
+def remind(state: InvoiceState, today: date) -> None:
+    """What the invoice does about reminders on a day."""
     assert state.balance is not None
     if not state.balance.residual.is_positive:
         state.dunning = DunningState()

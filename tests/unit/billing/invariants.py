@@ -94,7 +94,7 @@ def check_obligations(engagement: Engagement) -> None:
 
 
 def check_ledgers(engagement: Engagement, prices: Prices) -> None:
-    """Hours, expenses and usage are on documents, or wait for one, as the ledgers say, once; of
+    """Hours, expenses and usage are on invoices, or wait for one, as the ledgers say, once; of
     what was given up before it was ever billed, nothing is."""
     book, contract = engagement.book, engagement.contract
     first: dict[str, list[Charge]] = {}
@@ -102,7 +102,7 @@ def check_ledgers(engagement: Engagement, prices: Prices) -> None:
     for event in book.events.values():
         for c in event.charges:
             if event.counts or c.key in event.taken:
-                if not event.credits:
+                if not event.credited_number:
                     first.setdefault(c.order_line, []).append(c)
             else:
                 dropped.add(c.key)
@@ -147,10 +147,10 @@ def check_credits(engagement: Engagement) -> None:
     net: dict[str, Decimal] = {}
     for event in book.events.values():
         lines = {c.order_line for c in event.charges}
-        if event.credits:
+        if event.credited_number:
             agreed |= lines & corrected if event.whole else lines
         corrected |= {c.order_line for c in event.charges if c.kind is ChargeKind.CORRECTION}
-        if event.reissues and event.status is not EventStatus.BILLED:
+        if event.reinvoice and event.status is not EventStatus.BILLED:
             agreed |= lines
     for c in [*book.charges(), *book.pending]:
         net[c.order_line] = net.get(c.order_line, _NONE) + c.amount.amount

@@ -29,7 +29,7 @@ cents = st.decimals(0, 10**6, places=2)
 
 def contract(**changes: Any) -> Contract:
     """A contract of 2026 in EUR with a service "work" and the plans given."""
-    document = {
+    contract_data = {
         "contract_id": "C-1",
         "legal_entity": "northwind",
         "source": {"system": "file", "id": "1"},
@@ -50,7 +50,7 @@ def contract(**changes: Any) -> Contract:
             {"key": "fees", "code": "DEPOSIT", "description": "Terms", "amount": "0"},
         ],
     } | changes
-    return Contract.model_validate(document, context={"currency": document["currency"]})
+    return Contract.model_validate(contract_data, context={"currency": contract_data["currency"]})
 
 
 def euros(amount: str | int | Decimal) -> Money:

@@ -57,14 +57,14 @@ class Draw:
 
 
 STEPS = {
-    "document": ["bill"] * 5 + ["propose", "propose", "decide", "decide", "mend", "mend"],
+    "invoice": ["bill"] * 5 + ["propose", "propose", "decide", "decide", "mend", "mend"],
     "credit": ["credit", "credit", "tell_again"],
     "collect": ["pay", "pay", "charge_back", "write_off", "dispute", "resolve", "promise", "hush"],
     "agree": ["change"] * 6 + ["owe"] * 3 + ["release"] * 2 + ["settle", "audit", "hold"],
     "end": ["pass"] * 14 + ["terminate", "notice"],
     "pass": ["pass"],
 }
-GROUPS = ("deliver", "deliver", "document", "document", "credit", "collect", "agree", "end", "pass")
+GROUPS = ("deliver", "deliver", "invoice", "invoice", "credit", "collect", "agree", "end", "pass")
 
 
 class Story:
@@ -208,10 +208,10 @@ class Story:
             self._allowed(lambda: e.book.record_usage(e.contract, record))
         return bool(e.contract.usage)
 
-    # --- documents
+    # --- invoices
 
     def _bill(self, draw: Draw) -> bool:
-        """The oldest event becomes a document, that may be amended on its way."""
+        """The oldest event becomes an invoice, that may be amended on its way."""
         e = self.e
         if e.held or not e.book.ready():
             return False
@@ -257,7 +257,7 @@ class Story:
         return True
 
     def _credit(self, draw: Draw) -> bool:
-        """A document in whole, in part, or by more than there is; some of them anew."""
+        """An invoice in whole, in part, or by more than there is; some of them anew."""
         e = self.e
         number = draw.index % (len(e.papers) + 1) + 1
         paper, amount = e.papers.get(number), None
@@ -266,13 +266,13 @@ class Story:
             amount = Money.rounded(part, e.currency)
         self._allowed(
             lambda: e.book.credit(
-                e.contract, number, e.today, "agreed", amount=amount, reissue=draw.flag
+                e.contract, number, e.today, "agreed", amount=amount, reinvoice=draw.flag
             )
         )
         return paper is not None
 
     def _tell_again(self, draw: Draw) -> bool:
-        """News of a document that was told before, or comes after it was overtaken."""
+        """News of an invoice that was told before, or comes after it was overtaken."""
         e = self.e
         paper = e.papers.get(draw.index)
         if paper is None or not (paper.issued or paper.rejected):
@@ -289,7 +289,7 @@ class Story:
         return posted[draw.index % len(posted)] if posted else None
 
     def _share(self, draw: Draw, paper: Paper) -> Money:
-        """From nothing to more than the document comes to."""
+        """From nothing to more than the invoice comes to."""
         part = paper.balance.total.amount * (draw.count % 130) / 100
         return Money.rounded(part, self.e.currency)
 

@@ -29,7 +29,7 @@ _PERCENTS = ("5", "10", "33.5", "100")
 
 
 def in_units(count: int, currency: str) -> str:
-    """So many of the smallest amounts, as the document states them."""
+    """So many of the smallest amounts, as the contract data states them."""
     return f"{count * MINOR_UNITS[currency]:f}"
 
 
@@ -39,11 +39,11 @@ def money(count: int, currency: str) -> Money:
 
 def contracts() -> st.SearchStrategy[Contract]:
     """Contracts as they come through the door."""
-    return st.randoms(use_true_random=False).map(lambda random: validate(document(random)))
+    return st.randoms(use_true_random=False).map(lambda random: validate(contract_data(random)))
 
 
-def document(random: Random) -> JsonObject:
-    """A contract's document: some milestones, some plans, and the terms that go with them."""
+def contract_data(random: Random) -> JsonObject:
+    """Contract data: some milestones, some plans, and the terms that go with them."""
     currency = random.choice(sorted(MINOR_UNITS))
     counts = [random.randint(1, 900_000) for _ in range(random.choice((0, 1, 2, 3, 4)))]
     chosen = random.randint(0, 15) or (0 if counts else 1)

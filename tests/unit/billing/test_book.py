@@ -19,7 +19,7 @@ from contracts.billing.book import (
 )
 from contracts.billing.charges import Charge, ChargeKind, total
 from contracts.billing.expenses import Expense
-from contracts.billing.proposals import Document, InvoiceProposal
+from contracts.billing.proposals import InvoiceKind, InvoiceProposal
 from contracts.billing.time import TimeEntry
 from contracts.billing.usage import UsageRecord
 from contracts.model import Contract
@@ -72,12 +72,12 @@ def spent(number: int, cost: str) -> Expense:
 
 
 class Told:
-    """A book with its contract, and the workflow's part: documents are numbered from 1."""
+    """A book with its contract, and the workflow's part: invoices are numbered from 1."""
 
     def __init__(self, **changes: Any) -> None:
         self.contract = contract(**changes)
         self.book = Book()
-        self.documents: dict[int, InvoiceProposal] = {}
+        self.invoices: dict[int, InvoiceProposal] = {}
 
     def reach(self, key: str, on: date = FIRST) -> BillingEvent:
         event = self.book.reach(self.contract, key, on)
@@ -85,8 +85,8 @@ class Told:
         return event
 
     def propose(self, key: str) -> int:
-        number = len(self.documents) + 1
-        self.documents[number] = self.book.propose(self.contract, key, number, FIRST)
+        number = len(self.invoices) + 1
+        self.invoices[number] = self.book.propose(self.contract, key, number, FIRST)
         return number
 
     def bill(self, key: str) -> int:
@@ -117,17 +117,17 @@ class Told:
     def amounts(self, key: str) -> dict[str, str]:
         return {c.key: str(c.amount.amount) for c in self.event(key).charges}
 
-    def credit(self, number: int, amount: str | None = None, *, reissue: bool = False) -> str:
+    def credit(self, number: int, amount: str | None = None, *, reinvoice: bool = False) -> str:
         wanted = euros(amount) if amount else None
         event = self.book.credit(
-            self.contract, number, FIRST, "agreed", amount=wanted, reissue=reissue
+            self.contract, number, FIRST, "agreed", amount=wanted, reinvoice=reinvoice
         )
         return event.key
 
     def changes(self, **changes: Any) -> None:
         """A new version of the contract, as a change order makes one."""
-        document = self.contract.model_dump(mode="json", exclude_none=True) | changes
-        self.contract = Contract.model_validate(document, context={"currency": "EUR"})
+        contract_data = self.contract.model_dump(mode="json", exclude_none=True) | changes
+        self.contract = Contract.model_validate(contract_data, context={"currency": "EUR"})
         self.book.refresh(self.contract)
 
     @property
@@ -203,13 +203,13 @@ def test_a_change_order_in_between_moves_what_is_still_to_be_deducted() -> None:
     assert told.is_closed()
 
 
-def test_a_deposit_of_all_leaves_invoices_of_zero_that_are_documents_all_the_same() -> None:
+def test_a_deposit_of_all_leaves_invoices_of_zero() -> None:
     told = Told(milestones=parts(a="500", b="500"), deposit={"amount": "1000", "service": "fees"})
     told.book.start(told.contract, FIRST)
     told.bill("deposit")
     number = told.invoiced("a")
-    assert told.documents[number].amount == euros(0)
-    assert told.documents[number].document is Document.INVOICE
+    assert told.invoices[number].amount == euros(0)
+    assert told.invoices[number].kind is InvoiceKind.INVOICE
     told.invoiced("b")
     assert told.is_closed()
 
@@ -222,7 +222,7 @@ def test_an_invoice_of_zero_can_be_credited_in_whole_and_its_deposit_is_free_aga
     with pytest.raises(NotPossible, match=r"0.00 EUR of invoice 2 can still be credited"):
         told.credit(number, "1")
     credit = told.bill(told.credit(number))
-    assert told.documents[credit].document is Document.CREDIT_NOTE
+    assert told.invoices[credit].kind is InvoiceKind.CREDIT_NOTE
     assert (told.deposit_left, told.value) == ("500.00", "0.00")
     assert told.book.unreach("a") is None
     assert told.value == "500.00"
@@ -239,7 +239,7 @@ def test_a_deposit_nobody_deducts_is_given_back_at_the_end() -> None:
     assert final is not None
     assert total(final.charges, "EUR") == euros(-150)
     told.bill("final")
-    assert told.documents[3].document is Document.CREDIT_NOTE
+    assert told.invoices[3].kind is InvoiceKind.CREDIT_NOTE
     assert (told.billed, told.quantity("deposit")) == ("500.00", NONE)
     assert told.is_closed()
     assert told.book.finish(told.contract, FIRST) is None
@@ -304,7 +304,7 @@ def test_a_milestone_is_billed_once_however_often_it_is_reached() -> None:
     with pytest.raises(NotPossible, match="has no milestone b"):
         told.book.reach(told.contract, "b", FIRST)
     number = told.bill(event.key)
-    assert told.documents[number].as_planned
+    assert told.invoices[number].as_planned
     assert told.book.reach(told.contract, "a", day(2)) is None
     assert told.is_closed()
 
@@ -372,7 +372,7 @@ def test_a_change_order_changes_what_is_reached_but_not_proposed() -> None:
     assert told.is_closed()
 
 
-# --- documents --------------------------------------------------------------------------------
+# --- invoices --------------------------------------------------------------------------------
 
 
 def test_a_proposal_says_all_that_its_event_says() -> None:
@@ -380,7 +380,7 @@ def test_a_proposal_says_all_that_its_event_says() -> None:
         milestones=parts(a="1000"), purchase_order="PO-1", payment_term="30 Days", title="Platform"
     )
     number = told.propose(told.reach("a").key)
-    proposal = told.documents[number]
+    proposal = told.invoices[number]
     assert (proposal.title, proposal.number, proposal.amount) == ("Platform – A", 1, euros(1000))
     assert (proposal.purchase_order, proposal.payment_term) == ("PO-1", "30 Days")
     assert (proposal.customer_key, proposal.customer_name) == ("acme", "Acme NV")
@@ -390,7 +390,7 @@ def test_a_proposal_says_all_that_its_event_says() -> None:
         told.book.drop("milestone:a", "no")
 
 
-def test_news_of_a_document_may_come_twice_late_or_for_nothing() -> None:
+def test_news_of_an_invoice_may_come_twice_late_or_for_nothing() -> None:
     told = Told(milestones=parts(a="1000"))
     event = told.reach("a")
     first = told.propose(event.key)
@@ -481,7 +481,7 @@ def test_an_invoice_credited_while_its_retainage_is_released_is_credited_with_it
     assert (told.retained, told.billed, told.value) == ("-100.00", "100.00", "0.00")
     event = told.book.release_retainage(told.contract, FIRST, "was released before")
     assert event is not None
-    assert event.document is Document.CREDIT_NOTE
+    assert event.kind is InvoiceKind.CREDIT_NOTE
     told.bill_all()
     assert told.billed == "0.00"
     assert told.is_closed()
@@ -513,8 +513,8 @@ def test_a_whole_credit_mirrors_every_line() -> None:
     key = told.credit(number)
     assert key == "credit:2:1"
     assert [c.amount.amount for c in told.event(key).charges] == [-1000, 150, 100]
-    proposal = told.documents[told.bill(key)]
-    assert (proposal.document, proposal.credits) == (Document.CREDIT_NOTE, number)
+    proposal = told.invoices[told.bill(key)]
+    assert (proposal.kind, proposal.credited_number) == (InvoiceKind.CREDIT_NOTE, number)
     assert (proposal.reason, proposal.amount) == ("agreed", euros(-750))
     assert (told.deposit_left, told.retained, told.value) == ("300.00", "0.00", "1000.00")
     assert told.book.creditable(number) == euros(0)
@@ -525,7 +525,7 @@ def test_a_part_is_spread_over_what_was_earned() -> None:
     told.month(day(2), entries=(entry(1, "3"), entry(2, "1")))
     number = told.bill("period:2026-02-01")
     credit = told.bill(told.credit(number, "36"))
-    assert told.documents[credit].amount == euros(-36)
+    assert told.invoices[credit].amount == euros(-36)
     assert (told.retained, told.value) == ("40.00", "1364.00")
     assert told.book.creditable(number) == euros(324)
     told.bill(told.credit(number))
@@ -552,7 +552,7 @@ def test_only_an_issued_invoice_can_be_credited() -> None:
         told.credit(credit)
     proposed = told.propose(told.reach("b").key)
     for missing in (proposed, 99):
-        with pytest.raises(NotPossible, match=f"document {missing} is not issued"):
+        with pytest.raises(NotPossible, match=f"invoice {missing} is not issued"):
             told.credit(missing)
 
 
@@ -588,7 +588,7 @@ def test_after_the_release_an_invoice_is_credited_in_part_and_the_release_by_its
     told.book.release_retainage(told.contract, FIRST, "done")
     (release,) = told.bill_all()
     with pytest.raises(NotPossible, match="nothing of its retainage released"):
-        told.credit(number, reissue=True)
+        told.credit(number, reinvoice=True)
     told.bill(told.credit(number))
     assert (told.billed, told.value, told.retained) == ("100.00", "100.00", "0.00")
     told.bill(told.credit(release, "40"))
@@ -602,7 +602,7 @@ def test_an_invoice_is_issued_anew_once_it_is_credited() -> None:
     told.book.start(told.contract, FIRST)
     told.bill("deposit")
     number = told.invoiced("a")
-    key = told.credit(number, reissue=True)
+    key = told.credit(number, reinvoice=True)
     credit = told.propose(key)
     assert told.book.ready() == []
     told.book.issued(credit)
@@ -611,9 +611,9 @@ def test_an_invoice_is_issued_anew_once_it_is_credited() -> None:
     assert event.key == "milestone:a"
     assert (event.title, event.as_planned) == ("A (issued anew)", False)
     again = told.bill(event.key)
-    assert told.documents[again].amount == told.documents[number].amount
+    assert told.invoices[again].amount == told.invoices[number].amount
     assert (told.value, told.retained, told.deposit_left) == ("1000.00", "100.00", "0.00")
-    told.bill(told.credit(again, reissue=True))
+    told.bill(told.credit(again, reinvoice=True))
     assert [c.key for c in told.book.ready()[0].charges] == [
         "a:again4",
         "a:deposit:again4",
@@ -624,7 +624,7 @@ def test_an_invoice_is_issued_anew_once_it_is_credited() -> None:
 def test_if_its_credit_is_given_up_nothing_is_issued_anew() -> None:
     told = Told(milestones=parts(a="1000"))
     number = told.invoiced("a")
-    key = told.credit(number, reissue=True)
+    key = told.credit(number, reinvoice=True)
     told.book.rejected(told.propose(key))
     told.book.drop(key, "not agreed")
     assert told.book.ready() == []
@@ -636,15 +636,15 @@ def test_only_a_whole_credit_is_issued_anew() -> None:
     told = Told(milestones=parts(a="1000"))
     number = told.invoiced("a")
     with pytest.raises(NotPossible, match="only an invoice that is credited in whole"):
-        told.credit(number, "10", reissue=True)
+        told.credit(number, "10", reinvoice=True)
     told.bill(told.credit(number, "10"))
     with pytest.raises(NotPossible, match="only an invoice that is credited in whole"):
-        told.credit(number, reissue=True)
+        told.credit(number, reinvoice=True)
 
 
 def test_an_invoice_issued_anew_follows_a_change_order() -> None:
     told = Told(milestones=parts(a="1000"))
-    told.bill(told.credit(told.invoiced("a"), reissue=True))
+    told.bill(told.credit(told.invoiced("a"), reinvoice=True))
     told.changes(milestones=parts(a="1200"))
     told.bill_all()
     assert told.billed == "1200.00"
@@ -655,16 +655,16 @@ def test_what_a_credited_invoice_had_deducted_is_still_owed() -> None:
     told = Told(milestones=parts(a="1000", b="1000"), retainers=[CARE])
     told.book.credit_service(told.contract, "care", "outage", "outage", euros(50))
     number = told.invoiced("a")
-    assert told.documents[number].amount == euros(950)
+    assert told.invoices[number].amount == euros(950)
     told.bill(told.credit(number))
     assert [item.amount for item in told.book.pending] == [euros(-50)]
-    assert told.documents[told.invoiced("b")].amount == euros(950)
+    assert told.invoices[told.invoiced("b")].amount == euros(950)
 
 
 def test_an_invoice_issued_anew_gives_back_what_it_deducts_if_it_is_forgotten() -> None:
     told = Told(milestones=parts(a="1000"), retainers=[CARE])
     told.book.credit_service(told.contract, "care", "outage", "outage", euros(50))
-    told.bill(told.credit(told.invoiced("a"), reissue=True))
+    told.bill(told.credit(told.invoiced("a"), reinvoice=True))
     assert told.book.pending == []
     assert told.book.unreach("a") is None
     assert [item.amount for item in told.book.pending] == [euros(-50)]
@@ -681,13 +681,13 @@ def test_hours_are_billed_once_and_corrected_by_what_changed() -> None:
     told.bill_all()
     told.month(day(4), gone=(2,))
     assert told.bill_all() == [3]
-    assert [str(told.documents[n].amount) for n in (1, 2, 3)] == [
+    assert [str(told.invoices[n].amount) for n in (1, 2, 3)] == [
         "1400.00 EUR",
         "300.00 EUR",
         "-400.00 EUR",
     ]
-    assert told.documents[3].document is Document.CREDIT_NOTE
-    assert not told.documents[1].as_planned
+    assert told.invoices[3].kind is InvoiceKind.CREDIT_NOTE
+    assert not told.invoices[1].as_planned
     assert told.is_closed()
 
 
@@ -725,7 +725,7 @@ def test_a_raised_cap_lets_the_whole_period_through() -> None:
     assert told.book.unbilled == []
 
 
-def test_hours_that_cost_nothing_need_no_document() -> None:
+def test_hours_that_cost_nothing_need_no_invoice() -> None:
     told = Told(time=[TIME | {"rates": [{"price": "0.10"}]}])
     bill = told.month(day(2), entries=(entry(1, "0.01"),))
     assert bill.event is None
@@ -822,13 +822,13 @@ def test_a_fee_is_billed_for_each_period_as_planned() -> None:
     told.month(day(2))
     assert told.bill_all() == [1, 2]
     assert [str(item.amount.amount) for item in charged(told)] == ["310.00", "166.07"]
-    assert told.documents[1].as_planned
+    assert told.invoices[1].as_planned
     assert told.book.dues(told.contract) == []
     assert told.book.due_now(told.contract, day(12)) == []
     assert told.is_closed()
 
 
-def test_a_fee_of_nothing_needs_no_document() -> None:
+def test_a_fee_of_nothing_needs_no_invoice() -> None:
     told = Told(retainers=[CARE | {"fee": "0.10"}], starts_on="2026-01-31")
     bill = told.month(day(1, 31))
     assert (bill.event, told.book.events) == (None, {})
@@ -854,8 +854,8 @@ def test_a_service_credit_comes_off_the_next_invoice_once() -> None:
         told.book.credit_service(told.contract, "care", "june", "outage", euros(60))
     told.month(day(1))
     (number,) = told.bill_all()
-    assert told.documents[number].amount == euros(250)
-    assert not told.documents[number].as_planned
+    assert told.invoices[number].amount == euros(250)
+    assert not told.invoices[number].as_planned
     assert not told.book.credit_service(told.contract, "care", "june", "outage", euros(60))
     with pytest.raises(NotPossible, match="no retainer calls"):
         told.book.credit_service(told.contract, "calls", "july", "outage", euros(60))
@@ -874,7 +874,7 @@ def test_a_service_credit_larger_than_the_invoice_waits_for_the_end() -> None:
     assert told.open_ends == ["Development, service credit: outage (-400.00 EUR) is not deducted"]
     told.book.finish(told.contract, day(2))
     (final,) = told.bill_all()
-    assert told.documents[final].document is Document.CREDIT_NOTE
+    assert told.invoices[final].kind is InvoiceKind.CREDIT_NOTE
     assert (told.billed, told.value) == ("-190.00", "-190.00")
     assert told.is_closed()
 
@@ -884,7 +884,7 @@ def test_what_a_given_up_event_took_along_comes_with_the_next() -> None:
     told.book.credit_service(told.contract, "care", "june", "outage", euros(60))
     told.book.drop(told.reach("a").key, "a gift")
     assert [item.amount for item in told.book.unbilled] == [euros(1000)]
-    assert told.documents[told.invoiced("b")].amount == euros(940)
+    assert told.invoices[told.invoiced("b")].amount == euros(940)
 
 
 def test_a_given_up_settlement_does_not_come_back() -> None:
@@ -1098,7 +1098,7 @@ def test_a_rejected_period_is_forgotten_and_collected_anew() -> None:
     assert told.book.reopen(key)
     assert told.book == before
     told.month(day(2), up_to_cap=True, **FOUND)
-    assert told.event(key).charges == told.documents[number].lines
+    assert told.event(key).charges == told.invoices[number].lines
 
 
 def test_a_rejected_period_that_a_later_one_builds_on_stays() -> None:
@@ -1478,7 +1478,7 @@ def test_issued_anew_a_deduction_is_shown_by_what_is_left_of_the_deposit_then() 
     told.bill_all()
     for key in "abd":
         told.invoiced(key)
-    credit = told.credit(4, reissue=True)
+    credit = told.credit(4, reinvoice=True)
     told.reach("c")
     told.bill(credit)
     told.bill_all()

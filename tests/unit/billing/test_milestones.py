@@ -255,15 +255,15 @@ def test_what_is_held_back_comes_back_to_the_cent(
     made = signed(parts, deposit if deposit.is_positive else None, str(percent))
     keys = [item.key for item in made.milestones]
     charges, _ = reached(made, keys)
-    documents = [[c for c in charges if c.key.partition(":")[0] == key] for key in keys]
-    for lines, key in zip(documents, keys, strict=True):
+    invoices = [[c for c in charges if c.key.partition(":")[0] == key] for key in keys]
+    for lines, key in zip(invoices, keys, strict=True):
         found = holdback(made, lines, key)
         lines += [found] if found else []
         assert total(lines, "EUR").amount >= 0
-    held = [c for lines in documents for c in lines if c.kind is ChargeKind.RETAINAGE]
+    held = [c for lines in invoices for c in lines if c.kind is ChargeKind.RETAINAGE]
     released = release(made, held, 1)
     assert sum(c.quantity for c in (*held, *released)) == 0
-    everything = [*(c for lines in documents for c in lines), *released]
+    everything = [*(c for lines in invoices for c in lines), *released]
     everything += [deposit_charge(made)] if made.deposit else []
     assert total(everything, "EUR") == value
     assert all(holds_in_odoo(item) for item in everything)

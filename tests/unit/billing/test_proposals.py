@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from contracts.billing.book import Book, milestone_event
 from contracts.billing.charges import Charge, ChargeKind
-from contracts.billing.proposals import Document, InvoiceProposal
+from contracts.billing.proposals import InvoiceKind, InvoiceProposal
 from contracts.money import Money
 from tests.unit.examples import MONDAY, contract, euros, proposal
 
@@ -34,8 +34,8 @@ proposals = st.builds(
     contract_id=keys,
     legal_entity=keys,
     number=st.integers(1, 500),
-    document=st.sampled_from(Document),
-    credits=st.integers(0, 3),
+    kind=st.sampled_from(InvoiceKind),
+    credited_number=st.integers(0, 3),
     title=texts,
     customer_key=keys,
     reason=texts,
@@ -52,8 +52,8 @@ CHANGES: dict[str, Any] = {
     "contract_id": "C-2",
     "legal_entity": "southwind",
     "number": 2,
-    "document": Document.CREDIT_NOTE,
-    "credits": 1,
+    "kind": InvoiceKind.CREDIT_NOTE,
+    "credited_number": 1,
     "title": "another",
     "customer_key": "other",
     "reason": "because",
@@ -92,7 +92,7 @@ def test_a_reached_milestone_becomes_a_proposal_of_one_line() -> None:
     assert (made.contract_id, made.legal_entity, made.number) == ("C-1", "northwind", 1)
     assert (made.customer_name, made.billing_email) == ("Acme NV", "ap@acme.example")
     assert (made.payment_term, made.purchase_order) == ("30 Days", "PO-77")
-    assert (made.document, made.as_planned) == (Document.INVOICE, True)
+    assert (made.kind, made.as_planned) == (InvoiceKind.INVOICE, True)
     assert made.proposed_on == MONDAY
 
 

@@ -10,22 +10,22 @@ from decimal import Decimal
 import pytest
 
 from activities.odoo_finance import (
-    CreditRequest,
     Draft,
     InvoiceRef,
+    ReconcileRequest,
     ReminderRequest,
     TodoRequest,
     WriteOffRequest,
     exact_price,
 )
 from contracts.billing.charges import Charge, ChargeKind
-from contracts.billing.proposals import Document
+from contracts.billing.proposals import InvoiceKind
 from contracts.money import Money
 from contracts.sweeps import SweepWindow
 from tests.activities.firm import INVOICE_ON, Firm, Ordered
 from tests.activities.mixed import mixed, taxed
 from tests.activities.refusals import code, refused
-from tests.world import credit, document, eur, single
+from tests.world import contract_data, credit, eur, single
 
 BAD_DEBT = "650000"
 LOST_ON = date(2026, 6, 1)
@@ -44,63 +44,63 @@ def test_a_draft_says_what_it_comes_to_with_odoo_s_own_taxes(firm: Firm) -> None
         made.charge("deposit", "-0.33", "900"),
     )
     proposal = made.proposal(*charges)
-    draft = firm.finance.create_document(made.request(proposal))
-    quote = draft.quote
-    assert quote.untaxed == proposal.amount
+    draft = firm.finance.create_draft(made.request(proposal))
+    odoo_totals = draft.odoo_totals
+    assert odoo_totals.untaxed == proposal.amount
     # Only the retainer's product bears tax: 15 % of 450.00.
-    assert [(tax.name, tax.amount) for tax in quote.taxes] == [("15%", eur("67.50"))]
-    assert quote.total == proposal.amount + eur("67.50")
-    assert quote.tax == eur("67.50")
-    assert firm.finance.create_document(made.request(proposal)) == draft
+    assert [(tax.name, tax.amount) for tax in odoo_totals.taxes] == [("15%", eur("67.50"))]
+    assert odoo_totals.total == proposal.amount + eur("67.50")
+    assert odoo_totals.tax == eur("67.50")
+    assert firm.finance.create_draft(made.request(proposal)) == draft
     invoiced = {line.key: line.invoiced for line in firm.figures(made).lines}
     invoiced_lines = [str(invoiced[key]) for key in ("design", "dev", "support", "deposit")]
     assert invoiced_lines == ["1.00", "7.25", "0.50", "-0.33"]
-    posted = firm.finance.post_document(made.post_request(draft, proposal))
+    posted = firm.finance.post_invoice(made.post_request(draft, proposal))
     assert (posted.untaxed, posted.total, posted.residual) == (
-        quote.untaxed,
-        quote.total,
-        quote.total,
+        odoo_totals.untaxed,
+        odoo_totals.total,
+        odoo_totals.total,
     )
 
 
 def test_a_draft_marks_the_milestone_it_bills_reached(firm: Firm) -> None:
-    made, request = firm.drafted(document())
+    made, request = firm.drafted(contract_data())
     milestones = list(made.milestones.values())
     marking = request.model_copy(update={"reached": (milestones[0],)})
-    draft = firm.finance.create_document(marking)
+    draft = firm.finance.create_draft(marking)
     rows = firm.odoo.read("project.milestone", milestones, ["is_reached"])
     assert [row["is_reached"] for row in rows] == [True, *([False] * (len(milestones) - 1))]
     [line, *_] = firm.figures(made).lines
     assert line.delivered == 1
-    assert firm.finance.create_document(marking) == draft
+    assert firm.finance.create_draft(marking) == draft
 
 
 def test_a_milestone_that_people_deleted_in_odoo_does_not_hold_up_its_draft(firm: Firm) -> None:
-    made, request = firm.drafted(document())
+    made, request = firm.drafted(contract_data())
     gone, there, *_ = made.milestones.values()
     firm.odoo.call("project.milestone", "unlink", [gone])
-    firm.finance.create_document(request.model_copy(update={"reached": (gone, there)}))
+    firm.finance.create_draft(request.model_copy(update={"reached": (gone, there)}))
     [row] = firm.odoo.read("project.milestone", [there], ["is_reached"])
     assert row["is_reached"]
 
 
 def test_a_draft_brings_the_rules_of_its_legal_entity(firm: Firm) -> None:
     _, request = firm.drafted(single())
-    policy = firm.finance.create_document(request).policy
+    policy = firm.finance.create_draft(request).policy
     assert policy.calendar.time_zone == "Europe/Brussels"
     unknown = request.proposal.model_copy(update={"legal_entity": "nobody"})
     refusal = refused(
-        lambda: firm.finance.create_document(request.model_copy(update={"proposal": unknown}))
+        lambda: firm.finance.create_draft(request.model_copy(update={"proposal": unknown}))
     )
     assert code(refusal) == "legal_entity_unknown"
 
 
 def test_a_customer_abroad_pays_no_tax(firm: Firm) -> None:
     made = firm.confirmed(mixed())
-    quote = firm.finance.create_document(
+    odoo_totals = firm.finance.create_draft(
         made.request(made.proposal(made.charge("support", "1", "500")))
-    ).quote
-    assert (quote.taxes, quote.total) == ((), eur("500.00"))
+    ).odoo_totals
+    assert (odoo_totals.taxes, odoo_totals.total) == ((), eur("500.00"))
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,8 @@ def test_the_parts_of_a_cent_add_up_as_they_were_approved(
     made = firm.confirmed(mixed())
     charges = [made.charge(*line) for line in lines]
     proposal = made.proposal(*charges)
-    draft = firm.finance.create_document(made.request(proposal))
-    assert draft.quote.untaxed == draft.quote.total == proposal.amount
+    draft = firm.finance.create_draft(made.request(proposal))
+    assert draft.odoo_totals.untaxed == draft.odoo_totals.total == proposal.amount
     rows = firm.odoo.search_read(
         "account.move.line",
         [("move_id", "=", draft.invoice_id), ("display_type", "=", "product")],
@@ -130,7 +130,7 @@ def test_the_parts_of_a_cent_add_up_as_they_were_approved(
     for row, charge in zip(rows, charges, strict=True):
         assert Money.rounded(row["price_subtotal"], "EUR") == charge.amount
         assert Decimal(str(row["quantity"])) == charge.quantity
-    assert firm.finance.create_document(made.request(proposal)) == draft
+    assert firm.finance.create_draft(made.request(proposal)) == draft
 
 
 def test_a_price_has_no_more_decimals_than_hit_the_amount(firm: Firm) -> None:
@@ -146,11 +146,11 @@ def test_a_price_has_no_more_decimals_than_hit_the_amount(firm: Firm) -> None:
 def test_lines_that_people_added_to_a_draft_go(firm: Firm) -> None:
     made = firm.confirmed(single())
     request = made.invoice_request()
-    invoice = firm.finance.create_document(request).invoice_id
+    invoice = firm.finance.create_draft(request).invoice_id
     line = {"name": "By hand", "quantity": 1, "price_unit": 5.0}
     firm.odoo.write("account.move", [invoice], {"invoice_line_ids": [[0, 0, line]]})
-    draft = firm.finance.create_document(request)
-    assert (draft.invoice_id, draft.quote.untaxed) == (invoice, eur("1000.00"))
+    draft = firm.finance.create_draft(request)
+    assert (draft.invoice_id, draft.odoo_totals.untaxed) == (invoice, eur("1000.00"))
     assert firm.figures(made).lines[0].invoiced == 1
 
 
@@ -161,7 +161,7 @@ def test_prices_that_include_tax_are_refused_before_anybody_approves(firm: Firm)
     firm.odoo.write("account.tax", ids, {"price_include_override": "tax_included"})
     try:
         request = made.request(made.proposal(made.charge("support", "1", "115")))
-        refusal = refused(lambda: firm.finance.create_document(request))
+        refusal = refused(lambda: firm.finance.create_draft(request))
     finally:
         firm.odoo.write("account.tax", ids, {"price_include_override": False})
     assert code(refusal) == "draft_differs_from_proposal"
@@ -174,14 +174,14 @@ _SALES = ("type_tax_use", "=", "sale")
 def test_a_tax_that_changed_since_the_approval_stops_the_posting(firm: Firm) -> None:
     made = firm.confirmed(taxed())
     proposal = made.proposal(made.charge("support", "1", "500"))
-    draft = firm.finance.create_document(made.request(proposal))
+    draft = firm.finance.create_draft(made.request(proposal))
     [line] = firm.odoo.search_read(
         "account.move.line",
         [("move_id", "=", draft.invoice_id), ("display_type", "=", "product")],
         ["id"],
     )
     firm.odoo.write("account.move.line", [line["id"]], {"tax_ids": [[6, 0, []]]})
-    refusal = refused(lambda: firm.finance.post_document(made.post_request(draft, proposal)))
+    refusal = refused(lambda: firm.finance.post_invoice(made.post_request(draft, proposal)))
     assert (code(refusal), refusal.detail.field) == (
         "invoice_differs_from_approval",
         "invoice.amount_total",
@@ -192,14 +192,14 @@ def test_a_tax_that_changed_since_the_approval_stops_the_posting(firm: Firm) -> 
 def test_a_draft_that_was_rejected_is_cancelled_once(firm: Firm) -> None:
     made = firm.confirmed(single())
     request = made.invoice_request()
-    draft = firm.finance.create_document(request)
+    draft = firm.finance.create_draft(request)
     ref = InvoiceRef(invoice_id=draft.invoice_id)
     for _ in range(2):
         firm.finance.discard_draft(ref)
-    [stands] = firm.figures(made).documents
+    [stands] = firm.figures(made).invoices
     assert (stands.state, stands.number) == ("cancel", "")
     assert firm.figures(made).lines[0].invoiced == 0
-    assert firm.finance.create_document(request) == draft
+    assert firm.finance.create_draft(request) == draft
     again = made.proposal(number=2)
     posted = firm.posted(made, again)
     refusal = refused(lambda: firm.finance.discard_draft(InvoiceRef(invoice_id=posted.invoice_id)))
@@ -210,10 +210,10 @@ def test_a_draft_that_was_rejected_is_cancelled_once(firm: Firm) -> None:
 
 def test_a_draft_that_people_deleted_is_discarded_already(firm: Firm) -> None:
     made = firm.confirmed(single())
-    draft = firm.finance.create_document(made.invoice_request())
+    draft = firm.finance.create_draft(made.invoice_request())
     firm.odoo.call("account.move", "unlink", [draft.invoice_id])
     firm.finance.discard_draft(InvoiceRef(invoice_id=draft.invoice_id))
-    assert firm.figures(made).documents == ()
+    assert firm.figures(made).invoices == ()
 
 
 # --- credit notes ---------------------------------------------------------------------------
@@ -226,24 +226,24 @@ def test_a_part_of_an_open_invoice_is_credited(firm: Firm) -> None:
     assert invoice.total == eur("1150.00")
     back = made.credit_note(made.charge("support", "0.5", "500"), number=2)
     request = made.request(back, invoice.invoice_id)
-    draft = firm.finance.create_document(request)
-    assert (draft.quote.untaxed, draft.quote.total) == (eur("250.00"), eur("287.50"))
-    assert [(tax.name, tax.amount) for tax in draft.quote.taxes] == [("15%", eur("37.50"))]
-    assert firm.finance.create_document(request) == draft
+    draft = firm.finance.create_draft(request)
+    assert (draft.odoo_totals.untaxed, draft.odoo_totals.total) == (eur("250.00"), eur("287.50"))
+    assert [(tax.name, tax.amount) for tax in draft.odoo_totals.taxes] == [("15%", eur("37.50"))]
+    assert firm.finance.create_draft(request) == draft
     posting = made.post_request(draft, back)
-    credit = firm.finance.post_document(posting)
-    assert firm.finance.post_document(posting) == credit
+    credit = firm.finance.post_invoice(posting)
+    assert firm.finance.post_invoice(posting) == credit
     assert (credit.total, credit.residual) == (eur("287.50"), eur("0.00"))
-    assert firm.finance.create_document(request).invoice_id == draft.invoice_id
+    assert firm.finance.create_draft(request).invoice_id == draft.invoice_id
     after = firm.balance(invoice.invoice_id)
     assert after.residual == eur("862.50")
-    # It is a document of ours, with a balance of its own.
+    # It is an invoice of ours, with a balance of its own.
     assert (after.credited, after.written_off) == (eur("0.00"), None)
     figures = firm.figures(made)
     assert figures.invoiced == eur("750.00")
-    assert [item.document for item in figures.documents] == [
-        Document.INVOICE,
-        Document.CREDIT_NOTE,
+    assert [item.kind for item in figures.invoices] == [
+        InvoiceKind.INVOICE,
+        InvoiceKind.CREDIT_NOTE,
     ]
     support = next(line for line in figures.lines if line.key == "support")
     assert support.invoiced == Decimal("1.5")
@@ -264,13 +264,13 @@ def test_a_credit_note_of_charges_of_both_signs(firm: Firm) -> None:
 
 
 def test_what_a_credit_note_has_left_is_set_off_against_another_invoice(firm: Firm) -> None:
-    made = firm.confirmed(document())
+    made = firm.confirmed(contract_data())
     first = firm.posted(made, made.proposal(_milestone(made, 0)))
     firm.pays(first.invoice_id, str(first.total.amount))
     back = firm.posted(made, made.credit_note(_milestone(made, 0), number=2), first.invoice_id)
     assert back.residual == first.total  # nothing was open of what it credits
     second = firm.posted(made, made.proposal(_milestone(made, 2), number=3))
-    request = CreditRequest(invoice_id=second.invoice_id, credit_note_id=back.invoice_id)
+    request = ReconcileRequest(invoice_id=second.invoice_id, credit_note_id=back.invoice_id)
     done = firm.finance.reconcile_credit(request)
     assert done.credit_note.residual == eur("0.00")
     assert done.invoice.residual == second.total - first.total
@@ -279,13 +279,11 @@ def test_what_a_credit_note_has_left_is_set_off_against_another_invoice(firm: Fi
 
 
 def test_nothing_is_set_off_against_a_draft(firm: Firm) -> None:
-    made = firm.confirmed(document())
+    made = firm.confirmed(contract_data())
     first = firm.posted(made, made.proposal(_milestone(made, 0)))
-    draft = firm.finance.create_document(
-        made.request(made.credit_note(_milestone(made, 0), number=2))
-    )
-    request = CreditRequest(invoice_id=first.invoice_id, credit_note_id=draft.invoice_id)
-    assert code(refused(lambda: firm.finance.reconcile_credit(request))) == "document_not_posted"
+    draft = firm.finance.create_draft(made.request(made.credit_note(_milestone(made, 0), number=2)))
+    request = ReconcileRequest(invoice_id=first.invoice_id, credit_note_id=draft.invoice_id)
+    assert code(refused(lambda: firm.finance.reconcile_credit(request))) == "invoice_not_posted"
 
 
 def test_what_a_credit_note_owes_is_refunded(firm: Firm) -> None:
@@ -313,7 +311,7 @@ def test_a_credit_note_that_people_made_counts_as_credited(firm: Firm) -> None:
     assert sorted(item.invoice_id for item in told) == [invoice.invoice_id, ours.invoice_id]
     assert balance in told
     figures = firm.figures(made)
-    assert [item.ours for item in figures.documents] == [True, True, False]
+    assert [item.ours for item in figures.invoices] == [True, True, False]
     assert figures.invoiced == eur("-100.00")
 
 
@@ -385,7 +383,7 @@ def test_what_is_lost_is_written_off_once(firm: Firm) -> None:
         ["debit"],
     )
     assert [row["debit"] for row in loss] == [700.0]
-    assert [item.number for item in firm.figures(made).documents] == [balance.number]
+    assert [item.number for item in firm.figures(made).invoices] == [balance.number]
 
 
 def test_a_write_off_undone_in_odoo_leaves_the_invoice_open_again(firm: Firm) -> None:
@@ -490,7 +488,7 @@ def test_a_customer_without_an_address_is_a_task_for_a_person(firm: Firm) -> Non
 
 def test_a_draft_is_a_model_that_survives_its_way_through_the_engine(firm: Firm) -> None:
     made = firm.confirmed(taxed())
-    draft = firm.finance.create_document(
+    draft = firm.finance.create_draft(
         made.request(made.proposal(made.charge("support", "1", "500")))
     )
     again = Draft.model_validate_json(draft.model_dump_json())

@@ -1,4 +1,4 @@
-"""The contract learns how its documents end: by itself, from a later run, and by force."""
+"""The contract learns how its invoices end: by itself, from a later run, and by force."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ async def settle(world: World, invoice: str) -> None:
     await world.skip(invoice, days=_SETTLED_AFTER)
 
 
-async def test_that_a_document_has_settled_costs_no_signal(world: World) -> None:
+async def test_that_an_invoice_has_settled_costs_no_signal(world: World) -> None:
     invoice = await world.open(single())
     workflow_id = invoice.removesuffix("/invoice/1")
     await settle(world, invoice)
     state = await world.stage(workflow_id, ContractStage.CLOSED)
     assert state.invoices[1].stage is InvoiceStage.SETTLED
-    told = [name for name in await signals(world, workflow_id) if name == "receivable_changed"]
+    told = [name for name in await signals(world, workflow_id) if name == "invoice_changed"]
     assert len(told) == 2  # it is posted, it is paid
 
 
-async def test_a_document_that_an_earlier_run_began_tells_its_end(world: World) -> None:
+async def test_an_invoice_that_an_earlier_run_began_tells_its_end(world: World) -> None:
     invoice = await world.open(single())
     workflow_id = invoice.removesuffix("/invoice/1")
     await renew(world, workflow_id)
@@ -59,12 +59,12 @@ async def test_a_document_that_an_earlier_run_began_tells_its_end(world: World) 
     assert state.invoices[1].stage is InvoiceStage.SETTLED
 
 
-async def test_an_open_document_that_was_ended_by_force_waits_for_a_person(world: World) -> None:
+async def test_an_open_invoice_that_was_ended_by_force_waits_for_a_person(world: World) -> None:
     invoice = await world.open(single())
     workflow_id = invoice.removesuffix("/invoice/1")
     await world.client.get_workflow_handle(invoice).terminate("by hand")
     parked = await world.parked(workflow_id)
-    assert (parked.step, parked.code) == ("follow:1", "document_ended")
+    assert (parked.step, parked.code) == ("follow:1", "invoice_ended")
     await world.resolve(workflow_id, Action.SKIP, reason="paid in cash")
     # Nobody collects it, and yet it is open in Odoo: that has to be seen to before it closes.
     unpaid = await world.contract(
@@ -91,7 +91,7 @@ async def test_a_proposal_that_was_ended_by_force_is_proposed_anew(world: World)
     assert again.proposal.amount == (await world.contract(workflow_id)).invoices[1].amount
 
 
-async def test_a_document_of_an_earlier_run_that_was_ended_is_noticed_by_the_next(
+async def test_an_invoice_of_an_earlier_run_that_was_ended_is_noticed_by_the_next(
     world: World,
 ) -> None:
     invoice = await world.open(single())
