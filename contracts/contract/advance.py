@@ -100,7 +100,7 @@ def _milestones_count(state: ContractState) -> ContractState:
 
 
 def _reviews_end(state: ContractState) -> ContractState:
-    """An un-reached milestone whose invoice was rejected, or credited in whole, is planned again."""
+    """An un-reached milestone is planned again once its invoice is rejected, or credited."""
     for key, progress in state.milestones.items():
         if progress.under_review and account.milestone_invoice(state.account, key) is None:
             state = intake.forgotten(state.with_milestone(key, under_review=False), key)
@@ -119,7 +119,7 @@ def _credits_asked(state: ContractState) -> ContractState:
     return state
 
 
-# --- changes ----------------------------------------------------------------------------------------
+# --- changes --------------------------------------------------------------------------------------
 
 
 def _approvers_escalate(state: ContractState) -> ContractState:
@@ -127,10 +127,10 @@ def _approvers_escalate(state: ContractState) -> ContractState:
     if change is None or change.approval_round is None:
         return state
     approval_round = change.approval_round
-    after = approval_round.escalated_by(approval_round.requirement.today(state.clock))
-    if after is approval_round:
+    reminder = amendments.due_reminder(state, change)
+    if approval_round.escalated or reminder is None or not reminder.escalated:
         return state
-    return state.replace(change=change.replace(approval_round=after))
+    return state.replace(change=change.replace(approval_round=approval_round.with_escalation()))
 
 
 def _change_decided(state: ContractState) -> ContractState:
@@ -172,9 +172,7 @@ def _ends_early(state: ContractState) -> ContractState:
     request = state.termination
     if request is None or not amendments.ends_today(state):
         return state
-    unreached = [
-        key for key, progress in state.milestones.items() if progress.reached_on is None
-    ]
+    unreached = [key for key, progress in state.milestones.items() if progress.reached_on is None]
     contract_data, contract = changes.ended_early(state.terms, request.on, unreached)
     state = state.replace(terminated=True, ending=Ending.TERMINATED)
     reason = f"ended early: {request.reason}"
@@ -191,7 +189,7 @@ def _renews(state: ContractState) -> ContractState:
     return amendments.adopted(state, contract_data, contract, "term", reason)
 
 
-# --- proposals --------------------------------------------------------------------------------------
+# --- proposals ------------------------------------------------------------------------------------
 
 
 def _proposes(state: ContractState) -> ContractState:
@@ -202,9 +200,7 @@ def _proposes(state: ContractState) -> ContractState:
     return state
 
 
-def _proposed(
-    state: ContractState, occasion: Occasion, composition: Composition
-) -> ContractState:
+def _proposed(state: ContractState, occasion: Occasion, composition: Composition) -> ContractState:
     proposal, invoice = composition.proposal, composition.invoice
     number, milestone = proposal.number, occasion.milestone
     start = InvoiceStart(
@@ -250,7 +246,7 @@ def _with_warning(state: ContractState, text: str, invoice: Invoice) -> Contract
     return state.noted(text)
 
 
-# --- stages -----------------------------------------------------------------------------------------
+# --- stages ---------------------------------------------------------------------------------------
 
 
 def _stage(state: ContractState) -> ContractState:
@@ -301,4 +297,3 @@ _WHILE_RUNNING: tuple[Rule, ...] = (
     _stage,
     _close_out_starts_over,
 )
-

@@ -11,9 +11,16 @@ from datetime import date, datetime, timedelta
 
 from contracts import changes
 from contracts.agenda.actions import Action
+from contracts.approvals import ApprovalRound, ApproverReminder
 from contracts.billing import account
 from contracts.changes import ChangeOrder
-from contracts.contract.state import DAY, ContractState, ContractVersion, MilestoneProgress
+from contracts.contract.state import (
+    DAY,
+    ContractState,
+    ContractVersion,
+    MilestoneProgress,
+    PendingChange,
+)
 from contracts.model import Contract, JsonObject
 
 POLICY, NOTIFY = "policy", "notify"
@@ -53,14 +60,31 @@ def _approval(state: ContractState) -> Iterator[Action]:
     change = state.change
     if change is None:
         return
-    number, approval_round = str(change.order.number), change.approval_round
-    if approval_round is None:
-        yield Action(POLICY, "policy:change_order", basis=number)
+    if change.approval_round is None:
+        yield Action(POLICY, "policy:change_order", basis=str(change.order.number))
         return
-    reminder = approval_round.reminder(approval_round.requirement.today(state.clock))
+    reminder = due_reminder(state, change)
     if reminder is not None:
-        basis = f"{number}:{'escalated' if reminder.escalated else 'reminded'}"
-        yield Action(NOTIFY, f"{NOTIFY}:change_order", basis=basis, subject="change_order")
+        urgency = "escalated" if reminder.escalated else "reminder"
+        basis = f"{urgency}:{change.order.number}"
+        yield Action(NOTIFY, f"{NOTIFY}:change_order", basis=basis)
+
+
+def pending(state: ContractState) -> tuple[PendingChange, ApprovalRound]:
+    """The change order that awaits its approval; to ask where there is none is a defect."""
+    change = state.change
+    if change is None or change.approval_round is None:
+        raise RuntimeError("no change order awaits its approval")
+    return change, change.approval_round
+
+
+def due_reminder(state: ContractState, change: PendingChange) -> ApproverReminder | None:
+    """Whom to remind of a change order now, or to ask instead; None if nobody."""
+    approval_round = change.approval_round
+    at = approval_round.next_reminder(change.calendar) if approval_round else None
+    if approval_round is None or at is None or at > state.clock:
+        return None
+    return approval_round.reminder(change.calendar.today(state.clock))
 
 
 # --- the order follows ----------------------------------------------------------------------------
@@ -70,6 +94,13 @@ def is_behind(state: ContractState) -> bool:
     """Whether the order or the project in Odoo does not follow the contract yet."""
     order = state.order_version
     return order is not None and order.version != state.terms.version
+
+
+def versions_to_follow(state: ContractState) -> tuple[Contract, Contract]:
+    """The version that the order in Odoo has, and the one it is brought to."""
+    if state.order_version is None or state.following is None:
+        raise RuntimeError("the order in Odoo follows the contract already")
+    return state.order_version, state.following
 
 
 # --- suspension -----------------------------------------------------------------------------------
@@ -99,7 +130,7 @@ def status_text(state: ContractState) -> str:
     return f"Work is suspended: unpaid {', '.join(late)}."
 
 
-# --- what the calendar brings -----------------------------------------------------------------------
+# --- what the calendar brings ---------------------------------------------------------------------
 
 
 def ends_today(state: ContractState) -> bool:
@@ -179,14 +210,11 @@ def adopted(
 
 def reminded(state: ContractState) -> ContractState:
     """The approvers of the change order were reminded, or are not to be."""
-    change = state.change
-    if change is None or change.approval_round is None:
-        return state
-    approval_round = change.approval_round
-    reminder = approval_round.reminder(approval_round.requirement.today(state.clock))
+    change, approval_round = pending(state)
+    reminder = due_reminder(state, change)
     if reminder is None:
         return state
-    after = approval_round.after_reminder(reminder)
+    after = approval_round.with_reminder(escalated=reminder.escalated)
     return state.replace(change=change.replace(approval_round=after))
 
 

@@ -11,7 +11,7 @@ from contracts.approvals import ApprovalDecision, Decision
 from contracts.billing import account
 from contracts.billing.state import InvoiceStatus, NotPossible
 from contracts.changes import ChangeOrder
-from contracts.contract import amendments, invoices, proposing, provisioning, reading
+from contracts.contract import amendments, endings, invoices, proposing, write_back
 from contracts.contract.messages import (
     CancelRequest,
     CreditRequest,
@@ -39,7 +39,6 @@ from contracts.contract.state import (
     MilestoneProgress,
     PendingChange,
     has_ended,
-    require_id,
 )
 from contracts.invoice.messages import CreditRequested
 from contracts.invoice.state import CLEARED, UNBILLED, InvoiceReport, InvoiceStage
@@ -125,7 +124,7 @@ def forgotten(state: ContractState, key: str) -> ContractState:
     return state.replace(billing=account.unreach(billing, key))
 
 
-# --- use, service, retainage ------------------------------------------------------------------------
+# --- use, service, retainage ----------------------------------------------------------------------
 
 
 def _usage(state: ContractState, report: UsageReport) -> ContractState:
@@ -162,7 +161,7 @@ def _release(state: ContractState, release: RetainageRelease) -> ContractState:
     return state.noted(f"Retainage released by {release.by}: {release.reason}")
 
 
-# --- invoices ---------------------------------------------------------------------------------------
+# --- invoices -------------------------------------------------------------------------------------
 
 
 def report(state: ContractState, news: InvoiceReport) -> ContractState:
@@ -252,7 +251,7 @@ def _credit_asked(state: ContractState, asked: CreditRequested) -> ContractState
     return state.replace(credits_asked=(*state.credits_asked, credit_of(asked)))
 
 
-# --- changes ----------------------------------------------------------------------------------------
+# --- changes --------------------------------------------------------------------------------------
 
 
 def _change(state: ContractState, order: ChangeOrder) -> ContractState:
@@ -271,10 +270,8 @@ def _change(state: ContractState, order: ChangeOrder) -> ContractState:
 
 
 def _decision(state: ContractState, decision: ApprovalDecision) -> ContractState:
-    change = state.change
-    assert change is not None  # refused before
-    assert change.approval_round is not None
-    decided = change.approval_round.decided(decision, state.clock)
+    change, approval_round = amendments.pending(state)
+    decided = approval_round.decided(decision, state.clock)
     state = state.replace(change=change.replace(approval_round=decided))
     title = decided.subject.title
     if decision.decision is Decision.REJECT:
@@ -297,7 +294,7 @@ def _refresh(state: ContractState, request: CustomerRefresh) -> ContractState:
     return state.replace(refresh=request)
 
 
-# --- endings ----------------------------------------------------------------------------------------
+# --- endings --------------------------------------------------------------------------------------
 
 
 def _termination(state: ContractState, request: TerminationRequest) -> ContractState:
@@ -338,7 +335,7 @@ def _withdrawn(state: ContractState, number: int) -> ContractState:
     return state.replace(billing=billing, starting=left).with_invoice(report)
 
 
-# --- exceptions -------------------------------------------------------------------------------------
+# --- exceptions -----------------------------------------------------------------------------------
 
 
 def resolved(state: ContractState, parked: StepException, resolution: Resolution) -> ContractState:
@@ -401,7 +398,9 @@ def _read_again(state: ContractState, plans: list[str]) -> ContractState:
     return state.replace(read_again=tuple(wanted))
 
 
-def _allow_cap(state: ContractState, parked: StepException, resolution: Resolution) -> ContractState:
+def _allow_cap(
+    state: ContractState, parked: StepException, resolution: Resolution
+) -> ContractState:
     """What exceeds the caps is not billed, by a decision with name and reason."""
     billing, today = state.account, state.billing_day
     plans = dict.fromkeys(problem.field.partition(".")[0] for problem in parked.problems)
@@ -471,9 +470,7 @@ def _status_left(state: ContractState, *_: Any) -> ContractState:
 
 def _not_written(state: ContractState, *_: Any) -> ContractState:
     """This status is not written; the next one is tried again."""
-    from contracts.contract.write_back import status
-
-    return state.replace(crm_written=status(state))
+    return state.replace(crm_written=write_back.status(state))
 
 
 def _not_refreshed(state: ContractState, *_: Any) -> ContractState:
@@ -503,11 +500,11 @@ _SKIPPED: Mapping[str, _Rule] = {
     amendments.NOTIFY: _not_reminded,
     amendments.AMEND_PROJECT: _project_left,
     amendments.PROJECT_STATUS: _status_left,
-    "write_back": _not_written,
-    "refresh": _not_refreshed,
-    "close_out": _part_left,
-    "cancel_order": _part_left,
-    "archive_project": _part_left,
+    write_back.WRITE_STATUS: _not_written,
+    write_back.REFRESH: _not_refreshed,
+    endings.CLOSE_OUT: _part_left,
+    endings.CANCEL_ORDER: _part_left,
+    endings.ARCHIVE_PROJECT: _part_left,
 }
 
 MESSAGES: Mapping[type, Callable[[ContractState, Any], ContractState]] = {

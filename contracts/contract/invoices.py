@@ -124,7 +124,7 @@ def credit_title(state: ContractState, request: CreditRequest) -> str:
     return f"Credit of {name_of(report)} ({amount})"
 
 
-# --- what invoices are told -------------------------------------------------------------------------
+# --- what invoices are told -----------------------------------------------------------------------
 
 
 def _renewal_notices(state: ContractState) -> Iterator[Action]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Any
 
-from contracts import changes
+from contracts import approvals, changes
 from contracts.approvals import ApprovalDecision, ApprovalRound
 from contracts.billing import account
 from contracts.billing.state import NotPossible
@@ -173,7 +173,7 @@ def _decision(state: ContractState, decision: ApprovalDecision) -> str | None:
     approval_round = open_round(state)
     if approval_round is None:
         return "nothing awaits approval here"
-    return approval_round.refusal(decision, approval_round.requirement.today(state.clock))
+    return approvals.decision_refusal([approval_round], decision, state.clock)
 
 
 def open_round(state: ContractState) -> ApprovalRound | None:

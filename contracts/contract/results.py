@@ -14,7 +14,6 @@ from contracts.approvals import ApprovalKind, ApprovalRound, Subject
 from contracts.billing import account
 from contracts.contract import (
     amendments,
-    derived,
     endings,
     intake,
     invoices,
@@ -27,11 +26,9 @@ from contracts.contract.answers import Accepted, ExpensesRead, ProjectAmended, T
 from contracts.contract.messages import HoldKind
 from contracts.contract.metrics import project_ready
 from contracts.contract.state import (
-    RUNNING,
     ContractStage,
     ContractState,
     ContractVersion,
-    Ending,
     MilestoneProgress,
     OdooRefs,
     ReadCursor,
@@ -132,9 +129,7 @@ def _expenses_read(
     return _after_reading(state.replace(billing=billing), action.subject, read)
 
 
-def _after_reading(
-    state: ContractState, plan: str, read: TimeRead | ExpensesRead
-) -> ContractState:
+def _after_reading(state: ContractState, plan: str, read: TimeRead | ExpensesRead) -> ContractState:
     before = state.read_cursors.get(plan, ReadCursor())
     cursor = ReadCursor(since=read.as_of or before.since, until=read.until)
     looked = state.looked_again

@@ -7,7 +7,7 @@ from typing import Any
 
 from contracts import parking
 from contracts.agenda import machine
-from contracts.agenda.actions import Action, Event
+from contracts.agenda.actions import Action, ClockRang, Event
 from contracts.agenda.machine import Outcome, Rules
 from contracts.contract import (
     agenda,
@@ -23,7 +23,7 @@ from contracts.contract import (
     write_back,
 )
 from contracts.contract.advance import advance
-from contracts.contract.state import ContractState
+from contracts.contract.state import ContractInput, ContractState
 from contracts.contract.waits import contract_waits
 
 STEPS = {
@@ -108,9 +108,17 @@ def next_wake(state: ContractState) -> datetime | None:
     return machine.next_wake(RULES, state)
 
 
-def resumed(state: ContractState) -> ContractState:
-    """The state with which another run goes on: it does not hear by itself of invoices that the
-    run before has started."""
-    return state.replace(followed=())
-
-
+def begun(start: ContractInput, now: datetime) -> ContractState:
+    """The state that a run begins with. One that goes on does not hear by itself of invoices that
+    the run before has started."""
+    if start.state is not None:
+        return start.state.replace(followed=(), clock=now)
+    fresh = ContractState(
+        clock=now,
+        contract_id=start.contract_id,
+        legal_entity=start.legal_entity,
+        source=start.source,
+        contract_data=start.contract_data,
+        started_at=now,
+    )
+    return apply(fresh, ClockRang(), now).state
