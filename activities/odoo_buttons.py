@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from activities.failures import after_effect
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
 
@@ -32,5 +33,9 @@ def unless_done(act: Callable[[], object], is_done: Callable[[], bool]) -> None:
     try:
         act()
     except GatewayError as refusal:
-        if refusal.kind is not FailureKind.BUSINESS or not is_done():
+        if refusal.kind is not FailureKind.BUSINESS:
+            raise
+        with after_effect():
+            done = is_done()
+        if not done:
             raise

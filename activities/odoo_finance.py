@@ -15,7 +15,7 @@ from activities import metrics
 from activities import odoo_messages as messages
 from activities import odoo_records as records
 from activities import odoo_settlements as settlements
-from activities.failures import BusinessRefusal
+from activities.failures import BusinessRefusal, after_effect
 from activities.odoo_balances import FIELDS, balances_of
 from activities.odoo_buttons import press
 from activities.odoo_catalogue import Catalogue
@@ -28,9 +28,9 @@ from contracts.billing.proposals import InvoiceKind, InvoiceProposal
 from contracts.currencies import EXPONENTS
 from contracts.identifiers import contract_workflow_id, invoice_workflow_id
 from contracts.invoice.messages import InvoiceBalance, PaymentReceived
+from contracts.invoice.results import Draft, Reconciled
 from contracts.money import Money
 from contracts.odoo_totals import OdooTotals, TaxAmount
-from contracts.policy import EntityPolicy
 from gateways.odoo import FAILED, OdooClient
 
 _TYPES = {InvoiceKind.INVOICE: "out_invoice", InvoiceKind.CREDIT_NOTE: "out_refund"}
@@ -57,15 +57,6 @@ class DraftRequest(BaseModel):
     reached: tuple[int, ...] = ()
 
 
-class Draft(BaseModel):
-    """The invoice in Odoo, and what it comes to there. `policy` are the legal entity's rules as
-    they are now: by them it is approved and collected."""
-
-    invoice_id: int
-    odoo_totals: OdooTotals
-    policy: EntityPolicy
-
-
 class PostRequest(BaseModel):
     """`odoo_totals` is what was approved; it was proposed on `proposed_on`."""
 
@@ -77,9 +68,19 @@ class PostRequest(BaseModel):
 
 
 class InvoiceRef(BaseModel):
-    """An invoice or a credit note, by its id in Odoo."""
+    """An invoice or a credit note, by its id in Odoo. `must_be_posted`: somebody cancelled it there
+    or reset it, and nothing goes on before it is posted again."""
 
     invoice_id: int
+    must_be_posted: bool = False
+
+
+class DiscardRequest(BaseModel):
+    """The draft of an invoice that is not to be: by its id in Odoo, or where making it failed
+    before that was known, by the workflow of the invoice (`origin`)."""
+
+    origin: str
+    invoice_id: int | None = None
 
 
 class ReconcileRequest(BaseModel):
@@ -87,11 +88,6 @@ class ReconcileRequest(BaseModel):
 
     invoice_id: int
     credit_note_id: int
-
-
-class Reconciled(BaseModel):
-    invoice: InvoiceBalance
-    credit_note: InvoiceBalance
 
 
 class PaymentRequest(BaseModel):
@@ -164,7 +160,12 @@ class OdooFinance:
         if request.reached:
             mark_reached(self._odoo, request.reached)
         invoice, odoo_totals = self._drafted(request)
-        return Draft(invoice_id=invoice, odoo_totals=odoo_totals, policy=policy)
+        return Draft(
+            invoice_id=invoice,
+            invoice_on=request.invoice_on,
+            odoo_totals=odoo_totals,
+            policy=policy,
+        )
 
     def _drafted(self, request: DraftRequest) -> tuple[int, OdooTotals]:
         issued = self._issued(request.proposal) if request.rewrites else None
@@ -277,12 +278,12 @@ class OdooFinance:
         return tuple(TaxAmount(name=name, amount=amount) for name, amount in taxes.items())
 
     @activity.defn
-    def discard_draft(self, ref: InvoiceRef) -> Done:
+    def discard_draft(self, request: DiscardRequest) -> Done:
         """Cancel a draft that was not approved; refuses (`invoice_posted`) what is posted.
 
-        One already cancelled, or deleted by a person, is a success.
+        One already cancelled, deleted by a person or never made is a success.
         """
-        for row in self._odoo.find("account.move", "id", [ref.invoice_id], ["state", "name"]):
+        for row in self._drafts(request):
             if row["state"] == "posted":  # Odoo itself would cancel that too
                 raise BusinessRefusal(
                     "invoice_posted",
@@ -295,10 +296,23 @@ class OdooFinance:
                     self._odoo,
                     "account.move",
                     "button_cancel",
-                    ref.invoice_id,
-                    is_pressed=lambda: self._state(ref.invoice_id) == "cancel",
+                    row["id"],
+                    is_pressed=lambda found=row["id"]: self._state(found) == "cancel",
                 )
         return Done()
+
+    def _drafts(self, request: DiscardRequest) -> Sequence[Mapping[str, Any]]:
+        fields = ["state", "name"]
+        if request.invoice_id is not None:
+            return self._odoo.find("account.move", "id", [request.invoice_id], fields)
+        return self._odoo.find(
+            "account.move",
+            "invoice_origin",
+            [request.origin],
+            ["invoice_origin", *fields],
+            also=[("move_type", "in", list(_TYPES.values()))],
+            order="id",
+        )
 
     # --- posting ----------------------------------------------------------------------------
 
@@ -333,8 +347,9 @@ class OdooFinance:
         if balance.posted:
             return balance
         invoice_on = self._post_in_its_period(move, _name(request.kind))
-        self._measure(request, invoice_on)
-        return self._balance(request.invoice_id)
+        with after_effect():
+            self._measure(request, invoice_on)
+            return self._balance(request.invoice_id)
 
     def _measure(self, request: PostRequest, invoice_on: date) -> None:
         untaxed = request.odoo_totals.untaxed
@@ -388,7 +403,7 @@ class OdooFinance:
         for balance in (invoice, credit):
             if not balance.posted:
                 raise BusinessRefusal(
-                    "invoice_not_posted",
+                    "credit_not_posted",
                     f"invoice {balance.invoice_id} is not posted in Odoo, so nothing can be "
                     "set off against it",
                     field="invoice.state",
@@ -396,8 +411,9 @@ class OdooFinance:
                 )
         if invoice.residual.is_positive and credit.residual.is_positive:
             settlements.reconcile(self._odoo, request.invoice_id, request.credit_note_id)
-            invoice = self._balance(request.invoice_id)
-            credit = self._balance(request.credit_note_id)
+            with after_effect():
+                invoice = self._balance(request.invoice_id)
+                credit = self._balance(request.credit_note_id)
         return Reconciled(invoice=invoice, credit_note=credit)
 
     # --- delivery ---------------------------------------------------------------------------
@@ -424,15 +440,22 @@ class OdooFinance:
 
     @activity.defn
     def read_balance(self, ref: InvoiceRef) -> InvoiceBalance:
-        """What Odoo says about the invoice now."""
-        return self._balance(ref.invoice_id)
+        """What Odoo says about the invoice now. Refuses `invoice_not_posted` if it must be."""
+        balance = self._balance(ref.invoice_id)
+        if ref.must_be_posted and not balance.posted:
+            raise BusinessRefusal(
+                "invoice_not_posted",
+                "the invoice was cancelled or reset to draft in Odoo; post it again there",
+            )
+        return balance
 
     @activity.defn
     def register_payment(self, request: PaymentRequest) -> InvoiceBalance:
         """Register a payment known from outside, or a refund on a credit note: once for each
         reference, however often it is asked for."""
         settlements.register_payment(self._odoo, request.invoice_id, request.payment)
-        return self._balance(request.invoice_id)
+        with after_effect():
+            return self._balance(request.invoice_id)
 
     @activity.defn
     def write_off(self, request: WriteOffRequest) -> InvoiceBalance:
@@ -458,11 +481,12 @@ class OdooFinance:
                 float(request.amount.amount),
                 {"legal_entity": request.legal_entity, "currency": currency},
             )
-        balance = self._balance(request.invoice_id)
-        if balance.residual.is_positive:
-            settlements.reconcile(self._odoo, request.invoice_id, entry)
+        with after_effect():
             balance = self._balance(request.invoice_id)
-        return balance
+            if balance.residual.is_positive:
+                settlements.reconcile(self._odoo, request.invoice_id, entry)
+                balance = self._balance(request.invoice_id)
+            return balance
 
     def _refuse_to_lose_more_than_is_open(self, request: WriteOffRequest) -> None:
         residual = self._balance(request.invoice_id).residual
@@ -573,7 +597,8 @@ class OdooFinance:
             self._odoo.call("account.move", "message_post", [request.invoice_id], **message)
         else:
             messages.post_once(self._odoo, "account.move", request.invoice_id, **message)
-        status, reason = self._reminded(request)
+        with after_effect():
+            status, reason = self._reminded(request)
         if status in FAILED:
             raise BusinessRefusal(
                 "reminder_not_delivered",

@@ -96,7 +96,7 @@ def content_hash_of(content: BaseModel) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-# --- rules ------------------------------------------------------------------------------------
+# --- rules --------------------------------------------------------------------------------------
 
 
 class ApprovalTier(BaseModel):
@@ -503,17 +503,25 @@ class ApproverReminder(BaseModel):
     escalated: bool
     people: tuple[Person, ...]
 
+    @property
+    def what(self) -> str:
+        return "Escalated" if self.escalated else "Reminder"
+
 
 class ApprovalRound(BaseModel):
     """One subject from proposal to the last word on it. A changed subject needs a new round.
+
+    Immutable: a decision or a reminder gives a new one.
 
     Once `escalated` the escalation group may decide as well; whether people were told so, or
     reminded before, is kept apart: telling them may take a while.
     """
 
+    model_config = ConfigDict(frozen=True)
+
     subject: Subject
     requirement: ApprovalRequirement
-    approvals: list[Approval] = Field(default_factory=list)
+    approvals: tuple[Approval, ...] = ()
     reminded: bool = False
     escalated: bool = False
     escalation_reminded: bool = False
@@ -647,16 +655,16 @@ class ApprovalRound(BaseModel):
                 )
         return None
 
-    def decide(self, decision: ApprovalDecision, now: datetime) -> None:
-        """Take a decision that is not refused. `now` is aware. Raises ValueError for a refused
-        one: counted all the same it would be an approval nobody may give."""
+    def decided(self, decision: ApprovalDecision, now: datetime) -> Self:
+        """The round after a decision that is not refused. `now` is aware. Raises ValueError for a
+        refused one: counted all the same it would be an approval nobody may give."""
         today = self.requirement.today(now)
         refusal = self.refusal(decision, today)
         if refusal:
             raise ValueError(refusal)
         if decision.decision is Decision.REJECT:
-            self.rejected_because = f"{decision.by}: {decision.comment.strip()}"
-            return
+            because = f"{decision.by}: {decision.comment.strip()}"
+            return self.model_copy(update={"rejected_because": because})
         approval = Approval(
             by=decision.by,
             content_hash=self.subject.content_hash,
@@ -664,7 +672,7 @@ class ApprovalRound(BaseModel):
             comment=decision.comment,
             counts_as=self._counting(self.requirement.acts_for(decision.by, today)),
         )
-        self.approvals.append(approval)
+        return self.model_copy(update={"approvals": (*self.approvals, approval)})
 
     def _counting(self, people: Iterable[str]) -> tuple[Person, ...]:
         """Those of the people who may decide in their own right."""
@@ -698,23 +706,75 @@ class ApprovalRound(BaseModel):
         return calendar.opening(needed.escalate_on if self.reminded else needed.remind_on)
 
     def reminder(self, today: date) -> ApproverReminder | None:
-        """Whom to remind or to ask on this day; None if nobody. Escalates when it is time.
+        """Whom to remind or to ask on this day; None if nobody.
 
-        The same is due until `mark_reminded` says that it was done.
+        The same is due until `with_reminder` says that it was done.
         """
         if self.is_decided or self.escalation_reminded:
             return None
-        self.escalated = self.escalated or today >= self.requirement.escalate_on
-        if not self.escalated and (self.reminded or today < self.requirement.remind_on):
+        found = self.with_escalation() if today >= self.requirement.escalate_on else self
+        if not found.escalated and (self.reminded or today < self.requirement.remind_on):
             return None
         done = {item.by for item in self.approvals}
-        people = self._with_deputies(self._allowed, today) - done
-        return ApproverReminder(escalated=self.escalated, people=tuple(sorted(people)))
+        people = found._with_deputies(found._allowed, today) - done
+        return ApproverReminder(escalated=found.escalated, people=tuple(sorted(people)))
 
-    def mark_reminded(self, reminder: ApproverReminder) -> None:
-        """The people were reminded; it is not due again."""
-        self.reminded = True
-        self.escalation_reminded = reminder.escalated
+    def reminder_subject(self, reminder: ApproverReminder, workflow_id: str) -> str:
+        """The subject of the message to approvers, which goes once."""
+        content = self.subject.content_hash[:HASH_PREFIX]
+        return (
+            f"{reminder.what}: {self.subject.kind.words} of {self.subject.amount} awaits approval "
+            f"({workflow_id} {content} {self.requirement.asked_on})"
+        )
+
+    def reminder_text(self, reference: str) -> str:
+        """What approvers are told: what it is, which rule asks for them, and how to decide.
+        `reference` is how people name it on the command line; a workflow id will do."""
+        subject, requirement = self.subject, self.requirement
+        total = f" ({subject.total} with tax)" if subject.total is not None else ""
+        lines = [
+            f"{subject.title}, {subject.amount}{total}, asked for on {requirement.asked_on}.",
+            *subject.details,
+            f"Rule: {requirement.rule}. Needed: {self.missing}.",
+            f"To approve: c2c approvals approve {reference}",
+        ]
+        return "\n".join(lines)
+
+    def with_escalation(self) -> Self:
+        """The round once its time has come: the escalation group may decide as well."""
+        return self.model_copy(update={"escalated": True})
+
+    def with_reminder(self, *, escalated: bool) -> Self:
+        """The round once people were reminded, or those asked whom it is escalated to."""
+        changes = {"reminded": True, "escalation_reminded": escalated}
+        return self.model_copy(update=changes)
+
+
+# --- several rounds -----------------------------------------------------------------------------
+
+
+def decision_refusal(
+    rounds: Sequence[ApprovalRound], decision: ApprovalDecision, now: datetime
+) -> str | None:
+    """Why a decision cannot be taken by any of the rounds, of which there is at least one."""
+    found = rounds_meant(rounds, decision)
+    if len(found) > 1:
+        known = ", ".join(
+            f"{item.subject.content_hash[:HASH_PREFIX]} ({item.subject.title})" for item in found
+        )
+        return f"several things await approval; name one by its content_hash: {known}"
+    return found[0].refusal(decision, found[0].requirement.today(now))
+
+
+def rounds_meant(
+    rounds: Sequence[ApprovalRound], decision: ApprovalDecision
+) -> Sequence[ApprovalRound]:
+    """Of several open rounds the one whose content is named; else all there are."""
+    rounds = [item for item in rounds if not item.is_decided] or rounds
+    named = decision.content_hash.strip().lower()
+    if len(rounds) > 1 and len(named) >= HASH_PREFIX:
+        return [r for r in rounds if r.subject.content_hash.startswith(named)] or rounds
+    return rounds
 
 
 def _noun(decision: ApprovalDecision) -> str:

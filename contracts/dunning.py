@@ -65,6 +65,8 @@ class DunningPolicy(BaseModel):
 class DunningState(BaseModel):
     """What has been sent: level 0 is none. Only confirmed sends count."""
 
+    model_config = ConfigDict(frozen=True)
+
     level: int = 0
     sent_on: date | None = None
 

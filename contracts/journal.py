@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict
 
 MAX_ENTRIES = 40
 MAX_LENGTH = 1_500
@@ -14,16 +14,21 @@ MAX_LENGTH = 1_500
 class Entry(BaseModel):
     """One event at an aware (UTC) time."""
 
+    model_config = ConfigDict(frozen=True)
+
     at: datetime
     text: str
 
 
 class Journal(BaseModel):
-    """The latest entries; older ones are dropped to keep the state small."""
+    """The latest entries; older ones are dropped to keep the state small. Immutable."""
 
-    entries: list[Entry] = Field(default_factory=list)
+    model_config = ConfigDict(frozen=True)
 
-    def note(self, at: datetime, text: str) -> None:
+    entries: tuple[Entry, ...] = ()
+
+    def noted(self, at: datetime, text: str) -> Journal:
+        """The journal with one entry more."""
         if len(text) > MAX_LENGTH:
             text = text[: MAX_LENGTH - 1] + "…"
-        self.entries = [*self.entries, Entry(at=at, text=text)][-MAX_ENTRIES:]
+        return Journal(entries=(*self.entries, Entry(at=at, text=text))[-MAX_ENTRIES:])

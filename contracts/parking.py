@@ -293,17 +293,22 @@ class StepException(BaseModel):
 
 
 class Waiting(BaseModel):
-    """What a workflow waits on (a WaitingOn value) and since when (aware, UTC)."""
+    """What a workflow waits on (a WaitingOn value) and since when (aware, UTC). Immutable."""
+
+    model_config = ConfigDict(frozen=True)
 
     on: str | None = None
     since: datetime | None = None
 
-    def update(self, on: str | None, now: datetime, exceptions: list[StepException]) -> None:
-        """Start the clock anew where the reason changed; an exception is as old as it is."""
-        if on != self.on:
-            self.on, self.since = on, (now if on else None)
+    def updated(
+        self, on: str | None, now: datetime, exceptions: Sequence[StepException]
+    ) -> Waiting:
+        """What it waits on now: since now where the reason changed; an exception is as old as it
+        is."""
+        since = self.since if on == self.on else (now if on else None)
         if exceptions:
-            self.since = min(item.since for item in exceptions)
+            since = min(item.since for item in exceptions)
+        return self if (on, since) == (self.on, self.since) else Waiting(on=on, since=since)
 
 
 class Resolution(BaseModel):

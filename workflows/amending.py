@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from activities.odoo_orders import OdooOrders, OrderChange
     from contracts import changes, parking
+    from contracts.agenda.state import required
     from contracts.approvals import ApprovalKind, ApprovalRound, Subject
     from contracts.billing.book import milestone_event
     from contracts.changes import ChangeOrder
@@ -161,8 +162,16 @@ class Amending:
             )
             case.publish()
         approval_process = ApprovalProcess(case.steps, rest=case.run.wait, note=self._note)
+
+        def current() -> ApprovalRound:
+            return required(change.approval_round)
+
+        def keep(after: ApprovalRound) -> None:
+            change.approval_round = after
+
         approved = await approval_process.run(
-            change.approval_round,
+            current,
+            keep,
             policy.calendar,
             order_id=require_id(state.odoo.order_id),
             obsolete=lambda: state.change is not change or state.cancel is not None,

@@ -16,11 +16,12 @@ with workflow.unsafe.imports_passed_through():
     from activities.odoo_orders import Notification, OdooOrders
     from contracts import parking
     from contracts.approvals import (
-        HASH_PREFIX,
         ApprovalDecision,
         ApprovalRound,
         ApproverReminder,
         Decision,
+        decision_refusal,
+        rounds_meant,
     )
     from contracts.calendar import BusinessCalendar
     from workflows import metrics, options
@@ -41,6 +42,10 @@ class ApprovalMessages(Inbox):
 
     def approval_rounds(self) -> Sequence[ApprovalRound]:
         """The rounds people may decide now; those already decided may be among them."""
+        raise NotImplementedError
+
+    def keep_round(self, before: ApprovalRound, after: ApprovalRound) -> None:
+        """Keep a round as it is after a decision."""
         raise NotImplementedError
 
     def nothing_to_approve(self) -> str:
@@ -73,35 +78,21 @@ class ApprovalMessages(Inbox):
         return [item for item in self.approval_rounds() if not item.is_decided]
 
     def _approval_refusal(self, decision: ApprovalDecision) -> str | None:
-        found = self._rounds_meant(decision)
-        if not found:
-            return self.nothing_to_approve()
-        if len(found) > 1:
-            known = ", ".join(
-                f"{item.subject.content_hash[:HASH_PREFIX]} ({item.subject.title})"
-                for item in found
-            )
-            return f"several things await approval; name one by its content_hash: {known}"
-        return found[0].refusal(decision, found[0].requirement.today(workflow.now()))
-
-    def _rounds_meant(self, decision: ApprovalDecision) -> Sequence[ApprovalRound]:
-        """Of several open rounds the one whose content is named; else all there are."""
         rounds = self.approval_rounds()
-        rounds = [item for item in rounds if not item.is_decided] or rounds
-        named = decision.content_hash.strip().lower()
-        if len(rounds) > 1 and len(named) >= HASH_PREFIX:
-            return [r for r in rounds if r.subject.content_hash.startswith(named)] or rounds
-        return rounds
+        if not rounds:
+            return self.nothing_to_approve()
+        return decision_refusal(rounds, decision, workflow.now())
 
     def _take_approval_decision(self, decision: ApprovalDecision) -> ApprovalRound:
-        [found] = self._rounds_meant(decision)
-        found.decide(decision, workflow.now())
-        title = found.subject.title
+        [found] = rounds_meant(self.approval_rounds(), decision)
+        decided = found.decided(decision, workflow.now())
+        self.keep_round(found, decided)
+        title = decided.subject.title
         if decision.decision is Decision.REJECT:
-            self.noted(f"Rejected {title}: {found.rejected_because}")
+            self.noted(f"Rejected {title}: {decided.rejected_because}")
         else:
             self.noted(f"{decision.by} approved {title}")
-        return found
+        return decided
 
 
 class ApprovalProcess:
@@ -118,7 +109,8 @@ class ApprovalProcess:
 
     async def run(
         self,
-        approval: ApprovalRound,
+        current: Callable[[], ApprovalRound],
+        keep: Callable[[ApprovalRound], None],
         calendar: BusinessCalendar,
         *,
         order_id: int,
@@ -126,27 +118,34 @@ class ApprovalProcess:
     ) -> bool:
         """Wait until the round is decided or `obsolete`; whether it is approved.
 
-        After continue-as-new it is called again with the same round, and goes on where it was.
+        `current` gives the round as it is now, `keep` keeps another one in its place. After
+        continue-as-new it is called again with the same round, and goes on where it was.
         """
 
         def done() -> bool:
-            return approval.is_decided or obsolete()
+            return obsolete() or current().is_decided
 
-        subject = approval.subject
-        if approval.is_automatic:
-            self._note(f"{subject.title}: {approval.requirement.rule}")
+        subject = current().subject
+        if current().is_automatic:
+            self._note(f"{subject.title}: {current().requirement.rule}")
         waited = not done()
         while not done():
-            await self._rest(done, approval.next_reminder(calendar), "remind approvers")
-            reminder = None if done() else approval.reminder(calendar.today(workflow.now()))
-            if reminder is not None:
-                await self._tell(approval, reminder, order_id, done)
-                # Only now: a step that is parked when the workflow continues as new goes on.
-                approval.mark_reminded(reminder)
-        if waited and approval.is_decided:
+            await self._rest(done, current().next_reminder(calendar), "remind approvers")
             today = calendar.today(workflow.now())
-            metrics.approval_decided(subject.kind, approval.requirement.asked_on, today)
-        return approval.is_met and not obsolete()
+            reminder = None if done() else current().reminder(today)
+            if reminder is not None:
+                if reminder.escalated:
+                    keep(current().with_escalation())
+                await self._tell(current(), reminder, order_id, done)
+                # Only now: a step that is parked when the workflow continues as new goes on.
+                if not done():
+                    keep(current().with_reminder(escalated=reminder.escalated))
+        if obsolete():
+            return False
+        if waited:
+            today = calendar.today(workflow.now())
+            metrics.approval_decided(subject.kind, current().requirement.asked_on, today)
+        return current().is_met
 
     async def _tell(
         self,
@@ -156,14 +155,12 @@ class ApprovalProcess:
         done: Callable[[], bool],
     ) -> None:
         subject, workflow_id = approval.subject, workflow.info().workflow_id
-        what = "Escalated" if reminder.escalated else "Reminder"
-        self._note(f"{what}: approval of {subject.title} still open")
+        self._note(f"{reminder.what}: approval of {subject.title} still open")
         request = Notification(
             order_id=order_id,
             people=reminder.people,
-            subject=f"{what}: {subject.kind.words} of {subject.amount} awaits approval "
-            f"({workflow_id} {subject.content_hash[:HASH_PREFIX]} {approval.requirement.asked_on})",
-            text=notification_text(approval, workflow_id),
+            subject=approval.reminder_subject(reminder, workflow_id),
+            text=approval.reminder_text(workflow_id),
         )
         await self._steps.run(
             parking.NOTIFY,
@@ -171,23 +168,9 @@ class ApprovalProcess:
                 OdooOrders.notify,
                 request,
                 **options.odoo_finance(
-                    f"{what} to approvers", options.Urgency.BACKGROUND, looks_first=True
+                    f"{reminder.what} to approvers", options.Urgency.BACKGROUND, looks_first=True
                 ),
             ),
             name=f"{parking.NOTIFY.name}:{subject.kind}",
             obsolete=done,
         )
-
-
-def notification_text(approval: ApprovalRound, reference: str) -> str:
-    """What approvers are told: what it is, which rule asks for them, and how to decide.
-    `reference` is how people name it on the command line; a workflow id will do."""
-    subject, requirement = approval.subject, approval.requirement
-    total = f" ({subject.total} with tax)" if subject.total is not None else ""
-    lines = [
-        f"{subject.title}, {subject.amount}{total}, asked for on {requirement.asked_on}.",
-        *subject.details,
-        f"Rule: {requirement.rule}. Needed: {approval.missing}.",
-        f"To approve: c2c approvals approve {reference}",
-    ]
-    return "\n".join(lines)

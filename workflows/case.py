@@ -29,7 +29,7 @@ class Case:
         self.state = state
         self.steps = Steps(
             state.exceptions,
-            state.journal,
+            self.note,
             changed=self.publish,
             cancelled=lambda: state.cancel is not None,
         )
@@ -82,7 +82,7 @@ class Case:
         )
 
     def note(self, text: str) -> None:
-        self.state.journal.note(workflow.now(), text)
+        self.state.journal = self.state.journal.noted(workflow.now(), text)
 
     def enter(self, stage: ContractStage) -> None:
         self.state.stage = stage
@@ -93,7 +93,7 @@ class Case:
         """The state changed: it is shown anew. Since when it waits, it knows from here."""
         state = self.state
         waiting, _ = contract_waits(state)
-        state.waiting.update(waiting, workflow.now(), state.exceptions)
+        state.waiting = state.waiting.updated(waiting, workflow.now(), state.exceptions)
         parked = [*state.exceptions, *(e for d in state.invoices.values() for e in d.exceptions)]
         state.has_parked = state.has_parked or bool(parked)
         self.board.outdate()

@@ -43,7 +43,6 @@ with workflow.unsafe.imports_passed_through():
         Event,
         Failed,
         Noted,
-        SignalReceived,
         UpdateReceived,
     )
     from contracts.agenda.machine import Rules
@@ -75,8 +74,8 @@ class Core(Generic[S]):
     - `perform`: by the kind of an act, how it is performed.
     - `has_ended`: whether nothing can come any more; asked when nothing runs.
     - `cancelled`: the event that a cancellation from Temporal's side means.
-    - `details`, `attributes`: what people see of a state; `is_listed` says whether lists are to show
-      it as it is, or the next moment will bring something better.
+    - `details`, `attributes`: what people see of a state; `is_listed` says whether lists
+      are to show it as it is, or the next moment will bring something better.
     - `following`: what the next run is started with.
     """
 
@@ -133,7 +132,7 @@ class Shell(Inbox, Generic[S]):
             workflow.logger.exception("defect in the agenda")
             return False
 
-    # --- messages: the one way in which the state changes --------------------------------------
+    # --- messages: the one way in which the state changes ---------------------------------------
 
     def tell(self, event: Event) -> Any:
         """Take in an event; the answer to a message. Raises ApplicationError for one refused.
@@ -180,7 +179,7 @@ class Shell(Inbox, Generic[S]):
         """Continue as new at the next quiet point, as after a release; nothing else changes."""
         self._is_asked_to_renew = self._changed = True
 
-    # --- acts ----------------------------------------------------------------------------------
+    # --- acts -----------------------------------------------------------------------------------
 
     def _begin_acts(self) -> None:
         """Begin all that may begin now. What a defect of the rules stops waits for a release."""
@@ -221,7 +220,7 @@ class Shell(Inbox, Generic[S]):
         del self._tasks[action.key]
         self.tell(Answered(action.key, result))
 
-    # --- time, and the end of a run --------------------------------------------------------------
+    # --- time, and the end of a run -------------------------------------------------------------
 
     def _set_timer(self) -> None:
         try:
@@ -264,7 +263,7 @@ class Shell(Inbox, Generic[S]):
         following = self.core.following(self.state)
         workflow.continue_as_new(following, initial_versioning_behavior=upgrades)
 
-    # --- what people see -------------------------------------------------------------------------
+    # --- what people see ------------------------------------------------------------------------
 
     def _show(self) -> None:
         """Show the state: details at once, attributes once nothing is under way or a person is
@@ -334,9 +333,7 @@ def failed(error: FailureError) -> Failed:
             maybe_done=detail.maybe_done,
         )
     # Nobody answered: it never began where nobody took it, and else it may have happened.
-    never_began = isinstance(cause, TimeoutError) and (
-        cause.type is TimeoutType.SCHEDULE_TO_START
-    )
+    never_began = isinstance(cause, TimeoutError) and (cause.type is TimeoutType.SCHEDULE_TO_START)
     return Failed(
         kind="transient",
         code="no_answer",

@@ -14,7 +14,6 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 
 with workflow.unsafe.imports_passed_through():
     from activities.failures import FailureDetail
-    from contracts.journal import Journal
     from contracts.parking import (
         CREDENTIALS,
         Action,
@@ -63,13 +62,13 @@ class Steps:
     def __init__(
         self,
         exceptions: list[StepException],
-        journal: Journal,
+        note: Callable[[str], None],
         *,
         changed: Callable[[], None],
         cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         self._exceptions = exceptions
-        self._journal = journal
+        self._note = note
         self._changed = changed
         self._cancelled = cancelled
         self._resolutions: dict[str, Resolution] = {}
@@ -255,9 +254,6 @@ class Steps:
 
     def _must_give_up(self, step: Step) -> bool:
         return self._cancelled() and Action.CANCEL in step.allowed
-
-    def _note(self, text: str) -> None:
-        self._journal.note(workflow.now(), text)
 
 
 def _is_mended(resolution: Resolution | None) -> bool:

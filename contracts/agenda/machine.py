@@ -18,7 +18,6 @@ from contracts.agenda.actions import (
     Action,
     Answered,
     Began,
-    ClockRang,
     Done,
     Event,
     Failed,
@@ -31,7 +30,7 @@ from contracts.agenda.actions import (
     UpdateReceived,
     Wanted,
 )
-from contracts.agenda.state import AgendaState, Unserved
+from contracts.agenda.state import AgendaState, Unserved, required
 from contracts.parking import Action as Choice
 from contracts.parking import Resolution, Responsible, Step, StepException
 
@@ -173,7 +172,7 @@ def _is_retry_due(parked: StepException, now: datetime) -> bool:
     return parked.retry_at is not None and parked.retry_at <= now
 
 
-# --- what happened --------------------------------------------------------------------------------
+# --- what happened ------------------------------------------------------------------------------
 
 
 def refusal(rules: Rules[S], state: S, message: Any, now: datetime) -> str | None:
@@ -206,8 +205,7 @@ def _applied(rules: Rules[S], state: S, event: Event) -> S:
         return _resumed(rules, state, event.key)
     if isinstance(event, Noted):
         return state.noted(event.text)
-    assert isinstance(event, ClockRang)
-    return state
+    return state  # the clock rang: only the time has changed
 
 
 def _refusal(rules: Rules[S], state: S, message: Any) -> str | None:
@@ -253,9 +251,7 @@ def _answered(rules: Rules[S], state: S, event: Answered) -> S:
     action = state.running[event.key]
     running = {key: act for key, act in state.running.items() if key != event.key}
     state = state.replace(running=running)
-    stands = any(
-        item.key == action.key and item.basis == action.basis for item in rules.wanted_of(state)
-    )
+    stands = _is_wanted(rules, state, action)
     result = event.result
     if isinstance(result, Done):
         state = _certain(_forgotten(state, action.key), action.key)
@@ -270,9 +266,16 @@ def _answered(rules: Rules[S], state: S, event: Answered) -> S:
             state = _certain(state, action.key)
         state = rules.failed(state, action, result, stands)
         step = rules.steps.get(result.part or action.kind)
-        if step is not None:
+        # What is not wanted any more, or done some other way, is no exception.
+        if step is not None and _is_wanted(rules, state, action):
             state = _parked(state, action, step, result)
     return _with_deferred(rules, state) if action.exclusive else state
+
+
+def _is_wanted(rules: Rules[S], state: S, action: Action) -> bool:
+    """Whether the act is still wanted, and on the same basis."""
+    sought = action.key, action.basis
+    return any((item.key, item.basis) == sought for item in rules.wanted_of(state))
 
 
 def _with_deferred(rules: Rules[S], state: S) -> S:
@@ -292,7 +295,7 @@ def _certain(state: S, key: str) -> S:
     return state.replace(uncertain=tuple(item for item in state.uncertain if item != key))
 
 
-# --- exceptions -----------------------------------------------------------------------------------
+# --- exceptions ---------------------------------------------------------------------------------
 
 
 def _parked(state: S, action: Wanted, step: Step, failed: Failed) -> S:
@@ -333,8 +336,7 @@ def _retry_at(now: datetime, kind: str, attempts: int) -> datetime | None:
 
 
 def _resolved(rules: Rules[S], state: S, resolution: Resolution) -> S:
-    parked = parking.find(state.exceptions, resolution.step)
-    assert parked is not None  # refused before
+    parked = required(parking.find(state.exceptions, resolution.step))
     reason = f": {resolution.reason}" if resolution.reason else ""
     state = state.noted(f"{resolution.by} chose {resolution.action} for {parked.step}{reason}")
     if resolution.action is Choice.RETRY:
@@ -411,7 +413,7 @@ def _with_questions(rules: Rules[S], state: S) -> S:
     return state
 
 
-# --- defects --------------------------------------------------------------------------------------
+# --- defects ------------------------------------------------------------------------------------
 
 
 def with_defect(state: S, event: Event, error: Exception, now: datetime) -> S:
@@ -433,7 +435,9 @@ def with_defect(state: S, event: Event, error: Exception, now: datetime) -> S:
             state = _doubted(state, action.key)
         return _parked(state, action, _DEFECT, failed)
     if isinstance(event, Resumed):
-        return _parked(_unparked(state, event.key), Question("", event.key, failed), _UNSERVED, failed)
+        return _parked(
+            _unparked(state, event.key), Question("", event.key, failed), _UNSERVED, failed
+        )
     if isinstance(event, SignalReceived) and len(state.unserved) < _MOST_UNSERVED:
         return _kept(state, event, failed)
     return state.noted(f"A defect stopped {type(event).__name__}: {failed.message}")

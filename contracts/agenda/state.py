@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.agenda.actions import Action, Metric
 from contracts.journal import Journal
 from contracts.parking import StepException, Waiting
+
+
+T = TypeVar("T")
+
+
+def required(value: T | None) -> T:
+    """A value that is there by now, as a check before has made sure. Raises RuntimeError for a
+    mistake of ours."""
+    if value is None:
+        raise RuntimeError("something is missing that was checked before")
+    return value
 
 
 class Unserved(BaseModel):

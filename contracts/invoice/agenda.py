@@ -133,12 +133,10 @@ def _to_take_back(state: InvoiceState) -> list[Wanted]:
     return []
 
 
-# --- approvals ------------------------------------------------------------------------------------
+# --- approvals ----------------------------------------------------------------------------------
 
 
-def _to_remind_approvers(
-    state: InvoiceState, approval_round: ApprovalRound | None
-) -> list[Wanted]:
+def _to_remind_approvers(state: InvoiceState, approval_round: ApprovalRound | None) -> list[Wanted]:
     at = _next_reminder(state, approval_round)
     if approval_round is None or at is None or at > state.clock:
         return []
@@ -157,7 +155,7 @@ def _next_reminder(state: InvoiceState, approval_round: ApprovalRound | None) ->
     return approval_round.next_reminder(state.policy.calendar)
 
 
-# --- from posted to settled -----------------------------------------------------------------------
+# --- from posted to settled ---------------------------------------------------------------------
 
 
 def required_balance(state: InvoiceState) -> InvoiceBalance:
@@ -296,7 +294,7 @@ def _look(basis: str) -> Action:
     return Action(BALANCE, key=BALANCE, basis=basis)
 
 
-# --- the contract -----------------------------------------------------------------------------------
+# --- the contract -------------------------------------------------------------------------------
 
 
 def _to_tell_contract(state: InvoiceState) -> list[Wanted]:

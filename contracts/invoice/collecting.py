@@ -19,6 +19,7 @@ from contracts.invoice.messages import (
     HoldChange,
     InvoiceBalance,
     PaymentPromised,
+    PaymentReceived,
 )
 from contracts.invoice.state import (
     PENDING,
@@ -33,7 +34,7 @@ from contracts.policy import EntityPolicy
 _LONGEST_PROMISE = timedelta(days=366)
 _SHOWN_LINES = 50
 
-# --- what is owed -----------------------------------------------------------------------------
+# --- what is owed -------------------------------------------------------------------------------
 
 
 def is_credit_note(state: InvoiceState) -> bool:
@@ -163,6 +164,16 @@ def dunning_decision(state: InvoiceState, policy: EntityPolicy, today: date) -> 
     )
 
 
+def unbookable(balance: InvoiceBalance, payment: PaymentReceived) -> str | None:
+    """Why a payment cannot be booked on this invoice, as a sentence; None if it can."""
+    currency = balance.total.currency
+    if payment.amount.currency != currency:
+        return f"the invoice is in {currency}, the payment {payment.amount}"
+    if not payment.amount.is_positive:
+        return f"a payment is above zero, not {payment.amount}"
+    return None
+
+
 def proposal_details(proposal: InvoiceProposal) -> tuple[str, ...]:
     """What approvers are shown of a proposal beside its amount, one line each."""
     lines = [f"{line.description}: {line.amount}" for line in proposal.lines]
@@ -177,7 +188,7 @@ def proposal_details(proposal: InvoiceProposal) -> tuple[str, ...]:
     return tuple(lines)
 
 
-# --- what people may agree --------------------------------------------------------------------
+# --- what people may agree ----------------------------------------------------------------------
 
 
 def dispute_refusal(state: InvoiceState, opened: DisputeOpened, today: date) -> str | None:
@@ -356,7 +367,7 @@ def _required(state: InvoiceState) -> InvoiceBalance:
     return balance
 
 
-# --- what the contract is told ----------------------------------------------------------------
+# --- what the contract is told ------------------------------------------------------------------
 
 _POSTED = frozenset(
     {
@@ -376,11 +387,14 @@ def report(state: InvoiceState) -> InvoiceReport:
     if stage is InvoiceStage.POSTED_NOT_DELIVERED and not state.exceptions:
         # Under way: only a delivery that is stuck is worth a word of its own.
         stage = InvoiceStage.OPEN
+    if stage is InvoiceStage.REJECTED and not state.draft_is_gone:
+        # The contract bills again what is rejected: not while somebody might post this draft.
+        stage = InvoiceStage.AWAITING_APPROVAL
     overdue = stage is InvoiceStage.OVERDUE
     level = state.dunning.level
     return InvoiceReport(
         number=state.proposal.number,
-        invoice=state.proposal.kind,
+        kind=state.proposal.kind,
         credited_number=state.proposal.credited_number,
         stage=stage,
         amount=state.proposal.amount,
@@ -401,9 +415,9 @@ def report(state: InvoiceState) -> InvoiceReport:
         dunning_level=level,
         suspends=overdue and state.policy is not None and state.policy.dunning.suspends(level),
         overdue=overdue,
-        because=state.rejected_because,
+        because=state.rejected_because if stage is InvoiceStage.REJECTED else "",
         approved=_approved(state),
-        exceptions=list(state.exceptions),
+        exceptions=state.exceptions,
     )
 
 
@@ -440,6 +454,6 @@ _ON_THE_WAY = PENDING | {InvoiceStage.APPROVED}
 def _gist(item: InvoiceReport) -> tuple[object, ...]:
     stage = InvoiceStage.OPEN if item.stage in _POSTED else item.stage
     rest = item.model_copy(
-        update={"stage": stage, "dunning_level": 0, "exceptions": [], "approved": ()}
+        update={"stage": stage, "dunning_level": 0, "exceptions": (), "approved": ()}
     )
     return rest, [(parked.step, parked.code) for parked in item.exceptions]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from contracts.agenda.actions import Metric
+from contracts.agenda.state import required
 from contracts.approvals import (
     ApprovalDecision,
     ApprovalKind,
@@ -42,12 +43,11 @@ def take(state: InvoiceState, message: Any) -> InvoiceState:
     return _TAKES[type(message)](state, message)
 
 
-# --- approvals --------------------------------------------------------------------------------------
+# --- approvals ----------------------------------------------------------------------------------
 
 
 def _decision(state: InvoiceState, decision: ApprovalDecision) -> InvoiceState:
-    assert state.open_round is not None  # refused before
-    decided = state.open_round.decided(decision, state.clock)
+    decided = required(state.open_round).decided(decision, state.clock)
     if state.write_off is not None:
         write_off = state.write_off.model_copy(update={"approval_round": decided})
         state = state.replace(write_off=write_off)
@@ -68,7 +68,7 @@ def _waited(state: InvoiceState, decided: ApprovalRound) -> Metric:
     return Metric(APPROVAL_WAITING, days, {"kind": str(decided.subject.kind)})
 
 
-# --- money ------------------------------------------------------------------------------------------
+# --- money --------------------------------------------------------------------------------------
 
 
 def _payment(state: InvoiceState, payment: PaymentReceived) -> InvoiceState:
@@ -112,7 +112,7 @@ def _credit(state: InvoiceState, credit: CreditApplied) -> InvoiceState:
     return with_balance(state, credit.balance)
 
 
-# --- what is agreed with the customer ---------------------------------------------------------------
+# --- what is agreed with the customer -----------------------------------------------------------
 
 
 def _dispute(state: InvoiceState, opened: DisputeOpened) -> InvoiceState:
@@ -124,8 +124,7 @@ def _dispute(state: InvoiceState, opened: DisputeOpened) -> InvoiceState:
 def _dispute_resolved(state: InvoiceState, resolved: DisputeResolved) -> InvoiceState:
     """Nothing accepted: all is dunned again at once. Else the contract is asked for a credit note,
     and until that is there the accepted part stays disputed."""
-    dispute = state.dispute
-    assert dispute is not None  # refused before
+    dispute = required(state.dispute)
     due_on = resolved.revised_due_on or dispute.revised_due_on or state.revised_due_on
     state = state.replace(revised_due_on=due_on)
     if resolved.accepted is not None and resolved.accepted.is_positive:
@@ -205,12 +204,10 @@ def _contract_renewed(state: InvoiceState, _: ContractRenewed) -> InvoiceState:
     return state.replace(tells_its_end=True)
 
 
-# --- what people decide about a parked step ---------------------------------------------------------
+# --- what people decide about a parked step -----------------------------------------------------
 
 
-def resolved(
-    state: InvoiceState, parked: StepException, resolution: Resolution
-) -> InvoiceState:
+def resolved(state: InvoiceState, parked: StepException, resolution: Resolution) -> InvoiceState:
     """The state after a person's decision; an act that is to be retried is retried by itself."""
     if resolution.action is Action.SKIP:
         return _SKIPPED[parked.key.partition(":")[0]](state, parked)
@@ -296,12 +293,12 @@ def with_approvers_reminded(state: InvoiceState, basis: str) -> InvoiceState:
     """Those who have to decide were reminded, or need not be; the basis of the act says whom."""
     escalated = basis.startswith(agenda.ESCALATED)
     if state.write_off is not None and state.issued:
-        found = state.write_off.approval_round.reminded(escalated=escalated)
+        found = state.write_off.approval_round.with_reminder(escalated=escalated)
         write_off = state.write_off.model_copy(update={"approval_round": found})
         return state.replace(write_off=write_off)
     if state.approval_round is None:
         return state
-    return state.replace(approval_round=state.approval_round.reminded(escalated=escalated))
+    return state.replace(approval_round=state.approval_round.with_reminder(escalated=escalated))
 
 
 _TAKES: Mapping[type[Any], Callable[[InvoiceState, Any], InvoiceState]] = {

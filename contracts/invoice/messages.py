@@ -67,11 +67,19 @@ class InvoiceBalance(BaseModel):
 class PaymentReceived(BaseModel):
     """A payment known outside Odoo; `reference` identifies it (a repeat counts once)."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     reference: Text
     amount: Money
     paid_on: MessageDay
+
+
+class PaymentNotice(PaymentReceived):
+    """The same from a system, whom nobody answers: it is kept whatever the invoice is."""
+
+
+class ContractRenewed(BaseModel):
+    """The contract has begun another run, and is to be told how the invoice ends."""
 
 
 class DisputeOpened(BaseModel):
@@ -139,6 +147,8 @@ class CreditRequested(BaseModel):
     `number` is the invoice's, `amount` with tax, `untaxed` the same without.
     """
 
+    model_config = ConfigDict(frozen=True)
+
     number: int
     amount: Money
     untaxed: Money
@@ -152,6 +162,8 @@ class CreditApplied(BaseModel):
     `number` is the credit note's; `untaxed` is what it credits without tax, `applied` how much it
     took off what the invoice was open by, with tax; `balance` is the invoice's since.
     """
+
+    model_config = ConfigDict(frozen=True)
 
     number: int
     untaxed: Money

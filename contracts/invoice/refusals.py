@@ -80,7 +80,7 @@ def _write_off(state: InvoiceState, _: WriteOffAsked) -> str | None:
     return collecting.write_off_refusal(state)
 
 
-# --- corrections of a proposal --------------------------------------------------------------------
+# --- corrections of a proposal ------------------------------------------------------------------
 
 
 def _resolution(state: InvoiceState, resolution: Resolution) -> str | None:

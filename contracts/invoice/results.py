@@ -7,7 +7,10 @@ while it `stands`: while the state still wants it on the same basis.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Any
+
+from pydantic import BaseModel
 
 from contracts.agenda.actions import Action, Failed
 from contracts.dunning import Act
@@ -15,15 +18,32 @@ from contracts.invoice import agenda, collecting
 from contracts.invoice.intake import (
     with_approvers_reminded,
     with_balance,
-    with_draft_outdated,
     with_reminder_sent,
     without_payment,
     without_write_off,
 )
 from contracts.invoice.messages import CreditApplied, InvoiceBalance
-
 from contracts.invoice.state import InvoiceReport, InvoiceState, KnownDraft, Reminder
 from contracts.odoo_totals import OdooTotals
+from contracts.policy import EntityPolicy
+
+
+class Draft(BaseModel):
+    """The draft in Odoo, of a date in the legal entity's zone, and what it comes to there. `policy`
+    are the legal entity's rules as they are now: by them it is approved and collected."""
+
+    invoice_id: int
+    invoice_on: date
+    odoo_totals: OdooTotals
+    policy: EntityPolicy
+
+
+class Reconciled(BaseModel):
+    """An invoice and a credit note that were set off against each other."""
+
+    invoice: InvoiceBalance
+    credit_note: InvoiceBalance
+
 
 _NO_ADDRESS = "email_missing"
 """The customer cannot be mailed: a person is to reach them some other way."""
@@ -58,7 +78,7 @@ def _untold(failure: Failed) -> str:
     return f"The contract could not be told: {failure.message}"
 
 
-# --- until it is posted -----------------------------------------------------------------------------
+# --- until it is posted -------------------------------------------------------------------------
 
 
 def _drafted(state: InvoiceState, action: Action, draft: Draft, stands: bool) -> InvoiceState:
@@ -105,7 +125,7 @@ def _reminded_approvers(
     return state.noted(f"{what}: approval of {found.subject.title} still open")
 
 
-# --- from posted to settled -------------------------------------------------------------------------
+# --- from posted to settled ---------------------------------------------------------------------
 
 
 def _delivered(state: InvoiceState, action: Action, value: Any, stands: bool) -> InvoiceState:
@@ -170,9 +190,7 @@ def _fill(template: str, words: Mapping[str, str]) -> str:
 
 def _reminded(state: InvoiceState, action: Action, value: Any, stands: bool) -> InvoiceState:
     by_hand = action.kind == agenda.TODO
-    return with_reminder_sent(
-        state, "left to a person (no e-mail address)" if by_hand else "sent"
-    )
+    return with_reminder_sent(state, "left to a person (no e-mail address)" if by_hand else "sent")
 
 
 def _registered(
@@ -211,7 +229,7 @@ def _wrote_off(
     return with_balance(without_write_off(state, "done"), balance)
 
 
-# --- the contract, and the credited invoice ---------------------------------------------------------
+# --- the contract, and the credited invoice -----------------------------------------------------
 
 
 def _told_contract(

@@ -1,6 +1,8 @@
-"""The life of one invoice or credit note: stages, balance, messages and the state its
-workflow carries. Amounts of a posted invoice are as on the invoice: those of a credit note are
-positive here and negative on its proposal, as in the contract's books."""
+"""The life of one invoice or credit note: its stages, and the state its workflow carries.
+
+Amounts of a posted invoice are as on the invoice: those of a credit note are positive here and
+negative on its proposal, as in the contract's books.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +11,21 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from contracts.agenda.state import AgendaState
 from contracts.approvals import ApprovalRound
 from contracts.billing.proposals import InvoiceKind, InvoiceProposal
+from contracts.calendar import BusinessCalendar
 from contracts.dunning import Dispute, DunningHold, DunningState, Promise
-from contracts.invoice.messages import CreditRequested, InvoiceBalance, PaymentReceived
-from contracts.journal import Journal
+from contracts.invoice.messages import (
+    CreditApplied,
+    CreditRequested,
+    InvoiceBalance,
+    PaymentReceived,
+)
 from contracts.model import Person, Text
 from contracts.money import Money
 from contracts.odoo_totals import OdooTotals
-from contracts.parking import StepException, Waiting
+from contracts.parking import StepException
 from contracts.policy import EntityPolicy
 
 
@@ -69,6 +77,8 @@ class WriteOff(BaseModel):
 
     Whatever changes the open amount voids it.
     """
+
+    model_config = ConfigDict(frozen=True)
 
     amount: Money
     by: Person
@@ -123,17 +133,36 @@ class InvoiceReport(BaseModel):
     because: str = ""
     approved: tuple[str, ...] = ()
     """Who approved the invoice and each write-off of it."""
-    exceptions: list[StepException] = Field(default_factory=list)
+    exceptions: tuple[StepException, ...] = ()
 
 
 class OwnCredit(BaseModel):
     """What a credit note of ours credits on an invoice: without tax, and set off with tax."""
 
+    model_config = ConfigDict(frozen=True)
+
     untaxed: Money
     applied: Money
 
 
-class InvoiceState(BaseModel):
+class Reminder(BaseModel):
+    """A reminder to the customer that is due: fixed on a day, so that a retry says the same.
+
+    `owed` is what it asks for, with tax. `by_hand`: the customer has no e-mail address, and a
+    person is to tell them.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    level: int
+    on: date
+    owed: Money
+    subject: str
+    text: str
+    by_hand: bool = False
+
+
+class InvoiceState(AgendaState):
     """Everything an invoice's workflow knows; carried over continue-as-new.
 
     `credited_invoice_id` is the Odoo id of the invoice that a credit note takes back. `hold` is
@@ -160,15 +189,23 @@ class InvoiceState(BaseModel):
     amended: bool = False
     """Somebody corrected the proposal: a draft of before may say something else."""
     draft: KnownDraft | None = None
+    draft_tried: bool = False
+    """To make the draft has failed: it may stand in Odoo all the same."""
+    discarded: bool = False
+    """The draft of a rejected invoice was cancelled, or a person has seen to it."""
     issued: bool = False
     balance: InvoiceBalance | None = None
     delivered: bool = False
     reconciled: bool = False
     """A credit note was reconciled with its invoice, as far as that was open."""
-    payments: list[PaymentReceived] = Field(default_factory=list)
-    payment_references: list[str] = Field(default_factory=list)
+    credit_to_tell: CreditApplied | None = None
+    """What the credited invoice's workflow has still to be told."""
+    payments: tuple[PaymentReceived, ...] = ()
+    """Not booked in Odoo yet, the oldest first."""
+    payment_references: tuple[str, ...] = ()
     own_credits: dict[int, OwnCredit] = Field(default_factory=dict)
     dunning: DunningState = Field(default_factory=DunningState)
+    reminder: Reminder | None = None
     reminders_exhausted: bool = False
     hold: DunningHold | None = None
     contract_hold: DunningHold | None = None
@@ -177,19 +214,46 @@ class InvoiceState(BaseModel):
     promise: Promise | None = None
     promises_broken: int = 0
     write_off: WriteOff | None = None
-    write_offs_approved: list[str] = Field(default_factory=list)
+    write_offs_approved: tuple[str, ...] = ()
     write_offs: int = 0
     """How many were carried out: each has a key of its own in Odoo."""
-    credit_requests: list[CreditRequested] = Field(default_factory=list)
+    credit_requests: tuple[CreditRequested, ...] = ()
     """What the contract has still to be asked for."""
     reported: InvoiceReport | None = None
     tells_its_end: bool = False
     """The contract has begun another run, which does not see by itself that an invoice ended."""
     settles_at: datetime | None = None
     next_action_at: datetime | None = None
-    waiting: Waiting = Field(default_factory=Waiting)
-    exceptions: list[StepException] = Field(default_factory=list)
-    journal: Journal = Field(default_factory=Journal)
+
+    @property
+    def rules(self) -> EntityPolicy:
+        """The legal entity's rules as they were at the proposal; they come with its first draft.
+        Asking before is a defect of ours."""
+        if self.policy is None:
+            raise RuntimeError("the rules are not known yet")
+        return self.policy
+
+    @property
+    def today(self) -> date:
+        """The date at the last event, in the legal entity's zone."""
+        if self.policy is not None:
+            return self.policy.calendar.today(self.clock)
+        return BusinessCalendar(time_zone=self.time_zone).today(self.clock)
+
+    def opening(self, day: date) -> datetime:
+        """When business opens on a day, as an aware UTC time."""
+        return self.rules.calendar.opening(day)
+
+    @property
+    def title(self) -> str:
+        """What people call it: its number in Odoo, once it has one."""
+        number = self.balance.number if self.balance else ""
+        return number or f"invoice {self.proposal.number}"
+
+    @property
+    def draft_is_gone(self) -> bool:
+        """Whether nothing of a rejected invoice is left in Odoo."""
+        return self.discarded or (self.draft is None and not self.draft_tried)
 
     @property
     def invoice_id(self) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -215,7 +215,7 @@ def _standing(stage: str, waits_for: str, waiting: Waiting, zone: str) -> str:
     return f"**Stage:** {stage}  \n**Waits for:** {waits_for}{since}"
 
 
-def _waits_on_exception(exceptions: list[StepException]) -> tuple[str, str]:
+def _waits_on_exception(exceptions: Sequence[StepException]) -> tuple[str, str]:
     first = min(exceptions, key=lambda item: item.since)
     kind = first.kind if first.kind == "credentials" else "exception"
     return kind, f"{first.responsible}: {first.doing}"

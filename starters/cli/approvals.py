@@ -211,7 +211,7 @@ def _one(session: Session, reference: str, content_hash: str) -> Awaiting:
         raise Refused(f"the proposal is {known} now, not {content_hash}; look at it again")
     if len(meant) > 1:
         known = ", ".join(
-            f"{_hash(item.round)} ({item.approval_round.subject.title})" for item in meant
+            f"{_hash(item.approval_round)} ({item.approval_round.subject.title})" for item in meant
         )
         raise Refused(f"several things await approval there; name one by --hash: {known}")
     return meant[0]

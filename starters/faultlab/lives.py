@@ -196,7 +196,7 @@ class Life:
             contract_id=self._contract_data["contract_id"],
             legal_entity=ENTITY,
             source=Source(system=FILE_SOURCE, id=self._contract_data["contract_id"]),
-            invoice=self._contract_data,
+            contract_data=self._contract_data,
         )
         await patiently(
             lambda: self._lab.client.start_workflow(

@@ -283,7 +283,7 @@ def test_nothing_is_set_off_against_a_draft(firm: Firm) -> None:
     first = firm.posted(made, made.proposal(_milestone(made, 0)))
     draft = firm.finance.create_draft(made.request(made.credit_note(_milestone(made, 0), number=2)))
     request = ReconcileRequest(invoice_id=first.invoice_id, credit_note_id=draft.invoice_id)
-    assert code(refused(lambda: firm.finance.reconcile_credit(request))) == "invoice_not_posted"
+    assert code(refused(lambda: firm.finance.reconcile_credit(request))) == "credit_not_posted"
 
 
 def test_what_a_credit_note_owes_is_refunded(firm: Firm) -> None:

@@ -270,7 +270,7 @@ _TEMPORALS_OWN = {
 
 def waiting_on() -> set[str]:
     """Every value of WaitingOn, from the one place that chooses them."""
-    source = (ROOT / "contracts" / "summary.py").read_text()
+    source = (ROOT / "contracts" / "views" / "details.py").read_text()
     return {*re.findall(r'return "(\w+)", ', source), "exception", parking.CREDENTIALS}
 
 

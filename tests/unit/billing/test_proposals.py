@@ -172,5 +172,5 @@ def test_the_hash_survives_json(made: InvoiceProposal) -> None:
 def test_the_hash_is_the_same_in_every_release() -> None:
     """Approvals given under one release hold under the next, unless the content's shape changes:
     then change this, and say in the change log that open approvals are asked for again."""
-    expected = "f5b498bffbcf8c7abddabd953ba39daa4d10298da31091b37a9e362248cbd50d"
+    expected = "f17ae5fd964a6f4a1b095c185b44d7ebe0c45e0f8f05cfa5c6fd005e3b1506de"
     assert proposal().content_hash == expected

@@ -1,0 +1,249 @@
+"""How the acts of an invoice are performed: the request, built from the state in which the act
+begins, and the activity or Signal that carries it out. Nothing is decided here."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from typing import Any
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.odoo_finance import (
+        DiscardRequest,
+        DraftRequest,
+        InvoiceRef,
+        OdooFinance,
+        PaymentRequest,
+        PostRequest,
+        ReconcileRequest,
+        ReminderRequest,
+        TodoRequest,
+        WriteOffRequest,
+    )
+    from activities.odoo_orders import Notification, OdooOrders
+    from contracts.agenda.actions import Action
+    from contracts.agenda.state import required
+    from contracts.identifiers import invoice_workflow_id
+    from contracts.invoice import agenda, collecting
+    from contracts.invoice.messages import PaymentReceived
+    from contracts.invoice.state import InvoiceReport, InvoiceState
+    from workflows import options
+    from workflows.shell import Perform
+
+_AWAITED, _BACKGROUND = options.Urgency.AWAITED, options.Urgency.BACKGROUND
+
+
+# --- until it is posted -------------------------------------------------------------------------
+
+
+def _create_draft(state: InvoiceState, action: Action) -> Awaitable[Any]:
+    request = DraftRequest(
+        proposal=state.proposal,
+        company_id=state.company_id,
+        partner_id=state.partner_id,
+        invoice_on=agenda.invoice_on(state),
+        credited_invoice_id=state.credited_invoice_id,
+        rewrites=state.draft is not None or state.amended,
+        reached=state.reached,
+    )
+    return workflow.start_activity_method(
+        OdooFinance.create_draft,
+        request,
+        **options.odoo_finance(f"draft of {state.proposal.amount}"),
+    )
+
+
+def _post(state: InvoiceState, action: Action) -> Awaitable[Any]:
+    proposal, draft = state.proposal, required(state.draft)
+    request = PostRequest(
+        invoice_id=draft.invoice_id,
+        legal_entity=proposal.legal_entity,
+        kind=proposal.kind,
+        odoo_totals=draft.odoo_totals,
+        proposed_on=proposal.proposed_on,
+    )
+    return workflow.start_activity_method(
+        OdooFinance.post_invoice,
+        request,
+        **options.odoo_finance(f"post {proposal.amount}", _AWAITED),
+    )
+
+
+def _discard(state: InvoiceState, action: Action) -> Awaitable[Any]:
+    origin = invoice_workflow_id(state.contract_workflow_id, state.proposal.number)
+    return workflow.start_activity_method(
+        OdooFinance.discard_draft,
+        DiscardRequest(origin=origin, invoice_id=state.invoice_id),
+        **options.odoo_finance("cancel the draft", _BACKGROUND),
+    )
+
+
+def _notify(state: InvoiceState, action: Action) -> Awaitable[Any]:
+    """A note on the order, mailed to those approvers whom Odoo knows."""
+    found = required(state.open_round)
+    reminder = required(found.reminder(state.today))
+    workflow_id = workflow.info().workflow_id
+    request = Notification(
+        order_id=state.order_id,
+        people=reminder.people,
+        subject=found.reminder_subject(reminder, workflow_id),
+        text=found.reminder_text(workflow_id),
+    )
+    return workflow.start_activity_method(
+        OdooOrders.notify,
+        request,
+        **options.odoo_finance(f"{reminder.what} to approvers", _BACKGROUND, looks_first=True),
+    )
+
+
+# --- from posted to settled ---------------------------------------------------------------------
+
+
+def _deliver(state: InvoiceState, action: Action) -> Awaitable[Any]:
+    return workflow.start_activity_method(
+        OdooFinance.send_invoice,
+        _ref(state),
+        **options.odoo_mail(f"send {state.title} by e-mail"),
+    )
+
+
+def _read_balance(state: InvoiceState, action: Action) -> Awaitable[Any]:
+    is_awaited = action.basis == agenda.REPOSTED
+    return workflow.start_activity_method(
+        OdooFinance.read_balance,
+        _ref(state, must_be_posted=is_awaited),
+        **options.odoo_finance(
+            f"read the balance of {state.title}", _AWAITED if is_awaited else _BACKGROUND
+        ),
+    )
+
+
+def _register_payment(state: InvoiceState, action: Action) -> Awaitable[Any]:
+    payment = _payment(state, action.subject)
+    return workflow.start_activity_method(
+        OdooFinance.register_payment,
+        PaymentRequest(invoice_id=_invoice_id(state), payment=payment),
+        **options.odoo_finance(f"register payment {payment.reference}", _AWAITED, looks_first=True),
+    )
+
+
+def _reconcile(state: InvoiceState, action: Action) -> Awaitable[Any]:
+    request = ReconcileRequest(
+        invoice_id=required(state.credited_invoice_id), credit_note_id=_invoice_id(state)
+    )
+    return workflow.start_activity_method(
+        OdooFinance.reconcile_credit,
+        request,
+        **options.odoo_finance(f"set off {state.title}", _AWAITED),
+    )
+
+
+def _remind(state: InvoiceState, action: Action) -> Awaitable[Any]:
+    reminder = required(state.reminder)
+    request = ReminderRequest(
+        invoice_id=_invoice_id(state),
+        partner_id=state.partner_id,
+        subject=reminder.subject,
+        text=reminder.text,
+    )
+    return workflow.start_activity_method(
+        OdooFinance.send_reminder,
+        request,
+        **options.odoo_mail(f"reminder {reminder.level} for {state.title}", _BACKGROUND),
+    )
+
+
+def _create_todo(state: InvoiceState, action: Action) -> Awaitable[Any]:
+    """The customer cannot be mailed: a person is to reach them some other way."""
+    reminder, found = required(state.reminder), state.approval_round
+    request = TodoRequest(
+        invoice_id=_invoice_id(state),
+        people=found.requirement.approvers if found else (),
+        summary=reminder.subject,
+        text=f"The customer has no e-mail address. Tell them some other way: {reminder.text}",
+        due_on=state.today,
+    )
+    return workflow.start_activity_method(
+        OdooFinance.create_todo,
+        request,
+        **options.odoo_finance(f"to-do: reminder {reminder.level} for {state.title}", _BACKGROUND),
+    )
+
+
+def _write_off(state: InvoiceState, action: Action) -> Awaitable[Any]:
+    asked = required(state.write_off)
+    request = WriteOffRequest(
+        legal_entity=state.proposal.legal_entity,
+        contract_id=state.proposal.contract_id,
+        number=state.proposal.number,
+        key=str(state.write_offs + 1),
+        invoice_id=_invoice_id(state),
+        company_id=state.company_id,
+        account_code=state.rules.write_off_account,
+        amount=asked.amount,
+        reason=asked.reason,
+        written_off_on=state.today,
+    )
+    return workflow.start_activity_method(
+        OdooFinance.write_off,
+        request,
+        **options.odoo_finance(f"write off {asked.amount} of {state.title}", _AWAITED),
+    )
+
+
+# --- the contract, and the credited invoice -----------------------------------------------------
+
+
+async def _tell_contract(state: InvoiceState, action: Action) -> InvoiceReport:
+    report = collecting.report(state)
+    await _contract(state).signal("invoice_changed", report)
+    return report
+
+
+async def _ask_credit(state: InvoiceState, action: Action) -> None:
+    await _contract(state).signal("credit_requested", state.credit_requests[0])
+
+
+async def _tell_invoice(state: InvoiceState, action: Action) -> None:
+    number = state.proposal.credited_number
+    workflow_id = invoice_workflow_id(state.contract_workflow_id, number)
+    credited = workflow.get_external_workflow_handle(workflow_id)
+    await credited.signal("credit_applied", state.credit_to_tell)
+
+
+def _contract(state: InvoiceState) -> workflow.ExternalWorkflowHandle[Any]:
+    return workflow.get_external_workflow_handle(state.contract_workflow_id)
+
+
+# --- what requests are built from ---------------------------------------------------------------
+
+
+def _ref(state: InvoiceState, *, must_be_posted: bool = False) -> InvoiceRef:
+    return InvoiceRef(invoice_id=_invoice_id(state), must_be_posted=must_be_posted)
+
+
+def _invoice_id(state: InvoiceState) -> int:
+    return agenda.required_balance(state).invoice_id
+
+
+def _payment(state: InvoiceState, reference: str) -> PaymentReceived:
+    return next(item for item in state.payments if item.reference == reference)
+
+
+PERFORM: Mapping[str, Perform[InvoiceState]] = {
+    agenda.CREATE: _create_draft,
+    agenda.POST: _post,
+    agenda.DISCARD: _discard,
+    agenda.NOTIFY: _notify,
+    agenda.DELIVER: _deliver,
+    agenda.BALANCE: _read_balance,
+    agenda.REGISTER_PAYMENT: _register_payment,
+    agenda.RECONCILE: _reconcile,
+    agenda.REMIND: _remind,
+    agenda.TODO: _create_todo,
+    agenda.WRITE_OFF: _write_off,
+    agenda.TELL_CONTRACT: _tell_contract,
+    agenda.ASK_CREDIT: _ask_credit,
+    agenda.TELL_INVOICE: _tell_invoice,
+}
