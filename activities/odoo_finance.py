@@ -23,8 +23,7 @@ from activities.odoo_master import Done
 from activities.odoo_work import mark_reached
 from activities.policies import Policies, PolicyRequest
 from contracts import ownership
-from contracts.billing.charges import Charge
-from contracts.billing.proposals import InvoiceKind, InvoiceProposal
+from contracts.billing.lines import InvoiceKind, InvoiceProposal, Line
 from contracts.currencies import EXPONENTS
 from contracts.identifiers import contract_workflow_id, invoice_workflow_id
 from contracts.invoice.messages import InvoiceBalance, PaymentReceived
@@ -653,11 +652,11 @@ def _as_shown(proposal: InvoiceProposal) -> Money:
     return -proposal.amount if proposal.kind is InvoiceKind.CREDIT_NOTE else proposal.amount
 
 
-def _quantity_as_shown(proposal: InvoiceProposal, charge: Charge) -> Decimal:
+def _quantity_as_shown(proposal: InvoiceProposal, charge: Line) -> Decimal:
     return -charge.quantity if proposal.kind is InvoiceKind.CREDIT_NOTE else charge.quantity
 
 
-def exact_price(charge: Charge) -> Decimal:
+def exact_price(charge: Line) -> Decimal:
     """The unit price with as many decimals as it takes to hit the charge's amount.
 
     Odoo by default rounds the sum of an invoice's lines and not each line: lines of parts of a

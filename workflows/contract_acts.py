@@ -48,7 +48,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from activities.policies import Policies, PolicyRequest
     from contracts.agenda.actions import Action, SignalReceived
-    from contracts.approvals import HASH_PREFIX
+    from contracts.agenda.state import required
     from contracts.billing import account
     from contracts.billing.account import Read
     from contracts.contract import (
@@ -64,16 +64,14 @@ with workflow.unsafe.imports_passed_through():
     from contracts.contract.messages import HoldKind, InvoiceEnded, InvoiceLost
     from contracts.contract.state import ContractState, ReadCursor, require_id
     from contracts.identifiers import invoice_workflow_id
-    from contracts.invoice.messages import ContractRenewed, HoldChange
+    from contracts.invoice.messages import HoldChange
     from contracts.invoice.state import InvoiceInput, InvoiceReport, InvoiceState
     from contracts.model import TimePlan
-    from contracts.views.approvals import notification_text
     from workflows import options
     from workflows.invoice import InvoiceWorkflow, attributes_to_start
-    from workflows.shell import Shell
+    from workflows.shell import Perform, Shell
 
 T = TypeVar("T")
-Perform = Callable[[ContractState, Action], Awaitable[Any]]
 
 
 def _then(under_way: Awaitable[T], answer: Callable[[T], Any]) -> Awaitable[Any]:
@@ -328,7 +326,7 @@ async def _tell_hold(state: ContractState, action: Action) -> None:
 
 async def _tell_renewal(state: ContractState, action: Action) -> None:
     handle = workflow.get_external_workflow_handle(_invoice_id(int(action.subject)))
-    await handle.signal("contract_renewed", ContractRenewed())
+    await handle.signal("contract_renewed")
 
 
 # --- changes --------------------------------------------------------------------------------------
@@ -344,20 +342,15 @@ def _policy(state: ContractState, action: Action) -> Awaitable[Any]:
 
 def _notify(state: ContractState, action: Action) -> Awaitable[Any]:
     change, approval_round = amendments.pending(state)
-    reminder = amendments.due_reminder(state, change)
-    if reminder is None:
-        raise RuntimeError("nobody is to be reminded")
-    subject, workflow_id = approval_round.subject, workflow.info().workflow_id
-    what = "Escalated" if reminder.escalated else "Reminder"
+    reminder = required(amendments.due_reminder(state, change))
+    workflow_id = workflow.info().workflow_id
     request = Notification(
         order_id=require_id(state.odoo.order_id),
         people=reminder.people,
-        subject=f"{what}: {subject.kind.words} of {subject.amount} awaits approval "
-        f"({workflow_id} {subject.content_hash[:HASH_PREFIX]} "
-        f"{approval_round.requirement.asked_on})",
-        text=notification_text(approval_round, workflow_id),
+        subject=approval_round.reminder_subject(reminder, workflow_id),
+        text=approval_round.reminder_text(workflow_id),
     )
-    return _notified(request, f"{what} to approvers")
+    return _notified(request, f"{reminder.what} to approvers")
 
 
 def _amend_order(state: ContractState, action: Action) -> Awaitable[Any]:
@@ -477,7 +470,7 @@ def _archive_project(state: ContractState, action: Action) -> Awaitable[Any]:
     )
 
 
-PERFORM: Mapping[str, Perform] = {
+PERFORM: Mapping[str, Perform[ContractState]] = {
     provisioning.READ_DEAL: _read_deal,
     provisioning.VALIDATE: _validate,
     provisioning.PROVISION: _provision,

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from contracts import dunning
-from contracts.billing.proposals import InvoiceKind, InvoiceProposal
+from contracts.billing.lines import InvoiceKind, InvoiceProposal
 from contracts.dunning import Act, Dispute, DunningDecision, DunningHold, Promise
 from contracts.invoice.messages import (
     CreditRequested,

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.agenda.state import AgendaState
 from contracts.approvals import ApprovalRound
-from contracts.billing.proposals import InvoiceKind, InvoiceProposal
+from contracts.billing.lines import InvoiceKind, InvoiceProposal
 from contracts.calendar import BusinessCalendar
 from contracts.dunning import Dispute, DunningHold, DunningState, Promise
 from contracts.invoice.messages import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contracts.billing.book import Book, EventStatus, Unbilled, milestone_event
 from contracts.billing.charges import total
 from contracts.billing.order import order_lines
-from contracts.billing.proposals import InvoiceKind
+from contracts.billing.lines import InvoiceKind
 from contracts.model import Contract, Frozen
 from contracts.money import Money
 

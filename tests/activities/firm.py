@@ -27,7 +27,7 @@ from activities.odoo_time import OdooTime
 from activities.policies import Policies
 from contracts.billing.charges import Charge, ChargeKind
 from contracts.billing.order import order_lines
-from contracts.billing.proposals import InvoiceKind, InvoiceProposal
+from contracts.billing.lines import InvoiceKind, InvoiceProposal
 from contracts.identifiers import contract_workflow_id
 from contracts.invoice.messages import InvoiceBalance, PaymentReceived
 from contracts.model import Contract, JsonObject

@@ -19,7 +19,7 @@ from activities.odoo_finance import (
     exact_price,
 )
 from contracts.billing.charges import Charge, ChargeKind
-from contracts.billing.proposals import InvoiceKind
+from contracts.billing.lines import InvoiceKind
 from contracts.money import Money
 from contracts.sweeps import SweepWindow
 from tests.activities.firm import INVOICE_ON, Firm, Ordered

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from contracts.billing.proposals import InvoiceKind
+from contracts.billing.lines import InvoiceKind
 from contracts.changes import ChangeOrder
 from contracts.contract.messages import CreditRequest, Hold, HoldKind, HoldRequest, RetainageRelease
 from contracts.contract.state import ContractStage

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from contracts.billing.book import Book, Findings, milestone_event, period_event
-from contracts.billing.proposals import InvoiceKind
+from contracts.billing.lines import InvoiceKind
 from contracts.billing.time import TimeEntry
 from contracts.contract.state import ContractStage, ContractState, MilestoneProgress, OdooRefs
 from contracts.invoice.state import InvoiceReport, InvoiceStage

@@ -17,7 +17,7 @@ from contracts.approvals import (
     Subject,
 )
 from contracts.billing.book import Book, milestone_event
-from contracts.billing.proposals import InvoiceProposal
+from contracts.billing.lines import InvoiceProposal
 from contracts.calendar import BusinessCalendar
 from contracts.contract.state import ContractState
 from contracts.dunning import DunningPolicy, DunningStep

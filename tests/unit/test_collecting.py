@@ -9,7 +9,7 @@ import pytest
 
 from contracts import parking
 from contracts.approvals import ApprovalRound
-from contracts.billing.proposals import InvoiceKind, InvoiceProposal
+from contracts.billing.lines import InvoiceKind, InvoiceProposal
 from contracts.dunning import Act, Dispute, DunningHold, DunningState, Promise
 from contracts.invoice import collecting
 from contracts.invoice.messages import (

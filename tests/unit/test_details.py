@@ -18,7 +18,7 @@ from contracts.approvals import (
     Decision,
 )
 from contracts.billing.book import Book, milestone_event
-from contracts.billing.proposals import InvoiceProposal
+from contracts.billing.lines import InvoiceProposal
 from contracts.changes import ChangeOrder
 from contracts.contract.messages import (
     CancelRequest,

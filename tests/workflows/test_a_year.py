@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from contracts.billing.proposals import InvoiceKind
+from contracts.billing.lines import InvoiceKind
 from contracts.contract.messages import ServiceCredit, Side, TerminationRequest
 from contracts.contract.state import ContractStage, Ending, money_table
 from contracts.invoice.messages import DisputeOpened, DisputeResolved
