@@ -8,17 +8,19 @@ from collections.abc import Iterable
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
-from typing import Annotated, Self
+from functools import lru_cache
+from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from contracts.currencies import EXPONENTS
 from contracts.model import Email, Frozen, Key, OptionalText
 from contracts.money import Money
 
 QUANTITY_UNIT = Decimal("0.01")
 """Odoo's precision "Product Unit": finer quantities would be rounded there, and the amount move."""
-_PRICE_UNIT = Decimal("0.000001")
-ONE = Decimal(1)
+PRICE_UNIT = Decimal("0.000001")
+ONE = Decimal("1.00")
 
 LineKey = Annotated[str, StringConstraints(min_length=1, max_length=160)]
 """Unique within a contract: the invoice's number and the line's position."""
@@ -84,6 +86,16 @@ class InvoiceProposal(Frozen):
         """SHA-256 over the content in canonical JSON; any change to it voids approvals."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+@lru_cache
+def _unit(currency: str) -> Decimal:
+    return Decimal(1).scaleb(-EXPONENTS[currency])
+
+
+def rounded(amount: Decimal, currency: str) -> Decimal:
+    """The nearest amount that the currency has, halves away from zero."""
+    return amount.quantize(_unit(currency), rounding=ROUND_HALF_UP)
 
 
 def total(lines: Iterable[Line], currency: str) -> Money:

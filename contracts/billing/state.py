@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 from typing import NamedTuple
 
 from pydantic import Field
@@ -75,6 +76,10 @@ class InvoiceStatus(StrEnum):
     REJECTED = "rejected"
 
 
+NO_LINE = -1
+"""The position of parts that come to nothing together and are on no line."""
+
+
 class Part(NamedTuple):
     """What a line bills of one key. The amount is not rounded; `measure` is the hours, units,
     cost, days or share that it stands for. `line` is the position of the line."""
@@ -89,7 +94,8 @@ class Invoice(Frozen):
     """An invoice or credit note that was proposed.
 
     `version` is the version of the terms it was composed with. `released` says that what it held
-    back at `retainage_percent` is to be paid out.
+    back at `retainage_percent` is to be paid out. `tracks` are the plans and kinds whose bill it
+    is on the day it was due.
     """
 
     number: int
@@ -105,7 +111,32 @@ class Invoice(Frozen):
     reinvoice: bool = False
     retainage_percent: Decimal = Decimal(0)
     released: bool = False
+    release_reason: str = ""
+    tracks: tuple[str, ...] = ()
     reason: str = ""
+
+    @property
+    def counts(self) -> bool:
+        return self.status is not InvoiceStatus.REJECTED
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody still has to decide on it."""
+        return self.status is not InvoiceStatus.ISSUED
+
+    @property
+    def waives(self) -> bool:
+        """Whether it is a credit note that takes back for good what it credits."""
+        return bool(self.credited_number) and not self.reinvoice
+
+    @cached_property
+    def by_key(self) -> dict[str, tuple[Decimal, Decimal]]:
+        """Amount and measure that it bills of each key."""
+        found: dict[str, tuple[Decimal, Decimal]] = {}
+        for _, key, amount, measure in self.parts:
+            known = found.get(key)
+            found[key] = (known[0] + amount, known[1] + measure) if known else (amount, measure)
+        return found
 
 
 class Waiver(Frozen):
@@ -120,15 +151,17 @@ class Waiver(Frozen):
 
 
 class CreditRequest(Frozen):
-    """A credit that a person asked for and that no credit note carries yet. `amount` is without
-    tax; None credits all that is left."""
+    """A credit that a person asked for. `amount` is without tax; None credits all that is left.
+    `carried_by` is the number of the credit note that carries it; 0 if none does yet."""
 
+    key: str
     number: int
     on: date
     reason: str
     by: str
     amount: Decimal | None = None
     reinvoice: bool = False
+    carried_by: int = 0
 
 
 class CapAllowance(Frozen):
@@ -141,11 +174,18 @@ class CapAllowance(Frozen):
 
 
 class BillingState(Frozen):
-    """All that is stored of a contract's billing; see `contracts.billing.account`."""
+    """All that is stored of a contract's billing; see `contracts.billing.account`.
+
+    `version` counts the terms adopted. `waivers` are by key; those of a key count from invoice
+    `waivers_ended` on where a milestone was un-reached. `read_until` is the last day up to which a
+    plan's hours or expenses were read; `empty` are days, by plan and kind, on which reading found
+    nothing to bill; `looked` are the plans that were read to their end since the last proposal.
+    """
 
     contract: Contract
     version: int = 1
     started_on: date
+    deposit_on: date | None = None
     plans: dict[str, tuple[PlanVersion, ...]] = Field(default_factory=dict)
     reached: dict[str, date] = Field(default_factory=dict)
     hours: dict[int, Hours] = Field(default_factory=dict)
@@ -154,8 +194,14 @@ class BillingState(Frozen):
     service_credits: dict[str, ServiceCredit] = Field(default_factory=dict)
     early_end: EarlyEnd | None = None
     read_until: dict[str, date] = Field(default_factory=dict)
+    empty: dict[str, tuple[date, ...]] = Field(default_factory=dict)
+    looked: tuple[str, ...] = ()
     invoices: dict[int, Invoice] = Field(default_factory=dict)
-    waivers: tuple[Waiver, ...] = ()
+    waivers: dict[str, tuple[Waiver, ...]] = Field(default_factory=dict)
     waivers_ended: dict[str, int] = Field(default_factory=dict)
-    credit_requests: tuple[CreditRequest, ...] = ()
+    credit_requests: dict[str, CreditRequest] = Field(default_factory=dict)
     caps_allowed: dict[str, CapAllowance] = Field(default_factory=dict)
+
+    def folded_until(self, plan: str) -> date | None:
+        """The last day of a plan that is folded to sums; None if nothing is."""
+        return None
