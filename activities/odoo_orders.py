@@ -19,8 +19,8 @@ from activities.odoo_buttons import press
 from activities.odoo_catalogue import Catalogue
 from activities.odoo_master import Done
 from activities.odoo_messages import post_once
-from contracts.billing.order import OrderLine, order_lines
 from contracts.billing.lines import InvoiceKind
+from contracts.billing.order import OrderLine, order_lines
 from contracts.identifiers import contract_workflow_id
 from contracts.model import Contract, Key
 from contracts.money import Money

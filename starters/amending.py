@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from temporalio.client import Client
 
 from contracts import changes
+from contracts.billing import account
 from contracts.changes import ChangeOrder
 from contracts.contract.messages import (
     CreditRequest,
@@ -24,7 +25,6 @@ from contracts.contract.messages import (
 from contracts.contract.state import ContractOutcome, ContractState
 from contracts.model import Contract
 from contracts.money import Money
-from contracts.views.status import fixed_keys
 from starters.operations import Refused, update
 from workflows.contract import ContractWorkflow
 
@@ -53,7 +53,8 @@ def preview(state: ContractState, order: ChangeOrder) -> Preview:
     """
     if state.contract is None:
         raise Refused(f"{state.contract_id} is {state.stage}: there is nothing to change yet")
-    _, after = changes.changed(state.contract, order, fixed_keys(state))
+    billed = account.billed_keys(state.billing) if state.billing else ()
+    _, after = changes.changed(state.contract, order, billed)
     return Preview(
         order=order,
         before=state.contract,

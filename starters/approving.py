@@ -17,7 +17,7 @@ from starters import operations
 from starters.operations import MAX_LISTED, NoAnswer, NotFound, Refused, Unreadable
 from starters.references import BadReference
 from workflows import search_attributes
-from workflows.approval import ApprovalMessages
+from workflows.contract import ContractWorkflow
 
 _TYPES = ("InvoiceWorkflow", "ContractWorkflow")
 # A workflow with a parked step shows that first; an approval may be open beside it.
@@ -119,7 +119,7 @@ async def awaiting(
 
 async def awaiting_in(client: Client, workflow_id: str) -> list[Awaiting]:
     """What awaits approval in one invoice or contract. Raises NotFound, NoAnswer."""
-    rounds = await operations.query(client, workflow_id, ApprovalMessages.open_approvals)
+    rounds = await operations.query(client, workflow_id, ContractWorkflow.open_approvals)
     return [Awaiting(workflow_id, item) for item in rounds]
 
 
@@ -136,7 +136,7 @@ async def approve(
     once. Raises Refused, also if it has changed since; NotFound, NoAnswer."""
     decision = _approval(item, by, comment)
     return await operations.update(
-        client, item.workflow_id, ApprovalMessages.decide_approval, decision, update_id=update_id
+        client, item.workflow_id, ContractWorkflow.decide_approval, decision, update_id=update_id
     )
 
 
@@ -144,7 +144,7 @@ async def reject(client: Client, item: Awaiting, *, by: str, comment: str) -> Ap
     """Reject exactly what was read; the comment says why. Raises Refused."""
     decision = _approval(item, by, comment).model_copy(update={"decision": Decision.REJECT})
     return await operations.update(
-        client, item.workflow_id, ApprovalMessages.decide_approval, decision
+        client, item.workflow_id, ContractWorkflow.decide_approval, decision
     )
 
 

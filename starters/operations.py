@@ -35,7 +35,7 @@ from contracts.contract.messages import (
     UsageReport,
     UsageTaken,
 )
-from contracts.contract.state import ContractInput, ContractOutcome, ContractState
+from contracts.contract.state import FILE_SOURCE, ContractInput, ContractOutcome, ContractState
 from contracts.identifiers import (
     contract_of,
     contract_workflow_id,
@@ -50,10 +50,8 @@ from contracts.parking import Resolution, StepException
 from contracts.problems import InvalidContract, problems_of
 from contracts.validation import payload_problems
 from workflows import options, search_attributes, task_queues
-from workflows.approval import ApprovalMessages
 from workflows.contract import ContractWorkflow
 from workflows.invoice import InvoiceWorkflow
-from workflows.write_back import FILE_SOURCE
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -273,7 +271,7 @@ async def approve(client: Client, workflow_id: str, *, by: str, comment: str = "
     decision = ApprovalDecision(
         by=by, content_hash=subject.content_hash, amount=subject.amount, comment=comment
     )
-    return await update(client, workflow_id, ApprovalMessages.decide_approval, decision)
+    return await update(client, workflow_id, ContractWorkflow.decide_approval, decision)
 
 
 async def reject(client: Client, workflow_id: str, *, by: str, comment: str) -> ApprovalRound:
@@ -282,11 +280,11 @@ async def reject(client: Client, workflow_id: str, *, by: str, comment: str) -> 
     decision = ApprovalDecision(
         decision=Decision.REJECT, by=by, content_hash=subject.content_hash, comment=comment
     )
-    return await update(client, workflow_id, ApprovalMessages.decide_approval, decision)
+    return await update(client, workflow_id, ContractWorkflow.decide_approval, decision)
 
 
 async def _open_round(client: Client, workflow_id: str) -> ApprovalRound:
-    found = await query(client, workflow_id, ApprovalMessages.open_approvals)
+    found = await query(client, workflow_id, ContractWorkflow.open_approvals)
     if len(found) != 1:
         titles = "; ".join(item.subject.title for item in found) or "nothing"
         raise Refused(f"{workflow_id}: {titles} awaits approval, not exactly one thing")

@@ -92,7 +92,7 @@ class ContractWorkflow(Shell[ContractState]):
     @message(signal="usage_reported", words="a usage report")
     def record_usage(self, report: UsageReport) -> UsageTaken:
         """Metered records: each id once, a later quantity under the same id replaces it."""
-        return self.answered(report)
+        return self.answered(report)  # type: ignore[no-any-return]
 
     @message(words="a service credit")
     def credit_service(self, credit: ServiceCredit) -> ContractOutcome:
@@ -129,7 +129,7 @@ class ContractWorkflow(Shell[ContractState]):
     @message(signal="approval_decided", words="a decision of {message.by}")
     def decide_approval(self, decision: ApprovalDecision) -> ApprovalRound:
         """Approve or reject a change order; refused at once if it names other content."""
-        return self.answered(decision)
+        return self.answered(decision)  # type: ignore[no-any-return]
 
     @message(words="a hold")
     def set_hold(self, request: HoldRequest) -> ContractOutcome:
@@ -170,7 +170,7 @@ class ContractWorkflow(Shell[ContractState]):
     @message(signal="exception_resolved", words="a resolution of {message.by}")
     def resolve_exception(self, resolution: Resolution) -> StepException:
         """A person's decision about an exception."""
-        return self.answered(resolution)
+        return self.answered(resolution)  # type: ignore[no-any-return]
 
     @workflow.query
     def contract(self) -> ContractState:

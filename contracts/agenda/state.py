@@ -11,7 +11,6 @@ from contracts.agenda.actions import Action, Metric
 from contracts.journal import Journal
 from contracts.parking import StepException, Waiting
 
-
 T = TypeVar("T")
 
 

@@ -202,13 +202,19 @@ def _proposes(state: ContractState) -> ContractState:
 
 def _proposed(state: ContractState, occasion: Occasion, composition: Composition) -> ContractState:
     proposal, invoice = composition.proposal, composition.invoice
+    state = state.replace(billing=account.propose(state.account, composition))
+    for text in composition.warnings:
+        state = _with_warning(state, text, invoice)
+    if proposal is None:
+        return state  # What comes to nothing is settled without an invoice.
     number, milestone = proposal.number, occasion.milestone
+    asked = state.account.credit_requests.get(occasion.key)
     start = InvoiceStart(
         proposal=proposal,
         title=invoice.title,
         reached=_marked_with_draft(state, milestone),
         # Whoever asked for it, then or now, does not approve it.
-        requested_by=(state.versions[0].by, state.terms.requested_by, occasion.asked_by),
+        requested_by=(state.versions[0].by, state.terms.requested_by, asked.by if asked else ""),
     )
     report = InvoiceReport(
         number=number,
@@ -219,15 +225,9 @@ def _proposed(state: ContractState, occasion: Occasion, composition: Composition
         charges=tuple(line.key for line in proposal.lines),
         content_hash=proposal.content_hash,
     )
-    state = state.replace(
-        billing=account.propose(state.account, composition),
-        starting={**state.starting, number: start},
-        looked_again=(),
-    ).with_invoice(report)
+    state = state.replace(starting={**state.starting, number: start}).with_invoice(report)
     if start.reached and milestone is not None:
         state = state.with_milestone(milestone, marked_in_odoo=True, marked_as_of=state.clock)
-    for text in composition.warnings:
-        state = _with_warning(state, text, invoice)
     return state
 
 

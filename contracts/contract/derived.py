@@ -9,9 +9,9 @@ import functools
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from contracts.billing import account
+from contracts.billing import account, terms
 from contracts.billing.account import Composition, Occasion, Read
 from contracts.billing.state import BillingState
 from contracts.problems import Problem
@@ -40,15 +40,10 @@ def remembered(derive: Callable[..., R]) -> Callable[..., R]:
 
 
 @remembered
-def reads(billing: BillingState, today: date) -> tuple[Read, ...]:
-    """What must be read in Odoo before all that is due can be billed."""
-    return account.reads(billing, today)
-
-
-@remembered
-def last_reads(billing: BillingState, today: date) -> tuple[Read, ...]:
-    """What is read once more before the contract closes."""
-    return account.last_reads(billing, today)
+def reads(billing: BillingState, today: date, closing: bool) -> tuple[Read, ...]:
+    """What must be read in Odoo before all that is due can be billed; `closing`, also what is
+    looked at once more before the contract closes."""
+    return account.reads(billing, today, closing=closing)
 
 
 @remembered
@@ -101,7 +96,26 @@ def undecided(billing: BillingState) -> tuple[int, ...]:
     return account.undecided(billing)
 
 
+class Due(NamedTuple):
+    """The next day on which a plan is billed, and the name of the period it is billed for."""
+
+    on: date
+    plan: str
+    period: str
+
+
 @remembered
-def dues(billing: BillingState, today: date) -> tuple[account.Due, ...]:
-    """The next part of each plan to be billed, earliest first."""
-    return account.dues(billing, today)
+def dues(billing: BillingState, today: date) -> tuple[Due, ...]:
+    """When each plan is billed next after a day, earliest first; none for a plan that is over."""
+    found = []
+    for plan in billing.contract.plans:
+        days = [
+            (on, terms.in_advance(plan, kind))
+            for kind in terms.tracks_of(plan)
+            if (on := terms.due_after(billing, plan.key, kind, today)) is not None
+        ]
+        if days:
+            on, is_advance = min(days)
+            period = terms.period_of(billing, plan.key, on if is_advance else on - terms.DAY)
+            found.append(Due(on, plan.key, period.period.name if period else str(on)))
+    return tuple(sorted(found))

@@ -9,9 +9,10 @@ from typing import Any
 from contracts import changes
 from contracts.approvals import ApprovalDecision, Decision
 from contracts.billing import account
+from contracts.billing.account import Occasion
 from contracts.billing.state import InvoiceStatus, NotPossible
 from contracts.changes import ChangeOrder
-from contracts.contract import amendments, endings, invoices, proposing, write_back
+from contracts.contract import amendments, derived, endings, invoices, proposing, write_back
 from contracts.contract.messages import (
     CancelRequest,
     CreditRequest,
@@ -365,14 +366,7 @@ def _subject(parked: StepException) -> str:
 
 def _retry_proposal(state: ContractState, parked: StepException, _: Resolution) -> ContractState:
     """Its differences are composed again, from what Odoo says by then."""
-    number = int(parked.basis)
-    plans = {
-        part.key.split(":")[1]
-        for part in state.account.invoices[number].parts
-        if part.key.count(":") > 1
-    }
-    state = state.replace(billing=account.retry_rejected(state.account, number))
-    return _read_again(state, sorted(plans))
+    return state.replace(billing=account.retry_rejected(state.account, int(parked.basis)))
 
 
 def _waive_proposal(
@@ -389,13 +383,15 @@ def _waive_proposal(
 
 def _retry_period(state: ContractState, parked: StepException, _: Resolution) -> ContractState:
     """What was mended in Odoo is read again."""
-    return _read_again(state, [problem.field.partition(".")[0] for problem in parked.problems])
+    plans = [plan for occasion in _meant(state, parked) for plan in occasion.plans]
+    return state.replace(read_again=tuple(dict.fromkeys((*state.read_again, *plans))))
 
 
-def _read_again(state: ContractState, plans: list[str]) -> ContractState:
-    known = {plan.key for plan in state.terms.plans}
-    wanted = dict.fromkeys((*state.read_again, *(key for key in plans if key in known)))
-    return state.replace(read_again=tuple(wanted))
+def _meant(state: ContractState, parked: StepException) -> list[Occasion]:
+    """The occasion that a question is about."""
+    name = _subject(parked)
+    found = derived.occasions(state.account, state.billing_day)
+    return [occasion for occasion in found if proposing.step_name(occasion.key) == name]
 
 
 def _allow_cap(
@@ -403,20 +399,15 @@ def _allow_cap(
 ) -> ContractState:
     """What exceeds the caps is not billed, by a decision with name and reason."""
     billing, today = state.account, state.billing_day
-    plans = dict.fromkeys(problem.field.partition(".")[0] for problem in parked.problems)
-    for plan in plans:
+    for problem in parked.problems:
+        plan = problem.field.removesuffix(".cap")
         billing = account.allow_cap(billing, plan, today, resolution.by, resolution.reason)
     return state.replace(billing=billing)
 
 
 def _pass_limit(state: ContractState, parked: StepException, _: Resolution) -> ContractState:
     """The purchase order may be exceeded by this one."""
-    name = _subject(parked)
-    passed = [
-        offer.occasion.key
-        for offer in proposing.offers(state)
-        if proposing.step_name(offer.occasion.key) == name
-    ]
+    passed = [occasion.key for occasion in _meant(state, parked)]
     return state.replace(limits_passed=(*state.limits_passed, *passed))
 
 

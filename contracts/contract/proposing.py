@@ -87,8 +87,9 @@ def offers(state: ContractState) -> list[Offer]:
 
 
 def next_number(state: ContractState) -> int:
-    """The number of the contract's next invoice or credit note."""
-    return len(state.invoices) + 1
+    """The number of the contract's next invoice or credit note. What was settled without one has
+    taken a number, too; that of a proposal that was given up is not used again."""
+    return 1 + max((*state.invoices, *state.account.invoices), default=0)
 
 
 def step_name(occasion: str) -> str:
@@ -109,7 +110,8 @@ def _offer(state: ContractState, occasion: Occasion) -> Offer:
     found = derived.composed(billing, occasion.key, next_number(state), today)
     if not isinstance(found, Composition):
         return Offer(occasion, question=_unbillable(occasion, found))
-    question = _beyond_limit(state, occasion, found.proposal.amount)
+    proposal = found.proposal
+    question = _beyond_limit(state, occasion, proposal.amount) if proposal else None
     return Offer(occasion, composition=found, question=question)
 
 

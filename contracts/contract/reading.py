@@ -28,26 +28,19 @@ def wanted(state: ContractState) -> Iterator[Action]:
 
 def readings(state: ContractState) -> list[Read]:
     """What is to be read now, at most one reading of a plan."""
-    found = {read.plan: read for read in derived.reads(state.account, state.billing_day)}
+    due = derived.reads(state.account, state.billing_day, _is_closing(state))
+    found = {read.plan: read for read in due}
     for plan in state.read_again:
         read = _again(state, plan)
         if read is not None:
             found.setdefault(plan, read)
-    if not found and must_look_again(state):
-        last = derived.last_reads(state.account, state.billing_day)
-        found = {read.plan: read for read in last if read.plan not in state.looked_again}
     return list(found.values())
 
 
-def must_look_again(state: ContractState) -> bool:
-    """Whether everything is billed and every invoice has ended: what was approved too late for its
-    period is looked for once more before the contract closes."""
-    return (
-        not state.starting
-        and state.change is None
-        and all(has_ended(report) for report in state.invoices.values())
-        and derived.is_over(state.account, state.billing_day)
-    )
+def _is_closing(state: ContractState) -> bool:
+    """Whether every invoice has ended and nothing is pending: before the contract closes, what was
+    approved too late for its period is looked for once more."""
+    return state.change is None and all(has_ended(item) for item in state.invoices.values())
 
 
 def is_under_way(state: ContractState) -> bool:

@@ -132,13 +132,9 @@ def _expenses_read(
 def _after_reading(state: ContractState, plan: str, read: TimeRead | ExpensesRead) -> ContractState:
     before = state.read_cursors.get(plan, ReadCursor())
     cursor = ReadCursor(since=read.as_of or before.since, until=read.until)
-    looked = state.looked_again
-    if reading.must_look_again(state) and plan not in looked:
-        looked = (*looked, plan)
     return state.replace(
         read_cursors={**state.read_cursors, plan: cursor},
         read_again=tuple(key for key in state.read_again if key != plan),
-        looked_again=looked,
     )
 
 

@@ -12,7 +12,7 @@ from contracts.contract.state import ContractState, money_table
 from contracts.contract.waits import contract_waits
 from contracts.invoice import collecting
 from contracts.invoice.messages import InvoiceBalance
-from contracts.invoice.state import InvoiceStage, InvoiceState
+from contracts.invoice.state import CLEARED, InvoiceStage, InvoiceState
 from contracts.journal import Journal
 from contracts.money import Money
 from contracts.parking import Action, StepException, Waiting

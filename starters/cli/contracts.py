@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from contracts.contract.messages import CancelRequest, MilestoneReached, MilestoneUnreached
-from contracts.contract.state import ContractStage, ContractState
+from contracts.contract.state import FILE_SOURCE, ContractStage, ContractState
 from contracts.model import JsonObject
 from contracts.problems import InvalidContract, Problem
 from contracts.validation import validate
@@ -24,7 +24,6 @@ from starters.operations import ContractRow, Refused, Started
 from starters.references import short
 from wiring import remotes
 from workflows import search_attributes
-from workflows.write_back import FILE_SOURCE
 
 app = typer.Typer(no_args_is_help=True)
 milestones = typer.Typer(no_args_is_help=True)
@@ -211,7 +210,7 @@ def statement(context: typer.Context, reference: Reference) -> None:
     state = _state(session, workflow_id)
     if state.contract is None:
         raise Refused(f"{short(workflow_id)} is not validated yet: there is nothing to state")
-    found = statement_of(state.contract, state.book)
+    found = statement_of(state)
     session.show(found, render.statement(found))
 
 

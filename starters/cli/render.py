@@ -235,11 +235,10 @@ def statement(found: Statement) -> RenderableType:
     )
     rows: list[tuple[object, object]] = [
         ("Planned: fixed prices not reached", found.planned),
-        ("Earned, to be proposed", found.ready),
+        ("Earned, to be proposed", found.earned),
         ("Proposed, not issued yet", found.proposed),
         ("Invoiced", found.invoiced),
         ("Credited", -found.credited),
-        ("Deductions and fees to come", found.pending),
         ("Held back, to be released", found.retained),
         ("Deposit not deducted yet", -found.deposit_left),
         (Text("Value as amended", style="bold"), Text(str(found.value), style="bold")),
@@ -255,9 +254,9 @@ def statement(found: Statement) -> RenderableType:
     parts += _sentences(
         f"Not billed: {item.what}: {item.amount} ({item.reason})" for item in found.not_billed
     )
-    if not found.difference.is_zero:
-        wrong = f"The parts miss the value by {found.difference}: a defect of c2c, report it."
-        parts.append(Text(wrong, style="bold red"))
+    for violation in found.violations:
+        wrong = f"The sums do not agree: {violation}. A defect of c2c, report it."
+        parts.append(Text(cleaned(wrong), style="bold red"))
     return Group(*parts)
 
 

@@ -24,7 +24,7 @@ from temporalio.service import RPCError
 from contracts.approvals import ApprovalDecision, ApprovalRound, Decision
 from contracts.changes import ChangeOrder
 from contracts.contract.messages import CancelRequest, CreditRequest, MilestoneReached
-from contracts.contract.state import ContractInput, ContractStage, ContractState
+from contracts.contract.state import FILE_SOURCE, ContractInput, ContractStage, ContractState
 from contracts.identifiers import contract_workflow_id, deal_contract_id, invoice_workflow_id
 from contracts.invoice.messages import PaymentReceived, WriteOffAsked
 from contracts.invoice.state import CLEARED, PENDING, UNBILLED, InvoiceReport, InvoiceState
@@ -48,10 +48,8 @@ from starters.faultlab.signing import (
 )
 from starters.local import clock, people
 from workflows import options, search_attributes, task_queues
-from workflows.approval import ApprovalMessages
 from workflows.contract import ContractWorkflow
 from workflows.invoice import InvoiceWorkflow
-from workflows.write_back import FILE_SOURCE
 
 CRM = "hubspot"
 ANA, CLEO = "ana@northwind.example", "cleo@northwind.example"
@@ -471,7 +469,7 @@ class Life:
     async def _reject(self, workflow_id: str) -> bool:
         decision = ApprovalDecision(decision=Decision.REJECT, by=ANA, comment="wrong month")
         return await self._lab.ledger.update(
-            workflow_id, ApprovalMessages.decide_approval, decision
+            workflow_id, ContractWorkflow.decide_approval, decision
         )
 
     async def _approve(self, workflow_id: str, *also: str) -> bool:
@@ -492,7 +490,7 @@ class Life:
             for person in (ANA, *also):
                 decision = right.model_copy(update={"by": person})
                 await self._tell(
-                    workflow_id, ApprovalMessages.decide_approval, "approval_decided", decision
+                    workflow_id, ContractWorkflow.decide_approval, "approval_decided", decision
                 )
         return bool(rounds)
 
@@ -500,7 +498,7 @@ class Life:
         with contextlib.suppress(operations.NotFound):  # its contract speaks of it before it begins
             return await patiently(
                 lambda: operations.query(
-                    self._lab.client, workflow_id, ApprovalMessages.open_approvals
+                    self._lab.client, workflow_id, ContractWorkflow.open_approvals
                 )
             )
         return []

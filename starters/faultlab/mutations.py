@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from temporalio import activity
+from workflows.collection import Collection
 
 from activities import odoo_records
 from contracts.approvals import ApprovalRound
 from gateways.odoo import OdooClient
-from workflows.collection import Collection
 
 _CREATED = frozenset({"res.partner", "project.project", "account.move"})
 """Models whose records no other record names by its external id."""
