@@ -291,14 +291,17 @@ class OdooFinance:
                     value=row["name"],
                 )
             if row["state"] == "draft":
-                press(
-                    self._odoo,
-                    "account.move",
-                    "button_cancel",
-                    row["id"],
-                    is_pressed=lambda found=row["id"]: self._state(found) == "cancel",
-                )
+                self._cancel(row["id"])
         return Done()
+
+    def _cancel(self, move_id: int) -> None:
+        press(
+            self._odoo,
+            "account.move",
+            "button_cancel",
+            move_id,
+            is_pressed=lambda: self._state(move_id) == "cancel",
+        )
 
     def _drafts(self, request: DiscardRequest) -> Sequence[Mapping[str, Any]]:
         fields = ["state", "name"]

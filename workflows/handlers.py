@@ -11,7 +11,7 @@ answers: a refusal is noted in the journal, as are messages that cannot be read.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast, get_type_hints
+from typing import Any, Protocol, TypeVar, cast, get_type_hints
 
 from temporalio import workflow
 
@@ -23,17 +23,27 @@ with workflow.unsafe.imports_passed_through():
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def message(*, signal: str = "", words: str = "a message") -> Callable[[F], F]:
+class Declaration(Protocol):
+    """Turns a method into what the class is to have under its name; typed, it stays the method."""
+
+    def __call__(self, take: F, /) -> F: ...
+
+
+def message(*, signal: str = "", words: str = "a message") -> Declaration:
     """Declare an Update of a Shell, by a method with one message that gives the answer; and with
     `signal` a Signal of that name. `words` call the message in a refusal: "payment {message.id}".
     """
-    return lambda take: cast(F, _Declared(take, signal, words))
+
+    def declared(take: F, /) -> F:
+        return cast(F, _Declared(take, signal, words))
+
+    return declared
 
 
-def signal_only(*, words: str = "a message") -> Callable[[F], F]:
+def signal_only(*, words: str = "a message") -> Declaration:
     """Declare a Signal of a Shell, by a method without a body that names the message."""
 
-    def declared(take: F) -> F:
+    def declared(take: F, /) -> F:
         received = _received(_message_of(take), words, take.__name__, take.__doc__)
         return cast(F, signal(received))
 

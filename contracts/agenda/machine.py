@@ -121,7 +121,8 @@ class Outcome(Generic[S]):
 def next_action(rules: Rules[S], state: S) -> Action | None:
     """The next act that may begin now; None if there is nothing to do but to wait."""
     wanted = rules.wanted_of(state)
-    return next((item for item in wanted if _may_begin(state, item, wanted)), None)
+    acts = (item for item in wanted if isinstance(item, Action))
+    return next((act for act in acts if _may_begin(state, act, wanted)), None)
 
 
 def next_wake(rules: Rules[S], state: S) -> datetime | None:
@@ -147,8 +148,8 @@ def is_at_rest(state: AgendaState) -> bool:
     return not state.running
 
 
-def _may_begin(state: AgendaState, item: Wanted, wanted: Sequence[Wanted]) -> bool:
-    if not isinstance(item, Action) or item.key in state.running:
+def _may_begin(state: AgendaState, item: Action, wanted: Sequence[Wanted]) -> bool:
+    if item.key in state.running:
         return False
     running = state.running.values()
     if any(other.runs_in == item.runs_in for other in running):
@@ -332,7 +333,8 @@ def _parked(state: S, action: Wanted, step: Step, failed: Failed) -> S:
 def _retry_at(now: datetime, kind: str, attempts: int) -> datetime | None:
     if kind not in _HEALS_BY_ITSELF:
         return None
-    return now + min(_FIRST_AUTOMATIC_RETRY * 2 ** min(attempts - 1, 10), _LAST_AUTOMATIC_RETRY)
+    doublings: int = 2 ** min(attempts - 1, 10)
+    return now + min(_FIRST_AUTOMATIC_RETRY * doublings, _LAST_AUTOMATIC_RETRY)
 
 
 def _resolved(rules: Rules[S], state: S, resolution: Resolution) -> S:
