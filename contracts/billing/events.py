@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from contracts.billing.charges import Charge
 from contracts.billing.expenses import BilledExpense, Expense
 from contracts.billing.periods import BillingPeriod
-from contracts.billing.proposals import Document
+from contracts.billing.proposals import InvoiceKind
 from contracts.billing.state import NotPossible
 from contracts.billing.time import BilledTime, TimeEntry
 from contracts.model import Frozen, Key, Plan, RetainerPlan, TimePlan, UsagePlan
@@ -146,10 +146,10 @@ class BillingEvent(BaseModel):
         return self.status is not EventStatus.DROPPED
 
     @property
-    def document(self) -> Document:
+    def document(self) -> InvoiceKind:
         """A total below zero is a credit note's; so is everything that credits a document."""
         negative = sum((item.amount.amount for item in self.charges), Decimal(0)) < 0
-        return Document.CREDIT_NOTE if negative or self.credits else Document.INVOICE
+        return InvoiceKind.CREDIT_NOTE if negative or self.credits else InvoiceKind.INVOICE
 
     @property
     def milestone(self) -> str | None:

@@ -225,7 +225,8 @@ def _proposed(state: ContractState, occasion: Occasion, composition: Composition
         charges=tuple(line.key for line in proposal.lines),
         content_hash=proposal.content_hash,
     )
-    state = state.replace(starting={**state.starting, number: start}).with_invoice(report)
+    starting = {**state.starting, number: start}
+    state = state.replace(starting=starting, looked_again=()).with_invoice(report)
     if start.reached and milestone is not None:
         state = state.with_milestone(milestone, marked_in_odoo=True, marked_as_of=state.clock)
     return state

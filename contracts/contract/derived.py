@@ -40,10 +40,9 @@ def remembered(derive: Callable[..., R]) -> Callable[..., R]:
 
 
 @remembered
-def reads(billing: BillingState, today: date, closing: bool) -> tuple[Read, ...]:
-    """What must be read in Odoo before all that is due can be billed; `closing`, also what is
-    looked at once more before the contract closes."""
-    return account.reads(billing, today, closing=closing)
+def reads(billing: BillingState, today: date) -> tuple[Read, ...]:
+    """What must be read in Odoo before all that is due can be billed."""
+    return account.reads(billing, today)
 
 
 @remembered

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 
 from contracts.agenda.actions import Action
 from contracts.billing.account import Read, ReadKind
+from contracts.billing.periods import life
+from contracts.billing.terms import is_read
 from contracts.contract import derived
 from contracts.contract.state import DAY, ContractState, has_ended
-from contracts.model import ExpensePlan, RetainerPlan, TimePlan
+from contracts.model import ExpensePlan
 
 READ_TIME, READ_EXPENSES = "read_time", "read_expenses"
 _KINDS = {ReadKind.TIME: READ_TIME, ReadKind.EXPENSES: READ_EXPENSES}
@@ -28,19 +31,25 @@ def wanted(state: ContractState) -> Iterator[Action]:
 
 def readings(state: ContractState) -> list[Read]:
     """What is to be read now, at most one reading of a plan."""
-    due = derived.reads(state.account, state.billing_day, _is_closing(state))
-    found = {read.plan: read for read in due}
+    found = {read.plan: read for read in derived.reads(state.account, state.billing_day)}
     for plan in state.read_again:
-        read = _again(state, plan)
+        read = _of(state, plan, state.today - DAY)
         if read is not None:
             found.setdefault(plan, read)
+    if not found and is_closing(state):
+        return list(_last_looks(state))
     return list(found.values())
 
 
-def _is_closing(state: ContractState) -> bool:
-    """Whether every invoice has ended and nothing is pending: before the contract closes, what was
-    approved too late for its period is looked for once more."""
-    return state.change is None and all(has_ended(item) for item in state.invoices.values())
+def is_closing(state: ContractState) -> bool:
+    """Whether everything is billed and every invoice has ended: before the contract closes, what
+    was approved too late for its period is looked for once more."""
+    return (
+        not state.starting
+        and state.change is None
+        and all(has_ended(report) for report in state.invoices.values())
+        and derived.is_over(state.account, state.billing_day)
+    )
 
 
 def is_under_way(state: ContractState) -> bool:
@@ -54,13 +63,20 @@ def key_of(plan: str) -> str:
     return f"read:{plan}"
 
 
-def _again(state: ContractState, key: str) -> Read | None:
-    """A reading of all that a plan has until yesterday; None for one that reads nothing."""
-    plan, until = state.terms.plan(key), state.today - DAY
-    if isinstance(plan, ExpensePlan):
-        return Read(plan=key, kind=ReadKind.EXPENSES, until=until)
-    counts_hours = isinstance(plan, TimePlan) or (
-        isinstance(plan, RetainerPlan)
-        and (plan.included_hours > 0 or plan.overage_price is not None)
-    )
-    return Read(plan=key, kind=ReadKind.TIME, until=until) if counts_hours else None
+def _last_looks(state: ContractState) -> Iterator[Read]:
+    contract = state.terms
+    for plan in contract.plans:
+        first, last = life(contract, plan)
+        if plan.key not in state.looked_again and last is not None and last >= first:
+            read = _of(state, plan.key, last)
+            if read is not None:
+                yield read
+
+
+def _of(state: ContractState, key: str, until: date) -> Read | None:
+    """A reading of all that a plan has until a day; None for one that reads nothing."""
+    plan = state.terms.plan(key)
+    if plan is None or not is_read(plan):
+        return None
+    kind = ReadKind.EXPENSES if isinstance(plan, ExpensePlan) else ReadKind.TIME
+    return Read(plan=key, kind=kind, until=until)

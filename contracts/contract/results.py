@@ -132,9 +132,11 @@ def _expenses_read(
 def _after_reading(state: ContractState, plan: str, read: TimeRead | ExpensesRead) -> ContractState:
     before = state.read_cursors.get(plan, ReadCursor())
     cursor = ReadCursor(since=read.as_of or before.since, until=read.until)
+    looked = (*state.looked_again, plan) if reading.is_closing(state) else state.looked_again
     return state.replace(
         read_cursors={**state.read_cursors, plan: cursor},
         read_again=tuple(key for key in state.read_again if key != plan),
+        looked_again=looked,
     )
 
 

@@ -204,7 +204,8 @@ class ContractState(AgendaState):
     the whole contract that invoices were told of, by number.
 
     Billing: `read_cursors` says how far each plan is read in Odoo; `read_again` are plans to be
-    read once more, because a person mended something there. `limits_passed` are occasions that may
+    read once more, because a person mended something there; `looked_again` are those that were
+    looked at once more before the close. `limits_passed` are occasions that may
     exceed the purchase order.
     """
 
@@ -232,6 +233,7 @@ class ContractState(AgendaState):
     billing: BillingState | None = None
     read_cursors: dict[str, ReadCursor] = Field(default_factory=dict)
     read_again: tuple[str, ...] = ()
+    looked_again: tuple[str, ...] = ()
     limits_passed: tuple[str, ...] = ()
     warnings: tuple[CapWarning, ...] = ()
     warned: int = 0
