@@ -51,7 +51,14 @@ def wanted(state: ContractState) -> Iterator[Wanted]:
     elif may_bill(state):
         for number, start in state.starting.items():
             basis = start.proposal.content_hash[:HASH_PREFIX]
-            yield Action(START_INVOICE, start_key(number), basis=basis, subject=str(number))
+            # Whether it was started is not told by a lost answer: nothing takes it back before.
+            yield Action(
+                START_INVOICE,
+                start_key(number),
+                basis=basis,
+                subject=str(number),
+                irreversible=True,
+            )
 
 
 def start_key(number: int) -> str:

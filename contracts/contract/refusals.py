@@ -259,6 +259,9 @@ def _cancel(state: ContractState, _: Any = None) -> str | None:
         return f"the contract is {state.stage}"
     if state.cancel is not None:
         return None
+    if state.uncertain:
+        names = ", ".join(state.uncertain)
+        return f"nobody knows yet whether this has happened: {names}; retry it first"
     billed = [
         report
         for number, report in state.invoices.items()
@@ -270,15 +273,13 @@ def _cancel(state: ContractState, _: Any = None) -> str | None:
             f"something is billed or about to be: invoice {names}; reject a proposal first, "
             "or end the contract early"
         )
-    if state.uncertain:
-        names = ", ".join(state.uncertain)
-        return f"nobody knows yet whether this has happened: {names}; retry it first"
     return None
 
 
 def is_only_entered(state: ContractState, number: int) -> bool:
-    """Whether an invoice is entered as proposed and its workflow was never started."""
-    return number in state.starting and start_key(number) not in state.running
+    """Whether an invoice is entered as proposed and its workflow was surely never started."""
+    key = start_key(number)
+    return number in state.starting and key not in state.running and key not in state.uncertain
 
 
 # --- exceptions -----------------------------------------------------------------------------------

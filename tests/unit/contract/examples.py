@@ -35,7 +35,8 @@ def fixed_price(**fields: Any) -> JsonObject:
         {"key": "live", "name": "Go-live", "service": "build", "amount": "1000.00"},
     ]
     service = {"key": "build", "code": "BUILD", "description": "Build", "amount": "10000.00"}
-    return _contract(value="10000.00", services=[service], milestones=milestones, **fields)
+    fields = {"services": [service]} | fields
+    return _contract(value="10000.00", milestones=milestones, **fields)
 
 
 def hourly(

@@ -6,7 +6,7 @@ hold back, make fail, or lose the answer of.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -60,6 +60,10 @@ PIA, OLGA, SAM, ANA, BOB = (
 NO_ANSWER = Failed("transient", "no_answer", "nobody answered", maybe_done=True)
 REFUSED = Failed("business", "not_today", "Odoo does not take it")
 OPEN_STAGES = (InvoiceStage.OPEN, InvoiceStage.OVERDUE, InvoiceStage.PAID)
+
+
+def eur(amount: str) -> Money:
+    return Money(amount, "EUR")
 
 
 class Refused(Exception):
@@ -125,14 +129,19 @@ class Played:
     """One contract's life. `state` is the core's; everything else is played around it."""
 
     def __init__(
-        self, contract_data: JsonObject, *, system: str = "file", start: datetime | None = None
+        self,
+        contract_data: JsonObject,
+        *,
+        system: str = "file",
+        start: datetime | None = None,
+        held_back: Collection[str] = (),
     ) -> None:
         self.now = start or datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
         self.odoo = Odoo()
         self.invoices: dict[int, Invoice] = {}
         self.acts: dict[str, Action] = {}
         self.begun: list[str] = []
-        self.held_back: set[str] = set()
+        self.held_back = set(held_back)
         self.fates: dict[str, list[Failed]] = {}
         self.crm: list[ContractStatus] = []
         self.deal: JsonObject = contract_data
@@ -437,7 +446,7 @@ def _set_delivered(life: Played, action: Action) -> dict[str, Decimal]:
     return told
 
 
-def _start_invoice(life: Played, action: Action) -> bool:
+def start_invoice(life: Played, action: Action) -> bool:
     number = int(action.subject)
     if number in life.invoices:
         return False
@@ -533,7 +542,7 @@ _PERFORM: dict[str, Callable[[Played, Action], Any]] = {
     reading.READ_EXPENSES: _read_expenses,
     proposing.MARK_REACHED: _mark_reached,
     proposing.SET_DELIVERED: _set_delivered,
-    proposing.START_INVOICE: _start_invoice,
+    proposing.START_INVOICE: start_invoice,
     proposing.WARN: _note,
     invoices.DUNNING_HOLD: _tell_hold,
     invoices.CONTRACT_RENEWED: _tell_renewal,

@@ -22,16 +22,20 @@ from contracts.contract.messages import (
 )
 from contracts.contract.state import ContractStage, Ending
 from contracts.invoice.state import InvoiceStage
-from contracts.money import Money
 from contracts.parking import Action as Choice
 from tests.unit.contract.examples import fixed_price, hourly, retained
-from tests.unit.contract.played import ANA, BOB, OLGA, PIA, REFUSED, SAM, Played, Refused, Worked
-
-EUR = "EUR"
-
-
-def eur(amount: str) -> Money:
-    return Money(amount, EUR)
+from tests.unit.contract.played import (
+    ANA,
+    BOB,
+    OLGA,
+    PIA,
+    REFUSED,
+    SAM,
+    Played,
+    Refused,
+    Worked,
+    eur,
+)
 
 
 def change(life: Played, **what: Any) -> None:
