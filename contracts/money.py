@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
@@ -96,7 +97,7 @@ class Money(BaseModel):
 
     @classmethod
     def zero(cls, currency: str) -> Money:
-        return cls(0, currency)
+        return _zero(currency)
 
     @classmethod
     def rounded(cls, amount: Decimal | float | int, currency: str) -> Money:
@@ -118,13 +119,20 @@ class Money(BaseModel):
         return other.amount
 
     def __add__(self, other: Money) -> Money:
-        return Money(self.amount + self._same(other), self.currency)
+        return self._with(self.amount + self._same(other))
 
     def __sub__(self, other: Money) -> Money:
-        return Money(self.amount - self._same(other), self.currency)
+        return self._with(self.amount - self._same(other))
 
     def __neg__(self) -> Money:
-        return Money(-self.amount, self.currency)
+        return self._with(-self.amount)
+
+    def _with(self, amount: Decimal) -> Money:
+        """An amount that comes of exact ones, and so has no more decimals than they have: only its
+        size has to be looked at."""
+        if amount.adjusted() >= MAX_DIGITS:
+            return Money(amount, self.currency)
+        return Money.model_construct(amount=amount, currency=self.currency)
 
     def __lt__(self, other: Money) -> bool:
         return self.amount < self._same(other)
@@ -166,6 +174,11 @@ class Money(BaseModel):
             parts.append(until_here - given)
             given = until_here
         return parts
+
+
+@functools.cache
+def _zero(currency: str) -> Money:
+    return Money(0, currency)
 
 
 def _split(data: Any, info: ValidationInfo) -> tuple[Any, Any]:

@@ -64,7 +64,7 @@ class Rules(Generic[S]):
     """What is decided about one kind of state. All of it is pure.
 
     - `wanted`: every act and question that the state calls for, in order of preference, whether it
-      is running, parked or not.
+      is running, parked or not. What people are shown (`shown`) is no reason for any of it.
     - `refusal`: why a message cannot be accepted, as a sentence; None if it can. It is asked by the
       validator of an Update and again when the message is applied.
     - `take`: the state after an accepted message. May raise Refused.
@@ -103,6 +103,12 @@ class Rules(Generic[S]):
         found = self.wanted(state)
         self._last[:] = [(state, found)]
         return found
+
+    def keep_wanted(self, before: S, after: S) -> None:
+        """The states differ only in what people are shown and answered: they want the same."""
+        last = self._last[0] if self._last else None
+        if last is not None and last[0] is before:
+            self._last[:] = [(after, last[1])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +194,10 @@ def apply(rules: Rules[S], state: S, event: Event, now: datetime) -> Outcome[S]:
         after = _applied(rules, before, event)
     except Refused as refused:
         return Outcome(before, refusal=str(refused))
-    after = rules.shown(_at_rest(rules, after))
+    rest = _at_rest(rules, after)
+    after = rules.shown(rest)
     clean = after.replace(answer=None, metrics=())
+    rules.keep_wanted(rest, clean)
     return Outcome(clean, answer=after.answer, metrics=after.metrics)
 
 

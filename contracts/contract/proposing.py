@@ -81,16 +81,15 @@ def is_held(state: ContractState) -> bool:
 # --- what may be proposed -----------------------------------------------------------------------
 
 
-def offers(state: ContractState) -> list[Offer]:
+def offers(state: ContractState) -> Iterator[Offer]:
     """What may be proposed now, the oldest first; nothing while billing stands still."""
-    if not may_bill(state):
-        return []
+    found = derived.occasions(state.account, state.billing_day)
+    if not found or not may_bill(state):
+        return
     waits = reading.is_under_way(state)
-    return [
-        _offer(state, occasion)
-        for occasion in derived.occasions(state.account, state.billing_day)
-        if not (waits and _may_be_joined(occasion))
-    ]
+    for occasion in found:
+        if not (waits and _may_be_joined(occasion)):
+            yield _offer(state, occasion)
 
 
 def next_number(state: ContractState) -> int:

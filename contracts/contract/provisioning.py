@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from contracts import parking
 from contracts.agenda.actions import Action, Failed, Question, Wanted
+from contracts.contract import derived
 from contracts.contract.state import ContractStage, ContractState
 from contracts.problems import Problem
 from contracts.validation import payload_problems
@@ -21,7 +22,7 @@ def wanted(state: ContractState) -> Iterator[Wanted]:
         if not state.contract_data:
             yield Action(READ_DEAL, READ_DEAL)
     elif must_validate(state):
-        problems = payload_problems(state.contract_data)
+        problems = _payload_problems(state.contract_data)
         if problems:
             # It would not even fit into the activity that says more.
             yield Question(VALIDATE, VALIDATE, invalid(problems))
@@ -30,6 +31,9 @@ def wanted(state: ContractState) -> Iterator[Wanted]:
     elif state.stage is ContractStage.PROVISIONING:
         # Confirmed or not is not told by a lost answer: it is looked for before anything is undone.
         yield Action(PROVISION, PROVISION, irreversible=True)
+
+
+_payload_problems = derived.remembered(payload_problems)
 
 
 def must_validate(state: ContractState) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -280,25 +282,20 @@ class ContractState(AgendaState):
     @property
     def today(self) -> date:
         """The date of the clock in the legal entity's zone."""
-        return self._calendar.today(self.clock)
+        return _today(self.clock, self.time_zone)
 
     @property
     def billing_day(self) -> date:
         """The latest day on which business has opened: what is due by then may be billed."""
-        today = self.today
-        return today if self.has_come(today) else today - DAY
+        return _billing_day(self.clock, self.time_zone)
 
     def opening(self, day: date) -> datetime:
         """When business opens on a day, as an aware UTC time."""
-        return self._calendar.opening(day)
+        return _opening(day, self.time_zone)
 
     def has_come(self, day: date) -> bool:
         """Whether business has opened on that day, or a later one."""
         return self.clock >= self.opening(day)
-
-    @property
-    def _calendar(self) -> BusinessCalendar:
-        return BusinessCalendar(time_zone=self.time_zone)
 
     def enter(self, stage: ContractStage) -> Self:
         return self.replace(stage=stage).noted(f"Stage: {stage}")
@@ -310,6 +307,22 @@ class ContractState(AgendaState):
 
     def with_invoice(self, report: InvoiceReport) -> Self:
         return self.replace(invoices={**self.invoices, report.number: report})
+
+
+@functools.lru_cache(maxsize=1_024)
+def _opening(day: date, time_zone: str) -> datetime:
+    return BusinessCalendar(time_zone=time_zone).opening(day)
+
+
+@functools.lru_cache(maxsize=1_024)
+def _today(clock: datetime, time_zone: str) -> date:
+    return BusinessCalendar(time_zone=time_zone).today(clock)
+
+
+@functools.lru_cache(maxsize=1_024)
+def _billing_day(clock: datetime, time_zone: str) -> date:
+    today = _today(clock, time_zone)
+    return today if clock >= _opening(today, time_zone) else today - DAY
 
 
 def has_ended(report: InvoiceReport) -> bool:
@@ -393,15 +406,18 @@ def money_table(state: ContractState) -> MoneyTable | None:
     `credited` counts our credit notes and those people made in Odoo.
     """
     contract = state.contract
-    if contract is None:
-        return None
-    invoices, notes = _posted(state, InvoiceKind.INVOICE), _posted(state, InvoiceKind.CREDIT_NOTE)
+    return _figures(state.invoices, _value(state, contract)) if contract is not None else None
+
+
+@derived.remembered
+def _figures(reports: Mapping[int, InvoiceReport], value: Money) -> MoneyTable:
+    invoices = _posted(reports, InvoiceKind.INVOICE)
+    notes = _posted(reports, InvoiceKind.CREDIT_NOTE)
 
     def total(reports: list[InvoiceReport], field: str) -> Money:
         amounts = (getattr(item, field) for item in reports)
-        return Money.total((a for a in amounts if a is not None), contract.currency)
+        return Money.total((a for a in amounts if a is not None), value.currency)
 
-    value = _value(state, contract)
     invoiced = total(invoices, "untaxed")
     credited = total(notes, "untaxed") + total(invoices, "credited_untaxed")
     gross = total(invoices, "total") - total(notes, "total") - total(invoices, "credited")
@@ -422,10 +438,10 @@ def money_table(state: ContractState) -> MoneyTable | None:
 def _value(state: ContractState, contract: Contract) -> Money:
     """What the contract comes to as amended; before anything is billed, its milestones."""
     if state.billing is None:
-        return Money.total((item.amount for item in contract.milestones), contract.currency)
+        return contract.fixed_price
     return derived.sums(state.billing, state.today).value
 
 
-def _posted(state: ContractState, kind: InvoiceKind) -> list[InvoiceReport]:
-    found = (item for item in state.invoices.values() if item.kind is kind)
+def _posted(reports: Mapping[int, InvoiceReport], kind: InvoiceKind) -> list[InvoiceReport]:
+    found = (item for item in reports.values() if item.kind is kind)
     return [item for item in found if item.total is not None]

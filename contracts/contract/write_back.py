@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from contracts.agenda.actions import Action
-from contracts.contract.state import FILE_SOURCE, ContractStage, ContractState, Ending, money_table
+from contracts.contract.derived import remembered
+from contracts.contract.state import (
+    FILE_SOURCE,
+    ContractStage,
+    ContractState,
+    Ending,
+    MoneyTable,
+    money_table,
+)
 from contracts.contract.waits import contract_waits, invoices_wait
 from contracts.crm import ContractStatus
 
@@ -29,12 +37,24 @@ def refresh(state: ContractState) -> Iterator[Action]:
 
 def status(state: ContractState) -> ContractStatus:
     """The contract as its deal shows it."""
-    money = money_table(state)
+    return _status(
+        state.source.id,
+        _stage(state),
+        state.odoo.project_name,
+        _waiting_on(state),
+        money_table(state),
+    )
+
+
+@remembered
+def _status(
+    deal: str, stage: str, project: str, waiting_on: str, money: MoneyTable | None
+) -> ContractStatus:
     return ContractStatus(
-        deal_id=state.source.id,
-        stage=_stage(state),
-        project_reference=state.odoo.project_name,
-        waiting_on=_waiting_on(state),
+        deal_id=deal,
+        stage=stage,
+        project_reference=project,
+        waiting_on=waiting_on,
         invoiced=money.invoiced - money.credited if money else None,
         paid=money.paid if money else None,
         overdue=money.overdue if money else None,

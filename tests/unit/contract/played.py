@@ -6,6 +6,7 @@ hold back, make fail, or lose the answer of.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -140,12 +141,13 @@ class Played:
         self.odoo = Odoo()
         self.invoices: dict[int, Invoice] = {}
         self.acts: dict[str, Action] = {}
+        self.requests: dict[str, Any] = {}
         self.begun: list[str] = []
         self.held_back = set(held_back)
         self.fates: dict[str, list[Failed]] = {}
         self.crm: list[ContractStatus] = []
         self.deal: JsonObject = contract_data
-        self.steps = 0
+        self.steps, self.seconds = 0, 0.0
         self.state: ContractState = rules.begun(
             ContractInput(
                 contract_id=contract_data["contract_id"],
@@ -162,14 +164,18 @@ class Played:
     def tell(self, event: Event) -> Outcome[ContractState]:
         """One event; the state given is never changed."""
         self.steps += 1
+        began = time.process_time()
         outcome = rules.apply(self.state, event, self.now)
+        self.seconds += time.process_time() - began
         self.state = outcome.state
         return outcome
 
     def run(self) -> None:
         """Begin all that may begin, and end what is not held back, until nothing is left."""
         while True:
+            began = time.process_time()
             action = rules.next_action(self.state)
+            self.seconds += time.process_time() - began
             if action is not None:
                 self._begin(action)
                 continue
@@ -183,16 +189,20 @@ class Played:
         if self.state.running.get(action.key) is action:
             self.begun.append(action.key)
             self.acts[action.key] = action
+            # As in the shell: what is asked for is decided in the moment in which the act begins.
+            request = _REQUESTS.get(action.kind)
+            self.requests[action.key] = request(self.state, action) if request else None
 
     def finish(self, key: str, *, lost: bool = False) -> None:
         """What came of an act; with `lost` it happened, and nobody heard the answer."""
-        action = self.acts.pop(key)
+        action, request = self.acts.pop(key), self.requests.pop(key)
         fates = self.fates.get(action.kind)
         if fates:
             self.tell(Answered(key, fates.pop(0)))
         else:
-            value = _PERFORM[action.kind](self, action)
-            self.tell(Answered(key, NO_ANSWER if lost else Done(value)))
+            value = _PERFORM[action.kind](self, action, request)
+            result = value if isinstance(value, Failed) else Done(value)
+            self.tell(Answered(key, NO_ANSWER if lost else result))
 
     def release(self, kind: str) -> None:
         """What was held back of a kind ends now."""
@@ -356,15 +366,15 @@ class Played:
 # --- how each act is played ---------------------------------------------------------------------
 
 
-def _read_deal(life: Played, action: Action) -> JsonObject:
+def _read_deal(life: Played, action: Action, asked: Any) -> JsonObject:
     return life.deal
 
 
-def _validate(life: Played, action: Action) -> answers.Accepted:
+def _validate(life: Played, action: Action, asked: Any) -> answers.Accepted:
     return answers.Accepted(validate(life.state.contract_data), 1, "Europe/Brussels")
 
 
-def _provision(life: Played, action: Action) -> OdooRefs:
+def _provision(life: Played, action: Action, asked: Any) -> OdooRefs:
     contract = life.state.terms
     ids = iter(range(1, 10_000))
     life.odoo.order_version = contract
@@ -384,13 +394,8 @@ def _provision(life: Played, action: Action) -> OdooRefs:
     return life.odoo.refs
 
 
-def _reading(life: Played, action: Action) -> Read:
-    [found] = [read for read in reading.readings(life.state) if read.plan == action.subject]
-    return found
-
-
-def _read_time(life: Played, action: Action) -> answers.TimeRead:
-    read = _reading(life, action)
+def _read_time(life: Played, action: Action, asked: Any) -> answers.TimeRead:
+    read: Read = asked
     assert read.kind is ReadKind.TIME
     approved = {
         line: worked
@@ -415,8 +420,8 @@ def _read_time(life: Played, action: Action) -> answers.TimeRead:
     return answers.TimeRead(entries, gone, life.now, read.until)
 
 
-def _read_expenses(life: Played, action: Action) -> answers.ExpensesRead:
-    read = _reading(life, action)
+def _read_expenses(life: Played, action: Action, asked: Any) -> answers.ExpensesRead:
+    read: Read = asked
     approved = {key: cost for key, cost in life.odoo.costs.items() if cost.approved}
     found = tuple(
         Expense(
@@ -435,18 +440,18 @@ def _read_expenses(life: Played, action: Action) -> answers.ExpensesRead:
     return answers.ExpensesRead(found, gone, life.now, read.until)
 
 
-def _mark_reached(life: Played, action: Action) -> datetime:
+def _mark_reached(life: Played, action: Action, asked: Any) -> datetime:
     life.odoo.reached.add(life.state.odoo.milestone_ids[action.subject])
     return life.now
 
 
-def _set_delivered(life: Played, action: Action) -> dict[str, Decimal]:
-    told = proposing.delivered_news(life.state)
+def _set_delivered(life: Played, action: Action, asked: Any) -> dict[str, Decimal]:
+    told: dict[str, Decimal] = asked
     life.odoo.delivered |= told
     return told
 
 
-def start_invoice(life: Played, action: Action) -> bool:
+def start_invoice(life: Played, action: Action, asked: Any) -> bool:
     number = int(action.subject)
     if number in life.invoices:
         return False
@@ -462,27 +467,32 @@ def start_invoice(life: Played, action: Action) -> bool:
     return True
 
 
-def _note(life: Played, action: Action) -> None:
+def _note(life: Played, action: Action, asked: Any) -> None:
     life.odoo.notes.append(action.key)
 
 
-def _tell_hold(life: Played, action: Action) -> None:
+def _tell_hold(life: Played, action: Action, asked: Any) -> Failed | None:
     invoice = life.invoices[int(action.subject)]
     if invoice.is_ended:
-        raise AssertionError("only told while it lives")
+        return NO_ANSWER
     invoice.hold = action.basis or None
+    return None
 
 
-def _tell_renewal(life: Played, action: Action) -> None:
-    life.invoices[int(action.subject)].told_of_renewal += 1
+def _tell_renewal(life: Played, action: Action, asked: Any) -> Failed | None:
+    invoice = life.invoices[int(action.subject)]
+    if invoice.is_ended:
+        return NO_ANSWER
+    invoice.told_of_renewal += 1
+    return None
 
 
-def _policy(life: Played, action: Action) -> Any:
+def _policy(life: Played, action: Action, asked: Any) -> Any:
     return policy
 
 
-def _amend_order(life: Played, action: Action) -> dict[str, int]:
-    _, after = amendments.versions_to_follow(life.state)
+def _amend_order(life: Played, action: Action, asked: Any) -> dict[str, int]:
+    _, after = asked
     known = life.state.odoo.order_line_ids
     life.odoo.order_version = after
     return {
@@ -491,8 +501,8 @@ def _amend_order(life: Played, action: Action) -> dict[str, int]:
     }
 
 
-def _amend_project(life: Played, action: Action) -> answers.ProjectAmended:
-    _, after = amendments.versions_to_follow(life.state)
+def _amend_project(life: Played, action: Action, asked: Any) -> answers.ProjectAmended:
+    _, after = asked
     odoo = life.state.odoo
     milestones = {
         item.key: odoo.milestone_ids.get(item.key, 1_000 + len(odoo.milestone_ids) + number)
@@ -505,20 +515,22 @@ def _amend_project(life: Played, action: Action) -> answers.ProjectAmended:
     return answers.ProjectAmended(milestones, tasks)
 
 
-def _project_status(life: Played, action: Action) -> str:
-    life.odoo.is_suspended = amendments.is_suspended(life.state)
-    return amendments.status_text(life.state)
+def _project_status(life: Played, action: Action, asked: Any) -> str:
+    text: str = asked
+    life.odoo.is_suspended = text.startswith("Work is suspended")
+    return text
 
 
-def _write_status(life: Played, action: Action) -> ContractStatus:
-    status = write_back.status(life.state)
+def _write_status(life: Played, action: Action, asked: Any) -> ContractStatus:
+    status: ContractStatus = asked
     life.crm.append(status)
     return status
 
 
-def _close_out(life: Played, action: Action) -> None:
+def _close_out(life: Played, action: Action, asked: Any) -> None:
     """What the checklist asks, of everything that the contract itself knows."""
-    billing, today = life.state.account, life.state.billing_day
+    state: ContractState = asked
+    billing, today = state.account, state.billing_day
     assert account.open_ends(billing, today) == []
     assert account.check(billing, today) == []
     sums = account.sums(billing, today)
@@ -526,15 +538,30 @@ def _close_out(life: Played, action: Action) -> None:
     life.odoo.is_archived = True
 
 
-def _cancel_order(life: Played, action: Action) -> None:
+def _cancel_order(life: Played, action: Action, asked: Any) -> None:
     life.odoo.is_cancelled = True
 
 
-def _archive_project(life: Played, action: Action) -> None:
+def _archive_project(life: Played, action: Action, asked: Any) -> None:
     life.odoo.is_archived = True
 
 
-_PERFORM: dict[str, Callable[[Played, Action], Any]] = {
+def _reading(state: ContractState, action: Action) -> Read:
+    [found] = [read for read in reading.readings(state) if read.plan == action.subject]
+    return found
+
+
+_REQUESTS: dict[str, Callable[[ContractState, Action], Any]] = {
+    reading.READ_TIME: _reading,
+    reading.READ_EXPENSES: _reading,
+    proposing.SET_DELIVERED: lambda state, _: proposing.delivered_news(state),
+    amendments.AMEND_ORDER: lambda state, _: amendments.versions_to_follow(state),
+    amendments.AMEND_PROJECT: lambda state, _: amendments.versions_to_follow(state),
+    amendments.PROJECT_STATUS: lambda state, _: amendments.status_text(state),
+    write_back.WRITE_STATUS: lambda state, _: write_back.status(state),
+    endings.CLOSE_OUT: lambda state, _: state,
+}
+_PERFORM: dict[str, Callable[[Played, Action, Any], Any]] = {
     provisioning.READ_DEAL: _read_deal,
     provisioning.VALIDATE: _validate,
     provisioning.PROVISION: _provision,

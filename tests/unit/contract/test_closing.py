@@ -320,7 +320,7 @@ def test_an_invoice_may_report_before_its_start_is_answered() -> None:
     life = held(fixed_price(), "start_invoice")
     life.reach("design")
     action = life.acts["start:1"]
-    start_invoice(life, action)
+    start_invoice(life, action, None)
     life.issue(1)
     assert life.state.invoices[1].stage is InvoiceStage.OPEN
     life.acts.pop("start:1")
