@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 FAULT_SEEDS := $(or $(SEEDS),10000)
 
-.PHONY: help demo dev test test-fast bench faults campaign lint format lock histories clean
+.PHONY: help demo dev test test-fast bench faults campaign lint format docs lock histories clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ lint: $(STAMP) ## ruff, strict mypy, import direction
 
 format: $(STAMP) ## let ruff tidy up
 	@ruff check --fix . && ruff format .
+
+docs: $(STAMP) ## write the pages that are generated from the code's tables
+	@python docs/generate_exceptions.py
 
 lock: $(STAMP) ## pin every dependency with hashes
 	@command -v uv >/dev/null || $(BIN)/pip install --quiet uv

@@ -8,8 +8,8 @@ from datetime import datetime
 from pydantic import BaseModel
 from temporalio import activity
 
+from activities.done import Done
 from activities.failures import BusinessRefusal
-from activities.odoo_master import Done
 from contracts.crm import ContractStatus, WonDeal
 from contracts.model import JsonObject, Source
 from gateways.crm.protocol import Crm

@@ -91,7 +91,7 @@ def after_effect() -> Iterator[None]:
 
 
 @contextmanager
-def taking(step: Step, done: BaseModel) -> Iterator[None]:
+def step_scope(step: Step, done: BaseModel) -> Iterator[None]:
     """Whatever fails inside is a failure of this step; `done` is read when that happens."""
     try:
         yield

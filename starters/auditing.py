@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from activities.odoo_orders import OdooOrders, OrderTotalsRequest
+from activities.odoo.order_totals import OrderTotalsRequest, order_totals
 from contracts import closeout
 from contracts.closeout import Check
 from contracts.contract.state import ContractState
@@ -39,4 +39,4 @@ async def audit(odoo: OdooClient, state: ContractState) -> Audit:
 
 def _figures(odoo: OdooClient, state: ContractState, order_id: int) -> OrderTotals:
     request = OrderTotalsRequest(order_id=order_id, lines=state.odoo.order_line_ids)
-    return OdooOrders(odoo).figures(request)
+    return order_totals(odoo, request)

@@ -319,7 +319,7 @@ async def exceptions(
     return sorted(found, key=lambda item: item.exception.since)
 
 
-async def parked_steps(client: Client, workflow_id: str) -> list[StepException]:
+async def parked_steps(client: Client, workflow_id: str) -> Sequence[StepException]:
     """The parked steps of one contract or invoice."""
     if is_invoice_workflow_id(workflow_id):
         return (await invoice_state(client, workflow_id)).exceptions

@@ -1,6 +1,7 @@
 """Is everything there before the first contract? Each answer says what to do about it.
 
-Nothing is written anywhere. What is asked of Odoo is what the activities need of it: see `needs`.
+Nothing is written anywhere. What is asked of Odoo is what the activities need of it: see
+activities/odoo/requirements.py.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.odoo.needs import Need
+from activities.odoo.requirements import NEEDS
 from contracts.policy import LegalEntity
 from contracts.validation import Problem
 from gateways.crm.protocol import Crm
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
 from starters import schedules
-from starters.needs import NEEDS, Need
 from wiring import client as temporal
 from wiring import remotes
 from wiring.settings import CONFIG_VARIABLE, ConfigurationError, Settings, config_path
@@ -152,7 +154,7 @@ async def _attributes(client: Client) -> Finding:
         found = await schedules.compare_attributes(client)
     except RPCError as error:
         detail = f"could not be listed: {error.message}"
-        remedy = "compare them by hand: docs/operations.md"
+        remedy = "compare them by hand: docs/find.md"
         return Finding("Temporal", "search attributes", Verdict.WARN, detail, remedy)
     if found.conflicting:
         told = ", ".join(f"{name} is {is_}, not {must}" for name, is_, must in found.conflicting)
@@ -265,29 +267,30 @@ def _version(odoo: OdooClient) -> str:
 
 def _models(odoo: OdooClient) -> Iterator[Finding]:
     """One finding for each model that lacks something, else one for all."""
-    lacking = [item for model, need in NEEDS.items() for item in _model(odoo, model, need)]
+    lacking = [item for need in NEEDS.values() for item in _model(odoo, need)]
     yield from lacking
     if not lacking:
         detail = f"{len(NEEDS)} models have the fields, and the user the rights"
         yield Finding("Odoo", "models, fields, rights", Verdict.OK, detail)
 
 
-def _model(odoo: OdooClient, model: str, need: Need) -> Iterator[Finding]:
+def _model(odoo: OdooClient, need: Need) -> Iterator[Finding]:
+    model = need.model
     try:
-        odoo.search_read(model, [], need.fields, limit=1)
+        odoo.search_read(model, [], need.fields or ["id"], limit=1)
     except GatewayError as error:
-        found = _unreadable(odoo, model, need, error)
+        found = _unreadable(odoo, need, error)
         yield _if_needed(found, need) if need.only_for else found
         return
     granted = {right: _has_right(odoo, model, right) for right in need.rights}
     refused = [right for right, has in granted.items() if has is False]
     if refused:
         detail = f"the user may not {' or '.join(refused)}"
-        remedy = f"give the service user the group {need.group}"
+        remedy = f"give the service user the group {need.access.group}"
         yield Finding("Odoo", model, Verdict.MISSING, detail, remedy)
     elif None in granted.values():
         detail = "Odoo did not say whether the user may create and change"
-        yield Finding("Odoo", model, Verdict.WARN, detail, f"see that it has {need.group}")
+        yield Finding("Odoo", model, Verdict.WARN, detail, f"see that it has {need.access.group}")
 
 
 def _if_needed(found: Finding, need: Need) -> Finding:
@@ -296,8 +299,9 @@ def _if_needed(found: Finding, need: Need) -> Finding:
     return replace(found, verdict=Verdict.WARN, remedy=remedy)
 
 
-def _unreadable(odoo: OdooClient, model: str, need: Need, error: GatewayError) -> Finding:
-    install = f"install the module {need.module} in Odoo"
+def _unreadable(odoo: OdooClient, need: Need, error: GatewayError) -> Finding:
+    model = need.model
+    install = f"install the module {need.access.module} in Odoo"
     match error.code:
         case "module_missing":
             return Finding("Odoo", model, Verdict.MISSING, "no such model", install)
@@ -307,7 +311,7 @@ def _unreadable(odoo: OdooClient, model: str, need: Need, error: GatewayError) -
             detail = f"no field {', '.join(lacking)}" if lacking else error.message
             return Finding("Odoo", model, Verdict.MISSING, detail, install)
         case "access_denied":
-            remedy = f"give the service user the group {need.group}"
+            remedy = f"give the service user the group {need.access.group}"
             detail = "the user may not read it"
             return Finding("Odoo", model, Verdict.MISSING, detail, remedy)
     return Finding("Odoo", model, Verdict.MISSING, error.message, "see Odoo's log")

@@ -25,7 +25,7 @@ def odoo(settings: Settings, on_call: OnCall | None = None) -> OdooClient:
         read_timeout_seconds=remote.read_timeout_seconds,
         calls_per_second=remote.calls_per_second,
         calls_at_once=remote.calls_at_once,
-        group_size=remote.group_size,
+        batch_size=remote.batch_size,
         on_call=on_call,
     )
 

@@ -58,7 +58,7 @@ class _Credential(_Section):
 class OdooSettings(_Credential):
     """The firm's Odoo. `protocol` is json2 for 19 and later, jsonrpc before; the latter needs the
     service user's `login`. Requests share calls, `calls_at_once` of them under way in a process and
-    `group_size` requests in each at most (1: none do); `calls_per_second` spares a hosted Odoo.
+    `batch_size` requests in each at most (1: none do); `calls_per_second` spares a hosted Odoo.
     `time_approved_field` is the boolean field of a timesheet line that says it is approved:
     Enterprise's `validated`, or one the firm added."""
 
@@ -70,7 +70,7 @@ class OdooSettings(_Credential):
     read_timeout_seconds: float = Field(default=60, ge=45, le=80)
     calls_per_second: float | None = Field(default=None, gt=0)
     calls_at_once: int = Field(default=4, ge=1, le=32)
-    group_size: int = Field(default=100, ge=1, le=1000)
+    batch_size: int = Field(default=100, ge=1, le=1000)
     time_approved_field: str = Field(default="validated", pattern=r"^[a-z][a-z0-9_]*$")
 
     @model_validator(mode="before")

@@ -26,17 +26,26 @@ from activities.crm import CrmActivities
 from activities.failures import FailureInterceptor
 from activities.heartbeat import HeartbeatInterceptor
 from activities.metrics import observe_odoo_call
-from activities.odoo_catalogue import Catalogue
-from activities.odoo_closing import OdooClosing
-from activities.odoo_finance import OdooFinance
-from activities.odoo_master import OdooMaster
-from activities.odoo_orders import OdooOrders
-from activities.odoo_provisioning import OdooProvisioning
-from activities.odoo_sweeps import OdooSweeps
-from activities.odoo_time import OdooTime
+from activities.odoo.balances import OdooBalances
+from activities.odoo.catalogue import Catalogue
+from activities.odoo.chatter import OdooChatter
+from activities.odoo.closing import OdooClosing
+from activities.odoo.delivery import OdooDelivery
+from activities.odoo.expenses import OdooExpenses
+from activities.odoo.invoices import OdooInvoices
+from activities.odoo.milestones import OdooMilestones
+from activities.odoo.orders import OdooOrders
+from activities.odoo.payments import OdooPayments
+from activities.odoo.projects import OdooProjects
+from activities.odoo.provisioning import OdooProvisioning
+from activities.odoo.sweeps import OdooSweeps
+from activities.odoo.tasks import OdooTasks
+from activities.odoo.timesheets import OdooTimesheets
+from activities.odoo.validation import OdooValidation
+from activities.odoo.write_offs import OdooWriteOffs
 from activities.policies import Policies
 from gateways.crm.protocol import Crm
-from gateways.odoo import OdooClient, mailing
+from gateways.odoo import MAX_MAILS, OdooClient
 from wiring import remotes
 from wiring.settings import Settings, WorkerSettings
 from workers.query_cache_guard import keep_behind
@@ -73,46 +82,46 @@ def activities_of(
     queue: str, settings: Settings, odoo: OdooClient, crms: dict[str, Crm]
 ) -> list[Callable[..., Any]]:
     """The activities a task queue hosts."""
-    policies, crm = Policies(settings.entities), CrmActivities(crms)
-    catalogue = Catalogue(odoo)
-    master, orders = OdooMaster(odoo, catalogue), OdooOrders(odoo, catalogue)
-    provisioning, closing = OdooProvisioning(master, orders, policies), OdooClosing(master, orders)
-    finance, sweeps = OdooFinance(odoo, policies, catalogue), OdooSweeps(odoo, catalogue)
-    time = OdooTime(odoo, settings.odoo.time_approved_field)
+    policies, catalogue, crm = Policies(settings.entities), Catalogue(odoo), CrmActivities(crms)
+    projects, milestones, tasks = OdooProjects(odoo), OdooMilestones(odoo), OdooTasks(odoo)
+    orders, chatter = OdooOrders(odoo, catalogue), OdooChatter(odoo)
+    invoices, payments = OdooInvoices(odoo, policies, catalogue), OdooPayments(odoo)
+    delivery = OdooDelivery(odoo)
+    timesheets = OdooTimesheets(odoo, settings.odoo.time_approved_field)
     hosted: dict[str, list[Callable[..., Any]]] = {
         task_queues.CONTRACTS: [policies.entity_policy],
         task_queues.CRM: [crm.read_deal, crm.write_status, crm.won_deals],
         task_queues.ODOO_MASTER: [
-            provisioning.validate_contract,
-            provisioning.provision,
-            master.create_milestones,
-            master.create_tasks,
-            master.mark_milestone_reached,
-            master.amend_milestones,
-            master.drop_milestones,
-            master.amend_tasks,
-            master.set_project_status,
-            master.archive_project,
+            OdooValidation(catalogue, policies).validate_contract,
+            OdooProvisioning(projects, orders).provision,
+            projects.set_project_status,
+            projects.archive_project,
+            milestones.create_milestones,
+            milestones.mark_milestone_reached,
+            milestones.amend_milestones,
+            milestones.drop_milestones,
+            tasks.create_tasks,
+            tasks.amend_tasks,
         ],
         task_queues.ODOO_FINANCE: [
             orders.cancel_order,
             orders.amend_order,
             orders.set_delivered,
-            orders.notify,
-            closing.close_out,
-            time.read_time,
-            time.read_expenses,
-            finance.create_draft,
-            finance.discard_draft,
-            finance.post_invoice,
-            finance.reconcile_credit,
-            finance.read_balance,
-            finance.register_payment,
-            finance.write_off,
-            finance.create_todo,
-            sweeps.read_changes,
+            chatter.notify,
+            OdooClosing(odoo, projects, chatter).close_out,
+            timesheets.read_time,
+            OdooExpenses(odoo).read_expenses,
+            invoices.create_draft,
+            invoices.discard_draft,
+            invoices.post_invoice,
+            payments.register_payment,
+            payments.reconcile_credit,
+            OdooBalances(odoo).read_balance,
+            OdooWriteOffs(odoo).write_off,
+            OdooSweeps(odoo, catalogue).read_changes,
+            delivery.create_todo,
         ],
-        task_queues.ODOO_MAIL: [finance.send_invoice, finance.send_reminder],
+        task_queues.ODOO_MAIL: [delivery.send_invoice, delivery.send_reminder],
     }
     return hosted[queue]
 
@@ -175,7 +184,7 @@ def _activities_at_once(queue: str, limits: WorkerSettings) -> int:
     limits its callers. The queue of the workflows has only local activities, which read the
     configuration.
     """
-    fewer = {task_queues.CONTRACTS: 4, task_queues.CRM: 20, task_queues.ODOO_MAIL: mailing.MOST}
+    fewer = {task_queues.CONTRACTS: 4, task_queues.CRM: 20, task_queues.ODOO_MAIL: MAX_MAILS}
     return min(limits.activities, fewer.get(queue, limits.activities))
 
 

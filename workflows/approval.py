@@ -13,7 +13,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.odoo_orders import Notification, OdooOrders
+    from activities.odoo.chatter import Notification, OdooChatter
     from contracts import parking
     from contracts.approvals import (
         ApprovalDecision,
@@ -165,7 +165,7 @@ class ApprovalProcess:
         await self._steps.run(
             parking.NOTIFY,
             lambda: workflow.execute_activity_method(
-                OdooOrders.notify,
+                OdooChatter.notify,
                 request,
                 **options.odoo_finance(
                     f"{reminder.what} to approvers", options.Urgency.BACKGROUND, looks_first=True

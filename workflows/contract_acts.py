@@ -11,41 +11,26 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
-    from activities import odoo_closing
     from activities.crm import CrmActivities, DealData, DealRequest, StatusRequest
     from activities.failures import FailureDetail
-    from activities.odoo_closing import CloseOutLeft, CloseOutRequest, OdooClosing
-    from activities.odoo_master import (
-        Marked,
-        MilestoneRef,
-        MilestonesRequest,
-        OdooMaster,
-        ProjectArchive,
-        ProjectChange,
-        ProjectStatusRequest,
-    )
-    from activities.odoo_orders import (
+    from activities.odoo import closing
+    from activities.odoo.chatter import Notification, OdooChatter
+    from activities.odoo.closing import CloseOutLeft, CloseOutRequest, OdooClosing
+    from activities.odoo.expenses import ExpenseReading, ExpensesRequest, OdooExpenses
+    from activities.odoo.milestones import Marked, MilestoneRef, OdooMilestones
+    from activities.odoo.orders import (
         DeliveredRequest,
-        Notification,
         OdooOrders,
         OrderCancel,
         OrderChange,
         OrderRef,
     )
-    from activities.odoo_provisioning import (
-        PROVISIONING_CALLS,
-        Accepted,
-        AcceptRequest,
-        OdooProvisioning,
-        ProvisionRequest,
-    )
-    from activities.odoo_time import (
-        ExpenseReading,
-        ExpensesRequest,
-        OdooTime,
-        TimeReading,
-        TimeRequest,
-    )
+    from activities.odoo.project_rows import MilestonesRequest, ProjectChange
+    from activities.odoo.projects import OdooProjects, ProjectArchive, ProjectStatusRequest
+    from activities.odoo.provisioning import PROVISIONING_CALLS, OdooProvisioning, ProvisionRequest
+    from activities.odoo.tasks import OdooTasks
+    from activities.odoo.timesheets import OdooTimesheets, TimeReading, TimeRequest
+    from activities.odoo.validation import Accepted, AcceptRequest, OdooValidation
     from activities.policies import Policies, PolicyRequest
     from contracts.agenda.actions import Action, SignalReceived
     from contracts.agenda.state import required
@@ -112,7 +97,7 @@ def _validate(state: ContractState, action: Action) -> Awaitable[Any]:
         today=workflow.now().date(),
     )
     under_way = workflow.start_activity_method(
-        OdooProvisioning.validate_contract,
+        OdooValidation.validate_contract,
         request,
         **options.odoo_master("validate the contract"),
     )
@@ -162,7 +147,7 @@ def _read_time(state: ContractState, action: Action) -> Awaitable[Any]:
         known=account.known_lines(state.account, [read.plan]),
     )
     under_way = workflow.start_activity_method(
-        OdooTime.read_time,
+        OdooTimesheets.read_time,
         request,
         **options.odoo_finance(f"{read.plan}: approved hours until {read.until}"),
     )
@@ -186,7 +171,7 @@ def _read_expenses(state: ContractState, action: Action) -> Awaitable[Any]:
         known=account.known_expenses(state.account),
     )
     under_way = workflow.start_activity_method(
-        OdooTime.read_expenses,
+        OdooExpenses.read_expenses,
         request,
         **options.odoo_finance(f"{read.plan}: approved expenses until {read.until}"),
     )
@@ -209,7 +194,7 @@ def _reading(state: ContractState, action: Action) -> Read:
 
 def _mark_reached(state: ContractState, action: Action) -> Awaitable[Any]:
     under_way = workflow.start_activity_method(
-        OdooMaster.mark_milestone_reached,
+        OdooMilestones.mark_milestone_reached,
         MilestoneRef(milestone_id=state.odoo.milestone_ids[action.subject]),
         **options.odoo_master(f"milestone {action.subject} reached"),
     )
@@ -245,7 +230,7 @@ def _warn(state: ContractState, action: Action) -> Awaitable[Any]:
 
 def _notified(request: Notification, summary: str) -> Awaitable[Any]:
     return workflow.start_activity_method(
-        OdooOrders.notify,
+        OdooChatter.notify,
         request,
         **options.odoo_finance(summary, options.Urgency.BACKGROUND, looks_first=True),
     )
@@ -382,23 +367,23 @@ async def _amend_project(state: ContractState, action: Action) -> answers.Projec
     milestones, reached = dict(odoo.milestone_ids), []
     if {item.key for item in after.milestones} - milestones.keys():
         created = await workflow.execute_activity_method(
-            OdooMaster.create_milestones, project, **options.odoo_master("new milestones")
+            OdooMilestones.create_milestones, project, **options.odoo_master("new milestones")
         )
         milestones |= created.ids
     if after.milestones != before.milestones:
         moved = await workflow.execute_activity_method(
-            OdooMaster.amend_milestones, change, **options.odoo_master("milestones' dates")
+            OdooMilestones.amend_milestones, change, **options.odoo_master("milestones' dates")
         )
         reached += moved.reached
         await workflow.execute_activity_method(
-            OdooMaster.drop_milestones, change, **options.odoo_master("dropped milestones")
+            OdooMilestones.drop_milestones, change, **options.odoo_master("dropped milestones")
         )
     made = await workflow.execute_activity_method(
-        OdooMaster.create_tasks, project, **options.odoo_master("tasks")
+        OdooTasks.create_tasks, project, **options.odoo_master("tasks")
     )
     tasks = odoo.task_ids | made.ids
     await workflow.execute_activity_method(
-        OdooMaster.amend_tasks,
+        OdooTasks.amend_tasks,
         change.model_copy(update={"tasks": tasks}),
         **options.odoo_master("tasks' dates"),
     )
@@ -420,7 +405,7 @@ def _project_status(state: ContractState, action: Action) -> Awaitable[Any]:
         text=text,
     )
     under_way = workflow.start_activity_method(
-        OdooMaster.set_project_status, request, **options.odoo_master(text)
+        OdooProjects.set_project_status, request, **options.odoo_master(text)
     )
     return _then(under_way, lambda _: text)
 
@@ -439,15 +424,15 @@ def _write_status(state: ContractState, action: Action) -> Awaitable[Any]:
 
 
 def _close_out(state: ContractState, action: Action) -> Awaitable[Any]:
-    closing = state.replace(ending=endings.ending_of(state))
+    ended = state.replace(ending=endings.ending_of(state))
     return workflow.start_activity_method(
         OdooClosing.close_out,
-        CloseOutRequest(state=closing, left=CloseOutLeft(steps=list(endings.parts_left(state)))),
+        CloseOutRequest(state=ended, left=CloseOutLeft(steps=list(endings.parts_left(state)))),
         **options.odoo_finance(
             f"close out {state.odoo.order_name}, archive {state.odoo.project_name}",
             options.Urgency.BACKGROUND,
             looks_first=True,
-            calls=odoo_closing.CALLS,
+            calls=closing.CALLS,
         ),
     )
 
@@ -462,7 +447,7 @@ def _cancel_order(state: ContractState, action: Action) -> Awaitable[Any]:
 
 def _archive_project(state: ContractState, action: Action) -> Awaitable[Any]:
     return workflow.start_activity_method(
-        OdooMaster.archive_project,
+        OdooProjects.archive_project,
         ProjectArchive(project_id=require_id(state.odoo.project_id)),
         **options.odoo_master(
             f"archive project {state.odoo.project_name}", options.Urgency.BACKGROUND

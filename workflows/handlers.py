@@ -23,10 +23,16 @@ with workflow.unsafe.imports_passed_through():
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Declaration(Protocol):
-    """Turns a method into what the class is to have under its name; typed, it stays the method."""
+M = TypeVar("M")
+R = TypeVar("R")
 
-    def __call__(self, take: F, /) -> F: ...
+
+class Declaration(Protocol):
+    """Turns a method into the Update that the class is to have under its name."""
+
+    def __call__(
+        self, take: Callable[[Any, M], R], /
+    ) -> workflow.UpdateMethodMultiParam[[Any, M], R]: ...
 
 
 def message(*, signal: str = "", words: str = "a message") -> Declaration:
@@ -34,16 +40,16 @@ def message(*, signal: str = "", words: str = "a message") -> Declaration:
     `signal` a Signal of that name. `words` call the message in a refusal: "payment {message.id}".
     """
 
-    def declared(take: F, /) -> F:
-        return cast(F, _Declared(take, signal, words))
+    def declared(take: Callable[[Any, M], R], /) -> workflow.UpdateMethodMultiParam[[Any, M], R]:
+        return cast(Any, _Declared(take, signal, words))  # type: ignore[no-any-return]
 
     return declared
 
 
-def signal_only(*, words: str = "a message") -> Declaration:
+def signal_only(*, words: str = "a message") -> Callable[[F], F]:
     """Declare a Signal of a Shell, by a method without a body that names the message."""
 
-    def declared(take: F, /) -> F:
+    def declared(take: F) -> F:
         received = _received(_message_of(take), words, take.__name__, take.__doc__)
         return cast(F, signal(received))
 

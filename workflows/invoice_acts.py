@@ -3,25 +3,19 @@ begins, and the activity or Signal that carries it out. Nothing is decided here.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 from typing import Any
 
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.odoo_finance import (
-        DiscardRequest,
-        DraftRequest,
-        InvoiceRef,
-        OdooFinance,
-        PaymentRequest,
-        PostRequest,
-        ReconcileRequest,
-        ReminderRequest,
-        TodoRequest,
-        WriteOffRequest,
-    )
-    from activities.odoo_orders import Notification, OdooOrders
+    from activities.odoo.balances import InvoiceRef, OdooBalances
+    from activities.odoo.chatter import Notification, OdooChatter
+    from activities.odoo.delivery import OdooDelivery, ReminderRequest, TodoRequest
+    from activities.odoo.invoice_rows import DraftRequest
+    from activities.odoo.invoices import DiscardRequest, OdooInvoices, PostRequest
+    from activities.odoo.payments import OdooPayments, PaymentRequest, ReconcileRequest
+    from activities.odoo.write_offs import OdooWriteOffs, WriteOffRequest
     from contracts.agenda.actions import Action
     from contracts.agenda.state import required
     from contracts.identifiers import invoice_workflow_id
@@ -48,7 +42,7 @@ def _create_draft(state: InvoiceState, action: Action) -> Awaitable[Any]:
         reached=state.reached,
     )
     return workflow.start_activity_method(
-        OdooFinance.create_draft,
+        OdooInvoices.create_draft,
         request,
         **options.odoo_finance(f"draft of {state.proposal.amount}"),
     )
@@ -64,7 +58,7 @@ def _post(state: InvoiceState, action: Action) -> Awaitable[Any]:
         proposed_on=proposal.proposed_on,
     )
     return workflow.start_activity_method(
-        OdooFinance.post_invoice,
+        OdooInvoices.post_invoice,
         request,
         **options.odoo_finance(f"post {proposal.amount}", _AWAITED),
     )
@@ -73,7 +67,7 @@ def _post(state: InvoiceState, action: Action) -> Awaitable[Any]:
 def _discard(state: InvoiceState, action: Action) -> Awaitable[Any]:
     origin = invoice_workflow_id(state.contract_workflow_id, state.proposal.number)
     return workflow.start_activity_method(
-        OdooFinance.discard_draft,
+        OdooInvoices.discard_draft,
         DiscardRequest(origin=origin, invoice_id=state.invoice_id),
         **options.odoo_finance("cancel the draft", _BACKGROUND),
     )
@@ -91,7 +85,7 @@ def _notify(state: InvoiceState, action: Action) -> Awaitable[Any]:
         text=found.reminder_text(workflow_id),
     )
     return workflow.start_activity_method(
-        OdooOrders.notify,
+        OdooChatter.notify,
         request,
         **options.odoo_finance(f"{reminder.what} to approvers", _BACKGROUND, looks_first=True),
     )
@@ -102,7 +96,7 @@ def _notify(state: InvoiceState, action: Action) -> Awaitable[Any]:
 
 def _deliver(state: InvoiceState, action: Action) -> Awaitable[Any]:
     return workflow.start_activity_method(
-        OdooFinance.send_invoice,
+        OdooDelivery.send_invoice,
         _ref(state),
         **options.odoo_mail(f"send {state.title} by e-mail"),
     )
@@ -111,7 +105,7 @@ def _deliver(state: InvoiceState, action: Action) -> Awaitable[Any]:
 def _read_balance(state: InvoiceState, action: Action) -> Awaitable[Any]:
     is_awaited = action.basis == agenda.REPOSTED
     return workflow.start_activity_method(
-        OdooFinance.read_balance,
+        OdooBalances.read_balance,
         _ref(state, must_be_posted=is_awaited),
         **options.odoo_finance(
             f"read the balance of {state.title}", _AWAITED if is_awaited else _BACKGROUND
@@ -122,7 +116,7 @@ def _read_balance(state: InvoiceState, action: Action) -> Awaitable[Any]:
 def _register_payment(state: InvoiceState, action: Action) -> Awaitable[Any]:
     payment = _payment(state, action.subject)
     return workflow.start_activity_method(
-        OdooFinance.register_payment,
+        OdooPayments.register_payment,
         PaymentRequest(invoice_id=_invoice_id(state), payment=payment),
         **options.odoo_finance(f"register payment {payment.reference}", _AWAITED, looks_first=True),
     )
@@ -133,7 +127,7 @@ def _reconcile(state: InvoiceState, action: Action) -> Awaitable[Any]:
         invoice_id=required(state.credited_invoice_id), credit_note_id=_invoice_id(state)
     )
     return workflow.start_activity_method(
-        OdooFinance.reconcile_credit,
+        OdooPayments.reconcile_credit,
         request,
         **options.odoo_finance(f"set off {state.title}", _AWAITED),
     )
@@ -148,7 +142,7 @@ def _remind(state: InvoiceState, action: Action) -> Awaitable[Any]:
         text=reminder.text,
     )
     return workflow.start_activity_method(
-        OdooFinance.send_reminder,
+        OdooDelivery.send_reminder,
         request,
         **options.odoo_mail(f"reminder {reminder.level} for {state.title}", _BACKGROUND),
     )
@@ -165,7 +159,7 @@ def _create_todo(state: InvoiceState, action: Action) -> Awaitable[Any]:
         due_on=state.today,
     )
     return workflow.start_activity_method(
-        OdooFinance.create_todo,
+        OdooDelivery.create_todo,
         request,
         **options.odoo_finance(f"to-do: reminder {reminder.level} for {state.title}", _BACKGROUND),
     )
@@ -186,7 +180,7 @@ def _write_off(state: InvoiceState, action: Action) -> Awaitable[Any]:
         written_off_on=state.today,
     )
     return workflow.start_activity_method(
-        OdooFinance.write_off,
+        OdooWriteOffs.write_off,
         request,
         **options.odoo_finance(f"write off {asked.amount} of {state.title}", _AWAITED),
     )
@@ -231,7 +225,7 @@ def _payment(state: InvoiceState, reference: str) -> PaymentReceived:
     return next(item for item in state.payments if item.reference == reference)
 
 
-PERFORM: Mapping[str, Perform[InvoiceState]] = {
+PERFORM: dict[str, Perform[InvoiceState]] = {
     agenda.CREATE: _create_draft,
     agenda.POST: _post,
     agenda.DISCARD: _discard,

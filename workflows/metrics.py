@@ -27,22 +27,26 @@ LAG = "c2c_sync_lag_seconds"
 _HOUR = timedelta(hours=1)
 
 
-TEXTS = {
+_TEXTS = {
     PROJECT: "Days from the signature to the project",
     POSTED: "Days from a milestone reached, or a period's end, to its posted invoice",
     CASH: "Days from an invoice's date to its last payment",
     APPROVAL: "Days from the request of an approval to its last word",
     EXCEPTION: "Hours a step was parked",
+    ENDED: "Contracts ended, and whether anything of them ever parked",
 }
-"""Of the histograms that come out of the rules; the end of a name is its unit."""
-_UNITS = {"days": "d", "hours": "h", "seconds": "s"}
+"""What the figures are that come out of the rules; the end of a name is its unit."""
+_UNITS = {"days": "d", "hours": "h"}
 
 
 def record(metric: Metric) -> None:
     """Record a key figure that came out of the rules."""
-    unit = _UNITS[metric.name.rpartition("_")[2]]
-    histogram = _meter().create_histogram_float(metric.name, TEXTS[metric.name], unit)
-    histogram.record(metric.value, metric.labels)
+    text, unit = _TEXTS[metric.name], _UNITS.get(metric.name.rpartition("_")[2])
+    if unit is None:
+        _meter().create_counter(metric.name, text).add(int(metric.value), metric.labels)
+        return
+    histogram = _meter().create_histogram_float(metric.name, text, unit)
+    histogram.record(float(metric.value), metric.labels)
 
 
 def project_ready(legal_entity: str, signed_on: date, today: date) -> None:

@@ -19,8 +19,8 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel
 
     from activities.crm import CrmActivities, WonDealsRequest
-    from activities.odoo_finance import OdooFinance, TodoRequest
-    from activities.odoo_sweeps import SWEEP_OVERLAP, OdooSweeps
+    from activities.odoo.delivery import OdooDelivery, TodoRequest
+    from activities.odoo.sweeps import SWEEP_OVERLAP, OdooSweeps
     from contracts.contract.messages import MilestoneReachedInOdoo, MilestoneUnreachedInOdoo
     from contracts.contract.state import ContractInput
     from contracts.identifiers import contract_workflow_id, deal_contract_id
@@ -109,7 +109,7 @@ class OdooSweepWorkflow:
             due_on=workflow.now().date(),
         )
         await workflow.execute_activity_method(
-            OdooFinance.create_todo,
+            OdooDelivery.create_todo,
             todo,
             **options.odoo_finance(f"to-do: {balance.number} is open"),
         )

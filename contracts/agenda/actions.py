@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from contracts.problems import Problem
@@ -140,10 +141,13 @@ Event = Began | Answered | UpdateReceived | SignalReceived | Resumed | Noted | C
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A key figure that came about: the shell records it (never on replay)."""
+    """A key figure that came about: the shell records it (never on replay).
+
+    The end of its name says the unit of its value: days, hours, or none where it counts.
+    """
 
     name: str
-    value: float
+    value: Decimal | int = 1
     labels: dict[str, str] = field(default_factory=dict)
 
 

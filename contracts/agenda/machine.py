@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
@@ -390,7 +391,8 @@ def _forgotten_quietly(state: S, key: str) -> S:
 
 def _age(parked: StepException, now: datetime) -> Metric:
     labels = {"step": parked.step.partition(":")[0], "responsible": str(parked.responsible)}
-    return Metric(EXCEPTION_AGE, (now - parked.since) / timedelta(hours=1), labels)
+    seconds = (now - parked.since) // timedelta(seconds=1)
+    return Metric(EXCEPTION_AGE, Decimal(seconds) / 3600, labels)
 
 
 def _at_rest(rules: Rules[S], state: S) -> S:

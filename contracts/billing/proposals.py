@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
+from functools import cached_property
+from typing import Any, Self
 
 from pydantic import Field
 
@@ -48,13 +51,20 @@ class InvoiceProposal(Frozen):
     proposed_on: date
     as_planned: bool = False
 
-    @property
+    @cached_property
     def amount(self) -> Money:
         """The sum of the lines, without tax; negative for a credit note."""
         return total(self.lines, self.lines[0].amount.currency)
 
-    @property
+    @cached_property
     def content_hash(self) -> str:
         """SHA-256 over the content in canonical JSON; any change to it voids approvals."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, with other content another hash and sum: what was computed is left behind."""
+        copy = super().model_copy(update=update, deep=deep)
+        for name in ("amount", "content_hash"):
+            vars(copy).pop(name, None)
+        return copy

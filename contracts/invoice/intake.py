@@ -301,7 +301,7 @@ def with_approvers_reminded(state: InvoiceState, basis: str) -> InvoiceState:
     return state.replace(approval_round=state.approval_round.with_reminder(escalated=escalated))
 
 
-_TAKES: Mapping[type[Any], Callable[[InvoiceState, Any], InvoiceState]] = {
+_TAKES: dict[type[Any], Callable[[InvoiceState, Any], InvoiceState]] = {
     ApprovalDecision: _decision,
     PaymentReceived: _payment,
     PaymentNotice: _payment,

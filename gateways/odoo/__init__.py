@@ -14,17 +14,18 @@ from gateways.http import (
     pooled_client,
 )
 from gateways.odoo._post import Poster
+from gateways.odoo.batch_policy import BATCH_SIZE, CALLS_AT_ONCE
 from gateways.odoo.client import OdooClient, OnCall, Transport
 from gateways.odoo.errors import SYSTEM, LoadRefused
 from gateways.odoo.json2 import PooledJson2Connection
 from gateways.odoo.jsonrpc import PooledRpcConnection
-from gateways.odoo.lanes import CALLS_AT_ONCE, GROUP_SIZE
-from gateways.odoo.mailing import FAILED, Mailed
+from gateways.odoo.requests.mail import FAILED, MAX_MAILS, Mailed
 from gateways.secrets import Secret
 from gateways.throttle import Throttle
 
 __all__ = [
     "FAILED",
+    "MAX_MAILS",
     "LoadRefused",
     "Mailed",
     "OdooClient",
@@ -50,7 +51,7 @@ def connect(
     max_connections: int = MAX_CONNECTIONS,
     calls_per_second: float | None = None,
     calls_at_once: int = CALLS_AT_ONCE,
-    group_size: int = GROUP_SIZE,
+    batch_size: int = BATCH_SIZE,
     on_call: OnCall | None = None,
     http_transport: httpx.BaseTransport | None = None,
 ) -> OdooClient:
@@ -58,7 +59,7 @@ def connect(
 
     `secret` is the user's API key, read anew for each call. `login` is needed by JSON-RPC only.
     `context` joins every call's context. `calls_per_second` limits this client, for hosted Odoo,
-    and `calls_at_once` how many are under way; up to `group_size` requests share one (1: none do).
+    and `calls_at_once` how many are in flight; up to `batch_size` requests share one (1: none do).
     `http_transport` replaces the network, for tests. Raises ValueError for plain HTTP beyond the
     loopback and for JSON-RPC without a login.
     """
@@ -86,5 +87,5 @@ def connect(
         context=context,
         on_call=on_call,
         calls_at_once=calls_at_once,
-        group_size=group_size,
+        batch_size=batch_size,
     )

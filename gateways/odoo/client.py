@@ -12,22 +12,12 @@ from typing import Any, Protocol, TypeVar
 
 from gateways.errors import GatewayError
 from gateways.odoo import errors
-from gateways.odoo.grouping import (
-    Body,
-    Find,
-    Load,
-    Press,
-    Read,
-    Request,
-    Save,
-    Single,
-    Write,
-    are_ids,
-    names_record,
-    rows_of,
-)
-from gateways.odoo.lanes import CALLS_AT_ONCE, GROUP_SIZE, Lanes
-from gateways.odoo.mailing import Mail, Mailed, Mailing
+from gateways.odoo.batch_policy import BATCH_SIZE, CALLS_AT_ONCE
+from gateways.odoo.batching import CallBatcher
+from gateways.odoo.requests.load import Load, begins_record
+from gateways.odoo.requests.mail import Mail, Mailed, MailState
+from gateways.odoo.requests.records import Find, OnRecords
+from gateways.odoo.requests.request import Body, Request, Single, are_ids, rows_of
 
 T = TypeVar("T")
 
@@ -59,11 +49,11 @@ class Transport(Protocol):
 class OdooClient:
     """Odoo's models by name: synchronous, thread-safe, one pool of connections.
 
-    Each call is one transaction in Odoo. Requests that threads make at once share calls (lanes.py):
-    at most `calls_at_once` are under way, each for up to `group_size` requests. Every method raises
-    GatewayError (gateways.odoo.errors says which); a transient one with `maybe_done` may have taken
-    effect. Values go in as JSON holds them, besides Decimal (Odoo keeps doubles), date, and
-    datetime with its time zone (Odoo keeps UTC, to the second).
+    Each call is one transaction in Odoo. Requests that threads make at the same time share calls
+    (batching.py): at most `calls_at_once` are in flight, each for up to `batch_size` requests.
+    Every method raises GatewayError (gateways.odoo.errors says which); a transient one with
+    `maybe_done` may have taken effect. Values go in as JSON holds them, besides Decimal (Odoo keeps
+    doubles), date, and datetime with its time zone (Odoo keeps UTC, to the second).
     """
 
     def __init__(
@@ -73,14 +63,18 @@ class OdooClient:
         context: Mapping[str, Any] | None = None,
         on_call: OnCall | None = None,
         calls_at_once: int = CALLS_AT_ONCE,
-        group_size: int = GROUP_SIZE,
+        batch_size: int = BATCH_SIZE,
     ) -> None:
-        """A `group_size` of 1 groups nothing. Raises ValueError for limits below 1."""
+        """With a `batch_size` of 1 no requests share a call. Raises ValueError for limits below 1.
+
+        It starts a thread, so it is not to be made by an activity.
+        """
         self._transport = transport
         self._context: Mapping[str, Any] = {"lang": LANGUAGE, **(context or {})}
-        self._on_call = on_call
-        self._mailing = Mailing()
-        self._lanes = Lanes(self._send, calls_at_once=calls_at_once, group_size=group_size)
+        self._mail_state = MailState()
+        self._batcher = CallBatcher(
+            _Sender(transport, on_call), calls_at_once=calls_at_once, batch_size=batch_size
+        )
 
     def with_company(self, company_id: int) -> OdooClient:
         """The same client, acting in one company: a cheap view on the same connections."""
@@ -116,13 +110,13 @@ class OdooClient:
         """
         if not rows:
             return []
-        if not names_record(rows[0]):
+        if not begins_record(rows[0]):
             # Without an external id a repeat would create the record a second time.
             raise ValueError(f"The first row for {model} needs an `id` or a `.id`.")
         columns = list(dict.fromkeys(column for row in rows for column in row))
         data = [[_cell(row.get(column)) for column in columns] for row in rows]
         extra = {**(context or {}), **(_CREATE_ONCE if create_once else _UPSERT)}
-        ids: list[int] = self._lanes.run(Load(model, columns, rows, data, self._in(extra)))
+        ids: list[int] = self._batcher.run(Load(model, columns, rows, data, self._in(extra)))
         return ids
 
     def search_read(
@@ -155,7 +149,7 @@ class OdooClient:
         context: Mapping[str, Any] | None = None,
     ) -> list[dict[str, Any]]:
         """As `search_read` of those whose `field` is one of `values`, and that match `also`; but
-        many such requests at once share a call.
+        many such requests at the same time share a call.
 
         `field` is one that Odoo compares exactly: ids (of `id` itself, of a many2one, of any of
         an x2many) and codes, no text that it also finds in other spellings.
@@ -164,7 +158,7 @@ class OdooClient:
             return []
         wanted, domain = _plain(values), _plain(also)
         request = Find(model, field, wanted, fields, domain, order, self._in(context))
-        found: list[dict[str, Any]] = self._lanes.run(request)
+        found: list[dict[str, Any]] = self._batcher.run(request)
         return found
 
     def read(
@@ -181,7 +175,9 @@ class OdooClient:
         """
         if not ids:
             return []
-        found: list[dict[str, Any]] = self._lanes.run(Read(model, ids, fields, self._in(context)))
+        arguments = {"fields": list(fields), "context": self._in(context)}
+        request = OnRecords(model, "read", ids, arguments, shares_records=True, returns_rows=True)
+        found: list[dict[str, Any]] = self._batcher.run(request)
         return found
 
     def write(
@@ -194,7 +190,8 @@ class OdooClient:
     ) -> None:
         """Set the same values on all of these records."""
         if ids:
-            self._lanes.run(Write(model, ids, _plain(values), self._in(context)))
+            arguments = {"vals": _plain(values), "context": self._in(context)}
+            self._batcher.run(OnRecords(model, "write", ids, arguments))
 
     def save(
         self,
@@ -209,8 +206,13 @@ class OdooClient:
         many2one is its id. Raises GatewayError `record_missing` where one of them is gone."""
         if not ids:
             return []
-        request = Save(model, ids, _plain(values), fields, self._in(context))
-        saved: list[dict[str, Any]] = self._lanes.run(request)
+        arguments = {
+            "vals": _plain(values),
+            "specification": {name: {} for name in fields},
+            "context": self._in(context),
+        }
+        request = OnRecords(model, "web_save", ids, arguments, returns_rows=True)
+        saved: list[dict[str, Any]] = self._batcher.run(request)
         return saved
 
     def press(
@@ -221,24 +223,25 @@ class OdooClient:
         *,
         context: Mapping[str, Any] | None = None,
     ) -> None:
-        """Press a button of these records: a method without arguments, whose answer nobody wants.
+        """Press a button of these records: a method without arguments, whose answer nobody reads.
 
-        Odoo refuses a button for all of a call's records: then those it was not refused for are
-        pressed again without the others.
+        Where Odoo refuses it for one record it refuses the whole call. Then it is pressed again for
+        the other requests of that call.
         """
         if ids:
-            self._lanes.run(Press(model, method, ids, self._in(context)))
+            self._batcher.run(OnRecords(model, method, ids, {"context": self._in(context)}))
 
     def mail(
         self, invoice: int, *, again: bool = False, context: Mapping[str, Any] | None = None
     ) -> Mailed:
-        """Send a posted invoice to its customer by e-mail, as PDF, unless a mail about it went
-        out already; how the newest mail about it fared. Safe to repeat.
+        """Send a posted invoice to its customer by e-mail, as PDF, unless an e-mail about it was
+        sent already. Returns how the newest e-mail about it fared. Safe to repeat.
 
-        `again` says that this is a repeat, before whose end nobody knows what became of the last:
+        `again` says that this is a repeat, and that nobody knows what became of the attempt before:
         raises GatewayError `under_way`, transient, as long as that may still mail it.
         """
-        mailed: Mailed = self._lanes.run(Mail(invoice, again, self._in(context), self._mailing))
+        request = Mail(invoice, again, self._in(context), self._mail_state)
+        mailed: Mailed = self._batcher.run(request)
         return mailed
 
     def create(
@@ -267,25 +270,31 @@ class OdooClient:
     ) -> Any:
         """Call any public method, on the model or on records, with its arguments by name."""
         named = {**_plain(arguments), "context": self._in(context)}
-        return self._lanes.run(Single(model, method, ids, named))
+        return self._batcher.run(Single(model, method, ids, named))
 
     def close(self) -> None:
-        """Close the connections. Calls still under way end with an error, and those that wait."""
-        self._lanes.close()
+        """Close the connections. Requests that wait or are in flight end with an error."""
+        self._batcher.close()
         self._transport.close()
 
     def _in(self, context: Mapping[str, Any] | None) -> Any:
         return _plain({**self._context, **(context or {})})
 
-    def _send(self, requests: Sequence[Request], until: float) -> list[Any]:
-        """All of these together; they are of one key."""
 
-        def call(model: str, method: str, body: Body, understand: Callable[[Any], T]) -> T:
+class _Sender:
+    """Sends requests that share calls, and reports each call to `on_call`."""
+
+    def __init__(self, transport: Transport, on_call: OnCall | None) -> None:
+        self._transport = transport
+        self._on_call = on_call
+
+    def __call__(self, requests: Sequence[Request], deadline: float) -> list[Any]:
+        def call(model: str, method: str, body: Body, parse: Callable[[Any], T]) -> T:
             with self._observed(model, method, len(requests)):
                 ids, arguments = body
-                return understand(self._transport.execute(model, method, ids, arguments))
+                return parse(self._transport.execute(model, method, ids, arguments))
 
-        return requests[0].carry_out(requests, call, until)
+        return requests[0].send(requests, call, deadline)
 
     @contextmanager
     def _observed(self, model: str, method: str, requests: int) -> Iterator[None]:

@@ -4,7 +4,7 @@
     ------------------------------------------   ----------   -----------------------------------
     no connection                                transient    unreachable
     connection lost or timed out after sending   transient    no_answer (perhaps done)
-    all of our connections or lanes in use       transient    client_busy
+    all of our connections or calls in use       transient    client_busy
     our client is closed                         transient    client_closed
     an earlier call may still be at it           transient    under_way
     401, AccessDenied, expired session           credentials  api_key_refused
@@ -110,7 +110,7 @@ _TEXTS: tuple[tuple[re.Pattern[str], _Verdict], ...] = tuple(
         (r"does not seem to be (a|an) (valid|integer|number)", _business("value_malformed")),
         (r"Missing required value for the field", _business("field_missing")),
         (r"Record does not exist or has been deleted", _NO_RECORD),
-        (r"convert multiple invoices in wkhtmltopdf", _ONE_PDF),
+        (r"convert multiple documents in wkhtmltopdf", _ONE_PDF),
         (r"must be in draft|not in a state requiring confirmation", _business("wrong_state")),
         (r"^You are not allowed to (access|modify|create|delete) ", _NO_ACCESS),
         (r"^Object .* doesn't exist", _NO_MODEL),

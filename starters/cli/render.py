@@ -15,6 +15,7 @@ from rich.text import Text
 from contracts.approvals import HASH_PREFIX
 from contracts.closeout import Check
 from contracts.contract.state import ContractState, ContractVersion, money_table
+from contracts.exception_codes import BY_CODE
 from contracts.invoice import collecting
 from contracts.invoice.state import InvoiceState
 from contracts.journal import Journal
@@ -363,7 +364,7 @@ def _coded(item: StepException) -> str:
 
 
 def parked(item: StepException, workflow_id: str, zone: str) -> RenderableType:
-    """One parked step: what is wrong, and the commands that mend it."""
+    """One parked step: what is wrong, what to do, and the commands that decide it."""
     offending = f"{item.field} = {item.value}" if item.value else item.field
     parts: list[RenderableType] = [
         Text(cleaned(f"Parked: {item.doing} ({item.step})"), style="bold yellow"),
@@ -371,6 +372,7 @@ def parked(item: StepException, workflow_id: str, zone: str) -> RenderableType:
             [
                 ("Code", item.code),
                 ("What", "" if item.problems else item.message),
+                *_explained(item.code),
                 ("Field", "" if item.problems else offending),
                 ("Since", f"{moment(item.since, zone)} ({age(item.since)})"),
                 ("Responsible", item.responsible),
@@ -382,9 +384,17 @@ def parked(item: StepException, workflow_id: str, zone: str) -> RenderableType:
         parts.append(problems(item.problems))
     commands = "\n".join(f"  {_command(action, item, workflow_id)}" for action in item.allowed)
     # Left to the terminal to wrap: a folded command cannot be copied.
-    told = f"To mend it:\n{cleaned(commands)}\n"
-    parts.append(Text(told, style="dim", no_wrap=True, overflow="ignore"))
+    decide = f"To decide:\n{cleaned(commands)}\n"
+    parts.append(Text(decide, style="dim", no_wrap=True, overflow="ignore"))
     return Group(*parts)
+
+
+def _explained(code: str) -> list[tuple[str, str]]:
+    """What the table of codes says about one; nothing about a code of an older release."""
+    known = BY_CODE.get(code)
+    if known is None:
+        return []
+    return [("Means", known.meaning), ("To do", known.remedy.replace("`", ""))]
 
 
 def _command(action: Action, item: StepException, workflow_id: str) -> str:

@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from temporalio import activity
-from workflows.collection import Collection
 
-from activities import odoo_records
+from activities.odoo import external_ids
 from contracts.approvals import ApprovalRound
+from contracts.invoice import intake
+from contracts.invoice.messages import PaymentNotice, PaymentReceived
+from contracts.invoice.state import InvoiceState
 from gateways.odoo import OdooClient
 
 _CREATED = frozenset({"res.partner", "project.project", "account.move"})
@@ -70,12 +72,11 @@ def press_without_looking() -> None:
 
 def count_events_again() -> None:
     """A payment that is told twice is taken twice, and registered twice."""
-    take, search = Collection.take_payment, OdooClient.search_read
+    take, search = intake._TAKES[PaymentReceived], OdooClient.search_read
 
-    def retake(self: Collection, payment: Any) -> None:
-        references = self._state.payment_references
-        self._state.payment_references = [r for r in references if r != payment.reference]
-        take(self, payment)
+    def retake(state: InvoiceState, payment: Any) -> InvoiceState:
+        known = tuple(item for item in state.payment_references if item != payment.reference)
+        return take(state.replace(payment_references=known), payment)
 
     def forgetful(self: OdooClient, model: str, domain: Any, fields: Any, **more: Any) -> Any:
         asked = any(isinstance(part, tuple) and part[0] == "memo" for part in domain)
@@ -86,15 +87,16 @@ def count_events_again() -> None:
     def another(invoice: int, reference: str) -> str:
         return f"{identified(invoice, reference)}_{uuid.uuid4().hex[:8]}"
 
-    identified = odoo_records.payment_id
-    odoo_records.payment_id = another
-    Collection.take_payment = retake  # type: ignore[method-assign]
+    identified = external_ids.payment_id
+    external_ids.payment_id = another
+    for kind in (PaymentReceived, PaymentNotice):
+        intake._TAKES[kind] = retake
     OdooClient.search_read = forgetful  # type: ignore[method-assign]
 
 
 def approve_anything() -> None:
     """An approval counts whatever content and amount it names."""
-    refusal, decide = ApprovalRound.refusal, ApprovalRound.decide
+    refusal, decide = ApprovalRound.refusal, ApprovalRound.decided
 
     def bound(self: ApprovalRound, decision: Any) -> Any:
         subject = self.subject
@@ -109,7 +111,7 @@ def approve_anything() -> None:
         return decide(self, bound(self, decision), *more)
 
     ApprovalRound.refusal = unchecked  # type: ignore[method-assign, assignment]
-    ApprovalRound.decide = decided  # type: ignore[method-assign, assignment]
+    ApprovalRound.decided = decided  # type: ignore[method-assign, assignment]
 
 
 MUTATIONS: dict[str, Callable[[], None]] = {

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from activities.odoo_orders import OdooOrders, OrderTotalsRequest
+from activities.odoo.order_totals import OrderTotalsRequest, order_totals
 from contracts import closeout
 from contracts.contract.state import ContractStage, ContractState, money_table
 from contracts.identifiers import contract_workflow_id
@@ -100,5 +100,5 @@ def unsettled(odoo: OdooClient, state: ContractState) -> list[str]:
     if state.stage is not ContractStage.CLOSED or not (state.contract and state.odoo.order_id):
         return []
     request = OrderTotalsRequest(order_id=state.odoo.order_id, lines=state.odoo.order_line_ids)
-    checks = closeout.checklist(state, OdooOrders(odoo).figures(request))
+    checks = closeout.checklist(state, order_totals(odoo, request))
     return [problem for check in checks for problem in check.problems]

@@ -7,29 +7,32 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from activities.odoo_finance import (
-    Draft,
-    DraftRequest,
-    InvoiceRef,
-    OdooFinance,
-    PaymentRequest,
-    PostRequest,
-)
-from activities.odoo_master import (
-    MilestonesRequest,
-    OdooMaster,
-    ProjectRequest,
-    ValidateRequest,
-)
-from activities.odoo_orders import ConfirmRequest, OdooOrders, OrderRequest, OrderTotalsRequest
-from activities.odoo_sweeps import OdooSweeps
-from activities.odoo_time import OdooTime
+from activities.odoo.balances import InvoiceRef, OdooBalances
+from activities.odoo.catalogue import Catalogue
+from activities.odoo.chatter import OdooChatter
+from activities.odoo.delivery import OdooDelivery
+from activities.odoo.expenses import OdooExpenses
+from activities.odoo.invoice_rows import DraftRequest
+from activities.odoo.invoices import OdooInvoices, PostRequest
+from activities.odoo.milestones import OdooMilestones
+from activities.odoo.order_totals import OrderTotalsRequest, order_totals
+from activities.odoo.orders import ConfirmRequest, OdooOrders, OrderRequest
+from activities.odoo.partners import find_or_create_customer
+from activities.odoo.payments import OdooPayments, PaymentRequest
+from activities.odoo.project_rows import MilestonesRequest
+from activities.odoo.projects import OdooProjects, ProjectRequest
+from activities.odoo.sweeps import OdooSweeps
+from activities.odoo.tasks import OdooTasks
+from activities.odoo.timesheets import OdooTimesheets
+from activities.odoo.validation import OdooValidation, ValidateRequest
+from activities.odoo.write_offs import OdooWriteOffs
 from activities.policies import Policies
 from contracts.billing.charges import Charge, ChargeKind
 from contracts.billing.order import order_lines
-from contracts.billing.lines import InvoiceKind, InvoiceProposal
-from contracts.identifiers import contract_workflow_id
+from contracts.billing.proposals import InvoiceKind, InvoiceProposal
+from contracts.identifiers import contract_workflow_id, invoice_workflow_id
 from contracts.invoice.messages import InvoiceBalance, PaymentReceived
+from contracts.invoice.results import Draft
 from contracts.model import Contract, JsonObject
 from contracts.money import Money
 from contracts.odoo_totals import OrderTotals
@@ -54,10 +57,21 @@ class Firm:
     """The activities on one Odoo, and what an onlooker sees of a contract there."""
 
     server: OdooServer
-    master: OdooMaster
+    client: OdooClient
+    """As the service user: the activities' own."""
+    validation: OdooValidation
+    projects: OdooProjects
+    milestones: OdooMilestones
+    tasks: OdooTasks
     orders: OdooOrders
-    time: OdooTime
-    finance: OdooFinance
+    chatter: OdooChatter
+    timesheets: OdooTimesheets
+    expenses: OdooExpenses
+    invoices: OdooInvoices
+    balances: OdooBalances
+    delivery: OdooDelivery
+    payments: OdooPayments
+    write_offs: OdooWriteOffs
     sweeps: OdooSweeps
     odoo: OdooClient
     """As the administrator, who sees everything."""
@@ -67,10 +81,20 @@ class Firm:
     def of(cls, server: OdooServer, odoo: OdooClient, admin: OdooClient) -> Firm:
         return cls(
             server,
-            OdooMaster(odoo),
+            odoo,
+            OdooValidation(Catalogue(odoo), policies(server)),
+            OdooProjects(odoo),
+            OdooMilestones(odoo),
+            OdooTasks(odoo),
             OdooOrders(odoo),
-            OdooTime(odoo, APPROVED_FIELD),
-            OdooFinance(odoo, policies(server)),
+            OdooChatter(odoo),
+            OdooTimesheets(odoo, APPROVED_FIELD),
+            OdooExpenses(odoo),
+            OdooInvoices(odoo, policies(server)),
+            OdooBalances(odoo),
+            OdooDelivery(odoo),
+            OdooPayments(odoo),
+            OdooWriteOffs(odoo),
             OdooSweeps(odoo),
             admin,
         )
@@ -85,18 +109,20 @@ class Firm:
         request = ValidateRequest(
             contract_data=source | contract, odoo_company=self.company, payment_term=TERM
         )
-        validation = self.master.validate_contract(request)
+        validation = self.validation.check(request)
         assert validation.contract is not None, validation.problems
         assert validation.company_id is not None
         return validation.contract, validation.company_id
 
     def customer(self, contract: Contract) -> int:
-        return self.master.customer(contract.customer, contract.source)
+        return find_or_create_customer(self.client, contract.customer, contract.source)
 
     def ordered(self, contract: JsonObject) -> Ordered:
         """A contract with its customer, project and order, not yet confirmed."""
         accepted, company = self.accepted(contract)
-        project = self.master.set_up_project(ProjectRequest(contract=accepted, company_id=company))
+        project = self.projects.set_up_project(
+            ProjectRequest(contract=accepted, company_id=company)
+        )
         request = OrderRequest(
             contract=accepted,
             company_id=company,
@@ -113,7 +139,7 @@ class Firm:
         made.account, made.lines = confirmed.analytic_account_id, confirmed.lines
         made.milestones = confirmed.milestones
         # There already: this only tells the ids of the milestones' tasks too.
-        made.tasks = self.master.create_tasks(made.work()).ids
+        made.tasks = self.tasks.create_tasks(made.work()).ids
         return made
 
     def drafted(self, contract: JsonObject) -> tuple[Ordered, DraftRequest]:
@@ -124,20 +150,20 @@ class Firm:
     def posted(self, made: Ordered, proposal: InvoiceProposal, credits: int = 0) -> InvoiceBalance:
         """An invoice from its proposal to the posting; `credits` is an invoice's id in Odoo."""
         request = made.request(proposal, credits)
-        draft = self.finance.create_draft(request)
-        return self.finance.post_invoice(made.post_request(draft, proposal))
+        draft = self.invoices.create_draft(request)
+        return self.invoices.post_invoice(made.post_request(draft, proposal))
 
     def balance(self, invoice: int) -> InvoiceBalance:
-        return self.finance.read_balance(InvoiceRef(invoice_id=invoice))
+        return self.balances.read_balance(InvoiceRef(invoice_id=invoice))
 
     def pays(self, invoice: int, amount: str, currency: str = "EUR") -> InvoiceBalance:
         payment = PaymentReceived(
             reference=unique("P"), amount=Money(amount, currency), paid_on=date(2026, 3, 20)
         )
-        return self.finance.register_payment(PaymentRequest(invoice_id=invoice, payment=payment))
+        return self.payments.register_payment(PaymentRequest(invoice_id=invoice, payment=payment))
 
     def figures(self, made: Ordered) -> OrderTotals:
-        return self.orders.figures(OrderTotalsRequest(order_id=made.order, lines=made.lines))
+        return order_totals(self.client, OrderTotalsRequest(order_id=made.order, lines=made.lines))
 
     def everything(self, contract: Contract) -> dict[str, Any]:
         """All that stands in Odoo about a contract, and the mails it sent."""
@@ -289,6 +315,11 @@ class Ordered:
             invoice_on=INVOICE_ON,
             credited_invoice_id=credits or None,
         )
+
+    def invoice_origin(self, number: int = 1) -> str:
+        """The workflow of an invoice, by which its records in Odoo are found."""
+        contract = contract_workflow_id(self.contract.legal_entity, self.contract.contract_id)
+        return invoice_workflow_id(contract, number)
 
     def invoice_request(self) -> DraftRequest:
         return self.request(self.proposal())

@@ -11,10 +11,12 @@ from activities.failures import (
     BusinessRefusal,
     StepFailed,
     as_application_error,
-    taking,
+    step_scope,
 )
-from activities.odoo_closing import STEPS, CloseOutLeft, CloseOutRequest, OdooClosing
-from activities.odoo_provisioning import AcceptRequest, OdooProvisioning, ProvisionRequest
+from activities.odoo.catalogue import Catalogue
+from activities.odoo.closing import STEPS, CloseOutLeft, CloseOutRequest, OdooClosing
+from activities.odoo.provisioning import OdooProvisioning, ProvisionRequest
+from activities.odoo.validation import AcceptRequest, OdooValidation
 from activities.policies import Policies
 from contracts import parking
 from contracts.billing.book import Book
@@ -29,13 +31,19 @@ ALL = [step.name for step in STEPS]
 
 
 @pytest.fixture
+def validation(firm: Firm) -> OdooValidation:
+    policies = Policies(settings_for(firm.server).entities)
+    return OdooValidation(Catalogue(firm.client), policies)
+
+
+@pytest.fixture
 def provisioning(firm: Firm) -> OdooProvisioning:
-    return OdooProvisioning(firm.master, firm.orders, Policies(settings_for(firm.server).entities))
+    return OdooProvisioning(firm.projects, firm.orders)
 
 
 @pytest.fixture
 def closing(firm: Firm) -> OdooClosing:
-    return OdooClosing(firm.master, firm.orders)
+    return OdooClosing(firm.client, firm.projects, firm.chatter)
 
 
 def failed(call: Callable[[], object]) -> StepFailed:
@@ -48,22 +56,22 @@ def failed(call: Callable[[], object]) -> StepFailed:
 
 
 def test_contract_data_is_accepted_by_the_rules_of_its_legal_entity(
-    provisioning: OdooProvisioning,
+    validation: OdooValidation,
 ) -> None:
     contract_data = single()
-    accepted = provisioning.validate_contract(_accept(contract_data))
+    accepted = validation.validate_contract(_accept(contract_data))
     assert accepted.contract is not None
     assert accepted.contract.contract_id == contract_data["contract_id"]
     assert accepted.contract.payment_term == "30 Days"
     assert (accepted.time_zone, accepted.company_id) == ("Europe/Brussels", 1)
-    refused = provisioning.validate_contract(_accept(single(currency="CHF")))
+    refused = validation.validate_contract(_accept(single(currency="CHF")))
     assert refused.contract is None
     assert "currency_not_in_odoo" in {item.code for item in refused.problems}
 
 
-def test_a_legal_entity_that_is_not_configured_is_refused(provisioning: OdooProvisioning) -> None:
+def test_a_legal_entity_that_is_not_configured_is_refused(validation: OdooValidation) -> None:
     with pytest.raises(BusinessRefusal, match="no legal entity nobody") as caught:
-        provisioning.validate_contract(_accept(single(), entity="nobody"))
+        validation.validate_contract(_accept(single(), entity="nobody"))
     assert caught.value.detail.code == "legal_entity_unknown"
 
 
@@ -128,9 +136,9 @@ def test_what_will_pass_by_itself_is_retried_by_the_engine_whatever_the_step() -
 
 
 def test_an_activity_that_the_engine_ends_has_failed_at_no_step() -> None:
-    with pytest.raises(CancelledError), taking(parking.ORDER, OdooRefs()):
+    with pytest.raises(CancelledError), step_scope(parking.ORDER, OdooRefs()):
         raise CancelledError("the worker shuts down")
-    with pytest.raises(ApplicationError), taking(parking.ORDER, OdooRefs()):
+    with pytest.raises(ApplicationError), step_scope(parking.ORDER, OdooRefs()):
         raise ApplicationError("as it is")
 
 
@@ -195,7 +203,7 @@ def test_a_step_that_fails_tells_what_is_left(
 
     request = CloseOutRequest(state=_state(made), left=_left("audit", "archive_project"))
     with monkeypatch.context() as patch:
-        patch.setattr(firm.master, "archive_project", refused)
+        patch.setattr(firm.projects, "archive_project", refused)
         failure = failed(lambda: closing.close_out(request))
     assert (failure.step, failure.done) == ("archive_project", _left("archive_project"))
     assert request.left == _left("audit", "archive_project")

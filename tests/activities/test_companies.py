@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from activities.odoo_finance import WriteOffRequest
+from activities.odoo.write_offs import WriteOffRequest
 from contracts.billing.charges import ChargeKind
 from contracts.model import JsonObject
 from contracts.money import Money
@@ -35,12 +35,12 @@ def test_a_contract_of_the_second_company_from_order_to_cash(firm: Firm) -> None
     assert (order["company_id"][1], order["currency_id"][1]) == (UK, "GBP")
     charges = (made.milestone(), made.charge("support", "1", "500", ChargeKind.RETAINER))
     proposal = made.proposal(*charges)
-    draft = uk.finance.create_draft(made.request(proposal))
+    draft = uk.invoices.create_draft(made.request(proposal))
     # The company's own tax, and only on the retainer.
     assert [(tax.name, tax.amount) for tax in draft.odoo_totals.taxes] == [
         ("20%", pounds("100.00"))
     ]
-    posted = uk.finance.post_invoice(made.post_request(draft, proposal))
+    posted = uk.invoices.post_invoice(made.post_request(draft, proposal))
     assert posted.total == proposal.amount + pounds("100.00")
     [move] = firm.odoo.read(
         "account.move", [posted.invoice_id], ["company_id", "journal_id", "currency_id"]
@@ -55,7 +55,7 @@ def test_a_contract_of_the_second_company_from_order_to_cash(firm: Firm) -> None
     paid = uk.pays(posted.invoice_id, "1000.00", "GBP")
     left = posted.total - pounds("1300.00")
     assert paid.residual == left
-    balance = uk.finance.write_off(
+    balance = uk.write_offs.write_off(
         WriteOffRequest(
             legal_entity=made.contract.legal_entity,
             contract_id=made.contract.contract_id,

@@ -12,27 +12,19 @@ from typing import TypeVar
 import pytest
 from pydantic import BaseModel
 
-from activities.odoo_clock import utc
-from activities.odoo_finance import (
-    InvoiceRef,
-    PaymentRequest,
-    ReminderRequest,
-)
-from activities.odoo_master import (
-    MilestoneRef,
-    MilestonesRequest,
-    ProjectArchive,
-    ProjectChange,
-    ProjectRequest,
-    ValidateRequest,
-)
-from activities.odoo_orders import (
-    Notification,
-    OrderCancel,
-    OrderRequest,
-    OrderTotalsRequest,
-)
-from activities.odoo_sweeps import SWEEP_OVERLAP
+from activities.odoo.balances import InvoiceRef
+from activities.odoo.chatter import Notification
+from activities.odoo.clock import utc
+from activities.odoo.delivery import ReminderRequest
+from activities.odoo.milestones import MilestoneRef
+from activities.odoo.order_totals import OrderTotalsRequest, order_totals
+from activities.odoo.orders import OrderCancel, OrderRequest
+from activities.odoo.partners import find_or_create_customer
+from activities.odoo.payments import PaymentRequest
+from activities.odoo.project_rows import MilestonesRequest, ProjectChange
+from activities.odoo.projects import ProjectArchive, ProjectRequest
+from activities.odoo.sweeps import SWEEP_OVERLAP
+from activities.odoo.validation import ValidateRequest
 from contracts.billing.charges import Charge, ChargeKind
 from contracts.identifiers import contract_workflow_id
 from contracts.invoice.messages import PaymentReceived
@@ -63,9 +55,10 @@ def test_the_whole_way_each_step_twice(firm: Firm) -> None:
         assert firm.everything(contract) == seen
         return first
 
-    master, orders, finance = firm.master, firm.orders, firm.finance
+    projects, milestones, orders = firm.projects, firm.milestones, firm.orders
+    invoices, delivery = firm.invoices, firm.delivery
     project = twice(
-        lambda: master.set_up_project(ProjectRequest(contract=contract, company_id=company))
+        lambda: projects.set_up_project(ProjectRequest(contract=contract, company_id=company))
     )
     partner = project.partner_id
     order = twice(
@@ -83,8 +76,8 @@ def test_the_whole_way_each_step_twice(firm: Firm) -> None:
     assert confirmed.name.startswith("S")
     assert list(confirmed.milestones) == [item.key for item in contract.milestones]
     # A change order creates what is new by itself, and finds the others.
-    assert twice(lambda: master.create_milestones(made.work())).ids == confirmed.milestones
-    twice(lambda: master.create_tasks(made.work()))
+    assert twice(lambda: milestones.create_milestones(made.work())).ids == confirmed.milestones
+    twice(lambda: firm.tasks.create_tasks(made.work()))
     provisioned = firm.everything(contract)
     assert {name: len(rows) for name, rows in provisioned.items() if name != "messages"} == {
         "customers": 1,
@@ -106,23 +99,23 @@ def test_the_whole_way_each_step_twice(firm: Firm) -> None:
     first = contract.milestones[0]
     reached = MilestoneRef(milestone_id=confirmed.milestones[first.key])
     # When it was marked may differ: Odoo's write_date moves with every write.
-    twice(lambda: master.mark_milestone_reached(reached).model_copy(update={"as_of": None}))
+    twice(lambda: milestones.mark_milestone_reached(reached).model_copy(update={"as_of": None}))
     delivered = [row["qty_delivered"] for row in firm.everything(contract)["order lines"]]
     assert delivered == [1, 0, 0]
 
     request = made.invoice_request()
-    draft = twice(lambda: finance.create_draft(request))
+    draft = twice(lambda: invoices.create_draft(request))
     invoice = draft.invoice_id
-    posted = twice(lambda: finance.post_invoice(made.post_request(draft)))
+    posted = twice(lambda: invoices.post_invoice(made.post_request(draft)))
     assert posted.posted
     assert posted.number
     assert posted.untaxed == first.amount
     assert posted.due_on == INVOICE_ON + timedelta(days=30)
     # A retry of the creation after the posting (its answer was lost) finds the invoice.
-    assert finance.create_draft(request).invoice_id == invoice
-    assert finance.read_balance(InvoiceRef(invoice_id=invoice)) == posted
+    assert invoices.create_draft(request).invoice_id == invoice
+    assert firm.balances.read_balance(InvoiceRef(invoice_id=invoice)) == posted
 
-    twice(lambda: finance.send_invoice(InvoiceRef(invoice_id=invoice)))
+    twice(lambda: delivery.send_invoice(InvoiceRef(invoice_id=invoice)))
     assert len(firm.mails(contract)) == 1
     reminder = ReminderRequest(
         invoice_id=invoice,
@@ -130,7 +123,7 @@ def test_the_whole_way_each_step_twice(firm: Firm) -> None:
         subject=f"Reminder: invoice {posted.number}",
         text="It is late.",
     )
-    twice(lambda: finance.send_reminder(reminder))
+    twice(lambda: delivery.send_reminder(reminder))
     assert [str(mail["Subject"]) for mail in firm.mails(contract)][1:] == [reminder.subject]
     note = Notification(
         order_id=order.order_id,
@@ -139,11 +132,13 @@ def test_the_whole_way_each_step_twice(firm: Firm) -> None:
         text="An approval is due.",
     )
     before = len(firm.server.mails("accountant@northwind.example"))
-    twice(lambda: orders.notify(note))
+    twice(lambda: firm.chatter.notify(note))
     assert len(firm.server.mails("accountant@northwind.example")) == before + 1
 
     figures = twice(
-        lambda: orders.figures(OrderTotalsRequest(order_id=order.order_id, lines=confirmed.lines))
+        lambda: order_totals(
+            firm.client, OrderTotalsRequest(order_id=order.order_id, lines=confirmed.lines)
+        )
     )
     assert (figures.total, figures.invoiced) == (contract.value, first.amount)
     assert [item.residual for item in figures.invoices] == [first.amount]
@@ -155,7 +150,7 @@ def test_the_whole_way_each_step_twice(firm: Firm) -> None:
     ):
         payment = PaymentReceived(reference=reference, amount=amount, paid_on="2026-03-20")
         balance = twice(
-            lambda payment=payment: finance.register_payment(  # type: ignore[misc]
+            lambda payment=payment: firm.payments.register_payment(  # type: ignore[misc]
                 PaymentRequest(invoice_id=invoice, payment=payment)
             )
         )
@@ -163,7 +158,7 @@ def test_the_whole_way_each_step_twice(firm: Firm) -> None:
     assert balance.is_clear
     assert len(firm.everything(contract)["payments"]) == 2
 
-    twice(lambda: master.archive_project(ProjectArchive(project_id=project.project_id)))
+    twice(lambda: projects.archive_project(ProjectArchive(project_id=project.project_id)))
     assert [row["active"] for row in firm.everything(contract)["projects"]] == [False]
 
 
@@ -181,7 +176,7 @@ def test_cancelling_an_order_twice(firm: Firm) -> None:
 
 def test_what_runs_eight_times_at_once_is_there_once(firm: Firm) -> None:
     contract, company = firm.accepted(single())
-    project = firm.master.set_up_project(ProjectRequest(contract=contract, company_id=company))
+    project = firm.projects.set_up_project(ProjectRequest(contract=contract, company_id=company))
     request = OrderRequest(
         contract=contract,
         company_id=company,
@@ -256,18 +251,18 @@ def test_odoo_s_own_crm_names_the_customer_itself(firm: Firm) -> None:
     contract = firm.accepted(_buyer(vat, key=f"{PARTNER_KEY}{other}"))[0]
     source = Source(system="odoo-crm", id="1")
     for _ in range(2):
-        assert firm.master.customer(contract.customer, source) == other != first
+        assert find_or_create_customer(firm.client, contract.customer, source) == other != first
     firm.odoo.call("res.partner", "unlink", [other])
     with pytest.raises(GatewayError) as caught:
-        firm.master.customer(contract.customer, source)
+        find_or_create_customer(firm.client, contract.customer, source)
     assert caught.value.code == "record_missing"
-    assert firm.master.customer(contract.customer, contract.source) == first
+    assert find_or_create_customer(firm.client, contract.customer, contract.source) == first
 
 
 def test_a_repeat_leaves_what_people_edited_in_odoo(firm: Firm) -> None:
     made = firm.ordered(contract_data())
     work = MilestonesRequest(contract=made.contract, project_id=made.project)
-    ids = firm.master.create_milestones(work).ids
+    ids = firm.milestones.create_milestones(work).ids
     first = made.contract.milestones[0].key
     firm.odoo.write(
         "project.project", [made.project], {"name": f"Ours {made.contract.contract_id}"}
@@ -277,8 +272,8 @@ def test_a_repeat_leaves_what_people_edited_in_odoo(firm: Firm) -> None:
     )
     firm.odoo.write("sale.order", [made.order], {"client_order_ref": "typed by hand"})
     seen = firm.everything(made.contract)
-    firm.master.set_up_project(ProjectRequest(contract=made.contract, company_id=made.company))
-    firm.master.create_milestones(work)
+    firm.projects.set_up_project(ProjectRequest(contract=made.contract, company_id=made.company))
+    firm.milestones.create_milestones(work)
     firm.orders.create_order(
         OrderRequest(
             contract=made.contract,
@@ -294,15 +289,15 @@ def test_a_repeat_leaves_what_people_edited_in_odoo(firm: Firm) -> None:
 
 def test_a_draft_invoice_is_the_contract_s_and_rewritten(firm: Firm) -> None:
     made, request = firm.drafted(single())
-    draft = firm.finance.create_draft(request)
+    draft = firm.invoices.create_draft(request)
     invoice = draft.invoice_id
     [move] = firm.odoo.read("account.move", [invoice], ["invoice_line_ids"])
     firm.odoo.write("account.move.line", move["invoice_line_ids"], {"price_unit": 1.0})
-    assert code(refused(lambda: firm.finance.post_invoice(made.post_request(draft)))) == (
+    assert code(refused(lambda: firm.invoices.post_invoice(made.post_request(draft)))) == (
         "invoice_differs_from_approval"
     )
-    assert firm.finance.create_draft(request).invoice_id == invoice
-    assert firm.finance.post_invoice(made.post_request(draft)).untaxed == eur("1000.00")
+    assert firm.invoices.create_draft(request).invoice_id == invoice
+    assert firm.invoices.post_invoice(made.post_request(draft)).untaxed == eur("1000.00")
 
 
 def _buyer(vat: str | None, **changes: str) -> JsonObject:
@@ -328,11 +323,11 @@ def test_an_order_that_does_not_total_the_contract_is_not_confirmed(firm: Firm) 
 
 def test_a_cancelled_invoice_is_not_posted(firm: Firm) -> None:
     made, request = firm.drafted(single())
-    draft = firm.finance.create_draft(request)
+    draft = firm.invoices.create_draft(request)
     invoice = draft.invoice_id
     firm.odoo.call("account.move", "button_cancel", [invoice])
-    assert firm.finance.create_draft(request).invoice_id == invoice
-    refusal = refused(lambda: firm.finance.post_invoice(made.post_request(draft)))
+    assert firm.invoices.create_draft(request).invoice_id == invoice
+    refusal = refused(lambda: firm.invoices.post_invoice(made.post_request(draft)))
     assert code(refusal) == "invoice_cancelled"
 
 
@@ -352,45 +347,45 @@ def test_nothing_is_posted_on_another_date_than_its_own(firm: Firm, lock: str, u
     contract = single()
     contract["services"][0]["code"] = "TRAINING"  # with tax, so that the tax lock concerns it
     made, request = firm.drafted(contract)
-    draft = firm.finance.create_draft(request)
+    draft = firm.invoices.create_draft(request)
     invoice = draft.invoice_id
     with locked(firm.odoo, lock, until):
-        refusal = refused(lambda: firm.finance.post_invoice(made.post_request(draft)))
+        refusal = refused(lambda: firm.invoices.post_invoice(made.post_request(draft)))
         assert (code(refusal), refusal.detail.field) == ("period_locked", "invoice_on")
         assert refusal.detail.value == str(INVOICE_ON)
         [move] = firm.odoo.read("account.move", [invoice], ["state"])
         assert move["state"] == "draft"
-    assert firm.finance.post_invoice(made.post_request(draft)).posted
+    assert firm.invoices.post_invoice(made.post_request(draft)).posted
     [move] = firm.odoo.read("account.move", [invoice], ["date", "invoice_date"])
     assert move["date"] == move["invoice_date"] == str(INVOICE_ON)
 
 
 def test_an_amended_date_leaves_the_locked_period(firm: Firm) -> None:
     made, request = firm.drafted(single())
-    draft = firm.finance.create_draft(request)
+    draft = firm.invoices.create_draft(request)
     invoice = draft.invoice_id
     with locked(firm.odoo, "fiscalyear_lock_date", "2026-03-31"):
         later = request.model_copy(update={"invoice_on": date(2026, 4, 1), "rewrites": True})
-        assert firm.finance.create_draft(later).invoice_id == invoice
-        balance = firm.finance.post_invoice(made.post_request(draft))
+        assert firm.invoices.create_draft(later).invoice_id == invoice
+        balance = firm.invoices.post_invoice(made.post_request(draft))
     assert balance.due_on == date(2026, 5, 1)
 
 
 def test_an_invoice_that_cannot_be_mailed_is_not_called_delivered(firm: Firm) -> None:
     made, request = firm.drafted(single())
-    draft = firm.finance.create_draft(request)
+    draft = firm.invoices.create_draft(request)
     invoice = draft.invoice_id
-    firm.finance.post_invoice(made.post_request(draft))
+    firm.invoices.post_invoice(made.post_request(draft))
     ref = InvoiceRef(invoice_id=invoice)
     firm.server.refuse_mail(True)
     try:
-        refusal = refused(lambda: firm.finance.send_invoice(ref))
+        refusal = refused(lambda: firm.delivery.send_invoice(ref))
         assert code(refusal) == "invoice_not_delivered"
     finally:
         firm.server.refuse_mail(False)
     assert firm.mails(made.contract) == []
     for _ in range(2):
-        firm.finance.send_invoice(ref)
+        firm.delivery.send_invoice(ref)
     assert len(firm.mails(made.contract)) == 1
 
 
@@ -408,7 +403,7 @@ def test_what_odoo_does_not_have_is_found_at_validation(
     request = ValidateRequest(
         contract_data=single() | source | change, odoo_company=COMPANY, payment_term=TERM
     )
-    found = firm.master.validate_contract(request).problems
+    found = firm.validation.check(request).problems
     assert [(item.code, item.field, item.value) for item in found] == [problem]
 
 
@@ -426,15 +421,15 @@ def test_other_currencies_come_to_the_contract_s_value(
     contract["services"][0]["amount"] = value
     made, request = firm.drafted(contract)
     assert [str(item.amount.amount) for item in made.contract.milestones] == parts
-    draft = firm.finance.create_draft(request)
+    draft = firm.invoices.create_draft(request)
     invoice = draft.invoice_id
-    balance = firm.finance.post_invoice(made.post_request(draft))
+    balance = firm.invoices.post_invoice(made.post_request(draft))
     assert balance.residual == balance.untaxed == Money(parts[0], currency)
     payment = PaymentReceived(
         reference=unique("P"), amount=Money(parts[0], currency), paid_on="2026-03-20"
     )
     for _ in range(2):
-        paid = firm.finance.register_payment(PaymentRequest(invoice_id=invoice, payment=payment))
+        paid = firm.payments.register_payment(PaymentRequest(invoice_id=invoice, payment=payment))
         assert paid.residual == Money.zero(currency)
 
 
@@ -446,10 +441,10 @@ def test_a_sweep_finds_the_changed_invoice_and_the_reached_milestone(firm: Firm)
     contract = made.contract
     workflow_id = contract_workflow_id(contract.legal_entity, contract.contract_id)
     work = MilestonesRequest(contract=contract, project_id=made.project)
-    milestone = firm.master.create_milestones(work).ids["all"]
+    milestone = firm.milestones.create_milestones(work).ids["all"]
     start = datetime.now(UTC) - timedelta(minutes=1)
-    draft = firm.finance.create_draft(request)
-    balance = firm.finance.post_invoice(made.post_request(draft))
+    draft = firm.invoices.create_draft(request)
+    balance = firm.invoices.post_invoice(made.post_request(draft))
     firm.server.client("pm").write("project.milestone", [milestone], {"is_reached": True})
 
     changes = firm.sweeps.read_changes(SweepWindow(since=start))
@@ -493,7 +488,7 @@ def test_a_sweep_does_not_tell_a_contract_its_own_marks(firm: Firm) -> None:
     start = datetime.now(UTC)
     made = firm.confirmed(single())
     _mark_ourselves(firm, made, "all")
-    firm.finance.create_draft(made.invoice_request())
+    firm.invoices.create_draft(made.invoice_request())
     changes = firm.sweeps.read_changes(SweepWindow(since=start))
     assert _told(changes, made) == []
     # Read it is, and left behind: the next sweep does not look at it again.
@@ -513,7 +508,7 @@ def test_a_person_s_mark_is_told_also_where_we_write_the_milestone_before_the_sw
     assert _told(changes, made) == [made.milestones["design"], made.milestones["build"]]
 
     [before] = firm.odoo.read("project.milestone", [made.milestones["build"]], ["write_uid"])
-    read_back = firm.master.amend_milestones(_build_later(made))
+    read_back = firm.milestones.amend_milestones(_build_later(made))
     [row] = firm.odoo.read("project.milestone", [made.milestones["build"]], _WRITTEN)
     assert row["write_uid"] != before["write_uid"]
     changes = firm.sweeps.read_changes(SweepWindow(since=start))
@@ -530,11 +525,11 @@ def test_a_mark_that_a_person_takes_back_is_told_also_where_we_write_it_afterwar
     start = datetime.now(UTC)
     made = firm.confirmed(contract_data())
     _mark_ourselves(firm, made, "build")
-    firm.finance.create_draft(made.request(made.proposal(_charge_of(made, "build"))))
+    firm.invoices.create_draft(made.request(made.proposal(_charge_of(made, "build"))))
     _next_second(firm, made.milestones["build"])
     pm = firm.server.client("pm")
     pm.write("project.milestone", [made.milestones["build"]], {"is_reached": False})
-    assert firm.master.amend_milestones(_build_later(made)).reached == []
+    assert firm.milestones.amend_milestones(_build_later(made)).reached == []
     changes = firm.sweeps.read_changes(SweepWindow(since=start))
     assert _told(changes, made) == []
     taken_back = [item for item in changes.unreached if item.workflow_id == made.workflow_id]
@@ -545,7 +540,7 @@ _WRITTEN = ["reached_date", "write_date", "write_uid"]
 
 
 def _mark_ourselves(firm: Firm, made: Ordered, milestone: str) -> None:
-    firm.master.mark_milestone_reached(MilestoneRef(milestone_id=made.milestones[milestone]))
+    firm.milestones.mark_milestone_reached(MilestoneRef(milestone_id=made.milestones[milestone]))
 
 
 def _told(changes: OdooChanges, made: Ordered) -> list[int]:
@@ -586,7 +581,7 @@ def _next_second(firm: Firm, milestone: int) -> None:
 def test_a_milestone_not_reached_and_other_people_s_invoices_are_no_news(firm: Firm) -> None:
     made = firm.ordered(single())
     work = MilestonesRequest(contract=made.contract, project_id=made.project)
-    milestone = firm.master.create_milestones(work).ids["all"]
+    milestone = firm.milestones.create_milestones(work).ids["all"]
     firm.odoo.write("project.milestone", [milestone], {"deadline": "2026-09-09"})
     values = {"move_type": "out_invoice", "partner_id": made.partner, "invoice_origin": "S00001"}
     [foreign] = firm.odoo.create("account.move", [values])
@@ -597,11 +592,11 @@ def test_a_milestone_not_reached_and_other_people_s_invoices_are_no_news(firm: F
 
 def test_the_figures_follow_the_invoice_from_draft_to_cash(firm: Firm) -> None:
     made, request = firm.drafted(single())
-    draft = firm.finance.create_draft(request)
+    draft = firm.invoices.create_draft(request)
     [drafted] = firm.figures(made).invoices
     assert (drafted.is_draft, drafted.ours, drafted.number) == (True, True, "")
     assert firm.figures(made).invoiced == eur("0.00")
-    firm.finance.post_invoice(made.post_request(draft))
+    firm.invoices.post_invoice(made.post_request(draft))
     figures = firm.figures(made)
     assert (figures.state, figures.total, figures.invoiced) == ("sale", eur("1000"), eur("1000"))
     assert [item.residual for item in figures.invoices] == [eur("1000.00")]

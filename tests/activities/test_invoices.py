@@ -9,17 +9,14 @@ from decimal import Decimal
 
 import pytest
 
-from activities.odoo_finance import (
-    Draft,
-    InvoiceRef,
-    ReconcileRequest,
-    ReminderRequest,
-    TodoRequest,
-    WriteOffRequest,
-    exact_price,
-)
+from activities.odoo.delivery import ReminderRequest, TodoRequest
+from activities.odoo.invoice_rows import exact_price
+from activities.odoo.invoices import DiscardRequest
+from activities.odoo.payments import ReconcileRequest
+from activities.odoo.write_offs import WriteOffRequest
 from contracts.billing.charges import Charge, ChargeKind
-from contracts.billing.lines import InvoiceKind
+from contracts.billing.proposals import InvoiceKind
+from contracts.invoice.results import Draft
 from contracts.money import Money
 from contracts.sweeps import SweepWindow
 from tests.activities.firm import INVOICE_ON, Firm, Ordered
@@ -44,18 +41,18 @@ def test_a_draft_says_what_it_comes_to_with_odoo_s_own_taxes(firm: Firm) -> None
         made.charge("deposit", "-0.33", "900"),
     )
     proposal = made.proposal(*charges)
-    draft = firm.finance.create_draft(made.request(proposal))
+    draft = firm.invoices.create_draft(made.request(proposal))
     odoo_totals = draft.odoo_totals
     assert odoo_totals.untaxed == proposal.amount
     # Only the retainer's product bears tax: 15 % of 450.00.
     assert [(tax.name, tax.amount) for tax in odoo_totals.taxes] == [("15%", eur("67.50"))]
     assert odoo_totals.total == proposal.amount + eur("67.50")
     assert odoo_totals.tax == eur("67.50")
-    assert firm.finance.create_draft(made.request(proposal)) == draft
+    assert firm.invoices.create_draft(made.request(proposal)) == draft
     invoiced = {line.key: line.invoiced for line in firm.figures(made).lines}
     invoiced_lines = [str(invoiced[key]) for key in ("design", "dev", "support", "deposit")]
     assert invoiced_lines == ["1.00", "7.25", "0.50", "-0.33"]
-    posted = firm.finance.post_invoice(made.post_request(draft, proposal))
+    posted = firm.invoices.post_invoice(made.post_request(draft, proposal))
     assert (posted.untaxed, posted.total, posted.residual) == (
         odoo_totals.untaxed,
         odoo_totals.total,
@@ -67,37 +64,37 @@ def test_a_draft_marks_the_milestone_it_bills_reached(firm: Firm) -> None:
     made, request = firm.drafted(contract_data())
     milestones = list(made.milestones.values())
     marking = request.model_copy(update={"reached": (milestones[0],)})
-    draft = firm.finance.create_draft(marking)
+    draft = firm.invoices.create_draft(marking)
     rows = firm.odoo.read("project.milestone", milestones, ["is_reached"])
     assert [row["is_reached"] for row in rows] == [True, *([False] * (len(milestones) - 1))]
     [line, *_] = firm.figures(made).lines
     assert line.delivered == 1
-    assert firm.finance.create_draft(marking) == draft
+    assert firm.invoices.create_draft(marking) == draft
 
 
 def test_a_milestone_that_people_deleted_in_odoo_does_not_hold_up_its_draft(firm: Firm) -> None:
     made, request = firm.drafted(contract_data())
     gone, there, *_ = made.milestones.values()
     firm.odoo.call("project.milestone", "unlink", [gone])
-    firm.finance.create_draft(request.model_copy(update={"reached": (gone, there)}))
+    firm.invoices.create_draft(request.model_copy(update={"reached": (gone, there)}))
     [row] = firm.odoo.read("project.milestone", [there], ["is_reached"])
     assert row["is_reached"]
 
 
 def test_a_draft_brings_the_rules_of_its_legal_entity(firm: Firm) -> None:
     _, request = firm.drafted(single())
-    policy = firm.finance.create_draft(request).policy
+    policy = firm.invoices.create_draft(request).policy
     assert policy.calendar.time_zone == "Europe/Brussels"
     unknown = request.proposal.model_copy(update={"legal_entity": "nobody"})
     refusal = refused(
-        lambda: firm.finance.create_draft(request.model_copy(update={"proposal": unknown}))
+        lambda: firm.invoices.create_draft(request.model_copy(update={"proposal": unknown}))
     )
     assert code(refusal) == "legal_entity_unknown"
 
 
 def test_a_customer_abroad_pays_no_tax(firm: Firm) -> None:
     made = firm.confirmed(mixed())
-    odoo_totals = firm.finance.create_draft(
+    odoo_totals = firm.invoices.create_draft(
         made.request(made.proposal(made.charge("support", "1", "500")))
     ).odoo_totals
     assert (odoo_totals.taxes, odoo_totals.total) == ((), eur("500.00"))
@@ -119,7 +116,7 @@ def test_the_parts_of_a_cent_add_up_as_they_were_approved(
     made = firm.confirmed(mixed())
     charges = [made.charge(*line) for line in lines]
     proposal = made.proposal(*charges)
-    draft = firm.finance.create_draft(made.request(proposal))
+    draft = firm.invoices.create_draft(made.request(proposal))
     assert draft.odoo_totals.untaxed == draft.odoo_totals.total == proposal.amount
     rows = firm.odoo.search_read(
         "account.move.line",
@@ -130,7 +127,7 @@ def test_the_parts_of_a_cent_add_up_as_they_were_approved(
     for row, charge in zip(rows, charges, strict=True):
         assert Money.rounded(row["price_subtotal"], "EUR") == charge.amount
         assert Decimal(str(row["quantity"])) == charge.quantity
-    assert firm.finance.create_draft(made.request(proposal)) == draft
+    assert firm.invoices.create_draft(made.request(proposal)) == draft
 
 
 def test_a_price_has_no_more_decimals_than_hit_the_amount(firm: Firm) -> None:
@@ -146,10 +143,10 @@ def test_a_price_has_no_more_decimals_than_hit_the_amount(firm: Firm) -> None:
 def test_lines_that_people_added_to_a_draft_go(firm: Firm) -> None:
     made = firm.confirmed(single())
     request = made.invoice_request()
-    invoice = firm.finance.create_draft(request).invoice_id
+    invoice = firm.invoices.create_draft(request).invoice_id
     line = {"name": "By hand", "quantity": 1, "price_unit": 5.0}
     firm.odoo.write("account.move", [invoice], {"invoice_line_ids": [[0, 0, line]]})
-    draft = firm.finance.create_draft(request)
+    draft = firm.invoices.create_draft(request)
     assert (draft.invoice_id, draft.odoo_totals.untaxed) == (invoice, eur("1000.00"))
     assert firm.figures(made).lines[0].invoiced == 1
 
@@ -161,7 +158,7 @@ def test_prices_that_include_tax_are_refused_before_anybody_approves(firm: Firm)
     firm.odoo.write("account.tax", ids, {"price_include_override": "tax_included"})
     try:
         request = made.request(made.proposal(made.charge("support", "1", "115")))
-        refusal = refused(lambda: firm.finance.create_draft(request))
+        refusal = refused(lambda: firm.invoices.create_draft(request))
     finally:
         firm.odoo.write("account.tax", ids, {"price_include_override": False})
     assert code(refusal) == "draft_differs_from_proposal"
@@ -174,14 +171,14 @@ _SALES = ("type_tax_use", "=", "sale")
 def test_a_tax_that_changed_since_the_approval_stops_the_posting(firm: Firm) -> None:
     made = firm.confirmed(taxed())
     proposal = made.proposal(made.charge("support", "1", "500"))
-    draft = firm.finance.create_draft(made.request(proposal))
+    draft = firm.invoices.create_draft(made.request(proposal))
     [line] = firm.odoo.search_read(
         "account.move.line",
         [("move_id", "=", draft.invoice_id), ("display_type", "=", "product")],
         ["id"],
     )
     firm.odoo.write("account.move.line", [line["id"]], {"tax_ids": [[6, 0, []]]})
-    refusal = refused(lambda: firm.finance.post_invoice(made.post_request(draft, proposal)))
+    refusal = refused(lambda: firm.invoices.post_invoice(made.post_request(draft, proposal)))
     assert (code(refusal), refusal.detail.field) == (
         "invoice_differs_from_approval",
         "invoice.amount_total",
@@ -192,17 +189,18 @@ def test_a_tax_that_changed_since_the_approval_stops_the_posting(firm: Firm) -> 
 def test_a_draft_that_was_rejected_is_cancelled_once(firm: Firm) -> None:
     made = firm.confirmed(single())
     request = made.invoice_request()
-    draft = firm.finance.create_draft(request)
-    ref = InvoiceRef(invoice_id=draft.invoice_id)
+    draft = firm.invoices.create_draft(request)
+    discard = DiscardRequest(origin=made.invoice_origin(), invoice_id=draft.invoice_id)
     for _ in range(2):
-        firm.finance.discard_draft(ref)
+        firm.invoices.discard_draft(discard)
     [stands] = firm.figures(made).invoices
     assert (stands.state, stands.number) == ("cancel", "")
     assert firm.figures(made).lines[0].invoiced == 0
-    assert firm.finance.create_draft(request) == draft
+    assert firm.invoices.create_draft(request) == draft
     again = made.proposal(number=2)
     posted = firm.posted(made, again)
-    refusal = refused(lambda: firm.finance.discard_draft(InvoiceRef(invoice_id=posted.invoice_id)))
+    discard = DiscardRequest(origin=made.invoice_origin(2), invoice_id=posted.invoice_id)
+    refusal = refused(lambda: firm.invoices.discard_draft(discard))
     assert (code(refusal), refusal.detail.value) == ("invoice_posted", posted.number)
     assert firm.balance(posted.invoice_id).posted
     assert firm.figures(made).lines[0].invoiced == 1
@@ -210,10 +208,27 @@ def test_a_draft_that_was_rejected_is_cancelled_once(firm: Firm) -> None:
 
 def test_a_draft_that_people_deleted_is_discarded_already(firm: Firm) -> None:
     made = firm.confirmed(single())
-    draft = firm.finance.create_draft(made.invoice_request())
+    draft = firm.invoices.create_draft(made.invoice_request())
     firm.odoo.call("account.move", "unlink", [draft.invoice_id])
-    firm.finance.discard_draft(InvoiceRef(invoice_id=draft.invoice_id))
+    origin = made.invoice_origin()
+    firm.invoices.discard_draft(DiscardRequest(origin=origin, invoice_id=draft.invoice_id))
     assert firm.figures(made).invoices == ()
+
+
+def test_a_draft_whose_id_nobody_heard_of_is_found_by_its_invoice(firm: Firm) -> None:
+    made = firm.confirmed(single())
+    origin = made.invoice_origin()
+    # It was not even made: there is nothing to cancel.
+    firm.invoices.discard_draft(DiscardRequest(origin=origin))
+    firm.invoices.create_draft(made.invoice_request())
+    firm.invoices.discard_draft(DiscardRequest(origin=origin))
+    [stands] = firm.figures(made).invoices
+    assert stands.state == "cancel"
+    posted = firm.posted(made, made.proposal(number=2))
+    refusal = refused(
+        lambda: firm.invoices.discard_draft(DiscardRequest(origin=made.invoice_origin(2)))
+    )
+    assert (code(refusal), refusal.detail.value) == ("invoice_posted", posted.number)
 
 
 # --- credit notes ---------------------------------------------------------------------------
@@ -226,15 +241,15 @@ def test_a_part_of_an_open_invoice_is_credited(firm: Firm) -> None:
     assert invoice.total == eur("1150.00")
     back = made.credit_note(made.charge("support", "0.5", "500"), number=2)
     request = made.request(back, invoice.invoice_id)
-    draft = firm.finance.create_draft(request)
+    draft = firm.invoices.create_draft(request)
     assert (draft.odoo_totals.untaxed, draft.odoo_totals.total) == (eur("250.00"), eur("287.50"))
     assert [(tax.name, tax.amount) for tax in draft.odoo_totals.taxes] == [("15%", eur("37.50"))]
-    assert firm.finance.create_draft(request) == draft
+    assert firm.invoices.create_draft(request) == draft
     posting = made.post_request(draft, back)
-    credit = firm.finance.post_invoice(posting)
-    assert firm.finance.post_invoice(posting) == credit
+    credit = firm.invoices.post_invoice(posting)
+    assert firm.invoices.post_invoice(posting) == credit
     assert (credit.total, credit.residual) == (eur("287.50"), eur("0.00"))
-    assert firm.finance.create_draft(request).invoice_id == draft.invoice_id
+    assert firm.invoices.create_draft(request).invoice_id == draft.invoice_id
     after = firm.balance(invoice.invoice_id)
     assert after.residual == eur("862.50")
     # It is an invoice of ours, with a balance of its own.
@@ -271,19 +286,21 @@ def test_what_a_credit_note_has_left_is_set_off_against_another_invoice(firm: Fi
     assert back.residual == first.total  # nothing was open of what it credits
     second = firm.posted(made, made.proposal(_milestone(made, 2), number=3))
     request = ReconcileRequest(invoice_id=second.invoice_id, credit_note_id=back.invoice_id)
-    done = firm.finance.reconcile_credit(request)
+    done = firm.payments.reconcile_credit(request)
     assert done.credit_note.residual == eur("0.00")
     assert done.invoice.residual == second.total - first.total
-    assert firm.finance.reconcile_credit(request) == done
+    assert firm.payments.reconcile_credit(request) == done
     assert firm.balance(first.invoice_id).is_clear
 
 
 def test_nothing_is_set_off_against_a_draft(firm: Firm) -> None:
     made = firm.confirmed(contract_data())
     first = firm.posted(made, made.proposal(_milestone(made, 0)))
-    draft = firm.finance.create_draft(made.request(made.credit_note(_milestone(made, 0), number=2)))
+    draft = firm.invoices.create_draft(
+        made.request(made.credit_note(_milestone(made, 0), number=2))
+    )
     request = ReconcileRequest(invoice_id=first.invoice_id, credit_note_id=draft.invoice_id)
-    assert code(refused(lambda: firm.finance.reconcile_credit(request))) == "credit_not_posted"
+    assert code(refused(lambda: firm.payments.reconcile_credit(request))) == "credit_not_posted"
 
 
 def test_what_a_credit_note_owes_is_refunded(firm: Firm) -> None:
@@ -364,11 +381,11 @@ def test_what_is_lost_is_written_off_once(firm: Firm) -> None:
     invoice = firm.posted(made, made.proposal()).invoice_id
     firm.pays(invoice, "300.00")
     request = _write_off(made, invoice, "700.00")
-    balance = firm.finance.write_off(request)
+    balance = firm.write_offs.write_off(request)
     assert (balance.residual, balance.written_off) == (eur("0.00"), eur("700.00"))
     assert (balance.paid, balance.is_clear) == (eur("300.00"), True)
     seen = firm.everything(made.contract)
-    assert firm.finance.write_off(request) == balance
+    assert firm.write_offs.write_off(request) == balance
     assert firm.everything(made.contract) == seen
     [entry] = firm.odoo.search_read(
         "account.move",
@@ -389,7 +406,7 @@ def test_what_is_lost_is_written_off_once(firm: Firm) -> None:
 def test_a_write_off_undone_in_odoo_leaves_the_invoice_open_again(firm: Firm) -> None:
     made = firm.confirmed(single())
     invoice = firm.posted(made, made.proposal()).invoice_id
-    before = firm.finance.write_off(_write_off(made, invoice, "1000.00"))
+    before = firm.write_offs.write_off(_write_off(made, invoice, "1000.00"))
     [entry] = firm.odoo.search_read(
         "account.move",
         [("invoice_origin", "=", f"{made.workflow_id}/invoice/1"), ("move_type", "=", "entry")],
@@ -402,9 +419,9 @@ def test_a_write_off_undone_in_odoo_leaves_the_invoice_open_again(firm: Firm) ->
     balance = firm.balance(invoice)
     assert (balance.residual, balance.written_off) == (eur("1000.00"), None)
     assert balance.as_of >= before.as_of
-    refusal = refused(lambda: firm.finance.write_off(_write_off(made, invoice, "1000.00")))
+    refusal = refused(lambda: firm.write_offs.write_off(_write_off(made, invoice, "1000.00")))
     assert code(refusal) == "write_off_cancelled"
-    again = firm.finance.write_off(_write_off(made, invoice, "1000.00", key="2"))
+    again = firm.write_offs.write_off(_write_off(made, invoice, "1000.00", key="2"))
     assert (again.residual, again.written_off) == (eur("0.00"), eur("1000.00"))
 
 
@@ -412,15 +429,15 @@ def test_no_more_is_written_off_than_is_open(firm: Firm) -> None:
     made = firm.confirmed(single())
     invoice = firm.posted(made, made.proposal()).invoice_id
     firm.pays(invoice, "999.00")
-    refusal = refused(lambda: firm.finance.write_off(_write_off(made, invoice, "1.01")))
+    refusal = refused(lambda: firm.write_offs.write_off(_write_off(made, invoice, "1.01")))
     assert (code(refusal), refusal.detail.value) == ("write_off_too_large", "1.01 EUR")
     refusal = refused(
-        lambda: firm.finance.write_off(_write_off(made, invoice, "1.00", account_code="4711"))
+        lambda: firm.write_offs.write_off(_write_off(made, invoice, "1.00", account_code="4711"))
     )
     assert (code(refusal), refusal.detail.value) == ("account_unknown", "4711")
     assert firm.balance(invoice).residual == eur("1.00")
     # What was refused may be corrected: the same key, the right amount.
-    assert firm.finance.write_off(_write_off(made, invoice, "1.00")).is_clear
+    assert firm.write_offs.write_off(_write_off(made, invoice, "1.00")).is_clear
 
 
 def test_another_currency_is_written_off_to_the_cent(firm: Firm) -> None:
@@ -428,7 +445,7 @@ def test_another_currency_is_written_off_to_the_cent(firm: Firm) -> None:
     contract["services"][0]["amount"] = contract["milestones"][0]["amount"] = "1000.03 USD"
     made = firm.confirmed(contract)
     invoice = firm.posted(made, made.proposal()).invoice_id
-    balance = firm.finance.write_off(_write_off(made, invoice, "1000.03"))
+    balance = firm.write_offs.write_off(_write_off(made, invoice, "1000.03"))
     assert balance.residual == Money("0.00", "USD")
     assert balance.written_off == Money("1000.03", "USD")
 
@@ -448,11 +465,11 @@ def test_a_reminder_that_the_mail_server_refused_goes_out_later_and_once(firm: F
     invoice = firm.posted(made, made.proposal()).invoice_id
     request = _reminder(made, invoice)
     with _mail_refused(firm):
-        refusal = refused(lambda: firm.finance.send_reminder(request))
+        refusal = refused(lambda: firm.delivery.send_reminder(request))
     assert code(refusal) == "reminder_not_delivered"
     assert refusal.detail.value == made.contract.customer.billing_email
     for _ in range(2):
-        firm.finance.send_reminder(request)
+        firm.delivery.send_reminder(request)
     assert [str(mail["Subject"]) for mail in firm.mails(made.contract)] == [request.subject]
 
 
@@ -469,7 +486,7 @@ def test_a_customer_without_an_address_is_a_task_for_a_person(firm: Firm) -> Non
     made = firm.confirmed(single())
     invoice = firm.posted(made, made.proposal()).invoice_id
     firm.odoo.write("res.partner", [made.partner], {"email": False})
-    refusal = refused(lambda: firm.finance.send_reminder(_reminder(made, invoice)))
+    refusal = refused(lambda: firm.delivery.send_reminder(_reminder(made, invoice)))
     assert (code(refusal), refusal.detail.field) == ("email_missing", "customer.billing_email")
     request = TodoRequest(
         invoice_id=invoice,
@@ -479,8 +496,8 @@ def test_a_customer_without_an_address_is_a_task_for_a_person(firm: Firm) -> Non
         due_on=INVOICE_ON,
     )
     for _ in range(2):
-        firm.finance.create_todo(request)
-    firm.finance.create_todo(request.model_copy(update={"summary": "Level 2", "people": ()}))
+        firm.delivery.create_todo(request)
+    firm.delivery.create_todo(request.model_copy(update={"summary": "Level 2", "people": ()}))
     todos = firm.everything(made.contract)["to-dos"]
     assert [row["summary"] for row in todos] == [request.summary, "Level 2"]
     assert [row["user_id"] and row["user_id"][1] for row in todos] == ["Ada Accountant", False]
@@ -488,7 +505,7 @@ def test_a_customer_without_an_address_is_a_task_for_a_person(firm: Firm) -> Non
 
 def test_a_draft_is_a_model_that_survives_its_way_through_the_engine(firm: Firm) -> None:
     made = firm.confirmed(taxed())
-    draft = firm.finance.create_draft(
+    draft = firm.invoices.create_draft(
         made.request(made.proposal(made.charge("support", "1", "500")))
     )
     again = Draft.model_validate_json(draft.model_dump_json())

@@ -9,19 +9,13 @@ from typing import Any
 
 import pytest
 
-from activities.odoo_master import (
-    MilestoneRef,
-    ProjectChange,
-    ProjectStatusRequest,
-    ValidateRequest,
-)
-from activities.odoo_orders import (
-    AuditRequest,
-    DeliveredRequest,
-    Notification,
-    OrderChange,
-    changed_lines,
-)
+from activities.odoo.chatter import AuditRequest, Notification
+from activities.odoo.milestones import MilestoneRef
+from activities.odoo.order_rows import changed_lines
+from activities.odoo.orders import DeliveredRequest, OrderChange
+from activities.odoo.project_rows import ProjectChange
+from activities.odoo.projects import ProjectStatusRequest
+from activities.odoo.validation import ValidateRequest
 from contracts.model import Contract, JsonObject
 from tests.activities.firm import COMPANY, TERM, Firm, Ordered
 from tests.activities.mixed import mixed
@@ -91,7 +85,7 @@ def test_a_product_that_odoo_delivers_another_way_is_found_at_validation(
     request = ValidateRequest(
         contract_data=contract | source, odoo_company=COMPANY, payment_term=TERM
     )
-    [problem] = firm.master.validate_contract(request).problems
+    [problem] = firm.validation.check(request).problems
     assert (problem.code, problem.field) == ("service_type_unfit", f"services.{index}.code")
     assert problem.value == wrong
     assert expected in problem.expected
@@ -121,7 +115,7 @@ def test_a_milestone_reached_and_taken_back(firm: Firm) -> None:
         return [line.delivered for line in firm.figures(made).lines]
 
     for _ in range(2):
-        firm.master.mark_milestone_reached(ref)
+        firm.milestones.mark_milestone_reached(ref)
         assert delivered() == [0, 1, 0]
     firm.odoo.write("project.milestone", [made.milestones["build"]], {"is_reached": False})
     assert delivered() == [0, 0, 0]
@@ -174,14 +168,14 @@ def test_order_and_project_follow_a_change_order(firm: Firm) -> None:
     def carry_out() -> None:
         ref = firm.orders.amend_order(change)
         made.lines |= ref.lines
-        made.milestones |= firm.master.create_milestones(work).ids
-        made.tasks |= firm.master.create_tasks(work).ids
+        made.milestones |= firm.milestones.create_milestones(work).ids
+        made.tasks |= firm.tasks.create_tasks(work).ids
         project = ProjectChange(
             before=made.contract, after=after, milestones=made.milestones, tasks=made.tasks
         )
-        firm.master.amend_milestones(project)
-        firm.master.drop_milestones(project)
-        firm.master.amend_tasks(project)
+        firm.milestones.amend_milestones(project)
+        firm.milestones.drop_milestones(project)
+        firm.tasks.amend_tasks(project)
 
     carry_out()
     figures = firm.figures(made)
@@ -225,7 +219,7 @@ def test_a_change_order_leaves_alone_what_it_does_not_change(firm: Firm) -> None
     project = ProjectChange(
         before=made.contract, after=same, milestones=made.milestones, tasks=made.tasks
     )
-    firm.master.amend_milestones(project)
+    firm.milestones.amend_milestones(project)
     stands = firm.everything(made.contract)
     assert [row["name"] for row in stands["order lines"]][2] == "typed by hand"
     assert [row["name"] for row in stands["milestones"]] == ["Build", "Go-live"]
@@ -257,7 +251,7 @@ def test_work_stops_and_goes_on_visibly_in_the_project(firm: Firm) -> None:
             text="Invoice <1> is overdue & nobody answers",
         )
         for _ in range(2):
-            firm.master.set_project_status(request)
+            firm.projects.set_project_status(request)
         [project] = firm.everything(made.contract)["projects"]
         return str(project["last_update_status"])
 
@@ -276,15 +270,15 @@ def test_milestones_that_a_call_deletes_which_comes_twice_are_deleted(
     project = ProjectChange(
         before=made.contract, after=after, milestones=made.milestones, tasks=made.tasks
     )
-    call = firm.master._odoo.call
+    call = firm.milestones._odoo.call
 
     def twice(model: str, method: str, *ids: list[int], **arguments: Any) -> Any:
         if method == "unlink":
             call(model, method, *ids, **arguments)
         return call(model, method, *ids, **arguments)
 
-    monkeypatch.setattr(firm.master._odoo, "call", twice)
-    firm.master.drop_milestones(project)
+    monkeypatch.setattr(firm.milestones._odoo, "call", twice)
+    firm.milestones.drop_milestones(project)
     dropped = {item.key for item in made.contract.milestones} - {m.key for m in after.milestones}
     ids = [made.milestones[key] for key in dropped]
     assert ids
@@ -295,7 +289,7 @@ def test_a_note_without_people_is_only_noted(firm: Firm) -> None:
     made = firm.confirmed(single())
     note = Notification(order_id=made.order, subject="Change order 1", text="Build: 1000 -> 900")
     for _ in range(2):
-        firm.orders.notify(note)
+        firm.chatter.notify(note)
     subjects = [row["subject"] for row in firm.everything(made.contract)["messages"]]
     assert subjects.count("Change order 1") == 1
 
@@ -304,7 +298,7 @@ def test_the_audit_record_is_attached_once(firm: Firm) -> None:
     made = firm.confirmed(single())
 
     def attach(content: str) -> None:
-        firm.orders.attach_audit(
+        firm.chatter.attach_audit(
             AuditRequest(
                 legal_entity=made.contract.legal_entity,
                 contract_id=made.contract.contract_id,

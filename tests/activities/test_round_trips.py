@@ -8,8 +8,10 @@ from datetime import timedelta
 
 import pytest
 
-from activities.odoo_finance import InvoiceRef, OdooFinance
-from activities.odoo_master import MilestoneRef, OdooMaster
+from activities.odoo.balances import InvoiceRef, OdooBalances
+from activities.odoo.delivery import OdooDelivery
+from activities.odoo.invoices import OdooInvoices
+from activities.odoo.milestones import MilestoneRef, OdooMilestones
 from gateways.odoo import connect
 from gateways.secrets import Secret
 from tests.activities.firm import INVOICE_ON, Firm, policies
@@ -21,8 +23,10 @@ from tests.world import single
 class Counted:
     """Activities on a client of their own, and the calls it made."""
 
-    finance: OdooFinance
-    master: OdooMaster
+    invoices: OdooInvoices
+    balances: OdooBalances
+    delivery: OdooDelivery
+    milestones: OdooMilestones
     calls: list[str]
 
     def since(self) -> list[str]:
@@ -40,14 +44,20 @@ def counted(odoo_server: OdooServer) -> Iterator[Counted]:
         Secret.file(odoo_server.keys["c2c"]),
         on_call=lambda model, method, *_: calls.append(f"{model}.{method}"),
     )
-    yield Counted(OdooFinance(client, policies(odoo_server)), OdooMaster(client), calls)
+    yield Counted(
+        OdooInvoices(client, policies(odoo_server)),
+        OdooBalances(client),
+        OdooDelivery(client),
+        OdooMilestones(client),
+        calls,
+    )
     client.close()
 
 
 def test_a_milestone_is_marked_in_one_call(firm: Firm, counted: Counted) -> None:
     made = firm.confirmed(single())
     [milestone] = made.milestones.values()
-    marked = counted.master.mark_milestone_reached(MilestoneRef(milestone_id=milestone))
+    marked = counted.milestones.mark_milestone_reached(MilestoneRef(milestone_id=milestone))
     assert counted.since() == ["project.milestone.web_save"]
     [row] = firm.odoo.read("project.milestone", [milestone], ["is_reached", "write_date"])
     assert row["is_reached"] is True
@@ -58,27 +68,27 @@ def test_a_bill_takes_two_calls_to_draft_three_to_post_three_to_mail(
     firm: Firm, counted: Counted
 ) -> None:
     made, request = firm.drafted(single())
-    counted.finance.create_draft(request)  # which looks up the product
+    counted.invoices.create_draft(request)  # which looks up the product
     counted.since()
-    draft = counted.finance.create_draft(request)
+    draft = counted.invoices.create_draft(request)
     assert counted.since() == ["account.move.load", "account.move.read"]
     reached = request.model_copy(update={"reached": tuple(made.milestones.values())})
-    counted.finance.create_draft(reached)
+    counted.invoices.create_draft(reached)
     assert counted.since() == ["project.milestone.write", "account.move.load", "account.move.read"]
-    balance = counted.finance.post_invoice(made.post_request(draft))
+    balance = counted.invoices.post_invoice(made.post_request(draft))
     assert counted.since() == ["account.move.read", "account.move.action_post", "account.move.read"]
     assert balance.instalments == ()
     ref = InvoiceRef(invoice_id=draft.invoice_id)
-    counted.finance.send_invoice(ref)
+    counted.delivery.send_invoice(ref)
     assert counted.since() == [
         "account.move.send.wizard.web_save",
         "account.move.send.wizard.action_send_and_print",
         "account.move.web_read",
     ]
-    counted.finance.send_invoice(ref)
+    counted.delivery.send_invoice(ref)
     assert counted.since() == ["account.move.send.wizard.web_save"]
-    assert counted.finance.read_balance(ref) == balance.model_copy(
-        update={"as_of": counted.finance.read_balance(ref).as_of, "sent": True}
+    assert counted.balances.read_balance(ref) == balance.model_copy(
+        update={"as_of": counted.balances.read_balance(ref).as_of, "sent": True}
     )
     assert counted.since() == ["account.move.read"] * 2
 
@@ -87,9 +97,9 @@ def test_the_parts_of_a_bill_are_looked_for_where_its_term_has_several(
     firm: Firm, counted: Counted
 ) -> None:
     made, request = firm.drafted(single(payment_term="30% Now, Balance 60 Days"))
-    draft = counted.finance.create_draft(request)
+    draft = counted.invoices.create_draft(request)
     counted.since()
-    balance = counted.finance.post_invoice(made.post_request(draft))
+    balance = counted.invoices.post_invoice(made.post_request(draft))
     assert counted.since() == [
         "account.move.read",
         "account.move.action_post",

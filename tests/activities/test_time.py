@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from activities.odoo_time import ExpenseReading, ExpensesRequest, TimeReading, TimeRequest
+from activities.odoo.expenses import ExpenseReading, ExpensesRequest
+from activities.odoo.timesheets import TimeReading, TimeRequest
 from contracts.money import Money
 from gateways.odoo import OdooClient
 from tests.activities.firm import APPROVED_FIELD, Firm, Ordered
@@ -71,7 +72,7 @@ class Timesheets:
             order_lines={"dev": made.lines["dev"]},
             until=until,
         )
-        return self.firm.time.read_time(request.model_copy(update=changes))
+        return self.firm.timesheets.read_time(request.model_copy(update=changes))
 
     def spend(self, amount: str, day: str = "2026-03-12", share: int = 100, **values: Any) -> int:
         [row] = self.firm.odoo.search_read(
@@ -101,7 +102,7 @@ class Timesheets:
         request = ExpensesRequest(
             plan="costs", analytic_account_id=self.made.account, currency="EUR", until=until
         )
-        return self.firm.time.read_expenses(request.model_copy(update=changes))
+        return self.firm.expenses.read_expenses(request.model_copy(update=changes))
 
 
 @pytest.fixture

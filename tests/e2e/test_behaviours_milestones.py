@@ -95,7 +95,7 @@ async def test_an_un_reached_milestone_that_is_credited_can_be_reached_and_bille
     state = await world.contract(
         workflow_id, lambda found: found.milestones["all"].reached_on is None
     )
-    assert state.exceptions == []
+    assert not state.exceptions
     assert state.stage is ContractStage.ACTIVE
     await world.reach(workflow_id, "all")
     state3 = await world.issue(workflow_id, 3)

@@ -396,7 +396,7 @@ async def test_no_email_address_falls_back_to_a_task_for_a_person(world: World) 
     await world.skip(invoice, days=40)
     state = await at_level(world, invoice, 1)
     assert noted(state, "left to a person")
-    assert state.exceptions == []
+    assert not state.exceptions
     assert reminders(world, contract) == []
     assert state.balance is not None
     todos = world.admin.search_read(

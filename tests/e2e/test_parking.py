@@ -33,7 +33,7 @@ async def test_bad_data_parks_with_every_problem_and_resumes_once_amended(world:
     changes = {"customer.vat_number": None, "services.0.code": "BUILD"}
     await world.resolve(workflow_id, Action.AMEND, changes=changes)
     state = await world.stage(workflow_id, ContractStage.ACTIVE)
-    assert state.exceptions == []
+    assert not state.exceptions
 
 
 async def test_a_vat_number_only_odoo_refuses_parks_the_customer(world: World) -> None:
@@ -103,7 +103,7 @@ async def test_an_expired_key_parks_and_a_new_file_mends_it_without_a_restart(
         state = await world.invoice(invoice, InvoiceStage.OPEN)
     finally:
         await asyncio.to_thread(world.server.renew_keys, "c2c")
-    assert state.exceptions == []
+    assert not state.exceptions
 
 
 async def test_posted_but_not_delivered_is_a_state_of_its_own(world: World) -> None:

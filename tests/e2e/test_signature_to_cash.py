@@ -59,7 +59,7 @@ async def test_from_signature_to_close_out_odoo_agrees_with_the_contract_to_the_
         ["active"],
     )
     assert [row["active"] for row in project] == [False]
-    assert state.exceptions == []
+    assert not state.exceptions
 
 
 async def test_the_order_follows_the_milestones_in_odoo(world: World) -> None:

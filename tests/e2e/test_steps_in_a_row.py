@@ -9,15 +9,17 @@ from typing import Any
 import pytest
 
 from activities.failures import BusinessRefusal
-from activities.odoo_master import OdooMaster
-from activities.odoo_orders import OdooOrders
+from activities.odoo.chatter import OdooChatter
+from activities.odoo.milestones import OdooMilestones
+from activities.odoo.orders import OdooOrders
+from activities.odoo.projects import OdooProjects
 from contracts.contract.state import ContractStage, ContractState
 from contracts.parking import Action
 from starters import operations
 from tests.e2e.telling import audit_record, order_lines, project
 from tests.world import World, contract_data, odoo_order, single
 
-SET_UP_PROJECT, CREATE_ORDER = OdooMaster.set_up_project, OdooOrders.create_order
+SET_UP_PROJECT, CREATE_ORDER = OdooProjects.set_up_project, OdooOrders.create_order
 WHY = "it was closed by hand"
 
 
@@ -59,7 +61,7 @@ async def test_an_order_that_is_refused_parks_and_goes_on_behind_the_project(
         state = await world.contract(workflow_id)
         assert state.odoo.order_id is None
         assert project(world, state)["active"]
-        projects = counting(patch, OdooMaster, "set_up_project")
+        projects = counting(patch, OdooProjects, "set_up_project")
         patch.setattr(OdooOrders, "create_order", CREATE_ORDER)
         changes = {"purchase_order": "PO-9"}
         await world.resolve(workflow_id, Action.AMEND, changes=changes)
@@ -88,7 +90,7 @@ async def test_an_order_that_was_confirmed_before_its_work_was_refused_is_cancel
     world: World,
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        refusing(patch, OdooOrders, "_planned")
+        refusing(patch, OdooMilestones, "plan_milestones")
         workflow_id = await world.start(contract_data())
         parked = await world.parked(workflow_id)
         assert (parked.step, parked.allowed) == ("confirm", (Action.RETRY, Action.CANCEL))
@@ -103,7 +105,7 @@ async def test_an_order_that_was_confirmed_before_its_work_was_refused_is_cancel
 
 async def test_one_step_after_the_other_parks_each_with_an_age_of_its_own(world: World) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        refusing(patch, OdooMaster, "set_up_project")
+        refusing(patch, OdooProjects, "set_up_project")
         refusing(patch, OdooOrders, "create_order")
         workflow_id = await world.start(single())
         first = await world.parked(workflow_id)
@@ -113,7 +115,7 @@ async def test_one_step_after_the_other_parks_each_with_an_age_of_its_own(world:
             workflow_id, lambda found: [item.attempts for item in found.exceptions] == [2]
         )
         assert state.exceptions[0].since == first.since
-        patch.setattr(OdooMaster, "set_up_project", SET_UP_PROJECT)
+        patch.setattr(OdooProjects, "set_up_project", SET_UP_PROJECT)
         await world.resolve(workflow_id, Action.RETRY)
         state = await world.contract(
             workflow_id, lambda found: [item.step for item in found.exceptions] == ["order"]
@@ -163,7 +165,7 @@ async def test_a_person_lets_a_contract_close_although_it_does_not_add_up(world:
 
 async def test_an_archive_that_is_refused_does_not_attach_the_record_twice(world: World) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        refusing(patch, OdooMaster, "archive_project")
+        refusing(patch, OdooProjects, "archive_project")
         workflow_id = await settled(world)
         parked = await world.parked(workflow_id)
         assert (parked.step, parked.allowed) == ("archive_project", (Action.RETRY, Action.SKIP))
@@ -178,7 +180,7 @@ async def test_a_project_that_cannot_be_archived_is_left_where_a_person_says_so(
     world: World,
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        refusing(patch, OdooMaster, "archive_project")
+        refusing(patch, OdooProjects, "archive_project")
         workflow_id = await settled(world)
         await world.parked(workflow_id)
         await world.resolve(workflow_id, Action.SKIP, reason=WHY)
@@ -191,7 +193,7 @@ async def test_a_record_that_cannot_be_attached_is_left_out_where_a_person_says_
     world: World,
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        refusing(patch, OdooOrders, "attach_audit")
+        refusing(patch, OdooChatter, "attach_audit")
         workflow_id = await settled(world)
         parked = await world.parked(workflow_id)
         assert (parked.step, parked.allowed) == ("audit", (Action.RETRY, Action.SKIP))

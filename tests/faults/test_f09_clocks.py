@@ -131,7 +131,7 @@ def test_approvers_are_reminded_and_others_asked_when_the_time_has_come(
         reminder = approval_round.reminder(calendar.today(now))
         assert reminder is not None, "woken for nothing"
         reminded.append(calendar.today(now))
-        approval_round.mark_reminded(reminder)
+        approval_round = approval_round.with_reminder(escalated=reminder.escalated)
         if len(reminded) > 5:
             break
     assert [calendar.is_business_day(day) for day in reminded] == [True] * len(reminded)

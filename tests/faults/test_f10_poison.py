@@ -110,7 +110,7 @@ async def test_no_signal_stops_an_invoice(world: World) -> None:
     found = await world.invoice(invoice)
     refused = [e.text for e in found.journal.entries if e.text.startswith("Refused")]
     assert len(refused) == len(poison)
-    assert found.payments == []
+    assert not found.payments
     assert found.stage is InvoiceStage.OPEN
     await world.pay(invoice)
     await world.sweep()

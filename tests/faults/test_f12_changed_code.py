@@ -17,11 +17,15 @@ from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
+from contracts.agenda.actions import Action
+from contracts.invoice.agenda import POST
+from contracts.invoice.state import InvoiceState
 from tests.replay.record import HISTORIES
 from workers.worker import WORKFLOWS
+from workflows import shell
 from workflows.board import Board
 from workflows.closing import Closing
-from workflows.issuing import Issuing
+from workflows.invoice_acts import PERFORM
 from workflows.provisioning import Provisioning
 
 Change = Callable[[pytest.MonkeyPatch], None]
@@ -49,18 +53,19 @@ def _leaves_the_close_out_out(patch: pytest.MonkeyPatch) -> None:
 
 def _sleeps_before_it_posts(patch: pytest.MonkeyPatch) -> None:
     """A timer where there was none."""
-    post: Callable[[Issuing], Awaitable[Any]] = Issuing._post
+    post = PERFORM[POST]
 
-    async def later(self: Issuing) -> Any:
+    async def later(state: InvoiceState, action: Action) -> Any:
         await workflow.sleep(timedelta(seconds=1))
-        return await post(self)
+        return await post(state, action)
 
-    patch.setattr(Issuing, "_post", later)
+    patch.setitem(PERFORM, POST, later)
 
 
 def _shows_nothing(patch: pytest.MonkeyPatch) -> None:
     """Search attributes are commands too."""
     patch.setattr(Board, "_show_attributes", lambda *_: None)
+    patch.setattr(shell, "upsert", lambda *_: None)
 
 
 CHANGES: list[tuple[str, Change]] = [

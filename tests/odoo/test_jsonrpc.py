@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
-from activities.odoo_catalogue import Catalogue
-from activities.odoo_finance import InvoiceRef, PaymentRequest, ReminderRequest
-from activities.odoo_master import MilestoneRef, ProjectArchive
-from activities.odoo_orders import Notification
+from activities.odoo.balances import InvoiceRef
+from activities.odoo.catalogue import Catalogue
+from activities.odoo.chatter import Notification
+from activities.odoo.delivery import ReminderRequest
+from activities.odoo.milestones import MilestoneRef
+from activities.odoo.payments import PaymentRequest
+from activities.odoo.projects import ProjectArchive
 from contracts.invoice.messages import PaymentReceived
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import LoadRefused, OdooClient, connect
@@ -53,23 +56,23 @@ def refusal(client: OdooClient, model: str, method: str, *ids: int, **arguments:
 def test_the_main_road_from_contract_to_cash(server: RealServer, rpc: OdooClient) -> None:
     firm = Firm.of(server, rpc, server.client("admin"))
     made, request = firm.drafted(single())
-    contract, master, finance = made.contract, firm.master, firm.finance
+    contract, invoices, delivery = made.contract, firm.invoices, firm.delivery
     reached = MilestoneRef(milestone_id=made.milestones["all"])
     payment = PaymentReceived(
         reference=unique("P"), amount=contract.fixed_price, paid_on=str(INVOICE_ON)
     )
     for _ in range(2):
         firm.orders.confirm_order(made.confirm_request())
-        master.mark_milestone_reached(reached)
-        draft = finance.create_draft(request)
+        firm.milestones.mark_milestone_reached(reached)
+        draft = invoices.create_draft(request)
         invoice = draft.invoice_id
-        posted = finance.post_invoice(made.post_request(draft))
-        finance.send_invoice(InvoiceRef(invoice_id=invoice))
+        posted = invoices.post_invoice(made.post_request(draft))
+        delivery.send_invoice(InvoiceRef(invoice_id=invoice))
         reminder = ReminderRequest(
             invoice_id=invoice, partner_id=made.partner, subject=posted.number, text="Late."
         )
-        finance.send_reminder(reminder)
-        firm.orders.notify(
+        delivery.send_reminder(reminder)
+        firm.chatter.notify(
             Notification(
                 order_id=made.order,
                 people=("accountant@northwind.example",),
@@ -77,8 +80,10 @@ def test_the_main_road_from_contract_to_cash(server: RealServer, rpc: OdooClient
                 text="Approve.",
             )
         )
-        balance = finance.register_payment(PaymentRequest(invoice_id=invoice, payment=payment))
-        master.archive_project(ProjectArchive(project_id=made.project))
+        balance = firm.payments.register_payment(
+            PaymentRequest(invoice_id=invoice, payment=payment)
+        )
+        firm.projects.archive_project(ProjectArchive(project_id=made.project))
     assert balance.is_clear
     figures = firm.figures(made)
     assert figures.total == contract.fixed_price

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from activities.odoo_settlements import register_payment
+from activities.odoo.payments import register_payment
 from contracts.invoice.messages import PaymentReceived
 from contracts.money import Money
 from gateways.errors import FailureKind, GatewayError

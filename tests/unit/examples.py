@@ -207,6 +207,7 @@ def contract_state(**changes: Any) -> ContractState:
 
 def invoice_state(**changes: Any) -> InvoiceState:
     fields: dict[str, Any] = {
+        "clock": NOON,
         "contract_workflow_id": "contract/northwind/C-1",
         "company_id": 1,
         "order_id": 2,

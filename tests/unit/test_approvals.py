@@ -95,7 +95,7 @@ def no(by: str, comment: str = "wrong price", **changes: Any) -> ApprovalDecisio
 def approve(found: ApprovalRound, *people: str, on: date = MONDAY) -> ApprovalRound:
     for person in people:
         now = datetime(on.year, on.month, on.day, 12, tzinfo=UTC)
-        found.decide(yes(person, found.subject), now)
+        found = found.decided(yes(person, found.subject), now)
     return found
 
 
@@ -392,7 +392,7 @@ def test_a_rejection_says_why(decision: ApprovalDecision, told: str | None) -> N
 
 def test_a_rejection_is_the_last_word() -> None:
     found = approve(begin(subject("5000.00 EUR")), ANA)
-    found.decide(no(BOB, " too dear "), NOON)
+    found = found.decided(no(BOB, " too dear "), NOON)
     assert found.is_rejected
     assert not found.is_met
     assert found.rejected_because == f"{BOB}: too dear"
@@ -405,7 +405,7 @@ def test_a_rejection_is_the_last_word() -> None:
 
 def test_who_approved_may_still_reject_while_another_is_awaited() -> None:
     found = approve(begin(subject("5000.00 EUR")), ANA)
-    found.decide(no(ANA, "on second thoughts"), NOON)
+    found = found.decided(no(ANA, "on second thoughts"), NOON)
     assert found.is_rejected
 
 
@@ -414,7 +414,7 @@ def test_nobody_approves_twice_and_nothing_once_it_is_approved() -> None:
     assert f"{ANA} has approved this already; still needed: 1 approval by {BOB}" in str(
         refusal(found, ANA)
     )
-    approve(found, BOB)
+    found = approve(found, BOB)
     assert found.is_met
     told = "nothing is to be decided: invoice 3 of C-1001 for Harbour Logistics is approved already"
     assert refusal(found, ANA) == told
@@ -423,8 +423,8 @@ def test_nobody_approves_twice_and_nothing_once_it_is_approved() -> None:
 def test_a_refused_decision_is_never_counted() -> None:
     found = begin()
     with pytest.raises(ValueError, match="may not decide"):
-        found.decide(yes(CLEO), NOON)
-    assert found.approvals == []
+        found.decided(yes(CLEO), NOON)
+    assert found.approvals == ()
 
 
 def test_a_person_is_the_same_in_capitals_and_with_blanks() -> None:
@@ -446,8 +446,7 @@ def test_whoever_asks_does_not_approve_but_may_withdraw() -> None:
 
 
 def test_a_director_who_asks_does_not_approve_after_escalation_either() -> None:
-    found = begin(subject(requested_by=(CLEO,)))
-    found.reminder(date(2026, 3, 9))
+    found = begin(subject(requested_by=(CLEO,))).with_escalation()
     assert "segregation" in str(refusal(found, CLEO))
     assert refusal(found, DORA) is None
 
@@ -520,10 +519,10 @@ def test_whoever_says_yes_it_is_met_by_two_persons_of_the_right_groups_only(
 ) -> None:
     found = begin(policy=TWO_GROUPS)
     if escalated:
-        found.reminder(date(2026, 3, 9))
+        found = found.with_escalation()
     for person in people:
         if refusal(found, person) is None:
-            approve(found, person)
+            found = approve(found, person)
     given_by = [item.by for item in found.approvals]
     assert len(set(given_by)) == len(given_by) <= 2
     finance = set(FINANCE) | (set(DIRECTORS) if escalated else set())
@@ -544,7 +543,8 @@ def test_a_deputy_decides_on_the_days_of_the_absence_only() -> None:
     assert refusal(found, CLEO, date(2026, 3, 3)) is None
     assert refusal(found, CLEO, FRIDAY) is None
     assert "may not decide" in str(refusal(found, CLEO, date(2026, 3, 7)))
-    [given_by_deputy] = approve(found, CLEO, on=FRIDAY).approvals
+    found = approve(found, CLEO, on=FRIDAY)
+    [given_by_deputy] = found.approvals
     assert given_by_deputy.counts_as == (ANA,)
     assert found.is_met
 
@@ -552,7 +552,7 @@ def test_a_deputy_decides_on_the_days_of_the_absence_only() -> None:
 def test_the_day_is_that_of_the_legal_entity() -> None:
     found = begin(policy=rules(delegations=(away(ANA, CLEO, date(2026, 3, 3), FRIDAY),)))
     # 23:30 on Monday in London is Tuesday in Brussels.
-    found.decide(yes(CLEO), datetime(2026, 3, 2, 23, 30, tzinfo=UTC))
+    found = found.decided(yes(CLEO), datetime(2026, 3, 2, 23, 30, tzinfo=UTC))
     assert found.is_met
 
 
@@ -616,25 +616,26 @@ def test_reminders_and_escalation_count_business_days() -> None:
     assert (needed.remind_on, needed.escalate_on) == (date(2026, 3, 11), date(2026, 3, 16))
 
 
-def reminded(found: ApprovalRound, today: date) -> ApproverReminder:
-    """The reminder that is due, and done."""
+def reminded(found: ApprovalRound, today: date) -> tuple[ApproverReminder, ApprovalRound]:
+    """The reminder that is due, and the round once it is done."""
     reminder = found.reminder(today)
     assert reminder is not None
-    found.mark_reminded(reminder)
-    return reminder
+    if reminder.escalated:
+        found = found.with_escalation()
+    return reminder, found.with_reminder(escalated=reminder.escalated)
 
 
 def test_first_the_approvers_are_reminded_then_the_directors_may_decide() -> None:
     found = begin(subject("5000.00 EUR"))
     assert found.next_reminder(weekdays) == datetime(2026, 3, 4, 8, 0, tzinfo=UTC)
     assert found.reminder(date(2026, 3, 3)) is None
-    approve(found, ANA)
-    reminder = reminded(found, date(2026, 3, 4))
+    found = approve(found, ANA)
+    reminder, found = reminded(found, date(2026, 3, 4))
     assert (reminder.escalated, reminder.people) == (False, (BOB,))
     assert found.reminder(date(2026, 3, 4)) is None
     assert "may not decide" in str(refusal(found, CLEO))
     assert found.next_reminder(weekdays) == datetime(2026, 3, 9, 8, 0, tzinfo=UTC)
-    escalation = reminded(found, date(2026, 3, 9))
+    escalation, found = reminded(found, date(2026, 3, 9))
     assert (escalation.escalated, escalation.people) == (True, (BOB, CLEO, DORA, EMIL))
     assert found.next_reminder(weekdays) is None
     assert found.reminder(date(2026, 3, 10)) is None
@@ -645,6 +646,8 @@ def test_first_the_approvers_are_reminded_then_the_directors_may_decide() -> Non
 def test_directors_may_decide_although_telling_them_takes_a_while() -> None:
     found = begin()
     assert found.reminder(date(2026, 3, 9)) == found.reminder(date(2026, 3, 9))
+    assert "may not decide" in str(refusal(found, CLEO))
+    found = found.with_escalation()
     assert refusal(found, CLEO) is None
     next_reminder = found.next_reminder(weekdays)
     assert next_reminder is not None
@@ -652,8 +655,8 @@ def test_directors_may_decide_although_telling_them_takes_a_while() -> None:
 
 
 def test_a_round_that_slept_through_the_reminder_escalates_at_once() -> None:
-    found = begin()
-    assert reminded(found, date(2026, 4, 1)).escalated
+    reminder, found = reminded(begin(), date(2026, 4, 1))
+    assert reminder.escalated
     assert found.next_reminder(weekdays) is None
 
 

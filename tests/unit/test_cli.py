@@ -339,6 +339,19 @@ def test_exceptions_list_and_show(calls: Calls, c2c: Invoke) -> None:
     assert item["step"] == "customer"
 
 
+def test_an_exception_is_shown_with_what_to_do(calls: Calls, c2c: Invoke) -> None:
+    step = examples.parked(parking.CUSTOMER, code="customer_ambiguous")
+    calls.answer("parked_steps", [step])
+    words = " ".join(c2c("exceptions", "show", "northwind/C-1").stdout.split())
+    assert "merge them in Odoo, then retry" in words
+    assert "c2c exceptions retry northwind/C-1 --step customer" in words
+
+
+def test_an_exception_with_a_code_of_another_release_is_shown(calls: Calls, c2c: Invoke) -> None:
+    calls.answer("parked_steps", [examples.parked(parking.CUSTOMER, code="no_longer_known")])
+    assert "no_longer_known" in c2c("exceptions", "show", "northwind/C-1").stdout
+
+
 def test_one_unreadable_workflow_does_not_hide_the_rest(
     calls: Calls, c2c: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -445,7 +445,7 @@ def test_the_reference_leads_to_the_workflow(calls: Calls, c2c: Invoke) -> None:
 
 
 def test_the_change_order_on_the_page_can_be_proposed(calls: Calls, c2c: Invoke) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "change-and-end.md").read_text()
     [shown] = re.findall(r"^```toml\n(reason = .*?)^```$", page, re.MULTILINE | re.DOTALL)
     nothing_billed = mixed().model_copy(update={"book": Book()})
     calls.answer("contract_state", nothing_billed)

@@ -102,8 +102,9 @@ class Firm:
         refusal = found.refusal(decision, MONDAY)
         if refusal:
             raise Refused(refusal)
-        found.decide(decision, datetime(2026, 3, 2, 12, tzinfo=UTC))
-        return found.model_copy(deep=True)
+        decided = found.decided(decision, datetime(2026, 3, 2, 12, tzinfo=UTC))
+        self.rounds[workflow_id] = decided
+        return decided
 
 
 @pytest.fixture
@@ -198,7 +199,8 @@ def test_the_longest_waiting_comes_first(firm: Firm, c2c: Invoke) -> None:
     firm.invoice(2)
     early = firm.rounds[f"{CONTRACT}/invoice/2"]
     requirement = early.requirement.model_copy(update={"asked_on": date(2026, 2, 1)})
-    early.requirement = requirement
+    early = early.model_copy(update={"requirement": requirement})
+    firm.rounds[f"{CONTRACT}/invoice/2"] = early
     items = json.loads(c2c("list", "--json").stdout)["approvals"]
     assert [item["of"] for item in items] == ["northwind/C-1/2", "northwind/C-1/1"]
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from activities.odoo.requirements import NEEDS
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
 from sandbox import __file__ as sandbox_file
 from starters import preflight, schedules
-from starters.needs import NEEDS
 from starters.preflight import Finding, Verdict
 from wiring.settings import Settings, load_settings
 

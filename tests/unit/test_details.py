@@ -105,8 +105,8 @@ def booked(*events: tuple[str, int | None]) -> Book:
 
 def test_a_contract_at_a_glance() -> None:
     journal = Journal()
-    journal.note(datetime(2026, 3, 2, 7, 5, tzinfo=UTC), "Signed")
-    journal.note(NOON, "Milestone design reached")
+    journal = journal.noted(datetime(2026, 3, 2, 7, 5, tzinfo=UTC), "Signed")
+    journal = journal.noted(NOON, "Milestone design reached")
     details = contract_details(
         contract_state(
             stage=ContractStage.ACTIVE,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import json
 import re
+import runpy
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -15,22 +16,30 @@ import pytest
 import typer.main
 from pydantic import BaseModel
 
-from contracts import parking
+from contracts import exception_codes, parking
 from contracts.contract.state import ContractStage
+from contracts.exception_codes import ExceptionCode, Outcome
 from contracts.invoice.state import InvoiceStage
-from contracts.parking import Step
+from contracts.parking import Action, Resolution, Step
 from contracts.validation import InvalidContract, validate
 from starters.cli import app
 from wiring.settings import Settings
 from workflows import search_attributes, task_queues
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+BY_TASK = sorted(DOCS.glob("*.md"))
+DECISIONS = sorted((DOCS / "decisions").glob("[0-9]*.md"))
 MADE_LATER = {"docs/images/temporal-ui.png"}
 """A picture of a running system: it need not be there before one has run."""
+README_BYTES, PAGE_BYTES, DECISION_BYTES = 7_168, 26_000, 3_000
 
-ANY_PAGE = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+ANY_PAGE = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def page(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
 
 
 def prose(text: str) -> str:
@@ -45,29 +54,52 @@ def code(text: str) -> list[str]:
     return [*lines, *re.findall(r"`([^`]+)`", prose(text))]
 
 
-def section(title: str, level: int = 2) -> str:
-    """The part of docs/operations.md under a heading, up to the next of its level or above."""
+def section(name: str, title: str) -> str:
+    """The part of a page under a heading of the second level, up to the next of its level."""
     match = re.search(
-        rf"^{'#' * level} {re.escape(title)}.*?\n(.*?)(?=^#{{1,{level}}} |\Z)",
-        OPERATIONS,
-        re.MULTILINE | re.DOTALL,
+        rf"^## {re.escape(title)}\n(.*?)(?=^#{{1,2}} |\Z)", page(name), re.MULTILINE | re.DOTALL
     )
-    assert match, f"docs/operations.md has no heading {title!r}"
+    assert match, f"docs/{name} has no heading {title!r}"
     return match[1]
 
 
 def first_cells(text: str) -> list[str]:
-    """What stands in backticks in the first cell of each row of the tables."""
+    """The names in backticks in the first cell of each row of the tables."""
     rows = re.findall(r"^\| *(`.*?) *\|", text, re.MULTILINE)
     return [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
 
 
-# --- links ------------------------------------------------------------------------------------
+# --- size and links ---------------------------------------------------------------------------
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_bytes()) <= README_BYTES
+
+
+@pytest.mark.parametrize("file", BY_TASK, ids=lambda file: file.name)
+def test_a_page_can_be_read_in_one_sitting(file: Path) -> None:
+    assert len(file.read_bytes()) <= PAGE_BYTES
+
+
+@pytest.mark.parametrize("file", DECISIONS, ids=lambda file: file.name)
+def test_a_decision_is_short_and_names_its_alternatives(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert len(text.encode()) <= DECISION_BYTES
+    assert text.startswith(f"# {file.name[:3]} ")
+    assert re.search(r"^\*\*Status\*\*: .*(?:in force|not built)", text, re.MULTILINE)
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert headings[-3:] == ["Decision", "Alternatives", "Consequences"]
+
+
+@ANY_PAGE
+def test_pages_use_plain_words(page: Path) -> None:
+    text = re.sub(r"`[^`]+`", "", prose(page.read_text(encoding="utf-8")))
+    assert re.findall(r"\b(?:anew|told|stands|mends?)\b", text) == []
 
 
 @ANY_PAGE
 def test_links_and_pictures_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page.read_text())):
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page.read_text(encoding="utf-8"))):
         if re.match(r"[a-z]+:", target):
             continue
         path, _, anchor = target.partition("#")
@@ -79,17 +111,29 @@ def test_links_and_pictures_lead_somewhere(page: Path) -> None:
             assert anchor in anchors(file), f"{target}: no such heading"
 
 
+def test_links_of_the_changelog_lead_somewhere() -> None:
+    test_links_and_pictures_lead_somewhere(ROOT / "CHANGELOG.md")
+
+
 @cache
 def anchors(page: Path) -> set[str]:
     """The anchors that GitHub gives a page's headings."""
-    headings = re.findall(r"^#{1,6} (.+)$", prose(page.read_text()), re.MULTILINE)
+    headings = re.findall(r"^#{1,6} (.+)$", prose(page.read_text(encoding="utf-8")), re.MULTILINE)
     words = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
     return {word.strip().replace(" ", "-") for word in words}
 
 
 def test_the_readme_leads_to_every_page() -> None:
-    text = (ROOT / "README.md").read_text()
-    assert [page.name for page in PAGES[1:] if f"docs/{page.name}" not in text] == []
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [page.name for page in BY_TASK if f"(docs/{page.name})" not in text] == []
+    assert "(docs/decisions/README.md)" in text
+
+
+def test_the_list_of_decisions_leads_to_each_by_its_title() -> None:
+    listed = re.findall(r"\| (\d{3}) \| \[(.+)\]\((.+\.md)\) \|", page("decisions/README.md"))
+    titles = [file.read_text(encoding="utf-8").partition("\n")[0] for file in DECISIONS]
+    assert [f"# {number} {title}" for number, title, _ in listed] == titles
+    assert [name for _, _, name in listed] == [file.name for file in DECISIONS]
 
 
 # --- exception codes --------------------------------------------------------------------------
@@ -97,27 +141,32 @@ def test_the_readme_leads_to_every_page() -> None:
 # Where a code goes in, by the name of what is called: a position, or the keyword `code`.
 _POSITION = {
     "BusinessRefusal": 0,
+    "Failed": 1,
     "PydanticCustomError": 0,
     "_Verdict": 1,
     "_business": 0,
     "_credentials": 0,
     "_error_of": 1,
+    "_misplaced": 1,
     "_problem": 0,
     "_transient": 0,
 }
 _REFUSAL = {"odoo_crm.py": 0, "terms.py": 1}
 """`_refusal` takes a code in these files of the gateways; elsewhere it has to do with sentences."""
-_PASSED_ON = {"code", "error.code", "verdict.code", "first.code", "detail.code"}
-"""These hand a code on that was stated elsewhere."""
+_PASSED_ON = {"code", "error.code", "verdict.code", "first.code", "detail.code", "failed.code"}
+"""These pass on a code that is stated elsewhere."""
 
 _COMPOSED = {"f'{field}_not_in_odoo'": ("payment_term_not_in_odoo", "currency_not_in_odoo")}
+_TABLE = ROOT / "contracts" / "exception_codes.py"
 
 
-def stated_codes() -> Iterator[str]:
-    """Every code that the code itself states."""
-    for package in ("contracts", "gateways", "activities", "workflows", "starters"):
+def raised_codes() -> Iterator[str]:
+    """Every code that the product itself states, wherever it raises one."""
+    for package in ("contracts", "gateways", "activities", "workflows", "workers", "starters"):
         for file in sorted((ROOT / package).rglob("*.py")):
-            tree = ast.parse(file.read_text())
+            if file == _TABLE:
+                continue
+            tree = ast.parse(file.read_text(encoding="utf-8"))
             constants = _constants(tree)
             for node in ast.walk(tree):
                 if isinstance(node, ast.Call):
@@ -150,7 +199,7 @@ def _code_arguments(call: ast.Call, file: Path) -> Iterator[ast.expr]:
 
 
 def _returned_code(node: ast.Return) -> Iterator[str]:
-    """The code of a pair of code and expectation, which a caller makes a problem of."""
+    """The code of a pair of code and expectation, of which a caller makes a problem."""
     if isinstance(node.value, ast.Tuple) and isinstance(node.value.elts[0], ast.Constant):
         yield str(node.value.elts[0].value)
 
@@ -167,11 +216,11 @@ def _values(node: ast.expr, constants: dict[str, str], where: str) -> Iterator[s
     elif text in constants:
         yield constants[text]
     else:
-        assert text in _PASSED_ON, f"{where}: {text} is a code this test cannot read"
+        assert text in _PASSED_ON, f"{where}: {text} is a code that this test cannot read"
 
 
-def codes_of_broken_contract_data() -> set[str]:
-    """The codes that validation takes from pydantic, by breaking good contract data everywhere."""
+def codes_of_broken_data() -> set[str]:
+    """The codes that validation takes from pydantic, by breaking good contracts everywhere."""
     wrong: list[Any] = [
         None,
         1,
@@ -188,15 +237,15 @@ def codes_of_broken_contract_data() -> set[str]:
         "0",
     ]
     found: set[str] = set()
-    for file in (ROOT / "docs" / "examples").glob("*.json"):
-        good = json.loads(file.read_text())
+    for file in (DOCS / "examples").glob("*.json"):
+        good = json.loads(file.read_text(encoding="utf-8"))
         good["source"] = {"system": "file", "id": "x"}
         for path in _paths(good):
             for value in wrong:
-                contract_data = json.loads(json.dumps(good))
-                _put(contract_data, path, value)
+                broken = json.loads(json.dumps(good))
+                _put(broken, path, value)
                 try:
-                    validate(contract_data)
+                    validate(broken)
                 except InvalidContract as invalid:
                     found |= {problem.code for problem in invalid.problems}
     return found
@@ -214,52 +263,93 @@ def _paths(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield from _paths(value, (*path, key))
 
 
-def _put(contract_data: Any, path: tuple[Any, ...], value: Any) -> None:
+def _put(node: Any, path: tuple[Any, ...], value: Any) -> None:
     for key in path[:-1]:
-        contract_data = contract_data[key]
-    contract_data[path[-1]] = value
+        node = node[key]
+    node[path[-1]] = value
 
 
-def documented_codes() -> list[str]:
-    """What the tables on exceptions name, without the tables of actions and steps before them."""
-    text = section("Exceptions: every code")
-    return first_cells(text[text.index("\n### ") :])
+def listed_codes() -> list[ExceptionCode]:
+    return [item for group in exception_codes.GROUPS for item in group.codes]
 
 
-def test_every_code_is_documented_and_every_documented_code_is_one() -> None:
-    there = {*stated_codes(), *codes_of_broken_contract_data()}
-    documented = set(documented_codes())
-    assert sorted(there - documented) == [], "not in docs/operations.md"
-    assert sorted(documented - there) == [], "the code has none of these"
+def test_every_code_raised_is_in_the_table_and_every_code_of_the_table_is_raised() -> None:
+    raised = {*raised_codes(), *codes_of_broken_data()}
+    listed = {item.code for item in listed_codes()}
+    assert sorted(raised - listed) == [], "not in contracts/exception_codes.py"
+    assert sorted(listed - raised) == [], "nothing raises these"
 
 
-def test_no_code_is_documented_twice() -> None:
-    # Of a contract, and of Odoo: the page says so at the first.
-    twice = {item for item in documented_codes() if documented_codes().count(item) > 1}
-    assert twice == {"field_unknown"}
+def test_no_code_is_listed_twice() -> None:
+    assert len(exception_codes.BY_CODE) == len(listed_codes())
+
+
+def test_a_remedy_names_only_actions_that_a_step_of_its_code_allows() -> None:
+    for group in exception_codes.GROUPS:
+        for item in group.codes:
+            named = {action for action in Action if f"`{action}`" in item.remedy}
+            allowed = {action for step in item.steps or all_steps() for action in step.allowed}
+            assert named <= allowed, item.code
+            if group.outcome is Outcome.PARKS and item.steps:
+                assert named or item.code in _NOTHING_TO_DECIDE, item.code
+
+
+_NOTHING_TO_DECIDE = {"path_unknown", "too_long", "contract_data_too_large", "email_missing"}
+"""Codes that park, or accompany a parked step, and whose remedy is no action on it."""
+
+
+def test_a_remedy_can_be_printed_as_it_is() -> None:
+    assert [item.code for item in listed_codes() if "](" in item.meaning + item.remedy] == []
+
+
+def test_who_is_responsible_is_stated_where_a_person_has_to_act() -> None:
+    for group in exception_codes.GROUPS:
+        for item in group.codes:
+            assert (item.responsible is None) == (group.outcome is Outcome.RETRIED), item.code
+
+
+def test_the_generated_pages_are_up_to_date() -> None:
+    pages: Callable[[], dict[Path, str]] = runpy.run_path(str(DOCS / "generate_exceptions.py"))[
+        "pages"
+    ]
+    for file, text in pages().items():
+        assert file.read_text(encoding="utf-8") == text, f"{file.name}: run `make docs`"
+
+
+def test_the_pages_list_every_code_once() -> None:
+    steps = {step.name for step in all_steps()}
+    actions = {str(action) for action in Action}
+    cells = [*first_cells(page("exceptions.md")), *first_cells(page("contract-problems.md"))]
+    on_pages = [name for name in cells if name not in steps | actions]
+    assert sorted(on_pages) == sorted(exception_codes.BY_CODE)
 
 
 # --- steps and stages -------------------------------------------------------------------------
 
 
+def all_steps() -> list[Step]:
+    return [item for item in vars(parking).values() if isinstance(item, Step)]
+
+
 def test_the_table_of_steps_is_the_codes() -> None:
-    steps = [item for item in vars(parking).values() if isinstance(item, Step)]
-    text = section("Exceptions: every code")
-    for step in steps:
+    text = section("exceptions.md", "Steps")
+    for step in all_steps():
         allowed = ", ".join(step.allowed)
         assert f"| `{step.name}` | {step.doing} | {step.responsible} | {allowed} |" in text
     rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| (?:sales|operations|finance) \|", text, re.M)
-    assert rows == [step.name for step in steps]
+    assert rows == [step.name for step in all_steps()]
 
 
 def test_every_stage_is_explained() -> None:
-    explained = first_cells(section("What each stage means, and what to do"))
+    explained = first_cells(section("stages.md", "Stages of a contract"))
+    explained += first_cells(section("stages.md", "Stages of an invoice or credit note"))
     assert explained == [*ContractStage, *InvoiceStage]
 
 
 # --- search attributes, queues ----------------------------------------------------------------
 
-FILTERS = re.findall(r"^```sql\n(.*?)\n```$", OPERATIONS, re.MULTILINE | re.DOTALL)
+ALL_TEXT = "\n".join(file.read_text(encoding="utf-8") for file in PAGES)
+FILTERS = re.findall(r"^```sql\n(.*?)\n```$", ALL_TEXT, re.MULTILINE | re.DOTALL)
 _TEMPORALS_OWN = {
     "WorkflowType",
     "ExecutionStatus",
@@ -270,7 +360,7 @@ _TEMPORALS_OWN = {
 
 def waiting_on() -> set[str]:
     """Every value of WaitingOn, from the one place that chooses them."""
-    source = (ROOT / "contracts" / "views" / "details.py").read_text()
+    source = (ROOT / "contracts" / "views" / "details.py").read_text(encoding="utf-8")
     return {*re.findall(r'return "(\w+)", ', source), "exception", parking.CREDENTIALS}
 
 
@@ -283,7 +373,8 @@ def test_filters_name_attributes_and_values_that_exist() -> None:
         "WorkflowType": {"ContractWorkflow", "InvoiceWorkflow"},
         "ExecutionStatus": {"Running", "ContinuedAsNew"},
     }
-    for query in [*FILTERS, *re.findall(r'--query "([^"]+)"', OPERATIONS)]:
+    assert len(FILTERS) > 20
+    for query in [*FILTERS, *re.findall(r'--query "([^"]+)"', ALL_TEXT)]:
         for name, value in re.findall(r"(\w+) (?:=|!=|<|>=|>|IN) (\([^)]*\)|\S+)", query):
             assert name in names | _TEMPORALS_OWN, query
             for word in re.findall(r"'([^']*)'", value) if name in values else ():
@@ -291,16 +382,16 @@ def test_filters_name_attributes_and_values_that_exist() -> None:
 
 
 def test_every_attribute_and_value_of_waiting_on_is_on_the_page() -> None:
-    text = section("Finding things: filters for the Temporal UI")
+    text = section("find.md", "Search attributes")
     assert [key.name for key in search_attributes.ALL if f"`{key.name}`" not in text] == []
-    assert [value for value in sorted(waiting_on()) if f"`{value}`" not in text] == []
+    explained = first_cells(section("find.md", "Values of WaitingOn"))
+    assert sorted(explained) == sorted(waiting_on())
 
 
 def test_queues_are_named_right() -> None:
-    for page in PAGES:
-        for queue in re.findall(r"--(?:task-)?queue ([a-z-]+)", page.read_text()):
-            assert queue in task_queues.ALL
-    assert [queue for queue in task_queues.ALL if f"`{queue}`" not in OPERATIONS] == []
+    for queue in re.findall(r"--(?:task-)?queue ([a-z-]+)", ALL_TEXT):
+        assert queue in task_queues.ALL
+    assert sorted(first_cells(section("install.md", "Task queues"))) == sorted(task_queues.ALL)
 
 
 # --- commands ---------------------------------------------------------------------------------
@@ -308,8 +399,9 @@ def test_queues_are_named_right() -> None:
 
 @ANY_PAGE
 def test_make_targets_exist(page: Path) -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    for line in code(page.read_text()):
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    for line in code(page.read_text(encoding="utf-8")):
         for target in re.findall(r"(?:^|\s)make ([a-z][a-z-]*)", line):
             assert target in targets, line
 
@@ -317,8 +409,15 @@ def test_make_targets_exist(page: Path) -> None:
 @ANY_PAGE
 def test_c2c_commands_and_their_options_exist(page: Path) -> None:
     root = typer.main.get_command(app)
-    for line in code(page.read_text()):
+    for line in code(page.read_text(encoding="utf-8")):
         if re.match(r"c2c( [^…]|$)", line):
+            check_command(root, line)
+
+
+def test_c2c_commands_that_a_remedy_names_exist() -> None:
+    root = typer.main.get_command(app)
+    for item in listed_codes():
+        for line in re.findall(r"`(c2c [^`]+)`", f"{item.meaning} {item.remedy}"):
             check_command(root, line)
 
 
@@ -340,9 +439,23 @@ def option_names(command: Any) -> set[str]:
     return {name for item in command.params for name in (*item.opts, *item.secondary_opts)}
 
 
+def test_decisions_about_parked_steps_on_the_pages_can_be_read() -> None:
+    found = 0
+    for text in re.findall(r"^```sh[^\n]*\n(.*?)^```$", ALL_TEXT, re.MULTILINE | re.DOTALL):
+        for command in text.split("temporal workflow ")[1:]:
+            if re.search(r"--name (?:resolve_exception|exception_resolved)\b", command):
+                words = shlex.split(command.replace("\\\n", " "))
+                given = words[words.index("--input") + 1]
+                resolution = Resolution.model_validate(json.loads(given))
+                assert resolution.action is not Action.SKIP or resolution.reason
+                assert resolution.action is not Action.AMEND or resolution.changes
+                found += 1
+    assert found >= len(Action)
+
+
 def test_the_metrics_are_those_there_are() -> None:
-    source = (ROOT / "activities" / "metrics.py").read_text()
-    named = re.findall(r"`(c2c\.[a-z._]+)`", section("Watching"))
+    source = (ROOT / "activities" / "metrics.py").read_text(encoding="utf-8")
+    named = re.findall(r"`(c2c\.[a-z._]+)`", section("monitor.md", "Metrics"))
     assert named == re.findall(r'"(c2c\.[a-z._]+)"', source)
 
 
@@ -372,31 +485,30 @@ def _model_in(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
 
 
 def test_the_table_of_settings_is_the_codes() -> None:
-    documented = first_cells(
-        section("The configuration: c2c.toml", level=3).split("\n| variable")[0]
-    )
+    documented = first_cells(section("configure.md", "The configuration: c2c.toml"))
     documented.remove("entities.<key>")  # the table itself
     assert sorted(documented) == sorted(setting_names(Settings))
 
 
 @pytest.mark.parametrize(
-    "file", sorted((ROOT / "docs" / "examples").glob("*.json")), ids=lambda file: file.stem
+    "file", sorted((DOCS / "examples").glob("*.json")), ids=lambda file: file.stem
 )
 def test_examples_are_valid_contracts(file: Path) -> None:
-    contract_data = json.loads(file.read_text())
+    data = json.loads(file.read_text(encoding="utf-8"))
     # What the command fills in.
     filled = {
         "legal_entity": "northwind",
-        "source": {"system": "file", "id": contract_data["contract_id"]},
-        **contract_data,
+        "source": {"system": "file", "id": data["contract_id"]},
+        **data,
     }
-    assert validate(filled).contract_id == contract_data["contract_id"]
+    assert validate(filled).contract_id == data["contract_id"]
 
 
 @ANY_PAGE
 def test_contracts_shown_on_the_pages_are_valid(page: Path) -> None:
-    for block in re.findall(r"^```json\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
-        contract_data = json.loads(block)
-        if "milestones" in contract_data:
-            source = {"system": "file", "id": contract_data["contract_id"]}
-            validate({"legal_entity": "northwind", "source": source, **contract_data})
+    text = page.read_text(encoding="utf-8")
+    for block in re.findall(r"^```json\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        data = json.loads(block)
+        if "milestones" in data:
+            source = {"system": "file", "id": data["contract_id"]}
+            validate({"legal_entity": "northwind", "source": source, **data})

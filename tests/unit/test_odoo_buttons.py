@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from activities.odoo_buttons import press
+from activities.odoo.buttons import press
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
 

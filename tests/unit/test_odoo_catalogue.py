@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from activities.failures import BusinessRefusal
-from activities.odoo_catalogue import Catalogue
+from activities.odoo.catalogue import Catalogue
 from gateways.odoo import OdooClient
 
 

@@ -129,32 +129,32 @@ LATER = NOON + timedelta(hours=1)
 
 def test_the_clock_starts_when_there_is_something_to_wait_on() -> None:
     waiting = Waiting()
-    waiting.update("approval", NOON, [])
+    waiting = waiting.updated("approval", NOON, [])
     assert (waiting.on, waiting.since) == ("approval", NOON)
 
 
 def test_the_clock_runs_on_while_the_reason_stays() -> None:
     waiting = Waiting(on="approval", since=NOON)
-    waiting.update("approval", LATER, [])
+    waiting = waiting.updated("approval", LATER, [])
     assert waiting.since == NOON
 
 
 def test_the_clock_starts_anew_with_another_reason() -> None:
     waiting = Waiting(on="approval", since=NOON)
-    waiting.update("payment", LATER, [])
+    waiting = waiting.updated("payment", LATER, [])
     assert (waiting.on, waiting.since) == ("payment", LATER)
 
 
 def test_the_clock_stops_when_nothing_is_waited_on() -> None:
     waiting = Waiting(on="approval", since=NOON)
-    waiting.update(None, LATER, [])
+    waiting = waiting.updated(None, LATER, [])
     assert waiting == Waiting()
 
 
 def test_an_exception_is_as_old_as_the_oldest_parked_step() -> None:
     young, old = parked(parking.CONFIRM, since=LATER), parked(parking.ORDER, since=NOON)
     waiting = Waiting()
-    waiting.update("exception", LATER + timedelta(hours=1), [young, old])
+    waiting = waiting.updated("exception", LATER + timedelta(hours=1), [young, old])
     assert waiting.since == NOON
-    waiting.update("exception", LATER + timedelta(hours=2), [young])
+    waiting = waiting.updated("exception", LATER + timedelta(hours=2), [young])
     assert waiting.since == LATER

@@ -38,7 +38,7 @@ def test_what_is_stated_counts_on_a_hosted_odoo_too() -> None:
     assert (settings.calls_per_second, settings.calls_at_once) == (1, 3)
 
 
-@pytest.mark.parametrize("stated", [{"calls_at_once": 0}, {"calls_at_once": 33}, {"group_size": 0}])
+@pytest.mark.parametrize("stated", [{"calls_at_once": 0}, {"calls_at_once": 33}, {"batch_size": 0}])
 def test_limits_out_of_bounds_are_refused(stated: dict[str, int]) -> None:
     with pytest.raises(ValidationError):
         odoo("https://erp.firm.example", **stated)

@@ -32,6 +32,7 @@ from tests.unit.examples import (
     ANA,
     MONDAY,
     NOON,
+    approval_round,
     balance,
     contract,
     contract_data,
@@ -48,8 +49,7 @@ from tests.unit.examples import (
 
 def journal() -> Journal:
     written = Journal()
-    written.note(NOON, "Signed")
-    return written
+    return written.noted(NOON, "Signed")
 
 
 def full_contract() -> ContractState:
@@ -71,13 +71,14 @@ def full_contract() -> ContractState:
 
 
 def full_invoice() -> BaseModel:
+    signed = Approval(by=ANA, content_hash=proposal().content_hash, at=NOON)
     return invoice_state(
         stage=InvoiceStage.PARTIALLY_PAID,
-        approvals=[Approval(by=ANA, content_hash=proposal().content_hash, at=NOON)],
+        approval_round=approval_round().model_copy(update={"approvals": (signed,)}),
         invoice_on=MONDAY,
         balance=balance(residual="630.00"),
-        payments=[PaymentReceived(reference="T-1", amount=euros("3000"), paid_on=MONDAY)],
-        payment_references=["T-1"],
+        payments=(PaymentReceived(reference="T-1", amount=euros("3000"), paid_on=MONDAY),),
+        payment_references=("T-1",),
         dunning=DunningState(level=2, sent_on=MONDAY),
         reported=report(1, InvoiceStage.OPEN, total="3630.00"),
         settles_at=NOON,
@@ -264,7 +265,7 @@ def test_a_milestone_may_be_reached_without_a_word_on_when() -> None:
 def test_a_journal_keeps_the_latest_entries_newest_last() -> None:
     written = Journal()
     for number in range(MAX_ENTRIES + 5):
-        written.note(NOON, f"event {number}")
+        written = written.noted(NOON, f"event {number}")
     texts = [entry.text for entry in written.entries]
     assert texts == [f"event {number}" for number in range(5, MAX_ENTRIES + 5)]
 

@@ -23,9 +23,9 @@ from temporalio.worker import Worker
 with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel, Field
 
+    from activities.done import Done
     from activities.failures import BusinessRefusal, FailureInterceptor
-    from activities.odoo_master import Done
-    from activities.odoo_orders import Notification
+    from activities.odoo.chatter import Notification
     from contracts.approvals import (
         ApprovalDecision,
         ApprovalKind,
@@ -75,7 +75,7 @@ class AskingWorkflow(ApprovalMessages):
     def __init__(self, asked: Asked) -> None:
         self.state = asked
         self._renew = self._withdrawn = False
-        steps = Steps(asked.exceptions, asked.journal, changed=lambda: None)
+        steps = Steps(asked.exceptions, self.noted, changed=lambda: None)
         self._steps = steps
         self._approving = ApprovalProcess(steps, rest=self._rest, note=self.noted)
 
@@ -91,11 +91,16 @@ class AskingWorkflow(ApprovalMessages):
 
     async def _ask(self) -> None:
         while len(self.state.answers) < len(self.state.rounds):
-            found = self.state.rounds[len(self.state.answers)]
             answer = await self._approving.run(
-                found, CALENDAR, order_id=7, obsolete=lambda: self._withdrawn
+                self._current, self._keep, CALENDAR, order_id=7, obsolete=lambda: self._withdrawn
             )
             self.state.answers.append(answer)
+
+    def _current(self) -> ApprovalRound:
+        return self.state.rounds[len(self.state.answers)]
+
+    def _keep(self, after: ApprovalRound) -> None:
+        self.keep_round(self._current(), after)
 
     @workflow.query
     def parked(self) -> list[StepException]:
@@ -116,8 +121,11 @@ class AskingWorkflow(ApprovalMessages):
     def approval_rounds(self) -> list[ApprovalRound]:
         return self.state.rounds
 
+    def keep_round(self, before: ApprovalRound, after: ApprovalRound) -> None:
+        self.state.rounds[self.state.rounds.index(before)] = after
+
     def noted(self, text: str) -> None:
-        self.state.journal.note(workflow.now(), text)
+        self.state.journal = self.state.journal.noted(workflow.now(), text)
 
     async def _rest(
         self, until: Callable[[], bool], deadline: datetime | None, summary: str

@@ -23,9 +23,9 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from typer.testing import CliRunner, Result
 
+from activities.odoo.requirements import NEEDS
 from starters.cli import app, session
 from starters.cli.errors import ExitCode
-from starters.needs import NEEDS
 from tests.world import ANA, ENTITY, contract_data, single, unique
 from wiring import remotes
 from wiring.settings import Settings

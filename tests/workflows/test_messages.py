@@ -108,7 +108,7 @@ async def test_a_payment_before_the_invoice_is_posted_is_booked_once_it_is(world
     assert state.stage is InvoiceStage.AWAITING_APPROVAL
     await world.approve(invoice)
     state = await world.invoice(invoice, InvoiceStage.PAID)
-    assert state.payments == []
+    assert not state.payments
 
 
 async def test_money_for_a_proposal_that_is_rejected_waits_for_a_person(world: World) -> None:

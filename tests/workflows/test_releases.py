@@ -1,6 +1,6 @@
 """Two releases beside each other: each serves what it began, and contracts go on to the next.
 
-The commands are those of docs/operations.md, as they stand there but for the build.
+The commands are those of docs/upgrade.md, as they stand there but for the build.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from workers import replays, worker
 from workers.errors import DoesNotReplay
 from workflows.contract import ContractWorkflow
 
-PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
+PAGE = Path(__file__).parents[2] / "docs" / "upgrade.md"
 COMMANDS: list[str] = re.findall(
     r"^```sh release\n(.*?)\n```$", PAGE.read_text(), re.MULTILINE | re.DOTALL
 )

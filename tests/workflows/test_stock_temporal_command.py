@@ -1,4 +1,4 @@
-"""The examples of docs/operations.md, typed into the stock `temporal` command as they stand.
+"""The examples of docs/temporal-commands.md, typed into the stock `temporal` command as they stand.
 
 Only what belongs to one run is exchanged: ids, a VAT number, a content hash, dates of a locked
 period. Every example is part of the story; one that is not makes the test fail.
@@ -31,11 +31,15 @@ from tests.world import ANA, World, belgian_vat, eur, odoo_invoices, odoo_order,
 from wiring.settings import Settings
 from workflows.sweeps import OdooSweepWorkflow
 
-PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
+DOCS = Path(__file__).parents[2] / "docs"
 EXAMPLES: list[str] = re.findall(
-    r"^```sh temporal\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL
+    r"^```sh temporal\n(.*?)^```$",
+    (DOCS / "temporal-commands.md").read_text(),
+    re.MULTILINE | re.DOTALL,
 )
-FILTERS: list[str] = re.findall(r"^```sql\n(.*?)\n```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+FILTERS: list[str] = re.findall(
+    r"^```sql\n(.*?)\n```$", (DOCS / "find.md").read_text(), re.MULTILINE | re.DOTALL
+)
 
 # What the page writes, and the scenario replaces.
 CONTRACT, WITHDRAWN, BY_SIGNAL, BY_TEMPORAL = "C-1001", "C-1002", "C-1003", "C-1004"

@@ -109,8 +109,12 @@ class Paper:
         assert self.state.balance is not None
         return self.state.balance
 
+    def change(self, **fields: object) -> None:
+        """The invoice is another one in these fields."""
+        self.state = self.state.replace(**fields)
+
     def owes(self, residual: Money) -> None:
-        self.state.balance = self.balance.model_copy(update={"residual": residual})
+        self.change(balance=self.balance.model_copy(update={"residual": residual}))
 
 
 class Engagement:
@@ -283,6 +287,7 @@ class Engagement:
         number = len(self.papers) + 1
         proposal = self.book.propose(self.contract, event.key, number, self.today)
         state = InvoiceState(
+            clock=datetime.combine(self.today, datetime.min.time(), UTC),
             contract_workflow_id="contract/northwind/C-1",
             company_id=1,
             order_id=2,
@@ -317,7 +322,7 @@ class Engagement:
         changed = paper.proposal.model_copy(update={"purchase_order": order})
         if changed == paper.proposal:
             return
-        paper.state.proposal = changed
+        paper.change(proposal=changed)
         paper.approval_round = self._round(changed)
         word = self._word(old, CLEO)
         assert paper.approval_round.refusal(word, self.today), "an approval of what it was before"
@@ -329,15 +334,18 @@ class Engagement:
         )
 
     def approve(self, number: int) -> None:
-        self._approve(self.papers[number].approval_round)
+        paper = self.papers[number]
+        paper.approval_round = self._approve(paper.approval_round)
 
-    def _approve(self, approval_round: ApprovalRound) -> None:
+    def _approve(self, approval_round: ApprovalRound) -> ApprovalRound:
+        now = datetime.combine(self.today, datetime.min.time(), UTC)
         for person in (SAM, ANA, BOB, CLEO, DORA, EMIL):
             word = self._word(approval_round, person)
             if approval_round.refusal(word, self.today) is None:
-                approval_round.decide(word, datetime.combine(self.today, datetime.min.time(), UTC))
+                approval_round = approval_round.decided(word, now)
         assert approval_round.is_met
         assert SAM not in [item.by for item in approval_round.approvals]
+        return approval_round
 
     def reject(self, number: int) -> None:
         paper = self.papers[number]
@@ -346,7 +354,8 @@ class Engagement:
         )
         if paper.approval_round.refusal(word, self.today) is not None:
             return
-        paper.approval_round.decide(word, datetime.combine(self.today, datetime.min.time(), UTC))
+        now = datetime.combine(self.today, datetime.min.time(), UTC)
+        paper.approval_round = paper.approval_round.decided(word, now)
         paper.rejected = True
         self.book.rejected(number)
 
@@ -365,7 +374,7 @@ class Engagement:
         untaxed = Money(abs(computed), self.currency)
         total = untaxed + Money(as_odoo(untaxed.amount * _TAX, unit), self.currency)
         zero = Money.zero(self.currency)
-        paper.state.balance = InvoiceBalance(
+        balance = InvoiceBalance(
             invoice_id=number,
             as_of=datetime.combine(self.today, datetime.min.time(), UTC),
             number=f"INV/{number}",
@@ -377,8 +386,8 @@ class Engagement:
             credited=zero,
             credited_untaxed=zero,
         )
-        paper.state.issued = paper.issued = True
-        paper.state.stage = InvoiceStage.OPEN
+        paper.issued = True
+        paper.change(balance=balance, issued=True, stage=InvoiceStage.OPEN)
         self.book.issued(number)
         if proposal.credited_number:
             self._reconcile(paper, self.papers[proposal.credited_number])
@@ -435,9 +444,8 @@ class Engagement:
         self._approve(approval_round)
         before = paper.balance.written_off
         amount = paper.balance.residual + before if before else paper.balance.residual
-        paper.state.balance = paper.balance.model_copy(
-            update={"written_off": amount, "residual": Money.zero(self.currency)}
-        )
+        written_off = {"written_off": amount, "residual": Money.zero(self.currency)}
+        paper.change(balance=paper.balance.model_copy(update=written_off))
 
     def dun(self, number: int) -> None:
         """Remind as the invoice does, and hold each decision to the rules."""
@@ -446,10 +454,10 @@ class Engagement:
             return
         state, today = paper.state, self.today
         if state.promise is not None and today > state.promise.on:
-            state.promise = None
-        paper.looks.append((state.model_copy(), today))
+            state = state.replace(promise=None)
+        paper.looks.append((state, today))
         before = state.dunning.level
-        remind(state, today)
+        state = paper.state = state.replace(dunning=reminded(state, today))
         after = state.dunning.level
         if after > before:
             assert after == before + 1
@@ -590,17 +598,15 @@ def first_charge(book: Book, charge: str) -> str:
     return charge
 
 
-def remind(state: InvoiceState, today: date) -> None:
-    """What the invoice does about reminders on a day."""
+def reminded(state: InvoiceState, today: date) -> DunningState:
+    """What an invoice has sent once it has done what is due about reminders on a day."""
     assert state.balance is not None
     if not state.balance.residual.is_positive:
-        state.dunning = DunningState()
-        return
+        return DunningState()
     decision = collecting.dunning_decision(state, policy, today)
-    if decision.level < state.dunning.level:
-        state.dunning = DunningState()
     if decision.act is Act.SEND:
-        state.dunning = DunningState(level=decision.level, sent_on=today)
+        return DunningState(level=decision.level, sent_on=today)
+    return DunningState() if decision.level < state.dunning.level else state.dunning
 
 
 def _is_seen(record: Line | Cost, mark: Mark, until: date) -> bool:

@@ -25,7 +25,7 @@ from tests.unit.billing.engagement import (
     as_odoo,
     first_charge,
     hours_of,
-    remind,
+    reminded,
 )
 from tests.unit.examples import MINOR_UNITS
 
@@ -212,9 +212,7 @@ def check_dunning(engagement: Engagement) -> None:
     for paper in engagement.posted():
         sent = DunningState()
         for state, day in paper.looks:
-            state.dunning = sent
-            remind(state, day)
-            sent = state.dunning
+            sent = reminded(state.replace(dunning=sent), day)
         assert sent == paper.state.dunning or not paper.looks
 
 

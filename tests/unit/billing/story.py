@@ -322,23 +322,24 @@ class Story:
         opened = DisputeOpened(by=ANA, reason="late", amount=self._share(draw, paper))
         if collecting.dispute_refusal(paper.state, opened, today) is not None:
             return False
-        paper.state.dispute = collecting.opened_dispute(paper.state, opened, today)
+        paper.change(dispute=collecting.opened_dispute(paper.state, opened, today))
         return True
 
     def _resolve(self, draw: Draw) -> bool:
         """A dispute ends: some of it is credited, by way of the book."""
         e = self.e
-        found = [paper.state for paper in e.posted() if paper.state.dispute]
+        found = [paper for paper in e.posted() if paper.state.dispute]
         if not found:
             return False
-        state = found[draw.index % len(found)]
+        paper = found[draw.index % len(found)]
+        state = paper.state
         dispute = state.dispute
         assert dispute is not None
         accepted = Money.rounded(dispute.amount.amount * (draw.count % 120) / 100, e.currency)
         resolved = DisputeResolved(by=ANA, accepted=accepted, comment="agreed")
         if collecting.resolution_refusal(state, resolved, e.today) is not None:
             return False
-        state.dispute = None
+        paper.change(dispute=None)
         if accepted.is_positive:
             kept = collecting.accepted_dispute(state, dispute, accepted)
             asked = collecting.credit_request(state, kept, resolved)
@@ -356,7 +357,7 @@ class Story:
         promised = PaymentPromised(by=ANA, on=self._day(draw))
         if collecting.promise_refusal(paper.state, promised, today) is not None:
             return False
-        paper.state.promise = collecting.taken_promise(paper.state, promised, today)
+        paper.change(promise=collecting.taken_promise(paper.state, promised, today))
         return True
 
     def _hush(self, draw: Draw) -> bool:
@@ -370,7 +371,7 @@ class Story:
         if collecting.hold_refusal(paper.state, change, today) is not None:
             return False
         hold = DunningHold(by=ANA, reason="talks", since=today, until=until)
-        paper.state.hold = hold if on else None
+        paper.change(hold=hold if on else None)
         return True
 
     # --- terms

@@ -1,0 +1,136 @@
+"""The chatter of Odoo's records: notes, mails and files, each there once under its subject."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from pydantic import BaseModel
+from temporalio import activity
+
+from activities.done import Done
+from activities.odoo import external_ids
+from activities.odoo.needs import ACCOUNTING, CONTACTS, MAIL, SALES, UPSERT, USER, Need
+from contracts.ownership import create_once
+from gateways.odoo import OdooClient
+
+_MAIL_FIELDS = ("notification_status", "failure_type", "failure_reason")
+
+NEEDS = (
+    Need("mail.message", ("model", "res_id", "subject"), access=MAIL, rights=("create",)),
+    Need(
+        "mail.notification",
+        (*_MAIL_FIELDS, "mail_message_id", "notification_type"),
+        access=MAIL,
+    ),
+    Need("sale.order", (), access=SALES, methods=("message_post",)),
+    Need("account.move", (), access=ACCOUNTING, methods=("message_post",)),
+    Need("res.partner", ("email",), access=CONTACTS),
+    Need(
+        "ir.attachment",
+        ("name", "res_model", "res_id", "mimetype", "datas"),
+        access=USER,
+        rights=UPSERT,
+    ),
+)
+
+
+class Notification(BaseModel):
+    """A note for people of the firm, by e-mail address; with none it is only noted. `subject` is
+    unique on the order."""
+
+    order_id: int
+    people: tuple[str, ...] = ()
+    subject: str
+    text: str
+
+
+class AuditRequest(BaseModel):
+    """The audit record as text, its SHA-256, and what the note about it says."""
+
+    legal_entity: str
+    contract_id: str
+    order_id: int
+    file_name: str
+    content: str
+    sha256: str
+    text: str
+
+
+class OdooChatter:
+    """An activity on the `odoo-finance` task queue, and a step of another: what is noted on the
+    contract's order."""
+
+    def __init__(self, odoo: OdooClient) -> None:
+        self._odoo = odoo
+
+    @activity.defn
+    def notify(self, request: Notification) -> Done:
+        """Leave a note on the order, mailed to those of the people who are known to Odoo."""
+        people = [("email", "in", sorted(request.people))]
+        known = self._odoo.search_read("res.partner", people, ["id"]) if request.people else []
+        post_once(
+            self._odoo,
+            "sale.order",
+            request.order_id,
+            subject=request.subject,
+            body=request.text,
+            partner_ids=[row["id"] for row in known],
+            message_type="comment",
+            subtype_xmlid="mail.mt_note",
+        )
+        return Done()
+
+    def attach_audit(self, request: AuditRequest) -> Done:
+        """Attach the audit record to the order as a file, and say so in the chatter, once. A
+        step of `close_out`."""
+        row = {
+            "id": external_ids.audit_id(request.legal_entity, request.contract_id),
+            "name": request.file_name,
+            "res_model": "sale.order",
+            "res_id": request.order_id,
+            "mimetype": "application/json",
+            "datas": base64.b64encode(request.content.encode()).decode(),
+        }
+        once = create_once("audit_record")
+        [attachment] = self._odoo.load("ir.attachment", [row], create_once=once)
+        post_once(
+            self._odoo,
+            "sale.order",
+            request.order_id,
+            subject=f"{request.file_name} (SHA-256 {request.sha256})",
+            body=request.text,
+            message_type="comment",
+            subtype_xmlid="mail.mt_note",
+            attachment_ids=[attachment],
+        )
+        return Done()
+
+
+def post_once(odoo: OdooClient, model: str, record: int, *, subject: str, **message: Any) -> None:
+    """Post a message unless one with this subject is there already: a retry is silent."""
+    domain = [("model", "=", model), ("res_id", "=", record), ("subject", "=", subject)]
+    if not odoo.search_read("mail.message", domain, ["id"], limit=1):
+        odoo.call(model, "message_post", [record], subject=subject, **message)
+
+
+def mailed(odoo: OdooClient, model: str, record: int, subject: str) -> tuple[str, str]:
+    """How the newest mail about a record with this subject fared: its status in Odoo, and why it
+    failed. The status is "" where no mail was made."""
+    domain: list[Any] = [
+        ("mail_message_id.model", "=", model),
+        ("mail_message_id.res_id", "=", record),
+        ("mail_message_id.subject", "=", subject),
+        ("notification_type", "=", "email"),
+    ]
+    found = odoo.search_read(
+        "mail.notification",
+        domain,
+        _MAIL_FIELDS,
+        order="id desc",
+        limit=1,
+    )
+    if not found:
+        return "", ""
+    row = found[0]
+    return row["notification_status"], row["failure_reason"] or row["failure_type"] or ""

@@ -1,0 +1,103 @@
+"""The end of a contract in Odoo: its sums are checked and recorded, its project is archived."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+from temporalio import activity
+
+from activities.done import Done
+from activities.failures import BusinessRefusal, step_scope
+from activities.odoo.chatter import AuditRequest, OdooChatter
+from activities.odoo.order_totals import OrderTotalsRequest, order_totals
+from activities.odoo.projects import OdooProjects, ProjectArchive
+from contracts import closeout, parking
+from contracts.contract.state import ContractState, require_id
+from contracts.odoo_totals import OrderTotals
+from contracts.problems import Problem
+from gateways.odoo import OdooClient
+
+STEPS = (parking.CLOSE_OUT, parking.AUDIT, parking.ARCHIVE_PROJECT)
+CALLS = 7
+"""How many calls to Odoo a close-out makes in a row."""
+
+
+class CloseOutLeft(BaseModel):
+    """The names of those of STEPS that are still to be taken."""
+
+    steps: list[str]
+
+
+class CloseOutRequest(BaseModel):
+    """A contract that is billed and settled, and what of its end is still to be done."""
+
+    state: ContractState
+    left: CloseOutLeft
+
+
+class OdooClosing:
+    """An activity on the `odoo-finance` task queue: a chain of steps that other classes take."""
+
+    def __init__(self, odoo: OdooClient, projects: OdooProjects, chatter: OdooChatter) -> None:
+        self._odoo = odoo
+        self._projects = projects
+        self._chatter = chatter
+
+    @activity.defn
+    def close_out(self, request: CloseOutRequest) -> Done:
+        """Compare the contract's books with Odoo's sums, attach the audit record, archive the
+        project: those of it that are left.
+
+        Refuses `close_out_differs` with a problem for each difference. A step that fails is named,
+        and told with those left: the record says what the journal says when it is attached, and a
+        later one would be another.
+        """
+        state, left = request.state, request.left.model_copy(deep=True)
+        totals: OrderTotals | None = None
+        if parking.CLOSE_OUT.name in left.steps:
+            with step_scope(parking.CLOSE_OUT, left):
+                totals = self._totals(state)
+                _check(state, totals)
+                left.steps.remove(parking.CLOSE_OUT.name)
+        if parking.AUDIT.name in left.steps:
+            with step_scope(parking.AUDIT, left):
+                self._attach(state, totals or self._totals(state))
+                left.steps.remove(parking.AUDIT.name)
+        if parking.ARCHIVE_PROJECT.name in left.steps:
+            with step_scope(parking.ARCHIVE_PROJECT, left):
+                self._projects.archive_project(
+                    ProjectArchive(project_id=require_id(state.odoo.project_id))
+                )
+        return Done()
+
+    def _totals(self, state: ContractState) -> OrderTotals:
+        odoo = state.odoo
+        return order_totals(
+            self._odoo,
+            OrderTotalsRequest(order_id=require_id(odoo.order_id), lines=odoo.order_line_ids),
+        )
+
+    def _attach(self, state: ContractState, totals: OrderTotals) -> None:
+        content, digest = closeout.audit_record(state, totals)
+        self._chatter.attach_audit(
+            AuditRequest(
+                legal_entity=state.legal_entity,
+                contract_id=state.contract_id,
+                order_id=require_id(state.odoo.order_id),
+                file_name=f"{state.contract_id}-audit.json",
+                content=content,
+                sha256=digest,
+                text=closeout.settlement_text(state),
+            )
+        )
+
+
+def _check(state: ContractState, totals: OrderTotals) -> None:
+    checks = closeout.checklist(state, totals)
+    problems = [
+        Problem(code="close_out_differs", field=check.name, expected=problem)
+        for check in checks
+        for problem in check.problems
+    ]
+    if problems:
+        message = "; ".join(problem.expected for problem in problems)
+        raise BusinessRefusal("close_out_differs", message, problems=problems)

@@ -1,0 +1,182 @@
+"""What goes out about a posted invoice: the invoice itself, reminders, and to-dos for people."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from pydantic import BaseModel
+from temporalio import activity
+
+from activities import metrics
+from activities.done import Done
+from activities.failures import BusinessRefusal, after_effect
+from activities.odoo import external_ids
+from activities.odoo.balances import InvoiceRef
+from activities.odoo.chatter import mailed, post_once
+from activities.odoo.needs import ACCOUNTING, CONTACTS, MAIL, UPSERT, USER, Need
+from gateways.odoo import FAILED, OdooClient
+
+_MAILS = (
+    Need(
+        "account.move.send.wizard",
+        ("move_id", "create_date"),
+        access=ACCOUNTING,
+        rights=("create", "unlink"),
+        methods=("action_send_and_print",),
+    ),
+    Need(
+        "account.move.send.batch.wizard",
+        ("move_ids", "create_date"),
+        access=ACCOUNTING,
+        rights=("create", "unlink"),
+        methods=("action_send_and_print",),
+    ),
+    Need("account.move", ("company_id", "message_ids"), access=ACCOUNTING),
+    Need("mail.message", ("notification_ids",), access=MAIL),
+    Need(
+        "mail.notification",
+        ("notification_type", "notification_status", "failure_type", "failure_reason"),
+        access=MAIL,
+    ),
+)
+"""What `OdooClient.mail` takes."""
+
+NEEDS = (
+    *_MAILS,
+    Need("account.move", (), access=ACCOUNTING, methods=("message_post",)),
+    Need("res.partner", ("email", "name"), access=CONTACTS),
+    Need("res.users", ("email",), access=USER),
+    Need(
+        "mail.activity",
+        (
+            "res_model_id",
+            "res_id",
+            "activity_type_id",
+            "summary",
+            "note",
+            "date_deadline",
+            "user_id",
+        ),
+        access=MAIL,
+        rights=UPSERT,
+    ),
+)
+
+
+class ReminderRequest(BaseModel):
+    """One reminder; `subject` and `text` are filled in, and the subject names invoice and level,
+    so that no two reminders of an invoice share one."""
+
+    invoice_id: int
+    partner_id: int
+    subject: str
+    text: str
+
+
+class TodoRequest(BaseModel):
+    """A task for one of the people (by e-mail address; the first known to Odoo); `summary` is
+    unique on the invoice."""
+
+    invoice_id: int
+    people: tuple[str, ...]
+    summary: str
+    text: str
+    due_on: date
+
+
+class OdooDelivery:
+    """Activities on the `odoo-mail` task queue, and for to-dos on `odoo-finance`: one invoice
+    each."""
+
+    def __init__(self, odoo: OdooClient) -> None:
+        self._odoo = odoo
+
+    @activity.defn
+    def send_invoice(self, ref: InvoiceRef) -> Done:
+        """Send the posted invoice by e-mail from Odoo, as PDF; one already sent is a success.
+
+        `is_move_sent` only says that it was tried: what the mail server said stands in the
+        notifications of the invoice's messages.
+        """
+        again = activity.in_activity() and activity.info().attempt > 1
+        mailed = self._odoo.mail(ref.invoice_id, again=again)
+        if not mailed.went_out:
+            raise BusinessRefusal(
+                "invoice_not_delivered",
+                f"Odoo could not mail the invoice: {mailed.reason or 'no mail was made'}; "
+                "check the customer's e-mail address and Odoo's mail server",
+                field="customer.billing_email",
+            )
+        return Done()
+
+    @activity.defn
+    def send_reminder(self, request: ReminderRequest) -> Done:
+        """Mail a reminder from the invoice's record; its subject is its key, so it goes once.
+
+        Refuses `email_missing` and, where Odoo's mail server refused it, `reminder_not_delivered`;
+        one that failed is sent again by a repeat.
+        """
+        [partner] = self._odoo.read("res.partner", [request.partner_id], ["email", "name"])
+        if not partner["email"]:
+            raise BusinessRefusal(
+                "email_missing",
+                f"{partner['name']} has no e-mail address in Odoo; add one there",
+                field="customer.billing_email",
+            )
+        status, _ = self._reminded(request)
+        if status and status not in FAILED:
+            return Done()
+        message: dict[str, Any] = {
+            "subject": request.subject,
+            "body": request.text,
+            "partner_ids": [request.partner_id],
+            "message_type": "comment",
+            "subtype_xmlid": "mail.mt_comment",
+        }
+        if status:
+            self._odoo.call("account.move", "message_post", [request.invoice_id], **message)
+        else:
+            post_once(self._odoo, "account.move", request.invoice_id, **message)
+        with after_effect():
+            status, reason = self._reminded(request)
+        if status in FAILED:
+            raise BusinessRefusal(
+                "reminder_not_delivered",
+                f"Odoo could not mail the reminder: {reason}; check the customer's e-mail "
+                "address and Odoo's mail server",
+                field="customer.billing_email",
+                value=partner["email"],
+            )
+        metrics.reminders_sent.add(1)
+        return Done()
+
+    def _reminded(self, request: ReminderRequest) -> tuple[str, str]:
+        return mailed(self._odoo, "account.move", request.invoice_id, request.subject)
+
+    @activity.defn
+    def create_todo(self, request: TodoRequest) -> Done:
+        """Put a to-do on the invoice, for what only a person can do; once per summary."""
+        row: dict[str, Any] = {
+            "id": external_ids.todo_id(request.invoice_id, request.summary),
+            "res_model_id/id": "account.model_account_move",
+            "res_id": request.invoice_id,
+            "activity_type_id/id": "mail.mail_activity_data_todo",
+            "summary": request.summary,
+            "note": f"<p>{html.escape(request.text)}</p>",
+            "date_deadline": request.due_on.isoformat(),
+            "user_id/.id": self._user(request.people),
+        }
+        # What a person did with it stays.
+        self._odoo.load("mail.activity", [row], create_once=True)
+        return Done()
+
+    def _user(self, people: Sequence[str]) -> int | None:
+        if not people:
+            return None
+        anyone = [*["|"] * (len(people) - 1), *(("email", "=ilike", item) for item in people)]
+        found = self._odoo.search_read("res.users", anyone, ["email"], order="id")
+        by_email = {str(row["email"]).lower(): int(row["id"]) for row in found}
+        return next((by_email[item.lower()] for item in people if item.lower() in by_email), None)

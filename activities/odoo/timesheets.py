@@ -1,0 +1,161 @@
+"""Approved hours, from Odoo's timesheet lines, in batched reads."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from pydantic import BaseModel, Field
+from temporalio import activity
+
+from activities import metrics
+from activities.failures import BusinessRefusal
+from activities.odoo.needs import EMPLOYEES, PROJECT, TIMESHEETS, Need
+from activities.odoo.readings import ReadingRequest, gone, latest, window
+from contracts.billing.time import TimeEntry
+from contracts.model import Key
+from gateways.odoo import OdooClient
+
+_FIELDS = (
+    "task_id",
+    "so_line",
+    "employee_id",
+    "date",
+    "unit_amount",
+    "product_uom_id",
+    "name",
+    "write_date",
+)
+_HOURS = "Hours"
+_PERSON_FIELDS = ("name", "work_email", "job_title")
+
+NEEDS = (
+    # The field that says a line is approved is the firm's: `c2c check` looks at it by itself.
+    Need("account.analytic.line", _FIELDS, access=TIMESHEETS),
+    Need("project.task", ("active", "parent_id"), access=PROJECT),
+    Need("hr.employee.public", (*_PERSON_FIELDS, "active"), access=EMPLOYEES),
+)
+
+
+class TimeRequest(ReadingRequest):
+    """Hours are a time plan's by its order line in Odoo, and a retainer's by its task; so `tasks`
+    matter for the plans without an order line here."""
+
+    tasks: dict[Key, int] = Field(default_factory=dict)
+    order_lines: dict[Key, int] = Field(default_factory=dict)
+
+
+class TimeReading(BaseModel):
+    """`as_of` is Odoo's clock, where the next reading starts; None: nothing was found."""
+
+    entries: list[TimeEntry]
+    gone: list[int]
+    as_of: datetime | None = None
+
+
+class OdooTimesheets:
+    """An activity on the `odoo-finance` task queue: hours that are billed.
+
+    `approved_field` is the boolean field of `account.analytic.line` that says a line is approved:
+    Enterprise has `validated`; in Community the firm adds one.
+    """
+
+    def __init__(self, odoo: OdooClient, approved_field: str) -> None:
+        self._odoo = odoo
+        self._approved = approved_field
+
+    @activity.defn
+    def read_time(self, request: TimeRequest) -> TimeReading:
+        """The approved hours of the plans, and which of the known lines are billable no more."""
+        scope = self._time_scope(request)
+        if not scope:
+            return TimeReading(entries=[], gone=list(request.known))
+        rows = self._odoo.search_read(
+            "account.analytic.line", [*scope, *window(request)], _FIELDS, order="id"
+        )
+        people = self._people({row["employee_id"][0] for row in rows if row["employee_id"]})
+        plans = {line: plan for plan, line in request.order_lines.items()}
+        by_task = self._plans_of_tasks(request, rows)
+        entries = [_entry(row, _plan_of(row, plans, by_task), people) for row in rows]
+        metrics.hours_read.add(float(sum(entry.hours for entry in entries)))
+        return TimeReading(
+            entries=entries,
+            gone=gone(self._odoo, "account.analytic.line", scope, request.known),
+            as_of=latest(rows),
+        )
+
+    def _time_scope(self, request: TimeRequest) -> list[Any]:
+        """Approved lines of the time plans' order lines, and of the retainers' tasks and their
+        sub-tasks unless people gave them to an order line."""
+        lines = sorted(request.order_lines.values())
+        tasks = sorted(set(request.tasks) - set(request.order_lines))
+        approved = [(self._approved, "=", True)]
+        by_line = [("so_line", "in", lines)]
+        by_task = [
+            "&",
+            ("task_id", "child_of", [request.tasks[key] for key in tasks]),
+            ("so_line", "=", False),
+        ]
+        if lines and tasks:
+            return [*approved, "|", *by_line, *by_task]
+        if lines or tasks:
+            return [*approved, *(by_line if lines else by_task)]
+        return []
+
+    def _plans_of_tasks(
+        self, request: TimeRequest, rows: Sequence[Mapping[str, Any]]
+    ) -> dict[int, Key]:
+        """Plans by their tasks and, where hours were worked on such, by sub-tasks."""
+        plans = {
+            task: plan for plan, task in request.tasks.items() if plan not in request.order_lines
+        }
+        worked = {row["task_id"][0] for row in rows if not row["so_line"]}
+        if worked <= set(plans):
+            return plans
+        for task, plan in list(plans.items()):
+            domain = [("id", "child_of", [task]), ("active", "in", [True, False])]
+            below = self._odoo.search_read("project.task", domain, ["id"])
+            plans |= {row["id"]: plan for row in below}
+        return plans
+
+    def _people(self, employees: Collection[int]) -> dict[int, dict[str, Any]]:
+        """What the rate card knows people by. Everybody may read it of colleagues in all companies,
+        where the employees' own records are for the personnel department."""
+        if not employees:
+            return {}
+        found = self._odoo.search_read(
+            "hr.employee.public",
+            [("id", "in", sorted(employees)), ("active", "in", [True, False])],
+            _PERSON_FIELDS,
+        )
+        return {row["id"]: row for row in found}
+
+
+def _plan_of(row: Mapping[str, Any], by_line: Mapping[int, Key], by_task: Mapping[int, Key]) -> Key:
+    if row["so_line"]:
+        return by_line[row["so_line"][0]]
+    return by_task[row["task_id"][0]]
+
+
+def _entry(row: Mapping[str, Any], plan: Key, people: Mapping[int, Mapping[str, Any]]) -> TimeEntry:
+    unit = row["product_uom_id"]
+    if unit and unit[1] != _HOURS:
+        raise BusinessRefusal(
+            "time_unit_unknown",
+            f"timesheet line {row['id']} is in {unit[1]}; only lines in {_HOURS} can be billed",
+            field="timesheet.product_uom_id",
+            value=unit[1],
+        )
+    person = people.get(row["employee_id"][0], {}) if row["employee_id"] else {}
+    return TimeEntry(
+        line_id=row["id"],
+        plan=plan,
+        on=date.fromisoformat(row["date"]),
+        hours=Decimal(str(row["unit_amount"])),
+        person=person.get("name") or "",
+        email=person.get("work_email") or "",
+        role=person.get("job_title") or "",
+        description=row["name"] or "",
+    )

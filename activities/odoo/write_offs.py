@@ -1,0 +1,181 @@
+"""What is lost of an invoice is written off in Odoo, by a journal entry."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from pydantic import BaseModel
+from temporalio import activity
+
+from activities import metrics
+from activities.failures import BusinessRefusal, after_effect
+from activities.odoo import entries, external_ids
+from activities.odoo.balances import balance_of
+from activities.odoo.needs import ACCOUNTING, UPSERT, Need
+from activities.odoo.reconciliation import receivable_line, reconcile
+from contracts.identifiers import contract_workflow_id, invoice_workflow_id
+from contracts.invoice.messages import InvoiceBalance
+from contracts.money import Money
+from gateways.odoo import OdooClient
+
+NEEDS = (
+    Need("account.move", ("state", "name"), access=ACCOUNTING),
+    Need(
+        "account.move",
+        (
+            "move_type",
+            "company_id",
+            "journal_id",
+            "date",
+            "ref",
+            "invoice_origin",
+            "currency_id",
+            "line_ids",
+        ),
+        access=ACCOUNTING,
+        rights=UPSERT,
+    ),
+    Need(
+        "account.move.line",
+        ("account_id", "partner_id", "name", "currency_id", "amount_currency"),
+        access=ACCOUNTING,
+        rights=UPSERT,
+    ),
+    Need("account.journal", ("type", "company_id", "sequence"), access=ACCOUNTING),
+    Need("account.account", ("code",), access=ACCOUNTING),
+)
+
+
+class WriteOffRequest(BaseModel):
+    """`amount` (with tax) of invoice `number` is lost, for a `reason`, on a date of the legal
+    entity. `account_code` is the account that bears the loss; `key` tells a second write-off of
+    the same invoice apart."""
+
+    legal_entity: str
+    contract_id: str
+    number: int
+    key: str
+    invoice_id: int
+    company_id: int
+    account_code: str
+    amount: Money
+    reason: str
+    written_off_on: date
+
+
+class OdooWriteOffs:
+    """An activity on the `odoo-finance` task queue: the loss of one invoice."""
+
+    def __init__(self, odoo: OdooClient) -> None:
+        self._odoo = odoo
+
+    @activity.defn
+    def write_off(self, request: WriteOffRequest) -> InvoiceBalance:
+        """Book the loss by a journal entry and set it off against the invoice: once per key.
+
+        Refuses `write_off_too_large` (more than is open), `account_unknown`, and
+        `write_off_cancelled` where the entry was cancelled in Odoo.
+        """
+        entry = self._write_off_entry(request)
+        [row] = self._odoo.read("account.move", [entry], ["state", "name"])
+        if row["state"] == "cancel":
+            raise BusinessRefusal(
+                "write_off_cancelled",
+                "the entry that writes the invoice off was cancelled in Odoo",
+                field="write_off.key",
+                value=request.key,
+            )
+        if row["state"] == "draft":
+            self._refuse_to_lose_more_than_is_open(request)
+            entries.post(self._odoo, entry)
+            currency = request.amount.currency
+            metrics.amount_written_off.add(
+                float(request.amount.amount),
+                {"legal_entity": request.legal_entity, "currency": currency},
+            )
+        with after_effect():
+            balance = balance_of(self._odoo, request.invoice_id)
+            if balance.residual.is_positive:
+                reconcile(self._odoo, request.invoice_id, entry)
+                balance = balance_of(self._odoo, request.invoice_id)
+            return balance
+
+    def _refuse_to_lose_more_than_is_open(self, request: WriteOffRequest) -> None:
+        residual = balance_of(self._odoo, request.invoice_id).residual
+        if request.amount > residual or not request.amount.is_positive:
+            raise BusinessRefusal(
+                "write_off_too_large",
+                f"{request.amount} cannot be written off: {residual} is open in Odoo",
+                field="write_off.amount",
+                value=str(request.amount),
+            )
+
+    def _write_off_entry(self, request: WriteOffRequest) -> int:
+        """The entry, created as a draft if it is not there: loss against receivable."""
+        keys = (request.legal_entity, request.contract_id, request.number, request.key)
+        currency = request.amount.currency
+        receivable = receivable_line(self._odoo, request.invoice_id)
+        origin = contract_workflow_id(request.legal_entity, request.contract_id)
+        header: dict[str, Any] = {
+            "id": external_ids.write_off_id(*keys),
+            "move_type": "Journal Entry",
+            "company_id/.id": request.company_id,
+            "journal_id/.id": self._general_journal(request.company_id),
+            "date": request.written_off_on.isoformat(),
+            "ref": f"Write-off: {request.reason}",
+            # Leads from the entry to the invoice it takes from; see balances.py.
+            "invoice_origin": invoice_workflow_id(origin, request.number),
+            "currency_id/id": f"base.{currency}",
+        }
+        sides = (
+            ("loss", self._account(request), request.amount),
+            ("receivable", receivable["account_id"][0], -request.amount),
+        )
+        rows = []
+        for index, (side, account, amount) in enumerate(sides):
+            line = {
+                "line_ids/id": external_ids.write_off_line_id(*keys, side),
+                "line_ids/account_id/.id": account,
+                "line_ids/partner_id/.id": receivable["partner_id"][0],
+                "line_ids/name": request.reason,
+                "line_ids/currency_id/id": f"base.{currency}",
+                "line_ids/amount_currency": amount.amount,
+            }
+            rows.append({**header, **line} if index == 0 else line)
+        # Posted it is Odoo's, and may not be written any more.
+        [entry] = self._odoo.load("account.move", rows, create_once=True)
+        return entry
+
+    def _general_journal(self, company_id: int) -> int:
+        found = self._odoo.search_read(
+            "account.journal",
+            [("type", "=", "general"), ("company_id", "=", company_id)],
+            ["id"],
+            order="sequence, id",
+            limit=1,
+        )
+        if not found:
+            raise BusinessRefusal(
+                "journal_missing",
+                "the company has no journal for miscellaneous entries in Odoo; add one",
+                field="company_id",
+                value=str(company_id),
+            )
+        return int(found[0]["id"])
+
+    def _account(self, request: WriteOffRequest) -> int:
+        code = request.account_code
+        # An account has a code of its own in each company.
+        found = self._odoo.with_company(request.company_id).search_read(
+            "account.account", [("code", "=", code)], ["id"], limit=2
+        )
+        if len(found) != 1:
+            raise BusinessRefusal(
+                "account_unknown",
+                f"Odoo has {len(found)} accounts with the code {code} in this company, not one; "
+                "set write_off_account of the legal entity",
+                field="write_off_account",
+                value=code,
+            )
+        return int(found[0]["id"])
