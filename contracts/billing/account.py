@@ -251,10 +251,15 @@ def release_retainage(billing: BillingState, on: date, reason: str) -> BillingSt
     ]
     if not numbers:
         raise NotPossible("nothing is held back on issued invoices")
+    return _released(billing, numbers, reason)
+
+
+def _released(billing: BillingState, numbers: Iterable[int], reason: str) -> BillingState:
     invoices = dict(billing.invoices)
     for number in numbers:
-        update = {"released": True, "release_reason": reason}
-        invoices[number] = invoices[number].model_copy(update=update)
+        known = invoices[number]
+        update = {"released": True, "release_reason": known.release_reason or reason}
+        invoices[number] = known.model_copy(update=update)
     return changed(billing, lambda index, new: None, invoices=invoices)
 
 
@@ -422,7 +427,12 @@ def propose(billing: BillingState, composition: Composition) -> BillingState:
     request = requests.pop(invoice.occasion, None)
     if request is not None and invoice.is_open:
         requests[request.key] = request.model_copy(update={"carried_by": invoice.number})
-    return _with(billing, invoice, credit_requests=requests, looked=())
+    new = _with(billing, invoice, credit_requests=requests, looked=())
+    if invoice.occasion.partition(":")[0] != OccasionKind.RETAINAGE:
+        return new
+    # What is paid out is not held back again.
+    numbers = [int(keys.plan_of(key)) for key in _own(invoice)]
+    return _released(new, [number for number in numbers if number in new.invoices], "")
 
 
 def issued(billing: BillingState, number: int) -> BillingState:

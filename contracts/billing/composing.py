@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 
@@ -243,26 +242,19 @@ class Composer:
                 earlier.setdefault(first, []).append(piece)
             elif kind in keys.RETAINED or kind in (keys.CAP, keys.ROUNDING):
                 own.append(piece)
-        self._hold(self.number, self.percent, own, False)
+        target = pots.held_target(self.billing, self.index, self.number, self.percent, own)
+        self._hold(self.number, target)
         for number, pieces in sorted(earlier.items()):
-            invoice = self.billing.invoices[number]
-            self._hold(number, invoice.retainage_percent, pieces, invoice.released)
+            self._hold(number, pots.retainage_change(self.billing, self.index, number, pieces))
 
-    def _hold(self, number: int, percent: Decimal, new: list[Piece], released: bool) -> None:
-        change = self._held_change(number, percent, new, released)
+    def _hold(self, number: int, change: Decimal) -> None:
         change = max(change, min(-self._total, ZERO))
         if change:
-            self.drafts.append(self.drafter.retainage(number, change, percent))
+            self.drafts.append(self.drafter.retainage(number, change, self._percent_of(number)))
 
-    def _held_change(
-        self, number: int, percent: Decimal, new: Iterable[Piece], released: bool
-    ) -> Decimal:
-        key = keys.retainage(number)
-        account = self.index.account(key)
-        if account.open or released:
-            return ZERO
-        wanted = pots.held_target(self.billing, self.index, number, percent, new)
-        return pots.target(key, wanted, account) - account.amount
+    def _percent_of(self, number: int) -> Decimal:
+        invoice = self.billing.invoices.get(number)
+        return invoice.retainage_percent if invoice else self.percent
 
     def _release(self) -> None:
         for key in self.pending.keys:
@@ -296,15 +288,15 @@ class Composer:
                 found.append((due, key, self.drafter.termination(key)))
         drafts = [draft for _, _, draft in sorted(found, key=lambda item: item[:2])]
         held = {key for key, _, _ in self._pieces if keys.kind_of(key) == keys.RETAINAGE}
-        for invoice in pots.holding_or_due(self.billing, self.index):
-            number, percent = invoice.number, invoice.retainage_percent
+        for number in pots.retained_numbers(self.billing, self.index):
             if keys.retainage(number) in held:
                 continue
             new = [p for p in self._pieces if self.index.account(p[0]).first == number]
-            change = self._held_change(number, percent, new, False)
-            # At the settlement nothing more is held back: it would be paid out at once.
-            if change > 0 or (change and not self.settles):
-                drafts.append(self.drafter.retainage(number, change, percent))
+            change = pots.retainage_change(self.billing, self.index, number, new)
+            # What is held back at the end or by a release would be paid out at once.
+            holds_more = not self.settles and self.occasion.kind is not OccasionKind.RETAINAGE
+            if change > 0 or (change and holds_more):
+                drafts.append(self.drafter.retainage(number, change, self._percent_of(number)))
         return drafts
 
     # --- the result ---------------------------------------------------------------------------

@@ -80,7 +80,7 @@ class Pending(NamedTuple):
 def pending(billing: BillingState, index: Index, today: date) -> list[Pending]:
     """What may be proposed now, oldest first."""
     found = [*_singles(billing, index), *_periods(billing, index, today)]
-    found += [*_releases(billing, index, today), *_credits(billing)]
+    found += [*_releases(billing, index, today), *_credits(billing, index)]
     if not found:
         found = [*_settlement(billing, index, today)]
     return sorted(found, key=lambda item: (item.occasion.due_on, item.occasion.key))
@@ -259,10 +259,13 @@ def _releases(billing: BillingState, index: Index, today: date) -> Iterator[Pend
     yield Pending(what.model_copy(update={"amount": money}), own, ())
 
 
-def _credits(billing: BillingState) -> Iterator[Pending]:
+def _credits(billing: BillingState, index: Index) -> Iterator[Pending]:
+    """The credits that people asked for, once nothing else of their invoices is on its way."""
     for request in billing.credit_requests.values():
         invoice = billing.invoices.get(request.number)
         if request.carried_by or invoice is None:
+            continue
+        if any(index.account(key).open for key in invoice.by_key if _is_base(key)):
             continue
         amount = Money(-(request.amount or ZERO), billing.contract.currency)
         what = Occasion(
@@ -307,6 +310,10 @@ def is_settling(billing: BillingState, index: Index, today: date) -> bool:
         if last is None or last >= today:
             return False
     return not any(True for _ in due_keys(billing, index, today))
+
+
+def _is_base(key: str) -> bool:
+    return keys.kind_of(key) not in keys.POTS
 
 
 def is_waived(index: Index, key: str, amount: Decimal) -> bool:

@@ -20,6 +20,8 @@ from contracts.billing.state import BillingState, Invoice, InvoiceStatus
 from contracts.billing.terms import is_alive
 from contracts.model import ExpensePlan, Plan, RetainageOnTermination, TimePlan
 
+_RETAINAGE = f"{keys.RETAINAGE}:"
+
 # --- caps -------------------------------------------------------------------------------------
 
 
@@ -70,13 +72,19 @@ def _change(
         if invoice.waives and invoice.counts:
             cap -= max(-_net_of(invoice, plan), ZERO)
         elif firm and invoice.status is InvoiceStatus.PROPOSED:
-            for _, part, amount, _ in invoice.parts:
-                if part == key:
-                    cut -= max(amount, ZERO)
-                elif amount < 0 and _is_of(part, plan):
-                    spent -= amount
+            spent -= sum((min(amount, ZERO) for amount in _by_line(invoice, plan)), ZERO)
+            cut -= sum((max(p.amount, ZERO) for p in invoice.parts if p.key == key), ZERO)
     after = spent + new
     return min(max(cap, ZERO), after) - after - cut
+
+
+def _by_line(invoice: Invoice, plan: str) -> Iterable[Decimal]:
+    """What each line of an invoice bills of a plan, before its cap."""
+    of_line: dict[int, Decimal] = {}
+    for position, key, amount, _ in invoice.parts:
+        if _is_of(key, plan) and keys.kind_of(key) != keys.CAP:
+            of_line[position] = of_line.get(position, ZERO) + amount
+    return of_line.values()
 
 
 def _net_of(invoice: Invoice, plan: str) -> Decimal:
@@ -188,8 +196,7 @@ def deducted_target(
         total += max(item.amount.amount - account.off, ZERO)
     if done >= total:
         return -whole
-    share = max(done, ZERO)
-    return -rounded(whole * share / total, billing.contract.currency)
+    return -rounded(whole * done / total, billing.contract.currency) if done > 0 else ZERO
 
 
 def settled_deposit(billing: BillingState, index: Index) -> Decimal:
@@ -252,19 +259,30 @@ def to_settle(billing: BillingState, index: Index) -> bool:
         return True
     if any(room(billing, index, plan) for plan in billing.plans):
         return True
-    freed = (retainage_change(billing, index, item) for item in holding_or_due(billing, index))
-    return any(change > 0 for change in freed)
+    numbers = retained_numbers(billing, index)
+    return any(retainage_change(billing, index, number) > 0 for number in numbers)
 
 
-def holding_or_due(billing: BillingState, index: Index) -> list[Invoice]:
-    """The invoices that retainage is, or is to be, held back on."""
-    found = billing.invoices.values()
-    return [item for item in found if item.counts and item.retainage_percent and not item.released]
+def retainage_change(
+    billing: BillingState,
+    index: Index,
+    number: int,
+    new: Iterable[tuple[str, Decimal, Decimal]] = (),
+) -> Decimal:
+    """By how much the retainage of an invoice is still to change, with new pieces counted: above
+    zero what is held back too much is freed. An invoice that is gone holds nothing back; one that
+    is on its way may be rejected, so nothing more is held back for it."""
+    invoice, account = billing.invoices.get(number), index.account(keys.retainage(number))
+    if account.open or (invoice is not None and invoice.released):
+        return ZERO
+    percent = invoice.retainage_percent if invoice is not None and invoice.counts else ZERO
+    wanted = held_target(billing, index, number, percent, new)
+    change = target(keys.retainage(number), wanted, account) - account.amount
+    return max(change, ZERO) if invoice is None or invoice.is_open else change
 
 
-def retainage_change(billing: BillingState, index: Index, invoice: Invoice) -> Decimal:
-    """By how much the retainage of an invoice is still to change."""
-    key = keys.retainage(invoice.number)
-    wanted = held_target(billing, index, invoice.number, invoice.retainage_percent)
-    account = index.account(key)
-    return target(key, wanted, account) - account.amount
+def retained_numbers(billing: BillingState, index: Index) -> list[int]:
+    """The invoices that retainage is, or is to be, held back for."""
+    found = {n for n, item in billing.invoices.items() if item.retainage_percent}
+    held_back = (key for key in index.accounts if key.startswith(_RETAINAGE))
+    return sorted(found | {int(keys.plan_of(key)) for key in held_back})
