@@ -6,6 +6,7 @@ that needs an approval takes effect before it has it.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from temporalio.client import Client
@@ -25,8 +26,10 @@ from contracts.contract.messages import (
 from contracts.contract.state import ContractOutcome, ContractState
 from contracts.model import Contract
 from contracts.money import Money
-from starters.operations import Refused, update
+from starters.operations import Refused, contract_state, update
 from workflows.contract import ContractWorkflow
+
+_LOOK_AGAIN_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -109,5 +112,8 @@ async def credit_service(
 
 
 async def refresh_customer(client: Client, workflow_id: str, request: CustomerRefresh) -> list[str]:
-    """Read the deal anew; says what was taken from it, and what was not."""
-    return await update(client, workflow_id, ContractWorkflow.refresh_customer, request)
+    """Read the deal again; says what was taken from it, and what was not, once it is read."""
+    await update(client, workflow_id, ContractWorkflow.refresh_customer, request)
+    while (state := await contract_state(client, workflow_id)).refresh is not None:
+        await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+    return list(state.refreshed)

@@ -309,12 +309,16 @@ def _certain(state: S, key: str) -> S:
 
 
 def _parked(state: S, action: Wanted, step: Step, failed: Failed) -> S:
-    """The state with the act shown as an exception; as old as it was before it was retried."""
+    """The state with the act shown as an exception; as old as it was before it was retried. Where
+    another part of the act fails now, the one before has succeeded: its exception has ended."""
+    name = failed.part or action.key
     previous = next((item for item in state.retried if item.key == action.key), None)
+    if previous is not None and previous.step != name:
+        state, previous = _forgotten(state, action.key), None
     attempts = previous.attempts + 1 if previous else 1
     is_uncertain = action.key in state.uncertain
     parked = StepException(
-        step=failed.part or action.key,
+        step=name,
         key=action.key,
         basis=action.basis,
         kind=failed.kind,

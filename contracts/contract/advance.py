@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from contracts import changes
-from contracts.billing import account
+from contracts.billing import account, keys
 from contracts.billing.account import Composition, Occasion
 from contracts.billing.state import Invoice
 from contracts.contract import amendments, endings, intake, invoices, proposing
@@ -222,7 +222,6 @@ def _proposed(state: ContractState, occasion: Occasion, composition: Composition
         credited_number=proposal.credited_number,
         stage=InvoiceStage.PROPOSED,
         amount=proposal.amount,
-        charges=tuple(line.key for line in proposal.lines),
         content_hash=proposal.content_hash,
     )
     starting = {**state.starting, number: start}
@@ -255,7 +254,16 @@ def _stage(state: ContractState) -> ContractState:
     stage = ContractStage.CLOSING if endings.is_billed_out(state) else ContractStage.ACTIVE
     if stage is state.stage:
         return state
-    return state.enter(stage)
+    state = state.enter(stage)
+    return _forfeits_noted(state) if stage is ContractStage.CLOSING else state
+
+
+def _forfeits_noted(state: ContractState) -> ContractState:
+    """Retainage that nobody will get, by the terms of an early end."""
+    for item in account.unbilled(state.account, state.billing_day):
+        if item.what == keys.RETAINAGE:
+            state = state.noted(f"Retainage of {item.amount} is forfeited")
+    return state
 
 
 def _close_out_starts_over(state: ContractState) -> ContractState:

@@ -113,12 +113,12 @@ def dues(billing: BillingState, today: date) -> tuple[Due, ...]:
     found = []
     for plan in billing.contract.plans:
         days = [
-            (on, terms.in_advance(plan, kind))
+            (on, not terms.in_advance(plan, kind))
             for kind in terms.tracks_of(plan)
             if (on := terms.due_after(billing, plan.key, kind, today)) is not None
         ]
         if days:
-            on, is_advance = min(days)
-            period = terms.period_of(billing, plan.key, on if is_advance else on - terms.DAY)
+            on, is_over = min(days)  # what is billed in advance first
+            period = terms.period_of(billing, plan.key, on - terms.DAY if is_over else on)
             found.append(Due(on, plan.key, period.period.name if period else str(on)))
     return tuple(sorted(found))

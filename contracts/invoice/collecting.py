@@ -398,7 +398,6 @@ def report(state: InvoiceState) -> InvoiceReport:
         credited_number=state.proposal.credited_number,
         stage=stage,
         amount=state.proposal.amount,
-        charges=tuple(line.key for line in state.proposal.lines),
         content_hash=state.proposal.content_hash,
         odoo_totals=state.odoo_totals,
         invoice_id=state.invoice_id,

@@ -112,7 +112,6 @@ class InvoiceReport(BaseModel):
     credited_number: int = 0
     stage: InvoiceStage
     amount: Money
-    charges: tuple[str, ...]
     content_hash: str = ""
     odoo_totals: OdooTotals | None = None
     invoice_id: int | None = None

@@ -193,7 +193,7 @@ async def test_a_fee_in_advance_is_given_back_for_the_days_after_an_early_end(
     await world.skip(workflow_id, days=12)
     note = await world.issue(workflow_id, 2)
     unused = eur("2000.00") - eur(f"{20000 / days:.2f}")
-    assert lines_of(note) == [("retainer", f"-{unused.amount}")]
+    assert lines_of(note) == [("care", f"-{unused.amount}")]
     await collected(world, workflow_id)
     state = await world.stage(workflow_id, ContractStage.CLOSED)
     assert state.ending is Ending.TERMINATED
