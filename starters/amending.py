@@ -24,12 +24,13 @@ from contracts.contract.messages import (
     TerminationRequest,
 )
 from contracts.contract.state import ContractOutcome, ContractState
+from contracts.contract.write_back import REFRESH
 from contracts.model import Contract
 from contracts.money import Money
-from starters.operations import Refused, contract_state, update
+from starters.operations import NoAnswer, Refused, contract_state, update
 from workflows.contract import ContractWorkflow
 
-_LOOK_AGAIN_SECONDS = 0.2
+_LOOK_AGAIN_SECONDS, _MOST_LOOKS = 0.2, 150
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,15 @@ async def credit_service(
 
 
 async def refresh_customer(client: Client, workflow_id: str, request: CustomerRefresh) -> list[str]:
-    """Read the deal again; says what was taken from it, and what was not, once it is read."""
+    """Read the deal again; says what was taken from it, and what was not, once it is read. Raises
+    Refused where the CRM refuses to be read, NoAnswer where it does not answer in time."""
     await update(client, workflow_id, ContractWorkflow.refresh_customer, request)
-    while (state := await contract_state(client, workflow_id)).refresh is not None:
+    for _ in range(_MOST_LOOKS):
+        state = await contract_state(client, workflow_id)
+        if state.refresh is None:
+            return list(state.refreshed)
+        for parked in state.exceptions:
+            if parked.key == REFRESH:
+                raise Refused(parked.message)
         await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-    return list(state.refreshed)
+    raise NoAnswer(f"the deal of {workflow_id} is still being read; ask again")

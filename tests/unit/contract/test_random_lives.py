@@ -19,7 +19,7 @@ def test_a_random_life_ends_with_everything_served(
 ) -> None:
     events, began = 0, time.process_time()
     for seed in range(shard, LIVES, _SHARDS):
-        story = RandomLife(Random(seed))
+        story = RandomLife(Random(seed))  # noqa: S311 - to repeat
         for _ in range(STEPS):
             story.step()
         story.to_the_end()
