@@ -11,6 +11,7 @@ import json
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
 from enum import StrEnum
+from functools import cached_property
 from itertools import combinations
 from typing import Any, Self
 from zoneinfo import ZoneInfo
@@ -24,7 +25,7 @@ from pydantic import (
 )
 
 from contracts.calendar import BusinessCalendar
-from contracts.model import Key, Person, Words
+from contracts.model import Derived, Key, Person, Words
 from contracts.money import Money
 
 HASH_PREFIX = 12
@@ -508,7 +509,7 @@ class ApproverReminder(BaseModel):
         return "Escalated" if self.escalated else "Reminder"
 
 
-class ApprovalRound(BaseModel):
+class ApprovalRound(Derived):
     """One subject from proposal to the last word on it. A changed subject needs a new round.
 
     Immutable: a decision or a reminder gives a new one.
@@ -516,8 +517,6 @@ class ApprovalRound(BaseModel):
     Once `escalated` the escalation group may decide as well; whether people were told so, or
     reminded before, is kept apart: telling them may take a while.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     subject: Subject
     requirement: ApprovalRequirement
@@ -588,7 +587,7 @@ class ApprovalRound(BaseModel):
         )
         return f"{person} [{absences}]" if absences else person
 
-    @property
+    @cached_property
     def _still_required(self) -> tuple[RequiredApproval, ...]:
         return self.requirement.still_required(self._given, escalated=self.escalated)
 

@@ -873,9 +873,9 @@ DEFECTS = CodeGroup(
 TRANSIENT = CodeGroup(
     title="Retried by Temporal",
     introduction=(
-        "Temporal retries the activity at most a minute apart, for as long as it"
-        " lasts. The Temporal UI shows them as pending activities, with the attempt and the last"
-        " failure. Act only if one lasts."
+        "Temporal retries the activity at most a minute apart, for two hours (mails: for a day)."
+        " The Temporal UI shows them as pending activities, with the attempt and the last failure."
+        " What lasts longer parks, and tries again by itself. Act only if one lasts."
     ),
     outcome=Outcome.RETRIED,
     codes=(

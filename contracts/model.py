@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import email_validator
 import stdnum
@@ -47,6 +48,19 @@ class Frozen(BaseModel):
     """Base of the canonical models: immutable, and unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Derived(BaseModel):
+    """Base of immutable models that keep what they derive from their fields (`cached_property`):
+    a copy with other fields derives it again."""
+
+    model_config = ConfigDict(frozen=True)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        copy = super().model_copy(update=update, deep=deep)
+        for name in [item for item in vars(copy) if item not in type(self).model_fields]:
+            del vars(copy)[name]
+        return copy
 
 
 def _key(text: str) -> str:

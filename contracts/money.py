@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import (
@@ -118,21 +118,18 @@ class Money(BaseModel):
             raise CurrencyMismatch(f"{self} and {other} have different currencies")
         return other.amount
 
+    def _exact(self, amount: Decimal) -> Money:
+        """Sums of exact amounts are exact: they need no check. Zero has no sign."""
+        return Money.model_construct(amount=amount + 0, currency=self.currency)
+
     def __add__(self, other: Money) -> Money:
-        return self._with(self.amount + self._same(other))
+        return self._exact(self.amount + self._same(other))
 
     def __sub__(self, other: Money) -> Money:
-        return self._with(self.amount - self._same(other))
+        return self._exact(self.amount - self._same(other))
 
     def __neg__(self) -> Money:
-        return self._with(-self.amount)
-
-    def _with(self, amount: Decimal) -> Money:
-        """An amount that comes of exact ones, and so has no more decimals than they have: only its
-        size has to be looked at."""
-        if amount.adjusted() >= MAX_DIGITS:
-            return Money(amount, self.currency)
-        return Money.model_construct(amount=amount, currency=self.currency)
+        return self._exact(-self.amount)
 
     def __lt__(self, other: Money) -> bool:
         return self.amount < self._same(other)
@@ -176,7 +173,7 @@ class Money(BaseModel):
         return parts
 
 
-@functools.cache
+@cache
 def _zero(currency: str) -> Money:
     return Money(0, currency)
 

@@ -251,10 +251,7 @@ class Shell(Inbox, Generic[S]):
 
     @property
     def _is_draining(self) -> bool:
-        return (
-            bool(self.state.running)
-            and workflow.info().get_current_history_length() >= TOO_MANY_EVENTS
-        )
+        return workflow.info().get_current_history_length() >= TOO_MANY_EVENTS
 
     def _renew(self) -> NoReturn:
         # A run stays with the release it began with (it is pinned). Without this the next one

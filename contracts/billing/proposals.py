@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Self
 
 from pydantic import Field
 
 from contracts.billing.charges import Charge, total
-from contracts.model import Email, Frozen, Key, OptionalText
+from contracts.model import Derived, Email, Frozen, Key, OptionalText
 from contracts.money import Money
 
 
@@ -24,7 +22,7 @@ class InvoiceKind(StrEnum):
     CREDIT_NOTE = "credit_note"
 
 
-class InvoiceProposal(Frozen):
+class InvoiceProposal(Derived, Frozen):
     """What is to be invoiced or credited; everything here is part of what an approval binds.
 
     Amounts are without tax; Odoo adds the tax of the customer's fiscal position. The lines of a
@@ -61,10 +59,3 @@ class InvoiceProposal(Frozen):
         """SHA-256 over the content in canonical JSON; any change to it voids approvals."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
-
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy, with other content another hash and sum: what was computed is left behind."""
-        copy = super().model_copy(update=update, deep=deep)
-        for name in ("amount", "content_hash"):
-            vars(copy).pop(name, None)
-        return copy

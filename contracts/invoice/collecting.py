@@ -228,6 +228,8 @@ def resolution_refusal(state: InvoiceState, resolved: DisputeResolved, today: da
         return f"{dispute.amount} is disputed; no more than that can be accepted, not {accepted}"
     if accepted and accepted.is_positive and dispute.accepted is not None:
         return f"{dispute.accepted} was accepted already and waits for its credit note"
+    if accepted and accepted.is_positive and posted(state) is None:
+        return "the invoice is not posted in Odoo: post it again there, then it can be credited"
     return _date_refusal("the revised due date", resolved.revised_due_on, today)
 
 
@@ -384,7 +386,9 @@ def report(state: InvoiceState) -> InvoiceReport:
     """How the invoice stands, as its contract needs to know it."""
     balance = posted(state)
     stage = state.stage
-    if stage is InvoiceStage.POSTED_NOT_DELIVERED and not state.exceptions:
+    # What is just tried again is not over yet: each word to the contract costs a Signal.
+    exceptions = (*state.exceptions, *state.retried)
+    if stage is InvoiceStage.POSTED_NOT_DELIVERED and not exceptions:
         # Under way: only a delivery that is stuck is worth a word of its own.
         stage = InvoiceStage.OPEN
     if stage is InvoiceStage.REJECTED and not state.draft_is_gone:
@@ -392,7 +396,8 @@ def report(state: InvoiceState) -> InvoiceReport:
         stage = InvoiceStage.AWAITING_APPROVAL
     overdue = stage is InvoiceStage.OVERDUE
     level = state.dunning.level
-    return InvoiceReport(
+    # Of fields that were checked when they came in; it is asked for at every event.
+    return InvoiceReport.model_construct(
         number=state.proposal.number,
         kind=state.proposal.kind,
         credited_number=state.proposal.credited_number,
@@ -416,7 +421,7 @@ def report(state: InvoiceState) -> InvoiceReport:
         overdue=overdue,
         because=state.rejected_because if stage is InvoiceStage.REJECTED else "",
         approved=_approved(state),
-        exceptions=state.exceptions,
+        exceptions=exceptions,
     )
 
 

@@ -52,10 +52,11 @@ def _payment(state: InvoiceState, payment: PaymentReceived) -> str | None:
     return collecting.unbookable(balance, payment) or _notice(state, payment)
 
 
-def _notice(state: InvoiceState, _: PaymentReceived) -> str | None:
+def _notice(state: InvoiceState, payment: PaymentReceived) -> str | None:
     """A system's money is kept whatever the invoice is: what cannot be booked waits for a person,
     and what comes too early for the invoice. Only what is too much is refused."""
-    if len(state.payment_references) >= MAX_PAYMENTS:
+    is_known = payment.reference in state.payment_references
+    if len(state.payment_references) >= MAX_PAYMENTS and not is_known:
         return f"at most {MAX_PAYMENTS} payments are taken for one invoice"
     return None
 

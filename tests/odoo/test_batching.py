@@ -271,13 +271,13 @@ def test_invoices_are_mailed_once_each_in_few_calls_where_odoo_can(
 def test_a_repeat_waits_while_an_earlier_call_may_still_mail(
     odoo: OdooClient, odoo_server: OdooServer
 ) -> None:
-    """Before such a call has committed, its wizard is all that is to be seen of it."""
+    """Before such a call commits, only its wizard is visible."""
     batched = connected(odoo_server)
     invoices = [invoice(odoo) for _ in range(2)]
     odoo.press("account.move", "action_post", invoices)
     wizard = {"move_ids": [[6, 0, invoices]]}
     odoo.create("account.move.send.batch.wizard", [wizard])
-    for _ in range(2):  # who looked is not taken for one who is at it
+    for _ in range(2):  # the wizard of a look is not taken for a call that mails
         error = refusal(partial(batched.client.mail, invoices[0], again=True))
         assert (error.kind, error.code) == (FailureKind.TRANSIENT, "under_way")
         assert error.retry_after

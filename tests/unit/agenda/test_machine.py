@@ -1,0 +1,254 @@
+"""The machine that contracts and invoices run on: what begins, what parks, what is kept."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from contracts.agenda import machine
+from contracts.agenda.actions import (
+    Answered,
+    Began,
+    ClockRang,
+    Done,
+    Event,
+    Failed,
+    Resumed,
+    SignalReceived,
+    UpdateReceived,
+)
+from contracts.parking import Action as Choice
+from contracts.parking import Resolution
+from tests.unit.agenda.toy import RULES, Ask, Break, Errand, ToyState
+from tests.unit.examples import NOON
+
+LOST = Failed("transient", "no_answer", "silence", maybe_done=True)
+REFUSED = Failed("business", "not_so", "no")
+CLOSED = Failed("credentials", "api_key_refused", "no entry")
+
+
+def state(*names: str, **changes: Any) -> ToyState:
+    errands = tuple(Errand(name=name) for name in names)
+    return ToyState(clock=NOON, open=errands, **changes)
+
+
+def after(found: ToyState, event: Event, now: datetime = NOON) -> ToyState:
+    return machine.apply(RULES, found, event, now).state
+
+
+def begun(found: ToyState, now: datetime = NOON) -> ToyState:
+    """The state with all acts begun that may begin."""
+    while (action := machine.next_action(RULES, found)) is not None:
+        found = after(found, Began(action), now)
+    return found
+
+
+def answered(found: ToyState, key: str, result: Done | Failed, now: datetime = NOON) -> ToyState:
+    return after(found, Answered(key, result), now)
+
+
+def decide(found: ToyState, choice: Choice, step: str = "") -> str | None:
+    resolution = Resolution(action=choice, by="olga", step=step, reason="so be it")
+    return machine.apply(RULES, found, UpdateReceived(resolution), NOON).refusal
+
+
+def decided(found: ToyState, choice: Choice, step: str = "") -> ToyState:
+    resolution = Resolution(action=choice, by="olga", step=step, reason="so be it")
+    outcome = machine.apply(RULES, found, UpdateReceived(resolution), NOON)
+    assert outcome.refusal is None
+    return outcome.state
+
+
+# --- what begins ------------------------------------------------------------------------------
+
+
+def test_acts_begin_beside_each_other_and_each_once() -> None:
+    assert list(begun(state("a", "b")).running) == ["a", "b"]
+
+
+def test_acts_of_one_lane_begin_one_after_the_other() -> None:
+    found = ToyState(
+        clock=NOON, open=(Errand(name="a", lane="order"), Errand(name="b", lane="order"))
+    )
+    found = begun(found)
+    assert list(found.running) == ["a"]
+    assert list(begun(answered(found, "a", Done())).running) == ["b"]
+
+
+def test_an_exclusive_act_begins_once_nothing_else_is_wanted_or_runs() -> None:
+    found = begun(state("final", "a", "crm"))
+    assert list(found.running) == ["a", "crm"]
+    found = begun(answered(found, "a", Done()))
+    assert list(found.running) == ["crm", "final"], "what goes aside holds nothing up"
+
+
+def test_an_exclusive_act_waits_for_a_parked_one() -> None:
+    found = answered(begun(state("a", "final")), "a", REFUSED)
+    assert begun(found).running == {}
+    assert list(begun(decided(found, Choice.SKIP)).running) == ["final"]
+
+
+def test_an_act_that_is_not_wanted_any_more_does_not_begin() -> None:
+    chosen = machine.next_action(RULES, state("a"))
+    assert chosen is not None
+    outcome = machine.apply(RULES, state("b"), Began(chosen), NOON)
+    assert outcome.refusal == "a is not wanted any more"
+    assert outcome.state.running == {}
+
+
+# --- what parks -------------------------------------------------------------------------------
+
+
+def test_a_refused_act_waits_for_a_person_and_one_for_a_login_tries_again_ever_more_slowly() -> (
+    None
+):
+    found = answered(begun(state("a")), "a", REFUSED)
+    assert (found.exceptions[0].step, found.exceptions[0].retry_at) == ("a", None)
+    now, delays = NOON, []
+    found = answered(begun(state("a")), "a", CLOSED)
+    for _ in range(6):
+        retry_at = machine.next_wake(RULES, found)
+        assert retry_at is not None
+        assert begun(found, now).running == {}
+        delays.append(retry_at - now)
+        now = retry_at
+        found = answered(begun(after(found, ClockRang(), now), now), "a", CLOSED, now)
+    assert [delay // timedelta(minutes=1) for delay in delays] == [1, 2, 4, 8, 15, 15]
+    assert (found.exceptions[0].attempts, found.exceptions[0].since) == (7, NOON)
+    assert len(found.journal.entries) == 1, "the same again is not noted again"
+
+
+def test_an_exception_disappears_with_what_it_is_about_and_its_age_is_measured() -> None:
+    found = answered(begun(state("a")), "a", REFUSED)
+    later = NOON + timedelta(hours=3)
+    outcome = machine.apply(RULES, found, UpdateReceived(Errand(name="a", basis="new")), later)
+    assert outcome.state.exceptions == ()
+    [metric] = outcome.metrics
+    assert (metric.name, metric.value) == (machine.EXCEPTION_AGE, 3)
+    assert list(begun(outcome.state).running) == ["a"]
+
+
+def test_a_failure_of_what_is_not_wanted_any_more_parks_nothing() -> None:
+    found = begun(state("a"))
+    found = after(found, UpdateReceived(Errand(name="a", basis="new")))
+    assert answered(found, "a", REFUSED).exceptions == ()
+
+
+def test_a_question_is_asked_until_it_is_decided() -> None:
+    found = after(state(), SignalReceived(Ask(name="why")))
+    assert [item.step for item in found.exceptions] == ["ask:why"]
+    again = decided(found, Choice.RETRY)
+    assert [(item.step, item.attempts) for item in again.exceptions] == [("ask:why", 2)]
+    assert decided(again, Choice.SKIP).exceptions == ()
+
+
+def test_time_that_is_past_already_is_no_reason_to_wake() -> None:
+    assert machine.next_wake(RULES, state(wakes_at=NOON)) is None
+    tomorrow = NOON + timedelta(days=1)
+    assert machine.next_wake(RULES, state(wakes_at=tomorrow)) == tomorrow
+
+
+# --- what may have happened -------------------------------------------------------------------
+
+
+def test_what_may_have_happened_can_only_be_retried_until_it_is_known() -> None:
+    found = answered(begun(state("risky")), "risky", LOST)
+    assert found.uncertain == ("risky",)
+    assert found.exceptions[0].allowed == (Choice.RETRY,)
+    assert "may have happened" in str(decide(found, Choice.SKIP))
+    # A look that fails for want of a login tells nothing.
+    found = answered(begun(decided(found, Choice.RETRY)), "risky", CLOSED)
+    assert found.uncertain == ("risky",)
+    assert "may have happened" in str(decide(found, Choice.SKIP))
+    # The remote's own word does.
+    found = answered(begun(decided(found, Choice.RETRY)), "risky", REFUSED)
+    assert found.uncertain == ()
+    assert decide(found, Choice.SKIP) is None
+
+
+def test_what_may_have_happened_is_known_once_it_is_done() -> None:
+    found = answered(begun(state("risky")), "risky", LOST)
+    found = answered(begun(decided(found, Choice.RETRY)), "risky", Done())
+    assert (found.uncertain, found.exceptions, found.done) == ((), (), ("risky",))
+
+
+def test_what_can_be_done_again_is_never_uncertain() -> None:
+    assert answered(begun(state("a")), "a", LOST).uncertain == ()
+
+
+# --- messages ---------------------------------------------------------------------------------
+
+
+def test_an_update_is_answered_or_refused_and_a_signal_is_noted() -> None:
+    done = state(done=("a",))
+    assert machine.apply(RULES, state(), UpdateReceived(Errand(name="b")), NOON).answer == "b"
+    refused = machine.apply(RULES, done, UpdateReceived(Errand(name="a")), NOON)
+    assert refused.refusal == machine.refusal(RULES, done, Errand(name="a"), NOON)
+    noted = after(done, SignalReceived(Errand(name="a"), "an errand"))
+    assert noted.journal.entries[-1].text == "Refused an errand: a is done already"
+
+
+def test_what_reopens_waits_for_an_exclusive_act_to_end() -> None:
+    found = begun(state("final"))
+    more = Errand(name="more")
+    assert "being closed" in str(machine.refusal(RULES, found, more, NOON))
+    found = after(found, SignalReceived(more))
+    assert found.open == (Errand(name="final"),)
+    found = answered(found, "final", Done())
+    assert found.open == (more,)
+    assert found.deferred == ()
+
+
+# --- mistakes of ours -------------------------------------------------------------------------
+
+
+def fallen(found: ToyState, event: Event, now: datetime = NOON) -> ToyState:
+    """The state once the rules failed on an event."""
+    with pytest.raises(ZeroDivisionError) as caught:
+        machine.apply(RULES, found, event, now)
+    return machine.with_defect(found, event, caught.value, now)
+
+
+def test_a_signal_that_a_defect_stopped_is_kept_and_taken_in_by_a_later_release() -> None:
+    found = fallen(state(), SignalReceived(Break(), "a break"))
+    [parked] = found.exceptions
+    assert (parked.step, parked.kind) == ("message:1", "defect")
+    assert parked.message == "ZeroDivisionError: a mistake"
+    assert machine.next_event(found) is None
+    now = machine.next_wake(RULES, found)
+    assert now == NOON + timedelta(minutes=1)
+    # Kept over continue-as-new, and tried again while it is not mended.
+    found = ToyState.model_validate_json(found.model_dump_json())
+    found = after(found, ClockRang(), now)
+    assert machine.next_event(found) == Resumed("message:1")
+    found = fallen(found, Resumed("message:1"), now)
+    assert found.exceptions[0].attempts == 2
+    found = decided(found.replace(healed=True), Choice.RETRY)
+    assert machine.next_event(found) == Resumed("message:1")
+    found = after(found, Resumed("message:1"))
+    assert (found.unserved, found.exceptions) == ((), ())
+
+
+def test_a_signal_that_nobody_needs_any_more_can_be_dropped() -> None:
+    found = fallen(state(), SignalReceived(Break()))
+    found = decided(found, Choice.SKIP)
+    assert (found.unserved, found.exceptions) == ((), ())
+
+
+def test_a_result_that_a_defect_stopped_is_asked_for_again() -> None:
+    found = begun(state("risky"))
+    found = fallen(found, Answered("risky", Done("broken")))
+    assert (found.running, found.uncertain, found.done) == ({}, ("risky",), ())
+    assert found.exceptions[0].kind == "defect"
+    now = machine.next_wake(RULES, found)
+    assert now is not None
+    found = begun(after(found.replace(healed=True), ClockRang(), now), now)
+    assert answered(found, "risky", Done("broken"), now).done == ("risky",)
+
+
+def test_the_sender_of_an_update_is_told_and_nothing_else_changes() -> None:
+    found = fallen(state("a"), UpdateReceived(Break()))
+    assert (found.open, found.exceptions) == ((Errand(name="a"),), ())
+    assert "A defect stopped UpdateReceived" in found.journal.entries[-1].text

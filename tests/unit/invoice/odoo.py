@@ -1,0 +1,157 @@
+"""A model of Odoo that holds what is true there, for the invoice of the explorer.
+
+It does what the activities do: it looks before it acts, so that a repeat finds what was done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from contracts.agenda.actions import Action, Done, Failed, Result
+from contracts.invoice import agenda, collecting
+from contracts.invoice.messages import InvoiceBalance
+from contracts.invoice.results import Draft
+from contracts.invoice.state import InvoiceState
+from contracts.money import Money
+from contracts.odoo_totals import OdooTotals
+from contracts.policy import EntityPolicy
+from tests.unit.examples import NOON, approval_policy, balance, euros, policy
+
+UNTAXED, TOTAL = euros("3000.00"), euros("3630.00")
+ZERO = euros("0.00")
+INVOICE_ID = 7
+
+one_approval = approval_policy.model_copy(
+    update={
+        "tiers": (approval_policy.tiers[0].model_copy(update={"up_to": None}),),
+    }
+)
+rules: EntityPolicy = policy.model_copy(
+    update={"approval": one_approval, "write_off_account": "658000"}
+)
+
+
+@dataclass(frozen=True)
+class Odoo:
+    """What is true: the invoice's state and content there, and everything that was sent or booked.
+
+    `changed` counts the changes of the invoice, and stands for the time of the last one.
+    """
+
+    move: str = ""
+    content: str = ""
+    posts: int = 0
+    sent: int = 0
+    reminders: tuple[str, ...] = ()
+    payments: tuple[str, ...] = ()
+    write_offs: int = 0
+    residual: Money = ZERO
+    changed: int = 0
+
+    def now(self, **changes: Any) -> Odoo:
+        return replace(self, changed=self.changed + 1, **changes)
+
+    @property
+    def balance(self) -> InvoiceBalance:
+        return balance(
+            str(self.residual.amount),
+            as_of=NOON + timedelta(seconds=self.changed),
+            posted=self.move == "posted",
+            cancelled=self.move == "cancel",
+            written_off=TOTAL if self.write_offs and self.residual.is_zero else None,
+        )
+
+
+def perform(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Result]:
+    """What an act does in Odoo, and what it comes to."""
+    return _ACTS[action.kind](odoo, state, action)
+
+
+def refused(code: str, message: str = "no") -> Failed:
+    return Failed("business", code, message)
+
+
+def _create(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Result]:
+    if odoo.move in ("", "draft"):
+        odoo = odoo.now(move="draft", content=action.basis)
+    totals = OdooTotals(untaxed=UNTAXED, taxes=(), total=TOTAL)
+    day = agenda.invoice_on(state)
+    draft = Draft(invoice_id=INVOICE_ID, invoice_on=day, odoo_totals=totals, policy=rules)
+    return odoo, Done(draft)
+
+
+def _post(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Result]:
+    if odoo.move == "cancel":
+        return odoo, refused("invoice_cancelled")
+    if odoo.move == "draft":
+        odoo = odoo.now(move="posted", posts=odoo.posts + 1, residual=TOTAL)
+    return odoo, Done(odoo.balance)
+
+
+def _discard(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Result]:
+    if odoo.move == "posted":
+        return odoo, refused("invoice_posted")
+    return (odoo.now(move="cancel") if odoo.move == "draft" else odoo), Done()
+
+
+def _deliver(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Result]:
+    return replace(odoo, sent=max(odoo.sent, 1)), Done()
+
+
+def _read(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Result]:
+    if action.basis == agenda.REPOSTED and odoo.move != "posted":
+        return odoo, refused("invoice_not_posted")
+    return odoo, Done(odoo.balance)
+
+
+def _register(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Result]:
+    if action.subject not in odoo.payments:
+        if not odoo.residual.is_positive:
+            return odoo, refused("odoo_refused")
+        payment = next(item for item in state.payments if item.reference == action.subject)
+        rest = max(odoo.residual - payment.amount, ZERO)
+        odoo = odoo.now(payments=(*odoo.payments, action.subject), residual=rest)
+    return odoo, Done(odoo.balance)
+
+
+def _remind(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Result]:
+    assert state.reminder is not None
+    subject = state.reminder.subject
+    sent = odoo.reminders if subject in odoo.reminders else (*odoo.reminders, subject)
+    return replace(odoo, reminders=sent), Done()
+
+
+def _write_off(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Result]:
+    assert state.write_off is not None
+    if odoo.write_offs <= state.write_offs:
+        if state.write_off.amount > odoo.residual:
+            return odoo, refused("write_off_too_large")
+        odoo = odoo.now(write_offs=state.write_offs + 1, residual=ZERO)
+    return odoo, Done(odoo.balance)
+
+
+def _nothing(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Result]:
+    return odoo, Done()
+
+
+def _report(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Result]:
+    return odoo, Done(collecting.report(state))
+
+
+_ACTS: Mapping[str, Callable[[Odoo, InvoiceState, Action], tuple[Odoo, Result]]] = {
+    agenda.CREATE: _create,
+    agenda.POST: _post,
+    agenda.DISCARD: _discard,
+    agenda.NOTIFY: _nothing,
+    agenda.DELIVER: _deliver,
+    agenda.BALANCE: _read,
+    agenda.REGISTER_PAYMENT: _register,
+    agenda.REMIND: _remind,
+    agenda.TODO: _nothing,
+    agenda.WRITE_OFF: _write_off,
+    agenda.TELL_CONTRACT: _report,
+    agenda.ASK_CREDIT: _nothing,
+}

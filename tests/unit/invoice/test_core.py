@@ -1,0 +1,499 @@
+"""What an invoice decides, told as short stories without Temporal and without Odoo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+
+import pytest
+
+from contracts.agenda.actions import (
+    Action,
+    Answered,
+    ClockRang,
+    Done,
+    Failed,
+    SignalReceived,
+    UpdateReceived,
+)
+from contracts.approvals import Decision
+from contracts.invoice import agenda, rules
+from contracts.invoice.messages import (
+    ContractRenewed,
+    CreditApplied,
+    DisputeOpened,
+    DisputeResolved,
+    PaymentNotice,
+    PaymentPromised,
+    PaymentReceived,
+    WriteOffAsked,
+)
+from contracts.invoice.refusals import MAX_PAYMENTS
+from contracts.invoice.results import Draft
+from contracts.invoice.state import InvoiceStage, InvoiceState
+from contracts.money import Money
+from contracts.odoo_totals import OdooTotals
+from contracts.parking import Action as Choice
+from tests.unit.examples import ANA, BOB, CLEO, MONDAY, SAM, euros
+from tests.unit.invoice import odoo as model
+from tests.unit.invoice.explorer import (
+    MOST_BYTES,
+    Play,
+    beginning,
+    decision,
+    payment,
+    succeeded,
+    swept,
+    told,
+    vote,
+)
+from tests.unit.invoice.odoo import TOTAL, UNTAXED, ZERO
+
+LOST = Failed("transient", "no_answer", "silence", maybe_done=True)
+LOCKED = Failed("business", "period_locked", "March is closed")
+
+
+# --- verbs ------------------------------------------------------------------------------------
+
+
+def running(play: Play) -> list[str]:
+    """What is under way, words to the contract aside."""
+    return [key for key in play.state.running if key != "tell_contract"]
+
+
+def act(play: Play, key: str) -> Play:
+    """The running act of this key succeeds."""
+    return succeeded(play, play.state.running[key])
+
+
+def fail(play: Play, key: str, failure: Failed) -> Play:
+    """The running act of this key fails, and the contract hears of what is parked."""
+    return settle_news(told(play, Answered(key, failure)))
+
+
+def say(play: Play, message: object) -> Play:
+    """Send an Update, which has to be accepted."""
+    assert refusal(play, message) is None
+    return told(play, UpdateReceived(message))
+
+
+def refusal(play: Play, message: object) -> str | None:
+    return rules.refusal(play.state, message, play.state.clock)
+
+
+def skip_to(play: Play, now: datetime) -> Play:
+    return told(play, ClockRang(), now)
+
+
+def wake(play: Play) -> Play:
+    """The next time comes at which time alone changes something."""
+    at = rules.next_wake(play.state)
+    assert at is not None
+    return skip_to(play, at)
+
+
+def parked(play: Play) -> list[tuple[str, str]]:
+    return [(item.step, item.code) for item in play.state.exceptions]
+
+
+def notes(play: Play) -> str:
+    return "\n".join(entry.text for entry in play.state.journal.entries)
+
+
+def proposed() -> Play:
+    """The draft stands in Odoo and awaits approval."""
+    return act(beginning(faults=0, messages=0, days=0), "create_invoice")
+
+
+def approved() -> Play:
+    play = proposed()
+    return say(play, vote(play.state, BOB, Decision.APPROVE))
+
+
+def posted() -> Play:
+    """Posted, delivered, and the contract knows."""
+    play = act(approved(), "post_invoice")
+    return act(act(play, "deliver"), "tell_contract")
+
+
+def late() -> Play:
+    """Past its due date; the contract knows."""
+    play = wake(posted())
+    return act(play, "tell_contract")
+
+
+def settle_news(play: Play) -> Play:
+    while "tell_contract" in play.state.running:
+        play = act(play, "tell_contract")
+    return play
+
+
+# --- until it is posted -----------------------------------------------------------------------
+
+
+def test_the_draft_is_made_first_and_posted_once_it_is_approved() -> None:
+    play = beginning(faults=0, messages=0, days=0)
+    assert running(play) == ["create_invoice"]
+    play = act(play, "create_invoice")
+    assert (play.state.stage, running(play)) == (InvoiceStage.AWAITING_APPROVAL, [])
+    play = say(play, vote(play.state, BOB, Decision.APPROVE))
+    assert (play.state.stage, running(play)) == (InvoiceStage.APPROVED, ["post_invoice"])
+    play = act(play, "post_invoice")
+    # Delivery and the contract do not wait for each other.
+    assert list(play.state.running) == ["deliver", "tell_contract"]
+    assert play.told == ""
+    play = act(act(play, "tell_contract"), "deliver")
+    assert (play.state.stage, running(play)) == (InvoiceStage.OPEN, [])
+
+
+def test_nothing_can_be_decided_before_there_is_a_draft_nor_after_it_is_decided() -> None:
+    word = vote(proposed().state, BOB, Decision.APPROVE)
+    early = beginning(faults=0, messages=0, days=0)
+    assert "still being prepared" in str(refusal(early, word))
+    assert "the invoice is approved" in str(refusal(approved(), word))
+
+
+def test_tax_that_changed_since_voids_the_approval() -> None:
+    play = approved()
+    # Parked over night: its date is another one, so that the draft is written again.
+    play = fail(play, "post_invoice", LOCKED)
+    play = skip_to(play, play.state.clock + timedelta(days=1))
+    assert running(play) == ["create_invoice"]
+    totals = OdooTotals(untaxed=UNTAXED, taxes=(), total=euros("3631.00"))
+    draft = Draft(
+        invoice_id=model.INVOICE_ID,
+        invoice_on=play.state.today,
+        odoo_totals=totals,
+        policy=model.rules,
+    )
+    play = told(play, Answered("create_invoice", Done(draft)))
+    assert play.state.stage is InvoiceStage.AWAITING_APPROVAL
+    assert not play.state.open_round or not play.state.open_round.approvals
+    assert "approvals are void" in notes(play)
+
+
+def test_what_is_amended_is_drafted_and_approved_again() -> None:
+    play = fail(approved(), "post_invoice", LOCKED)
+    before = play.state.proposal.content_hash
+    play = say(play, decision("post_invoice", Choice.AMEND))
+    assert running(play) == ["create_invoice"]
+    assert play.state.approval_round is None
+    play = act(play, "create_invoice")
+    assert play.odoo.content == play.state.proposal.content_hash != before
+    assert play.state.stage is InvoiceStage.AWAITING_APPROVAL
+    amount = decision("post_invoice", Choice.AMEND).model_copy(
+        update={"changes": {"lines.0.unit_price": "1"}}
+    )
+    stuck = fail(approved(), "post_invoice", LOCKED)
+    assert "not_amendable" in str(refusal(stuck, amount)) or "amounts follow" in str(
+        refusal(stuck, amount)
+    )
+
+
+def test_a_step_that_is_tried_again_tells_the_contract_nothing_new() -> None:
+    play = fail(approved(), "post_invoice", LOCKED)
+    assert play.state.reported is not None
+    play = say(play, decision("post_invoice", Choice.RETRY))
+    assert list(play.state.running) == ["post_invoice"]
+    play = told(play, Answered("post_invoice", LOCKED))
+    assert play.state.running == {}
+
+
+def test_what_differs_from_the_approval_is_drafted_again_when_it_is_retried() -> None:
+    differs = Failed("business", "invoice_differs_from_approval", "another total")
+    play = fail(approved(), "post_invoice", differs)
+    assert running(say(play, decision("post_invoice", Choice.RETRY))) == ["create_invoice"]
+
+
+def test_approvers_are_reminded_when_business_opens_and_then_the_next_group_decides() -> None:
+    play = proposed()
+    assert "may not decide" in str(refusal(play, vote(play.state, CLEO, Decision.APPROVE)))
+    play = wake(play)
+    assert (play.state.today, running(play)) == (date(2026, 3, 4), ["notify:invoice"])
+    play = act(play, "notify:invoice")
+    assert "Reminder: approval of invoice 1" in notes(play)
+    play = wake(play)
+    assert (play.state.today, running(play)) == (date(2026, 3, 9), ["notify:invoice"])
+    assert refusal(play, vote(play.state, CLEO, Decision.APPROVE)) is None
+    play = act(play, "notify:invoice")
+    assert rules.next_wake(play.state) is None, "nobody is reminded for ever"
+
+
+def test_a_reminder_that_is_parked_gives_way_to_the_decision() -> None:
+    play = fail(wake(proposed()), "notify:invoice", Failed("business", "order_missing", "no"))
+    assert parked(play) == [("notify:invoice", "order_missing")]
+    play = say(play, vote(play.state, BOB, Decision.APPROVE))
+    # Approved on another day than it was drafted: the draft gets that day's date first.
+    assert (parked(play), running(play)) == ([], ["create_invoice"])
+    assert running(act(play, "create_invoice")) == ["post_invoice"]
+
+
+# --- what may have happened -------------------------------------------------------------------
+
+
+def test_a_posting_that_may_have_happened_is_given_up_by_nothing() -> None:
+    play = fail(approved(), "post_invoice", LOST)
+    for choice in (Choice.CANCEL, Choice.AMEND):
+        assert "may have happened" in str(refusal(play, decision("post_invoice", choice)))
+    # Not by the calendar either, which would have the draft written again.
+    play = skip_to(play, play.state.clock + timedelta(days=1))
+    assert running(play) == ["post_invoice"], "it heals by itself"
+    play = act(play, "post_invoice")
+    assert (play.state.stage, play.state.uncertain) == (InvoiceStage.POSTED_NOT_DELIVERED, ())
+
+
+def test_a_posting_that_was_refused_for_certain_can_be_cancelled() -> None:
+    play = fail(approved(), "post_invoice", LOST)
+    play = say(play, decision("post_invoice", Choice.RETRY))
+    play = fail(play, "post_invoice", LOCKED)
+    play = say(play, decision("post_invoice", Choice.CANCEL))
+    assert (play.state.stage, running(play)) == (InvoiceStage.REJECTED, ["discard"])
+
+
+def test_a_rejection_is_told_once_the_draft_is_gone() -> None:
+    play = proposed()
+    play = say(play, vote(play.state, ANA, Decision.REJECT))
+    assert running(play) == ["discard"]
+    closed = Failed("credentials", "api_key_refused", "no entry")
+    play = told(play, Answered("discard", closed))
+    # The contract learns that something is stuck, not that it may bill again.
+    play = act(play, "tell_contract")
+    assert play.told == InvoiceStage.AWAITING_APPROVAL
+    play = act(say(play, decision("discard", Choice.RETRY)), "discard")
+    play = act(play, "tell_contract")
+    assert (play.told, play.odoo.move) == (InvoiceStage.REJECTED, "cancel")
+    assert agenda.has_ended(play.state)
+
+
+def test_a_draft_that_failed_on_the_way_is_looked_for_when_it_is_cancelled() -> None:
+    play = beginning(faults=0, messages=0, days=0)
+    differs = Failed("business", "draft_differs_from_proposal", "another sum")
+    play = fail(replace(play, odoo=play.odoo.now(move="draft")), "create_invoice", differs)
+    play = say(play, decision("create_invoice", Choice.CANCEL))
+    assert play.state.invoice_id is None
+    assert "discard" in play.state.running
+
+
+def test_a_write_off_that_may_have_happened_is_not_void_because_nothing_is_open() -> None:
+    play = say(posted(), WriteOffAsked(by=SAM, reason="bankrupt"))
+    play = say(play, vote(play.state, BOB, Decision.APPROVE))
+    assert running(play) == ["write_off"]
+    done = succeeded(play, play.state.running["write_off"]).odoo
+    play = fail(replace(play, odoo=done), "write_off", LOST)
+    play = swept(play)
+    assert play.state.write_off is not None
+    play = settle_news(say(play, decision("write_off", Choice.RETRY)))
+    play = act(play, "write_off")
+    assert (play.state.stage, play.state.write_offs) == (InvoiceStage.WRITTEN_OFF, 1)
+
+
+# --- money ------------------------------------------------------------------------------------
+
+
+def test_money_that_comes_before_the_invoice_is_booked_once_it_is_posted() -> None:
+    play = approved()
+    early = PaymentReceived(reference="P-1", amount=TOTAL, paid_on=MONDAY)
+    assert "nothing to pay yet" in str(refusal(play, early))
+    for _ in range(2):
+        play = told(play, SignalReceived(payment("P-1"), "payment P-1"))
+    play = act(play, "post_invoice")
+    assert "register_payment:P-1" in play.state.running
+    play = act(settle_news(act(play, "register_payment:P-1")), "deliver")
+    assert settle_news(play).state.stage is InvoiceStage.PAID
+    assert play.odoo.payments == ("P-1",)
+
+
+@pytest.mark.parametrize(
+    ("amount", "why"), [(Money(5, "USD"), "in EUR"), (euros("0"), "above zero")]
+)
+def test_money_that_cannot_be_booked_waits_for_a_person(amount: Money, why: str) -> None:
+    odd = PaymentNotice(reference="odd", amount=amount, paid_on=MONDAY)
+    play = settle_news(told(posted(), SignalReceived(odd)))
+    assert parked(play) == [("register_payment:odd", "payment_refused")]
+    assert why in play.state.exceptions[0].message
+    play = say(play, decision("register_payment:odd", Choice.SKIP))
+    assert (parked(play), play.state.payments) == ([], ())
+
+
+def test_money_for_a_rejected_invoice_waits_for_a_person() -> None:
+    play = told(proposed(), SignalReceived(payment("P-1")))
+    play = say(play, vote(play.state, ANA, Decision.REJECT))
+    play = settle_news(act(play, "discard"))
+    assert parked(play) == [("register_payment:P-1", "payment_without_invoice")]
+    play = settle_news(say(play, decision("register_payment:P-1", Choice.SKIP)))
+    assert agenda.has_ended(play.state)
+
+
+def test_so_many_payments_and_no_more() -> None:
+    references = tuple(f"P-{number}" for number in range(MAX_PAYMENTS))
+    play = posted()
+    play = replace(play, state=play.state.replace(payment_references=references))
+    assert "at most" in str(refusal(play, payment("one more")))
+    assert refusal(play, payment("P-7")) is None, "it is known"
+    assert len(play.state.model_dump_json()) < MOST_BYTES
+
+
+def test_older_news_of_odoo_counts_for_nothing() -> None:
+    play = posted()
+    paid = swept(replace(play, odoo=play.odoo.now(residual=ZERO)))
+    again = told(paid, SignalReceived(play.odoo.balance))
+    assert again.state.balance == paid.state.balance
+
+
+def test_an_invoice_cancelled_in_odoo_waits_until_it_is_posted_again() -> None:
+    play = posted()
+    play = swept(replace(play, odoo=play.odoo.now(move="cancel")))
+    assert "balance" in play.state.running
+    play = settle_news(act(play, "balance"))
+    assert parked(play) == [("balance", "invoice_not_posted")]
+    disputed = DisputeOpened(by=ANA, reason="late")
+    assert "nothing is owed on it yet" in str(refusal(play, disputed))
+    play = settle_news(swept(replace(play, odoo=play.odoo.now(move="posted"))))
+    assert (parked(play), play.state.stage) == ([], InvoiceStage.OPEN)
+
+
+def test_it_settles_after_its_period_and_reopens_when_a_payment_bounces() -> None:
+    play = posted()
+    play = settle_news(swept(replace(play, odoo=play.odoo.now(residual=ZERO))))
+    assert (play.state.stage, play.state.next_action_at) == (
+        InvoiceStage.PAID,
+        play.state.settles_at,
+    )
+    bounced = settle_news(swept(replace(play, odoo=play.odoo.now(residual=TOTAL))))
+    assert (bounced.state.stage, bounced.state.settles_at) == (InvoiceStage.OPEN, None)
+    assert "Reopened: 3630.00 EUR is owed again" in notes(bounced)
+    settled = wake(play)
+    assert settled.state.stage is InvoiceStage.SETTLED
+    assert agenda.has_ended(settled.state), "its contract sees it end"
+    renewed = wake(told(play, SignalReceived(ContractRenewed())))
+    assert "tell_contract" in renewed.state.running, "its contract's new run does not"
+
+
+def test_money_that_comes_while_the_end_is_told_is_not_forgotten() -> None:
+    play = posted()
+    play = settle_news(swept(replace(play, odoo=play.odoo.now(residual=ZERO))))
+    play = wake(told(play, SignalReceived(ContractRenewed())))
+    play = told(play, SignalReceived(payment("P-9")))
+    assert play.state.stage is InvoiceStage.PAID
+    play = act(settle_news(play), "register_payment:P-9")
+    assert parked(play) == [("register_payment:P-9", "odoo_refused")]
+
+
+# --- reminders --------------------------------------------------------------------------------
+
+
+def reminded(play: Play) -> Play:
+    """Reminded of the first level: the balance is read right before."""
+    play = wake(play)
+    assert running(play) == ["balance"]
+    return act(play, "balance")
+
+
+def test_a_reminder_is_sent_after_a_look_at_the_balance() -> None:
+    play = reminded(late())
+    assert running(play) == ["remind:1"]
+    play = act(play, "remind:1")
+    assert (play.state.dunning.level, len(play.odoo.reminders)) == (1, 1)
+    assert "Reminder 1 sent: 3630.00 EUR asked for" in notes(play)
+
+
+def test_a_look_that_finds_money_sends_no_reminder() -> None:
+    play = wake(late())
+    play = act(replace(play, odoo=play.odoo.now(residual=ZERO)), "balance")
+    assert play.odoo.reminders == ()
+    assert settle_news(play).state.stage is InvoiceStage.PAID
+
+
+def test_whoever_has_no_address_is_left_to_a_person_under_the_same_step() -> None:
+    play = fail(reminded(late()), "remind:1", Failed("business", "email_missing", "none"))
+    assert (parked(play), running(play)) == ([], ["remind:1"])
+    assert play.state.running["remind:1"].kind == agenda.TODO
+    play = act(play, "remind:1")
+    assert "left to a person (no e-mail address)" in notes(play)
+    assert play.state.dunning.level == 1
+
+
+def test_a_parked_reminder_says_the_same_on_another_day_and_goes_when_it_is_paid() -> None:
+    play = settle_news(fail(reminded(late()), "remind:1", LOST))
+    before = play.state.reminder
+    play = skip_to(play, play.state.clock + timedelta(days=1))
+    assert running(play) == ["remind:1"]
+    assert play.state.reminder == before
+    play = settle_news(fail(play, "remind:1", LOST))
+    play = settle_news(swept(replace(play, odoo=play.odoo.now(residual=ZERO))))
+    assert (parked(play), play.state.uncertain) == ([], ())
+
+
+def test_a_promise_is_broken_only_after_a_look() -> None:
+    play = posted()
+    promise = PaymentPromised(by=ANA, on=play.state.today)
+    play = settle_news(say(play, promise))
+    play = wake(play)
+    assert running(play) == ["balance"]
+    kept = act(replace(play, odoo=play.odoo.now(residual=ZERO)), "balance")
+    assert (kept.state.promise, kept.state.promises_broken) == (None, 0)
+    broken = act(play, "balance")
+    assert (broken.state.promise, broken.state.promises_broken) == (None, 1)
+
+
+# --- the contract -----------------------------------------------------------------------------
+
+
+def test_the_contract_is_asked_for_a_credit_before_it_is_told_of_it() -> None:
+    play = settle_news(say(posted(), DisputeOpened(by=ANA, reason="half done")))
+    agreed = DisputeResolved(by=ANA, accepted=euros("1210.00"), comment="agreed")
+    play = say(play, agreed)
+    assert running(play) == ["ask_credit"]
+    assert play.state.credit_requests[0].untaxed == euros("1000.00")
+    play = act(play, "ask_credit")
+    assert play.state.credit_requests == ()
+    applied = CreditApplied(
+        number=2,
+        untaxed=euros("1000.00"),
+        applied=euros("1210.00"),
+        balance=play.odoo.now(residual=euros("2420.00")).balance,
+    )
+    play = settle_news(told(play, SignalReceived(applied)))
+    assert play.state.dispute is None
+    assert play.state.own_credits[2].applied == euros("1210.00")
+
+
+def test_a_contract_that_has_ended_misses_nothing() -> None:
+    play = act(approved(), "post_invoice")
+    gone = Failed("defect", "defect", "no such workflow")
+    play = told(play, Answered("tell_contract", gone))
+    assert "The contract could not be told" in notes(play)
+    assert "tell_contract" not in play.state.running
+
+
+def test_two_decisions_are_measured_and_so_is_the_way_to_the_money() -> None:
+    play = proposed()
+    word = UpdateReceived(vote(play.state, BOB, Decision.APPROVE))
+    outcome = rules.apply(play.state, word, play.state.clock + timedelta(days=3))
+    assert [(item.name, item.value) for item in outcome.metrics] == [
+        ("c2c_approval_waiting_days", 3)
+    ]
+    paid = SignalReceived(posted().odoo.now(residual=ZERO).balance)
+    state = settle_news(posted()).state
+    outcome = rules.apply(state, paid, state.clock + timedelta(days=10))
+    assert [(item.name, item.value) for item in outcome.metrics] == [
+        ("c2c_posted_to_cash_days", 10)
+    ]
+
+
+def test_an_event_leaves_the_state_before_it_as_it_was() -> None:
+    play = posted()
+    before = play.state.model_dump_json()
+    swept(replace(play, odoo=play.odoo.now(residual=ZERO)))
+    say(play, DisputeOpened(by=ANA, reason="late"))
+    assert play.state.model_dump_json() == before
+    assert isinstance(play.state, InvoiceState)
+
+
+def test_what_is_wanted_is_wanted_in_the_same_order_every_time() -> None:
+    play = act(approved(), "post_invoice")
+    first: Sequence[object] = agenda.wanted(play.state)
+    assert [item.key for item in agenda.wanted(play.state)] == ["deliver", "tell_contract"]
+    assert list(first) == list(agenda.wanted(play.state))
+    assert all(isinstance(item, Action) for item in first)
