@@ -48,6 +48,7 @@ from contracts.billing.occasions import (
     ReadKind,
     due_keys,
     first_of,
+    is_settling,
     last_looks,
     next_day,
     pending,
@@ -297,10 +298,13 @@ def take_time(
     hours, before = dict(billing.hours), billing.hours
     latest_of = {entry.line_id: entry for entry in entries if entry.plan in plans}
     touched: list[tuple[int, str]] = []
+    settled = _folded(billing, "lines")
     for line, entry in sorted(latest_of.items()):
         known = before.get(line)
         fact = _hours(entry, known)
-        if fact != known and (known is not None or fact.hours) and not _is_folded(billing, fact):
+        if line in settled or _is_folded(billing, fact):
+            continue
+        if fact != known and (known is not None or fact.hours):
             touched += [(line, item.plan) for item in (known, fact) if item]
             hours[line] = fact
     for line in sorted(set(gone) - latest_of.keys()):
@@ -340,12 +344,15 @@ def take_expenses(
     facts, before = dict(billing.expenses), billing.expenses
     found = {item.expense_id: item for item in expenses if item.plan == plan}
     touched: list[str] = []
+    settled = _folded(billing, "expenses")
     for number, item in sorted(found.items()):
         known = before.get(number)
         by = f"{item.employee}, {item.on}" if item.employee else f"{item.on}"
         fact = Spent(plan, item.on, item.cost.amount, f"{item.description} ({by})")
+        if number in settled or _is_folded(billing, fact):
+            continue
         is_news = known is None or (known.plan == plan and known != fact)
-        if is_news and (known is not None or fact.cost) and not _is_folded(billing, fact):
+        if is_news and (known is not None or fact.cost):
             facts[number] = fact
             touched.append(keys.expense(plan, number))
     for number in sorted(set(gone) - found.keys()):
@@ -359,6 +366,11 @@ def take_expenses(
     return _read(new, [plan], until)
 
 
+def _folded(billing: BillingState, what: str) -> frozenset[int]:
+    """The timesheet lines or expenses that are dealt with for good."""
+    return frozenset(n for item in billing.folded.values() for n in getattr(item, what))
+
+
 def _is_folded(billing: BillingState, fact: Hours | Spent) -> bool:
     folded = billing.folded_until(fact.plan)
     return folded is not None and fact.on <= folded
@@ -369,11 +381,14 @@ def _read(billing: BillingState, plans: Iterable[str], until: date) -> BillingSt
     before = billing.read_until
     plans = [plan for plan in plans if plan in billing.plans]
     known = {plan: max(until, before.get(plan, until)) for plan in plans}
-    over = [plan for plan in plans if (end := life_of(billing, plan)[1]) and end <= until]
-    looked = tuple(sorted({*billing.looked, *over}))
+    looked, today = billing.looked, max(until + DAY, index_of(billing).horizon)
+    if is_settling(billing, index_of(billing, today), today):
+        # Nothing else was left: that was the last look.
+        over = [plan for plan in plans if (end := life_of(billing, plan)[1]) and end <= until]
+        looked = tuple(sorted({*looked, *over}))
     new = changed(billing, lambda i, s: None, read_until={**before, **known}, looked=looked)
     empty = dict(new.empty)
-    index = index_of(new, max(until + DAY, index_of(new).horizon))
+    index = index_of(new, today)
     due = {
         (keys.plan_of(key), keys.kind_of(key), day)
         for key, day in due_keys(new, index, until + DAY)
@@ -559,6 +574,8 @@ def request_credit(
     possible = wanted.currency == left.currency and wanted <= left
     if not possible or not (wanted.is_positive or (whole and nothing)):
         raise NotPossible(f"{left} of invoice {number} can still be credited, not {wanted}")
+    if reinvoice and any(keys.kind_of(key) == keys.SETTLED for key in invoice.by_key):
+        raise NotPossible(f"what invoice {number} bills is settled for good")
     if reinvoice and (not whole or waiting):
         raise NotPossible("only an invoice that is credited in whole can be issued anew")
     count = 1 + sum(item.credited_number == number for item in billing.invoices.values())

@@ -321,6 +321,7 @@ class Composer:
             lines=lines,
             parts=parts,
             version=billing.version,
+            proposed_on=today,
             credited_number=occasion.credited_number,
             reinvoice=request.reinvoice if request else False,
             retainage_percent=self.percent,

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from contracts.billing import keys, retainers, time, usage
 from contracts.billing.expenses import markup_of
 from contracts.billing.lines import rounded
-from contracts.billing.state import BillingState
+from contracts.billing.state import BillingState, Freeze
 from contracts.billing.terms import (
     after,
     in_advance,
@@ -48,7 +48,9 @@ class Priced(NamedTuple):
     label: str
 
 
-def of_base_key(billing: BillingState, key: str, frozen: int, waits: bool) -> Entitlement | None:
+def of_base_key(
+    billing: BillingState, key: str, frozen: Freeze | None, waits: bool
+) -> Entitlement | None:
     """The entitlement of a key that depends on one fact; None if there is no such fact."""
     kind = keys.kind_of(key)
     found = _SINGLE[kind](billing, key, frozen) if kind in _SINGLE else None
@@ -57,7 +59,7 @@ def of_base_key(billing: BillingState, key: str, frozen: int, waits: bool) -> En
     return found
 
 
-def price_of_hours(billing: BillingState, line: int, frozen: int) -> Priced | None:
+def price_of_hours(billing: BillingState, line: int, frozen: Freeze | None) -> Priced | None:
     """The rate of a timesheet line: of the version in force on the day worked, or of the first
     later one that has a rate for it."""
     fact = billing.hours[line]
@@ -69,7 +71,7 @@ def price_of_hours(billing: BillingState, line: int, frozen: int) -> Priced | No
     return None
 
 
-def _milestone(billing: BillingState, key: str, frozen: int) -> Entitlement | None:
+def _milestone(billing: BillingState, key: str, frozen: Freeze | None) -> Entitlement | None:
     name = keys.plan_of(key)
     item, on = billing.contract.milestone(name), billing.reached.get(name)
     if item is None or on is None:
@@ -77,21 +79,21 @@ def _milestone(billing: BillingState, key: str, frozen: int) -> Entitlement | No
     return Entitlement(item.amount.amount, Decimal(1), on)
 
 
-def _deposit(billing: BillingState, key: str, frozen: int) -> Entitlement | None:
+def _deposit(billing: BillingState, key: str, frozen: Freeze | None) -> Entitlement | None:
     deposit, on = billing.contract.deposit, billing.deposit_on
     if deposit is None or on is None:
         return None
     return Entitlement(deposit.amount.amount, Decimal(1), on)
 
 
-def _termination(billing: BillingState, key: str, frozen: int) -> Entitlement | None:
+def _termination(billing: BillingState, key: str, frozen: Freeze | None) -> Entitlement | None:
     end, fee = billing.early_end, billing.contract.termination.fee
     if end is None or not end.fee or fee is None:
         return None
     return Entitlement(fee.amount, Decimal(1), end.on)
 
 
-def _hours(billing: BillingState, key: str, frozen: int) -> Entitlement | None:
+def _hours(billing: BillingState, key: str, frozen: Freeze | None) -> Entitlement | None:
     plan, line = keys.plan_of(key), int(keys.rest_of(key))
     fact = billing.hours.get(line)
     if fact is None or fact.plan != plan or not is_alive(billing, plan):
@@ -104,7 +106,7 @@ def _hours(billing: BillingState, key: str, frozen: int) -> Entitlement | None:
     return Entitlement(amount, fact.hours, after(period))
 
 
-def _expense(billing: BillingState, key: str, frozen: int) -> Entitlement | None:
+def _expense(billing: BillingState, key: str, frozen: Freeze | None) -> Entitlement | None:
     plan, number = keys.plan_of(key), int(keys.rest_of(key))
     fact = billing.expenses.get(number)
     if fact is None or fact.plan != plan or not is_alive(billing, plan):
@@ -117,7 +119,7 @@ def _expense(billing: BillingState, key: str, frozen: int) -> Entitlement | None
     return Entitlement(amount, fact.cost, after(period))
 
 
-def _service_credit(billing: BillingState, key: str, frozen: int) -> Entitlement | None:
+def _service_credit(billing: BillingState, key: str, frozen: Freeze | None) -> Entitlement | None:
     credit = billing.service_credits.get(key)
     return Entitlement(-credit.amount, Decimal(1), credit.on) if credit else None
 
@@ -136,7 +138,11 @@ _SINGLE: dict[str, Callable[[BillingState, str, int], Entitlement | None]] = {
 
 
 def of_periods(
-    billing: BillingState, plan: str, today: date, sums: Sums, frozen: Callable[[str], int]
+    billing: BillingState,
+    plan: str,
+    today: date,
+    sums: Sums,
+    frozen: Callable[[str], Freeze | None],
 ) -> dict[str, Entitlement]:
     """Every fee, overage or usage of a plan that is due by a day."""
     terms = latest(billing, plan)
@@ -153,7 +159,7 @@ def of_periods(
 
 
 def _fees(
-    billing: BillingState, plan: str, today: date, frozen: Callable[[str], int]
+    billing: BillingState, plan: str, today: date, frozen: Callable[[str], Freeze | None]
 ) -> dict[str, Entitlement]:
     found: dict[str, Entitlement] = {}
     advance = in_advance(latest(billing, plan), keys.FEE)
@@ -171,10 +177,15 @@ def _fees(
 
 
 def _overage(
-    billing: BillingState, plan: str, today: date, sums: Sums, frozen: Callable[[str], int]
+    billing: BillingState,
+    plan: str,
+    today: date,
+    sums: Sums,
+    frozen: Callable[[str], Freeze | None],
 ) -> dict[str, Entitlement]:
     found: dict[str, Entitlement] = {}
-    carried = ZERO
+    folded = billing.folded.get(plan)
+    carried = folded.carried if folded else ZERO
     for period in periods_until(billing, plan, today, in_advance=False):
         first = period.period.first
         key = keys.by_period(keys.OVERAGE, plan, first)
@@ -191,7 +202,11 @@ def _overage(
 
 
 def _usage(
-    billing: BillingState, plan: str, today: date, sums: Sums, frozen: Callable[[str], int]
+    billing: BillingState,
+    plan: str,
+    today: date,
+    sums: Sums,
+    frozen: Callable[[str], Freeze | None],
 ) -> dict[str, Entitlement]:
     found: dict[str, Entitlement] = {}
     for period in periods_until(billing, plan, today, in_advance=False):

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from contracts.billing import keys
 from contracts.billing.entitlements import ZERO, Entitlement, Sums, of_base_key, of_periods
-from contracts.billing.state import BillingState, Invoice, InvoiceStatus
+from contracts.billing.state import BillingState, Freeze, Invoice, InvoiceStatus
 from contracts.billing.terms import due_after, is_alive, latest, period_of, tracks_of
 from contracts.model import RetainerPlan, UsagePlan
 
@@ -23,7 +23,7 @@ class Account(NamedTuple):
     """What invoices and decisions say of a key.
 
     `amount` and `measure` are billed: proposed or issued. `first` is the invoice that billed it
-    first (0: none stands), `frozen` the version of the terms then, `open` an invoice on its way
+    first (0: none stands), `frozen` the terms of then, `open` an invoice on its way
     that has it. `standing` is what stays billed whatever becomes of open credits. `off` is waived,
     `refused` is not given back.
     """
@@ -31,7 +31,7 @@ class Account(NamedTuple):
     amount: Decimal
     measure: Decimal
     first: int
-    frozen: int
+    frozen: Freeze | None
     open: int
     standing: Decimal
     off: Decimal
@@ -39,7 +39,7 @@ class Account(NamedTuple):
 
 
 _KEPT = "_index"
-NOTHING = Account(ZERO, ZERO, 0, 0, 0, ZERO, ZERO, ZERO)
+NOTHING = Account(ZERO, ZERO, 0, None, 0, ZERO, ZERO, ZERO)
 
 
 class Index:
@@ -315,7 +315,8 @@ def _account_anew(index: Index, billing: BillingState, key: str) -> None:
 def _account(index: Index, billing: BillingState, key: str) -> Account:
     """Add up what invoices, in the order of their numbers, and waivers say of a key."""
     amount = measure = standing = off = refused = ZERO
-    first = frozen = open_ = 0
+    first = open_ = 0
+    frozen: Freeze | None = None
     ended = billing.waivers_ended.get(key, 0)
     kind = keys.kind_of(key)
     waivable = kind not in keys.NEGATIVE and kind != keys.ROUNDING
@@ -327,7 +328,7 @@ def _account(index: Index, billing: BillingState, key: str) -> Account:
         if not invoice.counts:
             continue
         if not first:
-            first, frozen = number, invoice.version
+            first, frozen = number, Freeze(invoice.version, invoice.proposed_on)
         amount += part
         measure += units
         if part > 0 or invoice.status is InvoiceStatus.ISSUED:
@@ -335,7 +336,7 @@ def _account(index: Index, billing: BillingState, key: str) -> Account:
         if invoice.waives:
             off += -part if waivable and part < 0 and number > ended else ZERO
         elif not amount and not measure:
-            first = frozen = 0
+            first, frozen = 0, None
     sign = -1 if kind in keys.NEGATIVE else 1
     for waiver in billing.waivers.get(key, ()):
         if sign * waiver.amount > 0:

@@ -21,9 +21,11 @@ CAP = "cap"
 SERVICE_CREDIT = "service_credit"
 TERMINATION = "termination"
 ROUNDING = "rounding"
+SETTLED = "settled"
+"""What is left of a plan's keys of periods that are folded."""
 DEDUCTED = "deposit:deducted"
 
-POTS = frozenset({DEDUCTED, RETAINAGE, COMMITMENT, CAP, ROUNDING})
+POTS = frozenset({DEDUCTED, RETAINAGE, COMMITMENT, CAP, ROUNDING, SETTLED})
 NEGATIVE = frozenset({DEDUCTED, RETAINAGE, CAP, SERVICE_CREDIT})
 """Kinds that only ever deduct: their entitlements are zero or below."""
 RETAINED = frozenset({MILESTONE, HOURS})

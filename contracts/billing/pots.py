@@ -246,7 +246,9 @@ def commitment_change(billing: BillingState, index: Index, plan: str) -> Decimal
     if least is not None and is_alive(billing, plan):
         prefix = f"{keys.USAGE}:{plan}:"
         used = (e.amount or ZERO for k, e in index.entitled.items() if k.startswith(prefix))
-        missing = max(least.amount - sum(used, ZERO), ZERO)
+        folded = billing.folded.get(plan)
+        counted = sum(used, folded.used if folded else ZERO)
+        missing = max(least.amount - counted, ZERO)
     account = index.account(key)
     return target(key, missing, account) - account.amount
 

@@ -10,11 +10,26 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
-from typing import NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import Field
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from contracts.billing.lines import InvoiceKind, Line
+from contracts.billing.packing import (
+    pack_hours,
+    pack_numbers,
+    pack_parts,
+    unpack_hours,
+    unpack_numbers,
+    unpack_parts,
+)
 from contracts.billing.usage import UsageRecord
 from contracts.model import Contract, Frozen, Key, Plan
 
@@ -29,6 +44,13 @@ class PlanVersion(Frozen):
     plan: Plan
     since: date
     number: int
+
+
+class Freeze(NamedTuple):
+    """When a key was first proposed: the version of the terms then, and the day."""
+
+    version: int
+    on: date
 
 
 class Hours(NamedTuple):
@@ -93,9 +115,9 @@ class Part(NamedTuple):
 class Invoice(Frozen):
     """An invoice or credit note that was proposed.
 
-    `version` is the version of the terms it was composed with. `released` says that what it held
-    back at `retainage_percent` is to be paid out. `tracks` are the plans and kinds whose bill it
-    is on the day it was due.
+    `version` is the version of the terms it was composed with, on `proposed_on`. `released` says
+    that what it held back at `retainage_percent` is to be paid out. `tracks` are the plans and
+    kinds whose bill it is on the day it was due.
     """
 
     number: int
@@ -107,10 +129,12 @@ class Invoice(Frozen):
     lines: tuple[Line, ...]
     parts: tuple[Part, ...]
     version: int
+    proposed_on: date
     credited_number: int = 0
     reinvoice: bool = False
     retainage_percent: Decimal = Decimal(0)
     released: bool = False
+    is_folded: bool = False
     release_reason: str = ""
     tracks: tuple[str, ...] = ()
     reason: str = ""
@@ -173,13 +197,32 @@ class CapAllowance(Frozen):
     reason: str
 
 
+Numbers = Annotated[
+    tuple[int, ...],
+    BeforeValidator(lambda data: unpack_numbers(data) if isinstance(data, str) else data),
+    PlainSerializer(pack_numbers, return_type=str),
+]
+"""Numbers of timesheet lines or expenses, written as the steps between them."""
+
+
+class Folded(Frozen):
+    """What is left of a plan's periods until a day: the hours they carry on, what they count
+    towards the commitment, and the lines and expenses that are dealt with for good."""
+
+    until: date
+    carried: Decimal = Decimal(0)
+    used: Decimal = Decimal(0)
+    lines: Numbers = ()
+    expenses: Numbers = ()
+
+
 class BillingState(Frozen):
     """All that is stored of a contract's billing; see `contracts.billing.account`.
 
     `version` counts the terms adopted. `waivers` are by key; those of a key count from invoice
     `waivers_ended` on where a milestone was un-reached. `read_until` is the last day up to which a
     plan's hours or expenses were read; `empty` are days, by plan and kind, on which reading found
-    nothing to bill; `looked` are the plans that were read to their end since the last proposal.
+    nothing to bill; `looked` are the plans read to their end since nothing else was left.
     """
 
     contract: Contract
@@ -201,7 +244,30 @@ class BillingState(Frozen):
     waivers_ended: dict[str, int] = Field(default_factory=dict)
     credit_requests: dict[str, CreditRequest] = Field(default_factory=dict)
     caps_allowed: dict[str, CapAllowance] = Field(default_factory=dict)
+    folded: dict[str, Folded] = Field(default_factory=dict)
 
     def folded_until(self, plan: str) -> date | None:
         """The last day of a plan that is folded to sums; None if nothing is."""
-        return None
+        folded = self.folded.get(plan)
+        return folded.until if folded else None
+
+    @model_serializer(mode="wrap")
+    def _packed(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = dump(self)
+        data["hours"] = pack_hours(self.hours)
+        for number, invoice in self.invoices.items():
+            name = number if number in data["invoices"] else str(number)
+            data["invoices"][name]["parts"] = pack_parts(invoice.parts, self.hours)
+        return data
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unpacked(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or not isinstance(data.get("hours"), list):
+            return data
+        facts = unpack_hours(data["hours"])
+        invoices = {
+            number: {**item, "parts": unpack_parts(item["parts"], facts)}
+            for number, item in data["invoices"].items()
+        }
+        return {**data, "hours": facts, "invoices": invoices}

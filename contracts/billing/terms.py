@@ -6,13 +6,13 @@ the version in force on the day worked, or on the first day of the period.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
 
 from contracts.billing import keys
 from contracts.billing.periods import BillingPeriod, billing_period, life
-from contracts.billing.state import BillingState, PlanVersion
+from contracts.billing.state import BillingState, Freeze, PlanVersion
 from contracts.model import Contract, ExpensePlan, Plan, RetainerPlan, TimePlan, UsagePlan
 
 DAY = timedelta(days=1)
@@ -36,7 +36,7 @@ def next_versions(
         else:
             since = on if known else date.min
             new = PlanVersion(plan=plan, since=since, number=billing.version + 1)
-            plans[plan.key] = (*(item for item in known if item.since < since), new)
+            plans[plan.key] = (*known, new)
     return plans
 
 
@@ -47,17 +47,27 @@ def _same_prices(one: Plan, other: Plan) -> bool:
     return one.model_copy(update=fields) == other
 
 
-def versions_for(billing: BillingState, plan: str, day: date, frozen: int) -> Iterator[Plan]:
-    """The version in force on a day, then the later ones. `frozen` (0: not) leaves out what was
-    adopted after that version."""
-    known = billing.plans[plan]
-    counted = [item for item in known if not frozen or item.number <= frozen] or known[:1]
-    in_force = max((i for i, item in enumerate(counted) if item.since <= day), default=0)
-    for item in known[in_force:]:
-        yield item.plan
+def versions_for(
+    billing: BillingState, plan: str, day: date, frozen: Freeze | None
+) -> Iterator[Plan]:
+    """The version in force on a day, then the later ones. A freeze leaves out versions that were
+    adopted after it, but in force before: what is proposed is not priced anew by them."""
+    known: Sequence[PlanVersion] = billing.plans[plan]
+    counted = known
+    if frozen is not None and len(known) > 1:
+        counted = [v for v in known if v.number <= frozen.version or v.since > frozen.on]
+    in_force = max((item for item in counted if item.since <= day), key=_since, default=known[0])
+    yield in_force.plan
+    for item in known:
+        if item.since > in_force.since:
+            yield item.plan
 
 
-def terms_for(billing: BillingState, plan: str, day: date, frozen: int) -> Plan:
+def _since(version: PlanVersion) -> tuple[date, int]:
+    return version.since, version.number
+
+
+def terms_for(billing: BillingState, plan: str, day: date, frozen: Freeze | None) -> Plan:
     """The version of a plan in force on a day."""
     return next(versions_for(billing, plan, day, frozen))
 
@@ -94,7 +104,8 @@ def periods_until(
     first, last = life_of(billing, plan)
     every = latest(billing, plan).every
     found: list[BillingPeriod] = []
-    day = first
+    folded = billing.folded_until(plan)
+    day = first if folded is None else folded + DAY
     while period := period_at(every, first, last, day):
         due = period.period.first if in_advance else after(period)
         if due > today:

@@ -5,6 +5,7 @@ It carries no rule of its own: it plays Odoo, the people and the calendar around
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -154,10 +155,8 @@ class Life:
             on=self._day(),
             quantity=self.random.choice(QUANTITIES),
         )
-        try:
+        with suppress(NotPossible):
             self.billing, _ = account.record_usage(self.billing, record)
-        except NotPossible:
-            pass
 
     # --- invoices -----------------------------------------------------------------------------
 
@@ -260,7 +259,7 @@ class Life:
         if not self.invoices:
             return
         number = self.random.randint(1, self.invoices)
-        try:
+        with suppress(NotPossible):
             left = account.creditable(self.billing, number)
             part = Money.rounded(left.amount * self.random.randint(1, 120) / 100, self.currency)
             whole = self.random.random() < 0.5
@@ -273,27 +272,17 @@ class Life:
                 None if whole else part,
                 reinvoice=whole and self.random.random() < 0.5,
             )
-        except NotPossible:
-            pass
 
     def _owe(self) -> None:
-        try:
+        reference, amount = f"ref{self.random.randint(1, 9)}", self._amount(200_000)
+        with suppress(NotPossible):
             self.billing, _ = account.credit_service(
-                self.billing,
-                "care",
-                f"ref{self.random.randint(1, 9)}",
-                "outage",
-                self._amount(200_000),
-                self.today,
+                self.billing, "care", reference, "outage", amount, self.today
             )
-        except NotPossible:
-            pass
 
     def _release(self) -> None:
-        try:
+        with suppress(NotPossible):
             self.billing = account.release_retainage(self.billing, self.today, "handed over")
-        except NotPossible:
-            pass
 
     def _change(self) -> None:
         """A change order, if it is possible."""
