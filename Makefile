@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 FAULT_SEEDS := $(or $(SEEDS),10000)
 
-.PHONY: help demo dev test test-fast bench faults campaign lint format docs lock histories clean
+.PHONY: help demo dev test test-fast bench faults campaign wheel lint format docs lock histories clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,11 +47,16 @@ bench: $(STAMP) ## what the product is measured by (ONLY=name: that one; QUICK=1
 
 faults: $(STAMP) ## contracts through kills, cuts and restarts (SEEDS=n: how many; a tenth on a real Odoo)
 	@python -m sandbox.real_odoo prepare
-	@c2c faults --seeds $(FAULT_SEEDS)
+	@python -m faultlab --seeds $(FAULT_SEEDS)
 
 campaign: $(STAMP) ## the fault campaign alone: 500 lives, mutations, recovery, full disks (20 minutes)
 	@python -m sandbox.real_odoo prepare
 	@python -m pytest $(CAMPAIGN)
+
+wheel: $(STAMP) ## the wheel, in dist/
+	@rm -rf build *.egg-info # setuptools would pack what an earlier build left there
+	@python -m build --wheel --no-isolation
+	@rm -rf build *.egg-info
 
 lint: $(STAMP) ## ruff, strict mypy, import direction
 	@ruff check . && ruff format --check . && mypy && python -m pytest -q tests/unit/test_architecture.py
@@ -66,6 +71,7 @@ lock: $(STAMP) ## pin every dependency with hashes
 	@command -v uv >/dev/null || $(BIN)/pip install --quiet uv
 	@uv pip compile pyproject.toml --extra local --extra test --extra bench --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock" -o requirements/dev.txt
 	@uv pip compile pyproject.toml --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock" -c requirements/dev.txt -o requirements/run.txt
+	@uv pip compile pyproject.toml --extra local --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock" -c requirements/dev.txt -o requirements/local.txt
 	@uv pip compile benchmarks/peers/requirements.in --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock" -o benchmarks/peers/requirements.txt
 	@uv pip compile benchmarks/peers/addons.in --no-deps --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock" -o benchmarks/peers/addons.txt
 

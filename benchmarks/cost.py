@@ -25,7 +25,7 @@ from contracts.invoice.state import InvoiceStage
 from gateways.odoo import connect
 from gateways.secrets import Secret
 from sandbox.server import Sandbox
-from starters.local.stack import DYNAMIC_CONFIG, dynamic_config, temporal_binary
+from sandbox.stack import DYNAMIC_CONFIG, dynamic_config, temporal_binary
 from tests.conftest import settings_for
 from tests.servers import SandboxServer
 from tests.world import World, contract_data

@@ -24,7 +24,7 @@ from benchmarks.product import NAMESPACE, Product
 from contracts.contract.messages import MilestoneReached
 from contracts.contract.state import ContractInput, ContractState
 from contracts.model import JsonObject
-from starters import operations
+from starters.client import calls
 from workflows import options, search_attributes, task_queues
 from workflows.contract import ContractWorkflow
 
@@ -53,7 +53,7 @@ async def idle_estate(bench: Bench) -> None:
             live = contracts.signed(tag, signalled, milestones=len(sizes))
             await seconds_to_onboard(ours, tag, live)
             await _park(ours)
-            state = await operations.contract_state(ours.client, product.workflow_id(live[0]))
+            state = await ours.c2c.contract(product.workflow_id(live[0])).state()
             there = 0
             for number, size in enumerate(sizes, start=1):
                 await _grow(bench, ours, state, there, size)
@@ -124,7 +124,7 @@ async def _grow(bench: Bench, ours: Product, state: ContractState, there: int, s
     started = time.monotonic()
     for first in range(there, size, _BATCH):
         numbers = range(first, min(first + _BATCH, size))
-        await operations.at_once(
+        await calls.at_once(
             [_start(ours, text, shown, state.contract_id, f"{tag}-{n}") for n in numbers]
         )
         await ours.until(
@@ -176,7 +176,7 @@ async def _calls_at_rest(bench: Bench, ours: Product) -> int:
 
 async def _seconds_to_list(ours: Product) -> float:
     started = time.perf_counter()
-    found = await operations.exceptions(ours.client)
+    found = await ours.c2c.exceptions()
     if len(found) != _PARKED:
         raise AssertionError(f"{len(found)} exceptions are listed, not {_PARKED}")
     return time.perf_counter() - started

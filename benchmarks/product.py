@@ -26,9 +26,8 @@ from contracts.identifiers import contract_workflow_id
 from contracts.model import JsonObject
 from sandbox.real_odoo.mailbox import LOOPBACK, free_port
 from sandbox.real_odoo.process import Process
-from starters import approving, operations
-from starters.approving import Awaiting
-from starters.local.stack import CONFIG, temporal_command
+from sandbox.stack import CONFIG, temporal_command
+from starters.client import C2C, Awaiting, calls
 from workflows import task_queues
 from workflows.contract import ContractWorkflow
 
@@ -64,6 +63,10 @@ class Product:
             "C2C_ODOO__API_KEY_FILE": str(odoo.keys["c2c"]),
             **{f"C2C_WORKER__{name.upper()}": str(value) for name, value in settings.items()},
         }
+
+    @property
+    def c2c(self) -> C2C:
+        return C2C(self.client)
 
     # --- processes --------------------------------------------------------------------------
 
@@ -136,7 +139,7 @@ class Product:
 
     async def _parked(self) -> str:
         try:
-            found = await operations.exceptions(self.client, limit=5)
+            found = await self.c2c.exceptions(limit=5)
         except Exception as error:
             return f"what is parked could not be asked: {error!r}"
         told = [
@@ -147,11 +150,11 @@ class Product:
     # --- work -------------------------------------------------------------------------------
 
     async def start(self, contracts: Sequence[JsonObject]) -> None:
-        await operations.at_once([operations.start_from_data(self.client, c) for c in contracts])
+        await calls.at_once([self.c2c.start(item) for item in contracts])
 
     async def reach(self, contracts: Sequence[JsonObject]) -> None:
         """Every milestone of the contracts was delivered, as a system tells it: by Signal."""
-        await operations.at_once(
+        await calls.at_once(
             [
                 self.client.get_workflow_handle(workflow_id(contract)).signal(
                     ContractWorkflow.milestone_reached,
@@ -170,7 +173,7 @@ class Product:
             nonlocal found
             if await open_approvals(self.client) < count:
                 return False
-            found = (await approving.awaiting(self.client, limit=count + 1)).items
+            found = (await self.c2c.approvals(limit=count + 1)).items
             return len(found) >= count
 
         await self.until(f"{count} proposals", all_there, seconds=seconds)
@@ -178,7 +181,7 @@ class Product:
 
     async def approve(self, items: Sequence[Awaiting]) -> None:
         """Finance approves all of them at once. Raises NotServed where one is refused."""
-        outcomes = await approving.approve_all(self.client, items, by=APPROVERS[0])
+        outcomes = await self.c2c.approve_all(items, by=APPROVERS[0])
         refused = [item for item in outcomes if not item.is_taken]
         if refused:
             raise NotServed(f"{len(refused)} approvals were not taken: {refused[0].problem}")

@@ -9,12 +9,10 @@ from benchmarks.frame import Bench, Sample, at_most, benchmark, paired_ratio
 from benchmarks.onboarding import seconds_to_onboard
 from benchmarks.product import Product
 from benchmarks.remote import sandbox_remote
-from contracts.contract.messages import Hold, HoldKind, HoldRequest, MilestoneReached
+from contracts.contract.messages import HoldKind
 from contracts.contract.state import ContractState
 from contracts.invoice.state import InvoiceStage
 from contracts.model import JsonObject
-from starters import operations
-from workflows.contract import ContractWorkflow
 
 _CACHED = 4
 """Workflows the worker remembers: a look at a few others is enough for the contract to be
@@ -62,16 +60,18 @@ class _Updates:
 
     async def tell(self, ours: Product, workflow_id: str) -> None:
         self._held = not self._held
-        hold = Hold(by=_BY, reason="measured") if self._held else None
-        request = HoldRequest(kind=HoldKind.BILLING, by=_BY, hold=hold)
-        await operations.update(ours.client, workflow_id, ContractWorkflow.set_hold, request)
+        contract = ours.c2c.contract(workflow_id)
+        if self._held:
+            await contract.set_hold(HoldKind.BILLING, by=_BY, reason="measured")
+        else:
+            await contract.release_hold(HoldKind.BILLING, by=_BY)
 
 
 class _Queries:
     """Everything that the contract knows."""
 
     async def tell(self, ours: Product, workflow_id: str) -> None:
-        await operations.contract_state(ours.client, workflow_id)
+        await ours.c2c.contract(workflow_id).state()
 
 
 async def _measured(
@@ -106,7 +106,7 @@ async def _forget(ours: Product, workflow_id: str, months: int) -> None:
     if others <= _CACHED:
         raise ValueError(f"{others} other workflows are too few to be forgotten for")
     for number in range(1, others + 1):
-        await operations.invoice_state(ours.client, f"{workflow_id}/invoice/{number}")
+        await ours.c2c.contract(workflow_id).invoice(number).state()
 
 
 async def _five_years(bench: Bench, ours: Product, months: int) -> str:
@@ -117,11 +117,10 @@ async def _five_years(bench: Bench, ours: Product, months: int) -> str:
     await seconds_to_onboard(ours, tag, [cheap])
     workflow_id = product.workflow_id(cheap)
     for number, milestone in enumerate(cheap["milestones"], start=1):
-        reached = MilestoneReached(milestone=milestone["key"], by=_BY)
-        await operations.reach_milestone(ours.client, workflow_id, reached)
+        await ours.c2c.contract(workflow_id).reach_milestone(milestone["key"], by=_BY)
 
         async def is_billed(billed: int = number) -> bool:
-            state = await operations.contract_state(ours.client, workflow_id)
+            state = await ours.c2c.contract(workflow_id).state()
             return _is_open(state, billed)
 
         await ours.until(f"invoice {number}", is_billed, seconds=120)

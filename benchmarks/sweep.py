@@ -22,7 +22,7 @@ from benchmarks.onboarding import seconds_to_onboard
 from benchmarks.product import Product
 from benchmarks.remote import RealRemote
 from contracts.invoice.state import InvoiceInput, InvoiceStage, InvoiceState
-from starters import operations
+from starters.client import calls
 from workflows import task_queues
 from workflows.invoice import InvoiceWorkflow
 from workflows.sweeps import OdooSweepWorkflow
@@ -87,12 +87,12 @@ async def _mailed(ours: Product) -> InvoiceState:
     workflow_id = f"{product.workflow_id(signed[0])}/invoice/1"
 
     async def is_open() -> bool:
-        found = await operations.invoice_state(ours.client, workflow_id)
+        found = await ours.c2c.invoice(workflow_id).state()
         return found.stage is InvoiceStage.OPEN
 
     await ours.until("a mailed invoice", is_open, seconds=_LIMIT_SECONDS)
     await ours.odoo.quiet()
-    return await operations.invoice_state(ours.client, workflow_id)
+    return await ours.c2c.invoice(workflow_id).state()
 
 
 def _post(odoo: RealRemote, model: InvoiceState, count: int) -> list[int]:
@@ -229,6 +229,4 @@ def _pay(ours: Product, ids: Sequence[int]) -> None:
 async def _stages(ours: Product, ids: Sequence[int]) -> list[InvoiceState]:
     accountant = ours.odoo.client("accountant")
     rows = await asyncio.to_thread(accountant.read, "account.move", ids, ["invoice_origin"])
-    return await operations.at_once(
-        [operations.invoice_state(ours.client, row["invoice_origin"]) for row in rows]
-    )
+    return await calls.at_once([ours.c2c.invoice(row["invoice_origin"]).state() for row in rows])

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from playwright.async_api import async_playwright
 
-from starters import operations
+from starters.client import C2C
 from wiring import client as temporal
 
 IMAGES = Path(__file__).parent / "images"
@@ -37,7 +37,8 @@ _SETTLE_SECONDS = 5
 async def main(where: str) -> None:
     """Photograph the newest contract that fits a visibility condition."""
     client = await temporal.connect()
-    [workflow_id, *_] = await operations.contract_ids(client, where=where)
+    [newest, *_] = await C2C(client).contracts(where=where, limit=1)
+    workflow_id = newest.workflow_id
     run_id = (await client.get_workflow_handle(workflow_id).describe()).run_id
     page_of = f"{UI}/namespaces/{client.namespace}/workflows/{quote(workflow_id, safe='')}/{run_id}"
     async with async_playwright() as playwright:

@@ -1,1 +1,5 @@
-"""Local stand-ins for Odoo and the CRM, and the harness of a real Odoo."""
+"""What one needs to try the product on one machine.
+
+Stand-ins for Odoo and the CRM, the harness of a real Odoo, the local stack and its demo. The extra
+`local` installs what they require.
+"""

@@ -1,9 +1,9 @@
 """A programmable HTTP/1.1 proxy in front of a remote, to do to calls what networks do.
 
-    proxy = Proxy("http://127.0.0.1:8069", weather=lambda request: CUT_AFTER)
+    proxy = Proxy("http://127.0.0.1:8069", fate_of=lambda request: CUT_AFTER)
     url = await proxy.start()
 
-`weather` decides the fate of each request. `watch` is told of the moments of a call and holds it
+`fate_of` decides the fate of each request. `watch` is told of the moments of a call and holds it
 up until it returns: so a process can be killed exactly before, during or after a call. Clients'
 connections are kept alive; towards the remote every call has a connection of its own, so that one
 call's fate never touches another's. `signs_of_life_seconds` lets clients have short timeouts: for
@@ -109,7 +109,7 @@ class Request:
             return None
 
 
-Weather = Callable[[Request], Fate]
+FateOf = Callable[[Request], Fate]
 Watch = Callable[[Request, Moment], Awaitable[None]]
 
 
@@ -122,7 +122,7 @@ class Proxy:
     """One proxy in front of one remote. `counts` says how often each fate came about."""
 
     remote: str
-    weather: Weather = lambda request: PASSED
+    fate_of: FateOf = lambda request: PASSED
     watch: Watch = _unwatched
     signs_of_life_seconds: float | None = None
     counts: dict[str, int] = field(default_factory=dict)
@@ -170,7 +170,7 @@ class Proxy:
         self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> bool:
         """Answer one request; whether the connection goes on."""
-        fate = self.weather(request)
+        fate = self.fate_of(request)
         self.counts[fate.kind] = self.counts.get(fate.kind, 0) + 1
         await self.watch(request, Moment.BEFORE)
         if fate.kind is Kind.CUT_BEFORE:

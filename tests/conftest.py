@@ -10,11 +10,10 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper, WorkflowEnvironment
 
-from sandbox import real_odoo
+from sandbox import clock, real_odoo
 from sandbox.real_odoo import RealOdoo
 from sandbox.server import Sandbox
-from starters.local import clock
-from starters.local.stack import CONFIG
+from sandbox.stack import CONFIG
 from tests.servers import OdooServer, RealServer, SandboxServer
 from tests.temporal import temporal_server
 from tests.world import World

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from temporalio.client import Client
 
-from starters.local.stack import CONFIG
+from sandbox.stack import CONFIG
 from tests.servers import OdooServer
 
 ROOT = Path(__file__).parents[1]

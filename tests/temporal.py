@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
-from starters.local.stack import DYNAMIC_CONFIG, dynamic_config, temporal_binary
+from sandbox.stack import DYNAMIC_CONFIG, dynamic_config, temporal_binary
 from workflows import search_attributes
 
 # Small enough that long stories continue as new on the way.

@@ -17,21 +17,22 @@ from pydantic import BaseModel
 from temporalio.client import Client
 from temporalio.testing import TimeSkipper
 
-from contracts.contract.messages import CancelRequest, MilestoneReached
 from contracts.contract.state import ContractStage, ContractState
 from contracts.invoice.state import CLEARED, InvoiceStage, InvoiceState
 from contracts.model import JsonObject
 from contracts.money import Money
-from contracts.parking import Action, Resolution, StepException
+from contracts.parking import Action, StepException
 from contracts.sweeps import SweepResult
 from gateways.odoo import OdooClient
-from starters import approving, operations
-from starters.local import clock
+from sandbox import clock
+from starters.client import C2C, NoAnswer, NotFound, calls
+from starters.client.messages import Update
 from tests.servers import OdooServer
 from workflows import task_queues
 from workflows.sweeps import OdooSweepWorkflow
 
 T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 
 ENTITY = "northwind"
 ANA, BOB = "ana@northwind.example", "bob@northwind.example"
@@ -100,6 +101,10 @@ class World:
     server: OdooServer
 
     @property
+    def c2c(self) -> C2C:
+        return C2C(self.client)
+
+    @property
     def accountant(self) -> OdooClient:
         return self.server.client("accountant")
 
@@ -110,7 +115,7 @@ class World:
     # --- contracts
 
     async def start(self, contract: JsonObject) -> str:
-        return (await operations.start_from_data(self.client, contract)).workflow_id
+        return (await self.c2c.start(contract)).workflow_id
 
     async def active(self, contract: JsonObject) -> str:
         """Start a contract and wait until it is provisioned."""
@@ -121,7 +126,7 @@ class World:
     async def contract(
         self, workflow_id: str, until: Callable[[ContractState], bool] = lambda _: True
     ) -> ContractState:
-        return await self._until(lambda: operations.contract_state(self.client, workflow_id), until)
+        return await self._until(self.c2c.contract(workflow_id).state, until)
 
     async def stage(self, workflow_id: str, stage: ContractStage) -> ContractState:
         return await self.contract(workflow_id, lambda state: state.stage is stage)
@@ -129,25 +134,25 @@ class World:
     async def parked(self, workflow_id: str) -> StepException:
         """The step that is parked in a contract or an invoice, once one is."""
         steps = await self._until(
-            lambda: operations.parked_steps(self.client, workflow_id), lambda found: bool(found)
+            self.c2c.contract_or_invoice(workflow_id).exceptions, lambda found: bool(found)
         )
         return steps[0]
 
     async def resolve(self, workflow_id: str, action: Action, **words: Any) -> None:
-        resolution = Resolution(action=action, by="olga@northwind.example", **words)
-        await operations.resolve(self.client, workflow_id, resolution)
+        stuck = self.c2c.contract_or_invoice(workflow_id)
+        await stuck.resolve_exception(action, by="olga@northwind.example", **words)
 
     async def reach(self, workflow_id: str, milestone: str) -> None:
-        reached = MilestoneReached(milestone=milestone, by="pia@northwind.example")
-        await operations.reach_milestone(self.client, workflow_id, reached)
+        contract = self.c2c.contract(workflow_id)
+        await contract.reach_milestone(milestone, by="pia@northwind.example")
 
     async def cancel(self, workflow_id: str) -> None:
-        request = CancelRequest(by="sam@northwind.example", reason="changed their mind")
-        await operations.cancel_contract(self.client, workflow_id, request)
+        contract = self.c2c.contract(workflow_id)
+        await contract.cancel(by="sam@northwind.example", reason="changed their mind")
 
-    async def tell(self, workflow_id: str, update: Any, message: BaseModel) -> Any:
-        """Send a contract or an invoice one of its Updates."""
-        return await operations.update(self.client, workflow_id, update, message)
+    async def tell(self, workflow_id: str, update: Update[M, T], message: M) -> T:
+        """Send a contract or an invoice one of its Updates, as it stands."""
+        return await calls.update(self.client, workflow_id, update, message)
 
     # --- what people do in Odoo
 
@@ -228,7 +233,7 @@ class World:
         until: Callable[[InvoiceState], bool] = lambda _: True,
     ) -> InvoiceState:
         return await self._until(
-            lambda: operations.invoice_state(self.client, workflow_id),
+            self.c2c.invoice(workflow_id).state,
             lambda state: (stage is None or state.stage is stage) and until(state),
         )
 
@@ -250,12 +255,10 @@ class World:
 
     async def approve(self, invoice: str, *people: str) -> None:
         for person in people or (ANA,):
-            [item] = await approving.awaiting_in(self.client, invoice)
-            await approving.approve(self.client, item, by=person)
+            await self.c2c.contract_or_invoice(invoice).approve(by=person)
 
     async def reject(self, invoice: str, comment: str, by: str = ANA) -> None:
-        [item] = await approving.awaiting_in(self.client, invoice)
-        await approving.reject(self.client, item, by=by, comment=comment)
+        await self.c2c.contract_or_invoice(invoice).reject(by=by, comment=comment)
 
     async def open(self, contract: JsonObject) -> str:
         """An invoice that is approved, posted and delivered."""
@@ -298,7 +301,7 @@ class World:
             try:
                 answer = await ask()
                 seen = answer
-            except (operations.NotFound, operations.NoAnswer) as missing:
+            except (NotFound, NoAnswer) as missing:
                 seen = missing  # not started yet, or the worker has its hands full
             else:
                 if enough(answer):

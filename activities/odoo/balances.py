@@ -80,11 +80,9 @@ class OdooBalances:
         return balance
 
 
-def read_invoice(
-    odoo: OdooClient, invoice_id: int, fields: Sequence[str] = INVOICE_FIELDS
-) -> dict[str, Any]:
+def read_invoice(odoo: OdooClient, invoice_id: int) -> dict[str, Any]:
     """An invoice as it is in Odoo: its state, amounts and dates."""
-    [row] = odoo.read("account.move", [invoice_id], fields)
+    [row] = odoo.read("account.move", [invoice_id], INVOICE_FIELDS)
     return row
 
 

@@ -1,4 +1,4 @@
-"""Buttons of Odoo's records: pressed once, however often the call arrives there."""
+"""Buttons of Odoo's records: pressed once, however often the call arrives in Odoo."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def press(
     is_pressed: Callable[[], bool],
     context: Mapping[str, Any] | None = None,
 ) -> None:
-    """Press a button that the record's state asked for.
+    """Press a button of a record whose state was read before.
 
-    A refusal counts only if the record still is as it was: the call may have arrived twice, or
-    somebody pressed it in the same moment. Raises the refusal, and whatever else fails.
+    A refusal is a failure only if the button is still not pressed: the call may have arrived twice,
+    or somebody pressed it in the same moment. Raises the refusal, and whatever else fails.
     """
     unless_done(lambda: odoo.press(model, button, [record], context=context), is_pressed)
 
 
 def unless_done(act: Callable[[], object], is_done: Callable[[], bool]) -> None:
-    """Do what Odoo refuses a second time; refused where it is done, it was. Raises the refusal
-    else, and whatever else fails."""
+    """Do what Odoo refuses a second time. A refusal means success where `is_done` says that it is
+    done; otherwise it is raised, as is whatever else fails."""
     try:
         act()
     except GatewayError as refusal:

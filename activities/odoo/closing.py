@@ -47,9 +47,9 @@ class OdooClosing:
         """Compare the contract's books with Odoo's sums, attach the audit record, archive the
         project: those of it that are left.
 
-        Refuses `close_out_differs` with a problem for each difference. A step that fails is named,
-        and told with those left: the record says what the journal says when it is attached, and a
-        later one would be another.
+        Refuses `close_out_differs` with a problem for each difference. A failure names its step and
+        the steps that are left: the audit record says what the journal says when it is attached, so
+        it must not be made again later.
         """
         state, left = request.state, request.left.model_copy(deep=True)
         totals: OrderTotals | None = None

@@ -47,6 +47,7 @@ _MAILS = (
 NEEDS = (
     *_MAILS,
     Need("account.move", (), access=ACCOUNTING, methods=("message_post",)),
+    Need("mail.message", (), access=MAIL, rights=("create",)),
     Need("res.partner", ("email", "name"), access=CONTACTS),
     Need("res.users", ("email",), access=USER),
     Need(

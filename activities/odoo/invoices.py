@@ -49,7 +49,13 @@ NEEDS = (
         methods=("button_cancel",),
     ),
     Need("account.move", _FIELDS_TO_POST, access=ACCOUNTING),
-    Need("account.move.line", (*_TAX_FIELDS, "display_type"), access=ACCOUNTING),
+    Need(
+        "account.move.line",
+        (*_TAX_FIELDS, "display_type"),
+        access=ACCOUNTING,
+        # The lines of a draft are replaced where they come to another sum than was proposed.
+        rights=("unlink",),
+    ),
 )
 
 
@@ -95,7 +101,7 @@ class OdooInvoices:
         )
         if request.reached:
             mark_reached(self._odoo, request.reached)
-        invoice, odoo_totals = self._drafted(request)
+        invoice, odoo_totals = self._write_draft(request)
         return Draft(
             invoice_id=invoice,
             invoice_on=request.invoice_on,
@@ -103,7 +109,8 @@ class OdooInvoices:
             policy=policy,
         )
 
-    def _drafted(self, request: DraftRequest) -> tuple[int, OdooTotals]:
+    def _write_draft(self, request: DraftRequest) -> tuple[int, OdooTotals]:
+        """The draft's id, and what Odoo says it comes to."""
         issued = self._issued(request.proposal) if request.rewrites else None
         if issued is not None:
             return issued, self._odoo_totals(read_invoice(self._odoo, issued))
@@ -130,7 +137,7 @@ class OdooInvoices:
         return invoice, odoo_totals
 
     def _issued(self, proposal: InvoiceProposal) -> int | None:
-        """The invoice of this number if it is a draft no more."""
+        """The id of the invoice of this number if it is no longer a draft."""
         found = self._odoo.find(
             "account.move",
             "invoice_origin",
@@ -226,9 +233,9 @@ class OdooInvoices:
     def post_invoice(self, request: PostRequest) -> InvoiceBalance:
         """Post it after comparing it once more with what was approved, with and without tax.
 
-        Odoo sets a credit note off against the invoice it credits by itself.
+        Odoo reconciles a credit note with the invoice that it credits by itself.
         """
-        move = read_invoice(self._odoo, request.invoice_id, _FIELDS_TO_POST)
+        [move] = self._odoo.read("account.move", [request.invoice_id], _FIELDS_TO_POST)
         [balance] = balances_of(self._odoo, [move])
         _refuse_if_changed(request, balance)
         if balance.cancelled:
@@ -241,15 +248,15 @@ class OdooInvoices:
             return balance
         invoice_on = self._post_in_its_period(move, _name(request.kind))
         with after_effect():
-            _measure(request, invoice_on)
+            _record_metrics(request, invoice_on)
             return balance_of(self._odoo, request.invoice_id)
 
     def _post_in_its_period(self, move: Mapping[str, Any], what: str) -> date:
         """Post on the invoice's own date, which is returned, or refuse (`period_locked`).
 
-        Into a locked period Odoo posts on another date and says nothing, unless the lock
-        reaches that one too: so what it warns people of before they post is read first. That
-        knows every kind of lock, whom it does not bind, and whether the tax lock concerns us.
+        In a locked period Odoo posts on another date without saying so, unless that date is locked
+        too. So Odoo's own warning, which people see before they post, is read first: it considers
+        every kind of lock, whom it does not bind, and whether the tax lock concerns the invoice.
         """
         invoice_on = str(move["invoice_date"])
         if move["tax_lock_date_message"]:
@@ -282,7 +289,7 @@ def _refuse_if_changed(request: PostRequest, balance: InvoiceBalance) -> None:
             )
 
 
-def _measure(request: PostRequest, invoice_on: date) -> None:
+def _record_metrics(request: PostRequest, invoice_on: date) -> None:
     untaxed = request.odoo_totals.untaxed
     labels = {"legal_entity": request.legal_entity, "currency": untaxed.currency}
     if request.kind is InvoiceKind.CREDIT_NOTE:

@@ -81,7 +81,7 @@ NEEDS = (
 
 
 class ReconcileRequest(BaseModel):
-    """A posted credit note, and the posted invoice to set it off against."""
+    """A posted credit note, and the posted invoice to reconcile it with."""
 
     invoice_id: int
     credit_note_id: int
@@ -108,7 +108,7 @@ class OdooPayments:
 
     @activity.defn
     def reconcile_credit(self, request: ReconcileRequest) -> Reconciled:
-        """Set a posted credit note off against a posted invoice, as far as both are open."""
+        """Reconcile a posted credit note with a posted invoice, as far as both are open."""
         invoice = balance_of(self._odoo, request.invoice_id)
         credit = balance_of(self._odoo, request.credit_note_id)
         for balance in (invoice, credit):
@@ -116,7 +116,7 @@ class OdooPayments:
                 raise BusinessRefusal(
                     "credit_not_posted",
                     f"invoice {balance.invoice_id} is not posted in Odoo, so nothing can be "
-                    "set off against it",
+                    "reconciled with it",
                     field="invoice.state",
                     value=str(balance.invoice_id),
                 )
@@ -129,7 +129,7 @@ class OdooPayments:
 
 
 def register_payment(odoo: OdooClient, invoice: int, payment: PaymentReceived) -> None:
-    """Book a payment of a posted invoice and give it to it, once for each reference.
+    """Book a payment of a posted invoice and reconcile it, once for each reference.
 
     On a credit note it is a refund, an outgoing payment. Odoo's wizard books as often as it is
     asked, so it only says what it would book: the payment is loaded by an external id, which
@@ -141,7 +141,7 @@ def register_payment(odoo: OdooClient, invoice: int, payment: PaymentReceived) -
         found = _book(odoo, invoice, payment)
         metrics.payments_registered.add(1, {"currency": payment.amount.currency})
     if found is not None:
-        _give_payment(odoo, invoice, found)
+        _reconcile_payment(odoo, invoice, found)
 
 
 def _booked(odoo: OdooClient, invoice: int, payment: PaymentReceived) -> Row | None:
@@ -163,7 +163,7 @@ def _booked(odoo: OdooClient, invoice: int, payment: PaymentReceived) -> Row | N
 
 
 def _book(odoo: OdooClient, invoice: int, payment: PaymentReceived) -> Row | None:
-    """A new payment, posted; None where the wizard gave it to the invoice already."""
+    """A new payment, posted; None where the wizard has reconciled it with the invoice already."""
     context = {"active_model": "account.move", "active_ids": [invoice]}
     values = {
         "amount": payment.amount.amount,
@@ -202,9 +202,10 @@ def _book(odoo: OdooClient, invoice: int, payment: PaymentReceived) -> Row | Non
     return {"id": booked, "account": account}
 
 
-def _give_payment(odoo: OdooClient, invoice: int, payment: Row) -> None:
-    """Give the invoice what is open of the payment. One without an entry of its own has nothing
-    to give: Odoo shows the invoice as in payment until the bank statement is reconciled."""
+def _reconcile_payment(odoo: OdooClient, invoice: int, payment: Row) -> None:
+    """Reconcile what is open of the payment with the invoice. A payment without an entry of its
+    own has nothing open: Odoo shows the invoice as in payment until the bank statement is
+    reconciled."""
     open_lines = odoo.find(
         "account.move.line",
         "payment_id",

@@ -21,7 +21,7 @@ MILESTONES = Need(
 )
 TASKS = Need(
     "project.task",
-    ("name", "project_id", "milestone_id", "sale_line_id", "date_deadline"),
+    ("name", "project_id", "sale_line_id", "date_deadline"),
     access=PROJECT,
     rights=UPSERT,
 )

@@ -35,8 +35,8 @@ class OdooProvisioning:
     def provision(self, request: ProvisionRequest) -> OdooRefs:
         """Customer and project; the order; its confirmation, with the milestones and the tasks.
 
-        Goes on behind what there is already. Each step is safe to repeat. One that fails is named,
-        and what there is by then is told, so that it can be gone on with, or taken back.
+        Leaves out what is there already; each step is safe to repeat. A failure names its step and
+        says what is there by then, so that the next try goes on from there, or takes it back.
         """
         contract, made = request.contract, request.made
         with step_scope(parking.CUSTOMER, made):

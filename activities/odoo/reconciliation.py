@@ -26,7 +26,7 @@ NEEDS = (
 
 
 def reconcile(odoo: OdooClient, invoice: int, credit: int) -> None:
-    """Give the invoice what is still open of a credit note or an entry."""
+    """Reconcile what is still open of a credit note or an entry with the invoice."""
     found = odoo.search_read(
         "account.move.line",
         [

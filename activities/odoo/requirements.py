@@ -64,8 +64,7 @@ def merged(needs: Iterable[Need]) -> dict[str, Need]:
     """
     found: dict[str, Need] = {}
     for need in needs:
-        known = found.get(need.model)
-        found[need.model] = need if known is None else _both(known, need)
+        found[need.model] = _both(found.get(need.model, need), need)
     return dict(sorted(found.items()))
 
 

@@ -62,30 +62,14 @@ class OdooSweeps:
         matter. A milestone that is not reached is news only if somebody edited it since it was
         created: whether it was reached before, its contract knows.
 
-        A mark of our own is no news. It is one where we wrote the milestone last and its order
-        line was drafted: we mark what a contract holds as reached, and bill it. Else our write was
-        another (a change order moved the day), on top of what a person did, whose mark it may be;
-        and one taken back is told whoever wrote last.
+        A mark of our own is no news. It is our own where we wrote the milestone last and its order
+        line was drafted: we mark what a contract holds as reached, and bill it. Otherwise we wrote
+        something else (a change order moved the day) after a person, who may have set the mark. A
+        mark that was taken back is reported whoever wrote last.
         """
         since = overlapping(window.since)
-        moves = self._odoo.search_read(
-            "account.move",
-            [
-                ("invoice_origin", "=like", "contract/%/invoice/%"),
-                ("move_type", "in", ["out_invoice", "out_refund"]),
-                ("write_date", ">=", since),
-            ],
-            _INVOICE_FIELDS,
-            order="write_date, id",
-        )
-        moves = self._ours(moves)
-        milestones = self._odoo.search_read(
-            "project.milestone",
-            [("write_date", ">=", since), ("sale_line_id.order_id.origin", "=like", "contract/%")],
-            _MILESTONE_FIELDS,
-            order="write_date, id",
-        )
-        milestones = [row for row in milestones if row["is_reached"] or _is_edited(row)]
+        moves = self._changed_invoices(since)
+        milestones = self._changed_milestones(since)
         news, workflows = self._news(milestones)
         balances = balances_of(self._odoo, moves)
         dates = [utc(row["write_date"]) for row in [*moves, *milestones]]
@@ -96,20 +80,36 @@ class OdooSweeps:
             ],
             milestones=[_reached(row, workflows[row["id"]]) for row in news if row["is_reached"]],
             unreached=[
-                UnreachedMilestone(
-                    workflow_id=workflows[row["id"]],
-                    milestone_id=row["id"],
-                    changed_at=utc(row["write_date"]),
-                )
-                for row in news
-                if not row["is_reached"]
+                _unreached(row, workflows[row["id"]]) for row in news if not row["is_reached"]
             ],
             watermark=max([window.since, *dates]),
         )
 
+    def _changed_invoices(self, since: str) -> list[dict[str, Any]]:
+        moves = self._odoo.search_read(
+            "account.move",
+            [
+                ("invoice_origin", "=like", "contract/%/invoice/%"),
+                ("move_type", "in", ["out_invoice", "out_refund"]),
+                ("write_date", ">=", since),
+            ],
+            _INVOICE_FIELDS,
+            order="write_date, id",
+        )
+        return self._ours(moves)
+
+    def _changed_milestones(self, since: str) -> list[dict[str, Any]]:
+        milestones = self._odoo.search_read(
+            "project.milestone",
+            [("write_date", ">=", since), ("sale_line_id.order_id.origin", "=like", "contract/%")],
+            _MILESTONE_FIELDS,
+            order="write_date, id",
+        )
+        return [row for row in milestones if row["is_reached"] or _is_edited(row)]
+
     def _ours(self, moves: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Without the credit notes that people made of our invoices: those are told by the
-        invoices' own balances."""
+        """Without the credit notes that people made of our invoices: the invoices' own balances
+        report those."""
         credited = {row["reversed_entry_id"][0] for row in moves if row["reversed_entry_id"]}
         origins: dict[int, str] = {}
         if credited:
@@ -166,5 +166,13 @@ def _reached(row: Row, workflow_id: str) -> ReachedMilestone:
         workflow_id=workflow_id,
         milestone_id=row["id"],
         reached_on=date.fromisoformat(row["reached_date"]) if row["reached_date"] else None,
+        changed_at=utc(row["write_date"]),
+    )
+
+
+def _unreached(row: Row, workflow_id: str) -> UnreachedMilestone:
+    return UnreachedMilestone(
+        workflow_id=workflow_id,
+        milestone_id=row["id"],
         changed_at=utc(row["write_date"]),
     )

@@ -15,7 +15,7 @@ from gateways.odoo import OdooClient
 
 NEEDS = (
     project_rows.TASKS,
-    Need("project.task", ("active",), access=PROJECT),
+    Need("project.task", ("milestone_id", "active"), access=PROJECT),
 )
 
 

@@ -72,7 +72,7 @@ class OdooWriteOffs:
 
     @activity.defn
     def write_off(self, request: WriteOffRequest) -> InvoiceBalance:
-        """Book the loss by a journal entry and set it off against the invoice: once per key.
+        """Book the loss by a journal entry and reconcile it with the invoice: once per key.
 
         Refuses `write_off_too_large` (more than is open), `account_unknown`, and
         `write_off_cancelled` where the entry was cancelled in Odoo.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import mimetypes
 
 from sandbox.odoo.records import Model, Row, Values
@@ -18,9 +17,6 @@ class Attachment(Model):
 
     def compute_file_size(self, row: Row) -> int:
         return len(base64.b64decode(row["datas"] or ""))
-
-    def compute_checksum(self, row: Row) -> str:
-        return hashlib.sha1(base64.b64decode(row["datas"] or ""), usedforsecurity=False).hexdigest()
 
 
 MODELS: dict[str, type[Model]] = {"ir.attachment": Attachment}

@@ -299,18 +299,12 @@ class Move(Thread):
             return "sent"
         return str(row["state"])
 
-    def compute_access_url(self, row: Row) -> str:
-        return f"/my/invoices/{row['id']}" if row["move_type"] in SALES else "#"
-
     def compute_show_payment_term_details(self, row: Row) -> bool:
         """Only of open invoices; a discount for early payment shows too, which no term here has."""
         is_open = row["payment_state"] in ("not_paid", "partial")
         domain = [["move_id", "=", row["id"]], ["display_type", "=", "payment_term"]]
         parts = len(self.env["account.move.line"].find(domain)) if is_open else 0
         return row["move_type"] == "out_invoice" and parts > 1
-
-    def compute_move_sent_values(self, row: Row) -> str:
-        return "sent" if row["is_move_sent"] else "not_sent"
 
     # Buttons.
 

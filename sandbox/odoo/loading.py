@@ -14,7 +14,7 @@ from itertools import takewhile
 from typing import Any
 
 from sandbox.odoo.errors import CheckViolation, MissingRequired, UserError, ValidationError
-from sandbox.odoo.records import Env, Model, Values, remember_xid
+from sandbox.odoo.records import Env, Model, Values, on_model, remember_xid
 from sandbox.odoo.schema import Field
 
 Path = tuple[str, ...]
@@ -49,6 +49,12 @@ class Record:
     @property
     def info(self) -> Message:
         return {"rows": {"from": self.first, "to": self.last}, "record": self.number}
+
+
+@on_model
+def load(model: Model, fields: list[str], data: list[list[Any]]) -> dict[str, Any]:
+    """Odoo's method of that name, which every model has."""
+    return Loader(model).run(fields, data)
 
 
 class Loader:

@@ -9,7 +9,7 @@ from sandbox.odoo import vat
 from sandbox.odoo.companies import company_values, current_company
 from sandbox.odoo.errors import ValidationError
 from sandbox.odoo.messages import Thread
-from sandbox.odoo.records import Domain, Env, Model, Row, Values, closed, on_model, on_records
+from sandbox.odoo.records import Domain, Env, Model, Row, Values, closed, on_model
 from sandbox.odoo.schema import Field
 
 
@@ -26,12 +26,6 @@ class Users(Model):
     def context_get(self) -> Row:
         row = self.row(self.env.uid)
         return {"lang": row["lang"], "tz": row["tz"], "uid": self.env.uid}
-
-    @on_records
-    def has_group(self, ids: list[int], group_ext_id: str) -> bool:
-        login = self.row(self.single(ids))["login"]
-        sql = "SELECT 1 FROM sandbox_group WHERE login = ? AND name = ?"
-        return bool(self.env.execute(sql, (login, group_ext_id)))
 
 
 class Partner(Thread):

@@ -70,13 +70,6 @@ class Message(Model):
             "subtype_id": self.env.required_xid(NOTE),
         }
 
-    def compute_record_name(self, row: Row) -> str | bool:
-        if not row["model"] or not row["res_id"]:
-            return False
-        model = self.env[row["model"]]
-        rows = model.rows([row["res_id"]])
-        return model.display_name(rows[0]) if rows else False
-
     def values(self, row: Row, field: Any, load: str = "_classic_read") -> Any:
         value = super().values(row, field, load)
         return value or "" if field.name == "body" else value

@@ -82,22 +82,6 @@ class PaymentRegister(Model):
         ids = self.follow(row, ["line_ids", "move_id"])
         return self.env["account.move"].rows(sorted(ids))
 
-    def compute_can_edit_wizard(self, row: Row) -> bool:
-        return len({move["commercial_partner_id"] for move in self._moves(row)}) == 1
-
-    def compute_source_amount(self, row: Row) -> float:
-        lines = self.env["account.move.line"]
-        field = lines.field("amount_residual")
-        rows = lines.rows(self.links(row["id"], "line_ids"))
-        return abs(float(sum(exact(lines.values(line, field)) for line in rows)))
-
-    def compute_source_amount_currency(self, row: Row) -> float:
-        return float(sum(exact(move["amount_residual"]) for move in self._moves(row)))
-
-    def compute_payment_difference(self, row: Row) -> float:
-        due = sum(_due_now(self, move) for move in self._moves(row))
-        return float(due - exact(row["amount"]))
-
     @on_records
     def action_create_payments(self, ids: list[int]) -> dict[str, Any]:
         self.check_access("write")
@@ -239,9 +223,6 @@ class Payment(Thread):
             paid = bool(invoices) and all(move["payment_state"] == "paid" for move in invoices)
             values["state"] = "paid" if paid else "in_process"
         self.settle(record_id, values)
-
-    def compute_reconciled_invoices_count(self, row: Row) -> int:
-        return len(self.links(row["id"], "invoice_ids"))
 
     def after_change(self, ids: list[int], changed: set[str]) -> None:
         if "state" in changed:

@@ -24,9 +24,6 @@ class Project(Thread):
         if "sale_line_id" in changed:
             _confirm_quotations(self.env, [row["sale_line_id"] for row in self.rows(ids)])
 
-    def compute_task_count(self, row: Row) -> int:
-        return len(self.links(row["id"], "task_ids"))
-
     def compute_currency_id(self, row: Row) -> int:
         company = row["company_id"] or current_company(self.env)
         return int(company_values(self.env, company)["currency_id"])
@@ -88,18 +85,6 @@ class Milestone(Model):
         line = row["sale_line_id"] and self.env["sale.order.line"].row(row["sale_line_id"])
         ordered = line["product_uom_qty"] if line else 0
         return float(exact(row["quantity_percentage"]) * exact(ordered))
-
-    def compute_is_deadline_exceeded(self, row: Row) -> bool:
-        late = row["deadline"] and row["deadline"] < str(self.env.today)
-        return bool(late and not row["is_reached"])
-
-    def compute_can_be_marked_as_done(self, row: Row) -> bool:
-        tasks = self.env["project.task"].rows(self.links(row["id"], "task_ids"))
-        closed = bool(tasks) and all(task["state"] in CLOSED for task in tasks)
-        return closed and not row["is_reached"]
-
-    def compute_task_count(self, row: Row) -> int:
-        return len(self.links(row["id"], "task_ids"))
 
 
 def _confirm_quotations(env: Env, lines: list[int | None]) -> None:

@@ -652,12 +652,6 @@ class Model:
         return True
 
     @on_model
-    def load(self, fields: list[str], data: list[list[Any]]) -> dict[str, Any]:
-        from sandbox.odoo.loading import Loader
-
-        return Loader(self).run(fields, data)
-
-    @on_model
     def name_search(
         self,
         name: str = "",

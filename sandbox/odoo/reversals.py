@@ -7,7 +7,6 @@ from typing import Any
 
 from sandbox.odoo.companies import company_values, current_company
 from sandbox.odoo.errors import UserError
-from sandbox.odoo.invoices import Move
 from sandbox.odoo.messages import send_mail
 from sandbox.odoo.records import Model, Row, Values, on_records
 
@@ -48,27 +47,20 @@ class Reversal(Model):
         return moves[0]["move_type"] if moves else False
 
     @on_records
-    def reverse_moves(self, ids: list[int], is_modify: bool = False) -> dict[str, Any]:
-        """Draft credit notes; with `is_modify` they are posted and new drafts take their place."""
+    def reverse_moves(self, ids: list[int]) -> dict[str, Any]:
+        """Draft credit notes of the moves."""
         self.check_access("write")
         row = self.row(self.single(ids))
         moves = self.env["account.move"].rows(self.links(row["id"], "move_ids"))
         made = [self._credit_note(row, move) for move in moves]
         self.env.flush()
-        if is_modify:
-            Move(self.env, self.env["account.move"].schema).post(made)
-            made = [self._copy(move, {"invoice_date": row["date"]}) for move in moves]
         self._apply_links(row["id"], {"new_move_ids": [(6, 0, made)]})
         self.env.flush()
-        return _action(made, "out_invoice" if is_modify else "out_refund")
+        return _action(made)
 
     @on_records
     def refund_moves(self, ids: list[int]) -> dict[str, Any]:
         return self.reverse_moves(ids)
-
-    @on_records
-    def modify_moves(self, ids: list[int]) -> dict[str, Any]:
-        return self.reverse_moves(ids, is_modify=True)
 
     def _credit_note(self, wizard: Row, move: Row) -> int:
         ref = f"Reversal of: {move['name']}"
@@ -143,9 +135,6 @@ class Sending(Model):
 
 
 class SendWizard(Sending):
-    def compute_sending_methods(self, row: Row) -> list[str]:
-        return ["email"]
-
     def _documents(self, row: Row) -> list[int]:
         return [row["move_id"]]
 
@@ -172,7 +161,7 @@ class SendBatchWizard(Sending):
         return None
 
 
-def _action(ids: list[int], kind: str) -> dict[str, Any]:
+def _action(ids: list[int]) -> dict[str, Any]:
     action: dict[str, Any] = {
         "name": "Reverse Moves",
         "type": "ir.actions.act_window",
@@ -182,7 +171,7 @@ def _action(ids: list[int], kind: str) -> dict[str, Any]:
         return action | {
             "view_mode": "form",
             "res_id": ids[0],
-            "context": {"default_move_type": kind},
+            "context": {"default_move_type": "out_refund"},
         }
     return action | {"view_mode": "list,form", "domain": [["id", "in", ids]]}
 

@@ -90,25 +90,9 @@ class SaleOrder(Thread):
             },
         )
 
-    def compute_invoice_count(self, row: Row) -> int:
-        return len(self.follow(row, ["order_line", "invoice_lines", "move_id"]))
-
     def compute_amount_invoiced(self, row: Row) -> float:
         lines = self.env["sale.order.line"].rows(self.links(row["id"], "order_line"))
         return float(sum(exact(line["untaxed_amount_invoiced"]) for line in lines))
-
-    def compute_amount_to_invoice(self, row: Row) -> float:
-        if row["state"] != "sale":
-            return 0.0
-        lines = self.env["sale.order.line"]
-        total = Decimal(0)
-        for line in lines.rows(self.links(row["id"], "order_line")):
-            if line["product_uom_qty"]:
-                open_quantity = exact(line["qty_delivered"]) - invoiced_quantity(
-                    lines, line["id"], ("posted",)
-                )
-                total += exact(line["price_total"]) / exact(line["product_uom_qty"]) * open_quantity
-        return rounded(total, currency_decimals(self.env, row["currency_id"]))
 
     @on_records
     def action_confirm(self, ids: list[int]) -> bool:
@@ -131,14 +115,6 @@ class SaleOrder(Thread):
         self.put(ids, {"state": "cancel"})
         self.env.flush()
         return True
-
-    @on_records
-    def action_quotation_sent(self, ids: list[int]) -> None:
-        self.check_access("write")
-        if any(row["state"] != "draft" for row in self.rows(self.existing(ids))):
-            raise UserError("Only draft orders can be marked as sent directly.")
-        self.put(ids, {"state": "sent"})
-        self.env.flush()
 
     @on_records
     def action_draft(self, ids: list[int]) -> bool:
@@ -237,7 +213,7 @@ class SaleOrderLine(Model):
         price = priced_line(self, row)
         subtotal, total = float(price.subtotal(decimals)), float(price.total(decimals))
         delivered = self._delivered(row)
-        invoiced = invoiced_quantity(self, record_id, ("draft", "posted"))
+        invoiced = invoiced_quantity(self, record_id)
         confirmed = order["state"] == "sale"
         changed = self.settle(
             record_id,
@@ -294,15 +270,14 @@ def priced_line(lines: Model, row: Row) -> pricing.PricedLine:
     return pricing.priced(quantity, row["price_unit"], row["discount"], taxes)
 
 
-def invoiced_quantity(lines: Model, line_id: int, states: tuple[str, ...]) -> Decimal:
-    """What invoices in these states bill of an order line, less credit notes."""
-    marks = ", ".join("?" * len(states))
+def invoiced_quantity(lines: Model, line_id: int) -> Decimal:
+    """What invoices that are not cancelled bill of an order line, less credit notes."""
     rows = lines.env.execute(
         "SELECT invoiced.quantity, move.move_type FROM rel_sale_order_line__invoice_lines AS link"
         " JOIN account_move_line AS invoiced ON invoiced.id = link.other_id"
         " JOIN account_move AS move ON move.id = invoiced.move_id"
-        f" WHERE link.this_id = ? AND move.state IN ({marks})",
-        (line_id, *states),
+        " WHERE link.this_id = ? AND move.state IN ('draft', 'posted')",
+        (line_id,),
     )
     signs = {"out_refund": -1}
     return sum(

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MethodType
 from typing import Any
 
 from sandbox.odoo import (
@@ -27,6 +28,7 @@ from sandbox.odoo import (
 )
 from sandbox.odoo.database import Database
 from sandbox.odoo.errors import AccessError, NotFound, Unauthorized, Unprocessable
+from sandbox.odoo.loading import load
 from sandbox.odoo.mails import Mail, mails_of
 from sandbox.odoo.records import SUPERUSER, Env, Model
 from sandbox.odoo.schema import schemas
@@ -55,6 +57,7 @@ class OdooStore:
     """
 
     def __init__(self, path: Path | None = None, clock: Callable[[], datetime] = _utc_now) -> None:
+        self.path = path
         self.clock = clock
         self.mail_server_up = True
         self._database = Database(path)
@@ -185,6 +188,11 @@ def _computed_fields() -> dict[str, set[str]]:
     return computed
 
 
+def _method(model: Model, name: str) -> Any:
+    """A model's method; `load` stands beside the models, since it writes several at once."""
+    return MethodType(load, model) if name == "load" else getattr(model, name, None)
+
+
 def _dispatch(env: Env, model: str, method: str, body: dict[str, Any]) -> Any:
     """Find the method and call it with its arguments by name, as the JSON-2 controller does."""
     if model not in schemas():
@@ -193,7 +201,7 @@ def _dispatch(env: Env, model: str, method: str, body: dict[str, Any]) -> Any:
         raise AccessError(
             f"Private methods (such as '{model}.{method}') cannot be called remotely."
         )
-    function = getattr(env[model], method, None)
+    function = _method(env[model], method)
     kind = getattr(function, "kind", None)
     if function is None or kind is None:
         raise NotFound(f"The method '{model}.{method}' does not exist")

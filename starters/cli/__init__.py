@@ -1,4 +1,4 @@
-"""The `c2c` command: a thin layer over `starters.operations`.
+"""The `c2c` command: a thin layer over `starters.client`.
 
 Global options may stand anywhere on the line. Results go to standard output, everything else to
 standard error; `--json` makes the result one JSON document, failures included.
@@ -15,13 +15,12 @@ import typer
 from typer.core import TyperGroup
 
 from starters.cli import (
+    added,
     amending,
     approvals,
     contracts,
     exceptions,
-    faults,
     invoices,
-    local,
     replays,
     system,
 )
@@ -41,11 +40,16 @@ class _Root(TyperGroup):
     """The root of the command: global options anywhere, failures told instead of traced."""
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
-        """In the order of a contract's life, then what keeps the system running."""
+        """In the order of a contract's life, then what keeps the system running, then what was
+        added."""
         groups = [
             name for name, command in self.commands.items() if isinstance(command, TyperGroup)
         ]
-        return [*groups, *(name for name in self.commands if name not in groups)]
+        single = [name for name in self.commands if name not in groups]
+        return [*groups, *single, *added.names()]
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
+        return super().get_command(ctx, cmd_name) or added.command(cmd_name)
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         return super().parse_args(ctx, _globals_first(args))
@@ -158,9 +162,6 @@ app.command()(system.worker)
 app.command()(system.setup)
 app.command()(system.check)
 app.command()(replays.replay)
-app.command()(local.demo)
-app.command()(local.dev)
-app.command()(faults.faults)
 
 
 def main() -> NoReturn:

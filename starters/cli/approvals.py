@@ -9,19 +9,16 @@ import typer
 from pydantic import ValidationError
 from rich.console import Group, RenderableType
 from rich.text import Text
-from temporalio.client import Client
-from temporalio.service import RPCError
 
 from contracts.approvals import HASH_PREFIX, ApprovalKind, ApprovalRound
 from contracts.identifiers import contract_of
 from contracts.money import Money
-from starters import approving
-from starters.approving import Awaiting, Filter, Outcome
 from starters.cli import render
 from starters.cli.errors import ExitCode, UsageError
 from starters.cli.session import By, Session, session_of
-from starters.operations import MAX_LISTED, NoAnswer, NotFound, Refused
-from starters.references import short
+from starters.client import C2C, MAX_LISTED, Awaiting, Outcome, Refused, calls
+from starters.client.approvals import Filter
+from starters.client.references import short
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -109,7 +106,11 @@ def _approve_one(
     session.tell(_content(item))
     if not yes and session.may_ask:
         typer.confirm(f"Approve {subject.amount} as {by}?", abort=True)
-    after = session.run(lambda client: approving.approve(client, item, by=by, comment=comment))
+    after = session.run(
+        lambda c2c: c2c.contract_or_invoice(item.workflow_id).approve(
+            by=by, comment=comment, seen=item.approval_round
+        )
+    )
     outcome = Outcome(item.workflow_id, item.approval_round, after)
     session.show(_outcomes_document([outcome], []), f"Approved {subject.amount}: {_told(outcome)}.")
 
@@ -121,19 +122,17 @@ def _approve_many(
     failed: list[Outcome] = []
     left_out: list[Awaiting] = []
     if ids:
-        items, failed = session.run(lambda client: _find(client, ids))
+        items, failed = session.run(lambda c2c: _find(c2c, ids))
     else:
         found = _awaiting(session, wanted)
-        mine = [approving.may_approve(item, by) for item in found]
+        mine = [item.may_be_approved_by(by) for item in found]
         items = [item for item, is_mine in zip(found, mine, strict=True) if is_mine]
         left_out = [item for item, is_mine in zip(found, mine, strict=True) if not is_mine]
     if items:
         session.tell(_table(items))
     if items and not yes and session.may_ask:
         typer.confirm(f"Approve these {len(items)} as {by}?", abort=True)
-    outcomes = failed + session.run(
-        lambda client: approving.approve_all(client, items, by=by, comment=comment)
-    )
+    outcomes = failed + session.run(lambda c2c: c2c.approve_all(items, by=by, comment=comment))
     views: list[RenderableType] = [_outcomes(outcomes)] if outcomes else ["Nothing to approve."]
     if left_out:
         views.append(f"{len(left_out)} more await others: c2c approvals list")
@@ -153,7 +152,11 @@ def reject(
     """Reject what awaits approval; an invoice's contract parks until it is proposed again."""
     session = session_of(context)
     item = _one(session, reference, content_hash)
-    session.run(lambda client: approving.reject(client, item, by=by, comment=comment))
+    session.run(
+        lambda c2c: c2c.contract_or_invoice(item.workflow_id).reject(
+            by=by, comment=comment, seen=item.approval_round
+        )
+    )
     subject = item.approval_round.subject
     contract = short(contract_of(item.workflow_id))
     then = {
@@ -190,7 +193,13 @@ def _money(text: str) -> Money:
 
 def _awaiting(session: Session, wanted: Filter) -> list[Awaiting]:
     found = session.run(
-        lambda client: approving.awaiting(client, wanted, unreadable=session.warn_unreadable)
+        lambda c2c: c2c.approvals(
+            customer=wanted.customer,
+            up_to=wanted.up_to,
+            kind=wanted.kind,
+            legal_entity=wanted.entity,
+            unreadable=session.warn_unreadable,
+        )
     )
     if found.more:
         session.warn(f"only the newest {MAX_LISTED} were looked at; narrow it by --entity")
@@ -201,7 +210,7 @@ def _one(session: Session, reference: str, content_hash: str) -> Awaiting:
     """What awaits approval under one reference. Raises Refused if it is not one thing, or other
     content than named."""
     workflow_id = session.contract_or_invoice(reference)
-    items = session.run(lambda client: approving.awaiting_in(client, workflow_id))
+    items = session.run(lambda c2c: c2c.contract_or_invoice(workflow_id).approvals())
     if not items:
         raise Refused(f"{short(workflow_id)}: {_NOTHING}")
     named = content_hash.strip().lower()
@@ -217,14 +226,14 @@ def _one(session: Session, reference: str, content_hash: str) -> Awaiting:
     return meant[0]
 
 
-async def _find(client: Client, ids: Sequence[str]) -> tuple[list[Awaiting], list[Outcome]]:
+async def _find(c2c: C2C, ids: Sequence[str]) -> tuple[list[Awaiting], list[Outcome]]:
     """What awaits approval in these workflows, and those where nothing does."""
     found: list[Awaiting] = []
     failed: list[Outcome] = []
     for workflow_id in ids:
         try:
-            items = await approving.awaiting_in(client, workflow_id)
-        except (Refused, NotFound, NoAnswer, RPCError) as error:
+            items = await c2c.contract_or_invoice(workflow_id).approvals()
+        except calls.FAILURES as error:
             failed.append(Outcome(workflow_id, None, problem=str(error)))
         else:
             found += items

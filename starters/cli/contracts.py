@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import contextlib
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -10,25 +10,20 @@ from typing import Annotated, Any
 
 import typer
 
-from contracts.contract.messages import CancelRequest, MilestoneReached, MilestoneUnreached
 from contracts.contract.state import FILE_SOURCE, ContractStage, ContractState
 from contracts.model import JsonObject
 from contracts.problems import InvalidContract, Problem
 from contracts.validation import validate
-from contracts.views.statement import statement as statement_of
-from starters import auditing, operations, schedules
+from starters import schedules
 from starters.cli import documents, render
 from starters.cli.errors import UsageError
-from starters.cli.session import By, Session, run, session_of
-from starters.operations import ContractRow, Refused, Started
-from starters.references import short
+from starters.cli.session import By, Session, session_of
+from starters.client import MAX_LISTED, ContractRow, Refused, Started
+from starters.client.references import short
 from wiring import remotes
-from workflows import search_attributes
 
 app = typer.Typer(no_args_is_help=True)
 milestones = typer.Typer(no_args_is_help=True)
-
-_WORD = re.compile(r"^[a-z][a-z_-]*$")
 
 Reference = Annotated[
     str, typer.Argument(metavar="REF", help="C-1001, northwind/C-1001 or the workflow id.")
@@ -70,7 +65,7 @@ def _start_file(session: Session, name: str, park: bool) -> None:
     problems = _problems(session, contract_data)
     if problems and not park:
         raise InvalidContract(problems)
-    started = session.run(lambda client: operations.start_from_data(client, contract_data))
+    started = session.run(lambda c2c: c2c.start(contract_data))
     if problems and started.new:
         session.warn(f"it parks with {len(problems)} problem(s); see c2c exceptions list")
     told = [item.model_dump(mode="json") for item in problems]
@@ -113,7 +108,7 @@ def _start_deal(session: Session, deal_id: str, crm: str | None) -> None:
         raise UsageError(f"which CRM? give --crm ({known})")
     system = crm or next(iter(systems))
     entity = session.entity or systems.get(system) or session.default_entity()
-    started = session.run(lambda client: operations.start_deal(client, system, deal_id, entity))
+    started = session.run(lambda c2c: c2c.start_deal(system, deal_id, entity))
     _show_started(session, started)
 
 
@@ -142,31 +137,24 @@ def list_(
         ),
     ] = None,
     limit: Annotated[
-        int, typer.Option(min=1, max=operations.MAX_LISTED, help="At most so many, newest first.")
+        int, typer.Option(min=1, max=MAX_LISTED, help="At most so many, newest first.")
     ] = 50,
 ) -> None:
     """List contracts, newest first; --entity narrows it to one legal entity."""
     session = session_of(context)
-    where = _conditions(stage, waiting, session.entity)
     rows = session.run(
-        lambda client: operations.contract_rows(client, where=where, limit=limit + 1)
+        lambda c2c: c2c.contracts(
+            stage=stage or "",
+            waiting_on=waiting or "",
+            legal_entity=session.entity or "",
+            limit=limit + 1,
+        )
     )
     more, rows = len(rows) > limit, rows[:limit]
     document = {"contracts": [_row_document(row) for row in rows], "more": more}
     session.show(document, render.contracts(rows) if rows else "No contracts.")
     if more:
         session.warn(f"there are more than {limit}; narrow the list or raise --limit")
-
-
-def _conditions(stage: ContractStage | None, waiting: str | None, entity: str | None) -> str:
-    if waiting is not None and not _WORD.match(waiting):
-        raise UsageError(f"--waiting takes a word such as exception, not {waiting!r}")
-    wanted = {
-        search_attributes.CONTRACT_STAGE.name: stage,
-        search_attributes.WAITING_ON.name: waiting,
-        search_attributes.LEGAL_ENTITY.name: entity,
-    }
-    return " AND ".join(f"{name} = '{value}'" for name, value in wanted.items() if value)
 
 
 def _row_document(row: ContractRow) -> dict[str, Any]:
@@ -207,10 +195,7 @@ def statement(context: typer.Context, reference: Reference) -> None:
     """Show where its money stands: planned, earned, billed, credited, held back; it adds up."""
     session = session_of(context)
     workflow_id = session.contract(reference)
-    state = _state(session, workflow_id)
-    if state.contract is None:
-        raise Refused(f"{short(workflow_id)} is not validated yet: there is nothing to state")
-    found = statement_of(state)
+    found = session.run(lambda c2c: c2c.contract(workflow_id).statement())
     session.show(found, render.statement(found))
 
 
@@ -226,13 +211,8 @@ def audit(
     """Print the contract's audit record as it is now, with Odoo's own figures, as JSON."""
     session = session_of(context)
     workflow_id = session.contract(reference)
-    settings = session.settings
-    state = _state(session, workflow_id)
-    odoo = remotes.odoo(settings)
-    try:
-        found = run(auditing.audit(odoo, state))
-    finally:
-        odoo.close()
+    with contextlib.closing(remotes.odoo(session.settings)) as odoo:
+        found = session.run(lambda c2c: c2c.contract(workflow_id).audit(odoo))
     if output is None:
         session.print_raw(found.text)
         return
@@ -252,7 +232,7 @@ def audit(
 
 
 def _state(session: Session, workflow_id: str) -> ContractState:
-    return session.run(lambda client: operations.contract_state(client, workflow_id))
+    return session.run(lambda c2c: c2c.contract(workflow_id).state())
 
 
 @app.command()
@@ -265,8 +245,7 @@ def cancel(
     """Cancel a contract that has billed nothing; what was provisioned in Odoo is taken back."""
     session = session_of(context)
     workflow_id = session.contract(reference)
-    request = CancelRequest(by=by, reason=reason)
-    outcome = session.run(lambda client: operations.cancel_contract(client, workflow_id, request))
+    outcome = session.run(lambda c2c: c2c.contract(workflow_id).cancel(by=by, reason=reason))
     session.show(outcome, f"Contract {short(workflow_id)} is being cancelled.")
 
 
@@ -288,8 +267,10 @@ def reached(
     """Say that a milestone was delivered: its invoice is proposed. Repeating it changes nothing."""
     session = session_of(context)
     workflow_id = session.contract(reference)
-    message = MilestoneReached(milestone=milestone, by=by, on=on.date() if on else None)
-    outcome = session.run(lambda client: operations.reach_milestone(client, workflow_id, message))
+    day = on.date() if on else None
+    outcome = session.run(
+        lambda c2c: c2c.contract(workflow_id).reach_milestone(milestone, by=by, on=day)
+    )
     session.show(
         outcome,
         f"Milestone {milestone} of {short(workflow_id)} is reached; its invoice awaits approval "
@@ -308,8 +289,9 @@ def unreach(
     """Say that a milestone is not reached after all; once it is invoiced, finance reviews it."""
     session = session_of(context)
     workflow_id = session.contract(reference)
-    message = MilestoneUnreached(milestone=milestone, by=by, reason=reason)
-    outcome = session.run(lambda client: operations.unreach_milestone(client, workflow_id, message))
+    outcome = session.run(
+        lambda c2c: c2c.contract(workflow_id).unreach_milestone(milestone, by=by, reason=reason)
+    )
     session.show(
         outcome,
         f"Milestone {milestone} of {short(workflow_id)} is not reached; if it is proposed or "

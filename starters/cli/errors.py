@@ -11,9 +11,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.validation import InvalidContract, Problem, problems_of
 from gateways.errors import FailureKind, GatewayError
-from starters.operations import NoAnswer, NotFound, Refused
+from starters.client import BadReference, NoAnswer, NotFound, Refused
 from starters.preflight import without_internals
-from starters.references import BadReference
 from starters.schedules import SetupRefused
 from wiring.client import TemporalUnreachable
 from wiring.settings import ConfigurationError
@@ -68,9 +67,9 @@ def explain(error: Exception) -> Failure | None:
     """What a failure means; None for one that should not happen (a defect)."""
     match error:
         case InvalidContract():
-            return _invalid("the contract cannot be accepted", error.problems)
+            return _invalid(error.problems)
         case ValidationError():
-            return _invalid("that cannot be accepted", problems_of(error))
+            return _invalid(problems_of(error))
         case Refused():
             return Failure(ExitCode.REFUSED, str(error))
         case NotFound():
@@ -93,8 +92,9 @@ def explain(error: Exception) -> Failure | None:
     return None
 
 
-def _invalid(message: str, problems: Sequence[Problem]) -> Failure:
-    return Failure(ExitCode.REFUSED, f"{message}: {len(problems)} problem(s)", problems)
+def _invalid(problems: Sequence[Problem]) -> Failure:
+    message = f"that cannot be accepted: {len(problems)} problem(s)"
+    return Failure(ExitCode.REFUSED, message, problems)
 
 
 def _gateway(error: GatewayError) -> Failure:

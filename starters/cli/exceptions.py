@@ -7,13 +7,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Group
 
-from contracts.parking import Action, Resolution
-from starters import operations
+from contracts.parking import Action
 from starters.cli import documents, render
 from starters.cli.errors import UsageError
 from starters.cli.session import By, session_of
-from starters.operations import Exceptional
-from starters.references import short
+from starters.client import ParkedStep
+from starters.client.references import short
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -31,9 +30,7 @@ Reason = Annotated[str, typer.Option("--reason", help="Why, for the journal.")]
 def list_(context: typer.Context) -> None:
     """List every parked step, oldest first."""
     session = session_of(context)
-    items = session.run(
-        lambda client: operations.exceptions(client, unreadable=session.warn_unreadable)
-    )
+    items = session.run(lambda c2c: c2c.exceptions(unreadable=session.warn_unreadable))
     document = {"exceptions": [_document(item) for item in items]}
     session.show(document, render.exceptions(items) if items else "Nothing is parked.")
 
@@ -43,15 +40,15 @@ def show(context: typer.Context, reference: Reference) -> None:
     """Show what is parked in one contract or invoice, and the commands that mend it."""
     session = session_of(context)
     workflow_id = session.contract_or_invoice(reference)
-    steps = session.run(lambda client: operations.parked_steps(client, workflow_id))
-    items = [Exceptional(workflow_id, step) for step in steps]
+    steps = session.run(lambda c2c: c2c.contract_or_invoice(workflow_id).exceptions())
+    items = [ParkedStep(workflow_id, step) for step in steps]
     zone = session.zone(workflow_id.split("/")[1])
     view = Group(*(render.parked(step, workflow_id, zone) for step in steps))
     document = {"exceptions": [_document(item) for item in items]}
     session.show(document, view if steps else f"Nothing is parked in {short(workflow_id)}.")
 
 
-def _document(item: Exceptional) -> dict[str, Any]:
+def _document(item: ParkedStep) -> dict[str, Any]:
     return {
         "of": short(item.workflow_id),
         "workflow_id": item.workflow_id,
@@ -64,7 +61,7 @@ def retry(
     context: typer.Context, reference: Reference, by: By, step: Step = "", reason: Reason = ""
 ) -> None:
     """Try the step again, as it is."""
-    _resolve(context, reference, Resolution(action=Action.RETRY, by=by, step=step, reason=reason))
+    _resolve(context, reference, Action.RETRY, by, step, reason)
 
 
 @app.command()
@@ -87,10 +84,7 @@ def amend(
     """Correct the input, then try the step again."""
     if not set_:
         raise UsageError("amend needs at least one --set PATH=VALUE")
-    resolution = Resolution(
-        action=Action.AMEND, by=by, step=step, reason=reason, changes=documents.changes(set_)
-    )
-    _resolve(context, reference, resolution)
+    _resolve(context, reference, Action.AMEND, by, step, reason, documents.changes(set_))
 
 
 @app.command()
@@ -102,7 +96,7 @@ def skip(
     step: Step = "",
 ) -> None:
     """Go on without the step."""
-    _resolve(context, reference, Resolution(action=Action.SKIP, by=by, step=step, reason=reason))
+    _resolve(context, reference, Action.SKIP, by, step, reason)
 
 
 @app.command()
@@ -110,18 +104,30 @@ def cancel(
     context: typer.Context, reference: Reference, by: By, step: Step = "", reason: Reason = ""
 ) -> None:
     """Cancel the contract because of the step; what was provisioned is taken back."""
-    _resolve(context, reference, Resolution(action=Action.CANCEL, by=by, step=step, reason=reason))
+    _resolve(context, reference, Action.CANCEL, by, step, reason)
 
 
-def _resolve(context: typer.Context, reference: str, resolution: Resolution) -> None:
+def _resolve(
+    context: typer.Context,
+    reference: str,
+    action: Action,
+    by: str,
+    step: str,
+    reason: str,
+    changes: dict[str, Any] | None = None,
+) -> None:
     session = session_of(context)
     workflow_id = session.contract_or_invoice(reference)
-    step = session.run(lambda client: operations.resolve(client, workflow_id, resolution))
+    resolved = session.run(
+        lambda c2c: c2c.contract_or_invoice(workflow_id).resolve_exception(
+            action, by=by, step=step, reason=reason, changes=changes
+        )
+    )
     outcome = {
         Action.RETRY: "is tried again",
         Action.AMEND: "is tried again with the correction",
         Action.SKIP: "is skipped",
         Action.CANCEL: "ends with the contract",
-    }[resolution.action]
-    words = f"{short(workflow_id)}: step {step.step} ({step.doing.lower()}) {outcome}."
-    session.show({"resolved": step.model_dump(mode="json"), "action": resolution.action}, words)
+    }[action]
+    words = f"{short(workflow_id)}: step {resolved.step} ({resolved.doing.lower()}) {outcome}."
+    session.show({"resolved": resolved.model_dump(mode="json"), "action": action}, words)

@@ -6,22 +6,11 @@ from datetime import date, datetime
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
-from contracts.invoice.messages import (
-    DisputeOpened,
-    DisputeResolved,
-    HoldChange,
-    PaymentPromised,
-    PaymentReceived,
-    WriteOffAsked,
-)
-from contracts.money import Money
-from starters import collecting, operations
 from starters.cli import render
-from starters.cli.errors import UsageError
+from starters.cli.documents import money
 from starters.cli.session import By, session_of
-from starters.references import short
+from starters.client.references import short
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -38,7 +27,7 @@ def show(context: typer.Context, reference: Reference) -> None:
     """Show one invoice: its stage, lines, balance and what happened last."""
     session = session_of(context)
     workflow_id = session.invoice(reference)
-    state = session.run(lambda client: operations.invoice_state(client, workflow_id))
+    state = session.run(lambda c2c: c2c.invoice(workflow_id).state())
     session.show(state, render.invoice(state, workflow_id))
 
 
@@ -58,9 +47,11 @@ def paid(
     """Record a payment that is known outside Odoo; it is registered there once."""
     session = session_of(context)
     workflow_id = session.invoice(invoice)
-    payment = PaymentReceived(reference=reference, amount=_money(amount), paid_on=on.date())
-    report = session.run(lambda client: operations.record_payment(client, workflow_id, payment))
-    words = f"Payment {payment.reference} of {payment.amount} is taken for {short(workflow_id)}."
+    paid = money(amount, "--amount")
+    report = session.run(
+        lambda c2c: c2c.invoice(workflow_id).record_payment(reference, paid, paid_on=on.date())
+    )
+    words = f"Payment {reference} of {paid} is taken for {short(workflow_id)}."
     session.show(report, words)
 
 
@@ -81,13 +72,12 @@ def dispute(
     """Note that the customer disputes the invoice or a part: only the rest is reminded of."""
     session = session_of(context)
     workflow_id = session.invoice(invoice)
-    opened = DisputeOpened(
-        by=by,
-        reason=reason,
-        amount=_money(amount) if amount else None,
-        revised_due_on=_date(revised_due),
+    disputed = money(amount, "--amount") if amount else None
+    report = session.run(
+        lambda c2c: c2c.invoice(workflow_id).open_dispute(
+            reason, by=by, amount=disputed, revised_due_on=_date(revised_due)
+        )
     )
-    report = session.run(lambda client: collecting.dispute(client, workflow_id, opened))
     words = f"{report.disputed} of {short(workflow_id)} is disputed; reminders leave it out."
     session.show(report, words)
 
@@ -113,15 +103,14 @@ def resolve_dispute(
     """End a dispute: reject it, or accept an amount, which is proposed as a credit note."""
     session = session_of(context)
     workflow_id = session.invoice(invoice)
-    resolved = DisputeResolved(
-        by=by,
-        comment=comment,
-        accepted=_money(accept, "--accept") if accept else None,
-        revised_due_on=_date(revised_due),
+    accepted = money(accept, "--accept") if accept else None
+    report = session.run(
+        lambda c2c: c2c.invoice(workflow_id).resolve_dispute(
+            comment, by=by, accepted=accepted, revised_due_on=_date(revised_due)
+        )
     )
-    report = session.run(lambda client: collecting.resolve_dispute(client, workflow_id, resolved))
-    if resolved.accepted and resolved.accepted.is_positive:
-        words = f"{resolved.accepted} is accepted; a credit note over it is proposed for approval."
+    if accepted and accepted.is_positive:
+        words = f"{accepted} is accepted; a credit note over it is proposed for approval."
     else:
         words = f"The dispute is rejected: all of {short(workflow_id)} is reminded of again."
     session.show(report, words)
@@ -143,9 +132,11 @@ def promise(
     """Note the customer's promise to pay: reminders pause until the day has passed."""
     session = session_of(context)
     workflow_id = session.invoice(invoice)
-    promised = PaymentPromised(by=by, on=on.date(), amount=_money(amount) if amount else None)
-    report = session.run(lambda client: collecting.promise(client, workflow_id, promised))
-    words = f"Reminders of {short(workflow_id)} pause until {promised.on} has passed."
+    promised = money(amount, "--amount") if amount else None
+    report = session.run(
+        lambda c2c: c2c.invoice(workflow_id).promise_payment(on.date(), by=by, amount=promised)
+    )
+    words = f"Reminders of {short(workflow_id)} pause until {on.date()} has passed."
     session.show(report, words)
 
 
@@ -163,9 +154,11 @@ def hold(
     """Stop the reminders of one invoice. (Billing goes on; the contract has holds of its own.)"""
     session = session_of(context)
     workflow_id = session.invoice(invoice)
-    change = HoldChange(by=by, reason=reason, until=_date(until))
-    report = session.run(lambda client: collecting.change_hold(client, workflow_id, change))
-    end = f"until {change.until} has passed" if change.until else "until they are released"
+    last = _date(until)
+    report = session.run(
+        lambda c2c: c2c.invoice(workflow_id).hold_reminders(reason, by=by, until=last)
+    )
+    end = f"until {last} has passed" if last else "until they are released"
     session.show(report, f"Reminders of {short(workflow_id)} are on hold {end}.")
 
 
@@ -179,8 +172,7 @@ def release(
     """Let the reminders of one invoice go on at the level they had."""
     session = session_of(context)
     workflow_id = session.invoice(invoice)
-    change = HoldChange(on=False, by=by, reason=reason)
-    report = session.run(lambda client: collecting.change_hold(client, workflow_id, change))
+    report = session.run(lambda c2c: c2c.invoice(workflow_id).release_reminders(reason, by=by))
     session.show(report, f"Reminders of {short(workflow_id)} go on.")
 
 
@@ -194,8 +186,7 @@ def write_off(
     """Propose to write off what is open; another person has to approve it."""
     session = session_of(context)
     workflow_id = session.invoice(invoice)
-    asked = WriteOffAsked(by=by, reason=reason)
-    report = session.run(lambda client: collecting.ask_write_off(client, workflow_id, asked))
+    report = session.run(lambda c2c: c2c.invoice(workflow_id).ask_write_off(reason, by=by))
     words = (
         f"{report.residual} of {short(workflow_id)} is proposed for write-off; to approve: "
         f"c2c approvals approve {short(workflow_id)} --by PERSON"
@@ -205,13 +196,3 @@ def write_off(
 
 def _date(moment: datetime | None) -> date | None:
     return moment.date() if moment else None
-
-
-def _money(text: str, option: str = "--amount") -> Money:
-    try:
-        return Money.parse(text)
-    except ValidationError as error:
-        [first, *_] = error.errors(include_url=False)
-        is_ours = first["type"].startswith(("money_", "currency_"))
-        expected = first["msg"] if is_ours else 'an amount with its currency, such as "100.00 EUR"'
-        raise UsageError(f"{option} {text!r}: expected {expected}") from None

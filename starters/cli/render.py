@@ -30,10 +30,9 @@ from contracts.views.status import (
     not_billed,
     plan_rows,
 )
-from starters.amending import Preview
-from starters.operations import ContractRow, Exceptional
+from starters.client import ChangePreview, ContractRow, ParkedStep
+from starters.client.references import short
 from starters.preflight import Finding, Verdict
-from starters.references import short
 from starters.schedules import Change, Did
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -214,7 +213,7 @@ def versions(items: Sequence[ContractVersion]) -> RenderableType:
     )
 
 
-def change(found: Preview) -> RenderableType:
+def change(found: ChangePreview) -> RenderableType:
     """What a change order would change, before anybody confirms it."""
     order = found.order
     title = f"Change order {order.number} of {found.before.contract_id}: {order.reason}"
@@ -340,7 +339,7 @@ def _lines(state: InvoiceState) -> Table:
 # --- exceptions ---------------------------------------------------------------------------------
 
 
-def exceptions(items: Sequence[Exceptional]) -> RenderableType:
+def exceptions(items: Sequence[ParkedStep]) -> RenderableType:
     return table(
         ("*Of", "Step", ">Age", "Responsible", "What is wrong", "Possible"),
         (

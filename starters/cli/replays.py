@@ -44,7 +44,7 @@ def replay(
     logging.getLogger(_SDK_LOG).setLevel(logging.CRITICAL)
     with session.progress("Replaying ..."):
         if running:
-            results = session.run(lambda client: _running(client, limit))
+            results = session.run(lambda c2c: _running(c2c.client, limit))
         else:
             results = run(_recorded(files or []))
     failed = sum(1 for item in results if item.failure)

@@ -14,12 +14,10 @@ import typer
 from pydantic import BaseModel
 from rich.console import Console, RenderableType
 from rich.text import Text
-from temporalio.client import Client
 
-from starters import references
 from starters.cli import render
 from starters.cli.errors import Failure
-from starters.references import BadReference, Entities
+from starters.client import C2C, BadReference, Entities, references
 from wiring import client as temporal
 from wiring.settings import ConfigurationError, Settings, load_settings
 
@@ -112,11 +110,11 @@ class Session:
 
     # --- Temporal -------------------------------------------------------------------------------
 
-    def run(self, work: Callable[[Client], Awaitable[T]]) -> T:
+    def run(self, work: Callable[[C2C], Awaitable[T]]) -> T:
         """Connect to Temporal and do the work."""
 
         async def connected() -> T:
-            return await work(await temporal.connect())
+            return await work(C2C(await temporal.connect(), self.entities))
 
         return run(connected())
 

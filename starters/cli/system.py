@@ -7,13 +7,13 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from temporalio.client import Client
 
 from gateways.errors import GatewayError
 from starters import preflight, schedules
 from starters.cli import render
 from starters.cli.errors import ExitCode, UsageError
 from starters.cli.session import Session, run, session_of
+from starters.client import C2C
 from starters.schedules import Change, Did
 from wiring import remotes
 from wiring.settings import ConfigurationError, Settings
@@ -59,9 +59,9 @@ def setup(
     session = session_of(context)
     settings = session.settings
 
-    async def prepare(client: Client) -> list[Change]:
-        changes = await schedules.ensure_search_attributes(client)
-        return [*changes, *await schedules.ensure_sweeps(client, settings)]
+    async def prepare(c2c: C2C) -> list[Change]:
+        changes = await schedules.ensure_search_attributes(c2c.client)
+        return [*changes, *await schedules.ensure_sweeps(c2c.client, settings)]
 
     changes = session.run(prepare)
     left = _prepare_crms(settings) if crm else []

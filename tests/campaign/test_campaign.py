@@ -1,4 +1,4 @@
-"""The campaign on the sandbox: CI's share of lives, every boundary of every activity among them."""
+"""The campaign on the sandbox: CI's scenarios, with every boundary of every activity."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from faultlab import campaign, report
+from faultlab.campaign import Outcome, Plan
 from sandbox.proxy import Kind
-from starters.faultlab import campaign, report
-from starters.faultlab.campaign import Outcome, Plan
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -30,8 +30,8 @@ async def test_nothing_is_lost_and_nothing_is_there_twice(outcome: Outcome) -> N
     )
 
 
-async def test_every_life_came_to_its_end(outcome: Outcome) -> None:
-    assert [life.signed.seed for life in outcome.lives if not life.closed] == []
+async def test_every_scenario_came_to_its_end(outcome: Outcome) -> None:
+    assert [scenario.generated.seed for scenario in outcome.scenarios if not scenario.closed] == []
 
 
 async def test_the_worker_was_killed_before_during_and_after_the_call_of_every_activity(
@@ -62,10 +62,10 @@ async def test_every_kind_of_write_was_done_without_an_answer(outcome: Outcome) 
 
 async def test_every_fate_befell_calls_and_every_server_was_killed(outcome: Outcome) -> None:
     assert outcome.fates.keys() == set(Kind)
-    assert {blow.what for blow in outcome.blows} == {
+    assert {kill.what for kill in outcome.kills} == {
         "worker of the activities",
         "worker of the workflows",
         "Odoo",
         "Temporal",
     }
-    assert any(blow.family == "F13" for blow in outcome.blows)
+    assert any(kill.family == "F13" for kill in outcome.kills)

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from starters.faultlab import campaign, report
-from starters.faultlab.campaign import Outcome, Plan
+from faultlab import campaign, report
+from faultlab.campaign import Outcome, Plan
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1800)]
 
 RUNS = 50
 FIRST = 10_001
-"""Other lives than on the sandbox."""
+"""Other scenarios than on the sandbox."""
 REPORT = Path(".run/faults-real.json")
 
 
@@ -36,9 +36,9 @@ async def test_nothing_is_lost_and_nothing_is_there_twice(outcome: Outcome) -> N
     )
 
 
-async def test_every_life_came_to_its_end(outcome: Outcome) -> None:
-    assert [life.signed.seed for life in outcome.lives if not life.closed] == []
+async def test_every_scenario_came_to_its_end(outcome: Outcome) -> None:
+    assert [scenario.generated.seed for scenario in outcome.scenarios if not scenario.closed] == []
 
 
 async def test_odoo_postgresql_and_temporal_were_killed(outcome: Outcome) -> None:
-    assert {blow.what for blow in outcome.blows} >= {"Odoo", "PostgreSQL", "Temporal"}
+    assert {kill.what for kill in outcome.kills} >= {"Odoo", "PostgreSQL", "Temporal"}

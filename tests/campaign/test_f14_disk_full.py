@@ -8,66 +8,69 @@ from pathlib import Path
 import pytest
 from temporalio.service import RPCError
 
-from starters.faultlab import lab as labs
-from starters.faultlab.invariants import examine
-from starters.faultlab.lives import Life
-from starters.faultlab.processes import WORKFLOWS, Worker
-from starters.faultlab.signing import drawn
+from faultlab import lab as labs
+from faultlab.contract_generator import drawn
+from faultlab.invariants import examine
+from faultlab.processes import WORKFLOWS, Worker
+from faultlab.scenario import Scenario
 from workflows import task_queues
 
 pytestmark = pytest.mark.timeout(600)
 
-LIVES = 4
+SCENARIOS = 4
 FULL_SECONDS = 5.0
 ANSWER_SECONDS = 5.0
-MOST_TAKEN, BALLAST_BYTES = 1_000, 200_000
+MOST_ACCEPTED, BALLAST_BYTES = 1_000, 200_000
 
 
-async def led(lab: labs.Lab, count: int) -> list[str]:
-    """Lead some lives to their end; what is wrong with them."""
-    lives = [Life(lab, drawn(seed)) for seed in range(1, count + 1)]
-    ended = await asyncio.gather(*(life.lead() for life in lives))
-    findings, _ = await examine(lab.client, lab.books, ended, lab.ledger.told)
+async def run_scenarios(lab: labs.Lab, count: int) -> list[str]:
+    """Run some scenarios to their end; what is wrong with them."""
+    scenarios = [Scenario(lab, drawn(seed)) for seed in range(1, count + 1)]
+    ended = await asyncio.gather(*(scenario.run() for scenario in scenarios))
+    findings, _ = await examine(lab.client, lab.books, ended, lab.ledger.acknowledged)
     return [text for found in findings.wrong.values() for text in found]
 
 
-async def told_until_refused(lab: labs.Lab) -> list[str]:
-    """Start workflows that nobody serves until no more are taken; the ids of those that were.
+async def started_until_refused(lab: labs.Lab) -> list[str]:
+    """Start workflows that nobody serves until no more are accepted; the ids of those that were.
 
     The database has some room in its files, so that it takes a few before it notices.
     """
-    taken: list[str] = []
-    while len(taken) < MOST_TAKEN:
+    accepted: list[str] = []
+    while len(accepted) < MOST_ACCEPTED:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await lab.client.start_workflow(
-                    "Ballast", "x" * BALLAST_BYTES, id=f"ballast-{len(taken)}", task_queue="nobody"
+                    "Ballast",
+                    "x" * BALLAST_BYTES,
+                    id=f"ballast-{len(accepted)}",
+                    task_queue="nobody",
                 )
         except (RPCError, TimeoutError):
-            return taken
-        taken.append(f"ballast-{len(taken)}")
+            return accepted
+        accepted.append(f"ballast-{len(accepted)}")
     raise AssertionError("the disk is not full")
 
 
 async def test_a_full_disk_under_temporal_loses_nothing_that_was_acknowledged(
     tmp_path: Path,
 ) -> None:
-    """While there is no room nothing is taken; once there is, everything goes on."""
+    """While there is no room nothing is accepted; once there is, everything goes on."""
     async with labs.running(tmp_path) as lab:
-        lives = asyncio.create_task(led(lab, LIVES))
-        await lab.news.of("contract/northwind/life-1", 60)
+        scenarios = asyncio.create_task(run_scenarios(lab, SCENARIOS))
+        await lab.changes.of("contract/northwind/scenario-1", 60)
         lab.temporal.fill_disk()
-        taken = await told_until_refused(lab)
+        accepted = await started_until_refused(lab)
         await asyncio.sleep(FULL_SECONDS)
         lab.temporal.clear_disk()
-        assert await lives == []
-        for workflow_id in taken:
+        assert await scenarios == []
+        for workflow_id in accepted:
             await lab.client.get_workflow_handle(workflow_id).describe()
 
 
 async def test_workers_whose_log_has_no_room_go_on(tmp_path: Path) -> None:
     async with labs.running(tmp_path / "lab") as lab:
-        for worker in (lab.decider, lab.hands):
+        for worker in (lab.workflow_worker, lab.activity_workers):
             worker.stop()
         full = Path("/dev/full")
         mute = [
@@ -76,7 +79,7 @@ async def test_workers_whose_log_has_no_room_go_on(tmp_path: Path) -> None:
         try:
             for worker in mute:
                 await worker.start()
-            assert await led(lab, 2) == []
+            assert await run_scenarios(lab, 2) == []
             assert all(worker.is_running for worker in mute)
         finally:
             for worker in mute:

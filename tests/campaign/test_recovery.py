@@ -12,17 +12,14 @@ from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 
-from contracts.contract.messages import MilestoneReached
 from contracts.contract.state import ContractStage
-from starters import operations
-from starters.faultlab import lab as labs
-from starters.faultlab.lab import Lab
-from starters.faultlab.ledger import patiently
-from starters.faultlab.processes import NAMESPACE, WORKFLOWS, Worker
-from starters.faultlab.signing import Flavour, drawn
-from starters.faultlab.vigil import Vigil
+from faultlab import lab as labs
+from faultlab.contract_generator import Flavour, drawn
+from faultlab.lab import Lab
+from faultlab.ledger import patiently
+from faultlab.processes import NAMESPACE, WORKFLOWS, Worker
+from faultlab.stall_monitor import StallMonitor
 from workflows import task_queues
-from workflows.contract import ContractWorkflow
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -43,32 +40,28 @@ async def lab(folder: Path) -> AsyncIterator[Lab]:
 async def contract(lab: Lab) -> str:
     """A contract that is active and waits, in the cache of the worker that served it."""
     contract_data = drawn(1, Flavour.HOURS).contract_data
-    workflow_id = (await operations.start_from_data(lab.client, contract_data)).workflow_id
+    workflow_id = (await lab.c2c.start(contract_data)).workflow_id
     while True:
-        state = await operations.contract_state(lab.client, workflow_id)
+        state = await lab.c2c.contract(workflow_id).state()
         if state.stage is ContractStage.ACTIVE:
             return workflow_id
-        await lab.news.of(workflow_id, 1)
+        await lab.changes.of(workflow_id, 1)
 
 
 async def served(lab: Lab, workflow_id: str) -> None:
     """An event is taken: an Update that changes nothing any more."""
-    reached = MilestoneReached(milestone="m1", by="pia@northwind.example")
-    await patiently(
-        lambda: operations.update(
-            lab.client, workflow_id, ContractWorkflow.reach_milestone, reached
-        )
-    )
+    contract = lab.c2c.contract(workflow_id)
+    await patiently(lambda: contract.reach_milestone("m1", by="pia@northwind.example"))
 
 
-async def seconds_after(lab: Lab, workflow_id: str, blow: Callable[[], Awaitable[object]]) -> float:
-    """From the blow until the next event is served, in the best of some rounds: what else the
+async def seconds_after(lab: Lab, workflow_id: str, kill: Callable[[], Awaitable[object]]) -> float:
+    """From the kill until the next event is served, in the best of some rounds: what else the
     machine has to do makes others slower, and nothing makes one faster than it can be."""
     taken = []
     for _ in range(ROUNDS):
         await served(lab, workflow_id)
         began = time.monotonic()
-        await blow()
+        await kill()
         await served(lab, workflow_id)
         taken.append(time.monotonic() - began)
     print(f"served after {', '.join(f'{item:.1f} s' for item in taken)}")
@@ -92,7 +85,7 @@ async def is_polled_by(lab: Lab, pid: int | None) -> None:
 async def test_after_a_worker_was_asked_to_end_the_other_serves_the_next_event_at_once(
     lab: Lab, contract: str, folder: Path
 ) -> None:
-    """SIGTERM, as in a release: the new one serves already when the old one is told to end.
+    """SIGTERM, as in a release: the new one serves already when the old one is asked to end.
 
     What is handed to the old one in the very moment in which it stops asking, a few milliseconds,
     is lost on the way and handed out again after 4 s (the SDK alone does so too). An event right
@@ -100,13 +93,13 @@ async def test_after_a_worker_was_asked_to_end_the_other_serves_the_next_event_a
     """
     taken: list[float] = []
     while not taken or (min(taken) > DRAINED_SECONDS and len(taken) < MOST_ROUNDS):
-        new = Worker(WORKFLOWS, lab.environment, folder / "decider.log")
+        new = Worker(WORKFLOWS, lab.environment, folder / "workflow_worker.log")
         try:
             await served(lab, contract)
             await new.start()
             await is_polled_by(lab, new.pid)
             began = time.monotonic()
-            old = lab.decider.terminate()
+            old = lab.workflow_worker.terminate()
             await asyncio.sleep(LATER_SECONDS * len(taken))
             await served(lab, contract)
             taken.append(time.monotonic() - began)
@@ -114,7 +107,7 @@ async def test_after_a_worker_was_asked_to_end_the_other_serves_the_next_event_a
             assert old.exitcode == 0
         finally:
             new.stop()
-            await lab.decider.start()
+            await lab.workflow_worker.start()
     print(f"served after {', '.join(f'{item:.1f} s' for item in taken)}")
     assert min(taken) <= DRAINED_SECONDS
 
@@ -122,7 +115,7 @@ async def test_after_a_worker_was_asked_to_end_the_other_serves_the_next_event_a
 async def test_after_a_worker_is_killed_another_serves_the_next_event(
     lab: Lab, contract: str
 ) -> None:
-    assert await seconds_after(lab, contract, lab.decider.replace) <= WORKER_SECONDS
+    assert await seconds_after(lab, contract, lab.workflow_worker.replace) <= WORKER_SECONDS
 
 
 async def test_after_temporal_was_killed_and_started_again(lab: Lab, contract: str) -> None:
@@ -135,14 +128,12 @@ async def test_after_odoo_was_killed_and_started_again(lab: Lab, contract: str) 
 
     async def validated() -> None:
         contract_data = drawn(next(numbers), Flavour.PLAIN, deal=False).contract_data
-        started = await operations.start_from_data(lab.client, contract_data)
+        started = await lab.c2c.start(contract_data)
         while True:
-            state = await patiently(
-                lambda: operations.contract_state(lab.client, started.workflow_id)
-            )
+            state = await patiently(lambda: lab.c2c.contract(started.workflow_id).state())
             if state.contract is not None:
                 return
-            await lab.news.of(started.workflow_id, 0.5)
+            await lab.changes.of(started.workflow_id, 0.5)
 
     taken = []
     for _ in range(ROUNDS):
@@ -156,13 +147,13 @@ async def test_after_odoo_was_killed_and_started_again(lab: Lab, contract: str) 
 async def test_a_workflow_that_stands_still_and_waits_for_nobody_is_noticed(
     lab: Lab, contract: str
 ) -> None:
-    """What watches the campaign: one that nobody serves is told from one that waits for people."""
+    """A workflow that nobody serves is noticed, one that waits for people is not."""
     unserved = "contract/northwind/unserved"
     await lab.client.start_workflow("Unserved", id=unserved, task_queue="nobody")
-    vigil = Vigil(lab.client, lab.news, listed_seconds=0.5)
-    while not vigil.wrong:
-        await vigil.look()
+    stall_monitor = StallMonitor(lab.client, lab.changes, listed_seconds=0.5)
+    while not stall_monitor.wrong:
+        await stall_monitor.look()
         await asyncio.sleep(0.2)
     await lab.client.get_workflow_handle(unserved).terminate()
-    assert contract in lab.news.unchanged_for(0.25)
-    assert vigil.wrong.keys() == {unserved}
+    assert contract in lab.changes.unchanged_for(0.25)
+    assert stall_monitor.wrong.keys() == {unserved}

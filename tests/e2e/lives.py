@@ -20,10 +20,9 @@ from contracts.contract.state import ContractStage, ContractState, money_table
 from contracts.invoice.state import CLEARED, UNBILLED, InvoiceStage
 from contracts.model import JsonObject
 from contracts.money import Money
-from starters import operations
+from starters.client import Refused, messages
 from tests.e2e.telling import SAM, change, invoiced, invoices, last_of, month, order_lines
 from tests.world import ANA, World, contract_data
-from workflows.contract import ContractWorkflow
 
 MONTHS = 2
 _ROUNDS = 40
@@ -104,7 +103,7 @@ class Life:
             self.told.append(step.__name__)
             try:
                 await step()
-            except operations.Refused as refused:
+            except Refused as refused:
                 self.told.append(f"refused: {refused}")
         await self._close()
         await self._agrees()
@@ -145,7 +144,7 @@ class Life:
         name = f"r{self._random.randint(1, 4)}"
         record = UsageRecord(id=name, plan="api", on=self._day(), quantity=quantity)
         report = UsageReport(records=(record, record))
-        await self._world.tell(self._workflow_id, ContractWorkflow.record_usage, report)
+        await self._world.tell(self._workflow_id, messages.RECORD_USAGE, report)
 
     async def _owe(self) -> None:
         owed = ServiceCredit(
@@ -155,7 +154,7 @@ class Life:
             amount=Money(_euros(self._random.randint(1, 300_00)), "EUR"),
             by=ANA,
         )
-        await self._world.tell(self._workflow_id, ContractWorkflow.credit_service, owed)
+        await self._world.tell(self._workflow_id, messages.CREDIT_SERVICE, owed)
 
     async def _issue(self) -> None:
         """The oldest invoice that waits is approved and sent."""
@@ -193,7 +192,7 @@ class Life:
         request = CreditRequest(
             number=number, amount=amount, by=SAM, reason="agreed", reinvoice=reinvoice
         )
-        await self._world.tell(self._workflow_id, ContractWorkflow.request_credit, request)
+        await self._world.tell(self._workflow_id, messages.REQUEST_CREDIT, request)
 
     async def _reprice(self) -> None:
         """A change order about a milestone; it may be billed already."""
@@ -206,7 +205,7 @@ class Life:
 
     async def _release(self) -> None:
         word = RetainageRelease(by=ANA, reason="handed over")
-        await self._world.tell(self._workflow_id, ContractWorkflow.release_retainage, word)
+        await self._world.tell(self._workflow_id, messages.RELEASE_RETAINAGE, word)
 
     def _day(self) -> date:
         return month(1) + timedelta(days=self._random.randint(0, 55))
@@ -258,7 +257,7 @@ class Life:
     async def _why(self) -> str:
         state = await self._world.contract(self._workflow_id)
         assert state.contract is not None
-        steps = await operations.parked_steps(self._world.client, self._workflow_id)
+        steps = await self._world.c2c.contract_or_invoice(self._workflow_id).exceptions()
         return f"{state.stage}, {account.open_ends(state.account, state.today)}, {steps}"
 
     async def _agrees(self) -> None:

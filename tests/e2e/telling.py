@@ -14,7 +14,7 @@ from contracts.contract.state import ContractState
 from contracts.invoice.state import InvoiceState
 from contracts.model import JsonObject
 from contracts.money import Money
-from starters import amending
+from starters.client import messages
 from tests.world import World, contract_data
 
 CLARA, SAM = "clara@northwind.example", "sam@northwind.example"
@@ -108,7 +108,7 @@ def subjects(world: World, contract: JsonObject) -> list[str]:
 async def change(world: World, workflow_id: str, **what: Any) -> None:
     """A seller proposes a change order."""
     order = ChangeOrder(number=1, by=SAM, reason=what.pop("reason", "agreed by mail"), **what)
-    await amending.propose_change(world.client, workflow_id, order)
+    await world.tell(workflow_id, messages.PROPOSE_CHANGE, order)
     await world.contract(
         workflow_id, lambda state: bool(state.change and state.change.approval_round is not None)
     )

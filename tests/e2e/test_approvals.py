@@ -7,10 +7,9 @@ import pytest
 from contracts.approvals import ApprovalDecision
 from contracts.invoice.state import InvoiceStage, InvoiceState
 from contracts.parking import Action
-from starters import operations
+from starters.client import Refused, messages
 from tests.e2e.telling import YEAR_END
 from tests.world import ANA, BOB, CLEO, World, eur, single
-from workflows.invoice import InvoiceWorkflow
 
 
 def approvers(state: InvoiceState) -> list[str]:
@@ -40,8 +39,8 @@ async def test_a_wrong_approval_is_refused_with_the_reason(
     }
     decision = ApprovalDecision.model_validate(right | wrong)
     handle = world.client.get_workflow_handle(invoice)
-    with pytest.raises(operations.Refused, match=why):
-        await operations.update(world.client, invoice, InvoiceWorkflow.decide_approval, decision)
+    with pytest.raises(Refused, match=why):
+        await world.tell(invoice, messages.DECIDE_APPROVAL, decision)
     await handle.signal("approval_decided", decision)
     state = await world.invoice(
         invoice, until=lambda found: "Refused a decision" in found.journal.entries[-1].text
@@ -51,7 +50,7 @@ async def test_a_wrong_approval_is_refused_with_the_reason(
 
 async def test_the_requester_may_not_approve(world: World) -> None:
     invoice = await world.proposed(single(requested_by=ANA))
-    with pytest.raises(operations.Refused, match="segregation"):
+    with pytest.raises(Refused, match="segregation"):
         await world.approve(invoice, ANA)
     await world.approve(invoice, BOB)
     await world.invoice(invoice, InvoiceStage.OPEN)
@@ -59,7 +58,7 @@ async def test_the_requester_may_not_approve(world: World) -> None:
 
 async def test_approvers_are_reminded_and_then_directors_may_decide(world: World) -> None:
     invoice = await world.proposed(single())
-    with pytest.raises(operations.Refused, match="may not decide"):
+    with pytest.raises(Refused, match="may not decide"):
         await world.approve(invoice, CLEO)
     await world.skip(invoice, days=7)
     state = await world.invoice(
@@ -109,7 +108,7 @@ async def test_amounts_cannot_be_amended_on_a_proposal(world: World) -> None:
     try:
         await world.approve(invoice)
         await world.parked(invoice)
-        with pytest.raises(operations.Refused, match="follow from the contract"):
+        with pytest.raises(Refused, match="follow from the contract"):
             await world.resolve(invoice, Action.AMEND, changes={"lines.0.amount": "1.00 EUR"})
     finally:
         world.admin.write("res.company", [1], {"fiscalyear_lock_date": False})
@@ -140,7 +139,7 @@ async def test_what_is_approved_is_a_draft_with_the_tax_odoo_computes(world: Wor
 async def test_the_draft_of_a_rejected_proposal_is_cancelled_in_odoo(world: World) -> None:
     invoice = await world.proposed(single())
     handle = world.client.get_workflow_handle(invoice)
-    await operations.reject(world.client, invoice, by=ANA, comment="wrong customer")
+    await world.c2c.contract_or_invoice(invoice).reject(by=ANA, comment="wrong customer")
     report = await handle.result()
     assert report["stage"] == InvoiceStage.REJECTED
     assert report["because"] == f"{ANA}: wrong customer"

@@ -11,10 +11,9 @@ from contracts.invoice.messages import DisputeOpened, PaymentReceived, WriteOffA
 from contracts.invoice.state import InvoiceStage
 from contracts.money import Money
 from contracts.parking import Action
-from starters import collecting, operations
+from starters.client import Refused, messages
 from tests.e2e.telling import CLARA, american, hourly, lines_of, month, noted, today
 from tests.world import ANA, BOB, World, contract_data, eur, single
-from workflows.invoice import InvoiceWorkflow
 
 
 async def test_which_actions_are_possible_follows_from_the_state(world: World) -> None:
@@ -23,23 +22,23 @@ async def test_which_actions_are_possible_follows_from_the_state(world: World) -
     asked = WriteOffAsked(by=CLARA, reason="no hope")
     opened = DisputeOpened(by=CLARA, reason="too much")
     payment = PaymentReceived(reference=f"p-{invoice}", amount=eur("1.00"), paid_on=today())
-    with pytest.raises(operations.Refused, match="nothing is owed on it yet"):
-        await collecting.ask_write_off(world.client, invoice, asked)
-    with pytest.raises(operations.Refused, match="nothing is owed on it yet"):
-        await collecting.dispute(world.client, invoice, opened)
-    with pytest.raises(operations.Refused, match="nothing to pay yet"):
-        await operations.record_payment(world.client, invoice, payment)
+    with pytest.raises(Refused, match="nothing is owed on it yet"):
+        await world.tell(invoice, messages.ASK_WRITE_OFF, asked)
+    with pytest.raises(Refused, match="nothing is owed on it yet"):
+        await world.tell(invoice, messages.OPEN_DISPUTE, opened)
+    with pytest.raises(Refused, match="nothing to pay yet"):
+        await world.tell(invoice, messages.RECORD_PAYMENT, payment)
     state = await world.invoice(invoice)
     decision = ApprovalDecision(
         by=BOB, content_hash=state.proposal.content_hash, amount=state.proposal.amount
     )
     await world.approve(invoice, ANA)
     await world.invoice(invoice, InvoiceStage.OPEN)
-    with pytest.raises(operations.Refused, match="nothing is to be decided"):
-        await operations.update(world.client, invoice, InvoiceWorkflow.decide_approval, decision)
-    await operations.record_payment(world.client, invoice, payment)
+    with pytest.raises(Refused, match="nothing is to be decided"):
+        await world.tell(invoice, messages.DECIDE_APPROVAL, decision)
+    await world.tell(invoice, messages.RECORD_PAYMENT, payment)
     await world.invoice(invoice, InvoiceStage.PARTIALLY_PAID)
-    await collecting.dispute(world.client, invoice, opened)
+    await world.tell(invoice, messages.OPEN_DISPUTE, opened)
 
 
 async def test_a_period_is_generated_released_and_invoiced_or_reverted_and_recalculated(
@@ -119,7 +118,7 @@ async def test_small_invoices_as_planned_pass_and_nothing_else_does(world: World
         else:
             state = await world.invoice(invoice, InvoiceStage.AWAITING_APPROVAL)
             assert state.proposal.amount == Money("50.00", "USD")
-            with pytest.raises(operations.Refused, match="may not decide"):
+            with pytest.raises(Refused, match="may not decide"):
                 await world.approve(invoice, ANA)
     assert _statuses(await world.contract(workflow_id)) == [InvoiceStatus.PROPOSED]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contracts.contract.messages import CustomerRefresh, Side, TerminationRequest
 from contracts.contract.state import ContractStage, Ending
-from starters import amending
+from starters.client import messages
 from tests.e2e import test_crm
 from tests.e2e.telling import CLARA, SAM, invoiced, today
 from tests.e2e.test_crm import HUBSPOT, CrmWorld
@@ -40,7 +40,7 @@ async def test_an_early_end_is_told_in_the_crm_with_the_money_it_came_to(world: 
     request = TerminationRequest(
         side=Side.CUSTOMER, by=SAM, reason="the programme was stopped", on=today(), agreed=True
     )
-    await amending.terminate(world.client, workflow_id, request)
+    await world.tell(workflow_id, messages.TERMINATE, request)
     await world.skip(workflow_id, days=2)
     await world.contract(workflow_id, lambda found: found.terminated)
     await world.collect(workflow_id, 1)
@@ -64,7 +64,7 @@ async def test_what_changed_in_the_crm_is_taken_where_the_crm_owns_it_and_else_o
     ]
     hubspot.update("contacts", contact, {"email": new})
     hubspot.update("deals", deal_id, {"hubspot_owner_id": hubspot.add_owner(CLARA)})
-    told = await amending.refresh_customer(world.client, workflow_id, CustomerRefresh(by=CLARA))
+    told = await world.tell(workflow_id, messages.REFRESH_CUSTOMER, CustomerRefresh(by=CLARA))
     state = await world.contract(workflow_id)
     assert state.contract is not None
     # Who sells is the CRM's to say; where invoices go is Odoo's since the contract was signed.

@@ -9,7 +9,7 @@ from contracts.contract.state import ContractStage
 from contracts.invoice.messages import HoldChange
 from contracts.invoice.state import InvoiceStage, InvoiceState
 from contracts.parking import Action
-from starters import amending, collecting
+from starters.client import messages
 from tests.e2e.telling import (
     CLARA,
     noted,
@@ -49,7 +49,7 @@ async def test_clears_after_a_credit(world: World) -> None:
     await at_level(world, invoice, 1)
     workflow_id = invoice.removesuffix("/invoice/1")
     request = CreditRequest(number=1, by=CLARA, reason="not delivered as agreed")
-    await amending.request_credit(world.client, workflow_id, request)
+    await world.tell(workflow_id, messages.REQUEST_CREDIT, request)
     await world.issue(workflow_id, 2)
     state = await world.invoice(invoice, InvoiceStage.CREDITED)
     assert state.dunning.level == 0
@@ -91,7 +91,7 @@ async def test_levels_rise_one_at_a_time_however_late_it_is(world: World) -> Non
     contract = single()
     invoice = await world.open(contract)
     hold = HoldChange(by=CLARA, reason="talks", until=today() + timedelta(days=100))
-    await collecting.change_hold(world.client, invoice, hold)
+    await world.tell(invoice, messages.CHANGE_DUNNING_HOLD, hold)
     await world.skip(invoice, days=35)
     await world.invoice(invoice, InvoiceStage.OVERDUE)
     await world.skip(invoice, days=69)

@@ -11,7 +11,7 @@ import pytest
 from contracts.contract.state import ContractStage
 from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action, Responsible
-from starters import operations
+from starters.client import ContractRow, Refused
 from tests.world import World, single
 
 
@@ -60,7 +60,7 @@ async def test_what_waits_for_a_person_is_listed_by_what_for_and_since_when(worl
     row = await listed(world, bad, "exception")
     assert row.waiting_since is not None
     assert abs(row.waiting_since - parked.since) < timedelta(seconds=1)
-    found = [item for item in await operations.exceptions(world.client) if item.workflow_id == bad]
+    found = [item for item in await world.c2c.exceptions() if item.workflow_id == bad]
     assert [item.exception.step for item in found] == ["validate"]
     await world.resolve(bad, Action.AMEND, changes={"services.0.code": "BUILD"})
     await world.stage(bad, ContractStage.ACTIVE)
@@ -74,9 +74,9 @@ async def test_each_way_out_retry_amend_skip_cancel(world: World) -> None:
     workflow_id = invoice.removesuffix("/invoice/1")
     await world.reject(invoice, "later")
     await world.parked(workflow_id)
-    with pytest.raises(operations.Refused, match="skip needs a reason"):
+    with pytest.raises(Refused, match="skip needs a reason"):
         await world.resolve(workflow_id, Action.SKIP)
-    with pytest.raises(operations.Refused, match="amend needs changes"):
+    with pytest.raises(Refused, match="amend needs changes"):
         await world.resolve(workflow_id, Action.AMEND)
     await world.resolve(workflow_id, Action.RETRY)
     second = f"{workflow_id}/invoice/2"
@@ -93,13 +93,13 @@ async def test_each_way_out_retry_amend_skip_cancel(world: World) -> None:
     await world.stage(workflow_id, ContractStage.CANCELLED)
 
 
-async def listed(world: World, workflow_id: str, waiting_on: str) -> operations.ContractRow:
+async def listed(world: World, workflow_id: str, waiting_on: str) -> ContractRow:
     """The contract as the list shows it, which lags a little."""
     contract_id = workflow_id.split("/")[-1]
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         where = f"ContractId = '{contract_id}' AND WaitingOn = '{waiting_on}'"
-        rows = await operations.contract_rows(world.client, where=where)
+        rows = await world.c2c.contracts(where=where)
         if rows:
             return rows[0]
         await asyncio.sleep(0.2)

@@ -25,8 +25,9 @@ from temporalio.testing import TimeSkipper
 from contracts.contract.state import ContractStage
 from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
-from starters import operations, schedules
-from starters.local import clock
+from sandbox import clock
+from starters import schedules
+from starters.client import ParkedStep
 from tests.conftest import settings_for
 from tests.e2e.telling import today
 from tests.servers import OdooServer
@@ -154,10 +155,10 @@ async def test_exceptions_and_contracts_without_a_human_touch_are_counted(
     assert meter.of(metrics.ENDED, ending="cancelled", parked="no") == []
 
 
-async def listed(world: World) -> list[operations.Exceptional]:
+async def listed(world: World) -> list[ParkedStep]:
     """The parked steps as the list shows them, which lags a little."""
     deadline = time.monotonic() + 30
-    while not (found := await operations.exceptions(world.client)):
+    while not (found := await world.c2c.exceptions()):
         assert time.monotonic() < deadline
         await asyncio.sleep(0.2)
     return found

@@ -13,7 +13,7 @@ from contracts.contract.messages import CreditRequest
 from contracts.contract.state import ContractStage
 from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
-from starters import amending
+from starters.client import messages
 from tests.e2e.telling import (
     BUILD,
     CLARA,
@@ -91,7 +91,7 @@ async def test_an_un_reached_milestone_that_is_credited_can_be_reached_and_bille
     await un_reach(world, workflow_id, "all")
     await world.parked(workflow_id)
     request = CreditRequest(number=1, by=CLARA, reason="not delivered after all")
-    await amending.request_credit(world.client, workflow_id, request)
+    await world.tell(workflow_id, messages.REQUEST_CREDIT, request)
     await world.issue(workflow_id, 2)
     state = await world.contract(
         workflow_id, lambda found: found.milestones["all"].reached_on is None

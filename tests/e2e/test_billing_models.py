@@ -10,6 +10,7 @@ from contracts.contract.messages import ServiceCredit, UsageReport
 from contracts.contract.state import ContractStage
 from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
+from starters.client import messages
 from tests.e2e.telling import (
     BUILD,
     DEPOSIT,
@@ -31,7 +32,6 @@ from tests.world import (
     eur,
     odoo_invoices,
 )
-from workflows.contract import ContractWorkflow
 
 EXPENSES = {"key": "travel", "code": "EXPENSES", "description": "Travel", "amount": "0.00"}
 NOTHING_FIXED: dict[str, Any] = {
@@ -157,11 +157,11 @@ async def test_a_managed_service_bills_its_fee_overage_usage_and_credits(world: 
         records=(UsageRecord(id="d1", plan="api", on=str(on(1, 5)), quantity="1500"),)
     )
     for _ in range(2):
-        await world.tell(workflow_id, ContractWorkflow.record_usage, report)
+        await world.tell(workflow_id, messages.RECORD_USAGE, report)
     credit = ServiceCredit(
         retainer="care", reference="sla-1", reason="outage", amount=eur("100"), by="sam"
     )
-    await world.tell(workflow_id, ContractWorkflow.credit_service, credit)
+    await world.tell(workflow_id, messages.CREDIT_SERVICE, credit)
     await world.skip_to(workflow_id, on(2, 2))
     state = await world.issue(workflow_id, 2)
     assert sorted(lines_of(state)) == [

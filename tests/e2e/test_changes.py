@@ -13,7 +13,7 @@ from contracts.contract.state import ContractStage
 from contracts.invoice.state import InvoiceStage
 from contracts.money import Money
 from contracts.parking import Action
-from starters import amending, operations
+from starters.client import Refused, messages
 from tests.e2e.telling import (
     CLARA,
     HELD,
@@ -124,8 +124,8 @@ async def test_what_is_billed_or_proposed_changes_only_by_credit_note(world: Wor
     await world.invoice(f"{workflow_id}/invoice/2", InvoiceStage.AWAITING_APPROVAL)
     for key in ("design", "build"):
         order = ChangeOrder(number=1, by=SAM, reason="less", reprice={key: "1.00"})
-        with pytest.raises(operations.Refused, match="credit note"):
-            await amending.propose_change(world.client, workflow_id, order)
+        with pytest.raises(Refused, match="credit note"):
+            await world.tell(workflow_id, messages.PROPOSE_CHANGE, order)
     assert known_version(await world.contract(workflow_id)) == 1
 
 
@@ -136,13 +136,15 @@ async def test_a_change_order_needs_an_approval_by_its_size_and_not_by_who_asked
     workflow_id = await world.active(contract_data())
     await change(world, workflow_id, reprice={"live": "20000.00"})
     for person in (SAM, ANA):
-        with pytest.raises(operations.Refused, match=r"may not decide|segregation"):
+        with pytest.raises(Refused, match=r"may not decide|segregation"):
             await world.approve(workflow_id, person)
     await world.approve(workflow_id, CLEO)
     assert known_version(await world.contract(workflow_id)) == 1
-    with pytest.raises(operations.Refused, match="awaits its approval first"):
-        await amending.propose_change(
-            world.client, workflow_id, ChangeOrder(number=1, by=SAM, reason="more", drop=("build",))
+    with pytest.raises(Refused, match="awaits its approval first"):
+        await world.tell(
+            workflow_id,
+            messages.PROPOSE_CHANGE,
+            ChangeOrder(number=1, by=SAM, reason="more", drop=("build",)),
         )
     await world.approve(workflow_id, DORA)
     state = await world.contract(workflow_id, lambda found: known_version(found) == 2)
@@ -198,7 +200,7 @@ async def test_a_billing_hold_stops_proposals_and_a_dunning_hold_reminders(world
     await world.reach(workflow_id, "design")
     await world.issue(workflow_id, 1)
     billing = HoldRequest(kind=HoldKind.BILLING, by=CLARA, hold=Hold(by=CLARA, reason="audit"))
-    await amending.set_hold(world.client, workflow_id, billing)
+    await world.tell(workflow_id, messages.SET_HOLD, billing)
     await world.reach(workflow_id, "build")
     held = await world.contract(
         workflow_id, lambda found: found.waiting.on == "hold" and not found.exceptions
@@ -215,10 +217,10 @@ async def test_a_billing_hold_stops_proposals_and_a_dunning_hold_reminders(world
     await world.invoice(first, until=lambda found: found.dunning.level == 1)
 
     dunning = HoldRequest(kind=HoldKind.DUNNING, by=CLARA, hold=Hold(by=CLARA, reason="talks"))
-    await amending.set_hold(world.client, workflow_id, dunning)
+    await world.tell(workflow_id, messages.SET_HOLD, dunning)
     await world.invoice(first, until=lambda found: found.contract_hold is not None)
     released = HoldRequest(kind=HoldKind.BILLING, by=CLARA)
-    await amending.set_hold(world.client, workflow_id, released)
+    await world.tell(workflow_id, messages.SET_HOLD, released)
     # Billing goes on, and the new invoice is on the dunning hold from its start.
     await world.issue(workflow_id, 2)
     second = await world.invoice(f"{workflow_id}/invoice/2", InvoiceStage.OPEN)
@@ -226,15 +228,15 @@ async def test_a_billing_hold_stops_proposals_and_a_dunning_hold_reminders(world
     await world.skip(first, days=60)
     assert (await world.invoice(first)).dunning.level == 1
     assert len(subjects(world, contract)) == 1
-    with pytest.raises(operations.Refused, match="no billing hold"):
-        await amending.set_hold(world.client, workflow_id, released)
+    with pytest.raises(Refused, match="no billing hold"):
+        await world.tell(workflow_id, messages.SET_HOLD, released)
 
 
 async def test_a_billing_hold_ends_by_itself_after_its_last_day(world: World) -> None:
     workflow_id = await world.active(single())
     hold = Hold(by=CLARA, reason="audit", until=today() + timedelta(days=20))
     request = HoldRequest(kind=HoldKind.BILLING, by=CLARA, hold=hold)
-    await amending.set_hold(world.client, workflow_id, request)
+    await world.tell(workflow_id, messages.SET_HOLD, request)
     await world.reach(workflow_id, "all")
     await world.skip(workflow_id, days=15)
     assert (await world.contract(workflow_id)).invoices == {}
@@ -251,7 +253,7 @@ async def test_an_invoice_is_credited_and_issued_anew_with_the_same_lines(world:
     await world.reach(workflow_id, "all")
     await world.issue(workflow_id, 1)
     request = CreditRequest(number=1, by=CLARA, reason="wrong order number", reinvoice=True)
-    await amending.request_credit(world.client, workflow_id, request)
+    await world.tell(workflow_id, messages.REQUEST_CREDIT, request)
     note = await world.issue(workflow_id, 2)
     assert note.proposal.kind is InvoiceKind.CREDIT_NOTE
     again = await world.issue(workflow_id, 3)
@@ -276,10 +278,10 @@ async def test_a_partial_credit_lowers_the_value_and_no_more_than_was_billed_is_
     await world.reach(workflow_id, "all")
     await world.issue(workflow_id, 1)
     part = CreditRequest(number=1, amount=eur("250.00"), by=CLARA, reason="goodwill")
-    await amending.request_credit(world.client, workflow_id, part)
-    with pytest.raises(operations.Refused, match=r"750\.00 EUR of invoice 1"):
-        await amending.request_credit(
-            world.client, workflow_id, part.model_copy(update={"amount": eur("750.01")})
+    await world.tell(workflow_id, messages.REQUEST_CREDIT, part)
+    with pytest.raises(Refused, match=r"750\.00 EUR of invoice 1"):
+        await world.tell(
+            workflow_id, messages.REQUEST_CREDIT, part.model_copy(update={"amount": eur("750.01")})
         )
     await world.issue(workflow_id, 2)
     for number in (1, 2):
@@ -293,7 +295,7 @@ async def test_a_rejected_credit_note_leaves_the_invoice_as_it_was(world: World)
     await world.reach(workflow_id, "all")
     await world.issue(workflow_id, 1)
     request = CreditRequest(number=1, by=CLARA, reason="wrong order number", reinvoice=True)
-    await amending.request_credit(world.client, workflow_id, request)
+    await world.tell(workflow_id, messages.REQUEST_CREDIT, request)
     note = f"{workflow_id}/invoice/2"
     await world.invoice(note, InvoiceStage.AWAITING_APPROVAL)
     await world.reject(note, "the number is right")
@@ -314,7 +316,7 @@ async def test_a_refund_of_a_credited_and_paid_invoice_is_paid_out_in_odoo(world
     await world.sweep()
     await world.invoice(f"{workflow_id}/invoice/1", InvoiceStage.PAID)
     request = CreditRequest(number=1, amount=eur("400.00"), by=CLARA, reason="two days too many")
-    await amending.request_credit(world.client, workflow_id, request)
+    await world.tell(workflow_id, messages.REQUEST_CREDIT, request)
     await world.issue(workflow_id, 2)
     note = f"{workflow_id}/invoice/2"
     state = await world.invoice(note, until=lambda found: found.waiting.on == "refund")
@@ -338,11 +340,11 @@ async def test_retainage_is_released_by_an_event_a_person_reports(world: World) 
     contract["retainage"]["release_on"] = str(today() + timedelta(days=300))
     workflow_id = await world.active(contract)
     release = RetainageRelease(by=CLARA, reason="defects mended and accepted")
-    with pytest.raises(operations.Refused, match="nothing is held back"):
-        await amending.release_retainage(world.client, workflow_id, release)
+    with pytest.raises(Refused, match="nothing is held back"):
+        await world.tell(workflow_id, messages.RELEASE_RETAINAGE, release)
     await world.reach(workflow_id, "all")
     await world.issue(workflow_id, 1)
-    await amending.release_retainage(world.client, workflow_id, release)
+    await world.tell(workflow_id, messages.RELEASE_RETAINAGE, release)
     state = await world.issue(workflow_id, 2)
     assert lines_of(state) == [("retainage", "100.00")]
     assert "defects mended" in state.proposal.reason

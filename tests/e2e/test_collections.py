@@ -23,7 +23,7 @@ from contracts.invoice.messages import (
 )
 from contracts.invoice.state import InvoiceStage, InvoiceState
 from contracts.money import Money
-from starters import amending, collecting, operations
+from starters.client import Refused, messages
 from tests.e2e.telling import today
 from tests.world import ANA, BOB, CLEO, World, eur, single, undo_payment
 
@@ -34,26 +34,26 @@ async def dispute(world: World, invoice: str, amount: str | None = None, **words
     opened = DisputeOpened(
         by=CLARA, reason="two days were not worked", amount=eur(amount) if amount else None, **words
     )
-    await collecting.dispute(world.client, invoice, opened)
+    await world.tell(invoice, messages.OPEN_DISPUTE, opened)
 
 
 async def resolve(world: World, invoice: str, accepted: str | None = None, **words: Any) -> None:
     resolved = DisputeResolved(
         by=CLARA, comment="talked it over", accepted=eur(accepted) if accepted else None, **words
     )
-    await collecting.resolve_dispute(world.client, invoice, resolved)
+    await world.tell(invoice, messages.RESOLVE_DISPUTE, resolved)
 
 
 async def promise(world: World, invoice: str, days: int, amount: str | None = None) -> None:
     promised = PaymentPromised(
         by=CLARA, on=today() + timedelta(days=days), amount=eur(amount) if amount else None
     )
-    await collecting.promise(world.client, invoice, promised)
+    await world.tell(invoice, messages.PROMISE_PAYMENT, promised)
 
 
 async def ask_write_off(world: World, invoice: str, by: str = CLARA) -> None:
     asked = WriteOffAsked(by=by, reason="the customer is bankrupt")
-    await collecting.ask_write_off(world.client, invoice, asked)
+    await world.tell(invoice, messages.ASK_WRITE_OFF, asked)
 
 
 async def at_level(world: World, invoice: str, level: int) -> InvoiceState:
@@ -172,8 +172,8 @@ async def test_a_dispute_that_makes_no_sense_is_refused_with_the_reason(
 ) -> None:
     invoice = await world.open(single())
     opened = DisputeOpened(by=CLARA, reason="no", amount=amount)
-    with pytest.raises(operations.Refused, match=why):
-        await collecting.dispute(world.client, invoice, opened)
+    with pytest.raises(Refused, match=why):
+        await world.tell(invoice, messages.OPEN_DISPUTE, opened)
     await world.client.get_workflow_handle(invoice).signal("dispute_opened", opened)
     await world.invoice(invoice, until=lambda found: noted(found, "Refused a dispute"))
 
@@ -215,7 +215,7 @@ async def test_a_promise_kept_is_noted_and_dunning_goes_on_for_the_rest(world: W
 async def test_a_hold_on_the_invoice_and_one_on_the_contract_are_two_things(world: World) -> None:
     invoice = await world.open(single())
     hold = HoldChange(by=CLARA, reason="talks")
-    await collecting.change_hold(world.client, invoice, hold)
+    await world.tell(invoice, messages.CHANGE_DUNNING_HOLD, hold)
     whole = HoldChange(by=CLARA, reason="merger", whole_contract=True)
     await world.client.get_workflow_handle(invoice).signal("dunning_hold", whole)
     await world.invoice(invoice, until=lambda found: found.contract_hold is not None)
@@ -223,9 +223,9 @@ async def test_a_hold_on_the_invoice_and_one_on_the_contract_are_two_things(worl
     state = await waits_on(world, invoice, "hold")
     assert (state.stage, state.dunning.level) == (InvoiceStage.OVERDUE, 0)
     released = HoldChange(by=CLARA, reason="agreed", on=False)
-    await collecting.change_hold(world.client, invoice, released)
-    with pytest.raises(operations.Refused, match="on the whole contract"):
-        await collecting.change_hold(world.client, invoice, released)
+    await world.tell(invoice, messages.CHANGE_DUNNING_HOLD, released)
+    with pytest.raises(Refused, match="on the whole contract"):
+        await world.tell(invoice, messages.CHANGE_DUNNING_HOLD, released)
     await world.skip(invoice, days=5)
     assert (await world.invoice(invoice)).dunning.level == 0
     ended = HoldChange(by=CLARA, reason="merged", on=False, whole_contract=True)
@@ -237,7 +237,7 @@ async def test_a_hold_on_the_invoice_and_one_on_the_contract_are_two_things(worl
 async def test_a_hold_ends_by_itself_after_its_last_day(world: World) -> None:
     invoice = await world.open(single())
     hold = HoldChange(by=CLARA, reason="talks", until=today() + timedelta(days=50))
-    await collecting.change_hold(world.client, invoice, hold)
+    await world.tell(invoice, messages.CHANGE_DUNNING_HOLD, hold)
     await world.skip(invoice, days=45)
     assert (await world.invoice(invoice)).dunning.level == 0
     await world.skip(invoice, days=10)
@@ -264,7 +264,7 @@ async def test_a_write_off_needs_an_approval_by_others_and_counts_as_cleared(wor
     invoice = await world.open(single())
     await ask_write_off(world, invoice, by=ANA)
     await waits_on(world, invoice, "approval")
-    with pytest.raises(operations.Refused, match="segregation"):
+    with pytest.raises(Refused, match="segregation"):
         await world.approve(invoice, ANA)
     await world.approve(invoice, BOB, CLEO)
     state = await world.invoice(invoice, InvoiceStage.WRITTEN_OFF)
@@ -284,7 +284,7 @@ async def test_a_rejected_write_off_leaves_the_invoice_to_be_collected(world: Wo
     invoice = await world.open(single())
     await ask_write_off(world, invoice)
     await waits_on(world, invoice, "approval")
-    await operations.reject(world.client, invoice, by=BOB, comment="ask them again")
+    await world.c2c.contract_or_invoice(invoice).reject(by=BOB, comment="ask them again")
     state = await world.invoice(invoice, until=lambda found: found.write_off is None)
     assert noted(state, "Write-off of 1000.00 EUR: rejected")
     await world.skip(invoice, days=40)
@@ -299,8 +299,8 @@ async def test_a_payment_voids_a_write_off_that_was_asked_for(world: World) -> N
     await world.sweep()
     state = await world.invoice(invoice, until=lambda found: found.write_off is None)
     assert noted(state, "void: 900.00 EUR is open now")
-    with pytest.raises(operations.Refused, match="nothing"):
-        await operations.approve(world.client, invoice, by=CLEO)
+    with pytest.raises(Refused, match="nothing"):
+        await world.c2c.contract_or_invoice(invoice).approve(by=CLEO)
 
 
 async def test_a_write_off_undone_in_odoo_reopens_the_invoice(world: World) -> None:
@@ -354,7 +354,7 @@ async def test_what_a_credit_note_leaves_over_waits_to_be_refunded(world: World)
     await world.sweep()
     await world.invoice(invoice, InvoiceStage.PAID)
     request = CreditRequest(number=1, amount=eur("250.00"), by=CLARA, reason="goodwill")
-    await amending.request_credit(world.client, contract, request)
+    await world.tell(contract, messages.REQUEST_CREDIT, request)
     note = f"{contract}/invoice/2"
     await world.invoice(note, InvoiceStage.AWAITING_APPROVAL)
     await world.approve(note)
@@ -365,7 +365,7 @@ async def test_what_a_credit_note_leaves_over_waits_to_be_refunded(world: World)
     await world.skip(note, days=90)
     assert (await world.invoice(note)).dunning.level == 0
     refund = PaymentReceived(reference=f"out-{note}", amount=eur("250.00"), paid_on=today())
-    await operations.record_payment(world.client, note, refund)
+    await world.tell(note, messages.RECORD_PAYMENT, refund)
     await world.invoice(note, InvoiceStage.CREDITED)
     assert (await world.invoice(invoice)).stage is InvoiceStage.PAID
 
@@ -443,7 +443,7 @@ async def test_what_was_agreed_outlives_a_continued_run(world: World) -> None:
     await handle.signal("dunning_hold", whole)
     for number in range(80):
         change = HoldChange(by=CLARA, reason=f"call {number}", on=number % 2 == 0)
-        await collecting.change_hold(world.client, invoice, change)
+        await world.tell(invoice, messages.CHANGE_DUNNING_HOLD, change)
     state = await world.invoice(invoice)
     assert (await handle.describe()).run_id != first
     assert state.dispute is not None

@@ -28,7 +28,8 @@ from gateways.crm.protocol import Crm
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
 from sandbox.server import Sandbox
-from starters import operations, schedules
+from starters import schedules
+from starters.client import NotFound
 from tests.conftest import settings_for
 from tests.servers import OdooServer
 from tests.world import ENTITY, World, belgian_vat, odoo_order, unique
@@ -119,7 +120,7 @@ class CrmWorld(World):
 
     async def won(self, system: str, deal_id: str) -> str:
         """Start a deal's contract and wait until it is provisioned."""
-        started = await operations.start_deal(self.client, system, deal_id, ENTITY)
+        started = await self.c2c.start_deal(system, deal_id, ENTITY)
         await self.stage(started.workflow_id, ContractStage.ACTIVE)
         return started.workflow_id
 
@@ -145,8 +146,8 @@ class CrmWorld(World):
 
     async def is_started(self, system: str, deal_id: str) -> bool:
         try:
-            await operations.contract_state(self.client, workflow_of(system, deal_id))
-        except operations.NotFound:
+            await self.c2c.contract(workflow_of(system, deal_id)).state()
+        except NotFound:
             return False
         return True
 
@@ -342,7 +343,7 @@ async def test_terms_nobody_can_read_park_until_they_are_corrected_on_the_deal(
             _in_spite_of_the_write_back(lambda: world.admin.load("crm.lead", [row]))
 
     write("[term")
-    started = await operations.start_deal(world.client, system, deal, ENTITY)
+    started = await world.c2c.start_deal(system, deal, ENTITY)
     parked = await world.parked(started.workflow_id)
     assert (parked.step, parked.code, parked.field) == (
         "read_deal",
@@ -371,8 +372,8 @@ def _in_spite_of_the_write_back(write: Callable[[], object]) -> None:
 
 async def test_starting_a_deal_twice_is_one_contract(world: CrmWorld) -> None:
     deal = world.deal()
-    one = await operations.start_deal(world.client, HUBSPOT, deal, ENTITY)
-    two = await operations.start_deal(world.client, HUBSPOT, deal, ENTITY)
+    one = await world.c2c.start_deal(HUBSPOT, deal, ENTITY)
+    two = await world.c2c.start_deal(HUBSPOT, deal, ENTITY)
     assert (one.new, two.new) == (True, False)
     assert one.workflow_id == two.workflow_id == workflow_of(HUBSPOT, deal)
 
@@ -384,7 +385,7 @@ async def test_an_incomplete_deal_parks_with_every_problem_and_says_so_on_the_de
     world: CrmWorld,
 ) -> None:
     deal = world.deal(vat_number="0477.472.701", email=None)
-    started = await operations.start_deal(world.client, HUBSPOT, deal, ENTITY)
+    started = await world.c2c.start_deal(HUBSPOT, deal, ENTITY)
     parked = await world.parked(started.workflow_id)
     assert (parked.step, parked.code) == ("validate", "contract_invalid")
     assert {problem.field for problem in parked.problems} == {
@@ -402,7 +403,7 @@ async def test_an_incomplete_deal_parks_with_every_problem_and_says_so_on_the_de
 @pytest.mark.parametrize("system", [HUBSPOT, ODOO_CRM])
 async def test_a_deal_that_is_not_won_parks_until_it_is(world: CrmWorld, system: str) -> None:
     deal = world.deal(won=False) if system == HUBSPOT else str(world.opportunity(won=False)[0])
-    started = await operations.start_deal(world.client, system, deal, ENTITY)
+    started = await world.c2c.start_deal(system, deal, ENTITY)
     parked = await world.parked(started.workflow_id)
     assert (parked.step, parked.code) == ("read_deal", "deal_not_won")
     if system == HUBSPOT:

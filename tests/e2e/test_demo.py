@@ -11,9 +11,9 @@ import pytest
 
 from contracts.contract.state import ContractStage, ContractState
 from contracts.validation import validate
-from starters.local.reckoning import Chapter, Figures, differences, unsettled
-from starters.local.stories import chapters
-from starters.local.telling import WIDTH
+from sandbox.demo_driver import WIDTH
+from sandbox.expected_totals import ContractTotals, Scenario, differences, unsettled
+from sandbox.scenarios import scenarios
 from tests.world import World, contract_data, eur, single
 
 NINE_THOUSAND = eur("9000.00")
@@ -47,14 +47,14 @@ def test_six_contracts_come_to_the_cent_whatever_happens_to_the_worker(
     lines = finished.stdout.splitlines()
     assert lines[-1] == "demo: 6 contracts, 0 errors"
     assert ("SIGKILL" in finished.stdout) == ("--kill-worker" in options)
-    rows = {chapter.customer: chapter for chapter, _ in chapters()}
+    rows = {scenario.customer: scenario for scenario, _ in scenarios()}
     table = lines[
         lines.index("Contracts, and what Odoo says about them (paid and open with tax)") :
     ]
-    for name, chapter in rows.items():
+    for name, scenario in rows.items():
         [row] = [line for line in table if line.startswith(f" {name} ")]
-        assert f" {chapter.stage} " in row
-        assert row.split()[-2:] == [chapter.billed.currency, "agrees"]
+        assert f" {scenario.stage} " in row
+        assert row.split()[-2:] == [scenario.billed.currency, "agrees"]
     assert [line for line in lines if len(line.rstrip()) > WIDTH] == []
 
 
@@ -72,21 +72,21 @@ def contract_state(stage: ContractStage = ContractStage.ACTIVE) -> ContractState
 
 def test_a_cent_of_difference_is_an_error() -> None:
     state = contract_state()
-    chapter = Chapter("Acme", billed=NOTHING, stage=ContractStage.ACTIVE)
-    figures = Figures(
+    scenario = Scenario("Acme", billed=NOTHING, stage=ContractStage.ACTIVE)
+    figures = ContractTotals(
         order=NINE_THOUSAND, invoiced=NOTHING, credited=NOTHING, paid=NOTHING, open=NOTHING
     )
-    found = differences(chapter, state, figures)
+    found = differences(scenario, state, figures)
     assert found == ["value 9000.00 EUR, not 0.00 EUR"]
-    off = Figures(
+    off = ContractTotals(
         order=eur("9000.01"),
         invoiced=eur("0.01"),
         credited=NOTHING,
         paid=NOTHING,
         open=eur("0.01"),
     )
-    chapter = Chapter("Acme", billed=NINE_THOUSAND)
-    assert differences(chapter, state, off) == [
+    scenario = Scenario("Acme", billed=NINE_THOUSAND)
+    assert differences(scenario, state, off) == [
         "stage active, not closed",
         "order 9000.01 EUR, not 9000.00 EUR",
         "invoiced less credited 0.01 EUR, not 9000.00 EUR",
@@ -98,8 +98,10 @@ def test_a_cent_of_difference_is_an_error() -> None:
 
 def test_a_contract_that_was_never_validated_is_an_error() -> None:
     state = contract_state().model_copy(update={"contract": None})
-    nothing = Figures(order=NOTHING, invoiced=NOTHING, credited=NOTHING, paid=NOTHING, open=NOTHING)
-    assert differences(Chapter("Acme", billed=NOTHING), state, nothing) == [
+    nothing = ContractTotals(
+        order=NOTHING, invoiced=NOTHING, credited=NOTHING, paid=NOTHING, open=NOTHING
+    )
+    assert differences(Scenario("Acme", billed=NOTHING), state, nothing) == [
         "the contract was never validated"
     ]
 

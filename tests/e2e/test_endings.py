@@ -13,7 +13,7 @@ from contracts.contract.state import ContractStage, Ending
 from contracts.invoice.state import InvoiceStage
 from contracts.model import JsonObject
 from contracts.parking import Action
-from starters import amending, operations
+from starters.client import Refused, messages
 from tests.e2e.telling import (
     BUILD,
     CLARA,
@@ -59,7 +59,7 @@ async def ended(world: World, workflow_id: str, side: Side, **words: Any) -> Non
     request = TerminationRequest(
         side=side, by=SAM, reason="the programme was stopped", on=today(), agreed=True
     )
-    await amending.terminate(world.client, workflow_id, request.model_copy(update=words))
+    await world.tell(workflow_id, messages.TERMINATE, request.model_copy(update=words))
     await world.skip(workflow_id, days=2)
     await world.contract(workflow_id, lambda found: found.terminated)
 
@@ -189,7 +189,7 @@ async def test_a_fee_in_advance_is_given_back_for_the_days_after_an_early_end(
         on=month(1) + timedelta(days=9),
         agreed=True,
     )
-    await amending.terminate(world.client, workflow_id, request)
+    await world.tell(workflow_id, messages.TERMINATE, request)
     await world.skip(workflow_id, days=12)
     note = await world.issue(workflow_id, 2)
     unused = eur("2000.00") - eur(f"{20000 / days:.2f}")
@@ -210,7 +210,7 @@ async def test_hours_until_the_last_day_are_billed_at_an_early_end(world: World)
     request = TerminationRequest(
         side=Side.FIRM, by=SAM, reason="no staff", on=month(1) + timedelta(days=4), agreed=True
     )
-    await amending.terminate(world.client, workflow_id, request)
+    await world.tell(workflow_id, messages.TERMINATE, request)
     await world.skip(workflow_id, days=6)
     state = await world.issue(workflow_id, 1)
     assert lines_of(state) == [("dev", "600.00")]
@@ -224,11 +224,11 @@ async def test_an_early_end_keeps_to_the_notice_the_terms_ask_for(world: World) 
     soon = TerminationRequest(
         side=Side.CUSTOMER, by=SAM, reason="sold", on=today() + timedelta(days=10)
     )
-    with pytest.raises(operations.Refused, match="earliest last day"):
-        await amending.terminate(world.client, workflow_id, soon)
-    await amending.terminate(world.client, workflow_id, soon.model_copy(update={"agreed": True}))
-    with pytest.raises(operations.Refused, match="already ends on"):
-        await amending.terminate(world.client, workflow_id, soon)
+    with pytest.raises(Refused, match="earliest last day"):
+        await world.tell(workflow_id, messages.TERMINATE, soon)
+    await world.tell(workflow_id, messages.TERMINATE, soon.model_copy(update={"agreed": True}))
+    with pytest.raises(Refused, match="already ends on"):
+        await world.tell(workflow_id, messages.TERMINATE, soon)
 
 
 async def test_a_milestone_reached_before_the_last_day_is_billed_after_it(world: World) -> None:
@@ -237,7 +237,7 @@ async def test_a_milestone_reached_before_the_last_day_is_billed_after_it(world:
     await world.invoice(f"{workflow_id}/invoice/1", InvoiceStage.AWAITING_APPROVAL)
     await ended(world, workflow_id, Side.CUSTOMER)
     await world.issue(workflow_id, 1)
-    with pytest.raises(operations.Refused, match="no such milestone"):
+    with pytest.raises(Refused, match="no such milestone"):
         await world.reach(workflow_id, "build")
     await collected(world, workflow_id)
     await world.stage(workflow_id, ContractStage.CLOSED)
@@ -255,7 +255,7 @@ async def test_a_cancellation_takes_back_what_was_provisioned_and_bills_nothing(
         contract_data(services=[BUILD, DEPOSIT, TRAINING | {"amount": "0.00"}])
     )
     request = CancelRequest(by=SAM, reason="signed by mistake")
-    await operations.cancel_contract(world.client, workflow_id, request)
+    await world.tell(workflow_id, messages.REQUEST_CANCEL, request)
     state = await world.stage(workflow_id, ContractStage.CANCELLED)
     assert state.ending is Ending.CANCELLED
     [order] = odoo_order(world.admin, workflow_id)
@@ -271,8 +271,8 @@ async def test_what_is_billed_is_not_cancelled_but_ended_early(world: World) -> 
     await world.reach(workflow_id, "design")
     await world.issue(workflow_id, 1)
     request = CancelRequest(by=SAM, reason="no more money")
-    with pytest.raises(operations.Refused, match="end the contract early"):
-        await operations.cancel_contract(world.client, workflow_id, request)
+    with pytest.raises(Refused, match="end the contract early"):
+        await world.tell(workflow_id, messages.REQUEST_CANCEL, request)
 
 
 # --- expiry and renewal ---------------------------------------------------------------------
@@ -313,9 +313,9 @@ async def test_a_term_is_renewed_unless_notice_is_given_in_time(world: World) ->
     await world.skip_to(workflow_id, month(2))
     await world.issue(workflow_id, 2)
     # In time for the second term: it is the last.
-    await amending.give_notice(world.client, workflow_id, late)
-    with pytest.raises(operations.Refused, match="was given"):
-        await amending.give_notice(world.client, workflow_id, late)
+    await world.tell(workflow_id, messages.GIVE_NOTICE, late)
+    with pytest.raises(Refused, match="was given"):
+        await world.tell(workflow_id, messages.GIVE_NOTICE, late)
     await world.skip_to(workflow_id, month(3))
     await collected(world, workflow_id)
     state = await world.stage(workflow_id, ContractStage.CLOSED)
@@ -326,8 +326,8 @@ async def test_a_term_is_renewed_unless_notice_is_given_in_time(world: World) ->
 async def test_notice_that_comes_too_late_is_refused_and_the_term_goes_on(world: World) -> None:
     workflow_id = await world.active(renewing())
     late = NoticeGiven(side=Side.CUSTOMER, by=CLARA, on=last_of(1) - timedelta(days=3))
-    with pytest.raises(operations.Refused, match="had to be given by"):
-        await amending.give_notice(world.client, workflow_id, late)
+    with pytest.raises(Refused, match="had to be given by"):
+        await world.tell(workflow_id, messages.GIVE_NOTICE, late)
     fixed = await world.active(cared_for(months=1))
-    with pytest.raises(operations.Refused, match="needs no notice"):
-        await amending.give_notice(world.client, fixed, late)
+    with pytest.raises(Refused, match="needs no notice"):
+        await world.tell(fixed, messages.GIVE_NOTICE, late)

@@ -10,7 +10,7 @@ import pytest
 from contracts.contract.state import ContractStage
 from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
-from starters import operations
+from starters.client import Refused
 from tests.e2e.telling import NEW_YEAR, YEAR_END, today
 from tests.world import ANA, BOB, World, contract_data, odoo_invoices, single
 
@@ -28,7 +28,7 @@ async def test_bad_data_parks_with_every_problem_and_resumes_once_amended(world:
         ("service_code_unknown", "services.0.code", "ALCHEMY"),
     }
     changes: dict[str, object] = {"customer.vat_number": "BE0477472703"}
-    with pytest.raises(operations.Refused, match="check digits"):
+    with pytest.raises(Refused, match="check digits"):
         await world.resolve(workflow_id, Action.AMEND, changes=changes)
     changes = {"customer.vat_number": None, "services.0.code": "BUILD"}
     await world.resolve(workflow_id, Action.AMEND, changes=changes)
@@ -127,14 +127,14 @@ async def test_a_rejected_proposal_is_proposed_again_with_a_new_number(world: Wo
     contract = single()
     invoice = await world.proposed(contract)
     workflow_id = invoice.removesuffix("/invoice/1")
-    with pytest.raises(operations.Refused, match="needs a comment"):
+    with pytest.raises(Refused, match="needs a comment"):
         await world.reject(invoice, " ")
     await world.reject(invoice, "the order number is missing")
     parked = await world.parked(workflow_id)
     assert parked.code == "proposal_rejected"
     assert "order number is missing" in parked.message
     changes = {"value": "1.00", "services.0.amount": "1.00", "milestones.0.amount": "1.00"}
-    with pytest.raises(operations.Refused, match="change order"):
+    with pytest.raises(Refused, match="change order"):
         await world.resolve(workflow_id, Action.AMEND, changes=changes)
     await world.resolve(workflow_id, Action.AMEND, changes={"purchase_order": "PO-77"})
     second = f"{workflow_id}/invoice/2"
@@ -163,7 +163,7 @@ async def test_who_the_contract_is_cannot_be_amended(world: World) -> None:
     workflow_id = await world.start(contract)
     await world.parked(workflow_id)
     changes = {"contract_id": "C-other", "services.0.code": "BUILD"}
-    with pytest.raises(operations.Refused, match="contract_id cannot be amended"):
+    with pytest.raises(Refused, match="contract_id cannot be amended"):
         await world.resolve(workflow_id, Action.AMEND, changes=changes)
 
 

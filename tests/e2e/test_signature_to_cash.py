@@ -11,7 +11,7 @@ from contracts.contract.state import ContractStage
 from contracts.invoice.messages import PaymentReceived
 from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
-from starters import operations
+from starters.client import Refused, messages
 from tests.world import (
     ANA,
     CLEO,
@@ -99,8 +99,8 @@ async def test_starting_twice_is_one_contract_one_customer_one_order_one_project
     world: World,
 ) -> None:
     contract = single()
-    first = await operations.start_from_data(world.client, contract)
-    second = await operations.start_from_data(world.client, contract)
+    first = await world.c2c.start(contract)
+    second = await world.c2c.start(contract)
     assert first.new
     assert not second.new
     assert second.workflow_id == first.workflow_id
@@ -109,7 +109,7 @@ async def test_starting_twice_is_one_contract_one_customer_one_order_one_project
     handle = world.client.get_workflow_handle(first.workflow_id)
     for _ in range(2):
         await handle.signal("milestone_reached", reached)
-        await operations.reach_milestone(world.client, first.workflow_id, reached)
+        await world.tell(first.workflow_id, messages.REACH_MILESTONE, reached)
     invoice = f"{first.workflow_id}/invoice/1"
     await world.invoice(invoice, InvoiceStage.AWAITING_APPROVAL)
     await world.approve(invoice)
@@ -139,10 +139,10 @@ async def test_larger_amounts_need_two_directors(world: World) -> None:
         milestones=[{"key": "all", "name": "All", "service": "s", "amount": "25000.00"}],
     )
     invoice = await world.proposed(contract)
-    with pytest.raises(operations.Refused, match="may not decide"):
+    with pytest.raises(Refused, match="may not decide"):
         await world.approve(invoice, ANA)
     await world.approve(invoice, CLEO)
-    with pytest.raises(operations.Refused, match="has approved this already"):
+    with pytest.raises(Refused, match="has approved this already"):
         await world.approve(invoice, CLEO)
     state = await world.invoice(invoice)
     assert state.stage is InvoiceStage.AWAITING_APPROVAL
@@ -241,7 +241,7 @@ async def test_cancelling_before_anything_is_billed_takes_back_order_and_project
 async def test_a_contract_with_a_proposal_cannot_be_cancelled(world: World) -> None:
     invoice = await world.proposed(contract_data())
     contract = invoice.removesuffix("/invoice/1")
-    with pytest.raises(operations.Refused, match="reject a proposal first"):
+    with pytest.raises(Refused, match="reject a proposal first"):
         await world.cancel(contract)
     await world.reject(invoice, "not agreed")
     await world.parked(contract)

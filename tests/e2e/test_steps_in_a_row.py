@@ -15,7 +15,7 @@ from activities.odoo.orders import OdooOrders
 from activities.odoo.projects import OdooProjects
 from contracts.contract.state import ContractStage, ContractState
 from contracts.parking import Action
-from starters import operations
+from starters.client import Refused
 from tests.e2e.telling import audit_record, order_lines, project
 from tests.world import World, contract_data, odoo_order, single
 
@@ -197,7 +197,7 @@ async def test_a_record_that_cannot_be_attached_is_left_out_where_a_person_says_
         workflow_id = await settled(world)
         parked = await world.parked(workflow_id)
         assert (parked.step, parked.allowed) == ("audit", (Action.RETRY, Action.SKIP))
-        with pytest.raises(operations.Refused, match="skip needs a reason"):
+        with pytest.raises(Refused, match="skip needs a reason"):
             await world.resolve(workflow_id, Action.SKIP)
         await world.resolve(workflow_id, Action.SKIP, reason=WHY)
         state = await world.stage(workflow_id, ContractStage.CLOSED)

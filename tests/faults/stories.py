@@ -11,7 +11,7 @@ from temporalio.client import WorkflowFailureError
 from contracts.contract.state import ContractStage
 from contracts.invoice.messages import PaymentReceived
 from contracts.invoice.state import InvoiceStage
-from starters import operations
+from starters.client import messages
 from tests.world import World, odoo_invoices, odoo_order, single, unique
 
 EMOJI = "Zoë & Söhne „GmbH“ <b>'1'</b> 🏗️ שלום"
@@ -55,7 +55,7 @@ async def tell_of_an_expired_key(world: World) -> None:
             amount=state.balance.residual,
             paid_on=datetime.now(UTC).date(),
         )
-        await operations.record_payment(world.client, unpaid, payment)
+        await world.tell(unpaid, messages.RECORD_PAYMENT, payment)
         await world.approve(undecided)
         late = await world.start(single())
         for parked_id in (unpaid, undecided, late):

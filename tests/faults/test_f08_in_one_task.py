@@ -17,8 +17,8 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from contracts.contract.messages import CancelRequest
 from contracts.contract.state import ContractOutcome, ContractStage
-from starters import operations
-from starters.faultlab import processes
+from faultlab import processes
+from starters.client import C2C
 from tests.temporal import temporal_server
 from tests.world import contract_data
 from wiring.settings import Settings
@@ -37,7 +37,7 @@ async def alone() -> AsyncIterator[Client]:
 
 async def has_come_to(client: Client, workflow_id: str, stage: ContractStage) -> None:
     while True:
-        state = await operations.contract_state(client, workflow_id)
+        state = await C2C(client).contract(workflow_id).state()
         if state.stage is stage:
             return
         await asyncio.sleep(0.05)
@@ -79,7 +79,7 @@ async def test_a_signal_and_two_updates_that_cancel_in_one_task_replay(
             await first.enter_async_context(
                 worker.running(alone, sandbox_settings, task_queues.REMOTES)
             )
-        workflow_id = (await operations.start_from_data(alone, contract_data())).workflow_id
+        workflow_id = (await C2C(alone).start(contract_data())).workflow_id
         await has_come_to(alone, workflow_id, stage)
     handle = alone.get_workflow_handle_for(ContractWorkflow.run, workflow_id)
     requests = [CancelRequest(by=f"{name}@northwind.example") for name in ("sam", "pia", "ana")]

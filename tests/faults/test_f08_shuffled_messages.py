@@ -43,7 +43,8 @@ from contracts.model import Contract, JsonObject
 from contracts.money import Money
 from contracts.parking import Action, Resolution
 from contracts.validation import validate
-from starters import operations
+from starters.client import Refused, messages
+from starters.client.messages import Update
 from tests.e2e.telling import last_of, month
 from tests.unit import examples
 from tests.unit.billing.story import Story
@@ -132,7 +133,7 @@ def test_in_whatever_order_a_contract_is_told_it_comes_to_the_same_cent() -> Non
 class Sent:
     """One message to a workflow, as an Update or a Signal of the same meaning."""
 
-    update: str
+    update: Update[Any, Any]
     signal: str
     message: BaseModel
 
@@ -167,7 +168,7 @@ class Life:
         """By Update, where it may be refused, or by Signal."""
         handle = self._world.client.get_workflow_handle(workflow_id)
         if self._random.random() < 0.5:
-            with contextlib.suppress(operations.Refused):
+            with contextlib.suppress(Refused):
                 await self._world.tell(workflow_id, sent.update, sent.message)
         else:
             await handle.signal(sent.signal, sent.message)
@@ -196,7 +197,7 @@ class Life:
             by="olga",
             changes={"customer.billing_email": "ap@acme.example.com"},
         )
-        for sent in self._shuffled([Sent("resolve_exception", "exception_resolved", mend)]):
+        for sent in self._shuffled([Sent(messages.RESOLVE_EXCEPTION, "exception_resolved", mend)]):
             await self._send(self.workflow_id, sent)
         await self._world.stage(self.workflow_id, ContractStage.ACTIVE)
 
@@ -218,7 +219,9 @@ class Life:
         right = ApprovalDecision(by=ANA, content_hash=subject.content_hash, amount=subject.amount)
         stale = right.model_copy(update={"content_hash": "0" * 12})
         other = right.model_copy(update={"amount": subject.amount + subject.amount})
-        decisions = [Sent("decide_approval", "approval_decided", m) for m in (right, stale, other)]
+        decisions = [
+            Sent(messages.DECIDE_APPROVAL, "approval_decided", m) for m in (right, stale, other)
+        ]
         for sent in self._shuffled(decisions):
             await self._send(self._invoice_id(number), sent)
         await self._invoice(number, until=lambda found: found.delivered)
@@ -232,13 +235,17 @@ class Life:
             PaymentReceived(reference=unique("PAY"), amount=part, paid_on=TODAY) for part in parts
         ]
         self.references += [item.reference for item in payments]
-        told = [Sent("record_payment", "payment_received", item) for item in payments]
+        told = [Sent(messages.RECORD_PAYMENT, "payment_received", item) for item in payments]
         told += [
-            Sent("open_dispute", "dispute_opened", DisputeOpened(by=ANA, reason="late")),
-            Sent("resolve_dispute", "dispute_resolved", DisputeResolved(by=ANA, comment="no")),
-            Sent("promise_payment", "payment_promised", PaymentPromised(by=ANA, on=last_of(1))),
-            Sent("change_dunning_hold", "dunning_hold", HoldChange(by=ANA, reason="call")),
-            Sent("ask_write_off", "write_off_asked", WriteOffAsked(by=ANA, reason="small")),
+            Sent(messages.OPEN_DISPUTE, "dispute_opened", DisputeOpened(by=ANA, reason="late")),
+            Sent(
+                messages.RESOLVE_DISPUTE, "dispute_resolved", DisputeResolved(by=ANA, comment="no")
+            ),
+            Sent(
+                messages.PROMISE_PAYMENT, "payment_promised", PaymentPromised(by=ANA, on=last_of(1))
+            ),
+            Sent(messages.CHANGE_DUNNING_HOLD, "dunning_hold", HoldChange(by=ANA, reason="call")),
+            Sent(messages.ASK_WRITE_OFF, "write_off_asked", WriteOffAsked(by=ANA, reason="small")),
         ]
         for sent in self._shuffled(told):
             await self._send(self._invoice_id(number), sent)
@@ -282,14 +289,16 @@ class Life:
         return f"{self.workflow_id}/invoice/{number}"
 
     def _reached(self, key: str) -> Sent:
-        return Sent("reach_milestone", "milestone_reached", MilestoneReached(milestone=key, by=PIA))
+        return Sent(
+            messages.REACH_MILESTONE, "milestone_reached", MilestoneReached(milestone=key, by=PIA)
+        )
 
     def _usage(self) -> Sent:
         record = UsageRecord(id="r", plan="none", on=month(1), quantity=Decimal(1))
-        return Sent("record_usage", "usage_reported", UsageReport(records=(record,)))
+        return Sent(messages.RECORD_USAGE, "usage_reported", UsageReport(records=(record,)))
 
     def _cancelled(self) -> Sent:
-        return Sent("request_cancel", "cancel_requested", CancelRequest(by="sam"))
+        return Sent(messages.REQUEST_CANCEL, "cancel_requested", CancelRequest(by="sam"))
 
 
 async def test_in_whatever_order_workflows_are_told_odoo_has_everything_once(world: World) -> None:
@@ -337,8 +346,8 @@ async def test_what_comes_after_the_close_is_refused_to_whoever_sends_it(world: 
         with pytest.raises(RPCError) as refused:
             await world.client.get_workflow_handle(target).signal(signal, message)
         assert refused.value.status is RPCStatusCode.NOT_FOUND
-    with pytest.raises(operations.Refused, match="has ended"):
-        await operations.record_payment(world.client, invoice, payment)
+    with pytest.raises(Refused, match="has ended"):
+        await world.tell(invoice, messages.RECORD_PAYMENT, payment)
 
 
 async def test_money_undone_after_the_close_is_left_to_a_person_in_odoo(world: World) -> None:

@@ -30,8 +30,8 @@ from contracts.model import MAX_MILESTONES, JsonObject
 from contracts.parking import Action, Resolution
 from contracts.problems import InvalidContract
 from contracts.validation import MAX_CONTRACT_DATA_BYTES, MAX_NESTING, payload_problems, validate
-from starters import operations
 from starters.cli import documents
+from starters.client import messages
 from tests.faults.stories import EMOJI, NAMES, tell_of_a_name
 from tests.unit.examples import contract_data as signed
 from tests.world import World, single, unique
@@ -143,7 +143,7 @@ async def test_a_hold_whose_words_are_longer_than_an_invoice_takes_is_refused(
     request = contract_messages.HoldRequest(
         kind=contract_messages.HoldKind.DUNNING, by="a" * 200, hold=hold
     )
-    await world.tell(workflow_id, ContractWorkflow.set_hold, request)
+    await world.tell(workflow_id, messages.SET_HOLD, request)
     await world.invoice(invoice, until=lambda found: found.contract_hold is not None)
 
 
@@ -303,11 +303,11 @@ async def test_what_no_workflow_could_hold_is_refused_before_it_is_sent(world: W
     many = single(**milestones(10_000))
     for contract, field in ((huge, "title"), (many, "contract_data")):
         with pytest.raises(InvalidContract) as refused:
-            await operations.start_from_data(world.client, contract)
+            await world.c2c.start(contract)
         assert refused.value.problems[0].field == field
     half = single(title=HALF_A_CHARACTER)
     with pytest.raises(InvalidContract, match="text_malformed"):
-        await operations.start_from_data(world.client, half)
+        await world.c2c.start(half)
 
 
 async def test_sent_by_other_means_it_parks_and_can_be_amended(world: World) -> None:

@@ -15,7 +15,6 @@ import pytest
 from temporalio.client import WorkflowFailureError
 
 from contracts.invoice.state import InvoiceStage, InvoiceState
-from starters import operations
 from tests.faults.stories import tell_of_an_expired_key
 from tests.world import World, single
 
@@ -50,7 +49,7 @@ async def test_a_key_that_stays_expired_is_tried_ever_more_slowly_and_listed(
             assert state.exceptions[0].attempts == tries + 1
             assert state.exceptions[0].since == first.since, "as old as it is"
             tries += 1
-        listed = await operations.exceptions(world.client, unreadable=lambda *_: None)
+        listed = await world.c2c.exceptions(unreadable=lambda *_: None)
         assert (invoice, "credentials") in [(e.workflow_id, e.exception.kind) for e in listed]
     finally:
         await asyncio.to_thread(world.server.renew_keys, "c2c")

@@ -15,6 +15,7 @@ from contracts.contract.state import ContractStage
 from contracts.invoice.messages import DisputeOpened, DisputeResolved
 from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
+from starters.client import messages
 from tests.e2e.telling import (
     BUILD,
     DEPOSIT,
@@ -28,8 +29,6 @@ from tests.e2e.telling import (
 )
 from tests.replay.record import HISTORIES
 from tests.world import ANA, BOB, World, contract_data, eur, single
-from workflows.contract import ContractWorkflow
-from workflows.invoice import InvoiceWorkflow
 
 
 async def keep(world: World, name: str, workflow_id: str) -> None:
@@ -114,19 +113,19 @@ async def test_billed_by_the_month(world: World) -> None:
     credit = ServiceCredit(
         retainer="care", reference="sla", reason="outage", amount=eur("50.00"), by=ANA
     )
-    await world.tell(workflow_id, ContractWorkflow.credit_service, credit)
+    await world.tell(workflow_id, messages.CREDIT_SERVICE, credit)
     hold = Hold(by=ANA, reason="audit", until=on(2, 3))
     request = HoldRequest(kind=HoldKind.BILLING, by=ANA, hold=hold)
-    await world.tell(workflow_id, ContractWorkflow.set_hold, request)
+    await world.tell(workflow_id, messages.SET_HOLD, request)
     notice = NoticeGiven(side=Side.CUSTOMER, by=ANA)
-    await world.tell(workflow_id, ContractWorkflow.give_notice, notice)
+    await world.tell(workflow_id, messages.GIVE_NOTICE, notice)
     await world.skip_to(workflow_id, on(2, 5))
     await world.issue(workflow_id, 2)
     invoice = f"{workflow_id}/invoice/2"
     opened = DisputeOpened(by=ANA, reason="an hour too many", amount=eur("200.00"))
-    await world.tell(invoice, InvoiceWorkflow.open_dispute, opened)
+    await world.tell(invoice, messages.OPEN_DISPUTE, opened)
     resolved = DisputeResolved(by=ANA, accepted=eur("100.00"), comment="one hour it is")
-    await world.tell(invoice, InvoiceWorkflow.resolve_dispute, resolved)
+    await world.tell(invoice, messages.RESOLVE_DISPUTE, resolved)
     await world.issue(workflow_id, 3, BOB)
     await world.skip_to(workflow_id, on(3, 2))
     for number in (1, 2, 3):
@@ -156,7 +155,7 @@ async def test_changed_and_ended_early(world: World) -> None:
     ending = TerminationRequest(
         side=Side.FIRM, by=ANA, reason="not paid", on=on(1, 20), agreed=True
     )
-    await world.tell(workflow_id, ContractWorkflow.terminate, ending)
+    await world.tell(workflow_id, messages.TERMINATE, ending)
     await world.skip_to(workflow_id, on(1, 22))
     for number in (3, 4, 5):
         await world.issue(workflow_id, number)

@@ -1,15 +1,15 @@
-"""The command line under test: it runs for real, the operations behind it answer as told."""
+"""The command line under test: it runs for real, the workflows behind it answer as told."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 import pytest
 from typer.testing import Result
 
-from starters import operations
+from starters.client import calls as calls_
+from starters.client.messages import Query, Update
 
 CONTRACT = "contract/northwind/C-1"
 INVOICE = f"{CONTRACT}/invoice/1"
@@ -18,20 +18,24 @@ Invoke = Callable[..., Result]
 
 
 class Calls:
-    """Stands for `starters.operations` and its like: answers as told, keeps what was asked."""
+    """Stands for the workflows: answers Updates and Queries as told, keeps what was sent."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self._patch = patch
+        self._answers: dict[str, Any] = {}
         self.made: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+        patch.setattr(calls_, "query", self._query)
+        patch.setattr(calls_, "update", self._update)
 
-    def answer(self, name: str, result: Any, module: ModuleType = operations) -> None:
-        async def fake(_client: object, *arguments: Any, **named: Any) -> Any:
-            self.made.append((name, arguments, named))
-            if isinstance(result, Exception):
-                raise result
-            return result
+    def answer(self, name: str, result: Any, owner: object = None) -> None:
+        """Answer the Update or Query of that name; or, with `owner`, the function or method."""
+        self._answers[name] = result
+        if owner is not None:
 
-        self._patch.setattr(module, name, fake)
+            async def fake(_client: object, *arguments: Any, **named: Any) -> Any:
+                return self._made(name, arguments, named)
+
+            self._patch.setattr(owner, name, fake)
 
     @property
     def last(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
@@ -41,3 +45,24 @@ class Calls:
     def message(self) -> Any:
         """What was sent last."""
         return self.last[1][1]
+
+    async def _query(self, _client: object, workflow_id: str, query: Query[Any]) -> Any:
+        return self._made(query.name, (workflow_id,), {})
+
+    async def _update(
+        self,
+        _client: object,
+        workflow_id: str,
+        update: Update[Any, Any],
+        message: Any,
+        *,
+        request_id: str | None = None,
+    ) -> Any:
+        return self._made(update.name, (workflow_id, message), {"request_id": request_id})
+
+    def _made(self, name: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        self.made.append((name, arguments, named))
+        result = self._answers[name]
+        if isinstance(result, Exception):
+            raise result
+        return result

@@ -1,4 +1,4 @@
-"""The command line: what it understands, what it prints, how it ends. Operations are faked."""
+"""The command line: what it understands, what it prints, how it ends. The workflows are faked."""
 
 from __future__ import annotations
 
@@ -16,11 +16,19 @@ from temporalio.service import RPCError, RPCStatusCode
 from contracts import parking
 from contracts.contract.state import ContractOutcome, ContractStage
 from contracts.invoice.state import InvoiceStage
-from starters import operations
 from starters.cli import main, render, session
 from starters.cli.errors import ExitCode
 from starters.cli.session import json_text
-from starters.operations import ContractRow, Exceptional, NoAnswer, NotFound, Refused
+from starters.client import (
+    C2C,
+    ContractRow,
+    NoAnswer,
+    NotFound,
+    ParkedStep,
+    Refused,
+    Started,
+    listing,
+)
 from tests.unit import examples
 from tests.unit.command import CONTRACT, INVOICE, Calls, Invoke
 from wiring.client import TemporalUnreachable
@@ -34,7 +42,7 @@ ANSI = re.compile(r"\x1b\[")
 
 
 def test_global_options_may_stand_anywhere(calls: Calls, c2c: Invoke) -> None:
-    calls.answer("contract_state", examples.contract_state())
+    calls.answer("contract", examples.contract_state())
     for line in (
         ["--json", "--entity", "northwind", "contract", "show", "C-1"],
         ["contract", "--json", "show", "C-1", "--entity=northwind"],
@@ -49,7 +57,7 @@ def test_global_options_may_stand_anywhere(calls: Calls, c2c: Invoke) -> None:
 def test_the_entity_may_come_from_the_environment(
     calls: Calls, c2c: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls.answer("contract_state", examples.contract_state())
+    calls.answer("contract", examples.contract_state())
     monkeypatch.setenv(session.ENTITY_VARIABLE, "acme")
     assert c2c("contract", "show", "C-1").exit_code == 0
     assert calls.last[1] == ("contract/acme/C-1",)
@@ -100,7 +108,7 @@ def test_a_short_reference_without_any_entity_is_wrong_usage(calls: Calls, c2c: 
 def test_failures_end_with_their_code_and_a_sentence(
     calls: Calls, c2c: Invoke, error: Exception, code: ExitCode, told: str
 ) -> None:
-    calls.answer("contract_state", error)
+    calls.answer("contract", error)
     result = c2c("contract", "show", "northwind/C-1")
     assert result.exit_code == code
     assert told in result.stderr
@@ -134,7 +142,7 @@ def test_a_defect_is_told_without_a_traceback(
     def leave(code: int) -> None:
         left.append(code)
 
-    calls.answer("contract_state", KeyError("oops"))
+    calls.answer("contract", KeyError("oops"))
     monkeypatch.setattr(sys, "argv", ["c2c", "contract", "show", "northwind/C-1"])
     monkeypatch.setattr("starters.cli.os._exit", leave)
     main()
@@ -146,13 +154,13 @@ def test_a_defect_is_told_without_a_traceback(
 
 
 def test_no_colours_where_no_terminal_listens(calls: Calls, c2c: Invoke) -> None:
-    calls.answer("contract_state", examples.contract_state())
+    calls.answer("contract", examples.contract_state())
     assert not ANSI.search(c2c("contract", "show", "northwind/C-1").output)
 
 
 def test_what_a_customer_wrote_cannot_steer_the_terminal(calls: Calls, c2c: Invoke) -> None:
     document = {"title": "\x1b[2Jgone \x9b31m"}
-    calls.answer("contract_state", examples.contract_state(contract=None, contract_data=document))
+    calls.answer("contract", examples.contract_state(contract=None, contract_data=document))
     output = c2c("contract", "show", "northwind/C-1").output
     assert "gone" in output
     assert "\x1b" not in output
@@ -176,11 +184,11 @@ def _file(folder: Path, **changes: Any) -> str:
 def test_start_prints_the_workflow_and_whether_it_is_new(
     calls: Calls, c2c: Invoke, tmp_path: Path
 ) -> None:
-    calls.answer("start_from_data", operations.Started(CONTRACT, "run", new=True))
+    calls.answer("start", Started(CONTRACT, "run", new=True), C2C)
     result = c2c("contract", "start", _file(tmp_path))
     assert result.exit_code == 0, result.output
     assert CONTRACT in result.stdout
-    calls.answer("start_from_data", operations.Started(CONTRACT, "run", new=False))
+    calls.answer("start", Started(CONTRACT, "run", new=False), C2C)
     again = json.loads(c2c("contract", "start", _file(tmp_path), "--json").stdout)
     assert again == {
         "contract": "northwind/C-1",
@@ -192,7 +200,7 @@ def test_start_prints_the_workflow_and_whether_it_is_new(
 
 
 def test_start_fills_in_what_identifies_the_contract(calls: Calls, c2c: Invoke) -> None:
-    calls.answer("start_from_data", operations.Started(CONTRACT, "run", new=True))
+    calls.answer("start", Started(CONTRACT, "run", new=True), C2C)
     document = examples.contract_data()
     del document["legal_entity"], document["source"]
     result = c2c("contract", "start", "-", "--entity", "acme", stdin=json.dumps(document))
@@ -216,14 +224,14 @@ def test_start_shows_every_problem_before_it_starts_anything(
 
 
 def test_park_starts_in_spite_of_problems(calls: Calls, c2c: Invoke, tmp_path: Path) -> None:
-    calls.answer("start_from_data", operations.Started(CONTRACT, "run", new=True))
+    calls.answer("start", Started(CONTRACT, "run", new=True), C2C)
     result = c2c("contract", "start", _file(tmp_path, title=""), "--park")
     assert result.exit_code == 0
     assert "parks with 1 problem(s)" in result.stderr
 
 
 def test_start_by_deal(calls: Calls, c2c: Invoke) -> None:
-    calls.answer("start_deal", operations.Started("contract/acme/hubspot-7", "run", new=True))
+    calls.answer("start_deal", Started("contract/acme/hubspot-7", "run", new=True), C2C)
     assert c2c("contract", "start", "--deal", "7").exit_code == ExitCode.USAGE
     result = c2c("contract", "start", "--deal", "7", "--crm", "hubspot", "--entity", "acme")
     assert result.exit_code == 0, result.output
@@ -250,7 +258,7 @@ ROW = ContractRow(
 
 
 def test_list_narrows_by_stage_waiting_and_entity(calls: Calls, c2c: Invoke) -> None:
-    calls.answer("contract_rows", [ROW, ROW])
+    calls.answer("contract_rows", [ROW, ROW], listing)
     line = ["contract", "list", "--stage", "active", "--waiting", "milestone", "--limit", "1"]
     result = c2c(*line, "--entity", "northwind")
     assert result.exit_code == 0, result.output
@@ -275,20 +283,20 @@ def test_list_takes_words_only(calls: Calls, c2c: Invoke, arguments: list[str]) 
 
 
 def test_an_empty_list_says_so(calls: Calls, c2c: Invoke) -> None:
-    calls.answer("contract_rows", [])
+    calls.answer("contract_rows", [], listing)
     assert c2c("contract", "list").stdout == "No contracts.\n"
 
 
 def test_show_tells_times_in_the_entitys_zone_and_how_to_mend(calls: Calls, c2c: Invoke) -> None:
     state = examples.contract_state(exceptions=[examples.parked(parking.CUSTOMER)])
-    calls.answer("contract_state", state)
+    calls.answer("contract", state)
     output = c2c("contract", "show", "northwind/C-1").stdout
     assert "2026-03-02 13:00" in output
     assert "c2c exceptions amend northwind/C-1 --step customer --by PERSON --set" in output
 
 
 def test_cancel_and_milestone(calls: Calls, c2c: Invoke) -> None:
-    calls.answer("cancel_contract", ContractOutcome(contract_id="C-1", stage=ContractStage.ACTIVE))
+    calls.answer("request_cancel", ContractOutcome(contract_id="C-1", stage=ContractStage.ACTIVE))
     calls.answer("reach_milestone", ContractOutcome(contract_id="C-1", stage=ContractStage.ACTIVE))
     assert c2c("contract", "cancel", "northwind/C-1", "--by", "a").exit_code == ExitCode.USAGE
     assert c2c("contract", "cancel", "northwind/C-1", "--by", "a", "--reason", "r").exit_code == 0
@@ -306,7 +314,7 @@ def test_cancel_and_milestone(calls: Calls, c2c: Invoke) -> None:
 
 def test_invoice_show(calls: Calls, c2c: Invoke) -> None:
     state = examples.invoice_state(stage=InvoiceStage.OPEN, balance=examples.balance())
-    calls.answer("invoice_state", state)
+    calls.answer("invoice", state)
     output = c2c("invoice", "show", "northwind/C-1/1").stdout
     assert "INV/2026/00007" in output
     assert "3630.00 EUR" in output
@@ -329,8 +337,8 @@ def test_an_amount_is_text_with_its_currency(calls: Calls, c2c: Invoke, amount: 
 
 def test_exceptions_list_and_show(calls: Calls, c2c: Invoke) -> None:
     step = examples.parked(parking.CUSTOMER, message="[b]bold[/b] is text")
-    calls.answer("exceptions", [Exceptional(CONTRACT, step)])
-    calls.answer("parked_steps", [step])
+    calls.answer("exceptions", [ParkedStep(CONTRACT, step)], C2C)
+    calls.answer("contract", examples.contract_state(exceptions=[step]))
     output = c2c("exceptions", "list").stdout
     assert "northwind/C-1" in output
     assert "[b]bold[/b] is text" in output
@@ -341,14 +349,15 @@ def test_exceptions_list_and_show(calls: Calls, c2c: Invoke) -> None:
 
 def test_an_exception_is_shown_with_what_to_do(calls: Calls, c2c: Invoke) -> None:
     step = examples.parked(parking.CUSTOMER, code="customer_ambiguous")
-    calls.answer("parked_steps", [step])
+    calls.answer("contract", examples.contract_state(exceptions=[step]))
     words = " ".join(c2c("exceptions", "show", "northwind/C-1").stdout.split())
     assert "merge them in Odoo, then retry" in words
     assert "c2c exceptions retry northwind/C-1 --step customer" in words
 
 
 def test_an_exception_with_a_code_of_another_release_is_shown(calls: Calls, c2c: Invoke) -> None:
-    calls.answer("parked_steps", [examples.parked(parking.CUSTOMER, code="no_longer_known")])
+    step = examples.parked(parking.CUSTOMER, code="no_longer_known")
+    calls.answer("contract", examples.contract_state(exceptions=[step]))
     assert "no_longer_known" in c2c("exceptions", "show", "northwind/C-1").stdout
 
 
@@ -357,9 +366,9 @@ def test_one_unreadable_workflow_does_not_hide_the_rest(
 ) -> None:
     async def partly(_client: object, *, unreadable: Callable[[str, Exception], None]) -> list[Any]:
         unreadable(CONTRACT, NoAnswer("no worker"))
-        return [Exceptional(INVOICE, examples.parked(parking.DELIVER))]
+        return [ParkedStep(INVOICE, examples.parked(parking.DELIVER))]
 
-    monkeypatch.setattr(operations, "exceptions", partly)
+    monkeypatch.setattr(C2C, "exceptions", partly)
     result = c2c("exceptions", "list")
     assert result.exit_code == 0
     assert "northwind/C-1/1" in result.stdout
@@ -367,7 +376,7 @@ def test_one_unreadable_workflow_does_not_hide_the_rest(
 
 
 def test_each_resolution(calls: Calls, c2c: Invoke) -> None:
-    calls.answer("resolve", examples.parked(parking.CUSTOMER))
+    calls.answer("resolve_exception", examples.parked(parking.CUSTOMER))
     by = ["--by", "olga"]
     assert c2c("exceptions", "retry", "northwind/C-1", *by).exit_code == 0
     line = ["exceptions", "amend", "northwind/C-1", *by]
@@ -385,7 +394,7 @@ def test_each_resolution(calls: Calls, c2c: Invoke) -> None:
 def test_the_person_may_come_from_the_environment(
     calls: Calls, c2c: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls.answer("resolve", examples.parked(parking.CUSTOMER))
+    calls.answer("resolve_exception", examples.parked(parking.CUSTOMER))
     assert c2c("exceptions", "retry", "northwind/C-1").exit_code == ExitCode.USAGE
     monkeypatch.setenv(session.PERSON_VARIABLE, "olga")
     assert c2c("exceptions", "retry", "northwind/C-1").exit_code == 0

@@ -12,15 +12,13 @@ from typing import Any
 import pytest
 
 from contracts.billing.book import Book
+from contracts.changes import ChangeOrder
 from contracts.closeout import Check
 from contracts.contract.messages import HoldKind, Side, UsageTaken
 from contracts.contract.state import ContractOutcome, ContractStage, ContractVersion, PendingChange
-from starters import amending, auditing
-from starters.auditing import Audit
-from starters.cli import amending as commands
 from starters.cli import session
 from starters.cli.errors import ExitCode
-from starters.operations import Refused
+from starters.client import Audit, Refused, auditing, changing, contracts
 from tests.unit import examples
 from tests.unit.command import CONTRACT, Calls, Invoke
 from tests.unit.engagements import managed, mixed
@@ -44,8 +42,8 @@ CHANGE = 'reason = "more scope"\n[reprice]\nlive = "7000.00"\n'
 @pytest.fixture
 def change(calls: Calls, tmp_path: Path) -> list[str]:
     """A line that proposes a change order from a file."""
-    calls.answer("contract_state", examples.contract_state())
-    calls.answer("propose_change", OUTCOME, amending)
+    calls.answer("contract", examples.contract_state())
+    calls.answer("propose_change", OUTCOME)
     file = tmp_path / "change.toml"
     file.write_text(CHANGE)
     return ["contract", "change", REF, str(file), *BY]
@@ -84,7 +82,7 @@ def test_a_person_is_asked_before_it_is_proposed(
 def test_who_proposes_it_and_its_number_are_not_taken_from_the_file(
     calls: Calls, c2c: Invoke, change: list[str]
 ) -> None:
-    calls.answer("contract_state", examples.contract_state(change_orders=2))
+    calls.answer("contract", examples.contract_state(change_orders=2))
     stated = json.dumps({"number": 9, "by": "somebody", "reason": "x", "drop": ["course"]})
     line = ["contract", "change", REF, "-", *BY, "--reason", "less scope"]
     assert c2c(*line, stdin=stated).exit_code == 0
@@ -115,7 +113,7 @@ def test_a_change_order_that_cannot_be_is_told_before_it_is_sent(
 def test_there_is_nothing_to_change_before_the_contract_is_validated(
     calls: Calls, c2c: Invoke, change: list[str]
 ) -> None:
-    calls.answer("contract_state", examples.contract_state(contract=None))
+    calls.answer("contract", examples.contract_state(contract=None))
     result = c2c(*change)
     assert result.exit_code == ExitCode.REFUSED
     assert "nothing to change yet" in result.stderr
@@ -124,7 +122,7 @@ def test_there_is_nothing_to_change_before_the_contract_is_validated(
 def test_what_the_workflow_refuses_reaches_the_person(
     calls: Calls, c2c: Invoke, change: list[str]
 ) -> None:
-    calls.answer("propose_change", Refused("live is billed"), amending)
+    calls.answer("propose_change", Refused("live is billed"))
     result = c2c(*change)
     assert result.exit_code == ExitCode.REFUSED
     assert "live is billed" in result.stderr
@@ -134,7 +132,7 @@ def test_what_the_workflow_refuses_reaches_the_person(
 
 
 def test_holds(calls: Calls, c2c: Invoke) -> None:
-    calls.answer("set_hold", OUTCOME, amending)
+    calls.answer("set_hold", OUTCOME)
     line = ["contract", "hold", REF, "billing", *BY]
     assert c2c(*line).exit_code == ExitCode.USAGE
     result = c2c(*line, "--reason", "audit", "--until", "2026-04-30")
@@ -151,7 +149,7 @@ def test_holds(calls: Calls, c2c: Invoke) -> None:
 
 
 def test_terminate(calls: Calls, c2c: Invoke) -> None:
-    calls.answer("terminate", OUTCOME, amending)
+    calls.answer("terminate", OUTCOME)
     line = ["contract", "terminate", REF, *BY, "--reason", "merger", "--on", "2026-06-30"]
     assert c2c(*line).exit_code == ExitCode.USAGE
     assert c2c(*line, "--side", "customer").exit_code == 0
@@ -162,7 +160,7 @@ def test_terminate(calls: Calls, c2c: Invoke) -> None:
 
 
 def test_notice(calls: Calls, c2c: Invoke) -> None:
-    calls.answer("give_notice", OUTCOME, amending)
+    calls.answer("give_notice", OUTCOME)
     assert c2c("contract", "notice", REF, "--side", "firm", *BY).exit_code == 0
     assert calls.message.on is None
     line = ["contract", "notice", REF, "--side", "customer", *BY, "--on", "2026-06-30"]
@@ -174,7 +172,7 @@ def test_notice(calls: Calls, c2c: Invoke) -> None:
 
 
 def test_credit(calls: Calls, c2c: Invoke) -> None:
-    calls.answer("request_credit", OUTCOME, amending)
+    calls.answer("request_credit", OUTCOME)
     line = ["contract", "credit", REF, "2", *BY, "--reason", "wrong rate"]
     assert f"All that is left of {REF}/2" in text(c2c(*line).stdout)
     assert (calls.message.number, calls.message.amount) == (2, None)
@@ -189,7 +187,7 @@ def test_credit(calls: Calls, c2c: Invoke) -> None:
 
 
 def test_service_credit(calls: Calls, c2c: Invoke) -> None:
-    calls.answer("credit_service", OUTCOME, amending)
+    calls.answer("credit_service", OUTCOME)
     line = ["contract", "service-credit", REF, "desk", *BY, "--reason", "down", "--amount"]
     assert c2c(*line, "50 EUR").exit_code == ExitCode.USAGE
     assert c2c(*line, "50 EUR", "--reference", "sla-1").exit_code == 0
@@ -198,7 +196,7 @@ def test_service_credit(calls: Calls, c2c: Invoke) -> None:
 
 
 def test_release_retainage(calls: Calls, c2c: Invoke) -> None:
-    calls.answer("release_retainage", OUTCOME, amending)
+    calls.answer("release_retainage", OUTCOME)
     line = ["contract", "release-retainage", REF, *BY]
     assert c2c(*line).exit_code == ExitCode.USAGE
     assert c2c(*line, "--reason", "accepted").exit_code == 0
@@ -206,10 +204,10 @@ def test_release_retainage(calls: Calls, c2c: Invoke) -> None:
 
 
 def test_refresh(calls: Calls, c2c: Invoke) -> None:
-    calls.answer("refresh_customer", ["requested_by: sam -> ana", "not taken: name"], amending)
+    calls.answer("refresh_customer", ["requested_by: sam -> ana", "not taken: name"])
     result = c2c("contract", "refresh", REF, *BY)
     assert result.stdout == "requested_by: sam -> ana\nnot taken: name\n"
-    calls.answer("refresh_customer", [], amending)
+    calls.answer("refresh_customer", [])
     assert "nothing changed" in c2c("contract", "refresh", REF, *BY).stdout
     assert json.loads(c2c("contract", "refresh", REF, *BY, "--json").stdout)["changes"] == []
 
@@ -259,7 +257,7 @@ def test_refused_usage_is_named_and_fails(calls: Calls, c2c: Invoke) -> None:
 def test_many_records_go_in_several_messages(
     calls: Calls, c2c: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commands, "RECORDS_AT_ONCE", 1)
+    monkeypatch.setattr(contracts, "RECORDS_AT_ONCE", 1)
     calls.answer("record_usage", UsageTaken(taken=1))
     assert c2c("usage", "record", REF, "-", stdin=CSV).stdout.startswith("2 taken")
     assert [len(arguments[1].records) for _, arguments, _ in calls.made] == [1, 1]
@@ -297,7 +295,7 @@ def test_a_record_that_is_wrong_is_named_by_its_row_and_nothing_is_sent(
 
 
 def test_show_has_plans_documents_and_what_is_agreed(calls: Calls, c2c: Invoke) -> None:
-    calls.answer("contract_state", managed())
+    calls.answer("contract", managed())
     shown = text(c2c("contract", "show", REF).stdout)
     assert "3000.00 EUR each month in advance, 20 hours included" in shown
     assert "2026-02-01 (February 2026)" in shown
@@ -309,12 +307,12 @@ def test_show_has_plans_documents_and_what_is_agreed(calls: Calls, c2c: Invoke) 
 def test_show_has_a_pending_change_order(calls: Calls, c2c: Invoke) -> None:
     state = examples.contract_state()
     assert state.contract
-    order = commands._order({"reprice": {"live": "7000.00"}}, 1, "pm", "more scope")
-    found = amending.preview(state, order)
+    order = ChangeOrder(number=1, by="pm", reason="more scope", reprice={"live": "7000.00"})
+    found = changing.preview(state, order)
     state.change = PendingChange(
         order=order, contract_data={}, contract=found.after, changes=found.changes
     )
-    calls.answer("contract_state", state)
+    calls.answer("contract", state)
     shown = text(c2c("contract", "show", REF).stdout)
     assert "Change order 1 by pm awaits approval: more scope" in shown
     assert "Change order 1: milestone Go-live: 6000.00 EUR -> 7000.00 EUR" in shown
@@ -322,7 +320,7 @@ def test_show_has_a_pending_change_order(calls: Calls, c2c: Invoke) -> None:
 
 def test_versions(calls: Calls, c2c: Invoke) -> None:
     line = ["contract", "versions", REF]
-    calls.answer("contract_state", examples.contract_state())
+    calls.answer("contract", examples.contract_state())
     assert c2c(*line).exit_code == ExitCode.REFUSED
     history = [
         ContractVersion(
@@ -335,7 +333,7 @@ def test_versions(calls: Calls, c2c: Invoke) -> None:
         )
         for number, reason, changes in ((1, "signed", []), (2, "more", ["ends_on: a -> b"]))
     ]
-    calls.answer("contract_state", examples.contract_state(versions=history))
+    calls.answer("contract", examples.contract_state(versions=history))
     shown = text(c2c(*line).stdout)
     assert "signed" in shown
     assert "ends_on: a -> b" in shown
@@ -344,7 +342,7 @@ def test_versions(calls: Calls, c2c: Invoke) -> None:
 
 def test_statement(calls: Calls, c2c: Invoke) -> None:
     line = ["contract", "statement", REF]
-    calls.answer("contract_state", mixed())
+    calls.answer("contract", mixed())
     shown = c2c(*line).stdout
     assert "Development by the hour" in shown
     assert "41400.00 EUR" in shown
@@ -352,7 +350,7 @@ def test_statement(calls: Calls, c2c: Invoke) -> None:
     assert "defect" not in shown
     document = json.loads(c2c(*line, "--json").stdout)
     assert document["value"] == "41400.00 EUR"
-    calls.answer("contract_state", examples.contract_state(contract=None))
+    calls.answer("contract", examples.contract_state(contract=None))
     assert c2c(*line).exit_code == ExitCode.REFUSED
 
 
@@ -373,7 +371,7 @@ def audited(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> Calls:
     ]
     monkeypatch.setattr(session, "load_settings", lambda: object())
     monkeypatch.setattr(remotes, "odoo", lambda _settings: Odoo())
-    calls.answer("contract_state", mixed())
+    calls.answer("contract", mixed())
     calls.answer("audit", Audit('{"contract": 1}', "ab" * 32, checks), auditing)
     return calls
 
@@ -400,7 +398,7 @@ def test_audit_writes_a_file_and_shows_the_checks(
 
 
 def test_audit_needs_the_configuration(calls: Calls, c2c: Invoke) -> None:
-    calls.answer("contract_state", mixed())
+    calls.answer("contract", mixed())
     assert c2c("contract", "audit", REF).exit_code == ExitCode.CONFIGURATION
 
 
@@ -439,7 +437,7 @@ async def test_the_audit_compares_with_odoos_own_figures() -> None:
 
 
 def test_the_reference_leads_to_the_workflow(calls: Calls, c2c: Invoke) -> None:
-    calls.answer("set_hold", OUTCOME, amending)
+    calls.answer("set_hold", OUTCOME)
     c2c("contract", "release-hold", REF, "billing", *BY)
     assert calls.last[1][0] == CONTRACT
 
@@ -448,8 +446,8 @@ def test_the_change_order_on_the_page_can_be_proposed(calls: Calls, c2c: Invoke)
     page = (Path(__file__).parents[2] / "docs" / "change-and-end.md").read_text()
     [shown] = re.findall(r"^```toml\n(reason = .*?)^```$", page, re.MULTILINE | re.DOTALL)
     nothing_billed = mixed().model_copy(update={"book": Book()})
-    calls.answer("contract_state", nothing_billed)
-    calls.answer("propose_change", OUTCOME, amending)
+    calls.answer("contract", nothing_billed)
+    calls.answer("propose_change", OUTCOME)
     result = c2c("contract", "change", "northwind/C-1004", "-", *BY, "--json", stdin=shown)
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["difference"] == "1000.00 EUR"
@@ -458,7 +456,7 @@ def test_the_change_order_on_the_page_can_be_proposed(calls: Calls, c2c: Invoke)
 def test_a_change_of_what_is_billed_is_refused_before_anybody_is_asked(
     calls: Calls, c2c: Invoke
 ) -> None:
-    calls.answer("contract_state", mixed())
+    calls.answer("contract", mixed())
     order = 'reason = "cheaper"\nreprice = { pilot = "1.00" }\n'
     result = c2c("contract", "change", "northwind/C-1004", "-", *BY, "--json", stdin=order)
     assert result.exit_code == 1

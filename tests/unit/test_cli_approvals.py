@@ -13,51 +13,29 @@ from typer.testing import CliRunner, Result
 from contracts.approvals import (
     ApprovalDecision,
     ApprovalKind,
-    ApprovalPolicy,
     ApprovalRound,
-    ApprovalTier,
     Decision,
-    Subject,
 )
-from contracts.calendar import BusinessCalendar
 from contracts.money import Money
-from starters import approving, operations
-from starters.approving import Awaiting, Filter
 from starters.cli import app, session
 from starters.cli.errors import ExitCode
-from starters.operations import MAX_LISTED, NoAnswer, NotFound, Refused
-from starters.references import BadReference
+from starters.client import (
+    C2C,
+    MAX_LISTED,
+    Awaiting,
+    BadReference,
+    NoAnswer,
+    NotFound,
+    Refused,
+    calls,
+    listing,
+)
+from tests.unit.rounds import ANA, BOB, CLEO, DORA, MONDAY, round_of
 from wiring.settings import ConfigurationError
 
-ANA, BOB = "ana@northwind.example", "bob@northwind.example"
-CLEO, DORA = "cleo@northwind.example", "dora@northwind.example"
-MONDAY = date(2026, 3, 2)
 CONTRACT = "contract/northwind/C-1"
-POLICY = ApprovalPolicy(
-    groups={"finance": (ANA, BOB), "directors": (CLEO, DORA)},
-    tiers=(
-        ApprovalTier(kinds=(ApprovalKind.WRITE_OFF,), group="finance", second_group="directors"),
-        ApprovalTier(up_to=Money(10_000, "EUR"), group="finance"),
-        ApprovalTier(group="directors"),
-    ),
-    escalation_group="directors",
-)
 
 Invoke = Callable[..., Result]
-
-
-def round_of(number: int = 1, amount: str = "3000.00 EUR", **changes: Any) -> ApprovalRound:
-    fields: dict[str, Any] = {
-        "kind": ApprovalKind.INVOICE,
-        "title": f"invoice {number} of C-1 for Acme NV",
-        "amount": Money.parse(amount),
-        "content_hash": f"{number}" * 64,
-        "details": ("Design: 3000.00 EUR",),
-        "customer_key": "acme",
-        "customer_name": "Acme NV",
-        "requested_by": ("sam@northwind.example",),
-    }
-    return ApprovalRound.begin(POLICY, BusinessCalendar(), Subject(**fields | changes), MONDAY)
 
 
 class Firm:
@@ -95,7 +73,7 @@ class Firm:
         _update: object,
         decision: ApprovalDecision,
         *,
-        update_id: str | None = None,
+        request_id: str | None = None,
     ) -> ApprovalRound:
         self.decisions.append(decision)
         found = self.rounds[workflow_id]
@@ -120,9 +98,9 @@ def firm(monkeypatch: pytest.MonkeyPatch) -> Firm:
     for variable in (session.ENTITY_VARIABLE, session.PERSON_VARIABLE):
         monkeypatch.delenv(variable, raising=False)
     firm = Firm()
-    monkeypatch.setattr(operations, "workflow_ids", firm.ids)
-    monkeypatch.setattr(operations, "query", firm.query)
-    monkeypatch.setattr(operations, "update", firm.update)
+    monkeypatch.setattr(listing, "workflow_ids", firm.ids)
+    monkeypatch.setattr(calls, "query", firm.query)
+    monkeypatch.setattr(calls, "update", firm.update)
     return firm
 
 
@@ -266,8 +244,8 @@ def test_a_list_that_may_be_cut_says_so(
     async def nothing(*_: object) -> list[ApprovalRound]:
         return []
 
-    monkeypatch.setattr(operations, "workflow_ids", many)
-    monkeypatch.setattr(operations, "query", nothing)
+    monkeypatch.setattr(listing, "workflow_ids", many)
+    monkeypatch.setattr(calls, "query", nothing)
     assert f"only the newest {MAX_LISTED}" in c2c("list").stderr
 
 
@@ -437,14 +415,14 @@ def test_what_changed_since_it_was_listed_is_refused_and_the_rest_is_not(
     firm: Firm, c2c: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     everything(firm)
-    listed = approving.awaiting
+    listed = C2C.approvals
 
     async def and_then_amended(*arguments: Any, **named: Any) -> Any:
         found = await listed(*arguments, **named)
         firm.invoice(1, "2900.00 EUR", content_hash="9" * 64)
         return found
 
-    monkeypatch.setattr(approving, "awaiting", and_then_amended)
+    monkeypatch.setattr(C2C, "approvals", and_then_amended)
     result = c2c("approve", "--all", "--by", ANA, "--json")
     assert result.exit_code == ExitCode.REFUSED
     outcomes = json.loads(result.stdout)["approvals"]
@@ -478,12 +456,12 @@ def test_what_does_not_go_together_is_wrong_usage(
 async def test_an_entity_that_can_be_none_is_no_query(firm: Firm) -> None:
     client: Any = object()
     with pytest.raises(BadReference):
-        await approving.awaiting(client, Filter(entity="a'b"))
+        await C2C(client).approvals(legal_entity="a'b")
     assert firm.asked == []
 
 
 def test_may_approve_is_the_rules_word_on_the_day() -> None:
     item = Awaiting(f"{CONTRACT}/invoice/1", round_of())
-    assert approving.may_approve(item, ANA)
-    assert not approving.may_approve(item, CLEO)
-    assert not approving.may_approve(item, "sam@northwind.example")
+    assert item.may_be_approved_by(ANA)
+    assert not item.may_be_approved_by(CLEO)
+    assert not item.may_be_approved_by("sam@northwind.example")

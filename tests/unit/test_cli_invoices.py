@@ -19,10 +19,10 @@ from contracts.invoice.messages import (
     WriteOffAsked,
 )
 from contracts.invoice.state import InvoiceReport, InvoiceStage
-from starters import operations
 from starters.cli import app, session
 from starters.cli.errors import ExitCode
-from starters.operations import Refused
+from starters.client import Refused, calls
+from starters.client.messages import Update
 from tests.unit.examples import CLEO, euros
 from wiring.settings import ConfigurationError
 
@@ -46,11 +46,17 @@ class Desk:
         self.refusal = ""
 
     async def update(
-        self, _client: object, workflow_id: str, update: Any, message: BaseModel
+        self,
+        _client: object,
+        workflow_id: str,
+        update: Update[Any, Any],
+        message: BaseModel,
+        *,
+        request_id: str | None,
     ) -> InvoiceReport:
         if self.refusal:
             raise Refused(self.refusal)
-        self.asked.append((workflow_id, update.__name__, message))
+        self.asked.append((workflow_id, update.name, message))
         return REPORT
 
 
@@ -65,7 +71,7 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     found = Desk()
     monkeypatch.setattr("starters.cli.session.temporal.connect", connect)
     monkeypatch.setattr(session, "load_settings", unconfigured)
-    monkeypatch.setattr(operations, "update", found.update)
+    monkeypatch.setattr(calls, "update", found.update)
     return found
 
 

@@ -51,7 +51,7 @@ from contracts.views.details import (
     invoice_waits,
 )
 from contracts.views.status import conditions, milestone_status, plan_rows
-from starters.amending import preview
+from starters.client.changing import preview
 from tests.unit.engagements import (
     active,
     at,

@@ -111,6 +111,18 @@ def test_links_and_pictures_lead_somewhere(page: Path) -> None:
             assert anchor in anchors(file), f"{target}: no such heading"
 
 
+@ANY_PAGE
+def test_files_and_folders_named_on_the_pages_exist(page: Path) -> None:
+    packages = "|".join(file.name for file in ROOT.iterdir() if file.is_dir())
+    text = page.read_text(encoding="utf-8")
+    for name in re.findall(r"`([\w./-]+)(?:::\w+)?`", prose(text)):
+        if re.match(rf"(?:{packages})/", name):
+            assert (ROOT / name).exists(), name
+    for tree in re.findall(r"^```text\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        for name in re.findall(r"^([a-z]+/)", tree, re.MULTILINE):
+            assert (ROOT / name).exists(), name
+
+
 def test_links_of_the_changelog_lead_somewhere() -> None:
     test_links_and_pictures_lead_somewhere(ROOT / "CHANGELOG.md")
 
@@ -425,10 +437,10 @@ def check_command(root: Any, line: str) -> None:
     """Follow a line's words through the commands; its options must be theirs."""
     command, words = root, shlex.split(line.partition(" #")[0])[1:]
     options = option_names(root)
-    while words and hasattr(command, "commands") and not words[0].startswith("-"):
+    while words and hasattr(command, "get_command") and not words[0].startswith("-"):
         word = words.pop(0)
-        assert word in command.commands, f"{line}: there is no {word}"
-        command = command.commands[word]
+        command = command.get_command(None, word)
+        assert command is not None, f"{line}: there is no {word}"
         options |= option_names(command)
     for word in words:
         if word.startswith("--"):

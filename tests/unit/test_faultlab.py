@@ -11,25 +11,24 @@ import pytest
 from temporalio.client import WorkflowHistory
 
 from contracts.validation import validate
+from faultlab import invariants, report
+from faultlab.books import Move
+from faultlab.campaign import ALL, Outcome, Plan, ordered, seeds_of
+from faultlab.contract_generator import Flavour, customer_name, drawn
+from faultlab.invariants import Evidence, Findings, HistorySummary
+from faultlab.ledger import Acknowledged, canonical
+from faultlab.network_faults import NetworkFaults, carriers_of, draw_fate, is_write
+from faultlab.scenario import ScenarioResult
+from faultlab.worker_process import CARRIER
 from sandbox.proxy import PASSED, Fate, Kind, Request
-from starters.faultlab import invariants, report
-from starters.faultlab.books import Move
-from starters.faultlab.campaign import ALL, Outcome, Plan, ordered, seeds_of
-from starters.faultlab.invariants import Evidence, Findings, Story
-from starters.faultlab.ledger import Told, canonical
-from starters.faultlab.lives import Ended
-from starters.faultlab.served import CARRIER
-from starters.faultlab.signing import Flavour, customer_name, drawn
-from starters.faultlab.weather import Weather, carriers_of, is_write
-from starters.faultlab.weather import drawn as fate_drawn
 
-WORKFLOW = "contract/northwind/life-1"
+WORKFLOW = "contract/northwind/scenario-1"
 INVOICE = f"{WORKFLOW}/invoice/1"
 HASH = "ab" * 32
 
 
-def life(worth: str = "100.00", *, closed: bool = True, **more: Any) -> Ended:
-    ended = Ended(drawn(1), WORKFLOW, Decimal(worth), closed=closed)
+def scenario(worth: str = "100.00", *, closed: bool = True, **more: Any) -> ScenarioResult:
+    ended = ScenarioResult(drawn(1), WORKFLOW, Decimal(worth), closed=closed)
     for name, value in more.items():
         setattr(ended, name, value)
     return ended
@@ -53,11 +52,10 @@ def evidence(*moves: Move, **more: Any) -> Evidence:
         by_origin.setdefault(item.origin, []).append(item)
     values: dict[str, Any] = {
         "orders": {WORKFLOW: 1},
-        "projects": {"Roll-out (life-1)": 1},
+        "projects": {"Roll-out (scenario-1)": 1},
         "customers": {customer_name(1): 1},
-        "audits": {"life-1-audit.json": 1},
+        "audits": {"scenario-1-audit.json": 1},
         "payments": {},
-        "order_totals": {},
     }
     return Evidence(moves=by_origin, **(values | more))
 
@@ -81,17 +79,17 @@ def approval(**more: Any) -> str:
     return canonical(said)
 
 
-def told_story(*approvals: str, **more: Any) -> Story:
-    story = Story(started=True, completed=True, result=result(**more))
-    story.approvals = list(approvals)
-    return story
+def summary_with(*approvals: str, **more: Any) -> HistorySummary:
+    summary = HistorySummary(started=True, completed=True, result=result(**more))
+    summary.approvals = list(approvals)
+    return summary
 
 
 # --- what must be true ------------------------------------------------------------------------
 
 
 def test_one_of_each_is_right() -> None:
-    assert list(invariants.only_one_of_each(life(), evidence(move()))) == []
+    assert list(invariants.only_one_of_each(scenario(), evidence(move()))) == []
 
 
 @pytest.mark.parametrize(
@@ -99,30 +97,30 @@ def test_one_of_each_is_right() -> None:
     [
         ("customers", {customer_name(1): 2}),
         ("orders", {WORKFLOW: 2}),
-        ("projects", {"Roll-out (life-1)": 2}),
-        ("audits", {"life-1-audit.json": 2}),
+        ("projects", {"Roll-out (scenario-1)": 2}),
+        ("audits", {"scenario-1-audit.json": 2}),
     ],
 )
 def test_two_of_anything_is_wrong(what: str, found: dict[str, int]) -> None:
-    [text] = invariants.only_one_of_each(life(), evidence(move(), **{what: found}))
+    [text] = invariants.only_one_of_each(scenario(), evidence(move(), **{what: found}))
     assert text.startswith("2 ")
 
 
 def test_what_is_missing_after_the_close_is_wrong() -> None:
-    assert list(invariants.only_one_of_each(life(), evidence(orders={}))) == ["no orders"]
-    assert list(invariants.only_one_of_each(life(closed=False), evidence(orders={}))) == []
+    assert list(invariants.only_one_of_each(scenario(), evidence(orders={}))) == ["no orders"]
+    assert list(invariants.only_one_of_each(scenario(closed=False), evidence(orders={}))) == []
 
 
 def test_two_invoices_of_one_proposal_are_wrong_a_cancelled_one_too() -> None:
     one, two = move(), move(state="cancel")
-    assert list(invariants.one_invoice_an_obligation(life(), evidence(one))) == []
-    assert len(list(invariants.one_invoice_an_obligation(life(), evidence(one, two)))) == 1
+    assert list(invariants.one_invoice_an_obligation(scenario(), evidence(one))) == []
+    assert len(list(invariants.one_invoice_an_obligation(scenario(), evidence(one, two)))) == 1
 
 
 def test_two_payments_of_one_reference_are_wrong() -> None:
     findings = Findings()
     found = evidence(payments={"gw-1-1-1": 2, "gw-1-1-2": 1})
-    invariants.one_payment_a_reference({1: life()}, found, findings)
+    invariants.one_payment_a_reference({1: scenario()}, found, findings)
     assert findings.wrong == {1: ["payment gw-1-1-1 stands 2 times in Odoo"]}
 
 
@@ -141,14 +139,14 @@ def test_two_payments_of_one_reference_are_wrong() -> None:
 def test_invoiced_less_credited_is_what_was_agreed(
     moves: list[Move], closed: bool, right: bool
 ) -> None:
-    found = list(invariants.exact_to_the_cent(life(closed=closed), evidence(*moves)))
+    found = list(invariants.exact_to_the_cent(scenario(closed=closed), evidence(*moves)))
     assert (found == []) is right
 
 
 def test_a_credit_note_is_approved_as_people_see_it() -> None:
-    stories = {INVOICE: told_story(approval())}
+    summaries = {INVOICE: summary_with(approval())}
     note = evidence(move(kind="out_refund"))
-    assert list(invariants.nothing_posted_unapproved(life(), note, stories)) == []
+    assert list(invariants.nothing_posted_unapproved(scenario(), note, summaries)) == []
 
 
 @pytest.mark.parametrize(
@@ -163,8 +161,8 @@ def test_a_credit_note_is_approved_as_people_see_it() -> None:
     ],
 )
 def test_a_posted_invoice_needs_an_approval_of_its_content(said: list[str], right: bool) -> None:
-    stories = {INVOICE: told_story(*said)}
-    found = list(invariants.nothing_posted_unapproved(life(), evidence(move()), stories))
+    summaries = {INVOICE: summary_with(*said)}
+    found = list(invariants.nothing_posted_unapproved(scenario(), evidence(move()), summaries))
     assert (found == []) is right
 
 
@@ -186,26 +184,31 @@ def test_odoo_and_the_workflow_have_one_view(
     billed = f"{there.untaxed if there.state == 'posted' else 0} EUR"
     nothing = dict.fromkeys(("credited", "to_invoice", "total", "paid", "open"), "0.00 EUR")
     money = nothing | {"value": billed, "invoiced": billed, "overdue": "0.00 EUR"}
-    outcome = {"contract_id": "life-1", "stage": "closed", "ending": "completed", "money": money}
-    stories = {
-        WORKFLOW: Story(started=True, completed=True, result=outcome),
-        INVOICE: told_story(**ours),
+    outcome = {
+        "contract_id": "scenario-1",
+        "stage": "closed",
+        "ending": "completed",
+        "money": money,
     }
-    found = list(invariants.views_agree(life(), evidence(there), stories))
+    summaries = {
+        WORKFLOW: HistorySummary(started=True, completed=True, result=outcome),
+        INVOICE: summary_with(**ours),
+    }
+    found = list(invariants.views_agree(scenario(), evidence(there), summaries))
     assert (found == []) is right
 
 
 def test_what_was_acknowledged_stands_as_often_in_a_history() -> None:
-    story = Story(started=True)
-    story.signals["milestone_reached", "{}"] = 2
-    told = [
-        Told(WORKFLOW, "start", "", ""),
-        *[Told(WORKFLOW, "signal", "milestone_reached", "{}")] * 2,
+    summary = HistorySummary(started=True)
+    summary.signals["milestone_reached", "{}"] = 2
+    acknowledged = [
+        Acknowledged(WORKFLOW, "start", "", ""),
+        *[Acknowledged(WORKFLOW, "signal", "milestone_reached", "{}")] * 2,
     ]
-    assert list(invariants.all_told_is_kept(told, {WORKFLOW: story})) == []
-    again = [*told, Told(WORKFLOW, "signal", "milestone_reached", "{}")]
-    assert len(list(invariants.all_told_is_kept(again, {WORKFLOW: story}))) == 1
-    assert len(list(invariants.all_told_is_kept(told, {}))) == 2
+    assert list(invariants.all_acknowledged_is_kept(acknowledged, {WORKFLOW: summary})) == []
+    again = [*acknowledged, Acknowledged(WORKFLOW, "signal", "milestone_reached", "{}")]
+    assert len(list(invariants.all_acknowledged_is_kept(again, {WORKFLOW: summary}))) == 1
+    assert len(list(invariants.all_acknowledged_is_kept(acknowledged, {}))) == 2
 
 
 # --- what is drawn ----------------------------------------------------------------------------
@@ -213,11 +216,11 @@ def test_what_was_acknowledged_stands_as_often_in_a_history() -> None:
 
 def test_a_seed_always_signs_the_same_contract_and_every_one_is_valid() -> None:
     for seed in range(1, 60):
-        signed = drawn(seed)
-        assert signed == drawn(seed)
+        generated = drawn(seed)
+        assert generated == drawn(seed)
         added = {"payment_term": "30 Days", "source": {"system": "file", "id": "x"}}
-        contract = validate(signed.contract_data | added)
-        assert contract.fixed_price.amount == sum(signed.amounts)
+        contract = validate(generated.contract_data | added)
+        assert contract.fixed_price.amount == sum(generated.amounts)
 
 
 def test_every_flavour_is_drawn_and_comes_early() -> None:
@@ -235,8 +238,8 @@ def request(path: str, carrier: str = f"post_invoice|{INVOICE}|7") -> Request:
     return Request("POST", path, {f"x-tag-{CARRIER}": carrier}, b"{}")
 
 
-def test_a_life_meets_the_same_weather_again() -> None:
-    fates = [[fate_drawn(Random(n)) for n in range(300)] for _ in range(2)]  # noqa: S311
+def test_a_scenario_meets_the_same_faults_again() -> None:
+    fates = [[draw_fate(Random(n)) for n in range(300)] for _ in range(2)]  # noqa: S311
     assert fates[0] == fates[1]
     assert {fate.kind for fate in fates[0]} == set(Kind) - {Kind.HOLD}
 
@@ -262,12 +265,12 @@ def test_writes_are_told_from_reads(path: str, writes: bool) -> None:
 
 
 def test_each_write_is_cut_off_once_held_once_and_then_let_be() -> None:
-    weather = Weather({WORKFLOW: 1}.get, lambda seed: frozenset({"F2"}))
+    faults = NetworkFaults({WORKFLOW: 1}.get, lambda seed: frozenset({"F2"}))
     post = request("/json/2/account.move/action_post")
-    assert [weather(post).kind for _ in range(3)] == [Kind.CUT_AFTER, Kind.HOLD, Kind.PASS]
-    assert weather(request("/json/2/account.move/read")) is PASSED
-    weather.is_calm = True
-    assert weather(request("/json/2/account.move/load")) == Fate()
+    assert [faults(post).kind for _ in range(3)] == [Kind.CUT_AFTER, Kind.HOLD, Kind.PASS]
+    assert faults(request("/json/2/account.move/read")) is PASSED
+    faults.is_off = True
+    assert faults(request("/json/2/account.move/load")) == Fate()
 
 
 # --- what was killed ---------------------------------------------------------------------------
@@ -316,7 +319,7 @@ def completed(event_id: int) -> dict[str, Any]:
             + attempted(30, 30, 3, "COMPLETED"),
             [("5", 27.0), ("20", 12.0), ("30", 2.0)],
         ),
-        # It was done, which the sweep told before the step tried anew.
+        # It was done, which the sweep reported before the step tried anew.
         ([*attempted(5, 5, 2, "FAILED"), completed(20)], [("5", 15.0)]),
         (attempted(5, 5, 2, "FAILED"), []),
     ],
@@ -325,14 +328,14 @@ def test_what_was_killed_counts_as_done_once_its_attempt_or_its_step_is(
     events: list[dict[str, Any]], recovered: list[tuple[str, float]]
 ) -> None:
     history = WorkflowHistory.from_json(WORKFLOW, {"events": events})
-    found = invariants.story_of([history]).retried
+    found = invariants.summary_of([history]).retried
     assert [(item.activity_id, item.seconds) for item in found] == recovered
 
 
 def test_what_was_killed_in_one_run_may_be_done_in_the_next() -> None:
     runs = [attempted(5, 5, 2, "FAILED"), attempted(20, 20, 1, "COMPLETED")]
     histories = [WorkflowHistory.from_json(WORKFLOW, {"events": events}) for events in runs]
-    [found] = invariants.story_of(histories).retried
+    [found] = invariants.summary_of(histories).retried
     assert (found.activity_id, found.seconds) == ("5", 17.0)
 
 
@@ -342,7 +345,7 @@ def test_what_was_killed_in_one_run_may_be_done_in_the_next() -> None:
 def outcome(families: frozenset[str] = ALL) -> Outcome:
     findings = Findings()
     findings.add(7, "2 orders")
-    return Outcome(Plan(seeds=[7], families=families), [life()], findings, 1.0)
+    return Outcome(Plan(seeds=[7], families=families), [scenario()], findings, 1.0)
 
 
 def test_the_last_line_says_runs_and_violations() -> None:
@@ -350,6 +353,6 @@ def test_the_last_line_says_runs_and_violations() -> None:
 
 
 def test_a_failing_seed_is_led_again_by_one_command() -> None:
-    assert report.again(outcome(), 7) == "c2c faults --seeds 1 --real 0 --seed 7"
+    assert report.again(outcome(), 7) == "python -m faultlab --seeds 1 --real 0 --seed 7"
     only = report.again(outcome(frozenset({"F3", "F7"})), 7)
-    assert only == "c2c faults --seeds 1 --real 0 --seed 7 --only F3 --only F7"
+    assert only == "python -m faultlab --seeds 1 --real 0 --seed 7 --only F3 --only F7"

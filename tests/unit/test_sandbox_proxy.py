@@ -70,7 +70,7 @@ async def http(proxy: Proxy) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def always(proxy: Proxy, fate: Fate) -> None:
-    proxy.weather = lambda request: fate
+    proxy.fate_of = lambda request: fate
 
 
 async def post(http: httpx.AsyncClient, text: str = "hello", **headers: str) -> Any:
@@ -108,11 +108,11 @@ async def test_tags_are_read_and_kept_from_the_remote(
 ) -> None:
     seen: list[Request] = []
 
-    def weather(request: Request) -> Fate:
+    def fate_of(request: Request) -> Fate:
         seen.append(request)
         return PASSED
 
-    proxy.weather = weather
+    proxy.fate_of = fate_of
     await post(http, **{"X-Tag-Carrier": "a|b|1"})
     assert seen[0].tags == {"carrier": "a|b|1"}
     assert seen[0].call == ("res.partner", "load")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from contracts.identifiers import legal_entity_of
+from sandbox.stack import CONFIG
 from starters.cli.errors import ExitCode
-from starters.local.stack import CONFIG
 from wiring.settings import ConfigurationError, WorkerSettings, load_settings
 from workers import process, worker
 from workflows import task_queues

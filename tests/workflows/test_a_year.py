@@ -12,10 +12,9 @@ from contracts.contract.messages import ServiceCredit, Side, TerminationRequest
 from contracts.contract.state import ContractStage, Ending, money_table
 from contracts.invoice.messages import DisputeOpened, DisputeResolved
 from contracts.invoice.state import InvoiceStage
+from starters.client import messages
 from tests.e2e.telling import last_of, month, on
 from tests.world import ANA, BOB, World, contract_data, eur
-from workflows.contract import ContractWorkflow
-from workflows.invoice import InvoiceWorkflow
 
 MAX_EVENTS = 2_000
 SLA_CREDIT = ServiceCredit(
@@ -52,7 +51,7 @@ async def test_a_year_of_a_managed_service(world: World) -> None:
         issued = await world.issue(workflow_id, number, *_approvers(nth))
         if nth == 3:
             await world.work(workflow_id, "care", "14", str(on(3, 10)))
-            await world.tell(workflow_id, ContractWorkflow.credit_service, SLA_CREDIT)
+            await world.tell(workflow_id, messages.CREDIT_SERVICE, SLA_CREDIT)
         if nth == 4:
             amounts = [str(line.amount.amount) for line in issued.proposal.lines]
             assert amounts == ["2000.00", "400.00", "-150.00"]
@@ -82,9 +81,9 @@ async def _dispute(world: World, workflow_id: str, number: int) -> None:
     """The customer contests an hour of the overage; half of it is credited, the rest dunned."""
     invoice = f"{workflow_id}/invoice/{number}"
     opened = DisputeOpened(by=ANA, reason="an hour too many", amount=eur("200.00"))
-    await world.tell(invoice, InvoiceWorkflow.open_dispute, opened)
+    await world.tell(invoice, messages.OPEN_DISPUTE, opened)
     resolved = DisputeResolved(by=ANA, accepted=eur("100.00"), comment="one hour it is")
-    await world.tell(invoice, InvoiceWorkflow.resolve_dispute, resolved)
+    await world.tell(invoice, messages.RESOLVE_DISPUTE, resolved)
     await world.issue(workflow_id, number + 1, BOB)
     await world.invoice(
         invoice, until=lambda found: bool(found.balance and found.balance.residual == eur("2150"))
@@ -104,7 +103,7 @@ async def _end(world: World, workflow_id: str) -> None:
     ending = TerminationRequest(
         side=Side.CUSTOMER, by=ANA, reason="moved in-house", on=on(12, 20), agreed=True
     )
-    await world.tell(workflow_id, ContractWorkflow.terminate, ending)
+    await world.tell(workflow_id, messages.TERMINATE, ending)
     await world.skip_to(workflow_id, on(12, 21))
     final = await world.issue(workflow_id, 14)
     assert final.proposal.kind is InvoiceKind.CREDIT_NOTE, "unused days are given back"

@@ -12,11 +12,8 @@ from temporalio.client import Client
 from contracts.approvals import ApprovalKind
 from contracts.changes import ChangeOrder
 from contracts.invoice.state import InvoiceStage
-from starters import approving, operations
-from starters.approving import Awaiting, Filter
-from starters.operations import NoAnswer
+from starters.client import Awaiting, NoAnswer, calls
 from tests.world import ANA, CLEO, World, contract_data, eur, single
-from workflows.contract import ContractWorkflow
 
 
 async def listed(
@@ -24,7 +21,7 @@ async def listed(
 ) -> list[Awaiting]:
     """What awaits approval for a customer, once the list, which lags a little, shows enough."""
     while True:
-        found = await approving.awaiting(world.client, Filter(customer=customer))
+        found = await world.c2c.approvals(customer=customer)
         if enough(found.items):
             return found.items
         await asyncio.sleep(0.1)
@@ -38,7 +35,7 @@ async def test_an_invoice_and_a_change_order_of_one_customer_are_listed_and_appr
     await world.reach(workflow_id, "design")
     await world.invoice(f"{workflow_id}/invoice/1", InvoiceStage.AWAITING_APPROVAL)
     order = ChangeOrder(number=1, by=ANA, reason="more work", reprice={"build": "3500.00 EUR"})
-    await operations.update(world.client, workflow_id, ContractWorkflow.propose_change, order)
+    await world.c2c.contract(workflow_id).propose_change(order)
     customer = contract["customer"]["key"]
     items = await listed(world, customer, lambda found: len(found) == 2)
     kinds = {item.workflow_id: item.approval_round.subject.kind for item in items}
@@ -47,7 +44,7 @@ async def test_an_invoice_and_a_change_order_of_one_customer_are_listed_and_appr
         f"{workflow_id}/invoice/1": ApprovalKind.INVOICE,
     }
     # Ana asked for the change: hers is refused, and the invoice is approved all the same.
-    outcomes = await approving.approve_all(world.client, items, by=ANA)
+    outcomes = await world.c2c.approve_all(items, by=ANA)
     assert {item.workflow_id: item.is_taken for item in outcomes} == {
         workflow_id: False,
         f"{workflow_id}/invoice/1": True,
@@ -56,8 +53,8 @@ async def test_an_invoice_and_a_change_order_of_one_customer_are_listed_and_appr
     assert "segregation" in problem
     await world.invoice(f"{workflow_id}/invoice/1", InvoiceStage.OPEN)
     [left] = await listed(world, customer, lambda found: len(found) == 1)
-    assert not approving.may_approve(left, ANA)
-    assert not approving.may_approve(left, "sam@northwind.example")
+    assert not left.may_be_approved_by(ANA)
+    assert not left.may_be_approved_by("sam@northwind.example")
 
 
 async def test_what_was_decided_meanwhile_is_refused_and_listed_no_more(world: World) -> None:
@@ -66,12 +63,12 @@ async def test_what_was_decided_meanwhile_is_refused_and_listed_no_more(world: W
     customer = contract["customer"]["key"]
     [item] = await listed(world, customer, lambda found: len(found) == 1)
     assert item.approval_round.subject.amount == eur("1000.00")
-    assert not approving.may_approve(item, CLEO)
-    await approving.approve(world.client, item, by=ANA, comment="looked at")
-    [outcome] = await approving.approve_all(world.client, [item], by=ANA)
+    assert not item.may_be_approved_by(CLEO)
+    await world.c2c.invoice(invoice).approve(by=ANA, comment="looked at", seen=item.approval_round)
+    [outcome] = await world.c2c.approve_all([item], by=ANA)
     assert "nothing" in outcome.problem
     await world.invoice(invoice, InvoiceStage.OPEN)
-    assert await approving.awaiting_in(world.client, invoice) == []
+    assert await world.c2c.invoice(invoice).approvals() == []
     assert await listed(world, customer, lambda found: not found) == []
 
 
@@ -85,7 +82,7 @@ async def test_whose_answer_was_lost_is_asked_once_more_and_counts_once(
         for contract in (first, second)
         for item in await listed(world, contract["customer"]["key"], lambda found: len(found) == 1)
     ]
-    told, update = [], operations.update
+    told, update = [], calls.update
 
     async def lossy(client: Client, workflow_id: str, *message: Any, **options: Any) -> Any:
         told.append(workflow_id)
@@ -94,8 +91,8 @@ async def test_whose_answer_was_lost_is_asked_once_more_and_counts_once(
             raise NoAnswer("nobody answered")
         return answer
 
-    monkeypatch.setattr(operations, "update", lossy)
-    outcomes = await approving.approve_all(world.client, items, by=ANA)
+    monkeypatch.setattr(calls, "update", lossy)
+    outcomes = await world.c2c.approve_all(items, by=ANA)
     assert [item.is_taken for item in outcomes] == [True, True]
     assert (told.count(invoices[0]), told.count(invoices[1])) == (2, 1)
 
@@ -112,6 +109,6 @@ async def test_without_any_answer_nobody_is_asked_again(
         asked.append(workflow_id)
         raise NoAnswer("no worker answered")
 
-    monkeypatch.setattr(operations, "update", dead)
-    [outcome] = await approving.approve_all(world.client, items, by=ANA)
+    monkeypatch.setattr(calls, "update", dead)
+    [outcome] = await world.c2c.approve_all(items, by=ANA)
     assert (outcome.problem, outcome.unanswered, len(asked)) == ("no worker answered", True, 1)

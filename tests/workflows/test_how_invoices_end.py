@@ -7,7 +7,6 @@ from temporalio.api.enums.v1 import EventType
 from contracts.contract.state import ContractStage
 from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
-from starters import operations
 from tests.world import World, single
 
 _SETTLED_AFTER = 31
@@ -29,7 +28,7 @@ async def renew(world: World, workflow_id: str) -> None:
     run = (await handle.describe()).run_id
     await handle.signal("renew_run")
     await world.renewed(workflow_id, run)
-    await operations.contract_state(world.client, workflow_id)  # it has begun
+    await world.c2c.contract(workflow_id).state()  # it has begun
 
 
 async def settle(world: World, invoice: str) -> None:

@@ -7,20 +7,20 @@ import time
 from collections.abc import Callable
 
 from contracts.money import Money
-from starters import operations
+from starters.client import ContractRow
 from tests.workflows.test_long_lives import many_milestones
 from tests.world import World, eur
 
 
 async def listed(
-    world: World, workflow_id: str, until: Callable[[operations.ContractRow], bool]
-) -> operations.ContractRow:
+    world: World, workflow_id: str, until: Callable[[ContractRow], bool]
+) -> ContractRow:
     """The contract's row, once it is so: visibility is a moment behind."""
     where = f"ContractId = '{workflow_id.split('/')[-1]}'"
     deadline = time.monotonic() + 30
-    rows: list[operations.ContractRow] = []
+    rows: list[ContractRow] = []
     while time.monotonic() < deadline:
-        rows = await operations.contract_rows(world.client, where=where)
+        rows = await world.c2c.contracts(where=where)
         if len(rows) == 1 and until(rows[0]):
             return rows[0]
         await asyncio.sleep(0.2)
@@ -28,7 +28,7 @@ async def listed(
 
 
 async def test_what_is_due_on_a_contract_is_what_is_open_on_its_invoices(world: World) -> None:
-    def owes(amount: Money) -> Callable[[operations.ContractRow], bool]:
+    def owes(amount: Money) -> Callable[[ContractRow], bool]:
         return lambda row: row.due == amount
 
     workflow_id = await world.active(many_milestones(2))

@@ -12,7 +12,7 @@ from temporalio.worker import Replayer
 from contracts.contract.state import ContractStage
 from contracts.invoice.messages import PaymentReceived
 from contracts.invoice.state import InvoiceStage, InvoiceState
-from starters import operations
+from starters.client import messages
 from tests.world import World, contract_data, eur, odoo_invoices, single
 from workers.worker import WORKFLOWS, workflow_runner
 
@@ -59,7 +59,7 @@ async def test_an_invoice_with_many_part_payments_continues_as_new(world: World)
         payment = PaymentReceived(
             reference=f"{invoice}-{number}", amount=eur("50.00"), paid_on="2026-12-01"
         )
-        await operations.record_payment(world.client, invoice, payment)
+        await world.tell(invoice, messages.RECORD_PAYMENT, payment)
         await world.invoice(invoice, until=_owes(f"{1000 - 50 * number}.00"))
     await world.invoice(invoice, InvoiceStage.PAID)
     await world.renewed(invoice, first_run)
@@ -67,7 +67,7 @@ async def test_an_invoice_with_many_part_payments_continues_as_new(world: World)
     assert len(state.payment_references) == 20
     # A payment that is announced again in a later run still counts once.
     again = PaymentReceived(reference=f"{invoice}-1", amount=eur("50.00"), paid_on="2026-12-01")
-    await operations.record_payment(world.client, invoice, again)
+    await world.tell(invoice, messages.RECORD_PAYMENT, again)
     assert not (await world.invoice(invoice)).payments
     paid = world.accountant.search_read(
         "account.payment", [("memo", "=like", f"{invoice}-%")], ["amount"]

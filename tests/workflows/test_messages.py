@@ -14,10 +14,9 @@ from contracts.invoice.messages import PaymentReceived
 from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action, Resolution
 from sandbox.server import Sandbox
-from starters import operations
+from starters.client import Refused, messages
 from tests.e2e.telling import change
 from tests.world import ANA, World, contract_data, eur, odoo_invoices, odoo_order, single
-from workflows.contract import ContractWorkflow
 
 PIA = "pia@northwind.example"
 
@@ -73,7 +72,7 @@ async def test_a_milestone_reached_before_odoo_has_it_is_marked_once_it_has(
     await change(world, workflow_id, add_milestones=(more,))
     await world.approve(workflow_id)
     hold = HoldRequest(kind=HoldKind.BILLING, by=ANA, hold=Hold(by=ANA, reason="audit"))
-    await world.tell(workflow_id, ContractWorkflow.set_hold, hold)
+    await world.tell(workflow_id, messages.SET_HOLD, hold)
     await world.contract(workflow_id, lambda found: "more" in found.milestones)
     await world.reach(workflow_id, "more")
     await world.contract(workflow_id, lambda _: sandbox.faults.report()[0]["done"] > 1)
@@ -90,15 +89,15 @@ async def test_a_milestone_reached_before_odoo_has_it_is_marked_once_it_has(
 
 async def test_an_unknown_milestone_is_refused_with_the_known_ones(world: World) -> None:
     workflow_id = await world.active(contract_data())
-    with pytest.raises(operations.Refused, match="design, build, live"):
+    with pytest.raises(Refused, match="design, build, live"):
         await world.reach(workflow_id, "launch")
 
 
 async def test_a_payment_before_the_invoice_is_posted_is_booked_once_it_is(world: World) -> None:
     invoice = await world.proposed(single())
     payment = PaymentReceived(reference="early", amount=eur("1000.00"), paid_on="2026-11-25")
-    with pytest.raises(operations.Refused, match="nothing to pay"):
-        await operations.record_payment(world.client, invoice, payment)
+    with pytest.raises(Refused, match="nothing to pay"):
+        await world.tell(invoice, messages.RECORD_PAYMENT, payment)
     # A system that sends a Signal gets no answer: its money must not be forgotten.
     handle = world.client.get_workflow_handle(invoice)
     for _ in range(2):
@@ -140,8 +139,8 @@ async def test_a_payment_that_cannot_be_booked_is_refused_or_waits_for_a_person(
     payment = PaymentReceived(
         reference="odd", amount={"amount": amount, "currency": currency}, paid_on="2026-11-25"
     )
-    with pytest.raises(operations.Refused, match=why):
-        await operations.record_payment(world.client, invoice, payment)
+    with pytest.raises(Refused, match=why):
+        await world.tell(invoice, messages.RECORD_PAYMENT, payment)
     await world.client.get_workflow_handle(invoice).signal("payment_received", payment)
     parked = await world.parked(invoice)
     assert (parked.step, parked.code) == ("register_payment:odd", "payment_refused")
@@ -157,15 +156,13 @@ async def test_messages_after_the_close_are_told_that_it_is_closed(world: World)
     workflow_id = await world.active(single())
     await world.cancel(workflow_id)
     await world.client.get_workflow_handle(workflow_id).result()
-    with pytest.raises(operations.Refused, match="has ended"):
+    with pytest.raises(Refused, match="has ended"):
         await world.reach(workflow_id, "all")
     with pytest.raises(RPCError):
         await world.client.get_workflow_handle(workflow_id).signal(
             "milestone_reached", MilestoneReached(milestone="all")
         )
-    again = await operations.start_from_data(
-        world.client, single(contract_id=workflow_id.split("/")[-1])
-    )
+    again = await world.c2c.start(single(contract_id=workflow_id.split("/")[-1]))
     assert not again.new
 
 

@@ -24,9 +24,9 @@ from temporalio.workflow import NondeterminismError
 
 from contracts.contract.state import ContractStage
 from contracts.invoice.state import InvoiceStage
+from sandbox import clock
 from sandbox.server import Sandbox
-from starters.local import clock
-from starters.local.stack import temporal_binary
+from sandbox.stack import temporal_binary
 from tests.conftest import settings_for
 from tests.servers import SandboxServer
 from tests.temporal import temporal_server

@@ -25,8 +25,8 @@ from temporalio.testing import WorkflowEnvironment
 from contracts.approvals import HASH_PREFIX
 from contracts.contract.state import ContractStage, ContractState
 from contracts.invoice.state import InvoiceStage
+from sandbox.stack import temporal_binary
 from starters import schedules
-from starters.local.stack import temporal_binary
 from tests.world import ANA, World, belgian_vat, eur, odoo_invoices, odoo_order, single, unique
 from wiring.settings import Settings
 from workflows.sweeps import OdooSweepWorkflow

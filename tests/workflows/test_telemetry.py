@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from starters.local.stack import CONFIG
+from sandbox.stack import CONFIG
 from tests.servers import OdooServer
 from tests.world import World, single
 from wiring import telemetry

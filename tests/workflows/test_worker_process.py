@@ -17,10 +17,10 @@ from temporalio.testing import TimeSkipper, WorkflowEnvironment
 
 from contracts.contract.messages import Hold, HoldKind, HoldRequest
 from contracts.invoice.state import InvoiceStage
+from sandbox import clock
 from sandbox.server import Sandbox
-from starters import operations
 from starters.cli.errors import ExitCode
-from starters.local import clock
+from starters.client import messages
 from tests.conftest import settings_for
 from tests.processes import WorkerProcess, environment
 from tests.servers import SandboxServer
@@ -164,7 +164,7 @@ async def test_a_call_that_cannot_be_left_is_cut_short(
     first = await start(graceful_shutdown_seconds=1).serving()
     reads = slow(sandbox, "^/hubspot/", 20)
     deal = sandbox.hubspot.add_deal(name=unique("Deal"), amount="1000", won=True)
-    await operations.start_deal(world.client, "hubspot", deal, ENTITY)
+    await world.c2c.start_deal("hubspot", deal, ENTITY)
     await until(lambda: reads() >= 1)
     took = await seconds_of(first.stop())
     assert await first.ended() == ExitCode.CUT_SHORT, first.said()
@@ -202,7 +202,7 @@ async def hold(world: World, workflow_id: str) -> None:
     """An event of a contract: an Update that a worker has to answer."""
     held = Hold(by=ANA, reason="audit")
     request = HoldRequest(kind=HoldKind.BILLING, by=ANA, hold=held)
-    await world.tell(workflow_id, ContractWorkflow.set_hold, request)
+    await world.tell(workflow_id, messages.SET_HOLD, request)
 
 
 async def two_workers(world: World, start: Start) -> tuple[WorkerProcess, WorkerProcess, str]:

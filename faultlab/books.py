@@ -1,0 +1,145 @@
+"""Odoo's own database, read by SQL: never through the product's client or the server's API."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Protocol
+
+from sandbox.real_odoo import RealOdoo
+
+CUSTOMER, PAYMENT = "Acme ", "gw-"
+"""How the names of the campaign's customers, and the references of its payments, begin."""
+_CENT = Decimal("0.01")
+
+
+@dataclass(frozen=True)
+class Move:
+    """An invoice or a credit note; amounts are positive, as Odoo shows them."""
+
+    origin: str
+    kind: str
+    state: str
+    number: str
+    untaxed: Decimal
+    residual: Decimal
+
+    @property
+    def signed(self) -> Decimal:
+        """Without tax, a credit note negative."""
+        return -self.untaxed if self.kind == "out_refund" else self.untaxed
+
+
+class Database(Protocol):
+    """Runs a SELECT and returns its rows by column; raises OSError where nobody answers."""
+
+    def rows(self, sql: str) -> list[dict[str, Any]]: ...
+
+    def text(self, column: str) -> str: ...
+
+
+class PostgresRows:
+    """The real Odoo's PostgreSQL."""
+
+    def __init__(self, odoo: RealOdoo) -> None:
+        self._odoo = odoo
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        answer = self._odoo.psql(f"SELECT coalesce(json_agg(r), '[]') FROM ({sql}) r")
+        found: list[dict[str, Any]] = json.loads(answer, parse_float=Decimal)
+        return found
+
+    def text(self, column: str) -> str:
+        """A translated text, in the language that we write."""
+        return f"({column}->>'en_US')"
+
+
+class SqliteRows:
+    """The stand-in's file, opened for reading only."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        connection = sqlite3.connect(f"file:{self._file}?mode=ro", uri=True, timeout=30)
+        try:
+            connection.row_factory = sqlite3.Row
+            return [dict(row) for row in connection.execute(sql)]
+        finally:
+            connection.close()
+
+    def text(self, column: str) -> str:
+        return column
+
+
+class Books:
+    """What Odoo has of the campaign's contracts: its database knows no others."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def moves(self) -> list[Move]:
+        """Every invoice and credit note with an origin of ours."""
+        return [
+            Move(
+                origin=row["invoice_origin"],
+                kind=row["move_type"],
+                state=row["state"],
+                number=row["name"] or "",
+                untaxed=_money(row["amount_untaxed"]),
+                residual=_money(row["amount_residual"]),
+            )
+            for row in self._database.rows(
+                "SELECT invoice_origin, move_type, state, name, amount_untaxed, amount_residual "
+                "FROM account_move WHERE move_type IN ('out_invoice', 'out_refund') "
+                "AND invoice_origin LIKE 'contract/%/invoice/%'"
+            )
+        ]
+
+    def orders(self) -> dict[str, int]:
+        """How many orders name a contract's workflow as their origin, cancelled ones too."""
+        return self._counted(
+            "SELECT origin AS name, count(*) AS number FROM sale_order "
+            "WHERE origin LIKE 'contract/%' GROUP BY origin"
+        )
+
+    def projects(self) -> dict[str, int]:
+        """How many projects have a name, archived ones too."""
+        name = self._database.text("name")
+        return self._counted(
+            f"SELECT {name} AS name, count(*) AS number FROM project_project "
+            f"WHERE {name} LIKE '%(%' GROUP BY {name}"
+        )
+
+    def customers(self) -> dict[str, int]:
+        """How many customers have a name."""
+        return self._counted(
+            "SELECT name, count(*) AS number FROM res_partner "
+            f"WHERE name LIKE '{CUSTOMER}%' GROUP BY name"
+        )
+
+    def payments(self) -> dict[str, int]:
+        """How many payments stand under a reference; those taken back do not count."""
+        return self._counted(
+            "SELECT memo AS name, count(*) AS number FROM account_payment "
+            f"WHERE memo LIKE '{PAYMENT}%' "
+            "AND state NOT IN ('draft', 'canceled', 'rejected') GROUP BY memo"
+        )
+
+    def audit_records(self) -> dict[str, int]:
+        """How many audit records have a file name."""
+        return self._counted(
+            "SELECT name, count(*) AS number FROM ir_attachment "
+            "WHERE res_model = 'sale.order' AND name LIKE '%-audit.json' GROUP BY name"
+        )
+
+    def _counted(self, sql: str) -> dict[str, int]:
+        return {row["name"]: int(row["number"]) for row in self._database.rows(sql)}
+
+
+def _money(number: Any) -> Decimal:
+    """Odoo keeps doubles in SQLite and numerics in PostgreSQL; both mean cents."""
+    return Decimal(str(number or 0)).quantize(_CENT)

@@ -1,0 +1,314 @@
+"""The stack a campaign runs in: all that the product needs, behind proxies, each part killable."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest
+from temporalio.client import Client
+from temporalio.testing import TimeSkipper
+
+from contracts.identifiers import contract_of
+from faultlab.books import Books, PostgresRows, SqliteRows
+from faultlab.ledger import Ledger
+from faultlab.processes import (
+    NAMESPACE,
+    WORKFLOWS,
+    SandboxServer,
+    TemporalServer,
+    Worker,
+    WorkerPool,
+)
+from gateways.odoo import OdooClient
+from gateways.odoo import connect as connect_odoo
+from gateways.secrets import Secret
+from sandbox import clock, real_odoo
+from sandbox.odoo.app import DATABASE
+from sandbox.proxy import Proxy
+from sandbox.real_odoo import RealOdoo
+from sandbox.stack import CONFIG
+from starters import schedules
+from starters.client import C2C
+from wiring import remotes
+from wiring.settings import Settings, SweepSettings, load_settings
+from workflows import task_queues
+
+_SETTLEMENT = "settlement_days = 30"
+"""As the stack's configuration has it. Here a paid invoice settles at once."""
+_SWEEP_SECONDS = 10
+_LOOK_SECONDS = 0.4
+_SIGNS_OF_LIFE_SECONDS = 1.0
+_MAX_LISTED = 1_000
+"""As many as the server returns at once, and more than run at once."""
+
+
+@dataclass
+class Lab:
+    """What runs, and the means to break it."""
+
+    folder: Path
+    temporal: TemporalServer
+    sandbox: SandboxServer
+    real: RealOdoo | None
+    odoo_proxy: Proxy
+    crm_proxy: Proxy
+    client: Client
+    workflow_worker: Worker
+    """Hosts the workflows."""
+    activity_workers: WorkerPool
+    """Host what speaks to Odoo and the CRM."""
+    books: Books
+    ledger: Ledger
+    changes: ListedChanges
+    clocks: TimeSkipper
+    settings: Settings
+    environment: Mapping[str, str]
+    """What configures a process to use this stack."""
+    odoo_mending: asyncio.Lock = field(default_factory=asyncio.Lock)
+    temporal_mending: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a server is away, and by people who need it there."""
+
+    @property
+    def c2c(self) -> C2C:
+        return C2C(self.client)
+
+    @property
+    def proxies(self) -> tuple[Proxy, ...]:
+        """One where Odoo and the CRM are the same stand-in."""
+        same = self.odoo_proxy is self.crm_proxy
+        return (self.odoo_proxy,) if same else (self.odoo_proxy, self.crm_proxy)
+
+    # --- people in Odoo ---------------------------------------------------------------------
+
+    def odoo(self, login: str) -> OdooClient:
+        """Odoo as one of the firm's people has it: not through the proxy."""
+        if self.real is not None:
+            return connect_odoo(
+                self.real.url, self.real.database, Secret.file(self.real.keys[login])
+            )
+        key = Secret.file(self.sandbox.key_file(login))
+        return connect_odoo(self.sandbox.url, DATABASE, key)
+
+    async def add_deal(self, deal: Mapping[str, object]) -> str:
+        """A deal is won in the CRM; returns its id there."""
+        async with httpx.AsyncClient(base_url=self.sandbox.url, trust_env=False) as http:
+            answer = await http.post("/sandbox/deals", json=dict(deal))
+            answer.raise_for_status()
+            return str(answer.json()["id"])
+
+    # --- breaking and mending -----------------------------------------------------------------
+
+    async def restart_temporal(self, down_seconds: float = 0.0) -> None:
+        """SIGKILL Temporal, and start it again on its file."""
+        async with self.temporal_mending:
+            self.temporal.kill()
+            await asyncio.sleep(down_seconds)
+            self.temporal.stop()
+            await self.temporal.start()
+
+    async def restart_odoo(self) -> None:
+        """SIGKILL Odoo in the middle of its calls, and start it again."""
+        async with self.odoo_mending:
+            if self.real is None:
+                self.sandbox.kill()
+                self.sandbox.stop()
+                await self.sandbox.start()
+            else:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.real.pid, signal.SIGKILL)
+                await asyncio.to_thread(self.real.start_server)
+
+    async def restart_postgres(self) -> None:
+        """Stop PostgreSQL at once, as `pg_ctl -m immediate` does, and start it again: it recovers
+        from its log. Odoo keeps running without it meanwhile."""
+        assert self.real is not None
+        postgres = self.real.postgres
+        async with self.odoo_mending:
+            os.kill(postgres.pid, signal.SIGQUIT)
+            await asyncio.to_thread(postgres.stop)
+            await asyncio.to_thread(postgres.start)
+
+
+class ListedChanges:
+    """Wakes those who wait for a workflow as soon as what is listed of it changes: one look at
+    the whole list instead of a question to each workflow."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._seen: dict[str, bytes] = {}
+        self._changed: dict[str, asyncio.Event] = {}
+        self._changed_at: dict[str, float] = {}
+
+    async def watch(self) -> None:
+        """Look again and again until cancelled."""
+        while True:
+            with contextlib.suppress(Exception):  # Temporal may be down: that is the campaign
+                await self._look()
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _look(self) -> None:
+        request = ListWorkflowExecutionsRequest(
+            namespace=NAMESPACE, query="ExecutionStatus = 'Running'", page_size=_MAX_LISTED
+        )
+        listed = await self._client.workflow_service.list_workflow_executions(request)
+        # Compared as they come: to decode each attribute of each would cost more than all else.
+        there = {
+            item.execution.workflow_id: item.execution.run_id.encode()
+            + item.search_attributes.SerializeToString(deterministic=True)
+            for item in listed.executions
+        }
+        for workflow_id in there.keys() | self._seen.keys():
+            if there.get(workflow_id) != self._seen.get(workflow_id):
+                self._changed_at[workflow_id] = time.monotonic()
+                contract = contract_of(workflow_id)
+                if contract in self._changed:
+                    self._changed[contract].set()
+        self._seen = there
+
+    def unchanged_for(self, seconds: float) -> set[str]:
+        """The workflows that run and have been listed as they are for so long."""
+        since = time.monotonic() - seconds
+        return {item for item in self._seen if self._changed_at[item] <= since}
+
+    async def of(self, workflow_id: str, seconds: float) -> bool:
+        """Wait so long at most for a change of a contract or an invoice; whether there was one."""
+        event = self._changed.setdefault(workflow_id, asyncio.Event())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(event.wait(), seconds)
+        had = event.is_set()
+        event.clear()
+        return had
+
+
+@contextlib.asynccontextmanager
+async def running(
+    folder: Path,
+    *,
+    real: bool = False,
+    mutation: str | None = None,
+    worker_count: int = 1,
+    say: Callable[[str], None] = lambda text: None,
+) -> AsyncIterator[Lab]:
+    """A stack of its own in `folder`, on the sandbox or on a real Odoo, with so many workers for
+    activities. Raises StackError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    async with contextlib.AsyncExitStack() as stack:
+        say("Starting Temporal ...")
+        temporal = TemporalServer(folder)
+        stack.callback(temporal.stop)
+        client = await temporal.start()
+        sandbox = SandboxServer(folder)
+        stack.callback(sandbox.stop)
+        await sandbox.start()
+        odoo = None
+        if real:
+            say("Starting a real Odoo 19 ...")
+            odoo = await asyncio.to_thread(real_odoo.start, durable=True)
+            stack.callback(odoo.stop)
+        crm_proxy = Proxy(sandbox.url, signs_of_life_seconds=_SIGNS_OF_LIFE_SECONDS)
+        odoo_proxy = (
+            Proxy(odoo.url, signs_of_life_seconds=_SIGNS_OF_LIFE_SECONDS)
+            if odoo is not None
+            else crm_proxy
+        )
+        for proxy in {id(p): p for p in (crm_proxy, odoo_proxy)}.values():
+            await proxy.start()
+            stack.push_async_callback(proxy.stop)
+        environment = _environment(folder, temporal, sandbox, odoo, odoo_proxy, crm_proxy)
+        settings = _settings(environment)
+        await asyncio.to_thread(_prepare_crm, settings)
+        await schedules.ensure_sweeps(client, settings)
+        workflow_worker = Worker(WORKFLOWS, environment, folder / "workflow_worker.log", mutation)
+        activity_workers = WorkerPool(
+            worker_count,
+            task_queues.REMOTES,
+            environment,
+            folder / "activity_workers.log",
+            mutation,
+        )
+        workers: tuple[Worker | WorkerPool, ...] = (workflow_worker, activity_workers)
+        for worker in workers:
+            stack.callback(worker.stop)
+            await worker.start()
+            keeping = asyncio.create_task(worker.keep())
+            stack.callback(keeping.cancel)
+        changes = ListedChanges(client)
+        watching = asyncio.create_task(changes.watch())
+        stack.callback(watching.cancel)
+        rows = PostgresRows(odoo) if odoo is not None else SqliteRows(sandbox.database)
+        yield Lab(
+            folder=folder,
+            temporal=temporal,
+            sandbox=sandbox,
+            real=odoo,
+            odoo_proxy=odoo_proxy,
+            crm_proxy=crm_proxy,
+            client=client,
+            workflow_worker=workflow_worker,
+            activity_workers=activity_workers,
+            books=Books(rows),
+            ledger=Ledger(client),
+            changes=changes,
+            clocks=TimeSkipper(client, config=clock.BY_HAND),
+            settings=settings,
+            environment=environment,
+        )
+
+
+def _environment(
+    folder: Path,
+    temporal: TemporalServer,
+    sandbox: SandboxServer,
+    odoo: RealOdoo | None,
+    odoo_proxy: Proxy,
+    crm_proxy: Proxy,
+) -> dict[str, str]:
+    """What configures a process to use this stack."""
+    config = folder / "c2c.toml"
+    config.write_text(CONFIG.read_text().replace(_SETTLEMENT, "settlement_days = 0"))
+    return {
+        **os.environ,
+        "TEMPORAL_ADDRESS": temporal.address,
+        "TEMPORAL_NAMESPACE": NAMESPACE,
+        "C2C_CONFIG": str(config),
+        "C2C_ODOO__URL": odoo_proxy.url,
+        "C2C_ODOO__DATABASE": odoo.database if odoo else DATABASE,
+        "C2C_ODOO__API_KEY_FILE": str(odoo.keys["c2c"] if odoo else sandbox.key_file("c2c")),
+        "C2C_ODOO__READ_TIMEOUT_SECONDS": "45",
+        "C2C_CRM__HUBSPOT__URL": f"{crm_proxy.url}/hubspot",
+        "C2C_CRM__HUBSPOT__API_KEY_FILE": str(sandbox.key_file("hubspot")),
+        "C2C_CRM__HUBSPOT__LEGAL_ENTITY": "northwind",
+    }
+
+
+def _settings(environment: Mapping[str, str]) -> Settings:
+    with _environ(environment):
+        settings = load_settings()
+    sweeps = SweepSettings(odoo_seconds=_SWEEP_SECONDS, crm_seconds=_SWEEP_SECONDS)
+    return settings.model_copy(update={"sweeps": sweeps})
+
+
+@contextlib.contextmanager
+def _environ(environment: Mapping[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _prepare_crm(settings: Settings) -> None:
+    """Create the custom properties, as `c2c setup --crm` does for a real account."""
+    with contextlib.closing(remotes.odoo(settings)) as odoo:
+        for crm in remotes.crms(settings, odoo).values():
+            crm.ensure_setup()

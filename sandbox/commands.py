@@ -1,0 +1,69 @@
+"""The commands that the sandbox adds to `c2c`: `c2c demo` and `c2c dev`.
+
+The entry points of the group `c2c.commands` name them. `c2c --help` imports this module to show
+what they do, so it imports the local stack only when a command runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from starters.cli.session import run, session_of
+from wiring.settings import ConfigurationError
+
+EXTRA = "contract-to-cash[local]"
+_LIBRARIES = ("aiosmtpd", "starlette", "uvicorn")
+"""What the local stack imports of its extra; production does not install these."""
+
+
+class WhichOdoo(StrEnum):
+    """The Odoo to work with: our stand-in, or a real one, fetched the first time."""
+
+    SANDBOX = "sandbox"
+    REAL = "real"
+
+
+Odoo = Annotated[WhichOdoo, typer.Option(help="The stand-in, or a real Odoo 19.")]
+
+
+def demo(
+    context: typer.Context,
+    odoo: Odoo = WhichOdoo.SANDBOX,
+    keep: Annotated[bool, typer.Option("--keep", help="Stay up until Ctrl-C.")] = False,
+    kill_worker: Annotated[
+        bool,
+        typer.Option("--kill-worker", help="Kill the worker (SIGKILL) on the way: same outcome."),
+    ] = False,
+) -> None:
+    """Run six contracts from signature to cash on a stack of its own; months in seconds."""
+    with _extra_needed():
+        from sandbox import foreground
+
+    console = session_of(context).console
+    raise typer.Exit(run(foreground.demo(console, odoo=odoo, keep=keep, kill_worker=kill_worker)))
+
+
+def dev(context: typer.Context, odoo: Odoo = WhichOdoo.SANDBOX) -> None:
+    """Run the whole local stack in the foreground: Temporal with its UI, an Odoo, a worker."""
+    with _extra_needed():
+        from sandbox import foreground
+
+    raise typer.Exit(run(foreground.dev(session_of(context).console, odoo=odoo)))
+
+
+@contextlib.contextmanager
+def _extra_needed() -> Iterator[None]:
+    """Import the local stack. Raises ConfigurationError where its extra is not installed."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name not in _LIBRARIES:
+            raise
+        raise ConfigurationError(
+            f"{error.name} is not installed, which the local stack requires: pip install '{EXTRA}'"
+        ) from error

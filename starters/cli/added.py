@@ -1,0 +1,29 @@
+"""Commands that other packages add to `c2c`, by entry points of the group `c2c.commands`.
+
+An entry point names a function as Typer takes it, under the name of the command. It is loaded when
+its command or the list of commands is asked for, so that no other command starts later for it.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import Any
+
+import typer
+
+GROUP = "c2c.commands"
+
+
+def names() -> list[str]:
+    """The added commands in alphabetical order."""
+    return sorted(entry_points(group=GROUP).names)
+
+
+def command(name: str) -> Any:
+    """The added command of that name as Typer runs it; None if there is none."""
+    found = entry_points(group=GROUP, name=name)
+    if not found:
+        return None
+    single = typer.Typer(add_completion=False)
+    single.command(name)(found[name].load())
+    return typer.main.get_command(single)

@@ -1,0 +1,176 @@
+"""What awaits approval in invoices and contracts alike, and decisions on one or many of it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from temporalio.client import Client
+
+from contracts.approvals import ApprovalDecision, ApprovalKind, ApprovalRound, Decision
+from contracts.money import Money
+from starters.client import calls, listing
+from starters.client.calls import Unreadable
+from starters.client.errors import NoAnswer, Refused
+from starters.client.listing import MAX_LISTED
+from starters.client.messages import (
+    CONTRACT_WORKFLOW,
+    DECIDE_APPROVAL,
+    INVOICE_WORKFLOW,
+    OPEN_APPROVALS,
+    built,
+)
+from workflows import search_attributes
+
+# A workflow with a parked step shows that first; an approval may be open beside it.
+_MAY_WAIT = (
+    f"{search_attributes.WAITING_ON.name} IN ('approval', 'exception', 'credentials') "
+    "AND ExecutionStatus = 'Running'"
+)
+
+
+@dataclass(frozen=True)
+class Awaiting:
+    """A round that is open, and the workflow (an invoice's or a contract's) it is open in."""
+
+    workflow_id: str
+    approval_round: ApprovalRound
+
+    def may_be_approved_by(self, person: str, now: datetime | None = None) -> bool:
+        """Whether the rules let the person approve it, as it stands; `now` is aware."""
+        today = self.approval_round.requirement.today(now or datetime.now(UTC))
+        decision = decision_on(self.approval_round, Decision.APPROVE, person, "")
+        return self.approval_round.refusal(decision, today) is None
+
+
+@dataclass(frozen=True)
+class Found:
+    """Open rounds, the longest waiting first. `more`: a limit was reached, others may be open."""
+
+    items: list[Awaiting]
+    more: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one approval: the round since, or why it was refused. `unanswered`: no answer
+    came in time; it may still be accepted."""
+
+    workflow_id: str
+    before: ApprovalRound | None
+    after: ApprovalRound | None = None
+    problem: str = ""
+    unanswered: bool = False
+
+    @property
+    def is_taken(self) -> bool:
+        return self.after is not None
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which approvals are meant; what is left empty does not narrow.
+
+    `customer` is a key or a name, whatever its case. `up_to` compares amounts as the rules do
+    (without tax); amounts in another currency are not meant.
+    """
+
+    customer: str = ""
+    up_to: Money | None = None
+    kind: ApprovalKind | None = None
+    entity: str = ""
+
+    def takes(self, item: Awaiting) -> bool:
+        subject = item.approval_round.subject
+        names = {subject.customer_key.casefold(), subject.customer_name.casefold()}
+        return (
+            (not self.customer or self.customer.strip().casefold() in names)
+            and (self.kind is None or subject.kind is self.kind)
+            and (
+                self.up_to is None
+                or (subject.amount.currency == self.up_to.currency and subject.amount <= self.up_to)
+            )
+        )
+
+
+async def awaiting(
+    client: Client, wanted: Filter, *, limit: int = MAX_LISTED, unreadable: Unreadable | None = None
+) -> Found:
+    """What awaits approval, of each type of workflow in at most `limit` of them, newest first.
+
+    With `unreadable` one workflow that gives no answer does not hide the others. Raises
+    BadReference for an entity that can be none.
+    """
+    narrowed = listing.conditions(entity=wanted.entity)
+    where = f"{_MAY_WAIT} AND {narrowed}" if narrowed else _MAY_WAIT
+    ids: list[str] = []
+    more = False
+    for workflow_type in (INVOICE_WORKFLOW, CONTRACT_WORKFLOW):
+        found = listing.workflow_ids(client, workflow_type, where, limit)
+        listed = [item async for item in found]
+        more = more or len(listed) >= limit
+        ids += listed
+    asked = await calls.each(ids, lambda item: awaiting_in(client, item), unreadable)
+    items = [item for _, rounds in asked for item in rounds if wanted.takes(item)]
+    items.sort(key=lambda item: (item.approval_round.requirement.asked_on, item.workflow_id))
+    return Found(items, more)
+
+
+async def awaiting_in(client: Client, workflow_id: str) -> list[Awaiting]:
+    """What awaits approval in one invoice or contract. Raises NotFound, NoAnswer."""
+    rounds = await calls.query(client, workflow_id, OPEN_APPROVALS)
+    return [Awaiting(workflow_id, item) for item in rounds]
+
+
+async def only_round(client: Client, workflow_id: str) -> ApprovalRound:
+    """The one thing that awaits approval there. Raises Refused for none or several."""
+    found = await calls.query(client, workflow_id, OPEN_APPROVALS)
+    if len(found) != 1:
+        titles = "; ".join(item.subject.title for item in found) or "nothing"
+        raise Refused(f"{workflow_id}: {titles} awaits approval, not exactly one thing")
+    return found[0]
+
+
+async def approve_all(
+    client: Client, items: Iterable[Awaiting], *, by: str, comment: str = ""
+) -> list[Outcome]:
+    """Approve each of them; one that is refused or gives no answer does not stop the rest."""
+
+    async def one(item: Awaiting, request_id: str) -> Outcome:
+        before = item.approval_round
+        decision = decision_on(before, Decision.APPROVE, by, comment)
+        try:
+            after = await calls.update(
+                client, item.workflow_id, DECIDE_APPROVAL, decision, request_id=request_id
+            )
+        except calls.FAILURES as error:
+            unanswered = isinstance(error, NoAnswer)
+            return Outcome(item.workflow_id, before, problem=str(error), unanswered=unanswered)
+        return Outcome(item.workflow_id, before, after)
+
+    asked = [(item, str(uuid.uuid4())) for item in items]
+    outcomes = await calls.at_once([one(*each) for each in asked])
+    if any(outcome.is_taken for outcome in outcomes):
+        # Workers are there and were busy, at a month end: now that the rest is through, once more.
+        late = [place for place, outcome in enumerate(outcomes) if outcome.unanswered]
+        again = await calls.at_once([one(*asked[place]) for place in late])
+        for place, outcome in zip(late, again, strict=True):
+            outcomes[place] = outcome
+    return outcomes
+
+
+def decision_on(
+    approval_round: ApprovalRound, decision: Decision, by: str, comment: str
+) -> ApprovalDecision:
+    """A person's decision on exactly this content. Raises InvalidContract."""
+    subject = approval_round.subject
+    return built(
+        ApprovalDecision,
+        decision=decision,
+        by=by,
+        content_hash=subject.content_hash,
+        amount=subject.amount,
+        comment=comment,
+    )

@@ -1,0 +1,47 @@
+"""A contract's audit record as it would be now, and whether it would close: with Odoo's figures."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from contracts import closeout
+from contracts.closeout import Check
+from contracts.contract.state import ContractState
+from contracts.odoo_totals import OrderTotals
+from starters.client.errors import Refused
+
+if TYPE_CHECKING:
+    from gateways.odoo import OdooClient
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The record as JSON text, its SHA-256, and the close-out's checklist."""
+
+    text: str
+    sha256: str
+    checks: list[Check]
+
+    @property
+    def passes(self) -> bool:
+        return all(item.passes for item in self.checks)
+
+
+async def audit(odoo: OdooClient, state: ContractState) -> Audit:
+    """Put the record together; nothing is written. Raises Refused for a contract without an order
+    in Odoo, GatewayError where Odoo does not answer."""
+    if state.contract is None or state.odoo.order_id is None:
+        raise Refused(f"{state.contract_id} has no order in Odoo: there is nothing to audit")
+    figures = await asyncio.to_thread(_figures, odoo, state, state.odoo.order_id)
+    text, sha256 = closeout.audit_record(state, figures)
+    return Audit(text, sha256, closeout.checklist(state, figures))
+
+
+def _figures(odoo: OdooClient, state: ContractState, order_id: int) -> OrderTotals:
+    # Late: Odoo's client comes with it, which nothing else here needs.
+    from activities.odoo.order_totals import OrderTotalsRequest, order_totals
+
+    request = OrderTotalsRequest(order_id=order_id, lines=state.odoo.order_line_ids)
+    return order_totals(odoo, request)

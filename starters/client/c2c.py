@@ -1,0 +1,172 @@
+"""The way in: contracts and invoices by reference, what is listed, what is done in bulk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from temporalio.client import Client
+
+from contracts.approvals import ApprovalKind
+from contracts.contract.state import ContractStage
+from contracts.identifiers import is_invoice_workflow_id
+from contracts.invoice.state import InvoiceStage
+from contracts.model import JsonObject
+from contracts.money import Money
+from contracts.parking import StepException
+from starters.client import approvals, calls, listing, references, starting
+from starters.client.approvals import Awaiting, Filter, Found, Outcome
+from starters.client.calls import Unreadable
+from starters.client.contracts import ContractClient
+from starters.client.invoices import InvoiceClient
+from starters.client.listing import MAX_LISTED, ContractRow, InvoiceRow
+from starters.client.messages import CONTRACT_WORKFLOW, INVOICE_WORKFLOW
+from starters.client.references import NO_ENTITIES, Entities
+from starters.client.starting import Started
+from workflows import search_attributes
+
+_PARKED = (
+    f"{search_attributes.WAITING_ON.name} IN ('exception', 'credentials') "
+    "AND ExecutionStatus = 'Running'"
+)
+
+
+@dataclass(frozen=True)
+class ParkedStep:
+    """A parked step and the workflow it is parked in."""
+
+    workflow_id: str
+    exception: StepException
+
+
+class C2C:
+    """Contracts and invoices on a Temporal client, which needs the pydantic data converter.
+
+    References are `northwind/C-1001` and `northwind/C-1001/1`, or workflow ids. With `entities`
+    also `C-1001` and `C-1001/1`, of the legal entity that is meant there. A text that names
+    nothing raises BadReference.
+    """
+
+    def __init__(self, client: Client, entities: Entities = NO_ENTITIES) -> None:
+        self.client = client
+        self._entities = entities
+
+    # --- one contract, one invoice --------------------------------------------------------------
+
+    def contract(self, reference: str) -> ContractClient:
+        """A contract; whether there is one shows once it is asked."""
+        return ContractClient(self.client, references.contract_id(reference, self._entities))
+
+    def invoice(self, reference: str) -> InvoiceClient:
+        """An invoice or a credit note; whether there is one shows once it is asked."""
+        return InvoiceClient(self.client, references.invoice_id(reference, self._entities))
+
+    def contract_or_invoice(self, reference: str) -> ContractClient | InvoiceClient:
+        """Either of them; `A/1` is invoice 1 of contract A, unless A is a legal entity."""
+        workflow_id = references.any_id(reference, self._entities)
+        kind = InvoiceClient if is_invoice_workflow_id(workflow_id) else ContractClient
+        return kind(self.client, workflow_id)
+
+    async def start(self, contract_data: JsonObject) -> Started:
+        """Start the contract that the data describes; starting it again changes nothing.
+
+        The data's own problems park the workflow, where people see them. InvalidContract is raised
+        only for what the workflow's identity needs, and what no workflow could hold.
+        """
+        return await starting.start(self.client, starting.input_of_data(contract_data))
+
+    async def start_deal(self, system: str, deal_id: str, legal_entity: str) -> Started:
+        """Start the contract of a won deal in a CRM ("hubspot", "odoo-crm"); the workflow reads
+        it from there. Starting it again changes nothing. Raises InvalidContract."""
+        contract = starting.input_of_deal(system, deal_id, legal_entity)
+        return await starting.start(self.client, contract)
+
+    # --- lists ----------------------------------------------------------------------------------
+
+    async def contracts(
+        self,
+        *,
+        stage: ContractStage | str = "",
+        waiting_on: str = "",
+        legal_entity: str = "",
+        where: str = "",
+        limit: int = MAX_LISTED,
+    ) -> list[ContractRow]:
+        """Contracts, newest first; what is left empty does not narrow.
+
+        `where` is a further condition in Temporal's list filter. No worker is needed; rows are a
+        moment behind. Raises BadReference for words that cannot be.
+        """
+        narrowed = listing.conditions(
+            ContractStage=stage, waiting_on=waiting_on, entity=legal_entity
+        )
+        return await listing.contract_rows(self.client, where=_both(narrowed, where), limit=limit)
+
+    async def invoices(
+        self,
+        *,
+        stage: InvoiceStage | str = "",
+        waiting_on: str = "",
+        legal_entity: str = "",
+        where: str = "",
+        limit: int = MAX_LISTED,
+    ) -> list[InvoiceRow]:
+        """Invoices and credit notes, newest first; narrowed as `contracts` are."""
+        narrowed = listing.conditions(
+            InvoiceStage=stage, waiting_on=waiting_on, entity=legal_entity
+        )
+        return await listing.invoice_rows(self.client, where=_both(narrowed, where), limit=limit)
+
+    async def exceptions(
+        self, *, limit: int = MAX_LISTED, unreadable: Unreadable | None = None
+    ) -> list[ParkedStep]:
+        """Every parked step, oldest first, of at most `limit` contracts and as many invoices.
+
+        With `unreadable` one workflow that gives no answer does not hide the others.
+        """
+        found: list[ParkedStep] = []
+        for workflow_type in (CONTRACT_WORKFLOW, INVOICE_WORKFLOW):
+            listed = listing.workflow_ids(self.client, workflow_type, _PARKED, limit)
+            ids = [item async for item in listed]
+            asked = await calls.each(ids, self._exceptions_of, unreadable)
+            found += [
+                ParkedStep(workflow_id, step) for workflow_id, steps in asked for step in steps
+            ]
+        return sorted(found, key=lambda item: item.exception.since)
+
+    async def _exceptions_of(self, workflow_id: str) -> list[StepException]:
+        return await self.contract_or_invoice(workflow_id).exceptions()
+
+    # --- approvals ------------------------------------------------------------------------------
+
+    async def approvals(
+        self,
+        *,
+        customer: str = "",
+        up_to: Money | None = None,
+        kind: ApprovalKind | None = None,
+        legal_entity: str = "",
+        limit: int = MAX_LISTED,
+        unreadable: Unreadable | None = None,
+    ) -> Found:
+        """What awaits approval, the longest waiting first; what is left empty does not narrow.
+
+        `customer` is a key or a name, whatever its case. `up_to` is without tax; amounts in
+        another currency are not meant. Of contracts and of invoices at most `limit` are looked at.
+        With `unreadable` one workflow that gives no answer does not hide the others.
+        """
+        wanted = Filter(customer=customer, up_to=up_to, kind=kind, entity=legal_entity)
+        return await approvals.awaiting(self.client, wanted, limit=limit, unreadable=unreadable)
+
+    async def approve_all(
+        self, items: Iterable[Awaiting], *, by: str, comment: str = ""
+    ) -> list[Outcome]:
+        """Approve each as it was read, and no other content.
+
+        One that is refused or gives no answer does not stop the rest; its outcome says why.
+        """
+        return await approvals.approve_all(self.client, items, by=by, comment=comment)
+
+
+def _both(one: str, other: str) -> str:
+    return f"{one} AND ({other})" if one and other else one or other

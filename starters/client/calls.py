@@ -1,0 +1,171 @@
+"""One call to one workflow: by name, with a limit of time, its failure as `errors` has it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+from temporalio.client import (
+    Client,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from starters.client.errors import NoAnswer, NotFound, Refused
+from starters.client.messages import Query, Update
+
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+
+FAILURES = (Refused, NotFound, NoAnswer, RPCError)
+"""What one workflow of many may answer with, and the others are asked all the same."""
+
+Unreadable = Callable[[str, Exception], None]
+"""Receives the id of each workflow whose state a list could not get, and why."""
+
+NOT_YET = "task is not scheduled yet"
+"""What the server says of a run that has continued as new and not begun."""
+_BETWEEN_RUNS = (0.1, 0.3, 0.6, 1.0, 2.0, 4.0)
+"""Seconds to wait for a run that has just continued as new: the server lets it begin a little
+later, and until then it answers nothing."""
+_TOO_SLOW = ("TMPRL1101", "Expected workflow input")
+"""In the failure of a query: its worker took too long to rebuild the workflow, or has just given
+it up for that. The workflow itself is as it was."""
+_ANSWER_WITHIN = timedelta(seconds=20)
+"""How long a worker has to answer; without a limit an Update waits for one for ever."""
+_AT_ONCE = 20
+"""How many workflows are asked at the same time when a list needs their state."""
+_POLL_SECONDS = 0.05
+
+
+async def query(client: Client, workflow_id: str, question: Query[T]) -> T:
+    """Ask a workflow. Raises Refused, NotFound, NoAnswer."""
+    handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(workflow_id)
+    for wait in (*_BETWEEN_RUNS, None):
+        try:
+            answer: T = await handle.query(
+                question.name, result_type=question.result, rpc_timeout=_ANSWER_WITHIN
+            )
+            return answer
+        except RPCError as error:
+            if wait is None or NOT_YET not in error.message:
+                raise _explained(error, workflow_id) from error
+            await asyncio.sleep(wait)
+        except WorkflowQueryFailedError as error:
+            if any(sign in str(error) for sign in _TOO_SLOW):
+                raise _no_answer(workflow_id) from error
+            raise Refused(str(error)) from error
+    raise AssertionError("the last attempt returns or raises")
+
+
+async def update(
+    client: Client,
+    workflow_id: str,
+    message: Update[M, T],
+    argument: M,
+    *,
+    request_id: str | None = None,
+) -> T:
+    """Send a workflow an Update and wait for its answer. Sent again with the same `request_id` it
+    counts once and gets the first answer. Raises Refused, NotFound, NoAnswer."""
+    handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(workflow_id)
+    try:
+        async with asyncio.timeout(_ANSWER_WITHIN.total_seconds()):
+            answer: T = await handle.execute_update(
+                message.name, argument, id=request_id, result_type=message.result
+            )
+            return answer
+    except WorkflowUpdateFailedError as error:
+        raise Refused(_reason(error.cause)) from error
+    except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
+        raise _no_answer(workflow_id) from error
+    except RPCError as error:
+        raise _explained(error, workflow_id) from error
+
+
+async def until(
+    what: str,
+    ask: Callable[[], Awaitable[T]],
+    enough: Callable[[T], bool],
+    timeout_seconds: float,
+) -> T:
+    """Ask again and again until the answer is enough; one that is not there yet is asked for, too.
+
+    Raises TimeoutError, which tells `what` and the last answer.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    seen: object = None
+    while time.monotonic() < deadline:
+        try:
+            answer = await ask()
+        except (NotFound, NoAnswer) as missing:
+            seen = missing  # not started yet, or the worker is busy
+        else:
+            if enough(answer):
+                return answer
+            seen = answer
+        await asyncio.sleep(_POLL_SECONDS)
+    shown = seen.model_dump_json(indent=1) if isinstance(seen, BaseModel) else seen
+    raise TimeoutError(f"waited {timeout_seconds} s in vain for {what}; last seen: {shown}")
+
+
+async def each(
+    asked: Iterable[str],
+    ask: Callable[[str], Coroutine[Any, Any, T]],
+    unreadable: Unreadable | None,
+) -> list[tuple[str, T]]:
+    """Ask every workflow; one that gives no answer goes to `unreadable`, or its error is raised."""
+
+    async def one(workflow_id: str) -> tuple[str, T] | None:
+        try:
+            return workflow_id, await ask(workflow_id)
+        except FAILURES as error:
+            if unreadable is None:
+                raise
+            unreadable(workflow_id, error)
+            return None
+
+    return [item for item in await at_once([one(item) for item in asked]) if item is not None]
+
+
+async def at_once(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """The answers of all calls, in their order; only so many are under way at a time."""
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(call: Coroutine[Any, Any, T]) -> T:
+        async with gate:
+            return await call
+
+    return list(await asyncio.gather(*(one(call) for call in calls)))
+
+
+def _reason(cause: BaseException | None) -> str:
+    """What an Update says when it fails: the workflow's refusal, or that of a call it made."""
+    while isinstance(cause, ActivityError) and cause.cause is not None:
+        cause = cause.cause
+    return cause.message if isinstance(cause, ApplicationError) else str(cause)
+
+
+def _explained(error: RPCError, workflow_id: str) -> Exception:
+    if error.status is RPCStatusCode.NOT_FOUND and "amespace" not in error.message:
+        if "already completed" in error.message:
+            return Refused(f"{workflow_id} has ended: nothing can be changed any more")
+        return NotFound(f"nothing is known under {workflow_id}")
+    if error.status in (RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED):
+        return _no_answer(workflow_id)
+    return error
+
+
+def _no_answer(workflow_id: str) -> NoAnswer:
+    return NoAnswer(
+        f"no worker answered for {workflow_id} within {_ANSWER_WITHIN.total_seconds():.0f} s; "
+        "see that one runs (c2c worker, c2c check)"
+    )

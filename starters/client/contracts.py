@@ -1,0 +1,293 @@
+"""One contract: what was delivered, what changes, how it ends, and how it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from contracts.billing.usage import UsageRecord
+from contracts.changes import ChangeOrder
+from contracts.contract.messages import (
+    CancelRequest,
+    CreditRequest,
+    CustomerRefresh,
+    HoldKind,
+    HoldRequest,
+    MilestoneReached,
+    MilestoneUnreached,
+    NoticeGiven,
+    RetainageRelease,
+    ServiceCredit,
+    Side,
+    TerminationRequest,
+    UsageReport,
+    UsageTaken,
+)
+from contracts.contract.state import ContractOutcome, ContractState
+from contracts.identifiers import invoice_workflow_id
+from contracts.model import JsonObject
+from contracts.money import Money
+from contracts.parking import StepException
+from contracts.views.statement import Statement
+from contracts.views.statement import statement as statement_of
+from starters.client import auditing, calls, changing, messages
+from starters.client.auditing import Audit
+from starters.client.changing import ChangePreview
+from starters.client.errors import Refused
+from starters.client.invoices import InvoiceClient
+from starters.client.messages import built
+from starters.client.workflow import WAIT_SECONDS, WorkflowClient
+
+if TYPE_CHECKING:
+    from gateways.odoo import OdooClient
+
+RECORDS_AT_ONCE = 2_000
+"""How many usage records one message carries: well below what Temporal takes."""
+
+
+class ContractClient(WorkflowClient):
+    """One contract. Messages are answered with how it stands then.
+
+    Amounts are Money or text with the currency, "100.00 EUR", and without tax. Days are dates, or
+    text such as "2026-05-04", in the legal entity's zone. What every method raises is said in
+    WorkflowClient; what needs an approval takes effect once it has it.
+    """
+
+    def invoice(self, number: int) -> InvoiceClient:
+        """Its invoice or credit note of that number, counted from 1."""
+        return InvoiceClient(self._client, invoice_workflow_id(self.workflow_id, number))
+
+    # --- how it stands --------------------------------------------------------------------------
+
+    async def state(self) -> ContractState:
+        """Everything the contract's workflow knows; of a closed one within its retention."""
+        return await calls.query(self._client, self.workflow_id, messages.CONTRACT)
+
+    async def wait_until(
+        self, enough: Callable[[ContractState], bool], *, timeout_seconds: float = WAIT_SECONDS
+    ) -> ContractState:
+        """The state once it is `enough`; the workflow may still have to start. Raises TimeoutError
+        with the last state."""
+        return await calls.until(self.workflow_id, self.state, enough, timeout_seconds)
+
+    async def exceptions(self) -> list[StepException]:
+        return list((await self.state()).exceptions)
+
+    async def statement(self) -> Statement:
+        """Where its money stands, without tax: planned, earned, billed, credited, held back.
+
+        Refused before the contract is validated.
+        """
+        state = await self.state()
+        if state.contract is None:
+            raise Refused(f"{state.contract_id} is not validated yet: there is nothing to state")
+        return statement_of(state.contract, state.book)
+
+    async def audit(self, odoo: OdooClient) -> Audit:
+        """Its audit record as it would be now, with Odoo's own figures; nothing is written.
+
+        Refused for a contract without an order in Odoo. Raises GatewayError where Odoo does not
+        answer.
+        """
+        return await auditing.audit(odoo, await self.state())
+
+    # --- what was delivered ---------------------------------------------------------------------
+
+    async def reach_milestone(
+        self,
+        milestone: str,
+        *,
+        by: str = "",
+        on: date | str | None = None,
+        request_id: str | None = None,
+    ) -> ContractOutcome:
+        """A milestone was delivered `on` a day (left out: today); its invoice is proposed.
+
+        Repeating it changes nothing.
+        """
+        reached = built(MilestoneReached, milestone=milestone, by=by, on=on)
+        return await self._send(messages.REACH_MILESTONE, reached, request_id)
+
+    async def unreach_milestone(
+        self, milestone: str, *, by: str, reason: str = "", request_id: str | None = None
+    ) -> ContractOutcome:
+        """A milestone is not reached after all. Once its invoice is proposed, a person reviews
+        it."""
+        unreached = built(MilestoneUnreached, milestone=milestone, by=by, reason=reason)
+        return await self._send(messages.UNREACH_MILESTONE, unreached, request_id)
+
+    async def record_usage(
+        self,
+        records: Iterable[UsageRecord | Mapping[str, Any]],
+        *,
+        request_id: str | None = None,
+    ) -> UsageTaken:
+        """Record metered usage; returns how many were new, how many known, and which are refused.
+
+        A record has `id`, `plan` (its key), `on` and `quantity` (in the plan's unit). An id counts
+        once, so that records may be sent again. All are checked before the first is sent; many
+        are sent in several messages.
+        """
+        checked = built(_Records, records=list(records)).records
+        result = UsageTaken()
+        for start in range(0, len(checked), RECORDS_AT_ONCE):
+            report = UsageReport(records=tuple(checked[start : start + RECORDS_AT_ONCE]))
+            part = None if request_id is None else f"{request_id}/{start}"
+            taken = await self._send(messages.RECORD_USAGE, report, part)
+            result.taken += taken.taken
+            result.known += taken.known
+            result.refused += taken.refused
+        return result
+
+    # --- credits, retainage ---------------------------------------------------------------------
+
+    async def credit_service(
+        self,
+        retainer: str,
+        *,
+        reference: str,
+        amount: Money | str,
+        reason: str,
+        by: str,
+        request_id: str | None = None,
+    ) -> ContractOutcome:
+        """Owe a credit for a breach of service levels, deducted from the retainer's next invoice.
+
+        A `reference` counts once.
+        """
+        credit = built(
+            ServiceCredit,
+            retainer=retainer,
+            reference=reference,
+            reason=reason,
+            amount=amount,
+            by=by,
+        )
+        return await self._send(messages.CREDIT_SERVICE, credit, request_id)
+
+    async def request_credit(
+        self,
+        number: int,
+        *,
+        by: str,
+        reason: str,
+        amount: Money | str | None = None,
+        reinvoice: bool = False,
+        request_id: str | None = None,
+    ) -> ContractOutcome:
+        """Credit the issued invoice of that number: an `amount` of it, or all that is left.
+
+        The credit note needs its approval. With `reinvoice`, of a whole invoice only, the same is
+        proposed again once it is issued.
+        """
+        request = built(
+            CreditRequest, number=number, amount=amount, by=by, reason=reason, reinvoice=reinvoice
+        )
+        return await self._send(messages.REQUEST_CREDIT, request, request_id)
+
+    async def release_retainage(
+        self, *, by: str, reason: str, request_id: str | None = None
+    ) -> ContractOutcome:
+        """Bill what was held back: the event that releases it has come."""
+        release = built(RetainageRelease, by=by, reason=reason)
+        return await self._send(messages.RELEASE_RETAINAGE, release, request_id)
+
+    # --- changes --------------------------------------------------------------------------------
+
+    async def preview_change(
+        self, change: JsonObject, *, by: str, reason: str = ""
+    ) -> ChangePreview:
+        """What a change order would make of the contract; nothing is proposed yet.
+
+        `change` has the fields of `contracts.changes.ChangeOrder`, such as
+        `{"reprice": {"live": "7000.00"}}`; its number is the contract's next. `reason` may be in
+        it. Raises InvalidContract, also for a change of what is billed already.
+        """
+        state = await self.state()
+        stated = {**change, "number": state.change_orders + 1, "by": by}
+        order = built(ChangeOrder, **(stated | ({"reason": reason} if reason else {})))
+        return changing.preview(state, order)
+
+    async def propose_change(
+        self, order: ChangeOrder, *, request_id: str | None = None
+    ) -> ContractOutcome:
+        """Propose a change order, such as `preview.order`; it takes effect once it is approved."""
+        return await self._send(messages.PROPOSE_CHANGE, order, request_id)
+
+    async def set_hold(
+        self,
+        kind: HoldKind | str,
+        *,
+        by: str,
+        reason: str,
+        until: date | str | None = None,
+        request_id: str | None = None,
+    ) -> ContractOutcome:
+        """Hold "billing" or "dunning" of the whole contract; the other goes on.
+
+        It ends when it is released, or at the end of the day `until`.
+        """
+        hold = {"by": by, "reason": reason, "until": until}
+        request = built(HoldRequest, kind=kind, by=by, hold=hold)
+        return await self._send(messages.SET_HOLD, request, request_id)
+
+    async def release_hold(
+        self, kind: HoldKind | str, *, by: str, request_id: str | None = None
+    ) -> ContractOutcome:
+        """Let "billing" or "dunning" of the contract go on."""
+        request = built(HoldRequest, kind=kind, by=by)
+        return await self._send(messages.SET_HOLD, request, request_id)
+
+    async def refresh_customer(self, *, by: str, request_id: str | None = None) -> list[str]:
+        """Read the deal in the CRM again and take what the CRM still owns; returns in words what
+        was taken from it, and what was not."""
+        request = built(CustomerRefresh, by=by)
+        return await self._send(messages.REFRESH_CUSTOMER, request, request_id)
+
+    # --- endings --------------------------------------------------------------------------------
+
+    async def terminate(
+        self,
+        side: Side | str,
+        *,
+        on: date | str,
+        by: str,
+        reason: str,
+        agreed: bool = False,
+        request_id: str | None = None,
+    ) -> ContractOutcome:
+        """The "customer" or the "firm" ends the contract early; `on` is its last day.
+
+        `agreed` waives the days of notice that the terms ask for.
+        """
+        request = built(TerminationRequest, side=side, by=by, reason=reason, on=on, agreed=agreed)
+        return await self._send(messages.TERMINATE, request, request_id)
+
+    async def give_notice(
+        self,
+        side: Side | str,
+        *,
+        by: str,
+        on: date | str | None = None,
+        request_id: str | None = None,
+    ) -> ContractOutcome:
+        """The "customer" or the "firm" does not want the term renewed; `on` is when notice was
+        given (left out: today). The contract expires at the term's end."""
+        notice = built(NoticeGiven, side=side, by=by, on=on)
+        return await self._send(messages.GIVE_NOTICE, notice, request_id)
+
+    async def cancel(
+        self, *, by: str, reason: str = "", request_id: str | None = None
+    ) -> ContractOutcome:
+        """Cancel a contract that has billed nothing; what was provisioned in Odoo is undone."""
+        request = built(CancelRequest, by=by, reason=reason)
+        return await self._send(messages.REQUEST_CANCEL, request, request_id)
+
+
+class _Records(BaseModel):
+    """All records of a call, so that each problem names its place among them."""
+
+    records: Sequence[UsageRecord]

@@ -1,0 +1,23 @@
+"""How a call ends that does not succeed.
+
+    Refused     the workflow says no, or has ended
+    NotFound    there is no such contract or invoice
+    NoAnswer    no worker answered in time; what was asked may still be carried out
+
+Besides these a call raises `contracts.problems.InvalidContract` for what cannot even be sent,
+`BadReference` for a text that names nothing, and Temporal's `RPCError` where the server fails.
+"""
+
+from __future__ import annotations
+
+
+class Refused(Exception):
+    """The workflow said no; the message says why."""
+
+
+class NotFound(Exception):
+    """No such contract or invoice."""
+
+
+class NoAnswer(Exception):
+    """No worker answered in time. What was asked may still be carried out."""

@@ -1,0 +1,179 @@
+"""Lists of contracts and invoices, from Temporal's visibility: no worker is needed.
+
+Lists are a moment behind the workflows themselves; nothing is decided by them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from temporalio.client import Client, WorkflowExecution
+from temporalio.common import SearchAttributeKey
+
+from contracts.identifiers import KEY, contract_of
+from contracts.money import Money
+from starters.client.messages import CONTRACT_WORKFLOW, INVOICE_WORKFLOW
+from starters.client.references import BadReference
+from workflows import search_attributes
+
+MAX_LISTED = 500
+_CONTRACTS_A_QUERY = 100
+_WORD = re.compile(r"^[a-z][a-z_-]*\Z")
+
+
+@dataclass(frozen=True)
+class ContractRow:
+    """A contract as lists show it: from visibility, a moment behind the workflow itself.
+
+    `value` is without tax, `due` (what the customer owes now) with it; both are None before the
+    contract is validated.
+    """
+
+    workflow_id: str
+    contract_id: str
+    legal_entity: str
+    customer: str
+    stage: str
+    waiting_on: str
+    waiting_since: datetime | None
+    value: Money | None
+    due: Money | None
+    started_at: datetime
+
+
+@dataclass(frozen=True)
+class InvoiceRow:
+    """An invoice or a credit note as lists show it, a moment behind the workflow itself.
+
+    `due` is what is open now with tax, negative where we owe it: on a credit note.
+    `next_action_at` is aware (UTC).
+    """
+
+    workflow_id: str
+    contract_id: str
+    legal_entity: str
+    customer: str
+    stage: str
+    waiting_on: str
+    waiting_since: datetime | None
+    due: Money | None
+    dunning_level: int
+    next_action_at: datetime | None
+    started_at: datetime
+
+
+def conditions(*, entity: str = "", waiting_on: str = "", **stages: str) -> str:
+    """A visibility condition; what is empty does not narrow. Raises BadReference.
+
+    `stages` are named as their search attributes are.
+    """
+    if entity and not KEY.match(entity):
+        raise BadReference(f"{entity!r} cannot be a legal entity")
+    wanted = {**stages, search_attributes.WAITING_ON.name: waiting_on}
+    for name, value in wanted.items():
+        if value and not _WORD.match(value):
+            raise BadReference(f"{name} is a word such as exception, not {value!r}")
+    wanted[search_attributes.LEGAL_ENTITY.name] = entity
+    return " AND ".join(f"{name} = '{value}'" for name, value in wanted.items() if value)
+
+
+async def contract_rows(
+    client: Client, *, where: str = "", limit: int = MAX_LISTED
+) -> list[ContractRow]:
+    """The contracts found, newest first; `where` is a visibility condition."""
+    found = [item async for item in _runs(client, CONTRACT_WORKFLOW, where, limit)]
+    due = await _amounts_due(client, found)
+    return [_contract_row(item, due.get(item.id, 0.0)) for item in found]
+
+
+async def invoice_rows(
+    client: Client, *, where: str = "", limit: int = MAX_LISTED
+) -> list[InvoiceRow]:
+    """The invoices and credit notes found, newest first; `where` is a visibility condition."""
+    return [_invoice_row(item) async for item in _runs(client, INVOICE_WORKFLOW, where, limit)]
+
+
+async def workflow_ids(
+    client: Client, workflow_type: str, where: str, limit: int
+) -> AsyncIterator[str]:
+    """Ids of the workflows of a type that fulfil a visibility condition, newest first."""
+    async for item in _runs(client, workflow_type, where, limit):
+        yield item.id
+
+
+async def _runs(
+    client: Client, workflow_type: str, where: str, limit: int
+) -> AsyncIterator[WorkflowExecution]:
+    # Each run of a continued workflow is listed; the newest stands for all.
+    wanted = [f"WorkflowType = '{workflow_type}'", "ExecutionStatus != 'ContinuedAsNew'"]
+    seen: set[str] = set()
+    query = " AND ".join([*wanted, where] if where else wanted)
+    async for item in client.list_workflows(query, limit=limit):
+        # Visibility lags: between two runs both may be listed as the newest for a moment.
+        if item.id not in seen:
+            seen.add(item.id)
+            yield item
+
+
+async def _amounts_due(client: Client, contracts: Sequence[WorkflowExecution]) -> dict[str, float]:
+    """What is owed on the invoices of these contracts, by the contracts' workflow ids."""
+    due: dict[str, float] = defaultdict(float)
+    for start in range(0, len(contracts), _CONTRACTS_A_QUERY):
+        some = contracts[start : start + _CONTRACTS_A_QUERY]
+        names = [item.typed_search_attributes.get(search_attributes.CONTRACT_ID) for item in some]
+        wanted = ", ".join(f"'{name}'" for name in names if name)
+        where = (
+            f"WorkflowType = '{INVOICE_WORKFLOW}' AND ExecutionStatus = 'Running' "
+            f"AND {search_attributes.AMOUNT_DUE.name} != 0 "
+            f"AND {search_attributes.CONTRACT_ID.name} IN ({wanted})"
+        )
+        async for invoice in client.list_workflows(where):
+            amount = invoice.typed_search_attributes.get(search_attributes.AMOUNT_DUE)
+            due[contract_of(invoice.id)] += amount or 0.0
+    return due
+
+
+def _contract_row(item: WorkflowExecution, due: float) -> ContractRow:
+    known = item.typed_search_attributes
+    return ContractRow(
+        workflow_id=item.id,
+        contract_id=_text(item, search_attributes.CONTRACT_ID),
+        legal_entity=_text(item, search_attributes.LEGAL_ENTITY),
+        customer=_text(item, search_attributes.CUSTOMER),
+        stage=_text(item, search_attributes.CONTRACT_STAGE),
+        waiting_on=_text(item, search_attributes.WAITING_ON),
+        waiting_since=known.get(search_attributes.WAITING_SINCE),
+        value=_money(item, known.get(search_attributes.CONTRACT_VALUE)),
+        due=_money(item, due),
+        started_at=item.start_time,
+    )
+
+
+def _invoice_row(item: WorkflowExecution) -> InvoiceRow:
+    known = item.typed_search_attributes
+    return InvoiceRow(
+        workflow_id=item.id,
+        contract_id=_text(item, search_attributes.CONTRACT_ID),
+        legal_entity=_text(item, search_attributes.LEGAL_ENTITY),
+        customer=_text(item, search_attributes.CUSTOMER),
+        stage=_text(item, search_attributes.INVOICE_STAGE),
+        waiting_on=_text(item, search_attributes.WAITING_ON),
+        waiting_since=known.get(search_attributes.WAITING_SINCE),
+        due=_money(item, known.get(search_attributes.AMOUNT_DUE)),
+        dunning_level=known.get(search_attributes.DUNNING_LEVEL) or 0,
+        next_action_at=known.get(search_attributes.NEXT_ACTION_AT),
+        started_at=item.start_time,
+    )
+
+
+def _text(item: WorkflowExecution, key: SearchAttributeKey[str]) -> str:
+    return item.typed_search_attributes.get(key) or ""
+
+
+def _money(item: WorkflowExecution, value: float | None) -> Money | None:
+    currency = item.typed_search_attributes.get(search_attributes.CURRENCY)
+    return None if value is None or currency is None else Money.rounded(value, currency)

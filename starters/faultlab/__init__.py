@@ -1,7 +1,0 @@
-"""The fault campaign: contracts led through their lives while everything around them breaks.
-
-Lives of contracts run beside each other in one stack (Temporal, an Odoo, a CRM, workers) while
-processes are killed and calls are spoilt. What came of it is then read from Odoo's own database
-and from the histories, never through the product's code, and held against what must always be
-true. docs/faults.md says what that is; `c2c faults` runs it.
-"""

@@ -1,1 +1,0 @@
-"""The whole stack on one machine: `c2c dev` to work with, `c2c demo` to see it work."""

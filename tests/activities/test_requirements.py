@@ -1,0 +1,348 @@
+"""What each module declares to need of Odoo is what it uses: nothing more, and nothing less.
+
+Every activity is run on the stand-in, by every way that calls Odoo otherwise than the others, and
+the calls are compared with the modules' `NEEDS`, from which `c2c check` is made.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import pytest
+from temporalio.testing import ActivityEnvironment
+
+from activities.odoo import entries
+from activities.odoo.balances import InvoiceRef
+from activities.odoo.chatter import AuditRequest, Notification
+from activities.odoo.delivery import ReminderRequest, TodoRequest
+from activities.odoo.expenses import ExpensesRequest
+from activities.odoo.milestones import MilestoneRef
+from activities.odoo.needs import Need
+from activities.odoo.orders import DeliveredRequest, OrderCancel, OrderChange
+from activities.odoo.payments import ReconcileRequest
+from activities.odoo.project_rows import ProjectChange
+from activities.odoo.projects import ProjectArchive, ProjectStatusRequest
+from activities.odoo.requirements import BY_MODULE
+from activities.odoo.timesheets import TimeRequest
+from activities.odoo.write_offs import WriteOffRequest
+from contracts.billing.proposals import InvoiceProposal
+from contracts.invoice.messages import InvoiceBalance
+from contracts.model import Source
+from contracts.money import Money
+from contracts.sweeps import SweepWindow
+from gateways.crm.odoo_crm import PARTNER_KEY
+from gateways.errors import GatewayError
+from gateways.odoo import OdooClient
+from tests.activities.firm import APPROVED_FIELD, INVOICE_ON, Firm, Ordered
+from tests.activities.mixed import mixed, taxed
+from tests.activities.recorder import Recorder, Uses, remember_activities, remember_callers
+from tests.activities.refusals import code, refused
+from tests.servers import OdooServer
+from tests.world import contract_data, credit, single, unique
+
+
+@pytest.fixture
+def recorder(odoo: OdooClient) -> Recorder:
+    return Recorder(odoo._transport)
+
+
+@pytest.fixture
+def recorded(
+    odoo_server: OdooServer,
+    recorder: Recorder,
+    admin_odoo: OdooClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Firm:
+    """The activities on a client whose calls are noted."""
+    remember_callers(monkeypatch)
+    client = OdooClient(recorder)
+    return Firm.of(odoo_server, client, admin_odoo)
+
+
+@pytest.mark.parametrize("odoo_server", ["sandbox"], indirect=True, scope="session")
+def test_each_module_declares_what_it_uses(
+    recorded: Firm, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = remember_activities(monkeypatch)
+    _provision(recorded)
+    _change(recorded)
+    _read_work(recorded)
+    _draft(recorded)
+    _settle(recorded, recorder)
+    _deliver(recorded, recorder)
+    _sweep(recorded)
+    assert len(called) > 20
+    assert [name for name, was in called.items() if not was] == []
+    used = {line for module, uses in recorder.uses.items() for line in _used(module, uses)}
+    declared = {line for module, needs in BY_MODULE.items() for line in _declared(module, needs)}
+    assert sorted(used - declared) == []
+    assert sorted(declared - used) == []
+
+
+def _used(module: str, uses: Uses) -> Iterator[str]:
+    for model, used in uses.items():
+        fields = used.fields - {APPROVED_FIELD}
+        yield from _lines(module, model, fields, used.rights, used.methods)
+
+
+def _declared(module: str, needs: tuple[Need, ...]) -> Iterator[str]:
+    for need in needs:
+        yield from _lines(module, need.model, need.fields, need.rights, need.methods)
+
+
+def _lines(module: str, model: str, *names: Iterable[str]) -> Iterator[str]:
+    """A line for the model, and for each field, right and method."""
+    yield f"{module}: {model}"
+    for what, of_these in zip(("field", "right", "method"), names, strict=True):
+        yield from (f"{module}: {model}: {what} {name}" for name in of_these)
+
+
+# --- how a contract is provisioned and changed --------------------------------------------------
+
+
+def _provision(firm: Firm) -> None:
+    made = firm.confirmed(mixed())
+    firm.milestones.create_milestones(made.work())
+    firm.customer(made.contract)
+    without = contract_data()
+    without["customer"]["vat_number"] = None
+    firm.customer(firm.accepted(without)[0])
+    named = made.contract.customer.model_copy(update={"key": f"{PARTNER_KEY}{made.partner}"})
+    in_odoo = Source(system="odoo-crm", id="1")
+    firm.customer(made.contract.model_copy(update={"customer": named, "source": in_odoo}))
+    keys = {
+        "legal_entity": made.contract.legal_entity,
+        "contract_id": made.contract.contract_id,
+    }
+    firm.orders.set_delivered(DeliveredRequest(**keys, quantities={"api": Decimal(1)}))
+    firm.chatter.notify(
+        Notification(
+            order_id=made.order,
+            people=("accountant@northwind.example",),
+            subject=unique("Note"),
+            text="An approval is due",
+        )
+    )
+    firm.chatter.attach_audit(
+        AuditRequest(
+            **keys, order_id=made.order, file_name="a.json", content="{}", sha256="0", text="Closed"
+        )
+    )
+    firm.projects.set_project_status(
+        ProjectStatusRequest(
+            **keys, project_id=made.project, suspended=True, key="suspend", text="Overdue"
+        )
+    )
+    firm.figures(made)
+    firm.orders.cancel_order(OrderCancel(order_id=made.order))
+    firm.projects.archive_project(ProjectArchive(project_id=made.project))
+
+
+def _change(firm: Firm) -> None:
+    """A milestone is moved, another dropped, the order gets another number and payment term."""
+    made = firm.confirmed(contract_data())
+    moved, dropped, last = made.contract.milestones
+    later = moved.model_copy(update={"due_on": date(2027, 6, 1)})
+    whole = last.model_copy(update={"amount": last.amount + dropped.amount})
+    after = made.contract.model_copy(
+        update={
+            "milestones": (later, whole),
+            "purchase_order": "PO-2",
+            "payment_term": "Immediate Payment",
+        }
+    )
+    firm.orders.amend_order(OrderChange(before=made.contract, after=after, order_id=made.order))
+    project = ProjectChange(
+        before=made.contract, after=after, milestones=made.milestones, tasks=made.tasks
+    )
+    firm.milestones.mark_milestone_reached(MilestoneRef(milestone_id=made.milestones[moved.key]))
+    [mark] = firm.milestones.amend_milestones(project).reached
+    assert mark.milestone_id == made.milestones[moved.key]
+    firm.milestones.drop_milestones(project)
+    firm.tasks.amend_tasks(project)
+
+
+# --- what is billed by what was done ------------------------------------------------------------
+
+
+def _read_work(firm: Firm) -> None:
+    made, pm = firm.confirmed(mixed()), firm.server.client("pm")
+    [employee] = firm.odoo.search_read("hr.employee", [("name", "=", "Petra Developer")], ["id"])
+    part = {"name": "Part", "project_id": made.project, "parent_id": made.tasks["support"]}
+    [below] = pm.create("project.task", [part])
+    line = {
+        "project_id": made.project,
+        "task_id": below,
+        "employee_id": employee["id"],
+        "date": "2026-03-10",
+        "unit_amount": Decimal(1),
+        "name": "Work",
+        APPROVED_FIELD: True,
+    }
+    pm.create("account.analytic.line", [line])
+    window: dict[str, Any] = {"until": date(2026, 3, 31), "known": (1,)}
+    window |= {"since": datetime.now(UTC) - timedelta(days=1), "seen_until": date(2026, 2, 28)}
+    hours = firm.timesheets.read_time(
+        TimeRequest(
+            tasks={"dev": made.tasks["dev"], "support": made.tasks["support"]},
+            order_lines={"dev": made.lines["dev"]},
+            **window,
+        )
+    )
+    assert [item.plan for item in hours.entries] == ["support"]
+    firm.expenses.read_expenses(
+        ExpensesRequest(plan="costs", analytic_account_id=made.account, currency="EUR", **window)
+    )
+
+
+# --- invoices -----------------------------------------------------------------------------------
+
+
+def _draft(firm: Firm) -> None:
+    made = firm.confirmed(taxed())
+    gone, there, *_ = made.milestones.values()
+    firm.odoo.call("project.milestone", "unlink", [gone])
+    # Parts of a cent, so that Odoo's sum is another and the lines are written once more.
+    parts = [made.charge("dev", f"{hours}.33", "99.99") for hours in range(1, 9)]
+    request = made.request(made.proposal(*parts, made.charge("support", "1", "500")))
+    request = request.model_copy(update={"reached": (gone, there)})
+    draft = firm.invoices.create_draft(request)
+    assert draft.odoo_totals.taxes
+    rewritten = request.model_copy(update={"rewrites": True, "reached": ()})
+    assert firm.invoices.create_draft(rewritten) == draft
+    firm.invoices.discard_draft(InvoiceRef(invoice_id=draft.invoice_id))
+
+
+def _settle(firm: Firm, recorder: Recorder) -> None:
+    made = firm.confirmed(contract_data(payment_term="30% Now, Balance 60 Days"))
+    first = firm.posted(made, made.proposal())
+    firm.pays(first.invoice_id, "100.00")
+    _pay_with_discount(firm, recorder, first)
+    assert firm.balance(first.invoice_id).instalments
+    back = firm.posted(made, made.credit_note(made.milestone(), number=2))
+    request = ReconcileRequest(invoice_id=first.invoice_id, credit_note_id=back.invoice_id)
+    firm.payments.reconcile_credit(request)
+    third = firm.posted(made, _numbered(made, 3))
+    firm.write_offs.write_off(
+        WriteOffRequest(
+            legal_entity=made.contract.legal_entity,
+            contract_id=made.contract.contract_id,
+            number=3,
+            key="1",
+            invoice_id=third.invoice_id,
+            company_id=made.company,
+            account_code="650000",
+            amount=Money("1.00", "EUR"),
+            reason="Lost",
+            written_off_on=INVOICE_ON,
+        )
+    )
+    assert firm.balance(third.invoice_id).written_off == Money("1.00", "EUR")
+
+
+def _numbered(made: Ordered, number: int) -> InvoiceProposal:
+    return made.proposal(number=number)
+
+
+def _pay_with_discount(firm: Firm, recorder: Recorder, invoice: InvoiceBalance) -> None:
+    """Odoo's wizard books a discount itself; the stand-in has no such payment term."""
+
+    def discounted(model: str, method: str, answer: Any) -> Any:
+        if (model, method) != ("account.payment.register", "web_save"):
+            return answer
+        return [row | {"payment_difference_handling": "reconcile"} for row in answer]
+
+    recorder.changed, before = discounted, recorder.changed
+    firm.pays(invoice.invoice_id, "50.00")
+    recorder.changed = before
+
+
+# --- what goes out ------------------------------------------------------------------------------
+
+
+def _deliver(firm: Firm, recorder: Recorder) -> None:
+    posted = [_invoice(firm) for _ in range(6)]
+    (made, balance), *_ = posted
+    invoice = balance.invoice_id
+    entries.post(firm.client, invoice)  # it is posted already, which Odoo refuses
+    refs = [InvoiceRef(invoice_id=found.invoice_id) for _, found in posted]
+    _together(recorder, [partial(firm.delivery.send_invoice, ref) for ref in refs[:3]])
+    _together(recorder, [partial(_send_again, firm, ref) for ref in refs[3:]])
+    reminder = ReminderRequest(
+        invoice_id=invoice, partner_id=made.partner, subject=unique("Reminder"), text="Late"
+    )
+    firm.server.refuse_mail(True)
+    try:
+        refusal = refused(lambda: firm.delivery.send_reminder(reminder))
+    finally:
+        firm.server.refuse_mail(False)
+    assert code(refusal) == "reminder_not_delivered"
+    firm.delivery.send_reminder(reminder)
+    firm.delivery.create_todo(
+        TodoRequest(
+            invoice_id=invoice,
+            people=("accountant@northwind.example",),
+            summary="Telephone",
+            text="No address",
+            due_on=INVOICE_ON,
+        )
+    )
+
+
+def _invoice(firm: Firm) -> tuple[Ordered, InvoiceBalance]:
+    made = firm.confirmed(single())
+    return made, firm.posted(made, made.proposal())
+
+
+def _together(recorder: Recorder, sends: list[Callable[[], object]]) -> None:
+    """While the first invoice is being mailed the others gather, and go in one call."""
+    first = threading.Event()
+
+    def slow(model: str, method: str, answer: Any) -> Any:
+        if (model, method) == ("account.move.send.wizard", "web_save") and not first.is_set():
+            first.set()
+            time.sleep(0.5)
+        return answer
+
+    recorder.changed, before = slow, recorder.changed
+    with ThreadPoolExecutor(len(sends)) as pool:
+        sent = [pool.submit(sends[0])]
+        assert first.wait(30)
+        sent += [pool.submit(send) for send in sends[1:]]
+        for item in sent:
+            item.result()
+    recorder.changed = before
+
+
+def _send_again(firm: Firm, ref: InvoiceRef) -> None:
+    """A second attempt, while a wizard of somebody else may still be mailing the invoice."""
+    firm.odoo.create("account.move.send.wizard", [{"move_id": ref.invoice_id}])
+    engine = ActivityEnvironment()
+    engine.info = replace(engine.info, attempt=2)
+    with pytest.raises(GatewayError) as caught:
+        engine.run(firm.delivery.send_invoice, ref)
+    assert caught.value.code == "under_way"
+
+
+# --- sweeps -------------------------------------------------------------------------------------
+
+
+def _sweep(firm: Firm) -> None:
+    start = datetime.now(UTC) - timedelta(minutes=1)
+    made = firm.confirmed(contract_data())
+    posted = firm.posted(made, made.proposal())
+    credit(firm.server.client("accountant"), posted.invoice_id)
+    pm, milestone = firm.server.client("pm"), made.milestones["build"]
+    pm.write("project.milestone", [milestone], {"is_reached": True})
+    changes = firm.sweeps.read_changes(SweepWindow(since=start))
+    assert milestone in [item.milestone_id for item in changes.milestones]
+    balances = {item.balance.invoice_id: item.balance for item in changes.invoices}
+    assert balances[posted.invoice_id].credited == posted.total

@@ -1,0 +1,1 @@
+"""The client: what engineers call, without a server."""

@@ -1,0 +1,156 @@
+"""The client knows every message of the workflows, and has one method for each."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import subprocess
+import sys
+from collections import defaultdict
+from typing import Any, get_type_hints
+
+import pytest
+from temporalio import workflow
+
+from starters.client import ContractClient, InvoiceClient, messages
+from starters.client.messages import Query, Update
+from starters.client.workflow import WorkflowClient
+from workflows.contract import ContractWorkflow
+from workflows.invoice import InvoiceWorkflow
+
+SIDES = [(ContractWorkflow, ContractClient), (InvoiceWorkflow, InvoiceClient)]
+BOTH_SIDES = pytest.mark.parametrize(("side", "client"), SIDES, ids=["contract", "invoice"])
+
+SIGNAL_OF_UPDATE = {
+    "milestone_reached": "reach_milestone",
+    "usage_reported": "record_usage",
+    "cancel_requested": "request_cancel",
+    "payment_received": "record_payment",
+    "dispute_opened": "open_dispute",
+    "dispute_resolved": "resolve_dispute",
+    "payment_promised": "promise_payment",
+    "dunning_hold": "change_dunning_hold",
+    "write_off_asked": "ask_write_off",
+    "approval_decided": "decide_approval",
+    "exception_resolved": "resolve_exception",
+}
+"""Signals that carry the message of an Update: the client sends the Update, which is answered."""
+
+BETWEEN_WORKFLOWS = {
+    "milestone_reached_in_odoo",
+    "milestone_unreached_in_odoo",
+    "invoice_changed",
+    "credit_requested",
+    "balance_changed",
+    "credit_applied",
+    "contract_renewed",
+    "renew_run",
+}
+"""Signals of sweeps, contracts and invoices to each other; nobody else sends them."""
+
+TWO_WAYS = {
+    "set_hold": {"set_hold", "release_hold"},
+    "change_dunning_hold": {"hold_reminders", "release_reminders"},
+}
+"""Updates that set something or release it: a method for each direction."""
+
+
+def definition(side: type) -> Any:
+    return workflow._Definition.must_from_class(side)
+
+
+def known(kind: type) -> dict[str, Any]:
+    """The client's messages of a kind, by name."""
+    found: list[Any] = [item for item in vars(messages).values() if isinstance(item, kind)]
+    return {item.name: item for item in found}
+
+
+def senders(client: type) -> dict[str, set[str]]:
+    """Which methods of a client send which Update or Query, by the message's name."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for owner in (WorkflowClient, client):
+        tree = ast.parse(inspect.getsource(owner))
+        for method in ast.walk(tree):
+            if not isinstance(method, ast.AsyncFunctionDef):
+                continue
+            for node in ast.walk(method):
+                if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "messages":
+                    message = getattr(messages, node.attr)
+                    if isinstance(message, (Update, Query)):
+                        found[message.name].add(method.name)
+    return found
+
+
+@BOTH_SIDES
+def test_every_update_is_sent_by_one_method_and_by_its_types(side: type, client: type) -> None:
+    updates = definition(side).updates
+    assert updates
+    sent = senders(client)
+    for name, update in updates.items():
+        ours = known(Update)[name]
+        assert [ours.message] == update.arg_types, name
+        assert ours.result == update.ret_type, name
+        if name == "decide_approval":
+            assert sent[name] == {"_decide"}
+        else:
+            assert sent[name] == TWO_WAYS.get(name, sent[name])
+            assert len(sent[name]) == len(TWO_WAYS.get(name, {name})), name
+
+
+@BOTH_SIDES
+def test_every_query_is_asked_by_its_type(side: type, client: type) -> None:
+    for name, query in definition(side).queries.items():
+        assert known(Query)[name].result == query.ret_type
+
+
+def test_the_client_knows_no_message_that_the_workflows_do_not() -> None:
+    definitions = [definition(side) for side, _ in SIDES]
+    assert known(Update).keys() == {name for item in definitions for name in item.updates}
+    assert known(Query).keys() == {name for item in definitions for name in item.queries}
+
+
+@BOTH_SIDES
+def test_a_client_sends_nothing_that_its_workflow_does_not_take(side: type, client: type) -> None:
+    there = definition(side)
+    assert senders(client).keys() <= there.updates.keys() | there.queries.keys()
+
+
+def test_every_signal_carries_the_message_of_an_update_or_is_between_workflows() -> None:
+    signals = {name for side, _ in SIDES for name in definition(side).signals} - {None}
+    assert signals == SIGNAL_OF_UPDATE.keys() | BETWEEN_WORKFLOWS
+
+
+@BOTH_SIDES
+def test_a_signal_takes_what_its_update_takes(side: type, client: type) -> None:
+    for signal, update in SIGNAL_OF_UPDATE.items():
+        if signal in definition(side).signals:
+            hints = get_type_hints(inspect.unwrap(getattr(side, signal)))
+            [taken] = [hint for name, hint in hints.items() if name != "return"]
+            assert issubclass(taken, known(Update)[update].message), signal
+
+
+@pytest.mark.parametrize("client", [ContractClient, InvoiceClient])
+def test_a_client_can_be_read_at_a_sitting(client: type) -> None:
+    public = [name for name, _ in inspect.getmembers(client, inspect.isfunction) if name[0] != "_"]
+    assert len(public) <= 30
+    for name in public:
+        assert inspect.getdoc(getattr(client, name)), name
+
+
+@pytest.mark.parametrize("client", [ContractClient, InvoiceClient])
+def test_whatever_is_told_can_be_told_again_by_its_request_id(client: type) -> None:
+    told = {name for names in senders(client).values() for name in names}
+    for name in told - {"_decide", "state", "approvals"}:
+        assert "request_id" in inspect.signature(getattr(client, name)).parameters, name
+
+
+def test_the_client_starts_without_the_workflows_and_the_command_line() -> None:
+    code = "import sys, starters.client; print(*sorted(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    loaded = set(done.stdout.split())
+    assert "starters.client.contracts" in loaded
+    packages = {name.partition(".")[0] for name in loaded}
+    assert not packages & {"typer", "rich", "httpx", "activities", "gateways", "wiring", "workers"}
+    assert not loaded & {"workflows.contract", "workflows.invoice"}
