@@ -15,13 +15,14 @@ from rich.text import Text
 from contracts.approvals import HASH_PREFIX
 from contracts.closeout import Check
 from contracts.contract.state import ContractState, ContractVersion, money_table
+from contracts.contract.waits import contract_waits
 from contracts.exception_codes import BY_CODE
 from contracts.invoice import collecting
 from contracts.invoice.state import InvoiceState
 from contracts.journal import Journal
 from contracts.parking import Action, StepException
 from contracts.problems import Problem
-from contracts.views.details import agreements, contract_waits, invoice_waits, signed
+from contracts.views.details import agreements, invoice_waits, signed
 from contracts.views.statement import Statement
 from contracts.views.status import (
     conditions,

@@ -16,6 +16,8 @@ from temporalio import workflow
 from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
+from workflows.closing import Closing
+from workflows.provisioning import Provisioning
 
 from contracts.agenda.actions import Action
 from contracts.invoice.agenda import POST
@@ -24,9 +26,7 @@ from tests.replay.record import HISTORIES
 from workers.worker import WORKFLOWS
 from workflows import shell
 from workflows.board import Board
-from workflows.closing import Closing
 from workflows.invoice_acts import PERFORM
-from workflows.provisioning import Provisioning
 
 Change = Callable[[pytest.MonkeyPatch], None]
 
