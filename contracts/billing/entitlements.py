@@ -124,7 +124,7 @@ def _service_credit(billing: BillingState, key: str, frozen: Freeze | None) -> E
     return Entitlement(-credit.amount, Decimal(1), credit.on) if credit else None
 
 
-_SINGLE: dict[str, Callable[[BillingState, str, int], Entitlement | None]] = {
+_SINGLE: dict[str, Callable[[BillingState, str, Freeze | None], Entitlement | None]] = {
     keys.MILESTONE: _milestone,
     keys.DEPOSIT: _deposit,
     keys.TERMINATION: _termination,

@@ -94,13 +94,22 @@ def _occasion(
     title: str,
     due_on: date,
     own: tuple[str, ...],
-    **more: str | int | tuple[str, ...],
+    *,
+    plans: tuple[str, ...] = (),
+    milestone: str | None = None,
 ) -> Occasion:
     currency = billing.contract.currency
     amount = sum((index.differences.get(item) or ZERO for item in own), ZERO)
     money = Money(rounded(amount, currency), currency)
     return Occasion.model_construct(
-        key=key, title=title, kind=kind, due_on=due_on, amount=money, **more
+        key=key,
+        title=title,
+        kind=kind,
+        due_on=due_on,
+        plans=plans,
+        milestone=milestone,
+        credited_number=0,
+        amount=money,
     )
 
 
