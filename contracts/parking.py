@@ -106,7 +106,7 @@ READ_PLAN = Step(
     allowed=_RETRY,
 )
 BILLING_CHECK = Step(
-    name="billing_inconsistent",
+    name="billing_check",
     doing="Check the sums of the billing",
     responsible=Responsible.OPERATIONS,
     allowed=(Action.RETRY,),
@@ -117,8 +117,8 @@ START_INVOICE = Step(
     responsible=Responsible.OPERATIONS,
     allowed=(Action.RETRY,),
 )
-BILL_UP_TO_CAP = Step(
-    name="bill_period",
+CAP = Step(
+    name="cap",
     doing="Bill within the plan's cap",
     responsible=Responsible.FINANCE,
     allowed=(Action.RETRY, Action.SKIP, Action.CANCEL),

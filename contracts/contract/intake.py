@@ -478,13 +478,14 @@ _Rule = Callable[[ContractState, StepException, Resolution], ContractState]
 _RETRIED: Mapping[str, _Rule] = {
     invoices.PROPOSAL: _retry_proposal,
     proposing.BILL_PERIOD: _retry_period,
+    proposing.CAP: _retry_period,
 }
 _SKIPPED: Mapping[str, _Rule] = {
     invoices.PROPOSAL: _waive_proposal,
     invoices.REVIEW: _stands,
     invoices.FOLLOW: _let_go,
     invoices.CREDIT: _not_credited,
-    proposing.BILL_PERIOD: _allow_cap,
+    proposing.CAP: _allow_cap,
     proposing.PURCHASE_ORDER: _pass_limit,
     proposing.MARK_REACHED: _not_marked,
     "delivered": _not_delivered,

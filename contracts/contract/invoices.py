@@ -67,7 +67,7 @@ def _lost(report: InvoiceReport) -> Question:
     number = report.number
     detail = Failed(
         kind="business",
-        code="invoice_workflow_ended",
+        code="invoice_ended",
         message=f"{name_of(report)} ({report.amount}, {report.stage}) is followed no more: its "
         "workflow was ended by force. See to it in Odoo, and skip to let the contract go on "
         "without it",

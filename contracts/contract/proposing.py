@@ -22,7 +22,7 @@ from contracts.problems import Problem
 START_INVOICE, SET_DELIVERED, MARK_REACHED = "start_invoice", "set_delivered", "mark_reached"
 WARN = "warn"
 BILL_PERIOD, CAP, PURCHASE_ORDER = "bill_period", "cap", "purchase_order"
-INCONSISTENT = "billing_inconsistent"
+BILLING_CHECK = "billing_check"
 _CAP_REACHED = "cap_reached"
 _MOST_SHOWN = 5
 
@@ -126,11 +126,11 @@ def _inconsistent(violations: list[str]) -> Question:
     shown = "; ".join(violations[:_MOST_SHOWN])
     detail = Failed(
         kind="business",
-        code=INCONSISTENT,
+        code="billing_inconsistent",
         message=f"{len(violations)} sum(s) of the billing do not agree: {shown}. Nothing is "
         "proposed until they do",
     )
-    return Question(INCONSISTENT, INCONSISTENT, detail)
+    return Question(BILLING_CHECK, BILLING_CHECK, detail)
 
 
 def _unbillable(occasion: Occasion, problems: tuple[Problem, ...]) -> Question:
@@ -145,9 +145,9 @@ def _unbillable(occasion: Occasion, problems: tuple[Problem, ...]) -> Question:
         value=first.value,
         problems=problems,
     )
-    key = f"{BILL_PERIOD}:{step_name(occasion.key)}"
     # Only a cap may be let pass; what has no price must get one.
-    return Question(CAP if is_cap else BILL_PERIOD, key, detail, basis=str(first.code))
+    kind = CAP if is_cap else BILL_PERIOD
+    return Question(kind, f"{kind}:{step_name(occasion.key)}", detail)
 
 
 def _beyond_limit(state: ContractState, occasion: Occasion, amount: Money) -> Question | None:

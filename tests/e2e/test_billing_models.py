@@ -224,7 +224,7 @@ async def test_a_cap_parks_the_period_and_a_person_may_bill_up_to_it(world: Worl
     await world.work(workflow_id, "dev", "6", str(on(1, 16)))
     await world.skip_to(workflow_id, on(1, 29))
     parked = await world.parked(workflow_id)
-    assert (parked.step, parked.code) == (f"bill_period:{on(1, 29)}:dev", "cap_reached")
+    assert (parked.step, parked.code) == (f"cap:{on(1, 29)}:dev", "cap_reached")
     await world.resolve(workflow_id, Action.SKIP, reason="two hours are on us")
     state = await world.issue(workflow_id, 2)
     assert lines_of(state) == [("dev", "400.00")]

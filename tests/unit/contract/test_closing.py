@@ -348,7 +348,7 @@ def test_an_invoice_that_was_gone_between_two_runs_was_clear_or_is_for_a_person(
     life.fates["contract_renewed"] = [NO_ANSWER, NO_ANSWER]
     life.renew()
     assert life.state.invoices[1].stage is InvoiceStage.SETTLED
-    assert life.parked["follow:2"].code == "invoice_workflow_ended"
+    assert life.parked["follow:2"].code == "invoice_ended"
 
 
 def test_a_reading_is_taken_although_the_contract_changed_meanwhile() -> None:

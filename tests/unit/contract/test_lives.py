@@ -404,7 +404,7 @@ def test_an_invoice_whose_workflow_is_gone_is_for_a_person_and_then_goes_on() ->
     life.reach("design", "build", "live")
     life.issue(1, 2)
     life.lose(2)
-    assert life.parked["follow:2"].code == "invoice_workflow_ended"
+    assert life.parked["follow:2"].code == "invoice_ended"
     life.lose(3)
     life.resolve(Choice.SKIP, "follow:2")
     life.resolve(Choice.SKIP, "follow:3")
