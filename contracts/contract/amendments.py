@@ -46,6 +46,8 @@ def wake(state: ContractState) -> Iterator[datetime]:
         reminder = change.approval_round.next_reminder(change.calendar)
         if reminder is not None:
             yield reminder
+            # Others may decide from that day on, even if the reminder before is parked.
+            yield change.calendar.opening(change.approval_round.requirement.escalate_on)
 
 
 # --- change orders ------------------------------------------------------------------------------
