@@ -24,6 +24,7 @@ from activities.odoo.balances import InvoiceRef
 from activities.odoo.chatter import AuditRequest, Notification
 from activities.odoo.delivery import ReminderRequest, TodoRequest
 from activities.odoo.expenses import ExpensesRequest
+from activities.odoo.invoices import DiscardRequest
 from activities.odoo.milestones import MilestoneRef
 from activities.odoo.needs import Need
 from activities.odoo.orders import DeliveredRequest, OrderCancel, OrderChange
@@ -218,7 +219,10 @@ def _draft(firm: Firm) -> None:
     assert draft.odoo_totals.taxes
     rewritten = request.model_copy(update={"rewrites": True, "reached": ()})
     assert firm.invoices.create_draft(rewritten) == draft
-    firm.invoices.discard_draft(InvoiceRef(invoice_id=draft.invoice_id))
+    origin = made.invoice_origin(request.proposal.number)
+    firm.invoices.discard_draft(DiscardRequest(origin=origin, invoice_id=draft.invoice_id))
+    # Where the answer with the id was lost, it is found by its origin.
+    firm.invoices.discard_draft(DiscardRequest(origin=origin))
 
 
 def _settle(firm: Firm, recorder: Recorder) -> None:

@@ -17,7 +17,7 @@ from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
 from sandbox.faults import Fault
 from sandbox.server import Sandbox
-from starters import operations
+from starters.client import Refused
 from tests.world import World, odoo_invoices, single
 
 _READS = "/json/2/account.move/(read|search_read)$"
@@ -67,7 +67,7 @@ async def test_a_posting_that_may_have_happened_cannot_be_cancelled_and_is_bille
 ) -> None:
     invoice = await posted_without_an_answer(world, sandbox)
     contract = invoice.removesuffix("/invoice/1")
-    with pytest.raises(operations.Refused, match="may have happened"):
+    with pytest.raises(Refused, match="may have happened"):
         await world.resolve(invoice, Action.CANCEL, reason="we do not want it")
     told = await world.contract(contract)
     assert told.invoices[1].stage is not InvoiceStage.REJECTED
@@ -81,7 +81,7 @@ async def test_a_posting_that_may_have_happened_cannot_be_amended(
     world: World, sandbox: Sandbox
 ) -> None:
     invoice = await posted_without_an_answer(world, sandbox)
-    with pytest.raises(operations.Refused, match="may have happened"):
+    with pytest.raises(Refused, match="may have happened"):
         await world.resolve(invoice, Action.AMEND, changes={"purchase_order": "PO-2"})
     await world.resolve(invoice, Action.RETRY)
     state = await world.invoice(invoice, InvoiceStage.OPEN)
