@@ -48,6 +48,7 @@ from contracts.billing.facts import (
     record_usage,
     take_expenses,
     take_time,
+    too_late,
     unreach,
 )
 from contracts.billing.folding import fold
@@ -58,12 +59,10 @@ from contracts.billing.index import (
 from contracts.billing.occasions import (
     Occasion,
     OccasionKind,
-    Read,
-    ReadKind,
     first_of,
-    next_day,
     pending,
 )
+from contracts.billing.reading import Read, ReadKind, next_day
 from contracts.billing.state import (
     BillingState,
     EarlyEnd,
@@ -114,6 +113,7 @@ __all__ = [
     "sums",
     "take_expenses",
     "take_time",
+    "too_late",
     "unbilled",
     "undecided",
     "unreach",

@@ -7,10 +7,11 @@ from decimal import Decimal
 
 from contracts.billing import keys, pots
 from contracts.billing.crediting import credit_drafts
-from contracts.billing.drafting import Draft, Drafter, Piece, numbered, smaller
+from contracts.billing.drafting import Draft, Drafter, Piece, smaller
 from contracts.billing.entitlements import ZERO
 from contracts.billing.index import Index
 from contracts.billing.lines import InvoiceKind, InvoiceProposal
+from contracts.billing.numbering import numbered
 from contracts.billing.occasions import OccasionKind, Pending
 from contracts.billing.state import BillingState, Invoice, InvoiceStatus
 from contracts.billing.terms import latest
@@ -326,7 +327,8 @@ class Composer:
             reinvoice=request.reinvoice if request else False,
             retainage_percent=self.percent,
             tracks=self.pending.tracks,
-            reason=request.reason if request else "",
+            reason=self._reason(),
+            asked_by=request.by if request else "",
         )
         if not lines:
             return Composition(proposal=None, invoice=invoice, warnings=tuple(self.warnings))
@@ -348,6 +350,17 @@ class Composer:
             as_planned=self.as_planned and not request,
         )
         return Composition(proposal=proposal, invoice=invoice, warnings=tuple(self.warnings))
+
+    def _reason(self) -> str:
+        """What a person said, who asked for the credit or the release."""
+        request = self.billing.credit_requests.get(self.occasion.key)
+        if request is not None:
+            return f"{request.reason} ({request.by})"
+        if self.occasion.kind is not OccasionKind.RETAINAGE:
+            return ""
+        numbers = [int(keys.plan_of(key)) for key in self.pending.keys]
+        found = (self.billing.invoices[number].release_reason for number in numbers)
+        return next((reason for reason in found if reason), "")
 
     def _money(self, amount: Decimal) -> Money:
         return Money(amount, self.billing.contract.currency)

@@ -24,16 +24,18 @@ from contracts.billing.state import (
 )
 
 _LONGEST = 200
-_EARNING = frozenset({keys.DEDUCTED, keys.RETAINAGE, keys.CAP, keys.ROUNDING, keys.SERVICE_CREDIT})
+_NOT_EARNED = frozenset(
+    {keys.DEDUCTED, keys.RETAINAGE, keys.CAP, keys.ROUNDING, keys.SERVICE_CREDIT}
+)
 
 
 def credited_invoice(billing: BillingState, number: int) -> Invoice:
     """The issued invoice of that number. Raises NotPossible for anything else."""
     invoice = billing.invoices.get(number)
     if invoice is None or invoice.status is not InvoiceStatus.ISSUED:
-        raise NotPossible(f"document {number} is not issued, so it cannot be credited")
+        raise NotPossible(f"invoice {number} is not issued, so it cannot be credited")
     if invoice.kind is not InvoiceKind.INVOICE:
-        raise NotPossible(f"document {number} is a credit note itself")
+        raise NotPossible(f"invoice {number} is a credit note itself")
     return invoice
 
 
@@ -75,8 +77,7 @@ def _whole(billing: BillingState, index: Index, invoice: Invoice) -> list[Draft]
         for part in parts:
             amount = _at_most(part, left)
             if amount:
-                measure = part.measure if amount == part.amount else ZERO
-                pieces.append((part.key, -amount, -measure))
+                pieces.append((part.key, -amount, -_measure(index, part, amount)))
         exact = sum((amount for _, amount, _ in pieces), ZERO)
         amount = rounded(exact, billing.contract.currency)
         if amount != exact:
@@ -92,6 +93,14 @@ def _whole(billing: BillingState, index: Index, invoice: Invoice) -> list[Draft]
     if pieces and not sum((amount for _, amount, _ in pieces), ZERO):
         drafts.append(Draft(silent[0].key, "", ONE, ZERO, ZERO, tuple(pieces)))
     return drafts
+
+
+def _measure(index: Index, part: Part, amount: Decimal) -> Decimal:
+    """The measure of the part that is credited: of the whole key, if nothing is left of it."""
+    if amount == part.amount:
+        return part.measure
+    account = index.account(part.key)
+    return account.measure if amount == account.amount else ZERO
 
 
 def _left(index: Index, invoice: Invoice) -> dict[str, Decimal]:
@@ -124,7 +133,7 @@ def _part(billing: BillingState, index: Index, invoice: Invoice, wanted: Decimal
     rooms: list[tuple[int, list[tuple[str, Decimal]], Decimal]] = []
     for position, line in enumerate(invoice.lines):
         parts = [part for part in invoice.parts if part.line == position]
-        earning = [p for p in parts if p.amount > 0 and keys.kind_of(p.key) not in _EARNING]
+        earning = [p for p in parts if p.amount > 0 and keys.kind_of(p.key) not in _NOT_EARNED]
         found = [(part.key, _at_most(part, left)) for part in earning]
         found = [(key, amount) for key, amount in found if amount > 0]
         room = min(sum((amount for _, amount in found), ZERO), line.amount.amount)

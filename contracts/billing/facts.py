@@ -22,13 +22,9 @@ from contracts.billing.index import (
     touch_periods,
 )
 from contracts.billing.lines import QUANTITY_UNIT
-from contracts.billing.occasions import (
-    Read,
-    due_keys,
-    is_settling,
-    last_looks,
-)
-from contracts.billing.occasions import reads as reads_due
+from contracts.billing.occasions import due_keys, is_settling, last_looks
+from contracts.billing.reading import Read
+from contracts.billing.reading import reads as reads_due
 from contracts.billing.state import (
     BillingState,
     Hours,
@@ -242,6 +238,23 @@ def take_expenses(
     if touched:
         new = changed(billing, lambda index, s: touch_keys(index, s, touched), expenses=facts)
     return _read(new, [plan], until)
+
+
+def too_late(
+    billing: BillingState, facts: Iterable[TimeEntry | Expense]
+) -> tuple[TimeEntry | Expense, ...]:
+    """Those that are of a period that is settled for good: they are left out when they are taken,
+    so a person must be told."""
+    lines, expenses = _folded(billing, "lines"), _folded(billing, "expenses")
+    found: list[TimeEntry | Expense] = []
+    for fact in facts:
+        known = (
+            fact.line_id in lines if isinstance(fact, TimeEntry) else fact.expense_id in expenses
+        )
+        until = billing.folded_until(fact.plan)
+        if known or (until is not None and fact.on <= until):
+            found.append(fact)
+    return tuple(found)
 
 
 def _folded(billing: BillingState, what: str) -> frozenset[int]:

@@ -169,7 +169,6 @@ def _folded(invoice: Invoice, gone: set[str]) -> Invoice:
     kept = tuple(Part(*name, *sums) for name, sums in parts.items())
     settled = all(keys.kind_of(part.key) in keys.POTS for part in kept)
     new = invoice.model_copy(update={"parts": kept})
-    new.__dict__.pop("by_key", None)
     return _short(new) if settled and not invoice.is_open else new
 
 
@@ -197,5 +196,4 @@ def _short(invoice: Invoice) -> Invoice:
             "is_folded": True,
         }
     )
-    new.__dict__.pop("by_key", None)
     return new

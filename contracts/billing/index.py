@@ -10,36 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import date
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 from contracts.billing import keys
+from contracts.billing.accounts import NOTHING, Account, account_of, target
 from contracts.billing.entitlements import ZERO, Entitlement, Sums, of_base_key, of_periods
-from contracts.billing.state import BillingState, Freeze, Invoice, InvoiceStatus
+from contracts.billing.state import BillingState, Invoice, InvoiceStatus
 from contracts.billing.terms import due_after, is_alive, latest, period_of, tracks_of
 from contracts.model import RetainerPlan, UsagePlan
 
-
-class Account(NamedTuple):
-    """What invoices and decisions say of a key.
-
-    `amount` and `measure` are billed: proposed or issued. `first` is the invoice that billed it
-    first (0: none stands), `frozen` the terms of then, `open` an invoice on its way
-    that has it. `standing` is what stays billed whatever becomes of open credits. `off` is waived,
-    `refused` is not given back.
-    """
-
-    amount: Decimal
-    measure: Decimal
-    first: int
-    frozen: Freeze | None
-    open: int
-    standing: Decimal
-    off: Decimal
-    refused: Decimal
-
-
 _KEPT = "_index"
-NOTHING = Account(ZERO, ZERO, 0, None, 0, ZERO, ZERO, ZERO)
 
 
 class Index:
@@ -81,20 +61,6 @@ class Index:
 _TABLES = tuple(name for name in Index.__slots__ if name != "horizon")
 
 
-def target(key: str, entitled: Decimal, account: Account) -> Decimal:
-    """The entitlement less waivers. A waiver of the entitlement's own sign is an amount off it;
-    one of the other sign is a refusal to give back what is billed."""
-    if not account.off and not account.refused:
-        return entitled
-    sign = -1 if keys.kind_of(key) in keys.NEGATIVE else 1
-    amount, billed = sign * entitled, sign * account.amount
-    if account.off and amount > 0:
-        amount = max(ZERO, amount - account.off)
-    if account.refused and amount < billed:
-        amount = min(billed, amount + account.refused)
-    return sign * amount
-
-
 def index_of(billing: BillingState, today: date | None = None) -> Index:
     """The index of a state; with everything due by `today`, if a day is given."""
     known = _kept(billing)
@@ -107,7 +73,8 @@ def index_of(billing: BillingState, today: date | None = None) -> Index:
 
 
 def _kept(billing: BillingState) -> Index | None:
-    """The index kept with a frozen state, beside its fields, as a cached property is."""
+    """The index kept with a frozen state, beside its fields: a copy of it (see `Derived`) has none
+    until it is derived, or handed on by `changed`."""
     return billing.__dict__.get(_KEPT)
 
 
@@ -116,7 +83,6 @@ def changed(
 ) -> BillingState:
     """The state with these fields, its index updated by `touch`; derived anew without one."""
     new = billing.model_copy(update=update)
-    new.__dict__.pop(_KEPT, None)
     known = _kept(billing)
     if known is not None and touch is not None:
         index = known.copy()
@@ -300,7 +266,7 @@ def sum_up(index: Index, billing: BillingState, plan: str) -> None:
 
 def _account_anew(index: Index, billing: BillingState, key: str) -> None:
     old = index.account(key)
-    new = _account(index, billing, key)
+    new = account_of(billing, key, index.invoices_of.get(key, ()))
     if new == NOTHING:
         index.accounts.pop(key, None)
     else:
@@ -310,40 +276,6 @@ def _account_anew(index: Index, billing: BillingState, key: str) -> None:
         index.net[line] = index.net.get(line, ZERO) + new.amount - old.amount
         if not index.net[line]:
             del index.net[line]
-
-
-def _account(index: Index, billing: BillingState, key: str) -> Account:
-    """Add up what invoices, in the order of their numbers, and waivers say of a key."""
-    amount = measure = standing = off = refused = ZERO
-    first = open_ = 0
-    frozen: Freeze | None = None
-    ended = billing.waivers_ended.get(key, 0)
-    kind = keys.kind_of(key)
-    waivable = kind not in keys.NEGATIVE and kind != keys.ROUNDING
-    for number in index.invoices_of.get(key, ()):
-        invoice = billing.invoices[number]
-        part, units = invoice.by_key[key]
-        if invoice.is_open:
-            open_ = number
-        if not invoice.counts:
-            continue
-        if not first:
-            first, frozen = number, Freeze(invoice.version, invoice.proposed_on)
-        amount += part
-        measure += units
-        if part > 0 or invoice.status is InvoiceStatus.ISSUED:
-            standing += part
-        if invoice.waives:
-            off += -part if waivable and part < 0 and number > ended else ZERO
-        elif not amount and not measure:
-            first, frozen = 0, None
-    sign = -1 if kind in keys.NEGATIVE else 1
-    for waiver in billing.waivers.get(key, ()):
-        if sign * waiver.amount > 0:
-            off += abs(waiver.amount)
-        else:
-            refused += abs(waiver.amount)
-    return Account(amount, measure, first, frozen, open_, standing, off, refused)
 
 
 def _differ(index: Index, key: str) -> None:

@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
 from contracts.currencies import EXPONENTS
-from contracts.model import Email, Frozen, Key, OptionalText
+from contracts.model import Derived, Email, Frozen, Key, OptionalText
 from contracts.money import Money
 
 QUANTITY_UNIT = Decimal("0.01")
@@ -50,7 +50,7 @@ class Line(Frozen):
     amount: Money
 
 
-class InvoiceProposal(Frozen):
+class InvoiceProposal(Derived, Frozen):
     """What is to be invoiced or credited; everything here is part of what an approval binds.
 
     Amounts are without tax; Odoo adds the tax of the customer's fiscal position. The lines of a
@@ -76,12 +76,12 @@ class InvoiceProposal(Frozen):
     proposed_on: date
     as_planned: bool = False
 
-    @property
+    @cached_property
     def amount(self) -> Money:
         """The sum of the lines, without tax; negative for a credit note."""
         return total(self.lines, self.lines[0].amount.currency)
 
-    @property
+    @cached_property
     def content_hash(self) -> str:
         """SHA-256 over the content in canonical JSON; any change to it voids approvals."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))

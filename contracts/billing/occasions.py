@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from contracts.billing.drafting import Drafter
 from contracts.billing.entitlements import ZERO
 from contracts.billing.index import Index
 from contracts.billing.lines import rounded
+from contracts.billing.reading import Read, read_kind, reads
 from contracts.billing.state import BillingState
 from contracts.billing.terms import (
     DAY,
@@ -25,7 +26,7 @@ from contracts.billing.terms import (
     period_of,
     tracks_of,
 )
-from contracts.model import ExpensePlan, Frozen, Key
+from contracts.model import Frozen, Key
 from contracts.money import Money
 
 SETTLEMENT = "settlement"
@@ -54,19 +55,6 @@ class Occasion(Frozen):
     milestone: Key | None = None
     credited_number: int = 0
     amount: Money
-
-
-class ReadKind(StrEnum):
-    TIME = "time"
-    EXPENSES = "expenses"
-
-
-class Read(Frozen):
-    """What must be read from Odoo: the approved hours or expenses of a plan until a day."""
-
-    plan: Key
-    kind: ReadKind
-    until: date
 
 
 class Pending(NamedTuple):
@@ -329,22 +317,6 @@ def is_waived(index: Index, key: str, amount: Decimal) -> bool:
     return index.account(key).off >= amount > 0
 
 
-# --- reading and waking -----------------------------------------------------------------------
-
-
-def reads(billing: BillingState, today: date) -> tuple[Read, ...]:
-    """What must be read before the parts due by a day can be billed."""
-    found: list[Read] = []
-    for plan in billing.contract.plans:
-        if not is_read(plan):
-            continue
-        until = _last_due(billing, plan.key, today)
-        known = billing.read_until.get(plan.key, date.min)
-        if until is not None and known < until:
-            found.append(Read(plan=plan.key, kind=_read_kind(plan), until=until))
-    return tuple(sorted(found, key=lambda item: (item.until, item.plan)))
-
-
 def last_looks(billing: BillingState, index: Index, today: date) -> tuple[Read, ...]:
     """Once nothing is left to bill: every plan to its end once more, if it was not read since the
     last invoice."""
@@ -355,42 +327,8 @@ def last_looks(billing: BillingState, index: Index, today: date) -> tuple[Read, 
         first, last = life_of(billing, plan.key)
         if not is_read(plan) or last is None or last < first or plan.key in billing.looked:
             continue
-        found.append(Read(plan=plan.key, kind=_read_kind(plan), until=last))
+        found.append(Read(plan=plan.key, kind=read_kind(plan), until=last))
     return tuple(found)
-
-
-def _read_kind(plan: object) -> ReadKind:
-    return ReadKind.EXPENSES if isinstance(plan, ExpensePlan) else ReadKind.TIME
-
-
-def _last_due(billing: BillingState, plan: str, today: date) -> date | None:
-    """The last day of the latest period that is over by a day."""
-    first, last = life_of(billing, plan)
-    if today <= first or (last is not None and last < first):
-        return None
-    if last is not None and today > last:
-        return last
-    period = period_of(billing, plan, today)
-    if period is None or period.period.first <= first:
-        return None
-    return period.period.first - DAY
-
-
-def next_day(billing: BillingState, today: date) -> date | None:
-    """The next day after `today` on which time alone makes something due."""
-    days: list[date] = []
-    for plan in billing.contract.plans:
-        for kind in tracks_of(plan):
-            due = due_after(billing, plan.key, kind, today)
-            if due is not None:
-                days.append(due)
-        last = life_of(billing, plan.key)[1]
-        if last is not None:
-            days.append(last + timedelta(days=1))
-    retainage = billing.contract.retainage
-    if retainage is not None and retainage.release_on is not None:
-        days.append(retainage.release_on)
-    return min((day for day in days if day > today), default=None)
 
 
 def first_of(items: Iterable[Pending], key: str) -> Pending | None:

@@ -12,9 +12,10 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import NamedTuple
 
 from contracts.billing import keys
+from contracts.billing.accounts import target
 from contracts.billing.drafting import Draft
 from contracts.billing.entitlements import ZERO
-from contracts.billing.index import Index, target
+from contracts.billing.index import Index
 from contracts.billing.lines import QUANTITY_UNIT, rounded
 from contracts.billing.state import BillingState, Invoice, InvoiceStatus
 from contracts.billing.terms import is_alive

@@ -31,7 +31,7 @@ from contracts.billing.packing import (
     unpack_parts,
 )
 from contracts.billing.usage import UsageRecord
-from contracts.model import Contract, Frozen, Key, Plan
+from contracts.model import Contract, Derived, Frozen, Key, Plan
 
 
 class NotPossible(ValueError):
@@ -112,12 +112,13 @@ class Part(NamedTuple):
     measure: Decimal
 
 
-class Invoice(Frozen):
+class Invoice(Derived, Frozen):
     """An invoice or credit note that was proposed.
 
     `version` is the version of the terms it was composed with, on `proposed_on`. `released` says
     that what it held back at `retainage_percent` is to be paid out. `tracks` are the plans and
-    kinds whose bill it is on the day it was due.
+    kinds whose bill it is on the day it was due. `asked_by` is who asked for a credit: not one who
+    may approve it.
     """
 
     number: int
@@ -138,6 +139,7 @@ class Invoice(Frozen):
     release_reason: str = ""
     tracks: tuple[str, ...] = ()
     reason: str = ""
+    asked_by: str = ""
 
     @property
     def counts(self) -> bool:
@@ -216,7 +218,7 @@ class Folded(Frozen):
     expenses: Numbers = ()
 
 
-class BillingState(Frozen):
+class BillingState(Derived, Frozen):
     """All that is stored of a contract's billing; see `contracts.billing.account`.
 
     `version` counts the terms adopted. `waivers` are by key; those of a key count from invoice

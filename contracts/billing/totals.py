@@ -6,8 +6,9 @@ from datetime import date
 from decimal import Decimal
 
 from contracts.billing import keys, pots
+from contracts.billing.accounts import target
 from contracts.billing.entitlements import ZERO
-from contracts.billing.index import Index, index_of, target
+from contracts.billing.index import Index, index_of
 from contracts.billing.lines import rounded
 from contracts.billing.occasions import is_settling, pending
 from contracts.billing.order import LineKind, order_lines

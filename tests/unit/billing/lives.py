@@ -27,7 +27,7 @@ from tests.unit.billing.strategies import (
     PEOPLE,
     QUANTITIES,
     ROLES,
-    document,
+    contract_data,
     in_units,
     milestone,
     money,
@@ -58,12 +58,17 @@ class Cost:
     approved: bool = True
 
 
+def worked_plans(contract: Contract) -> list[str]:
+    """The plans that hours are booked on."""
+    return [*(plan.key for plan in contract.time), *(plan.key for plan in contract.retainers)]
+
+
 class Life:
     """One contract and the world around it; each step is one thing that happens."""
 
     def __init__(self, random: Random, contract: Contract | None = None) -> None:
         self.random = random
-        self.contract = contract or validate(document(random))
+        self.contract = contract or validate(contract_data(random))
         self.today = self.contract.first_day
         self.billing: BillingState = account.begin(self.contract, self.today)
         self.lines: dict[int, Line] = {}
@@ -114,7 +119,7 @@ class Life:
             assert self.contract.milestone(key) is None
 
     def _work(self) -> None:
-        plans = [plan.key for plan in (*self.contract.time, *self.contract.retainers)]
+        plans = worked_plans(self.contract)
         if plans:
             line = Line(
                 self.random.choice(plans),
@@ -127,7 +132,7 @@ class Life:
     def _rework(self) -> None:
         """A timesheet line is changed, withdrawn or approved again, moved, dated elsewhere, or
         booked on another person; so is an expense."""
-        plans = [plan.key for plan in (*self.contract.time, *self.contract.retainers)]
+        plans = worked_plans(self.contract)
         if self.lines:
             number = self.random.randint(1, len(self.lines))
             line = self.lines[number]

@@ -28,7 +28,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "billing.md").read_text(encoding="u
 DAY = timedelta(days=1)
 WHAT_HAPPENS = "| day | what happens |"
 HOURS = "| period | included | carried in | used | beyond | carried out |"
-WHAT_IS_BILLED = "| document | day | line | quantity | unit price | amount |"
+WHAT_IS_BILLED = "| invoice | day | line | quantity | unit price | amount |"
 
 Row = tuple[str, ...]
 
@@ -47,9 +47,9 @@ class Example:
     def contract(self) -> Contract:
         found = re.search(r"^```toml\n(.*?)^```$", self.text, re.MULTILINE | re.DOTALL)
         assert found, f"{self.title}: no contract"
-        document = tomllib.loads(found[1])
-        source = {"system": "file", "id": document["contract_id"]}
-        return validate({"legal_entity": "northwind", "source": source, **document})
+        contract_data = tomllib.loads(found[1])
+        source = {"system": "file", "id": contract_data["contract_id"]}
+        return validate({"legal_entity": "northwind", "source": source, **contract_data})
 
     @property
     def happenings(self) -> list[tuple[date, str]]:

@@ -19,8 +19,8 @@ from contracts.billing.index import index_of
 from contracts.billing.usage import UsageRecord
 from contracts.model import Contract
 from contracts.validation import validate
-from tests.unit.billing.lives import Cost, Life, Line
-from tests.unit.billing.strategies import HOURS, QUANTITIES, document, in_units, money
+from tests.unit.billing.lives import Cost, Life, Line, worked_plans
+from tests.unit.billing.strategies import HOURS, QUANTITIES, contract_data, in_units, money
 from tests.unit.examples import MINOR_UNITS
 
 DAY = timedelta(days=1)
@@ -44,12 +44,12 @@ class Facts:
 
     @classmethod
     def drawn(cls, random: Random) -> Facts:
-        contract = validate(document(random))
+        contract = validate(contract_data(random))
         if contract.ends_on is None or contract.ends_on > contract.first_day + 100 * DAY:
             ends_on = contract.first_day + 100 * DAY
             contract = contract.model_copy(update={"ends_on": ends_on})
         facts = cls(contract, contract.first_day)
-        plans = [plan.key for plan in (*contract.time, *contract.retainers)]
+        plans = worked_plans(contract)
         for number in range(1, random.randint(2, 8) if plans else 0):
             plan = random.choice(plans)
             days = [facts.day(random) for _ in range(2)]
@@ -85,13 +85,13 @@ class Facts:
             self.acts.append((random.randint(0, 90), _owes(f"ref{number}", amount)))
         if random.random() < 0.5:
             rate = in_units(random.randint(1, 20_000), self.contract.currency)
-            field = {
+            possible: dict[str, dict[str, object]] = {
                 "time": {"time.0.rates": [{"price": rate}]},
                 "retainers": {"retainers.0.fee": rate},
                 "usage": {"usage.0.tiers": [{"price": rate}]},
                 "expenses": {"expenses.0.markup": "7"},
             }
-            for name, settings in field.items():
+            for name, settings in possible.items():
                 if getattr(self.contract, name) and random.random() < 0.5:
                     self.acts.append((random.randint(0, 90), _changes(settings)))
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from contracts.billing import account
-from contracts.billing.account import Composition
+from contracts.billing.account import Composition, NotPossible
+from contracts.model import Rate
 from tests.unit.billing.desk import Desk
 from tests.unit.billing.made import euros
 
@@ -62,7 +65,9 @@ def test_at_the_cap_a_person_decides_and_others_are_billed() -> None:
     desk.works(1, "2026-01-10", "12")
     desk.works(2, "2026-01-10", "3", "ops")
     assert desk.on("2026-02-01").due() == ["period:2026-02-01", "period:2026-02-01:dev"]
-    [problem] = account.compose(desk.billing, "period:2026-02-01:dev", 1, desk.today)
+    found = account.compose(desk.billing, "period:2026-02-01:dev", 1, desk.today)
+    assert not isinstance(found, Composition)
+    [problem] = found
     assert (problem.code, problem.value) == ("cap_reached", "200.00 EUR")
     assert desk.bills("period:2026-02-01").amount == euros("300.00")
     desk.lets_cap_pass()
@@ -117,9 +122,9 @@ def test_service_credits_come_off_by_day_and_reference(amounts: tuple[str, str])
 
 @pytest.mark.parametrize("before", [True, False])
 def test_a_deposit_is_deducted_by_what_is_billed_of_all(before: bool) -> None:
-    terms = {"milestones": milestones("300.00", "300.00", "300.00"), "value": "900.00"}
     deposit = {"amount": "300.00", "service": "fees"}
-    desk = Desk(**terms, **({"deposit": deposit} if before else {}))
+    terms: dict[str, Any] = {"milestones": milestones("300.00", "300.00", "300.00")}
+    desk = Desk(**terms, deposit=deposit if before else None)
     desk.bills_all()
     desk.reaches("m1")
     desk.bills_all()
@@ -247,6 +252,42 @@ def test_an_unreached_milestone_that_was_credited_for_good_is_billed_when_it_is_
     desk.billing = account.unreach(desk.billing, "m1")
     desk.reaches("m1")
     assert desk.bills("milestone:m1").amount == euros("500.00")
+
+
+def test_a_retroactive_version_leaves_alone_what_is_proposed() -> None:
+    desk = Desk(time=[DEV])
+    desk.works(1, "2026-01-10", "10")
+    desk.on("2026-02-01").bills_all()
+    desk.works(2, "2026-01-11", "1")
+    desk.contract = desk.contract.model_copy(
+        update={
+            "time": (
+                desk.contract.time[0].model_copy(update={"rates": (Rate(price=euros("120.00")),)}),
+            )
+        }
+    )
+    january = desk.on("2026-01-01").today
+    desk.billing = account.adopt(desk.billing, desk.contract, january)
+    # Line 1 stays at the price of its version, line 2 has that of the new one.
+    assert desk.on("2026-03-01").bills_all() == euros("1120.00")
+    assert desk.credits(1, reinvoice=True).amount == euros("-1000.00")
+    # Invoiced anew, line 1 has the terms of then.
+    assert desk.bills_all() == euros("1320.00")
+
+
+def test_who_asked_for_a_credit_is_known_to_its_approval() -> None:
+    desk = Desk(milestones=milestones("500.00"))
+    desk.reaches("m1")
+    desk.bills()
+    credit = desk.credits(1, "200.00")
+    assert credit.reason == "agreed (ana)"
+    assert credit.credited_number == 1
+    assert desk.billing.invoices[2].asked_by == "ana"
+    assert account.creditable(desk.billing, 1) == euros("300.00")
+    with pytest.raises(NotPossible):
+        account.request_credit(desk.billing, 1, desk.today, "", "ana", euros("300.01"))
+    with pytest.raises(NotPossible):
+        account.request_credit(desk.billing, 2, desk.today, "", "ana")
 
 
 # --- the end ----------------------------------------------------------------------------------

@@ -85,6 +85,8 @@ def test_folded_it_is_small_and_every_sum_stays(five_years: BillingState) -> Non
     assert BillingState.model_validate_json(small.model_dump_json()) == small
     # A folded line is dealt with for good, wherever it is dated now.
     moved = worked()[0].model_copy(update={"on": date(2030, 12, 30)})
+    recent = worked()[-1]
+    assert account.too_late(small, [moved, recent]) == (moved,)
     assert account.take_time(small, ["dev"], [moved], (), today).hours == small.hours
     with pytest.raises(NotPossible):
         account.request_credit(small, 3, today, "agreed", "ana", reinvoice=True)
