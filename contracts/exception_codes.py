@@ -988,8 +988,8 @@ STEP_NOTES: tuple[tuple[Step, str], ...] = (
     ),
     (
         parking.CAP,
-        "*Skip* bills up to the cap, by your name and reason. What is above is listed as not billed,"
-        " and is billed after all if the cap is raised.",
+        "*Skip* bills up to the cap, by your name and reason. What is above is listed as not"
+        " billed, and is billed after all if the cap is raised.",
     ),
     (
         parking.PURCHASE_ORDER,

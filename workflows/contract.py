@@ -44,7 +44,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.invoice.state import InvoiceReport
     from contracts.parking import Resolution, StepException
     from contracts.views.details import contract_details
-    from workflows import metrics, search_attributes
+    from workflows import search_attributes
     from workflows.board import Attributes
     from workflows.contract_acts import PERFORM
     from workflows.handlers import message, signal_only
@@ -64,9 +64,7 @@ class ContractWorkflow(Shell[ContractState]):
         """Do what the agenda wants until the contract has ended, and the CRM knows it."""
         if start.unreadable:
             raise ApplicationError(start.unreadable, type="refused", non_retryable=True)
-        state = await self.perform_agenda()
-        metrics.contract_ended(state.legal_entity, str(state.ending), parked=state.has_parked)
-        return outcome(state)
+        return outcome(await self.perform_agenda())
 
     # --- delivery -------------------------------------------------------------------------------
 

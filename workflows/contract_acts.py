@@ -3,7 +3,7 @@ and what its answer is to the rules. Nothing is decided here."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
 from temporalio import workflow
@@ -455,7 +455,7 @@ def _archive_project(state: ContractState, action: Action) -> Awaitable[Any]:
     )
 
 
-PERFORM: Mapping[str, Perform[ContractState]] = {
+PERFORM: dict[str, Perform[ContractState]] = {
     provisioning.READ_DEAL: _read_deal,
     provisioning.VALIDATE: _validate,
     provisioning.PROVISION: _provision,

@@ -10,7 +10,7 @@ from contracts.billing.account import Composition, Occasion
 from contracts.billing.state import Invoice
 from contracts.contract import amendments, endings, intake, invoices, proposing
 from contracts.contract.messages import HoldKind, Side
-from contracts.contract.metrics import approval_decided
+from contracts.contract.metrics import approval_decided, contract_ended
 from contracts.contract.refusals import refusal
 from contracts.contract.state import (
     DAY,
@@ -276,8 +276,12 @@ def _close_out_starts_over(state: ContractState) -> ContractState:
 def _closed(state: ContractState) -> ContractState:
     if not state.close_out_done or endings.parts_left(state):
         return state
-    state = state.replace(ending=endings.ending_of(state), closed_at=state.clock)
-    return state.enter(ContractStage.CLOSED)
+    return _ended(state, ContractStage.CLOSED, endings.ending_of(state))
+
+
+def _ended(state: ContractState, stage: ContractStage, ending: Ending) -> ContractState:
+    state = state.replace(ending=ending, closed_at=state.clock).enter(stage)
+    return state.measured(contract_ended(state))
 
 
 def _cancelled(state: ContractState) -> ContractState:
@@ -285,8 +289,7 @@ def _cancelled(state: ContractState) -> ContractState:
     under_way = any(not act.aside for act in state.running.values())
     if under_way or any(endings.compensation(state)):
         return state
-    state = state.replace(ending=Ending.CANCELLED, closed_at=state.clock)
-    return state.enter(ContractStage.CANCELLED)
+    return _ended(state, ContractStage.CANCELLED, Ending.CANCELLED)
 
 
 _BEFORE: tuple[Rule, ...] = (_received, _early_milestones)

@@ -11,6 +11,7 @@ from contracts.contract.state import ContractState
 PROJECT_READY = "c2c_signature_to_project_days"
 INVOICE_POSTED = "c2c_earned_to_posted_days"
 APPROVAL = "c2c_approval_waiting_days"
+ENDED = "c2c_contracts_ended"
 
 
 def project_ready(state: ContractState) -> Metric:
@@ -29,6 +30,17 @@ def approval_decided(state: ContractState, approval_round: ApprovalRound) -> Met
     requirement = approval_round.requirement
     waited = requirement.today(state.clock) - requirement.asked_on
     return _days(APPROVAL, waited, {"kind": str(approval_round.subject.kind)})
+
+
+def contract_ended(state: ContractState) -> Metric:
+    """`parked` says whether a step of it, or of one of its invoices, ever waited for a person to
+    correct it; approvals are no such thing."""
+    labels = {
+        "legal_entity": state.legal_entity,
+        "ending": str(state.ending),
+        "parked": "yes" if state.has_parked else "no",
+    }
+    return Metric(ENDED, 1, labels)
 
 
 def _days(name: str, duration: timedelta, labels: dict[str, str]) -> Metric:
