@@ -59,8 +59,7 @@ class Recorder:
     def execute(
         self, model: str, method: str, ids: Sequence[int], arguments: Mapping[str, Any]
     ) -> Any:
-        if caller := _caller.get():
-            _note(self.uses[caller], model, method, bool(ids), arguments)
+        _note(self.uses[_caller.get()], model, method, bool(ids), arguments)
         return self.changed(model, method, self._transport.execute(model, method, ids, arguments))
 
     def close(self) -> None:
@@ -109,7 +108,7 @@ def _noting(function: Callable[..., Any], called: dict[str, bool], key: str) -> 
 
 
 def _module() -> str:
-    """The nearest module on the stack that declares what it needs."""
+    """The nearest module on the stack that declares what it needs; "" if none does."""
     frame = sys._getframe(1)
     while frame is not None:
         name = str(frame.f_globals.get("__name__"))

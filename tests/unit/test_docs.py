@@ -113,14 +113,24 @@ def test_links_and_pictures_lead_somewhere(page: Path) -> None:
 
 @ANY_PAGE
 def test_files_and_folders_named_on_the_pages_exist(page: Path) -> None:
-    packages = "|".join(file.name for file in ROOT.iterdir() if file.is_dir())
+    # What runs leave behind, such as .run, comes and goes.
+    folders = [file.name for file in ROOT.iterdir() if file.is_dir()]
+    packages = "|".join(name for name in folders if not name.startswith("."))
     text = page.read_text(encoding="utf-8")
     for name in re.findall(r"`([\w./-]+)(?:::\w+)?`", prose(text)):
         if re.match(rf"(?:{packages})/", name):
             assert (ROOT / name).exists(), name
     for tree in re.findall(r"^```text\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-        for name in re.findall(r"^([a-z]+/)", tree, re.MULTILINE):
-            assert (ROOT / name).exists(), name
+        for name in folders_of(tree):
+            assert (ROOT / name).is_dir(), name
+
+
+def folders_of(tree: str) -> Iterator[str]:
+    """The folders of a drawn tree; what is indented is inside the last that is not."""
+    outer = ""
+    for indent, name in re.findall(r"^( *)([a-z]+/)", tree, re.MULTILINE):
+        outer = outer if indent else name
+        yield outer + name if indent else name
 
 
 def test_links_of_the_changelog_lead_somewhere() -> None:

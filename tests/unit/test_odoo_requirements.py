@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+
 import pytest
 
+import activities.odoo
 from activities.odoo.needs import ACCOUNTING, SALES, USER, Need
 from activities.odoo.requirements import BY_MODULE, NEEDS, merged
 
@@ -28,3 +32,14 @@ def test_every_module_s_needs_are_checked() -> None:
     for need in (item for needs in BY_MODULE.values() for item in needs):
         assert set(need.fields) <= set(NEEDS[need.model].fields)
         assert set(need.rights) <= set(NEEDS[need.model].rights)
+
+
+def test_no_module_s_needs_are_left_out() -> None:
+    found = {
+        name
+        for _, name, _ in pkgutil.iter_modules(activities.odoo.__path__, "activities.odoo.")
+        if hasattr(importlib.import_module(name), "NEEDS")
+    }
+    # Rows are loaded by other modules, whose needs contain theirs.
+    rows = {name for name in found if name.endswith("_rows")}
+    assert found - rows - {"activities.odoo.requirements"} == set(BY_MODULE)
