@@ -653,6 +653,14 @@ BILLING = CodeGroup(
             parking.READ_PLAN,
         ),
         _code(
+            "period_settled",
+            "hours or expenses were approved or changed in Odoo more than 400 days after their"
+            " period; it is settled for good, and they are not billed",
+            "bill or credit them by a change order if need be, then `skip`",
+            _FINANCE,
+            parking.TOO_LATE,
+        ),
+        _code(
             "billing_inconsistent",
             "sums of the contract's billing do not agree: a defect of c2c, found before it could"
             " reach an invoice; nothing of the contract is proposed meanwhile",

@@ -105,6 +105,12 @@ READ_PLAN = Step(
     responsible=Responsible.FINANCE,
     allowed=_RETRY,
 )
+TOO_LATE = Step(
+    name="too_late",
+    doing="See to hours or expenses of a period that is settled for good",
+    responsible=Responsible.FINANCE,
+    allowed=(Action.SKIP,),
+)
 BILLING_CHECK = Step(
     name="billing_check",
     doing="Check the sums of the billing",

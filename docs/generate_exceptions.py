@@ -100,8 +100,9 @@ What `amend` can change:
 STEPS_NAMES = """\
 Where one workflow can have several of a kind parked, the name is longer:
 `mark_reached:<milestone>`, `review:<milestone>`, `follow:<number>`, `proposal:<occasion>` (such as
-`proposal:design`), `purchase_order:<occasion>`, `read:<plan>`, `bill_period:<day>`, `cap:<day>`,
-`start:<number>`, `remind:<level>`, `register_payment:<reference>`, `notify:<kind>`.
+`proposal:design`), `purchase_order:<occasion>`, `read:<plan>`, `too_late:<plan>`,
+`bill_period:<day>`, `cap:<day>`, `start:<number>`, `remind:<level>`,
+`register_payment:<reference>`, `notify:<kind>`.
 """
 
 PROBLEMS_INTRODUCTION = """\

@@ -12,7 +12,15 @@ from contracts.billing import account
 from contracts.billing.account import Occasion
 from contracts.billing.state import InvoiceStatus, NotPossible
 from contracts.changes import ChangeOrder
-from contracts.contract import amendments, derived, endings, invoices, proposing, write_back
+from contracts.contract import (
+    amendments,
+    derived,
+    endings,
+    invoices,
+    proposing,
+    reading,
+    write_back,
+)
 from contracts.contract.messages import (
     CancelRequest,
     CreditRequest,
@@ -405,6 +413,12 @@ def _allow_cap(
     return state.replace(billing=billing)
 
 
+def _late_settled(state: ContractState, parked: StepException, _: Resolution) -> ContractState:
+    """A person has seen to what came too late."""
+    rest = {k: text for k, text in state.came_too_late.items() if k != _subject(parked)}
+    return state.replace(came_too_late=rest)
+
+
 def _pass_limit(state: ContractState, parked: StepException, _: Resolution) -> ContractState:
     """The purchase order may be exceeded by this one."""
     passed = [occasion.key for occasion in _meant(state, parked)]
@@ -486,6 +500,7 @@ _SKIPPED: Mapping[str, _Rule] = {
     invoices.FOLLOW: _let_go,
     invoices.CREDIT: _not_credited,
     proposing.CAP: _allow_cap,
+    reading.TOO_LATE: _late_settled,
     proposing.PURCHASE_ORDER: _pass_limit,
     proposing.MARK_REACHED: _not_marked,
     "delivered": _not_delivered,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from contracts.agenda.actions import Action
+from contracts.agenda.actions import Action, Failed, Question, Wanted
 from contracts.billing.account import Read, ReadKind
 from contracts.billing.periods import life
 from contracts.billing.terms import is_read
@@ -13,12 +13,16 @@ from contracts.contract import derived
 from contracts.contract.state import DAY, ContractState, has_ended
 from contracts.model import ExpensePlan
 
-READ_TIME, READ_EXPENSES = "read_time", "read_expenses"
+READ_TIME, READ_EXPENSES, TOO_LATE = "read_time", "read_expenses", "too_late"
 _KINDS = {ReadKind.TIME: READ_TIME, ReadKind.EXPENSES: READ_EXPENSES}
 
 
-def wanted(state: ContractState) -> Iterator[Action]:
-    """A reading each for the plans that are due, or to be looked at once more."""
+def wanted(state: ContractState) -> Iterator[Wanted]:
+    """A reading each for the plans that are due, or to be looked at once more; and what was found
+    too late."""
+    for plan, text in state.came_too_late.items():
+        detail = Failed("business", code="period_settled", message=text, field=plan)
+        yield Question(TOO_LATE, f"{TOO_LATE}:{plan}", detail, basis=text)
     for read in readings(state):
         yield Action(
             _KINDS[read.kind],

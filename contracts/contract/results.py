@@ -12,6 +12,8 @@ from contracts import changes
 from contracts.agenda.actions import Action, Failed
 from contracts.approvals import ApprovalKind, ApprovalRound, Subject
 from contracts.billing import account
+from contracts.billing.expenses import Expense
+from contracts.billing.time import TimeEntry
 from contracts.contract import (
     amendments,
     endings,
@@ -114,6 +116,7 @@ def _provisioned_in_part(
 
 
 def _time_read(state: ContractState, action: Action, read: TimeRead, stands: bool) -> ContractState:
+    state = _with_late(state, action.subject, account.too_late(state.account, read.entries))
     billing = account.take_time(
         state.account, [action.subject], read.entries, read.gone, read.until
     )
@@ -123,10 +126,25 @@ def _time_read(state: ContractState, action: Action, read: TimeRead, stands: boo
 def _expenses_read(
     state: ContractState, action: Action, read: ExpensesRead, stands: bool
 ) -> ContractState:
+    state = _with_late(state, action.subject, account.too_late(state.account, read.expenses))
     billing = account.take_expenses(
         state.account, action.subject, read.expenses, read.gone, read.until
     )
     return _after_reading(state.replace(billing=billing), action.subject, read)
+
+
+def _with_late(
+    state: ContractState, plan: str, late: tuple[TimeEntry | Expense, ...]
+) -> ContractState:
+    """What is of a period settled for good is not billed by itself: a person is told."""
+    if not late:
+        return state
+    first = late[0]
+    text = (
+        f"{len(late)} approved records of {plan} are of periods that are settled for good, the "
+        f"first of {first.on}: they are not billed. See to them, and skip"
+    )
+    return state.replace(came_too_late={**state.came_too_late, plan: text})
 
 
 def _after_reading(state: ContractState, plan: str, read: TimeRead | ExpensesRead) -> ContractState:

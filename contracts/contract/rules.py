@@ -33,6 +33,7 @@ STEPS = {
     **{step.name: step for step in provisioning.PARTS},
     reading.READ_TIME: parking.READ_PLAN,
     reading.READ_EXPENSES: parking.READ_PLAN,
+    reading.TOO_LATE: parking.TOO_LATE,
     proposing.BILLING_CHECK: parking.BILLING_CHECK,
     proposing.BILL_PERIOD: parking.BILL_PERIOD,
     proposing.CAP: parking.CAP,

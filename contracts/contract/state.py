@@ -207,7 +207,8 @@ class ContractState(AgendaState):
 
     Billing: `read_cursors` says how far each plan is read in Odoo; `read_again` are plans to be
     read once more, because a person mended something there; `looked_again` are those that were
-    looked at once more before the close. `limits_passed` are occasions that may
+    looked at once more before the close. `came_too_late` tells, by plan, of hours and expenses of
+    periods that are settled for good. `limits_passed` are occasions that may
     exceed the purchase order.
     """
 
@@ -236,6 +237,7 @@ class ContractState(AgendaState):
     read_cursors: dict[str, ReadCursor] = Field(default_factory=dict)
     read_again: tuple[str, ...] = ()
     looked_again: tuple[str, ...] = ()
+    came_too_late: dict[str, str] = Field(default_factory=dict)
     limits_passed: tuple[str, ...] = ()
     warnings: tuple[CapWarning, ...] = ()
     warned: int = 0

@@ -95,7 +95,8 @@ class Spent:
 
 @dataclass
 class Odoo:
-    """What is true in Odoo, whatever the contract knows of it."""
+    """What is true in Odoo, whatever the contract knows of it. `seen` is what was read already: a
+    reading brings only what is new or has changed since."""
 
     refs: OdooRefs = field(default_factory=OdooRefs)
     reached: set[int] = field(default_factory=set)
@@ -107,6 +108,7 @@ class Odoo:
     is_cancelled: bool = False
     is_archived: bool = False
     notes: list[str] = field(default_factory=list)
+    seen: dict[tuple[str, int], object] = field(default_factory=dict)
 
 
 @dataclass
@@ -413,8 +415,9 @@ def _read_time(life: Played, action: Action, asked: Any) -> answers.TimeRead:
             role=worked.role,
         )
         for line, worked in approved.items()
-        if worked.on <= read.until
+        if worked.on <= read.until and life.odoo.seen.get(("line", line)) != worked
     )
+    life.odoo.seen |= {("line", entry.line_id): approved[entry.line_id] for entry in entries}
     known = account.known_lines(life.state.account, [read.plan])
     gone = tuple(line for line in known if line not in approved)
     return answers.TimeRead(entries, gone, life.now, read.until)
@@ -434,7 +437,9 @@ def _read_expenses(life: Played, action: Action, asked: Any) -> answers.Expenses
         )
         for key, cost in approved.items()
         if cost.on <= read.until and cost.plan == read.plan
+        if life.odoo.seen.get(("cost", key)) != cost
     )
+    life.odoo.seen |= {("cost", item.expense_id): approved[item.expense_id] for item in found}
     known = account.known_expenses(life.state.account)
     gone = tuple(key for key in known if key not in approved)
     return answers.ExpensesRead(found, gone, life.now, read.until)

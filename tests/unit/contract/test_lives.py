@@ -440,3 +440,21 @@ def test_a_crm_that_cannot_be_told_is_tried_again_and_not_told_of_itself() -> No
     assert life.begun.count("write_back") == count
     life.resolve(Choice.RETRY, "write_back")
     assert life.crm[-1].waiting_on == "milestone"
+
+
+def test_hours_of_a_period_settled_for_good_are_for_a_person() -> None:
+    life = Played(hourly(ends_on="2028-12-31"))
+    life.odoo.lines[1] = Worked("dev", date(2026, 3, 5), Decimal("7.5"))
+    for month in range(20):
+        life.skip(days=31)
+        life.issue_and_settle_all()
+        life.odoo.lines[2 + month] = Worked("dev", life.today, Decimal("1"))
+    life.odoo.lines[1] = Worked("dev", date(2026, 3, 5), Decimal("9"))
+    life.skip(days=31)
+    assert life.parked["too_late:dev"].code == "period_settled"
+    count = len(life.invoices)
+    life.resolve(Choice.SKIP, "too_late:dev")
+    life.odoo.lines[99] = Worked("dev", life.today, Decimal("1"))
+    life.skip(days=31)
+    life.issue_and_settle_all()
+    assert len(life.invoices) > count
