@@ -107,7 +107,7 @@ READ_PLAN = Step(
 )
 TOO_LATE = Step(
     name="too_late",
-    doing="See to hours or expenses of a period that is settled for good",
+    doing="Look after hours or expenses of a period that is settled for good",
     responsible=Responsible.FINANCE,
     allowed=(Action.SKIP,),
 )

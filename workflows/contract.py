@@ -131,7 +131,7 @@ class ContractWorkflow(Shell[ContractState]):
 
     @message(words="a hold")
     def set_hold(self, request: HoldRequest) -> ContractOutcome:
-        """Hold billing or dunning of the whole contract, or release the hold. The invoices are told
+        """Hold billing or dunning of the whole contract, or release the hold. The invoices learn
         of a hold on dunning right after."""
         return self._outcome(request)
 

@@ -206,15 +206,15 @@ def _mark_reached(state: ContractState, action: Action) -> Awaitable[Any]:
 
 
 def _set_delivered(state: ContractState, action: Action) -> Awaitable[Any]:
-    told = proposing.delivered_news(state)
+    news = proposing.delivered_news(state)
     under_way = workflow.start_activity_method(
         OdooOrders.set_delivered,
         DeliveredRequest(
-            legal_entity=state.legal_entity, contract_id=state.contract_id, quantities=told
+            legal_entity=state.legal_entity, contract_id=state.contract_id, quantities=news
         ),
-        **options.odoo_finance(f"delivered: {', '.join(told)}"),
+        **options.odoo_finance(f"delivered: {', '.join(news)}"),
     )
-    return _then(under_way, lambda _: told)
+    return _then(under_way, lambda _: news)
 
 
 def _warn(state: ContractState, action: Action) -> Awaitable[Any]:
@@ -418,7 +418,7 @@ def _write_status(state: ContractState, action: Action) -> Awaitable[Any]:
     under_way = workflow.start_activity_method(
         CrmActivities.write_status,
         StatusRequest(source=state.source, status=status),
-        **options.crm(f"tell the CRM: {status.stage}"),
+        **options.crm(f"write to the CRM: {status.stage}"),
     )
     return _then(under_way, lambda _: status)
 

@@ -84,7 +84,7 @@ def _holds_end(state: ContractState) -> ContractState:
             state = state.replace(holds=rest)
             if kind is HoldKind.DUNNING:
                 # Each invoice knows its last day, and goes on by itself.
-                known = {n: told for n, told in state.dunning_holds.items() if told != hold}
+                known = {n: item for n, item in state.dunning_holds.items() if item != hold}
                 state = state.replace(dunning_holds=known)
             return state.noted(f"The {kind} hold until {hold.until} is over")
     return state

@@ -22,7 +22,8 @@ from contracts.contract.state import ENDED, RUNNING, ContractState
 def wanted(state: ContractState) -> list[Wanted]:
     """Every act and question that the contract calls for, in the order in which they begin.
 
-    Once it is being cancelled nothing begins but what takes it back. The CRM is told at any time.
+    Once it is being cancelled nothing begins but what takes it back. The CRM gets its status at any
+    time.
     """
     return [*_wanted(state), *write_back.wanted(state)]
 

@@ -13,7 +13,9 @@ from contracts import changes
 from contracts.agenda.actions import Action
 from contracts.approvals import ApprovalRound, ApproverReminder
 from contracts.billing import account
+from contracts.billing.state import BillingState
 from contracts.changes import ChangeOrder
+from contracts.contract import derived
 from contracts.contract.state import (
     DAY,
     ContractState,
@@ -55,7 +57,12 @@ def wake(state: ContractState) -> Iterator[datetime]:
 
 def changed(state: ContractState, order: ChangeOrder) -> tuple[JsonObject, Contract]:
     """The next version by a change order. Raises InvalidContract with every problem found."""
-    return changes.changed(state.terms, order, account.billed_keys(state.account))
+    return _changed(state.account, order)
+
+
+@derived.remembered
+def _changed(billing: BillingState, order: ChangeOrder) -> tuple[JsonObject, Contract]:
+    return changes.changed(billing.contract, order, account.billed_keys(billing))
 
 
 def _approval(state: ContractState) -> Iterator[Action]:

@@ -23,24 +23,20 @@ _KEPT = 8
 
 
 def remembered(derive: Callable[..., R]) -> Callable[..., R]:
-    """Keep the latest answers of a pure function. States and what they hold are frozen: the same
-    object gives the same answer. Days, keys and numbers are compared."""
-    kept: list[tuple[tuple[Any, ...], R]] = []
+    """Keep the latest answers of a pure function: for the very same first argument (it is frozen),
+    and equal others."""
+    kept: list[tuple[Any, tuple[Any, ...], R]] = []
 
     @functools.wraps(derive)
-    def ask(*arguments: Any) -> R:
-        for known, answer in kept:
-            if all(map(_is_same, known, arguments)):
+    def ask(about: Any, *others: Any) -> R:
+        for known, arguments, answer in kept:
+            if known is about and arguments == others:
                 return answer
-        answer = derive(*arguments)
-        kept[:] = [(arguments, answer), *kept[: _KEPT - 1]]
+        answer = derive(about, *others)
+        kept[:] = [(about, others, answer), *kept[: _KEPT - 1]]
         return answer
 
     return ask
-
-
-def _is_same(one: Any, other: Any) -> bool:
-    return one is other or (isinstance(one, (date, str, int)) and one == other)
 
 
 @remembered

@@ -137,7 +137,7 @@ def forgotten(state: ContractState, key: str) -> ContractState:
 
 
 def _usage(state: ContractState, report: UsageReport) -> ContractState:
-    """Each record counts once; what cannot be billed is told to whoever sent it."""
+    """Each record counts once; what cannot be billed is named in the answer."""
     billing, taken, known, refused = state.account, 0, 0, []
     for record in report.records:
         try:
@@ -194,7 +194,7 @@ def _told_clear(state: ContractState, news: InvoiceReport) -> ContractState:
         return state
     return state.replace(
         followed=_without(state.followed, news.number),
-        told_of_renewal=_without(state.told_of_renewal, news.number),
+        reporting_end=_without(state.reporting_end, news.number),
         dunning_holds={k: v for k, v in state.dunning_holds.items() if k != news.number},
     )
 
@@ -216,8 +216,8 @@ def _issued(state: ContractState, news: InvoiceReport) -> ContractState:
 
 
 def _rejected(state: ContractState, news: InvoiceReport) -> ContractState:
-    """Its keys wait for a person's decision. Where no draft told Odoo that its milestone is
-    reached, the next one does."""
+    """Its keys wait for a person's decision. Where no draft marked its milestone reached in
+    Odoo, the next one does."""
     invoice = state.account.invoices.get(news.number)
     if invoice is None or invoice.status is not InvoiceStatus.PROPOSED:
         return state
@@ -390,7 +390,7 @@ def _waive_proposal(
 
 
 def _retry_period(state: ContractState, parked: StepException, _: Resolution) -> ContractState:
-    """What was mended in Odoo is read again."""
+    """What was corrected in Odoo is read again."""
     plans = [plan for occasion in _meant(state, parked) for plan in occasion.plans]
     return state.replace(read_again=tuple(dict.fromkeys((*state.read_again, *plans))))
 
@@ -458,7 +458,7 @@ def _not_delivered(state: ContractState, *_: Any) -> ContractState:
 
 
 def _not_reminded(state: ContractState, parked: StepException, _: Resolution) -> ContractState:
-    """Neither the approvers of a change order nor readers of a warning are told."""
+    """Neither the approvers of a change order nor readers of a warning get a note."""
     if _subject(parked) == "change_order":
         return amendments.reminded(state)
     return state.replace(warnings=state.warnings[1:])

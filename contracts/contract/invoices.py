@@ -1,5 +1,5 @@
 """What is to be done about invoices that are proposed: decisions on rejected ones, reviews, lost
-ones, credits, and what their workflows must be told."""
+ones, credits, and what their workflows must know."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _lost(report: InvoiceReport) -> Question:
         kind="business",
         code="invoice_ended",
         message=f"{name_of(report)} ({report.amount}, {report.stage}) is followed no more: its "
-        "workflow was ended by force. See to it in Odoo, and skip to let the contract go on "
+        "workflow was ended by force. Look after it in Odoo, and skip to let the contract go on "
         "without it",
         field=f"invoices.{number}",
     )
@@ -124,13 +124,13 @@ def credit_title(state: ContractState, request: CreditRequest) -> str:
     return f"Credit of {name_of(report)} ({amount})"
 
 
-# --- what invoices are told -----------------------------------------------------------------------
+# --- what invoices must know ----------------------------------------------------------------------
 
 
 def _renewal_notices(state: ContractState) -> Iterator[Action]:
-    """An invoice whose end this run would not hear is told once in its life to report it."""
+    """An invoice whose end this run would not hear is asked once in its life to report it."""
     for number, report in state.invoices.items():
-        heard = number in state.followed or number in state.told_of_renewal
+        heard = number in state.followed or number in state.reporting_end
         if heard or number in state.starting or has_ended(report):
             continue
         if number not in state.orphaned_invoices:

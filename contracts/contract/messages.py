@@ -168,7 +168,7 @@ class RetainageRelease(BaseModel):
 
 
 class CustomerRefresh(BaseModel):
-    """Read the deal anew, for whoever asks."""
+    """Read the deal again, for whoever asks."""
 
     model_config = ConfigDict(extra="forbid")
 

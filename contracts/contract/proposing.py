@@ -44,14 +44,15 @@ def wanted(state: ContractState) -> Iterator[Wanted]:
         Action(WARN, f"notify:{warning.on}:{warning.number}", lane="warnings")
         for warning in state.warnings[:1]
     )
-    told = delivered_news(state)
-    if state.starting and told:
-        basis = ",".join(f"{key}={quantity}" for key, quantity in sorted(told.items()))
+    news = delivered_news(state)
+    if state.starting and news:
+        basis = ",".join(f"{key}={quantity}" for key, quantity in sorted(news.items()))
         yield Action(SET_DELIVERED, "delivered", basis=basis, lane="order")
     elif may_bill(state):
         for number, start in state.starting.items():
             basis = start.proposal.content_hash[:HASH_PREFIX]
-            # Whether it was started is not told by a lost answer: nothing takes it back before.
+            # A lost answer leaves open whether it was started: nothing undoes it before that is
+            # known.
             yield Action(
                 START_INVOICE,
                 start_key(number),
@@ -177,9 +178,11 @@ def _beyond_limit(state: ContractState, occasion: Occasion, amount: Money) -> Qu
 
 def delivered_news(state: ContractState) -> dict[str, Decimal]:
     """Delivered quantities of order lines that Odoo cannot count itself and does not know yet."""
-    told = state.odoo.delivered
+    known = state.odoo.delivered
     now = derived.delivered(state.account)
-    return {key: quantity for key, quantity in now.items() if told.get(key, Decimal(0)) != quantity}
+    return {
+        key: quantity for key, quantity in now.items() if known.get(key, Decimal(0)) != quantity
+    }
 
 
 def _marks(state: ContractState) -> Iterator[Action]:

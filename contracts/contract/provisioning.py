@@ -29,7 +29,7 @@ def wanted(state: ContractState) -> Iterator[Wanted]:
         else:
             yield Action(VALIDATE, VALIDATE)
     elif state.stage is ContractStage.PROVISIONING:
-        # Confirmed or not is not told by a lost answer: it is looked for before anything is undone.
+        # A lost answer leaves open whether it is confirmed: that is found out before it is undone.
         yield Action(PROVISION, PROVISION, irreversible=True)
 
 

@@ -138,7 +138,7 @@ def _credit(state: ContractState, request: CreditRequest) -> str | None:
 
 
 def _credit_asked(state: ContractState, asked: CreditRequested) -> str | None:
-    """What cannot be credited waits for a person: it is money that a customer was told of."""
+    """What cannot be credited waits for a person: a customer expects the money."""
     if len(state.credits_asked) >= _MAX_CREDITS_ASKED:
         return "too many credits wait for a person already"
     return _running(state)

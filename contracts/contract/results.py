@@ -1,4 +1,4 @@
-"""What the result of an act changes. Its facts (ids, hours read, quantities told) always count; its
+"""What the result of an act changes. Its facts (ids, hours read, quantities sent) always count; its
 decision only where the act is still wanted on the same basis (`stands`)."""
 
 from __future__ import annotations
@@ -136,13 +136,14 @@ def _expenses_read(
 def _with_late(
     state: ContractState, plan: str, late: tuple[TimeEntry | Expense, ...]
 ) -> ContractState:
-    """What is of a period settled for good is not billed by itself: a person is told."""
+    """What is of a period settled for good is not billed by itself: a person has to know."""
     if not late:
         return state
     first = late[0]
     text = (
         f"{len(late)} approved records of {plan} are of periods that are settled for good, the "
-        f"first of {first.on}: they are not billed. See to them, and skip"
+        f"first of {first.on}: they are not billed. Bill or credit them by a change order if need "
+        "be, and skip"
     )
     return state.replace(came_too_late={**state.came_too_late, plan: text})
 
@@ -168,14 +169,14 @@ def _marked(
 
 
 def _delivered(
-    state: ContractState, action: Action, told: dict[str, Decimal], stands: bool
+    state: ContractState, action: Action, sent: dict[str, Decimal], stands: bool
 ) -> ContractState:
-    return state.replace(odoo=state.odoo.replace(delivered={**state.odoo.delivered, **told}))
+    return state.replace(odoo=state.odoo.replace(delivered={**state.odoo.delivered, **sent}))
 
 
 def _started(state: ContractState, action: Action, is_new: bool, stands: bool) -> ContractState:
     """The invoice's workflow is under way. One that an earlier attempt began is not followed by
-    this run: it is told to report its end."""
+    this run: it is asked to report its end."""
     number = int(action.subject)
     left = {key: start for key, start in state.starting.items() if key != number}
     state = state.replace(starting=left)
@@ -195,27 +196,27 @@ def _warned(state: ContractState, action: Action, value: Any, stands: bool) -> C
 # --- invoices -------------------------------------------------------------------------------------
 
 
-def _hold_told(state: ContractState, action: Action, value: Any, stands: bool) -> ContractState:
-    """Where the hold was changed meanwhile the invoice is told again."""
+def _hold_sent(state: ContractState, action: Action, value: Any, stands: bool) -> ContractState:
+    """Where the hold was changed meanwhile it is sent again."""
     if not stands:
         return state
     number, hold = int(action.subject), state.holds.get(HoldKind.DUNNING)
-    told = {key: known for key, known in state.dunning_holds.items() if key != number}
-    return state.replace(dunning_holds={**told, number: hold} if hold else told)
+    others = {key: known for key, known in state.dunning_holds.items() if key != number}
+    return state.replace(dunning_holds={**others, number: hold} if hold else others)
 
 
-def _hold_not_told(
+def _hold_not_sent(
     state: ContractState, action: Action, failure: Failed, stands: bool
 ) -> ContractState:
-    """Its workflow is gone: whatever becomes of the invoice is told otherwise."""
-    return _hold_told(state, action, None, stands)
+    """Its workflow is gone: what becomes of the invoice is found out otherwise."""
+    return _hold_sent(state, action, None, stands)
 
 
-def _renewal_told(state: ContractState, action: Action, value: Any, stands: bool) -> ContractState:
-    return state.replace(told_of_renewal=(*state.told_of_renewal, int(action.subject)))
+def _renewal_sent(state: ContractState, action: Action, value: Any, stands: bool) -> ContractState:
+    return state.replace(reporting_end=(*state.reporting_end, int(action.subject)))
 
 
-def _renewal_not_told(
+def _renewal_not_sent(
     state: ContractState, action: Action, failure: Failed, stands: bool
 ) -> ContractState:
     return intake.cleared_or_lost(state, int(action.subject))
@@ -289,8 +290,8 @@ def _deal_refreshed(
     """Take from the deal what the CRM owns; differences in what others own are only named."""
     if not stands:
         return state
-    contract, taken, ignored = refreshed(state.terms, deal)
-    told = (*taken, *(f"not taken: {text}" for text in ignored))
+    contract, accepted, ignored = refreshed(state.terms, deal)
+    found = (*accepted, *(f"not taken: {text}" for text in ignored))
     if contract != state.terms:
         state = state.replace(
             contract=contract,
@@ -298,10 +299,10 @@ def _deal_refreshed(
             billing=account.adopt(state.account, contract, state.today),
         )
     # What the owner elsewhere keeps is the same every time: it is noted once.
-    for text in told:
+    for text in found:
         if text not in state.refreshed:
             state = state.noted(f"{action.basis} refreshed the deal: {text}")
-    return state.replace(refresh=None, refreshed=told)
+    return state.replace(refresh=None, refreshed=found)
 
 
 def _status_written(
@@ -342,8 +343,8 @@ _DONE: Mapping[str, Rule] = {
     proposing.SET_DELIVERED: _delivered,
     proposing.START_INVOICE: _started,
     proposing.WARN: _warned,
-    invoices.DUNNING_HOLD: _hold_told,
-    invoices.CONTRACT_RENEWED: _renewal_told,
+    invoices.DUNNING_HOLD: _hold_sent,
+    invoices.CONTRACT_RENEWED: _renewal_sent,
     amendments.POLICY: _approval_asked,
     amendments.NOTIFY: _approvers_reminded,
     amendments.AMEND_ORDER: _order_amended,
@@ -357,7 +358,7 @@ _DONE: Mapping[str, Rule] = {
 }
 _FAILED: Mapping[str, Rule] = {
     provisioning.PROVISION: _provisioned_in_part,
-    invoices.DUNNING_HOLD: _hold_not_told,
-    invoices.CONTRACT_RENEWED: _renewal_not_told,
+    invoices.DUNNING_HOLD: _hold_not_sent,
+    invoices.CONTRACT_RENEWED: _renewal_not_sent,
     endings.CLOSE_OUT: _closed_in_part,
 }

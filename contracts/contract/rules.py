@@ -56,8 +56,8 @@ STEPS = {
     **{step.name: step for step in endings.PARTS},
     endings.CANCEL_ORDER: parking.CANCEL_ORDER,
 }
-"""How each act and question parks. What an invoice's workflow is told does not: it tells itself
-what becomes of it."""
+"""How each act and question parks. What is sent to an invoice's workflow does not park: the
+invoice itself says what becomes of it."""
 
 
 def shown(state: ContractState) -> ContractState:

@@ -75,7 +75,7 @@ class Ending(StrEnum):
 class OdooRefs(BaseModel):
     """What there is in Odoo of a contract: database ids, and names people know them by.
 
-    `delivered` are the quantities Odoo was told last, `suspensions` counts how often work was
+    `delivered` are the quantities Odoo got last, `suspensions` counts how often work was
     suspended.
     """
 
@@ -201,13 +201,13 @@ class ContractState(AgendaState):
     what was validated.
 
     Invoices: `starting` are proposed, and their workflows are to be started. `followed` are those
-    whose end this run of the workflow hears by itself, `told_of_renewal` those that report their
-    end by Signal. `orphaned_invoices` have lost their workflows. `dunning_holds` are the holds on
-    the whole contract that invoices were told of, by number.
+    whose end this run of the workflow hears by itself, `reporting_end` those that report it by
+    Signal. `orphaned_invoices` have lost their workflows. `dunning_holds` are the holds on
+    the whole contract that invoices know of, by number.
 
     Billing: `read_cursors` says how far each plan is read in Odoo; `read_again` are plans to be
-    read once more, because a person mended something there; `looked_again` are those that were
-    looked at once more before the close. `came_too_late` tells, by plan, of hours and expenses of
+    read once more, because a person corrected something there; `looked_again` are those that were
+    looked at once more before the close. `came_too_late` names, by plan, hours and expenses of
     periods that are settled for good. `limits_passed` are occasions that may
     exceed the purchase order.
     """
@@ -245,7 +245,7 @@ class ContractState(AgendaState):
     invoices: dict[int, InvoiceReport] = Field(default_factory=dict)
     starting: dict[int, InvoiceStart] = Field(default_factory=dict)
     followed: tuple[int, ...] = ()
-    told_of_renewal: tuple[int, ...] = ()
+    reporting_end: tuple[int, ...] = ()
     orphaned_invoices: tuple[int, ...] = ()
     credits_asked: tuple[CreditRequest, ...] = ()
 
@@ -355,7 +355,7 @@ class ContractInput(BaseModel):
         try:
             return handler(data)
         except ValidationError as error:
-            # A state was readable once: then it is this release that must be mended.
+            # A state was readable once: then it is this release that must be corrected.
             goes_on = isinstance(data, dict) and data.get("state") is not None
             if info.mode != "json" or goes_on:
                 raise

@@ -1,4 +1,4 @@
-"""The CRM is told of every change, beside everything else and before nothing."""
+"""The CRM gets the contract's status after every change; nothing waits for that."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _status(
 
 def _waiting_on(state: ContractState) -> str:
     """As the CRM shows it, which knows no invoices: what those wait on is said of the contract.
-    That the CRM itself cannot be told is not told to it."""
+    That the CRM itself cannot be reached is left out."""
     others = tuple(item for item in state.exceptions if item.key != WRITE_STATUS)
     seen = state if len(others) == len(state.exceptions) else state.replace(exceptions=others)
     on, _ = contract_waits(seen)

@@ -121,7 +121,7 @@ class Invoice:
     requested_by: tuple[str, ...]
     is_ended: bool = False
     hold: Any = None
-    told_of_renewal: int = 0
+    asked_to_report: int = 0
 
     @property
     def is_credit(self) -> bool:
@@ -307,7 +307,7 @@ class Played:
             )
 
     def reject(self, number: int, why: str = "wrong") -> None:
-        """The draft is taken back, the contract is told, and the invoice's workflow ends."""
+        """The draft is cancelled, the contract gets the report, and the workflow ends."""
         self._report(number, InvoiceStage.REJECTED, because=f"{ANA}: {why}")
         self.end(number)
 
@@ -322,12 +322,12 @@ class Played:
 
     def end(self, number: int) -> None:
         """An invoice's workflow ends: this run hears it as the result of its child, any other one
-        by Signal, if the invoice was told to."""
+        by Signal, if the invoice was asked to."""
         invoice = self.invoices[number]
         invoice.is_ended = True
         if number in self.state.followed:
             self.signal(InvoiceEnded(report=invoice.report))
-        elif invoice.told_of_renewal:
+        elif invoice.asked_to_report:
             self.signal(invoice.report)
 
     def lose(self, number: int) -> None:
@@ -451,9 +451,9 @@ def _mark_reached(life: Played, action: Action, asked: Any) -> datetime:
 
 
 def _set_delivered(life: Played, action: Action, asked: Any) -> dict[str, Decimal]:
-    told: dict[str, Decimal] = asked
-    life.odoo.delivered |= told
-    return told
+    quantities: dict[str, Decimal] = asked
+    life.odoo.delivered |= quantities
+    return quantities
 
 
 def start_invoice(life: Played, action: Action, asked: Any) -> bool:
@@ -488,7 +488,7 @@ def _tell_renewal(life: Played, action: Action, asked: Any) -> Failed | None:
     invoice = life.invoices[int(action.subject)]
     if invoice.is_ended:
         return NO_ANSWER
-    invoice.told_of_renewal += 1
+    invoice.asked_to_report += 1
     return None
 
 

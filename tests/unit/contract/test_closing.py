@@ -308,8 +308,8 @@ def test_an_invoice_whose_start_was_not_answered_is_not_started_twice() -> None:
     life.held_back = set()
     life.resolve(Choice.RETRY)
     assert list(life.invoices) == [1]
-    # This run would not hear its end: it is told to report it.
-    assert life.invoices[1].told_of_renewal == 1
+    # This run would not hear its end: it is asked to report it.
+    assert life.invoices[1].asked_to_report == 1
     life.issue(1)
     life.settle(1)
     assert life.state.invoices[1].stage is InvoiceStage.SETTLED

@@ -391,12 +391,12 @@ def test_an_invoice_hears_of_a_renewed_run_once_in_its_life() -> None:
     life.renew()
     life.reach("build")
     life.renew()
-    assert [item.told_of_renewal for item in life.invoices.values()] == [1, 1]
+    assert [item.asked_to_report for item in life.invoices.values()] == [1, 1]
     life.reach("live")
     life.issue(2, 3)
     life.settle(1, 2, 3)
     assert life.state.stage is ContractStage.CLOSED
-    assert life.state.told_of_renewal == life.state.followed == ()
+    assert life.state.reporting_end == life.state.followed == ()
 
 
 def test_an_invoice_whose_workflow_is_gone_is_for_a_person_and_then_goes_on() -> None:
