@@ -28,6 +28,9 @@ from contracts.problems import InvalidContract
 
 Rule = Callable[[ContractState], ContractState]
 
+_MOST_WARNINGS = 20
+"""That wait to be noted in Odoo; the journal has them all."""
+
 
 def advance(state: ContractState) -> ContractState:
     """The state after the first thing that follows; the very same object when nothing does."""
@@ -234,15 +237,17 @@ def _proposed(state: ContractState, occasion: Occasion, composition: Composition
 def _marked_with_draft(state: ContractState, milestone: str | None) -> tuple[int, ...]:
     """The milestone (its id in Odoo) that the draft marks reached on its way, where Odoo has it
     and does not know yet. What a change order adds is not there at once."""
-    if milestone is None or state.milestones[milestone].marked_in_odoo:
+    progress = state.milestones.get(milestone or "")
+    if progress is None or progress.marked_in_odoo:
         return ()
-    known = state.odoo.milestone_ids.get(milestone)
+    known = state.odoo.milestone_ids.get(milestone or "")
     return () if known is None else (known,)
 
 
 def _with_warning(state: ContractState, text: str, invoice: Invoice) -> ContractState:
     warning = CapWarning(number=state.warned + 1, text=text, on=invoice.due_on)
-    state = state.replace(warnings=(*state.warnings, warning), warned=warning.number)
+    warnings = (*state.warnings, warning)[-_MOST_WARNINGS:]
+    state = state.replace(warnings=warnings, warned=warning.number)
     return state.noted(text)
 
 

@@ -333,7 +333,8 @@ def cancel(state: ContractState, request: CancelRequest) -> ContractState:
     for number in [n for n in state.starting if is_only_entered(state, n)]:
         state = _withdrawn(state, number)
     reason = f": {request.reason}" if request.reason else ""
-    return state.replace(cancel=request).noted(f"Cancelled by {request.by}{reason}")
+    state = state.replace(cancel=request, refresh=None)
+    return state.noted(f"Cancelled by {request.by}{reason}")
 
 
 def _withdrawn(state: ContractState, number: int) -> ContractState:

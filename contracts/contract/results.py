@@ -46,12 +46,12 @@ Rule = Callable[[ContractState, Action, Any, bool], ContractState]
 
 def done(state: ContractState, action: Action, value: Any, stands: bool) -> ContractState:
     """The state after an act that succeeded."""
-    return _DONE[action.kind](state, action, value, stands)
+    return DONE[action.kind](state, action, value, stands)
 
 
 def failed(state: ContractState, action: Action, failure: Failed, stands: bool) -> ContractState:
     """The state after an act that failed: what it had done before is kept. It parks by itself."""
-    rule = _FAILED.get(action.kind)
+    rule = FAILED.get(action.kind)
     return rule(state, action, failure, stands) if rule else state
 
 
@@ -333,7 +333,7 @@ def _taken_back(state: ContractState, action: Action, value: Any, stands: bool) 
     return state.replace(close_out_done=(*state.close_out_done, action.kind))
 
 
-_DONE: Mapping[str, Rule] = {
+DONE: Mapping[str, Rule] = {
     provisioning.READ_DEAL: _deal_read,
     provisioning.VALIDATE: _validated,
     provisioning.PROVISION: _provisioned,
@@ -356,7 +356,7 @@ _DONE: Mapping[str, Rule] = {
     endings.CANCEL_ORDER: _taken_back,
     endings.ARCHIVE_PROJECT: _taken_back,
 }
-_FAILED: Mapping[str, Rule] = {
+FAILED: Mapping[str, Rule] = {
     provisioning.PROVISION: _provisioned_in_part,
     invoices.DUNNING_HOLD: _hold_not_sent,
     invoices.CONTRACT_RENEWED: _renewal_not_sent,

@@ -25,6 +25,7 @@ from contracts.contract import (
 from contracts.contract.advance import advance
 from contracts.contract.state import ContractInput, ContractState
 from contracts.contract.waits import contract_waits
+from contracts.parking import Resolution
 
 STEPS = {
     provisioning.READ_DEAL: parking.READ_DEAL,
@@ -85,7 +86,7 @@ RULES: Rules[ContractState] = Rules(
     reopens=refusals.reopens,
     shown=shown,
     steps=STEPS,
-    messages={kind.__name__: kind for kind in intake.MESSAGES},
+    messages={kind.__name__: kind for kind in (*intake.MESSAGES, Resolution)},
 )
 
 

@@ -16,7 +16,7 @@ from contracts.agenda.actions import (
     UpdateReceived,
 )
 from contracts.changes import ChangeOrder
-from contracts.contract import rules
+from contracts.contract import intake, refusals, results, rules
 from contracts.contract.messages import (
     CancelRequest,
     CreditRequest,
@@ -35,6 +35,7 @@ from contracts.contract.state import ContractStage, OdooRefs
 from contracts.invoice.messages import CreditRequested
 from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action as Choice
+from contracts.parking import Resolution
 from tests.unit.contract.examples import fixed_price, hourly
 from tests.unit.contract.played import (
     NO_ANSWER,
@@ -47,6 +48,7 @@ from tests.unit.contract.played import (
     eur,
     start_invoice,
 )
+from workflows.contract_acts import PERFORM
 
 CREDIT = CreditRequest(number=1, by=OLGA, reason="goodwill", amount=eur("100.00"))
 ASKED = CreditRequested(
@@ -377,6 +379,21 @@ def test_a_credit_that_is_not_possible_waits_for_a_person_until_it_is() -> None:
     life.signal(too_much)
     life.resolve(Choice.SKIP, "credit:1")
     assert life.state.credits_asked == ()
+
+
+# --- what must hold of the rules ------------------------------------------------------------------
+
+
+def test_every_message_can_be_kept_as_json_where_a_defect_stops_it() -> None:
+    accepted = {*intake.MESSAGES, Resolution}
+    assert set(rules.RULES.messages.values()) == accepted
+    assert set(refusals.REOPENING) < accepted
+
+
+def test_every_act_has_an_answer_and_parks_or_says_what_becomes_of_its_failure() -> None:
+    for kind in PERFORM:
+        assert kind in results.DONE
+        assert kind in rules.STEPS or kind in results.FAILED
 
 
 # --- what is played -------------------------------------------------------------------------------
