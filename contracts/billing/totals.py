@@ -178,7 +178,7 @@ def open_ends(billing: BillingState, today: date) -> list[str]:
     ):
         if amount and not (what.endswith("back") and _is_lost(billing, index, today)):
             found.append(f"{Money(amount, currency)} {what}")
-    for key, change in index.differences.items():
+    for key, change in sorted(index.differences.items(), key=lambda item: item[0]):
         if not index.account(key).open:
             shown = "has no price" if change is None else f"({change:f}) is not billed"
             found.append(f"{key} {shown}")
