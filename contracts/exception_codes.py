@@ -617,23 +617,24 @@ BILLING = CodeGroup(
         _code(
             "rate_missing",
             "no rate of the contract covers a person's approved hours on that day",
-            "add the rate by a change order, or take the approval of the hours back in Odoo; then"
-            " `retry`",
+            "add the rate by a change order, and the period is billed; or correct the hours in Odoo"
+            " and `retry`, which reads them again",
             _SALES,
             parking.BILL_PERIOD,
         ),
         _code(
             "cap_reached",
             "the period would bill more than the cap of its plan",
-            "raise the cap by a change order and `retry`; or `skip` to bill up to the cap",
+            "raise the cap by a change order, and the period is billed; or `skip` to bill up to the"
+            " cap, by your decision",
             _SALES,
-            parking.BILL_PERIOD,
+            parking.CAP,
         ),
         _code(
             "purchase_order_limit",
             "the invoice would exceed the limit of the customer's purchase order",
-            "raise `purchase_order_limit` by a change order and `retry`; or `skip` to bill this one"
-            " invoice all the same",
+            "raise `purchase_order_limit` by a change order, and the invoice is proposed; or `skip`"
+            " to bill this one invoice all the same",
             _SALES,
             parking.PURCHASE_ORDER,
         ),
@@ -642,14 +643,31 @@ BILLING = CodeGroup(
             "a timesheet line is in another unit than hours",
             "correct it in Odoo, then `retry`",
             _OPERATIONS,
-            parking.BILL_PERIOD,
+            parking.READ_PLAN,
         ),
         _code(
             "expense_currency",
             "an expense is in another currency than the contract and its company",
             "book it in the contract's currency, or take its approval back; then `retry`",
             _OPERATIONS,
-            parking.BILL_PERIOD,
+            parking.READ_PLAN,
+        ),
+        _code(
+            "period_settled",
+            "hours or expenses were approved or changed in Odoo more than 400 days after their"
+            " period; it is settled for good, and they are not billed",
+            "bill or credit them by a change order if need be, then `skip`",
+            _FINANCE,
+            parking.TOO_LATE,
+        ),
+        _code(
+            "billing_inconsistent",
+            "sums of the contract's billing do not agree: a defect of c2c, found before it could"
+            " reach an invoice; nothing of the contract is proposed meanwhile",
+            "report it with the output of `c2c contract statement`; it ends by itself once a"
+            " release corrects it, or `retry`",
+            _OPERATIONS,
+            parking.BILLING_CHECK,
         ),
     ),
 )
@@ -984,9 +1002,20 @@ STEP_NOTES: tuple[tuple[Step, str], ...] = (
         " *skip*: a posted invoice counts as settled, a proposal as rejected.",
     ),
     (
+        parking.READ_PLAN,
+        "The hours or expenses of one plan cannot be read. Other plans and milestones are billed"
+        " meanwhile.",
+    ),
+    (
         parking.BILL_PERIOD,
-        "The period cannot be billed as it is, and nothing of it is booked. Other periods and"
-        " milestones are billed meanwhile.",
+        "The period cannot be billed as it is. Other periods and milestones are billed meanwhile."
+        " It ends by itself once nothing prevents the bill any more; *retry* reads hours and"
+        " expenses again.",
+    ),
+    (
+        parking.CAP,
+        "*Skip* bills up to the cap, by your name and reason. What is above is listed as not"
+        " billed, and is billed after all if the cap is raised.",
     ),
     (
         parking.PURCHASE_ORDER,

@@ -69,6 +69,12 @@ CONFIRM = Step(
     responsible=Responsible.OPERATIONS,
     allowed=_RETRY,
 )
+PROVISION = Step(
+    name="provision",
+    doing="Set up customer, project and order",
+    responsible=Responsible.OPERATIONS,
+    allowed=_RETRY,
+)
 MARK_REACHED = Step(
     name="mark_reached",
     doing="Mark the milestone reached in Odoo",
@@ -93,11 +99,41 @@ FOLLOW = Step(
     responsible=Responsible.OPERATIONS,
     allowed=(Action.SKIP,),
 )
+READ_PLAN = Step(
+    name="read",
+    doing="Read approved hours and expenses",
+    responsible=Responsible.FINANCE,
+    allowed=_RETRY,
+)
+TOO_LATE = Step(
+    name="too_late",
+    doing="Look after hours or expenses of a period that is settled for good",
+    responsible=Responsible.FINANCE,
+    allowed=(Action.SKIP,),
+)
+BILLING_CHECK = Step(
+    name="billing_check",
+    doing="Check the sums of the billing",
+    responsible=Responsible.OPERATIONS,
+    allowed=(Action.RETRY,),
+)
+START_INVOICE = Step(
+    name="start",
+    doing="Start the invoice's workflow",
+    responsible=Responsible.OPERATIONS,
+    allowed=(Action.RETRY,),
+)
+CAP = Step(
+    name="cap",
+    doing="Bill within the plan's cap",
+    responsible=Responsible.FINANCE,
+    allowed=(Action.RETRY, Action.SKIP, Action.CANCEL),
+)
 BILL_PERIOD = Step(
     name="bill_period",
     doing="Bill the period",
     responsible=Responsible.FINANCE,
-    allowed=(Action.RETRY, Action.SKIP, Action.CANCEL),
+    allowed=_RETRY,
 )
 CREDIT = Step(
     name="credit",
@@ -133,6 +169,12 @@ PROJECT_STATUS = Step(
     name="project_status",
     doing="Show on the project whether work goes on",
     responsible=Responsible.OPERATIONS,
+    allowed=_OPTIONAL,
+)
+REFRESH = Step(
+    name="refresh",
+    doing="Read the deal again",
+    responsible=Responsible.SALES,
     allowed=_OPTIONAL,
 )
 WRITE_BACK = Step(

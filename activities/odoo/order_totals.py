@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from activities.odoo.balances import is_ours
 from activities.odoo.needs import ACCOUNTING, SALES, Need
-from contracts.billing.proposals import InvoiceKind
+from contracts.billing.lines import InvoiceKind
 from contracts.model import Key
 from contracts.money import Money
 from contracts.odoo_totals import InvoiceTotals, LineTotals, OrderTotals

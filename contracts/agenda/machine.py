@@ -65,7 +65,7 @@ class Rules(Generic[S]):
     """What is decided about one kind of state. All of it is pure.
 
     - `wanted`: every act and question that the state calls for, in order of preference, whether it
-      is running, parked or not.
+      is running, parked or not. What people are shown (`shown`) is no reason for any of it.
     - `refusal`: why a message cannot be accepted, as a sentence; None if it can. It is asked by the
       validator of an Update and again when the message is applied.
     - `take`: the state after an accepted message. May raise Refused.
@@ -104,6 +104,12 @@ class Rules(Generic[S]):
         found = self.wanted(state)
         self._last[:] = [(state, found)]
         return found
+
+    def keep_wanted(self, before: S, after: S) -> None:
+        """The states differ only in what people are shown and answered: they want the same."""
+        last = self._last[0] if self._last else None
+        if last is not None and last[0] is before:
+            self._last[:] = [(after, last[1])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +195,13 @@ def apply(rules: Rules[S], state: S, event: Event, now: datetime) -> Outcome[S]:
         after = _applied(rules, before, event)
     except Refused as refused:
         return Outcome(before, refusal=str(refused))
-    after = rules.shown(_at_rest(rules, after))
-    if after.answer is None and not after.metrics:
-        return Outcome(after)
-    clean = after.replace(answer=None, metrics=())
-    return Outcome(clean, answer=after.answer, metrics=after.metrics)
+    rest = _at_rest(rules, after)
+    after = rules.shown(rest)
+    answer, metrics = after.answer, after.metrics
+    if answer is not None or metrics:
+        after = after.replace(answer=None, metrics=())
+    rules.keep_wanted(rest, after)
+    return Outcome(after, answer=answer, metrics=metrics)
 
 
 def _at(state: S, now: datetime) -> S:
@@ -308,12 +316,16 @@ def _certain(state: S, key: str) -> S:
 
 
 def _parked(state: S, action: Wanted, step: Step, failed: Failed) -> S:
-    """The state with the act shown as an exception; as old as it was before it was retried."""
+    """The state with the act shown as an exception; as old as it was before it was retried. Where
+    another part of the act fails now, the one before has succeeded: its exception has ended."""
+    name = failed.part or action.key
     previous = next((item for item in state.retried if item.key == action.key), None)
+    if previous is not None and previous.step != name:
+        state, previous = _forgotten(state, action.key), None
     attempts = previous.attempts + 1 if previous else 1
     is_uncertain = action.key in state.uncertain
     parked = StepException(
-        step=failed.part or action.key,
+        step=name,
         key=action.key,
         basis=action.basis,
         kind=failed.kind,

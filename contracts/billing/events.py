@@ -118,12 +118,11 @@ class Undo(BaseModel):
 
 
 class BillingEvent(BaseModel):
-    """One occasion that becomes one invoice.
+    """One occasion that becomes one document.
 
-    `on` is the day it was earned; `proposal` the number of its invoice; `taken` the keys of
-    pending deductions it took along. A credit takes back the invoice with the number
-    `credited_number`; it is `whole` if it takes back every line, and `reinvoice` if these are then
-    to be invoiced again.
+    `on` is the day it was earned; `proposal` the number of its document; `taken` the keys of
+    pending deductions it took along. A credit has the number of the document it `credits`; it is
+    `whole` if it takes back every line, and `reissues` if these are then to be invoiced anew.
     `asked_by` is who asked for it, where a person did: not one who may approve it.
     """
 
@@ -131,9 +130,9 @@ class BillingEvent(BaseModel):
     title: str
     on: date
     charges: tuple[Charge, ...]
-    credited_number: int = 0
+    credits: int = 0
     whole: bool = False
-    reinvoice: bool = False
+    reissues: bool = False
     reason: str = ""
     as_planned: bool = False
     status: EventStatus = EventStatus.READY
@@ -147,10 +146,10 @@ class BillingEvent(BaseModel):
         return self.status is not EventStatus.DROPPED
 
     @property
-    def kind(self) -> InvoiceKind:
-        """A total below zero is a credit note's; so is everything that credits an invoice."""
+    def document(self) -> InvoiceKind:
+        """A total below zero is a credit note's; so is everything that credits a document."""
         negative = sum((item.amount.amount for item in self.charges), Decimal(0)) < 0
-        return InvoiceKind.CREDIT_NOTE if negative or self.credited_number else InvoiceKind.INVOICE
+        return InvoiceKind.CREDIT_NOTE if negative or self.credits else InvoiceKind.INVOICE
 
     @property
     def milestone(self) -> str | None:

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from contracts import dunning
-from contracts.billing.proposals import InvoiceKind, InvoiceProposal
+from contracts.billing.lines import InvoiceKind, InvoiceProposal
 from contracts.dunning import Act, Dispute, DunningDecision, DunningHold, Promise
 from contracts.invoice.messages import (
     CreditRequested,
@@ -427,7 +427,6 @@ def report(state: InvoiceState) -> InvoiceReport:
         credited_number=state.proposal.credited_number,
         stage=stage,
         amount=state.proposal.amount,
-        charges=tuple(line.key for line in state.proposal.lines),
         content_hash=state.proposal.content_hash,
         odoo_totals=state.odoo_totals,
         invoice_id=state.invoice_id,

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from contracts.approvals import ApprovalDecision, decision_refusal
-from contracts.billing.proposals import InvoiceProposal
+from contracts.billing.lines import InvoiceProposal
 from contracts.invoice import collecting
 from contracts.invoice.messages import (
     DisputeOpened,

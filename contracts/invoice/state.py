@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from contracts import parking
 from contracts.agenda.state import AgendaState
 from contracts.approvals import ApprovalRound
-from contracts.billing.proposals import InvoiceKind, InvoiceProposal
+from contracts.billing.lines import InvoiceKind, InvoiceProposal
 from contracts.calendar import BusinessCalendar
 from contracts.dunning import Dispute, DunningHold, DunningState, Promise
 from contracts.invoice.messages import (
@@ -113,7 +113,6 @@ class InvoiceReport(BaseModel):
     credited_number: int = 0
     stage: InvoiceStage
     amount: Money
-    charges: tuple[str, ...]
     content_hash: str = ""
     odoo_totals: OdooTotals | None = None
     invoice_id: int | None = None

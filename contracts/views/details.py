@@ -8,11 +8,11 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from contracts.approvals import HASH_PREFIX, ApprovalRound
-from contracts.contract.messages import HoldKind
-from contracts.contract.state import ContractStage, ContractState, money_table
+from contracts.contract.state import ContractState, money_table
+from contracts.contract.waits import contract_waits
 from contracts.invoice import collecting
 from contracts.invoice.messages import InvoiceBalance
-from contracts.invoice.state import CLEARED, PENDING, UNBILLED, InvoiceStage, InvoiceState
+from contracts.invoice.state import CLEARED, InvoiceStage, InvoiceState
 from contracts.journal import Journal
 from contracts.money import Money
 from contracts.parking import Action, StepException, Waiting
@@ -60,65 +60,6 @@ def contract_details(state: ContractState) -> str:
         parts.append(f"Odoo: order **{state.odoo.order_name}**, project {state.odoo.project_name}")
     parts.append(_journal(state.journal, state.time_zone))
     return _cut(parts)
-
-
-def contract_waits(state: ContractState) -> tuple[str | None, str]:
-    """What the contract itself waits on: the WaitingOn value and a sentence. What its invoices
-    wait on they say themselves, each for itself: of the contract that is only a sentence."""
-    if state.exceptions:
-        return _waits_on_exception(state.exceptions)
-    if state.stage in (ContractStage.CLOSED, ContractStage.CANCELLED):
-        return None, "nothing, it has ended"
-    change = state.change
-    if (
-        change is not None
-        and change.approval_round is not None
-        and not change.approval_round.is_decided
-    ):
-        return "approval", f"change order {change.order.number} to be approved"
-    if state.stage is ContractStage.ACTIVE:
-        on, what = _waits_for_work(state)
-        if on is not None:
-            return on, what
-    on, what = invoices_wait(state)
-    if on is not None:
-        return "invoices", what
-    return None, "the systems (no person is needed)"
-
-
-def invoices_wait(state: ContractState) -> tuple[str | None, str]:
-    """What a contract's invoices wait on, the first thing first, as the invoices call it."""
-    undecided = [str(n) for n, item in state.invoices.items() if item.stage in PENDING]
-    if undecided:
-        return "approval", f"proposal {', '.join(undecided)} to be approved"
-    done = CLEARED | UNBILLED
-    pending = [str(n) for n, item in state.invoices.items() if item.stage not in done]
-    if pending:
-        return "payment", f"invoice {', '.join(pending)} to be settled"
-    if state.stage is ContractStage.CLOSING:
-        return "settlement", "the settlement period of its invoices"
-    return None, ""
-
-
-def _waits_for_work(state: ContractState) -> tuple[str | None, str]:
-    """What has to come before more of an active contract is billed."""
-    hold, contract = state.holds.get(HoldKind.BILLING), state.contract
-    if hold is not None:
-        until = f" until {hold.until}" if hold.until else ""
-        return "hold", f"the hold on billing{until} to end: {hold.reason}"
-    planned = [key for key, item in state.milestones.items() if item.reached_on is None]
-    if planned:
-        return "milestone", f"a milestone to be reached: {', '.join(planned[:5])}"
-    if contract is None:
-        return None, ""
-    for due in state.book.dues(contract)[:1]:
-        return "period", f"the next billing day, {due.on}: {due.plan} for {due.period.period.name}"
-    held = state.book.retained(contract)
-    if held.is_positive and contract.retainage and contract.retainage.release_on:
-        return "retainage", f"{held} held back until {contract.retainage.release_on}"
-    if contract.plans and contract.ends_on:
-        return "period", f"the end of the term, {contract.ends_on}"
-    return None, ""
 
 
 def invoice_details(state: InvoiceState) -> str:

@@ -131,6 +131,21 @@ def terminate(
     session.show(outcome, words)
 
 
+def withdraw_termination(
+    context: typer.Context,
+    reference: Reference,
+    by: By,
+    reason: Annotated[str, typer.Option(metavar="WORDS", help="Why.")] = "",
+) -> None:
+    """Withdraw an early end, before its last day is over: the contract goes on."""
+    session = session_of(context)
+    workflow_id = session.contract(reference)
+    outcome = session.run(
+        lambda c2c: c2c.contract(workflow_id).withdraw_termination(by=by, reason=reason)
+    )
+    session.show(outcome, f"{short(workflow_id)} goes on: its early end is withdrawn.")
+
+
 def notice(
     context: typer.Context,
     reference: Reference,

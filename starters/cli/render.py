@@ -10,12 +10,13 @@ from rich.text import Text
 from contracts.approvals import HASH_PREFIX
 from contracts.closeout import Check
 from contracts.contract.state import ContractState, ContractVersion, money_table
+from contracts.contract.waits import contract_waits
 from contracts.exception_codes import BY_CODE
 from contracts.invoice import collecting
 from contracts.invoice.state import InvoiceState
 from contracts.journal import Journal
 from contracts.parking import Action, StepException
-from contracts.views.details import agreements, contract_waits, invoice_waits, signed
+from contracts.views.details import agreements, invoice_waits, signed
 from contracts.views.statement import Statement
 from contracts.views.status import (
     conditions,
@@ -157,11 +158,10 @@ def statement(found: Statement) -> RenderableType:
     )
     rows: list[tuple[object, object]] = [
         ("Planned: fixed prices not reached", found.planned),
-        ("Earned, to be proposed", found.ready),
+        ("Earned, to be proposed", found.earned),
         ("Proposed, not issued yet", found.proposed),
         ("Invoiced", found.invoiced),
         ("Credited", -found.credited),
-        ("Deductions and fees to come", found.pending),
         ("Held back, to be released", found.retained),
         ("Deposit not deducted yet", -found.deposit_left),
         (Text("Value as amended", style="bold"), Text(str(found.value), style="bold")),
@@ -174,8 +174,8 @@ def statement(found: Statement) -> RenderableType:
     parts += _sentences(
         f"Not billed: {item.what}: {item.amount} ({item.reason})" for item in found.not_billed
     )
-    if not found.difference.is_zero:
-        wrong = f"The parts miss the value by {found.difference}: a defect of c2c, report it."
+    for violation in found.violations:
+        wrong = f"The sums do not agree: {violation}. A defect of c2c, report it."
         parts.append(Words(wrong, "bold red"))
     return Group(*parts)
 

@@ -15,8 +15,8 @@ import pytest
 from contracts.billing.book import Book, Due, Findings, Part, PeriodBill
 from contracts.billing.charges import total
 from contracts.billing.expenses import Expense
+from contracts.billing.lines import InvoiceKind
 from contracts.billing.periods import billing_periods, life
-from contracts.billing.proposals import InvoiceKind
 from contracts.billing.retainers import bill_hours
 from contracts.billing.time import TimeEntry
 from contracts.billing.usage import UsageRecord

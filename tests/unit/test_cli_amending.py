@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from contracts.billing.book import Book
 from contracts.changes import ChangeOrder
 from contracts.closeout import Check
 from contracts.contract.messages import HoldKind, Side, UsageTaken
@@ -21,7 +20,7 @@ from starters.cli.errors import ExitCode
 from starters.client import Audit, Refused, auditing, changing, contracts
 from tests.unit import examples
 from tests.unit.command import CONTRACT, Calls, Invoke
-from tests.unit.engagements import managed, mixed
+from tests.unit.engagements import active, example, managed, mixed
 from wiring import remotes
 
 OUTCOME = ContractOutcome(contract_id="C-1", stage=ContractStage.ACTIVE)
@@ -204,12 +203,21 @@ def test_release_retainage(calls: Calls, c2c: Invoke) -> None:
 
 
 def test_refresh(calls: Calls, c2c: Invoke) -> None:
-    calls.answer("refresh_customer", ["requested_by: sam -> ana", "not taken: name"])
+    told = ("requested_by: sam -> ana", "not taken: name")
+    calls.answer("refresh_customer", OUTCOME)
+    calls.answer("contract", examples.contract_state(refreshed=told))
     result = c2c("contract", "refresh", REF, *BY)
     assert result.stdout == "requested_by: sam -> ana\nnot taken: name\n"
-    calls.answer("refresh_customer", [])
+    calls.answer("contract", examples.contract_state())
     assert "nothing changed" in c2c("contract", "refresh", REF, *BY).stdout
     assert json.loads(c2c("contract", "refresh", REF, *BY, "--json").stdout)["changes"] == []
+
+
+def test_an_early_end_is_withdrawn(calls: Calls, c2c: Invoke) -> None:
+    calls.answer("withdraw_termination", OUTCOME)
+    result = c2c("contract", "withdraw-termination", REF, *BY, "--reason", "agreed")
+    assert "goes on" in text(result.stdout)
+    assert calls.message.reason == "agreed"
 
 
 def test_unreach(calls: Calls, c2c: Invoke) -> None:
@@ -309,10 +317,10 @@ def test_show_has_a_pending_change_order(calls: Calls, c2c: Invoke) -> None:
     assert state.contract
     order = ChangeOrder(number=1, by="pm", reason="more scope", reprice={"live": "7000.00"})
     found = changing.preview(state, order)
-    state.change = PendingChange(
-        order=order, contract_data={}, contract=found.after, changes=found.changes
+    change = PendingChange(
+        order=order, contract_data={}, contract=found.after, changes=tuple(found.changes)
     )
-    calls.answer("contract", state)
+    calls.answer("contract", state.replace(change=change))
     shown = text(c2c("contract", "show", REF).stdout)
     assert "Change order 1 by pm awaits approval: more scope" in shown
     assert "Change order 1: milestone Go-live: 6000.00 EUR -> 7000.00 EUR" in shown
@@ -445,8 +453,7 @@ def test_the_reference_leads_to_the_workflow(calls: Calls, c2c: Invoke) -> None:
 def test_the_change_order_on_the_page_can_be_proposed(calls: Calls, c2c: Invoke) -> None:
     page = (Path(__file__).parents[2] / "docs" / "change-and-end.md").read_text()
     [shown] = re.findall(r"^```toml\n(reason = .*?)^```$", page, re.MULTILINE | re.DOTALL)
-    nothing_billed = mixed().model_copy(update={"book": Book()})
-    calls.answer("contract", nothing_billed)
+    calls.answer("contract", active(example("mixed")))
     calls.answer("propose_change", OUTCOME)
     result = c2c("contract", "change", "northwind/C-1004", "-", *BY, "--yes", "--json", stdin=shown)
     assert result.exit_code == 0, result.output

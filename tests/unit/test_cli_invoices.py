@@ -32,7 +32,6 @@ REPORT = InvoiceReport(
     number=1,
     stage=InvoiceStage.OVERDUE,
     amount=euros("3000.00"),
-    charges=("design",),
     residual=euros("3630.00"),
     disputed=euros("630.00"),
 )

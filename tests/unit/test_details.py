@@ -17,8 +17,9 @@ from contracts.approvals import (
     ApprovalRound,
     Decision,
 )
-from contracts.billing.book import Book, milestone_event
-from contracts.billing.proposals import InvoiceProposal
+from contracts.billing import account
+from contracts.billing.lines import InvoiceProposal
+from contracts.billing.state import BillingState
 from contracts.changes import ChangeOrder
 from contracts.contract.messages import (
     CancelRequest,
@@ -35,6 +36,7 @@ from contracts.contract.state import (
     OdooRefs,
     PendingChange,
 )
+from contracts.contract.waits import contract_waits
 from contracts.dunning import Dispute, DunningHold, DunningState, Promise
 from contracts.invoice.state import InvoiceStage, KnownDraft
 from contracts.journal import Journal
@@ -45,13 +47,21 @@ from contracts.problems import Problem, show
 from contracts.views.details import (
     agreements,
     contract_details,
-    contract_waits,
     invoice_details,
     invoice_waits,
 )
 from contracts.views.status import conditions, milestone_status, plan_rows
 from starters.client.changing import preview
-from tests.unit.engagements import active, example, managed, mixed, reach
+from tests.unit.engagements import (
+    active,
+    at,
+    example,
+    issue,
+    managed,
+    mixed,
+    propose,
+    reach,
+)
 from tests.unit.examples import (
     ANA,
     BOB,
@@ -93,14 +103,20 @@ def table_rows(details: str) -> list[list[str]]:
 # --- a contract -----------------------------------------------------------------------------
 
 
-def booked(*events: tuple[str, int | None]) -> Book:
-    """The books with these milestones reached, and proposed under these numbers."""
-    signed, book = contract(), Book()
-    for key, number in events:
-        book.reach(signed, key, MONDAY)
+def billed(*milestones: tuple[str, int | None]) -> BillingState:
+    """The billing with these milestones reached, and proposed under these numbers."""
+    billing = account.begin(contract(), MONDAY)
+    for key, number in milestones:
+        billing = account.reach(billing, key, MONDAY)
         if number is not None:
-            book.propose(signed, milestone_event(key), number, MONDAY)
-    return book
+            billing = account.propose(billing, composed(billing, f"milestone:{key}", number))
+    return billing
+
+
+def composed(billing: BillingState, occasion: str, number: int) -> account.Composition:
+    found = account.compose(billing, occasion, number, MONDAY)
+    assert isinstance(found, account.Composition)
+    return found
 
 
 def test_a_contract_at_a_glance() -> None:
@@ -116,7 +132,7 @@ def test_a_contract_at_a_glance() -> None:
                 "live": MilestoneProgress(reached_on=MONDAY),
                 "course": MilestoneProgress(),
             },
-            book=booked(("design", 1), ("live", None)),
+            billing=billed(("design", 1), ("live", None)),
             invoices={
                 1: report(
                     1,
@@ -173,15 +189,16 @@ def test_a_contract_of_several_models_shows_each() -> None:
     # The newest invoice first; a credit note is negative.
     invoices = [row for row in table_rows(details) if len(row) == 5]
     assert [row[:3] for row in invoices[2:]] == [
+        ["proposal 5", "Pilot live", "15010.01 EUR"],
         ["RINV/2026/00004", "Credit of Concept accepted", "-100.00 EUR"],
         ["INV/2026/00003", "Concept accepted", "7500.00 EUR"],
         ["INV/2026/00002", "February 2026", "1425.00 EUR"],
         ["INV/2026/00001", "Deposit", "8000.00 EUR"],
     ]
     for sentence in (
-        "- Deposit not deducted yet: 2000.00 EUR",
-        "- Held back: 1575.00 EUR, to be released on 2027-03-31",
-        "- Purchase order PO-4712: 31825.00 EUR of 65000.00 EUR billed or proposed",
+        "- Deposit not deducted yet: 2005.01 EUR",
+        "- Held back: 1570.00 EUR, to be released on 2027-03-31",
+        "- Purchase order PO-4712: 31835.01 EUR of 65000.00 EUR billed or proposed",
     ):
         assert sentence in details
 
@@ -201,7 +218,8 @@ def test_a_managed_contract_shows_its_fee_its_use_and_its_renewal() -> None:
         ),
     ]
     details = contract_details(state)
-    assert "- To be deducted from the next invoice: Service desk" in details
+    owed = "two hours of standstill, -50.00 EUR"
+    assert f"- To be deducted from the next invoice: {owed}" in details
     assert (
         "- Renewed for 12 months after 2026-12-31, unless notice is given by 2026-10-02" in details
     )
@@ -209,25 +227,21 @@ def test_a_managed_contract_shows_its_fee_its_use_and_its_renewal() -> None:
 
 
 def test_a_plan_that_is_over_says_so() -> None:
-    state = active(example("managed"))
-    assert state.contract
-    state.book.through = dict.fromkeys(
-        ("service-desk:fee", "service-desk:hours", "shipments:usage"), date(2026, 12, 31)
-    )
+    state = at(active(example("managed")), date(2027, 1, 1))
     assert [row.next for row in plan_rows(state)] == ["over", "over"]
 
 
 def changing(state: ContractState) -> ContractState:
     order = ChangeOrder(number=1, by="pm", reason="more scope", reprice={"live": "7000.00"})
     found = preview(state, order)
-    state.change = PendingChange(
+    change = PendingChange(
         order=order,
         contract_data={},
         contract=found.after,
-        changes=found.changes,
+        changes=tuple(found.changes),
         approval_round=approval_round(),
     )
-    return state
+    return state.replace(change=change)
 
 
 @pytest.mark.parametrize(
@@ -306,10 +320,10 @@ def test_the_version_is_named_once_there_was_a_change() -> None:
 
 
 def test_what_is_not_billed_is_listed_with_its_reason() -> None:
-    state = active(contract())
-    assert state.contract
-    reach(state, "design", MONDAY)
-    state.book.drop(milestone_event("design"), "ana: a favour")
+    state = propose(reach(active(contract()), "design", MONDAY), "milestone:design", MONDAY)
+    billing = account.rejected(state.account, 1)
+    billing = account.waive_rejected(billing, 1, "ana", "a favour", MONDAY)
+    state = at(state.replace(billing=billing), MONDAY)
     details = contract_details(state)
     assert "- Not billed: Design: 3000.00 EUR (ana: a favour)" in details
     assert "| Design (`design`) | 3000.00 EUR |  | not billed: ana: a favour |" in details
@@ -399,9 +413,13 @@ def test_contract_data_that_is_no_contract_yet_is_named_all_the_same() -> None:
             "change order 1 to be approved",
         ),
         (
-            {"stage": ContractStage.ACTIVE, "contract": example("managed")},
+            {
+                "stage": ContractStage.ACTIVE,
+                "contract": example("managed"),
+                "billing": account.begin(example("managed"), date(2026, 1, 15)),
+            },
             "period",
-            "the next billing day, 2026-01-15: service-desk for 2026-01-15 to 2026-01-31",
+            "the next billing day, 2026-04-01: service-desk for April 2026",
         ),
         (
             {"stage": ContractStage.CLOSING, "invoices": {1: report(1, InvoiceStage.REJECTED)}},
@@ -436,17 +454,17 @@ def test_what_a_contract_waits_on(changes: dict[str, Any], on: str | None, told:
 
 def test_the_step_that_is_parked_longest_is_the_one_waited_on() -> None:
     later = parked(parking.ORDER, since=NOON + timedelta(hours=1))
-    _, told = contract_waits(contract_state(exceptions=[later, parked(parking.WRITE_BACK)]))
+    exceptions = (later, parked(parking.WRITE_BACK))
+    _, told = contract_waits(contract_state(exceptions=exceptions))
     assert told.startswith("sales: Write the status to the CRM")
 
 
 def test_a_contract_waits_for_the_day_that_releases_what_is_held_back() -> None:
-    state = active(example("mixed"))
-    assert state.contract
-    tracks = ("development:time", "travel:expenses")
-    state.book.through = dict.fromkeys(tracks, date(2026, 12, 31))
-    for item in state.contract.milestones:
-        reach(state, item.key, date(2026, 12, 1))
+    on = date(2026, 12, 1)
+    state = issue(active(example("mixed")), "deposit", on)
+    for item in state.terms.milestones:
+        state = issue(reach(state, item.key, on), f"milestone:{item.key}", on)
+    state = at(state, date(2027, 1, 4))
     assert contract_waits(state) == ("retainage", "2000.00 EUR held back until 2027-03-31")
 
 
@@ -464,7 +482,7 @@ def test_a_milestones_state_in_words(key: str, under_review: bool, told: str) ->
     reached = MilestoneProgress(reached_on=MONDAY, under_review=under_review)
     state = contract_state(
         invoices={2: paid},
-        book=booked(("design", 2), ("live", None)),
+        billing=billed(("design", 2), ("live", None)),
         milestones={"design": reached, "live": reached, "course": MilestoneProgress()},
     )
     assert milestone_status(state, key) == told
@@ -651,10 +669,11 @@ def posted(stage: InvoiceStage, **changes: Any) -> dict[str, Any]:
 
 
 def credit_note() -> InvoiceProposal:
-    signed, book = contract(), booked(("design", 1))
-    book.issued(1)
-    credit = book.credit(signed, 1, MONDAY, "late")
-    return book.propose(signed, credit.key, 2, MONDAY)
+    billing = account.issued(billed(("design", 1)), 1)
+    billing = account.request_credit(billing, 1, MONDAY, "late", ANA)
+    note = composed(billing, "credit:1:1", 2).proposal
+    assert note is not None
+    return note
 
 
 @pytest.mark.parametrize(

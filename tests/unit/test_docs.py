@@ -175,7 +175,15 @@ _POSITION = {
 }
 _REFUSAL = {"odoo_crm.py": 0, "terms.py": 1}
 """`_refusal` takes a code in these files of the gateways; elsewhere it has to do with sentences."""
-_PASSED_ON = {"code", "error.code", "verdict.code", "first.code", "detail.code", "failed.code"}
+_PASSED_ON = {
+    "code",
+    "error.code",
+    "verdict.code",
+    "first.code",
+    "detail.code",
+    "failed.code",
+    "failure.code",
+}
 """These pass on a code that is stated elsewhere."""
 
 _COMPOSED = {"f'{field}_not_in_odoo'": ("payment_term_not_in_odoo", "currency_not_in_odoo")}
@@ -381,8 +389,9 @@ _TEMPORALS_OWN = {
 
 
 def waiting_on() -> set[str]:
-    """Every value of WaitingOn, from the one place that chooses them."""
-    source = (ROOT / "contracts" / "views" / "details.py").read_text(encoding="utf-8")
+    """Every value of WaitingOn, from the places that choose them."""
+    files = ("views/details.py", "contract/waits.py")
+    source = "".join((ROOT / "contracts" / file).read_text(encoding="utf-8") for file in files)
     return {*re.findall(r'return "(\w+)", ', source), "exception", parking.CREDENTIALS}
 
 

@@ -185,7 +185,6 @@ def test_the_figures_always_balance(invoices: list[tuple[int, int, int, bool]]) 
             number=number,
             stage=InvoiceStage.OVERDUE if overdue else InvoiceStage.OPEN,
             amount=total,
-            charges=("design",),
             untaxed=total,
             total=total,
             residual=residual,

@@ -33,7 +33,7 @@ from contracts.billing.book import (
 )
 from contracts.billing.charges import ChargeKind
 from contracts.billing.expenses import Expense
-from contracts.billing.proposals import InvoiceKind, InvoiceProposal
+from contracts.billing.lines import InvoiceKind, InvoiceProposal
 from contracts.billing.time import TimeEntry
 from contracts.changes import ChangeOrder
 from contracts.dunning import Act, DunningState

@@ -19,7 +19,7 @@ from contracts.billing.book import (
 )
 from contracts.billing.charges import Charge, ChargeKind, total
 from contracts.billing.expenses import Expense
-from contracts.billing.proposals import InvoiceKind, InvoiceProposal
+from contracts.billing.lines import InvoiceKind, InvoiceProposal
 from contracts.billing.time import TimeEntry
 from contracts.billing.usage import UsageRecord
 from contracts.model import Contract

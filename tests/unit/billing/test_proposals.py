@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from contracts.billing.book import Book, milestone_event
 from contracts.billing.charges import Charge, ChargeKind
-from contracts.billing.proposals import InvoiceKind, InvoiceProposal
+from contracts.billing.lines import InvoiceKind, InvoiceProposal
 from contracts.money import Money
 from tests.unit.examples import MONDAY, contract, euros, proposal
 
