@@ -31,9 +31,10 @@ _MAX_ROWS = 60
 _MAX_PLANS = 20
 _MAX_INVOICES = 15
 _MAX_SENTENCES = 12
+_MAX_PROBLEMS = 20
 _MAX_SENTENCE = 300
 _MAX_MESSAGE = 1_000
-_TABLE_WIDTH = 72
+_TABLE_WIDTH = 96
 _MAX_BYTES = 18_000
 """Temporal keeps 20 KB of details; the text is cut well before."""
 
@@ -234,7 +235,10 @@ def _exception(item: StepException, zone: str) -> str:
     if item.field:
         found = f" = `{show(item.value)}`" if item.value else ""
         lines.append(f"Field `{item.field}`{found}")
-    lines += [f"- `{p.field}` expected {p.expected}, found `{p.value}`" for p in item.problems[:20]]
+    shown = item.problems[:_MAX_PROBLEMS]
+    lines += [f"- `{p.field}` expected {p.expected}, found `{p.value}`" for p in shown]
+    if len(item.problems) > len(shown):
+        lines.append(f"- … {len(item.problems) - len(shown)} more")
     example = {"action": item.allowed[0], "by": "you@your.firm", "step": item.step}
     if item.allowed[0] is Action.SKIP:
         example |= {"reason": "…"}
@@ -257,66 +261,55 @@ def _sentences(items: list[str], lead: str = "") -> str:
 
 def _milestones(state: ContractState) -> str:
     items = state.contract.milestones if state.contract else ()
-    if not items:
-        return ""
-    rows = ["| Milestone | Amount | Due | State |", "|---|--:|---|---|"]
-    for item in items[:_MAX_ROWS]:
-        status = _cell(milestone_status(state, item.key))
-        rows.append(
-            f"| {_cell(item.name)} (`{item.key}`) | {item.amount} | {item.due_on or ''} "
-            f"| {status} |"
+    rows = [
+        (
+            f"{item.name} ({item.key})",
+            item.amount,
+            item.due_on or "",
+            milestone_status(state, item.key),
         )
-    if len(items) > _MAX_ROWS:
-        rows.append(f"| … {len(items) - _MAX_ROWS} more | | | |")
-    return "\n".join(rows)
+        for item in items[:_MAX_ROWS]
+    ]
+    return _table(("Milestone", ">Amount", "Due", "State"), rows, len(items))
 
 
 def _plans(state: ContractState) -> str:
     items = plan_rows(state)
-    if not items:
-        return ""
-    rows = ["| Plan | Terms | Billed | Next |", "|---|---|--:|---|"]
-    for item in items[:_MAX_PLANS]:
-        rows.append(f"| `{item.key}` | {_cell(item.terms)} | {item.billed} | {item.next} |")
-    if len(items) > _MAX_PLANS:
-        rows.append(f"| … {len(items) - _MAX_PLANS} more | | | |")
-    return "\n".join(rows)
+    rows = [(item.key, item.terms, item.billed, item.next) for item in items[:_MAX_PLANS]]
+    return _table(("*Plan", "Terms", ">Billed", "Next"), rows, len(items))
 
 
 def _invoices(state: ContractState) -> str:
     """The latest invoices, the newest first."""
     items = invoice_rows(state)[::-1]
-    if not items:
-        return ""
-    rows = ["| Invoice | For | Without tax | Open | State |", "|---|---|--:|--:|---|"]
-    for item in items[:_MAX_INVOICES]:
-        still_open = item.open if item.open is not None else ""
-        rows.append(
-            f"| {_cell(item.name)} | {_cell(item.title)} | {item.amount} | {still_open} "
-            f"| {item.stage} |"
+    rows = [
+        (
+            item.name,
+            item.title,
+            item.amount,
+            item.open if item.open is not None else "",
+            item.status,
         )
-    if len(items) > _MAX_INVOICES:
-        rows.append(f"| … {len(items) - _MAX_INVOICES} more | | | | |")
-    return "\n".join(rows)
+        for item in items[:_MAX_INVOICES]
+    ]
+    return _table(("*Invoice", "For", ">Without tax", ">Open", "State"), rows, len(items))
 
 
 def _money(state: ContractState) -> str:
     money = money_table(state)
     if money is None:
         return ""
-    # Two columns: the UI shows details in a narrow pane.
-    rows = {
-        "Value": money.value,
-        "Invoiced": money.invoiced,
-        "Credited": money.credited,
-        "To invoice": money.to_invoice,
-        "Billed with tax": money.total,
-        "Paid": money.paid,
-        "**Open**": money.open,
-        "**Overdue**": money.overdue,
-    }
-    lines = "\n".join(f"| {name} | {amount} |" for name, amount in rows.items())
-    return f"| Money | Amount |\n|---|--:|\n{lines}"
+    rows = (
+        ("Value", money.value),
+        ("Invoiced", money.invoiced),
+        ("Credited", money.credited),
+        ("To invoice", money.to_invoice),
+        ("Billed with tax", money.total),
+        ("Paid", money.paid),
+        ("Open", money.open),
+        ("Overdue", money.overdue),
+    )
+    return _table(("Money", ">Amount"), rows)
 
 
 def _journal(journal: Journal, zone: str) -> str:
@@ -336,9 +329,15 @@ def _cut(parts: list[str]) -> str:
     return encoded[:_MAX_BYTES].decode(errors="ignore") + "\n…"
 
 
-def _table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table as text: the Temporal UI runs the cells of Markdown's tables together."""
-    return f"```\n{layout.text_table(names, rows, _TABLE_WIDTH).replace('```', '` ` `')}\n```"
+def _table(names: Sequence[str], rows: Sequence[Sequence[object]], of: int | None = None) -> str:
+    """A table as text: the Temporal UI runs the cells of Markdown's tables together. `of` is how
+    many rows there are in all; nothing where there are none."""
+    if not rows:
+        return ""
+    text = layout.text_table(names, rows, _TABLE_WIDTH).replace("```", "` ` `")
+    left = (of or len(rows)) - len(rows)
+    more = f"\n… {left} more" if left > 0 else ""
+    return f"```\n{text}{more}\n```"
 
 
 def _cell(text: str) -> str:

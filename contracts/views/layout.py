@@ -65,10 +65,12 @@ def laid_out(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: in
 
 
 def text_table(names: Sequence[str], rows: Sequence[Sequence[object]], width: int) -> str:
-    """The table as text alone."""
-    columns = [Column.of(name) for name in names]
-    cells = [[" ".join(str(cell).split()) for cell in row] for row in rows]
-    return "\n".join(map(str, laid_out(columns, cells, width)))
+    """The table as text alone, without the columns in which nothing stands."""
+    texts = [[" ".join(str(cell).split()) for cell in row] for row in rows]
+    used = [index for index in range(len(names)) if any(row[index] for row in texts)]
+    columns = [Column.of(names[index]) for index in used]
+    told = [[row[index] for index in used] for row in texts]
+    return "\n".join(map(str, laid_out(columns, told, width)))
 
 
 def wrapped(text: str, width: int) -> list[str]:

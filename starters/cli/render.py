@@ -89,7 +89,7 @@ def _invoices(state: ContractState) -> list[RenderableType]:
             item.number,
             item.name,
             item.title,
-            item.stage,
+            item.status,
             item.amount,
             item.open if item.open is not None else "",
             item.due_on or "",
