@@ -115,7 +115,7 @@ def amended_proposal(
     from the contract. Raises InvalidContract with every problem."""
     changes = dict(resolution.changes)
     stated = changes.pop("invoice_on", None)
-    barred = [path for path in changes if not _is_amendable(path)]
+    barred = [path for path in changes if not may_amend(path)]
     if barred:
         raise InvalidContract(
             [_problem("not_amendable", path, show(changes[path])) for path in barred]
@@ -131,7 +131,7 @@ def amended_proposal(
         raise InvalidContract(problems_of(error)) from error
 
 
-def _is_amendable(path: str) -> bool:
+def may_amend(path: str) -> bool:
     """What finance may correct on a proposal; amounts follow from the contract."""
     head, *rest = path.split(".")
     return (head in ("payment_term", "purchase_order", "billing_email") and not rest) or (

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from contracts.approvals import HASH_PREFIX, ApprovalRound
@@ -18,6 +19,7 @@ from contracts.money import Money
 from contracts.parking import Action, StepException, Waiting
 from contracts.validation import show
 from contracts.views import layout
+from contracts.views.choices import Choice, choices
 from contracts.views.status import (
     conditions,
     invoice_rows,
@@ -52,7 +54,7 @@ def contract_details(state: ContractState) -> str:
     parts.append(
         _standing(str(state.stage), contract_waits(state)[1], state.waiting, state.time_zone)
     )
-    parts += _exceptions(state.exceptions, state.time_zone)
+    parts += _exceptions(state, state.time_zone)
     parts.append(_sentences(conditions(state)))
     if contract:
         parts += [_milestones(state), _plans(state), _invoices(state), _money(state)]
@@ -77,7 +79,7 @@ def invoice_details(state: InvoiceState) -> str:
         parts.append(f"**Credit note**{credited}: {_cell(proposal.reason) or 'no reason given'}")
     if state.next_action_at:
         parts.append(f"**Next action:** {_when(state.next_action_at, zone)}")
-    parts += _exceptions(state.exceptions, zone)
+    parts += _exceptions(state, zone)
     parts.append(_lines(state))
     if state.open_round:
         parts.append(_approval(state.open_round))
@@ -220,11 +222,11 @@ def _approval(approval_round: ApprovalRound) -> str:
     )
 
 
-def _exceptions(exceptions: Iterable[StepException], zone: str) -> list[str]:
-    return [_exception(item, zone) for item in exceptions]
+def _exceptions(state: ContractState | InvoiceState, zone: str) -> list[str]:
+    return [_exception(item, choices(state, item), zone) for item in state.exceptions]
 
 
-def _exception(item: StepException, zone: str) -> str:
+def _exception(item: StepException, possible: Sequence[Choice], zone: str) -> str:
     lines = [
         f"### Parked: {item.doing}",
         f"`{item.code}` · since {_when(item.since, zone)} · {item.responsible}"
@@ -239,17 +241,26 @@ def _exception(item: StepException, zone: str) -> str:
     lines += [f"- `{p.field}` expected {p.expected}, found `{p.value}`" for p in shown]
     if len(item.problems) > len(shown):
         lines.append(f"- … {len(item.problems) - len(shown)} more")
-    example = {"action": item.allowed[0], "by": "you@your.firm", "step": item.step}
-    if item.allowed[0] is Action.SKIP:
-        example |= {"reason": "…"}
-    if Action.AMEND in item.allowed and (item.problems or item.field):
-        field = item.problems[0].field if item.problems else item.field
-        example |= {"action": Action.AMEND, "changes": {field: "…"}}  # type: ignore[dict-item]
+    if not possible:
+        return "\n\n".join(lines)
+    actions = ", ".join(choice.action for choice in possible)
+    example = json.dumps(_example(item, possible), ensure_ascii=False)
     lines.append(
-        f"Possible: {', '.join(item.allowed)}. Send the Update `resolve_exception` with:\n\n"
-        f"```json\n{json.dumps(example, ensure_ascii=False)}\n```"
+        f"Possible: {actions}. Send the Update `resolve_exception` with:\n\n```json\n{example}\n```"
     )
     return "\n\n".join(lines)
+
+
+def _example(item: StepException, possible: Sequence[Choice]) -> dict[str, Any]:
+    """A resolution to paste: the correction where a value is wrong, else what comes first."""
+    corrections = [choice for choice in possible if choice.path]
+    choice = (corrections or possible)[0]
+    example: dict[str, Any] = {"action": choice.action, "by": "you@your.firm", "step": item.step}
+    if choice.action is Action.SKIP:
+        example["reason"] = "…"
+    if choice.action is Action.AMEND:
+        example["changes"] = {choice.path or "…": "…"}
+    return example
 
 
 def _sentences(items: list[str], lead: str = "") -> str:

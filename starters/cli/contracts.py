@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     from contracts.contract.state import ContractState
     from contracts.model import JsonObject
     from contracts.problems import Problem
-    from starters.client import ContractRow, Started
+    from starters.client import Attempt, ContractRow, Started
 
 app = typer.Typer(no_args_is_help=True)
 milestones = typer.Typer(no_args_is_help=True)
+
+_MOST_ASKED = 20
+"""Of a contract's invoices, what each tries at the moment."""
 
 Reference = Annotated[
     str, typer.Argument(metavar="REF", help="C-1001, northwind/C-1001 or the workflow id.")
@@ -314,7 +317,25 @@ def show(context: typer.Context, reference: Reference) -> None:
     zone = state.time_zone if state.contract else session.zone(state.legal_entity)
     from starters.cli import render
 
-    session.show(state, render.contract(state, workflow_id, zone))
+    asked = [workflow_id, *_unsettled(state, workflow_id)]
+    trying = session.run(lambda c2c: c2c.trying(asked))
+    document = {**state.model_dump(mode="json"), "trying": [attempt_document(it) for it in trying]}
+    session.show(document, render.contract(state, workflow_id, zone, trying))
+
+
+def attempt_document(item: Attempt) -> dict[str, Any]:
+    """An attempt as JSON."""
+    return {**asdict(item), "next_at": item.next_at.isoformat() if item.next_at else None}
+
+
+def _unsettled(state: ContractState, workflow_id: str) -> list[str]:
+    """The newest of its invoices that have something to do."""
+    from contracts.identifiers import invoice_workflow_id
+    from contracts.invoice.state import CLEARED, UNBILLED
+
+    done = CLEARED | UNBILLED
+    numbers = [number for number, item in state.invoices.items() if item.stage not in done]
+    return [invoice_workflow_id(workflow_id, number) for number in numbers[-_MOST_ASKED:]]
 
 
 @app.command()

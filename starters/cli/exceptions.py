@@ -10,6 +10,7 @@ from starters.cli import documents
 from starters.cli.errors import UsageError
 from starters.cli.options import By
 from starters.cli.session import session_of
+from starters.client.names import MAX_LISTED
 from starters.client.references import short
 
 if TYPE_CHECKING:
@@ -30,32 +31,35 @@ Reason = Annotated[str, typer.Option("--reason", help="Why, for the journal.")]
 @app.command("list")
 def list_(context: typer.Context) -> None:
     """List every parked step, oldest first."""
-    session = session_of(context)
-    items = session.run(lambda c2c: c2c.exceptions(unreadable=session.warn_unreadable))
-    document = {"exceptions": [_document(item) for item in items]}
     from starters.cli import render
 
-    session.show(
-        document, render.exceptions(items) if items else f"Nothing is parked at {session.place}."
-    )
+    session = session_of(context)
+    found = session.run(lambda c2c: c2c.exceptions(unreadable=session.warn_unreadable))
+    items = found.items
+    document = {"exceptions": [_document(item) for item in items], "more": found.more}
+    nothing = f"Nothing is parked at {session.place}."
+    session.show(document, render.exceptions(items) if items else nothing)
+    if found.more:
+        session.warn(
+            f"of contracts and of invoices only the newest {MAX_LISTED} with an exception are "
+            "listed; there are more"
+        )
 
 
 @app.command()
 def show(context: typer.Context, reference: Reference) -> None:
     """Show what is parked in one contract or invoice, and the commands that mend it."""
-    session = session_of(context)
-    workflow_id = session.contract_or_invoice(reference)
     from rich.console import Group
 
     from starters.cli import render
-    from starters.client import ParkedStep
 
-    steps = session.run(lambda c2c: c2c.contract_or_invoice(workflow_id).exceptions())
-    items = [ParkedStep(workflow_id, step) for step in steps]
+    session = session_of(context)
+    workflow_id = session.contract_or_invoice(reference)
+    items = session.run(lambda c2c: c2c.parked(workflow_id))
     zone = session.zone(workflow_id.split("/")[1])
-    view = Group(*(render.parked(step, workflow_id, zone) for step in steps))
+    view = Group(*(render.parked(item, zone) for item in items))
     document = {"exceptions": [_document(item) for item in items]}
-    session.show(document, view if steps else f"Nothing is parked in {short(workflow_id)}.")
+    session.show(document, view if items else f"Nothing is parked in {short(workflow_id)}.")
 
 
 def _document(item: ParkedStep) -> dict[str, Any]:
@@ -63,6 +67,7 @@ def _document(item: ParkedStep) -> dict[str, Any]:
         "of": short(item.workflow_id),
         "workflow_id": item.workflow_id,
         **item.exception.model_dump(mode="json"),
+        "possible": [choice.action for choice in item.choices],
     }
 
 

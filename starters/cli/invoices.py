@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from starters.cli.contracts import attempt_document
 from starters.cli.documents import money
 from starters.cli.options import By
 from starters.cli.session import session_of
@@ -30,7 +31,9 @@ def show(context: typer.Context, reference: Reference) -> None:
     state = session.run(lambda c2c: c2c.invoice(workflow_id).state())
     from starters.cli import render
 
-    session.show(state, render.invoice(state, workflow_id))
+    trying = session.run(lambda c2c: c2c.trying([workflow_id]))
+    document = {**state.model_dump(mode="json"), "trying": [attempt_document(it) for it in trying]}
+    session.show(document, render.invoice(state, workflow_id, trying))
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 
 from rich.console import Group, RenderableType
@@ -16,6 +17,7 @@ from contracts.invoice import collecting
 from contracts.invoice.state import InvoiceState
 from contracts.journal import Journal
 from contracts.parking import Action, StepException
+from contracts.views.choices import Choice, choices
 from contracts.views.details import agreements, invoice_waits, signed
 from contracts.views.statement import Statement
 from contracts.views.status import (
@@ -26,7 +28,7 @@ from contracts.views.status import (
     plan_rows,
 )
 from starters.cli.tables import Table, Words, age, cleaned, moment, pairs, problems, table
-from starters.client import ChangePreview, ParkedStep
+from starters.client import Attempt, ChangePreview, ParkedStep
 from starters.client.references import short
 
 _LATEST = 10
@@ -35,7 +37,9 @@ _LATEST = 10
 # --- contracts ----------------------------------------------------------------------------------
 
 
-def contract(state: ContractState, workflow_id: str, zone: str) -> RenderableType:
+def contract(
+    state: ContractState, workflow_id: str, zone: str, trying: Sequence[Attempt] = ()
+) -> RenderableType:
     """Everything about one contract on one page, its times in the given zone."""
     known = state.contract
     title = known.title if known else str(state.contract_data.get("title") or "")
@@ -56,8 +60,9 @@ def contract(state: ContractState, workflow_id: str, zone: str) -> RenderableTyp
             ]
         ),
     ]
+    parts += tries(trying, zone)
     parts += _sentences(conditions(state))
-    parts += [parked(item, workflow_id, zone) for item in state.exceptions]
+    parts += _parked_steps(state, workflow_id, zone)
     parts += [*_milestones(state), *_plans(state), *_invoices(state), *_figures(state)]
     parts += _sentences(f"Not billed: {text}" for text in not_billed(state))
     parts.append(_journal(state.journal, zone))
@@ -198,7 +203,9 @@ def checks(items: Sequence[Check]) -> RenderableType:
 # --- invoices -----------------------------------------------------------------------------------
 
 
-def invoice(state: InvoiceState, workflow_id: str) -> RenderableType:
+def invoice(
+    state: InvoiceState, workflow_id: str, trying: Sequence[Attempt] = ()
+) -> RenderableType:
     """Everything about one invoice on one page."""
     zone = state.policy.calendar.time_zone if state.policy else "UTC"
     posted = collecting.posted(state)
@@ -223,8 +230,9 @@ def invoice(state: InvoiceState, workflow_id: str) -> RenderableType:
             ]
         ),
     ]
+    parts += tries(trying, zone)
     parts += _sentences(agreements(state))
-    parts += [parked(item, workflow_id, zone) for item in state.exceptions]
+    parts += _parked_steps(state, workflow_id, zone)
     parts.append(_lines(state))
     if posted:
         columns = [">Total with tax", ">Paid", ">Credited", ">Open"]
@@ -269,7 +277,7 @@ def exceptions(items: Sequence[ParkedStep]) -> RenderableType:
                 age(item.exception.since),
                 item.exception.responsible,
                 _coded(item.exception),
-                ", ".join(item.exception.allowed),
+                ", ".join(choice.action for choice in item.choices),
             )
             for item in items
         ),
@@ -282,8 +290,16 @@ def _coded(item: StepException) -> str:
     return item.message if code in item.message else f"{item.message} {code}"
 
 
-def parked(item: StepException, workflow_id: str, zone: str) -> RenderableType:
+def _parked_steps(
+    state: ContractState | InvoiceState, workflow_id: str, zone: str
+) -> list[RenderableType]:
+    steps = [ParkedStep(workflow_id, item, choices(state, item)) for item in state.exceptions]
+    return [parked(step, zone) for step in steps]
+
+
+def parked(step: ParkedStep, zone: str) -> RenderableType:
     """One parked step: what is wrong, what to do, and the commands that decide it."""
+    item = step.exception
     offending = f"{item.field} = {item.value}" if item.value else item.field
     parts: list[RenderableType] = [
         Words(f"Parked: {item.doing} ({item.step})", "bold yellow"),
@@ -301,9 +317,11 @@ def parked(item: StepException, workflow_id: str, zone: str) -> RenderableType:
     ]
     if item.problems:
         parts.append(problems(item.problems))
-    commands = "\n".join(f"  {_command(action, item, workflow_id)}" for action in item.allowed)
+    commands = [f"  {_command(choice, step)}" for choice in step.choices]
+    if item.uncertain:
+        parts.append(Words("It may have happened all the same: only a retry looks first."))
     # Left to the terminal to wrap: a folded command cannot be copied.
-    decide = f"To decide:\n{cleaned(commands)}\n"
+    decide = cleaned("\n".join(["To decide:", *commands, ""]))
     parts.append(Text(decide, style="dim", no_wrap=True, overflow="ignore"))
     return Group(*parts)
 
@@ -316,15 +334,25 @@ def _explained(code: str) -> list[tuple[str, str]]:
     return [("Means", known.meaning), ("To do", known.remedy.replace("`", ""))]
 
 
-def _command(action: Action, item: StepException, workflow_id: str) -> str:
-    command = f"c2c exceptions {action} {short(workflow_id)} --step {item.step} --by PERSON"
-    match action:
+def _command(choice: Choice, step: ParkedStep) -> str:
+    of, name = short(step.workflow_id), shlex.quote(step.exception.step)
+    command = f"c2c exceptions {choice.action} {of} --step {name} --by PERSON"
+    match choice.action:
         case Action.AMEND:
-            field = item.problems[0].field if item.problems else item.field
-            return f"{command} --set {field or 'PATH'}=VALUE"
+            return f"{command} --set {choice.path or 'PATH'}=VALUE"
         case Action.SKIP:
             return f"{command} --reason WHY"
     return command
+
+
+def tries(items: Sequence[Attempt], zone: str) -> list[RenderableType]:
+    """What is tried again by itself, and why it failed: which system is down."""
+    found: list[RenderableType] = []
+    for item in items:
+        then = f", again at {moment(item.next_at, zone)}" if item.next_at else ", under way"
+        text = f"{short(item.workflow_id)} tries {item.activity} again"
+        found.append(Words(f"{text} (attempt {item.attempt}{then}): {item.failure}", "yellow"))
+    return found
 
 
 # --- shared -------------------------------------------------------------------------------------

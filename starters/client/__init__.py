@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     from contracts.problems import InvalidContract
     from starters.client.approvals import Awaiting, Found, Outcome
     from starters.client.auditing import Audit
-    from starters.client.c2c import C2C, ParkedStep
+    from starters.client.c2c import C2C
+    from starters.client.calls import Attempt
     from starters.client.changing import ChangePreview
     from starters.client.contracts import ContractClient
     from starters.client.errors import NoAnswer, NotFound, Refused
     from starters.client.invoices import InvoiceClient
     from starters.client.listing import ContractRow, InvoiceRow
     from starters.client.names import MAX_LISTED
+    from starters.client.parked import ParkedStep, ParkedSteps
     from starters.client.references import BadReference, Entities
     from starters.client.starting import Started
 
@@ -45,7 +47,9 @@ _PLACES = {
     "NoAnswer": "starters.client.errors",
     "NotFound": "starters.client.errors",
     "Outcome": "starters.client.approvals",
-    "ParkedStep": "starters.client.c2c",
+    "Attempt": "starters.client.calls",
+    "ParkedStep": "starters.client.parked",
+    "ParkedSteps": "starters.client.parked",
     "Refused": "starters.client.errors",
     "Started": "starters.client.starting",
 }
@@ -53,6 +57,7 @@ _PLACES = {
 __all__ = [
     "C2C",
     "MAX_LISTED",
+    "Attempt",
     "Audit",
     "Awaiting",
     "BadReference",
@@ -68,6 +73,7 @@ __all__ = [
     "NotFound",
     "Outcome",
     "ParkedStep",
+    "ParkedSteps",
     "Refused",
     "Started",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from contracts.identifiers import is_invoice_workflow_id
@@ -20,26 +19,18 @@ if TYPE_CHECKING:
     from contracts.invoice.state import InvoiceStage
     from contracts.model import JsonObject
     from contracts.money import Money
-    from contracts.parking import StepException
     from starters.client.approvals import Awaiting, Found, Outcome
-    from starters.client.calls import Unreadable
+    from starters.client.calls import Attempt, Unreadable
     from starters.client.contracts import ContractClient
     from starters.client.invoices import InvoiceClient
     from starters.client.listing import ContractRow, InvoiceRow
+    from starters.client.parked import ParkedStep, ParkedSteps
     from starters.client.starting import Started
 
 _PARKED = (
     f"{search_attributes.WAITING_ON.name} IN ('exception', 'credentials') "
     "AND ExecutionStatus = 'Running'"
 )
-
-
-@dataclass(frozen=True)
-class ParkedStep:
-    """A parked step and the workflow it is parked in."""
-
-    workflow_id: str
-    exception: StepException
 
 
 class C2C:
@@ -134,23 +125,34 @@ class C2C:
 
     async def exceptions(
         self, *, limit: int = MAX_LISTED, unreadable: Unreadable | None = None
-    ) -> list[ParkedStep]:
+    ) -> ParkedSteps:
         """Every parked step, oldest first, of at most `limit` contracts and as many invoices.
 
         With `unreadable` one workflow that gives no answer does not hide the others.
         """
-        found: list[ParkedStep] = []
-        for workflow_type in (CONTRACT_WORKFLOW, INVOICE_WORKFLOW):
-            listed = listing.workflow_ids(self.client, workflow_type, _PARKED, limit)
-            ids = [item async for item in listed]
-            asked = await calls.each(ids, self._exceptions_of, unreadable)
-            found += [
-                ParkedStep(workflow_id, step) for workflow_id, steps in asked for step in steps
-            ]
-        return sorted(found, key=lambda item: item.exception.since)
+        from starters.client.parked import ParkedSteps
 
-    async def _exceptions_of(self, workflow_id: str) -> list[StepException]:
-        return await self.contract_or_invoice(workflow_id).exceptions()
+        found: list[ParkedStep] = []
+        more = False
+        for workflow_type in (CONTRACT_WORKFLOW, INVOICE_WORKFLOW):
+            listed = listing.workflow_ids(self.client, workflow_type, _PARKED, limit + 1)
+            ids = [item async for item in listed]
+            more = more or len(ids) > limit
+            asked = await calls.each(ids[:limit], self.parked, unreadable)
+            found += [step for _, steps in asked for step in steps]
+        return ParkedSteps(sorted(found, key=lambda item: item.exception.since), more)
+
+    async def parked(self, reference: str) -> list[ParkedStep]:
+        """What is parked in one contract or invoice, and what may be decided about it."""
+        from starters.client.parked import parked_in
+
+        return await parked_in(self.contract_or_invoice(reference))
+
+    async def trying(self, references: Iterable[str]) -> list[Attempt]:
+        """What these contracts and invoices try again at the moment, and why it failed last: which
+        system is down. Nothing is known of one that Temporal does not find."""
+        ids = [self.contract_or_invoice(item).workflow_id for item in references]
+        return await calls.trying(self.client, ids)
 
     # --- approvals ------------------------------------------------------------------------------
 

@@ -24,10 +24,12 @@ from starters.cli.options import PERSON_VARIABLE
 from starters.cli.session import json_text
 from starters.client import (
     C2C,
+    Attempt,
     ContractRow,
     NoAnswer,
     NotFound,
     ParkedStep,
+    ParkedSteps,
     Refused,
     Started,
     listing,
@@ -392,14 +394,74 @@ def test_an_amount_is_text_with_its_currency(calls: Calls, c2c: Invoke, amount: 
 
 def test_exceptions_list_and_show(calls: Calls, c2c: Invoke) -> None:
     step = examples.parked(parking.CUSTOMER, message="[b]bold[/b] is text")
-    calls.answer("exceptions", [ParkedStep(CONTRACT, step)], C2C)
+    calls.answer("exceptions", ParkedSteps([ParkedStep(CONTRACT, step)]), C2C)
     calls.answer("contract", examples.contract_state(exceptions=[step]))
-    output = c2c("exceptions", "list").stdout
+    whole = c2c("exceptions", "list")
+    assert whole.stderr == ""
+    output = whole.stdout
     assert "northwind/C-1" in output
     assert "[b]bold[/b] is text" in output
     assert "customer" in c2c("exceptions", "show", "northwind/C-1").stdout
     [item] = json.loads(c2c("exceptions", "show", "northwind/C-1", "--json").stdout)["exceptions"]
     assert item["step"] == "customer"
+
+
+def test_a_list_of_exceptions_that_stops_says_so(calls: Calls, c2c: Invoke) -> None:
+    step = ParkedStep(CONTRACT, examples.parked(parking.CUSTOMER))
+    calls.answer("exceptions", ParkedSteps([step], more=True), C2C)
+    assert "only the newest 500" in c2c("exceptions", "list").stderr
+    assert json.loads(c2c("exceptions", "list", "--json").stdout)["more"] is True
+
+
+def possible(c2c: Invoke, reference: str = "northwind/C-1") -> list[str]:
+    shown = json.loads(c2c("exceptions", "show", reference, "--json").stdout)
+    [item] = shown["exceptions"]
+    actions: list[str] = item["possible"]
+    suggested = c2c("exceptions", "show", reference).stdout
+    assert re.findall(r"c2c exceptions (\w+)", suggested) == actions
+    return actions
+
+
+def test_cancel_is_offered_only_while_the_contract_can_be_cancelled(
+    calls: Calls, c2c: Invoke
+) -> None:
+    step = examples.parked(parking.CUSTOMER)
+    calls.answer("contract", examples.contract_state(exceptions=[step]))
+    assert "cancel" in possible(c2c)
+    billed = {1: examples.report(1, InvoiceStage.OPEN)}
+    calls.answer("contract", examples.contract_state(exceptions=[step], invoices=billed))
+    assert possible(c2c) == [item for item in step.allowed if item != "cancel"]
+
+
+def test_what_may_have_happened_can_only_be_tried_again(calls: Calls, c2c: Invoke) -> None:
+    step = examples.parked(parking.POST_INVOICE, uncertain=True)
+    assert len(step.allowed) > 1
+    calls.answer("invoice", examples.invoice_state(exceptions=[step]))
+    assert possible(c2c, "northwind/C-1/1") == ["retry"]
+
+
+@pytest.mark.parametrize(
+    ("field", "path"),
+    [("customer.vat_number", "customer.vat_number"), ("source.id", "PATH"), ("odoo.x", "PATH")],
+)
+def test_a_path_that_is_always_refused_is_not_suggested(
+    calls: Calls, c2c: Invoke, field: str, path: str
+) -> None:
+    step = examples.parked(parking.CUSTOMER, field=field)
+    calls.answer("contract", examples.contract_state(exceptions=[step]))
+    assert f"--set {path}=VALUE" in c2c("exceptions", "show", "northwind/C-1").stdout
+
+
+def test_show_says_which_system_does_not_answer(calls: Calls, c2c: Invoke) -> None:
+    calls.answer("contract", examples.contract_state())
+    at = datetime(2026, 3, 2, 12, tzinfo=UTC)
+    attempt = Attempt(INVOICE, "post_invoice", 7, "Odoo does not answer (503)", at)
+    calls.answer("trying", [attempt])
+    told = " ".join(c2c("contract", "show", "northwind/C-1").stdout.split())
+    assert "northwind/C-1/1 tries post_invoice again (attempt 7, again at" in told
+    assert "Odoo does not answer (503)" in told
+    document = json.loads(c2c("contract", "show", "northwind/C-1", "--json").stdout)
+    assert document["trying"][0]["failure"] == "Odoo does not answer (503)"
 
 
 def test_an_exception_is_shown_with_what_to_do(calls: Calls, c2c: Invoke) -> None:
@@ -419,9 +481,9 @@ def test_an_exception_with_a_code_of_another_release_is_shown(calls: Calls, c2c:
 def test_one_unreadable_workflow_does_not_hide_the_rest(
     calls: Calls, c2c: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def partly(_client: object, *, unreadable: Callable[[str, Exception], None]) -> list[Any]:
+    async def partly(_client: object, *, unreadable: Callable[[str, Exception], None]) -> Any:
         unreadable(CONTRACT, NoAnswer("no worker"))
-        return [ParkedStep(INVOICE, examples.parked(parking.DELIVER))]
+        return ParkedSteps([ParkedStep(INVOICE, examples.parked(parking.DELIVER))])
 
     monkeypatch.setattr(C2C, "exceptions", partly)
     result = c2c("exceptions", "list")

@@ -832,9 +832,9 @@ def test_details_that_were_cut_say_so() -> None:
 
 
 def test_a_suggestion_can_be_read_by_any_json_reader() -> None:
-    exception = parked(parking.VALIDATE, field='a "quoted" \\ field')
+    exception = parked(parking.VALIDATE, field='customer."quoted" \\')
     [block] = json_blocks(contract_details(contract_state(exceptions=[exception])))
-    assert json.loads(block)["changes"] == {'a "quoted" \\ field': "…"}
+    assert json.loads(block)["changes"] == {'customer."quoted" \\': "…"}
 
 
 # --- what was agreed about an invoice -------------------------------------------------------

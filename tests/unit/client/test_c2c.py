@@ -267,11 +267,24 @@ async def test_exceptions_are_the_oldest_first_and_one_unreadable_hides_none(
         await c2c.exceptions()
     missing: list[str] = []
     found = await c2c.exceptions(unreadable=lambda workflow_id, _: missing.append(workflow_id))
-    assert [(item.workflow_id, item.exception) for item in found] == [(CONTRACT, step)]
+    assert [(item.workflow_id, item.exception) for item in found.items] == [(CONTRACT, step)]
+    assert not found.more
     assert missing == [INVOICE]
     older = step.model_copy(update={"since": NOON.replace(year=2025)})
     calls.answer("invoice", examples.invoice_state(exceptions=[older]))
-    assert [item.workflow_id for item in await c2c.exceptions()] == [INVOICE, CONTRACT]
+    assert [item.workflow_id for item in (await c2c.exceptions()).items] == [INVOICE, CONTRACT]
+
+
+async def test_a_list_of_exceptions_that_stops_says_so(
+    calls: Calls, c2c: C2C, server: Server
+) -> None:
+    for number in (1, 2):
+        server.lists(f"contract/northwind/C-1/invoice/{number}")
+    step = examples.parked(parking.DELIVER)
+    calls.answer("invoice", examples.invoice_state(exceptions=[step]))
+    found = await c2c.exceptions(limit=1)
+    assert (len(found.items), found.more) == (1, True)
+    assert not (await c2c.exceptions(limit=2)).more
 
 
 async def test_approvals_are_narrowed_and_say_where_there_may_be_more(
