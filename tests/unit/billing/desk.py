@@ -98,16 +98,22 @@ class Desk:
 
     def proposes(self, occasion: str = "") -> InvoiceProposal:
         """Propose an occasion: the only one there is, if none is named."""
+        proposal = self._composes(occasion)
+        assert proposal is not None
+        return proposal
+
+    def _composes(self, occasion: str = "") -> InvoiceProposal | None:
+        """Take what is due into the books; None if it comes to nothing and needs no invoice."""
         found = self.due()
         key = occasion or (found[0] if found else "nothing")
         assert not account.check(self.billing, self.today)
         number = len(self.proposals) + 1
         composed = account.compose(self.billing, key, number, self.today)
         assert isinstance(composed, Composition), composed
-        assert composed.proposal is not None
         self.billing = account.propose(self.billing, composed)
-        self.proposals.append(composed.proposal)
         assert not account.check(self.billing, self.today)
+        if composed.proposal is not None:
+            self.proposals.append(composed.proposal)
         return composed.proposal
 
     def bills(self, occasion: str = "") -> InvoiceProposal:
@@ -119,7 +125,10 @@ class Desk:
     def bills_all(self) -> Money:
         """Bill until nothing is due; returns what is billed in all."""
         while self.due():
-            self.bills()
+            proposal = self._composes()
+            if proposal is not None:
+                self.billing = account.issued(self.billing, proposal.number)
+                assert not account.check(self.billing, self.today)
         return self.billed
 
     def rejects(self, number: int) -> None:

@@ -2,176 +2,104 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.billing.charges import ChargeKind, total
-from contracts.billing.expenses import (
-    BilledExpense,
-    Expense,
-    ExpenseBill,
-    bill_expenses,
-    price_of,
-)
-from contracts.model import Contract, ExpensePlan
-from contracts.money import Money
-from tests.unit.billing.made import contract, euros, holds_in_odoo
+from contracts.billing import account
+from contracts.billing.account import Composition
+from contracts.billing.lines import rounded
+from tests.unit.billing.desk import Desk
+from tests.unit.billing.made import euros, holds_in_odoo
+
+TRAVEL = {"key": "travel", "service": "work"}
 
 
-def plan_of(**changes: Any) -> tuple[Contract, ExpensePlan]:
-    made = contract(expenses=[{"key": "travel", "service": "work"} | changes])
-    return made, made.expenses[0]
+def spending(**changes: Any) -> Desk:
+    return Desk(expenses=[TRAVEL | changes])
 
 
-def expense(number: int, cost: str, plan: str = "travel") -> Expense:
-    return Expense(
-        expense_id=number,
-        plan=plan,
-        on=date(2026, 3, 10),
-        description="Train to Ghent",
-        employee="Ana Alba",
-        cost=euros(cost),
-    )
-
-
-class Client:
-    """Bills a plan again and again, and keeps what a caller keeps: the ledger and what is spent."""
-
-    def __init__(self, **plan: Any) -> None:
-        self.contract, self.plan = plan_of(**plan)
-        self.ledger: dict[int, BilledExpense] = {}
-        self.spent = euros(0)
-        self.bills = 0
-
-    def look(self, expenses: Iterable[Expense], up_to_cap: bool = False) -> ExpenseBill:
-        return bill_expenses(
-            self.contract,
-            self.plan,
-            expenses,
-            self.ledger,
-            self.spent,
-            f"bill{self.bills}",
-            up_to_cap=up_to_cap,
-        )
-
-    def bill(self, *expenses: Expense, cut: bool = False) -> ExpenseBill:
-        found = self.look(expenses, cut)
-        self.bills += 1
-        self.ledger |= found.billed
-        self.spent += total(found.charges, "EUR")
-        return found
-
-
-def amounts(bill: ExpenseBill) -> list[str]:
-    return [str(charge.amount) for charge in bill.charges]
+def amounts(desk: Desk) -> list[str]:
+    return [str(line.amount) for line in desk.bills().lines]
 
 
 def test_an_expense_is_billed_at_cost_plus_mark_up() -> None:
-    found = Client(markup="12.5").bill(expense(2, "80"), expense(1, "10.10"))
-    assert [(c.key, c.kind, str(c.amount)) for c in found.charges] == [
-        ("travel:bill0:1", ChargeKind.EXPENSE, "11.36 EUR"),  # 11.3625
-        ("travel:bill0:2", ChargeKind.EXPENSE, "90.00 EUR"),
-    ]
-    assert found.charges[0].description == "Train to Ghent (Ana Alba, 2026-03-10)"
-    assert {(c.order_line, c.service_code) for c in found.charges} == {("travel", "DEVELOPMENT")}
-    assert found.billed[2] == BilledExpense(
-        cost=euros(80), billed=euros(90), charge="travel:bill0:2"
-    )
+    desk = spending(markup="12.5")
+    desk.spends(2, "2026-01-10", "80")
+    desk.spends(1, "2026-01-12", "10.10")
+    found = desk.on("2026-02-01").bills().lines
+    assert [str(line.amount) for line in found] == ["11.36 EUR", "90.00 EUR"]  # 11.3625
+    assert found[0].description == "Train (2026-01-12)"
+    assert {(line.order_line, line.service_code) for line in found} == {("travel", "DEVELOPMENT")}
 
 
 def test_an_expense_is_billed_once() -> None:
-    client = Client()
-    client.bill(expense(1, "80"))
-    assert client.bill(expense(1, "80")) == ExpenseBill(over_cap=euros(0))
-    assert amounts(client.bill(expense(1, "80"), expense(2, "5"))) == ["5.00 EUR"]
+    desk = spending()
+    desk.spends(1, "2026-01-10", "80")
+    desk.on("2026-02-01").bills()
+    assert desk.on("2026-03-01").due() == []
+    desk.spends(2, "2026-01-20", "5")
+    assert amounts(desk.on("2026-04-01")) == ["5.00 EUR"]
 
 
-def test_an_expense_of_nothing_or_of_another_plan_is_left_alone() -> None:
-    none = ExpenseBill(over_cap=euros(0))
-    assert Client().bill(expense(1, "0"), expense(2, "5", plan="tools")) == none
+def test_an_expense_of_nothing_is_left_alone() -> None:
+    desk = spending()
+    desk.spends(1, "2026-01-10", "0")
+    assert desk.on("2026-02-01").due() == []
 
 
 def test_a_changed_cost_is_corrected_by_the_difference() -> None:
-    client = Client(markup="10")
-    client.bill(expense(1, "80"))
-    found = client.bill(expense(1, "60"))
-    assert amounts(found) == ["-22.00 EUR"]
-    assert found.charges[0].kind is ChargeKind.CORRECTION
-    assert found.charges[0].description == (
-        "Train to Ghent (Ana Alba, 2026-03-10): cost corrected from 80.00 EUR to 60.00 EUR"
-    )
-    nobody = expense(1, "0").model_copy(update={"employee": "", "description": "withdrawn"})
-    found = client.bill(nobody)
-    assert amounts(found) == ["-66.00 EUR"]
-    assert found.charges[0].description == (
-        "withdrawn (2026-03-10): cost corrected from 60.00 EUR to 0.00 EUR"
-    )
-    assert client.spent == euros(0)
-    assert client.bill(expense(1, "0")).charges == ()
+    desk = spending(markup="10")
+    desk.spends(1, "2026-01-10", "80")
+    desk.on("2026-02-01").bills()
+    desk.spends(1, "2026-01-10", "60")
+    (line,) = desk.on("2026-03-01").bills().lines
+    assert line.amount == euros(-22)
+    assert "80.00 EUR to 60.00 EUR" in line.description
+    del desk.expenses[1]
+    assert amounts(desk.on("2026-04-01")) == ["-66.00 EUR"]
+    assert desk.billed == euros(0)
+    assert desk.on("2026-05-01").due() == []
 
 
-def test_a_change_of_cost_that_costs_nothing_is_only_noted() -> None:
-    client = Client()
-    client.contract, client.plan = plan_of(markup="0.01")
-    client.bill(expense(1, "0.01"))
-    client.contract, client.plan = plan_of(markup="0")
-    client.ledger[1] = client.ledger[1].model_copy(update={"cost": euros("0.02")})
-    found = client.bill(expense(1, "0.01"))
-    assert found.charges == ()
-    assert found.billed[1].cost == euros("0.01")
-
-
-def test_an_expense_that_another_plan_billed_is_not_billed_twice() -> None:
-    client = Client()
-    client.ledger[1] = BilledExpense(cost=euros(5), billed=euros(5), charge="tools:x:1")
-    assert client.bill(expense(1, "9")) == ExpenseBill(over_cap=euros(0))
-
-
-def test_over_the_cap_a_person_decides_or_the_last_are_cut() -> None:
-    client = Client(cap="100")
-    expenses = [expense(1, "70"), expense(2, "50"), expense(3, "5")]
-    found = client.look(expenses)
-    assert (found.over_cap, amounts(found)) == (euros(25), ["70.00 EUR", "50.00 EUR", "5.00 EUR"])
-    found = client.bill(*expenses, cut=True)
-    assert (found.over_cap, amounts(found)) == (euros(25), ["70.00 EUR", "30.00 EUR"])
-    assert found.billed[2].billed == euros(30)
-    assert found.billed[2].uncharged == euros(20)
-    assert found.billed[3].billed == euros(0)
-    assert client.bill(*expenses).charges == ()
+def test_over_the_cap_a_person_decides_and_the_rest_is_listed() -> None:
+    desk = spending(cap="100")
+    desk.spends(1, "2026-01-10", "70")
+    desk.spends(2, "2026-01-11", "50")
+    desk.spends(3, "2026-01-12", "5")
+    [key] = desk.on("2026-02-01").due()
+    found = account.compose(desk.billing, key, 1, desk.today)
+    assert not isinstance(found, Composition)
+    assert [(item.code, item.value) for item in found] == [("cap_reached", "25.00 EUR")]
+    desk.lets_cap_pass("travel")
+    assert desk.bills_all() == euros(100)
+    assert [item.amount for item in account.unbilled(desk.billing, desk.today)] == [euros(25)]
+    assert desk.on("2026-03-01").due() == []
 
 
 def test_a_cap_that_is_reached_exactly_is_not_exceeded() -> None:
-    assert Client(cap="100").look([expense(1, "100")]).over_cap == euros(0)
-    assert Client(cap="100").look([expense(1, "100.01")]).over_cap == euros("0.01")
+    desk = spending(cap="100")
+    desk.spends(1, "2026-01-10", "100")
+    assert desk.on("2026-02-01").bills_all() == euros(100)
 
 
 def test_what_was_never_charged_is_not_credited() -> None:
-    client = Client(cap="100")
-    client.bill(expense(1, "70"), expense(2, "50"), cut=True)
-    # 20 of the second were left out: of the first's 30 less, only 10 were ever charged.
-    assert amounts(client.bill(expense(1, "40"))) == ["-10.00 EUR"]
-    assert (client.ledger[1].billed, client.ledger[2].billed) == (euros(40), euros(50))
-
-
-def test_a_cap_that_was_raised_does_not_bring_back_what_was_cut_off() -> None:
-    client = Client(cap="100")
-    client.bill(expense(1, "150"), cut=True)
-    client.contract, client.plan = plan_of(cap="500")
-    assert client.bill(expense(1, "150")).charges == ()
-    assert amounts(client.bill(expense(1, "160"))) == ["10.00 EUR"]
-    assert client.ledger[1] == BilledExpense(
-        cost=euros(160), billed=euros(110), charge="travel:bill2:1", uncharged=euros(50)
-    )
+    desk = spending(cap="100")
+    desk.spends(1, "2026-01-10", "70")
+    desk.spends(2, "2026-01-11", "50")
+    desk.on("2026-02-01").due()
+    desk.lets_cap_pass("travel")
+    desk.bills_all()
+    # 20 were left out: of the first's 30 less, only 10 were ever charged.
+    desk.spends(1, "2026-01-10", "40")
+    assert desk.on("2026-03-01").bills_all() == euros(90)
 
 
 costs = st.decimals(0, 500, places=2)
 stories = st.lists(
-    st.dictionaries(st.integers(1, 5), costs, min_size=1, max_size=4), min_size=1, max_size=6
+    st.dictionaries(st.integers(1, 5), costs, min_size=1, max_size=4), min_size=1, max_size=5
 )
 
 
@@ -179,14 +107,14 @@ stories = st.lists(
 def test_the_customer_pays_the_expenses_or_the_cap_whatever_changes(
     story: list[dict[int, Decimal]], cap: int, markup: str
 ) -> None:
-    client = Client(cap=str(cap), markup=markup)
-    known: dict[int, Money] = {}
-    for found in story:
-        expenses = [expense(number, str(cost)) for number, cost in found.items()]
-        bill = client.bill(*expenses, cut=True)
-        known |= {number: price_of(client.plan, euros(cost)) for number, cost in found.items()}
-        assert client.spent == min(Money.total(known.values(), "EUR"), euros(cap))
-        assert client.spent == Money.total((row.billed for row in client.ledger.values()), "EUR")
-        assert all(row.billed.amount >= 0 for row in client.ledger.values())
-        assert all(holds_in_odoo(charge) for charge in bill.charges)
-        assert client.look(expenses, True).charges == ()
+    desk = spending(cap=str(cap), markup=markup)
+    factor = (100 + Decimal(markup)) / 100
+    known: dict[int, Decimal] = {}
+    for number, found in enumerate(story, start=2):
+        for expense, cost in found.items():
+            desk.spends(expense, "2026-01-10", str(cost))
+        known |= {expense: rounded(cost * factor, "EUR") for expense, cost in found.items()}
+        desk.on(f"2026-0{number}-01").due()
+        desk.lets_cap_pass("travel")
+        assert desk.bills_all().amount == min(sum(known.values()), Decimal(cap))
+    assert all(holds_in_odoo(line) for made in desk.proposals for line in made.lines)

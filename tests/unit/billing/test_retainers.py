@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -10,79 +10,62 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.billing.charges import ChargeKind, total
-from contracts.billing.periods import BillingPeriod, billing_periods
-from contracts.billing.retainers import (
-    bill_hours,
-    fee_charge,
-    fee_on,
-    overage_price_on,
-    service_credit,
-    unused_fee,
-)
-from contracts.model import Contract, RetainerPlan
+from contracts.billing import account
+from contracts.billing.account import NotPossible
+from contracts.billing.retainers import HoursCount, count_hours, fee_on, overage_price_on
+from contracts.model import RetainerPlan
 from contracts.money import Money
-from tests.unit.billing.made import cadences, contract, days, euros, holds_in_odoo, month
+from tests.unit.billing.desk import Desk
+from tests.unit.billing.made import contract, days, euros, holds_in_odoo, month
+
+CARE = {"key": "care", "service": "work", "fee": "3100"}
+HOURS = CARE | {"fee": "0", "included_hours": "20", "overage_price": "120"}
 
 hours = st.decimals(0, 500, places=2)
+fees = st.integers(1, 10**9).map(lambda cents: str(Money(Decimal(cents).scaleb(-2), "EUR").amount))
 
 
-def plan_of(currency: str = "EUR", **changes: Any) -> tuple[Contract, RetainerPlan]:
-    row = {"key": "care", "service": "work", "fee": "3100"} | changes
-    made = contract(retainers=[row], currency=currency, value="0", ends_on=None)
-    return made, made.retainers[0]
+def plan_of(currency: str = "EUR", **changes: Any) -> RetainerPlan:
+    made = contract(retainers=[CARE | changes], currency=currency, value="0", ends_on=None)
+    return made.retainers[0]
+
+
+def caring(plan: dict[str, Any], **terms: Any) -> Desk:
+    return Desk(retainers=[plan], **terms)
 
 
 # --- the fee --------------------------------------------------------------------------------
 
 
 def test_a_whole_period_costs_the_fee() -> None:
-    made, plan = plan_of()
-    charge = fee_charge(made, plan, month(2026, 3))
-    assert (charge.key, charge.kind) == ("care:2026-03-01", ChargeKind.RETAINER)
-    assert (charge.order_line, charge.service_code) == ("care", "DEVELOPMENT")
-    assert charge.description == "Development, March 2026"
-    assert (charge.quantity, charge.unit_price, charge.amount) == (
-        Decimal(1),
-        Decimal(3100),
-        euros(3100),
-    )
+    (line,) = caring(CARE).bills().lines
+    assert (line.order_line, line.service_code) == ("care", "DEVELOPMENT")
+    assert line.description == "Development, January 2026"
+    assert (line.quantity, line.unit_price, line.amount) == (Decimal(1), Decimal(3100), euros(3100))
 
 
 def test_a_start_in_the_middle_of_a_month_is_prorated_by_its_days() -> None:
-    made, plan = plan_of()
-    charge = fee_charge(made, plan, month(2026, 3, first=15))
-    assert charge.key == "care:2026-03-15"
-    assert charge.description == "Development, 2026-03-15 to 2026-03-31 (17 of 31 days)"
-    assert (charge.quantity, charge.amount) == (Decimal(1), euros(1700))
+    (line,) = caring(CARE, starts_on="2026-01-15").bills().lines
+    assert line.description == "Development, 2026-01-15 to 2026-01-31 (17 of 31 days)"
+    assert (line.quantity, line.amount) == (Decimal(1), euros(1700))
 
 
-@pytest.mark.parametrize(("year", "amount"), [(2026, "1660.71"), (2028, "1603.45")])
+@pytest.mark.parametrize(("year", "amount"), [(2026, "1550.00"), (2028, "1603.45")])
 def test_a_leap_year_has_its_own_february(year: int, amount: str) -> None:
-    made, plan = plan_of()
-    assert fee_charge(made, plan, month(year, 2, last=15)).amount == euros(amount)
+    last = 14 if year == 2026 else 15
+    desk = caring(CARE, starts_on=f"{year}-02-01", ends_on=f"{year}-02-{last}")
+    assert desk.bills().amount == euros(amount)
 
 
-@given(cadences, days, st.integers(0, 400), st.integers(1, 10**9))
-def test_a_fee_never_exceeds_its_whole_period_and_holds_in_odoo(
-    every: str, first: date, length: int, fee: int
-) -> None:
-    made, plan = plan_of(fee=str(Money(Decimal(fee).scaleb(-2), "EUR")), every=every)
-    for period in billing_periods(every, first, first + timedelta(days=length)):
-        charge = fee_charge(made, plan, period)
-        assert Decimal(0) <= charge.amount.amount <= plan.fee.amount
-        assert (charge.amount == plan.fee) or period.share < 1
-        assert holds_in_odoo(charge)
-
-
-@given(st.integers(1, 10**7), st.integers(2, 31))
-def test_two_parts_of_a_month_cost_the_month_within_a_cent(fee: int, split: int) -> None:
-    made, plan = plan_of(fee=str(Money(Decimal(fee).scaleb(-2), "EUR")))
-    parts = [
-        fee_charge(made, plan, month(2026, 3, last=split - 1)),
-        fee_charge(made, plan, month(2026, 3, first=split)),
-    ]
-    assert abs((total(parts, "EUR") - plan.fee).amount) <= Decimal("0.01")
+@given(fees, st.integers(2, 31))
+def test_two_parts_of_a_month_cost_the_month_within_a_cent(fee: str, split: int) -> None:
+    plan = CARE | {"fee": fee}
+    one = caring(plan, ends_on=f"2026-01-{split - 1:02}")
+    other = caring(plan, starts_on=f"2026-01-{split:02}")
+    both = one.bills_all() + other.bills_all()
+    assert abs((both - euros(fee)).amount) <= Decimal("0.01")
+    for made in (*one.proposals, *other.proposals):
+        assert all(holds_in_odoo(line) for line in made.lines)
 
 
 # --- the index ------------------------------------------------------------------------------
@@ -101,25 +84,25 @@ INDEX = {"percent": "3", "first_on": "2027-01-01"}
     ],
 )
 def test_each_index_applies_to_the_rounded_fee_before_it(day: str, fee: str) -> None:
-    _, plan = plan_of(fee="1000.55", indexation=INDEX)
+    plan = plan_of(fee="1000.55", indexation=INDEX)
     assert fee_on(plan, date.fromisoformat(day)) == euros(fee)
 
 
 def test_the_price_of_overage_is_indexed_like_the_fee() -> None:
-    _, plan = plan_of(overage_price="99.99", indexation=INDEX)
+    plan = plan_of(overage_price="99.99", indexation=INDEX)
     assert overage_price_on(plan, date(2026, 12, 31)) == euros("99.99")
     assert overage_price_on(plan, date(2028, 1, 1)) == euros("106.08")
-    assert overage_price_on(plan_of()[1], date(2028, 1, 1)) is None
+    assert overage_price_on(plan_of(), date(2028, 1, 1)) is None
 
 
 def test_an_index_within_a_period_counts_from_the_next_one() -> None:
-    made, plan = plan_of(indexation={"percent": "10", "first_on": "2026-03-15"})
-    assert fee_charge(made, plan, month(2026, 3)).amount == euros(3100)
-    assert fee_charge(made, plan, month(2026, 4)).amount == euros(3410)
+    desk = caring(CARE | {"indexation": {"percent": "10", "first_on": "2026-01-15"}})
+    assert desk.bills().amount == euros(3100)
+    assert desk.on("2026-02-01").bills().amount == euros(3410)
 
 
 def test_an_index_on_a_leap_day_falls_on_the_last_of_february_in_other_years() -> None:
-    _, plan = plan_of(fee="100", indexation={"percent": "10", "first_on": "2028-02-29"})
+    plan = plan_of(fee="100", indexation={"percent": "10", "first_on": "2028-02-29"})
     on = [date(2028, 2, 28), date(2028, 2, 29), date(2029, 2, 27), date(2029, 2, 28)]
     assert [str(fee_on(plan, day)) for day in on] == [
         "100.00 EUR",
@@ -132,82 +115,87 @@ def test_an_index_on_a_leap_day_falls_on_the_last_of_february_in_other_years() -
 
 
 def test_an_index_is_rounded_to_the_currencys_decimals() -> None:
-    _, plan = plan_of(currency="JPY", fee="1005", indexation=INDEX)
-    assert [str(fee_on(plan, date(year, 1, 1))) for year in (2027, 2028)] == [
-        "1035 JPY",
-        "1066 JPY",
-    ]
+    plan = plan_of(currency="JPY", fee="1005", indexation=INDEX)
+    found = [str(fee_on(plan, date(year, 1, 1))) for year in (2027, 2028)]
+    assert found == ["1035 JPY", "1066 JPY"]
 
 
 @given(days, days)
 def test_the_indexed_fee_never_falls(one: date, other: date) -> None:
-    _, plan = plan_of(indexation=INDEX)
+    plan = plan_of(indexation=INDEX)
     assert fee_on(plan, min(one, other)) <= fee_on(plan, max(one, other))
 
 
 # --- included hours -------------------------------------------------------------------------
 
 
-def month_of_hours(used: str, carried: str = "0", **changes: Any) -> tuple[str, ...]:
-    made, plan = plan_of(**{"included_hours": "20", "overage_price": "120"} | changes)
-    found = bill_hours(made, plan, month(2026, 3), Decimal(used), Decimal(carried))
-    billed = str(found.charge.amount) if found.charge else ""
-    return str(found.overage), str(found.carried_out), billed
+def counted(used: str | Decimal, carried: str | Decimal = "0", **changes: Any) -> HoursCount:
+    plan = plan_of(**{"included_hours": "20", "overage_price": "120"} | changes)
+    return count_hours(plan, month(2026, 3), Decimal(used), Decimal(carried))
 
 
 @pytest.mark.parametrize(
-    ("carry_over", "used", "carried", "expected"),
+    ("carry_over", "used", "carried", "overage", "carried_out"),
     [
-        ("none", "15", "0", ("0.00", "0.00", "")),
-        ("none", "20", "0", ("0.00", "0.00", "")),
-        ("none", "20.01", "0", ("0.01", "0.00", "1.20 EUR")),
-        ("none", "24.5", "0", ("4.50", "0.00", "540.00 EUR")),
-        ("next_period", "15", "0", ("0.00", "5.00", "")),
+        ("none", "15", "0", "0.00", "0.00"),
+        ("none", "20", "0", "0.00", "0.00"),
+        ("none", "20.01", "0", "0.01", "0.00"),
+        ("none", "24.5", "0", "4.50", "0.00"),
+        ("next_period", "15", "0", "0.00", "5.00"),
         # Carried hours are used first, so that they do not lapse while others are left.
-        ("next_period", "15", "5", ("0.00", "10.00", "")),
-        ("next_period", "3", "5", ("0.00", "20.00", "")),
-        ("next_period", "26", "5", ("1.00", "0.00", "120.00 EUR")),
-        ("unlimited", "3", "5", ("0.00", "22.00", "")),
-        ("unlimited", "0", "60", ("0.00", "80.00", "")),
-        ("unlimited", "81.5", "60", ("1.50", "0.00", "180.00 EUR")),
+        ("next_period", "15", "5", "0.00", "10.00"),
+        ("next_period", "3", "5", "0.00", "20.00"),
+        ("next_period", "26", "5", "1.00", "0.00"),
+        ("unlimited", "3", "5", "0.00", "22.00"),
+        ("unlimited", "0", "60", "0.00", "80.00"),
+        ("unlimited", "81.5", "60", "1.50", "0.00"),
+        # What was taken back adds to what is left.
+        ("next_period", "-2", "5", "0.00", "22.00"),
+        ("unlimited", "-2", "5", "0.00", "27.00"),
     ],
 )
-def test_hours_are_used_carried_or_billed(
-    carry_over: str, used: str, carried: str, expected: tuple[str, ...]
+def test_hours_are_used_carried_or_beyond(
+    carry_over: str, used: str, carried: str, overage: str, carried_out: str
 ) -> None:
-    assert month_of_hours(used, carried, carry_over=carry_over) == expected
+    found = counted(used, carried, carry_over=carry_over)
+    assert (str(found.overage), str(found.carried_out)) == (overage, carried_out)
 
 
-def test_overage_without_a_price_is_only_reported() -> None:
-    assert month_of_hours("25", overage_price=None) == ("5.00", "0.00", "")
+def test_hours_beyond_the_included_ones_are_billed_at_their_price() -> None:
+    desk = caring(HOURS)
+    desk.works(1, "2026-01-10", "24.5", "care")
+    (line,) = desk.on("2026-02-01").bills().lines
+    assert (line.quantity, line.unit_price) == (Decimal("4.50"), Decimal(120))
+    assert line.description == "Development, January 2026: hours beyond the included ones"
 
 
-def test_overage_is_billed_at_the_indexed_price() -> None:
-    made, plan = plan_of(included_hours="20", overage_price="120", indexation=INDEX)
-    found = bill_hours(made, plan, month(2027, 3), Decimal(22), Decimal(0))
-    assert found.charge is not None
-    assert (found.charge.key, found.charge.kind) == ("care:2027-03-01:overage", ChargeKind.OVERAGE)
-    assert (found.charge.quantity, found.charge.unit_price) == (Decimal(2), Decimal("123.60"))
-    assert found.charge.description == "Development, March 2027: hours beyond the included ones"
+def test_without_a_price_they_are_not_billed() -> None:
+    desk = caring(HOURS | {"overage_price": None})
+    desk.works(1, "2026-01-10", "25", "care")
+    assert desk.on("2026-02-01").due() == []
+
+
+def test_hours_not_used_are_carried_over() -> None:
+    desk = caring(HOURS | {"carry_over": "next_period"})
+    desk.works(1, "2026-01-10", "15", "care")
+    desk.works(2, "2026-02-10", "26", "care")
+    desk.works(3, "2026-03-10", "20", "care")
+    assert desk.on("2026-03-01").bills_all() == euros(120), "five were left of January"
+    desk.works(2, "2026-02-10", "23", "care")
+    assert desk.on("2026-04-01").bills_all() == euros(0), "two are left of February, none over"
 
 
 def test_a_part_period_includes_a_part_of_the_hours() -> None:
-    made, plan = plan_of(included_hours="20", overage_price="120")
-    found = bill_hours(made, plan, month(2026, 3, first=15), Decimal(11), Decimal(0))
+    plan = plan_of(included_hours="20", overage_price="120")
+    found = count_hours(plan, month(2026, 3, first=15), Decimal(11), Decimal(0))
     assert (str(found.included), str(found.overage)) == ("10.97", "0.03")
-
-
-def test_hours_taken_back_add_to_those_that_are_left() -> None:
-    assert month_of_hours("-2", "5", carry_over="next_period") == ("0.00", "22.00", "")
-    assert month_of_hours("-2", "5", carry_over="unlimited") == ("0.00", "27.00", "")
 
 
 @given(hours, hours, hours, st.sampled_from(["none", "next_period", "unlimited"]))
 def test_no_hour_is_lost_or_made(
     included: Decimal, used: Decimal, carried: Decimal, carry_over: str
 ) -> None:
-    made, plan = plan_of(included_hours=str(included), carry_over=carry_over, overage_price="77.77")
-    found = bill_hours(made, plan, month(2026, 3), used, carried)
+    found = counted(used, carried, included_hours=str(included), carry_over=carry_over)
     available = found.included + found.carried_in
     assert found.overage == max(used - available, 0)
     left = available - (used - found.overage)
@@ -216,18 +204,15 @@ def test_no_hour_is_lost_or_made(
     assert carry_over != "unlimited" or lapsed == 0
     assert carry_over != "next_period" or lapsed == max(carried - used, 0)
     assert carry_over != "none" or found.carried_out == 0
-    assert found.charge is None or holds_in_odoo(found.charge)
-    assert (found.charge is None) == (found.overage == 0)
 
 
 @given(st.lists(hours, min_size=1, max_size=12))
 def test_over_many_periods_unlimited_carry_over_bills_only_what_was_never_included(
     used: list[Decimal],
 ) -> None:
-    made, plan = plan_of(included_hours="20", carry_over="unlimited", overage_price="1")
     carried, overage = Decimal(0), Decimal(0)
-    for number, worked in enumerate(used, start=1):
-        found = bill_hours(made, plan, month(2026, number), worked, carried)
+    for worked in used:
+        found = counted(worked, carried, carry_over="unlimited")
         carried, overage = found.carried_out, overage + found.overage
     assert sum(used) - overage + carried == 20 * len(used)
 
@@ -235,69 +220,65 @@ def test_over_many_periods_unlimited_carry_over_bills_only_what_was_never_includ
 # --- credits --------------------------------------------------------------------------------
 
 
-def test_a_service_credit_is_a_deduction_on_the_plans_own_line() -> None:
-    made, plan = plan_of()
-    charge = service_credit(made, plan, "care:credit:7", "4 hours down on 3 March", euros(155))
-    assert (charge.key, charge.kind) == ("care:credit:7", ChargeKind.SERVICE_CREDIT)
-    assert charge.description == "Development, service credit: 4 hours down on 3 March"
-    assert (charge.order_line, charge.quantity, charge.amount) == ("care", Decimal(-1), euros(-155))
-    assert holds_in_odoo(charge)
+def test_a_service_credit_comes_off_the_next_invoice_once() -> None:
+    desk = caring(CARE)
+    desk.owes("june", "155")
+    desk.owes("june", "155")
+    made = desk.bills()
+    assert made.amount == euros(2945)
+    assert not made.as_planned
+    line = made.lines[-1]
+    assert line.description == "Development, service credit: outage"
+    assert (line.order_line, line.quantity, line.amount) == ("care", Decimal(-1), euros(-155))
+    desk.owes("june", "155")
+    assert desk.bills_all() == euros(2945)
 
 
-@pytest.mark.parametrize("amount", ["0", "-1"])
-def test_a_service_credit_of_nothing_is_refused(amount: str) -> None:
-    made, plan = plan_of()
-    with pytest.raises(ValueError, match="above zero"):
-        service_credit(made, plan, "k", "", euros(amount))
+def test_a_service_credit_is_of_a_retainer_and_above_zero() -> None:
+    desk = caring(CARE)
+    with pytest.raises(NotPossible, match="no retainer calls"):
+        desk.owes("july", "60", plan="calls")
+    for wrong in (euros(0), euros(-1), Money(1, "USD")):
+        with pytest.raises(NotPossible, match="above zero in EUR"):
+            account.credit_service(desk.billing, "care", "july", "outage", wrong, desk.today)
 
 
-def test_days_after_an_early_end_are_given_back() -> None:
-    made, plan = plan_of()
-    charge = unused_fee(made, plan, month(2026, 3), date(2026, 3, 10), euros(3100))
-    assert charge is not None
-    assert charge.key == "care:2026-03-01:unused"
-    assert charge.description == "Development, March 2026, 21 of 31 days not used"
-    assert charge.amount == euros(-2100)
+def test_a_service_credit_larger_than_the_invoices_is_given_back_at_the_end() -> None:
+    desk = caring(CARE, ends_on="2026-01-31")
+    desk.owes("big", "4000")
+    assert desk.bills_all() == euros(3100), "an invoice is never made negative by it"
+    assert desk.on("2026-02-01").bills_all() == euros(-900)
+    assert desk.is_over
 
 
-def test_half_a_cent_is_rounded_on_what_is_kept_as_if_only_that_had_been_billed() -> None:
-    made, plan = plan_of(fee="1000.01")
-    half = unused_fee(made, plan, month(2026, 4), date(2026, 4, 15), euros("1000.01"))
-    assert half is not None
-    assert half.amount == euros(-500)
-    assert fee_charge(made, plan, month(2026, 4, last=15)).amount == euros("500.01")
+@pytest.mark.parametrize(
+    ("fee", "last", "kept"),
+    [
+        ("3100", "2026-01-10", "1000"),
+        ("3100", "2026-01-31", "3100"),
+        ("1000.01", "2026-01-15", "483.88"),  # 483.8758...
+    ],
+)
+def test_days_after_an_early_end_are_given_back(fee: str, last: str, kept: str) -> None:
+    desk = caring(CARE | {"fee": fee})
+    desk.bills()
+    desk.adopts(ends_on=last)
+    assert desk.on("2026-02-01").bills_all() == euros(kept)
+    assert desk.is_over
 
 
-def test_nothing_is_given_back_of_days_that_were_used_or_never_billed() -> None:
-    made, plan = plan_of()
-    march = month(2026, 3)
-    assert unused_fee(made, plan, march, date(2026, 3, 31), euros(3100)) is None
-    assert unused_fee(made, plan, march, date(2026, 4, 15), euros(3100)) is None
-    assert unused_fee(made, plan, march, date(2026, 3, 10), euros(0)) is None
+def test_a_credited_fee_is_not_given_back_a_second_time() -> None:
+    desk = caring(CARE)
+    desk.bills()
+    desk.credits(1)
+    desk.adopts(ends_on="2026-01-21")
+    assert desk.on("2026-02-01").bills_all() == euros(0)
 
 
-def test_a_period_that_never_began_is_given_back_whole() -> None:
-    made, plan = plan_of()
-    charge = unused_fee(made, plan, month(2026, 3), date(2026, 1, 31), euros(3100))
-    assert charge is not None
-    assert charge.amount == euros(-3100)
-
-
-def cut(period: BillingPeriod, last: date) -> BillingPeriod:
-    days = period.period.model_copy(update={"last": last})
-    return period.model_copy(update={"period": days})
-
-
-@given(cadences, days, st.integers(0, 400), st.integers(1, 10**8))
-def test_billed_in_advance_and_given_back_is_what_the_used_days_cost(
-    every: str, first: date, length: int, fee: int
-) -> None:
-    made, plan = plan_of(fee=str(Money(Decimal(fee).scaleb(-2), "EUR")), every=every)
-    period = next(iter(billing_periods(every, first, None)))
-    last = first + timedelta(days=length)
-    billed = fee_charge(made, plan, period).amount
-    credit = unused_fee(made, plan, period, last, billed)
-    kept = billed + credit.amount if credit else billed
-    used = fee_charge(made, plan, cut(period, min(last, period.period.last))).amount
-    # To the cent for a whole period; a part one was rounded once before.
-    assert abs((kept - used).amount) <= (0 if period.share == 1 else Decimal("0.01"))
+@given(fees, st.integers(1, 31))
+def test_billed_in_advance_and_given_back_is_what_the_used_days_cost(fee: str, last: int) -> None:
+    plan, ends = CARE | {"fee": fee}, f"2026-01-{last:02}"
+    desk = caring(plan)
+    desk.bills()
+    desk.adopts(ends_on=ends)
+    assert desk.on("2026-02-01").bills_all() == caring(plan, ends_on=ends).bills_all()
