@@ -134,7 +134,8 @@ CONTRACT_DATA = CodeGroup(
         _data("more_problems", "only the first 200 problems are listed", "`amend` these first"),
         _data(
             "text_malformed",
-            "a text has control characters or half a character, or a name has a line break",
+            "a text has control or invisible characters or half a character, or a name has a tab"
+            " or a line break",
         ),
         _data("string_too_long", "a text is longer than 200 characters"),
         _data("string_type", "a text is required here"),

@@ -17,12 +17,14 @@ from contracts.views import layout
 if TYPE_CHECKING:
     from contracts.problems import Problem
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
+)
 
 
 def cleaned(value: object) -> str:
     """A value as text that cannot steer the terminal: it may come from a customer's record."""
-    return _CONTROL.sub("�", str(value))
+    return _CONTROL.sub("�", str(value)).replace("\t", " ")
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
