@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ DEV = {"key": "dev", "service": "work", "rates": [{"price": "100"}]}
 CARE = {"key": "care", "service": "work", "fee": "310"}
 CALLS = {"key": "calls", "service": "work", "unit": "calls", "tiers": [{"price": "2"}]}
 TRAVEL = {"key": "travel", "service": "work", "markup": "10"}
+NONE = Decimal(0)
 
 
 def amounts(desk: Desk, number: int) -> list[str]:
@@ -219,7 +221,7 @@ def test_what_was_deducted_of_a_deposit_is_not_credited_with_it() -> None:
     assert desk.sums.value == euros(1000)
     reached(desk, "m2")
     desk.bills_all()
-    assert (desk.billed, desk.quantity("deposit")) == (euros(1000), 0)
+    assert (desk.billed, desk.quantity("deposit")) == (euros(1000), NONE)
     assert desk.is_over
 
 

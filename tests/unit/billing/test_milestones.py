@@ -23,6 +23,7 @@ amounts = st.lists(st.integers(1, 10**7), min_size=1, max_size=8).map(
 DEV = {"key": "dev", "service": "work", "rates": [{"price": "100"}]}
 CARE = {"key": "care", "service": "work", "fee": "310"}
 TRAVEL = {"key": "travel", "service": "work"}
+NONE = Decimal(0)
 
 
 def parts(*amounts: str) -> list[dict[str, str]]:
@@ -200,7 +201,7 @@ def test_a_deposit_nobody_deducts_is_given_back_at_the_end() -> None:
     refund = desk.bills("settlement")
     assert (refund.kind, refund.amount) == (InvoiceKind.CREDIT_NOTE, euros(-150))
     assert refund.lines[0].description == "Platform – Down payment given back"
-    assert (desk.billed, desk.quantity("deposit")) == (euros(500), 0)
+    assert (desk.billed, desk.quantity("deposit")) == (euros(500), NONE)
     assert desk.is_over
 
 
@@ -217,7 +218,7 @@ def test_a_deposit_that_is_given_up_is_charged_where_it_was_deducted() -> None:
     assert rows(charged) == [
         ("Platform – Down payment deducted, but never billed", "0.50", "300", "150.00")
     ]
-    assert (desk.billed, desk.quantity("deposit")) == (euros(1000), 0)
+    assert (desk.billed, desk.quantity("deposit")) == (euros(1000), NONE)
     assert desk.is_over
 
 
@@ -250,7 +251,7 @@ def test_in_any_order_all_of_the_deposit_is_deducted_or_given_back(
     desk.adopts(milestones=[item for item in parts(*found) if item["key"] in kept])
     desk.bills_all()
     assert desk.billed == desk.sums.value == desk.contract.fixed_price
-    assert (desk.sums.deposit_left, desk.quantity("deposit")) == (euros(0), 0)
+    assert (desk.sums.deposit_left, desk.quantity("deposit")) == (euros(0), NONE)
     assert all(proposal.amount.amount >= 0 for proposal in desk.proposals[: len(kept) + 1])
     assert desk.is_over
 
@@ -262,7 +263,7 @@ def test_issued_anew_a_deduction_is_shown_by_what_is_left_of_the_deposit_then() 
     desk.credits(4, reinvoice=True)
     reached(desk, "m3")
     desk.bills_all()
-    assert (desk.sums.deposit_left, desk.quantity("deposit")) == (euros(0), 0)
+    assert (desk.sums.deposit_left, desk.quantity("deposit")) == (euros(0), NONE)
     assert desk.is_over
 
 
@@ -277,7 +278,11 @@ def test_a_share_of_milestones_and_time_is_held_back() -> None:
     proposal = desk.on("2026-02-01").bills()
     assert [row[3] for row in rows(proposal)] == ["310.00", "500.00", "99.00", "-37.50"]
     held = proposal.lines[-1]
-    assert (held.order_line, held.service_code, held.quantity) == ("retainage", "DEPOSIT", -1)
+    assert (held.order_line, held.service_code, held.quantity) == (
+        "retainage",
+        "DEPOSIT",
+        Decimal(-1),
+    )
     assert held.description == "Retainage of 7.5 % held back"
 
 
@@ -401,5 +406,5 @@ def test_what_is_held_back_comes_back_to_the_cent(
     reached(desk, *(f"m{n}" for n in range(1, len(found) + 1)))
     assert all(proposal.amount.amount >= 0 for proposal in desk.proposals)
     assert desk.bills_all() == value
-    assert (desk.sums.retained, desk.quantity("retainage")) == (euros(0), 0)
+    assert (desk.sums.retained, desk.quantity("retainage")) == (euros(0), NONE)
     assert desk.is_over

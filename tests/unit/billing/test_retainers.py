@@ -396,7 +396,7 @@ def test_billed_in_advance_and_given_back_is_what_the_used_days_cost(
 ) -> None:
     last = first + timedelta(days=length)
     plan = CARE | {"fee": str(Decimal(fee).scaleb(-2)), "every": every}
-    terms = {"retainers": [plan], "starts_on": str(first), "signed_on": str(first)}
+    terms: dict[str, Any] = {"retainers": [plan], "starts_on": str(first), "signed_on": str(first)}
     desk = Desk(**terms, ends_on=None)
     desk.bills_all()
     desk.ends(str(last))

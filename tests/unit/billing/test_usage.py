@@ -241,7 +241,11 @@ def test_a_commitment_that_is_met_adds_nothing(used: str) -> None:
 
 
 def test_use_that_was_given_away_counts_towards_the_commitment() -> None:
-    terms = {"tiers": [{"price": "2"}], "commitment": "100", "ends_on": "2026-03-31"}
+    terms: dict[str, Any] = {
+        "tiers": [{"price": "2"}],
+        "commitment": "100",
+        "ends_on": "2026-03-31",
+    }
     desk = metered("30", **terms)
     assert desk.billed == euros(100)
     desk.credits(1, "10")
