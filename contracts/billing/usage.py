@@ -1,4 +1,4 @@
-"""Usage: metered quantities by tier, and the least of a period."""
+"""Usage: metered quantities by tier, and the least that a period is billed for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from itertools import pairwise
 from contracts.billing.lines import rounded
 from contracts.billing.periods import BillingPeriod
 from contracts.model import Day, Frozen, Key, Quantity, Text, UsagePlan, UsagePricing
-from contracts.money import Money
 
 _NONE = Decimal(0)
 
@@ -44,16 +43,12 @@ def amount_of(plan: UsagePlan, period: BillingPeriod, quantity: Decimal, currenc
     """What a period comes to, without tax, its minimum included; each tier is rounded on its own,
     as Odoo rounds each line."""
     tiers = (rounded(units * price, currency) for units, price in rated(plan, quantity))
-    return max(sum(tiers, _NONE), minimum_of(plan, period, currency).amount)
+    return max(sum(tiers, _NONE), minimum_of(plan, period, currency))
 
 
-def minimum_of(plan: UsagePlan, period: BillingPeriod, currency: str) -> Money:
+def minimum_of(plan: UsagePlan, period: BillingPeriod, currency: str) -> Decimal:
     """The least that a period is billed for, without tax, in proportion to its days."""
-    if plan.minimum is None:
-        return Money.zero(currency)
-    share = period.share
-    part = plan.minimum.amount * share.numerator / share.denominator
-    return Money.rounded(part, currency)
+    return rounded(period.part_of(plan.minimum.amount), currency) if plan.minimum else _NONE
 
 
 def _volume_price(plan: UsagePlan, quantity: Decimal) -> Decimal:
