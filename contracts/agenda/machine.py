@@ -31,7 +31,7 @@ from contracts.agenda.actions import (
     UpdateReceived,
     Wanted,
 )
-from contracts.agenda.state import AgendaState, Unserved, required
+from contracts.agenda.state import AgendaState, Answer, Unserved, required
 from contracts.parking import Action as Choice
 from contracts.parking import Resolution, Responsible, Step, StepException
 
@@ -46,6 +46,8 @@ _MOST_CONSEQUENCES = 1_000
 """Of one event, within the state: rules that never come to rest are a defect."""
 _BUSY = "it is being closed just now; try again in a moment"
 _MOST_UNSERVED = 100
+_MOST_ANSWERS = 100
+_LONGEST_ANSWER = 5_000
 _DEFECT = Step(
     name="defect",
     doing="Apply what happened",
@@ -183,14 +185,23 @@ def _is_retry_due(parked: StepException, now: datetime) -> bool:
 # --- what happened ------------------------------------------------------------------------------
 
 
-def refusal(rules: Rules[S], state: S, message: Any, now: datetime) -> str | None:
-    """Why a message would be refused now, as a sentence; None if it would be accepted."""
+def refusal(
+    rules: Rules[S], state: S, message: Any, now: datetime, request_id: str = ""
+) -> str | None:
+    """Why a message would be refused now, as a sentence; None if it would be accepted. A request
+    that was accepted before is not refused."""
+    if state.answer_to(request_id) is not None:
+        return None
     return _refusal(rules, _at(state, now), message)
 
 
 def apply(rules: Rules[S], state: S, event: Event, now: datetime) -> Outcome[S]:
     """The state after an event at an aware time. The state given stays as it is."""
     before = _at(state, now)
+    if isinstance(event, UpdateReceived):
+        known = before.answer_to(event.request_id)
+        if known is not None:
+            return Outcome(before, answer=known.content)
     try:
         after = _applied(rules, before, event)
     except Refused as refused:
@@ -198,10 +209,23 @@ def apply(rules: Rules[S], state: S, event: Event, now: datetime) -> Outcome[S]:
     rest = _at_rest(rules, after)
     after = rules.shown(rest)
     answer, metrics = after.answer, after.metrics
+    if isinstance(event, UpdateReceived) and event.request_id:
+        after = _remembered(after, event.request_id)
     if answer is not None or metrics:
         after = after.replace(answer=None, metrics=())
     rules.keep_wanted(rest, after)
     return Outcome(after, answer=answer, metrics=metrics)
+
+
+def _remembered(state: S, request_id: str) -> S:
+    """The state with the answer to a request kept. Temporal knows a request within one run; a run
+    that continues as new knows it by this."""
+    answer = state.answer
+    content = answer.model_dump(mode="json") if isinstance(answer, BaseModel) else answer
+    if content is not None and len(str(content)) > _LONGEST_ANSWER:
+        return state  # Such a report (of use) says what is new, and is safe to apply again.
+    kept = Answer(request_id=request_id, content=content)
+    return state.replace(answers=(*state.answers, kept)[-_MOST_ANSWERS:])
 
 
 def _at(state: S, now: datetime) -> S:

@@ -453,8 +453,8 @@ def _not_marked(state: ContractState, parked: StepException, _: Resolution) -> C
     return state.with_milestone(_subject(parked), marked_in_odoo=True, marked_as_of=None)
 
 
-def _not_delivered(state: ContractState, *_: Any) -> ContractState:
-    news = proposing.delivered_news(state)
+def _not_delivered(state: ContractState, parked: StepException, _: Resolution) -> ContractState:
+    news = proposing.delivered_news(state, _subject(parked))
     return state.replace(odoo=state.odoo.replace(delivered={**state.odoo.delivered, **news}))
 
 
@@ -504,7 +504,7 @@ _SKIPPED: Mapping[str, _Rule] = {
     reading.TOO_LATE: _late_settled,
     proposing.PURCHASE_ORDER: _pass_limit,
     proposing.MARK_REACHED: _not_marked,
-    "delivered": _not_delivered,
+    proposing.DELIVERED: _not_delivered,
     amendments.NOTIFY: _not_reminded,
     amendments.AMEND_PROJECT: _project_left,
     amendments.PROJECT_STATUS: _status_left,
