@@ -11,6 +11,7 @@ from contracts.approvals import ApprovalDecision, Decision
 from contracts.billing import account
 from contracts.billing.account import Occasion
 from contracts.billing.state import InvoiceStatus, NotPossible
+from contracts.billing.terms import is_read
 from contracts.changes import ChangeOrder
 from contracts.contract import (
     amendments,
@@ -391,8 +392,9 @@ def _waive_proposal(
 
 
 def _retry_period(state: ContractState, parked: StepException, _: Resolution) -> ContractState:
-    """What was corrected in Odoo is read again."""
-    plans = [plan for occasion in _meant(state, parked) for plan in occasion.plans]
+    """What was corrected in Odoo is read again; the final settlement is of all plans."""
+    everything = tuple(plan.key for plan in state.terms.plans if is_read(plan))
+    plans = [plan for item in _meant(state, parked) for plan in item.plans or everything]
     return state.replace(read_again=tuple(dict.fromkeys((*state.read_again, *plans))))
 
 

@@ -254,7 +254,7 @@ def test_the_sender_of_an_update_is_told_and_nothing_else_changes() -> None:
     assert "A defect stopped UpdateReceived" in found.journal.entries[-1].text
 
 
-# --- requests that come again -----------------------------------------------------------------------
+# --- requests that come again ---------------------------------------------------------------------
 
 
 def asked_for(found: ToyState, message: Any, request_id: str) -> machine.Outcome[ToyState]:
