@@ -14,11 +14,12 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from contracts import parking
+from contracts import exception_codes, parking
 from contracts.agenda.actions import (
     Action,
     Answered,
     Began,
+    ClockRang,
     Done,
     Event,
     Failed,
@@ -40,6 +41,8 @@ S = TypeVar("S", bound=AgendaState)
 EXCEPTION_AGE = "c2c_exception_age_hours"
 _FIRST_AUTOMATIC_RETRY = timedelta(minutes=1)
 _LAST_AUTOMATIC_RETRY = timedelta(minutes=15)
+_FIRST_NEW_LOOK = timedelta(minutes=15)
+_LAST_NEW_LOOK = timedelta(days=1)
 _HEALS_BY_ITSELF = frozenset({"credentials", "defect", "transient"})
 """Kinds that a changed secret, a new release or time mends: such an act also retries slowly."""
 _MOST_CONSEQUENCES = 1_000
@@ -48,6 +51,7 @@ _BUSY = "it is being closed just now; try again in a moment"
 _MOST_UNSERVED = 100
 _MOST_ANSWERS = 100
 _LONGEST_ANSWER = 5_000
+_CLOCK = "clock"
 _DEFECT = Step(
     name="defect",
     doing="Apply what happened",
@@ -361,10 +365,12 @@ def _parked(state: S, action: Wanted, step: Step, failed: Failed) -> S:
         value=failed.value,
         problems=list(failed.problems),
         # What may have happened is looked for before anything else is decided about it.
-        allowed=(Choice.RETRY,) if is_uncertain else step.allowed,
+        allowed=(
+            (Choice.RETRY,) if is_uncertain else exception_codes.allowed(step, failed.code)
+        ),
         since=previous.since if previous else state.clock,
         attempts=attempts,
-        retry_at=_retry_at(state.clock, failed.kind, attempts),
+        retry_at=_retry_at(state.clock, failed, attempts),
         uncertain=is_uncertain,
     )
     state = _forgotten_quietly(state, action.key)
@@ -374,11 +380,13 @@ def _parked(state: S, action: Wanted, step: Step, failed: Failed) -> S:
     return state
 
 
-def _retry_at(now: datetime, kind: str, attempts: int) -> datetime | None:
-    if kind not in _HEALS_BY_ITSELF:
-        return None
+def _retry_at(now: datetime, failed: Failed, attempts: int) -> datetime | None:
     doublings: int = 2 ** min(attempts - 1, 10)
-    return now + min(_FIRST_AUTOMATIC_RETRY * doublings, _LAST_AUTOMATIC_RETRY)
+    if failed.kind in _HEALS_BY_ITSELF:
+        return now + min(_FIRST_AUTOMATIC_RETRY * doublings, _LAST_AUTOMATIC_RETRY)
+    if exception_codes.heals(failed.code):
+        return now + min(_FIRST_NEW_LOOK * doublings, _LAST_NEW_LOOK)
+    return None
 
 
 def _resolved(rules: Rules[S], state: S, resolution: Resolution) -> S:
@@ -487,6 +495,10 @@ def with_defect(state: S, event: Event, error: Exception, now: datetime) -> S:
         )
     if isinstance(event, SignalReceived) and len(state.unserved) < _MOST_UNSERVED:
         return _kept(state, event, failed)
+    if isinstance(event, ClockRang):
+        # What the time asks for is looked at again; the exception ends with the first event that
+        # can be applied.
+        return _parked(_unparked(state, _CLOCK), Question("", _CLOCK, failed), _DEFECT, failed)
     return state.noted(f"A defect stopped {type(event).__name__}: {failed.message}")
 
 

@@ -185,7 +185,10 @@ def test_hours_without_a_rate_at_the_last_look_are_billed_once_a_change_order_ad
 
 def test_hours_without_a_rate_at_the_last_look_are_read_again_by_a_retry() -> None:
     life = looking_again(hourly(rates=RATES, ends_on="2026-04-30"), role="Architect")
-    life.odoo.lines[2] = Worked(plan="dev", on=date(2026, 4, 3), hours=Decimal(10))
+    corrected = Worked(
+        plan="dev", on=date(2026, 4, 3), hours=Decimal(10), email="dana@northwind.example"
+    )
+    life.odoo.lines[2] = corrected
     life.resolve(Choice.RETRY)
     life.issue_and_settle_all()
     assert life.billed() == eur("1800.00")
