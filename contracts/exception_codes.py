@@ -155,7 +155,7 @@ CONTRACT_DATA = CodeGroup(
             "text_malformed",
             "a text has control characters or half a character, or a name has a line break",
         ),
-        _data("string_too_long", "a text is longer than 200 characters"),
+        _data("string_too_long", "a text is longer than 200 characters, or an id than 100 bytes"),
         _data("string_type", "a text is required here"),
         _data("model_type", "an object is required here"),
         _data("tuple_type", "a list is required here"),

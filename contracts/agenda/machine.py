@@ -365,9 +365,7 @@ def _parked(state: S, action: Wanted, step: Step, failed: Failed) -> S:
         value=failed.value,
         problems=list(failed.problems),
         # What may have happened is looked for before anything else is decided about it.
-        allowed=(
-            (Choice.RETRY,) if is_uncertain else exception_codes.allowed(step, failed.code)
-        ),
+        allowed=((Choice.RETRY,) if is_uncertain else exception_codes.allowed(step, failed.code)),
         since=previous.since if previous else state.clock,
         attempts=attempts,
         retry_at=_retry_at(state.clock, failed, attempts),

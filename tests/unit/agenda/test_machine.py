@@ -290,3 +290,28 @@ def test_a_refused_request_is_asked_anew_and_only_the_latest_answers_are_kept() 
     for number in range(150):
         found = asked_for(found, Ask(name=f"q{number}"), f"r-{number}").state
     assert [item.request_id for item in found.answers] == [f"r-{n}" for n in range(50, 150)]
+
+
+def test_what_the_time_asks_for_parks_where_a_defect_stops_it_and_ends_with_the_defect() -> None:
+    found = state("a")
+    for attempt, minutes in ((1, 1), (2, 2), (3, 4)):
+        found = machine.with_defect(found, ClockRang(), ZeroDivisionError("of time"), NOON)
+        [parked] = found.exceptions
+        assert (parked.kind, parked.attempts) == ("defect", attempt)
+        assert parked.retry_at == NOON + timedelta(minutes=minutes)
+    assert after(found, ClockRang()).exceptions == ()
+
+
+def test_a_difference_that_may_go_away_is_looked_at_again_ever_more_seldom() -> None:
+    differs = Failed("business", "close_out_differs", "2.00 in Odoo, 1.00 billed")
+    found, now, waits = begun(state("a")), NOON, []
+    for _ in range(10):
+        found = answered(found, "a", differs, now)
+        [parked] = found.exceptions
+        assert parked.retry_at is not None
+        waits.append(parked.retry_at - now)
+        now = parked.retry_at
+        found = begun(after(found, ClockRang(), now), now)
+    assert waits[:3] == [timedelta(minutes=15), timedelta(minutes=30), timedelta(hours=1)]
+    assert waits[-1] == timedelta(days=1)
+    assert answered(found, "a", Done(), now).exceptions == ()

@@ -6,7 +6,9 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
+from pydantic import ValidationError
 
+from contracts.agenda.actions import Failed
 from contracts.changes import ChangeOrder
 from contracts.contract.messages import (
     CustomerRefresh,
@@ -16,8 +18,10 @@ from contracts.contract.messages import (
     Side,
     TerminationRequest,
     TerminationWithdrawn,
+    UsageReport,
+    UsageTaken,
 )
-from contracts.contract.state import ContractStage
+from contracts.contract.state import ContractStage, ContractState
 from contracts.invoice.state import InvoiceStage
 from contracts.model import JsonObject
 from contracts.parking import Action as Choice
@@ -259,3 +263,108 @@ def test_the_cap_can_be_raised_after_an_early_end() -> None:
     life.issue_and_settle_all()
     assert life.billed() == eur("1200.00")
     assert life.state.stage is ContractStage.CLOSED
+
+
+# --- the close-out --------------------------------------------------------------------------------
+
+
+def closing(*fates: Failed) -> Played:
+    life = Played(fixed_price())
+    life.fates["close_out"] = list(fates)
+    life.reach("design", "build", "live")
+    life.issue(1, 2, 3)
+    life.settle(1, 2, 3)
+    return life
+
+
+def test_the_close_out_waits_until_every_draft_is_gone() -> None:
+    life = Played(fixed_price())
+    life.reach("design", "build", "live")
+    life.issue(1, 2)
+    life.settle(1, 2)
+    # It is rejected, and its draft is not cancelled yet: the contract is not told.
+    assert "close_out" not in life.begun
+    life.reject(3)
+    life.resolve(Choice.SKIP, "proposal:live")
+    assert life.state.stage is ContractStage.CLOSED
+
+
+DIFFERS = Failed("business", "close_out_differs", "2.00 invoiced in Odoo, 1.00 billed")
+LOCKED_OUT = Failed("credentials", "api_key_refused", "no entry")
+
+
+def test_a_difference_that_goes_away_ends_its_exception_and_closes_the_contract() -> None:
+    life = closing(DIFFERS)
+    assert life.parked["close_out"].allowed == (Choice.RETRY, Choice.SKIP)
+    life.skip(minutes=20)
+    assert (life.state.exceptions, life.state.stage) == ((), ContractStage.CLOSED)
+
+
+def test_a_close_out_that_could_not_be_checked_cannot_be_waived() -> None:
+    life = closing(LOCKED_OUT)
+    with pytest.raises(Refused, match="skip is not possible"):
+        life.resolve(Choice.SKIP)
+    life.skip(minutes=2)
+    assert life.state.stage is ContractStage.CLOSED
+
+
+def test_a_difference_is_accepted_by_name() -> None:
+    life = closing(DIFFERS)
+    life.resolve(Choice.SKIP)
+    assert life.state.stage is ContractStage.CLOSED
+
+
+# --- what is refused at the door, and what a state weighs -----------------------------------------
+
+
+def metered(price: str = "0.10") -> JsonObject:
+    service = {"key": "api", "code": "API", "description": "Calls", "amount": "5000.00"}
+    plan = {"key": "calls", "service": "api", "unit": "call", "tiers": [{"price": price}]}
+    terms = {**hourly(), "services": [service], "usage": [plan]}
+    del terms["time"]
+    return terms
+
+
+def used(life: Played, *quantities: str, name: str = "r") -> UsageTaken:
+    records = [
+        {"id": f"{name}{n}", "plan": "calls", "on": "2026-03-02", "quantity": quantity}
+        for n, quantity in enumerate(quantities)
+    ]
+    answer: UsageTaken = life.send(UsageReport.model_validate({"records": records}))
+    return answer
+
+
+def test_use_that_no_amount_can_hold_is_refused_and_all_that_is_taken_can_be_billed() -> None:
+    life = Played(metered())
+    assert "come to more than" in used(life, "1000000000000").refused[0]
+    assert used(life, *["499999999999"] * 3_000).taken == 3_000
+    life.skip_to_day(date(2026, 4, 2))
+    assert life.state.exceptions == ()
+    assert life.invoices[1].proposal.amount == eur("149999999999700.00")
+
+
+_MOST_BYTES = 2_000_000
+"""Temporal refuses more in one payload; a little is kept free for what is around a state."""
+
+
+def test_ten_thousand_records_of_use_fit_into_the_state_whatever_their_ids() -> None:
+    life = Played(metered())
+    for half in ("a", "b"):
+        used(life, *["1.25"] * 5_000, name=half + "x" * 90)
+    assert "10000 usage records" in used(life, "1", name="one-more").refused[0]
+    text = life.state.model_dump_json()
+    assert len(text.encode()) < _MOST_BYTES
+    assert ContractState.model_validate_json(text) == life.state
+    with pytest.raises(ValidationError, match="at most 100 bytes"):
+        used(life, "1", name="\N{EURO SIGN}" * 40)
+
+
+def test_many_open_invoices_weigh_little() -> None:
+    """A thousand of them, with five hundred milestones, fit into the state."""
+    life = Played(many(40))
+    before = len(life.state.model_dump_json())
+    life.reach(*(f"m{n}" for n in range(40)))
+    life.issue(*range(1, 41))
+    each = (len(life.state.model_dump_json()) - before) / 40
+    milestones = len(Played(many(500)).state.model_dump_json())
+    assert milestones + 1_000 * each < _MOST_BYTES
