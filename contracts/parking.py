@@ -199,7 +199,7 @@ CLOSE_OUT = Step(
     name="close_out",
     doing="Check the close-out",
     responsible=Responsible.FINANCE,
-    allowed=_OPTIONAL,
+    allowed=(Action.RETRY,),
 )
 AUDIT = Step(
     name="audit",

@@ -265,9 +265,12 @@ class Composer:
         return invoice.retainage_percent if invoice else self.percent
 
     def _release(self) -> None:
+        """The mirror image of each line that held something back or freed it, so that quantities
+        end at zero in Odoo where the amounts do."""
         for key in self.pending.keys:
-            number = int(keys.plan_of(key))
-            self.drafts.append(self.drafter.release(number, pots.held(self.index, number)))
+            for invoice in self.billing.invoices.values():
+                if invoice.counts and key in invoice.by_key:
+                    self.drafts += self.drafter.releases(key, invoice)
 
     # --- what waits ---------------------------------------------------------------------------
 

@@ -10,10 +10,7 @@ from contracts.money import Money
 
 
 class Expense(Frozen):
-    """An approved expense; `cost` is without tax, in the contract's currency.
-
-    One that was billed and is no longer approved comes with a cost of zero.
-    """
+    """An approved expense; `cost` is without tax, in the contract's currency."""
 
     expense_id: int
     plan: Key

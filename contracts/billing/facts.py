@@ -34,7 +34,7 @@ from contracts.billing.state import (
 )
 from contracts.billing.terms import DAY, due_after, latest, life_of, tracks_of
 from contracts.billing.time import TimeEntry
-from contracts.billing.usage import UsageRecord
+from contracts.billing.usage import UsageRecord, why_not_taken
 from contracts.model import RetainerPlan, UsagePlan
 from contracts.money import Money
 
@@ -93,6 +93,8 @@ def record_usage(billing: BillingState, record: UsageRecord) -> tuple[BillingSta
     if record.on < first_day or (last_day is not None and record.on > last_day):
         days = f"from {first_day} to {last_day}" if last_day else f"from {first_day} on"
         raise NotPossible(f"{record.on} is outside the plan, {days}")
+    if beyond := why_not_taken(plan, record.quantity):
+        raise NotPossible(beyond)
     known = billing.usage.get(plan.key, {})
     before = known.get(record.id)
     if before == record:

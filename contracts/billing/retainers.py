@@ -6,7 +6,7 @@ from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from typing import NamedTuple
 
-from contracts.billing.lines import QUANTITY_UNIT
+from contracts.billing.lines import QUANTITY_UNIT, rounded
 from contracts.billing.periods import BillingPeriod
 from contracts.model import CarryOver, Indexation, RetainerPlan
 from contracts.money import Money
@@ -19,6 +19,12 @@ def fee_on(plan: RetainerPlan, day: date) -> Money:
     return _indexed(plan.fee, plan.indexation, day)
 
 
+def fee_of(plan: RetainerPlan, period: BillingPeriod) -> Decimal:
+    """The fee of a period, in proportion to its days; the index of its first day counts."""
+    fee = fee_on(plan, period.period.first)
+    return rounded(period.part_of(fee.amount), fee.currency)
+
+
 def overage_price_on(plan: RetainerPlan, day: date) -> Money | None:
     """The price of an hour beyond the included ones on `day`, without tax, indexed until then."""
     if plan.overage_price is None:
@@ -29,8 +35,8 @@ def overage_price_on(plan: RetainerPlan, day: date) -> Money | None:
 class HoursCount(NamedTuple):
     """What became of the hours of a period, all at two decimals.
 
-    `included` are the period's own (prorated), `carried_in` those of before. `overage` are the
-    hours beyond both.
+    `included` are the period's own (prorated), `carried_in` those of before, `overage` those worked
+    beyond both.
     """
 
     used: Decimal
@@ -58,8 +64,7 @@ def count_hours(
 
 def included_hours(plan: RetainerPlan, period: BillingPeriod) -> Decimal:
     """The hours that a period includes, in proportion to its days, at two decimals."""
-    share = period.share
-    return _two_decimals(plan.included_hours * share.numerator / share.denominator)
+    return _two_decimals(period.part_of(plan.included_hours))
 
 
 def _indexed(amount: Money, index: Indexation | None, day: date) -> Money:

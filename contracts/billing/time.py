@@ -1,4 +1,4 @@
-"""Time and materials: approved hours, each priced by the contract's rate card."""
+"""Time and materials: approved hours, and the rate of the contract's card that an hour costs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ class Worked(Protocol):
 
 
 def rate(plan: TimePlan, entry: Worked) -> Rate | None:
-    """The most specific rate that is valid on the day worked; None if no rate fits."""
+    """The most specific rate that is valid on the day worked (see `contracts.model.Rate`); None if
+    no rate fits."""
     valid = [item for item in plan.rates if _fits(item, entry)]
     # max() keeps the first of equals, so the rate card's own order decides between them.
     return max(valid, key=_rank, default=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -112,8 +113,10 @@ async def update(
     request_id: str | None = None,
 ) -> T:
     """Send a workflow an Update and wait for its answer. Sent again with the same `request_id` it
-    counts once and gets the first answer. Raises Refused, NotFound, NoAnswer."""
+    counts once and gets the first answer; left out, it has one of its own. Raises Refused,
+    NotFound, NoAnswer, which says the id to send it again with."""
     handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(workflow_id)
+    request_id = request_id or str(uuid.uuid4())
     try:
         async with asyncio.timeout(_ANSWER_WITHIN.total_seconds()):
             answer: T = await handle.execute_update(
@@ -123,9 +126,9 @@ async def update(
     except WorkflowUpdateFailedError as error:
         raise Refused(_reason(error.cause)) from error
     except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
-        raise _no_answer(workflow_id) from error
+        raise _no_answer(workflow_id, request_id) from error
     except RPCError as error:
-        raise _explained(error, workflow_id) from error
+        raise _explained(error, workflow_id, request_id) from error
 
 
 async def until(
@@ -191,18 +194,19 @@ def _reason(cause: BaseException | None) -> str:
     return cause.message if isinstance(cause, ApplicationError) else str(cause)
 
 
-def _explained(error: RPCError, workflow_id: str) -> Exception:
+def _explained(error: RPCError, workflow_id: str, request_id: str = "") -> Exception:
     if error.status is RPCStatusCode.NOT_FOUND and "amespace" not in error.message:
         if "already completed" in error.message:
             return Refused(f"{workflow_id} has ended: nothing can be changed any more")
         return NotFound(f"nothing is known under {workflow_id}")
     if error.status in (RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED):
-        return _no_answer(workflow_id)
+        return _no_answer(workflow_id, request_id)
     return error
 
 
-def _no_answer(workflow_id: str) -> NoAnswer:
+def _no_answer(workflow_id: str, request_id: str = "") -> NoAnswer:
     return NoAnswer(
         f"no worker answered for {workflow_id} within {_ANSWER_WITHIN.total_seconds():.0f} s; "
-        "see that one runs (c2c worker, c2c check)"
+        "see that one runs (c2c worker, c2c check)",
+        request_id,
     )

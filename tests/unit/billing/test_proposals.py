@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from contracts.billing import account
+from contracts.billing.account import Composition
 from contracts.billing.lines import InvoiceKind, InvoiceProposal, Line
+from contracts.model import Contract
 from contracts.money import Money
-from tests.unit.billing.desk import Desk
 from tests.unit.examples import MONDAY, contract, euros, proposal
 
 LINE = proposal().lines[0]
@@ -27,7 +28,8 @@ lines = st.builds(
     order_line=keys,
     service_code=texts,
     description=texts,
-    unit_price=st.integers(1, 10**9).map(Decimal),
+    quantity=st.decimals("-9", "9", places=2),
+    unit_price=st.decimals(0, 10**6, places=6),
     amount=st.integers(1, 10**9).map(lambda cents: Money.rounded(cents, "EUR")),
 )
 proposals = st.builds(
@@ -77,6 +79,19 @@ LINE_CHANGES: dict[str, Any] = {
 }
 
 
+def proposals_of(agreed: Contract, *milestones: str) -> list[InvoiceProposal]:
+    """The milestones' invoices, all proposed on that Monday."""
+    billing, made = account.begin(agreed, MONDAY), []
+    for number, key in enumerate(milestones, start=1):
+        billing = account.reach(billing, key, MONDAY)
+        composed = account.compose(billing, f"milestone:{key}", number, MONDAY)
+        assert isinstance(composed, Composition)
+        assert composed.proposal is not None
+        billing = account.propose(billing, composed)
+        made.append(composed.proposal)
+    return made
+
+
 def test_a_reached_milestone_becomes_a_proposal_of_one_line() -> None:
     made = proposal()
     assert made.lines == (
@@ -90,6 +105,7 @@ def test_a_reached_milestone_becomes_a_proposal_of_one_line() -> None:
         ),
     )
     assert (made.contract_id, made.legal_entity, made.number) == ("C-1", "northwind", 1)
+    assert (made.title, made.customer_key) == ("ERP roll-out – Design", "acme")
     assert (made.customer_name, made.billing_email) == ("Acme NV", "ap@acme.example")
     assert (made.payment_term, made.purchase_order) == ("30 Days", "PO-77")
     assert (made.kind, made.as_planned) == (InvoiceKind.INVOICE, True)
@@ -97,24 +113,23 @@ def test_a_reached_milestone_becomes_a_proposal_of_one_line() -> None:
 
 
 def test_it_is_billed_to_the_customer_as_the_contract_stands_now() -> None:
-    desk = Desk(contract())
-    desk.reaches("design")
-    moved = desk.contract.customer.model_copy(
-        update={"name": "Acme Holding", "billing_email": "holding@acme.example"}
-    )
-    now = desk.contract.model_copy(update={"customer": moved})
-    desk.billing = account.adopt(desk.billing, now, desk.today)
-    made = desk.bills()
-    assert (made.customer_name, made.billing_email) == ("Acme Holding", "holding@acme.example")
+    signed = contract()
+    customer = {"name": "Acme Holding", "billing_email": "holding@acme.example"}
+    moved = signed.customer.model_copy(update=customer)
+    now = signed.model_copy(update={"customer": moved})
+    billing = account.reach(account.begin(signed, MONDAY), "design", MONDAY)
+    billing = account.adopt(billing, now, MONDAY)
+    made = account.compose(billing, "milestone:design", 1, MONDAY)
+    assert isinstance(made, Composition)
+    assert made.proposal is not None
+    assert made.proposal.customer_name == "Acme Holding"
+    assert made.proposal.billing_email == "holding@acme.example"
 
 
 def test_the_proposals_of_a_contract_add_up_to_its_value() -> None:
-    desk = Desk(contract())
-    for milestone in desk.contract.milestones:
-        desk.reaches(milestone.key)
-        desk.bills()
-    made = desk.proposals
-    assert Money.total((item.amount for item in made), "EUR") == desk.contract.value
+    signed = contract()
+    made = proposals_of(signed, *(item.key for item in signed.milestones))
+    assert Money.total((item.amount for item in made), "EUR") == signed.value
     assert len({item.content_hash for item in made}) == len(made)
 
 

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.billing import account
 from contracts.billing.account import NotPossible
-from contracts.billing.retainers import HoursCount, count_hours, fee_on, overage_price_on
+from contracts.billing.periods import billing_periods
+from contracts.billing.retainers import count_hours, fee_of, fee_on, overage_price_on
 from contracts.model import RetainerPlan
 from contracts.money import Money
-from tests.unit.billing.desk import Desk
-from tests.unit.billing.made import contract, days, euros, holds_in_odoo, month
-
-CARE = {"key": "care", "service": "work", "fee": "3100"}
-HOURS = CARE | {"fee": "0", "included_hours": "20", "overage_price": "120"}
+from tests.unit.billing.desk import Desk, Row, rows
+from tests.unit.billing.made import cadences, contract, days, euros, month
 
 hours = st.decimals(0, 500, places=2)
-fees = st.integers(1, 10**9).map(lambda cents: str(Money(Decimal(cents).scaleb(-2), "EUR").amount))
+
+CARE = {"key": "care", "service": "work", "fee": "3100"}
 
 
 def plan_of(currency: str = "EUR", **changes: Any) -> RetainerPlan:
@@ -30,42 +29,86 @@ def plan_of(currency: str = "EUR", **changes: Any) -> RetainerPlan:
     return made.retainers[0]
 
 
-def caring(plan: dict[str, Any], **terms: Any) -> Desk:
-    return Desk(retainers=[plan], **terms)
+def desk_of(starts_on: str = "2026-03-01", ends_on: str = "2026-12-31", **changes: Any) -> Desk:
+    return Desk(retainers=[CARE | changes], starts_on=starts_on, ends_on=ends_on)
+
+
+def lines(desk: Desk) -> list[Row]:
+    """The lines of all invoices."""
+    return [row for proposal in desk.proposals for row in rows(proposal)]
 
 
 # --- the fee --------------------------------------------------------------------------------
 
 
-def test_a_whole_period_costs_the_fee() -> None:
-    (line,) = caring(CARE).bills().lines
+@pytest.mark.parametrize(
+    ("starts_on", "text", "amount"),
+    [
+        ("2026-03-01", "Development, March 2026", "3100"),
+        ("2026-03-15", "Development, 2026-03-15 to 2026-03-31 (17 of 31 days)", "1700"),
+    ],
+)
+def test_a_fee_is_billed_in_advance_by_the_days_of_its_period(
+    starts_on: str, text: str, amount: str
+) -> None:
+    desk = desk_of(starts_on)
+    proposal = desk.bills()
+    assert rows(proposal) == [(text, "1.00", amount, f"{amount}.00")]
+    [line] = proposal.lines
     assert (line.order_line, line.service_code) == ("care", "DEVELOPMENT")
-    assert line.description == "Development, January 2026"
-    assert (line.quantity, line.unit_price, line.amount) == (Decimal(1), Decimal(3100), euros(3100))
+    assert proposal.as_planned
+    assert desk.due() == []
+    assert account.next_day(desk.billing, desk.today) == date(2026, 4, 1)
 
 
-def test_a_start_in_the_middle_of_a_month_is_prorated_by_its_days() -> None:
-    (line,) = caring(CARE, starts_on="2026-01-15").bills().lines
-    assert line.description == "Development, 2026-01-15 to 2026-01-31 (17 of 31 days)"
-    assert (line.quantity, line.amount) == (Decimal(1), euros(1700))
+def test_a_fee_in_arrears_is_due_on_the_day_after_its_period() -> None:
+    desk = desk_of(in_advance=False)
+    assert desk.due() == []
+    assert desk.on("2026-03-31").due() == []
+    assert desk.on("2026-04-01").due() == ["period:2026-04-01"]
 
 
-@pytest.mark.parametrize(("year", "amount"), [(2026, "1550.00"), (2028, "1603.45")])
+def test_fees_of_days_that_passed_are_all_billed_oldest_first() -> None:
+    desk = desk_of("2026-01-01").on("2026-03-15")
+    assert desk.due() == ["period:2026-01-01", "period:2026-02-01", "period:2026-03-01"]
+    assert desk.bills_all() == euros(9300)
+
+
+def test_after_its_last_period_a_plan_bills_nothing() -> None:
+    desk = desk_of("2026-01-01", "2026-02-15", fee="310")
+    desk.bills_all()
+    assert desk.on("2026-02-01").bills_all() == euros("476.07")
+    assert desk.on("2026-12-01").due() == []
+    assert desk.is_over
+
+
+def test_a_fee_of_nothing_needs_no_invoice() -> None:
+    desk = desk_of("2026-01-31", fee="0.10")
+    assert desk.due() == []
+    assert account.next_day(desk.billing, desk.today) == date(2026, 2, 1)
+
+
+@pytest.mark.parametrize(("year", "amount"), [(2026, "1660.71"), (2028, "1603.45")])
 def test_a_leap_year_has_its_own_february(year: int, amount: str) -> None:
-    last = 14 if year == 2026 else 15
-    desk = caring(CARE, starts_on=f"{year}-02-01", ends_on=f"{year}-02-{last}")
-    assert desk.bills().amount == euros(amount)
+    assert fee_of(plan_of(), month(year, 2, last=15)) == Decimal(amount)
 
 
-@given(fees, st.integers(2, 31))
-def test_two_parts_of_a_month_cost_the_month_within_a_cent(fee: str, split: int) -> None:
-    plan = CARE | {"fee": fee}
-    one = caring(plan, ends_on=f"2026-01-{split - 1:02}")
-    other = caring(plan, starts_on=f"2026-01-{split:02}")
-    both = one.bills_all() + other.bills_all()
-    assert abs((both - euros(fee)).amount) <= Decimal("0.01")
-    for made in (*one.proposals, *other.proposals):
-        assert all(holds_in_odoo(line) for line in made.lines)
+@given(cadences, days, st.integers(0, 400), st.integers(1, 10**9))
+def test_a_fee_never_exceeds_its_whole_period(
+    every: str, first: date, length: int, fee: int
+) -> None:
+    plan = plan_of(fee=str(Money(Decimal(fee).scaleb(-2), "EUR")), every=every)
+    for period in billing_periods(every, first, first + timedelta(days=length)):
+        found = fee_of(plan, period)
+        assert 0 <= found <= plan.fee.amount
+        assert found == plan.fee.amount or period.share < 1
+
+
+@given(st.integers(1, 10**7), st.integers(2, 31))
+def test_two_parts_of_a_month_cost_the_month_within_a_cent(fee: int, split: int) -> None:
+    plan = plan_of(fee=str(Money(Decimal(fee).scaleb(-2), "EUR")))
+    parts = fee_of(plan, month(2026, 3, last=split - 1)) + fee_of(plan, month(2026, 3, first=split))
+    assert abs(parts - plan.fee.amount) <= Decimal("0.01")
 
 
 # --- the index ------------------------------------------------------------------------------
@@ -96,9 +139,8 @@ def test_the_price_of_overage_is_indexed_like_the_fee() -> None:
 
 
 def test_an_index_within_a_period_counts_from_the_next_one() -> None:
-    desk = caring(CARE | {"indexation": {"percent": "10", "first_on": "2026-01-15"}})
-    assert desk.bills().amount == euros(3100)
-    assert desk.on("2026-02-01").bills().amount == euros(3410)
+    plan = plan_of(indexation={"percent": "10", "first_on": "2026-03-15"})
+    assert [fee_of(plan, month(2026, n)) for n in (3, 4)] == [3100, 3410]
 
 
 def test_an_index_on_a_leap_day_falls_on_the_last_of_february_in_other_years() -> None:
@@ -116,8 +158,10 @@ def test_an_index_on_a_leap_day_falls_on_the_last_of_february_in_other_years() -
 
 def test_an_index_is_rounded_to_the_currencys_decimals() -> None:
     plan = plan_of(currency="JPY", fee="1005", indexation=INDEX)
-    found = [str(fee_on(plan, date(year, 1, 1))) for year in (2027, 2028)]
-    assert found == ["1035 JPY", "1066 JPY"]
+    assert [str(fee_on(plan, date(year, 1, 1))) for year in (2027, 2028)] == [
+        "1035 JPY",
+        "1066 JPY",
+    ]
 
 
 @given(days, days)
@@ -127,11 +171,6 @@ def test_the_indexed_fee_never_falls(one: date, other: date) -> None:
 
 
 # --- included hours -------------------------------------------------------------------------
-
-
-def counted(used: str | Decimal, carried: str | Decimal = "0", **changes: Any) -> HoursCount:
-    plan = plan_of(**{"included_hours": "20", "overage_price": "120"} | changes)
-    return count_hours(plan, month(2026, 3), Decimal(used), Decimal(carried))
 
 
 @pytest.mark.parametrize(
@@ -149,40 +188,17 @@ def counted(used: str | Decimal, carried: str | Decimal = "0", **changes: Any) -
         ("unlimited", "3", "5", "0.00", "22.00"),
         ("unlimited", "0", "60", "0.00", "80.00"),
         ("unlimited", "81.5", "60", "1.50", "0.00"),
-        # What was taken back adds to what is left.
+        # Hours taken back add to those that are left.
         ("next_period", "-2", "5", "0.00", "22.00"),
         ("unlimited", "-2", "5", "0.00", "27.00"),
     ],
 )
-def test_hours_are_used_carried_or_beyond(
+def test_hours_are_used_carried_or_billed(
     carry_over: str, used: str, carried: str, overage: str, carried_out: str
 ) -> None:
-    found = counted(used, carried, carry_over=carry_over)
-    assert (str(found.overage), str(found.carried_out)) == (overage, carried_out)
-
-
-def test_hours_beyond_the_included_ones_are_billed_at_their_price() -> None:
-    desk = caring(HOURS)
-    desk.works(1, "2026-01-10", "24.5", "care")
-    (line,) = desk.on("2026-02-01").bills().lines
-    assert (line.quantity, line.unit_price) == (Decimal("4.50"), Decimal(120))
-    assert line.description == "Development, January 2026: hours beyond the included ones"
-
-
-def test_without_a_price_they_are_not_billed() -> None:
-    desk = caring(HOURS | {"overage_price": None})
-    desk.works(1, "2026-01-10", "25", "care")
-    assert desk.on("2026-02-01").due() == []
-
-
-def test_hours_not_used_are_carried_over() -> None:
-    desk = caring(HOURS | {"carry_over": "next_period"})
-    desk.works(1, "2026-01-10", "15", "care")
-    desk.works(2, "2026-02-10", "26", "care")
-    desk.works(3, "2026-03-10", "20", "care")
-    assert desk.on("2026-03-01").bills_all() == euros(120), "five were left of January"
-    desk.works(2, "2026-02-10", "23", "care")
-    assert desk.on("2026-04-01").bills_all() == euros(0), "two are left of February, none over"
+    plan = plan_of(included_hours="20", overage_price="120", carry_over=carry_over)
+    found = count_hours(plan, month(2026, 3), Decimal(used), Decimal(carried))
+    assert (f"{found.overage}", f"{found.carried_out}") == (overage, carried_out)
 
 
 def test_a_part_period_includes_a_part_of_the_hours() -> None:
@@ -195,7 +211,8 @@ def test_a_part_period_includes_a_part_of_the_hours() -> None:
 def test_no_hour_is_lost_or_made(
     included: Decimal, used: Decimal, carried: Decimal, carry_over: str
 ) -> None:
-    found = counted(used, carried, included_hours=str(included), carry_over=carry_over)
+    plan = plan_of(included_hours=str(included), carry_over=carry_over, overage_price="77.77")
+    found = count_hours(plan, month(2026, 3), used, carried)
     available = found.included + found.carried_in
     assert found.overage == max(used - available, 0)
     left = available - (used - found.overage)
@@ -210,75 +227,181 @@ def test_no_hour_is_lost_or_made(
 def test_over_many_periods_unlimited_carry_over_bills_only_what_was_never_included(
     used: list[Decimal],
 ) -> None:
+    plan = plan_of(included_hours="20", carry_over="unlimited", overage_price="1")
     carried, overage = Decimal(0), Decimal(0)
-    for worked in used:
-        found = counted(worked, carried, carry_over="unlimited")
+    for number, worked in enumerate(used, start=1):
+        found = count_hours(plan, month(2026, number), worked, carried)
         carried, overage = found.carried_out, overage + found.overage
     assert sum(used) - overage + carried == 20 * len(used)
+
+
+def worked(story: list[str], **changes: Any) -> list[Row]:
+    """What is billed of hours, so many in each month from March on."""
+    desk = desk_of(fee="0.00", included_hours="31", **changes)
+    for number, spent in enumerate(story, start=3):
+        desk.works(number, f"2026-{number:02}-10", spent, "care")
+    for number in range(3, 3 + len(story)):
+        desk.on(f"2026-{number + 1:02}-01").bills_all()
+    return lines(desk)
+
+
+@pytest.mark.parametrize(
+    ("story", "changes", "expected"),
+    [
+        (["33"], {}, [("March 2026", "2.00", "50", "100.00")]),
+        (["33"], {"overage_price": None}, []),
+        (["33"], {"indexation": {"percent": "3", "first_on": "2026-02-01"}},
+         [("March 2026", "2.00", "51.5", "103.00")]),
+        (["21", "43"], {"carry_over": "next_period"}, [("April 2026", "2.00", "50", "100.00")]),
+        (["21", "31", "43"], {"carry_over": "next_period"},
+         [("May 2026", "2.00", "50", "100.00")]),
+        (["21", "5", "64"], {"carry_over": "next_period"},
+         [("May 2026", "2.00", "50", "100.00")]),
+        (["21", "5", "64"], {"carry_over": "unlimited"}, []),
+        (["-2", "34"], {"carry_over": "next_period"}, []),
+    ],
+)  # fmt: skip
+def test_hours_beyond_the_included_and_carried_ones_are_billed(
+    story: list[str], changes: dict[str, Any], expected: list[Row]
+) -> None:
+    found = worked(story, **{"overage_price": "50", **changes})
+    assert found == [
+        (f"Development, {period}: hours beyond the included ones", *rest)
+        for period, *rest in expected
+    ]
+
+
+@pytest.mark.parametrize(("late", "billed"), [("3", "310"), ("6", "410")])
+def test_hours_approved_late_use_what_the_last_period_left(late: str, billed: str) -> None:
+    desk = desk_of("2026-01-01", "2026-01-31", fee="310", included_hours="10", overage_price="50")
+    desk.bills_all()
+    desk.works(1, "2026-01-10", "6", "care")
+    desk.on("2026-02-01").bills_all()
+    desk.works(2, "2026-01-11", late, "care")
+    desk.reads(closing=True)
+    assert desk.bills_all() == euros(billed)
+    assert desk.is_over
 
 
 # --- credits --------------------------------------------------------------------------------
 
 
-def test_a_service_credit_comes_off_the_next_invoice_once() -> None:
-    desk = caring(CARE)
-    desk.owes("june", "155")
-    desk.owes("june", "155")
-    made = desk.bills()
-    assert made.amount == euros(2945)
-    assert not made.as_planned
-    line = made.lines[-1]
-    assert line.description == "Development, service credit: outage"
-    assert (line.order_line, line.quantity, line.amount) == ("care", Decimal(-1), euros(-155))
-    desk.owes("june", "155")
-    assert desk.bills_all() == euros(2945)
+def test_a_service_credit_is_a_deduction_on_the_plans_own_line() -> None:
+    desk = desk_of()
+    desk.billing, taken = account.credit_service(
+        desk.billing, "care", "7", "4 hours down on 3 March", euros(155), desk.today
+    )
+    assert taken
+    proposal = desk.bills()
+    text = "Development, service credit: 4 hours down on 3 March"
+    assert rows(proposal)[1] == (text, "-1.00", "155", "-155.00")
+    assert proposal.lines[1].order_line == "care"
+    assert (proposal.amount, proposal.as_planned) == (euros(2945), False)
 
 
-def test_a_service_credit_is_of_a_retainer_and_above_zero() -> None:
-    desk = caring(CARE)
-    with pytest.raises(NotPossible, match="no retainer calls"):
-        desk.owes("july", "60", plan="calls")
-    for wrong in (euros(0), euros(-1), Money(1, "USD")):
-        with pytest.raises(NotPossible, match="above zero in EUR"):
-            account.credit_service(desk.billing, "care", "july", "outage", wrong, desk.today)
-
-
-def test_a_service_credit_larger_than_the_invoices_is_given_back_at_the_end() -> None:
-    desk = caring(CARE, ends_on="2026-01-31")
-    desk.owes("big", "4000")
-    assert desk.bills_all() == euros(3100), "an invoice is never made negative by it"
-    assert desk.on("2026-02-01").bills_all() == euros(-900)
-    assert desk.is_over
+def test_a_service_credit_counts_once() -> None:
+    desk = desk_of()
+    for _ in range(2):
+        desk.owes("june", "60")
+    assert desk.bills_all() == euros(3040)
+    again = account.credit_service(desk.billing, "care", "june", "", euros(60), desk.today)
+    assert again == (desk.billing, False)
 
 
 @pytest.mark.parametrize(
-    ("fee", "last", "kept"),
+    ("plan", "amount", "why"),
     [
-        ("3100", "2026-01-10", "1000"),
-        ("3100", "2026-01-31", "3100"),
-        ("1000.01", "2026-01-15", "483.88"),  # 483.8758...
+        ("calls", euros(60), "no retainer calls"),
+        ("care", euros(0), "above zero in EUR"),
+        ("care", euros(-1), "above zero in EUR"),
+        ("care", Money(1, "USD"), "above zero in EUR"),
     ],
 )
-def test_days_after_an_early_end_are_given_back(fee: str, last: str, kept: str) -> None:
-    desk = caring(CARE | {"fee": fee})
-    desk.bills()
-    desk.adopts(ends_on=last)
-    assert desk.on("2026-02-01").bills_all() == euros(kept)
+def test_a_service_credit_may_be_refused(plan: str, amount: Money, why: str) -> None:
+    desk = desk_of()
+    with pytest.raises(NotPossible, match=why):
+        account.credit_service(desk.billing, plan, "july", "outage", amount, desk.today)
+
+
+def test_a_service_credit_larger_than_the_invoice_waits_for_the_end() -> None:
+    desk = desk_of("2026-01-01", "2026-01-31", fee="310")
+    desk.owes("big", "400")
+    desk.owes("small", "100")
+    assert desk.bills_all() == euros(210)
+    assert desk.open_ends == ["service_credit:care:big (-400.00) is not billed"]
+    settled = desk.on("2026-02-01").bills("settlement")
+    assert settled.kind == "credit_note"
+    assert (desk.billed, desk.sums.value) == (euros(-190), euros(-190))
     assert desk.is_over
 
 
-def test_a_credited_fee_is_not_given_back_a_second_time() -> None:
-    desk = caring(CARE)
-    desk.bills()
-    desk.credits(1)
-    desk.adopts(ends_on="2026-01-21")
-    assert desk.on("2026-02-01").bills_all() == euros(0)
+# --- an early end ---------------------------------------------------------------------------
 
 
-@given(fees, st.integers(1, 31))
-def test_billed_in_advance_and_given_back_is_what_the_used_days_cost(fee: str, last: int) -> None:
-    plan, ends = CARE | {"fee": fee}, f"2026-01-{last:02}"
-    desk = caring(plan)
-    desk.bills()
-    desk.adopts(ends_on=ends)
-    assert desk.on("2026-02-01").bills_all() == caring(plan, ends_on=ends).bills_all()
+@pytest.mark.parametrize(
+    ("fee", "ends_on", "text", "amount"),
+    [
+        ("3100", "2026-03-10", "March 2026, 21 of 31 days not used", "-2100.00"),
+        # Half a cent is rounded on what is kept, as if only that had been billed.
+        ("1000.01", "2026-03-16", "March 2026, 15 of 31 days not used", "-483.88"),
+    ],
+)
+def test_days_after_an_early_end_are_given_back(
+    fee: str, ends_on: str, text: str, amount: str
+) -> None:
+    desk = desk_of(fee=fee)
+    desk.bills_all()
+    desk.ends(ends_on)
+    assert desk.due() == [], "it waits for an invoice that can bear it"
+    back = desk.on("2026-04-01").bills("settlement")
+    assert [(row[0], row[3]) for row in rows(back)] == [(f"Development, {text}", amount)]
+    assert desk.is_over
+
+
+def test_nothing_is_given_back_of_days_that_were_used_or_never_billed() -> None:
+    used, unbilled = desk_of(), desk_of()
+    used.bills_all()
+    used.ends("2026-03-31")
+    assert used.on("2026-04-01").bills_all() == euros(3100)
+    unbilled.ends("2026-03-10")
+    assert unbilled.bills_all() == euros(1000)
+
+
+def test_a_fee_that_is_given_up_or_credited_is_not_given_back() -> None:
+    given, credited = desk_of(fee="310"), desk_of(fee="310")
+    given.gives_up()
+    credited.bills_all()
+    credited.credits(1)
+    for desk in (given, credited):
+        desk.ends("2026-03-21")
+        assert desk.on("2026-03-22").bills_all() == euros(0)
+        assert desk.sums.value == euros(0)
+        assert desk.is_over
+
+
+def test_a_plan_ended_and_prolonged_goes_on_where_it_ended() -> None:
+    desk = desk_of("2026-01-01", "2026-12-31", fee="310")
+    desk.bills_all()
+    for ends_on, value in (("2026-01-21", "210"), ("2026-01-11", "110"), ("2026-01-31", "310")):
+        desk.adopts(ends_on=ends_on)
+        assert desk.sums.value == euros(value)
+    assert desk.on("2026-02-01").bills_all() == euros(310)
+    assert desk.is_over
+
+
+@settings(max_examples=60)
+@given(cadences, days, st.integers(0, 400), st.integers(1, 10**8))
+def test_billed_in_advance_and_given_back_is_what_the_used_days_cost(
+    every: str, first: date, length: int, fee: int
+) -> None:
+    last = first + timedelta(days=length)
+    plan = CARE | {"fee": str(Decimal(fee).scaleb(-2)), "every": every}
+    terms: dict[str, Any] = {"retainers": [plan], "starts_on": str(first), "signed_on": str(first)}
+    desk = Desk(**terms, ends_on=None)
+    desk.bills_all()
+    desk.ends(str(last))
+    desk.on(str(last + timedelta(days=1))).bills_all()
+    made = desk.contract
+    used = billing_periods(every, made.first_day, last)
+    assert desk.billed.amount == sum(fee_of(made.retainers[0], period) for period in used)
+    assert desk.is_over

@@ -399,6 +399,19 @@ def test_an_invoice_hears_of_a_renewed_run_once_in_its_life() -> None:
     assert life.state.reporting_end == life.state.followed == ()
 
 
+def test_an_invoice_of_an_earlier_run_that_is_gone_is_noticed_once_it_is_told_something() -> None:
+    life = Played(fixed_price())
+    life.reach("design")
+    life.issue(1)
+    life.renew()
+    life.lose(1)
+    assert life.state.exceptions == ()
+    life.send(HoldRequest(kind=HoldKind.DUNNING, by=OLGA, hold=Hold(by=OLGA, reason="talks")))
+    assert life.parked["follow:1"].code == "invoice_ended"
+    life.resolve(Choice.SKIP, "follow:1")
+    assert life.state.invoices[1].stage is InvoiceStage.SETTLED
+
+
 def test_an_invoice_whose_workflow_is_gone_is_for_a_person_and_then_goes_on() -> None:
     life = Played(fixed_price())
     life.reach("design", "build", "live")
