@@ -39,10 +39,10 @@ from tests.unit.contract.played import (
 )
 
 
-def worked(life: Played, on: date, hours: str, plan: str = "dev", **more: str) -> None:
+def worked(life: Played, on: date, hours: str, plan: str = "dev", role: str = "Developer") -> None:
     """A timesheet line is approved in Odoo."""
     number = len(life.odoo.lines) + 1
-    life.odoo.lines[number] = Worked(plan=plan, on=on, hours=Decimal(hours), **more)
+    life.odoo.lines[number] = Worked(plan=plan, on=on, hours=Decimal(hours), role=role)
 
 
 def changed(life: Played, **change: object) -> None:
