@@ -59,7 +59,6 @@ from contracts.billing.index import (
 from contracts.billing.occasions import (
     Occasion,
     OccasionKind,
-    first_of,
     pending,
 )
 from contracts.billing.reading import Read, ReadKind, next_day
@@ -185,7 +184,7 @@ def compose(
     occasion now.
     """
     index = index_of(billing, today)
-    found = first_of(pending(billing, index, today), occasion)
-    if found is None:
-        raise NotPossible(f"there is nothing to bill for {occasion}")
-    return Composer(billing, index, found, number).compose(today)
+    for found in pending(billing, index, today):
+        if found.occasion.key == occasion:
+            return Composer(billing, index, found, number).compose(today)
+    raise NotPossible(f"there is nothing to bill for {occasion}")
