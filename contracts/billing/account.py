@@ -14,9 +14,10 @@ proposed, `compose` makes the invoice, `propose` enters it, `issued` or `rejecte
 `check` is asked before each proposal. `reads(..., closing=True)` is the last look, right before the
 contract closes.
 
-Changed since the first draft of this page: `reads` has `closing`; `credit_service` names the day; a
-`Composition` may have no proposal (there is nothing to invoice: propose it all the same, and it is
-settled).
+A `Composition` may have no proposal: there is nothing to invoice, because all lines round to zero
+or are above a cap. Propose it all the same, and it is settled. `composition.invoice.asked_by` is
+who asked for a credit. `too_late` names the hours and expenses of periods that are settled for
+good.
 """
 
 from __future__ import annotations

@@ -91,8 +91,15 @@ class Composer:
         if self.settles:
             self._settle_deposit()
         self.as_planned = all(
-            draft.is_new and all(keys.kind_of(key) in _PLANNED for key, _, _ in draft.pieces)
+            draft.is_new and all(self._is_planned(key) for key, _, _ in draft.pieces)
             for draft in self.drafts
+        )
+
+    def _is_planned(self, key: str) -> bool:
+        """Nothing of it was billed before: what is issued anew was not planned."""
+        before = self.index.invoices_of.get(key, ())
+        return keys.kind_of(key) in _PLANNED and not any(
+            self.billing.invoices[number].counts for number in before
         )
 
     def _waits(self, key: str) -> bool:

@@ -189,7 +189,7 @@ class InvoiceState(AgendaState):
     """Somebody corrected the proposal: a draft of before may say something else."""
     draft: KnownDraft | None = None
     draft_tried: bool = False
-    """To make the draft has failed: it may stand in Odoo all the same."""
+    """To make the draft has failed: it may exist in Odoo all the same."""
     discarded: bool = False
     """The draft of a rejected invoice was cancelled, or a person has seen to it."""
     issued: bool = False
@@ -198,7 +198,7 @@ class InvoiceState(AgendaState):
     reconciled: bool = False
     """A credit note was reconciled with its invoice, as far as that was open."""
     credit_to_tell: CreditApplied | None = None
-    """What the credited invoice's workflow has still to be told."""
+    """What the credited invoice's workflow does not know yet."""
     payments: tuple[PaymentReceived, ...] = ()
     """Not booked in Odoo yet, the oldest first."""
     payment_references: tuple[str, ...] = ()

@@ -365,7 +365,7 @@ def test_what_a_given_up_bill_took_along_comes_with_the_next() -> None:
     desk.owes("june", "60")
     desk.reaches("m1")
     assert desk.gives_up().amount == euros(940)
-    assert desk.unbilled == [("milestone:m1", euros(1000))]
+    assert desk.unbilled == [("Part 1", euros(1000))]
     assert reached(desk, "m2") == [["1000.00", "-60.00"]]
 
 

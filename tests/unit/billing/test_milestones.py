@@ -121,7 +121,7 @@ def test_a_milestone_that_is_given_up_is_out_of_the_contracts_value() -> None:
     desk = signed("1000")
     desk.reaches("m1")
     desk.gives_up()
-    assert desk.unbilled == [("milestone:m1", euros(1000))]
+    assert desk.unbilled == [("Part 1", euros(1000))]
     assert (desk.sums.value, desk.billed) == (euros(0), euros(0))
     assert desk.is_over
 

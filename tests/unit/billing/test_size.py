@@ -49,7 +49,7 @@ def worked() -> list[TimeEntry]:
 def five_years() -> BillingState:
     billing = account.begin(contract(**FIVE_YEARS, time=[PLAN]), date(2026, 1, 1))
     entries = worked()
-    assert len(entries) == 13_050 - (13_050 - len(entries))
+    assert len(entries) == 13_040
     for month in range(1, MONTHS + 1):
         today = date(2026 + month // 12, month % 12 + 1, 1)
         [read] = account.reads(billing, today)
@@ -122,7 +122,7 @@ def test_usage_of_a_folded_period_is_refused_and_counts_towards_the_commitment()
     assert end.proposal.amount == Money("70.00", "EUR")
 
 
-@pytest.mark.parametrize("seed", range(15))
+@pytest.mark.parametrize("seed", range(8))
 def test_folded_and_carried_along_as_text_a_life_goes_on(seed: int) -> None:
     life = Life(Random(seed))  # noqa: S311 - to repeat
     for _ in range(50):
@@ -130,7 +130,19 @@ def test_folded_and_carried_along_as_text_a_life_goes_on(seed: int) -> None:
         life.today += timedelta(days=5)
         before = account.sums(life.billing, life.today)
         life.billing = account.fold(life.billing, life.today)
-        life.billing = BillingState.model_validate_json(life.billing.model_dump_json())
+        again = BillingState.model_validate_json(life.billing.model_dump_json())
+        assert again == life.billing
+        life.billing = again
         assert account.sums(life.billing, life.today) == before
         assert account.check(life.billing, life.today) == []
     life.to_the_end()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_life_that_is_loaded_again_goes_on_as_one_that_is_not(seed: int) -> None:
+    one, other = (Life(Random(seed)) for _ in range(2))  # noqa: S311 - to repeat
+    for _ in range(50):
+        one.step()
+        other.step()
+        other.billing = BillingState.model_validate_json(other.billing.model_dump_json())
+        assert one.billing.model_dump_json() == other.billing.model_dump_json()
