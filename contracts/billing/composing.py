@@ -225,8 +225,7 @@ class Composer:
         terms = self.billing.contract.deposit
         if terms is None:
             return
-        shown = pots.shown_deposit(self.billing, self.index)
-        left, quantity = shown.left, shown.quantity
+        left, quantity = pots.shown_deposit(self.billing, self.index)
         for position, draft in enumerate(self.drafts):
             if draft.order_line == keys.DEPOSIT and draft.amount:
                 left += draft.amount
