@@ -85,34 +85,24 @@ class Composer:
         plans = self.billing.plans if self.settles else by_plan
         for plan in sorted(plans):
             self._plan(plan, by_plan.get(plan, []))
-            if self.settles:
-                amount = pots.commitment_change(self.billing, self.index, plan)
-                self._add(self.drafter.commitment(plan, amount) if amount else None)
+            if self.settles and (owed := pots.commitment_change(self.billing, self.index, plan)):
+                self.drafts.append(self.drafter.commitment(plan, owed))
         if self.settles:
             self._settle_deposit()
-        self.as_planned = all(
-            draft.is_new and all(self._is_planned(key) for key, _, _ in draft.pieces)
-            for draft in self.drafts
-        )
+        self.as_planned = all(self._is_planned(key) for key, _, _ in self._pieces)
 
     def _is_planned(self, key: str) -> bool:
         """Nothing of it was billed before: what is issued anew was not planned."""
-        before = self.index.invoices_of.get(key, ())
-        return keys.kind_of(key) in _PLANNED and not any(
-            self.billing.invoices[number].counts for number in before
-        )
+        before = (self.billing.invoices[number] for number in self.index.invoices_of.get(key, ()))
+        return keys.kind_of(key) in _PLANNED and not any(item.counts for item in before)
 
     def _waits(self, key: str) -> bool:
         """A fee to be given back comes off an invoice that can bear it."""
         change = self.index.differences.get(key)
         return keys.kind_of(key) == keys.FEE and change is not None and change < 0
 
-    def _add(self, draft: Draft | None) -> None:
-        self.drafts += [draft] if draft else []
-
     def _plan(self, plan: str, own: list[str]) -> None:
-        unpriced = [key for key in own if key in self.index.differences]
-        unpriced = [key for key in unpriced if self.index.differences[key] is None]
+        unpriced = [key for key in own if self.index.differences.get(key, ZERO) is None]
         self.problems += [self._unpriced(plan, key) for key in unpriced]
         found = [key for key in own if keys.kind_of(key) != keys.CAP and key not in unpriced]
         drafts = self.drafter.plan_lines(plan, found)
@@ -123,33 +113,29 @@ class Composer:
             return
         if isinstance(terms, TimePlan):
             self._warn(terms, drafts, change)
-        self.drafts += self._cut(plan, drafts, -change) if change < 0 else []
-        self.drafts += self._give_room(plan, drafts, change) if change >= 0 else []
+        if change < 0:
+            # What exceeds the cap comes off the last positive lines.
+            cut, _ = self._smaller(plan, drafts[::-1], -change, "up to the cap")
+            self.drafts += cut[::-1]
+            return
+        # What a credit frees of the cap first sets off what was cut off before.
+        kept, room = self._smaller(plan, drafts, change, "less what the cap left uncharged")
+        self.drafts += [*kept, self.drafter.room(plan, room)] if room else kept
 
-    def _cut(self, plan: str, drafts: list[Draft], over: Decimal) -> list[Draft]:
-        """What exceeds the cap comes off the last positive lines."""
-        kept: list[Draft] = []
-        for draft in reversed(drafts):
-            part = min(draft.amount, over)
-            if part > 0:
-                over -= part
-                draft = smaller(draft, part, f"{keys.CAP}:{plan}", "up to the cap", self.drafter)
-            kept.append(draft)
-        return kept[::-1]
-
-    def _give_room(self, plan: str, drafts: list[Draft], room: Decimal) -> list[Draft]:
-        """What a credit frees of the cap first sets off what was cut off before."""
+    def _smaller(
+        self, plan: str, drafts: list[Draft], by: Decimal, why: str
+    ) -> tuple[list[Draft], Decimal]:
+        """The lines nearer to zero by an amount: those above zero if it comes off, else those
+        below. Also returns what is left of it."""
+        sign = 1 if why == "up to the cap" else -1
         kept: list[Draft] = []
         for draft in drafts:
-            part = min(-draft.amount, room)
+            part = min(sign * draft.amount, by)
             if part > 0:
-                room -= part
-                why = "less what the cap left uncharged"
+                by -= part
                 draft = smaller(draft, part, f"{keys.CAP}:{plan}", why, self.drafter)
             kept.append(draft)
-        if room:
-            kept.append(self.drafter.room(plan, room))
-        return kept
+        return kept, by
 
     def _unpriced(self, plan: str, key: str) -> Problem:
         fact = self.billing.hours[int(keys.rest_of(key))]

@@ -21,8 +21,7 @@ Piece = tuple[str, Decimal, Decimal]
 
 
 class Draft(NamedTuple):
-    """A line before it is numbered. Its amount is rounded; the pieces add up to it. `is_new` says
-    that its keys were never billed before."""
+    """A line before it is numbered. Its amount is rounded; the pieces add up to it."""
 
     order_line: str
     text: str
@@ -30,7 +29,6 @@ class Draft(NamedTuple):
     unit_price: Decimal
     amount: Decimal
     pieces: tuple[Piece, ...]
-    is_new: bool = True
     service: str = ""
 
 
@@ -52,9 +50,9 @@ class Drafter:
             if kind == keys.HOURS:
                 drafts += self._hours(plan, found)
             elif kind == keys.USAGE:
-                lines = [line for key in found for line in self._usage(plan, key)]
                 # What is new comes before what corrects earlier periods.
-                drafts += sorted(lines, key=lambda line: not line.is_new)
+                found.sort(key=lambda key: not self._is_rated(plan, key))
+                drafts += [line for key in found for line in self._usage(plan, key)]
             else:
                 drafts += [_WRITERS[kind](self, plan, key) for key in found]
         return drafts
@@ -154,11 +152,10 @@ class Drafter:
         terms = terms_for(self.billing, plan, keys.day_of(key), before.frozen)
         name, note = self._name(plan), self._note(plan, key)
         unit = terms.unit if isinstance(terms, UsagePlan) else ""
-        if not isinstance(terms, UsagePlan) or before.measure or not self._is_whole(key):
+        if not isinstance(terms, UsagePlan) or not self._is_rated(plan, key):
             quantities = f"{usage.as_text(before.measure)} to {usage.as_text(now)}"
             text = f"{name}, {note}: corrected from {quantities} {unit}"
-            draft = self._of_amount(plan, text, key, change, now - before.measure)
-            return [draft._replace(is_new=False)]
+            return [self._of_amount(plan, text, key, change, now - before.measure)]
         drafts: list[Draft] = []
         for units, price in usage.rated(terms, now):
             text = f"{name}, {note}: {usage.as_text(units)} {unit} at {usage.as_text(price)}"
@@ -175,6 +172,12 @@ class Drafter:
             text = f"{name}, {note}: up to the minimum"
             drafts.append(self.shown_as(plan, text, change, ONE, ((key, change, ZERO),)))
         return drafts
+
+    def _is_rated(self, plan: str, key: str) -> bool:
+        """Whether a period of usage is billed whole, for the first time."""
+        before = self.index.account(key)
+        terms = terms_for(self.billing, plan, keys.day_of(key), before.frozen)
+        return isinstance(terms, UsagePlan) and not before.measure and self._is_whole(key)
 
     # --- hours --------------------------------------------------------------------------------
 
@@ -258,11 +261,10 @@ class Drafter:
 
     def _whole(self, draft: Draft, pieces: list[Piece]) -> Draft:
         """The draft with its pieces, and one for what rounding added."""
-        is_new = not any(self.index.account(key).amount for key, _, _ in pieces)
         added = draft.amount - sum((amount for _, amount, _ in pieces), ZERO)
         if added:
             pieces = [*pieces, (f"{keys.ROUNDING}:{draft.order_line}", added, ZERO)]
-        return draft._replace(pieces=tuple(pieces), is_new=is_new)
+        return draft._replace(pieces=tuple(pieces))
 
     def shown_as(
         self, order_line: str, text: str, amount: Decimal, share: Decimal, pieces: tuple[Piece, ...]
@@ -291,8 +293,7 @@ def smaller(draft: Draft, by: Decimal, cap: str, why: str, drafter: Drafter) -> 
     """The draft nearer to zero by an amount that the cap takes."""
     amount = draft.amount - by if draft.amount > 0 else draft.amount + by
     shown = drafter.shown_as(draft.order_line, f"{draft.text}, {why}", amount, ONE, ())
-    pieces = (*draft.pieces, (cap, amount - draft.amount, ZERO))
-    return shown._replace(pieces=pieces, is_new=draft.is_new)
+    return shown._replace(pieces=(*draft.pieces, (cap, amount - draft.amount, ZERO)))
 
 
 def _in_order(key: str) -> tuple[int, str]:

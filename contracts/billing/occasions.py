@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from contracts.billing import keys, pots
 from contracts.billing.drafting import Drafter
@@ -81,14 +81,14 @@ def _occasion(
     title: str,
     due_on: date,
     own: tuple[str, ...],
-    **more: object,
+    **more: Any,
 ) -> Occasion:
     """An occasion of these keys. Its fields are right by construction, so they are not checked."""
     currency = billing.contract.currency
     amount = sum((index.differences.get(item) or ZERO for item in own), ZERO)
     money = Money(rounded(amount, currency), currency)
-    fields = {"key": key, "title": title, "kind": kind, "due_on": due_on, "amount": money}
-    return Occasion.model_construct(None, **{**fields, **more})
+    fields: dict[str, Any] = {"key": key, "title": title, "kind": kind, "due_on": due_on}
+    return Occasion.model_construct(None, **fields, amount=money, **more)
 
 
 def _singles(billing: BillingState, index: Index) -> Iterator[Pending]:
