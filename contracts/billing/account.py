@@ -53,21 +53,10 @@ from contracts.billing.facts import (
     unreach,
 )
 from contracts.billing.folding import fold
-from contracts.billing.index import (
-    changed,
-    index_of,
-)
-from contracts.billing.occasions import (
-    Occasion,
-    OccasionKind,
-    pending,
-)
+from contracts.billing.index import changed, index_of
+from contracts.billing.occasions import Occasion, OccasionKind, pending
 from contracts.billing.reading import Read, ReadKind, next_day
-from contracts.billing.state import (
-    BillingState,
-    EarlyEnd,
-    NotPossible,
-)
+from contracts.billing.state import BillingState, EarlyEnd, NotPossible
 from contracts.billing.terms import next_versions
 from contracts.billing.totals import Sums, Unbilled, delivered, is_over, open_ends, sums, unbilled
 from contracts.model import Contract

@@ -19,7 +19,6 @@ from contracts.model import Frozen, TimePlan
 from contracts.money import Money
 from contracts.problems import Problem
 
-_WAITING = (keys.FEE, keys.SERVICE_CREDIT, keys.TERMINATION)
 _PLANNED = (keys.FEE, keys.MILESTONE, keys.DEPOSIT, keys.RETAINAGE, keys.DEDUCTED)
 
 
@@ -115,19 +114,18 @@ class Composer:
             self._warn(terms, drafts, change)
         if change < 0:
             # What exceeds the cap comes off the last positive lines.
-            cut, _ = self._smaller(plan, drafts[::-1], -change, "up to the cap")
+            cut, _ = self._smaller(plan, drafts[::-1], 1, -change, "up to the cap")
             self.drafts += cut[::-1]
             return
         # What a credit frees of the cap first sets off what was cut off before.
-        kept, room = self._smaller(plan, drafts, change, "less what the cap left uncharged")
+        why = "less what the cap left uncharged"
+        kept, room = self._smaller(plan, drafts, -1, change, why)
         self.drafts += [*kept, self.drafter.room(plan, room)] if room else kept
 
     def _smaller(
-        self, plan: str, drafts: list[Draft], by: Decimal, why: str
+        self, plan: str, drafts: list[Draft], sign: int, by: Decimal, why: str
     ) -> tuple[list[Draft], Decimal]:
-        """The lines nearer to zero by an amount: those above zero if it comes off, else those
-        below. Also returns what is left of it."""
-        sign = 1 if why == "up to the cap" else -1
+        """The lines of this sign nearer to zero by an amount, and what is left of it."""
         kept: list[Draft] = []
         for draft in drafts:
             part = min(sign * draft.amount, by)
@@ -268,21 +266,14 @@ class Composer:
                 self.as_planned = False
 
     def _waiting(self) -> list[Draft]:
-        found: list[tuple[date, str, Draft]] = []
+        found: list[tuple[date, str]] = []
         for key, change in self.index.differences.items():
             kind = keys.kind_of(key)
-            if kind not in _WAITING or self.index.account(key).open or not change:
-                continue
-            entitled = self.index.entitled.get(key)
-            due = entitled.due_on if entitled else date.min
-            if kind == keys.FEE and change < 0:
-                [draft] = self.drafter.plan_lines(keys.plan_of(key), [key])
-                found.append((due, key, draft))
-            elif kind == keys.SERVICE_CREDIT:
-                found.append((due, key, self.drafter.service_credit(key)))
-            elif kind == keys.TERMINATION:
-                found.append((due, key, self.drafter.termination(key)))
-        drafts = [draft for _, _, draft in sorted(found, key=lambda item: item[:2])]
+            waits = kind in (keys.SERVICE_CREDIT, keys.TERMINATION) or self._waits(key)
+            if waits and change and not self.index.account(key).open:
+                entitled = self.index.entitled.get(key)
+                found.append((entitled.due_on if entitled else date.min, key))
+        drafts = [self.drafter.waiting(key) for _, key in sorted(found)]
         held = {key for key, _, _ in self._pieces if keys.kind_of(key) == keys.RETAINAGE}
         for number in pots.retained_numbers(self.billing, self.index):
             if keys.retainage(number) in held:
@@ -304,11 +295,7 @@ class Composer:
         credits = bool(request) or self._total < 0
         kind = InvoiceKind.CREDIT_NOTE if credits else InvoiceKind.INVOICE
         invoice = Invoice(
-            number=self.number
-            if lines
-            else min(0, *billing.invoices) - 1
-            if billing.invoices
-            else -1,
+            number=self.number if lines else min([0, *billing.invoices]) - 1,
             occasion=occasion.key,
             title=occasion.title,
             due_on=occasion.due_on,
@@ -325,8 +312,9 @@ class Composer:
             reason=self._reason(),
             asked_by=request.by if request else "",
         )
+        warnings = tuple(self.warnings)
         if not lines:
-            return Composition(proposal=None, invoice=invoice, warnings=tuple(self.warnings))
+            return Composition(proposal=None, invoice=invoice, warnings=warnings)
         proposal = InvoiceProposal(
             contract_id=contract.contract_id,
             legal_entity=contract.legal_entity,
@@ -344,7 +332,7 @@ class Composer:
             proposed_on=today,
             as_planned=self.as_planned and not request,
         )
-        return Composition(proposal=proposal, invoice=invoice, warnings=tuple(self.warnings))
+        return Composition(proposal=proposal, invoice=invoice, warnings=warnings)
 
     def _reason(self) -> str:
         """What a person said, who asked for the credit or the release."""

@@ -9,14 +9,8 @@ from contracts.billing import keys, pots
 from contracts.billing.composing import Composition
 from contracts.billing.crediting import creditable as left_to_credit
 from contracts.billing.crediting import credited_invoice
-from contracts.billing.index import (
-    changed,
-    index_of,
-    touch_invoice,
-)
-from contracts.billing.occasions import (
-    OccasionKind,
-)
+from contracts.billing.index import changed, index_of, touch_invoice
+from contracts.billing.occasions import OccasionKind
 from contracts.billing.state import (
     BillingState,
     CapAllowance,

@@ -69,11 +69,13 @@ class Drafter:
         text = f"{self.billing.contract.title} – Down payment"
         return self._once(keys.DEPOSIT, text, keys.DEPOSIT)
 
-    def termination(self, key: str) -> Draft:
-        return self._once(keys.TERMINATION, "Fee for ending the contract early", key)
-
-    def service_credit(self, key: str) -> Draft:
+    def waiting(self, key: str) -> Draft:
+        """A fee given back, a service credit, or the fee of an early end."""
+        if key == keys.TERMINATION:
+            return self._once(keys.TERMINATION, "Fee for ending the contract early", key)
         credit, plan = self.billing.service_credits.get(key), keys.plan_of(key)
+        if keys.kind_of(key) == keys.FEE:
+            return self._fee(plan, key)
         note = f"service credit: {credit.reason}" if credit and credit.reason else "service credit"
         return self._once(plan, f"{self._name(plan)}, {note}", key)
 

@@ -25,13 +25,7 @@ from contracts.billing.lines import QUANTITY_UNIT
 from contracts.billing.occasions import due_keys, is_settling, last_looks
 from contracts.billing.reading import Read
 from contracts.billing.reading import reads as reads_due
-from contracts.billing.state import (
-    BillingState,
-    Hours,
-    NotPossible,
-    ServiceCredit,
-    Spent,
-)
+from contracts.billing.state import BillingState, Hours, NotPossible, ServiceCredit, Spent
 from contracts.billing.terms import DAY, due_after, latest, life_of, tracks_of
 from contracts.billing.time import TimeEntry
 from contracts.billing.usage import UsageRecord
