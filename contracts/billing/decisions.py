@@ -147,17 +147,13 @@ def _unread(billing: BillingState, tracks: Iterable[str]) -> dict[str, date]:
 
 
 def _with(billing: BillingState, invoice: Invoice, **update: object) -> BillingState:
-    invoices = {**billing.invoices, invoice.number: invoice}
-    return changed(
-        billing, lambda i, new: touch_invoice(i, new, invoice), invoices=invoices, **update
-    )
+    update["invoices"] = {**billing.invoices, invoice.number: invoice}
+    return changed(billing, lambda index, new: touch_invoice(index, new, invoice), **update)
 
 
 def _without(billing: BillingState, invoice: Invoice, **update: object) -> BillingState:
-    invoices = {n: item for n, item in billing.invoices.items() if n != invoice.number}
-    return changed(
-        billing, lambda i, new: touch_invoice(i, new, invoice), invoices=invoices, **update
-    )
+    update["invoices"] = {n: item for n, item in billing.invoices.items() if item is not invoice}
+    return changed(billing, lambda index, new: touch_invoice(index, new, invoice), **update)
 
 
 def creditable(billing: BillingState, number: int) -> Money:
