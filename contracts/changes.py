@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from contracts.billing.milestones import DEPOSIT, RETAINAGE
+from contracts.billing.keys import DEPOSIT, RETAINAGE
 from contracts.contract_rules import MONEY, PLAN_TABLES, read, total_of
 from contracts.model import (
     LAST_DATE,

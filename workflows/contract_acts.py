@@ -52,6 +52,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.invoice.messages import HoldChange
     from contracts.invoice.state import InvoiceInput, InvoiceReport, InvoiceState
     from contracts.model import TimePlan
+    from contracts.parking import Waiting
     from workflows import options
     from workflows.invoice import InvoiceWorkflow, attributes_to_start
     from workflows.shell import Perform, Shell
@@ -286,6 +287,8 @@ def _invoice_state(state: ContractState, number: int) -> InvoiceState:
         time_zone=state.time_zone,
         proposal=start.proposal,
         reached=start.reached,
+        # Said at its start, it costs no upsert once it waits for that.
+        waiting=Waiting(on="approval", since=workflow.now()),
     )
 
 

@@ -91,8 +91,15 @@ class Composer:
         if self.settles:
             self._settle_deposit()
         self.as_planned = all(
-            draft.is_new and all(keys.kind_of(key) in _PLANNED for key, _, _ in draft.pieces)
+            draft.is_new and all(self._is_planned(key) for key, _, _ in draft.pieces)
             for draft in self.drafts
+        )
+
+    def _is_planned(self, key: str) -> bool:
+        """Nothing of it was billed before: what is issued anew was not planned."""
+        before = self.index.invoices_of.get(key, ())
+        return keys.kind_of(key) in _PLANNED and not any(
+            self.billing.invoices[number].counts for number in before
         )
 
     def _waits(self, key: str) -> bool:
@@ -258,9 +265,12 @@ class Composer:
         return invoice.retainage_percent if invoice else self.percent
 
     def _release(self) -> None:
+        """The mirror image of each line that held something back or freed it, so that quantities
+        end at zero in Odoo where the amounts do."""
         for key in self.pending.keys:
-            number = int(keys.plan_of(key))
-            self.drafts.append(self.drafter.release(number, pots.held(self.index, number)))
+            for invoice in self.billing.invoices.values():
+                if invoice.counts and key in invoice.by_key:
+                    self.drafts += self.drafter.releases(key, invoice)
 
     # --- what waits ---------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from contracts.billing.entitlements import ZERO, price_of_hours
 from contracts.billing.index import Index
 from contracts.billing.lines import ONE, PRICE_UNIT, QUANTITY_UNIT, rounded
 from contracts.billing.periods import Period
-from contracts.billing.state import BillingState
+from contracts.billing.state import NO_LINE, BillingState, Invoice
 from contracts.billing.terms import DAY, latest, period_of, terms_for
 from contracts.model import UsagePlan
 from contracts.money import Money
@@ -97,9 +97,18 @@ class Drafter:
             text += ", corrected"
         return self._of_amount(keys.RETAINAGE, text, keys.retainage(number), amount, ZERO)
 
-    def release(self, number: int, amount: Decimal) -> Draft:
+    def releases(self, key: str, invoice: Invoice) -> list[Draft]:
+        """What an invoice holds back under a key, line by line with the opposite sign."""
         text = f"{self.billing.contract.title} – Retainage released"
-        return self._of_amount(keys.RETAINAGE, text, keys.retainage(number), amount, ZERO)
+        drafts = []
+        for part in invoice.parts:
+            if part.key == key and part.line != NO_LINE:
+                line = invoice.lines[part.line]
+                piece = (key, -part.amount, ZERO)
+                # Lines of a folded invoice hold more than one part.
+                share = -line.quantity if line.amount.amount == part.amount else ONE
+                drafts.append(self.shown_as(keys.RETAINAGE, text, -part.amount, share, (piece,)))
+        return drafts
 
     def deduction(self, text: str, amount: Decimal, share: Decimal) -> Draft:
         """A deduction of the deposit, shown as its share of the deposit."""

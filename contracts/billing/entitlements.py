@@ -168,9 +168,7 @@ def _fees(
         key = keys.by_period(keys.FEE, plan, first)
         terms = terms_for(billing, plan, first, frozen(key))
         if isinstance(terms, RetainerPlan):
-            fee = retainers.fee_on(terms, first).amount
-            share = period.share
-            amount = rounded(fee * share.numerator / share.denominator, billing.contract.currency)
+            amount = retainers.fee_of(terms, period)
             due = first if advance else after(period)
             found[key] = Entitlement(amount, Decimal(period.period.days), due)
     return found

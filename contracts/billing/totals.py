@@ -128,16 +128,14 @@ def delivered(billing: BillingState) -> dict[str, Decimal]:
 def unbilled(billing: BillingState, today: date) -> tuple[Unbilled, ...]:
     """What is earned and not billed, with the reasons: waivers and what is above caps."""
     index, currency = index_of(billing, today), billing.contract.currency
-    found: list[Unbilled] = []
+    found: dict[tuple[str, str], Decimal] = {}
 
     def add(what: str, amount: Decimal, reason: str) -> None:
-        exact = rounded(amount, currency)
-        if exact:
-            found.append(Unbilled(what=what, amount=Money(exact, currency), reason=reason))
+        found[what, reason] = found.get((what, reason), ZERO) + amount
 
     for key, waivers in sorted(billing.waivers.items()):
         for item in waivers:
-            add(key, item.amount, f"{item.by}: {item.reason}")
+            add(_named(billing, key), item.amount, f"{item.by}: {item.reason}")
     for plan in billing.plans:
         allowed = billing.caps_allowed.get(plan)
         by = f" ({allowed.by}: {allowed.reason})" if allowed else ""
@@ -146,7 +144,22 @@ def unbilled(billing: BillingState, today: date) -> tuple[Unbilled, ...]:
     lost = forfeited(billing, index, today)
     waived = sum((-_lost(index, keys.retainage(n)) for n in billing.invoices), ZERO)
     add(keys.RETAINAGE, lost - waived, "the contract was ended early")
-    return tuple(found)
+    return tuple(
+        Unbilled(what=what, amount=Money(exact, currency), reason=reason)
+        for (what, reason), amount in found.items()
+        if (exact := rounded(amount, currency))
+    )
+
+
+def _named(billing: BillingState, key: str) -> str:
+    """What a key is called: the milestone's name, the plan's key, or what it is."""
+    kind = keys.kind_of(key)
+    if kind == keys.MILESTONE:
+        found = billing.contract.milestone(keys.plan_of(key))
+        return found.name if found else keys.plan_of(key)
+    if kind == keys.SERVICE_CREDIT:
+        return f"service credit of {keys.plan_of(key)}"
+    return keys.order_line_of(key)
 
 
 def open_ends(billing: BillingState, today: date) -> list[str]:

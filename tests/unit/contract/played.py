@@ -350,6 +350,9 @@ class Played:
     def parked(self) -> dict[str, StepException]:
         return {item.step: item for item in self.state.exceptions}
 
+    def stage(self) -> ContractStage:
+        return self.state.stage
+
     @property
     def has_ended(self) -> bool:
         return not self.state.running and has_ended(self.state)

@@ -24,7 +24,7 @@ from contracts.agenda.actions import (
     UpdateReceived,
 )
 from contracts.approvals import ApprovalDecision, Decision
-from contracts.billing.proposals import InvoiceKind
+from contracts.billing.lines import InvoiceKind
 from contracts.invoice import agenda, rules
 from contracts.invoice.messages import (
     DisputeOpened,
