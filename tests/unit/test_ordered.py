@@ -31,19 +31,19 @@ class Names:
         self.functions: set[str] = set()
         self.fields: set[str] = set()
         for tree in trees:
-            for node in tree.body:
-                if isinstance(node, ast.Assign) and is_made_a_set(node.value):
-                    self.constants |= {t.id for t in node.targets if isinstance(t, ast.Name)}
+            for item in tree.body:
+                if isinstance(item, ast.Assign) and is_made_a_set(item.value):
+                    self.constants |= {t.id for t in item.targets if isinstance(t, ast.Name)}
             for node in ast.walk(tree):
                 # A private function is called in its own module only, and asked for there.
                 if isinstance(node, ast.FunctionDef) and names_a_set(node.returns):
                     self.functions.add(private(tree, node.name))
                 if isinstance(node, ast.ClassDef):
                     self.fields |= {
-                        item.target.id
-                        for item in node.body
-                        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
-                        if names_a_set(item.annotation)
+                        field.target.id
+                        for field in node.body
+                        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+                        if names_a_set(field.annotation)
                     }
 
 
