@@ -12,12 +12,10 @@ from decimal import Decimal
 
 from contracts.billing import keys, pots
 from contracts.billing.entitlements import ZERO
-from contracts.billing.index import Index, build, index_of
+from contracts.billing.index import TABLES, Index, build, index_of
 from contracts.billing.lines import QUANTITY_UNIT, InvoiceKind, rounded
 from contracts.billing.state import NO_LINE, BillingState, Invoice
 from contracts.billing.totals import is_over, sums
-
-_TABLES = ("entitled", "accounts", "differences", "sums", "done", "net", "invoices_of")
 
 
 def check(billing: BillingState, today: date) -> list[str]:
@@ -34,7 +32,7 @@ def check(billing: BillingState, today: date) -> list[str]:
 
 def _index_is_right(index: Index, fresh: Index) -> Iterator[str]:
     """The index that messages keep is what is derived from the state alone."""
-    for table in _TABLES:
+    for table in TABLES:
         kept, derived = getattr(index, table), getattr(fresh, table)
         if kept != derived:
             names = {**kept, **derived}
