@@ -94,7 +94,7 @@ def _by_period(billing: BillingState, index: Index) -> Iterable[str]:
 def _end_of(billing: BillingState, index: Index, key: str) -> date | None:
     """The last day of the period that a key is of; of one without a fact, of its first bill."""
     kind, plan = keys.kind_of(key), keys.plan_of(key)
-    if kind in (keys.FEE, keys.OVERAGE, keys.USAGE):
+    if kind in keys.OF_PERIODS:
         day = keys.day_of(key)
     elif kind == keys.HOURS and (fact := billing.hours.get(int(keys.rest_of(key)))):
         day = fact.on
