@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
-from contracts.agenda.actions import Done, UpdateReceived
+from contracts.agenda.actions import UpdateReceived
 from contracts.approvals import ApprovalRound, Decision
 from contracts.contract import rules as contract_rules
 from contracts.contract.messages import (
@@ -17,7 +15,7 @@ from contracts.contract.messages import (
     Side,
     TerminationRequest,
 )
-from contracts.contract.state import ENDED, RUNNING
+from contracts.contract.state import RUNNING
 from contracts.invoice import rules as invoice_rules
 from contracts.parking import Action as Choice
 from contracts.parking import StepException
@@ -168,5 +166,3 @@ def _waited(world: World) -> World:
         raise NoEndError(f"nothing happens any more; {_where(world)}")
     return rang(world, at)
 
-
-__all__ = ["ENDED", "Done", "NoEndError", "ends_well", "itertools", "timedelta"]

@@ -229,7 +229,7 @@ def _signals(world: World) -> Iterator[tuple[str, Any]]:
         yield f"old news of invoice {number}", report
         asked = CreditRequested(
             number=number,
-            amount=Money("12.10", report.amount.currency),
+            amount=Money("12", report.amount.currency),
             untaxed=Money("10", report.amount.currency),
             by=ANA,
             reason="late",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from contracts.agenda.actions import Action, Answered, Done, Failed
+from contracts.agenda.actions import Action, Done, Failed
 from contracts.contract import endings, provisioning
 from contracts.contract import rules as contract_rules
 from contracts.approvals import ApprovalDecision, Decision
@@ -53,11 +53,11 @@ DEFECT = Failed("defect", "defect", "a mistake of ours", maybe_done=True)
 def moves(world: World, seen: Coverage) -> Iterator[Move]:
     """Everything that may happen next, in a fixed order."""
     yield from results(world)
-    yield from _arrivals(world)
-    yield from _sent(world, seen)
+    yield from arrivals(world)
+    yield from sent_messages(world, seen)
     yield from by_hand(world)
-    yield from _days(world)
-    yield from _renewals(world)
+    yield from days(world)
+    yield from renewals(world)
 
 
 # --- acts -----------------------------------------------------------------------------------------
@@ -158,7 +158,7 @@ def _provisioned_in_part(world: World, name: str, who: int, action: Action) -> I
 # --- Signals on their way -------------------------------------------------------------------------
 
 
-def _arrivals(world: World) -> Iterator[Move]:
+def arrivals(world: World) -> Iterator[Move]:
     for mail in first_of_each(world):
         kind = type(mail.message).__name__
         name = f"{kind} of {name_of(mail.sender)} reaches {name_of(mail.to)}"
@@ -210,7 +210,7 @@ def refusal(world: World, sent: Sent) -> str | None:
     return invoice_rules.refusal(state, sent.message, world.clock)
 
 
-def _sent(world: World, seen: Coverage) -> Iterator[Move]:
+def sent_messages(world: World, seen: Coverage) -> Iterator[Move]:
     for sent in everything(world):
         move = sending(world, sent, seen)
         if move is not None:
@@ -237,8 +237,8 @@ def _has_to_happen(world: World, sent: Sent) -> bool:
     if isinstance(message, ApprovalDecision):
         return message.decision is Decision.APPROVE
     if isinstance(message, MilestoneReached) and world.contract.contract is not None:
-        progress = world.contract.milestones[message.milestone]
-        return not sent.is_signal and progress.reached_on is None
+        progress = world.contract.milestones.get(message.milestone)
+        return not sent.is_signal and progress is not None and progress.reached_on is None
     if isinstance(message, InvoiceBalance):
         return bool(world.invoices[sent.who].state.balance != message)
     return False
@@ -261,7 +261,8 @@ def by_hand(world: World) -> Iterator[Move]:
         return
     less = world.spend("messages")
     for number, item in world.invoices.items():
-        if not item.is_ended and world.budget.faults:
+        # One that has promised to report its end is missed by nobody: the contract waits for it.
+        if number in world.contract.followed and not item.is_ended and world.budget.faults:
             fault = less.spend("faults")
             yield Move(
                 f"invoice {number} is ended by force",
@@ -278,13 +279,13 @@ def paid(world: World, number: int) -> World:
 # --- time, and new runs ---------------------------------------------------------------------------
 
 
-def _days(world: World) -> Iterator[Move]:
+def days(world: World) -> Iterator[Move]:
     at = next_wake(world)
     if at is not None and world.budget.days:
         yield Move("time passes", lambda: rang(world.spend("days"), at))
 
 
-def _renewals(world: World) -> Iterator[Move]:
+def renewals(world: World) -> Iterator[Move]:
     if not world.budget.renewals:
         return
     for who in (CONTRACT, *world.invoices):
@@ -294,5 +295,3 @@ def _renewals(world: World) -> Iterator[Move]:
                 lambda n=who: renewed(world.spend("renewals"), n),  # type: ignore[misc]
             )
 
-
-__all__ = ["Answered", "Move", "moves"]

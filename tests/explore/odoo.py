@@ -17,7 +17,7 @@ from contracts.billing.lines import InvoiceKind, InvoiceProposal
 from contracts.billing.time import TimeEntry
 from contracts.contract.state import OdooRefs
 from contracts.invoice import agenda
-from contracts.invoice.messages import CreditApplied, InvoiceBalance, PaymentReceived
+from contracts.invoice.messages import InvoiceBalance, PaymentReceived
 from contracts.invoice.results import Draft, Reconciled
 from contracts.invoice.state import InvoiceState
 from contracts.model import Contract
@@ -341,5 +341,3 @@ _ACTS: Mapping[str, Callable[[Odoo, int, Any], tuple[Odoo, Result]]] = {
     agenda.TODO: _nothing,
     agenda.WRITE_OFF: _write_off,
 }
-
-__all__ = ["CreditApplied", "Odoo", "OdooInvoice", "perform", "request"]

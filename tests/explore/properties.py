@@ -13,6 +13,7 @@ from contracts.billing.state import BillingState
 from contracts.contract import rules as contract_rules
 from contracts.contract.messages import (
     CancelRequest,
+    HoldRequest,
     InvoiceEnded,
     InvoiceLost,
     MilestoneReached,
@@ -90,6 +91,7 @@ _KNOWN: Mapping[type, Callable[[Any, Any], bool]] = {
     MilestoneUnreachedInOdoo: lambda state, message: True,
     UsageReport: lambda state, message: True,
     ServiceCredit: lambda state, message: True,
+    HoldRequest: lambda state, message: state.holds.get(message.kind) == message.hold,
     CancelRequest: lambda state, message: state.cancel is not None,
     InvoiceReport: lambda state, message: True,
     InvoiceEnded: lambda state, message: True,

@@ -8,27 +8,32 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from random import Random
 
+from contracts.contract.messages import CancelRequest, TerminationRequest
+from contracts.parking import Action as Choice
+from contracts.parking import Resolution
 from tests.explore.canonical import canonical
 from tests.explore.coverage import Coverage
 from tests.explore.endings import ends_well
-from tests.explore.messages import everything
+from tests.explore.messages import Sent, everything
 from tests.explore.moves import (
     Move,
+    arrivals,
     by_hand,
+    days,
     moves,
+    renewals,
     results,
     sending,
 )
-from tests.explore.moves import _arrivals as arrivals
-from tests.explore.moves import _days as days
-from tests.explore.moves import _renewals as renewals
 from tests.explore.properties import check, check_bytes
 from tests.explore.world import World
 
 EVERY = 50
 """From so many states one is led to its end, and its bytes are counted."""
 _WALK = 250
-_MOST_REPLAYS = 400
+_MOSTLY = 0.95
+_MOST_SECONDS = 10.0
+"""Of processor time to shorten one way."""
 
 
 @dataclass(frozen=True)
@@ -171,13 +176,23 @@ def _chosen(world: World, random: Random, seen: Coverage) -> Move | None:
         if choice is not None:
             return choice
     if chance < 0.85 and world.budget.messages:
-        for sent in random.sample(all_sent := list(everything(world)), min(6, len(all_sent))):
+        possible = list(everything(world))
+        for sent in random.sample(possible, min(6, len(possible))):
+            if _ends_it(sent) and random.random() < _MOSTLY:
+                continue
             move = sending(world, sent, seen)
             if move is not None:
                 return move
     others = [*by_hand(world), *days(world), *days(world), *renewals(world)]
     choice = _one_of(random, others)
     return choice or _one_of(random, list(moves(world, seen)))
+
+
+def _ends_it(sent: Sent) -> bool:
+    """Whether a message leaves little to happen: those come late, mostly."""
+    message = sent.message
+    is_cancel = isinstance(message, Resolution) and message.action is Choice.CANCEL
+    return is_cancel or isinstance(message, (CancelRequest, TerminationRequest))
 
 
 def _one_of(random: Random, possible: list[Move]) -> Move | None:
@@ -194,21 +209,33 @@ def _one_of(random: Random, possible: list[Move]) -> Move | None:
 def walked(world: World, path: tuple[str, ...]) -> World:
     """The world after these moves; those that are not possible are left out."""
     for label in path:
-        move = next((item for item in moves(world, Coverage()) if item.label == label), None)
+        move = _named(world, label)
         if move is not None:
             world = move.after()
             check(world)
     return world
 
 
+def _named(world: World, label: str) -> Move | None:
+    others = (results, arrivals, by_hand, days, renewals)
+    for source in others:
+        for move in source(world):
+            if move.label == label:
+                return move
+    for sent in everything(world):
+        if sent.label == label:
+            return sending(world, sent, Coverage())
+    return None
+
+
 def shortened(start: Callable[[], World], violation: Violation) -> Violation:
     """The same violation by fewer moves: larger and smaller pieces of the way are left out."""
-    path, replays, size = violation.path, 0, max(len(violation.path) // 2, 1)
-    while size and replays < _MOST_REPLAYS:
+    path, size = violation.path, max(len(violation.path) // 2, 1)
+    until = time.process_time() + _MOST_SECONDS
+    while size and time.process_time() < until:
         place = 0
-        while place < len(path) and replays < _MOST_REPLAYS:
+        while place < len(path) and time.process_time() < until:
             shorter = (*path[:place], *path[place + size :])
-            replays += 1
             if _fails(start, shorter):
                 path = shorter
             else:

@@ -325,7 +325,10 @@ _CONTRACT_REQUESTS: Mapping[str, Callable[[ContractState, Action], Any]] = {
     ),
     amendments.PROJECT_STATUS: lambda state, _: amendments.status_text(state),
     write_back.WRITE_STATUS: lambda state, _: write_back.status(state),
-    endings.CLOSE_OUT: lambda state, _: account.sums(state.account, state.billing_day).billed,
+    endings.CLOSE_OUT: lambda state, _: (
+        account.sums(state.account, state.billing_day).billed,
+        endings.parts_left(state),
+    ),
 }
 
 
@@ -472,18 +475,17 @@ def _amend_project(world: World, action: Action, asked: Any) -> tuple[World, Res
     return world, Done(answers.ProjectAmended(milestones, tasks))
 
 
-def _close_out(world: World, action: Action, billed: Any) -> tuple[World, Result]:
+def _close_out(world: World, action: Action, asked: Any) -> tuple[World, Result]:
     """What the checklist asks of Odoo; then the project is archived."""
-    if world.odoo.project == "archived":
-        return world, Done()
-    for item in world.odoo.invoices.values():
-        if item.move == odoo.DRAFT:
-            text = f"document {item.number} is still a draft"
+    billed, parts = asked
+    if endings.CLOSE_OUT in parts:
+        drafts = [n for n, item in world.odoo.invoices.items() if item.move == odoo.DRAFT]
+        net = invoiced(world)
+        if drafts or net != billed:
+            text = f"{net} invoiced in Odoo, {billed} billed, drafts: {drafts}"
             return world, refused("close_out_differs", text, part=endings.CLOSE_OUT)
-    net = invoiced(world)
-    if net != billed:
-        text = f"{net} invoiced in Odoo, {billed} billed"
-        return world, refused("close_out_differs", text, part=endings.CLOSE_OUT)
+    if world.odoo.project == "archived" or endings.ARCHIVE_PROJECT not in parts:
+        return world, Done()
     return replace(world, odoo=replace(world.odoo, project="archived")), Done()
 
 
