@@ -14,7 +14,6 @@ from typing import Annotated
 import typer
 
 from starters.cli.session import run, session_of
-from wiring.settings import ConfigurationError
 
 EXTRA = "contract-to-cash[local]"
 _LIBRARIES = ("aiosmtpd", "starlette", "uvicorn")
@@ -64,6 +63,8 @@ def _extra_needed() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name not in _LIBRARIES:
             raise
+        from wiring.settings import ConfigurationError
+
         raise ConfigurationError(
             f"{error.name} is not installed, which the local stack requires: pip install '{EXTRA}'"
         ) from error

@@ -87,7 +87,7 @@ def _whole(billing: BillingState, index: Index, invoice: Invoice) -> list[Draft]
         if amount == -line.amount.amount:
             draft = draft._replace(quantity=-line.quantity, unit_price=line.unit_price)
         if pieces:
-            drafts.append(draft._replace(service=line.service_code, is_new=False))
+            drafts.append(draft._replace(service=line.service_code))
     silent = [part for part in invoice.parts if part.line == NO_LINE]
     pieces = [(p.key, -p.amount, -p.measure) for p in silent if _at_most(p, left) == p.amount]
     if pieces and not sum((amount for _, amount, _ in pieces), ZERO):
@@ -155,7 +155,7 @@ def _part(billing: BillingState, index: Index, invoice: Invoice, wanted: Decimal
         share = min(max(share, QUANTITY_UNIT), ONE)
         text = f"Credit: {line.description}"[:_LONGEST]
         draft = drafter.shown_as(line.order_line, text, -amount, -share, pieces)
-        drafts.append(draft._replace(service=line.service_code, is_new=False))
+        drafts.append(draft._replace(service=line.service_code))
     return drafts
 
 

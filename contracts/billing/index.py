@@ -57,6 +57,11 @@ class Index:
         amount = entitled.amount if entitled else ZERO
         return None if amount is None else target(key, amount, self.account(key))
 
+    def change(self, key: str, entitled: Decimal) -> Decimal:
+        """What is still to be billed of a pot that is entitled to an amount."""
+        account = self.account(key)
+        return target(key, entitled, account) - account.amount
+
 
 _TABLES = tuple(name for name in Index.__slots__ if name != "horizon")
 

@@ -32,6 +32,8 @@ RETAINED = frozenset({MILESTONE, HOURS})
 """Kinds of which retainage is held back."""
 BY_PERIOD = (FEE, HOURS, OVERAGE, USAGE, EXPENSE)
 """Kinds that plans bill by period, in the order of their lines."""
+READ = frozenset({HOURS, OVERAGE, EXPENSE})
+"""Kinds whose facts are read from Odoo before they are billed."""
 
 
 def kind_of(key: str) -> str:

@@ -6,14 +6,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 
 from contracts.billing.state import BillingState
-from contracts.billing.terms import (
-    DAY,
-    due_after,
-    is_read,
-    life_of,
-    period_of,
-    tracks_of,
-)
+from contracts.billing.terms import DAY, due_after, is_read, life_of, period_of, tracks_of
 from contracts.model import ExpensePlan, Frozen, Key
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 from itertools import pairwise
+from typing import Annotated
+
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
 
 from contracts.billing.lines import rounded
 from contracts.billing.periods import BillingPeriod
@@ -12,13 +16,35 @@ from contracts.model import Day, Frozen, Key, Quantity, Text, UsagePlan, UsagePr
 _NONE = Decimal(0)
 
 
-class UsageRecord(Frozen):
-    """A metered quantity of a day. The same id is the same record; its last quantity counts."""
+_LONGEST_ID = 100
+_HIGHEST_WORTH = 5 * 10**10
 
-    id: Text
+
+def _short_id(text: str) -> str:
+    if len(text.encode()) > _LONGEST_ID:
+        raise PydanticCustomError("string_too_long", f"at most {_LONGEST_ID} bytes")
+    return text
+
+
+class UsageRecord(Frozen):
+    """A metered quantity of a day. The same id is the same record; its last quantity counts.
+
+    Ids are short: thousands of them travel with the contract's state.
+    """
+
+    id: Annotated[Text, AfterValidator(_short_id)]
     plan: Key
     on: Day
     quantity: Quantity
+
+
+def why_not_taken(plan: UsagePlan, quantity: Decimal) -> str | None:
+    """Why a record is beyond any amount that can be billed: as many records as a contract keeps
+    must add up to one. None if it is not."""
+    dearest = max(tier.price for tier in plan.tiers)
+    if quantity * dearest > _HIGHEST_WORTH:
+        return f"{as_text(quantity)} {plan.unit} come to more than {_HIGHEST_WORTH:,}"
+    return None
 
 
 def rated(plan: UsagePlan, quantity: Decimal) -> tuple[tuple[Decimal, Decimal], ...]:

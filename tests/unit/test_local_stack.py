@@ -83,7 +83,7 @@ def test_without_a_default_several_entities_have_to_be_told_apart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings = load_settings().model_copy(update={"default_entity": None})
-    monkeypatch.setattr("starters.cli.session.load_settings", lambda: settings)
+    monkeypatch.setattr("wiring.settings.load_settings", lambda: settings)
     with pytest.raises(BadReference, match=r"northwind, northwind-uk.*default_entity"):
         session().contract("C-1")
 

@@ -562,7 +562,7 @@ def _reading(state: ContractState, action: Action) -> Read:
 _REQUESTS: dict[str, Callable[[ContractState, Action], Any]] = {
     reading.READ_TIME: _reading,
     reading.READ_EXPENSES: _reading,
-    proposing.SET_DELIVERED: lambda state, _: proposing.delivered_news(state),
+    proposing.SET_DELIVERED: lambda state, act: proposing.delivered_news(state, act.subject),
     amendments.AMEND_ORDER: lambda state, _: amendments.versions_to_follow(state),
     amendments.AMEND_PROJECT: lambda state, _: amendments.versions_to_follow(state),
     amendments.PROJECT_STATUS: lambda state, _: amendments.status_text(state),

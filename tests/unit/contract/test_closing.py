@@ -243,7 +243,7 @@ def test_a_proposal_that_waits_for_odoo_is_proposed_no_more_after_a_cancel() -> 
     """What is entered as proposed and was never sent out goes with the contract."""
     life = held(fixed_price(deposit=DEPOSIT, services=SERVICES), "set_delivered")
     assert list(life.state.starting) == [1]
-    assert list(life.acts) == ["delivered"]
+    assert list(life.acts) == ["delivered:1"]
     cancel(life)
     life.release("set_delivered")
     assert life.invoices == {}
