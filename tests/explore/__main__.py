@@ -9,21 +9,32 @@ import argparse
 import sys
 from functools import partial
 
+from tests.explore.endings import led, steps_to_the_end
 from tests.explore.examples import BUDGETS, SMALL, large, small
 from tests.explore.search import Found, at_random, exhaustively
+from tests.explore.world import Budget
+
+_PLACES = 6
 
 
 def explored(transitions: int, seed: int = 0) -> Found:
     """Every small contract within each budget, then random lives of large ones."""
     found = Found()
-    starts = [(name, budget) for budget in BUDGETS for name in SMALL]
+    starts = [(name, budget, steps) for budget in BUDGETS for name in SMALL for steps in _on(name)]
     share = max(transitions // 2 // len(starts), 1)
-    for name, budget in starts:
-        exhaustively(small(name, budget), f"small({name!r}, {budget})", share, found)
+    for name, budget, steps in starts:
+        place = f"led(small({name!r}, {budget}), {steps})"
+        exhaustively(led(small(name, budget), steps), place, share, found)
     while found.transitions < transitions:
         at_random(partial(large, seed), f"large({seed})", seed, found)
         seed += 1
     return found
+
+
+def _on(name: str) -> range:
+    """Places on the good way of a contract, from which every other way is gone."""
+    steps = steps_to_the_end(small(name, Budget()))
+    return range(0, steps, max(steps // _PLACES, 1))
 
 
 def told(found: Found) -> str:

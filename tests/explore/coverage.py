@@ -24,7 +24,14 @@ class Coverage:
         state = world.state_of(sent.who)
         kinds = tuple(sorted({act.kind for act in state.running.values()}))
         cancelling = sent.who == CONTRACT and world.contract.cancel is not None
-        cell = sent.kind, because is None, str(state.stage), cancelling, kinds, bool(state.exceptions)
+        cell = (
+            sent.kind,
+            because is None,
+            str(state.stage),
+            cancelling,
+            kinds,
+            bool(state.exceptions),
+        )
         if cell in self.cells:
             return False
         self.cells.add(cell)

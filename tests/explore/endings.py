@@ -53,6 +53,38 @@ def ends_well(world: World) -> World:
     raise NoEndError(_where(world))
 
 
+def led(world: World, steps: int) -> World:
+    """The world after so many good steps, or at its end; its budget is still whole."""
+    budget = world.budget
+    tries: dict[Any, int] = {}
+    world = replace(world, budget=Budget())
+    for _ in range(steps):
+        if world.is_over:
+            break
+        world = _next_good(world, tries)
+    return replace(world, budget=budget)
+
+
+def steps_to_the_end(world: World) -> int:
+    """How many good steps there are to the end."""
+    tries: dict[Any, int] = {}
+    for number in range(MOST_STEPS):
+        if world.is_over:
+            return number
+        world = _next_good(world, tries)
+    raise NoEndError(_where(world))
+
+
+def steps_to_the_act(world: World, kind: str) -> int:
+    """How many good steps there are until an act of this kind of the contract runs."""
+    tries: dict[Any, int] = {}
+    for number in range(MOST_STEPS):
+        if any(act.kind == kind for act in world.contract.running.values()):
+            return number
+        world = _next_good(world, tries)
+    raise NoEndError(f"{kind} never runs")
+
+
 def _where(world: World) -> str:
     parked = [item.step for item in world.contract.exceptions]
     for number, invoice in world.invoices.items():
@@ -77,9 +109,7 @@ def _next_good(world: World, tries: dict[Any, int]) -> World:
     return _decided(world) or _settled(world) or _delivered(world) or _waited(world)
 
 
-def _resolved(
-    world: World, who: int, parked: StepException, tries: dict[Any, int]
-) -> World | None:
+def _resolved(world: World, who: int, parked: StepException, tries: dict[Any, int]) -> World | None:
     """A retry costs nothing; what a retry does not mend a person gives up and answers for."""
     place = who, parked.key, parked.code, parked.basis
     tries[place] = tries.get(place, 0) + 1
@@ -165,4 +195,3 @@ def _waited(world: World) -> World:
     if at is None:
         raise NoEndError(f"nothing happens any more; {_where(world)}")
     return rang(world, at)
-

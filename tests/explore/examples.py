@@ -54,9 +54,7 @@ def _plan(kind: str, **plan: Any) -> JsonObject:
 SMALL: dict[str, JsonObject] = {
     "one milestone": _milestones("1000"),
     "a deposit": _milestones("1000", deposit={"amount": "200.00", "service": "fees"}),
-    "retainage": _milestones(
-        "1000", retainage={"percent": "10", "service": "fees"}
-    ),
+    "retainage": _milestones("1000", retainage={"percent": "10", "service": "fees"}),
     "two milestones": _milestones("1000", "500"),
     "time": _plan("time", key="dev", rates=[{"price": "100.00"}]),
     "a retainer": _plan("retainers", key="care", fee="300.00"),

@@ -255,9 +255,7 @@ def _to_invoice(world: World, number: int) -> Iterator[Sent]:
         yield Sent(number, label, known.balance, is_signal=True)
 
 
-def _about_invoice(
-    state: InvoiceState, known: OdooInvoice | None
-) -> Iterator[tuple[str, Any]]:
+def _about_invoice(state: InvoiceState, known: OdooInvoice | None) -> Iterator[tuple[str, Any]]:
     yield from _of_approval(state.open_round)
     if state.open_round is None and state.approval_round is not None:
         yield "bob approves", vote(state.approval_round, BOB, Decision.APPROVE)

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from contracts.agenda.actions import Action, Done, Failed
+from contracts.approvals import ApprovalDecision, Decision
 from contracts.contract import endings, provisioning
 from contracts.contract import rules as contract_rules
-from contracts.approvals import ApprovalDecision, Decision
 from contracts.contract.messages import CreditRequest, MilestoneReached
 from contracts.invoice import agenda as invoice_agenda
 from contracts.invoice import rules as invoice_rules
@@ -22,7 +22,6 @@ from tests.explore.messages import Sent, everything, name_of
 from tests.explore.properties import accepted_has_effect, answered_as_validated
 from tests.explore.world import (
     CONTRACT,
-    GONE,
     Mail,
     World,
     answered,
@@ -107,8 +106,7 @@ def _landed(world: World, who: int, action: Action) -> World:
 
 def _faults(world: World, name: str, who: int, action: Action) -> Iterator[Move]:
     if action.kind in _SIGNALS:
-        yield _ends(world, f"{name}: its receiver is gone", who, action, GONE)
-        return
+        return  # Temporal delivers them, or says that the receiver has ended.
     yield _ends(world, f"{name}: refused at the door", who, action, CLOSED)
     yield _ends(world, f"{name}: not reached", who, action, DOWN)
     yield _ends(world, f"{name}: never arrived, and nobody knows", who, action, UNHEARD)
@@ -220,6 +218,8 @@ def sent_messages(world: World, seen: Coverage) -> Iterator[Move]:
 def sending(world: World, sent: Sent, seen: Coverage) -> Move | None:
     """The move of a message; None for one that is refused, or that nobody sends any more."""
     because = refusal(world, sent)
+    if sent.is_signal and any(act.exclusive for act in world.state_of(sent.who).running.values()):
+        because = None  # It is kept, and accepted or refused at the end of the act.
     is_new = seen.count(world, sent, because)
     if because is not None and (is_new or sent.is_signal):
         answered_as_validated(world, sent.who, sent.event, because)
@@ -266,7 +266,7 @@ def by_hand(world: World) -> Iterator[Move]:
             fault = less.spend("faults")
             yield Move(
                 f"invoice {number} is ended by force",
-                lambda n=number: replace(killed(fault, n), skipped=True),  # type: ignore[misc]
+                lambda n=number, w=fault: replace(killed(w, n), skipped=True),  # type: ignore[misc]
             )
 
 
@@ -294,4 +294,3 @@ def renewals(world: World) -> Iterator[Move]:
                 f"{name_of(who)} continues as new",
                 lambda n=who: renewed(world.spend("renewals"), n),  # type: ignore[misc]
             )
-

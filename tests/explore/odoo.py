@@ -37,9 +37,7 @@ def policy_in(currency: str) -> EntityPolicy:
     """One approval by finance for any amount; write-offs have an account."""
     tier = approval_policy.tiers[0].model_copy(update={"up_to": None})
     approval = approval_policy.model_copy(update={"tiers": (tier,)})
-    return strict_policy.model_copy(
-        update={"approval": approval, "write_off_account": "658000"}
-    )
+    return strict_policy.model_copy(update={"approval": approval, "write_off_account": "658000"})
 
 
 @dataclass(frozen=True)

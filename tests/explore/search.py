@@ -83,13 +83,14 @@ def problem_at(world: World, number: int = 0) -> str:
 # --- every way ------------------------------------------------------------------------------------
 
 
-def exhaustively(start: World, name: str, most: int, found: Found) -> None:
-    """Breadth first up to so many transitions: what is found is found by the shortest way."""
+def exhaustively(start: World, name: str, most: int, found: Found, *, first: bool = False) -> None:
+    """Breadth first up to so many transitions: what is found is found by the shortest way. With
+    `first` only until something is."""
     began, left = time.process_time(), found.transitions + most
-    first = canonical(start)
-    open_states, ways = deque([(first, start)]), {first: (0, "")}
-    found.keys.add(first)
-    while open_states and found.transitions < left:
+    place = canonical(start)
+    open_states, ways = deque([(place, start)]), {place: (0, "")}
+    found.keys.add(place)
+    while open_states and found.transitions < left and not (first and found.violations):
         key, world = open_states.popleft()
         what = problem_at(world, len(ways))
         if what:
