@@ -267,6 +267,20 @@ def summary(before: Contract, after: Contract) -> list[str]:
     return lines
 
 
+def differences(known: JsonObject, given: JsonObject) -> list[str]:
+    """What other contract data says otherwise, by path: `title: Old -> New`. Validated data is
+    compared by what it means, anything else by what it says."""
+    before, after = dict(_flat(_meant(known))), dict(_flat(_meant(given)))
+    return list(_told(before, after, ""))
+
+
+def _meant(contract_data: JsonObject) -> JsonObject:
+    try:
+        return {**contract_data_of(validate(contract_data)), "version": None}
+    except InvalidContract:
+        return contract_data
+
+
 def _services_told(before: Contract, after: Contract) -> Iterator[str]:
     known, left = ({line.key for line in version.services} for version in (before, after))
     old = {line.key: line.amount for line in _estimates(before)}

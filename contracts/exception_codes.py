@@ -153,7 +153,8 @@ CONTRACT_DATA = CodeGroup(
         _data("more_problems", "only the first 200 problems are listed", "`amend` these first"),
         _data(
             "text_malformed",
-            "a text has control characters or half a character, or a name has a line break",
+            "a text has control or invisible characters or half a character, or a name has a tab"
+            " or a line break",
         ),
         _data("string_too_long", "a text is longer than 200 characters, or an id than 100 bytes"),
         _data("string_type", "a text is required here"),
@@ -771,8 +772,8 @@ COLLECTING = CodeGroup(
         ),
         _code(
             "payment_refused",
-            "a payment reported by Signal cannot be booked on the invoice: another currency, or not"
-            " above zero",
+            "a payment reported by Signal cannot be booked on the invoice: another currency, not"
+            " above zero, or of a day that lies ahead",
             "book the money where it belongs or pay it back, then `skip`",
             _FINANCE,
             parking.REGISTER_PAYMENT,
@@ -785,6 +786,24 @@ COLLECTING = CodeGroup(
             _FINANCE,
             parking.REGISTER_PAYMENT,
             actions=(Action.SKIP,),
+        ),
+        _code(
+            "payment_exceeds",
+            "a payment was more than what was open on the invoice; the rest stands on the"
+            " customer's account in Odoo",
+            "reconcile the rest with another invoice there or pay it back, then `skip` with what"
+            " became of it",
+            _FINANCE,
+            parking.SETTLE_PAYMENT,
+        ),
+        _code(
+            "payment_differs",
+            "a system reported a payment again under its reference, with another amount; the first"
+            " counts",
+            "look at the bank which one came; book another one under a reference of its own, then"
+            " `skip`",
+            _FINANCE,
+            parking.SETTLE_PAYMENT,
         ),
         _code(
             "credit_not_posted",

@@ -241,6 +241,12 @@ REGISTER_PAYMENT = Step(
     responsible=Responsible.FINANCE,
     allowed=_OPTIONAL,
 )
+SETTLE_PAYMENT = Step(
+    name="settle_payment",
+    doing="Settle money that is not owed",
+    responsible=Responsible.FINANCE,
+    allowed=_OPTIONAL,
+)
 REMIND = Step(
     name="remind", doing="Send the reminder", responsible=Responsible.FINANCE, allowed=_OPTIONAL
 )

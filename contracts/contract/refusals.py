@@ -318,6 +318,14 @@ def _amendment(state: ContractState, resolution: Resolution) -> str | None:
     return None
 
 
+def may_amend(state: ContractState, path: str) -> bool:
+    """Whether the contract data may be corrected at this path now."""
+    head = path.split(".")[0]
+    if head in _IDENTITY or head not in Contract.model_fields:
+        return False
+    return state.odoo.order_id is None or head in _MAY_BE_AMENDED
+
+
 def corrected(state: ContractState, resolution: Resolution) -> JsonObject:
     """The contract data as corrected. Raises InvalidContract for a path that leads nowhere."""
     contract = state.contract

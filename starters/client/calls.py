@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from datetime import timedelta
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 from temporalio.client import (
@@ -21,7 +22,9 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from starters.client.errors import NoAnswer, NotFound, Refused
-from starters.client.messages import Query, Update
+
+if TYPE_CHECKING:
+    from starters.client.messages import Query, Update
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -45,6 +48,40 @@ _ANSWER_WITHIN = timedelta(seconds=20)
 _AT_ONCE = 20
 """How many workflows are asked at the same time when a list needs their state."""
 _POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """An activity that failed and is tried again by itself: in which workflow, how often it was
+    tried, why it failed last, and when it is next (aware; None while it runs)."""
+
+    workflow_id: str
+    activity: str
+    attempt: int
+    failure: str
+    next_at: datetime | None
+
+
+async def trying(client: Client, ids: Sequence[str]) -> list[Attempt]:
+    """What these workflows try again at the moment."""
+    asked = await each(ids, lambda item: _attempts(client, item), unreadable=lambda *_: None)
+    return [attempt for _, attempts in asked for attempt in attempts]
+
+
+async def _attempts(client: Client, workflow_id: str) -> list[Attempt]:
+    described = await client.get_workflow_handle(workflow_id).describe(rpc_timeout=_ANSWER_WITHIN)
+    found = []
+    for item in described.raw_description.pending_activities:
+        if not item.HasField("last_failure"):
+            continue
+        failure = await client.data_converter.decode_failure(item.last_failure)
+        waits = item.HasField("next_attempt_schedule_time")
+        next_at = item.next_attempt_schedule_time.ToDatetime(UTC) if waits else None
+        attempt = Attempt(
+            workflow_id, item.activity_type.name, item.attempt, _reason(failure), next_at
+        )
+        found.append(attempt)
+    return found
 
 
 async def query(client: Client, workflow_id: str, question: Query[T]) -> T:

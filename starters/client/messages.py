@@ -44,9 +44,6 @@ from contracts.problems import InvalidContract, problems_of
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 
-CONTRACT_WORKFLOW = "ContractWorkflow"
-INVOICE_WORKFLOW = "InvoiceWorkflow"
-
 
 @dataclass(frozen=True)
 class Update(Generic[M, T]):

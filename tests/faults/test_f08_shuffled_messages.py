@@ -392,7 +392,7 @@ async def tell_slowly(state: InvoiceState, action: actions.Action) -> object:
     """The last word to the contract takes until a payment has come."""
     if state.stage is InvoiceStage.SETTLED:
         found = workflow.instance()
-        await workflow.wait_condition(lambda: bool(found.state.payment_references))
+        await workflow.wait_condition(lambda: bool(found.state.known_payments))
     return await PERFORM[TELL_CONTRACT](state, action)
 
 
