@@ -427,7 +427,10 @@ def _write_status(state: ContractState, action: Action) -> Awaitable[Any]:
 
 
 def _close_out(state: ContractState, action: Action) -> Awaitable[Any]:
-    ended = state.replace(ending=endings.ending_of(state))
+    # Without what the close-out does not look at: whole states are large.
+    ended = state.replace(
+        ending=endings.ending_of(state), contract_data={}, order_version=None, answers=()
+    )
     return workflow.start_activity_method(
         OdooClosing.close_out,
         CloseOutRequest(state=ended, left=CloseOutLeft(steps=list(endings.parts_left(state)))),

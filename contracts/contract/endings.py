@@ -9,7 +9,7 @@ from datetime import date
 from contracts import parking
 from contracts.agenda.actions import Action
 from contracts.billing.periods import life
-from contracts.contract import amendments, derived, reading
+from contracts.contract import amendments, derived, provisioning, reading
 from contracts.contract.state import DAY, ContractState, Ending, has_ended
 
 CLOSE_OUT, CANCEL_ORDER, ARCHIVE_PROJECT = "close_out", "cancel_order", "archive_project"
@@ -25,8 +25,10 @@ def wanted(state: ContractState) -> Iterator[Action]:
 
 
 def compensation(state: ContractState) -> Iterator[Action]:
-    """What was provisioned is taken back in reverse order."""
-    if state.odoo.order_id is not None and CANCEL_ORDER not in state.close_out_done:
+    """What was provisioned is taken back in reverse order, once it is known what that is."""
+    if provisioning.PROVISION in state.uncertain:
+        yield provisioning.provision()
+    elif state.odoo.order_id is not None and CANCEL_ORDER not in state.close_out_done:
         yield Action(CANCEL_ORDER, CANCEL_ORDER, exclusive=True)
     elif state.odoo.project_id is not None and ARCHIVE_PROJECT not in state.close_out_done:
         yield Action(ARCHIVE_PROJECT, ARCHIVE_PROJECT, exclusive=True)

@@ -29,8 +29,12 @@ def wanted(state: ContractState) -> Iterator[Wanted]:
         else:
             yield Action(VALIDATE, VALIDATE)
     elif state.stage is ContractStage.PROVISIONING:
-        # A lost answer leaves open whether it is confirmed: that is found out before it is undone.
-        yield Action(PROVISION, PROVISION, irreversible=True)
+        yield provision()
+
+
+def provision() -> Action:
+    """A lost answer leaves open what there is in Odoo: that is found out before it is undone."""
+    return Action(PROVISION, PROVISION, irreversible=True)
 
 
 _payload_problems = derived.remembered(payload_problems)

@@ -96,7 +96,7 @@ def _provisioned(
     state: ContractState, action: Action, odoo: OdooRefs, stands: bool
 ) -> ContractState:
     state = state.replace(odoo=odoo)
-    if not stands:
+    if not stands or state.cancel is not None:
         return state
     state = state.replace(
         order_version=state.terms, billing=account.begin(state.terms, state.today)

@@ -211,7 +211,8 @@ def test_other_content_under_a_known_id_is_told_with_a_code_of_its_own(
     differences = ("title: Old -> New", "value: 1.00 EUR -> 2.00 EUR")
     calls.answer("start", Started(CONTRACT, "run", new=False, differences=differences), C2C)
     result = c2c("contract", "start", _file(tmp_path))
-    assert (result.exit_code, int(ExitCode.OTHER_CONTENT)) == (7, 7)
+    assert result.exit_code == ExitCode.OTHER_CONTENT
+    assert int(ExitCode.OTHER_CONTENT) == 7
     for line in differences:
         assert line in result.stdout
     assert "c2c contract change northwind/C-1" in result.stdout

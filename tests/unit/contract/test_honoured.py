@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -39,7 +40,7 @@ from tests.unit.contract.played import (
 )
 
 
-def worked(life: Played, on: date, hours: str, plan: str = "dev", **more: str) -> None:
+def worked(life: Played, on: date, hours: str, plan: str = "dev", **more: Any) -> None:
     """A timesheet line is approved in Odoo."""
     number = len(life.odoo.lines) + 1
     life.odoo.lines[number] = Worked(plan=plan, on=on, hours=Decimal(hours), **more)
