@@ -16,7 +16,7 @@ from tests.explore.examples import small
 from tests.explore.search import Found, exhaustively
 from tests.explore.world import Budget
 
-TRANSITIONS = 12_000
+TRANSITIONS = 10_000
 _MUST_BE_ACCEPTED = frozenset(
     {
         "contract CancelRequest",
