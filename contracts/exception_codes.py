@@ -789,10 +789,8 @@ COLLECTING = CodeGroup(
         ),
         _code(
             "payment_exceeds",
-            "a payment was more than what was open on the invoice; the rest is on the"
-            " customer's account in Odoo",
-            "reconcile the rest with another invoice there or pay it back, then `skip` with what"
-            " became of it",
+            "a payment was more than what was open; the rest is on the customer's account in Odoo",
+            "reconcile it with another invoice or pay it back, then `skip`",
             _FINANCE,
             parking.SETTLE_PAYMENT,
         ),
