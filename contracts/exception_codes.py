@@ -676,11 +676,14 @@ ISSUING = CodeGroup(
         ),
         _code(
             "invoice_differs_from_approval",
-            "the draft in Odoo does not total what was approved",
-            "`retry` writes the draft again. If it then totals what was approved it is posted, else"
-            " it is approved again",
+            "the invoice in Odoo is not what was approved: customer, address, dates, lines or any"
+            " other field; or Odoo would mail it to another address",
+            "`retry` writes the draft again. If it then says what was approved it is posted, else"
+            " it is approved again. Of a posted invoice that is to be mailed, `retry` mails it to"
+            " the address that the exception shows",
             _FINANCE,
             parking.POST_INVOICE,
+            parking.DELIVER,
         ),
         _code(
             "invoice_cancelled",
@@ -920,9 +923,10 @@ AMENDMENTS = CodeGroup(
     codes=(
         _code(
             "not_amendable",
-            "only `invoice_on`, `payment_term`, `purchase_order`, `billing_email` and the"
-            " `description` of a line may be amended",
-            "amend one of these; amounts follow from the contract",
+            "only `invoice_on`, `payment_term`, `purchase_order` and the `description` of a line"
+            " may be amended",
+            "amend one of these; amounts follow from the contract, and the address is that of the"
+            " customer in Odoo",
             _FINANCE,
         ),
     ),

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from contracts.contract.state import ContractStage
+from contracts.identifiers import invoice_origin
 from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
 from starters.client import Refused
@@ -67,7 +68,7 @@ async def test_a_locked_period_parks_the_posting_and_an_amended_date_keeps_the_a
     assert state.approval_round is not None
     assert [item.by for item in state.approval_round.approvals] == [ANA]
     [move] = admin.search_read(
-        "account.move", [("invoice_origin", "=", invoice)], ["invoice_date", "date"]
+        "account.move", [("invoice_origin", "=", invoice_origin(invoice))], ["invoice_date", "date"]
     )
     assert move["invoice_date"] == move["date"] == str(NEW_YEAR)
 
@@ -186,6 +187,6 @@ async def test_a_backdated_invoice_does_not_slip_into_a_locked_period(world: Wor
     finally:
         admin.write("res.company", [1], {"fiscalyear_lock_date": False})
     [move] = admin.search_read(
-        "account.move", [("invoice_origin", "=", invoice)], ["invoice_date", "date"]
+        "account.move", [("invoice_origin", "=", invoice_origin(invoice))], ["invoice_date", "date"]
     )
     assert move["invoice_date"] == move["date"] == free

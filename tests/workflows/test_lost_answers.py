@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from contracts.identifiers import origins_of_contract
 from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
 from sandbox.faults import Fault
@@ -44,7 +45,7 @@ def moves(world: World, workflow_id: str) -> list[str]:
     """The states of all invoices that the contract has in Odoo, oldest first."""
     found = world.admin.search_read(
         "account.move",
-        [("invoice_origin", "=like", f"{workflow_id}/invoice/%")],
+        [("invoice_origin", "=like", origins_of_contract(workflow_id))],
         ["state"],
         order="id",
     )
