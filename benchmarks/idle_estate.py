@@ -186,7 +186,7 @@ async def _seconds_to_act(ours: Product, contract: JsonObject, milestone: str) -
     """From the Signal to the start of the activity it leads to, by the server's own clock. The
     activity is the invoice's: the contract starts a workflow for it, and that makes the draft."""
     handle = ours.client.get_workflow_handle(product.workflow_id(contract))
-    await handle.signal(ContractWorkflow.milestone_reached, MilestoneReached(milestone=milestone))
+    await handle.signal("milestone_reached", MilestoneReached(milestone=milestone))
     found: list[float] = []
 
     async def has_acted() -> bool:

@@ -29,7 +29,6 @@ from sandbox.real_odoo.process import Process
 from sandbox.stack import CONFIG, temporal_command
 from starters.client import C2C, Awaiting, calls
 from workflows import task_queues
-from workflows.contract import ContractWorkflow
 
 T = TypeVar("T")
 
@@ -157,7 +156,7 @@ class Product:
         await calls.at_once(
             [
                 self.client.get_workflow_handle(workflow_id(contract)).signal(
-                    ContractWorkflow.milestone_reached,
+                    "milestone_reached",
                     MilestoneReached(milestone=milestone["key"], by=_MANAGER),
                 )
                 for contract in contracts

@@ -50,11 +50,11 @@ is wrong. Find the code of your exception on this page. Codes of contract data a
 | `cancel` | cancels the contract; refused once anything is billed or proposed. On \
 `create_invoice` and `post_invoice` it withdraws that proposal, as a rejection does |
 
-Where only `retry` is offered although the step allows more, the act **may have happened**: to post,
-mail, book a payment, reconcile or write off cannot be undone, and no answer came. `retry` looks in
-Odoo first and finds what was done. Until that is known nobody can amend, skip or cancel it, and an
-invoice is not reported rejected. A step `message:1` is a message that a defect of ours stopped. It
-is taken in by itself once a release corrects it, or `skip` drops it.
+If a call that cannot be taken back (post, mail, pay, reconcile, write off) got no answer, it may
+have happened all the same. Then only `retry` is possible, which looks in Odoo first.
+
+A step such as `message:1` is a message that a defect of ours stopped. It is accepted by itself once
+a release corrects the defect; `skip` drops it.
 
 With the `c2c` command; `C-1001` is a contract, `C-1001/1` its first invoice:
 

@@ -7,11 +7,9 @@ activities/odoo/requirements.py.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 from temporalio.api.enums.v1 import TaskQueueType
@@ -31,6 +29,7 @@ from gateways.crm.protocol import Crm
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
 from starters import schedules
+from starters.findings import Finding, Verdict
 from wiring import client as temporal
 from wiring import remotes
 from wiring.settings import CONFIG_VARIABLE, ConfigurationError, Settings, config_path
@@ -46,25 +45,6 @@ _BILLED_BY = {
 """What a contract can bill on a product, by the product's service type in Odoo."""
 _POLLED_WITHIN = timedelta(minutes=2)
 """The server remembers pollers for five minutes; a live one asks again at least once a minute."""
-
-
-class Verdict(StrEnum):
-    """`missing` stops contracts from going through; `warn` is for a person to judge."""
-
-    OK = "ok"
-    WARN = "warn"
-    MISSING = "missing"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at, what was found, and what to do about it."""
-
-    area: str
-    subject: str
-    verdict: Verdict
-    detail: str = ""
-    remedy: str = ""
 
 
 def is_ready(findings: Sequence[Finding]) -> bool:
@@ -119,17 +99,9 @@ def _temporal_unreachable(error: temporal.TemporalUnreachable) -> Finding:
         "Temporal",
         "server",
         Verdict.MISSING,
-        without_internals(error),
+        error.without_internals(),
         "start a server (c2c dev), or set TEMPORAL_ADDRESS to yours",
     )
-
-
-def without_internals(error: temporal.TemporalUnreachable) -> str:
-    """Where Temporal was looked for and why that failed, without the SDK's inner names."""
-    text = str(error)
-    where = text.partition(" (")[0]
-    reasons = re.findall(r'message: "([^"]+)"', text)
-    return f"{where} ({reasons[-1]})" if reasons else text.partition("; ")[0]
 
 
 async def _namespace(client: Client) -> Finding:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from enum import StrEnum
 
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import (
@@ -36,6 +35,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from contracts.sweeps import CrmSweepInput
 from gateways.crm.hubspot import HubSpotCrm
 from gateways.crm.odoo_crm import OdooCrm
+from starters.findings import Change, Did, SetupRefused
 from wiring.settings import Settings
 from workflows import options, search_attributes, task_queues
 from workflows.sweeps import CrmSweepWorkflow, OdooSweepWorkflow
@@ -58,28 +58,6 @@ _TYPES = {
     SearchAttributeIndexedValueType.DOUBLE: IndexedValueType.INDEXED_VALUE_TYPE_DOUBLE,
     SearchAttributeIndexedValueType.INT: IndexedValueType.INDEXED_VALUE_TYPE_INT,
 }
-
-
-class SetupRefused(Exception):
-    """The namespace cannot be set up from here; the message says what a person has to do."""
-
-
-class Did(StrEnum):
-    """What was done about one thing."""
-
-    CREATED = "created"
-    UPDATED = "updated"
-    UNCHANGED = "unchanged"
-
-
-@dataclass(frozen=True)
-class Change:
-    """One thing the namespace needs, and what was done about it."""
-
-    kind: str
-    name: str
-    did: Did
-    detail: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from temporalio.client import Client, Interceptor
@@ -12,6 +13,13 @@ from temporalio.runtime import Runtime
 
 class TemporalUnreachable(Exception):
     """Temporal could not be reached; the message says where it was looked for."""
+
+    def without_internals(self) -> str:
+        """Where Temporal was looked for and why that failed, without the SDK's inner names."""
+        text = str(self)
+        where = text.partition(" (")[0]
+        reasons = re.findall(r'message: "([^"]+)"', text)
+        return f"{where} ({reasons[-1]})" if reasons else text.partition("; ")[0]
 
 
 async def connect(

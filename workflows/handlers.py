@@ -57,7 +57,7 @@ def signal_only(*, words: str = "a message") -> Callable[[F], F]:
 
 
 class _Declared:
-    """Puts an Update and a Signal into the class in whose body it stands."""
+    """Puts an Update and a Signal into the class that declares it."""
 
     def __init__(self, take: Callable[..., Any], signal: str, words: str) -> None:
         self._take = take

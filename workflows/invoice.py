@@ -5,13 +5,13 @@
         |        v    |_ tax moved _|              partially_paid, overdue   |     |
         |_____ rejected (amended: proposed again)  in_payment, credited, written_off
 
-The draft stands in Odoo before anybody approves it, with the tax Odoo computes; a rejected one is
+The draft exists in Odoo before anybody approves it, with the tax Odoo computes; a rejected one is
 cancelled there before the contract hears of it. Approval, and the write-off of what stays open,
 wait for people, as does every act that parks. Payments arrive by Signal, or from the sweep that
 reads what changed in Odoo. Reminders follow from the balance on every event; disputes, promises
 and holds only pause them. Paid is not terminal until the settlement period has passed.
 
-What is decided stands in `contracts.invoice`, how it is done in `invoice_acts`; here are the
+Decisions are in `contracts.invoice`, how acts are performed in `invoice_acts`. Here are the
 messages that people and systems send.
 """
 
@@ -103,7 +103,7 @@ class InvoiceWorkflow(Shell[InvoiceState]):
         return collecting.report(await self.perform_agenda())
 
     def _reported(self, received: object) -> InvoiceReport:
-        """Take in the message of an Update; how the invoice stands then."""
+        """Apply the message of an Update; the report of the invoice after it."""
         self.answered(received)
         return collecting.report(self.state)
 
@@ -175,7 +175,7 @@ class InvoiceWorkflow(Shell[InvoiceState]):
 
     @signal
     def contract_renewed(self) -> None:
-        """From the contract: it has begun another run, and is to be told how the invoice ends."""
+        """From the contract: it has begun another run, and needs a report when the invoice ends."""
         self.tell(SignalReceived(ContractRenewed(), "that the contract was renewed"))
 
     @workflow.query

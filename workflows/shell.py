@@ -1,4 +1,4 @@
-"""The shell around a pure core: it performs actions, takes in what happens, and waits.
+"""The shell around a pure core: it performs actions, applies what happens, and waits.
 
 All decisions are in `contracts/`: `contracts.agenda` says what may begin now and when time alone
 changes something. A workflow inherits `Shell`, names its `Core`, and declares its messages with
@@ -135,7 +135,7 @@ class Shell(Inbox, Generic[S]):
     # --- messages: the one way in which the state changes ---------------------------------------
 
     def tell(self, event: Event) -> Any:
-        """Take in an event; the answer to a message. Raises ApplicationError for one refused.
+        """Apply an event; the answer to a message. Raises ApplicationError for one refused.
 
         A mistake in the rules changes nothing and stops nothing: what it concerns is parked.
         """
@@ -157,7 +157,7 @@ class Shell(Inbox, Generic[S]):
         return outcome.answer
 
     def answered(self, message: Any) -> Any:
-        """Take in the message of an Update; its answer."""
+        """Apply the message of an Update; its answer."""
         return self.tell(UpdateReceived(message))
 
     def check(self, message: Any) -> None:
@@ -171,7 +171,7 @@ class Shell(Inbox, Generic[S]):
             refuse(refusal)
 
     def noted(self, text: str) -> None:
-        """Note something that came and cannot be taken in, such as an unreadable Signal."""
+        """Note something that cannot be accepted, such as an unreadable Signal."""
         self.tell(Noted(text))
 
     @workflow.signal
@@ -208,7 +208,7 @@ class Shell(Inbox, Generic[S]):
         self._tasks[action.key] = asyncio.create_task(self._await(action, act))
 
     async def _await(self, action: Action, act: Awaitable[Any]) -> None:
-        """Wait for an act and take in what came of it. Messages may have changed the state
+        """Wait for an act and apply its result. Messages may have changed the state
         meanwhile: the rules look at it as it is then."""
         try:
             result: Done | Failed = Done(await act)

@@ -119,7 +119,7 @@ class SignalReceived:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """A Signal that a defect stopped, kept under this key, is taken in again."""
+    """A Signal that a defect stopped, kept under this key, is applied again."""
 
     key: str
 

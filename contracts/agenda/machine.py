@@ -48,13 +48,13 @@ _BUSY = "it is being closed just now; try again in a moment"
 _MOST_UNSERVED = 100
 _DEFECT = Step(
     name="defect",
-    doing="Take in what happened",
+    doing="Apply what happened",
     responsible=Responsible.OPERATIONS,
     allowed=(Choice.RETRY,),
 )
 _UNSERVED = Step(
     name="message",
-    doing="Take in a message that a defect stopped",
+    doing="Accept a message that a defect stopped",
     responsible=Responsible.OPERATIONS,
     allowed=(Choice.RETRY, Choice.SKIP),
 )
@@ -179,19 +179,26 @@ def _is_retry_due(parked: StepException, now: datetime) -> bool:
 
 def refusal(rules: Rules[S], state: S, message: Any, now: datetime) -> str | None:
     """Why a message would be refused now, as a sentence; None if it would be accepted."""
-    return _refusal(rules, state.replace(clock=now), message)
+    return _refusal(rules, _at(state, now), message)
 
 
 def apply(rules: Rules[S], state: S, event: Event, now: datetime) -> Outcome[S]:
     """The state after an event at an aware time. The state given stays as it is."""
-    before = state.replace(clock=now)
+    before = _at(state, now)
     try:
         after = _applied(rules, before, event)
     except Refused as refused:
         return Outcome(before, refusal=str(refused))
     after = rules.shown(_at_rest(rules, after))
+    if after.answer is None and not after.metrics:
+        return Outcome(after)
     clean = after.replace(answer=None, metrics=())
     return Outcome(clean, answer=after.answer, metrics=after.metrics)
+
+
+def _at(state: S, now: datetime) -> S:
+    """The same state where no time has passed: what was asked about it need not be asked again."""
+    return state if state.clock == now else state.replace(clock=now)
 
 
 def _applied(rules: Rules[S], state: S, event: Event) -> S:
@@ -424,8 +431,8 @@ def with_defect(state: S, event: Event, error: Exception, now: datetime) -> S:
     """The state once `apply` failed on an event by a mistake of ours; needs no rules.
 
     Nothing of the event counts, and nothing of it is lost: an act is parked and performed again,
-    which finds what it has done before; a Signal is kept, and taken in by a later release. The
-    sender of an Update is told, and the time comes again.
+    which finds what it has done before; a Signal is kept, and a later release applies it. The
+    sender of an Update gets an error, and the clock rings again.
     """
     state = state.replace(clock=now)
     failed = Failed(kind="defect", code="defect", message=f"{type(error).__name__}: {error}")
@@ -455,7 +462,7 @@ def _kept(state: S, event: SignalReceived, failed: Failed) -> S:
 
 
 def _resumed(rules: Rules[S], state: S, key: str) -> S:
-    """Take in a message that was kept. Raises whatever its kind or the rules raise."""
+    """Apply a message that was kept. Raises whatever its kind or the rules raise."""
     kept = next(item for item in state.unserved if item.key == key)
     message = rules.messages[kept.kind].model_validate(kept.content)
     rest = tuple(item for item in state.unserved if item.key != key)

@@ -1,12 +1,18 @@
-"""What a contract earns and how it becomes invoices: one module a billing model, pure rules only.
+"""What a contract may bill and how it becomes invoices: pure rules only.
 
-charges     the lines to bill, and how quantity times price makes the amount
-periods     billing periods and proration
-milestones  fixed prices, deposit and retainage
-time        timesheet lines by rate card, cap and corrections
-retainers   recurring fees, included hours, carry-over, overage, indexation
-usage       metered quantities, tiers and minimum commitments
-expenses    expenses billed on, with mark-up and cap
-book        the one ledger of what was earned, proposed, billed, credited and dropped
-proposals   the content of one invoice or credit note, which approvals are bound to
+account       the door: all that the contract's agenda calls
+state         what is stored: terms, facts, invoices, decisions; `packing` writes it down short
+keys          what everything is billed under
+terms         which version of a plan counts for a day, which period, when it is due
+entitlements  what terms and facts give a right to bill
+accounts      what is billed and waived of a key; `index` keeps it, with the differences
+occasions     which differences become an invoice now; `reading` what must be read before
+drafting      the lines of differences; `numbering` makes them an invoice's
+composing     one invoice: own lines, caps, deposit, retainage, what waits
+pots          caps, retainage, deposit and commitments as functions of the sums to date
+facts         what is reached, worked, spent, metered and owed
+decisions     what becomes of proposals; releases, credits (`crediting`), waivers
+totals        what people ask; `checks` what must hold; `folding` what keeps the state small
+
+time, retainers, usage, expenses, periods, order  the rules of each way to bill
 """

@@ -12,10 +12,13 @@ from contracts.billing.charges import Charge
 from contracts.billing.expenses import BilledExpense, Expense
 from contracts.billing.periods import BillingPeriod
 from contracts.billing.proposals import InvoiceKind
+from contracts.billing.state import NotPossible
 from contracts.billing.time import BilledTime, TimeEntry
 from contracts.model import Frozen, Key, Plan, RetainerPlan, TimePlan, UsagePlan
 from contracts.money import Money
 from contracts.problems import Problem
+
+__all__ = ["NotPossible"]
 
 DEPOSIT_EVENT = "deposit"
 FINAL_EVENT = "final"
@@ -30,10 +33,6 @@ def milestone_event(key: str) -> str:
 def period_event(on: date) -> str:
     """The key of the billing event of all periods that are billed on a day."""
     return f"period:{on}"
-
-
-class NotPossible(ValueError):
-    """What was asked cannot be done with the book as it stands; the message says why."""
 
 
 class EventStatus(StrEnum):

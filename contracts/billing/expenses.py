@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date
+from decimal import Decimal
 
 from pydantic import Field
 
@@ -48,9 +49,14 @@ class ExpenseBill(Frozen):
     over_cap: Money
 
 
+def markup_of(plan: ExpensePlan) -> Decimal:
+    """What a cost is multiplied by."""
+    return (100 + plan.markup) / 100
+
+
 def price_of(plan: ExpensePlan, cost: Money) -> Money:
     """What an expense is billed for: its cost plus the mark-up."""
-    return Money.rounded(cost.amount * (100 + plan.markup) / 100, cost.currency)
+    return Money.rounded(cost.amount * markup_of(plan), cost.currency)
 
 
 def bill_expenses(

@@ -5,21 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import date
-from enum import StrEnum
 from functools import cached_property
 
 from pydantic import Field
 
 from contracts.billing.charges import Charge, total
+from contracts.billing.lines import InvoiceKind
 from contracts.model import Derived, Email, Frozen, Key, OptionalText
 from contracts.money import Money
 
-
-class InvoiceKind(StrEnum):
-    """What a proposal becomes in Odoo."""
-
-    INVOICE = "invoice"
-    CREDIT_NOTE = "credit_note"
+__all__ = ["InvoiceKind", "InvoiceProposal"]
 
 
 class InvoiceProposal(Derived, Frozen):

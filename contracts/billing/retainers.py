@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
+from typing import NamedTuple
 
 from contracts.billing.charges import QUANTITY_UNIT, Charge, ChargeKind
 from contracts.billing.periods import BillingPeriod
@@ -65,19 +66,35 @@ def bill_hours(
 
     `used` may be negative where more was taken back than worked: it then adds to what is left.
     """
+    count = count_hours(plan, period, used, carried_in)
+    charge = _overage(contract, plan, period, count.overage)
+    return HoursBill(charge=charge, **count._asdict())
+
+
+class HoursCount(NamedTuple):
+    """The hours of a period at two decimals: see `HoursBill`."""
+
+    used: Decimal
+    included: Decimal
+    carried_in: Decimal
+    overage: Decimal
+    carried_out: Decimal
+
+
+def count_hours(
+    plan: RetainerPlan, period: BillingPeriod, used: Decimal, carried_in: Decimal
+) -> HoursCount:
+    """Set the hours of a period against what is included; carried hours are used first.
+
+    `used` may be negative where more was taken back than worked: it then adds to what is left.
+    """
     used, carried_in = _two_decimals(used), _two_decimals(carried_in)
     included = included_hours(plan, period)
     from_carried = min(max(used, _NONE), carried_in)
     from_included = min(used - from_carried, included)
     overage = used - from_carried - from_included
-    return HoursBill(
-        charge=_overage(contract, plan, period, overage),
-        used=used,
-        included=included,
-        carried_in=carried_in,
-        overage=overage,
-        carried_out=_carried_out(plan, carried_in - from_carried, included - from_included),
-    )
+    out = _carried_out(plan, carried_in - from_carried, included - from_included)
+    return HoursCount(used, included, carried_in, overage, out)
 
 
 def included_hours(plan: RetainerPlan, period: BillingPeriod) -> Decimal:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Protocol
 
 from pydantic import Field
 
@@ -77,8 +78,8 @@ def rate_for(plan: TimePlan, entry: TimeEntry) -> Decimal | None:
 
     The most specific rate that is valid on the day worked counts; see `contracts.model.Rate`.
     """
-    rate = _rate(plan, entry)
-    return rate.price.amount if rate else None
+    found = rate(plan, entry)
+    return found.price.amount if found else None
 
 
 def bill_time(
@@ -169,12 +170,12 @@ class _Work:
     def _bill(self, entry: TimeEntry) -> None:
         if entry.hours == 0:
             return
-        rate = _rate(self._plan, entry)
-        if rate is None:
+        found = rate(self._plan, entry)
+        if found is None:
             self.unpriced.append(entry)
             return
-        label = entry.person if rate.person else entry.role if rate.role else ""
-        self._groups.setdefault((label, rate.price.amount), []).append(entry)
+        label = entry.person if found.person else entry.role if found.role else ""
+        self._groups.setdefault((label, found.price.amount), []).append(entry)
 
     def _group(self, label: str, price: Decimal, entries: list[TimeEntry]) -> Line:
         days = [entry.on for entry in entries]
@@ -267,13 +268,27 @@ def _warnings(contract: Contract, plan: TimePlan, spent: Money, capped: Capped) 
     return (f"{name}: {after} of the cap of {plan.cap} is used, {share} % (plan {plan.key})",)
 
 
-def _rate(plan: TimePlan, entry: TimeEntry) -> Rate | None:
-    valid = [rate for rate in plan.rates if _fits(rate, entry)]
+class Worked(Protocol):
+    """What decides the rate of an hour: who worked it, and when."""
+
+    @property
+    def on(self) -> date: ...
+    @property
+    def person(self) -> str: ...
+    @property
+    def email(self) -> str: ...
+    @property
+    def role(self) -> str: ...
+
+
+def rate(plan: TimePlan, entry: Worked) -> Rate | None:
+    """The most specific rate that is valid on the day worked; None if no rate fits."""
+    valid = [item for item in plan.rates if _fits(item, entry)]
     # max() keeps the first of equals, so the rate card's own order decides between them.
     return max(valid, key=_rank, default=None)
 
 
-def _fits(rate: Rate, entry: TimeEntry) -> bool:
+def _fits(rate: Rate, entry: Worked) -> bool:
     return (
         (rate.valid_from is None or rate.valid_from <= entry.on)
         and (not rate.person or _same(rate.person, entry.email) or _same(rate.person, entry.person))

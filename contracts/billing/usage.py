@@ -6,6 +6,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from contracts.billing.charges import QUANTITY_UNIT, Charge, ChargeKind, total
+from contracts.billing.lines import rounded
 from contracts.billing.periods import BillingPeriod, life
 from contracts.model import Contract, Day, Frozen, Key, Quantity, Text, UsagePlan, UsagePricing
 from contracts.money import Money
@@ -47,6 +48,13 @@ def period_amount(
     return total(usage_charges(contract, plan, period, quantity), contract.currency)
 
 
+def amount_of(plan: UsagePlan, period: BillingPeriod, quantity: Decimal, currency: str) -> Decimal:
+    """What a period comes to, without tax, its minimum included; each tier is rounded on its own,
+    as Odoo rounds each line."""
+    tiers = (rounded(units * price, currency) for units, price in rated(plan, quantity))
+    return max(sum(tiers, _NONE), minimum_of(plan, period, currency).amount)
+
+
 def usage_charges(
     contract: Contract, plan: UsagePlan, period: BillingPeriod, quantity: Decimal
 ) -> tuple[Charge, ...]:
@@ -80,7 +88,7 @@ def usage_correction(
     if change.is_zero:
         return None
     key = f"{plan.key}:{period.period.first}:{occasion}"
-    note = f"{period.note}: corrected from {_text(before)} to {_text(after)} {plan.unit}"
+    note = f"{period.note}: corrected from {as_text(before)} to {as_text(after)} {plan.unit}"
     return _of_amount(contract, plan, key, ChargeKind.CORRECTION, note, change)
 
 
@@ -118,7 +126,7 @@ def _tier(
     price: Decimal,
 ) -> Charge:
     key = f"{plan.key}:{period.period.first}:{number}"
-    note = f"{period.note}: {_text(units)} {plan.unit} at {_text(price)}"
+    note = f"{period.note}: {as_text(units)} {plan.unit} at {as_text(price)}"
     amount = Money.rounded(units * price, contract.currency)
     service = contract.service(plan.service)
     by_units = Charge.of_quantity(
@@ -145,7 +153,7 @@ def _of_amount(
     return Charge.of_amount(key, kind, plan.key, service.code, description, amount)
 
 
-def _text(number: Decimal) -> str:
+def as_text(number: Decimal) -> str:
     """As people write it: no exponent, no zeros at the end."""
     text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -300,7 +300,8 @@ def _look(basis: str) -> Action:
 def _to_tell_contract(state: InvoiceState) -> list[Wanted]:
     if state.credit_requests:
         return [Action(ASK_CREDIT, key=ASK_CREDIT, lane=_CONTRACT_LANE)]
-    if has_news(state):
+    # A report is on its way: once it has arrived, the state is compared with it again.
+    if TELL_CONTRACT in state.running or has_news(state):
         return [Action(TELL_CONTRACT, key=TELL_CONTRACT, lane=_CONTRACT_LANE)]
     return []
 

@@ -185,7 +185,7 @@ def proposal_details(proposal: InvoiceProposal, content: InvoiceContent) -> tupl
 
 
 def dispute_refusal(state: InvoiceState, opened: DisputeOpened, today: date) -> str | None:
-    """Why a dispute cannot be taken, as a sentence; None if it can."""
+    """Why a dispute cannot be accepted, as a sentence; None if it can."""
     if state.dispute is not None:
         return f"{state.dispute.amount} is disputed already; resolve that first"
     return (
@@ -263,7 +263,7 @@ def is_credited(state: InvoiceState, dispute: Dispute) -> bool:
 
 
 def promise_refusal(state: InvoiceState, promised: PaymentPromised, today: date) -> str | None:
-    """Why a promise to pay cannot be taken; None if it can."""
+    """Why a promise to pay cannot be accepted; None if it can."""
     if promised.on > today + _LONGEST_PROMISE:
         return f"a promise is for a year at most, not until {promised.on}"
     return (
@@ -362,7 +362,7 @@ def _required(state: InvoiceState) -> InvoiceBalance:
     return balance
 
 
-# --- what the contract is told ------------------------------------------------------------------
+# --- what the contract knows --------------------------------------------------------------------
 
 _POSTED = frozenset(
     {
@@ -376,13 +376,13 @@ _POSTED = frozenset(
 
 
 def report(state: InvoiceState) -> InvoiceReport:
-    """How the invoice stands, as its contract needs to know it."""
+    """What the contract needs to know of the invoice now."""
     balance = posted(state)
     stage = state.stage
-    # What is just tried again is not over yet: each word to the contract costs a Signal.
+    # What is tried again at the moment is not over yet, and each report costs a Signal.
     exceptions = (*state.exceptions, *state.retried)
     if stage is InvoiceStage.POSTED_NOT_DELIVERED and not exceptions:
-        # Under way: only a delivery that is stuck is worth a word of its own.
+        # Under way: only a delivery that is parked has a stage of its own.
         stage = InvoiceStage.OPEN
     if stage is InvoiceStage.REJECTED and not state.draft_is_gone:
         # The contract bills again what is rejected: not while somebody might post this draft.

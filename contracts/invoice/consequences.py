@@ -44,7 +44,7 @@ def shown(state: InvoiceState) -> InvoiceState:
 
 
 def _begin_approval(state: InvoiceState) -> InvoiceState:
-    """The draft stands in Odoo before anybody approves it, with the tax Odoo computes."""
+    """The draft exists in Odoo before anybody approves it, with the tax Odoo computes."""
     if state.approval_round is not None or state.rejected_because:
         return state
     if agenda.draft_is_outdated(state):

@@ -246,7 +246,7 @@ def _amended(state: InvoiceState, resolution: Resolution) -> InvoiceState:
 
 
 def with_draft_outdated(state: InvoiceState) -> InvoiceState:
-    """The draft in Odoo is to be written anew."""
+    """The draft in Odoo is to be written again."""
     if state.draft is None:
         return state
     return state.replace(draft=state.draft.model_copy(update={"content_hash": ""}))
@@ -291,7 +291,7 @@ def _skip_reminder(state: InvoiceState, _: StepException) -> InvoiceState:
 
 
 def with_reminder_sent(state: InvoiceState, how: str) -> InvoiceState:
-    """The level counts from today on, whoever told the customer."""
+    """The level counts from today on, whoever reminded the customer."""
     reminder = state.reminder
     if reminder is None:
         return state

@@ -79,7 +79,7 @@ class PaymentNotice(PaymentReceived):
 
 
 class ContractRenewed(BaseModel):
-    """The contract has begun another run, and is to be told how the invoice ends."""
+    """The contract has begun another run, and needs a report when the invoice ends."""
 
 
 class DisputeOpened(BaseModel):

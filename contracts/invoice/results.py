@@ -87,7 +87,7 @@ def _untold(failure: Failed) -> str:
 
 
 def _drafted(state: InvoiceState, action: Action, draft: Draft, stands: bool) -> InvoiceState:
-    """The draft stands in Odoo, with what it says there."""
+    """The draft exists in Odoo, with what it says there."""
     known = KnownDraft(
         invoice_id=draft.invoice_id,
         content_hash=action.basis,

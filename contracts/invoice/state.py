@@ -199,7 +199,7 @@ class InvoiceState(AgendaState):
     """Somebody amended the proposal, or changed the draft in Odoo: no rule alone approves it."""
     draft: KnownDraft | None = None
     draft_tried: bool = False
-    """To make the draft has failed: it may stand in Odoo all the same."""
+    """To make the draft has failed: it may exist in Odoo all the same."""
     discarded: bool = False
     """The draft of a rejected invoice was cancelled, or a person has seen to it."""
     issued: bool = False
@@ -208,7 +208,7 @@ class InvoiceState(AgendaState):
     reconciled: bool = False
     """A credit note was reconciled with its invoice, as far as that was open."""
     credit_to_tell: CreditApplied | None = None
-    """What the credited invoice's workflow has still to be told."""
+    """What the credited invoice's workflow does not know yet."""
     payments: tuple[PaymentReceived, ...] = ()
     """Not booked in Odoo yet, the oldest first."""
     payment_references: tuple[str, ...] = ()

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from contracts.approvals import HASH_PREFIX, ApprovalKind, ApprovalRound
 from contracts.identifiers import contract_of
-from contracts.money import Money
 from starters.cli import render
+from starters.cli.documents import money
 from starters.cli.errors import ExitCode, UsageError
 from starters.cli.session import By, Session, session_of
 from starters.client import C2C, MAX_LISTED, Awaiting, Outcome, Refused, calls
@@ -176,19 +175,10 @@ def reject(
 def _filter(session: Session, customer: str, up_to: str, kind: ApprovalKind | None) -> Filter:
     return Filter(
         customer=customer.strip(),
-        up_to=_money(up_to) if up_to else None,
+        up_to=money(up_to, "--up-to") if up_to else None,
         kind=kind,
         entity=session.entity or "",
     )
-
-
-def _money(text: str) -> Money:
-    try:
-        return Money.parse(text)
-    except ValidationError:
-        raise UsageError(
-            f"--up-to {text!r}: expected an amount with its currency, such as '500.00 EUR'"
-        ) from None
 
 
 def _awaiting(session: Session, wanted: Filter) -> list[Awaiting]:

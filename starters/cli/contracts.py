@@ -14,13 +14,11 @@ from contracts.contract.state import FILE_SOURCE, ContractStage, ContractState
 from contracts.model import JsonObject
 from contracts.problems import InvalidContract, Problem
 from contracts.validation import validate
-from starters import schedules
 from starters.cli import documents, render
 from starters.cli.errors import UsageError
 from starters.cli.session import By, Session, session_of
 from starters.client import MAX_LISTED, ContractRow, Refused, Started
 from starters.client.references import short
-from wiring import remotes
 
 app = typer.Typer(no_args_is_help=True)
 milestones = typer.Typer(no_args_is_help=True)
@@ -101,6 +99,8 @@ def _problems(session: Session, contract_data: JsonObject) -> list[Problem]:
 
 
 def _start_deal(session: Session, deal_id: str, crm: str | None) -> None:
+    from starters import schedules  # late: the CRMs' clients come with it
+
     settings = session.readable_settings
     systems = schedules.crm_systems(settings) if settings else {}
     if crm is None and len(systems) != 1:
@@ -211,6 +211,8 @@ def audit(
     """Print the contract's audit record as it is now, with Odoo's own figures, as JSON."""
     session = session_of(context)
     workflow_id = session.contract(reference)
+    from wiring import remotes  # late: Odoo's client comes with it
+
     with contextlib.closing(remotes.odoo(session.settings)) as odoo:
         found = session.run(lambda c2c: c2c.contract(workflow_id).audit(odoo))
     if output is None:

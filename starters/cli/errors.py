@@ -12,8 +12,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from contracts.validation import InvalidContract, Problem, problems_of
 from gateways.errors import FailureKind, GatewayError
 from starters.client import BadReference, NoAnswer, NotFound, Refused
-from starters.preflight import without_internals
-from starters.schedules import SetupRefused
+from starters.findings import SetupRefused
 from wiring.client import TemporalUnreachable
 from wiring.settings import ConfigurationError
 from workers.errors import DoesNotReplay
@@ -77,7 +76,7 @@ def explain(error: Exception) -> Failure | None:
         case UsageError() | BadReference():
             return Failure(ExitCode.USAGE, str(error))
         case TemporalUnreachable():
-            told = f"{without_internals(error)}; start one (c2c dev) or set TEMPORAL_ADDRESS"
+            told = f"{error.without_internals()}; start one (c2c dev) or set TEMPORAL_ADDRESS"
             return Failure(ExitCode.UNREACHABLE, told)
         case NoAnswer():
             return Failure(ExitCode.UNREACHABLE, str(error))

@@ -32,8 +32,7 @@ from contracts.views.status import (
 )
 from starters.client import ChangePreview, ContractRow, ParkedStep
 from starters.client.references import short
-from starters.preflight import Finding, Verdict
-from starters.schedules import Change, Did
+from starters.findings import Change, Did, Finding, Verdict
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _LATEST = 10

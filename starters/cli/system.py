@@ -9,13 +9,11 @@ from typing import Annotated
 import typer
 
 from gateways.errors import GatewayError
-from starters import preflight, schedules
 from starters.cli import render
 from starters.cli.errors import ExitCode, UsageError
 from starters.cli.session import Session, run, session_of
 from starters.client import C2C
-from starters.schedules import Change, Did
-from wiring import remotes
+from starters.findings import Change, Did, Finding, Verdict
 from wiring.settings import ConfigurationError, Settings
 from workflows import task_queues
 
@@ -56,6 +54,8 @@ def setup(
     ] = False,
 ) -> None:
     """Prepare the Temporal namespace: search attributes and the sweeps' schedules. Repeatable."""
+    from starters import schedules  # late: the CRMs' clients come with it
+
     session = session_of(context)
     settings = session.settings
 
@@ -80,8 +80,11 @@ def _sentence(changes: list[Change]) -> str:
     return f"{done} of {len(changes)} changed." if done else "All of it was there already."
 
 
-def _prepare_crms(settings: Settings) -> list[preflight.Finding]:
+def _prepare_crms(settings: Settings) -> list[Finding]:
     """Create what the CRMs lack; returns what is left for a person."""
+    from starters import preflight  # late, as above
+    from wiring import remotes
+
     odoo = remotes.odoo(settings)
     left = []
     try:
@@ -90,14 +93,10 @@ def _prepare_crms(settings: Settings) -> list[preflight.Finding]:
             try:
                 problems = crm.ensure_setup()
             except GatewayError as error:
-                left.append(
-                    preflight.Finding(area, "access", preflight.Verdict.MISSING, error.message)
-                )
+                left.append(Finding(area, "access", Verdict.MISSING, error.message))
                 continue
             left += [
-                preflight.Finding(
-                    area, item.field, preflight.Verdict.MISSING, preflight.lacking_in_crm(item)
-                )
+                Finding(area, item.field, Verdict.MISSING, preflight.lacking_in_crm(item))
                 for item in problems
             ]
     finally:
@@ -107,6 +106,8 @@ def _prepare_crms(settings: Settings) -> list[preflight.Finding]:
 
 def check(context: typer.Context) -> None:
     """Look whether everything is there: Temporal, Odoo, its rights and data, the CRM."""
+    from starters import preflight  # late: the clients of Odoo and the CRMs come with it
+
     session = session_of(context)
     with session.progress("Checking ..."):
         found = run(preflight.check(_settings(session)))

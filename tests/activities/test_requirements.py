@@ -218,10 +218,9 @@ def _draft(firm: Firm) -> None:
     assert draft.odoo_totals.taxes
     rewritten = request.model_copy(update={"rewrites": True, "reached": ()})
     assert firm.invoices.create_draft(rewritten) == draft
-    origin = made.invoice_origin(request.proposal.number)
-    firm.invoices.discard_draft(DiscardRequest(origin=origin, invoice_id=draft.invoice_id))
-    # Where the answer with the id was lost, it is found by its origin.
+    origin = made.invoice_origin()
     firm.invoices.discard_draft(DiscardRequest(origin=origin))
+    firm.invoices.discard_draft(DiscardRequest(origin=origin, invoice_id=draft.invoice_id))
 
 
 def _settle(firm: Firm, recorder: Recorder) -> None:

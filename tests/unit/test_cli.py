@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -429,3 +430,14 @@ def test_replay_takes_histories(calls: Calls, c2c: Invoke, tmp_path: Path, conte
 def test_ages(minutes: int, told: str) -> None:
     since = datetime.fromtimestamp(0, UTC)
     assert render.age(since, datetime.fromtimestamp(minutes * 60, UTC)) == told
+
+
+def test_the_command_starts_without_what_only_some_commands_need() -> None:
+    code = "import sys, starters.cli; print(*sorted(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    loaded = set(done.stdout.split())
+    assert "starters.cli.system" in loaded
+    late = {"httpx", "activities", "starters.preflight", "starters.schedules"}
+    assert not loaded & (late | {"workflows.contract", "workflows.invoice", "gateways.odoo"})

@@ -12,7 +12,7 @@ from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
 from sandbox import __file__ as sandbox_file
 from starters import preflight, schedules
-from starters.preflight import Finding, Verdict
+from starters.findings import Finding, Verdict
 from wiring.settings import Settings, load_settings
 
 SERVICES = {"BUILD": "milestones", "DEVELOPMENT": "timesheet", "RETAINER": "manual"}

@@ -24,6 +24,7 @@ from contracts.agenda.actions import (
     UpdateReceived,
 )
 from contracts.approvals import ApprovalDecision, Decision
+from contracts.billing.proposals import InvoiceKind
 from contracts.invoice import agenda, rules
 from contracts.invoice.content import approval_hash
 from contracts.invoice.messages import (
@@ -60,8 +61,13 @@ class Play:
     """How many the core has taken in on the way."""
 
 
-def beginning(*, faults: int, messages: int, days: int) -> Play:
+def beginning(*, faults: int, messages: int, days: int, credit_note: bool = False) -> Play:
     state = invoice_state(policy=None, approval_round=None)
+    if credit_note:
+        kind = {"kind": InvoiceKind.CREDIT_NOTE, "credited_number": 1}
+        state = state.replace(
+            proposal=state.proposal.model_copy(update=kind), credited_invoice_id=5
+        )
     play = Play(state, Odoo(), faults=faults, messages=messages, days=days)
     return told(play, ClockRang())
 
@@ -118,7 +124,7 @@ def succeeded(play: Play, action: Action) -> Play:
 
 def _faults(play: Play, action: Action) -> Iterator[Move]:
     key = action.key
-    if action.kind in (agenda.TELL_CONTRACT, agenda.ASK_CREDIT):
+    if action.kind in (agenda.TELL_CONTRACT, agenda.ASK_CREDIT, agenda.TELL_INVOICE):
         lost = Failed("defect", "defect", "no such workflow")
         yield f"{key}: not told", told(play, Answered(key, lost))
         return
@@ -265,6 +271,7 @@ def check_end(play: Play) -> None:
     assert not state.uncertain, "nothing is left open that may have happened"
     assert not state.payments, "no money is left lying"
     assert not state.credit_requests
+    assert state.credit_to_tell is None
     if play.skipped:
         return
     if state.stage is InvoiceStage.REJECTED:
@@ -345,6 +352,7 @@ def canonical(play: Play) -> Any:
         state.dispute and (state.dispute.amount.amount, state.dispute.accepted is not None),
         state.write_off and (state.write_off.amount.amount, _round(state.write_off.approval_round)),
         (state.write_offs, len(state.credit_requests), state.settles_at),
+        (state.reconciled, state.credit_to_tell is not None),
         state.reported and (state.reported.stage, state.reported.residual, state.reported.disputed),
         tuple(
             (item.key, item.basis, item.code, min(item.attempts, 2), item.retry_at)

@@ -14,7 +14,7 @@ from contracts.agenda.actions import Action, Done, Failed, Result
 from contracts.invoice import agenda, collecting
 from contracts.invoice.content import InvoiceContent
 from contracts.invoice.messages import InvoiceBalance
-from contracts.invoice.results import Draft
+from contracts.invoice.results import Draft, Reconciled
 from contracts.invoice.state import InvoiceState
 from contracts.money import Money
 from contracts.policy import EntityPolicy
@@ -124,6 +124,13 @@ def _register(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Re
     return odoo, Done(odoo.balance)
 
 
+def _reconcile(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Result]:
+    if odoo.residual.is_positive:
+        odoo = odoo.now(residual=ZERO)
+    credited = balance("0", invoice_id=state.credited_invoice_id)
+    return odoo, Done(Reconciled(invoice=credited, credit_note=odoo.balance))
+
+
 def _remind(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Result]:
     assert state.reminder is not None
     subject = state.reminder.subject
@@ -156,9 +163,11 @@ _ACTS: Mapping[str, Callable[[Odoo, InvoiceState, Action], tuple[Odoo, Result]]]
     agenda.DELIVER: _deliver,
     agenda.BALANCE: _read,
     agenda.REGISTER_PAYMENT: _register,
+    agenda.RECONCILE: _reconcile,
     agenda.REMIND: _remind,
     agenda.TODO: _nothing,
     agenda.WRITE_OFF: _write_off,
     agenda.TELL_CONTRACT: _report,
     agenda.ASK_CREDIT: _nothing,
+    agenda.TELL_INVOICE: _nothing,
 }

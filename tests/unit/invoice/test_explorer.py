@@ -13,13 +13,20 @@ from contracts.agenda import machine
 from contracts.agenda.actions import Action, Failed
 from contracts.invoice import consequences, rules
 from contracts.invoice.state import InvoiceState
-from tests.unit.invoice.explorer import Play, beginning, ends_well, explore
+from tests.unit.invoice.explorer import MOST_BYTES, Play, beginning, ends_well, explore
 
 PLACES = 2_000
 EVERY = 25
 
 
-def find_out(faults: int, messages: int, days: int, places: int = PLACES) -> int:
+def find_out(
+    faults: int,
+    messages: int,
+    days: int,
+    places: int = PLACES,
+    *,
+    credit_note: bool = False,
+) -> int:
     """Go every way within the budgets; how many ends there were. Raises AssertionError with the
     way to what must not be."""
     looked = 0
@@ -28,12 +35,13 @@ def find_out(faults: int, messages: int, days: int, places: int = PLACES) -> int
         nonlocal looked
         looked += 1
         if looked % EVERY == 0:
+            assert len(play.state.model_dump_json()) < MOST_BYTES
             try:
                 ends_well(play)
             except AssertionError as error:
                 raise AssertionError(f"{error}; from {way}") from error
 
-    start = beginning(faults=faults, messages=messages, days=days)
+    start = beginning(faults=faults, messages=messages, days=days, credit_note=credit_note)
     return explore(start, places, look).ends
 
 
@@ -44,6 +52,10 @@ def test_what_must_hold_does_on_every_way_and_leads_to_a_good_end(
     faults: int, messages: int, days: int
 ) -> None:
     assert find_out(faults, messages, days)
+
+
+def test_a_credit_note_has_a_good_end_from_everywhere_too() -> None:
+    assert find_out(2, 2, 1, credit_note=True)
 
 
 # --- the explorer itself: rules that are broken are found ---------------------------------------

@@ -1,0 +1,121 @@
+"""What must hold of every billing state. Asked before each proposal: where it fails, billing parks.
+
+`check` derives everything from the state alone and compares it with the index that messages keep up
+to date, so that no slip of the index ever reaches an invoice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+
+from contracts.billing import keys, pots
+from contracts.billing.entitlements import ZERO
+from contracts.billing.index import Index, build, index_of
+from contracts.billing.lines import QUANTITY_UNIT, InvoiceKind, rounded
+from contracts.billing.state import NO_LINE, BillingState, Invoice
+from contracts.billing.totals import is_over, sums
+
+_TABLES = ("entitled", "accounts", "differences", "sums", "done", "net", "invoices_of")
+
+
+def check(billing: BillingState, today: date) -> list[str]:
+    """Every invariant that does not hold, in words; none if all is well."""
+    index, fresh = index_of(billing, today), build(billing, today)
+    return [
+        *_index_is_right(index, fresh),
+        *_keys_add_up(billing, fresh),
+        *(text for item in billing.invoices.values() for text in _lines_add_up(billing, item)),
+        *_pots_are_in_bounds(billing, fresh),
+        *_end_is_even(billing, today),
+    ]
+
+
+def _index_is_right(index: Index, fresh: Index) -> Iterator[str]:
+    """The index that messages keep is what is derived from the state alone."""
+    for table in _TABLES:
+        kept, derived = getattr(index, table), getattr(fresh, table)
+        if kept != derived:
+            names = {**kept, **derived}
+            wrong = sorted(key for key in names if kept.get(key) != derived.get(key))
+            yield f"the index of {table} is not up to date: {', '.join(wrong[:5])}"
+
+
+def _keys_add_up(billing: BillingState, index: Index) -> Iterator[str]:
+    """Billed + to bill + waived = entitled, for every key; and no key nets to the wrong sign."""
+    billed: dict[str, Decimal] = {}
+    open_: dict[str, int] = {}
+    for invoice in billing.invoices.values():
+        for _, key, amount, _ in invoice.parts if invoice.counts else ():
+            billed[key] = billed.get(key, ZERO) + amount
+        for key in invoice.by_key if invoice.is_open else ():
+            open_[key] = open_.get(key, 0) + 1
+    for key in {**index.entitled, **billed}:
+        kind, entitled = keys.kind_of(key), index.entitled.get(key)
+        amount = billed.get(key, ZERO)
+        if kind in keys.POTS:
+            continue
+        if open_.get(key, 0) > 1:
+            yield f"{key} is on {open_[key]} open invoices"
+        wanted = entitled.amount if entitled else ZERO
+        if wanted is not None:
+            waived = wanted - (index.target(key) or ZERO)
+            if amount + (index.differences.get(key) or ZERO) + waived != wanted:
+                yield f"{key}: billed, to bill and waived are not what is entitled"
+            sign = -1 if kind in keys.NEGATIVE else 1
+            if sign * amount < 0 <= sign * wanted and not _may_be_negative(kind, index, key):
+                yield f"{key} nets to {amount}"
+
+
+def _may_be_negative(kind: str, index: Index, key: str) -> bool:
+    """Hours taken back are booked as negative hours; they may be corrected to more than zero while
+    an invoice with them is on its way."""
+    return kind == keys.HOURS and index.account(key).measure < 0
+
+
+def _lines_add_up(billing: BillingState, invoice: Invoice) -> Iterator[str]:
+    """The parts of each line add up to it, and quantity times price is its amount, as in Odoo."""
+    currency, of_line = billing.contract.currency, {NO_LINE: ZERO}
+    for position, _, amount, _ in invoice.parts:
+        of_line[position] = of_line.get(position, ZERO) + amount
+    if of_line[NO_LINE]:
+        yield f"invoice {invoice.number} settles {of_line[NO_LINE]} on no line"
+    for position, line in enumerate(invoice.lines):
+        name = f"line {position + 1} of invoice {invoice.number}"
+        if of_line.get(position, ZERO) != line.amount.amount:
+            yield f"{name}: its parts come to {of_line.get(position, ZERO)}, not {line.amount}"
+        if invoice.is_folded:
+            continue
+        if rounded(line.quantity * line.unit_price, currency) != line.amount.amount:
+            yield f"{name}: {line.quantity} times {line.unit_price} is not {line.amount}"
+        if line.quantity != line.quantity.quantize(QUANTITY_UNIT) or not line.quantity:
+            yield f"{name} has a quantity of {line.quantity}"
+    kind = invoice.occasion.partition(":")[0]
+    if invoice.kind is InvoiceKind.CREDIT_NOTE and kind in (keys.DEPOSIT, keys.MILESTONE, "period"):
+        waited = [k for k in invoice.by_key if keys.kind_of(k) == keys.SERVICE_CREDIT]
+        if waited:
+            yield f"{waited[0]} makes invoice {invoice.number} negative"
+
+
+def _pots_are_in_bounds(billing: BillingState, index: Index) -> Iterator[str]:
+    for key, account in index.accounts.items():
+        if keys.kind_of(key) in (keys.CAP, keys.RETAINAGE, keys.DEDUCTED) and account.amount > 0:
+            yield f"{key} adds {account.amount} to what is billed"
+    whole = pots.deposit(billing, index)
+    deducted = -index.account(keys.DEDUCTED).amount
+    terms = billing.contract.deposit
+    if terms is not None and deducted > max(terms.amount.amount, whole):
+        yield f"{deducted} is deducted of a deposit of {terms.amount}"
+
+
+def _end_is_even(billing: BillingState, today: date) -> Iterator[str]:
+    """At the end the invoices come to the contract's value, and nothing is held or owed."""
+    if not is_over(billing, today):
+        return
+    found = sums(billing, today)
+    if found.billed != found.value or found.committed != found.value:
+        yield f"{found.billed} is billed of a value of {found.value}"
+    for amount, what in ((found.deposit_left, "deposit"), (found.retained, "retainage")):
+        if not amount.is_zero and not (what == "retainage" and pots.is_forfeited(billing)):
+            yield f"{amount} of the {what} is left"

@@ -1,0 +1,297 @@
+"""Facts: what is reached, worked, spent, metered and owed, and what must be read to know it.
+
+Each function takes a state and returns the next one. The order in which facts arrive changes no
+amount: they only say what is true now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal
+
+from contracts.billing import keys
+from contracts.billing.expenses import Expense
+from contracts.billing.index import (
+    Index,
+    add_to_sum,
+    changed,
+    index_of,
+    sum_up,
+    touch_keys,
+    touch_periods,
+)
+from contracts.billing.lines import QUANTITY_UNIT
+from contracts.billing.occasions import due_keys, is_settling, last_looks
+from contracts.billing.reading import Read
+from contracts.billing.reading import reads as reads_due
+from contracts.billing.state import (
+    BillingState,
+    Hours,
+    NotPossible,
+    ServiceCredit,
+    Spent,
+)
+from contracts.billing.terms import DAY, due_after, latest, life_of, tracks_of
+from contracts.billing.time import TimeEntry
+from contracts.billing.usage import UsageRecord
+from contracts.model import RetainerPlan, UsagePlan
+from contracts.money import Money
+
+MAX_USAGE_RECORDS = 10_000
+"""Of a contract at a time: they travel with its workflow's state."""
+
+
+def reach(billing: BillingState, milestone: str, on: date) -> BillingState:
+    """A milestone is reached (again, after it was un-reached). Raises NotPossible for a key that
+    the contract does not have. Repeating changes nothing."""
+    if billing.contract.milestone(milestone) is None:
+        raise NotPossible(f"the contract has no milestone {milestone}")
+    if milestone in billing.reached:
+        return billing
+    touched = [keys.milestone(milestone)]
+    return changed(
+        billing,
+        lambda index, new: touch_keys(index, new, touched),
+        reached={**billing.reached, milestone: on},
+    )
+
+
+def unreach(billing: BillingState, milestone: str) -> BillingState:
+    """A milestone is not reached after all. Its waivers end; what is billed of it becomes a credit
+    note by difference, for finance to approve, or to reject and waive: then the invoice stands."""
+    if milestone not in billing.reached:
+        return billing
+    key = keys.milestone(milestone)
+    last = max(billing.invoices, default=0)
+    return changed(
+        billing,
+        lambda index, new: touch_keys(index, new, [key]),
+        reached={name: on for name, on in billing.reached.items() if name != milestone},
+        waivers={name: found for name, found in billing.waivers.items() if name != key},
+        waivers_ended={**billing.waivers_ended, key: max(last, 0)},
+    )
+
+
+def milestone_invoice(billing: BillingState, milestone: str) -> int | None:
+    """The number of the proposed or issued invoice that bills a milestone; None if nothing of it
+    is billed. Ask before `unreach`, where a person is to decide first."""
+    account = index_of(billing).account(keys.milestone(milestone))
+    return account.first or None if account.amount else None
+
+
+def record_usage(billing: BillingState, record: UsageRecord) -> tuple[BillingState, bool]:
+    """Take a metered record; the same id again replaces it. Also returns whether anything changed.
+
+    Raises NotPossible for an unknown plan, a day outside the plan, a day whose period is folded,
+    or too many records.
+    """
+    plan = billing.contract.plan(record.plan)
+    if not isinstance(plan, UsagePlan):
+        raise NotPossible(f"the contract has no usage plan {record.plan}")
+    first_day, last_day = life_of(billing, plan.key)
+    if record.on < first_day or (last_day is not None and record.on > last_day):
+        days = f"from {first_day} to {last_day}" if last_day else f"from {first_day} on"
+        raise NotPossible(f"{record.on} is outside the plan, {days}")
+    known = billing.usage.get(plan.key, {})
+    before = known.get(record.id)
+    if before == record:
+        return billing, False
+    folded = billing.folded_until(plan.key)
+    if folded is not None and min(record.on, before.on if before else record.on) <= folded:
+        raise NotPossible(f"{record.on} is too late: usage until {folded} is settled for good")
+    if before is None and sum(map(len, billing.usage.values())) >= MAX_USAGE_RECORDS:
+        raise NotPossible(
+            f"{MAX_USAGE_RECORDS} usage records are kept at most; report sums of days instead"
+        )
+
+    def touch(index: Index, new: BillingState) -> None:
+        if before is not None:
+            add_to_sum(index, new, plan.key, before.on, -before.quantity)
+        add_to_sum(index, new, plan.key, record.on, record.quantity)
+        touch_periods(index, new, plan.key)
+
+    usage = {**billing.usage, plan.key: {**known, record.id: record}}
+    return changed(billing, touch, usage=usage), True
+
+
+def credit_service(
+    billing: BillingState, plan: str, reference: str, reason: str, amount: Money, on: date
+) -> tuple[BillingState, bool]:
+    """Owe the customer a service credit, deducted from the next invoice that can bear it. A
+    reference counts once. Raises NotPossible for an unknown plan or an amount not above zero."""
+    if not isinstance(billing.contract.plan(plan), RetainerPlan):
+        raise NotPossible(f"the contract has no retainer {plan}")
+    if not amount.is_positive or amount.currency != billing.contract.currency:
+        raise NotPossible(f"a service credit is above zero in {billing.contract.currency}")
+    key = keys.service_credit(plan, reference)
+    if key in billing.service_credits:
+        return billing, False
+    credit = ServiceCredit(
+        plan=plan, reference=reference, reason=reason, amount=amount.amount, on=on
+    )
+    new = changed(
+        billing,
+        lambda index, new: touch_keys(index, new, [key]),
+        service_credits={**billing.service_credits, key: credit},
+    )
+    return new, True
+
+
+def reads(billing: BillingState, today: date, *, closing: bool = False) -> tuple[Read, ...]:
+    """What must be read from Odoo before the parts due by `today` can be billed.
+
+    With `closing` also the last look: once nothing is left to bill, each plan is read to its end
+    again, as hours and expenses may be approved late. Ask right before the contract closes.
+    """
+    found = reads_due(billing, today)
+    if found or not closing:
+        return found
+    return last_looks(billing, index_of(billing, today), today)
+
+
+def known_lines(billing: BillingState, plans: Collection[str]) -> tuple[int, ...]:
+    """The timesheet lines known of these plans: the reader says which of them are gone."""
+    return tuple(sorted(line for line, fact in billing.hours.items() if fact.plan in plans))
+
+
+def known_expenses(billing: BillingState) -> tuple[int, ...]:
+    """The expenses known: the reader says which of them are gone."""
+    return tuple(sorted(billing.expenses))
+
+
+def take_time(
+    billing: BillingState,
+    plans: Collection[str],
+    entries: Iterable[TimeEntry],
+    gone: Iterable[int],
+    until: date,
+) -> BillingState:
+    """Approved hours as read from Odoo for these plans until a day, new or changed; `gone` are
+    known lines that are deleted or no longer approved. "Read until" is a fact as well."""
+    hours, before = dict(billing.hours), billing.hours
+    latest_of = {entry.line_id: entry for entry in entries if entry.plan in plans}
+    touched: list[tuple[int, str]] = []
+    settled = _folded(billing, "lines")
+    for line, entry in sorted(latest_of.items()):
+        known = before.get(line)
+        fact = _hours(entry, known)
+        if line in settled or _is_folded(billing, fact):
+            continue
+        if fact != known and (known is not None or fact.hours):
+            touched += [(line, item.plan) for item in (known, fact) if item]
+            hours[line] = fact
+    for line in sorted(set(gone) - latest_of.keys()):
+        known = before.get(line)
+        if known is not None and known.plan in plans and not _is_folded(billing, known):
+            touched.append((line, known.plan))
+            del hours[line]
+
+    def touch(index: Index, new: BillingState) -> None:
+        counted = {plan for _, plan in touched if isinstance(latest(new, plan), RetainerPlan)}
+        touch_keys(index, new, dict.fromkeys(keys.hours(plan, line) for line, plan in touched))
+        for plan in sorted(counted):
+            sum_up(index, new, plan)
+            touch_periods(index, new, plan)
+
+    new = changed(billing, touch, hours=hours) if touched else billing
+    return _read(new, sorted(plans), until)
+
+
+def _hours(entry: TimeEntry, known: Hours | None) -> Hours:
+    """The fact of an entry. The role is the one read first: a promotion changes no price."""
+    same = known is not None and (known.person, known.email) == (entry.person, entry.email)
+    role = known.role if known is not None and same else entry.role
+    exact = entry.hours.quantize(QUANTITY_UNIT, rounding=ROUND_HALF_UP)
+    return Hours(entry.plan, entry.on, exact, entry.person, entry.email, role)
+
+
+def take_expenses(
+    billing: BillingState,
+    plan: str,
+    expenses: Iterable[Expense],
+    gone: Iterable[int],
+    until: date,
+) -> BillingState:
+    """Approved expenses as read from Odoo for a plan until a day, as `take_time`. An expense stays
+    with the plan that had it first."""
+    facts, before = dict(billing.expenses), billing.expenses
+    found = {item.expense_id: item for item in expenses if item.plan == plan}
+    touched: list[str] = []
+    settled = _folded(billing, "expenses")
+    for number, item in sorted(found.items()):
+        known = before.get(number)
+        by = f"{item.employee}, {item.on}" if item.employee else f"{item.on}"
+        fact = Spent(plan, item.on, item.cost.amount, f"{item.description} ({by})")
+        if number in settled or _is_folded(billing, fact):
+            continue
+        is_news = known is None or (known.plan == plan and known != fact)
+        if is_news and (known is not None or fact.cost):
+            facts[number] = fact
+            touched.append(keys.expense(plan, number))
+    for number in sorted(set(gone) - found.keys()):
+        known = before.get(number)
+        if known is not None and known.plan == plan and not _is_folded(billing, known):
+            facts[number] = known._replace(cost=Decimal(0))
+            touched.append(keys.expense(plan, number))
+    new = billing
+    if touched:
+        new = changed(billing, lambda index, s: touch_keys(index, s, touched), expenses=facts)
+    return _read(new, [plan], until)
+
+
+def too_late(
+    billing: BillingState, facts: Iterable[TimeEntry | Expense]
+) -> tuple[TimeEntry | Expense, ...]:
+    """Those that are of a period that is settled for good: they are left out when they are taken,
+    so a person must be told."""
+    lines, expenses = _folded(billing, "lines"), _folded(billing, "expenses")
+    found: list[TimeEntry | Expense] = []
+    for fact in facts:
+        known = (
+            fact.line_id in lines if isinstance(fact, TimeEntry) else fact.expense_id in expenses
+        )
+        until = billing.folded_until(fact.plan)
+        if known or (until is not None and fact.on <= until):
+            found.append(fact)
+    return tuple(found)
+
+
+def _folded(billing: BillingState, what: str) -> frozenset[int]:
+    """The timesheet lines or expenses that are dealt with for good."""
+    return frozenset(n for item in billing.folded.values() for n in getattr(item, what))
+
+
+def _is_folded(billing: BillingState, fact: Hours | Spent) -> bool:
+    folded = billing.folded_until(fact.plan)
+    return folded is not None and fact.on <= folded
+
+
+def _read(billing: BillingState, plans: Iterable[str], until: date) -> BillingState:
+    """These plans are read until a day. Days whose bill has nothing on it are made by that."""
+    before = billing.read_until
+    plans = [plan for plan in plans if plan in billing.plans]
+    known = {plan: max(until, before.get(plan, until)) for plan in plans}
+    looked, today = billing.looked, max(until + DAY, index_of(billing).horizon)
+    if is_settling(billing, index_of(billing, today), today):
+        # Nothing else was left: that was the last look.
+        over = [plan for plan in plans if (end := life_of(billing, plan)[1]) and end <= until]
+        looked = tuple(sorted({*looked, *over}))
+    new = changed(billing, lambda i, s: None, read_until={**before, **known}, looked=looked)
+    empty = dict(new.empty)
+    index = index_of(new, today)
+    due = {
+        (keys.plan_of(key), keys.kind_of(key), day)
+        for key, day in due_keys(new, index, until + DAY)
+    }
+    for plan in plans:
+        for kind in tracks_of(latest(new, plan)):
+            if kind == keys.FEE:
+                continue
+            track, last = f"{plan}:{kind}", before.get(plan)
+            day = due_after(new, plan, kind, last + DAY if last else date.min)
+            while day is not None and day <= until + DAY:
+                if (plan, kind, day) not in due and day not in index.done.get(track, ()):
+                    empty[track] = (*empty.get(track, ()), day)
+                day = due_after(new, plan, kind, day)
+    return changed(new, lambda i, s: None, empty=empty) if empty != new.empty else new
