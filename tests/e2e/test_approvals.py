@@ -33,9 +33,10 @@ async def test_a_wrong_approval_is_refused_with_the_reason(
 ) -> None:
     invoice = await world.proposed(single())
     state = await world.invoice(invoice)
+    assert state.approval_round is not None
     right = {
         "by": ANA,
-        "content_hash": state.proposal.content_hash[:12],
+        "content_hash": state.approval_round.subject.content_hash[:12],
         "amount": state.proposal.amount,
     }
     decision = ApprovalDecision.model_validate(right | wrong)

@@ -21,7 +21,7 @@ from sandbox.server import Sandbox
 from starters.client import Refused
 from tests.world import World, odoo_invoices, single
 
-_READS = "/json/2/account.move/(read|search_read)$"
+_READS = "/json/2/account.move/(read|web_read|search_read)$"
 
 
 @contextmanager
@@ -87,7 +87,9 @@ async def test_a_posting_that_may_have_happened_cannot_be_amended(
     await world.resolve(invoice, Action.RETRY)
     state = await world.invoice(invoice, InvoiceStage.OPEN)
     assert state.approval_round is not None
-    assert state.proposal.content_hash == state.approval_round.subject.content_hash
+    assert state.draft is not None
+    assert state.draft.content_hash == state.proposal.content_hash
+    assert state.draft.approval_hash == state.approval_round.subject.content_hash
 
 
 async def test_a_cancelled_draft_whose_making_failed_is_cancelled_in_odoo_before_it_is_told(

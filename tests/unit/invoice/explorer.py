@@ -397,6 +397,9 @@ def _next_good(play: Play, number: int) -> Play:
     if odoo.move == "cancel" and state.issued:
         return swept(replace(play, odoo=odoo.now(move="posted")))
     for parked in state.exceptions:
+        if parked.code == "invoice_posted" and odoo.note == "late":
+            # Posted as nobody approved it: only in Odoo is that taken back.
+            play = replace(play, odoo=odoo.now(move="draft", residual=ZERO))
         given_up = parked.code in ("odoo_refused", "payment_without_invoice", "payment_refused")
         choice = Choice.SKIP if given_up else Choice.RETRY
         play = replace(play, skipped=play.skipped or given_up)
