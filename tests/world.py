@@ -23,7 +23,7 @@ from contracts.invoice.state import CLEARED, InvoiceStage, InvoiceState
 from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.parking import Action, StepException
-from contracts.sweeps import SweepResult
+from contracts.sweeps import OdooSweepResult
 from gateways.odoo import OdooClient
 from sandbox import clock
 from starters.client import C2C, NoAnswer, NotFound, calls
@@ -276,7 +276,7 @@ class World:
             register_payment, self.accountant, state.balance.invoice_id, amount, on
         )
 
-    async def sweep(self) -> SweepResult:
+    async def sweep(self) -> OdooSweepResult:
         """Look once for everything that changed in Odoo."""
         return await self.client.execute_workflow(
             OdooSweepWorkflow.run,

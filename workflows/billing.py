@@ -18,10 +18,10 @@ from temporalio.exceptions import FailureError
 with workflow.unsafe.imports_passed_through():
     from activities.failures import FailureDetail
     from activities.odoo.chatter import Notification, OdooChatter
-    from activities.odoo.expenses import ExpensesRequest, OdooExpenses
+    from activities.odoo.expenses import ExpensesRequest
     from activities.odoo.milestones import MilestoneRef, OdooMilestones
     from activities.odoo.orders import DeliveredRequest, OdooOrders
-    from activities.odoo.timesheets import OdooTimesheets, TimeRequest
+    from activities.odoo.timesheets import TimeRequest
     from contracts import parking
     from contracts.billing.book import (
         BillingEvent,
@@ -56,6 +56,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.case import Case
     from workflows.invoice import InvoiceWorkflow, attributes_to_start
     from workflows.jobs import Jobs
+    from workflows.readings import all_expenses, all_time
     from workflows.steps import Parked, StepCancelled
 
 _COLLECT = "collect"
@@ -682,8 +683,7 @@ class Billing:
         marks: dict[str, ReadCursor] = {}
         if timed:
             mark = _earliest([state.read_cursors.get(plan, ReadCursor()) for plan in timed])
-            reading = await workflow.execute_activity_method(
-                OdooTimesheets.read_time,
+            reading = await all_time(
                 TimeRequest(
                     tasks={plan: odoo.task_ids[plan] for plan in timed},
                     order_lines={
@@ -696,15 +696,14 @@ class Billing:
                     seen_until=mark.until,
                     known=tuple(state.book.lines_of(timed)),
                 ),
-                **options.odoo_finance(f"approved hours until {until}"),
+                options.odoo_finance(f"approved hours until {until}"),
             )
             findings.entries, findings.gone = tuple(reading.entries), tuple(reading.gone)
             read = ReadCursor(since=reading.as_of or mark.since, until=until)
             marks |= dict.fromkeys(timed, read)
         for plan in spent:
             mark = state.read_cursors.get(plan, ReadCursor())
-            found = await workflow.execute_activity_method(
-                OdooExpenses.read_expenses,
+            found = await all_expenses(
                 ExpensesRequest(
                     plan=plan,
                     analytic_account_id=require_id(odoo.analytic_account_id),
@@ -714,7 +713,7 @@ class Billing:
                     seen_until=mark.until,
                     known=tuple(state.book.expenses),
                 ),
-                **options.odoo_finance(f"approved expenses until {until}"),
+                options.odoo_finance(f"approved expenses until {until}"),
             )
             findings.expenses += tuple(found.expenses)
             findings.gone_expenses += tuple(found.gone)

@@ -21,7 +21,7 @@ from temporalio.client import (
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from contracts.invoice.state import InvoiceStage
-from contracts.sweeps import OdooChanges, ReachedMilestone, SweepResult, SweepWindow
+from contracts.sweeps import OdooChanges, OdooSweepResult, ReachedMilestone, SweepWindow
 from sandbox.server import Sandbox
 from tests.world import World, eur, single, unique
 from workflows import options, task_queues
@@ -43,7 +43,7 @@ async def sweeps(world: World) -> AsyncIterator[ScheduleHandle]:
     await handle.delete()
 
 
-async def swept(world: World, sweeps: ScheduleHandle, times: int) -> SweepResult:
+async def swept(world: World, sweeps: ScheduleHandle, times: int) -> OdooSweepResult:
     """Trigger one more sweep, the `times`-th, and wait for what it did."""
     await sweeps.trigger()
     while True:
@@ -52,8 +52,8 @@ async def swept(world: World, sweeps: ScheduleHandle, times: int) -> SweepResult
             break
     action = recent[-1].action
     assert isinstance(action, ScheduleActionExecutionStartWorkflow)
-    handle: WorkflowHandle[OdooSweepWorkflow, SweepResult] = world.client.get_workflow_handle(
-        action.workflow_id, run_id=action.first_execution_run_id, result_type=SweepResult
+    handle: WorkflowHandle[OdooSweepWorkflow, OdooSweepResult] = world.client.get_workflow_handle(
+        action.workflow_id, run_id=action.first_execution_run_id, result_type=OdooSweepResult
     )
     return await handle.result()
 
@@ -93,7 +93,7 @@ async def test_an_invoice_whose_workflow_is_gone_is_reported_and_stops_nothing(
     await world.client.get_workflow_handle(gone).terminate("a test")
     await world.pay(alive)
     result = await swept(world, sweeps, 1)
-    assert gone in result.unknown
+    assert gone in result.named
     await world.invoice(alive, InvoiceStage.PAID)
 
 
@@ -134,7 +134,7 @@ async def test_a_month_end_is_told_in_many_workflow_tasks(
             OdooSweepWorkflow.run, id=queue, task_queue=queue
         )
         result = await handle.result()
-    assert len(result.unknown) == count
+    assert result.unknown == count
     tasks = Counter(
         sent.workflow_task_completed_event_id
         for event in (await handle.fetch_history()).events
