@@ -536,8 +536,9 @@ SETTING_UP = CodeGroup(
     codes=(
         _code(
             "customer_ambiguous",
-            "several customers in Odoo have this VAT number; the message names them",
-            "merge them in Odoo, then `retry`",
+            "several customers in Odoo have this VAT number, however it is written, or one that is"
+            " archived; the message names them",
+            "merge them in Odoo, or restore the archived one, then `retry`",
             _OPERATIONS,
             parking.CUSTOMER,
         ),

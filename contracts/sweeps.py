@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -108,6 +108,11 @@ class OdooSweepResult(BaseModel):
     named: list[str] = Field(default_factory=list)
     unfollowed: list[str] = Field(default_factory=list)
     left: list[Unfollowed] = Field(default_factory=list)
+
+    def is_settled(self, overlap: timedelta) -> bool:
+        """Whether this sweep has read what lies before the watermark so late that nothing of then
+        can still appear: `overlap` is how long a change may take to become visible."""
+        return self.read_at - self.marked_at > overlap
 
 
 class OdooSweepProgress(BaseModel):

@@ -52,7 +52,7 @@ AT_ONCE = 100
 and the server takes no more than 2,000 that are not answered."""
 FIRST_LOOK_BACK = timedelta(days=7)
 """How far the first sweep looks back; later ones start where the last ended."""
-MOST_SEEN, MOST_LEFT, MOST_NAMED = 60_000, 1_000, 500
+MOST_SEEN, MOST_LEFT, MOST_NAMED = 50_000, 500, 200
 """What a result holds: together well below the engine's 2 MB, twice in what a run goes on with."""
 _TODO_WITHIN = timedelta(minutes=2)
 """What Odoo does not take until then the next sweep tries again."""
@@ -93,15 +93,16 @@ class OdooSweepWorkflow:
                 return self._result
             window = window.model_copy(update={"after": changes.next})
             if workflow.info().is_continue_as_new_suggested():
+                told = self._before.model_copy(update={"named": [], "unfollowed": [], "left": []})
                 workflow.continue_as_new(
-                    OdooSweepProgress(before=self._before, result=self._result, window=window)
+                    OdooSweepProgress(before=told, result=self._result, window=window)
                 )
 
     def _begun(self, before: OdooSweepResult | None) -> SweepWindow:
         """From where its predecessor ended. Where that has read what lies before its watermark so
         late that nothing of then could still appear, it is not read once more."""
         before = before or self._before
-        settled = before.read_at - before.marked_at > SWEEP_OVERLAP
+        settled = before.is_settled(SWEEP_OVERLAP)
         self._before = before.model_copy(update={"seen": []}) if settled else before
         self._result = OdooSweepResult(
             watermark=before.watermark, marked_at=before.marked_at, read_at=workflow.now()
