@@ -55,7 +55,7 @@ _SPECIFICATION: dict[str, Any] = {
 NEEDS = (
     Need(
         "account.move",
-        (*INVOICE_FIELDS, *_VALUES, *_NAMES, "partner_id", "line_ids"),
+        (*INVOICE_FIELDS, *_VALUES, *_NAMES, "partner_id", "line_ids", "display_name"),
         access=ACCOUNTING,
     ),
     Need("account.move.line", (*_LINE_NAMES, *_LINE_VALUES), access=ACCOUNTING),

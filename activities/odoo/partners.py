@@ -73,7 +73,7 @@ def _with_vat_number(odoo: OdooClient, customer: Customer) -> int | None:
             ("parent_id", "=", False),
             ("active", "in", [True, False]),
         ],
-        ["vat", "display_name", "active", "country_id", "country_code"],
+        ["vat", "display_name", "active", "country_code"],
         order="id",
     )
     found = [

@@ -93,23 +93,23 @@ class OdooSweeps:
         """
         after = window.after or PageMark(kind=Kind.INVOICES, id=0)
         since = _since(window)
-        invoices, newest = _Invoices(), []
+        invoices, newest = _Invoices(), list[datetime | None]()
         if after.kind is Kind.INVOICES:
             invoices = self._invoices(since, after.id)
             newest.append(invoices.as_of)
             after = PageMark(kind=Kind.MILESTONES, id=0)
         if invoices.next is not None:
-            milestones, following = _Milestones(), PageMark(kind=Kind.INVOICES, id=invoices.next)
+            mark = PageMark(kind=Kind.INVOICES, id=invoices.next)
+            milestones = _Milestones(following=mark)
         else:
             milestones = self._milestones(since, after.id)
             newest.append(milestones.as_of)
-            following = milestones.following
         return OdooChanges(
             invoices=invoices.changed,
             milestones=milestones.reached,
             unreached=milestones.unreached,
             watermark=max([window.since, *filter(None, newest)]),
-            next=following,
+            next=milestones.following,
         )
 
     def _invoices(self, since: str, after: int) -> _Invoices:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from types import ModuleType
 
 from stdnum import get_cc_module
 from stdnum.exceptions import ValidationError
@@ -26,12 +25,8 @@ def normalised(number: str | None, country: str | None) -> str:
         return text
     prefix = _WRITTEN_OTHERWISE.get(country, country)
     bare = next((text.removeprefix(p) for p in (country, prefix) if text.startswith(p)), text)
-    module = _of(country)
-    if module is None:
-        return text
-    try:
-        compact = str(module.validate(bare))
-    except ValidationError:
+    compact = _compact(country, bare)
+    if compact is None:
         return text
     return f"{country}{re.sub('[^A-Z0-9]', '', compact.upper()).removeprefix(country)}"
 
@@ -47,7 +42,12 @@ _DIGITS = 8
 """Enough for few to have the same, and no more than every country's number has."""
 
 
-def _of(country: str) -> ModuleType | None:
-    """stdnum's rules for VAT numbers of a country; None where it knows none."""
-    found: ModuleType | None = get_cc_module(country.lower(), "vat")
-    return found
+def _compact(country: str, number: str) -> str | None:
+    """The number by stdnum's rules for the country; None where it knows none, or refuses it."""
+    module = get_cc_module(country.lower(), "vat")
+    if module is None:
+        return None
+    try:
+        return str(module.validate(number))
+    except ValidationError:
+        return None
