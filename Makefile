@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 FAULT_SEEDS := $(or $(SEEDS),10000)
 
-.PHONY: help demo dev test test-fast bench faults campaign wheel lint format docs lock histories clean
+.PHONY: help demo dev test test-fast bench explore faults campaign wheel lint format docs lock histories clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,8 +30,8 @@ $(STAMP): pyproject.toml requirements/dev.txt
 demo: $(STAMP) ## six contracts from signature to cash (ODOO=real: on a real Odoo 19; KEEP=1: stay up)
 	@c2c demo $(if $(ODOO),--odoo $(ODOO)) $(if $(KEEP),--keep)
 
-dev: $(STAMP) ## the whole local stack in the foreground
-	@c2c dev $(if $(ODOO),--odoo $(ODOO))
+dev: $(STAMP) ## the whole local stack in the foreground (KEEP=1: with the data of the last time)
+	@c2c dev $(if $(ODOO),--odoo $(ODOO)) $(if $(KEEP),--keep-data)
 
 test: $(STAMP) ## everything, the real Odoo included (minutes more the first time: it is fetched)
 	@python -m sandbox.real_odoo prepare
@@ -44,6 +44,9 @@ test-fast: $(STAMP) ## what needs no Odoo: domain, gateways, workflows on the st
 bench: $(STAMP) ## what the product is measured by (ONLY=name: that one; QUICK=1: small sizes, minutes)
 	@python -m sandbox.real_odoo prepare
 	@python -m benchmarks $(ONLY) $(if $(QUICK),--quick) --json .run/bench.json --chart .run/bench.png
+
+explore: $(STAMP) ## every way of small contracts, random ways of large ones (TRANSITIONS=n: how far)
+	@python -m tests.explore $(if $(TRANSITIONS),--transitions $(TRANSITIONS))
 
 faults: $(STAMP) ## contracts through kills, cuts and restarts (SEEDS=n: how many; a tenth on a real Odoo)
 	@python -m sandbox.real_odoo prepare

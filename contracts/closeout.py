@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from decimal import Decimal
 
-from contracts.billing.book import Book, EventStatus
+from contracts.billing import account
+from contracts.billing.lines import InvoiceKind, Line
 from contracts.billing.order import order_lines
+from contracts.billing.state import Invoice, InvoiceStatus
 from contracts.contract.state import ContractState, money_table
 from contracts.model import Contract, Frozen
 from contracts.money import Money
@@ -25,20 +28,24 @@ class Check(Frozen):
         return not self.problems
 
 
-def checklist(contract: Contract, book: Book, figures: OrderTotals) -> list[Check]:
-    """Compare the contract's books with Odoo's own figures, to the cent.
+def checklist(state: ContractState, figures: OrderTotals) -> list[Check]:
+    """Compare what the contract has billed with Odoo's own figures, to the cent.
 
     Amounts are without tax but for what invoices still have open.
     """
     return [
-        Check(name="everything is billed", problems=tuple(book.open_ends(contract))),
-        Check(name="the order says what was agreed", problems=_order(contract, figures)),
-        Check(
-            name="invoices less credits are the value", problems=_totals(contract, book, figures)
-        ),
-        Check(name="order lines are invoiced as billed", problems=_lines(contract, book, figures)),
+        Check(name="everything is billed", problems=_open_ends(state)),
+        Check(name="the order says what was agreed", problems=_order(state.terms, figures)),
+        Check(name="invoices less credits are the value", problems=_totals(state, figures)),
+        Check(name="order lines are invoiced as billed", problems=_lines(state, figures)),
         Check(name="no invoice is open", problems=_invoices(figures)),
     ]
+
+
+def _open_ends(state: ContractState) -> tuple[str, ...]:
+    """What is left to bill, and sums that do not agree."""
+    billing, today = state.account, state.billing_day
+    return (*account.open_ends(billing, today), *account.check(billing, today))
 
 
 def _order(contract: Contract, figures: OrderTotals) -> tuple[str, ...]:
@@ -47,8 +54,9 @@ def _order(contract: Contract, figures: OrderTotals) -> tuple[str, ...]:
     return (f"the order totals {figures.total}, the contract {contract.fixed_price}",)
 
 
-def _totals(contract: Contract, book: Book, figures: OrderTotals) -> tuple[str, ...]:
-    value, billed = book.value(contract), book.billed(contract)
+def _totals(state: ContractState, figures: OrderTotals) -> tuple[str, ...]:
+    sums = account.sums(state.account, state.billing_day)
+    value, billed = sums.value, sums.billed
     found = []
     if billed != value:
         found.append(f"billed is {billed}, the contract's value as amended {value}")
@@ -60,10 +68,10 @@ def _totals(contract: Contract, book: Book, figures: OrderTotals) -> tuple[str, 
     return tuple(found)
 
 
-def _lines(contract: Contract, book: Book, figures: OrderTotals) -> tuple[str, ...]:
-    wanted: dict[str, Decimal] = {line.key: Decimal(0) for line in order_lines(contract)}
-    for charge in book.charges(EventStatus.BILLED):
-        wanted[charge.order_line] = wanted.get(charge.order_line, Decimal(0)) + charge.quantity
+def _lines(state: ContractState, figures: OrderTotals) -> tuple[str, ...]:
+    wanted: dict[str, Decimal] = {line.key: Decimal(0) for line in order_lines(state.terms)}
+    for line in _issued_lines(state):
+        wanted[line.order_line] = wanted.get(line.order_line, Decimal(0)) + line.quantity
     return tuple(
         f"line {line.name}: {line.invoiced} invoiced in Odoo, {wanted[line.key]} billed"
         for line in figures.lines
@@ -91,8 +99,8 @@ def audit_record(state: ContractState, figures: OrderTotals) -> tuple[str, str]:
         "contract": state.contract.model_dump(mode="json") if state.contract else None,
         "versions": [item.model_dump(mode="json") for item in state.versions],
         "ending": state.ending,
-        "events": [item.model_dump(mode="json") for item in state.book.events.values()],
-        "unbilled": [item.model_dump(mode="json") for item in state.book.unbilled],
+        "billed": [item.model_dump(mode="json") for item in state.account.invoices.values()],
+        "unbilled": [item.model_dump(mode="json") for item in _unbilled(state)],
         "invoices": [
             item.model_dump(mode="json", exclude={"exceptions"}) for item in state.invoices.values()
         ],
@@ -104,22 +112,38 @@ def audit_record(state: ContractState, figures: OrderTotals) -> tuple[str, str]:
     return text, hashlib.sha256(text.encode()).hexdigest()
 
 
-def statement(contract: Contract, book: Book) -> str:
+def settlement_text(state: ContractState) -> str:
     """The settlement in a few lines, for the order's chatter."""
-    currency = contract.currency
-    invoiced = Money.zero(currency)
-    credited = Money.zero(currency)
-    for event in book.events.values():
-        if event.status is EventStatus.BILLED:
-            amount = Money.total((c.amount for c in event.charges), currency)
-            if amount.is_positive:
-                invoiced += amount
-            else:
-                credited -= amount
+    contract, currency = state.terms, state.terms.currency
+    sums = account.sums(state.account, state.billing_day)
+    invoiced = Money.total(_issued_amounts(state, InvoiceKind.INVOICE), currency)
+    credited = -Money.total(_issued_amounts(state, InvoiceKind.CREDIT_NOTE), currency)
     lines = [
         f"Contract {contract.contract_id}, version {contract.version}, is closed.",
-        f"Invoiced {invoiced}, credited {credited}, value as amended {book.value(contract)} "
+        f"Invoiced {invoiced}, credited {credited}, value as amended {sums.value} "
         "(all without tax).",
     ]
-    lines += [f"Not billed: {item.what}, {item.amount} ({item.reason})" for item in book.unbilled]
+    lines += [
+        f"Not billed: {item.what}, {item.amount} ({item.reason})" for item in _unbilled(state)
+    ]
     return "\n".join(lines)
+
+
+def _unbilled(state: ContractState) -> tuple[account.Unbilled, ...]:
+    return account.unbilled(state.account, state.billing_day)
+
+
+def _issued(state: ContractState) -> list[Invoice]:
+    invoices = state.account.invoices.values()
+    return [item for item in invoices if item.status is InvoiceStatus.ISSUED]
+
+
+def _issued_lines(state: ContractState) -> Iterator[Line]:
+    for invoice in _issued(state):
+        yield from invoice.lines
+
+
+def _issued_amounts(state: ContractState, kind: InvoiceKind) -> Iterator[Money]:
+    for invoice in _issued(state):
+        if invoice.kind is kind:
+            yield from (line.amount for line in invoice.lines)

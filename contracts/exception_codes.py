@@ -11,7 +11,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 
 from contracts import parking
-from contracts.parking import Responsible, Step
+from contracts.parking import Action, Responsible, Step
 
 
 class Outcome(StrEnum):
@@ -30,7 +30,10 @@ class ExceptionCode(BaseModel):
     """One code. `remedy` names actions in backticks; a test holds them to the steps' actions.
 
     `steps` are the steps at which it can park; empty means every step that calls the remote, or no
-    step at all where the group is only refused or retried.
+    step at all where the group is only refused or retried. `actions` are what a person may do about
+    it where that is not what the step allows of everything else: a waiver is only for what it
+    names. `heals` says that what it names may go away by itself, so that it is looked at again
+    without a person, ever more seldom.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -40,6 +43,14 @@ class ExceptionCode(BaseModel):
     remedy: str
     responsible: Responsible | None = None
     steps: tuple[Step, ...] = ()
+    actions: tuple[Action, ...] = ()
+    heals: bool = False
+
+    @property
+    def allowed(self) -> tuple[Action, ...]:
+        """What may be done about it at every one of its steps, in the order of `Action`."""
+        found = (action for action in Action if all(action in step.allowed for step in self.steps))
+        return self.actions or tuple(found)
 
 
 class CodeGroup(BaseModel):
@@ -62,9 +73,17 @@ def _code(
     remedy: str,
     responsible: Responsible | None = None,
     *steps: Step,
+    actions: tuple[Action, ...] = (),
+    heals: bool = False,
 ) -> ExceptionCode:
     return ExceptionCode(
-        code=code, meaning=meaning, remedy=remedy, responsible=responsible, steps=steps
+        code=code,
+        meaning=meaning,
+        remedy=remedy,
+        responsible=responsible,
+        steps=steps,
+        actions=actions,
+        heals=heals,
     )
 
 
@@ -134,9 +153,10 @@ CONTRACT_DATA = CodeGroup(
         _data("more_problems", "only the first 200 problems are listed", "`amend` these first"),
         _data(
             "text_malformed",
-            "a text has control characters or half a character, or a name has a line break",
+            "a text has control or invisible characters or half a character, or a name has a tab"
+            " or a line break",
         ),
-        _data("string_too_long", "a text is longer than 200 characters"),
+        _data("string_too_long", "a text is longer than 200 characters, or an id than 100 bytes"),
         _data("string_type", "a text is required here"),
         _data("model_type", "an object is required here"),
         _data("tuple_type", "a list is required here"),
@@ -618,23 +638,24 @@ BILLING = CodeGroup(
         _code(
             "rate_missing",
             "no rate of the contract covers a person's approved hours on that day",
-            "add the rate by a change order, or take the approval of the hours back in Odoo; then"
-            " `retry`",
+            "add the rate by a change order, and the period is billed; or correct the hours in Odoo"
+            " and `retry`, which reads them again",
             _SALES,
             parking.BILL_PERIOD,
         ),
         _code(
             "cap_reached",
             "the period would bill more than the cap of its plan",
-            "raise the cap by a change order and `retry`; or `skip` to bill up to the cap",
+            "raise the cap by a change order, and the period is billed; or `skip` to bill up to the"
+            " cap, by your decision",
             _SALES,
-            parking.BILL_PERIOD,
+            parking.CAP,
         ),
         _code(
             "purchase_order_limit",
             "the invoice would exceed the limit of the customer's purchase order",
-            "raise `purchase_order_limit` by a change order and `retry`; or `skip` to bill this one"
-            " invoice all the same",
+            "raise `purchase_order_limit` by a change order, and the invoice is proposed; or `skip`"
+            " to bill this one invoice all the same",
             _SALES,
             parking.PURCHASE_ORDER,
         ),
@@ -643,14 +664,31 @@ BILLING = CodeGroup(
             "a timesheet line is in another unit than hours",
             "correct it in Odoo, then `retry`",
             _OPERATIONS,
-            parking.BILL_PERIOD,
+            parking.READ_PLAN,
         ),
         _code(
             "expense_currency",
             "an expense is in another currency than the contract and its company",
             "book it in the contract's currency, or take its approval back; then `retry`",
             _OPERATIONS,
-            parking.BILL_PERIOD,
+            parking.READ_PLAN,
+        ),
+        _code(
+            "period_settled",
+            "hours or expenses were approved or changed in Odoo more than 400 days after their"
+            " period; it is settled for good, and they are not billed",
+            "bill or credit them by a change order if need be, then `skip`",
+            _FINANCE,
+            parking.TOO_LATE,
+        ),
+        _code(
+            "billing_inconsistent",
+            "sums of the contract's billing do not agree: a defect of c2c, found before it could"
+            " reach an invoice; nothing of the contract is proposed meanwhile",
+            "report it with the output of `c2c contract statement`; it ends by itself once a"
+            " release corrects it, or `retry`",
+            _OPERATIONS,
+            parking.BILLING_CHECK,
         ),
     ),
 )
@@ -738,11 +776,12 @@ COLLECTING = CodeGroup(
         ),
         _code(
             "payment_refused",
-            "a payment reported by Signal cannot be booked on the invoice: another currency, or not"
-            " above zero",
+            "a payment reported by Signal cannot be booked on the invoice: another currency, not"
+            " above zero, or of a day that lies ahead",
             "book the money where it belongs or pay it back, then `skip`",
             _FINANCE,
             parking.REGISTER_PAYMENT,
+            actions=(Action.SKIP,),
         ),
         _code(
             "payment_without_invoice",
@@ -750,6 +789,25 @@ COLLECTING = CodeGroup(
             "book the money where it belongs or pay it back, then `skip`",
             _FINANCE,
             parking.REGISTER_PAYMENT,
+            actions=(Action.SKIP,),
+        ),
+        _code(
+            "payment_exceeds",
+            "a payment was more than what was open on the invoice; the rest stands on the"
+            " customer's account in Odoo",
+            "reconcile the rest with another invoice there or pay it back, then `skip` with what"
+            " became of it",
+            _FINANCE,
+            parking.SETTLE_PAYMENT,
+        ),
+        _code(
+            "payment_differs",
+            "a system reported a payment again under its reference, with another amount; the first"
+            " counts",
+            "look at the bank which one came; book another one under a reference of its own, then"
+            " `skip`",
+            _FINANCE,
+            parking.SETTLE_PAYMENT,
         ),
         _code(
             "credit_not_posted",
@@ -789,9 +847,12 @@ COLLECTING = CodeGroup(
         _code(
             "close_out_differs",
             "Odoo's totals differ from the contract's: invoices less credits, open amounts, drafts",
-            "correct them in Odoo and `retry`; or accept the difference and `skip`, with a reason",
+            "correct them in Odoo and `retry`, or wait: it is compared again by itself, after 15"
+            " minutes and later once a day; or accept the difference and `skip`, with a reason",
             _FINANCE,
             parking.CLOSE_OUT,
+            actions=(Action.RETRY, Action.SKIP),
+            heals=True,
         ),
     ),
 )
@@ -952,6 +1013,19 @@ EXCEPTIONS = (
 GROUPS = (*CONTRACT_PROBLEMS, *EXCEPTIONS)
 BY_CODE = {item.code: item for group in GROUPS for item in group.codes}
 
+
+def allowed(step: Step, code: str) -> tuple[Action, ...]:
+    """What a person may do about a failure of this code at this step."""
+    known = BY_CODE.get(code)
+    return known.actions if known is not None and known.actions else step.allowed
+
+
+def heals(code: str) -> bool:
+    """Whether what the code names may go away by itself."""
+    known = BY_CODE.get(code)
+    return known is not None and known.heals
+
+
 STEP_NOTES: tuple[tuple[Step, str], ...] = (
     (
         parking.PROPOSAL,
@@ -971,9 +1045,20 @@ STEP_NOTES: tuple[tuple[Step, str], ...] = (
         " *skip*: a posted invoice counts as settled, a proposal as rejected.",
     ),
     (
+        parking.READ_PLAN,
+        "The hours or expenses of one plan cannot be read. Other plans and milestones are billed"
+        " meanwhile.",
+    ),
+    (
         parking.BILL_PERIOD,
-        "The period cannot be billed as it is, and nothing of it is booked. Other periods and"
-        " milestones are billed meanwhile.",
+        "The period cannot be billed as it is. Other periods and milestones are billed meanwhile."
+        " It ends by itself once nothing prevents the bill any more; *retry* reads hours and"
+        " expenses again.",
+    ),
+    (
+        parking.CAP,
+        "*Skip* bills up to the cap, by your name and reason. What is above is listed as not"
+        " billed, and is billed after all if the cap is raised.",
     ),
     (
         parking.PURCHASE_ORDER,
@@ -1018,8 +1103,9 @@ STEP_NOTES: tuple[tuple[Step, str], ...] = (
     ),
     (
         parking.CLOSE_OUT,
-        "The problems name each difference between the contract and Odoo. *Skip* closes the"
-        " contract all the same: the record is attached, the project archived.",
+        "The problems name each difference between the contract and Odoo. *Skip* accepts them and"
+        " closes the contract all the same: the record is attached, the project archived. Where"
+        " nothing could be compared there is nothing to accept, and no *skip*.",
     ),
     (
         parking.AUDIT,

@@ -108,10 +108,10 @@ class Money(BaseModel):
     @classmethod
     def total(cls, parts: Iterable[Money], currency: str) -> Money:
         """The sum of the parts; zero for none. Raises CurrencyMismatch."""
-        result = cls.zero(currency)
+        zero, amount = cls.zero(currency), Decimal(0)
         for part in parts:
-            result += part
-        return result
+            amount += zero._same(part)
+        return zero._exact(zero.amount + amount)
 
     def _same(self, other: Money) -> Decimal:
         if other.currency != self.currency:

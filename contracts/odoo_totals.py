@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from contracts.billing.proposals import InvoiceKind
+from contracts.billing.lines import InvoiceKind
 from contracts.model import Frozen
 from contracts.money import Money
 

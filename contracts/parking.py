@@ -69,6 +69,12 @@ CONFIRM = Step(
     responsible=Responsible.OPERATIONS,
     allowed=_RETRY,
 )
+PROVISION = Step(
+    name="provision",
+    doing="Set up customer, project and order",
+    responsible=Responsible.OPERATIONS,
+    allowed=_RETRY,
+)
 MARK_REACHED = Step(
     name="mark_reached",
     doing="Mark the milestone reached in Odoo",
@@ -93,11 +99,41 @@ FOLLOW = Step(
     responsible=Responsible.OPERATIONS,
     allowed=(Action.SKIP,),
 )
+READ_PLAN = Step(
+    name="read",
+    doing="Read approved hours and expenses",
+    responsible=Responsible.FINANCE,
+    allowed=_RETRY,
+)
+TOO_LATE = Step(
+    name="too_late",
+    doing="Look after hours or expenses of a period that is settled for good",
+    responsible=Responsible.FINANCE,
+    allowed=(Action.SKIP,),
+)
+BILLING_CHECK = Step(
+    name="billing_check",
+    doing="Check the sums of the billing",
+    responsible=Responsible.OPERATIONS,
+    allowed=(Action.RETRY,),
+)
+START_INVOICE = Step(
+    name="start",
+    doing="Start the invoice's workflow",
+    responsible=Responsible.OPERATIONS,
+    allowed=(Action.RETRY,),
+)
+CAP = Step(
+    name="cap",
+    doing="Bill within the plan's cap",
+    responsible=Responsible.FINANCE,
+    allowed=(Action.RETRY, Action.SKIP, Action.CANCEL),
+)
 BILL_PERIOD = Step(
     name="bill_period",
     doing="Bill the period",
     responsible=Responsible.FINANCE,
-    allowed=(Action.RETRY, Action.SKIP, Action.CANCEL),
+    allowed=_RETRY,
 )
 CREDIT = Step(
     name="credit",
@@ -135,6 +171,12 @@ PROJECT_STATUS = Step(
     responsible=Responsible.OPERATIONS,
     allowed=_OPTIONAL,
 )
+REFRESH = Step(
+    name="refresh",
+    doing="Read the deal again",
+    responsible=Responsible.SALES,
+    allowed=_OPTIONAL,
+)
 WRITE_BACK = Step(
     name="write_back",
     doing="Write the status to the CRM",
@@ -157,7 +199,7 @@ CLOSE_OUT = Step(
     name="close_out",
     doing="Check the close-out",
     responsible=Responsible.FINANCE,
-    allowed=_OPTIONAL,
+    allowed=(Action.RETRY,),
 )
 AUDIT = Step(
     name="audit",
@@ -196,6 +238,12 @@ BALANCE = Step(
 REGISTER_PAYMENT = Step(
     name="register_payment",
     doing="Register the payment",
+    responsible=Responsible.FINANCE,
+    allowed=_OPTIONAL,
+)
+SETTLE_PAYMENT = Step(
+    name="settle_payment",
+    doing="Settle money that is not owed",
     responsible=Responsible.FINANCE,
     allowed=_OPTIONAL,
 )

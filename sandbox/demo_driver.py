@@ -16,7 +16,7 @@ from temporalio.client import Client
 from temporalio.testing import TimeSkipper
 
 from contracts.approvals import ApprovalRound
-from contracts.billing.proposals import InvoiceKind
+from contracts.billing.lines import InvoiceKind
 from contracts.contract.state import ContractStage, ContractState
 from contracts.identifiers import deal_contract_id, invoice_workflow_id
 from contracts.invoice.state import CLEARED, InvoiceStage, InvoiceState

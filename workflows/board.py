@@ -1,9 +1,9 @@
-"""What people see of a workflow from outside: search attributes and current details."""
+"""What lists show of a workflow: its search attributes."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from temporalio import workflow
@@ -19,58 +19,6 @@ Attributes = Mapping[SearchAttributeKey[Any], Any]
 
 _MAX_BYTES = 2_000
 """Temporal takes 2,048 of a search attribute, as JSON, and fails the workflow task beyond."""
-
-
-class Board:
-    """Shows the state: details at once, attributes once nothing is under way.
-
-    An upsert is a billed action and a history event: what only passes by between two steps is not
-    worth one, and of what was shown before (at the start, or by an earlier run) only changes are.
-    `attributes` and `details` describe the state as it is when they are called; `at_rest` says
-    whether it will stay so until something happens.
-    """
-
-    def __init__(
-        self,
-        attributes: Callable[[], Attributes],
-        details: Callable[[], str],
-        *,
-        at_rest: Callable[[], bool],
-    ) -> None:
-        self._attributes = attributes
-        self._details = details
-        self._at_rest = at_rest
-        self._shown_details = ""
-        self._outdated = True
-
-    def outdate(self) -> None:
-        """The state changed."""
-        self._outdated = True
-
-    async def run(self) -> None:
-        """Keep showing the state, for as long as the workflow runs."""
-        while True:
-            await workflow.wait_condition(lambda: self._outdated)
-            self._outdated = False
-            self._show_details()
-            await workflow.wait_condition(lambda: self._outdated or self._at_rest())
-            if not self._outdated:
-                self._show_attributes()
-
-    def show(self, *, attributes: bool = True) -> None:
-        """Show everything now, as before the workflow ends; or all but the attributes."""
-        if attributes:
-            self._show_attributes()
-        self._show_details()
-
-    def _show_details(self) -> None:
-        details = self._details()
-        if details != self._shown_details:
-            workflow.set_current_details(details)
-            self._shown_details = details
-
-    def _show_attributes(self) -> None:
-        upsert(self._attributes())
 
 
 def upsert(attributes: Attributes) -> None:

@@ -12,7 +12,6 @@ from activities.odoo.order_totals import OrderTotalsRequest, order_totals
 from activities.odoo.projects import OdooProjects, ProjectArchive
 from contracts import closeout, parking
 from contracts.contract.state import ContractState, require_id
-from contracts.model import Contract
 from contracts.odoo_totals import OrderTotals
 from contracts.problems import Problem
 from gateways.odoo import OdooClient
@@ -87,19 +86,13 @@ class OdooClosing:
                 file_name=f"{state.contract_id}-audit.json",
                 content=content,
                 sha256=digest,
-                text=closeout.statement(_contract(state), state.book),
+                text=closeout.settlement_text(state),
             )
         )
 
 
-def _contract(state: ContractState) -> Contract:
-    if state.contract is None:
-        raise RuntimeError("a contract closes that was never validated")
-    return state.contract
-
-
 def _check(state: ContractState, totals: OrderTotals) -> None:
-    checks = closeout.checklist(_contract(state), state.book, totals)
+    checks = closeout.checklist(state, totals)
     problems = [
         Problem(code="close_out_differs", field=check.name, expected=problem)
         for check in checks

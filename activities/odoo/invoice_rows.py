@@ -11,8 +11,7 @@ from pydantic import BaseModel
 
 from activities.odoo import external_ids
 from activities.odoo.needs import ACCOUNTING, UPSERT, Need
-from contracts.billing.charges import Charge
-from contracts.billing.proposals import InvoiceKind, InvoiceProposal
+from contracts.billing.lines import InvoiceKind, InvoiceProposal, Line
 from contracts.currencies import EXPONENTS
 from contracts.identifiers import contract_workflow_id, invoice_origin, invoice_workflow_id
 from contracts.money import Money
@@ -117,11 +116,11 @@ def amount_in_odoo(proposal: InvoiceProposal) -> Money:
     return -proposal.amount if proposal.kind is InvoiceKind.CREDIT_NOTE else proposal.amount
 
 
-def _quantity_in_odoo(proposal: InvoiceProposal, charge: Charge) -> Decimal:
+def _quantity_in_odoo(proposal: InvoiceProposal, charge: Line) -> Decimal:
     return -charge.quantity if proposal.kind is InvoiceKind.CREDIT_NOTE else charge.quantity
 
 
-def exact_price(charge: Charge) -> Decimal:
+def exact_price(charge: Line) -> Decimal:
     """The unit price with as many decimals as it takes to hit the charge's amount.
 
     Odoo by default rounds the sum of an invoice's lines and not each line: lines of parts of a

@@ -23,7 +23,7 @@ from activities.odoo.milestones import mark_reached
 from activities.odoo.needs import ACCOUNTING, Need
 from activities.policies import Policies, PolicyRequest
 from contracts import ownership
-from contracts.billing.proposals import InvoiceKind, InvoiceProposal
+from contracts.billing.lines import InvoiceKind, InvoiceProposal
 from contracts.invoice.content import InvoiceContent, differences, in_words, posted_differences
 from contracts.invoice.messages import InvoiceBalance
 from contracts.invoice.results import Draft

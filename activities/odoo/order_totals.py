@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from activities.odoo.balances import is_ours
 from activities.odoo.needs import ACCOUNTING, SALES, Need
-from contracts.billing.proposals import InvoiceKind
+from contracts.billing.lines import InvoiceKind
 from contracts.identifiers import contract_of, origins_of_contract, workflow_of_origin
 from contracts.model import Key
 from contracts.money import Money

@@ -5,12 +5,13 @@ from __future__ import annotations
 import calendar
 from collections.abc import Iterator
 from datetime import date, timedelta
+from decimal import Decimal
 from fractions import Fraction
 from typing import Self
 
 from pydantic import model_validator
 
-from contracts.model import CADENCE, Contract, Frozen, Plan, RetainerPlan
+from contracts.model import CADENCE, Contract, Frozen, Plan
 
 _DAY = timedelta(days=1)
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
@@ -62,6 +63,10 @@ class BillingPeriod(Frozen):
     def share(self) -> Fraction:
         """The part of the whole period that is billed, by days; 1 for all of it."""
         return Fraction(self.period.days, self.whole.days)
+
+    def part_of(self, whole: Decimal) -> Decimal:
+        """What of a whole period's amount or hours is billed, by days, not rounded."""
+        return whole * self.share.numerator / self.share.denominator
 
     @property
     def note(self) -> str:
@@ -123,13 +128,6 @@ def life(contract: Contract, plan: Plan) -> tuple[date, date | None]:
     """A plan's first and last day: its own, but never outside the contract's."""
     ends = [day for day in (plan.ends_on, contract.ends_on) if day]
     return max(plan.starts_on or contract.first_day, contract.first_day), min(ends, default=None)
-
-
-def due_on(plan: Plan, period: BillingPeriod) -> date:
-    """The day a period is billed: its first for a fee in advance, else the day after its last."""
-    if isinstance(plan, RetainerPlan) and plan.in_advance:
-        return period.period.first
-    return period.period.last + _DAY
 
 
 def _calendar(months: int, day: date) -> Period:

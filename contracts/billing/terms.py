@@ -107,8 +107,7 @@ def periods_until(
     folded = billing.folded_until(plan)
     day = first if folded is None else folded + DAY
     while period := period_at(every, first, last, day):
-        due = period.period.first if in_advance else after(period)
-        if due > today:
+        if (period.period.first if in_advance else after(period)) > today:
             break
         found.append(period)
         day = after(period)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.billing.usage import UsageRecord
+from contracts.invoice.state import InvoiceReport
 from contracts.model import Key, MessageDay, OptionalText, Text, Words
 from contracts.money import Money
 
@@ -82,7 +83,7 @@ class ServiceCredit(BaseModel):
 class CreditRequest(BaseModel):
     """Credit invoice `number` of the contract: in whole, or an `amount` of it without tax.
 
-    With `reinvoice` what it billed is proposed anew, as it was."""
+    With `reinvoice` what it billed is proposed again, at the terms and facts of then."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -138,6 +139,15 @@ class TerminationRequest(BaseModel):
     agreed: bool = False
 
 
+class TerminationWithdrawn(BaseModel):
+    """The early end is taken back, before its last day is over."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: Text
+    reason: Words = ""
+
+
 class NoticeGiven(BaseModel):
     """One side does not want the term renewed: the contract expires at its end."""
 
@@ -158,7 +168,7 @@ class RetainageRelease(BaseModel):
 
 
 class CustomerRefresh(BaseModel):
-    """Read the deal anew, for whoever asks."""
+    """Read the deal again, for whoever asks."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -172,3 +182,15 @@ class CancelRequest(BaseModel):
 
     by: Text
     reason: Words = ""
+
+
+class InvoiceEnded(BaseModel):
+    """From the contract's own run: an invoice's workflow has ended, with this last report."""
+
+    report: InvoiceReport
+
+
+class InvoiceLost(BaseModel):
+    """From the contract's own run: an invoice's workflow was ended by force."""
+
+    number: int

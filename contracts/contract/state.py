@@ -1,14 +1,17 @@
-"""The contract's life: stages, messages and the state its workflow carries."""
+"""The contract's life: its stages, and the state that its workflow carries."""
 
 from __future__ import annotations
 
-from datetime import date, datetime
+import functools
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Self
 
 from pydantic import (
     BaseModel,
+    ConfigDict,
     Field,
     ModelWrapValidatorHandler,
     ValidationError,
@@ -16,13 +19,17 @@ from pydantic import (
     model_validator,
 )
 
+from contracts.agenda.state import AgendaState
 from contracts.approvals import ApprovalRound
-from contracts.billing.book import Book
-from contracts.billing.proposals import InvoiceKind
+from contracts.billing.lines import InvoiceKind, InvoiceProposal
+from contracts.billing.state import BillingState
+from contracts.calendar import BusinessCalendar
 from contracts.changes import ChangeOrder
+from contracts.contract import derived
 from contracts.contract.messages import (
     CancelRequest,
     CreditRequest,
+    CustomerRefresh,
     Hold,
     HoldKind,
     MilestoneReached,
@@ -30,20 +37,17 @@ from contracts.contract.messages import (
     TerminationRequest,
 )
 from contracts.crm import ContractStatus
-from contracts.invoice.state import InvoiceReport
-from contracts.journal import Journal
-from contracts.model import (
-    Contract,
-    JsonObject,
-    Key,
-    Source,
-)
+from contracts.invoice.state import UNBILLED, InvoiceReport, InvoiceStage
+from contracts.model import Contract, JsonObject, Key, Source
 from contracts.money import Money
-from contracts.parking import StepException, Waiting
 from contracts.problems import InvalidContract, problems_of
+
+DAY = timedelta(days=1)
 
 
 class ContractStage(StrEnum):
+    """`closing` says that everything is billed, and that it only has to be collected."""
+
     RECEIVED = "received"
     VALIDATING = "validating"
     PROVISIONING = "provisioning"
@@ -53,6 +57,8 @@ class ContractStage(StrEnum):
     CANCELLED = "cancelled"
 
 
+ENDED = frozenset({ContractStage.CLOSED, ContractStage.CANCELLED})
+RUNNING = frozenset({ContractStage.ACTIVE, ContractStage.CLOSING})
 FILE_SOURCE = "file"
 """The system of a contract that came as a file: there is no CRM to read from or to tell."""
 
@@ -67,7 +73,11 @@ class Ending(StrEnum):
 
 
 class OdooRefs(BaseModel):
-    """What provisioning has made in Odoo so far: database ids, and names people know them by."""
+    """What there is in Odoo of a contract: database ids, and names people know them by.
+
+    `delivered` are the quantities Odoo got last, `suspensions` counts how often work was
+    suspended.
+    """
 
     company_id: int | None = None
     partner_id: int | None = None
@@ -84,17 +94,22 @@ class OdooRefs(BaseModel):
     project_suspended: bool = False
     suspensions: int = 0
 
+    def replace(self, **changes: Any) -> Self:
+        return self.model_copy(update=changes)
+
 
 def require_id(value: int | None) -> int:
-    """An id an earlier step has set; its absence is a defect of ours."""
+    """An id that an earlier act has set; its absence is a defect of ours."""
     if value is None:
-        raise RuntimeError("a step ran before the one it needs")
+        raise RuntimeError("an act ran before the one it needs")
     return value
 
 
 class ReadCursor(BaseModel):
     """How far a plan's records in Odoo were read: everything that changed before `since` (Odoo's
     clock) and is dated up to `until` is known."""
+
+    model_config = ConfigDict(frozen=True)
 
     since: datetime | None = None
     until: date | None = None
@@ -106,38 +121,96 @@ class MilestoneProgress(BaseModel):
     `marked_as_of` is when that was, by Odoo's clock: older news of it is no news. `under_review`
     says that it was un-reached after its invoice was proposed."""
 
+    model_config = ConfigDict(frozen=True)
+
     reached_on: date | None = None
     reached_by: str = ""
     marked_in_odoo: bool = False
     marked_as_of: datetime | None = None
     under_review: bool = False
 
+    def replace(self, **changes: Any) -> Self:
+        return self.model_copy(update=changes)
+
 
 class ContractVersion(BaseModel):
     """One version of the contract in its history: what changed, by whom, the fixed price (without
     tax), and who approved it (empty: it needed nobody)."""
 
+    model_config = ConfigDict(frozen=True)
+
     version: int
     on: date
     by: str
     reason: str
-    changes: list[str] = Field(default_factory=list)
+    changes: tuple[str, ...] = ()
     fixed_price: Money
     approved: str = ""
 
 
 class PendingChange(BaseModel):
-    """A change order on its way: what it would make of the contract, and its approval."""
+    """A change order on its way: what it would make of the contract, and its approval.
+
+    `calendar` is the one by which its approvers are reminded.
+    """
+
+    model_config = ConfigDict(frozen=True)
 
     order: ChangeOrder
     contract_data: JsonObject
     contract: Contract
-    changes: list[str]
+    changes: tuple[str, ...]
     approval_round: ApprovalRound | None = None
+    calendar: BusinessCalendar = Field(default_factory=BusinessCalendar)
+
+    def replace(self, **changes: Any) -> Self:
+        return self.model_copy(update=changes)
 
 
-class ContractState(BaseModel):
-    """Everything a contract's workflow knows; carried over continue-as-new."""
+class InvoiceStart(BaseModel):
+    """What the workflow of a proposed invoice is started with.
+
+    `reached` are the milestones (ids in Odoo) that its draft marks reached on its way;
+    `requested_by` are the people who may not approve it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    proposal: InvoiceProposal
+    title: str
+    reached: tuple[int, ...] = ()
+    requested_by: tuple[str, ...] = ()
+
+
+class CapWarning(BaseModel):
+    """A sentence for the order's chatter in Odoo; `number` counts a contract's warnings."""
+
+    model_config = ConfigDict(frozen=True)
+
+    number: int
+    text: str
+    on: date
+
+
+class ContractState(AgendaState):
+    """Everything a contract's workflow knows; carried over continue-as-new.
+
+    Terms: `contract` is the version that counts, `order_version` the one that the order and the
+    project in Odoo follow. While both are brought to another, that one is `following`, and
+    `order_follows` says that the order is there already. `amended` says that a person corrected
+    what was validated.
+
+    Invoices: `starting` are proposed, and their workflows are to be started. `followed` are those
+    whose end this run of the workflow hears by itself, `reporting_end` those that report it by
+    Signal. `orphaned_invoices` have lost their workflows. `dunning_holds` are the holds on
+    the whole contract that invoices know of, by number.
+
+    Billing: `read_cursors` says how far each plan is read in Odoo; `read_again` are plans to be
+    read once more, because a person corrected something there; `looked_again` are those that were
+    looked at once more before the close. `came_too_late` names, by plan, hours and expenses of
+    periods that are settled for good. `limits_passed` are occasions that may
+    exceed the purchase order.
+    """
 
     contract_id: Key
     legal_entity: Key
@@ -145,43 +218,122 @@ class ContractState(BaseModel):
     contract_data: JsonObject = Field(default_factory=dict)
     stage: ContractStage = ContractStage.RECEIVED
     ending: Ending | None = None
+
     contract: Contract | None = None
-    versions: list[ContractVersion] = Field(default_factory=list)
+    versions: tuple[ContractVersion, ...] = ()
     change_orders: int = 0
     change: PendingChange | None = None
     order_version: Contract | None = None
+    following: Contract | None = None
+    order_follows: bool = False
     amended: bool = False
     time_zone: str = "UTC"
+
     odoo: OdooRefs = Field(default_factory=OdooRefs)
     milestones: dict[str, MilestoneProgress] = Field(default_factory=dict)
-    early_milestones: list[MilestoneReached] = Field(default_factory=list)
-    book: Book = Field(default_factory=Book)
+    early_milestones: tuple[MilestoneReached, ...] = ()
+
+    billing: BillingState | None = None
     read_cursors: dict[str, ReadCursor] = Field(default_factory=dict)
-    caps_waived: list[str] = Field(default_factory=list)
-    limit_waived: list[str] = Field(default_factory=list)
+    read_again: tuple[str, ...] = ()
+    looked_again: tuple[str, ...] = ()
+    came_too_late: dict[str, str] = Field(default_factory=dict)
+    limits_passed: tuple[str, ...] = ()
+    warnings: tuple[CapWarning, ...] = ()
+    warned: int = 0
+
     invoices: dict[int, InvoiceReport] = Field(default_factory=dict)
-    credits_asked: list[CreditRequest] = Field(default_factory=list)
-    orphaned_invoices: list[int] = Field(default_factory=list)
-    """Invoices whose workflows were ended by force: nobody collects them any more."""
+    starting: dict[int, InvoiceStart] = Field(default_factory=dict)
+    followed: tuple[int, ...] = ()
+    reporting_end: tuple[int, ...] = ()
+    orphaned_invoices: tuple[int, ...] = ()
+    credits_asked: tuple[CreditRequest, ...] = ()
+
     holds: dict[HoldKind, Hold] = Field(default_factory=dict)
+    dunning_holds: dict[int, Hold] = Field(default_factory=dict)
     termination: TerminationRequest | None = None
     terminated: bool = False
-    final_settlement_done: bool = False
     notice: NoticeGiven | None = None
     cancel: CancelRequest | None = None
+    close_out_done: tuple[str, ...] = ()
+
+    refresh: CustomerRefresh | None = None
+    refreshed: tuple[str, ...] = ()
     crm_written: ContractStatus | None = None
-    refreshed: list[str] = Field(default_factory=list)
-    waiting: Waiting = Field(default_factory=Waiting)
-    exceptions: list[StepException] = Field(default_factory=list)
     has_parked: bool = False
-    """A step of it, or of one of its invoices, was parked at some time."""
-    journal: Journal = Field(default_factory=Journal)
+    """An act of it, or of one of its invoices, was parked at some time."""
     started_at: datetime | None = None
     closed_at: datetime | None = None
 
+    # --- what every rule asks -------------------------------------------------------------------
+
+    @property
+    def terms(self) -> Contract:
+        """The validated contract; to ask before it is validated is a defect of ours."""
+        if self.contract is None:
+            raise RuntimeError("the contract is not validated yet")
+        return self.contract
+
+    @property
+    def account(self) -> BillingState:
+        """What the contract's billing stores; to ask before it is provisioned is a defect."""
+        if self.billing is None:
+            raise RuntimeError("nothing of the contract is billed before it is provisioned")
+        return self.billing
+
+    @property
+    def today(self) -> date:
+        """The date of the clock in the legal entity's zone."""
+        return _today(self.clock, self.time_zone)
+
+    @property
+    def billing_day(self) -> date:
+        """The latest day on which business has opened: what is due by then may be billed."""
+        return _billing_day(self.clock, self.time_zone)
+
+    def opening(self, day: date) -> datetime:
+        """When business opens on a day, as an aware UTC time."""
+        return _opening(day, self.time_zone)
+
+    def has_come(self, day: date) -> bool:
+        """Whether business has opened on that day, or a later one."""
+        return self.clock >= self.opening(day)
+
+    def enter(self, stage: ContractStage) -> Self:
+        return self.replace(stage=stage).noted(f"Stage: {stage}")
+
+    def with_milestone(self, key: str, **changes: Any) -> Self:
+        """The state with a milestone's progress changed."""
+        progress = self.milestones.get(key, MilestoneProgress()).replace(**changes)
+        return self.replace(milestones={**self.milestones, key: progress})
+
+    def with_invoice(self, report: InvoiceReport) -> Self:
+        return self.replace(invoices={**self.invoices, report.number: report})
+
+
+@functools.lru_cache(maxsize=1_024)
+def _opening(day: date, time_zone: str) -> datetime:
+    return BusinessCalendar(time_zone=time_zone).opening(day)
+
+
+@functools.lru_cache(maxsize=1_024)
+def _today(clock: datetime, time_zone: str) -> date:
+    return BusinessCalendar(time_zone=time_zone).today(clock)
+
+
+@functools.lru_cache(maxsize=1_024)
+def _billing_day(clock: datetime, time_zone: str) -> date:
+    today = _today(clock, time_zone)
+    return today if clock >= _opening(today, time_zone) else today - DAY
+
+
+def has_ended(report: InvoiceReport) -> bool:
+    """Whether an invoice needs nothing any more: settled, or rejected."""
+    return report.stage is InvoiceStage.SETTLED or report.stage in UNBILLED
+
 
 class ContractInput(BaseModel):
-    """Starts a contract: by contract data, or by the deal it is read from; or continues one.
+    """Starts a contract: by its data, or by the deal it is read from; or continues one.
 
     With neither `contract_data` nor `state` the deal named by `source` is read from the CRM. What
     came in as JSON and is no such input is one with `unreadable`, which says why: a workflow can
@@ -203,7 +355,7 @@ class ContractInput(BaseModel):
         try:
             return handler(data)
         except ValidationError as error:
-            # A state was readable once: then it is this release that must be mended.
+            # A state was readable once: then it is this release that must be corrected.
             goes_on = isinstance(data, dict) and data.get("state") is not None
             if info.mode != "json" or goes_on:
                 raise
@@ -232,12 +384,22 @@ class MoneyTable(BaseModel):
 
 
 class ContractOutcome(BaseModel):
-    """What a contract's workflow returns."""
+    """What a contract's workflow returns, and answers to most Updates."""
 
     contract_id: str
     stage: ContractStage
     ending: Ending | None = None
     money: MoneyTable | None = None
+
+
+def outcome(state: ContractState) -> ContractOutcome:
+    """How the contract stands."""
+    return ContractOutcome(
+        contract_id=state.contract_id,
+        stage=state.stage,
+        ending=state.ending,
+        money=money_table(state),
+    )
 
 
 def money_table(state: ContractState) -> MoneyTable | None:
@@ -246,15 +408,18 @@ def money_table(state: ContractState) -> MoneyTable | None:
     `credited` counts our credit notes and those people made in Odoo.
     """
     contract = state.contract
-    if contract is None:
-        return None
-    invoices, notes = _posted(state, InvoiceKind.INVOICE), _posted(state, InvoiceKind.CREDIT_NOTE)
+    return _figures(state.invoices, _value(state, contract)) if contract is not None else None
+
+
+@derived.remembered
+def _figures(reports: Mapping[int, InvoiceReport], value: Money) -> MoneyTable:
+    invoices = _posted(reports, InvoiceKind.INVOICE)
+    notes = _posted(reports, InvoiceKind.CREDIT_NOTE)
 
     def total(reports: list[InvoiceReport], field: str) -> Money:
         amounts = (getattr(item, field) for item in reports)
-        return Money.total((a for a in amounts if a is not None), contract.currency)
+        return Money.total((a for a in amounts if a is not None), value.currency)
 
-    value = state.book.value(contract)
     invoiced = total(invoices, "untaxed")
     credited = total(notes, "untaxed") + total(invoices, "credited_untaxed")
     gross = total(invoices, "total") - total(notes, "total") - total(invoices, "credited")
@@ -272,6 +437,13 @@ def money_table(state: ContractState) -> MoneyTable | None:
     )
 
 
-def _posted(state: ContractState, kind: InvoiceKind) -> list[InvoiceReport]:
-    found = (item for item in state.invoices.values() if item.kind is kind)
+def _value(state: ContractState, contract: Contract) -> Money:
+    """What the contract comes to as amended; before anything is billed, its milestones."""
+    if state.billing is None:
+        return contract.fixed_price
+    return derived.sums(state.billing, state.today).value
+
+
+def _posted(reports: Mapping[int, InvoiceReport], kind: InvoiceKind) -> list[InvoiceReport]:
+    found = (item for item in reports.values() if item.kind is kind)
     return [item for item in found if item.total is not None]

@@ -11,9 +11,10 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from contracts import parking
 from contracts.agenda.state import AgendaState
 from contracts.approvals import ApprovalRound
-from contracts.billing.proposals import InvoiceKind, InvoiceProposal
+from contracts.billing.lines import InvoiceKind, InvoiceProposal
 from contracts.calendar import BusinessCalendar
 from contracts.dunning import Dispute, DunningHold, DunningState, Promise
 from contracts.invoice.content import InvoiceContent
@@ -119,7 +120,6 @@ class InvoiceReport(BaseModel):
     credited_number: int = 0
     stage: InvoiceStage
     amount: Money
-    charges: tuple[str, ...]
     content_hash: str = ""
     odoo_totals: OdooTotals | None = None
     invoice_id: int | None = None
@@ -141,6 +141,22 @@ class InvoiceReport(BaseModel):
     approved: tuple[str, ...] = ()
     """Who approved the invoice and each write-off of it."""
     exceptions: tuple[StepException, ...] = ()
+
+
+class PaymentQuestion(BaseModel):
+    """Money that a person has to see to: why (a code of exceptions), under which reference, and
+    how much."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
+    reference: str
+    amount: Money
+    text: str
+
+    @property
+    def key(self) -> str:
+        return f"{parking.SETTLE_PAYMENT.name}:{self.code}:{self.reference}:{self.amount}"
 
 
 class OwnCredit(BaseModel):
@@ -211,7 +227,9 @@ class InvoiceState(AgendaState):
     """What the credited invoice's workflow does not know yet."""
     payments: tuple[PaymentReceived, ...] = ()
     """Not booked in Odoo yet, the oldest first."""
-    payment_references: tuple[str, ...] = ()
+    known_payments: dict[str, Money] = Field(default_factory=dict)
+    """Every payment that was accepted, by its reference."""
+    payment_questions: tuple[PaymentQuestion, ...] = ()
     own_credits: dict[int, OwnCredit] = Field(default_factory=dict)
     dunning: DunningState = Field(default_factory=DunningState)
     reminder: Reminder | None = None

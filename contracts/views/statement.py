@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from contracts.billing.book import Book, EventStatus, Unbilled, milestone_event
-from contracts.billing.charges import total
+from contracts.billing import account, keys
+from contracts.billing.lines import InvoiceKind, Line, total
 from contracts.billing.order import order_lines
-from contracts.billing.proposals import InvoiceKind
-from contracts.model import Contract, Frozen
+from contracts.billing.state import BillingState, Invoice, InvoiceStatus
+from contracts.contract import derived
+from contracts.contract.state import ContractState
+from contracts.model import Frozen
 from contracts.money import Money
 
 
@@ -24,88 +26,97 @@ class Position(Frozen):
 class Statement(Frozen):
     """Where a contract's money stands; all amounts without tax.
 
-    `ready` waits to be proposed, `proposed` for its invoice to be issued; both are net of what
-    they deduct and hold back. `pending` are deductions (negative) that no invoice has come for
-    yet. `value` is the contract's, as amended. `not_billed` is no part of it.
+    `earned` is to be proposed, less what is to be deducted from it; `proposed` waits for its
+    invoice to be issued, net of what it deducts and holds back. `value` is the contract's, as
+    amended; `not_billed` is no part of it. `violations` are sums that do not agree, in words: a
+    defect of ours.
     """
 
     contract_id: str
     version: int
     positions: tuple[Position, ...]
     planned: Money
-    ready: Money
+    earned: Money
     proposed: Money
     invoiced: Money
     credited: Money
-    pending: Money
     retained: Money
     deposit_left: Money
     value: Money
-    not_billed: tuple[Unbilled, ...] = ()
-
-    @property
-    def difference(self) -> Money:
-        """By how much the parts miss the value: zero, or the books are wrong."""
-        billed = self.invoiced - self.credited
-        earned = self.ready + self.proposed + self.pending
-        return self.planned + earned + billed + self.retained - self.deposit_left - self.value
+    not_billed: tuple[account.Unbilled, ...] = ()
+    violations: tuple[str, ...] = ()
 
 
-def statement(contract: Contract, book: Book) -> Statement:
-    """The statement of a contract by its book, as of now."""
-
-    def charged(*statuses: EventStatus) -> Money:
-        return total(list(book.charges(*statuses)), contract.currency)
-
-    notes = _credited(contract, book)
+def statement(state: ContractState) -> Statement:
+    """The statement of a validated contract, as of now."""
+    contract, today = state.terms, state.billing_day
+    billing = state.billing or account.begin(contract, contract.signed_on)
+    sums = derived.sums(billing, today)
+    planned = Money.total(_planned(billing).values(), contract.currency)
+    proposed = sums.committed - sums.billed
+    credited = -total(_lines(_issued(billing, InvoiceKind.CREDIT_NOTE)), contract.currency)
     return Statement(
         contract_id=contract.contract_id,
         version=contract.version,
-        positions=_positions(contract, book),
-        planned=book.planned(contract),
-        ready=charged(EventStatus.READY),
-        proposed=charged(EventStatus.PROPOSED),
-        invoiced=book.billed(contract) + notes,
-        credited=notes,
-        pending=total(book.pending, contract.currency),
-        retained=book.retained(contract),
-        deposit_left=book.deposit_left(contract),
-        value=book.value(contract),
-        not_billed=tuple(book.unbilled),
+        positions=_positions(billing),
+        planned=planned,
+        earned=sums.to_bill - planned - sums.retained + sums.deposit_left,
+        proposed=proposed,
+        invoiced=sums.billed + credited,
+        credited=credited,
+        retained=sums.retained,
+        deposit_left=sums.deposit_left,
+        value=sums.value,
+        not_billed=account.unbilled(billing, today),
+        violations=tuple(derived.violations(billing, today)),
     )
 
 
-def _credited(contract: Contract, book: Book) -> Money:
-    """The sum of the issued credit notes, as a positive amount."""
-    issued = (item for item in book.events.values() if item.status is EventStatus.BILLED)
-    notes = (item for item in issued if item.kind is InvoiceKind.CREDIT_NOTE)
-    return -Money.total(
-        (charge.amount for item in notes for charge in item.charges), contract.currency
-    )
-
-
-def _positions(contract: Contract, book: Book) -> tuple[Position, ...]:
-    names = {line.key: line.name for line in order_lines(contract)}
-    # A line may be billed and gone from the order since: it is listed all the same.
-    names |= {c.order_line: c.order_line for c in book.charges() if c.order_line not in names}
-    planned = {
+def _planned(billing: BillingState) -> dict[str, Money]:
+    """The milestones that nobody has reached yet, and nobody has waived."""
+    return {
         item.key: item.amount
-        for item in contract.milestones
-        if milestone_event(item.key) not in book.events
+        for item in billing.contract.milestones
+        if item.key not in billing.reached and keys.milestone(item.key) not in billing.waivers
     }
-    zero = Money.zero(contract.currency)
 
-    def charged(key: str, *statuses: EventStatus) -> Money:
-        found = [c for c in book.charges(*statuses) if c.order_line == key]
-        return total(found, contract.currency)
 
+def _positions(billing: BillingState) -> tuple[Position, ...]:
+    names = {line.key: line.name for line in order_lines(billing.contract)}
+    # A line may be billed and gone from the order since: it is listed all the same.
+    for line in _lines([item for item in billing.invoices.values() if item.counts]):
+        names.setdefault(line.order_line, line.order_line)
+    planned, zero = _planned(billing), Money.zero(billing.contract.currency)
     return tuple(
         Position(
             key=key,
             name=name,
             planned=planned.get(key, zero),
-            earned=charged(key, EventStatus.READY, EventStatus.PROPOSED),
-            billed=charged(key, EventStatus.BILLED),
+            earned=_on_line(billing, key, InvoiceStatus.PROPOSED) + _reached(billing, key),
+            billed=_on_line(billing, key, InvoiceStatus.ISSUED),
         )
         for key, name in names.items()
     )
+
+
+def _reached(billing: BillingState, key: str) -> Money:
+    """What is reached of a milestone, and on no invoice yet."""
+    item, zero = billing.contract.milestone(key), Money.zero(billing.contract.currency)
+    if item is None or key not in billing.reached or keys.milestone(key) in billing.waivers:
+        return zero
+    return item.amount if account.milestone_invoice(billing, key) is None else zero
+
+
+def _on_line(billing: BillingState, key: str, status: InvoiceStatus) -> Money:
+    found = [item for item in billing.invoices.values() if item.status is status]
+    lines = [line for line in _lines(found) if line.order_line == key]
+    return total(lines, billing.contract.currency)
+
+
+def _issued(billing: BillingState, kind: InvoiceKind) -> list[Invoice]:
+    issued = (i for i in billing.invoices.values() if i.status is InvoiceStatus.ISSUED)
+    return [item for item in issued if item.kind is kind]
+
+
+def _lines(invoices: list[Invoice]) -> list[Line]:
+    return [line for item in invoices for line in item.lines]

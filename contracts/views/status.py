@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, timedelta
 
-from contracts.billing.book import DEPOSIT_EVENT, BillingEvent, EventStatus, milestone_event
-from contracts.billing.charges import ChargeKind, total
-from contracts.billing.milestones import RETAINAGE
+from contracts.billing import account, keys
+from contracts.billing.lines import total
+from contracts.billing.state import BillingState
+from contracts.contract import derived
+from contracts.contract.invoices import name_of
 from contracts.contract.state import ContractState, MilestoneProgress
+from contracts.invoice.state import InvoiceReport
 from contracts.model import (
     Contract,
     ExpensePlan,
@@ -40,13 +43,15 @@ class PlanRow(Frozen):
 
 
 class InvoiceRow(Frozen):
-    """An invoice and what it is for. `amount` is without tax, negative for a credit note; `open`
+    """An invoice and what it is for. `status` is its stage, and what is parked of it. `amount` is
+    without tax, negative for a credit note; `open`
     with tax."""
 
     number: int
     name: str
     title: str
     stage: str
+    status: str
     amount: Money
     open: Money | None
     due_on: date | None
@@ -57,40 +62,48 @@ def milestone_status(state: ContractState, key: str) -> str:
     progress = state.milestones.get(key, MilestoneProgress())
     if progress.reached_on is None:
         return "planned"
-    event = state.book.events.get(milestone_event(key))
-    status = _fate(state, event) if event else ""
-    status = status or f"reached {progress.reached_on}"
+    status = _fate(state, key) or f"reached {progress.reached_on}"
     return f"{status}, not reached after all: to be reviewed" if progress.under_review else status
 
 
-def _fate(state: ContractState, event: BillingEvent) -> str:
-    """What became of a billing event; empty while it has no invoice."""
-    if event.status is EventStatus.DROPPED:
-        return f"not billed: {event.reason}"
-    report = state.invoices.get(event.proposal) if event.proposal else None
-    return f"{report.odoo_number or f'proposal {report.number}'}: {report.stage}" if report else ""
+def _fate(state: ContractState, milestone: str) -> str:
+    """What became of a reached milestone; empty while no invoice bills it."""
+    if state.billing is None:
+        return ""
+    number = account.milestone_invoice(state.billing, milestone)
+    if number is not None:
+        report = state.invoices[number]
+        return f"{name_of(report)}: {status_of(report)}"
+    waivers = state.billing.waivers.get(keys.milestone(milestone), ())
+    return f"not billed: {waivers[-1].by}: {waivers[-1].reason}" if waivers else ""
 
 
 def plan_rows(state: ContractState) -> list[PlanRow]:
     """The plans that bill by period, in the contract's order."""
-    contract, book = state.contract, state.book
-    if contract is None:
+    contract, billing = state.contract, state.billing
+    if contract is None or billing is None:
         return []
-    dues = {due.plan: due for due in reversed(book.dues(contract))}
+    dues = {due.plan: due for due in derived.dues(billing, state.billing_day)}
     rows = []
     for plan in contract.plans:
         due = dues.get(plan.key)
-        charges = [c for c in book.charges() if c.order_line == plan.key]
         rows.append(
             PlanRow(
                 key=plan.key,
                 terms=plan_terms(plan),
-                billed=total(charges, contract.currency),
+                billed=_billed(billing, plan.key),
                 next_on=due.on if due else None,
-                next_period=due.period.period.name if due else "",
+                next_period=due.period if due else "",
             )
         )
     return rows
+
+
+def _billed(billing: BillingState, order_line: str) -> Money:
+    """What a line of the order has billed or proposed."""
+    found = (item for item in billing.invoices.values() if item.counts)
+    lines = [line for item in found for line in item.lines if line.order_line == order_line]
+    return total(lines, billing.contract.currency)
 
 
 def plan_terms(plan: Plan) -> str:
@@ -118,13 +131,14 @@ def _cap(cap: Money | None) -> str:
 
 def invoice_rows(state: ContractState) -> list[InvoiceRow]:
     """The contract's invoices, by number."""
-    events = {item.proposal: item for item in state.book.events.values() if item.proposal}
+    billed = state.billing.invoices if state.billing else {}
     return [
         InvoiceRow(
             number=number,
-            name=item.odoo_number or f"proposal {number}",
-            title=events[number].title if number in events else "",
+            name=name_of(item),
+            title=billed[number].title if number in billed else "",
             stage=item.stage,
+            status=status_of(item),
             amount=item.amount,
             open=item.residual,
             due_on=item.due_on,
@@ -133,19 +147,28 @@ def invoice_rows(state: ContractState) -> list[InvoiceRow]:
     ]
 
 
+def status_of(report: InvoiceReport) -> str:
+    """The stage of an invoice, and what of it waits for a person."""
+    parked = ", ".join(f"{item.doing.lower()} [{item.code}]" for item in report.exceptions)
+    return f"{report.stage}, parked: {parked}" if parked else str(report.stage)
+
+
 def conditions(state: ContractState) -> list[str]:
     """What was decided or is pending about the contract, a sentence each; the gravest first."""
     contract = state.contract
     found = [*_ending(state), *_pending(state), *_holds(state)]
-    if contract is not None:
+    if contract is not None and state.billing is not None:
         found += [*_money_kept(state, contract), *_limits(state, contract)]
-        found += [*_renewal(state, contract), *_unproposed(state, contract)]
+        found += [*_renewal(state, contract), *_unproposed(state)]
     return found
 
 
 def not_billed(state: ContractState) -> list[str]:
     """What was earned and will not be billed, and why."""
-    return [f"{item.what}: {item.amount} ({item.reason})" for item in state.book.unbilled]
+    if state.billing is None:
+        return []
+    found = account.unbilled(state.billing, state.billing_day)
+    return [f"{item.what}: {item.amount} ({item.reason})" for item in found]
 
 
 def _ending(state: ContractState) -> Iterator[str]:
@@ -192,24 +215,25 @@ def _holds(state: ContractState) -> Iterator[str]:
 
 
 def _money_kept(state: ContractState, contract: Contract) -> Iterator[str]:
-    left, held = state.book.deposit_left(contract), state.book.retained(contract)
+    sums = derived.sums(state.account, state.billing_day)
+    left, held = sums.deposit_left, sums.retained
     if left.is_positive:
         yield f"Deposit not deducted yet: {left}"
     if held.is_positive:
         release_on = contract.retainage.release_on if contract.retainage else None
         due = f", to be released on {release_on}" if release_on else ""
         yield f"Held back: {held}{due}"
-    yield from (
-        f"To be deducted from the next invoice: {item.description}, {item.amount}"
-        for item in state.book.pending
-        if item.amount.amount < 0
-    )
+    for item in state.account.service_credits.values():
+        key = keys.service_credit(item.plan, item.reference)
+        if not any(key in invoice.by_key for invoice in state.account.invoices.values()):
+            amount = Money(-item.amount, contract.currency)
+            yield f"To be deducted from the next invoice: {item.reason}, {amount}"
 
 
 def _limits(state: ContractState, contract: Contract) -> Iterator[str]:
     limit = contract.purchase_order_limit
     if limit is not None:
-        used = state.book.committed(contract)
+        used = derived.sums(state.account, state.billing_day).committed
         yield f"Purchase order {contract.purchase_order}: {used} of {limit} billed or proposed"
 
 
@@ -223,24 +247,6 @@ def _renewal(state: ContractState, contract: Contract) -> Iterator[str]:
         )
 
 
-def _unproposed(state: ContractState, contract: Contract) -> Iterator[str]:
-    for event in state.book.ready():
-        yield f"To be proposed: {event.title}, {total(event.charges, contract.currency)}"
-
-
-def fixed_keys(state: ContractState) -> set[str]:
-    """What a change order must leave alone, by key: milestones, plans, deposit and retainage of
-    which something is billed or proposed. That changes only by a credit note."""
-    contract, book = state.contract, state.book
-    if contract is None:
-        return set()
-    done = (EventStatus.PROPOSED, EventStatus.BILLED)
-    milestones = {
-        item.key
-        for item in contract.milestones
-        if (event := book.events.get(milestone_event(item.key))) and event.status in done
-    }
-    plans = {track.partition(":")[0] for track in book.through}
-    deposit = {DEPOSIT_EVENT} if DEPOSIT_EVENT in book.events else set()
-    held = any(item.kind is ChargeKind.RETAINAGE for item in book.charges())
-    return milestones | plans | deposit | ({RETAINAGE} if held else set())
+def _unproposed(state: ContractState) -> Iterator[str]:
+    for occasion in derived.occasions(state.account, state.billing_day):
+        yield f"To be proposed: {occasion.title}, {occasion.amount}"

@@ -36,7 +36,7 @@ async def audit(odoo: OdooClient, state: ContractState) -> Audit:
         raise Refused(f"{state.contract_id} has no order in Odoo: there is nothing to audit")
     figures = await asyncio.to_thread(_figures, odoo, state, state.odoo.order_id)
     text, sha256 = closeout.audit_record(state, figures)
-    return Audit(text, sha256, closeout.checklist(state.contract, state.book, figures))
+    return Audit(text, sha256, closeout.checklist(state, figures))
 
 
 def _figures(odoo: OdooClient, state: ContractState, order_id: int) -> OrderTotals:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from contracts import changes
+from contracts.billing import account
 from contracts.changes import ChangeOrder
 from contracts.contract.state import ContractState
 from contracts.model import Contract
 from contracts.money import Money
-from contracts.views.status import fixed_keys
 from starters.client.errors import Refused
 
 
@@ -37,7 +37,8 @@ def preview(state: ContractState, order: ChangeOrder) -> ChangePreview:
     """
     if state.contract is None:
         raise Refused(f"{state.contract_id} is {state.stage}: there is nothing to change yet")
-    _, after = changes.changed(state.contract, order, fixed_keys(state))
+    billed = account.billed_keys(state.billing) if state.billing else ()
+    _, after = changes.changed(state.contract, order, billed)
     return ChangePreview(
         order=order,
         before=state.contract,

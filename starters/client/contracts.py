@@ -23,10 +23,12 @@ from contracts.contract.messages import (
     ServiceCredit,
     Side,
     TerminationRequest,
+    TerminationWithdrawn,
     UsageReport,
     UsageTaken,
 )
 from contracts.contract.state import ContractOutcome, ContractState
+from contracts.contract.write_back import REFRESH
 from contracts.identifiers import invoice_workflow_id
 from contracts.model import JsonObject
 from contracts.money import Money
@@ -84,7 +86,7 @@ class ContractClient(WorkflowClient):
         state = await self.state()
         if state.contract is None:
             raise Refused(f"{state.contract_id} is not validated yet: there is nothing to state")
-        return statement_of(state.contract, state.book)
+        return statement_of(state)
 
     async def audit(self, odoo: OdooClient) -> Audit:
         """Its audit record as it would be now, with Odoo's own figures; nothing is written.
@@ -243,9 +245,18 @@ class ContractClient(WorkflowClient):
 
     async def refresh_customer(self, *, by: str, request_id: str | None = None) -> list[str]:
         """Read the deal in the CRM again and take what the CRM still owns; returns in words what
-        was taken from it, and what was not."""
+        was taken from it, and what was not.
+
+        Refused where the CRM refuses to be read: the contract then has an exception of it. Raises
+        TimeoutError where the CRM does not answer in time; the deal is read once it does.
+        """
         request = built(CustomerRefresh, by=by)
-        return await self._send(messages.REFRESH_CUSTOMER, request, request_id)
+        await self._send(messages.REFRESH_CUSTOMER, request, request_id)
+        state = await self.wait_until(lambda now: now.refresh is None or _refused(now) is not None)
+        refused = _refused(state)
+        if state.refresh is not None and refused is not None:
+            raise Refused(refused.message)
+        return list(state.refreshed)
 
     # --- endings --------------------------------------------------------------------------------
 
@@ -266,6 +277,13 @@ class ContractClient(WorkflowClient):
         request = built(TerminationRequest, side=side, by=by, reason=reason, on=on, agreed=agreed)
         return await self._send(messages.TERMINATE, request, request_id)
 
+    async def withdraw_termination(
+        self, *, by: str, reason: str = "", request_id: str | None = None
+    ) -> ContractOutcome:
+        """Withdraw the early end, before its last day is over."""
+        withdrawn = built(TerminationWithdrawn, by=by, reason=reason)
+        return await self._send(messages.WITHDRAW_TERMINATION, withdrawn, request_id)
+
     async def give_notice(
         self,
         side: Side | str,
@@ -285,6 +303,11 @@ class ContractClient(WorkflowClient):
         """Cancel a contract that has billed nothing; what was provisioned in Odoo is undone."""
         request = built(CancelRequest, by=by, reason=reason)
         return await self._send(messages.REQUEST_CANCEL, request, request_id)
+
+
+def _refused(state: ContractState) -> StepException | None:
+    """Why the deal could not be read again; None if it could, or is being read."""
+    return next((item for item in state.exceptions if item.key == REFRESH), None)
 
 
 class _Records(BaseModel):

@@ -24,6 +24,7 @@ from contracts.contract.messages import (
     RetainageRelease,
     ServiceCredit,
     TerminationRequest,
+    TerminationWithdrawn,
     UsageReport,
     UsageTaken,
 )
@@ -42,9 +43,6 @@ from contracts.problems import InvalidContract, problems_of
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
-
-CONTRACT_WORKFLOW = "ContractWorkflow"
-INVOICE_WORKFLOW = "InvoiceWorkflow"
 
 
 @dataclass(frozen=True)
@@ -72,8 +70,9 @@ REQUEST_CREDIT = Update("request_credit", CreditRequest, ContractOutcome)
 RELEASE_RETAINAGE = Update("release_retainage", RetainageRelease, ContractOutcome)
 PROPOSE_CHANGE = Update("propose_change", ChangeOrder, ContractOutcome)
 SET_HOLD = Update("set_hold", HoldRequest, ContractOutcome)
-REFRESH_CUSTOMER = Update("refresh_customer", CustomerRefresh, list[str])
+REFRESH_CUSTOMER = Update("refresh_customer", CustomerRefresh, ContractOutcome)
 TERMINATE = Update("terminate", TerminationRequest, ContractOutcome)
+WITHDRAW_TERMINATION = Update("withdraw_termination", TerminationWithdrawn, ContractOutcome)
 GIVE_NOTICE = Update("give_notice", NoticeGiven, ContractOutcome)
 REQUEST_CANCEL = Update("request_cancel", CancelRequest, ContractOutcome)
 CONTRACT = Query("contract", ContractState)

@@ -27,9 +27,8 @@ from activities.odoo.timesheets import OdooTimesheets
 from activities.odoo.validation import OdooValidation, ValidateRequest
 from activities.odoo.write_offs import OdooWriteOffs
 from activities.policies import Policies
-from contracts.billing.charges import Charge, ChargeKind
+from contracts.billing.lines import InvoiceKind, InvoiceProposal, Line
 from contracts.billing.order import order_lines
-from contracts.billing.proposals import InvoiceKind, InvoiceProposal
 from contracts.identifiers import (
     contract_workflow_id,
     invoice_origin,
@@ -233,6 +232,18 @@ def ids_of(rows: list[dict[str, Any]]) -> list[int]:
     return [row["id"] for row in rows]
 
 
+def line_of(key: str, service_code: str, description: str, amount: Money) -> Line:
+    """A line of one unit on the order's line of that key."""
+    return Line(
+        key=key,
+        order_line=key,
+        service_code=service_code,
+        description=description,
+        unit_price=amount.amount,
+        amount=amount,
+    )
+
+
 @dataclass
 class Ordered:
     """A contract and what stands for it in Odoo."""
@@ -258,25 +269,23 @@ class Ordered:
     def work(self) -> MilestonesRequest:
         return MilestonesRequest(contract=self.contract, project_id=self.project)
 
-    def charge(
-        self, line: str, quantity: str, price: str, kind: ChargeKind = ChargeKind.CORRECTION
-    ) -> Charge:
+    def charge(self, line: str, quantity: str, price: str) -> Line:
         """Something to bill on one of the order's lines."""
         [found] = [item for item in order_lines(self.contract) if item.key == line]
-        return Charge.of_quantity(
-            f"{line}:{quantity}:{price}",
-            kind,
-            line,
-            found.service_code,
-            f"{found.name}: {quantity} at {price}",
-            Decimal(quantity),
-            Decimal(price),
-            self.contract.currency,
+        amount = Decimal(quantity) * Decimal(price)
+        return Line(
+            key=f"{line}:{quantity}:{price}",
+            order_line=line,
+            service_code=found.service_code,
+            description=f"{found.name}: {quantity} at {price}",
+            quantity=Decimal(quantity),
+            unit_price=Decimal(price),
+            amount=Money.rounded(amount, self.contract.currency),
         )
 
     def proposal(
         self,
-        *charges: Charge,
+        *charges: Line,
         number: int = 1,
         kind: InvoiceKind = InvoiceKind.INVOICE,
         purchase_order: str | None = None,
@@ -290,28 +299,31 @@ class Ordered:
             kind=kind,
             customer_key=contract.customer.key,
             customer_name=contract.customer.name,
-            billing_email=contract.customer.billing_email,
             lines=charges or (self.milestone(),),
             payment_term=contract.payment_term,
             purchase_order=contract.purchase_order if purchase_order is None else purchase_order,
             proposed_on=INVOICE_ON,
         )
 
-    def milestone(self) -> Charge:
+    def milestone(self) -> Line:
         """The charge of the first milestone."""
         first = self.contract.milestones[0]
-        return Charge.of_amount(
-            first.key,
-            ChargeKind.MILESTONE,
-            first.key,
-            self.contract.service(first.service).code,
-            first.name,
-            first.amount,
-        )
+        code = self.contract.service(first.service).code
+        return line_of(first.key, code, first.name, first.amount)
 
-    def credit_note(self, *charges: Charge, number: int) -> InvoiceProposal:
+    def credit_note(self, *charges: Line, number: int) -> InvoiceProposal:
         """A credit note that takes these charges back."""
-        back = tuple(item.reversed(f"{item.key}:back", f"Credit: {item.key}") for item in charges)
+        back = tuple(
+            item.model_copy(
+                update={
+                    "key": f"{item.key}:back",
+                    "description": f"Credit: {item.key}",
+                    "quantity": -item.quantity,
+                    "amount": -item.amount,
+                }
+            )
+            for item in charges
+        )
         return self.proposal(*back, number=number, kind=InvoiceKind.CREDIT_NOTE)
 
     def request(self, proposal: InvoiceProposal, credits: int = 0) -> DraftRequest:

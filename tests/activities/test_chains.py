@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 from temporalio.exceptions import ApplicationError, CancelledError
@@ -19,7 +20,7 @@ from activities.odoo.provisioning import OdooProvisioning, ProvisionRequest
 from activities.odoo.validation import AcceptRequest, OdooValidation
 from activities.policies import Policies
 from contracts import parking
-from contracts.billing.book import Book
+from contracts.billing import account
 from contracts.contract.state import ContractState, OdooRefs
 from contracts.model import Contract, JsonObject
 from gateways.errors import FailureKind, GatewayError
@@ -148,14 +149,13 @@ def test_an_activity_that_the_engine_ends_has_failed_at_no_step() -> None:
 def _state(made: Ordered) -> ContractState:
     """A contract of which nothing is billed, so that it does not add up."""
     contract: Contract = made.contract
-    book = Book()
-    book.start(contract, INVOICE_ON)
     return ContractState(
+        clock=datetime(INVOICE_ON.year, INVOICE_ON.month, INVOICE_ON.day, 12, tzinfo=UTC),
         contract_id=contract.contract_id,
         legal_entity=contract.legal_entity,
         source=contract.source,
         contract=contract,
-        book=book,
+        billing=account.begin(contract, INVOICE_ON),
         odoo=OdooRefs(order_id=made.order, project_id=made.project, order_line_ids=made.lines),
     )
 

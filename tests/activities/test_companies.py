@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import date
 
 from activities.odoo.write_offs import WriteOffRequest
-from contracts.billing.charges import ChargeKind
 from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.sweeps import SweepWindow
@@ -33,7 +32,7 @@ def test_a_contract_of_the_second_company_from_order_to_cash(firm: Firm) -> None
         "sale.order", [made.order], ["company_id", "currency_id", "amount_untaxed"]
     )
     assert (order["company_id"][1], order["currency_id"][1]) == (UK, "GBP")
-    charges = (made.milestone(), made.charge("support", "1", "500", ChargeKind.RETAINER))
+    charges = (made.milestone(), made.charge("support", "1", "500"))
     proposal = made.proposal(*charges)
     draft = uk.invoices.create_draft(made.request(proposal))
     # The company's own tax, and only on the retainer.
@@ -49,7 +48,7 @@ def test_a_contract_of_the_second_company_from_order_to_cash(firm: Firm) -> None
     [journal] = firm.odoo.read("account.journal", [move["journal_id"][0]], ["company_id"])
     assert journal["company_id"][1] == UK
 
-    part = made.charge("support", "0.5", "500", ChargeKind.SERVICE_CREDIT)
+    part = made.charge("support", "0.5", "500")
     credit = uk.posted(made, made.credit_note(part, number=2), posted.invoice_id)
     assert credit.total == pounds("300.00")
     paid = uk.pays(posted.invoice_id, "1000.00", "GBP")

@@ -25,7 +25,7 @@ from activities.odoo.project_rows import MilestonesRequest, ProjectChange
 from activities.odoo.projects import ProjectArchive, ProjectRequest
 from activities.odoo.sweeps import SWEEP_OVERLAP
 from activities.odoo.validation import ValidateRequest
-from contracts.billing.charges import Charge, ChargeKind
+from contracts.billing.lines import Line
 from contracts.identifiers import contract_workflow_id
 from contracts.invoice.messages import PaymentReceived
 from contracts.model import JsonObject, Source
@@ -34,7 +34,7 @@ from contracts.sweeps import OdooChanges, SweepWindow
 from gateways.crm.odoo_crm import PARTNER_KEY
 from gateways.errors import GatewayError
 from gateways.odoo import OdooClient
-from tests.activities.firm import COMPANY, INVOICE_ON, TERM, Firm, Ordered, ids_of
+from tests.activities.firm import COMPANY, INVOICE_ON, TERM, Firm, Ordered, ids_of, line_of
 from tests.activities.refusals import code, refused
 from tests.world import belgian_vat, contract_data, eur, single, unique
 
@@ -595,10 +595,10 @@ def _told(changes: OdooChanges, made: Ordered) -> list[int]:
     ]
 
 
-def _charge_of(made: Ordered, milestone: str) -> Charge:
+def _charge_of(made: Ordered, milestone: str) -> Line:
     [item] = [item for item in made.contract.milestones if item.key == milestone]
     code = made.contract.service(item.service).code
-    return Charge.of_amount(item.key, ChargeKind.MILESTONE, item.key, code, item.name, item.amount)
+    return line_of(item.key, code, item.name, item.amount)
 
 
 def _build_later(made: Ordered) -> ProjectChange:

@@ -14,13 +14,12 @@ from activities.odoo.invoice_rows import exact_price
 from activities.odoo.invoices import DiscardRequest
 from activities.odoo.payments import ReconcileRequest
 from activities.odoo.write_offs import WriteOffRequest
-from contracts.billing.charges import Charge, ChargeKind
-from contracts.billing.proposals import InvoiceKind
+from contracts.billing.lines import InvoiceKind, Line
 from contracts.identifiers import invoice_origin
 from contracts.invoice.results import Draft
 from contracts.money import Money
 from contracts.sweeps import SweepWindow
-from tests.activities.firm import INVOICE_ON, Firm, Ordered
+from tests.activities.firm import INVOICE_ON, Firm, Ordered, line_of
 from tests.activities.mixed import mixed, taxed
 from tests.activities.refusals import code, refused
 from tests.world import contract_data, credit, eur, single
@@ -345,17 +344,14 @@ def test_a_sweep_finds_credit_notes_and_what_they_left_open(firm: Firm) -> None:
     assert found[f"{made.workflow_id}/invoice/2"] == credit
 
 
-def _milestone(made: Ordered, index: int) -> Charge:
+def _milestone(made: Ordered, index: int) -> Line:
     item = made.contract.milestones[index]
-    return Charge.of_amount(
-        item.key, ChargeKind.MILESTONE, item.key, "BUILD", item.name, item.amount
-    )
+    return line_of(item.key, "BUILD", item.name, item.amount)
 
 
-def _part(made: Ordered, amount: str) -> Charge:
-    return Charge.of_amount(
-        "part", ChargeKind.MILESTONE, "all", "BUILD", "A part", Money(amount, "EUR")
-    )
+def _part(made: Ordered, amount: str) -> Line:
+    part = line_of("all", "BUILD", "A part", Money(amount, "EUR"))
+    return part.model_copy(update={"key": "part"})
 
 
 # --- write-offs -----------------------------------------------------------------------------

@@ -33,7 +33,7 @@ from activities.odoo.projects import ProjectArchive, ProjectStatusRequest
 from activities.odoo.requirements import BY_MODULE
 from activities.odoo.timesheets import TimeRequest
 from activities.odoo.write_offs import WriteOffRequest
-from contracts.billing.proposals import InvoiceProposal
+from contracts.billing.lines import InvoiceProposal
 from contracts.invoice.messages import InvoiceBalance
 from contracts.model import Source
 from contracts.money import Money

@@ -13,6 +13,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from random import Random
 
+from contracts.billing import account
 from contracts.billing.usage import UsageRecord
 from contracts.contract.messages import CreditRequest, RetainageRelease, ServiceCredit, UsageReport
 from contracts.contract.state import ContractStage, ContractState, money_table
@@ -127,9 +128,7 @@ class Life:
     async def _reach(self) -> None:
         key = self._unreached.pop()
         await self._world.reach(self._workflow_id, key)
-        await self._world.contract(
-            self._workflow_id, lambda state: f"milestone:{key}" in state.book.events
-        )
+        await self._world.contract(self._workflow_id, lambda state: key in state.account.reached)
 
     async def _work(self) -> None:
         worked = self._random.choice(("0.25", "1.33", "7.5"))
@@ -259,7 +258,7 @@ class Life:
         state = await self._world.contract(self._workflow_id)
         assert state.contract is not None
         steps = await self._world.c2c.contract_or_invoice(self._workflow_id).exceptions()
-        return f"{state.stage}, {state.book.open_ends(state.contract)}, {steps}"
+        return f"{state.stage}, {account.open_ends(state.account, state.today)}, {steps}"
 
     async def _agrees(self) -> None:
         """Odoo's totals, residuals and quantities are what the books say: no cent is missing."""
@@ -267,18 +266,18 @@ class Life:
         assert state.contract is not None
         table = money_table(state)
         assert table is not None
-        value = state.book.value(state.contract)
+        value = account.sums(state.account, state.today).value
         assert invoiced(self._world, self._workflow_id) == value == table.invoiced - table.credited
         assert table.open.is_zero
         for row in invoices(self._world, self._workflow_id):
             assert row["state"] in ("posted", "cancel")
             assert row["state"] == "cancel" or row["amount_residual"] == 0
         quantities: dict[str, Decimal] = {}
-        for charge in state.book.charges():
-            before = quantities.get(charge.order_line, Decimal(0))
-            quantities[charge.order_line] = before + charge.quantity
-        for key, line in (await order_lines(self._world, self._workflow_id)).items():
-            found = Decimal(str(line["qty_invoiced"])).quantize(Decimal("0.01"))
+        for line in (x for item in state.account.invoices.values() for x in item.lines):
+            before = quantities.get(line.order_line, Decimal(0))
+            quantities[line.order_line] = before + line.quantity
+        for key, row in (await order_lines(self._world, self._workflow_id)).items():
+            found = Decimal(str(row["qty_invoiced"])).quantize(Decimal("0.01"))
             assert found == quantities.get(key, Decimal(0)), key
 
 

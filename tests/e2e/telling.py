@@ -87,8 +87,8 @@ def american(contract: JsonObject) -> JsonObject:
 
 
 def lines_of(state: InvoiceState) -> list[tuple[str, str]]:
-    """The lines of a proposal: what they are for, and their amounts without tax."""
-    return [(str(line.kind), str(line.amount.amount)) for line in state.proposal.lines]
+    """The lines of a proposal: the lines of the order they are for, and amounts without tax."""
+    return [(line.order_line, str(line.amount.amount)) for line in state.proposal.lines]
 
 
 def noted(state: ContractState | InvoiceState, words: str) -> bool:

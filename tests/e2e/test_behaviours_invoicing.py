@@ -48,11 +48,11 @@ async def test_rates_are_frozen_on_the_proposal_when_it_is_made(world: World) ->
     )
     after = await world.issue(workflow_id, 1)
     assert after.proposal == before.proposal
-    assert lines_of(after) == [("time", "960.00")]
+    assert lines_of(after) == [("dev", "960.00")]
     await world.work(workflow_id, "dev", "1", str(last_of(2)))
     await world.skip_to(workflow_id, month(3))
     second = await world.issue(workflow_id, 2)
-    assert lines_of(second) == [("time", "200.00")]
+    assert lines_of(second) == [("dev", "200.00")]
     assert second.proposal.payment_term == "15 Days"
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from contracts.billing.proposals import InvoiceKind
+from contracts.billing.lines import InvoiceKind
 from contracts.changes import ChangeOrder
 from contracts.contract.messages import CreditRequest, Hold, HoldKind, HoldRequest, RetainageRelease
 from contracts.contract.state import ContractStage
@@ -186,7 +186,7 @@ async def test_a_plan_that_is_added_by_a_change_order_bills_from_then_on(world: 
     await changed(world, workflow_id, add_services=(RETAINER,), add_retainers=(plan,))
     await world.skip_to(workflow_id, month(1))
     state = await world.issue(workflow_id, 1)
-    assert lines_of(state) == [("retainer", "300.00")]
+    assert lines_of(state) == [("care", "300.00")]
     lines = await order_lines(world, workflow_id)
     assert (lines["care"]["qty_delivered"], lines["care"]["qty_invoiced"]) == (1, 1)
 
@@ -258,11 +258,11 @@ async def test_an_invoice_is_credited_and_issued_anew_with_the_same_lines(world:
     note = await world.issue(workflow_id, 2)
     assert note.proposal.kind is InvoiceKind.CREDIT_NOTE
     again = await world.issue(workflow_id, 3)
-    assert lines_of(again) == [("milestone", "1000.00")]
+    assert lines_of(again) == [("all", "1000.00")]
     for number in (1, 2, 3):
         await world.collect(workflow_id, number)
     state = await world.stage(workflow_id, ContractStage.CLOSED)
-    assert state.exceptions == []
+    assert not state.exceptions
     assert [row["move_type"] for row in invoices(world, workflow_id)] == [
         "out_invoice",
         "out_refund",
@@ -347,7 +347,7 @@ async def test_retainage_is_released_by_an_event_a_person_reports(world: World) 
     await world.issue(workflow_id, 1)
     await world.tell(workflow_id, messages.RELEASE_RETAINAGE, release)
     state = await world.issue(workflow_id, 2)
-    assert lines_of(state) == [("retainage_release", "100.00")]
+    assert lines_of(state) == [("retainage", "100.00")]
     assert "defects mended" in state.proposal.reason
     for number in (1, 2):
         await world.collect(workflow_id, number)
@@ -371,7 +371,6 @@ async def test_a_purchase_order_s_limit_parks_until_it_is_raised(world: World) -
     assert (parked.code, parked.value) == ("purchase_order_limit", "4000.00 EUR")
     assert list((await world.contract(workflow_id)).invoices) == [1]
     await changed(world, workflow_id, set={"purchase_order_limit": "9000.00"})
-    await world.resolve(workflow_id, Action.RETRY)
     await world.issue(workflow_id, 2)
     [order] = world.admin.search_read(
         "sale.order", [("origin", "=", workflow_id)], ["client_order_ref"]
@@ -442,7 +441,7 @@ async def test_a_contract_of_the_second_company_is_in_its_own_books_and_currency
     await world.collect(workflow_id, 1)
     await world.skip_to(workflow_id, month(2))
     closed = await world.stage(workflow_id, ContractStage.CLOSED)
-    assert closed.exceptions == []
+    assert not closed.exceptions
     assert invoiced(world, workflow_id, "GBP") == Money("2000.00", "GBP")
 
 

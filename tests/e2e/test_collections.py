@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from temporalio.api.enums.v1 import EventType
 
-from contracts.billing.proposals import InvoiceKind
+from contracts.billing.lines import InvoiceKind
 from contracts.contract.messages import CreditRequest
 from contracts.identifiers import invoice_origin
 from contracts.invoice.messages import (

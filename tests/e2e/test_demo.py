@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pytest
 
@@ -60,6 +61,7 @@ def test_six_contracts_come_to_the_cent_whatever_happens_to_the_worker(
 def contract_state(stage: ContractStage = ContractStage.ACTIVE) -> ContractState:
     contract = validate(contract_data() | {"source": {"system": "file", "id": "1"}})
     return ContractState(
+        clock=datetime(2026, 3, 2, 12, 0, tzinfo=UTC),
         contract_id=contract.contract_id,
         legal_entity=contract.legal_entity,
         source=contract.source,

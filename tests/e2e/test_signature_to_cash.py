@@ -219,7 +219,7 @@ async def test_a_milestone_marked_reached_in_odoo_is_billed(world: World) -> Non
     )
     await world.sweep()
     invoice = await world.invoice(f"{workflow_id}/invoice/1", InvoiceStage.AWAITING_APPROVAL)
-    assert [line.key for line in invoice.proposal.lines] == ["build"]
+    assert [line.order_line for line in invoice.proposal.lines] == ["build"]
 
 
 async def test_cancelling_before_anything_is_billed_takes_back_order_and_project(

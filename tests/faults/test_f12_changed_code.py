@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -18,37 +18,43 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from contracts.agenda.actions import Action
+from contracts.contract.endings import CLOSE_OUT
+from contracts.contract.provisioning import PROVISION
+from contracts.contract.state import ContractState
 from contracts.invoice.agenda import POST
 from contracts.invoice.state import InvoiceState
 from tests.replay.record import HISTORIES
 from workers.worker import WORKFLOWS
 from workflows import shell
-from workflows.board import Board
-from workflows.closing import Closing
+from workflows.contract_acts import PERFORM as CONTRACT_ACTS
 from workflows.invoice_acts import PERFORM
-from workflows.provisioning import Provisioning
 
 Change = Callable[[pytest.MonkeyPatch], None]
 
 
 def _provisions_once_more(patch: pytest.MonkeyPatch) -> None:
-    """A step that is done twice."""
-    provision: Callable[[Provisioning], Awaitable[None]] = Provisioning._provision
+    """An act that is performed twice."""
+    provision = CONTRACT_ACTS[PROVISION]
 
-    async def twice(self: Provisioning) -> None:
-        await provision(self)
-        await provision(self)
+    def twice(state: ContractState, action: Action) -> Awaitable[Any]:
+        first, second = provision(state, action), provision(state, action)
 
-    patch.setattr(Provisioning, "_provision", twice)
+        async def both() -> Any:
+            await first
+            return await second
+
+        return both()
+
+    patch.setitem(CONTRACT_ACTS, PROVISION, twice)
 
 
 def _leaves_the_close_out_out(patch: pytest.MonkeyPatch) -> None:
-    """A step that is no longer done."""
+    """An act that is no longer performed."""
 
-    async def nothing(self: Closing, skipped: Collection[str]) -> None:
+    async def nothing(state: ContractState, action: Action) -> None:
         """Closed, unseen."""
 
-    patch.setattr(Closing, "_close", nothing)
+    patch.setitem(CONTRACT_ACTS, CLOSE_OUT, nothing)
 
 
 def _sleeps_before_it_posts(patch: pytest.MonkeyPatch) -> None:
@@ -64,7 +70,6 @@ def _sleeps_before_it_posts(patch: pytest.MonkeyPatch) -> None:
 
 def _shows_nothing(patch: pytest.MonkeyPatch) -> None:
     """Search attributes are commands too."""
-    patch.setattr(Board, "_show_attributes", lambda *_: None)
     patch.setattr(shell, "upsert", lambda *_: None)
 
 

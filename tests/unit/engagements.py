@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
-from contracts.billing.book import Book, Findings, milestone_event, period_event
-from contracts.billing.proposals import InvoiceKind
+from contracts.billing import account
+from contracts.billing.lines import InvoiceKind
 from contracts.billing.time import TimeEntry
 from contracts.contract.state import ContractStage, ContractState, MilestoneProgress, OdooRefs
 from contracts.invoice.state import InvoiceReport, InvoiceStage
@@ -27,40 +27,54 @@ def example(name: str) -> Contract:
     )
 
 
-def issue(state: ContractState, key: str, on: date) -> InvoiceReport:
-    """Propose and issue an event: an invoice that is open, or a credit note that is settled."""
-    assert state.contract
+def issue(state: ContractState, occasion: str, on: date) -> ContractState:
+    """Propose and issue an occasion: an invoice that is open, or a credit note that is settled."""
+    state = propose(state, occasion, on)
+    number = max(state.invoices)
+    billing = account.issued(state.account, number)
+    before = state.invoices[number]
+    zero = Money.zero(state.terms.currency)
+    is_note = before.kind is InvoiceKind.CREDIT_NOTE
+    amount = -before.amount if is_note else before.amount
+    posted = {
+        "stage": InvoiceStage.CREDITED if is_note else InvoiceStage.OPEN,
+        "odoo_number": f"{'RINV' if is_note else 'INV'}/2026/{number:05}",
+        "due_on": on,
+        "untaxed": amount,
+        "total": amount,
+        "residual": zero if is_note else amount,
+        "credited": zero,
+        "credited_untaxed": zero,
+    }
+    state = state.replace(billing=billing).with_invoice(before.model_copy(update=posted))
+    credited = state.invoices.get(before.credited_number)
+    if credited is not None and credited.residual is not None:
+        rest = {"residual": credited.residual - amount}
+        state = state.with_invoice(credited.model_copy(update=rest))
+    return state
+
+
+def propose(state: ContractState, occasion: str, on: date) -> ContractState:
+    """Propose an occasion: it awaits its approval."""
     number = len(state.invoices) + 1
-    proposal = state.book.propose(state.contract, key, number, on)
-    state.book.issued(number)
-    zero = Money.zero(state.contract.currency)
-    is_note = proposal.kind is InvoiceKind.CREDIT_NOTE
-    amount = -proposal.amount if is_note else proposal.amount
+    composed = account.compose(state.account, occasion, number, on)
+    assert isinstance(composed, account.Composition), composed
+    proposal = composed.proposal
+    assert proposal is not None
     report = InvoiceReport(
         number=number,
         kind=proposal.kind,
         credited_number=proposal.credited_number,
-        stage=InvoiceStage.CREDITED if is_note else InvoiceStage.OPEN,
+        stage=InvoiceStage.AWAITING_APPROVAL,
         amount=proposal.amount,
-        charges=tuple(line.key for line in proposal.lines),
-        odoo_number=f"{'RINV' if is_note else 'INV'}/2026/{number:05}",
-        due_on=on,
-        untaxed=amount,
-        total=amount,
-        residual=zero if is_note else amount,
-        credited=zero,
-        credited_untaxed=zero,
     )
-    state.invoices[number] = report
-    credited = state.invoices.get(proposal.credited_number)
-    if credited is not None and credited.residual is not None:
-        credited.residual -= amount
-    return report
+    return state.replace(billing=account.propose(state.account, composed)).with_invoice(report)
 
 
-def active(contract: Contract) -> ContractState:
+def active(contract: Contract, on: date = date(2026, 2, 1)) -> ContractState:
     """The contract as it is once everything is provisioned, with nothing billed yet."""
     return ContractState(
+        clock=datetime(on.year, on.month, on.day, 12, tzinfo=UTC),
         contract_id=contract.contract_id,
         legal_entity=contract.legal_entity,
         source=Source(system="file", id=contract.contract_id),
@@ -68,22 +82,22 @@ def active(contract: Contract) -> ContractState:
         order_version=contract,
         stage=ContractStage.ACTIVE,
         time_zone="Europe/Brussels",
-        book=Book(),
+        billing=account.begin(contract, on),
         odoo=OdooRefs(order_id=42, order_name="S00042", project_name=contract.title),
         milestones={item.key: MilestoneProgress() for item in contract.milestones},
     )
 
 
+def at(state: ContractState, on: date) -> ContractState:
+    """The same at noon of another day."""
+    return state.replace(clock=datetime(on.year, on.month, on.day, 12, tzinfo=UTC))
+
+
 def mixed() -> ContractState:
     """After two months: 12.5 hours and the concept (10,000, less 2,000 of the deposit and 5 %
     retainage) are invoiced, 100 of the concept's invoice credited; the pilot is proposed."""
-    state = active(example("mixed"))
-    contract, book = state.contract, state.book
-    assert contract
     start, period = date(2026, 2, 1), date(2026, 3, 1)
-    deposit = book.start(contract, start)
-    assert deposit
-    issue(state, deposit.key, start)
+    state = issue(active(example("mixed"), start), "deposit", start)
     hours = TimeEntry(
         line_id=1,
         plan="development",
@@ -93,36 +107,37 @@ def mixed() -> ContractState:
         email="petra@northwind.example",
         role="Developer",
     )
-    book.bill_period(contract, book.due_now(contract, period), Findings(entries=(hours,)))
-    issue(state, period_event(period), period)
-    reach(state, "concept", date(2026, 3, 20))
-    concept = issue(state, milestone_event("concept"), date(2026, 3, 20))
-    credit = book.credit(
-        contract,
-        concept.number,
-        date(2026, 3, 25),
-        "late (ana)",
-        amount=Money("100.00", "EUR"),
+    until = date(2026, 2, 28)
+    billing = account.take_time(state.account, ["development"], [hours], [], until)
+    billing = account.take_expenses(billing, "travel", [], [], until)
+    state = issue(state.replace(billing=billing), f"period:{period}", period)
+    state = reach(state, "concept", date(2026, 3, 20))
+    state = issue(state, "milestone:concept", date(2026, 3, 20))
+    on = date(2026, 3, 25)
+    billing = account.request_credit(
+        state.account, 3, on, "late (ana)", "ana", Money("100.00", "EUR")
     )
-    issue(state, credit.key, date(2026, 3, 25))
-    reach(state, "pilot", date(2026, 3, 30))
-    book.propose(contract, milestone_event("pilot"), 5, date(2026, 3, 30))
-    return state
+    state = issue(state.replace(billing=billing), "credit:3:1", on)
+    state = reach(state, "pilot", date(2026, 3, 30))
+    return at(propose(state, "milestone:pilot", date(2026, 3, 30)), date(2026, 3, 30))
 
 
-def reach(state: ContractState, key: str, on: date) -> None:
-    assert state.contract
-    state.book.reach(state.contract, key, on)
-    state.milestones[key] = MilestoneProgress(reached_on=on, reached_by="pm")
+def reach(state: ContractState, key: str, on: date) -> ContractState:
+    state = state.with_milestone(key, reached_on=on, reached_by="pm")
+    return state.replace(billing=account.reach(state.account, key, on))
 
 
 def managed() -> ContractState:
     """The first month's fee is invoiced; a service credit of 50 waits for the next."""
-    state = active(example("managed"))
-    contract, book = state.contract, state.book
-    assert contract
-    book.bill_period(contract, book.due_now(contract, contract.first_day), Findings())
-    issue(state, period_event(contract.first_day), contract.first_day)
-    amount = Money("50.00", "EUR")
-    book.credit_service(contract, "service-desk", "sla-1", "two hours of standstill", amount)
-    return state
+    contract = example("managed")
+    first = contract.first_day
+    state = issue(active(contract, first), f"period:{first}", first)
+    billing, _ = account.credit_service(
+        state.account,
+        "service-desk",
+        "sla-1",
+        "two hours of standstill",
+        Money("50.00", "EUR"),
+        first,
+    )
+    return state.replace(billing=billing)

@@ -16,8 +16,8 @@ from contracts.approvals import (
     ApprovalTier,
     Subject,
 )
-from contracts.billing.book import Book, milestone_event
-from contracts.billing.proposals import InvoiceProposal
+from contracts.billing import account
+from contracts.billing.lines import InvoiceProposal
 from contracts.calendar import BusinessCalendar
 from contracts.contract.state import ContractState
 from contracts.dunning import DunningPolicy, DunningStep
@@ -146,9 +146,11 @@ policy = EntityPolicy(
 
 def proposal() -> InvoiceProposal:
     """The first invoice: 3,000 EUR for the design, proposed on that Monday."""
-    signed, book = contract(), Book()
-    book.reach(signed, "design", MONDAY)
-    return book.propose(signed, milestone_event("design"), 1, MONDAY)
+    billing = account.reach(account.begin(contract(), MONDAY), "design", MONDAY)
+    composed = account.compose(billing, "milestone:design", 1, MONDAY)
+    assert isinstance(composed, account.Composition)
+    assert composed.proposal is not None
+    return composed.proposal
 
 
 def content(total: str = "3630.00", **changes: Any) -> InvoiceContent:
@@ -239,7 +241,6 @@ def report(number: int, stage: InvoiceStage, **amounts: str) -> InvoiceReport:
         number=number,
         stage=stage,
         amount=euros("3000.00"),
-        charges=("design",),
         overdue=stage is InvoiceStage.OVERDUE,
         **figures,
     )
@@ -247,10 +248,12 @@ def report(number: int, stage: InvoiceStage, **amounts: str) -> InvoiceReport:
 
 def contract_state(**changes: Any) -> ContractState:
     fields: dict[str, Any] = {
+        "clock": NOON,
         "contract_id": "C-1",
         "legal_entity": "northwind",
         "source": Source(system="hubspot", id="9001"),
         "contract": contract(),
+        "billing": account.begin(contract(), MONDAY),
         "time_zone": "Europe/Brussels",
     }
     return ContractState(**fields | changes)

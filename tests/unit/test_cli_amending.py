@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from contracts.billing.book import Book
 from contracts.changes import ChangeOrder
 from contracts.closeout import Check
 from contracts.contract.messages import HoldKind, Side, UsageTaken
@@ -21,7 +20,7 @@ from starters.cli.errors import ExitCode
 from starters.client import Audit, Refused, auditing, changing, contracts
 from tests.unit import examples
 from tests.unit.command import CONTRACT, Calls, Invoke
-from tests.unit.engagements import managed, mixed
+from tests.unit.engagements import active, example, managed, mixed
 from wiring import remotes
 
 OUTCOME = ContractOutcome(contract_id="C-1", stage=ContractStage.ACTIVE)
@@ -50,7 +49,7 @@ def change(calls: Calls, tmp_path: Path) -> list[str]:
 
 
 def test_a_change_order_is_shown_and_proposed(calls: Calls, c2c: Invoke, change: list[str]) -> None:
-    result = c2c(*change)
+    result = c2c(*change, "--yes")
     assert result.exit_code == 0, result.output
     shown = text(result.stdout)
     assert "milestone Go-live: 6000.00 EUR -> 7000.00 EUR" in shown
@@ -59,7 +58,7 @@ def test_a_change_order_is_shown_and_proposed(calls: Calls, c2c: Invoke, change:
     order = calls.message
     assert (order.number, order.by, order.reason) == (1, "pm@northwind.example", "more scope")
     assert order.reprice == {"live": "7000.00"}
-    document = json.loads(c2c(*change, "--json").stdout)
+    document = json.loads(c2c(*change, "--yes", "--json").stdout)
     assert document["difference"] == "1000.00 EUR"
     assert document["outcome"]["stage"] == "active"
 
@@ -73,7 +72,7 @@ def test_a_person_is_asked_before_it_is_proposed(
     answer: str,
     proposed: bool,
 ) -> None:
-    monkeypatch.setattr(session.Session, "may_ask", property(lambda _: True))
+    monkeypatch.setattr(session.Session, "_may_ask", property(lambda _: True))
     assert c2c(*change, stdin=answer).exit_code == (ExitCode.OK if proposed else ExitCode.REFUSED)
     assert (calls.last[0] == "propose_change") is proposed
     assert c2c(*change, "--yes").exit_code == 0
@@ -84,7 +83,7 @@ def test_who_proposes_it_and_its_number_are_not_taken_from_the_file(
 ) -> None:
     calls.answer("contract", examples.contract_state(change_orders=2))
     stated = json.dumps({"number": 9, "by": "somebody", "reason": "x", "drop": ["course"]})
-    line = ["contract", "change", REF, "-", *BY, "--reason", "less scope"]
+    line = ["contract", "change", REF, "-", *BY, "--yes", "--reason", "less scope"]
     assert c2c(*line, stdin=stated).exit_code == 0
     order = calls.message
     assert (order.number, order.by, order.reason) == (3, "pm@northwind.example", "less scope")
@@ -114,7 +113,7 @@ def test_there_is_nothing_to_change_before_the_contract_is_validated(
     calls: Calls, c2c: Invoke, change: list[str]
 ) -> None:
     calls.answer("contract", examples.contract_state(contract=None))
-    result = c2c(*change)
+    result = c2c(*change, "--yes")
     assert result.exit_code == ExitCode.REFUSED
     assert "nothing to change yet" in result.stderr
 
@@ -123,7 +122,7 @@ def test_what_the_workflow_refuses_reaches_the_person(
     calls: Calls, c2c: Invoke, change: list[str]
 ) -> None:
     calls.answer("propose_change", Refused("live is billed"))
-    result = c2c(*change)
+    result = c2c(*change, "--yes")
     assert result.exit_code == ExitCode.REFUSED
     assert "live is billed" in result.stderr
 
@@ -204,12 +203,21 @@ def test_release_retainage(calls: Calls, c2c: Invoke) -> None:
 
 
 def test_refresh(calls: Calls, c2c: Invoke) -> None:
-    calls.answer("refresh_customer", ["requested_by: sam -> ana", "not taken: name"])
+    told = ("requested_by: sam -> ana", "not taken: name")
+    calls.answer("refresh_customer", OUTCOME)
+    calls.answer("contract", examples.contract_state(refreshed=told))
     result = c2c("contract", "refresh", REF, *BY)
     assert result.stdout == "requested_by: sam -> ana\nnot taken: name\n"
-    calls.answer("refresh_customer", [])
+    calls.answer("contract", examples.contract_state())
     assert "nothing changed" in c2c("contract", "refresh", REF, *BY).stdout
     assert json.loads(c2c("contract", "refresh", REF, *BY, "--json").stdout)["changes"] == []
+
+
+def test_an_early_end_is_withdrawn(calls: Calls, c2c: Invoke) -> None:
+    calls.answer("withdraw_termination", OUTCOME)
+    result = c2c("contract", "withdraw-termination", REF, *BY, "--reason", "agreed")
+    assert "goes on" in text(result.stdout)
+    assert calls.message.reason == "agreed"
 
 
 def test_unreach(calls: Calls, c2c: Invoke) -> None:
@@ -309,10 +317,10 @@ def test_show_has_a_pending_change_order(calls: Calls, c2c: Invoke) -> None:
     assert state.contract
     order = ChangeOrder(number=1, by="pm", reason="more scope", reprice={"live": "7000.00"})
     found = changing.preview(state, order)
-    state.change = PendingChange(
-        order=order, contract_data={}, contract=found.after, changes=found.changes
+    change = PendingChange(
+        order=order, contract_data={}, contract=found.after, changes=tuple(found.changes)
     )
-    calls.answer("contract", state)
+    calls.answer("contract", state.replace(change=change))
     shown = text(c2c("contract", "show", REF).stdout)
     assert "Change order 1 by pm awaits approval: more scope" in shown
     assert "Change order 1: milestone Go-live: 6000.00 EUR -> 7000.00 EUR" in shown
@@ -369,7 +377,7 @@ def audited(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> Calls:
         Check(name="everything is billed"),
         Check(name="no invoice is open", problems=("INV/1 has 5.00 EUR open",)),
     ]
-    monkeypatch.setattr(session, "load_settings", lambda: object())
+    monkeypatch.setattr("wiring.settings.load_settings", lambda: object())
     monkeypatch.setattr(remotes, "odoo", lambda _settings: Odoo())
     calls.answer("contract", mixed())
     calls.answer("audit", Audit('{"contract": 1}', "ab" * 32, checks), auditing)
@@ -445,10 +453,9 @@ def test_the_reference_leads_to_the_workflow(calls: Calls, c2c: Invoke) -> None:
 def test_the_change_order_on_the_page_can_be_proposed(calls: Calls, c2c: Invoke) -> None:
     page = (Path(__file__).parents[2] / "docs" / "change-and-end.md").read_text()
     [shown] = re.findall(r"^```toml\n(reason = .*?)^```$", page, re.MULTILINE | re.DOTALL)
-    nothing_billed = mixed().model_copy(update={"book": Book()})
-    calls.answer("contract", nothing_billed)
+    calls.answer("contract", active(example("mixed")))
     calls.answer("propose_change", OUTCOME)
-    result = c2c("contract", "change", "northwind/C-1004", "-", *BY, "--json", stdin=shown)
+    result = c2c("contract", "change", "northwind/C-1004", "-", *BY, "--yes", "--json", stdin=shown)
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["difference"] == "1000.00 EUR"
 

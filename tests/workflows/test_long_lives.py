@@ -64,7 +64,7 @@ async def test_an_invoice_with_many_part_payments_continues_as_new(world: World)
     await world.invoice(invoice, InvoiceStage.PAID)
     await world.renewed(invoice, first_run)
     state = await world.invoice(invoice, InvoiceStage.PAID)
-    assert len(state.payment_references) == 20
+    assert len(state.known_payments) == 20
     # A payment that is announced again in a later run still counts once.
     again = PaymentReceived(reference=f"{invoice}-1", amount=eur("50.00"), paid_on="2026-12-01")
     await world.tell(invoice, messages.RECORD_PAYMENT, again)

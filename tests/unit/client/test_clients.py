@@ -26,6 +26,7 @@ from contracts.contract.messages import (
     ServiceCredit,
     Side,
     TerminationRequest,
+    TerminationWithdrawn,
     UsageTaken,
 )
 from contracts.contract.state import ContractStage
@@ -52,7 +53,7 @@ from starters.client import (
 from tests.unit import examples
 from tests.unit.command import CONTRACT, INVOICE, Calls
 from tests.unit.engagements import mixed
-from tests.unit.examples import ANA, CLEO, euros
+from tests.unit.examples import ANA, CLEO, contract_state, euros, parked
 from tests.unit.rounds import round_of
 
 MAY_4 = date(2026, 5, 4)
@@ -107,11 +108,15 @@ CONTRACT_MESSAGES: list[tuple[OfContract, str, BaseModel]] = [
         "set_hold",
         HoldRequest(kind=HoldKind.DUNNING, by=ANA),
     ),
-    (lambda c: c.refresh_customer(by=ANA), "refresh_customer", CustomerRefresh(by=ANA)),
     (
         lambda c: c.terminate("customer", on="2026-05-04", by=ANA, reason="merger", agreed=True),
         "terminate",
         TerminationRequest(side=Side.CUSTOMER, by=ANA, reason="merger", on=MAY_4, agreed=True),
+    ),
+    (
+        lambda c: c.withdraw_termination(by=ANA, reason="agreed"),
+        "withdraw_termination",
+        TerminationWithdrawn(by=ANA, reason="agreed"),
     ),
     (
         lambda c: c.give_notice(Side.FIRM, by=ANA),
@@ -177,6 +182,25 @@ async def test_a_contract_is_sent_the_message(
     calls.answer(name, ANSWER)
     assert await call(c2c.contract("northwind/C-1")) is ANSWER
     assert calls.made == [(name, (CONTRACT, message), {"request_id": None})]
+
+
+async def test_a_refreshed_deal_is_waited_for(calls: Calls, c2c: C2C) -> None:
+    calls.answer("refresh_customer", ANSWER)
+    calls.answer("contract", contract_state(refreshed=("title: A -> B",)))
+    assert await c2c.contract("northwind/C-1").refresh_customer(by=ANA) == ["title: A -> B"]
+    request = (CONTRACT, CustomerRefresh(by=ANA))
+    assert calls.made[0] == ("refresh_customer", request, {"request_id": None})
+
+
+async def test_a_deal_that_cannot_be_read_again_is_refused_with_the_reason(
+    calls: Calls, c2c: C2C
+) -> None:
+    exception = parked(parking.REFRESH, key="refresh", message="no such deal")
+    calls.answer("refresh_customer", ANSWER)
+    asked = CustomerRefresh(by=ANA)
+    calls.answer("contract", contract_state(refresh=asked, exceptions=(exception,)))
+    with pytest.raises(Refused, match="no such deal"):
+        await c2c.contract("northwind/C-1").refresh_customer(by=ANA)
 
 
 @pytest.mark.parametrize(("call", "name", "message"), INVOICE_MESSAGES)

@@ -1,0 +1,50 @@
+"""What acts answer, where one value is not enough: plain data, whoever performed them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from contracts.billing.expenses import Expense
+from contracts.billing.time import TimeEntry
+from contracts.contract.messages import MilestoneReachedInOdoo
+from contracts.model import Contract
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The contract is valid; what its legal entity adds to it."""
+
+    contract: Contract
+    company_id: int | None
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRead:
+    """Approved hours of a plan that are new or changed, and the lines that are gone. `as_of` is
+    Odoo's clock before it was read."""
+
+    entries: tuple[TimeEntry, ...]
+    gone: tuple[int, ...]
+    as_of: datetime | None
+    until: date
+
+
+@dataclass(frozen=True, slots=True)
+class ExpensesRead:
+    """Approved expenses of a plan that are new or changed, and those that are gone."""
+
+    expenses: tuple[Expense, ...]
+    gone: tuple[int, ...]
+    as_of: datetime | None
+    until: date
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectAmended:
+    """Milestones and tasks as they are in Odoo after a change; marks that were found there."""
+
+    milestone_ids: dict[str, int]
+    task_ids: dict[str, int]
+    reached: tuple[MilestoneReachedInOdoo, ...] = ()

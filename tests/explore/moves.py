@@ -1,0 +1,297 @@
+"""Everything that may happen next: results, lost answers, messages, Signals, days, new runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from contracts.agenda.actions import Action, Done, Failed
+from contracts.approvals import ApprovalDecision, Decision
+from contracts.contract import endings, provisioning
+from contracts.contract import rules as contract_rules
+from contracts.contract.messages import CreditRequest, MilestoneReached
+from contracts.invoice import agenda as invoice_agenda
+from contracts.invoice import rules as invoice_rules
+from contracts.invoice.messages import CreditRequested, InvoiceBalance
+from contracts.money import Money
+from contracts.parking import Action as Choice
+from contracts.parking import Resolution
+from tests.explore import odoo
+from tests.explore.coverage import Coverage
+from tests.explore.messages import Sent, everything, name_of
+from tests.explore.properties import accepted_has_effect, answered_as_validated
+from tests.explore.world import (
+    CONTRACT,
+    Mail,
+    World,
+    answered,
+    delivered,
+    killed,
+    next_wake,
+    performed,
+    rang,
+    renewed,
+    told,
+)
+
+
+class Move(NamedTuple):
+    """One thing that may happen: its name, the same in each run, and the world after it."""
+
+    label: str
+    after: Callable[[], World]
+
+
+CLOSED = Failed("credentials", "api_key_refused", "no entry")
+UNHEARD = Failed("transient", "no_answer", "silence", maybe_done=True)
+DOWN = Failed("transient", "unreachable", "Odoo is down")
+LOST = Failed("credentials", "api_key_refused", "no entry behind it", maybe_done=True)
+DEFECT = Failed("defect", "defect", "a mistake of ours", maybe_done=True)
+
+
+def moves(world: World, seen: Coverage) -> Iterator[Move]:
+    """Everything that may happen next, in a fixed order."""
+    yield from results(world)
+    yield from arrivals(world)
+    yield from sent_messages(world, seen)
+    yield from by_hand(world)
+    yield from days(world)
+    yield from renewals(world)
+
+
+# --- acts -----------------------------------------------------------------------------------------
+
+
+def running(world: World) -> Iterator[tuple[int, Action]]:
+    for who in (CONTRACT, *world.invoices):
+        if world.is_alive(who):
+            for action in world.state_of(who).running.values():
+                yield who, action
+
+
+def results(world: World) -> Iterator[Move]:
+    for who, action in running(world):
+        name = f"{action.key} of {name_of(who)}"
+        if (who, action.key) in world.landed:
+            result = world.landed[who, action.key]
+            yield _ends(world, f"{name}: its answer arrives", who, action, result)
+            if world.budget.faults:
+                less = world.spend("faults")
+                yield _ends(less, f"{name}: its answer is lost", who, action, UNHEARD)
+            continue
+        yield Move(f"{name}: done", lambda w=world, a=action, n=who: succeeded(w, n, a))  # type: ignore[misc]
+        if world.budget.early:
+            less = world.spend("early")
+            yield Move(
+                f"{name}: done, and its answer is on its way",
+                lambda w=less, a=action, n=who: _landed(w, n, a),  # type: ignore[misc]
+            )
+        if world.budget.faults:
+            yield from _faults(world.spend("faults"), name, who, action)
+
+
+def _ends(world: World, label: str, who: int, action: Action, result: Any) -> Move:
+    return Move(label, lambda: answered(world, who, action.key, result))
+
+
+def succeeded(world: World, who: int, action: Action) -> World:
+    after, result = performed(world, who, action)
+    return answered(after, who, action.key, result)
+
+
+def _landed(world: World, who: int, action: Action) -> World:
+    after, result = performed(world, who, action)
+    return replace(after, landed={**after.landed, (who, action.key): result})
+
+
+def _faults(world: World, name: str, who: int, action: Action) -> Iterator[Move]:
+    if action.kind in _SIGNALS:
+        return  # Temporal delivers them, or says that the receiver has ended.
+    yield _ends(world, f"{name}: refused at the door", who, action, CLOSED)
+    yield _ends(world, f"{name}: not reached", who, action, DOWN)
+    yield _ends(world, f"{name}: never arrived, and nobody knows", who, action, UNHEARD)
+    yield _ends(world, f"{name}: a defect", who, action, DEFECT)
+    after, result = performed(world, who, action)
+    if isinstance(result, Done) and after is not world:
+        yield _ends(after, f"{name}: done, and its answer lost", who, action, LOST)
+    if after is not world or not action.irreversible:
+        # One that was done before is found, and is not refused any more.
+        for failed in _refusals(action):
+            part = f" ({failed.part})" if failed.part else ""
+            yield _ends(world, f"{name}: {failed.code}{part}", who, action, failed)
+    if action.kind == provisioning.PROVISION and after is not world:
+        yield from _provisioned_in_part(world, name, who, action)
+    if action.kind == invoice_agenda.CREATE and after is not world:
+        differs = odoo.refused("draft_differs_from_proposal")
+        yield _ends(after, f"{name}: the draft differs", who, action, differs)
+
+
+_SIGNALS = frozenset({"dunning_hold", "contract_renewed", "tell_contract", "ask_credit"}) | {
+    invoice_agenda.TELL_INVOICE
+}
+_REFUSED = {
+    invoice_agenda.POST: ("invoice_differs_from_approval", "period_locked"),
+    invoice_agenda.DELIVER: ("invoice_not_delivered",),
+    invoice_agenda.REMIND: ("email_missing", "reminder_not_delivered"),
+}
+
+
+def _refusals(action: Action) -> Iterator[Failed]:
+    for code in _REFUSED.get(action.kind, ("not_today",)):
+        yield odoo.refused(code)
+    if action.kind == endings.CLOSE_OUT:
+        facts = {"steps": ["audit", "archive_project"]}
+        yield odoo.refused("audit_refused", part="audit", facts=facts)
+
+
+def _provisioned_in_part(world: World, name: str, who: int, action: Action) -> Iterator[Move]:
+    contract = world.request_of(who, action.key)
+    for parts, part in enumerate(("customer", "order", "confirm")):
+        done = odoo.provisioned(world.odoo, contract, parts)
+        failed = odoo.refused("not_today", part=part, facts=done.refs.model_dump(mode="json"))
+        there = replace(world, odoo=done)
+        yield _ends(there, f"{name}: stopped at {part}", who, action, failed)
+
+
+# --- Signals on their way -------------------------------------------------------------------------
+
+
+def arrivals(world: World) -> Iterator[Move]:
+    for mail in first_of_each(world):
+        kind = type(mail.message).__name__
+        name = f"{kind} of {name_of(mail.sender)} reaches {name_of(mail.to)}"
+        yield Move(name, lambda w=world, m=mail: arrived(w, m))  # type: ignore[misc]
+        if world.budget.copies:
+            less = world.spend("copies")
+            yield Move(f"{name}, twice", lambda w=less, m=mail: arrived(w, m, keep=True))  # type: ignore[misc]
+
+
+def first_of_each(world: World) -> Iterator[Mail]:
+    seen = []
+    for mail in world.mail:
+        if (mail.sender, mail.to) not in seen:
+            seen.append((mail.sender, mail.to))
+            yield mail
+
+
+def arrived(world: World, mail: Mail, *, keep: bool = False) -> World:
+    after = delivered(world, mail, keep=keep)
+    accepted_has_effect(world, after, mail.to, mail.message, is_signal=True)
+    return _counted(world, after, mail.message) if not keep else after
+
+
+def _counted(before: World, after: World, message: Any) -> World:
+    """A credit that was accepted has to be served before the end."""
+    if before.contract_ended or not isinstance(message, (CreditRequest, CreditRequested)):
+        return after
+    if isinstance(message, CreditRequested):
+        if after.contract.credits_asked == before.contract.credits_asked and (
+            after.contract.billing is before.contract.billing
+            and after.contract.deferred == before.contract.deferred
+        ):
+            return after  # refused, and noted
+        amount: Money | None = message.untaxed
+    else:
+        if message.reinvoice:
+            return after
+        amount = message.amount
+    return replace(after, credits=(*after.credits, (message.number, amount)))
+
+
+# --- messages -------------------------------------------------------------------------------------
+
+
+def refusal(world: World, sent: Sent) -> str | None:
+    if sent.who == CONTRACT:
+        return contract_rules.refusal(world.contract, sent.message, world.clock)
+    state = world.invoices[sent.who].state
+    return invoice_rules.refusal(state, sent.message, world.clock)
+
+
+def sent_messages(world: World, seen: Coverage) -> Iterator[Move]:
+    for sent in everything(world):
+        move = sending(world, sent, seen)
+        if move is not None:
+            yield move
+
+
+def sending(world: World, sent: Sent, seen: Coverage) -> Move | None:
+    """The move of a message; None for one that is refused, or that nobody sends any more."""
+    because = refusal(world, sent)
+    if sent.is_signal and any(act.exclusive for act in world.state_of(sent.who).running.values()):
+        because = None  # It is kept, and accepted or refused at the end of the act.
+    is_new = seen.count(world, sent, because)
+    if because is not None and (is_new or sent.is_signal):
+        answered_as_validated(world, sent.who, sent.event, because)
+    is_free = _has_to_happen(world, sent)
+    if because is not None or not (world.budget.messages or is_free):
+        return None
+    return Move(sent.label, lambda: send(world if is_free else world.spend("messages"), sent))
+
+
+def _has_to_happen(world: World, sent: Sent) -> bool:
+    """What people do in any case, for a contract to come to its end, is not counted."""
+    message = sent.message
+    if isinstance(message, Resolution):
+        return message.action is Choice.RETRY
+    if isinstance(message, ApprovalDecision):
+        return message.decision is Decision.APPROVE
+    if isinstance(message, MilestoneReached) and world.contract.contract is not None:
+        progress = world.contract.milestones.get(message.milestone)
+        return not sent.is_signal and progress is not None and progress.reached_on is None
+    if isinstance(message, InvoiceBalance):
+        return bool(world.invoices[sent.who].state.balance != message)
+    return False
+
+
+def send(world: World, sent: Sent) -> World:
+    after = told(world, sent.who, sent.event)
+    accepted_has_effect(world, after, sent.who, sent.message, is_signal=sent.is_signal)
+    if isinstance(sent.message, Resolution) and sent.message.action is Choice.SKIP:
+        after = replace(after, skipped=True)
+    return _counted(world, after, sent.message)
+
+
+def by_hand(world: World) -> Iterator[Move]:
+    """What people do in Odoo, and by force."""
+    for number, known in world.odoo.invoices.items():
+        if known.move == odoo.POSTED and known.residual.is_positive:
+            yield Move(f"invoice {number} is paid in Odoo", lambda n=number: paid(world, n))  # type: ignore[misc]
+    if not world.budget.messages:
+        return
+    less = world.spend("messages")
+    for number, item in world.invoices.items():
+        # One that has promised to report its end is missed by nobody: the contract waits for it.
+        if number in world.contract.followed and not item.is_ended and world.budget.faults:
+            fault = less.spend("faults")
+            yield Move(
+                f"invoice {number} is ended by force",
+                lambda n=number, w=fault: replace(killed(w, n), skipped=True),  # type: ignore[misc]
+            )
+
+
+def paid(world: World, number: int) -> World:
+    known = world.odoo.invoices[number]
+    zero = Money.zero(known.total.currency)
+    return replace(world, odoo=world.odoo.with_invoice(known.now(residual=zero)))
+
+
+# --- time, and new runs ---------------------------------------------------------------------------
+
+
+def days(world: World) -> Iterator[Move]:
+    at = next_wake(world)
+    if at is not None and world.budget.days:
+        yield Move("time passes", lambda: rang(world.spend("days"), at))
+
+
+def renewals(world: World) -> Iterator[Move]:
+    if not world.budget.renewals:
+        return
+    for who in (CONTRACT, *world.invoices):
+        if world.is_alive(who) and not world.state_of(who).running:
+            yield Move(
+                f"{name_of(who)} continues as new",
+                lambda n=who: renewed(world.spend("renewals"), n),  # type: ignore[misc]
+            )

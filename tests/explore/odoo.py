@@ -1,0 +1,353 @@
+"""A model of Odoo that holds what is true there, whatever a contract or an invoice knows of it.
+
+Each act does what its activity does: it looks before it acts, so that a repeat finds what was done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from contracts.agenda.actions import Action, Done, Failed, Result
+from contracts.billing.expenses import Expense
+from contracts.billing.lines import InvoiceKind, InvoiceProposal
+from contracts.billing.time import TimeEntry
+from contracts.contract.state import OdooRefs
+from contracts.invoice import agenda
+from contracts.invoice.content import InvoiceContent
+from contracts.invoice.messages import InvoiceBalance, PaymentReceived
+from contracts.invoice.results import Draft, Reconciled
+from contracts.invoice.state import InvoiceState
+from contracts.model import Contract
+from contracts.money import Money
+from contracts.odoo_totals import OdooTotals
+from contracts.policy import EntityPolicy
+from tests.unit.examples import approval_policy
+from tests.unit.examples import policy as strict_policy
+
+_TAX = Decimal("1.21")
+_FIRST_ID = 700
+_EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+DRAFT, POSTED, CANCELLED = "draft", "posted", "cancel"
+
+
+def policy_in(currency: str) -> EntityPolicy:
+    """One approval by finance for any amount; write-offs have an account."""
+    tier = approval_policy.tiers[0].model_copy(update={"up_to": None})
+    approval = approval_policy.model_copy(update={"tiers": (tier,)})
+    return strict_policy.model_copy(update={"approval": approval, "write_off_account": "658000"})
+
+
+@dataclass(frozen=True)
+class OdooInvoice:
+    """One invoice or credit note. Amounts are positive on both, as Odoo has them.
+
+    `changed` counts its changes and stands for the time of the last one.
+    """
+
+    number: int
+    proposal: InvoiceProposal
+    total: Money
+    residual: Money
+    move: str = DRAFT
+    invoice_on: date | None = None
+    posts: int = 0
+    sent: int = 0
+    reminders: tuple[str, ...] = ()
+    payments: tuple[str, ...] = ()
+    write_offs: int = 0
+    written_off: Money | None = None
+    changed: int = 0
+
+    def now(self, **changes: Any) -> OdooInvoice:
+        return replace(self, changed=self.changed + 1, **changes)
+
+    @property
+    def untaxed(self) -> Money:
+        amount = self.proposal.amount
+        return -amount if self.is_credit else amount
+
+    @property
+    def is_credit(self) -> bool:
+        return self.proposal.kind is InvoiceKind.CREDIT_NOTE
+
+    @property
+    def content(self) -> InvoiceContent:
+        """What it says; its reference stands for all that the proposal says."""
+        return InvoiceContent(
+            customer=self.proposal.customer_name,
+            customer_id=1,
+            mailed_to="ap@acme.example",
+            reference=self.proposal.content_hash,
+            invoice_on=self.invoice_on,
+            currency=self.total.currency,
+            totals=OdooTotals(untaxed=self.untaxed, taxes=(), total=self.total),
+        )
+
+    @property
+    def balance(self) -> InvoiceBalance:
+        zero = Money.zero(self.total.currency)
+        return InvoiceBalance(
+            invoice_id=_FIRST_ID + self.number,
+            as_of=_EPOCH + timedelta(seconds=self.changed),
+            number=f"INV/{self.number}",
+            posted=self.move == POSTED,
+            cancelled=self.move == CANCELLED,
+            due_on=self.invoice_on + timedelta(days=30) if self.invoice_on else None,
+            untaxed=self.untaxed,
+            total=self.total,
+            residual=self.residual,
+            credited=zero,
+            credited_untaxed=zero,
+            written_off=self.written_off,
+        )
+
+
+@dataclass(frozen=True)
+class Odoo:
+    """Order, project, and every invoice by its number."""
+
+    refs: OdooRefs = field(default_factory=OdooRefs)
+    order: str = ""
+    project: str = ""
+    order_version: int = 0
+    marked: tuple[int, ...] = ()
+    delivered: Mapping[str, Decimal] = field(default_factory=dict)
+    invoices: Mapping[int, OdooInvoice] = field(default_factory=dict)
+
+    def with_invoice(self, invoice: OdooInvoice) -> Odoo:
+        known = self.invoices.get(invoice.number)
+        if known is invoice:
+            return self
+        return replace(self, invoices={**self.invoices, invoice.number: invoice})
+
+    def marking(self, ids: tuple[int, ...]) -> Odoo:
+        new = tuple(item for item in ids if item not in self.marked)
+        return replace(self, marked=(*self.marked, *new)) if new else self
+
+
+def refused(code: str, message: str = "no", **detail: Any) -> Failed:
+    return Failed("business", code, message, **detail)
+
+
+def taxed(untaxed: Money) -> Money:
+    return Money.rounded(untaxed.amount * _TAX, untaxed.currency)
+
+
+# --- work, the same for every plan ----------------------------------------------------------------
+
+
+def hours(plan: str, first: date | None, until: date) -> Iterator[TimeEntry]:
+    """A day of approved work in the first week of the contract."""
+    on = (first or _EPOCH.date()) + timedelta(days=3)
+    if on <= until:
+        yield TimeEntry(
+            line_id=1 + len(plan),
+            plan=plan,
+            on=on,
+            hours=Decimal("7.5"),
+            person="ann",
+            email="ann@northwind.example",
+            role="Developer",
+        )
+
+
+def expenses(plan: str, first: date | None, until: date, currency: str) -> Iterator[Expense]:
+    """A train ticket in the first week of the contract."""
+    on = (first or _EPOCH.date()) + timedelta(days=3)
+    if on <= until:
+        cost = Money("100", currency)
+        yield Expense(
+            expense_id=1, plan=plan, on=on, description="Train", employee="Ann", cost=cost
+        )
+
+
+# --- order and project ------------------------------------------------------------------------
+
+
+def provisioned(odoo: Odoo, contract: Contract, parts: int = 3) -> Odoo:
+    """Project, order and its confirmation, or the first `parts` of them."""
+    known = odoo.refs
+    refs = OdooRefs(company_id=1, partner_id=2)
+    if parts > 0:
+        refs = refs.replace(project_id=3, project_name=contract.title, analytic_account_id=4)
+        odoo = replace(odoo, project=odoo.project or "active")
+    if parts > 1:
+        lines = (*contract.milestones, *contract.plans)
+        refs = refs.replace(
+            order_id=5,
+            order_name="S00005",
+            order_line_ids={line.key: 10 + place for place, line in enumerate(lines)},
+            milestone_ids={m.key: 100 + place for place, m in enumerate(contract.milestones)},
+            task_ids={plan.key: 200 + place for place, plan in enumerate(contract.plans)},
+        )
+        odoo = replace(odoo, order=odoo.order or DRAFT, order_version=contract.version)
+    if parts > 2:
+        refs = refs.replace(order_confirmed=True)
+        odoo = replace(odoo, order="confirmed")
+    return odoo if known == refs else replace(odoo, refs=refs)
+
+
+# --- the acts of an invoice ---------------------------------------------------------------------
+
+
+def request(state: InvoiceState, action: Action) -> Any:
+    """What an act asks for, decided in the moment in which it begins."""
+    return _REQUESTS[action.kind](state, action)
+
+
+def _draft_request(state: InvoiceState, action: Action) -> Any:
+    return state.proposal, agenda.invoice_on(state), state.reached
+
+
+def _post_request(state: InvoiceState, action: Action) -> Any:
+    assert state.draft is not None
+    return state.draft.content
+
+
+def _payment_request(state: InvoiceState, action: Action) -> PaymentReceived:
+    return next(item for item in state.payments if item.reference == action.subject)
+
+
+def _reminder_request(state: InvoiceState, action: Action) -> str:
+    assert state.reminder is not None
+    return state.reminder.subject
+
+
+def _write_off_request(state: InvoiceState, action: Action) -> Any:
+    assert state.write_off is not None
+    return state.write_off.amount, state.write_offs + 1
+
+
+_REQUESTS: Mapping[str, Callable[[InvoiceState, Action], Any]] = {
+    agenda.CREATE: _draft_request,
+    agenda.POST: _post_request,
+    agenda.DISCARD: lambda state, _: None,
+    agenda.NOTIFY: lambda state, _: None,
+    agenda.DELIVER: lambda state, _: None,
+    agenda.BALANCE: lambda state, action: action.basis,
+    agenda.REGISTER_PAYMENT: _payment_request,
+    agenda.RECONCILE: lambda state, _: state.proposal.credited_number,
+    agenda.REMIND: _reminder_request,
+    agenda.TODO: _reminder_request,
+    agenda.WRITE_OFF: _write_off_request,
+}
+
+
+def perform(odoo: Odoo, number: int, action: Action, asked: Any) -> tuple[Odoo, Result]:
+    """What an act of an invoice does in Odoo, and what it comes to; the very same Odoo where it
+    finds everything done."""
+    return _ACTS[action.kind](odoo, number, asked)
+
+
+def _create(odoo: Odoo, number: int, asked: Any) -> tuple[Odoo, Result]:
+    proposal, invoice_on, reached = asked
+    known = odoo.invoices.get(number)
+    amount = proposal.amount
+    untaxed = -amount if proposal.kind is InvoiceKind.CREDIT_NOTE else amount
+    total = taxed(untaxed)
+    if known is None:
+        made = OdooInvoice(number, proposal, total, total, invoice_on=invoice_on)
+        odoo = odoo.with_invoice(made)
+    elif known.move == DRAFT and (known.proposal, known.invoice_on) != (proposal, invoice_on):
+        odoo = odoo.with_invoice(known.now(proposal=proposal, invoice_on=invoice_on))
+    draft = Draft(
+        invoice_id=_FIRST_ID + number,
+        invoice_on=invoice_on,
+        content=odoo.invoices[number].content,
+        policy=policy_in(total.currency),
+    )
+    return odoo.marking(reached), Done(draft)
+
+
+def _post(odoo: Odoo, number: int, asked: InvoiceContent) -> tuple[Odoo, Result]:
+    known = odoo.invoices[number]
+    if known.move == CANCELLED:
+        return odoo, refused("invoice_cancelled")
+    if known.content != asked:
+        return odoo, refused("invoice_differs_from_approval")
+    if known.move == DRAFT:
+        known = known.now(move=POSTED, posts=known.posts + 1)
+    return odoo.with_invoice(known), Done(known.balance)
+
+
+def _discard(odoo: Odoo, number: int, asked: None) -> tuple[Odoo, Result]:
+    known = odoo.invoices.get(number)
+    if known is None or known.move == CANCELLED:
+        return odoo, Done()
+    if known.move == POSTED:
+        return odoo, refused("invoice_posted")
+    return odoo.with_invoice(known.now(move=CANCELLED)), Done()
+
+
+def _deliver(odoo: Odoo, number: int, asked: None) -> tuple[Odoo, Result]:
+    known = odoo.invoices[number]
+    return (odoo if known.sent else odoo.with_invoice(replace(known, sent=1))), Done()
+
+
+def _read(odoo: Odoo, number: int, basis: str) -> tuple[Odoo, Result]:
+    known = odoo.invoices[number]
+    if basis == agenda.REPOSTED and known.move != POSTED:
+        return odoo, refused("invoice_not_posted")
+    return odoo, Done(known.balance)
+
+
+def _register(odoo: Odoo, number: int, payment: PaymentReceived) -> tuple[Odoo, Result]:
+    known = odoo.invoices[number]
+    if payment.reference not in known.payments:
+        if known.move != POSTED or payment.amount > known.residual:
+            return odoo, refused("odoo_refused")
+        rest = known.residual - payment.amount
+        known = known.now(payments=(*known.payments, payment.reference), residual=rest)
+    return odoo.with_invoice(known), Done(known.balance)
+
+
+def _reconcile(odoo: Odoo, number: int, credited_number: int) -> tuple[Odoo, Result]:
+    note, invoice = odoo.invoices[number], odoo.invoices[credited_number]
+    if POSTED not in (note.move, invoice.move) or note.move != invoice.move:
+        return odoo, refused("document_not_posted")
+    applied = min(note.residual, invoice.residual)
+    if applied.is_positive:
+        note = note.now(residual=note.residual - applied)
+        invoice = invoice.now(residual=invoice.residual - applied)
+        odoo = odoo.with_invoice(note).with_invoice(invoice)
+    return odoo, Done(Reconciled(invoice=invoice.balance, credit_note=note.balance))
+
+
+def _remind(odoo: Odoo, number: int, subject: str) -> tuple[Odoo, Result]:
+    known = odoo.invoices[number]
+    if subject not in known.reminders:
+        known = replace(known, reminders=(*known.reminders, subject))
+    return odoo.with_invoice(known), Done()
+
+
+def _write_off(odoo: Odoo, number: int, asked: Any) -> tuple[Odoo, Result]:
+    known, (amount, count) = odoo.invoices[number], asked
+    if known.write_offs < count:
+        if known.move != POSTED or amount > known.residual:
+            return odoo, refused("write_off_too_large")
+        rest = known.residual - amount
+        known = known.now(write_offs=count, residual=rest, written_off=amount)
+    return odoo.with_invoice(known), Done(known.balance)
+
+
+def _nothing(odoo: Odoo, number: int, asked: Any) -> tuple[Odoo, Result]:
+    return odoo, Done()
+
+
+_ACTS: Mapping[str, Callable[[Odoo, int, Any], tuple[Odoo, Result]]] = {
+    agenda.CREATE: _create,
+    agenda.POST: _post,
+    agenda.DISCARD: _discard,
+    agenda.NOTIFY: _nothing,
+    agenda.DELIVER: _deliver,
+    agenda.BALANCE: _read,
+    agenda.REGISTER_PAYMENT: _register,
+    agenda.RECONCILE: _reconcile,
+    agenda.REMIND: _remind,
+    agenda.TODO: _nothing,
+    agenda.WRITE_OFF: _write_off,
+}

@@ -1,0 +1,540 @@
+"""A contract, its invoices, Odoo and the Signals between them, as one frozen value.
+
+`told` is the shell of workflows/shell.py: it applies an event and begins all that may begin then.
+An act that has begun ends only by a move of the explorer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from contracts.agenda.actions import (
+    Action,
+    Answered,
+    Began,
+    ClockRang,
+    Done,
+    Event,
+    Failed,
+    Result,
+    SignalReceived,
+)
+from contracts.billing import account
+from contracts.contract import (
+    agenda,
+    amendments,
+    answers,
+    endings,
+    invoices,
+    proposing,
+    provisioning,
+    reading,
+    write_back,
+)
+from contracts.contract import rules as contract_rules
+from contracts.contract.messages import HoldKind, InvoiceEnded, InvoiceLost
+from contracts.contract.state import ContractInput, ContractState
+from contracts.invoice import agenda as invoice_agenda
+from contracts.invoice import collecting
+from contracts.invoice import rules as invoice_rules
+from contracts.invoice.messages import ContractRenewed, HoldChange
+from contracts.invoice.state import InvoiceReport, InvoiceState
+from contracts.model import JsonObject, Source
+from contracts.money import Money
+from contracts.validation import validate
+from tests.explore import odoo
+from tests.explore.odoo import Odoo, policy_in, refused
+
+CONTRACT = 0
+"""Whom an event is for: the contract, or an invoice by its number."""
+GONE = Failed("business", "not_found", "no such workflow")
+
+
+@dataclass(frozen=True)
+class Invoice:
+    """An invoice's workflow. `requests` are what its running acts ask for, by key."""
+
+    state: InvoiceState
+    is_ended: bool = False
+    requests: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Mail:
+    """A Signal, or the result of a child, on its way. Of one sender the first arrives first."""
+
+    sender: int
+    to: int
+    message: Any
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How often things may still happen that nobody has to do."""
+
+    faults: int = 0
+    messages: int = 0
+    days: int = 0
+    renewals: int = 0
+    copies: int = 0
+    early: int = 0
+
+
+@dataclass(frozen=True)
+class World:
+    """Where everything is. `landed` are results of acts whose effect has happened and whose answer
+    is on its way. `skipped`: a person has given something up, and answers for it."""
+
+    contract: ContractState
+    odoo: Odoo
+    clock: datetime
+    deal: JsonObject
+    budget: Budget
+    invoices: Mapping[int, Invoice] = field(default_factory=dict)
+    requests: Mapping[str, Any] = field(default_factory=dict)
+    landed: Mapping[tuple[int, str], Result] = field(default_factory=dict)
+    mail: tuple[Mail, ...] = ()
+    skipped: bool = False
+    credits: tuple[Any, ...] = ()
+    """Credits that were accepted: the invoice's number, and the amount without tax or None."""
+
+    def spend(self, name: str) -> World:
+        left = getattr(self.budget, name) - 1
+        return replace(self, budget=replace(self.budget, **{name: left}))
+
+    @property
+    def is_over(self) -> bool:
+        return self.contract_ended and all(item.is_ended for item in self.invoices.values())
+
+    @property
+    def contract_ended(self) -> bool:
+        return not self.contract.running and agenda.has_ended(self.contract)
+
+    def state_of(self, who: int) -> Any:
+        return self.contract if who == CONTRACT else self.invoices[who].state
+
+    def is_alive(self, who: int) -> bool:
+        if who == CONTRACT:
+            return not self.contract_ended
+        return who in self.invoices and not self.invoices[who].is_ended
+
+    def request_of(self, who: int, key: str) -> Any:
+        return (self.requests if who == CONTRACT else self.invoices[who].requests)[key]
+
+
+def begun(deal: JsonObject, budget: Budget, start: datetime, system: str = "file") -> World:
+    """A contract that has just been started."""
+    state = contract_rules.begun(
+        ContractInput(
+            contract_id=deal["contract_id"],
+            legal_entity=deal["legal_entity"],
+            source=Source(system=system, id="9001"),
+            contract_data=deal if system == "file" else {},
+        ),
+        start,
+    )
+    return _begin_contract(World(state, Odoo(), start, deal, budget))
+
+
+# --- the shell ------------------------------------------------------------------------------------
+
+
+def told(world: World, who: int, event: Event) -> World:
+    """The world after an event, with all begun that may begin then."""
+    if not world.is_alive(who):
+        return world
+    if who == CONTRACT:
+        outcome = contract_rules.apply(world.contract, event, world.clock)
+        return _begin_contract(replace(world, contract=outcome.state))
+    applied = invoice_rules.apply(world.invoices[who].state, event, world.clock)
+    invoice = replace(world.invoices[who], state=applied.state)
+    return _begin_invoice(_with(world, who, invoice), who)
+
+
+def _with(world: World, number: int, invoice: Invoice) -> World:
+    return replace(world, invoices={**world.invoices, number: invoice})
+
+
+def _begin_contract(world: World) -> World:
+    state, requests = world.contract, world.requests
+    while (action := contract_rules.next_action(state)) is not None:
+        state = contract_rules.apply(state, Began(action), world.clock).state
+        assert state.running.get(action.key) is action, f"{action.key} was not begun"
+        requests = {**requests, action.key: _contract_request(state, action)}
+    return replace(world, contract=state, requests=requests)
+
+
+def _begin_invoice(world: World, number: int) -> World:
+    invoice = world.invoices[number]
+    state, requests = invoice.state, invoice.requests
+    while (action := invoice_rules.next_action(state)) is not None:
+        state = invoice_rules.apply(state, Began(action), world.clock).state
+        assert state.running.get(action.key) is action, f"{action.key} was not begun"
+        requests = {**requests, action.key: _invoice_request(state, action)}
+    ended = not state.running and invoice_agenda.has_ended(state)
+    world = _with(world, number, Invoice(state, ended, requests))
+    return _end_told(world, number) if ended else world
+
+
+def _end_told(world: World, number: int) -> World:
+    """The run that has started an invoice hears of its end, as the result of its child."""
+    if number not in world.contract.followed:
+        return world
+    report = collecting.report(world.invoices[number].state)
+    return posted(world, Mail(number, CONTRACT, InvoiceEnded(report=report)))
+
+
+def posted(world: World, mail: Mail) -> World:
+    return replace(world, mail=(*world.mail, mail))
+
+
+def answered(world: World, who: int, key: str, result: Result) -> World:
+    """The answer of an act arrives."""
+    landed = {place: item for place, item in world.landed.items() if place != (who, key)}
+    world = replace(world, landed=landed)
+    if who != CONTRACT:
+        invoice = world.invoices[who]
+        requests = {name: item for name, item in invoice.requests.items() if name != key}
+        world = _with(world, who, replace(invoice, requests=requests))
+        return told(world, who, Answered(key, result))
+    action = world.contract.running[key]
+    requests = {name: item for name, item in world.requests.items() if name != key}
+    world = told(replace(world, requests=requests), who, Answered(key, result))
+    if action.kind == proposing.START_INVOICE and result == Done(value=True):
+        number = int(action.subject)
+        if world.invoices[number].is_ended:
+            return _end_told(world, number)
+    return world
+
+
+def rang(world: World, at: datetime) -> World:
+    """It is that time: whoever has waited for it is woken."""
+    before = world
+    world = replace(world, clock=at)
+    for who in (CONTRACT, *before.invoices):
+        wake = wake_of(before, who)
+        if wake is not None and wake <= at:
+            world = told(world, who, ClockRang())
+    return world
+
+
+def wake_of(world: World, who: int) -> datetime | None:
+    if not world.is_alive(who):
+        return None
+    if who == CONTRACT:
+        return contract_rules.next_wake(world.contract)
+    return invoice_rules.next_wake(world.invoices[who].state)
+
+
+def next_wake(world: World) -> datetime | None:
+    """When time alone changes something next."""
+    times = (wake_of(world, who) for who in (CONTRACT, *world.invoices))
+    found = min((at for at in times if at is not None), default=None)
+    return None if found is None else max(found, world.clock + timedelta(seconds=1))
+
+
+def renewed(world: World, who: int) -> World:
+    """A run continues as new: the state travels as JSON, nothing else does. The next run of a
+    contract does not hear the results of children of the one before."""
+    if who != CONTRACT:
+        invoice = world.invoices[who]
+        carried = InvoiceState.model_validate_json(invoice.state.model_dump_json())
+        return _begin_invoice(_with(world, who, replace(invoice, state=carried)), who)
+    text = world.contract.model_dump_json()
+    start = ContractInput(
+        contract_id=world.contract.contract_id,
+        legal_entity=world.contract.legal_entity,
+        source=world.contract.source,
+        state=ContractState.model_validate_json(text),
+    )
+    results = (InvoiceEnded, InvoiceLost)
+    mail = tuple(item for item in world.mail if not isinstance(item.message, results))
+    state = contract_rules.begun(start, world.clock)
+    return _begin_contract(replace(world, contract=state, mail=mail))
+
+
+def killed(world: World, number: int) -> World:
+    """An invoice's workflow is ended by force."""
+    invoice = world.invoices[number]
+    world = _with(world, number, Invoice(invoice.state.replace(running={}), is_ended=True))
+    landed = {place: item for place, item in world.landed.items() if place[0] != number}
+    world = replace(world, landed=landed)
+    if number in world.contract.followed:
+        return posted(world, Mail(number, CONTRACT, InvoiceLost(number=number)))
+    return world
+
+
+# --- what acts ask for ----------------------------------------------------------------------------
+
+
+def _contract_request(state: ContractState, action: Action) -> Any:
+    """What an act asks for, decided in the moment in which it begins."""
+    request = _CONTRACT_REQUESTS.get(action.kind)
+    return request(state, action) if request else None
+
+
+def _reading(state: ContractState, action: Action) -> Any:
+    [found] = [read for read in reading.readings(state) if read.plan == action.subject]
+    return found
+
+
+def _start(state: ContractState, action: Action) -> InvoiceState:
+    number = int(action.subject)
+    start = state.starting[number]
+    credited = state.invoices.get(start.proposal.credited_number)
+    return InvoiceState(
+        clock=state.clock,
+        contract_workflow_id=f"contract/{state.legal_entity}/{state.contract_id}",
+        company_id=1,
+        order_id=5,
+        partner_id=2,
+        credited_invoice_id=credited.invoice_id if credited else None,
+        requested_by=start.requested_by,
+        time_zone=state.time_zone,
+        proposal=start.proposal,
+        reached=start.reached,
+    )
+
+
+def _hold(state: ContractState, action: Action) -> HoldChange:
+    hold = state.holds.get(HoldKind.DUNNING)
+    return HoldChange(
+        on=hold is not None,
+        by=hold.by if hold else "contract",
+        reason=hold.reason if hold else "released",
+        until=hold.until if hold else None,
+        whole_contract=True,
+    )
+
+
+_CONTRACT_REQUESTS: Mapping[str, Callable[[ContractState, Action], Any]] = {
+    provisioning.VALIDATE: lambda state, _: state.contract_data,
+    provisioning.PROVISION: lambda state, _: state.terms,
+    reading.READ_TIME: _reading,
+    reading.READ_EXPENSES: _reading,
+    proposing.MARK_REACHED: lambda state, action: state.odoo.milestone_ids[action.subject],
+    proposing.SET_DELIVERED: lambda state, _: proposing.delivered_news(state),
+    proposing.START_INVOICE: _start,
+    invoices.DUNNING_HOLD: _hold,
+    amendments.AMEND_ORDER: lambda state, _: (state.odoo, amendments.versions_to_follow(state)[1]),
+    amendments.AMEND_PROJECT: lambda state, _: (
+        state.odoo,
+        amendments.versions_to_follow(state)[1],
+    ),
+    amendments.PROJECT_STATUS: lambda state, _: amendments.status_text(state),
+    write_back.WRITE_STATUS: lambda state, _: write_back.status(state),
+    endings.CLOSE_OUT: lambda state, _: (
+        account.sums(state.account, state.billing_day).billed,
+        endings.parts_left(state),
+    ),
+}
+
+
+def _invoice_request(state: InvoiceState, action: Action) -> Any:
+    if action.kind == invoice_agenda.TELL_CONTRACT:
+        return collecting.report(state)
+    if action.kind == invoice_agenda.ASK_CREDIT:
+        return state.credit_requests[0]
+    if action.kind == invoice_agenda.TELL_INVOICE:
+        return state.credit_to_tell
+    return odoo.request(state, action)
+
+
+# --- what acts do ---------------------------------------------------------------------------------
+
+
+def performed(world: World, who: int, action: Action) -> tuple[World, Result]:
+    """The effect of an act, and its answer; the very same world where nothing was left to do."""
+    asked = world.request_of(who, action.key)
+    if who == CONTRACT:
+        return _CONTRACT_ACTS[action.kind](world, action, asked)
+    if action.kind in _TOLD:
+        return _TOLD[action.kind](world, who, asked)
+    after, result = odoo.perform(world.odoo, who, action, asked)
+    return (world if after is world.odoo else replace(world, odoo=after)), result
+
+
+def _tell_contract(world: World, who: int, report: InvoiceReport) -> tuple[World, Result]:
+    if world.contract_ended:
+        return world, GONE
+    return posted(world, Mail(who, CONTRACT, report)), Done(report)
+
+
+def _ask_credit(world: World, who: int, asked: Any) -> tuple[World, Result]:
+    if world.contract_ended:
+        return world, GONE
+    return posted(world, Mail(who, CONTRACT, asked)), Done()
+
+
+def _tell_invoice(world: World, who: int, asked: Any) -> tuple[World, Result]:
+    number = world.invoices[who].state.proposal.credited_number
+    return _to_invoice(world, number, Mail(who, number, asked))
+
+
+def _to_invoice(world: World, number: int, mail: Mail) -> tuple[World, Result]:
+    if not world.is_alive(number):
+        return world, GONE
+    return posted(world, mail), Done()
+
+
+_TOLD: Mapping[str, Callable[[World, int, Any], tuple[World, Result]]] = {
+    invoice_agenda.TELL_CONTRACT: _tell_contract,
+    invoice_agenda.ASK_CREDIT: _ask_credit,
+    invoice_agenda.TELL_INVOICE: _tell_invoice,
+}
+
+ContractAct = Callable[[World, Action, Any], tuple[World, Result]]
+
+
+def _read_deal(world: World, action: Action, asked: Any) -> tuple[World, Result]:
+    return world, Done(world.deal)
+
+
+def _validate(world: World, action: Action, asked: JsonObject) -> tuple[World, Result]:
+    return world, Done(answers.Accepted(validate(asked), 1, "Europe/Brussels"))
+
+
+def _provision(world: World, action: Action, asked: Any) -> tuple[World, Result]:
+    after = odoo.provisioned(world.odoo, asked)
+    return (world if after is world.odoo else replace(world, odoo=after)), Done(after.refs)
+
+
+def _read_time(world: World, action: Action, asked: Any) -> tuple[World, Result]:
+    found = tuple(odoo.hours(asked.plan, world.contract.terms.starts_on, asked.until))
+    return world, Done(answers.TimeRead(found, (), None, asked.until))
+
+
+def _read_expenses(world: World, action: Action, asked: Any) -> tuple[World, Result]:
+    contract = world.contract.terms
+    found = tuple(odoo.expenses(asked.plan, contract.starts_on, asked.until, contract.currency))
+    return world, Done(answers.ExpensesRead(found, (), None, asked.until))
+
+
+def _mark_reached(world: World, action: Action, milestone_id: int) -> tuple[World, Result]:
+    after = world.odoo.marking((milestone_id,))
+    return (world if after is world.odoo else replace(world, odoo=after)), Done(world.clock)
+
+
+def _set_delivered(world: World, action: Action, asked: Any) -> tuple[World, Result]:
+    known = world.odoo.delivered
+    if all(known.get(key) == value for key, value in asked.items()):
+        return world, Done(asked)
+    return replace(world, odoo=replace(world.odoo, delivered={**known, **asked})), Done(asked)
+
+
+def _start_invoice(world: World, action: Action, asked: InvoiceState) -> tuple[World, Result]:
+    number = int(action.subject)
+    if number in world.invoices:
+        return world, Done(value=False)
+    state = asked.replace(clock=world.clock)
+    world = _with(world, number, Invoice(state))
+    return told(world, number, ClockRang()), Done(value=True)
+
+
+def _tell_hold(world: World, action: Action, asked: HoldChange) -> tuple[World, Result]:
+    number = int(action.subject)
+    return _to_invoice(world, number, Mail(CONTRACT, number, asked))
+
+
+def _tell_renewal(world: World, action: Action, asked: Any) -> tuple[World, Result]:
+    number = int(action.subject)
+    return _to_invoice(world, number, Mail(CONTRACT, number, ContractRenewed()))
+
+
+def _policy(world: World, action: Action, asked: Any) -> tuple[World, Result]:
+    return world, Done(policy_in(world.contract.terms.currency))
+
+
+def _nothing(world: World, action: Action, asked: Any) -> tuple[World, Result]:
+    return world, Done(asked)
+
+
+def _amend_order(world: World, action: Action, asked: Any) -> tuple[World, Result]:
+    refs, after = asked
+    lines = {
+        line.key: refs.order_line_ids.get(line.key, 900 + place)
+        for place, line in enumerate((*after.milestones, *after.plans))
+    }
+    if world.odoo.order_version == after.version:
+        return world, Done(lines)
+    return replace(world, odoo=replace(world.odoo, order_version=after.version)), Done(lines)
+
+
+def _amend_project(world: World, action: Action, asked: Any) -> tuple[World, Result]:
+    refs, after = asked
+    milestones = {
+        item.key: refs.milestone_ids.get(item.key, 1_000 + place)
+        for place, item in enumerate(after.milestones)
+    }
+    tasks = {
+        plan.key: refs.task_ids.get(plan.key, 2_000 + place)
+        for place, plan in enumerate(after.plans)
+    }
+    return world, Done(answers.ProjectAmended(milestones, tasks))
+
+
+def _close_out(world: World, action: Action, asked: Any) -> tuple[World, Result]:
+    """What the checklist asks of Odoo; then the project is archived."""
+    billed, parts = asked
+    if endings.CLOSE_OUT in parts:
+        drafts = [n for n, item in world.odoo.invoices.items() if item.move == odoo.DRAFT]
+        net = invoiced(world)
+        if drafts or net != billed:
+            text = f"{net} invoiced in Odoo, {billed} billed, drafts: {drafts}"
+            return world, refused("close_out_differs", text, part=endings.CLOSE_OUT)
+    if world.odoo.project == "archived" or endings.ARCHIVE_PROJECT not in parts:
+        return world, Done()
+    return replace(world, odoo=replace(world.odoo, project="archived")), Done()
+
+
+def invoiced(world: World) -> Money:
+    """Everything posted in Odoo, without tax, less credit notes."""
+    currency = world.contract.terms.currency
+    amounts = (
+        item.proposal.amount for item in world.odoo.invoices.values() if item.move == odoo.POSTED
+    )
+    return Money.total(amounts, currency)
+
+
+def _cancel_order(world: World, action: Action, asked: Any) -> tuple[World, Result]:
+    return replace(world, odoo=replace(world.odoo, order="cancelled")), Done()
+
+
+def _archive_project(world: World, action: Action, asked: Any) -> tuple[World, Result]:
+    return replace(world, odoo=replace(world.odoo, project="archived")), Done()
+
+
+_CONTRACT_ACTS: Mapping[str, ContractAct] = {
+    provisioning.READ_DEAL: _read_deal,
+    provisioning.VALIDATE: _validate,
+    provisioning.PROVISION: _provision,
+    reading.READ_TIME: _read_time,
+    reading.READ_EXPENSES: _read_expenses,
+    proposing.MARK_REACHED: _mark_reached,
+    proposing.SET_DELIVERED: _set_delivered,
+    proposing.START_INVOICE: _start_invoice,
+    proposing.WARN: _nothing,
+    invoices.DUNNING_HOLD: _tell_hold,
+    invoices.CONTRACT_RENEWED: _tell_renewal,
+    amendments.POLICY: _policy,
+    amendments.NOTIFY: _nothing,
+    amendments.AMEND_ORDER: _amend_order,
+    amendments.AMEND_PROJECT: _amend_project,
+    amendments.PROJECT_STATUS: _nothing,
+    write_back.REFRESH: _read_deal,
+    write_back.WRITE_STATUS: _nothing,
+    endings.CLOSE_OUT: _close_out,
+    endings.CANCEL_ORDER: _cancel_order,
+    endings.ARCHIVE_PROJECT: _archive_project,
+}
+
+
+def delivered(world: World, mail: Mail, *, keep: bool = False) -> World:
+    """A Signal arrives; with `keep` it arrives once more later."""
+    if not keep:
+        place = world.mail.index(mail)
+        world = replace(world, mail=(*world.mail[:place], *world.mail[place + 1 :]))
+    return told(world, mail.to, SignalReceived(mail.message, "a message"))

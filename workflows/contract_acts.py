@@ -1,0 +1,484 @@
+"""How each act of a contract is performed: the request from the state and the action, its options,
+and what its answer is to the rules. Nothing is decided here."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, cast
+
+from temporalio import workflow
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.crm import CrmActivities, DealData, DealRequest, StatusRequest
+    from activities.failures import FailureDetail
+    from activities.odoo import closing
+    from activities.odoo.chatter import Notification, OdooChatter
+    from activities.odoo.closing import CloseOutLeft, CloseOutRequest, OdooClosing
+    from activities.odoo.expenses import ExpenseReading, ExpensesRequest
+    from activities.odoo.milestones import Marked, MilestoneRef, OdooMilestones
+    from activities.odoo.orders import (
+        DeliveredRequest,
+        OdooOrders,
+        OrderCancel,
+        OrderChange,
+        OrderRef,
+    )
+    from activities.odoo.project_rows import MilestonesRequest, ProjectChange
+    from activities.odoo.projects import OdooProjects, ProjectArchive, ProjectStatusRequest
+    from activities.odoo.provisioning import PROVISIONING_CALLS, OdooProvisioning, ProvisionRequest
+    from activities.odoo.tasks import OdooTasks
+    from activities.odoo.timesheets import TimeReading, TimeRequest
+    from activities.odoo.validation import Accepted, AcceptRequest, OdooValidation
+    from activities.policies import Policies, PolicyRequest
+    from contracts.agenda.actions import Action, SignalReceived
+    from contracts.agenda.state import required
+    from contracts.billing import account
+    from contracts.billing.account import Read
+    from contracts.contract import (
+        amendments,
+        answers,
+        endings,
+        invoices,
+        proposing,
+        provisioning,
+        reading,
+        write_back,
+    )
+    from contracts.contract.messages import HoldKind, InvoiceEnded, InvoiceLost
+    from contracts.contract.state import ContractState, ReadCursor, require_id
+    from contracts.identifiers import invoice_workflow_id
+    from contracts.invoice.messages import HoldChange
+    from contracts.invoice.state import InvoiceInput, InvoiceReport, InvoiceState
+    from contracts.model import TimePlan
+    from contracts.parking import Waiting
+    from workflows import options
+    from workflows.invoice import InvoiceWorkflow, attributes_to_start
+    from workflows.readings import all_expenses, all_time
+    from workflows.shell import Perform, Shell
+
+T = TypeVar("T")
+
+
+def _then(under_way: Awaitable[T], answer: Callable[[T], Any]) -> Awaitable[Any]:
+    """What is under way already, with its answer as the rules take it."""
+
+    async def waited() -> Any:
+        return answer(await under_way)
+
+    return waited()
+
+
+# --- provisioning ---------------------------------------------------------------------------------
+
+
+def _read_deal(state: ContractState, action: Action) -> Awaitable[Any]:
+    source = state.source
+    summary = f"read deal {source.id} from {source.system}"
+    return _then(_deal(state, summary, options.Urgency.ONWARD), lambda deal: deal.contract_data)
+
+
+def _refresh(state: ContractState, action: Action) -> Awaitable[Any]:
+    summary = f"read deal {state.source.id} again"
+    return _then(_deal(state, summary, options.Urgency.AWAITED), lambda deal: deal.contract_data)
+
+
+def _deal(state: ContractState, summary: str, urgency: options.Urgency) -> Awaitable[DealData]:
+    return workflow.start_activity_method(
+        CrmActivities.read_deal,
+        DealRequest(source=state.source),
+        **options.crm(summary, urgency),
+    )
+
+
+def _validate(state: ContractState, action: Action) -> Awaitable[Any]:
+    request = AcceptRequest(
+        contract_data=state.contract_data,
+        legal_entity=state.legal_entity,
+        today=workflow.now().date(),
+    )
+    under_way = workflow.start_activity_method(
+        OdooValidation.validate_contract,
+        request,
+        **options.odoo_master("validate the contract"),
+    )
+    return _then(under_way, _accepted)
+
+
+def _accepted(found: Accepted) -> answers.Accepted:
+    """The valid contract. Raises ApplicationError with every problem of one that is not."""
+    if found.contract is None:
+        failure = provisioning.invalid(found.problems)
+        detail = FailureDetail(
+            code=failure.code,
+            message=failure.message,
+            field=failure.field,
+            value=failure.value,
+            problems=list(failure.problems),
+        )
+        raise ApplicationError(failure.message, detail, type=failure.kind, non_retryable=True)
+    return answers.Accepted(found.contract, found.company_id, found.time_zone)
+
+
+def _provision(state: ContractState, action: Action) -> Awaitable[Any]:
+    contract = state.terms
+    return workflow.start_activity_method(
+        OdooProvisioning.provision,
+        ProvisionRequest(contract=contract, made=state.odoo),
+        **options.odoo_master(
+            f"{contract.customer.name}: {contract.title}, {contract.fixed_price}",
+            calls=PROVISIONING_CALLS,
+        ),
+    )
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def _read_time(state: ContractState, action: Action) -> Awaitable[Any]:
+    read = _reading(state, action)
+    cursor, odoo = state.read_cursors.get(read.plan, ReadCursor()), state.odoo
+    is_ordered = isinstance(state.terms.plan(read.plan), TimePlan)
+    request = TimeRequest(
+        tasks={read.plan: odoo.task_ids[read.plan]},
+        order_lines={read.plan: odoo.order_line_ids[read.plan]} if is_ordered else {},
+        until=read.until,
+        since=cursor.since,
+        seen_until=cursor.until,
+        known=account.known_lines(state.account, [read.plan]),
+    )
+    under_way = all_time(
+        request, options.odoo_finance(f"{read.plan}: approved hours until {read.until}")
+    )
+
+    def answer(found: TimeReading) -> answers.TimeRead:
+        return answers.TimeRead(tuple(found.entries), tuple(found.gone), found.as_of, request.until)
+
+    return _then(under_way, answer)
+
+
+def _read_expenses(state: ContractState, action: Action) -> Awaitable[Any]:
+    read = _reading(state, action)
+    cursor = state.read_cursors.get(read.plan, ReadCursor())
+    request = ExpensesRequest(
+        plan=read.plan,
+        analytic_account_id=require_id(state.odoo.analytic_account_id),
+        currency=state.terms.currency,
+        until=read.until,
+        since=cursor.since,
+        seen_until=cursor.until,
+        known=account.known_expenses(state.account),
+    )
+    under_way = all_expenses(
+        request, options.odoo_finance(f"{read.plan}: approved expenses until {read.until}")
+    )
+
+    def answer(found: ExpenseReading) -> answers.ExpensesRead:
+        return answers.ExpensesRead(
+            tuple(found.expenses), tuple(found.gone), found.as_of, request.until
+        )
+
+    return _then(under_way, answer)
+
+
+def _reading(state: ContractState, action: Action) -> Read:
+    [found] = [read for read in reading.readings(state) if read.plan == action.subject]
+    return found
+
+
+# --- proposals ------------------------------------------------------------------------------------
+
+
+def _mark_reached(state: ContractState, action: Action) -> Awaitable[Any]:
+    under_way = workflow.start_activity_method(
+        OdooMilestones.mark_milestone_reached,
+        MilestoneRef(milestone_id=state.odoo.milestone_ids[action.subject]),
+        **options.odoo_master(f"milestone {action.subject} reached"),
+    )
+
+    def answer(marked: Marked) -> Any:
+        return marked.as_of
+
+    return _then(under_way, answer)
+
+
+def _set_delivered(state: ContractState, action: Action) -> Awaitable[Any]:
+    news = proposing.delivered_news(state, action.subject)
+    under_way = workflow.start_activity_method(
+        OdooOrders.set_delivered,
+        DeliveredRequest(
+            legal_entity=state.legal_entity, contract_id=state.contract_id, quantities=news
+        ),
+        **options.odoo_finance(f"delivered: {', '.join(news)}"),
+    )
+    return _then(under_way, lambda _: news)
+
+
+def _warn(state: ContractState, action: Action) -> Awaitable[Any]:
+    warning = state.warnings[0]
+    request = Notification(
+        order_id=require_id(state.odoo.order_id),
+        people=(),
+        subject=f"{warning.text} ({warning.on})",
+        text=f"{warning.text}. Contract {state.contract_id}.",
+    )
+    return _notified(request, "note a warning")
+
+
+def _notified(request: Notification, summary: str) -> Awaitable[Any]:
+    return workflow.start_activity_method(
+        OdooChatter.notify,
+        request,
+        **options.odoo_finance(summary, options.Urgency.BACKGROUND, looks_first=True),
+    )
+
+
+async def _start_invoice(state: ContractState, action: Action) -> bool:
+    """Start an invoice's workflow; False if an earlier attempt has. It outlives this run of the
+    contract: children do not follow a continue-as-new."""
+    number = int(action.subject)
+    start = state.starting[number]
+    invoice = _invoice_state(state, number)
+    proposal = start.proposal
+    try:
+        handle = await workflow.start_child_workflow(
+            InvoiceWorkflow.run,
+            InvoiceInput(state=invoice),
+            id=_invoice_id(number),
+            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            task_timeout=options.TASK_TIMEOUT,
+            static_summary=f"{proposal.customer_name}: {start.title}, {proposal.amount}"[:200],
+            search_attributes=attributes_to_start(invoice),
+        )
+    except WorkflowAlreadyStartedError:
+        return False
+    contract = cast(Shell[ContractState], workflow.instance())
+    handle.add_done_callback(lambda document: _hear_its_end(contract, number, document))
+    return True
+
+
+def _hear_its_end(contract: Shell[ContractState], number: int, invoice: Any) -> None:
+    """An invoice has ended: its result is its last report, which costs no Signal."""
+    if invoice.cancelled():
+        return
+    if invoice.exception() is None:
+        report: InvoiceReport = invoice.result()
+        contract.tell(SignalReceived(InvoiceEnded(report=report), f"the end of invoice {number}"))
+    else:
+        contract.tell(SignalReceived(InvoiceLost(number=number), f"the loss of invoice {number}"))
+
+
+def _invoice_state(state: ContractState, number: int) -> InvoiceState:
+    start = state.starting[number]
+    credited = state.invoices.get(start.proposal.credited_number)
+    return InvoiceState(
+        clock=workflow.now(),
+        contract_workflow_id=workflow.info().workflow_id,
+        company_id=require_id(state.odoo.company_id),
+        order_id=require_id(state.odoo.order_id),
+        partner_id=require_id(state.odoo.partner_id),
+        credited_invoice_id=credited.invoice_id if credited else None,
+        requested_by=start.requested_by,
+        time_zone=state.time_zone,
+        proposal=start.proposal,
+        reached=start.reached,
+        # Said at its start, it costs no upsert once it waits for that.
+        waiting=Waiting(on="approval", since=workflow.now()),
+    )
+
+
+def _invoice_id(number: int) -> str:
+    return invoice_workflow_id(workflow.info().workflow_id, number)
+
+
+# --- invoices -------------------------------------------------------------------------------------
+
+
+async def _tell_hold(state: ContractState, action: Action) -> None:
+    hold = state.holds.get(HoldKind.DUNNING)
+    change = HoldChange(
+        on=hold is not None,
+        by=hold.by if hold else "contract",
+        reason=hold.reason if hold else "released",
+        until=hold.until if hold else None,
+        whole_contract=True,
+    )
+    handle = workflow.get_external_workflow_handle(_invoice_id(int(action.subject)))
+    await handle.signal("dunning_hold", change)
+
+
+async def _tell_renewal(state: ContractState, action: Action) -> None:
+    handle = workflow.get_external_workflow_handle(_invoice_id(int(action.subject)))
+    await handle.signal("contract_renewed")
+
+
+# --- changes --------------------------------------------------------------------------------------
+
+
+def _policy(state: ContractState, action: Action) -> Awaitable[Any]:
+    return workflow.start_local_activity_method(
+        Policies.entity_policy,
+        PolicyRequest(legal_entity=state.legal_entity, today=workflow.now().date()),
+        **options.local("load the legal entity's rules"),
+    )
+
+
+def _notify(state: ContractState, action: Action) -> Awaitable[Any]:
+    change, approval_round = amendments.pending(state)
+    reminder = required(amendments.due_reminder(state, change))
+    workflow_id = workflow.info().workflow_id
+    request = Notification(
+        order_id=require_id(state.odoo.order_id),
+        people=reminder.people,
+        subject=approval_round.reminder_subject(reminder, workflow_id),
+        text=approval_round.reminder_text(workflow_id),
+    )
+    return _notified(request, f"{reminder.what} to approvers")
+
+
+def _amend_order(state: ContractState, action: Action) -> Awaitable[Any]:
+    before, after = amendments.versions_to_follow(state)
+    change = OrderChange(before=before, after=after, order_id=_order_id(state))
+    under_way = workflow.start_activity_method(
+        OdooOrders.amend_order,
+        change,
+        **options.odoo_finance(f"order follows version {change.after.version}"),
+    )
+
+    def answer(order: OrderRef) -> dict[str, int]:
+        return dict(order.lines)
+
+    return _then(under_way, answer)
+
+
+async def _amend_project(state: ContractState, action: Action) -> answers.ProjectAmended:
+    """Each activity finds what an earlier attempt has made: after a failure all are taken again."""
+    odoo = state.odoo
+    before, after = amendments.versions_to_follow(state)
+    change = ProjectChange(
+        before=before,
+        after=after,
+        milestones=odoo.milestone_ids,
+        tasks=odoo.task_ids,
+    )
+    project = MilestonesRequest(contract=after, project_id=require_id(odoo.project_id))
+    milestones, reached = dict(odoo.milestone_ids), []
+    if {item.key for item in after.milestones} - milestones.keys():
+        created = await workflow.execute_activity_method(
+            OdooMilestones.create_milestones, project, **options.odoo_master("new milestones")
+        )
+        milestones |= created.ids
+    if after.milestones != before.milestones:
+        moved = await workflow.execute_activity_method(
+            OdooMilestones.amend_milestones, change, **options.odoo_master("milestones' dates")
+        )
+        reached += moved.reached
+        await workflow.execute_activity_method(
+            OdooMilestones.drop_milestones, change, **options.odoo_master("dropped milestones")
+        )
+    made = await workflow.execute_activity_method(
+        OdooTasks.create_tasks, project, **options.odoo_master("tasks")
+    )
+    tasks = odoo.task_ids | made.ids
+    await workflow.execute_activity_method(
+        OdooTasks.amend_tasks,
+        change.model_copy(update={"tasks": tasks}),
+        **options.odoo_master("tasks' dates"),
+    )
+    return answers.ProjectAmended(milestones, tasks, tuple(reached))
+
+
+def _order_id(state: ContractState) -> int:
+    return require_id(state.odoo.order_id)
+
+
+def _project_status(state: ContractState, action: Action) -> Awaitable[Any]:
+    text = amendments.status_text(state)
+    request = ProjectStatusRequest(
+        legal_entity=state.legal_entity,
+        contract_id=state.contract_id,
+        project_id=require_id(state.odoo.project_id),
+        suspended=amendments.is_suspended(state),
+        key=action.basis,
+        text=text,
+    )
+    under_way = workflow.start_activity_method(
+        OdooProjects.set_project_status, request, **options.odoo_master(text)
+    )
+    return _then(under_way, lambda _: text)
+
+
+# --- the CRM, and endings -------------------------------------------------------------------------
+
+
+def _write_status(state: ContractState, action: Action) -> Awaitable[Any]:
+    status = write_back.status(state)
+    under_way = workflow.start_activity_method(
+        CrmActivities.write_status,
+        StatusRequest(source=state.source, status=status),
+        **options.crm(f"write to the CRM: {status.stage}"),
+    )
+    return _then(under_way, lambda _: status)
+
+
+def _close_out(state: ContractState, action: Action) -> Awaitable[Any]:
+    # Without what the close-out does not look at: whole states are large.
+    ended = state.replace(
+        ending=endings.ending_of(state), contract_data={}, order_version=None, answers=()
+    )
+    return workflow.start_activity_method(
+        OdooClosing.close_out,
+        CloseOutRequest(state=ended, left=CloseOutLeft(steps=list(endings.parts_left(state)))),
+        **options.odoo_finance(
+            f"close out {state.odoo.order_name}, archive {state.odoo.project_name}",
+            options.Urgency.BACKGROUND,
+            looks_first=True,
+            calls=closing.CALLS,
+        ),
+    )
+
+
+def _cancel_order(state: ContractState, action: Action) -> Awaitable[Any]:
+    return workflow.start_activity_method(
+        OdooOrders.cancel_order,
+        OrderCancel(order_id=_order_id(state)),
+        **options.odoo_finance("cancel the order"),
+    )
+
+
+def _archive_project(state: ContractState, action: Action) -> Awaitable[Any]:
+    return workflow.start_activity_method(
+        OdooProjects.archive_project,
+        ProjectArchive(project_id=require_id(state.odoo.project_id)),
+        **options.odoo_master(
+            f"archive project {state.odoo.project_name}", options.Urgency.BACKGROUND
+        ),
+    )
+
+
+PERFORM: dict[str, Perform[ContractState]] = {
+    provisioning.READ_DEAL: _read_deal,
+    provisioning.VALIDATE: _validate,
+    provisioning.PROVISION: _provision,
+    reading.READ_TIME: _read_time,
+    reading.READ_EXPENSES: _read_expenses,
+    proposing.MARK_REACHED: _mark_reached,
+    proposing.SET_DELIVERED: _set_delivered,
+    proposing.START_INVOICE: _start_invoice,
+    proposing.WARN: _warn,
+    invoices.DUNNING_HOLD: _tell_hold,
+    invoices.CONTRACT_RENEWED: _tell_renewal,
+    amendments.POLICY: _policy,
+    amendments.NOTIFY: _notify,
+    amendments.AMEND_ORDER: _amend_order,
+    amendments.AMEND_PROJECT: _amend_project,
+    amendments.PROJECT_STATUS: _project_status,
+    write_back.REFRESH: _refresh,
+    write_back.WRITE_STATUS: _write_status,
+    endings.CLOSE_OUT: _close_out,
+    endings.CANCEL_ORDER: _cancel_order,
+    endings.ARCHIVE_PROJECT: _archive_project,
+}
+"""By the kind of an act: begins it, and gives what to wait for."""
