@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Self
 
 from pydantic import model_validator
@@ -97,14 +98,15 @@ def whole_period(cadence: str, anchor: date, day: date) -> Period:
 
 
 def billing_periods(
-    cadence: str, first_day: date, last_day: date | None
+    cadence: str, first_day: date, last_day: date | None, since: date | None = None
 ) -> Iterator[BillingPeriod]:
-    """The periods of a plan's life in order, the first and the last cut to it.
+    """The periods of a plan's life in order, the first and the last cut to it; from the one that
+    `since` falls in, if it is named.
 
     They follow each other without a gap. Without a last day they go on for good; none come if it
     lies before the first.
     """
-    day = first_day
+    day = since or first_day
     while period := billing_period(cadence, first_day, last_day, day):
         yield period
         if period.period.last == date.max:
@@ -112,6 +114,7 @@ def billing_periods(
         day = period.period.last + _DAY
 
 
+@lru_cache(maxsize=20_000)
 def billing_period(
     cadence: str, first_day: date, last_day: date | None, day: date
 ) -> BillingPeriod | None:

@@ -24,7 +24,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from starters.client.errors import NoAnswer, NotFound, Refused
 
 if TYPE_CHECKING:
-    from starters.client.messages import Query, Update
+    from starters.client.protocol import Query, Update
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)

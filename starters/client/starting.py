@@ -19,8 +19,9 @@ from contracts.problems import InvalidContract
 from contracts.validation import payload_problems
 from starters.client import calls
 from starters.client.errors import NoAnswer, NotFound
-from starters.client.messages import CONTRACT, built
+from starters.client.messages import CONTRACT
 from starters.client.names import CONTRACT_WORKFLOW
+from starters.client.protocol import built
 from workflows import options, search_attributes, task_queues
 
 _CONTENT = "content"

@@ -72,7 +72,8 @@ def accepted_has_effect(
         return
     is_known = _KNOWN.get(type(message))
     name = type(message).__name__
-    assert is_known is not None and is_known(state, message), f"{name} was accepted, and lost"
+    is_repeat = is_known is not None and is_known(state, message)
+    assert is_repeat, f"{name} was accepted, and lost"
 
 
 def _reached(state: Any, message: MilestoneReached) -> bool:

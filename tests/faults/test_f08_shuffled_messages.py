@@ -48,7 +48,7 @@ from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.parking import Action, Resolution
 from starters.client import Refused, messages
-from starters.client.messages import Update
+from starters.client.protocol import Update
 from tests.e2e.telling import last_of, month
 from tests.unit import examples
 from tests.unit.contract.played import Played

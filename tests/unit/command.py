@@ -9,7 +9,7 @@ import pytest
 from typer.testing import Result
 
 from starters.client import calls as calls_
-from starters.client.messages import Query, Update
+from starters.client.protocol import Query, Update
 
 CONTRACT = "contract/northwind/C-1"
 INVOICE = f"{CONTRACT}/invoice/1"

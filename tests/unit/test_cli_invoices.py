@@ -23,7 +23,7 @@ from contracts.invoice.state import InvoiceReport, InvoiceStage
 from starters.cli import app
 from starters.cli.errors import ExitCode
 from starters.client import Refused, calls
-from starters.client.messages import Update
+from starters.client.protocol import Update
 from tests.unit.examples import CLEO, euros
 from wiring.settings import ConfigurationError
 

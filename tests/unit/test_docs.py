@@ -183,6 +183,7 @@ _PASSED_ON = {
     "detail.code",
     "failed.code",
     "failure.code",
+    "item.code",
 }
 """These pass on a code that is stated elsewhere."""
 

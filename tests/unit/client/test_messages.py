@@ -13,7 +13,7 @@ import pytest
 from temporalio import workflow
 
 from starters.client import ContractClient, InvoiceClient, messages
-from starters.client.messages import Query, Update
+from starters.client.protocol import Query, Update
 from starters.client.workflow import WorkflowClient
 from workflows.contract import ContractWorkflow
 from workflows.invoice import InvoiceWorkflow
