@@ -10,7 +10,7 @@ from temporalio import activity
 
 from activities.done import Done
 from activities.failures import BusinessRefusal
-from contracts.crm import ContractStatus, WonDeal
+from contracts.crm import ContractStatus, WonDeals
 from contracts.model import JsonObject, Source
 from gateways.crm.protocol import Crm
 
@@ -31,15 +31,10 @@ class StatusRequest(BaseModel):
 
 
 class WonDealsRequest(BaseModel):
-    """Deals changed from `since` until `until` (aware)."""
+    """Deals changed at or after `since` (aware; the CRM's clock)."""
 
     system: str
     since: datetime
-    until: datetime
-
-
-class WonDeals(BaseModel):
-    deals: list[WonDeal]
 
 
 class CrmActivities:
@@ -77,6 +72,5 @@ class CrmActivities:
 
     @activity.defn
     def won_deals(self, request: WonDealsRequest) -> WonDeals:
-        """The won deals changed in a window of time."""
-        crm = self._crm(request.system)
-        return WonDeals(deals=list(crm.won_deals(request.since, request.until)))
+        """The won deals changed since a moment."""
+        return self._crm(request.system).won_deals(request.since)

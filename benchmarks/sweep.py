@@ -21,6 +21,7 @@ from benchmarks.frame import Bench, at_most, benchmark
 from benchmarks.onboarding import seconds_to_onboard
 from benchmarks.product import Product
 from benchmarks.remote import RealRemote
+from contracts.identifiers import invoice_origin, workflow_of_origin
 from contracts.invoice.state import InvoiceInput, InvoiceStage, InvoiceState
 from starters.client import calls
 from workflows import task_queues
@@ -108,7 +109,7 @@ def _post(odoo: RealRemote, model: InvoiceState, count: int) -> list[int]:
                 "move_type": "Customer Invoice",
                 "partner_id/.id": model.partner_id,
                 "invoice_date": today,
-                "invoice_origin": f"{_contract(number)}/invoice/1",
+                "invoice_origin": invoice_origin(f"{_contract(number)}/invoice/1"),
                 "invoice_payment_term_id": "30 Days",
                 "invoice_line_ids/product_id/.id": product_row["id"],
                 "invoice_line_ids/quantity": 1,
@@ -166,7 +167,7 @@ def _copy(odoo: RealRemote, invoice: int, count: int) -> None:
     named = ", ".join(f'"{column}"' for column in columns)
     odoo.server.psql(
         f"INSERT INTO account_move (name, invoice_origin, write_date, {named}) "
-        f"SELECT name || '-' || n, 'contract/{ENTITY}/COPY-' || n || '/invoice/1', "
+        f"SELECT name || '-' || n, 'Contract COPY-' || n || ' no. 1 ({ENTITY})', "
         f"now() AT TIME ZONE 'UTC' - interval '30 days', {named} "
         f"FROM account_move, generate_series(1, {count}) n WHERE id = {invoice}"
     )
@@ -229,4 +230,6 @@ def _pay(ours: Product, ids: Sequence[int]) -> None:
 async def _stages(ours: Product, ids: Sequence[int]) -> list[InvoiceState]:
     accountant = ours.odoo.client("accountant")
     rows = await asyncio.to_thread(accountant.read, "account.move", ids, ["invoice_origin"])
-    return await calls.at_once([ours.c2c.invoice(row["invoice_origin"]).state() for row in rows])
+    return await calls.at_once(
+        [ours.c2c.invoice(workflow_of_origin(row["invoice_origin"])).state() for row in rows]
+    )

@@ -31,3 +31,12 @@ class WonDeal(BaseModel):
 
     deal_id: str
     modified_at: datetime
+
+
+class WonDeals(BaseModel):
+    """Won deals, and what the CRM's own clock said when they were looked for (aware)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    deals: list[WonDeal]
+    as_of: datetime

@@ -556,8 +556,9 @@ SETTING_UP = CodeGroup(
     codes=(
         _code(
             "customer_ambiguous",
-            "several customers in Odoo have this VAT number; the message names them",
-            "merge them in Odoo, then `retry`",
+            "several customers in Odoo have this VAT number, however it is written, or one that is"
+            " archived; the message names them",
+            "merge them in Odoo, or restore the archived one, then `retry`",
             _OPERATIONS,
             parking.CUSTOMER,
         ),
@@ -714,11 +715,14 @@ ISSUING = CodeGroup(
         ),
         _code(
             "invoice_differs_from_approval",
-            "the draft in Odoo does not total what was approved",
-            "`retry` writes the draft again. If it then totals what was approved it is posted, else"
-            " it is approved again",
+            "the invoice in Odoo is not what was approved: customer, address, dates, lines or any"
+            " other field; or Odoo would mail it to another address",
+            "`retry` writes the draft again. If it then says what was approved it is posted, else"
+            " it is approved again. Of a posted invoice that is to be mailed, `retry` mails it to"
+            " the address that the exception shows",
             _FINANCE,
             parking.POST_INVOICE,
+            parking.DELIVER,
         ),
         _code(
             "invoice_cancelled",
@@ -979,9 +983,10 @@ AMENDMENTS = CodeGroup(
     codes=(
         _code(
             "not_amendable",
-            "only `invoice_on`, `payment_term`, `purchase_order`, `billing_email` and the"
-            " `description` of a line may be amended",
-            "amend one of these; amounts follow from the contract",
+            "only `invoice_on`, `payment_term`, `purchase_order` and the `description` of a line"
+            " may be amended",
+            "amend one of these; amounts follow from the contract, and the address is that of the"
+            " customer in Odoo",
             _FINANCE,
         ),
     ),

@@ -10,7 +10,10 @@ KEY = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 workflow id, a path and an Odoo external id."""
 
 _PREFIX = "contract/"
-_INVOICE = re.compile(rf"{_PREFIX}[^/]+/[^/]+/invoice/[0-9]+")
+_INVOICE = re.compile(rf"{_PREFIX}([^/]+)/([^/]+)/invoice/([0-9]+)")
+_ORIGIN = re.compile(r"Contract ([A-Za-z0-9_-]+) no\. ([0-9]+) \(([A-Za-z0-9_-]+)\)")
+INVOICE_ORIGINS = "Contract % no. % (%)"
+"""What the origins of invoices are like, as Odoo searches with `=like`."""
 
 
 def contract_workflow_id(legal_entity: str, contract_id: str) -> str:
@@ -19,9 +22,37 @@ def contract_workflow_id(legal_entity: str, contract_id: str) -> str:
 
 
 def invoice_workflow_id(contract_workflow_id: str, number: int) -> str:
-    """`<contract workflow id>/invoice/<n>`; also the invoice's origin in Odoo, so that a change
-    there leads back to its workflow."""
+    """`<contract workflow id>/invoice/<n>`."""
     return f"{contract_workflow_id}/invoice/{number}"
+
+
+def invoice_origin(invoice_workflow_id: str) -> str:
+    """What an invoice in Odoo names as its origin, such as `Contract C-1001 no. 3 (northwind)`.
+
+    Customers read it on the PDF, and a change in Odoo leads back to the invoice's workflow by it.
+    Raises ValueError for what is not the id of an invoice's workflow.
+    """
+    found = _INVOICE.fullmatch(invoice_workflow_id)
+    if found is None:
+        raise ValueError(f"{invoice_workflow_id!r} is not the workflow id of an invoice")
+    legal_entity, contract_id, number = found.groups()
+    return f"Contract {contract_id} no. {number} ({legal_entity})"
+
+
+def workflow_of_origin(origin: str) -> str:
+    """The workflow id of the invoice that has this origin in Odoo; empty for any other text."""
+    found = _ORIGIN.fullmatch(origin)
+    if found is None:
+        return ""
+    contract_id, number, legal_entity = found.groups()
+    return invoice_workflow_id(contract_workflow_id(legal_entity, contract_id), int(number))
+
+
+def origins_of_contract(contract_workflow_id: str) -> str:
+    """What the origins of one contract's invoices are like, as Odoo searches with `=like`; an
+    underscore in a key stands for any letter there."""
+    legal_entity, contract_id = contract_workflow_id.removeprefix(_PREFIX).split("/")
+    return f"Contract {contract_id} no. % ({legal_entity})"
 
 
 def contract_of(workflow_id: str) -> str:

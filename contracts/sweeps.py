@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.invoice.messages import InvoiceBalance
+from contracts.money import Money
+
+
+class Kind(StrEnum):
+    """What a sweep reads, in this order."""
+
+    INVOICES = "invoices"
+    MILESTONES = "milestones"
+
+
+class PageMark(BaseModel):
+    """Where a page of a sweep begins: behind this id of records of this kind."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Kind
+    id: int
 
 
 class SweepWindow(BaseModel):
-    """Everything changed at or after `since` (aware; the remote's clock) is wanted."""
+    """Everything changed at or after `since` (aware; the remote's clock) is wanted, and what could
+    not be seen yet when that was read. `settled`: all of that has been seen since, and only what
+    changed later is wanted. `after` is where this page begins; None: the first.
+    """
 
     since: datetime
+    settled: bool = False
+    after: PageMark | None = None
 
 
 class ChangedInvoice(BaseModel):
@@ -45,27 +68,71 @@ class UnreachedMilestone(BaseModel):
 
 
 class OdooChanges(BaseModel):
-    """Answer of one sweep, with the watermark the next one starts from."""
+    """One page of a sweep. `watermark`, of the first page, is where the next sweep starts. `next`
+    is where the next page begins; None: this was the last."""
 
     invoices: list[ChangedInvoice] = Field(default_factory=list)
     milestones: list[ReachedMilestone] = Field(default_factory=list)
     unreached: list[UnreachedMilestone] = Field(default_factory=list)
     watermark: datetime
+    next: PageMark | None = None
 
 
-class SweepResult(BaseModel):
-    """What one sweep did; its successor starts from `watermark`.
+class Unfollowed(BaseModel):
+    """A posted invoice with money open whose workflow has ended: people are to be told."""
 
-    `seen` holds what was told already and is young enough to be read again: a digest of the news
-    (or a deal's id) and when it changed. `unknown` are workflows that no longer run, `unfollowed`
-    those of them whose invoices are open: each has a to-do in Odoo.
+    model_config = ConfigDict(frozen=True)
+
+    workflow_id: str
+    invoice_id: int
+    number: str
+    residual: Money
+
+
+class OdooSweepResult(BaseModel):
+    """What one sweep of Odoo did; its successor starts from `watermark`, which some sweep had first
+    at `marked_at`; this one began to read at `read_at` (aware, the engine's clock).
+
+    `seen` holds digests of the news that were told and are young enough to be read again.
+    `unknown` counts workflows that no longer run, and `named` names some of them. `unfollowed` are
+    those whose invoices are open: each has a to-do in Odoo. `left` have not: the next sweep tries
+    again.
+    """
+
+    watermark: datetime
+    marked_at: datetime
+    read_at: datetime
+    seen: list[str] = Field(default_factory=list)
+    signalled: int = 0
+    unknown: int = 0
+    named: list[str] = Field(default_factory=list)
+    unfollowed: list[str] = Field(default_factory=list)
+    left: list[Unfollowed] = Field(default_factory=list)
+
+    def is_settled(self, overlap: timedelta) -> bool:
+        """Whether this sweep has read what lies before the watermark so late that nothing of then
+        can still appear: `overlap` is how long a change may take to become visible."""
+        return self.read_at - self.marked_at > overlap
+
+
+class OdooSweepProgress(BaseModel):
+    """A sweep that goes on in another run: the result of the one before it, its own so far, and the
+    page that is next."""
+
+    before: OdooSweepResult
+    result: OdooSweepResult
+    window: SweepWindow
+
+
+class CrmSweepResult(BaseModel):
+    """What one sweep of a CRM did; its successor starts from `watermark`, by the CRM's clock.
+
+    `seen` holds the deals that are young enough to be read again, and when they changed.
     """
 
     watermark: datetime
     seen: dict[str, datetime] = Field(default_factory=dict)
-    signalled: int = 0
-    unknown: list[str] = Field(default_factory=list)
-    unfollowed: list[str] = Field(default_factory=list)
+    started: int = 0
 
 
 class CrmSweepInput(BaseModel):

@@ -90,8 +90,8 @@ What `amend` can change:
 - **In a contract** any path of its data, such as `customer.vat_number` or `services.0.code`, except
   its identity: `contract_id`, `legal_entity`, `source`. Once the order exists in Odoo, amounts,
   milestones and plans change by a [change order](change-and-end.md#change-orders) only.
-- **In an invoice** `invoice_on`, `payment_term`, `purchase_order`, `billing_email` and
-  `lines.0.description`; never an amount.
+- **In an invoice** `invoice_on`, `payment_term`, `purchase_order` and
+  `lines.0.description`; never an amount. It is mailed to its customer's address in Odoo.
 
 ## Steps
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
+from contracts.identifiers import INVOICE_ORIGINS, workflow_of_origin
 from sandbox.real_odoo import RealOdoo
 
 CUSTOMER, PAYMENT = "Acme ", "gw-"
@@ -18,9 +19,9 @@ _CENT = Decimal("0.01")
 
 @dataclass(frozen=True)
 class Move:
-    """An invoice or a credit note; amounts are positive, as Odoo shows them."""
+    """An invoice or a credit note, by its workflow; amounts are positive, as Odoo shows them."""
 
-    origin: str
+    workflow_id: str
     kind: str
     state: str
     number: str
@@ -85,7 +86,7 @@ class Books:
         """Every invoice and credit note with an origin of ours."""
         return [
             Move(
-                origin=row["invoice_origin"],
+                workflow_id=workflow_of_origin(row["invoice_origin"]),
                 kind=row["move_type"],
                 state=row["state"],
                 number=row["name"] or "",
@@ -95,7 +96,7 @@ class Books:
             for row in self._database.rows(
                 "SELECT invoice_origin, move_type, state, name, amount_untaxed, amount_residual "
                 "FROM account_move WHERE move_type IN ('out_invoice', 'out_refund') "
-                "AND invoice_origin LIKE 'contract/%/invoice/%'"
+                f"AND invoice_origin LIKE '{INVOICE_ORIGINS}'"
             )
         ]
 

@@ -202,7 +202,7 @@ class Evidence:
 def gather(books: Books) -> Evidence:
     moves: dict[str, list[Move]] = defaultdict(list)
     for move in books.moves():
-        moves[move.origin].append(move)
+        moves[move.workflow_id].append(move)
     return Evidence(
         moves=moves,
         orders=books.orders(),

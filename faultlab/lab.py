@@ -286,6 +286,7 @@ def _environment(
         "C2C_CRM__HUBSPOT__URL": f"{crm_proxy.url}/hubspot",
         "C2C_CRM__HUBSPOT__API_KEY_FILE": str(sandbox.key_file("hubspot")),
         "C2C_CRM__HUBSPOT__LEGAL_ENTITY": "northwind",
+        "C2C_CRM__HUBSPOT__CLOSED_SINCE": "2020-01-01",
     }
 
 

@@ -155,6 +155,11 @@ def retry_after(response: httpx.Response) -> timedelta | None:
     return timedelta(seconds=min(max(seconds, 0.0), MAX_RETRY_AFTER.total_seconds()))
 
 
+def date_of(response: httpx.Response) -> datetime | None:
+    """The remote's own clock, by the answer's Date header; None where it has none."""
+    return _date(response.headers.get("Date", ""))
+
+
 def _seconds(text: str) -> float | None:
     # Decimals are not in the standard, but are sent.
     return float(text) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) else None

@@ -9,7 +9,7 @@ from typing import Any
 from activities.odoo.order_totals import OrderTotalsRequest, order_totals
 from contracts import closeout
 from contracts.contract.state import ContractStage, ContractState, money_table
-from contracts.identifiers import contract_workflow_id
+from contracts.identifiers import contract_workflow_id, origins_of_contract
 from contracts.money import Money
 from gateways.odoo import OdooClient
 
@@ -54,7 +54,7 @@ def totals_in_odoo(odoo: OdooClient, state: ContractState) -> ContractTotals:
     )
     moves = odoo.search_read(
         "account.move",
-        [("invoice_origin", "=like", f"{origin}/invoice/%"), ("state", "=", "posted")],
+        [("invoice_origin", "=like", origins_of_contract(origin)), ("state", "=", "posted")],
         ["move_type", "amount_untaxed", "amount_total", "amount_residual"],
     )
     currency = orders[0]["currency_id"][1] if orders else "EUR"

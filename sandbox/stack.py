@@ -219,6 +219,7 @@ def _configuration(
         "C2C_CRM__HUBSPOT__URL": f"{sandbox.url}/hubspot",
         "C2C_CRM__HUBSPOT__API_KEY_FILE": str(sandbox.key_file("hubspot")),
         "C2C_CRM__HUBSPOT__LEGAL_ENTITY": "northwind",
+        "C2C_CRM__HUBSPOT__CLOSED_SINCE": "2020-01-01",
     }
 
 

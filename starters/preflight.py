@@ -32,7 +32,14 @@ from starters import schedules
 from starters.findings import Finding, Verdict
 from wiring import client as temporal
 from wiring import remotes
-from wiring.settings import CONFIG_VARIABLE, ConfigurationError, Settings, config_path
+from wiring.settings import (
+    CONFIG_VARIABLE,
+    ConfigurationError,
+    HubSpotSettings,
+    OdooCrmSettings,
+    Settings,
+    config_path,
+)
 from workflows import task_queues
 
 _MAX_NAMED = 6
@@ -59,6 +66,7 @@ async def check(settings: Settings | ConfigurationError) -> list[Finding]:
         return [unread, *await _temporal(None)]
     entities = f"{config_path()}: {', '.join(settings.entities)}"
     found = [Finding("Configuration", "legal entities", Verdict.OK, entities)]
+    found += [_adoption(system, crm) for system, crm in schedules.crm_settings(settings).items()]
     found += await _temporal(settings)
     try:
         odoo = remotes.odoo(settings)
@@ -70,6 +78,13 @@ async def check(settings: Settings | ConfigurationError) -> list[Finding]:
         return [*found, *await check_odoo(odoo, settings), *await check_crms(crms)]
     finally:
         odoo.close()
+
+
+def _adoption(system: str, crm: HubSpotSettings | OdooCrmSettings) -> Finding:
+    """From which day on won deals become contracts by themselves: a person is to see that it is
+    right before the first sweep runs."""
+    since = f"deals closed since {crm.closed_since} become contracts of {crm.legal_entity}"
+    return Finding("Configuration", f"{system} closed_since", Verdict.OK, since)
 
 
 async def _temporal(settings: Settings | None) -> list[Finding]:

@@ -36,7 +36,7 @@ from contracts.sweeps import CrmSweepInput
 from gateways.crm.hubspot import HubSpotCrm
 from gateways.crm.odoo_crm import OdooCrm
 from starters.findings import Change, Did, SetupRefused
-from wiring.settings import Settings
+from wiring.settings import HubSpotSettings, OdooCrmSettings, Settings
 from workflows import options, search_attributes, task_queues
 from workflows.sweeps import CrmSweepWorkflow, OdooSweepWorkflow
 
@@ -182,8 +182,13 @@ def sweeps(settings: Settings) -> list[Sweep]:
 
 def crm_systems(settings: Settings) -> dict[str, str]:
     """The configured CRMs by system name, with the legal entity their won deals belong to."""
+    return {name: crm.legal_entity for name, crm in crm_settings(settings).items()}
+
+
+def crm_settings(settings: Settings) -> dict[str, HubSpotSettings | OdooCrmSettings]:
+    """The settings of the configured CRMs by system name."""
     configured = {HubSpotCrm.system: settings.crm.hubspot, OdooCrm.system: settings.crm.odoo}
-    return {name: crm.legal_entity for name, crm in configured.items() if crm is not None}
+    return {name: crm for name, crm in configured.items() if crm is not None}
 
 
 async def ensure_sweeps(client: Client, settings: Settings) -> list[Change]:

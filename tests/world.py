@@ -18,11 +18,12 @@ from temporalio.client import Client
 from temporalio.testing import TimeSkipper
 
 from contracts.contract.state import ContractStage, ContractState
+from contracts.identifiers import origins_of_contract
 from contracts.invoice.state import CLEARED, InvoiceStage, InvoiceState
 from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.parking import Action, StepException
-from contracts.sweeps import SweepResult
+from contracts.sweeps import OdooSweepResult
 from gateways.odoo import OdooClient
 from sandbox import clock
 from starters.client import C2C, NoAnswer, NotFound, calls
@@ -275,7 +276,7 @@ class World:
             register_payment, self.accountant, state.balance.invoice_id, amount, on
         )
 
-    async def sweep(self) -> SweepResult:
+    async def sweep(self) -> OdooSweepResult:
         """Look once for everything that changed in Odoo."""
         return await self.client.execute_workflow(
             OdooSweepWorkflow.run,
@@ -356,7 +357,7 @@ def odoo_invoices(odoo: OdooClient, workflow_id: str) -> list[dict[str, Any]]:
     """The posted invoices in Odoo that a contract's workflow has made, oldest first."""
     return odoo.search_read(
         "account.move",
-        [("invoice_origin", "=like", f"{workflow_id}/invoice/%"), ("state", "=", "posted")],
+        [("invoice_origin", "=like", origins_of_contract(workflow_id)), ("state", "=", "posted")],
         ["name", "amount_untaxed", "amount_total", "amount_residual", "payment_state"],
         order="id",
     )

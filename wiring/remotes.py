@@ -43,8 +43,12 @@ def crms(settings: Settings, odoo_client: OdooClient) -> dict[str, Crm]:
                 api,
                 billing_label=remote.billing_label,
                 default_currency=remote.default_currency,
+                time_zone=settings.entities[remote.legal_entity].time_zone,
+                closed_since=remote.closed_since,
             )
         )
     if settings.crm.odoo is not None:
-        found.append(OdooCrm(odoo_client))
+        opportunities = settings.crm.odoo
+        zone = settings.entities[opportunities.legal_entity].time_zone
+        found.append(OdooCrm(odoo_client, time_zone=zone, closed_since=opportunities.closed_since))
     return {crm.system: crm for crm in found}

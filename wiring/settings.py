@@ -8,6 +8,7 @@ comes from Temporal's own environment variables and profiles (TEMPORAL_ADDRESS, 
 from __future__ import annotations
 
 import os
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
@@ -93,6 +94,7 @@ class HubSpotSettings(_Credential):
 
     url: str = "https://api.hubapi.com"
     legal_entity: Key
+    closed_since: date
     billing_label: str = "Billing"
     default_currency: str = ""
     account_time_zone: str = ""
@@ -102,10 +104,13 @@ class OdooCrmSettings(_Section):
     """Odoo's own CRM, on the same server and as the same user."""
 
     legal_entity: Key
+    closed_since: date
 
 
 class CrmSettings(_Section):
-    """The CRMs in use, and the legal entity whose contracts their won deals become."""
+    """The CRMs in use, and the legal entity whose contracts their won deals become. A deal won
+    before `closed_since`, the day the firm began to use c2c, starts no contract by itself, whoever
+    edits it."""
 
     hubspot: HubSpotSettings | None = None
     odoo: OdooCrmSettings | None = None

@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.odoo import closing
     from activities.odoo.chatter import Notification, OdooChatter
     from activities.odoo.closing import CloseOutLeft, CloseOutRequest, OdooClosing
-    from activities.odoo.expenses import ExpenseReading, ExpensesRequest, OdooExpenses
+    from activities.odoo.expenses import ExpenseReading, ExpensesRequest
     from activities.odoo.milestones import Marked, MilestoneRef, OdooMilestones
     from activities.odoo.orders import (
         DeliveredRequest,
@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.odoo.projects import OdooProjects, ProjectArchive, ProjectStatusRequest
     from activities.odoo.provisioning import PROVISIONING_CALLS, OdooProvisioning, ProvisionRequest
     from activities.odoo.tasks import OdooTasks
-    from activities.odoo.timesheets import OdooTimesheets, TimeReading, TimeRequest
+    from activities.odoo.timesheets import TimeReading, TimeRequest
     from activities.odoo.validation import Accepted, AcceptRequest, OdooValidation
     from activities.policies import Policies, PolicyRequest
     from contracts.agenda.actions import Action, SignalReceived
@@ -55,6 +55,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.parking import Waiting
     from workflows import options
     from workflows.invoice import InvoiceWorkflow, attributes_to_start
+    from workflows.readings import all_expenses, all_time
     from workflows.shell import Perform, Shell
 
 T = TypeVar("T")
@@ -147,10 +148,8 @@ def _read_time(state: ContractState, action: Action) -> Awaitable[Any]:
         seen_until=cursor.until,
         known=account.known_lines(state.account, [read.plan]),
     )
-    under_way = workflow.start_activity_method(
-        OdooTimesheets.read_time,
-        request,
-        **options.odoo_finance(f"{read.plan}: approved hours until {read.until}"),
+    under_way = all_time(
+        request, options.odoo_finance(f"{read.plan}: approved hours until {read.until}")
     )
 
     def answer(found: TimeReading) -> answers.TimeRead:
@@ -171,10 +170,8 @@ def _read_expenses(state: ContractState, action: Action) -> Awaitable[Any]:
         seen_until=cursor.until,
         known=account.known_expenses(state.account),
     )
-    under_way = workflow.start_activity_method(
-        OdooExpenses.read_expenses,
-        request,
-        **options.odoo_finance(f"{read.plan}: approved expenses until {read.until}"),
+    under_way = all_expenses(
+        request, options.odoo_finance(f"{read.plan}: approved expenses until {read.until}")
     )
 
     def answer(found: ExpenseReading) -> answers.ExpensesRead:

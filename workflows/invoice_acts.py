@@ -11,14 +11,14 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.odoo.balances import InvoiceRef, OdooBalances
     from activities.odoo.chatter import Notification, OdooChatter
-    from activities.odoo.delivery import OdooDelivery, ReminderRequest, TodoRequest
+    from activities.odoo.delivery import MailRequest, OdooDelivery, ReminderRequest, TodoRequest
     from activities.odoo.invoice_rows import DraftRequest
     from activities.odoo.invoices import DiscardRequest, OdooInvoices, PostRequest
     from activities.odoo.payments import OdooPayments, PaymentRequest, ReconcileRequest
     from activities.odoo.write_offs import OdooWriteOffs, WriteOffRequest
     from contracts.agenda.actions import Action
     from contracts.agenda.state import required
-    from contracts.identifiers import invoice_workflow_id
+    from contracts.identifiers import invoice_origin, invoice_workflow_id
     from contracts.invoice import agenda, collecting
     from contracts.invoice.messages import PaymentReceived
     from contracts.invoice.state import InvoiceReport, InvoiceState
@@ -54,7 +54,7 @@ def _post(state: InvoiceState, action: Action) -> Awaitable[Any]:
         invoice_id=draft.invoice_id,
         legal_entity=proposal.legal_entity,
         kind=proposal.kind,
-        odoo_totals=draft.odoo_totals,
+        approved=draft.content,
         proposed_on=proposal.proposed_on,
     )
     return workflow.start_activity_method(
@@ -65,10 +65,10 @@ def _post(state: InvoiceState, action: Action) -> Awaitable[Any]:
 
 
 def _discard(state: InvoiceState, action: Action) -> Awaitable[Any]:
-    origin = invoice_workflow_id(state.contract_workflow_id, state.proposal.number)
+    workflow_id = invoice_workflow_id(state.contract_workflow_id, state.proposal.number)
     return workflow.start_activity_method(
         OdooInvoices.discard_draft,
-        DiscardRequest(origin=origin, invoice_id=state.invoice_id),
+        DiscardRequest(origin=invoice_origin(workflow_id), invoice_id=state.invoice_id),
         **options.odoo_finance("cancel the draft", _BACKGROUND),
     )
 
@@ -97,7 +97,7 @@ def _notify(state: InvoiceState, action: Action) -> Awaitable[Any]:
 def _deliver(state: InvoiceState, action: Action) -> Awaitable[Any]:
     return workflow.start_activity_method(
         OdooDelivery.send_invoice,
-        _ref(state),
+        MailRequest(invoice_id=_invoice_id(state), to=required(state.draft).content.mailed_to),
         **options.odoo_mail(f"send {state.title} by e-mail"),
     )
 

@@ -1,19 +1,25 @@
 """Events first, sweeps behind: what changed in Odoo and the CRM, told to those it concerns.
 
-Each is started by a Schedule, reads everything changed since its predecessor's watermark in one
-batched query and signals only the workflows concerned. The watermark travels as the schedule's
+Each is started by a Schedule, reads everything changed since its predecessor's watermark in pages
+and signals only the workflows concerned. The watermark travels as the schedule's
 last completion result: there is no other store.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
-from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError
+from temporalio.exceptions import (
+    ActivityError,
+    FailureError,
+    WorkflowAlreadyStartedError,
+    is_cancelled_exception,
+)
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel
@@ -25,7 +31,16 @@ with workflow.unsafe.imports_passed_through():
     from contracts.contract.state import ContractInput
     from contracts.identifiers import contract_workflow_id, deal_contract_id
     from contracts.model import Source
-    from contracts.sweeps import ChangedInvoice, CrmSweepInput, SweepResult, SweepWindow
+    from contracts.sweeps import (
+        ChangedInvoice,
+        CrmSweepInput,
+        CrmSweepResult,
+        OdooChanges,
+        OdooSweepProgress,
+        OdooSweepResult,
+        SweepWindow,
+        Unfollowed,
+    )
     from workflows import metrics, options, search_attributes
     from workflows.contract import ContractWorkflow
 
@@ -37,37 +52,82 @@ AT_ONCE = 100
 and the server takes no more than 2,000 that are not answered."""
 FIRST_LOOK_BACK = timedelta(days=7)
 """How far the first sweep looks back; later ones start where the last ended."""
-
-
-def _predecessor() -> SweepResult:
-    last = workflow.get_last_completion_result(SweepResult)
-    return last or SweepResult(watermark=workflow.now() - FIRST_LOOK_BACK)
+MOST_SEEN, MOST_LEFT, MOST_NAMED = 50_000, 500, 200
+"""What a result holds: together well below the engine's 2 MB, twice in what a run goes on with."""
+_TODO_WITHIN = timedelta(minutes=2)
+"""What Odoo does not take until then the next sweep tries again."""
 
 
 @workflow.defn
 class OdooSweepWorkflow:
-    """Invoices and milestones changed in Odoo, signalled to invoices and contracts."""
+    """Invoices and milestones changed in Odoo, signalled to invoices and contracts.
+
+    It reads page by page until the window is read, and goes on in another run where its history
+    has grown. What one news fails at holds up no other, and no other sweep.
+    """
 
     def __init__(self) -> None:
-        self._result = SweepResult(watermark=workflow.now())
+        now = workflow.now()
+        first = OdooSweepResult(watermark=now - FIRST_LOOK_BACK, marked_at=now, read_at=now)
+        self._before = self._result = first
+        self._seen: set[str] = set()
+        self._kept: set[str] = set()
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     @workflow.run
-    async def run(self) -> SweepResult:
-        before = _predecessor()
-        changes = await workflow.execute_activity_method(
+    async def run(self, progress: OdooSweepProgress | None = None) -> OdooSweepResult:
+        if progress is None:
+            window = self._begun(workflow.get_last_completion_result(OdooSweepResult))
+            await asyncio.gather(*(self._tell_people(item) for item in self._before.left))
+        else:
+            self._before, self._result = progress.before, progress.result
+            window = progress.window
+        self._kept = set(self._result.seen)
+        self._seen = {*self._before.seen, *self._kept}
+        while True:
+            changes = await self._read(window)
+            if window.after is None:
+                self._mark(changes.watermark)
+            await self._tell_all(changes)
+            if changes.next is None:
+                return self._result
+            window = window.model_copy(update={"after": changes.next})
+            if workflow.info().is_continue_as_new_suggested():
+                told = self._before.model_copy(update={"named": [], "unfollowed": [], "left": []})
+                workflow.continue_as_new(
+                    OdooSweepProgress(before=told, result=self._result, window=window)
+                )
+
+    def _begun(self, before: OdooSweepResult | None) -> SweepWindow:
+        """From where its predecessor ended. Where that has read what lies before its watermark so
+        late that nothing of then could still appear, it is not read once more."""
+        before = before or self._before
+        settled = before.is_settled(SWEEP_OVERLAP)
+        self._before = before.model_copy(update={"seen": []}) if settled else before
+        self._result = OdooSweepResult(
+            watermark=before.watermark, marked_at=before.marked_at, read_at=workflow.now()
+        )
+        return SweepWindow(since=before.watermark, settled=settled)
+
+    def _mark(self, watermark: datetime) -> None:
+        if watermark > self._before.watermark:
+            self._result.watermark, self._result.marked_at = watermark, workflow.now()
+
+    async def _read(self, window: SweepWindow) -> OdooChanges:
+        return await workflow.execute_activity_method(
             OdooSweeps.read_changes,
-            SweepWindow(since=before.watermark),
+            window,
             **options.odoo_finance(
-                f"changes since {before.watermark:%Y-%m-%d %H:%M}", options.Urgency.AWAITED
+                f"changes since {window.since:%Y-%m-%d %H:%M}", options.Urgency.AWAITED
             ),
         )
-        self._result = SweepResult(watermark=changes.watermark)
-        news = [
-            *(self._tell_balance(before, item) for item in changes.invoices),
+
+    async def _tell_all(self, changes: OdooChanges) -> None:
+        # Many at once: one after the other, a workflow task each, would take a month end minutes.
+        await asyncio.gather(
+            *(self._tell_balance(item) for item in changes.invoices),
             *(
                 self._tell(
-                    before,
                     item.workflow_id,
                     REACHED,
                     MilestoneReachedInOdoo(
@@ -79,7 +139,6 @@ class OdooSweepWorkflow:
             ),
             *(
                 self._tell(
-                    before,
                     item.workflow_id,
                     UNREACHED,
                     MilestoneUnreachedInOdoo(milestone_id=item.milestone_id, as_of=item.changed_at),
@@ -87,64 +146,87 @@ class OdooSweepWorkflow:
                 )
                 for item in changes.unreached
             ),
-        ]
-        # Many at once: one after the other, a workflow task each, would take a month end minutes.
-        await asyncio.gather(*news)
-        return self._result
+        )
 
-    async def _tell_balance(self, before: SweepResult, item: ChangedInvoice) -> None:
+    async def _tell_balance(self, item: ChangedInvoice) -> None:
         """Tell an invoice; where it has ended and money is open (again), tell people in Odoo."""
         balance = item.balance
-        told = await self._tell(
-            before, item.workflow_id, BALANCE, balance, changed_at=balance.as_of
-        )
+        told = await self._tell(item.workflow_id, BALANCE, balance, changed_at=balance.as_of)
         if told or not balance.posted or not balance.residual.is_positive:
             return
-        self._result.unfollowed.append(item.workflow_id)
+        await self._tell_people(
+            Unfollowed(
+                workflow_id=item.workflow_id,
+                invoice_id=balance.invoice_id,
+                number=balance.number,
+                residual=balance.residual,
+            )
+        )
+
+    async def _tell_people(self, item: Unfollowed) -> None:
+        """A to-do on the invoice. One that Odoo refuses fails alone: the next sweep tries again."""
         todo = TodoRequest(
-            invoice_id=balance.invoice_id,
+            invoice_id=item.invoice_id,
             people=(),
-            summary=f"{balance.number}: {balance.residual} open, and nobody follows it",
+            summary=f"{item.number}: {item.residual} open, and nobody follows it",
             text=f"{item.workflow_id} has ended; what is open since needs a person to look after.",
             due_on=workflow.now().date(),
         )
-        await workflow.execute_activity_method(
-            OdooDelivery.create_todo,
-            todo,
-            **options.odoo_finance(f"to-do: {balance.number} is open"),
-        )
+        config = options.odoo_finance(f"to-do: {item.number} is open")
+        config["schedule_to_close_timeout"] = _TODO_WITHIN
+        async with self._turns:
+            try:
+                await workflow.execute_activity_method(OdooDelivery.create_todo, todo, **config)
+            except ActivityError as error:
+                if is_cancelled_exception(error):
+                    raise
+                workflow.logger.warning("no to-do for %s: %s", item.workflow_id, error.cause)
+                if len(self._result.left) < MOST_LEFT:
+                    self._result.left.append(item)
+                return
+        if len(self._result.unfollowed) < MOST_NAMED:
+            self._result.unfollowed.append(item.workflow_id)
 
     async def _tell(
-        self,
-        before: SweepResult,
-        workflow_id: str,
-        signal: str,
-        news: BaseModel,
-        *,
-        changed_at: datetime,
+        self, workflow_id: str, signal: str, news: BaseModel, *, changed_at: datetime
     ) -> bool:
-        """Signal one workflow in its turn, unless an earlier sweep told it exactly this; False
-        where there is none that runs.
+        """Signal one workflow in its turn, unless this or an earlier sweep told it exactly this;
+        False where there is none that runs.
 
         The date alone does not decide: Odoo's `write_date` has seconds only, and two changes
         within one look alike. Nor does the content: a milestone may be reached, not reached, and
         reached again.
         """
         async with self._turns:
-            told = f"{workflow_id} {changed_at.isoformat()} {news.model_dump_json()}"
-            digest = hashlib.sha256(told.encode()).hexdigest()
-            if changed_at >= self._result.watermark - SWEEP_OVERLAP:
-                self._result.seen[digest] = changed_at
-            if digest in before.seen:
+            digest = _digest(f"{workflow_id} {changed_at.isoformat()} {news.model_dump_json()}")
+            is_new = digest not in self._seen
+            self._remember(digest, changed_at)
+            if not is_new:
                 return True
             try:
                 await workflow.get_external_workflow_handle(workflow_id).signal(signal, news)
-                self._result.signalled += 1
-                metrics.told(workflow.now() - changed_at)
-            except FailureError:
-                self._result.unknown.append(workflow_id)
+            except FailureError as error:
+                if is_cancelled_exception(error):
+                    raise
+                self._result.unknown += 1
+                if len(self._result.named) < MOST_NAMED:
+                    self._result.named.append(workflow_id)
                 return False
+            self._result.signalled += 1
+            metrics.told(workflow.now() - changed_at)
             return True
+
+    def _remember(self, digest: str, changed_at: datetime) -> None:
+        """Of very many only as much as fits into a result: to be told twice does no harm."""
+        self._seen.add(digest)
+        is_young = changed_at >= self._result.watermark - SWEEP_OVERLAP
+        if is_young and digest not in self._kept and len(self._kept) < MOST_SEEN:
+            self._kept.add(digest)
+            self._result.seen.append(digest)
+
+
+def _digest(text: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()[:6]).decode()
 
 
 @workflow.defn
@@ -152,23 +234,22 @@ class CrmSweepWorkflow:
     """Deals won in a CRM, each started as a contract once."""
 
     @workflow.run
-    async def run(self, sweep: CrmSweepInput) -> SweepResult:
-        before = _predecessor()
-        until = workflow.now()
+    async def run(self, sweep: CrmSweepInput) -> CrmSweepResult:
+        before = workflow.get_last_completion_result(CrmSweepResult)
+        since = before.watermark if before else workflow.now() - FIRST_LOOK_BACK
+        seen = before.seen if before else {}
         won = await workflow.execute_activity_method(
             CrmActivities.won_deals,
-            WonDealsRequest(
-                system=sweep.system, since=before.watermark - SWEEP_OVERLAP, until=until
-            ),
-            **options.crm(
-                f"deals won since {before.watermark:%Y-%m-%d %H:%M}", options.Urgency.AWAITED
-            ),
+            WonDealsRequest(system=sweep.system, since=since - SWEEP_OVERLAP),
+            **options.crm(f"deals won since {since:%Y-%m-%d %H:%M}", options.Urgency.AWAITED),
         )
-        result = SweepResult(watermark=until)
+        result = CrmSweepResult(watermark=max(since, won.as_of))
         for deal in won.deals:
-            result.seen[deal.deal_id] = deal.modified_at
-            if deal.deal_id not in before.seen:
-                result.signalled += await _start_contract(sweep, deal.deal_id)
+            # Young enough to be read again.
+            if deal.modified_at >= result.watermark - SWEEP_OVERLAP:
+                result.seen[deal.deal_id] = deal.modified_at
+            if deal.deal_id not in seen:
+                result.started += await _start_contract(sweep, deal.deal_id)
         return result
 
 

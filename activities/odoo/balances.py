@@ -13,7 +13,7 @@ from temporalio import activity
 from activities.failures import BusinessRefusal
 from activities.odoo.clock import utc
 from activities.odoo.needs import ACCOUNTING, Need
-from contracts.identifiers import is_invoice_workflow_id
+from contracts.identifiers import workflow_of_origin
 from contracts.invoice.messages import Instalment, InvoiceBalance
 from contracts.money import Money
 from gateways.odoo import OdooClient
@@ -104,7 +104,7 @@ def is_ours(origin: Any, reversed_origin: Any = "") -> bool:
 
     A credit note that people make in Odoo takes the origin of its invoice over.
     """
-    return is_invoice_workflow_id(origin or "") and origin != reversed_origin
+    return bool(workflow_of_origin(origin or "")) and origin != reversed_origin
 
 
 @dataclass(frozen=True)

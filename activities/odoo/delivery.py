@@ -34,7 +34,7 @@ _MAILS = (
         rights=("create", "unlink"),
         methods=("action_send_and_print",),
     ),
-    Need("account.move", ("company_id", "message_ids"), access=ACCOUNTING),
+    Need("account.move", ("company_id", "message_ids", "partner_id"), access=ACCOUNTING),
     Need("mail.message", ("notification_ids",), access=MAIL),
     Need(
         "mail.notification",
@@ -67,6 +67,12 @@ NEEDS = (
 )
 
 
+class MailRequest(InvoiceRef):
+    """A posted invoice to mail; `to` is the address that was approved."""
+
+    to: str
+
+
 class ReminderRequest(BaseModel):
     """One reminder; `subject` and `text` are filled in, and the subject names invoice and level,
     so that no two reminders of an invoice share one."""
@@ -96,14 +102,25 @@ class OdooDelivery:
         self._odoo = odoo
 
     @activity.defn
-    def send_invoice(self, ref: InvoiceRef) -> Done:
+    def send_invoice(self, request: MailRequest) -> Done:
         """Send the posted invoice by e-mail from Odoo, as PDF; one already sent is a success.
+
+        Refuses `invoice_differs_from_approval` where Odoo would mail it to another address.
 
         `is_move_sent` only says that it was tried: what the mail server said stands in the
         notifications of the invoice's messages.
         """
         again = activity.in_activity() and activity.info().attempt > 1
-        mailed = self._odoo.mail(ref.invoice_id, again=again)
+        mailed = self._odoo.mail(request.invoice_id, request.to, again=again)
+        if mailed.instead is not None:
+            raise BusinessRefusal(
+                "invoice_differs_from_approval",
+                f"approved was to mail it to {request.to or 'nobody'}, and its customer's address "
+                f"in Odoo is {mailed.instead or '(none)'} now; correct it there, or retry, which "
+                "mails it to that address",
+                field="invoice.mailed_to",
+                value=mailed.instead,
+            )
         if not mailed.went_out:
             raise BusinessRefusal(
                 "invoice_not_delivered",

@@ -12,12 +12,14 @@ from temporalio import activity
 
 from activities.failures import BusinessRefusal
 from activities.odoo.needs import EXPENSES, Need
-from activities.odoo.readings import ReadingRequest, gone, latest, window
+from activities.odoo.paging import fitting, read_page
+from activities.odoo.readings import MAX_TEXT, PAGE_ROWS, ReadingRequest, gone, window
 from contracts.billing.expenses import Expense
 from contracts.model import Key
 from contracts.money import Currency, Money
 from gateways.odoo import OdooClient
 
+_EXPENSE = "hr.expense"
 _APPROVED = ["approved", "posted", "in_payment", "paid"]
 _FIELDS = (
     "name",
@@ -33,7 +35,7 @@ _FIELDS = (
 
 NEEDS = (
     Need(
-        "hr.expense",
+        _EXPENSE,
         (*_FIELDS, "state"),
         access=EXPENSES,
         only_for="contracts that bill expenses on",
@@ -50,11 +52,14 @@ class ExpensesRequest(ReadingRequest):
 
 
 class ExpenseReading(BaseModel):
-    """`as_of` is Odoo's clock, where the next reading starts; None: nothing was found."""
+    """One page. `as_of` is Odoo's clock, where the next reading starts, with the first page; None:
+    nothing was found. `next` is the id that the next page begins behind; None: this was the last.
+    """
 
     expenses: list[Expense]
     gone: list[int]
     as_of: datetime | None = None
+    next: int | None = None
 
 
 class OdooExpenses:
@@ -65,7 +70,8 @@ class OdooExpenses:
 
     @activity.defn
     def read_expenses(self, request: ExpensesRequest) -> ExpenseReading:
-        """The approved expenses of the project, and which known ones are billable no more.
+        """A page of the approved expenses of the project; with the last, which known ones are
+        billable no more.
 
         Refuses (`expense_currency`) one in a currency that neither it nor its company keeps in
         the contract's.
@@ -74,11 +80,23 @@ class OdooExpenses:
             ("analytic_distribution", "in", [request.analytic_account_id]),
             ("state", "in", _APPROVED),
         ]
-        rows = self._odoo.search_read("hr.expense", [*scope, *window(request)], _FIELDS, order="id")
+        page = read_page(
+            self._odoo,
+            _EXPENSE,
+            [*scope, *window(request)],
+            _FIELDS,
+            after=request.after,
+            rows=PAGE_ROWS,
+        )
+        expenses = [_expense(row, request) for row in page.rows]
+        expenses = expenses[: fitting(expenses)]
+        following = page.cut(expenses)
+        is_last = following is None
         return ExpenseReading(
-            expenses=[_expense(row, request) for row in rows],
-            gone=gone(self._odoo, "hr.expense", scope, request.known),
-            as_of=latest(rows),
+            expenses=expenses,
+            gone=gone(self._odoo, _EXPENSE, scope, request.known) if is_last else [],
+            as_of=page.as_of,
+            next=following,
         )
 
 
@@ -93,7 +111,7 @@ def _expense(row: Mapping[str, Any], request: ExpensesRequest) -> Expense:
         expense_id=row["id"],
         plan=request.plan,
         on=date.fromisoformat(row["date"]),
-        description=row["name"],
+        description=row["name"][:MAX_TEXT],
         employee=row["employee_id"][1] if row["employee_id"] else "",
         cost=Money.rounded(cost, request.currency),
     )

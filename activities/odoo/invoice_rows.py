@@ -13,7 +13,7 @@ from activities.odoo import external_ids
 from activities.odoo.needs import ACCOUNTING, UPSERT, Need
 from contracts.billing.lines import InvoiceKind, InvoiceProposal, Line
 from contracts.currencies import EXPONENTS
-from contracts.identifiers import contract_workflow_id, invoice_workflow_id
+from contracts.identifiers import contract_workflow_id, invoice_origin, invoice_workflow_id
 from contracts.money import Money
 
 _LABELS = {InvoiceKind.INVOICE: "Customer Invoice", InvoiceKind.CREDIT_NOTE: "Customer Credit Note"}
@@ -31,6 +31,7 @@ NEEDS = (
             "invoice_origin",
             "ref",
             "invoice_payment_term_id",
+            "invoice_date_due",
             "reversed_entry_id",
             "invoice_line_ids",
         ),
@@ -95,15 +96,19 @@ def _header(request: DraftRequest) -> dict[str, Any]:
         "invoice_origin": origin_of(proposal),
         "ref": proposal.purchase_order,
     }
-    if proposal.kind is InvoiceKind.INVOICE:
+    if proposal.kind is InvoiceKind.INVOICE and proposal.payment_term:
         return {**header, "invoice_payment_term_id": proposal.payment_term}
+    if proposal.kind is InvoiceKind.INVOICE:
+        # Without a term Odoo keeps the due date it has, whatever the invoice's date becomes.
+        at_once = request.invoice_on.isoformat()
+        return {**header, "invoice_payment_term_id": "", "invoice_date_due": at_once}
     return {**header, "reversed_entry_id/.id": request.credited_invoice_id}
 
 
 def origin_of(proposal: InvoiceProposal) -> str:
-    """What an invoice in Odoo names as its origin: its workflow's id."""
+    """What an invoice in Odoo names as its origin."""
     contract = contract_workflow_id(proposal.legal_entity, proposal.contract_id)
-    return invoice_workflow_id(contract, proposal.number)
+    return invoice_origin(invoice_workflow_id(contract, proposal.number))
 
 
 def amount_in_odoo(proposal: InvoiceProposal) -> Money:

@@ -12,46 +12,43 @@ from temporalio import activity
 from activities import metrics
 from activities.done import Done
 from activities.failures import BusinessRefusal, after_effect
-from activities.odoo import entries, invoice_rows
-from activities.odoo.balances import (
-    INVOICE_FIELDS,
-    balance_of,
-    balances_of,
-    read_invoice,
-)
+from activities.odoo import entries, invoice_content, invoice_rows
+from activities.odoo.balances import balances_of
 from activities.odoo.buttons import press
 from activities.odoo.catalogue import Catalogue
 from activities.odoo.contexts import UNTRACKED
+from activities.odoo.invoice_content import WholeInvoice, read_whole
 from activities.odoo.invoice_rows import DraftRequest, amount_in_odoo, origin_of
 from activities.odoo.milestones import mark_reached
 from activities.odoo.needs import ACCOUNTING, Need
 from activities.policies import Policies, PolicyRequest
 from contracts import ownership
 from contracts.billing.lines import InvoiceKind, InvoiceProposal
+from contracts.invoice.content import InvoiceContent, differences, in_words, posted_differences
 from contracts.invoice.messages import InvoiceBalance
 from contracts.invoice.results import Draft
-from contracts.money import Money
-from contracts.odoo_totals import OdooTotals, TaxAmount
+from contracts.problems import Problem
 from gateways.odoo import OdooClient
 
 _TYPES = {InvoiceKind.INVOICE: "out_invoice", InvoiceKind.CREDIT_NOTE: "out_refund"}
-_FIELDS_TO_POST = (*INVOICE_FIELDS, "tax_lock_date_message")
-"""Before it is posted; to see whether a lock concerns it costs Odoo more than all of the rest."""
-_TAX_FIELDS = ("move_id", "tax_line_id", "amount_currency", "move_type")
+_LOCK = "tax_lock_date_message"
+"""Read before it is posted only: to see whether a lock concerns it costs Odoo much."""
 _DISCARD_FIELDS = ("state", "name")
+_SHOWN_PROBLEMS = 50
 
 NEEDS = (
     *invoice_rows.NEEDS,
+    *invoice_content.NEEDS,
     Need(
         "account.move",
         (*_DISCARD_FIELDS, "invoice_origin", "move_type"),
         access=ACCOUNTING,
         methods=("button_cancel",),
     ),
-    Need("account.move", _FIELDS_TO_POST, access=ACCOUNTING),
+    Need("account.move", (_LOCK,), access=ACCOUNTING),
     Need(
         "account.move.line",
-        (*_TAX_FIELDS, "display_type"),
+        (),
         access=ACCOUNTING,
         # The lines of a draft are replaced where they come to another sum than was proposed.
         rights=("unlink",),
@@ -61,19 +58,19 @@ NEEDS = (
 
 class DiscardRequest(BaseModel):
     """The draft of an invoice that is not to be: by its id in Odoo, or where making it failed
-    before that was known, by the workflow of the invoice (`origin`)."""
+    before that was known, by its origin."""
 
     origin: str
     invoice_id: int | None = None
 
 
 class PostRequest(BaseModel):
-    """`odoo_totals` is what was approved; it was proposed on `proposed_on`."""
+    """`approved` is what was approved; it was proposed on `proposed_on`."""
 
     invoice_id: int
     legal_entity: str
     kind: InvoiceKind = InvoiceKind.INVOICE
-    odoo_totals: OdooTotals
+    approved: InvoiceContent
     proposed_on: date
 
 
@@ -90,8 +87,8 @@ class OdooInvoices:
 
     @activity.defn
     def create_draft(self, request: DraftRequest) -> Draft:
-        """Create the draft, its lines tied to the order's, and read what it comes to with Odoo's
-        taxes; rewrites its own draft, and leaves a posted or cancelled invoice as it is.
+        """Create the draft, its lines tied to the order's, and read back what it says in Odoo;
+        rewrites its own draft, and leaves a posted or cancelled invoice as it is.
 
         Refuses `legal_entity_unknown` (the configuration has no rules for it), and
         `draft_differs_from_proposal` if Odoo's total without tax is not the proposal's.
@@ -101,40 +98,39 @@ class OdooInvoices:
         )
         if request.reached:
             mark_reached(self._odoo, request.reached)
-        invoice, odoo_totals = self._write_draft(request)
+        draft = self._write_draft(request)
         return Draft(
-            invoice_id=invoice,
+            invoice_id=draft.id,
             invoice_on=request.invoice_on,
-            odoo_totals=odoo_totals,
+            content=draft.content,
             policy=policy,
         )
 
-    def _write_draft(self, request: DraftRequest) -> tuple[int, OdooTotals]:
-        """The draft's id, and what Odoo says it comes to."""
+    def _write_draft(self, request: DraftRequest) -> WholeInvoice:
+        """The draft as Odoo has it."""
         issued = self._issued(request.proposal) if request.rewrites else None
         if issued is not None:
-            return issued, self._odoo_totals(read_invoice(self._odoo, issued))
+            return read_whole(self._odoo, issued)
         # A repeat of the first attempt finds its own draft, or what people made of it.
-        invoice = self._load(request, create_once=not request.rewrites)
-        found, wanted = read_invoice(self._odoo, invoice), amount_in_odoo(request.proposal)
-        odoo_totals = self._odoo_totals(found)
-        if found["state"] != "draft":
-            return invoice, odoo_totals
-        if odoo_totals.untaxed != wanted:
+        draft = read_whole(self._odoo, self._load(request, create_once=not request.rewrites))
+        if draft.state != "draft":
+            return draft
+        wanted = amount_in_odoo(request.proposal)
+        if draft.content.totals.untaxed != wanted:
             # Odoo rounds the sum of the lines, not each line; or somebody added lines of their own.
-            self._odoo.write("account.move", [invoice], {"invoice_line_ids": [[5, 0, 0]]})
-            invoice = self._load(request, exact=True)
-            odoo_totals = self._odoo_totals(read_invoice(self._odoo, invoice))
-        if odoo_totals.untaxed != wanted:
+            self._odoo.write("account.move", [draft.id], {"invoice_line_ids": [[5, 0, 0]]})
+            draft = read_whole(self._odoo, self._load(request, exact=True))
+        untaxed = draft.content.totals.untaxed
+        if untaxed != wanted:
             raise BusinessRefusal(
                 "draft_differs_from_proposal",
-                f"the draft in Odoo totals {odoo_totals.untaxed} without tax, "
+                f"the draft in Odoo totals {untaxed} without tax, "
                 f"the proposal {wanted}; look at the taxes of its products there: prices must be "
                 "without tax",
                 field="invoice.amount_untaxed",
-                value=str(odoo_totals.untaxed),
+                value=str(untaxed),
             )
-        return invoice, odoo_totals
+        return draft
 
     def _issued(self, proposal: InvoiceProposal) -> int | None:
         """The id of the invoice of this number if it is no longer a draft."""
@@ -164,31 +160,6 @@ class OdooInvoices:
             context=UNTRACKED,
         )
         return invoice
-
-    def _odoo_totals(self, row: Mapping[str, Any]) -> OdooTotals:
-        currency = row["currency_id"][1]
-        return OdooTotals(
-            untaxed=Money.rounded(row["amount_untaxed"], currency),
-            taxes=self._taxes(row["id"], currency) if row["amount_tax"] else (),
-            total=Money.rounded(row["amount_total"], currency),
-        )
-
-    def _taxes(self, invoice_id: int, currency: str) -> tuple[TaxAmount, ...]:
-        lines = self._odoo.find(
-            "account.move.line",
-            "move_id",
-            [invoice_id],
-            _TAX_FIELDS,
-            also=[("display_type", "=", "tax")],
-            order="id",
-        )
-        taxes: dict[str, Money] = {}
-        for line in lines:
-            amount = Money.rounded(line["amount_currency"], currency)
-            shown = amount if line["move_type"] == "out_refund" else -amount
-            name = line["tax_line_id"][1]
-            taxes[name] = taxes.get(name, Money.zero(currency)) + shown
-        return tuple(TaxAmount(name=name, amount=amount) for name, amount in taxes.items())
 
     @activity.defn
     def discard_draft(self, request: DiscardRequest) -> Done:
@@ -231,25 +202,30 @@ class OdooInvoices:
 
     @activity.defn
     def post_invoice(self, request: PostRequest) -> InvoiceBalance:
-        """Post it after comparing it once more with what was approved, with and without tax.
+        """Post it if it says in Odoo what was approved.
 
-        Odoo reconciles a credit note with the invoice that it credits by itself.
+        It is compared in the call before the one that posts it, and again in the one behind that,
+        before anybody mails it: Odoo has no call that posts an invoice only as it was seen. Odoo
+        reconciles a credit note with the invoice that it credits by itself.
         """
-        [move] = self._odoo.read("account.move", [request.invoice_id], _FIELDS_TO_POST)
-        [balance] = balances_of(self._odoo, [move])
-        _refuse_if_changed(request, balance)
-        if balance.cancelled:
+        found = read_whole(self._odoo, request.invoice_id, _LOCK)
+        _refuse_if_changed(request, found)
+        if found.state == "cancel":
             raise BusinessRefusal(
                 "invoice_cancelled",
                 f"the {_name(request.kind)} was cancelled in Odoo; reset it to draft there",
                 field="invoice.state",
             )
-        if balance.posted:
-            return balance
-        invoice_on = self._post_in_its_period(move, _name(request.kind))
+        if found.state != "posted":
+            invoice_on = self._post_in_its_period(found.row, _name(request.kind))
+            with after_effect():
+                _record_metrics(request, invoice_on)
+                found = read_whole(self._odoo, request.invoice_id)
+            # It is posted by now, for certain, and may have been changed right before that.
+            _refuse_if_changed(request, found)
         with after_effect():
-            _record_metrics(request, invoice_on)
-            return balance_of(self._odoo, request.invoice_id)
+            [balance] = balances_of(self._odoo, [found.row])
+        return balance
 
     def _post_in_its_period(self, move: Mapping[str, Any], what: str) -> date:
         """Post on the invoice's own date, which is returned, or refuse (`period_locked`).
@@ -259,11 +235,11 @@ class OdooInvoices:
         every kind of lock, whom it does not bind, and whether the tax lock concerns the invoice.
         """
         invoice_on = str(move["invoice_date"])
-        if move["tax_lock_date_message"]:
+        if move[_LOCK]:
             raise BusinessRefusal(
                 "period_locked",
                 f"the {what} is of {invoice_on}, a locked period in Odoo, which says: "
-                f"{move['tax_lock_date_message']} Unlock the period there, or amend invoice_on",
+                f"{move[_LOCK]} Unlock the period there, or amend invoice_on",
                 field="invoice_on",
                 value=invoice_on,
             )
@@ -271,26 +247,32 @@ class OdooInvoices:
         return date.fromisoformat(invoice_on)
 
 
-def _refuse_if_changed(request: PostRequest, balance: InvoiceBalance) -> None:
+def _refuse_if_changed(request: PostRequest, invoice: WholeInvoice) -> None:
     """Refuse (`invoice_differs_from_approval`) what is no longer what was approved."""
-    odoo_totals = request.odoo_totals
-    for what, found, approved in (
-        ("amount_untaxed", balance.untaxed, odoo_totals.untaxed),
-        ("amount_total", balance.total, odoo_totals.total),
-    ):
-        if found != approved:
-            tax = "without" if what == "amount_untaxed" else "with"
-            raise BusinessRefusal(
-                "invoice_differs_from_approval",
-                f"the {_name(request.kind)} in Odoo totals {found} {tax} tax, "
-                f"approved was {approved}",
-                field=f"invoice.{what}",
-                value=str(found),
-            )
+    is_posted = invoice.state == "posted"
+    compare = posted_differences if is_posted else differences
+    found = compare(request.approved, invoice.content)
+    if found:
+        what = f"{_name(request.kind)}, which is posted," if is_posted else _name(request.kind)
+        raise BusinessRefusal(
+            "invoice_differs_from_approval",
+            f"the {what} is not in Odoo what was approved (approved -> now): {in_words(found)}",
+            field=f"invoice.{found[0].field}",
+            value=found[0].now,
+            problems=[
+                Problem(
+                    code="invoice_differs_from_approval",
+                    field=f"invoice.{item.field}",
+                    value=item.now,
+                    expected=f"{item.before or 'nothing'}, as approved",
+                )
+                for item in found[:_SHOWN_PROBLEMS]
+            ],
+        )
 
 
 def _record_metrics(request: PostRequest, invoice_on: date) -> None:
-    untaxed = request.odoo_totals.untaxed
+    untaxed = request.approved.totals.untaxed
     labels = {"legal_entity": request.legal_entity, "currency": untaxed.currency}
     if request.kind is InvoiceKind.CREDIT_NOTE:
         metrics.credit_notes_posted.add(1, labels)

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from activities.odoo.balances import is_ours
 from activities.odoo.needs import ACCOUNTING, SALES, Need
 from contracts.billing.lines import InvoiceKind
+from contracts.identifiers import contract_of, origins_of_contract, workflow_of_origin
 from contracts.model import Key
 from contracts.money import Money
 from contracts.odoo_totals import InvoiceTotals, LineTotals, OrderTotals
@@ -66,14 +67,14 @@ def order_totals(odoo: OdooClient, request: OrderTotalsRequest) -> OrderTotals:
 
 def _invoices(odoo: OdooClient, order: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What is tied to the order's lines, and what names the contract as its origin."""
-    prefix = f"{order['origin']}/"
+    contract = str(order["origin"])
     found = odoo.search_read(
         "account.move",
         [
             ("move_type", "in", ["out_invoice", "out_refund"]),
             "|",
             ("id", "in", order["invoice_ids"]),
-            ("invoice_origin", "=like", f"{prefix}%"),
+            ("invoice_origin", "=like", origins_of_contract(contract)),
         ],
         _INVOICE_FIELDS,
         order="id",
@@ -81,7 +82,10 @@ def _invoices(odoo: OdooClient, order: Mapping[str, Any]) -> list[dict[str, Any]
     tied = set(order["invoice_ids"])
     # An underscore in a key stands for any letter in the search above.
     return [
-        row for row in found if row["id"] in tied or str(row["invoice_origin"]).startswith(prefix)
+        row
+        for row in found
+        if row["id"] in tied
+        or contract_of(workflow_of_origin(str(row["invoice_origin"]))) == contract
     ]
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from activities.failures import BusinessRefusal
-from activities.odoo import external_ids
+from activities.odoo import external_ids, vat
 from activities.odoo.contexts import UNTRACKED
 from activities.odoo.needs import CONTACTS, UPSERT, Need
 from contracts.model import Customer, Source
@@ -25,6 +26,8 @@ NEEDS = (
             "email",
             "vat",
             "country_id",
+            "country_code",
+            "active",
             "street",
             "city",
             "zip",
@@ -46,34 +49,61 @@ def find_or_create_customer(odoo: OdooClient, customer: Customer, source: Source
     """The customer's partner: found by VAT number, or created once.
 
     Odoo's own CRM names the partner itself: it is taken as it is, or is `record_missing`.
-    A business failure `customer_ambiguous` names the partners where several have the number.
+    A business failure `customer_ambiguous` names the partners where several have the number, or
+    one that is archived.
     """
     if source.system == odoo_crm.SYSTEM:
         named = odoo_crm.partner_id(customer.key)
         if named is not None:
             odoo.read("res.partner", [named], ["name"])
             return named
-    found = _with_vat_number(odoo, customer.vat_number) if customer.vat_number else None
+    found = _with_vat_number(odoo, customer) if customer.vat_number else None
     return _create(odoo, customer, source) if found is None else found
 
 
-def _with_vat_number(odoo: OdooClient, vat_number: str) -> int | None:
-    found = odoo.find(
+def _with_vat_number(odoo: OdooClient, customer: Customer) -> int | None:
+    """The one partner with this VAT number, however people have written it; asks where several
+    have it. An archived one is asked about where there is no other: a new one would be a double."""
+    number = customer.vat_number or ""
+    wanted = vat.normalised(number, customer.country)
+    rows = odoo.search_read(
         "res.partner",
-        "vat",
-        [vat_number],
-        ["vat", "display_name"],
-        also=[("parent_id", "=", False)],
+        [
+            ("vat", "=ilike", vat.pattern(wanted)),
+            ("parent_id", "=", False),
+            ("active", "in", [True, False]),
+        ],
+        ["vat", "display_name", "active", "country_code"],
+        order="id",
     )
-    if len(found) > 1:
-        names = ", ".join(f"{row['display_name']} (id {row['id']})" for row in found[:5])
-        raise BusinessRefusal(
-            "customer_ambiguous",
-            f"several customers in Odoo have this VAT number: {names}; merge them there",
-            field="customer.vat_number",
-            value=vat_number,
-        )
-    return int(found[0]["id"]) if found else None
+    found = [
+        row
+        for row in rows
+        if vat.normalised(row["vat"], row["country_code"] or customer.country) == wanted
+    ]
+    if not found:
+        return None
+    active = [row for row in found if row["active"]]
+    if len(active) > 1:
+        raise _ambiguous("several customers in Odoo have this VAT number", active, number)
+    if not active:
+        raise _ambiguous("the customer with this VAT number is archived in Odoo", found, number)
+    return int(active[0]["id"])
+
+
+def _ambiguous(why: str, found: Sequence[Mapping[str, Any]], number: str) -> BusinessRefusal:
+    names = ", ".join(
+        f"{row['display_name']} (id {row['id']}{'' if row['active'] else ', archived'})"
+        for row in found[:5]
+    )
+    archived = not any(row["active"] for row in found)
+    what = "restore it there, or take its number off it" if archived else "merge them there"
+    return BusinessRefusal(
+        "customer_ambiguous",
+        f"{why}: {names}; {what}",
+        field="customer.vat_number",
+        value=number,
+    )
 
 
 def _create(odoo: OdooClient, customer: Customer, source: Source) -> int:

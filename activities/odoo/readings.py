@@ -3,17 +3,22 @@ gone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
 from pydantic import BaseModel
 
-from activities.odoo.clock import overlapping, utc
+from activities.odoo.clock import overlapping
 from gateways.odoo import OdooClient
 
 WINDOW_FIELDS = ("date", "write_date")
-"""By which `window` searches, and of which `latest` reads the last."""
+"""By which `window` searches; by the second the newest is found."""
+
+PAGE_ROWS = 2_000
+MAX_TEXT = 2_000
+"""How much of what people wrote about one record is read."""
+_KNOWN_AT_ONCE = 5_000
 
 
 class ReadingRequest(BaseModel):
@@ -21,10 +26,11 @@ class ReadingRequest(BaseModel):
     is dated after `seen_until`, the day the reading before went to; without `since`, everything.
 
     `known` are ids in our ledger: those that are no longer approved, or no longer there, are
-    reported as gone.
+    reported as gone, with the last page. `after` is the id that this page begins behind.
     """
 
     until: date
+    after: int = 0
     since: datetime | None = None
     seen_until: date | None = None
     known: tuple[int, ...] = ()
@@ -42,14 +48,11 @@ def window(request: ReadingRequest) -> list[Any]:
     return [until, "|", changed, ("date", ">", request.seen_until.isoformat())]
 
 
-def latest(rows: Sequence[Mapping[str, Any]]) -> datetime | None:
-    """When the newest of the rows changed, by Odoo's clock; None for none."""
-    return max((utc(row["write_date"]) for row in rows), default=None)
-
-
 def gone(odoo: OdooClient, model: str, scope: Sequence[Any], known: Sequence[int]) -> list[int]:
     """Those of the known records that are no longer in the scope."""
-    if not known:
-        return []
-    there = odoo.search_read(model, [*scope, ("id", "in", list(known))], ["id"])
-    return sorted(set(known) - {row["id"] for row in there})
+    there: set[int] = set()
+    for first in range(0, len(known), _KNOWN_AT_ONCE):
+        some = list(known[first : first + _KNOWN_AT_ONCE])
+        found = odoo.search_read(model, [*scope, ("id", "in", some)], ["id"])
+        there |= {row["id"] for row in found}
+    return sorted(set(known) - there)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from temporalio import activity
 
 from activities.odoo.balances import FIELDS, balances_of, is_ours
 from activities.odoo.catalogue import Catalogue
-from activities.odoo.clock import OVERLAP, overlapping, utc
+from activities.odoo.clock import ODOO_DATETIME, OVERLAP, overlapping, utc
 from activities.odoo.needs import ACCOUNTING, PROJECT, SALES, Need
+from activities.odoo.paging import fitting, read_page
+from contracts.identifiers import INVOICE_ORIGINS, workflow_of_origin
 from contracts.sweeps import (
     ChangedInvoice,
+    Kind,
     OdooChanges,
+    PageMark,
     ReachedMilestone,
     SweepWindow,
     UnreachedMilestone,
@@ -23,6 +28,10 @@ from gateways.odoo import OdooClient
 
 SWEEP_OVERLAP = OVERLAP
 """How far a sweep looks back behind its watermark."""
+
+INVOICES_PER_PAGE = 500
+MILESTONES_PER_PAGE = 1_000
+"""What one result holds: some hundred kB, and a few seconds of Odoo's time."""
 
 _INVOICE_FIELDS = (*FIELDS, "reversed_entry_id")
 _MILESTONE_FIELDS = (
@@ -46,6 +55,21 @@ NEEDS = (
 Row = Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class _Invoices:
+    changed: list[ChangedInvoice] = field(default_factory=list)
+    next: int | None = None
+    as_of: datetime | None = None
+
+
+@dataclass(frozen=True)
+class _Milestones:
+    reached: list[ReachedMilestone] = field(default_factory=list)
+    unreached: list[UnreachedMilestone] = field(default_factory=list)
+    following: PageMark | None = None
+    as_of: datetime | None = None
+
+
 class OdooSweeps:
     """Activities on the `odoo-finance` task queue."""
 
@@ -56,7 +80,7 @@ class OdooSweeps:
 
     @activity.defn
     def read_changes(self, window: SweepWindow) -> OdooChanges:
-        """What changed in our invoices, credit notes and milestones since the watermark.
+        """A page of what changed in our invoices, credit notes and milestones since the watermark.
 
         The watermark is Odoo's own clock (`write_date`), so that two machines' clocks never
         matter. A milestone that is not reached is news only if somebody edited it since it was
@@ -67,45 +91,69 @@ class OdooSweeps:
         something else (a change order moved the day) after a person, who may have set the mark. A
         mark that was taken back is reported whoever wrote last.
         """
-        since = overlapping(window.since)
-        moves = self._changed_invoices(since)
-        milestones = self._changed_milestones(since)
-        news, workflows = self._news(milestones)
-        balances = balances_of(self._odoo, moves)
-        dates = [utc(row["write_date"]) for row in [*moves, *milestones]]
+        after = window.after or PageMark(kind=Kind.INVOICES, id=0)
+        since = _since(window)
+        invoices, newest = _Invoices(), list[datetime | None]()
+        if after.kind is Kind.INVOICES:
+            invoices = self._invoices(since, after.id)
+            newest.append(invoices.as_of)
+            after = PageMark(kind=Kind.MILESTONES, id=0)
+        if invoices.next is not None:
+            mark = PageMark(kind=Kind.INVOICES, id=invoices.next)
+            milestones = _Milestones(following=mark)
+        else:
+            milestones = self._milestones(since, after.id)
+            newest.append(milestones.as_of)
         return OdooChanges(
-            invoices=[
-                ChangedInvoice(workflow_id=row["invoice_origin"], balance=balance)
-                for row, balance in zip(moves, balances, strict=True)
-            ],
-            milestones=[_reached(row, workflows[row["id"]]) for row in news if row["is_reached"]],
-            unreached=[
-                _unreached(row, workflows[row["id"]]) for row in news if not row["is_reached"]
-            ],
-            watermark=max([window.since, *dates]),
+            invoices=invoices.changed,
+            milestones=milestones.reached,
+            unreached=milestones.unreached,
+            watermark=max([window.since, *filter(None, newest)]),
+            next=milestones.following,
         )
 
-    def _changed_invoices(self, since: str) -> list[dict[str, Any]]:
-        moves = self._odoo.search_read(
+    def _invoices(self, since: str, after: int) -> _Invoices:
+        page = read_page(
+            self._odoo,
             "account.move",
             [
-                ("invoice_origin", "=like", "contract/%/invoice/%"),
+                ("invoice_origin", "=like", INVOICE_ORIGINS),
                 ("move_type", "in", ["out_invoice", "out_refund"]),
                 ("write_date", ">=", since),
             ],
             _INVOICE_FIELDS,
-            order="write_date, id",
+            after=after,
+            rows=INVOICES_PER_PAGE,
         )
-        return self._ours(moves)
+        moves = self._ours(page.rows)
+        balances = balances_of(self._odoo, moves)
+        changed = [
+            ChangedInvoice(workflow_id=workflow_of_origin(row["invoice_origin"]), balance=balance)
+            for row, balance in zip(moves, balances, strict=True)
+        ]
+        count = fitting(changed)
+        if count < len(changed):
+            return _Invoices(changed[:count], int(moves[count - 1]["id"]), page.as_of)
+        return _Invoices(changed, page.next, page.as_of)
 
-    def _changed_milestones(self, since: str) -> list[dict[str, Any]]:
-        milestones = self._odoo.search_read(
+    def _milestones(self, since: str, after: int) -> _Milestones:
+        page = read_page(
+            self._odoo,
             "project.milestone",
             [("write_date", ">=", since), ("sale_line_id.order_id.origin", "=like", "contract/%")],
             _MILESTONE_FIELDS,
-            order="write_date, id",
+            after=after,
+            rows=MILESTONES_PER_PAGE,
         )
-        return [row for row in milestones if row["is_reached"] or _is_edited(row)]
+        news, workflows = self._news(
+            [row for row in page.rows if row["is_reached"] or _is_edited(row)]
+        )
+        return _Milestones(
+            [_reached(row, workflows[row["id"]]) for row in news if row["is_reached"]],
+            [_unreached(row, workflows[row["id"]]) for row in news if not row["is_reached"]],
+            None if page.next is None else PageMark(kind=Kind.MILESTONES, id=page.next),
+            page.as_of,
+        )
 
     def _ours(self, moves: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Without the credit notes that people made of our invoices: the invoices' own balances
@@ -150,6 +198,14 @@ class OdooSweeps:
             return {}
         rows = self._odoo.search_read(model, [("id", "in", sorted(ids))], fields)
         return {row["id"]: row for row in rows}
+
+
+def _since(window: SweepWindow) -> str:
+    """From when on to read, as Odoo writes it. Its dates have seconds to show: one that is settled
+    is over with the second."""
+    if window.settled:
+        return (window.since + timedelta(seconds=1)).astimezone(UTC).strftime(ODOO_DATETIME)
+    return overlapping(window.since)
 
 
 def _is_written_by(user: int, row: Row) -> bool:

@@ -13,7 +13,8 @@ from temporalio import activity
 from activities import metrics
 from activities.failures import BusinessRefusal
 from activities.odoo.needs import EMPLOYEES, PROJECT, TIMESHEETS, Need
-from activities.odoo.readings import ReadingRequest, gone, latest, window
+from activities.odoo.paging import fitting, read_page
+from activities.odoo.readings import MAX_TEXT, PAGE_ROWS, ReadingRequest, gone, window
 from contracts.billing.time import TimeEntry
 from contracts.model import Key
 from gateways.odoo import OdooClient
@@ -29,11 +30,12 @@ _FIELDS = (
     "write_date",
 )
 _HOURS = "Hours"
+_LINE = "account.analytic.line"
 _PERSON_FIELDS = ("name", "work_email", "job_title")
 
 NEEDS = (
     # The field that says a line is approved is the firm's: `c2c check` looks at it by itself.
-    Need("account.analytic.line", _FIELDS, access=TIMESHEETS),
+    Need(_LINE, _FIELDS, access=TIMESHEETS),
     Need("project.task", ("active", "parent_id"), access=PROJECT),
     Need("hr.employee.public", (*_PERSON_FIELDS, "active"), access=EMPLOYEES),
 )
@@ -48,11 +50,14 @@ class TimeRequest(ReadingRequest):
 
 
 class TimeReading(BaseModel):
-    """`as_of` is Odoo's clock, where the next reading starts; None: nothing was found."""
+    """One page. `as_of` is Odoo's clock, where the next reading starts, with the first page; None:
+    nothing was found. `next` is the id that the next page begins behind; None: this was the last.
+    """
 
     entries: list[TimeEntry]
     gone: list[int]
     as_of: datetime | None = None
+    next: int | None = None
 
 
 class OdooTimesheets:
@@ -68,22 +73,33 @@ class OdooTimesheets:
 
     @activity.defn
     def read_time(self, request: TimeRequest) -> TimeReading:
-        """The approved hours of the plans, and which of the known lines are billable no more."""
+        """A page of the approved hours of the plans; with the last, which of the known lines are
+        billable no more."""
         scope = self._time_scope(request)
         if not scope:
             return TimeReading(entries=[], gone=list(request.known))
-        rows = self._odoo.search_read(
-            "account.analytic.line", [*scope, *window(request)], _FIELDS, order="id"
+        page = read_page(
+            self._odoo,
+            _LINE,
+            [*scope, *window(request)],
+            _FIELDS,
+            after=request.after,
+            rows=PAGE_ROWS,
         )
+        rows = page.rows
         people = self._people({row["employee_id"][0] for row in rows if row["employee_id"]})
         plans = {line: plan for plan, line in request.order_lines.items()}
         by_task = self._plans_of_tasks(request, rows)
         entries = [_entry(row, _plan_of(row, plans, by_task), people) for row in rows]
+        entries = entries[: fitting(entries)]
+        following = page.cut(entries)
+        is_last = following is None
         metrics.hours_read.add(float(sum(entry.hours for entry in entries)))
         return TimeReading(
             entries=entries,
-            gone=gone(self._odoo, "account.analytic.line", scope, request.known),
-            as_of=latest(rows),
+            gone=gone(self._odoo, _LINE, scope, request.known) if is_last else [],
+            as_of=page.as_of,
+            next=following,
         )
 
     def _time_scope(self, request: TimeRequest) -> list[Any]:
@@ -157,5 +173,5 @@ def _entry(row: Mapping[str, Any], plan: Key, people: Mapping[int, Mapping[str, 
         person=person.get("name") or "",
         email=person.get("work_email") or "",
         role=person.get("job_title") or "",
-        description=row["name"] or "",
+        description=(row["name"] or "")[:MAX_TEXT],
     )

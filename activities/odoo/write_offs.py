@@ -14,7 +14,7 @@ from activities.odoo import entries, external_ids
 from activities.odoo.balances import balance_of
 from activities.odoo.needs import ACCOUNTING, UPSERT, Need
 from activities.odoo.reconciliation import receivable_line, reconcile
-from contracts.identifiers import contract_workflow_id, invoice_workflow_id
+from contracts.identifiers import contract_workflow_id, invoice_origin, invoice_workflow_id
 from contracts.invoice.messages import InvoiceBalance
 from contracts.money import Money
 from gateways.odoo import OdooClient
@@ -116,7 +116,7 @@ class OdooWriteOffs:
         keys = (request.legal_entity, request.contract_id, request.number, request.key)
         currency = request.amount.currency
         receivable = receivable_line(self._odoo, request.invoice_id)
-        origin = contract_workflow_id(request.legal_entity, request.contract_id)
+        contract = contract_workflow_id(request.legal_entity, request.contract_id)
         header: dict[str, Any] = {
             "id": external_ids.write_off_id(*keys),
             "move_type": "Journal Entry",
@@ -125,7 +125,7 @@ class OdooWriteOffs:
             "date": request.written_off_on.isoformat(),
             "ref": f"Write-off: {request.reason}",
             # Leads from the entry to the invoice it takes from; see balances.py.
-            "invoice_origin": invoice_workflow_id(origin, request.number),
+            "invoice_origin": invoice_origin(invoice_workflow_id(contract, request.number)),
             "currency_id/id": f"base.{currency}",
         }
         sides = (

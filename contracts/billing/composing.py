@@ -324,7 +324,6 @@ class Composer:
             title=f"{contract.title} – {occasion.title}",
             customer_key=contract.customer.key,
             customer_name=contract.customer.name,
-            billing_email=contract.customer.billing_email,
             lines=lines,
             payment_term=contract.payment_term,
             purchase_order=contract.purchase_order,

@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from contracts.currencies import EXPONENTS
-from contracts.model import Derived, Email, Frozen, Key, OptionalText
+from contracts.model import Derived, Frozen, Key, OptionalText
 from contracts.money import Money
 
 QUANTITY_UNIT = Decimal("0.01")
@@ -68,7 +68,6 @@ class InvoiceProposal(Derived, Frozen):
     title: str = ""
     customer_key: str = ""
     customer_name: str
-    billing_email: Email
     lines: tuple[Line, ...] = Field(min_length=1)
     payment_term: OptionalText = ""
     purchase_order: OptionalText = ""

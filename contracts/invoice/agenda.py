@@ -101,19 +101,19 @@ def _to_issue(state: InvoiceState) -> list[Wanted]:
         return [Action(CREATE, key=CREATE, basis=state.proposal.content_hash)]
     if state.approval_round is None or not state.approval_round.is_met:
         return _to_remind_approvers(state, state.approval_round)
-    if not _approves(state.approval_round, state.proposal.content_hash):
+    if state.draft is None or not _approves(state.approval_round, state.draft.approval_hash):
         return [_approval_outdated(state)]
     return [_post(state)]
 
 
 def _post(state: InvoiceState) -> Action:
-    """Rests on the very content that was approved: once that changes, it is not wanted."""
+    """Rests on the very proposal that was approved: once that changes, it is not wanted."""
     return Action(POST, key=POST, basis=state.proposal.content_hash, irreversible=True)
 
 
-def _approves(approval_round: ApprovalRound, content_hash: str) -> bool:
+def _approves(approval_round: ApprovalRound, approval_hash: str) -> bool:
     given = {item.content_hash for item in approval_round.approvals}
-    return given | {approval_round.subject.content_hash} == {content_hash}
+    return given | {approval_round.subject.content_hash} == {approval_hash}
 
 
 def _approval_outdated(state: InvoiceState) -> Question:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from contracts import dunning
 from contracts.billing.lines import InvoiceKind, InvoiceProposal
 from contracts.dunning import Act, Dispute, DunningDecision, DunningHold, Promise
+from contracts.invoice.content import InvoiceContent, details
 from contracts.invoice.messages import (
     CreditRequested,
     DisputeOpened,
@@ -32,7 +33,6 @@ from contracts.money import Money
 from contracts.policy import EntityPolicy
 
 _LONGEST_PROMISE = timedelta(days=366)
-_SHOWN_LINES = 50
 
 # --- what is owed -------------------------------------------------------------------------------
 
@@ -198,18 +198,11 @@ def excess(state: InvoiceState, payment: PaymentReceived) -> Money | None:
     return over if over.is_positive else None
 
 
-def proposal_details(proposal: InvoiceProposal) -> tuple[str, ...]:
-    """What approvers are shown of a proposal beside its amount, one line each."""
-    lines = [f"{line.description}: {line.amount}" for line in proposal.lines]
-    if len(lines) > _SHOWN_LINES:
-        left = len(lines) - _SHOWN_LINES
-        lines = [*lines[:_SHOWN_LINES], f"and {left} more lines"]
-    lines.append(f"to {proposal.billing_email}")
-    if proposal.purchase_order:
-        lines.append(f"purchase order {proposal.purchase_order}")
-    if proposal.reason:
-        lines.append(f"because: {proposal.reason}")
-    return tuple(lines)
+def proposal_details(proposal: InvoiceProposal, content: InvoiceContent) -> tuple[str, ...]:
+    """What approvers are shown of an invoice beside its amount, one line each: what its draft says
+    in Odoo, which is what is posted and mailed."""
+    because = [f"because: {proposal.reason}"] if proposal.reason else []
+    return (*details(content), *because)
 
 
 # --- what people may agree ----------------------------------------------------------------------
@@ -427,7 +420,7 @@ def report(state: InvoiceState) -> InvoiceReport:
         credited_number=state.proposal.credited_number,
         stage=stage,
         amount=state.proposal.amount,
-        content_hash=state.proposal.content_hash,
+        content_hash=state.draft.approval_hash if state.draft else "",
         odoo_totals=state.odoo_totals,
         invoice_id=state.invoice_id,
         odoo_number=balance.number if balance else "",

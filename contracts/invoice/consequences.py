@@ -57,7 +57,7 @@ def _begin_approval(state: InvoiceState) -> InvoiceState:
 
 
 def _approval_round(state: InvoiceState) -> ApprovalRound:
-    proposal, rules = state.proposal, state.rules
+    proposal, rules, draft = state.proposal, state.rules, required(state.draft)
     is_credit = collecting.is_credit_note(state)
     kind = ApprovalKind.CREDIT_NOTE if is_credit else ApprovalKind.INVOICE
     subject = Subject(
@@ -65,13 +65,13 @@ def _approval_round(state: InvoiceState) -> ApprovalRound:
         title=f"{kind.words} {proposal.number} of {proposal.contract_id} "
         f"for {proposal.customer_name}",
         amount=proposal.amount,
-        total=state.odoo_totals.total if state.odoo_totals else None,
-        content_hash=proposal.content_hash,
+        total=draft.odoo_totals.total,
+        content_hash=draft.approval_hash,
         customer_key=proposal.customer_key,
         customer_name=proposal.customer_name,
         requested_by=state.requested_by,
-        as_planned=proposal.as_planned,
-        details=collecting.proposal_details(proposal),
+        as_planned=proposal.as_planned and not state.changed_by_hand,
+        details=collecting.proposal_details(proposal, draft.content),
     )
     return ApprovalRound.begin(rules.approval, rules.calendar, subject, state.today)
 

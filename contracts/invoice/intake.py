@@ -36,7 +36,8 @@ from contracts.parking import Action, Resolution, StepException
 
 APPROVAL_WAITING = "c2c_approval_waiting_days"
 DIFFERS = "invoice_differs_from_approval"
-"""The draft in Odoo no longer comes to what was approved: it is written again."""
+"""The invoice in Odoo is not what was approved. Its draft is written again; one that was changed
+in another field, or is posted by now, is approved again as it is."""
 
 
 def take(state: InvoiceState, message: Any) -> InvoiceState:
@@ -238,17 +239,31 @@ def resolved(state: InvoiceState, parked: StepException, resolution: Resolution)
         return state.replace(rejected_because=because)
     if resolution.action is Action.AMEND:
         return _amended(state, resolution)
-    return with_draft_outdated(state) if parked.code == DIFFERS else state
+    if parked.code != DIFFERS:
+        return state
+    if parked.key == agenda.DELIVER:
+        return _with_address(state, resolution, parked.value)
+    return with_draft_outdated(state)
+
+
+def _with_address(state: InvoiceState, resolution: Resolution, address: str) -> InvoiceState:
+    """The person has seen where Odoo would mail the invoice to now, and lets it go there."""
+    draft = required(state.draft)
+    content = draft.content.model_copy(update={"mailed_to": address})
+    state = state.replace(draft=draft.model_copy(update={"content": content}))
+    return state.noted(f"{resolution.by}: to be mailed to {address}")
 
 
 def _amended(state: InvoiceState, resolution: Resolution) -> InvoiceState:
-    before = state.proposal.content_hash
+    """Who amends a proposal asks for what it says now, and does not approve it alone."""
+    before = state.proposal.content_hash, state.invoice_on
     proposal, invoice_on = amended_proposal(state, resolution)
     state = state.replace(proposal=proposal, invoice_on=invoice_on, amended=True)
     state = with_draft_outdated(state)
-    if proposal.content_hash == before:
+    if (proposal.content_hash, invoice_on) == before:
         return state
-    state = state.replace(approval_round=None)
+    requested_by = tuple(dict.fromkeys((*state.requested_by, resolution.by)))
+    state = state.replace(approval_round=None, changed_by_hand=True, requested_by=requested_by)
     return state.noted("The proposal changed: earlier approvals are void")
 
 

@@ -134,15 +134,16 @@ def amended_proposal(
 def may_amend(path: str) -> bool:
     """What finance may correct on a proposal; amounts follow from the contract."""
     head, *rest = path.split(".")
-    return (head in ("payment_term", "purchase_order", "billing_email") and not rest) or (
+    return (head in ("payment_term", "purchase_order") and not rest) or (
         head == "lines" and rest[1:] == ["description"]
     )
 
 
 def _problem(code: str, field: str, value: str) -> Problem:
     expected = {
-        "not_amendable": "invoice_on, payment_term, purchase_order, billing_email or "
-        "lines.N.description; amounts follow from the contract",
+        "not_amendable": "invoice_on, payment_term, purchase_order or lines.N.description; "
+        "amounts follow from the contract, and Odoo mails to its customer's address: "
+        "change that in Odoo",
         "date_malformed": "a date such as 2026-03-31",
     }[code]
     return Problem(code=code, field=field, value=value, expected=expected)

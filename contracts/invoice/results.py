@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from contracts.agenda.actions import Action, Failed
 from contracts.dunning import Act
 from contracts.invoice import agenda, collecting
+from contracts.invoice.content import InvoiceContent, approval_hash, differences, in_words
 from contracts.invoice.intake import (
     with_approvers_reminded,
     with_balance,
@@ -30,13 +31,17 @@ from contracts.policy import EntityPolicy
 
 
 class Draft(BaseModel):
-    """The draft in Odoo, of a date in the legal entity's zone, and what it comes to there. `policy`
+    """The draft in Odoo, of a date in the legal entity's zone, and what it says there. `policy`
     are the legal entity's rules as they are now: by them it is approved and collected."""
 
     invoice_id: int
     invoice_on: date
-    odoo_totals: OdooTotals
+    content: InvoiceContent
     policy: EntityPolicy
+
+    @property
+    def odoo_totals(self) -> OdooTotals:
+        return self.content.totals
 
 
 class Reconciled(BaseModel):
@@ -83,31 +88,33 @@ def _untold(failure: Failed) -> str:
 
 
 def _drafted(state: InvoiceState, action: Action, draft: Draft, stands: bool) -> InvoiceState:
-    """The draft exists in Odoo, with what it comes to there."""
+    """The draft exists in Odoo, with what it says there."""
     known = KnownDraft(
         invoice_id=draft.invoice_id,
         content_hash=action.basis,
+        approval_hash=approval_hash(action.basis, state.invoice_on, draft.content),
         invoice_on=draft.invoice_on,
-        odoo_totals=draft.odoo_totals,
+        content=draft.content,
     )
-    before = state.odoo_totals
+    before, asked = state.draft, state.approval_round
     # The rules stay as they were at the proposal.
     state = state.replace(draft=known, reached=(), policy=state.policy or draft.policy)
-    if before is None or state.approval_round is None or _is_same(before, draft.odoo_totals):
+    if before is None or asked is None or asked.subject.content_hash == known.approval_hash:
         return state
-    # Tax that changed since is something nobody has approved.
-    text = f"With tax it came to {before.total} and now to {draft.odoo_totals.total}"
-    return state.replace(approval_round=None).noted(f"{text}: approvals are void")
-
-
-def _is_same(before: OdooTotals, now: OdooTotals) -> bool:
-    return before.total == now.total and set(before.taxes) == set(now.taxes)
+    # What Odoo says by now is something nobody has approved.
+    found = differences(before.content.undated, draft.content.undated)
+    text = f"The draft says something else in Odoo ({in_words(found)}): approvals are void"
+    return state.replace(approval_round=None, changed_by_hand=True).noted(text)
 
 
 def _posted(
     state: InvoiceState, action: Action, balance: InvoiceBalance, stands: bool
 ) -> InvoiceState:
     state = with_balance(state.replace(issued=True), balance)
+    if state.draft is not None:
+        # Its lines are Odoo's from now on; the state of an invoice that is collected stays small.
+        content = state.draft.content.model_copy(update={"lines": ()})
+        state = state.replace(draft=state.draft.model_copy(update={"content": content}))
     return state.noted(f"Posted {balance.number}: {balance.total} with tax, due {balance.due_on}")
 
 

@@ -17,6 +17,7 @@ from contracts.approvals import ApprovalRound
 from contracts.billing.lines import InvoiceKind, InvoiceProposal
 from contracts.calendar import BusinessCalendar
 from contracts.dunning import Dispute, DunningHold, DunningState, Promise
+from contracts.invoice.content import InvoiceContent
 from contracts.invoice.messages import (
     CreditApplied,
     CreditRequested,
@@ -89,14 +90,20 @@ class WriteOff(BaseModel):
 
 
 class KnownDraft(BaseModel):
-    """Our draft in Odoo: what it was made of, its date (entity's zone), and what it comes to."""
+    """Our draft in Odoo: what it was made of, its date (entity's zone), and what it says there.
+    An approval is bound to `approval_hash`: to the proposal and to what the draft says."""
 
     model_config = ConfigDict(frozen=True)
 
     invoice_id: int
     content_hash: str
+    approval_hash: str
     invoice_on: date
-    odoo_totals: OdooTotals
+    content: InvoiceContent
+
+    @property
+    def odoo_totals(self) -> OdooTotals:
+        return self.content.totals
 
 
 class InvoiceReport(BaseModel):
@@ -204,6 +211,8 @@ class InvoiceState(AgendaState):
     invoice_on: date | None = None
     amended: bool = False
     """Somebody corrected the proposal: a draft of before may say something else."""
+    changed_by_hand: bool = False
+    """Somebody amended the proposal, or changed the draft in Odoo: no rule alone approves it."""
     draft: KnownDraft | None = None
     draft_tried: bool = False
     """To make the draft has failed: it may exist in Odoo all the same."""

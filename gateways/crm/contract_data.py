@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from contracts.model import JsonObject
 
@@ -72,6 +73,20 @@ def utc_date(text: str) -> str:
     if moment.tzinfo is not None:
         moment = moment.astimezone(UTC)
     return moment.date().isoformat()
+
+
+def local_date(text: str, zone: ZoneInfo) -> str:
+    """The calendar date there of an ISO 8601 time, which is of UTC where it names no zone; other
+    text, and a bare date, as it is."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    if len(text) <= len("2026-01-31"):
+        return text
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return moment.astimezone(zone).date().isoformat()
 
 
 def end_of_term(first: str, duration: str) -> str | None:

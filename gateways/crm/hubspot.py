@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
-from contracts.crm import ContractStatus, WonDeal
+from contracts.crm import ContractStatus, WonDeal, WonDeals
 from contracts.model import JsonObject
 from contracts.validation import Problem
 from gateways.crm import terms
@@ -25,13 +26,14 @@ from gateways.crm.batches import chunks, write_apart
 from gateways.crm.contract_data import (
     decimal_text,
     end_of_term,
+    local_date,
     milestones_of,
     present,
     readable_date,
     unique_keys,
     utc_date,
 )
-from gateways.crm.hubspot_api import DEFAULT_URL, MAX_BATCH, SYSTEM, HubSpotApi
+from gateways.crm.hubspot_api import DEFAULT_URL, MAX_BATCH, SYSTEM, AnswerClock, HubSpotApi
 from gateways.crm.protocol import StatusRefusal
 from gateways.crm.status import STARTED, STATUS_LABELS, status_texts
 from gateways.errors import FailureKind, GatewayError
@@ -145,15 +147,25 @@ class HubSpotCrm:
     """A Crm. Thread-safe: it holds nothing but its connections and settings.
 
     `billing_label` names the association label of the contact invoices go to. `default_currency`
-    is for accounts with a single currency, whose deals name none.
+    is for accounts with a single currency, whose deals name none. `time_zone` (IANA) is the legal
+    entity's: its date counts as the day of signature. Won deals closed before `closed_since`, a
+    date there, are not found by sweeps.
     """
 
     system = SYSTEM
 
     def __init__(
-        self, api: HubSpotApi, *, billing_label: str = "Billing", default_currency: str = ""
+        self,
+        api: HubSpotApi,
+        *,
+        billing_label: str = "Billing",
+        default_currency: str = "",
+        time_zone: str = "UTC",
+        closed_since: date | None = None,
     ) -> None:
         self._api = api
+        self._zone = ZoneInfo(time_zone)
+        self._closed_since = closed_since
         self._billing_label = billing_label.lower()
         self._default_currency = default_currency
 
@@ -169,7 +181,7 @@ class HubSpotCrm:
                 "title": deal.get("dealname"),
                 "currency": deal.get("deal_currency_code") or self._default_currency,
                 "value": decimal_text(deal.get("amount") or ""),
-                "signed_on": utc_date(deal.get("closedate") or ""),
+                "signed_on": local_date(deal.get("closedate") or "", self._zone),
                 "starts_on": utc_date(deal.get("c2c_starts_on") or ""),
                 "ends_on": utc_date(deal.get("c2c_ends_on") or ""),
                 "payment_term": deal.get("c2c_payment_term"),
@@ -195,24 +207,30 @@ class HubSpotCrm:
             refused += self._write_some(some)
         return refused
 
-    def won_deals(self, since: datetime, until: datetime) -> list[WonDeal]:
-        """See Crm. HubSpot keeps milliseconds and shows a change to searches seconds later.
+    def won_deals(self, since: datetime) -> WonDeals:
+        """See Crm. HubSpot keeps milliseconds and shows a change to searches seconds later; its
+        clock is the Date of its answers.
 
         HubSpot refuses the search as a whole while the account lacks our properties.
         """
+        clock = AnswerClock()
         filters = [
             {"propertyName": STARTED, "operator": "NOT_HAS_PROPERTY"},
             _filter("hs_is_closed_won", "EQ", "true"),
             _filter("hs_lastmodifieddate", "GTE", _milliseconds(since)),
-            _filter("hs_lastmodifieddate", "LT", _milliseconds(until)),
         ]
-        return [
+        if self._closed_since is not None:
+            adopted = datetime.combine(self._closed_since, time(), self._zone)
+            filters.append(_filter("closedate", "GTE", _milliseconds(adopted)))
+        found = self._api.search_all("deals", filters, ["hs_lastmodifieddate"], clock=clock)
+        deals = [
             WonDeal(
                 deal_id=str(deal["id"]),
                 modified_at=datetime.fromisoformat(deal["properties"]["hs_lastmodifieddate"]),
             )
-            for deal in self._api.search_all("deals", filters, ["hs_lastmodifieddate"])
+            for deal in found
         ]
+        return WonDeals(deals=deals, as_of=clock.first or since)
 
     def missing_setup(self) -> list[Problem]:
         """See Crm: custom properties that are not there, or are of another type."""

@@ -18,7 +18,7 @@ import httpx
 from contracts.model import JsonObject
 from gateways.crm.batches import chunks
 from gateways.errors import FailureKind, GatewayError
-from gateways.http import retry_after
+from gateways.http import date_of, retry_after
 from gateways.secrets import Secret
 from gateways.throttle import Throttle
 
@@ -56,6 +56,16 @@ _SHOWN_CHARACTERS = 500
 
 # Failures before anything was sent; after all others HubSpot may have done the work.
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+
+
+class AnswerClock:
+    """HubSpot's own time, as the first answer of several stated it; None before."""
+
+    def __init__(self) -> None:
+        self.first: datetime | None = None
+
+    def see(self, response: httpx.Response) -> None:
+        self.first = self.first or date_of(response)
 
 
 class HubSpotApi:
@@ -143,9 +153,14 @@ class HubSpotApi:
         raise _defect(f"more than {_MAX_PAGES} pages of {to_type} of {from_type} {record_id}")
 
     def search_all(
-        self, object_type: str, filters: Sequence[JsonObject], properties: Sequence[str]
+        self,
+        object_type: str,
+        filters: Sequence[JsonObject],
+        properties: Sequence[str],
+        *,
+        clock: AnswerClock | None = None,
     ) -> Iterator[JsonObject]:
-        """Every record that meets all filters, by ascending id.
+        """Every record that meets all filters, by ascending id; `clock` is set by the answers.
 
         Pages by "id greater than the last one seen" instead of HubSpot's `after`: an offset
         skips a record whenever one before it changes and leaves the result, and ends at 10,000
@@ -161,7 +176,7 @@ class HubSpotApi:
                 "limit": MAX_PAGE,
             }
             path = f"/crm/v3/objects/{object_type}/search"
-            answer = self._call("POST", path, body=body, is_search=True)
+            answer = self._call("POST", path, body=body, is_search=True, clock=clock)
             page = _results(answer)
             yield from page
             if not page or _after(answer) is None:
@@ -203,6 +218,7 @@ class HubSpotApi:
         params: dict[str, str | list[str]] | None = None,
         body: JsonObject | None = None,
         is_search: bool = False,
+        clock: AnswerClock | None = None,
     ) -> JsonObject:
         if is_search:
             self._searches.wait()
@@ -214,6 +230,8 @@ class HubSpotApi:
         except (httpx.HTTPError, UnicodeEncodeError) as error:
             raise _unanswered(error) from None  # the cause may quote the header, hence the token
         if response.is_success:
+            if clock is not None:
+                clock.see(response)
             return _json_object(response)
         refusal = self._error(response)
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:

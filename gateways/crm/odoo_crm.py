@@ -22,18 +22,19 @@ Alternatives were worse: notes in the chatter pile up with each repeat, and fiel
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from contracts.crm import ContractStatus, WonDeal
+from contracts.crm import ContractStatus, WonDeal, WonDeals
 from contracts.currencies import EXPONENTS
 from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.validation import Problem
 from gateways.crm import terms
 from gateways.crm.batches import chunks, write_apart
-from gateways.crm.contract_data import present, unique_keys, utc_date
+from gateways.crm.contract_data import local_date, present, unique_keys
 from gateways.crm.protocol import StatusRefusal
 from gateways.crm.status import STARTED, STATUS_LABELS, status_texts
 from gateways.errors import FailureKind, GatewayError
@@ -98,13 +99,18 @@ class OdooCrm:
     """A Crm. Thread-safe, as the client is.
 
     The client's user needs Odoo's group "Sales / Administrator", which may add properties to
-    sales teams.
+    sales teams. `time_zone` (IANA) is the legal entity's: its date counts as the day of signature.
+    Opportunities won before `closed_since`, a date there, are not found by sweeps.
     """
 
     system = SYSTEM
 
-    def __init__(self, odoo: OdooClient) -> None:
+    def __init__(
+        self, odoo: OdooClient, *, time_zone: str = "UTC", closed_since: date | None = None
+    ) -> None:
         self._odoo = odoo
+        self._zone = ZoneInfo(time_zone)
+        self._closed_since = closed_since
 
     def read_contract(self, deal_id: str) -> JsonObject:
         """See Crm. Also raises `order_already_confirmed`, of kind business."""
@@ -116,7 +122,9 @@ class OdooCrm:
                 "title": lead["name"],
                 "currency": currency,
                 "value": _amount(order.get("amount_untaxed"), currency),
-                "signed_on": utc_date(order.get("signed_on") or lead["date_closed"] or ""),
+                "signed_on": local_date(
+                    order.get("signed_on") or lead["date_closed"] or "", self._zone
+                ),
                 "payment_term": _name(order.get("payment_term_id")),
                 "purchase_order": order.get("client_order_ref"),
                 "requested_by": self._user_email(lead["user_id"]),
@@ -138,17 +146,24 @@ class OdooCrm:
             refused += self._write_some(some)
         return refused
 
-    def won_deals(self, since: datetime, until: datetime) -> list[WonDeal]:
-        """See Crm. Odoo compares to the second: both ends are rounded down to one.
+    def won_deals(self, since: datetime) -> WonDeals:
+        """See Crm. Odoo compares to the second. Its clock is what stamps its records: the newest
+        change of any opportunity.
 
         An opportunity whose team lacks our properties has no stage, as Odoo sees it.
         """
-        changed = [["write_date", ">=", since], ["write_date", "<", until]]
-        unstarted = [f"lead_properties.{STARTED}", "=", False]
-        return [
+        newest = self._odoo.search_read(
+            "crm.lead", [_ALSO_ARCHIVED], ["write_date"], order="write_date desc", limit=1
+        )
+        domain = [*_WON, [f"lead_properties.{STARTED}", "=", False], ["write_date", ">=", since]]
+        if self._closed_since is not None:
+            adopted = datetime.combine(self._closed_since, time(), self._zone)
+            domain.append(["date_closed", ">=", adopted])
+        deals = [
             WonDeal(deal_id=str(lead["id"]), modified_at=_utc(lead["write_date"]))
-            for lead in self._all("crm.lead", [*_WON, unstarted, *changed], ["write_date"])
+            for lead in self._all("crm.lead", domain, ["write_date"])
         ]
+        return WonDeals(deals=deals, as_of=max([since, *(_utc(r["write_date"]) for r in newest)]))
 
     def missing_setup(self) -> list[Problem]:
         """See Crm: the module that ties quotations to opportunities, teams and their properties."""

@@ -8,11 +8,11 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from contracts.crm import ContractStatus, WonDeal
+from contracts.crm import ContractStatus, WonDeal, WonDeals
 from contracts.model import JsonObject
 from contracts.validation import Problem
 
-__all__ = ["ContractStatus", "Crm", "StatusRefusal", "WonDeal"]
+__all__ = ["ContractStatus", "Crm", "StatusRefusal", "WonDeal", "WonDeals"]
 
 
 class StatusRefusal(BaseModel):
@@ -51,17 +51,19 @@ class Crm(Protocol):
         Returns the deals that were refused; all others are written.
         """
 
-    def won_deals(self, since: datetime, until: datetime) -> list[WonDeal]:
-        """Won deals without a contract, changed at or after `since` and before `until` (aware).
+    def won_deals(self, since: datetime) -> WonDeals:
+        """Won deals without a contract, changed at or after `since` (aware), and the CRM's time.
+
+        A deal closed before the configured day of adoption is left out: nobody wants a contract
+        to start because somebody edits an old deal.
 
         A deal that shows a contract's stage has one: it is left out, however long ago that was.
         Otherwise our own write-back, which is a change too, would bring it back, and a contract
         closed so long ago that the engine forgot it would be started anew.
 
-        Half-open, so that sweeps that follow one another neither miss nor repeat an instant. CRMs
-        index changes late, and a contract just started may not show yet: callers let windows
-        overlap and treat what they know already as done. A deal that changes while the sweep
-        reads may leave this window; the next one finds it.
+        The time is by the CRM's own clock, which stamps its deals: two machines' clocks need not
+        agree. CRMs index changes late, and a contract just started may not show yet: callers let
+        windows overlap and treat what they know already as done.
         """
 
     def missing_setup(self) -> list[Problem]:

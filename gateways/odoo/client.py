@@ -180,6 +180,28 @@ class OdooClient:
         found: list[dict[str, Any]] = self._batcher.run(request)
         return found
 
+    def read_related(
+        self,
+        model: str,
+        ids: Sequence[int],
+        specification: Mapping[str, Any],
+        *,
+        context: Mapping[str, Any] | None = None,
+    ) -> list[dict[str, Any]]:
+        """As `read`, and in the same call the fields of related records.
+
+        `specification` maps each field to `{}`, or to `{"fields": specification}` of the records
+        that it relates to: a many2one is then a dict or False, a list of records one of dicts.
+        """
+        if not ids:
+            return []
+        arguments = {"specification": dict(specification), "context": self._in(context)}
+        request = OnRecords(
+            model, "web_read", ids, arguments, shares_records=True, returns_rows=True
+        )
+        found: list[dict[str, Any]] = self._batcher.run(request)
+        return found
+
     def write(
         self,
         model: str,
@@ -232,15 +254,22 @@ class OdooClient:
             self._batcher.run(OnRecords(model, method, ids, {"context": self._in(context)}))
 
     def mail(
-        self, invoice: int, *, again: bool = False, context: Mapping[str, Any] | None = None
+        self,
+        invoice: int,
+        to: str,
+        *,
+        again: bool = False,
+        context: Mapping[str, Any] | None = None,
     ) -> Mailed:
         """Send a posted invoice to its customer by e-mail, as PDF, unless an e-mail about it was
         sent already. Returns how the newest e-mail about it fared. Safe to repeat.
 
+        Odoo mails to its customer's address: where that is not `to`, nothing is sent.
+
         `again` says that this is a repeat, and that nobody knows what became of the attempt before:
         raises GatewayError `under_way`, transient, as long as that may still mail it.
         """
-        request = Mail(invoice, again, self._in(context), self._mail_state)
+        request = Mail(invoice, to, again, self._in(context), self._mail_state)
         mailed: Mailed = self._batcher.run(request)
         return mailed
 

@@ -68,6 +68,7 @@ class Move(Thread):
             found |= {
                 "invoice_user_id": self.env.uid,
                 "team_id": self.env.xid("sales_team.team_sales_department"),
+                "partner_bank_id": self._bank_account(company),
                 **self._of_partner(partner, company),
             }
         return found
@@ -79,6 +80,14 @@ class Move(Thread):
         if values.get("journal_id"):
             return int(self.env["account.journal"].row(values["journal_id"])["company_id"])
         return current_company(self.env)
+
+    def _bank_account(self, company: int) -> int | bool:
+        """The firm's own, which its customers pay to."""
+        owner = self.env["res.company"].row(company)["partner_id"]
+        found = self.env["res.partner.bank"].find(
+            [["partner_id", "=", owner], ["active", "=", True]], order="sequence, id"
+        )
+        return found[0] if found else False
 
     def _of_partner(self, partner: int | None, company: int) -> Values:
         """What an invoice takes over from its customer."""
@@ -175,11 +184,12 @@ class Move(Thread):
             lines.settle_open(line)
 
     def _due(self, row: Row, total: Decimal) -> list[tuple[date, Decimal]]:
-        """Installments. Without a term an invoice is due on the day it is made, as in Odoo."""
+        """Installments. Without a term an invoice is due on the day it was given, or else on the
+        day it is made, as in Odoo."""
         term = row["invoice_payment_term_id"]
         start = date.fromisoformat(row["invoice_date"] or str(self.env.today))
         if not term:
-            due = row["invoice_date_due"] if row["state"] != "draft" else None
+            due = row["invoice_date_due"]
             return [(date.fromisoformat(due or self._due_without_term(row)), total)]
         name = self.env["account.payment.term"].row(term)["name"]
         return terms.installments(

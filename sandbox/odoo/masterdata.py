@@ -93,6 +93,10 @@ class Product(Model):
         return int(company_values(self.env, current_company(self.env))["currency_id"])
 
 
+class PartnerBank(Model):
+    rec_name = "acc_number"
+
+
 class Pricelist(Model):
     def display_name(self, row: Row) -> str:
         return f"{row['name']} ({currency_name(self.env, row['currency_id'])})"
@@ -130,6 +134,7 @@ MODELS: dict[str, type[Model]] = {
     "account.account": Account,
     "res.users": Users,
     "res.partner": Partner,
+    "res.partner.bank": PartnerBank,
     "product.product": Product,
     "product.pricelist": Pricelist,
     "res.currency": Currency,

@@ -224,7 +224,7 @@ def invoice(
                 ("Reason", state.proposal.reason),
                 ("Approved by", given),
                 ("Rejected by", state.rejected_because),
-                ("Hash", state.proposal.content_hash[:HASH_PREFIX]),
+                ("Hash", state.draft.approval_hash[:HASH_PREFIX] if state.draft else ""),
                 ("Due", collecting.due_on(state) if posted else ""),
                 ("Reminders", state.dunning.level or ""),
             ]

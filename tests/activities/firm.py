@@ -10,7 +10,7 @@ from typing import Any
 from activities.odoo.balances import InvoiceRef, OdooBalances
 from activities.odoo.catalogue import Catalogue
 from activities.odoo.chatter import OdooChatter
-from activities.odoo.delivery import OdooDelivery
+from activities.odoo.delivery import MailRequest, OdooDelivery
 from activities.odoo.expenses import OdooExpenses
 from activities.odoo.invoice_rows import DraftRequest
 from activities.odoo.invoices import OdooInvoices, PostRequest
@@ -29,7 +29,12 @@ from activities.odoo.write_offs import OdooWriteOffs
 from activities.policies import Policies
 from contracts.billing.lines import InvoiceKind, InvoiceProposal, Line
 from contracts.billing.order import order_lines
-from contracts.identifiers import contract_workflow_id, invoice_workflow_id
+from contracts.identifiers import (
+    contract_workflow_id,
+    invoice_origin,
+    invoice_workflow_id,
+    origins_of_contract,
+)
 from contracts.invoice.messages import InvoiceBalance, PaymentReceived
 from contracts.invoice.results import Draft
 from contracts.model import Contract, JsonObject
@@ -168,7 +173,9 @@ class Firm:
         """All that stands in Odoo about a contract, and the mails it sent."""
         origin = contract_workflow_id(contract.legal_entity, contract.contract_id)
         orders = self._rows("sale.order", [("origin", "=", origin)], _ORDER)
-        moves = self._rows("account.move", [("invoice_origin", "=like", f"{origin}/%")], _MOVE)
+        moves = self._rows(
+            "account.move", [("invoice_origin", "=like", origins_of_contract(origin))], _MOVE
+        )
         order_ids, move_ids = ids_of(orders), ids_of(moves)
         anyhow = ("active", "in", [True, False])
         projects = self._rows(
@@ -292,7 +299,6 @@ class Ordered:
             kind=kind,
             customer_key=contract.customer.key,
             customer_name=contract.customer.name,
-            billing_email=contract.customer.billing_email,
             lines=charges or (self.milestone(),),
             payment_term=contract.payment_term,
             purchase_order=contract.purchase_order if purchase_order is None else purchase_order,
@@ -330,12 +336,16 @@ class Ordered:
         )
 
     def invoice_origin(self, number: int = 1) -> str:
-        """The workflow of an invoice, by which its records in Odoo are found."""
+        """By which an invoice's records in Odoo are found."""
         contract = contract_workflow_id(self.contract.legal_entity, self.contract.contract_id)
-        return invoice_workflow_id(contract, number)
+        return invoice_origin(invoice_workflow_id(contract, number))
 
     def invoice_request(self) -> DraftRequest:
         return self.request(self.proposal())
+
+    def mail_request(self, invoice: int) -> MailRequest:
+        """To the address that the customer was created with."""
+        return MailRequest(invoice_id=invoice, to=self.contract.customer.billing_email)
 
     def post_request(self, draft: Draft, proposal: InvoiceProposal | None = None) -> PostRequest:
         proposal = proposal or self.proposal()
@@ -343,6 +353,6 @@ class Ordered:
             invoice_id=draft.invoice_id,
             legal_entity=self.contract.legal_entity,
             kind=proposal.kind,
-            odoo_totals=draft.odoo_totals,
+            approved=draft.content,
             proposed_on=proposal.proposed_on,
         )

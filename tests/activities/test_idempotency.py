@@ -115,7 +115,7 @@ def test_the_whole_way_each_step_twice(firm: Firm) -> None:
     assert invoices.create_draft(request).invoice_id == invoice
     assert firm.balances.read_balance(InvoiceRef(invoice_id=invoice)) == posted
 
-    twice(lambda: delivery.send_invoice(InvoiceRef(invoice_id=invoice)))
+    twice(lambda: delivery.send_invoice(made.mail_request(invoice)))
     assert len(firm.mails(contract)) == 1
     reminder = ReminderRequest(
         invoice_id=invoice,
@@ -300,6 +300,50 @@ def test_a_draft_invoice_is_the_contract_s_and_rewritten(firm: Firm) -> None:
     assert firm.invoices.post_invoice(made.post_request(draft)).untaxed == eur("1000.00")
 
 
+@pytest.mark.parametrize("written", ["{digits}", "BE {digits}", "BE 0{a}.{b}.{c}", "be0{rest}"])
+def test_a_customer_is_found_however_people_have_written_the_number(
+    firm: Firm, written: str
+) -> None:
+    number = belgian_vat()
+    digits = number.removeprefix("BE")
+    parts = {"digits": digits, "rest": digits[1:], "a": digits[1:4], "b": digits[4:7]}
+    text = written.format(**parts, c=digits[7:])
+    known = _stored(firm, text)
+    accepted, _ = firm.accepted(_buyer(number))
+    assert firm.customer(accepted) == known
+
+
+def test_customers_whose_numbers_differ_in_writing_only_are_ambiguous(firm: Firm) -> None:
+    number = belgian_vat()
+    both = [_stored(firm, number), _stored(firm, number.removeprefix("BE"))]
+    accepted, _ = firm.accepted(_buyer(number))
+    refusal = refused(lambda: firm.customer(accepted))
+    assert code(refusal) == "customer_ambiguous"
+    assert all(f"id {partner}" in refusal.detail.message for partner in both)
+
+
+def test_an_archived_customer_is_asked_about_and_not_made_anew(firm: Firm) -> None:
+    number = belgian_vat()
+    known = _stored(firm, number)
+    firm.odoo.write("res.partner", [known], {"active": False})
+    accepted, _ = firm.accepted(_buyer(number))
+    refusal = refused(lambda: firm.customer(accepted))
+    assert (code(refusal), refusal.detail.field) == ("customer_ambiguous", "customer.vat_number")
+    assert f"id {known}, archived" in refusal.detail.message
+    firm.odoo.write("res.partner", [known], {"active": True})
+    assert firm.customer(accepted) == known
+
+
+def _stored(firm: Firm, vat: str) -> int:
+    """A customer that people entered, with the number as they wrote it."""
+    [belgium] = firm.odoo.search_read("res.country", [("code", "=", "BE")], ["id"])
+    values = {"name": unique("By hand"), "is_company": True, "country_id": belgium["id"]}
+    [partner] = firm.odoo.create(
+        "res.partner", [values | {"vat": vat}], context={"no_vat_validation": True}
+    )
+    return partner
+
+
 def _buyer(vat: str | None, **changes: str) -> JsonObject:
     contract = single()
     contract["customer"] |= {"vat_number": vat} | changes
@@ -366,8 +410,9 @@ def test_an_amended_date_leaves_the_locked_period(firm: Firm) -> None:
     invoice = draft.invoice_id
     with locked(firm.odoo, "fiscalyear_lock_date", "2026-03-31"):
         later = request.model_copy(update={"invoice_on": date(2026, 4, 1), "rewrites": True})
-        assert firm.invoices.create_draft(later).invoice_id == invoice
-        balance = firm.invoices.post_invoice(made.post_request(draft))
+        again = firm.invoices.create_draft(later)
+        assert again.invoice_id == invoice
+        balance = firm.invoices.post_invoice(made.post_request(again))
     assert balance.due_on == date(2026, 5, 1)
 
 
@@ -376,7 +421,7 @@ def test_an_invoice_that_cannot_be_mailed_is_not_called_delivered(firm: Firm) ->
     draft = firm.invoices.create_draft(request)
     invoice = draft.invoice_id
     firm.invoices.post_invoice(made.post_request(draft))
-    ref = InvoiceRef(invoice_id=invoice)
+    ref = made.mail_request(invoice)
     firm.server.refuse_mail(True)
     try:
         refusal = refused(lambda: firm.delivery.send_invoice(ref))

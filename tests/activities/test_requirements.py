@@ -20,9 +20,8 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.odoo import entries
-from activities.odoo.balances import InvoiceRef
 from activities.odoo.chatter import AuditRequest, Notification
-from activities.odoo.delivery import ReminderRequest, TodoRequest
+from activities.odoo.delivery import MailRequest, ReminderRequest, TodoRequest
 from activities.odoo.expenses import ExpensesRequest
 from activities.odoo.invoices import DiscardRequest
 from activities.odoo.milestones import MilestoneRef
@@ -273,10 +272,10 @@ def _pay_with_discount(firm: Firm, recorder: Recorder, invoice: InvoiceBalance) 
 
 def _deliver(firm: Firm, recorder: Recorder) -> None:
     posted = [_invoice(firm) for _ in range(6)]
-    (made, balance), *_ = posted
+    made, balance = posted[0]
     invoice = balance.invoice_id
     entries.post(firm.client, invoice)  # it is posted already, which Odoo refuses
-    refs = [InvoiceRef(invoice_id=found.invoice_id) for _, found in posted]
+    refs = [made.mail_request(found.invoice_id) for made, found in posted]
     _together(recorder, [partial(firm.delivery.send_invoice, ref) for ref in refs[:3]])
     _together(recorder, [partial(_send_again, firm, ref) for ref in refs[3:]])
     reminder = ReminderRequest(
@@ -325,7 +324,7 @@ def _together(recorder: Recorder, sends: list[Callable[[], object]]) -> None:
     recorder.changed = before
 
 
-def _send_again(firm: Firm, ref: InvoiceRef) -> None:
+def _send_again(firm: Firm, ref: MailRequest) -> None:
     """A second attempt, while a wizard of somebody else may still be mailing the invoice."""
     firm.odoo.create("account.move.send.wizard", [{"move_id": ref.invoice_id}])
     engine = ActivityEnvironment()

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from contracts.changes import ChangeOrder
 from contracts.contract.state import ContractState
+from contracts.identifiers import origins_of_contract
 from contracts.invoice.state import InvoiceState
 from contracts.model import JsonObject
 from contracts.money import Money
@@ -148,7 +149,7 @@ def invoices(world: World, workflow_id: str) -> list[dict[str, Any]]:
     return world.admin.search_read(
         "account.move",
         [
-            ("invoice_origin", "=like", f"{workflow_id}/invoice/%"),
+            ("invoice_origin", "=like", origins_of_contract(workflow_id)),
             ("move_type", "in", ["out_invoice", "out_refund"]),
         ],
         ["move_type", "state", "ref", "amount_untaxed", "amount_total", "amount_residual"],

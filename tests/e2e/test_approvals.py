@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contracts.approvals import ApprovalDecision
+from contracts.identifiers import invoice_origin
 from contracts.invoice.state import InvoiceStage, InvoiceState
 from contracts.parking import Action
 from starters.client import Refused, messages
@@ -32,9 +33,10 @@ async def test_a_wrong_approval_is_refused_with_the_reason(
 ) -> None:
     invoice = await world.proposed(single())
     state = await world.invoice(invoice)
+    assert state.approval_round is not None
     right = {
         "by": ANA,
-        "content_hash": state.proposal.content_hash[:12],
+        "content_hash": state.approval_round.subject.content_hash[:12],
         "amount": state.proposal.amount,
     }
     decision = ApprovalDecision.model_validate(right | wrong)
@@ -97,7 +99,7 @@ async def test_a_changed_proposal_needs_approval_again(world: World) -> None:
     await world.approve(invoice, BOB)
     await world.invoice(invoice, InvoiceStage.OPEN)
     [move] = world.admin.search_read(
-        "account.move", [("invoice_origin", "=", invoice)], ["ref", "state"]
+        "account.move", [("invoice_origin", "=", invoice_origin(invoice))], ["ref", "state"]
     )
     assert (move["ref"], move["state"]) == ("PO-9", "posted")
 
@@ -227,7 +229,7 @@ def drafts(world: World, invoice: str) -> list[dict[str, object]]:
     """What Odoo has of an invoice, whatever became of it."""
     return world.admin.search_read(
         "account.move",
-        [("invoice_origin", "=", invoice)],
+        [("invoice_origin", "=", invoice_origin(invoice))],
         ["state", "amount_untaxed", "amount_total", "invoice_date"],
     )
 

@@ -29,9 +29,9 @@ async def test_which_actions_are_possible_follows_from_the_state(world: World) -
     with pytest.raises(Refused, match="nothing to pay yet"):
         await world.tell(invoice, messages.RECORD_PAYMENT, payment)
     state = await world.invoice(invoice)
-    decision = ApprovalDecision(
-        by=BOB, content_hash=state.proposal.content_hash, amount=state.proposal.amount
-    )
+    assert state.approval_round is not None
+    subject = state.approval_round.subject
+    decision = ApprovalDecision(by=BOB, content_hash=subject.content_hash, amount=subject.amount)
     await world.approve(invoice, ANA)
     await world.invoice(invoice, InvoiceStage.OPEN)
     with pytest.raises(Refused, match="nothing is to be decided"):
@@ -88,7 +88,7 @@ async def test_what_is_approved_is_the_last_word_even_weeks_later(world: World) 
     await untaxed(world, invoice)
     await world.resolve(invoice, Action.RETRY)
     state = await world.invoice(invoice, InvoiceStage.AWAITING_APPROVAL)
-    assert noted(state, "With tax it came to 1150.00 EUR and now to 1000.00 EUR")
+    assert noted(state, "totals.total: 1150.00 EUR -> 1000.00 EUR")
     await world.approve(invoice, BOB)
     state = await world.invoice(invoice, InvoiceStage.OPEN)
     assert state.balance is not None

@@ -10,6 +10,7 @@ from contracts.billing.lines import InvoiceKind
 from contracts.changes import ChangeOrder
 from contracts.contract.messages import CreditRequest, Hold, HoldKind, HoldRequest, RetainageRelease
 from contracts.contract.state import ContractStage
+from contracts.identifiers import invoice_origin
 from contracts.invoice.state import InvoiceStage
 from contracts.money import Money
 from contracts.parking import Action
@@ -433,7 +434,7 @@ async def test_a_contract_of_the_second_company_is_in_its_own_books_and_currency
     assert str(state.odoo_totals.total) == "2400.00 GBP"
     [move] = world.admin.search_read(
         "account.move",
-        [("invoice_origin", "=", f"{workflow_id}/invoice/1")],
+        [("invoice_origin", "=", invoice_origin(f"{workflow_id}/invoice/1"))],
         ["company_id", "currency_id"],
     )
     assert (move["company_id"][1], move["currency_id"][1]) == ("Northwind UK", "GBP")

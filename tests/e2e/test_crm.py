@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -23,7 +23,7 @@ from contracts.contract.state import ContractStage
 from contracts.identifiers import contract_workflow_id, deal_contract_id
 from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
-from contracts.sweeps import CrmSweepInput, SweepResult
+from contracts.sweeps import CrmSweepInput, CrmSweepResult
 from gateways.crm.protocol import Crm
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
@@ -42,6 +42,10 @@ from workflows.sweeps import CrmSweepWorkflow
 HUBSPOT, ODOO_CRM = "hubspot", "odoo-crm"
 WITHIN_SECONDS = 60.0
 Told = Callable[[dict[str, str]], bool]
+
+
+ADOPTED = date(2020, 1, 1)
+"""Deals closed before it start no contract by themselves."""
 
 
 @dataclass
@@ -135,7 +139,7 @@ class CrmWorld(World):
         await self.invoice(invoice, InvoiceStage.OPEN)
         return invoice
 
-    async def crm_sweep(self, system: str) -> SweepResult:
+    async def crm_sweep(self, system: str) -> CrmSweepResult:
         """Look once for won deals, as the first sweep ever."""
         return await self.client.execute_workflow(
             CrmSweepWorkflow.run,
@@ -173,9 +177,13 @@ async def until(look: Callable[[], dict[str, str]], told: Told) -> dict[str, str
 def crm_settings(odoo_server: OdooServer, sandbox: Sandbox) -> Settings:
     """Both CRMs configured, as an installation would."""
     hubspot = HubSpotSettings(
-        url=f"{sandbox.url}/hubspot", api_key=sandbox.hubspot_token, legal_entity=ENTITY
+        url=f"{sandbox.url}/hubspot",
+        api_key=sandbox.hubspot_token,
+        legal_entity=ENTITY,
+        closed_since=ADOPTED,
     )
-    crm = CrmSettings(hubspot=hubspot, odoo=OdooCrmSettings(legal_entity=ENTITY))
+    opportunities = OdooCrmSettings(legal_entity=ENTITY, closed_since=ADOPTED)
+    crm = CrmSettings(hubspot=hubspot, odoo=opportunities)
     return settings_for(odoo_server).model_copy(update={"crm": crm})
 
 
@@ -488,18 +496,18 @@ async def test_a_sweep_starts_each_won_deal_once_and_no_open_one(world: CrmWorld
     await world.hubspot_until(earlier, lambda now: now.get("stage") == "active")
 
     results = await asyncio.gather(*(world.crm_sweep(HUBSPOT) for _ in range(2)))
-    assert sum(result.signalled for result in results) == 1
+    assert sum(result.started for result in results) == 1
     assert earlier not in results[0].seen
     assert not await world.is_started(HUBSPOT, still_open)
     await world.stage(workflow_of(HUBSPOT, won), ContractStage.ACTIVE)
     await world.hubspot_until(won, lambda now: now.get("stage") == "active")
     again = await world.crm_sweep(HUBSPOT)
-    assert again.signalled == 0
+    assert again.started == 0
     assert not {won, earlier, still_open} & again.seen.keys()
 
     world.sandbox.hubspot.update("deals", still_open, {"dealstage": "closedwon"})
     later = await world.crm_sweep(HUBSPOT)
-    assert later.signalled == 1
+    assert later.started == 1
     assert still_open in later.seen
     assert await world.is_started(HUBSPOT, still_open)
     await world.hubspot_until(still_open, lambda now: now.get("stage") == "active")
@@ -524,4 +532,4 @@ async def test_a_sweep_of_odoo_s_crm_starts_won_opportunities_only(world: CrmWor
     assert not await world.is_started(ODOO_CRM, str(still_open))
     again = await world.crm_sweep(ODOO_CRM)
     assert str(won) not in again.seen
-    assert again.signalled == 0
+    assert again.started == 0

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from contracts.contract.state import ContractStage
+from contracts.identifiers import invoice_origin
 from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
 from starters.client import Refused
@@ -49,7 +50,7 @@ async def test_a_vat_number_only_odoo_refuses_parks_the_customer(world: World) -
     await world.stage(workflow_id, ContractStage.ACTIVE)
 
 
-async def test_a_locked_period_parks_the_posting_and_an_amended_date_keeps_the_approval(
+async def test_a_locked_period_parks_the_posting_and_an_amended_date_is_approved_again(
     world: World,
 ) -> None:
     invoice = await world.proposed(single())
@@ -61,13 +62,15 @@ async def test_a_locked_period_parks_the_posting_and_an_amended_date_keeps_the_a
         assert (parked.step, parked.code) == ("post_invoice", "period_locked")
         assert parked.field == "invoice_on"
         await world.resolve(invoice, Action.AMEND, changes={"invoice_on": str(NEW_YEAR)})
+        await world.invoice(invoice, InvoiceStage.AWAITING_APPROVAL)
+        await world.approve(invoice)
         state = await world.invoice(invoice, InvoiceStage.OPEN)
     finally:
         admin.write("res.company", [1], {"fiscalyear_lock_date": False})
     assert state.approval_round is not None
     assert [item.by for item in state.approval_round.approvals] == [ANA]
     [move] = admin.search_read(
-        "account.move", [("invoice_origin", "=", invoice)], ["invoice_date", "date"]
+        "account.move", [("invoice_origin", "=", invoice_origin(invoice))], ["invoice_date", "date"]
     )
     assert move["invoice_date"] == move["date"] == str(NEW_YEAR)
 
@@ -177,15 +180,19 @@ async def test_a_backdated_invoice_does_not_slip_into_a_locked_period(world: Wor
         await world.parked(invoice)
         admin.write("res.company", [1], {"fiscalyear_lock_date": str(today() - timedelta(days=60))})
         await world.resolve(invoice, Action.AMEND, changes={"invoice_on": locked})
+        await world.invoice(invoice, InvoiceStage.AWAITING_APPROVAL)
+        await world.approve(invoice)
         state = await world.invoice(
             invoice, until=lambda found: any(locked in e.message for e in found.exceptions)
         )
         assert state.exceptions[0].code == "period_locked"
         await world.resolve(invoice, Action.AMEND, changes={"invoice_on": free})
+        await world.invoice(invoice, InvoiceStage.AWAITING_APPROVAL)
+        await world.approve(invoice)
         await world.invoice(invoice, InvoiceStage.OVERDUE)
     finally:
         admin.write("res.company", [1], {"fiscalyear_lock_date": False})
     [move] = admin.search_read(
-        "account.move", [("invoice_origin", "=", invoice)], ["invoice_date", "date"]
+        "account.move", [("invoice_origin", "=", invoice_origin(invoice))], ["invoice_date", "date"]
     )
     assert move["invoice_date"] == move["date"] == free

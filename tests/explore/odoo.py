@@ -17,6 +17,7 @@ from contracts.billing.lines import InvoiceKind, InvoiceProposal
 from contracts.billing.time import TimeEntry
 from contracts.contract.state import OdooRefs
 from contracts.invoice import agenda
+from contracts.invoice.content import InvoiceContent
 from contracts.invoice.messages import InvoiceBalance, PaymentReceived
 from contracts.invoice.results import Draft, Reconciled
 from contracts.invoice.state import InvoiceState
@@ -72,6 +73,19 @@ class OdooInvoice:
     @property
     def is_credit(self) -> bool:
         return self.proposal.kind is InvoiceKind.CREDIT_NOTE
+
+    @property
+    def content(self) -> InvoiceContent:
+        """What it says; its reference stands for all that the proposal says."""
+        return InvoiceContent(
+            customer=self.proposal.customer_name,
+            customer_id=1,
+            mailed_to="ap@acme.example",
+            reference=self.proposal.content_hash,
+            invoice_on=self.invoice_on,
+            currency=self.total.currency,
+            totals=OdooTotals(untaxed=self.untaxed, taxes=(), total=self.total),
+        )
 
     @property
     def balance(self) -> InvoiceBalance:
@@ -191,7 +205,7 @@ def _draft_request(state: InvoiceState, action: Action) -> Any:
 
 def _post_request(state: InvoiceState, action: Action) -> Any:
     assert state.draft is not None
-    return state.draft.odoo_totals.total
+    return state.draft.content
 
 
 def _payment_request(state: InvoiceState, action: Action) -> PaymentReceived:
@@ -240,22 +254,20 @@ def _create(odoo: Odoo, number: int, asked: Any) -> tuple[Odoo, Result]:
         odoo = odoo.with_invoice(made)
     elif known.move == DRAFT and (known.proposal, known.invoice_on) != (proposal, invoice_on):
         odoo = odoo.with_invoice(known.now(proposal=proposal, invoice_on=invoice_on))
-    zero = Money.zero(total.currency)
-    totals = OdooTotals(untaxed=untaxed, taxes=(), total=total)
     draft = Draft(
         invoice_id=_FIRST_ID + number,
         invoice_on=invoice_on,
-        odoo_totals=totals,
-        policy=policy_in(zero.currency),
+        content=odoo.invoices[number].content,
+        policy=policy_in(total.currency),
     )
     return odoo.marking(reached), Done(draft)
 
 
-def _post(odoo: Odoo, number: int, asked: Money) -> tuple[Odoo, Result]:
+def _post(odoo: Odoo, number: int, asked: InvoiceContent) -> tuple[Odoo, Result]:
     known = odoo.invoices[number]
     if known.move == CANCELLED:
         return odoo, refused("invoice_cancelled")
-    if known.total != asked:
+    if known.content != asked:
         return odoo, refused("invoice_differs_from_approval")
     if known.move == DRAFT:
         known = known.now(move=POSTED, posts=known.posts + 1)

@@ -25,6 +25,7 @@ from contracts.contract.messages import (
 )
 from contracts.contract.state import ContractStage
 from contracts.invoice import rules as invoice_rules
+from contracts.invoice.content import approval_hash
 from contracts.invoice.messages import (
     ContractRenewed,
     CreditApplied,
@@ -148,7 +149,9 @@ def _posted_is_approved(world: World, number: int, known: odoo.OdooInvoice) -> N
     given = {item.content_hash for item in state.approval_round.approvals}
     given |= {subject.content_hash}
     assert state.approval_round.is_met, f"invoice {number} is posted without approval"
-    assert given == {known.proposal.content_hash}, f"invoice {number}: posted is not approved"
+    proposed = state.proposal.content_hash
+    posted = approval_hash(proposed, state.invoice_on, known.content)
+    assert given == {posted}, f"invoice {number}: posted is not approved"
     if known.move == odoo.POSTED and not world.skipped:
         report = world.contract.invoices.get(number)
         assert report is not None

@@ -14,6 +14,9 @@ from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
 from tests.world import unique
 
+ADDRESS = "a@b.example"
+"""Of every customer."""
+
 COMPANY, UK = 1, 2
 
 
@@ -53,7 +56,7 @@ def customer(odoo: OdooClient) -> int:
                 "id": xid("partner"),
                 "name": unique("Acme"),
                 "is_company": True,
-                "email": "a@b.example",
+                "email": ADDRESS,
             }
         ],
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from contracts.identifiers import INVOICE_ORIGINS, invoice_origin, origins_of_contract
 from contracts.model import JsonObject
 from contracts.money import Money
 from gateways.errors import FailureKind, GatewayError
@@ -367,18 +368,21 @@ def test_the_searches_the_product_makes(odoo: OdooClient) -> None:
     origin = f"contract/northwind/{unique('X')}"
     odoo.write("sale.order", [made.order], {"origin": origin})
     move = invoice(odoo)
-    odoo.write("account.move", [move], {"invoice_origin": f"{origin}/invoice/1"})
+    odoo.write("account.move", [move], {"invoice_origin": invoice_origin(f"{origin}/invoice/1")})
     written = the(odoo, "account.move", move, "write_date")["write_date"]
 
     def found(model: str, record: int, *domain: Any) -> bool:
         return bool(odoo.search_read(model, [("id", "=", record), *domain], ["id"]))
 
-    invoices = ("invoice_origin", "=like", "contract/%/invoice/%")
+    invoices = ("invoice_origin", "=like", INVOICE_ORIGINS)
     assert found("account.move", move, invoices, ("move_type", "=", "out_invoice"))
     assert found("account.move", move, ("write_date", ">=", written))
     assert not found("account.move", move, ("state", "!=", "draft"))
     assert found("account.move", move, ("state", "not in", ["posted", "cancel"]))
-    assert not found("account.move", move, ("invoice_origin", "=like", "Contract/%"))
+    assert not found("account.move", move, ("invoice_origin", "=like", INVOICE_ORIGINS.lower()))
+    assert found("account.move", move, ("invoice_origin", "=like", origins_of_contract(origin)))
+    other = origins_of_contract(f"{origin}-2")
+    assert not found("account.move", move, ("invoice_origin", "=like", other))
     assert found("sale.order", made.order, ("origin", "=", origin))
     assert not found("sale.order", made.order, ("origin", "=", origin.upper()))
     line = made.lines[0]

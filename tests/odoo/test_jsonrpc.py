@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from activities.odoo.balances import InvoiceRef
 from activities.odoo.catalogue import Catalogue
 from activities.odoo.chatter import Notification
 from activities.odoo.delivery import ReminderRequest
@@ -67,7 +66,7 @@ def test_the_main_road_from_contract_to_cash(server: RealServer, rpc: OdooClient
         draft = invoices.create_draft(request)
         invoice = draft.invoice_id
         posted = invoices.post_invoice(made.post_request(draft))
-        delivery.send_invoice(InvoiceRef(invoice_id=invoice))
+        delivery.send_invoice(made.mail_request(invoice))
         reminder = ReminderRequest(
             invoice_id=invoice, partner_id=made.partner, subject=posted.number, text="Late."
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -348,16 +348,34 @@ def test_a_sweep_finds_won_deals_of_its_window_only(
     }
     since, until = min(changes.values()), max(changes.values()) + timedelta(seconds=1)
 
-    deals = crm.won_deals(since, until)
+    window = crm.won_deals(since)
+    deals = window.deals
     found = {deal.deal_id: deal.modified_at for deal in deals}
 
     assert len(deals) == len(found)
     assert won <= found.keys()
     assert still_open not in found
     assert all(found[key] == moment for key, moment in changes.items())
-    assert not won & {deal.deal_id for deal in crm.won_deals(until, until + timedelta(days=1))}
-    earlier = crm.won_deals(since - timedelta(days=1), since)
-    assert not won & {deal.deal_id for deal in earlier}
+    assert not won & {deal.deal_id for deal in crm.won_deals(until).deals}
+    # By Odoo's own clock, which stamps them.
+    assert window.as_of >= max(changes.values())
+    assert crm.won_deals(until + timedelta(days=9)).as_of == until + timedelta(days=9)
+
+
+def test_an_opportunity_won_before_adoption_starts_nothing_when_it_is_edited(
+    odoo: OdooClient, make_lead: MakeLead
+) -> None:
+    lead = make_lead()
+    since = datetime.now(UTC) - timedelta(days=1)
+    today = datetime.now(UTC).date()
+
+    def found(closed_since: date) -> bool:
+        crm = OdooCrm(odoo, closed_since=closed_since)
+        return str(lead) in {deal.deal_id for deal in crm.won_deals(since).deals}
+
+    odoo.write("crm.lead", [lead], {"name": "Edited"})
+    assert found(today - timedelta(days=1))
+    assert not found(today + timedelta(days=2))
 
 
 def test_a_sweep_leaves_out_what_shows_a_contract_until_a_person_clears_it(
@@ -367,11 +385,10 @@ def test_a_sweep_leaves_out_what_shows_a_contract_until_a_person_clears_it(
     unprepared, teamless = make_lead(team_id=team), make_lead()
     odoo.write("crm.lead", [teamless], {"team_id": False})
     since = datetime.now(UTC) - timedelta(days=1)
-    until = datetime.now(UTC) + timedelta(days=1)
 
     def found() -> set[str]:
         ours = {str(lead) for lead in (started, other, unprepared, teamless)}
-        return ours & {deal.deal_id for deal in crm.won_deals(since, until)}
+        return ours & {deal.deal_id for deal in crm.won_deals(since).deals}
 
     assert crm.write_statuses([status(started)]) == []
     assert found() == {str(lead) for lead in (other, unprepared, teamless)}

@@ -15,6 +15,8 @@ from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
 
 PATIENCE_SECONDS = 20.0
+ADDRESS = "ap@acme.example"
+"""Of the customer of every invoice."""
 
 
 class Call(NamedTuple):
@@ -98,7 +100,9 @@ class FakeOdoo:
 
     def invoice(self, company: int = 1, state: str = "posted") -> int:
         """One that can be mailed."""
-        record = self.add(state=state, posted=0, company_id=company, notifications=[])
+        record = self.add(
+            state=state, posted=0, company_id=company, email=ADDRESS, notifications=[]
+        )
         self.mails[record] = 0
         return record
 
@@ -165,7 +169,12 @@ class FakeOdoo:
     def _shown(self, record: int) -> dict[str, Any]:
         row = self.records[record]
         messages = [{"id": 1, "notification_ids": [dict(item) for item in row["notifications"]]}]
-        return {"id": record, "company_id": row["company_id"], "message_ids": messages}
+        return {
+            "id": record,
+            "company_id": row["company_id"],
+            "partner_id": {"id": 1, "email": row["email"]},
+            "message_ids": messages,
+        }
 
     def _send(self, call: Call) -> None:
         [wizard] = call.ids

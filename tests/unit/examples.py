@@ -21,10 +21,12 @@ from contracts.billing.lines import InvoiceProposal
 from contracts.calendar import BusinessCalendar
 from contracts.contract.state import ContractState
 from contracts.dunning import DunningPolicy, DunningStep
+from contracts.invoice.content import ContentLine, InvoiceContent, approval_hash
 from contracts.invoice.messages import InvoiceBalance
-from contracts.invoice.state import InvoiceReport, InvoiceStage, InvoiceState
+from contracts.invoice.state import InvoiceReport, InvoiceStage, InvoiceState, KnownDraft
 from contracts.model import Contract, JsonObject, Source
 from contracts.money import Money
+from contracts.odoo_totals import OdooTotals, TaxAmount
 from contracts.parking import Step, StepException
 from contracts.policy import EntityPolicy
 from contracts.validation import validate
@@ -151,6 +153,55 @@ def proposal() -> InvoiceProposal:
     return composed.proposal
 
 
+def content(total: str = "3630.00", **changes: Any) -> InvoiceContent:
+    """What the draft of the first invoice says in Odoo, with 21 % tax."""
+    tax = euros(total) - euros("3000.00")
+    fields: dict[str, Any] = {
+        "customer": "Acme NV",
+        "customer_id": 3,
+        "mailed_to": "ap@acme.example",
+        "kind": "out_invoice",
+        "origin": "Contract C-1 no. 1 (northwind)",
+        "reference": "PO-77",
+        "payment_term": "30 Days",
+        "invoice_on": MONDAY,
+        "due_on": date(2026, 4, 1),
+        "journal": "Sales",
+        "currency": "EUR",
+        "bank_account": "BE02 1234 5678 9002",
+        "lines": (
+            ContentLine(
+                kind="product",
+                product="[BUILD] Build",
+                text="ERP roll-out – Design",
+                quantity=Decimal(1),
+                price=Decimal(3000),
+                subtotal=Decimal(3000),
+                account="700000 Sales",
+                taxes=("21%",),
+            ),
+        ),
+        "totals": OdooTotals(
+            untaxed=euros("3000.00"),
+            taxes=(TaxAmount(name="21% | VAT", amount=tax),),
+            total=euros(total),
+        ),
+    }
+    return InvoiceContent(**fields | changes)
+
+
+def draft(total: str = "3630.00") -> KnownDraft:
+    """The draft of the first invoice."""
+    made_of = proposal().content_hash
+    return KnownDraft(
+        invoice_id=7,
+        content_hash=made_of,
+        approval_hash=approval_hash(made_of, None, content(total)),
+        invoice_on=MONDAY,
+        content=content(total),
+    )
+
+
 def approval_round(amount: str = "3000.00", requested_by: str = SAM) -> ApprovalRound:
     """The round of the first invoice, or of another amount, begun on that Monday."""
     proposed = proposal()
@@ -158,7 +209,7 @@ def approval_round(amount: str = "3000.00", requested_by: str = SAM) -> Approval
         kind=ApprovalKind.INVOICE,
         title="invoice 1 of C-1",
         amount=euros(amount),
-        content_hash=proposed.content_hash,
+        content_hash=draft().approval_hash,
         customer_key=proposed.customer_key,
         customer_name=proposed.customer_name,
         requested_by=(requested_by,),

@@ -264,7 +264,9 @@ async def test_what_only_some_contracts_need_is_for_a_person_to_judge(settings: 
 
 def test_sweeps_follow_the_configuration(settings: Settings) -> None:
     assert [item.id for item in schedules.sweeps(settings)] == ["c2c-odoo-sweep"]
-    crm = settings.crm.model_validate({"odoo": {"legal_entity": "northwind"}})
+    crm = settings.crm.model_validate(
+        {"odoo": {"legal_entity": "northwind", "closed_since": "2026-01-01"}}
+    )
     both = schedules.sweeps(settings.model_copy(update={"crm": crm}))
     assert [item.id for item in both] == ["c2c-odoo-sweep", "c2c-crm-sweep-odoo-crm"]
     assert both[1].argument is not None

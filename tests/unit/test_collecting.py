@@ -20,15 +20,15 @@ from contracts.invoice.messages import (
     PaymentPromised,
     PaymentReceived,
 )
-from contracts.invoice.state import InvoiceStage, InvoiceState, KnownDraft, OwnCredit, WriteOff
+from contracts.invoice.state import InvoiceStage, InvoiceState, OwnCredit, WriteOff
 from contracts.money import Money
-from contracts.odoo_totals import OdooTotals
 from tests.unit.examples import (
     ANA,
     CLEO,
-    MONDAY,
     approval_round,
     balance,
+    content,
+    draft,
     euros,
     invoice_state,
     parked,
@@ -73,15 +73,6 @@ def promised(on: date = MAY) -> Promise:
 
 def held(until: date | None = None) -> DunningHold:
     return DunningHold(by=ANA, reason="talks", since=DUE, until=until)
-
-
-def draft(total: str = "3630.00") -> KnownDraft:
-    return KnownDraft(
-        invoice_id=7,
-        content_hash=proposal().content_hash,
-        invoice_on=MONDAY,
-        odoo_totals=OdooTotals(untaxed=euros("3000.00"), total=euros(total)),
-    )
 
 
 # --- what is owed ---------------------------------------------------------------------------
@@ -549,21 +540,23 @@ def test_a_delivery_under_way_is_told_as_open_and_one_that_is_stuck_as_it_is() -
 # --- what approvers are shown ---------------------------------------------------------------
 
 
-def test_approvers_see_the_lines_the_address_and_the_order_number() -> None:
-    details = collecting.proposal_details(proposal())
+def test_approvers_see_what_the_draft_says_in_odoo() -> None:
+    details = collecting.proposal_details(proposal(), content())
     assert details == (
-        f"{proposal().lines[0].description}: 3000.00 EUR",
-        "to ap@acme.example",
-        "purchase order PO-77",
+        "ERP roll-out – Design: 3000 EUR",
+        "to Acme NV, mailed to ap@acme.example",
+        "payment term: 30 Days",
+        "purchase order: PO-77",
+        "taxes: 21%",
+        "accounts: 700000 Sales",
+        "journal: Sales",
+        "bank account: BE02 1234 5678 9002",
     )
 
 
 def test_of_very_many_lines_the_first_are_shown_and_the_rest_counted() -> None:
-    line = proposal().lines[0]
-    lines = tuple(line.model_copy(update={"key": f"k{index}"}) for index in range(80))
-    long: InvoiceProposal = proposal().model_copy(update={"lines": lines, "reason": "corrected"})
-    details = collecting.proposal_details(long)
-    assert len(details) == 54
+    long: InvoiceProposal = proposal().model_copy(update={"reason": "corrected"})
+    details = collecting.proposal_details(long, content(lines=content().lines * 80))
     assert details[50] == "and 30 more lines"
     assert details[-1] == "because: corrected"
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -677,7 +677,7 @@ def test_a_sweep_is_complete_under_paging(
     won = [store.add("deals", {"dealstage": "closedwon"}) for _ in range(60)]
     store.add("deals", {"dealstage": "contractsent"})
 
-    found = crm.won_deals(datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
+    found = crm.won_deals(datetime(2026, 1, 1, tzinfo=UTC)).deals
 
     assert [item.deal_id for item in found] == won
     assert all(item.modified_at.tzinfo for item in found)
@@ -686,15 +686,15 @@ def test_a_sweep_is_complete_under_paging(
 
 def test_a_deal_that_shows_a_contract_is_left_out(store: HubSpotStore, crm: HubSpotCrm) -> None:
     started, other = (store.add("deals", {"dealstage": "closedwon"}) for _ in range(2))
-    window = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
+    since = datetime(2026, 1, 1, tzinfo=UTC)
     assert crm.write_statuses([status(started)]) == []
-    assert [item.deal_id for item in crm.won_deals(*window)] == [other]
+    assert [item.deal_id for item in crm.won_deals(since).deals] == [other]
 
 
 def test_a_sweep_without_the_setup_names_the_property_it_misses() -> None:
     with served(hubspot_app(HubSpotStore(":memory:"), token=TOKEN)) as url:
-        window = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
-        error = refusal(lambda: unhurried(url).won_deals(*window))
+        since = datetime(2026, 1, 1, tzinfo=UTC)
+        error = refusal(lambda: unhurried(url).won_deals(since))
     assert error.kind is FailureKind.BUSINESS
     assert "c2c_stage" in error.message
 
@@ -704,35 +704,60 @@ def test_a_deal_that_changes_during_the_sweep_hides_no_other(
 ) -> None:
     monkeypatch.setattr("gateways.crm.hubspot_api.MAX_PAGE", 5)
     won = [store.add("deals", {"dealstage": "closedwon"}) for _ in range(15)]
-    last = store.get("deals", won[-1])
-    assert last
-    until = datetime.fromtimestamp(last.modified_ms / 1000, UTC) + timedelta(milliseconds=1)
     search = HubSpotStore.all
 
     def and_then_change(self: HubSpotStore, kind: str) -> Any:
         answer = search(self, kind)
-        self.update("deals", won[0], {"dealname": "changed"})  # now outside the window
+        self.update("deals", won[0], {"dealname": "changed"})
         return answer
 
     monkeypatch.setattr(HubSpotStore, "all", and_then_change)
-    found = crm.won_deals(datetime(2026, 1, 1, tzinfo=UTC), until)
+    found = crm.won_deals(datetime(2026, 1, 1, tzinfo=UTC)).deals
 
     assert [item.deal_id for item in found] == won
 
 
-def test_windows_that_touch_split_the_deals_between_them(
+def test_a_sweep_begins_at_a_moment_of_hubspots_own_clock(
     store: HubSpotStore, crm: HubSpotCrm
 ) -> None:
     ids = [store.add("deals", {"dealstage": "closedwon"}) for _ in range(4)]
-    moments = [record.modified_ms for record in store.all("deals")]
-    start, middle, end = (
-        datetime.fromtimestamp(ms / 1000, UTC) for ms in (moments[0], moments[2], moments[3] + 1)
-    )
-
-    assert [item.deal_id for item in crm.won_deals(start, middle)] == ids[:2]
-    assert [item.deal_id for item in crm.won_deals(middle, end)] == ids[2:]
+    middle = datetime.fromtimestamp(store.all("deals")[2].modified_ms / 1000, UTC)
+    found = crm.won_deals(middle)
+    assert [item.deal_id for item in found.deals] == ids[2:]
     with pytest.raises(ValueError, match="time zone"):
-        crm.won_deals(datetime(2026, 1, 1), end)  # noqa: DTZ001
+        crm.won_deals(datetime(2026, 1, 1))  # noqa: DTZ001
+
+
+def test_the_time_of_a_sweep_is_the_date_of_hubspots_answer(
+    store: HubSpotStore, crm: HubSpotCrm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Our own clock may be wrong by hours."""
+    stated = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
+    monkeypatch.setattr("gateways.crm.hubspot_api.date_of", lambda response: stated)
+    store.add("deals", {"dealstage": "closedwon"})
+    since = datetime(2026, 1, 1, tzinfo=UTC)
+    assert crm.won_deals(since).as_of == stated
+    monkeypatch.setattr("gateways.crm.hubspot_api.date_of", lambda response: None)
+    assert crm.won_deals(since).as_of == since, "without a clock nothing is taken for read"
+
+
+def test_a_deal_won_before_adoption_is_not_found_however_late_it_is_edited(
+    store: HubSpotStore, crm: HubSpotCrm
+) -> None:
+    adopted = HubSpotCrm(crm._api, time_zone="Europe/Brussels", closed_since=date(2026, 3, 1))
+    # Midnight in Brussels is 23:00 of the day before in UTC.
+    old = store.add_deal(name="Old", amount="1", closed_at="2026-02-28T22:59:59Z")
+    new = store.add_deal(name="New", amount="1", closed_at="2026-02-28T23:00:00Z")
+    store.update("deals", old, {"dealname": "Edited"})
+    found = {item.deal_id for item in adopted.won_deals(datetime(2026, 1, 1, tzinfo=UTC)).deals}
+    assert found == {new}
+
+
+def test_the_day_of_signature_is_the_legal_entitys(store: HubSpotStore, crm: HubSpotCrm) -> None:
+    late = store.add_deal(name="Late", amount="1", closed_at="2026-02-28T23:30:00Z")
+    in_brussels = HubSpotCrm(crm._api, time_zone="Europe/Brussels")
+    assert in_brussels.read_contract(late)["signed_on"] == "2026-03-01"
+    assert crm.read_contract(late)["signed_on"] == "2026-02-28"
 
 
 def test_a_sweep_goes_on_where_hubspots_own_paging_ends(
@@ -743,7 +768,7 @@ def test_a_sweep_goes_on_where_hubspots_own_paging_ends(
     monkeypatch.setattr("gateways.crm.hubspot_api.MAX_PAGE", 50)
     ids = [store.add("deals", {"dealstage": "closedwon"}) for _ in range(130)]
 
-    found = crm.won_deals(datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
+    found = crm.won_deals(datetime(2026, 1, 1, tzinfo=UTC)).deals
 
     assert [item.deal_id for item in found] == ids
     beyond = official_deals.PublicObjectSearchRequest(limit=50, after="100")
@@ -1012,14 +1037,14 @@ def test_a_deal_the_answer_does_not_confirm_counts_as_refused() -> None:
 
 
 def test_the_stand_ins_search_limit_is_told_as_hubspots(store: HubSpotStore) -> None:
-    window = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
+    since = datetime(2026, 1, 1, tzinfo=UTC)
     with served(hubspot_app(store, token=TOKEN, searches_per_second=5)) as url:
         hasty, patient = unhurried(url), connect(Secret.of(TOKEN), url=url)
-        errors = [refusal(lambda: [hasty.won_deals(*window) for _ in range(6)])]
+        errors = [refusal(lambda: [hasty.won_deals(since) for _ in range(6)])]
         assert errors[0].retry_after == timedelta(seconds=1)
         time.sleep(1.05)
         for _ in range(7):  # our own limit keeps below HubSpot's
-            patient.won_deals(*window)
+            patient.won_deals(since)
         hasty.close()
         patient.close()
 
@@ -1114,7 +1139,7 @@ def test_the_official_client_searches(
     store: HubSpotStore, crm: HubSpotCrm, official: Any, recorder: Recorder
 ) -> None:
     ids = [deal(store) for _ in range(3)]
-    since, until = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
+    since = datetime(2026, 1, 1, tzinfo=UTC)
 
     def condition(name: str, operator: str, value: object = None) -> Any:
         text = None if value is None else str(value)
@@ -1127,7 +1152,6 @@ def test_the_official_client_searches(
                     condition("c2c_stage", "NOT_HAS_PROPERTY"),
                     condition("hs_is_closed_won", "EQ", "true"),
                     condition("hs_lastmodifieddate", "GTE", int(since.timestamp() * 1000)),
-                    condition("hs_lastmodifieddate", "LT", int(until.timestamp() * 1000)),
                     condition("hs_object_id", "GT", 0),
                 ]
             )
@@ -1137,7 +1161,7 @@ def test_the_official_client_searches(
         limit=200,
     )
     theirs = request_of(recorder, lambda: official.crm.deals.search_api.do_search(wanted))
-    ours = request_of(recorder, lambda: crm.won_deals(since, until))
+    ours = request_of(recorder, lambda: crm.won_deals(since))
     assert ours == theirs
 
     wanted.limit = 2

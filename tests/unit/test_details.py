@@ -38,10 +38,9 @@ from contracts.contract.state import (
 )
 from contracts.contract.waits import contract_waits
 from contracts.dunning import Dispute, DunningHold, DunningState, Promise
-from contracts.invoice.state import InvoiceStage, KnownDraft
+from contracts.invoice.state import InvoiceStage
 from contracts.journal import Journal
 from contracts.model import Contract
-from contracts.odoo_totals import OdooTotals, TaxAmount
 from contracts.parking import Action, Resolution, Step, StepException, Waiting, refusal
 from contracts.problems import Problem, show
 from contracts.views.details import (
@@ -76,6 +75,7 @@ from tests.unit.examples import (
     contract,
     contract_data,
     contract_state,
+    draft,
     euros,
     invoice_state,
     parked,
@@ -579,25 +579,11 @@ def test_every_parked_step_has_its_own_suggestion() -> None:
 # --- an invoice -----------------------------------------------------------------------------
 
 
-ODOO_TOTALS = OdooTotals(
-    untaxed=euros("3000.00"),
-    taxes=(TaxAmount(name="21% | VAT", amount=euros("630.00")),),
-    total=euros("3630.00"),
-)
-
-
 def given(*people: str, **changes: Any) -> ApprovalRound:
     """The round of the first invoice, approved by these people so far."""
-    content_hash = proposal().content_hash
+    content_hash = draft().approval_hash
     approvals = [Approval(by=by, content_hash=content_hash, at=NOON) for by in people]
     return approval_round().model_copy(update={"approvals": approvals, **changes})
-
-
-def draft() -> KnownDraft:
-    content_hash = proposal().content_hash
-    return KnownDraft(
-        invoice_id=7, content_hash=content_hash, invoice_on=MONDAY, odoo_totals=ODOO_TOTALS
-    )
 
 
 def test_an_invoice_to_approve_at_a_glance() -> None:
@@ -625,7 +611,7 @@ def test_an_invoice_to_approve_at_a_glance() -> None:
         "To approve, send the Update `decide_approval` (or the Signal `approval_decided`) with:\n\n"
         "```json\n"
         '{"decision": "approve", "by": "you@your.firm", '
-        f'"content_hash": "{proposal().content_hash[:HASH_PREFIX]}", "amount": "3000.00 EUR"}}\n'
+        f'"content_hash": "{draft().approval_hash[:HASH_PREFIX]}", "amount": "3000.00 EUR"}}\n'
         "```"
     )
 
@@ -635,7 +621,7 @@ def test_the_approval_that_is_suggested_names_this_content_and_amount() -> None:
     decision = ApprovalDecision.model_validate_json(block)
     assert decision.decision is Decision.APPROVE
     assert len(decision.content_hash) == HASH_PREFIX
-    assert proposal().content_hash.startswith(decision.content_hash)
+    assert draft().approval_hash.startswith(decision.content_hash)
     assert decision.amount == proposal().amount
 
 

@@ -37,7 +37,7 @@ def scenario(worth: str = "100.00", *, closed: bool = True, **more: Any) -> Scen
 def move(untaxed: str = "100.00", **more: Any) -> Move:
     values = {"kind": "out_invoice", "state": "posted", "number": "INV/1", "residual": "0"} | more
     return Move(
-        origin=values.get("origin", INVOICE),
+        workflow_id=values.get("origin", INVOICE),
         kind=values["kind"],
         state=values["state"],
         number=values["number"],
@@ -49,7 +49,7 @@ def move(untaxed: str = "100.00", **more: Any) -> Move:
 def evidence(*moves: Move, **more: Any) -> Evidence:
     by_origin: dict[str, list[Move]] = {}
     for item in moves:
-        by_origin.setdefault(item.origin, []).append(item)
+        by_origin.setdefault(item.workflow_id, []).append(item)
     values: dict[str, Any] = {
         "orders": {WORKFLOW: 1},
         "projects": {"Roll-out (scenario-1)": 1},

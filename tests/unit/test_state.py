@@ -37,10 +37,10 @@ from tests.unit.examples import (
     contract,
     contract_data,
     contract_state,
+    draft,
     euros,
     invoice_state,
     parked,
-    proposal,
     report,
 )
 
@@ -71,7 +71,7 @@ def full_contract() -> ContractState:
 
 
 def full_invoice() -> BaseModel:
-    signed = Approval(by=ANA, content_hash=proposal().content_hash, at=NOON)
+    signed = Approval(by=ANA, content_hash=draft().approval_hash, at=NOON)
     return invoice_state(
         stage=InvoiceStage.PARTIALLY_PAID,
         approval_round=approval_round().model_copy(update={"approvals": (signed,)}),

@@ -10,6 +10,7 @@ from decimal import Decimal
 from contracts.billing.lines import InvoiceKind
 from contracts.contract.messages import ServiceCredit, Side, TerminationRequest
 from contracts.contract.state import ContractStage, Ending, money_table
+from contracts.identifiers import origins_of_contract
 from contracts.invoice.messages import DisputeOpened, DisputeResolved
 from contracts.invoice.state import InvoiceStage
 from starters.client import messages
@@ -120,7 +121,7 @@ async def _agrees(world: World, workflow_id: str) -> None:
     assert table is not None
     moves = world.admin.search_read(
         "account.move",
-        [("invoice_origin", "=like", f"{workflow_id}/invoice/%"), ("state", "=", "posted")],
+        [("invoice_origin", "=like", origins_of_contract(workflow_id)), ("state", "=", "posted")],
         ["move_type", "amount_untaxed", "amount_residual"],
     )
     signs = {"out_invoice": 1, "out_refund": -1}

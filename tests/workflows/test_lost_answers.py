@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from contracts.identifiers import origins_of_contract
 from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
 from sandbox.faults import Fault
@@ -20,7 +21,7 @@ from sandbox.server import Sandbox
 from starters.client import Refused
 from tests.world import World, odoo_invoices, single
 
-_READS = "/json/2/account.move/(read|search_read)$"
+_READS = "/json/2/account.move/(read|web_read|search_read)$"
 
 
 @contextmanager
@@ -44,7 +45,7 @@ def moves(world: World, workflow_id: str) -> list[str]:
     """The states of all invoices that the contract has in Odoo, oldest first."""
     found = world.admin.search_read(
         "account.move",
-        [("invoice_origin", "=like", f"{workflow_id}/invoice/%")],
+        [("invoice_origin", "=like", origins_of_contract(workflow_id))],
         ["state"],
         order="id",
     )
@@ -86,7 +87,9 @@ async def test_a_posting_that_may_have_happened_cannot_be_amended(
     await world.resolve(invoice, Action.RETRY)
     state = await world.invoice(invoice, InvoiceStage.OPEN)
     assert state.approval_round is not None
-    assert state.proposal.content_hash == state.approval_round.subject.content_hash
+    assert state.draft is not None
+    assert state.draft.content_hash == state.proposal.content_hash
+    assert state.draft.approval_hash == state.approval_round.subject.content_hash
 
 
 async def test_a_cancelled_draft_whose_making_failed_is_cancelled_in_odoo_before_it_is_told(

@@ -211,7 +211,8 @@ async def tell_of_a_contract(world: World, page: Page) -> None:
     assert "4000.00 EUR" in seen
 
     # One approved; approving it again is refused with the reason.
-    right = {HASH: state.proposal.content_hash[:HASH_PREFIX]}
+    assert state.approval_round is not None
+    right = {HASH: state.approval_round.subject.content_hash[:HASH_PREFIX]}
     refused = await page.type("--name", "decide_approval")
     assert refused.code != 0
     assert "the approval names content" in refused.output + refused.errors

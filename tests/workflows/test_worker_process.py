@@ -62,6 +62,7 @@ def start(world: World, sandbox: Sandbox, tmp_path: Path) -> Iterator[Start]:
             "C2C_CRM__HUBSPOT__URL": f"{sandbox.url}/hubspot",
             "C2C_CRM__HUBSPOT__API_KEY_FILE": str(sandbox.key_file("hubspot")),
             "C2C_CRM__HUBSPOT__LEGAL_ENTITY": ENTITY,
+            "C2C_CRM__HUBSPOT__CLOSED_SINCE": "2020-01-01",
         }
         process = WorkerProcess(told, tmp_path / f"worker-{next(numbers)}.log")
         started.append(process)

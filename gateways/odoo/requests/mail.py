@@ -4,6 +4,9 @@
 2. Press it for those that were not: one wizard per company.
 3. Read how their e-mails fared.
 
+The answer also says where Odoo would mail each invoice to: its customer's address. Where that is
+not the address that was asked for, nothing is mailed.
+
 Odoo mails after it has committed, so a call that it refuses has mailed nothing. A call whose
 answer was lost may still be mailing. Nothing of it is visible before it commits, except its wizard.
 So a repeated request waits for a while where somebody else's wizard holds its invoice.
@@ -40,6 +43,7 @@ _MOVE = "account.move"
 _ONE, _MANY = "account.move.send.wizard", "account.move.send.batch.wizard"
 _NOTIFICATIONS: dict[str, Any] = {
     "company_id": {},
+    "partner_id": {"fields": {"email": {}}},
     "message_ids": {
         "fields": {
             "notification_ids": {
@@ -60,15 +64,17 @@ Row = Mapping[str, Any]
 @dataclass(frozen=True)
 class Mailed:
     """How the newest e-mail about an invoice fared: Odoo's status of it ("" where there is none)
-    and why it failed."""
+    and why it failed. `instead` is the address it would have gone to now, where that is another
+    than was asked for: then nothing was mailed."""
 
     status: str = ""
     reason: str = ""
+    instead: str | None = None
 
     @property
     def went_out(self) -> bool:
         """It was sent, or waits in Odoo's own queue."""
-        return bool(self.status) and self.status not in FAILED
+        return self.instead is None and bool(self.status) and self.status not in FAILED
 
 
 class MailState:
@@ -101,11 +107,13 @@ class Mail(Request):
     first_batch_size = FIRST_MAILS
 
     def __init__(
-        self, invoice: int, again: bool, context: Mapping[str, Any], state: MailState
+        self, invoice: int, to: str, again: bool, context: Mapping[str, Any], state: MailState
     ) -> None:
-        """`again` says that an earlier call for it may still be mailing."""
+        """`to` is the only address it may go to; `again` says that an earlier call for it may
+        still be mailing."""
         super().__init__(_MANY, "action_send_and_print", {"context": context})
         self.invoice = invoice
+        self.to = to
         self.again = again
         self.records = frozenset({invoice})
         self.key = self._key()
@@ -122,10 +130,17 @@ class Mail(Request):
         due = [row["id"] for row in rows if not _newest_mail(row).went_out]
         repeated = {request.invoice for request in requests if request.again}.intersection(due)
         in_progress = self._in_progress(sorted(repeated), wizard, call) if repeated else {}
-        if in_progress:
+        wanted = {request.invoice: request.to for request in requests}
+        elsewhere = {
+            row["id"]: _address(row)
+            for row in rows
+            if row["id"] in due and _address(row) != wanted[row["id"]]
+        }
+        if in_progress or elsewhere:
             # The next repeat would take our wizard for a call that is still mailing.
             self._delete_wizard(wizard, call)
-        clear = [row for row in rows if row["id"] in due and row["id"] not in in_progress]
+        held_back = {*in_progress, *elsewhere}
+        clear = [row for row in rows if row["id"] in due and row["id"] not in held_back]
         for together in _by_company(clear):
             if len(together) < len(invoices):
                 wizard = self._create_wizard(together, call)
@@ -136,7 +151,7 @@ class Mail(Request):
             body = invoices, {"specification": _NOTIFICATIONS, **self.arguments}
             rows = call(_MOVE, "web_read", body, rows_of)
         by_id = {row["id"]: row for row in rows}
-        return [_outcome(invoice, by_id, in_progress) for invoice in invoices]
+        return [_outcome(invoice, by_id, in_progress, elsewhere) for invoice in invoices]
 
     def _create_wizard(self, invoices: Sequence[int], call: MakeCall) -> _Wizard:
         """Odoo's wizard for many fails with a single invoice, so that has the wizard for one."""
@@ -210,14 +225,24 @@ def _by_company(rows: Sequence[Row]) -> list[list[int]]:
 
 
 def _outcome(
-    invoice: int, by_id: Mapping[int, dict[str, Any]], in_progress: Mapping[int, timedelta]
+    invoice: int,
+    by_id: Mapping[int, dict[str, Any]],
+    in_progress: Mapping[int, timedelta],
+    elsewhere: Mapping[int, str],
 ) -> Mailed | GatewayError:
     if invoice not in by_id:
         return errors.record_missing(_MOVE, {invoice})
     mailed = _newest_mail(by_id[invoice])
     if invoice in in_progress and not mailed.went_out:
         return errors.under_way(min(in_progress[invoice], _SECONDS_EACH))
+    if invoice in elsewhere and not mailed.went_out:
+        return Mailed(mailed.status, mailed.reason, elsewhere[invoice])
     return mailed
+
+
+def _address(row: Row) -> str:
+    """Where Odoo mails the invoice to."""
+    return (row["partner_id"] or {}).get("email") or ""
 
 
 def _newest_mail(row: Row) -> Mailed:

@@ -26,6 +26,7 @@ from contracts.agenda.actions import (
 from contracts.approvals import ApprovalDecision, Decision
 from contracts.billing.lines import InvoiceKind
 from contracts.invoice import agenda, rules
+from contracts.invoice.content import approval_hash
 from contracts.invoice.messages import (
     DisputeOpened,
     DisputeResolved,
@@ -136,6 +137,13 @@ def _faults(play: Play, action: Action) -> Iterator[Move]:
         done = replace(play, odoo=after)
         behind = replace(closed, maybe_done=True)
         yield f"{key}: done, and the answer lost", told(done, Answered(key, behind))
+    if action.kind == agenda.POST and play.odoo.move == "draft":
+        late = replace(after, posts=play.odoo.posts + 1, note="late", move="posted", residual=TOTAL)
+        differs = refused("invoice_differs_from_approval")
+        yield (
+            f"{key}: changed right before it",
+            told(replace(play, odoo=late), Answered(key, differs)),
+        )
     if action.kind in _REFUSALS:
         code, has_effect = _REFUSALS[action.kind]
         there = replace(play, odoo=after) if has_effect else play
@@ -212,6 +220,8 @@ def payment(reference: str) -> PaymentNotice:
 def _in_odoo(play: Play) -> Iterator[Move]:
     """What people do in Odoo; the sweep tells of it at once."""
     odoo = play.odoo
+    if odoo.move == "draft" and not odoo.note:
+        yield "the draft changed in Odoo", replace(play, odoo=odoo.now(note="by hand"))
     if not play.state.issued:
         return
     if odoo.move == "posted" and odoo.residual.is_positive:
@@ -238,10 +248,12 @@ def check(play: Play) -> None:
     assert len(set(odoo.reminders)) == len(odoo.reminders)
     if play.told == InvoiceStage.REJECTED and not play.skipped:
         assert odoo.move in ("", "cancel"), f"told rejected, and {odoo.move} in Odoo"
-    if odoo.posts:
+    if odoo.posts and state.issued:
         assert state.approval_round is not None
         approved = {item.content_hash for item in state.approval_round.approvals}
-        assert approved == {odoo.content}, "posted is what was approved"
+        posted = approval_hash(state.proposal.content_hash, state.invoice_on, odoo.says)
+        assert approved == {posted}, "posted is what was approved"
+    assert state.issued or not odoo.sent, "nothing goes out that is not approved as it is"
     if state.uncertain:
         for parked in state.exceptions:
             assert not parked.uncertain or parked.allowed == (Choice.RETRY,)
@@ -386,6 +398,9 @@ def _next_good(play: Play, number: int) -> Play:
     if odoo.move == "cancel" and state.issued:
         return swept(replace(play, odoo=odoo.now(move="posted")))
     for parked in state.exceptions:
+        if parked.code == "invoice_posted" and odoo.note == "late":
+            # Posted as nobody approved it: only in Odoo is that taken back.
+            play = replace(play, odoo=odoo.now(move="draft", residual=ZERO))
         given_up = parked.code in ("odoo_refused", "payment_without_invoice", "payment_refused")
         choice = Choice.SKIP if given_up else Choice.RETRY
         play = replace(play, skipped=play.skipped or given_up)

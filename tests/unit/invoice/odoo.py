@@ -12,13 +12,13 @@ from typing import Any
 
 from contracts.agenda.actions import Action, Done, Failed, Result
 from contracts.invoice import agenda, collecting
+from contracts.invoice.content import InvoiceContent
 from contracts.invoice.messages import InvoiceBalance
 from contracts.invoice.results import Draft, Reconciled
 from contracts.invoice.state import InvoiceState
 from contracts.money import Money
-from contracts.odoo_totals import OdooTotals
 from contracts.policy import EntityPolicy
-from tests.unit.examples import NOON, approval_policy, balance, euros, policy
+from tests.unit.examples import NOON, approval_policy, balance, content, euros, policy
 
 UNTAXED, TOTAL = euros("3000.00"), euros("3630.00")
 ZERO = euros("0.00")
@@ -43,6 +43,8 @@ class Odoo:
 
     move: str = ""
     content: str = ""
+    note: str = ""
+    """What people wrote on it by hand, and no draft of ours overwrites."""
     posts: int = 0
     sent: int = 0
     reminders: tuple[str, ...] = ()
@@ -53,6 +55,10 @@ class Odoo:
 
     def now(self, **changes: Any) -> Odoo:
         return replace(self, changed=self.changed + 1, **changes)
+
+    @property
+    def says(self) -> InvoiceContent:
+        return content(reference=self.content, note=self.note)
 
     @property
     def balance(self) -> InvoiceBalance:
@@ -77,13 +83,14 @@ def refused(code: str, message: str = "no") -> Failed:
 def _create(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Result]:
     if odoo.move in ("", "draft"):
         odoo = odoo.now(move="draft", content=action.basis)
-    totals = OdooTotals(untaxed=UNTAXED, taxes=(), total=TOTAL)
     day = agenda.invoice_on(state)
-    draft = Draft(invoice_id=INVOICE_ID, invoice_on=day, odoo_totals=totals, policy=rules)
+    draft = Draft(invoice_id=INVOICE_ID, invoice_on=day, content=odoo.says, policy=rules)
     return odoo, Done(draft)
 
 
 def _post(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Result]:
+    if state.draft is None or state.draft.content != odoo.says:
+        return odoo, refused("invoice_differs_from_approval")
     if odoo.move == "cancel":
         return odoo, refused("invoice_cancelled")
     if odoo.move == "draft":

@@ -33,9 +33,8 @@ from contracts.invoice.refusals import MAX_PAYMENTS
 from contracts.invoice.results import Draft
 from contracts.invoice.state import InvoiceStage, InvoiceState
 from contracts.money import Money
-from contracts.odoo_totals import OdooTotals
 from contracts.parking import Action as Choice
-from tests.unit.examples import ANA, BOB, CLEO, MONDAY, SAM, euros
+from tests.unit.examples import ANA, BOB, CLEO, MONDAY, SAM, content, euros
 from tests.unit.invoice import odoo as model
 from tests.unit.invoice.explorer import (
     MOST_BYTES,
@@ -48,7 +47,7 @@ from tests.unit.invoice.explorer import (
     told,
     vote,
 )
-from tests.unit.invoice.odoo import TOTAL, UNTAXED, ZERO
+from tests.unit.invoice.odoo import TOTAL, ZERO
 
 LOST = Failed("transient", "no_answer", "silence", maybe_done=True)
 LOCKED = Failed("business", "period_locked", "March is closed")
@@ -164,11 +163,10 @@ def test_tax_that_changed_since_voids_the_approval() -> None:
     play = fail(play, "post_invoice", LOCKED)
     play = skip_to(play, play.state.clock + timedelta(days=1))
     assert running(play) == ["create_invoice"]
-    totals = OdooTotals(untaxed=UNTAXED, taxes=(), total=euros("3631.00"))
     draft = Draft(
         invoice_id=model.INVOICE_ID,
         invoice_on=play.state.today,
-        odoo_totals=totals,
+        content=play.odoo.says.model_copy(update={"totals": content("3631.00").totals}),
         policy=model.rules,
     )
     play = told(play, Answered("create_invoice", Done(draft)))
@@ -193,6 +191,105 @@ def test_what_is_amended_is_drafted_and_approved_again() -> None:
     assert "not_amendable" in str(refusal(stuck, amount)) or "amounts follow" in str(
         refusal(stuck, amount)
     )
+
+
+def test_who_amends_a_proposal_does_not_approve_it() -> None:
+    amend = decision("post_invoice", Choice.AMEND).model_copy(update={"by": BOB.upper()})
+    play = act(say(fail(approved(), "post_invoice", LOCKED), amend), "create_invoice")
+    assert "requested this" in str(refusal(play, vote(play.state, BOB, Decision.APPROVE)))
+    play = say(play, vote(play.state, ANA, Decision.APPROVE))
+    assert running(play) == ["post_invoice"]
+
+
+def test_a_date_that_is_stated_is_approved_again() -> None:
+    amend = decision("post_invoice", Choice.AMEND).model_copy(
+        update={"by": BOB, "changes": {"invoice_on": "2026-03-20"}}
+    )
+    play = act(say(fail(approved(), "post_invoice", LOCKED), amend), "create_invoice")
+    assert play.state.stage is InvoiceStage.AWAITING_APPROVAL
+    assert "requested this" in str(refusal(play, vote(play.state, BOB, Decision.APPROVE)))
+
+
+def test_what_was_amended_or_changed_in_odoo_is_approved_by_no_rule_alone() -> None:
+    """A rule passes what is exactly as planned; what people changed since is not."""
+    rule = model.rules.approval.model_copy(update={"auto_approve_up_to": (euros("10000.00"),)})
+    state = beginning(faults=0, messages=0, days=0).state
+    planned = state.proposal.model_copy(update={"as_planned": True})
+    policy = model.rules.model_copy(update={"approval": rule})
+    start = replace(
+        beginning(faults=0, messages=0, days=0),
+        state=state.replace(proposal=planned, policy=policy),
+    )
+    play = act(told(start, ClockRang()), "create_invoice")
+    assert running(play) == ["post_invoice"]
+    changed = replace(play, odoo=play.odoo.now(note="by hand"))
+    changed = settle_news(act(changed, "post_invoice"))
+    again = act(say(changed, decision("post_invoice", Choice.RETRY)), "create_invoice")
+    assert again.state.stage is InvoiceStage.AWAITING_APPROVAL
+    stuck = fail(play, "post_invoice", LOCKED)
+    again = act(say(stuck, decision("post_invoice", Choice.AMEND)), "create_invoice")
+    assert again.state.stage is InvoiceStage.AWAITING_APPROVAL
+
+
+def test_what_was_changed_by_hand_is_approved_again_as_it_is() -> None:
+    play = approved()
+    play = replace(play, odoo=play.odoo.now(note="by hand"))
+    play = settle_news(act(play, "post_invoice"))
+    assert parked(play) == [("post_invoice", "invoice_differs_from_approval")]
+    play = act(say(play, decision("post_invoice", Choice.RETRY)), "create_invoice")
+    assert "note: (none) -> by hand" in notes(play)
+    assert play.state.stage is InvoiceStage.AWAITING_APPROVAL
+    play = say(play, vote(play.state, BOB, Decision.APPROVE))
+    play = act(play, "post_invoice")
+    assert play.state.issued
+
+
+def test_what_was_changed_right_before_it_was_posted_is_not_mailed_unseen() -> None:
+    play = approved()
+    late = play.odoo.now(move="posted", posts=1, note="late", residual=TOTAL)
+    differs = Failed("business", "invoice_differs_from_approval", "another note")
+    play = fail(replace(play, odoo=late), "post_invoice", differs)
+    assert running(play) == []
+    play = act(say(play, decision("post_invoice", Choice.RETRY)), "create_invoice")
+    assert play.state.stage is InvoiceStage.AWAITING_APPROVAL
+    play = act(say(play, vote(play.state, BOB, Decision.APPROVE)), "post_invoice")
+    assert (play.state.issued, play.odoo.posts, running(play)) == (True, 1, ["deliver"])
+
+
+def test_an_invoice_goes_to_another_address_only_once_a_person_has_seen_it() -> None:
+    play = settle_news(act(approved(), "post_invoice"))
+    moved = Failed(
+        "business",
+        "invoice_differs_from_approval",
+        "another address",
+        field="invoice.mailed_to",
+        value="new@acme.example",
+    )
+    play = fail(play, "deliver", moved)
+    assert play.state.draft is not None
+    assert play.state.draft.content.mailed_to == "ap@acme.example"
+    play = say(play, decision("deliver", Choice.RETRY))
+    assert play.state.draft is not None
+    assert play.state.draft.content.mailed_to == "new@acme.example"
+    assert "to be mailed to new@acme.example" in notes(play)
+    assert running(play) == ["deliver"]
+
+
+def test_the_address_of_the_customer_is_amended_in_odoo_and_not_here() -> None:
+    stuck = fail(approved(), "post_invoice", LOCKED)
+    amend = decision("post_invoice", Choice.AMEND).model_copy(
+        update={"changes": {"billing_email": "new@acme.example"}}
+    )
+    assert "in Odoo" in str(refusal(stuck, amend))
+
+
+def test_a_posted_invoice_keeps_no_lines_in_its_state() -> None:
+    play = approved()
+    assert play.state.draft is not None
+    assert play.state.draft.content.lines
+    play = act(play, "post_invoice")
+    assert play.state.draft is not None
+    assert play.state.draft.content.lines == ()
 
 
 def test_a_step_that_is_tried_again_tells_the_contract_nothing_new() -> None:

@@ -1,0 +1,237 @@
+"""What was approved is what is posted and mailed: whatever else Odoo says stops it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import pytest
+
+from activities.odoo import entries
+from contracts.invoice.content import differences
+from contracts.invoice.results import Draft
+from gateways.odoo import OdooClient
+from tests.activities.firm import Firm, Ordered
+from tests.activities.mixed import taxed
+from tests.activities.refusals import code, refused
+from tests.world import single, unique
+
+DIFFERS = "invoice_differs_from_approval"
+
+
+def drafted(firm: Firm) -> tuple[Ordered, Draft]:
+    made = firm.confirmed(taxed())
+    return made, firm.invoices.create_draft(made.request(made.proposal(_work(made))))
+
+
+def _work(made: Ordered) -> Any:
+    return made.charge("support", "1", "500")
+
+
+def _line(firm: Firm, draft: Draft) -> int:
+    [row] = firm.odoo.search_read(
+        "account.move.line",
+        [("move_id", "=", draft.invoice_id), ("display_type", "=", "product")],
+        ["id"],
+    )
+    return int(row["id"])
+
+
+def _other(firm: Firm, model: str, *domain: Any) -> int:
+    [row] = firm.odoo.search_read(model, list(domain), ["id"], limit=1, order="id desc")
+    return int(row["id"])
+
+
+# --- changes by hand ----------------------------------------------------------------------------
+
+
+def _customer(firm: Firm, made: Ordered, draft: Draft) -> dict[str, Any]:
+    other = firm.confirmed(single())
+    return {"partner_id": other.partner}
+
+
+def _term(firm: Firm, made: Ordered, draft: Draft) -> dict[str, Any]:
+    term = _other(firm, "account.payment.term", ("name", "=", "45 Days"))
+    return {"invoice_payment_term_id": term}
+
+
+def _reference(firm: Firm, made: Ordered, draft: Draft) -> dict[str, Any]:
+    return {"ref": "PO-13"}
+
+
+def _payment_reference(firm: Firm, made: Ordered, draft: Draft) -> dict[str, Any]:
+    return {"payment_reference": "To my own account"}
+
+
+def _date(firm: Firm, made: Ordered, draft: Draft) -> dict[str, Any]:
+    return {"invoice_date": "2026-02-03"}
+
+
+def _note(firm: Firm, made: Ordered, draft: Draft) -> dict[str, Any]:
+    return {"narration": "Pay as you like"}
+
+
+def _bank_account(firm: Firm, made: Ordered, draft: Draft) -> dict[str, Any]:
+    [company] = firm.odoo.read("res.company", [made.company], ["partner_id"])
+    bank = {"acc_number": unique("BE02"), "partner_id": company["partner_id"][0]}
+    [account] = firm.odoo.create("res.partner.bank", [bank | {"allow_out_payment": True}])
+    return {"partner_bank_id": account}
+
+
+def _address(firm: Firm, made: Ordered, draft: Draft) -> dict[str, Any]:
+    firm.odoo.write("res.partner", [made.partner], {"email": "thief@example.com"})
+    return {}
+
+
+def _text(firm: Firm, made: Ordered, draft: Draft) -> dict[str, Any]:
+    firm.odoo.write("account.move.line", [_line(firm, draft)], {"name": "Something else"})
+    return {}
+
+
+def _price(firm: Firm, made: Ordered, draft: Draft) -> dict[str, Any]:
+    """The same amount, made up of another quantity and price."""
+    values = {"quantity": 2.0, "price_unit": 250.0}
+    firm.odoo.write("account.move.line", [_line(firm, draft)], values)
+    return {}
+
+
+def _split(firm: Firm, made: Ordered, draft: Draft) -> dict[str, Any]:
+    """Lines that add up to nothing."""
+    lines = [{"name": "More", "quantity": 1, "price_unit": price} for price in (5000.0, -4000.0)]
+    values = {"price_unit": -500.0}
+    firm.odoo.write("account.move.line", [_line(firm, draft)], values)
+    return {"invoice_line_ids": [[0, 0, line | {"tax_ids": [[6, 0, []]]}] for line in lines]}
+
+
+def _account(firm: Firm, made: Ordered, draft: Draft) -> dict[str, Any]:
+    account = _other(firm, "account.account", ("code", "=", "650000"))
+    firm.odoo.write("account.move.line", [_line(firm, draft)], {"account_id": account})
+    return {}
+
+
+def _analytic(firm: Firm, made: Ordered, draft: Draft) -> dict[str, Any]:
+    other = firm.confirmed(single())
+    distribution = {"analytic_distribution": {str(other.account): 100.0}}
+    firm.odoo.write("account.move.line", [_line(firm, draft)], distribution)
+    return {}
+
+
+def _tax(firm: Firm, made: Ordered, draft: Draft) -> dict[str, Any]:
+    firm.odoo.write("account.move.line", [_line(firm, draft)], {"tax_ids": [[6, 0, []]]})
+    return {}
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        (_customer, "customer"),
+        (_address, "mailed_to"),
+        (_term, "payment_term"),
+        (_date, "invoice_on"),
+        (_reference, "reference"),
+        (_payment_reference, "payment_reference"),
+        (_bank_account, "bank_account"),
+        (_note, "note"),
+        (_text, "lines.0.text"),
+        (_price, "lines.0.quantity"),
+        (_split, "lines.0.price"),
+        (_account, "lines.0.account"),
+        (_analytic, "lines.0.analytic"),
+        (_tax, "lines.0.taxes"),
+    ],
+)
+def test_a_draft_that_was_changed_by_hand_is_not_posted(
+    firm: Firm, change: Callable[[Firm, Ordered, Draft], dict[str, Any]], field: str
+) -> None:
+    made, draft = drafted(firm)
+    values = change(firm, made, draft)
+    if values:
+        firm.odoo.write("account.move", [draft.invoice_id], values)
+    posting = made.post_request(draft, made.proposal(_work(made)))
+    refusal = refused(lambda: firm.invoices.post_invoice(posting))
+    assert code(refusal) == DIFFERS
+    assert f"invoice.{field}" in [problem.field for problem in refusal.detail.problems]
+    [row] = firm.odoo.read("account.move", [draft.invoice_id], ["state"])
+    assert row["state"] == "draft"
+    # Written again it says what the proposal does, or what is approved again.
+    request = made.request(made.proposal(_work(made))).model_copy(update={"rewrites": True})
+    again = firm.invoices.create_draft(request)
+    left = {item.field for item in differences(draft.content, again.content)}
+    assert left <= {field, *_FOLLOWS.get(field, ())}
+    posting = posting.model_copy(update={"approved": again.content})
+    assert firm.invoices.post_invoice(posting).posted
+
+
+_FOLLOWS = {
+    "lines.0.account": (),
+    "lines.0.taxes": ("totals.total",),
+}
+"""What else stays changed in a draft that was written again."""
+
+
+def test_both_values_are_told(firm: Firm) -> None:
+    made, draft = drafted(firm)
+    _address(firm, made, draft)
+    posting = made.post_request(draft, made.proposal(_work(made)))
+    detail = refused(lambda: firm.invoices.post_invoice(posting)).detail
+    email = made.contract.customer.billing_email
+    assert (detail.field, detail.value) == ("invoice.mailed_to", "thief@example.com")
+    assert f"mailed_to: {email} -> thief@example.com" in detail.message
+    [problem] = detail.problems
+    assert problem.expected == f"{email}, as approved"
+
+
+def test_what_changes_right_before_the_posting_is_found_right_after_it(
+    firm: Firm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, draft = drafted(firm)
+    post = entries.post
+
+    def changed_meanwhile(odoo: OdooClient, entry: int) -> None:
+        firm.odoo.write("account.move", [entry], {"ref": "PO-13"})
+        post(odoo, entry)
+
+    monkeypatch.setattr(entries, "post", changed_meanwhile)
+    posting = made.post_request(draft, made.proposal(_work(made)))
+    for _ in range(2):  # a repeat tells the same
+        refusal = refused(lambda: firm.invoices.post_invoice(posting))
+        assert (code(refusal), refusal.detail.field) == (DIFFERS, "invoice.reference")
+        assert "which is posted" in refusal.detail.message
+    # It is approved as it is posted.
+    request = made.request(made.proposal(_work(made))).model_copy(update={"rewrites": True})
+    again = firm.invoices.create_draft(request)
+    assert (again.invoice_id, again.content.reference) == (draft.invoice_id, "PO-13")
+    posting = posting.model_copy(update={"approved": again.content})
+    assert firm.invoices.post_invoice(posting).posted
+    assert firm.mails(made.contract) == []
+
+
+def test_an_invoice_is_mailed_to_the_address_that_was_approved_or_not_at_all(firm: Firm) -> None:
+    made, draft = drafted(firm)
+    posting = made.post_request(draft, made.proposal(_work(made)))
+    invoice = firm.invoices.post_invoice(posting).invoice_id
+    address = f"{unique('new')}@acme.example.com"
+    firm.odoo.write("res.partner", [made.partner], {"email": address})
+    request = made.mail_request(invoice)
+    detail = refused(lambda: firm.delivery.send_invoice(request)).detail
+    assert (detail.code, detail.field, detail.value) == (DIFFERS, "invoice.mailed_to", address)
+    assert request.to in detail.message
+    assert firm.mails(made.contract) == list(firm.server.mails(address)) == []
+    for _ in range(2):
+        firm.delivery.send_invoice(request.model_copy(update={"to": address}))
+    assert len(firm.server.mails(address)) == 1
+
+
+def test_a_draft_without_a_term_is_due_on_its_own_date_whenever_that_is(firm: Firm) -> None:
+    made = firm.confirmed(single())
+    proposal = made.proposal().model_copy(update={"payment_term": ""})
+    request = made.request(proposal)
+    draft = firm.invoices.create_draft(request)
+    assert draft.content.due_on == request.invoice_on
+    firm.odoo.write("account.move", [draft.invoice_id], {"invoice_date_due": "2027-01-01"})
+    posting = made.post_request(draft, proposal)
+    refusal = refused(lambda: firm.invoices.post_invoice(posting))
+    assert (code(refusal), refusal.detail.field) == (DIFFERS, "invoice.due_on")
+    later = request.model_copy(update={"rewrites": True, "invoice_on": date(2026, 3, 9)})
+    assert firm.invoices.create_draft(later).content.due_on == date(2026, 3, 9)
