@@ -228,7 +228,7 @@ CONTRACT_DATA = CodeGroup(
             "company_unknown",
             "Odoo does not have exactly one company of the name in `odoo_company`, or the service"
             " user may not use it",
-            "correct the configuration or the user's companies, then `retry`",
+            "correct either, then `retry`",
             _OPERATIONS,
             parking.VALIDATE,
         ),
@@ -736,8 +736,8 @@ ISSUING = CodeGroup(
         ),
         _code(
             "invoice_not_delivered",
-            "Odoo could not mail the invoice; the message is the mail server's",
-            "correct the address or the mail server and `retry`; or send it another way and `skip`",
+            "Odoo could not mail the invoice: the address or the mail server",
+            "correct it and `retry`; or send it another way and `skip`",
             _OPERATIONS,
             parking.DELIVER,
         ),
@@ -765,8 +765,8 @@ COLLECTING = CodeGroup(
         ),
         _code(
             "reminder_not_delivered",
-            "Odoo could not mail the reminder; the message is the mail server's",
-            "correct the address or the mail server and `retry`; or remind another way and `skip`",
+            "Odoo could not mail the reminder: the address or the mail server",
+            "correct it and `retry`; or remind another way and `skip`",
             _OPERATIONS,
             parking.REMIND,
         ),
@@ -837,9 +837,9 @@ COLLECTING = CodeGroup(
         ),
         _code(
             "close_out_differs",
-            "Odoo's totals differ from the contract's: invoices less credits, open amounts, drafts",
-            "correct them in Odoo and `retry`, or wait: it is compared again by itself, after 15"
-            " minutes and later once a day; or accept the difference and `skip`, with a reason",
+            "Odoo's totals differ: invoices less credits, open amounts, drafts",
+            "correct them in Odoo; it is compared again by itself (`retry`: now), later once a day;"
+            " or accept the difference and `skip`",
             _FINANCE,
             parking.CLOSE_OUT,
             actions=(Action.RETRY, Action.SKIP),
@@ -1093,9 +1093,8 @@ STEP_NOTES: tuple[tuple[Step, str], ...] = (
     ),
     (
         parking.CLOSE_OUT,
-        "The problems name each difference between the contract and Odoo. *Skip* accepts them and"
-        " closes the contract all the same: the record is attached, the project archived. Where"
-        " nothing could be compared there is nothing to accept, and no *skip*.",
+        "The problems name each difference between the contract and Odoo. *Skip* accepts them:"
+        " the record is attached, the project archived. Without a comparison there is no *skip*.",
     ),
     (
         parking.AUDIT,

@@ -14,6 +14,7 @@ from contracts.contract.messages import CreditRequest, MilestoneReached
 from contracts.invoice import agenda as invoice_agenda
 from contracts.invoice import rules as invoice_rules
 from contracts.invoice.messages import CreditRequested, InvoiceBalance
+from contracts.money import Money
 from contracts.parking import Action as Choice
 from contracts.parking import Resolution
 from tests.explore import odoo
@@ -190,7 +191,7 @@ def _counted(before: World, after: World, message: Any) -> World:
             and after.contract.deferred == before.contract.deferred
         ):
             return after  # refused, and noted
-        amount = message.untaxed
+        amount: Money | None = message.untaxed
     else:
         if message.reinvoice:
             return after
@@ -272,7 +273,7 @@ def by_hand(world: World) -> Iterator[Move]:
 
 def paid(world: World, number: int) -> World:
     known = world.odoo.invoices[number]
-    zero = odoo.Money.zero(known.total.currency)
+    zero = Money.zero(known.total.currency)
     return replace(world, odoo=world.odoo.with_invoice(known.now(residual=zero)))
 
 

@@ -32,7 +32,7 @@ EVERY = 50
 """From so many states one is led to its end, and its bytes are counted."""
 _WALK = 250
 _MOSTLY = 0.95
-_MOST_SECONDS = 10.0
+_MOST_SECONDS = 5.0
 """Of processor time to shorten one way."""
 
 

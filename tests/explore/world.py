@@ -43,6 +43,7 @@ from contracts.invoice import rules as invoice_rules
 from contracts.invoice.messages import ContractRenewed, HoldChange
 from contracts.invoice.state import InvoiceReport, InvoiceState
 from contracts.model import JsonObject, Source
+from contracts.money import Money
 from contracts.validation import validate
 from tests.explore import odoo
 from tests.explore.odoo import Odoo, policy_in, refused
@@ -240,8 +241,8 @@ def renewed(world: World, who: int) -> World:
     contract does not hear the results of children of the one before."""
     if who != CONTRACT:
         invoice = world.invoices[who]
-        state = InvoiceState.model_validate_json(invoice.state.model_dump_json())
-        return _begin_invoice(_with(world, who, replace(invoice, state=state)), who)
+        carried = InvoiceState.model_validate_json(invoice.state.model_dump_json())
+        return _begin_invoice(_with(world, who, replace(invoice, state=carried)), who)
     text = world.contract.model_dump_json()
     start = ContractInput(
         contract_id=world.contract.contract_id,
@@ -315,7 +316,7 @@ _CONTRACT_REQUESTS: Mapping[str, Callable[[ContractState, Action], Any]] = {
     reading.READ_TIME: _reading,
     reading.READ_EXPENSES: _reading,
     proposing.MARK_REACHED: lambda state, action: state.odoo.milestone_ids[action.subject],
-    proposing.SET_DELIVERED: lambda state, _: proposing.delivered_news(state),
+    proposing.SET_DELIVERED: lambda state, action: proposing.delivered_news(state, action.subject),
     proposing.START_INVOICE: _start,
     invoices.DUNNING_HOLD: _hold,
     amendments.AMEND_ORDER: lambda state, _: (state.odoo, amendments.versions_to_follow(state)[1]),
@@ -489,13 +490,13 @@ def _close_out(world: World, action: Action, asked: Any) -> tuple[World, Result]
     return replace(world, odoo=replace(world.odoo, project="archived")), Done()
 
 
-def invoiced(world: World) -> Any:
+def invoiced(world: World) -> Money:
     """Everything posted in Odoo, without tax, less credit notes."""
     currency = world.contract.terms.currency
     amounts = (
         item.proposal.amount for item in world.odoo.invoices.values() if item.move == odoo.POSTED
     )
-    return odoo.Money.total(amounts, currency)
+    return Money.total(amounts, currency)
 
 
 def _cancel_order(world: World, action: Action, asked: Any) -> tuple[World, Result]:
