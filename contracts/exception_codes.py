@@ -556,8 +556,7 @@ SETTING_UP = CodeGroup(
     codes=(
         _code(
             "customer_ambiguous",
-            "several customers in Odoo have this VAT number, however it is written, or one that is"
-            " archived; the message names them",
+            "several customers in Odoo have this VAT number, or an archived one",
             "merge them in Odoo, or restore the archived one, then `retry`",
             _OPERATIONS,
             parking.CUSTOMER,
@@ -772,8 +771,7 @@ COLLECTING = CodeGroup(
         ),
         _code(
             "payment_refused",
-            "a payment reported by Signal cannot be booked on the invoice: another currency, not"
-            " above zero, or of a day that lies ahead",
+            "a reported payment cannot be booked: another currency, not above zero, of a day ahead",
             "book the money where it belongs or pay it back, then `skip`",
             _FINANCE,
             parking.REGISTER_PAYMENT,
@@ -789,17 +787,15 @@ COLLECTING = CodeGroup(
         ),
         _code(
             "payment_exceeds",
-            "a payment was more than what was open; the rest is on the customer's account in Odoo",
-            "reconcile it with another invoice or pay it back, then `skip`",
+            "more was paid than was open; the rest is on the customer's account in Odoo",
+            "reconcile or repay it, then `skip`",
             _FINANCE,
             parking.SETTLE_PAYMENT,
         ),
         _code(
             "payment_differs",
-            "a system reported a payment again under its reference, with another amount; the first"
-            " counts",
-            "look at the bank which one came; book another one under a reference of its own, then"
-            " `skip`",
+            "a known payment was reported again with another amount; the first counts",
+            "book another one under its own reference, then `skip`",
             _FINANCE,
             parking.SETTLE_PAYMENT,
         ),

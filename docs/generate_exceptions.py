@@ -101,8 +101,7 @@ STEPS_NAMES = """\
 Where one workflow can have several of a kind parked, the name is longer:
 `mark_reached:<milestone>`, `review:<milestone>`, `follow:<number>`, `proposal:<occasion>` (such as
 `proposal:design`), `purchase_order:<occasion>`, `bill_period:<day>`,
-`remind:<level>`, `register_payment:<reference>`, `notify:<kind>`,
-`settle_payment:<code>:<reference>:<amount>`.
+`remind:<level>`, `register_payment:<reference>`, `notify:<kind>`.
 """
 
 PROBLEMS_INTRODUCTION = """\

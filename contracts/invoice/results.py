@@ -210,7 +210,7 @@ def _registered(
     if over is None:
         return state
     text = (
-        f"payment {action.subject} is {over} more than was open; the rest stands on the "
+        f"payment {action.subject} is {over} more than was open; the rest is on the "
         "customer's account in Odoo"
     )
     return with_payment_question(state, "payment_exceeds", action.subject, over, text)

@@ -102,8 +102,8 @@ _KNOWN: Mapping[type, Callable[[Any, Any], bool]] = {
     CreditApplied: lambda state, message: True,
     ContractRenewed: lambda state, message: state.tells_its_end,
     HoldChange: lambda state, message: True,
-    PaymentNotice: lambda state, message: message.reference in state.payment_references,
-    PaymentReceived: lambda state, message: message.reference in state.payment_references,
+    PaymentNotice: lambda state, message: message.reference in state.known_payments,
+    PaymentReceived: lambda state, message: message.reference in state.known_payments,
 }
 """When a message that changes nothing says nothing new."""
 

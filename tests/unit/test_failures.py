@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from temporalio.exceptions import CancelledError
+from temporalio.exceptions import ApplicationErrorCategory, CancelledError
 
 from activities.failures import (
     BusinessRefusal,
@@ -72,3 +72,12 @@ def test_a_button_whose_record_cannot_be_read_afterwards_may_have_been_pressed()
         unless_done(refused, unreadable)
     error = as_application_error(caught.value)
     assert (error.type, error.details[0].maybe_done) == (FailureKind.CREDENTIALS, True)
+
+
+def test_what_parks_is_no_traceback_in_the_log_and_a_defect_is() -> None:
+    """The SDK logs a failed activity with its traceback, unless it is benign."""
+    refused = as_application_error(BusinessRefusal("vat_invalid", "no such number"))
+    assert refused.category is ApplicationErrorCategory.BENIGN
+    assert refused.non_retryable
+    defect = as_application_error(KeyError("oops"))
+    assert defect.category is not ApplicationErrorCategory.BENIGN
