@@ -683,7 +683,7 @@ BILLING = CodeGroup(
         _code(
             "billing_inconsistent",
             "sums of the contract's billing do not agree: a defect of c2c; nothing is proposed",
-            "report it with `c2c contract statement`; a release that corrects it ends it",
+            "report it with `c2c contract statement`; after a corrected release `retry`",
             _OPERATIONS,
             parking.BILLING_CHECK,
         ),
