@@ -683,10 +683,8 @@ BILLING = CodeGroup(
         ),
         _code(
             "billing_inconsistent",
-            "sums of the contract's billing do not agree: a defect of c2c, found before it could"
-            " reach an invoice; nothing of the contract is proposed meanwhile",
-            "report it with the output of `c2c contract statement`; it ends by itself once a"
-            " release corrects it, or `retry`",
+            "sums of the contract's billing do not agree: a defect of c2c; nothing is proposed",
+            "report it with `c2c contract statement`; a release that corrects it ends it",
             _OPERATIONS,
             parking.BILLING_CHECK,
         ),
@@ -715,11 +713,9 @@ ISSUING = CodeGroup(
         ),
         _code(
             "invoice_differs_from_approval",
-            "the invoice in Odoo is not what was approved: customer, address, dates, lines or any"
-            " other field; or Odoo would mail it to another address",
-            "`retry` writes the draft again. If it then says what was approved it is posted, else"
-            " it is approved again. Of a posted invoice that is to be mailed, `retry` mails it to"
-            " the address that the exception shows",
+            "the invoice or its address in Odoo is not what was approved",
+            "`retry` writes the draft again, which may need approval again. A posted invoice is"
+            " mailed to the address shown",
             _FINANCE,
             parking.POST_INVOICE,
             parking.DELIVER,
@@ -793,10 +789,8 @@ COLLECTING = CodeGroup(
         ),
         _code(
             "payment_exceeds",
-            "a payment was more than what was open on the invoice; the rest is on the"
-            " customer's account in Odoo",
-            "reconcile the rest with another invoice there or pay it back, then `skip` with what"
-            " became of it",
+            "a payment was more than what was open; the rest is on the customer's account in Odoo",
+            "reconcile it with another invoice or pay it back, then `skip`",
             _FINANCE,
             parking.SETTLE_PAYMENT,
         ),

@@ -162,6 +162,7 @@ def test_the_list_of_decisions_leads_to_each_by_its_title() -> None:
 
 # Where a code goes in, by the name of what is called: a position, or the keyword `code`.
 _POSITION = {
+    "with_payment_question": 1,
     "BusinessRefusal": 0,
     "Failed": 1,
     "PydanticCustomError": 0,
