@@ -9,6 +9,8 @@ import pytest
 
 from contracts.agenda import machine
 from contracts.contract import endings, invoices, refusals
+from contracts.contract.messages import CancelRequest
+from contracts.contract.state import RUNNING
 from contracts.invoice.state import InvoiceState
 from tests.explore.__main__ import explored, told
 from tests.explore.endings import led, steps_to_the_act
@@ -63,11 +65,11 @@ def _deferred_messages_are_lost(patch: pytest.MonkeyPatch) -> None:
 
 def _cancelled_beside_a_billed_invoice(patch: pytest.MonkeyPatch) -> None:
     def allowed(state: Any, _: Any = None) -> str | None:
-        return None if state.stage in refusals.RUNNING else _cancel(state)
+        return None if state.stage in RUNNING else _cancel(state)
 
     _cancel = refusals._cancel
     patch.setattr(refusals, "_cancel", allowed)
-    known = {**refusals._REFUSALS, refusals.CancelRequest: allowed}
+    known = {**refusals._REFUSALS, CancelRequest: allowed}
     patch.setattr(refusals, "_REFUSALS", known)
 
 
