@@ -30,8 +30,8 @@ $(STAMP): pyproject.toml requirements/dev.txt
 demo: $(STAMP) ## six contracts from signature to cash (ODOO=real: on a real Odoo 19; KEEP=1: stay up)
 	@c2c demo $(if $(ODOO),--odoo $(ODOO)) $(if $(KEEP),--keep)
 
-dev: $(STAMP) ## the whole local stack in the foreground
-	@c2c dev $(if $(ODOO),--odoo $(ODOO))
+dev: $(STAMP) ## the whole local stack in the foreground (KEEP=1: with the data of the last time)
+	@c2c dev $(if $(ODOO),--odoo $(ODOO)) $(if $(KEEP),--keep-data)
 
 test: $(STAMP) ## everything, the real Odoo included (minutes more the first time: it is fetched)
 	@python -m sandbox.real_odoo prepare

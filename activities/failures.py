@@ -145,7 +145,12 @@ def as_application_error(error: Exception) -> ApplicationError:
 
 
 def _error(kind: FailureKind, detail: FailureDetail) -> ApplicationError:
-    return ApplicationError(detail.message, detail, type=kind, non_retryable=True)
+    # What parks is an exception that people see: in the log it is a line and no traceback.
+    benign = ApplicationErrorCategory.BENIGN
+    category = ApplicationErrorCategory.UNSPECIFIED if kind is FailureKind.DEFECT else benign
+    return ApplicationError(
+        detail.message, detail, type=kind, non_retryable=True, category=category
+    )
 
 
 def _at_step(failed: StepFailed) -> ApplicationError:
@@ -190,4 +195,6 @@ class _Inbound(ActivityInboundInterceptor):
                 mapped = _maybe_done(mapped)
             if mapped.type == FailureKind.DEFECT:
                 activity.logger.exception("defect in %s", activity.info().activity_type)
+            elif mapped.non_retryable:
+                activity.logger.info("%s parks: %s", activity.info().activity_type, mapped.message)
             raise mapped from error

@@ -138,7 +138,7 @@ class Product:
 
     async def _parked(self) -> str:
         try:
-            found = await self.c2c.exceptions(limit=5)
+            found = (await self.c2c.exceptions(limit=5)).items
         except Exception as error:
             return f"what is parked could not be asked: {error!r}"
         told = [

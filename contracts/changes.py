@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from contracts.billing.milestones import DEPOSIT, RETAINAGE
+from contracts.billing.keys import DEPOSIT, RETAINAGE
 from contracts.contract_rules import MONEY, PLAN_TABLES, read, total_of
 from contracts.model import (
     LAST_DATE,
@@ -265,6 +265,20 @@ def summary(before: Contract, after: Contract) -> list[str]:
     if after.value != before.value:
         lines.append(f"value: {before.value} -> {after.value}")
     return lines
+
+
+def differences(known: JsonObject, given: JsonObject) -> list[str]:
+    """What other contract data says otherwise, by path: `title: Old -> New`. Validated data is
+    compared by what it means, anything else by what it says."""
+    before, after = dict(_flat(_meant(known))), dict(_flat(_meant(given)))
+    return list(_told(before, after, ""))
+
+
+def _meant(contract_data: JsonObject) -> JsonObject:
+    try:
+        return {**contract_data_of(validate(contract_data)), "version": None}
+    except InvalidContract:
+        return contract_data
 
 
 def _services_told(before: Contract, after: Contract) -> Iterator[str]:

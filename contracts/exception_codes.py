@@ -11,7 +11,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 
 from contracts import parking
-from contracts.parking import Responsible, Step
+from contracts.parking import Action, Responsible, Step
 
 
 class Outcome(StrEnum):
@@ -30,7 +30,10 @@ class ExceptionCode(BaseModel):
     """One code. `remedy` names actions in backticks; a test holds them to the steps' actions.
 
     `steps` are the steps at which it can park; empty means every step that calls the remote, or no
-    step at all where the group is only refused or retried.
+    step at all where the group is only refused or retried. `actions` are what a person may do about
+    it where that is not what the step allows of everything else: a waiver is only for what it
+    names. `heals` says that what it names may go away by itself, so that it is looked at again
+    without a person, ever more seldom.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -40,6 +43,14 @@ class ExceptionCode(BaseModel):
     remedy: str
     responsible: Responsible | None = None
     steps: tuple[Step, ...] = ()
+    actions: tuple[Action, ...] = ()
+    heals: bool = False
+
+    @property
+    def allowed(self) -> tuple[Action, ...]:
+        """What may be done about it at every one of its steps, in the order of `Action`."""
+        found = (action for action in Action if all(action in step.allowed for step in self.steps))
+        return self.actions or tuple(found)
 
 
 class CodeGroup(BaseModel):
@@ -62,9 +73,17 @@ def _code(
     remedy: str,
     responsible: Responsible | None = None,
     *steps: Step,
+    actions: tuple[Action, ...] = (),
+    heals: bool = False,
 ) -> ExceptionCode:
     return ExceptionCode(
-        code=code, meaning=meaning, remedy=remedy, responsible=responsible, steps=steps
+        code=code,
+        meaning=meaning,
+        remedy=remedy,
+        responsible=responsible,
+        steps=steps,
+        actions=actions,
+        heals=heals,
     )
 
 
@@ -134,9 +153,10 @@ CONTRACT_DATA = CodeGroup(
         _data("more_problems", "only the first 200 problems are listed", "`amend` these first"),
         _data(
             "text_malformed",
-            "a text has control characters or half a character, or a name has a line break",
+            "a text has control or invisible characters or half a character, or a name has a tab"
+            " or a line break",
         ),
-        _data("string_too_long", "a text is longer than 200 characters"),
+        _data("string_too_long", "a text is longer than 200 characters, or an id than 100 bytes"),
         _data("string_type", "a text is required here"),
         _data("model_type", "an object is required here"),
         _data("tuple_type", "a list is required here"),
@@ -208,7 +228,7 @@ CONTRACT_DATA = CodeGroup(
             "company_unknown",
             "Odoo does not have exactly one company of the name in `odoo_company`, or the service"
             " user may not use it",
-            "correct the configuration or the user's companies, then `retry`",
+            "correct either, then `retry`",
             _OPERATIONS,
             parking.VALIDATE,
         ),
@@ -716,8 +736,8 @@ ISSUING = CodeGroup(
         ),
         _code(
             "invoice_not_delivered",
-            "Odoo could not mail the invoice; the message is the mail server's",
-            "correct the address or the mail server and `retry`; or send it another way and `skip`",
+            "Odoo could not mail the invoice: the address or the mail server",
+            "correct it and `retry`; or send it another way and `skip`",
             _OPERATIONS,
             parking.DELIVER,
         ),
@@ -745,18 +765,19 @@ COLLECTING = CodeGroup(
         ),
         _code(
             "reminder_not_delivered",
-            "Odoo could not mail the reminder; the message is the mail server's",
-            "correct the address or the mail server and `retry`; or remind another way and `skip`",
+            "Odoo could not mail the reminder: the address or the mail server",
+            "correct it and `retry`; or remind another way and `skip`",
             _OPERATIONS,
             parking.REMIND,
         ),
         _code(
             "payment_refused",
-            "a payment reported by Signal cannot be booked on the invoice: another currency, or not"
-            " above zero",
+            "a payment reported by Signal cannot be booked on the invoice: another currency, not"
+            " above zero, or of a day that lies ahead",
             "book the money where it belongs or pay it back, then `skip`",
             _FINANCE,
             parking.REGISTER_PAYMENT,
+            actions=(Action.SKIP,),
         ),
         _code(
             "payment_without_invoice",
@@ -764,6 +785,23 @@ COLLECTING = CodeGroup(
             "book the money where it belongs or pay it back, then `skip`",
             _FINANCE,
             parking.REGISTER_PAYMENT,
+            actions=(Action.SKIP,),
+        ),
+        _code(
+            "payment_exceeds",
+            "a payment was more than what was open; the rest is on the customer's account in Odoo",
+            "reconcile it with another invoice or pay it back, then `skip`",
+            _FINANCE,
+            parking.SETTLE_PAYMENT,
+        ),
+        _code(
+            "payment_differs",
+            "a system reported a payment again under its reference, with another amount; the first"
+            " counts",
+            "look at the bank which one came; book another one under a reference of its own, then"
+            " `skip`",
+            _FINANCE,
+            parking.SETTLE_PAYMENT,
         ),
         _code(
             "credit_not_posted",
@@ -802,10 +840,13 @@ COLLECTING = CodeGroup(
         ),
         _code(
             "close_out_differs",
-            "Odoo's totals differ from the contract's: invoices less credits, open amounts, drafts",
-            "correct them in Odoo and `retry`; or accept the difference and `skip`, with a reason",
+            "Odoo's totals differ: invoices less credits, open amounts, drafts",
+            "correct them in Odoo; it is compared again by itself (`retry`: now), later once a day;"
+            " or accept the difference and `skip`",
             _FINANCE,
             parking.CLOSE_OUT,
+            actions=(Action.RETRY, Action.SKIP),
+            heals=True,
         ),
     ),
 )
@@ -965,6 +1006,19 @@ EXCEPTIONS = (
 GROUPS = (*CONTRACT_PROBLEMS, *EXCEPTIONS)
 BY_CODE = {item.code: item for group in GROUPS for item in group.codes}
 
+
+def allowed(step: Step, code: str) -> tuple[Action, ...]:
+    """What a person may do about a failure of this code at this step."""
+    known = BY_CODE.get(code)
+    return known.actions if known is not None and known.actions else step.allowed
+
+
+def heals(code: str) -> bool:
+    """Whether what the code names may go away by itself."""
+    known = BY_CODE.get(code)
+    return known is not None and known.heals
+
+
 STEP_NOTES: tuple[tuple[Step, str], ...] = (
     (
         parking.PROPOSAL,
@@ -1042,8 +1096,8 @@ STEP_NOTES: tuple[tuple[Step, str], ...] = (
     ),
     (
         parking.CLOSE_OUT,
-        "The problems name each difference between the contract and Odoo. *Skip* closes the"
-        " contract all the same: the record is attached, the project archived.",
+        "The problems name each difference between the contract and Odoo. *Skip* accepts them:"
+        " the record is attached, the project archived. Without a comparison there is no *skip*.",
     ),
     (
         parking.AUDIT,

@@ -40,8 +40,10 @@ periods or none, or a day that no calendar has."""
 
 CADENCE = re.compile(r"^(?:month|quarter|year|(?P<weeks>[1-9][0-9]?) weeks?)\Z")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-"""What neither PostgreSQL nor the XML of a printed invoice can hold."""
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
+"""What neither PostgreSQL nor the XML of a printed invoice can hold, or no terminal should."""
+_DECEPTIVE = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
+"""Invisible, and turns the order of what is read: text with it shows another name than it has."""
 
 
 class Frozen(BaseModel):
@@ -109,8 +111,14 @@ def _within(day: date) -> date:
 
 
 def _plain(text: str) -> str:
-    if _UNPRINTABLE.search(text):
+    if _UNPRINTABLE.search(text) or _DECEPTIVE.search(text):
         raise PydanticCustomError("text_malformed", "text without control characters")
+    return text
+
+
+def _untabbed(text: str) -> str:
+    if "\t" in text:
+        raise PydanticCustomError("text_malformed", "text without tabs")
     return text
 
 
@@ -132,11 +140,15 @@ Text = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
     AfterValidator(_plain),
+    AfterValidator(_untabbed),
 ]
 Line = Annotated[Text, AfterValidator(_one_line)]
 """A name that goes into the header of an e-mail, where Odoo refuses a line break."""
 OptionalText = Annotated[
-    str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(_plain)
+    str,
+    StringConstraints(strip_whitespace=True, max_length=200),
+    AfterValidator(_plain),
+    AfterValidator(_untabbed),
 ]
 Words = Annotated[str, StringConstraints(max_length=1_000), AfterValidator(_plain)]
 """What people say in a message: bounded, because a workflow's state carries it."""
@@ -144,6 +156,7 @@ Person = Annotated[
     str,
     StringConstraints(strip_whitespace=True, to_lower=True, min_length=1, max_length=200),
     AfterValidator(_plain),
+    AfterValidator(_untabbed),
 ]
 """A person as approvals name them, usually an e-mail address; case does not matter."""
 Day = Annotated[date, BeforeValidator(_day)]

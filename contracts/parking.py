@@ -199,7 +199,7 @@ CLOSE_OUT = Step(
     name="close_out",
     doing="Check the close-out",
     responsible=Responsible.FINANCE,
-    allowed=_OPTIONAL,
+    allowed=(Action.RETRY,),
 )
 AUDIT = Step(
     name="audit",
@@ -238,6 +238,12 @@ BALANCE = Step(
 REGISTER_PAYMENT = Step(
     name="register_payment",
     doing="Register the payment",
+    responsible=Responsible.FINANCE,
+    allowed=_OPTIONAL,
+)
+SETTLE_PAYMENT = Step(
+    name="settle_payment",
+    doing="Settle money that is not owed",
     responsible=Responsible.FINANCE,
     allowed=_OPTIONAL,
 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import core_schema
 
 _MAX_SHOWN = 120
 _MAX_PROBLEMS = 200
@@ -27,6 +29,64 @@ _CODES = {
     "enum": "choice_malformed",
 }
 """pydantic's codes that mean the same to people."""
+
+
+_KNOWN = frozenset(get_args(core_schema.ErrorType))
+_EXPECTED = {
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "{ge} or more",
+    "less_than": "less than {lt}",
+    "less_than_equal": "{le} or less",
+    "multiple_of": "a multiple of {multiple_of}",
+    "too_short": "at least {min_length} of these",
+    "too_long": "at most {max_length} of these",
+    "string_too_short": "at least {min_length} characters",
+    "string_too_long": "at most {max_length} characters",
+    "string_pattern_mismatch": "text of the form {pattern}",
+    "enum": "one of {expected}",
+    "literal_error": "one of {expected}",
+    "int_parsing_size": "a whole number that is not as large",
+    "decimal_max_digits": "at most {max_digits} digits",
+    "decimal_max_places": "at most {decimal_places} decimals",
+    "decimal_whole_digits": "at most {whole_digits} digits before the point",
+}
+"""What pydantic expects, by its code, with the bounds it names."""
+_A_LIST, _AN_OBJECT, _A_NUMBER = "a list", "an object with fields", "a number"
+_EXPECTED_OF = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": _A_NUMBER,
+    "decimal": _A_NUMBER,
+    "fraction": _A_NUMBER,
+    "complex": _A_NUMBER,
+    "finite": _A_NUMBER,
+    "string": "text",
+    "bytes": "text",
+    "date": "a date such as 2026-03-31",
+    "datetime": "a moment such as 2026-03-31T12:00:00Z",
+    "timezone": "a moment with its time zone, such as 2026-03-31T12:00:00Z",
+    "time": "a time of day such as 12:00",
+    "time_delta_type": "a duration such as PT1H",
+    "time_delta_parsing": "a duration such as PT1H",
+    "url": "an address such as https://odoo.example.com",
+    "uuid": "a UUID",
+    "json": "a JSON document",
+    "list": _A_LIST,
+    "tuple": _A_LIST,
+    "set": _A_LIST,
+    "frozen_set_type": _A_LIST,
+    "deque": _A_LIST,
+    "iterable": _A_LIST,
+    "dict": _AN_OBJECT,
+    "mapping": _AN_OBJECT,
+    "model": _AN_OBJECT,
+    "dataclass": _AN_OBJECT,
+    "arguments": _AN_OBJECT,
+    "none": "no value",
+    "missing": "a value",
+    "extra": "no such field",
+}
+"""The same by the code, or by the word it begins with."""
 
 
 class Problem(BaseModel):
@@ -78,11 +138,25 @@ def problems_of(error: ValidationError) -> list[Problem]:
         elif code == "extra_forbidden":
             code, expected, value = "field_unknown", "no such field", show(item["input"])
         else:
-            expected, value = item["msg"], show(item["input"])
+            expected, value = expectation(item), show(item["input"])
         if value == "''" or item["input"] is None:
             code, expected, value = "missing", "a value", ""
         found.append(Problem(code=code, field=field, value=value.strip("'"), expected=expected))
     return [problem for problem in found if not _echo(problem, found)]
+
+
+def expectation(item: Mapping[str, Any]) -> str:
+    """What was expected, in our words: pydantic's own never reach people. `item` is one of the
+    errors of a ValidationError."""
+    kind, context = str(item["type"]), item.get("ctx") or {}
+    if kind not in _KNOWN:
+        return str(item["msg"])  # one of ours
+    if kind in ("value_error", "assertion_error"):
+        return str(context["error"])
+    if kind in _EXPECTED:
+        return _EXPECTED[kind].format_map(context)
+    head = kind.partition("_")[0]
+    return _EXPECTED_OF.get(kind) or _EXPECTED_OF.get(head) or "another value"
 
 
 def _echo(problem: Problem, found: list[Problem]) -> bool:

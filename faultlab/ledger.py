@@ -14,7 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.identifiers import contract_of
 from starters.client import NoAnswer, NotFound, Refused, calls
-from starters.client.messages import Update
+from starters.client.protocol import Update
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)

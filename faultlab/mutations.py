@@ -75,8 +75,12 @@ def count_events_again() -> None:
     take, search = intake._TAKES[PaymentReceived], OdooClient.search_read
 
     def retake(state: InvoiceState, payment: Any) -> InvoiceState:
-        known = tuple(item for item in state.payment_references if item != payment.reference)
-        return take(state.replace(payment_references=known), payment)
+        known = {
+            reference: amount
+            for reference, amount in state.known_payments.items()
+            if reference != payment.reference
+        }
+        return take(state.replace(known_payments=known), payment)
 
     def forgetful(self: OdooClient, model: str, domain: Any, fields: Any, **more: Any) -> Any:
         asked = any(isinstance(part, tuple) and part[0] == "memo" for part in domain)

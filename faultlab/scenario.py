@@ -47,7 +47,7 @@ from faultlab.ledger import patiently
 from gateways.odoo import OdooClient
 from sandbox import clock, people
 from starters.client import NotFound, messages
-from starters.client.messages import Update
+from starters.client.protocol import Update
 from workflows import options, search_attributes, task_queues
 from workflows.contract import ContractWorkflow
 

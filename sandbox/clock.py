@@ -62,9 +62,11 @@ async def now(clocks: TimeSkipper, workflow_id: str) -> datetime:
     history = await clocks.client.get_workflow_handle(workflow_id).fetch_history()
     latest = history.events[-1]
     if latest.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIME_SKIPPING_TRANSITIONED:
-        # The event that moves the clock carries the time before.
+        # The event that moves the clock carries the time before; one that only ends the skipping
+        # has no target.
         skipped = latest.workflow_execution_time_skipping_transitioned_event_attributes
-        return skipped.target_time.ToDatetime(UTC)
+        if skipped.HasField("target_time"):
+            return skipped.target_time.ToDatetime(UTC)
     return latest.event_time.ToDatetime(UTC)
 
 

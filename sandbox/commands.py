@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from starters.cli.session import run, session_of
-from wiring.settings import ConfigurationError
+from starters.client.errors import Refused
 
 EXTRA = "contract-to-cash[local]"
 _LIBRARIES = ("aiosmtpd", "starlette", "uvicorn")
@@ -26,6 +26,14 @@ class WhichOdoo(StrEnum):
 
     SANDBOX = "sandbox"
     REAL = "real"
+
+
+class WhichPart(StrEnum):
+    """A part of the local stack that can start again by itself."""
+
+    TEMPORAL = "temporal"
+    SANDBOX = "sandbox"
+    WORKER = "worker"
 
 
 Odoo = Annotated[WhichOdoo, typer.Option(help="The stand-in, or a real Odoo 19.")]
@@ -48,12 +56,27 @@ def demo(
     raise typer.Exit(run(foreground.demo(console, odoo=odoo, keep=keep, kill_worker=kill_worker)))
 
 
-def dev(context: typer.Context, odoo: Odoo = WhichOdoo.SANDBOX) -> None:
+def dev(
+    context: typer.Context,
+    odoo: Odoo = WhichOdoo.SANDBOX,
+    keep_data: Annotated[
+        bool, typer.Option("--keep-data", help="Go on with the data of the last time.")
+    ] = False,
+    restart: Annotated[
+        WhichPart | None,
+        typer.Option("--restart", help="Only start this part of the running stack again."),
+    ] = None,
+) -> None:
     """Run the whole local stack in the foreground: Temporal with its UI, an Odoo, a worker."""
     with _extra_needed():
         from sandbox import foreground
 
-    raise typer.Exit(run(foreground.dev(session_of(context).console, odoo=odoo)))
+    session = session_of(context)
+    if restart is None:
+        raise typer.Exit(run(foreground.dev(session.console, odoo=odoo, keep_data=keep_data)))
+    if not foreground.restart(restart):
+        raise Refused("no local stack runs here; start one with c2c dev")
+    session.show({"restarted": str(restart)}, f"{restart} is started again.")
 
 
 @contextlib.contextmanager
@@ -64,6 +87,8 @@ def _extra_needed() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name not in _LIBRARIES:
             raise
+        from wiring.settings import ConfigurationError
+
         raise ConfigurationError(
             f"{error.name} is not installed, which the local stack requires: pip install '{EXTRA}'"
         ) from error

@@ -9,11 +9,14 @@ import tempfile
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from sandbox import supervisor
 from sandbox.demo import Demo
 from sandbox.demo_driver import WIDTH
-from sandbox.stack import Say, Stack, running
+from sandbox.stack import Stack, running
+from sandbox.supervisor import LOOK_SECONDS, Say, Supervisor
 from starters import schedules
 from wiring import remotes
 from wiring.settings import load_settings
@@ -38,20 +41,35 @@ async def demo(console: Console, *, odoo: str, keep: bool, kill_worker: bool) ->
     return 1 if errors else 0
 
 
-async def dev(console: Console, *, odoo: str) -> int:
-    """The whole stack in the foreground, its data kept in .run/dev, until interrupted."""
+async def dev(console: Console, *, odoo: str, keep_data: bool) -> int:
+    """The whole stack in the foreground, its data in .run/dev, until interrupted. What dies of it
+    is started again."""
     console = _lively(console)
-    async with running(
-        DEV_FOLDER.resolve(), odoo=odoo, say=_printer(console), keep_data=True
-    ) as stack:
+    say, folder = _printer(console), DEV_FOLDER.resolve()
+    say("Going on with the data in .run/dev." if keep_data else "Starting without data.")
+    async with running(folder, odoo=odoo, say=say, keep_data=keep_data) as stack:
         client = await stack.client()
         settings = load_settings()
         await schedules.ensure_sweeps(client, settings)
         for crm in remotes.crms(settings, remotes.odoo(settings)).values():
             crm.ensure_setup()
         show_where(console, stack)
+        keeper = Supervisor(folder, stack.parts, lambda text: console.print(escape(text)))
+        watching = asyncio.create_task(_watch(keeper))
         await _interrupted()
+        watching.cancel()
     return 0
+
+
+async def _watch(keeper: Supervisor) -> None:
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.to_thread(keeper.look)
+
+
+def restart(part: str) -> bool:
+    """Start a part of the running stack again; false where none runs here."""
+    return supervisor.restart(DEV_FOLDER.resolve(), part)
 
 
 def _lively(console: Console) -> Console:
@@ -59,7 +77,7 @@ def _lively(console: Console) -> Console:
     prints comes from customers."""
     return Console(
         file=console.file,
-        no_color=console.no_color,
+        color_system="auto" if console.color_system else None,
         width=max(console.width, WIDTH),
         highlight=False,
         soft_wrap=True,
@@ -87,7 +105,7 @@ def show_where(console: Console, stack: Stack) -> None:
     console.print("In another shell, to use c2c with this stack:\n")
     for name, value in stack.environment.items():
         console.print(f"  export {name}={value}", highlight=False, soft_wrap=True)
-    console.print("\nCtrl-C ends it all.")
+    console.print("\nCtrl-C ends it all. One part starts again with: c2c dev --restart worker")
 
 
 async def _interrupted() -> None:

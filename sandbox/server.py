@@ -80,6 +80,11 @@ class Sandbox:
             time.sleep(0.01)
         return self.url
 
+    @property
+    def is_serving(self) -> bool:
+        """Whether the thread that serves is alive."""
+        return self._thread is not None and self._thread.is_alive()
+
     def stop(self) -> None:
         """Stop serving and close the data."""
         if self._server is not None and self._thread is not None:

@@ -12,12 +12,10 @@ import contextlib
 import hashlib
 import os
 import shutil
-import signal
 import socket
-import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,16 +26,14 @@ from sandbox import real_odoo
 from sandbox.odoo.app import DATABASE
 from sandbox.real_odoo.postgres import ROLE
 from sandbox.server import Sandbox
+from sandbox.supervisor import Part, ProcessPart, Say
 from wiring import client as temporal
 from wiring.settings import ConfigurationError
 from workflows import search_attributes
 
-Say = Callable[[str], None]
-
 CONFIG = Path(__file__).with_name("c2c.toml")
 TEMPORAL_PORT, UI_PORT, SANDBOX_PORT = 7233, 8233, 8900
 _START_SECONDS = 30
-_STOP_SECONDS = 10
 
 DYNAMIC_CONFIG = (
     "frontend.WorkflowTimeSkippingEnabled=true",
@@ -75,6 +71,25 @@ class LocalOdoo:
     database_address: str
 
 
+class SandboxPart:
+    """The stand-ins for Odoo and the CRM: a thread of this process over its data, on one port."""
+
+    def __init__(self, data: Path, port: int) -> None:
+        self._data, self._port = data, port
+        self.sandbox = Sandbox(data)
+
+    def start(self) -> None:
+        if self.sandbox.url:  # it has run before: its data is closed
+            self.sandbox = Sandbox(self._data)
+        self.sandbox.start(self._port)
+
+    def ended(self) -> str | None:
+        return None if self.sandbox.is_serving else "its server has stopped"
+
+    def stop(self) -> None:
+        self.sandbox.stop()
+
+
 @dataclass
 class Stack:
     """What runs, and where; `environment` configures a process to use it, and this one is."""
@@ -84,29 +99,37 @@ class Stack:
     namespace: str
     ui: str
     odoo: LocalOdoo
-    sandbox: Sandbox
+    stand_ins: SandboxPart
     environment: dict[str, str]
-    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    temporal: ProcessPart | None = None
+    workers: list[ProcessPart] = field(default_factory=list)
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """The stand-ins as they run now."""
+        return self.stand_ins.sandbox
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """What can end by itself and start again, by the names of `PARTS`."""
+        found = {"temporal": self.temporal, "sandbox": self.stand_ins, "worker": self.workers[-1]}
+        return {name: part for name, part in found.items() if part is not None}
 
     def start_worker(self) -> None:
         """Start a worker process; its log is in the stack's folder."""
-        with (self.folder / "worker.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "starters", "worker"],
-                stdout=log,
-                stderr=log,
-            )
-        self.workers.append(process)
+        worker = ProcessPart(
+            [sys.executable, "-m", "starters", "worker"], self.folder / "worker.log"
+        )
+        worker.start()
+        self.workers.append(worker)
 
     def kill_worker(self) -> None:
         """End the newest worker the hard way: SIGKILL, no draining."""
-        process = self.workers.pop()
-        process.kill()
-        process.wait()
+        self.workers.pop().kill()
 
     def stop_workers(self) -> None:
         while self.workers:
-            _stop(self.workers.pop())
+            self.workers.pop().stop()
 
     @property
     def workflows_page(self) -> str:
@@ -131,21 +154,26 @@ async def running(
     with contextlib.ExitStack() as stack:
         say("Starting Temporal ...")
         namespace = namespace_of(folder)
-        stack.enter_context(_temporal(folder, namespace, port, ui_port, keep_data=keep_data))
+        server = _temporal(folder, namespace, port, ui_port, keep_data=keep_data)
+        stack.callback(server.stop)
+        server.start()
         say("Starting the sandbox ...")
-        sandbox = stack.enter_context(_sandbox(folder, keep_data=keep_data))
+        stand_ins = _sandbox(folder, keep_data=keep_data)
+        stack.callback(stand_ins.stop)
+        stand_ins.start()
+        sandbox = stand_ins.sandbox
         if odoo == "real":
             say("Starting a real Odoo 19 (the first time it is fetched, which takes minutes) ...")
             try:
-                server = stack.enter_context(real_odoo.start())
+                real = stack.enter_context(real_odoo.start())
             except real_odoo.HarnessError as error:
                 raise StackError(str(error)) from error
             remote = LocalOdoo(
-                server.url,
-                server.database,
-                server.keys,
+                real.url,
+                real.database,
+                real.keys,
                 login="admin, password admin",
-                database_address=f"{server.postgres.socket}, role {ROLE}, no password",
+                database_address=f"{real.postgres.socket}, role {ROLE}, no password",
             )
         else:
             keys = {login: sandbox.key_file(login) for login in sandbox.keys}
@@ -162,7 +190,8 @@ async def running(
             namespace=namespace,
             ui=f"http://127.0.0.1:{ui_port}",
             odoo=remote,
-            sandbox=sandbox,
+            stand_ins=stand_ins,
+            temporal=server,
             environment=_configuration(f"127.0.0.1:{port}", namespace, remote, sandbox),
         )
         os.environ.update(local.environment)
@@ -193,35 +222,23 @@ def _configuration(
     }
 
 
-@contextlib.contextmanager
-def _sandbox(folder: Path, *, keep_data: bool) -> Iterator[Sandbox]:
+def _sandbox(folder: Path, *, keep_data: bool) -> SandboxPart:
     data = folder / "sandbox"
     if not keep_data:
         shutil.rmtree(data, ignore_errors=True)
-    sandbox = Sandbox(data)
-    sandbox.start(_free(SANDBOX_PORT))
-    try:
-        yield sandbox
-    finally:
-        sandbox.stop()
+    return SandboxPart(data, _free(SANDBOX_PORT))
 
 
-@contextlib.contextmanager
 def _temporal(
     folder: Path, namespace: str, port: int, ui_port: int, *, keep_data: bool
-) -> Iterator[subprocess.Popen[bytes]]:
+) -> ProcessPart:
     """The real server with its UI, on SQLite, with the demo's time skipping allowed."""
     if not keep_data:
         for file in folder.glob("temporal.db*"):
             file.unlink()
     database = folder / "temporal.db"
     command = temporal_command(database, namespace, port, "--ui-port", str(ui_port))
-    with (folder / "temporal.log").open("ab") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        yield process
-    finally:
-        _stop(process)
+    return ProcessPart(command, folder / "temporal.log")
 
 
 def dynamic_config(values: Sequence[str]) -> list[str]:
@@ -275,14 +292,3 @@ def _free(wanted: int) -> int:
                 probe.bind(("127.0.0.1", port))
                 return int(probe.getsockname()[1])
     raise StackError("no free port on the loopback")
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask a process of ours to end; insist after a while."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()

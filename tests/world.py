@@ -26,7 +26,7 @@ from contracts.sweeps import SweepResult
 from gateways.odoo import OdooClient
 from sandbox import clock
 from starters.client import C2C, NoAnswer, NotFound, calls
-from starters.client.messages import Update
+from starters.client.protocol import Update
 from tests.servers import OdooServer
 from workflows import task_queues
 from workflows.sweeps import OdooSweepWorkflow

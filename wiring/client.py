@@ -45,3 +45,8 @@ async def connect(
             f"no Temporal server answers at {address} ({error}); "
             "start one (c2c dev) or set TEMPORAL_ADDRESS"
         ) from error
+
+
+def place_of(client: Client) -> str:
+    """Where a client is connected, for people: the server's address and the namespace."""
+    return f"{client.service_client.config.target_host}, namespace {client.namespace}"

@@ -22,6 +22,7 @@ from pydantic_settings import (
 
 from contracts.model import Key
 from contracts.policy import LegalEntity
+from contracts.problems import expectation
 from gateways.secrets import Secret
 
 CONFIG_VARIABLE = "C2C_CONFIG"
@@ -208,7 +209,7 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**overrides)
     except ValidationError as error:
         lines = [
-            f"  {'.'.join(map(str, item['loc'])) or 'configuration'}: {item['msg']}"
+            f"  {'.'.join(map(str, item['loc'])) or 'configuration'}: expected {expectation(item)}"
             for item in error.errors(include_url=False, include_input=False)
         ]
         raise ConfigurationError(

@@ -8,15 +8,25 @@ import logging
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from pydantic import ValidationError
+from temporalio import workflow
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.client import Client, WorkflowExecution, WorkflowHistory
 from temporalio.converter import DataConverter
 from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.service import RPCError, RPCStatusCode
-from temporalio.worker import Replayer
+from temporalio.worker import (
+    Interceptor,
+    Replayer,
+    StartChildWorkflowInput,
+    WorkflowInboundInterceptor,
+    WorkflowInterceptorClassInput,
+    WorkflowOutboundInterceptor,
+)
 
 from wiring.settings import WorkerSettings
 from workers.errors import DoesNotReplay
@@ -53,17 +63,68 @@ async def replayed(
     converter: DataConverter,
     workflows: Sequence[type] = WORKFLOWS,
 ) -> AsyncGenerator[Replayed]:
-    """Replay histories with this code, one by one."""
+    """Replay histories with this code, one by one. Temporal compares which commands are given; what
+    a child is started with is compared here, because an amount may be in it."""
+    children = _Children()
     replayer = Replayer(
         workflows=workflows,
         data_converter=converter,
+        interceptors=[children],
         workflow_runner=workflow_runner(),
         # The SDK's core would log to standard output, between the lines of a result.
         runtime=Runtime(telemetry=TelemetryConfig(logging=None)),
     )
     async with replayer.workflow_replay_iterator(histories) as results:
         async for item in results:
-            yield _result(item.history, item.replay_failure)
+            result = _result(item.history, item.replay_failure)
+            if not result.failure:
+                other = await children.started_otherwise(item.history, converter)
+                result = replace(result, failure=other)
+            yield result
+
+
+class _Children(Interceptor):
+    """Notes what each replayed run starts its children with."""
+
+    def __init__(self) -> None:
+        self._started: dict[tuple[str, str], Sequence[Any]] = {}
+
+    def workflow_interceptor_class(
+        self, input: WorkflowInterceptorClassInput
+    ) -> type[WorkflowInboundInterceptor]:
+        started = self._started
+
+        class Outbound(WorkflowOutboundInterceptor):
+            async def start_child_workflow(
+                self, input: StartChildWorkflowInput
+            ) -> workflow.ChildWorkflowHandle[Any, Any]:
+                started[workflow.info().run_id, input.id] = input.args
+                return await super().start_child_workflow(input)
+
+        class Inbound(WorkflowInboundInterceptor):
+            def init(self, outbound: WorkflowOutboundInterceptor) -> None:
+                super().init(Outbound(outbound))
+
+        return Inbound
+
+    async def started_otherwise(self, history: WorkflowHistory, converter: DataConverter) -> str:
+        """Which child this code would start with something else; empty if none."""
+        for event in history.events:
+            if not event.HasField("start_child_workflow_execution_initiated_event_attributes"):
+                continue
+            child = event.start_child_workflow_execution_initiated_event_attributes
+            now = self._started.pop((history.run_id, child.workflow_id), None)
+            if now is None:
+                continue
+            # Read as what it is now: a field that this release has added is no difference.
+            kinds = [type(item) for item in now]
+            try:
+                before = await converter.decode(child.input.payloads, kinds)
+            except ValidationError as error:
+                return f"what {child.workflow_id} was started with cannot be read: {error}"
+            if before != list(now):
+                return f"it would start {child.workflow_id} with something else"
+        return ""
 
 
 def running(client: Client, limit: int) -> AsyncIterator[WorkflowHistory]:
@@ -114,8 +175,8 @@ def _judge(item: Replayed) -> None:
 async def _sample(client: Client, limits: WorkerSettings) -> AsyncIterator[WorkflowHistory]:
     """Histories of a bounded choice of open workflows, each run once."""
     each = max(1, limits.replay_check_count // (2 * len(WORKFLOWS)))
-    for workflow in WORKFLOWS:
-        query = f"{_served(limits)} AND WorkflowType = '{workflow.__name__}'"
+    for kind in WORKFLOWS:
+        query = f"{_served(limits)} AND WorkflowType = '{kind.__name__}'"
         chosen = [*await _listed(client, query, each), *await _oldest(client, query, each)]
         for execution in {item.run_id: item for item in chosen}.values():
             history = await _history(client, execution)

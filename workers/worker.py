@@ -191,7 +191,7 @@ def _activities_at_once(queue: str, limits: WorkerSettings) -> int:
 def _deployment(limits: WorkerSettings) -> WorkerDeploymentConfig | None:
     """The release as Temporal knows it; None where it is not named: then any worker serves all.
 
-    Every run is pinned to the release it began with, and the next one upgrades (workflows/shell.py).
+    Every run is pinned to the release it began with; the next one upgrades (workflows/shell.py).
     That is said here and not with the workflows: the server refuses it from workers without a name.
     """
     if limits.deployment is None or limits.build_id is None:

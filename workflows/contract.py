@@ -53,8 +53,49 @@ with workflow.unsafe.imports_passed_through():
 _NO_INPUT = ContractInput.not_read("one contract is expected")
 
 
+def _cancelled(_: ContractState) -> Event:
+    """What a cancellation from Temporal's side means; refused like anybody's, it is noted."""
+    request = CancelRequest(by="temporal", reason="the workflow was cancelled")
+    return SignalReceived(request, "to cancel for temporal")
+
+
+def following(state: ContractState) -> ContractInput:
+    """What the next run of the workflow is started with."""
+    return ContractInput(
+        contract_id=state.contract_id,
+        legal_entity=state.legal_entity,
+        source=state.source,
+        state=state,
+    )
+
+
+def attributes_of(state: ContractState) -> Attributes:
+    """What lists show of a contract."""
+    contract = state.contract
+    return {
+        search_attributes.CONTRACT_ID: state.contract_id,
+        search_attributes.LEGAL_ENTITY: state.legal_entity,
+        search_attributes.CONTRACT_STAGE: str(state.stage),
+        search_attributes.CUSTOMER: contract.customer.name if contract else None,
+        search_attributes.CURRENCY: contract.currency if contract else None,
+        search_attributes.CONTRACT_VALUE: float(contract.value.amount) if contract else None,
+        search_attributes.WAITING_ON: state.waiting.on,
+        search_attributes.WAITING_SINCE: state.waiting.since,
+    }
+
+
 @workflow.defn
 class ContractWorkflow(Shell[ContractState]):
+    core = Core(
+        rules=RULES,
+        perform=PERFORM,
+        has_ended=agenda.has_ended,
+        cancelled=_cancelled,
+        details=contract_details,
+        attributes=attributes_of,
+        following=following,
+    )
+
     @workflow.init
     def __init__(self, start: ContractInput = _NO_INPUT) -> None:
         self.begin(begun(start, workflow.now()))
@@ -186,44 +227,3 @@ class ContractWorkflow(Shell[ContractState]):
         """Take in a message; how the contract stands then."""
         self.answered(message)
         return outcome(self.state)
-
-    core = Core(
-        rules=RULES,
-        perform=PERFORM,
-        has_ended=agenda.has_ended,
-        cancelled=lambda _: _cancelled(),
-        details=contract_details,
-        attributes=lambda state: attributes_of(state),
-        following=lambda state: following(state),
-    )
-
-
-def _cancelled() -> Event:
-    """What a cancellation from Temporal's side means; refused like anybody's, it is noted."""
-    request = CancelRequest(by="temporal", reason="the workflow was cancelled")
-    return SignalReceived(request, "to cancel for temporal")
-
-
-def following(state: ContractState) -> ContractInput:
-    """What the next run of the workflow is started with."""
-    return ContractInput(
-        contract_id=state.contract_id,
-        legal_entity=state.legal_entity,
-        source=state.source,
-        state=state,
-    )
-
-
-def attributes_of(state: ContractState) -> Attributes:
-    """What lists show of a contract."""
-    contract = state.contract
-    return {
-        search_attributes.CONTRACT_ID: state.contract_id,
-        search_attributes.LEGAL_ENTITY: state.legal_entity,
-        search_attributes.CONTRACT_STAGE: str(state.stage),
-        search_attributes.CUSTOMER: contract.customer.name if contract else None,
-        search_attributes.CURRENCY: contract.currency if contract else None,
-        search_attributes.CONTRACT_VALUE: float(contract.value.amount) if contract else None,
-        search_attributes.WAITING_ON: state.waiting.on,
-        search_attributes.WAITING_SINCE: state.waiting.since,
-    }

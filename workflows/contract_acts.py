@@ -52,6 +52,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.invoice.messages import HoldChange
     from contracts.invoice.state import InvoiceInput, InvoiceReport, InvoiceState
     from contracts.model import TimePlan
+    from contracts.parking import Waiting
     from workflows import options
     from workflows.invoice import InvoiceWorkflow, attributes_to_start
     from workflows.shell import Perform, Shell
@@ -206,7 +207,7 @@ def _mark_reached(state: ContractState, action: Action) -> Awaitable[Any]:
 
 
 def _set_delivered(state: ContractState, action: Action) -> Awaitable[Any]:
-    news = proposing.delivered_news(state)
+    news = proposing.delivered_news(state, action.subject)
     under_way = workflow.start_activity_method(
         OdooOrders.set_delivered,
         DeliveredRequest(
@@ -286,6 +287,8 @@ def _invoice_state(state: ContractState, number: int) -> InvoiceState:
         time_zone=state.time_zone,
         proposal=start.proposal,
         reached=start.reached,
+        # Said at its start, it costs no upsert once it waits for that.
+        waiting=Waiting(on="approval", since=workflow.now()),
     )
 
 
@@ -424,7 +427,10 @@ def _write_status(state: ContractState, action: Action) -> Awaitable[Any]:
 
 
 def _close_out(state: ContractState, action: Action) -> Awaitable[Any]:
-    ended = state.replace(ending=endings.ending_of(state))
+    # Without what the close-out does not look at: whole states are large.
+    ended = state.replace(
+        ending=endings.ending_of(state), contract_data={}, order_version=None, answers=()
+    )
     return workflow.start_activity_method(
         OdooClosing.close_out,
         CloseOutRequest(state=ended, left=CloseOutLeft(steps=list(endings.parts_left(state)))),

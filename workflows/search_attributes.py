@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
-from contracts.contract.state import ContractStage
-
 CONTRACT_ID = SearchAttributeKey.for_keyword("ContractId")
 CUSTOMER = SearchAttributeKey.for_keyword("Customer")
 LEGAL_ENTITY = SearchAttributeKey.for_keyword("LegalEntity")
@@ -41,6 +39,8 @@ ALL = (
 
 def at_start(contract_id: str, legal_entity: str) -> TypedSearchAttributes:
     """What is known when a contract starts: set then, it costs no upsert."""
+    from contracts.contract.state import ContractStage  # late: lists know no states of contracts
+
     return TypedSearchAttributes(
         [
             SearchAttributePair(CONTRACT_ID, contract_id),

@@ -158,12 +158,14 @@ class Shell(Inbox, Generic[S]):
 
     def answered(self, message: Any) -> Any:
         """Apply the message of an Update; its answer."""
-        return self.tell(UpdateReceived(message))
+        return self.tell(UpdateReceived(message, _request_id()))
 
     def check(self, message: Any) -> None:
         """The validator of every Update: raises ApplicationError for what would be refused."""
         try:
-            refusal = machine.refusal(self.core.rules, self.state, message, workflow.now())
+            refusal = machine.refusal(
+                self.core.rules, self.state, message, workflow.now(), _request_id()
+            )
         except Exception as error:
             workflow.logger.exception("defect on %s", type(message).__name__)
             refuse(f"a defect: {error}", type="defect")
@@ -306,6 +308,12 @@ class UpdatableTimer:
             await workflow.sleep(delay, summary=f"look again at {at:%Y-%m-%d %H:%M} UTC")
         self._rings_at = self._task = None
         self._ring()
+
+
+def _request_id() -> str:
+    """The id of the Update that is being handled: whoever sends it again uses the same one."""
+    info = workflow.current_update_info()
+    return info.id if info is not None else ""
 
 
 def refuse(refusal: str, *, type: str = "refused") -> NoReturn:

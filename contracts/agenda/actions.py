@@ -104,9 +104,11 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class UpdateReceived:
-    """A message whose sender waits for the answer: a refusal reaches them."""
+    """A message whose sender waits for the answer: a refusal reaches them. Sent again with the same
+    `request_id`, as after a lost answer, it counts once and gets the first answer."""
 
     message: Any
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,12 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from contracts import parking
+from contracts import exception_codes, parking
 from contracts.agenda.actions import (
     Action,
     Answered,
     Began,
+    ClockRang,
     Done,
     Event,
     Failed,
@@ -31,7 +32,7 @@ from contracts.agenda.actions import (
     UpdateReceived,
     Wanted,
 )
-from contracts.agenda.state import AgendaState, Unserved, required
+from contracts.agenda.state import AgendaState, Answer, Unserved, required
 from contracts.parking import Action as Choice
 from contracts.parking import Resolution, Responsible, Step, StepException
 
@@ -40,12 +41,17 @@ S = TypeVar("S", bound=AgendaState)
 EXCEPTION_AGE = "c2c_exception_age_hours"
 _FIRST_AUTOMATIC_RETRY = timedelta(minutes=1)
 _LAST_AUTOMATIC_RETRY = timedelta(minutes=15)
+_FIRST_NEW_LOOK = timedelta(minutes=15)
+_LAST_NEW_LOOK = timedelta(days=1)
 _HEALS_BY_ITSELF = frozenset({"credentials", "defect", "transient"})
 """Kinds that a changed secret, a new release or time mends: such an act also retries slowly."""
 _MOST_CONSEQUENCES = 1_000
 """Of one event, within the state: rules that never come to rest are a defect."""
 _BUSY = "it is being closed just now; try again in a moment"
 _MOST_UNSERVED = 100
+_MOST_ANSWERS = 100
+_LONGEST_ANSWER = 5_000
+_CLOCK = "clock"
 _DEFECT = Step(
     name="defect",
     doing="Apply what happened",
@@ -183,14 +189,23 @@ def _is_retry_due(parked: StepException, now: datetime) -> bool:
 # --- what happened ------------------------------------------------------------------------------
 
 
-def refusal(rules: Rules[S], state: S, message: Any, now: datetime) -> str | None:
-    """Why a message would be refused now, as a sentence; None if it would be accepted."""
+def refusal(
+    rules: Rules[S], state: S, message: Any, now: datetime, request_id: str = ""
+) -> str | None:
+    """Why a message would be refused now, as a sentence; None if it would be accepted. A request
+    that was accepted before is not refused."""
+    if state.answer_to(request_id) is not None:
+        return None
     return _refusal(rules, _at(state, now), message)
 
 
 def apply(rules: Rules[S], state: S, event: Event, now: datetime) -> Outcome[S]:
     """The state after an event at an aware time. The state given stays as it is."""
     before = _at(state, now)
+    if isinstance(event, UpdateReceived):
+        known = before.answer_to(event.request_id)
+        if known is not None:
+            return Outcome(before, answer=known.content)
     try:
         after = _applied(rules, before, event)
     except Refused as refused:
@@ -198,10 +213,23 @@ def apply(rules: Rules[S], state: S, event: Event, now: datetime) -> Outcome[S]:
     rest = _at_rest(rules, after)
     after = rules.shown(rest)
     answer, metrics = after.answer, after.metrics
+    if isinstance(event, UpdateReceived) and event.request_id:
+        after = _remembered(after, event.request_id)
     if answer is not None or metrics:
         after = after.replace(answer=None, metrics=())
     rules.keep_wanted(rest, after)
     return Outcome(after, answer=answer, metrics=metrics)
+
+
+def _remembered(state: S, request_id: str) -> S:
+    """The state with the answer to a request kept. Temporal knows a request within one run; a run
+    that continues as new knows it by this."""
+    answer = state.answer
+    content = answer.model_dump(mode="json") if isinstance(answer, BaseModel) else answer
+    if content is not None and len(str(content)) > _LONGEST_ANSWER:
+        return state  # Such a report (of use) says what is new, and is safe to apply again.
+    kept = Answer(request_id=request_id, content=content)
+    return state.replace(answers=(*state.answers, kept)[-_MOST_ANSWERS:])
 
 
 def _at(state: S, now: datetime) -> S:
@@ -337,10 +365,10 @@ def _parked(state: S, action: Wanted, step: Step, failed: Failed) -> S:
         value=failed.value,
         problems=list(failed.problems),
         # What may have happened is looked for before anything else is decided about it.
-        allowed=(Choice.RETRY,) if is_uncertain else step.allowed,
+        allowed=((Choice.RETRY,) if is_uncertain else exception_codes.allowed(step, failed.code)),
         since=previous.since if previous else state.clock,
         attempts=attempts,
-        retry_at=_retry_at(state.clock, failed.kind, attempts),
+        retry_at=_retry_at(state.clock, failed, attempts),
         uncertain=is_uncertain,
     )
     state = _forgotten_quietly(state, action.key)
@@ -350,11 +378,13 @@ def _parked(state: S, action: Wanted, step: Step, failed: Failed) -> S:
     return state
 
 
-def _retry_at(now: datetime, kind: str, attempts: int) -> datetime | None:
-    if kind not in _HEALS_BY_ITSELF:
-        return None
+def _retry_at(now: datetime, failed: Failed, attempts: int) -> datetime | None:
     doublings: int = 2 ** min(attempts - 1, 10)
-    return now + min(_FIRST_AUTOMATIC_RETRY * doublings, _LAST_AUTOMATIC_RETRY)
+    if failed.kind in _HEALS_BY_ITSELF:
+        return now + min(_FIRST_AUTOMATIC_RETRY * doublings, _LAST_AUTOMATIC_RETRY)
+    if exception_codes.heals(failed.code):
+        return now + min(_FIRST_NEW_LOOK * doublings, _LAST_NEW_LOOK)
+    return None
 
 
 def _resolved(rules: Rules[S], state: S, resolution: Resolution) -> S:
@@ -463,6 +493,10 @@ def with_defect(state: S, event: Event, error: Exception, now: datetime) -> S:
         )
     if isinstance(event, SignalReceived) and len(state.unserved) < _MOST_UNSERVED:
         return _kept(state, event, failed)
+    if isinstance(event, ClockRang):
+        # What the time asks for is looked at again; the exception ends with the first event that
+        # can be applied.
+        return _parked(_unparked(state, _CLOCK), Question("", _CLOCK, failed), _DEFECT, failed)
     return state.noted(f"A defect stopped {type(event).__name__}: {failed.message}")
 
 

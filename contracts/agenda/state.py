@@ -43,6 +43,15 @@ class Unserved(BaseModel):
         return f"message:{self.number}"
 
 
+class Answer(BaseModel):
+    """What a request was answered, as JSON; none where the answer is how things stand."""
+
+    model_config = ConfigDict(frozen=True)
+
+    request_id: str
+    content: Any = None
+
+
 class AgendaState(BaseModel):
     """Immutable: each change is a new state that shares what did not change.
 
@@ -50,7 +59,8 @@ class AgendaState(BaseModel):
     a workflow continues as new. `retried` are exceptions whose act is tried again at the moment.
     `uncertain` are the keys of irreversible acts that failed and may have happened: until a look
     tells, nothing gives them up. `deferred` are messages that wait for the end of an exclusive act,
-    `unserved` those that a defect of ours stopped.
+    `unserved` those that a defect of ours stopped. `answers` are those to the requests accepted
+    last, oldest first: a request that comes again is answered the same.
     `answer` and `metrics` are taken out by `apply` after each event.
     """
 
@@ -62,6 +72,7 @@ class AgendaState(BaseModel):
     retried: tuple[StepException, ...] = ()
     uncertain: tuple[str, ...] = ()
     unserved: tuple[Unserved, ...] = ()
+    answers: tuple[Answer, ...] = ()
     deferred: tuple[Any, ...] = Field(default=(), exclude=True)
     answer: Any = Field(default=None, exclude=True)
     metrics: tuple[Metric, ...] = Field(default=(), exclude=True)
@@ -84,6 +95,11 @@ class AgendaState(BaseModel):
     def answering(self, answer: Any) -> Self:
         """The state, with what the sender of the present message is answered."""
         return self.replace(answer=answer)
+
+    def answer_to(self, request_id: str) -> Answer | None:
+        """What a request was answered before; None if it is not known."""
+        known = (item for item in self.answers if item.request_id == request_id)
+        return next(known, None) if request_id else None
 
     def exception_of(self, key: str) -> StepException | None:
         """The exception of a parked act or an open question."""

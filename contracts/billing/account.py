@@ -53,22 +53,10 @@ from contracts.billing.facts import (
     unreach,
 )
 from contracts.billing.folding import fold
-from contracts.billing.index import (
-    changed,
-    index_of,
-)
-from contracts.billing.occasions import (
-    Occasion,
-    OccasionKind,
-    first_of,
-    pending,
-)
+from contracts.billing.index import changed, index_of
+from contracts.billing.occasions import Occasion, OccasionKind, pending
 from contracts.billing.reading import Read, ReadKind, next_day
-from contracts.billing.state import (
-    BillingState,
-    EarlyEnd,
-    NotPossible,
-)
+from contracts.billing.state import BillingState, EarlyEnd, NotPossible
 from contracts.billing.terms import next_versions
 from contracts.billing.totals import Sums, Unbilled, delivered, is_over, open_ends, sums, unbilled
 from contracts.model import Contract
@@ -186,7 +174,7 @@ def compose(
     occasion now.
     """
     index = index_of(billing, today)
-    found = first_of(pending(billing, index, today), occasion)
-    if found is None:
-        raise NotPossible(f"there is nothing to bill for {occasion}")
-    return Composer(billing, index, found, number).compose(today)
+    for found in pending(billing, index, today):
+        if found.occasion.key == occasion:
+            return Composer(billing, index, found, number).compose(today)
+    raise NotPossible(f"there is nothing to bill for {occasion}")

@@ -6,18 +6,17 @@ to date, so that no slip of the index ever reaches an invoice.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 
 from contracts.billing import keys, pots
 from contracts.billing.entitlements import ZERO
-from contracts.billing.index import Index, build, index_of
+from contracts.billing.index import TABLES, Index, build, index_of
 from contracts.billing.lines import QUANTITY_UNIT, InvoiceKind, rounded
 from contracts.billing.state import NO_LINE, BillingState, Invoice
 from contracts.billing.totals import is_over, sums
-
-_TABLES = ("entitled", "accounts", "differences", "sums", "done", "net", "invoices_of")
 
 
 def check(billing: BillingState, today: date) -> list[str]:
@@ -34,7 +33,7 @@ def check(billing: BillingState, today: date) -> list[str]:
 
 def _index_is_right(index: Index, fresh: Index) -> Iterator[str]:
     """The index that messages keep is what is derived from the state alone."""
-    for table in _TABLES:
+    for table in TABLES:
         kept, derived = getattr(index, table), getattr(fresh, table)
         if kept != derived:
             names = {**kept, **derived}
@@ -45,18 +44,16 @@ def _index_is_right(index: Index, fresh: Index) -> Iterator[str]:
 def _keys_add_up(billing: BillingState, index: Index) -> Iterator[str]:
     """Billed + to bill + waived = entitled, for every key; and no key nets to the wrong sign."""
     billed: dict[str, Decimal] = {}
-    open_: dict[str, int] = {}
     for invoice in billing.invoices.values():
         for _, key, amount, _ in invoice.parts if invoice.counts else ():
             billed[key] = billed.get(key, ZERO) + amount
-        for key in invoice.by_key if invoice.is_open else ():
-            open_[key] = open_.get(key, 0) + 1
+    open_ = Counter(k for item in billing.invoices.values() if item.is_open for k in item.by_key)
     for key in {**index.entitled, **billed}:
         kind, entitled = keys.kind_of(key), index.entitled.get(key)
         amount = billed.get(key, ZERO)
         if kind in keys.POTS:
             continue
-        if open_.get(key, 0) > 1:
+        if open_[key] > 1:
             yield f"{key} is on {open_[key]} open invoices"
         wanted = entitled.amount if entitled else ZERO
         if wanted is not None:

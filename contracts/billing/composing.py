@@ -19,7 +19,6 @@ from contracts.model import Frozen, TimePlan
 from contracts.money import Money
 from contracts.problems import Problem
 
-_WAITING = (keys.FEE, keys.SERVICE_CREDIT, keys.TERMINATION)
 _PLANNED = (keys.FEE, keys.MILESTONE, keys.DEPOSIT, keys.RETAINAGE, keys.DEDUCTED)
 
 
@@ -85,27 +84,24 @@ class Composer:
         plans = self.billing.plans if self.settles else by_plan
         for plan in sorted(plans):
             self._plan(plan, by_plan.get(plan, []))
-            if self.settles:
-                amount = pots.commitment_change(self.billing, self.index, plan)
-                self._add(self.drafter.commitment(plan, amount) if amount else None)
+            if self.settles and (owed := pots.commitment_change(self.billing, self.index, plan)):
+                self.drafts.append(self.drafter.commitment(plan, owed))
         if self.settles:
             self._settle_deposit()
-        self.as_planned = all(
-            draft.is_new and all(keys.kind_of(key) in _PLANNED for key, _, _ in draft.pieces)
-            for draft in self.drafts
-        )
+        self.as_planned = all(self._is_planned(key) for key, _, _ in self._pieces)
+
+    def _is_planned(self, key: str) -> bool:
+        """Nothing of it was billed before: what is issued anew was not planned."""
+        before = (self.billing.invoices[number] for number in self.index.invoices_of.get(key, ()))
+        return keys.kind_of(key) in _PLANNED and not any(item.counts for item in before)
 
     def _waits(self, key: str) -> bool:
         """A fee to be given back comes off an invoice that can bear it."""
         change = self.index.differences.get(key)
         return keys.kind_of(key) == keys.FEE and change is not None and change < 0
 
-    def _add(self, draft: Draft | None) -> None:
-        self.drafts += [draft] if draft else []
-
     def _plan(self, plan: str, own: list[str]) -> None:
-        unpriced = [key for key in own if key in self.index.differences]
-        unpriced = [key for key in unpriced if self.index.differences[key] is None]
+        unpriced = [key for key in own if self.index.differences.get(key, ZERO) is None]
         self.problems += [self._unpriced(plan, key) for key in unpriced]
         found = [key for key in own if keys.kind_of(key) != keys.CAP and key not in unpriced]
         drafts = self.drafter.plan_lines(plan, found)
@@ -116,33 +112,28 @@ class Composer:
             return
         if isinstance(terms, TimePlan):
             self._warn(terms, drafts, change)
-        self.drafts += self._cut(plan, drafts, -change) if change < 0 else []
-        self.drafts += self._give_room(plan, drafts, change) if change >= 0 else []
+        if change < 0:
+            # What exceeds the cap comes off the last positive lines.
+            cut, _ = self._smaller(plan, drafts[::-1], 1, -change, "up to the cap")
+            self.drafts += cut[::-1]
+            return
+        # What a credit frees of the cap first sets off what was cut off before.
+        why = "less what the cap left uncharged"
+        kept, room = self._smaller(plan, drafts, -1, change, why)
+        self.drafts += [*kept, self.drafter.room(plan, room)] if room else kept
 
-    def _cut(self, plan: str, drafts: list[Draft], over: Decimal) -> list[Draft]:
-        """What exceeds the cap comes off the last positive lines."""
-        kept: list[Draft] = []
-        for draft in reversed(drafts):
-            part = min(draft.amount, over)
-            if part > 0:
-                over -= part
-                draft = smaller(draft, part, f"{keys.CAP}:{plan}", "up to the cap", self.drafter)
-            kept.append(draft)
-        return kept[::-1]
-
-    def _give_room(self, plan: str, drafts: list[Draft], room: Decimal) -> list[Draft]:
-        """What a credit frees of the cap first sets off what was cut off before."""
+    def _smaller(
+        self, plan: str, drafts: list[Draft], sign: int, by: Decimal, why: str
+    ) -> tuple[list[Draft], Decimal]:
+        """The lines of this sign nearer to zero by an amount, and what is left of it."""
         kept: list[Draft] = []
         for draft in drafts:
-            part = min(-draft.amount, room)
+            part = min(sign * draft.amount, by)
             if part > 0:
-                room -= part
-                why = "less what the cap left uncharged"
+                by -= part
                 draft = smaller(draft, part, f"{keys.CAP}:{plan}", why, self.drafter)
             kept.append(draft)
-        if room:
-            kept.append(self.drafter.room(plan, room))
-        return kept
+        return kept, by
 
     def _unpriced(self, plan: str, key: str) -> Problem:
         fact = self.billing.hours[int(keys.rest_of(key))]
@@ -218,8 +209,7 @@ class Composer:
         terms = self.billing.contract.deposit
         if terms is None:
             return
-        shown = pots.shown_deposit(self.billing, self.index)
-        left, quantity = shown.left, shown.quantity
+        left, quantity = pots.shown_deposit(self.billing, self.index)
         for position, draft in enumerate(self.drafts):
             if draft.order_line == keys.DEPOSIT and draft.amount:
                 left += draft.amount
@@ -258,9 +248,12 @@ class Composer:
         return invoice.retainage_percent if invoice else self.percent
 
     def _release(self) -> None:
+        """The mirror image of each line that held something back or freed it, so that quantities
+        end at zero in Odoo where the amounts do."""
         for key in self.pending.keys:
-            number = int(keys.plan_of(key))
-            self.drafts.append(self.drafter.release(number, pots.held(self.index, number)))
+            for invoice in self.billing.invoices.values():
+                if invoice.counts and key in invoice.by_key:
+                    self.drafts += self.drafter.releases(key, invoice)
 
     # --- what waits ---------------------------------------------------------------------------
 
@@ -273,21 +266,14 @@ class Composer:
                 self.as_planned = False
 
     def _waiting(self) -> list[Draft]:
-        found: list[tuple[date, str, Draft]] = []
+        found: list[tuple[date, str]] = []
         for key, change in self.index.differences.items():
             kind = keys.kind_of(key)
-            if kind not in _WAITING or self.index.account(key).open or not change:
-                continue
-            entitled = self.index.entitled.get(key)
-            due = entitled.due_on if entitled else date.min
-            if kind == keys.FEE and change < 0:
-                [draft] = self.drafter.plan_lines(keys.plan_of(key), [key])
-                found.append((due, key, draft))
-            elif kind == keys.SERVICE_CREDIT:
-                found.append((due, key, self.drafter.service_credit(key)))
-            elif kind == keys.TERMINATION:
-                found.append((due, key, self.drafter.termination(key)))
-        drafts = [draft for _, _, draft in sorted(found, key=lambda item: item[:2])]
+            waits = kind in (keys.SERVICE_CREDIT, keys.TERMINATION) or self._waits(key)
+            if waits and change and not self.index.account(key).open:
+                entitled = self.index.entitled.get(key)
+                found.append((entitled.due_on if entitled else date.min, key))
+        drafts = [self.drafter.waiting(key) for _, key in sorted(found)]
         held = {key for key, _, _ in self._pieces if keys.kind_of(key) == keys.RETAINAGE}
         for number in pots.retained_numbers(self.billing, self.index):
             if keys.retainage(number) in held:
@@ -309,11 +295,7 @@ class Composer:
         credits = bool(request) or self._total < 0
         kind = InvoiceKind.CREDIT_NOTE if credits else InvoiceKind.INVOICE
         invoice = Invoice(
-            number=self.number
-            if lines
-            else min(0, *billing.invoices) - 1
-            if billing.invoices
-            else -1,
+            number=self.number if lines else min([0, *billing.invoices]) - 1,
             occasion=occasion.key,
             title=occasion.title,
             due_on=occasion.due_on,
@@ -330,8 +312,9 @@ class Composer:
             reason=self._reason(),
             asked_by=request.by if request else "",
         )
+        warnings = tuple(self.warnings)
         if not lines:
-            return Composition(proposal=None, invoice=invoice, warnings=tuple(self.warnings))
+            return Composition(proposal=None, invoice=invoice, warnings=warnings)
         proposal = InvoiceProposal(
             contract_id=contract.contract_id,
             legal_entity=contract.legal_entity,
@@ -349,7 +332,7 @@ class Composer:
             proposed_on=today,
             as_planned=self.as_planned and not request,
         )
-        return Composition(proposal=proposal, invoice=invoice, warnings=tuple(self.warnings))
+        return Composition(proposal=proposal, invoice=invoice, warnings=warnings)
 
     def _reason(self) -> str:
         """What a person said, who asked for the credit or the release."""

@@ -41,30 +41,24 @@ def credited_invoice(billing: BillingState, number: int) -> Invoice:
 
 def creditable(billing: BillingState, index: Index, number: int) -> Decimal:
     """What of an issued invoice can still be credited, less what is asked for already."""
-    invoice = credited_invoice(billing, number)
-    left = sum((amount for _, amount, _ in _mirrored(billing, index, invoice)), ZERO)
-    left = rounded(-left, billing.contract.currency)
-    waiting = [
-        item
-        for item in billing.credit_requests.values()
-        if item.number == number and not item.carried_by
-    ]
-    for item in waiting:
-        left = ZERO if item.amount is None else left - item.amount
+    left = _sum(_whole(billing, index, credited_invoice(billing, number)))
+    for item in billing.credit_requests.values():
+        if item.number == number and not item.carried_by:
+            left = ZERO if item.amount is None else left - item.amount
     return max(left, ZERO)
 
 
 def credit_drafts(billing: BillingState, index: Index, request: CreditRequest) -> list[Draft]:
     """The lines of a credit note."""
     invoice = credited_invoice(billing, request.number)
-    left = sum((amount for _, amount, _ in _mirrored(billing, index, invoice)), ZERO)
-    if request.amount is None or request.amount >= rounded(-left, billing.contract.currency):
-        return _whole(billing, index, invoice)
+    whole = _whole(billing, index, invoice)
+    if request.amount is None or request.amount >= _sum(whole):
+        return whole
     return _part(billing, index, invoice, request.amount)
 
 
-def _mirrored(billing: BillingState, index: Index, invoice: Invoice) -> list[Piece]:
-    return [piece for draft in _whole(billing, index, invoice) for piece in draft.pieces]
+def _sum(drafts: list[Draft]) -> Decimal:
+    return -sum((draft.amount for draft in drafts), ZERO)
 
 
 def _whole(billing: BillingState, index: Index, invoice: Invoice) -> list[Draft]:
@@ -72,11 +66,9 @@ def _whole(billing: BillingState, index: Index, invoice: Invoice) -> list[Draft]
     drafter, left = Drafter(billing, index), _left(index, invoice)
     drafts: list[Draft] = []
     for position, line in enumerate(invoice.lines):
-        parts = [part for part in invoice.parts if part.line == position]
         pieces: list[Piece] = []
-        for part in parts:
-            amount = _at_most(part, left)
-            if amount:
+        for part in invoice.parts:
+            if part.line == position and (amount := _at_most(part, left)):
                 pieces.append((part.key, -amount, -_measure(index, part, amount)))
         exact = sum((amount for _, amount, _ in pieces), ZERO)
         amount = rounded(exact, billing.contract.currency)
@@ -87,7 +79,7 @@ def _whole(billing: BillingState, index: Index, invoice: Invoice) -> list[Draft]
         if amount == -line.amount.amount:
             draft = draft._replace(quantity=-line.quantity, unit_price=line.unit_price)
         if pieces:
-            drafts.append(draft._replace(service=line.service_code, is_new=False))
+            drafts.append(draft._replace(service=line.service_code))
     silent = [part for part in invoice.parts if part.line == NO_LINE]
     pieces = [(p.key, -p.amount, -p.measure) for p in silent if _at_most(p, left) == p.amount]
     if pieces and not sum((amount for _, amount, _ in pieces), ZERO):
@@ -132,10 +124,9 @@ def _part(billing: BillingState, index: Index, invoice: Invoice, wanted: Decimal
     drafter, left = Drafter(billing, index), _left(index, invoice)
     rooms: list[tuple[int, list[tuple[str, Decimal]], Decimal]] = []
     for position, line in enumerate(invoice.lines):
-        parts = [part for part in invoice.parts if part.line == position]
-        earning = [p for p in parts if p.amount > 0 and keys.kind_of(p.key) not in _NOT_EARNED]
-        found = [(part.key, _at_most(part, left)) for part in earning]
-        found = [(key, amount) for key, amount in found if amount > 0]
+        parts = (part for part in invoice.parts if part.line == position and part.amount > 0)
+        earning = [part for part in parts if keys.kind_of(part.key) not in _NOT_EARNED]
+        found = [(part.key, amount) for part in earning if (amount := _at_most(part, left)) > 0]
         room = min(sum((amount for _, amount in found), ZERO), line.amount.amount)
         if room > 0:
             rooms.append((position, found, room))
@@ -155,7 +146,7 @@ def _part(billing: BillingState, index: Index, invoice: Invoice, wanted: Decimal
         share = min(max(share, QUANTITY_UNIT), ONE)
         text = f"Credit: {line.description}"[:_LONGEST]
         draft = drafter.shown_as(line.order_line, text, -amount, -share, pieces)
-        drafts.append(draft._replace(service=line.service_code, is_new=False))
+        drafts.append(draft._replace(service=line.service_code))
     return drafts
 
 

@@ -9,14 +9,8 @@ from contracts.billing import keys, pots
 from contracts.billing.composing import Composition
 from contracts.billing.crediting import creditable as left_to_credit
 from contracts.billing.crediting import credited_invoice
-from contracts.billing.index import (
-    changed,
-    index_of,
-    touch_invoice,
-)
-from contracts.billing.occasions import (
-    OccasionKind,
-)
+from contracts.billing.index import changed, index_of, touch_invoice
+from contracts.billing.occasions import OccasionKind
 from contracts.billing.state import (
     BillingState,
     CapAllowance,
@@ -153,17 +147,13 @@ def _unread(billing: BillingState, tracks: Iterable[str]) -> dict[str, date]:
 
 
 def _with(billing: BillingState, invoice: Invoice, **update: object) -> BillingState:
-    invoices = {**billing.invoices, invoice.number: invoice}
-    return changed(
-        billing, lambda i, new: touch_invoice(i, new, invoice), invoices=invoices, **update
-    )
+    update["invoices"] = {**billing.invoices, invoice.number: invoice}
+    return changed(billing, lambda index, new: touch_invoice(index, new, invoice), **update)
 
 
 def _without(billing: BillingState, invoice: Invoice, **update: object) -> BillingState:
-    invoices = {n: item for n, item in billing.invoices.items() if n != invoice.number}
-    return changed(
-        billing, lambda i, new: touch_invoice(i, new, invoice), invoices=invoices, **update
-    )
+    update["invoices"] = {n: item for n, item in billing.invoices.items() if item is not invoice}
+    return changed(billing, lambda index, new: touch_invoice(index, new, invoice), **update)
 
 
 def creditable(billing: BillingState, number: int) -> Money:

@@ -11,7 +11,7 @@ from contracts.billing.entitlements import ZERO, price_of_hours
 from contracts.billing.index import Index
 from contracts.billing.lines import ONE, PRICE_UNIT, QUANTITY_UNIT, rounded
 from contracts.billing.periods import Period
-from contracts.billing.state import BillingState
+from contracts.billing.state import NO_LINE, BillingState, Invoice
 from contracts.billing.terms import DAY, latest, period_of, terms_for
 from contracts.model import UsagePlan
 from contracts.money import Money
@@ -21,8 +21,7 @@ Piece = tuple[str, Decimal, Decimal]
 
 
 class Draft(NamedTuple):
-    """A line before it is numbered. Its amount is rounded; the pieces add up to it. `is_new` says
-    that its keys were never billed before."""
+    """A line before it is numbered. Its amount is rounded; the pieces add up to it."""
 
     order_line: str
     text: str
@@ -30,7 +29,6 @@ class Draft(NamedTuple):
     unit_price: Decimal
     amount: Decimal
     pieces: tuple[Piece, ...]
-    is_new: bool = True
     service: str = ""
 
 
@@ -52,60 +50,68 @@ class Drafter:
             if kind == keys.HOURS:
                 drafts += self._hours(plan, found)
             elif kind == keys.USAGE:
-                lines = [line for key in found for line in self._usage(plan, key)]
                 # What is new comes before what corrects earlier periods.
-                drafts += sorted(lines, key=lambda line: not line.is_new)
+                found.sort(key=lambda key: not self._is_rated(plan, key))
+                drafts += [line for key in found for line in self._usage(plan, key)]
             else:
                 drafts += [_WRITERS[kind](self, plan, key) for key in found]
         return drafts
 
     def milestone(self, key: str) -> Draft:
-        name = keys.plan_of(key)
+        name, before = keys.plan_of(key), self.index.account(key)
         item = self.billing.contract.milestone(name)
-        before, change = self.index.account(key), self._change(key)
         text = f"{self.billing.contract.title} – {item.name if item else name}"
         if before.amount:
             text += f", corrected from {self._money(before.amount)}"
-        return self._of_amount(name, text, key, change, _sign(change))
+        return self._once(name, text, key)
 
     def deposit(self) -> Draft:
         text = f"{self.billing.contract.title} – Down payment"
-        change = self._change(keys.DEPOSIT)
-        return self._of_amount(keys.DEPOSIT, text, keys.DEPOSIT, change, _sign(change))
+        return self._once(keys.DEPOSIT, text, keys.DEPOSIT)
 
-    def termination(self, key: str) -> Draft:
-        text = "Fee for ending the contract early"
-        change = self._change(key)
-        return self._of_amount(keys.TERMINATION, text, key, change, _sign(change))
-
-    def service_credit(self, key: str) -> Draft:
-        credit = self.billing.service_credits.get(key)
+    def waiting(self, key: str) -> Draft:
+        """A fee given back, a service credit, or the fee of an early end."""
+        if key == keys.TERMINATION:
+            return self._once(keys.TERMINATION, "Fee for ending the contract early", key)
+        credit, plan = self.billing.service_credits.get(key), keys.plan_of(key)
+        if keys.kind_of(key) == keys.FEE:
+            return self._fee(plan, key)
         note = f"service credit: {credit.reason}" if credit and credit.reason else "service credit"
-        plan, change = keys.plan_of(key), self._change(key)
-        return self._of_amount(plan, f"{self._name(plan)}, {note}", key, change, _sign(change))
+        return self._once(plan, f"{self._name(plan)}, {note}", key)
+
+    def _once(self, order_line: str, text: str, key: str) -> Draft:
+        """What is owed once, or given back."""
+        change = self._change(key)
+        return self._of_amount(order_line, text, key, change, ONE.copy_sign(change))
 
     def commitment(self, plan: str, amount: Decimal) -> Draft:
         terms = latest(self.billing, plan)
         least = terms.commitment if isinstance(terms, UsagePlan) else None
-        key = f"{keys.COMMITMENT}:{plan}"
         note = f"up to the commitment of {least}" if least else "without the commitment"
+        key = f"{keys.COMMITMENT}:{plan}"
         return self._of_amount(plan, f"{self._name(plan)}, {note}", key, amount, ONE)
 
     def retainage(self, number: int, amount: Decimal, percent: Decimal) -> Draft:
-        text = f"Retainage of {percent:f} % held back"
-        if self.index.account(keys.retainage(number)).amount:
+        key, text = keys.retainage(number), f"Retainage of {percent:f} % held back"
+        if self.index.account(key).amount:
             text += ", corrected"
-        return self._of_amount(keys.RETAINAGE, text, keys.retainage(number), amount, ZERO)
+        return self._of_amount(keys.RETAINAGE, text, key, amount, ZERO)
 
-    def release(self, number: int, amount: Decimal) -> Draft:
-        text = f"{self.billing.contract.title} – Retainage released"
-        return self._of_amount(keys.RETAINAGE, text, keys.retainage(number), amount, ZERO)
+    def releases(self, key: str, invoice: Invoice) -> list[Draft]:
+        """What an invoice holds back under a key, line by line with the opposite sign."""
+        text, drafts = f"{self.billing.contract.title} – Retainage released", []
+        for part in invoice.parts:
+            if part.key == key and part.line != NO_LINE:
+                line, piece = invoice.lines[part.line], (key, -part.amount, ZERO)
+                # Lines of a folded invoice hold more than one part.
+                share = -line.quantity if line.amount.amount == part.amount else ONE
+                drafts.append(self.shown_as(keys.RETAINAGE, text, -part.amount, share, (piece,)))
+        return drafts
 
     def deduction(self, text: str, amount: Decimal, share: Decimal) -> Draft:
         """A deduction of the deposit, shown as its share of the deposit."""
         text = f"{self.billing.contract.title} – {text}"
-        piece = (keys.DEDUCTED, amount, share)
-        return self.shown_as(keys.DEPOSIT, text, amount, share, (piece,))
+        return self.shown_as(keys.DEPOSIT, text, amount, share, ((keys.DEDUCTED, amount, share),))
 
     def room(self, plan: str, amount: Decimal) -> Draft:
         """What a cap leaves to bill after all of what was cut off before."""
@@ -115,64 +121,46 @@ class Drafter:
     # --- by period ----------------------------------------------------------------------------
 
     def _fee(self, plan: str, key: str) -> Draft:
-        entitled, before = self.index.entitled.get(key), self.index.account(key)
-        change, first = self._change(key), keys.day_of(key)
-        now = entitled.measure if entitled else ZERO
-        days = now - before.measure
-        period = period_of(self.billing, plan, first)
+        before, change, first = self.index.account(key), self._change(key), keys.day_of(key)
+        days = self._now(key) - before.measure
         if before.amount and change < 0 and days < 0:
             billed = Period(first=first, last=first + DAY * (int(before.measure) - 1))
             note = f"{billed.name}, {-days:f} of {billed.days} days not used"
         else:
-            note = period.note if period else f"{first}"
+            note = self._note(plan, key)
             note += f", corrected from {self._money(before.amount)}" if before.amount else ""
-        text = f"{self._name(plan)}, {note}"
-        return self._of_amount(plan, text, key, change, days, is_new=not before.amount)
+        return self._of_amount(plan, f"{self._name(plan)}, {note}", key, change, days)
 
     def _overage(self, plan: str, key: str) -> Draft:
-        entitled, before = self.index.entitled.get(key), self.index.account(key)
-        period = period_of(self.billing, plan, keys.day_of(key))
-        note = period.note if period else keys.rest_of(key)
-        text = f"{self._name(plan)}, {note}: hours beyond the included ones"
-        now = entitled.measure if entitled else ZERO
-        if before.measure:
-            text += f", {before.measure:.2f} h corrected to {now:.2f} h"
-        return self._of_measure(plan, text, key, now)
+        text = f"{self._name(plan)}, {self._note(plan, key)}: hours beyond the included ones"
+        before, now = self.index.account(key).measure, self._now(key)
+        if before:
+            text += f", {before:.2f} h corrected to {now:.2f} h"
+        return self._of_measure(plan, text, key)
 
     def _expense(self, plan: str, key: str) -> Draft:
-        entitled, before = self.index.entitled.get(key), self.index.account(key)
+        before, now = self.index.account(key), self._now(key)
         fact = self.billing.expenses.get(int(keys.rest_of(key)))
         text = fact.text if fact else f"Expense {keys.rest_of(key)}, withdrawn"
-        now = entitled.measure if entitled else ZERO
         if before.measure or before.amount:
             was = self._money(before.measure)
             text += f": cost corrected from {was} to {self._money(now)}"
-        change = self._change(key)
-        is_new = not before.amount
-        return self._of_amount(plan, text, key, change, now - before.measure, is_new=is_new)
+        return self._of_amount(plan, text, key, self._change(key), now - before.measure)
 
     def _usage(self, plan: str, key: str) -> list[Draft]:
-        entitled, before = self.index.entitled.get(key), self.index.account(key)
-        first, change = keys.day_of(key), self._change(key)
-        period = period_of(self.billing, plan, first)
-        terms = terms_for(self.billing, plan, first, before.frozen)
-        now = entitled.measure if entitled else ZERO
+        """A line for each tier used, and one for what is missing to the period's minimum; or one
+        for what is corrected."""
+        before, change, now = self.index.account(key), self._change(key), self._now(key)
+        terms = terms_for(self.billing, plan, keys.day_of(key), before.frozen)
+        name, note = self._name(plan), self._note(plan, key)
         unit = terms.unit if isinstance(terms, UsagePlan) else ""
-        whole = entitled is not None and change == entitled.amount
-        if isinstance(terms, UsagePlan) and period and whole and not before.measure:
-            return self._tiers(plan, terms, key, period.note, now, change)
-        note = f"{period.note if period else first}: corrected from {usage.as_text(before.measure)}"
-        text = f"{self._name(plan)}, {note} to {usage.as_text(now)} {unit}"
-        return [self._of_amount(plan, text, key, change, now - before.measure, is_new=False)]
-
-    def _tiers(
-        self, plan: str, terms: UsagePlan, key: str, note: str, quantity: Decimal, amount: Decimal
-    ) -> list[Draft]:
-        """A line for each tier used, and one for what is missing to the period's minimum."""
+        if not isinstance(terms, UsagePlan) or not self._is_rated(plan, key):
+            quantities = f"{usage.as_text(before.measure)} to {usage.as_text(now)}"
+            text = f"{name}, {note}: corrected from {quantities} {unit}"
+            return [self._of_amount(plan, text, key, change, now - before.measure)]
         drafts: list[Draft] = []
-        name, left = self._name(plan), amount
-        for units, price in usage.rated(terms, quantity):
-            text = f"{name}, {note}: {usage.as_text(units)} {terms.unit} at {usage.as_text(price)}"
+        for units, price in usage.rated(terms, now):
+            text = f"{name}, {note}: {usage.as_text(units)} {unit} at {usage.as_text(price)}"
             exact = rounded(units * price, self.currency)
             pieces = ((key, exact, units),)
             shown = units.quantize(QUANTITY_UNIT, rounding=ROUND_HALF_UP)
@@ -181,11 +169,17 @@ class Drafter:
             else:
                 # Finer than Odoo's quantities: the text says how many, the amount is exact.
                 drafts.append(self.shown_as(plan, text, exact, ONE, pieces))
-            left -= exact
-        if left:
+            change -= exact
+        if change:
             text = f"{name}, {note}: up to the minimum"
-            drafts.append(self.shown_as(plan, text, left, ONE, ((key, left, ZERO),)))
+            drafts.append(self.shown_as(plan, text, change, ONE, ((key, change, ZERO),)))
         return drafts
+
+    def _is_rated(self, plan: str, key: str) -> bool:
+        """Whether a period of usage is billed whole, for the first time."""
+        before = self.index.account(key)
+        terms = terms_for(self.billing, plan, keys.day_of(key), before.frozen)
+        return isinstance(terms, UsagePlan) and not before.measure and self._is_whole(key)
 
     # --- hours --------------------------------------------------------------------------------
 
@@ -194,87 +188,78 @@ class Drafter:
         corrections: list[Draft] = []
         groups: dict[tuple[str, Decimal], list[str]] = {}
         for key in found:
-            entitled, before = self.index.entitled.get(key), self.index.account(key)
-            is_whole = entitled is not None and self._change(key) == entitled.amount
-            if before.amount or before.measure or not is_whole:
+            before = self.index.account(key)
+            if before.amount or before.measure or not self._is_whole(key):
                 corrections.append(self._corrected_hours(plan, key))
                 continue
             priced = price_of_hours(self.billing, int(keys.rest_of(key)), before.frozen)
             if priced is not None:
                 groups.setdefault((priced.label, priced.price), []).append(key)
-        new = [self._group(plan, *group, lines) for group, lines in sorted(groups.items())]
-        return [*corrections, *new]
+        return [*corrections, *(self._group(plan, *group) for group in sorted(groups.items()))]
 
-    def _group(self, plan: str, label: str, price: Decimal, found: list[str]) -> Draft:
+    def _group(self, plan: str, priced: tuple[str, Decimal], found: list[str]) -> Draft:
+        label, price = priced
         facts = [self.billing.hours[int(keys.rest_of(key))] for key in found]
         days = [fact.on for fact in facts]
-        worked = Period(first=min(days), last=max(days)).name
-        name = self._name(plan)
+        worked, name = Period(first=min(days), last=max(days)).name, self._name(plan)
         text = f"{name} - {label}, {worked}" if label else f"{name}, {worked}"
-        pieces = [
-            (key, fact.hours * price, fact.hours) for key, fact in zip(found, facts, strict=True)
-        ]
+        pairs = zip(found, facts, strict=True)
+        pieces = [(key, fact.hours * price, fact.hours) for key, fact in pairs]
         hours = sum((fact.hours for fact in facts), ZERO)
-        return self._at_price(plan, text, hours, price, pieces, is_new=True)
+        return self._at_price(plan, text, hours, price, pieces)
 
     def _corrected_hours(self, plan: str, key: str) -> Draft:
-        line, before = int(keys.rest_of(key)), self.index.account(key)
-        entitled, fact = self.index.entitled.get(key), self.billing.hours.get(line)
-        now = entitled.measure if entitled else ZERO
+        line, before, now = int(keys.rest_of(key)), self.index.account(key), self._now(key)
+        fact = self.billing.hours.get(line)
         if fact is None or fact.plan != plan:
             note = f"timesheet line {line} of {before.measure:.2f} h removed"
+        elif now == before.measure:
+            note = f"{fact.person}, {fact.on}, {now:.2f} h priced anew"
         else:
-            who = f"{fact.person}, {fact.on}"
-            note = f"{who}, {before.measure:.2f} h corrected to {now:.2f} h"
-            if now == before.measure:
-                note = f"{who}, {now:.2f} h priced anew"
-        return self._of_measure(plan, f"{self._name(plan)} - {note}", key, now)
+            note = f"{fact.person}, {fact.on}, {before.measure:.2f} h corrected to {now:.2f} h"
+        return self._of_measure(plan, f"{self._name(plan)} - {note}", key)
 
     # --- shapes -------------------------------------------------------------------------------
 
     def _change(self, key: str) -> Decimal:
         return self.index.differences.get(key) or ZERO
 
+    def _now(self, key: str) -> Decimal:
+        """The measure that a key is entitled to."""
+        entitled = self.index.entitled.get(key)
+        return entitled.measure if entitled else ZERO
+
+    def _is_whole(self, key: str) -> bool:
+        """Whether all that a key is entitled to is billed now."""
+        entitled = self.index.entitled.get(key)
+        return entitled is not None and self._change(key) == entitled.amount
+
+    def _note(self, plan: str, key: str) -> str:
+        """The name of the period that a key is of."""
+        period = period_of(self.billing, plan, keys.day_of(key))
+        return period.note if period else keys.rest_of(key)
+
     def _of_amount(
-        self,
-        order_line: str,
-        text: str,
-        key: str,
-        amount: Decimal,
-        measure: Decimal,
-        *,
-        is_new: bool = True,
+        self, order_line: str, text: str, key: str, amount: Decimal, measure: Decimal
     ) -> Draft:
         """A line of an exact amount, as quantity 1."""
         draft = self.shown_as(order_line, text, rounded(amount, self.currency), ONE, ())
-        return self._whole(draft._replace(is_new=is_new), [(key, amount, measure)])
+        return self._whole(draft, [(key, amount, measure)])
 
-    def _of_measure(self, plan: str, text: str, key: str, now: Decimal) -> Draft:
+    def _of_measure(self, plan: str, text: str, key: str) -> Draft:
         """The change of a key that has a price an hour; as an amount, if the price changed too."""
-        before, change = self.index.account(key), self._change(key)
-        hours = now - before.measure
-        piece = (key, change, hours)
-        is_new = not before.amount
-        if hours:
-            price = (change / hours).quantize(PRICE_UNIT)
-            if price >= 0 and price * hours == change:
-                return self._at_price(plan, text, hours, price, [piece], is_new=is_new)
-        return self._of_amount(plan, text, key, change, hours, is_new=is_new)
+        change, hours = self._change(key), self._now(key) - self.index.account(key).measure
+        price = (change / hours).quantize(PRICE_UNIT) if hours else ZERO
+        if hours and price >= 0 and price * hours == change:
+            return self._at_price(plan, text, hours, price, [(key, change, hours)])
+        return self._of_amount(plan, text, key, change, hours)
 
     def _at_price(
-        self,
-        plan: str,
-        text: str,
-        quantity: Decimal,
-        price: Decimal,
-        pieces: list[Piece],
-        *,
-        is_new: bool,
+        self, plan: str, text: str, quantity: Decimal, price: Decimal, pieces: list[Piece]
     ) -> Draft:
         shown = quantity.quantize(QUANTITY_UNIT, rounding=ROUND_HALF_UP)
         amount = rounded(shown * price, self.currency)
-        draft = Draft(plan, text, shown, _plain(price), amount, (), is_new)
-        return self._whole(draft, pieces)
+        return self._whole(Draft(plan, text, shown, _plain(price), amount, ()), pieces)
 
     def _whole(self, draft: Draft, pieces: list[Piece]) -> Draft:
         """The draft with its pieces, and one for what rounding added."""
@@ -284,12 +269,7 @@ class Drafter:
         return draft._replace(pieces=tuple(pieces))
 
     def shown_as(
-        self,
-        order_line: str,
-        text: str,
-        amount: Decimal,
-        share: Decimal,
-        pieces: tuple[Piece, ...],
+        self, order_line: str, text: str, amount: Decimal, share: Decimal, pieces: tuple[Piece, ...]
     ) -> Draft:
         """An amount as a quantity of up to two decimals, with the amount's sign (but for a share,
         which has its own)."""
@@ -315,17 +295,12 @@ def smaller(draft: Draft, by: Decimal, cap: str, why: str, drafter: Drafter) -> 
     """The draft nearer to zero by an amount that the cap takes."""
     amount = draft.amount - by if draft.amount > 0 else draft.amount + by
     shown = drafter.shown_as(draft.order_line, f"{draft.text}, {why}", amount, ONE, ())
-    pieces = (*draft.pieces, (cap, amount - draft.amount, ZERO))
-    return shown._replace(pieces=pieces, is_new=draft.is_new)
+    return shown._replace(pieces=(*draft.pieces, (cap, amount - draft.amount, ZERO)))
 
 
 def _in_order(key: str) -> tuple[int, str]:
     rest = keys.rest_of(key)
     return (int(rest), "") if rest.lstrip("-").isdecimal() else (0, rest)
-
-
-def _sign(amount: Decimal) -> Decimal:
-    return ONE.copy_sign(amount)
 
 
 def _plain(number: Decimal) -> Decimal:

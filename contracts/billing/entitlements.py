@@ -74,16 +74,12 @@ def price_of_hours(billing: BillingState, line: int, frozen: Freeze | None) -> P
 def _milestone(billing: BillingState, key: str, frozen: Freeze | None) -> Entitlement | None:
     name = keys.plan_of(key)
     item, on = billing.contract.milestone(name), billing.reached.get(name)
-    if item is None or on is None:
-        return None
-    return Entitlement(item.amount.amount, Decimal(1), on)
+    return Entitlement(item.amount.amount, Decimal(1), on) if item and on else None
 
 
 def _deposit(billing: BillingState, key: str, frozen: Freeze | None) -> Entitlement | None:
     deposit, on = billing.contract.deposit, billing.deposit_on
-    if deposit is None or on is None:
-        return None
-    return Entitlement(deposit.amount.amount, Decimal(1), on)
+    return Entitlement(deposit.amount.amount, Decimal(1), on) if deposit and on else None
 
 
 def _termination(billing: BillingState, key: str, frozen: Freeze | None) -> Entitlement | None:
@@ -145,76 +141,26 @@ def of_periods(
     frozen: Callable[[str], Freeze | None],
 ) -> dict[str, Entitlement]:
     """Every fee, overage or usage of a plan that is due by a day."""
-    terms = latest(billing, plan)
-    if not is_alive(billing, plan):
-        return {}
-    if isinstance(terms, UsagePlan):
-        return _usage(billing, plan, today, sums, frozen)
-    if isinstance(terms, RetainerPlan):
-        found = _fees(billing, plan, today, frozen)
-        if keys.OVERAGE in tracks_of(terms):
-            found |= _overage(billing, plan, today, sums, frozen)
-        return found
-    return {}
-
-
-def _fees(
-    billing: BillingState, plan: str, today: date, frozen: Callable[[str], Freeze | None]
-) -> dict[str, Entitlement]:
-    found: dict[str, Entitlement] = {}
-    advance = in_advance(latest(billing, plan), keys.FEE)
-    for period in periods_until(billing, plan, today, in_advance=advance):
-        first = period.period.first
-        key = keys.by_period(keys.FEE, plan, first)
-        terms = terms_for(billing, plan, first, frozen(key))
-        if isinstance(terms, RetainerPlan):
-            fee = retainers.fee_on(terms, first).amount
-            share = period.share
-            amount = rounded(fee * share.numerator / share.denominator, billing.contract.currency)
-            due = first if advance else after(period)
-            found[key] = Entitlement(amount, Decimal(period.period.days), due)
-    return found
-
-
-def _overage(
-    billing: BillingState,
-    plan: str,
-    today: date,
-    sums: Sums,
-    frozen: Callable[[str], Freeze | None],
-) -> dict[str, Entitlement]:
     found: dict[str, Entitlement] = {}
     folded = billing.folded.get(plan)
-    carried = folded.carried if folded else ZERO
-    for period in periods_until(billing, plan, today, in_advance=False):
-        first = period.period.first
-        key = keys.by_period(keys.OVERAGE, plan, first)
-        terms = terms_for(billing, plan, first, frozen(key))
-        if not isinstance(terms, RetainerPlan):
-            continue
-        count = retainers.count_hours(terms, period, sums.get(first, ZERO), carried)
-        carried = count.carried_out
-        price = retainers.overage_price_on(terms, first)
-        if price is not None and count.overage > 0:
-            amount = count.overage * price.amount
-            found[key] = Entitlement(amount, count.overage, after(period))
-    return found
-
-
-def _usage(
-    billing: BillingState,
-    plan: str,
-    today: date,
-    sums: Sums,
-    frozen: Callable[[str], Freeze | None],
-) -> dict[str, Entitlement]:
-    found: dict[str, Entitlement] = {}
-    for period in periods_until(billing, plan, today, in_advance=False):
-        first = period.period.first
-        key = keys.by_period(keys.USAGE, plan, first)
-        terms = terms_for(billing, plan, first, frozen(key))
-        quantity = sums.get(first, ZERO)
-        if isinstance(terms, UsagePlan):
-            amount = usage.amount_of(terms, period, quantity, billing.contract.currency)
-            found[key] = Entitlement(amount, quantity, after(period))
+    for kind in tracks_of(latest(billing, plan)) if is_alive(billing, plan) else ():
+        advance = in_advance(latest(billing, plan), kind)
+        carried = folded.carried if folded else ZERO
+        for period in periods_until(billing, plan, today, in_advance=advance):
+            first = period.period.first
+            key = keys.by_period(kind, plan, first)
+            terms = terms_for(billing, plan, first, frozen(key))
+            due = first if advance else after(period)
+            quantity = sums.get(first, ZERO)
+            if isinstance(terms, UsagePlan):
+                amount = usage.amount_of(terms, period, quantity, billing.contract.currency)
+                found[key] = Entitlement(amount, quantity, due)
+            elif isinstance(terms, RetainerPlan) and kind == keys.FEE:
+                days = Decimal(period.period.days)
+                found[key] = Entitlement(retainers.fee_of(terms, period), days, due)
+            elif isinstance(terms, RetainerPlan):
+                count = retainers.count_hours(terms, period, quantity, carried)
+                carried, price = count.carried_out, retainers.overage_price_on(terms, first)
+                if price is not None and count.overage > 0:
+                    found[key] = Entitlement(count.overage * price.amount, count.overage, due)
     return found

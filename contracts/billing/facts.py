@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 
 from contracts.billing import keys
 from contracts.billing.expenses import Expense
@@ -25,16 +26,10 @@ from contracts.billing.lines import QUANTITY_UNIT
 from contracts.billing.occasions import due_keys, is_settling, last_looks
 from contracts.billing.reading import Read
 from contracts.billing.reading import reads as reads_due
-from contracts.billing.state import (
-    BillingState,
-    Hours,
-    NotPossible,
-    ServiceCredit,
-    Spent,
-)
+from contracts.billing.state import BillingState, Hours, NotPossible, ServiceCredit, Spent
 from contracts.billing.terms import DAY, due_after, latest, life_of, tracks_of
 from contracts.billing.time import TimeEntry
-from contracts.billing.usage import UsageRecord
+from contracts.billing.usage import UsageRecord, why_not_taken
 from contracts.model import RetainerPlan, UsagePlan
 from contracts.money import Money
 
@@ -49,12 +44,8 @@ def reach(billing: BillingState, milestone: str, on: date) -> BillingState:
         raise NotPossible(f"the contract has no milestone {milestone}")
     if milestone in billing.reached:
         return billing
-    touched = [keys.milestone(milestone)]
-    return changed(
-        billing,
-        lambda index, new: touch_keys(index, new, touched),
-        reached={**billing.reached, milestone: on},
-    )
+    reached = {**billing.reached, milestone: on}
+    return _changed_keys(billing, [keys.milestone(milestone)], reached=reached)
 
 
 def unreach(billing: BillingState, milestone: str) -> BillingState:
@@ -63,13 +54,12 @@ def unreach(billing: BillingState, milestone: str) -> BillingState:
     if milestone not in billing.reached:
         return billing
     key = keys.milestone(milestone)
-    last = max(billing.invoices, default=0)
-    return changed(
+    return _changed_keys(
         billing,
-        lambda index, new: touch_keys(index, new, [key]),
+        [key],
         reached={name: on for name, on in billing.reached.items() if name != milestone},
         waivers={name: found for name, found in billing.waivers.items() if name != key},
-        waivers_ended={**billing.waivers_ended, key: max(last, 0)},
+        waivers_ended={**billing.waivers_ended, key: max([0, *billing.invoices])},
     )
 
 
@@ -93,6 +83,8 @@ def record_usage(billing: BillingState, record: UsageRecord) -> tuple[BillingSta
     if record.on < first_day or (last_day is not None and record.on > last_day):
         days = f"from {first_day} to {last_day}" if last_day else f"from {first_day} on"
         raise NotPossible(f"{record.on} is outside the plan, {days}")
+    if beyond := why_not_taken(plan, record.quantity):
+        raise NotPossible(beyond)
     known = billing.usage.get(plan.key, {})
     before = known.get(record.id)
     if before == record:
@@ -130,12 +122,8 @@ def credit_service(
     credit = ServiceCredit(
         plan=plan, reference=reference, reason=reason, amount=amount.amount, on=on
     )
-    new = changed(
-        billing,
-        lambda index, new: touch_keys(index, new, [key]),
-        service_credits={**billing.service_credits, key: credit},
-    )
-    return new, True
+    credits = {**billing.service_credits, key: credit}
+    return _changed_keys(billing, [key], service_credits=credits), True
 
 
 def reads(billing: BillingState, today: date, *, closing: bool = False) -> tuple[Read, ...]:
@@ -217,27 +205,26 @@ def take_expenses(
     with the plan that had it first."""
     facts, before = dict(billing.expenses), billing.expenses
     found = {item.expense_id: item for item in expenses if item.plan == plan}
-    touched: list[str] = []
     settled = _folded(billing, "expenses")
     for number, item in sorted(found.items()):
         known = before.get(number)
         by = f"{item.employee}, {item.on}" if item.employee else f"{item.on}"
         fact = Spent(plan, item.on, item.cost.amount, f"{item.description} ({by})")
-        if number in settled or _is_folded(billing, fact):
-            continue
-        is_news = known is None or (known.plan == plan and known != fact)
-        if is_news and (known is not None or fact.cost):
+        is_mine = known.plan == plan if known else fact.cost
+        if is_mine and number not in settled and not _is_folded(billing, fact):
             facts[number] = fact
-            touched.append(keys.expense(plan, number))
     for number in sorted(set(gone) - found.keys()):
         known = before.get(number)
         if known is not None and known.plan == plan and not _is_folded(billing, known):
             facts[number] = known._replace(cost=Decimal(0))
-            touched.append(keys.expense(plan, number))
-    new = billing
-    if touched:
-        new = changed(billing, lambda index, s: touch_keys(index, s, touched), expenses=facts)
+    touched = [keys.expense(plan, n) for n, fact in facts.items() if fact != before.get(n)]
+    new = _changed_keys(billing, touched, expenses=facts) if touched else billing
     return _read(new, [plan], until)
+
+
+def _changed_keys(billing: BillingState, touched: Iterable[str], **update: Any) -> BillingState:
+    """The state with other facts of these keys."""
+    return changed(billing, lambda index, new: touch_keys(index, new, touched), **update)
 
 
 def too_late(
@@ -246,15 +233,13 @@ def too_late(
     """Those that are of a period that is settled for good: they are left out when they are taken,
     so a person must be told."""
     lines, expenses = _folded(billing, "lines"), _folded(billing, "expenses")
-    found: list[TimeEntry | Expense] = []
-    for fact in facts:
-        known = (
-            fact.line_id in lines if isinstance(fact, TimeEntry) else fact.expense_id in expenses
-        )
-        until = billing.folded_until(fact.plan)
-        if known or (until is not None and fact.on <= until):
-            found.append(fact)
-    return tuple(found)
+
+    def is_known(fact: TimeEntry | Expense) -> bool:
+        if isinstance(fact, TimeEntry):
+            return fact.line_id in lines
+        return fact.expense_id in expenses
+
+    return tuple(fact for fact in facts if is_known(fact) or _is_folded(billing, fact))
 
 
 def _folded(billing: BillingState, what: str) -> frozenset[int]:
@@ -262,7 +247,7 @@ def _folded(billing: BillingState, what: str) -> frozenset[int]:
     return frozenset(n for item in billing.folded.values() for n in getattr(item, what))
 
 
-def _is_folded(billing: BillingState, fact: Hours | Spent) -> bool:
+def _is_folded(billing: BillingState, fact: Hours | Spent | TimeEntry | Expense) -> bool:
     folded = billing.folded_until(fact.plan)
     return folded is not None and fact.on <= folded
 

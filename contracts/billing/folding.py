@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, timedelta
-from decimal import Decimal
 
 from contracts.billing import keys
 from contracts.billing.entitlements import ZERO
@@ -39,37 +38,27 @@ def fold(billing: BillingState, today: date) -> BillingState:
         mine = {n for n in lines if billing.hours[n].plan == plan}
         cost = {n for n in spent if billing.expenses[n].plan == plan}
         folded[plan] = _summed(billing, index, plan, day, mine, cost)
+    usage, empty = dict(billing.usage), dict(billing.empty)
+    for plan, day in ends.items():
+        records = usage.get(plan, {}).items()
+        usage |= {plan: {name: item for name, item in records if item.on > day}} if records else {}
+        for track, days in billing.empty.items():
+            if track.partition(":")[0] == plan:
+                empty[track] = tuple(item for item in days if item > day)
     return changed(
         billing,
         None,
-        **{
-            "invoices": invoices,
-            "hours": {n: fact for n, fact in billing.hours.items() if n not in lines},
-            "expenses": {n: fact for n, fact in billing.expenses.items() if n not in spent},
-            "usage": {
-                plan: {
-                    name: record
-                    for name, record in records.items()
-                    if plan not in ends or record.on > ends[plan]
-                }
-                for plan, records in billing.usage.items()
-            },
-            "empty": {
-                track: tuple(day for day in days if day > ends.get(_plan_of(track), date.min))
-                for track, days in billing.empty.items()
-            },
-            "folded": folded,
-        },
+        invoices=invoices,
+        hours={n: fact for n, fact in billing.hours.items() if n not in lines},
+        expenses={n: fact for n, fact in billing.expenses.items() if n not in spent},
+        usage=usage,
+        empty=empty,
+        folded=folded,
     )
-
-
-def _plan_of(track: str) -> str:
-    return track.partition(":")[0]
 
 
 def _foldable(billing: BillingState, index: Index, plan: str, latest_day: date) -> date | None:
     """The last day of the latest period of a plan that folds now, with all before it."""
-    before = billing.folded_until(plan)
     last: date | None = None
     by_end: dict[date, list[str]] = {}
     for key in _by_period(billing, index):
@@ -83,7 +72,7 @@ def _foldable(billing: BillingState, index: Index, plan: str, latest_day: date) 
         if any(not _is_settled(billing, index, key) for key in found):
             break
         last = end
-    return last if last is not None and last != before else None
+    return last if last != billing.folded_until(plan) else None
 
 
 def _is_settled(billing: BillingState, index: Index, key: str) -> bool:
@@ -105,7 +94,7 @@ def _by_period(billing: BillingState, index: Index) -> Iterable[str]:
 def _end_of(billing: BillingState, index: Index, key: str) -> date | None:
     """The last day of the period that a key is of; of one without a fact, of its first bill."""
     kind, plan = keys.kind_of(key), keys.plan_of(key)
-    if kind in (keys.FEE, keys.OVERAGE, keys.USAGE):
+    if kind in keys.OF_PERIODS:
         day = keys.day_of(key)
     elif kind == keys.HOURS and (fact := billing.hours.get(int(keys.rest_of(key)))):
         day = fact.on
@@ -161,15 +150,23 @@ def _folded(invoice: Invoice, gone: set[str]) -> Invoice:
     its parts are, with one line for each line of the order."""
     if not any(key in gone for key in invoice.by_key):
         return invoice
-    parts: dict[tuple[int, str], tuple[Decimal, Decimal]] = {}
-    for position, key, amount, measure in invoice.parts:
-        name = f"{keys.SETTLED}:{keys.plan_of(key)}" if key in gone else key
-        known = parts.get((position, name), (ZERO, ZERO))
-        parts[position, name] = (known[0] + amount, known[1] + measure)
-    kept = tuple(Part(*name, *sums) for name, sums in parts.items())
+    kept = _merged(
+        part._replace(key=f"{keys.SETTLED}:{keys.plan_of(part.key)}") if part.key in gone else part
+        for part in invoice.parts
+    )
     settled = all(keys.kind_of(part.key) in keys.POTS for part in kept)
     new = invoice.model_copy(update={"parts": kept})
     return _short(new) if settled and not invoice.is_open else new
+
+
+def _merged(parts: Iterable[Part]) -> tuple[Part, ...]:
+    """One part for each line and key."""
+    found: dict[tuple[int, str], Part] = {}
+    for part in parts:
+        known = found.get((part.line, part.key), Part(part.line, part.key, ZERO, ZERO))
+        sums = (known.amount + part.amount, known.measure + part.measure)
+        found[part.line, part.key] = Part(part.line, part.key, *sums)
+    return tuple(found.values())
 
 
 def _short(invoice: Invoice) -> Invoice:
@@ -178,22 +175,12 @@ def _short(invoice: Invoice) -> Invoice:
     positions: dict[int, int] = {}
     for position, line in enumerate(invoice.lines):
         known = merged.get(line.order_line)
-        positions[position] = list(merged).index(line.order_line) if known else len(merged)
+        positions[position] = list({**merged, line.order_line: line}).index(line.order_line)
         amount = line.amount + known.amount if known else line.amount
         quantity = line.quantity + known.quantity if known else line.quantity
         price = abs(amount.amount / quantity) if quantity else amount.amount
         update = {"quantity": quantity, "unit_price": price.quantize(ONE), "amount": amount}
         merged[line.order_line] = (known or line).model_copy(update=update)
-    parts: dict[tuple[int, str], tuple[Decimal, Decimal]] = {}
-    for position, key, part, measure in invoice.parts:
-        place = positions.get(position, position)
-        before = parts.get((place, key), (ZERO, ZERO))
-        parts[place, key] = (before[0] + part, before[1] + measure)
-    new = invoice.model_copy(
-        update={
-            "lines": tuple(merged.values()),
-            "parts": tuple(Part(*name, *sums) for name, sums in parts.items()),
-            "is_folded": True,
-        }
-    )
-    return new
+    parts = _merged(p._replace(line=positions.get(p.line, p.line)) for p in invoice.parts)
+    lines = tuple(merged.values())
+    return invoice.model_copy(update={"lines": lines, "parts": parts, "is_folded": True})

@@ -8,6 +8,7 @@ about: `touched` copies the index and derives these keys anew. `build` derives e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, fields
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -22,31 +23,27 @@ from contracts.model import RetainerPlan, UsagePlan
 _KEPT = "_index"
 
 
+@dataclass(slots=True)
 class Index:
-    """Derived of a state, with everything due by `horizon`. Never changed once it is in place."""
+    """Derived of a state, with everything due by `horizon`. Never changed once it is in place.
 
-    __slots__ = (
-        "accounts", "differences", "done", "entitled", "horizon", "invoices_of", "net", "next_due",
-        "sums",
-    )  # fmt: skip
+    By key: `entitled`, `accounts`, `differences` (None without a rate), `invoices_of`. By plan:
+    `next_due` after the horizon, and `sums` of hours or units by period. `done` are the days whose
+    bill is made, by plan and kind; `net` is what is billed by order line, before its cap.
+    """
 
-    def __init__(self, horizon: date) -> None:
-        self.horizon = horizon
-        self.next_due: dict[str, date | None] = {}
-        self.entitled: dict[str, Entitlement] = {}
-        self.accounts: dict[str, Account] = {}
-        self.differences: dict[str, Decimal | None] = {}
-        self.invoices_of: dict[str, tuple[int, ...]] = {}
-        self.sums: dict[str, Sums] = {}
-        self.done: dict[str, frozenset[date]] = {}
-        self.net: dict[str, Decimal] = {}
+    horizon: date
+    next_due: dict[str, date | None] = field(default_factory=dict)
+    entitled: dict[str, Entitlement] = field(default_factory=dict)
+    accounts: dict[str, Account] = field(default_factory=dict)
+    differences: dict[str, Decimal | None] = field(default_factory=dict)
+    invoices_of: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    sums: dict[str, Sums] = field(default_factory=dict)
+    done: dict[str, frozenset[date]] = field(default_factory=dict)
+    net: dict[str, Decimal] = field(default_factory=dict)
 
     def copy(self) -> Index:
-        new = Index.__new__(Index)
-        new.horizon = self.horizon
-        for name in _TABLES:
-            setattr(new, name, getattr(self, name).copy())
-        return new
+        return Index(self.horizon, *(getattr(self, table).copy() for table in TABLES))
 
     def account(self, key: str) -> Account:
         return self.accounts.get(key, NOTHING)
@@ -57,8 +54,13 @@ class Index:
         amount = entitled.amount if entitled else ZERO
         return None if amount is None else target(key, amount, self.account(key))
 
+    def change(self, key: str, entitled: Decimal) -> Decimal:
+        """What is still to be billed of a pot that is entitled to an amount."""
+        account = self.account(key)
+        return target(key, entitled, account) - account.amount
 
-_TABLES = tuple(name for name in Index.__slots__ if name != "horizon")
+
+TABLES = tuple(item.name for item in fields(Index))[1:]
 
 
 def index_of(billing: BillingState, today: date | None = None) -> Index:
@@ -138,19 +140,15 @@ def touch_invoice(index: Index, billing: BillingState, invoice: Invoice) -> None
     stands = number in billing.invoices
     plans: dict[str, None] = {}
     for key in invoice.by_key:
-        numbers = index.invoices_of.get(key, ())
-        if stands and number not in numbers:
-            index.invoices_of[key] = tuple(sorted((*numbers, number)))
-        elif not stands and numbers == (number,):
-            del index.invoices_of[key]
-        elif not stands:
-            index.invoices_of[key] = tuple(item for item in numbers if item != number)
+        numbers = {*index.invoices_of.pop(key, ())} - {number} | ({number} if stands else set())
+        if numbers:
+            index.invoices_of[key] = tuple(sorted(numbers))
         frozen = index.account(key).frozen
         _account_anew(index, billing, key)
         kind = keys.kind_of(key)
         if kind == keys.HOURS:
             _derive_moved(index, billing, key)
-        if kind in (keys.FEE, keys.OVERAGE, keys.USAGE) and frozen != index.account(key).frozen:
+        if kind in keys.OF_PERIODS and frozen != index.account(key).frozen:
             plans[keys.plan_of(key)] = None
         else:
             _derive(index, billing, key)
@@ -195,7 +193,7 @@ def _advanced(index: Index, billing: BillingState, today: date) -> Index:
 
 def _derive(index: Index, billing: BillingState, key: str) -> None:
     kind = keys.kind_of(key)
-    if kind in keys.POTS or kind in (keys.FEE, keys.OVERAGE, keys.USAGE):
+    if kind in keys.POTS or kind in keys.OF_PERIODS:
         return
     waits = kind == keys.HOURS and is_billed_elsewhere(index, billing, key)
     found = of_base_key(billing, key, index.account(key).frozen, waits)
@@ -232,14 +230,14 @@ def _derive_periods(index: Index, billing: BillingState, plan: str) -> list[str]
     """A plan's fees, overages or usage anew; returns the keys that were or are entitled."""
     if not isinstance(latest(billing, plan), (RetainerPlan, UsagePlan)):
         return []
-    kinds = tracks_of(latest(billing, plan))
-    prefixes = tuple(f"{kind}:{plan}:" for kind in (keys.FEE, keys.OVERAGE, keys.USAGE))
+    prefixes = tuple(f"{kind}:{plan}:" for kind in keys.OF_PERIODS)
     old = [key for key in index.entitled if key.startswith(prefixes)]
     for key in old:
         del index.entitled[key]
     sums = index.sums.get(plan, {})
     new = of_periods(billing, plan, index.horizon, sums, lambda key: index.account(key).frozen)
     index.entitled |= new
+    kinds = tracks_of(latest(billing, plan))
     days = [due_after(billing, plan, kind, index.horizon) for kind in kinds]
     index.next_due[plan] = min((day for day in days if day is not None), default=None)
     return [*(key for key in old if key not in new), *new]
@@ -299,10 +297,8 @@ def _mark_done(index: Index, billing: BillingState, tracks: Iterable[str]) -> No
             for item in billing.invoices.values()
             if track in item.tracks and not is_reinvoiced(billing, item.number)
         )
-        if days:
-            index.done[track] = days
-        else:
-            index.done.pop(track, None)
+        index.done.pop(track, None)
+        index.done |= {track: days} if days else {}
 
 
 def is_reinvoiced(billing: BillingState, number: int) -> bool:

@@ -32,6 +32,10 @@ RETAINED = frozenset({MILESTONE, HOURS})
 """Kinds of which retainage is held back."""
 BY_PERIOD = (FEE, HOURS, OVERAGE, USAGE, EXPENSE)
 """Kinds that plans bill by period, in the order of their lines."""
+OF_PERIODS = (FEE, OVERAGE, USAGE)
+"""Kinds of which there is one key a period."""
+READ = frozenset({HOURS, OVERAGE, EXPENSE})
+"""Kinds whose facts are read from Odoo before they are billed."""
 
 
 def kind_of(key: str) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date
-from decimal import Decimal
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from contracts.billing import keys, pots
 from contracts.billing.drafting import Drafter
@@ -61,8 +60,8 @@ class Pending(NamedTuple):
     """An occasion with the keys that are its own, and the plans and kinds whose bill it is."""
 
     occasion: Occasion
-    keys: tuple[str, ...]
-    tracks: tuple[str, ...]
+    keys: tuple[str, ...] = ()
+    tracks: tuple[str, ...] = ()
 
 
 def pending(billing: BillingState, index: Index, today: date) -> list[Pending]:
@@ -82,45 +81,33 @@ def _occasion(
     title: str,
     due_on: date,
     own: tuple[str, ...],
-    *,
-    plans: tuple[str, ...] = (),
-    milestone: str | None = None,
+    **more: Any,
 ) -> Occasion:
+    """An occasion of these keys. Its fields are right by construction, so they are not checked."""
     currency = billing.contract.currency
     amount = sum((index.differences.get(item) or ZERO for item in own), ZERO)
     money = Money(rounded(amount, currency), currency)
-    return Occasion.model_construct(
-        key=key,
-        title=title,
-        kind=kind,
-        due_on=due_on,
-        plans=plans,
-        milestone=milestone,
-        credited_number=0,
-        amount=money,
-    )
+    fields: dict[str, Any] = {"key": key, "title": title, "kind": kind, "due_on": due_on}
+    return Occasion.model_construct(None, **fields, amount=money, **more)
 
 
 def _singles(billing: BillingState, index: Index) -> Iterator[Pending]:
     """The deposit and the milestones, an invoice each."""
     for key in index.differences:
-        kind = keys.kind_of(key)
-        if kind not in (keys.DEPOSIT, keys.MILESTONE) or index.account(key).open:
+        if index.account(key).open:
             continue
-        if kind == keys.DEPOSIT:
-            due = billing.deposit_on or billing.started_on
-            own = (key,)
-            what = _occasion(billing, index, OccasionKind.DEPOSIT, key, "Deposit", due, own)
-        else:
+        if key == keys.DEPOSIT:
+            due, title = billing.deposit_on or billing.started_on, "Deposit"
+            what = _occasion(billing, index, OccasionKind.DEPOSIT, key, title, due, (key,))
+            yield Pending(what, (key,))
+        elif keys.kind_of(key) == keys.MILESTONE:
             name = keys.plan_of(key)
             item, entitled = billing.contract.milestone(name), index.entitled.get(key)
             first = billing.invoices.get(index.account(key).first)
             due = entitled.due_on if entitled else first.due_on if first else billing.started_on
-            title = item.name if item else name
-            what = _occasion(
-                billing, index, OccasionKind.MILESTONE, key, title, due, (key,), milestone=name
-            )
-        yield Pending(what, (key,), ())
+            title, kind = item.name if item else name, OccasionKind.MILESTONE
+            what = _occasion(billing, index, kind, key, title, due, (key,), milestone=name)
+            yield Pending(what, (key,))
 
 
 # --- periods ----------------------------------------------------------------------------------
@@ -132,15 +119,14 @@ def _periods(billing: BillingState, index: Index, today: date) -> Iterator[Pendi
     days: dict[date, dict[str, list[str]]] = {}
     for key, due in due_keys(billing, index, today):
         days.setdefault(due, {}).setdefault(keys.plan_of(key), []).append(key)
-    for due, plans in sorted(days.items()):
-        held = [
-            plan for plan in sorted(plans) if _has_problem(billing, index, plan, plans[plan], due)
-        ]
-        rest = [plan for plan in sorted(plans) if plan not in held]
+    for due, own in sorted(days.items()):
+        plans = sorted(own)
+        held = [plan for plan in plans if _has_problem(billing, index, plan, own[plan], due)]
+        rest = [plan for plan in plans if plan not in held]
         if rest:
-            yield _bill(billing, index, f"period:{due}", due, rest, plans)
+            yield _bill(billing, index, f"period:{due}", due, rest, own)
         for plan in held:
-            yield _bill(billing, index, f"period:{due}:{plan}", due, [plan], plans)
+            yield _bill(billing, index, f"period:{due}:{plan}", due, [plan], own)
 
 
 def _bill(
@@ -152,22 +138,20 @@ def _bill(
     found: dict[str, list[str]],
 ) -> Pending:
     own = tuple(item for plan in plans for item in sorted(found[plan]))
-    tracks = tuple(
-        f"{plan}:{kind}"
-        for plan in plans
-        for kind in tracks_of(latest(billing, plan))
-        if is_due_day(billing, plan, kind, due)
-    )
+    tracks: list[str] = []
     names: dict[str, None] = {}
-    for track in tracks:
-        plan, _, kind = track.partition(":")
-        advance = in_advance(latest(billing, plan), kind)
-        period = period_of(billing, plan, due if advance else due - DAY)
-        names[period.period.name if period else f"{due}"] = None
+    for plan in plans:
+        for kind in tracks_of(latest(billing, plan)):
+            if due_after(billing, plan, kind, due - DAY) == due:
+                tracks.append(f"{plan}:{kind}")
+                advance = in_advance(latest(billing, plan), kind)
+                period = period_of(billing, plan, due if advance else due - DAY)
+                names[period.period.name if period else f"{due}"] = None
     late = all(_due_of(index, item) != due for item in own)
     title = (", ".join(names) or f"{due}") + (" (approved late)" if late else "")
-    what = _occasion(billing, index, OccasionKind.PERIOD, key, title, due, own, plans=tuple(plans))
-    return Pending(what, own, tracks)
+    kind = OccasionKind.PERIOD
+    what = _occasion(billing, index, kind, key, title, due, own, plans=tuple(plans))
+    return Pending(what, own, tuple(tracks))
 
 
 def due_keys(billing: BillingState, index: Index, today: date) -> Iterator[tuple[str, date]]:
@@ -180,19 +164,18 @@ def due_keys(billing: BillingState, index: Index, today: date) -> Iterator[tuple
             continue
         if kind == keys.FEE and change is not None and change < 0:
             continue
-        due = _bill_day(billing, index, keys.plan_of(key), kind, _due_of(index, key))
-        if due is not None and due <= today and _was_read(billing, key, kind, due):
+        plan = keys.plan_of(key)
+        due = _bill_day(billing, index, plan, kind, _due_of(index, key), today)
+        if due is not None:
             yield key, due
-    for plan, terms in billing.plans.items():
-        cap = pots.cap_of(terms[-1].plan)
-        if cap is None or not is_alive(billing, plan):
+    for plan, versions in billing.plans.items():
+        terms = versions[-1].plan
+        if pots.cap_of(terms) is None or not is_alive(billing, plan):
             continue
         if pots.room(billing, index, plan) > 0:
-            kind = tracks_of(terms[-1].plan)[0]
-            due = _bill_day(billing, index, plan, kind, life_of(billing, plan)[0])
-            while due is not None and due <= today and not _was_read(billing, plan, kind, due):
-                due = None
-            if due is not None and due <= today:
+            first = life_of(billing, plan)[0]
+            due = _bill_day(billing, index, plan, tracks_of(terms)[0], first, today)
+            if due is not None:
                 yield f"{keys.CAP}:{plan}", due
 
 
@@ -201,28 +184,20 @@ def _due_of(index: Index, key: str) -> date:
     return entitled.due_on if entitled else date.min
 
 
-def _bill_day(billing: BillingState, index: Index, plan: str, kind: str, due: date) -> date | None:
-    """The first day on or after `due` whose bill is not made; None after the plan's last."""
+def _bill_day(
+    billing: BillingState, index: Index, plan: str, kind: str, due: date, today: date
+) -> date | None:
+    """The first day on or after `due` whose bill is not made; None if that day is not come or not
+    read yet, or after the plan's last."""
     track = f"{plan}:{kind}"
     done, empty = index.done.get(track, frozenset()), billing.empty.get(track, ())
-    day: date | None = due
-    if due == date.min:
-        day = due_after(billing, plan, kind, due)
+    day = due_after(billing, plan, kind, due) if due == date.min else due
     while day is not None and (day in done or day in empty):
         day = due_after(billing, plan, kind, day)
-    return day
-
-
-def _was_read(billing: BillingState, key: str, kind: str, due: date) -> bool:
-    if kind not in (keys.HOURS, keys.OVERAGE, keys.EXPENSE):
-        return True
-    plan = keys.plan_of(key) if ":" in key else key
-    until = billing.read_until.get(plan)
-    return until is not None and until >= due - DAY
-
-
-def is_due_day(billing: BillingState, plan: str, kind: str, day: date) -> bool:
-    return due_after(billing, plan, kind, day - DAY) == day
+    if day is None or day > today:
+        return None
+    until = billing.read_until.get(plan, date.min)
+    return None if kind in keys.READ and until < day - DAY else day
 
 
 def _has_problem(billing: BillingState, index: Index, plan: str, own: list[str], due: date) -> bool:
@@ -244,16 +219,17 @@ def _releases(billing: BillingState, index: Index, today: date) -> Iterator[Pend
     if not numbers:
         return
     retainage = billing.contract.retainage
-    release_on = retainage.release_on if retainage else None
-    due = today if release_on is None else min(release_on, today)
+    due = min(today, retainage.release_on if retainage and retainage.release_on else today)
     count = 1 + sum(item.occasion.startswith("retainage:") for item in billing.invoices.values())
-    own = tuple(keys.retainage(number) for number in numbers)
-    amount = -sum((index.account(key).amount for key in own), ZERO)
-    what = _occasion(
-        billing, index, OccasionKind.RETAINAGE, f"retainage:{count}", "Retainage released", due, ()
+    amount = sum((pots.held(index, number) for number in numbers), ZERO)
+    what = Occasion(
+        key=f"retainage:{count}",
+        title="Retainage released",
+        kind=OccasionKind.RETAINAGE,
+        due_on=due,
+        amount=Money(amount, billing.contract.currency),
     )
-    money = Money(amount, billing.contract.currency)
-    yield Pending(what.model_copy(update={"amount": money}), own, ())
+    yield Pending(what, tuple(keys.retainage(number) for number in numbers))
 
 
 def _credits(billing: BillingState, index: Index) -> Iterator[Pending]:
@@ -262,32 +238,27 @@ def _credits(billing: BillingState, index: Index) -> Iterator[Pending]:
         invoice = billing.invoices.get(request.number)
         if request.carried_by or invoice is None:
             continue
-        if any(index.account(key).open for key in invoice.by_key if _is_base(key)):
+        if any(index.account(k).open for k in invoice.by_key if keys.kind_of(k) not in keys.POTS):
             continue
-        amount = Money(-(request.amount or ZERO), billing.contract.currency)
         what = Occasion(
             key=request.key,
             title=f"Credit of {invoice.title}",
             kind=OccasionKind.CREDIT,
             due_on=request.on,
             credited_number=request.number,
-            amount=amount,
+            amount=Money(-(request.amount or ZERO), billing.contract.currency),
         )
-        yield Pending(what, (), ())
+        yield Pending(what)
 
 
 def _settlement(billing: BillingState, index: Index, today: date) -> Iterator[Pending]:
-    if not is_settling(billing, index, today):
-        return
     own = tuple(sorted(index.differences))
-    if not own and not pots.to_settle(billing, index):
+    if not is_settling(billing, index, today) or not (own or pots.to_settle(billing, index)):
         return
     ends = [life_of(billing, plan.key)[1] for plan in billing.contract.plans]
     due = max((end + DAY for end in ends if end is not None), default=today)
-    what = _occasion(
-        billing, index, OccasionKind.SETTLEMENT, SETTLEMENT, "Final settlement", due, own
-    )
-    yield Pending(what, own, ())
+    kind, title = OccasionKind.SETTLEMENT, "Final settlement"
+    yield Pending(_occasion(billing, index, kind, SETTLEMENT, title, due, own), own)
 
 
 def is_settling(billing: BillingState, index: Index, today: date) -> bool:
@@ -296,9 +267,8 @@ def is_settling(billing: BillingState, index: Index, today: date) -> bool:
         return False
     for item in billing.contract.milestones:
         key = keys.milestone(item.key)
-        if item.key not in billing.reached and not is_waived(index, key, item.amount.amount):
-            return False
-        if key in index.differences:
+        is_waived = index.account(key).off >= item.amount.amount > 0
+        if key in index.differences or (item.key not in billing.reached and not is_waived):
             return False
     if keys.DEPOSIT in index.differences or reads(billing, today):
         return False
@@ -306,15 +276,7 @@ def is_settling(billing: BillingState, index: Index, today: date) -> bool:
         last = life_of(billing, plan.key)[1]
         if last is None or last >= today:
             return False
-    return not any(True for _ in due_keys(billing, index, today))
-
-
-def _is_base(key: str) -> bool:
-    return keys.kind_of(key) not in keys.POTS
-
-
-def is_waived(index: Index, key: str, amount: Decimal) -> bool:
-    return index.account(key).off >= amount > 0
+    return next(due_keys(billing, index, today), None) is None
 
 
 def last_looks(billing: BillingState, index: Index, today: date) -> tuple[Read, ...]:
@@ -325,11 +287,6 @@ def last_looks(billing: BillingState, index: Index, today: date) -> tuple[Read, 
     found: list[Read] = []
     for plan in billing.contract.plans:
         first, last = life_of(billing, plan.key)
-        if not is_read(plan) or last is None or last < first or plan.key in billing.looked:
-            continue
-        found.append(Read(plan=plan.key, kind=read_kind(plan), until=last))
+        if is_read(plan) and last and last >= first and plan.key not in billing.looked:
+            found.append(Read(plan=plan.key, kind=read_kind(plan), until=last))
     return tuple(found)
-
-
-def first_of(items: Iterable[Pending], key: str) -> Pending | None:
-    return next((item for item in items if item.occasion.key == key), None)

@@ -10,12 +10,10 @@ from __future__ import annotations
 from decimal import Decimal
 from enum import StrEnum
 
-from contracts.billing.milestones import DEPOSIT, RETAINAGE
+from contracts.billing.keys import DEPOSIT, RETAINAGE, TERMINATION
 from contracts.model import Contract, Frozen, Key, RetainerPlan, TimePlan
 from contracts.money import Money
 
-TERMINATION = "termination"
-"""Key of the order line that a fee for ending early is billed on."""
 RESERVED = frozenset({DEPOSIT, RETAINAGE, TERMINATION})
 """Keys of order lines that no milestone or plan may have."""
 

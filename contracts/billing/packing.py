@@ -1,4 +1,4 @@
-"""How timesheet lines are written down: short, because a workflow's state travels whole.
+"""How timesheet lines and use are written down: short, because a workflow's state travels whole.
 
 Ten people for five years are more than ten thousand lines. Facts of one plan, person and role are
 one text; each row says by how much the line's number and its day grow, and the hours where they
@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any
+
+from contracts.billing.usage import UsageRecord
 
 _HOURS = "hours:"
 
@@ -98,6 +100,18 @@ def unpack_parts(
             measure = Decimal(hours) if hours else facts[line][2]
             parts.append((position, f"{_HOURS}{key}:{line}", measure * Decimal(amount), measure))
     return parts
+
+
+def pack_usage(records: Mapping[str, UsageRecord]) -> list[list[str]]:
+    """The records of one plan, without what all of them say alike."""
+    return [[item.id, item.on.isoformat(), str(item.quantity)] for item in records.values()]
+
+
+def unpack_usage(plan: str, rows: Iterable[Any]) -> dict[str, dict[str, str]]:
+    return {
+        name: {"id": name, "plan": plan, "on": on, "quantity": quantity}
+        for name, on, quantity in rows
+    }
 
 
 def _short(hours: Decimal) -> str:

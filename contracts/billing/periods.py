@@ -5,12 +5,14 @@ from __future__ import annotations
 import calendar
 from collections.abc import Iterator
 from datetime import date, timedelta
+from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Self
 
 from pydantic import model_validator
 
-from contracts.model import CADENCE, Contract, Frozen, Plan, RetainerPlan
+from contracts.model import CADENCE, Contract, Frozen, Plan
 
 _DAY = timedelta(days=1)
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
@@ -63,6 +65,10 @@ class BillingPeriod(Frozen):
         """The part of the whole period that is billed, by days; 1 for all of it."""
         return Fraction(self.period.days, self.whole.days)
 
+    def part_of(self, whole: Decimal) -> Decimal:
+        """What of a whole period's amount or hours is billed, by days, not rounded."""
+        return whole * self.share.numerator / self.share.denominator
+
     @property
     def note(self) -> str:
         """The period's name for an invoice line, with its days where it is not whole."""
@@ -92,14 +98,15 @@ def whole_period(cadence: str, anchor: date, day: date) -> Period:
 
 
 def billing_periods(
-    cadence: str, first_day: date, last_day: date | None
+    cadence: str, first_day: date, last_day: date | None, since: date | None = None
 ) -> Iterator[BillingPeriod]:
-    """The periods of a plan's life in order, the first and the last cut to it.
+    """The periods of a plan's life in order, the first and the last cut to it; from the one that
+    `since` falls in, if it is named.
 
     They follow each other without a gap. Without a last day they go on for good; none come if it
     lies before the first.
     """
-    day = first_day
+    day = since or first_day
     while period := billing_period(cadence, first_day, last_day, day):
         yield period
         if period.period.last == date.max:
@@ -107,6 +114,7 @@ def billing_periods(
         day = period.period.last + _DAY
 
 
+@lru_cache(maxsize=20_000)
 def billing_period(
     cadence: str, first_day: date, last_day: date | None, day: date
 ) -> BillingPeriod | None:
@@ -123,13 +131,6 @@ def life(contract: Contract, plan: Plan) -> tuple[date, date | None]:
     """A plan's first and last day: its own, but never outside the contract's."""
     ends = [day for day in (plan.ends_on, contract.ends_on) if day]
     return max(plan.starts_on or contract.first_day, contract.first_day), min(ends, default=None)
-
-
-def due_on(plan: Plan, period: BillingPeriod) -> date:
-    """The day a period is billed: its first for a fee in advance, else the day after its last."""
-    if isinstance(plan, RetainerPlan) and plan.in_advance:
-        return period.period.first
-    return period.period.last + _DAY
 
 
 def _calendar(months: int, day: date) -> Period:

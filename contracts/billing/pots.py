@@ -9,17 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
-from typing import NamedTuple
 
 from contracts.billing import keys
-from contracts.billing.accounts import target
-from contracts.billing.drafting import Draft
+from contracts.billing.drafting import Draft, Piece
 from contracts.billing.entitlements import ZERO
 from contracts.billing.index import Index
 from contracts.billing.lines import QUANTITY_UNIT, rounded
 from contracts.billing.state import BillingState, Invoice, InvoiceStatus
-from contracts.billing.terms import is_alive
-from contracts.model import ExpensePlan, Plan, RetainageOnTermination, TimePlan
+from contracts.model import ExpensePlan, Plan, RetainageOnTermination, TimePlan, UsagePlan
 
 _RETAINAGE = f"{keys.RETAINAGE}:"
 
@@ -43,9 +40,8 @@ def cap_change(billing: BillingState, index: Index, plan: str, drafts: Sequence[
     room. What is billed already is never cut, even if the cap was lowered."""
     terms = billing.contract.plan(plan)
     cap = cap_of(terms) if terms else None
-    if cap is None:
-        change = -index.account(f"{keys.CAP}:{plan}").amount
-    else:
+    change = above_cap(index, plan)
+    if cap is not None:
         new = sum((draft.amount for draft in drafts), ZERO)
         change = min(_change(billing, index, plan, cap, new, firm) for firm in (False, True))
     positive = sum((max(draft.amount, ZERO) for draft in drafts), ZERO)
@@ -57,7 +53,7 @@ def room(billing: BillingState, index: Index, plan: str) -> Decimal:
     return max(cap_change(billing, index, plan, ()), ZERO)
 
 
-def above_cap(billing: BillingState, index: Index, plan: str) -> Decimal:
+def above_cap(index: Index, plan: str) -> Decimal:
     """How much of what a plan bills is cut off by its cap."""
     return -index.account(f"{keys.CAP}:{plan}").amount
 
@@ -71,7 +67,8 @@ def _change(
     spent, cut = index.net.get(plan, ZERO), index.account(key).amount
     for invoice in billing.invoices.values():
         if invoice.waives and invoice.counts:
-            cap -= max(-_net_of(invoice, plan), ZERO)
+            net = (p.amount for p in invoice.parts if keys.order_line_of(p.key) == plan)
+            cap -= max(-sum(net, ZERO), ZERO)
         elif firm and invoice.status is InvoiceStatus.PROPOSED:
             spent -= sum((min(amount, ZERO) for amount in _by_line(invoice, plan)), ZERO)
             cut -= sum((max(p.amount, ZERO) for p in invoice.parts if p.key == key), ZERO)
@@ -83,17 +80,9 @@ def _by_line(invoice: Invoice, plan: str) -> Iterable[Decimal]:
     """What each line of an invoice bills of a plan, before its cap."""
     of_line: dict[int, Decimal] = {}
     for position, key, amount, _ in invoice.parts:
-        if _is_of(key, plan) and keys.kind_of(key) != keys.CAP:
+        if keys.order_line_of(key) == plan and keys.kind_of(key) != keys.CAP:
             of_line[position] = of_line.get(position, ZERO) + amount
     return of_line.values()
-
-
-def _net_of(invoice: Invoice, plan: str) -> Decimal:
-    return sum((amount for _, key, amount, _ in invoice.parts if _is_of(key, plan)), ZERO)
-
-
-def _is_of(key: str, plan: str) -> bool:
-    return keys.order_line_of(key) == plan
 
 
 # --- retainage --------------------------------------------------------------------------------
@@ -113,28 +102,24 @@ def held_target(
     index: Index,
     number: int,
     percent: Decimal,
-    new: Iterable[tuple[str, Decimal, Decimal]] = (),
-    released: bool = False,
+    new: Iterable[Piece] = (),
 ) -> Decimal:
     """What is to be held back of what invoice `number` billed first, with new pieces counted."""
-    if released or not percent:
+    if not percent:
         return ZERO
     timed = {plan.key for plan in billing.contract.time}
-    base = sum((amount for key, amount, _ in new if _is_held(key, timed)), ZERO)
+    base = ZERO
+    for key, amount, _ in new:
+        if keys.kind_of(key) in keys.RETAINED or _is_adjustment(key, timed):
+            base += amount
     invoice = billing.invoices.get(number)
     for key in invoice.by_key if invoice else ():
         if keys.kind_of(key) in keys.RETAINED and index.account(key).first == number:
             base += index.account(key).amount
     for item in billing.invoices.values():
         if item.counts and number in (item.number, item.credited_number):
-            base += sum(
-                (amount for _, key, amount, _ in item.parts if _is_adjustment(key, timed)), ZERO
-            )
+            base += sum((p.amount for p in item.parts if _is_adjustment(p.key, timed)), ZERO)
     return min(ZERO, -rounded(base * percent / 100, billing.contract.currency))
-
-
-def _is_held(key: str, timed: set[str]) -> bool:
-    return keys.kind_of(key) in keys.RETAINED or _is_adjustment(key, timed)
 
 
 def _is_adjustment(key: str, timed: set[str]) -> bool:
@@ -171,7 +156,7 @@ def released(billing: BillingState, index: Index, today: date, *, settling: bool
         if item.status is not InvoiceStatus.ISSUED or index.account(key).open:
             continue
         wanted = item.released or (come and not (settling and is_forfeited(billing)))
-        if wanted and target(key, ZERO, index.account(key)) != index.account(key).amount:
+        if wanted and index.change(key, ZERO):
             found.append(item.number)
     return found
 
@@ -184,9 +169,7 @@ def deposit(billing: BillingState, index: Index) -> Decimal:
     return index.target(keys.DEPOSIT) or ZERO
 
 
-def deducted_target(
-    billing: BillingState, index: Index, new: Iterable[tuple[str, Decimal, Decimal]] = ()
-) -> Decimal:
+def deducted_target(billing: BillingState, index: Index, new: Iterable[Piece]) -> Decimal:
     """What is to be deducted of the deposit: in proportion to the milestones billed."""
     whole = deposit(billing, index)
     done = sum((amount for key, amount, _ in new if keys.kind_of(key) == keys.MILESTONE), ZERO)
@@ -203,22 +186,14 @@ def deducted_target(
 def settled_deposit(billing: BillingState, index: Index) -> Decimal:
     """What is left of the deposit at the end: below zero it is given back, above it was deducted
     without ever being billed."""
-    account = index.account(keys.DEDUCTED)
-    return target(keys.DEDUCTED, -deposit(billing, index), account) - account.amount
+    return index.change(keys.DEDUCTED, -deposit(billing, index))
 
 
-class Shown(NamedTuple):
-    """What the deposit's order line shows so far: the net amount, and the quantity."""
-
-    left: Decimal
-    quantity: Decimal
-
-
-def shown_deposit(billing: BillingState, index: Index) -> Shown:
+def shown_deposit(billing: BillingState, index: Index) -> tuple[Decimal, Decimal]:
     """What is left of the deposit on all invoices, and the quantity shown for it."""
-    left = index.net.get(keys.DEPOSIT, ZERO)
     lines = (line for item in billing.invoices.values() if item.counts for line in item.lines)
-    return Shown(left, sum((i.quantity for i in lines if i.order_line == keys.DEPOSIT), ZERO))
+    quantities = (line.quantity for line in lines if line.order_line == keys.DEPOSIT)
+    return index.net.get(keys.DEPOSIT, ZERO), sum(quantities, ZERO)
 
 
 def change_of_share(share: Decimal, shown: Decimal, amount: Decimal) -> Decimal:
@@ -240,37 +215,29 @@ def change_of_share(share: Decimal, shown: Decimal, amount: Decimal) -> Decimal:
 
 def commitment_change(billing: BillingState, index: Index, plan: str) -> Decimal:
     """What is missing to a plan's commitment once it is over. Use that was given away counts."""
-    terms = billing.contract.plan(plan)
-    least = getattr(terms, "commitment", None)
-    key = f"{keys.COMMITMENT}:{plan}"
-    missing = ZERO
-    if least is not None and is_alive(billing, plan):
+    terms, missing = billing.contract.plan(plan), ZERO
+    if isinstance(terms, UsagePlan) and terms.commitment is not None:
         prefix = f"{keys.USAGE}:{plan}:"
         used = (e.amount or ZERO for k, e in index.entitled.items() if k.startswith(prefix))
         folded = billing.folded.get(plan)
         counted = sum(used, folded.used if folded else ZERO)
-        missing = max(least.amount - counted, ZERO)
-    account = index.account(key)
-    return target(key, missing, account) - account.amount
+        missing = max(terms.commitment.amount - counted, ZERO)
+    return index.change(f"{keys.COMMITMENT}:{plan}", missing)
 
 
 def to_settle(billing: BillingState, index: Index) -> bool:
     """Whether a pot has something left that only the settlement brings."""
-    if settled_deposit(billing, index):
-        return True
-    if any(commitment_change(billing, index, plan) for plan in billing.plans):
-        return True
-    if any(room(billing, index, plan) for plan in billing.plans):
-        return True
     numbers = retained_numbers(billing, index)
-    return any(retainage_change(billing, index, number) > 0 for number in numbers)
+    return (
+        bool(settled_deposit(billing, index))
+        or any(commitment_change(billing, index, plan) for plan in billing.plans)
+        or any(room(billing, index, plan) for plan in billing.plans)
+        or any(retainage_change(billing, index, number) > 0 for number in numbers)
+    )
 
 
 def retainage_change(
-    billing: BillingState,
-    index: Index,
-    number: int,
-    new: Iterable[tuple[str, Decimal, Decimal]] = (),
+    billing: BillingState, index: Index, number: int, new: Iterable[Piece] = ()
 ) -> Decimal:
     """By how much the retainage of an invoice is still to change, with new pieces counted: above
     zero what is held back too much is freed. An invoice that is gone holds nothing back; one that
@@ -280,7 +247,7 @@ def retainage_change(
         return ZERO
     percent = invoice.retainage_percent if invoice is not None and invoice.counts else ZERO
     wanted = held_target(billing, index, number, percent, new)
-    change = target(keys.retainage(number), wanted, account) - account.amount
+    change = index.change(keys.retainage(number), wanted)
     return max(change, ZERO) if invoice is None or invoice.is_open else change
 
 

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from enum import StrEnum
 
 from contracts.billing.state import BillingState
-from contracts.billing.terms import (
-    DAY,
-    due_after,
-    is_read,
-    life_of,
-    period_of,
-    tracks_of,
-)
+from contracts.billing.terms import DAY, due_after, is_read, life_of, period_of, tracks_of
 from contracts.model import ExpensePlan, Frozen, Key
 
 
@@ -33,12 +26,9 @@ class Read(Frozen):
 def reads(billing: BillingState, today: date) -> tuple[Read, ...]:
     """What must be read before the parts due by a day can be billed."""
     found: list[Read] = []
-    for plan in billing.contract.plans:
-        if not is_read(plan):
-            continue
+    for plan in filter(is_read, billing.contract.plans):
         until = _last_due(billing, plan.key, today)
-        known = billing.read_until.get(plan.key, date.min)
-        if until is not None and known < until:
+        if until is not None and billing.read_until.get(plan.key, date.min) < until:
             found.append(Read(plan=plan.key, kind=read_kind(plan), until=until))
     return tuple(sorted(found, key=lambda item: (item.until, item.plan)))
 
@@ -62,16 +52,11 @@ def _last_due(billing: BillingState, plan: str, today: date) -> date | None:
 
 def next_day(billing: BillingState, today: date) -> date | None:
     """The next day after `today` on which time alone makes something due."""
-    days: list[date] = []
+    days: list[date | None] = []
     for plan in billing.contract.plans:
-        for kind in tracks_of(plan):
-            due = due_after(billing, plan.key, kind, today)
-            if due is not None:
-                days.append(due)
+        days += [due_after(billing, plan.key, kind, today) for kind in tracks_of(plan)]
         last = life_of(billing, plan.key)[1]
-        if last is not None:
-            days.append(last + timedelta(days=1))
+        days.append(last and last + DAY)
     retainage = billing.contract.retainage
-    if retainage is not None and retainage.release_on is not None:
-        days.append(retainage.release_on)
-    return min((day for day in days if day > today), default=None)
+    days.append(retainage.release_on if retainage else None)
+    return min((day for day in days if day and day > today), default=None)

@@ -26,9 +26,11 @@ from contracts.billing.packing import (
     pack_hours,
     pack_numbers,
     pack_parts,
+    pack_usage,
     unpack_hours,
     unpack_numbers,
     unpack_parts,
+    unpack_usage,
 )
 from contracts.billing.usage import UsageRecord
 from contracts.model import Contract, Derived, Frozen, Key, Plan
@@ -167,7 +169,7 @@ class Invoice(Derived, Frozen):
 
 class Waiver(Frozen):
     """A decision not to bill something of a key, or (where the sign is the other) not to give it
-    back: see `contracts.billing.difference.target`."""
+    back: see `contracts.billing.accounts.target`."""
 
     key: str
     amount: Decimal
@@ -257,6 +259,7 @@ class BillingState(Derived, Frozen):
     def _packed(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         data: dict[str, Any] = dump(self)
         data["hours"] = pack_hours(self.hours)
+        data["usage"] = {plan: pack_usage(records) for plan, records in self.usage.items()}
         for number, invoice in self.invoices.items():
             name = number if number in data["invoices"] else str(number)
             data["invoices"][name]["parts"] = pack_parts(invoice.parts, self.hours)
@@ -272,4 +275,5 @@ class BillingState(Derived, Frozen):
             number: {**item, "parts": unpack_parts(item["parts"], facts)}
             for number, item in data["invoices"].items()
         }
-        return {**data, "hours": facts, "invoices": invoices}
+        usage = {plan: unpack_usage(plan, rows) for plan, rows in data.get("usage", {}).items()}
+        return {**data, "hours": facts, "usage": usage, "invoices": invoices}

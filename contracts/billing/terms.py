@@ -8,19 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
-from functools import lru_cache
 
 from contracts.billing import keys
-from contracts.billing.periods import BillingPeriod, billing_period, life
+from contracts.billing.periods import BillingPeriod, billing_period, billing_periods, life
 from contracts.billing.state import BillingState, Freeze, PlanVersion
 from contracts.model import Contract, ExpensePlan, Plan, RetainerPlan, TimePlan, UsagePlan
 
 DAY = timedelta(days=1)
 _STRUCTURE = ("starts_on", "ends_on", "every", "in_advance", "cap", "warn_at", "commitment")
 """Fields of which only the latest version counts: a change of them needs no version of its own."""
-
-period_at = lru_cache(maxsize=20_000)(billing_period)
-"""The period of a plan's life that a day falls in: asked again and again for the same days."""
 
 
 def next_versions(
@@ -94,7 +90,7 @@ def period_of(billing: BillingState, plan: str, day: date) -> BillingPeriod | No
     if last is not None and last < first:
         return None
     day = max(day, first) if last is None else min(max(day, first), last)
-    return period_at(latest(billing, plan).every, first, last, day)
+    return billing_period(latest(billing, plan).every, first, last, day)
 
 
 def periods_until(
@@ -103,15 +99,12 @@ def periods_until(
     """The periods that are due by a day: those that have begun, or (in arrears) are over."""
     first, last = life_of(billing, plan)
     every = latest(billing, plan).every
-    found: list[BillingPeriod] = []
     folded = billing.folded_until(plan)
-    day = first if folded is None else folded + DAY
-    while period := period_at(every, first, last, day):
-        due = period.period.first if in_advance else after(period)
-        if due > today:
+    found: list[BillingPeriod] = []
+    for period in billing_periods(every, first, last, folded + DAY if folded else None):
+        if (period.period.first if in_advance else after(period)) > today:
             break
         found.append(period)
-        day = after(period)
     return found
 
 
@@ -148,7 +141,7 @@ def due_after(billing: BillingState, plan: str, kind: str, day: date) -> date | 
     advance = in_advance(terms, kind)
     if day < first and advance:
         return first
-    period = period_at(terms.every, first, last, max(day, first))
+    period = billing_period(terms.every, first, last, max(day, first))
     if period is None or period.period.last == date.max:
         return None
     due = after(period)

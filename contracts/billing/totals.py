@@ -77,40 +77,34 @@ def _value(billing: BillingState, index: Index, today: date) -> Decimal:
             planned = target(key, item.amount.amount, account._replace(refused=ZERO))
             value += max(planned - (index.target(key) or ZERO), ZERO)
     for plan in billing.plans:
-        value += index.account(f"{keys.CAP}:{plan}").amount + pots.room(billing, index, plan)
+        value += pots.room(billing, index, plan) - pots.above_cap(index, plan)
     value += target(keys.DEDUCTED, -pots.deposit(billing, index), index.account(keys.DEDUCTED))
-    value -= forfeited(billing, index, today)
-    return value
+    return value - _refused(billing, index) - _forfeited(billing, index, today)
 
 
 def retained(billing: BillingState, index: Index) -> Decimal:
     """What is held back and neither released nor forfeited."""
-    held = ZERO
-    for item in pots.holding(billing, index):
-        key = keys.retainage(item.number)
-        held -= index.account(key).amount - _lost(index, key)
-    return held
+    held = (item.number for item in pots.holding(billing, index))
+    return sum((pots.held(index, number) - _kept(index, number) for number in held), ZERO)
 
 
-def _lost(index: Index, key: str) -> Decimal:
-    """What stays held back for good of a key: zero or below."""
+def _kept(index: Index, number: int) -> Decimal:
+    """What somebody refused to pay out of what an invoice held back."""
+    key = keys.retainage(number)
     account = index.account(key)
-    return target(key, ZERO, account) if account.refused else ZERO
+    return -target(key, ZERO, account) if account.refused else ZERO
 
 
-def forfeited(billing: BillingState, index: Index, today: date) -> Decimal:
-    """Retainage that nobody will get."""
-    lost = -sum((_lost(index, keys.retainage(n)) for n in billing.invoices), ZERO)
-    if pots.is_forfeited(billing) and is_settling(billing, index, today):
-        lost += sum(
-            (
-                pots.held(index, item.number) + _lost(index, keys.retainage(item.number))
-                for item in pots.holding(billing, index)
-                if not item.released
-            ),
-            ZERO,
-        )
-    return lost
+def _refused(billing: BillingState, index: Index) -> Decimal:
+    return sum((_kept(index, number) for number in billing.invoices), ZERO)
+
+
+def _forfeited(billing: BillingState, index: Index, today: date) -> Decimal:
+    """What the terms of an early end lose of the retainage."""
+    if not _is_lost(billing, index, today):
+        return ZERO
+    lost = (i.number for i in pots.holding(billing, index) if not i.released)
+    return sum((pots.held(index, number) - _kept(index, number) for number in lost), ZERO)
 
 
 def delivered(billing: BillingState) -> dict[str, Decimal]:
@@ -128,25 +122,36 @@ def delivered(billing: BillingState) -> dict[str, Decimal]:
 def unbilled(billing: BillingState, today: date) -> tuple[Unbilled, ...]:
     """What is earned and not billed, with the reasons: waivers and what is above caps."""
     index, currency = index_of(billing, today), billing.contract.currency
-    found: list[Unbilled] = []
+    found: dict[tuple[str, str], Decimal] = {}
 
     def add(what: str, amount: Decimal, reason: str) -> None:
-        exact = rounded(amount, currency)
-        if exact:
-            found.append(Unbilled(what=what, amount=Money(exact, currency), reason=reason))
+        found[what, reason] = found.get((what, reason), ZERO) + amount
 
     for key, waivers in sorted(billing.waivers.items()):
         for item in waivers:
-            add(key, item.amount, f"{item.by}: {item.reason}")
+            add(_named(billing, key), item.amount, f"{item.by}: {item.reason}")
     for plan in billing.plans:
         allowed = billing.caps_allowed.get(plan)
         by = f" ({allowed.by}: {allowed.reason})" if allowed else ""
         cap = getattr(latest(billing, plan), "cap", None)
-        add(plan, pots.above_cap(billing, index, plan), f"over the cap of {cap}{by}")
-    lost = forfeited(billing, index, today)
-    waived = sum((-_lost(index, keys.retainage(n)) for n in billing.invoices), ZERO)
-    add(keys.RETAINAGE, lost - waived, "the contract was ended early")
-    return tuple(found)
+        add(plan, pots.above_cap(index, plan), f"over the cap of {cap}{by}")
+    add(keys.RETAINAGE, _forfeited(billing, index, today), "the contract was ended early")
+    return tuple(
+        Unbilled(what=what, amount=Money(exact, currency), reason=reason)
+        for (what, reason), amount in found.items()
+        if (exact := rounded(amount, currency))
+    )
+
+
+def _named(billing: BillingState, key: str) -> str:
+    """What a key is called: the milestone's name, the plan's key, or what it is."""
+    kind = keys.kind_of(key)
+    if kind == keys.MILESTONE:
+        found = billing.contract.milestone(keys.plan_of(key))
+        return found.name if found else keys.plan_of(key)
+    if kind == keys.SERVICE_CREDIT:
+        return f"service credit of {keys.plan_of(key)}"
+    return keys.order_line_of(key)
 
 
 def open_ends(billing: BillingState, today: date) -> list[str]:

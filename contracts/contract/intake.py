@@ -11,6 +11,7 @@ from contracts.approvals import ApprovalDecision, Decision
 from contracts.billing import account
 from contracts.billing.account import Occasion
 from contracts.billing.state import InvoiceStatus, NotPossible
+from contracts.billing.terms import is_read
 from contracts.changes import ChangeOrder
 from contracts.contract import (
     amendments,
@@ -391,8 +392,9 @@ def _waive_proposal(
 
 
 def _retry_period(state: ContractState, parked: StepException, _: Resolution) -> ContractState:
-    """What was corrected in Odoo is read again."""
-    plans = [plan for occasion in _meant(state, parked) for plan in occasion.plans]
+    """What was corrected in Odoo is read again; the final settlement is of all plans."""
+    everything = tuple(plan.key for plan in state.terms.plans if is_read(plan))
+    plans = [plan for item in _meant(state, parked) for plan in item.plans or everything]
     return state.replace(read_again=tuple(dict.fromkeys((*state.read_again, *plans))))
 
 
@@ -453,8 +455,8 @@ def _not_marked(state: ContractState, parked: StepException, _: Resolution) -> C
     return state.with_milestone(_subject(parked), marked_in_odoo=True, marked_as_of=None)
 
 
-def _not_delivered(state: ContractState, *_: Any) -> ContractState:
-    news = proposing.delivered_news(state)
+def _not_delivered(state: ContractState, parked: StepException, _: Resolution) -> ContractState:
+    news = proposing.delivered_news(state, _subject(parked))
     return state.replace(odoo=state.odoo.replace(delivered={**state.odoo.delivered, **news}))
 
 
@@ -504,7 +506,7 @@ _SKIPPED: Mapping[str, _Rule] = {
     reading.TOO_LATE: _late_settled,
     proposing.PURCHASE_ORDER: _pass_limit,
     proposing.MARK_REACHED: _not_marked,
-    "delivered": _not_delivered,
+    proposing.DELIVERED: _not_delivered,
     amendments.NOTIFY: _not_reminded,
     amendments.AMEND_PROJECT: _project_left,
     amendments.PROJECT_STATUS: _status_left,

@@ -101,7 +101,7 @@ def credited(state: ContractState, request: CreditRequest) -> BillingState:
         state.account,
         request.number,
         state.today,
-        f"{request.reason} ({request.by})",
+        request.reason,
         request.by,
         request.amount,
         reinvoice=request.reinvoice,

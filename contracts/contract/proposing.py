@@ -20,7 +20,7 @@ from contracts.money import Money
 from contracts.problems import Problem
 
 START_INVOICE, SET_DELIVERED, MARK_REACHED = "start_invoice", "set_delivered", "mark_reached"
-WARN = "warn"
+WARN, DELIVERED = "warn", "delivered"
 BILL_PERIOD, CAP, PURCHASE_ORDER = "bill_period", "cap", "purchase_order"
 BILLING_CHECK = "billing_check"
 _CAP_REACHED = "cap_reached"
@@ -44,12 +44,12 @@ def wanted(state: ContractState) -> Iterator[Wanted]:
         Action(WARN, f"notify:{warning.on}:{warning.number}", lane="warnings")
         for warning in state.warnings[:1]
     )
-    news = delivered_news(state)
-    if state.starting and news:
-        basis = ",".join(f"{key}={quantity}" for key, quantity in sorted(news.items()))
-        yield Action(SET_DELIVERED, "delivered", basis=basis, lane="order")
-    elif may_bill(state):
+    told = dict(_deliveries(state))
+    yield from told.values()
+    if may_bill(state):
         for number, start in state.starting.items():
+            if str(number) in told:
+                continue  # Odoo learns first what was delivered of its lines.
             basis = start.proposal.content_hash[:HASH_PREFIX]
             # A lost answer leaves open whether it was started: nothing undoes it before that is
             # known.
@@ -176,13 +176,41 @@ def _beyond_limit(state: ContractState, occasion: Occasion, amount: Money) -> Qu
 # --- what Odoo learns -----------------------------------------------------------------------------
 
 
-def delivered_news(state: ContractState) -> dict[str, Decimal]:
-    """Delivered quantities of order lines that Odoo cannot count itself and does not know yet."""
+def delivered_news(state: ContractState, invoice: str) -> dict[str, Decimal]:
+    """Delivered quantities of an invoice's order lines that Odoo cannot count itself and does not
+    know yet. No invoice (an empty text): of the lines that no invoice waits for."""
+    news = _all_delivered_news(state)
+    if not news:
+        return {}
+    if invoice:
+        lines = _lines_of(state, int(invoice))
+        return {key: quantity for key, quantity in news.items() if key in lines}
+    waiting = [key for number in state.starting for key in _lines_of(state, number)]
+    return {key: quantity for key, quantity in news.items() if key not in waiting}
+
+
+def _all_delivered_news(state: ContractState) -> dict[str, Decimal]:
     known = state.odoo.delivered
     now = derived.delivered(state.account)
     return {
         key: quantity for key, quantity in now.items() if known.get(key, Decimal(0)) != quantity
     }
+
+
+def _lines_of(state: ContractState, number: int) -> tuple[str, ...]:
+    return tuple(line.order_line for line in state.account.invoices[number].lines)
+
+
+def _deliveries(state: ContractState) -> Iterator[tuple[str, Action]]:
+    """Each invoice's lines by themselves: what Odoo refuses of one holds up no other."""
+    if not state.starting or not _all_delivered_news(state):
+        return
+    for invoice in (*(str(number) for number in state.starting), ""):
+        news = delivered_news(state, invoice)
+        if news:
+            basis = ",".join(f"{key}={quantity}" for key, quantity in sorted(news.items()))
+            key = f"{DELIVERED}:{invoice}" if invoice else DELIVERED
+            yield invoice, Action(SET_DELIVERED, key, basis=basis, subject=invoice, lane="order")
 
 
 def _marks(state: ContractState) -> Iterator[Action]:

@@ -160,13 +160,27 @@ def _change(state: ContractState, order: ChangeOrder) -> str | None:
         return "the contract is being cancelled"
     if state.change is not None:
         return f"change order {state.change.order.number} awaits its approval first"
-    if state.terminated:
-        return "the contract was ended early"
+    if state.terminated and _brings_work(order):
+        return "the contract was ended early: only the terms of what was done until then change"
     try:
         amendments.changed(state, order)
     except InvalidContract as invalid:
         return str(invalid)
     return None
+
+
+def _brings_work(order: ChangeOrder) -> bool:
+    """Whether a change order is about what is still to be done: new work, or other days."""
+    added = (
+        order.add_services,
+        order.add_milestones,
+        order.add_time,
+        order.add_retainers,
+        order.add_usage,
+        order.add_expenses,
+    )
+    moved = [path for path in order.set if path.endswith(("starts_on", "ends_on"))]
+    return any(added) or bool(moved or order.reschedule or order.end_plans)
 
 
 def _decision(state: ContractState, decision: ApprovalDecision) -> str | None:
@@ -302,6 +316,14 @@ def _amendment(state: ContractState, resolution: Resolution) -> str | None:
     if state.odoo.order_id is not None and _changes_order(state, right):
         return "the order exists: amounts, milestones and plans change by a change order"
     return None
+
+
+def may_amend(state: ContractState, path: str) -> bool:
+    """Whether the contract data may be corrected at this path now."""
+    head = path.split(".")[0]
+    if head in _IDENTITY or head not in Contract.model_fields:
+        return False
+    return state.odoo.order_id is None or head in _MAY_BE_AMENDED
 
 
 def corrected(state: ContractState, resolution: Resolution) -> JsonObject:

@@ -208,8 +208,11 @@ def _hold_sent(state: ContractState, action: Action, value: Any, stands: bool) -
 def _hold_not_sent(
     state: ContractState, action: Action, failure: Failed, stands: bool
 ) -> ContractState:
-    """Its workflow is gone: what becomes of the invoice is found out otherwise."""
-    return _hold_sent(state, action, None, stands)
+    """Its workflow is gone. Why is told by its end where this run hears of that."""
+    number = int(action.subject)
+    if number in state.followed:
+        return _hold_sent(state, action, None, stands)
+    return intake.cleared_or_lost(state, number)
 
 
 def _renewal_sent(state: ContractState, action: Action, value: Any, stands: bool) -> ContractState:

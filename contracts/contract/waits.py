@@ -35,16 +35,29 @@ def contract_waits(state: ContractState) -> tuple[str | None, str]:
 
 def invoices_wait(state: ContractState) -> tuple[str | None, str]:
     """What a contract's invoices wait on, the first thing first, as the invoices call it."""
+    for number, item in state.invoices.items():
+        if item.exceptions:
+            return (
+                "exception",
+                f"invoice {number}, parked: {_waits_on_exception(item.exceptions)[1]}",
+            )
     undecided = [str(n) for n, item in state.invoices.items() if item.stage in PENDING]
     if undecided:
-        return "approval", f"proposal {', '.join(undecided)} to be approved"
+        return "approval", f"proposal {_named(undecided)} to be approved"
     done = CLEARED | UNBILLED
     pending = [str(n) for n, item in state.invoices.items() if item.stage not in done]
     if pending:
-        return "payment", f"invoice {', '.join(pending)} to be settled"
+        return "payment", f"invoice {_named(pending)} to be settled"
     if state.stage is ContractStage.CLOSING:
         return "settlement", "the settlement period of its invoices"
     return None, ""
+
+
+def _named(names: Sequence[str]) -> str:
+    """The first few, and how many there are beside them."""
+    left = len(names) - _MOST_NAMED
+    shown = ", ".join(names[:_MOST_NAMED])
+    return f"{shown} and {left} more" if left > 0 else shown
 
 
 def _waits_on_exception(exceptions: Sequence[StepException]) -> tuple[str, str]:
@@ -61,7 +74,7 @@ def _waits_for_work(state: ContractState) -> tuple[str | None, str]:
         return "hold", f"the hold on billing{until} to end: {hold.reason}"
     planned = [key for key, item in state.milestones.items() if item.reached_on is None]
     if planned:
-        return "milestone", f"a milestone to be reached: {', '.join(planned[:_MOST_NAMED])}"
+        return "milestone", f"a milestone to be reached: {_named(planned)}"
     for due in derived.dues(state.account, state.billing_day)[:1]:
         return "period", f"the next billing day, {due.on}: {due.plan} for {due.period}"
     release_on = contract.retainage.release_on if contract.retainage else None

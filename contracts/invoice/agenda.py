@@ -27,6 +27,7 @@ NOTIFY = parking.NOTIFY.name
 DELIVER = parking.DELIVER.name
 BALANCE = parking.BALANCE.name
 REGISTER_PAYMENT = parking.REGISTER_PAYMENT.name
+SETTLE_PAYMENT = parking.SETTLE_PAYMENT.name
 RECONCILE = parking.RECONCILE.name
 REMIND = parking.REMIND.name
 WRITE_OFF = parking.WRITE_OFF.name
@@ -52,7 +53,7 @@ def wanted(state: InvoiceState) -> Sequence[Wanted]:
         main = _to_take_back(state)
     else:
         main = _to_issue(state)
-    return [*main, *_to_tell_contract(state)]
+    return [*main, *_to_settle_payments(state), *_to_tell_contract(state)]
 
 
 def wake(state: InvoiceState) -> datetime | None:
@@ -242,7 +243,7 @@ def _bookings(state: InvoiceState) -> list[Wanted]:
 
 
 def _payment(state: InvoiceState, payment: PaymentReceived) -> Wanted:
-    refusal = collecting.unbookable(required_balance(state), payment)
+    refusal = collecting.unbookable(required_balance(state), payment, state.today)
     if refusal:
         return _misplaced(payment, "payment_refused", refusal)
     key = f"{REGISTER_PAYMENT}:{payment.reference}"
@@ -260,6 +261,20 @@ def _misplaced(payment: PaymentReceived, code: str, why: str) -> Question:
     )
     key = f"{REGISTER_PAYMENT}:{payment.reference}"
     return Question(REGISTER_PAYMENT, key=key, detail=detail)
+
+
+def _to_settle_payments(state: InvoiceState) -> list[Question]:
+    """Money that is not owed: it stays listed until a person says what became of it."""
+    return [
+        Question(
+            SETTLE_PAYMENT,
+            key=item.key,
+            detail=Failed(
+                "business", item.code, item.text, field="payment.amount", value=str(item.amount)
+            ),
+        )
+        for item in state.payment_questions
+    ]
 
 
 def _is_to_reconcile(state: InvoiceState) -> bool:

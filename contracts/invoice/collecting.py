@@ -164,14 +164,38 @@ def dunning_decision(state: InvoiceState, policy: EntityPolicy, today: date) -> 
     )
 
 
-def unbookable(balance: InvoiceBalance, payment: PaymentReceived) -> str | None:
+def unbookable(balance: InvoiceBalance, payment: PaymentReceived, today: date) -> str | None:
     """Why a payment cannot be booked on this invoice, as a sentence; None if it can."""
     currency = balance.total.currency
     if payment.amount.currency != currency:
         return f"the invoice is in {currency}, the payment {payment.amount}"
     if not payment.amount.is_positive:
         return f"a payment is above zero, not {payment.amount}"
+    if payment.paid_on > today:
+        return f"the payment is of {payment.paid_on}, which lies ahead: today is {today}"
     return None
+
+
+def excess(state: InvoiceState, payment: PaymentReceived) -> Money | None:
+    """How much of a payment that is booked now is more than what was open; None if nothing is.
+
+    While Odoo shows the invoice as in payment, what was booked before may still be in what it
+    calls open.
+    """
+    balance = posted(state)
+    if balance is None:
+        return None
+    owed = balance.residual
+    if balance.in_payment:
+        waiting = {item.reference for item in state.payments}
+        booked = (
+            amount
+            for reference, amount in state.known_payments.items()
+            if reference not in waiting and amount.currency == owed.currency
+        )
+        owed -= Money.total(booked, owed.currency)
+    over = payment.amount - max(owed, Money.zero(owed.currency))
+    return over if over.is_positive else None
 
 
 def proposal_details(proposal: InvoiceProposal) -> tuple[str, ...]:

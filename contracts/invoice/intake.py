@@ -30,7 +30,8 @@ from contracts.invoice.messages import (
     WriteOffAsked,
 )
 from contracts.invoice.refusals import amended_proposal
-from contracts.invoice.state import InvoiceState, OwnCredit, WriteOff
+from contracts.invoice.state import InvoiceState, OwnCredit, PaymentQuestion, WriteOff
+from contracts.money import Money
 from contracts.parking import Action, Resolution, StepException
 
 APPROVAL_WAITING = "c2c_approval_waiting_days"
@@ -74,12 +75,33 @@ def _waited(state: InvoiceState, decided: ApprovalRound) -> Metric:
 def _payment(state: InvoiceState, payment: PaymentReceived) -> InvoiceState:
     """Money known outside Odoo: from the customer, or on a credit note to them. What comes before
     the invoice is posted is booked once it is."""
-    if payment.reference in state.payment_references:
-        return state
+    known = state.known_payments.get(payment.reference)
+    if known is not None:
+        return state if known == payment.amount else _with_other_amount(state, payment, known)
     return state.replace(
-        payment_references=(*state.payment_references, payment.reference),
+        known_payments={**state.known_payments, payment.reference: payment.amount},
         payments=(*state.payments, payment),
     ).noted(f"Payment {payment.reference} of {payment.amount} announced")
+
+
+def _with_other_amount(state: InvoiceState, payment: PaymentReceived, known: Money) -> InvoiceState:
+    """A system reports a known payment with another amount: the first stays as it is."""
+    text = (
+        f"payment {payment.reference} of {known} is known and was reported again with "
+        f"{payment.amount}"
+    )
+    return with_payment_question(state, "payment_differs", payment.reference, payment.amount, text)
+
+
+def with_payment_question(
+    state: InvoiceState, code: str, reference: str, amount: Money, text: str
+) -> InvoiceState:
+    """A person is to see to this money; the same is asked once."""
+    question = PaymentQuestion(code=code, reference=reference, amount=amount, text=text)
+    if question in state.payment_questions:
+        return state
+    questions = (*state.payment_questions, question)
+    return state.replace(payment_questions=questions).noted(f"{text[:1].upper()}{text[1:]}")
 
 
 def _balance_news(state: InvoiceState, balance: InvoiceBalance) -> InvoiceState:
@@ -255,6 +277,11 @@ def without_payment(state: InvoiceState, reference: str) -> InvoiceState:
     return state.replace(payments=rest)
 
 
+def _skip_payment_question(state: InvoiceState, parked: StepException) -> InvoiceState:
+    rest = tuple(item for item in state.payment_questions if item.key != parked.key)
+    return state.replace(payment_questions=rest)
+
+
 def _skip_reconciling(state: InvoiceState, _: StepException) -> InvoiceState:
     return state.replace(reconciled=True)
 
@@ -319,6 +346,7 @@ _SKIPPED: Mapping[str, Callable[[InvoiceState, StepException], InvoiceState]] = 
     agenda.DISCARD: _skip_discard,
     agenda.DELIVER: _skip_delivery,
     agenda.REGISTER_PAYMENT: _skip_payment,
+    agenda.SETTLE_PAYMENT: _skip_payment_question,
     agenda.RECONCILE: _skip_reconciling,
     agenda.WRITE_OFF: _skip_write_off,
     agenda.REMIND: _skip_reminder,

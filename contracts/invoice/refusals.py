@@ -22,10 +22,12 @@ from contracts.invoice.messages import (
 )
 from contracts.invoice.state import InvoiceStage, InvoiceState
 from contracts.model import MessageDay
+from contracts.money import Money
 from contracts.parking import Action, Resolution
 from contracts.validation import InvalidContract, Problem, amended, problems_of, show
 
 MAX_PAYMENTS = 1_000
+MAX_QUESTIONS = 20
 _DAY: TypeAdapter[date] = TypeAdapter(MessageDay)
 
 
@@ -44,20 +46,32 @@ def _decision(state: InvoiceState, decision: ApprovalDecision) -> str | None:
 
 
 def _payment(state: InvoiceState, payment: PaymentReceived) -> str | None:
-    if payment.reference in state.payment_references:
-        return None
+    known = state.known_payments.get(payment.reference)
+    if known is not None:
+        return _other_amount(payment, known)
     balance = collecting.posted(state)
     if balance is None:
         return f"the invoice is {state.stage}: there is nothing to pay yet"
-    return collecting.unbookable(balance, payment) or _notice(state, payment)
+    return collecting.unbookable(balance, payment, state.today) or _notice(state, payment)
+
+
+def _other_amount(payment: PaymentReceived, known: Money) -> str | None:
+    if payment.amount == known:
+        return None
+    return (
+        f"payment {payment.reference} is known with {known}, not {payment.amount}; "
+        "another payment needs a reference of its own"
+    )
 
 
 def _notice(state: InvoiceState, payment: PaymentReceived) -> str | None:
     """A system's money is kept whatever the invoice is: what cannot be booked waits for a person,
     and what comes too early for the invoice. Only what is too much is refused."""
-    is_known = payment.reference in state.payment_references
-    if len(state.payment_references) >= MAX_PAYMENTS and not is_known:
+    is_known = payment.reference in state.known_payments
+    if len(state.known_payments) >= MAX_PAYMENTS and not is_known:
         return f"at most {MAX_PAYMENTS} payments are taken for one invoice"
+    if len(state.payment_questions) >= MAX_QUESTIONS:
+        return f"{MAX_QUESTIONS} payments of this invoice wait for a person already"
     return None
 
 
@@ -101,7 +115,7 @@ def amended_proposal(
     from the contract. Raises InvalidContract with every problem."""
     changes = dict(resolution.changes)
     stated = changes.pop("invoice_on", None)
-    barred = [path for path in changes if not _is_amendable(path)]
+    barred = [path for path in changes if not may_amend(path)]
     if barred:
         raise InvalidContract(
             [_problem("not_amendable", path, show(changes[path])) for path in barred]
@@ -117,7 +131,7 @@ def amended_proposal(
         raise InvalidContract(problems_of(error)) from error
 
 
-def _is_amendable(path: str) -> bool:
+def may_amend(path: str) -> bool:
     """What finance may correct on a proposal; amounts follow from the contract."""
     head, *rest = path.split(".")
     return (head in ("payment_term", "purchase_order", "billing_email") and not rest) or (

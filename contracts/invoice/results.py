@@ -18,6 +18,7 @@ from contracts.invoice import agenda, collecting
 from contracts.invoice.intake import (
     with_approvers_reminded,
     with_balance,
+    with_payment_question,
     with_reminder_sent,
     without_payment,
     without_write_off,
@@ -196,7 +197,16 @@ def _reminded(state: InvoiceState, action: Action, value: Any, stands: bool) -> 
 def _registered(
     state: InvoiceState, action: Action, balance: InvoiceBalance, stands: bool
 ) -> InvoiceState:
-    return with_balance(without_payment(state, action.subject), balance)
+    payment = next((item for item in state.payments if item.reference == action.subject), None)
+    over = collecting.excess(state, payment) if payment is not None else None
+    state = with_balance(without_payment(state, action.subject), balance)
+    if over is None:
+        return state
+    text = (
+        f"payment {action.subject} is {over} more than was open; the rest stands on the "
+        "customer's account in Odoo"
+    )
+    return with_payment_question(state, "payment_exceeds", action.subject, over, text)
 
 
 def _reconciled(

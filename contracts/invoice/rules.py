@@ -59,6 +59,7 @@ RULES: Rules[InvoiceState] = Rules(
         agenda.DELIVER: parking.DELIVER,
         agenda.BALANCE: parking.BALANCE,
         agenda.REGISTER_PAYMENT: parking.REGISTER_PAYMENT,
+        agenda.SETTLE_PAYMENT: parking.SETTLE_PAYMENT,
         agenda.RECONCILE: parking.RECONCILE,
         agenda.REMIND: parking.REMIND,
         agenda.TODO: parking.REMIND,

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from contracts import parking
 from contracts.agenda.state import AgendaState
 from contracts.approvals import ApprovalRound
 from contracts.billing.lines import InvoiceKind, InvoiceProposal
@@ -135,6 +136,22 @@ class InvoiceReport(BaseModel):
     exceptions: tuple[StepException, ...] = ()
 
 
+class PaymentQuestion(BaseModel):
+    """Money that a person has to see to: why (a code of exceptions), under which reference, and
+    how much."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
+    reference: str
+    amount: Money
+    text: str
+
+    @property
+    def key(self) -> str:
+        return f"{parking.SETTLE_PAYMENT.name}:{self.code}:{self.reference}:{self.amount}"
+
+
 class OwnCredit(BaseModel):
     """What a credit note of ours credits on an invoice: without tax, and set off with tax."""
 
@@ -201,7 +218,9 @@ class InvoiceState(AgendaState):
     """What the credited invoice's workflow does not know yet."""
     payments: tuple[PaymentReceived, ...] = ()
     """Not booked in Odoo yet, the oldest first."""
-    payment_references: tuple[str, ...] = ()
+    known_payments: dict[str, Money] = Field(default_factory=dict)
+    """Every payment that was accepted, by its reference."""
+    payment_questions: tuple[PaymentQuestion, ...] = ()
     own_credits: dict[int, OwnCredit] = Field(default_factory=dict)
     dunning: DunningState = Field(default_factory=DunningState)
     reminder: Reminder | None = None

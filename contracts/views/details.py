@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from contracts.approvals import HASH_PREFIX, ApprovalRound
@@ -17,6 +18,8 @@ from contracts.journal import Journal
 from contracts.money import Money
 from contracts.parking import Action, StepException, Waiting
 from contracts.validation import show
+from contracts.views import layout
+from contracts.views.choices import Choice, choices
 from contracts.views.status import (
     conditions,
     invoice_rows,
@@ -30,8 +33,10 @@ _MAX_ROWS = 60
 _MAX_PLANS = 20
 _MAX_INVOICES = 15
 _MAX_SENTENCES = 12
+_MAX_PROBLEMS = 20
 _MAX_SENTENCE = 300
 _MAX_MESSAGE = 1_000
+_TABLE_WIDTH = 96
 _MAX_BYTES = 18_000
 """Temporal keeps 20 KB of details; the text is cut well before."""
 
@@ -49,7 +54,7 @@ def contract_details(state: ContractState) -> str:
     parts.append(
         _standing(str(state.stage), contract_waits(state)[1], state.waiting, state.time_zone)
     )
-    parts += _exceptions(state.exceptions, state.time_zone)
+    parts += _exceptions(state, state.time_zone)
     parts.append(_sentences(conditions(state)))
     if contract:
         parts += [_milestones(state), _plans(state), _invoices(state), _money(state)]
@@ -74,7 +79,7 @@ def invoice_details(state: InvoiceState) -> str:
         parts.append(f"**Credit note**{credited}: {_cell(proposal.reason) or 'no reason given'}")
     if state.next_action_at:
         parts.append(f"**Next action:** {_when(state.next_action_at, zone)}")
-    parts += _exceptions(state.exceptions, zone)
+    parts += _exceptions(state, zone)
     parts.append(_lines(state))
     if state.open_round:
         parts.append(_approval(state.open_round))
@@ -165,13 +170,13 @@ def _waits_on_exception(exceptions: Sequence[StepException]) -> tuple[str, str]:
 def _lines(state: InvoiceState) -> str:
     """The lines without tax, and as soon as Odoo has a draft its taxes and the total with them."""
     proposal, odoo_totals = state.proposal, state.odoo_totals
-    rows = [f"| {_cell(line.description)} | {line.amount} |" for line in proposal.lines]
-    rows.append(f"| **Total without tax** | {proposal.amount} |")
+    rows: list[tuple[str, object]] = [(line.description, line.amount) for line in proposal.lines]
+    rows.append(("Total without tax", proposal.amount))
     if odoo_totals:
         sign = -1 if proposal.amount.amount < 0 else 1
-        rows += [f"| {_cell(tax.name)} | {signed(tax.amount, sign)} |" for tax in odoo_totals.taxes]
-        rows.append(f"| **Total with tax** | {signed(odoo_totals.total, sign)} |")
-    return "\n".join(["| Line | Amount |", "|---|--:|", *rows])
+        rows += [(tax.name, signed(tax.amount, sign)) for tax in odoo_totals.taxes]
+        rows.append(("Total with tax", signed(odoo_totals.total, sign)))
+    return _table(("Line", ">Amount"), rows)
 
 
 def signed(amount: Money, sign: int) -> Money:
@@ -180,25 +185,22 @@ def signed(amount: Money, sign: int) -> Money:
 
 
 def _balance(state: InvoiceState, balance: InvoiceBalance) -> str:
-    columns: list[tuple[str, object]] = [
+    rows: list[tuple[str, object]] = [
         ("Total with tax", balance.total),
         ("Paid", collecting.paid(state, balance)),
         ("Credited", collecting.credited(state, balance)),
     ]
     if balance.written_off:
-        columns.append(("Written off", balance.written_off))
+        rows.append(("Written off", balance.written_off))
     contested = collecting.disputed(state, balance)
     if contested:
-        columns.append(("Disputed", contested))
-    columns += [
+        rows.append(("Disputed", contested))
+    rows += [
         ("Open", balance.residual),
         ("Due", collecting.due_on(state) or ""),
         ("Reminders", state.dunning.level),
     ]
-    head = " | ".join(name for name, _ in columns)
-    align = "|".join("---" if name == "Due" else "--:" for name, _ in columns)
-    row = " | ".join(str(value) for _, value in columns)
-    return f"| {head} |\n|{align}|\n| {row} |"
+    return _table(("Balance", ">"), rows)
 
 
 def _approval(approval_round: ApprovalRound) -> str:
@@ -220,11 +222,11 @@ def _approval(approval_round: ApprovalRound) -> str:
     )
 
 
-def _exceptions(exceptions: Iterable[StepException], zone: str) -> list[str]:
-    return [_exception(item, zone) for item in exceptions]
+def _exceptions(state: ContractState | InvoiceState, zone: str) -> list[str]:
+    return [_exception(item, choices(state, item), zone) for item in state.exceptions]
 
 
-def _exception(item: StepException, zone: str) -> str:
+def _exception(item: StepException, possible: Sequence[Choice], zone: str) -> str:
     lines = [
         f"### Parked: {item.doing}",
         f"`{item.code}` · since {_when(item.since, zone)} · {item.responsible}"
@@ -235,18 +237,30 @@ def _exception(item: StepException, zone: str) -> str:
     if item.field:
         found = f" = `{show(item.value)}`" if item.value else ""
         lines.append(f"Field `{item.field}`{found}")
-    lines += [f"- `{p.field}` expected {p.expected}, found `{p.value}`" for p in item.problems[:20]]
-    example = {"action": item.allowed[0], "by": "you@your.firm", "step": item.step}
-    if item.allowed[0] is Action.SKIP:
-        example |= {"reason": "…"}
-    if Action.AMEND in item.allowed and (item.problems or item.field):
-        field = item.problems[0].field if item.problems else item.field
-        example |= {"action": Action.AMEND, "changes": {field: "…"}}  # type: ignore[dict-item]
+    shown = item.problems[:_MAX_PROBLEMS]
+    lines += [f"- `{p.field}` expected {p.expected}, found `{p.value}`" for p in shown]
+    if len(item.problems) > len(shown):
+        lines.append(f"- … {len(item.problems) - len(shown)} more")
+    if not possible:
+        return "\n\n".join(lines)
+    actions = ", ".join(choice.action for choice in possible)
+    example = json.dumps(_example(item, possible), ensure_ascii=False)
     lines.append(
-        f"Possible: {', '.join(item.allowed)}. Send the Update `resolve_exception` with:\n\n"
-        f"```json\n{json.dumps(example, ensure_ascii=False)}\n```"
+        f"Possible: {actions}. Send the Update `resolve_exception` with:\n\n```json\n{example}\n```"
     )
     return "\n\n".join(lines)
+
+
+def _example(item: StepException, possible: Sequence[Choice]) -> dict[str, Any]:
+    """A resolution to paste: the correction where a value is wrong, else what comes first."""
+    corrections = [choice for choice in possible if choice.path]
+    choice = (corrections or possible)[0]
+    example: dict[str, Any] = {"action": choice.action, "by": "you@your.firm", "step": item.step}
+    if choice.action is Action.SKIP:
+        example["reason"] = "…"
+    if choice.action is Action.AMEND:
+        example["changes"] = {choice.path or "…": "…"}
+    return example
 
 
 def _sentences(items: list[str], lead: str = "") -> str:
@@ -258,66 +272,55 @@ def _sentences(items: list[str], lead: str = "") -> str:
 
 def _milestones(state: ContractState) -> str:
     items = state.contract.milestones if state.contract else ()
-    if not items:
-        return ""
-    rows = ["| Milestone | Amount | Due | State |", "|---|--:|---|---|"]
-    for item in items[:_MAX_ROWS]:
-        status = _cell(milestone_status(state, item.key))
-        rows.append(
-            f"| {_cell(item.name)} (`{item.key}`) | {item.amount} | {item.due_on or ''} "
-            f"| {status} |"
+    rows = [
+        (
+            f"{item.name} ({item.key})",
+            item.amount,
+            item.due_on or "",
+            milestone_status(state, item.key),
         )
-    if len(items) > _MAX_ROWS:
-        rows.append(f"| … {len(items) - _MAX_ROWS} more | | | |")
-    return "\n".join(rows)
+        for item in items[:_MAX_ROWS]
+    ]
+    return _table(("Milestone", ">Amount", "Due", "State"), rows, len(items))
 
 
 def _plans(state: ContractState) -> str:
     items = plan_rows(state)
-    if not items:
-        return ""
-    rows = ["| Plan | Terms | Billed | Next |", "|---|---|--:|---|"]
-    for item in items[:_MAX_PLANS]:
-        rows.append(f"| `{item.key}` | {_cell(item.terms)} | {item.billed} | {item.next} |")
-    if len(items) > _MAX_PLANS:
-        rows.append(f"| … {len(items) - _MAX_PLANS} more | | | |")
-    return "\n".join(rows)
+    rows = [(item.key, item.terms, item.billed, item.next) for item in items[:_MAX_PLANS]]
+    return _table(("*Plan", "Terms", ">Billed", "Next"), rows, len(items))
 
 
 def _invoices(state: ContractState) -> str:
     """The latest invoices, the newest first."""
     items = invoice_rows(state)[::-1]
-    if not items:
-        return ""
-    rows = ["| Invoice | For | Without tax | Open | State |", "|---|---|--:|--:|---|"]
-    for item in items[:_MAX_INVOICES]:
-        still_open = item.open if item.open is not None else ""
-        rows.append(
-            f"| {_cell(item.name)} | {_cell(item.title)} | {item.amount} | {still_open} "
-            f"| {item.stage} |"
+    rows = [
+        (
+            item.name,
+            item.title,
+            item.amount,
+            item.open if item.open is not None else "",
+            item.status,
         )
-    if len(items) > _MAX_INVOICES:
-        rows.append(f"| … {len(items) - _MAX_INVOICES} more | | | | |")
-    return "\n".join(rows)
+        for item in items[:_MAX_INVOICES]
+    ]
+    return _table(("*Invoice", "For", ">Without tax", ">Open", "State"), rows, len(items))
 
 
 def _money(state: ContractState) -> str:
     money = money_table(state)
     if money is None:
         return ""
-    # Two columns: the UI shows details in a narrow pane.
-    rows = {
-        "Value": money.value,
-        "Invoiced": money.invoiced,
-        "Credited": money.credited,
-        "To invoice": money.to_invoice,
-        "Billed with tax": money.total,
-        "Paid": money.paid,
-        "**Open**": money.open,
-        "**Overdue**": money.overdue,
-    }
-    lines = "\n".join(f"| {name} | {amount} |" for name, amount in rows.items())
-    return f"| Money | Amount |\n|---|--:|\n{lines}"
+    rows = (
+        ("Value", money.value),
+        ("Invoiced", money.invoiced),
+        ("Credited", money.credited),
+        ("To invoice", money.to_invoice),
+        ("Billed with tax", money.total),
+        ("Paid", money.paid),
+        ("Open", money.open),
+        ("Overdue", money.overdue),
+    )
+    return _table(("Money", ">Amount"), rows)
 
 
 def _journal(journal: Journal, zone: str) -> str:
@@ -335,6 +338,17 @@ def _cut(parts: list[str]) -> str:
     if len(encoded) <= _MAX_BYTES:
         return text
     return encoded[:_MAX_BYTES].decode(errors="ignore") + "\n…"
+
+
+def _table(names: Sequence[str], rows: Sequence[Sequence[object]], of: int | None = None) -> str:
+    """A table as text: the Temporal UI runs the cells of Markdown's tables together. `of` is how
+    many rows there are in all; nothing where there are none."""
+    if not rows:
+        return ""
+    text = layout.text_table(names, rows, _TABLE_WIDTH).replace("```", "` ` `")
+    left = (of or len(rows)) - len(rows)
+    more = f"\n… {left} more" if left > 0 else ""
+    return f"```\n{text}{more}\n```"
 
 
 def _cell(text: str) -> str:

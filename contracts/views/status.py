@@ -14,6 +14,7 @@ from contracts.billing.state import BillingState
 from contracts.contract import derived
 from contracts.contract.invoices import name_of
 from contracts.contract.state import ContractState, MilestoneProgress
+from contracts.invoice.state import InvoiceReport
 from contracts.model import (
     Contract,
     ExpensePlan,
@@ -42,13 +43,15 @@ class PlanRow(Frozen):
 
 
 class InvoiceRow(Frozen):
-    """An invoice and what it is for. `amount` is without tax, negative for a credit note; `open`
+    """An invoice and what it is for. `status` is its stage, and what is parked of it. `amount` is
+    without tax, negative for a credit note; `open`
     with tax."""
 
     number: int
     name: str
     title: str
     stage: str
+    status: str
     amount: Money
     open: Money | None
     due_on: date | None
@@ -70,7 +73,7 @@ def _fate(state: ContractState, milestone: str) -> str:
     number = account.milestone_invoice(state.billing, milestone)
     if number is not None:
         report = state.invoices[number]
-        return f"{name_of(report)}: {report.stage}"
+        return f"{name_of(report)}: {status_of(report)}"
     waivers = state.billing.waivers.get(keys.milestone(milestone), ())
     return f"not billed: {waivers[-1].by}: {waivers[-1].reason}" if waivers else ""
 
@@ -135,12 +138,19 @@ def invoice_rows(state: ContractState) -> list[InvoiceRow]:
             name=name_of(item),
             title=billed[number].title if number in billed else "",
             stage=item.stage,
+            status=status_of(item),
             amount=item.amount,
             open=item.residual,
             due_on=item.due_on,
         )
         for number, item in sorted(state.invoices.items())
     ]
+
+
+def status_of(report: InvoiceReport) -> str:
+    """The stage of an invoice, and what of it waits for a person."""
+    parked = ", ".join(f"{item.doing.lower()} [{item.code}]" for item in report.exceptions)
+    return f"{report.stage}, parked: {parked}" if parked else str(report.stage)
 
 
 def conditions(state: ContractState) -> list[str]:

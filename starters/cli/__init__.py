@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TextIO, cast
 
 import typer
 from typer.core import TyperGroup
@@ -24,7 +23,8 @@ from starters.cli import (
     replays,
     system,
 )
-from starters.cli.errors import EXIT_CODES, ExitCode, explain
+from starters.cli.errors import EXIT_CODES, ExitCode, Failure, explain, in_plain_words
+from starters.cli.output import Output, OutputFailed, end_as_a_pipe
 from starters.cli.session import ENTITY_VARIABLE, Session, session_of
 from wiring.process_exit import end
 
@@ -32,6 +32,8 @@ __all__ = ["app", "main"]
 
 DEBUG_VARIABLE = "C2C_DEBUG"
 _DISTRIBUTION = "contract-to-cash"
+_WRONG_USAGE: Any = typer.BadParameter.__mro__[1]
+"""Typer's own error for a command line it cannot parse; it exports only this kind of it."""
 _FLAGS = ("--json", "--no-color")
 _WITH_VALUE = "--entity"
 
@@ -52,17 +54,39 @@ class _Root(TyperGroup):
         return super().get_command(ctx, cmd_name) or added.command(cmd_name)
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        return super().parse_args(ctx, _globals_first(args))
+        try:
+            return super().parse_args(ctx, _globals_first(args))
+        except _WRONG_USAGE as error:
+            error.message = in_plain_words(error.message)
+            if "--json" not in args:
+                raise
+            _end(Session(as_json=True, color=True, entity=None), _usage(error), error)
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
         try:
             return super().invoke(ctx)
+        except _WRONG_USAGE as error:
+            error.message = in_plain_words(error.message)
+            if not ctx.params.get("as_json"):
+                raise
+            # Where the command itself is wrong, nothing was made of the global options yet.
+            session = ctx.find_object(Session) or Session(as_json=True, color=True, entity=None)
+            _end(session, _usage(error), error)
         except Exception as error:
             failure = explain(error)
             if failure is None:
                 raise
-            session_of(ctx).fail(failure)
-            raise typer.Exit(failure.exit_code) from error
+            _end(session_of(ctx), failure, error)
+
+
+def _usage(error: Any) -> Failure:
+    """Wrong usage as the document that programs read; people are shown the command's own words."""
+    return Failure(ExitCode.USAGE, error.format_message().strip())
+
+
+def _end(session: Session, failure: Failure, error: Exception) -> NoReturn:
+    session.fail(failure)
+    raise typer.Exit(failure.exit_code) from error
 
 
 def _globals_first(args: list[str]) -> list[str]:
@@ -89,6 +113,8 @@ app = typer.Typer(
     name="c2c",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    # Plain help: it starts sooner, and NO_COLOR has nothing to take away.
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=EXIT_CODES,
 )
@@ -96,6 +122,8 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
         try:
             typer.echo(version(_DISTRIBUTION))
         except PackageNotFoundError:  # run from a checkout that was never installed
@@ -167,13 +195,25 @@ app.command()(replays.replay)
 
 def main() -> NoReturn:
     """Run the command and end the process at once."""
-    if "--no-color" in sys.argv:
-        os.environ["NO_COLOR"] = "1"  # the help is printed before any option is read
-    code: int = ExitCode.OK
+    sys.stdout = cast("TextIO", Output(sys.stdout))
+    try:
+        code = _run()
+        sys.stdout.flush()
+    except OutputFailed as error:
+        if error.reader_is_gone:
+            end_as_a_pipe()
+        sys.stderr.write(f"Error: {error}\n")
+        os._exit(ExitCode.NO_OUTPUT)  # what is left in the buffers cannot be written either
+    end(code)
+
+
+def _run() -> int:
     try:
         app()
     except SystemExit as error:
-        code = error.code if isinstance(error.code, int) else ExitCode.OK
+        return error.code if isinstance(error.code, int) else ExitCode.OK
+    except OutputFailed:
+        raise
     except Exception as error:
         if os.environ.get(DEBUG_VARIABLE):
             raise
@@ -181,5 +221,5 @@ def main() -> NoReturn:
             f"Error: a defect of c2c, please report it: {type(error).__name__}: {error} "
             f"({DEBUG_VARIABLE}=1 shows where)\n"
         )
-        code = ExitCode.DEFECT
-    end(code)
+        return ExitCode.DEFECT
+    return ExitCode.OK

@@ -24,6 +24,6 @@ def command(name: str) -> Any:
     found = entry_points(group=GROUP, name=name)
     if not found:
         return None
-    single = typer.Typer(add_completion=False)
+    single = typer.Typer(add_completion=False, rich_markup_mode=None)
     single.command(name)(found[name].load())
     return typer.main.get_command(single)

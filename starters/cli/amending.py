@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from contracts.contract.messages import HoldKind, Side
-from starters.cli import documents, render
+from starters.cli import documents
 from starters.cli.contracts import Reference
 from starters.cli.errors import ExitCode
-from starters.cli.session import By, session_of
+from starters.cli.options import By, Yes, one_of
+from starters.cli.session import session_of
 from starters.client.references import short
 
 usage = typer.Typer(no_args_is_help=True)
@@ -22,8 +22,19 @@ _AWAITS = "it awaits approval: c2c approvals list"
 
 Reason = Annotated[str, typer.Option("--reason", help="Why, for the record.")]
 Amount = Annotated[str, typer.Option("--amount", metavar="'100.00 EUR'", help="Without tax.")]
-SideOf = Annotated[Side, typer.Option("--side", help="Who wants it.")]
-Kind = Annotated[HoldKind, typer.Argument(metavar="billing|dunning", help="What to hold.")]
+_MESSAGES = "contracts.contract.messages"
+SideOf = Annotated[
+    str,
+    typer.Option(
+        "--side", metavar="customer|firm", parser=one_of(_MESSAGES, "Side"), help="Who wants it."
+    ),
+]
+Kind = Annotated[
+    str,
+    typer.Argument(
+        metavar="billing|dunning", parser=one_of(_MESSAGES, "HoldKind"), help="What to hold."
+    ),
+]
 
 
 def change(
@@ -35,7 +46,7 @@ def change(
     ],
     by: By,
     reason: Annotated[str, typer.Option(help="Why; may stand in the file instead.")] = "",
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Propose a change order: it takes effect once it is approved."""
     session = session_of(context)
@@ -44,10 +55,11 @@ def change(
     found = session.run(
         lambda c2c: c2c.contract(workflow_id).preview_change(document, by=by, reason=reason)
     )
+    from starters.cli import render
+
     order = found.order
     session.tell(render.change(found))
-    if not yes and session.may_ask:
-        typer.confirm(f"Propose it as {by}?", abort=True)
+    session.confirm(f"Propose it as {by}?", yes=yes)
     outcome = session.run(lambda c2c: c2c.contract(workflow_id).propose_change(order))
     told = {
         "order": order.model_dump(mode="json"),

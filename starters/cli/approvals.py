@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Group, RenderableType
-from rich.text import Text
 
-from contracts.approvals import HASH_PREFIX, ApprovalKind, ApprovalRound
 from contracts.identifiers import contract_of
-from starters.cli import render
-from starters.cli.documents import money
+from starters.cli import documents
 from starters.cli.errors import ExitCode, UsageError
-from starters.cli.session import By, Session, session_of
-from starters.client import C2C, MAX_LISTED, Awaiting, Outcome, Refused, calls
-from starters.client.approvals import Filter
+from starters.cli.options import By, Yes, one_of
+from starters.cli.session import Session, session_of
+from starters.client.errors import Refused
+from starters.client.names import MAX_LISTED
 from starters.client.references import short
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from contracts.approvals import ApprovalRound
+    from starters.client import C2C, Awaiting, Outcome
+    from starters.client.approvals import Filter
 
 app = typer.Typer(no_args_is_help=True)
 
 _FORMS = "C-1001/1 (an invoice, a credit note or its write-off) or C-1001 (a change order)"
 _NOTHING = "nothing awaits approval there"
+_WRITE_OFF = "write_off"
 _DONE = {
-    ApprovalKind.INVOICE: "it is posted and sent now",
-    ApprovalKind.CREDIT_NOTE: "it is posted and sent now",
-    ApprovalKind.WRITE_OFF: "it is written off now",
-    ApprovalKind.CHANGE_ORDER: "the contract changes now",
+    "invoice": "it is posted and sent now",
+    "credit_note": "it is posted and sent now",
+    _WRITE_OFF: "it is written off now",
+    "change_order": "the contract changes now",
 }
 """What the last approval brings about."""
 
@@ -41,27 +46,36 @@ UpTo = Annotated[
         "--up-to", metavar="'500.00 EUR'", help="Only amounts (without tax) in this currency up to."
     ),
 ]
-Kind = Annotated[ApprovalKind | None, typer.Option("--kind", help="Only those of this kind.")]
+Kind = Annotated[
+    str,
+    typer.Option(
+        "--kind",
+        metavar="KIND",
+        parser=one_of("contracts.approvals", "ApprovalKind"),
+        help=f"Only those of this kind: {', '.join(_DONE)}.",
+    ),
+]
 Hash = Annotated[
     str,
     typer.Option(
         "--hash",
         metavar="HASH",
-        help=f"Only this content: its hash, or the first {HASH_PREFIX} characters.",
+        help="Only this content: its hash, or the first characters of it as lists show them.",
     ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 
 @app.command("list")
 def list_(
-    context: typer.Context, customer: Customer = "", up_to: UpTo = "", kind: Kind = None
+    context: typer.Context, customer: Customer = "", up_to: UpTo = "", kind: Kind = ""
 ) -> None:
     """List what awaits approval, the longest waiting first; --entity narrows it too."""
     session = session_of(context)
     items = _awaiting(session, _filter(session, customer, up_to, kind))
     document = {"approvals": [_document(item) for item in items]}
-    session.show(document, _table(items) if items else "Nothing awaits approval.")
+    session.show(
+        document, _table(items) if items else f"Nothing awaits approval at {session.place}."
+    )
 
 
 @app.command()
@@ -74,7 +88,7 @@ def approve(
     ] = False,
     customer: Customer = "",
     up_to: UpTo = "",
-    kind: Kind = None,
+    kind: Kind = "",
     content_hash: Hash = "",
     comment: Annotated[str, typer.Option(help="For the record.")] = "",
     yes: Yes = False,
@@ -87,7 +101,7 @@ def approve(
     wanted = _filter(session, customer, up_to, kind)
     if all_ == bool(references):
         raise UsageError("give one or more references, or --all")
-    if references and wanted != Filter(entity=session.entity or ""):
+    if references and (customer.strip() or up_to or kind):
         raise UsageError("--customer, --up-to and --kind go with --all")
     if content_hash and (all_ or len(references or ()) > 1):
         raise UsageError("--hash goes with one reference")
@@ -103,13 +117,14 @@ def _approve_one(
     item = _one(session, reference, content_hash)
     subject = item.approval_round.subject
     session.tell(_content(item))
-    if not yes and session.may_ask:
-        typer.confirm(f"Approve {subject.amount} as {by}?", abort=True)
+    session.confirm(f"Approve {subject.amount} as {by}?", yes=yes)
     after = session.run(
         lambda c2c: c2c.contract_or_invoice(item.workflow_id).approve(
             by=by, comment=comment, seen=item.approval_round
         )
     )
+    from starters.client import Outcome
+
     outcome = Outcome(item.workflow_id, item.approval_round, after)
     session.show(_outcomes_document([outcome], []), f"Approved {subject.amount}: {_told(outcome)}.")
 
@@ -129,8 +144,7 @@ def _approve_many(
         left_out = [item for item, is_mine in zip(found, mine, strict=True) if not is_mine]
     if items:
         session.tell(_table(items))
-    if items and not yes and session.may_ask:
-        typer.confirm(f"Approve these {len(items)} as {by}?", abort=True)
+        session.confirm(f"Approve these {len(items)} as {by}?", yes=yes)
     outcomes = failed + session.run(lambda c2c: c2c.approve_all(items, by=by, comment=comment))
     views: list[RenderableType] = [_outcomes(outcomes)] if outcomes else ["Nothing to approve."]
     if left_out:
@@ -159,8 +173,8 @@ def reject(
     subject = item.approval_round.subject
     contract = short(contract_of(item.workflow_id))
     then = {
-        ApprovalKind.WRITE_OFF: "It stays open and is collected as before.",
-        ApprovalKind.CHANGE_ORDER: "The contract stays as it is.",
+        _WRITE_OFF: "It stays open and is collected as before.",
+        "change_order": "The contract stays as it is.",
     }.get(
         subject.kind,
         f"The contract parks until it is proposed again: c2c exceptions show {contract}",
@@ -172,11 +186,14 @@ def reject(
 # --- what is meant ------------------------------------------------------------------------------
 
 
-def _filter(session: Session, customer: str, up_to: str, kind: ApprovalKind | None) -> Filter:
+def _filter(session: Session, customer: str, up_to: str, kind: str) -> Filter:
+    from contracts.approvals import ApprovalKind
+    from starters.client.approvals import Filter
+
     return Filter(
         customer=customer.strip(),
-        up_to=money(up_to, "--up-to") if up_to else None,
-        kind=kind,
+        up_to=documents.money(up_to, "--up-to") if up_to else None,
+        kind=ApprovalKind(kind) if kind else None,
         entity=session.entity or "",
     )
 
@@ -218,6 +235,8 @@ def _one(session: Session, reference: str, content_hash: str) -> Awaiting:
 
 async def _find(c2c: C2C, ids: Sequence[str]) -> tuple[list[Awaiting], list[Outcome]]:
     """What awaits approval in these workflows, and those where nothing does."""
+    from starters.client import Outcome, calls
+
     found: list[Awaiting] = []
     failed: list[Outcome] = []
     for workflow_id in ids:
@@ -235,6 +254,8 @@ async def _find(c2c: C2C, ids: Sequence[str]) -> tuple[list[Awaiting], list[Outc
 
 
 def _hash(found: ApprovalRound) -> str:
+    from contracts.approvals import HASH_PREFIX
+
     return found.subject.content_hash[:HASH_PREFIX]
 
 
@@ -249,12 +270,14 @@ def _table(items: Sequence[Awaiting]) -> RenderableType:
         "Needs",
         "*Hash",
     )
-    return render.table(columns, (_row(item) for item in items))
+    from starters.cli.tables import table
+
+    return table(columns, (_row(item) for item in items))
 
 
 def _row(item: Awaiting) -> tuple[object, ...]:
     subject, requirement = item.approval_round.subject, item.approval_round.requirement
-    has_tax = subject.kind is not ApprovalKind.WRITE_OFF
+    has_tax = subject.kind != _WRITE_OFF
     return (
         short(item.workflow_id),
         subject.title,
@@ -269,14 +292,18 @@ def _row(item: Awaiting) -> tuple[object, ...]:
 
 def _content(item: Awaiting) -> RenderableType:
     """What one approval is about: the content, the rule, and who has approved it so far."""
+    from rich.console import Group
+
+    from starters.cli.tables import Words, pairs
+
     found = item.approval_round
     subject, requirement = found.subject, found.requirement
     given = ", ".join(f"{one.by} ({one.at:%Y-%m-%d})" for one in found.approvals)
-    is_write_off = subject.kind is ApprovalKind.WRITE_OFF
+    is_write_off = subject.kind == _WRITE_OFF
     parts: list[RenderableType] = [
-        Text(render.cleaned(f"{subject.title} ({short(item.workflow_id)})"), style="bold"),
-        *(Text(f"  {render.cleaned(line)}") for line in subject.details),
-        render.pairs(
+        Words(f"{subject.title} ({short(item.workflow_id)})", "bold"),
+        *(Words(f"- {line}") for line in subject.details),
+        pairs(
             [
                 ("Open, with tax" if is_write_off else "Without tax", subject.amount),
                 ("Tax", "" if is_write_off else subject.tax),
@@ -294,7 +321,11 @@ def _content(item: Awaiting) -> RenderableType:
 
 
 def _outcomes(outcomes: Sequence[Outcome]) -> RenderableType:
-    return render.table(
+    from rich.text import Text
+
+    from starters.cli.tables import table
+
+    return table(
         ("*Of", "What", ">Amount", "Outcome", ""),
         (
             (

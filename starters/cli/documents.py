@@ -10,14 +10,14 @@ import tomllib
 from collections.abc import Sequence
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
-from contracts.model import JsonObject
-from contracts.money import Money
-from contracts.problems import InvalidContract, Problem, show
 from starters.cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from contracts.model import JsonObject
+    from contracts.money import Money
+    from contracts.problems import InvalidContract
 
 STANDARD_INPUT = "-"
 MAX_BYTES = 1_000_000
@@ -80,6 +80,10 @@ def _csv(text: str) -> list[JsonObject]:
 
 def money(text: str, option: str) -> Money:
     """An amount with its currency. Raises UsageError naming the option it was given by."""
+    from pydantic import ValidationError
+
+    from contracts.money import Money
+
     try:
         return Money.parse(text)
     except ValidationError as error:
@@ -136,6 +140,8 @@ def _json(text: str) -> Any:
 def _with_each_key_once(pairs: list[tuple[str, Any]]) -> JsonObject:
     found: JsonObject = dict(pairs)
     if len(found) < len(pairs):
+        from contracts.problems import show
+
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"{show(twice)} is stated twice in one object")
@@ -156,5 +162,7 @@ def _plain(node: Any) -> Any:
 
 
 def _malformed(name: str, expected: str) -> InvalidContract:
+    from contracts.problems import InvalidContract, Problem
+
     shown = "standard input" if name == STANDARD_INPUT else name
     return InvalidContract([Problem(code="file_malformed", field=shown, expected=expected)])

@@ -1,21 +1,19 @@
-"""What each failure means to whoever called `c2c`: one message and one exit code."""
+"""What each failure means to whoever called `c2c`: one message and one exit code.
+
+Failures are known by their names: an error whose module was never imported cannot have been
+raised, so a command that succeeds imports none of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-from temporalio.service import RPCError, RPCStatusCode
-
-from contracts.validation import InvalidContract, Problem, problems_of
-from gateways.errors import FailureKind, GatewayError
-from starters.client import BadReference, NoAnswer, NotFound, Refused
-from starters.findings import SetupRefused
-from wiring.client import TemporalUnreachable
-from wiring.settings import ConfigurationError
-from workers.errors import DoesNotReplay
+if TYPE_CHECKING:
+    from contracts.problems import Problem
 
 
 class ExitCode(IntEnum):
@@ -28,14 +26,17 @@ class ExitCode(IntEnum):
     UNREACHABLE = 4
     CONFIGURATION = 5
     DOES_NOT_REPLAY = 6
+    OTHER_CONTENT = 7
     DEFECT = 70
+    NO_OUTPUT = 74
     CUT_SHORT = 75
 
 
 EXIT_CODES = (
     "Exit codes: 0 done · 1 refused or invalid · 2 wrong usage · 3 not found · "
     "4 Temporal, Odoo or the CRM cannot be reached · 5 configuration · 6 a worker that cannot "
-    "replay open workflows · 70 a defect of c2c · 75 a worker that could not wait for its calls"
+    "replay open workflows · 7 started before with other content · 70 a defect of c2c · "
+    "74 the output cannot be written · 75 a worker that could not wait for its calls"
 )
 
 
@@ -62,33 +63,44 @@ class Failure:
         return {"error": error}
 
 
+_PLAIN = (
+    (re.compile(r"Value error, "), ""),
+    (re.compile(r"Input should be a valid integer.*"), "expected a whole number"),
+    (re.compile(r"Input should be greater than or equal to (\S+)"), r"expected \1 or more"),
+    (re.compile(r"Input should be less than or equal to (\S+)"), r"expected \1 or less"),
+    (re.compile(r"Input should be "), "expected "),
+)
+"""What Typer's library for reading values says, and the same for people."""
+
+
+def in_plain_words(message: str) -> str:
+    """A complaint about an option's value without a library's turns of phrase."""
+    for pattern, plain in _PLAIN:
+        message = pattern.sub(plain, message)
+    return message
+
+
 def explain(error: Exception) -> Failure | None:
     """What a failure means; None for one that should not happen (a defect)."""
-    match error:
-        case InvalidContract():
-            return _invalid(error.problems)
-        case ValidationError():
-            return _invalid(problems_of(error))
-        case Refused():
-            return Failure(ExitCode.REFUSED, str(error))
-        case NotFound():
-            return Failure(ExitCode.NOT_FOUND, str(error))
-        case UsageError() | BadReference():
-            return Failure(ExitCode.USAGE, str(error))
-        case TemporalUnreachable():
-            told = f"{error.without_internals()}; start one (c2c dev) or set TEMPORAL_ADDRESS"
-            return Failure(ExitCode.UNREACHABLE, told)
-        case NoAnswer():
-            return Failure(ExitCode.UNREACHABLE, str(error))
-        case DoesNotReplay():
-            return Failure(ExitCode.DOES_NOT_REPLAY, str(error))
-        case ConfigurationError() | SetupRefused():
-            return Failure(ExitCode.CONFIGURATION, str(error))
-        case GatewayError():
-            return _gateway(error)
-        case RPCError():
-            return _temporal(error)
+    for kind in type(error).__mro__:
+        meaning = MEANINGS.get(f"{kind.__module__}.{kind.__qualname__}")
+        if meaning is not None:
+            return meaning(error)
     return None
+
+
+def _as(code: ExitCode) -> Callable[[Any], Failure]:
+    return lambda error: Failure(code, str(error))
+
+
+def _invalid_contract(error: Any) -> Failure:
+    return _invalid(error.problems)
+
+
+def _invalid_message(error: Any) -> Failure:
+    from contracts.problems import problems_of
+
+    return _invalid(problems_of(error))
 
 
 def _invalid(problems: Sequence[Problem]) -> Failure:
@@ -96,39 +108,62 @@ def _invalid(problems: Sequence[Problem]) -> Failure:
     return Failure(ExitCode.REFUSED, message, problems)
 
 
-def _gateway(error: GatewayError) -> Failure:
+def _unreachable(error: Any) -> Failure:
+    told = f"{error.without_internals()}; start one (c2c dev) or set TEMPORAL_ADDRESS"
+    return Failure(ExitCode.UNREACHABLE, told)
+
+
+def _gateway(error: Any) -> Failure:
     codes = {
-        FailureKind.TRANSIENT: ExitCode.UNREACHABLE,
-        FailureKind.CREDENTIALS: ExitCode.CONFIGURATION,
-        FailureKind.BUSINESS: ExitCode.REFUSED,
+        "transient": ExitCode.UNREACHABLE,
+        "credentials": ExitCode.CONFIGURATION,
+        "business": ExitCode.REFUSED,
     }
     return Failure(codes.get(error.kind, ExitCode.DEFECT), str(error))
 
 
-def _temporal(error: RPCError) -> Failure:
+def _temporal(error: Any) -> Failure:
     """What Temporal itself refused; the workflows' own refusals come as `Refused`."""
-    message = error.message
-    match error.status:
-        case RPCStatusCode.INVALID_ARGUMENT if "search attribute" in message:
+    message: str = error.message
+    match error.status.name:
+        case "INVALID_ARGUMENT" if "search attribute" in message:
             return Failure(
                 ExitCode.CONFIGURATION,
                 f"the Temporal namespace is not set up yet ({message}); run c2c setup",
             )
-        case RPCStatusCode.NOT_FOUND if "amespace" in message:
+        case "NOT_FOUND" if "amespace" in message:
             return Failure(
                 ExitCode.CONFIGURATION,
                 f"{message.rstrip('.')}; create it or set TEMPORAL_NAMESPACE",
             )
-        case RPCStatusCode.PERMISSION_DENIED | RPCStatusCode.UNAUTHENTICATED:
+        case "PERMISSION_DENIED" | "UNAUTHENTICATED":
             return Failure(
                 ExitCode.CONFIGURATION,
                 f"Temporal denies access ({message or error.status.name.lower()}); "
                 "see TEMPORAL_API_KEY or the client certificate",
             )
-        case RPCStatusCode.INVALID_ARGUMENT | RPCStatusCode.FAILED_PRECONDITION:
+        case "INVALID_ARGUMENT" | "FAILED_PRECONDITION":
             return Failure(ExitCode.REFUSED, f"Temporal refused: {message}")
-        case RPCStatusCode.NOT_FOUND:
+        case "NOT_FOUND":
             return Failure(ExitCode.NOT_FOUND, message)
     return Failure(
         ExitCode.UNREACHABLE, f"Temporal does not answer ({error.status.name.lower()}: {message})"
     )
+
+
+MEANINGS: Mapping[str, Callable[[Any], Failure]] = {
+    "contracts.problems.InvalidContract": _invalid_contract,
+    "pydantic_core._pydantic_core.ValidationError": _invalid_message,
+    "starters.client.errors.Refused": _as(ExitCode.REFUSED),
+    "starters.client.errors.NotFound": _as(ExitCode.NOT_FOUND),
+    "starters.client.errors.NoAnswer": _as(ExitCode.UNREACHABLE),
+    "starters.client.references.BadReference": _as(ExitCode.USAGE),
+    "starters.cli.errors.UsageError": _as(ExitCode.USAGE),
+    "starters.findings.SetupRefused": _as(ExitCode.CONFIGURATION),
+    "wiring.client.TemporalUnreachable": _unreachable,
+    "wiring.settings.ConfigurationError": _as(ExitCode.CONFIGURATION),
+    "workers.errors.DoesNotReplay": _as(ExitCode.DOES_NOT_REPLAY),
+    "gateways.errors.GatewayError": _gateway,
+    "temporalio.service.RPCError": _temporal,
+}
+"""By the full name of the error."""

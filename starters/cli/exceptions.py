@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Group
 
-from contracts.parking import Action
-from starters.cli import documents, render
+from starters.cli import documents
 from starters.cli.errors import UsageError
-from starters.cli.session import By, session_of
-from starters.client import ParkedStep
+from starters.cli.options import By
+from starters.cli.session import session_of
+from starters.client.names import MAX_LISTED
 from starters.client.references import short
+
+if TYPE_CHECKING:
+    from starters.client import ParkedStep
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -29,23 +31,35 @@ Reason = Annotated[str, typer.Option("--reason", help="Why, for the journal.")]
 @app.command("list")
 def list_(context: typer.Context) -> None:
     """List every parked step, oldest first."""
+    from starters.cli import render
+
     session = session_of(context)
-    items = session.run(lambda c2c: c2c.exceptions(unreadable=session.warn_unreadable))
-    document = {"exceptions": [_document(item) for item in items]}
-    session.show(document, render.exceptions(items) if items else "Nothing is parked.")
+    found = session.run(lambda c2c: c2c.exceptions(unreadable=session.warn_unreadable))
+    items = found.items
+    document = {"exceptions": [_document(item) for item in items], "more": found.more}
+    nothing = f"Nothing is parked at {session.place}."
+    session.show(document, render.exceptions(items) if items else nothing)
+    if found.more:
+        session.warn(
+            f"of contracts and of invoices only the newest {MAX_LISTED} with an exception are "
+            "listed; there are more"
+        )
 
 
 @app.command()
 def show(context: typer.Context, reference: Reference) -> None:
     """Show what is parked in one contract or invoice, and the commands that mend it."""
+    from rich.console import Group
+
+    from starters.cli import render
+
     session = session_of(context)
     workflow_id = session.contract_or_invoice(reference)
-    steps = session.run(lambda c2c: c2c.contract_or_invoice(workflow_id).exceptions())
-    items = [ParkedStep(workflow_id, step) for step in steps]
+    items = session.run(lambda c2c: c2c.parked(workflow_id))
     zone = session.zone(workflow_id.split("/")[1])
-    view = Group(*(render.parked(step, workflow_id, zone) for step in steps))
+    view = Group(*(render.parked(item, zone) for item in items))
     document = {"exceptions": [_document(item) for item in items]}
-    session.show(document, view if steps else f"Nothing is parked in {short(workflow_id)}.")
+    session.show(document, view if items else f"Nothing is parked in {short(workflow_id)}.")
 
 
 def _document(item: ParkedStep) -> dict[str, Any]:
@@ -53,6 +67,7 @@ def _document(item: ParkedStep) -> dict[str, Any]:
         "of": short(item.workflow_id),
         "workflow_id": item.workflow_id,
         **item.exception.model_dump(mode="json"),
+        "possible": [choice.action for choice in item.choices],
     }
 
 
@@ -61,7 +76,7 @@ def retry(
     context: typer.Context, reference: Reference, by: By, step: Step = "", reason: Reason = ""
 ) -> None:
     """Try the step again, as it is."""
-    _resolve(context, reference, Action.RETRY, by, step, reason)
+    _resolve(context, reference, "retry", by, step, reason)
 
 
 @app.command()
@@ -84,7 +99,7 @@ def amend(
     """Correct the input, then try the step again."""
     if not set_:
         raise UsageError("amend needs at least one --set PATH=VALUE")
-    _resolve(context, reference, Action.AMEND, by, step, reason, documents.changes(set_))
+    _resolve(context, reference, "amend", by, step, reason, documents.changes(set_))
 
 
 @app.command()
@@ -96,7 +111,7 @@ def skip(
     step: Step = "",
 ) -> None:
     """Go on without the step."""
-    _resolve(context, reference, Action.SKIP, by, step, reason)
+    _resolve(context, reference, "skip", by, step, reason)
 
 
 @app.command()
@@ -104,13 +119,13 @@ def cancel(
     context: typer.Context, reference: Reference, by: By, step: Step = "", reason: Reason = ""
 ) -> None:
     """Cancel the contract because of the step; what was provisioned is taken back."""
-    _resolve(context, reference, Action.CANCEL, by, step, reason)
+    _resolve(context, reference, "cancel", by, step, reason)
 
 
 def _resolve(
     context: typer.Context,
     reference: str,
-    action: Action,
+    action: str,
     by: str,
     step: str,
     reason: str,
@@ -124,10 +139,10 @@ def _resolve(
         )
     )
     outcome = {
-        Action.RETRY: "is tried again",
-        Action.AMEND: "is tried again with the correction",
-        Action.SKIP: "is skipped",
-        Action.CANCEL: "ends with the contract",
+        "retry": "is tried again",
+        "amend": "is tried again with the correction",
+        "skip": "is skipped",
+        "cancel": "ends with the contract",
     }[action]
     words = f"{short(workflow_id)}: step {resolved.step} ({resolved.doing.lower()}) {outcome}."
     session.show({"resolved": resolved.model_dump(mode="json"), "action": action}, words)

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from starters.cli import render
+from starters.cli.contracts import attempt_document
 from starters.cli.documents import money
-from starters.cli.session import By, session_of
+from starters.cli.options import By
+from starters.cli.session import session_of
 from starters.client.references import short
 
 app = typer.Typer(no_args_is_help=True)
@@ -28,7 +29,11 @@ def show(context: typer.Context, reference: Reference) -> None:
     session = session_of(context)
     workflow_id = session.invoice(reference)
     state = session.run(lambda c2c: c2c.invoice(workflow_id).state())
-    session.show(state, render.invoice(state, workflow_id))
+    from starters.cli import render
+
+    trying = session.run(lambda c2c: c2c.trying([workflow_id]))
+    document = {**state.model_dump(mode="json"), "trying": [attempt_document(it) for it in trying]}
+    session.show(document, render.invoice(state, workflow_id, trying))
 
 
 @app.command()

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import re
+import shlex
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from contracts.approvals import HASH_PREFIX
@@ -21,7 +17,7 @@ from contracts.invoice import collecting
 from contracts.invoice.state import InvoiceState
 from contracts.journal import Journal
 from contracts.parking import Action, StepException
-from contracts.problems import Problem
+from contracts.views.choices import Choice, choices
 from contracts.views.details import agreements, invoice_waits, signed
 from contracts.views.statement import Statement
 from contracts.views.status import (
@@ -31,94 +27,25 @@ from contracts.views.status import (
     not_billed,
     plan_rows,
 )
-from starters.client import ChangePreview, ContractRow, ParkedStep
+from starters.cli.tables import Table, Words, age, cleaned, moment, pairs, problems, table
+from starters.client import Attempt, ChangePreview, ParkedStep
 from starters.client.references import short
-from starters.findings import Change, Did, Finding, Verdict
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _LATEST = 10
-_VERDICT_STYLE = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.MISSING: "bold red"}
-_DID_STYLE = {Did.CREATED: "green", Did.UPDATED: "yellow", Did.UNCHANGED: "dim"}
-
-
-def cleaned(value: object) -> str:
-    """A value as text that cannot steer the terminal: it may come from a customer's record."""
-    return _CONTROL.sub("�", str(value))
-
-
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """A table; a column whose name starts with `>` holds figures, `*` names people will copy.
-
-    A narrow terminal folds everything but the names.
-    """
-    result = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for name in columns:
-        result.add_column(
-            name.lstrip(">*"),
-            justify="right" if name.startswith(">") else "left",
-            overflow="fold",
-            no_wrap=name.startswith("*"),
-        )
-    for row in rows:
-        result.add_row(*(cell if isinstance(cell, Text) else cleaned(cell) for cell in row))
-    return result
-
-
-def pairs(items: Iterable[tuple[str, object]]) -> Table:
-    """Names and values below each other; those without a value are left out."""
-    result = Table.grid(padding=(0, 2))
-    result.add_column(style="dim", no_wrap=True)
-    result.add_column(overflow="fold")
-    for name, value in items:
-        if value not in (None, ""):
-            result.add_row(name, value if isinstance(value, Text) else cleaned(value))
-    return result
-
-
-def age(since: datetime | None, now: datetime | None = None) -> str:
-    """How long ago, to the unit that matters: `12 min`, `5 h`, `3 d`."""
-    if since is None:
-        return ""
-    minutes = int(((now or datetime.now(UTC)) - since).total_seconds() // 60)
-    if minutes < 60:
-        return f"{max(minutes, 0)} min"
-    if minutes < 48 * 60:
-        return f"{minutes // 60} h"
-    return f"{minutes // (24 * 60)} d"
-
-
-def moment(at: datetime, zone: str) -> str:
-    return f"{at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}"
 
 
 # --- contracts ----------------------------------------------------------------------------------
 
 
-def contracts(rows: Sequence[ContractRow]) -> RenderableType:
-    return table(
-        ("*Contract", "Customer", "Stage", "Waits for", "Since", ">Value", ">Open"),
-        (
-            (
-                short(row.workflow_id),
-                row.customer,
-                row.stage,
-                _waiting(row.waiting_on),
-                age(row.waiting_since),
-                row.value or "",
-                row.due or "",
-            )
-            for row in rows
-        ),
-    )
-
-
-def contract(state: ContractState, workflow_id: str, zone: str) -> RenderableType:
+def contract(
+    state: ContractState, workflow_id: str, zone: str, trying: Sequence[Attempt] = ()
+) -> RenderableType:
     """Everything about one contract on one page, its times in the given zone."""
     known = state.contract
     title = known.title if known else str(state.contract_data.get("title") or "")
     odoo = state.odoo
     parts: list[RenderableType] = [
-        Text(cleaned(f"{title or 'Contract'} ({short(workflow_id)})"), style="bold"),
+        Words(f"{title or 'Contract'} ({short(workflow_id)})", "bold"),
         pairs(
             [
                 ("Customer", known.customer.name if known else ""),
@@ -133,8 +60,9 @@ def contract(state: ContractState, workflow_id: str, zone: str) -> RenderableTyp
             ]
         ),
     ]
+    parts += tries(trying, zone)
     parts += _sentences(conditions(state))
-    parts += [parked(item, workflow_id, zone) for item in state.exceptions]
+    parts += _parked_steps(state, workflow_id, zone)
     parts += [*_milestones(state), *_plans(state), *_invoices(state), *_figures(state)]
     parts += _sentences(f"Not billed: {text}" for text in not_billed(state))
     parts.append(_journal(state.journal, zone))
@@ -142,7 +70,7 @@ def contract(state: ContractState, workflow_id: str, zone: str) -> RenderableTyp
 
 
 def _sentences(items: Iterable[str]) -> list[RenderableType]:
-    return [Text(cleaned(item)) for item in items]
+    return [Words(item) for item in items]
 
 
 def _milestones(state: ContractState) -> list[RenderableType]:
@@ -166,7 +94,7 @@ def _invoices(state: ContractState) -> list[RenderableType]:
             item.number,
             item.name,
             item.title,
-            item.stage,
+            item.status,
             item.amount,
             item.open if item.open is not None else "",
             item.due_on or "",
@@ -191,7 +119,7 @@ def _figures(state: ContractState) -> list[RenderableType]:
         money.open,
         money.overdue,
     )
-    return [table(columns, [row]), Text("Paid, open and overdue are with tax.", style="dim")]
+    return [table(columns, [row]), Words("Paid, open and overdue are with tax.", "dim")]
 
 
 def versions(items: Sequence[ContractVersion]) -> RenderableType:
@@ -217,7 +145,7 @@ def change(found: ChangePreview) -> RenderableType:
     """What a change order would change, before anybody confirms it."""
     order = found.order
     title = f"Change order {order.number} of {found.before.contract_id}: {order.reason}"
-    parts: list[RenderableType] = [Text(cleaned(title), style="bold")]
+    parts: list[RenderableType] = [Words(title, "bold")]
     parts += _sentences(f"  {text}" for text in found.changes)
     figures = [
         ("Fixed price", f"{found.before.fixed_price} -> {found.after.fixed_price}"),
@@ -244,10 +172,7 @@ def statement(found: Statement) -> RenderableType:
         (Text("Value as amended", style="bold"), Text(str(found.value), style="bold")),
     ]
     parts: list[RenderableType] = [
-        Text(
-            cleaned(f"Statement of {found.contract_id}, version {found.version} (without tax)"),
-            style="bold",
-        ),
+        Words(f"Statement of {found.contract_id}, version {found.version} (without tax)", "bold"),
         lines,
         table(("What", ">Amount"), rows),
     ]
@@ -256,7 +181,7 @@ def statement(found: Statement) -> RenderableType:
     )
     for violation in found.violations:
         wrong = f"The sums do not agree: {violation}. A defect of c2c, report it."
-        parts.append(Text(cleaned(wrong), style="bold red"))
+        parts.append(Words(wrong, "bold red"))
     return Group(*parts)
 
 
@@ -278,7 +203,9 @@ def checks(items: Sequence[Check]) -> RenderableType:
 # --- invoices -----------------------------------------------------------------------------------
 
 
-def invoice(state: InvoiceState, workflow_id: str) -> RenderableType:
+def invoice(
+    state: InvoiceState, workflow_id: str, trying: Sequence[Attempt] = ()
+) -> RenderableType:
     """Everything about one invoice on one page."""
     zone = state.policy.calendar.time_zone if state.policy else "UTC"
     posted = collecting.posted(state)
@@ -288,7 +215,7 @@ def invoice(state: InvoiceState, workflow_id: str) -> RenderableType:
     approvals = state.approval_round.approvals if state.approval_round else []
     given = ", ".join(f"{item.by} ({moment(item.at, zone)})" for item in approvals)
     parts: list[RenderableType] = [
-        Text(cleaned(title), style="bold"),
+        Words(title, "bold"),
         pairs(
             [
                 ("Stage", state.stage),
@@ -303,8 +230,9 @@ def invoice(state: InvoiceState, workflow_id: str) -> RenderableType:
             ]
         ),
     ]
+    parts += tries(trying, zone)
     parts += _sentences(agreements(state))
-    parts += [parked(item, workflow_id, zone) for item in state.exceptions]
+    parts += _parked_steps(state, workflow_id, zone)
     parts.append(_lines(state))
     if posted:
         columns = [">Total with tax", ">Paid", ">Credited", ">Open"]
@@ -316,7 +244,7 @@ def invoice(state: InvoiceState, workflow_id: str) -> RenderableType:
         parts.append(table(columns, [row]))
     if state.open_round:
         parts.append(
-            Text(f"To approve: c2c approvals approve {short(workflow_id)} --by PERSON", style="dim")
+            Words(f"To approve: c2c approvals approve {short(workflow_id)} --by PERSON", "dim")
         )
     parts.append(_journal(state.journal, zone))
     return Group(*parts)
@@ -349,7 +277,7 @@ def exceptions(items: Sequence[ParkedStep]) -> RenderableType:
                 age(item.exception.since),
                 item.exception.responsible,
                 _coded(item.exception),
-                ", ".join(item.exception.allowed),
+                ", ".join(choice.action for choice in item.choices),
             )
             for item in items
         ),
@@ -362,11 +290,19 @@ def _coded(item: StepException) -> str:
     return item.message if code in item.message else f"{item.message} {code}"
 
 
-def parked(item: StepException, workflow_id: str, zone: str) -> RenderableType:
+def _parked_steps(
+    state: ContractState | InvoiceState, workflow_id: str, zone: str
+) -> list[RenderableType]:
+    steps = [ParkedStep(workflow_id, item, choices(state, item)) for item in state.exceptions]
+    return [parked(step, zone) for step in steps]
+
+
+def parked(step: ParkedStep, zone: str) -> RenderableType:
     """One parked step: what is wrong, what to do, and the commands that decide it."""
+    item = step.exception
     offending = f"{item.field} = {item.value}" if item.value else item.field
     parts: list[RenderableType] = [
-        Text(cleaned(f"Parked: {item.doing} ({item.step})"), style="bold yellow"),
+        Words(f"Parked: {item.doing} ({item.step})", "bold yellow"),
         pairs(
             [
                 ("Code", item.code),
@@ -381,9 +317,11 @@ def parked(item: StepException, workflow_id: str, zone: str) -> RenderableType:
     ]
     if item.problems:
         parts.append(problems(item.problems))
-    commands = "\n".join(f"  {_command(action, item, workflow_id)}" for action in item.allowed)
+    commands = [f"  {_command(choice, step)}" for choice in step.choices]
+    if item.uncertain:
+        parts.append(Words("It may have happened all the same: only a retry looks first."))
     # Left to the terminal to wrap: a folded command cannot be copied.
-    decide = f"To decide:\n{cleaned(commands)}\n"
+    decide = cleaned("\n".join(["To decide:", *commands, ""]))
     parts.append(Text(decide, style="dim", no_wrap=True, overflow="ignore"))
     return Group(*parts)
 
@@ -396,67 +334,28 @@ def _explained(code: str) -> list[tuple[str, str]]:
     return [("Means", known.meaning), ("To do", known.remedy.replace("`", ""))]
 
 
-def _command(action: Action, item: StepException, workflow_id: str) -> str:
-    command = f"c2c exceptions {action} {short(workflow_id)} --step {item.step} --by PERSON"
-    match action:
+def _command(choice: Choice, step: ParkedStep) -> str:
+    of, name = short(step.workflow_id), shlex.quote(step.exception.step)
+    command = f"c2c exceptions {choice.action} {of} --step {name} --by PERSON"
+    match choice.action:
         case Action.AMEND:
-            field = item.problems[0].field if item.problems else item.field
-            return f"{command} --set {field or 'PATH'}=VALUE"
+            return f"{command} --set {choice.path or 'PATH'}=VALUE"
         case Action.SKIP:
             return f"{command} --reason WHY"
     return command
 
 
-def problems(items: Sequence[Problem]) -> RenderableType:
-    return table(
-        ("*Field", "Expected", "Found", "Code"),
-        ((item.field, item.expected, item.value, item.code) for item in items),
-    )
-
-
-# --- the system ---------------------------------------------------------------------------------
-
-
-def changes(items: Sequence[Change]) -> RenderableType:
-    return table(
-        ("What", "*Name", "Done", ""),
-        (
-            (item.kind, item.name, Text(item.did, style=_DID_STYLE[item.did]), item.detail)
-            for item in items
-        ),
-    )
-
-
-def findings(items: Sequence[Finding]) -> RenderableType:
-    return table(
-        ("Area", "Checked", "", "Found", "What to do"),
-        (
-            (
-                item.area,
-                item.subject,
-                Text(item.verdict, style=_VERDICT_STYLE[item.verdict]),
-                item.detail,
-                item.remedy,
-            )
-            for item in items
-        ),
-    )
-
-
-def verdict_of(items: Sequence[Finding]) -> str:
-    """The outcome of a check in one sentence."""
-    count = {verdict: sum(item.verdict is verdict for item in items) for verdict in Verdict}
-    told = f"{count[Verdict.OK]} ok, {count[Verdict.WARN]} to look at"
-    if count[Verdict.MISSING]:
-        return f"Not ready: {count[Verdict.MISSING]} missing, {told}."
-    return f"Ready: {told}."
+def tries(items: Sequence[Attempt], zone: str) -> list[RenderableType]:
+    """What is tried again by itself, and why it failed: which system is down."""
+    found: list[RenderableType] = []
+    for item in items:
+        then = f", again at {moment(item.next_at, zone)}" if item.next_at else ", under way"
+        text = f"{short(item.workflow_id)} tries {item.activity} again"
+        found.append(Words(f"{text} (attempt {item.attempt}{then}): {item.failure}", "yellow"))
+    return found
 
 
 # --- shared -------------------------------------------------------------------------------------
-
-
-def _waiting(on: str) -> Text:
-    return Text(cleaned(on), style="yellow" if on in ("exception", "credentials") else "")
 
 
 def _journal(journal: Journal, zone: str) -> RenderableType:

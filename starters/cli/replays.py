@@ -9,16 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import RenderableType
-from rich.text import Text
-from temporalio.client import Client, WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
 
-from starters.cli import render
 from starters.cli.errors import ExitCode, UsageError
 from starters.cli.session import run, session_of
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from temporalio.client import Client, WorkflowHistory
+
     from workers.replays import Replayed
 
 _SDK_LOG = "temporalio"
@@ -58,14 +56,18 @@ def replay(
 
 
 def _table(results: list[Replayed]) -> RenderableType:
-    return render.table(
+    from rich.text import Text
+
+    from starters.cli.tables import cleaned, table
+
+    return table(
         ("*Workflow", "Type", ">Events", "Replays"),
         (
             (
                 item.workflow_id,
                 item.workflow_type,
                 item.events,
-                Text(f"no: {render.cleaned(item.failure)}", style="bold red")
+                Text(f"no: {cleaned(item.failure)}", style="bold red")
                 if item.failure
                 else Text("yes", style="green"),
             )
@@ -82,6 +84,8 @@ async def _running(client: Client, limit: int) -> list[Replayed]:
 
 
 async def _recorded(files: list[Path]) -> list[Replayed]:
+    from temporalio.contrib.pydantic import pydantic_data_converter
+
     from workers import replays  # late, as above
 
     results = replays.replayed(_histories(files), pydantic_data_converter)
@@ -94,6 +98,8 @@ async def _histories(files: list[Path]) -> AsyncIterator[WorkflowHistory]:
 
 
 def _history(file: Path) -> WorkflowHistory:
+    from temporalio.client import WorkflowHistory
+
     try:
         history = WorkflowHistory.from_json(file.stem, file.read_text(encoding="utf-8"))
     except OSError as error:

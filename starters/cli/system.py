@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateways.errors import GatewayError
-from starters.cli import render
 from starters.cli.errors import ExitCode, UsageError
 from starters.cli.session import Session, run, session_of
-from starters.client import C2C
-from starters.findings import Change, Did, Finding, Verdict
-from wiring.settings import ConfigurationError, Settings
 from workflows import task_queues
+
+if TYPE_CHECKING:
+    from starters.client import C2C
+    from starters.findings import Change, Finding
+    from wiring.settings import ConfigurationError, Settings
 
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
@@ -44,6 +44,8 @@ def worker(
         run(process.serve(session.settings, queues))
     except (RuntimeError, OSError) as error:  # as the SDK and the metrics' servers say it
         reason = str(error).split(": Status")[0]
+        from wiring.settings import ConfigurationError
+
         raise ConfigurationError(f"the worker cannot run: {reason}") from error
 
 
@@ -55,6 +57,7 @@ def setup(
 ) -> None:
     """Prepare the Temporal namespace: search attributes and the sweeps' schedules. Repeatable."""
     from starters import schedules  # late: the CRMs' clients come with it
+    from starters.cli import reports
 
     session = session_of(context)
     settings = session.settings
@@ -67,22 +70,26 @@ def setup(
     left = _prepare_crms(settings) if crm else []
     session.show(
         {"changes": [asdict(item) for item in changes], "left": [asdict(item) for item in left]},
-        render.changes(changes),
+        reports.changes(changes),
         _sentence(changes),
-        *([render.findings(left)] if left else []),
+        *([reports.findings(left)] if left else []),
     )
     if left:
         raise typer.Exit(ExitCode.REFUSED)
 
 
 def _sentence(changes: list[Change]) -> str:
+    from starters.findings import Did
+
     done = sum(item.did is not Did.UNCHANGED for item in changes)
     return f"{done} of {len(changes)} changed." if done else "All of it was there already."
 
 
 def _prepare_crms(settings: Settings) -> list[Finding]:
     """Create what the CRMs lack; returns what is left for a person."""
+    from gateways.errors import GatewayError
     from starters import preflight  # late, as above
+    from starters.findings import Finding, Verdict
     from wiring import remotes
 
     odoo = remotes.odoo(settings)
@@ -107,6 +114,7 @@ def _prepare_crms(settings: Settings) -> list[Finding]:
 def check(context: typer.Context) -> None:
     """Look whether everything is there: Temporal, Odoo, its rights and data, the CRM."""
     from starters import preflight  # late: the clients of Odoo and the CRMs come with it
+    from starters.cli import reports
 
     session = session_of(context)
     with session.progress("Checking ..."):
@@ -114,14 +122,16 @@ def check(context: typer.Context) -> None:
     ready = preflight.is_ready(found)
     session.show(
         {"ready": ready, "findings": [asdict(item) for item in found]},
-        render.findings(found),
-        render.verdict_of(found),
+        reports.findings(found),
+        reports.verdict_of(found),
     )
     if not ready:
         raise typer.Exit(ExitCode.REFUSED)
 
 
 def _settings(session: Session) -> Settings | ConfigurationError:
+    from wiring.settings import ConfigurationError
+
     try:
         return session.settings
     except ConfigurationError as error:

@@ -14,14 +14,8 @@ from contracts.money import Money
 from starters.client import calls, listing
 from starters.client.calls import Unreadable
 from starters.client.errors import NoAnswer, Refused
-from starters.client.listing import MAX_LISTED
-from starters.client.messages import (
-    CONTRACT_WORKFLOW,
-    DECIDE_APPROVAL,
-    INVOICE_WORKFLOW,
-    OPEN_APPROVALS,
-    built,
-)
+from starters.client.names import CONTRACT_WORKFLOW, INVOICE_WORKFLOW, MAX_LISTED
+from starters.client.protocol import DECIDE_APPROVAL, OPEN_APPROVALS, built
 from workflows import search_attributes
 
 # A workflow with a parked step shows that first; an approval may be open beside it.

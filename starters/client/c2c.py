@@ -3,40 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from temporalio.client import Client
-
-from contracts.approvals import ApprovalKind
-from contracts.contract.state import ContractStage
 from contracts.identifiers import is_invoice_workflow_id
-from contracts.invoice.state import InvoiceStage
-from contracts.model import JsonObject
-from contracts.money import Money
-from contracts.parking import StepException
-from starters.client import approvals, calls, listing, references, starting
-from starters.client.approvals import Awaiting, Filter, Found, Outcome
-from starters.client.calls import Unreadable
-from starters.client.contracts import ContractClient
-from starters.client.invoices import InvoiceClient
-from starters.client.listing import MAX_LISTED, ContractRow, InvoiceRow
-from starters.client.messages import CONTRACT_WORKFLOW, INVOICE_WORKFLOW
+from starters.client import calls, listing, references
+from starters.client.names import CONTRACT_WORKFLOW, INVOICE_WORKFLOW, MAX_LISTED
 from starters.client.references import NO_ENTITIES, Entities
-from starters.client.starting import Started
 from workflows import search_attributes
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from contracts.approvals import ApprovalKind
+    from contracts.contract.state import ContractStage
+    from contracts.invoice.state import InvoiceStage
+    from contracts.model import JsonObject
+    from contracts.money import Money
+    from starters.client.approvals import Awaiting, Found, Outcome
+    from starters.client.calls import Attempt, Unreadable
+    from starters.client.contracts import ContractClient
+    from starters.client.invoices import InvoiceClient
+    from starters.client.listing import ContractRow, InvoiceRow
+    from starters.client.parked import ParkedStep, ParkedSteps
+    from starters.client.starting import Started
 
 _PARKED = (
     f"{search_attributes.WAITING_ON.name} IN ('exception', 'credentials') "
     "AND ExecutionStatus = 'Running'"
 )
-
-
-@dataclass(frozen=True)
-class ParkedStep:
-    """A parked step and the workflow it is parked in."""
-
-    workflow_id: str
-    exception: StepException
 
 
 class C2C:
@@ -47,6 +41,9 @@ class C2C:
     nothing raises BadReference.
     """
 
+    # What is not for lists is imported where it is used: a list starts without the models of
+    # contracts and invoices.
+
     def __init__(self, client: Client, entities: Entities = NO_ENTITIES) -> None:
         self.client = client
         self._entities = entities
@@ -55,29 +52,38 @@ class C2C:
 
     def contract(self, reference: str) -> ContractClient:
         """A contract; whether there is one shows once it is asked."""
+        from starters.client.contracts import ContractClient
+
         return ContractClient(self.client, references.contract_id(reference, self._entities))
 
     def invoice(self, reference: str) -> InvoiceClient:
         """An invoice or a credit note; whether there is one shows once it is asked."""
+        from starters.client.invoices import InvoiceClient
+
         return InvoiceClient(self.client, references.invoice_id(reference, self._entities))
 
     def contract_or_invoice(self, reference: str) -> ContractClient | InvoiceClient:
         """Either of them; `A/1` is invoice 1 of contract A, unless A is a legal entity."""
         workflow_id = references.any_id(reference, self._entities)
-        kind = InvoiceClient if is_invoice_workflow_id(workflow_id) else ContractClient
-        return kind(self.client, workflow_id)
+        is_invoice = is_invoice_workflow_id(workflow_id)
+        return self.invoice(workflow_id) if is_invoice else self.contract(workflow_id)
 
     async def start(self, contract_data: JsonObject) -> Started:
-        """Start the contract that the data describes; starting it again changes nothing.
+        """Start the contract that the data describes; starting it again changes nothing, and says
+        what differs if the data is another.
 
         The data's own problems park the workflow, where people see them. InvalidContract is raised
         only for what the workflow's identity needs, and what no workflow could hold.
         """
+        from starters.client import starting
+
         return await starting.start(self.client, starting.input_of_data(contract_data))
 
     async def start_deal(self, system: str, deal_id: str, legal_entity: str) -> Started:
         """Start the contract of a won deal in a CRM ("hubspot", "odoo-crm"); the workflow reads
         it from there. Starting it again changes nothing. Raises InvalidContract."""
+        from starters.client import starting
+
         contract = starting.input_of_deal(system, deal_id, legal_entity)
         return await starting.start(self.client, contract)
 
@@ -119,23 +125,34 @@ class C2C:
 
     async def exceptions(
         self, *, limit: int = MAX_LISTED, unreadable: Unreadable | None = None
-    ) -> list[ParkedStep]:
+    ) -> ParkedSteps:
         """Every parked step, oldest first, of at most `limit` contracts and as many invoices.
 
         With `unreadable` one workflow that gives no answer does not hide the others.
         """
-        found: list[ParkedStep] = []
-        for workflow_type in (CONTRACT_WORKFLOW, INVOICE_WORKFLOW):
-            listed = listing.workflow_ids(self.client, workflow_type, _PARKED, limit)
-            ids = [item async for item in listed]
-            asked = await calls.each(ids, self._exceptions_of, unreadable)
-            found += [
-                ParkedStep(workflow_id, step) for workflow_id, steps in asked for step in steps
-            ]
-        return sorted(found, key=lambda item: item.exception.since)
+        from starters.client.parked import ParkedSteps
 
-    async def _exceptions_of(self, workflow_id: str) -> list[StepException]:
-        return await self.contract_or_invoice(workflow_id).exceptions()
+        found: list[ParkedStep] = []
+        more = False
+        for workflow_type in (CONTRACT_WORKFLOW, INVOICE_WORKFLOW):
+            listed = listing.workflow_ids(self.client, workflow_type, _PARKED, limit + 1)
+            ids = [item async for item in listed]
+            more = more or len(ids) > limit
+            asked = await calls.each(ids[:limit], self.parked, unreadable)
+            found += [step for _, steps in asked for step in steps]
+        return ParkedSteps(sorted(found, key=lambda item: item.exception.since), more)
+
+    async def parked(self, reference: str) -> list[ParkedStep]:
+        """What is parked in one contract or invoice, and what may be decided about it."""
+        from starters.client.parked import parked_in
+
+        return await parked_in(self.contract_or_invoice(reference))
+
+    async def trying(self, references: Iterable[str]) -> list[Attempt]:
+        """What these contracts and invoices try again at the moment, and why it failed last: which
+        system is down. Nothing is known of one that Temporal does not find."""
+        ids = [self.contract_or_invoice(item).workflow_id for item in references]
+        return await calls.trying(self.client, ids)
 
     # --- approvals ------------------------------------------------------------------------------
 
@@ -155,6 +172,9 @@ class C2C:
         another currency are not meant. Of contracts and of invoices at most `limit` are looked at.
         With `unreadable` one workflow that gives no answer does not hide the others.
         """
+        from starters.client import approvals
+        from starters.client.approvals import Filter
+
         wanted = Filter(customer=customer, up_to=up_to, kind=kind, entity=legal_entity)
         return await approvals.awaiting(self.client, wanted, limit=limit, unreadable=unreadable)
 
@@ -165,6 +185,8 @@ class C2C:
 
         One that is refused or gives no answer does not stop the rest; its outcome says why.
         """
+        from starters.client import approvals
+
         return await approvals.approve_all(self.client, items, by=by, comment=comment)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from datetime import timedelta
-from typing import Any, TypeVar
+import uuid
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 from temporalio.client import (
@@ -20,7 +22,9 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from starters.client.errors import NoAnswer, NotFound, Refused
-from starters.client.messages import Query, Update
+
+if TYPE_CHECKING:
+    from starters.client.protocol import Query, Update
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -44,6 +48,40 @@ _ANSWER_WITHIN = timedelta(seconds=20)
 _AT_ONCE = 20
 """How many workflows are asked at the same time when a list needs their state."""
 _POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """An activity that failed and is tried again by itself: in which workflow, how often it was
+    tried, why it failed last, and when it is next (aware; None while it runs)."""
+
+    workflow_id: str
+    activity: str
+    attempt: int
+    failure: str
+    next_at: datetime | None
+
+
+async def trying(client: Client, ids: Sequence[str]) -> list[Attempt]:
+    """What these workflows try again at the moment."""
+    asked = await each(ids, lambda item: _attempts(client, item), unreadable=lambda *_: None)
+    return [attempt for _, attempts in asked for attempt in attempts]
+
+
+async def _attempts(client: Client, workflow_id: str) -> list[Attempt]:
+    described = await client.get_workflow_handle(workflow_id).describe(rpc_timeout=_ANSWER_WITHIN)
+    found = []
+    for item in described.raw_description.pending_activities:
+        if not item.HasField("last_failure"):
+            continue
+        failure = await client.data_converter.decode_failure(item.last_failure)
+        waits = item.HasField("next_attempt_schedule_time")
+        next_at = item.next_attempt_schedule_time.ToDatetime(UTC) if waits else None
+        attempt = Attempt(
+            workflow_id, item.activity_type.name, item.attempt, _reason(failure), next_at
+        )
+        found.append(attempt)
+    return found
 
 
 async def query(client: Client, workflow_id: str, question: Query[T]) -> T:
@@ -75,8 +113,10 @@ async def update(
     request_id: str | None = None,
 ) -> T:
     """Send a workflow an Update and wait for its answer. Sent again with the same `request_id` it
-    counts once and gets the first answer. Raises Refused, NotFound, NoAnswer."""
+    counts once and gets the first answer; left out, it has one of its own. Raises Refused,
+    NotFound, NoAnswer, which says the id to send it again with."""
     handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(workflow_id)
+    request_id = request_id or str(uuid.uuid4())
     try:
         async with asyncio.timeout(_ANSWER_WITHIN.total_seconds()):
             answer: T = await handle.execute_update(
@@ -86,9 +126,9 @@ async def update(
     except WorkflowUpdateFailedError as error:
         raise Refused(_reason(error.cause)) from error
     except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
-        raise _no_answer(workflow_id) from error
+        raise _no_answer(workflow_id, request_id) from error
     except RPCError as error:
-        raise _explained(error, workflow_id) from error
+        raise _explained(error, workflow_id, request_id) from error
 
 
 async def until(
@@ -154,18 +194,19 @@ def _reason(cause: BaseException | None) -> str:
     return cause.message if isinstance(cause, ApplicationError) else str(cause)
 
 
-def _explained(error: RPCError, workflow_id: str) -> Exception:
+def _explained(error: RPCError, workflow_id: str, request_id: str = "") -> Exception:
     if error.status is RPCStatusCode.NOT_FOUND and "amespace" not in error.message:
         if "already completed" in error.message:
             return Refused(f"{workflow_id} has ended: nothing can be changed any more")
         return NotFound(f"nothing is known under {workflow_id}")
     if error.status in (RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED):
-        return _no_answer(workflow_id)
+        return _no_answer(workflow_id, request_id)
     return error
 
 
-def _no_answer(workflow_id: str) -> NoAnswer:
+def _no_answer(workflow_id: str, request_id: str = "") -> NoAnswer:
     return NoAnswer(
         f"no worker answered for {workflow_id} within {_ANSWER_WITHIN.total_seconds():.0f} s; "
-        "see that one runs (c2c worker, c2c check)"
+        "see that one runs (c2c worker, c2c check)",
+        request_id,
     )

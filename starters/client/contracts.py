@@ -40,7 +40,7 @@ from starters.client.auditing import Audit
 from starters.client.changing import ChangePreview
 from starters.client.errors import Refused
 from starters.client.invoices import InvoiceClient
-from starters.client.messages import built
+from starters.client.protocol import built
 from starters.client.workflow import WAIT_SECONDS, WorkflowClient
 
 if TYPE_CHECKING:

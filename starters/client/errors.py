@@ -20,4 +20,9 @@ class NotFound(Exception):
 
 
 class NoAnswer(Exception):
-    """No worker answered in time. What was asked may still be carried out."""
+    """No worker answered in time. What was asked may still be carried out: sent again with this
+    `request_id` it counts once. Empty for a question, which changes nothing."""
+
+    def __init__(self, message: str, request_id: str = "") -> None:
+        super().__init__(message)
+        self.request_id = request_id

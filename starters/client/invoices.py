@@ -17,7 +17,7 @@ from contracts.invoice.state import InvoiceReport, InvoiceState
 from contracts.money import Money
 from contracts.parking import StepException
 from starters.client import calls, messages
-from starters.client.messages import built
+from starters.client.protocol import built
 from starters.client.workflow import WAIT_SECONDS, WorkflowClient
 
 

@@ -16,11 +16,10 @@ from temporalio.common import SearchAttributeKey
 
 from contracts.identifiers import KEY, contract_of
 from contracts.money import Money
-from starters.client.messages import CONTRACT_WORKFLOW, INVOICE_WORKFLOW
+from starters.client.names import CONTRACT_WORKFLOW, INVOICE_WORKFLOW, MAX_LISTED
 from starters.client.references import BadReference
 from workflows import search_attributes
 
-MAX_LISTED = 500
 _CONTRACTS_A_QUERY = 100
 _WORD = re.compile(r"^[a-z][a-z_-]*\Z")
 

@@ -6,12 +6,6 @@ holds this list against the workflows: each name, what is sent with it, what it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Generic, TypeVar
-
-from pydantic import BaseModel, ValidationError
-
-from contracts.approvals import ApprovalDecision, ApprovalRound
 from contracts.changes import ChangeOrder
 from contracts.contract.messages import (
     CancelRequest,
@@ -39,31 +33,9 @@ from contracts.invoice.messages import (
 )
 from contracts.invoice.state import InvoiceReport, InvoiceState
 from contracts.parking import Resolution, StepException
-from contracts.problems import InvalidContract, problems_of
-
-M = TypeVar("M", bound=BaseModel)
-T = TypeVar("T")
-
-CONTRACT_WORKFLOW = "ContractWorkflow"
-INVOICE_WORKFLOW = "InvoiceWorkflow"
-
-
-@dataclass(frozen=True)
-class Update(Generic[M, T]):
-    """An Update of a workflow: its name, the message sent with it, and what it answers."""
-
-    name: str
-    message: type[M]
-    result: type[T]
-
-
-@dataclass(frozen=True)
-class Query(Generic[T]):
-    """A Query of a workflow, and what it answers."""
-
-    name: str
-    result: type[T]
-
+from starters.client.protocol import DECIDE_APPROVAL as DECIDE_APPROVAL
+from starters.client.protocol import OPEN_APPROVALS as OPEN_APPROVALS
+from starters.client.protocol import Query, Update
 
 REACH_MILESTONE = Update("reach_milestone", MilestoneReached, ContractOutcome)
 UNREACH_MILESTONE = Update("unreach_milestone", MilestoneUnreached, ContractOutcome)
@@ -88,17 +60,5 @@ CHANGE_DUNNING_HOLD = Update("change_dunning_hold", HoldChange, InvoiceReport)
 ASK_WRITE_OFF = Update("ask_write_off", WriteOffAsked, InvoiceReport)
 INVOICE = Query("invoice", InvoiceState)
 
-# Contracts and invoices have these alike.
-DECIDE_APPROVAL = Update("decide_approval", ApprovalDecision, ApprovalRound)
+# Contracts and invoices have this alike, and those of `protocol`.
 RESOLVE_EXCEPTION = Update("resolve_exception", Resolution, StepException)
-OPEN_APPROVALS = Query("open_approvals", list[ApprovalRound])
-
-
-def built(model: type[M], **fields: object) -> M:
-    """A message of these fields; None is left out. Raises InvalidContract with every problem."""
-    try:
-        return model.model_validate(
-            {name: value for name, value in fields.items() if value is not None}
-        )
-    except ValidationError as error:
-        raise InvalidContract(problems_of(error)) from error

@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
 
+from contracts.changes import contract_data_of, differences
 from contracts.contract.state import FILE_SOURCE, ContractInput
 from contracts.identifiers import contract_workflow_id, deal_contract_id
 from contracts.model import JsonObject
 from contracts.problems import InvalidContract
 from contracts.validation import payload_problems
-from starters.client.messages import CONTRACT_WORKFLOW, built
+from starters.client import calls
+from starters.client.errors import NoAnswer, NotFound
+from starters.client.messages import CONTRACT
+from starters.client.names import CONTRACT_WORKFLOW
+from starters.client.protocol import built
 from workflows import options, search_attributes, task_queues
+
+_CONTENT = "content"
+"""In the memo: a digest of what the contract was started with. Each run hands it on."""
+_MAX_DIFFERENCES = 20
 
 
 @dataclass(frozen=True)
 class Started:
-    """A contract's workflow; `new` is false where it had been started before."""
+    """A contract's workflow; `new` is false where it had been started before. `differences` is what
+    this start says otherwise than the contract as it is now, none where both say the same."""
 
     workflow_id: str
     run_id: str
     new: bool
+    differences: tuple[str, ...] = ()
 
 
 def input_of_data(contract_data: JsonObject) -> ContractInput:
@@ -52,7 +66,11 @@ def input_of_deal(system: str, deal_id: str, legal_entity: str) -> ContractInput
 
 
 async def start(client: Client, contract: ContractInput) -> Started:
-    """Start a contract's workflow under its business key."""
+    """Start a contract's workflow under its business key.
+
+    One that was started before with other content is compared. Raises NoAnswer where nobody can say
+    what that contract is.
+    """
     workflow_id = contract_workflow_id(contract.legal_entity, contract.contract_id)
     try:
         handle = await client.start_workflow(
@@ -69,7 +87,57 @@ async def start(client: Client, contract: ContractInput) -> Started:
             task_timeout=options.TASK_TIMEOUT,
             priority=options.share_of(contract.legal_entity),
             static_summary=f"{contract.legal_entity} {contract.contract_id}",
+            memo={_CONTENT: _digest(contract)},
         )
     except WorkflowAlreadyStartedError as error:
-        return Started(workflow_id, error.run_id or "", new=False)
+        found = await _differences(client, workflow_id, contract)
+        return Started(workflow_id, error.run_id or "", new=False, differences=found)
     return Started(workflow_id, handle.result_run_id or "", new=True)
+
+
+async def _differences(
+    client: Client, workflow_id: str, contract: ContractInput
+) -> tuple[str, ...]:
+    """What is said otherwise than the contract as it is now.
+
+    By the digest a repeat is known without a worker.
+    """
+    if not contract.contract_data or await _started_with(client, workflow_id) == _digest(contract):
+        return ()
+    try:
+        state = await calls.query(client, workflow_id, CONTRACT)
+    except NoAnswer as error:
+        raise NoAnswer(
+            f"{workflow_id} was started before with other content; what differs only a worker can "
+            f"say, and {error}"
+        ) from error
+    except NotFound:
+        return ()
+    known = contract_data_of(state.contract) if state.contract else state.contract_data
+    found = differences(known, _named(contract))
+    left = len(found) - _MAX_DIFFERENCES
+    return (*found[:_MAX_DIFFERENCES], *([f"and {left} more"] if left > 0 else []))
+
+
+async def _started_with(client: Client, workflow_id: str) -> str | None:
+    try:
+        described = await client.get_workflow_handle(workflow_id).describe()
+    except RPCError:
+        return None
+    found: str | None = await described.memo_value(_CONTENT, None)
+    return found
+
+
+def _named(contract: ContractInput) -> JsonObject:
+    """The contract data with what identifies it, as the workflow completes it."""
+    return {
+        **contract.contract_data,
+        "contract_id": contract.contract_id,
+        "legal_entity": contract.legal_entity,
+        "source": contract.source.model_dump(mode="json"),
+    }
+
+
+def _digest(contract: ContractInput) -> str:
+    text = json.dumps(_named(contract), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -13,7 +13,7 @@ from contracts.problems import InvalidContract
 from contracts.validation import payload_problems
 from starters.client import approvals, calls, messages
 from starters.client.approvals import Awaiting
-from starters.client.messages import Update, built
+from starters.client.protocol import Update, built
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")

@@ -276,8 +276,8 @@ class Life:
         for line in (x for item in state.account.invoices.values() for x in item.lines):
             before = quantities.get(line.order_line, Decimal(0))
             quantities[line.order_line] = before + line.quantity
-        for key, line in (await order_lines(self._world, self._workflow_id)).items():
-            found = Decimal(str(line["qty_invoiced"])).quantize(Decimal("0.01"))
+        for key, row in (await order_lines(self._world, self._workflow_id)).items():
+            found = Decimal(str(row["qty_invoiced"])).quantize(Decimal("0.01"))
             assert found == quantities.get(key, Decimal(0)), key
 
 

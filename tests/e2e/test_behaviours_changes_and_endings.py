@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contracts.contract.messages import CustomerRefresh, Side, TerminationRequest
+from contracts.contract.messages import Side, TerminationRequest
 from contracts.contract.state import ContractStage, Ending
 from starters.client import messages
 from tests.e2e import test_crm
@@ -64,7 +64,7 @@ async def test_what_changed_in_the_crm_is_taken_where_the_crm_owns_it_and_else_o
     ]
     hubspot.update("contacts", contact, {"email": new})
     hubspot.update("deals", deal_id, {"hubspot_owner_id": hubspot.add_owner(CLARA)})
-    told = await world.tell(workflow_id, messages.REFRESH_CUSTOMER, CustomerRefresh(by=CLARA))
+    told = await world.c2c.contract(workflow_id).refresh_customer(by=CLARA)
     state = await world.contract(workflow_id)
     assert state.contract is not None
     # Who sells is the CRM's to say; where invoices go is Odoo's since the contract was signed.

@@ -60,7 +60,7 @@ async def test_what_waits_for_a_person_is_listed_by_what_for_and_since_when(worl
     row = await listed(world, bad, "exception")
     assert row.waiting_since is not None
     assert abs(row.waiting_since - parked.since) < timedelta(seconds=1)
-    found = [item for item in await world.c2c.exceptions() if item.workflow_id == bad]
+    found = [item for item in (await world.c2c.exceptions()).items if item.workflow_id == bad]
     assert [item.exception.step for item in found] == ["validate"]
     await world.resolve(bad, Action.AMEND, changes={"services.0.code": "BUILD"})
     await world.stage(bad, ContractStage.ACTIVE)

@@ -158,7 +158,7 @@ async def test_exceptions_and_contracts_without_a_human_touch_are_counted(
 async def listed(world: World) -> list[ParkedStep]:
     """The parked steps as the list shows them, which lags a little."""
     deadline = time.monotonic() + 30
-    while not (found := await world.c2c.exceptions()):
+    while not (found := (await world.c2c.exceptions()).items):
         assert time.monotonic() < deadline
         await asyncio.sleep(0.2)
     return found

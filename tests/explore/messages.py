@@ -246,7 +246,7 @@ def _to_invoice(world: World, number: int) -> Iterator[Sent]:
     for label, message in _about_invoice(state, known):
         yield Sent(number, f"{label}: invoice {number}", message)
     total = known.total if known else abs_of(state)
-    if not state.payment_references:
+    if not state.known_payments:
         notice = PaymentNotice(reference="P-1", amount=total, paid_on=state.today)
         label = f"the bank tells of a payment: invoice {number}"
         yield Sent(number, label, notice, is_signal=True)

@@ -316,7 +316,7 @@ _CONTRACT_REQUESTS: Mapping[str, Callable[[ContractState, Action], Any]] = {
     reading.READ_TIME: _reading,
     reading.READ_EXPENSES: _reading,
     proposing.MARK_REACHED: lambda state, action: state.odoo.milestone_ids[action.subject],
-    proposing.SET_DELIVERED: lambda state, _: proposing.delivered_news(state),
+    proposing.SET_DELIVERED: lambda state, action: proposing.delivered_news(state, action.subject),
     proposing.START_INVOICE: _start,
     invoices.DUNNING_HOLD: _hold,
     amendments.AMEND_ORDER: lambda state, _: (state.odoo, amendments.versions_to_follow(state)[1]),

@@ -48,7 +48,7 @@ from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.parking import Action, Resolution
 from starters.client import Refused, messages
-from starters.client.messages import Update
+from starters.client.protocol import Update
 from tests.e2e.telling import last_of, month
 from tests.unit import examples
 from tests.unit.contract.played import Played
@@ -392,7 +392,7 @@ async def tell_slowly(state: InvoiceState, action: actions.Action) -> object:
     """The last word to the contract takes until a payment has come."""
     if state.stage is InvoiceStage.SETTLED:
         found = workflow.instance()
-        await workflow.wait_condition(lambda: bool(found.state.payment_references))
+        await workflow.wait_condition(lambda: bool(found.state.known_payments))
     return await PERFORM[TELL_CONTRACT](state, action)
 
 

@@ -49,7 +49,7 @@ async def test_a_key_that_stays_expired_is_tried_ever_more_slowly_and_listed(
             assert state.exceptions[0].attempts == tries + 1
             assert state.exceptions[0].since == first.since, "as old as it is"
             tries += 1
-        listed = await world.c2c.exceptions(unreadable=lambda *_: None)
+        listed = (await world.c2c.exceptions(unreadable=lambda *_: None)).items
         assert (invoice, "credentials") in [(e.workflow_id, e.exception.kind) for e in listed]
     finally:
         await asyncio.to_thread(world.server.renew_keys, "c2c")

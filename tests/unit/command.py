@@ -9,7 +9,7 @@ import pytest
 from typer.testing import Result
 
 from starters.client import calls as calls_
-from starters.client.messages import Query, Update
+from starters.client.protocol import Query, Update
 
 CONTRACT = "contract/northwind/C-1"
 INVOICE = f"{CONTRACT}/invoice/1"
@@ -26,6 +26,7 @@ class Calls:
         self.made: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
         patch.setattr(calls_, "query", self._query)
         patch.setattr(calls_, "update", self._update)
+        patch.setattr(calls_, "trying", self._trying)
 
     def answer(self, name: str, result: Any, owner: object = None) -> None:
         """Answer the Update or Query of that name; or, with `owner`, the function or method."""
@@ -48,6 +49,9 @@ class Calls:
 
     async def _query(self, _client: object, workflow_id: str, query: Query[Any]) -> Any:
         return self._made(query.name, (workflow_id,), {})
+
+    async def _trying(self, _client: object, ids: list[str]) -> Any:
+        return self._answers.get("trying", [])
 
     async def _update(
         self,

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,15 +18,18 @@ from temporalio.service import RPCError, RPCStatusCode
 from contracts import parking
 from contracts.contract.state import ContractOutcome, ContractStage
 from contracts.invoice.state import InvoiceStage
-from starters.cli import main, render, session
+from starters.cli import main, session, tables
 from starters.cli.errors import ExitCode
+from starters.cli.options import PERSON_VARIABLE
 from starters.cli.session import json_text
 from starters.client import (
     C2C,
+    Attempt,
     ContractRow,
     NoAnswer,
     NotFound,
     ParkedStep,
+    ParkedSteps,
     Refused,
     Started,
     listing,
@@ -196,8 +200,25 @@ def test_start_prints_the_workflow_and_whether_it_is_new(
         "workflow_id": CONTRACT,
         "run_id": "run",
         "new": False,
+        "differences": [],
     }
     assert "nothing changed" in c2c("contract", "start", _file(tmp_path)).stdout
+
+
+def test_other_content_under_a_known_id_is_told_with_a_code_of_its_own(
+    calls: Calls, c2c: Invoke, tmp_path: Path
+) -> None:
+    differences = ("title: Old -> New", "value: 1.00 EUR -> 2.00 EUR")
+    calls.answer("start", Started(CONTRACT, "run", new=False, differences=differences), C2C)
+    result = c2c("contract", "start", _file(tmp_path))
+    assert result.exit_code == ExitCode.OTHER_CONTENT
+    assert int(ExitCode.OTHER_CONTENT) == 7
+    for line in differences:
+        assert line in result.stdout
+    assert "c2c contract change northwind/C-1" in result.stdout
+    result = c2c("contract", "start", _file(tmp_path), "--json")
+    assert result.exit_code == ExitCode.OTHER_CONTENT
+    assert json.loads(result.stdout)["differences"] == list(differences)
 
 
 def test_start_fills_in_what_identifies_the_contract(calls: Calls, c2c: Invoke) -> None:
@@ -283,9 +304,45 @@ def test_list_takes_words_only(calls: Calls, c2c: Invoke, arguments: list[str]) 
     assert calls.made == []
 
 
-def test_an_empty_list_says_so(calls: Calls, c2c: Invoke) -> None:
+def test_an_empty_list_says_so_and_where_it_looked(calls: Calls, c2c: Invoke) -> None:
     calls.answer("contract_rows", [], listing)
-    assert c2c("contract", "list").stdout == "No contracts.\n"
+    told = c2c("contract", "list").stdout
+    assert told == "No contracts at localhost:7233, namespace default.\n"
+
+
+def test_a_dry_run_shows_what_would_start_and_starts_nothing(
+    calls: Calls, c2c: Invoke, tmp_path: Path
+) -> None:
+    result = c2c("contract", "start", _file(tmp_path), "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert f"would start as workflow {CONTRACT}; nothing is done" in result.stdout
+    assert "10000.00 EUR" in result.stdout
+    document = json.loads(c2c("contract", "start", _file(tmp_path), "--dry-run", "--json").stdout)
+    assert (document["dry_run"], document["problems"]) == (True, [])
+    wrong = c2c("contract", "start", _file(tmp_path, title=""), "--dry-run")
+    assert wrong.exit_code == ExitCode.REFUSED
+    parked = c2c("contract", "start", _file(tmp_path, title=""), "--dry-run", "--park")
+    assert parked.exit_code == 0
+    assert "would park with 1 problem(s)" in parked.stdout
+    assert calls.made == []
+
+
+def test_a_dry_run_of_a_deal_reads_it_and_starts_nothing(
+    calls: Calls, c2c: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = examples.contract_data()
+    del data["contract_id"], data["legal_entity"]
+    monkeypatch.setattr(
+        "wiring.settings.load_settings", lambda: SimpleNamespace(entities={}, default_entity=None)
+    )
+    monkeypatch.setattr("starters.schedules.crm_systems", lambda _: {"hubspot": "northwind"})
+    monkeypatch.setattr("wiring.remotes.odoo", lambda _: SimpleNamespace(close=lambda: None))
+    crm = SimpleNamespace(read_contract=lambda deal: data)
+    monkeypatch.setattr("wiring.remotes.crms", lambda *_: {"hubspot": crm})
+    result = c2c("contract", "start", "--deal", "7", "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert "contract/northwind/hubspot-7; nothing is done" in result.stdout
+    assert calls.made == []
 
 
 def test_show_tells_times_in_the_entitys_zone_and_how_to_mend(calls: Calls, c2c: Invoke) -> None:
@@ -338,14 +395,74 @@ def test_an_amount_is_text_with_its_currency(calls: Calls, c2c: Invoke, amount: 
 
 def test_exceptions_list_and_show(calls: Calls, c2c: Invoke) -> None:
     step = examples.parked(parking.CUSTOMER, message="[b]bold[/b] is text")
-    calls.answer("exceptions", [ParkedStep(CONTRACT, step)], C2C)
+    calls.answer("exceptions", ParkedSteps([ParkedStep(CONTRACT, step)]), C2C)
     calls.answer("contract", examples.contract_state(exceptions=[step]))
-    output = c2c("exceptions", "list").stdout
+    whole = c2c("exceptions", "list")
+    assert whole.stderr == ""
+    output = whole.stdout
     assert "northwind/C-1" in output
     assert "[b]bold[/b] is text" in output
     assert "customer" in c2c("exceptions", "show", "northwind/C-1").stdout
     [item] = json.loads(c2c("exceptions", "show", "northwind/C-1", "--json").stdout)["exceptions"]
     assert item["step"] == "customer"
+
+
+def test_a_list_of_exceptions_that_stops_says_so(calls: Calls, c2c: Invoke) -> None:
+    step = ParkedStep(CONTRACT, examples.parked(parking.CUSTOMER))
+    calls.answer("exceptions", ParkedSteps([step], more=True), C2C)
+    assert "only the newest 500" in c2c("exceptions", "list").stderr
+    assert json.loads(c2c("exceptions", "list", "--json").stdout)["more"] is True
+
+
+def possible(c2c: Invoke, reference: str = "northwind/C-1") -> list[str]:
+    shown = json.loads(c2c("exceptions", "show", reference, "--json").stdout)
+    [item] = shown["exceptions"]
+    actions: list[str] = item["possible"]
+    suggested = c2c("exceptions", "show", reference).stdout
+    assert re.findall(r"c2c exceptions (\w+)", suggested) == actions
+    return actions
+
+
+def test_cancel_is_offered_only_while_the_contract_can_be_cancelled(
+    calls: Calls, c2c: Invoke
+) -> None:
+    step = examples.parked(parking.CUSTOMER)
+    calls.answer("contract", examples.contract_state(exceptions=[step]))
+    assert "cancel" in possible(c2c)
+    billed = {1: examples.report(1, InvoiceStage.OPEN)}
+    calls.answer("contract", examples.contract_state(exceptions=[step], invoices=billed))
+    assert possible(c2c) == [item for item in step.allowed if item != "cancel"]
+
+
+def test_what_may_have_happened_can_only_be_tried_again(calls: Calls, c2c: Invoke) -> None:
+    step = examples.parked(parking.POST_INVOICE, uncertain=True)
+    assert len(step.allowed) > 1
+    calls.answer("invoice", examples.invoice_state(exceptions=[step]))
+    assert possible(c2c, "northwind/C-1/1") == ["retry"]
+
+
+@pytest.mark.parametrize(
+    ("field", "path"),
+    [("customer.vat_number", "customer.vat_number"), ("source.id", "PATH"), ("odoo.x", "PATH")],
+)
+def test_a_path_that_is_always_refused_is_not_suggested(
+    calls: Calls, c2c: Invoke, field: str, path: str
+) -> None:
+    step = examples.parked(parking.CUSTOMER, field=field)
+    calls.answer("contract", examples.contract_state(exceptions=[step]))
+    assert f"--set {path}=VALUE" in c2c("exceptions", "show", "northwind/C-1").stdout
+
+
+def test_show_says_which_system_does_not_answer(calls: Calls, c2c: Invoke) -> None:
+    calls.answer("contract", examples.contract_state())
+    at = datetime(2026, 3, 2, 12, tzinfo=UTC)
+    attempt = Attempt(INVOICE, "post_invoice", 7, "Odoo does not answer (503)", at)
+    calls.answer("trying", [attempt])
+    told = " ".join(c2c("contract", "show", "northwind/C-1").stdout.split())
+    assert "northwind/C-1/1 tries post_invoice again (attempt 7, again at" in told
+    assert "Odoo does not answer (503)" in told
+    document = json.loads(c2c("contract", "show", "northwind/C-1", "--json").stdout)
+    assert document["trying"][0]["failure"] == "Odoo does not answer (503)"
 
 
 def test_an_exception_is_shown_with_what_to_do(calls: Calls, c2c: Invoke) -> None:
@@ -365,9 +482,9 @@ def test_an_exception_with_a_code_of_another_release_is_shown(calls: Calls, c2c:
 def test_one_unreadable_workflow_does_not_hide_the_rest(
     calls: Calls, c2c: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def partly(_client: object, *, unreadable: Callable[[str, Exception], None]) -> list[Any]:
+    async def partly(_client: object, *, unreadable: Callable[[str, Exception], None]) -> Any:
         unreadable(CONTRACT, NoAnswer("no worker"))
-        return [ParkedStep(INVOICE, examples.parked(parking.DELIVER))]
+        return ParkedSteps([ParkedStep(INVOICE, examples.parked(parking.DELIVER))])
 
     monkeypatch.setattr(C2C, "exceptions", partly)
     result = c2c("exceptions", "list")
@@ -397,7 +514,7 @@ def test_the_person_may_come_from_the_environment(
 ) -> None:
     calls.answer("resolve_exception", examples.parked(parking.CUSTOMER))
     assert c2c("exceptions", "retry", "northwind/C-1").exit_code == ExitCode.USAGE
-    monkeypatch.setenv(session.PERSON_VARIABLE, "olga")
+    monkeypatch.setenv(PERSON_VARIABLE, "olga")
     assert c2c("exceptions", "retry", "northwind/C-1").exit_code == 0
     assert calls.last[1][1].by == "olga"
 
@@ -429,7 +546,7 @@ def test_replay_takes_histories(calls: Calls, c2c: Invoke, tmp_path: Path, conte
 )
 def test_ages(minutes: int, told: str) -> None:
     since = datetime.fromtimestamp(0, UTC)
-    assert render.age(since, datetime.fromtimestamp(minutes * 60, UTC)) == told
+    assert tables.age(since, datetime.fromtimestamp(minutes * 60, UTC)) == told
 
 
 def test_the_command_starts_without_what_only_some_commands_need() -> None:

@@ -49,7 +49,7 @@ def change(calls: Calls, tmp_path: Path) -> list[str]:
 
 
 def test_a_change_order_is_shown_and_proposed(calls: Calls, c2c: Invoke, change: list[str]) -> None:
-    result = c2c(*change)
+    result = c2c(*change, "--yes")
     assert result.exit_code == 0, result.output
     shown = text(result.stdout)
     assert "milestone Go-live: 6000.00 EUR -> 7000.00 EUR" in shown
@@ -58,7 +58,7 @@ def test_a_change_order_is_shown_and_proposed(calls: Calls, c2c: Invoke, change:
     order = calls.message
     assert (order.number, order.by, order.reason) == (1, "pm@northwind.example", "more scope")
     assert order.reprice == {"live": "7000.00"}
-    document = json.loads(c2c(*change, "--json").stdout)
+    document = json.loads(c2c(*change, "--yes", "--json").stdout)
     assert document["difference"] == "1000.00 EUR"
     assert document["outcome"]["stage"] == "active"
 
@@ -72,7 +72,7 @@ def test_a_person_is_asked_before_it_is_proposed(
     answer: str,
     proposed: bool,
 ) -> None:
-    monkeypatch.setattr(session.Session, "may_ask", property(lambda _: True))
+    monkeypatch.setattr(session.Session, "_may_ask", property(lambda _: True))
     assert c2c(*change, stdin=answer).exit_code == (ExitCode.OK if proposed else ExitCode.REFUSED)
     assert (calls.last[0] == "propose_change") is proposed
     assert c2c(*change, "--yes").exit_code == 0
@@ -83,7 +83,7 @@ def test_who_proposes_it_and_its_number_are_not_taken_from_the_file(
 ) -> None:
     calls.answer("contract", examples.contract_state(change_orders=2))
     stated = json.dumps({"number": 9, "by": "somebody", "reason": "x", "drop": ["course"]})
-    line = ["contract", "change", REF, "-", *BY, "--reason", "less scope"]
+    line = ["contract", "change", REF, "-", *BY, "--yes", "--reason", "less scope"]
     assert c2c(*line, stdin=stated).exit_code == 0
     order = calls.message
     assert (order.number, order.by, order.reason) == (3, "pm@northwind.example", "less scope")
@@ -113,7 +113,7 @@ def test_there_is_nothing_to_change_before_the_contract_is_validated(
     calls: Calls, c2c: Invoke, change: list[str]
 ) -> None:
     calls.answer("contract", examples.contract_state(contract=None))
-    result = c2c(*change)
+    result = c2c(*change, "--yes")
     assert result.exit_code == ExitCode.REFUSED
     assert "nothing to change yet" in result.stderr
 
@@ -122,7 +122,7 @@ def test_what_the_workflow_refuses_reaches_the_person(
     calls: Calls, c2c: Invoke, change: list[str]
 ) -> None:
     calls.answer("propose_change", Refused("live is billed"))
-    result = c2c(*change)
+    result = c2c(*change, "--yes")
     assert result.exit_code == ExitCode.REFUSED
     assert "live is billed" in result.stderr
 
@@ -377,7 +377,7 @@ def audited(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> Calls:
         Check(name="everything is billed"),
         Check(name="no invoice is open", problems=("INV/1 has 5.00 EUR open",)),
     ]
-    monkeypatch.setattr(session, "load_settings", lambda: object())
+    monkeypatch.setattr("wiring.settings.load_settings", lambda: object())
     monkeypatch.setattr(remotes, "odoo", lambda _settings: Odoo())
     calls.answer("contract", mixed())
     calls.answer("audit", Audit('{"contract": 1}', "ab" * 32, checks), auditing)
@@ -455,7 +455,7 @@ def test_the_change_order_on_the_page_can_be_proposed(calls: Calls, c2c: Invoke)
     [shown] = re.findall(r"^```toml\n(reason = .*?)^```$", page, re.MULTILINE | re.DOTALL)
     calls.answer("contract", active(example("mixed")))
     calls.answer("propose_change", OUTCOME)
-    result = c2c("contract", "change", "northwind/C-1004", "-", *BY, "--json", stdin=shown)
+    result = c2c("contract", "change", "northwind/C-1004", "-", *BY, "--yes", "--json", stdin=shown)
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["difference"] == "1000.00 EUR"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from contracts.approvals import (
 from contracts.money import Money
 from starters.cli import app, session
 from starters.cli.errors import ExitCode
+from starters.cli.options import PERSON_VARIABLE
 from starters.client import (
     C2C,
     MAX_LISTED,
@@ -88,14 +90,15 @@ class Firm:
 @pytest.fixture
 def firm(monkeypatch: pytest.MonkeyPatch) -> Firm:
     async def connect() -> object:
-        return object()
+        config = SimpleNamespace(target_host="localhost:7233")
+        return SimpleNamespace(namespace="default", service_client=SimpleNamespace(config=config))
 
     def unconfigured() -> None:
         raise ConfigurationError("there is no configuration")
 
     monkeypatch.setattr("wiring.client.connect", connect)
-    monkeypatch.setattr(session, "load_settings", unconfigured)
-    for variable in (session.ENTITY_VARIABLE, session.PERSON_VARIABLE):
+    monkeypatch.setattr("wiring.settings.load_settings", unconfigured)
+    for variable in (session.ENTITY_VARIABLE, PERSON_VARIABLE):
         monkeypatch.delenv(variable, raising=False)
     firm = Firm()
     monkeypatch.setattr(listing, "workflow_ids", firm.ids)
@@ -211,7 +214,7 @@ def test_an_amount_to_narrow_by_has_a_currency(firm: Firm, c2c: Invoke) -> None:
 
 
 def test_an_empty_list_says_so(firm: Firm, c2c: Invoke) -> None:
-    assert c2c("list").stdout == "Nothing awaits approval.\n"
+    assert c2c("list").stdout == ("Nothing awaits approval at localhost:7233, namespace default.\n")
 
 
 def test_approvals_beside_a_parked_step_are_found_and_only_of_the_entity(
@@ -254,7 +257,7 @@ def test_a_list_that_may_be_cut_says_so(
 
 def test_approving_binds_to_what_was_shown(firm: Firm, c2c: Invoke) -> None:
     firm.invoice(total=Money.parse("3630.00 EUR"))
-    result = c2c("approve", "northwind/C-1/1", "--by", ANA)
+    result = c2c("approve", "northwind/C-1/1", "--by", ANA, "--yes")
     assert result.exit_code == 0, result.output
     for shown in ("Design: 3000.00 EUR", "630.00 EUR", "3630.00 EUR", "up to 10000.00 EUR: 1 of"):
         assert shown in result.stdout
@@ -266,34 +269,34 @@ def test_approving_binds_to_what_was_shown(firm: Firm, c2c: Invoke) -> None:
 
 def test_who_is_still_needed_is_said(firm: Firm, c2c: Invoke) -> None:
     firm.invoice(kind=ApprovalKind.WRITE_OFF)
-    first = c2c("approve", "northwind/C-1/1", "--by", ANA)
+    first = c2c("approve", "northwind/C-1/1", "--by", ANA, "--yes")
     assert f"still needed: 1 approval by {CLEO}, {DORA} (directors)" in first.stdout
-    last = c2c("approve", "northwind/C-1/1", "--by", CLEO)
+    last = c2c("approve", "northwind/C-1/1", "--by", CLEO, "--yes")
     assert "Approved 3000.00 EUR: it is written off now." in last.stdout
 
 
 def test_a_change_order_is_approved_by_its_contract(firm: Firm, c2c: Invoke) -> None:
     everything(firm)
-    result = c2c("approve", "northwind/C-2", "--by", CLEO)
+    result = c2c("approve", "northwind/C-2", "--by", CLEO, "--yes")
     assert "the contract changes now" in result.stdout
 
 
 def test_a_refusal_is_told_with_its_reason(firm: Firm, c2c: Invoke) -> None:
     firm.invoice()
-    result = c2c("approve", "northwind/C-1/1", "--by", CLEO)
+    result = c2c("approve", "northwind/C-1/1", "--by", CLEO, "--yes")
     assert result.exit_code == ExitCode.REFUSED
     assert "may not decide this" in result.stderr
-    missing = c2c("approve", "northwind/C-9/1", "--by", ANA)
+    missing = c2c("approve", "northwind/C-9/1", "--by", ANA, "--yes")
     assert missing.exit_code == ExitCode.NOT_FOUND
-    c2c("approve", "northwind/C-1/1", "--by", ANA)
-    again = c2c("approve", "northwind/C-1/1", "--by", BOB)
+    c2c("approve", "northwind/C-1/1", "--by", ANA, "--yes")
+    again = c2c("approve", "northwind/C-1/1", "--by", BOB, "--yes")
     assert again.exit_code == ExitCode.REFUSED
     assert "northwind/C-1/1: nothing awaits approval there" in again.stderr
 
 
 def test_another_content_than_named_is_not_approved(firm: Firm, c2c: Invoke) -> None:
     firm.invoice()
-    line = ["approve", "northwind/C-1/1", "--by", ANA, "--hash"]
+    line = ["approve", "northwind/C-1/1", "--by", ANA, "--yes", "--hash"]
     result = c2c(*line, "0" * 12)
     assert result.exit_code == ExitCode.REFUSED
     assert f"the proposal is {'1' * 12} now, not {'0' * 12}; look at it again" in result.stderr
@@ -311,17 +314,29 @@ def test_a_person_is_asked(
     approved: bool,
     what: list[str],
 ) -> None:
-    monkeypatch.setattr(session.Session, "may_ask", property(lambda _: True))
+    monkeypatch.setattr(session.Session, "_may_ask", property(lambda _: True))
     firm.invoice()
     result = c2c("approve", *what, "--by", ANA, stdin=answer)
     assert bool(firm.decisions) is approved
     assert result.exit_code == (ExitCode.OK if approved else ExitCode.REFUSED)
 
 
+@pytest.mark.parametrize("options", [[], ["--json"]])
+@pytest.mark.parametrize("what", [["northwind/C-1/1"], ["--all"]])
+def test_a_question_that_nobody_can_answer_is_refused(
+    firm: Firm, c2c: Invoke, what: list[str], options: list[str]
+) -> None:
+    firm.invoice()
+    result = c2c("approve", *what, "--by", ANA, *options, stdin="y\n")
+    assert result.exit_code == ExitCode.REFUSED
+    assert "--yes" in result.stderr
+    assert firm.decisions == []
+
+
 def test_who_says_yes_is_not_asked(
     firm: Firm, c2c: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session.Session, "may_ask", property(lambda _: True))
+    monkeypatch.setattr(session.Session, "_may_ask", property(lambda _: True))
     firm.invoice()
     assert c2c("approve", "northwind/C-1/1", "--by", ANA, "--yes").exit_code == 0
     assert len(firm.decisions) == 1
@@ -357,7 +372,7 @@ def test_a_rejection_says_why_and_what_follows(
 def test_one_refusal_does_not_stop_the_rest(firm: Firm, c2c: Invoke) -> None:
     everything(firm)
     references = [f"northwind/{name}" for name in ("C-1/1", "C-2", "C-1/9", "C-1/2", "C-1/1")]
-    result = c2c("approve", *references, "--by", ANA, "--json")
+    result = c2c("approve", *references, "--by", ANA, "--yes", "--json")
     assert result.exit_code == ExitCode.REFUSED
     document = json.loads(result.stdout)
     outcomes = {item["of"]: item["outcome"] for item in document["approvals"]}
@@ -371,7 +386,7 @@ def test_one_refusal_does_not_stop_the_rest(firm: Firm, c2c: Invoke) -> None:
     messages = {item["of"]: item["message"] for item in document["approvals"]}
     assert "may not decide" in messages["northwind/C-2"]
     assert "nothing is known" in messages["northwind/C-1/9"]
-    table = c2c("approve", "northwind/C-1/3", "northwind/C-2", "--by", ANA)
+    table = c2c("approve", "northwind/C-1/3", "northwind/C-2", "--by", ANA, "--yes")
     assert table.exit_code == ExitCode.REFUSED
     assert "refused" in table.stdout
     assert "approved" in table.stdout
@@ -381,8 +396,8 @@ def test_all_refused_for_nothing_is_said_of_each(firm: Firm, c2c: Invoke) -> Non
     firm.invoice(1)
     firm.invoice(2)
     both = ["northwind/C-1/1", "northwind/C-1/2"]
-    assert c2c("approve", *both, "--by", ANA).exit_code == 0
-    again = c2c("approve", *both, "--by", BOB)
+    assert c2c("approve", *both, "--by", ANA, "--yes").exit_code == 0
+    again = c2c("approve", *both, "--by", BOB, "--yes")
     assert again.exit_code == ExitCode.REFUSED
     assert again.stdout.count("nothing awaits approval there") == 2
 
@@ -391,7 +406,7 @@ def test_all_is_what_the_person_may_approve_and_leaves_the_rest_to_others(
     firm: Firm, c2c: Invoke
 ) -> None:
     everything(firm)
-    document = json.loads(c2c("approve", "--all", "--by", ANA, "--json").stdout)
+    document = json.loads(c2c("approve", "--all", "--by", ANA, "--yes", "--json").stdout)
     assert [item["of"] for item in document["approvals"]] == [
         "northwind/C-1/1",
         "northwind/C-1/2",
@@ -399,14 +414,25 @@ def test_all_is_what_the_person_may_approve_and_leaves_the_rest_to_others(
     ]
     assert [item["of"] for item in document["left_out"]] == ["northwind/C-2"]
     assert document["refused"] == 0
-    told = c2c("approve", "--all", "--by", ANA).stdout
+    told = c2c("approve", "--all", "--by", ANA, "--yes").stdout
     assert "Nothing to approve." in told
     assert "2 more await others" in told
 
 
 def test_all_can_be_narrowed(firm: Firm, c2c: Invoke) -> None:
     everything(firm)
-    line = ["approve", "--all", "--by", ANA, "--customer", "acme", "--up-to", "450 EUR", "--json"]
+    line = [
+        "approve",
+        "--all",
+        "-y",
+        "--by",
+        ANA,
+        "--customer",
+        "acme",
+        "--up-to",
+        "450 EUR",
+        "--json",
+    ]
     document = json.loads(c2c(*line).stdout)
     assert [item["of"] for item in document["approvals"]] == ["northwind/C-1/2", "northwind/C-1/3"]
 
@@ -423,7 +449,7 @@ def test_what_changed_since_it_was_listed_is_refused_and_the_rest_is_not(
         return found
 
     monkeypatch.setattr(C2C, "approvals", and_then_amended)
-    result = c2c("approve", "--all", "--by", ANA, "--json")
+    result = c2c("approve", "--all", "--by", ANA, "--yes", "--json")
     assert result.exit_code == ExitCode.REFUSED
     outcomes = json.loads(result.stdout)["approvals"]
     assert [item["outcome"] for item in outcomes] == ["refused", "approved", "approved"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import date
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,10 +20,10 @@ from contracts.invoice.messages import (
     WriteOffAsked,
 )
 from contracts.invoice.state import InvoiceReport, InvoiceStage
-from starters.cli import app, session
+from starters.cli import app
 from starters.cli.errors import ExitCode
 from starters.client import Refused, calls
-from starters.client.messages import Update
+from starters.client.protocol import Update
 from tests.unit.examples import CLEO, euros
 from wiring.settings import ConfigurationError
 
@@ -63,14 +64,15 @@ class Desk:
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     async def connect() -> object:
-        return object()
+        config = SimpleNamespace(target_host="localhost:7233")
+        return SimpleNamespace(namespace="default", service_client=SimpleNamespace(config=config))
 
     def unconfigured() -> None:
         raise ConfigurationError("there is no configuration")
 
     found = Desk()
-    monkeypatch.setattr("starters.cli.session.temporal.connect", connect)
-    monkeypatch.setattr(session, "load_settings", unconfigured)
+    monkeypatch.setattr("wiring.client.connect", connect)
+    monkeypatch.setattr("wiring.settings.load_settings", unconfigured)
     monkeypatch.setattr(calls, "update", found.update)
     return found
 

@@ -13,8 +13,7 @@ from contracts.money import Money
 from sandbox.demo_driver import WIDTH, DemoDriver
 from sandbox.expected_totals import Scenario
 from sandbox.foreground import show_where
-from sandbox.server import Sandbox
-from sandbox.stack import CONFIG, LocalOdoo, Stack, namespace_of
+from sandbox.stack import CONFIG, LocalOdoo, SandboxPart, Stack, namespace_of
 from starters.cli.session import Session
 from starters.client import BadReference
 from wiring.settings import ConfigurationError, load_settings
@@ -40,7 +39,9 @@ def test_the_demo_s_lines_fit_a_terminal_of_100_columns() -> None:
     assert " ".join(" ".join(lines).split()).endswith("a long [word]")
 
 
-def test_the_stack_shows_where_odoo_is_how_to_log_in_and_where_its_database_is() -> None:
+def test_the_stack_shows_where_odoo_is_how_to_log_in_and_where_its_database_is(
+    tmp_path: Path,
+) -> None:
     written = io.StringIO()
     odoo = LocalOdoo(
         "http://127.0.0.1:8069",
@@ -49,7 +50,8 @@ def test_the_stack_shows_where_odoo_is_how_to_log_in_and_where_its_database_is()
         login="admin, password admin",
         database_address="/run/socket, role odoo",
     )
-    stack = Stack(Path("/run"), "127.0.0.1:7233", "local", "ui", odoo, Sandbox(), {"A": "b"})
+    stand_ins = SandboxPart(tmp_path, 0)
+    stack = Stack(Path("/run"), "127.0.0.1:7233", "local", "ui", odoo, stand_ins, {"A": "b"})
     show_where(Console(file=written, width=200), stack)
     shown = written.getvalue()
     for text in (odoo.url, odoo.login, odoo.database_address, "/run/keys", "export A=b"):
@@ -83,7 +85,7 @@ def test_without_a_default_several_entities_have_to_be_told_apart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings = load_settings().model_copy(update={"default_entity": None})
-    monkeypatch.setattr("starters.cli.session.load_settings", lambda: settings)
+    monkeypatch.setattr("wiring.settings.load_settings", lambda: settings)
     with pytest.raises(BadReference, match=r"northwind, northwind-uk.*default_entity"):
         session().contract("C-1")
 

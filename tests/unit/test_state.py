@@ -78,7 +78,7 @@ def full_invoice() -> BaseModel:
         invoice_on=MONDAY,
         balance=balance(residual="630.00"),
         payments=(PaymentReceived(reference="T-1", amount=euros("3000"), paid_on=MONDAY),),
-        payment_references=("T-1",),
+        known_payments={"T-1": euros("3000")},
         dunning=DunningState(level=2, sent_on=MONDAY),
         reported=report(1, InvoiceStage.OPEN, total="3630.00"),
         settles_at=NOON,

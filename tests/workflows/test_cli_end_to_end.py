@@ -26,6 +26,7 @@ from typer.testing import CliRunner, Result
 from activities.odoo.requirements import NEEDS
 from starters.cli import app, session
 from starters.cli.errors import ExitCode
+from starters.cli.options import PERSON_VARIABLE
 from tests.world import ANA, ENTITY, contract_data, single, unique
 from wiring import remotes
 from wiring.settings import Settings
@@ -98,8 +99,8 @@ def surroundings(client: Client, settings: Settings) -> Iterator[None]:
         patch.setenv("TEMPORAL_ADDRESS", client.service_client.config.target_host)
         patch.setenv("TEMPORAL_NAMESPACE", client.namespace)
         patch.delenv(session.ENTITY_VARIABLE, raising=False)
-        patch.delenv(session.PERSON_VARIABLE, raising=False)
-        patch.setattr(session, "load_settings", lambda: settings)
+        patch.delenv(PERSON_VARIABLE, raising=False)
+        patch.setattr("wiring.settings.load_settings", lambda: settings)
         yield
 
 
@@ -134,7 +135,7 @@ async def test_setup_may_be_repeated_and_mends_what_was_changed(
     )
     handle = client.get_schedule_handle("c2c-odoo-sweep")
     await handle.pause(note="maintenance")
-    monkeypatch.setattr(session, "load_settings", lambda: slower)
+    monkeypatch.setattr("wiring.settings.load_settings", lambda: slower)
     assert "updated" in await c2c("setup")
     described = (await handle.describe()).schedule
     assert described.spec.intervals[0].every == timedelta(hours=1)
@@ -172,9 +173,9 @@ async def test_from_signature_to_cash(c2c: Cli, tmp_path: Path) -> None:
     await c2c.until(listed, "approvals", "list")
     shown = await c2c.json("invoice", "show", invoice)
     assert shown["stage"] == "awaiting_approval"
-    stranger = ["approvals", "approve", invoice, "--by", "eve@elsewhere.example"]
+    stranger = ["approvals", "approve", invoice, "--yes", "--by", "eve@elsewhere.example"]
     await c2c(*stranger, code=ExitCode.REFUSED)
-    approve = ["approvals", "approve", invoice, "--by", ANA]
+    approve = ["approvals", "approve", invoice, "--yes", "--by", ANA]
     await c2c(*approve, "--hash", "0" * 12, code=ExitCode.REFUSED)
     assert "posted and sent now" in await c2c(*approve)
 
@@ -247,7 +248,7 @@ async def approve(c2c: Cli, reference: str, by: str = ANA) -> None:
         return any(item["of"] == f"{ENTITY}/{reference}" for item in answer["approvals"])
 
     await c2c.until(listed, "approvals", "list")
-    await c2c("approvals", "approve", reference, "--by", by)
+    await c2c("approvals", "approve", reference, "--by", by, "--yes")
 
 
 def managed(today: date) -> dict[str, Any]:

@@ -47,4 +47,4 @@ async def test_the_example_of_the_page_bills_and_records_a_payment(
     assert "2999.70 EUR" in told
     invoice = C2C(world.client).contract(f"northwind/{data['contract_id']}").invoice(1)
     state = await invoice.wait_until(lambda found: found.stage is InvoiceStage.PAID)
-    assert "bank-2026-0815" in state.payment_references
+    assert "bank-2026-0815" in state.known_payments

@@ -7,7 +7,7 @@ from temporalio.api.enums.v1 import EventType
 from contracts.contract.state import ContractStage
 from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
-from tests.world import World, single
+from tests.world import ANA, World, single
 
 _SETTLED_AFTER = 31
 """Days; the settlement period is 30."""
@@ -90,7 +90,7 @@ async def test_a_proposal_that_was_ended_by_force_is_proposed_anew(world: World)
     assert again.proposal.amount == (await world.contract(workflow_id)).invoices[1].amount
 
 
-async def test_an_invoice_of_an_earlier_run_that_was_ended_is_noticed_by_the_next(
+async def test_an_invoice_of_an_earlier_run_that_was_ended_is_noticed_once_it_is_told_something(
     world: World,
 ) -> None:
     invoice = await world.open(single())
@@ -98,5 +98,6 @@ async def test_an_invoice_of_an_earlier_run_that_was_ended_is_noticed_by_the_nex
     await renew(world, workflow_id)
     await world.invoice(invoice, until=lambda found: found.tells_its_end)
     await world.client.get_workflow_handle(invoice).terminate("by hand")
-    await renew(world, workflow_id)
+    contract = world.c2c.contract(workflow_id)
+    await contract.set_hold("dunning", by=ANA, reason="talks")
     assert (await world.parked(workflow_id)).step == "follow:1"

@@ -16,6 +16,8 @@ from starters.client import messages
 from tests.world import World, contract_data, eur, odoo_invoices, single
 from workers.worker import WORKFLOWS, workflow_runner
 
+OLGA = "olga@northwind.example"
+
 
 def many_milestones(count: int) -> dict[str, object]:
     return contract_data(
@@ -64,7 +66,7 @@ async def test_an_invoice_with_many_part_payments_continues_as_new(world: World)
     await world.invoice(invoice, InvoiceStage.PAID)
     await world.renewed(invoice, first_run)
     state = await world.invoice(invoice, InvoiceStage.PAID)
-    assert len(state.payment_references) == 20
+    assert len(state.known_payments) == 20
     # A payment that is announced again in a later run still counts once.
     again = PaymentReceived(reference=f"{invoice}-1", amount=eur("50.00"), paid_on="2026-12-01")
     await world.tell(invoice, messages.RECORD_PAYMENT, again)
@@ -99,3 +101,32 @@ async def test_an_invoice_that_is_ended_by_force_leaves_no_unseen_error(
     await replayer.replay_workflow(history)
     gc.collect()  # asyncio tells of an error nobody has seen once its task is gone
     assert "never retrieved" not in caplog.text
+
+
+async def test_a_request_whose_answer_was_lost_counts_once_in_a_later_run_too(
+    world: World,
+) -> None:
+    invoice = await world.open(single())
+    workflow_id = invoice.removesuffix("/invoice/1")
+    contract, handle = (
+        world.c2c.contract(workflow_id),
+        world.client.get_workflow_handle(workflow_id),
+    )
+    first_run = (await handle.describe()).run_id
+
+    async def credit(request_id: str) -> None:
+        await contract.request_credit(
+            1, by=OLGA, reason="two days late", amount=eur("100.00"), request_id=request_id
+        )
+
+    await credit("credit-1")
+    await world.invoice(f"{workflow_id}/invoice/2", InvoiceStage.AWAITING_APPROVAL)
+    await handle.signal("renew_run")
+    await world.renewed(workflow_id, first_run)
+    await credit("credit-1")
+    state = await world.contract(workflow_id)
+    assert len(state.account.credit_requests) == 1
+    # Another request is another credit, proposed once the first is issued.
+    await credit("credit-2")
+    state = await world.contract(workflow_id)
+    assert len(state.account.credit_requests) == 2

@@ -252,3 +252,66 @@ def test_the_sender_of_an_update_is_told_and_nothing_else_changes() -> None:
     found = fallen(state("a"), UpdateReceived(Break()))
     assert (found.open, found.exceptions) == ((Errand(name="a"),), ())
     assert "A defect stopped UpdateReceived" in found.journal.entries[-1].text
+
+
+# --- requests that come again ---------------------------------------------------------------------
+
+
+def asked_for(found: ToyState, message: Any, request_id: str) -> machine.Outcome[ToyState]:
+    return machine.apply(RULES, found, UpdateReceived(message, request_id), NOON)
+
+
+def test_a_request_that_comes_again_counts_once_and_gets_the_first_answer() -> None:
+    first = asked_for(state(), Errand(name="a"), "r-1")
+    found = answered(begun(first.state), "a", Done())
+    assert found.done == ("a",)
+    refused = machine.refusal(RULES, found, Errand(name="a"), NOON)
+    assert refused is not None
+    # Continued as new, only the state is left of what was.
+    found = ToyState.model_validate_json(found.model_dump_json())
+    assert machine.refusal(RULES, found, Errand(name="a"), NOON, "r-1") is None
+    again = asked_for(found, Errand(name="a"), "r-1")
+    assert (again.answer, again.refusal) == (first.answer, None)
+    assert again.state.open == ()
+    assert asked_for(found, Errand(name="a"), "r-2").refusal == refused
+
+
+def test_the_answer_of_a_decision_is_the_same_when_it_comes_again() -> None:
+    found = answered(begun(state("a")), "a", REFUSED)
+    retry = Resolution(action=Choice.RETRY, by="olga", step="a")
+    first = asked_for(found, retry, "r-1")
+    again = asked_for(first.state, retry, "r-1")
+    assert first.answer.model_dump(mode="json") == again.answer
+
+
+def test_a_refused_request_is_asked_anew_and_only_the_latest_answers_are_kept() -> None:
+    found = answered(begun(state("a")), "a", Done())
+    assert asked_for(found, Errand(name="a"), "r-0").state.answers == ()
+    for number in range(150):
+        found = asked_for(found, Ask(name=f"q{number}"), f"r-{number}").state
+    assert [item.request_id for item in found.answers] == [f"r-{n}" for n in range(50, 150)]
+
+
+def test_what_the_time_asks_for_parks_where_a_defect_stops_it_and_ends_with_the_defect() -> None:
+    found = state("a")
+    for attempt, minutes in ((1, 1), (2, 2), (3, 4)):
+        found = machine.with_defect(found, ClockRang(), ZeroDivisionError("of time"), NOON)
+        [parked] = found.exceptions
+        assert (parked.kind, parked.attempts) == ("defect", attempt)
+        assert parked.retry_at == NOON + timedelta(minutes=minutes)
+    assert after(found, ClockRang()).exceptions == ()
+
+
+def test_a_difference_that_may_go_away_is_looked_at_again_ever_more_seldom() -> None:
+    differs = Failed("business", "close_out_differs", "2.00 in Odoo, 1.00 billed")
+    found, now, waits = begun(state("a")), NOON, []
+    for _ in range(10):
+        found = answered(found, "a", differs, now)
+        [parked] = found.exceptions
+        assert parked.retry_at is not None
+        waits.append(parked.retry_at - now)
+        now = parked.retry_at
+        found = begun(after(found, ClockRang(), now), now)
+    assert waits[:3] == [timedelta(minutes=15), timedelta(minutes=30), timedelta(hours=1)]
+    assert waits[-1] == timedelta(days=1)
+    assert answered(found, "a", Done(), now).exceptions == ()

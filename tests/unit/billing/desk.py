@@ -14,7 +14,18 @@ from contracts.billing.time import TimeEntry
 from contracts.billing.usage import UsageRecord
 from contracts.model import Contract
 from contracts.money import Money
-from tests.unit.billing.made import contract, euros
+from contracts.problems import Problem
+from tests.unit.billing.made import contract, euros, holds_in_odoo
+
+Row = tuple[str, str, str, str]
+
+
+def rows(proposal: InvoiceProposal) -> list[Row]:
+    """The lines as people read them: text, quantity, price and amount."""
+    return [
+        (line.description, f"{line.quantity}", f"{line.unit_price}", f"{line.amount.amount}")
+        for line in proposal.lines
+    ]
 
 
 class Desk:
@@ -27,18 +38,28 @@ class Desk:
         self.entries: dict[int, TimeEntry] = {}
         self.expenses: dict[int, Expense] = {}
         self.proposals: list[InvoiceProposal] = []
+        self.warnings: list[str] = []
 
     # Facts.
 
-    def works(self, line: int, on: str, hours: str, plan: str = "dev", role: str = "") -> None:
+    def works(
+        self,
+        line: int,
+        on: str,
+        hours: str,
+        plan: str = "dev",
+        role: str = "",
+        person: str = "Petra",
+        email: str = "",
+    ) -> None:
         """A timesheet line as Odoo has it from now on."""
         self.entries[line] = TimeEntry(
             line_id=line,
             plan=plan,
             on=date.fromisoformat(on),
             hours=Decimal(hours),
-            person="Petra",
-            email="",
+            person=person,
+            email=email,
             role=role,
         )
 
@@ -61,6 +82,9 @@ class Desk:
     def reaches(self, milestone: str) -> None:
         self.billing = account.reach(self.billing, milestone, self.today)
 
+    def unreaches(self, milestone: str) -> None:
+        self.billing = account.unreach(self.billing, milestone)
+
     def owes(self, reference: str, amount: str, plan: str = "care") -> None:
         self.billing, _ = account.credit_service(
             self.billing, plan, reference, "outage", euros(amount), self.today
@@ -70,6 +94,11 @@ class Desk:
         """A change order with these fields of the contract."""
         self.contract = contract(**{**_fields(self.contract), **changes})
         self.billing = account.adopt(self.billing, self.contract, self.today)
+
+    def ends(self, on: str, *, fee: bool = False) -> None:
+        """The contract ends early, by amended terms."""
+        self.adopts(ends_on=on)
+        self.billing = account.end_early(self.billing, date.fromisoformat(on), fee=fee)
 
     # Days and invoices.
 
@@ -101,14 +130,28 @@ class Desk:
         found = self.due()
         key = occasion or (found[0] if found else "nothing")
         assert not account.check(self.billing, self.today)
-        number = len(self.proposals) + 1
-        composed = account.compose(self.billing, key, number, self.today)
+        composed = self.composes(key)
         assert isinstance(composed, Composition), composed
         assert composed.proposal is not None
-        self.billing = account.propose(self.billing, composed)
+        self._enters(composed)
         self.proposals.append(composed.proposal)
-        assert not account.check(self.billing, self.today)
+        assert all(holds_in_odoo(line) for line in composed.proposal.lines)
         return composed.proposal
+
+    def composes(self, occasion: str) -> Composition | tuple[Problem, ...]:
+        return account.compose(self.billing, occasion, len(self.proposals) + 1, self.today)
+
+    def settles(self, occasion: str = "") -> None:
+        """Enter what comes to nothing: there is no invoice."""
+        composed = self.composes(occasion or self.due()[0])
+        assert isinstance(composed, Composition), composed
+        assert composed.proposal is None
+        self._enters(composed)
+
+    def _enters(self, composed: Composition) -> None:
+        self.billing = account.propose(self.billing, composed)
+        self.warnings += composed.warnings
+        assert not account.check(self.billing, self.today)
 
     def bills(self, occasion: str = "") -> InvoiceProposal:
         proposal = self.proposes(occasion)
@@ -118,8 +161,13 @@ class Desk:
 
     def bills_all(self) -> Money:
         """Bill until nothing is due; returns what is billed in all."""
-        while self.due():
-            self.bills()
+        while due := self.due():
+            composed = self.composes(due[0])
+            assert isinstance(composed, Composition), composed
+            if composed.proposal is None:
+                self.settles(due[0])
+            else:
+                self.bills(due[0])
         return self.billed
 
     def rejects(self, number: int) -> None:
@@ -131,9 +179,22 @@ class Desk:
     def waives(self, number: int) -> None:
         self.billing = account.waive_rejected(self.billing, number, "ana", "goodwill", self.today)
 
+    def gives_up(self, occasion: str = "") -> InvoiceProposal:
+        """Propose an occasion; finance rejects it and waives it."""
+        proposal = self.proposes(occasion)
+        self.rejects(proposal.number)
+        self.waives(proposal.number)
+        return proposal
+
     def credits(
         self, number: int, amount: str | None = None, *, reinvoice: bool = False
     ) -> InvoiceProposal:
+        return self.bills(self.asks_credit(number, amount, reinvoice=reinvoice))
+
+    def asks_credit(
+        self, number: int, amount: str | None = None, *, reinvoice: bool = False
+    ) -> str:
+        """Ask for a credit; returns its occasion."""
         self.billing = account.request_credit(
             self.billing,
             number,
@@ -143,15 +204,35 @@ class Desk:
             euros(amount) if amount else None,
             reinvoice=reinvoice,
         )
-        [key] = [item for item in self.due() if item.startswith(f"credit:{number}:")]
-        return self.bills(key)
+        return next(item for item in self.due() if item.startswith(f"credit:{number}:"))
+
+    def releases(self, reason: str = "") -> None:
+        self.billing = account.release_retainage(self.billing, self.today, reason)
 
     def lets_cap_pass(self, plan: str = "dev") -> None:
         self.billing = account.allow_cap(self.billing, plan, self.today, "ana", "agreed")
 
     @property
+    def sums(self) -> account.Sums:
+        return account.sums(self.billing, self.today)
+
+    @property
     def billed(self) -> Money:
-        return account.sums(self.billing, self.today).billed
+        return self.sums.billed
+
+    @property
+    def unbilled(self) -> list[tuple[str, Money]]:
+        return [(item.what, item.amount) for item in account.unbilled(self.billing, self.today)]
+
+    @property
+    def open_ends(self) -> list[str]:
+        return account.open_ends(self.billing, self.today)
+
+    def quantity(self, order_line: str) -> Decimal:
+        """What all invoices that stand show on a line of the order."""
+        standing = (item for item in self.billing.invoices.values() if item.counts)
+        lines = (line for item in standing for line in item.lines)
+        return sum((line.quantity for line in lines if line.order_line == order_line), Decimal(0))
 
     @property
     def is_over(self) -> bool:

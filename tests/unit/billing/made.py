@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from contracts.billing.charges import Charge
+from contracts.billing.lines import Line
 from contracts.billing.periods import BillingPeriod, Period, billing_periods
 from contracts.model import Contract
 from contracts.money import Money
@@ -70,9 +70,9 @@ def month(year: int, number: int, first: int = 1, last: int | None = None) -> Bi
     return next(iter(billing_periods("month", start, end)))
 
 
-def holds_in_odoo(charge: Charge) -> bool:
+def holds_in_odoo(line: Line) -> bool:
     """Whether Odoo, at two decimals of quantity, computes the very same amount."""
-    exponent = charge.quantity.normalize().as_tuple().exponent
+    exponent = line.quantity.normalize().as_tuple().exponent
     fine = isinstance(exponent, int) and exponent >= -2
-    product = Money.rounded(charge.quantity * charge.unit_price, charge.amount.currency)
-    return fine and product == charge.amount
+    product = Money.rounded(line.quantity * line.unit_price, line.amount.currency)
+    return fine and product == line.amount

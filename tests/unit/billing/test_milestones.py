@@ -2,268 +2,409 @@
 
 from __future__ import annotations
 
-from datetime import date
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.billing.charges import Charge, ChargeKind, total
-from contracts.billing.milestones import (
-    deposit_charge,
-    deposit_refund,
-    holdback,
-    milestone_charges,
-    release,
-)
-from contracts.billing.periods import BillingPeriod, Period
-from contracts.billing.retainers import fee_charge
-from contracts.model import Contract
+from contracts.billing import account
+from contracts.billing.account import NotPossible
+from contracts.billing.lines import InvoiceKind
 from contracts.money import Money
-from tests.unit.billing.made import contract, euros, holds_in_odoo
+from tests.unit.billing.desk import Desk, rows
+from tests.unit.billing.made import euros
 
-amounts = st.lists(st.integers(1, 10**7), min_size=1, max_size=12).map(
-    lambda parts: [Money(Decimal(part).scaleb(-2), "EUR") for part in parts]
+amounts = st.lists(st.integers(1, 10**7), min_size=1, max_size=8).map(
+    lambda parts: [f"{Decimal(part).scaleb(-2)}" for part in parts]
 )
-TIME = {"key": "dev", "service": "work", "rates": [{"price": "100"}]}
-CARE = {"key": "care", "service": "work", "fee": "1000"}
+DEV = {"key": "dev", "service": "work", "rates": [{"price": "100"}]}
+CARE = {"key": "care", "service": "work", "fee": "310"}
+TRAVEL = {"key": "travel", "service": "work"}
+NONE = Decimal(0)
 
 
-def signed(
-    milestones: list[Money], deposit: Money | None = None, percent: str | None = None, **rest: Any
-) -> Contract:
-    return contract(
-        milestones=[
-            {"key": f"m{n}", "name": f"Part {n}", "service": "work", "amount": str(amount)}
-            for n, amount in enumerate(milestones, start=1)
-        ],
-        deposit={"amount": str(deposit), "service": "fees"} if deposit else None,
-        retainage={"percent": percent, "service": "fees"} if percent else None,
-        **rest,
-    )
+def parts(*amounts: str) -> list[dict[str, str]]:
+    return [
+        {"key": f"m{n}", "name": f"Part {n}", "service": "work", "amount": amount}
+        for n, amount in enumerate(amounts, start=1)
+    ]
 
 
-def charge(kind: ChargeKind, amount: str, order_line: str = "dev", key: str = "k") -> Charge:
-    return Charge.of_amount(key, kind, order_line, "CODE", "text", euros(amount))
+def signed(*amounts: str, deposit: str = "", percent: str = "", **terms: Any) -> Desk:
+    """A contract of milestones whose deposit is billed."""
+    if deposit:
+        terms["deposit"] = {"amount": deposit, "service": "fees"}
+    if percent:
+        terms["retainage"] = {"percent": percent, "service": "fees"} | terms.pop("release", {})
+    desk = Desk(milestones=parts(*amounts), **terms)
+    desk.bills_all()
+    return desk
 
 
-def reached(made: Contract, keys: list[str]) -> tuple[list[Charge], Money]:
-    """The charges of milestones reached in this order, and what is left of the deposit."""
-    left = made.deposit.amount if made.deposit else euros(0)
-    unbilled = made.fixed_price
-    found: list[Charge] = []
+def reached(desk: Desk, *keys: str) -> list[list[str]]:
+    """The amounts of each milestone's invoice, reached in this order."""
+    found = []
     for key in keys:
-        milestone = made.milestone(key)
-        assert milestone is not None
-        charges = milestone_charges(made, milestone, deposit_left=left, unbilled=unbilled)
-        unbilled -= milestone.amount
-        left += total(charges[1:], "EUR")
-        found += charges
-    return found, left
+        desk.reaches(key)
+        found.append([row[3] for row in rows(desk.bills(f"milestone:{key}"))])
+    return found
+
+
+# --- milestones -----------------------------------------------------------------------------
+
+
+def test_a_milestone_is_one_line_on_an_invoice_of_its_own() -> None:
+    desk = signed("1000", "500")
+    desk.reaches("m1")
+    desk.reaches("m2")
+    assert desk.due() == ["milestone:m1", "milestone:m2"]
+    proposal = desk.bills("milestone:m1")
+    assert rows(proposal) == [("Platform – Part 1", "1.00", "1000", "1000.00")]
+    [line] = proposal.lines
+    assert (line.key, line.order_line, line.service_code) == ("1.1", "m1", "DEVELOPMENT")
+    assert (proposal.title, proposal.as_planned) == ("Platform – Part 1", True)
+
+
+def test_a_milestone_is_billed_once_however_often_it_is_reached() -> None:
+    desk = signed("1000")
+    reached(desk, "m1")
+    desk.on("2026-01-02").reaches("m1")
+    assert desk.due() == []
+    with pytest.raises(NotPossible, match="has no milestone m2"):
+        account.reach(desk.billing, "m2", desk.today)
+    assert desk.is_over
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "billed", "due"),
+    [
+        # What is reached and not proposed follows the change order.
+        ("500", "700", "700", ["milestone:m1"]),
+        ("500", None, "0", []),
+    ],
+)
+def test_a_change_order_changes_what_is_reached_but_not_proposed(
+    before: str, after: str | None, billed: str, due: list[str]
+) -> None:
+    desk = signed(before, "500")
+    desk.reaches("m1")
+    desk.adopts(milestones=[{**item, "amount": after or "0"} for item in parts(before, "500")
+                            if after or item["key"] != "m1"])  # fmt: skip
+    assert desk.due() == due
+    assert desk.bills_all() == euros(billed)
+
+
+def test_unreached_before_it_is_billed_it_is_forgotten() -> None:
+    desk = signed("1000", deposit="300")
+    desk.reaches("m1")
+    desk.unreaches("m1")
+    desk.unreaches("m1")
+    assert desk.due() == []
+    assert reached(desk, "m1") == [["1000.00", "-300.00"]]
+
+
+def test_unreached_while_it_is_proposed_it_waits_for_that_invoice() -> None:
+    desk = signed("1000")
+    desk.reaches("m1")
+    desk.proposes()
+    desk.unreaches("m1")
+    assert account.milestone_invoice(desk.billing, "m1") == 1
+    assert desk.due() == []
+    desk.billing = account.issued(desk.billing, 1)
+    assert desk.bills("milestone:m1").amount == euros(-1000)
+
+
+def test_a_milestone_that_is_given_up_is_out_of_the_contracts_value() -> None:
+    desk = signed("1000")
+    desk.reaches("m1")
+    desk.gives_up()
+    assert desk.unbilled == [("Part 1", euros(1000))]
+    assert (desk.sums.value, desk.billed) == (euros(0), euros(0))
+    assert desk.is_over
 
 
 # --- deposit --------------------------------------------------------------------------------
 
 
-def test_a_deposit_is_one_charge() -> None:
-    found = deposit_charge(signed([euros(1000)], euros(300)))
-    assert (found.key, found.kind, found.order_line) == ("deposit", ChargeKind.DEPOSIT, "deposit")
-    assert (found.service_code, found.description) == ("DEPOSIT", "Platform – Down payment")
-    assert (found.quantity, found.amount) == (Decimal(1), euros(300))
+def test_a_contract_without_a_deposit_starts_with_nothing_to_bill() -> None:
+    desk = Desk(milestones=parts("1000"))
+    assert desk.due() == []
+    assert desk.open_ends == ["milestone m1 is not reached"]
 
 
-def test_a_milestone_is_one_charge_of_its_own_key() -> None:
-    (found,), _ = reached(signed([euros(1000)]), ["m1"])
-    assert (found.key, found.kind, found.order_line) == ("m1", ChargeKind.MILESTONE, "m1")
-    assert (found.service_code, found.description) == ("DEVELOPMENT", "Platform – Part 1")
-    assert (found.quantity, found.unit_price, found.amount) == (
-        Decimal(1),
-        Decimal(1000),
-        euros(1000),
-    )
+def test_a_deposit_is_one_line_and_is_billed_once() -> None:
+    desk = Desk(milestones=parts("1000"), deposit={"amount": "300", "service": "fees"})
+    proposal = desk.bills()
+    assert rows(proposal) == [("Platform – Down payment", "1.00", "300", "300.00")]
+    [line] = proposal.lines
+    assert (line.order_line, line.service_code) == ("deposit", "DEPOSIT")
+    assert desk.due() == []
+    assert (desk.billed, desk.sums.deposit_left) == (euros(300), euros(300))
+    assert desk.sums.value == euros(1000)
 
 
 def test_each_milestone_deducts_its_share_and_the_last_one_the_rest() -> None:
-    made = signed([euros(1000), euros(1000), euros(1000)], euros(1000))
-    found, left = reached(made, ["m2", "m1", "m3"])
-    deductions = found[1::2]
-    assert [c.key for c in deductions] == ["m2:deposit", "m1:deposit", "m3:deposit"]
-    assert [str(c.amount) for c in deductions] == ["-333.33 EUR", "-333.34 EUR", "-333.33 EUR"]
-    assert [str(c.quantity) for c in deductions] == ["-0.33", "-0.34", "-0.33"]
-    assert {(c.kind, c.order_line) for c in deductions} == {
-        (ChargeKind.DEPOSIT_DEDUCTION, "deposit")
-    }
-    assert deductions[0].description == "Platform – Down payment deducted: Part 2"
-    assert left == euros(0)
-
-
-def test_never_more_is_deducted_than_the_milestone_is_worth() -> None:
-    made = signed([euros(100)], euros(100))
-    milestone = made.milestones[0]
-    found = milestone_charges(made, milestone, deposit_left=euros(100), unbilled=euros(50))
-    assert total(found, "EUR") == euros(0)
-    made = signed([euros(100), euros(900)], euros(800))
-    found = milestone_charges(
-        made, made.milestones[0], deposit_left=euros(800), unbilled=euros(100)
-    )
-    assert total(found, "EUR") == euros(0)
-    # As after a change order that dropped most of the milestones.
-    found = milestone_charges(
-        made, made.milestones[0], deposit_left=euros(800), unbilled=euros(200)
-    )
-    assert total(found, "EUR") == euros(0)
-    refund = deposit_refund(made, euros(700))
-    assert (refund.key, refund.amount) == ("deposit:refund:1", euros(-700))
-    assert refund.kind is ChargeKind.DEPOSIT_DEDUCTION
-
-
-def test_without_a_deposit_left_nothing_is_deducted() -> None:
-    made = signed([euros(100), euros(900)], euros(800))
-    (only,) = milestone_charges(
-        made, made.milestones[0], deposit_left=euros(0), unbilled=euros(1000)
-    )
-    assert only.kind is ChargeKind.MILESTONE
-
-
-def test_a_contract_without_a_deposit_has_none_to_invoice() -> None:
-    with pytest.raises(ValueError, match="no deposit"):
-        deposit_charge(signed([euros(1)]))
-    with pytest.raises(ValueError, match="no deposit"):
-        deposit_refund(signed([euros(1)]), euros(1))
-
-
-@given(amounts, st.integers(1, 100), st.randoms(use_true_random=False))
-def test_in_any_order_all_of_the_deposit_is_deducted(
-    parts: list[Money], percent: int, chance: Any
-) -> None:
-    value = Money.total(parts, "EUR")
-    deposit = Money.rounded(value.amount * percent / 100, "EUR")
-    if not deposit.is_positive:
-        return
-    made = signed(parts, deposit)
-    keys = [item.key for item in made.milestones]
-    chance.shuffle(keys)
-    found, left = reached(made, keys)
-    assert left == euros(0)
-    assert total([deposit_charge(made), *found], "EUR") == value
-    assert all(holds_in_odoo(item) for item in found)
-    by_milestone = [total([c for c in found if c.key in (k, f"{k}:deposit")], "EUR") for k in keys]
-    assert all(amount.amount >= 0 for amount in by_milestone)
-
-
-@given(
-    st.lists(st.integers(20, 100), min_size=1, max_size=15), st.integers(0, 15), st.integers(1, 5)
-)
-def test_deductions_and_refund_together_show_one_whole_deposit(
-    weights: list[int], reaches: int, size: int
-) -> None:
-    """So that the deposit's order line ends at zero in Odoo, where no share is below 1 %."""
-    made = signed([euros(100 * weight) for weight in weights], euros(20 * size * len(weights)))
-    keys = [item.key for item in made.milestones][:reaches]
-    found, left = reached(made, keys)
-    if left.is_positive:
-        found.append(deposit_refund(made, left))
-    deposits = [c for c in found if c.kind is ChargeKind.DEPOSIT_DEDUCTION]
-    assert sum(c.quantity for c in deposits) == -1
-    assert total(deposits, "EUR") == -deposit_charge(made).amount
+    desk = signed("1000", "1000", "1000", deposit="1000")
+    assert reached(desk, "m2", "m1", "m3") == [
+        ["1000.00", "-333.33"],
+        ["1000.00", "-333.34"],
+        ["1000.00", "-333.33"],
+    ]
+    lines = [proposal.lines[1] for proposal in desk.proposals[1:]]
+    assert [f"{line.quantity}" for line in lines] == ["-0.33", "-0.34", "-0.33"]
+    assert {(line.order_line, line.service_code) for line in lines} == {("deposit", "DEPOSIT")}
+    assert lines[0].description == "Platform – Down payment deducted: Part 2"
+    assert desk.sums.deposit_left == euros(0)
+    assert desk.is_over
 
 
 def test_a_share_too_small_for_odoos_quantities_is_still_exact_in_its_amount() -> None:
-    made = signed([euros("0.10"), euros("999.90")], euros(100))
-    found, left = reached(made, ["m1", "m2"])
-    assert [(str(c.quantity), str(c.amount)) for c in found[1::2]] == [
-        ("-0.01", "-0.01 EUR"),
-        ("-1.00", "-99.99 EUR"),
+    desk = signed("0.10", "999.90", deposit="100")
+    assert reached(desk, "m1", "m2") == [["0.10", "-0.01"], ["999.90", "-99.99"]]
+    assert desk.quantity("deposit") == 0
+
+
+def test_a_deposit_of_all_leaves_invoices_of_zero() -> None:
+    desk = signed("500", "500", deposit="1000")
+    assert reached(desk, "m1", "m2") == [["500.00", "-500.00"], ["500.00", "-500.00"]]
+    assert desk.proposals[1].kind is InvoiceKind.INVOICE
+    assert desk.is_over
+
+
+def test_a_change_order_in_between_moves_what_is_still_to_be_deducted() -> None:
+    desk = signed("500", "500", deposit="300")
+    reached(desk, "m1")
+    desk.adopts(milestones=parts("500", "200", "300"))
+    assert desk.sums.value == euros(1000)
+    assert reached(desk, "m2", "m3") == [["200.00", "-60.00"], ["300.00", "-90.00"]]
+    assert desk.quantity("deposit") == 0
+    assert desk.is_over
+
+
+def test_never_more_is_deducted_than_the_milestone_is_worth() -> None:
+    desk = signed("100", "900", deposit="800")
+    desk.adopts(milestones=parts("100", "50"))
+    assert reached(desk, "m1") == [["100.00", "-100.00"]]
+    assert reached(desk, "m2") == [["50.00", "-50.00"]]
+    assert desk.bills("settlement").amount == euros(-650)
+    assert desk.is_over
+
+
+def test_a_deposit_nobody_deducts_is_given_back_at_the_end() -> None:
+    desk = signed("500", "500", deposit="300")
+    reached(desk, "m1")
+    desk.adopts(milestones=parts("500"))
+    assert not desk.is_over
+    refund = desk.bills("settlement")
+    assert (refund.kind, refund.amount) == (InvoiceKind.CREDIT_NOTE, euros(-150))
+    assert refund.lines[0].description == "Platform – Down payment given back"
+    assert (desk.billed, desk.quantity("deposit")) == (euros(500), NONE)
+    assert desk.is_over
+
+
+def test_a_deposit_that_is_given_up_is_charged_where_it_was_deducted() -> None:
+    desk = Desk(milestones=parts("500", "500"), deposit={"amount": "300", "service": "fees"})
+    desk.proposes("deposit")
+    assert reached(desk, "m1") == [["500.00", "-150.00"]]
+    desk.rejects(1)
+    desk.waives(1)
+    assert desk.sums.deposit_left == euros(-150)
+    # Nothing more is deducted, and what was is charged at the end.
+    assert reached(desk, "m2") == [["500.00"]]
+    charged = desk.bills("settlement")
+    assert rows(charged) == [
+        ("Platform – Down payment deducted, but never billed", "0.50", "300", "150.00")
     ]
-    assert left == euros(0)
+    assert (desk.billed, desk.quantity("deposit")) == (euros(1000), NONE)
+    assert desk.is_over
+
+
+def test_a_deposit_added_by_a_change_order_is_billed_then() -> None:
+    desk = signed("500")
+    desk.adopts(deposit={"amount": "300", "service": "fees"})
+    assert desk.due() == ["deposit"]
+    assert desk.sums.value == euros(500)
+
+
+def test_what_is_deducted_again_and_again_ends_at_quantity_zero() -> None:
+    desk = signed(*["5"] * 60, deposit="7")
+    reached(desk, *(f"m{number}" for number in range(1, 61)))
+    assert desk.quantity("deposit") == 0
+    assert desk.is_over
+
+
+@settings(max_examples=50)
+@given(amounts, st.integers(1, 100), st.randoms(use_true_random=False), st.integers(0, 8))
+def test_in_any_order_all_of_the_deposit_is_deducted_or_given_back(
+    found: list[str], percent: int, chance: Random, dropped: int
+) -> None:
+    value = Money.total(map(euros, found), "EUR")
+    deposit = Money.rounded(value.amount * percent / 100, "EUR")
+    desk = signed(*found, deposit=f"{deposit.amount}" if deposit.is_positive else "")
+    order = [f"m{n}" for n in range(1, len(found) + 1)]
+    chance.shuffle(order)
+    kept = order[dropped:] if dropped < len(order) else order
+    reached(desk, *kept)
+    desk.adopts(milestones=[item for item in parts(*found) if item["key"] in kept])
+    desk.bills_all()
+    assert desk.billed == desk.sums.value == desk.contract.fixed_price
+    assert (desk.sums.deposit_left, desk.quantity("deposit")) == (euros(0), NONE)
+    assert all(proposal.amount.amount >= 0 for proposal in desk.proposals[: len(kept) + 1])
+    assert desk.is_over
+
+
+def test_issued_anew_a_deduction_is_shown_by_what_is_left_of_the_deposit_then() -> None:
+    """Shares of 6.34 %, 43.43 % and 21.70 %, of which the last is issued once more at the end."""
+    desk = signed("112.21", "768.15", "504.57", "383.77", deposit="17.69")
+    reached(desk, "m1", "m2", "m4")
+    desk.credits(4, reinvoice=True)
+    reached(desk, "m3")
+    desk.bills_all()
+    assert (desk.sums.deposit_left, desk.quantity("deposit")) == (euros(0), NONE)
+    assert desk.is_over
 
 
 # --- retainage ------------------------------------------------------------------------------
 
 
 def test_a_share_of_milestones_and_time_is_held_back() -> None:
-    made = signed([euros(1000)], percent="7.5", time=[TIME])
-    charges = [
-        charge(ChargeKind.MILESTONE, "1000", "m1"),
-        charge(ChargeKind.TIME, "500.10"),
-        charge(ChargeKind.EXPENSE, "99", "travel"),
+    desk = signed("1000", percent="7.5", time=[DEV], expenses=[TRAVEL], retainers=[CARE])
+    assert reached(desk, "m1") == [["1000.00", "-75.00"]]
+    desk.works(1, "2026-01-10", "5")
+    desk.spends(1, "2026-01-10", "99")
+    proposal = desk.on("2026-02-01").bills()
+    assert [row[3] for row in rows(proposal)] == ["310.00", "500.00", "99.00", "-37.50"]
+    held = proposal.lines[-1]
+    assert (held.order_line, held.service_code, held.quantity) == (
+        "retainage",
+        "DEPOSIT",
+        Decimal(-1),
+    )
+    assert held.description == "Retainage of 7.5 % held back"
+
+
+@pytest.mark.parametrize(
+    ("hours", "terms"),
+    [("0.04", {"percent": "1"}), ("1", {}), ("1", {"retainers": [CARE]})],
+)
+def test_nothing_is_held_back_without_terms_or_of_next_to_nothing(
+    hours: str, terms: dict[str, Any]
+) -> None:
+    desk = signed("1000", time=[{**DEV, "rates": [{"price": "10"}]}], **terms)
+    desk.works(1, "2026-01-10", hours)
+    desk.on("2026-02-01").bills_all()
+    assert desk.sums.retained == euros(0)
+
+
+def test_a_correction_of_hours_frees_what_was_held_back_of_them() -> None:
+    desk = signed("1000", percent="10", time=[DEV])
+    desk.works(1, "2026-01-10", "5")
+    desk.on("2026-02-01").bills_all()
+    desk.works(1, "2026-01-10", "3")
+    desk.works(2, "2026-02-10", "6")
+    found = rows(desk.on("2026-03-01").bills())
+    assert [(row[0].rpartition(", ")[2], row[3]) for row in found[2:]] == [
+        ("Retainage of 10 % held back", "-60.00"),
+        ("corrected", "20.00"),
     ]
-    found = holdback(made, charges, "period:2026-04-01")
-    assert found is not None
-    assert (found.key, found.kind) == ("period:2026-04-01:retainage", ChargeKind.RETAINAGE)
-    assert (found.order_line, found.service_code) == ("retainage", "DEPOSIT")
-    assert found.description == "Retainage of 7.5 % held back"
-    assert (found.quantity, found.amount) == (Decimal(-1), euros("-112.51"))  # 112.5075
-
-
-def test_nothing_is_held_back_of_anything_else_or_without_terms() -> None:
-    made = signed([euros(1000)], percent="10", time=[TIME], retainers=[CARE])
-    march = Period(first=date(2026, 3, 1), last=date(2026, 3, 31))
-    fee = fee_charge(made, made.retainers[0], BillingPeriod(period=march, whole=march))
-    correction = charge(ChargeKind.CORRECTION, "100", order_line="care")
-    assert holdback(made, [fee, correction], "x") is None
-    assert holdback(signed([euros(1000)]), [charge(ChargeKind.MILESTONE, "100")], "x") is None
-    assert holdback(made, [charge(ChargeKind.TIME, "0.04")], "x") is None
-
-
-def test_corrections_of_time_count_with_their_sign() -> None:
-    made = signed([euros(1000)], percent="10", time=[TIME])
-    less = [charge(ChargeKind.TIME, "500"), charge(ChargeKind.CORRECTION, "-200")]
-    found = holdback(made, less, "x")
-    assert found is not None
-    assert found.amount == euros(-30)
-    credit = holdback(made, [charge(ChargeKind.CORRECTION, "-200")], "y")
-    assert credit is not None
-    assert (credit.quantity, credit.amount) == (Decimal(1), euros(20))
+    assert desk.sums.retained == euros(90)
+    desk.releases()
+    assert [row[1::2] for row in rows(desk.bills())] == [
+        ("1.00", "50.00"),
+        ("-1.00", "-20.00"),
+        ("1.00", "60.00"),
+    ]
+    assert desk.quantity("retainage") == 0
 
 
 def test_an_invoice_never_turns_negative_by_what_is_held_back() -> None:
-    made = signed([euros(1000)], euros(1000), percent="10")
-    found, _ = reached(made, ["m1"])
-    assert total(found, "EUR") == euros(0)
-    assert holdback(made, found, "x") is None
-    nearly = [*found[:1], charge(ChargeKind.DEPOSIT_DEDUCTION, "-960", "deposit")]
-    held = holdback(made, nearly, "x")
-    assert held is not None
-    assert held.amount == euros(-40)
+    assert reached(signed("1000", deposit="1000", percent="10"), "m1") == [["1000.00", "-1000.00"]]
+    nearly = signed("1000", deposit="960", percent="10")
+    assert reached(nearly, "m1") == [["1000.00", "-960.00", "-40.00"]]
 
 
-def test_a_release_mirrors_what_was_held_back() -> None:
-    made = signed([euros(1000), euros(500)], percent="10")
-    held = [
-        found
-        for item in reached(made, ["m1", "m2"])[0]
-        if (found := holdback(made, [item], f"milestone:{item.key}"))
-    ]
-    back = release(made, held, 2)
-    assert [(c.key, str(c.quantity), str(c.amount)) for c in back] == [
-        ("retainage:2:1", "1.00", "100.00 EUR"),
-        ("retainage:2:2", "1.00", "50.00 EUR"),
-    ]
-    assert {(c.kind, c.order_line) for c in back} == {(ChargeKind.RETAINAGE_RELEASE, "retainage")}
-    assert back[0].description == "Platform – Retainage released"
+def test_retainage_is_held_back_and_released_once() -> None:
+    desk = signed("1000", "500", percent="10")
+    reached(desk, "m1")
+    desk.reaches("m2")
+    desk.proposes("milestone:m2")
+    desk.releases("handed over")
+    assert desk.due() == ["retainage:1"], "only what is issued"
+    first = desk.bills()
+    assert rows(first) == [("Platform – Retainage released", "1.00", "100", "100.00")]
+    assert (first.reason, first.as_planned) == ("handed over", True)
+    with pytest.raises(NotPossible, match="nothing is held back on issued invoices"):
+        desk.releases("again")
+    desk.billing = account.issued(desk.billing, 2)
+    assert "50.00 EUR is still held back" in desk.open_ends
+    desk.releases("all is done")
+    assert desk.bills_all() == euros(1500)
+    assert desk.quantity("retainage") == 0
+    assert desk.is_over
 
 
+def test_from_the_day_of_its_release_on_nothing_is_held_back() -> None:
+    desk = signed("1000", "1000", percent="10", release={"release_on": "2026-03-01"})
+    reached(desk.on("2026-02-28"), "m1")
+    desk.on("2026-03-01").reaches("m2")
+    assert rows(desk.bills("milestone:m2"))[0][3] == "1000.00"
+    assert desk.sums.retained == euros(100)
+    assert desk.bills_all() == euros(2000)
+
+
+def test_a_release_that_is_given_up_is_forfeited() -> None:
+    desk = signed("1000", percent="10")
+    reached(desk, "m1")
+    desk.releases("done")
+    desk.gives_up()
+    assert desk.due() == []
+    assert (desk.sums.value, desk.billed, desk.sums.retained) == (euros(900), euros(900), euros(0))
+    assert [amount for _, amount in desk.unbilled] == [euros(100)]
+    assert desk.is_over
+
+
+def test_an_invoice_credited_while_its_retainage_is_released_takes_that_back() -> None:
+    desk = signed("1000", percent="10")
+    reached(desk, "m1")
+    credit = desk.asks_credit(1)
+    desk.releases("done")
+    desk.bills("retainage:1")
+    desk.bills(credit)
+    desk.bills_all()
+    assert (desk.billed, desk.sums.value, desk.sums.retained) == (euros(0), euros(0), euros(0))
+    assert desk.is_over
+
+
+def test_hours_corrected_after_the_release_are_corrected_whole() -> None:
+    desk = signed(percent="10", time=[DEV], ends_on="2026-02-28")
+    desk.works(1, "2026-01-10", "10")
+    desk.on("2026-02-01").bills_all()
+    desk.releases("agreed")
+    assert desk.bills_all() == euros(1000)
+    desk.works(1, "2026-01-10", "8")
+    assert desk.on("2026-03-01").bills_all() == euros(800)
+    assert (desk.sums.value, desk.sums.retained) == (euros(800), euros(0))
+    assert desk.is_over
+
+
+@settings(max_examples=50)
 @given(amounts, st.decimals("0.01", 100, places=2), st.integers(0, 100))
 def test_what_is_held_back_comes_back_to_the_cent(
-    parts: list[Money], percent: Decimal, deposited: int
+    found: list[str], percent: Decimal, deposited: int
 ) -> None:
-    value = Money.total(parts, "EUR")
+    value = Money.total(map(euros, found), "EUR")
     deposit = Money.rounded(value.amount * deposited / 100, "EUR")
-    made = signed(parts, deposit if deposit.is_positive else None, str(percent))
-    keys = [item.key for item in made.milestones]
-    charges, _ = reached(made, keys)
-    invoices = [[c for c in charges if c.key.partition(":")[0] == key] for key in keys]
-    for lines, key in zip(invoices, keys, strict=True):
-        found = holdback(made, lines, key)
-        lines += [found] if found else []
-        assert total(lines, "EUR").amount >= 0
-    held = [c for lines in invoices for c in lines if c.kind is ChargeKind.RETAINAGE]
-    released = release(made, held, 1)
-    assert sum(c.quantity for c in (*held, *released)) == 0
-    everything = [*(c for lines in invoices for c in lines), *released]
-    everything += [deposit_charge(made)] if made.deposit else []
-    assert total(everything, "EUR") == value
-    assert all(holds_in_odoo(item) for item in everything)
+    desk = signed(
+        *found,
+        deposit=f"{deposit.amount}" if deposit.is_positive else "",
+        percent=f"{percent}",
+        ends_on=None,
+    )
+    reached(desk, *(f"m{n}" for n in range(1, len(found) + 1)))
+    assert all(proposal.amount.amount >= 0 for proposal in desk.proposals)
+    assert desk.bills_all() == value
+    assert (desk.sums.retained, desk.quantity("retainage")) == (euros(0), NONE)
+    assert desk.is_over

@@ -16,11 +16,10 @@ from contracts.billing.periods import (
     Period,
     billing_period,
     billing_periods,
-    due_on,
     life,
     whole_period,
 )
-from tests.unit.billing.made import MARCH, cadences, contract, days, month
+from tests.unit.billing.made import MARCH, cadences, contract, days
 
 DAY = timedelta(days=1)
 
@@ -241,18 +240,3 @@ def test_a_contract_that_ends_early_ends_its_plans() -> None:
 def test_a_contract_without_an_end_has_plans_without_one() -> None:
     made = contract(time=[{"key": "a", "service": "work", "rates": RATES}], ends_on=None)
     assert life(made, made.time[0]) == (date(2026, 1, 1), None)
-
-
-def test_a_fee_in_advance_is_due_on_the_first_day_all_else_after_the_last() -> None:
-    made = contract(
-        retainers=[
-            {"key": "early", "service": "work", "fee": "100"},
-            {"key": "late", "service": "work", "fee": "100", "in_advance": False},
-        ],
-        expenses=[{"key": "travel", "service": "work"}],
-    )
-    january = month(2026, 1, first=20)
-    early, late = made.retainers
-    assert due_on(early, january) == date(2026, 1, 20)
-    assert due_on(late, january) == date(2026, 2, 1)
-    assert due_on(made.expenses[0], january) == date(2026, 2, 1)

@@ -46,12 +46,23 @@ class Server:
         self.asked: list[str] = []
         self.limits: list[int | None] = []
         self.runs: list[Any] = []
+        self.memo: dict[str, Any] = {}
 
     async def start_workflow(self, name: str, argument: Any, **options: Any) -> Any:
         self.started.append((name, argument, options))
         if self.there:
             raise WorkflowAlreadyStartedError(options["id"], name, run_id="old")
+        self.memo = options["memo"]
         return SimpleNamespace(result_run_id="run")
+
+    def get_workflow_handle(self, workflow_id: str) -> Any:
+        return self
+
+    async def describe(self) -> Any:
+        return self
+
+    async def memo_value(self, key: str, default: object) -> object:
+        return self.memo.get(key, default)
 
     async def list_workflows(self, query: str, limit: int | None = None) -> AsyncIterator[Any]:
         self.asked.append(query)
@@ -118,9 +129,50 @@ async def test_a_contract_is_started_under_its_business_key(c2c: C2C, server: Se
     assert options["search_attributes"].get(search_attributes.CONTRACT_ID) == "C-1"
 
 
-async def test_starting_it_again_changes_nothing(c2c: C2C, server: Server) -> None:
+async def test_starting_it_again_changes_nothing_and_needs_no_worker(
+    c2c: C2C, server: Server, calls: Calls
+) -> None:
+    await c2c.start(examples.contract_data())
     server.there = True
     assert await c2c.start(examples.contract_data()) == Started(CONTRACT, "old", new=False)
+    assert calls.made == []
+
+
+async def test_what_differs_from_a_contract_started_before_is_said(
+    c2c: C2C, server: Server, calls: Calls
+) -> None:
+    data = examples.contract_data()
+    await c2c.start(data)
+    server.there = True
+    calls.answer("contract", examples.contract_state())
+    other = examples.contract_data(title="Another title", purchase_order="PO-2")
+    started = await c2c.start(other)
+    assert not started.new
+    [order, title] = sorted(started.differences)
+    assert order.startswith("purchase_order: ")
+    assert order.endswith(" -> PO-2")
+    assert title == f"title: {data['title']} -> Another title"
+
+
+async def test_content_that_is_only_written_otherwise_is_the_same(
+    c2c: C2C, server: Server, calls: Calls
+) -> None:
+    await c2c.start(examples.contract_data())
+    server.there = True
+    calls.answer("contract", examples.contract_state())
+    data = examples.contract_data()
+    data["value"] = "10000.0"
+    assert await c2c.start(data) == Started(CONTRACT, "old", new=False)
+
+
+async def test_without_a_worker_nobody_can_say_what_differs(
+    c2c: C2C, server: Server, calls: Calls
+) -> None:
+    await c2c.start(examples.contract_data())
+    server.there = True
+    calls.answer("contract", NoAnswer("no worker answers"))
+    with pytest.raises(NoAnswer, match="other content"):
+        await c2c.start(examples.contract_data(title="Another title"))
 
 
 async def test_a_file_without_a_source_is_its_own(c2c: C2C, server: Server) -> None:
@@ -215,11 +267,24 @@ async def test_exceptions_are_the_oldest_first_and_one_unreadable_hides_none(
         await c2c.exceptions()
     missing: list[str] = []
     found = await c2c.exceptions(unreadable=lambda workflow_id, _: missing.append(workflow_id))
-    assert [(item.workflow_id, item.exception) for item in found] == [(CONTRACT, step)]
+    assert [(item.workflow_id, item.exception) for item in found.items] == [(CONTRACT, step)]
+    assert not found.more
     assert missing == [INVOICE]
     older = step.model_copy(update={"since": NOON.replace(year=2025)})
     calls.answer("invoice", examples.invoice_state(exceptions=[older]))
-    assert [item.workflow_id for item in await c2c.exceptions()] == [INVOICE, CONTRACT]
+    assert [item.workflow_id for item in (await c2c.exceptions()).items] == [INVOICE, CONTRACT]
+
+
+async def test_a_list_of_exceptions_that_stops_says_so(
+    calls: Calls, c2c: C2C, server: Server
+) -> None:
+    for number in (1, 2):
+        server.lists(f"contract/northwind/C-1/invoice/{number}")
+    step = examples.parked(parking.DELIVER)
+    calls.answer("invoice", examples.invoice_state(exceptions=[step]))
+    found = await c2c.exceptions(limit=1)
+    assert (len(found.items), found.more) == (1, True)
+    assert not (await c2c.exceptions(limit=2)).more
 
 
 async def test_approvals_are_narrowed_and_say_where_there_may_be_more(

@@ -118,6 +118,16 @@ async def test_each_failure_of_an_update_has_its_kind(
         await Told(failure).contract.cancel(by="sam")
 
 
+async def test_a_request_without_an_answer_can_be_repeated_by_its_id() -> None:
+    told = Told(WorkflowUpdateRPCTimeoutOrCancelledError(), ANSWER)
+    with pytest.raises(NoAnswer) as caught:
+        await told.contract.cancel(by="sam")
+    request_id = caught.value.request_id
+    await told.contract.cancel(by="sam", request_id=request_id)
+    assert [options["id"] for _, _, options in told.sent] == [request_id, request_id]
+    assert request_id
+
+
 async def test_the_refusal_of_a_call_that_an_update_made_is_the_reason() -> None:
     inner = ActivityError(
         "activity failed",

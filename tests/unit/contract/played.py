@@ -350,6 +350,9 @@ class Played:
     def parked(self) -> dict[str, StepException]:
         return {item.step: item for item in self.state.exceptions}
 
+    def stage(self) -> ContractStage:
+        return self.state.stage
+
     @property
     def has_ended(self) -> bool:
         return not self.state.running and has_ended(self.state)
@@ -559,7 +562,7 @@ def _reading(state: ContractState, action: Action) -> Read:
 _REQUESTS: dict[str, Callable[[ContractState, Action], Any]] = {
     reading.READ_TIME: _reading,
     reading.READ_EXPENSES: _reading,
-    proposing.SET_DELIVERED: lambda state, _: proposing.delivered_news(state),
+    proposing.SET_DELIVERED: lambda state, act: proposing.delivered_news(state, act.subject),
     amendments.AMEND_ORDER: lambda state, _: amendments.versions_to_follow(state),
     amendments.AMEND_PROJECT: lambda state, _: amendments.versions_to_follow(state),
     amendments.PROJECT_STATUS: lambda state, _: amendments.status_text(state),

@@ -38,6 +38,7 @@ from contracts.invoice.messages import CreditRequested
 from contracts.invoice.state import InvoiceStage
 from contracts.money import Money
 from contracts.parking import Action as Choice
+from tests.unit.billing.lives import worked_plans
 from tests.unit.billing.strategies import (
     HOURS,
     PEOPLE,
@@ -139,8 +140,7 @@ class RandomLife:
         return money(self.random.randint(1, most), self.currency)
 
     def _work(self) -> None:
-        contract, lines = self.life.state.terms, self.life.odoo.lines
-        plans = [plan.key for plan in (*contract.time, *contract.retainers)]
+        plans, lines = worked_plans(self.life.state.terms), self.life.odoo.lines
         if plans:
             person = self.random.randint(0, 2)
             lines[len(lines) + 1] = Worked(
@@ -153,8 +153,7 @@ class RandomLife:
 
     def _rework(self) -> None:
         """A line is changed, withdrawn, approved again, or moved to another plan or day."""
-        contract, lines = self.life.state.terms, self.life.odoo.lines
-        plans = [plan.key for plan in (*contract.time, *contract.retainers)]
+        plans, lines = worked_plans(self.life.state.terms), self.life.odoo.lines
         if not lines or not plans:
             return
         number = self.random.randint(1, len(lines))

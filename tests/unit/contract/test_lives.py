@@ -45,7 +45,7 @@ def change(life: Played, **what: Any) -> None:
 
 def test_a_contract_of_three_milestones_is_billed_settled_and_closed() -> None:
     life = Played(fixed_price())
-    assert life.state.stage is ContractStage.ACTIVE
+    assert life.stage() is ContractStage.ACTIVE
     life.reach("design", "build", "live")
     assert [item.proposal.amount for item in life.invoices.values()] == [
         eur("3000.00"),
@@ -53,9 +53,9 @@ def test_a_contract_of_three_milestones_is_billed_settled_and_closed() -> None:
         eur("1000.00"),
     ]
     life.issue(1, 2, 3)
-    assert life.state.stage is ContractStage.CLOSING
+    assert life.stage() is ContractStage.CLOSING
     life.settle(1, 2)
-    assert life.state.stage is ContractStage.CLOSING
+    assert life.stage() is ContractStage.CLOSING
     life.settle(3)
     assert (life.state.stage, life.state.ending) == (ContractStage.CLOSED, Ending.COMPLETED)
     assert life.has_ended
@@ -127,7 +127,7 @@ def test_a_rejected_proposal_is_proposed_again_with_a_new_number_or_waived() -> 
     life.reach("live")
     life.issue(4)
     life.settle(2, 4)
-    assert life.state.stage is ContractStage.CLOSED
+    assert life.stage() is ContractStage.CLOSED
     assert life.billed() == eur("7000.00")
 
 
@@ -145,14 +145,14 @@ def test_an_invoice_is_credited_and_billed_again_and_the_contract_comes_back_for
     life.reach("design", "build", "live")
     life.issue(1, 2, 3)
     life.send(CreditRequest(number=1, by=OLGA, reason="wrong address", reinvoice=True))
-    assert life.state.stage is ContractStage.ACTIVE
+    assert life.stage() is ContractStage.ACTIVE
     assert OLGA in life.invoices[4].requested_by
     assert life.invoices[4].is_credit
     life.issue(4)
     assert life.invoices[5].proposal.amount == eur("3000.00")
     life.issue(5)
     life.settle(1, 2, 3, 4, 5)
-    assert life.state.stage is ContractStage.CLOSED
+    assert life.stage() is ContractStage.CLOSED
     assert life.billed() == eur("10000.00")
 
 
@@ -212,7 +212,7 @@ def test_hours_are_read_and_billed_after_their_period_and_looked_at_once_more_at
     assert life.invoices[2].proposal.amount == eur("120.00")
     life.issue(2)
     life.settle(2)
-    assert life.state.stage is ContractStage.CLOSED
+    assert life.stage() is ContractStage.CLOSED
     assert life.state.ending is Ending.EXPIRED
 
 
@@ -374,7 +374,7 @@ def test_a_term_is_renewed_unless_notice_is_given_in_time() -> None:
     life.send(NoticeGiven(side=Side.CUSTOMER, by=OLGA))
     life.skip_to_day(date(2026, 6, 30))
     life.issue_and_settle_all()
-    assert life.state.stage is ContractStage.ACTIVE
+    assert life.stage() is ContractStage.ACTIVE
     life.skip_to_day(date(2026, 7, 1))
     assert (life.state.stage, life.state.ending) == (ContractStage.CLOSED, Ending.EXPIRED)
     assert life.billed() == eur("4000.00")
@@ -395,8 +395,21 @@ def test_an_invoice_hears_of_a_renewed_run_once_in_its_life() -> None:
     life.reach("live")
     life.issue(2, 3)
     life.settle(1, 2, 3)
-    assert life.state.stage is ContractStage.CLOSED
+    assert life.stage() is ContractStage.CLOSED
     assert life.state.reporting_end == life.state.followed == ()
+
+
+def test_an_invoice_of_an_earlier_run_that_is_gone_is_noticed_once_it_is_told_something() -> None:
+    life = Played(fixed_price())
+    life.reach("design")
+    life.issue(1)
+    life.renew()
+    life.lose(1)
+    assert life.state.exceptions == ()
+    life.send(HoldRequest(kind=HoldKind.DUNNING, by=OLGA, hold=Hold(by=OLGA, reason="talks")))
+    assert life.parked["follow:1"].code == "invoice_ended"
+    life.resolve(Choice.SKIP, "follow:1")
+    assert life.state.invoices[1].stage is InvoiceStage.SETTLED
 
 
 def test_an_invoice_whose_workflow_is_gone_is_for_a_person_and_then_goes_on() -> None:
@@ -412,7 +425,7 @@ def test_an_invoice_whose_workflow_is_gone_is_for_a_person_and_then_goes_on() ->
     assert life.parked["proposal:live"].code == "proposal_rejected"
     life.resolve(Choice.SKIP)
     life.settle(1)
-    assert life.state.stage is ContractStage.CLOSED
+    assert life.stage() is ContractStage.CLOSED
 
 
 def test_the_crm_hears_of_every_change_and_last_of_the_end() -> None:
@@ -421,7 +434,7 @@ def test_the_crm_hears_of_every_change_and_last_of_the_end() -> None:
     life.issue(1, 2, 3)
     life.held_back = {"write_back"}
     life.settle(1, 2, 3)
-    assert life.state.stage is ContractStage.CLOSED
+    assert life.stage() is ContractStage.CLOSED
     assert not life.has_ended
     life.release("write_back")
     assert life.has_ended

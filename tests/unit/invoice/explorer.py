@@ -24,7 +24,7 @@ from contracts.agenda.actions import (
     UpdateReceived,
 )
 from contracts.approvals import ApprovalDecision, Decision
-from contracts.billing.proposals import InvoiceKind
+from contracts.billing.lines import InvoiceKind
 from contracts.invoice import agenda, rules
 from contracts.invoice.messages import (
     DisputeOpened,
@@ -176,7 +176,7 @@ def _messages(play: Play) -> Iterator[Move]:
     for name, message in _updates(play.state):
         if rules.refusal(play.state, message, play.state.clock) is None:
             yield name, told(less, UpdateReceived(message))
-    if not play.state.payment_references:
+    if not play.state.known_payments:
         yield "the bank tells of a payment", told(less, SignalReceived(payment("P-1")))
     yield from _in_odoo(less)
 
@@ -333,7 +333,8 @@ def canonical(play: Play) -> Any:
         (state.draft_tried, state.discarded, state.issued, state.delivered),
         state.balance
         and (state.balance.as_of, state.balance.residual.amount, state.balance.posted),
-        (tuple(item.reference for item in state.payments), state.payment_references),
+        (tuple(item.reference for item in state.payments), tuple(state.known_payments)),
+        tuple(item.key for item in state.payment_questions),
         (state.dunning.level, state.dunning.sent_on, state.reminders_exhausted),
         state.reminder and (state.reminder.level, state.reminder.on, state.reminder.by_hand),
         (state.hold is not None, state.promise and state.promise.on, state.promises_broken),

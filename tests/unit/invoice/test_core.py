@@ -18,7 +18,7 @@ from contracts.agenda.actions import (
     UpdateReceived,
 )
 from contracts.approvals import Decision
-from contracts.invoice import agenda, rules
+from contracts.invoice import agenda, collecting, rules
 from contracts.invoice.messages import (
     ContractRenewed,
     CreditApplied,
@@ -55,6 +55,10 @@ LOCKED = Failed("business", "period_locked", "March is closed")
 
 
 # --- verbs ------------------------------------------------------------------------------------
+
+
+def paid(reference: str, amount: str) -> PaymentReceived:
+    return PaymentReceived(reference=reference, amount=euros(amount), paid_on=MONDAY)
 
 
 def running(play: Play) -> list[str]:
@@ -316,6 +320,59 @@ def test_money_that_cannot_be_booked_waits_for_a_person(amount: Money, why: str)
     assert (parked(play), play.state.payments) == ([], ())
 
 
+def test_a_payment_that_lies_ahead_is_refused_and_kept_where_nobody_can_be_told() -> None:
+    ahead = {"reference": "P-9", "amount": TOTAL, "paid_on": date(2099, 1, 1)}
+    play = posted()
+    assert "2099-01-01, which lies ahead" in str(refusal(play, PaymentReceived(**ahead)))
+    today = {**ahead, "paid_on": play.state.today}
+    assert refusal(play, PaymentReceived(**today)) is None
+    play = settle_news(told(play, SignalReceived(PaymentNotice(**ahead))))
+    assert parked(play) == [("register_payment:P-9", "payment_refused")]
+
+
+def test_another_amount_under_a_known_reference_is_refused() -> None:
+    play = act(say(posted(), paid("P-1", "100.00")), "register_payment:P-1")
+    assert refusal(play, paid("P-1", "100.00")) is None, "a repeat changes nothing"
+    assert "known with 100.00 EUR, not 90.00 EUR" in str(refusal(play, paid("P-1", "90.00")))
+
+
+def test_a_system_that_reports_another_amount_is_listed_for_a_person_once() -> None:
+    play = act(say(posted(), paid("P-1", "100.00")), "register_payment:P-1")
+    other = PaymentNotice(reference="P-1", amount=euros("90.00"), paid_on=MONDAY)
+    for _ in range(2):
+        play = settle_news(told(play, SignalReceived(other)))
+    assert play.odoo.payments == ("P-1",)
+    [(step, code)] = parked(play)
+    assert code == "payment_differs"
+    play = settle_news(say(play, decision(step, Choice.SKIP)))
+    assert parked(play) == []
+
+
+def test_what_is_paid_too_much_is_listed_until_a_person_has_settled_it() -> None:
+    over = TOTAL + euros("40.00")
+    play = say(posted(), PaymentReceived(reference="P-1", amount=over, paid_on=MONDAY))
+    play = settle_news(act(play, "register_payment:P-1"))
+    [(step, code)] = parked(play)
+    assert code == "payment_exceeds"
+    assert "40.00 EUR more than was open" in play.state.exceptions[0].message
+    assert not agenda.has_ended(play.state)
+    while play.state.stage is not InvoiceStage.SETTLED:
+        play = settle_news(wake(play))
+    assert not agenda.has_ended(play.state), "settled, and the excess is not forgotten"
+    play = settle_news(say(play, decision(step, Choice.SKIP)))
+    assert agenda.has_ended(play.state)
+
+
+def test_two_payments_in_payment_at_once_are_more_than_was_open() -> None:
+    play = say(posted(), PaymentReceived(reference="P-1", amount=TOTAL, paid_on=MONDAY))
+    play = act(play, "register_payment:P-1")
+    assert play.state.balance is not None
+    shown = play.state.balance.model_copy(update={"in_payment": True, "residual": TOTAL})
+    play = replace(play, state=play.state.replace(balance=shown))
+    again = PaymentReceived(reference="P-2", amount=euros("25.00"), paid_on=MONDAY)
+    assert collecting.excess(play.state, again) == euros("25.00")
+
+
 def test_money_for_a_rejected_invoice_waits_for_a_person() -> None:
     play = told(proposed(), SignalReceived(payment("P-1")))
     play = say(play, vote(play.state, ANA, Decision.REJECT))
@@ -326,9 +383,9 @@ def test_money_for_a_rejected_invoice_waits_for_a_person() -> None:
 
 
 def test_so_many_payments_and_no_more() -> None:
-    references = tuple(f"P-{number}" for number in range(MAX_PAYMENTS))
+    known = {f"P-{number}": TOTAL for number in range(MAX_PAYMENTS)}
     play = posted()
-    play = replace(play, state=play.state.replace(payment_references=references))
+    play = replace(play, state=play.state.replace(known_payments=known))
     assert "at most" in str(refusal(play, payment("one more")))
     assert refusal(play, payment("P-7")) is None, "it is known"
     assert len(play.state.model_dump_json()) < MOST_BYTES

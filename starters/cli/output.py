@@ -1,0 +1,44 @@
+"""Where results go: what cannot be written is told apart from a defect of the command."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any, NoReturn, TextIO
+
+
+class OutputFailed(Exception):
+    """Standard output takes nothing more; the message says why."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"the output cannot be written: {error.strerror or error}")
+        self.reader_is_gone = isinstance(error, BrokenPipeError)
+
+
+class Output:
+    """Standard output whose failures are `OutputFailed`, and no OSError of anything else."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except OSError as error:
+            raise OutputFailed(error) from error
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError as error:
+            raise OutputFailed(error) from error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def end_as_a_pipe() -> NoReturn:
+    """End as any program does whose reader has gone: by SIGPIPE, without a word."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGPIPE)
+    raise AssertionError("SIGPIPE ends the process")

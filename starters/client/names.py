@@ -1,0 +1,8 @@
+"""Names of the workflows, and the bound of a list. Light to import."""
+
+from __future__ import annotations
+
+CONTRACT_WORKFLOW = "ContractWorkflow"
+INVOICE_WORKFLOW = "InvoiceWorkflow"
+MAX_LISTED = 500
+"""Of workflows of one type; a list that stops there says so."""

@@ -1,0 +1,33 @@
+"""Parked steps of contracts and invoices, each with what may be decided about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from contracts.parking import StepException
+from contracts.views.choices import Choice, choices
+from starters.client.contracts import ContractClient
+from starters.client.invoices import InvoiceClient
+
+
+@dataclass(frozen=True)
+class ParkedStep:
+    """A parked step, the workflow it is parked in, and the decisions that are possible now."""
+
+    workflow_id: str
+    exception: StepException
+    choices: tuple[Choice, ...] = ()
+
+
+@dataclass(frozen=True)
+class ParkedSteps:
+    """Parked steps, oldest first. `more`: a limit was reached, others may be parked."""
+
+    items: list[ParkedStep]
+    more: bool = False
+
+
+async def parked_in(client: ContractClient | InvoiceClient) -> list[ParkedStep]:
+    """What is parked in one contract or invoice. Raises NotFound, NoAnswer."""
+    state = await client.state()
+    return [ParkedStep(client.workflow_id, item, choices(state, item)) for item in state.exceptions]
