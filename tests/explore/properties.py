@@ -85,6 +85,10 @@ def _unreached(state: Any, message: MilestoneUnreached) -> bool:
     return progress is None or progress.reached_on is None or progress.under_review
 
 
+def _is_booked(state: Any, payment: PaymentReceived) -> bool:
+    return bool(state.known_payments.get(payment.reference) == payment.amount)
+
+
 _KNOWN: Mapping[type, Callable[[Any, Any], bool]] = {
     MilestoneReached: _reached,
     MilestoneUnreached: _unreached,
@@ -101,8 +105,8 @@ _KNOWN: Mapping[type, Callable[[Any, Any], bool]] = {
     CreditApplied: lambda state, message: True,
     ContractRenewed: lambda state, message: state.tells_its_end,
     HoldChange: lambda state, message: True,
-    PaymentNotice: lambda state, message: message.reference in state.payment_references,
-    PaymentReceived: lambda state, message: message.reference in state.payment_references,
+    PaymentNotice: _is_booked,
+    PaymentReceived: _is_booked,
 }
 """When a message that changes nothing says nothing new."""
 
