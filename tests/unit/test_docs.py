@@ -173,7 +173,6 @@ _POSITION = {
     "_misplaced": 1,
     "_problem": 0,
     "_transient": 0,
-    "with_payment_question": 1,
 }
 _REFUSAL = {"odoo_crm.py": 0, "terms.py": 1}
 """`_refusal` takes a code in these files of the gateways; elsewhere it has to do with sentences."""
