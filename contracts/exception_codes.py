@@ -977,7 +977,7 @@ AMENDMENTS = CodeGroup(
             "not_amendable",
             "only `invoice_on`, `payment_term`, `purchase_order` and the `description` of a line"
             " may be amended",
-            "amend one of these; the address is that of the customer in Odoo",
+            "amend one of these; the address is the customer's in Odoo",
             _FINANCE,
         ),
     ),
