@@ -152,7 +152,11 @@ def _posted_is_approved(world: World, number: int, known: odoo.OdooInvoice) -> N
     given = {item.content_hash for item in state.approval_round.approvals}
     given |= {subject.content_hash}
     assert state.approval_round.is_met, f"invoice {number} is posted without approval"
-    assert given == {known.proposal.content_hash}, f"invoice {number}: posted is not approved"
+    # An approval binds the draft as it was read back; that draft was written for this proposal.
+    assert state.draft is not None, f"invoice {number} is posted without a draft"
+    assert given == {state.draft.approval_hash}, f"invoice {number}: posted is not approved"
+    written = state.draft.content_hash
+    assert written == known.proposal.content_hash, f"invoice {number}: another draft is posted"
     if known.move == odoo.POSTED and not world.skipped:
         report = world.contract.invoices.get(number)
         assert report is not None
