@@ -179,7 +179,8 @@ def report(state: ContractState, news: InvoiceReport) -> ContractState:
     before = state.invoices[news.number]
     if has_ended(before) and news.stage is not before.stage:
         return state
-    state = state.with_invoice(news)
+    # What it reports says that it was started, even if the answer to that was lost.
+    state = state.without_start(news.number).with_invoice(news)
     if news.stage is not before.stage:
         because = f" – {news.because}" if news.because else ""
         state = state.noted(f"{invoices.name_of(news)}: {news.stage}{because}")
@@ -340,10 +341,9 @@ def cancel(state: ContractState, request: CancelRequest) -> ContractState:
 
 def _withdrawn(state: ContractState, number: int) -> ContractState:
     billing = account.rejected(state.account, number)
-    left = {key: start for key, start in state.starting.items() if key != number}
     gone = {"stage": InvoiceStage.REJECTED, "because": "the contract is cancelled"}
     report = state.invoices[number].model_copy(update=gone)
-    return state.replace(billing=billing, starting=left).with_invoice(report)
+    return state.replace(billing=billing).without_start(number).with_invoice(report)
 
 
 # --- exceptions -----------------------------------------------------------------------------------

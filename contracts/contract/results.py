@@ -178,8 +178,7 @@ def _started(state: ContractState, action: Action, is_new: bool, stands: bool) -
     """The invoice's workflow is under way. One that an earlier attempt began is not followed by
     this run: it is asked to report its end."""
     number = int(action.subject)
-    left = {key: start for key, start in state.starting.items() if key != number}
-    state = state.replace(starting=left)
+    state = state.without_start(number)
     if is_new:
         state = state.replace(followed=(*state.followed, number))
     report = state.invoices[number]

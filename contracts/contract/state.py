@@ -310,6 +310,11 @@ class ContractState(AgendaState):
     def with_invoice(self, report: InvoiceReport) -> Self:
         return self.replace(invoices={**self.invoices, report.number: report})
 
+    def without_start(self, number: int) -> Self:
+        """The workflow of this invoice is known to be started, or is not to be."""
+        left = {key: start for key, start in self.starting.items() if key != number}
+        return self if len(left) == len(self.starting) else self.replace(starting=left)
+
 
 @functools.lru_cache(maxsize=1_024)
 def _opening(day: date, time_zone: str) -> datetime:

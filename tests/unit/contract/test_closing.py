@@ -317,6 +317,21 @@ def test_an_invoice_whose_start_was_not_answered_is_not_started_twice() -> None:
     assert life.state.invoices[1].stage is InvoiceStage.SETTLED
 
 
+def test_an_invoice_that_reports_was_started_although_the_answer_to_that_was_lost() -> None:
+    """Nothing is left of its start when it is rejected and composed again."""
+    life = held(fixed_price(), "start_invoice")
+    life.reach("design")
+    life.finish("start:1", lost=True)
+    life.held_back = set()
+    life.reject(1)
+    assert life.state.starting == {}
+    assert list(life.parked) == ["proposal:design"]
+    life.resolve(Choice.RETRY)
+    assert list(life.invoices) == [1, 2]
+    life.issue(2)
+    assert life.state.invoices[2].stage is InvoiceStage.OPEN
+
+
 def test_an_invoice_may_report_before_its_start_is_answered() -> None:
     """Temporal hands in Signals before the results of the same moment."""
     life = held(fixed_price(), "start_invoice")
