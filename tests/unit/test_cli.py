@@ -469,7 +469,7 @@ def test_an_exception_is_shown_with_what_to_do(calls: Calls, c2c: Invoke) -> Non
     step = examples.parked(parking.CUSTOMER, code="customer_ambiguous")
     calls.answer("contract", examples.contract_state(exceptions=[step]))
     words = " ".join(c2c("exceptions", "show", "northwind/C-1").stdout.split())
-    assert "merge them in Odoo, then retry" in words
+    assert "merge them in Odoo, or restore the archived one, then retry" in words
     assert "c2c exceptions retry northwind/C-1 --step customer" in words
 
 
