@@ -791,6 +791,7 @@ COLLECTING = CodeGroup(
             "reconcile or repay it, then `skip`",
             _FINANCE,
             parking.SETTLE_PAYMENT,
+            actions=(Action.SKIP,),
         ),
         _code(
             "payment_differs",
@@ -798,6 +799,7 @@ COLLECTING = CodeGroup(
             "book another one under its own reference, then `skip`",
             _FINANCE,
             parking.SETTLE_PAYMENT,
+            actions=(Action.SKIP,),
         ),
         _code(
             "credit_not_posted",

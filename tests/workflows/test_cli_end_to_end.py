@@ -300,7 +300,7 @@ async def test_what_changes_on_the_way(c2c: Cli, tmp_path: Path) -> None:
     await c2c(*line, code=ExitCode.REFUSED)
     more = {"key": "more", "name": "More", "service": "s", "amount": "500.00"}
     change.write_text(json.dumps({"add_milestones": [more]}))
-    assert "milestone More added: 500.00 EUR" in await c2c(*line)
+    assert "milestone More added: 500.00 EUR" in await c2c(*line, "--yes")
     await approve(c2c, name)
     versions = ["contract", "versions", name]
     found = await c2c.until(lambda answer: len(answer["versions"]) == 2, *versions)

@@ -251,6 +251,9 @@ async def tell_of_a_contract(world: World, page: Page) -> None:
         assert (parked.step, parked.code) == ("post_invoice", "period_locked")
         with mail_refused(world):
             await page.done("update", "--name", "resolve_exception", f"{on_page}/invoice/3")
+            # Another date is something that nobody has approved.
+            await world.invoice(third, InvoiceStage.AWAITING_APPROVAL)
+            await world.approve(third)
             await world.invoice(third, InvoiceStage.POSTED_NOT_DELIVERED)
             parked = await world.parked(third)
             assert (parked.step, parked.code) == ("deliver", "invoice_not_delivered")

@@ -401,7 +401,7 @@ def _next_good(play: Play, number: int) -> Play:
         if parked.code == "invoice_posted" and odoo.note == "late":
             # Posted as nobody approved it: only in Odoo is that taken back.
             play = replace(play, odoo=odoo.now(move="draft", residual=ZERO))
-        given_up = parked.code in ("odoo_refused", "payment_without_invoice", "payment_refused")
+        given_up = Choice.RETRY not in parked.allowed or parked.code == "odoo_refused"
         choice = Choice.SKIP if given_up else Choice.RETRY
         play = replace(play, skipped=play.skipped or given_up)
         return told(play, UpdateReceived(decision(parked.step, choice)))
