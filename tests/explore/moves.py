@@ -191,9 +191,9 @@ def _counted(before: World, after: World, message: Any) -> World:
     if isinstance(message, CreditRequested):
         if after.contract.credits_asked == before.contract.credits_asked and (
             after.contract.billing is before.contract.billing
+            and after.contract.deferred == before.contract.deferred
         ):
-            # Refused, and noted; or it waits for the close-out, which refuses it where it succeeds.
-            return after
+            return after  # refused, and noted
         amount: Money | None = message.untaxed
     else:
         if message.reinvoice:
