@@ -12,7 +12,7 @@ pytestmark = pytest.mark.parametrize(
 )
 
 
-@pytest.mark.parametrize("name", ["emoji, quotes and tags", "the longest of emoji", "tabs"])
+@pytest.mark.parametrize("name", ["emoji, quotes and tags", "the longest of emoji", "an injection"])
 async def test_names_of_every_kind_come_to_odoo_as_they_are(world: World, name: str) -> None:
     await tell_of_a_name(world, NAMES[name])
 
