@@ -106,30 +106,32 @@ class Money(BaseModel):
         return cls(Decimal(str(amount)).quantize(unit, rounding=ROUND_HALF_UP), currency)
 
     @classmethod
+    def exact(cls, amount: Decimal, currency: str) -> Money:
+        """An amount that is known to be one of the currency's: it is not checked again. Zero has
+        no sign."""
+        return cls.model_construct(None, amount=amount + 0, currency=currency)
+
+    @classmethod
     def total(cls, parts: Iterable[Money], currency: str) -> Money:
         """The sum of the parts; zero for none. Raises CurrencyMismatch."""
         zero, amount = cls.zero(currency), Decimal(0)
         for part in parts:
             amount += zero._same(part)
-        return zero._exact(zero.amount + amount)
+        return cls.exact(zero.amount + amount, currency)
 
     def _same(self, other: Money) -> Decimal:
         if other.currency != self.currency:
             raise CurrencyMismatch(f"{self} and {other} have different currencies")
         return other.amount
 
-    def _exact(self, amount: Decimal) -> Money:
-        """Sums of exact amounts are exact: they need no check. Zero has no sign."""
-        return Money.model_construct(amount=amount + 0, currency=self.currency)
-
     def __add__(self, other: Money) -> Money:
-        return self._exact(self.amount + self._same(other))
+        return Money.exact(self.amount + self._same(other), self.currency)
 
     def __sub__(self, other: Money) -> Money:
-        return self._exact(self.amount - self._same(other))
+        return Money.exact(self.amount - self._same(other), self.currency)
 
     def __neg__(self) -> Money:
-        return self._exact(-self.amount)
+        return Money.exact(-self.amount, self.currency)
 
     def __lt__(self, other: Money) -> bool:
         return self.amount < self._same(other)

@@ -82,6 +82,18 @@ def retainage(number: int) -> str:
     return f"{RETAINAGE}:{number}"
 
 
+def cap(plan: str) -> str:
+    return f"{CAP}:{plan}"
+
+
+def commitment(plan: str) -> str:
+    return f"{COMMITMENT}:{plan}"
+
+
+def rounding(order_line: str) -> str:
+    return f"{ROUNDING}:{order_line}"
+
+
 def order_line_of(key: str) -> str:
     """The key of the sales order's line that a key is billed on."""
     kind = kind_of(key)

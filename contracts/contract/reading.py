@@ -11,7 +11,6 @@ from contracts.billing.periods import life
 from contracts.billing.terms import is_read
 from contracts.contract import derived
 from contracts.contract.state import DAY, ContractState, has_ended
-from contracts.model import ExpensePlan
 
 READ_TIME, READ_EXPENSES, TOO_LATE = "read_time", "read_expenses", "too_late"
 _KINDS = {ReadKind.TIME: READ_TIME, ReadKind.EXPENSES: READ_EXPENSES}
@@ -82,5 +81,4 @@ def _of(state: ContractState, key: str, until: date) -> Read | None:
     plan = state.terms.plan(key)
     if plan is None or not is_read(plan):
         return None
-    kind = ReadKind.EXPENSES if isinstance(plan, ExpensePlan) else ReadKind.TIME
-    return Read(plan=key, kind=kind, until=until)
+    return Read.of(plan, until)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -158,7 +157,7 @@ def test_a_whole_credit_mirrors_every_line() -> None:
     assert (credit.kind, credit.credited_number) == (InvoiceKind.CREDIT_NOTE, 2)
     assert credit.amount == euros(-750)
     assert (desk.sums.deposit_left, desk.sums.retained) == (euros(300), euros(0))
-    assert account.creditable(desk.billing, 2) == euros(0)
+    assert desk.creditable(2) == euros(0)
 
 
 def test_a_part_is_spread_over_what_was_earned() -> None:
@@ -168,9 +167,9 @@ def test_a_part_is_spread_over_what_was_earned() -> None:
     desk.on("2026-02-01").bills_all()
     assert desk.credits(1, "36").amount == euros(-36)
     assert desk.sums.value == euros(1364)
-    left = account.creditable(desk.billing, 1)
+    left = desk.creditable(1)
     assert desk.credits(1).amount == -left
-    assert account.creditable(desk.billing, 1) == euros(0)
+    assert desk.creditable(1) == euros(0)
     assert desk.on("2026-03-01").bills_all() == euros(0)
 
 
@@ -205,7 +204,7 @@ def test_a_credit_on_its_way_counts_and_one_that_was_given_up_does_not() -> None
     with pytest.raises(NotPossible, match=r"0.00 EUR of invoice 1 can still be credited"):
         desk.asks_credit(1)
     desk.gives_up(key)
-    assert account.creditable(desk.billing, 1) == euros(1000)
+    assert desk.creditable(1) == euros(1000)
     assert desk.due() == []
     assert desk.billed == euros(1000)
     assert desk.is_over
@@ -214,7 +213,7 @@ def test_a_credit_on_its_way_counts_and_one_that_was_given_up_does_not() -> None
 def test_what_was_deducted_of_a_deposit_is_not_credited_with_it() -> None:
     desk = signed("500", "500", deposit="300")
     reached(desk, "m1")
-    assert account.creditable(desk.billing, 1) == euros(150)
+    assert desk.creditable(1) == euros(150)
     with pytest.raises(NotPossible, match=r"150.00 EUR of invoice 1"):
         desk.asks_credit(1, "200")
     desk.credits(1, "50")
@@ -407,21 +406,14 @@ def test_what_is_approved_after_the_last_period_is_billed_before_the_contract_cl
     desk = Desk(time=[DEV], expenses=[TRAVEL], retainers=[CARE], ends_on="2026-01-31")
     desk.bills_all()
     desk.works(1, "2026-01-10", "10")
-    desk.on("2026-02-01").reads(closing=True)
-    desk.proposes()
-    assert account.reads(desk.billing, desk.today, closing=True) == (), "something is on its way"
-    desk.billing = account.issued(desk.billing, 2)
+    assert desk.on("2026-02-01").bills_all() == euros(1310)
+    assert desk.is_over
     desk.works(2, "2026-01-11", "3")
     desk.spends(1, "2026-01-10", "10")
-    found = account.reads(desk.billing, desk.today, closing=True)
-    assert [(read.plan, read.kind, read.until) for read in found] == [
-        ("dev", "time", date(2026, 1, 31)),
-        ("travel", "expenses", date(2026, 1, 31)),
-    ]
-    desk.reads(closing=True)
+    desk.looks_once_more()
+    assert not desk.is_over
     assert desk.bills_all() == euros(1621)
-    desk.reads(closing=True)
-    assert account.reads(desk.billing, desk.today, closing=True) == ()
+    desk.looks_once_more()
     assert desk.is_over
 
 

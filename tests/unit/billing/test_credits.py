@@ -54,7 +54,7 @@ def test_a_whole_credit_mirrors_every_line() -> None:
     assert (made.kind, made.credited_number) == (InvoiceKind.CREDIT_NOTE, 2)
     assert (made.reason, made.amount) == ("agreed (ana)", euros(-750))
     assert sorted(line.amount.amount for line in made.lines) == [-1000, 100, 150]
-    assert account.creditable(desk.billing, 2) == euros(0)
+    assert desk.creditable(2) == euros(0)
     found = account.sums(desk.billing, desk.today)
     assert (found.deposit_left, found.retained) == (euros(300), euros(0))
 
@@ -63,9 +63,9 @@ def test_a_part_is_taken_off_what_was_earned() -> None:
     desk = worked(retainage=RETAINAGE)
     assert desk.billed == euros(900)
     assert desk.credits(1, "36").amount == euros(-36)
-    assert account.creditable(desk.billing, 1) == euros(864)
+    assert desk.creditable(1) == euros(864)
     desk.credits(1)
-    assert account.creditable(desk.billing, 1) == euros(0)
+    assert desk.creditable(1) == euros(0)
     assert desk.billed == euros(0)
 
 
@@ -103,7 +103,7 @@ def test_a_credit_on_its_way_counts_and_one_that_was_given_up_does_not() -> None
     number = desk.proposes().number
     desk.rejects(number)
     desk.waives(number)
-    assert account.creditable(desk.billing, 1) == euros(1000)
+    assert desk.creditable(1) == euros(1000)
     assert desk.credits(1).amount == euros(-1000)
 
 
