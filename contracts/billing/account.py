@@ -46,7 +46,7 @@ from contracts.billing.facts import (
 from contracts.billing.folding import fold
 from contracts.billing.occasions import Occasion, OccasionKind
 from contracts.billing.occasions import occasions as occasions_of
-from contracts.billing.posting import ledger_of
+from contracts.billing.posting import changed, ledger_of
 from contracts.billing.reading import Due, Read, ReadKind
 from contracts.billing.state import BillingState, EarlyEnd, NotPossible
 from contracts.billing.terms import next_versions
@@ -74,7 +74,8 @@ def adopt(billing: BillingState, contract: Contract, on: date) -> BillingState:
     """A new version of the terms, in force from `on`: change order, renewal or early end. What is
     proposed already keeps the version it was proposed with."""
     new_deposit = contract.deposit is not None and billing.deposit_on is None
-    return billing.replace(
+    return changed(
+        billing,
         contract=contract,
         version=billing.version + 1,
         plans=next_versions(billing, contract, on),
@@ -85,7 +86,7 @@ def adopt(billing: BillingState, contract: Contract, on: date) -> BillingState:
 def end_early(billing: BillingState, on: date, *, fee: bool) -> BillingState:
     """The contract (adopt the terms that end on that day as well) is over early. With `fee` the
     terms' fee for it is owed."""
-    return billing.replace(early_end=EarlyEnd(on=on, fee=fee))
+    return changed(billing, early_end=EarlyEnd(on=on, fee=fee))
 
 
 def billed_keys(billing: BillingState) -> frozenset[str]:

@@ -146,13 +146,12 @@ def _unread(billing: BillingState, tracks: Iterable[str]) -> dict[str, date]:
 
 
 def _with(billing: BillingState, invoice: Invoice, **fields: Any) -> BillingState:
-    invoices = {**billing.invoices, invoice.number: invoice}
-    return changed(billing, invoice=invoice, invoices=invoices, **fields)
+    return changed(billing, invoices={**billing.invoices, invoice.number: invoice}, **fields)
 
 
 def _without(billing: BillingState, invoice: Invoice, **fields: Any) -> BillingState:
-    invoices = {n: item for n, item in billing.invoices.items() if item is not invoice}
-    return changed(billing, invoice=invoice, invoices=invoices, **fields)
+    left = {n: item for n, item in billing.invoices.items() if item is not invoice}
+    return changed(billing, invoices=left, **fields)
 
 
 def request_credit(

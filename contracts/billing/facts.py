@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 
 from contracts.billing import keys
 from contracts.billing.expenses import Expense
@@ -16,7 +17,7 @@ from contracts.billing.ledger import days_billed
 from contracts.billing.lines import QUANTITY_UNIT
 from contracts.billing.occasions import due_keys
 from contracts.billing.periods import DAY
-from contracts.billing.posting import Used, changed, ledger_of
+from contracts.billing.posting import changed, ledger_of
 from contracts.billing.state import BillingState, Hours, NotPossible, ServiceCredit, Spent
 from contracts.billing.time import TimeEntry
 from contracts.billing.usage import UsageRecord, why_not_taken
@@ -35,7 +36,7 @@ def reach(billing: BillingState, milestone: str, on: date) -> BillingState:
     if milestone in billing.reached:
         return billing
     reached = {**billing.reached, milestone: on}
-    return changed(billing, touched=[keys.milestone(milestone)], reached=reached)
+    return changed(billing, reached=reached)
 
 
 def unreach(billing: BillingState, milestone: str) -> BillingState:
@@ -46,7 +47,6 @@ def unreach(billing: BillingState, milestone: str) -> BillingState:
     key = keys.milestone(milestone)
     return changed(
         billing,
-        touched=[key],
         reached={name: on for name, on in billing.reached.items() if name != milestone},
         waivers={name: found for name, found in billing.waivers.items() if name != key},
         waivers_ended={**billing.waivers_ended, key: max([0, *billing.invoices])},
@@ -88,11 +88,8 @@ def record_usage(billing: BillingState, record: UsageRecord) -> tuple[BillingSta
             f"{MAX_USAGE_RECORDS} usage records are kept at most; report sums of days instead"
         )
 
-    used = [Used(plan.key, record.on, record.quantity)]
-    if before is not None:
-        used.append(Used(plan.key, before.on, -before.quantity))
     usage = {**billing.usage, plan.key: {**known, record.id: record}}
-    return changed(billing, used=used, usage=usage), True
+    return changed(billing, usage=usage), True
 
 
 def credit_service(
@@ -111,7 +108,7 @@ def credit_service(
         plan=plan, reference=reference, reason=reason, amount=amount.amount, on=on
     )
     credits = {**billing.service_credits, key: credit}
-    return changed(billing, touched=[key], service_credits=credits), True
+    return changed(billing, service_credits=credits), True
 
 
 def known_lines(billing: BillingState, plans: Collection[str]) -> tuple[int, ...]:
@@ -135,7 +132,6 @@ def take_time(
     known lines that are deleted or no longer approved. "Read until" is a fact as well."""
     hours, before = dict(billing.hours), billing.hours
     latest_of = {entry.line_id: entry for entry in entries if entry.plan in plans}
-    touched: list[tuple[int, str]] = []
     settled = _folded(billing, "lines")
     for line, entry in sorted(latest_of.items()):
         known = before.get(line)
@@ -143,17 +139,12 @@ def take_time(
         if line in settled or _is_folded(billing, fact):
             continue
         if fact != known and (known is not None or fact.hours):
-            touched += [(line, item.plan) for item in (known, fact) if item]
             hours[line] = fact
     for line in sorted(set(gone) - latest_of.keys()):
         known = before.get(line)
         if known is not None and known.plan in plans and not _is_folded(billing, known):
-            touched.append((line, known.plan))
             del hours[line]
-
-    keys_of = [keys.hours(item, line) for line, item in touched]
-    new = changed(billing, touched=keys_of, hours=hours) if touched else billing
-    return _read(new, sorted(plans), until)
+    return _read(billing, sorted(plans), until, hours=hours)
 
 
 def _hours(entry: TimeEntry, known: Hours | None) -> Hours:
@@ -181,15 +172,13 @@ def take_expenses(
         by = f"{item.employee}, {item.on}" if item.employee else f"{item.on}"
         fact = Spent(plan, item.on, item.cost.amount, f"{item.description} ({by})")
         is_mine = known.plan == plan if known else fact.cost
-        if is_mine and number not in settled and not _is_folded(billing, fact):
+        if fact != known and is_mine and number not in settled and not _is_folded(billing, fact):
             facts[number] = fact
     for number in sorted(set(gone) - found.keys()):
         known = before.get(number)
         if known is not None and known.plan == plan and not _is_folded(billing, known):
             facts[number] = known._replace(cost=Decimal(0))
-    touched = [keys.expense(plan, n) for n, fact in facts.items() if fact != before.get(n)]
-    new = changed(billing, touched=touched, expenses=facts) if touched else billing
-    return _read(new, [plan], until)
+    return _read(billing, [plan], until, expenses=facts)
 
 
 def too_late(
@@ -217,12 +206,13 @@ def _is_folded(billing: BillingState, fact: Hours | Spent | TimeEntry | Expense)
     return folded is not None and fact.on <= folded
 
 
-def _read(billing: BillingState, plans: Iterable[str], until: date) -> BillingState:
-    """These plans are read until a day. Days whose bill has nothing on it are made by that."""
+def _read(billing: BillingState, plans: Iterable[str], until: date, **facts: Any) -> BillingState:
+    """These plans are read until a day, with these facts. Days whose bill has nothing on it are
+    made by that."""
     before = billing.read_until
     plans = [plan for plan in plans if plan in billing.plans]
     read = {plan: max(until, before.get(plan, until)) for plan in plans}
-    new = changed(billing, read_until={**before, **read})
+    new = changed(billing, read_until={**before, **read}, **facts)
     ledger = ledger_of(new, max(until + DAY, ledger_of(new).today))
     due = {(keys.plan_of(key), keys.kind_of(key), day) for key, day in due_keys(ledger)}
     billed, empty = days_billed(ledger), dict(new.empty)

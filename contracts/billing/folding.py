@@ -14,7 +14,7 @@ from contracts.billing.entitlements import ZERO
 from contracts.billing.ledger import Ledger
 from contracts.billing.lines import ONE, Line
 from contracts.billing.periods import DAY
-from contracts.billing.posting import ledger_of
+from contracts.billing.posting import changed, ledger_of
 from contracts.billing.retainers import count_hours
 from contracts.billing.state import BillingState, Folded, Hours, Invoice, Part, Spent
 from contracts.model import RetainerPlan
@@ -46,7 +46,8 @@ def fold(billing: BillingState, today: date) -> BillingState:
         for track, days in billing.empty.items()
     }
     sums = {plan: _summed(ledger, plan, day, lines, spent) for plan, day in ends.items()}
-    return billing.replace(
+    return changed(
+        billing,
         invoices={n: _folded(item, gone) for n, item in billing.invoices.items()},
         hours={n: fact for n, fact in billing.hours.items() if n not in lines},
         expenses={n: fact for n, fact in billing.expenses.items() if n not in spent},

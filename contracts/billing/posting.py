@@ -1,35 +1,32 @@
-"""Keeping the index of a state: derived once, then brought up to date by what each message touches.
+"""Posting: the index of a state, derived once and then brought up to date by what changes.
 
-`changed` makes a new state and derives only the keys that are touched; `build` derives everything,
-which `check` compares with it before each proposal.
+`changed` makes a new state, compares it with the one before, and derives the keys that differ.
+`build` derives everything, which `check` compares with it before each proposal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 from contracts.billing import keys
 from contracts.billing.entitlements import ZERO, Entitlement, of_fact, of_periods
 from contracts.billing.ledger import NOTHING, Index, Ledger, account_of
-from contracts.billing.state import BillingState, Invoice
+from contracts.billing.state import BillingState, Hours
 from contracts.billing.terms import terms_of
 from contracts.model import RetainerPlan, UsagePlan
 
 _INDEX, _ANSWERS = "_index", "_answers"
 """Where an index, and answers, are kept with a frozen state beside its fields: a copy (see
 `Derived`) has none until it is derived, or handed on by `changed`."""
+_TERMS = ("contract", "plans", "folded")
+"""Fields that everything depends on."""
 
-
-class Used(NamedTuple):
-    """Units of a usage plan that came or went on a day."""
-
-    plan: str
-    on: date
-    quantity: Decimal
+Used = tuple[str, date, Decimal]
+"""A usage plan, and the units that came or went on a day."""
 
 
 def ledger_of(state: BillingState, today: date | None = None) -> Ledger:
@@ -42,29 +39,19 @@ def ledger_of(state: BillingState, today: date | None = None) -> Ledger:
     return Ledger(state, known, state.__dict__[_ANSWERS])
 
 
-def changed(
-    state: BillingState,
-    *,
-    touched: Iterable[str] = (),
-    used: Iterable[Used] = (),
-    invoice: Invoice | None = None,
-    **fields: Any,
-) -> BillingState:
-    """The state with these fields. `touched` are the keys whose facts, waivers or invoices change
-    by that, `invoice` is one that is new, gone or has another status."""
-    new = state.replace(**fields)
+def changed(state: BillingState, **fields: Any) -> BillingState:
+    """The state with these fields; its index follows."""
+    new = state.model_copy(update=fields)
     known: Index | None = state.__dict__.get(_INDEX)
-    if known is not None:
-        touched, used = list(touched), list(used)
-        if touched or used or invoice is not None:
-            posting = _Posting(new, known.copy())
-            if invoice is not None:
-                posting.number(invoice)
-                touched += invoice.by_key
-            posting.touch(touched, used)
-            known = posting.index
-        _opened(new, known)
+    if known is not None and not fields.keys() & {*_TERMS}:
+        _opened(new, _followed(new, known, state.__dict__))
     return new
+
+
+def build(state: BillingState, today: date) -> Index:
+    """Everything derived from the state alone."""
+    index = Index(today, terms_of(state), {}, {}, {}, {}, {}, {}, {})
+    return _followed(state, index, {}, plans=index.terms)
 
 
 def _opened(state: BillingState, index: Index) -> Ledger:
@@ -83,33 +70,64 @@ def _advanced(state: BillingState, index: Index, today: date) -> Index:
     return posting.index
 
 
-def build(state: BillingState, today: date) -> Index:
-    """Everything derived from the state alone."""
-    index = Index(today, terms_of(state), {}, {}, {}, {}, {}, {}, {})
-    posting = _Posting(state, index)
-    for number in sorted(state.invoices):
-        for key in state.invoices[number].by_key:
-            index.invoices_of[key] = (*index.invoices_of.get(key, ()), number)
-    for key in {**index.invoices_of, **state.waivers}:
-        posting.account(key)
-    for plan in index.terms:
-        posting.sum_up(plan)
-        posting.periods_of(plan)
-    for key in _of_facts(state):
-        posting.entitle(key)
-    for key in {**index.entitled, **index.accounts}:
-        posting.differ(key)
-    return index
+def _followed(
+    state: BillingState, index: Index, before: Mapping[str, Any], plans: Iterable[str] = ()
+) -> Index:
+    """The index once the state has other fields than before; `plans` are derived in any case."""
+    after = state.__dict__
+    invoices = [*_differences(before, after, "invoices")]
+    used, touched = [*_used(before, after)], dict.fromkeys(_touched(before, after))
+    if not (invoices or used or touched or plans):
+        return index
+    posting = _Posting(state, index.copy())
+    for number, old, new in invoices:
+        posting.number(number, (new or old).by_key)
+    posting.touch(touched, used, plans)
+    return posting.index
 
 
-def _of_facts(state: BillingState) -> Iterable[str]:
-    """The keys that have one fact each, of all facts there are."""
-    yield keys.DEPOSIT
-    yield keys.TERMINATION
-    yield from (keys.milestone(name) for name in state.reached)
-    yield from (keys.hours(fact.plan, line) for line, fact in state.hours.items())
-    yield from (keys.expense(fact.plan, number) for number, fact in state.expenses.items())
-    yield from state.service_credits
+# --- what differs -------------------------------------------------------------------------------
+
+
+def _differences(
+    before: Mapping[str, Any], after: Mapping[str, Any], field: str
+) -> Iterator[tuple[Any, Any, Any]]:
+    """What a field has under other values than before: its name there, the old and the new one."""
+    old, new = before.get(field, {}), after[field]
+    if old is not new:
+        for name in {**old, **new}:
+            if old.get(name) is not new.get(name):
+                yield name, old.get(name), new.get(name)
+
+
+def _touched(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    """The keys whose facts, waivers or invoices differ."""
+    for _, *invoices in _differences(before, after, "invoices"):
+        yield from (key for invoice in invoices if invoice for key in invoice.by_key)
+    for field in ("service_credits", "waivers", "waivers_ended"):
+        yield from (key for key, *_ in _differences(before, after, field))
+    for name, *_ in _differences(before, after, "reached"):
+        yield keys.milestone(name)
+    for line, *hours in _differences(before, after, "hours"):
+        yield from (keys.hours(fact.plan, line) for fact in hours if fact)
+    for number, *spent in _differences(before, after, "expenses"):
+        yield from (keys.expense(fact.plan, number) for fact in spent if fact)
+    if before.get("deposit_on") != after["deposit_on"]:
+        yield keys.DEPOSIT
+    if before.get("early_end") != after["early_end"]:
+        yield keys.TERMINATION
+
+
+def _used(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Used]:
+    for plan, old, new in _differences(before, after, "usage"):
+        for _, gone, come in _differences({"usage": old or {}}, {"usage": new or {}}, "usage"):
+            if gone:
+                yield plan, gone.on, -gone.quantity
+            if come:
+                yield plan, come.on, come.quantity
+
+
+# --- deriving -----------------------------------------------------------------------------------
 
 
 class _Posting:
@@ -119,55 +137,48 @@ class _Posting:
         self.state, self.index = state, index
         self.ledger = Ledger(state, index, {})
 
-    def number(self, invoice: Invoice) -> None:
-        """Enter an invoice under its keys, or take it out."""
-        number, of = invoice.number, self.index.invoices_of
-        stands = {number} if number in self.state.invoices else set()
-        for key in invoice.by_key:
-            numbers = ({*of.pop(key, ())} - {number}) | stands
+    def number(self, number: int, own: Iterable[str]) -> None:
+        """Enter an invoice under its keys; one that is gone stays under none."""
+        stands = {number} & self.state.invoices.keys()
+        for key in own:
+            numbers = {*self.index.invoices_of.pop(key, ())} - {number} | stands
             if numbers:
-                of[key] = tuple(sorted(numbers))
+                self.index.invoices_of[key] = tuple(sorted(numbers))
 
-    def touch(self, touched: Iterable[str], used: Iterable[Used]) -> None:
+    def touch(self, touched: dict[str, None], used: Iterable[Used], more: Iterable[str]) -> None:
         """What is billed, waived or true of these keys has changed."""
-        index = self.index
-        found = dict.fromkeys(touched)
-        plans: dict[str, None] = {}
-        for key in [*found]:
-            frozen = self.ledger.account(key).frozen
+        plans = dict.fromkeys(more)
+        for key in [*touched]:
+            frozen, kind = self.ledger.account(key).frozen, keys.kind_of(key)
             self.account(key)
-            kind, plan = keys.kind_of(key), keys.plan_of(key) if ":" in key else ""
             if kind == keys.HOURS:
                 # What is billed of an hour counts for the plan that it is with now as well.
                 line = int(keys.rest_of(key))
                 fact = self.state.hours.get(line)
-                found |= {keys.hours(fact.plan, line): None} if fact else {}
-                of_hour = [plan, fact.plan] if fact else [plan]
-                plans |= dict.fromkeys(item for item in of_hour if self._is_retainer(item))
-            elif (
-                kind in keys.OF_PERIODS
-                and frozen != self.ledger.account(key).frozen
-                and len(index.terms[plan].versions) > 1
-            ):
-                plans[plan] = None
-        for key in found:
+                touched |= {keys.hours(fact.plan, line): None} if fact else {}
+                plans |= dict.fromkeys(self._counting(key, fact))
+            elif kind in keys.OF_PERIODS and frozen != self.ledger.account(key).frozen:
+                plans[keys.plan_of(key)] = None
+        for key in touched:
             self.entitle(key)
             self.differ(key)
         for plan in plans:
             self.sum_up(plan)
         for plan, on, quantity in used:
-            self.add(plan, [(on, quantity)])
-            plans[plan] = None
-        for plan in plans:
+            if plan not in plans:
+                self.add(plan, [(on, quantity)])
+        for plan in {**plans, **dict.fromkeys(plan for plan, _, _ in used)}:
             self.periods_of(plan)
 
-    def _is_retainer(self, plan: str) -> bool:
-        return isinstance(self.index.terms[plan].latest, RetainerPlan)
+    def _counting(self, key: str, fact: Hours | None) -> Iterator[str]:
+        """The retainers that count an hour, or counted it."""
+        for plan in (keys.plan_of(key), *([fact.plan] if fact else [])):
+            if isinstance(self.index.terms[plan].latest, RetainerPlan):
+                yield plan
 
     def account(self, key: str) -> None:
         """What invoices and waivers say of a key."""
-        index = self.index
-        old = self.ledger.account(key)
+        index, old = self.index, self.ledger.account(key)
         new = account_of(self.state, key, index.invoices_of.get(key, ()))
         if new == NOTHING:
             index.accounts.pop(key, None)
@@ -184,14 +195,14 @@ class _Posting:
         kind = keys.kind_of(key)
         if kind in keys.POTS or kind in keys.OF_PERIODS:
             return
-        index = self.index
-        found = of_fact(self.state, index.terms, key, self.ledger.account(key).frozen)
+        frozen = self.ledger.account(key).frozen
+        found = of_fact(self.state, self.index.terms, key, frozen)
         if found is None:
-            index.entitled.pop(key, None)
+            self.index.entitled.pop(key, None)
         elif kind == keys.HOURS and self._is_billed_elsewhere(key):
-            index.entitled[key] = Entitlement(ZERO, ZERO, found.due_on)
+            self.index.entitled[key] = Entitlement(ZERO, ZERO, found.due_on)
         else:
-            index.entitled[key] = found
+            self.index.entitled[key] = found
 
     def _is_billed_elsewhere(self, key: str) -> bool:
         """Whether an hour is still billed by a plan that it has moved away from."""

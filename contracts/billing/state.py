@@ -249,10 +249,6 @@ class BillingState(Derived, Frozen):
     caps_allowed: dict[str, CapAllowance] = Field(default_factory=dict)
     folded: dict[str, Folded] = Field(default_factory=dict)
 
-    def replace(self, **fields: Any) -> BillingState:
-        """The state with these fields changed."""
-        return self.model_copy(update=fields)
-
     def folded_until(self, plan: str) -> date | None:
         """The last day of a plan that is folded to sums; None if nothing is."""
         folded = self.folded.get(plan)
