@@ -101,7 +101,7 @@ class Money(BaseModel):
 
     @classmethod
     def rounded(cls, amount: Decimal | float | int, currency: str) -> Money:
-        """The nearest representable amount, halves away from zero: of a remote's float or a share."""
+        """The nearest amount, halves away from zero: of a remote's float, or of a share."""
         unit = Decimal(1).scaleb(-EXPONENTS[_known(currency)])
         return cls(Decimal(str(amount)).quantize(unit, rounding=ROUND_HALF_UP), currency)
 

@@ -11,7 +11,8 @@ drafting      the lines of differences; `drafts` their shapes
 composing     one invoice: own lines under their `caps`, `deposits`, `retainage`, what waits
 facts         what is reached, worked, spent, metered and owed
 decisions     what becomes of proposals; releases, credits (`crediting`), waivers
-totals        what people ask; `checks` what must hold; `folding` what keeps the state small
+totals        what people ask; `repricing` what re-invoicing would change
+checks        what must hold; `folding` keeps the state small
 
 time, retainers, usage, expenses, periods, order  the rules of each way to bill
 """

@@ -48,6 +48,7 @@ from contracts.billing.occasions import Occasion, OccasionKind
 from contracts.billing.occasions import occasions as occasions_of
 from contracts.billing.posting import changed, ledger_of
 from contracts.billing.reading import Due, Read, ReadKind
+from contracts.billing.repricing import Repriced, repriced
 from contracts.billing.state import BillingState, EarlyEnd, NotPossible
 from contracts.billing.terms import next_versions
 from contracts.billing.totals import Sums, Unbilled, delivered, is_over, open_ends, sums, unbilled
@@ -56,11 +57,11 @@ from contracts.problems import Problem
 
 __all__ = [
     "BillingState", "Composition", "Due", "NotPossible", "Occasion", "OccasionKind", "Read",
-    "ReadKind", "Sums", "Unbilled", "adopt", "allow_cap", "begin", "billed_keys", "check",
+    "ReadKind", "Repriced", "Sums", "Unbilled", "adopt", "allow_cap", "begin", "billed_keys", "check",
     "compose", "credit_service", "delivered", "dues", "end_early", "fold", "is_over", "issued",
     "known_expenses", "known_lines", "milestone_invoice", "next_day", "occasions", "open_ends",
-    "propose", "reach", "reads", "record_usage", "rejected", "release_retainage", "request_credit",
-    "retry_rejected", "sums", "take_expenses", "take_time", "too_late", "unbilled", "undecided",
+    "propose", "reach", "reads", "record_usage", "rejected", "release_retainage", "repriced",
+    "request_credit", "retry_rejected", "sums", "take_expenses", "take_time", "too_late", "unbilled", "undecided",
     "unreach", "waive_rejected",
 ]  # fmt: skip
 

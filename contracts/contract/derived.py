@@ -99,3 +99,9 @@ def undecided(billing: BillingState) -> tuple[int, ...]:
 def dues(billing: BillingState, today: date) -> tuple[Due, ...]:
     """When each plan is billed next after a day, earliest first; none for a plan that is over."""
     return account.dues(billing, today)
+
+
+@remembered
+def repriced(billing: BillingState, today: date) -> tuple[account.Repriced, ...]:
+    """What re-invoicing would change, where new terms count for what is billed by earlier ones."""
+    return account.repriced(billing, today)
