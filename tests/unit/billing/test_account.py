@@ -317,6 +317,16 @@ def test_what_is_on_an_open_credit_waits_for_it() -> None:
     assert desk.on("2026-04-01").bills_all() == euros(1020)
 
 
+def test_what_was_credited_for_good_is_not_credited_again_by_a_correction() -> None:
+    desk = Desk(time=[DEV])
+    desk.works(1, "2026-01-10", "10")
+    desk.on("2026-02-01").bills_all()
+    desk.credits(1)
+    del desk.entries[1]
+    assert desk.on("2026-03-01").due() == []
+    assert desk.billed == euros(0)
+
+
 # --- gifts ----------------------------------------------------------------------------------
 
 
@@ -423,6 +433,25 @@ def test_an_early_end_gives_back_what_was_billed_in_advance(fee: bool) -> None:
     desk.bills_all()
     desk.on("2026-01-21").ends("2026-01-21", fee=fee)
     assert desk.on("2026-01-22").bills_all() == euros("410" if fee else "210")
+    assert desk.is_over
+
+
+def test_a_fee_that_is_given_up_is_not_given_back_by_an_early_end() -> None:
+    desk = Desk(retainers=[CARE])
+    desk.proposes()
+    desk.adopts(ends_on="2026-01-21")
+    desk.rejects(1)
+    desk.waives(1)
+    assert desk.on("2026-02-01").bills_all() == euros(0)
+    assert desk.is_over
+
+
+def test_a_plan_ended_by_change_order_and_prolonged_bills_the_month_once() -> None:
+    desk = Desk(retainers=[CARE])
+    desk.bills()
+    for last in ("2026-01-21", "2026-01-11", "2026-01-31"):
+        desk.adopts(ends_on=last)
+    assert desk.on("2026-02-01").bills_all() == euros(310)
     assert desk.is_over
 
 
