@@ -109,7 +109,12 @@ class Money(BaseModel):
     def exact(cls, amount: Decimal, currency: str) -> Money:
         """An amount that is known to be one of the currency's: it is not checked again. Zero has
         no sign."""
-        return cls.model_construct(None, amount=amount + 0, currency=currency)
+        money = cls.__new__(cls)
+        object.__setattr__(money, "__dict__", {"amount": amount + 0, "currency": currency})
+        object.__setattr__(money, "__pydantic_fields_set__", _FIELDS)
+        object.__setattr__(money, "__pydantic_extra__", None)
+        object.__setattr__(money, "__pydantic_private__", None)
+        return money
 
     @classmethod
     def total(cls, parts: Iterable[Money], currency: str) -> Money:
@@ -168,6 +173,9 @@ class Money(BaseModel):
         last = max(position for position, weight in enumerate(weights) if weight)
         parts[last] += self.amount - sum(parts)
         return [Money.exact(part, self.currency) for part in parts]
+
+
+_FIELDS = {"amount", "currency"}
 
 
 @cache

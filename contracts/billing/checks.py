@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from contracts.billing import deposits, keys, retainage
 from contracts.billing.entitlements import ZERO
-from contracts.billing.ledger import TABLES, Index, Ledger
+from contracts.billing.ledger import Index, Ledger
 from contracts.billing.lines import QUANTITY_UNIT, InvoiceKind, rounded
 from contracts.billing.posting import build, ledger_of
 from contracts.billing.state import NO_LINE, BillingState, Invoice
@@ -34,8 +34,7 @@ def check(billing: BillingState, today: date) -> list[str]:
 
 def _index_is_right(index: Index, fresh: Index) -> Iterator[str]:
     """The index that messages keep is what is derived from the state alone."""
-    for table in TABLES:
-        kept, derived = getattr(index, table), getattr(fresh, table)
+    for table, kept, derived in zip(Index._fields[1:], index[1:], fresh[1:], strict=True):
         if kept != derived:
             names = {**kept, **derived}
             wrong = sorted(key for key in names if kept.get(key) != derived.get(key))

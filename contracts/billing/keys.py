@@ -7,6 +7,7 @@ is a function of the sums to date.
 from __future__ import annotations
 
 from datetime import date
+from functools import lru_cache
 
 MILESTONE = "milestone"
 DEPOSIT = "deposit"
@@ -38,6 +39,7 @@ READ = frozenset({HOURS, OVERAGE, EXPENSE})
 """Kinds whose facts are read from Odoo before they are billed."""
 
 
+@lru_cache(maxsize=20_000)
 def kind_of(key: str) -> str:
     """The kind of a key."""
     return DEDUCTED if key == DEDUCTED else key.partition(":")[0]

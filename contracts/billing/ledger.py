@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
 from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple, TypeVar
@@ -92,8 +91,7 @@ def target(key: str, entitled: Decimal, account: Account) -> Decimal:
     return sign * amount
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(NamedTuple):
     """What is derived of a state, with everything due by `today`. Never changed once it is in
     place.
 
@@ -113,10 +111,7 @@ class Index:
     net: dict[str, Decimal]
 
     def copy(self, today: date | None = None) -> Index:
-        return Index(today or self.today, *(getattr(self, name).copy() for name in TABLES))
-
-
-TABLES = tuple(item.name for item in fields(Index))[1:]
+        return Index(today or self.today, *(table.copy() for table in self[1:]))
 
 
 class Ledger:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -24,6 +23,7 @@ _INDEX, _ANSWERS = "_index", "_answers"
 `Derived`) has none until it is derived, or handed on by `changed`."""
 _TERMS = ("contract", "plans", "folded")
 """Fields that everything depends on."""
+_NOTHING: Mapping[Any, Any] = {}
 
 Used = tuple[str, date, Decimal]
 """A usage plan, and the units that came or went on a day."""
@@ -44,14 +44,15 @@ def changed(state: BillingState, **fields: Any) -> BillingState:
     new = state.model_copy(update=fields)
     known: Index | None = state.__dict__.get(_INDEX)
     if known is not None and not fields.keys() & {*_TERMS}:
-        _opened(new, _followed(new, known, state.__dict__))
+        before = {name: getattr(state, name) for name in fields}
+        _opened(new, _followed(new, known, before, fields))
     return new
 
 
 def build(state: BillingState, today: date) -> Index:
     """Everything derived from the state alone."""
     index = Index(today, terms_of(state), {}, {}, {}, {}, {}, {}, {})
-    return _followed(state, index, {}, plans=index.terms)
+    return _followed(state, index, {}, state.__dict__, plans=index.terms)
 
 
 def _opened(state: BillingState, index: Index) -> Ledger:
@@ -63,7 +64,7 @@ def _advanced(state: BillingState, index: Index, today: date) -> Index:
     """The index with what became due since its day."""
     due = [plan for plan, day in index.due_next.items() if day is not None and day <= today]
     if not due:
-        return replace(index, today=today)
+        return index._replace(today=today)
     posting = _Posting(state, index.copy(today))
     for plan in due:
         posting.periods_of(plan)
@@ -71,10 +72,13 @@ def _advanced(state: BillingState, index: Index, today: date) -> Index:
 
 
 def _followed(
-    state: BillingState, index: Index, before: Mapping[str, Any], plans: Iterable[str] = ()
+    state: BillingState,
+    index: Index,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    plans: Iterable[str] = (),
 ) -> Index:
-    """The index once the state has other fields than before; `plans` are derived in any case."""
-    after = state.__dict__
+    """The index once fields are other than before; `plans` are derived in any case."""
     invoices = [*_differences(before, after, "invoices")]
     used, touched = [*_used(before, after)], dict.fromkeys(_touched(before, after))
     if not (invoices or used or touched or plans):
@@ -93,7 +97,7 @@ def _differences(
     before: Mapping[str, Any], after: Mapping[str, Any], field: str
 ) -> Iterator[tuple[Any, Any, Any]]:
     """What a field has under other values than before: its name there, the old and the new one."""
-    old, new = before.get(field, {}), after[field]
+    old, new = before.get(field, _NOTHING), after.get(field, _NOTHING)
     if old is not new:
         for name in {**old, **new}:
             if old.get(name) is not new.get(name):
@@ -112,9 +116,9 @@ def _touched(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[st
         yield from (keys.hours(fact.plan, line) for fact in hours if fact)
     for number, *spent in _differences(before, after, "expenses"):
         yield from (keys.expense(fact.plan, number) for fact in spent if fact)
-    if before.get("deposit_on") != after["deposit_on"]:
+    if before.get("deposit_on") != after.get("deposit_on"):
         yield keys.DEPOSIT
-    if before.get("early_end") != after["early_end"]:
+    if before.get("early_end") != after.get("early_end"):
         yield keys.TERMINATION
 
 
@@ -158,7 +162,8 @@ class _Posting:
                 touched |= {keys.hours(fact.plan, line): None} if fact else {}
                 plans |= dict.fromkeys(self._counting(key, fact))
             elif kind in keys.OF_PERIODS and frozen != self.ledger.account(key).frozen:
-                plans[keys.plan_of(key)] = None
+                plan = keys.plan_of(key)
+                plans |= {plan: None} if len(self.index.terms[plan].versions) > 1 else {}
         for key in touched:
             self.entitle(key)
             self.differ(key)

@@ -58,9 +58,6 @@ class PlanTerms:
         """The version in force on a day, then the later ones. A freeze leaves out versions that
         were adopted after it, but in force before: what is proposed is not priced anew by them."""
         known: Sequence[PlanVersion] = self.versions
-        if len(known) == 1:
-            yield self.latest
-            return
         counted = known
         if frozen is not None:
             counted = [v for v in known if v.number <= frozen.version or v.since > frozen.on]
@@ -72,7 +69,7 @@ class PlanTerms:
 
     def version_on(self, day: date, frozen: Freeze | None) -> Plan:
         """The version in force on a day."""
-        return next(self.versions_on(day, frozen))
+        return self.latest if len(self.versions) == 1 else next(self.versions_on(day, frozen))
 
     def period_of(self, day: date) -> BillingPeriod | None:
         """The period that bills a day; work before and after the plan's life is billed with its
