@@ -39,7 +39,9 @@ with workflow.unsafe.imports_passed_through():
     from contracts.contract import (
         amendments,
         answers,
+        delivery,
         endings,
+        holds,
         invoices,
         proposing,
         provisioning,
@@ -204,7 +206,7 @@ def _mark_reached(state: ContractState, action: Action) -> Awaitable[Any]:
 
 
 def _set_delivered(state: ContractState, action: Action) -> Awaitable[Any]:
-    news = proposing.delivered_news(state, action.subject)
+    news = delivery.delivered_news(state, action.subject)
     under_way = workflow.start_activity_method(
         OdooOrders.set_delivered,
         DeliveredRequest(
@@ -327,7 +329,7 @@ def _policy(state: ContractState, action: Action) -> Awaitable[Any]:
 
 def _notify(state: ContractState, action: Action) -> Awaitable[Any]:
     change, approval_round = amendments.pending(state)
-    reminder = required(amendments.due_reminder(state, change))
+    reminder = required(approval_round.due_reminder(change.calendar, state.clock))
     workflow_id = workflow.info().workflow_id
     request = Notification(
         order_id=require_id(state.odoo.order_id),
@@ -464,11 +466,11 @@ PERFORM: dict[str, Perform[ContractState]] = {
     provisioning.PROVISION: _provision,
     reading.READ_TIME: _read_time,
     reading.READ_EXPENSES: _read_expenses,
-    proposing.MARK_REACHED: _mark_reached,
-    proposing.SET_DELIVERED: _set_delivered,
+    delivery.MARK_REACHED: _mark_reached,
+    delivery.SET_DELIVERED: _set_delivered,
     proposing.START_INVOICE: _start_invoice,
     proposing.WARN: _warn,
-    invoices.DUNNING_HOLD: _tell_hold,
+    holds.DUNNING_HOLD: _tell_hold,
     invoices.CONTRACT_RENEWED: _tell_renewal,
     amendments.POLICY: _policy,
     amendments.NOTIFY: _notify,

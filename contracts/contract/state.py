@@ -337,6 +337,13 @@ def has_ended(report: InvoiceReport) -> bool:
     return report.stage is InvoiceStage.SETTLED or report.stage in UNBILLED
 
 
+def not_running(state: ContractState, _: Any = None) -> str | None:
+    """Why nothing about a running contract can be accepted, as a sentence; None if it can."""
+    if state.cancel is not None and state.stage not in ENDED:
+        return "the contract is being cancelled"
+    return None if state.stage in RUNNING else f"the contract is {state.stage}"
+
+
 class ContractInput(BaseModel):
     """Starts a contract: by its data, or by the deal it is read from; or continues one.
 

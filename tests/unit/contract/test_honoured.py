@@ -27,17 +27,7 @@ from contracts.invoice.state import InvoiceStage
 from contracts.model import JsonObject
 from contracts.parking import Action as Choice
 from tests.unit.contract.examples import fixed_price, hourly, retained
-from tests.unit.contract.played import (
-    ANA,
-    BOB,
-    OLGA,
-    REFUSED,
-    SAM,
-    Played,
-    Refused,
-    Worked,
-    eur,
-)
+from tests.unit.contract.played import ANA, BOB, OLGA, REFUSED, SAM, Played, Refused, Worked, eur
 
 
 def worked(life: Played, on: date, hours: str, plan: str = "dev", **more: Any) -> None:
