@@ -149,6 +149,7 @@ def _read_time(state: ContractState, action: Action) -> Awaitable[Any]:
         since=cursor.since,
         seen_until=cursor.until,
         known=account.known_lines(state.account, [read.plan]),
+        again=account.unrated_lines(state.account, read.plan),
     )
     under_way = all_time(
         request, options.odoo_finance(f"{read.plan}: approved hours until {read.until}")

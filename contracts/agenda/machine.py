@@ -39,6 +39,7 @@ S = TypeVar("S", bound=AgendaState)
 _MOST_CONSEQUENCES = 1_000
 """Of one event, within the state: rules that never come to rest are a defect."""
 _BUSY = "it is being closed just now; try again in a moment"
+_BY_ITSELF = Resolution(action=Choice.RETRY, by="c2c")
 _MOST_ANSWERS = 100
 _LONGEST_ANSWER = 5_000
 
@@ -62,16 +63,16 @@ class MessageRule(Generic[S]):
 class ActRule(Generic[S]):
     """What becomes of an act, or of a question, of one kind.
 
-    - `done`, `failed`: the state after it. `stands` (the last argument) says whether the act is
-      still wanted on the same basis: its facts (ids, balances) always count, its decision only
-      then.
+    - `done`, `failed`: the state after it; a question is never done. `stands` (the last argument)
+      says whether the act is still wanted on the same basis: its facts (ids, balances) always
+      count, its decision only then.
     - `step`: how it parks, or one of `parts` where it does several things in a row. A failed act
       without a step never parks: `failed` decides what becomes of it.
     - `skipped`, `retried`: the state after a person's decision about its exception.
     """
 
     step: Step | None = None
-    done: Callable[[S, Action, Any, bool], S] = lambda state, *_: state
+    done: Callable[[S, Action, Any, bool], S] | None = None
     failed: Callable[[S, Action, Failed, bool], S] = lambda state, *_: state
     skipped: Callable[[S, StepException, Resolution], S] = lambda state, *_: state
     retried: Callable[[S, StepException, Resolution], S] = lambda state, *_: state
@@ -165,7 +166,7 @@ class Agenda(Generic[S]):
             after = self._applied(before, event)
         except Refused as refused:
             return Outcome(before, refusal=str(refused))
-        rest = self._at_rest(after)
+        rest = self._at_rest(self._looked_again(after))
         after = self.shown(rest)
         answer, metrics = after.answer, after.metrics
         if isinstance(event, UpdateReceived) and event.request_id:
@@ -263,7 +264,7 @@ class Agenda(Generic[S]):
                 state = parked(state, action, step, result)
         else:
             state = certain(forgotten(state, action.key), action.key)
-            state = rule.done(state, action, result.value, stands)
+            state = required(rule.done)(state, action, result.value, stands)
         return self._with_deferred(state) if action.exclusive else state
 
     def _is_wanted(self, state: S, action: Action) -> bool:
@@ -290,6 +291,15 @@ class Agenda(Generic[S]):
             if resolution.action is not Choice.CANCEL:
                 state = rule.retried(state, found, resolution)
         return state.answering(found)
+
+    def _looked_again(self, state: S) -> S:
+        """A question that may answer itself is looked into again, as if a person chose to. A parked
+        act is tried again by itself."""
+        for found in state.exceptions:
+            rule = self.acts.get(found.act)
+            if rule is not None and rule.done is None and is_retry_due(found, state.clock):
+                state = rule.retried(unparked(state, found.key), found, _BY_ITSELF)
+        return state
 
     # --- what follows ---------------------------------------------------------------------------
 

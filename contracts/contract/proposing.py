@@ -88,9 +88,14 @@ def offers(state: ContractState) -> Iterator[Offer]:
     if not found or not may_bill(state):
         return
     waits = reading.is_under_way(state)
+    asked = [item.key for item in (*state.exceptions, *state.retried)]
     for occasion in found:
-        if not (waits and _may_be_joined(occasion)):
-            yield _offer(state, occasion)
+        offer = _offer(state, occasion)
+        # While more is read for the same invoice, only a question that was asked before stays.
+        if not (waits and _may_be_joined(occasion)) or (
+            offer.question is not None and offer.question.key in asked
+        ):
+            yield offer
 
 
 def next_number(state: ContractState) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -403,6 +403,7 @@ def _provision(life: Played, action: Action, asked: Any) -> OdooRefs:
 def _read_time(life: Played, action: Action, asked: Any) -> answers.TimeRead:
     read: Read = asked
     assert read.kind is ReadKind.TIME
+    again = account.unrated_lines(life.state.account, read.plan)
     approved = {
         line: worked
         for line, worked in life.odoo.lines.items()
@@ -419,9 +420,12 @@ def _read_time(life: Played, action: Action, asked: Any) -> answers.TimeRead:
             role=worked.role,
         )
         for line, worked in approved.items()
-        if worked.on <= read.until and life.odoo.seen.get(("line", line)) != worked
+        if worked.on <= read.until
+        and (line in again or life.odoo.seen.get(("line", line)) != replace(worked, role=""))
     )
-    life.odoo.seen |= {("line", entry.line_id): approved[entry.line_id] for entry in entries}
+    life.odoo.seen |= {
+        ("line", entry.line_id): replace(approved[entry.line_id], role="") for entry in entries
+    }
     known = account.known_lines(life.state.account, [read.plan])
     gone = tuple(line for line in known if line not in approved)
     return answers.TimeRead(entries, gone, life.now, read.until)
