@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -328,6 +328,15 @@ def test_a_reminder_that_is_parked_gives_way_to_the_decision() -> None:
     # Approved on another day than it was drafted: the draft gets that day's date first.
     assert (parked(play), running(play)) == ([], ["create_invoice"])
     assert running(act(play, "create_invoice")) == ["post_invoice"]
+
+
+def test_others_may_decide_from_their_day_on_though_the_reminder_before_is_parked() -> None:
+    play = fail(wake(proposed()), "notify:invoice", Failed("business", "order_missing", "no"))
+    assert rules.AGENDA.next_wake(play.state) == datetime(2026, 3, 9, 8, 0, tzinfo=UTC)
+    play = wake(play)
+    # What is asked now is another reminder: that of before is parked no more.
+    assert (parked(play), running(play)) == ([], ["notify:invoice"])
+    assert refusal(play, vote(play.state, CLEO, Decision.APPROVE)) is None
 
 
 # --- what may have happened -------------------------------------------------------------------
