@@ -32,6 +32,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.odoo.timesheets import TimeReading, TimeRequest
     from activities.odoo.validation import Accepted, AcceptRequest, OdooValidation
     from activities.policies import Policies, PolicyRequest
+    from contracts import closeout
     from contracts.agenda.actions import Action, SignalReceived
     from contracts.agenda.state import required
     from contracts.billing import account
@@ -427,13 +428,10 @@ def _write_status(state: ContractState, action: Action) -> Awaitable[Any]:
 
 
 def _close_out(state: ContractState, action: Action) -> Awaitable[Any]:
-    # Without what the close-out does not look at: whole states are large.
-    ended = state.replace(
-        ending=endings.ending_of(state), contract_data={}, order_version=None, answers=()
-    )
+    settled = closeout.settlement(state.replace(ending=endings.ending_of(state)))
     return workflow.start_activity_method(
         OdooClosing.close_out,
-        CloseOutRequest(state=ended, left=CloseOutLeft(steps=list(endings.parts_left(state)))),
+        CloseOutRequest(settled=settled, left=CloseOutLeft(steps=list(endings.parts_left(state)))),
         **options.odoo_finance(
             f"close out {state.odoo.order_name}, archive {state.odoo.project_name}",
             options.Urgency.BACKGROUND,

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from contracts import parking
+from contracts.agenda import budget
 from contracts.agenda.actions import (
     Action,
     Answered,
@@ -51,7 +52,8 @@ class MessageRule(Generic[S]):
     - `take`: the state after an accepted one. May raise Refused.
     - `refusal`: why it cannot be accepted, as a sentence; None if it can. It is asked by the
       validator of an Update and again when the message is applied.
-    - `brings_work`: it asks for something that an exclusive act would leave undone.
+    - `brings_work`: it asks for something that an exclusive act would leave undone, and that a
+      state must have room for.
     """
 
     take: Callable[[S, Any], S]
@@ -105,6 +107,7 @@ class Agenda(Generic[S]):
     - `is_over`: whether nothing more comes but what is still wanted.
     - `shown`: the state with what it waits for, which people see; called last.
     - `messages`, `acts`: the rules, by the type of a message and by the kind of an act.
+    - `at_most_bytes`: a number of bytes that a state surely has not exceeded, quick to tell.
     - `correction_refusal`, `corrected`: why a person's correction (amend, cancel) of what is parked
       cannot be accepted, and the state after it.
     """
@@ -118,6 +121,7 @@ class Agenda(Generic[S]):
     acts: Mapping[str, ActRule[S]]
     correction_refusal: Callable[[S, Resolution], str | None]
     corrected: Callable[[S, StepException, Resolution], S]
+    at_most_bytes: Callable[[S], int] = lambda _: 0
     _last: list[tuple[S, Sequence[Wanted]]] = field(default_factory=list, repr=False)
 
     # --- what comes next ------------------------------------------------------------------------
@@ -201,7 +205,11 @@ class Agenda(Generic[S]):
             return refused or self.correction_refusal(state, message)
         if self._waits_for_exclusive(state, message):
             return _BUSY
-        return self.messages[type(message)].refusal(state, message)
+        rule = self.messages[type(message)]
+        no_room = None
+        if rule.brings_work:
+            no_room = budget.refusal(state, message, self.at_most_bytes(state))
+        return no_room or rule.refusal(state, message)
 
     def _waits_for_exclusive(self, state: S, message: Any) -> bool:
         rule = self.messages.get(type(message))

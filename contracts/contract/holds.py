@@ -48,12 +48,6 @@ def holds_end(state: ContractState) -> ContractState:
     return state
 
 
-def is_held(state: ContractState) -> bool:
-    """Whether a hold on billing is in force today."""
-    hold = state.holds.get(HoldKind.BILLING)
-    return hold is not None and (hold.until is None or state.today <= hold.until)
-
-
 # --- what invoices must know ----------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from contracts.agenda.actions import Action, Failed, Question, Wanted
 from contracts.agenda.machine import ActRule, MessageRule
 from contracts.billing import account
 from contracts.billing.state import BillingState, InvoiceStatus, NotPossible
-from contracts.contract import delivery, derived, holds, proposing
+from contracts.contract import delivery, derived, proposing
 from contracts.contract.messages import CreditRequest, InvoiceEnded, InvoiceLost
 from contracts.contract.state import ContractState, has_ended, not_running
 from contracts.invoice.messages import CreditRequested
@@ -34,7 +34,6 @@ def wanted(state: ContractState) -> Iterator[Wanted]:
     yield from (_lost_question(state.invoices[number]) for number in state.orphaned_invoices)
     yield from (_credit_question(state, request) for request in state.credits_asked)
     yield from _renewal_notices(state)
-    yield from holds.wanted(state)
 
 
 def name_of(report: InvoiceReport) -> str:
@@ -138,11 +137,9 @@ def cleared_or_lost(state: ContractState, number: int) -> ContractState:
 
 def _renewal_notices(state: ContractState) -> Iterator[Action]:
     """An invoice whose end this run would not hear is asked once in its life to report it."""
+    heard = {*state.followed, *state.reporting_end, *state.starting, *state.orphaned_invoices}
     for number, report in state.invoices.items():
-        heard = number in state.followed or number in state.reporting_end
-        if heard or number in state.starting or has_ended(report):
-            continue
-        if number not in state.orphaned_invoices:
+        if number not in heard and not has_ended(report):
             key = f"{CONTRACT_RENEWED}:{number}"
             yield Action(CONTRACT_RENEWED, key, subject=str(number), lane=f"invoice:{number}")
 

@@ -17,7 +17,7 @@ from contracts.billing import account
 from contracts.billing.account import Composition, Occasion, OccasionKind
 from contracts.billing.state import Invoice
 from contracts.billing.terms import is_read
-from contracts.contract import amendments, delivery, derived, holds, reading
+from contracts.contract import amendments, delivery, derived, reading
 from contracts.contract.state import CapWarning, ContractState, InvoiceStart
 from contracts.invoice.state import InvoiceReport, InvoiceStage
 from contracts.money import Money
@@ -76,7 +76,7 @@ def start_key(number: int) -> str:
 def may_bill(state: ContractState) -> bool:
     """Whether nothing keeps the whole contract from billing: no hold, and the order in Odoo
     follows the contract."""
-    return not holds.is_held(state) and not amendments.is_behind(state)
+    return not state.is_held and not amendments.is_behind(state)
 
 
 # --- what may be proposed -------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 
 from contracts.agenda.actions import ClockRang
@@ -11,6 +12,7 @@ from contracts.contract import (
     amendments,
     corrections,
     delivery,
+    derived,
     endings,
     holds,
     invoices,
@@ -22,6 +24,7 @@ from contracts.contract import (
 )
 from contracts.contract.state import ENDED, ContractInput, ContractState
 from contracts.contract.waits import contract_waits
+from contracts.model import JsonObject
 
 
 def shown(state: ContractState) -> ContractState:
@@ -31,6 +34,20 @@ def shown(state: ContractState) -> ContractState:
     if waiting == state.waiting and has_parked is state.has_parked:
         return state
     return state.replace(waiting=waiting, has_parked=has_parked)
+
+
+def _at_most_bytes(state: ContractState) -> int:
+    """The contract and its data are kept several times, everything else once."""
+    billing = state.billing
+    rows = len(billing.hours) + len(billing.expenses) if billing else 0
+    rows += sum(map(len, billing.usage.values())) if billing else 0
+    parts = len(state.invoices) + len(state.milestones) + len(state.early_milestones)
+    return 100_000 + 6 * _bytes_of(state.contract_data) + 2_500 * parts + 300 * rows
+
+
+@derived.remembered
+def _bytes_of(contract_data: JsonObject) -> int:
+    return len(json.dumps(contract_data))
 
 
 def _has_parked_invoice(state: ContractState) -> bool:
@@ -65,6 +82,7 @@ AGENDA: Agenda[ContractState] = Agenda(
     },
     correction_refusal=corrections.refusal,
     corrected=corrections.corrected,
+    at_most_bytes=_at_most_bytes,
 )
 
 
