@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 from contracts.crm import ContractStatus, WonDeal, WonDeals
 from contracts.model import JsonObject
 from contracts.validation import Problem
+from gateways import errors
 from gateways.crm import terms
 from gateways.crm.batches import chunks, write_apart
 from gateways.crm.contract_data import (
@@ -36,7 +37,7 @@ from gateways.crm.contract_data import (
 from gateways.crm.hubspot_api import DEFAULT_URL, MAX_BATCH, SYSTEM, AnswerClock, HubSpotApi
 from gateways.crm.protocol import StatusRefusal
 from gateways.crm.status import STARTED, STATUS_LABELS, status_texts
-from gateways.errors import FailureKind, GatewayError
+from gateways.errors import GatewayError
 from gateways.http import pooled_client
 from gateways.secrets import Secret
 
@@ -267,11 +268,10 @@ class HubSpotCrm:
                 raise _no_deal(deal_id, error.message) from error
             raise
         if deal.get("hs_is_closed_won") != "true":
-            raise GatewayError(
-                FailureKind.BUSINESS,
-                system=SYSTEM,
-                code="deal_not_won",
-                message=f"deal {deal_id} is not in a stage that counts as won",
+            raise errors.business(
+                SYSTEM,
+                "deal_not_won",
+                f"deal {deal_id} is not in a stage that counts as won",
                 field="hs_is_closed_won",
                 value=str(deal.get("hs_is_closed_won")),
             )
@@ -341,14 +341,7 @@ def _milliseconds(moment: datetime) -> str:
 
 
 def _no_deal(deal_id: str, message: str) -> GatewayError:
-    return GatewayError(
-        FailureKind.BUSINESS,
-        system=SYSTEM,
-        code="deal_not_found",
-        message=message,
-        field="deal_id",
-        value=deal_id,
-    )
+    return errors.business(SYSTEM, "deal_not_found", message, field="deal_id", value=deal_id)
 
 
 def _chosen(records: Sequence[tuple[str, frozenset[str]]], label: str) -> str:

@@ -32,12 +32,13 @@ from contracts.currencies import EXPONENTS
 from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.validation import Problem
+from gateways import errors
 from gateways.crm import terms
 from gateways.crm.batches import chunks, write_apart
 from gateways.crm.contract_data import local_date, present, unique_keys
 from gateways.crm.protocol import StatusRefusal
 from gateways.crm.status import STARTED, STATUS_LABELS, status_texts
-from gateways.errors import FailureKind, GatewayError
+from gateways.errors import GatewayError
 from gateways.odoo import OdooClient
 
 SYSTEM = "odoo-crm"
@@ -318,12 +319,8 @@ class OdooCrm:
             if len(page) < _PAGE:
                 return
             last = page[-1]["id"]
-        raise GatewayError(
-            FailureKind.DEFECT,
-            system=SYSTEM,
-            code="unexpected_answer",
-            message=f"more than {_MAX_PAGES * _PAGE} {model} in one sweep",
-        )
+        text = f"more than {_MAX_PAGES * _PAGE} {model} in one sweep"
+        raise errors.defect(SYSTEM, "unexpected_answer", text)
 
     def _missing_module(self) -> Iterator[Problem]:
         fields = self._odoo.call(
@@ -410,14 +407,8 @@ def _description(line_name: str, code: str) -> str:
 
 
 def _refusal(code: str, message: str, value: str) -> GatewayError:
-    return GatewayError(
-        FailureKind.BUSINESS,
-        system=SYSTEM,
-        code=code,
-        message=message,
-        field="deal_id" if code == "deal_not_found" else "",
-        value=value,
-    )
+    field = "deal_id" if code == "deal_not_found" else ""
+    return errors.business(SYSTEM, code, message, field=field, value=value)
 
 
 def _missing_names(definition: Sequence[JsonObject], needed: Iterable[str]) -> list[str]:
