@@ -7,9 +7,9 @@ from temporalio import activity
 
 from activities.done import Done
 from activities.failures import BusinessRefusal, step_scope
-from activities.odoo.chatter import AuditRequest, OdooChatter
-from activities.odoo.order_totals import OrderTotalsRequest, order_totals
-from activities.odoo.projects import OdooProjects, ProjectArchive
+from activities.odoo.chatter import AuditRecord, attach_audit
+from activities.odoo.order_totals import order_totals
+from activities.odoo.projects import archive
 from contracts import closeout, parking
 from contracts.contract.state import ContractState, require_id
 from contracts.odoo_totals import OrderTotals
@@ -35,12 +35,10 @@ class CloseOutRequest(BaseModel):
 
 
 class OdooClosing:
-    """An activity on the `odoo-finance` task queue: a chain of steps that other classes take."""
+    """An activity on the `odoo-finance` task queue: a chain of steps."""
 
-    def __init__(self, odoo: OdooClient, projects: OdooProjects, chatter: OdooChatter) -> None:
+    def __init__(self, odoo: OdooClient) -> None:
         self._odoo = odoo
-        self._projects = projects
-        self._chatter = chatter
 
     @activity.defn
     def close_out(self, request: CloseOutRequest) -> Done:
@@ -64,31 +62,25 @@ class OdooClosing:
                 left.steps.remove(parking.AUDIT.name)
         if parking.ARCHIVE_PROJECT.name in left.steps:
             with step_scope(parking.ARCHIVE_PROJECT, left):
-                self._projects.archive_project(
-                    ProjectArchive(project_id=require_id(state.odoo.project_id))
-                )
+                archive(self._odoo, require_id(state.odoo.project_id))
         return Done()
 
     def _totals(self, state: ContractState) -> OrderTotals:
         odoo = state.odoo
-        return order_totals(
-            self._odoo,
-            OrderTotalsRequest(order_id=require_id(odoo.order_id), lines=odoo.order_line_ids),
-        )
+        return order_totals(self._odoo, require_id(odoo.order_id), odoo.order_line_ids)
 
     def _attach(self, state: ContractState, totals: OrderTotals) -> None:
         content, digest = closeout.audit_record(state, totals)
-        self._chatter.attach_audit(
-            AuditRequest(
-                legal_entity=state.legal_entity,
-                contract_id=state.contract_id,
-                order_id=require_id(state.odoo.order_id),
-                file_name=f"{state.contract_id}-audit.json",
-                content=content,
-                sha256=digest,
-                text=closeout.settlement_text(state),
-            )
+        record = AuditRecord(
+            legal_entity=state.legal_entity,
+            contract_id=state.contract_id,
+            order_id=require_id(state.odoo.order_id),
+            file_name=f"{state.contract_id}-audit.json",
+            content=content,
+            sha256=digest,
+            text=closeout.settlement_text(state),
         )
+        attach_audit(self._odoo, record)
 
 
 def _check(state: ContractState, totals: OrderTotals) -> None:

@@ -7,17 +7,15 @@ from decimal import Decimal
 from typing import Any
 
 from activities.odoo import external_ids
-from activities.odoo.needs import SALES, UPSERT, Need
+from activities.odoo.needs import SALES, UPSERT, Need, names
 from contracts.billing.order import OrderLine, order_lines
 from contracts.model import Contract
 
-NEEDS = (
-    Need(
-        "sale.order.line",
-        ("product_id", "name", "product_uom_qty", "price_unit"),
-        access=SALES,
-        rights=UPSERT,
-    ),
+LINES = Need(
+    "sale.order.line",
+    names("product_id name product_uom_qty price_unit"),
+    access=SALES,
+    rights=UPSERT,
 )
 """What the rows below take to be loaded."""
 

@@ -8,7 +8,7 @@ from typing import Any
 from activities.failures import BusinessRefusal
 from activities.odoo import external_ids, vat
 from activities.odoo.contexts import UNTRACKED
-from activities.odoo.needs import CONTACTS, UPSERT, Need
+from activities.odoo.needs import CONTACTS, UPSERT, Need, names
 from contracts.model import Customer, Source
 from contracts.ownership import create_once
 from gateways.crm import odoo_crm
@@ -18,20 +18,10 @@ from gateways.odoo import OdooClient
 NEEDS = (
     Need(
         "res.partner",
-        (
-            "name",
-            "display_name",
-            "is_company",
-            "parent_id",
-            "email",
-            "vat",
-            "country_id",
-            "country_code",
-            "active",
-            "street",
-            "city",
-            "zip",
-        ),
+        names("""
+            name display_name is_company parent_id email vat active
+            country_id country_code street city zip
+        """),
         access=CONTACTS,
         rights=UPSERT,
     ),

@@ -12,7 +12,7 @@ from activities import metrics
 from activities.failures import BusinessRefusal, after_effect
 from activities.odoo import entries, external_ids
 from activities.odoo.balances import balance_of
-from activities.odoo.needs import ACCOUNTING, UPSERT, Need
+from activities.odoo.needs import ACCOUNTING, UPSERT, Need, names
 from activities.odoo.reconciliation import receivable_line, reconcile
 from contracts.identifiers import contract_workflow_id, invoice_origin, invoice_workflow_id
 from contracts.invoice.messages import InvoiceBalance
@@ -20,25 +20,18 @@ from contracts.money import Money
 from gateways.odoo import OdooClient
 
 NEEDS = (
-    Need("account.move", ("state", "name"), access=ACCOUNTING),
     Need(
         "account.move",
-        (
-            "move_type",
-            "company_id",
-            "journal_id",
-            "date",
-            "ref",
-            "invoice_origin",
-            "currency_id",
-            "line_ids",
-        ),
+        names("""
+            state name move_type company_id journal_id date ref invoice_origin
+            currency_id line_ids
+        """),
         access=ACCOUNTING,
         rights=UPSERT,
     ),
     Need(
         "account.move.line",
-        ("account_id", "partner_id", "name", "currency_id", "amount_currency"),
+        names("account_id partner_id name currency_id amount_currency"),
         access=ACCOUNTING,
         rights=UPSERT,
     ),

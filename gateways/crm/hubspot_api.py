@@ -266,8 +266,8 @@ class HubSpotApi:
                 SYSTEM, "rate_limited", message, self._limit_retry(response, body)
             )
         if status == 423:
-            wait = retry_after(response) or _LOCKED_RETRY
-            return errors.transient(SYSTEM, "locked", message, wait)
+            locked = retry_after(response) or _LOCKED_RETRY
+            return errors.transient(SYSTEM, "locked", message, locked)
         if status >= 500 or status in (408, 477):  # 477: the account is moving between regions
             # HubSpot answers 502 to 504 and Cloudflare 520 to 524 for work that may have finished.
             wait = retry_after(response)

@@ -21,6 +21,8 @@ from gateways.secrets import Secret
 class RpcTransport(Connection):  # type: ignore[misc]  # the library has no types
     """Carries all calls over one pool, and reads the key anew for each."""
 
+    user_id: int | None
+
     def __init__(
         self, base_url: str, database: str, login: str, secret: Secret, poster: Poster
     ) -> None:
