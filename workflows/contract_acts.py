@@ -28,6 +28,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.odoo.project_rows import ProjectChange
     from activities.odoo.projects import (
         AMENDING_CALLS,
+        AmendedProject,
         OdooProjects,
         ProjectArchive,
         ProjectStatusRequest,
@@ -369,11 +370,18 @@ def _amend_project(state: ContractState, action: Action) -> Awaitable[Any]:
         milestones=odoo.milestone_ids,
         tasks=odoo.task_ids,
     )
-    return workflow.start_activity_method(
+    under_way = workflow.start_activity_method(
         OdooProjects.amend_project,
         change,
         **options.odoo_master(f"project follows version {after.version}", calls=AMENDING_CALLS),
     )
+
+    def answer(amended: AmendedProject) -> answers.ProjectAmended:
+        return answers.ProjectAmended(
+            amended.milestone_ids, amended.task_ids, tuple(amended.reached)
+        )
+
+    return _then(under_way, answer)
 
 
 def _order_id(state: ContractState) -> int:

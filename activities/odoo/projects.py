@@ -13,7 +13,7 @@ from activities.odoo.contexts import UNTRACKED
 from activities.odoo.needs import PROJECT, UPSERT, Need, names
 from activities.odoo.partners import find_or_create_customer
 from activities.odoo.project_rows import ProjectChange
-from contracts.contract.answers import ProjectAmended
+from contracts.contract.messages import MilestoneReachedInOdoo
 from contracts.contract.state import OdooRefs, require_id
 from contracts.model import Contract
 from contracts.ownership import create_once
@@ -53,6 +53,14 @@ class ProjectArchive(BaseModel):
     project_id: int
 
 
+class AmendedProject(BaseModel):
+    """Milestones and tasks as they are in Odoo after a change; marks that were found there."""
+
+    milestone_ids: dict[str, int]
+    task_ids: dict[str, int]
+    reached: list[MilestoneReachedInOdoo]
+
+
 class OdooProjects:
     """Activities on the `odoo-master` task queue: the project itself."""
 
@@ -60,11 +68,11 @@ class OdooProjects:
         self._odoo = odoo
 
     @activity.defn
-    def amend_project(self, change: ProjectChange) -> ProjectAmended:
+    def amend_project(self, change: ProjectChange) -> AmendedProject:
         """Let milestones and tasks follow a change order: what is new, moved or dropped. Each step
         finds what an earlier attempt has made."""
         after, made = change.after, dict(change.milestones)
-        reached = []
+        reached: list[MilestoneReachedInOdoo] = []
         if {item.key for item in after.milestones} - made.keys():
             made |= milestones.create(self._odoo, after, change.project_id)
         if after.milestones != change.before.milestones:
@@ -72,7 +80,7 @@ class OdooProjects:
             milestones.drop(self._odoo, change)
         at_work = change.tasks | tasks.create(self._odoo, after, change.project_id)
         tasks.move(self._odoo, change, at_work)
-        return ProjectAmended(made, at_work, tuple(reached))
+        return AmendedProject(milestone_ids=made, task_ids=at_work, reached=reached)
 
     @activity.defn
     def set_project_status(self, request: ProjectStatusRequest) -> Done:

@@ -21,7 +21,7 @@ from activities.odoo.orders import OdooOrders, confirm_order, create_order
 from activities.odoo.partners import find_or_create_customer
 from activities.odoo.payments import OdooPayments, PaymentRequest
 from activities.odoo.project_rows import ProjectChange
-from activities.odoo.projects import OdooProjects, set_up_project
+from activities.odoo.projects import AmendedProject, OdooProjects, set_up_project
 from activities.odoo.provisioning import OdooProvisioning
 from activities.odoo.sweeps import OdooSweeps
 from activities.odoo.timesheets import OdooTimesheets
@@ -30,7 +30,6 @@ from activities.odoo.write_offs import OdooWriteOffs
 from activities.policies import Policies
 from contracts.billing.lines import InvoiceKind, InvoiceProposal, Line
 from contracts.billing.order import order_lines
-from contracts.contract.answers import ProjectAmended
 from contracts.contract.state import OdooRefs, require_id
 from contracts.identifiers import (
     contract_workflow_id,
@@ -146,7 +145,7 @@ class Firm:
         confirm_order(self.client, made.contract, refs)
         return refs
 
-    def amend_project(self, made: Ordered, after: Contract) -> ProjectAmended:
+    def amend_project(self, made: Ordered, after: Contract) -> AmendedProject:
         """Let the project follow a later version of the contract."""
         return self.projects.amend_project(made.change(after))
 

@@ -554,7 +554,7 @@ def test_a_mark_that_a_person_takes_back_is_told_also_where_we_write_it_afterwar
     _next_second(firm, made.milestones["build"])
     pm = firm.server.client("pm")
     pm.write("project.milestone", [made.milestones["build"]], {"is_reached": False})
-    assert firm.amend_project(made, _build_later(made)).reached == ()
+    assert firm.amend_project(made, _build_later(made)).reached == []
     changes = firm.sweeps.read_changes(SweepWindow(since=start))
     assert _told(changes, made) == []
     taken_back = [item for item in changes.unreached if item.workflow_id == made.workflow_id]
