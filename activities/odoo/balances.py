@@ -12,10 +12,11 @@ from temporalio import activity
 
 from activities.failures import BusinessRefusal
 from activities.odoo.clock import utc
-from activities.odoo.needs import ACCOUNTING, Need, names
+from activities.odoo.needs import ACCOUNTING, Need
 from contracts.identifiers import workflow_of_origin
 from contracts.invoice.messages import Instalment, InvoiceBalance
 from contracts.money import Money
+from gateways.fields import names
 from gateways.odoo import OdooClient
 
 Row = Mapping[str, Any]

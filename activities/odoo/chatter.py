@@ -11,8 +11,9 @@ from temporalio import activity
 
 from activities.done import Done
 from activities.odoo import external_ids
-from activities.odoo.needs import ACCOUNTING, CONTACTS, MAIL, SALES, UPSERT, USER, Need, names
+from activities.odoo.needs import ACCOUNTING, CONTACTS, MAIL, SALES, UPSERT, USER, Need
 from contracts.ownership import create_once
+from gateways.fields import names
 from gateways.odoo import OdooClient
 
 _MAIL_FIELDS = ("notification_status", "failure_type", "failure_reason")

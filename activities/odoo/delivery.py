@@ -16,7 +16,8 @@ from activities.failures import BusinessRefusal, after_effect
 from activities.odoo import external_ids
 from activities.odoo.balances import InvoiceRef
 from activities.odoo.chatter import mailed, post_once
-from activities.odoo.needs import ACCOUNTING, CONTACTS, MAIL, UPSERT, USER, Need, names
+from activities.odoo.needs import ACCOUNTING, CONTACTS, MAIL, UPSERT, USER, Need
+from gateways.fields import names
 from gateways.odoo import FAILED, OdooClient
 
 _WIZARDS = {"account.move.send.wizard": "move_id", "account.move.send.batch.wizard": "move_ids"}

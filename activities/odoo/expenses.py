@@ -10,11 +10,12 @@ from typing import Any
 from temporalio import activity
 
 from activities.failures import BusinessRefusal
-from activities.odoo.needs import EXPENSES, Need, names
+from activities.odoo.needs import EXPENSES, Need
 from activities.odoo.readings import MAX_TEXT, Reading, ReadingRequest, read
 from contracts.billing.expenses import Expense
 from contracts.model import Key
 from contracts.money import Currency, Money
+from gateways.fields import names
 from gateways.odoo import OdooClient
 
 _EXPENSE = "hr.expense"

@@ -9,10 +9,11 @@ from decimal import Decimal
 from typing import Any
 
 from activities.odoo.balances import INVOICE_FIELDS
-from activities.odoo.needs import ACCOUNTING, CONTACTS, SALES, USER, Need, names
+from activities.odoo.needs import ACCOUNTING, CONTACTS, SALES, USER, Need
 from contracts.invoice.content import ContentLine, InvoiceContent
 from contracts.money import Money
 from contracts.odoo_totals import OdooTotals, TaxAmount
+from gateways.fields import names
 from gateways.odoo import OdooClient
 
 Row = Mapping[str, Any]

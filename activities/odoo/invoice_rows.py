@@ -10,11 +10,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from activities.odoo import external_ids
-from activities.odoo.needs import ACCOUNTING, UPSERT, Need, names
+from activities.odoo.needs import ACCOUNTING, UPSERT, Need
 from contracts.billing.lines import InvoiceKind, InvoiceProposal, Line
 from contracts.currencies import EXPONENTS
 from contracts.identifiers import contract_workflow_id, invoice_origin, invoice_workflow_id
 from contracts.money import Money
+from gateways.fields import names
 
 _LABELS = {InvoiceKind.INVOICE: "Customer Invoice", InvoiceKind.CREDIT_NOTE: "Customer Credit Note"}
 _MAX_PRICE_DECIMALS = 12

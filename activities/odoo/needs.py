@@ -42,8 +42,3 @@ class Need:
     rights: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     only_for: str = ""
-
-
-def names(text: str) -> tuple[str, ...]:
-    """The names of fields, as a text has them: many are read more easily in lines."""
-    return tuple(text.split())

@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import Any
 
 from activities.odoo import external_ids
-from activities.odoo.needs import SALES, UPSERT, Need, names
+from activities.odoo.needs import SALES, UPSERT, Need
 from contracts.billing.order import OrderLine, order_lines
 from contracts.model import Contract
+from gateways.fields import names
 
 LINES = Need(
     "sale.order.line",

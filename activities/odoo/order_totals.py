@@ -7,12 +7,13 @@ from decimal import Decimal
 from typing import Any
 
 from activities.odoo.balances import is_ours
-from activities.odoo.needs import ACCOUNTING, SALES, Need, names
+from activities.odoo.needs import ACCOUNTING, SALES, Need
 from contracts.billing.lines import InvoiceKind
 from contracts.identifiers import contract_of, origins_of_contract, workflow_of_origin
 from contracts.model import Key
 from contracts.money import Money
 from contracts.odoo_totals import InvoiceTotals, LineTotals, OrderTotals
+from gateways.fields import names
 from gateways.odoo import OdooClient
 
 _CENT = Decimal("0.01")

@@ -16,13 +16,14 @@ from activities.odoo import external_ids, milestones, order_rows, tasks
 from activities.odoo.buttons import press
 from activities.odoo.catalogue import Catalogue
 from activities.odoo.contexts import UNTRACKED
-from activities.odoo.needs import SALES, UPSERT, Need, names
+from activities.odoo.needs import SALES, UPSERT, Need
 from contracts.billing.order import OrderLine, order_lines
 from contracts.contract.state import OdooRefs, require_id
 from contracts.identifiers import contract_workflow_id
 from contracts.model import Contract, Key
 from contracts.money import Money
 from contracts.ownership import create_once
+from gateways.fields import names
 from gateways.odoo import OdooClient
 
 _CONFIRMED = ("sale", "done")

@@ -8,11 +8,12 @@ from typing import Any
 from activities.failures import BusinessRefusal
 from activities.odoo import external_ids, vat
 from activities.odoo.contexts import UNTRACKED
-from activities.odoo.needs import CONTACTS, UPSERT, Need, names
+from activities.odoo.needs import CONTACTS, UPSERT, Need
 from contracts.model import Customer, Source
 from contracts.ownership import create_once
 from gateways.crm import odoo_crm
 from gateways.errors import GatewayError
+from gateways.fields import names
 from gateways.odoo import OdooClient
 
 NEEDS = (

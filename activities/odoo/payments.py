@@ -11,10 +11,11 @@ from activities import metrics
 from activities.failures import BusinessRefusal, after_effect
 from activities.odoo import external_ids
 from activities.odoo.balances import balance_of
-from activities.odoo.needs import ACCOUNTING, UPSERT, Need, names
+from activities.odoo.needs import ACCOUNTING, UPSERT, Need
 from activities.odoo.reconciliation import assign, reconcile
 from contracts.invoice.messages import InvoiceBalance, PaymentReceived
 from contracts.invoice.results import Reconciled
+from gateways.fields import names
 from gateways.odoo import OdooClient
 
 Row = dict[str, Any]

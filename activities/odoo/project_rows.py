@@ -10,8 +10,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from activities.odoo import external_ids
-from activities.odoo.needs import PROJECT, UPSERT, Need, names
+from activities.odoo.needs import PROJECT, UPSERT, Need
 from contracts.model import Contract
+from gateways.fields import names
 
 MILESTONES = Need(
     "project.milestone",

@@ -10,13 +10,14 @@ from temporalio import activity
 from activities.done import Done
 from activities.odoo import external_ids, milestones, tasks
 from activities.odoo.contexts import UNTRACKED
-from activities.odoo.needs import PROJECT, UPSERT, Need, names
+from activities.odoo.needs import PROJECT, UPSERT, Need
 from activities.odoo.partners import find_or_create_customer
 from activities.odoo.project_rows import ProjectChange
 from contracts.contract.messages import MilestoneReachedInOdoo
 from contracts.contract.state import OdooRefs, require_id
 from contracts.model import Contract
 from contracts.ownership import create_once
+from gateways.fields import names
 from gateways.odoo import OdooClient
 
 AMENDING_CALLS = 11

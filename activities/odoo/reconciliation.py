@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from activities.odoo.buttons import unless_done
-from activities.odoo.needs import ACCOUNTING, Need, names
+from activities.odoo.needs import ACCOUNTING, Need
+from gateways.fields import names
 from gateways.odoo import OdooClient
 
 NEEDS = (

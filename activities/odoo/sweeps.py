@@ -11,7 +11,7 @@ from temporalio import activity
 from activities.odoo.balances import FIELDS, balances_of, is_ours
 from activities.odoo.catalogue import Catalogue
 from activities.odoo.clock import ODOO_DATETIME, OVERLAP, overlapping, utc
-from activities.odoo.needs import ACCOUNTING, PROJECT, SALES, Need, names
+from activities.odoo.needs import ACCOUNTING, PROJECT, SALES, Need
 from activities.odoo.paging import fitting, read_page
 from contracts.identifiers import INVOICE_ORIGINS, workflow_of_origin
 from contracts.sweeps import (
@@ -23,6 +23,7 @@ from contracts.sweeps import (
     SweepWindow,
     UnreachedMilestone,
 )
+from gateways.fields import names
 from gateways.odoo import OdooClient
 
 SWEEP_OVERLAP = OVERLAP

@@ -12,10 +12,11 @@ from temporalio import activity
 
 from activities import metrics
 from activities.failures import BusinessRefusal
-from activities.odoo.needs import EMPLOYEES, PROJECT, TIMESHEETS, Need, names
+from activities.odoo.needs import EMPLOYEES, PROJECT, TIMESHEETS, Need
 from activities.odoo.readings import MAX_TEXT, Reading, ReadingRequest, read
 from contracts.billing.time import TimeEntry
 from contracts.model import Key
+from gateways.fields import names
 from gateways.odoo import OdooClient
 
 _FIELDS = names("""

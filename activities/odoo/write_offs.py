@@ -12,11 +12,12 @@ from activities import metrics
 from activities.failures import BusinessRefusal, after_effect
 from activities.odoo import entries, external_ids
 from activities.odoo.balances import balance_of
-from activities.odoo.needs import ACCOUNTING, UPSERT, Need, names
+from activities.odoo.needs import ACCOUNTING, UPSERT, Need
 from activities.odoo.reconciliation import receivable_line, reconcile
 from contracts.identifiers import contract_workflow_id, invoice_origin, invoice_workflow_id
 from contracts.invoice.messages import InvoiceBalance
 from contracts.money import Money
+from gateways.fields import names
 from gateways.odoo import OdooClient
 
 NEEDS = (

@@ -38,42 +38,23 @@ from gateways.crm.hubspot_api import DEFAULT_URL, MAX_BATCH, SYSTEM, AnswerClock
 from gateways.crm.protocol import StatusRefusal
 from gateways.crm.status import STARTED, STATUS_LABELS, status_texts
 from gateways.errors import GatewayError
+from gateways.fields import names
 from gateways.http import pooled_client
 from gateways.secrets import Secret
 
 _RECORD_ID = re.compile(r"[0-9]{1,20}")
 
-_DEAL = (
-    "dealname",
-    "amount",
-    "deal_currency_code",
-    "closedate",
-    "hubspot_owner_id",
-    "hs_is_closed_won",
-    "c2c_payment_term",
-    "c2c_purchase_order",
-    "c2c_starts_on",
-    "c2c_ends_on",
-    terms.PROPERTY,
-)
-_COMPANY = ("name", "hs_country_code", "country", "vat_number", "address", "city", "zip")
-_CONTACT = ("email",)
-_LINE_ITEM = (
-    "name",
-    "hs_sku",
-    "quantity",
-    "price",
-    "discount",
-    "hs_discount_percentage",
-    "amount",
-    "hs_position_on_quote",
-    "recurringbillingfrequency",
-    "hs_recurring_billing_start_date",
-    "hs_recurring_billing_period",
-    "hs_billing_start_delay_days",
-    "hs_billing_start_delay_months",
-    "c2c_milestones",
-)
+_DEAL = names(f"""
+    dealname amount deal_currency_code closedate hubspot_owner_id hs_is_closed_won
+    c2c_payment_term c2c_purchase_order c2c_starts_on c2c_ends_on {terms.PROPERTY}
+""")
+_COMPANY = names("name hs_country_code country vat_number address city zip")
+_CONTACT = names("email")
+_LINE_ITEM = names("""
+    name hs_sku quantity price discount hs_discount_percentage amount hs_position_on_quote
+    recurringbillingfrequency hs_recurring_billing_start_date hs_recurring_billing_period
+    hs_billing_start_delay_days hs_billing_start_delay_months c2c_milestones
+""")
 _EVERY = {
     "weekly": "1 week",
     "biweekly": "2 weeks",

@@ -39,6 +39,7 @@ from gateways.crm.contract_data import local_date, present, unique_keys
 from gateways.crm.protocol import StatusRefusal
 from gateways.crm.status import STARTED, STATUS_LABELS, status_texts
 from gateways.errors import GatewayError
+from gateways.fields import names
 from gateways.odoo import OdooClient
 
 SYSTEM = "odoo-crm"
@@ -62,38 +63,15 @@ _PROPERTIES = {
 """Label and type of each property this system needs on a team's opportunities."""
 _ALSO_ARCHIVED = ["active", "in", [True, False]]
 
-_LEAD = (
-    "name",
-    "active",
-    "stage_id",
-    "partner_id",
-    "email_from",
-    "user_id",
-    "date_closed",
-    "lead_properties",
-)
-_ORDER = (
-    "name",
-    "state",
-    "currency_id",
-    "amount_untaxed",
-    "client_order_ref",
-    "payment_term_id",
-    "signed_on",
-    "partner_id",
-    "partner_invoice_id",
-)
-_LINE = ("name", "product_id", "display_type", "price_subtotal", "product_uom_qty")
-_PARTNER = (
-    "name",
-    "commercial_partner_id",
-    "email",
-    "vat",
-    "country_code",
-    "street",
-    "city",
-    "zip",
-)
+_LEAD = names("""
+    name active stage_id partner_id email_from user_id date_closed lead_properties
+""")
+_ORDER = names("""
+    name state currency_id amount_untaxed client_order_ref payment_term_id signed_on
+    partner_id partner_invoice_id
+""")
+_LINE = names("name product_id display_type price_subtotal product_uom_qty")
+_PARTNER = names("name commercial_partner_id email vat country_code street city zip")
 
 
 class OdooCrm:
