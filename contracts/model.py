@@ -64,7 +64,7 @@ class Derived(BaseModel):
         if deep:
             return super().model_copy(update=update, deep=deep)
         copy, known, changes = self.__class__.__new__(self.__class__), vars(self), update or {}
-        fields = {name: known[name] for name in self.__pydantic_fields__} | changes
+        fields = {**{name: known[name] for name in self.__pydantic_fields__}, **changes}
         object.__setattr__(copy, "__dict__", fields)
         object.__setattr__(copy, "__pydantic_fields_set__", self.model_fields_set | changes.keys())
         object.__setattr__(copy, "__pydantic_extra__", None)

@@ -41,6 +41,7 @@ from contracts.billing.facts import (
     take_expenses,
     take_time,
     too_late,
+    unrated_lines,
     unreach,
 )
 from contracts.billing.folding import fold
@@ -57,12 +58,12 @@ from contracts.problems import Problem
 
 __all__ = [
     "BillingState", "Composition", "Due", "NotPossible", "Occasion", "OccasionKind", "Read",
-    "ReadKind", "Repriced", "Sums", "Unbilled", "adopt", "allow_cap", "begin", "billed_keys", "check",
-    "compose", "credit_service", "delivered", "dues", "end_early", "fold", "is_over", "issued",
-    "known_expenses", "known_lines", "milestone_invoice", "next_day", "occasions", "open_ends",
-    "propose", "reach", "reads", "record_usage", "rejected", "release_retainage", "repriced",
-    "request_credit", "retry_rejected", "sums", "take_expenses", "take_time", "too_late", "unbilled", "undecided",
-    "unreach", "waive_rejected",
+    "ReadKind", "Repriced", "Sums", "Unbilled", "adopt", "allow_cap", "begin", "billed_keys",
+    "check", "compose", "credit_service", "delivered", "dues", "end_early", "fold", "is_over",
+    "issued", "known_expenses", "known_lines", "milestone_invoice", "next_day", "occasions",
+    "open_ends", "propose", "reach", "reads", "record_usage", "rejected", "release_retainage",
+    "repriced", "request_credit", "retry_rejected", "sums", "take_expenses", "take_time",
+    "too_late", "unbilled", "undecided", "unrated_lines", "unreach", "waive_rejected",
 ]  # fmt: skip
 
 

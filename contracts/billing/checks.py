@@ -34,7 +34,8 @@ def check(billing: BillingState, today: date) -> list[str]:
 
 def _index_is_right(index: Index, fresh: Index) -> Iterator[str]:
     """The index that messages keep is what is derived from the state alone."""
-    for table, kept, derived in zip(Index._fields[1:], index[1:], fresh[1:], strict=True):
+    for table in Index._fields[1:]:
+        kept, derived = getattr(index, table), getattr(fresh, table)
         if kept != derived:
             names = {**kept, **derived}
             wrong = sorted(key for key in names if kept.get(key) != derived.get(key))

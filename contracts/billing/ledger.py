@@ -111,7 +111,8 @@ class Index(NamedTuple):
     net: dict[str, Decimal]
 
     def copy(self, today: date | None = None) -> Index:
-        return Index(today or self.today, *(table.copy() for table in self[1:]))
+        tables: list[Any] = [table.copy() for table in self[1:]]
+        return Index(today or self.today, *tables)
 
 
 class Ledger:

@@ -169,7 +169,7 @@ class Invoice(Derived, Frozen):
 
 class Waiver(Frozen):
     """A decision not to bill something of a key, or (where the sign is the other) not to give it
-    back: see `contracts.billing.accounts.target`."""
+    back: see `contracts.billing.ledger.target`."""
 
     key: str
     amount: Decimal
