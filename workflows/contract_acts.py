@@ -154,7 +154,7 @@ def time_request(state: ContractState, read: Read) -> TimeRequest:
         until=read.until,
         since=cursor.since,
         seen_until=cursor.until,
-        known=account.known_lines(state.account, [read.plan]),
+        known=account.known_lines(state.account, read.plan),
         again=account.unrated_lines(state.account, read.plan),
     )
 
