@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from contracts.billing import caps, deposits, keys, retainage
 from contracts.billing.entitlements import ZERO
-from contracts.billing.ledger import Ledger, days_billed, kept
+from contracts.billing.ledger import Ledger, credits_waiting, days_billed, kept
 from contracts.billing.periods import DAY
 from contracts.billing.reading import reads
 from contracts.model import UsagePlan
@@ -173,9 +173,9 @@ def _releases(ledger: Ledger) -> Iterator[Occasion]:
 
 def _credits(ledger: Ledger) -> Iterator[Occasion]:
     """The credits that people asked for, once nothing else of their invoices is on its way."""
-    for request in ledger.state.credit_requests.values():
+    for request in credits_waiting(ledger):
         invoice = ledger.state.invoices.get(request.number)
-        if request.carried_by or invoice is None:
+        if invoice is None:
             continue
         own = (key for key in invoice.by_key if keys.kind_of(key) not in keys.POTS)
         if any(ledger.account(key).open for key in own):

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from contracts.billing import caps, deposits, keys, retainage
 from contracts.billing.entitlements import ZERO
-from contracts.billing.ledger import Ledger, kept, target
+from contracts.billing.ledger import Ledger, credits_waiting, kept, target
 from contracts.billing.lines import rounded
 from contracts.billing.occasions import is_settling, occasions
 from contracts.billing.order import LineKind, order_lines
@@ -175,13 +175,8 @@ def open_ends(billing: BillingState, today: date) -> list[str]:
         for kind in terms.kinds if period else ():
             if period and terms.due_after(kind, today) is not None:
                 found.append(f"{plan.key} is to be billed for {period.period.name}")
-    invoices, requests = billing.invoices.values(), billing.credit_requests.values()
-    found += [f"{item.title} is {item.status}" for item in invoices if item.is_open]
-    found += [
-        f"a credit of invoice {item.number} is asked for"
-        for item in requests
-        if not item.carried_by
-    ]
+    found += [f"{i.title} is {i.status}" for i in billing.invoices.values() if i.is_open]
+    found += [f"a credit of invoice {i.number} is asked for" for i in credits_waiting(ledger)]
     found += [f"{item.title} is to be billed" for item in occasions(ledger)]
     if left := -deposits.to_settle(ledger):
         found.append(f"{ledger.money(left)} of the deposit is not deducted")
