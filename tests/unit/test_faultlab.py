@@ -388,7 +388,7 @@ def test_a_failing_seed_loses_the_answers_it_lost_and_no_others() -> None:
 
 def test_a_loss_that_does_not_read_so_is_refused() -> None:
     for text in ("post_invoice", "post_invoice/hold", "post_invoice/load/never"):
-        with pytest.raises(ValueError, match="never|ACTIVITY/WRITE/WAY"):
+        with pytest.raises(ValueError, match=r"never|ACTIVITY/WRITE/WAY"):
             Loss.parse(text)
 
 
