@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.odoo import closing
     from activities.odoo.chatter import Notification, OdooChatter
     from activities.odoo.closing import CloseOutLeft, CloseOutRequest, OdooClosing
-    from activities.odoo.expenses import ExpenseReading, ExpensesRequest
+    from activities.odoo.expenses import ExpenseReading, ExpensesRequest, OdooExpenses
     from activities.odoo.milestones import Marked, MilestoneRef, OdooMilestones
     from activities.odoo.orders import (
         DeliveredRequest,
@@ -25,11 +25,16 @@ with workflow.unsafe.imports_passed_through():
         OrderChange,
         OrderRef,
     )
-    from activities.odoo.project_rows import MilestonesRequest, ProjectChange
-    from activities.odoo.projects import OdooProjects, ProjectArchive, ProjectStatusRequest
+    from activities.odoo.project_rows import ProjectChange
+    from activities.odoo.projects import (
+        AMENDING_CALLS,
+        AmendedProject,
+        OdooProjects,
+        ProjectArchive,
+        ProjectStatusRequest,
+    )
     from activities.odoo.provisioning import PROVISIONING_CALLS, OdooProvisioning, ProvisionRequest
-    from activities.odoo.tasks import OdooTasks
-    from activities.odoo.timesheets import TimeReading, TimeRequest
+    from activities.odoo.timesheets import OdooTimesheets, TimeReading, TimeRequest
     from activities.odoo.validation import Accepted, AcceptRequest, OdooValidation
     from activities.policies import Policies, PolicyRequest
     from contracts import closeout
@@ -58,7 +63,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.parking import Waiting
     from workflows import options
     from workflows.invoice import InvoiceWorkflow, attributes_to_start
-    from workflows.readings import all_expenses, all_time
+    from workflows.readings import all_pages
     from workflows.shell import Perform, Shell
 
 T = TypeVar("T")
@@ -152,12 +157,14 @@ def _read_time(state: ContractState, action: Action) -> Awaitable[Any]:
         known=account.known_lines(state.account, [read.plan]),
         again=account.unrated_lines(state.account, read.plan),
     )
-    under_way = all_time(
-        request, options.odoo_finance(f"{read.plan}: approved hours until {read.until}")
+    under_way = all_pages(
+        OdooTimesheets.read_time,
+        request,
+        options.odoo_finance(f"{read.plan}: approved hours until {read.until}"),
     )
 
-    def answer(found: TimeReading) -> answers.TimeRead:
-        return answers.TimeRead(tuple(found.entries), tuple(found.gone), found.as_of, request.until)
+    def answer(read: TimeReading) -> answers.TimeRead:
+        return answers.TimeRead(tuple(read.found), tuple(read.gone), read.as_of, request.until)
 
     return _then(under_way, answer)
 
@@ -174,14 +181,14 @@ def _read_expenses(state: ContractState, action: Action) -> Awaitable[Any]:
         seen_until=cursor.until,
         known=account.known_expenses(state.account),
     )
-    under_way = all_expenses(
-        request, options.odoo_finance(f"{read.plan}: approved expenses until {read.until}")
+    under_way = all_pages(
+        OdooExpenses.read_expenses,
+        request,
+        options.odoo_finance(f"{read.plan}: approved expenses until {read.until}"),
     )
 
-    def answer(found: ExpenseReading) -> answers.ExpensesRead:
-        return answers.ExpensesRead(
-            tuple(found.expenses), tuple(found.gone), found.as_of, request.until
-        )
+    def answer(read: ExpenseReading) -> answers.ExpensesRead:
+        return answers.ExpensesRead(tuple(read.found), tuple(read.gone), read.as_of, request.until)
 
     return _then(under_way, answer)
 
@@ -357,41 +364,28 @@ def _amend_order(state: ContractState, action: Action) -> Awaitable[Any]:
     return _then(under_way, answer)
 
 
-async def _amend_project(state: ContractState, action: Action) -> answers.ProjectAmended:
-    """Each activity finds what an earlier attempt has made: after a failure all are taken again."""
+def _amend_project(state: ContractState, action: Action) -> Awaitable[Any]:
     odoo = state.odoo
     before, after = amendments.versions_to_follow(state)
     change = ProjectChange(
         before=before,
         after=after,
+        project_id=require_id(odoo.project_id),
         milestones=odoo.milestone_ids,
         tasks=odoo.task_ids,
     )
-    project = MilestonesRequest(contract=after, project_id=require_id(odoo.project_id))
-    milestones, reached = dict(odoo.milestone_ids), []
-    if {item.key for item in after.milestones} - milestones.keys():
-        created = await workflow.execute_activity_method(
-            OdooMilestones.create_milestones, project, **options.odoo_master("new milestones")
-        )
-        milestones |= created.ids
-    if after.milestones != before.milestones:
-        moved = await workflow.execute_activity_method(
-            OdooMilestones.amend_milestones, change, **options.odoo_master("milestones' dates")
-        )
-        reached += moved.reached
-        await workflow.execute_activity_method(
-            OdooMilestones.drop_milestones, change, **options.odoo_master("dropped milestones")
-        )
-    made = await workflow.execute_activity_method(
-        OdooTasks.create_tasks, project, **options.odoo_master("tasks")
+    under_way = workflow.start_activity_method(
+        OdooProjects.amend_project,
+        change,
+        **options.odoo_master(f"project follows version {after.version}", calls=AMENDING_CALLS),
     )
-    tasks = odoo.task_ids | made.ids
-    await workflow.execute_activity_method(
-        OdooTasks.amend_tasks,
-        change.model_copy(update={"tasks": tasks}),
-        **options.odoo_master("tasks' dates"),
-    )
-    return answers.ProjectAmended(milestones, tasks, tuple(reached))
+
+    def answer(amended: AmendedProject) -> answers.ProjectAmended:
+        return answers.ProjectAmended(
+            amended.milestone_ids, amended.task_ids, tuple(amended.reached)
+        )
+
+    return _then(under_way, answer)
 
 
 def _order_id(state: ContractState) -> int:

@@ -7,9 +7,9 @@ from temporalio import activity
 
 from activities.done import Done
 from activities.failures import BusinessRefusal, step_scope
-from activities.odoo.chatter import AuditRequest, OdooChatter
-from activities.odoo.order_totals import OrderTotalsRequest, order_totals
-from activities.odoo.projects import OdooProjects, ProjectArchive
+from activities.odoo.chatter import AuditRecord, attach_audit
+from activities.odoo.order_totals import order_totals
+from activities.odoo.projects import archive
 from contracts import closeout, parking
 from contracts.closeout import Settlement
 from contracts.odoo_totals import OrderTotals
@@ -35,12 +35,10 @@ class CloseOutRequest(BaseModel):
 
 
 class OdooClosing:
-    """An activity on the `odoo-finance` task queue: a chain of steps that other classes take."""
+    """An activity on the `odoo-finance` task queue: a chain of steps."""
 
-    def __init__(self, odoo: OdooClient, projects: OdooProjects, chatter: OdooChatter) -> None:
+    def __init__(self, odoo: OdooClient) -> None:
         self._odoo = odoo
-        self._projects = projects
-        self._chatter = chatter
 
     @activity.defn
     def close_out(self, request: CloseOutRequest) -> Done:
@@ -64,26 +62,24 @@ class OdooClosing:
                 left.steps.remove(parking.AUDIT.name)
         if parking.ARCHIVE_PROJECT.name in left.steps:
             with step_scope(parking.ARCHIVE_PROJECT, left):
-                self._projects.archive_project(ProjectArchive(project_id=settled.project_id))
+                archive(self._odoo, settled.project_id)
         return Done()
 
     def _totals(self, settled: Settlement) -> OrderTotals:
-        request = OrderTotalsRequest(order_id=settled.order_id, lines=settled.order_line_ids)
-        return order_totals(self._odoo, request)
+        return order_totals(self._odoo, settled.order_id, settled.order_line_ids)
 
     def _attach(self, settled: Settlement, totals: OrderTotals) -> None:
         content, digest = closeout.audit_record(settled, totals)
-        self._chatter.attach_audit(
-            AuditRequest(
-                legal_entity=settled.legal_entity,
-                contract_id=settled.contract_id,
-                order_id=settled.order_id,
-                file_name=f"{settled.contract_id}-audit.json",
-                content=content,
-                sha256=digest,
-                text=settled.text,
-            )
+        record = AuditRecord(
+            legal_entity=settled.legal_entity,
+            contract_id=settled.contract_id,
+            order_id=settled.order_id,
+            file_name=f"{settled.contract_id}-audit.json",
+            content=content,
+            sha256=digest,
+            text=settled.text,
         )
+        attach_audit(self._odoo, record)
 
 
 def _check(settled: Settlement, totals: OrderTotals) -> None:

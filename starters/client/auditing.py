@@ -42,7 +42,6 @@ async def audit(odoo: OdooClient, state: ContractState) -> Audit:
 
 def _figures(odoo: OdooClient, state: ContractState, order_id: int) -> OrderTotals:
     # Late: Odoo's client comes with it, which nothing else here needs.
-    from activities.odoo.order_totals import OrderTotalsRequest, order_totals
+    from activities.odoo.order_totals import order_totals
 
-    request = OrderTotalsRequest(order_id=order_id, lines=state.odoo.order_line_ids)
-    return order_totals(odoo, request)
+    return order_totals(odoo, order_id, state.odoo.order_line_ids)

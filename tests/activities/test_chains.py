@@ -9,6 +9,7 @@ import pytest
 from temporalio.exceptions import ApplicationError, CancelledError
 
 from activities.failures import BusinessRefusal, StepFailed, as_application_error, step_scope
+from activities.odoo import closing as closing_steps
 from activities.odoo.catalogue import Catalogue
 from activities.odoo.closing import STEPS, CloseOutLeft, CloseOutRequest, OdooClosing
 from activities.odoo.provisioning import OdooProvisioning, ProvisionRequest
@@ -35,12 +36,12 @@ def validation(firm: Firm) -> OdooValidation:
 
 @pytest.fixture
 def provisioning(firm: Firm) -> OdooProvisioning:
-    return OdooProvisioning(firm.projects, firm.orders)
+    return firm.provisioning
 
 
 @pytest.fixture
 def closing(firm: Firm) -> OdooClosing:
-    return OdooClosing(firm.client, firm.projects, firm.chatter)
+    return OdooClosing(firm.client)
 
 
 def failed(call: Callable[[], object]) -> StepFailed:
@@ -104,7 +105,7 @@ def test_what_there_is_already_is_told_where_a_step_fails(
         return None
 
     with monkeypatch.context() as patch:
-        patch.setattr(firm.orders._catalogue, "price_list", no_price_list)
+        patch.setattr(firm.catalogue, "price_list", no_price_list)
         failure = failed(lambda: provisioning.provision(request))
     assert failure.step == "order"
     assert isinstance(failure.done, OdooRefs)
@@ -203,7 +204,7 @@ def test_a_step_that_fails_tells_what_is_left(
         settled=settlement(_state(made)), left=_left("audit", "archive_project")
     )
     with monkeypatch.context() as patch:
-        patch.setattr(firm.projects, "archive_project", refused)
+        patch.setattr(closing_steps, "archive", refused)
         failure = failed(lambda: closing.close_out(request))
     assert (failure.step, failure.done) == ("archive_project", _left("archive_project"))
     assert request.left == _left("audit", "archive_project")
