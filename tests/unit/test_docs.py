@@ -171,8 +171,7 @@ _POSITION = {
     "_credentials": 0,
     "_error_of": 1,
     "misplaced": 1,
-    "_problem": 0,
-    "problem": 0,
+    "finding": 0,
     "_transient": 0,
 }
 _REFUSAL = {"odoo_crm.py": 0, "terms.py": 1}
