@@ -96,7 +96,8 @@ class OdooSweepResult(BaseModel):
     `seen` holds digests of the news that were told and are young enough to be read again.
     `unknown` counts workflows that no longer run, and `named` names some of them. `unfollowed` are
     those whose invoices are open: each has a to-do in Odoo. `left` have not: the next sweep tries
-    again.
+    again. `lost` are the runs of invoices' workflows that were ended by force, as known when that
+    was looked for last, at `looked_at`.
     """
 
     watermark: datetime
@@ -108,6 +109,8 @@ class OdooSweepResult(BaseModel):
     named: list[str] = Field(default_factory=list)
     unfollowed: list[str] = Field(default_factory=list)
     left: list[Unfollowed] = Field(default_factory=list)
+    lost: list[str] = Field(default_factory=list)
+    looked_at: datetime | None = None
 
     def is_settled(self, overlap: timedelta) -> bool:
         """Whether this sweep has read what lies before the watermark so late that nothing of then
