@@ -22,6 +22,7 @@ APPROVAL = "c2c_approval_waiting_days"
 EXCEPTION = "c2c_exception_age_hours"
 ENDED = "c2c_contracts_ended"
 LAG = "c2c_sync_lag_seconds"
+UNSERVED = "c2c_sweep_unserved"
 
 _TEXTS = {
     PROJECT: "Days from the signature to the project",
@@ -50,6 +51,12 @@ def told(lag: timedelta) -> None:
     seconds = max(lag.total_seconds(), 0.0)
     text = "Seconds from a change in Odoo to its workflow's knowing"
     _meter().create_histogram_float(LAG, text, "s").record(seconds)
+
+
+def unserved(count: int) -> None:
+    """So many news of ended workflows have no to-do in Odoo after a sweep, which Odoo refuses."""
+    text = "Open invoices that nobody follows, and that Odoo takes no to-do for"
+    _meter().create_gauge(UNSERVED, text).set(count)
 
 
 def _meter() -> MetricMeter:
