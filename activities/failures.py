@@ -13,11 +13,7 @@ from temporalio.exceptions import (
     ApplicationErrorCategory,
     FailureError,
 )
-from temporalio.worker import (
-    ActivityInboundInterceptor,
-    ExecuteActivityInput,
-    Interceptor,
-)
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from contracts.parking import Step
 from contracts.validation import Problem

@@ -100,5 +100,5 @@ def unsettled(odoo: OdooClient, state: ContractState) -> list[str]:
     if state.stage is not ContractStage.CLOSED or not (state.contract and state.odoo.order_id):
         return []
     totals = order_totals(odoo, state.odoo.order_id, state.odoo.order_line_ids)
-    checks = closeout.checklist(state, totals)
+    checks = closeout.checklist(closeout.settlement(state), totals)
     return [problem for check in checks for problem in check.problems]

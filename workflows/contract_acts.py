@@ -37,6 +37,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.odoo.timesheets import OdooTimesheets, TimeReading, TimeRequest
     from activities.odoo.validation import Accepted, AcceptRequest, OdooValidation
     from activities.policies import Policies, PolicyRequest
+    from contracts import closeout
     from contracts.agenda.actions import Action, SignalReceived
     from contracts.agenda.state import required
     from contracts.billing import account
@@ -44,7 +45,9 @@ with workflow.unsafe.imports_passed_through():
     from contracts.contract import (
         amendments,
         answers,
+        delivery,
         endings,
+        holds,
         invoices,
         proposing,
         provisioning,
@@ -152,6 +155,7 @@ def _read_time(state: ContractState, action: Action) -> Awaitable[Any]:
         since=cursor.since,
         seen_until=cursor.until,
         known=account.known_lines(state.account, [read.plan]),
+        again=account.unrated_lines(state.account, read.plan),
     )
     under_way = all_pages(
         OdooTimesheets.read_time,
@@ -211,7 +215,7 @@ def _mark_reached(state: ContractState, action: Action) -> Awaitable[Any]:
 
 
 def _set_delivered(state: ContractState, action: Action) -> Awaitable[Any]:
-    news = proposing.delivered_news(state, action.subject)
+    news = delivery.delivered_news(state, action.subject)
     under_way = workflow.start_activity_method(
         OdooOrders.set_delivered,
         DeliveredRequest(
@@ -334,7 +338,7 @@ def _policy(state: ContractState, action: Action) -> Awaitable[Any]:
 
 def _notify(state: ContractState, action: Action) -> Awaitable[Any]:
     change, approval_round = amendments.pending(state)
-    reminder = required(amendments.due_reminder(state, change))
+    reminder = required(approval_round.due_reminder(change.calendar, state.clock))
     workflow_id = workflow.info().workflow_id
     request = Notification(
         order_id=require_id(state.odoo.order_id),
@@ -418,13 +422,10 @@ def _write_status(state: ContractState, action: Action) -> Awaitable[Any]:
 
 
 def _close_out(state: ContractState, action: Action) -> Awaitable[Any]:
-    # Without what the close-out does not look at: whole states are large.
-    ended = state.replace(
-        ending=endings.ending_of(state), contract_data={}, order_version=None, answers=()
-    )
+    settled = closeout.settlement(state.replace(ending=endings.ending_of(state)))
     return workflow.start_activity_method(
         OdooClosing.close_out,
-        CloseOutRequest(state=ended, left=CloseOutLeft(steps=list(endings.parts_left(state)))),
+        CloseOutRequest(settled=settled, left=CloseOutLeft(steps=list(endings.parts_left(state)))),
         **options.odoo_finance(
             f"close out {state.odoo.order_name}, archive {state.odoo.project_name}",
             options.Urgency.BACKGROUND,
@@ -458,11 +459,11 @@ PERFORM: dict[str, Perform[ContractState]] = {
     provisioning.PROVISION: _provision,
     reading.READ_TIME: _read_time,
     reading.READ_EXPENSES: _read_expenses,
-    proposing.MARK_REACHED: _mark_reached,
-    proposing.SET_DELIVERED: _set_delivered,
+    delivery.MARK_REACHED: _mark_reached,
+    delivery.SET_DELIVERED: _set_delivered,
     proposing.START_INVOICE: _start_invoice,
     proposing.WARN: _warn,
-    invoices.DUNNING_HOLD: _tell_hold,
+    holds.DUNNING_HOLD: _tell_hold,
     invoices.CONTRACT_RENEWED: _tell_renewal,
     amendments.POLICY: _policy,
     amendments.NOTIFY: _notify,

@@ -24,9 +24,9 @@ from activities.odoo.needs import ACCOUNTING, Need
 from activities.policies import Policies, PolicyRequest
 from contracts import ownership
 from contracts.billing.lines import InvoiceKind, InvoiceProposal
+from contracts.invoice.answers import Draft
 from contracts.invoice.content import InvoiceContent, differences, in_words, posted_differences
 from contracts.invoice.messages import InvoiceBalance
-from contracts.invoice.results import Draft
 from contracts.problems import Problem
 from gateways.odoo import OdooClient
 

@@ -13,8 +13,8 @@ from activities.odoo import external_ids
 from activities.odoo.balances import balance_of
 from activities.odoo.needs import ACCOUNTING, UPSERT, Need
 from activities.odoo.reconciliation import assign, reconcile
+from contracts.invoice.answers import Reconciled
 from contracts.invoice.messages import InvoiceBalance, PaymentReceived
-from contracts.invoice.results import Reconciled
 from gateways.fields import names
 from gateways.odoo import OdooClient
 

@@ -26,7 +26,8 @@ class ReadingRequest(BaseModel):
     is dated after `seen_until`, the day the reading before went to; without `since`, everything.
 
     `known` are ids in our ledger: those that are no longer approved, or no longer there, are
-    reported as gone, with the last page. `after` is the id that this page begins behind.
+    reported as gone, with the last page. `again` are ids that are read whenever they changed.
+    `after` is the id that this page begins behind.
     """
 
     until: date
@@ -34,6 +35,7 @@ class ReadingRequest(BaseModel):
     since: datetime | None = None
     seen_until: date | None = None
     known: tuple[int, ...] = ()
+    again: tuple[int, ...] = ()
 
 
 class Reading(BaseModel, Generic[T]):
@@ -72,11 +74,13 @@ def _window(request: ReadingRequest) -> list[Any]:
     until = ("date", "<=", request.until.isoformat())
     if request.since is None:
         return [until]
-    changed = ("write_date", ">=", overlapping(request.since))
-    if request.seen_until is None:
-        return [until, changed]
-    # Worked ahead of the last period's end, and approved before: it did not change since.
-    return [until, "|", changed, ("date", ">", request.seen_until.isoformat())]
+    wanted: list[Any] = [("write_date", ">=", overlapping(request.since))]
+    if request.seen_until is not None:
+        # Worked ahead of the last period's end, and approved before: it did not change since.
+        wanted = ["|", *wanted, ("date", ">", request.seen_until.isoformat())]
+    if request.again:
+        wanted = ["|", *wanted, ("id", "in", list(request.again))]
+    return [until, *wanted]
 
 
 def _gone(odoo: OdooClient, model: str, scope: Sequence[Any], known: Sequence[int]) -> list[int]:

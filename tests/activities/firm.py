@@ -37,8 +37,8 @@ from contracts.identifiers import (
     invoice_workflow_id,
     origins_of_contract,
 )
+from contracts.invoice.answers import Draft
 from contracts.invoice.messages import InvoiceBalance, PaymentReceived
-from contracts.invoice.results import Draft
 from contracts.model import Contract, JsonObject
 from contracts.money import Money
 from contracts.odoo_totals import OrderTotals
