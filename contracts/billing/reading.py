@@ -66,7 +66,8 @@ def _last_due(terms: PlanTerms, today: date) -> date | None:
 @answered
 def next_day(ledger: Ledger) -> date | None:
     """The next day after a day on which time alone makes something due."""
-    today, days = ledger.today, list[date | None]()
+    today = ledger.today
+    days: list[date | None] = []
     for plan in ledger.state.contract.plans:
         terms = ledger.terms(plan.key)
         days += [terms.due_after(kind, today) for kind in terms.kinds]
