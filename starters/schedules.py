@@ -173,16 +173,11 @@ def sweeps(settings: Settings) -> list[Sweep]:
         )
     ]
     every = timedelta(seconds=settings.sweeps.crm_seconds)
-    for system, entity in crm_systems(settings).items():
-        argument = CrmSweepInput(system=system, legal_entity=entity)
+    for system, crm in crm_settings(settings).items():
+        argument = CrmSweepInput(system=system, legal_entity=crm.legal_entity)
         name = f"{CRM_SWEEP_PREFIX}{system}"
         wanted.append(Sweep(name, CrmSweepWorkflow.__name__, every, argument))
     return wanted
-
-
-def crm_systems(settings: Settings) -> dict[str, str]:
-    """The configured CRMs by system name, with the legal entity their won deals belong to."""
-    return {name: crm.legal_entity for name, crm in crm_settings(settings).items()}
 
 
 def crm_settings(settings: Settings) -> dict[str, HubSpotSettings | OdooCrmSettings]:

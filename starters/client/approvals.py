@@ -14,7 +14,7 @@ from contracts.money import Money
 from starters.client import calls, listing
 from starters.client.calls import Unreadable
 from starters.client.errors import NoAnswer, Refused
-from starters.client.names import CONTRACT_WORKFLOW, INVOICE_WORKFLOW, MAX_LISTED
+from starters.client.names import MAX_LISTED
 from starters.client.protocol import DECIDE_APPROVAL, OPEN_APPROVALS, built
 from workflows import search_attributes
 
@@ -97,15 +97,8 @@ async def awaiting(
     With `unreadable` one workflow that gives no answer does not hide the others. Raises
     BadReference for an entity that can be none.
     """
-    narrowed = listing.conditions(entity=wanted.entity)
-    where = f"{_MAY_WAIT} AND {narrowed}" if narrowed else _MAY_WAIT
-    ids: list[str] = []
-    more = False
-    for workflow_type in (INVOICE_WORKFLOW, CONTRACT_WORKFLOW):
-        found = listing.workflow_ids(client, workflow_type, where, limit)
-        listed = [item async for item in found]
-        more = more or len(listed) >= limit
-        ids += listed
+    where = listing.conditions(entity=wanted.entity, also=_MAY_WAIT)
+    ids, more = await listing.workflow_ids(client, where, limit)
     asked = await calls.each(ids, lambda item: awaiting_in(client, item), unreadable)
     items = [item for _, rounds in asked for item in rounds if wanted.takes(item)]
     items.sort(key=lambda item: (item.approval_round.requirement.asked_on, item.workflow_id))

@@ -84,7 +84,7 @@ def test_every_failure_that_has_a_meaning_exists() -> None:
 def test_no_colour_means_no_bold_either(
     calls: Calls, c2c: Invoke, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    monkeypatch.setattr("rich.console.Console.is_terminal", property(lambda _: True))
+    monkeypatch.setattr("starters.cli.session.is_terminal", lambda _: True)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
     calls.answer("contract", examples.contract_state())
