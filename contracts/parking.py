@@ -303,6 +303,12 @@ class StepException(BaseModel):
     retry_at: datetime | None = None
     uncertain: bool = False
 
+    @property
+    def coded(self) -> str:
+        """What is wrong, with its code; many messages end with it already."""
+        code = f"[{self.code}]"
+        return self.message if code in self.message else f"{self.message} {code}"
+
 
 class Waiting(BaseModel):
     """What a workflow waits on (a WaitingOn value) and since when (aware, UTC). Immutable."""

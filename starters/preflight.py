@@ -61,7 +61,7 @@ def is_ready(findings: Sequence[Finding]) -> bool:
 async def check(settings: Settings | ConfigurationError) -> list[Finding]:
     """Everything; where the configuration cannot be read, what can be looked at without it."""
     if isinstance(settings, ConfigurationError):
-        remedy = f"write it as sandbox/c2c.toml shows, or name yours in {CONFIG_VARIABLE}"
+        remedy = f"write it as docs/configure.md says, or name yours in {CONFIG_VARIABLE}"
         return [_CONFIGURATION.missing("file", str(settings), remedy), *await _temporal(None)]
     entities = f"{config_path()}: {', '.join(settings.entities)}"
     found = [_CONFIGURATION.ok("legal entities", entities)]

@@ -205,6 +205,11 @@ def config_path() -> Path:
     return Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_CONFIG))
 
 
+def is_configured() -> bool:
+    """Whether there is a configuration to read, or somebody says there is."""
+    return CONFIG_VARIABLE in os.environ or config_path().is_file()
+
+
 def load_settings(**overrides: Any) -> Settings:
     """Read the configuration. Raises ConfigurationError naming every problem and where to mend."""
     path = config_path()
@@ -220,6 +225,10 @@ def load_settings(**overrides: Any) -> Settings:
         raise ConfigurationError(
             f"the configuration in {path} and the environment (C2C_...) cannot be used:\n"
             + "\n".join(lines)
+        ) from None
+    except (ValueError, OSError) as error:
+        raise ConfigurationError(
+            f"the configuration in {path} and the environment (C2C_...) cannot be read: {error}"
         ) from None
 
 

@@ -374,7 +374,7 @@ def _parked(state: S, action: Wanted, step: Step, failed: Failed) -> S:
     state = _forgotten_quietly(state, action.key)
     state = state.replace(exceptions=(*state.exceptions, parked))
     if previous is None or previous.code != failed.code:
-        state = state.noted(f"Parked: {step.doing} – {failed.message} [{failed.code}]")
+        state = state.noted(f"Parked: {step.doing} – {parked.coded}")
     return state
 
 

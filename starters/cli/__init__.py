@@ -27,7 +27,7 @@ from starters.cli import (
     system,
 )
 from starters.cli.errors import EXIT_CODES, ExitCode, Failure, explain, in_plain_words
-from starters.cli.output import Output, OutputFailed, end_as_a_pipe
+from starters.cli.output import Output, OutputFailed, end_as_a_pipe, writable
 from starters.cli.session import ENTITY_VARIABLE, Session, session_of
 from wiring.process_exit import end
 
@@ -88,7 +88,9 @@ def _usage_told(*, as_json: bool, color: bool) -> Iterator[None]:
         if not as_json:
             raise
         session = Session(as_json=True, color=color, entity=None)
-        _end(session, Failure(ExitCode.USAGE, error.format_message().strip()), error)
+        told = error.format_message().strip()
+        told = "Missing command." if told.startswith("Usage:") else told  # people get the help
+        _end(session, Failure(ExitCode.USAGE, told), error)
 
 
 def _end(session: Session, failure: Failure, error: Exception) -> NoReturn:
@@ -194,7 +196,8 @@ app.command()(replays.replay)
 def main() -> NoReturn:
     """Run the command and end the process at once."""
     gc.set_threshold(_OBJECTS_A_COLLECTION)
-    sys.stdout = cast("TextIO", Output(sys.stdout))
+    sys.stdout = cast("TextIO", Output(writable(sys.stdout)))
+    sys.stderr = writable(sys.stderr)
     try:
         code = _run()
         sys.stdout.flush()

@@ -113,17 +113,17 @@ def credit(
         str | None, amount_option("Without tax; left out, all that is left of it.")
     ] = None,
     reinvoice: Annotated[
-        bool, typer.Option("--reinvoice", help="Invoice the same anew; only a whole invoice.")
+        bool, typer.Option("--reinvoice", help="Invoice the same again; only a whole invoice.")
     ] = False,
 ) -> ToContract:
     """Credit an issued invoice, in whole or in part; the credit note needs its approval."""
     what = amount or "All that is left"
-    anew = " Once it is issued, the same is proposed anew." if reinvoice else ""
+    again = " Once it is issued, the same is proposed again." if reinvoice else ""
     return (
         lambda it: it.request_credit(
             number, by=by, reason=reason, amount=amount, reinvoice=reinvoice
         ),
-        lambda name, _: f"{what} of {name}/{number} is to be credited; {_AWAITS}.{anew}",
+        lambda name, _: f"{what} of {name}/{number} is to be credited; {_AWAITS}.{again}",
     )
 
 
@@ -159,7 +159,7 @@ def release_retainage(by: By, reason: Reason) -> ToContract:
 def refresh(
     context: typer.Context, contract: Contract, by: By, request_id: RequestId = None
 ) -> None:
-    """Read the deal in the CRM anew, and take what the CRM still owns."""
+    """Read the deal in the CRM again, and take what the CRM still owns."""
     session = session_of(context)
     name, told = session.ask_contract(contract, lambda it: it.refresh_customer(by=by), request_id)
     words = told or ["The deal says what the contract says: nothing changed."]

@@ -50,7 +50,7 @@ def list_(context: typer.Context) -> None:
 
 @app.command()
 def show(context: typer.Context, reference: ContractOrInvoice) -> None:
-    """Show what is parked in one contract or invoice, and the commands that mend it."""
+    """Show what is parked in one contract or invoice, and the commands that decide it."""
     session = session_of(context)
     name, items = session.ask_either(reference, lambda it: it.parked())
     from starters.cli import render

@@ -13,7 +13,7 @@ from contracts.exception_codes import BY_CODE
 from contracts.invoice import collecting
 from contracts.invoice.state import InvoiceState
 from contracts.journal import Journal
-from contracts.parking import Action, StepException
+from contracts.parking import Action
 from contracts.views.choices import Choice, choices
 from contracts.views.details import agreements, invoice_waits, signed
 from contracts.views.statement import Statement
@@ -277,18 +277,12 @@ def exceptions(items: Sequence[ParkedStep]) -> View:
                 item.exception.step,
                 age(item.exception.since),
                 item.exception.responsible,
-                _coded(item.exception),
+                item.exception.coded,
                 ", ".join(choice.action for choice in item.choices),
             )
             for item in items
         ),
     )
-
-
-def _coded(item: StepException) -> str:
-    """What is wrong, with its code; many messages end with it already."""
-    code = f"[{item.code}]"
-    return item.message if code in item.message else f"{item.message} {code}"
 
 
 def _parked_steps(state: ContractState | InvoiceState, name: str, zone: str) -> list[View]:

@@ -72,10 +72,13 @@ class Session:
         return frozenset(settings.entities) if settings else frozenset()
 
     def default_entity(self) -> str:
-        """The legal entity that is meant where none is stated. Raises BadReference."""
+        """The legal entity that is meant where none is stated. Raises BadReference, and
+        ConfigurationError where there is a configuration that cannot be read."""
+        from wiring.settings import is_configured
+
         if self.entity:
             return self.entity
-        settings = self.readable_settings
+        settings = self.settings if is_configured() else None
         if settings and settings.default_entity:
             return settings.default_entity
         known = sorted(self.known_entities())

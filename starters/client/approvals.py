@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from temporalio.client import Client
 
@@ -101,8 +101,13 @@ async def awaiting(
     ids, more = await listing.workflow_ids(client, where, limit)
     asked = await calls.each(ids, lambda item: awaiting_in(client, item), unreadable)
     items = [item for _, rounds in asked for item in rounds if wanted.takes(item)]
-    items.sort(key=lambda item: (item.approval_round.requirement.asked_on, item.workflow_id))
-    return Found(items, more)
+    return Found(sorted(items, key=_by_age), more)
+
+
+def _by_age(item: Awaiting) -> tuple[date, str, int]:
+    """The longest waiting first; of one day, the invoices of a contract by their numbers."""
+    contract, _, number = item.workflow_id.partition("/invoice/")
+    return item.approval_round.requirement.asked_on, contract, int(number or 0)
 
 
 async def awaiting_in(client: Client, workflow_id: str) -> list[Awaiting]:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from contracts.agenda.state import Answer
 from contracts.approvals import (
     ApprovalDecision,
     ApprovalKind,
@@ -32,6 +33,8 @@ from starters.client import (
     calls,
     listing,
 )
+from starters.client.protocol import Query
+from tests.unit.examples import invoice_state
 from tests.unit.rounds import ANA, BOB, CLEO, DORA, MONDAY, round_of
 from wiring.settings import ConfigurationError
 
@@ -48,6 +51,7 @@ class Firm:
         self.broken: dict[str, Exception] = {}
         self.asked: list[str] = []
         self.decisions: list[ApprovalDecision] = []
+        self.answers: list[Answer] = []
 
     def invoice(self, number: int = 1, amount: str = "3000.00 EUR", **changes: Any) -> str:
         workflow_id = f"{CONTRACT}/invoice/{number}"
@@ -58,7 +62,9 @@ class Firm:
         self.asked.append(where)
         return list(self.rounds)[:limit], len(self.rounds) > limit
 
-    async def query(self, _client: object, workflow_id: str, _query: object) -> Any:
+    async def query(self, _client: object, workflow_id: str, query: Query[Any]) -> Any:
+        if query.name in ("contract", "invoice"):
+            return invoice_state(answers=tuple(self.answers))
         if workflow_id in self.broken:
             raise self.broken[workflow_id]
         if workflow_id not in self.rounds:
@@ -82,6 +88,9 @@ class Firm:
             raise Refused(refusal)
         decided = found.decided(decision, datetime(2026, 3, 2, 12, tzinfo=UTC))
         self.rounds[workflow_id] = decided
+        if request_id:
+            content = decided.model_dump(mode="json")
+            self.answers.append(Answer(request_id=request_id, content=content))
         return decided
 
 
@@ -358,6 +367,24 @@ def test_a_rejection_says_why_and_what_follows(
     assert firm.rounds[f"{CONTRACT}/invoice/1"].is_rejected
 
 
+@pytest.mark.parametrize(
+    "line", [["approve", "--yes"], ["reject", "--comment", "no"]], ids=["approve", "reject"]
+)
+def test_the_same_request_decides_once_and_gets_the_first_answer(
+    firm: Firm, c2c: Invoke, line: list[str]
+) -> None:
+    firm.invoice()
+    line = [*line, "northwind/C-1/1", "--by", ANA, "--json", "--request-id", "r-1"]
+    first = c2c(*line)
+    assert first.exit_code == 0, first.output
+    again = c2c(*line)
+    assert again.exit_code == 0, again.output
+    outcomes = [json.loads(result.stdout) for result in (first, again)]
+    if "approve" in line:
+        assert outcomes[0] == outcomes[1]
+    assert len(firm.decisions) == 1
+
+
 # --- many ---------------------------------------------------------------------------------------
 
 
@@ -457,6 +484,7 @@ def test_what_changed_since_it_was_listed_is_refused_and_the_rest_is_not(
         ["northwind/C-1/1", "--up-to", "1 EUR"],
         ["--all", "--hash", "1" * 12],
         ["northwind/C-1/1", "northwind/C-1/2", "--hash", "1" * 12],
+        ["--all", "--request-id", "r-1"],
         ["C-1/1"],
     ],
 )
