@@ -25,6 +25,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from activities.crm import CrmActivities
 from activities.failures import FailureInterceptor
 from activities.heartbeat import HeartbeatInterceptor
+from activities.lost_invoices import find_lost_invoices
 from activities.metrics import observe_odoo_call
 from activities.odoo.balances import OdooBalances
 from activities.odoo.catalogue import Catalogue
@@ -39,7 +40,6 @@ from activities.odoo.payments import OdooPayments
 from activities.odoo.projects import OdooProjects
 from activities.odoo.provisioning import OdooProvisioning
 from activities.odoo.sweeps import OdooSweeps
-from activities.odoo.tasks import OdooTasks
 from activities.odoo.timesheets import OdooTimesheets
 from activities.odoo.validation import OdooValidation
 from activities.odoo.write_offs import OdooWriteOffs
@@ -83,32 +83,27 @@ def activities_of(
 ) -> list[Callable[..., Any]]:
     """The activities a task queue hosts."""
     policies, catalogue, crm = Policies(settings.entities), Catalogue(odoo), CrmActivities(crms)
-    projects, milestones, tasks = OdooProjects(odoo), OdooMilestones(odoo), OdooTasks(odoo)
-    orders, chatter = OdooOrders(odoo, catalogue), OdooChatter(odoo)
+    projects, orders = OdooProjects(odoo), OdooOrders(odoo, catalogue)
     invoices, payments = OdooInvoices(odoo, policies, catalogue), OdooPayments(odoo)
     delivery = OdooDelivery(odoo)
     timesheets = OdooTimesheets(odoo, settings.odoo.time_approved_field)
     hosted: dict[str, list[Callable[..., Any]]] = {
-        task_queues.CONTRACTS: [policies.entity_policy],
+        task_queues.CONTRACTS: [policies.entity_policy, find_lost_invoices],
         task_queues.CRM: [crm.read_deal, crm.write_status, crm.won_deals],
         task_queues.ODOO_MASTER: [
             OdooValidation(catalogue, policies).validate_contract,
-            OdooProvisioning(projects, orders).provision,
+            OdooProvisioning(odoo, catalogue).provision,
+            projects.amend_project,
             projects.set_project_status,
             projects.archive_project,
-            milestones.create_milestones,
-            milestones.mark_milestone_reached,
-            milestones.amend_milestones,
-            milestones.drop_milestones,
-            tasks.create_tasks,
-            tasks.amend_tasks,
+            OdooMilestones(odoo).mark_milestone_reached,
         ],
         task_queues.ODOO_FINANCE: [
             orders.cancel_order,
             orders.amend_order,
             orders.set_delivered,
-            chatter.notify,
-            OdooClosing(odoo, projects, chatter).close_out,
+            OdooChatter(odoo).notify,
+            OdooClosing(odoo).close_out,
             timesheets.read_time,
             OdooExpenses(odoo).read_expenses,
             invoices.create_draft,
@@ -181,8 +176,8 @@ def _activities_at_once(queue: str, limits: WorkerSettings) -> int:
 
     Odoo's mostly wait in a thread for a call that many of them share: the more there are, the
     fuller the call; of mails no more than one call takes. A CRM is called for each by itself and
-    limits its callers. The queue of the workflows has only local activities, which read the
-    configuration.
+    limits its callers. The queue of the workflows has local activities, which read the
+    configuration, and one that asks the engine.
     """
     fewer = {task_queues.CONTRACTS: 4, task_queues.CRM: 20, task_queues.ODOO_MAIL: MAX_MAILS}
     return min(limits.activities, fewer.get(queue, limits.activities))

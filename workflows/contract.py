@@ -20,12 +20,13 @@ with workflow.unsafe.imports_passed_through():
     from contracts.agenda.actions import Event, SignalReceived
     from contracts.approvals import ApprovalDecision, ApprovalRound
     from contracts.changes import ChangeOrder
-    from contracts.contract import agenda, refusals
+    from contracts.contract import amendments
     from contracts.contract.messages import (
         CancelRequest,
         CreditRequest,
         CustomerRefresh,
         HoldRequest,
+        InvoiceLost,
         MilestoneReached,
         MilestoneReachedInOdoo,
         MilestoneUnreached,
@@ -38,7 +39,7 @@ with workflow.unsafe.imports_passed_through():
         UsageReport,
         UsageTaken,
     )
-    from contracts.contract.rules import RULES, begun
+    from contracts.contract.rules import AGENDA, begun
     from contracts.contract.state import ContractInput, ContractOutcome, ContractState, outcome
     from contracts.invoice.messages import CreditRequested
     from contracts.invoice.state import InvoiceReport
@@ -87,9 +88,8 @@ def attributes_of(state: ContractState) -> Attributes:
 @workflow.defn
 class ContractWorkflow(Shell[ContractState]):
     core = Core(
-        rules=RULES,
+        agenda=AGENDA,
         perform=PERFORM,
-        has_ended=agenda.has_ended,
         cancelled=_cancelled,
         details=contract_details,
         attributes=attributes_of,
@@ -143,6 +143,10 @@ class ContractWorkflow(Shell[ContractState]):
     @signal_only(words="a report of invoice {message.number}")
     def invoice_changed(self, report: InvoiceReport) -> None:
         """From an invoice: how it stands now."""
+
+    @signal_only(words="the loss of invoice {message.number}")
+    def invoice_lost(self, lost: InvoiceLost) -> None:
+        """From the sweep: an invoice's workflow was ended by force."""
 
     @message(words="a credit of invoice {message.number}")
     def request_credit(self, request: CreditRequest) -> ContractOutcome:
@@ -219,7 +223,7 @@ class ContractWorkflow(Shell[ContractState]):
     @workflow.query
     def open_approvals(self) -> list[ApprovalRound]:
         """What awaits approval here, with its rule and the approvals given so far."""
-        approval_round = refusals.open_round(self.state)
+        approval_round = amendments.open_round(self.state)
         is_open = approval_round is not None and not approval_round.is_decided
         return [approval_round] if approval_round is not None and is_open else []
 

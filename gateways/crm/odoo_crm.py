@@ -32,12 +32,14 @@ from contracts.currencies import EXPONENTS
 from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.validation import Problem
+from gateways import errors
 from gateways.crm import terms
 from gateways.crm.batches import chunks, write_apart
 from gateways.crm.contract_data import local_date, present, unique_keys
 from gateways.crm.protocol import StatusRefusal
 from gateways.crm.status import STARTED, STATUS_LABELS, status_texts
-from gateways.errors import FailureKind, GatewayError
+from gateways.errors import GatewayError
+from gateways.fields import names
 from gateways.odoo import OdooClient
 
 SYSTEM = "odoo-crm"
@@ -48,7 +50,7 @@ PARTNER_KEY = "odoo-partner-"
 _MAX_ID = 2**31 - 1  # PostgreSQL's integer; a greater number would be an error of the database
 _WRITE_BATCH = 100
 _PAGE = 500
-_MAX_PAGES = 1_000
+_MAX_PAGES = 20
 _MAX_LINES = 2_000
 _MAX_DESCRIPTION = 200
 _OPEN_STATES = ("draft", "sent")
@@ -61,38 +63,15 @@ _PROPERTIES = {
 """Label and type of each property this system needs on a team's opportunities."""
 _ALSO_ARCHIVED = ["active", "in", [True, False]]
 
-_LEAD = (
-    "name",
-    "active",
-    "stage_id",
-    "partner_id",
-    "email_from",
-    "user_id",
-    "date_closed",
-    "lead_properties",
-)
-_ORDER = (
-    "name",
-    "state",
-    "currency_id",
-    "amount_untaxed",
-    "client_order_ref",
-    "payment_term_id",
-    "signed_on",
-    "partner_id",
-    "partner_invoice_id",
-)
-_LINE = ("name", "product_id", "display_type", "price_subtotal", "product_uom_qty")
-_PARTNER = (
-    "name",
-    "commercial_partner_id",
-    "email",
-    "vat",
-    "country_code",
-    "street",
-    "city",
-    "zip",
-)
+_LEAD = names("""
+    name active stage_id partner_id email_from user_id date_closed lead_properties
+""")
+_ORDER = names("""
+    name state currency_id amount_untaxed client_order_ref payment_term_id signed_on
+    partner_id partner_invoice_id
+""")
+_LINE = names("name product_id display_type price_subtotal product_uom_qty")
+_PARTNER = names("name commercial_partner_id email vat country_code street city zip")
 
 
 class OdooCrm:
@@ -146,7 +125,7 @@ class OdooCrm:
             refused += self._write_some(some)
         return refused
 
-    def won_deals(self, since: datetime) -> WonDeals:
+    def won_deals(self, since: datetime, after: str = "") -> WonDeals:
         """See Crm. Odoo compares to the second. Its clock is what stamps its records: the newest
         change of any opportunity.
 
@@ -159,11 +138,15 @@ class OdooCrm:
         if self._closed_since is not None:
             adopted = datetime.combine(self._closed_since, time(), self._zone)
             domain.append(["date_closed", ">=", adopted])
-        deals = [
-            WonDeal(deal_id=str(lead["id"]), modified_at=_utc(lead["write_date"]))
-            for lead in self._all("crm.lead", domain, ["write_date"])
-        ]
-        return WonDeals(deals=deals, as_of=max([since, *(_utc(r["write_date"]) for r in newest)]))
+        leads = self._page("crm.lead", domain, ["write_date"], _record_id(after) or 0)
+        return WonDeals(
+            deals=[
+                WonDeal(deal_id=str(lead["id"]), modified_at=_utc(lead["write_date"]))
+                for lead in leads
+            ],
+            as_of=max([since, *(_utc(row["write_date"]) for row in newest)]),
+            next=str(leads[-1]["id"]) if len(leads) == _PAGE else "",
+        )
 
     def missing_setup(self) -> list[Problem]:
         """See Crm: the module that ties quotations to opportunities, teams and their properties."""
@@ -174,7 +157,7 @@ class OdooCrm:
 
         A person who changes the same team's properties in the same instant may lose that change.
         """
-        for team in self._all("crm.team", [], ["lead_properties_definition"]):
+        for team in self._teams():
             there = team["lead_properties_definition"] or []
             missing = _missing_names(there, _PROPERTIES)
             if missing:
@@ -305,25 +288,23 @@ class OdooCrm:
     def _load(self, rows: Sequence[Mapping[str, str]]) -> None:
         self._odoo.load("crm.lead", rows)
 
-    def _all(
-        self, model: str, domain: Sequence[Any], fields: Sequence[str]
-    ) -> Iterator[JsonObject]:
-        """Every match by ascending id, in pages "beyond the last one seen": an offset would skip
-        a record whenever one before it changes and leaves the result."""
+    def _teams(self) -> Iterator[JsonObject]:
         last = 0
         for _ in range(_MAX_PAGES):
-            beyond = [*domain, ["id", ">", last]]
-            page = self._odoo.search_read(model, beyond, fields, limit=_PAGE, order="id")
+            page = self._page("crm.team", [], ["name", "lead_properties_definition"], last)
             yield from page
             if len(page) < _PAGE:
                 return
             last = page[-1]["id"]
-        raise GatewayError(
-            FailureKind.DEFECT,
-            system=SYSTEM,
-            code="unexpected_answer",
-            message=f"more than {_MAX_PAGES * _PAGE} {model} in one sweep",
-        )
+        raise errors.defect(SYSTEM, "unexpected_answer", f"more than {_MAX_PAGES * _PAGE} teams")
+
+    def _page(
+        self, model: str, domain: Sequence[Any], fields: Sequence[str], after: int
+    ) -> list[JsonObject]:
+        """Matches by ascending id, beyond the last one seen: an offset would skip a record
+        whenever one before it changes and leaves the result."""
+        beyond = [*domain, ["id", ">", after]]
+        return self._odoo.search_read(model, beyond, fields, limit=_PAGE, order="id")
 
     def _missing_module(self) -> Iterator[Problem]:
         fields = self._odoo.call(
@@ -337,7 +318,7 @@ class OdooCrm:
             )
 
     def _missing_properties(self) -> Iterator[Problem]:
-        for team in self._all("crm.team", [], ["name", "lead_properties_definition"]):
+        for team in self._teams():
             there = team["lead_properties_definition"] or []
             missing = _missing_names(there, _PROPERTIES)
             if missing:
@@ -410,14 +391,8 @@ def _description(line_name: str, code: str) -> str:
 
 
 def _refusal(code: str, message: str, value: str) -> GatewayError:
-    return GatewayError(
-        FailureKind.BUSINESS,
-        system=SYSTEM,
-        code=code,
-        message=message,
-        field="deal_id" if code == "deal_not_found" else "",
-        value=value,
-    )
+    field = "deal_id" if code == "deal_not_found" else ""
+    return errors.business(SYSTEM, code, message, field=field, value=value)
 
 
 def _missing_names(definition: Sequence[JsonObject], needed: Iterable[str]) -> list[str]:

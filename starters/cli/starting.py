@@ -189,8 +189,19 @@ def _show(session: Session, started: Started, **more: Any) -> None:
             f"Contract {name} was started before with other content, and nothing changed. As it is "
             "now -> as given:",
             *(f"- {line}" for line in started.differences),
-            f"To change it: c2c contract change {name} FILE --by PERSON",
+            _advice(name, started),
         ]
     session.show({"contract": name, **vars(started), **more}, *words)
     if started.differences:
         raise typer.Exit(ExitCode.OTHER_CONTENT)
+
+
+def _advice(name: str, started: Started) -> str:
+    """How a contract that says something else is changed, where it is now."""
+    if started.stage in ("active", "closing"):
+        return f"To change it: c2c contract change {name} FILE --by PERSON"
+    if started.may_amend:
+        return f"To correct it: c2c exceptions amend {name} --by PERSON --set PATH=VALUE"
+    if started.stage in ("closed", "cancelled"):
+        return f"It is {started.stage}: a new contract needs a contract_id of its own"
+    return f"It is being set up, and changes once that is done: c2c contract show {name}"

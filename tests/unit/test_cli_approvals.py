@@ -12,12 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from contracts.agenda.state import Answer
-from contracts.approvals import (
-    ApprovalDecision,
-    ApprovalKind,
-    ApprovalRound,
-    Decision,
-)
+from contracts.approvals import ApprovalDecision, ApprovalKind, ApprovalRound, Decision
 from contracts.money import Money
 from starters.cli import app, session
 from starters.cli.errors import ExitCode

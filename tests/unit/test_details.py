@@ -10,13 +10,7 @@ from typing import Any
 import pytest
 
 from contracts import parking
-from contracts.approvals import (
-    HASH_PREFIX,
-    Approval,
-    ApprovalDecision,
-    ApprovalRound,
-    Decision,
-)
+from contracts.approvals import HASH_PREFIX, Approval, ApprovalDecision, ApprovalRound, Decision
 from contracts.billing import account
 from contracts.billing.lines import InvoiceProposal
 from contracts.billing.state import BillingState
@@ -39,28 +33,15 @@ from contracts.contract.state import (
 from contracts.contract.waits import contract_waits
 from contracts.dunning import Dispute, DunningHold, DunningState, Promise
 from contracts.invoice.state import InvoiceStage
+from contracts.invoice.waits import invoice_waits
 from contracts.journal import Journal
 from contracts.model import Contract
 from contracts.parking import Action, Resolution, Step, StepException, Waiting, refusal
 from contracts.problems import Problem, show
-from contracts.views.details import (
-    agreements,
-    contract_details,
-    invoice_details,
-    invoice_waits,
-)
+from contracts.views.details import agreements, contract_details, invoice_details
 from contracts.views.status import conditions, invoice_rows, milestone_status, plan_rows
 from starters.client.changing import preview
-from tests.unit.engagements import (
-    active,
-    at,
-    example,
-    issue,
-    managed,
-    mixed,
-    propose,
-    reach,
-)
+from tests.unit.engagements import active, at, example, issue, managed, mixed, propose, reach
 from tests.unit.examples import (
     ANA,
     BOB,
@@ -310,6 +291,22 @@ def test_what_was_decided_about_a_contract_is_told(state: ContractState, told: l
     assert conditions(state) == told
     details = contract_details(state)
     assert all(f"- {text}" in details for text in told)
+
+
+def test_what_re_invoicing_at_the_present_terms_would_change_is_told() -> None:
+    agreed = example("managed")
+    plan = agreed.retainers[0]
+    state = issue(active(agreed, date(2026, 1, 15)), "period:2026-01-15", date(2026, 1, 15))
+    dearer = plan.model_copy(update={"fee": plan.fee + plan.fee})
+    now = agreed.model_copy(update={"retainers": (dearer, *agreed.retainers[1:])})
+    before = state.account.invoices[1].lines[0].amount
+    state = state.replace(billing=account.adopt(state.account, now, date(2026, 1, 15)))
+    told = conditions(state)
+    assert (
+        f"Invoice 1 bills {before} of {plan.key} by earlier terms; the present ones come to "
+        f"{before + before} (+{before}): credit it with a new invoice to bill that"
+    ) in told
+    assert "by earlier terms" in contract_details(state)
 
 
 def test_a_pending_change_order_is_told_with_all_it_changes() -> None:
