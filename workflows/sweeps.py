@@ -249,11 +249,11 @@ class CrmSweepWorkflow:
             if deal.modified_at >= result.watermark - SWEEP_OVERLAP:
                 result.seen[deal.deal_id] = deal.modified_at
             if deal.deal_id not in seen:
-                result.started += await _start_contract(sweep, deal.deal_id)
+                result.started += await start_contract(sweep, deal.deal_id)
         return result
 
 
-async def _start_contract(sweep: CrmSweepInput, deal_id: str) -> int:
+async def start_contract(sweep: CrmSweepInput, deal_id: str) -> int:
     """Start a deal's contract; 0 where it was started before."""
     contract_id = deal_contract_id(sweep.system, deal_id)
     try:

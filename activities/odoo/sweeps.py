@@ -53,6 +53,8 @@ NEEDS = (
 )
 
 Row = Mapping[str, Any]
+Clause = list[tuple[str, str, Any]]
+"""Which records: those changed since a moment, or one by its id."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,10 @@ class OdooSweeps:
         something else (a change order moved the day) after a person, who may have set the mark. A
         mark that was taken back is reported whoever wrote last.
         """
+        if window.record is not None:
+            return self._read_record(window.record, window.since)
         after = window.after or PageMark(kind=Kind.INVOICES, id=0)
-        since = _since(window)
+        since: Clause = [("write_date", ">=", _since(window))]
         invoices, newest = _Invoices(), list[datetime | None]()
         if after.kind is Kind.INVOICES:
             invoices = self._invoices(since, after.id)
@@ -112,14 +116,21 @@ class OdooSweeps:
             next=milestones.following,
         )
 
-    def _invoices(self, since: str, after: int) -> _Invoices:
+    def _read_record(self, record: PageMark, since: datetime) -> OdooChanges:
+        wanted: Clause = [("id", "=", record.id)]
+        if record.kind is Kind.INVOICES:
+            return OdooChanges(invoices=self._invoices(wanted, 0).changed, watermark=since)
+        found = self._milestones(wanted, 0)
+        return OdooChanges(milestones=found.reached, unreached=found.unreached, watermark=since)
+
+    def _invoices(self, since: Clause, after: int) -> _Invoices:
         page = read_page(
             self._odoo,
             "account.move",
             [
                 ("invoice_origin", "=like", INVOICE_ORIGINS),
                 ("move_type", "in", ["out_invoice", "out_refund"]),
-                ("write_date", ">=", since),
+                *since,
             ],
             _INVOICE_FIELDS,
             after=after,
@@ -136,11 +147,11 @@ class OdooSweeps:
             return _Invoices(changed[:count], int(moves[count - 1]["id"]), page.as_of)
         return _Invoices(changed, page.next, page.as_of)
 
-    def _milestones(self, since: str, after: int) -> _Milestones:
+    def _milestones(self, since: Clause, after: int) -> _Milestones:
         page = read_page(
             self._odoo,
             "project.milestone",
-            [("write_date", ">=", since), ("sale_line_id.order_id.origin", "=like", "contract/%")],
+            [*since, ("sale_line_id.order_id.origin", "=like", "contract/%")],
             _MILESTONE_FIELDS,
             after=after,
             rows=MILESTONES_PER_PAGE,

@@ -82,6 +82,8 @@ def _milestone(state: ContractState, message: MilestoneReached | MilestoneUnreac
         return f"the contract is {state.stage}"
     if state.cancel is not None:
         return "the contract is being cancelled"
+    if state.contract is None and isinstance(message, MilestoneUnreached):
+        return "the contract is not validated yet"
     if state.contract is None:
         return None if len(state.early_milestones) < _MAX_EARLY else "too many early messages"
     if message.milestone not in state.milestones:

@@ -155,15 +155,26 @@ class OdooCrm:
         newest = self._odoo.search_read(
             "crm.lead", [_ALSO_ARCHIVED], ["write_date"], order="write_date desc", limit=1
         )
-        domain = [*_WON, [f"lead_properties.{STARTED}", "=", False], ["write_date", ">=", since]]
-        if self._closed_since is not None:
-            adopted = datetime.combine(self._closed_since, time(), self._zone)
-            domain.append(["date_closed", ">=", adopted])
+        domain = [*self._due(), ["write_date", ">=", since]]
         deals = [
             WonDeal(deal_id=str(lead["id"]), modified_at=_utc(lead["write_date"]))
             for lead in self._all("crm.lead", domain, ["write_date"])
         ]
         return WonDeals(deals=deals, as_of=max([since, *(_utc(r["write_date"]) for r in newest)]))
+
+    def is_due(self, deal_id: str) -> bool:
+        """See Crm."""
+        lead_id = _record_id(deal_id)
+        domain = [*self._due(), ["id", "=", lead_id]]
+        return bool(lead_id and self._odoo.search_read("crm.lead", domain, ["id"], limit=1))
+
+    def _due(self) -> list[Any]:
+        """Which opportunities have yet to become contracts."""
+        domain: list[Any] = [*_WON, [f"lead_properties.{STARTED}", "=", False]]
+        if self._closed_since is not None:
+            adopted = datetime.combine(self._closed_since, time(), self._zone)
+            domain.append(["date_closed", ">=", adopted])
+        return domain
 
     def missing_setup(self) -> list[Problem]:
         """See Crm: the module that ties quotations to opportunities, teams and their properties."""
