@@ -1,4 +1,4 @@
-"""Delivering an inbound event to a contract, as an Update: so it is known whether it was accepted."""
+"""Delivers inbound events to contracts, as Updates: so it is known whether each was accepted."""
 
 from __future__ import annotations
 

@@ -119,8 +119,8 @@ class MilestoneProgress(BaseModel):
     """A milestone's way: reached on a date (entity's zone) by somebody, and marked so in Odoo.
 
     `marked_as_of` is when that was, by Odoo's clock: older news of it is no news. `told_as_of` is
-    the same of other systems' news. `under_review` says that it was un-reached after its invoice was
-    proposed."""
+    the same of other systems' news. `under_review` says that it was un-reached after its invoice
+    was proposed."""
 
     model_config = ConfigDict(frozen=True)
 

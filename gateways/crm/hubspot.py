@@ -241,8 +241,8 @@ class HubSpotCrm:
             raise
         if deal.get("hs_is_closed_won") != "true" or deal.get(STARTED):
             return False
-        adopted, closed = self._adopted(), deal.get("closedate")
-        return adopted is None or (bool(closed) and datetime.fromisoformat(closed) >= adopted)
+        adopted, closed = self._adopted(), deal.get("closedate") or ""
+        return adopted is None or (closed != "" and datetime.fromisoformat(closed) >= adopted)
 
     def _adopted(self) -> datetime | None:
         if self._closed_since is None:

@@ -16,6 +16,7 @@ class WebhookConnector:
     """A kind of sender. It is answered within `deadline_seconds`, as it waits no longer itself;
     what does not prove its sender is answered with `unverified_status`.
 
+    `signs_address`: what it signs holds our public address.
     `system` is the CRM whose settings name the legal entity; empty where the connector's own do.
     """
 
@@ -25,6 +26,7 @@ class WebhookConnector:
     parse: Callable[[Received], list[InboundEvent]]
     deadline_seconds: float
     unverified_status: int = 401
+    signs_address: bool = False
     system: str = ""
 
 
@@ -44,6 +46,7 @@ CONNECTORS = {
             verify=schemes.hubspot,
             parse=hubspot.parse,
             deadline_seconds=4,
+            signs_address=True,
             system=hubspot.SYSTEM,
         ),
         WebhookConnector(
