@@ -11,7 +11,6 @@ counts once: messages to contracts have keys of their own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from temporalio import workflow
@@ -59,7 +58,7 @@ class EventWorkflow(Inbox):
         self._record = start
         self._is_asked = False
         self._dismissal: Dismissal | None = None
-        self._shown: Mapping[str, Any] = {}
+        self._shown: tuple[Delivery | None, bool] = (None, False)
 
     @workflow.run
     async def run(self, start: EventRecord) -> EventRecord:
@@ -125,7 +124,7 @@ class EventWorkflow(Inbox):
         workflow.continue_as_new(self._record, initial_versioning_behavior=upgrades)
 
     def _show(self) -> None:
-        """What lists show; an upsert is a billed action: only what has changed."""
+        """Show it in lists. An upsert is a billed action, so attempts alone are not shown."""
         delivery, now = self._record.delivery, workflow.now()
         needs_person = self._record.needs_person(now)
         touched = [contract_of(item) for item in delivery.touched]
@@ -136,17 +135,20 @@ class EventWorkflow(Inbox):
         if touched:
             _, attributes[search_attributes.LEGAL_ENTITY], contract_id = touched[0].split("/")
             attributes[search_attributes.CONTRACT_ID] = contract_id
-        if needs_person != bool(self._shown.get("needs_person")):
+        shown = (delivery, needs_person)
+        if shown == self._shown:
+            return
+        if needs_person != self._shown[1]:
             attributes[search_attributes.WAITING_SINCE] = now if needs_person else None
-        upsert(attributes)
-        shown = {
-            "delivery": delivery.model_dump(mode="json"),
-            "attempts": self._record.attempts,
-            "needs_person": needs_person,
-        }
-        if shown["delivery"] != self._shown.get("delivery") or not self._record.is_open:
-            workflow.upsert_memo(shown)
         self._shown = shown
+        upsert(attributes)
+        workflow.upsert_memo(
+            {
+                "delivery": delivery.model_dump(mode="json"),
+                "attempts": self._record.attempts,
+                "needs_person": needs_person,
+            }
+        )
 
     # --- delivering -----------------------------------------------------------------------------
 

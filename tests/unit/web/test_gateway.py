@@ -17,8 +17,9 @@ from contracts.events import ForContract, ForDeal, ForOdoo
 from contracts.sweeps import Kind
 from starters.web import serving
 from starters.web.middleware import JsonLines
-from tests.unit.web.conftest import SETTINGS, Gateway, opened
+from tests.unit.web.conftest import Door, opened
 from tests.unit.web.signing import SECRET, hubspot_headers, standard_headers
+from tests.webhooks import SETTINGS, deal_changed
 from wiring.settings import ConfigurationError, WebSettings
 
 
@@ -46,7 +47,7 @@ def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
 # --- events -------------------------------------------------------------------------------------
 
 
-async def test_a_signed_event_is_kept_once_however_often_it_comes(gateway: Gateway) -> None:
+async def test_a_signed_event_is_kept_once_however_often_it_comes(gateway: Door) -> None:
     body = reached(on="2026-05-04")
     for new in (True, False, False):
         answer = await gateway.post("tickets", body, signed(body))
@@ -62,14 +63,14 @@ async def test_a_signed_event_is_kept_once_however_often_it_comes(gateway: Gatew
     assert event.task.message["on"] == "2026-05-04"
 
 
-async def test_the_same_id_from_two_senders_is_two_events(gateway: Gateway) -> None:
+async def test_the_same_id_from_two_senders_is_two_events(gateway: Door) -> None:
     body = reached()
     await gateway.post("tickets", body, signed(body))
     await gateway.post("sla", body, signed(body))
     assert sorted(gateway.temporal.kept) == ["event/sla/msg_1", "event/tickets/msg_1"]
 
 
-async def test_a_sender_of_one_legal_entity_names_its_contracts_shortly(gateway: Gateway) -> None:
+async def test_a_sender_of_one_legal_entity_names_its_contracts_shortly(gateway: Door) -> None:
     body = reached(contract="C-7")
     await gateway.post("sla", body, signed(body))
     [event] = gateway.temporal.kept.values()
@@ -77,14 +78,14 @@ async def test_a_sender_of_one_legal_entity_names_its_contracts_shortly(gateway:
     assert event.task.contract == "contract/northwind/C-7"
 
 
-async def test_a_sender_of_one_legal_entity_reaches_no_other(gateway: Gateway) -> None:
+async def test_a_sender_of_one_legal_entity_reaches_no_other(gateway: Door) -> None:
     body = reached(contract="northwind-uk/C-7")
     document = problem(await gateway.post("sla", body, signed(body)), 422)
     assert document["problems"][0]["field"] == "data.contract"
     assert gateway.temporal.kept == {}
 
 
-async def test_every_problem_of_a_payload_is_named_at_once(gateway: Gateway) -> None:
+async def test_every_problem_of_a_payload_is_named_at_once(gateway: Door) -> None:
     event = {
         "type": "usage.recorded",
         "data": {
@@ -110,19 +111,19 @@ async def test_every_problem_of_a_payload_is_named_at_once(gateway: Gateway) -> 
     "body", [b"", b"{", b"[]", b"null", b"\xff", b'{"type": "x"}', b"[" * 100_000, b"NaN"]
 )
 async def test_a_signed_body_that_is_no_event_is_a_problem_and_no_defect(
-    gateway: Gateway, body: bytes
+    gateway: Door, body: bytes
 ) -> None:
     problem(await gateway.post("tickets", body, signed(body)), 422)
 
 
-async def test_an_event_of_the_future_is_refused(gateway: Gateway) -> None:
+async def test_an_event_of_the_future_is_refused(gateway: Door) -> None:
     event = json.loads(reached()) | {"timestamp": "2999-01-01T00:00:00Z"}
     body = json.dumps(event).encode()
     document = problem(await gateway.post("tickets", body, signed(body)), 422)
     assert [item["field"] for item in document["problems"]] == ["timestamp"]
 
 
-async def test_numbers_keep_every_digit(gateway: Gateway) -> None:
+async def test_numbers_keep_every_digit(gateway: Door) -> None:
     event = {
         "type": "usage.recorded",
         "timestamp": "2026-05-04T10:00:00Z",
@@ -139,7 +140,7 @@ async def test_numbers_keep_every_digit(gateway: Gateway) -> None:
     assert kept.task.message["records"][0]["quantity"] == "0.1"
 
 
-async def test_an_id_that_fits_no_workflow_is_replaced_by_its_digest(gateway: Gateway) -> None:
+async def test_an_id_that_fits_no_workflow_is_replaced_by_its_digest(gateway: Door) -> None:
     body, odd = reached(), "a b/" + "c" * 500
     first = await gateway.post("tickets", body, signed(body, id=odd))
     again = await gateway.post("tickets", body, signed(body, id=odd))
@@ -151,25 +152,14 @@ async def test_an_id_that_fits_no_workflow_is_replaced_by_its_digest(gateway: Ga
 # --- hubspot, odoo ------------------------------------------------------------------------------
 
 
-def change(number: int, **more: Any) -> dict[str, Any]:
-    return {
-        "eventId": number,
-        "subscriptionId": 12,
-        "subscriptionType": "deal.propertyChange",
-        "objectId": 9001,
-        "propertyName": "dealstage",
-        "occurredAt": 1767225600000 + number,
-    } | more
-
-
 async def test_each_deal_of_a_request_is_an_event_and_our_own_writes_are_none(
-    gateway: Gateway,
+    gateway: Door,
 ) -> None:
     changes = [
-        change(1),
-        change(2, objectId=9002),
-        change(3, propertyName="c2c_stage"),
-        change(4, subscriptionType="contact.creation", propertyName=None),
+        deal_changed("9001"),
+        deal_changed("9002", 2),
+        deal_changed("9001", 3, propertyName="c2c_stage"),
+        deal_changed("9001", 4, subscriptionType="contact.creation", propertyName=None),
     ]
     body = json.dumps(changes).encode()
     headers = hubspot_headers(body, datetime.now(UTC))
@@ -189,18 +179,18 @@ async def test_each_deal_of_a_request_is_an_event_and_our_own_writes_are_none(
     [
         {},
         [1],
-        [change(1, objectId="x")],
-        [change(n) for n in range(101)],
-        [change(1, eventId=None)],
+        [{**deal_changed("1"), "objectId": "x"}],
+        [deal_changed("1", n) for n in range(101)],
+        [deal_changed("1", eventId=None)],
     ],
 )
-async def test_what_cannot_come_from_hubspot_is_refused(gateway: Gateway, payload: Any) -> None:
+async def test_what_cannot_come_from_hubspot_is_refused(gateway: Door, payload: Any) -> None:
     body = json.dumps(payload).encode()
     answer = await gateway.post("hubspot", body, hubspot_headers(body, datetime.now(UTC)))
     problem(answer, 422)
 
 
-async def test_odoo_is_known_by_the_secret_in_the_address(gateway: Gateway) -> None:
+async def test_odoo_is_known_by_the_secret_in_the_address(gateway: Door) -> None:
     body = json.dumps({"_model": "account.move", "_id": 7, "payment_state": "paid"}).encode()
     answer = await gateway.http.post(f"/webhooks/odoo?secret={SECRET}", content=body)
     assert answer.status_code == 202, answer.text
@@ -213,7 +203,7 @@ async def test_odoo_is_known_by_the_secret_in_the_address(gateway: Gateway) -> N
 @pytest.mark.parametrize(
     "payload", [[], {}, {"_model": "res.users", "_id": 1}, {"_model": "account.move", "_id": True}]
 )
-async def test_what_cannot_come_from_odoo_is_refused(gateway: Gateway, payload: Any) -> None:
+async def test_what_cannot_come_from_odoo_is_refused(gateway: Door, payload: Any) -> None:
     answer = await gateway.http.post(f"/webhooks/odoo?secret={SECRET}", json=payload)
     problem(answer, 422)
 
@@ -221,7 +211,7 @@ async def test_what_cannot_come_from_odoo_is_refused(gateway: Gateway, payload: 
 # --- who is not let in --------------------------------------------------------------------------
 
 
-async def test_every_failure_of_verification_has_the_same_answer(gateway: Gateway) -> None:
+async def test_every_failure_of_verification_has_the_same_answer(gateway: Door) -> None:
     body = reached()
     good, old = signed(body), standard_headers(body, datetime.now(UTC) - timedelta(hours=1))
     new = standard_headers(body, datetime.now(UTC) + timedelta(hours=1))
@@ -236,7 +226,7 @@ async def test_every_failure_of_verification_has_the_same_answer(gateway: Gatewa
     assert gateway.temporal.kept == {}
 
 
-async def test_what_is_not_there_is_a_problem_too(gateway: Gateway) -> None:
+async def test_what_is_not_there_is_a_problem_too(gateway: Door) -> None:
     problem(await gateway.http.post("/webhooks/nobody", content=b"{}"), 404)
     problem(await gateway.http.get("/nowhere"), 404)
     problem(await gateway.http.get("/webhooks/tickets"), 405)
@@ -245,7 +235,7 @@ async def test_what_is_not_there_is_a_problem_too(gateway: Gateway) -> None:
 # --- limits -------------------------------------------------------------------------------------
 
 
-async def test_a_body_is_counted_whatever_it_says_of_its_length(gateway: Gateway) -> None:
+async def test_a_body_is_counted_whatever_it_says_of_its_length(gateway: Door) -> None:
     async def parts() -> AsyncIterator[bytes]:
         for _ in range(50):
             yield b"x" * 10_000
@@ -259,7 +249,7 @@ async def test_a_body_is_counted_whatever_it_says_of_its_length(gateway: Gateway
 
 
 async def test_one_address_is_limited_and_says_when_to_come_back() -> None:
-    async for gateway in opened(SETTINGS.model_copy(update={"requests_per_minute": 3})):
+    async with opened(SETTINGS.model_copy(update={"requests_per_minute": 3})) as gateway:
         body = reached()
         answers = [await gateway.post("tickets", body, signed(body)) for _ in range(4)]
         assert [answer.status_code for answer in answers] == [202, 202, 202, 429]
@@ -281,7 +271,7 @@ async def test_one_address_is_limited_and_says_when_to_come_back() -> None:
     ],
 )
 async def test_without_temporal_the_sender_is_asked_to_repeat(
-    gateway: Gateway, failure: Exception
+    gateway: Door, failure: Exception
 ) -> None:
     gateway.temporal.failure = failure
     body = reached()
@@ -294,7 +284,7 @@ async def test_without_temporal_the_sender_is_asked_to_repeat(
 
 
 async def test_a_slow_temporal_is_not_waited_for_beyond_the_senders_deadline(
-    gateway: Gateway,
+    gateway: Door,
 ) -> None:
     gateway.temporal.delay_seconds = 5
     began = time.monotonic()
@@ -304,7 +294,7 @@ async def test_a_slow_temporal_is_not_waited_for_beyond_the_senders_deadline(
     assert time.monotonic() - began < 1  # Odoo waits no longer, nor does whoever saved the record
 
 
-async def test_health_is_ours_and_readiness_is_temporals(gateway: Gateway) -> None:
+async def test_health_is_ours_and_readiness_is_temporals(gateway: Door) -> None:
     assert (await gateway.http.get("/ready")).json() == {"status": "ok"}
     gateway.temporal.is_healthy = False
     problem(await gateway.http.get("/ready"), 503)
@@ -316,7 +306,7 @@ async def test_health_is_ours_and_readiness_is_temporals(gateway: Gateway) -> No
 # --- what is shown, and what is not ---------------------------------------------------------------
 
 
-async def test_a_defect_is_a_problem_without_a_word_about_our_insides(gateway: Gateway) -> None:
+async def test_a_defect_is_a_problem_without_a_word_about_our_insides(gateway: Door) -> None:
     gateway.temporal.failure = KeyError("a secret thing")
     body = reached()
     answer = await gateway.post("tickets", body, signed(body))
@@ -325,20 +315,20 @@ async def test_a_defect_is_a_problem_without_a_word_about_our_insides(gateway: G
     assert "Traceback" not in answer.text
 
 
-async def test_answers_carry_the_security_headers(gateway: Gateway) -> None:
+async def test_answers_carry_the_security_headers(gateway: Door) -> None:
     answers = [await gateway.http.get("/health"), await gateway.http.get("/nowhere")]
     for answer in answers:
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["cache-control"] == "no-store"
         assert "default-src 'none'" in answer.headers["content-security-policy"]
         assert "strict-transport-security" not in answer.headers
-    async for behind_tls in opened(SETTINGS.model_copy(update={"tls_in_front": True})):
+    async with opened(SETTINGS.model_copy(update={"tls_in_front": True})) as behind_tls:
         answer = await behind_tls.http.get("/health")
         assert answer.headers["strict-transport-security"].startswith("max-age=")
 
 
 async def test_the_log_says_what_happened_and_holds_no_secret(
-    gateway: Gateway, caplog: pytest.LogCaptureFixture
+    gateway: Door, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "c2c.web")
     await gateway.http.post(f"/webhooks/odoo?secret={SECRET}", json={"_model": "account.move"})
@@ -355,7 +345,7 @@ async def test_the_log_says_what_happened_and_holds_no_secret(
     assert headers["webhook-signature"] not in text
 
 
-async def test_the_schemas_are_published(gateway: Gateway) -> None:
+async def test_the_schemas_are_published(gateway: Door) -> None:
     whole = (await gateway.http.get("/schemas")).json()
     assert set(whole["discriminator"]["mapping"]) == {
         "milestone.reached",
