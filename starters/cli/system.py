@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -54,6 +55,21 @@ def setup(
     crm: Annotated[
         bool, typer.Option("--crm", help="Also create what the CRMs lack, such as deal properties.")
     ] = False,
+    odoo_webhooks: Annotated[
+        bool,
+        typer.Option(
+            "--odoo-webhooks",
+            help="Also create the automation rules by which Odoo tells of payments and milestones.",
+        ),
+    ] = False,
+    odoo_key: Annotated[
+        Path | None,
+        typer.Option(
+            "--odoo-key",
+            metavar="FILE",
+            help="The API key of an administrator of Odoo, for --odoo-webhooks.",
+        ),
+    ] = None,
 ) -> None:
     """Prepare the Temporal namespace: search attributes and the sweeps' schedules. Repeatable."""
     from starters import schedules  # late: the CRMs' clients come with it
@@ -61,12 +77,16 @@ def setup(
 
     session = session_of(context)
     settings = session.settings
+    if odoo_webhooks != (odoo_key is not None):
+        raise UsageError("--odoo-webhooks and --odoo-key FILE go together")
 
     async def prepare(c2c: C2C) -> list[Change]:
         changes = await schedules.ensure_search_attributes(c2c.client)
         return [*changes, *await schedules.ensure_sweeps(c2c.client, settings)]
 
     changes = session.run(prepare)
+    if odoo_key is not None:
+        changes += _prepare_odoo(settings, odoo_key)
     left = _prepare_crms(settings) if crm else []
     session.show(
         {"changes": [asdict(item) for item in changes], "left": [asdict(item) for item in left]},
@@ -76,6 +96,13 @@ def setup(
     )
     if left:
         raise typer.Exit(ExitCode.REFUSED)
+
+
+def _prepare_odoo(settings: Settings, key: Path) -> list[Change]:
+    from gateways.secrets import Secret
+    from starters import odoo_webhooks  # late, as above
+
+    return odoo_webhooks.ensure_rules(settings, Secret.file(key))
 
 
 def _sentence(changes: list[Change]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import signal
 import sys
 
 import uvicorn
@@ -43,6 +44,9 @@ async def serve(settings: Settings) -> None:
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
     )
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # The server ends by these, and then raises them once more for whoever it was started by.
+        signal.signal(number, lambda *_: None)
     await server.serve()
     if not server.started:
         raise ConfigurationError(f"{web.host}:{web.port} cannot be listened on")
