@@ -23,15 +23,7 @@ from tests.explore import odoo
 from tests.explore.messages import PIA, resolution, vote
 from tests.explore.moves import arrived, first_of_each, paid, running, succeeded
 from tests.explore.properties import check
-from tests.explore.world import (
-    CONTRACT,
-    Budget,
-    World,
-    answered,
-    next_wake,
-    rang,
-    told,
-)
+from tests.explore.world import CONTRACT, Budget, World, answered, next_wake, rang, told
 from tests.unit.examples import ANA, BOB, SAM
 
 MOST_STEPS = 3_000
@@ -124,8 +116,8 @@ def _resolved(world: World, who: int, parked: StepException, tries: dict[Any, in
 
 def _refusal(world: World, who: int, message: Any) -> str | None:
     if who == CONTRACT:
-        return contract_rules.refusal(world.contract, message, world.clock)
-    return invoice_rules.refusal(world.invoices[who].state, message, world.clock)
+        return contract_rules.AGENDA.refusal(world.contract, message, world.clock)
+    return invoice_rules.AGENDA.refusal(world.invoices[who].state, message, world.clock)
 
 
 def _try(world: World, who: int, message: Any) -> World | None:

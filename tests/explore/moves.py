@@ -11,7 +11,7 @@ from contracts.approvals import ApprovalDecision, Decision
 from contracts.contract import endings, provisioning
 from contracts.contract import rules as contract_rules
 from contracts.contract.messages import CreditRequest, MilestoneReached
-from contracts.invoice import agenda as invoice_agenda
+from contracts.invoice import acts
 from contracts.invoice import rules as invoice_rules
 from contracts.invoice.messages import CreditRequested, InvoiceBalance
 from contracts.money import Money
@@ -122,18 +122,18 @@ def _faults(world: World, name: str, who: int, action: Action) -> Iterator[Move]
             yield _ends(world, f"{name}: {failed.code}{part}", who, action, failed)
     if action.kind == provisioning.PROVISION and after is not world:
         yield from _provisioned_in_part(world, name, who, action)
-    if action.kind == invoice_agenda.CREATE and after is not world:
+    if action.kind == acts.CREATE and after is not world:
         differs = odoo.refused("draft_differs_from_proposal")
         yield _ends(after, f"{name}: the draft differs", who, action, differs)
 
 
 _SIGNALS = frozenset({"dunning_hold", "contract_renewed", "tell_contract", "ask_credit"}) | {
-    invoice_agenda.TELL_INVOICE
+    acts.TELL_INVOICE
 }
 _REFUSED = {
-    invoice_agenda.POST: ("invoice_differs_from_approval", "period_locked"),
-    invoice_agenda.DELIVER: ("invoice_not_delivered",),
-    invoice_agenda.REMIND: ("email_missing", "reminder_not_delivered"),
+    acts.POST: ("invoice_differs_from_approval", "period_locked"),
+    acts.DELIVER: ("invoice_not_delivered",),
+    acts.REMIND: ("email_missing", "reminder_not_delivered"),
 }
 
 
@@ -207,9 +207,9 @@ def _counted(before: World, after: World, message: Any) -> World:
 
 def refusal(world: World, sent: Sent) -> str | None:
     if sent.who == CONTRACT:
-        return contract_rules.refusal(world.contract, sent.message, world.clock)
+        return contract_rules.AGENDA.refusal(world.contract, sent.message, world.clock)
     state = world.invoices[sent.who].state
-    return invoice_rules.refusal(state, sent.message, world.clock)
+    return invoice_rules.AGENDA.refusal(state, sent.message, world.clock)
 
 
 def sent_messages(world: World, seen: Coverage) -> Iterator[Move]:

@@ -50,7 +50,7 @@ def answered_as_validated(world: World, who: int, event: Event, because: str) ->
     """What a validator refuses `apply` refuses too, for the same reason, and nothing changes."""
     state = world.state_of(who)
     rules: Any = contract_rules if who == CONTRACT else invoice_rules
-    outcome = rules.apply(state, event, world.clock)
+    outcome = rules.AGENDA.apply(state, event, world.clock)
     if isinstance(event, UpdateReceived):
         assert outcome.refusal == because, f"{outcome.refusal!r} is not {because!r}"
     if getattr(outcome.state, "deferred", ()) == state.deferred:

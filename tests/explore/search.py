@@ -15,16 +15,7 @@ from tests.explore.canonical import canonical
 from tests.explore.coverage import Coverage
 from tests.explore.endings import ends_well
 from tests.explore.messages import Sent, everything
-from tests.explore.moves import (
-    Move,
-    arrivals,
-    by_hand,
-    days,
-    moves,
-    renewals,
-    results,
-    sending,
-)
+from tests.explore.moves import Move, arrivals, by_hand, days, moves, renewals, results, sending
 from tests.explore.properties import check, check_bytes
 from tests.explore.world import World
 
