@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 
 from gateways.secrets import Secret
 from gateways.webhooks.connectors import CONNECTORS
@@ -62,13 +63,18 @@ class Gateway:
         return await self.post("odoo", body, {}, query=f"?secret={SECRET}")
 
 
-@contextlib.asynccontextmanager
-async def gateway_over(temporal: Any, settings: WebSettings = SETTINGS) -> AsyncIterator[Gateway]:
+def application_over(temporal: Any, settings: WebSettings) -> FastAPI:
     async def connect() -> Any:
         return temporal
 
     app = application(settings, SENDERS, connect)
     app.state.temporal = temporal  # httpx runs no lifespan
+    return app
+
+
+@contextlib.asynccontextmanager
+async def gateway_over(temporal: Any, settings: WebSettings = SETTINGS) -> AsyncIterator[Gateway]:
+    app = application_over(temporal, settings)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as http:
         yield Gateway(http)

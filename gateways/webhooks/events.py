@@ -153,6 +153,12 @@ _ANY: TypeAdapter[Any] = TypeAdapter(
 )
 
 
+def openapi_schemas() -> tuple[dict[str, Any], dict[str, Any]]:
+    """The schema of an event of any type as an OpenAPI document has it, and those it refers to."""
+    found = _ANY.json_schema(ref_template="#/components/schemas/{model}")
+    return found, found.pop("$defs")
+
+
 def schema(type_: str) -> dict[str, Any]:
     """The JSON Schema of one type of event, or of any of them for an empty `type_`."""
     found = _ANY.json_schema() if not type_ else EVENTS[type_].model_json_schema()

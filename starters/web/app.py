@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from temporalio.client import Client
 from temporalio.service import RPCError
@@ -21,7 +22,7 @@ from gateways.webhooks.schemes import NotVerified, SignedRequest
 from starters.client.events import Away, receive
 from starters.web.limits import RateLimit, read_body
 from starters.web.middleware import Around
-from starters.web.problems import Failed, add_handlers, documented
+from starters.web.problems import HttpProblem, add_handlers, documented
 from starters.web.senders import Sender
 from wiring.settings import WebSettings
 
@@ -70,6 +71,7 @@ def application(
         lifespan=lifespan,
         responses=documented(500),
     )
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     app.add_middleware(Around, tls=settings.tls_in_front)
     add_handlers(app)
     door = Door(settings, senders, now)
@@ -106,7 +108,7 @@ def application(
     async def schema(type: str) -> dict[str, Any]:
         """The JSON Schema of one type of event, such as `milestone.reached`."""
         if type not in events.EVENTS:
-            raise Failed(404, f"the types are {', '.join(events.EVENTS)}")
+            raise HttpProblem(404, f"the types are {', '.join(events.EVENTS)}")
         return events.schema(type)
 
     return app
@@ -122,10 +124,10 @@ class Door:
         self._rate = RateLimit(settings.requests_per_minute)
 
     async def receive(self, name: str, request: Request, temporal: Client) -> Accepted:
-        """Raises Failed; with 503 where Temporal does not keep the events in time."""
+        """Raises HttpProblem; with 503 where Temporal does not keep the events in time."""
         sender = self._senders.get(name)
         if sender is None:
-            raise Failed(404, "no such sender is configured")
+            raise HttpProblem(404, "no such sender is configured")
         request.state.sender = name
         await self._rate.check(name, request.client.host if request.client else "")
         body = await read_body(request, self._settings.max_body_bytes)
@@ -133,7 +135,7 @@ class Door:
         try:
             found = sender.connector.parse(received)
         except InvalidContract as error:
-            raise Failed(
+            raise HttpProblem(
                 422, "the event cannot be accepted", problems=error.problems, why=str(error)
             ) from None
         new = await _keep(temporal, found, sender.connector.deadline_seconds)
@@ -154,7 +156,7 @@ class Door:
             sender.connector.verify(signed, sender.revealed(), at)
         except NotVerified as error:
             status = sender.connector.unverified_status
-            raise Failed(status, "the signature is not right", why=str(error)) from None
+            raise HttpProblem(status, "the signature is not right", why=str(error)) from None
         return Received(sender.name, sender.legal_entity, headers, body, at)
 
     def _public_url(self, request: Request) -> str:
@@ -176,7 +178,7 @@ async def _keep(temporal: Client, found: list[InboundEvent], within_seconds: flo
         async with asyncio.timeout(within_seconds):
             return await asyncio.gather(*map(keep, found))
     except (Away, TimeoutError) as error:
-        raise Failed(
+        raise HttpProblem(
             503,
             "not kept; send it again",
             headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
@@ -192,7 +194,7 @@ async def _check_temporal(temporal: Client) -> None:
         why = "it does not serve"
     except (RPCError, TimeoutError, RuntimeError) as error:
         why = f"{type(error).__name__}: {error}"
-    raise Failed(
+    raise HttpProblem(
         503,
         "Temporal does not answer",
         headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
@@ -200,9 +202,20 @@ async def _check_temporal(temporal: Client) -> None:
     )
 
 
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title, version=app.version, summary=app.summary, routes=app.routes
+        )
+        document["components"]["schemas"].update(events.openapi_schemas()[1])
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
 def _body() -> dict[str, Any]:
-    """The body of the generic kind; the other kinds send what their systems send."""
-    return {"required": True, "content": {"application/json": {"schema": {}}}}
+    others = {"title": "What HubSpot or Odoo sends", "type": ["array", "object"]}
+    schema = {"anyOf": [events.openapi_schemas()[0], others]}
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
 
 
 def _signature() -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from starlette.requests import ClientDisconnect, Request
 
-from starters.web.problems import Failed
+from starters.web.problems import HttpProblem
 
 BODY_SECONDS = 10.0
 
@@ -23,20 +23,20 @@ class RateLimit:
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
 
     async def check(self, sender: str, address: str) -> None:
-        """Count a request. Raises Failed with 429."""
+        """Count a request. Raises HttpProblem with 429."""
         if await self._limiter.hit(self._item, sender, address):
             return
         window = await self._limiter.get_window_stats(self._item, sender, address)
         wait = max(1, round(window.reset_time - time.time()))
-        raise Failed(429, "too many requests", headers={"Retry-After": str(wait)})
+        raise HttpProblem(429, "too many requests", headers={"Retry-After": str(wait)})
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
     """The body, counted as it arrives: what it says of its length may be wrong, or missing.
 
-    Raises Failed with 413, or 408 where it does not arrive.
+    Raises HttpProblem with 413, or 408 where it does not arrive.
     """
-    too_large = Failed(413, f"at most {max_bytes} bytes", headers={"Connection": "close"})
+    too_large = HttpProblem(413, f"at most {max_bytes} bytes", headers={"Connection": "close"})
     stated = request.headers.get("content-length", "")
     if stated.isascii() and stated.isdigit() and (len(stated) > 18 or int(stated) > max_bytes):
         raise too_large
@@ -50,7 +50,7 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
                     raise too_large
                 parts.append(part)
     except TimeoutError:
-        raise Failed(408, "the body did not arrive", headers={"Connection": "close"}) from None
+        raise HttpProblem(408, "the body did not arrive", headers={"Connection": "close"}) from None
     except ClientDisconnect:
-        raise Failed(400, "the body is not whole") from None
+        raise HttpProblem(400, "the body is not whole") from None
     return b"".join(parts)

@@ -27,7 +27,7 @@ class ProblemDocument(BaseModel):
     problems: list[Problem] = []
 
 
-class Failed(Exception):
+class HttpProblem(Exception):
     """A request ends with this status. `why` is for our log only."""
 
     def __init__(
@@ -47,7 +47,7 @@ class Failed(Exception):
         self.why = why or detail
 
 
-def response(failed: Failed) -> JSONResponse:
+def response(failed: HttpProblem) -> JSONResponse:
     document = ProblemDocument(
         title=title_of(failed.status),
         status=failed.status,
@@ -70,22 +70,22 @@ def title_of(status: int) -> str:
 def add_handlers(app: FastAPI) -> None:
     """Answer whatever fails in the application with a problem document."""
 
-    @app.exception_handler(Failed)
-    async def failed(request: Request, error: Failed) -> JSONResponse:
+    @app.exception_handler(HttpProblem)
+    async def known(request: Request, error: HttpProblem) -> JSONResponse:
         request.state.why = error.why
         return response(error)
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
-        return response(Failed(error.status_code, headers=error.headers))
+        return response(HttpProblem(error.status_code, headers=error.headers))
 
     @app.exception_handler(RequestValidationError)
     async def unreadable(request: Request, error: RequestValidationError) -> JSONResponse:
-        return response(Failed(422, "the address cannot be read"))
+        return response(HttpProblem(422, "the address cannot be read"))
 
     @app.exception_handler(Exception)
     async def defect(request: Request, error: Exception) -> JSONResponse:
-        return response(Failed(500, "a defect; it is in our log"))
+        return response(HttpProblem(500, "a defect; it is in our log"))
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
