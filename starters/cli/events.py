@@ -167,7 +167,7 @@ def _pairs(record: EventRecord) -> list[tuple[str, object]]:
         ("Source", event.source),
         ("Event", event.key),
         ("Kind", event.kind),
-        ("Received", f"{event.received_at:%Y-%m-%d %H:%M:%S} UTC"),
+        ("Received", f"{event.received_at:%Y-%m-%d %H:%M} UTC"),
         ("Payload", f"{event.size} bytes, SHA-256 {event.sha256}"),
         ("Asks for", _task(event.task.model_dump(mode="json"))),
         ("Outcome", delivery.outcome),
