@@ -19,7 +19,7 @@ class Kind(StrEnum):
 
 
 class PageMark(BaseModel):
-    """Where a page of a sweep begins: behind this id of records of this kind."""
+    """A record of this kind, by its id; a page of a sweep begins behind it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -30,12 +30,14 @@ class PageMark(BaseModel):
 class SweepWindow(BaseModel):
     """Everything changed at or after `since` (aware; the remote's clock) is wanted, and what could
     not be seen yet when that was read. `settled`: all of that has been seen since, and only what
-    changed later is wanted. `after` is where this page begins; None: the first.
+    changed later is wanted. `after` is where this page begins; None: the first. With `record`
+    only that one is wanted, whenever it changed.
     """
 
     since: datetime
     settled: bool = False
     after: PageMark | None = None
+    record: PageMark | None = None
 
 
 class ChangedInvoice(BaseModel):

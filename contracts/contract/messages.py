@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from contracts.billing.usage import UsageRecord
 from contracts.invoice.state import InvoiceReport
@@ -14,13 +14,15 @@ from contracts.money import Money
 
 
 class MilestoneReached(BaseModel):
-    """A milestone was delivered. `on` is the delivery date; left out, today."""
+    """A milestone was delivered. `on` is the delivery date; left out, today. A system says `as_of`
+    when (aware): what is older than it said before of the same milestone is no news."""
 
     model_config = ConfigDict(extra="forbid")
 
     milestone: Key
     by: OptionalText = ""
     on: MessageDay | None = None
+    as_of: AwareDatetime | None = None
 
 
 class MilestoneReachedInOdoo(BaseModel):
@@ -33,13 +35,14 @@ class MilestoneReachedInOdoo(BaseModel):
 
 
 class MilestoneUnreached(BaseModel):
-    """A milestone is not reached after all."""
+    """A milestone is not reached after all; `as_of` as with MilestoneReached."""
 
     model_config = ConfigDict(extra="forbid")
 
     milestone: Key
     by: Text
     reason: Words = ""
+    as_of: AwareDatetime | None = None
 
 
 class MilestoneUnreachedInOdoo(BaseModel):

@@ -119,8 +119,9 @@ class ReadCursor(BaseModel):
 class MilestoneProgress(BaseModel):
     """A milestone's way: reached on a date (entity's zone) by somebody, and marked so in Odoo.
 
-    `marked_as_of` is when that was, by Odoo's clock: older news of it is no news. `under_review`
-    says that it was un-reached after its invoice was proposed."""
+    `marked_as_of` is when that was, by Odoo's clock: older news of it is no news. `told_as_of` is
+    the same of other systems' news. `under_review` says that it was un-reached after its invoice
+    was proposed."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -128,6 +129,7 @@ class MilestoneProgress(BaseModel):
     reached_by: str = ""
     marked_in_odoo: bool = False
     marked_as_of: datetime | None = None
+    told_as_of: datetime | None = None
     under_review: bool = False
 
     def replace(self, **changes: Any) -> Self:
