@@ -6,21 +6,25 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from contracts.agenda.actions import Action, Done, Failed
+from contracts.agenda.actions import Action, Done, Failed, Noted
 from contracts.approvals import ApprovalDecision, Decision
 from contracts.contract import endings, provisioning
-from contracts.contract import rules as contract_rules
 from contracts.contract.messages import CreditRequest, MilestoneReached
 from contracts.invoice import agenda as invoice_agenda
-from contracts.invoice import rules as invoice_rules
 from contracts.invoice.messages import CreditRequested, InvoiceBalance
 from contracts.money import Money
 from contracts.parking import Action as Choice
 from contracts.parking import Resolution
 from tests.explore import odoo
-from tests.explore.coverage import Coverage
-from tests.explore.messages import Sent, everything, name_of
-from tests.explore.properties import accepted_has_effect, answered_as_validated
+from tests.explore.coverage import Coverage, Moment, moments_at
+from tests.explore.messages import Sent, ends_of_children, everything, name_of, sent_to
+from tests.explore.odoo import OdooInvoice
+from tests.explore.properties import (
+    accepted_has_effect,
+    answered_as_validated,
+    only_noted,
+    parks_with_both_values,
+)
 from tests.explore.world import (
     CONTRACT,
     Mail,
@@ -31,6 +35,7 @@ from tests.explore.world import (
     next_wake,
     performed,
     rang,
+    refusal,
     renewed,
     told,
 )
@@ -96,8 +101,10 @@ def _ends(world: World, label: str, who: int, action: Action, result: Any) -> Mo
 
 
 def succeeded(world: World, who: int, action: Action) -> World:
-    after, result = performed(world, who, action)
-    return answered(after, who, action.key, result)
+    there, result = performed(world, who, action)
+    after = answered(there, who, action.key, result)
+    parks_with_both_values(there, after, who, result)
+    return after
 
 
 def _landed(world: World, who: int, action: Action) -> World:
@@ -205,13 +212,6 @@ def _counted(before: World, after: World, message: Any) -> World:
 # --- messages -------------------------------------------------------------------------------------
 
 
-def refusal(world: World, sent: Sent) -> str | None:
-    if sent.who == CONTRACT:
-        return contract_rules.refusal(world.contract, sent.message, world.clock)
-    state = world.invoices[sent.who].state
-    return invoice_rules.refusal(state, sent.message, world.clock)
-
-
 def sent_messages(world: World, seen: Coverage) -> Iterator[Move]:
     for sent in everything(world):
         move = sending(world, sent, seen)
@@ -221,16 +221,46 @@ def sent_messages(world: World, seen: Coverage) -> Iterator[Move]:
 
 def sending(world: World, sent: Sent, seen: Coverage) -> Move | None:
     """The move of a message; None for one that is refused, or that nobody sends any more."""
-    because = refusal(world, sent)
-    if sent.is_signal and any(act.exclusive for act in world.state_of(sent.who).running.values()):
-        because = None  # It is kept, and accepted or refused at the end of the act.
-    is_new = seen.count(world, sent, because)
-    if because is not None and (is_new or sent.is_signal):
-        answered_as_validated(world, sent.who, sent.event, because)
     is_free = _has_to_happen(world, sent)
-    if because is not None or not (world.budget.messages or is_free):
+    if (not is_free and not world.budget.messages) or isinstance(sent.message, Noted):
         return None
-    return Move(sent.label, lambda: send(world if is_free else world.spend("messages"), sent))
+    because = _refused(world, sent)
+    is_new = seen.answered(world, sent, because)
+    if because is None:
+        less = world if is_free else world.spend("messages")
+        return Move(sent.label, lambda: send(less, sent))
+    if is_new or sent.is_signal:
+        answered_as_validated(world, sent.who, sent.event, because)
+    return None
+
+
+def _refused(world: World, sent: Sent) -> str | None:
+    if sent.is_signal and any(act.exclusive for act in world.state_of(sent.who).running.values()):
+        return None  # It is kept, and accepted or refused at the end of the act.
+    return refusal(world, sent.who, sent.message)
+
+
+def tried(world: World, sent: Sent, seen: Coverage) -> None:
+    """Send a message only to see that it is answered as it must be."""
+    if isinstance(sent.message, Noted):
+        only_noted(world, sent.who, sent.message)
+        return
+    because = _refused(world, sent)
+    seen.answered(world, sent, because)
+    if because is None:
+        send(world, sent)
+    else:
+        answered_as_validated(world, sent.who, sent.event, because)
+
+
+def probe(world: World, moment: Moment, seen: Coverage) -> None:
+    """Send everything there is to whoever is in this moment."""
+    core, name = moment
+    for who in (CONTRACT, *world.invoices):
+        if world.is_alive(who) and moment in moments_at(world, who):
+            for sent in (*sent_to(world, who), *ends_of_children(world, who)):
+                tried(world, sent, seen)
+                seen.cells.add((core, sent.kind, name))
 
 
 def _has_to_happen(world: World, sent: Sent) -> bool:
@@ -256,14 +286,27 @@ def send(world: World, sent: Sent) -> World:
     return _counted(world, after, sent.message)
 
 
+# --- what people do in Odoo, and by force ---------------------------------------------------------
+
+
 def by_hand(world: World) -> Iterator[Move]:
     """What people do in Odoo, and by force."""
     for number, known in world.odoo.invoices.items():
-        if known.move == odoo.POSTED and known.residual.is_positive:
-            yield Move(f"invoice {number} is paid in Odoo", lambda n=number: paid(world, n))  # type: ignore[misc]
+        for label, changes in _by_hand(world, number, known):
+            yield Move(label, lambda n=number, c=changes: changed(world, n, **c))  # type: ignore[misc]
+    if not world.odoo.has_rate:
+        yield Move("the role in Odoo is corrected", lambda: with_rate(world))
     if not world.budget.messages:
         return
     less = world.spend("messages")
+    for number, known in world.odoo.invoices.items():
+        for label, changes in _meddling(world, number, known):
+            yield Move(label, lambda n=number, c=changes: changed(less, n, **c))  # type: ignore[misc]
+    if not world.odoo.is_late and _has_hours(world):
+        yield Move(
+            "more hours are approved late",
+            lambda: replace(less, odoo=replace(less.odoo, is_late=True)),
+        )
     for number, item in world.invoices.items():
         # One that has promised to report its end is missed by nobody: the contract waits for it.
         if number in world.contract.followed and not item.is_ended and world.budget.faults:
@@ -274,10 +317,44 @@ def by_hand(world: World) -> Iterator[Move]:
             )
 
 
-def paid(world: World, number: int) -> World:
-    known = world.odoo.invoices[number]
+def _by_hand(world: World, number: int, known: OdooInvoice) -> Iterator[tuple[str, Any]]:
+    """What somebody does sooner or later."""
     zero = Money.zero(known.total.currency)
-    return replace(world, odoo=world.odoo.with_invoice(known.now(residual=zero)))
+    if known.move == odoo.POSTED and known.residual.is_positive:
+        yield f"invoice {number} is paid in Odoo", {"residual": zero}
+    if known.posts and known.move == odoo.CANCELLED:
+        yield f"invoice {number} is posted again in Odoo", {"move": odoo.POSTED}
+
+
+def _meddling(world: World, number: int, known: OdooInvoice) -> Iterator[tuple[str, Any]]:
+    """What somebody may do: of an invoice whose workflow has ended nobody hears it."""
+    if not world.is_alive(number):
+        return
+    if known.move == odoo.DRAFT and not known.note:
+        yield f"the draft of invoice {number} is changed in Odoo", {"note": "by hand"}
+    if known.move == odoo.POSTED:
+        yield f"invoice {number} is cancelled in Odoo", {"move": odoo.CANCELLED}
+        is_credited = any(
+            item.proposal.credited_number == number for item in world.odoo.invoices.values()
+        )
+        if known.residual != known.total and not known.is_credit and not is_credited:
+            undone = {"residual": known.total, "written_off": None}
+            yield f"what was paid of invoice {number} is undone in Odoo", undone
+
+
+def changed(world: World, number: int, **changes: Any) -> World:
+    """Somebody has changed an invoice in Odoo."""
+    known = world.odoo.invoices[number]
+    return replace(world, odoo=world.odoo.with_invoice(known.now(**changes)))
+
+
+def with_rate(world: World) -> World:
+    return replace(world, odoo=replace(world.odoo, has_rate=True))
+
+
+def _has_hours(world: World) -> bool:
+    contract = world.contract.contract
+    return contract is not None and bool(contract.time)
 
 
 # --- time, and new runs ---------------------------------------------------------------------------
