@@ -105,15 +105,27 @@ def _next_good(world: World, tries: dict[Any, int]) -> World:
         return succeeded(world, who, action)
     for mail in first_of_each(world):
         return arrived(world, mail)
+    mended = _mended(world)
+    if mended is not None:
+        return mended
     for who in (CONTRACT, *world.invoices):
         if world.is_alive(who):
             for parked in world.state_of(who).exceptions:
                 after = _resolved(world, who, parked, tries)
                 if after is not None:
                     return after
-    if not world.odoo.has_rate:
-        return with_rate(world)
     return _decided(world) or _settled(world) or _delivered(world) or _waited(world)
+
+
+def _mended(world: World) -> World | None:
+    """What somebody has to mend in Odoo before it is tried again."""
+    missing = any(item.code == "rate_missing" for item in world.contract.exceptions)
+    if missing and not world.odoo.has_rate:
+        return with_rate(world)
+    for number, known in world.odoo.invoices.items():
+        if known.posts and known.move == odoo.CANCELLED:
+            return _swept(changed(world, number, move=odoo.POSTED), number)
+    return None
 
 
 def _resolved(world: World, who: int, parked: StepException, tries: dict[Any, int]) -> World | None:
@@ -154,15 +166,13 @@ def _voted(world: World, who: int, approval_round: ApprovalRound) -> World | Non
 
 
 def _settled(world: World) -> World | None:
-    """The customer pays, what was undone in Odoo is done again, and what Odoo says is heard of."""
+    """The customer pays, and what Odoo says is heard of."""
     for number, known in world.odoo.invoices.items():
-        if known.posts and known.move == odoo.CANCELLED:
-            return _swept(changed(world, number, move=odoo.POSTED), number)
         if not world.is_alive(number) or known.move != odoo.POSTED:
             continue
         if known.residual.is_positive:
             zero = Money.zero(known.total.currency)
-            return _swept(changed(world, number, residual=zero), number)
+            return _swept(changed(world, number, residual=zero, in_payment=False), number)
         balance = world.invoices[number].state.balance
         if balance is not None and balance != known.balance:
             return _swept(world, number)

@@ -74,6 +74,7 @@ SMALL: dict[str, Small] = {
     "a deal": Small(_milestones("1000"), system="hubspot"),
     "a purchase order": Small(_milestones("1000", purchase_order_limit="500.00")),
     "time": Small(_plan("time", **_HOURS)),
+    "a long time": Small(_plan("time", **_HOURS, every="quarter") | {"ends_on": "2027-12-31"}),
     "a cap": Small(_plan("time", **_HOURS, cap="500.00")),
     "no rate": Small(
         _plan("time", key="dev", rates=[{"price": "100.00", "role": "Developer"}]), has_rate=False
@@ -93,7 +94,7 @@ BUDGETS: tuple[Budget, ...] = (
     Budget(faults=1, messages=1, renewals=2),
     Budget(faults=2, messages=1, copies=1, early=1),
 )
-_AMPLE = Budget(faults=12, messages=60, days=60, renewals=4, copies=4, early=12)
+AMPLE = Budget(faults=12, messages=60, days=60, renewals=4, copies=4, early=12)
 
 
 def small(name: str, budget: Budget) -> World:
@@ -108,5 +109,5 @@ def large(seed: int) -> World:
     system = random.choice(("file", "hubspot"))
     if random.random() < 0.4:
         found = SMALL[random.choice(sorted(SMALL))]
-        return begun(found.data, _AMPLE, START, system, has_rate=found.has_rate)
-    return begun(strategies.contract_data(random), _AMPLE, START, system)
+        return begun(found.data, AMPLE, START, system, has_rate=found.has_rate)
+    return begun(strategies.contract_data(random), AMPLE, START, system)

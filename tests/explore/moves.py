@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, NamedTuple
 
-from contracts.agenda.actions import Action, Done, Failed, Noted
+from contracts.agenda.actions import Action, Done, Failed, Noted, Result
 from contracts.approvals import ApprovalDecision, Decision
 from contracts.contract import endings, provisioning
 from contracts.contract.messages import CreditRequest, MilestoneReached
@@ -42,10 +43,38 @@ from tests.explore.world import (
 
 
 class Move(NamedTuple):
-    """One thing that may happen: its name, the same in each run, and the world after it."""
+    """One thing that may happen: its name, the same in each run, and the world after it. `heard` is
+    what a workflow hears of it: an answer, a Signal, a message, the time; None if nothing."""
 
     label: str
     after: Callable[[], World]
+    heard: Any = None
+
+
+class Answer(NamedTuple):
+    """An act of somebody ends; without a result with what it comes to in Odoo."""
+
+    who: int
+    key: str
+    result: Result | None = None
+
+
+class Rings(NamedTuple):
+    """It is that time."""
+
+    at: datetime
+
+
+class Renewal(NamedTuple):
+    """A workflow continues as new."""
+
+    who: int
+
+
+class Kill(NamedTuple):
+    """An invoice's workflow is ended by force."""
+
+    number: int
 
 
 CLOSED = Failed("credentials", "api_key_refused", "no entry")
@@ -85,7 +114,11 @@ def results(world: World) -> Iterator[Move]:
                 less = world.spend("faults")
                 yield _ends(less, f"{name}: its answer is lost", who, action, UNHEARD)
             continue
-        yield Move(f"{name}: done", lambda w=world, a=action, n=who: succeeded(w, n, a))  # type: ignore[misc]
+        yield Move(
+            f"{name}: done",
+            lambda w=world, a=action, n=who: succeeded(w, n, a),  # type: ignore[misc]
+            Answer(who, action.key),
+        )
         if world.budget.early:
             less = world.spend("early")
             yield Move(
@@ -97,7 +130,11 @@ def results(world: World) -> Iterator[Move]:
 
 
 def _ends(world: World, label: str, who: int, action: Action, result: Any) -> Move:
-    return Move(label, lambda: answered(world, who, action.key, result))
+    return Move(
+        label,
+        lambda: answered(world, who, action.key, result),
+        Answer(who, action.key, result),
+    )
 
 
 def succeeded(world: World, who: int, action: Action) -> World:
@@ -171,10 +208,14 @@ def arrivals(world: World) -> Iterator[Move]:
     for mail in first_of_each(world):
         kind = type(mail.message).__name__
         name = f"{kind} of {name_of(mail.sender)} reaches {name_of(mail.to)}"
-        yield Move(name, lambda w=world, m=mail: arrived(w, m))  # type: ignore[misc]
+        yield Move(name, lambda w=world, m=mail: arrived(w, m), mail)  # type: ignore[misc]
         if world.budget.copies:
             less = world.spend("copies")
-            yield Move(f"{name}, twice", lambda w=less, m=mail: arrived(w, m, keep=True))  # type: ignore[misc]
+            yield Move(
+                f"{name}, twice",
+                lambda w=less, m=mail: arrived(w, m, keep=True),  # type: ignore[misc]
+                mail,
+            )
 
 
 def first_of_each(world: World) -> Iterator[Mail]:
@@ -228,7 +269,7 @@ def sending(world: World, sent: Sent, seen: Coverage) -> Move | None:
     is_new = seen.answered(world, sent, because)
     if because is None:
         less = world if is_free else world.spend("messages")
-        return Move(sent.label, lambda: send(less, sent))
+        return Move(sent.label, lambda: send(less, sent), sent)
     if is_new or sent.is_signal:
         answered_as_validated(world, sent.who, sent.event, because)
     return None
@@ -314,6 +355,7 @@ def by_hand(world: World) -> Iterator[Move]:
             yield Move(
                 f"invoice {number} is ended by force",
                 lambda n=number, w=fault: replace(killed(w, n), skipped=True),  # type: ignore[misc]
+                Kill(number),
             )
 
 
@@ -321,7 +363,7 @@ def _by_hand(world: World, number: int, known: OdooInvoice) -> Iterator[tuple[st
     """What somebody does sooner or later."""
     zero = Money.zero(known.total.currency)
     if known.move == odoo.POSTED and known.residual.is_positive:
-        yield f"invoice {number} is paid in Odoo", {"residual": zero}
+        yield f"invoice {number} is paid in Odoo", {"residual": zero, "in_payment": False}
     if known.posts and known.move == odoo.CANCELLED:
         yield f"invoice {number} is posted again in Odoo", {"move": odoo.POSTED}
 
@@ -333,6 +375,8 @@ def _meddling(world: World, number: int, known: OdooInvoice) -> Iterator[tuple[s
     if known.move == odoo.DRAFT and not known.note:
         yield f"the draft of invoice {number} is changed in Odoo", {"note": "by hand"}
     if known.move == odoo.POSTED:
+        if known.residual.is_positive and not known.in_payment:
+            yield f"a payment of invoice {number} is on its way", {"in_payment": True}
         yield f"invoice {number} is cancelled in Odoo", {"move": odoo.CANCELLED}
         is_credited = any(
             item.proposal.credited_number == number for item in world.odoo.invoices.values()
@@ -363,7 +407,7 @@ def _has_hours(world: World) -> bool:
 def days(world: World) -> Iterator[Move]:
     at = next_wake(world)
     if at is not None and world.budget.days:
-        yield Move("time passes", lambda: rang(world.spend("days"), at))
+        yield Move("time passes", lambda: rang(world.spend("days"), at), Rings(at))
 
 
 def renewals(world: World) -> Iterator[Move]:
@@ -374,4 +418,5 @@ def renewals(world: World) -> Iterator[Move]:
             yield Move(
                 f"{name_of(who)} continues as new",
                 lambda n=who: renewed(world.spend("renewals"), n),  # type: ignore[misc]
+                Renewal(who),
             )

@@ -66,6 +66,7 @@ class OdooInvoice:
     payments: tuple[str, ...] = ()
     write_offs: int = 0
     written_off: Money | None = None
+    in_payment: bool = False
     changed: int = 0
     note: str = ""
 
@@ -104,6 +105,7 @@ class OdooInvoice:
             number=f"INV/{self.number}",
             posted=self.move == POSTED,
             cancelled=self.move == CANCELLED,
+            in_payment=self.in_payment,
             due_on=self.invoice_on + timedelta(days=30) if self.invoice_on else None,
             untaxed=self.untaxed,
             total=self.total,

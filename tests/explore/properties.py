@@ -41,6 +41,7 @@ from contracts.invoice.messages import (
     HoldChange,
     InvoiceBalance,
     PaymentNotice,
+    PaymentPromised,
     PaymentReceived,
 )
 from contracts.invoice.state import InvoiceReport, InvoiceStage, InvoiceState
@@ -180,8 +181,18 @@ def _is_held(state: InvoiceState, change: HoldChange) -> bool:
     return (hold.by, hold.reason, hold.until) == (change.by, change.reason, change.until)
 
 
+def _is_promised(state: InvoiceState, promised: PaymentPromised) -> bool:
+    promise = state.promise
+    return promise is not None and (promise.on, promise.by) == (promised.on, promised.by)
+
+
 def _is_booked(state: InvoiceState, payment: PaymentReceived) -> bool:
-    return bool(state.known_payments.get(payment.reference) == payment.amount)
+    """It is known, or a person was asked about it already."""
+    asked = any(
+        (item.reference, item.amount) == (payment.reference, payment.amount)
+        for item in state.payment_questions
+    )
+    return asked or bool(state.known_payments.get(payment.reference) == payment.amount)
 
 
 _KNOWN: Mapping[type, Callable[[Any, Any], bool]] = {
@@ -200,6 +211,7 @@ _KNOWN: Mapping[type, Callable[[Any, Any], bool]] = {
     CreditApplied: _credit_is_applied,
     ContractRenewed: lambda state, message: state.tells_its_end,
     HoldChange: _is_held,
+    PaymentPromised: _is_promised,
     PaymentNotice: _is_booked,
     PaymentReceived: _is_booked,
 }

@@ -28,6 +28,7 @@ from tests.explore.moves import (
 )
 from tests.explore.properties import check, check_bytes
 from tests.explore.starts import Large, Start
+from tests.explore.ways import walked
 from tests.explore.world import World
 
 EVERY = 50
@@ -225,28 +226,6 @@ def _one_of(random: Random, possible: list[Move]) -> Move | None:
 
 
 # --- a way once more ------------------------------------------------------------------------------
-
-
-def walked(world: World, path: tuple[str, ...]) -> World:
-    """The world after these moves; those that are not possible are left out."""
-    for label in path:
-        move = named(world, label)
-        if move is not None:
-            world = move.after()
-            check(world)
-    return world
-
-
-def named(world: World, label: str) -> Move | None:
-    """The move of this name; None if it is not possible."""
-    for source in (results, arrivals, by_hand, days, renewals):
-        for move in source(world):
-            if move.label == label:
-                return move
-    for sent in everything(world):
-        if sent.label == label:
-            return sending(world, sent, Coverage())
-    return None
 
 
 def probed(moment: Moment, way: Way) -> Found:
