@@ -13,12 +13,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from contracts.agenda.actions import SignalReceived
 from contracts.parking import StepException
 from tests.explore.world import World
 
 _MOST_KEPT = 300_000
 _kept: dict[int, tuple[Any, int]] = {}
-_LEFT_OUT = frozenset(
+LEFT_OUT = frozenset(
     {
         "journal",
         "waiting",
@@ -81,8 +82,10 @@ def _parts_of(kind: type) -> Parts | None:
     """What a value of this type consists of; None if it is a number of its own."""
     if issubclass(kind, StepException):
         return _of_exception
+    if issubclass(kind, SignalReceived):
+        return lambda event: [event.message]  # What it is called, people see.
     if issubclass(kind, BaseModel):
-        return _of_model([name for name in kind.model_fields if name not in _LEFT_OUT])
+        return _of_model([name for name in kind.model_fields if name not in LEFT_OUT])
     if issubclass(kind, Mapping):
         return lambda value: (*value, *value.values())
     if issubclass(kind, (tuple, list)):

@@ -52,7 +52,7 @@ def _plan(kind: str, **plan: Any) -> JsonObject:
 
 
 class Small(NamedTuple):
-    """A small contract: its data, the system it comes from, and whether all roles have a rate."""
+    """A small contract: its data, the system it comes from, and whether who works has a rate."""
 
     data: JsonObject
     system: str = "file"

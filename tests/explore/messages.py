@@ -303,10 +303,11 @@ def _signals(world: World) -> Iterator[tuple[str, Any]]:
         yield f"old news of invoice {report.number}", report
         label = f"a system asks for a credit of invoice {report.number}"
         yield label, _asked(report.number, report.amount.currency)
-    yield "an operator cancels", _made(CancelRequest, by="temporal")
+    yield "an operator cancels", _made(CancelRequest, by="temporal", reason=_BY_FORCE)
     yield "an unreadable Signal", _UNREADABLE
 
 
+_BY_FORCE = "the workflow was cancelled"
 _UNREADABLE = Noted("Refused the Signal usage_reported: records: at least one is expected")
 _NOT_CANCELLED = Noted("Refused to cancel: reject the proposal, or credit the invoice")
 

@@ -336,7 +336,7 @@ def by_hand(world: World) -> Iterator[Move]:
         for label, changes in _by_hand(world, number, known):
             yield Move(label, lambda n=number, c=changes: changed(world, n, **c))  # type: ignore[misc]
     if not world.odoo.has_rate:
-        yield Move("the role in Odoo is corrected", lambda: with_rate(world))
+        yield Move("the hours are booked by somebody else", lambda: with_rate(world))
     if not world.budget.messages:
         return
     less = world.spend("messages")

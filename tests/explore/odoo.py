@@ -125,7 +125,7 @@ class Odoo:
     project: str = ""
     order_version: int = 0
     has_rate: bool = True
-    """Whether the role of who works is one that has a rate."""
+    """Whether the hours are booked by somebody who has a rate."""
     is_late: bool = False
     """Whether more work of the first week was approved, long after it."""
     marked: tuple[int, ...] = ()
@@ -155,19 +155,25 @@ def taxed(untaxed: Money) -> Money:
 
 
 def hours(odoo: Odoo, plan: str, first: date | None, until: date) -> Iterator[TimeEntry]:
-    """A day of approved work in the first week of the contract, and another that came late."""
+    """A day of approved work in the first week of each quarter; another that came late."""
     on = (first or _EPOCH.date()) + timedelta(days=3)
-    for number in range(2 if odoo.is_late else 1):
-        if on <= until:
-            yield TimeEntry(
-                line_id=2 * int.from_bytes(plan.encode()[:3]) + number,
-                plan=plan,
-                on=on,
-                hours=Decimal("7.5"),
-                person="ann",
-                email="ann@northwind.example",
-                role="Developer" if odoo.has_rate else "Guest",
-            )
+    late = [on] if odoo.is_late and on <= until else []
+    days = [on]
+    while (on := on + timedelta(days=90)) <= until:
+        days.append(on)
+    number = 1_000 * int.from_bytes(plan.encode()[:3])
+    lines = [*enumerate((day for day in days if day <= until), number + 1)]
+    lines += [(number, day) for day in late]
+    for line_id, day in lines:
+        yield TimeEntry(
+            line_id=line_id,
+            plan=plan,
+            on=day,
+            hours=Decimal("7.5"),
+            person="ann" if odoo.has_rate else "gus",
+            email="ann@northwind.example",
+            role="Developer" if odoo.has_rate else "Guest",
+        )
 
 
 def expenses(plan: str, first: date | None, until: date, currency: str) -> Iterator[Expense]:

@@ -174,7 +174,7 @@ def at_random(start: Large) -> Found:
             break
         what, label = "", "what may happen next"
         try:
-            move = _chosen(world, random, found.coverage)
+            move = chosen(world, random, found.coverage)
             if move is None:
                 break
             label, world = move.label, move.after()
@@ -190,7 +190,7 @@ def at_random(start: Large) -> Found:
     return found
 
 
-def _chosen(world: World, random: Random, seen: Coverage) -> Move | None:
+def chosen(world: World, random: Random, seen: Coverage) -> Move | None:
     """One of the moves: mostly what is under way goes on, and often somebody sends something."""
     chance = random.random()
     if chance < 0.45:
