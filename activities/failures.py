@@ -4,27 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import BaseModel, Field
 from temporalio import activity
 from temporalio.exceptions import (
-    ActivityError,
     ApplicationError,
     ApplicationErrorCategory,
     FailureError,
 )
-from temporalio.worker import (
-    ActivityInboundInterceptor,
-    ExecuteActivityInput,
-    Interceptor,
-)
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from contracts.parking import Step
 from contracts.validation import Problem
 from gateways.errors import FailureKind, GatewayError
-
-M = TypeVar("M", bound=BaseModel)
 
 
 class FailureDetail(BaseModel):
@@ -100,13 +93,6 @@ def step_scope(step: Step, done: BaseModel) -> Iterator[None]:
         raise
     except Exception as error:
         raise StepFailed(step.name, done, error) from error
-
-
-def done_before(error: ActivityError, kind: type[M]) -> M | None:
-    """What an activity of several steps had done when one of them failed; None if it says nothing
-    of it."""
-    details = error.cause.details if isinstance(error.cause, ApplicationError) else ()
-    return kind.model_validate(details[1]) if len(details) > 1 else None
 
 
 def as_application_error(error: Exception) -> ApplicationError:

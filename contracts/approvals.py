@@ -16,13 +16,7 @@ from itertools import combinations
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from contracts.calendar import BusinessCalendar
 from contracts.model import Derived, Key, Person, Words
@@ -206,119 +200,6 @@ class ApprovalPolicy(BaseModel):
         return None
 
 
-class ApprovalRules(ApprovalPolicy):
-    """An ApprovalPolicy as configuration states it: complete, and possible to fulfil.
-
-    Checked when the configuration is loaded, and not in the frozen policy of a running workflow:
-    that must stay readable whatever a later release asks of new ones.
-    """
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        self._groups_exist()
-        self._tiers_reach_everything()
-        self._enough_people()
-        self._automatic_limits()
-        self._delegations()
-        if self.escalate_after_business_days < self.remind_after_business_days:
-            raise ValueError("escalate_after_business_days must not be before the reminder")
-        return self
-
-    def _groups_exist(self) -> None:
-        named = [group for tier in self.tiers for group in tier.groups]
-        for group in [*named, self.escalation_group]:
-            if group not in self.groups:
-                raise ValueError(f"approval group {group!r} is not among groups")
-        for tier in self.tiers:
-            if tier.second_group == tier.group:
-                raise ValueError(
-                    f"second_group is {tier.group!r} as group is; write approvals = 2 instead"
-                )
-            if tier.second_group and tier.approvals != 2:
-                raise ValueError(
-                    f"group {tier.group!r} with second_group {tier.second_group!r} asks for one "
-                    "approval of each: leave approvals out"
-                )
-
-    def _tiers_reach_everything(self) -> None:
-        for kind in ApprovalKind:
-            last = [tier for tier in self.tiers if tier.concerns(kind, None)]
-            if not last or last[-1].up_to is not None:
-                raise ValueError(
-                    f"the last approval tier for {kind.words}s must have neither up_to nor "
-                    "customers: it takes every amount, currency and customer"
-                )
-        for number, tier in enumerate(self.tiers, start=1):
-            if _is_covered(tier, self.tiers[: number - 1]):
-                raise ValueError(
-                    f"approval tier {number} ({tier.words}) never applies: those before it take "
-                    "all that it is for"
-                )
-
-    def _enough_people(self) -> None:
-        everybody = {person for people in self.groups.values() for person in people}
-        for tier in self.tiers:
-            required = [
-                RequiredApproval(group=name, people=self.groups[name]) for name in tier.groups
-            ]
-            if not _can_fill(required, ()):
-                raise ValueError(
-                    f"group {' and '.join(map(repr, dict.fromkeys(tier.groups)))} has fewer "
-                    "members than the approvals it must give"
-                )
-            wider = _widened(required, self.groups[self.escalation_group])
-            for person in sorted(everybody):
-                if not _can_fill(wider, (person,)):
-                    raise ValueError(
-                        f"group {tier.group!r} with the escalation group must have more than "
-                        f"{len(required)} members, or nobody could approve what one of them "
-                        f"requests ({person})"
-                    )
-
-    def _automatic_limits(self) -> None:
-        currencies = [limit.currency for limit in self.auto_approve_up_to]
-        for limit in self.auto_approve_up_to:
-            if not limit.is_positive:
-                raise ValueError(f"auto_approve_up_to must be above zero, not {limit}")
-            if currencies.count(limit.currency) > 1:
-                raise ValueError(f"auto_approve_up_to has two limits in {limit.currency}")
-
-    def _delegations(self) -> None:
-        everybody = {person for people in self.groups.values() for person in people}
-        for item in self.delegations:
-            for person in (item.person, item.to):
-                if person not in everybody:
-                    raise ValueError(f"delegation names {person}, who is in no approval group")
-            if item.person == item.to:
-                raise ValueError(f"{item.person} cannot delegate to themselves")
-            if item.until < item.since:
-                raise ValueError(
-                    f"the delegation of {item.person} ends on {item.until}, before it starts on "
-                    f"{item.since}"
-                )
-            for other in self.delegations:
-                if item.to == other.person and item.overlaps(other):
-                    raise ValueError(
-                        f"{item.person} delegates to {item.to}, who delegates to {other.to} on "
-                        f"the same days; name {item.person}'s deputy directly"
-                    )
-
-
-def _is_covered(tier: ApprovalTier, earlier: Sequence[ApprovalTier]) -> bool:
-    """Whether earlier tiers take everything this one is for."""
-    kinds = tier.kinds or tuple(ApprovalKind)
-    customers: tuple[str | None, ...] = tier.customers or (None,)
-    return all(
-        any(
-            other.concerns(kind, customer)
-            and (other.up_to is None or (tier.up_to is not None and other.reaches(tier.up_to)))
-            for other in earlier
-        )
-        for kind in kinds
-        for customer in customers
-    )
-
-
 # --- what one round needs -----------------------------------------------------------------------
 
 
@@ -381,9 +262,9 @@ class ApprovalRequirement(BaseModel):
                 RequiredApproval(group=name, people=policy.groups[name]) for name in tier.groups
             )
             deputies = [item.to for item in delegations if item.person in subject.requested_by]
-            if not _can_fill(required, (*subject.requested_by, *deputies)):
+            if not can_fill(required, (*subject.requested_by, *deputies)):
                 # Without the requester the group is too small: the next one decides from the start.
-                required = _widened(required, escalate_to)
+                required = widened(required, escalate_to)
         return cls(
             rule=rule,
             required=required,
@@ -428,11 +309,11 @@ class ApprovalRequirement(BaseModel):
 
         Nobody counts twice: neither a person nor, beside them, the deputy who stands in for them.
         """
-        required = _widened(self.required, self.escalate_to) if escalated else self.required
+        required = widened(self.required, self.escalate_to) if escalated else self.required
         return tuple(required[index] for index in _unfilled(required, given))
 
 
-def _widened(
+def widened(
     required: Sequence[RequiredApproval], people: Sequence[str]
 ) -> tuple[RequiredApproval, ...]:
     """The required approvals, open to these people too."""
@@ -442,7 +323,7 @@ def _widened(
     )
 
 
-def _can_fill(required: Sequence[RequiredApproval], without: Collection[str]) -> bool:
+def can_fill(required: Sequence[RequiredApproval], without: Collection[str]) -> bool:
     """Whether so many different persons are there: Hall's condition on every set of them."""
     people = [set(needed.people) - set(without) for needed in required]
     return all(
@@ -673,6 +554,12 @@ class ApprovalRound(Derived):
         )
         return self.model_copy(update={"approvals": (*self.approvals, approval)})
 
+    def words_of(self, decision: ApprovalDecision) -> str:
+        """What was decided, for the journal; of the round after it."""
+        if decision.decision is Decision.REJECT:
+            return f"Rejected {self.subject.title}: {self.rejected_because}"
+        return f"{decision.by} approved {self.subject.title}"
+
     def _counting(self, people: Iterable[str]) -> tuple[Person, ...]:
         """Those of the people who may decide in their own right."""
         allowed = self._allowed
@@ -718,6 +605,25 @@ class ApprovalRound(Derived):
         people = found._with_deputies(found._allowed, today) - done
         return ApproverReminder(escalated=found.escalated, people=tuple(sorted(people)))
 
+    def due_reminder(self, calendar: BusinessCalendar, now: datetime) -> ApproverReminder | None:
+        """Whom to remind or to ask now; None if nobody, or not yet."""
+        at = self.next_reminder(calendar)
+        return self.reminder(calendar.today(now)) if at is not None and at <= now else None
+
+    def is_to_escalate(self, calendar: BusinessCalendar, now: datetime) -> bool:
+        """Whether others may decide from now on: that waits for no reminder."""
+        is_due = now >= calendar.opening(self.requirement.escalate_on)
+        return is_due and not self.escalated and not self.is_decided
+
+    def next_wake(self, calendar: BusinessCalendar, now: datetime) -> datetime | None:
+        """When time alone changes something next: a reminder, or the escalation, even if the
+        reminder before is parked."""
+        at = self.next_reminder(calendar)
+        if at is None or at > now:
+            return at
+        escalates_at = calendar.opening(self.requirement.escalate_on)
+        return escalates_at if escalates_at > now else None
+
     def reminder_subject(self, reminder: ApproverReminder, workflow_id: str) -> str:
         """The subject of the message to approvers, which goes once."""
         content = self.subject.content_hash[:HASH_PREFIX]
@@ -747,33 +653,6 @@ class ApprovalRound(Derived):
         """The round once people were reminded, or those asked whom it is escalated to."""
         changes = {"reminded": True, "escalation_reminded": escalated}
         return self.model_copy(update=changes)
-
-
-# --- several rounds -----------------------------------------------------------------------------
-
-
-def decision_refusal(
-    rounds: Sequence[ApprovalRound], decision: ApprovalDecision, now: datetime
-) -> str | None:
-    """Why a decision cannot be taken by any of the rounds, of which there is at least one."""
-    found = rounds_meant(rounds, decision)
-    if len(found) > 1:
-        known = ", ".join(
-            f"{item.subject.content_hash[:HASH_PREFIX]} ({item.subject.title})" for item in found
-        )
-        return f"several things await approval; name one by its content_hash: {known}"
-    return found[0].refusal(decision, found[0].requirement.today(now))
-
-
-def rounds_meant(
-    rounds: Sequence[ApprovalRound], decision: ApprovalDecision
-) -> Sequence[ApprovalRound]:
-    """Of several open rounds the one whose content is named; else all there are."""
-    rounds = [item for item in rounds if not item.is_decided] or rounds
-    named = decision.content_hash.strip().lower()
-    if len(rounds) > 1 and len(named) >= HASH_PREFIX:
-        return [r for r in rounds if r.subject.content_hash.startswith(named)] or rounds
-    return rounds
 
 
 def _noun(decision: ApprovalDecision) -> str:

@@ -637,10 +637,11 @@ BILLING = CodeGroup(
         _code(
             "rate_missing",
             "no rate of the contract covers a person's approved hours on that day",
-            "add the rate by a change order, and the period is billed; or correct the hours in Odoo"
-            " and `retry`, which reads them again",
+            "add the rate by a change order, or correct the hours or the job title in Odoo, and the"
+            " period is billed by itself, at the latest a day later (`retry`: now)",
             _SALES,
             parking.BILL_PERIOD,
+            heals=True,
         ),
         _code(
             "cap_reached",

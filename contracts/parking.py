@@ -282,8 +282,9 @@ CREDENTIALS = "credentials"
 class StepException(BaseModel):
     """A parked step as people see it. `since` is aware (UTC); `value` is the offending value.
 
-    `key` and `basis` are those of the act that is parked, `retry_at` is when it is tried again by
-    itself (none: when a person says so). `uncertain`: it may have happened all the same.
+    `key`, `act` (its kind) and `basis` are those of the act that is parked, `retry_at` is when it
+    is tried again by itself (none: when a person says so). `uncertain`: it may have happened all
+    the same.
     """
 
     step: str
@@ -299,9 +300,15 @@ class StepException(BaseModel):
     since: datetime
     attempts: int = 1
     key: str = ""
+    act: str = ""
     basis: str = ""
     retry_at: datetime | None = None
     uncertain: bool = False
+
+    @property
+    def subject(self) -> str:
+        """What the parked act is about: what its key names behind its first word."""
+        return self.key.partition(":")[2]
 
 
 class Waiting(BaseModel):
@@ -336,6 +343,13 @@ class Resolution(BaseModel):
     step: Words = ""
     reason: Words = ""
     changes: dict[str, Any] = Field(default_factory=dict, max_length=MAX_MILESTONES)
+
+
+def waits_on(exceptions: Sequence[StepException]) -> tuple[str, str]:
+    """What a workflow with exceptions waits on: the WaitingOn value, and a sentence."""
+    first = min(exceptions, key=lambda item: item.since)
+    kind = first.kind if first.kind == CREDENTIALS else "exception"
+    return kind, f"{first.responsible}: {first.doing}"
 
 
 def refusal(exceptions: Sequence[StepException], resolution: Resolution) -> str | None:

@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from contracts.approvals import ApprovalPolicy, ApprovalRules
+from contracts.approval_rules import ApprovalRules
+from contracts.approvals import ApprovalPolicy
 from contracts.calendar import BusinessCalendar
 from contracts.dunning import DunningPolicy
 from contracts.model import Country

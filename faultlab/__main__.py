@@ -14,6 +14,7 @@ from rich.console import Console
 from faultlab import campaign
 from faultlab import report as reports
 from faultlab.campaign import ALL, AT_ONCE_REAL, FAMILIES, Outcome, Plan
+from faultlab.scenario import MOST_SECONDS
 from sandbox.stack import StackError
 
 REPORT = Path(".run/faults.json")
@@ -21,6 +22,8 @@ EVIDENCE = "histories"
 """The folder beside the report with the histories of what went wrong."""
 _PIPED_WIDTH = 160
 """Columns where no terminal says otherwise: a log must not cut identifiers."""
+_ALONE_SECONDS = 75.0
+"""One scenario has its verdict in two minutes, the start of its stack and the look included."""
 _ENOUGH_FOR_BOUNDARIES = 100
 """Fewer scenarios may not come to every activity."""
 
@@ -66,9 +69,11 @@ def _plans(
     first: int, on_sandbox: int, on_real: int, families: frozenset[str], evidence: Path
 ) -> list[Plan]:
     """One campaign on the stand-in and one on the real Odoo, as far as there is one to run."""
+    most_seconds = _ALONE_SECONDS if on_sandbox + on_real == 1 else MOST_SECONDS
     sandbox = Plan(
         seeds=range(first, first + on_sandbox),
         families=families,
+        most_seconds=most_seconds,
         evidence=evidence,
         boundaries="F1" in families and on_sandbox >= _ENOUGH_FOR_BOUNDARIES,
     )
@@ -76,6 +81,7 @@ def _plans(
         seeds=range(first + on_sandbox, first + on_sandbox + on_real),
         real=True,
         families=families,
+        most_seconds=most_seconds,
         evidence=evidence,
         at_once=AT_ONCE_REAL,
     )

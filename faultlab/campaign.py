@@ -19,7 +19,7 @@ from faultlab.lab import Lab
 from faultlab.ledger import patiently
 from faultlab.network_faults import CUT_AND_HELD, LostAnswers, NetworkFaults
 from faultlab.process_kills import Boundaries, Boundary, Kill, RandomKills, remote_activities
-from faultlab.scenario import EVERYDAY, Habits, Scenario, ScenarioResult
+from faultlab.scenario import EVERYDAY, MOST_SECONDS, Habits, Scenario, ScenarioResult
 from faultlab.stall_monitor import StallMonitor
 from sandbox.proxy import Kind
 
@@ -58,6 +58,8 @@ class Plan:
     losses: tuple[Kind, ...] = CUT_AND_HELD
     """How the answers to writes are lost."""
     habits: Habits = EVERYDAY
+    most_seconds: float = MOST_SECONDS
+    """How long a scenario may take."""
     evidence: Path | None = None
     """Where the histories of scenarios with violations are kept, a file for each workflow."""
 
@@ -167,7 +169,11 @@ class _Campaign:
         async def one(seed: int) -> None:
             async with turns:
                 scenario = Scenario(
-                    self._lab, drawn(seed), named=self._named, habits=self._plan.habits
+                    self._lab,
+                    drawn(seed),
+                    named=self._named,
+                    habits=self._plan.habits,
+                    most_seconds=self._plan.most_seconds,
                 )
                 self._scenarios.append(scenario.result)
                 await scenario.run()

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from temporalio import activity
 
 from activities.odoo import external_ids
 from contracts.approvals import ApprovalRound
-from contracts.invoice import intake
 from contracts.invoice.messages import PaymentNotice, PaymentReceived
+from contracts.invoice.rules import AGENDA
 from contracts.invoice.state import InvoiceState
 from gateways.odoo import OdooClient
 
@@ -72,7 +73,8 @@ def press_without_looking() -> None:
 
 def count_events_again() -> None:
     """A payment that is reported twice is accepted twice, and registered twice."""
-    take, search = intake._TAKES[PaymentReceived], OdooClient.search_read
+    messages: dict[type, Any] = AGENDA.messages  # type: ignore[assignment]
+    take, search = messages[PaymentReceived].take, OdooClient.search_read
 
     def retake(state: InvoiceState, payment: Any) -> InvoiceState:
         known = {
@@ -94,7 +96,7 @@ def count_events_again() -> None:
     identified = external_ids.payment_id
     external_ids.payment_id = another
     for kind in (PaymentReceived, PaymentNotice):
-        intake._TAKES[kind] = retake
+        messages[kind] = replace(messages[kind], take=retake)
     OdooClient.search_read = forgetful  # type: ignore[method-assign]
 
 

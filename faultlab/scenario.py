@@ -57,6 +57,9 @@ CLERK, MANAGER = "clara@northwind.example", "pia@northwind.example"
 COPIES = 3
 STUCK_SECONDS = 150.0
 """Longer than an attempt that lost its worker and the longest pause between attempts together."""
+MOST_SECONDS = 900.0
+"""No scenario takes longer on a busy machine: one that is tried again and again is stuck."""
+_WHY_SECONDS = 10.0
 _NOTES = 5
 """Of a contract's journal, where nothing moves."""
 _QUIET_SECONDS = 30.0
@@ -118,8 +121,10 @@ class Scenario:
         generated: GeneratedContract,
         named: Callable[[ScenarioResult], None] = lambda result: None,
         habits: Habits = EVERYDAY,
+        most_seconds: float = MOST_SECONDS,
     ) -> None:
         self._lab = lab
+        self._most_seconds = most_seconds
         self._named = named
         self._habits = habits
         self._generated = generated
@@ -139,9 +144,12 @@ class Scenario:
         """Lead it to its end, whatever happens on the way."""
         began = time.monotonic()
         try:
-            await self._sign()
-            await self._go_on()
-            await self._send_all_again()
+            async with asyncio.timeout(self._most_seconds):
+                await self._sign()
+                await self._go_on()
+                await self._send_all_again()
+        except TimeoutError:
+            self.result.wrong.append(await self._why_late())
         except GivenUp:
             pass  # what is wrong with it is said
         except Stuck as stuck:
@@ -233,7 +241,8 @@ class Scenario:
                 if tried != tries:
                     moved_at, tries = time.monotonic(), tried
                 elif time.monotonic() - moved_at > STUCK_SECONDS:
-                    raise Stuck(await self._why(state))
+                    why = await self._why(state)
+                    raise Stuck(f"nothing moved for {STUCK_SECONDS:.0f} s: {why}")
             await self._lab.changes.of(self._id, _LOOK_SECONDS)
 
     async def _look(self) -> ContractState | None:
@@ -265,6 +274,14 @@ class Scenario:
                 marks += [f"{item.activity_id}:{item.attempt}" for item in raw.pending_activities]
         return " ".join(marks)
 
+    async def _why_late(self) -> str:
+        """What it waits for that is not over in time, as far as anybody answers."""
+        why = "nobody answers"
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_WHY_SECONDS):
+                why = await self._why(await self._look())
+        return f"not over after {self._most_seconds:.0f} s: {why}"
+
     async def _why(self, state: ContractState | None) -> str:
         """What it waits for, in words."""
         if state is None:
@@ -279,7 +296,7 @@ class Scenario:
         parked = [f"{item.step}: {item.message}" for item in self._exceptions(state)]
         noted = " | ".join(entry.text for entry in state.journal.entries[-_NOTES:])
         return (
-            f"nothing moved for {STUCK_SECONDS:.0f} s: {state.stage}, invoices {invoices}, "
+            f"{state.stage}, invoices {invoices}, "
             f"pending {pending}, parked {parked}; it noted last: {noted}"
         )
 

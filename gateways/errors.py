@@ -56,3 +56,41 @@ class GatewayError(Exception):
         twin = type(self).__new__(type(self), *self.args)
         twin.__dict__.update(self.__dict__)
         return twin
+
+
+def business(
+    system: str, code: str, message: str, *, field: str = "", value: str = ""
+) -> GatewayError:
+    """A refusal that a person must look at."""
+    return GatewayError(
+        FailureKind.BUSINESS, system=system, code=code, message=message, field=field, value=value
+    )
+
+
+def credentials(system: str, code: str, message: str) -> GatewayError:
+    """A secret that is missing, or that the remote does not accept."""
+    return GatewayError(FailureKind.CREDENTIALS, system=system, code=code, message=message)
+
+
+def defect(system: str, code: str, message: str) -> GatewayError:
+    """An answer that nobody here understands, or a mistake of ours."""
+    return GatewayError(FailureKind.DEFECT, system=system, code=code, message=message)
+
+
+def transient(
+    system: str,
+    code: str,
+    message: str,
+    wait: timedelta | None = None,
+    *,
+    maybe_done: bool = False,
+) -> GatewayError:
+    """What passes by itself; `wait` is how long the remote asks for."""
+    return GatewayError(
+        FailureKind.TRANSIENT,
+        system=system,
+        code=code,
+        message=message,
+        retry_after=wait,
+        maybe_done=maybe_done,
+    )

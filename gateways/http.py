@@ -10,9 +10,13 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
+
+from gateways import errors
+from gateways.errors import GatewayError
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 60.0
@@ -134,6 +138,34 @@ def refuse_plain_http(url: httpx.URL | str) -> None:
         f"{address.scheme}://{address.host} would carry keys and customers' data in clear text: "
         "use https (plain http is accepted to this machine only)."
     )
+
+
+def unanswered(error: httpx.HTTPError, system: str, name: str) -> GatewayError:
+    """What a call without an answer means, for every remote: whether it can have arrived there.
+
+    `name` is what people call the remote. The text of the other errors is not told: it can quote
+    a header, hence the key.
+    """
+    kind = type(error).__name__
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
+        text = f"{name} cannot be reached: {str(error) or kind}"
+        return errors.transient(system, "unreachable", text)
+    if isinstance(error, httpx.PoolTimeout):
+        text = f"All connections to {name} are in use; nothing was sent."
+        return errors.transient(system, "client_busy", text)
+    if isinstance(error, httpx.TimeoutException | httpx.NetworkError | httpx.RemoteProtocolError):
+        text = f"The call was sent but no answer came ({kind}); perhaps it is done."
+        return errors.transient(system, "no_answer", text, maybe_done=True)
+    return errors.defect(system, "unexpected_answer", f"The call to {name} failed ({kind}).")
+
+
+def json_object(response: httpx.Response) -> dict[str, Any] | None:
+    """The answer's JSON object; None where it is anything else, such as a proxy's page."""
+    try:
+        body = response.json()
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
 
 
 def retry_after(response: httpx.Response) -> timedelta | None:

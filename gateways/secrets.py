@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from gateways.errors import FailureKind, GatewayError
+from gateways import errors
+from gateways.errors import GatewayError
 
 MAX_SECRET_BYTES = 64 * 1024
 """A key, a token or a PEM file is far smaller; anything larger is the wrong file."""
@@ -57,6 +58,18 @@ class Secret:
         if not value:
             raise _credentials("secret_missing", f"{self._where()} is empty.")
         return value
+
+    def bearer(self) -> str:
+        """The value as an `Authorization` header has it.
+
+        Raises as `reveal` does; also `secret_unreadable` where no header may hold it: the HTTP
+        library would quote it in its error.
+        """
+        value = self.reveal()
+        if not (value.isascii() and value.isprintable()):
+            text = f"{self._where()} holds characters that no HTTP header may have."
+            raise _credentials("secret_unreadable", text)
+        return f"Bearer {value}"
 
     def _fixed(self) -> str:
         return self._read[1] if self._read else ""
@@ -111,4 +124,4 @@ def _read(path: Path) -> tuple[_Stamp, str]:
 
 
 def _credentials(code: str, message: str) -> GatewayError:
-    return GatewayError(FailureKind.CREDENTIALS, system="secrets", code=code, message=message)
+    return errors.credentials("secrets", code, message)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
-from gateways.errors import FailureKind, GatewayError
+from gateways.errors import transient
 
 MAX_WAIT_SECONDS = 20.0
 
@@ -59,12 +59,7 @@ class Throttle:
             turn = max(now, self._next)
             delay = turn - now
             if delay > self._max_wait:
-                raise GatewayError(
-                    FailureKind.TRANSIENT,
-                    system=self._system,
-                    code="throttled",
-                    message=f"The limit on calls is used up; the next turn is in {delay:.0f} s.",
-                    retry_after=timedelta(seconds=delay),
-                )
+                text = f"The limit on calls is used up; the next turn is in {delay:.0f} s."
+                raise transient(self._system, "throttled", text, timedelta(seconds=delay))
             self._next = turn + self._interval
             return delay

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from activities.odoo.order_totals import OrderTotalsRequest, order_totals
+from activities.odoo.order_totals import order_totals
 from contracts import closeout
 from contracts.contract.state import ContractStage, ContractState, money_table
 from contracts.identifiers import contract_workflow_id, origins_of_contract
@@ -99,6 +99,6 @@ def unsettled(odoo: OdooClient, state: ContractState) -> list[str]:
     lines by quantity, residuals, drafts. Nothing of a contract that is not closed."""
     if state.stage is not ContractStage.CLOSED or not (state.contract and state.odoo.order_id):
         return []
-    request = OrderTotalsRequest(order_id=state.odoo.order_id, lines=state.odoo.order_line_ids)
-    checks = closeout.checklist(state, order_totals(odoo, request))
+    totals = order_totals(odoo, state.odoo.order_id, state.odoo.order_line_ids)
+    checks = closeout.checklist(closeout.settlement(state), totals)
     return [problem for check in checks for problem in check.problems]

@@ -15,9 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, timedelta
 
 from contracts.changes import ChangeOrder
-from contracts.contract.messages import (
-    Side,
-)
+from contracts.contract.messages import Side
 from contracts.contract.state import ContractStage
 from contracts.model import JsonObject
 from contracts.money import Money

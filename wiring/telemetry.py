@@ -46,6 +46,11 @@ class Telemetry:
     _tracer: TracerProvider | None = None
     _meter: MeterProvider | None = None
 
+    @property
+    def shows_metrics(self) -> bool:
+        """Whether anybody sees what is measured through OpenTelemetry."""
+        return self._meter is not None
+
     def flush(self) -> None:
         """Export what is still buffered; gives up after a few seconds."""
         if self._tracer is not None:

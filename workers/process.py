@@ -13,12 +13,14 @@ import signal
 import threading
 from collections.abc import Sequence
 
+from temporalio.client import Client
+
 from wiring import client as temporal
 from wiring import telemetry
 from wiring.process_exit import end
 from wiring.settings import Settings
 from wiring.telemetry import Telemetry
-from workers import replays, worker
+from workers import replays, waiting, worker
 from workflows import task_queues
 
 CUT_SHORT = 75
@@ -45,10 +47,19 @@ async def serve(settings: Settings, queues: Sequence[str] = task_queues.ALL) -> 
     if not stop.asked.is_set():
         async with worker.running(client, settings, queues):
             _log.info("serving %s", ", ".join(queues))
+            counting = _counting(client, queues, observed)
             await stop.asked.wait()
+            counting.cancel()
             _log.info("draining")
     observed.flush()
     _log.info("ended")
+
+
+def _counting(client: Client, queues: Sequence[str], observed: Telemetry) -> asyncio.Future[None]:
+    """Shows what waits for people, where anybody sees it."""
+    if observed.shows_metrics and task_queues.CONTRACTS in queues:
+        return asyncio.ensure_future(waiting.watch(client))
+    return asyncio.get_running_loop().create_future()
 
 
 class _Stop:

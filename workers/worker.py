@@ -39,7 +39,6 @@ from activities.odoo.payments import OdooPayments
 from activities.odoo.projects import OdooProjects
 from activities.odoo.provisioning import OdooProvisioning
 from activities.odoo.sweeps import OdooSweeps
-from activities.odoo.tasks import OdooTasks
 from activities.odoo.timesheets import OdooTimesheets
 from activities.odoo.validation import OdooValidation
 from activities.odoo.write_offs import OdooWriteOffs
@@ -83,8 +82,7 @@ def activities_of(
 ) -> list[Callable[..., Any]]:
     """The activities a task queue hosts."""
     policies, catalogue, crm = Policies(settings.entities), Catalogue(odoo), CrmActivities(crms)
-    projects, milestones, tasks = OdooProjects(odoo), OdooMilestones(odoo), OdooTasks(odoo)
-    orders, chatter = OdooOrders(odoo, catalogue), OdooChatter(odoo)
+    projects, orders = OdooProjects(odoo), OdooOrders(odoo, catalogue)
     invoices, payments = OdooInvoices(odoo, policies, catalogue), OdooPayments(odoo)
     delivery = OdooDelivery(odoo)
     timesheets = OdooTimesheets(odoo, settings.odoo.time_approved_field)
@@ -93,22 +91,18 @@ def activities_of(
         task_queues.CRM: [crm.read_deal, crm.write_status, crm.won_deals],
         task_queues.ODOO_MASTER: [
             OdooValidation(catalogue, policies).validate_contract,
-            OdooProvisioning(projects, orders).provision,
+            OdooProvisioning(odoo, catalogue).provision,
+            projects.amend_project,
             projects.set_project_status,
             projects.archive_project,
-            milestones.create_milestones,
-            milestones.mark_milestone_reached,
-            milestones.amend_milestones,
-            milestones.drop_milestones,
-            tasks.create_tasks,
-            tasks.amend_tasks,
+            OdooMilestones(odoo).mark_milestone_reached,
         ],
         task_queues.ODOO_FINANCE: [
             orders.cancel_order,
             orders.amend_order,
             orders.set_delivered,
-            chatter.notify,
-            OdooClosing(odoo, projects, chatter).close_out,
+            OdooChatter(odoo).notify,
+            OdooClosing(odoo).close_out,
             timesheets.read_time,
             OdooExpenses(odoo).read_expenses,
             invoices.create_draft,

@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.agenda.actions import Event, SignalReceived
     from contracts.approvals import ApprovalDecision, ApprovalRound
     from contracts.changes import ChangeOrder
-    from contracts.contract import agenda, refusals
+    from contracts.contract import amendments
     from contracts.contract.messages import (
         CancelRequest,
         CreditRequest,
@@ -38,7 +38,7 @@ with workflow.unsafe.imports_passed_through():
         UsageReport,
         UsageTaken,
     )
-    from contracts.contract.rules import RULES, begun
+    from contracts.contract.rules import AGENDA, begun
     from contracts.contract.state import ContractInput, ContractOutcome, ContractState, outcome
     from contracts.invoice.messages import CreditRequested
     from contracts.invoice.state import InvoiceReport
@@ -87,9 +87,8 @@ def attributes_of(state: ContractState) -> Attributes:
 @workflow.defn
 class ContractWorkflow(Shell[ContractState]):
     core = Core(
-        rules=RULES,
+        agenda=AGENDA,
         perform=PERFORM,
-        has_ended=agenda.has_ended,
         cancelled=_cancelled,
         details=contract_details,
         attributes=attributes_of,
@@ -219,7 +218,7 @@ class ContractWorkflow(Shell[ContractState]):
     @workflow.query
     def open_approvals(self) -> list[ApprovalRound]:
         """What awaits approval here, with its rule and the approvals given so far."""
-        approval_round = refusals.open_round(self.state)
+        approval_round = amendments.open_round(self.state)
         is_open = approval_round is not None and not approval_round.is_decided
         return [approval_round] if approval_round is not None and is_open else []
 

@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.odoo import closing
     from activities.odoo.chatter import Notification, OdooChatter
     from activities.odoo.closing import CloseOutLeft, CloseOutRequest, OdooClosing
-    from activities.odoo.expenses import ExpenseReading, ExpensesRequest
+    from activities.odoo.expenses import ExpenseReading, ExpensesRequest, OdooExpenses
     from activities.odoo.milestones import Marked, MilestoneRef, OdooMilestones
     from activities.odoo.orders import (
         DeliveredRequest,
@@ -25,13 +25,19 @@ with workflow.unsafe.imports_passed_through():
         OrderChange,
         OrderRef,
     )
-    from activities.odoo.project_rows import MilestonesRequest, ProjectChange
-    from activities.odoo.projects import OdooProjects, ProjectArchive, ProjectStatusRequest
+    from activities.odoo.project_rows import ProjectChange
+    from activities.odoo.projects import (
+        AMENDING_CALLS,
+        AmendedProject,
+        OdooProjects,
+        ProjectArchive,
+        ProjectStatusRequest,
+    )
     from activities.odoo.provisioning import PROVISIONING_CALLS, OdooProvisioning, ProvisionRequest
-    from activities.odoo.tasks import OdooTasks
-    from activities.odoo.timesheets import TimeReading, TimeRequest
+    from activities.odoo.timesheets import OdooTimesheets, TimeReading, TimeRequest
     from activities.odoo.validation import Accepted, AcceptRequest, OdooValidation
     from activities.policies import Policies, PolicyRequest
+    from contracts import closeout
     from contracts.agenda.actions import Action, SignalReceived
     from contracts.agenda.state import required
     from contracts.billing import account
@@ -39,7 +45,9 @@ with workflow.unsafe.imports_passed_through():
     from contracts.contract import (
         amendments,
         answers,
+        delivery,
         endings,
+        holds,
         invoices,
         proposing,
         provisioning,
@@ -55,7 +63,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.parking import Waiting
     from workflows import options
     from workflows.invoice import InvoiceWorkflow, attributes_to_start
-    from workflows.readings import all_expenses, all_time
+    from workflows.readings import all_pages
     from workflows.shell import Perform, Shell
 
 T = TypeVar("T")
@@ -147,13 +155,16 @@ def _read_time(state: ContractState, action: Action) -> Awaitable[Any]:
         since=cursor.since,
         seen_until=cursor.until,
         known=account.known_lines(state.account, [read.plan]),
+        again=account.unrated_lines(state.account, read.plan),
     )
-    under_way = all_time(
-        request, options.odoo_finance(f"{read.plan}: approved hours until {read.until}")
+    under_way = all_pages(
+        OdooTimesheets.read_time,
+        request,
+        options.odoo_finance(f"{read.plan}: approved hours until {read.until}"),
     )
 
-    def answer(found: TimeReading) -> answers.TimeRead:
-        return answers.TimeRead(tuple(found.entries), tuple(found.gone), found.as_of, request.until)
+    def answer(read: TimeReading) -> answers.TimeRead:
+        return answers.TimeRead(tuple(read.found), tuple(read.gone), read.as_of, request.until)
 
     return _then(under_way, answer)
 
@@ -170,14 +181,14 @@ def _read_expenses(state: ContractState, action: Action) -> Awaitable[Any]:
         seen_until=cursor.until,
         known=account.known_expenses(state.account),
     )
-    under_way = all_expenses(
-        request, options.odoo_finance(f"{read.plan}: approved expenses until {read.until}")
+    under_way = all_pages(
+        OdooExpenses.read_expenses,
+        request,
+        options.odoo_finance(f"{read.plan}: approved expenses until {read.until}"),
     )
 
-    def answer(found: ExpenseReading) -> answers.ExpensesRead:
-        return answers.ExpensesRead(
-            tuple(found.expenses), tuple(found.gone), found.as_of, request.until
-        )
+    def answer(read: ExpenseReading) -> answers.ExpensesRead:
+        return answers.ExpensesRead(tuple(read.found), tuple(read.gone), read.as_of, request.until)
 
     return _then(under_way, answer)
 
@@ -204,7 +215,7 @@ def _mark_reached(state: ContractState, action: Action) -> Awaitable[Any]:
 
 
 def _set_delivered(state: ContractState, action: Action) -> Awaitable[Any]:
-    news = proposing.delivered_news(state, action.subject)
+    news = delivery.delivered_news(state, action.subject)
     under_way = workflow.start_activity_method(
         OdooOrders.set_delivered,
         DeliveredRequest(
@@ -327,7 +338,7 @@ def _policy(state: ContractState, action: Action) -> Awaitable[Any]:
 
 def _notify(state: ContractState, action: Action) -> Awaitable[Any]:
     change, approval_round = amendments.pending(state)
-    reminder = required(amendments.due_reminder(state, change))
+    reminder = required(approval_round.due_reminder(change.calendar, state.clock))
     workflow_id = workflow.info().workflow_id
     request = Notification(
         order_id=require_id(state.odoo.order_id),
@@ -353,41 +364,28 @@ def _amend_order(state: ContractState, action: Action) -> Awaitable[Any]:
     return _then(under_way, answer)
 
 
-async def _amend_project(state: ContractState, action: Action) -> answers.ProjectAmended:
-    """Each activity finds what an earlier attempt has made: after a failure all are taken again."""
+def _amend_project(state: ContractState, action: Action) -> Awaitable[Any]:
     odoo = state.odoo
     before, after = amendments.versions_to_follow(state)
     change = ProjectChange(
         before=before,
         after=after,
+        project_id=require_id(odoo.project_id),
         milestones=odoo.milestone_ids,
         tasks=odoo.task_ids,
     )
-    project = MilestonesRequest(contract=after, project_id=require_id(odoo.project_id))
-    milestones, reached = dict(odoo.milestone_ids), []
-    if {item.key for item in after.milestones} - milestones.keys():
-        created = await workflow.execute_activity_method(
-            OdooMilestones.create_milestones, project, **options.odoo_master("new milestones")
-        )
-        milestones |= created.ids
-    if after.milestones != before.milestones:
-        moved = await workflow.execute_activity_method(
-            OdooMilestones.amend_milestones, change, **options.odoo_master("milestones' dates")
-        )
-        reached += moved.reached
-        await workflow.execute_activity_method(
-            OdooMilestones.drop_milestones, change, **options.odoo_master("dropped milestones")
-        )
-    made = await workflow.execute_activity_method(
-        OdooTasks.create_tasks, project, **options.odoo_master("tasks")
+    under_way = workflow.start_activity_method(
+        OdooProjects.amend_project,
+        change,
+        **options.odoo_master(f"project follows version {after.version}", calls=AMENDING_CALLS),
     )
-    tasks = odoo.task_ids | made.ids
-    await workflow.execute_activity_method(
-        OdooTasks.amend_tasks,
-        change.model_copy(update={"tasks": tasks}),
-        **options.odoo_master("tasks' dates"),
-    )
-    return answers.ProjectAmended(milestones, tasks, tuple(reached))
+
+    def answer(amended: AmendedProject) -> answers.ProjectAmended:
+        return answers.ProjectAmended(
+            amended.milestone_ids, amended.task_ids, tuple(amended.reached)
+        )
+
+    return _then(under_way, answer)
 
 
 def _order_id(state: ContractState) -> int:
@@ -424,13 +422,10 @@ def _write_status(state: ContractState, action: Action) -> Awaitable[Any]:
 
 
 def _close_out(state: ContractState, action: Action) -> Awaitable[Any]:
-    # Without what the close-out does not look at: whole states are large.
-    ended = state.replace(
-        ending=endings.ending_of(state), contract_data={}, order_version=None, answers=()
-    )
+    settled = closeout.settlement(state.replace(ending=endings.ending_of(state)))
     return workflow.start_activity_method(
         OdooClosing.close_out,
-        CloseOutRequest(state=ended, left=CloseOutLeft(steps=list(endings.parts_left(state)))),
+        CloseOutRequest(settled=settled, left=CloseOutLeft(steps=list(endings.parts_left(state)))),
         **options.odoo_finance(
             f"close out {state.odoo.order_name}, archive {state.odoo.project_name}",
             options.Urgency.BACKGROUND,
@@ -464,11 +459,11 @@ PERFORM: dict[str, Perform[ContractState]] = {
     provisioning.PROVISION: _provision,
     reading.READ_TIME: _read_time,
     reading.READ_EXPENSES: _read_expenses,
-    proposing.MARK_REACHED: _mark_reached,
-    proposing.SET_DELIVERED: _set_delivered,
+    delivery.MARK_REACHED: _mark_reached,
+    delivery.SET_DELIVERED: _set_delivered,
     proposing.START_INVOICE: _start_invoice,
     proposing.WARN: _warn,
-    invoices.DUNNING_HOLD: _tell_hold,
+    holds.DUNNING_HOLD: _tell_hold,
     invoices.CONTRACT_RENEWED: _tell_renewal,
     amendments.POLICY: _policy,
     amendments.NOTIFY: _notify,

@@ -23,7 +23,7 @@ from temporalio.common import TypedSearchAttributes
 with workflow.unsafe.imports_passed_through():
     from contracts.agenda.actions import Event, Noted, SignalReceived
     from contracts.approvals import ApprovalDecision, ApprovalRound
-    from contracts.invoice import agenda, collecting
+    from contracts.invoice import collecting, reporting
     from contracts.invoice.messages import (
         ContractRenewed,
         CreditApplied,
@@ -36,7 +36,7 @@ with workflow.unsafe.imports_passed_through():
         PaymentReceived,
         WriteOffAsked,
     )
-    from contracts.invoice.rules import RULES
+    from contracts.invoice.rules import AGENDA
     from contracts.invoice.state import InvoiceInput, InvoiceReport, InvoiceStage, InvoiceState
     from contracts.parking import Resolution, StepException
     from contracts.views.details import invoice_details
@@ -82,9 +82,8 @@ def _cancelled(_: InvoiceState) -> Event:
 @workflow.defn
 class InvoiceWorkflow(Shell[InvoiceState]):
     core = Core(
-        rules=RULES,
+        agenda=AGENDA,
         perform=PERFORM,
-        has_ended=agenda.has_ended,
         cancelled=_cancelled,
         details=invoice_details,
         attributes=attributes_of,
@@ -100,12 +99,12 @@ class InvoiceWorkflow(Shell[InvoiceState]):
     @workflow.run
     async def run(self, start: InvoiceInput) -> InvoiceReport:
         """Issue the invoice, collect it, and keep the contract informed on the way."""
-        return collecting.report(await self.perform_agenda())
+        return reporting.report(await self.perform_agenda())
 
     def _reported(self, received: object) -> InvoiceReport:
         """Apply the message of an Update; the report of the invoice after it."""
         self.answered(received)
-        return collecting.report(self.state)
+        return reporting.report(self.state)
 
     # --- approval ---------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.agenda.actions import Action
     from contracts.agenda.state import required
     from contracts.identifiers import invoice_origin, invoice_workflow_id
-    from contracts.invoice import agenda, collecting
+    from contracts.invoice import acts, collecting, issuing, reminding, reporting
     from contracts.invoice.messages import PaymentReceived
     from contracts.invoice.state import InvoiceReport, InvoiceState
     from workflows import options
@@ -36,7 +36,7 @@ def _create_draft(state: InvoiceState, action: Action) -> Awaitable[Any]:
         proposal=state.proposal,
         company_id=state.company_id,
         partner_id=state.partner_id,
-        invoice_on=agenda.invoice_on(state),
+        invoice_on=issuing.invoice_on(state),
         credited_invoice_id=state.credited_invoice_id,
         rewrites=state.draft is not None or state.amended,
         reached=state.reached,
@@ -103,7 +103,7 @@ def _deliver(state: InvoiceState, action: Action) -> Awaitable[Any]:
 
 
 def _read_balance(state: InvoiceState, action: Action) -> Awaitable[Any]:
-    is_awaited = action.basis == agenda.REPOSTED
+    is_awaited = action.basis == reminding.REPOSTED
     return workflow.start_activity_method(
         OdooBalances.read_balance,
         _ref(state, must_be_posted=is_awaited),
@@ -190,7 +190,7 @@ def _write_off(state: InvoiceState, action: Action) -> Awaitable[Any]:
 
 
 async def _tell_contract(state: InvoiceState, action: Action) -> InvoiceReport:
-    report = collecting.report(state)
+    report = reporting.report(state)
     await _contract(state).signal("invoice_changed", report)
     return report
 
@@ -218,7 +218,7 @@ def _ref(state: InvoiceState, *, must_be_posted: bool = False) -> InvoiceRef:
 
 
 def _invoice_id(state: InvoiceState) -> int:
-    return agenda.required_balance(state).invoice_id
+    return collecting.required_balance(state).invoice_id
 
 
 def _payment(state: InvoiceState, reference: str) -> PaymentReceived:
@@ -226,18 +226,18 @@ def _payment(state: InvoiceState, reference: str) -> PaymentReceived:
 
 
 PERFORM: dict[str, Perform[InvoiceState]] = {
-    agenda.CREATE: _create_draft,
-    agenda.POST: _post,
-    agenda.DISCARD: _discard,
-    agenda.NOTIFY: _notify,
-    agenda.DELIVER: _deliver,
-    agenda.BALANCE: _read_balance,
-    agenda.REGISTER_PAYMENT: _register_payment,
-    agenda.RECONCILE: _reconcile,
-    agenda.REMIND: _remind,
-    agenda.TODO: _create_todo,
-    agenda.WRITE_OFF: _write_off,
-    agenda.TELL_CONTRACT: _tell_contract,
-    agenda.ASK_CREDIT: _ask_credit,
-    agenda.TELL_INVOICE: _tell_invoice,
+    acts.CREATE: _create_draft,
+    acts.POST: _post,
+    acts.DISCARD: _discard,
+    acts.NOTIFY: _notify,
+    acts.DELIVER: _deliver,
+    acts.BALANCE: _read_balance,
+    acts.REGISTER_PAYMENT: _register_payment,
+    acts.RECONCILE: _reconcile,
+    acts.REMIND: _remind,
+    acts.TODO: _create_todo,
+    acts.WRITE_OFF: _write_off,
+    acts.TELL_CONTRACT: _tell_contract,
+    acts.ASK_CREDIT: _ask_credit,
+    acts.TELL_INVOICE: _tell_invoice,
 }

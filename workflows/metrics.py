@@ -14,30 +14,15 @@ from temporalio.common import MetricMeter
 
 with workflow.unsafe.imports_passed_through():
     from contracts.agenda.actions import Metric
+    from contracts.metrics import TEXTS
 
-PROJECT = "c2c_signature_to_project_days"
-POSTED = "c2c_earned_to_posted_days"
-CASH = "c2c_posted_to_cash_days"
-APPROVAL = "c2c_approval_waiting_days"
-EXCEPTION = "c2c_exception_age_hours"
-ENDED = "c2c_contracts_ended"
 LAG = "c2c_sync_lag_seconds"
-
-_TEXTS = {
-    PROJECT: "Days from the signature to the project",
-    POSTED: "Days from a milestone reached, or a period's end, to its posted invoice",
-    CASH: "Days from an invoice's date to its last payment",
-    APPROVAL: "Days from the request of an approval to its last word",
-    EXCEPTION: "Hours a step was parked",
-    ENDED: "Contracts ended, and whether anything of them ever parked",
-}
-"""What the figures are that come out of the rules; the end of a name is its unit."""
 _UNITS = {"days": "d", "hours": "h"}
 
 
 def record(metric: Metric) -> None:
     """Record a key figure that came out of the rules."""
-    text, unit = _TEXTS[metric.name], _UNITS.get(metric.name.rpartition("_")[2])
+    text, unit = TEXTS[metric.name], _UNITS.get(metric.name.rpartition("_")[2])
     if unit is None:
         _meter().create_counter(metric.name, text).add(int(metric.value), metric.labels)
         return

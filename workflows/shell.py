@@ -33,7 +33,6 @@ from temporalio.exceptions import (
 
 with workflow.unsafe.imports_passed_through():
     from activities.failures import FailureDetail
-    from contracts.agenda import machine
     from contracts.agenda.actions import (
         Action,
         Answered,
@@ -45,7 +44,8 @@ with workflow.unsafe.imports_passed_through():
         Noted,
         UpdateReceived,
     )
-    from contracts.agenda.machine import Rules
+    from contracts.agenda.exceptions import with_defect
+    from contracts.agenda.machine import Agenda, next_event
     from contracts.agenda.state import AgendaState
     from workflows import metrics
     from workflows.board import Attributes, upsert
@@ -70,18 +70,16 @@ what it does at once: what is decided a moment later may no longer hold."""
 class Core(Generic[S]):
     """What a shell needs to know about one kind of workflow.
 
-    - `rules`: every decision.
+    - `agenda`: every decision.
     - `perform`: by the kind of an act, how it is performed.
-    - `has_ended`: whether nothing can come any more; asked when nothing runs.
     - `cancelled`: the event that a cancellation from Temporal's side means.
     - `details`, `attributes`: what people see of a state; `is_listed` says whether lists
       are to show it as it is, or the next moment will bring something better.
     - `following`: what the next run is started with.
     """
 
-    rules: Rules[S]
+    agenda: Agenda[S]
     perform: Mapping[str, Perform[S]]
-    has_ended: Callable[[S], bool]
     cancelled: Callable[[S], Event]
     details: Callable[[S], str]
     attributes: Callable[[S], Attributes]
@@ -127,7 +125,7 @@ class Shell(Inbox, Generic[S]):
     @property
     def _has_ended(self) -> bool:
         try:
-            return not self.state.running and self.core.has_ended(self.state)
+            return self.core.agenda.has_ended(self.state)
         except Exception:
             workflow.logger.exception("defect in the agenda")
             return False
@@ -142,10 +140,10 @@ class Shell(Inbox, Generic[S]):
         self._changed = True
         now = workflow.now()
         try:
-            outcome = machine.apply(self.core.rules, self.state, event, now)
+            outcome = self.core.agenda.apply(self.state, event, now)
         except Exception as error:
             workflow.logger.exception("defect on %s", type(event).__name__)
-            self.state = machine.with_defect(self.state, event, error, now)
+            self.state = with_defect(self.state, event, error, now)
             if isinstance(event, UpdateReceived):
                 refuse(f"a defect: {error}", type="defect")
             return None
@@ -163,9 +161,7 @@ class Shell(Inbox, Generic[S]):
     def check(self, message: Any) -> None:
         """The validator of every Update: raises ApplicationError for what would be refused."""
         try:
-            refusal = machine.refusal(
-                self.core.rules, self.state, message, workflow.now(), _request_id()
-            )
+            refusal = self.core.agenda.refusal(self.state, message, workflow.now(), _request_id())
         except Exception as error:
             workflow.logger.exception("defect on %s", type(message).__name__)
             refuse(f"a defect: {error}", type="defect")
@@ -186,15 +182,13 @@ class Shell(Inbox, Generic[S]):
     def _begin_acts(self) -> None:
         """Begin all that may begin now. What a defect of the rules stops waits for a release."""
         try:
-            while event := machine.next_event(self.state):
+            while event := next_event(self.state):
                 self.tell(event)
-            while not self._is_draining and (
-                action := machine.next_action(self.core.rules, self.state)
-            ):
+            while not self._is_draining and (action := self.core.agenda.next_action(self.state)):
                 self._begin(action)
         except Exception as error:
             workflow.logger.exception("defect in the agenda")
-            self.state = machine.with_defect(self.state, ClockRang(), error, workflow.now())
+            self.state = with_defect(self.state, ClockRang(), error, workflow.now())
 
     def _begin(self, action: Action) -> None:
         # Looks once more whether it is wanted: the state may have changed since it was chosen.
@@ -226,7 +220,7 @@ class Shell(Inbox, Generic[S]):
 
     def _set_timer(self) -> None:
         try:
-            wake = machine.next_wake(self.core.rules, self.state)
+            wake = self.core.agenda.next_wake(self.state)
         except Exception:
             workflow.logger.exception("defect in the agenda")
             wake = workflow.now() + _AFTER_DEFECT

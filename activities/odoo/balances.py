@@ -16,28 +16,17 @@ from activities.odoo.needs import ACCOUNTING, Need
 from contracts.identifiers import workflow_of_origin
 from contracts.invoice.messages import Instalment, InvoiceBalance
 from contracts.money import Money
+from gateways.fields import names
 from gateways.odoo import OdooClient
 
 Row = Mapping[str, Any]
 
-FIELDS = (
-    "name",
-    "state",
-    "payment_state",
-    "currency_id",
-    "amount_untaxed",
-    "amount_total",
-    "amount_residual",
-    "show_payment_term_details",
-    "invoice_date_due",
-    "is_move_sent",
-    "reversal_move_ids",
-    "invoice_origin",
-    "write_date",
-)
+FIELDS = names("""
+    name state payment_state currency_id amount_untaxed amount_total amount_residual
+    show_payment_term_details invoice_date_due is_move_sent reversal_move_ids
+    invoice_origin write_date
+""")
 """What a balance is made of."""
-
-
 INVOICE_FIELDS = (*FIELDS, "amount_tax", "invoice_date")
 """What is read of one invoice, whatever for: only reads of the same fields share calls."""
 _CREDIT_FIELDS = ("state", "move_type", "invoice_origin", "amount_untaxed", "amount_total")
@@ -116,12 +105,10 @@ class _Credit:
 
 def _posted_credits(odoo: OdooClient, moves: Sequence[Row]) -> dict[int, _Credit]:
     """The posted credit notes of these invoices, by their ids."""
-    ids = sorted({credit for row in moves for credit in row["reversal_move_ids"]})
-    if not ids:
-        return {}
+    ids = {credit for row in moves for credit in row["reversal_move_ids"]}
     return {
-        row["id"]: _Credit(row["invoice_origin"] or "", row["amount_untaxed"], row["amount_total"])
-        for row in odoo.find("account.move", "id", ids, _CREDIT_FIELDS)
+        key: _Credit(row["invoice_origin"] or "", row["amount_untaxed"], row["amount_total"])
+        for key, row in odoo.by_id("account.move", ids, _CREDIT_FIELDS).items()
         if row["state"] == "posted" and row["move_type"] == "out_refund"
     }
 
@@ -130,15 +117,11 @@ def _written_off(odoo: OdooClient, moves: Sequence[Row]) -> dict[str, list[Any]]
     """By origin of the invoice, what our write-off entries take off it as long as they are
     reconciled with it (whatever their state: that is what Odoo's residual goes by). They carry the
     origin of the invoice they write off."""
-    origins = sorted(
-        {row["invoice_origin"] for row in moves if _is_reduced(row) and row["invoice_origin"]}
-    )
-    if not origins:
-        return {}
+    origins = {row["invoice_origin"] for row in moves if _is_reduced(row) and row["invoice_origin"]}
     entries = odoo.find(
         "account.move",
         "invoice_origin",
-        origins,
+        sorted(origins),
         ["invoice_origin"],
         also=[("move_type", "=", "entry")],
     )
@@ -160,8 +143,6 @@ def _written_off(odoo: OdooClient, moves: Sequence[Row]) -> dict[str, list[Any]]
 def _instalments(odoo: OdooClient, moves: Sequence[Row]) -> dict[int, list[Row]]:
     """By invoice, its open parts by due date, of those whose payment term has several."""
     ids = sorted(row["id"] for row in moves if _may_have_instalments(row))
-    if not ids:
-        return {}
     found: dict[int, list[Row]] = {}
     for line in odoo.find(
         "account.move.line",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
@@ -12,6 +13,7 @@ from activities.done import Done
 from activities.odoo import external_ids
 from activities.odoo.needs import ACCOUNTING, CONTACTS, MAIL, SALES, UPSERT, USER, Need
 from contracts.ownership import create_once
+from gateways.fields import names
 from gateways.odoo import OdooClient
 
 _MAIL_FIELDS = ("notification_status", "failure_type", "failure_reason")
@@ -27,10 +29,7 @@ NEEDS = (
     Need("account.move", (), access=ACCOUNTING, methods=("message_post",)),
     Need("res.partner", ("email",), access=CONTACTS),
     Need(
-        "ir.attachment",
-        ("name", "res_model", "res_id", "mimetype", "datas"),
-        access=USER,
-        rights=UPSERT,
+        "ir.attachment", names("name res_model res_id mimetype datas"), access=USER, rights=UPSERT
     ),
 )
 
@@ -45,7 +44,8 @@ class Notification(BaseModel):
     text: str
 
 
-class AuditRequest(BaseModel):
+@dataclass(frozen=True)
+class AuditRecord:
     """The audit record as text, its SHA-256, and what the note about it says."""
 
     legal_entity: str
@@ -58,8 +58,7 @@ class AuditRequest(BaseModel):
 
 
 class OdooChatter:
-    """An activity on the `odoo-finance` task queue, and a step of another: what is noted on the
-    contract's order."""
+    """An activity on the `odoo-finance` task queue: what is noted on the contract's order."""
 
     def __init__(self, odoo: OdooClient) -> None:
         self._odoo = odoo
@@ -81,30 +80,29 @@ class OdooChatter:
         )
         return Done()
 
-    def attach_audit(self, request: AuditRequest) -> Done:
-        """Attach the audit record to the order as a file, and say so in the chatter, once. A
-        step of `close_out`."""
-        row = {
-            "id": external_ids.audit_id(request.legal_entity, request.contract_id),
-            "name": request.file_name,
-            "res_model": "sale.order",
-            "res_id": request.order_id,
-            "mimetype": "application/json",
-            "datas": base64.b64encode(request.content.encode()).decode(),
-        }
-        once = create_once("audit_record")
-        [attachment] = self._odoo.load("ir.attachment", [row], create_once=once)
-        post_once(
-            self._odoo,
-            "sale.order",
-            request.order_id,
-            subject=f"{request.file_name} (SHA-256 {request.sha256})",
-            body=request.text,
-            message_type="comment",
-            subtype_xmlid="mail.mt_note",
-            attachment_ids=[attachment],
-        )
-        return Done()
+
+def attach_audit(odoo: OdooClient, record: AuditRecord) -> None:
+    """Attach the audit record to the order as a file, and say so in the chatter, once."""
+    row = {
+        "id": external_ids.audit_id(record.legal_entity, record.contract_id),
+        "name": record.file_name,
+        "res_model": "sale.order",
+        "res_id": record.order_id,
+        "mimetype": "application/json",
+        "datas": base64.b64encode(record.content.encode()).decode(),
+    }
+    once = create_once("audit_record")
+    [attachment] = odoo.load("ir.attachment", [row], create_once=once)
+    post_once(
+        odoo,
+        "sale.order",
+        record.order_id,
+        subject=f"{record.file_name} (SHA-256 {record.sha256})",
+        body=record.text,
+        message_type="comment",
+        subtype_xmlid="mail.mt_note",
+        attachment_ids=[attachment],
+    )
 
 
 def post_once(odoo: OdooClient, model: str, record: int, *, subject: str, **message: Any) -> None:
@@ -123,13 +121,7 @@ def mailed(odoo: OdooClient, model: str, record: int, subject: str) -> tuple[str
         ("mail_message_id.subject", "=", subject),
         ("notification_type", "=", "email"),
     ]
-    found = odoo.search_read(
-        "mail.notification",
-        domain,
-        _MAIL_FIELDS,
-        order="id desc",
-        limit=1,
-    )
+    found = odoo.search_read("mail.notification", domain, _MAIL_FIELDS, order="id desc", limit=1)
     if not found:
         return "", ""
     row = found[0]

@@ -7,11 +7,11 @@ from temporalio import activity
 
 from activities.done import Done
 from activities.failures import BusinessRefusal, step_scope
-from activities.odoo.chatter import AuditRequest, OdooChatter
-from activities.odoo.order_totals import OrderTotalsRequest, order_totals
-from activities.odoo.projects import OdooProjects, ProjectArchive
+from activities.odoo.chatter import AuditRecord, attach_audit
+from activities.odoo.order_totals import order_totals
+from activities.odoo.projects import archive
 from contracts import closeout, parking
-from contracts.contract.state import ContractState, require_id
+from contracts.closeout import Settlement
 from contracts.odoo_totals import OrderTotals
 from contracts.problems import Problem
 from gateways.odoo import OdooClient
@@ -30,17 +30,15 @@ class CloseOutLeft(BaseModel):
 class CloseOutRequest(BaseModel):
     """A contract that is billed and settled, and what of its end is still to be done."""
 
-    state: ContractState
+    settled: Settlement
     left: CloseOutLeft
 
 
 class OdooClosing:
-    """An activity on the `odoo-finance` task queue: a chain of steps that other classes take."""
+    """An activity on the `odoo-finance` task queue: a chain of steps."""
 
-    def __init__(self, odoo: OdooClient, projects: OdooProjects, chatter: OdooChatter) -> None:
+    def __init__(self, odoo: OdooClient) -> None:
         self._odoo = odoo
-        self._projects = projects
-        self._chatter = chatter
 
     @activity.defn
     def close_out(self, request: CloseOutRequest) -> Done:
@@ -51,48 +49,41 @@ class OdooClosing:
         the steps that are left: the audit record says what the journal says when it is attached, so
         it must not be made again later.
         """
-        state, left = request.state, request.left.model_copy(deep=True)
+        settled, left = request.settled, request.left.model_copy(deep=True)
         totals: OrderTotals | None = None
         if parking.CLOSE_OUT.name in left.steps:
             with step_scope(parking.CLOSE_OUT, left):
-                totals = self._totals(state)
-                _check(state, totals)
+                totals = self._totals(settled)
+                _check(settled, totals)
                 left.steps.remove(parking.CLOSE_OUT.name)
         if parking.AUDIT.name in left.steps:
             with step_scope(parking.AUDIT, left):
-                self._attach(state, totals or self._totals(state))
+                self._attach(settled, totals or self._totals(settled))
                 left.steps.remove(parking.AUDIT.name)
         if parking.ARCHIVE_PROJECT.name in left.steps:
             with step_scope(parking.ARCHIVE_PROJECT, left):
-                self._projects.archive_project(
-                    ProjectArchive(project_id=require_id(state.odoo.project_id))
-                )
+                archive(self._odoo, settled.project_id)
         return Done()
 
-    def _totals(self, state: ContractState) -> OrderTotals:
-        odoo = state.odoo
-        return order_totals(
-            self._odoo,
-            OrderTotalsRequest(order_id=require_id(odoo.order_id), lines=odoo.order_line_ids),
+    def _totals(self, settled: Settlement) -> OrderTotals:
+        return order_totals(self._odoo, settled.order_id, settled.order_line_ids)
+
+    def _attach(self, settled: Settlement, totals: OrderTotals) -> None:
+        content, digest = closeout.audit_record(settled, totals)
+        record = AuditRecord(
+            legal_entity=settled.legal_entity,
+            contract_id=settled.contract_id,
+            order_id=settled.order_id,
+            file_name=f"{settled.contract_id}-audit.json",
+            content=content,
+            sha256=digest,
+            text=settled.text,
         )
-
-    def _attach(self, state: ContractState, totals: OrderTotals) -> None:
-        content, digest = closeout.audit_record(state, totals)
-        self._chatter.attach_audit(
-            AuditRequest(
-                legal_entity=state.legal_entity,
-                contract_id=state.contract_id,
-                order_id=require_id(state.odoo.order_id),
-                file_name=f"{state.contract_id}-audit.json",
-                content=content,
-                sha256=digest,
-                text=closeout.settlement_text(state),
-            )
-        )
+        attach_audit(self._odoo, record)
 
 
-def _check(state: ContractState, totals: OrderTotals) -> None:
-    checks = closeout.checklist(state, totals)
+def _check(settled: Settlement, totals: OrderTotals) -> None:
+    checks = closeout.checklist(settled, totals)
     problems = [
         Problem(code="close_out_differs", field=check.name, expected=problem)
         for check in checks

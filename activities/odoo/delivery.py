@@ -17,28 +17,26 @@ from activities.odoo import external_ids
 from activities.odoo.balances import InvoiceRef
 from activities.odoo.chatter import mailed, post_once
 from activities.odoo.needs import ACCOUNTING, CONTACTS, MAIL, UPSERT, USER, Need
+from gateways.fields import names
 from gateways.odoo import FAILED, OdooClient
 
+_WIZARDS = {"account.move.send.wizard": "move_id", "account.move.send.batch.wizard": "move_ids"}
 _MAILS = (
-    Need(
-        "account.move.send.wizard",
-        ("move_id", "create_date"),
-        access=ACCOUNTING,
-        rights=("create", "unlink"),
-        methods=("action_send_and_print",),
-    ),
-    Need(
-        "account.move.send.batch.wizard",
-        ("move_ids", "create_date"),
-        access=ACCOUNTING,
-        rights=("create", "unlink"),
-        methods=("action_send_and_print",),
+    *(
+        Need(
+            wizard,
+            (invoices, "create_date"),
+            access=ACCOUNTING,
+            rights=("create", "unlink"),
+            methods=("action_send_and_print",),
+        )
+        for wizard, invoices in _WIZARDS.items()
     ),
     Need("account.move", ("company_id", "message_ids", "partner_id"), access=ACCOUNTING),
     Need("mail.message", ("notification_ids",), access=MAIL),
     Need(
         "mail.notification",
-        ("notification_type", "notification_status", "failure_type", "failure_reason"),
+        names("notification_type notification_status failure_type failure_reason"),
         access=MAIL,
     ),
 )
@@ -52,15 +50,7 @@ NEEDS = (
     Need("res.users", ("email",), access=USER),
     Need(
         "mail.activity",
-        (
-            "res_model_id",
-            "res_id",
-            "activity_type_id",
-            "summary",
-            "note",
-            "date_deadline",
-            "user_id",
-        ),
+        names("res_model_id res_id activity_type_id summary note date_deadline user_id"),
         access=MAIL,
         rights=UPSERT,
     ),

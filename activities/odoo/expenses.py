@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from pydantic import BaseModel
 from temporalio import activity
 
 from activities.failures import BusinessRefusal
 from activities.odoo.needs import EXPENSES, Need
-from activities.odoo.paging import fitting, read_page
-from activities.odoo.readings import MAX_TEXT, PAGE_ROWS, ReadingRequest, gone, window
+from activities.odoo.readings import MAX_TEXT, Reading, ReadingRequest, read
 from contracts.billing.expenses import Expense
 from contracts.model import Key
 from contracts.money import Currency, Money
+from gateways.fields import names
 from gateways.odoo import OdooClient
 
 _EXPENSE = "hr.expense"
 _APPROVED = ["approved", "posted", "in_payment", "paid"]
-_FIELDS = (
-    "name",
-    "date",
-    "employee_id",
-    "currency_id",
-    "company_currency_id",
-    "untaxed_amount_currency",
-    "untaxed_amount",
-    "analytic_distribution",
-    "write_date",
-)
+_FIELDS = names("""
+    name date employee_id analytic_distribution write_date
+    currency_id company_currency_id untaxed_amount_currency untaxed_amount
+""")
 
 NEEDS = (
     Need(
@@ -51,15 +43,7 @@ class ExpensesRequest(ReadingRequest):
     currency: Currency
 
 
-class ExpenseReading(BaseModel):
-    """One page. `as_of` is Odoo's clock, where the next reading starts, with the first page; None:
-    nothing was found. `next` is the id that the next page begins behind; None: this was the last.
-    """
-
-    expenses: list[Expense]
-    gone: list[int]
-    as_of: datetime | None = None
-    next: int | None = None
+ExpenseReading = Reading[Expense]
 
 
 class OdooExpenses:
@@ -80,23 +64,14 @@ class OdooExpenses:
             ("analytic_distribution", "in", [request.analytic_account_id]),
             ("state", "in", _APPROVED),
         ]
-        page = read_page(
+        return read(
+            ExpenseReading,
             self._odoo,
             _EXPENSE,
-            [*scope, *window(request)],
+            scope,
             _FIELDS,
-            after=request.after,
-            rows=PAGE_ROWS,
-        )
-        expenses = [_expense(row, request) for row in page.rows]
-        expenses = expenses[: fitting(expenses)]
-        following = page.cut(expenses)
-        is_last = following is None
-        return ExpenseReading(
-            expenses=expenses,
-            gone=gone(self._odoo, _EXPENSE, scope, request.known) if is_last else [],
-            as_of=page.as_of,
-            next=following,
+            request,
+            lambda rows: [_expense(row, request) for row in rows],
         )
 
 

@@ -13,34 +13,26 @@ from activities.odoo.needs import ACCOUNTING, CONTACTS, SALES, USER, Need
 from contracts.invoice.content import ContentLine, InvoiceContent
 from contracts.money import Money
 from contracts.odoo_totals import OdooTotals, TaxAmount
+from gateways.fields import names
 from gateways.odoo import OdooClient
 
 Row = Mapping[str, Any]
 
+LOCK_WARNING = "tax_lock_date_message"
+"""Not read with every invoice: to see whether a lock concerns it costs Odoo much."""
 _NAMED: dict[str, Any] = {"fields": {"display_name": {}}}
 _CUSTOMER = ("display_name", "email")
-_NAMES = (
-    "partner_shipping_id",
-    "invoice_payment_term_id",
-    "journal_id",
-    "currency_id",
-    "partner_bank_id",
-    "fiscal_position_id",
-    "reversed_entry_id",
-)
+_NAMES = names("""
+    partner_shipping_id invoice_payment_term_id journal_id currency_id
+    partner_bank_id fiscal_position_id reversed_entry_id
+""")
 """Records of which only the name matters."""
 _VALUES = ("move_type", "ref", "payment_reference", "narration")
 _LINE_NAMES = ("product_id", "account_id", "tax_ids", "tax_line_id")
-_LINE_VALUES = (
-    "display_type",
-    "name",
-    "quantity",
-    "price_unit",
-    "discount",
-    "price_subtotal",
-    "amount_currency",
-    "analytic_distribution",
-)
+_LINE_VALUES = names("""
+    display_type name quantity price_unit discount price_subtotal
+    amount_currency analytic_distribution
+""")
 _SHOWN = ("product", "line_section", "line_subsection", "line_note")
 
 _SPECIFICATION: dict[str, Any] = {
@@ -52,24 +44,21 @@ _SPECIFICATION: dict[str, Any] = {
     },
 }
 
+_NAMED_BY_ACCOUNTING = names("""
+    account.payment.term account.journal account.fiscal.position account.account account.tax
+""")
 NEEDS = (
     Need(
         "account.move",
-        (*INVOICE_FIELDS, *_VALUES, *_NAMES, "partner_id", "line_ids", "display_name"),
+        (
+            *(*INVOICE_FIELDS, *_VALUES, *_NAMES),
+            *("partner_id", "line_ids", "display_name", LOCK_WARNING),
+        ),
         access=ACCOUNTING,
     ),
     Need("account.move.line", (*_LINE_NAMES, *_LINE_VALUES), access=ACCOUNTING),
     Need("res.partner", _CUSTOMER, access=CONTACTS),
-    *(
-        Need(model, ("display_name",), access=ACCOUNTING)
-        for model in (
-            "account.payment.term",
-            "account.journal",
-            "account.fiscal.position",
-            "account.account",
-            "account.tax",
-        )
-    ),
+    *(Need(model, ("display_name",), access=ACCOUNTING) for model in _NAMED_BY_ACCOUNTING),
     Need("res.currency", ("display_name",), access=USER),
     Need("res.partner.bank", ("display_name",), access=USER),
     Need("product.product", ("display_name",), access=SALES),

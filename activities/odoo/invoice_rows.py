@@ -15,32 +15,24 @@ from contracts.billing.lines import InvoiceKind, InvoiceProposal, Line
 from contracts.currencies import EXPONENTS
 from contracts.identifiers import contract_workflow_id, invoice_origin, invoice_workflow_id
 from contracts.money import Money
+from gateways.fields import names
 
 _LABELS = {InvoiceKind.INVOICE: "Customer Invoice", InvoiceKind.CREDIT_NOTE: "Customer Credit Note"}
 _MAX_PRICE_DECIMALS = 12
 
-NEEDS = (
+COLUMNS = (
     Need(
         "account.move",
-        (
-            "move_type",
-            "partner_id",
-            "company_id",
-            "currency_id",
-            "invoice_date",
-            "invoice_origin",
-            "ref",
-            "invoice_payment_term_id",
-            "invoice_date_due",
-            "reversed_entry_id",
-            "invoice_line_ids",
-        ),
+        names("""
+            move_type partner_id company_id currency_id invoice_date invoice_origin ref
+            invoice_payment_term_id invoice_date_due reversed_entry_id invoice_line_ids
+        """),
         access=ACCOUNTING,
         rights=UPSERT,
     ),
     Need(
         "account.move.line",
-        ("product_id", "name", "quantity", "price_unit", "sale_line_ids"),
+        names("product_id name quantity price_unit sale_line_ids"),
         access=ACCOUNTING,
         rights=UPSERT,
     ),
@@ -116,26 +108,26 @@ def amount_in_odoo(proposal: InvoiceProposal) -> Money:
     return -proposal.amount if proposal.kind is InvoiceKind.CREDIT_NOTE else proposal.amount
 
 
-def _quantity_in_odoo(proposal: InvoiceProposal, charge: Line) -> Decimal:
-    return -charge.quantity if proposal.kind is InvoiceKind.CREDIT_NOTE else charge.quantity
+def _quantity_in_odoo(proposal: InvoiceProposal, line: Line) -> Decimal:
+    return -line.quantity if proposal.kind is InvoiceKind.CREDIT_NOTE else line.quantity
 
 
-def exact_price(charge: Line) -> Decimal:
-    """The unit price with as many decimals as it takes to hit the charge's amount.
+def exact_price(line: Line) -> Decimal:
+    """The unit price with as many decimals as it takes to hit the line's amount.
 
     Odoo by default rounds the sum of an invoice's lines and not each line: lines of parts of a
     cent then come to another sum than their amounts do. The contract's price stays wherever it
     hits the amount already.
     """
-    unit = Decimal(1).scaleb(-EXPONENTS[charge.amount.currency])
+    unit = Decimal(1).scaleb(-EXPONENTS[line.amount.currency])
     # Hundreds of lines together must stay below half a unit.
     tolerance = unit / 10_000
-    price = charge.unit_price
+    price = line.unit_price
     decimals = 2
-    while abs(charge.quantity * price - charge.amount.amount) > tolerance:
-        if decimals > _MAX_PRICE_DECIMALS or not charge.quantity:
+    while abs(line.quantity * price - line.amount.amount) > tolerance:
+        if decimals > _MAX_PRICE_DECIMALS or not line.quantity:
             break
         step = Decimal(1).scaleb(-decimals)
-        price = (charge.amount.amount / charge.quantity).quantize(step)
+        price = (line.amount.amount / line.quantity).quantize(step)
         decimals += 1
     return price

@@ -12,47 +12,38 @@ from temporalio import activity
 from activities import metrics
 from activities.done import Done
 from activities.failures import BusinessRefusal, after_effect
-from activities.odoo import entries, invoice_content, invoice_rows
+from activities.odoo import entries, invoice_rows
 from activities.odoo.balances import balances_of
 from activities.odoo.buttons import press
 from activities.odoo.catalogue import Catalogue
 from activities.odoo.contexts import UNTRACKED
-from activities.odoo.invoice_content import WholeInvoice, read_whole
+from activities.odoo.invoice_content import LOCK_WARNING, WholeInvoice, read_whole
 from activities.odoo.invoice_rows import DraftRequest, amount_in_odoo, origin_of
 from activities.odoo.milestones import mark_reached
 from activities.odoo.needs import ACCOUNTING, Need
 from activities.policies import Policies, PolicyRequest
 from contracts import ownership
 from contracts.billing.lines import InvoiceKind, InvoiceProposal
+from contracts.invoice.answers import Draft
 from contracts.invoice.content import InvoiceContent, differences, in_words, posted_differences
 from contracts.invoice.messages import InvoiceBalance
-from contracts.invoice.results import Draft
 from contracts.problems import Problem
 from gateways.odoo import OdooClient
 
 _TYPES = {InvoiceKind.INVOICE: "out_invoice", InvoiceKind.CREDIT_NOTE: "out_refund"}
-_LOCK = "tax_lock_date_message"
-"""Read before it is posted only: to see whether a lock concerns it costs Odoo much."""
 _DISCARD_FIELDS = ("state", "name")
 _SHOWN_PROBLEMS = 50
 
 NEEDS = (
-    *invoice_rows.NEEDS,
-    *invoice_content.NEEDS,
+    *invoice_rows.COLUMNS,
     Need(
         "account.move",
         (*_DISCARD_FIELDS, "invoice_origin", "move_type"),
         access=ACCOUNTING,
         methods=("button_cancel",),
     ),
-    Need("account.move", (_LOCK,), access=ACCOUNTING),
-    Need(
-        "account.move.line",
-        (),
-        access=ACCOUNTING,
-        # The lines of a draft are replaced where they come to another sum than was proposed.
-        rights=("unlink",),
-    ),
+    # The lines of a draft are replaced where they come to another sum than was proposed.
+    Need("account.move.line", (), access=ACCOUNTING, rights=("unlink",)),
 )
 
 
@@ -77,13 +68,10 @@ class PostRequest(BaseModel):
 class OdooInvoices:
     """Activities on the `odoo-finance` task queue: an invoice or credit note until it is posted."""
 
-    def __init__(
-        self, odoo: OdooClient, policies: Policies, catalogue: Catalogue | None = None
-    ) -> None:
-        """`catalogue` is the one of the worker's other activities, if they share it."""
+    def __init__(self, odoo: OdooClient, policies: Policies, catalogue: Catalogue) -> None:
         self._odoo = odoo
         self._policies = policies
-        self._catalogue = catalogue or Catalogue(odoo)
+        self._catalogue = catalogue
 
     @activity.defn
     def create_draft(self, request: DraftRequest) -> Draft:
@@ -147,9 +135,8 @@ class OdooInvoices:
     def _load(
         self, request: DraftRequest, *, exact: bool = False, create_once: bool = False
     ) -> int:
-        products = self._catalogue.product_ids(
-            {line.service_code for line in request.proposal.lines}
-        )
+        codes = {line.service_code for line in request.proposal.lines}
+        products = self._catalogue.product_ids(codes)
         once = create_once or ownership.create_once(
             "draft_invoice.lines", "draft_invoice.references", "draft_invoice.date"
         )
@@ -208,7 +195,7 @@ class OdooInvoices:
         before anybody mails it: Odoo has no call that posts an invoice only as it was seen. Odoo
         reconciles a credit note with the invoice that it credits by itself.
         """
-        found = read_whole(self._odoo, request.invoice_id, _LOCK)
+        found = read_whole(self._odoo, request.invoice_id, LOCK_WARNING)
         _refuse_if_changed(request, found)
         if found.state == "cancel":
             raise BusinessRefusal(
@@ -235,11 +222,11 @@ class OdooInvoices:
         every kind of lock, whom it does not bind, and whether the tax lock concerns the invoice.
         """
         invoice_on = str(move["invoice_date"])
-        if move[_LOCK]:
+        if move[LOCK_WARNING]:
             raise BusinessRefusal(
                 "period_locked",
                 f"the {what} is of {invoice_on}, a locked period in Odoo, which says: "
-                f"{move[_LOCK]} Unlock the period there, or amend invoice_on",
+                f"{move[LOCK_WARNING]} Unlock the period there, or amend invoice_on",
                 field="invoice_on",
                 value=invoice_on,
             )

@@ -10,14 +10,13 @@ from activities.odoo import external_ids
 from activities.odoo.needs import SALES, UPSERT, Need
 from contracts.billing.order import OrderLine, order_lines
 from contracts.model import Contract
+from gateways.fields import names
 
-NEEDS = (
-    Need(
-        "sale.order.line",
-        ("product_id", "name", "product_uom_qty", "price_unit"),
-        access=SALES,
-        rights=UPSERT,
-    ),
+LINES = Need(
+    "sale.order.line",
+    names("product_id name product_uom_qty price_unit"),
+    access=SALES,
+    rights=UPSERT,
 )
 """What the rows below take to be loaded."""
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from pydantic import BaseModel
-
 from activities.odoo.balances import is_ours
 from activities.odoo.needs import ACCOUNTING, SALES, Need
 from contracts.billing.lines import InvoiceKind
@@ -15,22 +13,16 @@ from contracts.identifiers import contract_of, origins_of_contract, workflow_of_
 from contracts.model import Key
 from contracts.money import Money
 from contracts.odoo_totals import InvoiceTotals, LineTotals, OrderTotals
+from gateways.fields import names
 from gateways.odoo import OdooClient
 
 _CENT = Decimal("0.01")
 _ORDER_FIELDS = ("amount_untaxed", "currency_id", "invoice_ids", "state", "origin")
-_LINE_FIELDS = ("name", "product_uom_qty", "qty_delivered", "qty_invoiced", "price_unit")
-_INVOICE_FIELDS = (
-    "name",
-    "state",
-    "move_type",
-    "invoice_origin",
-    "reversed_entry_id",
-    "amount_untaxed",
-    "amount_total",
-    "amount_residual",
-    "currency_id",
-)
+_LINE_FIELDS = names("name product_uom_qty qty_delivered qty_invoiced price_unit")
+_INVOICE_FIELDS = names("""
+    name state move_type invoice_origin reversed_entry_id
+    amount_untaxed amount_total amount_residual currency_id
+""")
 
 NEEDS = (
     Need("sale.order", _ORDER_FIELDS, access=SALES),
@@ -39,25 +31,19 @@ NEEDS = (
 )
 
 
-class OrderTotalsRequest(BaseModel):
-    """`lines` are the order lines' ids by their keys."""
-
-    order_id: int
-    lines: dict[Key, int]
-
-
-def order_totals(odoo: OdooClient, request: OrderTotalsRequest) -> OrderTotals:
-    """Odoo's own sums of the order, its lines and everything invoiced or credited on it."""
-    [order] = odoo.read("sale.order", [request.order_id], _ORDER_FIELDS)
+def order_totals(odoo: OdooClient, order_id: int, line_ids: Mapping[Key, int]) -> OrderTotals:
+    """Odoo's own sums of the order, its lines (their ids by their keys are `line_ids`) and
+    everything invoiced or credited on it."""
+    [order] = odoo.read("sale.order", [order_id], _ORDER_FIELDS)
     lines = odoo.search_read(
         "sale.order.line",
-        [("order_id", "=", request.order_id), ("display_type", "=", False)],
+        [("order_id", "=", order_id), ("display_type", "=", False)],
         _LINE_FIELDS,
         order="id",
     )
-    keys = {line: key for key, line in request.lines.items()}
+    keys = {line: key for key, line in line_ids.items()}
     return OrderTotals(
-        order_id=request.order_id,
+        order_id=order_id,
         state=order["state"],
         total=Money.rounded(order["amount_untaxed"], order["currency_id"][1]),
         lines=tuple(_line_totals(row, keys) for row in lines),

@@ -12,57 +12,37 @@ from temporalio import activity
 from activities import metrics
 from activities.done import Done
 from activities.failures import BusinessRefusal
-from activities.odoo import external_ids, order_rows
+from activities.odoo import external_ids, milestones, order_rows, tasks
 from activities.odoo.buttons import press
 from activities.odoo.catalogue import Catalogue
 from activities.odoo.contexts import UNTRACKED
-from activities.odoo.milestones import OdooMilestones
 from activities.odoo.needs import SALES, UPSERT, Need
-from activities.odoo.tasks import OdooTasks
 from contracts.billing.order import OrderLine, order_lines
+from contracts.contract.state import OdooRefs, require_id
 from contracts.identifiers import contract_workflow_id
 from contracts.model import Contract, Key
 from contracts.money import Money
 from contracts.ownership import create_once
+from gateways.fields import names
 from gateways.odoo import OdooClient
 
 _CONFIRMED = ("sale", "done")
-_ORDER_FIELDS = (
-    "name",
-    "state",
-    "amount_untaxed",
-    "currency_id",
-    "order_line",
-    "project_account_id",
-)
+_ORDER_FIELDS = names("name state amount_untaxed currency_id order_line project_account_id")
 
 NEEDS = (
     Need("sale.order", _ORDER_FIELDS, access=SALES, methods=("action_confirm", "action_cancel")),
     Need(
         "sale.order",
-        (
-            "partner_id",
-            "company_id",
-            "project_id",
-            "pricelist_id",
-            "client_order_ref",
-            "origin",
-            "payment_term_id",
-            "order_line",
-        ),
+        names("""
+            partner_id company_id project_id pricelist_id
+            client_order_ref origin payment_term_id order_line
+        """),
         access=SALES,
         rights=UPSERT,
     ),
-    *order_rows.NEEDS,
+    order_rows.LINES,
     Need("sale.order.line", ("qty_delivered",), access=SALES, rights=UPSERT),
 )
-
-
-class OrderRequest(BaseModel):
-    contract: Contract
-    company_id: int
-    partner_id: int
-    project_id: int
 
 
 class OrderRef(BaseModel):
@@ -70,25 +50,6 @@ class OrderRef(BaseModel):
 
     order_id: int
     lines: dict[Key, int] = {}
-
-
-class ConfirmRequest(BaseModel):
-    """The order and the project of a contract that work is to begin on."""
-
-    contract: Contract
-    order_id: int
-    project_id: int
-
-
-class Confirmed(BaseModel):
-    """The order's number; the ids of its lines, of the milestones and of the tasks of plans, by
-    their keys; and where the project's costs and revenues meet in Odoo."""
-
-    name: str
-    analytic_account_id: int
-    lines: dict[Key, int]
-    milestones: dict[Key, int]
-    tasks: dict[Key, int]
 
 
 class OrderCancel(BaseModel):
@@ -114,82 +75,21 @@ class DeliveredRequest(BaseModel):
 class OdooOrders:
     """Activities on the `odoo-finance` task queue: the contract's sales order."""
 
-    def __init__(self, odoo: OdooClient, catalogue: Catalogue | None = None) -> None:
-        """`catalogue` is the one of the worker's other activities, if they share it."""
+    def __init__(self, odoo: OdooClient, catalogue: Catalogue) -> None:
         self._odoo = odoo
-        self._catalogue = catalogue or Catalogue(odoo)
-        self._milestones = OdooMilestones(odoo)
-        self._tasks = OdooTasks(odoo)
-
-    def create_order(self, request: OrderRequest) -> OrderRef:
-        """Create the sales order with a line for everything that can be billed."""
-        contract = request.contract
-        keys = (contract.legal_entity, contract.contract_id)
-        header: dict[str, Any] = {
-            "id": external_ids.order_id(*keys),
-            "partner_id/.id": request.partner_id,
-            "company_id/.id": request.company_id,
-            # The project's analytic account comes to the lines with it.
-            "project_id/.id": request.project_id,
-            "pricelist_id/.id": self._price_list(contract.currency, request.company_id),
-            "client_order_ref": contract.purchase_order,
-            "origin": contract_workflow_id(*keys),
-            "payment_term_id": contract.payment_term,
-        }
-        rows = self._rows(contract, order_lines(contract), header)
-        [order] = self._odoo.load(
-            "sale.order",
-            rows,
-            create_once=create_once("order.terms"),
-            context=UNTRACKED,
-        )
-        return OrderRef(order_id=order)
-
-    def confirm_order(self, request: ConfirmRequest) -> Confirmed:
-        """Confirm the order, then plan its work: the milestones and the tasks.
-
-        In this order: Odoo confirms a quotation unasked once a task is tied to its line. Refuses
-        `order_total_differs` if the order's total is not the fixed price, and
-        `analytic_account_missing` if its project has no place for costs.
-        """
-        contract = request.contract
-        order = self._checked(request.order_id, contract.fixed_price)
-        account = order["project_account_id"]
-        if not account:
-            raise BusinessRefusal(
-                "analytic_account_missing",
-                f"the project of order {order['name']} has no analytic account in Odoo; "
-                "switch its timesheets on there",
-                field="project.account_id",
-            )
-        if order["state"] not in _CONFIRMED:
-            press(
-                self._odoo,
-                "sale.order",
-                "action_confirm",
-                request.order_id,
-                is_pressed=lambda: self._state(request.order_id) in _CONFIRMED,
-                context=UNTRACKED,
-            )
-            metrics.orders_confirmed.add(1, {"currency": contract.currency})
-        return Confirmed(
-            name=order["name"],
-            analytic_account_id=account[0],
-            lines=self._line_ids(contract, order["order_line"]),
-            milestones=self._milestones.plan_milestones(contract, request.project_id),
-            tasks=self._tasks.plan_tasks(contract, request.project_id),
-        )
+        self._catalogue = catalogue
 
     @activity.defn
     def cancel_order(self, request: OrderCancel) -> Done:
         """Cancel the order, as compensation; an order already cancelled is a success."""
-        if self._state(request.order_id) != "cancel":
+        order = request.order_id
+        if _state(self._odoo, order) != "cancel":
             press(
                 self._odoo,
                 "sale.order",
                 "action_cancel",
-                request.order_id,
-                is_pressed=lambda: self._state(request.order_id) == "cancel",
+                order,
+                is_pressed=lambda: _state(self._odoo, order) == "cancel",
                 context={"disable_cancel_warning": True},
             )
         return Done()
@@ -211,11 +111,11 @@ class OdooOrders:
             header["payment_term_id"] = after.payment_term
         lines = order_rows.changed_lines(before, after)
         if lines or len(header) > 1:
-            rows = self._rows(after, lines, header)
+            rows = _rows(self._catalogue, after, lines, header)
             self._odoo.load("sale.order", rows, create_once=create_once("order.lines"))
             metrics.orders_amended.add(1, {"currency": after.currency})
-        self._checked(change.order_id, after.fixed_price)
-        return OrderRef(order_id=change.order_id, lines=self._line_ids(after))
+        _checked(self._odoo, change.order_id, after.fixed_price)
+        return OrderRef(order_id=change.order_id, lines=_line_ids(self._odoo, after))
 
     @activity.defn
     def set_delivered(self, request: DeliveredRequest) -> Done:
@@ -230,52 +130,117 @@ class OdooOrders:
         self._odoo.load("sale.order.line", rows, create_once=once)
         return Done()
 
-    def _rows(
-        self, contract: Contract, lines: Sequence[OrderLine], header: Mapping[str, Any]
-    ) -> list[dict[str, Any]]:
-        products = self._catalogue.product_ids({line.service_code for line in lines})
-        return order_rows.order_rows(contract, lines, header, products)
 
-    def _line_ids(self, contract: Contract, lines: Sequence[int] | None = None) -> dict[str, int]:
-        """The ids of the order's lines by their keys; `lines` are all it has, in its own order."""
-        keys = [line.key for line in order_lines(contract)]
-        if lines is not None and len(lines) == len(keys):
-            return dict(zip(keys, lines, strict=True))
-        # Loading nothing but an external id writes nothing: it answers which record that is.
-        rows = [
-            {"id": external_ids.order_line_id(contract.legal_entity, contract.contract_id, key)}
-            for key in keys
-        ]
-        ids = self._odoo.load("sale.order.line", rows, create_once=True)
-        return dict(zip(keys, ids, strict=True))
+def create_order(
+    odoo: OdooClient, catalogue: Catalogue, contract: Contract, made: OdooRefs
+) -> None:
+    """Create the sales order with a line for everything that can be billed."""
+    keys, company = (contract.legal_entity, contract.contract_id), require_id(made.company_id)
+    header: dict[str, Any] = {
+        "id": external_ids.order_id(*keys),
+        "partner_id/.id": require_id(made.partner_id),
+        "company_id/.id": company,
+        # The project's analytic account comes to the lines with it.
+        "project_id/.id": require_id(made.project_id),
+        "pricelist_id/.id": _price_list(catalogue, contract.currency, company),
+        "client_order_ref": contract.purchase_order,
+        "origin": contract_workflow_id(*keys),
+        "payment_term_id": contract.payment_term,
+    }
+    rows = _rows(catalogue, contract, order_lines(contract), header)
+    once = create_once("order.terms")
+    [made.order_id] = odoo.load("sale.order", rows, create_once=once, context=UNTRACKED)
 
-    def _state(self, order_id: int) -> str:
-        [order] = self._odoo.read("sale.order", [order_id], ["state"])
-        return str(order["state"])
 
-    def _checked(self, order_id: int, value: Money) -> dict[str, Any]:
-        """The order; a business failure if it was cancelled or has another total."""
-        [order] = self._odoo.read("sale.order", [order_id], _ORDER_FIELDS)
-        total = Money.rounded(order["amount_untaxed"], order["currency_id"][1])
-        if total != value:
-            raise BusinessRefusal(
-                "order_total_differs",
-                f"the order in Odoo totals {total} without tax, the contract {value}",
-                field="order.amount_untaxed",
-                value=str(total),
-            )
-        if order["state"] == "cancel":
-            raise BusinessRefusal("order_cancelled", "the order was cancelled in Odoo")
-        return order
+def confirm_order(odoo: OdooClient, contract: Contract, made: OdooRefs) -> None:
+    """Confirm the order, then plan its work: the milestones and the tasks.
 
-    def _price_list(self, currency: str, company_id: int) -> int:
-        """A price list in the currency: in Odoo an order has its currency from nowhere else."""
-        found = self._catalogue.price_list(currency, company_id)
-        if found is None:
-            raise BusinessRefusal(
-                "price_list_missing",
-                f"Odoo has no price list in {currency}; add one (its prices do not matter)",
-                field="currency",
-                value=currency,
-            )
-        return found
+    In this order: Odoo confirms a quotation unasked once a task is tied to its line. Refuses
+    `order_total_differs` if the order's total is not the fixed price, and
+    `analytic_account_missing` if its project has no place for costs.
+    """
+    order_id, project = require_id(made.order_id), require_id(made.project_id)
+    order = _checked(odoo, order_id, contract.fixed_price)
+    account = order["project_account_id"]
+    if not account:
+        raise BusinessRefusal(
+            "analytic_account_missing",
+            f"the project of order {order['name']} has no analytic account in Odoo; "
+            "switch its timesheets on there",
+            field="project.account_id",
+        )
+    if order["state"] not in _CONFIRMED:
+        press(
+            odoo,
+            "sale.order",
+            "action_confirm",
+            order_id,
+            is_pressed=lambda: _state(odoo, order_id) in _CONFIRMED,
+            context=UNTRACKED,
+        )
+        metrics.orders_confirmed.add(1, {"currency": contract.currency})
+    made.order_name, made.analytic_account_id = order["name"], account[0]
+    made.order_line_ids = _line_ids(odoo, contract, order["order_line"])
+    made.milestone_ids = milestones.plan(odoo, contract, project)
+    made.task_ids = tasks.plan(odoo, contract, project)
+    made.order_confirmed = True
+
+
+def _rows(
+    catalogue: Catalogue,
+    contract: Contract,
+    lines: Sequence[OrderLine],
+    header: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    products = catalogue.product_ids({line.service_code for line in lines})
+    return order_rows.order_rows(contract, lines, header, products)
+
+
+def _line_ids(
+    odoo: OdooClient, contract: Contract, lines: Sequence[int] | None = None
+) -> dict[str, int]:
+    """The ids of the order's lines by their keys; `lines` are all it has, in its own order."""
+    keys = [line.key for line in order_lines(contract)]
+    if lines is not None and len(lines) == len(keys):
+        return dict(zip(keys, lines, strict=True))
+    # Loading nothing but an external id writes nothing: it answers which record that is.
+    rows = [
+        {"id": external_ids.order_line_id(contract.legal_entity, contract.contract_id, key)}
+        for key in keys
+    ]
+    ids = odoo.load("sale.order.line", rows, create_once=True)
+    return dict(zip(keys, ids, strict=True))
+
+
+def _state(odoo: OdooClient, order_id: int) -> str:
+    [order] = odoo.read("sale.order", [order_id], ["state"])
+    return str(order["state"])
+
+
+def _checked(odoo: OdooClient, order_id: int, value: Money) -> dict[str, Any]:
+    """The order; a business failure if it was cancelled or has another total."""
+    [order] = odoo.read("sale.order", [order_id], _ORDER_FIELDS)
+    total = Money.rounded(order["amount_untaxed"], order["currency_id"][1])
+    if total != value:
+        raise BusinessRefusal(
+            "order_total_differs",
+            f"the order in Odoo totals {total} without tax, the contract {value}",
+            field="order.amount_untaxed",
+            value=str(total),
+        )
+    if order["state"] == "cancel":
+        raise BusinessRefusal("order_cancelled", "the order was cancelled in Odoo")
+    return order
+
+
+def _price_list(catalogue: Catalogue, currency: str, company_id: int) -> int:
+    """A price list in the currency: in Odoo an order has its currency from nowhere else."""
+    found = catalogue.price_list(currency, company_id)
+    if found is None:
+        raise BusinessRefusal(
+            "price_list_missing",
+            f"Odoo has no price list in {currency}; add one (its prices do not matter)",
+            field="currency",
+            value=currency,
+        )
+    return found

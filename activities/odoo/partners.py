@@ -13,25 +13,16 @@ from contracts.model import Customer, Source
 from contracts.ownership import create_once
 from gateways.crm import odoo_crm
 from gateways.errors import GatewayError
+from gateways.fields import names
 from gateways.odoo import OdooClient
 
 NEEDS = (
     Need(
         "res.partner",
-        (
-            "name",
-            "display_name",
-            "is_company",
-            "parent_id",
-            "email",
-            "vat",
-            "country_id",
-            "country_code",
-            "active",
-            "street",
-            "city",
-            "zip",
-        ),
+        names("""
+            name display_name is_company parent_id email vat active
+            country_id country_code street city zip
+        """),
         access=CONTACTS,
         rights=UPSERT,
     ),

@@ -13,8 +13,9 @@ from activities.odoo import external_ids
 from activities.odoo.balances import balance_of
 from activities.odoo.needs import ACCOUNTING, UPSERT, Need
 from activities.odoo.reconciliation import assign, reconcile
+from contracts.invoice.answers import Reconciled
 from contracts.invoice.messages import InvoiceBalance, PaymentReceived
-from contracts.invoice.results import Reconciled
+from gateways.fields import names
 from gateways.odoo import OdooClient
 
 Row = dict[str, Any]
@@ -22,14 +23,14 @@ Row = dict[str, Any]
 _PAYMENT, _WIZARD = "account.payment", "account.payment.register"
 _WAYS = {"inbound": "Receive", "outbound": "Send"}
 _PROPOSED: dict[str, Any] = {
-    "company_id": {},
-    "partner_id": {},
-    "currency_id": {},
-    "journal_id": {},
-    "payment_method_line_id": {},
-    "payment_type": {},
-    "payment_difference_handling": {},
     "line_ids": {"fields": {"account_id": {}}},
+    **{
+        name: {}
+        for name in names("""
+            company_id partner_id currency_id journal_id payment_method_line_id
+            payment_type payment_difference_handling
+        """)
+    },
 }
 """What the wizard says of the payment it would make."""
 _WITH_A_DIFFERENCE = "reconcile"
@@ -38,32 +39,14 @@ _WITH_A_DIFFERENCE = "reconcile"
 NEEDS = (
     Need(
         _PAYMENT,
-        (
-            "memo",
-            "state",
-            "reconciled_invoice_ids",
-            "destination_account_id",
-        ),
-        access=ACCOUNTING,
-        methods=("action_post",),
-    ),
-    Need(
-        _PAYMENT,
-        (
-            "invoice_ids",
-            "partner_id",
-            "journal_id",
-            "payment_method_line_id",
-            "currency_id",
-            "destination_account_id",
-            "payment_type",
-            "partner_type",
-            "amount",
-            "date",
-            "memo",
-        ),
+        names("""
+            invoice_ids partner_id journal_id payment_method_line_id currency_id
+            destination_account_id payment_type partner_type amount date memo
+            state reconciled_invoice_ids
+        """),
         access=ACCOUNTING,
         rights=UPSERT,
+        methods=("action_post",),
     ),
     Need(
         _WIZARD,
@@ -74,7 +57,7 @@ NEEDS = (
     ),
     Need(
         "account.move.line",
-        ("payment_id", "account_id", "reconciled", "parent_state"),
+        names("payment_id account_id reconciled parent_state"),
         access=ACCOUNTING,
     ),
 )

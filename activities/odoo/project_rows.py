@@ -12,16 +12,17 @@ from pydantic import BaseModel
 from activities.odoo import external_ids
 from activities.odoo.needs import PROJECT, UPSERT, Need
 from contracts.model import Contract
+from gateways.fields import names
 
 MILESTONES = Need(
     "project.milestone",
-    ("name", "project_id", "deadline", "sale_line_id", "quantity_percentage"),
+    names("name project_id deadline sale_line_id quantity_percentage"),
     access=PROJECT,
     rights=UPSERT,
 )
 TASKS = Need(
     "project.task",
-    ("name", "project_id", "sale_line_id", "date_deadline"),
+    names("name project_id sale_line_id date_deadline"),
     access=PROJECT,
     rights=UPSERT,
 )
@@ -39,18 +40,13 @@ class Task:
     due_on: date | None = None
 
 
-class MilestonesRequest(BaseModel):
-    """A contract whose milestones or tasks are to stand in a project."""
-
-    contract: Contract
-    project_id: int
-
-
 class ProjectChange(BaseModel):
-    """Two versions of a contract, and the milestones' and tasks' ids in Odoo by their keys."""
+    """Two versions of a contract, and the ids in Odoo of its project, and by their keys of the
+    milestones and tasks."""
 
     before: Contract
     after: Contract
+    project_id: int
     milestones: dict[str, int]
     tasks: dict[str, int]
 

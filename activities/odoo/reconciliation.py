@@ -6,19 +6,13 @@ from typing import Any
 
 from activities.odoo.buttons import unless_done
 from activities.odoo.needs import ACCOUNTING, Need
+from gateways.fields import names
 from gateways.odoo import OdooClient
 
 NEEDS = (
     Need(
         "account.move.line",
-        (
-            "move_id",
-            "account_id",
-            "partner_id",
-            "display_type",
-            "amount_currency",
-            "reconciled",
-        ),
+        names("move_id account_id partner_id display_type amount_currency reconciled"),
         access=ACCOUNTING,
     ),
     Need("account.move", (), access=ACCOUNTING, methods=("js_assign_outstanding_line",)),

@@ -6,55 +6,23 @@ uses with what it declares.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import importlib
+import pkgutil
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from activities.odoo import (
-    balances,
-    catalogue,
-    chatter,
-    delivery,
-    entries,
-    expenses,
-    invoices,
-    milestones,
-    order_totals,
-    orders,
-    partners,
-    payments,
-    projects,
-    reconciliation,
-    sweeps,
-    tasks,
-    timesheets,
-    write_offs,
-)
+import activities.odoo
 from activities.odoo.needs import Need
 
-BY_MODULE: Mapping[str, tuple[Need, ...]] = {
-    module.__name__: module.NEEDS
-    for module in (
-        balances,
-        catalogue,
-        chatter,
-        delivery,
-        entries,
-        expenses,
-        invoices,
-        milestones,
-        order_totals,
-        orders,
-        partners,
-        payments,
-        projects,
-        reconciliation,
-        sweeps,
-        tasks,
-        timesheets,
-        write_offs,
-    )
-}
-"""What each module that calls Odoo declares."""
+
+def _declared() -> Iterator[tuple[str, tuple[Need, ...]]]:
+    """What each module beside this one that calls Odoo declares, by the module's name."""
+    prefix = f"{activities.odoo.__name__}."
+    for found in pkgutil.iter_modules(activities.odoo.__path__, prefix):
+        if found.name != __name__ and hasattr(
+            module := importlib.import_module(found.name), "NEEDS"
+        ):
+            yield found.name, module.NEEDS
 
 
 def merged(needs: Iterable[Need]) -> dict[str, Need]:
@@ -84,6 +52,9 @@ def _both(one: Need, other: Need) -> Need:
 def _union(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*one, *other)))
 
+
+BY_MODULE: Mapping[str, tuple[Need, ...]] = dict(_declared())
+"""What each module that calls Odoo declares."""
 
 NEEDS: Mapping[str, Need] = merged(need for declared in BY_MODULE.values() for need in declared)
 """Every model the activities touch."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, timedelta
 from typing import Any
 
 from temporalio import activity
@@ -24,6 +23,7 @@ from contracts.sweeps import (
     SweepWindow,
     UnreachedMilestone,
 )
+from gateways.fields import names
 from gateways.odoo import OdooClient
 
 SWEEP_OVERLAP = OVERLAP
@@ -34,14 +34,7 @@ MILESTONES_PER_PAGE = 1_000
 """What one result holds: some hundred kB, and a few seconds of Odoo's time."""
 
 _INVOICE_FIELDS = (*FIELDS, "reversed_entry_id")
-_MILESTONE_FIELDS = (
-    "is_reached",
-    "reached_date",
-    "sale_line_id",
-    "create_date",
-    "write_date",
-    "write_uid",
-)
+_MILESTONE_FIELDS = names("is_reached reached_date sale_line_id create_date write_date write_uid")
 _LINE_FIELDS = ("order_id", "invoice_lines")
 _ORDER_FIELDS = ("origin",)
 
@@ -55,28 +48,12 @@ NEEDS = (
 Row = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class _Invoices:
-    changed: list[ChangedInvoice] = field(default_factory=list)
-    next: int | None = None
-    as_of: datetime | None = None
-
-
-@dataclass(frozen=True)
-class _Milestones:
-    reached: list[ReachedMilestone] = field(default_factory=list)
-    unreached: list[UnreachedMilestone] = field(default_factory=list)
-    following: PageMark | None = None
-    as_of: datetime | None = None
-
-
 class OdooSweeps:
     """Activities on the `odoo-finance` task queue."""
 
-    def __init__(self, odoo: OdooClient, catalogue: Catalogue | None = None) -> None:
-        """`catalogue` is the one of the worker's other activities, if they share it."""
+    def __init__(self, odoo: OdooClient, catalogue: Catalogue) -> None:
         self._odoo = odoo
-        self._catalogue = catalogue or Catalogue(odoo)
+        self._catalogue = catalogue
 
     @activity.defn
     def read_changes(self, window: SweepWindow) -> OdooChanges:
@@ -91,28 +68,18 @@ class OdooSweeps:
         something else (a change order moved the day) after a person, who may have set the mark. A
         mark that was taken back is reported whoever wrote last.
         """
-        after = window.after or PageMark(kind=Kind.INVOICES, id=0)
-        since = _since(window)
-        invoices, newest = _Invoices(), list[datetime | None]()
-        if after.kind is Kind.INVOICES:
-            invoices = self._invoices(since, after.id)
-            newest.append(invoices.as_of)
-            after = PageMark(kind=Kind.MILESTONES, id=0)
-        if invoices.next is not None:
-            mark = PageMark(kind=Kind.INVOICES, id=invoices.next)
-            milestones = _Milestones(following=mark)
+        mark = window.after or PageMark(kind=Kind.INVOICES, id=0)
+        changes = OdooChanges(watermark=window.since)
+        if mark.kind is Kind.INVOICES:
+            mark = self._add_invoices(changes, _since(window), mark.id)
+        if mark.kind is Kind.MILESTONES:
+            changes.next = self._add_milestones(changes, _since(window), mark.id)
         else:
-            milestones = self._milestones(since, after.id)
-            newest.append(milestones.as_of)
-        return OdooChanges(
-            invoices=invoices.changed,
-            milestones=milestones.reached,
-            unreached=milestones.unreached,
-            watermark=max([window.since, *filter(None, newest)]),
-            next=milestones.following,
-        )
+            changes.next = mark
+        return changes
 
-    def _invoices(self, since: str, after: int) -> _Invoices:
+    def _add_invoices(self, changes: OdooChanges, since: str, after: int) -> PageMark:
+        """Add a page of the changed invoices; returns where the next page begins."""
         page = read_page(
             self._odoo,
             "account.move",
@@ -126,17 +93,20 @@ class OdooSweeps:
             rows=INVOICES_PER_PAGE,
         )
         moves = self._ours(page.rows)
-        balances = balances_of(self._odoo, moves)
         changed = [
             ChangedInvoice(workflow_id=workflow_of_origin(row["invoice_origin"]), balance=balance)
-            for row, balance in zip(moves, balances, strict=True)
+            for row, balance in zip(moves, balances_of(self._odoo, moves), strict=True)
         ]
         count = fitting(changed)
-        if count < len(changed):
-            return _Invoices(changed[:count], int(moves[count - 1]["id"]), page.as_of)
-        return _Invoices(changed, page.next, page.as_of)
+        changes.invoices = changed[:count]
+        changes.watermark = max(changes.watermark, page.as_of or changes.watermark)
+        following = int(moves[count - 1]["id"]) if count < len(changed) else page.next
+        if following is None:
+            return PageMark(kind=Kind.MILESTONES, id=0)
+        return PageMark(kind=Kind.INVOICES, id=following)
 
-    def _milestones(self, since: str, after: int) -> _Milestones:
+    def _add_milestones(self, changes: OdooChanges, since: str, after: int) -> PageMark | None:
+        """Add a page of the changed milestones; returns where the next page begins."""
         page = read_page(
             self._odoo,
             "project.milestone",
@@ -145,59 +115,48 @@ class OdooSweeps:
             after=after,
             rows=MILESTONES_PER_PAGE,
         )
-        news, workflows = self._news(
-            [row for row in page.rows if row["is_reached"] or _is_edited(row)]
-        )
-        return _Milestones(
-            [_reached(row, workflows[row["id"]]) for row in news if row["is_reached"]],
-            [_unreached(row, workflows[row["id"]]) for row in news if not row["is_reached"]],
-            None if page.next is None else PageMark(kind=Kind.MILESTONES, id=page.next),
-            page.as_of,
-        )
+        edited = [row for row in page.rows if row["is_reached"] or _is_edited(row)]
+        for row, workflow_id in self._news(edited):
+            if row["is_reached"]:
+                changes.milestones.append(_reached(row, workflow_id))
+            else:
+                changes.unreached.append(_unreached(row, workflow_id))
+        changes.watermark = max(changes.watermark, page.as_of or changes.watermark)
+        return None if page.next is None else PageMark(kind=Kind.MILESTONES, id=page.next)
 
-    def _ours(self, moves: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _ours(self, moves: Sequence[Row]) -> list[Row]:
         """Without the credit notes that people made of our invoices: the invoices' own balances
         report those."""
         credited = {row["reversed_entry_id"][0] for row in moves if row["reversed_entry_id"]}
-        origins: dict[int, str] = {}
-        if credited:
-            domain = [("id", "in", sorted(credited))]
-            found = self._odoo.search_read("account.move", domain, ["invoice_origin"])
-            origins = {row["id"]: row["invoice_origin"] for row in found}
+        origins = self._odoo.by_id("account.move", credited, ["invoice_origin"])
         return [
             row
             for row in moves
             if not row["reversed_entry_id"]
-            or is_ours(row["invoice_origin"], origins.get(row["reversed_entry_id"][0], ""))
+            or is_ours(
+                row["invoice_origin"],
+                origins.get(row["reversed_entry_id"][0], {}).get("invoice_origin", ""),
+            )
         ]
 
-    def _news(self, milestones: Sequence[Row]) -> tuple[list[Row], dict[int, str]]:
-        """The milestones without those we marked ourselves, and the workflow ids of their contracts
-        by the milestones' ids."""
+    def _news(self, milestones: Sequence[Row]) -> list[tuple[Row, str]]:
+        """The milestones without those we marked ourselves, each with the workflow id of its
+        contract."""
         if not milestones:
-            return [], {}
-        lines = self._by_id(
-            "sale.order.line",
-            {row["sale_line_id"][0] for row in milestones},
-            _LINE_FIELDS,
+            return []
+        line_ids = {row["sale_line_id"][0] for row in milestones}
+        lines = self._odoo.by_id("sale.order.line", line_ids, _LINE_FIELDS)
+        orders = self._odoo.by_id(
+            "sale.order", {line["order_id"][0] for line in lines.values()}, _ORDER_FIELDS
         )
         user = self._catalogue.own_user()
-        news = [
-            row
-            for row in milestones
-            if not row["is_reached"]
-            or not _is_written_by(user, row)
-            or not lines[row["sale_line_id"][0]]["invoice_lines"]
-        ]
-        orders = {row["id"]: lines[row["sale_line_id"][0]]["order_id"][0] for row in news}
-        found = self._by_id("sale.order", set(orders.values()), _ORDER_FIELDS)
-        return news, {milestone: found[order]["origin"] for milestone, order in orders.items()}
-
-    def _by_id(self, model: str, ids: set[int], fields: Sequence[str]) -> dict[int, Row]:
-        if not ids:
-            return {}
-        rows = self._odoo.search_read(model, [("id", "in", sorted(ids))], fields)
-        return {row["id"]: row for row in rows}
+        news = []
+        for row in milestones:
+            line = lines[row["sale_line_id"][0]]
+            is_ours = _is_written_by(user, row) and line["invoice_lines"]
+            if not (row["is_reached"] and is_ours):
+                news.append((row, orders[line["order_id"][0]]["origin"]))
+        return news
 
 
 def _since(window: SweepWindow) -> str:

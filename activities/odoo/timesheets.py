@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 from temporalio import activity
 
 from activities import metrics
 from activities.failures import BusinessRefusal
 from activities.odoo.needs import EMPLOYEES, PROJECT, TIMESHEETS, Need
-from activities.odoo.paging import fitting, read_page
-from activities.odoo.readings import MAX_TEXT, PAGE_ROWS, ReadingRequest, gone, window
+from activities.odoo.readings import MAX_TEXT, Reading, ReadingRequest, read
 from contracts.billing.time import TimeEntry
 from contracts.model import Key
+from gateways.fields import names
 from gateways.odoo import OdooClient
 
-_FIELDS = (
-    "task_id",
-    "so_line",
-    "employee_id",
-    "date",
-    "unit_amount",
-    "product_uom_id",
-    "name",
-    "write_date",
-)
+_FIELDS = names("""
+    task_id so_line employee_id date unit_amount product_uom_id name write_date
+""")
 _HOURS = "Hours"
 _LINE = "account.analytic.line"
 _PERSON_FIELDS = ("name", "work_email", "job_title")
+
+Row = Mapping[str, Any]
 
 NEEDS = (
     # The field that says a line is approved is the firm's: `c2c check` looks at it by itself.
@@ -49,15 +44,7 @@ class TimeRequest(ReadingRequest):
     order_lines: dict[Key, int] = Field(default_factory=dict)
 
 
-class TimeReading(BaseModel):
-    """One page. `as_of` is Odoo's clock, where the next reading starts, with the first page; None:
-    nothing was found. `next` is the id that the next page begins behind; None: this was the last.
-    """
-
-    entries: list[TimeEntry]
-    gone: list[int]
-    as_of: datetime | None = None
-    next: int | None = None
+TimeReading = Reading[TimeEntry]
 
 
 class OdooTimesheets:
@@ -77,52 +64,35 @@ class OdooTimesheets:
         billable no more."""
         scope = self._time_scope(request)
         if not scope:
-            return TimeReading(entries=[], gone=list(request.known))
-        page = read_page(
-            self._odoo,
-            _LINE,
-            [*scope, *window(request)],
-            _FIELDS,
-            after=request.after,
-            rows=PAGE_ROWS,
-        )
-        rows = page.rows
-        people = self._people({row["employee_id"][0] for row in rows if row["employee_id"]})
-        plans = {line: plan for plan, line in request.order_lines.items()}
-        by_task = self._plans_of_tasks(request, rows)
-        entries = [_entry(row, _plan_of(row, plans, by_task), people) for row in rows]
-        entries = entries[: fitting(entries)]
-        following = page.cut(entries)
-        is_last = following is None
-        metrics.hours_read.add(float(sum(entry.hours for entry in entries)))
-        return TimeReading(
-            entries=entries,
-            gone=gone(self._odoo, _LINE, scope, request.known) if is_last else [],
-            as_of=page.as_of,
-            next=following,
-        )
+            return TimeReading(found=[], gone=list(request.known))
+
+        def entries(rows: Sequence[Row]) -> list[TimeEntry]:
+            people = self._people({row["employee_id"][0] for row in rows if row["employee_id"]})
+            by_line = {line: plan for plan, line in request.order_lines.items()}
+            by_task = self._plans_of_tasks(request, rows)
+            return [_entry(row, _plan_of(row, by_line, by_task), people) for row in rows]
+
+        reading = read(TimeReading, self._odoo, _LINE, scope, _FIELDS, request, entries)
+        metrics.hours_read.add(float(sum(entry.hours for entry in reading.found)))
+        return reading
 
     def _time_scope(self, request: TimeRequest) -> list[Any]:
         """Approved lines of the time plans' order lines, and of the retainers' tasks and their
         sub-tasks unless people gave them to an order line."""
         lines = sorted(request.order_lines.values())
-        tasks = sorted(set(request.tasks) - set(request.order_lines))
-        approved = [(self._approved, "=", True)]
-        by_line = [("so_line", "in", lines)]
-        by_task = [
-            "&",
-            ("task_id", "child_of", [request.tasks[key] for key in tasks]),
-            ("so_line", "=", False),
+        tasks = [
+            request.tasks[key] for key in sorted(set(request.tasks) - set(request.order_lines))
         ]
+        by_line = [("so_line", "in", lines)]
+        by_task = ["&", ("task_id", "child_of", tasks), ("so_line", "=", False)]
+        approved = (self._approved, "=", True)
         if lines and tasks:
-            return [*approved, "|", *by_line, *by_task]
+            return [approved, "|", *by_line, *by_task]
         if lines or tasks:
-            return [*approved, *(by_line if lines else by_task)]
+            return [approved, *(by_line if lines else by_task)]
         return []
 
-    def _plans_of_tasks(
-        self, request: TimeRequest, rows: Sequence[Mapping[str, Any]]
-    ) -> dict[int, Key]:
+    def _plans_of_tasks(self, request: TimeRequest, rows: Sequence[Row]) -> dict[int, Key]:
         """Plans by their tasks and, where hours were worked on such, by sub-tasks."""
         plans = {
             task: plan for plan, task in request.tasks.items() if plan not in request.order_lines
@@ -139,23 +109,17 @@ class OdooTimesheets:
     def _people(self, employees: Collection[int]) -> dict[int, dict[str, Any]]:
         """What the rate card knows people by. Everybody may read it of colleagues in all companies,
         where the employees' own records are for the personnel department."""
-        if not employees:
-            return {}
-        found = self._odoo.search_read(
-            "hr.employee.public",
-            [("id", "in", sorted(employees)), ("active", "in", [True, False])],
-            _PERSON_FIELDS,
-        )
-        return {row["id"]: row for row in found}
+        also = [("active", "in", [True, False])]
+        return self._odoo.by_id("hr.employee.public", employees, _PERSON_FIELDS, also=also)
 
 
-def _plan_of(row: Mapping[str, Any], by_line: Mapping[int, Key], by_task: Mapping[int, Key]) -> Key:
+def _plan_of(row: Row, by_line: Mapping[int, Key], by_task: Mapping[int, Key]) -> Key:
     if row["so_line"]:
         return by_line[row["so_line"][0]]
     return by_task[row["task_id"][0]]
 
 
-def _entry(row: Mapping[str, Any], plan: Key, people: Mapping[int, Mapping[str, Any]]) -> TimeEntry:
+def _entry(row: Row, plan: Key, people: Mapping[int, Row]) -> TimeEntry:
     unit = row["product_uom_id"]
     if unit and unit[1] != _HOURS:
         raise BusinessRefusal(

@@ -39,14 +39,6 @@ class AcceptRequest(BaseModel):
     today: date
 
 
-class ValidateRequest(BaseModel):
-    """Contract data to accept or refuse, and the Odoo company (by name) it is for."""
-
-    contract_data: JsonObject
-    odoo_company: str
-    payment_term: str
-
-
 class Validation(BaseModel):
     """Either a contract and its company's id in Odoo, or every problem found."""
 
@@ -77,34 +69,28 @@ class OdooValidation:
         policy = self._policies.entity_policy(
             PolicyRequest(legal_entity=request.legal_entity, today=request.today)
         )
-        validation = self.check(
-            ValidateRequest(
-                contract_data=request.contract_data,
-                odoo_company=policy.odoo_company,
-                payment_term=policy.payment_term,
-            )
-        )
+        validation = self.check(request.contract_data, policy.odoo_company, policy.payment_term)
         return Accepted(**dict(validation), time_zone=policy.calendar.time_zone)
 
-    def check(self, request: ValidateRequest) -> Validation:
-        """Check contract data by its own rules and Odoo's catalogue; every problem at once."""
-        contract_data = request.contract_data
+    def check(self, contract_data: JsonObject, company: str, payment_term: str) -> Validation:
+        """Check contract data by its own rules and Odoo's catalogue; every problem at once. The
+        company in Odoo (by name) and the payment term are the legal entity's."""
         # The entity's default belongs to the contract from here on: what was agreed is frozen.
         if not contract_data.get("payment_term"):
-            contract_data = {**contract_data, "payment_term": request.payment_term}
+            contract_data = {**contract_data, "payment_term": payment_term}
         problems: list[Problem] = []
         contract: Contract | None = None
         try:
             contract = validate(contract_data)
         except InvalidContract as invalid:
             problems += invalid.problems
-        company_id = self._catalogue.company(request.odoo_company)
+        company_id = self._catalogue.company(company)
         if company_id is None:
             problems.append(
                 Problem(
                     code="company_unknown",
                     field="legal_entity",
-                    value=request.odoo_company,
+                    value=company,
                     expected="a legal entity whose company exists in Odoo and is open to c2c",
                 )
             )

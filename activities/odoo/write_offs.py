@@ -17,28 +17,22 @@ from activities.odoo.reconciliation import receivable_line, reconcile
 from contracts.identifiers import contract_workflow_id, invoice_origin, invoice_workflow_id
 from contracts.invoice.messages import InvoiceBalance
 from contracts.money import Money
+from gateways.fields import names
 from gateways.odoo import OdooClient
 
 NEEDS = (
-    Need("account.move", ("state", "name"), access=ACCOUNTING),
     Need(
         "account.move",
-        (
-            "move_type",
-            "company_id",
-            "journal_id",
-            "date",
-            "ref",
-            "invoice_origin",
-            "currency_id",
-            "line_ids",
-        ),
+        names("""
+            state name move_type company_id journal_id date ref invoice_origin
+            currency_id line_ids
+        """),
         access=ACCOUNTING,
         rights=UPSERT,
     ),
     Need(
         "account.move.line",
-        ("account_id", "partner_id", "name", "currency_id", "amount_currency"),
+        names("account_id partner_id name currency_id amount_currency"),
         access=ACCOUNTING,
         rights=UPSERT,
     ),

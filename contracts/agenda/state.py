@@ -101,6 +101,14 @@ class AgendaState(BaseModel):
         known = (item for item in self.answers if item.request_id == request_id)
         return next(known, None) if request_id else None
 
+    def without_running(self, key: str) -> Self:
+        """The act of this key is under way no more."""
+        return self.replace(running={k: act for k, act in self.running.items() if k != key})
+
+    def without_unserved(self, key: str) -> Self:
+        """A message that a defect stopped is kept no more."""
+        return self.replace(unserved=tuple(item for item in self.unserved if item.key != key))
+
     def exception_of(self, key: str) -> StepException | None:
         """The exception of a parked act or an open question."""
         return next((item for item in self.exceptions if item.key == key), None)

@@ -50,6 +50,7 @@ from contracts.billing.facts import (
     take_expenses,
     take_time,
     too_late,
+    unrated_lines,
     unreach,
 )
 from contracts.billing.folding import fold
@@ -105,6 +106,7 @@ __all__ = [
     "too_late",
     "unbilled",
     "undecided",
+    "unrated_lines",
     "unreach",
     "waive_rejected",
     "withdraw_end",

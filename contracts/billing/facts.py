@@ -28,9 +28,9 @@ from contracts.billing.reading import Read
 from contracts.billing.reading import reads as reads_due
 from contracts.billing.state import BillingState, Hours, NotPossible, ServiceCredit, Spent
 from contracts.billing.terms import DAY, due_after, latest, life_of, tracks_of
-from contracts.billing.time import TimeEntry
+from contracts.billing.time import TimeEntry, rate
 from contracts.billing.usage import UsageRecord, why_not_taken
-from contracts.model import RetainerPlan, UsagePlan
+from contracts.model import RetainerPlan, TimePlan, UsagePlan
 from contracts.money import Money
 
 MAX_USAGE_RECORDS = 10_000
@@ -143,6 +143,18 @@ def known_lines(billing: BillingState, plans: Collection[str]) -> tuple[int, ...
     return tuple(sorted(line for line, fact in billing.hours.items() if fact.plan in plans))
 
 
+def unrated_lines(billing: BillingState, plan: str) -> tuple[int, ...]:
+    """The timesheet lines of a plan that no rate fits. They are read again each time: a job title
+    that is corrected in Odoo changes no timesheet line there."""
+    of_plan = (line for line, fact in billing.hours.items() if fact.plan == plan)
+    return tuple(sorted(line for line in of_plan if _is_unrated(billing, billing.hours[line])))
+
+
+def _is_unrated(billing: BillingState, fact: Hours) -> bool:
+    plan = latest(billing, fact.plan)
+    return isinstance(plan, TimePlan) and rate(plan, fact) is None
+
+
 def known_expenses(billing: BillingState) -> tuple[int, ...]:
     """The expenses known: the reader says which of them are gone."""
     return tuple(sorted(billing.expenses))
@@ -163,7 +175,9 @@ def take_time(
     settled = _folded(billing, "lines")
     for line, entry in sorted(latest_of.items()):
         known = before.get(line)
-        fact = _hours(entry, known)
+        # The role is the one read first: a promotion changes no price.
+        keeps_role = known is not None and not _is_unrated(billing, known)
+        fact = _hours(entry, known if keeps_role else None)
         if line in settled or _is_folded(billing, fact):
             continue
         if fact != known and (known is not None or fact.hours):
@@ -187,7 +201,7 @@ def take_time(
 
 
 def _hours(entry: TimeEntry, known: Hours | None) -> Hours:
-    """The fact of an entry. The role is the one read first: a promotion changes no price."""
+    """The fact of an entry, with the role that is known of it."""
     same = known is not None and (known.person, known.email) == (entry.person, entry.email)
     role = known.role if known is not None and same else entry.role
     exact = entry.hours.quantize(QUANTITY_UNIT, rounding=ROUND_HALF_UP)

@@ -1,4 +1,4 @@
-"""What changes while a contract runs: change orders, its early end, its renewal, a stop of work.
+"""How the terms change: change orders, their approval, and Odoo's order and project that follow.
 
 The contract changes first, as a new version; its order and project in Odoo follow. Until they
 have, nothing is billed.
@@ -6,24 +6,31 @@ have, nothing is billed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from typing import Any
 
-from contracts import changes
+from contracts import changes, parking
 from contracts.agenda.actions import Action
-from contracts.approvals import ApprovalRound, ApproverReminder
+from contracts.agenda.machine import ActRule, MessageRule
+from contracts.approvals import ApprovalDecision, ApprovalKind, ApprovalRound, Subject
 from contracts.billing import account
+from contracts.billing.periods import life
 from contracts.billing.state import BillingState
 from contracts.changes import ChangeOrder
-from contracts.contract import derived
+from contracts.contract import delivery, derived
+from contracts.contract.answers import ProjectAmended
 from contracts.contract.state import (
-    DAY,
+    RUNNING,
     ContractState,
     ContractVersion,
     MilestoneProgress,
     PendingChange,
 )
+from contracts.metrics import approval_decided
 from contracts.model import Contract, JsonObject
+from contracts.policy import EntityPolicy
+from contracts.problems import InvalidContract
 
 POLICY, NOTIFY = "policy", "notify"
 AMEND_ORDER, AMEND_PROJECT, PROJECT_STATUS = "amend_order", "amend_project", "project_status"
@@ -40,19 +47,59 @@ def wanted(state: ContractState) -> Iterator[Action]:
         yield Action(PROJECT_STATUS, PROJECT_STATUS, basis=status_key(state), lane="project")
 
 
-def wake(state: ContractState) -> Iterator[datetime]:
-    """When the calendar brings a change, or a reminder of the approvers."""
-    yield from (state.opening(day) for day in _days(state))
+def wake(state: ContractState) -> datetime | None:
+    """When the approvers of a change order are reminded, or others may decide as well."""
     change = state.change
-    if change is not None and change.approval_round is not None:
-        reminder = change.approval_round.next_reminder(change.calendar)
-        if reminder is not None:
-            yield reminder
-            # Others may decide from that day on, even if the reminder before is parked.
-            yield change.calendar.opening(change.approval_round.requirement.escalate_on)
+    if change is None or change.approval_round is None:
+        return None
+    return change.approval_round.next_wake(change.calendar, state.clock)
 
 
-# --- change orders ------------------------------------------------------------------------------
+# --- change orders --------------------------------------------------------------------------------
+
+
+def _change_refusal(state: ContractState, order: ChangeOrder) -> str | None:
+    if state.stage not in RUNNING:
+        return f"the contract is {state.stage}; amend the parked step instead"
+    if state.cancel is not None:
+        return "the contract is being cancelled"
+    if state.change is not None:
+        return f"change order {state.change.order.number} awaits its approval first"
+    try:
+        _, contract = changed(state, order)
+    except InvalidContract as invalid:
+        return str(invalid)
+    end = state.termination
+    if end is not None and state.terminated and _brings_work(state, contract, end.on):
+        return "the contract was ended early: only the terms of what was done until then change"
+    return None
+
+
+def _brings_work(state: ContractState, after: Contract, last_day: date) -> bool:
+    """Whether a version has anything to be done that the one before has not: a milestone that is
+    still to be reached, or a plan that runs beyond the last day."""
+    planned = (
+        item
+        for item in after.milestones
+        if item != state.terms.milestone(item.key) and item.key not in state.account.reached
+    )
+    ends = (life(after, plan)[1] for plan in after.plans)
+    return any(planned) or any(end is None or end > last_day for end in ends)
+
+
+def _change(state: ContractState, order: ChangeOrder) -> ContractState:
+    """From now on the change order awaits its approval."""
+    number = state.change_orders + 1
+    order = order.model_copy(update={"number": number})
+    contract_data, contract = changed(state, order)
+    change = PendingChange(
+        order=order,
+        contract_data=contract_data,
+        contract=contract,
+        changes=tuple(changes.summary(state.terms, contract)),
+    )
+    state = state.replace(change_orders=number, change=change)
+    return state.noted(f"Change order {number} by {order.by}: {order.reason}")
 
 
 def changed(state: ContractState, order: ChangeOrder) -> tuple[JsonObject, Contract]:
@@ -72,11 +119,44 @@ def _approval(state: ContractState) -> Iterator[Action]:
     if change.approval_round is None:
         yield Action(POLICY, "policy:change_order", basis=str(change.order.number))
         return
-    reminder = due_reminder(state, change)
+    reminder = change.approval_round.due_reminder(change.calendar, state.clock)
     if reminder is not None:
         urgency = "escalated" if reminder.escalated else "reminder"
         basis = f"{urgency}:{change.order.number}"
         yield Action(NOTIFY, f"{NOTIFY}:change_order", basis=basis)
+
+
+def _approval_asked(
+    state: ContractState, action: Action, policy: EntityPolicy, stands: bool
+) -> ContractState:
+    """The change order's round begins by the rules of today."""
+    change = state.change
+    if not stands or change is None:
+        return state
+    before = state.terms
+    subject = Subject(
+        kind=ApprovalKind.CHANGE_ORDER,
+        title=f"change order {change.order.number} of {before.contract_id}",
+        amount=changes.weight(before, change.contract),
+        content_hash=changes.content_hash(change.contract),
+        customer_key=before.customer.key,
+        customer_name=before.customer.name,
+        requested_by=(change.order.by, state.versions[0].by, before.requested_by),
+        details=change.changes,
+    )
+    approval_round = ApprovalRound.begin(policy.approval, policy.calendar, subject, state.today)
+    if approval_round.is_automatic:
+        state = state.noted(f"{subject.title}: {approval_round.requirement.rule}")
+    change = change.replace(approval_round=approval_round, calendar=policy.calendar)
+    return state.replace(change=change)
+
+
+# --- its approval ---------------------------------------------------------------------------------
+
+
+def open_round(state: ContractState) -> ApprovalRound | None:
+    """The round of the pending change order; None if there is none."""
+    return state.change.approval_round if state.change is not None else None
 
 
 def pending(state: ContractState) -> tuple[PendingChange, ApprovalRound]:
@@ -87,102 +167,73 @@ def pending(state: ContractState) -> tuple[PendingChange, ApprovalRound]:
     return change, change.approval_round
 
 
-def due_reminder(state: ContractState, change: PendingChange) -> ApproverReminder | None:
-    """Whom to remind of a change order now, or to ask instead; None if nobody."""
+def _decision_refusal(state: ContractState, decision: ApprovalDecision) -> str | None:
+    found = open_round(state)
+    if found is None:
+        return "nothing awaits approval here"
+    return found.refusal(decision, found.requirement.today(state.clock))
+
+
+def _decision(state: ContractState, decision: ApprovalDecision) -> ContractState:
+    change, approval_round = pending(state)
+    decided = approval_round.decided(decision, state.clock)
+    state = state.replace(change=change.replace(approval_round=decided))
+    return state.noted(decided.words_of(decision)).answering(decided)
+
+
+def _approvers_reminded(
+    state: ContractState, action: Action, value: Any, stands: bool
+) -> ContractState:
+    return reminded(state) if stands else state
+
+
+def reminded(state: ContractState) -> ContractState:
+    """The approvers of the change order were reminded, or are not to be."""
+    change, found = pending(state)
+    reminder = found.due_reminder(change.calendar, state.clock)
+    if reminder is None:
+        return state
+    found = found.with_reminder(escalated=reminder.escalated)
+    return state.replace(change=change.replace(approval_round=found))
+
+
+def approvers_escalate(state: ContractState) -> ContractState:
+    """From a day on others may decide as well, whether or not the reminders reached anybody."""
+    change = state.change
+    found = change.approval_round if change is not None else None
+    if change is None or found is None:
+        return state
+    if not found.is_to_escalate(change.calendar, state.clock):
+        return state
+    return state.replace(change=change.replace(approval_round=found.with_escalation()))
+
+
+def change_decided(state: ContractState) -> ContractState:
+    """An approved change order becomes the contract; a rejected one is over."""
+    change = state.change
+    if change is None or change.approval_round is None or not change.approval_round.is_decided:
+        return state
     approval_round = change.approval_round
-    at = approval_round.next_reminder(change.calendar) if approval_round else None
-    if approval_round is None or at is None or at > state.clock:
-        return None
-    return approval_round.reminder(change.calendar.today(state.clock))
+    state = state.replace(change=None).measured(approval_decided(approval_round, state.clock))
+    if approval_round.is_rejected:
+        because = approval_round.rejected_because
+        return state.noted(f"Change order {change.order.number} rejected: {because}")
+    return _with_change(state, change, approval_round.given)
 
 
-# --- the order follows ----------------------------------------------------------------------------
-
-
-def is_behind(state: ContractState) -> bool:
-    """Whether the order or the project in Odoo does not follow the contract yet."""
-    order = state.order_version
-    return order is not None and order.version != state.terms.version
-
-
-def versions_to_follow(state: ContractState) -> tuple[Contract, Contract]:
-    """The version that the order in Odoo has, and the one it is brought to."""
-    if state.order_version is None or state.following is None:
-        raise RuntimeError("the order in Odoo follows the contract already")
-    return state.order_version, state.following
-
-
-# --- suspension -----------------------------------------------------------------------------------
-
-
-def is_suspended(state: ContractState) -> bool:
-    """Work stands still while an invoice is dunned so far that the policy says so."""
-    return any(report.suspends for report in state.invoices.values())
-
-
-def status_key(state: ContractState) -> str:
-    """The key of the next change of the project's status: each has one of its own in Odoo."""
-    suspended = is_suspended(state)
-    number = state.odoo.suspensions + (1 if suspended else 0)
-    return f"{'suspend' if suspended else 'resume'}-{number}"
-
-
-def status_text(state: ContractState) -> str:
-    """What the project's status says."""
-    if not is_suspended(state):
-        return "Work goes on."
-    late = [
-        f"{report.odoo_number} ({report.residual} open)"
-        for report in state.invoices.values()
-        if report.suspends
-    ]
-    return f"Work is suspended: unpaid {', '.join(late)}."
-
-
-# --- what the calendar brings ---------------------------------------------------------------------
-
-
-def ends_today(state: ContractState) -> bool:
-    """Whether the last day of an early end is over. The order must follow first."""
-    request = state.termination
-    return (
-        request is not None
-        and not state.terminated
-        and not is_behind(state)
-        and state.has_come(request.on + DAY)
-    )
-
-
-def renewal_day(contract: Contract) -> date | None:
-    """The day after the last on which notice can be given: without it the term is renewed."""
-    if contract.ends_on is None or not contract.plans:
-        return None
-    return contract.ends_on - timedelta(days=contract.term.notice_days) + DAY
-
-
-def renews_today(state: ContractState) -> bool:
-    """Whether the term is renewed: nobody gave notice in time, and nothing else is pending."""
-    contract = state.terms
-    if not contract.term.auto_renew or state.notice is not None:
-        return False
-    if state.termination is not None or state.change is not None:
-        return False
-    day = renewal_day(contract)
-    return day is not None and state.has_come(day)
-
-
-def _days(state: ContractState) -> Iterator[date]:
-    contract = state.terms
-    if state.termination is not None and not state.terminated:
-        yield state.termination.on + DAY
-    elif contract.term.auto_renew and state.notice is None and not state.terminated:
-        day = renewal_day(contract)
-        if day is not None:
-            yield day
-    yield from (hold.until + DAY for hold in state.holds.values() if hold.until)
-
-
-# --- what came of it ------------------------------------------------------------------------------
+def _with_change(state: ContractState, change: PendingChange, given: str) -> ContractState:
+    """An approved change becomes the contract, if it still would say the same."""
+    order = change.order
+    try:
+        contract_data, contract = changed(state, order)
+    except InvalidContract as invalid:
+        return state.noted(f"Change order {order.number} is void: {invalid}")
+    if contract != change.contract:
+        return state.noted(
+            f"Change order {order.number} is void: the contract changed after it was proposed; "
+            "propose it again"
+        )
+    return adopted(state, contract_data, contract, order.by, order.reason, given)
 
 
 def adopted(
@@ -217,14 +268,48 @@ def adopted(
     return state.noted(f"Version {contract.version}: {reason}")
 
 
-def reminded(state: ContractState) -> ContractState:
-    """The approvers of the change order were reminded, or are not to be."""
-    change, approval_round = pending(state)
-    reminder = due_reminder(state, change)
-    if reminder is None:
-        return state
-    after = approval_round.with_reminder(escalated=reminder.escalated)
-    return state.replace(change=change.replace(approval_round=after))
+# --- order and project follow ---------------------------------------------------------------------
+
+
+def is_behind(state: ContractState) -> bool:
+    """Whether the order or the project in Odoo does not follow the contract yet."""
+    order = state.order_version
+    return order is not None and order.version != state.terms.version
+
+
+def versions_to_follow(state: ContractState) -> tuple[Contract, Contract]:
+    """The version that the order in Odoo has, and the one it is brought to."""
+    if state.order_version is None or state.following is None:
+        raise RuntimeError("the order in Odoo follows the contract already")
+    return state.order_version, state.following
+
+
+def odoo_follows(state: ContractState) -> ContractState:
+    """One version after the other: the next is begun once the last has arrived."""
+    if state.following is None and is_behind(state):
+        return state.replace(following=state.terms)
+    return state
+
+
+def _order_amended(
+    state: ContractState, action: Action, lines: dict[str, int], stands: bool
+) -> ContractState:
+    known = {**state.odoo.order_line_ids, **lines}
+    state = state.replace(odoo=state.odoo.replace(order_line_ids=known))
+    return state.replace(order_follows=True) if stands else state
+
+
+def _project_amended(
+    state: ContractState, action: Action, amended: ProjectAmended, stands: bool
+) -> ContractState:
+    odoo = state.odoo.replace(
+        milestone_ids={**state.odoo.milestone_ids, **amended.milestone_ids},
+        task_ids={**state.odoo.task_ids, **amended.task_ids},
+    )
+    state = state.replace(odoo=odoo)
+    for mark in amended.reached:
+        state = delivery.reached_in_odoo(state, mark)
+    return project_followed(state) if stands else state
 
 
 def project_followed(state: ContractState) -> ContractState:
@@ -232,8 +317,63 @@ def project_followed(state: ContractState) -> ContractState:
     return state.replace(order_version=state.following, following=None, order_follows=False)
 
 
-def status_shown(state: ContractState, key: str) -> ContractState:
+# --- suspension -----------------------------------------------------------------------------------
+
+
+def is_suspended(state: ContractState) -> bool:
+    """Work stands still while an invoice is dunned so far that the policy says so."""
+    return any(report.suspends for report in state.invoices.values())
+
+
+def status_key(state: ContractState) -> str:
+    """The key of the next change of the project's status: each has one of its own in Odoo."""
+    suspended = is_suspended(state)
+    number = state.odoo.suspensions + (1 if suspended else 0)
+    return f"{'suspend' if suspended else 'resume'}-{number}"
+
+
+def status_text(state: ContractState) -> str:
+    """What the project's status says."""
+    if not is_suspended(state):
+        return "Work goes on."
+    late = [
+        f"{report.odoo_number} ({report.residual} open)"
+        for report in state.invoices.values()
+        if report.suspends
+    ]
+    return f"Work is suspended: unpaid {', '.join(late)}."
+
+
+def _status_is_shown(
+    state: ContractState, action: Action, text: str, stands: bool
+) -> ContractState:
+    return _status_shown(state, action.basis).noted(text)
+
+
+def _status_shown(state: ContractState, key: str) -> ContractState:
     """The project says whether work goes on, by a change of its status with this key."""
     word, _, number = key.rpartition("-")
     odoo = state.odoo.replace(project_suspended=word == "suspend", suspensions=int(number))
     return state.replace(odoo=odoo)
+
+
+ACTS: Mapping[str, ActRule[ContractState]] = {
+    POLICY: ActRule(parking.POLICY, _approval_asked),
+    NOTIFY: ActRule(parking.NOTIFY, _approvers_reminded, skipped=lambda state, *_: reminded(state)),
+    AMEND_ORDER: ActRule(parking.AMEND_ORDER, _order_amended),
+    AMEND_PROJECT: ActRule(
+        # Skipped, the project in Odoo stays as it is; the contract counts as followed.
+        parking.AMEND_PROJECT,
+        _project_amended,
+        skipped=lambda state, *_: project_followed(state),
+    ),
+    PROJECT_STATUS: ActRule(
+        parking.PROJECT_STATUS,
+        _status_is_shown,
+        skipped=lambda state, *_: _status_shown(state, status_key(state)),
+    ),
+}
+MESSAGES: Mapping[type, MessageRule[ContractState]] = {
+    ChangeOrder: MessageRule(_change, _change_refusal, brings_work=True),
+    ApprovalDecision: MessageRule(_decision, _decision_refusal),
+}

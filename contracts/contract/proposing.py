@@ -1,30 +1,36 @@
 """From what may be billed to the workflows of its invoices.
 
-`advance` enters what is offered here as proposed, as soon as nothing stands in its way; then its
-invoice's workflow is to be started. What stands in its way is a question to a person.
-"""
+What is offered here is entered as proposed, as soon as nothing stands in its way; then its
+invoice's workflow is to be started. What stands in its way is a question to a person."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from typing import Any
 
+from contracts import parking
 from contracts.agenda.actions import Action, Failed, Question, Wanted
+from contracts.agenda.machine import ActRule
 from contracts.approvals import HASH_PREFIX
+from contracts.billing import account
 from contracts.billing.account import Composition, Occasion, OccasionKind
-from contracts.contract import amendments, derived, reading
-from contracts.contract.messages import HoldKind
-from contracts.contract.state import ContractState
+from contracts.billing.state import Invoice
+from contracts.billing.terms import is_read
+from contracts.contract import amendments, delivery, derived, reading
+from contracts.contract.state import CapWarning, ContractState, InvoiceStart
+from contracts.invoice.state import InvoiceReport, InvoiceStage
 from contracts.money import Money
+from contracts.parking import Resolution, StepException
 from contracts.problems import Problem
 
-START_INVOICE, SET_DELIVERED, MARK_REACHED = "start_invoice", "set_delivered", "mark_reached"
-WARN, DELIVERED = "warn", "delivered"
+START_INVOICE, WARN = "start_invoice", "warn"
 BILL_PERIOD, CAP, PURCHASE_ORDER = "bill_period", "cap", "purchase_order"
 BILLING_CHECK = "billing_check"
 _CAP_REACHED = "cap_reached"
 _MOST_SHOWN = 5
+_MOST_WARNINGS = 20
+"""That wait to be noted in Odoo; the journal has them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +45,12 @@ class Offer:
 def wanted(state: ContractState) -> Iterator[Wanted]:
     """Questions about what may be billed, and what leads to the invoices that are proposed."""
     yield from (offer.question for offer in offers(state) if offer.question)
-    yield from _marks(state)
+    yield from delivery.marks(state)
     yield from (
         Action(WARN, f"notify:{warning.on}:{warning.number}", lane="warnings")
         for warning in state.warnings[:1]
     )
-    told = dict(_deliveries(state))
+    told = dict(delivery.deliveries(state))
     yield from told.values()
     if may_bill(state):
         for number, start in state.starting.items():
@@ -70,16 +76,10 @@ def start_key(number: int) -> str:
 def may_bill(state: ContractState) -> bool:
     """Whether nothing keeps the whole contract from billing: no hold, and the order in Odoo
     follows the contract."""
-    return not is_held(state) and not amendments.is_behind(state)
+    return not state.is_held and not amendments.is_behind(state)
 
 
-def is_held(state: ContractState) -> bool:
-    """Whether a hold on billing is in force today."""
-    hold = state.holds.get(HoldKind.BILLING)
-    return hold is not None and (hold.until is None or state.today <= hold.until)
-
-
-# --- what may be proposed -----------------------------------------------------------------------
+# --- what may be proposed -------------------------------------------------------------------------
 
 
 def offers(state: ContractState) -> Iterator[Offer]:
@@ -88,9 +88,14 @@ def offers(state: ContractState) -> Iterator[Offer]:
     if not found or not may_bill(state):
         return
     waits = reading.is_under_way(state)
+    asked = [item.key for item in (*state.exceptions, *state.retried)]
     for occasion in found:
-        if not (waits and _may_be_joined(occasion)):
-            yield _offer(state, occasion)
+        offer = _offer(state, occasion)
+        # While more is read for the same invoice, only a question that was asked before stays.
+        if not (waits and _may_be_joined(occasion)) or (
+            offer.question is not None and offer.question.key in asked
+        ):
+            yield offer
 
 
 def next_number(state: ContractState) -> int:
@@ -173,59 +178,122 @@ def _beyond_limit(state: ContractState, occasion: Occasion, amount: Money) -> Qu
     return Question(PURCHASE_ORDER, key, detail, basis=str(reached))
 
 
-# --- what Odoo learns -----------------------------------------------------------------------------
+# --- what is proposed -----------------------------------------------------------------------------
 
 
-def delivered_news(state: ContractState, invoice: str) -> dict[str, Decimal]:
-    """Delivered quantities of an invoice's order lines that Odoo cannot count itself and does not
-    know yet. No invoice (an empty text): of the lines that no invoice waits for."""
-    news = _all_delivered_news(state)
-    if not news:
-        return {}
-    if invoice:
-        lines = _lines_of(state, int(invoice))
-        return {key: quantity for key, quantity in news.items() if key in lines}
-    waiting = [key for number in state.starting for key in _lines_of(state, number)]
-    return {key: quantity for key, quantity in news.items() if key not in waiting}
+def proposes(state: ContractState) -> ContractState:
+    """What may be billed is entered as proposed: from now on it is on this invoice."""
+    for offer in offers(state):
+        if offer.composition is not None and offer.question is None:
+            return _proposed(state, offer.occasion, offer.composition)
+    return state
 
 
-def _all_delivered_news(state: ContractState) -> dict[str, Decimal]:
-    known = state.odoo.delivered
-    now = derived.delivered(state.account)
-    return {
-        key: quantity for key, quantity in now.items() if known.get(key, Decimal(0)) != quantity
-    }
+def _proposed(state: ContractState, occasion: Occasion, composition: Composition) -> ContractState:
+    proposal, invoice = composition.proposal, composition.invoice
+    state = state.replace(billing=account.propose(state.account, composition))
+    for text in composition.warnings:
+        state = _with_warning(state, text, invoice)
+    if proposal is None:
+        return state  # What comes to nothing is settled without an invoice.
+    number, milestone = proposal.number, occasion.milestone
+    asked = state.account.credit_requests.get(occasion.key)
+    start = InvoiceStart(
+        proposal=proposal,
+        title=invoice.title,
+        reached=_marked_with_draft(state, milestone),
+        # Whoever asked for it, then or now, does not approve it.
+        requested_by=(state.versions[0].by, state.terms.requested_by, asked.by if asked else ""),
+    )
+    report = InvoiceReport(
+        number=number,
+        kind=proposal.kind,
+        credited_number=proposal.credited_number,
+        stage=InvoiceStage.PROPOSED,
+        amount=proposal.amount,
+        content_hash=proposal.content_hash,
+    )
+    starting = {**state.starting, number: start}
+    state = state.replace(starting=starting, looked_again=()).with_invoice(report)
+    if start.reached and milestone is not None:
+        state = state.with_milestone(milestone, marked_in_odoo=True, marked_as_of=state.clock)
+    return state
 
 
-def _lines_of(state: ContractState, number: int) -> tuple[str, ...]:
-    return tuple(line.order_line for line in state.account.invoices[number].lines)
+def _marked_with_draft(state: ContractState, milestone: str | None) -> tuple[int, ...]:
+    """The milestone (its id in Odoo) that the draft marks reached on its way, where Odoo has it
+    and does not know yet. What a change order adds is not there at once."""
+    progress = state.milestones.get(milestone or "")
+    if progress is None or progress.marked_in_odoo:
+        return ()
+    known = state.odoo.milestone_ids.get(milestone or "")
+    return () if known is None else (known,)
 
 
-def _deliveries(state: ContractState) -> Iterator[tuple[str, Action]]:
-    """Each invoice's lines by themselves: what Odoo refuses of one holds up no other."""
-    if not state.starting or not _all_delivered_news(state):
-        return
-    for invoice in (*(str(number) for number in state.starting), ""):
-        news = delivered_news(state, invoice)
-        if news:
-            basis = ",".join(f"{key}={quantity}" for key, quantity in sorted(news.items()))
-            key = f"{DELIVERED}:{invoice}" if invoice else DELIVERED
-            yield invoice, Action(SET_DELIVERED, key, basis=basis, subject=invoice, lane="order")
+def _with_warning(state: ContractState, text: str, invoice: Invoice) -> ContractState:
+    warning = CapWarning(number=state.warned + 1, text=text, on=invoice.due_on)
+    warnings = (*state.warnings, warning)[-_MOST_WARNINGS:]
+    state = state.replace(warnings=warnings, warned=warning.number)
+    return state.noted(text)
 
 
-def _marks(state: ContractState) -> Iterator[Action]:
-    """Odoo shows at once what was reached, even where it is billed later. Where it is proposed at
-    once, the draft marks it on its way."""
-    for key, progress in state.milestones.items():
-        if progress.reached_on is None or progress.marked_in_odoo or progress.under_review:
-            continue
-        if key in state.odoo.milestone_ids and not _awaits_decision(state, key):
-            name = f"{MARK_REACHED}:{key}"
-            yield Action(MARK_REACHED, name, subject=key, lane=f"milestone:{key}")
+def _started(state: ContractState, action: Action, is_new: bool, stands: bool) -> ContractState:
+    """The invoice's workflow is under way. One that an earlier attempt began is not followed by
+    this run: it is asked to report its end."""
+    number = int(action.subject)
+    state = state.without_start(number)
+    if is_new:
+        state = state.replace(followed=(*state.followed, number))
+    report = state.invoices[number]
+    if report.stage is not InvoiceStage.PROPOSED:
+        return state  # It has reported already.
+    awaiting = report.model_copy(update={"stage": InvoiceStage.AWAITING_APPROVAL})
+    return state.with_invoice(awaiting)
 
 
-def _awaits_decision(state: ContractState, milestone: str) -> bool:
-    """Whether its proposal was rejected: retried, the next draft marks it."""
-    occasion = f"milestone:{milestone}"
-    undecided = derived.undecided(state.account)
-    return any(state.account.invoices[number].occasion == occasion for number in undecided)
+# --- what people decide ---------------------------------------------------------------------------
+
+
+def _retry_period(state: ContractState, parked: StepException, _: Resolution) -> ContractState:
+    """What was corrected in Odoo is read again; the final settlement is of all plans."""
+    everything = tuple(plan.key for plan in state.terms.plans if is_read(plan))
+    plans = [plan for item in _meant(state, parked) for plan in item.plans or everything]
+    return state.replace(read_again=tuple(dict.fromkeys((*state.read_again, *plans))))
+
+
+def _meant(state: ContractState, parked: StepException) -> list[Occasion]:
+    """The occasion that a question is about."""
+    name = parked.subject
+    found = derived.occasions(state.account, state.billing_day)
+    return [occasion for occasion in found if step_name(occasion.key) == name]
+
+
+def _allow_cap(
+    state: ContractState, parked: StepException, resolution: Resolution
+) -> ContractState:
+    """What exceeds the caps is not billed, by a decision with name and reason."""
+    billing, today = state.account, state.billing_day
+    for problem in parked.problems:
+        plan = problem.field.removesuffix(".cap")
+        billing = account.allow_cap(billing, plan, today, resolution.by, resolution.reason)
+    return state.replace(billing=billing)
+
+
+def _pass_limit(state: ContractState, parked: StepException, _: Resolution) -> ContractState:
+    """The purchase order may be exceeded by this one."""
+    passed = [occasion.key for occasion in _meant(state, parked)]
+    return state.replace(limits_passed=(*state.limits_passed, *passed))
+
+
+def _warned(state: ContractState, *_: Any) -> ContractState:
+    return state.replace(warnings=state.warnings[1:])
+
+
+ACTS: Mapping[str, ActRule[ContractState]] = {
+    START_INVOICE: ActRule(parking.START_INVOICE, _started),
+    WARN: ActRule(parking.NOTIFY, _warned, skipped=_warned),
+    BILL_PERIOD: ActRule(parking.BILL_PERIOD, retried=_retry_period),
+    CAP: ActRule(parking.CAP, skipped=_allow_cap, retried=_retry_period),
+    PURCHASE_ORDER: ActRule(parking.PURCHASE_ORDER, skipped=_pass_limit),
+    BILLING_CHECK: ActRule(parking.BILLING_CHECK),
+}

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from contracts import parking
+from contracts import metrics, parking
 from contracts.agenda.actions import Action, Failed, Question, Wanted
+from contracts.agenda.machine import ActRule
+from contracts.billing import account
 from contracts.contract import derived
-from contracts.contract.state import ContractStage, ContractState
+from contracts.contract.answers import Accepted
+from contracts.contract.state import (
+    ContractStage,
+    ContractState,
+    ContractVersion,
+    MilestoneProgress,
+    OdooRefs,
+)
+from contracts.model import JsonObject
 from contracts.problems import Problem
 from contracts.validation import payload_problems
 
 READ_DEAL, VALIDATE, PROVISION = "read_deal", "validate", "provision"
-PARTS = (parking.CUSTOMER, parking.ORDER, parking.CONFIRM)
-"""What provisioning does in one act: each part parks under its own name."""
 
 
 def wanted(state: ContractState) -> Iterator[Wanted]:
@@ -56,3 +64,90 @@ def invalid(problems: list[Problem]) -> Failed:
         value=first.value,
         problems=tuple(problems),
     )
+
+
+def received(state: ContractState) -> ContractState:
+    """There is data to be validated: under the contract's own name, whatever it says itself."""
+    if state.stage is not ContractStage.RECEIVED or not state.contract_data:
+        return state
+    named = {
+        **state.contract_data,
+        "contract_id": state.contract_id,
+        "legal_entity": state.legal_entity,
+        "source": state.source.model_dump(mode="json"),
+    }
+    return state.replace(contract_data=named).enter(ContractStage.VALIDATING)
+
+
+# --- what came of it ------------------------------------------------------------------------------
+
+
+def _deal_read(
+    state: ContractState, action: Action, contract_data: JsonObject, stands: bool
+) -> ContractState:
+    return state.replace(contract_data=contract_data) if stands else state
+
+
+def _validated(
+    state: ContractState, action: Action, accepted: Accepted, stands: bool
+) -> ContractState:
+    if not stands:
+        return state
+    contract = accepted.contract
+    signed = ContractVersion(
+        version=contract.version,
+        on=contract.signed_on,
+        by=contract.requested_by,
+        reason="signed",
+        fixed_price=contract.fixed_price,
+    )
+    state = state.replace(
+        contract=contract,
+        amended=False,
+        time_zone=accepted.time_zone,
+        odoo=state.odoo.replace(company_id=accepted.company_id),
+        milestones={
+            item.key: state.milestones.get(item.key, MilestoneProgress())
+            for item in contract.milestones
+        },
+        versions=(signed,),
+    )
+    is_first = state.stage is ContractStage.VALIDATING
+    return state.enter(ContractStage.PROVISIONING) if is_first else state
+
+
+def _provisioned(
+    state: ContractState, action: Action, odoo: OdooRefs, stands: bool
+) -> ContractState:
+    state = state.replace(odoo=odoo)
+    if not stands or state.cancel is not None:
+        return state
+    state = state.replace(
+        order_version=state.terms, billing=account.begin(state.terms, state.today)
+    )
+    return state.measured(
+        metrics.days(
+            metrics.PROJECT, state.today - state.terms.signed_on, legal_entity=state.legal_entity
+        )
+    ).enter(ContractStage.ACTIVE)
+
+
+def _provisioned_in_part(
+    state: ContractState, action: Action, failure: Failed, stands: bool
+) -> ContractState:
+    if failure.facts is None:
+        return state
+    return state.replace(odoo=OdooRefs.model_validate(failure.facts))
+
+
+ACTS: Mapping[str, ActRule[ContractState]] = {
+    READ_DEAL: ActRule(parking.READ_DEAL, _deal_read),
+    VALIDATE: ActRule(parking.VALIDATE, _validated),
+    # In one act; each part parks under its own name.
+    PROVISION: ActRule(
+        parking.PROVISION,
+        _provisioned,
+        _provisioned_in_part,
+        parts=(parking.CUSTOMER, parking.ORDER, parking.CONFIRM),
+    ),
+}

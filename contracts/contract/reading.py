@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 
+from contracts import parking
 from contracts.agenda.actions import Action, Failed, Question, Wanted
+from contracts.agenda.machine import ActRule
+from contracts.billing import account
 from contracts.billing.account import Read, ReadKind
+from contracts.billing.expenses import Expense
 from contracts.billing.periods import life
 from contracts.billing.terms import is_read
+from contracts.billing.time import TimeEntry
 from contracts.contract import derived
-from contracts.contract.state import DAY, ContractState, has_ended
+from contracts.contract.answers import ExpensesRead, TimeRead
+from contracts.contract.state import DAY, ContractState, ReadCursor, has_ended
 from contracts.model import ExpensePlan
+from contracts.parking import Resolution, StepException
 
 READ_TIME, READ_EXPENSES, TOO_LATE = "read_time", "read_expenses", "too_late"
 _KINDS = {ReadKind.TIME: READ_TIME, ReadKind.EXPENSES: READ_EXPENSES}
@@ -84,3 +91,63 @@ def _of(state: ContractState, key: str, until: date) -> Read | None:
         return None
     kind = ReadKind.EXPENSES if isinstance(plan, ExpensePlan) else ReadKind.TIME
     return Read(plan=key, kind=kind, until=until)
+
+
+# --- what came of it ------------------------------------------------------------------------------
+
+
+def _time_read(state: ContractState, action: Action, read: TimeRead, stands: bool) -> ContractState:
+    state = _with_late(state, action.subject, account.too_late(state.account, read.entries))
+    billing = account.take_time(
+        state.account, [action.subject], read.entries, read.gone, read.until
+    )
+    return _after_reading(state.replace(billing=billing), action.subject, read)
+
+
+def _expenses_read(
+    state: ContractState, action: Action, read: ExpensesRead, stands: bool
+) -> ContractState:
+    state = _with_late(state, action.subject, account.too_late(state.account, read.expenses))
+    billing = account.take_expenses(
+        state.account, action.subject, read.expenses, read.gone, read.until
+    )
+    return _after_reading(state.replace(billing=billing), action.subject, read)
+
+
+def _with_late(
+    state: ContractState, plan: str, late: tuple[TimeEntry | Expense, ...]
+) -> ContractState:
+    """What is of a period settled for good is not billed by itself: a person has to know."""
+    if not late:
+        return state
+    first = late[0]
+    text = (
+        f"{len(late)} approved records of {plan} are of periods that are settled for good, the "
+        f"first of {first.on}: they are not billed. Bill or credit them by a change order if need "
+        "be, and skip"
+    )
+    return state.replace(came_too_late={**state.came_too_late, plan: text})
+
+
+def _after_reading(state: ContractState, plan: str, read: TimeRead | ExpensesRead) -> ContractState:
+    before = state.read_cursors.get(plan, ReadCursor())
+    cursor = ReadCursor(since=read.as_of or before.since, until=read.until)
+    looked = (*state.looked_again, plan) if is_closing(state) else state.looked_again
+    return state.replace(
+        read_cursors={**state.read_cursors, plan: cursor},
+        read_again=tuple(key for key in state.read_again if key != plan),
+        looked_again=looked,
+    )
+
+
+def _late_settled(state: ContractState, parked: StepException, _: Resolution) -> ContractState:
+    """A person has seen to what came too late."""
+    rest = {k: text for k, text in state.came_too_late.items() if k != parked.subject}
+    return state.replace(came_too_late=rest)
+
+
+ACTS: Mapping[str, ActRule[ContractState]] = {
+    READ_TIME: ActRule(parking.READ_PLAN, _time_read),
+    READ_EXPENSES: ActRule(parking.READ_PLAN, _expenses_read),
+    TOO_LATE: ActRule(parking.TOO_LATE, skipped=_late_settled),
+}

@@ -1,64 +1,30 @@
-"""The rules of a contract, and the four functions that everybody else calls."""
+"""The agenda of a contract: the rules of every part of it, in one object."""
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
-from typing import Any
 
-from contracts import parking
-from contracts.agenda import machine
-from contracts.agenda.actions import Action, ClockRang, Event
-from contracts.agenda.machine import Outcome, Rules
+from contracts.agenda.actions import ClockRang
+from contracts.agenda.machine import Agenda
 from contracts.contract import (
     agenda,
     amendments,
+    corrections,
+    delivery,
+    derived,
     endings,
-    intake,
+    holds,
     invoices,
     proposing,
     provisioning,
     reading,
-    refusals,
-    results,
+    term,
     write_back,
 )
-from contracts.contract.advance import advance
-from contracts.contract.state import ContractInput, ContractState
+from contracts.contract.state import ENDED, ContractInput, ContractState
 from contracts.contract.waits import contract_waits
-from contracts.parking import Resolution
-
-STEPS = {
-    provisioning.READ_DEAL: parking.READ_DEAL,
-    provisioning.VALIDATE: parking.VALIDATE,
-    provisioning.PROVISION: parking.PROVISION,
-    **{step.name: step for step in provisioning.PARTS},
-    reading.READ_TIME: parking.READ_PLAN,
-    reading.READ_EXPENSES: parking.READ_PLAN,
-    reading.TOO_LATE: parking.TOO_LATE,
-    proposing.BILLING_CHECK: parking.BILLING_CHECK,
-    proposing.BILL_PERIOD: parking.BILL_PERIOD,
-    proposing.CAP: parking.CAP,
-    proposing.PURCHASE_ORDER: parking.PURCHASE_ORDER,
-    proposing.MARK_REACHED: parking.MARK_REACHED,
-    proposing.SET_DELIVERED: parking.DELIVERED,
-    proposing.START_INVOICE: parking.START_INVOICE,
-    proposing.WARN: parking.NOTIFY,
-    invoices.PROPOSAL: parking.PROPOSAL,
-    invoices.REVIEW: parking.REVIEW,
-    invoices.FOLLOW: parking.FOLLOW,
-    invoices.CREDIT: parking.CREDIT,
-    amendments.POLICY: parking.POLICY,
-    amendments.NOTIFY: parking.NOTIFY,
-    amendments.AMEND_ORDER: parking.AMEND_ORDER,
-    amendments.AMEND_PROJECT: parking.AMEND_PROJECT,
-    amendments.PROJECT_STATUS: parking.PROJECT_STATUS,
-    write_back.REFRESH: parking.REFRESH,
-    write_back.WRITE_STATUS: parking.WRITE_BACK,
-    **{step.name: step for step in endings.PARTS},
-    endings.CANCEL_ORDER: parking.CANCEL_ORDER,
-}
-"""How each act and question parks. What is sent to an invoice's workflow does not park: the
-invoice itself says what becomes of it."""
+from contracts.model import JsonObject
 
 
 def shown(state: ContractState) -> ContractState:
@@ -70,44 +36,54 @@ def shown(state: ContractState) -> ContractState:
     return state.replace(waiting=waiting, has_parked=has_parked)
 
 
+def _at_most_bytes(state: ContractState) -> int:
+    """The contract and its data are kept several times, everything else once."""
+    billing = state.billing
+    rows = len(billing.hours) + len(billing.expenses) if billing else 0
+    rows += sum(map(len, billing.usage.values())) if billing else 0
+    parts = len(state.invoices) + len(state.milestones) + len(state.early_milestones)
+    return 100_000 + 6 * _bytes_of(state.contract_data) + 2_500 * parts + 300 * rows
+
+
+@derived.remembered
+def _bytes_of(contract_data: JsonObject) -> int:
+    return len(json.dumps(contract_data))
+
+
 def _has_parked_invoice(state: ContractState) -> bool:
     return any(report.exceptions for report in state.invoices.values())
 
 
-RULES: Rules[ContractState] = Rules(
+AGENDA: Agenda[ContractState] = Agenda(
     wanted=agenda.wanted,
-    refusal=refusals.refusal,
-    take=intake.take,
-    done=results.done,
-    failed=results.failed,
-    resolved=intake.resolved,
-    advance=advance,
+    advance=agenda.advance,
     wake=agenda.wake,
-    reopens=refusals.reopens,
+    is_over=lambda state: state.stage in ENDED,
     shown=shown,
-    steps=STEPS,
-    messages={kind.__name__: kind for kind in (*intake.MESSAGES, Resolution)},
+    messages={
+        **delivery.MESSAGES,
+        **invoices.MESSAGES,
+        **amendments.MESSAGES,
+        **holds.MESSAGES,
+        **term.MESSAGES,
+        **endings.MESSAGES,
+        **write_back.MESSAGES,
+    },
+    acts={
+        **provisioning.ACTS,
+        **reading.ACTS,
+        **delivery.ACTS,
+        **proposing.ACTS,
+        **invoices.ACTS,
+        **holds.ACTS,
+        **amendments.ACTS,
+        **write_back.ACTS,
+        **endings.ACTS,
+    },
+    correction_refusal=corrections.refusal,
+    corrected=corrections.corrected,
+    at_most_bytes=_at_most_bytes,
 )
-
-
-def apply(state: ContractState, event: Event, now: datetime) -> Outcome[ContractState]:
-    """The state after an event at an aware time."""
-    return machine.apply(RULES, state, event, now)
-
-
-def refusal(state: ContractState, message: Any, now: datetime) -> str | None:
-    """Why a message would be refused now, as a sentence; None if it would be accepted."""
-    return machine.refusal(RULES, state, message, now)
-
-
-def next_action(state: ContractState) -> Action | None:
-    """The next act that may begin now."""
-    return machine.next_action(RULES, state)
-
-
-def next_wake(state: ContractState) -> datetime | None:
-    """When time alone changes something (aware)."""
-    return machine.next_wake(RULES, state)
 
 
 def begun(start: ContractInput, now: datetime) -> ContractState:
@@ -123,4 +99,4 @@ def begun(start: ContractInput, now: datetime) -> ContractState:
         contract_data=start.contract_data,
         started_at=now,
     )
-    return apply(fresh, ClockRang(), now).state
+    return AGENDA.apply(fresh, ClockRang(), now).state

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
+    PlainSerializer,
     ValidationError,
     ValidationInfo,
     model_validator,
@@ -192,6 +193,17 @@ class CapWarning(BaseModel):
     on: date
 
 
+def _lean(reports: dict[int, InvoiceReport]) -> JsonObject:
+    return {
+        str(number): report.model_dump(mode="json", exclude_defaults=True)
+        for number, report in reports.items()
+    }
+
+
+Reports = Annotated[dict[int, InvoiceReport], PlainSerializer(_lean, when_used="json")]
+"""By number; written without what is as it is at the beginning: there may be a thousand."""
+
+
 class ContractState(AgendaState):
     """Everything a contract's workflow knows; carried over continue-as-new.
 
@@ -242,7 +254,7 @@ class ContractState(AgendaState):
     warnings: tuple[CapWarning, ...] = ()
     warned: int = 0
 
-    invoices: dict[int, InvoiceReport] = Field(default_factory=dict)
+    invoices: Reports = Field(default_factory=dict)
     starting: dict[int, InvoiceStart] = Field(default_factory=dict)
     followed: tuple[int, ...] = ()
     reporting_end: tuple[int, ...] = ()
@@ -291,6 +303,12 @@ class ContractState(AgendaState):
         """The latest day on which business has opened: what is due by then may be billed."""
         return _billing_day(self.clock, self.time_zone)
 
+    @property
+    def is_held(self) -> bool:
+        """Whether a hold on billing is in force today."""
+        hold = self.holds.get(HoldKind.BILLING)
+        return hold is not None and (hold.until is None or self.today <= hold.until)
+
     def opening(self, day: date) -> datetime:
         """When business opens on a day, as an aware UTC time."""
         return _opening(day, self.time_zone)
@@ -335,6 +353,13 @@ def _billing_day(clock: datetime, time_zone: str) -> date:
 def has_ended(report: InvoiceReport) -> bool:
     """Whether an invoice needs nothing any more: settled, or rejected."""
     return report.stage is InvoiceStage.SETTLED or report.stage in UNBILLED
+
+
+def not_running(state: ContractState, _: Any = None) -> str | None:
+    """Why nothing about a running contract can be accepted, as a sentence; None if it can."""
+    if state.cancel is not None and state.stage not in ENDED:
+        return "the contract is being cancelled"
+    return None if state.stage in RUNNING else f"the contract is {state.stage}"
 
 
 class ContractInput(BaseModel):

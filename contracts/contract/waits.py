@@ -8,7 +8,7 @@ from contracts.contract import derived
 from contracts.contract.messages import HoldKind
 from contracts.contract.state import ENDED, ContractStage, ContractState
 from contracts.invoice.state import CLEARED, PENDING, UNBILLED
-from contracts.parking import StepException
+from contracts.parking import waits_on
 
 _MOST_NAMED = 5
 
@@ -17,7 +17,7 @@ def contract_waits(state: ContractState) -> tuple[str | None, str]:
     """What the contract itself waits on: the WaitingOn value and a sentence. What its invoices
     wait on they say themselves, each for itself: of the contract that is only a sentence."""
     if state.exceptions:
-        return _waits_on_exception(state.exceptions)
+        return waits_on(state.exceptions)
     if state.stage in ENDED:
         return None, "nothing, it has ended"
     change = state.change
@@ -39,7 +39,7 @@ def invoices_wait(state: ContractState) -> tuple[str | None, str]:
         if item.exceptions:
             return (
                 "exception",
-                f"invoice {number}, parked: {_waits_on_exception(item.exceptions)[1]}",
+                f"invoice {number}, parked: {waits_on(item.exceptions)[1]}",
             )
     undecided = [str(n) for n, item in state.invoices.items() if item.stage in PENDING]
     if undecided:
@@ -58,12 +58,6 @@ def _named(names: Sequence[str]) -> str:
     left = len(names) - _MOST_NAMED
     shown = ", ".join(names[:_MOST_NAMED])
     return f"{shown} and {left} more" if left > 0 else shown
-
-
-def _waits_on_exception(exceptions: Sequence[StepException]) -> tuple[str, str]:
-    first = min(exceptions, key=lambda item: item.since)
-    kind = first.kind if first.kind == "credentials" else "exception"
-    return kind, f"{first.responsible}: {first.doing}"
 
 
 def _waits_for_work(state: ContractState) -> tuple[str | None, str]:

@@ -1,11 +1,15 @@
-"""The CRM gets the contract's status after every change; nothing waits for that."""
+"""The CRM gets the contract's status after every change, and is asked again what it says itself."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from contracts import changes, parking
 from contracts.agenda.actions import Action
+from contracts.agenda.machine import ActRule, MessageRule
+from contracts.billing import account
 from contracts.contract.derived import remembered
+from contracts.contract.messages import CustomerRefresh
 from contracts.contract.state import (
     FILE_SOURCE,
     ContractStage,
@@ -13,12 +17,14 @@ from contracts.contract.state import (
     Ending,
     MoneyTable,
     money_table,
+    not_running,
 )
 from contracts.contract.waits import contract_waits, invoices_wait
 from contracts.crm import ContractStatus
+from contracts.model import JsonObject
+from contracts.ownership import refreshed
 
-WRITE_STATUS = "write_back"
-REFRESH = "refresh"
+WRITE_STATUS, REFRESH = "write_back", "refresh"
 _EARLY = (Ending.TERMINATED, Ending.EXPIRED)
 
 
@@ -27,12 +33,6 @@ def wanted(state: ContractState) -> Iterator[Action]:
     written, so that a parked write does not become another by its own exception."""
     if state.source.system != FILE_SOURCE and status(state) != state.crm_written:
         yield Action(WRITE_STATUS, WRITE_STATUS, lane="crm", aside=True)
-
-
-def refresh(state: ContractState) -> Iterator[Action]:
-    """The deal is read again for whoever asked."""
-    if state.refresh is not None:
-        yield Action(REFRESH, REFRESH, basis=state.refresh.by)
 
 
 def status(state: ContractState) -> ContractStatus:
@@ -75,3 +75,69 @@ def _stage(state: ContractState) -> str:
     if state.stage is ContractStage.CLOSED and state.ending in _EARLY:
         return f"{state.stage} ({state.ending})"
     return str(state.stage)
+
+
+def _status_written(
+    state: ContractState, action: Action, written: ContractStatus, stands: bool
+) -> ContractState:
+    return state.replace(crm_written=written)
+
+
+# --- the deal is read again -----------------------------------------------------------------------
+
+
+def _refresh_refusal(state: ContractState, request: CustomerRefresh) -> str | None:
+    if state.source.system == FILE_SOURCE:
+        return "the contract came from a file, not from a CRM"
+    if state.refresh is not None:
+        return "the deal is being read already"
+    return not_running(state)
+
+
+def _refresh(state: ContractState, request: CustomerRefresh) -> ContractState:
+    return state.replace(refresh=request)
+
+
+def refresh(state: ContractState) -> Iterator[Action]:
+    """The deal is read again for whoever asked."""
+    if state.refresh is not None:
+        yield Action(REFRESH, REFRESH, basis=state.refresh.by)
+
+
+def _deal_refreshed(
+    state: ContractState, action: Action, deal: JsonObject, stands: bool
+) -> ContractState:
+    """Take from the deal what the CRM owns; differences in what others own are only named."""
+    if not stands:
+        return state
+    contract, accepted, ignored = refreshed(state.terms, deal)
+    found = (*accepted, *(f"not taken: {text}" for text in ignored))
+    if contract != state.terms:
+        state = state.replace(
+            contract=contract,
+            contract_data=changes.contract_data_of(contract),
+            billing=account.adopt(state.account, contract, state.today),
+        )
+    # What the owner elsewhere keeps is the same every time: it is noted once.
+    for text in found:
+        if text not in state.refreshed:
+            state = state.noted(f"{action.basis} refreshed the deal: {text}")
+    return state.replace(refresh=None, refreshed=found)
+
+
+ACTS: Mapping[str, ActRule[ContractState]] = {
+    WRITE_STATUS: ActRule(
+        # Skipped, this status is not written; the next one is tried again.
+        parking.WRITE_BACK,
+        _status_written,
+        skipped=lambda state, *_: state.replace(crm_written=status(state)),
+    ),
+    REFRESH: ActRule(
+        parking.REFRESH,
+        _deal_refreshed,
+        skipped=lambda state, *_: state.replace(refresh=None),
+    ),
+}
+MESSAGES: Mapping[type, MessageRule[ContractState]] = {
+    CustomerRefresh: MessageRule(_refresh, _refresh_refusal, brings_work=True)
+}

@@ -1,40 +1,21 @@
-"""Collecting one invoice: what is owed on it, what was agreed about it, and what follows.
+"""What is owed on an invoice, and where it stands for it.
 
-Pure functions of an invoice's state: its workflow asks here, and so does whoever shows it.
-Amounts are with tax, as people owe and pay them.
-"""
+Pure functions of an invoice's state: its agenda asks here, and so does whoever shows it. Amounts
+are with tax, as people owe and pay them."""
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from contracts import dunning
-from contracts.billing.lines import InvoiceKind, InvoiceProposal
-from contracts.dunning import Act, Dispute, DunningDecision, DunningHold, Promise
-from contracts.invoice.content import InvoiceContent, details
-from contracts.invoice.messages import (
-    CreditRequested,
-    DisputeOpened,
-    DisputeResolved,
-    HoldChange,
-    InvoiceBalance,
-    PaymentPromised,
-    PaymentReceived,
-)
-from contracts.invoice.state import (
-    PENDING,
-    InvoiceReport,
-    InvoiceStage,
-    InvoiceState,
-    WriteOffContent,
-)
+from contracts import dunning, metrics
+from contracts.billing.lines import InvoiceKind
+from contracts.dunning import Act, DunningDecision, DunningHold, DunningState
+from contracts.invoice.messages import InvoiceBalance
+from contracts.invoice.state import InvoiceStage, InvoiceState
 from contracts.money import Money
-from contracts.policy import EntityPolicy
 
-_LONGEST_PROMISE = timedelta(days=366)
-
-# --- what is owed -------------------------------------------------------------------------------
+_DAY = timedelta(days=1)
 
 
 def is_credit_note(state: InvoiceState) -> bool:
@@ -44,6 +25,13 @@ def is_credit_note(state: InvoiceState) -> bool:
 def posted(state: InvoiceState) -> InvoiceBalance | None:
     """The balance of a posted invoice; None before that, and once it was cancelled in Odoo."""
     return state.balance if state.balance is not None and state.balance.posted else None
+
+
+def required_balance(state: InvoiceState) -> InvoiceBalance:
+    """The balance of a posted invoice; asking before is a defect of ours."""
+    if state.balance is None:
+        raise RuntimeError("the invoice has no balance before it is posted")
+    return state.balance
 
 
 def due_on(state: InvoiceState) -> date | None:
@@ -62,11 +50,11 @@ def due_on(state: InvoiceState) -> date | None:
     return balance.due_on
 
 
-def asked_for(state: InvoiceState, balance: InvoiceBalance, today: date) -> Money:
+def asked_for(state: InvoiceState, balance: InvoiceBalance) -> Money:
     """What a reminder asks for: all that nobody disputes, but no instalment that is not late."""
     if state.revised_due_on is not None:
         return undisputed(state, balance)
-    later = [part.residual for part in balance.instalments if part.due_on >= today]
+    later = [part.residual for part in balance.instalments if part.due_on >= state.today]
     owed = undisputed(state, balance) - Money.total(later, balance.residual.currency)
     return max(owed, Money.zero(owed.currency))
 
@@ -113,15 +101,41 @@ def is_small(state: InvoiceState, balance: InvoiceBalance) -> bool:
     )
 
 
-def is_overdue(state: InvoiceState, policy: EntityPolicy, today: date) -> bool:
+def is_overdue(state: InvoiceState) -> bool:
     """Whether more than the tolerance is late that nobody disputes."""
     balance, due = posted(state), due_on(state)
     if balance is None or due is None or is_credit_note(state):
         return False
-    return today > due and asked_for(state, balance, today).amount > policy.dunning.tolerance
+    owed = asked_for(state, balance).amount
+    return state.today > due and owed > state.rules.dunning.tolerance
 
 
-def stage_of(state: InvoiceState, policy: EntityPolicy, today: date) -> InvoiceStage:
+# --- where it stands ------------------------------------------------------------------------------
+
+
+def is_to_reconcile(state: InvoiceState) -> bool:
+    """Whether a credit note is still to be set off against its invoice."""
+    return is_credit_note(state) and not state.reconciled
+
+
+def is_collecting(state: InvoiceState) -> bool:
+    """Whether all is booked that is known, and only money or time changes anything."""
+    return (
+        posted(state) is not None
+        and not state.payments
+        and not is_to_reconcile(state)
+        and state.write_off is None
+    )
+
+
+def is_dunned(state: InvoiceState) -> bool:
+    """Whether the customer is to be reminded, sooner or later."""
+    return (
+        is_collecting(state) and not is_credit_note(state) and not required_balance(state).is_clear
+    )
+
+
+def stage_of(state: InvoiceState) -> InvoiceStage:
     """The stage of a posted invoice: a function of balance, delivery, agreements and dates."""
     balance = posted(state)
     if balance is None:
@@ -132,7 +146,7 @@ def stage_of(state: InvoiceState, policy: EntityPolicy, today: date) -> InvoiceS
         return InvoiceStage.IN_PAYMENT
     if not state.delivered:
         return InvoiceStage.POSTED_NOT_DELIVERED
-    if is_overdue(state, policy, today):
+    if is_overdue(state):
         return InvoiceStage.OVERDUE
     return InvoiceStage.PARTIALLY_PAID if balance.residual < balance.total else InvoiceStage.OPEN
 
@@ -145,336 +159,92 @@ def _cleared_by(state: InvoiceState, balance: InvoiceBalance) -> InvoiceStage:
     return InvoiceStage.PAID if paid(state, balance).is_positive else InvoiceStage.CREDITED
 
 
-def dunning_decision(state: InvoiceState, policy: EntityPolicy, today: date) -> DunningDecision:
-    """What to do about a posted invoice now; money on its way and an invoice the customer has not
-    got yet pause dunning."""
+def dunning_decision(state: InvoiceState, on: date | None = None) -> DunningDecision:
+    """What the rules of the legal entity say about reminding, today or on another day; money on its
+    way and an invoice the customer has not got yet pause it."""
     balance, due = posted(state), due_on(state)
     if balance is None or balance.in_payment or not state.delivered:
         return DunningDecision(act=Act.WAIT, level=state.dunning.level)
     return dunning.decide(
-        policy.dunning,
-        policy.calendar,
+        state.rules.dunning,
+        state.rules.calendar,
         residual=balance.residual,
         disputed=disputed(state, balance),
         due_on=due or state.proposal.proposed_on,
         sent=state.dunning,
-        today=today,
+        today=on or state.today,
         holds=holds(state),
         promise=state.promise,
     )
 
 
-def unbookable(balance: InvoiceBalance, payment: PaymentReceived, today: date) -> str | None:
-    """Why a payment cannot be booked on this invoice, as a sentence; None if it can."""
-    currency = balance.total.currency
-    if payment.amount.currency != currency:
-        return f"the invoice is in {currency}, the payment {payment.amount}"
-    if not payment.amount.is_positive:
-        return f"a payment is above zero, not {payment.amount}"
-    if payment.paid_on > today:
-        return f"the payment is of {payment.paid_on}, which lies ahead: today is {today}"
-    return None
+def next_look(state: InvoiceState) -> datetime | None:
+    """When time alone changes something: a reminder is due, the due date passes (which shows at
+    once, and is reminded of later), or a promise."""
+    decision = dunning_decision(state)
+    if decision.act is Act.SEND and decision.next_on is not None:
+        return state.opening(decision.next_on)
+    due = due_on(state)
+    days = [decision.next_on] if decision.next_on else []
+    if due is not None and due >= state.today:
+        days.append(due + _DAY)
+    if state.promise is not None:
+        days.append(state.promise.on + _DAY)
+    days += [hold.until + _DAY for hold in holds(state) if hold.until]
+    return state.opening(min(days)) if days else None
 
 
-def excess(state: InvoiceState, payment: PaymentReceived) -> Money | None:
-    """How much of a payment that is booked now is more than what was open; None if nothing is.
-
-    While Odoo shows the invoice as in payment, what was booked before may still be in what it
-    calls open.
-    """
-    balance = posted(state)
-    if balance is None:
-        return None
-    owed = balance.residual
-    if balance.in_payment:
-        waiting = {item.reference for item in state.payments}
-        booked = (
-            amount
-            for reference, amount in state.known_payments.items()
-            if reference not in waiting and amount.currency == owed.currency
-        )
-        owed -= Money.total(booked, owed.currency)
-    over = payment.amount - max(owed, Money.zero(owed.currency))
-    return over if over.is_positive else None
+# --- what follows ---------------------------------------------------------------------------------
 
 
-def proposal_details(proposal: InvoiceProposal, content: InvoiceContent) -> tuple[str, ...]:
-    """What approvers are shown of an invoice beside its amount, one line each: what its draft says
-    in Odoo, which is what is posted and mailed."""
-    because = [f"because: {proposal.reason}"] if proposal.reason else []
-    return (*details(content), *because)
+def clear(state: InvoiceState) -> InvoiceState:
+    """Nothing is owed: reminders are off; it is watched until the settlement period is over."""
+    if not is_collecting(state) or not required_balance(state).is_clear:
+        return state
+    if state.dunning.level or state.dunning.sent_on or state.reminders_exhausted:
+        state = state.replace(dunning=DunningState(), reminders_exhausted=False)
+    if state.settles_at is not None:
+        return state
+    balance = required_balance(state)
+    money, credits = paid(state, balance), credited(state, balance)
+    settles_at = state.clock + timedelta(days=state.rules.dunning.settlement_days)
+    state = state.replace(settles_at=settles_at)
+    if money.is_positive and state.draft and not is_credit_note(state):
+        waited = state.today - state.draft.invoice_on
+        entity = state.proposal.legal_entity
+        state = state.measured(metrics.days(metrics.CASH, waited, legal_entity=entity))
+    return state.noted(f"Clear: {money} paid, {credits} credited")
 
 
-# --- what people may agree ----------------------------------------------------------------------
+def reopen(state: InvoiceState) -> InvoiceState:
+    """Something is owed again, such as after a payment that bounced."""
+    if state.settles_at is None or not is_collecting(state):
+        return state
+    balance = required_balance(state)
+    if balance.is_clear:
+        return state
+    return state.replace(settles_at=None).noted(f"Reopened: {balance.residual} is owed again")
 
 
-def dispute_refusal(state: InvoiceState, opened: DisputeOpened, today: date) -> str | None:
-    """Why a dispute cannot be accepted, as a sentence; None if it can."""
-    if state.dispute is not None:
-        return f"{state.dispute.amount} is disputed already; resolve that first"
-    return (
-        _nothing_owed(state)
-        or _amount_refusal(state, opened.amount)
-        or _date_refusal("the revised due date", opened.revised_due_on, today)
+def stage_of_posted(state: InvoiceState) -> InvoiceState:
+    """It is settled once it was clear for the settlement period."""
+    stage = stage_of(state)
+    is_settled = (
+        is_collecting(state)
+        and required_balance(state).is_clear
+        and state.delivered
+        and state.settles_at is not None
+        and state.clock >= state.settles_at
     )
-
-
-def opened_dispute(state: InvoiceState, opened: DisputeOpened, today: date) -> Dispute:
-    """The dispute as it is kept; of all that is open where no amount is stated."""
-    balance = _required(state)
-    return Dispute(
-        amount=opened.amount or balance.residual,
-        reason=opened.reason,
-        by=opened.by,
-        opened_on=today,
-        revised_due_on=opened.revised_due_on,
-    )
-
-
-def resolution_refusal(state: InvoiceState, resolved: DisputeResolved, today: date) -> str | None:
-    """Why a dispute cannot be resolved like this; None if it can."""
-    dispute = state.dispute
-    if dispute is None:
-        return "nothing is disputed"
-    accepted = resolved.accepted
-    if accepted is not None and accepted.currency != dispute.amount.currency:
-        return f"{dispute.amount} is disputed, not {accepted}: the currencies differ"
-    if accepted is not None and accepted.amount < 0:
-        return f"the accepted amount is not below zero: {accepted}"
-    if accepted is not None and accepted > dispute.amount:
-        return f"{dispute.amount} is disputed; no more than that can be accepted, not {accepted}"
-    if accepted and accepted.is_positive and dispute.accepted is not None:
-        return f"{dispute.accepted} was accepted already and waits for its credit note"
-    if accepted and accepted.is_positive and posted(state) is None:
-        return "the invoice is not posted in Odoo: post it again there, then it can be credited"
-    return _date_refusal("the revised due date", resolved.revised_due_on, today)
-
-
-def accepted_dispute(state: InvoiceState, dispute: Dispute, accepted: Money) -> Dispute:
-    """The dispute once a part is accepted: only that part stays disputed, until it is credited."""
-    balance = _required(state)
-    share = accepted.amount * balance.untaxed.amount / balance.total.amount
-    return dispute.model_copy(
-        update={
-            "accepted": accepted,
-            "to_credit": Money.rounded(share, accepted.currency),
-            "credited_before": credited_untaxed(state, balance),
-        }
-    )
-
-
-def credit_request(
-    state: InvoiceState, dispute: Dispute, resolved: DisputeResolved
-) -> CreditRequested:
-    """What the contract is asked to credit for a dispute that was accepted."""
-    if dispute.accepted is None or dispute.to_credit is None:
-        raise ValueError("nothing of the dispute was accepted")
-    return CreditRequested(
-        number=state.proposal.number,
-        amount=dispute.accepted,
-        untaxed=dispute.to_credit,
-        by=resolved.by,
-        reason=f"{dispute.reason}: {resolved.comment}",
-    )
-
-
-def is_credited(state: InvoiceState, dispute: Dispute) -> bool:
-    """Whether what was accepted of a dispute has been credited since."""
-    balance = posted(state)
-    if balance is None or dispute.to_credit is None or dispute.credited_before is None:
-        return False
-    return credited_untaxed(state, balance) - dispute.credited_before >= dispute.to_credit
-
-
-def promise_refusal(state: InvoiceState, promised: PaymentPromised, today: date) -> str | None:
-    """Why a promise to pay cannot be accepted; None if it can."""
-    if promised.on > today + _LONGEST_PROMISE:
-        return f"a promise is for a year at most, not until {promised.on}"
-    return (
-        _nothing_owed(state)
-        or _amount_refusal(state, promised.amount)
-        or _date_refusal("the promised day", promised.on, today)
-    )
-
-
-def taken_promise(state: InvoiceState, promised: PaymentPromised, today: date) -> Promise:
-    """The promise as it is kept; of all that is not disputed where no amount is stated."""
-    balance = _required(state)
-    rest = undisputed(state, balance)
-    return Promise(
-        on=promised.on,
-        amount=promised.amount or (rest if rest.is_positive else balance.residual),
-        by=promised.by,
-        made_on=today,
-        paid_before=paid(state, balance),
-    )
-
-
-def hold_refusal(state: InvoiceState, change: HoldChange, today: date) -> str | None:
-    """Why reminders cannot be held or released like this; None if they can."""
-    if is_credit_note(state):
-        return "nobody is reminded of a credit note"
-    current = state.contract_hold if change.whole_contract else state.hold
-    if not change.on and current is None:
-        if not change.whole_contract and state.contract_hold is not None:
-            return "the hold is on the whole contract; release it there"
-        return "reminders are not on hold"
-    return _date_refusal("the hold's last day", change.until, today) if change.on else None
-
-
-def write_off_refusal(state: InvoiceState) -> str | None:
-    """Why what is open cannot be proposed for write-off; None if it can."""
-    if state.write_off is not None:
-        return f"a write-off of {state.write_off.amount} awaits approval already"
-    refusal = _nothing_owed(state)
-    if refusal:
-        return refusal
-    if _required(state).in_payment or state.payments:
-        return "a payment is on its way; wait until it has arrived"
-    if state.policy is None or not state.policy.write_off_account:
-        return (
-            f"no write-off account is configured: set "
-            f"entities.{state.proposal.legal_entity}.write_off_account (new invoices take it)"
-        )
-    return None
-
-
-def write_off_content(state: InvoiceState, amount: Money, reason: str) -> WriteOffContent:
-    """What an approval of a write-off is bound to."""
-    return WriteOffContent(
-        contract_id=state.proposal.contract_id,
-        legal_entity=state.proposal.legal_entity,
-        number=state.proposal.number,
-        invoice=_required(state).number,
-        amount=amount,
-        reason=reason,
-    )
-
-
-def _nothing_owed(state: InvoiceState) -> str | None:
-    if is_credit_note(state):
-        return "that is a credit note: the customer owes nothing on it"
-    balance = posted(state)
-    if balance is None:
-        return f"the invoice is {state.stage}: nothing is owed on it yet"
-    if not balance.residual.is_positive:
-        return f"nothing is open: the invoice is {state.stage}"
-    return None
-
-
-def _amount_refusal(state: InvoiceState, amount: Money | None) -> str | None:
-    if amount is None:
-        return None
-    residual = _required(state).residual
-    if amount.currency != residual.currency:
-        return f"the invoice is in {residual.currency}, not in {amount.currency}"
-    if not amount.is_positive:
-        return f"an amount above zero is expected, not {amount}"
-    if amount > residual:
-        return f"{residual} is open; it cannot be more than that, not {amount}"
-    return None
-
-
-def _date_refusal(what: str, day: date | None, today: date) -> str | None:
-    return f"{what} is past: {day}" if day is not None and day < today else None
-
-
-def _required(state: InvoiceState) -> InvoiceBalance:
-    balance = posted(state)
-    if balance is None:
-        raise RuntimeError("the invoice has no balance before it is posted")
-    return balance
-
-
-# --- what the contract knows --------------------------------------------------------------------
-
-_POSTED = frozenset(
-    {
-        InvoiceStage.POSTED_NOT_DELIVERED,
-        InvoiceStage.OPEN,
-        InvoiceStage.PARTIALLY_PAID,
-        InvoiceStage.IN_PAYMENT,
-    }
-)
-"""To the contract these are one: what tells them apart is the money."""
-
-
-def report(state: InvoiceState) -> InvoiceReport:
-    """What the contract needs to know of the invoice now."""
-    balance = posted(state)
-    stage = state.stage
-    # What is tried again at the moment is not over yet, and each report costs a Signal.
-    exceptions = (*state.exceptions, *state.retried)
-    if stage is InvoiceStage.POSTED_NOT_DELIVERED and not exceptions:
-        # Under way: only a delivery that is parked has a stage of its own.
+    if is_settled:
+        stage = InvoiceStage.SETTLED
+    elif stage is InvoiceStage.SETTLED:
+        # It was settled, and then somebody cancelled it in Odoo.
         stage = InvoiceStage.OPEN
-    if stage is InvoiceStage.REJECTED and not state.draft_is_gone:
-        # The contract bills again what is rejected: not while somebody might post this draft.
-        stage = InvoiceStage.AWAITING_APPROVAL
-    overdue = stage is InvoiceStage.OVERDUE
-    level = state.dunning.level
-    # Of fields that were checked when they came in; it is asked for at every event.
-    return InvoiceReport.model_construct(
-        number=state.proposal.number,
-        kind=state.proposal.kind,
-        credited_number=state.proposal.credited_number,
-        stage=stage,
-        amount=state.proposal.amount,
-        content_hash=state.draft.approval_hash if state.draft else "",
-        odoo_totals=state.odoo_totals,
-        invoice_id=state.invoice_id,
-        odoo_number=balance.number if balance else "",
-        due_on=due_on(state) if balance else None,
-        untaxed=balance.untaxed if balance else None,
-        total=balance.total if balance else None,
-        residual=balance.residual if balance else None,
-        credited=balance.credited if balance else None,
-        credited_untaxed=balance.credited_untaxed if balance else None,
-        written_off=balance.written_off if balance else None,
-        disputed=disputed(state, balance) if balance else None,
-        promised_on=state.promise.on if state.promise else None,
-        dunning_level=level,
-        suspends=overdue and state.policy is not None and state.policy.dunning.suspends(level),
-        overdue=overdue,
-        because=state.rejected_because if stage is InvoiceStage.REJECTED else "",
-        approved=_approved(state),
-        exceptions=exceptions,
-    )
+    return in_stage(state, stage)
 
 
-def _approved(state: InvoiceState) -> tuple[str, ...]:
-    """Who approved what of this invoice, for the record."""
-    signed = state.approval_round is not None and state.approval_round.is_met
-    invoice = (
-        [f"{state.proposal.amount}: {state.approval_round.given}"]
-        if signed and state.approval_round
-        else []
-    )
-    return (*invoice, *state.write_offs_approved)
-
-
-def is_news(now: InvoiceReport, told: InvoiceReport | None) -> bool:
-    """Whether the contract needs this report after the last one: each costs a Signal and a wake-up.
-
-    Money, a stage that asks something of somebody or settles something, agreements, suspension,
-    and what is parked. Not news: an approval on the way to posting, the reminders' count, the
-    tries of a parked step.
-    """
-    if told is None:
-        # That it is proposed and needs approval, the contract knows: it has proposed it.
-        return now.stage not in _ON_THE_WAY or bool(now.exceptions)
-    if now.stage in _ON_THE_WAY and not now.exceptions and not told.exceptions:
-        return False
-    return _gist(now) != _gist(told)
-
-
-_ON_THE_WAY = PENDING | {InvoiceStage.APPROVED}
-"""Stages before it is posted: who has to act then is asked by the invoice itself."""
-
-
-def _gist(item: InvoiceReport) -> tuple[object, ...]:
-    stage = InvoiceStage.OPEN if item.stage in _POSTED else item.stage
-    rest = item.model_copy(
-        update={"stage": stage, "dunning_level": 0, "exceptions": (), "approved": ()}
-    )
-    return rest, [(parked.step, parked.code) for parked in item.exceptions]
+def in_stage(state: InvoiceState, stage: InvoiceStage) -> InvoiceState:
+    if stage is state.stage:
+        return state
+    return state.replace(stage=stage).noted(f"Stage: {stage}")

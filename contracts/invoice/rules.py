@@ -1,88 +1,69 @@
-"""An invoice as the agenda's machine sees it: its rules, and the four questions asked of them."""
+"""The agenda of an invoice: the rules of every part of it, in one object."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
-from contracts import parking
-from contracts.agenda import machine
-from contracts.agenda.actions import Action, Event
-from contracts.agenda.machine import Outcome, Rules
-from contracts.approvals import ApprovalDecision
-from contracts.invoice import agenda, consequences, intake, refusals, results
-from contracts.invoice.messages import (
-    ContractRenewed,
-    CreditApplied,
-    DisputeOpened,
-    DisputeResolved,
-    HoldChange,
-    InvoiceBalance,
-    PaymentNotice,
-    PaymentPromised,
-    WriteOffAsked,
+from contracts.agenda.machine import Agenda
+from contracts.invoice import (
+    agenda,
+    agreements,
+    approving,
+    collecting,
+    issuing,
+    payments,
+    reminding,
+    reporting,
 )
-from contracts.invoice.state import InvoiceState
-from contracts.parking import Resolution
+from contracts.invoice.state import InvoiceStage, InvoiceState
+from contracts.invoice.waits import invoice_waits
 
-_SIGNALS = (
-    ApprovalDecision,
-    ContractRenewed,
-    CreditApplied,
-    DisputeOpened,
-    DisputeResolved,
-    HoldChange,
-    InvoiceBalance,
-    PaymentNotice,
-    PaymentPromised,
-    Resolution,
-    WriteOffAsked,
-)
+_ENDS = (InvoiceStage.REJECTED, InvoiceStage.SETTLED)
 
-RULES: Rules[InvoiceState] = Rules(
+
+def _shown(state: InvoiceState) -> InvoiceState:
+    """The state with what people see of it: what it waits for, since when, what comes next."""
+    waiting = state.waiting.updated(invoice_waits(state)[0], state.clock, state.exceptions)
+    next_action_at = _next_action_at(state)
+    if waiting == state.waiting and next_action_at == state.next_action_at:
+        return state
+    return state.replace(waiting=waiting, next_action_at=next_action_at)
+
+
+def _next_action_at(state: InvoiceState) -> datetime | None:
+    """When something happens by itself, for people to see."""
+    if not state.issued or state.stage is InvoiceStage.SETTLED:
+        return None
+    if state.write_off is not None:
+        return state.write_off.approval_round.next_reminder(state.rules.calendar)
+    if not collecting.is_collecting(state):
+        return state.next_action_at
+    if not collecting.is_dunned(state):
+        return state.settles_at
+    decision = collecting.dunning_decision(state)
+    return state.opening(decision.next_on) if decision.next_on else collecting.next_look(state)
+
+
+AGENDA: Agenda[InvoiceState] = Agenda(
     wanted=agenda.wanted,
-    refusal=refusals.refusal,
-    take=intake.take,
-    done=results.done,
-    failed=results.failed,
-    resolved=intake.resolved,
-    advance=consequences.advance,
+    advance=agenda.advance,
     wake=agenda.wake,
-    reopens=lambda _: False,
-    shown=consequences.shown,
-    messages={kind.__name__: kind for kind in _SIGNALS},
-    steps={
-        agenda.CREATE: parking.CREATE_INVOICE,
-        agenda.POST: parking.POST_INVOICE,
-        agenda.DISCARD: parking.DISCARD,
-        agenda.NOTIFY: parking.NOTIFY,
-        agenda.DELIVER: parking.DELIVER,
-        agenda.BALANCE: parking.BALANCE,
-        agenda.REGISTER_PAYMENT: parking.REGISTER_PAYMENT,
-        agenda.SETTLE_PAYMENT: parking.SETTLE_PAYMENT,
-        agenda.RECONCILE: parking.RECONCILE,
-        agenda.REMIND: parking.REMIND,
-        agenda.TODO: parking.REMIND,
-        agenda.WRITE_OFF: parking.WRITE_OFF,
+    is_over=lambda state: state.stage in _ENDS,
+    shown=_shown,
+    messages={
+        **approving.MESSAGES,
+        **payments.MESSAGES,
+        **agreements.MESSAGES,
+        **reporting.MESSAGES,
     },
+    acts={
+        **issuing.ACTS,
+        **approving.ACTS,
+        **payments.ACTS,
+        **agreements.ACTS,
+        **reminding.ACTS,
+        **reporting.ACTS,
+    },
+    correction_refusal=issuing.correction_refusal,
+    corrected=issuing.corrected,
 )
-
-
-def apply(state: InvoiceState, event: Event, now: datetime) -> Outcome[InvoiceState]:
-    """The state after an event at an aware time, and the answer to a message."""
-    return machine.apply(RULES, state, event, now)
-
-
-def refusal(state: InvoiceState, message: Any, now: datetime) -> str | None:
-    """Why a message would be refused now; None if it would be accepted."""
-    return machine.refusal(RULES, state, message, now)
-
-
-def next_action(state: InvoiceState) -> Action | None:
-    """The next act that may begin now."""
-    return machine.next_action(RULES, state)
-
-
-def next_wake(state: InvoiceState) -> datetime | None:
-    """When time alone changes something (aware)."""
-    return machine.next_wake(RULES, state)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -293,12 +294,25 @@ class InvoiceState(AgendaState):
         return self.draft.odoo_totals if self.draft else None
 
     @property
-    def open_round(self) -> ApprovalRound | None:
-        """What awaits a decision now: the invoice, or once it is posted its write-off."""
-        found = self.write_off.approval_round if self.write_off else None
+    def current_round(self) -> ApprovalRound | None:
+        """The round of the invoice, or once it is posted of its write-off."""
         if not self.issued:
-            found = self.approval_round if self.stage is InvoiceStage.AWAITING_APPROVAL else None
-        return None if found is None or found.is_decided else found
+            return self.approval_round
+        return self.write_off.approval_round if self.write_off else None
+
+    @property
+    def open_round(self) -> ApprovalRound | None:
+        """What awaits a decision now."""
+        found = self.current_round
+        is_due = self.issued or self.stage is InvoiceStage.AWAITING_APPROVAL
+        return found if found is not None and is_due and not found.is_decided else None
+
+    def with_round(self, approval_round: ApprovalRound) -> Self:
+        """The state with another current round."""
+        if not self.issued or self.write_off is None:
+            return self.replace(approval_round=approval_round)
+        changes = {"approval_round": approval_round}
+        return self.replace(write_off=self.write_off.model_copy(update=changes))
 
 
 class InvoiceInput(BaseModel):

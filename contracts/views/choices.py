@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from contracts import parking
-from contracts.contract import refusals as contract_refusals
+from contracts.contract import corrections
+from contracts.contract import rules as contract_rules
 from contracts.contract.state import ContractState
-from contracts.invoice import refusals as invoice_refusals
+from contracts.invoice import issuing
+from contracts.invoice import rules as invoice_rules
 from contracts.invoice.state import InvoiceState
 from contracts.parking import Action, Resolution, StepException
 
@@ -24,40 +25,33 @@ class Choice:
 
 
 def choices(state: ContractState | InvoiceState, exception: StepException) -> tuple[Choice, ...]:
-    """What may be decided about the exception of a contract or an invoice as it is now."""
-    if isinstance(state, ContractState):
-        contract = state
-        return _choices(
-            exception,
-            lambda resolution: contract_refusals.refusal(contract, resolution),
-            lambda path: contract_refusals.may_amend(contract, path),
-        )
-    invoice = state
-    return _choices(
-        exception,
-        lambda resolution: invoice_refusals.refusal(invoice, resolution),
-        invoice_refusals.may_amend,
-    )
+    """What may be decided about an exception of a contract or an invoice as it is now."""
+    return tuple(_choices(state, exception))
 
 
-def _choices(
-    exception: StepException,
-    refusal: Callable[[Resolution], str | None],
-    may_amend: Callable[[str], bool],
-) -> tuple[Choice, ...]:
-    found = []
+def _choices(state: ContractState | InvoiceState, exception: StepException) -> Iterator[Choice]:
     for action in exception.allowed:
-        if exception.uncertain and action is not Action.RETRY:
-            continue
         if action is Action.AMEND:
-            found.append(Choice(action, _path(exception, may_amend)))
+            if not exception.uncertain:
+                yield Choice(action, _path(state, exception))
             continue
         asked = Resolution(action=action, by=_SOMEBODY, step=exception.step, reason=_SOMEBODY)
-        if (parking.refusal([exception], asked) or refusal(asked)) is None:
-            found.append(Choice(action))
-    return tuple(found)
+        if _refusal(state, asked) is None:
+            yield Choice(action)
 
 
-def _path(exception: StepException, may_amend: Callable[[str], bool]) -> str:
+def _refusal(state: ContractState | InvoiceState, asked: Resolution) -> str | None:
+    if isinstance(state, ContractState):
+        return contract_rules.AGENDA.refusal(state, asked, state.clock)
+    return invoice_rules.AGENDA.refusal(state, asked, state.clock)
+
+
+def _path(state: ContractState | InvoiceState, exception: StepException) -> str:
     named = [problem.field for problem in exception.problems] or [exception.field]
-    return next((path for path in named if path and may_amend(path)), "")
+    return next((path for path in named if path and _may_amend(state, path)), "")
+
+
+def _may_amend(state: ContractState | InvoiceState, path: str) -> bool:
+    if isinstance(state, ContractState):
+        return corrections.may_amend(state, path)
+    return issuing.may_amend(path)

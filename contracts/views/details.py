@@ -13,20 +13,15 @@ from contracts.contract.state import ContractState, money_table
 from contracts.contract.waits import contract_waits
 from contracts.invoice import collecting
 from contracts.invoice.messages import InvoiceBalance
-from contracts.invoice.state import CLEARED, InvoiceStage, InvoiceState
+from contracts.invoice.state import InvoiceState
+from contracts.invoice.waits import invoice_waits
 from contracts.journal import Journal
 from contracts.money import Money
 from contracts.parking import Action, StepException, Waiting
 from contracts.validation import show
 from contracts.views import layout
 from contracts.views.choices import Choice, choices
-from contracts.views.status import (
-    conditions,
-    invoice_rows,
-    milestone_status,
-    not_billed,
-    plan_rows,
-)
+from contracts.views.status import conditions, invoice_rows, milestone_status, not_billed, plan_rows
 
 _LATEST = 8
 _MAX_ROWS = 60
@@ -90,48 +85,6 @@ def invoice_details(state: InvoiceState) -> str:
     return _cut(parts)
 
 
-def invoice_waits(state: InvoiceState) -> tuple[str | None, str]:
-    """What the invoice waits on: the WaitingOn value and a sentence."""
-    if state.exceptions:
-        return _waits_on_exception(state.exceptions)
-    if state.open_round:
-        return "approval", state.open_round.missing
-    if state.stage is InvoiceStage.POSTED_NOT_DELIVERED:
-        return "delivery", "the invoice to be delivered"
-    if state.stage is InvoiceStage.IN_PAYMENT:
-        return "payment", "the payment to reach the bank statement"
-    if state.stage in CLEARED - {InvoiceStage.SETTLED}:
-        return "settlement", "the settlement period to end"
-    if state.stage in (InvoiceStage.SETTLED, InvoiceStage.REJECTED):
-        return None, "nothing, it has ended"
-    if state.stage is InvoiceStage.PROPOSED:
-        return "approval", "its draft, which then awaits approval"
-    balance = collecting.posted(state)
-    if balance is None:
-        return None, "the systems (no person is needed)"
-    if collecting.is_credit_note(state):
-        return "refund", f"{balance.residual} to be paid out to the customer, or set off"
-    if collecting.is_small(state, balance):
-        return "write_off", f"somebody to write off {balance.residual}, or the customer's payment"
-    return _waits_for_money(state)
-
-
-def _waits_for_money(state: InvoiceState) -> tuple[str, str]:
-    if state.dispute and state.dispute.accepted:
-        return "dispute", f"a credit note over {state.dispute.accepted}, which was accepted"
-    if state.dispute:
-        return "dispute", f"the dispute over {state.dispute.amount} to be resolved"
-    held = collecting.holds(state)
-    if held:
-        until = f" until {held[0].until}" if held[0].until else ""
-        return "hold", f"the hold on reminders{until} to end: {held[0].reason}"
-    if state.promise:
-        return "promise", f"{state.promise.amount}, promised until {state.promise.on}"
-    if state.reminders_exhausted and state.stage is InvoiceStage.OVERDUE:
-        return "collector", "a person to collect: every reminder was sent"
-    return "payment", "the customer's payment"
-
-
 def agreements(state: InvoiceState) -> list[str]:
     """What was agreed about a posted invoice, or is asked for, one sentence each."""
     told = []
@@ -159,12 +112,6 @@ def agreements(state: InvoiceState) -> list[str]:
 def _standing(stage: str, waits_for: str, waiting: Waiting, zone: str) -> str:
     since = f", since {_when(waiting.since, zone)}" if waiting.since else ""
     return f"**Stage:** {stage}  \n**Waits for:** {waits_for}{since}"
-
-
-def _waits_on_exception(exceptions: Sequence[StepException]) -> tuple[str, str]:
-    first = min(exceptions, key=lambda item: item.since)
-    kind = first.kind if first.kind == "credentials" else "exception"
-    return kind, f"{first.responsible}: {first.doing}"
 
 
 def _lines(state: InvoiceState) -> str:

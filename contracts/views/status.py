@@ -15,15 +15,7 @@ from contracts.contract import derived
 from contracts.contract.invoices import name_of
 from contracts.contract.state import ContractState, MilestoneProgress
 from contracts.invoice.state import InvoiceReport
-from contracts.model import (
-    Contract,
-    ExpensePlan,
-    Frozen,
-    Plan,
-    RetainerPlan,
-    TimePlan,
-    UsagePlan,
-)
+from contracts.model import Contract, ExpensePlan, Frozen, Plan, RetainerPlan, TimePlan, UsagePlan
 from contracts.money import Money
 
 

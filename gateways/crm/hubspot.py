@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 from contracts.crm import ContractStatus, WonDeal, WonDeals
 from contracts.model import JsonObject
 from contracts.validation import Problem
+from gateways import errors
 from gateways.crm import terms
 from gateways.crm.batches import chunks, write_apart
 from gateways.crm.contract_data import (
@@ -36,43 +37,24 @@ from gateways.crm.contract_data import (
 from gateways.crm.hubspot_api import DEFAULT_URL, MAX_BATCH, SYSTEM, AnswerClock, HubSpotApi
 from gateways.crm.protocol import StatusRefusal
 from gateways.crm.status import STARTED, STATUS_LABELS, status_texts
-from gateways.errors import FailureKind, GatewayError
+from gateways.errors import GatewayError
+from gateways.fields import names
 from gateways.http import pooled_client
 from gateways.secrets import Secret
 
 _RECORD_ID = re.compile(r"[0-9]{1,20}")
 
-_DEAL = (
-    "dealname",
-    "amount",
-    "deal_currency_code",
-    "closedate",
-    "hubspot_owner_id",
-    "hs_is_closed_won",
-    "c2c_payment_term",
-    "c2c_purchase_order",
-    "c2c_starts_on",
-    "c2c_ends_on",
-    terms.PROPERTY,
-)
-_COMPANY = ("name", "hs_country_code", "country", "vat_number", "address", "city", "zip")
-_CONTACT = ("email",)
-_LINE_ITEM = (
-    "name",
-    "hs_sku",
-    "quantity",
-    "price",
-    "discount",
-    "hs_discount_percentage",
-    "amount",
-    "hs_position_on_quote",
-    "recurringbillingfrequency",
-    "hs_recurring_billing_start_date",
-    "hs_recurring_billing_period",
-    "hs_billing_start_delay_days",
-    "hs_billing_start_delay_months",
-    "c2c_milestones",
-)
+_DEAL = names(f"""
+    dealname amount deal_currency_code closedate hubspot_owner_id hs_is_closed_won
+    c2c_payment_term c2c_purchase_order c2c_starts_on c2c_ends_on {terms.PROPERTY}
+""")
+_COMPANY = names("name hs_country_code country vat_number address city zip")
+_CONTACT = names("email")
+_LINE_ITEM = names("""
+    name hs_sku quantity price discount hs_discount_percentage amount hs_position_on_quote
+    recurringbillingfrequency hs_recurring_billing_start_date hs_recurring_billing_period
+    hs_billing_start_delay_days hs_billing_start_delay_months c2c_milestones
+""")
 _EVERY = {
     "weekly": "1 week",
     "biweekly": "2 weeks",
@@ -267,11 +249,10 @@ class HubSpotCrm:
                 raise _no_deal(deal_id, error.message) from error
             raise
         if deal.get("hs_is_closed_won") != "true":
-            raise GatewayError(
-                FailureKind.BUSINESS,
-                system=SYSTEM,
-                code="deal_not_won",
-                message=f"deal {deal_id} is not in a stage that counts as won",
+            raise errors.business(
+                SYSTEM,
+                "deal_not_won",
+                f"deal {deal_id} is not in a stage that counts as won",
                 field="hs_is_closed_won",
                 value=str(deal.get("hs_is_closed_won")),
             )
@@ -341,14 +322,7 @@ def _milliseconds(moment: datetime) -> str:
 
 
 def _no_deal(deal_id: str, message: str) -> GatewayError:
-    return GatewayError(
-        FailureKind.BUSINESS,
-        system=SYSTEM,
-        code="deal_not_found",
-        message=message,
-        field="deal_id",
-        value=deal_id,
-    )
+    return errors.business(SYSTEM, "deal_not_found", message, field="deal_id", value=deal_id)
 
 
 def _chosen(records: Sequence[tuple[str, frozenset[str]]], label: str) -> str:

@@ -16,9 +16,10 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from contracts.model import JsonObject
+from gateways import errors
 from gateways.crm.batches import chunks
-from gateways.errors import FailureKind, GatewayError
-from gateways.http import date_of, retry_after
+from gateways.errors import GatewayError
+from gateways.http import date_of, json_object, retry_after, unanswered
 from gateways.secrets import Secret
 from gateways.throttle import Throttle
 
@@ -53,9 +54,6 @@ _MAX_PAUSE = timedelta(minutes=1)
 
 _PROPERTY_NAME = re.compile(r'"name"\s*:\s*"([^"]+)"')
 _SHOWN_CHARACTERS = 500
-
-# Failures before anything was sent; after all others HubSpot may have done the work.
-_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
 class AnswerClock:
@@ -126,9 +124,9 @@ class HubSpotApi:
         path = f"/crm/v3/objects/{object_type}/batch/update"
         answer = self._call("POST", path, body={"inputs": inputs})
         written = {str(record["id"]) for record in _results(answer)}
-        errors = answer.get("errors") or []
+        refused = answer.get("errors") or []
         return {
-            record_id: _reason(record_id, errors)
+            record_id: _reason(record_id, refused)
             for record_id, _ in changes
             if record_id not in written
         }
@@ -150,7 +148,7 @@ class HubSpotApi:
             if after is None:
                 return found
             wanted = {"id": record_id, "after": after}
-        raise _defect(f"more than {_MAX_PAGES} pages of {to_type} of {from_type} {record_id}")
+        raise _unexpected(f"more than {_MAX_PAGES} pages of {to_type} of {from_type} {record_id}")
 
     def search_all(
         self,
@@ -182,7 +180,7 @@ class HubSpotApi:
             if not page or _after(answer) is None:
                 return
             last = str(page[-1]["id"])
-        raise _defect(f"more than {_MAX_PAGES} pages of {object_type} in one search")
+        raise _unexpected(f"more than {_MAX_PAGES} pages of {object_type} in one search")
 
     def owner_email(self, owner_id: str) -> str | None:
         """The e-mail address of an owner, also one who has left; None if there is none."""
@@ -223,16 +221,19 @@ class HubSpotApi:
         if is_search:
             self._searches.wait()
         self._calls.wait()
-        token = self._token.reveal()
+        headers = {"Authorization": self._token.bearer()}
         try:
-            headers = {"Authorization": f"Bearer {token}"}
             response = self._http.request(method, path, params=params, json=body, headers=headers)
-        except (httpx.HTTPError, UnicodeEncodeError) as error:
-            raise _unanswered(error) from None  # the cause may quote the header, hence the token
+        except httpx.HTTPError as error:
+            raise unanswered(error, SYSTEM, "HubSpot") from None
         if response.is_success:
             if clock is not None:
                 clock.see(response)
-            return _json_object(response)
+            answer = json_object(response)
+            if answer is None:
+                shown = response.text[:_SHOWN_CHARACTERS]
+                raise _unexpected(f"an answer that is no JSON object: {shown}")
+            return answer
         refusal = self._error(response)
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
             self._pause(refusal.retry_after, is_search)
@@ -248,30 +249,36 @@ class HubSpotApi:
 
     def _error(self, response: httpx.Response) -> GatewayError:
         """HubSpot's refusal as a GatewayError: the only place that gives an answer its kind."""
-        body = _error_body(response)
+        body = json_object(response) or {}
         status, category = response.status_code, str(body.get("category", ""))
         message = f"{_message(body, response)} (HTTP {status})"
         if status == 401:
-            return _error_of(FailureKind.CREDENTIALS, "credentials_refused", message)
+            return errors.credentials(SYSTEM, "credentials_refused", message)
         if status == 403:
             scopes = ", ".join(_context(body, "requiredGranularScopes", "requiredScopes"))
-            return _error_of(FailureKind.BUSINESS, "access_denied", message, "scopes", scopes)
+            return errors.business(SYSTEM, "access_denied", message, field="scopes", value=scopes)
         if status == 404:
-            return _error_of(FailureKind.BUSINESS, "not_found", message)
+            return errors.business(SYSTEM, "not_found", message)
         if status == 409:
-            return _error_of(FailureKind.BUSINESS, "already_exists", message)
+            return errors.business(SYSTEM, "already_exists", message)
         if status == 429:
-            return _transient("rate_limited", message, self._limit_retry(response, body))
+            return errors.transient(
+                SYSTEM, "rate_limited", message, self._limit_retry(response, body)
+            )
         if status == 423:
-            return _transient("locked", message, retry_after(response) or _LOCKED_RETRY)
+            locked = retry_after(response) or _LOCKED_RETRY
+            return errors.transient(SYSTEM, "locked", message, locked)
         if status >= 500 or status in (408, 477):  # 477: the account is moving between regions
             # HubSpot answers 502 to 504 and Cloudflare 520 to 524 for work that may have finished.
-            return _transient("unavailable", message, retry_after(response), maybe_done=True)
+            wait = retry_after(response)
+            return errors.transient(SYSTEM, "unavailable", message, wait, maybe_done=True)
         if status == 400:
             names = _properties_at_fault(body)
             first = names[0] if names else ""
-            return _error_of(FailureKind.BUSINESS, "crm_refused", message, first, ", ".join(names))
-        return _error_of(FailureKind.DEFECT, "unexpected_answer", f"{message} {category}".strip())
+            return errors.business(
+                SYSTEM, "crm_refused", message, field=first, value=", ".join(names)
+            )
+        return _unexpected(f"{message} {category}".strip())
 
     def _limit_retry(self, response: httpx.Response, body: JsonObject) -> timedelta:
         policy = str(body.get("policyName", ""))
@@ -291,20 +298,6 @@ class HubSpotApi:
         return midnight.astimezone(UTC) - now.astimezone(UTC)
 
 
-def _unanswered(error: httpx.HTTPError | UnicodeEncodeError) -> GatewayError:
-    """A call without an answer: whether it can have reached HubSpot, and whose fault it is."""
-    name = type(error).__name__
-    if isinstance(error, _NEVER_SENT):
-        return _transient("unreachable", f"HubSpot cannot be reached: {error or name}", None)
-    if isinstance(error, (UnicodeEncodeError, httpx.LocalProtocolError)):
-        text = "the token holds characters that no HTTP header may have"
-        return _error_of(FailureKind.CREDENTIALS, "credentials_refused", text)
-    if isinstance(error, httpx.TransportError):
-        text = f"the call was sent but no answer came ({name}); perhaps it is done"
-        return _transient("no_answer", text, None, maybe_done=True)
-    return _defect(f"the call failed ({name})")
-
-
 def _association(item: JsonObject) -> tuple[str, frozenset[str]]:
     labels = (str(kind.get("label") or "").lower() for kind in item["associationTypes"])
     return str(item["toObjectId"]), frozenset(label for label in labels if label)
@@ -313,7 +306,7 @@ def _association(item: JsonObject) -> tuple[str, frozenset[str]]:
 def _results(answer: JsonObject) -> list[JsonObject]:
     results = answer.get("results")
     if not isinstance(results, list):
-        raise _defect(f"an answer without results: {json.dumps(answer)[:_SHOWN_CHARACTERS]}")
+        raise _unexpected(f"an answer without results: {json.dumps(answer)[:_SHOWN_CHARACTERS]}")
     return results
 
 
@@ -322,25 +315,6 @@ def _after(result: JsonObject) -> str | None:
     paging = result.get("paging") or {}
     after = (paging.get("next") or {}).get("after")
     return str(after) if after else None
-
-
-def _json_object(response: httpx.Response) -> JsonObject:
-    try:
-        body = response.json()
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        raise _defect(f"an answer that is no JSON object: {response.text[:_SHOWN_CHARACTERS]}")
-    return body
-
-
-def _error_body(response: httpx.Response) -> JsonObject:
-    """The error's JSON; empty where a proxy answered in its own words."""
-    try:
-        body = response.json()
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
 
 
 def _message(body: JsonObject, response: httpx.Response) -> str:
@@ -374,13 +348,13 @@ def _refuse_errors(answer: JsonObject, expected: Callable[[JsonObject], bool]) -
     for error in answer.get("errors") or []:
         if not expected(error):
             text = json.dumps(error, sort_keys=True)[:_SHOWN_CHARACTERS]
-            raise _error_of(FailureKind.BUSINESS, "crm_refused", text)
+            raise errors.business(SYSTEM, "crm_refused", text)
 
 
-def _reason(record_id: str, errors: Sequence[JsonObject]) -> str:
+def _reason(record_id: str, refused: Sequence[JsonObject]) -> str:
     """Why a 207 did not write a record: its own errors, else all that name no record."""
     own, unnamed = [], []
-    for error in errors:
+    for error in refused:
         ids = [str(item) for item in (error.get("context") or {}).get("ids") or []]
         if record_id in ids:
             own.append(str(error.get("message")))
@@ -389,24 +363,5 @@ def _reason(record_id: str, errors: Sequence[JsonObject]) -> str:
     return "; ".join(own or unnamed) or "HubSpot did not confirm the change and gave no reason"
 
 
-def _error_of(
-    kind: FailureKind, code: str, message: str, field: str = "", value: str = ""
-) -> GatewayError:
-    return GatewayError(kind, system=SYSTEM, code=code, message=message, field=field, value=value)
-
-
-def _transient(
-    code: str, message: str, wait: timedelta | None, *, maybe_done: bool = False
-) -> GatewayError:
-    return GatewayError(
-        FailureKind.TRANSIENT,
-        system=SYSTEM,
-        code=code,
-        message=message,
-        retry_after=wait,
-        maybe_done=maybe_done,
-    )
-
-
-def _defect(message: str) -> GatewayError:
-    return _error_of(FailureKind.DEFECT, "unexpected_answer", message)
+def _unexpected(message: str) -> GatewayError:
+    return errors.defect(SYSTEM, "unexpected_answer", message)

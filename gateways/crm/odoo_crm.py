@@ -32,12 +32,14 @@ from contracts.currencies import EXPONENTS
 from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.validation import Problem
+from gateways import errors
 from gateways.crm import terms
 from gateways.crm.batches import chunks, write_apart
 from gateways.crm.contract_data import local_date, present, unique_keys
 from gateways.crm.protocol import StatusRefusal
 from gateways.crm.status import STARTED, STATUS_LABELS, status_texts
-from gateways.errors import FailureKind, GatewayError
+from gateways.errors import GatewayError
+from gateways.fields import names
 from gateways.odoo import OdooClient
 
 SYSTEM = "odoo-crm"
@@ -61,38 +63,15 @@ _PROPERTIES = {
 """Label and type of each property this system needs on a team's opportunities."""
 _ALSO_ARCHIVED = ["active", "in", [True, False]]
 
-_LEAD = (
-    "name",
-    "active",
-    "stage_id",
-    "partner_id",
-    "email_from",
-    "user_id",
-    "date_closed",
-    "lead_properties",
-)
-_ORDER = (
-    "name",
-    "state",
-    "currency_id",
-    "amount_untaxed",
-    "client_order_ref",
-    "payment_term_id",
-    "signed_on",
-    "partner_id",
-    "partner_invoice_id",
-)
-_LINE = ("name", "product_id", "display_type", "price_subtotal", "product_uom_qty")
-_PARTNER = (
-    "name",
-    "commercial_partner_id",
-    "email",
-    "vat",
-    "country_code",
-    "street",
-    "city",
-    "zip",
-)
+_LEAD = names("""
+    name active stage_id partner_id email_from user_id date_closed lead_properties
+""")
+_ORDER = names("""
+    name state currency_id amount_untaxed client_order_ref payment_term_id signed_on
+    partner_id partner_invoice_id
+""")
+_LINE = names("name product_id display_type price_subtotal product_uom_qty")
+_PARTNER = names("name commercial_partner_id email vat country_code street city zip")
 
 
 class OdooCrm:
@@ -318,12 +297,8 @@ class OdooCrm:
             if len(page) < _PAGE:
                 return
             last = page[-1]["id"]
-        raise GatewayError(
-            FailureKind.DEFECT,
-            system=SYSTEM,
-            code="unexpected_answer",
-            message=f"more than {_MAX_PAGES * _PAGE} {model} in one sweep",
-        )
+        text = f"more than {_MAX_PAGES * _PAGE} {model} in one sweep"
+        raise errors.defect(SYSTEM, "unexpected_answer", text)
 
     def _missing_module(self) -> Iterator[Problem]:
         fields = self._odoo.call(
@@ -410,14 +385,8 @@ def _description(line_name: str, code: str) -> str:
 
 
 def _refusal(code: str, message: str, value: str) -> GatewayError:
-    return GatewayError(
-        FailureKind.BUSINESS,
-        system=SYSTEM,
-        code=code,
-        message=message,
-        field="deal_id" if code == "deal_not_found" else "",
-        value=value,
-    )
+    field = "deal_id" if code == "deal_not_found" else ""
+    return errors.business(SYSTEM, code, message, field=field, value=value)
 
 
 def _missing_names(definition: Sequence[JsonObject], needed: Iterable[str]) -> list[str]:

@@ -16,8 +16,9 @@ from typing import Any
 from contracts.contract_rules import MONEY, PLAN_TABLES, part, read, rows, total_of
 from contracts.model import JsonObject
 from contracts.problems import show
+from gateways import errors
 from gateways.crm.contract_data import default_due_on, single_milestone
-from gateways.errors import FailureKind, GatewayError
+from gateways.errors import GatewayError
 
 PROPERTY = "c2c_terms"
 LABEL = "Contract terms"
@@ -162,11 +163,4 @@ def _plain(node: Any) -> Any:
 
 
 def _refusal(system: str, code: str, message: str, *, value: Any, field: str = "") -> GatewayError:
-    return GatewayError(
-        FailureKind.BUSINESS,
-        system=system,
-        code=code,
-        message=message,
-        field=f"{PROPERTY}{field}",
-        value=show(value),
-    )
+    return errors.business(system, code, message, field=f"{PROPERTY}{field}", value=show(value))

@@ -17,8 +17,8 @@ from gateways.odoo._post import Poster
 from gateways.odoo.batch_policy import BATCH_SIZE, CALLS_AT_ONCE
 from gateways.odoo.client import OdooClient, OnCall, Transport
 from gateways.odoo.errors import SYSTEM, LoadRefused
-from gateways.odoo.json2 import PooledJson2Connection
-from gateways.odoo.jsonrpc import PooledRpcConnection
+from gateways.odoo.json2 import Json2Transport
+from gateways.odoo.jsonrpc import RpcTransport
 from gateways.odoo.requests.mail import FAILED, MAX_MAILS, Mailed
 from gateways.secrets import Secret
 from gateways.throttle import Throttle
@@ -75,11 +75,11 @@ def connect(
     transport: Transport
     match protocol:
         case "json2":
-            transport = PooledJson2Connection(base_url, database, secret, poster)
+            transport = Json2Transport(base_url, database, secret, poster)
         case "jsonrpc":
             if not login:
                 raise ValueError("JSON-RPC needs the login of the API key's user.")
-            transport = PooledRpcConnection(base_url, database, login, secret, poster)
+            transport = RpcTransport(base_url, database, login, secret, poster)
         case _:
             assert_never(protocol)
     return OdooClient(

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from gateways.http import unanswered
 from gateways.odoo import errors
 from gateways.throttle import Throttle
 
@@ -25,7 +26,7 @@ class Poster:
         try:
             response = self._http.post(url, json=body, headers=headers)
         except httpx.HTTPError as error:
-            raise errors.from_transport(error) from error
+            raise unanswered(error, errors.SYSTEM, "Odoo") from error
         if response.status_code == HTTPStatus.OK:
             return _json(response)
         refusal = errors.from_response(response)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -77,16 +77,12 @@ class OdooClient:
         )
 
     def with_company(self, company_id: int) -> OdooClient:
-        """The same client, acting in one company: a cheap view on the same connections."""
-        return self.with_context(allowed_company_ids=[company_id])
-
-    def with_context(self, **context: Any) -> OdooClient:
-        """The same client with more in its default context: a cheap view on the same connections.
+        """The same client, acting in one company: a cheap view on the same connections.
 
         Closing a view closes the connections of all.
         """
         view = copy.copy(self)
-        view._context = {**self._context, **context}
+        view._context = {**self._context, "allowed_company_ids": [company_id]}
         return view
 
     def load(
@@ -126,16 +122,13 @@ class OdooClient:
         fields: Sequence[str],
         *,
         limit: int | None = None,
-        offset: int = 0,
         order: str = "",
-        context: Mapping[str, Any] | None = None,
     ) -> list[dict[str, Any]]:
         """The fields (and always `id`) of the records that match; a many2one is `[id, name]`."""
         arguments: dict[str, Any] = {"domain": list(domain), "fields": list(fields)}
         arguments |= {"limit": limit} if limit is not None else {}
-        arguments |= {"offset": offset} if offset else {}
         arguments |= {"order": order} if order else {}
-        return rows_of(self.call(model, "search_read", context=context, **arguments))
+        return rows_of(self.call(model, "search_read", **arguments))
 
     def find(
         self,
@@ -146,7 +139,6 @@ class OdooClient:
         *,
         also: Sequence[Any] = (),
         order: str = "",
-        context: Mapping[str, Any] | None = None,
     ) -> list[dict[str, Any]]:
         """As `search_read` of those whose `field` is one of `values`, and that match `also`; but
         many such requests at the same time share a call.
@@ -157,85 +149,48 @@ class OdooClient:
         if not values:
             return []
         wanted, domain = _plain(values), _plain(also)
-        request = Find(model, field, wanted, fields, domain, order, self._in(context))
-        found: list[dict[str, Any]] = self._batcher.run(request)
-        return found
+        return self._rows(Find(model, field, wanted, fields, domain, order, self._in()))
 
-    def read(
-        self,
-        model: str,
-        ids: Sequence[int],
-        fields: Sequence[str],
-        *,
-        context: Mapping[str, Any] | None = None,
-    ) -> list[dict[str, Any]]:
+    def by_id(
+        self, model: str, ids: Iterable[int], fields: Sequence[str], *, also: Sequence[Any] = ()
+    ) -> dict[int, dict[str, Any]]:
+        """Those of these records that are there and match `also`, by their ids."""
+        found = self.find(model, "id", sorted(set(ids)), fields, also=also)
+        return {row["id"]: row for row in found}
+
+    def read(self, model: str, ids: Sequence[int], fields: Sequence[str]) -> list[dict[str, Any]]:
         """The fields (and always `id`) of these records, in their order.
 
         Raises GatewayError `record_missing` where one of them is gone.
         """
-        if not ids:
-            return []
-        arguments = {"fields": list(fields), "context": self._in(context)}
-        request = OnRecords(model, "read", ids, arguments, shares_records=True, returns_rows=True)
-        found: list[dict[str, Any]] = self._batcher.run(request)
-        return found
+        return self._read(model, "read", ids, {"fields": list(fields)})
 
     def read_related(
-        self,
-        model: str,
-        ids: Sequence[int],
-        specification: Mapping[str, Any],
-        *,
-        context: Mapping[str, Any] | None = None,
+        self, model: str, ids: Sequence[int], specification: Mapping[str, Any]
     ) -> list[dict[str, Any]]:
         """As `read`, and in the same call the fields of related records.
 
         `specification` maps each field to `{}`, or to `{"fields": specification}` of the records
         that it relates to: a many2one is then a dict or False, a list of records one of dicts.
         """
-        if not ids:
-            return []
-        arguments = {"specification": dict(specification), "context": self._in(context)}
-        request = OnRecords(
-            model, "web_read", ids, arguments, shares_records=True, returns_rows=True
-        )
-        found: list[dict[str, Any]] = self._batcher.run(request)
-        return found
+        return self._read(model, "web_read", ids, {"specification": dict(specification)})
 
-    def write(
-        self,
-        model: str,
-        ids: Sequence[int],
-        values: Mapping[str, Any],
-        *,
-        context: Mapping[str, Any] | None = None,
-    ) -> None:
+    def write(self, model: str, ids: Sequence[int], values: Mapping[str, Any]) -> None:
         """Set the same values on all of these records."""
         if ids:
-            arguments = {"vals": _plain(values), "context": self._in(context)}
+            arguments = {"vals": _plain(values), "context": self._in()}
             self._batcher.run(OnRecords(model, "write", ids, arguments))
 
     def save(
-        self,
-        model: str,
-        ids: Sequence[int],
-        values: Mapping[str, Any],
-        fields: Sequence[str],
-        *,
-        context: Mapping[str, Any] | None = None,
+        self, model: str, ids: Sequence[int], values: Mapping[str, Any], fields: Sequence[str]
     ) -> list[dict[str, Any]]:
         """As `write`, and the fields (and always `id`) of the records after it, in their order; a
         many2one is its id. Raises GatewayError `record_missing` where one of them is gone."""
         if not ids:
             return []
-        arguments = {
-            "vals": _plain(values),
-            "specification": {name: {} for name in fields},
-            "context": self._in(context),
-        }
-        request = OnRecords(model, "web_save", ids, arguments, returns_rows=True)
-        saved: list[dict[str, Any]] = self._batcher.run(request)
-        return saved
+        specification: dict[str, Any] = {name: {} for name in fields}
+        arguments = {"vals": _plain(values), "specification": specification, "context": self._in()}
+        return self._rows(OnRecords(model, "web_save", ids, arguments, returns_rows=True))
 
     def press(
         self,
@@ -253,14 +208,7 @@ class OdooClient:
         if ids:
             self._batcher.run(OnRecords(model, method, ids, {"context": self._in(context)}))
 
-    def mail(
-        self,
-        invoice: int,
-        to: str,
-        *,
-        again: bool = False,
-        context: Mapping[str, Any] | None = None,
-    ) -> Mailed:
+    def mail(self, invoice: int, to: str, *, again: bool = False) -> Mailed:
         """Send a posted invoice to its customer by e-mail, as PDF, unless an e-mail about it was
         sent already. Returns how the newest e-mail about it fared. Safe to repeat.
 
@@ -269,7 +217,7 @@ class OdooClient:
         `again` says that this is a repeat, and that nobody knows what became of the attempt before:
         raises GatewayError `under_way`, transient, as long as that may still mail it.
         """
-        request = Mail(invoice, to, again, self._in(context), self._mail_state)
+        request = Mail(invoice, to, again, self._in(), self._mail_state)
         mailed: Mailed = self._batcher.run(request)
         return mailed
 
@@ -306,7 +254,21 @@ class OdooClient:
         self._batcher.close()
         self._transport.close()
 
-    def _in(self, context: Mapping[str, Any] | None) -> Any:
+    def _read(
+        self, model: str, method: str, ids: Sequence[int], arguments: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        if not ids:
+            return []
+        named = {**arguments, "context": self._in()}
+        return self._rows(
+            OnRecords(model, method, ids, named, shares_records=True, returns_rows=True)
+        )
+
+    def _rows(self, request: Request) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._batcher.run(request)
+        return found
+
+    def _in(self, context: Mapping[str, Any] | None = None) -> Any:
         return _plain({**self._context, **(context or {})})
 
 

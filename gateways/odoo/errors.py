@@ -44,7 +44,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from gateways.errors import FailureKind, GatewayError
-from gateways.http import retry_after
+from gateways.http import json_object, retry_after
 
 SYSTEM = "odoo"
 MAX_MESSAGE_CHARACTERS = 2000
@@ -72,6 +72,9 @@ _UNAVAILABLE = _Verdict(FailureKind.TRANSIENT, "unavailable")
 _NO_METHOD = _Verdict(FailureKind.DEFECT, "unknown_method")
 _ODOO_ERROR = _Verdict(FailureKind.DEFECT, "odoo_error")
 _UNEXPECTED = _Verdict(FailureKind.DEFECT, "unexpected_answer")
+_BUSY = _Verdict(FailureKind.TRANSIENT, "client_busy")
+_CLOSED = _Verdict(FailureKind.TRANSIENT, "client_closed")
+_UNDER_WAY = _Verdict(FailureKind.TRANSIENT, "under_way")
 _ONE_PDF = _Verdict(FailureKind.BUSINESS, "one_pdf_at_a_time")
 
 
@@ -203,7 +206,7 @@ class LoadRefused(GatewayError):
 
 def from_response(response: httpx.Response) -> GatewayError:
     """What an HTTP answer that is no success means (JSON-2, or a proxy before Odoo)."""
-    body = _json_object(response)
+    body = json_object(response) or {}
     name, verdict, text = _understood(body, str(body.get("message") or ""), response.status_code)
     if not name and _is_database_missing(response):
         verdict, text = _UNAVAILABLE, "Odoo found no database: it is starting, or not configured."
@@ -223,23 +226,6 @@ def from_rpc_error(error: Mapping[str, Any]) -> GatewayError:
     text = str(data.get("message") or error.get("message") or "")
     name, verdict, text = _understood(data, text, None)
     return _error(verdict, _with_name(verdict, name, text) or "JSON-RPC error without a text")
-
-
-def from_transport(error: httpx.HTTPError) -> GatewayError:
-    """What a call without an answer means: whether it can have reached Odoo."""
-    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
-        reason = str(error) or type(error).__name__
-        verdict = _Verdict(FailureKind.TRANSIENT, "unreachable")
-        return _error(verdict, f"Odoo cannot be reached: {reason}")
-    if isinstance(error, httpx.PoolTimeout):
-        verdict = _Verdict(FailureKind.TRANSIENT, "client_busy")
-        return _error(verdict, "All connections to Odoo are in use; nothing was sent.")
-    if isinstance(error, httpx.TimeoutException | httpx.NetworkError | httpx.RemoteProtocolError):
-        verdict = _Verdict(FailureKind.TRANSIENT, "no_answer")
-        text = f"The call was sent but no answer came ({type(error).__name__}); perhaps it is done."
-        return _error(verdict, text, maybe_done=True)
-    # The text of these can quote a header, hence the key: only the type is told.
-    return _error(_UNEXPECTED, f"The call to Odoo failed ({type(error).__name__}).")
 
 
 def from_load_messages(
@@ -272,15 +258,13 @@ def key_refused() -> GatewayError:
 
 def client_busy() -> GatewayError:
     """A request's turn did not come in the time that an activity has for it."""
-    verdict = _Verdict(FailureKind.TRANSIENT, "client_busy")
-    return _error(verdict, "No call to Odoo was free in time; nothing was done for this request.")
+    return _error(_BUSY, "No call to Odoo was free in time; nothing was done for this request.")
 
 
 def under_way(again_in: timedelta) -> GatewayError:
     """An earlier call may still be doing what is asked for; nothing was done."""
-    verdict = _Verdict(FailureKind.TRANSIENT, "under_way")
     text = "An earlier call may still be at it; Odoo is asked again."
-    return _error(verdict, text, retry_after=again_in)
+    return _error(_UNDER_WAY, text, retry_after=again_in)
 
 
 def wizard_missing() -> GatewayError:
@@ -295,8 +279,7 @@ def is_record_missing(error: GatewayError) -> bool:
 
 def client_closed() -> GatewayError:
     """This process is about to end; another one will do it."""
-    verdict = _Verdict(FailureKind.TRANSIENT, "client_closed")
-    return _error(verdict, "The client was closed before the call was sent.")
+    return _error(_CLOSED, "The client was closed before the call was sent.")
 
 
 def is_conflict(error: GatewayError) -> bool:
@@ -485,14 +468,6 @@ def _is_database_missing(response: httpx.Response) -> bool:
     return (
         response.status_code == HTTPStatus.NOT_FOUND and "No database is selected" in response.text
     )
-
-
-def _json_object(response: httpx.Response) -> Mapping[str, Any]:
-    try:
-        body = response.json()
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
 
 
 def _error(verdict: _Verdict, text: str, **details: Any) -> GatewayError:

@@ -23,15 +23,7 @@ from sandbox.odoo.errors import (
     MissingRequired,
     ValidationError,
 )
-from sandbox.odoo.schema import (
-    JSON_TYPES,
-    NUMBERS,
-    TO_MANY,
-    Field,
-    Schema,
-    links_table,
-    schemas,
-)
+from sandbox.odoo.schema import JSON_TYPES, NUMBERS, TO_MANY, Field, Schema, links_table, schemas
 
 Row = dict[str, Any]
 Values = dict[str, Any]

@@ -223,8 +223,20 @@ def _show_other_content(session: Session, started: Started, **more: Any) -> None
         "-> as given:"
     )
     differences = "\n".join(f"  {line}" for line in started.differences)
-    advice = f"To change it: c2c contract change {name} FILE --by PERSON"
-    session.show({"contract": name, **asdict(started), **more}, words, differences, advice)
+    session.show(
+        {"contract": name, **asdict(started), **more}, words, differences, _advice(name, started)
+    )
+
+
+def _advice(name: str, started: Started) -> str:
+    """How a contract that says something else is changed, where it is now."""
+    if started.stage in ("active", "closing"):
+        return f"To change it: c2c contract change {name} FILE --by PERSON"
+    if started.may_amend:
+        return f"To correct it: c2c exceptions amend {name} --by PERSON --set PATH=VALUE"
+    if started.stage in ("closed", "cancelled"):
+        return f"It is {started.stage}: a new contract needs a contract_id of its own"
+    return f"It is being set up, and changes once that is done: c2c contract show {name}"
 
 
 @app.command("list")

@@ -15,18 +15,13 @@ from contracts.contract.waits import contract_waits
 from contracts.exception_codes import BY_CODE
 from contracts.invoice import collecting
 from contracts.invoice.state import InvoiceState
+from contracts.invoice.waits import invoice_waits
 from contracts.journal import Journal
 from contracts.parking import Action, StepException
 from contracts.views.choices import Choice, choices
-from contracts.views.details import agreements, invoice_waits, signed
+from contracts.views.details import agreements, signed
 from contracts.views.statement import Statement
-from contracts.views.status import (
-    conditions,
-    invoice_rows,
-    milestone_status,
-    not_billed,
-    plan_rows,
-)
+from contracts.views.status import conditions, invoice_rows, milestone_status, not_billed, plan_rows
 from starters.cli.tables import Table, Words, age, cleaned, moment, pairs, problems, table
 from starters.client import Attempt, ChangePreview, ParkedStep
 from starters.client.references import short

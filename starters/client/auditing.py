@@ -35,13 +35,13 @@ async def audit(odoo: OdooClient, state: ContractState) -> Audit:
     if state.contract is None or state.odoo.order_id is None:
         raise Refused(f"{state.contract_id} has no order in Odoo: there is nothing to audit")
     figures = await asyncio.to_thread(_figures, odoo, state, state.odoo.order_id)
-    text, sha256 = closeout.audit_record(state, figures)
-    return Audit(text, sha256, closeout.checklist(state, figures))
+    settled = closeout.settlement(state)
+    text, sha256 = closeout.audit_record(settled, figures)
+    return Audit(text, sha256, closeout.checklist(settled, figures))
 
 
 def _figures(odoo: OdooClient, state: ContractState, order_id: int) -> OrderTotals:
     # Late: Odoo's client comes with it, which nothing else here needs.
-    from activities.odoo.order_totals import OrderTotalsRequest, order_totals
+    from activities.odoo.order_totals import order_totals
 
-    request = OrderTotalsRequest(order_id=order_id, lines=state.odoo.order_line_ids)
-    return order_totals(odoo, request)
+    return order_totals(odoo, order_id, state.odoo.order_line_ids)

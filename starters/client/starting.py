@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
@@ -15,6 +15,7 @@ from contracts.changes import contract_data_of, differences
 from contracts.contract.state import FILE_SOURCE, ContractInput
 from contracts.identifiers import contract_workflow_id, deal_contract_id
 from contracts.model import JsonObject
+from contracts.parking import Action
 from contracts.problems import InvalidContract
 from contracts.validation import payload_problems
 from starters.client import calls
@@ -32,12 +33,15 @@ _MAX_DIFFERENCES = 20
 @dataclass(frozen=True)
 class Started:
     """A contract's workflow; `new` is false where it had been started before. `differences` is what
-    this start says otherwise than the contract as it is now, none where both say the same."""
+    this start says otherwise than the contract as it is now, none where both say the same; `stage`
+    is the contract's then, and `may_amend` whether what is parked of it may be amended."""
 
     workflow_id: str
     run_id: str
     new: bool
     differences: tuple[str, ...] = ()
+    stage: str = ""
+    may_amend: bool = False
 
 
 def input_of_data(contract_data: JsonObject) -> ContractInput:
@@ -90,20 +94,19 @@ async def start(client: Client, contract: ContractInput) -> Started:
             memo={_CONTENT: _digest(contract)},
         )
     except WorkflowAlreadyStartedError as error:
-        found = await _differences(client, workflow_id, contract)
-        return Started(workflow_id, error.run_id or "", new=False, differences=found)
+        before = Started(workflow_id, error.run_id or "", new=False)
+        return await _compared(client, before, contract)
     return Started(workflow_id, handle.result_run_id or "", new=True)
 
 
-async def _differences(
-    client: Client, workflow_id: str, contract: ContractInput
-) -> tuple[str, ...]:
-    """What is said otherwise than the contract as it is now.
+async def _compared(client: Client, before: Started, contract: ContractInput) -> Started:
+    """With what is said otherwise than the contract as it is now.
 
     By the digest a repeat is known without a worker.
     """
+    workflow_id = before.workflow_id
     if not contract.contract_data or await _started_with(client, workflow_id) == _digest(contract):
-        return ()
+        return before
     try:
         state = await calls.query(client, workflow_id, CONTRACT)
     except NoAnswer as error:
@@ -112,11 +115,19 @@ async def _differences(
             f"say, and {error}"
         ) from error
     except NotFound:
-        return ()
+        return before
     known = contract_data_of(state.contract) if state.contract else state.contract_data
     found = differences(known, _named(contract))
+    if not found:
+        return before
     left = len(found) - _MAX_DIFFERENCES
-    return (*found[:_MAX_DIFFERENCES], *([f"and {left} more"] if left > 0 else []))
+    more = [f"and {left} more"] if left > 0 else []
+    return replace(
+        before,
+        differences=(*found[:_MAX_DIFFERENCES], *more),
+        stage=str(state.stage),
+        may_amend=any(Action.AMEND in item.allowed for item in state.exceptions),
+    )
 
 
 async def _started_with(client: Client, workflow_id: str) -> str | None:

@@ -7,6 +7,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from activities.odoo import milestones, tasks
 from activities.odoo.balances import InvoiceRef, OdooBalances
 from activities.odoo.catalogue import Catalogue
 from activities.odoo.chatter import OdooChatter
@@ -15,28 +16,29 @@ from activities.odoo.expenses import OdooExpenses
 from activities.odoo.invoice_rows import DraftRequest
 from activities.odoo.invoices import OdooInvoices, PostRequest
 from activities.odoo.milestones import OdooMilestones
-from activities.odoo.order_totals import OrderTotalsRequest, order_totals
-from activities.odoo.orders import ConfirmRequest, OdooOrders, OrderRequest
+from activities.odoo.order_totals import order_totals
+from activities.odoo.orders import OdooOrders, confirm_order, create_order
 from activities.odoo.partners import find_or_create_customer
 from activities.odoo.payments import OdooPayments, PaymentRequest
-from activities.odoo.project_rows import MilestonesRequest
-from activities.odoo.projects import OdooProjects, ProjectRequest
+from activities.odoo.project_rows import ProjectChange
+from activities.odoo.projects import AmendedProject, OdooProjects, set_up_project
+from activities.odoo.provisioning import OdooProvisioning
 from activities.odoo.sweeps import OdooSweeps
-from activities.odoo.tasks import OdooTasks
 from activities.odoo.timesheets import OdooTimesheets
-from activities.odoo.validation import OdooValidation, ValidateRequest
+from activities.odoo.validation import OdooValidation
 from activities.odoo.write_offs import OdooWriteOffs
 from activities.policies import Policies
 from contracts.billing.lines import InvoiceKind, InvoiceProposal, Line
 from contracts.billing.order import order_lines
+from contracts.contract.state import OdooRefs, require_id
 from contracts.identifiers import (
     contract_workflow_id,
     invoice_origin,
     invoice_workflow_id,
     origins_of_contract,
 )
+from contracts.invoice.answers import Draft
 from contracts.invoice.messages import InvoiceBalance, PaymentReceived
-from contracts.invoice.results import Draft
 from contracts.model import Contract, JsonObject
 from contracts.money import Money
 from contracts.odoo_totals import OrderTotals
@@ -66,8 +68,8 @@ class Firm:
     validation: OdooValidation
     projects: OdooProjects
     milestones: OdooMilestones
-    tasks: OdooTasks
     orders: OdooOrders
+    provisioning: OdooProvisioning
     chatter: OdooChatter
     timesheets: OdooTimesheets
     expenses: OdooExpenses
@@ -77,29 +79,32 @@ class Firm:
     payments: OdooPayments
     write_offs: OdooWriteOffs
     sweeps: OdooSweeps
+    catalogue: Catalogue
     odoo: OdooClient
     """As the administrator, who sees everything."""
     company: str = COMPANY
 
     @classmethod
     def of(cls, server: OdooServer, odoo: OdooClient, admin: OdooClient) -> Firm:
+        catalogue = Catalogue(odoo)
         return cls(
             server,
             odoo,
-            OdooValidation(Catalogue(odoo), policies(server)),
+            OdooValidation(catalogue, policies(server)),
             OdooProjects(odoo),
             OdooMilestones(odoo),
-            OdooTasks(odoo),
-            OdooOrders(odoo),
+            OdooOrders(odoo, catalogue),
+            OdooProvisioning(odoo, catalogue),
             OdooChatter(odoo),
             OdooTimesheets(odoo, APPROVED_FIELD),
             OdooExpenses(odoo),
-            OdooInvoices(odoo, policies(server)),
+            OdooInvoices(odoo, policies(server), catalogue),
             OdooBalances(odoo),
             OdooDelivery(odoo),
             OdooPayments(odoo),
             OdooWriteOffs(odoo),
-            OdooSweeps(odoo),
+            OdooSweeps(odoo, catalogue),
+            catalogue,
             admin,
         )
 
@@ -110,10 +115,7 @@ class Firm:
     def accepted(self, contract: JsonObject) -> tuple[Contract, int]:
         """The contract as validated, and its company's id."""
         source = {"source": {"system": "file", "id": contract["contract_id"]}}
-        request = ValidateRequest(
-            contract_data=source | contract, odoo_company=self.company, payment_term=TERM
-        )
-        validation = self.validation.check(request)
+        validation = self.validation.check(source | contract, self.company, TERM)
         assert validation.contract is not None, validation.problems
         assert validation.company_id is not None
         return validation.contract, validation.company_id
@@ -124,27 +126,32 @@ class Firm:
     def ordered(self, contract: JsonObject) -> Ordered:
         """A contract with its customer, project and order, not yet confirmed."""
         accepted, company = self.accepted(contract)
-        project = self.projects.set_up_project(
-            ProjectRequest(contract=accepted, company_id=company)
-        )
-        request = OrderRequest(
-            contract=accepted,
-            company_id=company,
-            partner_id=project.partner_id,
-            project_id=project.project_id,
-        )
-        order = self.orders.create_order(request)
-        return Ordered(accepted, company, project.partner_id, project.project_id, order.order_id)
+        made = OdooRefs(company_id=company)
+        set_up_project(self.client, accepted, made)
+        create_order(self.client, self.catalogue, accepted, made)
+        return Ordered.of(accepted, made)
 
     def confirmed(self, contract: JsonObject) -> Ordered:
         """The same with its order confirmed, its milestones and its tasks."""
         made = self.ordered(contract)
-        confirmed = self.orders.confirm_order(made.confirm_request())
-        made.account, made.lines = confirmed.analytic_account_id, confirmed.lines
-        made.milestones = confirmed.milestones
+        made = Ordered.of(made.contract, self.confirm(made))
         # There already: this only tells the ids of the milestones' tasks too.
-        made.tasks = self.tasks.create_tasks(made.work()).ids
+        made.tasks = tasks.create(self.client, made.contract, made.project)
         return made
+
+    def confirm(self, made: Ordered) -> OdooRefs:
+        """Confirm the order, and create the milestones and the tasks."""
+        refs = made.refs()
+        confirm_order(self.client, made.contract, refs)
+        return refs
+
+    def amend_project(self, made: Ordered, after: Contract) -> AmendedProject:
+        """Let the project follow a later version of the contract."""
+        return self.projects.amend_project(made.change(after))
+
+    def create_milestones(self, made: Ordered) -> dict[str, int]:
+        """The milestones alone, without tasks; their ids by their keys."""
+        return milestones.create(self.client, made.contract, made.project)
 
     def drafted(self, contract: JsonObject) -> tuple[Ordered, DraftRequest]:
         """A confirmed order, and the request for the invoice of its first milestone."""
@@ -167,7 +174,7 @@ class Firm:
         return self.payments.register_payment(PaymentRequest(invoice_id=invoice, payment=payment))
 
     def figures(self, made: Ordered) -> OrderTotals:
-        return order_totals(self.client, OrderTotalsRequest(order_id=made.order, lines=made.lines))
+        return order_totals(self.client, made.order, made.lines)
 
     def everything(self, contract: Contract) -> dict[str, Any]:
         """All that stands in Odoo about a contract, and the mails it sent."""
@@ -263,11 +270,38 @@ class Ordered:
     def workflow_id(self) -> str:
         return contract_workflow_id(self.contract.legal_entity, self.contract.contract_id)
 
-    def confirm_request(self) -> ConfirmRequest:
-        return ConfirmRequest(contract=self.contract, order_id=self.order, project_id=self.project)
+    @classmethod
+    def of(cls, contract: Contract, made: OdooRefs) -> Ordered:
+        return cls(
+            contract,
+            require_id(made.company_id),
+            require_id(made.partner_id),
+            require_id(made.project_id),
+            require_id(made.order_id),
+            made.analytic_account_id or 0,
+            made.order_line_ids,
+            made.milestone_ids,
+            made.task_ids,
+        )
 
-    def work(self) -> MilestonesRequest:
-        return MilestonesRequest(contract=self.contract, project_id=self.project)
+    def refs(self) -> OdooRefs:
+        """What there is, as provisioning knows it."""
+        return OdooRefs(
+            company_id=self.company,
+            partner_id=self.partner,
+            project_id=self.project,
+            order_id=self.order,
+        )
+
+    def change(self, after: Contract) -> ProjectChange:
+        """What the project is to follow."""
+        return ProjectChange(
+            before=self.contract,
+            after=after,
+            project_id=self.project,
+            milestones=self.milestones,
+            tasks=self.tasks,
+        )
 
     def charge(self, line: str, quantity: str, price: str) -> Line:
         """Something to bill on one of the order's lines."""

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from activities.odoo import entries
+from contracts.invoice.answers import Draft
 from contracts.invoice.content import differences
-from contracts.invoice.results import Draft
 from gateways.odoo import OdooClient
 from tests.activities.firm import Firm, Ordered
 from tests.activities.mixed import taxed

@@ -8,12 +8,8 @@ from datetime import UTC, datetime
 import pytest
 from temporalio.exceptions import ApplicationError, CancelledError
 
-from activities.failures import (
-    BusinessRefusal,
-    StepFailed,
-    as_application_error,
-    step_scope,
-)
+from activities.failures import BusinessRefusal, StepFailed, as_application_error, step_scope
+from activities.odoo import closing as closing_steps
 from activities.odoo.catalogue import Catalogue
 from activities.odoo.closing import STEPS, CloseOutLeft, CloseOutRequest, OdooClosing
 from activities.odoo.provisioning import OdooProvisioning, ProvisionRequest
@@ -21,6 +17,7 @@ from activities.odoo.validation import AcceptRequest, OdooValidation
 from activities.policies import Policies
 from contracts import parking
 from contracts.billing import account
+from contracts.closeout import settlement
 from contracts.contract.state import ContractState, OdooRefs
 from contracts.model import Contract, JsonObject
 from gateways.errors import FailureKind, GatewayError
@@ -39,12 +36,12 @@ def validation(firm: Firm) -> OdooValidation:
 
 @pytest.fixture
 def provisioning(firm: Firm) -> OdooProvisioning:
-    return OdooProvisioning(firm.projects, firm.orders)
+    return firm.provisioning
 
 
 @pytest.fixture
 def closing(firm: Firm) -> OdooClosing:
-    return OdooClosing(firm.client, firm.projects, firm.chatter)
+    return OdooClosing(firm.client)
 
 
 def failed(call: Callable[[], object]) -> StepFailed:
@@ -108,7 +105,7 @@ def test_what_there_is_already_is_told_where_a_step_fails(
         return None
 
     with monkeypatch.context() as patch:
-        patch.setattr(firm.orders._catalogue, "price_list", no_price_list)
+        patch.setattr(firm.catalogue, "price_list", no_price_list)
         failure = failed(lambda: provisioning.provision(request))
     assert failure.step == "order"
     assert isinstance(failure.done, OdooRefs)
@@ -166,7 +163,7 @@ def _left(*steps: str) -> CloseOutLeft:
 
 def test_what_does_not_add_up_is_named_and_left_as_it_is(firm: Firm, closing: OdooClosing) -> None:
     made = firm.confirmed(single())
-    request = CloseOutRequest(state=_state(made), left=_left(*ALL))
+    request = CloseOutRequest(settled=settlement(_state(made)), left=_left(*ALL))
     failure = failed(lambda: closing.close_out(request))
     assert (failure.step, failure.done) == ("close_out", _left(*ALL))
     assert isinstance(failure.cause, BusinessRefusal)
@@ -184,7 +181,9 @@ def test_it_closes_all_the_same_where_a_person_lets_it_and_repeats_nothing(
     firm: Firm, closing: OdooClosing
 ) -> None:
     made = firm.confirmed(single())
-    request = CloseOutRequest(state=_state(made), left=_left("audit", "archive_project"))
+    request = CloseOutRequest(
+        settled=settlement(_state(made)), left=_left("audit", "archive_project")
+    )
     closing.close_out(request)
     stands = firm.everything(made.contract)
     assert [row["name"] for row in stands["files"]] == [f"{made.contract.contract_id}-audit.json"]
@@ -201,9 +200,11 @@ def test_a_step_that_fails_tells_what_is_left(
     def refused(*_: object) -> None:
         raise BusinessRefusal("not_today", "Odoo does not take it")
 
-    request = CloseOutRequest(state=_state(made), left=_left("audit", "archive_project"))
+    request = CloseOutRequest(
+        settled=settlement(_state(made)), left=_left("audit", "archive_project")
+    )
     with monkeypatch.context() as patch:
-        patch.setattr(firm.projects, "archive_project", refused)
+        patch.setattr(closing_steps, "archive", refused)
         failure = failed(lambda: closing.close_out(request))
     assert (failure.step, failure.done) == ("archive_project", _left("archive_project"))
     assert request.left == _left("audit", "archive_project")

@@ -6,29 +6,28 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 import pytest
-from pydantic import BaseModel
 
 from activities.odoo.balances import InvoiceRef
 from activities.odoo.chatter import Notification
 from activities.odoo.clock import utc
 from activities.odoo.delivery import ReminderRequest
 from activities.odoo.milestones import MilestoneRef
-from activities.odoo.order_totals import OrderTotalsRequest, order_totals
-from activities.odoo.orders import OrderCancel, OrderRequest
+from activities.odoo.orders import OrderCancel, create_order
 from activities.odoo.partners import find_or_create_customer
 from activities.odoo.payments import PaymentRequest
-from activities.odoo.project_rows import MilestonesRequest, ProjectChange
-from activities.odoo.projects import ProjectArchive, ProjectRequest
+from activities.odoo.projects import ProjectArchive, set_up_project
 from activities.odoo.sweeps import SWEEP_OVERLAP
-from activities.odoo.validation import ValidateRequest
 from contracts.billing.lines import Line
+from contracts.contract.state import OdooRefs
 from contracts.identifiers import contract_workflow_id
 from contracts.invoice.messages import PaymentReceived
-from contracts.model import JsonObject, Source
+from contracts.model import Contract, JsonObject, Source
 from contracts.money import Money
 from contracts.sweeps import OdooChanges, SweepWindow
 from gateways.crm.odoo_crm import PARTNER_KEY
@@ -38,7 +37,7 @@ from tests.activities.firm import COMPANY, INVOICE_ON, TERM, Firm, Ordered, ids_
 from tests.activities.refusals import code, refused
 from tests.world import belgian_vat, contract_data, eur, single, unique
 
-T = TypeVar("T", bound=BaseModel)
+T = TypeVar("T")
 
 
 # --- the whole way, each step twice -----------------------------------------------------------
@@ -55,29 +54,30 @@ def test_the_whole_way_each_step_twice(firm: Firm) -> None:
         assert firm.everything(contract) == seen
         return first
 
-    projects, milestones, orders = firm.projects, firm.milestones, firm.orders
+    projects, milestones = firm.projects, firm.milestones
     invoices, delivery = firm.invoices, firm.delivery
-    project = twice(
-        lambda: projects.set_up_project(ProjectRequest(contract=contract, company_id=company))
-    )
-    partner = project.partner_id
+
+    def step(act: Callable[[OdooRefs], None], refs: OdooRefs) -> OdooRefs:
+        """What there is after a step of provisioning."""
+        after = refs.model_copy(deep=True)
+        act(after)
+        return after
+
+    begun = OdooRefs(company_id=company)
+    project = twice(lambda: step(partial(set_up_project, firm.client, contract), begun))
     order = twice(
-        lambda: orders.create_order(
-            OrderRequest(
-                contract=contract,
-                company_id=company,
-                partner_id=partner,
-                project_id=project.project_id,
-            )
-        )
+        lambda: step(partial(create_order, firm.client, firm.catalogue, contract), project)
     )
-    made = Ordered(contract, company, partner, project.project_id, order.order_id)
-    confirmed = twice(lambda: orders.confirm_order(made.confirm_request()))
-    assert confirmed.name.startswith("S")
-    assert list(confirmed.milestones) == [item.key for item in contract.milestones]
-    # A change order creates what is new by itself, and finds the others.
-    assert twice(lambda: milestones.create_milestones(made.work())).ids == confirmed.milestones
-    twice(lambda: firm.tasks.create_tasks(made.work()))
+    made = Ordered.of(contract, order)
+    partner = made.partner
+    confirmed = twice(lambda: firm.confirm(made))
+    assert confirmed.order_name.startswith("S")
+    assert list(confirmed.milestone_ids) == [item.key for item in contract.milestones]
+    made.lines, made.milestones = confirmed.order_line_ids, confirmed.milestone_ids
+    # A change order finds what there is.
+    unchanged = twice(lambda: firm.amend_project(made, contract))
+    assert unchanged.milestone_ids == confirmed.milestone_ids
+    assert len(unchanged.task_ids) == len(contract.milestones)
     provisioned = firm.everything(contract)
     assert {name: len(rows) for name, rows in provisioned.items() if name != "messages"} == {
         "customers": 1,
@@ -97,7 +97,7 @@ def test_the_whole_way_each_step_twice(firm: Firm) -> None:
     assert provisioned["orders"][0]["state"] == "sale"
 
     first = contract.milestones[0]
-    reached = MilestoneRef(milestone_id=confirmed.milestones[first.key])
+    reached = MilestoneRef(milestone_id=made.milestones[first.key])
     # When it was marked may differ: Odoo's write_date moves with every write.
     twice(lambda: milestones.mark_milestone_reached(reached).model_copy(update={"as_of": None}))
     delivered = [row["qty_delivered"] for row in firm.everything(contract)["order lines"]]
@@ -126,7 +126,7 @@ def test_the_whole_way_each_step_twice(firm: Firm) -> None:
     twice(lambda: delivery.send_reminder(reminder))
     assert [str(mail["Subject"]) for mail in firm.mails(contract)][1:] == [reminder.subject]
     note = Notification(
-        order_id=order.order_id,
+        order_id=made.order,
         people=("accountant@northwind.example", "nobody@northwind.example"),
         subject=f"Reminder: proposal 1 of {contract.contract_id}",
         text="An approval is due.",
@@ -135,11 +135,7 @@ def test_the_whole_way_each_step_twice(firm: Firm) -> None:
     twice(lambda: firm.chatter.notify(note))
     assert len(firm.server.mails("accountant@northwind.example")) == before + 1
 
-    figures = twice(
-        lambda: order_totals(
-            firm.client, OrderTotalsRequest(order_id=order.order_id, lines=confirmed.lines)
-        )
-    )
+    figures = twice(lambda: firm.figures(made))
     assert (figures.total, figures.invoiced) == (contract.value, first.amount)
     assert [item.residual for item in figures.invoices] == [first.amount]
 
@@ -158,37 +154,34 @@ def test_the_whole_way_each_step_twice(firm: Firm) -> None:
     assert balance.is_clear
     assert len(firm.everything(contract)["payments"]) == 2
 
-    twice(lambda: projects.archive_project(ProjectArchive(project_id=project.project_id)))
+    twice(lambda: projects.archive_project(ProjectArchive(project_id=made.project)))
     assert [row["active"] for row in firm.everything(contract)["projects"]] == [False]
 
 
 def test_cancelling_an_order_twice(firm: Firm) -> None:
     made = firm.ordered(single())
-    firm.orders.confirm_order(made.confirm_request())
+    firm.confirm(made)
     firm.orders.cancel_order(OrderCancel(order_id=made.order))
     seen = firm.everything(made.contract)
     firm.orders.cancel_order(OrderCancel(order_id=made.order))
     assert firm.everything(made.contract) == seen
     assert [row["state"] for row in seen["orders"]] == ["cancel"]
-    refusal = refused(lambda: firm.orders.confirm_order(made.confirm_request()))
+    refusal = refused(lambda: firm.confirm(made))
     assert code(refusal) == "order_cancelled"
 
 
 def test_what_runs_eight_times_at_once_is_there_once(firm: Firm) -> None:
     contract, company = firm.accepted(single())
-    project = firm.projects.set_up_project(ProjectRequest(contract=contract, company_id=company))
-    request = OrderRequest(
-        contract=contract,
-        company_id=company,
-        partner_id=project.partner_id,
-        project_id=project.project_id,
-    )
+    project = OdooRefs(company_id=company)
+    set_up_project(firm.client, contract, project)
 
-    def create(_: int) -> int | GatewayError:
+    def create(_: int) -> int | GatewayError | None:
+        made = project.model_copy()
         try:
-            return firm.orders.create_order(request).order_id
+            create_order(firm.client, firm.catalogue, contract, made)
         except GatewayError as error:
             return error
+        return made.order_id
 
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(create, range(8)))
@@ -261,8 +254,7 @@ def test_odoo_s_own_crm_names_the_customer_itself(firm: Firm) -> None:
 
 def test_a_repeat_leaves_what_people_edited_in_odoo(firm: Firm) -> None:
     made = firm.ordered(contract_data())
-    work = MilestonesRequest(contract=made.contract, project_id=made.project)
-    ids = firm.milestones.create_milestones(work).ids
+    ids = firm.create_milestones(made)
     first = made.contract.milestones[0].key
     firm.odoo.write(
         "project.project", [made.project], {"name": f"Ours {made.contract.contract_id}"}
@@ -272,16 +264,9 @@ def test_a_repeat_leaves_what_people_edited_in_odoo(firm: Firm) -> None:
     )
     firm.odoo.write("sale.order", [made.order], {"client_order_ref": "typed by hand"})
     seen = firm.everything(made.contract)
-    firm.projects.set_up_project(ProjectRequest(contract=made.contract, company_id=made.company))
-    firm.milestones.create_milestones(work)
-    firm.orders.create_order(
-        OrderRequest(
-            contract=made.contract,
-            company_id=made.company,
-            partner_id=made.partner,
-            project_id=made.project,
-        )
-    )
+    set_up_project(firm.client, made.contract, made.refs())
+    firm.create_milestones(made)
+    create_order(firm.client, firm.catalogue, made.contract, made.refs())
     assert firm.everything(made.contract) == seen
     [order] = firm.odoo.read("sale.order", [made.order], ["client_order_ref"])
     assert order["client_order_ref"] == "typed by hand"
@@ -357,8 +342,7 @@ def test_an_order_that_does_not_total_the_contract_is_not_confirmed(firm: Firm) 
     made = firm.ordered(single())
     milestone = made.contract.milestones[0].model_copy(update={"amount": eur("1000.01")})
     priced = made.contract.model_copy(update={"milestones": (milestone,)})
-    confirm = made.confirm_request().model_copy(update={"contract": priced})
-    refusal = refused(lambda: firm.orders.confirm_order(confirm))
+    refusal = refused(lambda: firm.confirm(replace(made, contract=priced)))
     assert code(refusal) == "order_total_differs"
     assert "1000.00 EUR" in refusal.detail.message
     assert "1000.01 EUR" in refusal.detail.message
@@ -445,10 +429,7 @@ def test_what_odoo_does_not_have_is_found_at_validation(
     firm: Firm, change: JsonObject, problem: tuple[str, str, str]
 ) -> None:
     source = {"source": {"system": "file", "id": "1"}}
-    request = ValidateRequest(
-        contract_data=single() | source | change, odoo_company=COMPANY, payment_term=TERM
-    )
-    found = firm.validation.check(request).problems
+    found = firm.validation.check(single() | source | change, COMPANY, TERM).problems
     assert [(item.code, item.field, item.value) for item in found] == [problem]
 
 
@@ -485,8 +466,7 @@ def test_a_sweep_finds_the_changed_invoice_and_the_reached_milestone(firm: Firm)
     made, request = firm.drafted(single())
     contract = made.contract
     workflow_id = contract_workflow_id(contract.legal_entity, contract.contract_id)
-    work = MilestonesRequest(contract=contract, project_id=made.project)
-    milestone = firm.milestones.create_milestones(work).ids["all"]
+    milestone = firm.create_milestones(made)["all"]
     start = datetime.now(UTC) - timedelta(minutes=1)
     draft = firm.invoices.create_draft(request)
     balance = firm.invoices.post_invoice(made.post_request(draft))
@@ -553,7 +533,7 @@ def test_a_person_s_mark_is_told_also_where_we_write_the_milestone_before_the_sw
     assert _told(changes, made) == [made.milestones["design"], made.milestones["build"]]
 
     [before] = firm.odoo.read("project.milestone", [made.milestones["build"]], ["write_uid"])
-    read_back = firm.milestones.amend_milestones(_build_later(made))
+    read_back = firm.amend_project(made, _build_later(made))
     [row] = firm.odoo.read("project.milestone", [made.milestones["build"]], _WRITTEN)
     assert row["write_uid"] != before["write_uid"]
     changes = firm.sweeps.read_changes(SweepWindow(since=start))
@@ -574,7 +554,7 @@ def test_a_mark_that_a_person_takes_back_is_told_also_where_we_write_it_afterwar
     _next_second(firm, made.milestones["build"])
     pm = firm.server.client("pm")
     pm.write("project.milestone", [made.milestones["build"]], {"is_reached": False})
-    assert firm.milestones.amend_milestones(_build_later(made)).reached == []
+    assert firm.amend_project(made, _build_later(made)).reached == []
     changes = firm.sweeps.read_changes(SweepWindow(since=start))
     assert _told(changes, made) == []
     taken_back = [item for item in changes.unreached if item.workflow_id == made.workflow_id]
@@ -601,18 +581,13 @@ def _charge_of(made: Ordered, milestone: str) -> Line:
     return line_of(item.key, code, item.name, item.amount)
 
 
-def _build_later(made: Ordered) -> ProjectChange:
-    """A change order that moves a milestone's day."""
+def _build_later(made: Ordered) -> Contract:
+    """The contract after a change order that moves a milestone's day."""
     moved = tuple(
         item.model_copy(update={"due_on": date(2027, 6, 1)}) if item.key == "build" else item
         for item in made.contract.milestones
     )
-    return ProjectChange(
-        before=made.contract,
-        after=made.contract.model_copy(update={"milestones": moved}),
-        milestones=made.milestones,
-        tasks=made.tasks,
-    )
+    return made.contract.model_copy(update={"milestones": moved})
 
 
 def _next_second(firm: Firm, milestone: int) -> None:
@@ -625,8 +600,7 @@ def _next_second(firm: Firm, milestone: int) -> None:
 
 def test_a_milestone_not_reached_and_other_people_s_invoices_are_no_news(firm: Firm) -> None:
     made = firm.ordered(single())
-    work = MilestonesRequest(contract=made.contract, project_id=made.project)
-    milestone = firm.milestones.create_milestones(work).ids["all"]
+    milestone = firm.create_milestones(made)["all"]
     firm.odoo.write("project.milestone", [milestone], {"deadline": "2026-09-09"})
     values = {"move_type": "out_invoice", "partner_id": made.partner, "invoice_origin": "S00001"}
     [foreign] = firm.odoo.create("account.move", [values])

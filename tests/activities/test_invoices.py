@@ -16,7 +16,7 @@ from activities.odoo.payments import ReconcileRequest
 from activities.odoo.write_offs import WriteOffRequest
 from contracts.billing.lines import InvoiceKind, Line
 from contracts.identifiers import invoice_origin
-from contracts.invoice.results import Draft
+from contracts.invoice.answers import Draft
 from contracts.money import Money
 from contracts.sweeps import SweepWindow
 from tests.activities.firm import INVOICE_ON, Firm, Ordered, line_of

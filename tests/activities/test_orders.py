@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from activities.odoo.chatter import AuditRequest, Notification
+from activities.odoo import milestones
+from activities.odoo.chatter import AuditRecord, Notification, attach_audit
 from activities.odoo.milestones import MilestoneRef
 from activities.odoo.order_rows import changed_lines
 from activities.odoo.orders import DeliveredRequest, OrderChange
-from activities.odoo.project_rows import ProjectChange
 from activities.odoo.projects import ProjectStatusRequest
-from activities.odoo.validation import ValidateRequest
 from contracts.model import Contract, JsonObject
 from tests.activities.firm import COMPANY, TERM, Firm, Ordered
 from tests.activities.mixed import mixed
@@ -82,10 +81,7 @@ def test_a_product_that_odoo_delivers_another_way_is_found_at_validation(
     contract = mixed()
     contract["services"][index]["code"] = wrong
     source = {"source": {"system": "file", "id": "1"}}
-    request = ValidateRequest(
-        contract_data=contract | source, odoo_company=COMPANY, payment_term=TERM
-    )
-    [problem] = firm.validation.check(request).problems
+    [problem] = firm.validation.check(contract | source, COMPANY, TERM).problems
     assert (problem.code, problem.field) == ("service_type_unfit", f"services.{index}.code")
     assert problem.value == wrong
     assert expected in problem.expected
@@ -163,19 +159,12 @@ def test_order_and_project_follow_a_change_order(firm: Firm) -> None:
     made = firm.confirmed(contract_data())
     after = _amended(firm, made)
     change = OrderChange(before=made.contract, after=after, order_id=made.order)
-    work = made.work().model_copy(update={"contract": after})
 
     def carry_out() -> None:
         ref = firm.orders.amend_order(change)
         made.lines |= ref.lines
-        made.milestones |= firm.milestones.create_milestones(work).ids
-        made.tasks |= firm.tasks.create_tasks(work).ids
-        project = ProjectChange(
-            before=made.contract, after=after, milestones=made.milestones, tasks=made.tasks
-        )
-        firm.milestones.amend_milestones(project)
-        firm.milestones.drop_milestones(project)
-        firm.tasks.amend_tasks(project)
+        amended = firm.amend_project(made, after)
+        made.milestones, made.tasks = amended.milestone_ids, amended.task_ids
 
     carry_out()
     figures = firm.figures(made)
@@ -216,10 +205,7 @@ def test_a_change_order_leaves_alone_what_it_does_not_change(firm: Firm) -> None
     same = after.model_copy(update={"milestones": (after.milestones[0], kept, after.milestones[2])})
     assert {line.key for line in changed_lines(made.contract, same)} == {"design", "build", "class"}
     firm.orders.amend_order(OrderChange(before=made.contract, after=same, order_id=made.order))
-    project = ProjectChange(
-        before=made.contract, after=same, milestones=made.milestones, tasks=made.tasks
-    )
-    firm.milestones.amend_milestones(project)
+    milestones.move(firm.client, made.change(same))
     stands = firm.everything(made.contract)
     assert [row["name"] for row in stands["order lines"]][2] == "typed by hand"
     assert [row["name"] for row in stands["milestones"]] == ["Build", "Go-live"]
@@ -267,18 +253,15 @@ def test_milestones_that_a_call_deletes_which_comes_twice_are_deleted(
 ) -> None:
     made = firm.confirmed(contract_data())
     after = _amended(firm, made)
-    project = ProjectChange(
-        before=made.contract, after=after, milestones=made.milestones, tasks=made.tasks
-    )
-    call = firm.milestones._odoo.call
+    call = firm.client.call
 
     def twice(model: str, method: str, *ids: list[int], **arguments: Any) -> Any:
         if method == "unlink":
             call(model, method, *ids, **arguments)
         return call(model, method, *ids, **arguments)
 
-    monkeypatch.setattr(firm.milestones._odoo, "call", twice)
-    firm.milestones.drop_milestones(project)
+    monkeypatch.setattr(firm.client, "call", twice)
+    milestones.drop(firm.client, made.change(after))
     dropped = {item.key for item in made.contract.milestones} - {m.key for m in after.milestones}
     ids = [made.milestones[key] for key in dropped]
     assert ids
@@ -298,8 +281,9 @@ def test_the_audit_record_is_attached_once(firm: Firm) -> None:
     made = firm.confirmed(single())
 
     def attach(content: str) -> None:
-        firm.chatter.attach_audit(
-            AuditRequest(
+        attach_audit(
+            firm.client,
+            AuditRecord(
                 legal_entity=made.contract.legal_entity,
                 contract_id=made.contract.contract_id,
                 order_id=made.order,
@@ -307,7 +291,7 @@ def test_the_audit_record_is_attached_once(firm: Firm) -> None:
                 content=content,
                 sha256=hashlib.sha256(content.encode()).hexdigest(),
                 text="Closed: everything agrees to the cent",
-            )
+            ),
         )
 
     for content in ('{"value": "1000.00 EUR"}', '{"value": "1000.00 EUR"}', '{"café": 1}'):

@@ -20,7 +20,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.odoo import entries
-from activities.odoo.chatter import AuditRequest, Notification
+from activities.odoo.chatter import AuditRecord, Notification, attach_audit
 from activities.odoo.delivery import MailRequest, ReminderRequest, TodoRequest
 from activities.odoo.expenses import ExpensesRequest
 from activities.odoo.invoices import DiscardRequest
@@ -28,7 +28,6 @@ from activities.odoo.milestones import MilestoneRef
 from activities.odoo.needs import Need
 from activities.odoo.orders import DeliveredRequest, OrderCancel, OrderChange
 from activities.odoo.payments import ReconcileRequest
-from activities.odoo.project_rows import ProjectChange
 from activities.odoo.projects import ProjectArchive, ProjectStatusRequest
 from activities.odoo.requirements import BY_MODULE
 from activities.odoo.timesheets import TimeRequest
@@ -110,7 +109,7 @@ def _lines(module: str, model: str, *names: Iterable[str]) -> Iterator[str]:
 
 def _provision(firm: Firm) -> None:
     made = firm.confirmed(mixed())
-    firm.milestones.create_milestones(made.work())
+    firm.create_milestones(made)
     firm.customer(made.contract)
     without = contract_data()
     without["customer"]["vat_number"] = None
@@ -131,10 +130,11 @@ def _provision(firm: Firm) -> None:
             text="An approval is due",
         )
     )
-    firm.chatter.attach_audit(
-        AuditRequest(
+    attach_audit(
+        firm.client,
+        AuditRecord(
             **keys, order_id=made.order, file_name="a.json", content="{}", sha256="0", text="Closed"
-        )
+        ),
     )
     firm.projects.set_project_status(
         ProjectStatusRequest(
@@ -160,14 +160,9 @@ def _change(firm: Firm) -> None:
         }
     )
     firm.orders.amend_order(OrderChange(before=made.contract, after=after, order_id=made.order))
-    project = ProjectChange(
-        before=made.contract, after=after, milestones=made.milestones, tasks=made.tasks
-    )
     firm.milestones.mark_milestone_reached(MilestoneRef(milestone_id=made.milestones[moved.key]))
-    [mark] = firm.milestones.amend_milestones(project).reached
+    [mark] = firm.amend_project(made, after).reached
     assert mark.milestone_id == made.milestones[moved.key]
-    firm.milestones.drop_milestones(project)
-    firm.tasks.amend_tasks(project)
 
 
 # --- what is billed by what was done ------------------------------------------------------------
@@ -197,7 +192,7 @@ def _read_work(firm: Firm) -> None:
             **window,
         )
     )
-    assert [item.plan for item in hours.entries] == ["support"]
+    assert [item.plan for item in hours.found] == ["support"]
     firm.expenses.read_expenses(
         ExpensesRequest(plan="costs", analytic_account_id=made.account, currency="EUR", **window)
     )
@@ -218,6 +213,8 @@ def _draft(firm: Firm) -> None:
     assert draft.odoo_totals.taxes
     rewritten = request.model_copy(update={"rewrites": True, "reached": ()})
     assert firm.invoices.create_draft(rewritten) == draft
+    at_once = made.proposal(number=2).model_copy(update={"payment_term": ""})
+    firm.invoices.create_draft(made.request(at_once))
     origin = made.invoice_origin()
     firm.invoices.discard_draft(DiscardRequest(origin=origin))
     firm.invoices.discard_draft(DiscardRequest(origin=origin, invoice_id=draft.invoice_id))

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from activities.odoo.balances import InvoiceRef, OdooBalances
+from activities.odoo.catalogue import Catalogue
 from activities.odoo.delivery import MailRequest, OdooDelivery
 from activities.odoo.invoices import OdooInvoices
 from activities.odoo.milestones import MilestoneRef, OdooMilestones
@@ -45,7 +46,7 @@ def counted(odoo_server: OdooServer) -> Iterator[Counted]:
         on_call=lambda model, method, *_: calls.append(f"{model}.{method}"),
     )
     yield Counted(
-        OdooInvoices(client, policies(odoo_server)),
+        OdooInvoices(client, policies(odoo_server), Catalogue(client)),
         OdooBalances(client),
         OdooDelivery(client),
         OdooMilestones(client),

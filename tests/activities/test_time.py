@@ -120,11 +120,11 @@ def test_hours_come_with_plan_person_and_role(timesheets: Timesheets) -> None:
     timesheets.log("dev", "1", approved=False)
     timesheets.log("dev", "2", day="2026-04-01")
     reading = timesheets.read()
-    assert [(item.line_id, item.plan, item.hours) for item in reading.entries] == [
+    assert [(item.line_id, item.plan, item.hours) for item in reading.found] == [
         (first, "dev", Decimal("7.25")),
         (second, "support", Decimal("0.5")),
     ]
-    petra, conrad = reading.entries
+    petra, conrad = reading.found
     assert (petra.person, petra.email, petra.role) == (
         "Petra Developer",
         "petra@northwind.example",
@@ -141,31 +141,31 @@ def test_only_what_changed_since_is_read_again(timesheets: Timesheets) -> None:
     line = timesheets.log("dev", "3")
     ahead = timesheets.log("dev", "4", day="2026-04-02")
     first = timesheets.read()
-    assert [item.line_id for item in first.entries] == [line]
+    assert [item.line_id for item in first.found] == [line]
     assert first.as_of is not None
     quiet: dict[str, Any] = {
         "since": first.as_of + LATER,
         "seen_until": MARCH,
         "known": (line,),
     }
-    assert timesheets.read(**quiet) == TimeReading(entries=[], gone=[])
+    assert timesheets.read(**quiet) == TimeReading(found=[], gone=[])
     # Nothing changed about it since, but March did not include it.
     april = timesheets.read(until=APRIL, **quiet)
-    assert [item.line_id for item in april.entries] == [ahead]
+    assert [item.line_id for item in april.found] == [ahead]
     timesheets.change(line, unit_amount=2.5)
     again = timesheets.read(since=first.as_of, seen_until=MARCH, known=(line,))
-    assert [(item.line_id, item.hours) for item in again.entries] == [(line, Decimal("2.5"))]
+    assert [(item.line_id, item.hours) for item in again.found] == [(line, Decimal("2.5"))]
     assert again.gone == []
 
 
 def test_a_late_approval_is_news(timesheets: Timesheets) -> None:
     line = timesheets.log("dev", "3", approved=False)
     before = timesheets.read()
-    assert before.entries == []
+    assert before.found == []
     timesheets.change(line, **{APPROVED_FIELD: True})
     since = datetime.now(UTC) - timedelta(minutes=1)
     late = timesheets.read(until=APRIL, since=since, seen_until=MARCH)
-    assert [(item.line_id, item.on) for item in late.entries] == [(line, date(2026, 3, 10))]
+    assert [(item.line_id, item.on) for item in late.found] == [(line, date(2026, 3, 10))]
 
 
 def test_what_was_billed_and_is_billable_no_more_is_gone(timesheets: Timesheets) -> None:
@@ -180,7 +180,7 @@ def test_what_was_billed_and_is_billable_no_more_is_gone(timesheets: Timesheets)
     timesheets.change(given_away, task_id=timesheets.made.tasks["support"])
     reading = timesheets.read(known=known)
     assert reading.gone == [deleted, unapproved, moved]
-    plans = {item.line_id: item.plan for item in reading.entries}
+    plans = {item.line_id: item.plan for item in reading.found}
     assert plans == {kept: "dev", given_away: "support"}
 
 
@@ -200,19 +200,19 @@ def test_hours_on_a_sub_task_are_its_plan_s(timesheets: Timesheets) -> None:
     )
     timesheets.log("dev", "1", task_id=below[0])
     timesheets.log("support", "2", task_id=below[1])
-    plans = {item.hours: item.plan for item in timesheets.read().entries}
+    plans = {item.hours: item.plan for item in timesheets.read().found}
     assert plans == {Decimal("1"): "dev", Decimal("2"): "support"}
 
 
 def test_another_contract_s_hours_are_not_ours(firm: Firm, timesheets: Timesheets) -> None:
     other = Timesheets(firm, firm.confirmed(mixed()), timesheets.pm)
     theirs = other.log("dev", "5")
-    assert timesheets.read(known=(theirs,)) == TimeReading(entries=[], gone=[theirs])
+    assert timesheets.read(known=(theirs,)) == TimeReading(found=[], gone=[theirs])
 
 
 def test_a_contract_without_hours_asks_odoo_nothing(timesheets: Timesheets) -> None:
     reading = timesheets.read(tasks={}, order_lines={}, known=(4711,))
-    assert reading == TimeReading(entries=[], gone=[4711])
+    assert reading == TimeReading(found=[], gone=[4711])
 
 
 # --- expenses -------------------------------------------------------------------------------
@@ -226,11 +226,11 @@ def test_approved_expenses_of_the_project(timesheets: Timesheets) -> None:
     for expense in (train, half, later):
         timesheets.approve(expense)
     reading = timesheets.spent()
-    assert [(item.expense_id, item.cost) for item in reading.expenses] == [
+    assert [(item.expense_id, item.cost) for item in reading.found] == [
         (train, eur("121.35")),
         (half, eur("37.53")),  # half a cent is rounded up
     ]
-    first = reading.expenses[0]
+    first = reading.found[0]
     assert (first.plan, first.on, first.employee, first.description) == (
         "costs",
         date(2026, 3, 12),
@@ -240,7 +240,7 @@ def test_approved_expenses_of_the_project(timesheets: Timesheets) -> None:
     assert timesheets.spent() == reading
     assert reading.as_of is not None
     rest = timesheets.spent(until=APRIL, since=reading.as_of + LATER, seen_until=MARCH)
-    assert [item.expense_id for item in rest.expenses] == [later]
+    assert [item.expense_id for item in rest.found] == [later]
 
 
 def test_an_expense_taken_back_is_gone(timesheets: Timesheets) -> None:
@@ -256,9 +256,9 @@ def test_an_expense_in_another_currency_counts_as_it_is_booked(timesheets: Times
     [dollar] = timesheets.firm.odoo.search_read("res.currency", [("name", "=", "USD")], ["id"])
     expense = timesheets.spend("110.00", currency_id=dollar["id"])
     timesheets.approve(expense)
-    [euro] = timesheets.spent().expenses
+    [euro] = timesheets.spent().found
     assert euro.cost == eur("100.00")  # 1.10 dollars a euro
-    [as_paid] = timesheets.spent(currency="USD").expenses
+    [as_paid] = timesheets.spent(currency="USD").found
     assert as_paid.cost == Money("110.00", "USD")
     refusal = refused(lambda: timesheets.spent(currency="GBP"))
     assert (code(refusal), refusal.detail.value) == ("expense_currency", "USD")

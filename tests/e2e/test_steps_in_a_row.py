@@ -4,44 +4,42 @@ what those before it did."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from activities.failures import BusinessRefusal
-from activities.odoo.chatter import OdooChatter
-from activities.odoo.milestones import OdooMilestones
-from activities.odoo.orders import OdooOrders
-from activities.odoo.projects import OdooProjects
+from activities.odoo import closing, milestones, orders, projects, provisioning
 from contracts.contract.state import ContractStage, ContractState
 from contracts.parking import Action
 from starters.client import Refused
 from tests.e2e.telling import audit_record, order_lines, project
 from tests.world import World, contract_data, odoo_order, single
 
-SET_UP_PROJECT, CREATE_ORDER = OdooProjects.set_up_project, OdooOrders.create_order
+SET_UP_PROJECT, CREATE_ORDER = projects.set_up_project, orders.create_order
 WHY = "it was closed by hand"
 
 
-def refusing(patch: pytest.MonkeyPatch, owner: type, method: str) -> None:
-    """Odoo refuses what this method asks for."""
+def refusing(patch: pytest.MonkeyPatch, module: ModuleType, function: str) -> None:
+    """Odoo refuses what this function asks for."""
 
     def refused(*_: Any) -> None:
         raise BusinessRefusal("not_today", "Odoo does not take it")
 
-    patch.setattr(owner, method, refused)
+    patch.setattr(module, function, refused)
 
 
-def counting(patch: pytest.MonkeyPatch, owner: type, method: str) -> list[str]:
-    """The names of calls of a method, one each."""
-    real: Callable[..., Any] = getattr(owner, method)
+def counting(patch: pytest.MonkeyPatch, module: ModuleType, function: str) -> list[str]:
+    """The names of calls of a function, one each."""
+    real: Callable[..., Any] = getattr(module, function)
     calls: list[str] = []
 
     def counted(*arguments: Any) -> Any:
-        calls.append(method)
+        calls.append(function)
         return real(*arguments)
 
-    patch.setattr(owner, method, counted)
+    patch.setattr(module, function, counted)
     return calls
 
 
@@ -53,7 +51,7 @@ async def test_an_order_that_is_refused_parks_and_goes_on_behind_the_project(
 ) -> None:
     contract = single()
     with pytest.MonkeyPatch.context() as patch:
-        refusing(patch, OdooOrders, "create_order")
+        refusing(patch, provisioning, "create_order")
         workflow_id = await world.start(contract)
         parked = await world.parked(workflow_id)
         assert (parked.step, parked.code) == ("order", "not_today")
@@ -61,12 +59,12 @@ async def test_an_order_that_is_refused_parks_and_goes_on_behind_the_project(
         state = await world.contract(workflow_id)
         assert state.odoo.order_id is None
         assert project(world, state)["active"]
-        projects = counting(patch, OdooProjects, "set_up_project")
-        patch.setattr(OdooOrders, "create_order", CREATE_ORDER)
+        begun = counting(patch, provisioning, "set_up_project")
+        patch.setattr(provisioning, "create_order", CREATE_ORDER)
         changes = {"purchase_order": "PO-9"}
         await world.resolve(workflow_id, Action.AMEND, changes=changes)
         now = await world.stage(workflow_id, ContractStage.ACTIVE)
-    assert projects == []
+    assert begun == []
     assert now.odoo.project_id == state.odoo.project_id
     [order] = odoo_order(world.admin, workflow_id)
     [told] = world.admin.read("sale.order", [order["id"]], ["client_order_ref"])
@@ -77,7 +75,7 @@ async def test_a_contract_that_is_cancelled_half_way_leaves_no_project_behind(
     world: World,
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        refusing(patch, OdooOrders, "create_order")
+        refusing(patch, provisioning, "create_order")
         workflow_id = await world.start(single())
         await world.parked(workflow_id)
         await world.resolve(workflow_id, Action.CANCEL, reason="signed by mistake")
@@ -90,7 +88,7 @@ async def test_an_order_that_was_confirmed_before_its_work_was_refused_is_cancel
     world: World,
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        refusing(patch, OdooMilestones, "plan_milestones")
+        refusing(patch, milestones, "plan")
         workflow_id = await world.start(contract_data())
         parked = await world.parked(workflow_id)
         assert (parked.step, parked.allowed) == ("confirm", (Action.RETRY, Action.CANCEL))
@@ -105,8 +103,8 @@ async def test_an_order_that_was_confirmed_before_its_work_was_refused_is_cancel
 
 async def test_one_step_after_the_other_parks_each_with_an_age_of_its_own(world: World) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        refusing(patch, OdooProjects, "set_up_project")
-        refusing(patch, OdooOrders, "create_order")
+        refusing(patch, provisioning, "set_up_project")
+        refusing(patch, provisioning, "create_order")
         workflow_id = await world.start(single())
         first = await world.parked(workflow_id)
         assert first.step == "customer"
@@ -115,7 +113,7 @@ async def test_one_step_after_the_other_parks_each_with_an_age_of_its_own(world:
             workflow_id, lambda found: [item.attempts for item in found.exceptions] == [2]
         )
         assert state.exceptions[0].since == first.since
-        patch.setattr(OdooProjects, "set_up_project", SET_UP_PROJECT)
+        patch.setattr(provisioning, "set_up_project", SET_UP_PROJECT)
         await world.resolve(workflow_id, Action.RETRY)
         state = await world.contract(
             workflow_id, lambda found: [item.step for item in found.exceptions] == ["order"]
@@ -165,7 +163,7 @@ async def test_a_person_lets_a_contract_close_although_it_does_not_add_up(world:
 
 async def test_an_archive_that_is_refused_does_not_attach_the_record_twice(world: World) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        refusing(patch, OdooProjects, "archive_project")
+        refusing(patch, closing, "archive")
         workflow_id = await settled(world)
         parked = await world.parked(workflow_id)
         assert (parked.step, parked.allowed) == ("archive_project", (Action.RETRY, Action.SKIP))
@@ -180,7 +178,7 @@ async def test_a_project_that_cannot_be_archived_is_left_where_a_person_says_so(
     world: World,
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        refusing(patch, OdooProjects, "archive_project")
+        refusing(patch, closing, "archive")
         workflow_id = await settled(world)
         await world.parked(workflow_id)
         await world.resolve(workflow_id, Action.SKIP, reason=WHY)
@@ -193,7 +191,7 @@ async def test_a_record_that_cannot_be_attached_is_left_out_where_a_person_says_
     world: World,
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        refusing(patch, OdooChatter, "attach_audit")
+        refusing(patch, closing, "attach_audit")
         workflow_id = await settled(world)
         parked = await world.parked(workflow_id)
         assert (parked.step, parked.allowed) == ("audit", (Action.RETRY, Action.SKIP))

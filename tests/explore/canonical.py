@@ -106,4 +106,4 @@ def _of_model(names: list[str]) -> Parts:
 def _of_exception(value: StepException) -> Iterable[Any]:
     """Which act is parked, and why; how often counts only as far as once or more."""
     attempts = min(value.attempts, 2)
-    return value.key, value.step, value.basis, value.code, attempts, value.retry_at
+    return value.key, value.step, value.basis, value.code, attempts, value.retry_at, value.uncertain

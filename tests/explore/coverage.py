@@ -10,26 +10,22 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from contracts.agenda.machine import Rules
-from contracts.contract import intake as contract_intake
+from contracts.agenda.actions import Noted
+from contracts.agenda.machine import Agenda
 from contracts.contract import proposing
-from contracts.contract import results as contract_results
 from contracts.contract import rules as contract_rules
 from contracts.contract.state import ContractStage
-from contracts.invoice import intake as invoice_intake
-from contracts.invoice import results as invoice_results
 from contracts.invoice import rules as invoice_rules
 from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action as Choice
-from contracts.parking import Resolution, Step
+from contracts.parking import Resolution
 from tests.explore.messages import Sent
 from tests.explore.world import CONTRACT, World
 
-CORES = ("contract", "invoice")
-UNREADABLE = "Noted"
 Moment = tuple[str, str]
 Cell = tuple[str, str, str]
 
@@ -43,27 +39,31 @@ class Way(NamedTuple):
 
 # --- what there is --------------------------------------------------------------------------------
 
+_AGENDAS: Mapping[str, Agenda[Any]] = {
+    "contract": contract_rules.AGENDA,
+    "invoice": invoice_rules.AGENDA,
+}
+_STAGES: Mapping[str, type[StrEnum]] = {"contract": ContractStage, "invoice": InvoiceStage}
+
 
 def messages_of(core: str) -> list[str]:
     """Every message of a core, by its own table, and Signals that cannot be read."""
-    table: Mapping[type, Any] = (
-        contract_intake.MESSAGES if core == "contract" else invoice_intake._TAKES
-    )
-    names = [kind.__name__ for kind in table if kind is not Resolution]
+    names = [kind.__name__ for kind in _AGENDAS[core].messages]
     choices = [f"{Resolution.__name__} {choice}" for choice in Choice]
-    return [*names, *choices, UNREADABLE]
+    return [*names, *choices, Noted.__name__]
 
 
 def moments_of(core: str) -> list[str]:
-    """Every moment of a core, by its own tables of acts, steps and stages."""
-    rules: Rules[Any] = contract_rules.RULES if core == "contract" else invoice_rules.RULES
-    acts = contract_results.DONE if core == "contract" else invoice_results._DONE
-    stages = ContractStage if core == "contract" else InvoiceStage
+    """Every moment of a core, by its own tables of acts, parts and stages."""
+    rules = _AGENDAS[core].acts.items()
+    acts = [kind for kind, rule in rules if rule.done is not None]
+    parks = [kind for kind, rule in rules if rule.step is not None]
+    parts = [step.name for _, rule in rules for step in rule.parts]
     return [
         *(f"{kind} runs" for kind in acts),
-        *(f"{name} is parked" for name in _names(rules).values()),
+        *(f"{name} is parked" for name in dict.fromkeys((*parks, *parts))),
         *(f"{kind} is in doubt" for kind in acts),
-        *(f"nothing happens while {stage}" for stage in stages),
+        *(f"nothing happens while {stage}" for stage in _STAGES[core]),
     ]
 
 
@@ -71,21 +71,10 @@ def cells() -> list[Cell]:
     """Every cell there is, possible or not."""
     return [
         (core, message, moment)
-        for core in CORES
+        for core in _AGENDAS
         for message in messages_of(core)
         for moment in moments_of(core)
     ]
-
-
-@cache
-def _step_names(core: str) -> dict[str, str]:
-    return _names(contract_rules.RULES if core == "contract" else invoice_rules.RULES)
-
-
-def _names(rules: Rules[Any]) -> dict[str, str]:
-    """The names of the steps that park, by what they do: exceptions say that."""
-    steps: Mapping[str, Step] = rules.steps
-    return {step.doing: step.name for step in steps.values()}
 
 
 # --- what was seen --------------------------------------------------------------------------------
@@ -137,7 +126,7 @@ class Coverage:
 
 def unreached_moments(seen: Coverage) -> list[Moment]:
     """The moments that were not reached."""
-    every = [(core, moment) for core in CORES for moment in moments_of(core)]
+    every = [(core, moment) for core in _AGENDAS for moment in moments_of(core)]
     return [moment for moment in every if moment not in seen.moments]
 
 
@@ -151,7 +140,7 @@ def moments_at(world: World, who: int) -> tuple[Moment, ...]:
     return _moments(
         core_of(who),
         tuple(act.kind for act in state.running.values()),
-        tuple(item.doing for item in state.exceptions),
+        tuple((item.act, item.step) for item in state.exceptions),
         state.uncertain,
         str(state.stage),
     )
@@ -161,19 +150,24 @@ def moments_at(world: World, who: int) -> tuple[Moment, ...]:
 def _moments(
     core: str,
     running: tuple[str, ...],
-    parked: tuple[str, ...],
+    parked: tuple[tuple[str, str], ...],
     doubted: tuple[str, ...],
     stage: str,
 ) -> tuple[Moment, ...]:
     found = [
         *(f"{kind} runs" for kind in running),
-        *(f"{_step_names(core)[doing]} is parked" for doing in parked),
+        *(f"{_parked_as(core, kind, step)} is parked" for kind, step in parked),
         *(f"{_kind_of(key)} is in doubt" for key in doubted),
     ]
     return tuple((core, moment) for moment in found or [f"nothing happens while {stage}"])
 
 
+def _parked_as(core: str, kind: str, step: str) -> str:
+    parts = _AGENDAS[core].acts[kind].parts
+    return step if any(part.name == step for part in parts) else kind
+
+
 def _kind_of(key: str) -> str:
     """The kind of the act with this key."""
     name = key.partition(":")[0]
-    return proposing.START_INVOICE if key.startswith(proposing.start_key(0)[:-1]) else name
+    return proposing.START_INVOICE if proposing.start_key(0).startswith(f"{name}:") else name

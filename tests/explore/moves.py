@@ -11,7 +11,7 @@ from contracts.agenda.actions import Action, Done, Failed, Noted, Result
 from contracts.approvals import ApprovalDecision, Decision
 from contracts.contract import endings, provisioning
 from contracts.contract.messages import CreditRequest, MilestoneReached
-from contracts.invoice import agenda as invoice_agenda
+from contracts.invoice import acts
 from contracts.invoice.messages import CreditRequested, InvoiceBalance
 from contracts.money import Money
 from contracts.parking import Action as Choice
@@ -166,18 +166,18 @@ def _faults(world: World, name: str, who: int, action: Action) -> Iterator[Move]
             yield _ends(world, f"{name}: {failed.code}{part}", who, action, failed)
     if action.kind == provisioning.PROVISION and after is not world:
         yield from _provisioned_in_part(world, name, who, action)
-    if action.kind == invoice_agenda.CREATE and after is not world:
+    if action.kind == acts.CREATE and after is not world:
         differs = odoo.refused("draft_differs_from_proposal")
         yield _ends(after, f"{name}: the draft differs", who, action, differs)
 
 
 _SIGNALS = frozenset({"dunning_hold", "contract_renewed", "tell_contract", "ask_credit"}) | {
-    invoice_agenda.TELL_INVOICE
+    acts.TELL_INVOICE
 }
 _REFUSED = {
-    invoice_agenda.POST: ("invoice_differs_from_approval", "period_locked"),
-    invoice_agenda.DELIVER: ("invoice_not_delivered",),
-    invoice_agenda.REMIND: ("email_missing", "reminder_not_delivered"),
+    acts.POST: ("invoice_differs_from_approval", "period_locked"),
+    acts.DELIVER: ("invoice_not_delivered",),
+    acts.REMIND: ("email_missing", "reminder_not_delivered"),
 }
 
 

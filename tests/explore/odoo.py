@@ -17,10 +17,10 @@ from contracts.billing.expenses import Expense
 from contracts.billing.lines import InvoiceKind, InvoiceProposal
 from contracts.billing.time import TimeEntry
 from contracts.contract.state import OdooRefs
-from contracts.invoice import agenda
+from contracts.invoice import acts, issuing, reminding
+from contracts.invoice.answers import Draft, Reconciled
 from contracts.invoice.content import InvoiceContent, differences, in_words
 from contracts.invoice.messages import InvoiceBalance, PaymentReceived
-from contracts.invoice.results import Draft, Reconciled
 from contracts.invoice.state import InvoiceState
 from contracts.model import Contract
 from contracts.money import Money
@@ -221,7 +221,7 @@ def request(state: InvoiceState, action: Action) -> Any:
 
 
 def _draft_request(state: InvoiceState, action: Action) -> Any:
-    return state.proposal, agenda.invoice_on(state), state.reached
+    return state.proposal, issuing.invoice_on(state), state.reached
 
 
 def _post_request(state: InvoiceState, action: Action) -> Any:
@@ -244,17 +244,17 @@ def _write_off_request(state: InvoiceState, action: Action) -> Any:
 
 
 _REQUESTS: Mapping[str, Callable[[InvoiceState, Action], Any]] = {
-    agenda.CREATE: _draft_request,
-    agenda.POST: _post_request,
-    agenda.DISCARD: lambda state, _: None,
-    agenda.NOTIFY: lambda state, _: None,
-    agenda.DELIVER: lambda state, _: None,
-    agenda.BALANCE: lambda state, action: action.basis,
-    agenda.REGISTER_PAYMENT: _payment_request,
-    agenda.RECONCILE: lambda state, _: state.proposal.credited_number,
-    agenda.REMIND: _reminder_request,
-    agenda.TODO: _reminder_request,
-    agenda.WRITE_OFF: _write_off_request,
+    acts.CREATE: _draft_request,
+    acts.POST: _post_request,
+    acts.DISCARD: lambda state, _: None,
+    acts.NOTIFY: lambda state, _: None,
+    acts.DELIVER: lambda state, _: None,
+    acts.BALANCE: lambda state, action: action.basis,
+    acts.REGISTER_PAYMENT: _payment_request,
+    acts.RECONCILE: lambda state, _: state.proposal.credited_number,
+    acts.REMIND: _reminder_request,
+    acts.TODO: _reminder_request,
+    acts.WRITE_OFF: _write_off_request,
 }
 
 
@@ -312,7 +312,7 @@ def _deliver(odoo: Odoo, number: int, asked: None) -> tuple[Odoo, Result]:
 
 def _read(odoo: Odoo, number: int, basis: str) -> tuple[Odoo, Result]:
     known = odoo.invoices[number]
-    if basis == agenda.REPOSTED and known.move != POSTED:
+    if basis == reminding.REPOSTED and known.move != POSTED:
         return odoo, refused("invoice_not_posted")
     return odoo, Done(known.balance)
 
@@ -361,15 +361,15 @@ def _nothing(odoo: Odoo, number: int, asked: Any) -> tuple[Odoo, Result]:
 
 
 _ACTS: Mapping[str, Callable[[Odoo, int, Any], tuple[Odoo, Result]]] = {
-    agenda.CREATE: _create,
-    agenda.POST: _post,
-    agenda.DISCARD: _discard,
-    agenda.NOTIFY: _nothing,
-    agenda.DELIVER: _deliver,
-    agenda.BALANCE: _read,
-    agenda.REGISTER_PAYMENT: _register,
-    agenda.RECONCILE: _reconcile,
-    agenda.REMIND: _remind,
-    agenda.TODO: _nothing,
-    agenda.WRITE_OFF: _write_off,
+    acts.CREATE: _create,
+    acts.POST: _post,
+    acts.DISCARD: _discard,
+    acts.NOTIFY: _nothing,
+    acts.DELIVER: _deliver,
+    acts.BALANCE: _read,
+    acts.REGISTER_PAYMENT: _register,
+    acts.RECONCILE: _reconcile,
+    acts.REMIND: _remind,
+    acts.TODO: _nothing,
+    acts.WRITE_OFF: _write_off,
 }

@@ -33,7 +33,7 @@ from contracts.contract.messages import (
     UsageReport,
 )
 from contracts.contract.state import ContractStage, ContractState, MilestoneProgress, has_ended
-from contracts.invoice import agenda, intake
+from contracts.invoice import acts
 from contracts.invoice.content import approval_hash
 from contracts.invoice.messages import (
     ContractRenewed,
@@ -220,10 +220,10 @@ _KNOWN: Mapping[type, Callable[[Any, Any], bool]] = {
 
 def parks_with_both_values(before: World, after: World, who: int, result: Result) -> None:
     """An invoice that is not what was approved parks, with what it said and what it says."""
-    if not isinstance(result, Failed) or result.code != intake.DIFFERS:
+    if not isinstance(result, Failed) or result.code != "invoice_differs_from_approval":
         return
     state = after.state_of(who)
-    parked = state.exception_of(agenda.POST)
+    parked = state.exception_of(acts.POST)
     if parked is None:
         assert state.rejected_because, f"invoice {who} differs, and nobody has to look at it"
         return

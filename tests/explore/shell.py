@@ -46,12 +46,21 @@ from activities.odoo.tasks import TaskIds
 from activities.odoo.timesheets import TimeReading
 from activities.odoo.validation import Accepted
 from contracts.agenda.actions import Action, Done, Failed, Result
-from contracts.contract import amendments, invoices, proposing, provisioning, reading, write_back
+from contracts.contract import (
+    amendments,
+    delivery,
+    holds,
+    invoices,
+    proposing,
+    provisioning,
+    reading,
+    write_back,
+)
 from contracts.contract import endings as contract_endings
 from contracts.contract.messages import CancelRequest, InvoiceEnded, InvoiceLost
 from contracts.contract.state import ContractInput
 from contracts.identifiers import invoice_workflow_id
-from contracts.invoice import agenda
+from contracts.invoice import acts
 from contracts.invoice.messages import ContractRenewed
 from tests.explore.canonical import LEFT_OUT, digest
 from tests.explore.coverage import Coverage
@@ -78,11 +87,11 @@ _CONTRACT_ACTS = {
     provisioning.PROVISION: "provision",
     reading.READ_TIME: "read_time",
     reading.READ_EXPENSES: "read_expenses",
-    proposing.MARK_REACHED: "mark_milestone_reached",
-    proposing.SET_DELIVERED: "set_delivered",
+    delivery.MARK_REACHED: "mark_milestone_reached",
+    delivery.SET_DELIVERED: "set_delivered",
     proposing.START_INVOICE: _START,
     proposing.WARN: "notify",
-    invoices.DUNNING_HOLD: "dunning_hold",
+    holds.DUNNING_HOLD: "dunning_hold",
     invoices.CONTRACT_RENEWED: "contract_renewed",
     amendments.POLICY: "entity_policy",
     amendments.NOTIFY: "notify",
@@ -96,20 +105,20 @@ _CONTRACT_ACTS = {
     contract_endings.ARCHIVE_PROJECT: "archive_project",
 }
 _INVOICE_ACTS = {
-    agenda.CREATE: "create_draft",
-    agenda.POST: "post_invoice",
-    agenda.DISCARD: "discard_draft",
-    agenda.NOTIFY: "notify",
-    agenda.DELIVER: "send_invoice",
-    agenda.BALANCE: "read_balance",
-    agenda.REGISTER_PAYMENT: "register_payment",
-    agenda.RECONCILE: "reconcile_credit",
-    agenda.REMIND: "send_reminder",
-    agenda.TODO: "create_todo",
-    agenda.WRITE_OFF: "write_off",
-    agenda.TELL_CONTRACT: "invoice_changed",
-    agenda.ASK_CREDIT: "credit_requested",
-    agenda.TELL_INVOICE: "credit_applied",
+    acts.CREATE: "create_draft",
+    acts.POST: "post_invoice",
+    acts.DISCARD: "discard_draft",
+    acts.NOTIFY: "notify",
+    acts.DELIVER: "send_invoice",
+    acts.BALANCE: "read_balance",
+    acts.REGISTER_PAYMENT: "register_payment",
+    acts.RECONCILE: "reconcile_credit",
+    acts.REMIND: "send_reminder",
+    acts.TODO: "create_todo",
+    acts.WRITE_OFF: "write_off",
+    acts.TELL_CONTRACT: "invoice_changed",
+    acts.ASK_CREDIT: "credit_requested",
+    acts.TELL_INVOICE: "credit_applied",
 }
 """The name of the command by which each act is begun: an activity's, a Signal's, or the start of a
 child. To amend a project are several activities, one after the other."""
@@ -139,15 +148,15 @@ _ANSWERS: Mapping[str, Callable[[Any], Any]] = {
     reading.READ_EXPENSES: lambda read: ExpenseReading(
         expenses=list(read.expenses), gone=list(read.gone), as_of=read.as_of
     ),
-    proposing.MARK_REACHED: lambda as_of: Marked(as_of=as_of),
+    delivery.MARK_REACHED: lambda as_of: Marked(as_of=as_of),
     amendments.POLICY: lambda policy: policy,
     amendments.AMEND_ORDER: lambda lines: OrderRef(order_id=5, lines=lines),
-    agenda.CREATE: lambda draft: draft,
-    agenda.POST: lambda balance: balance,
-    agenda.BALANCE: lambda balance: balance,
-    agenda.REGISTER_PAYMENT: lambda balance: balance,
-    agenda.RECONCILE: lambda found: found,
-    agenda.WRITE_OFF: lambda balance: balance,
+    acts.CREATE: lambda draft: draft,
+    acts.POST: lambda balance: balance,
+    acts.BALANCE: lambda balance: balance,
+    acts.REGISTER_PAYMENT: lambda balance: balance,
+    acts.RECONCILE: lambda found: found,
+    acts.WRITE_OFF: lambda balance: balance,
 }
 """What the activity of an act answers, from what the rules take; nothing for the others."""
 _PROJECT: Mapping[str, Callable[[Any], Any]] = {

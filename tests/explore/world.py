@@ -25,10 +25,11 @@ from contracts.agenda.actions import (
 from contracts.agenda.machine import Outcome
 from contracts.billing import account
 from contracts.contract import (
-    agenda,
     amendments,
     answers,
+    delivery,
     endings,
+    holds,
     invoices,
     proposing,
     provisioning,
@@ -38,8 +39,7 @@ from contracts.contract import (
 from contracts.contract import rules as contract_rules
 from contracts.contract.messages import HoldKind, InvoiceEnded, InvoiceLost
 from contracts.contract.state import ContractInput, ContractState
-from contracts.invoice import agenda as invoice_agenda
-from contracts.invoice import collecting
+from contracts.invoice import acts, reporting
 from contracts.invoice import rules as invoice_rules
 from contracts.invoice.messages import ContractRenewed, CreditRequested, HoldChange
 from contracts.invoice.state import InvoiceReport, InvoiceState
@@ -112,7 +112,7 @@ class World:
 
     @property
     def contract_ended(self) -> bool:
-        return not self.contract.running and agenda.has_ended(self.contract)
+        return contract_rules.AGENDA.has_ended(self.contract)
 
     def state_of(self, who: int) -> Any:
         return self.contract if who == CONTRACT else self.invoices[who].state
@@ -153,15 +153,15 @@ def begun(
 def refusal(world: World, who: int, message: Any) -> str | None:
     """Why a message would be refused now; None if it would be accepted."""
     if who == CONTRACT:
-        return contract_rules.refusal(world.contract, message, world.clock)
-    return invoice_rules.refusal(world.invoices[who].state, message, world.clock)
+        return contract_rules.AGENDA.refusal(world.contract, message, world.clock)
+    return invoice_rules.AGENDA.refusal(world.invoices[who].state, message, world.clock)
 
 
 def applied(world: World, who: int, event: Event) -> Outcome[Any]:
     """What an event comes to, with nothing begun."""
     if who == CONTRACT:
-        return contract_rules.apply(world.contract, event, world.clock)
-    return invoice_rules.apply(world.invoices[who].state, event, world.clock)
+        return contract_rules.AGENDA.apply(world.contract, event, world.clock)
+    return invoice_rules.AGENDA.apply(world.invoices[who].state, event, world.clock)
 
 
 def words_of(message: Any) -> str:
@@ -190,8 +190,8 @@ def _with(world: World, number: int, invoice: Invoice) -> World:
 
 def _begin_contract(world: World) -> World:
     state, requests = world.contract, world.requests
-    while (action := contract_rules.next_action(state)) is not None:
-        state = contract_rules.apply(state, Began(action), world.clock).state
+    while (action := contract_rules.AGENDA.next_action(state)) is not None:
+        state = contract_rules.AGENDA.apply(state, Began(action), world.clock).state
         assert state.running.get(action.key) is action, f"{action.key} was not begun"
         requests = {**requests, action.key: _contract_request(state, action)}
     return replace(world, contract=state, requests=requests)
@@ -200,11 +200,11 @@ def _begin_contract(world: World) -> World:
 def _begin_invoice(world: World, number: int) -> World:
     invoice = world.invoices[number]
     state, requests = invoice.state, invoice.requests
-    while (action := invoice_rules.next_action(state)) is not None:
-        state = invoice_rules.apply(state, Began(action), world.clock).state
+    while (action := invoice_rules.AGENDA.next_action(state)) is not None:
+        state = invoice_rules.AGENDA.apply(state, Began(action), world.clock).state
         assert state.running.get(action.key) is action, f"{action.key} was not begun"
         requests = {**requests, action.key: _invoice_request(state, action)}
-    ended = not state.running and invoice_agenda.has_ended(state)
+    ended = invoice_rules.AGENDA.has_ended(state)
     world = _with(world, number, Invoice(state, ended, requests))
     return _end_told(world, number) if ended else world
 
@@ -213,7 +213,7 @@ def _end_told(world: World, number: int) -> World:
     """The run that has started an invoice hears of its end, as the result of its child."""
     if number not in world.contract.followed:
         return world
-    report = collecting.report(world.invoices[number].state)
+    report = reporting.report(world.invoices[number].state)
     return posted(world, Mail(number, CONTRACT, InvoiceEnded(report=report)))
 
 
@@ -274,8 +274,8 @@ def wake_of(world: World, who: int) -> datetime | None:
     if not world.is_alive(who):
         return None
     if who == CONTRACT:
-        return contract_rules.next_wake(world.contract)
-    return invoice_rules.next_wake(world.invoices[who].state)
+        return contract_rules.AGENDA.next_wake(world.contract)
+    return invoice_rules.AGENDA.next_wake(world.invoices[who].state)
 
 
 def next_wake(world: World) -> datetime | None:
@@ -364,10 +364,10 @@ _CONTRACT_REQUESTS: Mapping[str, Callable[[ContractState, Action], Any]] = {
     provisioning.PROVISION: lambda state, _: state.terms,
     reading.READ_TIME: _reading,
     reading.READ_EXPENSES: _reading,
-    proposing.MARK_REACHED: lambda state, action: state.odoo.milestone_ids[action.subject],
-    proposing.SET_DELIVERED: lambda state, action: proposing.delivered_news(state, action.subject),
+    delivery.MARK_REACHED: lambda state, action: state.odoo.milestone_ids[action.subject],
+    delivery.SET_DELIVERED: lambda state, action: delivery.delivered_news(state, action.subject),
     proposing.START_INVOICE: _start,
-    invoices.DUNNING_HOLD: _hold,
+    holds.DUNNING_HOLD: _hold,
     amendments.AMEND_ORDER: lambda state, _: (state.odoo, amendments.versions_to_follow(state)[1]),
     amendments.AMEND_PROJECT: lambda state, _: (
         state.odoo,
@@ -383,11 +383,11 @@ _CONTRACT_REQUESTS: Mapping[str, Callable[[ContractState, Action], Any]] = {
 
 
 def _invoice_request(state: InvoiceState, action: Action) -> Any:
-    if action.kind == invoice_agenda.TELL_CONTRACT:
-        return collecting.report(state)
-    if action.kind == invoice_agenda.ASK_CREDIT:
+    if action.kind == acts.TELL_CONTRACT:
+        return reporting.report(state)
+    if action.kind == acts.ASK_CREDIT:
         return state.credit_requests[0]
-    if action.kind == invoice_agenda.TELL_INVOICE:
+    if action.kind == acts.TELL_INVOICE:
         return state.credit_to_tell
     return odoo.request(state, action)
 
@@ -430,9 +430,9 @@ def _to_invoice(world: World, number: int, mail: Mail) -> tuple[World, Result]:
 
 
 _TOLD: Mapping[str, Callable[[World, int, Any], tuple[World, Result]]] = {
-    invoice_agenda.TELL_CONTRACT: _tell_contract,
-    invoice_agenda.ASK_CREDIT: _ask_credit,
-    invoice_agenda.TELL_INVOICE: _tell_invoice,
+    acts.TELL_CONTRACT: _tell_contract,
+    acts.ASK_CREDIT: _ask_credit,
+    acts.TELL_INVOICE: _tell_invoice,
 }
 
 ContractAct = Callable[[World, Action, Any], tuple[World, Result]]
@@ -562,11 +562,11 @@ _CONTRACT_ACTS: Mapping[str, ContractAct] = {
     provisioning.PROVISION: _provision,
     reading.READ_TIME: _read_time,
     reading.READ_EXPENSES: _read_expenses,
-    proposing.MARK_REACHED: _mark_reached,
-    proposing.SET_DELIVERED: _set_delivered,
+    delivery.MARK_REACHED: _mark_reached,
+    delivery.SET_DELIVERED: _set_delivered,
     proposing.START_INVOICE: _start_invoice,
     proposing.WARN: _nothing,
-    invoices.DUNNING_HOLD: _tell_hold,
+    holds.DUNNING_HOLD: _tell_hold,
     invoices.CONTRACT_RENEWED: _tell_renewal,
     amendments.POLICY: _policy,
     amendments.NOTIFY: _nothing,

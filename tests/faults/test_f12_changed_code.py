@@ -123,7 +123,6 @@ def test_the_histories_are_of_what_workflows_do_most() -> None:
     assert {
         "validate_contract",
         "provision",
-        "create_tasks",
         "cancel_order",
         "archive_project",
         "close_out",
@@ -135,7 +134,7 @@ def test_the_histories_are_of_what_workflows_do_most() -> None:
         "reconcile_credit",
         "read_time",
         "amend_order",
-        "amend_milestones",
+        "amend_project",
         "set_delivered",
         "balance_changed",
         "invoice_changed",

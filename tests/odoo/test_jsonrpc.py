@@ -61,7 +61,7 @@ def test_the_main_road_from_contract_to_cash(server: RealServer, rpc: OdooClient
         reference=unique("P"), amount=contract.fixed_price, paid_on=str(INVOICE_ON)
     )
     for _ in range(2):
-        firm.orders.confirm_order(made.confirm_request())
+        made.lines = firm.confirm(made).order_line_ids
         firm.milestones.mark_milestone_reached(reached)
         draft = invoices.create_draft(request)
         invoice = draft.invoice_id

@@ -9,13 +9,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from contracts.approvals import (
-    ApprovalKind,
-    ApprovalPolicy,
-    ApprovalRound,
-    ApprovalTier,
-    Subject,
-)
+from contracts.approvals import ApprovalKind, ApprovalPolicy, ApprovalRound, ApprovalTier, Subject
 from contracts.billing import account
 from contracts.billing.lines import InvoiceProposal
 from contracts.calendar import BusinessCalendar

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from contracts.approval_rules import ApprovalRules
 from contracts.approvals import (
     HASH_PREFIX,
     Approval,
@@ -19,7 +20,6 @@ from contracts.approvals import (
     ApprovalKind,
     ApprovalPolicy,
     ApprovalRound,
-    ApprovalRules,
     ApprovalTier,
     ApproverReminder,
     Decision,

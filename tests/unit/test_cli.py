@@ -201,6 +201,8 @@ def test_start_prints_the_workflow_and_whether_it_is_new(
         "run_id": "run",
         "new": False,
         "differences": [],
+        "stage": "",
+        "may_amend": False,
     }
     assert "nothing changed" in c2c("contract", "start", _file(tmp_path)).stdout
 
@@ -209,7 +211,8 @@ def test_other_content_under_a_known_id_is_told_with_a_code_of_its_own(
     calls: Calls, c2c: Invoke, tmp_path: Path
 ) -> None:
     differences = ("title: Old -> New", "value: 1.00 EUR -> 2.00 EUR")
-    calls.answer("start", Started(CONTRACT, "run", new=False, differences=differences), C2C)
+    other = Started(CONTRACT, "run", new=False, differences=differences, stage="active")
+    calls.answer("start", other, C2C)
     result = c2c("contract", "start", _file(tmp_path))
     assert result.exit_code == ExitCode.OTHER_CONTENT
     assert int(ExitCode.OTHER_CONTENT) == 7
@@ -219,6 +222,28 @@ def test_other_content_under_a_known_id_is_told_with_a_code_of_its_own(
     result = c2c("contract", "start", _file(tmp_path), "--json")
     assert result.exit_code == ExitCode.OTHER_CONTENT
     assert json.loads(result.stdout)["differences"] == list(differences)
+
+
+@pytest.mark.parametrize(
+    ("stage", "may_amend", "advice"),
+    [
+        ("active", False, "c2c contract change northwind/C-1 FILE"),
+        ("validating", True, "c2c exceptions amend northwind/C-1 --by PERSON --set PATH=VALUE"),
+        ("validating", False, "c2c contract show northwind/C-1"),
+        ("closed", False, "a contract_id of its own"),
+    ],
+)
+def test_the_advice_about_other_content_works_where_the_contract_is_now(
+    calls: Calls, c2c: Invoke, tmp_path: Path, stage: str, may_amend: bool, advice: str
+) -> None:
+    """Issue 11, numbers 16 and 22: a change order is refused before a contract is validated."""
+    other = Started(
+        CONTRACT, "run", new=False, differences=("title",), stage=stage, may_amend=may_amend
+    )
+    calls.answer("start", other, C2C)
+    text = c2c("contract", "start", _file(tmp_path)).stdout
+    assert advice in text
+    assert ("contract change" in text) is (stage == "active")
 
 
 def test_start_fills_in_what_identifies_the_contract(calls: Calls, c2c: Invoke) -> None:

@@ -11,12 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from contracts.approvals import (
-    ApprovalDecision,
-    ApprovalKind,
-    ApprovalRound,
-    Decision,
-)
+from contracts.approvals import ApprovalDecision, ApprovalKind, ApprovalRound, Decision
 from contracts.money import Money
 from starters.cli import app, session
 from starters.cli.errors import ExitCode

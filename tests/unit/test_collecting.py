@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from contracts import parking
 from contracts.billing.lines import InvoiceKind, InvoiceProposal
 from contracts.dunning import Act, Dispute, DunningHold, DunningState, Promise
-from contracts.invoice import collecting
+from contracts.invoice import agreements, collecting, issuing, reporting
 from contracts.invoice.messages import (
     DisputeOpened,
     DisputeResolved,
@@ -19,6 +19,7 @@ from contracts.invoice.messages import (
     InvoiceBalance,
     PaymentPromised,
     PaymentReceived,
+    WriteOffAsked,
 )
 from contracts.invoice.state import InvoiceStage, InvoiceState, OwnCredit, WriteOff
 from contracts.money import Money
@@ -39,6 +40,7 @@ from tests.unit.examples import (
 DUE = date(2026, 4, 1)
 MAY = date(2026, 5, 4)
 """A Monday, 33 days after the invoice fell due."""
+ASKED = WriteOffAsked(by=ANA, reason="bankrupt")
 
 
 def posted(residual: str = "3630.00", credited: str = "0", **changes: Any) -> InvoiceState:
@@ -51,6 +53,11 @@ def posted(residual: str = "3630.00", credited: str = "0", **changes: Any) -> In
         "policy": policy.model_copy(update={"write_off_account": "654000"}),
     }
     return invoice_state(**fields | changes)
+
+
+def on(day: date, state: InvoiceState) -> InvoiceState:
+    """The state at noon of a day."""
+    return state.replace(clock=datetime.combine(day, time(12), UTC))
 
 
 def credit_note(residual: str, **changes: Any) -> InvoiceState:
@@ -123,14 +130,14 @@ def test_credits_made_in_odoo_and_ours_add_up() -> None:
 def test_the_stage_follows_from_balance_agreements_and_date(
     changes: dict[str, Any], today: date, stage: InvoiceStage
 ) -> None:
-    assert collecting.stage_of(posted(**changes), policy, today) is stage
+    assert collecting.stage_of(on(today, posted(**changes))) is stage
 
 
 def test_an_invoice_credited_by_credit_notes_of_ours_is_credited_and_not_paid() -> None:
     state = posted(
         "0", own_credits={2: OwnCredit(untaxed=euros("3000.00"), applied=euros("3630.00"))}
     )
-    assert collecting.stage_of(state, policy, MAY) is InvoiceStage.CREDITED
+    assert collecting.stage_of(on(MAY, state)) is InvoiceStage.CREDITED
 
 
 @pytest.mark.parametrize(
@@ -142,7 +149,7 @@ def test_an_invoice_credited_by_credit_notes_of_ours_is_credited_and_not_paid() 
     ],
 )
 def test_a_credit_note_is_never_overdue(residual: str, stage: InvoiceStage) -> None:
-    assert collecting.stage_of(credit_note(residual), policy, MAY) is stage
+    assert collecting.stage_of(on(MAY, credit_note(residual))) is stage
 
 
 @pytest.mark.parametrize(
@@ -163,7 +170,7 @@ def test_a_credit_note_is_never_overdue(residual: str, stage: InvoiceStage) -> N
     ],
 )
 def test_what_pauses_reminders(changes: dict[str, Any], act: Act) -> None:
-    assert collecting.dunning_decision(posted(**changes), policy, MAY).act is act
+    assert collecting.dunning_decision(on(MAY, posted(**changes))).act is act
 
 
 @pytest.mark.parametrize(
@@ -198,21 +205,21 @@ def opened(**changes: Any) -> DisputeOpened:
 def test_a_dispute_that_makes_no_sense_is_refused(
     state: InvoiceState, changes: dict[str, Any], why: str
 ) -> None:
-    refusal = collecting.dispute_refusal(state, opened(**changes), MAY)
+    refusal = agreements.dispute_refusal(on(MAY, state), opened(**changes))
     assert refusal is not None
     assert why in refusal
 
 
 def test_without_an_amount_all_that_is_open_is_disputed() -> None:
     state = posted("630.00")
-    assert collecting.dispute_refusal(state, opened(), MAY) is None
-    dispute = collecting.opened_dispute(state, opened(), MAY)
+    assert agreements.dispute_refusal(on(MAY, state), opened()) is None
+    dispute = agreements.opened_dispute(on(MAY, state), opened())
     assert (dispute.amount, dispute.opened_on) == (euros("630.00"), MAY)
 
 
 @pytest.mark.parametrize("amount", ["630.00 EUR", "629.99 EUR"])
 def test_up_to_all_that_is_open_may_be_disputed(amount: str) -> None:
-    assert collecting.dispute_refusal(posted("630.00"), opened(amount=amount), MAY) is None
+    assert agreements.dispute_refusal(on(MAY, posted("630.00")), opened(amount=amount)) is None
 
 
 def test_a_disputed_part_leaves_the_rest_to_be_dunned() -> None:
@@ -247,7 +254,7 @@ def resolved(**changes: Any) -> DisputeResolved:
 def test_an_end_of_a_dispute_that_makes_no_sense_is_refused(
     state: InvoiceState, changes: dict[str, Any], why: str
 ) -> None:
-    refusal = collecting.resolution_refusal(state, resolved(**changes), MAY)
+    refusal = agreements.resolution_refusal(on(MAY, state), resolved(**changes))
     assert refusal is not None
     assert why in refusal
 
@@ -255,31 +262,31 @@ def test_an_end_of_a_dispute_that_makes_no_sense_is_refused(
 @pytest.mark.parametrize("accepted", [None, "0.00 EUR", "100.00 EUR", "40.00 EUR"])
 def test_a_dispute_ends_with_anything_between_nothing_and_all_of_it(accepted: str | None) -> None:
     state = posted(dispute=contested("100.00"))
-    assert collecting.resolution_refusal(state, resolved(accepted=accepted), MAY) is None
+    assert agreements.resolution_refusal(on(MAY, state), resolved(accepted=accepted)) is None
 
 
 def test_an_accepted_dispute_may_still_be_rejected_where_the_credit_note_was() -> None:
     state = posted(dispute=contested("100.00", accepted=euros("50.00")))
-    assert collecting.resolution_refusal(state, resolved(), MAY) is None
+    assert agreements.resolution_refusal(on(MAY, state), resolved()) is None
 
 
 def test_what_was_accepted_stays_disputed_until_that_much_is_credited() -> None:
     state = posted(dispute=contested("630.00"))
     assert state.dispute is not None
-    accepted = collecting.accepted_dispute(state, state.dispute, euros("121.00"))
+    accepted = agreements.accepted_dispute(state, state.dispute, euros("121.00"))
     state = state.replace(dispute=accepted)
     assert accepted.to_credit == euros("100.00")
     assert collecting.undisputed(state, known(state)) == euros("3509.00")
-    request = collecting.credit_request(state, accepted, resolved())
+    request = agreements.credit_request(state, accepted, resolved())
     assert (request.number, request.amount) == (1, euros("121.00"))
     assert request.untaxed == euros("100.00")
     assert "half done" in request.reason
 
-    assert not collecting.is_credited(state, accepted)
+    assert not agreements.is_credited(state, accepted)
     almost = OwnCredit(untaxed=euros("99.99"), applied=euros("120.99"))
-    assert not collecting.is_credited(state.replace(own_credits={2: almost}), accepted)
+    assert not agreements.is_credited(state.replace(own_credits={2: almost}), accepted)
     whole = OwnCredit(untaxed=euros("100.00"), applied=euros("121.00"))
-    assert collecting.is_credited(state.replace(own_credits={2: whole}), accepted)
+    assert agreements.is_credited(state.replace(own_credits={2: whole}), accepted)
 
 
 def test_what_was_credited_before_a_dispute_does_not_settle_it() -> None:
@@ -288,14 +295,14 @@ def test_what_was_credited_before_a_dispute_does_not_settle_it() -> None:
         own_credits={2: OwnCredit(untaxed=euros("500.00"), applied=euros("605.00"))},
     )
     assert state.dispute is not None
-    accepted = collecting.accepted_dispute(state, state.dispute, euros("121.00"))
-    assert not collecting.is_credited(state, accepted)
+    accepted = agreements.accepted_dispute(state, state.dispute, euros("121.00"))
+    assert not agreements.is_credited(state, accepted)
 
 
 def test_all_of_an_invoice_accepted_is_credited_to_the_cent() -> None:
     state = posted(dispute=contested("3630.00"))
     assert state.dispute is not None
-    accepted = collecting.accepted_dispute(state, state.dispute, euros("3630.00"))
+    accepted = agreements.accepted_dispute(state, state.dispute, euros("3630.00"))
     assert accepted.to_credit == euros("3000.00")
 
 
@@ -316,7 +323,7 @@ def promise(**changes: Any) -> PaymentPromised:
 def test_a_promise_that_makes_no_sense_is_refused(
     state: InvoiceState, changes: dict[str, Any], why: str
 ) -> None:
-    refusal = collecting.promise_refusal(state, promise(**changes), MAY)
+    refusal = agreements.promise_refusal(on(MAY, state), promise(**changes))
     assert refusal is not None
     assert why in refusal
 
@@ -324,16 +331,16 @@ def test_a_promise_that_makes_no_sense_is_refused(
 def test_a_promise_may_be_for_today_and_is_about_all_that_is_undisputed() -> None:
     state = posted("3000.00", dispute=contested("500.00"))
     today = promise(on=str(MAY))
-    assert collecting.promise_refusal(state, today, MAY) is None
-    taken = collecting.taken_promise(state, today, MAY)
+    assert agreements.promise_refusal(on(MAY, state), today) is None
+    taken = agreements.taken_promise(on(MAY, state), today)
     assert (taken.amount, taken.paid_before) == (euros("2500.00"), euros("630.00"))
-    stated = collecting.taken_promise(state, promise(amount="10.00 EUR"), MAY)
+    stated = agreements.taken_promise(on(MAY, state), promise(amount="10.00 EUR"))
     assert stated.amount == euros("10.00")
 
 
 def test_of_an_invoice_disputed_in_whole_all_that_is_open_may_be_promised() -> None:
     state = posted("630.00", dispute=contested("630.00"))
-    assert collecting.taken_promise(state, promise(), MAY).amount == euros("630.00")
+    assert agreements.taken_promise(on(MAY, state), promise()).amount == euros("630.00")
 
 
 @pytest.mark.parametrize(
@@ -350,14 +357,14 @@ def test_a_hold_that_makes_no_sense_is_refused(
     state: InvoiceState, changes: dict[str, Any], why: str
 ) -> None:
     change = HoldChange.model_validate({"by": ANA, "reason": "talks"} | changes)
-    refusal = collecting.hold_refusal(state, change, MAY)
+    refusal = agreements.hold_refusal(on(MAY, state), change)
     assert refusal is not None
     assert why in refusal
 
 
 def test_a_hold_may_be_set_before_the_invoice_is_posted() -> None:
     change = HoldChange(by=ANA, reason="talks", until=MAY)
-    assert collecting.hold_refusal(invoice_state(), change, MAY) is None
+    assert agreements.hold_refusal(on(MAY, invoice_state()), change) is None
 
 
 def asked() -> WriteOff:
@@ -388,18 +395,18 @@ def asked() -> WriteOff:
     ],
 )
 def test_a_write_off_that_makes_no_sense_is_refused(state: InvoiceState, why: str) -> None:
-    refusal = collecting.write_off_refusal(state)
+    refusal = agreements.write_off_refusal(state, ASKED)
     assert refusal is not None
     assert why in refusal
 
 
 def test_an_approval_of_a_write_off_is_bound_to_invoice_amount_and_reason() -> None:
     state = posted("30.00")
-    assert collecting.write_off_refusal(state) is None
-    content = collecting.write_off_content(state, euros("30.00"), "bankrupt")
+    assert agreements.write_off_refusal(state, ASKED) is None
+    content = agreements.write_off_content(state, euros("30.00"), "bankrupt")
     assert content.invoice == "INV/2026/00007"
-    assert content != collecting.write_off_content(state, euros("29.99"), "bankrupt")
-    assert content != collecting.write_off_content(state, euros("30.00"), "too small")
+    assert content != agreements.write_off_content(state, euros("29.99"), "bankrupt")
+    assert content != agreements.write_off_content(state, euros("30.00"), "too small")
 
 
 # --- what awaits a decision -----------------------------------------------------------------
@@ -441,7 +448,7 @@ def test_the_report_of_a_posted_invoice() -> None:
         ),
         revised_due_on=date(2026, 4, 20),
     )
-    report = collecting.report(state)
+    report = reporting.report(state)
     assert (report.invoice_id, report.odoo_number) == (7, "INV/2026/00007")
     assert (report.amount, report.total) == (euros("3000.00"), euros("3630.00"))
     assert (report.residual, report.disputed) == (euros("3000.00"), euros("100.00"))
@@ -458,18 +465,18 @@ def test_work_is_suspended_only_while_something_is_overdue(stage: InvoiceStage) 
         dunning=DunningState(level=1, sent_on=MAY),
         policy=policy.model_copy(update={"dunning": dunning}),
     )
-    assert not collecting.report(state).suspends
+    assert not reporting.report(state).suspends
 
 
 def test_before_it_is_posted_a_report_has_no_money_but_what_is_quoted() -> None:
-    report = collecting.report(invoice_state(draft=draft(), balance=balance(posted=False)))
+    report = reporting.report(invoice_state(draft=draft(), balance=balance(posted=False)))
     assert (report.total, report.residual, report.due_on) == (None, None, None)
     assert report.odoo_totals == draft().odoo_totals
 
 
 def news(before: InvoiceState, **changes: Any) -> bool:
     now = before.model_copy(update=changes)
-    return collecting.is_news(collecting.report(now), collecting.report(before))
+    return reporting.is_news(reporting.report(now), reporting.report(before))
 
 
 WAITING = invoice_state(stage=InvoiceStage.AWAITING_APPROVAL, draft=draft())
@@ -523,25 +530,25 @@ def test_what_it_does_not_use_costs_no_signal(
 
 
 def test_the_first_report_is_news_unless_the_contract_knows_it_by_itself() -> None:
-    assert collecting.is_news(collecting.report(posted()), None)
-    assert not collecting.is_news(collecting.report(invoice_state()), None)
-    assert not collecting.is_news(collecting.report(WAITING), None)
+    assert reporting.is_news(reporting.report(posted()), None)
+    assert not reporting.is_news(reporting.report(invoice_state()), None)
+    assert not reporting.is_news(reporting.report(WAITING), None)
     stuck = invoice_state(exceptions=[parked(parking.CREATE_INVOICE)])
-    assert collecting.is_news(collecting.report(stuck), None)
+    assert reporting.is_news(reporting.report(stuck), None)
 
 
 def test_a_delivery_under_way_is_told_as_open_and_one_that_is_stuck_as_it_is() -> None:
     under_way = posted(stage=InvoiceStage.POSTED_NOT_DELIVERED, delivered=False)
-    assert collecting.report(under_way).stage is InvoiceStage.OPEN
+    assert reporting.report(under_way).stage is InvoiceStage.OPEN
     stuck = under_way.model_copy(update={"exceptions": [parked(parking.DELIVER)]})
-    assert collecting.report(stuck).stage is InvoiceStage.POSTED_NOT_DELIVERED
+    assert reporting.report(stuck).stage is InvoiceStage.POSTED_NOT_DELIVERED
 
 
 # --- what approvers are shown ---------------------------------------------------------------
 
 
 def test_approvers_see_what_the_draft_says_in_odoo() -> None:
-    details = collecting.proposal_details(proposal(), content())
+    details = issuing.proposal_details(proposal(), content())
     assert details == (
         "ERP roll-out – Design: 3000 EUR",
         "to Acme NV, mailed to ap@acme.example",
@@ -556,14 +563,14 @@ def test_approvers_see_what_the_draft_says_in_odoo() -> None:
 
 def test_of_very_many_lines_the_first_are_shown_and_the_rest_counted() -> None:
     long: InvoiceProposal = proposal().model_copy(update={"reason": "corrected"})
-    details = collecting.proposal_details(long, content(lines=content().lines * 80))
+    details = issuing.proposal_details(long, content(lines=content().lines * 80))
     assert details[50] == "and 30 more lines"
     assert details[-1] == "because: corrected"
 
 
 def test_an_amount_in_another_currency_is_no_answer_to_a_dispute() -> None:
     state = posted(dispute=contested("100.00"))
-    refusal = collecting.resolution_refusal(state, resolved(accepted=Money("0", "USD")), MAY)
+    refusal = agreements.resolution_refusal(on(MAY, state), resolved(accepted=Money("0", "USD")))
     assert refusal is not None
 
 
@@ -601,19 +608,19 @@ def test_each_instalment_is_asked_for_once_it_is_late(
     state: InvoiceState, due: date, asked: str
 ) -> None:
     assert collecting.due_on(state) == due
-    assert collecting.asked_for(state, known(state), MAY) == euros(asked)
+    assert collecting.asked_for(on(MAY, state), known(state)) == euros(asked)
 
 
 def test_once_all_are_late_everything_is_asked_for() -> None:
     state = in_parts("1089.00", "2541.00")
     later = JUNE + timedelta(days=1)
-    assert collecting.asked_for(state, known(state), later) == euros("3630.00")
+    assert collecting.asked_for(on(later, state), known(state)) == euros("3630.00")
 
 
 def test_an_instalment_that_is_paid_starts_the_levels_anew_with_the_next() -> None:
     sent = DunningState(level=2, sent_on=MAY)
     paid = in_parts("0.00", "2541.00", dunning=sent)
-    decision = collecting.dunning_decision(paid, policy, MAY)
+    decision = collecting.dunning_decision(on(MAY, paid))
     assert (decision.act, decision.level) == (Act.WAIT, 0)
     assert decision.next_on is not None
     assert decision.next_on > JUNE

@@ -10,13 +10,7 @@ from typing import Any
 import pytest
 
 from contracts import parking
-from contracts.approvals import (
-    HASH_PREFIX,
-    Approval,
-    ApprovalDecision,
-    ApprovalRound,
-    Decision,
-)
+from contracts.approvals import HASH_PREFIX, Approval, ApprovalDecision, ApprovalRound, Decision
 from contracts.billing import account
 from contracts.billing.lines import InvoiceProposal
 from contracts.billing.state import BillingState
@@ -39,28 +33,15 @@ from contracts.contract.state import (
 from contracts.contract.waits import contract_waits
 from contracts.dunning import Dispute, DunningHold, DunningState, Promise
 from contracts.invoice.state import InvoiceStage
+from contracts.invoice.waits import invoice_waits
 from contracts.journal import Journal
 from contracts.model import Contract
 from contracts.parking import Action, Resolution, Step, StepException, Waiting, refusal
 from contracts.problems import Problem, show
-from contracts.views.details import (
-    agreements,
-    contract_details,
-    invoice_details,
-    invoice_waits,
-)
+from contracts.views.details import agreements, contract_details, invoice_details
 from contracts.views.status import conditions, invoice_rows, milestone_status, plan_rows
 from starters.client.changing import preview
-from tests.unit.engagements import (
-    active,
-    at,
-    example,
-    issue,
-    managed,
-    mixed,
-    propose,
-    reach,
-)
+from tests.unit.engagements import active, at, example, issue, managed, mixed, propose, reach
 from tests.unit.examples import (
     ANA,
     BOB,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from contracts.agenda import machine
-from contracts.contract import endings, invoices, refusals
+from contracts.agenda.machine import Agenda
+from contracts.contract import endings, invoices
 from contracts.contract.messages import CancelRequest
+from contracts.contract.rules import AGENDA
 from contracts.contract.state import RUNNING
 from contracts.invoice.state import InvoiceState
 from tests.explore.__main__ import explored, told
@@ -52,25 +55,25 @@ def _nothing_is_taken_back(patch: pytest.MonkeyPatch) -> None:
 
 
 def _nothing_is_uncertain(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(machine, "_doubted", lambda state, key: state)
+    patch.setattr(machine, "doubted", lambda state, key: state)
 
 
 def _messages_while_closing_are_taken(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(machine, "_waits_for_exclusive", lambda rules, state, message: False)
+    patch.setattr(Agenda, "_waits_for_exclusive", lambda self, state, message: False)
 
 
 def _deferred_messages_are_lost(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(machine, "_with_deferred", lambda rules, state: state.replace(deferred=()))
+    patch.setattr(Agenda, "_with_deferred", lambda self, state: state.replace(deferred=()))
 
 
 def _cancelled_beside_a_billed_invoice(patch: pytest.MonkeyPatch) -> None:
     def allowed(state: Any, _: Any = None) -> str | None:
         return None if state.stage in RUNNING else _cancel(state)
 
-    _cancel = refusals._cancel
-    patch.setattr(refusals, "_cancel", allowed)
-    known = {**refusals._REFUSALS, CancelRequest: allowed}
-    patch.setattr(refusals, "_REFUSALS", known)
+    _cancel = endings.cancel_refusal
+    patch.setattr(endings, "cancel_refusal", allowed)
+    rule = replace(AGENDA.messages[CancelRequest], refusal=allowed)
+    patch.setitem(AGENDA.messages, CancelRequest, rule)
 
 
 def _closed_before_invoices_have_ended(patch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,6 @@ import pytest
 
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import LoadRefused, OdooClient, connect
-from gateways.odoo.json2 import PooledJson2Connection
 from gateways.secrets import Secret
 
 URL = "https://odoo.example.com"
@@ -178,8 +177,8 @@ def test_search_read_sends_only_what_was_asked() -> None:
         "fields": ["name"],
         "context": {"lang": "en_US"},
     }
-    odoo_client.search_read("x", [], ["name"], limit=5, offset=10, order="id desc")
-    assert {**odoo.body(), "limit": 5, "offset": 10, "order": "id desc"} == odoo.body()
+    odoo_client.search_read("x", [], ["name"], limit=5, order="id desc")
+    assert {**odoo.body(), "limit": 5, "order": "id desc"} == odoo.body()
 
 
 def test_read_is_a_list_also_of_one() -> None:
@@ -238,12 +237,11 @@ def test_a_company_is_a_view_on_the_same_client() -> None:
         context={"tz": "UTC"},
         on_call=lambda model, method, seconds, outcome, requests: seen.append(model),
     )
-    base.with_company(4).search_read("x", [], ["name"], context={"active_test": False})
+    base.with_company(4).search_read("x", [], ["name"])
     assert odoo.body()["context"] == {
         "lang": "en_US",
         "tz": "UTC",
         "allowed_company_ids": [4],
-        "active_test": False,
     }
     base.search_read("y", [], ["name"])
     assert odoo.body()["context"] == {"lang": "en_US", "tz": "UTC"}
@@ -350,35 +348,6 @@ def test_a_rate_limited_answer_holds_all_callers_back() -> None:
     assert caught.value.code == "throttled"
 
 
-# --- odoo-client-lib's own face -----------------------------------------------------------------
-
-
-def _connection(odoo_client: OdooClient) -> Any:
-    return odoo_client._transport
-
-
-def test_the_librarys_models_use_the_pool() -> None:
-    odoo = Odoo([{"id": 1}])
-    connection = _connection(client(odoo))
-    assert isinstance(connection, PooledJson2Connection)
-    partners = connection.get_model("res.partner")
-    assert partners.read(ids=[1], fields=["name"]) == [{"id": 1}]
-    assert partners.search_count(domain=[]) == [{"id": 1}]
-    assert len(odoo.requests) == 2
-    with pytest.raises(TypeError):
-        partners.write([1], {"name": "positional"})
-    with pytest.raises(AttributeError):
-        partners._private()
-    assert "Authorization" not in connection.bearer_header
-
-
-def test_check_login_tells_a_bad_key_from_an_outage() -> None:
-    assert _connection(client(Odoo({"lang": "en_US"}))).check_login() is True
-    assert _connection(client(lambda request: httpx.Response(401))).check_login() is False
-    with pytest.raises(GatewayError):
-        _connection(client(lambda request: httpx.Response(503))).check_login()
-
-
 # --- JSON-RPC -----------------------------------------------------------------------------------
 
 
@@ -459,16 +428,6 @@ def test_json_rpc_never_logs_the_key(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("DEBUG"):
         rpc_client(Odoo([], rpc=True)).search_read("x", [], ["name"])
     assert "s3cret" not in caplog.text
-
-
-def test_the_librarys_rpc_models_use_the_pool() -> None:
-    odoo = Odoo([{"id": 1}], rpc=True)
-    partners = _connection(rpc_client(odoo)).get_model("res.partner")
-    assert partners.search_read([], ["name"]) == [{"id": 1}]
-    assert partners.read([1], ["name"]) == [{"id": 1}]
-    assert len(odoo.requests) == 3
-    with pytest.raises(AttributeError):
-        partners._private()
 
 
 def run_together(count: int, work: Callable[[], Any]) -> None:

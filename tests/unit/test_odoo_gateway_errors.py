@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from gateways.errors import FailureKind, GatewayError
+from gateways.http import unanswered
 from gateways.odoo import errors
 
 TRANSIENT, BUSINESS = FailureKind.TRANSIENT, FailureKind.BUSINESS
@@ -160,7 +161,7 @@ def test_a_json_rpc_error_without_data() -> None:
 def test_calls_without_an_answer(
     raised: httpx.HTTPError, kind: FailureKind, code: str, maybe_done: bool
 ) -> None:
-    error = errors.from_transport(raised)
+    error = unanswered(raised, "odoo", "Odoo")
     assert (error.kind, error.code, error.maybe_done) == (kind, code, maybe_done)
     assert "s3cret" not in str(error)
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from activities.odoo.catalogue import Catalogue
 from activities.odoo.paging import fitting
 from activities.odoo.sweeps import OdooSweeps
 from activities.odoo.timesheets import OdooTimesheets, TimeRequest
@@ -44,6 +45,11 @@ class Rows:
         """Nothing is open."""
 
 
+def sweeps_of(rows: Rows) -> OdooSweeps:
+    client = OdooClient(rows, batch_size=1)
+    return OdooSweeps(client, Catalogue(client))
+
+
 def _terms(arguments: Mapping[str, Any]) -> list[Sequence[Any]]:
     return [term for term in arguments["domain"] if len(term) == 3]
 
@@ -72,7 +78,7 @@ def _invoice(number: int) -> dict[str, Any]:
 
 def test_fifty_thousand_changed_invoices_are_read_in_results_that_fit() -> None:
     rows = [_invoice(number) for number in range(1, 50_001)]
-    sweeps = OdooSweeps(OdooClient(Rows("account.move", rows), batch_size=1))
+    sweeps = sweeps_of(Rows("account.move", rows))
     pages: list[OdooChanges] = [sweeps.read_changes(SweepWindow(since=START))]
     while pages[-1].next is not None:
         pages.append(sweeps.read_changes(SweepWindow(since=START, after=pages[-1].next)))
@@ -86,7 +92,7 @@ def test_fifty_thousand_changed_invoices_are_read_in_results_that_fit() -> None:
 def test_an_invoice_that_changes_while_pages_are_read_comes_again_with_the_next_sweep() -> None:
     """The watermark is of the first page: what changes later than that is read again."""
     rows = [_invoice(number) for number in range(1, 1_201)]
-    sweeps = OdooSweeps(OdooClient(Rows("account.move", rows), batch_size=1))
+    sweeps = sweeps_of(Rows("account.move", rows))
     first = sweeps.read_changes(SweepWindow(since=START))
     rows[0]["write_date"] = rows[1_100]["write_date"] = "2026-03-02 11:00:00"
     second = sweeps.read_changes(SweepWindow(since=START, after=first.next))
@@ -104,7 +110,7 @@ def test_what_is_settled_is_not_read_once_more() -> None:
             asked.extend(value for name, _, value in _terms(arguments) if name == "write_date")
             return super().execute(model, method, ids, arguments)
 
-    sweeps = OdooSweeps(OdooClient(Asked("account.move", []), batch_size=1))
+    sweeps = sweeps_of(Asked("account.move", []))
     sweeps.read_changes(SweepWindow(since=START))
     sweeps.read_changes(SweepWindow(since=START, settled=True))
     assert asked == ["2026-02-28 23:55:00"] * 2 + ["2026-03-01 00:00:01"] * 2
@@ -131,7 +137,7 @@ def test_twenty_thousand_timesheet_lines_are_read_in_results_that_fit() -> None:
     pages = [time.read_time(request)]
     while pages[-1].next is not None:
         pages.append(time.read_time(request.model_copy(update={"after": pages[-1].next})))
-    assert [e.line_id for page in pages for e in page.entries] == list(range(1, 20_001))
+    assert [e.line_id for page in pages for e in page.found] == list(range(1, 20_001))
     assert max(len(page.model_dump_json()) for page in pages) < RESULT_LIMIT / 2
     # The newest of all, so that the next reading does not read them all again.
     assert pages[0].as_of == datetime(2026, 3, 12, 10, tzinfo=UTC)

@@ -136,3 +136,15 @@ def test_a_secret_is_either_a_value_or_a_file(tmp_path: Path) -> None:
         Secret()
     with pytest.raises(ValueError, match="either"):
         Secret(value="x", path=tmp_path)
+
+
+@pytest.mark.parametrize("value", ["s3cret\nX-Evil: 1", "schlüssel"])
+def test_a_secret_that_no_header_may_hold_is_refused_and_not_quoted(value: str) -> None:
+    with pytest.raises(GatewayError) as caught:
+        Secret.of(value).bearer()
+    assert (caught.value.kind, caught.value.code) == (
+        FailureKind.CREDENTIALS,
+        "secret_unreadable",
+    )
+    assert value not in str(caught.value)
+    assert Secret.of("s3cret").bearer() == "Bearer s3cret"

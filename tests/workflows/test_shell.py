@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.parking import Action as Choice
     from contracts.parking import Resolution, StepException
     from tests.temporal import temporal_server
-    from tests.unit.agenda.toy import RULES, Ask, Break, Errand, ToyState
+    from tests.unit.agenda.toy import AGENDA, Ask, Break, Errand, ToyState
     from workflows import options, shell, task_queues
     from workflows.handlers import message, signal_only
     from workflows.shell import Core, Shell
@@ -51,9 +51,8 @@ def _cancelled(_: ToyState) -> Event:
 @workflow.defn
 class ToyWorkflow(Shell[ToyState]):
     core = Core(
-        rules=RULES,
+        agenda=AGENDA,
         perform={"errand": _errand},
-        has_ended=lambda state: "last" in state.done and not state.open,
         cancelled=_cancelled,
         details=lambda state: f"done: {', '.join(state.done)}",
         attributes=lambda _: {},

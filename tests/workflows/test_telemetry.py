@@ -17,12 +17,25 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
+from temporalio.client import Client
 
 from sandbox.stack import CONFIG
+from starters import schedules
 from tests.servers import OdooServer
 from tests.world import World, single
 from wiring import telemetry
 from wiring.settings import ConfigurationError, TelemetrySettings
+from workflows import task_queues
+
+ROOT = Path(__file__).parents[2]
+RULES = [
+    rule
+    for group in yaml.safe_load((ROOT / "deploy" / "alerts.yml").read_text())["groups"]
+    for rule in group["rules"]
+]
+_METRIC = re.compile(r"\b((?:c2c|temporal)_\w+)(\{[^}]*\})?")
+_GROUPED = re.compile(r"by \(([^)]*)\)")
 
 BODIES: dict[str, list[bytes]] = defaultdict(list)
 
@@ -118,6 +131,11 @@ async def test_a_worker_exports_traces_over_otlp_and_metrics_for_prometheus(
         assert re.search(r"c2c_orders_confirmed_total\{.*\} 1", metrics)
         assert 'method="action_confirm"' in metrics
         assert "temporal_workflow_task_execution_latency" in _scrape(sdk)
+        client = await Client.connect(address, namespace=namespace)
+        await client.get_schedule_handle(schedules.ODOO_SWEEP).trigger()
+        # A workflow that nobody knows: its task fails, as that of a defective release does.
+        await client.start_workflow("Nobody", id="nobody", task_queue=task_queues.CONTRACTS)
+        _eventually(lambda: _unknown(_scrape(sdk) + _scrape(business)) == [])
     finally:
         worker.terminate()
         assert worker.wait(30) == 0
@@ -125,6 +143,38 @@ async def test_a_worker_exports_traces_over_otlp_and_metrics_for_prometheus(
     for name in (b"RunWorkflow:ContractWorkflow", b"RunActivity:provision", b"POST"):
         assert name in spans
     assert b"c2c.orders.confirmed" in b"".join(BODIES["/v1/metrics"])
+
+
+def _unknown(exported: str) -> list[str]:
+    """What the rules of deploy/alerts.yml name and no worker exports: metrics, and their labels."""
+    labels: dict[str, set[str]] = defaultdict(set)
+    for name, of_it in re.findall(r"^(\w+)\{(.*)\} ", exported, re.MULTILINE):
+        labels[name] |= set(re.findall(r'(\w+)="', of_it))
+    unknown = []
+    for rule in RULES:
+        grouped = {name for text in _GROUPED.findall(rule["expr"]) for name in text.split(", ")}
+        for name, selected in _METRIC.findall(rule["expr"]):
+            wanted = grouped | set(re.findall(r"(\w+)!?=", selected))
+            unknown += [name] if name not in labels else []
+            unknown += [f"{name} {label}" for label in sorted(wanted - labels[name])]
+    return unknown
+
+
+def test_each_alert_says_what_is_wrong_and_leads_to_a_section_of_the_runbook() -> None:
+    runbook = (ROOT / "docs" / "runbook.md").read_text()
+    sections = {
+        re.sub(r"[^a-z0-9 -]", "", line.removeprefix("## ").lower()).replace(" ", "-")
+        for line in runbook.splitlines()
+        if line.startswith("## ")
+    }
+    assert len(RULES) == 8
+    for rule in RULES:
+        page, _, section = rule["annotations"]["runbook"].partition("#")
+        assert page == "runbook.md"
+        assert section in sections, rule["alert"]
+        assert rule["annotations"]["summary"]
+        assert rule["labels"]["severity"] in {"page", "ticket"}
+        assert _METRIC.search(rule["expr"]), "the test above reads its metric"
 
 
 def _scrape(address: str) -> str:

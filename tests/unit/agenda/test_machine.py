@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from contracts.agenda import machine
 from contracts.agenda.actions import (
     Answered,
     Began,
@@ -19,9 +18,12 @@ from contracts.agenda.actions import (
     SignalReceived,
     UpdateReceived,
 )
+from contracts.agenda.exceptions import with_defect
+from contracts.agenda.machine import Outcome, next_event
+from contracts.metrics import EXCEPTION
 from contracts.parking import Action as Choice
 from contracts.parking import Resolution
-from tests.unit.agenda.toy import RULES, Ask, Break, Errand, ToyState
+from tests.unit.agenda.toy import AGENDA, Ask, Break, Errand, ToyState
 from tests.unit.examples import NOON
 
 LOST = Failed("transient", "no_answer", "silence", maybe_done=True)
@@ -35,12 +37,12 @@ def state(*names: str, **changes: Any) -> ToyState:
 
 
 def after(found: ToyState, event: Event, now: datetime = NOON) -> ToyState:
-    return machine.apply(RULES, found, event, now).state
+    return AGENDA.apply(found, event, now).state
 
 
 def begun(found: ToyState, now: datetime = NOON) -> ToyState:
     """The state with all acts begun that may begin."""
-    while (action := machine.next_action(RULES, found)) is not None:
+    while (action := AGENDA.next_action(found)) is not None:
         found = after(found, Began(action), now)
     return found
 
@@ -51,12 +53,12 @@ def answered(found: ToyState, key: str, result: Done | Failed, now: datetime = N
 
 def decide(found: ToyState, choice: Choice, step: str = "") -> str | None:
     resolution = Resolution(action=choice, by="olga", step=step, reason="so be it")
-    return machine.apply(RULES, found, UpdateReceived(resolution), NOON).refusal
+    return AGENDA.apply(found, UpdateReceived(resolution), NOON).refusal
 
 
 def decided(found: ToyState, choice: Choice, step: str = "") -> ToyState:
     resolution = Resolution(action=choice, by="olga", step=step, reason="so be it")
-    outcome = machine.apply(RULES, found, UpdateReceived(resolution), NOON)
+    outcome = AGENDA.apply(found, UpdateReceived(resolution), NOON)
     assert outcome.refusal is None
     return outcome.state
 
@@ -91,9 +93,9 @@ def test_an_exclusive_act_waits_for_a_parked_one() -> None:
 
 
 def test_an_act_that_is_not_wanted_any_more_does_not_begin() -> None:
-    chosen = machine.next_action(RULES, state("a"))
+    chosen = AGENDA.next_action(state("a"))
     assert chosen is not None
-    outcome = machine.apply(RULES, state("b"), Began(chosen), NOON)
+    outcome = AGENDA.apply(state("b"), Began(chosen), NOON)
     assert outcome.refusal == "a is not wanted any more"
     assert outcome.state.running == {}
 
@@ -109,7 +111,7 @@ def test_a_refused_act_waits_for_a_person_and_one_for_a_login_tries_again_ever_m
     now, delays = NOON, []
     found = answered(begun(state("a")), "a", CLOSED)
     for _ in range(6):
-        retry_at = machine.next_wake(RULES, found)
+        retry_at = AGENDA.next_wake(found)
         assert retry_at is not None
         assert begun(found, now).running == {}
         delays.append(retry_at - now)
@@ -123,10 +125,10 @@ def test_a_refused_act_waits_for_a_person_and_one_for_a_login_tries_again_ever_m
 def test_an_exception_disappears_with_what_it_is_about_and_its_age_is_measured() -> None:
     found = answered(begun(state("a")), "a", REFUSED)
     later = NOON + timedelta(hours=3)
-    outcome = machine.apply(RULES, found, UpdateReceived(Errand(name="a", basis="new")), later)
+    outcome = AGENDA.apply(found, UpdateReceived(Errand(name="a", basis="new")), later)
     assert outcome.state.exceptions == ()
     [metric] = outcome.metrics
-    assert (metric.name, metric.value) == (machine.EXCEPTION_AGE, 3)
+    assert (metric.name, metric.value) == (EXCEPTION, 3)
     assert list(begun(outcome.state).running) == ["a"]
 
 
@@ -145,9 +147,9 @@ def test_a_question_is_asked_until_it_is_decided() -> None:
 
 
 def test_time_that_is_past_already_is_no_reason_to_wake() -> None:
-    assert machine.next_wake(RULES, state(wakes_at=NOON)) is None
+    assert AGENDA.next_wake(state(wakes_at=NOON)) is None
     tomorrow = NOON + timedelta(days=1)
-    assert machine.next_wake(RULES, state(wakes_at=tomorrow)) == tomorrow
+    assert AGENDA.next_wake(state(wakes_at=tomorrow)) == tomorrow
 
 
 # --- what may have happened -------------------------------------------------------------------
@@ -183,9 +185,9 @@ def test_what_can_be_done_again_is_never_uncertain() -> None:
 
 def test_an_update_is_answered_or_refused_and_a_signal_is_noted() -> None:
     done = state(done=("a",))
-    assert machine.apply(RULES, state(), UpdateReceived(Errand(name="b")), NOON).answer == "b"
-    refused = machine.apply(RULES, done, UpdateReceived(Errand(name="a")), NOON)
-    assert refused.refusal == machine.refusal(RULES, done, Errand(name="a"), NOON)
+    assert AGENDA.apply(state(), UpdateReceived(Errand(name="b")), NOON).answer == "b"
+    refused = AGENDA.apply(done, UpdateReceived(Errand(name="a")), NOON)
+    assert refused.refusal == AGENDA.refusal(done, Errand(name="a"), NOON)
     noted = after(done, SignalReceived(Errand(name="a"), "an errand"))
     assert noted.journal.entries[-1].text == "Refused an errand: a is done already"
 
@@ -193,7 +195,7 @@ def test_an_update_is_answered_or_refused_and_a_signal_is_noted() -> None:
 def test_what_reopens_waits_for_an_exclusive_act_to_end() -> None:
     found = begun(state("final"))
     more = Errand(name="more")
-    assert "being closed" in str(machine.refusal(RULES, found, more, NOON))
+    assert "being closed" in str(AGENDA.refusal(found, more, NOON))
     found = after(found, SignalReceived(more))
     assert found.open == (Errand(name="final"),)
     found = answered(found, "final", Done())
@@ -207,8 +209,8 @@ def test_what_reopens_waits_for_an_exclusive_act_to_end() -> None:
 def fallen(found: ToyState, event: Event, now: datetime = NOON) -> ToyState:
     """The state once the rules failed on an event."""
     with pytest.raises(ZeroDivisionError) as caught:
-        machine.apply(RULES, found, event, now)
-    return machine.with_defect(found, event, caught.value, now)
+        AGENDA.apply(found, event, now)
+    return with_defect(found, event, caught.value, now)
 
 
 def test_a_signal_that_a_defect_stopped_is_kept_and_taken_in_by_a_later_release() -> None:
@@ -216,17 +218,17 @@ def test_a_signal_that_a_defect_stopped_is_kept_and_taken_in_by_a_later_release(
     [parked] = found.exceptions
     assert (parked.step, parked.kind) == ("message:1", "defect")
     assert parked.message == "ZeroDivisionError: a mistake"
-    assert machine.next_event(found) is None
-    now = machine.next_wake(RULES, found)
+    assert next_event(found) is None
+    now = AGENDA.next_wake(found)
     assert now == NOON + timedelta(minutes=1)
     # Kept over continue-as-new, and tried again while it is not mended.
     found = ToyState.model_validate_json(found.model_dump_json())
     found = after(found, ClockRang(), now)
-    assert machine.next_event(found) == Resumed("message:1")
+    assert next_event(found) == Resumed("message:1")
     found = fallen(found, Resumed("message:1"), now)
     assert found.exceptions[0].attempts == 2
     found = decided(found.replace(healed=True), Choice.RETRY)
-    assert machine.next_event(found) == Resumed("message:1")
+    assert next_event(found) == Resumed("message:1")
     found = after(found, Resumed("message:1"))
     assert (found.unserved, found.exceptions) == ((), ())
 
@@ -242,7 +244,7 @@ def test_a_result_that_a_defect_stopped_is_asked_for_again() -> None:
     found = fallen(found, Answered("risky", Done("broken")))
     assert (found.running, found.uncertain, found.done) == ({}, ("risky",), ())
     assert found.exceptions[0].kind == "defect"
-    now = machine.next_wake(RULES, found)
+    now = AGENDA.next_wake(found)
     assert now is not None
     found = begun(after(found.replace(healed=True), ClockRang(), now), now)
     assert answered(found, "risky", Done("broken"), now).done == ("risky",)
@@ -257,19 +259,19 @@ def test_the_sender_of_an_update_is_told_and_nothing_else_changes() -> None:
 # --- requests that come again ---------------------------------------------------------------------
 
 
-def asked_for(found: ToyState, message: Any, request_id: str) -> machine.Outcome[ToyState]:
-    return machine.apply(RULES, found, UpdateReceived(message, request_id), NOON)
+def asked_for(found: ToyState, message: Any, request_id: str) -> Outcome[ToyState]:
+    return AGENDA.apply(found, UpdateReceived(message, request_id), NOON)
 
 
 def test_a_request_that_comes_again_counts_once_and_gets_the_first_answer() -> None:
     first = asked_for(state(), Errand(name="a"), "r-1")
     found = answered(begun(first.state), "a", Done())
     assert found.done == ("a",)
-    refused = machine.refusal(RULES, found, Errand(name="a"), NOON)
+    refused = AGENDA.refusal(found, Errand(name="a"), NOON)
     assert refused is not None
     # Continued as new, only the state is left of what was.
     found = ToyState.model_validate_json(found.model_dump_json())
-    assert machine.refusal(RULES, found, Errand(name="a"), NOON, "r-1") is None
+    assert AGENDA.refusal(found, Errand(name="a"), NOON, "r-1") is None
     again = asked_for(found, Errand(name="a"), "r-1")
     assert (again.answer, again.refusal) == (first.answer, None)
     assert again.state.open == ()
@@ -295,7 +297,7 @@ def test_a_refused_request_is_asked_anew_and_only_the_latest_answers_are_kept() 
 def test_what_the_time_asks_for_parks_where_a_defect_stops_it_and_ends_with_the_defect() -> None:
     found = state("a")
     for attempt, minutes in ((1, 1), (2, 2), (3, 4)):
-        found = machine.with_defect(found, ClockRang(), ZeroDivisionError("of time"), NOON)
+        found = with_defect(found, ClockRang(), ZeroDivisionError("of time"), NOON)
         [parked] = found.exceptions
         assert (parked.kind, parked.attempts) == ("defect", attempt)
         assert parked.retry_at == NOON + timedelta(minutes=minutes)

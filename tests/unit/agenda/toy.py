@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from contracts import parking
 from contracts.agenda.actions import Action, Failed, Question, Wanted
-from contracts.agenda.machine import Rules
+from contracts.agenda.machine import ActRule, Agenda, MessageRule
 from contracts.agenda.state import AgendaState
 from contracts.parking import Resolution, StepException
 
@@ -64,20 +64,22 @@ def wanted(state: ToyState) -> list[Wanted]:
     return [*(action(item) for item in state.open), *questions]
 
 
-def refusal(state: ToyState, message: Any) -> str | None:
-    if isinstance(message, Errand) and message.name in state.done:
-        return f"{message.name} is done already"
-    return None
+def refusal(state: ToyState, errand: Errand) -> str | None:
+    return f"{errand.name} is done already" if errand.name in state.done else None
 
 
-def take(state: ToyState, message: Any) -> ToyState:
-    if isinstance(message, Break) and not state.healed:
+def take(state: ToyState, errand: Errand) -> ToyState:
+    rest = tuple(item for item in state.open if item.name != errand.name)
+    return state.replace(open=(*rest, errand)).answering(errand.name)
+
+
+def ask(state: ToyState, message: Ask) -> ToyState:
+    return state.replace(asked=(*state.asked, message.name))
+
+
+def stumble(state: ToyState, message: Break) -> ToyState:
+    if not state.healed:
         raise ZeroDivisionError(message.why)
-    if isinstance(message, Ask):
-        return state.replace(asked=(*state.asked, message.name))
-    if isinstance(message, Errand):
-        rest = tuple(item for item in state.open if item.name != message.name)
-        return state.replace(open=(*rest, message)).answering(message.name)
     return state
 
 
@@ -88,29 +90,24 @@ def done(state: ToyState, act: Action, value: Any, stands: bool) -> ToyState:
     return state.replace(open=rest, done=(*state.done, act.key))
 
 
-def failed(state: ToyState, act: Action, failure: Failed, stands: bool) -> ToyState:
-    return state
-
-
-def resolved(state: ToyState, parked: StepException, resolution: Resolution) -> ToyState:
+def skipped(state: ToyState, parked: StepException, resolution: Resolution) -> ToyState:
     rest = tuple(item for item in state.open if item.name != parked.key)
     asked = tuple(name for name in state.asked if f"ask:{name}" != parked.key)
-    if resolution.action is parking.Action.SKIP:
-        return state.replace(open=rest, asked=asked)
-    return state
+    return state.replace(open=rest, asked=asked)
 
 
-RULES: Rules[ToyState] = Rules(
+AGENDA: Agenda[ToyState] = Agenda(
     wanted=wanted,
-    refusal=refusal,
-    take=take,
-    done=done,
-    failed=failed,
-    resolved=resolved,
     advance=lambda state: state,
     wake=lambda state: state.wakes_at,
-    reopens=lambda message: isinstance(message, Errand),
+    is_over=lambda state: "last" in state.done,
     shown=lambda state: state,
-    steps={"errand": parking.WRITE_BACK},
-    messages={"Errand": Errand, "Ask": Ask, "Break": Break},
+    messages={
+        Errand: MessageRule(take, refusal, brings_work=True),
+        Ask: MessageRule(ask),
+        Break: MessageRule(stumble),
+    },
+    acts={"errand": ActRule(parking.WRITE_BACK, done, skipped=skipped)},
+    correction_refusal=lambda state, resolution: None,
+    corrected=lambda state, parked, resolution: state,
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -34,7 +34,9 @@ from contracts.billing.time import TimeEntry
 from contracts.contract import (
     amendments,
     answers,
+    delivery,
     endings,
+    holds,
     invoices,
     proposing,
     provisioning,
@@ -42,7 +44,6 @@ from contracts.contract import (
     rules,
     write_back,
 )
-from contracts.contract.agenda import has_ended
 from contracts.contract.messages import InvoiceEnded, InvoiceLost, MilestoneReached
 from contracts.contract.state import ContractInput, ContractStage, ContractState, OdooRefs
 from contracts.crm import ContractStatus
@@ -167,7 +168,7 @@ class Played:
         """One event; the state given is never changed."""
         self.steps += 1
         began = time.process_time()
-        outcome = rules.apply(self.state, event, self.now)
+        outcome = rules.AGENDA.apply(self.state, event, self.now)
         self.seconds += time.process_time() - began
         self.state = outcome.state
         return outcome
@@ -176,7 +177,7 @@ class Played:
         """Begin all that may begin, and end what is not held back, until nothing is left."""
         while True:
             began = time.process_time()
-            action = rules.next_action(self.state)
+            action = rules.AGENDA.next_action(self.state)
             self.seconds += time.process_time() - began
             if action is not None:
                 self._begin(action)
@@ -228,7 +229,7 @@ class Played:
 
     def send(self, message: Any) -> Any:
         """A person's Update. Raises Refused."""
-        refusal = rules.refusal(self.state, message, self.now)
+        refusal = rules.AGENDA.refusal(self.state, message, self.now)
         outcome = self.tell(UpdateReceived(message))
         assert outcome.refusal == refusal
         if outcome.refusal is not None:
@@ -270,7 +271,7 @@ class Played:
 
     def skip_to(self, at: datetime) -> None:
         """The timer rings whenever the core says it should."""
-        while (wake := rules.next_wake(self.state)) is not None and wake <= at:
+        while (wake := rules.AGENDA.next_wake(self.state)) is not None and wake <= at:
             assert wake > self.now
             self.now = wake
             self.tell(ClockRang())
@@ -355,7 +356,7 @@ class Played:
 
     @property
     def has_ended(self) -> bool:
-        return not self.state.running and has_ended(self.state)
+        return rules.AGENDA.has_ended(self.state)
 
     @property
     def today(self) -> date:
@@ -402,6 +403,7 @@ def _provision(life: Played, action: Action, asked: Any) -> OdooRefs:
 def _read_time(life: Played, action: Action, asked: Any) -> answers.TimeRead:
     read: Read = asked
     assert read.kind is ReadKind.TIME
+    again = account.unrated_lines(life.state.account, read.plan)
     approved = {
         line: worked
         for line, worked in life.odoo.lines.items()
@@ -418,9 +420,12 @@ def _read_time(life: Played, action: Action, asked: Any) -> answers.TimeRead:
             role=worked.role,
         )
         for line, worked in approved.items()
-        if worked.on <= read.until and life.odoo.seen.get(("line", line)) != worked
+        if worked.on <= read.until
+        and (line in again or life.odoo.seen.get(("line", line)) != replace(worked, role=""))
     )
-    life.odoo.seen |= {("line", entry.line_id): approved[entry.line_id] for entry in entries}
+    life.odoo.seen |= {
+        ("line", entry.line_id): replace(approved[entry.line_id], role="") for entry in entries
+    }
     known = account.known_lines(life.state.account, [read.plan])
     gone = tuple(line for line in known if line not in approved)
     return answers.TimeRead(entries, gone, life.now, read.until)
@@ -562,7 +567,7 @@ def _reading(state: ContractState, action: Action) -> Read:
 _REQUESTS: dict[str, Callable[[ContractState, Action], Any]] = {
     reading.READ_TIME: _reading,
     reading.READ_EXPENSES: _reading,
-    proposing.SET_DELIVERED: lambda state, act: proposing.delivered_news(state, act.subject),
+    delivery.SET_DELIVERED: lambda state, act: delivery.delivered_news(state, act.subject),
     amendments.AMEND_ORDER: lambda state, _: amendments.versions_to_follow(state),
     amendments.AMEND_PROJECT: lambda state, _: amendments.versions_to_follow(state),
     amendments.PROJECT_STATUS: lambda state, _: amendments.status_text(state),
@@ -575,11 +580,11 @@ _PERFORM: dict[str, Callable[[Played, Action, Any], Any]] = {
     provisioning.PROVISION: _provision,
     reading.READ_TIME: _read_time,
     reading.READ_EXPENSES: _read_expenses,
-    proposing.MARK_REACHED: _mark_reached,
-    proposing.SET_DELIVERED: _set_delivered,
+    delivery.MARK_REACHED: _mark_reached,
+    delivery.SET_DELIVERED: _set_delivered,
     proposing.START_INVOICE: start_invoice,
     proposing.WARN: _note,
-    invoices.DUNNING_HOLD: _tell_hold,
+    holds.DUNNING_HOLD: _tell_hold,
     invoices.CONTRACT_RENEWED: _tell_renewal,
     amendments.POLICY: _policy,
     amendments.NOTIFY: _note,

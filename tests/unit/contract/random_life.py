@@ -50,16 +50,7 @@ from tests.unit.billing.strategies import (
     milestone,
     money,
 )
-from tests.unit.contract.played import (
-    OLGA,
-    PIA,
-    REFUSED,
-    SAM,
-    Played,
-    Refused,
-    Spent,
-    Worked,
-)
+from tests.unit.contract.played import OLGA, PIA, REFUSED, SAM, Played, Refused, Spent, Worked
 
 _ZONE = ZoneInfo("Europe/Brussels")
 _MOST_TO_THE_END = 600

@@ -9,7 +9,7 @@ import pytest
 from contracts.approvals import ApprovalDecision, ApprovalRound, Decision
 from contracts.changes import ChangeOrder
 from contracts.contract import amendments
-from contracts.contract.refusals import open_round
+from contracts.contract.amendments import open_round
 from contracts.parking import Action as Choice
 from tests.unit.contract.examples import fixed_price
 from tests.unit.contract.played import ANA, BOB, REFUSED, SAM, Played, Refused
@@ -46,7 +46,8 @@ def people(life: Played) -> tuple[str, ...]:
     """Whom a reminder would go to now."""
     change = life.state.change
     assert change is not None
-    reminder = amendments.due_reminder(life.state, change)
+    _, found = amendments.pending(life.state)
+    reminder = found.due_reminder(change.calendar, life.state.clock)
     assert reminder is not None
     return reminder.people
 

@@ -7,16 +7,10 @@ from typing import Any
 
 import pytest
 
-from contracts.agenda.actions import (
-    Answered,
-    Began,
-    Done,
-    Failed,
-    SignalReceived,
-    UpdateReceived,
-)
+from contracts.agenda.actions import Answered, Began, Done, Failed, SignalReceived, UpdateReceived
+from contracts.agenda.machine import ActRule
 from contracts.changes import ChangeOrder
-from contracts.contract import intake, refusals, results, rules
+from contracts.contract import rules
 from contracts.contract.messages import (
     CancelRequest,
     CreditRequest,
@@ -31,11 +25,10 @@ from contracts.contract.messages import (
     ServiceCredit,
     UsageReport,
 )
-from contracts.contract.state import ContractStage, OdooRefs
+from contracts.contract.state import ContractStage, ContractState, OdooRefs
 from contracts.invoice.messages import CreditRequested
 from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action as Choice
-from contracts.parking import Resolution
 from tests.unit.contract.examples import fixed_price, hourly
 from tests.unit.contract.played import (
     NO_ANSWER,
@@ -150,7 +143,7 @@ def test_a_credit_right_before_the_close_out_begins_keeps_it_from_beginning() ->
         update={"stage": InvoiceStage.SETTLED, "residual": eur("0.00")}
     )
     life.tell(SignalReceived(InvoiceEnded(report=report)))
-    chosen = rules.next_action(life.state)
+    chosen = rules.AGENDA.next_action(life.state)
     assert chosen is not None
     life.tell(UpdateReceived(CREDIT))
     outcome = life.tell(Began(chosen))
@@ -399,16 +392,12 @@ def test_a_credit_that_is_not_possible_waits_for_a_person_until_it_is() -> None:
 # --- what must hold of the rules ------------------------------------------------------------------
 
 
-def test_every_message_can_be_kept_as_json_where_a_defect_stops_it() -> None:
-    accepted = {*intake.MESSAGES, Resolution}
-    assert set(rules.RULES.messages.values()) == accepted
-    assert set(refusals.REOPENING) < accepted
-
-
 def test_every_act_has_an_answer_and_parks_or_says_what_becomes_of_its_failure() -> None:
+    plain = ActRule[ContractState]()
     for kind in PERFORM:
-        assert kind in results.DONE
-        assert kind in rules.STEPS or kind in results.FAILED
+        rule = rules.AGENDA.acts[kind]
+        assert rule.done is not plain.done
+        assert rule.step is not None or rule.failed is not plain.failed
 
 
 # --- what is played -------------------------------------------------------------------------------

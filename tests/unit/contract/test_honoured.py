@@ -27,17 +27,7 @@ from contracts.invoice.state import InvoiceStage
 from contracts.model import JsonObject
 from contracts.parking import Action as Choice
 from tests.unit.contract.examples import fixed_price, hourly, retained
-from tests.unit.contract.played import (
-    ANA,
-    BOB,
-    OLGA,
-    REFUSED,
-    SAM,
-    Played,
-    Refused,
-    Worked,
-    eur,
-)
+from tests.unit.contract.played import ANA, BOB, OLGA, REFUSED, SAM, Played, Refused, Worked, eur
 
 
 def worked(life: Played, on: date, hours: str, plan: str = "dev", **more: Any) -> None:
@@ -264,6 +254,29 @@ def test_the_cap_can_be_raised_after_an_early_end() -> None:
     life.issue_and_settle_all()
     assert life.billed() == eur("1200.00")
     assert life.state.stage is ContractStage.CLOSED
+
+
+def test_after_an_early_end_what_a_change_order_comes_to_decides_and_not_its_fields() -> None:
+    """Issue 11, number 12."""
+    life = Played(fixed_price())
+    life.reach("design", "build")
+    life.issue(1)
+    life.send(hold(HoldKind.BILLING))
+    life.reject(2)
+    life.send(
+        TerminationRequest(side=Side.FIRM, by=OLGA, reason="budget", on=life.today, agreed=True)
+    )
+    life.skip(days=1)
+    assert life.state.terminated
+    service = life.state.terms.milestones[0].service
+    live = {"key": "live2", "name": "Live", "service": service, "amount": "1.00"}
+    with pytest.raises(Refused, match="ended early"):
+        life.send(ChangeOrder(number=1, by=SAM, reason="more", add_milestones=(live,)))
+    # Build is reached and not billed: what it costs, and whether, is a term of what was done.
+    changed(life, reprice={"build": "2500.00"})
+    assert life.state.terms.milestone("build").amount == eur("2500.00")
+    changed(life, drop=("build",))
+    assert life.state.terms.milestone("build") is None
 
 
 # --- the close-out --------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -260,8 +260,35 @@ def test_hours_without_a_rate_are_not_skipped_and_go_on_once_a_rate_is_agreed() 
     [parked] = life.state.exceptions
     assert (parked.code, parked.allowed) == ("rate_missing", (Choice.RETRY, Choice.CANCEL))
     life.odoo.lines[1] = Worked("dev", date(2026, 3, 5), Decimal("2"), role="Architect")
+    reads = life.begun.count("read:dev")
     life.resolve(Choice.RETRY, parked.step)
-    assert life.begun.count("read:dev") == 2
+    assert life.begun.count("read:dev") == reads + 1
+    assert life.state.exceptions == ()
+    assert life.invoices[1].proposal.amount == eur("240.00")
+
+
+def test_a_corrected_job_title_ends_a_missing_rate_by_itself_and_a_promotion_changes_no_price() -> (
+    None
+):
+    """Issue 11, number 11: a job title in Odoo changes no timesheet line there."""
+    life = Played(hourly(rates=[{"price": "120.00", "role": "Architect"}]))
+    life.odoo.lines[1] = Worked("dev", date(2026, 3, 5), Decimal("2"))
+    life.skip_to(datetime(2026, 4, 1, 7, 30, tzinfo=UTC))
+    [parked] = life.state.exceptions
+    assert (parked.code, life.begun.count("read:dev")) == ("rate_missing", 2)
+    assert parked.since == datetime(2026, 4, 1, 7, 0, tzinfo=UTC)
+    life.skip(hours=1)
+    [parked] = life.state.exceptions
+    assert (parked.attempts, life.begun.count("read:dev")) == (3, 3), "ever more seldom"
+    assert parked.since == datetime(2026, 4, 1, 7, 0, tzinfo=UTC)
+    life.odoo.lines[1] = Worked("dev", date(2026, 3, 5), Decimal("2"), role="Architect")
+    life.skip(hours=2)
+    assert life.state.exceptions == ()
+    assert life.invoices[1].proposal.amount == eur("240.00")
+    life.odoo.lines[1] = Worked("dev", date(2026, 3, 5), Decimal("3"), role="Partner")
+    life.issue_and_settle_all()
+    life.skip_to_day(date(2026, 5, 2))
+    assert life.invoices[2].proposal.amount == eur("120.00")
 
 
 def test_what_exceeds_the_purchase_order_waits_for_a_person() -> None:

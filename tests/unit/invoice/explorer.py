@@ -25,7 +25,7 @@ from contracts.agenda.actions import (
 )
 from contracts.approvals import ApprovalDecision, Decision
 from contracts.billing.lines import InvoiceKind
-from contracts.invoice import agenda, rules
+from contracts.invoice import acts, rules
 from contracts.invoice.content import approval_hash
 from contracts.invoice.messages import (
     DisputeOpened,
@@ -75,16 +75,16 @@ def beginning(*, faults: int, messages: int, days: int, credit_note: bool = Fals
 def told(play: Play, event: Event, now: datetime | None = None) -> Play:
     """The play after an event, with all acts begun that may begin then."""
     state, events = applied(play.state, event, now or play.state.clock), play.events + 1
-    while (action := rules.next_action(state)) is not None:
+    while (action := rules.AGENDA.next_action(state)) is not None:
         state, events = applied(state, Began(action), state.clock), events + 1
         assert action.key in state.running, f"{action.key} was not begun"
     return replace(play, state=state, events=events)
 
 
 def applied(state: InvoiceState, event: Event, now: datetime) -> InvoiceState:
-    outcome = rules.apply(state, event, now)
+    outcome = rules.AGENDA.apply(state, event, now)
     if isinstance(event, UpdateReceived):
-        refusal = rules.refusal(state, event.message, now)
+        refusal = rules.AGENDA.refusal(state, event.message, now)
         assert refusal == outcome.refusal, "a validator and apply say the same"
     return outcome.state
 
@@ -99,7 +99,7 @@ def moves(play: Play) -> Iterator[Move]:
     yield from _results(play)
     yield from _decisions(play)
     yield from _messages(play)
-    wake = rules.next_wake(play.state)
+    wake = rules.AGENDA.next_wake(play.state)
     if wake is not None and play.days:
         yield (
             f"it is {wake:%m-%d %H:%M}",
@@ -117,14 +117,14 @@ def _results(play: Play) -> Iterator[Move]:
 
 def succeeded(play: Play, action: Action) -> Play:
     after, result = perform(play.odoo, play.state, action)
-    if isinstance(result, Done) and action.kind == agenda.TELL_CONTRACT:
+    if isinstance(result, Done) and action.kind == acts.TELL_CONTRACT:
         play = replace(play, told=str(result.value.stage))
     return told(replace(play, odoo=after), Answered(action.key, result))
 
 
 def _faults(play: Play, action: Action) -> Iterator[Move]:
     key = action.key
-    if action.kind in (agenda.TELL_CONTRACT, agenda.ASK_CREDIT, agenda.TELL_INVOICE):
+    if action.kind in (acts.TELL_CONTRACT, acts.ASK_CREDIT, acts.TELL_INVOICE):
         lost = Failed("defect", "defect", "no such workflow")
         yield f"{key}: not told", told(play, Answered(key, lost))
         return
@@ -137,7 +137,7 @@ def _faults(play: Play, action: Action) -> Iterator[Move]:
         done = replace(play, odoo=after)
         behind = replace(closed, maybe_done=True)
         yield f"{key}: done, and the answer lost", told(done, Answered(key, behind))
-    if action.kind == agenda.POST and play.odoo.move == "draft":
+    if action.kind == acts.POST and play.odoo.move == "draft":
         late = replace(after, posts=play.odoo.posts + 1, note="late", move="posted", residual=TOTAL)
         differs = refused("invoice_differs_from_approval")
         yield (
@@ -151,10 +151,10 @@ def _faults(play: Play, action: Action) -> Iterator[Move]:
 
 
 _REFUSALS = {
-    agenda.CREATE: ("draft_differs_from_proposal", True),
-    agenda.POST: ("invoice_differs_from_approval", False),
-    agenda.DELIVER: ("invoice_not_delivered", False),
-    agenda.REMIND: ("email_missing", False),
+    acts.CREATE: ("draft_differs_from_proposal", True),
+    acts.POST: ("invoice_differs_from_approval", False),
+    acts.DELIVER: ("invoice_not_delivered", False),
+    acts.REMIND: ("email_missing", False),
 }
 
 
@@ -166,7 +166,7 @@ def _decisions(play: Play) -> Iterator[Move]:
             if less.messages < 0:
                 continue
             resolution = decision(parked.step, choice)
-            if rules.refusal(play.state, resolution, play.state.clock) is not None:
+            if rules.AGENDA.refusal(play.state, resolution, play.state.clock) is not None:
                 continue
             less = replace(less, skipped=less.skipped or choice is Choice.SKIP)
             yield f"{choice} {parked.step}", told(less, UpdateReceived(resolution))
@@ -182,7 +182,7 @@ def _messages(play: Play) -> Iterator[Move]:
         return
     less = replace(play, messages=play.messages - 1)
     for name, message in _updates(play.state):
-        if rules.refusal(play.state, message, play.state.clock) is None:
+        if rules.AGENDA.refusal(play.state, message, play.state.clock) is None:
             yield name, told(less, UpdateReceived(message))
     if not play.state.known_payments:
         yield "the bank tells of a payment", told(less, SignalReceived(payment("P-1")))
@@ -258,7 +258,7 @@ def check(play: Play) -> None:
         for parked in state.exceptions:
             assert not parked.uncertain or parked.allowed == (Choice.RETRY,)
     assert all(item.key for item in state.exceptions)
-    if agenda.has_ended(state) and not state.running:
+    if rules.AGENDA.has_ended(state):
         check_end(play)
 
 
@@ -316,7 +316,7 @@ def explore(start: Play, most: int, look: Callable[[Play, str], None] | None = N
             check(play)
             if look is not None:
                 look(play, found.way(place))
-            if agenda.has_ended(play.state) and not play.state.running:
+            if rules.AGENDA.has_ended(play.state):
                 found.ends += 1
                 continue
             following = list(moves(play))
@@ -384,7 +384,7 @@ def ends_well(play: Play) -> Play:
     """Played by people who do their work, and with no more faults, every invoice ends."""
     for number in range(80):
         state = play.state
-        if agenda.has_ended(state) and not state.running:
+        if rules.AGENDA.has_ended(state):
             check_end(play)
             return play
         play = _next_good(play, number)
@@ -411,6 +411,6 @@ def _next_good(play: Play, number: int) -> Play:
         return swept(replace(play, odoo=odoo.now(residual=ZERO)))
     if odoo.move == "posted" and state.balance != odoo.balance:
         return swept(play)
-    wake = rules.next_wake(state)
+    wake = rules.AGENDA.next_wake(state)
     assert wake is not None, f"nothing ever happens again: {state.stage}"
     return told(play, ClockRang(), wake)

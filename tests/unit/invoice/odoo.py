@@ -11,10 +11,10 @@ from datetime import timedelta
 from typing import Any
 
 from contracts.agenda.actions import Action, Done, Failed, Result
-from contracts.invoice import agenda, collecting
+from contracts.invoice import acts, issuing, reminding, reporting
+from contracts.invoice.answers import Draft, Reconciled
 from contracts.invoice.content import InvoiceContent
 from contracts.invoice.messages import InvoiceBalance
-from contracts.invoice.results import Draft, Reconciled
 from contracts.invoice.state import InvoiceState
 from contracts.money import Money
 from contracts.policy import EntityPolicy
@@ -83,7 +83,7 @@ def refused(code: str, message: str = "no") -> Failed:
 def _create(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Result]:
     if odoo.move in ("", "draft"):
         odoo = odoo.now(move="draft", content=action.basis)
-    day = agenda.invoice_on(state)
+    day = issuing.invoice_on(state)
     draft = Draft(invoice_id=INVOICE_ID, invoice_on=day, content=odoo.says, policy=rules)
     return odoo, Done(draft)
 
@@ -109,7 +109,7 @@ def _deliver(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Res
 
 
 def _read(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Result]:
-    if action.basis == agenda.REPOSTED and odoo.move != "posted":
+    if action.basis == reminding.REPOSTED and odoo.move != "posted":
         return odoo, refused("invoice_not_posted")
     return odoo, Done(odoo.balance)
 
@@ -152,22 +152,22 @@ def _nothing(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Res
 
 
 def _report(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Result]:
-    return odoo, Done(collecting.report(state))
+    return odoo, Done(reporting.report(state))
 
 
 _ACTS: Mapping[str, Callable[[Odoo, InvoiceState, Action], tuple[Odoo, Result]]] = {
-    agenda.CREATE: _create,
-    agenda.POST: _post,
-    agenda.DISCARD: _discard,
-    agenda.NOTIFY: _nothing,
-    agenda.DELIVER: _deliver,
-    agenda.BALANCE: _read,
-    agenda.REGISTER_PAYMENT: _register,
-    agenda.RECONCILE: _reconcile,
-    agenda.REMIND: _remind,
-    agenda.TODO: _nothing,
-    agenda.WRITE_OFF: _write_off,
-    agenda.TELL_CONTRACT: _report,
-    agenda.ASK_CREDIT: _nothing,
-    agenda.TELL_INVOICE: _nothing,
+    acts.CREATE: _create,
+    acts.POST: _post,
+    acts.DISCARD: _discard,
+    acts.NOTIFY: _nothing,
+    acts.DELIVER: _deliver,
+    acts.BALANCE: _read,
+    acts.REGISTER_PAYMENT: _register,
+    acts.RECONCILE: _reconcile,
+    acts.REMIND: _remind,
+    acts.TODO: _nothing,
+    acts.WRITE_OFF: _write_off,
+    acts.TELL_CONTRACT: _report,
+    acts.ASK_CREDIT: _nothing,
+    acts.TELL_INVOICE: _nothing,
 }

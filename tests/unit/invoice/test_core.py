@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -18,7 +18,8 @@ from contracts.agenda.actions import (
     UpdateReceived,
 )
 from contracts.approvals import Decision
-from contracts.invoice import agenda, collecting, rules
+from contracts.invoice import acts, payments, rules
+from contracts.invoice.answers import Draft
 from contracts.invoice.messages import (
     ContractRenewed,
     CreditApplied,
@@ -29,8 +30,7 @@ from contracts.invoice.messages import (
     PaymentReceived,
     WriteOffAsked,
 )
-from contracts.invoice.refusals import MAX_PAYMENTS
-from contracts.invoice.results import Draft
+from contracts.invoice.payments import MAX_PAYMENTS
 from contracts.invoice.state import InvoiceStage, InvoiceState
 from contracts.money import Money
 from contracts.parking import Action as Choice
@@ -82,7 +82,7 @@ def say(play: Play, message: object) -> Play:
 
 
 def refusal(play: Play, message: object) -> str | None:
-    return rules.refusal(play.state, message, play.state.clock)
+    return rules.AGENDA.refusal(play.state, message, play.state.clock)
 
 
 def skip_to(play: Play, now: datetime) -> Play:
@@ -91,7 +91,7 @@ def skip_to(play: Play, now: datetime) -> Play:
 
 def wake(play: Play) -> Play:
     """The next time comes at which time alone changes something."""
-    at = rules.next_wake(play.state)
+    at = rules.AGENDA.next_wake(play.state)
     assert at is not None
     return skip_to(play, at)
 
@@ -318,7 +318,7 @@ def test_approvers_are_reminded_when_business_opens_and_then_the_next_group_deci
     assert (play.state.today, running(play)) == (date(2026, 3, 9), ["notify:invoice"])
     assert refusal(play, vote(play.state, CLEO, Decision.APPROVE)) is None
     play = act(play, "notify:invoice")
-    assert rules.next_wake(play.state) is None, "nobody is reminded for ever"
+    assert rules.AGENDA.next_wake(play.state) is None, "nobody is reminded for ever"
 
 
 def test_a_reminder_that_is_parked_gives_way_to_the_decision() -> None:
@@ -328,6 +328,15 @@ def test_a_reminder_that_is_parked_gives_way_to_the_decision() -> None:
     # Approved on another day than it was drafted: the draft gets that day's date first.
     assert (parked(play), running(play)) == ([], ["create_invoice"])
     assert running(act(play, "create_invoice")) == ["post_invoice"]
+
+
+def test_others_may_decide_from_their_day_on_though_the_reminder_before_is_parked() -> None:
+    play = fail(wake(proposed()), "notify:invoice", Failed("business", "order_missing", "no"))
+    assert rules.AGENDA.next_wake(play.state) == datetime(2026, 3, 9, 8, 0, tzinfo=UTC)
+    play = wake(play)
+    # What is asked now is another reminder: that of before is parked no more.
+    assert (parked(play), running(play)) == ([], ["notify:invoice"])
+    assert refusal(play, vote(play.state, CLEO, Decision.APPROVE)) is None
 
 
 # --- what may have happened -------------------------------------------------------------------
@@ -364,7 +373,7 @@ def test_a_rejection_is_told_once_the_draft_is_gone() -> None:
     play = act(say(play, decision("discard", Choice.RETRY)), "discard")
     play = act(play, "tell_contract")
     assert (play.told, play.odoo.move) == (InvoiceStage.REJECTED, "cancel")
-    assert agenda.has_ended(play.state)
+    assert rules.AGENDA.has_ended(play.state)
 
 
 def test_a_draft_that_failed_on_the_way_is_looked_for_when_it_is_cancelled() -> None:
@@ -452,12 +461,12 @@ def test_what_is_paid_too_much_is_listed_until_a_person_has_settled_it() -> None
     [(step, code)] = parked(play)
     assert code == "payment_exceeds"
     assert "40.00 EUR more than was open" in play.state.exceptions[0].message
-    assert not agenda.has_ended(play.state)
+    assert not rules.AGENDA.has_ended(play.state)
     while play.state.stage is not InvoiceStage.SETTLED:
         play = settle_news(wake(play))
-    assert not agenda.has_ended(play.state), "settled, and the excess is not forgotten"
+    assert not rules.AGENDA.has_ended(play.state), "settled, and the excess is not forgotten"
     play = settle_news(say(play, decision(step, Choice.SKIP)))
-    assert agenda.has_ended(play.state)
+    assert rules.AGENDA.has_ended(play.state)
 
 
 def test_two_payments_in_payment_at_once_are_more_than_was_open() -> None:
@@ -467,7 +476,7 @@ def test_two_payments_in_payment_at_once_are_more_than_was_open() -> None:
     shown = play.state.balance.model_copy(update={"in_payment": True, "residual": TOTAL})
     play = replace(play, state=play.state.replace(balance=shown))
     again = PaymentReceived(reference="P-2", amount=euros("25.00"), paid_on=MONDAY)
-    assert collecting.excess(play.state, again) == euros("25.00")
+    assert payments.excess(play.state, again) == euros("25.00")
 
 
 def test_money_for_a_rejected_invoice_waits_for_a_person() -> None:
@@ -476,7 +485,7 @@ def test_money_for_a_rejected_invoice_waits_for_a_person() -> None:
     play = settle_news(act(play, "discard"))
     assert parked(play) == [("register_payment:P-1", "payment_without_invoice")]
     play = settle_news(say(play, decision("register_payment:P-1", Choice.SKIP)))
-    assert agenda.has_ended(play.state)
+    assert rules.AGENDA.has_ended(play.state)
 
 
 def test_so_many_payments_and_no_more() -> None:
@@ -519,7 +528,7 @@ def test_it_settles_after_its_period_and_reopens_when_a_payment_bounces() -> Non
     assert "Reopened: 3630.00 EUR is owed again" in notes(bounced)
     settled = wake(play)
     assert settled.state.stage is InvoiceStage.SETTLED
-    assert agenda.has_ended(settled.state), "its contract sees it end"
+    assert rules.AGENDA.has_ended(settled.state), "its contract sees it end"
     renewed = wake(told(play, SignalReceived(ContractRenewed())))
     assert "tell_contract" in renewed.state.running, "its contract's new run does not"
 
@@ -562,7 +571,7 @@ def test_a_look_that_finds_money_sends_no_reminder() -> None:
 def test_whoever_has_no_address_is_left_to_a_person_under_the_same_step() -> None:
     play = fail(reminded(late()), "remind:1", Failed("business", "email_missing", "none"))
     assert (parked(play), running(play)) == ([], ["remind:1"])
-    assert play.state.running["remind:1"].kind == agenda.TODO
+    assert play.state.running["remind:1"].kind == acts.TODO
     play = act(play, "remind:1")
     assert "left to a person (no e-mail address)" in notes(play)
     assert play.state.dunning.level == 1
@@ -624,13 +633,13 @@ def test_a_contract_that_has_ended_misses_nothing() -> None:
 def test_two_decisions_are_measured_and_so_is_the_way_to_the_money() -> None:
     play = proposed()
     word = UpdateReceived(vote(play.state, BOB, Decision.APPROVE))
-    outcome = rules.apply(play.state, word, play.state.clock + timedelta(days=3))
+    outcome = rules.AGENDA.apply(play.state, word, play.state.clock + timedelta(days=3))
     assert [(item.name, item.value) for item in outcome.metrics] == [
         ("c2c_approval_waiting_days", 3)
     ]
     paid = SignalReceived(posted().odoo.now(residual=ZERO).balance)
     state = settle_news(posted()).state
-    outcome = rules.apply(state, paid, state.clock + timedelta(days=10))
+    outcome = rules.AGENDA.apply(state, paid, state.clock + timedelta(days=10))
     assert [(item.name, item.value) for item in outcome.metrics] == [
         ("c2c_posted_to_cash_days", 10)
     ]
@@ -647,7 +656,7 @@ def test_an_event_leaves_the_state_before_it_as_it_was() -> None:
 
 def test_what_is_wanted_is_wanted_in_the_same_order_every_time() -> None:
     play = act(approved(), "post_invoice")
-    first: Sequence[object] = agenda.wanted(play.state)
-    assert [item.key for item in agenda.wanted(play.state)] == ["deliver", "tell_contract"]
-    assert list(first) == list(agenda.wanted(play.state))
+    first: Sequence[object] = rules.AGENDA.wanted(play.state)
+    assert [item.key for item in rules.AGENDA.wanted(play.state)] == ["deliver", "tell_contract"]
+    assert list(first) == list(rules.AGENDA.wanted(play.state))
     assert all(isinstance(item, Action) for item in first)

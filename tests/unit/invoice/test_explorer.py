@@ -10,8 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from contracts.agenda import machine
-from contracts.agenda.actions import Action, Failed
-from contracts.invoice import consequences, rules
+from contracts.invoice import acts, agenda, agreements, rules
 from contracts.invoice.state import InvoiceState
 from tests.unit.invoice.explorer import MOST_BYTES, Play, beginning, ends_well, explore
 
@@ -62,7 +61,7 @@ def test_a_credit_note_has_a_good_end_from_everywhere_too() -> None:
 
 
 def _nothing_is_uncertain(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(machine, "_doubted", lambda state, key: state)
+    patch.setattr(machine, "doubted", lambda state, key: state)
 
 
 def _rejections_are_told_at_once(patch: pytest.MonkeyPatch) -> None:
@@ -70,25 +69,19 @@ def _rejections_are_told_at_once(patch: pytest.MonkeyPatch) -> None:
 
 
 def _a_draft_that_failed_is_forgotten(patch: pytest.MonkeyPatch) -> None:
-    failed = rules.RULES.failed
-
-    def forgetful(
-        state: InvoiceState, action: Action, failure: Failed, stands: bool
-    ) -> InvoiceState:
-        return failed(state, action, failure, stands).replace(draft_tried=False)
-
-    patch.setattr(rules, "RULES", dataclasses.replace(rules.RULES, failed=forgetful))
+    rule = dataclasses.replace(rules.AGENDA.acts[acts.CREATE], failed=lambda state, *_: state)
+    patch.setitem(rules.AGENDA.acts, acts.CREATE, rule)
 
 
 def _an_uncertain_write_off_is_voided(patch: pytest.MonkeyPatch) -> None:
-    void = consequences._void_write_off
+    void = agreements.void_write_off
 
     def voided(state: InvoiceState) -> InvoiceState:
         after = void(state.replace(uncertain=()))
         return state if after.write_off is not None else after
 
-    broken = [voided if item is void else item for item in consequences._OF_POSTED]
-    patch.setattr(consequences, "_OF_POSTED", broken)
+    broken = [voided if item is void else item for item in agenda._OF_POSTED]
+    patch.setattr(agenda, "_OF_POSTED", broken)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,346 @@
+"""What was delivered: milestones, use, service; and what Odoo learns of it.
+
+What people and systems report is a fact, from which billing follows by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from contracts import parking
+from contracts.agenda.actions import Action, Failed, Question
+from contracts.agenda.machine import ActRule, MessageRule
+from contracts.billing import account
+from contracts.billing.state import NotPossible
+from contracts.contract import derived
+from contracts.contract.messages import (
+    MilestoneReached,
+    MilestoneReachedInOdoo,
+    MilestoneUnreached,
+    MilestoneUnreachedInOdoo,
+    RetainageRelease,
+    ServiceCredit,
+    UsageReport,
+    UsageTaken,
+)
+from contracts.contract.state import ENDED, ContractState, MilestoneProgress, not_running
+from contracts.parking import Resolution, StepException
+
+MARK_REACHED, SET_DELIVERED, REVIEW = "mark_reached", "set_delivered", "review"
+_DELIVERED = "delivered"
+_MOST_EARLY = 1_000
+
+
+# --- milestones -----------------------------------------------------------------------------------
+
+
+def _milestone_refusal(
+    state: ContractState, message: MilestoneReached | MilestoneUnreached
+) -> str | None:
+    if state.stage in ENDED:
+        return f"the contract is {state.stage}"
+    if state.cancel is not None:
+        return "the contract is being cancelled"
+    if state.contract is None:
+        return None if len(state.early_milestones) < _MOST_EARLY else "too many early messages"
+    if message.milestone not in state.milestones:
+        known = ", ".join(state.milestones) or "none"
+        return f"the contract has no such milestone; it has: {known}"
+    return None
+
+
+def _found_refusal(
+    state: ContractState, message: MilestoneReachedInOdoo | MilestoneUnreachedInOdoo
+) -> str | None:
+    return None if state.cancel is None else "the contract is being cancelled"
+
+
+def reached(state: ContractState, message: MilestoneReached) -> ContractState:
+    """A milestone was delivered; repeating it changes nothing. Before the contract is validated it
+    is kept."""
+    if state.contract is None:
+        return state.replace(early_milestones=(*state.early_milestones, message))
+    key, by = message.milestone, f" by {message.by}" if message.by else ""
+    progress = state.milestones[key]
+    if progress.under_review:
+        state = state.with_milestone(key, under_review=False)
+        return state.noted(f"Milestone {key} reached again{by}")
+    if progress.reached_on is not None:
+        return state
+    on = message.on or state.today
+    state = state.with_milestone(key, reached_on=on, reached_by=message.by)
+    return state.noted(f"Milestone {key} reached{by}")
+
+
+def reached_in_odoo(state: ContractState, found: MilestoneReachedInOdoo) -> ContractState:
+    """Somebody marked a milestone reached in Odoo."""
+    for key in _milestones_of(state, found.milestone_id):
+        progress = state.milestones[key]
+        if progress.reached_on is None or progress.under_review:
+            state = state.with_milestone(key, marked_in_odoo=True, marked_as_of=found.as_of)
+            state = reached(state, MilestoneReached(milestone=key, by="odoo", on=found.on))
+    return state
+
+
+def _unreached(state: ContractState, message: MilestoneUnreached) -> ContractState:
+    return _taken_back(state, message.milestone, message.by)
+
+
+def _unreached_in_odoo(state: ContractState, found: MilestoneUnreachedInOdoo) -> ContractState:
+    """A milestone that we hold as reached is not marked so in Odoo; older news is none."""
+    for key in _milestones_of(state, found.milestone_id):
+        progress = state.milestones[key]
+        marked = progress.marked_as_of
+        if progress.marked_in_odoo and (marked is None or found.as_of > marked):
+            state = _taken_back(state, key, "odoo")
+    return state
+
+
+def _milestones_of(state: ContractState, milestone_id: int) -> list[str]:
+    known = state.odoo.milestone_ids
+    return [key for key in state.milestones if known.get(key) == milestone_id]
+
+
+def _taken_back(state: ContractState, key: str, by: str) -> ContractState:
+    """A milestone is not reached after all; one that an invoice bills is reviewed first."""
+    progress = state.milestones.get(key, MilestoneProgress())
+    if progress.reached_on is None or progress.under_review:
+        return state
+    state = state.noted(f"Milestone {key} is not reached after all ({by})")
+    if state.billing and account.milestone_invoice(state.billing, key) is not None:
+        return state.with_milestone(key, under_review=True, marked_in_odoo=False)
+    return forgotten(state, key)
+
+
+def forgotten(state: ContractState, key: str) -> ContractState:
+    """A milestone that nothing bills is planned again. A rejected proposal of it is no more."""
+    state = state.with_milestone(key, reached_on=None, reached_by="", marked_in_odoo=False)
+    billing = state.billing
+    if billing is None:
+        return state
+    for number in account.undecided(billing):
+        if billing.invoices[number].occasion == f"milestone:{key}":
+            billing = account.retry_rejected(billing, number)
+    return state.replace(billing=account.unreach(billing, key))
+
+
+# --- what follows ---------------------------------------------------------------------------------
+
+
+def early_milestones(state: ContractState) -> ContractState:
+    """Milestones that were reported before the contract was validated."""
+    if state.contract is None or not state.early_milestones:
+        return state
+    first, rest = state.early_milestones[0], state.early_milestones[1:]
+    state = state.replace(early_milestones=rest)
+    refused = _milestone_refusal(state, first)
+    if refused is not None:
+        return state.noted(f"Refused milestone {first.milestone}: {refused}")
+    return reached(state, first)
+
+
+def milestones_count(state: ContractState) -> ContractState:
+    """What is reached may be billed, as soon as the contract has the milestone."""
+    known = state.account.reached
+    for key, progress in state.milestones.items():
+        if progress.reached_on is not None and key not in known:
+            return state.replace(billing=account.reach(state.account, key, progress.reached_on))
+    return state
+
+
+def reviews_end(state: ContractState) -> ContractState:
+    """An un-reached milestone is planned again once its invoice is rejected, or credited."""
+    for key, progress in state.milestones.items():
+        if progress.under_review and account.milestone_invoice(state.account, key) is None:
+            state = forgotten(state.with_milestone(key, under_review=False), key)
+            return state.noted(f"Milestone {key} can be reached again")
+    return state
+
+
+def review(state: ContractState, milestone: str) -> Question:
+    """A milestone un-reached after its invoice was proposed is for a person to look at."""
+    number = account.milestone_invoice(state.account, milestone)
+    stage = state.invoices[number].stage if number else ""
+    detail = Failed(
+        kind="business",
+        code="milestone_unreached",
+        message=f"milestone {milestone} is not reached after all, but invoice {number} bills it "
+        f"({stage}): credit or reject that, report the milestone reached again, or skip to let "
+        "the invoice stand",
+        field=f"milestones.{milestone}",
+    )
+    return Question(REVIEW, f"{REVIEW}:{milestone}", detail, basis=str(number))
+
+
+# --- use, service, retainage ----------------------------------------------------------------------
+
+
+def _usage(state: ContractState, report: UsageReport) -> ContractState:
+    """Each record counts once; what cannot be billed is named in the answer."""
+    billing, taken, known, refused = state.account, 0, 0, []
+    for record in report.records:
+        try:
+            billing, is_news = account.record_usage(billing, record)
+        except NotPossible as impossible:
+            refused.append(f"{record.plan} {record.id}: {impossible}")
+        else:
+            taken += is_news
+            known += not is_news
+    state = state.replace(billing=billing)
+    if refused:
+        state = state.noted(f"Refused {len(refused)} usage records: {refused[0]}")
+    return state.answering(UsageTaken(taken=taken, known=known, refused=refused))
+
+
+def _service_credit_refusal(state: ContractState, credit: ServiceCredit) -> str | None:
+    return not_running(state) or _why_not(
+        lambda: account.credit_service(
+            state.account,
+            credit.retainer,
+            credit.reference,
+            credit.reason,
+            credit.amount,
+            state.today,
+        )
+    )
+
+
+def _service_credit(state: ContractState, credit: ServiceCredit) -> ContractState:
+    billing, is_news = account.credit_service(
+        state.account, credit.retainer, credit.reference, credit.reason, credit.amount, state.today
+    )
+    if not is_news:
+        return state
+    state = state.replace(billing=billing)
+    return state.noted(f"Service credit of {credit.amount} by {credit.by}: {credit.reason}")
+
+
+def _release_refusal(state: ContractState, release: RetainageRelease) -> str | None:
+    return not_running(state) or _why_not(
+        lambda: account.release_retainage(state.account, state.today, release.reason)
+    )
+
+
+def _release(state: ContractState, release: RetainageRelease) -> ContractState:
+    reason = f"{release.reason} ({release.by})"
+    billing = account.release_retainage(state.account, state.today, reason)
+    state = state.replace(billing=billing)
+    return state.noted(f"Retainage released by {release.by}: {release.reason}")
+
+
+def _why_not(act: Callable[[], object]) -> str | None:
+    """Why billing refuses an act; None if it does not. Billing is frozen: to try costs nothing."""
+    try:
+        act()
+    except NotPossible as impossible:
+        return str(impossible)
+    return None
+
+
+# --- what Odoo learns -----------------------------------------------------------------------------
+
+
+def marks(state: ContractState) -> Iterator[Action]:
+    """Odoo shows at once what was reached, even where it is billed later. Where it is proposed at
+    once, the draft marks it on its way."""
+    for key, progress in state.milestones.items():
+        if progress.reached_on is None or progress.marked_in_odoo or progress.under_review:
+            continue
+        if key in state.odoo.milestone_ids and not _awaits_decision(state, key):
+            name = f"{MARK_REACHED}:{key}"
+            yield Action(MARK_REACHED, name, subject=key, lane=f"milestone:{key}")
+
+
+def _awaits_decision(state: ContractState, milestone: str) -> bool:
+    """Whether its proposal was rejected: retried, the next draft marks it."""
+    occasion = f"milestone:{milestone}"
+    undecided = derived.undecided(state.account)
+    return any(state.account.invoices[number].occasion == occasion for number in undecided)
+
+
+def deliveries(state: ContractState) -> Iterator[tuple[str, Action]]:
+    """Each invoice's lines by themselves: what Odoo refuses of one holds up no other."""
+    if not state.starting or not _all_delivered_news(state):
+        return
+    for invoice in (*(str(number) for number in state.starting), ""):
+        news = delivered_news(state, invoice)
+        if news:
+            basis = ",".join(f"{key}={quantity}" for key, quantity in sorted(news.items()))
+            key = f"{_DELIVERED}:{invoice}" if invoice else _DELIVERED
+            yield invoice, Action(SET_DELIVERED, key, basis=basis, subject=invoice, lane="order")
+
+
+def delivered_news(state: ContractState, invoice: str) -> dict[str, Decimal]:
+    """Delivered quantities of an invoice's order lines that Odoo cannot count itself and does not
+    know yet. No invoice (an empty text): of the lines that no invoice waits for."""
+    news = _all_delivered_news(state)
+    if not news:
+        return {}
+    if invoice:
+        lines = _lines_of(state, int(invoice))
+        return {key: quantity for key, quantity in news.items() if key in lines}
+    waiting = [key for number in state.starting for key in _lines_of(state, number)]
+    return {key: quantity for key, quantity in news.items() if key not in waiting}
+
+
+def _all_delivered_news(state: ContractState) -> dict[str, Decimal]:
+    known = state.odoo.delivered
+    now = derived.delivered(state.account)
+    return {
+        key: quantity for key, quantity in now.items() if known.get(key, Decimal(0)) != quantity
+    }
+
+
+def _lines_of(state: ContractState, number: int) -> tuple[str, ...]:
+    return tuple(line.order_line for line in state.account.invoices[number].lines)
+
+
+def _marked(
+    state: ContractState, action: Action, as_of: datetime | None, stands: bool
+) -> ContractState:
+    key = action.subject
+    if key not in state.milestones:
+        return state
+    return state.with_milestone(key, marked_in_odoo=True, marked_as_of=as_of)
+
+
+def _delivered(
+    state: ContractState, action: Action, sent: dict[str, Decimal], stands: bool
+) -> ContractState:
+    return state.replace(odoo=state.odoo.replace(delivered={**state.odoo.delivered, **sent}))
+
+
+# --- what people decide ---------------------------------------------------------------------------
+
+
+def _stands(state: ContractState, parked: StepException, resolution: Resolution) -> ContractState:
+    """The invoice of an un-reached milestone stands: it counts as reached, in Odoo too."""
+    key = parked.subject
+    state = state.with_milestone(key, under_review=False, marked_in_odoo=False)
+    return state.noted(f"Milestone {key}: the invoice stands ({resolution.reason})")
+
+
+def _not_marked(state: ContractState, parked: StepException, _: Resolution) -> ContractState:
+    return state.with_milestone(parked.subject, marked_in_odoo=True, marked_as_of=None)
+
+
+def _not_delivered(state: ContractState, parked: StepException, _: Resolution) -> ContractState:
+    news = delivered_news(state, parked.subject)
+    return state.replace(odoo=state.odoo.replace(delivered={**state.odoo.delivered, **news}))
+
+
+ACTS: Mapping[str, ActRule[ContractState]] = {
+    MARK_REACHED: ActRule(parking.MARK_REACHED, _marked, skipped=_not_marked),
+    SET_DELIVERED: ActRule(parking.DELIVERED, _delivered, skipped=_not_delivered),
+    REVIEW: ActRule(parking.REVIEW, skipped=_stands),
+}
+MESSAGES: Mapping[type, MessageRule[ContractState]] = {
+    MilestoneReached: MessageRule(reached, _milestone_refusal, brings_work=True),
+    MilestoneUnreached: MessageRule(_unreached, _milestone_refusal, brings_work=True),
+    MilestoneReachedInOdoo: MessageRule(reached_in_odoo, _found_refusal, brings_work=True),
+    MilestoneUnreachedInOdoo: MessageRule(_unreached_in_odoo, _found_refusal, brings_work=True),
+    UsageReport: MessageRule(_usage, not_running, brings_work=True),
+    ServiceCredit: MessageRule(_service_credit, _service_credit_refusal, brings_work=True),
+    RetainageRelease: MessageRule(_release, _release_refusal, brings_work=True),
+}

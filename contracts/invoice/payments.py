@@ -1,0 +1,262 @@
+"""Money and credits on an invoice: what is announced, booked, reconciled, and what Odoo says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from contracts import parking
+from contracts.agenda.actions import Action, Failed, Question, Wanted
+from contracts.agenda.machine import ActRule, MessageRule
+from contracts.invoice import acts, collecting
+from contracts.invoice.answers import Reconciled
+from contracts.invoice.messages import CreditApplied, InvoiceBalance, PaymentNotice, PaymentReceived
+from contracts.invoice.state import InvoiceState, OwnCredit, PaymentQuestion
+from contracts.money import Money
+from contracts.parking import Resolution, StepException
+
+MAX_PAYMENTS = 1_000
+MAX_QUESTIONS = 20
+
+
+# --- payments -------------------------------------------------------------------------------------
+
+
+def _payment_refusal(state: InvoiceState, payment: PaymentReceived) -> str | None:
+    known = state.known_payments.get(payment.reference)
+    if known is not None:
+        return _other_amount(payment, known)
+    if collecting.posted(state) is None:
+        return f"the invoice is {state.stage}: there is nothing to pay yet"
+    return _unbookable(state, payment) or _notice_refusal(state, payment)
+
+
+def _other_amount(payment: PaymentReceived, known: Money) -> str | None:
+    if payment.amount == known:
+        return None
+    return (
+        f"payment {payment.reference} is known with {known}, not {payment.amount}; "
+        "another payment needs a reference of its own"
+    )
+
+
+def _notice_refusal(state: InvoiceState, payment: PaymentReceived) -> str | None:
+    """A system's money is kept whatever the invoice is: what cannot be booked waits for a person,
+    and what comes too early for the invoice. Only what is too much is refused."""
+    is_known = payment.reference in state.known_payments
+    if len(state.known_payments) >= MAX_PAYMENTS and not is_known:
+        return f"at most {MAX_PAYMENTS} payments are taken for one invoice"
+    if len(state.payment_questions) >= MAX_QUESTIONS:
+        return f"{MAX_QUESTIONS} payments of this invoice wait for a person already"
+    return None
+
+
+def _payment(state: InvoiceState, payment: PaymentReceived) -> InvoiceState:
+    """Money known outside Odoo: from the customer, or on a credit note to them. What comes before
+    the invoice is posted is booked once it is."""
+    known = state.known_payments.get(payment.reference)
+    if known is not None:
+        return state if known == payment.amount else _with_other_amount(state, payment, known)
+    return state.replace(
+        known_payments={**state.known_payments, payment.reference: payment.amount},
+        payments=(*state.payments, payment),
+    ).noted(f"Payment {payment.reference} of {payment.amount} announced")
+
+
+def _with_other_amount(state: InvoiceState, payment: PaymentReceived, known: Money) -> InvoiceState:
+    """A system reports a known payment with another amount: the first stays as it is."""
+    text = (
+        f"payment {payment.reference} of {known} is known and was reported again with "
+        f"{payment.amount}"
+    )
+    return _with_question(state, "payment_differs", payment.reference, payment.amount, text)
+
+
+def _unbookable(state: InvoiceState, payment: PaymentReceived) -> str | None:
+    """Why a payment cannot be booked on this invoice, as a sentence; None if it can."""
+    currency, today = state.proposal.amount.currency, state.today
+    if payment.amount.currency != currency:
+        return f"the invoice is in {currency}, the payment {payment.amount}"
+    if not payment.amount.is_positive:
+        return f"a payment is above zero, not {payment.amount}"
+    if payment.paid_on > today:
+        return f"the payment is of {payment.paid_on}, which lies ahead: today is {today}"
+    return None
+
+
+def to_register(state: InvoiceState, payment: PaymentReceived) -> Wanted:
+    """A payment that is to be booked, or a question about one that cannot be."""
+    refusal = _unbookable(state, payment)
+    if refusal:
+        return misplaced(payment, "payment_refused", refusal)
+    key = f"{acts.REGISTER_PAYMENT}:{payment.reference}"
+    return Action(acts.REGISTER_PAYMENT, key=key, subject=payment.reference, irreversible=True)
+
+
+def misplaced(payment: PaymentReceived, code: str, why: str) -> Question:
+    """Money that cannot be booked: a person says where it goes."""
+    detail = Failed(
+        "business",
+        code,
+        f"{why}; book the money where it belongs, or pay it back, and skip this",
+        field="payment.amount",
+        value=str(payment.amount),
+    )
+    key = f"{acts.REGISTER_PAYMENT}:{payment.reference}"
+    return Question(acts.REGISTER_PAYMENT, key=key, detail=detail)
+
+
+def _registered(
+    state: InvoiceState, action: Action, balance: InvoiceBalance, stands: bool
+) -> InvoiceState:
+    payment = next((item for item in state.payments if item.reference == action.subject), None)
+    over = excess(state, payment) if payment is not None else None
+    state = with_balance(_without_payment(state, action.subject), balance)
+    if over is None:
+        return state
+    text = (
+        f"payment {action.subject} is {over} more than was open; the rest is on the "
+        "customer's account in Odoo"
+    )
+    return _with_question(state, "payment_exceeds", action.subject, over, text)
+
+
+def excess(state: InvoiceState, payment: PaymentReceived) -> Money | None:
+    """How much of a payment that is booked now is more than what was open; None if nothing is.
+
+    While Odoo shows the invoice as in payment, what was booked before may still be in what it
+    calls open.
+    """
+    balance = collecting.posted(state)
+    if balance is None:
+        return None
+    owed = balance.residual
+    if balance.in_payment:
+        waiting = {item.reference for item in state.payments}
+        booked = (
+            amount
+            for reference, amount in state.known_payments.items()
+            if reference not in waiting and amount.currency == owed.currency
+        )
+        owed -= Money.total(booked, owed.currency)
+    over = payment.amount - max(owed, Money.zero(owed.currency))
+    return over if over.is_positive else None
+
+
+def _without_payment(state: InvoiceState, reference: str) -> InvoiceState:
+    """The payment is booked, or a person has seen to it."""
+    rest = tuple(item for item in state.payments if item.reference != reference)
+    return state.replace(payments=rest)
+
+
+# --- money that is not owed -----------------------------------------------------------------------
+
+
+def _with_question(
+    state: InvoiceState, code: str, reference: str, amount: Money, text: str
+) -> InvoiceState:
+    """A person is to see to this money; the same is asked once."""
+    question = PaymentQuestion(code=code, reference=reference, amount=amount, text=text)
+    if question in state.payment_questions:
+        return state
+    questions = (*state.payment_questions, question)
+    return state.replace(payment_questions=questions).noted(f"{text[:1].upper()}{text[1:]}")
+
+
+def to_settle(state: InvoiceState) -> list[Question]:
+    """Money that is not owed: it stays listed until a person says what became of it."""
+    return [
+        Question(
+            acts.SETTLE_PAYMENT,
+            key=item.key,
+            detail=Failed(
+                "business", item.code, item.text, field="payment.amount", value=str(item.amount)
+            ),
+        )
+        for item in state.payment_questions
+    ]
+
+
+def _settled(state: InvoiceState, parked: StepException, _: Resolution) -> InvoiceState:
+    rest = tuple(item for item in state.payment_questions if item.key != parked.key)
+    return state.replace(payment_questions=rest)
+
+
+# --- balances -------------------------------------------------------------------------------------
+
+
+def _balance_news(state: InvoiceState, balance: InvoiceBalance) -> InvoiceState:
+    """From the sweep: the invoice changed in Odoo."""
+    is_ours = state.issued and balance.invoice_id == state.invoice_id
+    return with_balance(state, balance) if is_ours else state
+
+
+def with_balance(state: InvoiceState, balance: InvoiceBalance) -> InvoiceState:
+    """What Odoo says now. Older news than we have is ignored."""
+    known = state.balance
+    if balance == known or (known is not None and balance.as_of < known.as_of):
+        return state
+    if known is not None and known.posted and balance.residual != known.residual:
+        state = state.noted(f"Open amount {known.residual} -> {balance.residual}")
+    if balance.cancelled and not (known and known.cancelled):
+        state = state.noted("The invoice was cancelled in Odoo")
+    if known and known.written_off and not balance.written_off:
+        state = state.noted(f"The write-off of {known.written_off} was undone in Odoo")
+    return state.replace(balance=balance)
+
+
+# --- credit notes ---------------------------------------------------------------------------------
+
+
+def _credit(state: InvoiceState, credit: CreditApplied) -> InvoiceState:
+    """A credit note of ours was set off against this invoice."""
+    if not state.issued or credit.balance.invoice_id != state.invoice_id:
+        return state
+    ours = OwnCredit(untaxed=credit.untaxed, applied=credit.applied)
+    state = state.replace(own_credits={**state.own_credits, credit.number: ours})
+    state = state.noted(f"Credited {credit.untaxed} without tax by credit note {credit.number}")
+    return with_balance(state, credit.balance)
+
+
+def need_no_reconciling(state: InvoiceState) -> InvoiceState:
+    """A credit note of no invoice in particular is owed to the customer as it is."""
+    if not collecting.is_credit_note(state) or state.reconciled:
+        return state
+    return state if state.credited_invoice_id is not None else state.replace(reconciled=True)
+
+
+def _reconciled(
+    state: InvoiceState, action: Action, value: Reconciled, stands: bool
+) -> InvoiceState:
+    """The credit note is off what its invoice is open by; the invoice's workflow is to hear it."""
+    note = value.credit_note
+    applied = note.total - note.residual
+    credit = CreditApplied(
+        number=state.proposal.number,
+        untaxed=note.untaxed,
+        applied=applied,
+        balance=value.invoice,
+    )
+    state = state.replace(reconciled=True, credit_to_tell=credit)
+    state = state.noted(f"Set off {applied} against {value.invoice.number}")
+    return with_balance(state, note)
+
+
+ACTS: Mapping[str, ActRule[InvoiceState]] = {
+    acts.REGISTER_PAYMENT: ActRule(
+        parking.REGISTER_PAYMENT,
+        _registered,
+        skipped=lambda state, parked, _: _without_payment(state, parked.subject),
+    ),
+    acts.SETTLE_PAYMENT: ActRule(parking.SETTLE_PAYMENT, skipped=_settled),
+    acts.RECONCILE: ActRule(
+        parking.RECONCILE,
+        _reconciled,
+        skipped=lambda state, *_: state.replace(reconciled=True),
+    ),
+}
+MESSAGES: Mapping[type, MessageRule[InvoiceState]] = {
+    PaymentReceived: MessageRule(_payment, _payment_refusal),
+    PaymentNotice: MessageRule(_payment, _notice_refusal),
+    InvoiceBalance: MessageRule(_balance_news),
+    CreditApplied: MessageRule(_credit),
+}
