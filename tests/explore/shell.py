@@ -40,9 +40,9 @@ from temporalio.worker._workflow_instance import WorkflowInstance, WorkflowInsta
 from activities.crm import DealData
 from activities.failures import FailureDetail
 from activities.odoo.expenses import ExpenseReading
-from activities.odoo.milestones import Marked, MilestoneIds, Rescheduled
+from activities.odoo.milestones import Marked
 from activities.odoo.orders import OrderRef
-from activities.odoo.tasks import TaskIds
+from activities.odoo.projects import AmendedProject
 from activities.odoo.timesheets import TimeReading
 from activities.odoo.validation import Accepted
 from contracts.agenda.actions import Action, Done, Failed, Result
@@ -96,7 +96,7 @@ _CONTRACT_ACTS = {
     amendments.POLICY: "entity_policy",
     amendments.NOTIFY: "notify",
     amendments.AMEND_ORDER: "amend_order",
-    amendments.AMEND_PROJECT: "",
+    amendments.AMEND_PROJECT: "amend_project",
     amendments.PROJECT_STATUS: "set_project_status",
     write_back.REFRESH: "read_deal",
     write_back.WRITE_STATUS: "write_status",
@@ -121,7 +121,7 @@ _INVOICE_ACTS = {
     acts.TELL_INVOICE: "credit_applied",
 }
 """The name of the command by which each act is begun: an activity's, a Signal's, or the start of a
-child. To amend a project are several activities, one after the other."""
+child."""
 _SIGNALS = {
     "MilestoneReached": "milestone_reached",
     "MilestoneReachedInOdoo": "milestone_reached_in_odoo",
@@ -143,13 +143,16 @@ _ANSWERS: Mapping[str, Callable[[Any], Any]] = {
     ),
     provisioning.PROVISION: lambda refs: refs,
     reading.READ_TIME: lambda read: TimeReading(
-        entries=list(read.entries), gone=list(read.gone), as_of=read.as_of
+        found=list(read.entries), gone=list(read.gone), as_of=read.as_of
     ),
     reading.READ_EXPENSES: lambda read: ExpenseReading(
-        expenses=list(read.expenses), gone=list(read.gone), as_of=read.as_of
+        found=list(read.expenses), gone=list(read.gone), as_of=read.as_of
     ),
     delivery.MARK_REACHED: lambda as_of: Marked(as_of=as_of),
     amendments.POLICY: lambda policy: policy,
+    amendments.AMEND_PROJECT: lambda found: AmendedProject(
+        milestone_ids=found.milestone_ids, task_ids=found.task_ids, reached=list(found.reached)
+    ),
     amendments.AMEND_ORDER: lambda lines: OrderRef(order_id=5, lines=lines),
     acts.CREATE: lambda draft: draft,
     acts.POST: lambda balance: balance,
@@ -159,15 +162,6 @@ _ANSWERS: Mapping[str, Callable[[Any], Any]] = {
     acts.WRITE_OFF: lambda balance: balance,
 }
 """What the activity of an act answers, from what the rules take; nothing for the others."""
-_PROJECT: Mapping[str, Callable[[Any], Any]] = {
-    "create_milestones": lambda found: MilestoneIds(ids=found.milestone_ids),
-    "amend_milestones": lambda found: Rescheduled(),
-    "drop_milestones": lambda found: None,
-    "create_tasks": lambda found: TaskIds(ids=found.task_ids),
-    "amend_tasks": lambda found: None,
-}
-
-
 # --- one run of a workflow ------------------------------------------------------------------------
 
 
@@ -226,7 +220,7 @@ class Run:
             if key in self.acts:
                 continue
             name = names[action.kind]
-            found = [c for c in self._begun if _name_of(c) == name or not name]
+            found = [c for c in self._begun if _name_of(c) == name]
             assert found, f"{key} was not begun: {[_name_of(c) for c in self._begun]}"
             self._begun.remove(found[0])
             self.acts[key] = found[0]
@@ -274,12 +268,6 @@ class Run:
         """An act ends: the activity, the Signal or the start by which it was begun."""
         command = self.acts.pop(key)
         self.activate(now, _resolution(command, action, result))
-        while action.kind == amendments.AMEND_PROJECT and isinstance(result, Done):
-            following = [c for c in self._begun if _name_of(c) in _PROJECT]
-            if not following:
-                break
-            self._begun.remove(following[0])
-            self.activate(now, _resolution(following[0], action, result))
 
     def child_ended(self, now: datetime, number: int, report: Any) -> None:
         job = WorkflowActivationJob()
@@ -371,8 +359,7 @@ def _resolution(command: WorkflowCommand, action: Action, result: Result) -> Wor
     if isinstance(result, Failed):
         job.resolve_activity.result.failed.failure.CopyFrom(_activity_failure(result))
         return job
-    name = _name_of(command)
-    answer = _PROJECT.get(name) or _ANSWERS.get(action.kind)
+    answer = _ANSWERS.get(action.kind)
     job.resolve_activity.result.completed.SetInParent()
     found = answer(result.value) if answer else None
     if found is not None:
