@@ -58,6 +58,7 @@ def place_of(world: World) -> int:
             digest(world.mail),
             world.skipped,
             digest(world.credits),
+            world.amended,
         )
     )
 

@@ -126,10 +126,11 @@ def resolutions(world: World, who: int) -> Iterator[Sent]:
 
 @lru_cache(maxsize=2_000)
 def resolution(step: str, choice: Choice) -> Resolution:
-    changes: dict[str, Any] = {}
-    if choice is Choice.AMEND:
-        changes = {"purchase_order": "PO-78"}
-    return Resolution(action=choice, by=OLGA, step=step, reason="agreed", changes=changes)
+    """Who amends something may approve it otherwise."""
+    if choice is not Choice.AMEND:
+        return Resolution(action=choice, by=OLGA, step=step, reason="agreed")
+    changes = {"purchase_order": "PO-78"}
+    return Resolution(action=choice, by=ANA, step=step, reason="agreed", changes=changes)
 
 
 def name_of(who: int) -> str:
@@ -268,7 +269,7 @@ def _of_approval(approval_round: ApprovalRound | None) -> Iterator[tuple[str, An
             ),
         )
         return
-    for by in (BOB, SAM):
+    for by in (BOB, ANA, SAM):
         yield f"{by.partition('@')[0]} approves", vote(approval_round, by, Decision.APPROVE)
     yield "ana rejects", vote(approval_round, ANA, Decision.REJECT)
     other = vote(approval_round, BOB, Decision.APPROVE)

@@ -23,6 +23,7 @@ from tests.explore.odoo import OdooInvoice
 from tests.explore.properties import (
     accepted_has_effect,
     answered_as_validated,
+    counted_once,
     only_noted,
     parks_with_both_values,
 )
@@ -288,10 +289,12 @@ def tried(world: World, sent: Sent, seen: Coverage) -> None:
         return
     because = _refused(world, sent)
     seen.answered(world, sent, because)
-    if because is None:
-        send(world, sent)
-    else:
+    if because is not None:
         answered_as_validated(world, sent.who, sent.event, because)
+        return
+    send(world, sent)
+    if not sent.is_signal:
+        counted_once(world, sent.who, sent.message)
 
 
 def probe(world: World, moment: Moment, seen: Coverage) -> None:
@@ -322,9 +325,20 @@ def _has_to_happen(world: World, sent: Sent) -> bool:
 def send(world: World, sent: Sent) -> World:
     after = told(world, sent.who, sent.event)
     accepted_has_effect(world, after, sent.who, sent.message, is_signal=sent.is_signal)
-    if isinstance(sent.message, Resolution) and sent.message.action is Choice.SKIP:
-        after = replace(after, skipped=True)
+    if isinstance(sent.message, Resolution):
+        return _resolved(world, after, sent.who, sent.message)
     return _counted(world, after, sent.message)
+
+
+def _resolved(before: World, after: World, who: int, resolution: Resolution) -> World:
+    """Who gives something up answers for it; who amends a proposal does not approve it."""
+    if resolution.action is Choice.SKIP:
+        return replace(after, skipped=True)
+    if resolution.action is Choice.AMEND and who != CONTRACT:
+        proposals = (world.invoices[who].state.proposal for world in (before, after))
+        if len({proposal.content_hash for proposal in proposals}) > 1:
+            return replace(after, amended=(*after.amended, (who, resolution.by)))
+    return after
 
 
 # --- what people do in Odoo, and by force ---------------------------------------------------------

@@ -49,7 +49,7 @@ from contracts.money import Money
 from contracts.parking import Resolution
 from tests.explore import odoo
 from tests.explore.canonical import digest
-from tests.explore.world import CONTRACT, World, applied, invoiced
+from tests.explore.world import CONTRACT, World, applied, invoiced, with_state
 
 MOST_BYTES = {"contract": 200_000, "invoice": 60_000, "message": 20_000}
 
@@ -218,6 +218,23 @@ _KNOWN: Mapping[type, Callable[[Any, Any], bool]] = {
 """When a message that changes nothing says nothing new."""
 
 
+def goes_on(before: World, after: World) -> None:
+    """What Odoo said last is not forgotten for something older."""
+    for number, invoice in before.invoices.items():
+        known, now = invoice.state.balance, after.invoices[number].state.balance
+        if known is not now and known is not None:
+            assert now is not None, f"the balance of invoice {number} is forgotten"
+            assert now.as_of >= known.as_of, f"the balance of invoice {number} is an older one"
+
+
+def counted_once(world: World, who: int, message: Any) -> None:
+    """A request that is sent again, as after a lost answer, is answered the same."""
+    first = applied(world, who, UpdateReceived(message, "request"))
+    again = applied(with_state(world, who, first.state), who, UpdateReceived(message, "request"))
+    assert again.refusal is None, f"a request that was accepted is refused: {again.refusal}"
+    assert digest(again.state) == digest(first.state), "a request that is sent again counts twice"
+
+
 def parks_with_both_values(before: World, after: World, who: int, result: Result) -> None:
     """An invoice that is not what was approved parks, with what it said and what it says."""
     if not isinstance(result, Failed) or result.code != "invoice_differs_from_approval":
@@ -272,6 +289,9 @@ def _posted_is_approved(world: World, number: int, known: odoo.OdooInvoice) -> N
     given = {item.content_hash for item in state.approval_round.approvals}
     given |= {subject.content_hash}
     assert state.approval_round.is_met, f"invoice {number} is posted without approval"
+    by = {item.by for item in state.approval_round.approvals}
+    asked = {*subject.requested_by, *(who for which, who in world.amended if which == number)}
+    assert not by & asked, f"invoice {number} is approved by who asked for it"
     assert state.draft is not None, f"invoice {number} is posted without a draft"
     posted = _approval_hash(state.draft.content_hash, state.invoice_on, known.content)
     assert given == {posted}, f"invoice {number}: posted is not approved"

@@ -26,7 +26,7 @@ from tests.explore.moves import (
     results,
     sending,
 )
-from tests.explore.properties import check, check_bytes
+from tests.explore.properties import check, check_bytes, goes_on
 from tests.explore.starts import Large, Start
 from tests.explore.ways import walked
 from tests.explore.world import World
@@ -146,7 +146,9 @@ def _followed(world: World, seen: Coverage) -> Iterator[tuple[str, World | None,
         return
     for move in possible:
         try:
-            yield move.label, move.after(), ""
+            after = move.after()
+            goes_on(world, after)
+            yield move.label, after, ""
         except Exception as error:
             yield move.label, None, _words(error)
 
@@ -177,7 +179,8 @@ def at_random(start: Large) -> Found:
             move = chosen(world, random, found.coverage)
             if move is None:
                 break
-            label, world = move.label, move.after()
+            label, before, world = move.label, world, move.after()
+            goes_on(before, world)
         except Exception as error:
             what = _words(error)
         path.append(label)

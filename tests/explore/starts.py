@@ -119,6 +119,12 @@ def places() -> Iterator[Led]:
                 yield Led(name, budget, number)
 
 
+def good_place(name: str, kind: str) -> int:
+    """How many good steps there are until an act of this kind runs; none without a kind."""
+    ways = enumerate(_good_way(name))
+    return next(n for n, w in ways if not kind or any(act.kind == kind for _, act in running(w)))
+
+
 @cache
 def _good_way(name: str) -> tuple[World, ...]:
     if name in SMALL:

@@ -101,6 +101,8 @@ class World:
     skipped: bool = False
     credits: tuple[Any, ...] = ()
     """Credits that were accepted: the invoice's number, and the amount without tax or None."""
+    amended: tuple[tuple[int, str], ...] = ()
+    """Whose word changed which invoice's proposal."""
 
     def spend(self, name: str) -> World:
         left = getattr(self.budget, name) - 1
@@ -164,6 +166,13 @@ def applied(world: World, who: int, event: Event) -> Outcome[Any]:
     return invoice_rules.AGENDA.apply(world.invoices[who].state, event, world.clock)
 
 
+def with_state(world: World, who: int, state: Any) -> World:
+    """The world with the state of the contract, or of an invoice."""
+    if who == CONTRACT:
+        return replace(world, contract=state)
+    return _with(world, who, replace(world.invoices[who], state=state))
+
+
 def words_of(message: Any) -> str:
     """What a Signal is called in the journal, should it be refused."""
     if isinstance(message, CreditRequested):
@@ -178,10 +187,8 @@ def told(world: World, who: int, event: Event) -> World:
     """The world after an event, with all begun that may begin then."""
     if not world.is_alive(who):
         return world
-    after = applied(world, who, event).state
-    if who == CONTRACT:
-        return _begin_contract(replace(world, contract=after))
-    return _begin_invoice(_with(world, who, replace(world.invoices[who], state=after)), who)
+    world = with_state(world, who, applied(world, who, event).state)
+    return _begin_contract(world) if who == CONTRACT else _begin_invoice(world, who)
 
 
 def _with(world: World, number: int, invoice: Invoice) -> World:
