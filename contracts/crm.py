@@ -29,7 +29,9 @@ class WonDeal(Value):
 
 
 class WonDeals(Value):
-    """Won deals, and what the CRM's own clock said when they were looked for (aware)."""
+    """A page of won deals, and what the CRM's own clock said when they were looked for (aware).
+    `next` is the deal that the next page begins behind; "": this was the last."""
 
     deals: list[WonDeal]
     as_of: datetime
+    next: str = ""

@@ -10,6 +10,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from contracts.contract_rules import MONEY, PLAN_TABLES, cross_checks, part, read, rows, total_of
 from contracts.model import Contract, JsonObject, Percent, TimePlan, UsagePlan
+from contracts.money import Money
 from contracts.problems import InvalidContract, Problem, finding, problems_of, show
 
 __all__ = [
@@ -267,7 +268,7 @@ def _resolve_deposit(contract_data: JsonObject) -> tuple[JsonObject, list[Proble
             )
         elif fixed is not None:
             percent: Decimal = read(_PERCENT, stated)
-            deposit["amount"] = str(fixed.allocate([percent, 100 - percent])[0])
+            deposit["amount"] = str(Money.rounded(fixed.amount * percent / 100, fixed.currency))
     return {**contract_data, "deposit": deposit}, [problem] if problem else []
 
 

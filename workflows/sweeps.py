@@ -34,6 +34,7 @@ with workflow.unsafe.imports_passed_through():
         MilestoneUnreachedInOdoo,
     )
     from contracts.contract.state import ContractInput
+    from contracts.crm import WonDeal
     from contracts.identifiers import (
         contract_of,
         contract_workflow_id,
@@ -44,6 +45,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.sweeps import (
         ChangedInvoice,
         CrmSweepInput,
+        CrmSweepProgress,
         CrmSweepResult,
         OdooChanges,
         OdooSweepProgress,
@@ -67,6 +69,8 @@ MOST_SEEN, MOST_LEFT, MOST_NAMED, MOST_LOST = 50_000, 500, 200, 1_000
 """What a result holds: together well below the engine's 2 MB, twice in what a run goes on with."""
 LOOKS_APART = timedelta(hours=1)
 """How often it is looked for invoices whose workflows were ended by force."""
+MOST_DEALS = 10_000
+"""The same of a CRM's: a deal that is started twice is started once."""
 _TODO_WITHIN = timedelta(minutes=2)
 """What Odoo does not take until then the next sweep tries again."""
 
@@ -84,7 +88,7 @@ class OdooSweepWorkflow:
         first = OdooSweepResult(watermark=now - FIRST_LOOK_BACK, marked_at=now, read_at=now)
         self._before = self._result = first
         self._seen: set[str] = set()
-        self._kept: set[str] = set()
+        self._kept: dict[str, None] = {}
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     @workflow.run
@@ -97,14 +101,16 @@ class OdooSweepWorkflow:
         else:
             self._before, self._result = progress.before, progress.result
             window = progress.window
-        self._kept = set(self._result.seen)
+        self._kept = dict.fromkeys(self._result.seen)
         self._seen = {*self._before.seen, *self._kept}
         while True:
             changes = await self._read(window)
             if window.after is None:
                 self._mark(changes.watermark)
             await self._tell_all(changes)
+            self._result.seen = list(self._kept)
             if changes.next is None:
+                metrics.unserved(len(self._result.left) + self._result.held)
                 return self._result
             window = window.model_copy(update={"after": changes.next})
             if workflow.info().is_continue_as_new_suggested():
@@ -198,17 +204,18 @@ class OdooSweepWorkflow:
         told = await self._tell(item.workflow_id, BALANCE, balance, changed_at=balance.as_of)
         if told or not balance.posted or not balance.residual.is_positive:
             return
-        await self._tell_people(
-            Unfollowed(
-                workflow_id=item.workflow_id,
-                invoice_id=balance.invoice_id,
-                number=balance.number,
-                residual=balance.residual,
-            )
+        unfollowed = Unfollowed(
+            workflow_id=item.workflow_id,
+            invoice_id=balance.invoice_id,
+            number=balance.number,
+            residual=balance.residual,
         )
+        if not await self._tell_people(unfollowed):
+            self._hold(_digest(item.workflow_id, balance.as_of, balance))
 
-    async def _tell_people(self, item: Unfollowed) -> None:
-        """A to-do on the invoice. One that Odoo refuses fails alone: the next sweep tries again."""
+    async def _tell_people(self, item: Unfollowed) -> bool:
+        """A to-do on the invoice. One that Odoo refuses fails alone, and is noted: the next sweep
+        tries again. False where no more can be noted."""
         todo = TodoRequest(
             invoice_id=item.invoice_id,
             people=(),
@@ -225,11 +232,23 @@ class OdooSweepWorkflow:
                 if is_cancelled_exception(error):
                     raise
                 workflow.logger.warning("no to-do for %s: %s", item.workflow_id, error.cause)
-                if len(self._result.left) < MOST_LEFT:
+                is_noted = len(self._result.left) < MOST_LEFT
+                if is_noted:
                     self._result.left.append(item)
-                return
+                return is_noted
         if len(self._result.unfollowed) < MOST_NAMED:
             self._result.unfollowed.append(item.workflow_id)
+        return True
+
+    def _hold(self, digest: str) -> None:
+        """What is neither told nor noted is read again: the next sweep starts where this one did,
+        and takes nothing before that for settled."""
+        self._kept.pop(digest, None)
+        self._result.held += 1
+        self._result.watermark, self._result.marked_at = (
+            self._before.watermark,
+            self._result.read_at,
+        )
 
     async def _tell(
         self, workflow_id: str, signal: str, news: BaseModel, *, changed_at: datetime
@@ -242,7 +261,7 @@ class OdooSweepWorkflow:
         reached again.
         """
         async with self._turns:
-            digest = _digest(f"{workflow_id} {changed_at.isoformat()} {news.model_dump_json()}")
+            digest = _digest(workflow_id, changed_at, news)
             is_new = digest not in self._seen
             self._remember(digest, changed_at)
             if not is_new:
@@ -271,36 +290,60 @@ class OdooSweepWorkflow:
         self._seen.add(digest)
         is_young = changed_at >= self._result.watermark - SWEEP_OVERLAP
         if is_young and digest not in self._kept and len(self._kept) < MOST_SEEN:
-            self._kept.add(digest)
-            self._result.seen.append(digest)
+            self._kept[digest] = None
 
 
-def _digest(text: str) -> str:
+def _digest(workflow_id: str, changed_at: datetime, news: BaseModel) -> str:
+    text = f"{workflow_id} {changed_at.isoformat()} {news.model_dump_json()}"
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()[:6]).decode()
 
 
 @workflow.defn
 class CrmSweepWorkflow:
-    """Deals won in a CRM, each started as a contract once."""
+    """Deals won in a CRM, each started as a contract once. It reads page by page, and goes on in
+    another run where its history has grown."""
 
     @workflow.run
     async def run(self, sweep: CrmSweepInput) -> CrmSweepResult:
-        before = workflow.get_last_completion_result(CrmSweepResult)
-        since = before.watermark if before else workflow.now() - FIRST_LOOK_BACK
-        seen = before.seen if before else {}
-        won = await workflow.execute_activity_method(
-            CrmActivities.won_deals,
-            WonDealsRequest(system=sweep.system, since=since - SWEEP_OVERLAP),
-            **options.crm(f"deals won since {since:%Y-%m-%d %H:%M}", options.Urgency.AWAITED),
-        )
-        result = CrmSweepResult(watermark=max(since, won.as_of))
-        for deal in won.deals:
-            # Young enough to be read again.
-            if deal.modified_at >= result.watermark - SWEEP_OVERLAP:
-                result.seen[deal.deal_id] = deal.modified_at
-            if deal.deal_id not in seen:
-                result.started += await _start_contract(sweep, deal.deal_id)
-        return result
+        progress = sweep.progress or _begun(workflow.get_last_completion_result(CrmSweepResult))
+        while True:
+            won = await workflow.execute_activity_method(
+                CrmActivities.won_deals,
+                WonDealsRequest(
+                    system=sweep.system, since=progress.since - SWEEP_OVERLAP, after=progress.after
+                ),
+                **options.crm(
+                    f"deals won since {progress.since:%Y-%m-%d %H:%M}", options.Urgency.AWAITED
+                ),
+            )
+            if not progress.after:
+                progress.result.watermark = max(progress.since, won.as_of)
+            await _start_contracts(sweep, progress, won.deals)
+            progress.after = won.next
+            if not won.next:
+                return progress.result
+            if workflow.info().is_continue_as_new_suggested():
+                workflow.continue_as_new(sweep.model_copy(update={"progress": progress}))
+
+
+def _begun(before: CrmSweepResult | None) -> CrmSweepProgress:
+    """From where its predecessor ended."""
+    since = before.watermark if before else workflow.now() - FIRST_LOOK_BACK
+    seen = before.seen if before else {}
+    result = CrmSweepResult(watermark=since)
+    return CrmSweepProgress(since=since, seen=seen, result=result, after="")
+
+
+async def _start_contracts(
+    sweep: CrmSweepInput, progress: CrmSweepProgress, deals: list[WonDeal]
+) -> None:
+    result = progress.result
+    for deal in deals:
+        is_young = deal.modified_at >= result.watermark - SWEEP_OVERLAP
+        if is_young and len(result.seen) < MOST_DEALS:
+            result.seen[deal.deal_id] = deal.modified_at
+        if deal.deal_id not in progress.seen:
+            result.started += await _start_contract(sweep, deal.deal_id)
 
 
 async def _start_contract(sweep: CrmSweepInput, deal_id: str) -> int:
