@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from contracts.invoice.messages import InvoiceBalance
+from contracts.model import Value
 from contracts.money import Money
 
 
@@ -18,10 +19,8 @@ class Kind(StrEnum):
     MILESTONES = "milestones"
 
 
-class PageMark(BaseModel):
+class PageMark(Value):
     """A record of this kind, by its id; a page of a sweep begins behind it."""
-
-    model_config = ConfigDict(frozen=True)
 
     kind: Kind
     id: int
@@ -40,17 +39,13 @@ class SweepWindow(BaseModel):
     record: PageMark | None = None
 
 
-class ChangedInvoice(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
+class ChangedInvoice(Value):
     workflow_id: str
     balance: InvoiceBalance
 
 
-class ReachedMilestone(BaseModel):
+class ReachedMilestone(Value):
     """A milestone found reached in Odoo, by its database id there, and its contract's workflow."""
-
-    model_config = ConfigDict(frozen=True)
 
     workflow_id: str
     milestone_id: int
@@ -58,11 +53,9 @@ class ReachedMilestone(BaseModel):
     changed_at: datetime
 
 
-class UnreachedMilestone(BaseModel):
+class UnreachedMilestone(Value):
     """A milestone that somebody edited in Odoo and that is not reached there: news only to a
     contract that holds it as reached."""
-
-    model_config = ConfigDict(frozen=True)
 
     workflow_id: str
     milestone_id: int
@@ -80,10 +73,8 @@ class OdooChanges(BaseModel):
     next: PageMark | None = None
 
 
-class Unfollowed(BaseModel):
+class Unfollowed(Value):
     """A posted invoice with money open whose workflow has ended: people are to be told."""
-
-    model_config = ConfigDict(frozen=True)
 
     workflow_id: str
     invoice_id: int
