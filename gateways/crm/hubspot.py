@@ -34,13 +34,11 @@ from gateways.crm.contract_data import (
     unique_keys,
     utc_date,
 )
-from gateways.crm.hubspot_api import DEFAULT_URL, MAX_BATCH, SYSTEM, HubSpotApi
+from gateways.crm.hubspot_api import MAX_BATCH, SYSTEM, HubSpotApi
 from gateways.crm.protocol import StatusRefusal
 from gateways.crm.status import STARTED, STATUS_LABELS, status_texts
 from gateways.errors import GatewayError
 from gateways.fields import names
-from gateways.http import pooled_client
-from gateways.secrets import Secret
 
 _RECORD_ID = re.compile(r"[0-9]{1,20}")
 
@@ -107,22 +105,6 @@ CUSTOM_PROPERTIES = (
         "line_items", "c2c_milestones", "Milestones", _MILESTONES_HELP, field_type="textarea"
     ),
 )
-
-
-def connect(
-    token: Secret,
-    *,
-    url: str = DEFAULT_URL,
-    billing_label: str = "Billing",
-    default_currency: str = "",
-    account_time_zone: str = "",
-) -> HubSpotCrm:
-    """HubSpot with a Service Key's or private app's token; nothing is sent yet.
-
-    Raises ValueError for plain HTTP beyond the loopback and for an unknown time zone.
-    """
-    api = HubSpotApi(pooled_client(url), token, account_time_zone=account_time_zone)
-    return HubSpotCrm(api, billing_label=billing_label, default_currency=default_currency)
 
 
 class HubSpotCrm:
