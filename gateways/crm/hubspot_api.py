@@ -17,7 +17,6 @@ import httpx
 
 from contracts.model import JsonObject
 from gateways import errors
-from gateways.crm.batches import chunks
 from gateways.errors import GatewayError
 from gateways.http import date_of, json_object, retry_after, unanswered
 from gateways.secrets import Secret
@@ -95,7 +94,8 @@ class HubSpotApi:
     ) -> list[JsonObject]:
         """The records of those ids that exist, in no particular order."""
         found: list[JsonObject] = []
-        for ids in chunks(record_ids, MAX_BATCH):
+        for start in range(0, len(record_ids), MAX_BATCH):
+            ids = record_ids[start : start + MAX_BATCH]
             body = {
                 "inputs": [{"id": record_id} for record_id in ids],
                 "properties": list(properties),
@@ -106,20 +106,10 @@ class HubSpotApi:
             found += _results(answer)
         return found
 
-    def update_many(
-        self, object_type: str, changes: Sequence[tuple[str, dict[str, str]]]
-    ) -> dict[str, str]:
-        """Set properties of up to MAX_BATCH records; returns the ids not written, with reasons."""
-        inputs = [{"id": record_id, "properties": values} for record_id, values in changes]
-        path = f"/crm/v3/objects/{object_type}/batch/update"
-        answer = self._call("POST", path, body={"inputs": inputs})
-        written = {str(record["id"]) for record in _results(answer)}
-        refused = answer.get("errors") or []
-        return {
-            record_id: _reason(record_id, refused)
-            for record_id, _ in changes
-            if record_id not in written
-        }
+    def update(self, object_type: str, record_id: str, values: dict[str, str]) -> None:
+        """Set properties of a record. Raises GatewayError, `not_found` among others."""
+        path = f"/crm/v3/objects/{object_type}/{quote(record_id, safe='')}"
+        self._call("PATCH", path, body={"properties": values})
 
     def associated(
         self, from_type: str, record_id: str, to_type: str
@@ -326,18 +316,6 @@ def _refuse_errors(answer: JsonObject, expected: Callable[[JsonObject], bool]) -
         if not expected(error):
             text = json.dumps(error, sort_keys=True)[:_SHOWN_CHARACTERS]
             raise errors.business(SYSTEM, "crm_refused", text)
-
-
-def _reason(record_id: str, refused: Sequence[JsonObject]) -> str:
-    """Why a 207 did not write a record: its own errors, else all that name no record."""
-    own, unnamed = [], []
-    for error in refused:
-        ids = [str(item) for item in (error.get("context") or {}).get("ids") or []]
-        if record_id in ids:
-            own.append(str(error.get("message")))
-        elif not ids:
-            unnamed.append(str(error.get("message")))
-    return "; ".join(own or unnamed) or "HubSpot did not confirm the change and gave no reason"
 
 
 def _unexpected(message: str) -> GatewayError:
