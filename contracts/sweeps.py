@@ -97,7 +97,8 @@ class OdooSweepResult(BaseModel):
     `unknown` counts workflows that no longer run, and `named` names some of them. `unfollowed` are
     those whose invoices are open: each has a to-do in Odoo. `left` have not: the next sweep tries
     again. `held` counts those that are not noted either, because `left` is full: the watermark does
-    not move, so that the next sweep reads them again.
+    not move, so that the next sweep reads them again. `lost` are the runs of invoices' workflows
+    that were ended by force, as known when that was looked for last, at `looked_at`.
     """
 
     watermark: datetime
@@ -109,6 +110,8 @@ class OdooSweepResult(BaseModel):
     named: list[str] = Field(default_factory=list)
     unfollowed: list[str] = Field(default_factory=list)
     left: list[Unfollowed] = Field(default_factory=list)
+    lost: list[str] = Field(default_factory=list)
+    looked_at: datetime | None = None
     held: int = 0
 
     def is_settled(self, overlap: timedelta) -> bool:

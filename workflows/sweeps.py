@@ -25,12 +25,22 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel
 
     from activities.crm import CrmActivities, WonDealsRequest
+    from activities.lost_invoices import LostRequest, find_lost_invoices
     from activities.odoo.delivery import OdooDelivery, TodoRequest
     from activities.odoo.sweeps import SWEEP_OVERLAP, OdooSweeps
-    from contracts.contract.messages import MilestoneReachedInOdoo, MilestoneUnreachedInOdoo
+    from contracts.contract.messages import (
+        InvoiceLost,
+        MilestoneReachedInOdoo,
+        MilestoneUnreachedInOdoo,
+    )
     from contracts.contract.state import ContractInput
     from contracts.crm import WonDeal
-    from contracts.identifiers import contract_workflow_id, deal_contract_id
+    from contracts.identifiers import (
+        contract_of,
+        contract_workflow_id,
+        deal_contract_id,
+        invoice_number,
+    )
     from contracts.model import Source
     from contracts.sweeps import (
         ChangedInvoice,
@@ -47,6 +57,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.contract import ContractWorkflow
 
 BALANCE = "balance_changed"
+LOST = "invoice_lost"
 REACHED, UNREACHED = "milestone_reached_in_odoo", "milestone_unreached_in_odoo"
 
 AT_ONCE = 100
@@ -54,8 +65,10 @@ AT_ONCE = 100
 and the server takes no more than 2,000 that are not answered."""
 FIRST_LOOK_BACK = timedelta(days=7)
 """How far the first sweep looks back; later ones start where the last ended."""
-MOST_SEEN, MOST_LEFT, MOST_NAMED = 50_000, 500, 200
+MOST_SEEN, MOST_LEFT, MOST_NAMED, MOST_LOST = 50_000, 500, 200, 1_000
 """What a result holds: together well below the engine's 2 MB, twice in what a run goes on with."""
+LOOKS_APART = timedelta(hours=1)
+"""How often it is looked for invoices whose workflows were ended by force."""
 MOST_DEALS = 10_000
 """The same of a CRM's: a deal that is started twice is started once."""
 _TODO_WITHIN = timedelta(minutes=2)
@@ -82,7 +95,9 @@ class OdooSweepWorkflow:
     async def run(self, progress: OdooSweepProgress | None = None) -> OdooSweepResult:
         if progress is None:
             window = self._begun(workflow.get_last_completion_result(OdooSweepResult))
-            await asyncio.gather(*(self._tell_people(item) for item in self._before.left))
+            await asyncio.gather(
+                self._look_for_lost(), *(self._tell_people(item) for item in self._before.left)
+            )
         else:
             self._before, self._result = progress.before, progress.result
             window = progress.window
@@ -111,7 +126,11 @@ class OdooSweepWorkflow:
         settled = before.is_settled(SWEEP_OVERLAP)
         self._before = before.model_copy(update={"seen": []}) if settled else before
         self._result = OdooSweepResult(
-            watermark=before.watermark, marked_at=before.marked_at, read_at=workflow.now()
+            watermark=before.watermark,
+            marked_at=before.marked_at,
+            read_at=workflow.now(),
+            lost=before.lost,
+            looked_at=before.looked_at,
         )
         return SweepWindow(since=before.watermark, settled=settled)
 
@@ -127,6 +146,31 @@ class OdooSweepWorkflow:
                 f"changes since {window.since:%Y-%m-%d %H:%M}", options.Urgency.AWAITED
             ),
         )
+
+    async def _look_for_lost(self) -> None:
+        """Tell contracts of invoices whose workflows were ended by force, now and then."""
+        looked_at, now = self._result.looked_at, workflow.now()
+        if looked_at is not None and now - looked_at < LOOKS_APART:
+            return
+        try:
+            lost = await workflow.execute_activity(
+                find_lost_invoices,
+                LostRequest(known=self._result.lost),
+                **options.engine("invoices ended by force"),
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            workflow.logger.warning("lost invoices cannot be looked for: %s", error.cause)
+            return
+        await asyncio.gather(*(self._tell_lost(item.workflow_id) for item in lost.found))
+        known = [*self._result.lost, *(item.run_id for item in lost.found)]
+        self._result.lost, self._result.looked_at = known[-MOST_LOST:], now
+
+    async def _tell_lost(self, invoice: str) -> None:
+        async with self._turns:
+            news = InvoiceLost(number=invoice_number(invoice))
+            await self._signal(contract_of(invoice), LOST, news)
 
     async def _tell_all(self, changes: OdooChanges) -> None:
         # Many at once: one after the other, a workflow task each, would take a month end minutes.
@@ -222,11 +266,7 @@ class OdooSweepWorkflow:
             self._remember(digest, changed_at)
             if not is_new:
                 return True
-            try:
-                await workflow.get_external_workflow_handle(workflow_id).signal(signal, news)
-            except FailureError as error:
-                if is_cancelled_exception(error):
-                    raise
+            if not await self._signal(workflow_id, signal, news):
                 self._result.unknown += 1
                 if len(self._result.named) < MOST_NAMED:
                     self._result.named.append(workflow_id)
@@ -234,6 +274,16 @@ class OdooSweepWorkflow:
             self._result.signalled += 1
             metrics.told(workflow.now() - changed_at)
             return True
+
+    async def _signal(self, workflow_id: str, signal: str, news: BaseModel) -> bool:
+        """Signal one workflow; False where there is none that runs."""
+        try:
+            await workflow.get_external_workflow_handle(workflow_id).signal(signal, news)
+        except FailureError as error:
+            if is_cancelled_exception(error):
+                raise
+            return False
+        return True
 
     def _remember(self, digest: str, changed_at: datetime) -> None:
         """Of very many only as much as fits into a result: to be told twice does no harm."""
