@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from contracts.contract.messages import MilestoneReachedInOdoo, MilestoneUnreachedInOdoo
 from contracts.invoice.messages import InvoiceBalance
 from contracts.money import Money
 
@@ -46,14 +47,12 @@ class ChangedInvoice(BaseModel):
 
 
 class ReachedMilestone(BaseModel):
-    """A milestone found reached in Odoo, by its database id there, and its contract's workflow."""
+    """A milestone found reached in Odoo, and its contract's workflow."""
 
     model_config = ConfigDict(frozen=True)
 
     workflow_id: str
-    milestone_id: int
-    reached_on: date | None
-    changed_at: datetime
+    mark: MilestoneReachedInOdoo
 
 
 class UnreachedMilestone(BaseModel):
@@ -63,8 +62,7 @@ class UnreachedMilestone(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     workflow_id: str
-    milestone_id: int
-    changed_at: datetime
+    mark: MilestoneUnreachedInOdoo
 
 
 class OdooChanges(BaseModel):
