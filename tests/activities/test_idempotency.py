@@ -437,7 +437,7 @@ def test_what_odoo_does_not_have_is_found_at_validation(
     ("currency", "value", "parts"),
     [
         ("JPY", "100000", ["33330", "33330", "33340"]),
-        ("KWD", "100.001", ["33.330", "33.331", "33.340"]),
+        ("KWD", "100.001", ["33.330", "33.330", "33.341"]),
     ],
 )
 def test_other_currencies_come_to_the_contract_s_value(
