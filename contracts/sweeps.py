@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pydantic import BaseModel, Field
 
+from contracts.contract.messages import MilestoneReachedInOdoo, MilestoneUnreachedInOdoo
 from contracts.invoice.messages import InvoiceBalance
 from contracts.model import Value
 from contracts.money import Money
@@ -45,12 +46,10 @@ class ChangedInvoice(Value):
 
 
 class ReachedMilestone(Value):
-    """A milestone found reached in Odoo, by its database id there, and its contract's workflow."""
+    """A milestone found reached in Odoo, and its contract's workflow."""
 
     workflow_id: str
-    milestone_id: int
-    reached_on: date | None
-    changed_at: datetime
+    mark: MilestoneReachedInOdoo
 
 
 class UnreachedMilestone(Value):
@@ -58,8 +57,7 @@ class UnreachedMilestone(Value):
     contract that holds it as reached."""
 
     workflow_id: str
-    milestone_id: int
-    changed_at: datetime
+    mark: MilestoneUnreachedInOdoo
 
 
 class OdooChanges(BaseModel):

@@ -88,8 +88,7 @@ class HubSpotSettings(_Credential):
     """A HubSpot portal, by a service key.
 
     `billing_label` is the association label of the contact that gets invoices, `default_currency`
-    that of a single-currency account, whose deals carry none. `account_time_zone` (IANA) says
-    when the daily limit resets.
+    that of a single-currency account, whose deals carry none.
     """
 
     url: str = "https://api.hubapi.com"
@@ -97,7 +96,6 @@ class HubSpotSettings(_Credential):
     closed_since: date
     billing_label: str = "Billing"
     default_currency: str = ""
-    account_time_zone: str = ""
 
 
 class OdooCrmSettings(_Section):

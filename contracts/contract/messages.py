@@ -29,7 +29,7 @@ class MilestoneReachedInOdoo(BaseModel):
 
     milestone_id: int
     on: MessageDay | None = None
-    as_of: datetime | None = None
+    as_of: datetime
 
 
 class MilestoneUnreached(Message):
