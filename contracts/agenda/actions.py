@@ -105,7 +105,8 @@ class Answered:
 @dataclass(frozen=True, slots=True)
 class UpdateReceived:
     """A message whose sender waits for the answer: a refusal reaches them. Sent again with the same
-    `request_id`, as after a lost answer, it counts once and gets the first answer."""
+    `request_id`, as after a lost answer, it counts once and gets the first answer; another message
+    under that id is refused."""
 
     message: Any
     request_id: str = ""

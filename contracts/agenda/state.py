@@ -44,11 +44,13 @@ class Unserved(BaseModel):
 
 
 class Answer(BaseModel):
-    """What a request was answered, as JSON; none where the answer is how things stand."""
+    """What a request was answered, as JSON; none where the answer is how things stand. `digest` is
+    that of its message."""
 
     model_config = ConfigDict(frozen=True)
 
     request_id: str
+    digest: str
     content: Any = None
 
 
