@@ -698,9 +698,9 @@ ISSUING = CodeGroup(
     codes=(
         _code(
             "draft_differs_from_proposal",
-            "the draft in Odoo does not total the proposal without tax, usually because a product's"
-            " price includes its tax",
-            "correct the product's taxes, then `retry`",
+            "Odoo's invoice does not total the proposal without tax: a product's price includes its"
+            " tax, or somebody changed and posted it",
+            "correct the taxes, or reset it to draft, then `retry`",
             _OPERATIONS,
             parking.CREATE_INVOICE,
         ),
@@ -715,10 +715,11 @@ ISSUING = CodeGroup(
             "invoice_differs_from_approval",
             "the invoice or its address in Odoo is not what was approved",
             "`retry` writes the draft again, which may need approval again. A posted invoice is"
-            " mailed to the address shown",
+            " mailed to the address shown; one whose amounts changed waits until they are restored",
             _FINANCE,
             parking.POST_INVOICE,
             parking.DELIVER,
+            parking.BALANCE,
         ),
         _code(
             "invoice_cancelled",
@@ -831,9 +832,9 @@ COLLECTING = CodeGroup(
             parking.WRITE_OFF,
         ),
         _code(
-            "write_off_cancelled",
-            "the entry of the write-off was cancelled in Odoo",
-            "reset and post it there and `retry`; or `skip`, and ask for it again",
+            "write_off_changed",
+            "the entry of the write-off was cancelled in Odoo, or given another amount",
+            "restore it there and `retry`; or cancel it, `skip`, and ask for it again",
             _FINANCE,
             parking.WRITE_OFF,
         ),

@@ -68,6 +68,7 @@ class ActRule(Generic[S]):
     - `done`, `failed`: the state after it; a question is never done. `stands` (the last argument)
       says whether the act is still wanted on the same basis: its facts (ids, balances) always
       count, its decision only then.
+    - `begun`: the state as it begins.
     - `step`: how it parks, or one of `parts` where it does several things in a row. A failed act
       without a step never parks: `failed` decides what becomes of it.
     - `skipped`, `retried`: the state after a person's decision about its exception.
@@ -79,6 +80,7 @@ class ActRule(Generic[S]):
     skipped: Callable[[S, StepException, Resolution], S] = lambda state, *_: state
     retried: Callable[[S, StepException, Resolution], S] = lambda state, *_: state
     parts: Sequence[Step] = ()
+    begun: Callable[[S, Action], S] = lambda state, _: state
 
     def parks_as(self, part: str) -> Step | None:
         """The step that it parks as, by the part that failed (empty: none in particular)."""
@@ -268,7 +270,7 @@ class Agenda(Generic[S]):
         wanted = self.wanted_of(state)
         if action not in wanted or not _may_begin(state, action, wanted):
             raise Refused(f"{action.key} is not wanted any more")
-        state = unparked(state, action.key)
+        state = self.acts[action.kind].begun(unparked(state, action.key), action)
         return state.replace(running={**state.running, action.key: action})
 
     def _answered(self, state: S, event: Answered) -> S:
@@ -394,7 +396,7 @@ def _may_begin(state: AgendaState, item: Action, wanted: Sequence[Wanted]) -> bo
     if item.key in state.running:
         return False
     running = state.running.values()
-    if any(other.runs_in == item.runs_in for other in running):
+    if any(other.runs_in == item.runs_in for other in (*running, *_in_doubt(state, item, wanted))):
         return False
     if any(other.exclusive for other in running) and not item.aside:
         return False
@@ -402,6 +404,17 @@ def _may_begin(state: AgendaState, item: Action, wanted: Sequence[Wanted]) -> bo
     if found is not None and not is_retry_due(found, state.clock):
         return False
     return not item.exclusive or _is_alone(state, item, wanted)
+
+
+def _in_doubt(state: AgendaState, item: Action, wanted: Sequence[Wanted]) -> list[Action]:
+    """Other acts that may have happened: until that is known, nothing else goes in their lanes."""
+    if not state.uncertain:
+        return []
+    return [
+        other
+        for other in wanted
+        if isinstance(other, Action) and other.key in state.uncertain and other.key != item.key
+    ]
 
 
 def _is_alone(state: AgendaState, item: Action, wanted: Sequence[Wanted]) -> bool:
