@@ -54,7 +54,7 @@ def wake(state: InvoiceState) -> datetime | None:
 def _to_collect(state: InvoiceState) -> list[Wanted]:
     """Delivery goes beside the rest: while it is parked, payments are booked all the same."""
     found: list[Wanted] = []
-    if not state.delivered:
+    if not state.delivered and collecting.posted(state) is not None:
         found.append(Action(acts.DELIVER, key=acts.DELIVER, irreversible=True))
     if state.credit_to_tell is not None:
         number = str(state.proposal.credited_number)
