@@ -180,6 +180,9 @@ class Money(BaseModel):
         return [Money.exact(part, self.currency) for part in parts]
 
 
+_FIELDS = {"amount", "currency"}
+
+
 @cache
 def _zero(currency: str) -> Money:
     return Money(0, currency)
