@@ -15,16 +15,18 @@ from contracts.billing import deposits, keys, retainage
 from contracts.billing.entitlements import ZERO
 from contracts.billing.ledger import Index, Ledger
 from contracts.billing.lines import QUANTITY_UNIT, InvoiceKind, rounded
-from contracts.billing.posting import build, ledger_of
+from contracts.billing.posting import answered, build
 from contracts.billing.state import NO_LINE, BillingState, Invoice
 from contracts.billing.totals import is_over, sums
 
 
-def check(billing: BillingState, today: date) -> list[str]:
+@answered
+def check(ledger: Ledger) -> list[str]:
     """Every invariant that does not hold, in words; none if all is well."""
+    billing, today = ledger.state, ledger.today
     fresh = Ledger(billing, build(billing, today), {})
     return [
-        *_index_is_right(ledger_of(billing, today).index, fresh.index),
+        *_index_is_right(ledger.index, fresh.index),
         *_keys_add_up(fresh),
         *(text for item in billing.invoices.values() for text in _lines_add_up(billing, item)),
         *_pots_are_in_bounds(fresh),

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 from contracts.billing import keys
 from contracts.billing.entitlements import ZERO, Entitlement
 from contracts.billing.lines import rounded
-from contracts.billing.state import BillingState, Freeze, InvoiceStatus
+from contracts.billing.state import BillingState, CreditRequest, Freeze, InvoiceStatus
 from contracts.billing.terms import PlanTerms
 from contracts.money import Money
 
@@ -186,6 +186,14 @@ def kept(answer: Callable[[Ledger], R]) -> Callable[[Ledger], R]:
         return found
 
     return ask
+
+
+@kept
+def credits_waiting(ledger: Ledger) -> tuple[CreditRequest, ...]:
+    """The credits asked for that no credit note carries yet."""
+    under_way = {item.occasion for item in ledger.state.invoices.values() if item.is_open}
+    requests = ledger.state.credit_requests.items()
+    return tuple(item for key, item in requests if key not in under_way)
 
 
 @kept

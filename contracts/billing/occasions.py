@@ -10,8 +10,9 @@ from enum import StrEnum
 
 from contracts.billing import caps, deposits, keys, retainage
 from contracts.billing.entitlements import ZERO
-from contracts.billing.ledger import Ledger, days_billed, kept
+from contracts.billing.ledger import Ledger, credits_waiting, days_billed, kept
 from contracts.billing.periods import DAY
+from contracts.billing.posting import answered
 from contracts.billing.reading import reads
 from contracts.model import UsagePlan
 from contracts.money import Money
@@ -48,9 +49,10 @@ class Occasion:
     credited_number: int = 0
 
 
-@kept
+@answered
 def occasions(ledger: Ledger) -> tuple[Occasion, ...]:
-    """What may be proposed now, oldest first."""
+    """What may be proposed on a day, an invoice each, oldest first. What waits for a reading, an
+    open invoice or a person is left out; one plan's problem never holds up another."""
     found = [*_singles(ledger), *_periods(ledger), *_releases(ledger), *_credits(ledger)]
     if not found:
         found = [*_settlement(ledger)]
@@ -173,9 +175,9 @@ def _releases(ledger: Ledger) -> Iterator[Occasion]:
 
 def _credits(ledger: Ledger) -> Iterator[Occasion]:
     """The credits that people asked for, once nothing else of their invoices is on its way."""
-    for request in ledger.state.credit_requests.values():
+    for request in credits_waiting(ledger):
         invoice = ledger.state.invoices.get(request.number)
-        if request.carried_by or invoice is None:
+        if invoice is None:
             continue
         own = (key for key in invoice.by_key if keys.kind_of(key) not in keys.POTS)
         if any(ledger.account(key).open for key in own):
@@ -235,4 +237,4 @@ def is_settling(ledger: Ledger) -> bool:
         last = ledger.terms(plan.key).last
         if last is None or last >= today:
             return False
-    return not reads(ledger) and not due_keys(ledger)
+    return not reads(state, today) and not due_keys(ledger)

@@ -6,8 +6,9 @@ from datetime import date
 from enum import StrEnum
 from typing import NamedTuple
 
-from contracts.billing.ledger import Ledger, kept
+from contracts.billing.ledger import Ledger
 from contracts.billing.periods import DAY
+from contracts.billing.posting import answered
 from contracts.billing.terms import PlanTerms
 from contracts.model import ExpensePlan, Plan
 
@@ -38,9 +39,9 @@ class Due(NamedTuple):
     period: str
 
 
-@kept
+@answered
 def reads(ledger: Ledger) -> tuple[Read, ...]:
-    """What must be read before the parts due by the ledger's day can be billed."""
+    """What must be read from Odoo before what is due by a day can be billed."""
     found: list[Read] = []
     for plan in ledger.state.contract.plans:
         terms = ledger.terms(plan.key)
@@ -62,9 +63,10 @@ def _last_due(terms: PlanTerms, today: date) -> date | None:
     return period.period.first - DAY
 
 
-def next_day(ledger: Ledger, today: date) -> date | None:
-    """The next day after `today` on which time alone makes something due."""
-    days: list[date | None] = []
+@answered
+def next_day(ledger: Ledger) -> date | None:
+    """The next day after a day on which time alone makes something due."""
+    today, days = ledger.today, list[date | None]()
     for plan in ledger.state.contract.plans:
         terms = ledger.terms(plan.key)
         days += [terms.due_after(kind, today) for kind in terms.kinds]
@@ -74,7 +76,8 @@ def next_day(ledger: Ledger, today: date) -> date | None:
     return min((day for day in days if day and day > today), default=None)
 
 
-def dues(ledger: Ledger, today: date) -> tuple[Due, ...]:
+@answered
+def dues(ledger: Ledger) -> tuple[Due, ...]:
     """When each plan is billed next after a day, earliest first; none for a plan that is over."""
     found = []
     for plan in ledger.state.contract.plans:
@@ -82,7 +85,7 @@ def dues(ledger: Ledger, today: date) -> tuple[Due, ...]:
         days = [
             (on, not terms.in_advance(kind))
             for kind in terms.kinds
-            if (on := terms.due_after(kind, today)) is not None
+            if (on := terms.due_after(kind, ledger.today)) is not None
         ]
         if days:
             on, is_over = min(days)  # what is billed in advance first

@@ -180,7 +180,7 @@ class Waiver(Frozen):
 
 class CreditRequest(Frozen):
     """A credit that a person asked for. `amount` is without tax; None credits all that is left.
-    `carried_by` is the number of the credit note that carries it; 0 if none does yet."""
+    `key` is the occasion of the credit note that carries it."""
 
     key: str
     number: int
@@ -189,7 +189,6 @@ class CreditRequest(Frozen):
     by: str
     amount: Decimal | None = None
     reinvoice: bool = False
-    carried_by: int = 0
 
 
 class CapAllowance(Frozen):

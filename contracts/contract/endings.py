@@ -12,7 +12,7 @@ from contracts.agenda.actions import Action, Failed, Metric
 from contracts.agenda.machine import ActRule, MessageRule
 from contracts.billing import account, keys
 from contracts.billing.periods import life
-from contracts.contract import amendments, derived, endings, proposing, provisioning, reading
+from contracts.contract import amendments, endings, proposing, provisioning, reading
 from contracts.contract.messages import CancelRequest
 from contracts.contract.state import DAY, ENDED, ContractStage, ContractState, Ending, has_ended
 from contracts.invoice.state import UNBILLED, InvoiceStage
@@ -42,7 +42,7 @@ def is_billed_out(state: ContractState) -> bool:
         and not state.credits_asked
         and not amendments.is_behind(state)
         and not any(progress.under_review for progress in state.milestones.values())
-        and derived.is_over(state.account, state.billing_day)
+        and account.is_over(state.account, state.billing_day)
         and _plans_are_over(state)
     )
 
