@@ -40,6 +40,7 @@ def is_billed_out(state: ContractState) -> bool:
         not state.starting
         and state.change is None
         and not state.credits_asked
+        and (state.termination is None or state.terminated)
         and not amendments.is_behind(state)
         and not any(progress.under_review for progress in state.milestones.values())
         and account.is_over(state.account, state.billing_day)
