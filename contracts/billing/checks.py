@@ -65,14 +65,11 @@ def _keys_add_up(ledger: Ledger) -> Iterator[str]:
             if amount + ledger.change(key) + waived != wanted:
                 yield f"{key}: billed, to bill and waived are not what is entitled"
             sign = -1 if kind in keys.NEGATIVE else 1
-            if sign * amount < 0 <= sign * wanted and not _may_be_negative(ledger, kind, key):
+            # Hours taken back are booked as negative hours; they may be corrected to more than
+            # zero while an invoice with them is on its way.
+            taken_back = kind == keys.HOURS and ledger.account(key).measure < 0
+            if sign * amount < 0 <= sign * wanted and not taken_back:
                 yield f"{key} nets to {amount}"
-
-
-def _may_be_negative(ledger: Ledger, kind: str, key: str) -> bool:
-    """Hours taken back are booked as negative hours; they may be corrected to more than zero while
-    an invoice with them is on its way."""
-    return kind == keys.HOURS and ledger.account(key).measure < 0
 
 
 def _lines_add_up(billing: BillingState, invoice: Invoice) -> Iterator[str]:

@@ -24,7 +24,7 @@ R = TypeVar("R")
 _INDEX, _ANSWERS = "_index", "_answers"
 """Where an index, and answers, are kept with a frozen state beside its fields: a copy (see
 `Derived`) has none until it is derived, or handed on by `changed`."""
-_TERMS = ("contract", "plans", "folded")
+_TERMS = frozenset({"contract", "plans", "folded"})
 """Fields that everything depends on."""
 _NOTHING: Mapping[Any, Any] = {}
 
@@ -57,7 +57,7 @@ def changed(state: BillingState, **fields: Any) -> BillingState:
     """The state with these fields; its index follows."""
     new = state.model_copy(update=fields)
     known: Index | None = state.__dict__.get(_INDEX)
-    if known is not None and not fields.keys() & {*_TERMS}:
+    if known is not None and not fields.keys() & _TERMS:
         before = {name: getattr(state, name) for name in fields}
         _opened(new, _followed(new, known, before, fields))
     return new

@@ -80,7 +80,8 @@ def _read_until(ledger: Ledger, terms: PlanTerms) -> date | None:
 @answered
 def next_day(ledger: Ledger) -> date | None:
     """The next day after a day on which time alone makes something due."""
-    today, days = ledger.today, list[date | None]()
+    today = ledger.today
+    days: list[date | None] = []
     for plan in ledger.state.contract.plans:
         terms = ledger.terms(plan.key)
         following = terms.bill_day_after if goes_on(ledger) else terms.due_after
