@@ -174,8 +174,7 @@ class Ledger:
         """Whether a milestone is billed and nothing of it is left, or is never to be."""
         state, key = self.state, keys.milestone(milestone.key)
         is_waived = self.account(key).off >= milestone.amount.amount > 0
-        may_come = state.early_end is None and not is_waived
-        return key not in self.differences and (milestone.key in state.reached or not may_come)
+        return key not in self.differences and (milestone.key in state.reached or is_waived)
 
     def billed_on(self, line: str) -> Decimal:
         """What is billed on a line of the order, before its cap."""

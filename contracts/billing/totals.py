@@ -170,7 +170,7 @@ def open_ends(ledger: Ledger) -> list[str]:
     found = [
         f"milestone {item.key} is not reached"
         for item in billing.contract.milestones
-        if item.key not in billing.reached
+        if item.key not in billing.reached and not ledger.is_dealt_with(item)
     ]
     for plan in billing.contract.plans:
         terms = ledger.terms(plan.key)
