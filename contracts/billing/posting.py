@@ -22,8 +22,8 @@ from contracts.model import RetainerPlan, UsagePlan
 R = TypeVar("R")
 
 _INDEX, _ANSWERS = "_index", "_answers"
-"""Where an index, and answers, are kept with a frozen state beside its fields: a copy (see
-`Derived`) has none until it is derived, or handed on by `changed`."""
+"""Where an index, and answers, are kept with a frozen state beside its fields: a copy has none
+until it is derived, or handed on by `changed`."""
 _TERMS = frozenset({"contract", "plans", "folded"})
 """Fields that everything depends on."""
 _NOTHING: Mapping[Any, Any] = {}

@@ -33,7 +33,7 @@ from contracts.billing.packing import (
     unpack_usage,
 )
 from contracts.billing.usage import UsageRecord
-from contracts.model import Contract, Derived, Frozen, Key, Plan
+from contracts.model import Contract, Frozen, Key, Plan
 
 
 class NotPossible(ValueError):
@@ -114,7 +114,7 @@ class Part(NamedTuple):
     measure: Decimal
 
 
-class Invoice(Derived, Frozen):
+class Invoice(Frozen):
     """An invoice or credit note that was proposed.
 
     `version` is the version of the terms it was composed with, on `proposed_on`. `released` says
@@ -219,7 +219,7 @@ class Folded(Frozen):
     expenses: Numbers = ()
 
 
-class BillingState(Derived, Frozen):
+class BillingState(Frozen):
     """All that is stored of a contract's billing; see `contracts.billing.account`.
 
     `version` counts the terms adopted. `waivers` are by key; those of a key count from invoice
