@@ -11,7 +11,7 @@ from contracts.billing.entitlements import ZERO
 from contracts.billing.ledger import Ledger, kept, target
 from contracts.billing.lines import rounded
 from contracts.billing.occasions import is_settling, occasions
-from contracts.billing.order import LineKind, order_lines
+from contracts.billing.order import manual_lines
 from contracts.billing.posting import ledger_of
 from contracts.billing.state import BillingState, InvoiceStatus
 from contracts.model import Frozen
@@ -117,7 +117,7 @@ def _is_lost(ledger: Ledger) -> bool:
 def delivered(billing: BillingState) -> dict[str, Decimal]:
     """Cumulative quantity by order line, of the lines whose delivery Odoo learns from us: what is
     on proposed and issued invoices."""
-    manual = {item.key for item in order_lines(billing.contract) if item.kind is LineKind.MANUAL}
+    manual = manual_lines(billing.contract)
     found: dict[str, Decimal] = {}
     for invoice in billing.invoices.values():
         for line in invoice.lines if invoice.counts else ():

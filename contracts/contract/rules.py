@@ -38,11 +38,13 @@ def shown(state: ContractState) -> ContractState:
 
 def _at_most_bytes(state: ContractState) -> int:
     """The contract and its data are kept several times, everything else once."""
+    parts = 700 * len(state.invoices) + 400 * (len(state.milestones) + len(state.early_milestones))
     billing = state.billing
-    rows = len(billing.hours) + len(billing.expenses) if billing else 0
-    rows += sum(map(len, billing.usage.values())) if billing else 0
-    parts = len(state.invoices) + len(state.milestones) + len(state.early_milestones)
-    return 100_000 + 6 * _bytes_of(state.contract_data) + 2_500 * parts + 300 * rows
+    if billing is not None:
+        lines = sum(len(item.lines) + len(item.parts) for item in billing.invoices.values())
+        rows = len(billing.hours) + len(billing.expenses) + sum(map(len, billing.usage.values()))
+        parts += 500 * len(billing.invoices) + 300 * (lines + rows)
+    return 100_000 + 6 * _bytes_of(state.contract_data) + parts
 
 
 @derived.remembered
