@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
-from typing import Any
 
 from contracts import changes, parking
 from contracts.agenda.actions import Action
@@ -126,12 +125,10 @@ def _approval(state: ContractState) -> Iterator[Action]:
         yield Action(NOTIFY, f"{NOTIFY}:change_order", basis=basis)
 
 
-def _approval_asked(
-    state: ContractState, action: Action, policy: EntityPolicy, stands: bool
-) -> ContractState:
+def _approval_asked(state: ContractState, action: Action, policy: EntityPolicy) -> ContractState:
     """The change order's round begins by the rules of today."""
     change = state.change
-    if not stands or change is None:
+    if change is None:
         return state
     before = state.terms
     subject = Subject(
@@ -179,12 +176,6 @@ def _decision(state: ContractState, decision: ApprovalDecision) -> ContractState
     decided = approval_round.decided(decision, state.clock)
     state = state.replace(change=change.replace(approval_round=decided))
     return state.noted(decided.words_of(decision)).answering(decided)
-
-
-def _approvers_reminded(
-    state: ContractState, action: Action, value: Any, stands: bool
-) -> ContractState:
-    return reminded(state) if stands else state
 
 
 def reminded(state: ContractState) -> ContractState:
@@ -291,16 +282,13 @@ def odoo_follows(state: ContractState) -> ContractState:
     return state
 
 
-def _order_amended(
-    state: ContractState, action: Action, lines: dict[str, int], stands: bool
-) -> ContractState:
+def _order_amended(state: ContractState, action: Action, lines: dict[str, int]) -> ContractState:
     known = {**state.odoo.order_line_ids, **lines}
-    state = state.replace(odoo=state.odoo.replace(order_line_ids=known))
-    return state.replace(order_follows=True) if stands else state
+    return state.replace(odoo=state.odoo.replace(order_line_ids=known))
 
 
 def _project_amended(
-    state: ContractState, action: Action, amended: ProjectAmended, stands: bool
+    state: ContractState, action: Action, amended: ProjectAmended
 ) -> ContractState:
     odoo = state.odoo.replace(
         milestone_ids={**state.odoo.milestone_ids, **amended.milestone_ids},
@@ -309,7 +297,7 @@ def _project_amended(
     state = state.replace(odoo=odoo)
     for mark in amended.reached:
         state = delivery.reached_in_odoo(state, mark)
-    return project_followed(state) if stands else state
+    return state
 
 
 def project_followed(state: ContractState) -> ContractState:
@@ -344,9 +332,7 @@ def status_text(state: ContractState) -> str:
     return f"Work is suspended: unpaid {', '.join(late)}."
 
 
-def _status_is_shown(
-    state: ContractState, action: Action, text: str, stands: bool
-) -> ContractState:
+def _status_is_shown(state: ContractState, action: Action, text: str) -> ContractState:
     return _status_shown(state, action.basis).noted(text)
 
 
@@ -358,13 +344,22 @@ def _status_shown(state: ContractState, key: str) -> ContractState:
 
 
 ACTS: Mapping[str, ActRule[ContractState]] = {
-    POLICY: ActRule(parking.POLICY, _approval_asked),
-    NOTIFY: ActRule(parking.NOTIFY, _approvers_reminded, skipped=lambda state, *_: reminded(state)),
-    AMEND_ORDER: ActRule(parking.AMEND_ORDER, _order_amended),
+    POLICY: ActRule(parking.POLICY, decided=_approval_asked),
+    NOTIFY: ActRule(
+        parking.NOTIFY,
+        decided=lambda state, *_: reminded(state),
+        skipped=lambda state, *_: reminded(state),
+    ),
+    AMEND_ORDER: ActRule(
+        parking.AMEND_ORDER,
+        _order_amended,
+        decided=lambda state, *_: state.replace(order_follows=True),
+    ),
     AMEND_PROJECT: ActRule(
         # Skipped, the project in Odoo stays as it is; the contract counts as followed.
         parking.AMEND_PROJECT,
         _project_amended,
+        decided=lambda state, *_: project_followed(state),
         skipped=lambda state, *_: project_followed(state),
     ),
     PROJECT_STATUS: ActRule(

@@ -105,9 +105,7 @@ def misplaced(payment: PaymentReceived, code: str, why: str) -> Question:
     return Question(acts.REGISTER_PAYMENT, key=key, detail=detail)
 
 
-def _registered(
-    state: InvoiceState, action: Action, balance: InvoiceBalance, stands: bool
-) -> InvoiceState:
+def _registered(state: InvoiceState, action: Action, balance: InvoiceBalance) -> InvoiceState:
     payment = next((item for item in state.payments if item.reference == action.subject), None)
     over = excess(state, payment) if payment is not None else None
     state = with_balance(_without_payment(state, action.subject), balance)
@@ -224,9 +222,7 @@ def need_no_reconciling(state: InvoiceState) -> InvoiceState:
     return state if state.credited_invoice_id is not None else state.replace(reconciled=True)
 
 
-def _reconciled(
-    state: InvoiceState, action: Action, value: Reconciled, stands: bool
-) -> InvoiceState:
+def _reconciled(state: InvoiceState, action: Action, value: Reconciled) -> InvoiceState:
     """The credit note is off what its invoice is open by; the invoice's workflow is to hear it."""
     note = value.credit_note
     applied = note.total - note.residual

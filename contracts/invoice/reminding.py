@@ -46,12 +46,13 @@ def look(basis: str) -> Action:
 # --- what came of it ------------------------------------------------------------------------------
 
 
-def _read(
-    state: InvoiceState, action: Action, balance: InvoiceBalance, stands: bool
-) -> InvoiceState:
-    """The balance was read for something that is decided now, if it still is to be."""
-    state = payments.with_balance(state, balance)
-    if not stands or collecting.posted(state) is None:
+def _read(state: InvoiceState, action: Action, balance: InvoiceBalance) -> InvoiceState:
+    return payments.with_balance(state, balance)
+
+
+def _looked(state: InvoiceState, action: Action, balance: InvoiceBalance) -> InvoiceState:
+    """The balance was read for something that is decided now."""
+    if collecting.posted(state) is None:
         return state
     if action.basis.startswith(PROMISED):
         return _with_promise_broken(state, balance)
@@ -102,7 +103,7 @@ def _fill(template: str, words: Mapping[str, str]) -> str:
     return template
 
 
-def _reminded(state: InvoiceState, action: Action, value: Any, stands: bool) -> InvoiceState:
+def _reminded(state: InvoiceState, action: Action, value: Any) -> InvoiceState:
     by_hand = action.kind == acts.TODO
     return _with_reminder_sent(state, "left to a person (no e-mail address)" if by_hand else "sent")
 
@@ -145,9 +146,7 @@ def drop_reminder(state: InvoiceState) -> InvoiceState:
     return state.replace(reminder=None)
 
 
-def _not_reminded(
-    state: InvoiceState, action: Action, failure: Failed, stands: bool
-) -> InvoiceState:
+def _not_reminded(state: InvoiceState, action: Action, failure: Failed) -> InvoiceState:
     if failure.code != _NO_ADDRESS or not state.reminder:
         return state
     return state.replace(reminder=state.reminder.replace(by_hand=True))
@@ -158,7 +157,7 @@ def _skipped(state: InvoiceState, *_: Any) -> InvoiceState:
 
 
 ACTS: Mapping[str, ActRule[InvoiceState]] = {
-    acts.BALANCE: ActRule(parking.BALANCE, _read),
+    acts.BALANCE: ActRule(parking.BALANCE, _read, decided=_looked),
     acts.REMIND: ActRule(parking.REMIND, _reminded, _not_reminded, skipped=_skipped),
     acts.TODO: ActRule(parking.REMIND, _reminded, skipped=_skipped),
 }
