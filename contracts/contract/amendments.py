@@ -27,7 +27,7 @@ from contracts.contract.state import (
     PendingChange,
 )
 from contracts.metrics import approval_decided
-from contracts.model import Contract, JsonObject
+from contracts.model import Contract
 from contracts.policy import EntityPolicy
 from contracts.problems import InvalidContract
 
@@ -65,7 +65,7 @@ def _change_refusal(state: ContractState, order: ChangeOrder) -> str | None:
     if state.change is not None:
         return f"change order {state.change.order.number} awaits its approval first"
     try:
-        _, contract = changed(state, order)
+        contract = changed(state, order)
     except InvalidContract as invalid:
         return str(invalid)
     end = state.termination
@@ -90,10 +90,9 @@ def _change(state: ContractState, order: ChangeOrder) -> ContractState:
     """From now on the change order awaits its approval."""
     number = state.change_orders + 1
     order = order.replace(number=number)
-    contract_data, contract = changed(state, order)
+    contract = changed(state, order)
     change = PendingChange(
         order=order,
-        contract_data=contract_data,
         contract=contract,
         changes=tuple(changes.summary(state.terms, contract)),
     )
@@ -101,13 +100,13 @@ def _change(state: ContractState, order: ChangeOrder) -> ContractState:
     return state.noted(f"Change order {number} by {order.by}: {order.reason}")
 
 
-def changed(state: ContractState, order: ChangeOrder) -> tuple[JsonObject, Contract]:
+def changed(state: ContractState, order: ChangeOrder) -> Contract:
     """The next version by a change order. Raises InvalidContract with every problem found."""
     return _changed(state.account, order)
 
 
 @derived.remembered
-def _changed(billing: BillingState, order: ChangeOrder) -> tuple[JsonObject, Contract]:
+def _changed(billing: BillingState, order: ChangeOrder) -> Contract:
     return changes.changed(billing.contract, order, account.billed_keys(billing))
 
 
@@ -216,7 +215,7 @@ def _with_change(state: ContractState, change: PendingChange, given: str) -> Con
     """An approved change becomes the contract, if it still would say the same."""
     order = change.order
     try:
-        contract_data, contract = changed(state, order)
+        contract = changed(state, order)
     except InvalidContract as invalid:
         return state.noted(f"Change order {order.number} is void: {invalid}")
     if contract != change.contract:
@@ -224,16 +223,11 @@ def _with_change(state: ContractState, change: PendingChange, given: str) -> Con
             f"Change order {order.number} is void: the contract changed after it was proposed; "
             "propose it again"
         )
-    return adopted(state, contract_data, contract, order.by, order.reason, given)
+    return adopted(state, contract, order.by, order.reason, given)
 
 
 def adopted(
-    state: ContractState,
-    contract_data: JsonObject,
-    contract: Contract,
-    by: str,
-    reason: str,
-    approved: str = "",
+    state: ContractState, contract: Contract, by: str, reason: str, approved: str = ""
 ) -> ContractState:
     """The contract as it is from now on: a new version, with its history."""
     version = ContractVersion(
@@ -250,7 +244,6 @@ def adopted(
         for item in contract.milestones
     }
     state = state.replace(
-        contract_data=contract_data,
         contract=contract,
         milestones=milestones,
         versions=(*state.versions, version),

@@ -117,9 +117,9 @@ def _set_up(state: ContractState, action: Action, odoo: OdooRefs) -> ContractSta
 def _provisioned(state: ContractState, action: Action, odoo: OdooRefs) -> ContractState:
     if state.cancel is not None:
         return state  # It was only found out what is to be taken back.
-    state = state.replace(
-        order_version=state.terms, billing=account.begin(state.terms, state.today)
-    )
+    # From now on the contract itself says all of it.
+    billing = account.begin(state.terms, state.today)
+    state = state.replace(contract_data={}, order_version=state.terms, billing=billing)
     return state.measured(
         metrics.days(
             metrics.PROJECT, state.today - state.terms.signed_on, legal_entity=state.legal_entity

@@ -24,7 +24,7 @@ from contracts.contract import (
 )
 from contracts.contract.state import ENDED, ContractInput, ContractState
 from contracts.contract.waits import contract_waits
-from contracts.model import JsonObject
+from contracts.model import Contract, JsonObject
 
 
 def shown(state: ContractState) -> ContractState:
@@ -44,12 +44,12 @@ def _at_most_bytes(state: ContractState) -> int:
         lines = sum(len(item.lines) + len(item.parts) for item in billing.invoices.values())
         rows = len(billing.hours) + len(billing.expenses) + sum(map(len, billing.usage.values()))
         parts += 500 * len(billing.invoices) + 300 * (lines + rows)
-    return 100_000 + 6 * _bytes_of(state.contract_data) + parts
+    return 100_000 + 6 * _bytes_of(state.contract or state.contract_data) + parts
 
 
 @derived.remembered
-def _bytes_of(contract_data: JsonObject) -> int:
-    return len(json.dumps(contract_data))
+def _bytes_of(terms: Contract | JsonObject) -> int:
+    return len(json.dumps(terms) if isinstance(terms, dict) else terms.model_dump_json())
 
 
 def _has_parked_invoice(state: ContractState) -> bool:

@@ -84,10 +84,10 @@ def ends_early(state: ContractState) -> ContractState:
     if request is None or not ends_today(state):
         return state
     unreached = [key for key, progress in state.milestones.items() if progress.reached_on is None]
-    contract_data, contract = changes.ended_early(state.terms, request.on, unreached)
+    contract = changes.ended_early(state.terms, request.on, unreached)
     state = state.replace(terminated=True, ending=Ending.TERMINATED)
     reason = f"ended early: {request.reason}"
-    state = amendments.adopted(state, contract_data, contract, request.by, reason)
+    state = amendments.adopted(state, contract, request.by, reason)
     fee = request.side is Side.CUSTOMER
     return state.replace(billing=account.end_early(state.account, request.on, fee=fee))
 
@@ -137,9 +137,9 @@ def renews(state: ContractState) -> ContractState:
     """The term is over, and the next one begins."""
     if not _renews_today(state):
         return state
-    contract_data, contract = changes.renewed(state.terms)
+    contract = changes.renewed(state.terms)
     reason = f"renewed until {contract.ends_on}"
-    return amendments.adopted(state, contract_data, contract, "term", reason)
+    return amendments.adopted(state, contract, "term", reason)
 
 
 def days(state: ContractState) -> Iterator[date]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from contracts import changes, parking
+from contracts import parking
 from contracts.agenda.actions import Action
 from contracts.agenda.machine import ActRule, MessageRule
 from contracts.billing import account
@@ -109,7 +109,6 @@ def _deal_refreshed(state: ContractState, action: Action, deal: JsonObject) -> C
     if contract != state.terms:
         state = state.replace(
             contract=contract,
-            contract_data=changes.contract_data_of(contract),
             billing=account.adopt(state.account, contract, state.today),
         )
     # What the owner elsewhere keeps is the same every time: it is noted once.
