@@ -9,7 +9,6 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-import email_validator
 import stdnum
 import stdnum.eu.vat
 from pydantic import (
@@ -150,6 +149,8 @@ def _one_line(text: str) -> str:
 
 
 def _email(text: str) -> str:
+    import email_validator  # late: its tables of characters take long to read
+
     try:
         return email_validator.validate_email(text, check_deliverability=False).normalized
     except email_validator.EmailNotValidError:

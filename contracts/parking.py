@@ -140,6 +140,12 @@ class StepException(BaseModel):
     uncertain: bool = False
 
     @property
+    def coded(self) -> str:
+        """What is wrong, with its code; many messages end with it already."""
+        code = f"[{self.code}]"
+        return self.message if code in self.message else f"{self.message} {code}"
+
+    @property
     def subject(self) -> str:
         """What the parked act is about: what its key names behind its first word."""
         return self.key.partition(":")[2]

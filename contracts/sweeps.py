@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pydantic import BaseModel, Field
 
+from contracts.contract.messages import MilestoneReachedInOdoo, MilestoneUnreachedInOdoo
 from contracts.invoice.messages import InvoiceBalance
 from contracts.model import Value
 from contracts.money import Money
@@ -20,7 +21,7 @@ class Kind(StrEnum):
 
 
 class PageMark(Value):
-    """Where a page of a sweep begins: behind this id of records of this kind."""
+    """A record of this kind, by its id; a page of a sweep begins behind it."""
 
     kind: Kind
     id: int
@@ -29,12 +30,14 @@ class PageMark(Value):
 class SweepWindow(BaseModel):
     """Everything changed at or after `since` (aware; the remote's clock) is wanted, and what could
     not be seen yet when that was read. `settled`: all of that has been seen since, and only what
-    changed later is wanted. `after` is where this page begins; None: the first.
+    changed later is wanted. `after` is where this page begins; None: the first. With `record`
+    only that one is wanted, whenever it changed.
     """
 
     since: datetime
     settled: bool = False
     after: PageMark | None = None
+    record: PageMark | None = None
 
 
 class ChangedInvoice(Value):
@@ -43,12 +46,10 @@ class ChangedInvoice(Value):
 
 
 class ReachedMilestone(Value):
-    """A milestone found reached in Odoo, by its database id there, and its contract's workflow."""
+    """A milestone found reached in Odoo, and its contract's workflow."""
 
     workflow_id: str
-    milestone_id: int
-    reached_on: date | None
-    changed_at: datetime
+    mark: MilestoneReachedInOdoo
 
 
 class UnreachedMilestone(Value):
@@ -56,8 +57,7 @@ class UnreachedMilestone(Value):
     contract that holds it as reached."""
 
     workflow_id: str
-    milestone_id: int
-    changed_at: datetime
+    mark: MilestoneUnreachedInOdoo
 
 
 class OdooChanges(BaseModel):

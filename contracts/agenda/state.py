@@ -43,9 +43,11 @@ class Unserved(Value):
 
 
 class Answer(Value):
-    """What a request was answered, as JSON; none where the answer is how things stand."""
+    """What a request was answered, as JSON; none where the answer is how things stand. `digest` is
+    that of its message."""
 
     request_id: str
+    digest: str
     content: Any = None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from contracts.billing.usage import UsageRecord
 from contracts.invoice.state import InvoiceReport
@@ -14,11 +14,13 @@ from contracts.money import Money
 
 
 class MilestoneReached(Message):
-    """A milestone was delivered. `on` is the delivery date; left out, today."""
+    """A milestone was delivered. `on` is the delivery date; left out, today. A system says `as_of`
+    when (aware): what is older than it said before of the same milestone is no news."""
 
     milestone: Key
     by: OptionalText = ""
     on: MessageDay | None = None
+    as_of: AwareDatetime | None = None
 
 
 class MilestoneReachedInOdoo(BaseModel):
@@ -27,15 +29,16 @@ class MilestoneReachedInOdoo(BaseModel):
 
     milestone_id: int
     on: MessageDay | None = None
-    as_of: datetime | None = None
+    as_of: datetime
 
 
 class MilestoneUnreached(Message):
-    """A milestone is not reached after all."""
+    """A milestone is not reached after all; `as_of` as with MilestoneReached."""
 
     milestone: Key
     by: Text
     reason: Words = ""
+    as_of: AwareDatetime | None = None
 
 
 class MilestoneUnreachedInOdoo(BaseModel):

@@ -116,13 +116,15 @@ class ReadCursor(Value):
 class MilestoneProgress(Value):
     """A milestone's way: reached on a date (entity's zone) by somebody, and marked so in Odoo.
 
-    `marked_as_of` is when that was, by Odoo's clock: older news of it is no news. `under_review`
-    says that it was un-reached after its invoice was proposed."""
+    `marked_as_of` is when that was, by Odoo's clock: older news of it is no news. `told_as_of` is
+    the same of other systems' news. `under_review` says that it was un-reached after its invoice
+    was proposed."""
 
     reached_on: date | None = None
     reached_by: str = ""
     marked_in_odoo: bool = False
     marked_as_of: datetime | None = None
+    told_as_of: datetime | None = None
     under_review: bool = False
 
 

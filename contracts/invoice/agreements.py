@@ -277,7 +277,7 @@ def _write_off(state: InvoiceState, asked: WriteOffAsked) -> InvoiceState:
         approval_round=_write_off_round(state, asked),
     )
     text = f"{asked.by}: write-off of {amount} asked for: {asked.reason}"
-    state = state.replace(write_off=write_off).noted(text)
+    state = state.replace(write_off=write_off, write_offs=state.write_offs + 1).noted(text)
     return approving.with_rule_noted(state, write_off.approval_round)
 
 
@@ -300,7 +300,13 @@ def _write_off_round(state: InvoiceState, asked: WriteOffAsked) -> ApprovalRound
 def to_write_off(asked: WriteOff) -> Action:
     """The write-off that was approved."""
     basis = asked.approval_round.subject.content_hash
-    return Action(acts.WRITE_OFF, key=acts.WRITE_OFF, basis=basis, irreversible=True)
+    return Action(
+        acts.WRITE_OFF,
+        key=acts.WRITE_OFF,
+        basis=basis,
+        lane=payments.BOOKING_LANE,
+        irreversible=True,
+    )
 
 
 def void_write_off(state: InvoiceState) -> InvoiceState:
@@ -322,10 +328,7 @@ def _wrote_off(state: InvoiceState, action: Action, balance: InvoiceBalance) -> 
     asked = state.write_off
     if asked is not None:
         approved = f"write-off of {asked.amount}: {asked.approval_round.given}"
-        state = state.replace(
-            write_offs=state.write_offs + 1,
-            write_offs_approved=(*state.write_offs_approved, approved),
-        )
+        state = state.replace(write_offs_approved=(*state.write_offs_approved, approved))
     return payments.with_balance(_without_write_off(state, "done"), balance)
 
 
@@ -345,7 +348,7 @@ def _nothing_owed(state: InvoiceState) -> str | None:
         return "that is a credit note: the customer owes nothing on it"
     balance = collecting.posted(state)
     if balance is None:
-        return f"the invoice is {state.stage}: nothing is owed on it yet"
+        return collecting.unpayable(state, "nothing is owed on it")
     if not balance.residual.is_positive:
         return f"nothing is open: the invoice is {state.stage}"
     return None

@@ -177,6 +177,7 @@ def details(content: InvoiceContent) -> list[str]:
         ("purchase order", content.reference),
         ("taxes", _of_lines(content, "taxes")),
         ("accounts", _of_lines(content, "account")),
+        ("owed and taxed on", "; ".join(content.ledger)),
         ("analytic accounts", _of_lines(content, "analytic")),
         ("fiscal position", content.fiscal_position),
         ("journal", content.journal),

@@ -54,11 +54,14 @@ def to_take_back(state: InvoiceState) -> list[Wanted]:
     came for it goes where a person says."""
     if not state.draft_is_gone:
         return [Action(acts.DISCARD, key=acts.DISCARD)]
-    if state.payments:
-        payment = state.payments[0]
-        text = f"the invoice is {state.stage}, and {payment.amount} was paid for it"
-        return [payments.misplaced(payment, "payment_without_invoice", text)]
-    return []
+    return [
+        payments.misplaced(
+            payment,
+            "payment_without_invoice",
+            f"the invoice is {state.stage}, and {payment.amount} was paid for it",
+        )
+        for payment in state.payments
+    ]
 
 
 def _post(state: InvoiceState) -> Action:
@@ -183,7 +186,8 @@ def _approval_round(state: InvoiceState) -> ApprovalRound:
         kind=kind,
         title=f"{kind.words} {proposal.number} of {proposal.contract_id} "
         f"for {proposal.customer_name}",
-        amount=proposal.amount,
+        # As Odoo says: the tier never falls below what the customer is asked to pay.
+        amount=draft.odoo_totals.untaxed,
         total=draft.odoo_totals.total,
         content_hash=draft.approval_hash,
         customer_key=proposal.customer_key,

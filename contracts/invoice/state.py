@@ -219,7 +219,11 @@ class InvoiceState(AgendaState):
     payments: tuple[PaymentReceived, ...] = ()
     """Not booked in Odoo yet, the oldest first."""
     known_payments: dict[str, Money] = Field(default_factory=dict)
-    """Every payment that was accepted, by its reference."""
+    """Every payment that is booked or to be booked, by its reference."""
+    payments_given_up: dict[str, PaymentReceived] = Field(default_factory=dict)
+    """Those that a person sees to, by their references."""
+    owed_at_booking: Money | None = None
+    """What was open when the payment that is booked, or was booked last, was tried first."""
     payment_questions: tuple[PaymentQuestion, ...] = ()
     own_credits: dict[int, OwnCredit] = Field(default_factory=dict)
     dunning: DunningState = Field(default_factory=DunningState)
@@ -234,7 +238,7 @@ class InvoiceState(AgendaState):
     write_off: WriteOff | None = None
     write_offs_approved: tuple[str, ...] = ()
     write_offs: int = 0
-    """How many were carried out: each has a key of its own in Odoo."""
+    """How many were asked for: each has a key of its own in Odoo."""
     credit_requests: tuple[CreditRequested, ...] = ()
     """What the contract has still to be asked for."""
     reported: InvoiceReport | None = None
