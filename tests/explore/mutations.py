@@ -25,6 +25,7 @@ from contracts.contract.state import RUNNING
 from contracts.invoice import acts, agenda, agreements, issuing, payments, reporting
 from contracts.invoice import rules as invoice_rules
 from contracts.invoice.state import InvoiceStage, InvoiceState
+from contracts.money import Money
 from tests.explore.coverage import Way, moments_at
 from tests.explore.search import Violation, exhaustively, probed
 from tests.explore.starts import Led, good_place
