@@ -126,13 +126,11 @@ def _ended(state: ContractState, stage: ContractStage, ending: Ending) -> Contra
     return state.measured(Metric(metrics.ENDED, 1, labels))
 
 
-def _closed_out(state: ContractState, action: Action, value: Any, stands: bool) -> ContractState:
+def _closed_out(state: ContractState, action: Action, value: Any) -> ContractState:
     return state.replace(close_out_done=endings.PART_NAMES)
 
 
-def _closed_in_part(
-    state: ContractState, action: Action, failure: Failed, stands: bool
-) -> ContractState:
+def _closed_in_part(state: ContractState, action: Action, failure: Failed) -> ContractState:
     """Which parts are left, the activity says."""
     if failure.facts is None:
         return state
@@ -207,7 +205,7 @@ def compensation(state: ContractState) -> Iterator[Action]:
         yield Action(ARCHIVE_PROJECT, ARCHIVE_PROJECT, exclusive=True)
 
 
-def _taken_back(state: ContractState, action: Action, value: Any, stands: bool) -> ContractState:
+def _taken_back(state: ContractState, action: Action, value: Any) -> ContractState:
     return state.replace(close_out_done=(*state.close_out_done, action.kind))
 
 

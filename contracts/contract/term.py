@@ -98,9 +98,9 @@ def drops_unreached(state: ContractState) -> ContractState:
 
 
 def _without_unreached(state: ContractState, request: TerminationRequest) -> ContractState:
-    contract_data, contract = changes.ended_early(state.terms, request.on, [*_unreached(state)])
+    contract = changes.ended_early(state.terms, request.on, [*_unreached(state)])
     reason = f"ended early: {request.reason}"
-    return amendments.adopted(state, contract_data, contract, request.by, reason)
+    return amendments.adopted(state, contract, request.by, reason)
 
 
 def _unreached(state: ContractState) -> Iterator[str]:
@@ -154,9 +154,9 @@ def renews(state: ContractState) -> ContractState:
     """The term is over, and the next one begins."""
     if not _renews_today(state):
         return state
-    contract_data, contract = changes.renewed(state.terms)
+    contract = changes.renewed(state.terms)
     reason = f"renewed until {contract.ends_on}"
-    return amendments.adopted(state, contract_data, contract, "term", reason)
+    return amendments.adopted(state, contract, "term", reason)
 
 
 def days(state: ContractState) -> Iterator[date]:
