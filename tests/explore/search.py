@@ -185,7 +185,7 @@ def at_random(start: Large) -> Found:
             what = _words(error)
         path.append(label)
         found.transitions += 1
-        what = what or problem_at(world, number, known if number == _WALK // 2 else None)
+        what = what or problem_at(world, number, known if number % (_WALK // 2) == 0 else None)
         if what:
             found.report(shortened(Violation(what, start, tuple(path))))
             break

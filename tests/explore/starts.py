@@ -40,6 +40,10 @@ def _first_is(stage: InvoiceStage) -> Condition:
     return begins
 
 
+def _runs(kind: str) -> Condition:
+    return lambda world: any(act.kind == kind for _, act in running(world))
+
+
 def _has_order(world: World) -> bool:
     return world.contract.billing is not None
 
@@ -67,6 +71,10 @@ TALES: dict[str, Tale] = {
     "in payment": Tale(_ONE, _OPEN, ("a payment of invoice 1 is on its way",)),
     "written off": Tale(_ONE, _OPEN, ("a write-off: invoice 1",)),
     "late": Tale(_ONE, _OPEN, _LATE),
+    "a draft is refused": Tale(
+        _ONE, _runs("create_invoice"), ("create_invoice of invoice 1: not_today",)
+    ),
+    "asked": Tale(_ONE, _ASKED, ()),
     "rejected": Tale(_ONE, _ASKED, ("ana rejects: invoice 1",)),
     "changed by hand": Tale(_ONE, _ASKED, ("the draft of invoice 1 is changed in Odoo",)),
     "not reached": Tale(_ONE, _OPEN, ("m1 is not reached",)),
@@ -121,8 +129,8 @@ def places() -> Iterator[Led]:
 
 def good_place(name: str, kind: str) -> int:
     """How many good steps there are until an act of this kind runs; none without a kind."""
-    ways = enumerate(_good_way(name))
-    return next(n for n, w in ways if not kind or any(act.kind == kind for _, act in running(w)))
+    begins = _runs(kind)
+    return next(n for n, world in enumerate(_good_way(name)) if not kind or begins(world))
 
 
 @cache
