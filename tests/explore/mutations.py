@@ -72,7 +72,7 @@ def found_by_exploring(mutation: Mutation, patch: Patch) -> list[Violation]:
     if not mutation.by_messages:
         return exhaustively(start, _MOST, set(), first=True).violations
     moment = moments_at(world, CONTRACT)[0]
-    return probed(moment, Way(start, ())).violations
+    return probed((moment, False), Way(start, ())).violations
 
 
 # --- what may have happened -----------------------------------------------------------------------

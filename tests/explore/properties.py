@@ -325,7 +325,7 @@ def _nothing_twice(world: World) -> None:
         if known.move == odoo.POSTED and invoice is not None:
             for key, (amount, _) in invoice.by_key.items():
                 posted[key] += amount
-    worth = {item["key"]: Decimal(item["amount"]) for item in world.deal["milestones"]}
+    worth = {item["key"]: Decimal(item["amount"]) for item in world.deal.get("milestones", ())}
     for milestone in billing.contract.milestones:
         amount = posted.get(f"milestone:{milestone.key}", Decimal(0))
         most = max(abs(milestone.amount.amount), abs(worth.get(milestone.key, Decimal(0))))

@@ -59,8 +59,8 @@ _LATE = (
     "tell_contract of invoice 1: done",
     "InvoiceReport of invoice 1 reaches the contract",
     "time passes",
-    "balance of invoice 1: done",
 )
+_LOOKED_AT = "balance of invoice 1: done"
 _ONE = "one milestone"
 TALES: dict[str, Tale] = {
     "credited in part": Tale(_ONE, _OPEN, ("credit 10 of invoice 1",)),
@@ -71,6 +71,36 @@ TALES: dict[str, Tale] = {
     "in payment": Tale(_ONE, _OPEN, ("a payment of invoice 1 is on its way",)),
     "written off": Tale(_ONE, _OPEN, ("a write-off: invoice 1",)),
     "late": Tale(_ONE, _OPEN, _LATE),
+    "reminded": Tale(_ONE, _OPEN, (*_LATE, _LOOKED_AT)),
+    "without an address": Tale(
+        _ONE, _OPEN, (*_LATE, _LOOKED_AT, "remind:1 of invoice 1: email_missing")
+    ),
+    "paid twice": Tale(
+        _ONE,
+        _OPEN,
+        (
+            "invoice 1 is paid in Odoo",
+            "the sweep tells its balance: invoice 1",
+            "a payment: invoice 1",
+        ),
+    ),
+    "nobody approves": Tale(_ONE, _ASKED, ("time passes",)),
+    "nobody approves a change": Tale(
+        "two milestones",
+        _has_order,
+        ("add a milestone", "policy:change_order of the contract: done", "time passes"),
+    ),
+    "rejected and cancelled": Tale(
+        _ONE,
+        _ASKED,
+        (
+            "ana rejects: invoice 1",
+            "discard of invoice 1: done",
+            "tell_contract of invoice 1: done",
+            "InvoiceReport of invoice 1 reaches the contract",
+            "cancel",
+        ),
+    ),
     "a draft is refused": Tale(
         _ONE, _runs("create_invoice"), ("create_invoice of invoice 1: not_today",)
     ),
@@ -118,13 +148,23 @@ class Large(NamedTuple):
 Start = Led | Large
 
 
-def places() -> Iterator[Led]:
-    """Places on the good way of each small contract, from which every other way is gone."""
-    for name in (*SMALL, *TALES):
-        steps = len(_good_way(name)) - 1
-        for budget in BUDGETS:
-            for number in range(0, steps, max(steps // _PLACES, 1)):
-                yield Led(name, budget, number)
+def names() -> Iterator[str]:
+    """Of all small contracts, and all tales about them."""
+    yield from (*SMALL, *TALES)
+
+
+def every_place(name: str) -> Iterator[Led]:
+    """Each place on the good way of a contract."""
+    for number in range(len(_good_way(name)) - 1):
+        yield Led(name, BUDGETS[0], number)
+
+
+def some_places(name: str) -> Iterator[Led]:
+    """Some places on the good way of a contract, within each budget."""
+    steps = len(_good_way(name)) - 1
+    for budget in BUDGETS:
+        for number in range(0, steps, max(steps // _PLACES, 1)):
+            yield Led(name, budget, number)
 
 
 def good_place(name: str, kind: str) -> int:
