@@ -161,7 +161,7 @@ def _settled(world: World) -> World | None:
     for number, known in world.odoo.invoices.items():
         if not world.is_alive(number) or known.move != odoo.POSTED:
             continue
-        if known.residual.is_positive:
+        if known.residual.is_positive or known.in_payment:
             zero = Money.zero(known.total.currency)
             return _swept(changed(world, number, residual=zero, in_payment=False), number)
         balance = world.invoices[number].state.balance
