@@ -8,9 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from contracts.model import MAX_MILESTONES, Text, Words
+from contracts.model import MAX_MILESTONES, Message, Text, Value, Words
 from contracts.validation import Problem, payload_problems
 
 
@@ -151,10 +151,8 @@ class StepException(BaseModel):
         return self.key.partition(":")[2]
 
 
-class Waiting(BaseModel):
+class Waiting(Value):
     """What a workflow waits on (a WaitingOn value) and since when (aware, UTC). Immutable."""
-
-    model_config = ConfigDict(frozen=True)
 
     on: str | None = None
     since: datetime | None = None
@@ -170,13 +168,11 @@ class Waiting(BaseModel):
         return self if (on, since) == (self.on, self.since) else Waiting(on=on, since=since)
 
 
-class Resolution(BaseModel):
+class Resolution(Message):
     """What a person decided about a parked step. `step` may be left out if only one is parked.
 
     `changes` (for amend) maps paths to corrected values: `{"customer.vat_number": "BE..."}`.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     action: Action
     by: Text

@@ -17,7 +17,7 @@ from starters.cli.session import session_of
 from starters.client.errors import Refused
 
 EXTRA = "contract-to-cash[local]"
-_LIBRARIES = ("aiosmtpd", "starlette", "uvicorn")
+_LIBRARIES = ("aiosmtpd",)
 """What the local stack imports of its extra; production does not install these."""
 
 
@@ -87,10 +87,11 @@ def _extra_needed() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if error.name not in _LIBRARIES:
+        library = (error.name or "").partition(".")[0]
+        if library not in _LIBRARIES:
             raise
         from wiring.settings import ConfigurationError
 
         raise ConfigurationError(
-            f"{error.name} is not installed, which the local stack requires: pip install '{EXTRA}'"
+            f"{library} is not installed, which the local stack requires: pip install '{EXTRA}'"
         ) from error

@@ -210,7 +210,7 @@ def _odoo_unreachable(error: GatewayError, settings: Settings) -> Finding:
         "api_key_refused": "make an API key for the service user in Odoo (its preferences, "
         f"Security) and put it {key}",
         "secret_missing": f"put the service user's API key {key}",
-        "secret_unreadable": f"see the permissions of the file {remote.api_key_file}",
+        "secret_unreadable": f"see the permissions and the content of {remote.api_key_file}",
     }
     protocols = 'see odoo.url; before Odoo 19 set odoo.protocol = "jsonrpc" and odoo.login'
     return _ODOO.missing("server and API key", error.message, remedies.get(error.code, protocols))

@@ -21,9 +21,11 @@ from starters.cli import (
     amending,
     approvals,
     contracts,
+    events,
     exceptions,
     invoices,
     replays,
+    serving,
     system,
 )
 from starters.cli.errors import EXIT_CODES, ExitCode, Failure, explain, in_plain_words
@@ -187,7 +189,9 @@ app.add_typer(
     invoices.app, name="invoice", help="Invoices, payments, and what is agreed about them."
 )
 app.add_typer(exceptions.app, name="exceptions", help="Parked steps that need a person.")
+app.add_typer(events.app, name="events", help="What other systems sent, and what became of it.")
 app.command()(system.worker)
+app.command()(serving.serve)
 app.command()(system.setup)
 app.command()(system.check)
 app.command()(replays.replay)

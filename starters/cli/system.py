@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -56,11 +57,30 @@ def setup(
     crm: Annotated[
         bool, typer.Option("--crm", help="Also create what the CRMs lack, such as deal properties.")
     ] = False,
+    odoo_webhooks: Annotated[
+        bool,
+        typer.Option(
+            "--odoo-webhooks",
+            help="Also create the automation rules by which Odoo tells of payments and milestones.",
+        ),
+    ] = False,
+    odoo_key: Annotated[
+        Path | None,
+        typer.Option(
+            "--odoo-key",
+            metavar="FILE",
+            help="The API key of an administrator of Odoo, for --odoo-webhooks.",
+        ),
+    ] = None,
 ) -> None:
     """Prepare the Temporal namespace: search attributes and the sweeps' schedules. Repeatable."""
     session = session_of(context)
     settings = session.settings
+    if odoo_webhooks != (odoo_key is not None):
+        raise UsageError("--odoo-webhooks and --odoo-key FILE go together")
     changes = session.run(lambda c2c: _prepare(c2c, settings))
+    if odoo_key is not None:
+        changes += _prepare_odoo(settings, odoo_key)
     left = _prepare_crms(settings) if crm else []
     session.show(
         {"changes": changes, "left": left},
@@ -77,6 +97,13 @@ async def _prepare(c2c: C2C, settings: Settings) -> list[Change]:
 
     changes = await schedules.ensure_search_attributes(c2c.client)
     return [*changes, *await schedules.ensure_sweeps(c2c.client, settings)]
+
+
+def _prepare_odoo(settings: Settings, key: Path) -> list[Change]:
+    from gateways.secrets import Secret
+    from starters import odoo_webhooks  # late, as above
+
+    return odoo_webhooks.ensure_rules(settings, Secret.file(key))
 
 
 def _prepare_crms(settings: Settings) -> list[Finding]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from contracts.agenda.requests import digest
 from contracts.agenda.state import Answer
 from contracts.changes import ChangeOrder
 from contracts.closeout import Check
@@ -133,7 +134,7 @@ def test_a_change_order_that_was_proposed_by_the_same_request_is_not_proposed_ag
 ) -> None:
     assert c2c(*change, "--yes", "--request-id", "r-1").exit_code == 0
     assert calls.last[2] == {"request_id": "r-1"}
-    known = (Answer(request_id="r-1"),)
+    known = (Answer(request_id="r-1", digest=digest(calls.message)),)
     calls.answer("contract", examples.contract_state(change_orders=1, answers=known))
     calls.made.clear()
     result = c2c(*change, "--yes", "--request-id", "r-1")

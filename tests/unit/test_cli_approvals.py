@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from contracts.agenda.requests import digest
 from contracts.agenda.state import Answer
 from contracts.approvals import ApprovalDecision, ApprovalKind, ApprovalRound, Decision
 from contracts.money import Money
@@ -85,7 +86,9 @@ class Firm:
         self.rounds[workflow_id] = decided
         if request_id:
             content = decided.model_dump(mode="json")
-            self.answers.append(Answer(request_id=request_id, content=content))
+            self.answers.append(
+                Answer(request_id=request_id, digest=digest(decision), content=content)
+            )
         return decided
 
 

@@ -407,7 +407,7 @@ def test_filters_name_attributes_and_values_that_exist() -> None:
         "ContractStage": set(ContractStage),
         "InvoiceStage": set(InvoiceStage),
         "WaitingOn": waiting_on(),
-        "WorkflowType": {"ContractWorkflow", "InvoiceWorkflow"},
+        "WorkflowType": {"ContractWorkflow", "InvoiceWorkflow", "EventWorkflow"},
         "ExecutionStatus": {"Running", "ContinuedAsNew"},
     }
     assert len(FILTERS) > 20
