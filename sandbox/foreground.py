@@ -55,6 +55,7 @@ async def dev(*, color: bool, odoo: str, keep_data: bool) -> int:
         for crm in remotes.crms(settings, remotes.odoo(settings)).values():
             crm.ensure_setup()
         show_where(console, stack)
+        console.print("One part starts again with: c2c dev --restart worker")
         keeper = Supervisor(folder, stack.parts, lambda text: console.print(escape(text)))
         watching = asyncio.create_task(_watch(keeper))
         await _interrupted()
@@ -105,7 +106,7 @@ def show_where(console: Console, stack: Stack) -> None:
     console.print("In another shell, to use c2c with this stack:\n")
     for name, value in stack.environment.items():
         console.print(f"  export {name}={value}", highlight=False, soft_wrap=True)
-    console.print("\nCtrl-C ends it all. One part starts again with: c2c dev --restart worker")
+    console.print("\nCtrl-C ends it all.")
 
 
 async def _interrupted() -> None:

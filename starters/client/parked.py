@@ -15,11 +15,3 @@ class ParkedStep:
     workflow_id: str
     exception: StepException
     choices: tuple[Choice, ...] = ()
-
-
-@dataclass(frozen=True)
-class ParkedSteps:
-    """Parked steps, oldest first. `more`: a limit was reached, others may be parked."""
-
-    items: list[ParkedStep]
-    more: bool = False
