@@ -329,10 +329,10 @@ async def _start_contracts(
         if is_young and len(result.seen) < MOST_DEALS:
             result.seen[deal.deal_id] = deal.modified_at
         if deal.deal_id not in progress.seen:
-            result.started += await _start_contract(sweep, deal.deal_id)
+            result.started += await start_contract(sweep, deal.deal_id)
 
 
-async def _start_contract(sweep: CrmSweepInput, deal_id: str) -> int:
+async def start_contract(sweep: CrmSweepInput, deal_id: str) -> int:
     """Start a deal's contract; 0 where it was started before."""
     contract_id = deal_contract_id(sweep.system, deal_id)
     try:

@@ -14,7 +14,6 @@ from activities import metrics
 from activities.done import Done
 from activities.failures import BusinessRefusal, after_effect
 from activities.odoo import external_ids
-from activities.odoo.balances import InvoiceRef
 from activities.odoo.chatter import mailed, post_once
 from activities.odoo.needs import ACCOUNTING, CONTACTS, MAIL, UPSERT, USER, Need
 from contracts.invoice.content import MAILED_TO, Difference, InvoiceContent, in_words
@@ -65,9 +64,10 @@ NEEDS = (
 )
 
 
-class MailRequest(InvoiceRef):
+class MailRequest(BaseModel):
     """A posted invoice to mail, and what was approved of it; its lines are Odoo's by now."""
 
+    invoice_id: int
     approved: InvoiceContent
 
 
@@ -217,7 +217,7 @@ def _differs(expected: Mapping[str, str], now: Mapping[str, str]) -> BusinessRef
     return BusinessRefusal(
         "invoice_differs_from_approval",
         "the invoice, which is posted, is not in Odoo what was approved (approved -> now): "
-        f"{found}; correct it there and retry, or send it another way and skip",
+        f"{found}; correct it there, and retry",
         field=f"invoice.{others[0]}",
         value=now[others[0]],
     )

@@ -48,6 +48,8 @@ NEEDS = (
 )
 
 Row = Mapping[str, Any]
+Clause = list[tuple[str, str, Any]]
+"""Which records: those changed since a moment, or one by its id."""
 
 
 class OdooSweeps:
@@ -70,17 +72,25 @@ class OdooSweeps:
         something else (a change order moved the day) after a person, who may have set the mark. A
         mark that was taken back is reported whoever wrote last.
         """
-        mark = window.after or PageMark(kind=Kind.INVOICES, id=0)
         changes = OdooChanges(watermark=window.since)
+        if window.record is not None:
+            self._add_record(changes, window.record)
+            return changes
+        since: Clause = [("write_date", ">=", _since(window))]
+        mark = window.after or PageMark(kind=Kind.INVOICES, id=0)
         if mark.kind is Kind.INVOICES:
-            mark = self._add_invoices(changes, _since(window), mark.id)
+            mark = self._add_invoices(changes, since, mark.id)
         if mark.kind is Kind.MILESTONES:
-            changes.next = self._add_milestones(changes, _since(window), mark.id)
+            changes.next = self._add_milestones(changes, since, mark.id)
         else:
             changes.next = mark
         return changes
 
-    def _add_invoices(self, changes: OdooChanges, since: str, after: int) -> PageMark:
+    def _add_record(self, changes: OdooChanges, record: PageMark) -> None:
+        add = self._add_invoices if record.kind is Kind.INVOICES else self._add_milestones
+        add(changes, [("id", "=", record.id)], 0)
+
+    def _add_invoices(self, changes: OdooChanges, since: Clause, after: int) -> PageMark:
         """Add a page of the changed invoices; returns where the next page begins."""
         page = read_page(
             self._odoo,
@@ -88,7 +98,7 @@ class OdooSweeps:
             [
                 ("invoice_origin", "=like", INVOICE_ORIGINS),
                 ("move_type", "in", ["out_invoice", "out_refund"]),
-                ("write_date", ">=", since),
+                *since,
             ],
             _INVOICE_FIELDS,
             after=after,
@@ -107,12 +117,12 @@ class OdooSweeps:
             return PageMark(kind=Kind.MILESTONES, id=0)
         return PageMark(kind=Kind.INVOICES, id=following)
 
-    def _add_milestones(self, changes: OdooChanges, since: str, after: int) -> PageMark | None:
+    def _add_milestones(self, changes: OdooChanges, since: Clause, after: int) -> PageMark | None:
         """Add a page of the changed milestones; returns where the next page begins."""
         page = read_page(
             self._odoo,
             "project.milestone",
-            [("write_date", ">=", since), ("sale_line_id.order_id.origin", "=like", "contract/%")],
+            [*since, ("sale_line_id.order_id.origin", "=like", "contract/%")],
             _MILESTONE_FIELDS,
             after=after,
             rows=MILESTONES_PER_PAGE,

@@ -71,7 +71,7 @@ class InvoiceContent(Frozen):
     @property
     def undated(self) -> InvoiceContent:
         """Without what follows from the day it is posted, by a term and a currency that stay."""
-        return self.model_copy(update={"invoice_on": None, "due_on": None, "booked": Decimal(0)})
+        return self.replace(invoice_on=None, due_on=None, booked=Decimal(0))
 
 
 class _Bound(BaseModel):
@@ -120,7 +120,7 @@ def posted_differences(approved: InvoiceContent, posted: InvoiceContent) -> list
     """The same for one that is posted by now: Odoo has given it a payment reference if it had
     none."""
     if not approved.payment_reference:
-        posted = posted.model_copy(update={"payment_reference": ""})
+        posted = posted.replace(payment_reference="")
     return differences(approved, posted)
 
 

@@ -179,8 +179,7 @@ class HubSpotCrm:
             _filter("hs_is_closed_won", "EQ", "true"),
             _filter("hs_lastmodifieddate", "GTE", _milliseconds(since)),
         ]
-        if self._closed_since is not None:
-            adopted = datetime.combine(self._closed_since, time(), self._zone)
+        if (adopted := self._adopted()) is not None:
             filters.append(_filter("closedate", "GTE", _milliseconds(adopted)))
         page = self._api.search("deals", filters, ["hs_lastmodifieddate"], after)
         deals = [
@@ -191,6 +190,24 @@ class HubSpotCrm:
             for deal in page.records
         ]
         return WonDeals(deals=deals, as_of=page.as_of or since, next=page.next)
+
+    def is_due(self, deal_id: str) -> bool:
+        """See Crm. One call, and no search: searches see a change seconds later."""
+        try:
+            deal = self._read_deal(deal_id, (STARTED, "hs_is_closed_won", "closedate"))
+        except GatewayError as error:
+            if error.code == "deal_not_found":
+                return False
+            raise
+        if deal.get("hs_is_closed_won") != "true" or deal.get(STARTED):
+            return False
+        adopted, closed = self._adopted(), deal.get("closedate") or ""
+        return adopted is None or (closed != "" and datetime.fromisoformat(closed) >= adopted)
+
+    def _adopted(self) -> datetime | None:
+        if self._closed_since is None:
+            return None
+        return datetime.combine(self._closed_since, time(), self._zone)
 
     def missing_setup(self) -> list[Problem]:
         """See Crm: custom properties that are not there, or are of another type."""
@@ -217,15 +234,19 @@ class HubSpotCrm:
                 self._api.create_property(item.object_type, item.definition())
         return self.missing_setup()
 
-    def _won_deal(self, deal_id: str) -> JsonObject:
+    def _read_deal(self, deal_id: str, properties: Sequence[str]) -> JsonObject:
         if not _RECORD_ID.fullmatch(deal_id):
             raise _no_deal(deal_id, "HubSpot's record ids are whole numbers")
         try:
-            deal: JsonObject = self._api.read("deals", deal_id, _DEAL)["properties"]
+            deal: JsonObject = self._api.read("deals", deal_id, properties)["properties"]
         except GatewayError as error:
             if error.code == "not_found":
                 raise _no_deal(deal_id, error.message) from error
             raise
+        return deal
+
+    def _won_deal(self, deal_id: str) -> JsonObject:
+        deal = self._read_deal(deal_id, _DEAL)
         if deal.get("hs_is_closed_won") != "true":
             raise errors.business(
                 SYSTEM,

@@ -140,10 +140,7 @@ class OdooCrm:
         newest = self._odoo.search_read(
             "crm.lead", [_ALSO_ARCHIVED], ["write_date"], order="write_date desc", limit=1
         )
-        domain = [*_WON, [f"lead_properties.{STARTED}", "=", False], ["write_date", ">=", since]]
-        if self._closed_since is not None:
-            adopted = datetime.combine(self._closed_since, time(), self._zone)
-            domain.append(["date_closed", ">=", adopted])
+        domain = [*self._due(), ["write_date", ">=", since]]
         leads = self._page("crm.lead", domain, ["write_date"], _record_id(after) or 0)
         return WonDeals(
             deals=[
@@ -153,6 +150,20 @@ class OdooCrm:
             as_of=max([since, *(_utc(row["write_date"]) for row in newest)]),
             next=str(leads[-1]["id"]) if len(leads) == _PAGE else "",
         )
+
+    def is_due(self, deal_id: str) -> bool:
+        """See Crm."""
+        lead_id = _record_id(deal_id)
+        domain = [*self._due(), ["id", "=", lead_id]]
+        return bool(lead_id and self._odoo.search_read("crm.lead", domain, ["id"], limit=1))
+
+    def _due(self) -> list[Any]:
+        """Which opportunities have yet to become contracts."""
+        domain: list[Any] = [*_WON, [f"lead_properties.{STARTED}", "=", False]]
+        if self._closed_since is not None:
+            adopted = datetime.combine(self._closed_since, time(), self._zone)
+            domain.append(["date_closed", ">=", adopted])
+        return domain
 
     def missing_setup(self) -> list[Problem]:
         """See Crm: the module that ties quotations to opportunities, teams and their properties."""

@@ -54,6 +54,9 @@ class Crm(Protocol):
         windows overlap and treat what they know already as done.
         """
 
+    def is_due(self, deal_id: str) -> bool:
+        """Whether `won_deals` would find this one deal now; False where there is none."""
+
     def missing_setup(self) -> list[Problem]:
         """What this CRM still lacks for the above to work; empty when all is there."""
 
