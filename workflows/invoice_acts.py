@@ -98,7 +98,7 @@ def _notify(state: InvoiceState, action: Action) -> Awaitable[Any]:
 def _deliver(state: InvoiceState, action: Action) -> Awaitable[Any]:
     return activity(
         OdooDelivery.send_invoice,
-        MailRequest(invoice_id=_invoice_id(state), to=required(state.draft).content.mailed_to),
+        MailRequest(invoice_id=_invoice_id(state), approved=required(state.draft).content),
         options.odoo_mail(f"send {state.title} by e-mail"),
     )
 

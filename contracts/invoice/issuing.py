@@ -16,7 +16,14 @@ from contracts.approvals import ApprovalKind, ApprovalRound, Subject
 from contracts.billing.lines import InvoiceProposal
 from contracts.invoice import acts, approving, collecting, payments
 from contracts.invoice.answers import Draft
-from contracts.invoice.content import InvoiceContent, approval_hash, details, differences, in_words
+from contracts.invoice.content import (
+    MAILED_TO,
+    InvoiceContent,
+    approval_hash,
+    details,
+    differences,
+    in_words,
+)
 from contracts.invoice.messages import InvoiceBalance
 from contracts.invoice.state import InvoiceStage, InvoiceState, KnownDraft
 from contracts.model import MessageDay
@@ -153,8 +160,9 @@ def _retry_post(state: InvoiceState, parked: StepException, _: Resolution) -> In
 def _retry_delivery(
     state: InvoiceState, parked: StepException, resolution: Resolution
 ) -> InvoiceState:
-    """The person has seen where Odoo would mail the invoice to now, and lets it go there."""
-    if parked.code != _DIFFERS:
+    """The person has seen where Odoo would mail the invoice to now, and lets it go there; what
+    else was changed in it is to be corrected there."""
+    if parked.code != _DIFFERS or parked.field != f"invoice.{MAILED_TO}":
         return state
     draft, address = required(state.draft), parked.value
     content = draft.content.replace(mailed_to=address)

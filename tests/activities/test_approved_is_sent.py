@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from datetime import date
 from typing import Any
@@ -114,7 +115,11 @@ def _account(firm: Firm, made: Ordered, draft: Draft) -> dict[str, Any]:
 
 def _receivable(firm: Firm, made: Ordered, draft: Draft) -> dict[str, Any]:
     """Owed on another account."""
-    values = {"name": "Doubtful", "code": unique("9")[-6:], "account_type": "asset_receivable"}
+    values = {
+        "name": "Doubtful",
+        "code": f"9{uuid.uuid4().int % 10**5:05}",
+        "account_type": "asset_receivable",
+    }
     [account] = firm.odoo.create("account.account", [values])
     owed = [("move_id", "=", draft.invoice_id), ("display_type", "=", "payment_term")]
     lines = firm.odoo.search_read("account.move.line", owed, ["id"])
@@ -226,14 +231,43 @@ def test_an_invoice_is_mailed_to_the_address_that_was_approved_or_not_at_all(fir
     invoice = firm.invoices.post_invoice(posting).invoice_id
     address = f"{unique('new')}@acme.example.com"
     firm.odoo.write("res.partner", [made.partner], {"email": address})
-    request = made.mail_request(invoice)
+    request = firm.mail_request(made, invoice)
     detail = refused(lambda: firm.delivery.send_invoice(request)).detail
     assert (detail.code, detail.field, detail.value) == (DIFFERS, "invoice.mailed_to", address)
-    assert request.to in detail.message
+    assert request.approved.mailed_to in detail.message
     assert firm.mails(made.contract) == list(firm.server.mails(address)) == []
     for _ in range(2):
-        firm.delivery.send_invoice(request.model_copy(update={"to": address}))
+        approved = request.approved.model_copy(update={"mailed_to": address})
+        firm.delivery.send_invoice(request.model_copy(update={"approved": approved}))
     assert len(firm.server.mails(address)) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [(_bank_account, "bank_account"), (_note, "note"), (_payment_reference, "payment_reference")],
+)
+def test_what_was_changed_since_it_was_posted_is_not_mailed(
+    firm: Firm, change: Callable[[Firm, Ordered, Draft], dict[str, Any]], field: str
+) -> None:
+    """Odoo lets people change the header of a posted invoice, and mails may wait for hours."""
+    made, draft = drafted(firm)
+    invoice = firm.invoices.post_invoice(
+        made.post_request(draft, made.proposal(_work(made)))
+    ).invoice_id
+    request = firm.mail_request(made, invoice)
+    [before] = firm.odoo.read("account.move", [invoice], [*change(firm, made, draft)])
+    firm.odoo.write("account.move", [invoice], change(firm, made, draft))
+    detail = refused(lambda: firm.delivery.send_invoice(request)).detail
+    assert (detail.code, detail.field) == (DIFFERS, f"invoice.{field}")
+    assert firm.mails(made.contract) == []
+    del before["id"]
+    firm.odoo.write(
+        "account.move",
+        [invoice],
+        {name: value[0] if isinstance(value, list) else value for name, value in before.items()},
+    )
+    firm.delivery.send_invoice(request)
+    assert len(firm.mails(made.contract)) == 1
 
 
 def test_a_draft_without_a_term_is_due_on_its_own_date_whenever_that_is(firm: Firm) -> None:
