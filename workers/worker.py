@@ -26,6 +26,7 @@ from activities.crm import CrmActivities
 from activities.events import refresh_contract, update_contract
 from activities.failures import FailureInterceptor
 from activities.heartbeat import HeartbeatInterceptor
+from activities.lost_invoices import find_lost_invoices
 from activities.metrics import observe_odoo_call
 from activities.odoo.balances import OdooBalances
 from activities.odoo.catalogue import Catalogue
@@ -95,7 +96,12 @@ def activities_of(
     delivery = OdooDelivery(odoo)
     timesheets = OdooTimesheets(odoo, settings.odoo.time_approved_field)
     hosted: dict[str, list[Callable[..., Any]]] = {
-        task_queues.CONTRACTS: [policies.entity_policy, update_contract, refresh_contract],
+        task_queues.CONTRACTS: [
+            policies.entity_policy,
+            find_lost_invoices,
+            update_contract,
+            refresh_contract,
+        ],
         task_queues.CRM: [crm.is_due, crm.read_deal, crm.write_status, crm.won_deals],
         task_queues.ODOO_MASTER: [
             OdooValidation(catalogue, policies).validate_contract,
@@ -183,7 +189,8 @@ def _activities_at_once(queue: str, limits: WorkerSettings) -> int:
 
     Odoo's mostly wait in a thread for a call that many of them share: the more there are, the
     fuller the call; of mails no more than one call takes. A CRM is called for each by itself and
-    limits its callers. Those of the workflows' own queue wait for contracts, and hold no thread.
+    limits its callers. Those of the workflows' own queue read the configuration, ask the engine, or
+    wait for contracts.
     """
     fewer = {task_queues.CONTRACTS: 20, task_queues.CRM: 20, task_queues.ODOO_MAIL: MAX_MAILS}
     return min(limits.activities, fewer.get(queue, limits.activities))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 CONTRACTS = "contracts"
-"""Workflows, their local activities, and events for contracts."""
+"""Workflows, their local activities, and what is asked of the engine and of contracts."""
 CRM = "crm"
 """Calls to the CRM."""
 ODOO_MASTER = "odoo-master"

@@ -579,8 +579,9 @@ async def test_a_webhook_about_a_deal_with_a_contract_lets_it_read_the_deal_agai
     assert found.outcome is EventOutcome.APPLIED
     await world.contract(
         workflow_id,
-        lambda state: state.contract is not None
-        and state.contract.requested_by == "pat@northwind.example",
+        lambda state: (
+            state.contract is not None and state.contract.requested_by == "pat@northwind.example"
+        ),
     )
 
 
