@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hubspot.utils.signature import Signature  # type: ignore[import-untyped]
+from hubspot.utils.signature import Signature
 from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
