@@ -36,7 +36,8 @@ def list_(context: typer.Context) -> None:
     session = session_of(context)
     found = session.run(lambda c2c: c2c.exceptions(unreadable=session.warn_unreadable))
     items = found.items
-    document = {"exceptions": [_document(item) for item in items], "more": found.more}
+    listed = [_document(item) for item in items]
+    document = {"exceptions": listed, "more": found.more, "events": found.events}
     nothing = f"Nothing is parked at {session.place}."
     session.show(document, render.exceptions(items) if items else nothing)
     if found.more:
@@ -44,6 +45,8 @@ def list_(context: typer.Context) -> None:
             f"of contracts and of invoices only the newest {MAX_LISTED} with an exception are "
             "listed; there are more"
         )
+    if found.events:
+        session.warn(f"{found.events} events wait for a person too: c2c events list --parked")
 
 
 @app.command()

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 from contracts.identifiers import is_invoice_workflow_id
 from starters.client import calls, listing, references
-from starters.client.names import CONTRACT_WORKFLOW, INVOICE_WORKFLOW, MAX_LISTED
+from starters.client.names import (
+    CONTRACT_WORKFLOW,
+    EVENT_WORKFLOW,
+    INVOICE_WORKFLOW,
+    MAX_LISTED,
+)
 from starters.client.references import NO_ENTITIES, Entities
 from workflows import search_attributes
 
@@ -140,7 +145,11 @@ class C2C:
             more = more or len(ids) > limit
             asked = await calls.each(ids[:limit], self.parked, unreadable)
             found += [step for _, steps in asked for step in steps]
-        return ParkedSteps(sorted(found, key=lambda item: item.exception.since), more)
+        waiting = await self.client.count_workflows(
+            f"WorkflowType = '{EVENT_WORKFLOW}' AND {_PARKED}"
+        )
+        found.sort(key=lambda item: item.exception.since)
+        return ParkedSteps(found, more, waiting.count)
 
     async def parked(self, reference: str) -> list[ParkedStep]:
         """What is parked in one contract or invoice, and what may be decided about it."""

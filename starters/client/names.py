@@ -4,5 +4,6 @@ from __future__ import annotations
 
 CONTRACT_WORKFLOW = "ContractWorkflow"
 INVOICE_WORKFLOW = "InvoiceWorkflow"
+EVENT_WORKFLOW = "EventWorkflow"
 MAX_LISTED = 500
 """Of workflows of one type; a list that stops there says so."""

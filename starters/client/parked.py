@@ -21,10 +21,12 @@ class ParkedStep:
 
 @dataclass(frozen=True)
 class ParkedSteps:
-    """Parked steps, oldest first. `more`: a limit was reached, others may be parked."""
+    """Parked steps, oldest first. `more`: a limit was reached, others may be parked. `events`: how
+    many inbound events wait for a person beside them."""
 
     items: list[ParkedStep]
     more: bool = False
+    events: int = 0
 
 
 async def parked_in(client: ContractClient | InvoiceClient) -> list[ParkedStep]:
