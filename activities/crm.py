@@ -77,11 +77,7 @@ class CrmActivities:
     @activity.defn
     def write_status(self, request: StatusRequest) -> Done:
         """Write a contract's stage and figures to its deal; repeating it changes nothing."""
-        refused = self._crm(request.source.system).write_statuses([request.status])
-        for item in refused:
-            raise BusinessRefusal(
-                "status_refused", item.reason, field="source.id", value=item.deal_id
-            )
+        self._crm(request.source.system).write_status(request.status)
         return Done()
 
     @activity.defn

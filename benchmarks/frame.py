@@ -60,6 +60,7 @@ MODULES = (
     "replay",
     "recovery",
     "webhooks",
+    "command_line",
     "peers.comparison",
 )
 """Modules of this package that hold benchmarks, in the order they run."""

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from starters.cli.session import run, session_of
+from starters.cli.session import session_of
 from starters.client.errors import Refused
 
 EXTRA = "contract-to-cash[local]"
@@ -53,8 +53,9 @@ def demo(
     with _extra_needed():
         from sandbox import foreground
 
-    console = session_of(context).console
-    raise typer.Exit(run(foreground.demo(console, odoo=odoo, keep=keep, kill_worker=kill_worker)))
+    session = session_of(context)
+    led = foreground.demo(color=session.color, odoo=odoo, keep=keep, kill_worker=kill_worker)
+    raise typer.Exit(session.runner.run(led))
 
 
 def dev(
@@ -74,7 +75,8 @@ def dev(
 
     session = session_of(context)
     if restart is None:
-        raise typer.Exit(run(foreground.dev(session.console, odoo=odoo, keep_data=keep_data)))
+        up = foreground.dev(color=session.color, odoo=odoo, keep_data=keep_data)
+        raise typer.Exit(session.runner.run(up))
     if not foreground.restart(restart):
         raise Refused("no local stack runs here; start one with c2c dev")
     session.show({"restarted": str(restart)}, f"{restart} is started again.")

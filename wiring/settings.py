@@ -88,8 +88,7 @@ class HubSpotSettings(_Credential):
     """A HubSpot portal, by a service key.
 
     `billing_label` is the association label of the contact that gets invoices, `default_currency`
-    that of a single-currency account, whose deals carry none. `account_time_zone` (IANA) says
-    when the daily limit resets.
+    that of a single-currency account, whose deals carry none.
     """
 
     url: str = "https://api.hubapi.com"
@@ -97,7 +96,6 @@ class HubSpotSettings(_Credential):
     closed_since: date
     billing_label: str = "Billing"
     default_currency: str = ""
-    account_time_zone: str = ""
 
 
 class OdooCrmSettings(_Section):
@@ -253,6 +251,11 @@ def config_path() -> Path:
     return Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_CONFIG))
 
 
+def is_configured() -> bool:
+    """Whether there is a configuration to read, or somebody says there is."""
+    return CONFIG_VARIABLE in os.environ or config_path().is_file()
+
+
 def load_settings(**overrides: Any) -> Settings:
     """Read the configuration. Raises ConfigurationError naming every problem and where to mend."""
     path = config_path()
@@ -268,6 +271,10 @@ def load_settings(**overrides: Any) -> Settings:
         raise ConfigurationError(
             f"the configuration in {path} and the environment (C2C_...) cannot be used:\n"
             + "\n".join(lines)
+        ) from None
+    except (ValueError, OSError) as error:
+        raise ConfigurationError(
+            f"the configuration in {path} and the environment (C2C_...) cannot be read: {error}"
         ) from None
 
 

@@ -189,8 +189,8 @@ def _activities_at_once(queue: str, limits: WorkerSettings) -> int:
 
     Odoo's mostly wait in a thread for a call that many of them share: the more there are, the
     fuller the call; of mails no more than one call takes. A CRM is called for each by itself and
-    limits its callers. Those of the workflows' own queue read the configuration, ask the engine, or
-    wait for contracts.
+    limits its callers. Those of the workflows' own queue ask the engine or wait for contracts, and
+    hold no thread.
     """
     fewer = {task_queues.CONTRACTS: 20, task_queues.CRM: 20, task_queues.ODOO_MAIL: MAX_MAILS}
     return min(limits.activities, fewer.get(queue, limits.activities))

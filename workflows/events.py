@@ -27,7 +27,6 @@ with workflow.unsafe.imports_passed_through():
         update_contract,
     )
     from activities.odoo.sweeps import OdooSweeps
-    from contracts.contract.messages import MilestoneReachedInOdoo, MilestoneUnreachedInOdoo
     from contracts.events import (
         Delivery,
         Dismissal,
@@ -232,24 +231,8 @@ _News = tuple[str, str, BaseModel]
 def _news(changes: OdooChanges) -> list[_News]:
     return [
         *((item.workflow_id, BALANCE, item.balance) for item in changes.invoices),
-        *(
-            (
-                item.workflow_id,
-                REACHED,
-                MilestoneReachedInOdoo(
-                    milestone_id=item.milestone_id, on=item.reached_on, as_of=item.changed_at
-                ),
-            )
-            for item in changes.milestones
-        ),
-        *(
-            (
-                item.workflow_id,
-                UNREACHED,
-                MilestoneUnreachedInOdoo(milestone_id=item.milestone_id, as_of=item.changed_at),
-            )
-            for item in changes.unreached
-        ),
+        *((item.workflow_id, REACHED, item.mark) for item in changes.milestones),
+        *((item.workflow_id, UNREACHED, item.mark) for item in changes.unreached),
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 from temporalio import activity
@@ -11,8 +11,10 @@ from temporalio import activity
 from activities.odoo.balances import FIELDS, balances_of, is_ours
 from activities.odoo.catalogue import Catalogue
 from activities.odoo.clock import ODOO_DATETIME, OVERLAP, overlapping, utc
+from activities.odoo.milestones import reached_mark
 from activities.odoo.needs import ACCOUNTING, PROJECT, SALES, Need
 from activities.odoo.paging import fitting, read_page
+from contracts.contract.messages import MilestoneUnreachedInOdoo
 from contracts.identifiers import INVOICE_ORIGINS, workflow_of_origin
 from contracts.sweeps import (
     ChangedInvoice,
@@ -128,9 +130,13 @@ class OdooSweeps:
         edited = [row for row in page.rows if row["is_reached"] or _is_edited(row)]
         for row, workflow_id in self._news(edited):
             if row["is_reached"]:
-                changes.milestones.append(_reached(row, workflow_id))
+                mark = reached_mark(row)
+                changes.milestones.append(ReachedMilestone(workflow_id=workflow_id, mark=mark))
             else:
-                changes.unreached.append(_unreached(row, workflow_id))
+                gone = MilestoneUnreachedInOdoo(
+                    milestone_id=row["id"], as_of=utc(row["write_date"])
+                )
+                changes.unreached.append(UnreachedMilestone(workflow_id=workflow_id, mark=gone))
         changes.watermark = max(changes.watermark, page.as_of or changes.watermark)
         return None if page.next is None else PageMark(kind=Kind.MILESTONES, id=page.next)
 
@@ -184,20 +190,3 @@ def _is_written_by(user: int, row: Row) -> bool:
 
 def _is_edited(row: Row) -> bool:
     return bool(row["write_date"] != row["create_date"])
-
-
-def _reached(row: Row, workflow_id: str) -> ReachedMilestone:
-    return ReachedMilestone(
-        workflow_id=workflow_id,
-        milestone_id=row["id"],
-        reached_on=date.fromisoformat(row["reached_date"]) if row["reached_date"] else None,
-        changed_at=utc(row["write_date"]),
-    )
-
-
-def _unreached(row: Row, workflow_id: str) -> UnreachedMilestone:
-    return UnreachedMilestone(
-        workflow_id=workflow_id,
-        milestone_id=row["id"],
-        changed_at=utc(row["write_date"]),
-    )

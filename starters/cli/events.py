@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +14,7 @@ from starters.client.names import MAX_LISTED
 
 if TYPE_CHECKING:
     from contracts.events import EventRecord
+    from starters.cli.tables import Table
     from starters.client.events import EventRow
 
 app = typer.Typer(no_args_is_help=True)
@@ -49,7 +49,7 @@ def list_(
     session = session_of(context)
     found = _listed(session, source, outcome, day, parked, limit)
     session.show(
-        {"events": [_document(item) for item in found], "more": len(found) >= limit},
+        {"events": found, "more": len(found) >= limit},
         _table(found) if found else f"No such event at {session.place}.",
     )
 
@@ -57,12 +57,12 @@ def list_(
 @app.command()
 def show(context: typer.Context, event: Event) -> None:
     """Show one event: what was received, what became of it, and what it touched."""
-    from starters.cli.tables import pairs
+    from starters.cli.tables import Pairs
     from starters.client import events
 
     session = session_of(context)
     record = session.run(lambda c2c: events.show(c2c.client, event))
-    session.show(record, pairs(_pairs(record)))
+    session.show(record, Pairs(_pairs(record)))
 
 
 @app.command()
@@ -136,15 +136,11 @@ def _day(text: str) -> date | None:
         raise UsageError(f"{text!r} is no day; write it as 2026-05-04") from None
 
 
-def _document(row: EventRow) -> dict[str, Any]:
-    return {**asdict(row), "received_at": row.received_at.isoformat()}
-
-
-def _table(rows: list[EventRow]) -> Any:
-    from starters.cli.tables import moment, table
+def _table(rows: list[EventRow]) -> Table:
+    from starters.cli.tables import Table, moment
     from starters.client.references import short
 
-    return table(
+    return Table(
         ("*Event", "Received (UTC)", "Outcome", "*Touched", "Why"),
         (
             (

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from starters.cli.session import run, session_of
+from starters.cli.session import session_of
 
 
 def serve(
@@ -23,4 +23,4 @@ def serve(
     web = settings.web.model_copy(update=changes)
     from starters.web import serving  # late: the web framework comes with it
 
-    run(serving.serve(settings.model_copy(update={"web": web})))
+    session.runner.run(serving.serve(settings.model_copy(update={"web": web})))

@@ -59,6 +59,24 @@ def commands(command: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield from commands(command.get_command(context, name), f"{path} {name}")
 
 
+LOOK = {"list", "show", "versions", "statement", "audit"}
+SYSTEM = {"worker", "setup", "check", "replay", "demo", "dev"}
+
+
+def test_every_command_that_tells_something_can_be_sent_again() -> None:
+    """All but those that look, those of the system, and the start of a contract, whose own id
+    counts once."""
+    found = dict(commands(typer.main.get_command(app)))
+    repeatable = {
+        path
+        for path, command in found.items()
+        if any(parameter.name == "request_id" for parameter in command.params)
+    }
+    assert len(repeatable) > 20
+    others = found.keys() - repeatable - {"contract start"}
+    assert {path.split()[-1] for path in others} == LOOK | SYSTEM
+
+
 def test_every_command_that_asks_takes_yes() -> None:
     """There is one place that asks, and a command that calls it has the option."""
     folder = Path(starters.cli.__file__).parent
