@@ -433,6 +433,15 @@ def test_exceptions_list_and_show(calls: Calls, c2c: Invoke) -> None:
     assert item["step"] == "customer"
 
 
+def test_the_exceptions_say_how_many_events_wait_for_a_person(calls: Calls, c2c: Invoke) -> None:
+    calls.answer("exceptions", ParkedSteps([], events=3), C2C)
+    assert (
+        "3 events wait for a person too: c2c events list --parked"
+        in c2c("exceptions", "list").stderr
+    )
+    assert json.loads(c2c("exceptions", "list", "--json").stdout)["events"] == 3
+
+
 def test_a_list_of_exceptions_that_stops_says_so(calls: Calls, c2c: Invoke) -> None:
     step = ParkedStep(CONTRACT, examples.parked(parking.CUSTOMER))
     calls.answer("exceptions", Listed([step], more=True), C2C)
