@@ -102,12 +102,10 @@ def accepted_dispute(state: InvoiceState, dispute: Dispute, accepted: Money) -> 
     """The dispute once a part is accepted: only that part stays disputed, until it is credited."""
     balance = collecting.required_balance(state)
     share = accepted.amount * balance.untaxed.amount / balance.total.amount
-    return dispute.model_copy(
-        update={
-            "accepted": accepted,
-            "to_credit": Money.rounded(share, accepted.currency),
-            "credited_before": collecting.credited_untaxed(state, balance),
-        }
+    return dispute.replace(
+        accepted=accepted,
+        to_credit=Money.rounded(share, accepted.currency),
+        credited_before=collecting.credited_untaxed(state, balance),
     )
 
 

@@ -127,8 +127,8 @@ def _posted(
     state = payments.with_balance(state.replace(issued=True), balance)
     if state.draft is not None:
         # Its lines are Odoo's from now on; the state of an invoice that is collected stays small.
-        content = state.draft.content.model_copy(update={"lines": ()})
-        state = state.replace(draft=state.draft.model_copy(update={"content": content}))
+        content = state.draft.content.replace(lines=())
+        state = state.replace(draft=state.draft.replace(content=content))
     return state.noted(f"Posted {balance.number}: {balance.total} with tax, due {balance.due_on}")
 
 
@@ -159,8 +159,8 @@ def _retry_delivery(
     if parked.code != _DIFFERS:
         return state
     draft, address = required(state.draft), parked.value
-    content = draft.content.model_copy(update={"mailed_to": address})
-    state = state.replace(draft=draft.model_copy(update={"content": content}))
+    content = draft.content.replace(mailed_to=address)
+    state = state.replace(draft=draft.replace(content=content))
     return state.noted(f"{resolution.by}: to be mailed to {address}")
 
 
@@ -295,7 +295,7 @@ def _with_draft_outdated(state: InvoiceState) -> InvoiceState:
     """The draft in Odoo is to be written again."""
     if state.draft is None:
         return state
-    return state.replace(draft=state.draft.model_copy(update={"content_hash": ""}))
+    return state.replace(draft=state.draft.replace(content_hash=""))
 
 
 ACTS: Mapping[str, ActRule[InvoiceState]] = {

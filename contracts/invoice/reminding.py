@@ -120,7 +120,7 @@ def _with_reminder_sent(state: InvoiceState, how: str) -> InvoiceState:
     reminder = state.reminder
     if reminder is None:
         return state
-    level = state.dunning.model_copy(update={"level": reminder.level, "sent_on": state.today})
+    level = state.dunning.replace(level=reminder.level, sent_on=state.today)
     state = state.replace(dunning=level, reminder=None)
     return state.noted(f"Reminder {reminder.level} {how}: {reminder.owed} asked for")
 
@@ -158,7 +158,7 @@ def _not_reminded(
 ) -> InvoiceState:
     if failure.code != _NO_ADDRESS or not state.reminder:
         return state
-    return state.replace(reminder=state.reminder.model_copy(update={"by_hand": True}))
+    return state.replace(reminder=state.reminder.replace(by_hand=True))
 
 
 def _skipped(state: InvoiceState, *_: Any) -> InvoiceState:

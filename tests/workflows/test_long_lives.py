@@ -117,8 +117,8 @@ async def test_a_request_whose_answer_was_lost_counts_once_in_a_later_run_too(
     first_run = (await handle.describe()).run_id
 
     async def credit(request_id: str, amount: str = "100.00") -> None:
-        await contract.request_credit(
-            1, by=OLGA, reason="two days late", amount=eur(amount), request_id=request_id
+        await contract.once(request_id).request_credit(
+            1, by=OLGA, reason="two days late", amount=eur(amount)
         )
 
     async def another_credit_is_refused_under(request_id: str) -> None:

@@ -6,7 +6,7 @@ It does what the activities do: it looks before it acts, so that a repeat finds 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -53,10 +53,10 @@ class Odoo:
     sent: int = 0
     reminders: tuple[str, ...] = ()
     payments: tuple[str, ...] = ()
-    excess: Mapping[str, Money] = field(default_factory=dict)
-    """What of a payment was more than was open, by its reference."""
-    losses: Mapping[str, Money] = field(default_factory=dict)
-    """What is written off, by the key of its entry."""
+    excess: tuple[tuple[str, Money], ...] = ()
+    """What of a payment was more than was open, with its reference."""
+    losses: tuple[tuple[str, Money], ...] = ()
+    """What is written off, with the key of its entry."""
     total: Money = TOTAL
     residual: Money = ZERO
     changed: int = 0
@@ -142,7 +142,7 @@ def _register(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Re
         payment = next(item for item in state.payments if item.reference == action.subject)
         rest = odoo.residual - payment.amount
         if not rest.is_positive and not rest.is_zero:
-            odoo = replace(odoo, excess={**odoo.excess, action.subject: -rest})
+            odoo = replace(odoo, excess=(*odoo.excess, (action.subject, -rest)))
         booked = (*odoo.payments, action.subject)
         odoo = odoo.now(payments=booked, residual=max(rest, ZERO))
     return odoo, Done(odoo.balance)
@@ -165,10 +165,10 @@ def _remind(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Resu
 def _write_off(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Result]:
     assert state.write_off is not None
     key, amount = str(state.write_offs), state.write_off.amount
-    if key not in odoo.losses:
+    if key not in dict(odoo.losses):
         if amount > odoo.residual:
             return odoo, refused("write_off_too_large")
-        odoo = odoo.now(losses={**odoo.losses, key: amount}, residual=odoo.residual - amount)
+        odoo = odoo.now(losses=(*odoo.losses, (key, amount)), residual=odoo.residual - amount)
     return odoo, Done(odoo.balance)
 
 
