@@ -240,7 +240,7 @@ def _reminder_request(state: InvoiceState, action: Action) -> str:
 
 def _write_off_request(state: InvoiceState, action: Action) -> Any:
     assert state.write_off is not None
-    return state.write_off.amount, state.write_offs + 1
+    return state.write_off.amount, state.write_offs
 
 
 _REQUESTS: Mapping[str, Callable[[InvoiceState, Action], Any]] = {
