@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -290,7 +291,7 @@ async def test_an_invoice_carries_the_day_it_is_posted_and_not_the_day_it_was_pr
     assert approvers(state) == [ANA]
 
 
-def drafts(world: World, invoice: str) -> list[dict[str, object]]:
+def drafts(world: World, invoice: str) -> list[dict[str, Any]]:
     """What Odoo has of an invoice, whatever became of it."""
     return world.admin.search_read(
         "account.move",

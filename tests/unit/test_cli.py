@@ -34,6 +34,7 @@ from starters.client import (
     Started,
     listing,
 )
+from starters.client.parked import ParkedSteps
 from tests.unit import examples
 from tests.unit.command import CONTRACT, INVOICE, Calls, Invoke
 from wiring.client import TemporalUnreachable

@@ -16,7 +16,7 @@ from tests.unit.contract import played
 from tests.unit.contract.examples import _contract, fixed_price, hourly
 from tests.unit.contract.played import ANA, Played, Worked, eur
 
-RENEWS = {"term": {"auto_renew": True}}
+RENEWS: Any = {"term": {"auto_renew": True}}
 
 
 def _ends_in_march(plans: list[Any]) -> None:

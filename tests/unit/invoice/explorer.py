@@ -282,9 +282,9 @@ def check(play: Play) -> None:
         proposed = state.proposal.amount
         assert state.approval_round.subject.amount == max(proposed, -proposed), "as it was proposed"
     if state.balance is not None and state.balance.total != TOTAL:
-        for item in rules.AGENDA.wanted(state):
-            goes_on = item.kind in _WHILE_CHANGED or item.key in state.uncertain
-            assert goes_on, f"{item.key} goes on, and the invoice is not what was approved"
+        for act in rules.AGENDA.wanted(state):
+            goes_on = act.kind in _WHILE_CHANGED or act.key in state.uncertain
+            assert goes_on, f"{act.key} goes on, and the invoice is not what was approved"
         asked = [item.kind for item in rules.AGENDA.wanted(state)]
         assert acts.BALANCE in asked or state.uncertain, "nobody is asked about another amount"
     if state.uncertain:
