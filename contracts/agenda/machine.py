@@ -152,8 +152,10 @@ class Agenda(Generic[S]):
 
     def wanted_of(self, state: S) -> Sequence[Wanted]:
         """`wanted`, kept for the state that was asked about last: it is asked several times."""
-        if self._last and self._last[0][0] is state:
-            return self._last[0][1]
+        # Read once: another thread may ask about another workflow's state in between.
+        for known, wanted in self._last[:1]:
+            if known is state:
+                return wanted
         found = self.wanted(state)
         self._last[:] = [(state, found)]
         return found
@@ -188,9 +190,10 @@ class Agenda(Generic[S]):
             after = _remembered(after, event)
         if after.answer is not None or metrics:
             after = after.replace(answer=None, metrics=())
-        if self._last and self._last[0][0] is rest:
-            # They differ only in what people are shown and answered: they want the same.
-            self._last[:] = [(after, self._last[0][1])]
+        for known, wanted in self._last[:1]:
+            if known is rest:
+                # They differ only in what people are shown and answered: they want the same.
+                self._last[:] = [(after, wanted)]
         return Outcome(after, answer=answer, metrics=metrics)
 
     def _applied(self, state: S, event: Event) -> S:
