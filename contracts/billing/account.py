@@ -72,7 +72,11 @@ def begin(contract: Contract, on: date) -> BillingState:
 
 def adopt(billing: BillingState, contract: Contract, on: date) -> BillingState:
     """A new version of the terms, in force from `on`: change order, renewal or early end. What is
-    proposed already keeps the version it was proposed with."""
+    proposed already keeps the version it was proposed with. A milestone that is no more is not
+    reached any more: another one may get its key."""
+    for milestone in billing.reached:
+        if contract.milestone(milestone) is None:
+            billing = unreach(billing, milestone)
     new_deposit = contract.deposit is not None and billing.deposit_on is None
     return changed(
         billing,

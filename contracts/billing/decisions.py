@@ -178,8 +178,9 @@ def request_credit(
         raise NotPossible(f"what invoice {number} bills is settled for good")
     if reinvoice and (not whole or waiting):
         raise NotPossible("only an invoice that is credited in whole can be issued anew")
-    count = 1 + sum(item.credited_number == number for item in billing.invoices.values())
-    key = f"credit:{number}:{count + len(waiting)}"
+    # Counted over all that were ever asked for: a key that is free again is not given twice.
+    count = billing.credits_asked + 1
+    key = f"credit:{number}:{count}"
     request = CreditRequest(
         key=key,
         number=number,
@@ -190,7 +191,7 @@ def request_credit(
         reinvoice=reinvoice,
     )
     requests = {**billing.credit_requests, key: request}
-    return changed(billing, credit_requests=requests)
+    return changed(billing, credit_requests=requests, credits_asked=count)
 
 
 def _is_untouched(billing: BillingState, invoice: Invoice) -> bool:

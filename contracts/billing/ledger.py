@@ -16,6 +16,7 @@ from contracts.billing.entitlements import ZERO, Entitlement
 from contracts.billing.lines import rounded
 from contracts.billing.state import BillingState, CreditRequest, Freeze, InvoiceStatus
 from contracts.billing.terms import PlanTerms
+from contracts.model import Milestone
 from contracts.money import Money
 
 R = TypeVar("R")
@@ -168,6 +169,12 @@ class Ledger:
     def is_given_back(self, key: str) -> bool:
         """Whether it is a fee to be given back: that waits for an invoice that can bear it."""
         return keys.kind_of(key) == keys.FEE and self.change(key) < 0
+
+    def is_dealt_with(self, milestone: Milestone) -> bool:
+        """Whether a milestone is billed and nothing of it is left, or is never to be."""
+        state, key = self.state, keys.milestone(milestone.key)
+        is_waived = self.account(key).off >= milestone.amount.amount > 0
+        return key not in self.differences and (milestone.key in state.reached or is_waived)
 
     def billed_on(self, line: str) -> Decimal:
         """What is billed on a line of the order, before its cap."""

@@ -13,7 +13,7 @@ from contracts.billing.entitlements import ZERO
 from contracts.billing.ledger import Ledger, credits_waiting, days_billed, kept
 from contracts.billing.periods import DAY
 from contracts.billing.posting import answered
-from contracts.billing.reading import reads
+from contracts.billing.reading import goes_on, reads
 from contracts.model import UsagePlan
 from contracts.money import Money
 
@@ -109,7 +109,7 @@ def _bill(ledger: Ledger, key: str, due: date, found: dict[str, list[str]]) -> O
     for plan in found:
         terms = ledger.terms(plan)
         for kind in terms.kinds:
-            if terms.due_after(kind, due - DAY) == due:
+            if terms.bill_day_after(kind, due - DAY) == due:
                 tracks.append(f"{plan}:{kind}")
                 period = terms.period_of(due if terms.in_advance(kind) else due - DAY)
                 names[period.period.name if period else f"{due}"] = None
@@ -145,11 +145,12 @@ def due_keys(ledger: Ledger) -> tuple[tuple[str, date], ...]:
 
 def _bill_day(ledger: Ledger, plan: str, kind: str, due: date) -> date | None:
     """The first day on or after `due` whose bill is not made; None if that day is not come or not
-    read yet, or after the plan's last."""
+    read yet. Of a plan that is over, what came late is left to the settlement if that is next."""
     terms, billed = ledger.terms(plan), days_billed(ledger).get(f"{plan}:{kind}", ())
     day = terms.due_after(kind, due) if due == date.min else due
+    next_day = terms.bill_day_after if goes_on(ledger) else terms.due_after
     while day is not None and day in billed:
-        day = terms.due_after(kind, day)
+        day = next_day(kind, day)
     if day is None or day > ledger.today:
         return None
     until = ledger.state.read_until.get(plan, date.min)
@@ -226,15 +227,6 @@ def is_settling(ledger: Ledger) -> bool:
     state, today = ledger.state, ledger.today
     if any(item.is_open for item in state.invoices.values()) or state.credit_requests:
         return False
-    for item in state.contract.milestones:
-        key = keys.milestone(item.key)
-        is_waived = ledger.account(key).off >= item.amount.amount > 0
-        if key in ledger.differences or (item.key not in state.reached and not is_waived):
-            return False
-    if keys.DEPOSIT in ledger.differences:
+    if goes_on(ledger) or keys.DEPOSIT in ledger.differences:
         return False
-    for plan in state.contract.plans:
-        last = ledger.terms(plan.key).last
-        if last is None or last >= today:
-            return False
     return not reads(state, today) and not due_keys(ledger)

@@ -6,7 +6,7 @@ from datetime import date
 from enum import StrEnum
 from typing import NamedTuple
 
-from contracts.billing.ledger import Ledger
+from contracts.billing.ledger import Ledger, kept
 from contracts.billing.periods import DAY
 from contracts.billing.posting import answered
 from contracts.billing.terms import PlanTerms
@@ -45,18 +45,32 @@ def reads(ledger: Ledger) -> tuple[Read, ...]:
     found: list[Read] = []
     for plan in ledger.state.contract.plans:
         terms = ledger.terms(plan.key)
-        until = _last_due(terms, ledger.today) if terms.is_read else None
+        until = _read_until(ledger, terms) if terms.is_read else None
         if until is not None and ledger.state.read_until.get(plan.key, date.min) < until:
             found.append(Read.of(plan, until))
     return tuple(sorted(found, key=lambda item: (item.until, item.plan)))
 
 
-def _last_due(terms: PlanTerms, today: date) -> date | None:
-    """The last day of the latest period that is over by a day."""
+@kept
+def goes_on(ledger: Ledger) -> bool:
+    """Whether the contract has more to bill than what is left over: a plan that is not over, or a
+    milestone. Else the settlement is next."""
+    contract = ledger.state.contract
+    ends = [ledger.terms(plan.key).last for plan in contract.plans]
+    return any(end is None or end >= ledger.today for end in ends) or not all(
+        ledger.is_dealt_with(item) for item in contract.milestones
+    )
+
+
+def _read_until(ledger: Ledger, terms: PlanTerms) -> date | None:
+    """The last day of the latest period that is over. A plan that is over is read on, while the
+    contract goes on, for what is approved late."""
+    today = ledger.today
     if today <= terms.first or terms.is_empty:
         return None
     if terms.last is not None and today > terms.last:
-        return terms.last
+        late = terms.late_day_until(today) if goes_on(ledger) else None
+        return late - DAY if late else terms.last
     period = terms.period_of(today)
     if period is None or period.period.first <= terms.first:
         return None
@@ -70,7 +84,8 @@ def next_day(ledger: Ledger) -> date | None:
     days: list[date | None] = []
     for plan in ledger.state.contract.plans:
         terms = ledger.terms(plan.key)
-        days += [terms.due_after(kind, today) for kind in terms.kinds]
+        following = terms.bill_day_after if goes_on(ledger) else terms.due_after
+        days += [following(kind, today) for kind in terms.kinds]
         days.append(terms.last and terms.last + DAY)
     retainage = ledger.state.contract.retainage
     days.append(retainage.release_on if retainage else None)

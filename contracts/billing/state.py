@@ -245,6 +245,7 @@ class BillingState(Frozen):
     waivers: dict[str, tuple[Waiver, ...]] = Field(default_factory=dict)
     waivers_ended: dict[str, int] = Field(default_factory=dict)
     credit_requests: dict[str, CreditRequest] = Field(default_factory=dict)
+    credits_asked: int = 0
     caps_allowed: dict[str, CapAllowance] = Field(default_factory=dict)
     folded: dict[str, Folded] = Field(default_factory=dict)
 

@@ -10,7 +10,7 @@ from contracts.billing.entitlements import ZERO
 from contracts.billing.ledger import Ledger, credits_waiting, kept, target
 from contracts.billing.lines import rounded
 from contracts.billing.occasions import is_settling, occasions
-from contracts.billing.order import LineKind, order_lines
+from contracts.billing.order import manual_lines
 from contracts.billing.posting import answered, ledger_of
 from contracts.billing.state import BillingState, InvoiceStatus
 from contracts.model import Frozen
@@ -117,8 +117,7 @@ def delivered(billing: BillingState) -> dict[str, Decimal]:
 
 @kept
 def _delivered(ledger: Ledger) -> dict[str, Decimal]:
-    lines = order_lines(ledger.state.contract)
-    manual = {item.key for item in lines if item.kind is LineKind.MANUAL}
+    manual = manual_lines(ledger.state.contract)
     found: dict[str, Decimal] = {}
     for invoice in ledger.state.invoices.values():
         for line in invoice.lines if invoice.counts else ():
@@ -170,7 +169,7 @@ def open_ends(ledger: Ledger) -> list[str]:
     found = [
         f"milestone {item.key} is not reached"
         for item in billing.contract.milestones
-        if item.key not in billing.reached
+        if item.key not in billing.reached and not ledger.is_dealt_with(item)
     ]
     for plan in billing.contract.plans:
         terms = ledger.terms(plan.key)

@@ -72,6 +72,7 @@ _WHILE_RUNNING: tuple[Rule, ...] = (
     amendments.change_decided,
     amendments.odoo_follows,
     term.ends_early,
+    term.drops_unreached,
     term.renews,
     proposing.proposes,
     endings.closed,

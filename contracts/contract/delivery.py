@@ -315,18 +315,14 @@ def _lines_of(state: ContractState, number: int) -> tuple[str, ...]:
     return tuple(line.order_line for line in state.account.invoices[number].lines)
 
 
-def _marked(
-    state: ContractState, action: Action, as_of: datetime | None, stands: bool
-) -> ContractState:
+def _marked(state: ContractState, action: Action, as_of: datetime | None) -> ContractState:
     key = action.subject
     if key not in state.milestones:
         return state
     return state.with_milestone(key, marked_in_odoo=True, marked_as_of=as_of)
 
 
-def _delivered(
-    state: ContractState, action: Action, sent: dict[str, Decimal], stands: bool
-) -> ContractState:
+def _delivered(state: ContractState, action: Action, sent: dict[str, Decimal]) -> ContractState:
     return state.replace(odoo=state.odoo.replace(delivered={**state.odoo.delivered, **sent}))
 
 

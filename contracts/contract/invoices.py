@@ -144,13 +144,11 @@ def _renewal_notices(state: ContractState) -> Iterator[Action]:
             yield Action(CONTRACT_RENEWED, key, subject=str(number), lane=f"invoice:{number}")
 
 
-def _renewal_sent(state: ContractState, action: Action, value: Any, stands: bool) -> ContractState:
+def _renewal_sent(state: ContractState, action: Action, value: Any) -> ContractState:
     return state.replace(reporting_end=(*state.reporting_end, int(action.subject)))
 
 
-def _renewal_not_sent(
-    state: ContractState, action: Action, failure: Failed, stands: bool
-) -> ContractState:
+def _renewal_not_sent(state: ContractState, action: Action, failure: Failed) -> ContractState:
     return cleared_or_lost(state, int(action.subject))
 
 

@@ -237,7 +237,7 @@ def _with_warning(state: ContractState, text: str, invoice: Invoice) -> Contract
     return state.noted(text)
 
 
-def _started(state: ContractState, action: Action, is_new: bool, stands: bool) -> ContractState:
+def _started(state: ContractState, action: Action, is_new: bool) -> ContractState:
     """The invoice's workflow is under way. One that an earlier attempt began is not followed by
     this run: it is asked to report its end."""
     number = int(action.subject)

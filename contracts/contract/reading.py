@@ -93,15 +93,13 @@ def _of(state: ContractState, key: str, until: date) -> Read | None:
 # --- what came of it ------------------------------------------------------------------------------
 
 
-def _time_read(state: ContractState, action: Action, read: TimeRead, stands: bool) -> ContractState:
+def _time_read(state: ContractState, action: Action, read: TimeRead) -> ContractState:
     state = _with_late(state, action.subject, account.too_late(state.account, read.entries))
     billing = account.take_time(state.account, action.subject, read.entries, read.gone, read.until)
     return _after_reading(state.replace(billing=billing), action.subject, read)
 
 
-def _expenses_read(
-    state: ContractState, action: Action, read: ExpensesRead, stands: bool
-) -> ContractState:
+def _expenses_read(state: ContractState, action: Action, read: ExpensesRead) -> ContractState:
     state = _with_late(state, action.subject, account.too_late(state.account, read.expenses))
     billing = account.take_expenses(
         state.account, action.subject, read.expenses, read.gone, read.until

@@ -149,7 +149,6 @@ class PendingChange(Value):
     """
 
     order: ChangeOrder
-    contract_data: JsonObject
     contract: Contract
     changes: tuple[str, ...]
     approval_round: ApprovalRound | None = None
