@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from contracts.agenda import machine
-from contracts.invoice import acts, agenda, agreements, rules
+from contracts.invoice import acts, agreements, rules
 from contracts.invoice.state import InvoiceState
 from tests.unit.invoice.explorer import MOST_BYTES, Play, beginning, ends_well, explore
 
@@ -80,8 +80,8 @@ def _an_uncertain_write_off_is_voided(patch: pytest.MonkeyPatch) -> None:
         after = void(state.replace(uncertain=()))
         return state if after.write_off is not None else after
 
-    broken = [voided if item is void else item for item in agenda._OF_POSTED]
-    patch.setattr(agenda, "_OF_POSTED", broken)
+    broken = [voided if item is void else item for item in rules._OF_POSTED]
+    patch.setattr(rules, "_OF_POSTED", broken)
 
 
 @pytest.mark.parametrize(
