@@ -22,7 +22,7 @@ from contracts.contract import endings, invoices, proposing, reading
 from contracts.contract import rules as contract_rules
 from contracts.contract.messages import CancelRequest
 from contracts.contract.state import RUNNING
-from contracts.invoice import acts, agenda, agreements, issuing, payments, reporting
+from contracts.invoice import acts, agreements, issuing, payments, reporting
 from contracts.invoice import rules as invoice_rules
 from contracts.invoice.state import InvoiceStage, InvoiceState
 from contracts.money import Money
@@ -98,8 +98,8 @@ def _an_uncertain_write_off_is_voided(patch: Patch) -> None:
         after = void(state.replace(uncertain=()))
         return after if state.write_off is not None and after.write_off is None else state
 
-    broken = [voided if item is void else item for item in agenda._OF_POSTED]
-    patch.setattr(agenda, "_OF_POSTED", broken)
+    broken = [voided if item is void else item for item in invoice_rules._OF_POSTED]
+    patch.setattr(invoice_rules, "_OF_POSTED", broken)
 
 
 def _a_draft_that_failed_is_forgotten(patch: Patch) -> None:
