@@ -125,7 +125,7 @@ def _approve_one(
     from starters.client import Outcome
 
     workflow_id = any_id(reference, session.entities)
-    before = after = _decided(session, reference, request_id)
+    before = after = _decided(session, reference, "approve", by, comment, request_id)
     if before is None:
         item = _one(session, reference, content_hash)
         before = item.approval_round
@@ -178,7 +178,7 @@ def reject(
 
     session = session_of(context)
     workflow_id = any_id(reference, session.entities)
-    seen = _decided(session, reference, request_id)
+    seen = _decided(session, reference, "reject", by, comment, request_id)
     if seen is None:
         seen = _one(session, reference, content_hash).approval_round
         session.ask_either(
@@ -221,11 +221,16 @@ def _awaiting(
     return found.items
 
 
-def _decided(session: Session, reference: str, request_id: str | None) -> ApprovalRound | None:
+def _decided(
+    session: Session, reference: str, decision: str, by: str, comment: str, request_id: str | None
+) -> ApprovalRound | None:
     """The round as the same request left it before; None if it is sent for the first time."""
     if not request_id:
         return None
-    return session.ask_either(reference, lambda it: it.decided(), request_id)[1]
+    _, found = session.ask_either(
+        reference, lambda it: it.decided(decision, by=by, comment=comment), request_id
+    )
+    return found
 
 
 def _one(session: Session, reference: str, content_hash: str) -> Awaiting:
