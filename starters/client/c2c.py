@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from contracts.identifiers import is_invoice_workflow_id
 from starters.client import calls, listing, references
 from starters.client.listing import Listed
-from starters.client.names import MAX_LISTED
+from starters.client.names import EVENT_WORKFLOW, MAX_LISTED
 from starters.client.references import NO_ENTITIES, Entities
 from workflows import search_attributes
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from starters.client.contracts import ContractClient
     from starters.client.invoices import InvoiceClient
     from starters.client.listing import ContractRow
-    from starters.client.parked import ParkedStep
+    from starters.client.parked import ParkedSteps
     from starters.client.starting import Started
 
 _WAITS = f"ExecutionStatus = 'Running' AND {search_attributes.WAITING_ON.name}"
@@ -110,16 +110,22 @@ class C2C:
 
     async def exceptions(
         self, *, limit: int = MAX_LISTED, unreadable: Unreadable | None = None
-    ) -> Listed[ParkedStep]:
+    ) -> ParkedSteps:
         """Every parked step, oldest first, of at most `limit` contracts and as many invoices.
 
         With `unreadable` one workflow that gives no answer does not hide the others.
         """
+        from starters.client.parked import ParkedSteps
+
         ids, more = await listing.workflow_ids(self.client, _PARKED, limit)
         found = await calls.each(
             ids, lambda item: self.contract_or_invoice(item).parked(), unreadable
         )
-        return Listed(sorted(found, key=lambda item: item.exception.since), more)
+        found.sort(key=lambda item: item.exception.since)
+        events = await self.client.count_workflows(
+            f"WorkflowType = '{EVENT_WORKFLOW}' AND {_PARKED}"
+        )
+        return ParkedSteps(found, more, events.count)
 
     # --- approvals ------------------------------------------------------------------------------
 

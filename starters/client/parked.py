@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from contracts.parking import StepException
 from contracts.views.choices import Choice
+from starters.client.listing import Listed
 
 
 @dataclass(frozen=True)
@@ -15,3 +16,11 @@ class ParkedStep:
     workflow_id: str
     exception: StepException
     choices: tuple[Choice, ...] = ()
+
+
+@dataclass(frozen=True)
+class ParkedSteps(Listed[ParkedStep]):
+    """Parked steps, oldest first. `events`: how many inbound events wait for a person beside
+    them."""
+
+    events: int = 0

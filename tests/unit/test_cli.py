@@ -34,6 +34,7 @@ from starters.client import (
     Started,
     listing,
 )
+from starters.client.parked import ParkedSteps
 from tests.unit import examples
 from tests.unit.command import CONTRACT, INVOICE, Calls, Invoke
 from wiring.client import TemporalUnreachable
@@ -431,6 +432,15 @@ def test_exceptions_list_and_show(calls: Calls, c2c: Invoke) -> None:
     assert "customer" in c2c("exceptions", "show", "northwind/C-1").stdout
     [item] = json.loads(c2c("exceptions", "show", "northwind/C-1", "--json").stdout)["exceptions"]
     assert item["step"] == "customer"
+
+
+def test_the_exceptions_say_how_many_events_wait_for_a_person(calls: Calls, c2c: Invoke) -> None:
+    calls.answer("exceptions", ParkedSteps([], events=3), C2C)
+    assert (
+        "3 events wait for a person too: c2c events list --parked"
+        in c2c("exceptions", "list").stderr
+    )
+    assert json.loads(c2c("exceptions", "list", "--json").stdout)["events"] == 3
 
 
 def test_a_list_of_exceptions_that_stops_says_so(calls: Calls, c2c: Invoke) -> None:
