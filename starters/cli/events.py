@@ -46,11 +46,12 @@ def list_(
 ) -> None:
     """List events, newest first, with what became of them."""
     session = session_of(context)
-    found = _listed(session, source, outcome, day, parked, limit)
-    session.show(
-        {"events": found, "more": len(found) >= limit},
-        _table(found) if found else f"No such event at {session.place}.",
-    )
+    found = _listed(session, source, outcome, day, parked, limit + 1)
+    more, found = len(found) > limit, found[:limit]
+    document = {"events": found, "more": more}
+    session.show(document, _table(found) if found else f"No such event at {session.place}.")
+    if more:
+        session.warn(f"there are more than {limit}; narrow the list or raise --limit")
 
 
 @app.command()

@@ -254,6 +254,7 @@ def test_a_list_that_may_be_cut_says_so(
 
     monkeypatch.setattr(listing, "workflow_ids", many)
     assert f"only the newest {MAX_LISTED}" in c2c("list").stderr
+    assert json.loads(c2c("list", "--json").stdout)["more"] is True
 
 
 # --- one ----------------------------------------------------------------------------------------
