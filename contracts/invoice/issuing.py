@@ -108,7 +108,7 @@ def _approval_outdated(state: InvoiceState) -> Question:
 # --- what came of it ------------------------------------------------------------------------------
 
 
-def _drafted(state: InvoiceState, action: Action, draft: Draft, stands: bool) -> InvoiceState:
+def _drafted(state: InvoiceState, action: Action, draft: Draft) -> InvoiceState:
     """The draft exists in Odoo, with what it says there."""
     known = KnownDraft(
         invoice_id=draft.invoice_id,
@@ -128,9 +128,7 @@ def _drafted(state: InvoiceState, action: Action, draft: Draft, stands: bool) ->
     return state.replace(approval_round=None, changed_by_hand=True).noted(text)
 
 
-def _posted(
-    state: InvoiceState, action: Action, balance: InvoiceBalance, stands: bool
-) -> InvoiceState:
+def _posted(state: InvoiceState, action: Action, balance: InvoiceBalance) -> InvoiceState:
     state = payments.with_balance(state.replace(issued=True), balance)
     if state.draft is not None:
         # Its lines are Odoo's from now on; the state of an invoice that is collected stays small.
@@ -139,11 +137,11 @@ def _posted(
     return state.noted(f"Posted {balance.number}: {balance.total} with tax, due {balance.due_on}")
 
 
-def _discarded(state: InvoiceState, action: Action, value: Any, stands: bool) -> InvoiceState:
+def _discarded(state: InvoiceState, action: Action, value: Any) -> InvoiceState:
     return state.replace(discarded=True).noted("The draft was cancelled")
 
 
-def _delivered(state: InvoiceState, action: Action, value: Any, stands: bool) -> InvoiceState:
+def _delivered(state: InvoiceState, action: Action, value: Any) -> InvoiceState:
     return state.replace(delivered=True).noted("Delivered by e-mail")
 
 

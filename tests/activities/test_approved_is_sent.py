@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from activities.odoo import entries
+from activities.odoo.balances import InvoiceRef
 from contracts.invoice.answers import Draft
 from contracts.invoice.content import differences
 from gateways.odoo import OdooClient
@@ -18,7 +19,7 @@ from tests.activities.firm import Firm, Ordered
 from tests.activities.mixed import taxed
 from tests.activities.refusals import code, refused
 from tests.conftest import REAL
-from tests.world import single, unique
+from tests.world import eur, single, unique
 
 DIFFERS = "invoice_differs_from_approval"
 
@@ -223,6 +224,53 @@ def test_what_changes_right_before_the_posting_is_found_right_after_it(
     posting = posting.model_copy(update={"approved": again.content})
     assert firm.invoices.post_invoice(posting).posted
     assert firm.mails(made.contract) == []
+
+
+def _posted_by_hand(firm: Firm, draft: Draft, price: float) -> None:
+    """An accountant gives the draft another price, and posts it."""
+    books = firm.server.client("accountant")
+    line = [1, _line(firm, draft), {"price_unit": price}]
+    books.write("account.move", [draft.invoice_id], {"invoice_line_ids": [line]})
+    books.call("account.move", "action_post", [draft.invoice_id])
+
+
+@pytest.mark.parametrize("rewrites", [True, False])
+def test_a_draft_posted_by_hand_with_another_amount_is_not_shown_to_anybody(
+    firm: Firm, rewrites: bool
+) -> None:
+    made, draft = drafted(firm)
+    _posted_by_hand(firm, draft, 6000.0)
+    request = made.request(made.proposal(_work(made))).model_copy(update={"rewrites": rewrites})
+    refusal = refused(lambda: firm.invoices.create_draft(request))
+    assert (code(refusal), refusal.detail.value) == ("draft_differs_from_proposal", "6000.00 EUR")
+    assert "the posted invoice in Odoo totals 6000.00 EUR" in refusal.detail.message
+    # Its own advice: reset it there, and it is written again.
+    accountant = firm.server.client("accountant")
+    accountant.call("account.move", "button_draft", [draft.invoice_id])
+    again = firm.invoices.create_draft(request.model_copy(update={"rewrites": True}))
+    assert (again.invoice_id, again.odoo_totals.untaxed) == (draft.invoice_id, eur("500.00"))
+    accountant.call("account.move", "button_cancel", [draft.invoice_id])
+    assert firm.invoices.create_draft(request).odoo_totals.untaxed == eur("500.00")
+
+
+def test_a_posted_invoice_that_was_changed_waits_until_it_is_restored(firm: Firm) -> None:
+    made, draft = drafted(firm)
+    invoice = firm.invoices.post_invoice(made.post_request(draft, made.proposal(_work(made))))
+    accountant = firm.server.client("accountant")
+    ref = InvoiceRef(invoice_id=invoice.invoice_id, approved=draft.odoo_totals)
+    assert firm.balances.read_balance(ref) == invoice
+    accountant.call("account.move", "button_draft", [invoice.invoice_id])
+    refusal = refused(lambda: firm.balances.read_balance(ref))
+    assert code(refusal) == "invoice_not_posted"
+    _posted_by_hand(firm, draft, 6000.0)
+    changed = firm.balance(invoice.invoice_id)
+    assert (changed.untaxed, changed.posted) == (eur("6000.00"), True)
+    refusal = refused(lambda: firm.balances.read_balance(ref))
+    assert (code(refusal), refusal.detail.value) == (DIFFERS, str(changed.total))
+    assert "500.00 EUR and 575.00 EUR were approved" in refusal.detail.message
+    accountant.call("account.move", "button_draft", [invoice.invoice_id])
+    _posted_by_hand(firm, draft, 500.0)
+    assert firm.balances.read_balance(ref).residual == invoice.residual
 
 
 def test_an_invoice_is_mailed_to_the_address_that_was_approved_or_not_at_all(firm: Firm) -> None:

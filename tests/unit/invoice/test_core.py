@@ -426,7 +426,7 @@ def test_a_write_off_that_is_asked_for_again_is_another_one() -> None:
     assert play.state.write_off is None, "void: less is open"
     play = say(play, WriteOffAsked(by=SAM, reason="bankrupt"))
     play = act(say(play, vote(play.state, BOB, Decision.APPROVE)), "write_off")
-    assert play.odoo.losses == {"2": euros("600.00")}
+    assert dict(play.odoo.losses) == {"2": euros("600.00")}
 
 
 # --- money ------------------------------------------------------------------------------------
