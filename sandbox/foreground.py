@@ -57,6 +57,7 @@ async def dev(*, color: bool, odoo: str, keep_data: bool) -> int:
         for crm in remotes.crms(settings, remotes.odoo(settings)).values():
             crm.ensure_setup()
         show_where(console, stack)
+        console.print("One part starts again with: c2c dev --restart worker")
         keeper = Supervisor(folder, stack.parts, lambda text: console.print(escape(text)))
         watching = asyncio.create_task(_watch(keeper))
         await _interrupted()
