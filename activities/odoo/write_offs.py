@@ -32,7 +32,7 @@ NEEDS = (
     ),
     Need(
         "account.move.line",
-        names("account_id partner_id name currency_id amount_currency"),
+        names("move_id account_id partner_id name currency_id amount_currency"),
         access=ACCOUNTING,
         rights=UPSERT,
     ),
