@@ -153,8 +153,8 @@ class Agenda(Generic[S]):
     def wanted_of(self, state: S) -> Sequence[Wanted]:
         """`wanted`, kept for the state that was asked about last: it is asked several times."""
         # Read once: another thread may ask about another workflow's state in between.
-        for known, wanted in self._last[:1]:
-            if known is state:
+        for asked, wanted in self._last[:1]:
+            if asked is state:
                 return wanted
         found = self.wanted(state)
         self._last[:] = [(state, found)]
@@ -190,8 +190,8 @@ class Agenda(Generic[S]):
             after = _remembered(after, event)
         if after.answer is not None or metrics:
             after = after.replace(answer=None, metrics=())
-        for known, wanted in self._last[:1]:
-            if known is rest:
+        for asked, wanted in self._last[:1]:
+            if asked is rest:
                 # They differ only in what people are shown and answered: they want the same.
                 self._last[:] = [(after, wanted)]
         return Outcome(after, answer=answer, metrics=metrics)
