@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pytest
 
@@ -104,7 +104,7 @@ def _an_uncertain_write_off_is_voided(patch: Patch) -> None:
 def _a_draft_that_failed_is_forgotten(patch: Patch) -> None:
     known = invoice_rules.AGENDA.acts
     rule = dataclasses.replace(known[acts.CREATE], failed=lambda state, *_: state)
-    patch.setitem(known, acts.CREATE, rule)  # type: ignore[arg-type]
+    patch.setitem(known, acts.CREATE, rule)
 
 
 def _the_second_look_is_left_out(patch: Patch) -> None:
@@ -135,7 +135,7 @@ def _cancelled_beside_a_billed_invoice(patch: Patch) -> None:
     patch.setattr(endings, "cancel_refusal", allowed)
     known = contract_rules.AGENDA.messages
     rule = dataclasses.replace(known[CancelRequest], refusal=allowed)
-    patch.setitem(known, CancelRequest, rule)  # type: ignore[arg-type]
+    patch.setitem(cast(dict[Any, Any], known), CancelRequest, rule)
 
 
 def _closed_before_invoices_have_ended(patch: Patch) -> None:
@@ -179,13 +179,13 @@ def _an_approval_outlives_a_change_in_odoo(patch: Patch) -> None:
         return rule.done(state, *rest).replace(approval_round=state.approval_round)
 
     patch.setattr(issuing, "_approves", lambda approval_round, approval_hash: True)
-    patch.setitem(known, acts.CREATE, dataclasses.replace(rule, done=drafted))  # type: ignore[arg-type]
+    patch.setitem(known, acts.CREATE, dataclasses.replace(rule, done=drafted))
 
 
 def _a_difference_parks_nothing(patch: Patch) -> None:
     known = invoice_rules.AGENDA.acts
     rule = dataclasses.replace(known[acts.POST], step=None)
-    patch.setitem(known, acts.POST, rule)  # type: ignore[arg-type]
+    patch.setitem(known, acts.POST, rule)
 
 
 def _who_amends_may_approve(patch: Patch) -> None:
