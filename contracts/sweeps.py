@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from contracts.contract.messages import MilestoneReachedInOdoo, MilestoneUnreachedInOdoo
 from contracts.invoice.messages import InvoiceBalance
+from contracts.model import Value
 from contracts.money import Money
 
 
@@ -18,10 +20,8 @@ class Kind(StrEnum):
     MILESTONES = "milestones"
 
 
-class PageMark(BaseModel):
-    """Where a page of a sweep begins: behind this id of records of this kind."""
-
-    model_config = ConfigDict(frozen=True)
+class PageMark(Value):
+    """A record of this kind, by its id; a page of a sweep begins behind it."""
 
     kind: Kind
     id: int
@@ -30,41 +30,34 @@ class PageMark(BaseModel):
 class SweepWindow(BaseModel):
     """Everything changed at or after `since` (aware; the remote's clock) is wanted, and what could
     not be seen yet when that was read. `settled`: all of that has been seen since, and only what
-    changed later is wanted. `after` is where this page begins; None: the first.
+    changed later is wanted. `after` is where this page begins; None: the first. With `record`
+    only that one is wanted, whenever it changed.
     """
 
     since: datetime
     settled: bool = False
     after: PageMark | None = None
+    record: PageMark | None = None
 
 
-class ChangedInvoice(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
+class ChangedInvoice(Value):
     workflow_id: str
     balance: InvoiceBalance
 
 
-class ReachedMilestone(BaseModel):
-    """A milestone found reached in Odoo, by its database id there, and its contract's workflow."""
-
-    model_config = ConfigDict(frozen=True)
+class ReachedMilestone(Value):
+    """A milestone found reached in Odoo, and its contract's workflow."""
 
     workflow_id: str
-    milestone_id: int
-    reached_on: date | None
-    changed_at: datetime
+    mark: MilestoneReachedInOdoo
 
 
-class UnreachedMilestone(BaseModel):
+class UnreachedMilestone(Value):
     """A milestone that somebody edited in Odoo and that is not reached there: news only to a
     contract that holds it as reached."""
 
-    model_config = ConfigDict(frozen=True)
-
     workflow_id: str
-    milestone_id: int
-    changed_at: datetime
+    mark: MilestoneUnreachedInOdoo
 
 
 class OdooChanges(BaseModel):
@@ -78,10 +71,8 @@ class OdooChanges(BaseModel):
     next: PageMark | None = None
 
 
-class Unfollowed(BaseModel):
+class Unfollowed(Value):
     """A posted invoice with money open whose workflow has ended: people are to be told."""
-
-    model_config = ConfigDict(frozen=True)
 
     workflow_id: str
     invoice_id: int
@@ -96,7 +87,9 @@ class OdooSweepResult(BaseModel):
     `seen` holds digests of the news that were told and are young enough to be read again.
     `unknown` counts workflows that no longer run, and `named` names some of them. `unfollowed` are
     those whose invoices are open: each has a to-do in Odoo. `left` have not: the next sweep tries
-    again.
+    again. `held` counts those that are not noted either, because `left` is full: the watermark does
+    not move, so that the next sweep reads them again. `lost` are the runs of invoices' workflows
+    that were ended by force, as known when that was looked for last, at `looked_at`.
     """
 
     watermark: datetime
@@ -108,6 +101,9 @@ class OdooSweepResult(BaseModel):
     named: list[str] = Field(default_factory=list)
     unfollowed: list[str] = Field(default_factory=list)
     left: list[Unfollowed] = Field(default_factory=list)
+    lost: list[str] = Field(default_factory=list)
+    looked_at: datetime | None = None
+    held: int = 0
 
     def is_settled(self, overlap: timedelta) -> bool:
         """Whether this sweep has read what lies before the watermark so late that nothing of then
@@ -135,8 +131,19 @@ class CrmSweepResult(BaseModel):
     started: int = 0
 
 
+class CrmSweepProgress(BaseModel):
+    """A sweep that goes on in another run: from where it began, what was seen before it, its own
+    result so far, and the deal that the next page begins behind."""
+
+    since: datetime
+    seen: dict[str, datetime]
+    result: CrmSweepResult
+    after: str
+
+
 class CrmSweepInput(BaseModel):
     """Which CRM to look through, and the legal entity its contracts belong to."""
 
     system: str
     legal_entity: str
+    progress: CrmSweepProgress | None = None

@@ -82,7 +82,8 @@ def count_events_again() -> None:
             for reference, amount in state.known_payments.items()
             if reference != payment.reference
         }
-        return take(state.replace(known_payments=known), payment)
+        taken: InvoiceState = take(state.replace(known_payments=known), payment)
+        return taken
 
     def forgetful(self: OdooClient, model: str, domain: Any, fields: Any, **more: Any) -> Any:
         asked = any(isinstance(part, tuple) and part[0] == "memo" for part in domain)
@@ -94,7 +95,7 @@ def count_events_again() -> None:
         return f"{identified(invoice, reference)}_{uuid.uuid4().hex[:8]}"
 
     identified = external_ids.payment_id
-    external_ids.payment_id = another
+    external_ids.payment_id = another  # type: ignore[assignment]
     for kind in (PaymentReceived, PaymentNotice):
         messages[kind] = replace(messages[kind], take=retake)
     OdooClient.search_read = forgetful  # type: ignore[method-assign]

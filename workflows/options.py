@@ -109,6 +109,13 @@ def odoo_mail(summary: str, urgency: Urgency = Urgency.OUTGOING) -> ActivityConf
     return config
 
 
+def engine(summary: str) -> ActivityConfig:
+    """For what is asked of the engine itself, which answers at once or is down."""
+    config = _remote(task_queues.CONTRACTS, summary, Urgency.BACKGROUND, _HEARTBEAT)
+    config["schedule_to_close_timeout"] = _START_TO_CLOSE
+    return config
+
+
 def _remote(
     task_queue: str, summary: str, urgency: Urgency, heartbeat: timedelta, calls: int = 1
 ) -> ActivityConfig:
@@ -127,6 +134,19 @@ def _priority(urgency: Urgency) -> Priority:
     """By the workflow's own id, so that it holds for whoever started it, and however."""
     legal_entity = legal_entity_of(workflow.info().workflow_id)
     return Priority(priority_key=urgency, fairness_key=legal_entity or None)
+
+
+def contracts(summary: str) -> ActivityConfig:
+    """For activities that speak to contracts through Temporal itself. They are coroutines, which do
+    not heartbeat: an attempt is over in the time in which a contract answers."""
+    return ActivityConfig(
+        task_queue=task_queues.CONTRACTS,
+        start_to_close_timeout=timedelta(seconds=40),
+        schedule_to_close_timeout=_SHOWN_AFTER,
+        retry_policy=_RETRY,
+        summary=summary[:200],
+        priority=_priority(Urgency.ONWARD),
+    )
 
 
 def local(summary: str) -> LocalActivityConfig:

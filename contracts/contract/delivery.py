@@ -42,6 +42,8 @@ def _milestone_refusal(
         return f"the contract is {state.stage}"
     if state.cancel is not None:
         return "the contract is being cancelled"
+    if state.contract is None and isinstance(message, MilestoneUnreached):
+        return "the contract is not validated yet"
     if state.contract is None:
         return None if len(state.early_milestones) < _MOST_EARLY else "too many early messages"
     if message.milestone not in state.milestones:
@@ -61,6 +63,9 @@ def reached(state: ContractState, message: MilestoneReached) -> ContractState:
     is kept."""
     if state.contract is None:
         return state.replace(early_milestones=(*state.early_milestones, message))
+    if _is_old_news(state, message):
+        return state
+    state = _told(state, message)
     key, by = message.milestone, f" by {message.by}" if message.by else ""
     progress = state.milestones[key]
     if progress.under_review:
@@ -84,7 +89,22 @@ def reached_in_odoo(state: ContractState, found: MilestoneReachedInOdoo) -> Cont
 
 
 def _unreached(state: ContractState, message: MilestoneUnreached) -> ContractState:
-    return _taken_back(state, message.milestone, message.by)
+    if _is_old_news(state, message):
+        return state
+    return _taken_back(_told(state, message), message.milestone, message.by)
+
+
+def _is_old_news(state: ContractState, message: MilestoneReached | MilestoneUnreached) -> bool:
+    """Whether a system said something later of this milestone: its messages may overtake each
+    other."""
+    told = state.milestones[message.milestone].told_as_of
+    return told is not None and message.as_of is not None and message.as_of < told
+
+
+def _told(state: ContractState, message: MilestoneReached | MilestoneUnreached) -> ContractState:
+    if message.as_of is None:
+        return state
+    return state.with_milestone(message.milestone, told_as_of=message.as_of)
 
 
 def _unreached_in_odoo(state: ContractState, found: MilestoneUnreachedInOdoo) -> ContractState:

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Self
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     ModelWrapValidatorHandler,
     PlainSerializer,
@@ -39,7 +38,7 @@ from contracts.contract.messages import (
 )
 from contracts.crm import ContractStatus
 from contracts.invoice.state import UNBILLED, InvoiceReport, InvoiceStage
-from contracts.model import Contract, JsonObject, Key, Source
+from contracts.model import Contract, JsonObject, Key, Source, Value
 from contracts.money import Money
 from contracts.problems import InvalidContract, problems_of
 
@@ -106,39 +105,32 @@ def require_id(value: int | None) -> int:
     return value
 
 
-class ReadCursor(BaseModel):
+class ReadCursor(Value):
     """How far a plan's records in Odoo were read: everything that changed before `since` (Odoo's
     clock) and is dated up to `until` is known."""
-
-    model_config = ConfigDict(frozen=True)
 
     since: datetime | None = None
     until: date | None = None
 
 
-class MilestoneProgress(BaseModel):
+class MilestoneProgress(Value):
     """A milestone's way: reached on a date (entity's zone) by somebody, and marked so in Odoo.
 
-    `marked_as_of` is when that was, by Odoo's clock: older news of it is no news. `under_review`
-    says that it was un-reached after its invoice was proposed."""
-
-    model_config = ConfigDict(frozen=True)
+    `marked_as_of` is when that was, by Odoo's clock: older news of it is no news. `told_as_of` is
+    the same of other systems' news. `under_review` says that it was un-reached after its invoice
+    was proposed."""
 
     reached_on: date | None = None
     reached_by: str = ""
     marked_in_odoo: bool = False
     marked_as_of: datetime | None = None
+    told_as_of: datetime | None = None
     under_review: bool = False
 
-    def replace(self, **changes: Any) -> Self:
-        return self.model_copy(update=changes)
 
-
-class ContractVersion(BaseModel):
+class ContractVersion(Value):
     """One version of the contract in its history: what changed, by whom, the fixed price (without
     tax), and who approved it (empty: it needed nobody)."""
-
-    model_config = ConfigDict(frozen=True)
 
     version: int
     on: date
@@ -149,13 +141,11 @@ class ContractVersion(BaseModel):
     approved: str = ""
 
 
-class PendingChange(BaseModel):
+class PendingChange(Value):
     """A change order on its way: what it would make of the contract, and its approval.
 
     `calendar` is the one by which its approvers are reminded.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     order: ChangeOrder
     contract_data: JsonObject
@@ -164,18 +154,13 @@ class PendingChange(BaseModel):
     approval_round: ApprovalRound | None = None
     calendar: BusinessCalendar = Field(default_factory=BusinessCalendar)
 
-    def replace(self, **changes: Any) -> Self:
-        return self.model_copy(update=changes)
 
-
-class InvoiceStart(BaseModel):
+class InvoiceStart(Value):
     """What the workflow of a proposed invoice is started with.
 
     `reached` are the milestones (ids in Odoo) that its draft marks reached on its way;
     `requested_by` are the people who may not approve it.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     proposal: InvoiceProposal
     title: str
@@ -183,10 +168,8 @@ class InvoiceStart(BaseModel):
     requested_by: tuple[str, ...] = ()
 
 
-class CapWarning(BaseModel):
+class CapWarning(Value):
     """A sentence for the order's chatter in Odoo; `number` counts a contract's warnings."""
-
-    model_config = ConfigDict(frozen=True)
 
     number: int
     text: str

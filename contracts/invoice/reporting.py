@@ -116,9 +116,7 @@ def is_news(now: InvoiceReport, told: InvoiceReport | None) -> bool:
 
 def _gist(item: InvoiceReport) -> tuple[object, ...]:
     stage = InvoiceStage.OPEN if item.stage in _POSTED else item.stage
-    rest = item.model_copy(
-        update={"stage": stage, "dunning_level": 0, "exceptions": (), "approved": ()}
-    )
+    rest = item.replace(stage=stage, dunning_level=0, exceptions=(), approved=())
     return rest, [(parked.step, parked.code) for parked in item.exceptions]
 
 

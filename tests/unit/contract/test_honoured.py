@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from contracts.agenda.actions import Failed
+from contracts.billing.posting import ledger_of
 from contracts.changes import ChangeOrder
 from contracts.contract.messages import (
     CustomerRefresh,
@@ -43,6 +44,29 @@ def changed(life: Played, **change: object) -> None:
     for person in (ANA, BOB):
         if life.state.change is not None:
             life.approve_change(person)
+
+
+# --- sums that do not agree -----------------------------------------------------------------------
+
+
+def test_nothing_is_proposed_while_the_sums_of_billing_do_not_agree() -> None:
+    life = Played(fixed_price())
+    life.send(hold(HoldKind.BILLING))
+    life.reach("design")
+    index = ledger_of(life.state.account, life.state.billing_day).index
+    index.entitled["milestone:design"] = index.entitled["milestone:design"]._replace(
+        amount=Decimal("2000.00")
+    )
+    life.send(HoldRequest(kind=HoldKind.BILLING, by=OLGA))
+    assert life.invoices == {}
+    [parked] = life.state.exceptions
+    assert parked.code == "billing_inconsistent"
+    assert "the index of entitled is not up to date: milestone:design" in parked.message
+    # Read again, the state is what it was: everything is derived from it anew.
+    life.renew()
+    life.resolve(Choice.RETRY)
+    assert life.state.exceptions == ()
+    assert life.invoices[1].proposal.amount == eur("3000.00")
 
 
 # --- a hold, and many invoices --------------------------------------------------------------------
@@ -274,9 +298,12 @@ def test_after_an_early_end_what_a_change_order_comes_to_decides_and_not_its_fie
         life.send(ChangeOrder(number=1, by=SAM, reason="more", add_milestones=(live,)))
     # Build is reached and not billed: what it costs, and whether, is a term of what was done.
     changed(life, reprice={"build": "2500.00"})
-    assert life.state.terms.milestone("build").amount == eur("2500.00")
+    assert {item.key: str(item.amount) for item in life.state.terms.milestones} == {
+        "design": "3000.00 EUR",
+        "build": "2500.00 EUR",
+    }
     changed(life, drop=("build",))
-    assert life.state.terms.milestone("build") is None
+    assert [item.key for item in life.state.terms.milestones] == ["design"]
 
 
 # --- the close-out --------------------------------------------------------------------------------
