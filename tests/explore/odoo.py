@@ -240,7 +240,7 @@ def _reminder_request(state: InvoiceState, action: Action) -> str:
 
 def _write_off_request(state: InvoiceState, action: Action) -> Any:
     assert state.write_off is not None
-    return state.write_off.amount, state.write_offs + 1
+    return state.write_off.amount, state.write_offs
 
 
 _REQUESTS: Mapping[str, Callable[[InvoiceState, Action], Any]] = {
@@ -312,7 +312,7 @@ def _deliver(odoo: Odoo, number: int, asked: None) -> tuple[Odoo, Result]:
 
 def _read(odoo: Odoo, number: int, basis: str) -> tuple[Odoo, Result]:
     known = odoo.invoices[number]
-    if basis == reminding.REPOSTED and known.move != POSTED:
+    if basis.startswith(reminding.RESTORED) and known.move != POSTED:
         return odoo, refused("invoice_not_posted")
     return odoo, Done(known.balance)
 
