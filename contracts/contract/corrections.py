@@ -70,4 +70,4 @@ def corrected(state: ContractState, _: StepException, resolution: Resolution) ->
         return state.replace(contract_data=contract_data, amended=True)
     contract = validate(contract_data)
     billing = account.adopt(state.account, contract, state.today)
-    return state.replace(contract_data=contract_data, contract=contract, billing=billing)
+    return state.replace(contract=contract, billing=billing)

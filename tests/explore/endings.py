@@ -25,16 +25,7 @@ from tests.explore.canonical import place_of
 from tests.explore.messages import PIA, resolution, vote
 from tests.explore.moves import arrived, changed, first_of_each, running, succeeded, with_rate
 from tests.explore.properties import check
-from tests.explore.world import (
-    CONTRACT,
-    Budget,
-    World,
-    answered,
-    next_wake,
-    rang,
-    refusal,
-    told,
-)
+from tests.explore.world import CONTRACT, Budget, World, answered, next_wake, rang, refusal, told
 from tests.unit.examples import ANA, BOB, SAM
 
 MOST_STEPS = 3_000

@@ -21,16 +21,9 @@ from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.enums.v1 import RetryState
 from temporalio.api.failure.v1 import Failure
 from temporalio.bridge.proto import child_workflow
-from temporalio.bridge.proto.workflow_activation import (
-    WorkflowActivation,
-    WorkflowActivationJob,
-)
+from temporalio.bridge.proto.workflow_activation import WorkflowActivation, WorkflowActivationJob
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
-from temporalio.common import (
-    MetricMeter,
-    Priority,
-    TypedSearchAttributes,
-)
+from temporalio.common import MetricMeter, Priority, TypedSearchAttributes
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 from temporalio.exceptions import RetryState as Retried
