@@ -1,6 +1,6 @@
-"""What each mend is worth: the core without it, and where that is found.
+"""What each safeguard is worth: the core without it, and where that is found.
 
-Each mutation takes one mend out. `number` is that of the mend in the list of corners; it is found
+Each mutation takes one out. `number` is that of the corner it belongs to; the mutation is found
 by the explorer (every way from a place, or all messages there), or by a test of that name.
 """
 
@@ -41,7 +41,7 @@ _MOST = 4_000
 
 
 class Mutation(NamedTuple):
-    """A core without one of its mends; `found_at` is a place, or a test."""
+    """A core without one of its safeguards; `found_at` is a place, or a test."""
 
     number: int
     without: str
@@ -66,7 +66,7 @@ def place(name: str, kind: str, **budget: int) -> Callable[[], Led]:
 
 
 def found_by_exploring(mutation: Mutation, patch: Patch) -> list[Violation]:
-    """What the explorer says of the core without this mend."""
+    """What the explorer says of the core without this safeguard."""
     start: Any = mutation.found_at()
     world = start.begin()  # before it is broken
     mutation.break_it(patch)
