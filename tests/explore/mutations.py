@@ -416,7 +416,7 @@ MUTATIONS = (
     ),
     Mutation(
         26,
-        "a rejection is told once the draft is gone",
+        "a rejection reaches the contract once the draft is gone",
         _a_rejection_is_told_before_the_draft_is_gone,
         place("asked", "", messages=1),
     ),
