@@ -75,9 +75,9 @@ PROVISION = Step(
     responsible=Responsible.OPERATIONS,
     allowed=_RETRY,
 )
-MARK_REACHED = Step(
-    name="mark_reached",
-    doing="Mark the milestone reached in Odoo",
+MARK_MILESTONE = Step(
+    name="mark_milestone",
+    doing="Show in Odoo whether the milestone is reached",
     responsible=Responsible.OPERATIONS,
     allowed=(Action.RETRY, Action.SKIP, Action.CANCEL),
 )

@@ -99,8 +99,8 @@ What `amend` can change:
 
 STEPS_NAMES = """\
 Where one workflow can have several of a kind parked, the name is longer:
-`mark_reached:<milestone>`, `review:<milestone>`, `follow:<number>`, `proposal:<occasion>` (such as
-`proposal:design`), `purchase_order:<occasion>`, `bill_period:<day>`,
+`mark_milestone:<milestone>`, `review:<milestone>`, `follow:<number>`, `proposal:<occasion>` (such
+as `proposal:design`), `purchase_order:<occasion>`, `bill_period:<day>`,
 `remind:<level>`, `register_payment:<reference>`, `notify:<kind>`.
 """
 

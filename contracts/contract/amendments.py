@@ -26,6 +26,7 @@ from contracts.contract.state import (
     ContractVersion,
     MilestoneProgress,
     PendingChange,
+    not_running,
 )
 from contracts.metrics import approval_decided
 from contracts.model import Contract, JsonObject
@@ -34,6 +35,8 @@ from contracts.problems import InvalidContract
 
 POLICY, NOTIFY = "policy", "notify"
 AMEND_ORDER, AMEND_PROJECT, PROJECT_STATUS = "amend_order", "amend_project", "project_status"
+_ORDER_IS_WRITTEN = frozenset({"order_total_differs", "order_cancelled"})
+"""What is refused of an order that has the new version already."""
 
 
 def wanted(state: ContractState) -> Iterator[Action]:
@@ -168,6 +171,9 @@ def pending(state: ContractState) -> tuple[PendingChange, ApprovalRound]:
 
 
 def _decision_refusal(state: ContractState, decision: ApprovalDecision) -> str | None:
+    refused = not_running(state)
+    if refused is not None:
+        return refused
     found = open_round(state)
     if found is None:
         return "nothing awaits approval here"
@@ -285,10 +291,20 @@ def versions_to_follow(state: ContractState) -> tuple[Contract, Contract]:
 
 
 def odoo_follows(state: ContractState) -> ContractState:
-    """One version after the other: the next is begun once the last has arrived."""
-    if state.following is None and is_behind(state):
+    """One version after the other: the next is begun once the last has arrived, or once Odoo has
+    refused it, which the next one is there to mend."""
+    if not is_behind(state) or state.following == state.terms:
+        return state
+    if state.following is None or _is_refused(state):
         return state.replace(following=state.terms)
     return state
+
+
+def _is_refused(state: ContractState) -> bool:
+    """Whether Odoo has refused the version that the order was brought to, before it took any of
+    it: an order is written in one piece."""
+    parked = state.exception_of(AMEND_ORDER)
+    return parked is not None and parked.kind == "business" and parked.code not in _ORDER_IS_WRITTEN
 
 
 def _order_amended(

@@ -102,15 +102,15 @@ def _issued(state: ContractState, news: InvoiceReport) -> ContractState:
 
 
 def _rejected(state: ContractState, news: InvoiceReport) -> ContractState:
-    """Its keys wait for a person's decision. Where no draft marked its milestone reached in
-    Odoo, the next one does."""
+    """Its keys wait for a person's decision. Without a draft nobody knows whether its milestone was
+    marked reached in Odoo."""
     invoice = state.account.invoices.get(news.number)
     if invoice is None or invoice.status is not InvoiceStatus.PROPOSED:
         return state
     state = state.replace(billing=account.rejected(state.account, news.number))
     milestone = invoice.occasion.removeprefix("milestone:")
     if news.invoice_id is None and milestone in state.milestones:
-        state = state.with_milestone(milestone, marked_in_odoo=False)
+        state = state.with_milestone(milestone, marked_in_odoo=None)
     return state
 
 

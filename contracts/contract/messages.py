@@ -14,13 +14,15 @@ from contracts.money import Money
 
 
 class MilestoneReached(BaseModel):
-    """A milestone was delivered. `on` is the delivery date; left out, today."""
+    """A milestone was delivered. `on` is the delivery date; left out, today. A system that may send
+    a report twice gives each a `reference`: heard before, it changes nothing any more."""
 
     model_config = ConfigDict(extra="forbid")
 
     milestone: Key
     by: OptionalText = ""
     on: MessageDay | None = None
+    reference: OptionalText = ""
 
 
 class MilestoneReachedInOdoo(BaseModel):
@@ -33,13 +35,14 @@ class MilestoneReachedInOdoo(BaseModel):
 
 
 class MilestoneUnreached(BaseModel):
-    """A milestone is not reached after all."""
+    """A milestone is not reached after all. `reference` as for one that is reached."""
 
     model_config = ConfigDict(extra="forbid")
 
     milestone: Key
     by: Text
     reason: Words = ""
+    reference: OptionalText = ""
 
 
 class MilestoneUnreachedInOdoo(BaseModel):

@@ -34,6 +34,7 @@ from contracts.contract.messages import (
     Hold,
     HoldKind,
     MilestoneReached,
+    MilestoneUnreached,
     NoticeGiven,
     TerminationRequest,
 )
@@ -117,18 +118,21 @@ class ReadCursor(BaseModel):
 
 
 class MilestoneProgress(BaseModel):
-    """A milestone's way: reached on a date (entity's zone) by somebody, and marked so in Odoo.
+    """A milestone's way: reached on a date (entity's zone) by somebody.
 
-    `marked_as_of` is when that was, by Odoo's clock: older news of it is no news. `under_review`
-    says that it was un-reached after its invoice was proposed."""
+    `marked_in_odoo` is what Odoo shows as far as we know (None: a mark of ours has failed, and may
+    have been set); until it shows what is so, it is marked, or unmarked. `marked_as_of` is when it
+    changed there, by Odoo's clock: older news of it is no news. `under_review` says that it was
+    un-reached after its invoice was proposed. `references` are those of the latest reports."""
 
     model_config = ConfigDict(frozen=True)
 
     reached_on: date | None = None
     reached_by: str = ""
-    marked_in_odoo: bool = False
+    marked_in_odoo: bool | None = False
     marked_as_of: datetime | None = None
     under_review: bool = False
+    references: tuple[str, ...] = ()
 
     def replace(self, **changes: Any) -> Self:
         return self.model_copy(update=changes)
@@ -243,7 +247,7 @@ class ContractState(AgendaState):
 
     odoo: OdooRefs = Field(default_factory=OdooRefs)
     milestones: dict[str, MilestoneProgress] = Field(default_factory=dict)
-    early_milestones: tuple[MilestoneReached, ...] = ()
+    early_milestones: tuple[MilestoneReached | MilestoneUnreached, ...] = ()
 
     billing: BillingState | None = None
     read_cursors: dict[str, ReadCursor] = Field(default_factory=dict)
