@@ -31,10 +31,12 @@ class StatusRequest(BaseModel):
 
 
 class WonDealsRequest(BaseModel):
-    """Deals changed at or after `since` (aware; the CRM's clock)."""
+    """Deals changed at or after `since` (aware; the CRM's clock). `after` is the deal that this
+    page begins behind; "": the first page."""
 
     system: str
     since: datetime
+    after: str = ""
 
 
 class CrmActivities:
@@ -72,5 +74,5 @@ class CrmActivities:
 
     @activity.defn
     def won_deals(self, request: WonDealsRequest) -> WonDeals:
-        """The won deals changed since a moment."""
-        return self._crm(request.system).won_deals(request.since)
+        """A page of the won deals changed since a moment."""
+        return self._crm(request.system).won_deals(request.since, request.after)

@@ -37,7 +37,7 @@ from contracts.model import (
     UsagePlan,
 )
 from contracts.money import Money
-from contracts.problems import InvalidContract, Problem, show
+from contracts.problems import InvalidContract, Problem, finding, show
 from contracts.validation import amended, validate
 
 Rows = tuple[JsonObject, ...]
@@ -135,7 +135,7 @@ def changed(
         raise InvalidContract(problems)
     if result.model_copy(update={"version": contract.version}) == contract:
         raise InvalidContract(
-            [_problem("nothing_changed", "contract_data", "", "at least one change")]
+            [finding("nothing_changed", "contract_data", "", "at least one change")]
         )
     return contract_data_of(result), result
 
@@ -148,11 +148,11 @@ def renewed(contract: Contract) -> tuple[JsonObject, Contract]:
     stricter since. Raises InvalidContract for a contract without an end, or one beyond all dates.
     """
     if contract.ends_on is None:
-        raise InvalidContract([_problem("end_needed", "ends_on", "", "the end of the term")])
+        raise InvalidContract([finding("end_needed", "ends_on", "", "the end of the term")])
     ends_on = _renewed_end(contract.first_day, contract.ends_on, contract.term.renew_months)
     if ends_on > LAST_DATE:
         expected = f"an end up to {LAST_DATE}"
-        raise InvalidContract([_problem("date_out_of_range", "ends_on", str(ends_on), expected)])
+        raise InvalidContract([finding("date_out_of_range", "ends_on", str(ends_on), expected)])
     contract_data = contract_data_of(contract)
     contract_data |= {"ends_on": ends_on.isoformat(), "version": contract.version + 1}
     result = Contract.model_validate(contract_data)
@@ -357,18 +357,13 @@ def _flat(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
 # --- what a change order may not do ---------------------------------------------------------
 
 
-def _problem(code: str, field: str, value: Any, expected: str) -> Problem:
-    shown = "" if value in ("", None) else show(value)
-    return Problem(code=code, field=field, value=shown, expected=expected)
-
-
 def _refused(contract: Contract, order: ChangeOrder, billed: Collection[str]) -> Iterator[Problem]:
     yield from _milestones_refused(contract, order, billed)
     for key in order.end_plans:
         if contract.plan(key) is None:
             names = ", ".join(plan.key for plan in contract.plans) or "it has none"
             expected = f"the key of a plan of this contract: {show(names)}"
-            yield _problem("plan_unknown", f"end_plans.{show(key)}", key, expected)
+            yield finding("plan_unknown", f"end_plans.{show(key)}", key, expected)
     for path, value in order.set.items():
         problem = _path_refused(contract, path, value, billed)
         if problem:
@@ -386,20 +381,20 @@ def _milestones_refused(
         if key not in known:
             names = ", ".join(item.key for item in contract.milestones) or "it has none"
             expected = f"the key of a milestone of this contract: {show(names)}"
-            yield _problem("milestone_unknown", field, key, expected)
+            yield finding("milestone_unknown", field, key, expected)
         elif key in billed:
             expected = "a milestone that is not billed yet: what is billed changes by a credit note"
-            yield _problem("already_billed", field, key, expected)
+            yield finding("already_billed", field, key, expected)
     for field, key in named[len(order.drop) :]:
         if key in order.drop:
             expected = "a milestone that is not dropped by the same change order"
-            yield _problem("changed_twice", field, key, expected)
+            yield finding("changed_twice", field, key, expected)
     existing = [line.key for line in contract.services]
     for index, row in enumerate(order.add_milestones):
         if row.get("percent") is not None and row.get("service") in existing:
             field = f"add_milestones.{index}.percent"
             expected = "an amount: what the service comes to follows from its milestones"
-            yield _problem("amount_needed", field, row["percent"], expected)
+            yield finding("amount_needed", field, row["percent"], expected)
 
 
 def _path_refused(
@@ -409,9 +404,9 @@ def _path_refused(
     head, *rest = path.split(".")
     expected = _billed_already(contract, head, rest, billed)
     if expected:
-        return _problem("already_billed", show(path), value, expected)
+        return finding("already_billed", show(path), value, expected)
     expected = _not_settable(contract, head, rest)
-    return _problem("not_changeable", show(path), value, expected) if expected else None
+    return finding("not_changeable", show(path), value, expected) if expected else None
 
 
 def _billed_already(

@@ -30,7 +30,7 @@ from contracts.model import (
     vat_problem,
 )
 from contracts.money import Currency, CurrencyMismatch, Money
-from contracts.problems import Problem, show
+from contracts.problems import Problem, finding, show
 
 PLAN_TABLES = ("time", "retainers", "usage", "expenses")
 MAX_WEEKS = 52
@@ -180,10 +180,11 @@ def _bills_nothing(facts: _Readable) -> bool:
 
 def _something_to_bill(facts: _Readable) -> Iterator[Problem]:
     if _bills_nothing(facts):
-        yield Problem(
-            code="missing",
-            field="milestones",
-            expected=f"a milestone, or a plan that bills by period ({', '.join(PLAN_TABLES)})",
+        yield finding(
+            "missing",
+            "milestones",
+            "",
+            f"a milestone, or a plan that bills by period ({', '.join(PLAN_TABLES)})",
         )
 
 
@@ -202,16 +203,14 @@ def _keys(facts: _Readable) -> Iterator[Problem]:
     for field, key in billed:
         if isinstance(key, str) and key in RESERVED:
             names = ", ".join(sorted(RESERVED))
-            yield Problem(
-                code="key_reserved", field=field, value=key, expected=f"a key other than {names}"
-            )
+            yield finding("key_reserved", field, key, f"a key other than {names}")
 
 
 def _unique(keys: list[tuple[str, Any]], expected: str) -> Iterator[Problem]:
     count = Counter(key for _, key in keys if isinstance(key, str))
     for field, key in keys:
         if isinstance(key, str) and count[key] > 1:
-            yield Problem(code="key_not_unique", field=field, value=show(key), expected=expected)
+            yield finding("key_not_unique", field, key, expected)
 
 
 def _unknown_services(facts: _Readable) -> list[tuple[str, str]]:
@@ -232,11 +231,8 @@ def _unknown_services(facts: _Readable) -> list[tuple[str, str]]:
 def _references(facts: _Readable) -> Iterator[Problem]:
     for field, key in _unknown_services(facts) if facts.services else ():
         names = ", ".join(facts.services)
-        yield Problem(
-            code="service_unknown",
-            field=field,
-            value=show(key),
-            expected=f"the key of a service of this contract: {show(names)}",
+        yield finding(
+            "service_unknown", field, key, f"the key of a service of this contract: {show(names)}"
         )
 
 
@@ -247,11 +243,11 @@ def _dates_in_range(facts: _Readable) -> Iterator[Problem]:
     for field, value in _stated_dates(facts):
         day = read(_DAY, value)
         if day and not FIRST_DATE <= day <= LAST_DATE:
-            yield Problem(
-                code="date_out_of_range",
-                field=field,
-                value=str(day),
-                expected=f"a date from {FIRST_DATE} to {LAST_DATE}; leave out an end there is not",
+            yield finding(
+                "date_out_of_range",
+                field,
+                str(day),
+                f"a date from {FIRST_DATE} to {LAST_DATE}; leave out an end there is not",
             )
 
 
@@ -291,31 +287,26 @@ def _plan_dates(facts: _Readable) -> Iterator[Problem]:
         yield from _not_after(f"{path}.ends_on", ends, facts.ends)
         index_on, begins = read(_DAY, part(plan, "indexation").get("first_on")), starts or first
         if index_on and begins and index_on <= begins:
-            yield Problem(
-                code="dates_out_of_order",
-                field=f"{path}.indexation.first_on",
-                value=str(index_on),
-                expected=f"a date after the plan's first day, {begins}: until then `fee` counts",
+            yield finding(
+                "dates_out_of_order",
+                f"{path}.indexation.first_on",
+                str(index_on),
+                f"a date after the plan's first day, {begins}: until then `fee` counts",
             )
 
 
 def _not_before(field: str, day: date | None, name: str, first: date | None) -> Iterator[Problem]:
     if day and first and day < first:
-        yield Problem(
-            code="dates_out_of_order",
-            field=field,
-            value=str(day),
-            expected=f"a date on or after {name}, {first}",
-        )
+        yield finding("dates_out_of_order", field, str(day), f"a date on or after {name}, {first}")
 
 
 def _not_after(field: str, day: date | None, last: date | None) -> Iterator[Problem]:
     if day and last and day > last:
-        yield Problem(
-            code="dates_out_of_order",
-            field=field,
-            value=str(day),
-            expected=f"a date on or before the contract's ends_on, {last}",
+        yield finding(
+            "dates_out_of_order",
+            field,
+            str(day),
+            f"a date on or before the contract's ends_on, {last}",
         )
 
 
@@ -325,33 +316,34 @@ def _ending(facts: _Readable) -> Iterator[Problem]:
     has_end = contract_data.get("ends_on") is not None
     if read(_FLAG, part(contract_data, "term").get("auto_renew")):
         if not has_end:
-            yield Problem(
-                code="end_needed",
-                field="term.auto_renew",
-                value="true",
-                expected="ends_on, the end of the term that is renewed",
+            yield finding(
+                "end_needed",
+                "term.auto_renew",
+                "true",
+                "ends_on, the end of the term that is renewed",
             )
         if not any(contract_data.get(table) for table in PLAN_TABLES):
-            yield Problem(
-                code="nothing_to_renew",
-                field="term.auto_renew",
-                value="true",
-                expected="a plan that bills by period: milestones are not renewed",
+            yield finding(
+                "nothing_to_renew",
+                "term.auto_renew",
+                "true",
+                "a plan that bills by period: milestones are not renewed",
             )
     for _, path, plan in facts.plans:
         if plan.get("commitment") is not None and not has_end and plan.get("ends_on") is None:
-            yield Problem(
-                code="end_needed",
-                field=f"{path}.commitment",
-                value=show(plan["commitment"]),
-                expected="ends_on of the plan or the contract: what is missing is billed then",
+            yield finding(
+                "end_needed",
+                f"{path}.commitment",
+                plan["commitment"],
+                "ends_on of the plan or the contract: what is missing is billed then",
             )
     termination = part(contract_data, "termination")
     if termination.get("fee") is not None and termination.get("fee_service") is None:
-        yield Problem(
-            code="missing",
-            field="termination.fee_service",
-            expected="the key of the service that the fee is booked on",
+        yield finding(
+            "missing",
+            "termination.fee_service",
+            "",
+            "the key of the service that the fee is booked on",
         )
 
 
@@ -364,22 +356,18 @@ def _vat(facts: _Readable) -> Iterator[Problem]:
     if isinstance(number, str) and number.strip() and country:
         expected = vat_problem(number, country)
         if expected:
-            yield Problem(
-                code="vat_invalid",
-                field="customer.vat_number",
-                value=show(number),
-                expected=expected,
-            )
+            yield finding("vat_invalid", "customer.vat_number", number, expected)
 
 
 def _purchase_order(facts: _Readable) -> Iterator[Problem]:
     number = facts.contract_data.get("purchase_order")
     blank = number is None or (isinstance(number, str) and not number.strip())
     if facts.contract_data.get("purchase_order_limit") is not None and blank:
-        yield Problem(
-            code="missing",
-            field="purchase_order",
-            expected="the number of the customer's order that has this limit",
+        yield finding(
+            "missing",
+            "purchase_order",
+            "",
+            "the number of the customer's order that has this limit",
         )
 
 
@@ -390,11 +378,11 @@ def _weeks(path: str, plan: JsonObject) -> Iterator[Problem]:
     every = plan.get("every")
     match = CADENCE.match(every) if isinstance(every, str) else None
     if match and match["weeks"] and int(match["weeks"]) > MAX_WEEKS:
-        yield Problem(
-            code="cadence_malformed",
-            field=f"{path}.every",
-            value=show(every),
-            expected=f"month, quarter, year, or 1 to {MAX_WEEKS} weeks",
+        yield finding(
+            "cadence_malformed",
+            f"{path}.every",
+            every,
+            f"month, quarter, year, or 1 to {MAX_WEEKS} weeks",
         )
 
 
@@ -408,11 +396,11 @@ def _rates(path: str, plan: JsonObject) -> Iterator[Problem]:
             continue
         key = (_folded(person), _folded(role), day)
         if key in seen:
-            yield Problem(
-                code="rate_not_unique",
-                field=f"{path}.rates.{index}",
-                value=show(" ".join(str(item) for item in (person, role, day) if item)),
-                expected="one rate for a person, role and valid_from",
+            yield finding(
+                "rate_not_unique",
+                f"{path}.rates.{index}",
+                " ".join(str(item) for item in (person, role, day) if item),
+                "one rate for a person, role and valid_from",
             )
         seen.add(key)
 
@@ -438,16 +426,17 @@ def _tiers(path: str, plan: JsonObject) -> Iterator[Problem]:
             before = max(before, up_to or before)
     free = [read(_PRICE, row.get("price")) == 0 for _, row in tiers]
     if free and all(free) and plan.get("minimum") is None and plan.get("commitment") is None:
-        yield Problem(
-            code="amount_not_positive",
-            field=f"{path}.tiers",
-            expected="a tier with a price above zero, a minimum or a commitment",
+        yield finding(
+            "amount_not_positive",
+            f"{path}.tiers",
+            "",
+            "a tier with a price above zero, a minimum or a commitment",
         )
 
 
 def _tier(field: str, stated: Any, expected: str) -> Problem:
     value = "" if stated is None else show(stated)
-    return Problem(code="tiers_out_of_order", field=field, value=value, expected=expected)
+    return finding("tiers_out_of_order", field, value, expected)
 
 
 def _expense_plans(facts: _Readable) -> Iterator[Problem]:
@@ -457,11 +446,11 @@ def _expense_plans(facts: _Readable) -> Iterator[Problem]:
         if first is None or other_first is None:
             continue
         if first <= (other_last or LAST_DATE) and other_first <= (last or LAST_DATE):
-            yield Problem(
-                code="expense_plans_overlap",
-                field=other,
-                value=str(other_first),
-                expected=f"days that {path} does not cover: an expense is billed by one plan",
+            yield finding(
+                "expense_plans_overlap",
+                other,
+                str(other_first),
+                f"days that {path} does not cover: an expense is billed by one plan",
             )
 
 
@@ -483,20 +472,15 @@ def _amounts(facts: _Readable, currency: str) -> Iterator[Problem]:
         if amount is None:
             continue
         if amount.currency != currency:
-            yield Problem(
-                code="currency_mismatch",
-                field=field,
-                value=str(amount),
-                expected=f"an amount in the contract's currency, {currency}",
+            yield finding(
+                "currency_mismatch",
+                field,
+                str(amount),
+                f"an amount in the contract's currency, {currency}",
             )
         elif amount.amount < 0 or (amount.is_zero and field not in may_be_zero):
             zero = " or zero" if field in may_be_zero else ""
-            yield Problem(
-                code="amount_not_positive",
-                field=field,
-                value=str(amount),
-                expected=f"an amount above zero{zero}",
-            )
+            yield finding("amount_not_positive", field, str(amount), f"an amount above zero{zero}")
 
 
 def _stated_amounts(facts: _Readable) -> Iterator[tuple[str, Any]]:
@@ -522,11 +506,11 @@ def _value(facts: _Readable, currency: str) -> Iterator[Problem]:
         return
     total = _sum(amounts, currency)
     if total != value.amount:
-        yield Problem(
-            code="services_do_not_add_up",
-            field="value",
-            value=str(value),
-            expected=f"the sum of the services, {total:f} {currency}",
+        yield finding(
+            "services_do_not_add_up",
+            "value",
+            str(value),
+            f"the sum of the services, {total:f} {currency}",
         )
 
 
@@ -542,18 +526,18 @@ def _fixed_prices(facts: _Readable, currency: str) -> Iterator[Problem]:
             continue
         total = _sum(parts, currency)
         if parts and total != amount.amount:
-            yield Problem(
-                code="milestones_do_not_add_up",
-                field="milestones",
-                value=f"{total:f} {currency}",
-                expected=f"milestones of service {show(key)} that add up to its amount, {amount}",
+            yield finding(
+                "milestones_do_not_add_up",
+                "milestones",
+                f"{total:f} {currency}",
+                f"milestones of service {show(key)} that add up to its amount, {amount}",
             )
         elif not parts and amount.is_positive and key not in planned and not told_elsewhere:
-            yield Problem(
-                code="service_not_billed",
-                field=f"services.{index}.amount",
-                value=str(amount),
-                expected=f"milestones or a plan that bill service {show(key)}, or the amount 0",
+            yield finding(
+                "service_not_billed",
+                f"services.{index}.amount",
+                str(amount),
+                f"milestones or a plan that bill service {show(key)}, or the amount 0",
             )
 
 
@@ -581,11 +565,11 @@ def _deposit(facts: _Readable, currency: str) -> Iterator[Problem]:
         return
     fixed = _sum(parts, currency)
     if amount.amount > fixed:
-        yield Problem(
-            code="deposit_too_large",
-            field="deposit.amount",
-            value=str(amount),
-            expected=f"at most the milestones' sum, {fixed:f} {currency}: it is deducted there",
+        yield finding(
+            "deposit_too_large",
+            "deposit.amount",
+            str(amount),
+            f"at most the milestones' sum, {fixed:f} {currency}: it is deducted there",
         )
 
 

@@ -34,9 +34,11 @@ class WonDeal(BaseModel):
 
 
 class WonDeals(BaseModel):
-    """Won deals, and what the CRM's own clock said when they were looked for (aware)."""
+    """A page of won deals, and what the CRM's own clock said when they were looked for (aware).
+    `next` is the deal that the next page begins behind; "": this was the last."""
 
     model_config = ConfigDict(frozen=True)
 
     deals: list[WonDeal]
     as_of: datetime
+    next: str = ""

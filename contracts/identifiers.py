@@ -26,6 +26,11 @@ def invoice_workflow_id(contract_workflow_id: str, number: int) -> str:
     return f"{contract_workflow_id}/invoice/{number}"
 
 
+def invoice_number(invoice_workflow_id: str) -> int:
+    """The number of the invoice in its contract."""
+    return int(invoice_workflow_id.rpartition("/")[2])
+
+
 def invoice_origin(invoice_workflow_id: str) -> str:
     """What an invoice in Odoo names as its origin, such as `Contract C-1001 no. 3 (northwind)`.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from functools import cache
 from typing import Annotated, Any
 
@@ -101,9 +101,20 @@ class Money(BaseModel):
 
     @classmethod
     def rounded(cls, amount: Decimal | float | int, currency: str) -> Money:
-        """The nearest representable amount, halves away from zero; for a remote's floats only."""
+        """The nearest amount, halves away from zero: of a remote's float, or of a share."""
         unit = Decimal(1).scaleb(-EXPONENTS[_known(currency)])
         return cls(Decimal(str(amount)).quantize(unit, rounding=ROUND_HALF_UP), currency)
+
+    @classmethod
+    def exact(cls, amount: Decimal, currency: str) -> Money:
+        """An amount that is known to be one of the currency's: it is not checked again. Zero has
+        no sign."""
+        money = cls.__new__(cls)
+        object.__setattr__(money, "__dict__", {"amount": amount + 0, "currency": currency})
+        object.__setattr__(money, "__pydantic_fields_set__", _FIELDS)
+        object.__setattr__(money, "__pydantic_extra__", None)
+        object.__setattr__(money, "__pydantic_private__", None)
+        return money
 
     @classmethod
     def total(cls, parts: Iterable[Money], currency: str) -> Money:
@@ -111,25 +122,21 @@ class Money(BaseModel):
         zero, amount = cls.zero(currency), Decimal(0)
         for part in parts:
             amount += zero._same(part)
-        return zero._exact(zero.amount + amount)
+        return cls.exact(zero.amount + amount, currency)
 
     def _same(self, other: Money) -> Decimal:
         if other.currency != self.currency:
             raise CurrencyMismatch(f"{self} and {other} have different currencies")
         return other.amount
 
-    def _exact(self, amount: Decimal) -> Money:
-        """Sums of exact amounts are exact: they need no check. Zero has no sign."""
-        return Money.model_construct(amount=amount + 0, currency=self.currency)
-
     def __add__(self, other: Money) -> Money:
-        return self._exact(self.amount + self._same(other))
+        return Money.exact(self.amount + self._same(other), self.currency)
 
     def __sub__(self, other: Money) -> Money:
-        return self._exact(self.amount - self._same(other))
+        return Money.exact(self.amount - self._same(other), self.currency)
 
     def __neg__(self) -> Money:
-        return self._exact(-self.amount)
+        return Money.exact(-self.amount, self.currency)
 
     def __lt__(self, other: Money) -> bool:
         return self.amount < self._same(other)
@@ -154,23 +161,21 @@ class Money(BaseModel):
     def allocate(self, weights: Sequence[Decimal | int]) -> list[Money]:
         """Split into parts in proportion to the weights; the parts add up exactly.
 
-        Each part but the last is rounded to the currency's exponent so that the running total is
-        the rounded share of the running weight; the remainder thus falls on the last part and no
-        part has the wrong sign. Raises ValueError without a positive total weight or with a
+        Each part is rounded towards zero, and the last that has a weight takes the remainder; so
+        no part has the wrong sign. Raises ValueError without a positive total weight or with a
         negative weight.
         """
-        total_weight = sum((Decimal(weight) for weight in weights), Decimal(0))
-        if total_weight <= 0 or any(weight < 0 for weight in weights):
+        total = sum((Decimal(weight) for weight in weights), Decimal(0))
+        if total <= 0 or any(weight < 0 for weight in weights):
             raise ValueError(f"cannot allocate {self} by the weights {list(weights)}")
-        parts: list[Money] = []
-        running = Decimal(0)
-        given = Money.zero(self.currency)
-        for weight in weights:
-            running += Decimal(weight)
-            until_here = Money.rounded(self.amount * running / total_weight, self.currency)
-            parts.append(until_here - given)
-            given = until_here
-        return parts
+        unit = Money.zero(self.currency).amount
+        parts = [(self.amount * weight / total).quantize(unit, ROUND_DOWN) for weight in weights]
+        last = max(position for position, weight in enumerate(weights) if weight)
+        parts[last] += self.amount - sum(parts)
+        return [Money.exact(part, self.currency) for part in parts]
+
+
+_FIELDS = {"amount", "currency"}
 
 
 @cache

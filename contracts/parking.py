@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -30,10 +31,9 @@ class Responsible(StrEnum):
     FINANCE = "finance"
 
 
-class Step(BaseModel):
+@dataclass(frozen=True)
+class Step:
     """A step that can park: its name, what it does in words, and who mends it how."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     doing: str
@@ -41,239 +41,75 @@ class Step(BaseModel):
     allowed: tuple[Action, ...]
 
 
+_SALES, _OPERATIONS, _FINANCE = Responsible.SALES, Responsible.OPERATIONS, Responsible.FINANCE
 _MEND = (Action.RETRY, Action.AMEND, Action.CANCEL)
 _RETRY = (Action.RETRY, Action.CANCEL)
 _OPTIONAL = (Action.RETRY, Action.SKIP)
+_WAIVABLE = (Action.RETRY, Action.SKIP, Action.CANCEL)
+_ONLY_RETRY, _ONLY_SKIP = (Action.RETRY,), (Action.SKIP,)
 
-READ_DEAL = Step(
-    name="read_deal",
-    doing="Read the deal from the CRM",
-    responsible=Responsible.SALES,
-    allowed=_RETRY,
-)
-VALIDATE = Step(
-    name="validate", doing="Validate the contract", responsible=Responsible.SALES, allowed=_MEND
-)
-CUSTOMER = Step(
-    name="customer",
-    doing="Set up the customer and the project",
-    responsible=Responsible.OPERATIONS,
-    allowed=_MEND,
-)
-ORDER = Step(
-    name="order", doing="Create the sales order", responsible=Responsible.OPERATIONS, allowed=_MEND
-)
-CONFIRM = Step(
-    name="confirm",
-    doing="Confirm the sales order and plan its work",
-    responsible=Responsible.OPERATIONS,
-    allowed=_RETRY,
-)
-PROVISION = Step(
-    name="provision",
-    doing="Set up customer, project and order",
-    responsible=Responsible.OPERATIONS,
-    allowed=_RETRY,
-)
+READ_DEAL = Step("read_deal", "Read the deal from the CRM", _SALES, _RETRY)
+VALIDATE = Step("validate", "Validate the contract", _SALES, _MEND)
+CUSTOMER = Step("customer", "Set up the customer and the project", _OPERATIONS, _MEND)
+ORDER = Step("order", "Create the sales order", _OPERATIONS, _MEND)
+CONFIRM = Step("confirm", "Confirm the sales order and plan its work", _OPERATIONS, _RETRY)
+PROVISION = Step("provision", "Set up customer, project and order", _OPERATIONS, _RETRY)
 MARK_MILESTONE = Step(
-    name="mark_milestone",
-    doing="Show in Odoo whether the milestone is reached",
-    responsible=Responsible.OPERATIONS,
-    allowed=(Action.RETRY, Action.SKIP, Action.CANCEL),
+    "mark_milestone", "Show in Odoo whether the milestone is reached", _OPERATIONS, _WAIVABLE
 )
-PROPOSAL = Step(
-    name="proposal",
-    doing="Have the invoice approved",
-    responsible=Responsible.FINANCE,
-    allowed=(Action.RETRY, Action.AMEND, Action.SKIP, Action.CANCEL),
-)
+PROPOSAL = Step("proposal", "Have the invoice approved", _FINANCE, tuple(Action))
 REVIEW = Step(
-    name="review",
-    doing="Review an invoiced milestone that is not reached after all",
-    responsible=Responsible.FINANCE,
-    allowed=(Action.SKIP,),
+    "review", "Review an invoiced milestone that is not reached after all", _FINANCE, _ONLY_SKIP
 )
 FOLLOW = Step(
-    name="follow",
-    doing="Follow an invoice whose workflow was ended by force",
-    responsible=Responsible.OPERATIONS,
-    allowed=(Action.SKIP,),
+    "follow", "Follow an invoice whose workflow was ended by force", _OPERATIONS, _ONLY_SKIP
 )
-READ_PLAN = Step(
-    name="read",
-    doing="Read approved hours and expenses",
-    responsible=Responsible.FINANCE,
-    allowed=_RETRY,
-)
+READ_PLAN = Step("read", "Read approved hours and expenses", _FINANCE, _RETRY)
 TOO_LATE = Step(
-    name="too_late",
-    doing="Look after hours or expenses of a period that is settled for good",
-    responsible=Responsible.FINANCE,
-    allowed=(Action.SKIP,),
+    "too_late",
+    "Look after hours or expenses of a period that is settled for good",
+    _FINANCE,
+    _ONLY_SKIP,
 )
-BILLING_CHECK = Step(
-    name="billing_check",
-    doing="Check the sums of the billing",
-    responsible=Responsible.OPERATIONS,
-    allowed=(Action.RETRY,),
-)
-START_INVOICE = Step(
-    name="start",
-    doing="Start the invoice's workflow",
-    responsible=Responsible.OPERATIONS,
-    allowed=(Action.RETRY,),
-)
-CAP = Step(
-    name="cap",
-    doing="Bill within the plan's cap",
-    responsible=Responsible.FINANCE,
-    allowed=(Action.RETRY, Action.SKIP, Action.CANCEL),
-)
-BILL_PERIOD = Step(
-    name="bill_period",
-    doing="Bill the period",
-    responsible=Responsible.FINANCE,
-    allowed=_RETRY,
-)
-CREDIT = Step(
-    name="credit",
-    doing="Credit what was accepted of a dispute",
-    responsible=Responsible.FINANCE,
-    allowed=_OPTIONAL,
-)
+BILLING_CHECK = Step("billing_check", "Check the sums of the billing", _OPERATIONS, _ONLY_RETRY)
+START_INVOICE = Step("start", "Start the invoice's workflow", _OPERATIONS, _ONLY_RETRY)
+CAP = Step("cap", "Bill within the plan's cap", _FINANCE, _WAIVABLE)
+BILL_PERIOD = Step("bill_period", "Bill the period", _FINANCE, _RETRY)
+CREDIT = Step("credit", "Credit what was accepted of a dispute", _FINANCE, _OPTIONAL)
 PURCHASE_ORDER = Step(
-    name="purchase_order",
-    doing="Bill within the customer's purchase order",
-    responsible=Responsible.SALES,
-    allowed=(Action.RETRY, Action.SKIP, Action.CANCEL),
+    "purchase_order", "Bill within the customer's purchase order", _SALES, _WAIVABLE
 )
-DELIVERED = Step(
-    name="delivered",
-    doing="Tell Odoo the delivered quantities",
-    responsible=Responsible.OPERATIONS,
-    allowed=_OPTIONAL,
-)
+DELIVERED = Step("delivered", "Tell Odoo the delivered quantities", _OPERATIONS, _OPTIONAL)
 AMEND_ORDER = Step(
-    name="amend_order",
-    doing="Bring the sales order to the contract's version",
-    responsible=Responsible.OPERATIONS,
-    allowed=(Action.RETRY,),
+    "amend_order", "Bring the sales order to the contract's version", _OPERATIONS, _ONLY_RETRY
 )
 AMEND_PROJECT = Step(
-    name="amend_project",
-    doing="Bring milestones and tasks to the contract's version",
-    responsible=Responsible.OPERATIONS,
-    allowed=_OPTIONAL,
+    "amend_project", "Bring milestones and tasks to the contract's version", _OPERATIONS, _OPTIONAL
 )
 PROJECT_STATUS = Step(
-    name="project_status",
-    doing="Show on the project whether work goes on",
-    responsible=Responsible.OPERATIONS,
-    allowed=_OPTIONAL,
+    "project_status", "Show on the project whether work goes on", _OPERATIONS, _OPTIONAL
 )
-REFRESH = Step(
-    name="refresh",
-    doing="Read the deal again",
-    responsible=Responsible.SALES,
-    allowed=_OPTIONAL,
-)
-WRITE_BACK = Step(
-    name="write_back",
-    doing="Write the status to the CRM",
-    responsible=Responsible.SALES,
-    allowed=_OPTIONAL,
-)
-CANCEL_ORDER = Step(
-    name="cancel_order",
-    doing="Cancel the sales order",
-    responsible=Responsible.OPERATIONS,
-    allowed=_OPTIONAL,
-)
-ARCHIVE_PROJECT = Step(
-    name="archive_project",
-    doing="Archive the project",
-    responsible=Responsible.OPERATIONS,
-    allowed=_OPTIONAL,
-)
-CLOSE_OUT = Step(
-    name="close_out",
-    doing="Check the close-out",
-    responsible=Responsible.FINANCE,
-    allowed=(Action.RETRY,),
-)
-AUDIT = Step(
-    name="audit",
-    doing="Attach the audit record",
-    responsible=Responsible.FINANCE,
-    allowed=_OPTIONAL,
-)
+REFRESH = Step("refresh", "Read the deal again", _SALES, _OPTIONAL)
+WRITE_BACK = Step("write_back", "Write the status to the CRM", _SALES, _OPTIONAL)
+CANCEL_ORDER = Step("cancel_order", "Cancel the sales order", _OPERATIONS, _OPTIONAL)
+ARCHIVE_PROJECT = Step("archive_project", "Archive the project", _OPERATIONS, _OPTIONAL)
+CLOSE_OUT = Step("close_out", "Check the close-out", _FINANCE, _ONLY_RETRY)
+AUDIT = Step("audit", "Attach the audit record", _FINANCE, _OPTIONAL)
+POLICY = Step("policy", "Load the legal entity's rules", _OPERATIONS, _ONLY_RETRY)
+CREATE_INVOICE = Step("create_invoice", "Create the invoice", _FINANCE, _MEND)
+POST_INVOICE = Step("post_invoice", "Post the invoice", _FINANCE, _MEND)
+DELIVER = Step("deliver", "Send the invoice", _FINANCE, _OPTIONAL)
+BALANCE = Step("balance", "Read the invoice's balance", _FINANCE, _ONLY_RETRY)
+REGISTER_PAYMENT = Step("register_payment", "Register the payment", _FINANCE, _OPTIONAL)
+SETTLE_PAYMENT = Step("settle_payment", "Settle money that is not owed", _FINANCE, _OPTIONAL)
+REMIND = Step("remind", "Send the reminder", _FINANCE, _OPTIONAL)
+NOTIFY = Step("notify", "Remind the approvers", _FINANCE, _OPTIONAL)
+DISCARD = Step("discard", "Cancel the rejected draft in Odoo", _FINANCE, _OPTIONAL)
+RECONCILE = Step("reconcile", "Set the credit note off against its invoice", _FINANCE, _OPTIONAL)
+WRITE_OFF = Step("write_off", "Write off what is open", _FINANCE, _OPTIONAL)
 
-POLICY = Step(
-    name="policy",
-    doing="Load the legal entity's rules",
-    responsible=Responsible.OPERATIONS,
-    allowed=(Action.RETRY,),
-)
-CREATE_INVOICE = Step(
-    name="create_invoice",
-    doing="Create the invoice",
-    responsible=Responsible.FINANCE,
-    allowed=_MEND,
-)
-POST_INVOICE = Step(
-    name="post_invoice",
-    doing="Post the invoice",
-    responsible=Responsible.FINANCE,
-    allowed=_MEND,
-)
-DELIVER = Step(
-    name="deliver", doing="Send the invoice", responsible=Responsible.FINANCE, allowed=_OPTIONAL
-)
-BALANCE = Step(
-    name="balance",
-    doing="Read the invoice's balance",
-    responsible=Responsible.FINANCE,
-    allowed=(Action.RETRY,),
-)
-REGISTER_PAYMENT = Step(
-    name="register_payment",
-    doing="Register the payment",
-    responsible=Responsible.FINANCE,
-    allowed=_OPTIONAL,
-)
-SETTLE_PAYMENT = Step(
-    name="settle_payment",
-    doing="Settle money that is not owed",
-    responsible=Responsible.FINANCE,
-    allowed=_OPTIONAL,
-)
-REMIND = Step(
-    name="remind", doing="Send the reminder", responsible=Responsible.FINANCE, allowed=_OPTIONAL
-)
-NOTIFY = Step(
-    name="notify",
-    doing="Remind the approvers",
-    responsible=Responsible.FINANCE,
-    allowed=_OPTIONAL,
-)
-DISCARD = Step(
-    name="discard",
-    doing="Cancel the rejected draft in Odoo",
-    responsible=Responsible.FINANCE,
-    allowed=_OPTIONAL,
-)
-RECONCILE = Step(
-    name="reconcile",
-    doing="Set the credit note off against its invoice",
-    responsible=Responsible.FINANCE,
-    allowed=_OPTIONAL,
-)
-WRITE_OFF = Step(
-    name="write_off",
-    doing="Write off what is open",
-    responsible=Responsible.FINANCE,
-    allowed=_OPTIONAL,
-)
+STEPS = {step.name: step for step in list(vars().values()) if isinstance(step, Step)}
+"""Every step by its name, in this order."""
 
 CREDENTIALS = "credentials"
 """The kind of a parked step that waits for a secret; it tries again by itself, slowly."""

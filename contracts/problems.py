@@ -106,7 +106,7 @@ class Problem(BaseModel):
         return f"{self.field}: expected {self.expected}{found} [{self.code}]"
 
 
-def problem(code: str, field: str, value: Any, expected: str) -> Problem:
+def finding(code: str, field: str, value: Any, expected: str) -> Problem:
     """A finding about a value, which is shown as short text; None and "" are no value."""
     shown = "" if value in ("", None) else show(value)
     return Problem(code=code, field=field, value=shown, expected=expected)

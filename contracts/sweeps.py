@@ -96,7 +96,9 @@ class OdooSweepResult(BaseModel):
     `seen` holds digests of the news that were told and are young enough to be read again.
     `unknown` counts workflows that no longer run, and `named` names some of them. `unfollowed` are
     those whose invoices are open: each has a to-do in Odoo. `left` have not: the next sweep tries
-    again.
+    again. `held` counts those that are not noted either, because `left` is full: the watermark does
+    not move, so that the next sweep reads them again. `lost` are the runs of invoices' workflows
+    that were ended by force, as known when that was looked for last, at `looked_at`.
     """
 
     watermark: datetime
@@ -108,6 +110,9 @@ class OdooSweepResult(BaseModel):
     named: list[str] = Field(default_factory=list)
     unfollowed: list[str] = Field(default_factory=list)
     left: list[Unfollowed] = Field(default_factory=list)
+    lost: list[str] = Field(default_factory=list)
+    looked_at: datetime | None = None
+    held: int = 0
 
     def is_settled(self, overlap: timedelta) -> bool:
         """Whether this sweep has read what lies before the watermark so late that nothing of then
@@ -135,8 +140,19 @@ class CrmSweepResult(BaseModel):
     started: int = 0
 
 
+class CrmSweepProgress(BaseModel):
+    """A sweep that goes on in another run: from where it began, what was seen before it, its own
+    result so far, and the deal that the next page begins behind."""
+
+    since: datetime
+    seen: dict[str, datetime]
+    result: CrmSweepResult
+    after: str
+
+
 class CrmSweepInput(BaseModel):
     """Which CRM to look through, and the legal entity its contracts belong to."""
 
     system: str
     legal_entity: str
+    progress: CrmSweepProgress | None = None

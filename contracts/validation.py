@@ -10,7 +10,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from contracts.contract_rules import MONEY, PLAN_TABLES, cross_checks, part, read, rows, total_of
 from contracts.model import Contract, JsonObject, Percent, TimePlan, UsagePlan
-from contracts.problems import InvalidContract, Problem, problems_of, show
+from contracts.money import Money
+from contracts.problems import InvalidContract, Problem, finding, problems_of, show
 
 __all__ = [
     "InvalidContract",
@@ -87,13 +88,13 @@ def payload_problems(contract_data: Any) -> list[Problem]:
 def _unreadable(contract_data: Any) -> list[Problem]:
     if not isinstance(contract_data, dict):
         expected = "an object with the fields of a contract"
-        return [_problem("not_an_object", "", show(contract_data), expected)]
+        return [finding("not_an_object", "contract_data", contract_data, expected)]
     for path, level, text in _walk(contract_data):
         if level > MAX_NESTING:
-            return [_problem("too_deep", path, "", f"at most {MAX_NESTING} levels")]
+            return [finding("too_deep", show(path), "", f"at most {MAX_NESTING} levels")]
         if isinstance(text, str) and any("\ud800" <= char <= "\udfff" for char in text):
             expected = "text in Unicode, without halves of characters"
-            return [_problem("text_malformed", path, show(text), expected)]
+            return [finding("text_malformed", show(path) or "contract_data", text, expected)]
     return []
 
 
@@ -107,8 +108,8 @@ def _oversize(contract_data: JsonObject) -> list[Problem]:
     expected = (
         f"at most {MAX_CONTRACT_DATA_BYTES} bytes in all; a larger programme is several contracts"
     )
-    field = path if longest > total / 2 else ""
-    return [_problem("contract_data_too_large", field, f"{total} bytes", expected)]
+    field = show(path) if longest > total / 2 else "contract_data"
+    return [finding("contract_data_too_large", field, f"{total} bytes", expected)]
 
 
 def _walk(contract_data: Any) -> Iterator[tuple[str, int, Any]]:
@@ -135,12 +136,6 @@ def _bytes_of(value: Any) -> int:
     return value.bit_length() // 3 if isinstance(value, int) else 8
 
 
-def _problem(code: str, path: str, value: str, expected: str) -> Problem:
-    return Problem(
-        code=code, field=show(path) if path else "contract_data", value=value, expected=expected
-    )
-
-
 def _refuse_unreadable(contract_data: Any) -> None:
     """Refuse at once what is no object of JSON, and tables too long to look into row by row."""
     problems = _unreadable(contract_data)
@@ -160,11 +155,11 @@ def _refuse_unreadable(contract_data: Any) -> None:
 
 def _too_long(tables: list[tuple[str, Any, int]]) -> list[Problem]:
     return [
-        Problem(
-            code="too_long",
-            field=field,
-            value=f"{len(table)} rows",
-            expected=f"at most {limit} rows; a larger programme is several contracts",
+        finding(
+            "too_long",
+            field,
+            f"{len(table)} rows",
+            f"at most {limit} rows; a larger programme is several contracts",
         )
         for field, table, limit in tables
         if isinstance(table, (list, tuple)) and len(table) > limit
@@ -185,18 +180,18 @@ def _by_percent(contract_data: JsonObject) -> set[str]:
 def _percent_problem(path: str, row: JsonObject, stated: Any) -> Problem | None:
     """What is wrong with the percent of a milestone or the deposit."""
     if row.get("amount") is not None:
-        return Problem(
-            code="deposit_amount_twice" if path == "deposit" else "milestone_amount_twice",
-            field=f"{path}.percent",
-            value=show(stated),
-            expected="either an amount or a percent, not both",
+        return finding(
+            "deposit_amount_twice" if path == "deposit" else "milestone_amount_twice",
+            f"{path}.percent",
+            stated,
+            "either an amount or a percent, not both",
         )
     if read(_PERCENT, stated) is None:
-        return Problem(
-            code="percent_malformed",
-            field=f"{path}.percent",
-            value=show(stated),
-            expected='a percentage above 0 up to 100 as text, such as "33.5"',
+        return finding(
+            "percent_malformed",
+            f"{path}.percent",
+            stated,
+            'a percentage above 0 up to 100 as text, such as "33.5"',
         )
     return None
 
@@ -231,11 +226,11 @@ def resolve_milestones(contract_data: JsonObject) -> tuple[JsonObject, list[Prob
             continue
         if total > 100:
             problems.append(
-                Problem(
-                    code="milestones_do_not_add_up",
-                    field=f"milestones.{parts[-1][0]}.percent",
-                    value=str(total),
-                    expected=f"percentages of service {show(key)} that add up to 100",
+                finding(
+                    "milestones_do_not_add_up",
+                    f"milestones.{parts[-1][0]}.percent",
+                    str(total),
+                    f"percentages of service {show(key)} that add up to 100",
                 )
             )
             continue
@@ -265,15 +260,15 @@ def _resolve_deposit(contract_data: JsonObject) -> tuple[JsonObject, list[Proble
         ]
         fixed = total_of(amounts)
         if not amounts:
-            problem = Problem(
-                code="deposit_too_large",
-                field="deposit.percent",
-                value=show(stated),
-                expected="milestones, from whose invoices it is deducted",
+            problem = finding(
+                "deposit_too_large",
+                "deposit.percent",
+                stated,
+                "milestones, from whose invoices it is deducted",
             )
         elif fixed is not None:
             percent: Decimal = read(_PERCENT, stated)
-            deposit["amount"] = str(fixed.allocate([percent, 100 - percent])[0])
+            deposit["amount"] = str(Money.rounded(fixed.amount * percent / 100, fixed.currency))
     return {**contract_data, "deposit": deposit}, [problem] if problem else []
 
 
@@ -290,11 +285,11 @@ def amended(contract_data: JsonObject, changes: dict[str, Any]) -> JsonObject:
             _put(result, path.split(".", _MAX_DEPTH), value)
         except (LookupError, TypeError, ValueError):
             problems.append(
-                Problem(
-                    code="path_unknown",
-                    field=path,
-                    value=show(value),
-                    expected="a path into the contract, such as customer.vat_number",
+                finding(
+                    "path_unknown",
+                    path,
+                    value,
+                    "a path into the contract, such as customer.vat_number",
                 )
             )
     if problems:

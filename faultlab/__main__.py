@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ from rich.console import Console
 from faultlab import campaign
 from faultlab import report as reports
 from faultlab.campaign import ALL, AT_ONCE_REAL, FAMILIES, Outcome, Plan
-from faultlab.scenario import MOST_SECONDS
+from faultlab.network_faults import Loss
 from sandbox.stack import StackError
 
 REPORT = Path(".run/faults.json")
@@ -22,7 +23,7 @@ EVIDENCE = "histories"
 """The folder beside the report with the histories of what went wrong."""
 _PIPED_WIDTH = 160
 """Columns where no terminal says otherwise: a log must not cut identifiers."""
-_ALONE_SECONDS = 75.0
+_ALONE_SECONDS = 95.0
 """One scenario has its verdict in two minutes, the start of its stack and the look included."""
 _ENOUGH_FOR_BOUNDARIES = 100
 """Fewer scenarios may not come to every activity."""
@@ -39,6 +40,14 @@ def faults(
         typer.Option(metavar="FAULT", help="Only this fault, such as F3; may be repeated."),
     ] = None,
     seed: Annotated[int, typer.Option(min=1, help="The first scenario's seed.")] = 1,
+    lose: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LOSS",
+            help="For one scenario: the only answers that are lost, as ACTIVITY/WRITE/WAY, "
+            f'or "{reports.NOTHING}".',
+        ),
+    ] = None,
     report: Annotated[
         Path, typer.Option(metavar="FILE", help="Where the report goes as JSON.")
     ] = REPORT,
@@ -51,6 +60,10 @@ def faults(
         )
     on_real = seeds // 10 if real is None else min(real, seeds)
     plans = _plans(seed, seeds - on_real, on_real, families, report.parent / EVIDENCE)
+    if seeds == 1:
+        plans = [replace(plan, most_seconds=_ALONE_SECONDS, lose=_lost(lose)) for plan in plans]
+    elif lose:
+        raise typer.BadParameter("--lose is for one scenario: --seeds 1")
     console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False)
     try:
         outcomes = [_run(plan, console) for plan in plans]
@@ -69,11 +82,9 @@ def _plans(
     first: int, on_sandbox: int, on_real: int, families: frozenset[str], evidence: Path
 ) -> list[Plan]:
     """One campaign on the stand-in and one on the real Odoo, as far as there is one to run."""
-    most_seconds = _ALONE_SECONDS if on_sandbox + on_real == 1 else MOST_SECONDS
     sandbox = Plan(
         seeds=range(first, first + on_sandbox),
         families=families,
-        most_seconds=most_seconds,
         evidence=evidence,
         boundaries="F1" in families and on_sandbox >= _ENOUGH_FOR_BOUNDARIES,
     )
@@ -81,11 +92,19 @@ def _plans(
         seeds=range(first + on_sandbox, first + on_sandbox + on_real),
         real=True,
         families=families,
-        most_seconds=most_seconds,
         evidence=evidence,
         at_once=AT_ONCE_REAL,
     )
     return [plan for plan in (sandbox, real) if plan.seeds]
+
+
+def _lost(texts: list[str] | None) -> tuple[Loss, ...] | None:
+    if texts is None:
+        return None
+    try:
+        return tuple(Loss.parse(text) for text in texts if text != reports.NOTHING)
+    except ValueError as error:
+        raise typer.BadParameter(f"--lose: {error}") from error
 
 
 def _run(plan: Plan, console: Console) -> Outcome:

@@ -17,7 +17,7 @@ from faultlab.contract_generator import Flavour, drawn
 from faultlab.invariants import Findings, HistorySummary, examine, histories_of, summaries_of
 from faultlab.lab import Lab
 from faultlab.ledger import patiently
-from faultlab.network_faults import CUT_AND_HELD, LostAnswers, NetworkFaults
+from faultlab.network_faults import CUT_AND_HELD, Loss, LostAnswers, NetworkFaults
 from faultlab.process_kills import Boundaries, Boundary, Kill, RandomKills, remote_activities
 from faultlab.scenario import EVERYDAY, MOST_SECONDS, Habits, Scenario, ScenarioResult
 from faultlab.stall_monitor import StallMonitor
@@ -57,6 +57,8 @@ class Plan:
     mutation: str | None = None
     losses: tuple[Kind, ...] = CUT_AND_HELD
     """How the answers to writes are lost."""
+    lose: tuple[Loss, ...] | None = None
+    """The answers that are lost, where they are known: those that a scenario missed before."""
     habits: Habits = EVERYDAY
     most_seconds: float = MOST_SECONDS
     """How long a scenario may take."""
@@ -80,6 +82,11 @@ class Outcome:
     @property
     def runs(self) -> int:
         return len(self.scenarios)
+
+    def lost_by(self, seed: int) -> list[Loss]:
+        """The answers that a scenario did not get."""
+        ids = {s.workflow_id for s in self.scenarios if s.generated.seed == seed}
+        return [loss for loss, carrier in self.lost.hit if carrier.contract in ids]
 
     @property
     def violations(self) -> list[tuple[int, str]]:
@@ -108,7 +115,7 @@ class _Campaign:
         self._seeds: dict[str, int] = {}
         self._done = 0
         self._network_faults = NetworkFaults(
-            self._seeds.get, self._families_of, LostAnswers(plan.losses)
+            self._seeds.get, self._families_of, LostAnswers(plan.losses, plan.lose)
         )
         self._stall_monitor = StallMonitor(lab.client, lab.changes)
         wanted = remote_activities(lab.settings) if plan.boundaries else []

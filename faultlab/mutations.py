@@ -82,7 +82,8 @@ def count_events_again() -> None:
             for reference, amount in state.known_payments.items()
             if reference != payment.reference
         }
-        return take(state.replace(known_payments=known), payment)
+        taken: InvoiceState = take(state.replace(known_payments=known), payment)
+        return taken
 
     def forgetful(self: OdooClient, model: str, domain: Any, fields: Any, **more: Any) -> Any:
         asked = any(isinstance(part, tuple) and part[0] == "memo" for part in domain)

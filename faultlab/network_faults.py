@@ -65,24 +65,63 @@ CUT_AND_HELD = (Kind.CUT_AFTER, Kind.HOLD)
 """The connection breaks, or the caller's time runs out."""
 
 
+_MOST_OF_ACTIVITY = 3
+"""Each is followed by a longer pause: an activity with more would take minutes."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A write of an activity that is done, and whose answer is lost in this way. As text:
+    `post_invoice/account.move action_post/cut_after`."""
+
+    activity: str
+    write: str
+    way: Kind
+
+    def __str__(self) -> str:
+        return f"{self.activity}/{self.write}/{self.way}"
+
+    @classmethod
+    def parse(cls, text: str) -> Loss:
+        """Raises ValueError if it does not read so."""
+        activity, separator, rest = text.partition("/")
+        write, again, way = rest.rpartition("/")
+        if not (separator and again and activity and write):
+            raise ValueError(f"{text!r} is not ACTIVITY/WRITE/WAY")
+        return cls(activity, write, Kind(way))
+
+
 @dataclass
 class LostAnswers:
-    """F2: each kind of write is done and its answer is lost, once in each of these ways."""
+    """F2: each kind of write is done and its answer is lost, once in each of these ways; of one
+    activity's writes a few. With `wanted` these are lost, and no others."""
 
     ways: tuple[Kind, ...] = CUT_AND_HELD
+    wanted: tuple[Loss, ...] | None = None
     seen: Counter[tuple[str, str]] = field(default_factory=Counter)
-    hit: list[tuple[str, str, Kind, Carrier]] = field(default_factory=list)
+    hit: list[tuple[Loss, Carrier]] = field(default_factory=list)
 
     def fate(self, request: Request, carrier: Carrier) -> Fate:
         if not is_write(request):
             return PASSED
         key = carrier.activity, words_of(request)
         self.seen[key] += 1
-        if self.seen[key] > len(self.ways):
+        used = sum(1 for loss, _ in self.hit if (loss.activity, loss.write) == key)
+        ways = self._ways_of(*key)
+        if used == len(ways) or (self.wanted is None and self._has_enough(carrier)):
             return PASSED
-        kind = self.ways[self.seen[key] - 1]
-        self.hit.append((*key, kind, carrier))
-        return Fate(kind)
+        self.hit.append((Loss(*key, ways[used]), carrier))
+        return Fate(ways[used])
+
+    def _ways_of(self, activity: str, write: str) -> tuple[Kind, ...]:
+        if self.wanted is None:
+            return self.ways
+        return tuple(
+            loss.way for loss in self.wanted if (loss.activity, loss.write) == (activity, write)
+        )
+
+    def _has_enough(self, carrier: Carrier) -> bool:
+        return sum(1 for _, by in self.hit if by == carrier) == _MOST_OF_ACTIVITY
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,9 +14,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from faultlab.campaign import ALL, Outcome
-from sandbox.proxy import Moment
+from sandbox.proxy import Kind, Moment
 
 _MAX_SHOWN = 50
+NOTHING = "nothing"
+"""What is lost by a scenario that got every answer."""
 
 
 def show(console: Console, outcomes: Sequence[Outcome]) -> None:
@@ -47,7 +50,9 @@ def again(outcome: Outcome, seed: int) -> str:
     """The command that leads one scenario through the same once more."""
     real = 1 if outcome.plan.real else 0
     only = "".join(f" --only {name}" for name in sorted(outcome.plan.families) if not_all(outcome))
-    return f"python -m faultlab --seeds 1 --real {real} --seed {seed}{only}"
+    lost = [str(loss) for loss in outcome.lost_by(seed)] or [NOTHING]
+    lose = "".join(f" --lose {shlex.quote(text)}" for text in lost)
+    return f"python -m faultlab --seeds 1 --real {real} --seed {seed}{only}{lose}"
 
 
 def not_all(outcome: Outcome) -> bool:
@@ -79,9 +84,9 @@ def lost_answers(outcome: Outcome) -> RenderableType | None:
     table = _table("F2: done in the remote, and the caller never heard")
     for name in ("Activity", "Write", "Cut off", "Timed out"):
         table.add_column(name)
-    counted = Counter((activity, call, str(kind)) for activity, call, kind, _ in outcome.lost.hit)
+    counted = Counter((loss.activity, loss.write, loss.way) for loss, _ in outcome.lost.hit)
     for activity, call in sorted({key[:2] for key in counted}):
-        cut, held = counted[activity, call, "cut_after"], counted[activity, call, "hold"]
+        cut, held = counted[activity, call, Kind.CUT_AFTER], counted[activity, call, Kind.HOLD]
         table.add_row(activity, call, str(cut), str(held))
     return table
 
@@ -122,8 +127,8 @@ def write(file: Path, outcomes: Sequence[Outcome]) -> None:
                 for item in outcome.boundaries
             ],
             "lost_answers": [
-                {"activity": activity, "write": call, "how": str(kind)}
-                for activity, call, kind, _ in outcome.lost.hit
+                {"activity": loss.activity, "write": loss.write, "how": str(loss.way)}
+                for loss, _ in outcome.lost.hit
             ],
             "kills": [vars(kill) for kill in outcome.kills],
             "violations": [

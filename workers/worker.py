@@ -25,6 +25,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from activities.crm import CrmActivities
 from activities.failures import FailureInterceptor
 from activities.heartbeat import HeartbeatInterceptor
+from activities.lost_invoices import find_lost_invoices
 from activities.metrics import observe_odoo_call
 from activities.odoo.balances import OdooBalances
 from activities.odoo.catalogue import Catalogue
@@ -87,7 +88,7 @@ def activities_of(
     delivery = OdooDelivery(odoo)
     timesheets = OdooTimesheets(odoo, settings.odoo.time_approved_field)
     hosted: dict[str, list[Callable[..., Any]]] = {
-        task_queues.CONTRACTS: [policies.entity_policy],
+        task_queues.CONTRACTS: [policies.entity_policy, find_lost_invoices],
         task_queues.CRM: [crm.read_deal, crm.write_status, crm.won_deals],
         task_queues.ODOO_MASTER: [
             OdooValidation(catalogue, policies).validate_contract,
@@ -175,8 +176,8 @@ def _activities_at_once(queue: str, limits: WorkerSettings) -> int:
 
     Odoo's mostly wait in a thread for a call that many of them share: the more there are, the
     fuller the call; of mails no more than one call takes. A CRM is called for each by itself and
-    limits its callers. The queue of the workflows has only local activities, which read the
-    configuration.
+    limits its callers. The queue of the workflows has local activities, which read the
+    configuration, and one that asks the engine.
     """
     fewer = {task_queues.CONTRACTS: 4, task_queues.CRM: 20, task_queues.ODOO_MAIL: MAX_MAILS}
     return min(limits.activities, fewer.get(queue, limits.activities))

@@ -26,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
         CreditRequest,
         CustomerRefresh,
         HoldRequest,
+        InvoiceLost,
         MilestoneReached,
         MilestoneReachedInOdoo,
         MilestoneUnreached,
@@ -142,6 +143,10 @@ class ContractWorkflow(Shell[ContractState]):
     @signal_only(words="a report of invoice {message.number}")
     def invoice_changed(self, report: InvoiceReport) -> None:
         """From an invoice: how it stands now."""
+
+    @signal_only(words="the loss of invoice {message.number}")
+    def invoice_lost(self, lost: InvoiceLost) -> None:
+        """From the sweep: an invoice's workflow was ended by force."""
 
     @message(words="a credit of invoice {message.number}")
     def request_credit(self, request: CreditRequest) -> ContractOutcome:

@@ -109,6 +109,13 @@ def odoo_mail(summary: str, urgency: Urgency = Urgency.OUTGOING) -> ActivityConf
     return config
 
 
+def engine(summary: str) -> ActivityConfig:
+    """For what is asked of the engine itself, which answers at once or is down."""
+    config = _remote(task_queues.CONTRACTS, summary, Urgency.BACKGROUND, _HEARTBEAT)
+    config["schedule_to_close_timeout"] = _START_TO_CLOSE
+    return config
+
+
 def _remote(
     task_queue: str, summary: str, urgency: Urgency, heartbeat: timedelta, calls: int = 1
 ) -> ActivityConfig:

@@ -25,15 +25,27 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel
 
     from activities.crm import CrmActivities, WonDealsRequest
+    from activities.lost_invoices import LostRequest, find_lost_invoices
     from activities.odoo.delivery import OdooDelivery, TodoRequest
     from activities.odoo.sweeps import SWEEP_OVERLAP, OdooSweeps
-    from contracts.contract.messages import MilestoneReachedInOdoo, MilestoneUnreachedInOdoo
+    from contracts.contract.messages import (
+        InvoiceLost,
+        MilestoneReachedInOdoo,
+        MilestoneUnreachedInOdoo,
+    )
     from contracts.contract.state import ContractInput
-    from contracts.identifiers import contract_workflow_id, deal_contract_id
+    from contracts.crm import WonDeal
+    from contracts.identifiers import (
+        contract_of,
+        contract_workflow_id,
+        deal_contract_id,
+        invoice_number,
+    )
     from contracts.model import Source
     from contracts.sweeps import (
         ChangedInvoice,
         CrmSweepInput,
+        CrmSweepProgress,
         CrmSweepResult,
         OdooChanges,
         OdooSweepProgress,
@@ -45,6 +57,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.contract import ContractWorkflow
 
 BALANCE = "balance_changed"
+LOST = "invoice_lost"
 REACHED, UNREACHED = "milestone_reached_in_odoo", "milestone_unreached_in_odoo"
 
 AT_ONCE = 100
@@ -52,8 +65,12 @@ AT_ONCE = 100
 and the server takes no more than 2,000 that are not answered."""
 FIRST_LOOK_BACK = timedelta(days=7)
 """How far the first sweep looks back; later ones start where the last ended."""
-MOST_SEEN, MOST_LEFT, MOST_NAMED = 50_000, 500, 200
+MOST_SEEN, MOST_LEFT, MOST_NAMED, MOST_LOST = 50_000, 500, 200, 1_000
 """What a result holds: together well below the engine's 2 MB, twice in what a run goes on with."""
+LOOKS_APART = timedelta(hours=1)
+"""How often it is looked for invoices whose workflows were ended by force."""
+MOST_DEALS = 10_000
+"""The same of a CRM's: a deal that is started twice is started once."""
 _TODO_WITHIN = timedelta(minutes=2)
 """What Odoo does not take until then the next sweep tries again."""
 
@@ -71,25 +88,29 @@ class OdooSweepWorkflow:
         first = OdooSweepResult(watermark=now - FIRST_LOOK_BACK, marked_at=now, read_at=now)
         self._before = self._result = first
         self._seen: set[str] = set()
-        self._kept: set[str] = set()
+        self._kept: dict[str, None] = {}
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     @workflow.run
     async def run(self, progress: OdooSweepProgress | None = None) -> OdooSweepResult:
         if progress is None:
             window = self._begun(workflow.get_last_completion_result(OdooSweepResult))
-            await asyncio.gather(*(self._tell_people(item) for item in self._before.left))
+            await asyncio.gather(
+                self._look_for_lost(), *(self._tell_people(item) for item in self._before.left)
+            )
         else:
             self._before, self._result = progress.before, progress.result
             window = progress.window
-        self._kept = set(self._result.seen)
+        self._kept = dict.fromkeys(self._result.seen)
         self._seen = {*self._before.seen, *self._kept}
         while True:
             changes = await self._read(window)
             if window.after is None:
                 self._mark(changes.watermark)
             await self._tell_all(changes)
+            self._result.seen = list(self._kept)
             if changes.next is None:
+                metrics.unserved(len(self._result.left) + self._result.held)
                 return self._result
             window = window.model_copy(update={"after": changes.next})
             if workflow.info().is_continue_as_new_suggested():
@@ -105,7 +126,11 @@ class OdooSweepWorkflow:
         settled = before.is_settled(SWEEP_OVERLAP)
         self._before = before.model_copy(update={"seen": []}) if settled else before
         self._result = OdooSweepResult(
-            watermark=before.watermark, marked_at=before.marked_at, read_at=workflow.now()
+            watermark=before.watermark,
+            marked_at=before.marked_at,
+            read_at=workflow.now(),
+            lost=before.lost,
+            looked_at=before.looked_at,
         )
         return SweepWindow(since=before.watermark, settled=settled)
 
@@ -121,6 +146,31 @@ class OdooSweepWorkflow:
                 f"changes since {window.since:%Y-%m-%d %H:%M}", options.Urgency.AWAITED
             ),
         )
+
+    async def _look_for_lost(self) -> None:
+        """Tell contracts of invoices whose workflows were ended by force, now and then."""
+        looked_at, now = self._result.looked_at, workflow.now()
+        if looked_at is not None and now - looked_at < LOOKS_APART:
+            return
+        try:
+            lost = await workflow.execute_activity(
+                find_lost_invoices,
+                LostRequest(known=self._result.lost),
+                **options.engine("invoices ended by force"),
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            workflow.logger.warning("lost invoices cannot be looked for: %s", error.cause)
+            return
+        await asyncio.gather(*(self._tell_lost(item.workflow_id) for item in lost.found))
+        known = [*self._result.lost, *(item.run_id for item in lost.found)]
+        self._result.lost, self._result.looked_at = known[-MOST_LOST:], now
+
+    async def _tell_lost(self, invoice: str) -> None:
+        async with self._turns:
+            news = InvoiceLost(number=invoice_number(invoice))
+            await self._signal(contract_of(invoice), LOST, news)
 
     async def _tell_all(self, changes: OdooChanges) -> None:
         # Many at once: one after the other, a workflow task each, would take a month end minutes.
@@ -154,17 +204,18 @@ class OdooSweepWorkflow:
         told = await self._tell(item.workflow_id, BALANCE, balance, changed_at=balance.as_of)
         if told or not balance.posted or not balance.residual.is_positive:
             return
-        await self._tell_people(
-            Unfollowed(
-                workflow_id=item.workflow_id,
-                invoice_id=balance.invoice_id,
-                number=balance.number,
-                residual=balance.residual,
-            )
+        unfollowed = Unfollowed(
+            workflow_id=item.workflow_id,
+            invoice_id=balance.invoice_id,
+            number=balance.number,
+            residual=balance.residual,
         )
+        if not await self._tell_people(unfollowed):
+            self._hold(_digest(item.workflow_id, balance.as_of, balance))
 
-    async def _tell_people(self, item: Unfollowed) -> None:
-        """A to-do on the invoice. One that Odoo refuses fails alone: the next sweep tries again."""
+    async def _tell_people(self, item: Unfollowed) -> bool:
+        """A to-do on the invoice. One that Odoo refuses fails alone, and is noted: the next sweep
+        tries again. False where no more can be noted."""
         todo = TodoRequest(
             invoice_id=item.invoice_id,
             people=(),
@@ -181,11 +232,23 @@ class OdooSweepWorkflow:
                 if is_cancelled_exception(error):
                     raise
                 workflow.logger.warning("no to-do for %s: %s", item.workflow_id, error.cause)
-                if len(self._result.left) < MOST_LEFT:
+                is_noted = len(self._result.left) < MOST_LEFT
+                if is_noted:
                     self._result.left.append(item)
-                return
+                return is_noted
         if len(self._result.unfollowed) < MOST_NAMED:
             self._result.unfollowed.append(item.workflow_id)
+        return True
+
+    def _hold(self, digest: str) -> None:
+        """What is neither told nor noted is read again: the next sweep starts where this one did,
+        and takes nothing before that for settled."""
+        self._kept.pop(digest, None)
+        self._result.held += 1
+        self._result.watermark, self._result.marked_at = (
+            self._before.watermark,
+            self._result.read_at,
+        )
 
     async def _tell(
         self, workflow_id: str, signal: str, news: BaseModel, *, changed_at: datetime
@@ -198,16 +261,12 @@ class OdooSweepWorkflow:
         reached again.
         """
         async with self._turns:
-            digest = _digest(f"{workflow_id} {changed_at.isoformat()} {news.model_dump_json()}")
+            digest = _digest(workflow_id, changed_at, news)
             is_new = digest not in self._seen
             self._remember(digest, changed_at)
             if not is_new:
                 return True
-            try:
-                await workflow.get_external_workflow_handle(workflow_id).signal(signal, news)
-            except FailureError as error:
-                if is_cancelled_exception(error):
-                    raise
+            if not await self._signal(workflow_id, signal, news):
                 self._result.unknown += 1
                 if len(self._result.named) < MOST_NAMED:
                     self._result.named.append(workflow_id)
@@ -216,41 +275,75 @@ class OdooSweepWorkflow:
             metrics.told(workflow.now() - changed_at)
             return True
 
+    async def _signal(self, workflow_id: str, signal: str, news: BaseModel) -> bool:
+        """Signal one workflow; False where there is none that runs."""
+        try:
+            await workflow.get_external_workflow_handle(workflow_id).signal(signal, news)
+        except FailureError as error:
+            if is_cancelled_exception(error):
+                raise
+            return False
+        return True
+
     def _remember(self, digest: str, changed_at: datetime) -> None:
         """Of very many only as much as fits into a result: to be told twice does no harm."""
         self._seen.add(digest)
         is_young = changed_at >= self._result.watermark - SWEEP_OVERLAP
         if is_young and digest not in self._kept and len(self._kept) < MOST_SEEN:
-            self._kept.add(digest)
-            self._result.seen.append(digest)
+            self._kept[digest] = None
 
 
-def _digest(text: str) -> str:
+def _digest(workflow_id: str, changed_at: datetime, news: BaseModel) -> str:
+    text = f"{workflow_id} {changed_at.isoformat()} {news.model_dump_json()}"
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()[:6]).decode()
 
 
 @workflow.defn
 class CrmSweepWorkflow:
-    """Deals won in a CRM, each started as a contract once."""
+    """Deals won in a CRM, each started as a contract once. It reads page by page, and goes on in
+    another run where its history has grown."""
 
     @workflow.run
     async def run(self, sweep: CrmSweepInput) -> CrmSweepResult:
-        before = workflow.get_last_completion_result(CrmSweepResult)
-        since = before.watermark if before else workflow.now() - FIRST_LOOK_BACK
-        seen = before.seen if before else {}
-        won = await workflow.execute_activity_method(
-            CrmActivities.won_deals,
-            WonDealsRequest(system=sweep.system, since=since - SWEEP_OVERLAP),
-            **options.crm(f"deals won since {since:%Y-%m-%d %H:%M}", options.Urgency.AWAITED),
-        )
-        result = CrmSweepResult(watermark=max(since, won.as_of))
-        for deal in won.deals:
-            # Young enough to be read again.
-            if deal.modified_at >= result.watermark - SWEEP_OVERLAP:
-                result.seen[deal.deal_id] = deal.modified_at
-            if deal.deal_id not in seen:
-                result.started += await _start_contract(sweep, deal.deal_id)
-        return result
+        progress = sweep.progress or _begun(workflow.get_last_completion_result(CrmSweepResult))
+        while True:
+            won = await workflow.execute_activity_method(
+                CrmActivities.won_deals,
+                WonDealsRequest(
+                    system=sweep.system, since=progress.since - SWEEP_OVERLAP, after=progress.after
+                ),
+                **options.crm(
+                    f"deals won since {progress.since:%Y-%m-%d %H:%M}", options.Urgency.AWAITED
+                ),
+            )
+            if not progress.after:
+                progress.result.watermark = max(progress.since, won.as_of)
+            await _start_contracts(sweep, progress, won.deals)
+            progress.after = won.next
+            if not won.next:
+                return progress.result
+            if workflow.info().is_continue_as_new_suggested():
+                workflow.continue_as_new(sweep.model_copy(update={"progress": progress}))
+
+
+def _begun(before: CrmSweepResult | None) -> CrmSweepProgress:
+    """From where its predecessor ended."""
+    since = before.watermark if before else workflow.now() - FIRST_LOOK_BACK
+    seen = before.seen if before else {}
+    result = CrmSweepResult(watermark=since)
+    return CrmSweepProgress(since=since, seen=seen, result=result, after="")
+
+
+async def _start_contracts(
+    sweep: CrmSweepInput, progress: CrmSweepProgress, deals: list[WonDeal]
+) -> None:
+    result = progress.result
+    for deal in deals:
+        is_young = deal.modified_at >= result.watermark - SWEEP_OVERLAP
+        if is_young and len(result.seen) < MOST_DEALS:
+            result.seen[deal.deal_id] = deal.modified_at
+        if deal.deal_id not in progress.seen:
+            result.started += await _start_contract(sweep, deal.deal_id)
 
 
 async def _start_contract(sweep: CrmSweepInput, deal_id: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 CONTRACTS = "contracts"
-"""Workflows and their local activities."""
+"""Workflows, their local activities, and what is asked of the engine."""
 CRM = "crm"
 """Calls to the CRM."""
 ODOO_MASTER = "odoo-master"

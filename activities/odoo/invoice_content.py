@@ -31,9 +31,11 @@ _VALUES = ("move_type", "ref", "payment_reference", "narration")
 _LINE_NAMES = ("product_id", "account_id", "tax_ids", "tax_line_id")
 _LINE_VALUES = names("""
     display_type name quantity price_unit discount price_subtotal
-    amount_currency analytic_distribution
+    amount_currency balance analytic_distribution
 """)
 _SHOWN = ("product", "line_section", "line_subsection", "line_note")
+_OWED = "payment_term"
+_LEDGER = ("tax", "rounding", _OWED)
 
 _SPECIFICATION: dict[str, Any] = {
     **{name: {} for name in (*INVOICE_FIELDS, *_VALUES)},
@@ -117,6 +119,11 @@ def _content(read: Row) -> InvoiceContent:
         fiscal_position=_name(read["fiscal_position_id"]),
         note=read["narration"] or "",
         lines=tuple(_line(line) for line in lines if line["display_type"] in _SHOWN),
+        ledger=tuple(sorted(_entry(line) for line in lines if line["display_type"] in _LEDGER)),
+        booked=sum(
+            (_number(line["balance"]) for line in lines if line["display_type"] == _OWED),
+            Decimal(0),
+        ),
         totals=_totals(read, lines),
     )
 
@@ -134,6 +141,10 @@ def _line(line: Row) -> ContentLine:
         taxes=tuple(_name(tax) for tax in line["tax_ids"]),
         analytic=_analytic(line["analytic_distribution"]),
     )
+
+
+def _entry(line: Row) -> str:
+    return f"{_name(line['account_id'])}: {_number(line['amount_currency'])}"
 
 
 def _analytic(distribution: Mapping[str, Any] | bool | None) -> str:

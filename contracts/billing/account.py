@@ -9,27 +9,19 @@ price and a rejected bill are all the same difference. Every function is pure: i
 without tax.
 
 The way of an invoice: `reads` says what must be read in Odoo first, `occasions` what may be
-proposed, `compose` makes the invoice, `propose` enters it, `issued` or `rejected` ends it.
-
-`check` is asked before each proposal. `reads(..., closing=True)` is the last look, right before the
-contract closes.
-
-A `Composition` may have no proposal: there is nothing to invoice, because all lines round to zero
-or are above a cap. Propose it all the same, and it is settled. `composition.invoice.asked_by` is
-who asked for a credit. `too_late` names the hours and expenses of periods that are settled for
-good.
+proposed, `compose` makes the invoice, `propose` enters it, `issued` or `rejected` ends it. `check`
+is asked before each proposal.
 """
 
 from __future__ import annotations
 
 from datetime import date
 
-from contracts.billing import keys
+from contracts.billing import composing, keys, reading
 from contracts.billing.checks import check
-from contracts.billing.composing import Composer, Composition
+from contracts.billing.composing import Composition
 from contracts.billing.decisions import (
     allow_cap,
-    creditable,
     issued,
     propose,
     rejected,
@@ -45,7 +37,6 @@ from contracts.billing.facts import (
     known_lines,
     milestone_invoice,
     reach,
-    reads,
     record_usage,
     take_expenses,
     take_time,
@@ -54,9 +45,11 @@ from contracts.billing.facts import (
     unreach,
 )
 from contracts.billing.folding import fold
-from contracts.billing.index import changed, index_of
-from contracts.billing.occasions import Occasion, OccasionKind, pending
-from contracts.billing.reading import Read, ReadKind, next_day
+from contracts.billing.occasions import Occasion, OccasionKind
+from contracts.billing.occasions import occasions as occasions_of
+from contracts.billing.posting import changed, ledger_of
+from contracts.billing.reading import Due, Read, ReadKind
+from contracts.billing.repricing import Repriced, repriced
 from contracts.billing.state import BillingState, EarlyEnd, NotPossible
 from contracts.billing.terms import next_versions
 from contracts.billing.totals import Sums, Unbilled, delivered, is_over, open_ends, sums, unbilled
@@ -64,106 +57,57 @@ from contracts.model import Contract
 from contracts.problems import Problem
 
 __all__ = [
-    "BillingState",
-    "Composition",
-    "NotPossible",
-    "Occasion",
-    "OccasionKind",
-    "Read",
-    "ReadKind",
-    "Sums",
-    "Unbilled",
-    "adopt",
-    "allow_cap",
-    "begin",
-    "billed_keys",
-    "check",
-    "compose",
-    "credit_service",
-    "creditable",
-    "delivered",
-    "end_early",
-    "fold",
-    "is_over",
-    "issued",
-    "known_expenses",
-    "known_lines",
-    "milestone_invoice",
-    "next_day",
-    "occasions",
-    "open_ends",
-    "propose",
-    "reach",
-    "reads",
-    "record_usage",
-    "rejected",
-    "release_retainage",
-    "request_credit",
-    "retry_rejected",
-    "sums",
-    "take_expenses",
-    "take_time",
-    "too_late",
-    "unbilled",
-    "undecided",
-    "unrated_lines",
-    "unreach",
-    "waive_rejected",
-    "withdraw_end",
-]
-
-# --- terms ------------------------------------------------------------------------------------
+    "BillingState", "Composition", "Due", "NotPossible", "Occasion", "OccasionKind", "Read",
+    "ReadKind", "Repriced", "Sums", "Unbilled", "adopt", "allow_cap", "begin", "billed_keys",
+    "check", "compose", "credit_service", "delivered", "dues", "end_early", "fold", "is_over",
+    "issued", "known_expenses", "known_lines", "milestone_invoice", "next_day", "occasions",
+    "open_ends", "propose", "reach", "reads", "record_usage", "rejected", "release_retainage",
+    "repriced", "request_credit", "retry_rejected", "sums", "take_expenses", "take_time",
+    "too_late", "unbilled", "undecided", "unrated_lines", "unreach", "waive_rejected",
+]  # fmt: skip
 
 
 def begin(contract: Contract, on: date) -> BillingState:
     """The billing of a contract that starts; its deposit is due that day."""
-    billing = BillingState(contract=contract, version=0, started_on=on)
-    return adopt(billing, contract, on)
+    return adopt(BillingState(contract=contract, version=0, started_on=on), contract, on)
 
 
 def adopt(billing: BillingState, contract: Contract, on: date) -> BillingState:
-    """A new version of the terms, in force from `on`: change order, renewal, early end, or the
-    early end withdrawn. What is proposed already keeps the version it was proposed with."""
+    """A new version of the terms, in force from `on`: change order, renewal or early end. What is
+    proposed already keeps the version it was proposed with."""
     new_deposit = contract.deposit is not None and billing.deposit_on is None
     return changed(
         billing,
-        None,
         contract=contract,
         version=billing.version + 1,
         plans=next_versions(billing, contract, on),
         deposit_on=on if new_deposit else billing.deposit_on,
-        looked=(),
     )
 
 
 def end_early(billing: BillingState, on: date, *, fee: bool) -> BillingState:
     """The contract (adopt the terms that end on that day as well) is over early. With `fee` the
     terms' fee for it is owed."""
-    return changed(billing, None, early_end=EarlyEnd(on=on, fee=fee), looked=())
-
-
-def withdraw_end(billing: BillingState) -> BillingState:
-    """The early end is withdrawn (adopt the prolonged terms as well)."""
-    return changed(billing, None, early_end=None, looked=())
+    return changed(billing, early_end=EarlyEnd(on=on, fee=fee))
 
 
 def billed_keys(billing: BillingState) -> frozenset[str]:
     """The keys of milestones and plans, "deposit" and "retainage", of which something is billed or
     proposed: `changes.changed` refuses to change them."""
-    index = index_of(billing)
-    found = {keys.order_line_of(key) for key, account in index.accounts.items() if account.first}
-    read = {plan for plan in billing.read_until if plan in billing.plans}
-    return frozenset(found | read)
+    accounts = ledger_of(billing).accounts.items()
+    found = {keys.order_line_of(key) for key, account in accounts if account.first}
+    return frozenset(found | (billing.read_until.keys() & billing.plans.keys()))
 
 
-# --- what may be proposed ----------------------------------------------------------------------
+def reads(billing: BillingState, today: date) -> tuple[Read, ...]:
+    """What must be read from Odoo before the parts due by `today` can be billed."""
+    return reading.reads(ledger_of(billing, today))
 
 
 def occasions(billing: BillingState, today: date) -> tuple[Occasion, ...]:
     """What may be proposed now, an invoice each, oldest first. What waits for a reading, an open
     invoice or a person is left out; one plan's problem never holds up another."""
-    found = pending(billing, index_of(billing, today), today)
-    return tuple(item.occasion for item in found)
+    return occasions_of(ledger_of(billing, today))
 
 
 def compose(
@@ -175,8 +119,18 @@ def compose(
     `number` counts the contract's invoices from 1. Raises NotPossible if there is no such
     occasion now.
     """
-    index = index_of(billing, today)
-    for found in pending(billing, index, today):
-        if found.occasion.key == occasion:
-            return Composer(billing, index, found, number).compose(today)
+    ledger = ledger_of(billing, today)
+    for found in occasions_of(ledger):
+        if found.key == occasion:
+            return composing.compose(ledger, found, number)
     raise NotPossible(f"there is nothing to bill for {occasion}")
+
+
+def next_day(billing: BillingState, today: date) -> date | None:
+    """The next day after `today` on which time alone makes something due."""
+    return reading.next_day(ledger_of(billing), today)
+
+
+def dues(billing: BillingState, today: date) -> tuple[Due, ...]:
+    """When each plan is billed next after a day, earliest first; none for a plan that is over."""
+    return reading.dues(ledger_of(billing), today)

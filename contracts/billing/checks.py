@@ -11,29 +11,30 @@ from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 
-from contracts.billing import keys, pots
+from contracts.billing import deposits, keys, retainage
 from contracts.billing.entitlements import ZERO
-from contracts.billing.index import TABLES, Index, build, index_of
+from contracts.billing.ledger import Index, Ledger
 from contracts.billing.lines import QUANTITY_UNIT, InvoiceKind, rounded
+from contracts.billing.posting import build, ledger_of
 from contracts.billing.state import NO_LINE, BillingState, Invoice
 from contracts.billing.totals import is_over, sums
 
 
 def check(billing: BillingState, today: date) -> list[str]:
     """Every invariant that does not hold, in words; none if all is well."""
-    index, fresh = index_of(billing, today), build(billing, today)
+    fresh = Ledger(billing, build(billing, today), {})
     return [
-        *_index_is_right(index, fresh),
-        *_keys_add_up(billing, fresh),
+        *_index_is_right(ledger_of(billing, today).index, fresh.index),
+        *_keys_add_up(fresh),
         *(text for item in billing.invoices.values() for text in _lines_add_up(billing, item)),
-        *_pots_are_in_bounds(billing, fresh),
+        *_pots_are_in_bounds(fresh),
         *_end_is_even(billing, today),
     ]
 
 
 def _index_is_right(index: Index, fresh: Index) -> Iterator[str]:
     """The index that messages keep is what is derived from the state alone."""
-    for table in TABLES:
+    for table in Index._fields[1:]:
         kept, derived = getattr(index, table), getattr(fresh, table)
         if kept != derived:
             names = {**kept, **derived}
@@ -41,15 +42,16 @@ def _index_is_right(index: Index, fresh: Index) -> Iterator[str]:
             yield f"the index of {table} is not up to date: {', '.join(wrong[:5])}"
 
 
-def _keys_add_up(billing: BillingState, index: Index) -> Iterator[str]:
+def _keys_add_up(ledger: Ledger) -> Iterator[str]:
     """Billed + to bill + waived = entitled, for every key; and no key nets to the wrong sign."""
     billed: dict[str, Decimal] = {}
-    for invoice in billing.invoices.values():
+    invoices = ledger.state.invoices.values()
+    for invoice in invoices:
         for _, key, amount, _ in invoice.parts if invoice.counts else ():
             billed[key] = billed.get(key, ZERO) + amount
-    open_ = Counter(k for item in billing.invoices.values() if item.is_open for k in item.by_key)
-    for key in {**index.entitled, **billed}:
-        kind, entitled = keys.kind_of(key), index.entitled.get(key)
+    open_ = Counter(key for item in invoices if item.is_open for key in item.by_key)
+    for key in {**ledger.entitled, **billed}:
+        kind, entitled = keys.kind_of(key), ledger.entitled.get(key)
         amount = billed.get(key, ZERO)
         if kind in keys.POTS:
             continue
@@ -57,18 +59,18 @@ def _keys_add_up(billing: BillingState, index: Index) -> Iterator[str]:
             yield f"{key} is on {open_[key]} open invoices"
         wanted = entitled.amount if entitled else ZERO
         if wanted is not None:
-            waived = wanted - (index.target(key) or ZERO)
-            if amount + (index.differences.get(key) or ZERO) + waived != wanted:
+            waived = wanted - (ledger.target(key) or ZERO)
+            if amount + ledger.change(key) + waived != wanted:
                 yield f"{key}: billed, to bill and waived are not what is entitled"
             sign = -1 if kind in keys.NEGATIVE else 1
-            if sign * amount < 0 <= sign * wanted and not _may_be_negative(kind, index, key):
+            if sign * amount < 0 <= sign * wanted and not _may_be_negative(ledger, kind, key):
                 yield f"{key} nets to {amount}"
 
 
-def _may_be_negative(kind: str, index: Index, key: str) -> bool:
+def _may_be_negative(ledger: Ledger, kind: str, key: str) -> bool:
     """Hours taken back are booked as negative hours; they may be corrected to more than zero while
     an invoice with them is on its way."""
-    return kind == keys.HOURS and index.account(key).measure < 0
+    return kind == keys.HOURS and ledger.account(key).measure < 0
 
 
 def _lines_add_up(billing: BillingState, invoice: Invoice) -> Iterator[str]:
@@ -95,13 +97,13 @@ def _lines_add_up(billing: BillingState, invoice: Invoice) -> Iterator[str]:
             yield f"{waited[0]} makes invoice {invoice.number} negative"
 
 
-def _pots_are_in_bounds(billing: BillingState, index: Index) -> Iterator[str]:
-    for key, account in index.accounts.items():
+def _pots_are_in_bounds(ledger: Ledger) -> Iterator[str]:
+    for key, account in ledger.accounts.items():
         if keys.kind_of(key) in (keys.CAP, keys.RETAINAGE, keys.DEDUCTED) and account.amount > 0:
             yield f"{key} adds {account.amount} to what is billed"
-    whole = pots.deposit(billing, index)
-    deducted = -index.account(keys.DEDUCTED).amount
-    terms = billing.contract.deposit
+    whole = deposits.deposit(ledger)
+    deducted = -ledger.account(keys.DEDUCTED).amount
+    terms = ledger.state.contract.deposit
     if terms is not None and deducted > max(terms.amount.amount, whole):
         yield f"{deducted} is deducted of a deposit of {terms.amount}"
 
@@ -114,5 +116,5 @@ def _end_is_even(billing: BillingState, today: date) -> Iterator[str]:
     if found.billed != found.value or found.committed != found.value:
         yield f"{found.billed} is billed of a value of {found.value}"
     for amount, what in ((found.deposit_left, "deposit"), (found.retained, "retainage")):
-        if not amount.is_zero and not (what == "retainage" and pots.is_forfeited(billing)):
+        if not amount.is_zero and not (what == "retainage" and retainage.is_forfeited(billing)):
             yield f"{amount} of the {what} is left"

@@ -6,16 +6,16 @@ what was corrected since is not credited twice, and what was deducted is owed ag
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
 from contracts.billing import keys
-from contracts.billing.drafting import Draft, Drafter, Piece
+from contracts.billing.drafts import Draft, Piece, amount_of, once
 from contracts.billing.entitlements import ZERO
-from contracts.billing.index import Index
+from contracts.billing.ledger import Ledger
 from contracts.billing.lines import ONE, PRICE_UNIT, QUANTITY_UNIT, InvoiceKind, rounded
 from contracts.billing.state import (
     NO_LINE,
-    BillingState,
     CreditRequest,
     Invoice,
     InvoiceStatus,
@@ -29,9 +29,9 @@ _NOT_EARNED = frozenset(
 )
 
 
-def credited_invoice(billing: BillingState, number: int) -> Invoice:
+def credited_invoice(ledger: Ledger, number: int) -> Invoice:
     """The issued invoice of that number. Raises NotPossible for anything else."""
-    invoice = billing.invoices.get(number)
+    invoice = ledger.state.invoices.get(number)
     if invoice is None or invoice.status is not InvoiceStatus.ISSUED:
         raise NotPossible(f"invoice {number} is not issued, so it cannot be credited")
     if invoice.kind is not InvoiceKind.INVOICE:
@@ -39,67 +39,73 @@ def credited_invoice(billing: BillingState, number: int) -> Invoice:
     return invoice
 
 
-def creditable(billing: BillingState, index: Index, number: int) -> Decimal:
+def creditable(ledger: Ledger, number: int) -> Decimal:
     """What of an issued invoice can still be credited, less what is asked for already."""
-    left = _sum(_whole(billing, index, credited_invoice(billing, number)))
-    for item in billing.credit_requests.values():
+    left = -amount_of(_whole(ledger, credited_invoice(ledger, number)))
+    for item in ledger.state.credit_requests.values():
         if item.number == number and not item.carried_by:
             left = ZERO if item.amount is None else left - item.amount
     return max(left, ZERO)
 
 
-def credit_drafts(billing: BillingState, index: Index, request: CreditRequest) -> list[Draft]:
+def credit_drafts(ledger: Ledger, request: CreditRequest) -> list[Draft]:
     """The lines of a credit note."""
-    invoice = credited_invoice(billing, request.number)
-    whole = _whole(billing, index, invoice)
-    if request.amount is None or request.amount >= _sum(whole):
+    invoice = credited_invoice(ledger, request.number)
+    whole = _whole(ledger, invoice)
+    if request.amount is None or request.amount >= -amount_of(whole):
         return whole
-    return _part(billing, index, invoice, request.amount)
+    return _in_part(ledger, invoice, request.amount)
 
 
-def _sum(drafts: list[Draft]) -> Decimal:
-    return -sum((draft.amount for draft in drafts), ZERO)
+# --- in whole -----------------------------------------------------------------------------------
 
 
-def _whole(billing: BillingState, index: Index, invoice: Invoice) -> list[Draft]:
+def _whole(ledger: Ledger, invoice: Invoice) -> list[Draft]:
     """Every line with the opposite sign, less what is not billed any more."""
-    drafter, left = Drafter(billing, index), _left(index, invoice)
+    left = _left(ledger, invoice)
+    by_line: dict[int, list[Part]] = {}
+    for part in invoice.parts:
+        by_line.setdefault(part.line, []).append(part)
     drafts: list[Draft] = []
     for position, line in enumerate(invoice.lines):
-        pieces: list[Piece] = []
-        for part in invoice.parts:
-            if part.line == position and (amount := _at_most(part, left)):
-                pieces.append((part.key, -amount, -_measure(index, part, amount)))
-        exact = sum((amount for _, amount, _ in pieces), ZERO)
-        amount = rounded(exact, billing.contract.currency)
+        pieces = [
+            Piece(part.key, -amount, -_measure(ledger, part, amount))
+            for part in by_line.get(position, ())
+            if (amount := _at_most(part, left))
+        ]
+        exact = amount_of(pieces)
+        amount = rounded(exact, ledger.currency)
         if amount != exact:
-            pieces.append((f"{keys.ROUNDING}:{line.order_line}", amount - exact, ZERO))
-        text = f"Credit: {line.description}"[:_LONGEST]
-        draft = drafter.shown_as(line.order_line, text, amount, ONE, tuple(pieces))
+            pieces.append(Piece(keys.rounding(line.order_line), amount - exact))
+        draft = once(line.order_line, _text(line.description), amount, pieces)
         if amount == -line.amount.amount:
             draft = draft._replace(quantity=-line.quantity, unit_price=line.unit_price)
         if pieces:
             drafts.append(draft._replace(service=line.service_code))
-    silent = [part for part in invoice.parts if part.line == NO_LINE]
-    pieces = [(p.key, -p.amount, -p.measure) for p in silent if _at_most(p, left) == p.amount]
-    if pieces and not sum((amount for _, amount, _ in pieces), ZERO):
-        drafts.append(Draft(silent[0].key, "", ONE, ZERO, ZERO, tuple(pieces)))
+    silent = by_line.get(NO_LINE, [])
+    pieces = [Piece(p.key, -p.amount, -p.measure) for p in silent if _at_most(p, left) == p.amount]
+    if pieces and not amount_of(pieces):
+        drafts.append(once(silent[0].key, "", ZERO, pieces))
     return drafts
 
 
-def _measure(index: Index, part: Part, amount: Decimal) -> Decimal:
+def _text(description: str) -> str:
+    return f"Credit: {description}"[:_LONGEST]
+
+
+def _measure(ledger: Ledger, part: Part, amount: Decimal) -> Decimal:
     """The measure of the part that is credited: of the whole key, if nothing is left of it."""
     if amount == part.amount:
         return part.measure
-    account = index.account(part.key)
+    account = ledger.account(part.key)
     return account.measure if amount == account.amount else ZERO
 
 
-def _left(index: Index, invoice: Invoice) -> dict[str, Decimal]:
+def _left(ledger: Ledger, invoice: Invoice) -> dict[str, Decimal]:
     """What of each key of an invoice is billed by now; of a deposit, what is not deducted."""
-    left = {key: index.account(key).amount for key in invoice.by_key}
+    left = {key: ledger.account(key).amount for key in invoice.by_key}
     if keys.DEPOSIT in left:
-        deducted = index.account(keys.DEDUCTED).amount
+        deducted = ledger.account(keys.DEDUCTED).amount
         left[keys.DEPOSIT] = max(left[keys.DEPOSIT] + deducted, ZERO)
     return left
 
@@ -108,56 +114,52 @@ def _at_most(part: Part, left: dict[str, Decimal]) -> Decimal:
     """The part, but no more than is left of its key; takes it off what is left."""
     if keys.kind_of(part.key) == keys.ROUNDING:
         return part.amount
-    known = left[part.key]
-    if part.amount > 0:
-        amount = min(part.amount, max(known, ZERO))
+    known, amount = left[part.key], part.amount
+    if amount > 0:
+        amount = min(amount, max(known, ZERO))
     elif keys.kind_of(part.key) in keys.NEGATIVE:
-        amount = max(part.amount, min(known, ZERO))
-    else:
-        amount = part.amount
+        amount = max(amount, min(known, ZERO))
     left[part.key] = known - amount
     return amount
 
 
-def _part(billing: BillingState, index: Index, invoice: Invoice, wanted: Decimal) -> list[Draft]:
+# --- in part ------------------------------------------------------------------------------------
+
+
+def _in_part(ledger: Ledger, invoice: Invoice, wanted: Decimal) -> list[Draft]:
     """An amount spread over the lines that earn, in proportion; deductions stay as billed."""
-    drafter, left = Drafter(billing, index), _left(index, invoice)
-    rooms: list[tuple[int, list[tuple[str, Decimal]], Decimal]] = []
+    left = _left(ledger, invoice)
+    rooms: list[tuple[int, list[Piece], Decimal]] = []
     for position, line in enumerate(invoice.lines):
         parts = (part for part in invoice.parts if part.line == position and part.amount > 0)
-        earning = [part for part in parts if keys.kind_of(part.key) not in _NOT_EARNED]
-        found = [(part.key, amount) for part in earning if (amount := _at_most(part, left)) > 0]
-        room = min(sum((amount for _, amount in found), ZERO), line.amount.amount)
+        earning = (part for part in parts if keys.kind_of(part.key) not in _NOT_EARNED)
+        found = [Piece(p.key, amount) for p in earning if (amount := _at_most(p, left)) > 0]
+        room = min(amount_of(found), line.amount.amount)
         if room > 0:
             rooms.append((position, found, room))
-    total = sum((room for _, _, room in rooms), ZERO)
-    currency, drafts = billing.contract.currency, []
-    running = given = ZERO
-    for position, found, room in rooms:
-        running += room
-        until_here = rounded(wanted * running / total, currency)
-        amount, given = until_here - given, until_here
-        if not amount:
-            continue
-        line = invoice.lines[position]
-        whole = sum((part for _, part in found), ZERO)
-        pieces = _spread(found, amount, whole)
-        share = (amount / line.amount.amount).quantize(QUANTITY_UNIT, rounding=ROUND_HALF_UP)
-        share = min(max(share, QUANTITY_UNIT), ONE)
-        text = f"Credit: {line.description}"[:_LONGEST]
-        draft = drafter.shown_as(line.order_line, text, -amount, -share, pieces)
-        drafts.append(draft._replace(service=line.service_code))
+    currency = ledger.currency
+    shares = _shares(wanted, [room for _, _, room in rooms], lambda part: rounded(part, currency))
+    drafts: list[Draft] = []
+    for (position, found, _), amount in zip(rooms, shares, strict=True):
+        if amount:
+            line = invoice.lines[position]
+            parts_of = _shares(amount, [p.amount for p in found], lambda p: p.quantize(PRICE_UNIT))
+            pieces = [Piece(p.key, -part) for p, part in zip(found, parts_of, strict=True)]
+            share = (amount / line.amount.amount).quantize(QUANTITY_UNIT, rounding=ROUND_HALF_UP)
+            share = min(max(share, QUANTITY_UNIT), ONE)
+            draft = once(line.order_line, _text(line.description), -amount, pieces)
+            drafts.append(draft.shown_as(-share)._replace(service=line.service_code))
     return drafts
 
 
-def _spread(found: list[tuple[str, Decimal]], amount: Decimal, whole: Decimal) -> tuple[Piece, ...]:
-    """An amount over the keys of a line, in proportion; the last one takes the rest."""
-    pieces: list[Piece] = []
-    running = given = ZERO
-    for position, (key, part) in enumerate(found):
-        running += part
-        last = position == len(found) - 1
-        until_here = amount if last else (amount * running / whole).quantize(PRICE_UNIT)
-        pieces.append((key, -(until_here - given), ZERO))
+def _shares(
+    amount: Decimal, weights: Sequence[Decimal], nearest: Callable[[Decimal], Decimal]
+) -> Iterable[Decimal]:
+    """An amount in proportion, rounded on the running total: the last one takes what is left."""
+    total, running, given = sum(weights, ZERO), ZERO, ZERO
+    for position, weight in enumerate(weights):
+        running += weight
+        is_last = position == len(weights) - 1
+        until_here = amount if is_last else nearest(amount * running / total)
+        yield until_here - given
         given = until_here
-    return tuple(pieces)

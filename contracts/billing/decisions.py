@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
+from typing import Any
 
-from contracts.billing import keys, pots
+from contracts.billing import keys, retainage
 from contracts.billing.composing import Composition
-from contracts.billing.crediting import creditable as left_to_credit
-from contracts.billing.crediting import credited_invoice
-from contracts.billing.index import changed, index_of, touch_invoice
+from contracts.billing.crediting import creditable, credited_invoice
 from contracts.billing.occasions import OccasionKind
+from contracts.billing.posting import changed, ledger_of
 from contracts.billing.state import (
     BillingState,
     CapAllowance,
@@ -20,17 +20,16 @@ from contracts.billing.state import (
     NotPossible,
     Waiver,
 )
-from contracts.model import TimePlan
+from contracts.model import ExpensePlan, TimePlan
 from contracts.money import Money
 
 
 def release_retainage(billing: BillingState, on: date, reason: str) -> BillingState:
     """Pay out what is held back on issued invoices: becomes an occasion. Raises NotPossible if
     nothing is held."""
-    index = index_of(billing)
     numbers = [
         item.number
-        for item in pots.holding(billing, index)
+        for item in retainage.holding(ledger_of(billing))
         if item.status is InvoiceStatus.ISSUED and not item.released
     ]
     if not numbers:
@@ -44,7 +43,7 @@ def _released(billing: BillingState, numbers: Iterable[int], reason: str) -> Bil
         known = invoices[number]
         update = {"released": True, "release_reason": known.release_reason or reason}
         invoices[number] = known.model_copy(update=update)
-    return changed(billing, lambda index, new: None, invoices=invoices)
+    return changed(billing, invoices=invoices)
 
 
 def propose(billing: BillingState, composition: Composition) -> BillingState:
@@ -57,7 +56,7 @@ def propose(billing: BillingState, composition: Composition) -> BillingState:
     request = requests.pop(invoice.occasion, None)
     if request is not None and invoice.is_open:
         requests[request.key] = request.model_copy(update={"carried_by": invoice.number})
-    new = _with(billing, invoice, credit_requests=requests, looked=())
+    new = _with(billing, invoice, credit_requests=requests)
     if invoice.occasion.partition(":")[0] != OccasionKind.RETAINAGE:
         return new
     # What is paid out is not held back again.
@@ -146,20 +145,13 @@ def _unread(billing: BillingState, tracks: Iterable[str]) -> dict[str, date]:
     return {plan: day for plan, day in billing.read_until.items() if plan not in anew}
 
 
-def _with(billing: BillingState, invoice: Invoice, **update: object) -> BillingState:
-    update["invoices"] = {**billing.invoices, invoice.number: invoice}
-    return changed(billing, lambda index, new: touch_invoice(index, new, invoice), **update)
+def _with(billing: BillingState, invoice: Invoice, **fields: Any) -> BillingState:
+    return changed(billing, invoices={**billing.invoices, invoice.number: invoice}, **fields)
 
 
-def _without(billing: BillingState, invoice: Invoice, **update: object) -> BillingState:
-    update["invoices"] = {n: item for n, item in billing.invoices.items() if item is not invoice}
-    return changed(billing, lambda index, new: touch_invoice(index, new, invoice), **update)
-
-
-def creditable(billing: BillingState, number: int) -> Money:
-    """What of an issued invoice can still be credited. Raises NotPossible for anything else."""
-    left = left_to_credit(billing, index_of(billing), number)
-    return Money(left, billing.contract.currency)
+def _without(billing: BillingState, invoice: Invoice, **fields: Any) -> BillingState:
+    left = {n: item for n, item in billing.invoices.items() if item is not invoice}
+    return changed(billing, invoices=left, **fields)
 
 
 def request_credit(
@@ -175,8 +167,8 @@ def request_credit(
     """Credit an issued invoice, in whole or by an amount: becomes an occasion. What is credited is
     waived, or with `reinvoice` billed anew once the credit note is issued, at the terms and facts
     of then. Raises NotPossible with the reason."""
-    invoice = credited_invoice(billing, number)
-    left = creditable(billing, number)
+    ledger = ledger_of(billing)
+    invoice, left = credited_invoice(ledger, number), ledger.money(creditable(ledger, number))
     whole = amount is None or amount == left
     wanted = left if amount is None else amount
     waiting = [item for item in billing.credit_requests.values() if item.number == number]
@@ -201,7 +193,7 @@ def request_credit(
         reinvoice=reinvoice,
     )
     requests = {**billing.credit_requests, key: request}
-    return changed(billing, lambda i, s: None, credit_requests=requests)
+    return changed(billing, credit_requests=requests)
 
 
 def _is_untouched(billing: BillingState, invoice: Invoice) -> bool:
@@ -212,8 +204,7 @@ def _is_untouched(billing: BillingState, invoice: Invoice) -> bool:
 def allow_cap(billing: BillingState, plan: str, on: date, by: str, reason: str) -> BillingState:
     """Bill up to the cap what is due by `on`: a decision by name. What is above is listed by
     `unbilled`, and is billed after all if the cap is raised."""
-    terms = billing.contract.plan(plan)
-    if not isinstance(terms, TimePlan) and not hasattr(terms, "cap"):
+    if not isinstance(billing.contract.plan(plan), (TimePlan, ExpensePlan)):
         raise NotPossible(f"the contract has no plan {plan} with a cap")
     allowed = CapAllowance(plan=plan, on=on, by=by, reason=reason)
-    return changed(billing, lambda i, s: None, caps_allowed={**billing.caps_allowed, plan: allowed})
+    return changed(billing, caps_allowed={**billing.caps_allowed, plan: allowed})

@@ -4,298 +4,88 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
-from typing import NamedTuple
 
 from contracts.billing import keys, usage
+from contracts.billing.drafts import Draft, Piece, at_price, of_amount, of_measure, once, plain
 from contracts.billing.entitlements import ZERO, price_of_hours
-from contracts.billing.index import Index
-from contracts.billing.lines import ONE, PRICE_UNIT, QUANTITY_UNIT, rounded
-from contracts.billing.periods import Period
-from contracts.billing.state import NO_LINE, BillingState, Invoice
-from contracts.billing.terms import DAY, latest, period_of, terms_for
+from contracts.billing.ledger import Ledger
+from contracts.billing.lines import ONE, QUANTITY_UNIT, rounded
+from contracts.billing.periods import DAY, Period
 from contracts.model import UsagePlan
-from contracts.money import Money
-
-Piece = tuple[str, Decimal, Decimal]
-"""A key, and the amount and measure that a line bills of it."""
 
 
-class Draft(NamedTuple):
-    """A line before it is numbered. Its amount is rounded; the pieces add up to it."""
-
-    order_line: str
-    text: str
-    quantity: Decimal
-    unit_price: Decimal
-    amount: Decimal
-    pieces: tuple[Piece, ...]
-    service: str = ""
+def milestone(ledger: Ledger, key: str) -> Draft:
+    name, before = keys.plan_of(key), ledger.account(key).amount
+    item = ledger.state.contract.milestone(name)
+    text = titled(ledger, item.name if item else name)
+    if before:
+        text += f", corrected from {ledger.money(before)}"
+    return _owed_once(ledger, name, text, key)
 
 
-class Drafter:
-    """Writes the lines of one contract's differences."""
+def deposit(ledger: Ledger) -> Draft:
+    return _owed_once(ledger, keys.DEPOSIT, titled(ledger, "Down payment"), keys.DEPOSIT)
 
-    def __init__(self, billing: BillingState, index: Index) -> None:
-        self.billing, self.index = billing, index
-        self.currency = billing.contract.currency
 
-    def plan_lines(self, plan: str, wanted: Iterable[str]) -> list[Draft]:
-        """The lines of a plan's keys: fees, hours, overage, usage, expenses, in that order."""
-        by_kind: dict[str, list[str]] = {}
-        for key in wanted:
-            by_kind.setdefault(keys.kind_of(key), []).append(key)
-        drafts: list[Draft] = []
-        for kind in keys.BY_PERIOD:
-            found = sorted(by_kind.get(kind, ()), key=_in_order)
-            if kind == keys.HOURS:
-                drafts += self._hours(plan, found)
-            elif kind == keys.USAGE:
-                # What is new comes before what corrects earlier periods.
-                found.sort(key=lambda key: not self._is_rated(plan, key))
-                drafts += [line for key in found for line in self._usage(plan, key)]
-            else:
-                drafts += [_WRITERS[kind](self, plan, key) for key in found]
-        return drafts
+def waiting(ledger: Ledger, key: str) -> Draft:
+    """A fee given back, a service credit, or the fee of an early end."""
+    if key == keys.TERMINATION:
+        return _owed_once(ledger, keys.TERMINATION, "Fee for ending the contract early", key)
+    if keys.kind_of(key) == keys.FEE:
+        return _fee(ledger, key)
+    credit, plan = ledger.state.service_credits.get(key), keys.plan_of(key)
+    note = f"service credit: {credit.reason}" if credit and credit.reason else "service credit"
+    return _owed_once(ledger, plan, f"{_name(ledger, plan)}, {note}", key)
 
-    def milestone(self, key: str) -> Draft:
-        name, before = keys.plan_of(key), self.index.account(key)
-        item = self.billing.contract.milestone(name)
-        text = f"{self.billing.contract.title} – {item.name if item else name}"
-        if before.amount:
-            text += f", corrected from {self._money(before.amount)}"
-        return self._once(name, text, key)
 
-    def deposit(self) -> Draft:
-        text = f"{self.billing.contract.title} – Down payment"
-        return self._once(keys.DEPOSIT, text, keys.DEPOSIT)
+def _owed_once(ledger: Ledger, order_line: str, text: str, key: str) -> Draft:
+    """What is owed once, or given back."""
+    change = ledger.change(key)
+    return of_amount(ledger, order_line, text, key, change, ONE.copy_sign(change))
 
-    def waiting(self, key: str) -> Draft:
-        """A fee given back, a service credit, or the fee of an early end."""
-        if key == keys.TERMINATION:
-            return self._once(keys.TERMINATION, "Fee for ending the contract early", key)
-        credit, plan = self.billing.service_credits.get(key), keys.plan_of(key)
-        if keys.kind_of(key) == keys.FEE:
-            return self._fee(plan, key)
-        note = f"service credit: {credit.reason}" if credit and credit.reason else "service credit"
-        return self._once(plan, f"{self._name(plan)}, {note}", key)
 
-    def _once(self, order_line: str, text: str, key: str) -> Draft:
-        """What is owed once, or given back."""
-        change = self._change(key)
-        return self._of_amount(order_line, text, key, change, ONE.copy_sign(change))
+def commitment(ledger: Ledger, plan: str, amount: Decimal) -> Draft:
+    terms = ledger.terms(plan).latest
+    least = terms.commitment if isinstance(terms, UsagePlan) else None
+    note = f"up to the commitment of {least}" if least else "without the commitment"
+    text = f"{_name(ledger, plan)}, {note}"
+    return of_amount(ledger, plan, text, keys.commitment(plan), amount, ONE)
 
-    def commitment(self, plan: str, amount: Decimal) -> Draft:
-        terms = latest(self.billing, plan)
-        least = terms.commitment if isinstance(terms, UsagePlan) else None
-        note = f"up to the commitment of {least}" if least else "without the commitment"
-        key = f"{keys.COMMITMENT}:{plan}"
-        return self._of_amount(plan, f"{self._name(plan)}, {note}", key, amount, ONE)
 
-    def retainage(self, number: int, amount: Decimal, percent: Decimal) -> Draft:
-        key, text = keys.retainage(number), f"Retainage of {percent:f} % held back"
-        if self.index.account(key).amount:
-            text += ", corrected"
-        return self._of_amount(keys.RETAINAGE, text, key, amount, ZERO)
+def room_left(ledger: Ledger, plan: str, amount: Decimal) -> Draft:
+    """What a cap leaves to bill after all of what was cut off before."""
+    text = f"{_name(ledger, plan)}, cut off before, within the cap now"
+    return of_amount(ledger, plan, text, keys.cap(plan), amount)
 
-    def releases(self, key: str, invoice: Invoice) -> list[Draft]:
-        """What an invoice holds back under a key, line by line with the opposite sign."""
-        text, drafts = f"{self.billing.contract.title} – Retainage released", []
-        for part in invoice.parts:
-            if part.key == key and part.line != NO_LINE:
-                line, piece = invoice.lines[part.line], (key, -part.amount, ZERO)
-                # Lines of a folded invoice hold more than one part.
-                share = -line.quantity if line.amount.amount == part.amount else ONE
-                drafts.append(self.shown_as(keys.RETAINAGE, text, -part.amount, share, (piece,)))
-        return drafts
 
-    def deduction(self, text: str, amount: Decimal, share: Decimal) -> Draft:
-        """A deduction of the deposit, shown as its share of the deposit."""
-        text = f"{self.billing.contract.title} – {text}"
-        return self.shown_as(keys.DEPOSIT, text, amount, share, ((keys.DEDUCTED, amount, share),))
+def titled(ledger: Ledger, text: str) -> str:
+    return f"{ledger.state.contract.title} – {text}"
 
-    def room(self, plan: str, amount: Decimal) -> Draft:
-        """What a cap leaves to bill after all of what was cut off before."""
-        text = f"{self._name(plan)}, cut off before, within the cap now"
-        return self._of_amount(plan, text, f"{keys.CAP}:{plan}", amount, ZERO)
 
-    # --- by period ----------------------------------------------------------------------------
+def _name(ledger: Ledger, plan: str) -> str:
+    return ledger.state.contract.service(ledger.terms(plan).latest.service).description
 
-    def _fee(self, plan: str, key: str) -> Draft:
-        before, change, first = self.index.account(key), self._change(key), keys.day_of(key)
-        days = self._now(key) - before.measure
-        if before.amount and change < 0 and days < 0:
-            billed = Period(first=first, last=first + DAY * (int(before.measure) - 1))
-            note = f"{billed.name}, {-days:f} of {billed.days} days not used"
+
+# --- what plans bill by period ------------------------------------------------------------------
+
+
+def plan_lines(ledger: Ledger, plan: str, wanted: Iterable[str]) -> list[Draft]:
+    """The lines of a plan's keys: fees, hours, overage, usage, expenses, in that order."""
+    by_kind: dict[str, list[str]] = {}
+    for key in wanted:
+        by_kind.setdefault(keys.kind_of(key), []).append(key)
+    drafts: list[Draft] = []
+    for kind in keys.BY_PERIOD:
+        found = sorted(by_kind.get(kind, ()), key=_in_order)
+        if kind == keys.HOURS:
+            drafts += _hours(ledger, plan, found)
+        elif kind == keys.USAGE:
+            # What is new comes before what corrects earlier periods.
+            found.sort(key=lambda key: not _is_rated(ledger, key))
+            drafts += [line for key in found for line in _usage(ledger, key)]
         else:
-            note = self._note(plan, key)
-            note += f", corrected from {self._money(before.amount)}" if before.amount else ""
-        return self._of_amount(plan, f"{self._name(plan)}, {note}", key, change, days)
-
-    def _overage(self, plan: str, key: str) -> Draft:
-        text = f"{self._name(plan)}, {self._note(plan, key)}: hours beyond the included ones"
-        before, now = self.index.account(key).measure, self._now(key)
-        if before:
-            text += f", {before:.2f} h corrected to {now:.2f} h"
-        return self._of_measure(plan, text, key)
-
-    def _expense(self, plan: str, key: str) -> Draft:
-        before, now = self.index.account(key), self._now(key)
-        fact = self.billing.expenses.get(int(keys.rest_of(key)))
-        text = fact.text if fact else f"Expense {keys.rest_of(key)}, withdrawn"
-        if before.measure or before.amount:
-            was = self._money(before.measure)
-            text += f": cost corrected from {was} to {self._money(now)}"
-        return self._of_amount(plan, text, key, self._change(key), now - before.measure)
-
-    def _usage(self, plan: str, key: str) -> list[Draft]:
-        """A line for each tier used, and one for what is missing to the period's minimum; or one
-        for what is corrected."""
-        before, change, now = self.index.account(key), self._change(key), self._now(key)
-        terms = terms_for(self.billing, plan, keys.day_of(key), before.frozen)
-        name, note = self._name(plan), self._note(plan, key)
-        unit = terms.unit if isinstance(terms, UsagePlan) else ""
-        if not isinstance(terms, UsagePlan) or not self._is_rated(plan, key):
-            quantities = f"{usage.as_text(before.measure)} to {usage.as_text(now)}"
-            text = f"{name}, {note}: corrected from {quantities} {unit}"
-            return [self._of_amount(plan, text, key, change, now - before.measure)]
-        drafts: list[Draft] = []
-        for units, price in usage.rated(terms, now):
-            text = f"{name}, {note}: {usage.as_text(units)} {unit} at {usage.as_text(price)}"
-            exact = rounded(units * price, self.currency)
-            pieces = ((key, exact, units),)
-            shown = units.quantize(QUANTITY_UNIT, rounding=ROUND_HALF_UP)
-            if shown >= QUANTITY_UNIT and rounded(shown * price, self.currency) == exact:
-                drafts.append(Draft(plan, text, shown, _plain(price), exact, pieces))
-            else:
-                # Finer than Odoo's quantities: the text says how many, the amount is exact.
-                drafts.append(self.shown_as(plan, text, exact, ONE, pieces))
-            change -= exact
-        if change:
-            text = f"{name}, {note}: up to the minimum"
-            drafts.append(self.shown_as(plan, text, change, ONE, ((key, change, ZERO),)))
-        return drafts
-
-    def _is_rated(self, plan: str, key: str) -> bool:
-        """Whether a period of usage is billed whole, for the first time."""
-        before = self.index.account(key)
-        terms = terms_for(self.billing, plan, keys.day_of(key), before.frozen)
-        return isinstance(terms, UsagePlan) and not before.measure and self._is_whole(key)
-
-    # --- hours --------------------------------------------------------------------------------
-
-    def _hours(self, plan: str, found: Sequence[str]) -> list[Draft]:
-        """A line for each correction; new hours are grouped by price and person or role."""
-        corrections: list[Draft] = []
-        groups: dict[tuple[str, Decimal], list[str]] = {}
-        for key in found:
-            before = self.index.account(key)
-            if before.amount or before.measure or not self._is_whole(key):
-                corrections.append(self._corrected_hours(plan, key))
-                continue
-            priced = price_of_hours(self.billing, int(keys.rest_of(key)), before.frozen)
-            if priced is not None:
-                groups.setdefault((priced.label, priced.price), []).append(key)
-        return [*corrections, *(self._group(plan, *group) for group in sorted(groups.items()))]
-
-    def _group(self, plan: str, priced: tuple[str, Decimal], found: list[str]) -> Draft:
-        label, price = priced
-        facts = [self.billing.hours[int(keys.rest_of(key))] for key in found]
-        days = [fact.on for fact in facts]
-        worked, name = Period(first=min(days), last=max(days)).name, self._name(plan)
-        text = f"{name} - {label}, {worked}" if label else f"{name}, {worked}"
-        pairs = zip(found, facts, strict=True)
-        pieces = [(key, fact.hours * price, fact.hours) for key, fact in pairs]
-        hours = sum((fact.hours for fact in facts), ZERO)
-        return self._at_price(plan, text, hours, price, pieces)
-
-    def _corrected_hours(self, plan: str, key: str) -> Draft:
-        line, before, now = int(keys.rest_of(key)), self.index.account(key), self._now(key)
-        fact = self.billing.hours.get(line)
-        if fact is None or fact.plan != plan:
-            note = f"timesheet line {line} of {before.measure:.2f} h removed"
-        elif now == before.measure:
-            note = f"{fact.person}, {fact.on}, {now:.2f} h priced anew"
-        else:
-            note = f"{fact.person}, {fact.on}, {before.measure:.2f} h corrected to {now:.2f} h"
-        return self._of_measure(plan, f"{self._name(plan)} - {note}", key)
-
-    # --- shapes -------------------------------------------------------------------------------
-
-    def _change(self, key: str) -> Decimal:
-        return self.index.differences.get(key) or ZERO
-
-    def _now(self, key: str) -> Decimal:
-        """The measure that a key is entitled to."""
-        entitled = self.index.entitled.get(key)
-        return entitled.measure if entitled else ZERO
-
-    def _is_whole(self, key: str) -> bool:
-        """Whether all that a key is entitled to is billed now."""
-        entitled = self.index.entitled.get(key)
-        return entitled is not None and self._change(key) == entitled.amount
-
-    def _note(self, plan: str, key: str) -> str:
-        """The name of the period that a key is of."""
-        period = period_of(self.billing, plan, keys.day_of(key))
-        return period.note if period else keys.rest_of(key)
-
-    def _of_amount(
-        self, order_line: str, text: str, key: str, amount: Decimal, measure: Decimal
-    ) -> Draft:
-        """A line of an exact amount, as quantity 1."""
-        draft = self.shown_as(order_line, text, rounded(amount, self.currency), ONE, ())
-        return self._whole(draft, [(key, amount, measure)])
-
-    def _of_measure(self, plan: str, text: str, key: str) -> Draft:
-        """The change of a key that has a price an hour; as an amount, if the price changed too."""
-        change, hours = self._change(key), self._now(key) - self.index.account(key).measure
-        price = (change / hours).quantize(PRICE_UNIT) if hours else ZERO
-        if hours and price >= 0 and price * hours == change:
-            return self._at_price(plan, text, hours, price, [(key, change, hours)])
-        return self._of_amount(plan, text, key, change, hours)
-
-    def _at_price(
-        self, plan: str, text: str, quantity: Decimal, price: Decimal, pieces: list[Piece]
-    ) -> Draft:
-        shown = quantity.quantize(QUANTITY_UNIT, rounding=ROUND_HALF_UP)
-        amount = rounded(shown * price, self.currency)
-        return self._whole(Draft(plan, text, shown, _plain(price), amount, ()), pieces)
-
-    def _whole(self, draft: Draft, pieces: list[Piece]) -> Draft:
-        """The draft with its pieces, and one for what rounding added."""
-        added = draft.amount - sum((amount for _, amount, _ in pieces), ZERO)
-        if added:
-            pieces = [*pieces, (f"{keys.ROUNDING}:{draft.order_line}", added, ZERO)]
-        return draft._replace(pieces=tuple(pieces))
-
-    def shown_as(
-        self, order_line: str, text: str, amount: Decimal, share: Decimal, pieces: tuple[Piece, ...]
-    ) -> Draft:
-        """An amount as a quantity of up to two decimals, with the amount's sign (but for a share,
-        which has its own)."""
-        quantity = share if share != ONE else ONE.copy_sign(amount or ONE)
-        price = (amount / quantity).quantize(PRICE_UNIT)
-        return Draft(order_line, text, quantity, _plain(price), amount, pieces)
-
-    def _name(self, plan: str) -> str:
-        return self.billing.contract.service(latest(self.billing, plan).service).description
-
-    def _money(self, amount: Decimal) -> Money:
-        return Money(rounded(amount, self.currency), self.currency)
-
-
-_WRITERS = {
-    keys.FEE: Drafter._fee,
-    keys.OVERAGE: Drafter._overage,
-    keys.EXPENSE: Drafter._expense,
-}
-
-
-def smaller(draft: Draft, by: Decimal, cap: str, why: str, drafter: Drafter) -> Draft:
-    """The draft nearer to zero by an amount that the cap takes."""
-    amount = draft.amount - by if draft.amount > 0 else draft.amount + by
-    shown = drafter.shown_as(draft.order_line, f"{draft.text}, {why}", amount, ONE, ())
-    return shown._replace(pieces=(*draft.pieces, (cap, amount - draft.amount, ZERO)))
+            drafts += [_WRITERS[kind](ledger, key) for key in found]
+    return drafts
 
 
 def _in_order(key: str) -> tuple[int, str]:
@@ -303,6 +93,126 @@ def _in_order(key: str) -> tuple[int, str]:
     return (int(rest), "") if rest.lstrip("-").isdecimal() else (0, rest)
 
 
-def _plain(number: Decimal) -> Decimal:
-    """Without an exponent: 1E+3 and 1000 must give the same text, and so the same hash."""
-    return Decimal(f"{number.normalize():f}")
+def _text(ledger: Ledger, key: str) -> str:
+    """The plan's name, and the period that a key is of."""
+    plan = keys.plan_of(key)
+    period = ledger.terms(plan).period_of(keys.day_of(key))
+    return f"{_name(ledger, plan)}, {period.note if period else keys.rest_of(key)}"
+
+
+def _fee(ledger: Ledger, key: str) -> Draft:
+    plan, before, change = keys.plan_of(key), ledger.account(key), ledger.change(key)
+    days, first = ledger.measure(key) - before.measure, keys.day_of(key)
+    if before.amount and change < 0 and days < 0:
+        billed = Period(first, first + DAY * (int(before.measure) - 1))
+        text = f"{_name(ledger, plan)}, {billed.name}, {-days:f} of {billed.days} days not used"
+    else:
+        text = _text(ledger, key)
+        text += f", corrected from {ledger.money(before.amount)}" if before.amount else ""
+    return of_amount(ledger, plan, text, key, change, days)
+
+
+def _overage(ledger: Ledger, key: str) -> Draft:
+    text = f"{_text(ledger, key)}: hours beyond the included ones"
+    before, now = ledger.account(key).measure, ledger.measure(key)
+    if before:
+        text += f", {before:.2f} h corrected to {now:.2f} h"
+    return of_measure(ledger, keys.plan_of(key), text, key)
+
+
+def _expense(ledger: Ledger, key: str) -> Draft:
+    before, now = ledger.account(key), ledger.measure(key)
+    fact = ledger.state.expenses.get(int(keys.rest_of(key)))
+    text = fact.text if fact else f"Expense {keys.rest_of(key)}, withdrawn"
+    if before.measure or before.amount:
+        was = ledger.money(before.measure)
+        text += f": cost corrected from {was} to {ledger.money(now)}"
+    change = ledger.change(key)
+    return of_amount(ledger, keys.plan_of(key), text, key, change, now - before.measure)
+
+
+_WRITERS = {keys.FEE: _fee, keys.OVERAGE: _overage, keys.EXPENSE: _expense}
+
+
+def _usage(ledger: Ledger, key: str) -> list[Draft]:
+    """A line for each tier used, and one for what is missing to the period's minimum; or one for
+    what is corrected."""
+    plan, before, change = keys.plan_of(key), ledger.account(key).measure, ledger.change(key)
+    now, text, terms = ledger.measure(key), _text(ledger, key), _usage_terms(ledger, key)
+    unit = terms.unit if terms else ""
+    if terms is None or not _is_rated(ledger, key):
+        quantities = f"{usage.as_text(before)} to {usage.as_text(now)}"
+        text = f"{text}: corrected from {quantities} {unit}"
+        return [of_amount(ledger, plan, text, key, change, now - before)]
+    drafts: list[Draft] = []
+    for units, price in usage.rated(terms, now):
+        tier = f"{text}: {usage.as_text(units)} {unit} at {usage.as_text(price)}"
+        exact = rounded(units * price, ledger.currency)
+        pieces = (Piece(key, exact, units),)
+        shown = units.quantize(QUANTITY_UNIT, rounding=ROUND_HALF_UP)
+        if shown >= QUANTITY_UNIT and rounded(shown * price, ledger.currency) == exact:
+            drafts.append(Draft(plan, tier, shown, plain(price), exact, pieces))
+        else:
+            # Finer than Odoo's quantities: the text says how many, the amount is exact.
+            drafts.append(once(plan, tier, exact, pieces))
+        change -= exact
+    if change:
+        drafts.append(once(plan, f"{text}: up to the minimum", change, [Piece(key, change)]))
+    return drafts
+
+
+def _usage_terms(ledger: Ledger, key: str) -> UsagePlan | None:
+    terms, frozen = ledger.terms(keys.plan_of(key)), ledger.account(key).frozen
+    found = terms.version_on(keys.day_of(key), frozen)
+    return found if isinstance(found, UsagePlan) else None
+
+
+def _is_rated(ledger: Ledger, key: str) -> bool:
+    """Whether a period of usage is billed whole, for the first time."""
+    before = ledger.account(key).measure
+    return not before and _is_whole(ledger, key) and _usage_terms(ledger, key) is not None
+
+
+def _is_whole(ledger: Ledger, key: str) -> bool:
+    """Whether all that a key is entitled to is billed now."""
+    entitled = ledger.entitled.get(key)
+    return entitled is not None and ledger.change(key) == entitled.amount
+
+
+def _hours(ledger: Ledger, plan: str, found: Sequence[str]) -> list[Draft]:
+    """A line for each correction; new hours are grouped by price and person or role."""
+    corrections: list[Draft] = []
+    groups: dict[tuple[str, Decimal], list[str]] = {}
+    terms = ledger.terms(plan)
+    for key in found:
+        before = ledger.account(key)
+        if before.amount or before.measure or not _is_whole(ledger, key):
+            corrections.append(_corrected_hours(ledger, plan, key))
+            continue
+        priced = price_of_hours(ledger.state, terms, int(keys.rest_of(key)), before.frozen)
+        if priced is not None:
+            groups.setdefault((priced.label, priced.price), []).append(key)
+    grouped = sorted(groups.items())
+    return [*corrections, *(_group(ledger, plan, *of, own) for of, own in grouped)]
+
+
+def _group(ledger: Ledger, plan: str, label: str, price: Decimal, own: list[str]) -> Draft:
+    facts = [ledger.state.hours[int(keys.rest_of(key))] for key in own]
+    days = [fact.on for fact in facts]
+    worked, name = Period(min(days), max(days)).name, _name(ledger, plan)
+    text = f"{name} - {label}, {worked}" if label else f"{name}, {worked}"
+    pairs = zip(own, facts, strict=True)
+    pieces = [Piece(key, fact.hours * price, fact.hours) for key, fact in pairs]
+    return at_price(ledger, plan, text, sum((f.hours for f in facts), ZERO), price, pieces)
+
+
+def _corrected_hours(ledger: Ledger, plan: str, key: str) -> Draft:
+    line, before, now = int(keys.rest_of(key)), ledger.account(key).measure, ledger.measure(key)
+    fact = ledger.state.hours.get(line)
+    if fact is None or fact.plan != plan:
+        note = f"timesheet line {line} of {before:.2f} h removed"
+    elif now == before:
+        note = f"{fact.person}, {fact.on}, {now:.2f} h priced anew"
+    else:
+        note = f"{fact.person}, {fact.on}, {before:.2f} h corrected to {now:.2f} h"
+    return of_measure(ledger, plan, f"{_name(ledger, plan)} - {note}", key)

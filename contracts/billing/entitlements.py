@@ -1,12 +1,11 @@
 """Entitlements: what the terms and the facts give a right to bill, under each base key.
 
-Nothing here looks at what is billed, but for two things: the version of the terms that a key is
-frozen at, and that an hour which moved to another plan waits until its old plan gave it back.
+Nothing here looks at what is billed, but for the version of the terms that a key is frozen at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
@@ -15,22 +14,11 @@ from contracts.billing import keys, retainers, time, usage
 from contracts.billing.expenses import markup_of
 from contracts.billing.lines import rounded
 from contracts.billing.state import BillingState, Freeze
-from contracts.billing.terms import (
-    after,
-    in_advance,
-    is_alive,
-    latest,
-    period_of,
-    periods_until,
-    terms_for,
-    tracks_of,
-    versions_for,
-)
-from contracts.model import ExpensePlan, Rate, RetainerPlan, TimePlan, UsagePlan
+from contracts.billing.terms import PlanTerms
+from contracts.model import ExpensePlan, RetainerPlan, TimePlan, UsagePlan
 
 ZERO = Decimal(0)
-Sums = dict[date, Decimal]
-"""Hours or units of a plan by the first day of their period."""
+_ONE = Decimal(1)
 
 
 class Entitlement(NamedTuple):
@@ -48,85 +36,90 @@ class Priced(NamedTuple):
     label: str
 
 
-def of_base_key(
-    billing: BillingState, key: str, frozen: Freeze | None, waits: bool
+def of_fact(
+    state: BillingState, plans: Mapping[str, PlanTerms], key: str, frozen: Freeze | None
 ) -> Entitlement | None:
     """The entitlement of a key that depends on one fact; None if there is no such fact."""
     kind = keys.kind_of(key)
-    found = _SINGLE[kind](billing, key, frozen) if kind in _SINGLE else None
-    if waits and found is not None:
-        return Entitlement(ZERO, ZERO, found.due_on)
-    return found
+    if kind in _OF_PLAN:
+        terms = plans.get(keys.plan_of(key))
+        if terms is None or not terms.is_alive:
+            return None
+        return _OF_PLAN[kind](state, terms, int(keys.rest_of(key)), frozen)
+    return _OF_CONTRACT[kind](state, key) if kind in _OF_CONTRACT else None
 
 
-def price_of_hours(billing: BillingState, line: int, frozen: Freeze | None) -> Priced | None:
+def price_of_hours(
+    state: BillingState, terms: PlanTerms, line: int, frozen: Freeze | None
+) -> Priced | None:
     """The rate of a timesheet line: of the version in force on the day worked, or of the first
     later one that has a rate for it."""
-    fact = billing.hours[line]
-    for plan in versions_for(billing, fact.plan, fact.on, frozen):
-        found: Rate | None = time.rate(plan, fact) if isinstance(plan, TimePlan) else None
+    fact = state.hours[line]
+    for plan in terms.versions_on(fact.on, frozen):
+        found = time.rate(plan, fact) if isinstance(plan, TimePlan) else None
         if found is not None:
             label = fact.person if found.person else fact.role if found.role else ""
             return Priced(found.price.amount, label)
     return None
 
 
-def _milestone(billing: BillingState, key: str, frozen: Freeze | None) -> Entitlement | None:
+def _milestone(state: BillingState, key: str) -> Entitlement | None:
     name = keys.plan_of(key)
-    item, on = billing.contract.milestone(name), billing.reached.get(name)
-    return Entitlement(item.amount.amount, Decimal(1), on) if item and on else None
+    item, on = state.contract.milestone(name), state.reached.get(name)
+    return Entitlement(item.amount.amount, _ONE, on) if item and on else None
 
 
-def _deposit(billing: BillingState, key: str, frozen: Freeze | None) -> Entitlement | None:
-    deposit, on = billing.contract.deposit, billing.deposit_on
-    return Entitlement(deposit.amount.amount, Decimal(1), on) if deposit and on else None
+def _deposit(state: BillingState, key: str) -> Entitlement | None:
+    deposit, on = state.contract.deposit, state.deposit_on
+    return Entitlement(deposit.amount.amount, _ONE, on) if deposit and on else None
 
 
-def _termination(billing: BillingState, key: str, frozen: Freeze | None) -> Entitlement | None:
-    end, fee = billing.early_end, billing.contract.termination.fee
-    if end is None or not end.fee or fee is None:
+def _termination(state: BillingState, key: str) -> Entitlement | None:
+    end, fee = state.early_end, state.contract.termination.fee
+    return Entitlement(fee.amount, _ONE, end.on) if end and end.fee and fee else None
+
+
+def _service_credit(state: BillingState, key: str) -> Entitlement | None:
+    credit = state.service_credits.get(key)
+    return Entitlement(-credit.amount, _ONE, credit.on) if credit else None
+
+
+def _hours(
+    state: BillingState, terms: PlanTerms, line: int, frozen: Freeze | None
+) -> Entitlement | None:
+    fact = state.hours.get(line)
+    if fact is None or fact.plan != terms.key or not isinstance(terms.latest, TimePlan):
         return None
-    return Entitlement(fee.amount, Decimal(1), end.on)
-
-
-def _hours(billing: BillingState, key: str, frozen: Freeze | None) -> Entitlement | None:
-    plan, line = keys.plan_of(key), int(keys.rest_of(key))
-    fact = billing.hours.get(line)
-    if fact is None or fact.plan != plan or not is_alive(billing, plan):
+    period = terms.period_of(fact.on)
+    if period is None:
         return None
-    period = period_of(billing, plan, fact.on)
-    if period is None or not isinstance(latest(billing, plan), TimePlan):
-        return None
-    priced = price_of_hours(billing, line, frozen) if fact.hours else Priced(ZERO, "")
+    priced = price_of_hours(state, terms, line, frozen) if fact.hours else Priced(ZERO, "")
     amount = None if priced is None else fact.hours * priced.price
-    return Entitlement(amount, fact.hours, after(period))
+    return Entitlement(amount, fact.hours, period.closes_on)
 
 
-def _expense(billing: BillingState, key: str, frozen: Freeze | None) -> Entitlement | None:
-    plan, number = keys.plan_of(key), int(keys.rest_of(key))
-    fact = billing.expenses.get(number)
-    if fact is None or fact.plan != plan or not is_alive(billing, plan):
+def _expense(
+    state: BillingState, terms: PlanTerms, number: int, frozen: Freeze | None
+) -> Entitlement | None:
+    fact = state.expenses.get(number)
+    if fact is None or fact.plan != terms.key:
         return None
-    period = period_of(billing, plan, fact.on)
-    terms = terms_for(billing, plan, fact.on, frozen)
-    if period is None or not isinstance(terms, ExpensePlan):
+    period, plan = terms.period_of(fact.on), terms.version_on(fact.on, frozen)
+    if period is None or not isinstance(plan, ExpensePlan):
         return None
-    amount = rounded(fact.cost * markup_of(terms), billing.contract.currency)
-    return Entitlement(amount, fact.cost, after(period))
+    amount = rounded(fact.cost * markup_of(plan), state.contract.currency)
+    return Entitlement(amount, fact.cost, period.closes_on)
 
 
-def _service_credit(billing: BillingState, key: str, frozen: Freeze | None) -> Entitlement | None:
-    credit = billing.service_credits.get(key)
-    return Entitlement(-credit.amount, Decimal(1), credit.on) if credit else None
-
-
-_SINGLE: dict[str, Callable[[BillingState, str, Freeze | None], Entitlement | None]] = {
+_OF_CONTRACT: dict[str, Callable[[BillingState, str], Entitlement | None]] = {
     keys.MILESTONE: _milestone,
     keys.DEPOSIT: _deposit,
     keys.TERMINATION: _termination,
+    keys.SERVICE_CREDIT: _service_credit,
+}
+_OF_PLAN: dict[str, Callable[[BillingState, PlanTerms, int, Freeze | None], Entitlement | None]] = {
     keys.HOURS: _hours,
     keys.EXPENSE: _expense,
-    keys.SERVICE_CREDIT: _service_credit,
 }
 
 
@@ -134,33 +127,33 @@ _SINGLE: dict[str, Callable[[BillingState, str, Freeze | None], Entitlement | No
 
 
 def of_periods(
-    billing: BillingState,
-    plan: str,
+    terms: PlanTerms,
     today: date,
-    sums: Sums,
+    sums: Mapping[date, Decimal],
     frozen: Callable[[str], Freeze | None],
+    currency: str,
 ) -> dict[str, Entitlement]:
-    """Every fee, overage or usage of a plan that is due by a day."""
+    """Every fee, overage or usage of a plan that is due by a day. `sums` are its hours or units by
+    the first day of their period."""
     found: dict[str, Entitlement] = {}
-    folded = billing.folded.get(plan)
-    for kind in tracks_of(latest(billing, plan)) if is_alive(billing, plan) else ():
-        advance = in_advance(latest(billing, plan), kind)
-        carried = folded.carried if folded else ZERO
-        for period in periods_until(billing, plan, today, in_advance=advance):
+    for kind in terms.kinds if terms.is_alive else ():
+        advance = terms.in_advance(kind)
+        carried = terms.folded.carried if terms.folded else ZERO
+        for period in terms.periods_until(today, in_advance=advance):
             first = period.period.first
-            key = keys.by_period(kind, plan, first)
-            terms = terms_for(billing, plan, first, frozen(key))
-            due = first if advance else after(period)
+            key = keys.by_period(kind, terms.key, first)
+            plan = terms.version_on(first, frozen(key))
+            due = first if advance else period.closes_on
             quantity = sums.get(first, ZERO)
-            if isinstance(terms, UsagePlan):
-                amount = usage.amount_of(terms, period, quantity, billing.contract.currency)
+            if isinstance(plan, UsagePlan):
+                amount = usage.amount_of(plan, period, quantity, currency)
                 found[key] = Entitlement(amount, quantity, due)
-            elif isinstance(terms, RetainerPlan) and kind == keys.FEE:
+            elif isinstance(plan, RetainerPlan) and kind == keys.FEE:
                 days = Decimal(period.period.days)
-                found[key] = Entitlement(retainers.fee_of(terms, period), days, due)
-            elif isinstance(terms, RetainerPlan):
-                count = retainers.count_hours(terms, period, quantity, carried)
-                carried, price = count.carried_out, retainers.overage_price_on(terms, first)
+                found[key] = Entitlement(retainers.fee_of(plan, period), days, due)
+            elif isinstance(plan, RetainerPlan):
+                count = retainers.count_hours(plan, period, quantity, carried)
+                carried, price = count.carried_out, retainers.overage_price_on(plan, first)
                 if price is not None and count.overage > 0:
                     found[key] = Entitlement(count.overage * price.amount, count.overage, due)
     return found

@@ -13,21 +13,12 @@ from typing import Any
 
 from contracts.billing import keys
 from contracts.billing.expenses import Expense
-from contracts.billing.index import (
-    Index,
-    add_to_sum,
-    changed,
-    index_of,
-    sum_up,
-    touch_keys,
-    touch_periods,
-)
+from contracts.billing.ledger import days_billed
 from contracts.billing.lines import QUANTITY_UNIT
-from contracts.billing.occasions import due_keys, is_settling, last_looks
-from contracts.billing.reading import Read
-from contracts.billing.reading import reads as reads_due
+from contracts.billing.occasions import due_keys
+from contracts.billing.periods import DAY
+from contracts.billing.posting import changed, ledger_of
 from contracts.billing.state import BillingState, Hours, NotPossible, ServiceCredit, Spent
-from contracts.billing.terms import DAY, due_after, latest, life_of, tracks_of
 from contracts.billing.time import TimeEntry, rate
 from contracts.billing.usage import UsageRecord, why_not_taken
 from contracts.model import RetainerPlan, TimePlan, UsagePlan
@@ -45,7 +36,7 @@ def reach(billing: BillingState, milestone: str, on: date) -> BillingState:
     if milestone in billing.reached:
         return billing
     reached = {**billing.reached, milestone: on}
-    return _changed_keys(billing, [keys.milestone(milestone)], reached=reached)
+    return changed(billing, reached=reached)
 
 
 def unreach(billing: BillingState, milestone: str) -> BillingState:
@@ -54,9 +45,8 @@ def unreach(billing: BillingState, milestone: str) -> BillingState:
     if milestone not in billing.reached:
         return billing
     key = keys.milestone(milestone)
-    return _changed_keys(
+    return changed(
         billing,
-        [key],
         reached={name: on for name, on in billing.reached.items() if name != milestone},
         waivers={name: found for name, found in billing.waivers.items() if name != key},
         waivers_ended={**billing.waivers_ended, key: max([0, *billing.invoices])},
@@ -66,7 +56,7 @@ def unreach(billing: BillingState, milestone: str) -> BillingState:
 def milestone_invoice(billing: BillingState, milestone: str) -> int | None:
     """The number of the proposed or issued invoice that bills a milestone; None if nothing of it
     is billed. Ask before `unreach`, where a person is to decide first."""
-    account = index_of(billing).account(keys.milestone(milestone))
+    account = ledger_of(billing).account(keys.milestone(milestone))
     return account.first or None if account.amount else None
 
 
@@ -79,7 +69,8 @@ def record_usage(billing: BillingState, record: UsageRecord) -> tuple[BillingSta
     plan = billing.contract.plan(record.plan)
     if not isinstance(plan, UsagePlan):
         raise NotPossible(f"the contract has no usage plan {record.plan}")
-    first_day, last_day = life_of(billing, plan.key)
+    terms = ledger_of(billing).terms(plan.key)
+    first_day, last_day = terms.first, terms.last
     if record.on < first_day or (last_day is not None and record.on > last_day):
         days = f"from {first_day} to {last_day}" if last_day else f"from {first_day} on"
         raise NotPossible(f"{record.on} is outside the plan, {days}")
@@ -97,14 +88,8 @@ def record_usage(billing: BillingState, record: UsageRecord) -> tuple[BillingSta
             f"{MAX_USAGE_RECORDS} usage records are kept at most; report sums of days instead"
         )
 
-    def touch(index: Index, new: BillingState) -> None:
-        if before is not None:
-            add_to_sum(index, new, plan.key, before.on, -before.quantity)
-        add_to_sum(index, new, plan.key, record.on, record.quantity)
-        touch_periods(index, new, plan.key)
-
     usage = {**billing.usage, plan.key: {**known, record.id: record}}
-    return changed(billing, touch, usage=usage), True
+    return changed(billing, usage=usage), True
 
 
 def credit_service(
@@ -123,19 +108,7 @@ def credit_service(
         plan=plan, reference=reference, reason=reason, amount=amount.amount, on=on
     )
     credits = {**billing.service_credits, key: credit}
-    return _changed_keys(billing, [key], service_credits=credits), True
-
-
-def reads(billing: BillingState, today: date, *, closing: bool = False) -> tuple[Read, ...]:
-    """What must be read from Odoo before the parts due by `today` can be billed.
-
-    With `closing` also the last look: once nothing is left to bill, each plan is read to its end
-    again, as hours and expenses may be approved late. Ask right before the contract closes.
-    """
-    found = reads_due(billing, today)
-    if found or not closing:
-        return found
-    return last_looks(billing, index_of(billing, today), today)
+    return changed(billing, service_credits=credits), True
 
 
 def known_lines(billing: BillingState, plans: Collection[str]) -> tuple[int, ...]:
@@ -151,7 +124,7 @@ def unrated_lines(billing: BillingState, plan: str) -> tuple[int, ...]:
 
 
 def _is_unrated(billing: BillingState, fact: Hours) -> bool:
-    plan = latest(billing, fact.plan)
+    plan = billing.plans[fact.plan][-1].plan
     return isinstance(plan, TimePlan) and rate(plan, fact) is None
 
 
@@ -171,7 +144,6 @@ def take_time(
     known lines that are deleted or no longer approved. "Read until" is a fact as well."""
     hours, before = dict(billing.hours), billing.hours
     latest_of = {entry.line_id: entry for entry in entries if entry.plan in plans}
-    touched: list[tuple[int, str]] = []
     settled = _folded(billing, "lines")
     for line, entry in sorted(latest_of.items()):
         known = before.get(line)
@@ -181,23 +153,12 @@ def take_time(
         if line in settled or _is_folded(billing, fact):
             continue
         if fact != known and (known is not None or fact.hours):
-            touched += [(line, item.plan) for item in (known, fact) if item]
             hours[line] = fact
     for line in sorted(set(gone) - latest_of.keys()):
         known = before.get(line)
         if known is not None and known.plan in plans and not _is_folded(billing, known):
-            touched.append((line, known.plan))
             del hours[line]
-
-    def touch(index: Index, new: BillingState) -> None:
-        counted = {plan for _, plan in touched if isinstance(latest(new, plan), RetainerPlan)}
-        touch_keys(index, new, dict.fromkeys(keys.hours(plan, line) for line, plan in touched))
-        for plan in sorted(counted):
-            sum_up(index, new, plan)
-            touch_periods(index, new, plan)
-
-    new = changed(billing, touch, hours=hours) if touched else billing
-    return _read(new, sorted(plans), until)
+    return _read(billing, sorted(plans), until, hours=hours)
 
 
 def _hours(entry: TimeEntry, known: Hours | None) -> Hours:
@@ -225,20 +186,13 @@ def take_expenses(
         by = f"{item.employee}, {item.on}" if item.employee else f"{item.on}"
         fact = Spent(plan, item.on, item.cost.amount, f"{item.description} ({by})")
         is_mine = known.plan == plan if known else fact.cost
-        if is_mine and number not in settled and not _is_folded(billing, fact):
+        if fact != known and is_mine and number not in settled and not _is_folded(billing, fact):
             facts[number] = fact
     for number in sorted(set(gone) - found.keys()):
         known = before.get(number)
         if known is not None and known.plan == plan and not _is_folded(billing, known):
             facts[number] = known._replace(cost=Decimal(0))
-    touched = [keys.expense(plan, n) for n, fact in facts.items() if fact != before.get(n)]
-    new = _changed_keys(billing, touched, expenses=facts) if touched else billing
-    return _read(new, [plan], until)
-
-
-def _changed_keys(billing: BillingState, touched: Iterable[str], **update: Any) -> BillingState:
-    """The state with other facts of these keys."""
-    return changed(billing, lambda index, new: touch_keys(index, new, touched), **update)
+    return _read(billing, [plan], until, expenses=facts)
 
 
 def too_late(
@@ -266,31 +220,25 @@ def _is_folded(billing: BillingState, fact: Hours | Spent | TimeEntry | Expense)
     return folded is not None and fact.on <= folded
 
 
-def _read(billing: BillingState, plans: Iterable[str], until: date) -> BillingState:
-    """These plans are read until a day. Days whose bill has nothing on it are made by that."""
+def _read(billing: BillingState, plans: Iterable[str], until: date, **facts: Any) -> BillingState:
+    """These plans are read until a day, with these facts. Days whose bill has nothing on it are
+    made by that."""
     before = billing.read_until
     plans = [plan for plan in plans if plan in billing.plans]
-    known = {plan: max(until, before.get(plan, until)) for plan in plans}
-    looked, today = billing.looked, max(until + DAY, index_of(billing).horizon)
-    if is_settling(billing, index_of(billing, today), today):
-        # Nothing else was left: that was the last look.
-        over = [plan for plan in plans if (end := life_of(billing, plan)[1]) and end <= until]
-        looked = tuple(sorted({*looked, *over}))
-    new = changed(billing, lambda i, s: None, read_until={**before, **known}, looked=looked)
-    empty = dict(new.empty)
-    index = index_of(new, today)
-    due = {
-        (keys.plan_of(key), keys.kind_of(key), day)
-        for key, day in due_keys(new, index, until + DAY)
-    }
+    read = {plan: max(until, before.get(plan, until)) for plan in plans}
+    new = changed(billing, read_until={**before, **read}, **facts)
+    ledger = ledger_of(new, max(until + DAY, ledger_of(new).today))
+    due = {(keys.plan_of(key), keys.kind_of(key), day) for key, day in due_keys(ledger)}
+    billed, empty = days_billed(ledger), dict(new.empty)
     for plan in plans:
-        for kind in tracks_of(latest(new, plan)):
+        terms = ledger.terms(plan)
+        for kind in terms.kinds:
             if kind == keys.FEE:
                 continue
             track, last = f"{plan}:{kind}", before.get(plan)
-            day = due_after(new, plan, kind, last + DAY if last else date.min)
+            day = terms.due_after(kind, last + DAY if last else date.min)
             while day is not None and day <= until + DAY:
-                if (plan, kind, day) not in due and day not in index.done.get(track, ()):
+                if (plan, kind, day) not in due and day not in billed.get(track, ()):
                     empty[track] = (*empty.get(track, ()), day)
-                day = due_after(new, plan, kind, day)
-    return changed(new, lambda i, s: None, empty=empty) if empty != new.empty else new
+                day = terms.due_after(kind, day)
+    return changed(new, empty=empty) if empty != new.empty else new

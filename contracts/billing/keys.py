@@ -7,6 +7,7 @@ is a function of the sums to date.
 from __future__ import annotations
 
 from datetime import date
+from functools import lru_cache
 
 MILESTONE = "milestone"
 DEPOSIT = "deposit"
@@ -38,6 +39,7 @@ READ = frozenset({HOURS, OVERAGE, EXPENSE})
 """Kinds whose facts are read from Odoo before they are billed."""
 
 
+@lru_cache(maxsize=20_000)
 def kind_of(key: str) -> str:
     """The kind of a key."""
     return DEDUCTED if key == DEDUCTED else key.partition(":")[0]
@@ -80,6 +82,18 @@ def service_credit(plan: str, reference: str) -> str:
 
 def retainage(number: int) -> str:
     return f"{RETAINAGE}:{number}"
+
+
+def cap(plan: str) -> str:
+    return f"{CAP}:{plan}"
+
+
+def commitment(plan: str) -> str:
+    return f"{COMMITMENT}:{plan}"
+
+
+def rounding(order_line: str) -> str:
+    return f"{ROUNDING}:{order_line}"
 
 
 def order_line_of(key: str) -> str:

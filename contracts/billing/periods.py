@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import calendar
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
-from typing import Self
 
-from pydantic import model_validator
+from contracts.model import CADENCE, Contract, Plan
 
-from contracts.model import CADENCE, Contract, Frozen, Plan
-
-_DAY = timedelta(days=1)
+DAY = timedelta(days=1)
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 _DAYS_A_WEEK = 7
 
 
-class Period(Frozen):
-    """Days of the legal entity's calendar, first and last included."""
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Days of the legal entity's calendar, first and last included. Raises ValueError if the last
+    is before the first."""
 
     first: date
     last: date
 
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
+    def __post_init__(self) -> None:
         if self.last < self.first:
             raise ValueError(f"a period cannot end on {self.last}, before it starts, {self.first}")
-        return self
 
     @property
     def days(self) -> int:
@@ -50,11 +48,9 @@ class Period(Frozen):
     def contains(self, day: date) -> bool:
         return self.first <= day <= self.last
 
-    def overlaps(self, other: Period) -> bool:
-        return self.first <= other.last and other.first <= self.last
 
-
-class BillingPeriod(Frozen):
+@dataclass(frozen=True, slots=True)
+class BillingPeriod:
     """What is billed at once: the days of a whole period in which the plan is alive."""
 
     period: Period
@@ -65,8 +61,15 @@ class BillingPeriod(Frozen):
         """The part of the whole period that is billed, by days; 1 for all of it."""
         return Fraction(self.period.days, self.whole.days)
 
+    @property
+    def closes_on(self) -> date:
+        """The day on which it is over."""
+        return self.period.last + DAY
+
     def part_of(self, whole: Decimal) -> Decimal:
         """What of a whole period's amount or hours is billed, by days, not rounded."""
+        if self.period == self.whole:
+            return whole
         return whole * self.share.numerator / self.share.denominator
 
     @property
@@ -111,7 +114,7 @@ def billing_periods(
         yield period
         if period.period.last == date.max:
             return
-        day = period.period.last + _DAY
+        day = period.period.last + DAY
 
 
 @lru_cache(maxsize=20_000)
@@ -133,6 +136,7 @@ def life(contract: Contract, plan: Plan) -> tuple[date, date | None]:
     return max(plan.starts_on or contract.first_day, contract.first_day), min(ends, default=None)
 
 
+@lru_cache(maxsize=5_000)
 def _calendar(months: int, day: date) -> Period:
     """The calendar's month, quarter or year (1, 3 or 12 months) that a day falls in."""
     start = (day.month - 1) // months * months + 1

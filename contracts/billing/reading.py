@@ -1,13 +1,15 @@
-"""What must be read from Odoo before it is billed, and the next day that time makes it due."""
+"""What must be read from Odoo before it is billed, and the next days that time makes it due."""
 
 from __future__ import annotations
 
 from datetime import date
 from enum import StrEnum
+from typing import NamedTuple
 
-from contracts.billing.state import BillingState
-from contracts.billing.terms import DAY, due_after, is_read, life_of, period_of, tracks_of
-from contracts.model import ExpensePlan, Frozen, Key
+from contracts.billing.ledger import Ledger, kept
+from contracts.billing.periods import DAY
+from contracts.billing.terms import PlanTerms
+from contracts.model import ExpensePlan, Plan
 
 
 class ReadKind(StrEnum):
@@ -15,48 +17,75 @@ class ReadKind(StrEnum):
     EXPENSES = "expenses"
 
 
-class Read(Frozen):
+class Read(NamedTuple):
     """What must be read from Odoo: the approved hours or expenses of a plan until a day."""
 
-    plan: Key
+    plan: str
     kind: ReadKind
     until: date
 
+    @classmethod
+    def of(cls, plan: Plan, until: date) -> Read:
+        is_spent = isinstance(plan, ExpensePlan)
+        return cls(plan.key, ReadKind.EXPENSES if is_spent else ReadKind.TIME, until)
 
-def reads(billing: BillingState, today: date) -> tuple[Read, ...]:
-    """What must be read before the parts due by a day can be billed."""
+
+class Due(NamedTuple):
+    """The next day on which a plan is billed, and the name of the period it is billed for."""
+
+    on: date
+    plan: str
+    period: str
+
+
+@kept
+def reads(ledger: Ledger) -> tuple[Read, ...]:
+    """What must be read before the parts due by the ledger's day can be billed."""
     found: list[Read] = []
-    for plan in filter(is_read, billing.contract.plans):
-        until = _last_due(billing, plan.key, today)
-        if until is not None and billing.read_until.get(plan.key, date.min) < until:
-            found.append(Read(plan=plan.key, kind=read_kind(plan), until=until))
+    for plan in ledger.state.contract.plans:
+        terms = ledger.terms(plan.key)
+        until = _last_due(terms, ledger.today) if terms.is_read else None
+        if until is not None and ledger.state.read_until.get(plan.key, date.min) < until:
+            found.append(Read.of(plan, until))
     return tuple(sorted(found, key=lambda item: (item.until, item.plan)))
 
 
-def read_kind(plan: object) -> ReadKind:
-    return ReadKind.EXPENSES if isinstance(plan, ExpensePlan) else ReadKind.TIME
-
-
-def _last_due(billing: BillingState, plan: str, today: date) -> date | None:
+def _last_due(terms: PlanTerms, today: date) -> date | None:
     """The last day of the latest period that is over by a day."""
-    first, last = life_of(billing, plan)
-    if today <= first or (last is not None and last < first):
+    if today <= terms.first or terms.is_empty:
         return None
-    if last is not None and today > last:
-        return last
-    period = period_of(billing, plan, today)
-    if period is None or period.period.first <= first:
+    if terms.last is not None and today > terms.last:
+        return terms.last
+    period = terms.period_of(today)
+    if period is None or period.period.first <= terms.first:
         return None
     return period.period.first - DAY
 
 
-def next_day(billing: BillingState, today: date) -> date | None:
+def next_day(ledger: Ledger, today: date) -> date | None:
     """The next day after `today` on which time alone makes something due."""
     days: list[date | None] = []
-    for plan in billing.contract.plans:
-        days += [due_after(billing, plan.key, kind, today) for kind in tracks_of(plan)]
-        last = life_of(billing, plan.key)[1]
-        days.append(last and last + DAY)
-    retainage = billing.contract.retainage
+    for plan in ledger.state.contract.plans:
+        terms = ledger.terms(plan.key)
+        days += [terms.due_after(kind, today) for kind in terms.kinds]
+        days.append(terms.last and terms.last + DAY)
+    retainage = ledger.state.contract.retainage
     days.append(retainage.release_on if retainage else None)
     return min((day for day in days if day and day > today), default=None)
+
+
+def dues(ledger: Ledger, today: date) -> tuple[Due, ...]:
+    """When each plan is billed next after a day, earliest first; none for a plan that is over."""
+    found = []
+    for plan in ledger.state.contract.plans:
+        terms = ledger.terms(plan.key)
+        days = [
+            (on, not terms.in_advance(kind))
+            for kind in terms.kinds
+            if (on := terms.due_after(kind, today)) is not None
+        ]
+        if days:
+            on, is_over = min(days)  # what is billed in advance first
+            period = terms.period_of(on - DAY if is_over else on)
+            found.append(Due(on, plan.key, period.period.name if period else str(on)))
+    return tuple(sorted(found))

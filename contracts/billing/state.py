@@ -169,7 +169,7 @@ class Invoice(Derived, Frozen):
 
 class Waiver(Frozen):
     """A decision not to bill something of a key, or (where the sign is the other) not to give it
-    back: see `contracts.billing.accounts.target`."""
+    back: see `contracts.billing.ledger.target`."""
 
     key: str
     amount: Decimal
@@ -226,7 +226,7 @@ class BillingState(Derived, Frozen):
     `version` counts the terms adopted. `waivers` are by key; those of a key count from invoice
     `waivers_ended` on where a milestone was un-reached. `read_until` is the last day up to which a
     plan's hours or expenses were read; `empty` are days, by plan and kind, on which reading found
-    nothing to bill; `looked` are the plans read to their end since nothing else was left.
+    nothing to bill.
     """
 
     contract: Contract
@@ -242,7 +242,6 @@ class BillingState(Derived, Frozen):
     early_end: EarlyEnd | None = None
     read_until: dict[str, date] = Field(default_factory=dict)
     empty: dict[str, tuple[date, ...]] = Field(default_factory=dict)
-    looked: tuple[str, ...] = ()
     invoices: dict[int, Invoice] = Field(default_factory=dict)
     waivers: dict[str, tuple[Waiver, ...]] = Field(default_factory=dict)
     waivers_ended: dict[str, int] = Field(default_factory=dict)

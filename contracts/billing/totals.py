@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 
-from contracts.billing import keys, pots
-from contracts.billing.accounts import target
+from contracts.billing import caps, deposits, keys, retainage
 from contracts.billing.entitlements import ZERO
-from contracts.billing.index import Index, index_of
+from contracts.billing.ledger import Ledger, kept, target
 from contracts.billing.lines import rounded
-from contracts.billing.occasions import is_settling, pending
+from contracts.billing.occasions import is_settling, occasions
 from contracts.billing.order import LineKind, order_lines
+from contracts.billing.posting import ledger_of
 from contracts.billing.state import BillingState, InvoiceStatus
-from contracts.billing.terms import due_after, latest, period_of, tracks_of
 from contracts.model import Frozen
 from contracts.money import Money
 
@@ -43,68 +43,75 @@ class Unbilled(Frozen):
 
 def sums(billing: BillingState, today: date) -> Sums:
     """Where the contract's money stands."""
-    index, currency = index_of(billing, today), billing.contract.currency
-    committed = _lines(billing, InvoiceStatus.PROPOSED, InvoiceStatus.ISSUED)
-    value = rounded(_value(billing, index, today), currency)
-    return Sums(
-        value=Money(value, currency),
-        billed=Money(_lines(billing, InvoiceStatus.ISSUED), currency),
-        committed=Money(committed, currency),
-        to_bill=Money(value - committed, currency),
-        deposit_left=Money(-pots.settled_deposit(billing, index), currency),
-        retained=Money(retained(billing, index), currency),
+    return _sums(ledger_of(billing, today))
+
+
+@kept
+def _sums(ledger: Ledger) -> Sums:
+    committed = _lines(ledger, InvoiceStatus.PROPOSED, InvoiceStatus.ISSUED)
+    value = rounded(_value(ledger), ledger.currency)
+    return Sums.model_construct(
+        value=ledger.money(value),
+        billed=ledger.money(_lines(ledger, InvoiceStatus.ISSUED)),
+        committed=ledger.money(committed),
+        to_bill=ledger.money(value - committed),
+        deposit_left=ledger.money(-deposits.to_settle(ledger)),
+        retained=ledger.money(_retained(ledger)),
     )
 
 
-def _lines(billing: BillingState, *statuses: InvoiceStatus) -> Decimal:
-    found = (item for item in billing.invoices.values() if item.status in statuses)
+def _lines(ledger: Ledger, *statuses: InvoiceStatus) -> Decimal:
+    found = (item for item in ledger.state.invoices.values() if item.status in statuses)
     return sum((line.amount.amount for item in found for line in item.lines), ZERO)
 
 
-def _value(billing: BillingState, index: Index, today: date) -> Decimal:
+def _value(ledger: Ledger) -> Decimal:
     """What everything comes to once it is billed, as far as it is known today."""
     value = ZERO
-    for key in {**index.entitled, **index.accounts}:
-        kind, account = keys.kind_of(key), index.account(key)
+    for key in {**ledger.entitled, **ledger.accounts}:
+        kind, account = keys.kind_of(key), ledger.account(key)
         if kind in (keys.DEDUCTED, keys.RETAINAGE, keys.CAP):
             continue
-        wanted = account.amount if kind in keys.POTS else index.target(key)
+        wanted = account.amount if kind in keys.POTS else ledger.target(key)
         value += account.amount if wanted is None else wanted
-    for item in billing.contract.milestones:
-        if item.key not in billing.reached:
+    for item in ledger.state.contract.milestones:
+        if item.key not in ledger.state.reached:
             key = keys.milestone(item.key)
-            account = index.account(key)
+            account = ledger.account(key)
             planned = target(key, item.amount.amount, account._replace(refused=ZERO))
-            value += max(planned - (index.target(key) or ZERO), ZERO)
-    for plan in billing.plans:
-        value += pots.room(billing, index, plan) - pots.above_cap(index, plan)
-    value += target(keys.DEDUCTED, -pots.deposit(billing, index), index.account(keys.DEDUCTED))
-    return value - _refused(billing, index) - _forfeited(billing, index, today)
+            value += max(planned - (ledger.target(key) or ZERO), ZERO)
+    for plan in ledger.index.terms:
+        value += caps.room(ledger, plan) - caps.above_cap(ledger, plan)
+    value += target(keys.DEDUCTED, -deposits.deposit(ledger), ledger.account(keys.DEDUCTED))
+    refused = sum((_refused(ledger, number) for number in ledger.state.invoices), ZERO)
+    return value - refused - _forfeited(ledger)
 
 
-def retained(billing: BillingState, index: Index) -> Decimal:
+def _retained(ledger: Ledger) -> Decimal:
     """What is held back and neither released nor forfeited."""
-    held = (item.number for item in pots.holding(billing, index))
-    return sum((pots.held(index, number) - _kept(index, number) for number in held), ZERO)
+    return _held(ledger, (item.number for item in retainage.holding(ledger)))
 
 
-def _kept(index: Index, number: int) -> Decimal:
+def _held(ledger: Ledger, numbers: Iterable[int]) -> Decimal:
+    return sum((retainage.held(ledger, n) - _refused(ledger, n) for n in numbers), ZERO)
+
+
+def _refused(ledger: Ledger, number: int) -> Decimal:
     """What somebody refused to pay out of what an invoice held back."""
     key = keys.retainage(number)
-    account = index.account(key)
+    account = ledger.account(key)
     return -target(key, ZERO, account) if account.refused else ZERO
 
 
-def _refused(billing: BillingState, index: Index) -> Decimal:
-    return sum((_kept(index, number) for number in billing.invoices), ZERO)
-
-
-def _forfeited(billing: BillingState, index: Index, today: date) -> Decimal:
+def _forfeited(ledger: Ledger) -> Decimal:
     """What the terms of an early end lose of the retainage."""
-    if not _is_lost(billing, index, today):
+    if not _is_lost(ledger):
         return ZERO
-    lost = (i.number for i in pots.holding(billing, index) if not i.released)
-    return sum((pots.held(index, number) - _kept(index, number) for number in lost), ZERO)
+    return _held(ledger, (i.number for i in retainage.holding(ledger) if not i.released))
+
+
+def _is_lost(ledger: Ledger) -> bool:
+    return retainage.is_forfeited(ledger.state) and is_settling(ledger)
 
 
 def delivered(billing: BillingState) -> dict[str, Decimal]:
@@ -121,7 +128,7 @@ def delivered(billing: BillingState) -> dict[str, Decimal]:
 
 def unbilled(billing: BillingState, today: date) -> tuple[Unbilled, ...]:
     """What is earned and not billed, with the reasons: waivers and what is above caps."""
-    index, currency = index_of(billing, today), billing.contract.currency
+    ledger, currency = ledger_of(billing, today), billing.contract.currency
     found: dict[tuple[str, str], Decimal] = {}
 
     def add(what: str, amount: Decimal, reason: str) -> None:
@@ -130,12 +137,12 @@ def unbilled(billing: BillingState, today: date) -> tuple[Unbilled, ...]:
     for key, waivers in sorted(billing.waivers.items()):
         for item in waivers:
             add(_named(billing, key), item.amount, f"{item.by}: {item.reason}")
-    for plan in billing.plans:
+    for plan, terms in ledger.index.terms.items():
         allowed = billing.caps_allowed.get(plan)
         by = f" ({allowed.by}: {allowed.reason})" if allowed else ""
-        cap = getattr(latest(billing, plan), "cap", None)
-        add(plan, pots.above_cap(index, plan), f"over the cap of {cap}{by}")
-    add(keys.RETAINAGE, _forfeited(billing, index, today), "the contract was ended early")
+        cap = getattr(terms.latest, "cap", None)
+        add(plan, caps.above_cap(ledger, plan), f"over the cap of {cap}{by}")
+    add(keys.RETAINAGE, _forfeited(ledger), "the contract was ended early")
     return tuple(
         Unbilled(what=what, amount=Money(exact, currency), reason=reason)
         for (what, reason), amount in found.items()
@@ -156,47 +163,40 @@ def _named(billing: BillingState, key: str) -> str:
 
 def open_ends(billing: BillingState, today: date) -> list[str]:
     """What still stands between the contract and its end, in words; empty if nothing does."""
-    index, currency = index_of(billing, today), billing.contract.currency
+    ledger = ledger_of(billing, today)
     found = [
         f"milestone {item.key} is not reached"
         for item in billing.contract.milestones
         if item.key not in billing.reached
     ]
     for plan in billing.contract.plans:
-        for kind in tracks_of(plan):
-            due = due_after(billing, plan.key, kind, today)
-            period = period_of(billing, plan.key, today)
-            if due is not None and period is not None:
+        terms = ledger.terms(plan.key)
+        period = terms.period_of(today)
+        for kind in terms.kinds if period else ():
+            if period and terms.due_after(kind, today) is not None:
                 found.append(f"{plan.key} is to be billed for {period.period.name}")
-    found += [
-        f"{item.title} is {item.status}" for item in billing.invoices.values() if item.is_open
-    ]
+    invoices, requests = billing.invoices.values(), billing.credit_requests.values()
+    found += [f"{item.title} is {item.status}" for item in invoices if item.is_open]
     found += [
         f"a credit of invoice {item.number} is asked for"
-        for item in billing.credit_requests.values()
+        for item in requests
         if not item.carried_by
     ]
-    found += [f"{item.occasion.title} is to be billed" for item in pending(billing, index, today)]
-    for amount, what in (
-        (-pots.settled_deposit(billing, index), "of the deposit is not deducted"),
-        (retained(billing, index), "is still held back"),
-    ):
-        if amount and not (what.endswith("back") and _is_lost(billing, index, today)):
-            found.append(f"{Money(amount, currency)} {what}")
-    for key, change in sorted(index.differences.items(), key=lambda item: item[0]):
-        if not index.account(key).open:
+    found += [f"{item.title} is to be billed" for item in occasions(ledger)]
+    if left := -deposits.to_settle(ledger):
+        found.append(f"{ledger.money(left)} of the deposit is not deducted")
+    if (held := _retained(ledger)) and not _is_lost(ledger):
+        found.append(f"{ledger.money(held)} is still held back")
+    for key, change in sorted(ledger.differences.items(), key=lambda item: item[0]):
+        if not ledger.account(key).open:
             shown = "has no price" if change is None else f"({change:f}) is not billed"
             found.append(f"{key} {shown}")
     return found
 
 
-def _is_lost(billing: BillingState, index: Index, today: date) -> bool:
-    return pots.is_forfeited(billing) and is_settling(billing, index, today)
-
-
 def is_over(billing: BillingState, today: date) -> bool:
     """Whether nothing is left to read, bill or decide, and nothing will come by itself."""
-    index = index_of(billing, today)
-    if not is_settling(billing, index, today) or pending(billing, index, today):
+    ledger = ledger_of(billing, today)
+    if not is_settling(ledger) or occasions(ledger):
         return False
-    return _is_lost(billing, index, today) or not retained(billing, index)
+    return _is_lost(ledger) or not _retained(ledger)

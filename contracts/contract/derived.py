@@ -9,10 +9,10 @@ import functools
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
-from contracts.billing import account, terms
-from contracts.billing.account import Composition, Occasion, Read
+from contracts.billing import account
+from contracts.billing.account import Composition, Due, Occasion, Read
 from contracts.billing.state import BillingState
 from contracts.problems import Problem
 
@@ -95,26 +95,13 @@ def undecided(billing: BillingState) -> tuple[int, ...]:
     return account.undecided(billing)
 
 
-class Due(NamedTuple):
-    """The next day on which a plan is billed, and the name of the period it is billed for."""
-
-    on: date
-    plan: str
-    period: str
-
-
 @remembered
 def dues(billing: BillingState, today: date) -> tuple[Due, ...]:
     """When each plan is billed next after a day, earliest first; none for a plan that is over."""
-    found = []
-    for plan in billing.contract.plans:
-        days = [
-            (on, not terms.in_advance(plan, kind))
-            for kind in terms.tracks_of(plan)
-            if (on := terms.due_after(billing, plan.key, kind, today)) is not None
-        ]
-        if days:
-            on, is_over = min(days)  # what is billed in advance first
-            period = terms.period_of(billing, plan.key, on - terms.DAY if is_over else on)
-            found.append(Due(on, plan.key, period.period.name if period else str(on)))
-    return tuple(sorted(found))
+    return account.dues(billing, today)
+
+
+@remembered
+def repriced(billing: BillingState, today: date) -> tuple[account.Repriced, ...]:
+    """What re-invoicing would change, where new terms count for what is billed by earlier ones."""
+    return account.repriced(billing, today)

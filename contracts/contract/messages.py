@@ -194,6 +194,6 @@ class InvoiceEnded(BaseModel):
 
 
 class InvoiceLost(BaseModel):
-    """From the contract's own run: an invoice's workflow was ended by force."""
+    """An invoice's workflow was ended by force: from the contract's own run, or from the sweep."""
 
     number: int

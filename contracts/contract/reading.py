@@ -17,7 +17,6 @@ from contracts.billing.time import TimeEntry
 from contracts.contract import derived
 from contracts.contract.answers import ExpensesRead, TimeRead
 from contracts.contract.state import DAY, ContractState, ReadCursor, has_ended
-from contracts.model import ExpensePlan
 from contracts.parking import Resolution, StepException
 
 READ_TIME, READ_EXPENSES, TOO_LATE = "read_time", "read_expenses", "too_late"
@@ -89,8 +88,7 @@ def _of(state: ContractState, key: str, until: date) -> Read | None:
     plan = state.terms.plan(key)
     if plan is None or not is_read(plan):
         return None
-    kind = ReadKind.EXPENSES if isinstance(plan, ExpensePlan) else ReadKind.TIME
-    return Read(plan=key, kind=kind, until=until)
+    return Read.of(plan, until)
 
 
 # --- what came of it ------------------------------------------------------------------------------

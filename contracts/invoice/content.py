@@ -40,7 +40,9 @@ class ContentLine(Frozen):
 class InvoiceContent(Frozen):
     """The invoice as it is in Odoo; names are Odoo's, "" is nothing. `mailed_to` is the address of
     its customer there, which Odoo mails it to. `payment_reference` is what the customer is asked to
-    state; Odoo gives one when it posts an invoice that has none."""
+    state; Odoo gives one when it posts an invoice that has none. `ledger` are the accounts of its
+    taxes and of what is owed, each with its amount; `booked` is what is owed in the books' own
+    currency, by the rate of the invoice's date."""
 
     customer: str
     customer_id: int
@@ -60,12 +62,14 @@ class InvoiceContent(Frozen):
     fiscal_position: str = ""
     note: str = ""
     lines: tuple[ContentLine, ...] = ()
+    ledger: tuple[str, ...] = ()
+    booked: Decimal = Decimal(0)
     totals: OdooTotals
 
     @property
     def undated(self) -> InvoiceContent:
-        """Without the days that follow from the day it is posted, by a term that stays here."""
-        return self.model_copy(update={"invoice_on": None, "due_on": None})
+        """Without what follows from the day it is posted, by a term and a currency that stay."""
+        return self.model_copy(update={"invoice_on": None, "due_on": None, "booked": Decimal(0)})
 
 
 class _Bound(BaseModel):

@@ -22,7 +22,7 @@ from contracts.invoice.state import InvoiceStage, InvoiceState, KnownDraft
 from contracts.model import MessageDay
 from contracts.parking import Action as Choice
 from contracts.parking import Resolution, StepException
-from contracts.problems import InvalidContract, problem, problems_of
+from contracts.problems import InvalidContract, finding, problems_of
 from contracts.validation import amended
 
 _DIFFERS = "invoice_differs_from_approval"
@@ -247,13 +247,13 @@ def _amended_proposal(
     barred = [path for path in changes if not may_amend(path)]
     if barred:
         raise InvalidContract(
-            [problem("not_amendable", path, changes[path], _AMENDABLE) for path in barred]
+            [finding("not_amendable", path, changes[path], _AMENDABLE) for path in barred]
         )
     try:
         invoice_on = _DAY.validate_python(stated) if stated else state.invoice_on
     except ValidationError:
         expected = "a date such as 2026-03-31"
-        raise InvalidContract([problem("date_malformed", "invoice_on", stated, expected)]) from None
+        raise InvalidContract([finding("date_malformed", "invoice_on", stated, expected)]) from None
     corrected = amended(state.proposal.model_dump(mode="json"), changes)
     try:
         return InvoiceProposal.model_validate(corrected), invoice_on

@@ -151,7 +151,7 @@ def conditions(state: ContractState) -> list[str]:
     found = [*_ending(state), *_pending(state), *_holds(state)]
     if contract is not None and state.billing is not None:
         found += [*_money_kept(state, contract), *_limits(state, contract)]
-        found += [*_renewal(state, contract), *_unproposed(state)]
+        found += [*_renewal(state, contract), *_unproposed(state), *_repriced(state)]
     return found
 
 
@@ -242,3 +242,14 @@ def _renewal(state: ContractState, contract: Contract) -> Iterator[str]:
 def _unproposed(state: ContractState) -> Iterator[str]:
     for occasion in derived.occasions(state.account, state.billing_day):
         yield f"To be proposed: {occasion.title}, {occasion.amount}"
+
+
+def _repriced(state: ContractState) -> Iterator[str]:
+    """A version for earlier days leaves alone what is proposed: a person decides."""
+    for item in derived.repriced(state.account, state.billing_day):
+        sign = "+" if item.difference.is_positive else ""
+        yield (
+            f"Invoice {item.number} bills {item.billed} of {item.plan} by earlier terms; the "
+            f"present ones come to {item.anew} ({sign}{item.difference}): credit it with a new "
+            "invoice to bill that"
+        )

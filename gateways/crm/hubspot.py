@@ -34,7 +34,7 @@ from gateways.crm.contract_data import (
     unique_keys,
     utc_date,
 )
-from gateways.crm.hubspot_api import DEFAULT_URL, MAX_BATCH, SYSTEM, AnswerClock, HubSpotApi
+from gateways.crm.hubspot_api import DEFAULT_URL, MAX_BATCH, SYSTEM, HubSpotApi
 from gateways.crm.protocol import StatusRefusal
 from gateways.crm.status import STARTED, STATUS_LABELS, status_texts
 from gateways.errors import GatewayError
@@ -189,13 +189,12 @@ class HubSpotCrm:
             refused += self._write_some(some)
         return refused
 
-    def won_deals(self, since: datetime) -> WonDeals:
+    def won_deals(self, since: datetime, after: str = "") -> WonDeals:
         """See Crm. HubSpot keeps milliseconds and shows a change to searches seconds later; its
         clock is the Date of its answers.
 
         HubSpot refuses the search as a whole while the account lacks our properties.
         """
-        clock = AnswerClock()
         filters = [
             {"propertyName": STARTED, "operator": "NOT_HAS_PROPERTY"},
             _filter("hs_is_closed_won", "EQ", "true"),
@@ -204,15 +203,15 @@ class HubSpotCrm:
         if self._closed_since is not None:
             adopted = datetime.combine(self._closed_since, time(), self._zone)
             filters.append(_filter("closedate", "GTE", _milliseconds(adopted)))
-        found = self._api.search_all("deals", filters, ["hs_lastmodifieddate"], clock=clock)
+        page = self._api.search("deals", filters, ["hs_lastmodifieddate"], after)
         deals = [
             WonDeal(
                 deal_id=str(deal["id"]),
                 modified_at=datetime.fromisoformat(deal["properties"]["hs_lastmodifieddate"]),
             )
-            for deal in found
+            for deal in page.records
         ]
-        return WonDeals(deals=deals, as_of=clock.first or since)
+        return WonDeals(deals=deals, as_of=page.as_of or since, next=page.next)
 
     def missing_setup(self) -> list[Problem]:
         """See Crm: custom properties that are not there, or are of another type."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, time, timedelta
+from typing import Any, NamedTuple
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
@@ -33,7 +34,7 @@ MAX_PAGE = 200
 """Records in one page of a search; HubSpot's limit."""
 
 _MAX_PAGES = 1_000
-"""Pages followed in one sweep or association; a bound on a loop, far above any real account."""
+"""Pages followed in one association; a bound on a loop, far above any real account."""
 
 CALLS_PER_SECOND = 10.0
 """HubSpot's smallest plan allows 100 calls in ten seconds."""
@@ -56,14 +57,13 @@ _PROPERTY_NAME = re.compile(r'"name"\s*:\s*"([^"]+)"')
 _SHOWN_CHARACTERS = 500
 
 
-class AnswerClock:
-    """HubSpot's own time, as the first answer of several stated it; None before."""
+class SearchPage(NamedTuple):
+    """Records by ascending id; the id that the next page begins behind, "" on the last page; and
+    HubSpot's own time, where its answer states it."""
 
-    def __init__(self) -> None:
-        self.first: datetime | None = None
-
-    def see(self, response: httpx.Response) -> None:
-        self.first = self.first or date_of(response)
+    records: list[JsonObject]
+    next: str
+    as_of: datetime | None
 
 
 class HubSpotApi:
@@ -150,37 +150,32 @@ class HubSpotApi:
             wanted = {"id": record_id, "after": after}
         raise _unexpected(f"more than {_MAX_PAGES} pages of {to_type} of {from_type} {record_id}")
 
-    def search_all(
+    def search(
         self,
         object_type: str,
         filters: Sequence[JsonObject],
         properties: Sequence[str],
-        *,
-        clock: AnswerClock | None = None,
-    ) -> Iterator[JsonObject]:
-        """Every record that meets all filters, by ascending id; `clock` is set by the answers.
+        after: str = "",
+    ) -> SearchPage:
+        """A page of the records that meet all filters.
 
         Pages by "id greater than the last one seen" instead of HubSpot's `after`: an offset
         skips a record whenever one before it changes and leaves the result, and ends at 10,000
         results; this does neither, however many there are.
         """
-        last = "0"
-        for _ in range(_MAX_PAGES):
-            beyond = {"propertyName": "hs_object_id", "operator": "GT", "value": last}
-            body = {
-                "filterGroups": [{"filters": [*filters, beyond]}],
-                "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
-                "properties": list(properties),
-                "limit": MAX_PAGE,
-            }
-            path = f"/crm/v3/objects/{object_type}/search"
-            answer = self._call("POST", path, body=body, is_search=True, clock=clock)
-            page = _results(answer)
-            yield from page
-            if not page or _after(answer) is None:
-                return
-            last = str(page[-1]["id"])
-        raise _unexpected(f"more than {_MAX_PAGES} pages of {object_type} in one search")
+        beyond = {"propertyName": "hs_object_id", "operator": "GT", "value": after or "0"}
+        body = {
+            "filterGroups": [{"filters": [*filters, beyond]}],
+            "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
+            "properties": list(properties),
+            "limit": MAX_PAGE,
+        }
+        path = f"/crm/v3/objects/{object_type}/search"
+        response = self._answered("POST", path, body=body, is_search=True)
+        answer = _json(response)
+        records = _results(answer)
+        more = records and _after(answer) is not None
+        return SearchPage(records, str(records[-1]["id"]) if more else "", date_of(response))
 
     def owner_email(self, owner_id: str) -> str | None:
         """The e-mail address of an owner, also one who has left; None if there is none."""
@@ -208,7 +203,10 @@ class HubSpotApi:
             if error.code != "already_exists":
                 raise
 
-    def _call(
+    def _call(self, method: str, path: str, **more: Any) -> JsonObject:
+        return _json(self._answered(method, path, **more))
+
+    def _answered(
         self,
         method: str,
         path: str,
@@ -216,8 +214,7 @@ class HubSpotApi:
         params: dict[str, str | list[str]] | None = None,
         body: JsonObject | None = None,
         is_search: bool = False,
-        clock: AnswerClock | None = None,
-    ) -> JsonObject:
+    ) -> httpx.Response:
         if is_search:
             self._searches.wait()
         self._calls.wait()
@@ -227,13 +224,7 @@ class HubSpotApi:
         except httpx.HTTPError as error:
             raise unanswered(error, SYSTEM, "HubSpot") from None
         if response.is_success:
-            if clock is not None:
-                clock.see(response)
-            answer = json_object(response)
-            if answer is None:
-                shown = response.text[:_SHOWN_CHARACTERS]
-                raise _unexpected(f"an answer that is no JSON object: {shown}")
-            return answer
+            return response
         refusal = self._error(response)
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
             self._pause(refusal.retry_after, is_search)
@@ -301,6 +292,14 @@ class HubSpotApi:
 def _association(item: JsonObject) -> tuple[str, frozenset[str]]:
     labels = (str(kind.get("label") or "").lower() for kind in item["associationTypes"])
     return str(item["toObjectId"]), frozenset(label for label in labels if label)
+
+
+def _json(response: httpx.Response) -> JsonObject:
+    answer = json_object(response)
+    if answer is None:
+        shown = response.text[:_SHOWN_CHARACTERS]
+        raise _unexpected(f"an answer that is no JSON object: {shown}")
+    return answer
 
 
 def _results(answer: JsonObject) -> list[JsonObject]:

@@ -50,7 +50,7 @@ PARTNER_KEY = "odoo-partner-"
 _MAX_ID = 2**31 - 1  # PostgreSQL's integer; a greater number would be an error of the database
 _WRITE_BATCH = 100
 _PAGE = 500
-_MAX_PAGES = 1_000
+_MAX_PAGES = 20
 _MAX_LINES = 2_000
 _MAX_DESCRIPTION = 200
 _OPEN_STATES = ("draft", "sent")
@@ -125,7 +125,7 @@ class OdooCrm:
             refused += self._write_some(some)
         return refused
 
-    def won_deals(self, since: datetime) -> WonDeals:
+    def won_deals(self, since: datetime, after: str = "") -> WonDeals:
         """See Crm. Odoo compares to the second. Its clock is what stamps its records: the newest
         change of any opportunity.
 
@@ -138,11 +138,15 @@ class OdooCrm:
         if self._closed_since is not None:
             adopted = datetime.combine(self._closed_since, time(), self._zone)
             domain.append(["date_closed", ">=", adopted])
-        deals = [
-            WonDeal(deal_id=str(lead["id"]), modified_at=_utc(lead["write_date"]))
-            for lead in self._all("crm.lead", domain, ["write_date"])
-        ]
-        return WonDeals(deals=deals, as_of=max([since, *(_utc(r["write_date"]) for r in newest)]))
+        leads = self._page("crm.lead", domain, ["write_date"], _record_id(after) or 0)
+        return WonDeals(
+            deals=[
+                WonDeal(deal_id=str(lead["id"]), modified_at=_utc(lead["write_date"]))
+                for lead in leads
+            ],
+            as_of=max([since, *(_utc(row["write_date"]) for row in newest)]),
+            next=str(leads[-1]["id"]) if len(leads) == _PAGE else "",
+        )
 
     def missing_setup(self) -> list[Problem]:
         """See Crm: the module that ties quotations to opportunities, teams and their properties."""
@@ -153,7 +157,7 @@ class OdooCrm:
 
         A person who changes the same team's properties in the same instant may lose that change.
         """
-        for team in self._all("crm.team", [], ["lead_properties_definition"]):
+        for team in self._teams():
             there = team["lead_properties_definition"] or []
             missing = _missing_names(there, _PROPERTIES)
             if missing:
@@ -284,21 +288,23 @@ class OdooCrm:
     def _load(self, rows: Sequence[Mapping[str, str]]) -> None:
         self._odoo.load("crm.lead", rows)
 
-    def _all(
-        self, model: str, domain: Sequence[Any], fields: Sequence[str]
-    ) -> Iterator[JsonObject]:
-        """Every match by ascending id, in pages "beyond the last one seen": an offset would skip
-        a record whenever one before it changes and leaves the result."""
+    def _teams(self) -> Iterator[JsonObject]:
         last = 0
         for _ in range(_MAX_PAGES):
-            beyond = [*domain, ["id", ">", last]]
-            page = self._odoo.search_read(model, beyond, fields, limit=_PAGE, order="id")
+            page = self._page("crm.team", [], ["name", "lead_properties_definition"], last)
             yield from page
             if len(page) < _PAGE:
                 return
             last = page[-1]["id"]
-        text = f"more than {_MAX_PAGES * _PAGE} {model} in one sweep"
-        raise errors.defect(SYSTEM, "unexpected_answer", text)
+        raise errors.defect(SYSTEM, "unexpected_answer", f"more than {_MAX_PAGES * _PAGE} teams")
+
+    def _page(
+        self, model: str, domain: Sequence[Any], fields: Sequence[str], after: int
+    ) -> list[JsonObject]:
+        """Matches by ascending id, beyond the last one seen: an offset would skip a record
+        whenever one before it changes and leaves the result."""
+        beyond = [*domain, ["id", ">", after]]
+        return self._odoo.search_read(model, beyond, fields, limit=_PAGE, order="id")
 
     def _missing_module(self) -> Iterator[Problem]:
         fields = self._odoo.call(
@@ -312,7 +318,7 @@ class OdooCrm:
             )
 
     def _missing_properties(self) -> Iterator[Problem]:
-        for team in self._all("crm.team", [], ["name", "lead_properties_definition"]):
+        for team in self._teams():
             there = team["lead_properties_definition"] or []
             missing = _missing_names(there, _PROPERTIES)
             if missing:

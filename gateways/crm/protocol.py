@@ -51,8 +51,10 @@ class Crm(Protocol):
         Returns the deals that were refused; all others are written.
         """
 
-    def won_deals(self, since: datetime) -> WonDeals:
-        """Won deals without a contract, changed at or after `since` (aware), and the CRM's time.
+    def won_deals(self, since: datetime, after: str = "") -> WonDeals:
+        """A page of the won deals without a contract, changed at or after `since` (aware), and the
+        CRM's time. A page begins behind the deal `after`, so that none is left out or comes twice,
+        whatever changes meanwhile.
 
         A deal closed before the configured day of adoption is left out: nobody wants a contract
         to start because somebody edits an old deal.

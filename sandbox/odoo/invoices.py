@@ -273,10 +273,14 @@ class Move(Thread):
         return self.env["account.move.line"].find(domain, order="sequence, id")
 
     def _replace_generated(self, move_id: int, wanted: list[Values]) -> None:
-        """Bring the generated lines to `wanted`, keeping those that are already right."""
+        """Bring the generated lines to `wanted`, keeping those that are already right, and the
+        accounts that people chose."""
         lines = self.env["account.move.line"]
         existing = self._generated(move_id)
         for line_id, values in zip(existing, wanted, strict=False):
+            there = lines.row(line_id)
+            if there["display_type"] == values["display_type"]:
+                values = values | {"account_id": there["account_id"]}
             lines.settle(line_id, values)
         lines.remove(existing[len(wanted) :])
         for values in wanted[len(existing) :]:

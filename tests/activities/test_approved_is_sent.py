@@ -110,6 +110,16 @@ def _account(firm: Firm, made: Ordered, draft: Draft) -> dict[str, Any]:
     return {}
 
 
+def _receivable(firm: Firm, made: Ordered, draft: Draft) -> dict[str, Any]:
+    """Owed on another account."""
+    values = {"name": "Doubtful", "code": unique("9")[-6:], "account_type": "asset_receivable"}
+    [account] = firm.odoo.create("account.account", [values])
+    owed = [("move_id", "=", draft.invoice_id), ("display_type", "=", "payment_term")]
+    lines = firm.odoo.search_read("account.move.line", owed, ["id"])
+    firm.odoo.write("account.move.line", [row["id"] for row in lines], {"account_id": account})
+    return {}
+
+
 def _analytic(firm: Firm, made: Ordered, draft: Draft) -> dict[str, Any]:
     other = firm.confirmed(single())
     distribution = {"analytic_distribution": {str(other.account): 100.0}}
@@ -137,6 +147,7 @@ def _tax(firm: Firm, made: Ordered, draft: Draft) -> dict[str, Any]:
         (_price, "lines.0.quantity"),
         (_split, "lines.0.price"),
         (_account, "lines.0.account"),
+        (_receivable, "ledger"),
         (_analytic, "lines.0.analytic"),
         (_tax, "lines.0.taxes"),
     ],
@@ -165,7 +176,7 @@ def test_a_draft_that_was_changed_by_hand_is_not_posted(
 
 _FOLLOWS = {
     "lines.0.account": (),
-    "lines.0.taxes": ("totals.total",),
+    "lines.0.taxes": ("totals.total", "ledger", "booked"),
 }
 """What else stays changed in a draft that was written again."""
 

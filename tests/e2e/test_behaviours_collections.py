@@ -10,14 +10,7 @@ from contracts.invoice.messages import HoldChange
 from contracts.invoice.state import InvoiceStage, InvoiceState
 from contracts.parking import Action
 from starters.client import messages
-from tests.e2e.telling import (
-    CLARA,
-    noted,
-    notes,
-    project,
-    subjects,
-    today,
-)
+from tests.e2e.telling import CLARA, noted, notes, project, subjects, today
 from tests.world import World, contract_data, eur, single, undo_payment
 
 

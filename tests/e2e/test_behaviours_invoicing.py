@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
-from tests.e2e.telling import (
-    changed,
-    hourly,
-    last_of,
-    lines_of,
-    month,
-    order_lines,
-    subjects,
-)
+from tests.e2e.telling import changed, hourly, last_of, lines_of, month, order_lines, subjects
 from tests.world import ANA, World, odoo_invoices, odoo_order, single
 
 

@@ -22,6 +22,7 @@ from temporalio.runtime import MetricBuffer, Runtime, TelemetryConfig
 from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper
 
+from contracts import metrics
 from contracts.contract.state import ContractStage
 from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
@@ -33,7 +34,7 @@ from tests.e2e.telling import today
 from tests.servers import OdooServer
 from tests.world import ENTITY, World, single
 from workers import worker
-from workflows import metrics
+from workflows.metrics import LAG
 
 Labels = dict[str, str]
 
@@ -126,7 +127,7 @@ async def test_the_times_on_the_way_from_signature_to_cash_are_measured(
     await world.pay(invoice)
     await world.sweep()
     assert (await meter.until(metrics.CASH, 1, legal_entity=ENTITY))[-1] == 20
-    lags = await meter.until(metrics.LAG, 1)
+    lags = await meter.until(LAG, 1)
     assert min(lags) >= 0
     await world.skip(invoice, days=31)
     await world.stage(workflow_id, ContractStage.CLOSED)

@@ -54,7 +54,7 @@ async def test_the_remainder_is_on_the_last_milestone_and_the_total_is_asserted(
     state = await world.contract(workflow_id)
     assert state.contract is not None
     amounts = [str(item.amount) for item in state.contract.milestones]
-    assert amounts == ["333.30 EUR", "333.31 EUR", "333.40 EUR"]
+    assert amounts == ["333.30 EUR", "333.30 EUR", "333.41 EUR"]
     [order] = odoo_order(world.admin, workflow_id)
     assert (order["state"], order["amount_untaxed"]) == ("sale", 1000.01)
 

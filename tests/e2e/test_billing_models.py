@@ -24,14 +24,7 @@ from tests.e2e.telling import (
     month,
     on,
 )
-from tests.world import (
-    CONRAD,
-    PETRA,
-    World,
-    contract_data,
-    eur,
-    odoo_invoices,
-)
+from tests.world import CONRAD, PETRA, World, contract_data, eur, odoo_invoices
 
 EXPENSES = {"key": "travel", "code": "EXPENSES", "description": "Travel", "amount": "0.00"}
 NOTHING_FIXED: dict[str, Any] = {

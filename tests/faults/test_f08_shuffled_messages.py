@@ -27,14 +27,9 @@ from contracts.agenda import actions
 from contracts.approvals import ApprovalDecision
 from contracts.billing import account
 from contracts.billing.usage import UsageRecord
-from contracts.contract.messages import (
-    CancelRequest,
-    MilestoneReached,
-    ServiceCredit,
-    UsageReport,
-)
+from contracts.contract.messages import CancelRequest, MilestoneReached, ServiceCredit, UsageReport
 from contracts.contract.state import ContractStage
-from contracts.invoice.agenda import TELL_CONTRACT
+from contracts.invoice.acts import TELL_CONTRACT
 from contracts.invoice.messages import (
     DisputeOpened,
     DisputeResolved,
@@ -52,16 +47,7 @@ from starters.client.protocol import Update
 from tests.e2e.telling import last_of, month
 from tests.unit import examples
 from tests.unit.contract.played import Played
-from tests.world import (
-    ANA,
-    World,
-    contract_data,
-    eur,
-    odoo_invoices,
-    single,
-    undo_payment,
-    unique,
-)
+from tests.world import ANA, World, contract_data, eur, odoo_invoices, single, undo_payment, unique
 from workflows.invoice import InvoiceWorkflow
 from workflows.invoice_acts import PERFORM
 

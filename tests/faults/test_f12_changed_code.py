@@ -21,7 +21,7 @@ from contracts.agenda.actions import Action
 from contracts.contract.endings import CLOSE_OUT
 from contracts.contract.provisioning import PROVISION
 from contracts.contract.state import ContractState
-from contracts.invoice.agenda import POST
+from contracts.invoice.acts import POST
 from contracts.invoice.state import InvoiceState
 from tests.replay.record import HISTORIES
 from workers.worker import WORKFLOWS

@@ -348,8 +348,11 @@ def test_a_sweep_finds_won_deals_of_its_window_only(
     }
     since, until = min(changes.values()), max(changes.values()) + timedelta(seconds=1)
 
-    window = crm.won_deals(since)
-    deals = window.deals
+    window = page = crm.won_deals(since)
+    deals = list(window.deals)
+    while page.next:
+        page = crm.won_deals(since, page.next)
+        deals += page.deals
     found = {deal.deal_id: deal.modified_at for deal in deals}
 
     assert len(deals) == len(found)

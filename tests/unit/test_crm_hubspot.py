@@ -25,7 +25,7 @@ from hubspot.crm import properties as official_properties
 from hubspot.crm.associations import v4 as official_associations
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from contracts.crm import ContractStatus
+from contracts.crm import ContractStatus, WonDeal
 from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.validation import InvalidContract, validate
@@ -670,6 +670,16 @@ def test_nothing_to_write_is_no_call(crm: HubSpotCrm, recorder: Recorder) -> Non
 # Sweeping
 
 
+def all_won(crm: HubSpotCrm, since: datetime) -> list[WonDeal]:
+    """The deals of all pages."""
+    page = crm.won_deals(since)
+    found = list(page.deals)
+    while page.next:
+        page = crm.won_deals(since, page.next)
+        found += page.deals
+    return found
+
+
 def test_a_sweep_is_complete_under_paging(
     store: HubSpotStore, crm: HubSpotCrm, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -677,7 +687,7 @@ def test_a_sweep_is_complete_under_paging(
     won = [store.add("deals", {"dealstage": "closedwon"}) for _ in range(60)]
     store.add("deals", {"dealstage": "contractsent"})
 
-    found = crm.won_deals(datetime(2026, 1, 1, tzinfo=UTC)).deals
+    found = all_won(crm, datetime(2026, 1, 1, tzinfo=UTC))
 
     assert [item.deal_id for item in found] == won
     assert all(item.modified_at.tzinfo for item in found)
@@ -712,7 +722,7 @@ def test_a_deal_that_changes_during_the_sweep_hides_no_other(
         return answer
 
     monkeypatch.setattr(HubSpotStore, "all", and_then_change)
-    found = crm.won_deals(datetime(2026, 1, 1, tzinfo=UTC)).deals
+    found = all_won(crm, datetime(2026, 1, 1, tzinfo=UTC))
 
     assert [item.deal_id for item in found] == won
 
@@ -768,7 +778,7 @@ def test_a_sweep_goes_on_where_hubspots_own_paging_ends(
     monkeypatch.setattr("gateways.crm.hubspot_api.MAX_PAGE", 50)
     ids = [store.add("deals", {"dealstage": "closedwon"}) for _ in range(130)]
 
-    found = crm.won_deals(datetime(2026, 1, 1, tzinfo=UTC)).deals
+    found = all_won(crm, datetime(2026, 1, 1, tzinfo=UTC))
 
     assert [item.deal_id for item in found] == ids
     beyond = official_deals.PublicObjectSearchRequest(limit=50, after="100")
@@ -918,11 +928,11 @@ def test_a_refused_search_holds_back_searches_only() -> None:
     with respx.mock(base_url=LIVE) as mocked:
         mocked.post("/crm/v3/objects/deals/search").respond(429, json={"policyName": "SECONDLY"})
         mocked.get("/crm/v3/properties/deals").respond(200, json={"results": []})
-        refusal(lambda: list(api.search_all("deals", [], [])))
+        refusal(lambda: api.search("deals", [], []))
         slept.clear()
         api.properties("deals")
         assert sum(slept) < 0.2
-        refusal(lambda: list(api.search_all("deals", [], [])))
+        refusal(lambda: api.search("deals", [], []))
         assert sum(slept) > 0.5
 
 

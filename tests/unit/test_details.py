@@ -293,6 +293,22 @@ def test_what_was_decided_about_a_contract_is_told(state: ContractState, told: l
     assert all(f"- {text}" in details for text in told)
 
 
+def test_what_re_invoicing_at_the_present_terms_would_change_is_told() -> None:
+    agreed = example("managed")
+    plan = agreed.retainers[0]
+    state = issue(active(agreed, date(2026, 1, 15)), "period:2026-01-15", date(2026, 1, 15))
+    dearer = plan.model_copy(update={"fee": plan.fee + plan.fee})
+    now = agreed.model_copy(update={"retainers": (dearer, *agreed.retainers[1:])})
+    before = state.account.invoices[1].lines[0].amount
+    state = state.replace(billing=account.adopt(state.account, now, date(2026, 1, 15)))
+    told = conditions(state)
+    assert (
+        f"Invoice 1 bills {before} of {plan.key} by earlier terms; the present ones come to "
+        f"{before + before} (+{before}): credit it with a new invoice to bill that"
+    ) in told
+    assert "by earlier terms" in contract_details(state)
+
+
 def test_a_pending_change_order_is_told_with_all_it_changes() -> None:
     state = changing(contract_state())
     first, *rest = conditions(state)

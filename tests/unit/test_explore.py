@@ -73,7 +73,8 @@ def _cancelled_beside_a_billed_invoice(patch: pytest.MonkeyPatch) -> None:
     _cancel = endings.cancel_refusal
     patch.setattr(endings, "cancel_refusal", allowed)
     rule = replace(AGENDA.messages[CancelRequest], refusal=allowed)
-    patch.setitem(AGENDA.messages, CancelRequest, rule)
+    messages: dict[type, Any] = AGENDA.messages  # type: ignore[assignment]
+    patch.setitem(messages, CancelRequest, rule)
 
 
 def _closed_before_invoices_have_ended(patch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import shlex
+from dataclasses import replace
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -17,7 +19,14 @@ from faultlab.campaign import ALL, Outcome, Plan, ordered, seeds_of
 from faultlab.contract_generator import Flavour, customer_name, drawn
 from faultlab.invariants import Evidence, Findings, HistorySummary
 from faultlab.ledger import Acknowledged, canonical
-from faultlab.network_faults import NetworkFaults, carriers_of, draw_fate, is_write
+from faultlab.network_faults import (
+    Loss,
+    LostAnswers,
+    NetworkFaults,
+    carriers_of,
+    draw_fate,
+    is_write,
+)
 from faultlab.scenario import ScenarioResult
 from faultlab.worker_process import CARRIER
 from sandbox.proxy import PASSED, Fate, Kind, Request
@@ -353,6 +362,38 @@ def test_the_last_line_says_runs_and_violations() -> None:
 
 
 def test_a_failing_seed_is_led_again_by_one_command() -> None:
-    assert report.again(outcome(), 7) == "python -m faultlab --seeds 1 --real 0 --seed 7"
+    command = "python -m faultlab --seeds 1 --real 0 --seed 7"
+    assert report.again(outcome(), 7) == f"{command} --lose nothing"
     only = report.again(outcome(frozenset({"F3", "F7"})), 7)
-    assert only == "python -m faultlab --seeds 1 --real 0 --seed 7 --only F3 --only F7"
+    assert only == f"{command} --only F3 --only F7 --lose nothing"
+
+
+def test_a_failing_seed_loses_the_answers_it_lost_and_no_others() -> None:
+    failed = outcome()
+    failed.scenarios[0].generated = replace(drawn(1), seed=7)
+    first = NetworkFaults({WORKFLOW: 7}.get, lambda seed: frozenset({"F2"}), failed.lost)
+    post = request("/json/2/account.move/action_post")
+    assert [first(post).kind for _ in range(3)] == [Kind.CUT_AFTER, Kind.HOLD, Kind.PASS]
+    words = shlex.split(report.again(failed, 7))
+    texts = [words[n + 1] for n, word in enumerate(words) if word == "--lose"]
+    assert texts == [
+        f"post_invoice/account.move action_post/{way}" for way in ("cut_after", "hold")
+    ]
+
+    lost = LostAnswers(wanted=tuple(Loss.parse(text) for text in texts[1:]))
+    second = NetworkFaults({WORKFLOW: 7}.get, lambda seed: frozenset({"F2"}), lost)
+    assert [second(post).kind for _ in range(2)] == [Kind.HOLD, Kind.PASS]
+    assert second(request("/json/2/account.move/load")) is PASSED
+
+
+def test_a_loss_that_does_not_read_so_is_refused() -> None:
+    for text in ("post_invoice", "post_invoice/hold", "post_invoice/load/never"):
+        with pytest.raises(ValueError, match=r"never|ACTIVITY/WRITE/WAY"):
+            Loss.parse(text)
+
+
+def test_one_activity_loses_a_few_answers_only() -> None:
+    faults = NetworkFaults({WORKFLOW: 1}.get, lambda seed: frozenset({"F2"}))
+    writes = [request(f"/json/2/{model}/load") for model in ("a", "b", "c", "d")]
+    kinds = [faults(write).kind for write in writes]
+    assert kinds == [Kind.CUT_AFTER] * 3 + [Kind.PASS]

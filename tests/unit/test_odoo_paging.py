@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,6 +20,8 @@ from contracts.sweeps import Kind, OdooChanges, SweepWindow
 from gateways.odoo import OdooClient
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
+PAGE_MEMORY = 8_000_000
+"""Some three times what it takes; a worker reads a few pages at a time."""
 RESULT_LIMIT = 2 * 1024 * 1024
 """The engine's, for one payload."""
 
@@ -87,6 +91,24 @@ def test_fifty_thousand_changed_invoices_are_read_in_results_that_fit() -> None:
     assert max(len(page.model_dump_json()) for page in pages) < RESULT_LIMIT / 2
     assert pages[0].watermark == datetime(2026, 3, 2, 10, tzinfo=UTC)
     assert {page.next.kind for page in pages if page.next} == {Kind.INVOICES}
+
+
+def test_a_page_takes_little_memory_however_much_has_changed() -> None:
+    invoices = Rows("account.move", [_invoice(number) for number in range(1, 50_001)])
+    lines = Rows("account.analytic.line", [_line(number) for number in range(1, 20_001)])
+    time = OdooTimesheets(OdooClient(lines, batch_size=1), "x")
+    hours = TimeRequest(order_lines={"dev": 5}, until=date(2026, 3, 31))
+    for read in (
+        partial(sweeps_of(invoices).read_changes, SweepWindow(since=START)),
+        partial(time.read_time, hours),
+    ):
+        read()  # what is loaded once
+        tracemalloc.start()
+        try:
+            read()
+            assert tracemalloc.get_traced_memory()[1] < PAGE_MEMORY
+        finally:
+            tracemalloc.stop()
 
 
 def test_an_invoice_that_changes_while_pages_are_read_comes_again_with_the_next_sweep() -> None:

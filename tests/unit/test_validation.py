@@ -188,9 +188,9 @@ def test_percentages_share_an_amount_without_losing_a_cent(
     percents = [str(end - start) for start, end in itertools.pairwise(edges)]
     contract = validate(by_percent(str(value.amount), percents, currency))
     assert Money.total((item.amount for item in contract.milestones), currency) == value
-    for percent, item in zip(percents, contract.milestones, strict=True):
+    for percent, item in zip(percents[:-1], contract.milestones, strict=False):
         exact = value.amount * Decimal(percent) / 100
-        assert abs(item.amount.amount - exact) <= MINOR_UNITS[currency]
+        assert 0 <= exact - item.amount.amount < MINOR_UNITS[currency]
 
 
 def test_thirds_of_a_hundred_percent() -> None:

@@ -101,3 +101,21 @@ async def test_an_invoice_of_an_earlier_run_that_was_ended_is_noticed_once_it_is
     contract = world.c2c.contract(workflow_id)
     await contract.set_hold("dunning", by=ANA, reason="talks")
     assert (await world.parked(workflow_id)).step == "follow:1"
+
+
+async def test_an_invoice_of_an_earlier_run_that_was_ended_is_noticed_by_the_sweep(
+    world: World,
+) -> None:
+    """The contract is told nothing by itself: it does not follow what an earlier run began."""
+    invoice = await world.open(single())
+    workflow_id = invoice.removesuffix("/invoice/1")
+    await renew(world, workflow_id)
+    await world.invoice(invoice, until=lambda found: found.tells_its_end)
+    handle = world.client.get_workflow_handle(invoice)
+    run = (await handle.describe()).run_id
+    await handle.terminate("by hand")
+    # Lists are late: it is looked for again until it is there.
+    result = await world.sweep()
+    while run not in result.lost:
+        result = await world.sweep()
+    assert (await world.parked(workflow_id)).step == "follow:1"

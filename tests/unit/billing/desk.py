@@ -6,10 +6,13 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from contracts.billing import account
-from contracts.billing.account import BillingState, Composition, ReadKind
+from contracts.billing.account import BillingState, Composition, NotPossible, Read, ReadKind
 from contracts.billing.expenses import Expense
 from contracts.billing.lines import InvoiceProposal
+from contracts.billing.terms import is_read
 from contracts.billing.time import TimeEntry
 from contracts.billing.usage import UsageRecord
 from contracts.model import Contract
@@ -106,20 +109,27 @@ class Desk:
         self.today = date.fromisoformat(day)
         return self
 
-    def reads(self, *, closing: bool = False) -> None:
-        for read in account.reads(self.billing, self.today, closing=closing):
-            if read.kind is ReadKind.TIME:
-                found = [e for e in self.entries.values() if e.on <= read.until]
-                known = account.known_lines(self.billing, [read.plan])
-                here = {k for k, e in self.entries.items() if e.plan == read.plan}
-                gone = [line for line in known if line not in here]
-                self.billing = account.take_time(self.billing, [read.plan], found, gone, read.until)
-            else:
-                spent = [e for e in self.expenses.values() if e.on <= read.until]
-                lost = [n for n in account.known_expenses(self.billing) if n not in self.expenses]
-                self.billing = account.take_expenses(
-                    self.billing, read.plan, spent, lost, read.until
-                )
+    def reads(self) -> None:
+        """Read all that billing asks for."""
+        for read in account.reads(self.billing, self.today):
+            self._reads(read)
+
+    def looks_once_more(self) -> None:
+        """Read what was approved too late, as a contract does before it closes."""
+        for plan in filter(is_read, self.contract.plans):
+            self._reads(Read.of(plan, self.today))
+
+    def _reads(self, read: Read) -> None:
+        if read.kind is ReadKind.TIME:
+            found = [e for e in self.entries.values() if e.on <= read.until]
+            known = account.known_lines(self.billing, [read.plan])
+            here = {k for k, e in self.entries.items() if e.plan == read.plan}
+            gone = [line for line in known if line not in here]
+            self.billing = account.take_time(self.billing, [read.plan], found, gone, read.until)
+        else:
+            spent = [e for e in self.expenses.values() if e.on <= read.until]
+            lost = [n for n in account.known_expenses(self.billing) if n not in self.expenses]
+            self.billing = account.take_expenses(self.billing, read.plan, spent, lost, read.until)
 
     def due(self) -> list[str]:
         self.reads()
@@ -205,6 +215,12 @@ class Desk:
             reinvoice=reinvoice,
         )
         return next(item for item in self.due() if item.startswith(f"credit:{number}:"))
+
+    def creditable(self, number: int) -> Money:
+        """What of an invoice can still be credited, as the refusal of more says."""
+        with pytest.raises(NotPossible) as refusal:
+            self.asks_credit(number, "9999999.99")
+        return Money.parse(str(refusal.value).partition(" of invoice")[0])
 
     def releases(self, reason: str = "") -> None:
         self.billing = account.release_retainage(self.billing, self.today, reason)

@@ -15,6 +15,7 @@ from contracts import changes
 from contracts.billing import account
 from contracts.billing.account import BillingState, Composition, NotPossible, Occasion, ReadKind
 from contracts.billing.expenses import Expense
+from contracts.billing.lines import total
 from contracts.billing.time import TimeEntry
 from contracts.billing.usage import UsageRecord
 from contracts.changes import ChangeOrder
@@ -172,15 +173,23 @@ class Life:
         if found:
             self.propose(self.random.choice(found))
 
-    def read(self, *, closing: bool = False) -> bool:
+    def read(self) -> None:
         """Read from Odoo all that billing asks for."""
-        found = account.reads(self.billing, self.today, closing=closing)
-        for read in found:
+        for read in account.reads(self.billing, self.today):
             if read.kind is ReadKind.TIME:
                 self._read_time(read.plan, read.until)
             else:
                 self._read_expenses(read.plan, read.until)
-        return bool(found)
+
+    def look_once_more(self) -> bool:
+        """Read what was approved too late for its period, as a contract does before it closes;
+        whether there is any."""
+        before = self.billing
+        for plan in worked_plans(self.contract):
+            self._read_time(plan, self.today)
+        for item in self.contract.expenses:
+            self._read_expenses(item.key, self.today)
+        return (before.hours, before.expenses) != (self.billing.hours, self.billing.expenses)
 
     def _read_time(self, plan: str, until: date) -> None:
         scope = {k: v for k, v in self.lines.items() if v.approved and v.plan == plan}
@@ -265,8 +274,9 @@ class Life:
             return
         number = self.random.randint(1, self.invoices)
         with suppress(NotPossible):
-            left = account.creditable(self.billing, number)
-            part = Money.rounded(left.amount * self.random.randint(1, 120) / 100, self.currency)
+            invoice = self.billing.invoices.get(number)
+            whole_amount = total(invoice.lines, self.currency).amount if invoice else Decimal(0)
+            part = Money.rounded(whole_amount * self.random.randint(1, 120) / 100, self.currency)
             whole = self.random.random() < 0.5
             self.billing = account.request_credit(
                 self.billing,
@@ -330,16 +340,9 @@ class Life:
         self.billing = account.adopt(self.billing, after, self.today)
 
     def _end(self) -> None:
-        """The contract is ended early, or goes on after all."""
-        if self.random.random() < 0.7:
-            return
-        if self.ended is None:
+        """The contract is ended early."""
+        if self.random.random() > 0.7 and self.ended is None:
             self.end(self.today + DAY * self.random.randint(0, 30), self.random.random() < 0.5)
-        elif self.today <= self.ended and self.contract.plans:
-            ends_on = self.ended + 40 * DAY
-            self.adopt(self.contract.model_copy(update={"ends_on": ends_on}))
-            self.billing = account.withdraw_end(self.billing)
-            self.ended = None
 
     def end(self, on: date, fee: bool) -> None:
         unreached = [
@@ -375,14 +378,13 @@ class Life:
             else:
                 self.billing = account.issued(self.billing, number)
             return True
-        if self.read(closing=True):
-            return True
+        self.read()
         found = account.occasions(self.billing, self.today)
         if found:
             self.propose(found[0])
             return True
         if account.is_over(self.billing, self.today):
-            return False
+            return self.look_once_more()
         day = account.next_day(self.billing, self.today)
         self.today = day or self.today + DAY
         return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -158,7 +157,7 @@ def test_a_whole_credit_mirrors_every_line() -> None:
     assert (credit.kind, credit.credited_number) == (InvoiceKind.CREDIT_NOTE, 2)
     assert credit.amount == euros(-750)
     assert (desk.sums.deposit_left, desk.sums.retained) == (euros(300), euros(0))
-    assert account.creditable(desk.billing, 2) == euros(0)
+    assert desk.creditable(2) == euros(0)
 
 
 def test_a_part_is_spread_over_what_was_earned() -> None:
@@ -168,9 +167,9 @@ def test_a_part_is_spread_over_what_was_earned() -> None:
     desk.on("2026-02-01").bills_all()
     assert desk.credits(1, "36").amount == euros(-36)
     assert desk.sums.value == euros(1364)
-    left = account.creditable(desk.billing, 1)
+    left = desk.creditable(1)
     assert desk.credits(1).amount == -left
-    assert account.creditable(desk.billing, 1) == euros(0)
+    assert desk.creditable(1) == euros(0)
     assert desk.on("2026-03-01").bills_all() == euros(0)
 
 
@@ -205,7 +204,7 @@ def test_a_credit_on_its_way_counts_and_one_that_was_given_up_does_not() -> None
     with pytest.raises(NotPossible, match=r"0.00 EUR of invoice 1 can still be credited"):
         desk.asks_credit(1)
     desk.gives_up(key)
-    assert account.creditable(desk.billing, 1) == euros(1000)
+    assert desk.creditable(1) == euros(1000)
     assert desk.due() == []
     assert desk.billed == euros(1000)
     assert desk.is_over
@@ -214,7 +213,7 @@ def test_a_credit_on_its_way_counts_and_one_that_was_given_up_does_not() -> None
 def test_what_was_deducted_of_a_deposit_is_not_credited_with_it() -> None:
     desk = signed("500", "500", deposit="300")
     reached(desk, "m1")
-    assert account.creditable(desk.billing, 1) == euros(150)
+    assert desk.creditable(1) == euros(150)
     with pytest.raises(NotPossible, match=r"150.00 EUR of invoice 1"):
         desk.asks_credit(1, "200")
     desk.credits(1, "50")
@@ -318,6 +317,16 @@ def test_what_is_on_an_open_credit_waits_for_it() -> None:
     assert desk.on("2026-04-01").bills_all() == euros(1020)
 
 
+def test_what_was_credited_for_good_is_not_credited_again_by_a_correction() -> None:
+    desk = Desk(time=[DEV])
+    desk.works(1, "2026-01-10", "10")
+    desk.on("2026-02-01").bills_all()
+    desk.credits(1)
+    del desk.entries[1]
+    assert desk.on("2026-03-01").due() == []
+    assert desk.billed == euros(0)
+
+
 # --- gifts ----------------------------------------------------------------------------------
 
 
@@ -407,21 +416,14 @@ def test_what_is_approved_after_the_last_period_is_billed_before_the_contract_cl
     desk = Desk(time=[DEV], expenses=[TRAVEL], retainers=[CARE], ends_on="2026-01-31")
     desk.bills_all()
     desk.works(1, "2026-01-10", "10")
-    desk.on("2026-02-01").reads(closing=True)
-    desk.proposes()
-    assert account.reads(desk.billing, desk.today, closing=True) == (), "something is on its way"
-    desk.billing = account.issued(desk.billing, 2)
+    assert desk.on("2026-02-01").bills_all() == euros(1310)
+    assert desk.is_over
     desk.works(2, "2026-01-11", "3")
     desk.spends(1, "2026-01-10", "10")
-    found = account.reads(desk.billing, desk.today, closing=True)
-    assert [(read.plan, read.kind, read.until) for read in found] == [
-        ("dev", "time", date(2026, 1, 31)),
-        ("travel", "expenses", date(2026, 1, 31)),
-    ]
-    desk.reads(closing=True)
+    desk.looks_once_more()
+    assert not desk.is_over
     assert desk.bills_all() == euros(1621)
-    desk.reads(closing=True)
-    assert account.reads(desk.billing, desk.today, closing=True) == ()
+    desk.looks_once_more()
     assert desk.is_over
 
 
@@ -431,6 +433,25 @@ def test_an_early_end_gives_back_what_was_billed_in_advance(fee: bool) -> None:
     desk.bills_all()
     desk.on("2026-01-21").ends("2026-01-21", fee=fee)
     assert desk.on("2026-01-22").bills_all() == euros("410" if fee else "210")
+    assert desk.is_over
+
+
+def test_a_fee_that_is_given_up_is_not_given_back_by_an_early_end() -> None:
+    desk = Desk(retainers=[CARE])
+    desk.proposes()
+    desk.adopts(ends_on="2026-01-21")
+    desk.rejects(1)
+    desk.waives(1)
+    assert desk.on("2026-02-01").bills_all() == euros(0)
+    assert desk.is_over
+
+
+def test_a_plan_ended_by_change_order_and_prolonged_bills_the_month_once() -> None:
+    desk = Desk(retainers=[CARE])
+    desk.bills()
+    for last in ("2026-01-21", "2026-01-11", "2026-01-31"):
+        desk.adopts(ends_on=last)
+    assert desk.on("2026-02-01").bills_all() == euros(310)
     assert desk.is_over
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from contracts.billing import account, keys
 from contracts.billing.account import BillingState
-from contracts.billing.index import index_of
+from contracts.billing.posting import ledger_of
 from contracts.billing.usage import UsageRecord
 from contracts.model import Contract
 from contracts.validation import validate
@@ -188,7 +188,7 @@ def _changes(settings: dict[str, object]) -> Act:
 def nets(billing: BillingState, today: date) -> dict[str, Decimal]:
     """What is billed of each key; retainage and rounding by what they come to together."""
     found: dict[str, Decimal] = {}
-    for key, item in index_of(billing, today).accounts.items():
+    for key, item in ledger_of(billing, today).accounts.items():
         kind = keys.kind_of(key)
         if kind == keys.ROUNDING:
             continue

@@ -146,7 +146,7 @@ def test_a_credit_in_whole_takes_back_what_is_left(before: bool) -> None:
     desk.works(1, "2026-01-10", "9")
     desk.on("2026-03-01").bills_all()
     if not before:
-        assert account.creditable(desk.billing, 1) == euros("900.00")
+        assert desk.creditable(1) == euros("900.00")
         desk.credits(1)
     assert desk.on("2026-04-01").bills_all() == euros("0.00")
 
@@ -270,9 +270,26 @@ def test_a_retroactive_version_leaves_alone_what_is_proposed() -> None:
     desk.billing = account.adopt(desk.billing, desk.contract, january)
     # Line 1 stays at the price of its version, line 2 has that of the new one.
     assert desk.on("2026-03-01").bills_all() == euros("1120.00")
+    [shown] = account.repriced(desk.billing, desk.today)
+    assert (shown.number, shown.plan) == (1, "dev")
+    assert (shown.billed, shown.anew) == (euros("1000.00"), euros("1200.00"))
+    assert shown.difference == euros("200.00")
     assert desk.credits(1, reinvoice=True).amount == euros("-1000.00")
     # Invoiced anew, line 1 has the terms of then.
     assert desk.bills_all() == euros("1320.00")
+    assert account.repriced(desk.billing, desk.today) == ()
+
+
+def test_a_fee_billed_on_the_day_of_a_change_shows_what_its_re_invoicing_would_change() -> None:
+    desk = Desk(retainers=[{**FEES, "in_advance": True}])
+    desk.bills_all()
+    desk.adopts(retainers=[{**FEES, "in_advance": True, "fee": "341.00"}])
+    [shown] = account.repriced(desk.billing, desk.today)
+    assert (shown.billed, shown.difference) == (euros("310.00"), euros("31.00"))
+    desk.gives_up(desk.asks_credit(1, "10.00"))
+    assert account.repriced(desk.billing, desk.today) == (shown,)
+    desk.credits(1)
+    assert account.repriced(desk.billing, desk.today) == (), "nothing is left to bill again"
 
 
 def test_who_asked_for_a_credit_is_known_to_its_approval() -> None:
@@ -283,7 +300,7 @@ def test_who_asked_for_a_credit_is_known_to_its_approval() -> None:
     assert credit.reason == "agreed (ana)"
     assert credit.credited_number == 1
     assert desk.billing.invoices[2].asked_by == "ana"
-    assert account.creditable(desk.billing, 1) == euros("300.00")
+    assert desk.creditable(1) == euros("300.00")
     with pytest.raises(NotPossible):
         account.request_credit(desk.billing, 1, desk.today, "", "ana", euros("300.01"))
     with pytest.raises(NotPossible):
@@ -311,9 +328,8 @@ def test_an_early_end_gives_back_the_fee_and_prolonged_again_bills_the_rest(fee:
     assert settled.amount == euros("-1486.43" if fee else "-1986.43")
     assert desk.is_over
     desk.adopts(ends_on="2026-12-31")
-    desk.billing = account.withdraw_end(desk.billing)
     desk.on("2026-03-01").bills_all()
-    assert desk.billed == euros("6180.00")
+    assert desk.billed == euros("6680.00" if fee else "6180.00")
 
 
 def test_a_renewed_contract_goes_on() -> None:

@@ -9,7 +9,6 @@ from itertools import islice, pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from contracts.billing.periods import (
     BillingPeriod,
@@ -61,15 +60,8 @@ def test_both_its_ends_belong_to_it() -> None:
     assert not MARCH.contains(MARCH.last + DAY)
 
 
-def test_periods_overlap_by_a_single_day() -> None:
-    assert MARCH.overlaps(period("2026-03-31", "2026-04-15"))
-    assert MARCH.overlaps(period("2026-02-01", "2026-03-01"))
-    assert not MARCH.overlaps(period("2026-04-01", "2026-04-30"))
-    assert not MARCH.overlaps(period("2026-02-01", "2026-02-28"))
-
-
 def test_it_cannot_end_before_it_starts() -> None:
-    with pytest.raises(ValidationError, match="before it starts"):
+    with pytest.raises(ValueError, match="before it starts"):
         period("2026-03-02", "2026-03-01")
 
 

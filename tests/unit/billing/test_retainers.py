@@ -278,7 +278,7 @@ def test_hours_approved_late_use_what_the_last_period_left(late: str, billed: st
     desk.works(1, "2026-01-10", "6", "care")
     desk.on("2026-02-01").bills_all()
     desk.works(2, "2026-01-11", late, "care")
-    desk.reads(closing=True)
+    desk.looks_once_more()
     assert desk.bills_all() == euros(billed)
     assert desk.is_over
 

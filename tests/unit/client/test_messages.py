@@ -40,6 +40,7 @@ BETWEEN_WORKFLOWS = {
     "milestone_reached_in_odoo",
     "milestone_unreached_in_odoo",
     "invoice_changed",
+    "invoice_lost",
     "credit_requested",
     "balance_changed",
     "credit_applied",
