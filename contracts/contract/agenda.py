@@ -74,9 +74,9 @@ _WHILE_RUNNING: tuple[Rule, ...] = (
     term.ends_early,
     term.renews,
     proposing.proposes,
+    endings.close_out_starts_over,
     endings.closed,
     endings.stage,
-    endings.close_out_starts_over,
 )
 
 
