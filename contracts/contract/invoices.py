@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from contracts import metrics, parking
@@ -32,7 +32,7 @@ def wanted(state: ContractState) -> Iterator[Wanted]:
         if progress.under_review
     )
     yield from (_lost_question(state.invoices[number]) for number in state.orphaned_invoices)
-    yield from (_credit_question(state, request) for request in state.credits_asked)
+    yield from (_credit_question(state, request) for request in _next_credits(state))
     yield from _renewal_notices(state)
 
 
@@ -283,6 +283,15 @@ def credit_title(state: ContractState, request: CreditRequest) -> str:
     return f"Credit of {name_of(report)} ({amount})"
 
 
+def _next_credits(state: ContractState) -> Iterable[CreditRequest]:
+    """Of each invoice, the first of the credits that are asked for: a person decides about one
+    after the other."""
+    first: dict[int, CreditRequest] = {}
+    for request in state.credits_asked:
+        first.setdefault(request.number, request)
+    return first.values()
+
+
 def _credit_question(state: ContractState, request: CreditRequest) -> Question:
     """What cannot be credited waits for a person; once it can be, it is credited."""
     detail = Failed(
@@ -296,8 +305,9 @@ def _credit_question(state: ContractState, request: CreditRequest) -> Question:
 
 def _not_credited(state: ContractState, parked: StepException, _: Resolution) -> ContractState:
     number = int(parked.subject)
-    rest = [item for item in state.credits_asked if item.number != number]
-    return state.replace(credits_asked=tuple(rest))
+    given_up = next(item for item in _next_credits(state) if item.number == number)
+    rest = tuple(item for item in state.credits_asked if item is not given_up)
+    return state.replace(credits_asked=rest)
 
 
 ACTS: Mapping[str, ActRule[ContractState]] = {

@@ -151,19 +151,23 @@ def _unbillable(occasion: Occasion, problems: tuple[Problem, ...]) -> Question:
         value=first.value,
         problems=problems,
     )
-    # Only a cap may be let pass; what has no price must get one.
-    kind = CAP if is_cap else BILL_PERIOD
-    return Question(kind, f"{kind}:{step_name(occasion.key)}", detail)
+    # Only a cap may be let pass, for what it cuts off now; what has no price must get one.
+    kind, basis = BILL_PERIOD, ""
+    if is_cap:
+        kind, basis = CAP, ", ".join(f"{item.field} {item.value}" for item in problems)
+    return Question(kind, f"{kind}:{step_name(occasion.key)}", detail, basis)
 
 
 def _beyond_limit(state: ContractState, occasion: Occasion, amount: Money) -> Question | None:
-    """The customer's purchase order is not exceeded unseen."""
+    """The customer's purchase order is not exceeded unseen: each time somebody lets it pass, it
+    is for this amount of this occasion, and for what the contract bills with it."""
     contract = state.terms
     limit = contract.purchase_order_limit
-    if limit is None or occasion.key in state.limits_passed or not amount.is_positive:
+    if limit is None or not amount.is_positive:
         return None
     reached = derived.sums(state.account, state.billing_day).committed + amount
-    if reached <= limit:
+    basis = f"{occasion.key} {amount} {reached}"
+    if reached <= limit or basis in state.limits_passed:
         return None
     detail = Failed(
         kind="business",
@@ -175,7 +179,7 @@ def _beyond_limit(state: ContractState, occasion: Occasion, amount: Money) -> Qu
         value=str(limit),
     )
     key = f"{PURCHASE_ORDER}:{step_name(occasion.key)}"
-    return Question(PURCHASE_ORDER, key, detail, basis=str(reached))
+    return Question(PURCHASE_ORDER, key, detail, basis)
 
 
 # --- what is proposed -----------------------------------------------------------------------------
@@ -271,18 +275,18 @@ def _meant(state: ContractState, parked: StepException) -> list[Occasion]:
 def _allow_cap(
     state: ContractState, parked: StepException, resolution: Resolution
 ) -> ContractState:
-    """What exceeds the caps is not billed, by a decision with name and reason."""
-    billing, today = state.account, state.billing_day
-    for problem in parked.problems:
-        plan = problem.field.removesuffix(".cap")
-        billing = account.allow_cap(billing, plan, today, resolution.by, resolution.reason)
+    """What these exceed their caps by is not billed, by a decision with name and reason."""
+    billing = state.account
+    for occasion in _meant(state, parked):
+        for problem in parked.problems:
+            plan, over = problem.field.removesuffix(".cap"), Money.parse(problem.value)
+            by, reason = resolution.by, resolution.reason
+            billing = account.allow_cap(billing, plan, occasion.due_on, by, reason, over)
     return state.replace(billing=billing)
 
 
 def _pass_limit(state: ContractState, parked: StepException, _: Resolution) -> ContractState:
-    """The purchase order may be exceeded by this one."""
-    passed = [occasion.key for occasion in _meant(state, parked)]
-    return state.replace(limits_passed=(*state.limits_passed, *passed))
+    return state.replace(limits_passed=(*state.limits_passed, parked.basis))
 
 
 def _warned(state: ContractState, *_: Any) -> ContractState:

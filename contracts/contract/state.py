@@ -224,8 +224,8 @@ class ContractState(AgendaState):
     Billing: `read_cursors` says how far each plan is read in Odoo; `read_again` are plans to be
     read once more, because a person corrected something there; `looked_again` are those that were
     looked at once more before the close. `came_too_late` names, by plan, hours and expenses of
-    periods that are settled for good. `limits_passed` are occasions that may
-    exceed the purchase order.
+    periods that are settled for good. `limits_passed` says which occasions may
+    exceed the purchase order, by what amount.
     """
 
     contract_id: Key
