@@ -17,6 +17,7 @@ from contracts.approvals import ApprovalDecision, ApprovalKind, ApprovalRound, S
 from contracts.billing import account
 from contracts.billing.periods import life
 from contracts.billing.state import BillingState
+from contracts.change_weight import weight
 from contracts.changes import ChangeOrder
 from contracts.contract import delivery, derived
 from contracts.contract.answers import ProjectAmended
@@ -140,11 +141,11 @@ def _approval_asked(
     subject = Subject(
         kind=ApprovalKind.CHANGE_ORDER,
         title=f"change order {change.order.number} of {before.contract_id}",
-        amount=changes.weight(before, change.contract),
+        amount=weight(before, change.contract),
         content_hash=changes.content_hash(change.contract),
         customer_key=before.customer.key,
         customer_name=before.customer.name,
-        requested_by=(change.order.by, state.versions[0].by, before.requested_by),
+        requested_by=state.with_requesters(change.order.by).requesters,
         details=change.changes,
     )
     approval_round = ApprovalRound.begin(policy.approval, policy.calendar, subject, state.today)
@@ -239,6 +240,7 @@ def _with_change(state: ContractState, change: PendingChange, given: str) -> Con
             f"Change order {order.number} is void: the contract changed after it was proposed; "
             "propose it again"
         )
+    state = state.with_requesters(order.by)
     return adopted(state, contract_data, contract, order.by, order.reason, given)
 
 

@@ -15,6 +15,7 @@ from contracts.agenda.machine import ActRule
 from contracts.approvals import HASH_PREFIX
 from contracts.billing import account
 from contracts.billing.account import Composition, Occasion, OccasionKind
+from contracts.billing.lines import InvoiceProposal
 from contracts.billing.state import Invoice
 from contracts.billing.terms import is_read
 from contracts.contract import amendments, delivery, derived, reading
@@ -194,7 +195,7 @@ def proposes(state: ContractState) -> ContractState:
 
 
 def _proposed(state: ContractState, occasion: Occasion, composition: Composition) -> ContractState:
-    proposal, invoice = composition.proposal, composition.invoice
+    proposal, invoice = _as_approved(state, composition.proposal), composition.invoice
     state = state.replace(billing=account.propose(state.account, composition))
     for text in composition.warnings:
         state = _with_warning(state, text, invoice)
@@ -207,7 +208,7 @@ def _proposed(state: ContractState, occasion: Occasion, composition: Composition
         title=invoice.title,
         reached=_marked_with_draft(state, milestone),
         # Whoever asked for it, then or now, does not approve it.
-        requested_by=(state.versions[0].by, state.terms.requested_by, asked.by if asked else ""),
+        requested_by=state.with_requesters(asked.by).requesters if asked else state.requesters,
     )
     report = InvoiceReport(
         number=number,
@@ -222,6 +223,13 @@ def _proposed(state: ContractState, occasion: Occasion, composition: Composition
     if start.reached and milestone is not None:
         state = state.with_milestone(milestone, marked_in_odoo=True, marked_as_of=state.clock)
     return state
+
+
+def _as_approved(state: ContractState, proposal: InvoiceProposal | None) -> InvoiceProposal | None:
+    """What follows from terms that somebody amended is not as it was signed."""
+    if proposal is None or not state.was_amended:
+        return proposal
+    return proposal.model_copy(update={"as_planned": False})
 
 
 def _marked_with_draft(state: ContractState, milestone: str | None) -> tuple[int, ...]:

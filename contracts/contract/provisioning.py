@@ -111,7 +111,7 @@ def _validated(
             for item in contract.milestones
         },
         versions=(signed,),
-    )
+    ).with_requesters(contract.requested_by)
     is_first = state.stage is ContractStage.VALIDATING
     return state.enter(ContractStage.PROVISIONING) if is_first else state
 

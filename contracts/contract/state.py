@@ -214,7 +214,9 @@ class ContractState(AgendaState):
     Terms: `contract` is the version that counts, `order_version` the one that the order and the
     project in Odoo follow. While both are brought to another, that one is `following`, and
     `order_follows` says that the order is there already. `amended` says that a person corrected
-    what was validated.
+    what is to be validated, `was_amended` that somebody ever did: then no rule alone approves what
+    is billed. `requesters` are all who ever signed, amended or changed the terms: they approve
+    nothing that follows from them.
 
     Invoices: `starting` are proposed, and their workflows are to be started. `followed` are those
     whose end this run of the workflow hears by itself, `reporting_end` those that report it by
@@ -243,6 +245,8 @@ class ContractState(AgendaState):
     following: Contract | None = None
     order_follows: bool = False
     amended: bool = False
+    was_amended: bool = False
+    requesters: tuple[str, ...] = ()
     time_zone: str = "UTC"
 
     odoo: OdooRefs = Field(default_factory=OdooRefs)
@@ -323,6 +327,11 @@ class ContractState(AgendaState):
 
     def enter(self, stage: ContractStage) -> Self:
         return self.replace(stage=stage).noted(f"Stage: {stage}")
+
+    def with_requesters(self, *people: str) -> Self:
+        """The state with others who asked for the terms that it has now; nobody ever goes."""
+        known = dict.fromkeys((*self.requesters, *people))
+        return self.replace(requesters=tuple(person for person in known if person))
 
     def with_milestone(self, key: str, **changes: Any) -> Self:
         """The state with a milestone's progress changed."""

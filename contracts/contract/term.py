@@ -87,6 +87,7 @@ def ends_early(state: ContractState) -> ContractState:
     contract_data, contract = changes.ended_early(state.terms, request.on, unreached)
     state = state.replace(terminated=True, ending=Ending.TERMINATED)
     reason = f"ended early: {request.reason}"
+    state = state.with_requesters(request.by)
     state = amendments.adopted(state, contract_data, contract, request.by, reason)
     fee = request.side is Side.CUSTOMER
     return state.replace(billing=account.end_early(state.account, request.on, fee=fee))

@@ -117,7 +117,7 @@ def _deal_refreshed(
             contract=contract,
             contract_data=changes.contract_data_of(contract),
             billing=account.adopt(state.account, contract, state.today),
-        )
+        ).with_requesters(contract.requested_by, action.basis)
     # What the owner elsewhere keeps is the same every time: it is noted once.
     for text in found:
         if text not in state.refreshed:
