@@ -30,6 +30,12 @@ class StatusRequest(BaseModel):
     status: ContractStatus
 
 
+class DealIsDue(BaseModel):
+    """Whether a deal is won and has no contract yet."""
+
+    is_due: bool
+
+
 class WonDealsRequest(BaseModel):
     """Deals changed at or after `since` (aware; the CRM's clock). `after` is the deal that this
     page begins behind; "": the first page."""
@@ -63,13 +69,15 @@ class CrmActivities:
         return DealData(contract_data=self._crm(source.system).read_contract(source.id))
 
     @activity.defn
+    def is_due(self, request: DealRequest) -> DealIsDue:
+        """Whether a deal is won and has no contract yet."""
+        source = request.source
+        return DealIsDue(is_due=self._crm(source.system).is_due(source.id))
+
+    @activity.defn
     def write_status(self, request: StatusRequest) -> Done:
         """Write a contract's stage and figures to its deal; repeating it changes nothing."""
-        refused = self._crm(request.source.system).write_statuses([request.status])
-        for item in refused:
-            raise BusinessRefusal(
-                "status_refused", item.reason, field="source.id", value=item.deal_id
-            )
+        self._crm(request.source.system).write_status(request.status)
         return Done()
 
     @activity.defn

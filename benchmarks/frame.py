@@ -59,6 +59,7 @@ MODULES = (
     "sweep",
     "replay",
     "recovery",
+    "command_line",
     "peers.comparison",
 )
 """Modules of this package that hold benchmarks, in the order they run."""

@@ -52,7 +52,7 @@ class Product:
         self.client: Client
         self.server: Process
         self.worker: Process
-        self._environment = {
+        self.environment = {
             **os.environ,
             "TEMPORAL_ADDRESS": self.address,
             "TEMPORAL_NAMESPACE": NAMESPACE,
@@ -90,7 +90,7 @@ class Product:
         self.worker = Process(
             [sys.executable, "-m", "starters", "worker"],
             log=self.folder / "worker.log",
-            environment=self._environment,
+            environment=self.environment,
         )
 
     async def worker_is_ready(self) -> None:

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from contracts.calendar import BusinessCalendar
-from contracts.model import Derived, Key, Person, Words
+from contracts.model import Derived, Frozen, Key, Message, Person, Value, Words
 from contracts.money import Money
 
 HASH_PREFIX = 12
@@ -40,7 +40,7 @@ class ApprovalKind(StrEnum):
         return "write-off" if self is ApprovalKind.WRITE_OFF else self.value.replace("_", " ")
 
 
-class Subject(BaseModel):
+class Subject(Frozen):
     """What one round decides on.
 
     `title` is a part of a sentence ("invoice 3 of C-1001 for Harbour Logistics"). `amount` chooses
@@ -51,8 +51,6 @@ class Subject(BaseModel):
     `requested_by` are the people who may not approve; blanks are dropped.
     `as_planned` says that every amount follows from the contract as it was signed.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: ApprovalKind
     title: str
@@ -94,14 +92,12 @@ def content_hash_of(content: BaseModel) -> str:
 # --- rules --------------------------------------------------------------------------------------
 
 
-class ApprovalTier(BaseModel):
+class ApprovalTier(Frozen):
     """A rule: for these kinds and customers, up to an amount (inclusive), who and how many.
 
     No `kinds` means all, no `customers` (keys of the CRM's) means all, no `up_to` means any amount
     in any currency. With `second_group` two persons approve, one of each group.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     up_to: Money | None = None
     kinds: tuple[ApprovalKind, ...] = ()
@@ -166,15 +162,13 @@ class Delegation(BaseModel):
         return self.since <= other.until and other.since <= self.until
 
 
-class ApprovalPolicy(BaseModel):
+class ApprovalPolicy(Frozen):
     """Approval rules of a legal entity, in configuration; a round freezes what it needs of them.
 
     Tiers are tried in order and the first that applies counts. `auto_approve_up_to` has a limit
     (without tax, inclusive) for each currency up to which an invoice exactly as planned needs
     nobody, whatever the tiers say.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     groups: dict[str, tuple[Person, ...]]
     tiers: tuple[ApprovalTier, ...] = Field(min_length=1)
@@ -203,10 +197,8 @@ class ApprovalPolicy(BaseModel):
 # --- what one round needs -----------------------------------------------------------------------
 
 
-class RequiredApproval(BaseModel):
+class RequiredApproval(Value):
     """One approval that is needed, and who may give it."""
-
-    model_config = ConfigDict(frozen=True)
 
     group: str
     people: tuple[Person, ...]
@@ -226,13 +218,11 @@ class Approval(BaseModel):
     counts_as: tuple[Person, ...] = ()
 
 
-class ApprovalRequirement(BaseModel):
+class ApprovalRequirement(Value):
     """What one round needs, frozen when it starts. Where none is required, nobody is asked.
 
     `rule` says which rule applies; all dates are dates in `time_zone`.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     rule: str
     required: tuple[RequiredApproval, ...]
@@ -318,7 +308,7 @@ def widened(
 ) -> tuple[RequiredApproval, ...]:
     """The required approvals, open to these people too."""
     return tuple(
-        needed.model_copy(update={"people": tuple(dict.fromkeys((*needed.people, *people)))})
+        needed.replace(people=tuple(dict.fromkeys((*needed.people, *people))))
         for needed in required
     )
 
@@ -364,11 +354,9 @@ class Decision(StrEnum):
     REJECT = "reject"
 
 
-class ApprovalDecision(BaseModel):
+class ApprovalDecision(Message):
     """A person's word on what awaits approval. `content_hash` is its hash or at least the first 12
     characters of it, `amount` its amount: an approval is bound to what was seen."""
-
-    model_config = ConfigDict(extra="forbid")
 
     decision: Decision = Decision.APPROVE
     by: Person
@@ -377,10 +365,8 @@ class ApprovalDecision(BaseModel):
     comment: Words = ""
 
 
-class ApproverReminder(BaseModel):
+class ApproverReminder(Value):
     """Whom to tell that an approval is still open; `escalated`: others may decide from now on."""
-
-    model_config = ConfigDict(frozen=True)
 
     escalated: bool
     people: tuple[Person, ...]
@@ -544,7 +530,7 @@ class ApprovalRound(Derived):
             raise ValueError(refusal)
         if decision.decision is Decision.REJECT:
             because = f"{decision.by}: {decision.comment.strip()}"
-            return self.model_copy(update={"rejected_because": because})
+            return self.replace(rejected_because=because)
         approval = Approval(
             by=decision.by,
             content_hash=self.subject.content_hash,
@@ -552,7 +538,7 @@ class ApprovalRound(Derived):
             comment=decision.comment,
             counts_as=self._counting(self.requirement.acts_for(decision.by, today)),
         )
-        return self.model_copy(update={"approvals": (*self.approvals, approval)})
+        return self.replace(approvals=(*self.approvals, approval))
 
     def words_of(self, decision: ApprovalDecision) -> str:
         """What was decided, for the journal; of the round after it."""
@@ -647,12 +633,11 @@ class ApprovalRound(Derived):
 
     def with_escalation(self) -> Self:
         """The round once its time has come: the escalation group may decide as well."""
-        return self.model_copy(update={"escalated": True})
+        return self.replace(escalated=True)
 
     def with_reminder(self, *, escalated: bool) -> Self:
         """The round once people were reminded, or those asked whom it is escalated to."""
-        changes = {"reminded": True, "escalation_reminded": escalated}
-        return self.model_copy(update=changes)
+        return self.replace(reminded=True, escalation_reminded=escalated)
 
 
 def _noun(decision: ApprovalDecision) -> str:

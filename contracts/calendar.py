@@ -5,21 +5,19 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict
+from contracts.model import Value
 
 SATURDAY = 5
 OFFICE_OPENS = time(9, 0)
 """When reminders and escalations go out, in the legal entity's zone."""
 
 
-class BusinessCalendar(BaseModel):
+class BusinessCalendar(Value):
     """Working days of a legal entity: Monday to Friday less its public holidays.
 
     `holidays` is data, looked up once when a policy is frozen, so that a workflow replays the
     same whatever holiday tables a later release carries.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     time_zone: str = "UTC"
     holidays: tuple[date, ...] = ()

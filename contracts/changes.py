@@ -132,7 +132,7 @@ def changed(
         problems += [problem for problem in found if problem.field not in known]
     if problems or result is None:
         raise InvalidContract(problems)
-    if result.model_copy(update={"version": contract.version}) == contract:
+    if result.replace(version=contract.version) == contract:
         raise InvalidContract(
             [finding("nothing_changed", "contract_data", "", "at least one change")]
         )

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict
-
+from contracts.model import Value
 from contracts.money import Money
 
 
-class ContractStatus(BaseModel):
+class ContractStatus(Value):
     """A contract as its deal shows it. Invoiced is without tax; paid and overdue are with tax,
     as the customer pays it."""
-
-    model_config = ConfigDict(frozen=True)
 
     deal_id: str
     stage: str
@@ -24,20 +21,16 @@ class ContractStatus(BaseModel):
     overdue: Money | None = None
 
 
-class WonDeal(BaseModel):
+class WonDeal(Value):
     """A deal that is won, and when it was last changed (aware, UTC)."""
-
-    model_config = ConfigDict(frozen=True)
 
     deal_id: str
     modified_at: datetime
 
 
-class WonDeals(BaseModel):
+class WonDeals(Value):
     """A page of won deals, and what the CRM's own clock said when they were looked for (aware).
     `next` is the deal that the next page begins behind; "": this was the last."""
-
-    model_config = ConfigDict(frozen=True)
 
     deals: list[WonDeal]
     as_of: datetime

@@ -12,34 +12,30 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from contracts.calendar import BusinessCalendar
-from contracts.model import Person, Text
+from contracts.model import Frozen, Person, Text, Value
 from contracts.money import Money
 
 _DAY = timedelta(days=1)
 
 
-class DunningStep(BaseModel):
+class DunningStep(Frozen):
     """One level: when it is sent, counted in days after the due date, and what it says."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     days_after_due: int = Field(ge=0, le=730)
     subject: str
     text: str
 
 
-class DunningPolicy(BaseModel):
+class DunningPolicy(Frozen):
     """Reminder rules of a legal entity, in configuration.
 
     `tolerance` is a number of units of the invoice's currency: a residual up to it is not worth a
     reminder. `days_between` keeps levels apart when reminders were late or paused. Once a reminder
     of `suspend_at_level` is sent, work on the contract stops until it is paid (none: never).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     steps: tuple[DunningStep, ...] = Field(min_length=1, max_length=9)
     days_between: int = Field(default=5, ge=1, le=365)
@@ -62,19 +58,15 @@ class DunningPolicy(BaseModel):
         return self.suspend_at_level is not None and level >= self.suspend_at_level
 
 
-class DunningState(BaseModel):
+class DunningState(Value):
     """What has been sent: level 0 is none. Only confirmed sends count."""
-
-    model_config = ConfigDict(frozen=True)
 
     level: int = 0
     sent_on: date | None = None
 
 
-class DunningHold(BaseModel):
+class DunningHold(Value):
     """Nobody is reminded, up to and including `until` (entity's zone; none: until released)."""
-
-    model_config = ConfigDict(frozen=True)
 
     by: Person
     reason: Text
@@ -85,13 +77,11 @@ class DunningHold(BaseModel):
         return self.until is None or day <= self.until
 
 
-class Promise(BaseModel):
+class Promise(Value):
     """The customer's word to pay `amount` (with tax) until the end of `on`.
 
     `paid_before` is what had been paid when it was given, so that only later money keeps it.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     on: date
     amount: Money
@@ -104,15 +94,13 @@ class Promise(BaseModel):
         return paid - self.paid_before >= self.amount or not residual.is_positive
 
 
-class Dispute(BaseModel):
+class Dispute(Value):
     """What a customer contests, with tax: only the rest is dunned until it is resolved.
 
     `accepted` is what the firm agreed to credit: it stays disputed until `to_credit` (the same
     without tax) is credited on top of `credited_before`. `revised_due_on` becomes the due date
     once the dispute is resolved.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     amount: Money
     reason: Text

@@ -371,14 +371,15 @@ ISSUING = _group(
     """
 Found by our own checks on the way from a proposal to the customer.
 
-draft_differs_from_proposal (operations, at create_invoice): the draft in Odoo does not total
-    the proposal without tax, usually because a product's price includes its tax => correct the
-    product's taxes, then `retry`
+draft_differs_from_proposal (operations, at create_invoice): Odoo's invoice does not total the
+    proposal without tax: a product's price includes its tax, or somebody changed and posted it =>
+    correct the taxes, or reset it to draft, then `retry`
 approval_outdated (finance, at post_invoice): the approved content has changed => `amend` the
     invoice, such as its `purchase_order`; it is then approved again
-invoice_differs_from_approval (finance, at post_invoice, at deliver): the invoice or its address
-    in Odoo is not what was approved => `retry` writes the draft again, which may need approval
-    again. A posted invoice is mailed to the address shown
+invoice_differs_from_approval (finance, at post_invoice, at deliver, at balance): the invoice or
+    its address in Odoo is not what was approved => `retry` writes the draft again, which may need
+    approval again. A posted invoice is mailed to the address shown; one whose amounts changed waits
+    until they are restored
 invoice_cancelled (finance, at post_invoice): the draft was cancelled in Odoo => reset it to
     draft there, then `retry`
 invoice_posted (finance, at discard): a proposal was rejected, but somebody had posted its draft
@@ -418,8 +419,8 @@ journal_missing (operations, at write_off): the company has no journal for misce
     => add one, then `retry`
 write_off_too_large (finance, at write_off): less is open in Odoo than is to be written off,
     because money came meanwhile => `skip`, then ask to write off what is open now
-write_off_cancelled (finance, at write_off): the entry of the write-off was cancelled in Odoo =>
-    reset and post it there and `retry`; or `skip`, and ask for it again
+write_off_changed (finance, at write_off): the entry of the write-off was cancelled in Odoo, or
+    given another amount => restore it there and `retry`; or cancel it, `skip`, and ask for it again
 close_out_differs (finance, at close_out, only retry or skip, heals): Odoo's totals differ:
     invoices less credits, open amounts, drafts => correct them in Odoo; it is compared again by
     itself (`retry`: now), later once a day; or accept the difference and `skip`

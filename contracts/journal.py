@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict
+from contracts.model import Value
 
 MAX_ENTRIES = 40
 MAX_LENGTH = 1_500
 """Of an entry, in characters: what was said in full stands in the history."""
 
 
-class Entry(BaseModel):
+class Entry(Value):
     """One event at an aware (UTC) time."""
-
-    model_config = ConfigDict(frozen=True)
 
     at: datetime
     text: str
 
 
-class Journal(BaseModel):
+class Journal(Value):
     """The latest entries; older ones are dropped to keep the state small. Immutable."""
-
-    model_config = ConfigDict(frozen=True)
 
     entries: tuple[Entry, ...] = ()
 

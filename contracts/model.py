@@ -9,7 +9,6 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-import email_validator
 import stdnum
 import stdnum.eu.vat
 from pydantic import (
@@ -46,17 +45,31 @@ _DECEPTIVE = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u20
 """Invisible, and turns the order of what is read: text with it shows another name than it has."""
 
 
-class Frozen(BaseModel):
-    """Base of the canonical models: immutable, and unknown fields are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Derived(BaseModel):
-    """Base of immutable models that keep what they derive from their fields (`cached_property`):
-    a copy with other fields derives it again."""
+class Value(BaseModel):
+    """Base of immutable models: a change is another one, which shares what did not change."""
 
     model_config = ConfigDict(frozen=True)
+
+    def replace(self, **changes: Any) -> Self:
+        """The same with these fields changed."""
+        return self.model_copy(update=changes)
+
+
+class Message(BaseModel):
+    """Base of what people and systems send: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Frozen(Value):
+    """Base of the canonical models: immutable, and unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Derived(Value):
+    """Base of immutable models that keep what they derive from their fields (`cached_property`):
+    a copy with other fields derives it again."""
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         # By hand, as billing makes a state with every message: pydantic's own copies what is
@@ -136,6 +149,8 @@ def _one_line(text: str) -> str:
 
 
 def _email(text: str) -> str:
+    import email_validator  # late: its tables of characters take long to read
+
     try:
         return email_validator.validate_email(text, check_deliverability=False).normalized
     except email_validator.EmailNotValidError:

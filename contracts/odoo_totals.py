@@ -31,6 +31,10 @@ class OdooTotals(Frozen):
     def tax(self) -> Money:
         return self.total - self.untaxed
 
+    def are_those_of(self, untaxed: Money, total: Money) -> bool:
+        """Whether an invoice of these amounts comes to the same."""
+        return (self.untaxed, self.total) == (untaxed, total)
+
 
 class LineTotals(Frozen):
     """One line of the sales order. `key` is the order line's, "" for a line that is not ours."""

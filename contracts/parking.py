@@ -8,9 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from contracts.model import MAX_MILESTONES, Text, Words
+from contracts.model import MAX_MILESTONES, Message, Text, Value, Words
 from contracts.validation import Problem, payload_problems
 
 
@@ -142,15 +142,19 @@ class StepException(BaseModel):
     uncertain: bool = False
 
     @property
+    def coded(self) -> str:
+        """What is wrong, with its code; many messages end with it already."""
+        code = f"[{self.code}]"
+        return self.message if code in self.message else f"{self.message} {code}"
+
+    @property
     def subject(self) -> str:
         """What the parked act is about: what its key names behind its first word."""
         return self.key.partition(":")[2]
 
 
-class Waiting(BaseModel):
+class Waiting(Value):
     """What a workflow waits on (a WaitingOn value) and since when (aware, UTC). Immutable."""
-
-    model_config = ConfigDict(frozen=True)
 
     on: str | None = None
     since: datetime | None = None
@@ -166,13 +170,11 @@ class Waiting(BaseModel):
         return self if (on, since) == (self.on, self.since) else Waiting(on=on, since=since)
 
 
-class Resolution(BaseModel):
+class Resolution(Message):
     """What a person decided about a parked step. `step` may be left out if only one is parked.
 
     `changes` (for amend) maps paths to corrected values: `{"customer.vat_number": "BE..."}`.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     action: Action
     by: Text

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import field_validator
 
 from contracts.approval_rules import ApprovalRules
 from contracts.approvals import ApprovalPolicy
 from contracts.calendar import BusinessCalendar
 from contracts.dunning import DunningPolicy
-from contracts.model import Country
+from contracts.model import Country, Frozen, Value
 
 
-class LegalEntity(BaseModel):
+class LegalEntity(Frozen):
     """One company of the firm. `odoo_company` is its name in Odoo; `country` and `subdivision`
     (ISO 3166-2 without the country) choose its public holidays; `payment_term` is the name of the
     Odoo payment term used where a contract states none. `write_off_account` is the code of the
     expense account that approved write-offs are booked to; without it there are none."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     odoo_company: str
     country: Country
@@ -41,10 +39,8 @@ class LegalEntity(BaseModel):
         return name
 
 
-class EntityPolicy(BaseModel):
+class EntityPolicy(Value):
     """The rules of a legal entity with its holidays looked up: what a workflow freezes."""
-
-    model_config = ConfigDict(frozen=True)
 
     odoo_company: str
     payment_term: str

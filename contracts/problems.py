@@ -160,7 +160,10 @@ def expectation(item: Mapping[str, Any]) -> str:
     if kind in ("value_error", "assertion_error"):
         return str(context["error"])
     if kind in _EXPECTED:
-        return _EXPECTED[kind].format_map(context)
+        try:
+            return _EXPECTED[kind].format_map(context)
+        except KeyError:
+            return str(item["msg"])  # one of ours, under a code of pydantic's
     head = kind.partition("_")[0]
     return _EXPECTED_OF.get(kind) or _EXPECTED_OF.get(head) or "another value"
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from contracts.contract.messages import MilestoneReachedInOdoo, MilestoneUnreachedInOdoo
 from contracts.invoice.messages import InvoiceBalance
+from contracts.model import Value
 from contracts.money import Money
 
 
@@ -18,10 +20,8 @@ class Kind(StrEnum):
     MILESTONES = "milestones"
 
 
-class PageMark(BaseModel):
-    """Where a page of a sweep begins: behind this id of records of this kind."""
-
-    model_config = ConfigDict(frozen=True)
+class PageMark(Value):
+    """A record of this kind, by its id; a page of a sweep begins behind it."""
 
     kind: Kind
     id: int
@@ -30,41 +30,34 @@ class PageMark(BaseModel):
 class SweepWindow(BaseModel):
     """Everything changed at or after `since` (aware; the remote's clock) is wanted, and what could
     not be seen yet when that was read. `settled`: all of that has been seen since, and only what
-    changed later is wanted. `after` is where this page begins; None: the first.
+    changed later is wanted. `after` is where this page begins; None: the first. With `record`
+    only that one is wanted, whenever it changed.
     """
 
     since: datetime
     settled: bool = False
     after: PageMark | None = None
+    record: PageMark | None = None
 
 
-class ChangedInvoice(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
+class ChangedInvoice(Value):
     workflow_id: str
     balance: InvoiceBalance
 
 
-class ReachedMilestone(BaseModel):
-    """A milestone found reached in Odoo, by its database id there, and its contract's workflow."""
-
-    model_config = ConfigDict(frozen=True)
+class ReachedMilestone(Value):
+    """A milestone found reached in Odoo, and its contract's workflow."""
 
     workflow_id: str
-    milestone_id: int
-    reached_on: date | None
-    changed_at: datetime
+    mark: MilestoneReachedInOdoo
 
 
-class UnreachedMilestone(BaseModel):
+class UnreachedMilestone(Value):
     """A milestone that somebody edited in Odoo and that is not reached there: news only to a
     contract that holds it as reached."""
 
-    model_config = ConfigDict(frozen=True)
-
     workflow_id: str
-    milestone_id: int
-    changed_at: datetime
+    mark: MilestoneUnreachedInOdoo
 
 
 class OdooChanges(BaseModel):
@@ -78,10 +71,8 @@ class OdooChanges(BaseModel):
     next: PageMark | None = None
 
 
-class Unfollowed(BaseModel):
+class Unfollowed(Value):
     """A posted invoice with money open whose workflow has ended: people are to be told."""
-
-    model_config = ConfigDict(frozen=True)
 
     workflow_id: str
     invoice_id: int

@@ -95,7 +95,7 @@ def count_events_again() -> None:
         return f"{identified(invoice, reference)}_{uuid.uuid4().hex[:8]}"
 
     identified = external_ids.payment_id
-    external_ids.payment_id = another
+    external_ids.payment_id = another  # type: ignore[assignment]
     for kind in (PaymentReceived, PaymentNotice):
         messages[kind] = replace(messages[kind], take=retake)
     OdooClient.search_read = forgetful  # type: ignore[method-assign]

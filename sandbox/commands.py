@@ -13,11 +13,11 @@ from typing import Annotated
 
 import typer
 
-from starters.cli.session import run, session_of
+from starters.cli.session import session_of
 from starters.client.errors import Refused
 
 EXTRA = "contract-to-cash[local]"
-_LIBRARIES = ("aiosmtpd", "starlette", "uvicorn")
+_LIBRARIES = ("aiosmtpd",)
 """What the local stack imports of its extra; production does not install these."""
 
 
@@ -52,8 +52,9 @@ def demo(
     with _extra_needed():
         from sandbox import foreground
 
-    console = session_of(context).console
-    raise typer.Exit(run(foreground.demo(console, odoo=odoo, keep=keep, kill_worker=kill_worker)))
+    session = session_of(context)
+    led = foreground.demo(color=session.color, odoo=odoo, keep=keep, kill_worker=kill_worker)
+    raise typer.Exit(session.runner.run(led))
 
 
 def dev(
@@ -73,7 +74,8 @@ def dev(
 
     session = session_of(context)
     if restart is None:
-        raise typer.Exit(run(foreground.dev(session.console, odoo=odoo, keep_data=keep_data)))
+        up = foreground.dev(color=session.color, odoo=odoo, keep_data=keep_data)
+        raise typer.Exit(session.runner.run(up))
     if not foreground.restart(restart):
         raise Refused("no local stack runs here; start one with c2c dev")
     session.show({"restarted": str(restart)}, f"{restart} is started again.")
@@ -85,10 +87,11 @@ def _extra_needed() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if error.name not in _LIBRARIES:
+        library = (error.name or "").partition(".")[0]
+        if library not in _LIBRARIES:
             raise
         from wiring.settings import ConfigurationError
 
         raise ConfigurationError(
-            f"{error.name} is not installed, which the local stack requires: pip install '{EXTRA}'"
+            f"{library} is not installed, which the local stack requires: pip install '{EXTRA}'"
         ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import signal
 import tempfile
 from pathlib import Path
@@ -24,9 +25,9 @@ from wiring.settings import load_settings
 DEV_FOLDER = Path(".run/dev")
 
 
-async def demo(console: Console, *, odoo: str, keep: bool, kill_worker: bool) -> int:
+async def demo(*, color: bool, odoo: str, keep: bool, kill_worker: bool) -> int:
     """Run the six contracts; returns the exit code: 0 only if every number is right."""
-    console = _lively(console)
+    console = _console(color)
     with tempfile.TemporaryDirectory(prefix="c2c-demo-", ignore_cleanup_errors=True) as folder:
         async with running(Path(folder), odoo=odoo, say=_printer(console)) as stack:
             client = await stack.client()
@@ -41,10 +42,10 @@ async def demo(console: Console, *, odoo: str, keep: bool, kill_worker: bool) ->
     return 1 if errors else 0
 
 
-async def dev(console: Console, *, odoo: str, keep_data: bool) -> int:
+async def dev(*, color: bool, odoo: str, keep_data: bool) -> int:
     """The whole stack in the foreground, its data in .run/dev, until interrupted. What dies of it
     is started again."""
-    console = _lively(console)
+    console = _console(color)
     say, folder = _printer(console), DEV_FOLDER.resolve()
     say("Going on with the data in .run/dev." if keep_data else "Starting without data.")
     async with running(folder, odoo=odoo, say=say, keep_data=keep_data) as stack:
@@ -72,13 +73,12 @@ def restart(part: str) -> bool:
     return supervisor.restart(DEV_FOLDER.resolve(), part)
 
 
-def _lively(console: Console) -> Console:
-    """The same console for our own text with markup; the command's own takes none, since what it
-    prints comes from customers."""
+def _console(color: bool) -> Console:
+    """For our own text with markup; the command's own output has none, as it shows what customers
+    wrote."""
     return Console(
-        file=console.file,
-        color_system="auto" if console.color_system else None,
-        width=max(console.width, WIDTH),
+        color_system="auto" if color else None,
+        width=max(shutil.get_terminal_size().columns, WIDTH),
         highlight=False,
         soft_wrap=True,
     )

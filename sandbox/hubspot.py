@@ -408,8 +408,8 @@ def hubspot_app(store: HubSpotStore, *, token: str, searches_per_second: int = 0
         routes=[
             route("POST", f"{objects}/search", _search),
             route("POST", f"{objects}/batch/read", _batch_read),
-            route("POST", f"{objects}/batch/update", _batch_update),
             route("GET", f"{objects}/{{id}}", _read),
+            route("PATCH", f"{objects}/{{id}}", _update),
             route("POST", "/crm/v4/associations/{type}/{to_type}/batch/read", _associations),
             route("GET", "/crm/v3/owners/{id}", _owner),
             route("GET", "/crm/v3/properties/{type}", _properties),
@@ -451,7 +451,7 @@ class _Call:
 
 async def _call_of(request: Request) -> _Call:
     body: Any = {}
-    if request.method == "POST":
+    if request.method in ("POST", "PATCH"):
         try:
             body = await request.json()
         except ValueError:
@@ -494,18 +494,13 @@ def _batch_read(store: HubSpotStore, call: _Call) -> Json:
     )
 
 
-def _batch_update(store: HubSpotStore, call: _Call) -> Json:
-    results, missing = [], []
-    for item in call.inputs:  # before any write: HubSpot refuses such a batch as a whole
-        store.check_writable(call.type, item.get("properties") or {})
-    for item in call.inputs:
-        properties = item.get("properties") or {}
-        record = store.update(call.type, str(item["id"]), properties)
-        if record is None:
-            missing.append(str(item["id"]))
-        else:
-            results.append(record.answer(list(properties)))
-    return _batch(results, _missing(call.type, missing))
+def _update(store: HubSpotStore, call: _Call) -> Json:
+    properties = call.body.get("properties") or {}
+    store.check_writable(call.type, properties)
+    record = store.update(call.type, call.path["id"], properties)
+    if record is None:
+        raise HubSpotError(404, "OBJECT_NOT_FOUND", "resource not found")
+    return record.answer(list(properties))
 
 
 def _search(store: HubSpotStore, call: _Call) -> Json:

@@ -25,6 +25,22 @@ class Finding:
     remedy: str = ""
 
 
+@dataclass(frozen=True)
+class Area:
+    """What findings are about, such as Odoo or a legal entity."""
+
+    name: str
+
+    def ok(self, subject: str, detail: str) -> Finding:
+        return Finding(self.name, subject, Verdict.OK, detail)
+
+    def warn(self, subject: str, detail: str, remedy: str) -> Finding:
+        return Finding(self.name, subject, Verdict.WARN, detail, remedy)
+
+    def missing(self, subject: str, detail: str, remedy: str = "") -> Finding:
+        return Finding(self.name, subject, Verdict.MISSING, detail, remedy)
+
+
 class Did(StrEnum):
     """What was done about one thing."""
 

@@ -7,7 +7,8 @@ activities/odoo/requirements.py.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,19 +27,18 @@ from gateways.crm.protocol import Crm
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
 from starters import schedules
-from starters.findings import Finding, Verdict
+from starters.findings import Area, Finding, Verdict
 from wiring import client as temporal
 from wiring import remotes
 from wiring.settings import (
     CONFIG_VARIABLE,
     ConfigurationError,
-    HubSpotSettings,
-    OdooCrmSettings,
     Settings,
     config_path,
 )
 from workflows import task_queues
 
+_CONFIGURATION, _TEMPORAL, _ODOO = Area("Configuration"), Area("Temporal"), Area("Odoo")
 _MAX_NAMED = 6
 _TIMESHEET = "account.analytic.line"
 _BILLED_BY = {
@@ -58,37 +58,36 @@ def is_ready(findings: Sequence[Finding]) -> bool:
 async def check(settings: Settings | ConfigurationError) -> list[Finding]:
     """Everything; where the configuration cannot be read, what can be looked at without it."""
     if isinstance(settings, ConfigurationError):
-        remedy = f"write it as sandbox/c2c.toml shows, or name yours in {CONFIG_VARIABLE}"
-        unread = Finding("Configuration", "file", Verdict.MISSING, str(settings), remedy)
-        return [unread, *await _temporal(None)]
+        remedy = f"write it as docs/configure.md says, or name yours in {CONFIG_VARIABLE}"
+        return [_CONFIGURATION.missing("file", str(settings), remedy), *await _temporal(None)]
     entities = f"{config_path()}: {', '.join(settings.entities)}"
-    found = [Finding("Configuration", "legal entities", Verdict.OK, entities)]
-    found += [_adoption(system, crm) for system, crm in schedules.crm_settings(settings).items()]
+    found = [_CONFIGURATION.ok("legal entities", entities)]
+    # From which day on won deals become contracts by themselves: a person is to see that it is
+    # right before the first sweep runs.
+    found += [
+        _CONFIGURATION.ok(
+            f"{system} closed_since",
+            f"deals closed since {crm.closed_since} become contracts of {crm.legal_entity}",
+        )
+        for system, crm in schedules.crm_settings(settings).items()
+    ]
     found += await _temporal(settings)
     try:
         odoo = remotes.odoo(settings)
         crms = remotes.crms(settings, odoo)
     except ValueError as error:
         remedy = "correct it in the configuration"
-        return [*found, Finding("Configuration", "remotes", Verdict.MISSING, str(error), remedy)]
-    try:
+        return [*found, _CONFIGURATION.missing("remotes", str(error), remedy)]
+    with contextlib.closing(odoo):
         return [*found, *await check_odoo(odoo, settings), *await check_crms(crms)]
-    finally:
-        odoo.close()
-
-
-def _adoption(system: str, crm: HubSpotSettings | OdooCrmSettings) -> Finding:
-    """From which day on won deals become contracts by themselves: a person is to see that it is
-    right before the first sweep runs."""
-    since = f"deals closed since {crm.closed_since} become contracts of {crm.legal_entity}"
-    return Finding("Configuration", f"{system} closed_since", Verdict.OK, since)
 
 
 async def _temporal(settings: Settings | None) -> list[Finding]:
     try:
         client = await temporal.connect()
     except temporal.TemporalUnreachable as error:
-        return [_temporal_unreachable(error)]
+        remedy = "start a server (c2c dev), or set TEMPORAL_ADDRESS to yours"
+        return [_TEMPORAL.missing("server", error.without_internals(), remedy)]
     return await check_temporal(client, settings)
 
 
@@ -106,16 +105,6 @@ async def check_temporal(client: Client, settings: Settings | None) -> list[Find
     return [*found, *[await _workers(client, queue) for queue in task_queues.ALL]]
 
 
-def _temporal_unreachable(error: temporal.TemporalUnreachable) -> Finding:
-    return Finding(
-        "Temporal",
-        "server",
-        Verdict.MISSING,
-        error.without_internals(),
-        "start a server (c2c dev), or set TEMPORAL_ADDRESS to yours",
-    )
-
-
 async def _namespace(client: Client) -> Finding:
     address = client.service_client.config.target_host
     where = f"namespace {client.namespace} at {address}"
@@ -127,10 +116,9 @@ async def _namespace(client: Client) -> Finding:
         remedy = "see TEMPORAL_API_KEY, TEMPORAL_TLS and the namespace's access rules"
         if error.status is RPCStatusCode.NOT_FOUND:
             remedy = "create the namespace, or set TEMPORAL_NAMESPACE to one that exists"
-        detail = f"{where}: {error.message}"
-        return Finding("Temporal", "server", Verdict.MISSING, detail, remedy)
+        return _TEMPORAL.missing("server", f"{where}: {error.message}", remedy)
     kept = answer.config.workflow_execution_retention_ttl.ToTimedelta().days
-    return Finding("Temporal", "server", Verdict.OK, f"{where}; ended contracts kept {kept} days")
+    return _TEMPORAL.ok("server", f"{where}; ended contracts kept {kept} days")
 
 
 async def _attributes(client: Client) -> Finding:
@@ -138,46 +126,37 @@ async def _attributes(client: Client) -> Finding:
         found = await schedules.compare_attributes(client)
     except RPCError as error:
         detail = f"could not be listed: {error.message}"
-        remedy = "compare them by hand: docs/find.md"
-        return Finding("Temporal", "search attributes", Verdict.WARN, detail, remedy)
+        return _TEMPORAL.warn("search attributes", detail, "compare them by hand: docs/find.md")
     if found.conflicting:
         told = ", ".join(f"{name} is {is_}, not {must}" for name, is_, must in found.conflicting)
         remedy = "rename or remove them, or use a namespace of its own; then c2c setup"
-        return Finding("Temporal", "search attributes", Verdict.MISSING, told, remedy)
+        return _TEMPORAL.missing("search attributes", told, remedy)
     if found.missing:
-        told = f"missing: {', '.join(found.missing)}"
-        return Finding("Temporal", "search attributes", Verdict.MISSING, told, "c2c setup")
-    return Finding("Temporal", "search attributes", Verdict.OK, "all registered")
+        missing = f"missing: {', '.join(found.missing)}"
+        return _TEMPORAL.missing("search attributes", missing, "c2c setup")
+    return _TEMPORAL.ok("search attributes", "all registered")
 
 
 async def _workers(client: Client, queue: str) -> Finding:
     hosts_workflows = queue == task_queues.CONTRACTS
-    kind = (
-        TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
-        if hosts_workflows
-        else TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
-    )
     subject = f"workers on {queue}"
-    try:
-        answer = await client.workflow_service.describe_task_queue(
-            DescribeTaskQueueRequest(
-                namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
-            )
-        )
-    except RPCError as error:
-        return Finding("Temporal", subject, Verdict.WARN, error.message, "ask again later")
-    since = datetime.now(UTC) - _POLLED_WITHIN
-    names = sorted(
-        {
-            poller.identity
-            for poller in answer.pollers
-            if poller.last_access_time.ToDatetime(UTC) >= since
-        }
+    request = DescribeTaskQueueRequest(
+        namespace=client.namespace,
+        task_queue=TaskQueue(name=queue),
+        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
+        if hosts_workflows
+        else TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
     )
-    if not names:
+    try:
+        answer = await client.workflow_service.describe_task_queue(request)
+    except RPCError as error:
+        return _TEMPORAL.warn(subject, error.message, "ask again later")
+    since = datetime.now(UTC) - _POLLED_WITHIN
+    live = [item for item in answer.pollers if item.last_access_time.ToDatetime(UTC) >= since]
+    if not live:
         remedy = f"c2c worker (or c2c worker --queue {queue})"
-        return Finding("Temporal", subject, Verdict.WARN, "none in the last two minutes", remedy)
-    return Finding("Temporal", subject, Verdict.OK, _named(names))
+        return _TEMPORAL.warn(subject, "none in the last two minutes", remedy)
+    return _TEMPORAL.ok(subject, _named(sorted({poller.identity for poller in live})))
 
 
 async def _sweep(client: Client, sweep: schedules.Sweep) -> Finding:
@@ -186,17 +165,16 @@ async def _sweep(client: Client, sweep: schedules.Sweep) -> Finding:
         there = await client.get_schedule_handle(sweep.id).describe()
         differing = await schedules.differences(client, there, sweep)
     except RPCError as error:
-        missing = error.status is RPCStatusCode.NOT_FOUND
-        detail = "does not exist" if missing else error.message
-        return Finding("Temporal", subject, Verdict.MISSING, detail, "c2c setup")
+        is_missing = error.status is RPCStatusCode.NOT_FOUND
+        detail = "does not exist" if is_missing else error.message
+        return _TEMPORAL.missing(subject, detail, "c2c setup")
     if differing:
-        detail = f"not as configured: {', '.join(differing)}"
-        return Finding("Temporal", subject, Verdict.WARN, detail, "c2c setup")
+        return _TEMPORAL.warn(subject, f"not as configured: {', '.join(differing)}", "c2c setup")
     if there.schedule.state.paused:
         detail = f"paused ({there.schedule.state.note or 'no note'})"
         remedy = "unpause it in Temporal: changes made in Odoo or the CRM go unnoticed"
-        return Finding("Temporal", subject, Verdict.WARN, detail, remedy)
-    return Finding("Temporal", subject, Verdict.OK, f"every {sweep.every.total_seconds():.0f} s")
+        return _TEMPORAL.warn(subject, detail, remedy)
+    return _TEMPORAL.ok(subject, f"every {sweep.every.total_seconds():.0f} s")
 
 
 # --- Odoo ---------------------------------------------------------------------------------------
@@ -213,7 +191,7 @@ def _check_odoo(odoo: OdooClient, settings: Settings) -> list[Finding]:
     except GatewayError as error:
         return [_odoo_unreachable(error, settings)]
     detail = f"{settings.odoo.url}, database {settings.odoo.database}, {_version(odoo)}"
-    found = [Finding("Odoo", "server and API key", Verdict.OK, detail)]
+    found = [_ODOO.ok("server and API key", detail)]
     found += _models(odoo)
     found.append(_time_approved(odoo, settings.odoo.time_approved_field))
     for key, entity in settings.entities.items():
@@ -232,11 +210,10 @@ def _odoo_unreachable(error: GatewayError, settings: Settings) -> Finding:
         "api_key_refused": "make an API key for the service user in Odoo (its preferences, "
         f"Security) and put it {key}",
         "secret_missing": f"put the service user's API key {key}",
-        "secret_unreadable": f"see the permissions of the file {remote.api_key_file}",
+        "secret_unreadable": f"see the permissions and the content of {remote.api_key_file}",
     }
     protocols = 'see odoo.url; before Odoo 19 set odoo.protocol = "jsonrpc" and odoo.login'
-    remedy = remedies.get(error.code, protocols)
-    return Finding("Odoo", "server and API key", Verdict.MISSING, error.message, remedy)
+    return _ODOO.missing("server and API key", error.message, remedies.get(error.code, protocols))
 
 
 def _version(odoo: OdooClient) -> str:
@@ -254,8 +231,8 @@ def _models(odoo: OdooClient) -> Iterator[Finding]:
     lacking = [item for need in NEEDS.values() for item in _model(odoo, need)]
     yield from lacking
     if not lacking:
-        detail = f"{len(NEEDS)} models have the fields, and the user the rights"
-        yield Finding("Odoo", "models, fields, rights", Verdict.OK, detail)
+        told = f"{len(NEEDS)} models have the fields, and the user the rights"
+        yield _ODOO.ok("models, fields, rights", told)
 
 
 def _model(odoo: OdooClient, need: Need) -> Iterator[Finding]:
@@ -271,10 +248,10 @@ def _model(odoo: OdooClient, need: Need) -> Iterator[Finding]:
     if refused:
         detail = f"the user may not {' or '.join(refused)}"
         remedy = f"give the service user the group {need.access.group}"
-        yield Finding("Odoo", model, Verdict.MISSING, detail, remedy)
+        yield _ODOO.missing(model, detail, remedy)
     elif None in granted.values():
         detail = "Odoo did not say whether the user may create and change"
-        yield Finding("Odoo", model, Verdict.WARN, detail, f"see that it has {need.access.group}")
+        yield _ODOO.warn(model, detail, f"see that it has {need.access.group}")
 
 
 def _if_needed(found: Finding, need: Need) -> Finding:
@@ -288,17 +265,16 @@ def _unreadable(odoo: OdooClient, need: Need, error: GatewayError) -> Finding:
     install = f"install the module {need.access.module} in Odoo"
     match error.code:
         case "module_missing":
-            return Finding("Odoo", model, Verdict.MISSING, "no such model", install)
+            return _ODOO.missing(model, "no such model", install)
         case "field_unknown":
             there = _fields(odoo, model)
             lacking = [name for name in need.fields if name not in there]
             detail = f"no field {', '.join(lacking)}" if lacking else error.message
-            return Finding("Odoo", model, Verdict.MISSING, detail, install)
+            return _ODOO.missing(model, detail, install)
         case "access_denied":
             remedy = f"give the service user the group {need.access.group}"
-            detail = "the user may not read it"
-            return Finding("Odoo", model, Verdict.MISSING, detail, remedy)
-    return Finding("Odoo", model, Verdict.MISSING, error.message, "see Odoo's log")
+            return _ODOO.missing(model, "the user may not read it", remedy)
+    return _ODOO.missing(model, error.message, "see Odoo's log")
 
 
 def _fields(odoo: OdooClient, model: str) -> Mapping[str, Any]:
@@ -319,13 +295,13 @@ def _time_approved(odoo: OdooClient, field: str) -> Finding:
     )
     if not there:
         detail = f"Odoo did not say which fields {_TIMESHEET} has"
-        return Finding("Odoo", subject, Verdict.WARN, detail, f"see that {field} is one")
+        return _ODOO.warn(subject, detail, f"see that {field} is one")
     if field not in there:
-        return Finding("Odoo", subject, Verdict.WARN, f"no field {field}", remedy)
+        return _ODOO.warn(subject, f"no field {field}", remedy)
     kind = there[field].get("type")
     if kind != "boolean":
-        return Finding("Odoo", subject, Verdict.WARN, f"{field} is {kind}, not boolean", remedy)
-    return Finding("Odoo", subject, Verdict.OK, f"by {_TIMESHEET}.{field}")
+        return _ODOO.warn(subject, f"{field} is {kind}, not boolean", remedy)
+    return _ODOO.ok(subject, f"by {_TIMESHEET}.{field}")
 
 
 def _has_right(odoo: OdooClient, model: str, right: str) -> bool | None:
@@ -346,7 +322,7 @@ def _has_right(odoo: OdooClient, model: str, right: str) -> bool | None:
 
 def _entity(odoo: OdooClient, key: str, entity: LegalEntity) -> Iterator[Finding]:
     """A legal entity's company in Odoo, and what an invoice of it needs."""
-    area = f"Entity {key}"
+    area = Area(f"Entity {key}")
     try:
         domain = [("name", "=", entity.odoo_company)]
         companies = odoo.search_read("res.company", domain, ["currency_id"], limit=2)
@@ -356,7 +332,7 @@ def _entity(odoo: OdooClient, key: str, entity: LegalEntity) -> Iterator[Finding
         [company] = companies
         inside = odoo.with_company(company["id"])
         currency = company["currency_id"][1]
-        yield Finding(area, "company", Verdict.OK, f"{entity.odoo_company} (books in {currency})")
+        yield area.ok("company", f"{entity.odoo_company} (books in {currency})")
         yield _payment_term(inside, area, entity)
         yield _price_list(inside, area, company["id"], currency)
         yield from _services(inside, area)
@@ -364,48 +340,46 @@ def _entity(odoo: OdooClient, key: str, entity: LegalEntity) -> Iterator[Finding
         yield from _payments(inside, area, company["id"])
     except GatewayError as error:
         remedy = "see what is said about Odoo above, and the companies of the service user"
-        yield Finding(area, "records", Verdict.MISSING, error.message, remedy)
+        yield area.missing("records", error.message, remedy)
 
 
-def _company_missing(area: str, entity: LegalEntity, count: int) -> Finding:
+def _company_missing(area: Area, entity: LegalEntity, count: int) -> Finding:
     if count:
         detail = f"several companies are called {entity.odoo_company}"
         remedy = "give each company in Odoo a name of its own"
     else:
         detail = f"no company {entity.odoo_company} that the service user may use"
         remedy = (
-            f"correct odoo_company of {area.lower()}, or add the company to the service user's "
-            "allowed companies"
+            f"correct odoo_company of {area.name.lower()}, or add the company to the service "
+            "user's allowed companies"
         )
-    return Finding(area, "company", Verdict.MISSING, detail, remedy)
+    return area.missing("company", detail, remedy)
 
 
-def _payment_term(odoo: OdooClient, area: str, entity: LegalEntity) -> Finding:
+def _payment_term(odoo: OdooClient, area: Area, entity: LegalEntity) -> Finding:
     name = entity.payment_term
     if odoo.search_read("account.payment.term", [("name", "=", name)], ["name"], limit=1):
-        return Finding(area, "payment term", Verdict.OK, name)
+        return area.ok("payment term", name)
     there = odoo.search_read("account.payment.term", [], ["name"], limit=20)
     detail = f"no payment term {name}; there are: {_named([row['name'] for row in there])}"
-    remedy = f"add it in Odoo, or correct payment_term of {area.lower()}"
-    return Finding(area, "payment term", Verdict.MISSING, detail, remedy)
+    remedy = f"add it in Odoo, or correct payment_term of {area.name.lower()}"
+    return area.missing("payment term", detail, remedy)
 
 
-def _price_list(odoo: OdooClient, area: str, company_id: int, currency: str) -> Finding:
+def _price_list(odoo: OdooClient, area: Area, company_id: int, currency: str) -> Finding:
     found = odoo.search_read(
         "product.pricelist", [("company_id", "in", [company_id, False])], ["currency_id"], limit=100
     )
     currencies = sorted({row["currency_id"][1] for row in found})
     if currency in currencies:
-        detail = f"for contracts in {', '.join(currencies)}"
-        return Finding(area, "price lists", Verdict.OK, detail)
-    detail = f"no price list in {currency}" + (
-        f", only in {', '.join(currencies)}" if currencies else ""
-    )
+        return area.ok("price lists", f"for contracts in {', '.join(currencies)}")
+    others = f", only in {', '.join(currencies)}" if currencies else ""
+    detail = f"no price list in {currency}{others}"
     remedy = "add a price list in Odoo for each currency you sell in (its prices do not matter)"
-    return Finding(area, "price lists", Verdict.MISSING, detail, remedy)
+    return area.missing("price lists", detail, remedy)
 
 
-def _services(odoo: OdooClient, area: str) -> Iterator[Finding]:
+def _services(odoo: OdooClient, area: Area) -> Iterator[Finding]:
     """Products a contract can name: services with an internal reference, each used once; and what
     can be billed on them."""
     domain = [("type", "=", "service"), ("default_code", "!=", False)]
@@ -416,56 +390,53 @@ def _services(odoo: OdooClient, area: str) -> Iterator[Finding]:
     if not codes:
         detail = "no product of type service has an internal reference"
         remedy = "give the firm's services an internal reference: contracts name them by it"
-        yield Finding(area, "services", Verdict.MISSING, detail, remedy)
+        yield area.missing("services", detail, remedy)
         return
     if twice:
-        detail = f"used by several products: {_named(twice)}"
         remedy = "contracts that name these park; make the references unique"
-        yield Finding(area, "services", Verdict.WARN, detail, remedy)
+        yield area.warn("services", f"used by several products: {_named(twice)}", remedy)
     for service_type, billed in _BILLED_BY.items():
-        fitting = sorted(
-            {row["default_code"] for row in rows if row["service_type"] == service_type}
-        )
+        of_type = (row for row in rows if row["service_type"] == service_type)
+        fitting = sorted({row["default_code"] for row in of_type})
         subject = f"services: {service_type}"
         if fitting:
-            yield Finding(area, subject, Verdict.OK, _named(fitting))
+            yield area.ok(subject, _named(fitting))
         else:
             remedy = f"needed to bill {billed}: set a product's invoicing policy in Odoo to that"
-            yield Finding(area, subject, Verdict.WARN, "no product", remedy)
+            yield area.warn(subject, "no product", remedy)
 
 
 def _write_offs(
-    odoo: OdooClient, area: str, entity: LegalEntity, company_id: int
+    odoo: OdooClient, area: Area, entity: LegalEntity, company_id: int
 ) -> Iterator[Finding]:
     """The account that losses are booked on, and a journal for their entries."""
     code = entity.write_off_account
     if not code:
-        detail = "no write_off_account: write-offs cannot be asked for"
-        yield Finding(area, "write-offs", Verdict.OK, detail)
+        yield area.ok("write-offs", "no write_off_account: write-offs cannot be asked for")
         return
     accounts = odoo.search_read("account.account", [("code", "=", code)], ["code"], limit=2)
     if len(accounts) != 1:
         detail = f"the company has {len(accounts)} accounts {code}"
-        remedy = f"correct write_off_account of {area.lower()}: the code of an expense account"
-        yield Finding(area, "write-offs", Verdict.MISSING, detail, remedy)
+        remedy = f"correct write_off_account of {area.name.lower()}: the code of an expense account"
+        yield area.missing("write-offs", detail, remedy)
         return
     domain = [("type", "=", "general"), ("company_id", "=", company_id)]
     if not odoo.search_read("account.journal", domain, ["name"], limit=1):
         remedy = "add a journal for miscellaneous entries in Odoo's accounting"
-        yield Finding(area, "write-offs", Verdict.MISSING, "no general journal", remedy)
+        yield area.missing("write-offs", "no general journal", remedy)
         return
-    yield Finding(area, "write-offs", Verdict.OK, f"booked on account {code}")
+    yield area.ok("write-offs", f"booked on account {code}")
 
 
-def _payments(odoo: OdooClient, area: str, company_id: int) -> Iterator[Finding]:
+def _payments(odoo: OdooClient, area: Area, company_id: int) -> Iterator[Finding]:
     """A bank journal, and whether a payment registered there lowers what is owed at once."""
     domain = [("type", "in", ("bank", "cash")), ("company_id", "=", company_id)]
     journals = odoo.search_read("account.journal", domain, ["name"], limit=50)
     if not journals:
         remedy = "add a bank journal in Odoo's accounting"
-        yield Finding(area, "bank journal", Verdict.MISSING, "the company has none", remedy)
+        yield area.missing("bank journal", "the company has none", remedy)
         return
-    yield Finding(area, "bank journal", Verdict.OK, _named([row["name"] for row in journals]))
+    yield area.ok("bank journal", _named([row["name"] for row in journals]))
     try:
         methods = odoo.search_read(
             "account.payment.method.line",
@@ -485,7 +456,7 @@ def _payments(odoo: OdooClient, area: str, company_id: int) -> Iterator[Finding]
             "fine if you book bank statements; else set an outstanding receipts account on the "
             "journal's payment methods, so that a registered payment lowers what is owed"
         )
-        yield Finding(area, "payments", Verdict.WARN, detail, remedy)
+        yield area.warn("payments", detail, remedy)
 
 
 # --- CRM ----------------------------------------------------------------------------------------
@@ -495,26 +466,29 @@ async def check_crms(crms: Mapping[str, Crm]) -> list[Finding]:
     """Each CRM's own view of what it lacks."""
     if not crms:
         detail = "none is configured: contracts come from files only"
-        return [Finding("CRM", "configuration", Verdict.OK, detail)]
+        return [Area("CRM").ok("configuration", detail)]
     return [item for crm in crms.values() for item in await asyncio.to_thread(_check_crm, crm)]
 
 
 def _check_crm(crm: Crm) -> list[Finding]:
-    area = f"CRM {crm.system}"
+    found = crm_findings(crm, crm.missing_setup, "c2c setup --crm, then what it says")
+    return found or [Area(f"CRM {crm.system}").ok("access and properties", "all there")]
+
+
+def crm_findings(
+    crm: Crm, lacking: Callable[[], Iterable[Problem]], remedy: str = ""
+) -> list[Finding]:
+    """What a CRM lacks by its own account, or why it does not say."""
+    area = Area(f"CRM {crm.system}")
     try:
-        lacking = crm.missing_setup()
+        problems = lacking()
     except GatewayError as error:
-        remedy = f"see the settings under crm.{crm.system}, and its key's rights"
-        return [Finding(area, "access", Verdict.MISSING, error.message, remedy)]
-    if not lacking:
-        return [Finding(area, "access and properties", Verdict.OK, "all there")]
-    remedy = "c2c setup --crm, then what it says"
-    return [
-        Finding(area, item.field, Verdict.MISSING, lacking_in_crm(item), remedy) for item in lacking
-    ]
+        access = f"see the settings under crm.{crm.system}, and its key's rights"
+        return [area.missing("access", error.message, access)]
+    return [area.missing(item.field, _expected(item), remedy) for item in problems]
 
 
-def lacking_in_crm(problem: Problem) -> str:
+def _expected(problem: Problem) -> str:
     found = f" (found {problem.value})" if problem.value else ""
     return f"expected {problem.expected}{found}"
 

@@ -33,15 +33,16 @@ from temporalio.common import SearchAttributeIndexedValueType
 from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.sweeps import CrmSweepInput
-from gateways.crm.hubspot import HubSpotCrm
-from gateways.crm.odoo_crm import OdooCrm
+from starters.client.names import CRM_SWEEP_WORKFLOW, ODOO_SWEEP_WORKFLOW
 from starters.findings import Change, Did, SetupRefused
 from wiring.settings import HubSpotSettings, OdooCrmSettings, Settings
 from workflows import options, search_attributes, task_queues
-from workflows.sweeps import CrmSweepWorkflow, OdooSweepWorkflow
 
 ODOO_SWEEP = "c2c-odoo-sweep"
 CRM_SWEEP_PREFIX = "c2c-crm-sweep-"
+
+_HUBSPOT, _ODOO_CRM = "hubspot", "odoo-crm"
+"""The systems as their connectors name themselves, which take long to import; a test compares."""
 
 _TIME_ZONE = "UTC"
 _CATCH_UP = timedelta(minutes=1)
@@ -168,26 +169,19 @@ def _type_name(kind: IndexedValueType.ValueType) -> str:
 def sweeps(settings: Settings) -> list[Sweep]:
     """The sweeps this configuration asks for: Odoo's, and one for each CRM."""
     wanted = [
-        Sweep(
-            ODOO_SWEEP, OdooSweepWorkflow.__name__, timedelta(seconds=settings.sweeps.odoo_seconds)
-        )
+        Sweep(ODOO_SWEEP, ODOO_SWEEP_WORKFLOW, timedelta(seconds=settings.sweeps.odoo_seconds))
     ]
     every = timedelta(seconds=settings.sweeps.crm_seconds)
-    for system, entity in crm_systems(settings).items():
-        argument = CrmSweepInput(system=system, legal_entity=entity)
+    for system, crm in crm_settings(settings).items():
+        argument = CrmSweepInput(system=system, legal_entity=crm.legal_entity)
         name = f"{CRM_SWEEP_PREFIX}{system}"
-        wanted.append(Sweep(name, CrmSweepWorkflow.__name__, every, argument))
+        wanted.append(Sweep(name, CRM_SWEEP_WORKFLOW, every, argument))
     return wanted
-
-
-def crm_systems(settings: Settings) -> dict[str, str]:
-    """The configured CRMs by system name, with the legal entity their won deals belong to."""
-    return {name: crm.legal_entity for name, crm in crm_settings(settings).items()}
 
 
 def crm_settings(settings: Settings) -> dict[str, HubSpotSettings | OdooCrmSettings]:
     """The settings of the configured CRMs by system name."""
-    configured = {HubSpotCrm.system: settings.crm.hubspot, OdooCrm.system: settings.crm.odoo}
+    configured = {_HUBSPOT: settings.crm.hubspot, _ODOO_CRM: settings.crm.odoo}
     return {name: crm for name, crm in configured.items() if crm is not None}
 
 

@@ -26,10 +26,11 @@ async def connect(
     *,
     interceptors: Sequence[Interceptor] = (),
     runtime: Runtime | None = None,
+    lazy: bool = False,
 ) -> Client:
     """Connect as TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, ... or a TOML profile say.
 
-    Raises TemporalUnreachable.
+    With `lazy` it connects once it is used. Raises TemporalUnreachable.
     """
     config = ClientConfig.load_client_connect_config()
     address = config.setdefault("target_host", "localhost:7233")
@@ -39,6 +40,7 @@ async def connect(
             data_converter=pydantic_data_converter,
             interceptors=interceptors,
             runtime=runtime,
+            lazy=lazy,
         )
     except RuntimeError as error:
         raise TemporalUnreachable(

@@ -35,12 +35,9 @@ def crms(settings: Settings, odoo_client: OdooClient) -> dict[str, Crm]:
     found: list[Crm] = []
     if settings.crm.hubspot is not None:
         remote = settings.crm.hubspot
-        api = HubSpotApi(
-            pooled_client(remote.url), remote.secret, account_time_zone=remote.account_time_zone
-        )
         found.append(
             HubSpotCrm(
-                api,
+                HubSpotApi(pooled_client(remote.url), remote.secret),
                 billing_label=remote.billing_label,
                 default_currency=remote.default_currency,
                 time_zone=settings.entities[remote.legal_entity].time_zone,

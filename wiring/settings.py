@@ -88,8 +88,7 @@ class HubSpotSettings(_Credential):
     """A HubSpot portal, by a service key.
 
     `billing_label` is the association label of the contact that gets invoices, `default_currency`
-    that of a single-currency account, whose deals carry none. `account_time_zone` (IANA) says
-    when the daily limit resets.
+    that of a single-currency account, whose deals carry none.
     """
 
     url: str = "https://api.hubapi.com"
@@ -97,7 +96,6 @@ class HubSpotSettings(_Credential):
     closed_since: date
     billing_label: str = "Billing"
     default_currency: str = ""
-    account_time_zone: str = ""
 
 
 class OdooCrmSettings(_Section):
@@ -160,6 +158,47 @@ class SweepSettings(_Section):
     crm_seconds: int = Field(default=300, ge=5, le=86_400)
 
 
+class WebConnectorSettings(_Section):
+    """Who may send webhooks to `/webhooks/<name>`, and the secrets that it may sign with.
+
+    `kind` is a row of gateways/webhooks/connectors.py; left out, it is the name. `secrets` are for
+    the environment. `legal_entity` is the one that contracts are of where the sender names none.
+    """
+
+    kind: str = ""
+    secret_files: tuple[Path, ...] = ()
+    secrets: tuple[SecretStr, ...] = ()
+    legal_entity: Key | None = None
+
+    @model_validator(mode="after")
+    def _has_secrets(self) -> Self:
+        if not self.secret_files and not self.secrets:
+            raise ValueError("give secret_files, or secrets (by the environment)")
+        return self
+
+    @property
+    def all_secrets(self) -> tuple[Secret, ...]:
+        files = (Secret.file(_expand(path)) for path in self.secret_files)
+        return (*files, *(Secret.of(item.get_secret_value()) for item in self.secrets))
+
+
+class WebSettings(_Section):
+    """The web gateway. `public_url` is its address as senders know it, which some of them sign.
+
+    Beyond this machine it listens only if something in front of it speaks TLS, and
+    `tls_in_front` says so; `proxies` are the addresses whose X-Forwarded-For is believed.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8400, ge=1, le=65_535)
+    public_url: str = ""
+    tls_in_front: bool = False
+    proxies: tuple[str, ...] = ()
+    max_body_bytes: int = Field(default=1_000_000, ge=1_000, le=20_000_000)
+    requests_per_minute: int = Field(default=6_000, ge=1, le=1_000_000)
+    connectors: dict[Key, WebConnectorSettings] = Field(default_factory=dict)
+
+
 class Settings(BaseSettings):
     """Everything but the connection to Temporal.
 
@@ -178,12 +217,19 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     sweeps: SweepSettings = SweepSettings()
+    web: WebSettings = WebSettings()
 
     @model_validator(mode="after")
     def _entities_known(self) -> Self:
         for crm in (self.crm.hubspot, self.crm.odoo):
             if crm is not None and crm.legal_entity not in self.entities:
                 raise ValueError(f"legal_entity {crm.legal_entity!r} is not among the entities")
+        for name, sender in self.web.connectors.items():
+            if sender.legal_entity is not None and sender.legal_entity not in self.entities:
+                raise ValueError(
+                    f"legal_entity {sender.legal_entity!r} of web.connectors.{name} is not among "
+                    "the entities"
+                )
         if self.default_entity is not None and self.default_entity not in self.entities:
             raise ValueError(f"default_entity {self.default_entity!r} is not among the entities")
         return self
@@ -205,6 +251,11 @@ def config_path() -> Path:
     return Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_CONFIG))
 
 
+def is_configured() -> bool:
+    """Whether there is a configuration to read, or somebody says there is."""
+    return CONFIG_VARIABLE in os.environ or config_path().is_file()
+
+
 def load_settings(**overrides: Any) -> Settings:
     """Read the configuration. Raises ConfigurationError naming every problem and where to mend."""
     path = config_path()
@@ -220,6 +271,10 @@ def load_settings(**overrides: Any) -> Settings:
         raise ConfigurationError(
             f"the configuration in {path} and the environment (C2C_...) cannot be used:\n"
             + "\n".join(lines)
+        ) from None
+    except (ValueError, OSError) as error:
+        raise ConfigurationError(
+            f"the configuration in {path} and the environment (C2C_...) cannot be read: {error}"
         ) from None
 
 

@@ -23,6 +23,7 @@ from temporalio.worker import (
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.crm import CrmActivities
+from activities.events import refresh_contract, update_contract
 from activities.failures import FailureInterceptor
 from activities.heartbeat import HeartbeatInterceptor
 from activities.lost_invoices import find_lost_invoices
@@ -51,10 +52,17 @@ from wiring.settings import Settings, WorkerSettings
 from workers.query_cache_guard import keep_behind
 from workflows import task_queues
 from workflows.contract import ContractWorkflow
+from workflows.events import EventWorkflow
 from workflows.invoice import InvoiceWorkflow
 from workflows.sweeps import CrmSweepWorkflow, OdooSweepWorkflow
 
-WORKFLOWS = [ContractWorkflow, InvoiceWorkflow, OdooSweepWorkflow, CrmSweepWorkflow]
+WORKFLOWS = [
+    ContractWorkflow,
+    InvoiceWorkflow,
+    EventWorkflow,
+    OdooSweepWorkflow,
+    CrmSweepWorkflow,
+]
 
 # Pure libraries that import parts of themselves when they are called: inside the sandbox that
 # would load them anew for every workflow.
@@ -88,8 +96,13 @@ def activities_of(
     delivery = OdooDelivery(odoo)
     timesheets = OdooTimesheets(odoo, settings.odoo.time_approved_field)
     hosted: dict[str, list[Callable[..., Any]]] = {
-        task_queues.CONTRACTS: [policies.entity_policy, find_lost_invoices],
-        task_queues.CRM: [crm.read_deal, crm.write_status, crm.won_deals],
+        task_queues.CONTRACTS: [
+            policies.entity_policy,
+            find_lost_invoices,
+            update_contract,
+            refresh_contract,
+        ],
+        task_queues.CRM: [crm.is_due, crm.read_deal, crm.write_status, crm.won_deals],
         task_queues.ODOO_MASTER: [
             OdooValidation(catalogue, policies).validate_contract,
             OdooProvisioning(odoo, catalogue).provision,
@@ -176,10 +189,10 @@ def _activities_at_once(queue: str, limits: WorkerSettings) -> int:
 
     Odoo's mostly wait in a thread for a call that many of them share: the more there are, the
     fuller the call; of mails no more than one call takes. A CRM is called for each by itself and
-    limits its callers. The queue of the workflows has local activities, which read the
-    configuration, and one that asks the engine.
+    limits its callers. Those of the workflows' own queue ask the engine or wait for contracts, and
+    hold no thread.
     """
-    fewer = {task_queues.CONTRACTS: 4, task_queues.CRM: 20, task_queues.ODOO_MAIL: MAX_MAILS}
+    fewer = {task_queues.CONTRACTS: 20, task_queues.CRM: 20, task_queues.ODOO_MAIL: MAX_MAILS}
     return min(limits.activities, fewer.get(queue, limits.activities))
 
 

@@ -144,19 +144,24 @@ def _provision(state: ContractState, action: Action) -> Awaitable[Any]:
 # --- reading --------------------------------------------------------------------------------------
 
 
-def _read_time(state: ContractState, action: Action) -> Awaitable[Any]:
-    read = _reading(state, action)
+def time_request(state: ContractState, read: Read) -> TimeRequest:
+    """What a reading of hours asks for: what changed since the last one, however that ended."""
     cursor, odoo = state.read_cursors.get(read.plan, ReadCursor()), state.odoo
     is_ordered = isinstance(state.terms.plan(read.plan), TimePlan)
-    request = TimeRequest(
+    return TimeRequest(
         tasks={read.plan: odoo.task_ids[read.plan]},
         order_lines={read.plan: odoo.order_line_ids[read.plan]} if is_ordered else {},
         until=read.until,
         since=cursor.since,
         seen_until=cursor.until,
-        known=account.known_lines(state.account, [read.plan]),
+        known=account.known_lines(state.account, read.plan),
         again=account.unrated_lines(state.account, read.plan),
     )
+
+
+def _read_time(state: ContractState, action: Action) -> Awaitable[Any]:
+    read = _reading(state, action)
+    request = time_request(state, read)
     under_way = all_pages(
         OdooTimesheets.read_time,
         request,

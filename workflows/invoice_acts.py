@@ -103,10 +103,11 @@ def _deliver(state: InvoiceState, action: Action) -> Awaitable[Any]:
 
 
 def _read_balance(state: InvoiceState, action: Action) -> Awaitable[Any]:
-    is_awaited = action.basis == reminding.REPOSTED
+    is_awaited = action.basis.startswith(reminding.RESTORED)
+    approved = state.odoo_totals if is_awaited else None
     return workflow.start_activity_method(
         OdooBalances.read_balance,
-        _ref(state, must_be_posted=is_awaited),
+        InvoiceRef(invoice_id=_invoice_id(state), approved=approved),
         **options.odoo_finance(
             f"read the balance of {state.title}", _AWAITED if is_awaited else _BACKGROUND
         ),
@@ -171,7 +172,7 @@ def _write_off(state: InvoiceState, action: Action) -> Awaitable[Any]:
         legal_entity=state.proposal.legal_entity,
         contract_id=state.proposal.contract_id,
         number=state.proposal.number,
-        key=str(state.write_offs + 1),
+        key=str(state.write_offs),
         invoice_id=_invoice_id(state),
         company_id=state.company_id,
         account_code=state.rules.write_off_account,
@@ -211,10 +212,6 @@ def _contract(state: InvoiceState) -> workflow.ExternalWorkflowHandle[Any]:
 
 
 # --- what requests are built from ---------------------------------------------------------------
-
-
-def _ref(state: InvoiceState, *, must_be_posted: bool = False) -> InvoiceRef:
-    return InvoiceRef(invoice_id=_invoice_id(state), must_be_posted=must_be_posted)
 
 
 def _invoice_id(state: InvoiceState) -> int:

@@ -136,6 +136,19 @@ def _priority(urgency: Urgency) -> Priority:
     return Priority(priority_key=urgency, fairness_key=legal_entity or None)
 
 
+def contracts(summary: str) -> ActivityConfig:
+    """For activities that speak to contracts through Temporal itself. They are coroutines, which do
+    not heartbeat: an attempt is over in the time in which a contract answers."""
+    return ActivityConfig(
+        task_queue=task_queues.CONTRACTS,
+        start_to_close_timeout=timedelta(seconds=40),
+        schedule_to_close_timeout=_SHOWN_AFTER,
+        retry_policy=_RETRY,
+        summary=summary[:200],
+        priority=_priority(Urgency.ONWARD),
+    )
+
+
 def local(summary: str) -> LocalActivityConfig:
     """For activities that only read the worker's own configuration: no remote, no queue."""
     return LocalActivityConfig(

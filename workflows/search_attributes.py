@@ -20,6 +20,7 @@ CONTRACT_VALUE = SearchAttributeKey.for_float("ContractValue")
 AMOUNT_DUE = SearchAttributeKey.for_float("AmountDue")
 NEXT_ACTION_AT = SearchAttributeKey.for_datetime("NextActionAt")
 DUNNING_LEVEL = SearchAttributeKey.for_int("DunningLevel")
+EVENT_OUTCOME = SearchAttributeKey.for_keyword("EventOutcome")
 
 ALL = (
     CONTRACT_ID,
@@ -34,6 +35,7 @@ ALL = (
     AMOUNT_DUE,
     NEXT_ACTION_AT,
     DUNNING_LEVEL,
+    EVENT_OUTCOME,
 )
 
 
@@ -48,3 +50,14 @@ def at_start(contract_id: str, legal_entity: str) -> TypedSearchAttributes:
             SearchAttributePair(CONTRACT_STAGE, str(ContractStage.RECEIVED)),
         ]
     )
+
+
+def of_event(contract_workflow_id: str) -> TypedSearchAttributes:
+    """What is known when an event is received; `contract_workflow_id` is empty where it is not
+    known yet which contract it is for."""
+    pairs = [SearchAttributePair(EVENT_OUTCOME, "received")]
+    if contract_workflow_id:
+        _, legal_entity, contract_id = contract_workflow_id.split("/")
+        pairs.append(SearchAttributePair(CONTRACT_ID, contract_id))
+        pairs.append(SearchAttributePair(LEGAL_ENTITY, legal_entity))
+    return TypedSearchAttributes(pairs)

@@ -33,6 +33,7 @@ from temporalio.exceptions import (
 
 with workflow.unsafe.imports_passed_through():
     from activities.failures import FailureDetail
+    from contracts.agenda import requests
     from contracts.agenda.actions import (
         Action,
         Answered,
@@ -156,12 +157,13 @@ class Shell(Inbox, Generic[S]):
 
     def answered(self, message: Any) -> Any:
         """Apply the message of an Update; its answer."""
-        return self.tell(UpdateReceived(message, _request_id()))
+        return self.tell(UpdateReceived(message, _request_id(message)))
 
     def check(self, message: Any) -> None:
         """The validator of every Update: raises ApplicationError for what would be refused."""
         try:
-            refusal = self.core.agenda.refusal(self.state, message, workflow.now(), _request_id())
+            request_id, now = _request_id(message), workflow.now()
+            refusal = self.core.agenda.refusal(self.state, message, now, request_id)
         except Exception as error:
             workflow.logger.exception("defect on %s", type(message).__name__)
             refuse(f"a defect: {error}", type="defect")
@@ -304,10 +306,10 @@ class UpdatableTimer:
         self._ring()
 
 
-def _request_id() -> str:
-    """The id of the Update that is being handled: whoever sends it again uses the same one."""
+def _request_id(message: Any) -> str:
+    """The id of the request that is being handled: whoever sends it again uses the same one."""
     info = workflow.current_update_info()
-    return info.id if info is not None else ""
+    return requests.request_id(info.id, message) if info is not None else ""
 
 
 def refuse(refusal: str, *, type: str = "refused") -> NoReturn:

@@ -30,8 +30,6 @@ with workflow.unsafe.imports_passed_through():
     from activities.odoo.sweeps import SWEEP_OVERLAP, OdooSweeps
     from contracts.contract.messages import (
         InvoiceLost,
-        MilestoneReachedInOdoo,
-        MilestoneUnreachedInOdoo,
     )
     from contracts.contract.state import ContractInput
     from contracts.crm import WonDeal
@@ -177,23 +175,11 @@ class OdooSweepWorkflow:
         await asyncio.gather(
             *(self._tell_balance(item) for item in changes.invoices),
             *(
-                self._tell(
-                    item.workflow_id,
-                    REACHED,
-                    MilestoneReachedInOdoo(
-                        milestone_id=item.milestone_id, on=item.reached_on, as_of=item.changed_at
-                    ),
-                    changed_at=item.changed_at,
-                )
+                self._tell(item.workflow_id, REACHED, item.mark, item.mark.as_of)
                 for item in changes.milestones
             ),
             *(
-                self._tell(
-                    item.workflow_id,
-                    UNREACHED,
-                    MilestoneUnreachedInOdoo(milestone_id=item.milestone_id, as_of=item.changed_at),
-                    changed_at=item.changed_at,
-                )
+                self._tell(item.workflow_id, UNREACHED, item.mark, item.mark.as_of)
                 for item in changes.unreached
             ),
         )
@@ -201,7 +187,7 @@ class OdooSweepWorkflow:
     async def _tell_balance(self, item: ChangedInvoice) -> None:
         """Tell an invoice; where it has ended and money is open (again), tell people in Odoo."""
         balance = item.balance
-        told = await self._tell(item.workflow_id, BALANCE, balance, changed_at=balance.as_of)
+        told = await self._tell(item.workflow_id, BALANCE, balance, balance.as_of)
         if told or not balance.posted or not balance.residual.is_positive:
             return
         unfollowed = Unfollowed(
@@ -251,7 +237,7 @@ class OdooSweepWorkflow:
         )
 
     async def _tell(
-        self, workflow_id: str, signal: str, news: BaseModel, *, changed_at: datetime
+        self, workflow_id: str, signal: str, news: BaseModel, changed_at: datetime
     ) -> bool:
         """Signal one workflow in its turn, unless this or an earlier sweep told it exactly this;
         False where there is none that runs.
@@ -343,10 +329,10 @@ async def _start_contracts(
         if is_young and len(result.seen) < MOST_DEALS:
             result.seen[deal.deal_id] = deal.modified_at
         if deal.deal_id not in progress.seen:
-            result.started += await _start_contract(sweep, deal.deal_id)
+            result.started += await start_contract(sweep, deal.deal_id)
 
 
-async def _start_contract(sweep: CrmSweepInput, deal_id: str) -> int:
+async def start_contract(sweep: CrmSweepInput, deal_id: str) -> int:
     """Start a deal's contract; 0 where it was started before."""
     contract_id = deal_contract_id(sweep.system, deal_id)
     try:

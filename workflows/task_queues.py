@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 CONTRACTS = "contracts"
-"""Workflows, their local activities, and what is asked of the engine."""
+"""Workflows, their local activities, what is asked of the engine, and events for contracts."""
 CRM = "crm"
 """Calls to the CRM."""
 ODOO_MASTER = "odoo-master"

@@ -16,6 +16,7 @@ from activities.odoo.needs import ACCOUNTING, Need
 from contracts.identifiers import workflow_of_origin
 from contracts.invoice.messages import Instalment, InvoiceBalance
 from contracts.money import Money
+from contracts.odoo_totals import OdooTotals
 from gateways.fields import names
 from gateways.odoo import OdooClient
 
@@ -44,11 +45,11 @@ NEEDS = (
 
 
 class InvoiceRef(BaseModel):
-    """An invoice or a credit note, by its id in Odoo. `must_be_posted`: somebody cancelled it there
-    or reset it, and nothing goes on before it is posted again."""
+    """An invoice or a credit note, by its id in Odoo. `approved`: somebody cancelled it there,
+    reset it or changed it, and nothing goes on before it is posted again with these amounts."""
 
     invoice_id: int
-    must_be_posted: bool = False
+    approved: OdooTotals | None = None
 
 
 class OdooBalances:
@@ -59,14 +60,29 @@ class OdooBalances:
 
     @activity.defn
     def read_balance(self, ref: InvoiceRef) -> InvoiceBalance:
-        """What Odoo says about the invoice now. Refuses `invoice_not_posted` if it must be."""
+        """What Odoo says about the invoice now. Refuses `invoice_not_posted` and
+        `invoice_differs_from_approval` if it must be posted as it was approved."""
         balance = balance_of(self._odoo, ref.invoice_id)
-        if ref.must_be_posted and not balance.posted:
-            raise BusinessRefusal(
-                "invoice_not_posted",
-                "the invoice was cancelled or reset to draft in Odoo; post it again there",
-            )
+        if ref.approved is not None:
+            _refuse_unless_restored(balance, ref.approved)
         return balance
+
+
+def _refuse_unless_restored(balance: InvoiceBalance, approved: OdooTotals) -> None:
+    if not balance.posted:
+        raise BusinessRefusal(
+            "invoice_not_posted",
+            "the invoice was cancelled or reset to draft in Odoo; post it again there",
+        )
+    if not approved.are_those_of(balance.untaxed, balance.total):
+        raise BusinessRefusal(
+            "invoice_differs_from_approval",
+            f"the posted invoice was changed in Odoo: it totals {balance.untaxed} without tax and "
+            f"{balance.total} with it, and {approved.untaxed} and {approved.total} were approved; "
+            "restore it there. What is to change is credited and billed again",
+            field="invoice.totals",
+            value=str(balance.total),
+        )
 
 
 def read_invoice(odoo: OdooClient, invoice_id: int) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from activities import metrics
 from activities.done import Done
 from activities.failures import BusinessRefusal, after_effect
 from activities.odoo import external_ids
-from activities.odoo.balances import InvoiceRef
 from activities.odoo.chatter import mailed, post_once
 from activities.odoo.needs import ACCOUNTING, CONTACTS, MAIL, UPSERT, USER, Need
 from gateways.fields import names
@@ -57,9 +56,10 @@ NEEDS = (
 )
 
 
-class MailRequest(InvoiceRef):
+class MailRequest(BaseModel):
     """A posted invoice to mail; `to` is the address that was approved."""
 
+    invoice_id: int
     to: str
 
 

@@ -27,10 +27,12 @@ from contracts.billing.lines import InvoiceKind, InvoiceProposal
 from contracts.invoice.answers import Draft
 from contracts.invoice.content import InvoiceContent, differences, in_words, posted_differences
 from contracts.invoice.messages import InvoiceBalance
+from contracts.money import Money
 from contracts.problems import Problem
 from gateways.odoo import OdooClient
 
 _TYPES = {InvoiceKind.INVOICE: "out_invoice", InvoiceKind.CREDIT_NOTE: "out_refund"}
+_STATES = {"draft": "draft", "posted": "posted invoice", "cancel": "cancelled invoice"}
 _DISCARD_FIELDS = ("state", "name")
 _SHOWN_PROBLEMS = 50
 
@@ -79,7 +81,8 @@ class OdooInvoices:
         rewrites its own draft, and leaves a posted or cancelled invoice as it is.
 
         Refuses `legal_entity_unknown` (the configuration has no rules for it), and
-        `draft_differs_from_proposal` if Odoo's total without tax is not the proposal's.
+        `draft_differs_from_proposal` if Odoo's total without tax is not the proposal's, of a draft
+        as of what people have posted or cancelled.
         """
         policy = self._policies.entity_policy(
             PolicyRequest(legal_entity=request.proposal.legal_entity, today=request.invoice_on)
@@ -95,30 +98,18 @@ class OdooInvoices:
         )
 
     def _write_draft(self, request: DraftRequest) -> WholeInvoice:
-        """The draft as Odoo has it."""
+        """The draft as Odoo has it; or the invoice of its number that is no draft any more."""
         issued = self._issued(request.proposal) if request.rewrites else None
-        if issued is not None:
-            return read_whole(self._odoo, issued)
         # A repeat of the first attempt finds its own draft, or what people made of it.
-        draft = read_whole(self._odoo, self._load(request, create_once=not request.rewrites))
-        if draft.state != "draft":
-            return draft
+        found = issued or self._load(request, create_once=not request.rewrites)
+        invoice = read_whole(self._odoo, found)
         wanted = amount_in_odoo(request.proposal)
-        if draft.content.totals.untaxed != wanted:
+        if invoice.state == "draft" and invoice.content.totals.untaxed != wanted:
             # Odoo rounds the sum of the lines, not each line; or somebody added lines of their own.
-            self._odoo.write("account.move", [draft.id], {"invoice_line_ids": [[5, 0, 0]]})
-            draft = read_whole(self._odoo, self._load(request, exact=True))
-        untaxed = draft.content.totals.untaxed
-        if untaxed != wanted:
-            raise BusinessRefusal(
-                "draft_differs_from_proposal",
-                f"the draft in Odoo totals {untaxed} without tax, "
-                f"the proposal {wanted}; look at the taxes of its products there: prices must be "
-                "without tax",
-                field="invoice.amount_untaxed",
-                value=str(untaxed),
-            )
-        return draft
+            self._odoo.write("account.move", [invoice.id], {"invoice_line_ids": [[5, 0, 0]]})
+            invoice = read_whole(self._odoo, self._load(request, exact=True))
+        _refuse_another_amount(invoice, wanted)
+        return invoice
 
     def _issued(self, proposal: InvoiceProposal) -> int | None:
         """The id of the invoice of this number if it is no longer a draft."""
@@ -232,6 +223,24 @@ class OdooInvoices:
             )
         entries.post(self._odoo, move["id"])
         return date.fromisoformat(invoice_on)
+
+
+def _refuse_another_amount(invoice: WholeInvoice, wanted: Money) -> None:
+    """Refuse (`draft_differs_from_proposal`) what nobody may be asked to approve: it is shown, and
+    its approvers are chosen, by what the proposal comes to."""
+    untaxed = invoice.content.totals.untaxed
+    if untaxed == wanted:
+        return
+    remedy = "look at the taxes of its products there: prices must be without tax"
+    if invoice.state != "draft":
+        remedy = "reset it to draft there, and it is written again"
+    raise BusinessRefusal(
+        "draft_differs_from_proposal",
+        f"the {_STATES[invoice.state]} in Odoo totals {untaxed} without tax, the proposal {wanted};"
+        f" {remedy}",
+        field="invoice.amount_untaxed",
+        value=str(untaxed),
+    )
 
 
 def _refuse_if_changed(request: PostRequest, invoice: WholeInvoice) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel
 from temporalio import activity
@@ -95,12 +96,17 @@ def move(odoo: OdooClient, change: ProjectChange) -> list[MilestoneReachedInOdoo
     ]
     written = odoo.load(_MILESTONE, rows, create_once=create_once("milestone.rescheduled"))
     return [
-        MilestoneReachedInOdoo(
-            milestone_id=row["id"], on=row["reached_date"] or None, as_of=utc(row["write_date"])
-        )
+        reached_mark(row)
         for row in odoo.read(_MILESTONE, written, _REACHED_FIELDS)
         if row["is_reached"]
     ]
+
+
+def reached_mark(row: Mapping[str, Any]) -> MilestoneReachedInOdoo:
+    """What a reached milestone's `reached_date` and `write_date` say."""
+    return MilestoneReachedInOdoo(
+        milestone_id=row["id"], on=row["reached_date"] or None, as_of=utc(row["write_date"])
+    )
 
 
 def drop(odoo: OdooClient, change: ProjectChange) -> None:

@@ -49,9 +49,5 @@ def changed_lines(before: Contract, after: Contract) -> list[OrderLine]:
     old = {line.key: line for line in order_lines(before)}
     new = {line.key: line for line in order_lines(after)}
     changed = [line for key, line in new.items() if line != old.get(key)]
-    dropped = [
-        line.model_copy(update={"quantity": Decimal(0)})
-        for key, line in old.items()
-        if key not in new
-    ]
+    dropped = [line._replace(quantity=Decimal(0)) for key, line in old.items() if key not in new]
     return [*changed, *dropped]

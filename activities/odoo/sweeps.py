@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 from temporalio import activity
@@ -11,8 +11,10 @@ from temporalio import activity
 from activities.odoo.balances import FIELDS, balances_of, is_ours
 from activities.odoo.catalogue import Catalogue
 from activities.odoo.clock import ODOO_DATETIME, OVERLAP, overlapping, utc
+from activities.odoo.milestones import reached_mark
 from activities.odoo.needs import ACCOUNTING, PROJECT, SALES, Need
 from activities.odoo.paging import fitting, read_page
+from contracts.contract.messages import MilestoneUnreachedInOdoo
 from contracts.identifiers import INVOICE_ORIGINS, workflow_of_origin
 from contracts.sweeps import (
     ChangedInvoice,
@@ -46,6 +48,8 @@ NEEDS = (
 )
 
 Row = Mapping[str, Any]
+Clause = list[tuple[str, str, Any]]
+"""Which records: those changed since a moment, or one by its id."""
 
 
 class OdooSweeps:
@@ -68,17 +72,25 @@ class OdooSweeps:
         something else (a change order moved the day) after a person, who may have set the mark. A
         mark that was taken back is reported whoever wrote last.
         """
-        mark = window.after or PageMark(kind=Kind.INVOICES, id=0)
         changes = OdooChanges(watermark=window.since)
+        if window.record is not None:
+            self._add_record(changes, window.record)
+            return changes
+        since: Clause = [("write_date", ">=", _since(window))]
+        mark = window.after or PageMark(kind=Kind.INVOICES, id=0)
         if mark.kind is Kind.INVOICES:
-            mark = self._add_invoices(changes, _since(window), mark.id)
+            mark = self._add_invoices(changes, since, mark.id)
         if mark.kind is Kind.MILESTONES:
-            changes.next = self._add_milestones(changes, _since(window), mark.id)
+            changes.next = self._add_milestones(changes, since, mark.id)
         else:
             changes.next = mark
         return changes
 
-    def _add_invoices(self, changes: OdooChanges, since: str, after: int) -> PageMark:
+    def _add_record(self, changes: OdooChanges, record: PageMark) -> None:
+        add = self._add_invoices if record.kind is Kind.INVOICES else self._add_milestones
+        add(changes, [("id", "=", record.id)], 0)
+
+    def _add_invoices(self, changes: OdooChanges, since: Clause, after: int) -> PageMark:
         """Add a page of the changed invoices; returns where the next page begins."""
         page = read_page(
             self._odoo,
@@ -86,7 +98,7 @@ class OdooSweeps:
             [
                 ("invoice_origin", "=like", INVOICE_ORIGINS),
                 ("move_type", "in", ["out_invoice", "out_refund"]),
-                ("write_date", ">=", since),
+                *since,
             ],
             _INVOICE_FIELDS,
             after=after,
@@ -105,12 +117,12 @@ class OdooSweeps:
             return PageMark(kind=Kind.MILESTONES, id=0)
         return PageMark(kind=Kind.INVOICES, id=following)
 
-    def _add_milestones(self, changes: OdooChanges, since: str, after: int) -> PageMark | None:
+    def _add_milestones(self, changes: OdooChanges, since: Clause, after: int) -> PageMark | None:
         """Add a page of the changed milestones; returns where the next page begins."""
         page = read_page(
             self._odoo,
             "project.milestone",
-            [("write_date", ">=", since), ("sale_line_id.order_id.origin", "=like", "contract/%")],
+            [*since, ("sale_line_id.order_id.origin", "=like", "contract/%")],
             _MILESTONE_FIELDS,
             after=after,
             rows=MILESTONES_PER_PAGE,
@@ -118,9 +130,13 @@ class OdooSweeps:
         edited = [row for row in page.rows if row["is_reached"] or _is_edited(row)]
         for row, workflow_id in self._news(edited):
             if row["is_reached"]:
-                changes.milestones.append(_reached(row, workflow_id))
+                mark = reached_mark(row)
+                changes.milestones.append(ReachedMilestone(workflow_id=workflow_id, mark=mark))
             else:
-                changes.unreached.append(_unreached(row, workflow_id))
+                gone = MilestoneUnreachedInOdoo(
+                    milestone_id=row["id"], as_of=utc(row["write_date"])
+                )
+                changes.unreached.append(UnreachedMilestone(workflow_id=workflow_id, mark=gone))
         changes.watermark = max(changes.watermark, page.as_of or changes.watermark)
         return None if page.next is None else PageMark(kind=Kind.MILESTONES, id=page.next)
 
@@ -174,20 +190,3 @@ def _is_written_by(user: int, row: Row) -> bool:
 
 def _is_edited(row: Row) -> bool:
     return bool(row["write_date"] != row["create_date"])
-
-
-def _reached(row: Row, workflow_id: str) -> ReachedMilestone:
-    return ReachedMilestone(
-        workflow_id=workflow_id,
-        milestone_id=row["id"],
-        reached_on=date.fromisoformat(row["reached_date"]) if row["reached_date"] else None,
-        changed_at=utc(row["write_date"]),
-    )
-
-
-def _unreached(row: Row, workflow_id: str) -> UnreachedMilestone:
-    return UnreachedMilestone(
-        workflow_id=workflow_id,
-        milestone_id=row["id"],
-        changed_at=utc(row["write_date"]),
-    )

@@ -68,19 +68,17 @@ class OdooWriteOffs:
     def write_off(self, request: WriteOffRequest) -> InvoiceBalance:
         """Book the loss by a journal entry and reconcile it with the invoice: once per key.
 
-        Refuses `write_off_too_large` (more than is open), `account_unknown`, and
-        `write_off_cancelled` where the entry was cancelled in Odoo.
+        Refuses `write_off_too_large` (more than is open), before there is an entry, and
+        `account_unknown`; and `write_off_changed` where the entry was cancelled in Odoo, or does
+        not lose what was approved.
         """
-        entry = self._write_off_entry(request)
-        [row] = self._odoo.read("account.move", [entry], ["state", "name"])
-        if row["state"] == "cancel":
-            raise BusinessRefusal(
-                "write_off_cancelled",
-                "the entry that writes the invoice off was cancelled in Odoo",
-                field="write_off.key",
-                value=request.key,
-            )
-        if row["state"] == "draft":
+        entry = self._found(request)
+        if entry is None:
+            self._refuse_to_lose_more_than_is_open(request)
+            entry = self._created(request)
+        state = entries.state_of(self._odoo, entry)
+        self._refuse_if_changed(request, entry, state)
+        if state == "draft":
             self._refuse_to_lose_more_than_is_open(request)
             entries.post(self._odoo, entry)
             currency = request.amount.currency
@@ -105,21 +103,54 @@ class OdooWriteOffs:
                 value=str(request.amount),
             )
 
-    def _write_off_entry(self, request: WriteOffRequest) -> int:
+    def _refuse_if_changed(self, request: WriteOffRequest, entry: int, state: str) -> None:
+        """Whatever people made of the entry: only what was approved is lost."""
+        lines = self._odoo.search_read(
+            "account.move.line",
+            [("move_id", "=", entry), ("amount_currency", ">", 0)],
+            ["amount_currency"],
+        )
+        currency = request.amount.currency
+        lost = Money.total(
+            (Money.rounded(line["amount_currency"], currency) for line in lines), currency
+        )
+        if state == "cancel" or lost != request.amount:
+            now = "is cancelled" if state == "cancel" else f"loses {lost}, not {request.amount}"
+            raise BusinessRefusal(
+                "write_off_changed",
+                f"the entry that writes the invoice off {now} in Odoo",
+                field="write_off.amount",
+                value=str(lost),
+            )
+
+    def _found(self, request: WriteOffRequest) -> int | None:
+        """The entry of this key, if an earlier attempt has made it."""
+        found = self._odoo.search_read(
+            "account.move",
+            [
+                ("invoice_origin", "=", _origin(request)),
+                ("move_type", "=", "entry"),
+                ("ref", "=", _reference(request)),
+            ],
+            ["id"],
+            order="id",
+            limit=1,
+        )
+        return int(found[0]["id"]) if found else None
+
+    def _created(self, request: WriteOffRequest) -> int:
         """The entry, created as a draft if it is not there: loss against receivable."""
         keys = (request.legal_entity, request.contract_id, request.number, request.key)
         currency = request.amount.currency
         receivable = receivable_line(self._odoo, request.invoice_id)
-        contract = contract_workflow_id(request.legal_entity, request.contract_id)
         header: dict[str, Any] = {
             "id": external_ids.write_off_id(*keys),
             "move_type": "Journal Entry",
             "company_id/.id": request.company_id,
             "journal_id/.id": self._general_journal(request.company_id),
             "date": request.written_off_on.isoformat(),
-            "ref": f"Write-off: {request.reason}",
-            # Leads from the entry to the invoice it takes from; see balances.py.
-            "invoice_origin": invoice_origin(invoice_workflow_id(contract, request.number)),
+            "ref": _reference(request),
+            "invoice_origin": _origin(request),
             "currency_id/id": f"base.{currency}",
         }
         sides = (
@@ -173,3 +204,13 @@ class OdooWriteOffs:
                 value=code,
             )
         return int(found[0]["id"])
+
+
+def _origin(request: WriteOffRequest) -> str:
+    """Leads from the entry to the invoice it takes from; see balances.py."""
+    contract = contract_workflow_id(request.legal_entity, request.contract_id)
+    return invoice_origin(invoice_workflow_id(contract, request.number))
+
+
+def _reference(request: WriteOffRequest) -> str:
+    return f"Write-off {request.key}: {request.reason}"

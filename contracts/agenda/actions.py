@@ -17,10 +17,11 @@ class Action:
     parked act is known by it. `basis` is a digest of what the act rests on: once that changes, a
     parked act is obsolete, and a running one decides nothing any more. `subject` is what it is
     about (a plan, a milestone, the number of an invoice). Acts of one `lane` run one after the
-    other; without a lane an act has one of its own. An `exclusive` act starts only once nothing
-    else is wanted or running. An `irreversible` act is looked for in Odoo again before anything
-    else is decided about it, where it failed and may have happened all the same. An act `aside`
-    (the status in the CRM) neither holds up an exclusive act nor waits for one.
+    other, and wait for one that may have happened; without a lane an act has one of its own. An
+    `exclusive` act starts only once nothing else is wanted or running. An `irreversible` act is
+    looked for in Odoo again before anything else is decided about it, where it failed and may have
+    happened all the same. An act `aside` (the status in the CRM) neither holds up an exclusive act
+    nor waits for one.
     """
 
     kind: str
@@ -105,7 +106,8 @@ class Answered:
 @dataclass(frozen=True, slots=True)
 class UpdateReceived:
     """A message whose sender waits for the answer: a refusal reaches them. Sent again with the same
-    `request_id`, as after a lost answer, it counts once and gets the first answer."""
+    `request_id`, as after a lost answer, it counts once and gets the first answer; another message
+    under that id is refused."""
 
     message: Any
     request_id: str = ""

@@ -86,7 +86,7 @@ def parked(state: S, action: Wanted, step: Step, failed: Failed) -> S:
     state = _without(state, action.key)
     state = state.replace(exceptions=(*state.exceptions, found))
     if previous is None or previous.code != failed.code:
-        state = state.noted(f"Parked: {step.doing} – {failed.message} [{failed.code}]")
+        state = state.noted(f"Parked: {step.doing} – {found.coded}")
     return state
 
 

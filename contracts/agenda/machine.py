@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from contracts import parking
-from contracts.agenda import budget
+from contracts.agenda import budget, requests
 from contracts.agenda.actions import (
     Action,
     Answered,
@@ -68,6 +68,7 @@ class ActRule(Generic[S]):
     - `done`, `failed`: the state after it; a question is never done. `stands` (the last argument)
       says whether the act is still wanted on the same basis: its facts (ids, balances) always
       count, its decision only then.
+    - `begun`: the state as it begins.
     - `step`: how it parks, or one of `parts` where it does several things in a row. A failed act
       without a step never parks: `failed` decides what becomes of it.
     - `skipped`, `retried`: the state after a person's decision about its exception.
@@ -79,6 +80,7 @@ class ActRule(Generic[S]):
     skipped: Callable[[S, StepException, Resolution], S] = lambda state, *_: state
     retried: Callable[[S, StepException, Resolution], S] = lambda state, *_: state
     parts: Sequence[Step] = ()
+    begun: Callable[[S, Action], S] = lambda state, _: state
 
     def parks_as(self, part: str) -> Step | None:
         """The step that it parks as, by the part that failed (empty: none in particular)."""
@@ -108,6 +110,7 @@ class Agenda(Generic[S]):
     - `shown`: the state with what it waits for, which people see; called last.
     - `messages`, `acts`: the rules, by the type of a message and by the kind of an act.
     - `at_most_bytes`: a number of bytes that a state surely has not exceeded, quick to tell.
+    - `answer`: how things stand, which answers a message whose rule gives no answer of its own.
     - `correction_refusal`, `corrected`: why a person's correction (amend, cancel) of what is parked
       cannot be accepted, and the state after it.
     """
@@ -122,6 +125,7 @@ class Agenda(Generic[S]):
     correction_refusal: Callable[[S, Resolution], str | None]
     corrected: Callable[[S, StepException, Resolution], S]
     at_most_bytes: Callable[[S], int] = lambda _: 0
+    answer: Callable[[S], Any] = lambda _: None
     _last: list[tuple[S, Sequence[Wanted]]] = field(default_factory=list, repr=False)
 
     # --- what comes next ------------------------------------------------------------------------
@@ -154,9 +158,10 @@ class Agenda(Generic[S]):
 
     def refusal(self, state: S, message: Any, now: datetime, request_id: str = "") -> str | None:
         """Why a message would be refused now, as a sentence; None if it would be accepted. A
-        request that was accepted before is not refused."""
-        if state.answer_to(request_id) is not None:
-            return None
+        request that was accepted before is refused only with another message."""
+        known = state.answer_to(request_id)
+        if known is not None:
+            return _other_message(known, message)
         return self._refusal(_at(state, now), message)
 
     def apply(self, state: S, event: Event, now: datetime) -> Outcome[S]:
@@ -165,17 +170,19 @@ class Agenda(Generic[S]):
         if isinstance(event, UpdateReceived):
             known = before.answer_to(event.request_id)
             if known is not None:
-                return Outcome(before, answer=known.content)
+                return self._answered_again(before, known, event.message)
         try:
             after = self._applied(before, event)
-        except Refused as refused:
-            return Outcome(before, refusal=str(refused))
+        except Refused as error:
+            return Outcome(before, refusal=str(error))
         rest = self._at_rest(self._looked_again(after))
         after = self.shown(rest)
         answer, metrics = after.answer, after.metrics
-        if isinstance(event, UpdateReceived) and event.request_id:
-            after = _remembered(after, event.request_id)
-        if answer is not None or metrics:
+        if isinstance(event, UpdateReceived):
+            # It is made in here: a defect in it stops the message, and not the workflow.
+            answer = self.answer(after) if answer is None else answer
+            after = _remembered(after, event)
+        if after.answer is not None or metrics:
             after = after.replace(answer=None, metrics=())
         if self._last and self._last[0][0] is rest:
             # They differ only in what people are shown and answered: they want the same.
@@ -250,6 +257,13 @@ class Agenda(Generic[S]):
         state = forgotten(state.without_unserved(key), key)
         return self._taken_quietly(state, SignalReceived(message, kept.words))
 
+    def _answered_again(self, state: S, known: Answer, message: BaseModel) -> Outcome[S]:
+        """A request that was accepted before: it changes nothing, and gets the first answer."""
+        if refused := _other_message(known, message):
+            return Outcome(state, refusal=refused)
+        answer = self.answer(state) if known.content is None else known.content
+        return Outcome(state, answer=answer)
+
     # --- acts -----------------------------------------------------------------------------------
 
     def _begun(self, state: S, action: Action) -> S:
@@ -257,7 +271,7 @@ class Agenda(Generic[S]):
         wanted = self.wanted_of(state)
         if action not in wanted or not _may_begin(state, action, wanted):
             raise Refused(f"{action.key} is not wanted any more")
-        state = unparked(state, action.key)
+        state = self.acts[action.kind].begun(unparked(state, action.key), action)
         return state.replace(running={**state.running, action.key: action})
 
     def _answered(self, state: S, event: Answered) -> S:
@@ -355,14 +369,27 @@ def _at(state: S, now: datetime) -> S:
     return state if state.clock == now else state.replace(clock=now)
 
 
-def _remembered(state: S, request_id: str) -> S:
+def _other_message(known: Answer, message: BaseModel) -> str | None:
+    """Why a request that was accepted before is refused now; None if it says the same."""
+    if known.digest == requests.digest(message):
+        return None
+    return (
+        f"request {known.request_id} was accepted before, with another message; send this one "
+        "under an id of its own"
+    )
+
+
+def _remembered(state: S, event: UpdateReceived) -> S:
     """The state with the answer to a request kept. Temporal knows a request within one run; a run
     that continues as new knows it by this."""
+    if not event.request_id:
+        return state
     answer = state.answer
     content = answer.model_dump(mode="json") if isinstance(answer, BaseModel) else answer
     if content is not None and len(str(content)) > _LONGEST_ANSWER:
         return state  # Such a report (of use) says what is new, and is safe to apply again.
-    kept = Answer(request_id=request_id, content=content)
+    digest = requests.digest(event.message)
+    kept = Answer(request_id=event.request_id, digest=digest, content=content)
     return state.replace(answers=(*state.answers, kept)[-_MOST_ANSWERS:])
 
 
@@ -370,7 +397,7 @@ def _may_begin(state: AgendaState, item: Action, wanted: Sequence[Wanted]) -> bo
     if item.key in state.running:
         return False
     running = state.running.values()
-    if any(other.runs_in == item.runs_in for other in running):
+    if any(other.runs_in == item.runs_in for other in (*running, *_in_doubt(state, item, wanted))):
         return False
     if any(other.exclusive for other in running) and not item.aside:
         return False
@@ -378,6 +405,17 @@ def _may_begin(state: AgendaState, item: Action, wanted: Sequence[Wanted]) -> bo
     if found is not None and not is_retry_due(found, state.clock):
         return False
     return not item.exclusive or _is_alone(state, item, wanted)
+
+
+def _in_doubt(state: AgendaState, item: Action, wanted: Sequence[Wanted]) -> list[Action]:
+    """Other acts that may have happened: until that is known, nothing else goes in their lanes."""
+    if not state.uncertain:
+        return []
+    return [
+        other
+        for other in wanted
+        if isinstance(other, Action) and other.key in state.uncertain and other.key != item.key
+    ]
 
 
 def _is_alone(state: AgendaState, item: Action, wanted: Sequence[Wanted]) -> bool:

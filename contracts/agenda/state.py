@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from contracts.agenda.actions import Action, Metric
 from contracts.journal import Journal
+from contracts.model import Frozen, Value
 from contracts.parking import StepException, Waiting
 
 T = TypeVar("T")
@@ -22,10 +23,8 @@ def required(value: T | None) -> T:
     return value
 
 
-class Unserved(BaseModel):
+class Unserved(Value):
     """A message that a defect stopped: its type by name, and its content as JSON."""
-
-    model_config = ConfigDict(frozen=True)
 
     number: int
     kind: str
@@ -43,16 +42,16 @@ class Unserved(BaseModel):
         return f"message:{self.number}"
 
 
-class Answer(BaseModel):
-    """What a request was answered, as JSON; none where the answer is how things stand."""
-
-    model_config = ConfigDict(frozen=True)
+class Answer(Value):
+    """What a request was answered, as JSON; none where the answer is how things stand. `digest` is
+    that of its message."""
 
     request_id: str
+    digest: str
     content: Any = None
 
 
-class AgendaState(BaseModel):
+class AgendaState(Frozen):
     """Immutable: each change is a new state that shares what did not change.
 
     `clock` is the aware time of the last event. `running` are the acts under way; it is empty when
@@ -63,8 +62,6 @@ class AgendaState(BaseModel):
     last, oldest first: a request that comes again is answered the same.
     `answer` and `metrics` are taken out by `apply` after each event.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     clock: datetime
     running: dict[str, Action] = Field(default_factory=dict)

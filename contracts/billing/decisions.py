@@ -173,7 +173,8 @@ def request_credit(
     wanted = left if amount is None else amount
     waiting = [item for item in billing.credit_requests.values() if item.number == number]
     # An invoice may come to nothing, its deposit deducted, and still be credited in whole.
-    nothing = left.is_zero and not waiting and _is_untouched(billing, invoice)
+    total = sum(part.amount for part in invoice.parts)
+    nothing = not total and not waiting and _is_untouched(billing, invoice)
     possible = wanted.currency == left.currency and wanted <= left
     if not possible or not (wanted.is_positive or (whole and nothing)):
         raise NotPossible(f"{left} of invoice {number} can still be credited, not {wanted}")

@@ -6,7 +6,7 @@ amount: they only say what is true now.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -121,16 +121,16 @@ def credit_service(
     return changed(billing, service_credits=credits), True
 
 
-def known_lines(billing: BillingState, plans: Collection[str]) -> tuple[int, ...]:
-    """The timesheet lines known of these plans: the reader says which of them are gone."""
-    return tuple(sorted(line for line, fact in billing.hours.items() if fact.plan in plans))
+def known_lines(billing: BillingState, plan: str) -> tuple[int, ...]:
+    """The timesheet lines known of a plan: the reader says which of them are gone."""
+    return tuple(sorted(line for line, fact in billing.hours.items() if fact.plan == plan))
 
 
 def unrated_lines(billing: BillingState, plan: str) -> tuple[int, ...]:
     """The timesheet lines of a plan that no rate fits. They are read again each time: a job title
     that is corrected in Odoo changes no timesheet line there."""
-    of_plan = (line for line, fact in billing.hours.items() if fact.plan == plan)
-    return tuple(sorted(line for line in of_plan if _is_unrated(billing, billing.hours[line])))
+    known = known_lines(billing, plan)
+    return tuple(line for line in known if _is_unrated(billing, billing.hours[line]))
 
 
 def _is_unrated(billing: BillingState, fact: Hours) -> bool:
@@ -144,31 +144,24 @@ def known_expenses(billing: BillingState) -> tuple[int, ...]:
 
 
 def take_time(
-    billing: BillingState,
-    plans: Collection[str],
-    entries: Iterable[TimeEntry],
-    gone: Iterable[int],
-    until: date,
+    billing: BillingState, plan: str, entries: Iterable[TimeEntry], gone: Iterable[int], until: date
 ) -> BillingState:
-    """Approved hours as read from Odoo for these plans until a day, new or changed; `gone` are
-    known lines that are deleted or no longer approved. "Read until" is a fact as well."""
+    """Approved hours as read from Odoo for a plan until a day, new or changed; `gone` are known
+    lines that are deleted or no longer approved. "Read until" is a fact as well."""
     hours, before = dict(billing.hours), billing.hours
-    latest_of = {entry.line_id: entry for entry in entries if entry.plan in plans}
-    settled = _folded(billing, "lines")
-    for line, entry in sorted(latest_of.items()):
+    found = {entry.line_id: entry for entry in entries if entry.plan == plan}
+    settled = _settled(billing, "lines")
+    for line, entry in sorted(found.items()):
         known = before.get(line)
         # The role is the one read first: a promotion changes no price.
         keeps_role = known is not None and not _is_unrated(billing, known)
         fact = _hours(entry, known if keeps_role else None)
-        if line in settled or _is_folded(billing, fact):
-            continue
-        if fact != known and (known is not None or fact.hours):
+        is_news = fact != known and (known is not None or fact.hours)
+        if is_news and line not in settled and not _is_folded(billing, fact):
             hours[line] = fact
-    for line in sorted(set(gone) - latest_of.keys()):
-        known = before.get(line)
-        if known is not None and known.plan in plans and not _is_folded(billing, known):
-            del hours[line]
-    return _read(billing, sorted(plans), until, hours=hours)
+    for line in _gone(billing, plan, set(gone) - found.keys(), before):
+        del hours[line]
+    return _read(billing, plan, until, hours=hours)
 
 
 def _hours(entry: TimeEntry, known: Hours | None) -> Hours:
@@ -180,17 +173,13 @@ def _hours(entry: TimeEntry, known: Hours | None) -> Hours:
 
 
 def take_expenses(
-    billing: BillingState,
-    plan: str,
-    expenses: Iterable[Expense],
-    gone: Iterable[int],
-    until: date,
+    billing: BillingState, plan: str, expenses: Iterable[Expense], gone: Iterable[int], until: date
 ) -> BillingState:
     """Approved expenses as read from Odoo for a plan until a day, as `take_time`. An expense stays
     with the plan that had it first."""
     facts, before = dict(billing.expenses), billing.expenses
     found = {item.expense_id: item for item in expenses if item.plan == plan}
-    settled = _folded(billing, "expenses")
+    settled = _settled(billing, "expenses")
     for number, item in sorted(found.items()):
         known = before.get(number)
         by = f"{item.employee}, {item.on}" if item.employee else f"{item.on}"
@@ -198,11 +187,17 @@ def take_expenses(
         is_mine = known.plan == plan if known else fact.cost
         if fact != known and is_mine and number not in settled and not _is_folded(billing, fact):
             facts[number] = fact
-    for number in sorted(set(gone) - found.keys()):
-        known = before.get(number)
-        if known is not None and known.plan == plan and not _is_folded(billing, known):
-            facts[number] = known._replace(cost=Decimal(0))
-    return _read(billing, [plan], until, expenses=facts)
+    for number in _gone(billing, plan, set(gone) - found.keys(), before):
+        facts[number] = before[number]._replace(cost=Decimal(0))
+    return _read(billing, plan, until, expenses=facts)
+
+
+def _gone(
+    billing: BillingState, plan: str, numbers: Iterable[int], known: Mapping[int, Hours | Spent]
+) -> list[int]:
+    """Those of the numbers that are of a plan, and not of a period that is settled for good."""
+    facts = ((number, known.get(number)) for number in sorted(numbers))
+    return [n for n, f in facts if f and f.plan == plan and not _is_folded(billing, f)]
 
 
 def too_late(
@@ -210,19 +205,18 @@ def too_late(
 ) -> tuple[TimeEntry | Expense, ...]:
     """Those that are of a period that is settled for good: they are left out when they are taken,
     so a person must be told."""
-    lines, expenses = _folded(billing, "lines"), _folded(billing, "expenses")
+    settled = {TimeEntry: _settled(billing, "lines"), Expense: _settled(billing, "expenses")}
 
-    def is_known(fact: TimeEntry | Expense) -> bool:
-        if isinstance(fact, TimeEntry):
-            return fact.line_id in lines
-        return fact.expense_id in expenses
+    def is_late(fact: TimeEntry | Expense) -> bool:
+        number = fact.line_id if isinstance(fact, TimeEntry) else fact.expense_id
+        return number in settled[type(fact)] or _is_folded(billing, fact)
 
-    return tuple(fact for fact in facts if is_known(fact) or _is_folded(billing, fact))
+    return tuple(filter(is_late, facts))
 
 
-def _folded(billing: BillingState, what: str) -> frozenset[int]:
+def _settled(billing: BillingState, what: str) -> set[int]:
     """The timesheet lines or expenses that are dealt with for good."""
-    return frozenset(n for item in billing.folded.values() for n in getattr(item, what))
+    return {number for item in billing.folded.values() for number in getattr(item, what)}
 
 
 def _is_folded(billing: BillingState, fact: Hours | Spent | TimeEntry | Expense) -> bool:
@@ -230,25 +224,22 @@ def _is_folded(billing: BillingState, fact: Hours | Spent | TimeEntry | Expense)
     return folded is not None and fact.on <= folded
 
 
-def _read(billing: BillingState, plans: Iterable[str], until: date, **facts: Any) -> BillingState:
-    """These plans are read until a day, with these facts. Days whose bill has nothing on it are
-    made by that."""
-    before = billing.read_until
-    plans = [plan for plan in plans if plan in billing.plans]
-    read = {plan: max(until, before.get(plan, until)) for plan in plans}
-    new = changed(billing, read_until={**before, **read}, **facts)
+def _read(billing: BillingState, plan: str, until: date, **facts: Any) -> BillingState:
+    """A plan is read until a day, with these facts. Days whose bill has nothing on it are made by
+    that."""
+    if plan not in billing.plans:
+        return billing
+    last = billing.read_until.get(plan)
+    read_until = {**billing.read_until, plan: max(until, last or until)}
+    new = changed(billing, read_until=read_until, **facts)
     ledger = ledger_of(new, max(until + DAY, ledger_of(new).today))
     due = {(keys.plan_of(key), keys.kind_of(key), day) for key, day in due_keys(ledger)}
-    billed, empty = days_billed(ledger), dict(new.empty)
-    for plan in plans:
-        terms = ledger.terms(plan)
-        for kind in terms.kinds:
-            if kind == keys.FEE:
-                continue
-            track, last = f"{plan}:{kind}", before.get(plan)
-            day = terms.due_after(kind, last + DAY if last else date.min)
-            while day is not None and day <= until + DAY:
-                if (plan, kind, day) not in due and day not in billed.get(track, ()):
-                    empty[track] = (*empty.get(track, ()), day)
-                day = terms.due_after(kind, day)
-    return changed(new, empty=empty) if empty != new.empty else new
+    billed, terms, empty = days_billed(ledger), ledger.terms(plan), dict(new.empty)
+    for kind in terms.kinds:
+        track = f"{plan}:{kind}"
+        day = terms.due_after(kind, last + DAY if last else date.min)
+        while day is not None and day <= until + DAY and kind != keys.FEE:
+            if (plan, kind, day) not in due and day not in billed.get(track, ()):
+                empty[track] = (*empty.get(track, ()), day)
+            day = terms.due_after(kind, day)
+    return changed(new, empty=empty)

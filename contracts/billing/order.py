@@ -7,15 +7,18 @@ grows as it happens.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
 from contracts.billing.keys import DEPOSIT, RETAINAGE, TERMINATION
-from contracts.model import Contract, Frozen, Key, RetainerPlan, TimePlan
+from contracts.model import Contract, RetainerPlan, TimePlan
 from contracts.money import Money
 
 RESERVED = frozenset({DEPOSIT, RETAINAGE, TERMINATION})
 """Keys of order lines that no milestone or plan may have."""
+_NONE = Decimal(0)
 
 
 class LineKind(StrEnum):
@@ -26,63 +29,48 @@ class LineKind(StrEnum):
     MANUAL = "manual"
 
 
-class OrderLine(Frozen):
+class OrderLine(NamedTuple):
     """A line of the order. `unit_price` is without tax, in the contract's currency."""
 
-    key: Key
+    key: str
     kind: LineKind
     service_code: str
     name: str
-    quantity: Decimal = Decimal(0)
-    unit_price: Decimal = Decimal(0)
+    quantity: Decimal
+    unit_price: Decimal
 
 
 def order_lines(contract: Contract) -> tuple[OrderLine, ...]:
     """Every line of the contract's order, in the order they are shown."""
-    lines = [
-        OrderLine(
-            key=item.key,
-            kind=LineKind.MILESTONE,
-            service_code=contract.service(item.service).code,
-            name=item.name,
-            quantity=Decimal(1),
-            unit_price=item.amount.amount,
-        )
-        for item in contract.milestones
-    ]
+    return (*_milestones(contract), *_plans(contract), *_extras(contract))
+
+
+def _milestones(contract: Contract) -> Iterator[OrderLine]:
+    for item in contract.milestones:
+        code, price = contract.service(item.service).code, item.amount.amount
+        yield OrderLine(item.key, LineKind.MILESTONE, code, item.name, Decimal(1), price)
+
+
+def _plans(contract: Contract) -> Iterator[OrderLine]:
     for plan in contract.plans:
-        service = contract.service(plan.service)
-        kind = LineKind.TIME if isinstance(plan, TimePlan) else LineKind.MANUAL
-        price = plan.fee.amount if isinstance(plan, RetainerPlan) else Decimal(0)
-        if isinstance(plan, TimePlan):
-            price = plan.rates[0].price.amount
-        line = OrderLine(
-            key=plan.key,
-            kind=kind,
-            service_code=service.code,
-            name=service.description,
-            unit_price=price,
-        )
-        lines.append(line)
-    if contract.deposit:
-        amount = contract.deposit.amount
-        lines.append(_extra(contract, DEPOSIT, contract.deposit.service, "Deposit", amount))
-    if contract.retainage:
-        lines.append(_extra(contract, RETAINAGE, contract.retainage.service, "Retainage"))
-    ending = contract.termination
-    if ending.fee and ending.fee_service:
-        service_key = ending.fee_service
-        lines.append(_extra(contract, TERMINATION, service_key, "Early end", ending.fee))
-    return tuple(lines)
+        service, kind, price = contract.service(plan.service), LineKind.MANUAL, _NONE
+        if isinstance(plan, RetainerPlan):
+            price = plan.fee.amount
+        elif isinstance(plan, TimePlan):
+            kind, price = LineKind.TIME, plan.rates[0].price.amount
+        yield OrderLine(plan.key, kind, service.code, service.description, _NONE, price)
 
 
-def _extra(
-    contract: Contract, key: str, service: str, name: str, price: Money | None = None
-) -> OrderLine:
-    return OrderLine(
-        key=key,
-        kind=LineKind.MANUAL,
-        service_code=contract.service(service).code,
-        name=name,
-        unit_price=price.amount if price else Decimal(0),
-    )
+def _extras(contract: Contract) -> Iterator[OrderLine]:
+    deposit, retainage, ending = contract.deposit, contract.retainage, contract.termination
+    found: list[tuple[str, str, str | None, Money | None]] = []
+    if deposit:
+        found.append((DEPOSIT, "Deposit", deposit.service, deposit.amount))
+    if retainage:
+        found.append((RETAINAGE, "Retainage", retainage.service, None))
+    if ending.fee:
+        found.append((TERMINATION, "Early end", ending.fee_service, ending.fee))
+    for key, name, service, amount in found:
+        if service:
+            code, price = contract.service(service).code, amount.amount if amount else _NONE
+            yield OrderLine(key, LineKind.MANUAL, code, name, _NONE, price)

@@ -94,7 +94,7 @@ def _brings_work(state: ContractState, after: Contract, last_day: date) -> bool:
 def _change(state: ContractState, order: ChangeOrder) -> ContractState:
     """From now on the change order awaits its approval."""
     number = state.change_orders + 1
-    order = order.model_copy(update={"number": number})
+    order = order.replace(number=number)
     contract_data, contract = changed(state, order)
     change = PendingChange(
         order=order,

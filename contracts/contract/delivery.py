@@ -32,8 +32,6 @@ REACHED, PLANNED = "reached", "planned"
 """What a milestone is to be shown as in Odoo: the basis of the act that marks it."""
 _DELIVERED = "delivered"
 _MOST_EARLY = 1_000
-_MOST_REFERENCES = 20
-"""Of reports of a milestone, the latest ones."""
 
 
 # --- milestones -----------------------------------------------------------------------------------
@@ -74,20 +72,20 @@ def reported(state: ContractState, message: MilestoneReached | MilestoneUnreache
     contract is validated it is kept."""
     if state.contract is None:
         return state.replace(early_milestones=(*state.early_milestones, message))
-    if message.reference:
-        heard, reference = state.milestones[message.milestone].references, _reference_of(message)
-        if reference in heard:
-            return state
-        heard = (*heard, reference)[-_MOST_REFERENCES:]
-        state = state.with_milestone(message.milestone, references=heard)
+    if _is_old_news(state, message):
+        return state
+    if message.as_of is not None:
+        state = state.with_milestone(message.milestone, told_as_of=message.as_of)
     if isinstance(message, MilestoneUnreached):
         return _taken_back(state, message.milestone, message.by)
     return _reached(state, message)
 
 
-def _reference_of(message: MilestoneReached | MilestoneUnreached) -> str:
-    """What identifies a report: one of each kind may have the same reference."""
-    return f"{REACHED if isinstance(message, MilestoneReached) else PLANNED}:{message.reference}"
+def _is_old_news(state: ContractState, message: MilestoneReached | MilestoneUnreached) -> bool:
+    """Whether a system said this of the milestone before, or something later: its messages may
+    come twice, and overtake each other."""
+    told = state.milestones[message.milestone].told_as_of
+    return told is not None and message.as_of is not None and message.as_of <= told
 
 
 def _reached(state: ContractState, message: MilestoneReached) -> ContractState:
@@ -124,10 +122,9 @@ def _unreached_in_odoo(state: ContractState, found: MilestoneUnreachedInOdoo) ->
     return state
 
 
-def _is_newer(as_of: datetime | None, progress: MilestoneProgress) -> bool:
+def _is_newer(as_of: datetime, progress: MilestoneProgress) -> bool:
     """Whether news of a milestone in Odoo is newer than what is known of it there."""
-    known = progress.marked_as_of
-    return as_of is None or known is None or as_of > known
+    return progress.marked_as_of is None or as_of > progress.marked_as_of
 
 
 def _milestones_of(state: ContractState, milestone_id: int) -> list[str]:

@@ -192,8 +192,8 @@ def cancel(state: ContractState, request: CancelRequest) -> ContractState:
 
 def _withdrawn(state: ContractState, number: int) -> ContractState:
     billing = account.rejected(state.account, number)
-    gone = {"stage": InvoiceStage.REJECTED, "because": "the contract is cancelled"}
-    report = state.invoices[number].model_copy(update=gone)
+    because = "the contract is cancelled"
+    report = state.invoices[number].replace(stage=InvoiceStage.REJECTED, because=because)
     return state.replace(billing=billing).without_start(number).with_invoice(report)
 
 

@@ -131,7 +131,7 @@ def cleared_or_lost(state: ContractState, number: int) -> ContractState:
     ended by force."""
     before = state.invoices[number]
     if before.stage in CLEARED:
-        return report(state, before.model_copy(update={"stage": InvoiceStage.SETTLED}))
+        return report(state, before.replace(stage=InvoiceStage.SETTLED))
     return lost(state, InvoiceLost(number=number))
 
 
@@ -208,7 +208,7 @@ def _let_go(state: ContractState, parked: StepException, resolution: Resolution)
     before = state.invoices[number]
     stage = InvoiceStage.SETTLED if before.total is not None else InvoiceStage.REJECTED
     because = f"{resolution.by}: its workflow was ended by force ({resolution.reason})"
-    return report(state, before.model_copy(update={"stage": stage, "because": because}))
+    return report(state, before.replace(stage=stage, because=because))
 
 
 # --- credits --------------------------------------------------------------------------------------

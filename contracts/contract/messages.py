@@ -5,24 +5,22 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from contracts.billing.usage import UsageRecord
 from contracts.invoice.state import InvoiceReport
-from contracts.model import Key, MessageDay, OptionalText, Text, Words
+from contracts.model import Key, Message, MessageDay, OptionalText, Text, Words
 from contracts.money import Money
 
 
-class MilestoneReached(BaseModel):
-    """A milestone was delivered. `on` is the delivery date; left out, today. A system that may send
-    a report twice gives each a `reference`: heard before, it changes nothing any more."""
-
-    model_config = ConfigDict(extra="forbid")
+class MilestoneReached(Message):
+    """A milestone was delivered. `on` is the delivery date; left out, today. A system says `as_of`
+    when (aware): what is not newer than it said before of the same milestone is no news."""
 
     milestone: Key
     by: OptionalText = ""
     on: MessageDay | None = None
-    reference: OptionalText = ""
+    as_of: AwareDatetime | None = None
 
 
 class MilestoneReachedInOdoo(BaseModel):
@@ -31,18 +29,16 @@ class MilestoneReachedInOdoo(BaseModel):
 
     milestone_id: int
     on: MessageDay | None = None
-    as_of: datetime | None = None
+    as_of: datetime
 
 
-class MilestoneUnreached(BaseModel):
-    """A milestone is not reached after all. `reference` as for one that is reached."""
-
-    model_config = ConfigDict(extra="forbid")
+class MilestoneUnreached(Message):
+    """A milestone is not reached after all; `as_of` as with MilestoneReached."""
 
     milestone: Key
     by: Text
     reason: Words = ""
-    reference: OptionalText = ""
+    as_of: AwareDatetime | None = None
 
 
 class MilestoneUnreachedInOdoo(BaseModel):
@@ -52,11 +48,9 @@ class MilestoneUnreachedInOdoo(BaseModel):
     as_of: datetime
 
 
-class UsageReport(BaseModel):
+class UsageReport(Message):
     """Metered records, in any order and any number of times: the same id counts once, and another
     quantity under the same id replaces the one before."""
-
-    model_config = ConfigDict(extra="forbid")
 
     records: tuple[UsageRecord, ...] = Field(min_length=1, max_length=5_000)
 
@@ -69,12 +63,10 @@ class UsageTaken(BaseModel):
     refused: list[str] = Field(default_factory=list)
 
 
-class ServiceCredit(BaseModel):
+class ServiceCredit(Message):
     """A credit owed for a breach of service levels, deducted from the next invoice.
 
     `amount` is without tax; `reference` identifies it (a repeat counts once)."""
-
-    model_config = ConfigDict(extra="forbid")
 
     retainer: Key
     reference: Key
@@ -83,12 +75,10 @@ class ServiceCredit(BaseModel):
     by: Text
 
 
-class CreditRequest(BaseModel):
+class CreditRequest(Message):
     """Credit invoice `number` of the contract: in whole, or an `amount` of it without tax.
 
     With `reinvoice` what it billed is proposed again, at the terms and facts of then."""
-
-    model_config = ConfigDict(extra="forbid")
 
     number: int
     amount: Money | None = None
@@ -102,11 +92,9 @@ class Side(StrEnum):
     FIRM = "firm"
 
 
-class Hold(BaseModel):
+class Hold(Message):
     """Billing, or dunning, of the whole contract stands still until a person releases it, or
     (with `until`) up to the end of that day in the legal entity's zone."""
-
-    model_config = ConfigDict(extra="forbid")
 
     by: Text
     reason: Text
@@ -118,22 +106,18 @@ class HoldKind(StrEnum):
     DUNNING = "dunning"
 
 
-class HoldRequest(BaseModel):
+class HoldRequest(Message):
     """Set a hold, or release it (`hold` left out)."""
-
-    model_config = ConfigDict(extra="forbid")
 
     kind: HoldKind
     by: Text
     hold: Hold | None = None
 
 
-class TerminationRequest(BaseModel):
+class TerminationRequest(Message):
     """Either side ends the contract early; `on` is its last day (entity's zone).
 
     `agreed` waives the notice period the terms ask for."""
-
-    model_config = ConfigDict(extra="forbid")
 
     side: Side
     by: Text
@@ -142,46 +126,36 @@ class TerminationRequest(BaseModel):
     agreed: bool = False
 
 
-class TerminationWithdrawn(BaseModel):
+class TerminationWithdrawn(Message):
     """The early end is taken back, before its last day is over."""
-
-    model_config = ConfigDict(extra="forbid")
 
     by: Text
     reason: Words = ""
 
 
-class NoticeGiven(BaseModel):
+class NoticeGiven(Message):
     """One side does not want the term renewed: the contract expires at its end."""
-
-    model_config = ConfigDict(extra="forbid")
 
     side: Side
     by: Text
     on: MessageDay | None = None
 
 
-class RetainageRelease(BaseModel):
+class RetainageRelease(Message):
     """The event that releases what was held back has come."""
-
-    model_config = ConfigDict(extra="forbid")
 
     by: Text
     reason: Words = Field(min_length=1)
 
 
-class CustomerRefresh(BaseModel):
+class CustomerRefresh(Message):
     """Read the deal again, for whoever asks."""
-
-    model_config = ConfigDict(extra="forbid")
 
     by: Text
 
 
-class CancelRequest(BaseModel):
+class CancelRequest(Message):
     """Stop a contract that has not billed anything, and take back what was provisioned."""
-
-    model_config = ConfigDict(extra="forbid")
 
     by: Text
     reason: Words = ""

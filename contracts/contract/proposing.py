@@ -259,7 +259,7 @@ def _started(state: ContractState, action: Action, is_new: bool, stands: bool) -
     report = state.invoices[number]
     if report.stage is not InvoiceStage.PROPOSED:
         return state  # It has reported already.
-    awaiting = report.model_copy(update={"stage": InvoiceStage.AWAITING_APPROVAL})
+    awaiting = report.replace(stage=InvoiceStage.AWAITING_APPROVAL)
     return state.with_invoice(awaiting)
 
 

@@ -96,9 +96,7 @@ def _of(state: ContractState, key: str, until: date) -> Read | None:
 
 def _time_read(state: ContractState, action: Action, read: TimeRead, stands: bool) -> ContractState:
     state = _with_late(state, action.subject, account.too_late(state.account, read.entries))
-    billing = account.take_time(
-        state.account, [action.subject], read.entries, read.gone, read.until
-    )
+    billing = account.take_time(state.account, action.subject, read.entries, read.gone, read.until)
     return _after_reading(state.replace(billing=billing), action.subject, read)
 
 

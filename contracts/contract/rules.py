@@ -22,7 +22,7 @@ from contracts.contract import (
     term,
     write_back,
 )
-from contracts.contract.state import ENDED, ContractInput, ContractState
+from contracts.contract.state import ENDED, ContractInput, ContractState, outcome
 from contracts.contract.waits import contract_waits
 from contracts.model import JsonObject
 
@@ -83,6 +83,7 @@ AGENDA: Agenda[ContractState] = Agenda(
     correction_refusal=corrections.refusal,
     corrected=corrections.corrected,
     at_most_bytes=_at_most_bytes,
+    answer=outcome,
 )
 
 

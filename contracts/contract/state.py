@@ -11,7 +11,6 @@ from typing import Annotated, Any, Self
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     ModelWrapValidatorHandler,
     PlainSerializer,
@@ -40,7 +39,7 @@ from contracts.contract.messages import (
 )
 from contracts.crm import ContractStatus
 from contracts.invoice.state import UNBILLED, InvoiceReport, InvoiceStage
-from contracts.model import Contract, JsonObject, Key, Source
+from contracts.model import Contract, JsonObject, Key, Source, Value
 from contracts.money import Money
 from contracts.problems import InvalidContract, problems_of
 
@@ -107,42 +106,33 @@ def require_id(value: int | None) -> int:
     return value
 
 
-class ReadCursor(BaseModel):
+class ReadCursor(Value):
     """How far a plan's records in Odoo were read: everything that changed before `since` (Odoo's
     clock) and is dated up to `until` is known."""
-
-    model_config = ConfigDict(frozen=True)
 
     since: datetime | None = None
     until: date | None = None
 
 
-class MilestoneProgress(BaseModel):
+class MilestoneProgress(Value):
     """A milestone's way: reached on a date (entity's zone) by somebody.
 
     `marked_in_odoo` is what Odoo shows as far as we know (None: a mark of ours has failed, and may
     have been set); until it shows what is so, it is marked, or unmarked. `marked_as_of` is when it
-    changed there, by Odoo's clock: older news of it is no news. `under_review` says that it was
-    un-reached after its invoice was proposed. `references` are those of the latest reports."""
-
-    model_config = ConfigDict(frozen=True)
+    changed there, by Odoo's clock: older news of it is no news. `told_as_of` is the same of other
+    systems' news. `under_review` says that it was un-reached after its invoice was proposed."""
 
     reached_on: date | None = None
     reached_by: str = ""
     marked_in_odoo: bool | None = False
     marked_as_of: datetime | None = None
+    told_as_of: datetime | None = None
     under_review: bool = False
-    references: tuple[str, ...] = ()
-
-    def replace(self, **changes: Any) -> Self:
-        return self.model_copy(update=changes)
 
 
-class ContractVersion(BaseModel):
+class ContractVersion(Value):
     """One version of the contract in its history: what changed, by whom, the fixed price (without
     tax), and who approved it (empty: it needed nobody)."""
-
-    model_config = ConfigDict(frozen=True)
 
     version: int
     on: date
@@ -153,13 +143,11 @@ class ContractVersion(BaseModel):
     approved: str = ""
 
 
-class PendingChange(BaseModel):
+class PendingChange(Value):
     """A change order on its way: what it would make of the contract, and its approval.
 
     `calendar` is the one by which its approvers are reminded.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     order: ChangeOrder
     contract_data: JsonObject
@@ -168,18 +156,13 @@ class PendingChange(BaseModel):
     approval_round: ApprovalRound | None = None
     calendar: BusinessCalendar = Field(default_factory=BusinessCalendar)
 
-    def replace(self, **changes: Any) -> Self:
-        return self.model_copy(update=changes)
 
-
-class InvoiceStart(BaseModel):
+class InvoiceStart(Value):
     """What the workflow of a proposed invoice is started with.
 
     `reached` are the milestones (ids in Odoo) that its draft marks reached on its way;
     `requested_by` are the people who may not approve it.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     proposal: InvoiceProposal
     title: str
@@ -187,10 +170,8 @@ class InvoiceStart(BaseModel):
     requested_by: tuple[str, ...] = ()
 
 
-class CapWarning(BaseModel):
+class CapWarning(Value):
     """A sentence for the order's chatter in Odoo; `number` counts a contract's warnings."""
-
-    model_config = ConfigDict(frozen=True)
 
     number: int
     text: str

@@ -72,9 +72,10 @@ def _waits_for_work(state: ContractState) -> tuple[str | None, str]:
     for due in derived.dues(state.account, state.billing_day)[:1]:
         return "period", f"the next billing day, {due.on}: {due.plan} for {due.period}"
     release_on = contract.retainage.release_on if contract.retainage else None
-    held = derived.sums(state.account, state.billing_day).retained
-    if held.is_positive and release_on:
-        return "retainage", f"{held} held back until {release_on}"
+    if release_on:
+        held = derived.sums(state.account, state.billing_day).retained
+        if held.is_positive:
+            return "retainage", f"{held} held back until {release_on}"
     if contract.plans and contract.ends_on:
         return "period", f"the end of the term, {contract.ends_on}"
     return None, ""

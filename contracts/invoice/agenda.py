@@ -54,34 +54,32 @@ def wake(state: InvoiceState) -> datetime | None:
 def _to_collect(state: InvoiceState) -> list[Wanted]:
     """Delivery goes beside the rest: while it is parked, payments are booked all the same."""
     found: list[Wanted] = []
-    if not state.delivered:
+    if not state.delivered and collecting.posted(state) is not None:
         found.append(Action(acts.DELIVER, key=acts.DELIVER, irreversible=True))
     if state.credit_to_tell is not None:
         number = str(state.proposal.credited_number)
         found.append(Action(acts.TELL_INVOICE, key=acts.TELL_INVOICE, subject=number))
-    return [*found, *_next_booking(state)]
+    return [*found, *_of_its_balance(state)]
 
 
-def _next_booking(state: InvoiceState) -> list[Wanted]:
-    """One after the other: each changes the balance that the next one rests on."""
+def _of_its_balance(state: InvoiceState) -> list[Wanted]:
     bookings = _bookings(state)
-    for item in bookings:
-        if item.key in state.uncertain:
-            # It may be booked: whatever else has changed, that is found out first.
-            return [item]
     if collecting.posted(state) is None:
-        return [reminding.look(reminding.REPOSTED)]
+        # What may be booked is found out whatever else has changed.
+        in_doubt = [item for item in bookings if item.key in state.uncertain]
+        return in_doubt or [reminding.look_for_restored(state)]
     if bookings:
-        return bookings[:1]
+        return bookings
     if state.write_off is not None:
         return approving.to_remind(state)
     return reminding.to_dun(state) if collecting.is_dunned(state) else []
 
 
 def _bookings(state: InvoiceState) -> list[Wanted]:
-    found: list[Wanted] = [payments.to_register(state, item) for item in state.payments[:1]]
+    """One goes after the other; one that waits for a person holds up none of the others."""
+    found: list[Wanted] = [payments.to_register(state, item) for item in state.payments]
     if collecting.is_to_reconcile(state) and state.credited_invoice_id is not None:
-        found.append(Action(acts.RECONCILE, key=acts.RECONCILE, irreversible=True))
+        found.append(payments.to_reconcile())
     if state.write_off is not None and state.write_off.approval_round.is_met:
         found.append(agreements.to_write_off(state.write_off))
     return found

@@ -102,12 +102,10 @@ def accepted_dispute(state: InvoiceState, dispute: Dispute, accepted: Money) -> 
     """The dispute once a part is accepted: only that part stays disputed, until it is credited."""
     balance = collecting.required_balance(state)
     share = accepted.amount * balance.untaxed.amount / balance.total.amount
-    return dispute.model_copy(
-        update={
-            "accepted": accepted,
-            "to_credit": Money.rounded(share, accepted.currency),
-            "credited_before": collecting.credited_untaxed(state, balance),
-        }
+    return dispute.replace(
+        accepted=accepted,
+        to_credit=Money.rounded(share, accepted.currency),
+        credited_before=collecting.credited_untaxed(state, balance),
     )
 
 
@@ -279,7 +277,7 @@ def _write_off(state: InvoiceState, asked: WriteOffAsked) -> InvoiceState:
         approval_round=_write_off_round(state, asked),
     )
     text = f"{asked.by}: write-off of {amount} asked for: {asked.reason}"
-    state = state.replace(write_off=write_off).noted(text)
+    state = state.replace(write_off=write_off, write_offs=state.write_offs + 1).noted(text)
     return approving.with_rule_noted(state, write_off.approval_round)
 
 
@@ -302,7 +300,13 @@ def _write_off_round(state: InvoiceState, asked: WriteOffAsked) -> ApprovalRound
 def to_write_off(asked: WriteOff) -> Action:
     """The write-off that was approved."""
     basis = asked.approval_round.subject.content_hash
-    return Action(acts.WRITE_OFF, key=acts.WRITE_OFF, basis=basis, irreversible=True)
+    return Action(
+        acts.WRITE_OFF,
+        key=acts.WRITE_OFF,
+        basis=basis,
+        lane=payments.BOOKING_LANE,
+        irreversible=True,
+    )
 
 
 def void_write_off(state: InvoiceState) -> InvoiceState:
@@ -326,10 +330,7 @@ def _wrote_off(
     asked = state.write_off
     if asked is not None:
         approved = f"write-off of {asked.amount}: {asked.approval_round.given}"
-        state = state.replace(
-            write_offs=state.write_offs + 1,
-            write_offs_approved=(*state.write_offs_approved, approved),
-        )
+        state = state.replace(write_offs_approved=(*state.write_offs_approved, approved))
     return payments.with_balance(_without_write_off(state, "done"), balance)
 
 
@@ -349,7 +350,7 @@ def _nothing_owed(state: InvoiceState) -> str | None:
         return "that is a credit note: the customer owes nothing on it"
     balance = collecting.posted(state)
     if balance is None:
-        return f"the invoice is {state.stage}: nothing is owed on it yet"
+        return collecting.unpayable(state, "nothing is owed on it")
     if not balance.residual.is_positive:
         return f"nothing is open: the invoice is {state.stage}"
     return None

@@ -23,8 +23,29 @@ def is_credit_note(state: InvoiceState) -> bool:
 
 
 def posted(state: InvoiceState) -> InvoiceBalance | None:
-    """The balance of a posted invoice; None before that, and once it was cancelled in Odoo."""
-    return state.balance if state.balance is not None and state.balance.posted else None
+    """The balance of an invoice that is posted as it was approved; None before that, and once it
+    was cancelled or changed in Odoo."""
+    balance = state.balance
+    return balance if balance is not None and balance.posted and not is_changed(state) else None
+
+
+def is_changed(state: InvoiceState) -> bool:
+    """Whether it is posted with other amounts than were approved: somebody reset it in Odoo,
+    changed it, and posted it again."""
+    balance, approved = state.balance, state.odoo_totals
+    return (
+        balance is not None
+        and balance.posted
+        and approved is not None
+        and not approved.are_those_of(balance.untaxed, balance.total)
+    )
+
+
+def unpayable(state: InvoiceState, what_not: str) -> str:
+    """Why an invoice that is not `posted` has nothing of what people ask for, as a sentence."""
+    if is_changed(state):
+        return "the invoice is not in Odoo what was approved; restore it there first"
+    return f"the invoice is {state.stage}: {what_not} yet"
 
 
 def required_balance(state: InvoiceState) -> InvoiceBalance:

@@ -69,7 +69,7 @@ class InvoiceContent(Frozen):
     @property
     def undated(self) -> InvoiceContent:
         """Without what follows from the day it is posted, by a term and a currency that stay."""
-        return self.model_copy(update={"invoice_on": None, "due_on": None, "booked": Decimal(0)})
+        return self.replace(invoice_on=None, due_on=None, booked=Decimal(0))
 
 
 class _Bound(BaseModel):
@@ -118,7 +118,7 @@ def posted_differences(approved: InvoiceContent, posted: InvoiceContent) -> list
     """The same for one that is posted by now: Odoo has given it a payment reference if it had
     none."""
     if not approved.payment_reference:
-        posted = posted.model_copy(update={"payment_reference": ""})
+        posted = posted.replace(payment_reference="")
     return differences(approved, posted)
 
 
@@ -177,6 +177,7 @@ def details(content: InvoiceContent) -> list[str]:
         ("purchase order", content.reference),
         ("taxes", _of_lines(content, "taxes")),
         ("accounts", _of_lines(content, "account")),
+        ("owed and taxed on", "; ".join(content.ledger)),
         ("analytic accounts", _of_lines(content, "analytic")),
         ("fiscal position", content.fiscal_position),
         ("journal", content.journal),

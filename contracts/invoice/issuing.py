@@ -54,11 +54,14 @@ def to_take_back(state: InvoiceState) -> list[Wanted]:
     came for it goes where a person says."""
     if not state.draft_is_gone:
         return [Action(acts.DISCARD, key=acts.DISCARD)]
-    if state.payments:
-        payment = state.payments[0]
-        text = f"the invoice is {state.stage}, and {payment.amount} was paid for it"
-        return [payments.misplaced(payment, "payment_without_invoice", text)]
-    return []
+    return [
+        payments.misplaced(
+            payment,
+            "payment_without_invoice",
+            f"the invoice is {state.stage}, and {payment.amount} was paid for it",
+        )
+        for payment in state.payments
+    ]
 
 
 def _post(state: InvoiceState) -> Action:
@@ -124,8 +127,8 @@ def _posted(
     state = payments.with_balance(state.replace(issued=True), balance)
     if state.draft is not None:
         # Its lines are Odoo's from now on; the state of an invoice that is collected stays small.
-        content = state.draft.content.model_copy(update={"lines": ()})
-        state = state.replace(draft=state.draft.model_copy(update={"content": content}))
+        content = state.draft.content.replace(lines=())
+        state = state.replace(draft=state.draft.replace(content=content))
     return state.noted(f"Posted {balance.number}: {balance.total} with tax, due {balance.due_on}")
 
 
@@ -156,8 +159,8 @@ def _retry_delivery(
     if parked.code != _DIFFERS:
         return state
     draft, address = required(state.draft), parked.value
-    content = draft.content.model_copy(update={"mailed_to": address})
-    state = state.replace(draft=draft.model_copy(update={"content": content}))
+    content = draft.content.replace(mailed_to=address)
+    state = state.replace(draft=draft.replace(content=content))
     return state.noted(f"{resolution.by}: to be mailed to {address}")
 
 
@@ -185,7 +188,8 @@ def _approval_round(state: InvoiceState) -> ApprovalRound:
         kind=kind,
         title=f"{kind.words} {proposal.number} of {proposal.contract_id} "
         f"for {proposal.customer_name}",
-        amount=proposal.amount,
+        # As Odoo says: the tier never falls below what the customer is asked to pay.
+        amount=draft.odoo_totals.untaxed,
         total=draft.odoo_totals.total,
         content_hash=draft.approval_hash,
         customer_key=proposal.customer_key,
@@ -291,7 +295,7 @@ def _with_draft_outdated(state: InvoiceState) -> InvoiceState:
     """The draft in Odoo is to be written again."""
     if state.draft is None:
         return state
-    return state.replace(draft=state.draft.model_copy(update={"content_hash": ""}))
+    return state.replace(draft=state.draft.replace(content_hash=""))
 
 
 ACTS: Mapping[str, ActRule[InvoiceState]] = {

@@ -7,22 +7,20 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
-from contracts.model import MessageDay, Person, Text
+from contracts.model import Frozen, Message, MessageDay, Person, Text, Value
 from contracts.money import Money
 
 
-class Instalment(BaseModel):
+class Instalment(Value):
     """What is still open, with tax, of a part that falls due on a day of its own."""
-
-    model_config = ConfigDict(frozen=True)
 
     due_on: date
     residual: Money
 
 
-class InvoiceBalance(BaseModel):
+class InvoiceBalance(Value):
     """What Odoo says about an invoice now; amounts in its currency.
 
     `total` includes tax, `untaxed` does not; `residual` is what is still owed (by us, on a credit
@@ -33,8 +31,6 @@ class InvoiceBalance(BaseModel):
     several (none: all is due then). `as_of` is when the
     record last changed by Odoo's clock: of two balances the newer one counts.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     invoice_id: int
     as_of: datetime
@@ -64,10 +60,8 @@ class InvoiceBalance(BaseModel):
         return self.posted and not self.residual.is_positive and not self.in_payment
 
 
-class PaymentReceived(BaseModel):
+class PaymentReceived(Frozen):
     """A payment known outside Odoo; `reference` identifies it (a repeat counts once)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     reference: Text
     amount: Money
@@ -82,10 +76,8 @@ class ContractRenewed(BaseModel):
     """The contract has begun another run, and needs a report when the invoice ends."""
 
 
-class DisputeOpened(BaseModel):
+class DisputeOpened(Message):
     """A customer contests an invoice, or (with `amount`, with tax) a part of it."""
-
-    model_config = ConfigDict(extra="forbid")
 
     by: Person
     reason: Text
@@ -93,13 +85,11 @@ class DisputeOpened(BaseModel):
     revised_due_on: MessageDay | None = None
 
 
-class DisputeResolved(BaseModel):
+class DisputeResolved(Message):
     """How a dispute ended: `accepted` (with tax) is credited; none of it is a rejection.
 
     With `revised_due_on` what is owed is due on that day instead.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     by: Person
     accepted: Money | None = None
@@ -107,23 +97,19 @@ class DisputeResolved(BaseModel):
     revised_due_on: MessageDay | None = None
 
 
-class PaymentPromised(BaseModel):
+class PaymentPromised(Message):
     """The customer will pay by the end of `on`; without `amount` all that is not disputed."""
-
-    model_config = ConfigDict(extra="forbid")
 
     by: Person
     on: MessageDay
     amount: Money | None = None
 
 
-class HoldChange(BaseModel):
+class HoldChange(Message):
     """Stop reminders, up to and including `until`, or (`on` false) let them go on.
 
     An invoice's own hold and that of its whole contract are two: each is released by itself.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     on: bool = True
     by: Person
@@ -132,22 +118,18 @@ class HoldChange(BaseModel):
     whole_contract: bool = False
 
 
-class WriteOffAsked(BaseModel):
+class WriteOffAsked(Message):
     """Give up what is open; it needs an approval."""
-
-    model_config = ConfigDict(extra="forbid")
 
     by: Person
     reason: Text
 
 
-class CreditRequested(BaseModel):
+class CreditRequested(Value):
     """Asks a contract to credit a part of one of its invoices: what was accepted of a dispute.
 
     `number` is the invoice's, `amount` with tax, `untaxed` the same without.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     number: int
     amount: Money
@@ -156,14 +138,12 @@ class CreditRequested(BaseModel):
     reason: str
 
 
-class CreditApplied(BaseModel):
+class CreditApplied(Value):
     """A credit note of ours was set off against its invoice, which hears of it from there.
 
     `number` is the credit note's; `untaxed` is what it credits without tax, `applied` how much it
     took off what the invoice was open by, with tax; `balance` is the invoice's since.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     number: int
     untaxed: Money

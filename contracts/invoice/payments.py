@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 
 from contracts import parking
 from contracts.agenda.actions import Action, Failed, Question, Wanted
 from contracts.agenda.machine import ActRule, MessageRule
+from contracts.agenda.state import required
 from contracts.invoice import acts, collecting
 from contracts.invoice.answers import Reconciled
 from contracts.invoice.messages import CreditApplied, InvoiceBalance, PaymentNotice, PaymentReceived
@@ -16,18 +18,29 @@ from contracts.parking import Resolution, StepException
 
 MAX_PAYMENTS = 1_000
 MAX_QUESTIONS = 20
+BOOKING_LANE = "booking"
+"""Each booking changes the balance that the next one rests on."""
 
 
 # --- payments -------------------------------------------------------------------------------------
 
 
 def _payment_refusal(state: InvoiceState, payment: PaymentReceived) -> str | None:
+    if payment.reference in state.payments_given_up:
+        return _given_up(payment)
     known = state.known_payments.get(payment.reference)
     if known is not None:
         return _other_amount(payment, known)
     if collecting.posted(state) is None:
-        return f"the invoice is {state.stage}: there is nothing to pay yet"
+        return collecting.unpayable(state, "there is nothing to pay")
     return _unbookable(state, payment) or _notice_refusal(state, payment)
+
+
+def _given_up(payment: PaymentReceived) -> str:
+    return (
+        f"a person has given up payment {payment.reference}; another payment needs a reference of "
+        "its own"
+    )
 
 
 def _other_amount(payment: PaymentReceived, known: Money) -> str | None:
@@ -42,8 +55,11 @@ def _other_amount(payment: PaymentReceived, known: Money) -> str | None:
 def _notice_refusal(state: InvoiceState, payment: PaymentReceived) -> str | None:
     """A system's money is kept whatever the invoice is: what cannot be booked waits for a person,
     and what comes too early for the invoice. Only what is too much is refused."""
-    is_known = payment.reference in state.known_payments
-    if len(state.known_payments) >= MAX_PAYMENTS and not is_known:
+    given_up = state.payments_given_up.get(payment.reference)
+    if given_up is not None and _says(given_up) == _says(payment):
+        return _given_up(payment)
+    is_known = payment.reference in state.known_payments or given_up is not None
+    if len(state.known_payments) + len(state.payments_given_up) >= MAX_PAYMENTS and not is_known:
         return f"at most {MAX_PAYMENTS} payments are taken for one invoice"
     if len(state.payment_questions) >= MAX_QUESTIONS:
         return f"{MAX_QUESTIONS} payments of this invoice wait for a person already"
@@ -53,6 +69,8 @@ def _notice_refusal(state: InvoiceState, payment: PaymentReceived) -> str | None
 def _payment(state: InvoiceState, payment: PaymentReceived) -> InvoiceState:
     """Money known outside Odoo: from the customer, or on a credit note to them. What comes before
     the invoice is posted is booked once it is."""
+    if payment.reference in state.payments_given_up:
+        return _corrected_too_late(state, payment)
     known = state.known_payments.get(payment.reference)
     if known is not None:
         return state if known == payment.amount else _with_other_amount(state, payment, known)
@@ -69,6 +87,23 @@ def _with_other_amount(state: InvoiceState, payment: PaymentReceived, known: Mon
         f"{payment.amount}"
     )
     return _with_question(state, "payment_differs", payment.reference, payment.amount, text)
+
+
+def _corrected_too_late(state: InvoiceState, payment: PaymentReceived) -> InvoiceState:
+    """A system reports a payment otherwise than when a person gave it up. It is not booked: that
+    person may have booked the money elsewhere."""
+    before = state.payments_given_up[payment.reference]
+    text = (
+        f"payment {payment.reference} of {before.amount} on {before.paid_on} was given up, and was "
+        f"reported again with {payment.amount} on {payment.paid_on}"
+    )
+    given_up = {**state.payments_given_up, payment.reference: payment}
+    state = state.replace(payments_given_up=given_up)
+    return _with_question(state, "payment_differs", payment.reference, payment.amount, text)
+
+
+def _says(payment: PaymentReceived) -> tuple[Money, date]:
+    return payment.amount, payment.paid_on
 
 
 def _unbookable(state: InvoiceState, payment: PaymentReceived) -> str | None:
@@ -89,7 +124,13 @@ def to_register(state: InvoiceState, payment: PaymentReceived) -> Wanted:
     if refusal:
         return misplaced(payment, "payment_refused", refusal)
     key = f"{acts.REGISTER_PAYMENT}:{payment.reference}"
-    return Action(acts.REGISTER_PAYMENT, key=key, subject=payment.reference, irreversible=True)
+    return Action(
+        acts.REGISTER_PAYMENT,
+        key=key,
+        subject=payment.reference,
+        lane=BOOKING_LANE,
+        irreversible=True,
+    )
 
 
 def misplaced(payment: PaymentReceived, code: str, why: str) -> Question:
@@ -105,30 +146,16 @@ def misplaced(payment: PaymentReceived, code: str, why: str) -> Question:
     return Question(acts.REGISTER_PAYMENT, key=key, detail=detail)
 
 
-def _registered(
-    state: InvoiceState, action: Action, balance: InvoiceBalance, stands: bool
-) -> InvoiceState:
-    payment = next((item for item in state.payments if item.reference == action.subject), None)
-    over = excess(state, payment) if payment is not None else None
-    state = with_balance(_without_payment(state, action.subject), balance)
-    if over is None:
-        return state
-    text = (
-        f"payment {action.subject} is {over} more than was open; the rest is on the "
-        "customer's account in Odoo"
-    )
-    return _with_question(state, "payment_exceeds", action.subject, over, text)
+def _booking_begins(state: InvoiceState, action: Action) -> InvoiceState:
+    """What is open counts as it is before the booking: Odoo may tell of that before its answer
+    comes. One that may have happened is tried again with what was open at first."""
+    return state if action.key in state.uncertain else state.replace(owed_at_booking=_owed(state))
 
 
-def excess(state: InvoiceState, payment: PaymentReceived) -> Money | None:
-    """How much of a payment that is booked now is more than what was open; None if nothing is.
-
-    While Odoo shows the invoice as in payment, what was booked before may still be in what it
-    calls open.
-    """
-    balance = collecting.posted(state)
-    if balance is None:
-        return None
+def _owed(state: InvoiceState) -> Money:
+    """What is open now. While Odoo shows the invoice as in payment, what was booked before may
+    still be in what it calls open."""
+    balance = collecting.required_balance(state)
     owed = balance.residual
     if balance.in_payment:
         waiting = {item.reference for item in state.payments}
@@ -138,14 +165,39 @@ def excess(state: InvoiceState, payment: PaymentReceived) -> Money | None:
             if reference not in waiting and amount.currency == owed.currency
         )
         owed -= Money.total(booked, owed.currency)
-    over = payment.amount - max(owed, Money.zero(owed.currency))
-    return over if over.is_positive else None
+    return max(owed, Money.zero(owed.currency))
+
+
+def _registered(
+    state: InvoiceState, action: Action, balance: InvoiceBalance, stands: bool
+) -> InvoiceState:
+    owed, amount = required(state.owed_at_booking), state.known_payments[action.subject]
+    state = with_balance(_without_payment(state, action.subject), balance)
+    over = amount - owed
+    if not over.is_positive:
+        return state
+    text = (
+        f"payment {action.subject} is {over} more than was open; the rest is on the "
+        "customer's account in Odoo"
+    )
+    return _with_question(state, "payment_exceeds", action.subject, over, text)
 
 
 def _without_payment(state: InvoiceState, reference: str) -> InvoiceState:
     """The payment is booked, or a person has seen to it."""
     rest = tuple(item for item in state.payments if item.reference != reference)
     return state.replace(payments=rest)
+
+
+def _give_up(state: InvoiceState, parked: StepException, _: Resolution) -> InvoiceState:
+    """A person sees to this money. Its reference stays known: a system that reports the payment
+    once more must not have it booked beside what that person has done."""
+    reference = parked.subject
+    [payment] = (item for item in state.payments if item.reference == reference)
+    known = {name: item for name, item in state.known_payments.items() if name != reference}
+    given_up = {**state.payments_given_up, reference: payment}
+    state = state.replace(known_payments=known, payments_given_up=given_up)
+    return _without_payment(state, reference)
 
 
 # --- money that is not owed -----------------------------------------------------------------------
@@ -197,6 +249,8 @@ def with_balance(state: InvoiceState, balance: InvoiceBalance) -> InvoiceState:
         return state
     if known is not None and known.posted and balance.residual != known.residual:
         state = state.noted(f"Open amount {known.residual} -> {balance.residual}")
+    if known is not None and balance.total != known.total:
+        state = state.noted(f"Changed in Odoo: {known.total} -> {balance.total} with tax")
     if balance.cancelled and not (known and known.cancelled):
         state = state.noted("The invoice was cancelled in Odoo")
     if known and known.written_off and not balance.written_off:
@@ -224,6 +278,11 @@ def need_no_reconciling(state: InvoiceState) -> InvoiceState:
     return state if state.credited_invoice_id is not None else state.replace(reconciled=True)
 
 
+def to_reconcile() -> Action:
+    """A credit note is set off against the invoice that it credits."""
+    return Action(acts.RECONCILE, key=acts.RECONCILE, lane=BOOKING_LANE, irreversible=True)
+
+
 def _reconciled(
     state: InvoiceState, action: Action, value: Reconciled, stands: bool
 ) -> InvoiceState:
@@ -245,7 +304,8 @@ ACTS: Mapping[str, ActRule[InvoiceState]] = {
     acts.REGISTER_PAYMENT: ActRule(
         parking.REGISTER_PAYMENT,
         _registered,
-        skipped=lambda state, parked, _: _without_payment(state, parked.subject),
+        skipped=_give_up,
+        begun=_booking_begins,
     ),
     acts.SETTLE_PAYMENT: ActRule(parking.SETTLE_PAYMENT, skipped=_settled),
     acts.RECONCILE: ActRule(

@@ -8,12 +8,13 @@ from typing import Any
 from contracts import parking
 from contracts.agenda.actions import Action, Failed, Wanted
 from contracts.agenda.machine import ActRule
+from contracts.agenda.state import required
 from contracts.dunning import Act, DunningState
 from contracts.invoice import acts, collecting, payments
 from contracts.invoice.messages import InvoiceBalance
 from contracts.invoice.state import InvoiceState, Reminder
 
-REPOSTED, PROMISED, LATE = "reposted", "promise", "remind"
+RESTORED, PROMISED, LATE = "restored", "promise", "remind"
 """What the balance is read for: the basis of the act says it."""
 _NO_ADDRESS = "email_missing"
 """The customer cannot be mailed: a person is to reach them some other way."""
@@ -41,6 +42,13 @@ def to_dun(state: InvoiceState) -> list[Wanted]:
 def look(basis: str) -> Action:
     """The balance is read, for what the basis says."""
     return Action(acts.BALANCE, key=acts.BALANCE, basis=basis)
+
+
+def look_for_restored(state: InvoiceState) -> Action:
+    """The balance is read of an invoice that is not posted as it was approved: nothing goes on
+    before it is so again."""
+    changed = f":{required(state.balance).total}" if collecting.is_changed(state) else ""
+    return look(f"{RESTORED}{changed}")
 
 
 # --- what came of it ------------------------------------------------------------------------------
@@ -112,7 +120,7 @@ def _with_reminder_sent(state: InvoiceState, how: str) -> InvoiceState:
     reminder = state.reminder
     if reminder is None:
         return state
-    level = state.dunning.model_copy(update={"level": reminder.level, "sent_on": state.today})
+    level = state.dunning.replace(level=reminder.level, sent_on=state.today)
     state = state.replace(dunning=level, reminder=None)
     return state.noted(f"Reminder {reminder.level} {how}: {reminder.owed} asked for")
 
@@ -150,7 +158,7 @@ def _not_reminded(
 ) -> InvoiceState:
     if failure.code != _NO_ADDRESS or not state.reminder:
         return state
-    return state.replace(reminder=state.reminder.model_copy(update={"by_hand": True}))
+    return state.replace(reminder=state.reminder.replace(by_hand=True))
 
 
 def _skipped(state: InvoiceState, *_: Any) -> InvoiceState:

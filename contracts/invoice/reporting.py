@@ -38,8 +38,10 @@ def to_tell(state: InvoiceState) -> list[Wanted]:
 def has_news(state: InvoiceState) -> bool:
     """Whether the contract does not know yet what it needs to know."""
     now = report(state)
-    if now.stage is InvoiceStage.SETTLED and not state.tells_its_end:
-        return False  # the contract sees it end, with this as the result
+    # The contract sees it end, with this as the result; a later run is told, once nothing is left
+    # to see to: it may close then.
+    if now.stage is InvoiceStage.SETTLED and (not state.tells_its_end or state.payment_questions):
+        return False
     return is_news(now, state.reported)
 
 
@@ -114,9 +116,7 @@ def is_news(now: InvoiceReport, told: InvoiceReport | None) -> bool:
 
 def _gist(item: InvoiceReport) -> tuple[object, ...]:
     stage = InvoiceStage.OPEN if item.stage in _POSTED else item.stage
-    rest = item.model_copy(
-        update={"stage": stage, "dunning_level": 0, "exceptions": (), "approved": ()}
-    )
+    rest = item.replace(stage=stage, dunning_level=0, exceptions=(), approved=())
     return rest, [(parked.step, parked.code) for parked in item.exceptions]
 
 

@@ -64,6 +64,7 @@ AGENDA: Agenda[InvoiceState] = Agenda(
         **reminding.ACTS,
         **reporting.ACTS,
     },
+    answer=reporting.report,
     correction_refusal=issuing.correction_refusal,
     corrected=issuing.corrected,
 )

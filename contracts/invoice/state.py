@@ -10,7 +10,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from contracts import parking
 from contracts.agenda.state import AgendaState
@@ -25,7 +25,7 @@ from contracts.invoice.messages import (
     InvoiceBalance,
     PaymentReceived,
 )
-from contracts.model import Person, Text
+from contracts.model import Person, Text, Value
 from contracts.money import Money
 from contracts.odoo_totals import OdooTotals
 from contracts.parking import StepException
@@ -75,13 +75,11 @@ class WriteOffContent(BaseModel):
     reason: str
 
 
-class WriteOff(BaseModel):
+class WriteOff(Value):
     """A write-off that was asked for: the amount (with tax) that was open then, and its approval.
 
     Whatever changes the open amount voids it.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     amount: Money
     by: Person
@@ -90,11 +88,9 @@ class WriteOff(BaseModel):
     approval_round: ApprovalRound
 
 
-class KnownDraft(BaseModel):
+class KnownDraft(Value):
     """Our draft in Odoo: what it was made of, its date (entity's zone), and what it says there.
     An approval is bound to `approval_hash`: to the proposal and to what the draft says."""
-
-    model_config = ConfigDict(frozen=True)
 
     invoice_id: int
     content_hash: str
@@ -107,7 +103,7 @@ class KnownDraft(BaseModel):
         return self.content.totals
 
 
-class InvoiceReport(BaseModel):
+class InvoiceReport(Value):
     """What an invoice tells its contract whenever something the contract uses changed.
 
     `amount` is the proposal's, without tax and negative for a credit note; everything else is as
@@ -144,11 +140,9 @@ class InvoiceReport(BaseModel):
     exceptions: tuple[StepException, ...] = ()
 
 
-class PaymentQuestion(BaseModel):
+class PaymentQuestion(Value):
     """Money that a person has to see to: why (a code of exceptions), under which reference, and
     how much."""
-
-    model_config = ConfigDict(frozen=True)
 
     code: str
     reference: str
@@ -160,23 +154,19 @@ class PaymentQuestion(BaseModel):
         return f"{parking.SETTLE_PAYMENT.name}:{self.code}:{self.reference}:{self.amount}"
 
 
-class OwnCredit(BaseModel):
+class OwnCredit(Value):
     """What a credit note of ours credits on an invoice: without tax, and set off with tax."""
-
-    model_config = ConfigDict(frozen=True)
 
     untaxed: Money
     applied: Money
 
 
-class Reminder(BaseModel):
+class Reminder(Value):
     """A reminder to the customer that is due: fixed on a day, so that a retry says the same.
 
     `owed` is what it asks for, with tax. `by_hand`: the customer has no e-mail address, and a
     person is to tell them.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     level: int
     on: date
@@ -229,7 +219,11 @@ class InvoiceState(AgendaState):
     payments: tuple[PaymentReceived, ...] = ()
     """Not booked in Odoo yet, the oldest first."""
     known_payments: dict[str, Money] = Field(default_factory=dict)
-    """Every payment that was accepted, by its reference."""
+    """Every payment that is booked or to be booked, by its reference."""
+    payments_given_up: dict[str, PaymentReceived] = Field(default_factory=dict)
+    """Those that a person sees to, by their references."""
+    owed_at_booking: Money | None = None
+    """What was open when the payment that is booked, or was booked last, was tried first."""
     payment_questions: tuple[PaymentQuestion, ...] = ()
     own_credits: dict[int, OwnCredit] = Field(default_factory=dict)
     dunning: DunningState = Field(default_factory=DunningState)
@@ -244,7 +238,7 @@ class InvoiceState(AgendaState):
     write_off: WriteOff | None = None
     write_offs_approved: tuple[str, ...] = ()
     write_offs: int = 0
-    """How many were carried out: each has a key of its own in Odoo."""
+    """How many were asked for: each has a key of its own in Odoo."""
     credit_requests: tuple[CreditRequested, ...] = ()
     """What the contract has still to be asked for."""
     reported: InvoiceReport | None = None
@@ -311,8 +305,7 @@ class InvoiceState(AgendaState):
         """The state with another current round."""
         if not self.issued or self.write_off is None:
             return self.replace(approval_round=approval_round)
-        changes = {"approval_round": approval_round}
-        return self.replace(write_off=self.write_off.model_copy(update=changes))
+        return self.replace(write_off=self.write_off.replace(approval_round=approval_round))
 
 
 class InvoiceInput(BaseModel):

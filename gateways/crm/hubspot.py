@@ -4,9 +4,9 @@ Read: the deal, its company (the customer), its contacts, its line items (the se
 owner. A line item with a billing frequency is a retainer; terms that line items cannot say stand in
 the deal's property `c2c_terms`. Written: the six text properties of `status`, and nothing else.
 
-Deals are written with `batch/update` by record id. An upsert needs a unique custom property as
-its key and creates a deal where it finds none; an update by id is just as repeatable, needs no
-such property and can create nothing.
+Deals are updated by record id. An upsert needs a unique custom property as its key and creates a
+deal where it finds none; an update by id is just as repeatable, needs no such property and can
+create nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from contracts.model import JsonObject
 from contracts.validation import Problem
 from gateways import errors
 from gateways.crm import terms
-from gateways.crm.batches import chunks, write_apart
 from gateways.crm.contract_data import (
     decimal_text,
     end_of_term,
@@ -34,13 +33,10 @@ from gateways.crm.contract_data import (
     unique_keys,
     utc_date,
 )
-from gateways.crm.hubspot_api import DEFAULT_URL, MAX_BATCH, SYSTEM, HubSpotApi
-from gateways.crm.protocol import StatusRefusal
-from gateways.crm.status import STARTED, STATUS_LABELS, status_texts
+from gateways.crm.hubspot_api import SYSTEM, HubSpotApi
+from gateways.crm.status import STARTED, STATUS_LABELS, refused, status_texts
 from gateways.errors import GatewayError
 from gateways.fields import names
-from gateways.http import pooled_client
-from gateways.secrets import Secret
 
 _RECORD_ID = re.compile(r"[0-9]{1,20}")
 
@@ -109,22 +105,6 @@ CUSTOM_PROPERTIES = (
 )
 
 
-def connect(
-    token: Secret,
-    *,
-    url: str = DEFAULT_URL,
-    billing_label: str = "Billing",
-    default_currency: str = "",
-    account_time_zone: str = "",
-) -> HubSpotCrm:
-    """HubSpot with a Service Key's or private app's token; nothing is sent yet.
-
-    Raises ValueError for plain HTTP beyond the loopback and for an unknown time zone.
-    """
-    api = HubSpotApi(pooled_client(url), token, account_time_zone=account_time_zone)
-    return HubSpotCrm(api, billing_label=billing_label, default_currency=default_currency)
-
-
 class HubSpotCrm:
     """A Crm. Thread-safe: it holds nothing but its connections and settings.
 
@@ -176,18 +156,17 @@ class HubSpotCrm:
         contract_data["customer"] = self._customer(deal_id)
         return _billed(contract_data, self._line_items(deal_id), written)
 
-    def write_statuses(self, statuses: Sequence[ContractStatus]) -> list[StatusRefusal]:
-        """See Crm. One call for a hundred deals; one more for each refused a few times halved."""
-        last = {status.deal_id: status for status in statuses}
-        refused = [
-            StatusRefusal(deal_id=deal_id, reason="HubSpot's record ids are whole numbers")
-            for deal_id in last
-            if not _RECORD_ID.fullmatch(deal_id)
-        ]
-        good = [status for key, status in last.items() if _RECORD_ID.fullmatch(key)]
-        for some in chunks(good, MAX_BATCH):
-            refused += self._write_some(some)
-        return refused
+    def write_status(self, status: ContractStatus) -> None:
+        """See Crm."""
+        deal_id = status.deal_id
+        if not _RECORD_ID.fullmatch(deal_id):
+            raise refused(SYSTEM, deal_id, "HubSpot's record ids are whole numbers")
+        try:
+            self._api.update("deals", deal_id, status_texts(status))
+        except GatewayError as error:
+            if error.code == "not_found":
+                raise refused(SYSTEM, deal_id, error.message) from error
+            raise
 
     def won_deals(self, since: datetime, after: str = "") -> WonDeals:
         """See Crm. HubSpot keeps milliseconds and shows a change to searches seconds later; its
@@ -200,8 +179,7 @@ class HubSpotCrm:
             _filter("hs_is_closed_won", "EQ", "true"),
             _filter("hs_lastmodifieddate", "GTE", _milliseconds(since)),
         ]
-        if self._closed_since is not None:
-            adopted = datetime.combine(self._closed_since, time(), self._zone)
+        if (adopted := self._adopted()) is not None:
             filters.append(_filter("closedate", "GTE", _milliseconds(adopted)))
         page = self._api.search("deals", filters, ["hs_lastmodifieddate"], after)
         deals = [
@@ -212,6 +190,24 @@ class HubSpotCrm:
             for deal in page.records
         ]
         return WonDeals(deals=deals, as_of=page.as_of or since, next=page.next)
+
+    def is_due(self, deal_id: str) -> bool:
+        """See Crm. One call, and no search: searches see a change seconds later."""
+        try:
+            deal = self._read_deal(deal_id, (STARTED, "hs_is_closed_won", "closedate"))
+        except GatewayError as error:
+            if error.code == "deal_not_found":
+                return False
+            raise
+        if deal.get("hs_is_closed_won") != "true" or deal.get(STARTED):
+            return False
+        adopted, closed = self._adopted(), deal.get("closedate") or ""
+        return adopted is None or (closed != "" and datetime.fromisoformat(closed) >= adopted)
+
+    def _adopted(self) -> datetime | None:
+        if self._closed_since is None:
+            return None
+        return datetime.combine(self._closed_since, time(), self._zone)
 
     def missing_setup(self) -> list[Problem]:
         """See Crm: custom properties that are not there, or are of another type."""
@@ -238,15 +234,19 @@ class HubSpotCrm:
                 self._api.create_property(item.object_type, item.definition())
         return self.missing_setup()
 
-    def _won_deal(self, deal_id: str) -> JsonObject:
+    def _read_deal(self, deal_id: str, properties: Sequence[str]) -> JsonObject:
         if not _RECORD_ID.fullmatch(deal_id):
             raise _no_deal(deal_id, "HubSpot's record ids are whole numbers")
         try:
-            deal: JsonObject = self._api.read("deals", deal_id, _DEAL)["properties"]
+            deal: JsonObject = self._api.read("deals", deal_id, properties)["properties"]
         except GatewayError as error:
             if error.code == "not_found":
                 raise _no_deal(deal_id, error.message) from error
             raise
+        return deal
+
+    def _won_deal(self, deal_id: str) -> JsonObject:
+        deal = self._read_deal(deal_id, _DEAL)
         if deal.get("hs_is_closed_won") != "true":
             raise errors.business(
                 SYSTEM,
@@ -288,22 +288,6 @@ class HubSpotCrm:
         ids = [key for key, _ in self._api.associated("deals", deal_id, "line_items")]
         items = self._api.read_many("line_items", ids, _LINE_ITEM)
         return [item["properties"] for item in sorted(items, key=_position)]
-
-    def _write_some(self, statuses: Sequence[ContractStatus]) -> list[StatusRefusal]:
-        refused: dict[str, str] = {}
-
-        def write(some: Sequence[ContractStatus]) -> None:
-            changes = [(status.deal_id, status_texts(status)) for status in some]
-            refused.update(self._api.update_many("deals", changes))
-
-        for status, error in write_apart(statuses, write, _may_be_one_deals_fault):
-            refused[status.deal_id] = error.message
-        return [StatusRefusal(deal_id=key, reason=reason) for key, reason in refused.items()]
-
-
-def _may_be_one_deals_fault(error: GatewayError) -> bool:
-    """Not so for a missing scope or property: trying each deal alone would fail just the same."""
-    return error.code != "access_denied" and error.field not in STATUS_LABELS
 
 
 def _filter(name: str, operator: str, value: str) -> JsonObject:

@@ -9,16 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import quote
-from zoneinfo import ZoneInfo
 
 import httpx
 
 from contracts.model import JsonObject
 from gateways import errors
-from gateways.crm.batches import chunks
 from gateways.errors import GatewayError
 from gateways.http import date_of, json_object, retry_after, unanswered
 from gateways.secrets import Secret
@@ -44,12 +42,9 @@ SEARCHES_PER_SECOND = 4.0
 
 _NO_ASSOCIATIONS = "crm.associations.NO_ASSOCIATIONS_FOUND"
 _LOCKED_RETRY = timedelta(seconds=2)  # HubSpot asks for at least two seconds after a 423
-_POLICY_RETRIES = {
-    "SECONDLY": timedelta(seconds=1),
-    "TEN_SECONDLY_ROLLING": timedelta(seconds=10),
-}
-_DAILY = "DAILY"
-_DAILY_RETRY = timedelta(hours=1)
+_POLICY_RETRIES = {"SECONDLY": timedelta(seconds=1), "DAILY": timedelta(hours=1)}
+_LIMIT_RETRY = timedelta(seconds=10)
+"""By the limit that refused a call; most are counted in ten seconds."""
 _MAX_PAUSE = timedelta(minutes=1)
 """Longer and a raised daily limit would go unnoticed; the engine waits out the rest."""
 
@@ -70,8 +65,6 @@ class HubSpotApi:
     """One HubSpot account behind one pooled client (of `pooled_client`); thread-safe.
 
     The token is revealed anew for each call, so that a rotated one takes effect at once.
-    `account_time_zone` (IANA) says when the account's daily limit resets; without it a call
-    refused by that limit is tried again hourly.
     """
 
     def __init__(
@@ -81,15 +74,11 @@ class HubSpotApi:
         *,
         calls_per_second: float = CALLS_PER_SECOND,
         searches_per_second: float = SEARCHES_PER_SECOND,
-        account_time_zone: str = "",
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._http = http
         self._token = token
         self._calls = Throttle(calls_per_second, system=SYSTEM)
         self._searches = Throttle(searches_per_second, system=SYSTEM)
-        self._zone = ZoneInfo(account_time_zone) if account_time_zone else None
-        self._now = now
 
     def close(self) -> None:
         """Close the connections. Calls still under way end with an error."""
@@ -105,7 +94,8 @@ class HubSpotApi:
     ) -> list[JsonObject]:
         """The records of those ids that exist, in no particular order."""
         found: list[JsonObject] = []
-        for ids in chunks(record_ids, MAX_BATCH):
+        for start in range(0, len(record_ids), MAX_BATCH):
+            ids = record_ids[start : start + MAX_BATCH]
             body = {
                 "inputs": [{"id": record_id} for record_id in ids],
                 "properties": list(properties),
@@ -116,20 +106,10 @@ class HubSpotApi:
             found += _results(answer)
         return found
 
-    def update_many(
-        self, object_type: str, changes: Sequence[tuple[str, dict[str, str]]]
-    ) -> dict[str, str]:
-        """Set properties of up to MAX_BATCH records; returns the ids not written, with reasons."""
-        inputs = [{"id": record_id, "properties": values} for record_id, values in changes]
-        path = f"/crm/v3/objects/{object_type}/batch/update"
-        answer = self._call("POST", path, body={"inputs": inputs})
-        written = {str(record["id"]) for record in _results(answer)}
-        refused = answer.get("errors") or []
-        return {
-            record_id: _reason(record_id, refused)
-            for record_id, _ in changes
-            if record_id not in written
-        }
+    def update(self, object_type: str, record_id: str, values: dict[str, str]) -> None:
+        """Set properties of a record. Raises GatewayError, `not_found` among others."""
+        path = f"/crm/v3/objects/{object_type}/{quote(record_id, safe='')}"
+        self._call("PATCH", path, body={"properties": values})
 
     def associated(
         self, from_type: str, record_id: str, to_type: str
@@ -253,9 +233,7 @@ class HubSpotApi:
         if status == 409:
             return errors.business(SYSTEM, "already_exists", message)
         if status == 429:
-            return errors.transient(
-                SYSTEM, "rate_limited", message, self._limit_retry(response, body)
-            )
+            return errors.transient(SYSTEM, "rate_limited", message, _limit_retry(response, body))
         if status == 423:
             locked = retry_after(response) or _LOCKED_RETRY
             return errors.transient(SYSTEM, "locked", message, locked)
@@ -271,22 +249,12 @@ class HubSpotApi:
             )
         return _unexpected(f"{message} {category}".strip())
 
-    def _limit_retry(self, response: httpx.Response, body: JsonObject) -> timedelta:
-        policy = str(body.get("policyName", ""))
-        stated = retry_after(response)
-        if stated is not None:
-            return stated
-        if policy == _DAILY:
-            return self._until_midnight()
-        return _POLICY_RETRIES.get(policy, _POLICY_RETRIES["TEN_SECONDLY_ROLLING"])
 
-    def _until_midnight(self) -> timedelta:
-        if self._zone is None:
-            return _DAILY_RETRY
-        now = self._now().astimezone(self._zone)
-        midnight = datetime.combine(now.date() + timedelta(days=1), time(), self._zone)
-        # Through UTC: wall-clock arithmetic would be an hour off on a day the clocks change.
-        return midnight.astimezone(UTC) - now.astimezone(UTC)
+def _limit_retry(response: httpx.Response, body: JsonObject) -> timedelta:
+    stated = retry_after(response)
+    if stated is not None:
+        return stated
+    return _POLICY_RETRIES.get(str(body.get("policyName", "")), _LIMIT_RETRY)
 
 
 def _association(item: JsonObject) -> tuple[str, frozenset[str]]:
@@ -348,18 +316,6 @@ def _refuse_errors(answer: JsonObject, expected: Callable[[JsonObject], bool]) -
         if not expected(error):
             text = json.dumps(error, sort_keys=True)[:_SHOWN_CHARACTERS]
             raise errors.business(SYSTEM, "crm_refused", text)
-
-
-def _reason(record_id: str, refused: Sequence[JsonObject]) -> str:
-    """Why a 207 did not write a record: its own errors, else all that name no record."""
-    own, unnamed = [], []
-    for error in refused:
-        ids = [str(item) for item in (error.get("context") or {}).get("ids") or []]
-        if record_id in ids:
-            own.append(str(error.get("message")))
-        elif not ids:
-            unnamed.append(str(error.get("message")))
-    return "; ".join(own or unnamed) or "HubSpot did not confirm the change and gave no reason"
 
 
 def _unexpected(message: str) -> GatewayError:

@@ -11,7 +11,8 @@ defines for its opportunities. It is written with `load` by database id, measure
 
 - `write` replaces all of a record's properties by those it is given, and so would empty the ones
   people added; `load` merges the given ones into the others within one transaction;
-- `load` takes any number of opportunities, also of different teams, in one call;
+- `load` takes any number of opportunities, also of different teams, in one call, which the client
+  makes for many contracts together;
 - for an opportunity whose team lacks a property `load` drops the value without a word, so what
   an opportunity can hold is read first.
 
@@ -21,7 +22,7 @@ Alternatives were worse: notes in the chatter pile up with each repeat, and fiel
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -34,10 +35,8 @@ from contracts.money import Money
 from contracts.validation import Problem
 from gateways import errors
 from gateways.crm import terms
-from gateways.crm.batches import chunks, write_apart
 from gateways.crm.contract_data import local_date, present, unique_keys
-from gateways.crm.protocol import StatusRefusal
-from gateways.crm.status import STARTED, STATUS_LABELS, status_texts
+from gateways.crm.status import STARTED, STATUS_LABELS, refused, status_texts
 from gateways.errors import GatewayError
 from gateways.fields import names
 from gateways.odoo import OdooClient
@@ -48,7 +47,6 @@ PARTNER_KEY = "odoo-partner-"
 """A customer's key is this and the database id of its commercial partner."""
 
 _MAX_ID = 2**31 - 1  # PostgreSQL's integer; a greater number would be an error of the database
-_WRITE_BATCH = 100
 _PAGE = 500
 _MAX_PAGES = 20
 _MAX_LINES = 2_000
@@ -117,13 +115,21 @@ class OdooCrm:
         contract_data = terms.with_terms(contract_data, stated)
         return contract_data | {"milestones": terms.milestones(contract_data)}
 
-    def write_statuses(self, statuses: Sequence[ContractStatus]) -> list[StatusRefusal]:
-        """See Crm. One read and one write for a hundred opportunities; none for unchanged ones."""
-        last = {status.deal_id: status for status in statuses}
-        refused: list[StatusRefusal] = []
-        for some in chunks(list(last.values()), _WRITE_BATCH):
-            refused += self._write_some(some)
-        return refused
+    def write_status(self, status: ContractStatus) -> None:
+        """See Crm. One read and one write, which many share; no write where nothing changes."""
+        lead_id = _record_id(status.deal_id)
+        found = self._odoo.find(
+            "crm.lead",
+            "id",
+            [lead_id] if lead_id else [],
+            ["team_id", "lead_properties"],
+            also=[_ALSO_ARCHIVED],
+        )
+        reason = _why_not(found[0] if found else None)
+        if reason:
+            raise refused(SYSTEM, status.deal_id, reason)
+        if _is_news(status, found[0]):
+            self._odoo.load("crm.lead", [_row(status)])
 
     def won_deals(self, since: datetime, after: str = "") -> WonDeals:
         """See Crm. Odoo compares to the second. Its clock is what stamps its records: the newest
@@ -134,10 +140,7 @@ class OdooCrm:
         newest = self._odoo.search_read(
             "crm.lead", [_ALSO_ARCHIVED], ["write_date"], order="write_date desc", limit=1
         )
-        domain = [*_WON, [f"lead_properties.{STARTED}", "=", False], ["write_date", ">=", since]]
-        if self._closed_since is not None:
-            adopted = datetime.combine(self._closed_since, time(), self._zone)
-            domain.append(["date_closed", ">=", adopted])
+        domain = [*self._due(), ["write_date", ">=", since]]
         leads = self._page("crm.lead", domain, ["write_date"], _record_id(after) or 0)
         return WonDeals(
             deals=[
@@ -147,6 +150,20 @@ class OdooCrm:
             as_of=max([since, *(_utc(row["write_date"]) for row in newest)]),
             next=str(leads[-1]["id"]) if len(leads) == _PAGE else "",
         )
+
+    def is_due(self, deal_id: str) -> bool:
+        """See Crm."""
+        lead_id = _record_id(deal_id)
+        domain = [*self._due(), ["id", "=", lead_id]]
+        return bool(lead_id and self._odoo.search_read("crm.lead", domain, ["id"], limit=1))
+
+    def _due(self) -> list[Any]:
+        """Which opportunities have yet to become contracts."""
+        domain: list[Any] = [*_WON, [f"lead_properties.{STARTED}", "=", False]]
+        if self._closed_since is not None:
+            adopted = datetime.combine(self._closed_since, time(), self._zone)
+            domain.append(["date_closed", ">=", adopted])
+        return domain
 
     def missing_setup(self) -> list[Problem]:
         """See Crm: the module that ties quotations to opportunities, teams and their properties."""
@@ -264,29 +281,6 @@ class OdooCrm:
         found = self._odoo.read("product.product", sorted(products), ["default_code"])
         codes = {product["id"]: product["default_code"] or "" for product in found}
         return {line["id"]: codes[line["product_id"][0]] for line in lines if line["product_id"]}
-
-    def _write_some(self, statuses: Sequence[ContractStatus]) -> list[StatusRefusal]:
-        ids = [lead_id for status in statuses if (lead_id := _record_id(status.deal_id))]
-        domain = [["id", "in", ids], _ALSO_ARCHIVED]
-        found = self._odoo.search_read("crm.lead", domain, ["team_id", "lead_properties"])
-        leads = {str(lead["id"]): lead for lead in found}
-        refused = [
-            StatusRefusal(deal_id=status.deal_id, reason=reason)
-            for status in statuses
-            if (reason := _why_not(leads.get(status.deal_id)))
-        ]
-        barred = {refusal.deal_id for refusal in refused}
-        rows = [
-            _row(status)
-            for status in statuses
-            if status.deal_id not in barred and _is_news(status, leads[status.deal_id])
-        ]
-        for row, error in write_apart(rows, self._load):
-            refused.append(StatusRefusal(deal_id=row[".id"], reason=error.message))
-        return refused
-
-    def _load(self, rows: Sequence[Mapping[str, str]]) -> None:
-        self._odoo.load("crm.lead", rows)
 
     def _teams(self) -> Iterator[JsonObject]:
         last = 0

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
-
-from pydantic import BaseModel, ConfigDict
 
 from contracts.crm import ContractStatus, WonDeal, WonDeals
 from contracts.model import JsonObject
 from contracts.validation import Problem
 
-__all__ = ["ContractStatus", "Crm", "StatusRefusal", "WonDeal", "WonDeals"]
-
-
-class StatusRefusal(BaseModel):
-    """A deal whose status the CRM did not take, and why, for a person to read."""
-
-    model_config = ConfigDict(frozen=True)
-
-    deal_id: str
-    reason: str
+__all__ = ["ContractStatus", "Crm", "WonDeal", "WonDeals"]
 
 
 class Crm(Protocol):
@@ -44,12 +32,10 @@ class Crm(Protocol):
         kind business with the code `deal_not_found` or `deal_not_won`.
         """
 
-    def write_statuses(self, statuses: Sequence[ContractStatus]) -> list[StatusRefusal]:
-        """Show the contracts' states on their deals; repeating it changes nothing.
-
-        Where a deal is named twice its last status counts. Fields without a value are cleared.
-        Returns the deals that were refused; all others are written.
-        """
+    def write_status(self, status: ContractStatus) -> None:
+        """Show a contract's state on its deal; repeating it changes nothing. Fields without a value
+        are cleared. Raises GatewayError of kind business with the code `status_refused` where the
+        deal cannot hold it."""
 
     def won_deals(self, since: datetime, after: str = "") -> WonDeals:
         """A page of the won deals without a contract, changed at or after `since` (aware), and the
@@ -67,6 +53,9 @@ class Crm(Protocol):
         agree. CRMs index changes late, and a contract just started may not show yet: callers let
         windows overlap and treat what they know already as done.
         """
+
+    def is_due(self, deal_id: str) -> bool:
+        """Whether `won_deals` would find this one deal now; False where there is none."""
 
     def missing_setup(self) -> list[Problem]:
         """What this CRM still lacks for the above to work; empty when all is there."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from contracts.crm import ContractStatus
 from contracts.money import Money
+from gateways import errors
+from gateways.errors import GatewayError
 
 STATUS_LABELS = {
     "c2c_stage": "Contract stage",
@@ -17,6 +19,11 @@ STATUS_LABELS = {
 
 STARTED = "c2c_stage"
 """The property that tells a deal whose contract was started: its status is never without one."""
+
+
+def refused(system: str, deal_id: str, reason: str) -> GatewayError:
+    """The deal cannot hold a status, for this reason."""
+    return errors.business(system, "status_refused", reason, field="source.id", value=deal_id)
 
 
 def status_texts(status: ContractStatus) -> dict[str, str]:

@@ -6,7 +6,6 @@ its command or the list of commands is asked for, so that no other command start
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
 from typing import Any
 
 import typer
@@ -16,14 +15,20 @@ GROUP = "c2c.commands"
 
 def names() -> list[str]:
     """The added commands in alphabetical order."""
-    return sorted(entry_points(group=GROUP).names)
+    return sorted(_found())
 
 
 def command(name: str) -> Any:
     """The added command of that name as Typer runs it; None if there is none."""
-    found = entry_points(group=GROUP, name=name)
-    if not found:
+    found = _found()
+    if name not in found:
         return None
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
     single.command(name)(found[name].load())
     return typer.main.get_command(single)
+
+
+def _found() -> dict[str, Any]:
+    from importlib.metadata import entry_points
+
+    return {item.name: item for item in entry_points(group=GROUP)}

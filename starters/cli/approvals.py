@@ -8,20 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from contracts.identifiers import contract_of
-from starters.cli import documents
 from starters.cli.errors import ExitCode, UsageError
-from starters.cli.options import By, Yes, one_of
+from starters.cli.options import By, RequestId, Yes, amount_option, one_of
 from starters.cli.session import Session, session_of
 from starters.client.errors import Refused
 from starters.client.names import MAX_LISTED
-from starters.client.references import short
+from starters.client.references import any_id, short
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from contracts.approvals import ApprovalRound
+    from starters.cli.tables import View
     from starters.client import C2C, Awaiting, Outcome
-    from starters.client.approvals import Filter
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -41,13 +38,10 @@ Customer = Annotated[
     str, typer.Option("--customer", metavar="KEY|NAME", help="Only those of this customer.")
 ]
 UpTo = Annotated[
-    str,
-    typer.Option(
-        "--up-to", metavar="'500.00 EUR'", help="Only amounts (without tax) in this currency up to."
-    ),
+    str | None, amount_option("Only amounts (without tax) in this currency up to.", "--up-to")
 ]
 Kind = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--kind",
         metavar="KIND",
@@ -67,11 +61,11 @@ Hash = Annotated[
 
 @app.command("list")
 def list_(
-    context: typer.Context, customer: Customer = "", up_to: UpTo = "", kind: Kind = ""
+    context: typer.Context, customer: Customer = "", up_to: UpTo = None, kind: Kind = None
 ) -> None:
     """List what awaits approval, the longest waiting first; --entity narrows it too."""
     session = session_of(context)
-    items = _awaiting(session, _filter(session, customer, up_to, kind))
+    items = _awaiting(session, customer, up_to, kind)
     document = {"approvals": [_document(item) for item in items]}
     session.show(
         document, _table(items) if items else f"Nothing awaits approval at {session.place}."
@@ -87,66 +81,80 @@ def approve(
         bool, typer.Option("--all", help="All that PERSON may approve; narrow it by the options.")
     ] = False,
     customer: Customer = "",
-    up_to: UpTo = "",
-    kind: Kind = "",
+    up_to: UpTo = None,
+    kind: Kind = None,
     content_hash: Hash = "",
-    comment: Annotated[str, typer.Option(help="For the record.")] = "",
+    comment: Annotated[str, typer.Option(metavar="WORDS", help="For the record.")] = "",
     yes: Yes = False,
+    request_id: RequestId = None,
 ) -> None:
     """Approve exactly the content that is shown, and nothing else.
 
     Of several, one that is refused does not stop the rest; the exit code is 1 if any was.
     """
     session = session_of(context)
-    wanted = _filter(session, customer, up_to, kind)
     if all_ == bool(references):
         raise UsageError("give one or more references, or --all")
     if references and (customer.strip() or up_to or kind):
         raise UsageError("--customer, --up-to and --kind go with --all")
-    if content_hash and (all_ or len(references or ()) > 1):
-        raise UsageError("--hash goes with one reference")
-    if references and len(references) == 1:
-        _approve_one(session, references[0], by, content_hash, comment, yes)
+    is_one = len(references or ()) == 1
+    if (content_hash or request_id) and not is_one:
+        raise UsageError("--hash and --request-id go with one reference")
+    if references and is_one:
+        _approve_one(session, references[0], by, content_hash, comment, yes, request_id)
+    elif references:
+        items, failed = _named(session, references)
+        _approve_many(session, items, failed, [], by, comment, yes)
     else:
-        _approve_many(session, references or [], wanted, by, comment, yes)
+        mine: list[Awaiting] = []
+        others: list[Awaiting] = []
+        for item in _awaiting(session, customer, up_to, kind):
+            (mine if item.may_be_approved_by(by) else others).append(item)
+        _approve_many(session, mine, [], others, by, comment, yes)
 
 
 def _approve_one(
-    session: Session, reference: str, by: str, content_hash: str, comment: str, yes: bool
+    session: Session,
+    reference: str,
+    by: str,
+    content_hash: str,
+    comment: str,
+    yes: bool,
+    request_id: str | None,
 ) -> None:
-    item = _one(session, reference, content_hash)
-    subject = item.approval_round.subject
-    session.tell(_content(item))
-    session.confirm(f"Approve {subject.amount} as {by}?", yes=yes)
-    after = session.run(
-        lambda c2c: c2c.contract_or_invoice(item.workflow_id).approve(
-            by=by, comment=comment, seen=item.approval_round
-        )
-    )
     from starters.client import Outcome
 
-    outcome = Outcome(item.workflow_id, item.approval_round, after)
-    session.show(_outcomes_document([outcome], []), f"Approved {subject.amount}: {_told(outcome)}.")
+    workflow_id = any_id(reference, session.entities)
+    before = after = _decided(session, reference, request_id)
+    if before is None:
+        item = _one(session, reference, content_hash)
+        before = item.approval_round
+        session.tell(*_content(item))
+        session.confirm(f"Approve {before.subject.amount} as {by}?", yes=yes)
+        _, after = session.ask_either(
+            reference,
+            lambda it: it.approve(by=by, comment=comment, seen=before),
+            request_id,
+        )
+    outcome = Outcome(workflow_id, before, after)
+    words = f"Approved {before.subject.amount}: {_told(outcome)}."
+    session.show(_outcomes_document([outcome], []), words)
 
 
 def _approve_many(
-    session: Session, references: Sequence[str], wanted: Filter, by: str, comment: str, yes: bool
+    session: Session,
+    items: Sequence[Awaiting],
+    failed: list[Outcome],
+    left_out: Sequence[Awaiting],
+    by: str,
+    comment: str,
+    yes: bool,
 ) -> None:
-    ids = list(dict.fromkeys(session.contract_or_invoice(item) for item in references))
-    failed: list[Outcome] = []
-    left_out: list[Awaiting] = []
-    if ids:
-        items, failed = session.run(lambda c2c: _find(c2c, ids))
-    else:
-        found = _awaiting(session, wanted)
-        mine = [item.may_be_approved_by(by) for item in found]
-        items = [item for item, is_mine in zip(found, mine, strict=True) if is_mine]
-        left_out = [item for item, is_mine in zip(found, mine, strict=True) if not is_mine]
     if items:
         session.tell(_table(items))
         session.confirm(f"Approve these {len(items)} as {by}?", yes=yes)
     outcomes = failed + session.run(lambda c2c: c2c.approve_all(items, by=by, comment=comment))
-    views: list[RenderableType] = [_outcomes(outcomes)] if outcomes else ["Nothing to approve."]
+    views: list[View | str] = [_outcomes(outcomes) if outcomes else "Nothing to approve."]
     if left_out:
         views.append(f"{len(left_out)} more await others: c2c approvals list")
     session.show(_outcomes_document(outcomes, left_out), *views)
@@ -159,19 +167,26 @@ def reject(
     context: typer.Context,
     reference: Annotated[str, typer.Argument(metavar="REF", help=f"{_FORMS}.")],
     by: By,
-    comment: Annotated[str, typer.Option(help="Why: whoever proposed it reads it.")],
+    comment: Annotated[
+        str, typer.Option(metavar="WORDS", help="Why: whoever proposed it reads it.")
+    ],
     content_hash: Hash = "",
+    request_id: RequestId = None,
 ) -> None:
     """Reject what awaits approval; an invoice's contract parks until it is proposed again."""
+    from starters.client import Awaiting
+
     session = session_of(context)
-    item = _one(session, reference, content_hash)
-    session.run(
-        lambda c2c: c2c.contract_or_invoice(item.workflow_id).reject(
-            by=by, comment=comment, seen=item.approval_round
+    workflow_id = any_id(reference, session.entities)
+    seen = _decided(session, reference, request_id)
+    if seen is None:
+        seen = _one(session, reference, content_hash).approval_round
+        session.ask_either(
+            reference,
+            lambda it: it.reject(by=by, comment=comment, seen=seen),
+            request_id,
         )
-    )
-    subject = item.approval_round.subject
-    contract = short(contract_of(item.workflow_id))
+    subject, contract = seen.subject, short(contract_of(workflow_id))
     then = {
         _WRITE_OFF: "It stays open and is collected as before.",
         "change_order": "The contract stays as it is.",
@@ -179,32 +194,25 @@ def reject(
         subject.kind,
         f"The contract parks until it is proposed again: c2c exceptions show {contract}",
     )
-    document = {**_document(item), "outcome": "rejected", "comment": comment}
+    document = {**_document(Awaiting(workflow_id, seen)), "outcome": "rejected", "comment": comment}
     session.show(document, f"Rejected {subject.title}, {subject.amount}. {then}")
 
 
 # --- what is meant ------------------------------------------------------------------------------
 
 
-def _filter(session: Session, customer: str, up_to: str, kind: str) -> Filter:
+def _awaiting(
+    session: Session, customer: str, up_to: str | None, kind: str | None
+) -> list[Awaiting]:
     from contracts.approvals import ApprovalKind
-    from starters.client.approvals import Filter
+    from contracts.money import Money
 
-    return Filter(
-        customer=customer.strip(),
-        up_to=documents.money(up_to, "--up-to") if up_to else None,
-        kind=ApprovalKind(kind) if kind else None,
-        entity=session.entity or "",
-    )
-
-
-def _awaiting(session: Session, wanted: Filter) -> list[Awaiting]:
     found = session.run(
         lambda c2c: c2c.approvals(
-            customer=wanted.customer,
-            up_to=wanted.up_to,
-            kind=wanted.kind,
-            legal_entity=wanted.entity,
+            customer=customer.strip(),
+            up_to=Money.parse(up_to) if up_to else None,
+            kind=ApprovalKind(kind) if kind else None,
+            legal_entity=session.entity or "",
             unreadable=session.warn_unreadable,
         )
     )
@@ -213,13 +221,19 @@ def _awaiting(session: Session, wanted: Filter) -> list[Awaiting]:
     return found.items
 
 
+def _decided(session: Session, reference: str, request_id: str | None) -> ApprovalRound | None:
+    """The round as the same request left it before; None if it is sent for the first time."""
+    if not request_id:
+        return None
+    return session.ask_either(reference, lambda it: it.decided(), request_id)[1]
+
+
 def _one(session: Session, reference: str, content_hash: str) -> Awaiting:
     """What awaits approval under one reference. Raises Refused if it is not one thing, or other
     content than named."""
-    workflow_id = session.contract_or_invoice(reference)
-    items = session.run(lambda c2c: c2c.contract_or_invoice(workflow_id).approvals())
+    name, items = session.ask_either(reference, lambda it: it.approvals())
     if not items:
-        raise Refused(f"{short(workflow_id)}: {_NOTHING}")
+        raise Refused(f"{name}: {_NOTHING}")
     named = content_hash.strip().lower()
     meant = [item for item in items if item.approval_round.subject.content_hash.startswith(named)]
     if not meant:
@@ -233,8 +247,13 @@ def _one(session: Session, reference: str, content_hash: str) -> Awaiting:
     return meant[0]
 
 
+def _named(session: Session, references: Sequence[str]) -> tuple[list[Awaiting], list[Outcome]]:
+    """What awaits approval under these references, and those where nothing does."""
+    ids = list(dict.fromkeys(any_id(item, session.entities) for item in references))
+    return session.run(lambda c2c: _find(c2c, ids))
+
+
 async def _find(c2c: C2C, ids: Sequence[str]) -> tuple[list[Awaiting], list[Outcome]]:
-    """What awaits approval in these workflows, and those where nothing does."""
     from starters.client import Outcome, calls
 
     found: list[Awaiting] = []
@@ -259,20 +278,11 @@ def _hash(found: ApprovalRound) -> str:
     return found.subject.content_hash[:HASH_PREFIX]
 
 
-def _table(items: Sequence[Awaiting]) -> RenderableType:
-    columns = (
-        "*Of",
-        "What",
-        ">Without tax",
-        ">Tax",
-        ">Total",
-        "Asked for",
-        "Needs",
-        "*Hash",
-    )
-    from starters.cli.tables import table
+def _table(items: Sequence[Awaiting]) -> View:
+    from starters.cli.tables import Table
 
-    return table(columns, (_row(item) for item in items))
+    columns = ("*Of", "What", ">Without tax", ">Tax", ">Total", "Asked for", "Needs", "*Hash")
+    return Table(columns, (_row(item) for item in items))
 
 
 def _row(item: Awaiting) -> tuple[object, ...]:
@@ -290,49 +300,42 @@ def _row(item: Awaiting) -> tuple[object, ...]:
     )
 
 
-def _content(item: Awaiting) -> RenderableType:
+def _content(item: Awaiting) -> list[View]:
     """What one approval is about: the content, the rule, and who has approved it so far."""
-    from rich.console import Group
-
-    from starters.cli.tables import Words, pairs
+    from starters.cli.tables import Pairs, Words
 
     found = item.approval_round
     subject, requirement = found.subject, found.requirement
-    given = ", ".join(f"{one.by} ({one.at:%Y-%m-%d})" for one in found.approvals)
     is_write_off = subject.kind == _WRITE_OFF
-    parts: list[RenderableType] = [
+    pairs = [
+        ("Open, with tax" if is_write_off else "Without tax", subject.amount),
+        ("Tax", "" if is_write_off else subject.tax),
+        ("Total with tax", "" if is_write_off else subject.total),
+        ("Requested by", ", ".join(requirement.requested_by)),
+        ("Asked for on", requirement.asked_on),
+        ("Rule", requirement.rule),
+        ("Approved by", ", ".join(f"{one.by} ({one.at:%Y-%m-%d})" for one in found.approvals)),
+        ("Needs", found.missing),
+        ("Hash", _hash(found)),
+    ]
+    return [
         Words(f"{subject.title} ({short(item.workflow_id)})", "bold"),
         *(Words(f"- {line}") for line in subject.details),
-        pairs(
-            [
-                ("Open, with tax" if is_write_off else "Without tax", subject.amount),
-                ("Tax", "" if is_write_off else subject.tax),
-                ("Total with tax", "" if is_write_off else subject.total),
-                ("Requested by", ", ".join(requirement.requested_by)),
-                ("Asked for on", requirement.asked_on),
-                ("Rule", requirement.rule),
-                ("Approved by", given),
-                ("Needs", found.missing),
-                ("Hash", _hash(found)),
-            ]
-        ),
+        Pairs(pairs),
     ]
-    return Group(*parts)
 
 
-def _outcomes(outcomes: Sequence[Outcome]) -> RenderableType:
-    from rich.text import Text
+def _outcomes(outcomes: Sequence[Outcome]) -> View:
+    from starters.cli.tables import Table, verdict
 
-    from starters.cli.tables import table
-
-    return table(
+    return Table(
         ("*Of", "What", ">Amount", "Outcome", ""),
         (
             (
                 short(item.workflow_id),
                 item.before.subject.title if item.before else "",
                 item.before.subject.amount if item.before else "",
-                Text("approved", style="green") if item.is_taken else Text("refused", style="red"),
+                verdict("approved" if item.is_taken else "refused"),
                 _told(item),
             )
             for item in outcomes
@@ -349,18 +352,15 @@ def _told(outcome: Outcome) -> str:
 
 
 def _document(item: Awaiting) -> dict[str, Any]:
-    subject = item.approval_round.subject
+    """One approval for programs: what it is about beside the rest of its round."""
+    found = item.approval_round.model_dump(mode="json")
     return {
         "of": short(item.workflow_id),
         "workflow_id": item.workflow_id,
-        "kind": subject.kind,
-        "title": subject.title,
-        "amount": str(subject.amount),
-        "tax": str(subject.tax) if subject.tax else None,
-        "total": str(subject.total) if subject.total else None,
-        "content_hash": subject.content_hash,
+        **found.pop("subject"),
+        "tax": item.approval_round.subject.tax,
         "needs": item.approval_round.missing,
-        **item.approval_round.model_dump(mode="json"),
+        **found,
     }
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import sys
-import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +14,6 @@ from starters.cli.errors import UsageError
 
 if TYPE_CHECKING:
     from contracts.model import JsonObject
-    from contracts.money import Money
     from contracts.problems import InvalidContract
 
 STANDARD_INPUT = "-"
@@ -29,15 +26,7 @@ def read(name: str) -> JsonObject:
 
     Raises UsageError where there is no such file, InvalidContract where it cannot be read.
     """
-    text = _text(name)
-    is_toml = name.endswith(".toml") or (
-        not name.endswith(".json") and not text.lstrip().startswith(("{", "["))
-    )
-    try:
-        document = _toml(text) if is_toml else _json(text)
-    except (ValueError, RecursionError) as error:
-        kind = "TOML" if is_toml else "JSON"
-        raise _malformed(name, f"a {kind} document ({error or 'nested too deeply'})") from None
+    document = _parsed(name, "TOML", _toml)
     if not isinstance(document, dict):
         raise _malformed(name, "an object with the contract's fields")
     return document
@@ -45,20 +34,8 @@ def read(name: str) -> JsonObject:
 
 def rows(name: str, field: str) -> list[JsonObject]:
     """The rows in a file, or on standard input for `-`: CSV with a heading, or a JSON list, or a
-    JSON object with the list in `field`.
-
-    Raises UsageError where there is no such file or nothing in it, InvalidContract where it cannot
-    be read.
-    """
-    text = _text(name)
-    is_csv = name.endswith(".csv") or (
-        not name.endswith(".json") and not text.lstrip().startswith(("{", "["))
-    )
-    try:
-        found = _csv(text) if is_csv else _json(text)
-    except (ValueError, RecursionError, csv.Error) as error:
-        kind = "CSV" if is_csv else "JSON"
-        raise _malformed(name, f"a {kind} document ({error or 'nested too deeply'})") from None
+    JSON object with the list in `field`. Raises as `read` does, also where there are none."""
+    found = _parsed(name, "CSV", _csv)
     if isinstance(found, dict):
         found = found.get(field)
     if not isinstance(found, list):
@@ -68,29 +45,32 @@ def rows(name: str, field: str) -> list[JsonObject]:
     return found
 
 
+def _parsed(name: str, kind: str, parse: Callable[[str], Any]) -> Any:
+    """What a file says as JSON, or in the other format if its ending or its content says so."""
+    text = _text(name)
+    is_other = name.endswith(f".{kind.lower()}") or (
+        not name.endswith(".json") and not text.lstrip().startswith(("{", "["))
+    )
+    try:
+        return parse(text) if is_other else _json(text)
+    except (ValueError, RecursionError) as error:
+        expected = f"a {kind if is_other else 'JSON'} document ({error or 'nested too deeply'})"
+        raise _malformed(name, expected) from None
+
+
 def _csv(text: str) -> list[JsonObject]:
+    import csv
+
     reader = csv.DictReader(io.StringIO(text), strict=True, skipinitialspace=True)
     found = []
-    for row in reader:
-        if None in row or None in row.values():
-            raise ValueError(f"line {reader.line_num} has another number of columns")
-        found.append(dict(row))
-    return found
-
-
-def money(text: str, option: str) -> Money:
-    """An amount with its currency. Raises UsageError naming the option it was given by."""
-    from pydantic import ValidationError
-
-    from contracts.money import Money
-
     try:
-        return Money.parse(text)
-    except ValidationError as error:
-        [first, *_] = error.errors(include_url=False)
-        is_ours = first["type"].startswith(("money_", "currency_"))
-        expected = first["msg"] if is_ours else 'an amount with its currency, such as "100.00 EUR"'
-        raise UsageError(f"{option} {text!r}: expected {expected}") from None
+        for row in reader:
+            if None in row or None in row.values():
+                raise ValueError(f"line {reader.line_num} has another number of columns")
+            found.append(dict(row))
+    except csv.Error as error:
+        raise ValueError(str(error)) from None
+    return found
 
 
 def changes(settings: Sequence[str]) -> dict[str, Any]:
@@ -149,6 +129,8 @@ def _with_each_key_once(pairs: list[tuple[str, Any]]) -> JsonObject:
 
 
 def _toml(text: str) -> Any:
+    import tomllib
+
     return _plain(tomllib.loads(text, parse_float=str))
 
 

@@ -32,12 +32,20 @@ class ExitCode(IntEnum):
     CUT_SHORT = 75
 
 
-EXIT_CODES = (
-    "Exit codes: 0 done · 1 refused or invalid · 2 wrong usage · 3 not found · "
-    "4 Temporal, Odoo or the CRM cannot be reached · 5 configuration · 6 a worker that cannot "
-    "replay open workflows · 7 started before with other content · 70 a defect of c2c · "
-    "74 the output cannot be written · 75 a worker that could not wait for its calls"
-)
+EXIT_CODES: Mapping[ExitCode, str] = {
+    ExitCode.OK: "done",
+    ExitCode.REFUSED: "refused or invalid",
+    ExitCode.USAGE: "wrong usage",
+    ExitCode.NOT_FOUND: "not found",
+    ExitCode.UNREACHABLE: "Temporal, Odoo or the CRM cannot be reached",
+    ExitCode.CONFIGURATION: "configuration",
+    ExitCode.DOES_NOT_REPLAY: "a worker that cannot replay open workflows",
+    ExitCode.OTHER_CONTENT: "started before with other content",
+    ExitCode.DEFECT: "a defect of c2c",
+    ExitCode.NO_OUTPUT: "the output cannot be written",
+    ExitCode.CUT_SHORT: "a worker that could not wait for its calls",
+}
+"""What each says, for the help and docs/command-line.md."""
 
 
 class UsageError(Exception):

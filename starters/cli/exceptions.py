@@ -8,37 +8,39 @@ import typer
 
 from starters.cli import documents
 from starters.cli.errors import UsageError
-from starters.cli.options import By
+from starters.cli.options import By, ContractOrInvoice, Reason
+from starters.cli.sending import ToEither, to_either
 from starters.cli.session import session_of
 from starters.client.names import MAX_LISTED
 from starters.client.references import short
 
 if TYPE_CHECKING:
+    from contracts.parking import StepException
     from starters.client import ParkedStep
 
 app = typer.Typer(no_args_is_help=True)
 
-Reference = Annotated[
-    str,
-    typer.Argument(metavar="REF", help="A contract (C-1001) or an invoice (C-1001/1)."),
-]
 Step = Annotated[
     str, typer.Option("--step", help="Which parked step; may be left out if it is the only one.")
 ]
-Reason = Annotated[str, typer.Option("--reason", help="Why, for the journal.")]
+_OUTCOMES = {
+    "retry": "is tried again",
+    "amend": "is tried again with the correction",
+    "skip": "is skipped",
+    "cancel": "ends with the contract",
+}
 
 
 @app.command("list")
 def list_(context: typer.Context) -> None:
     """List every parked step, oldest first."""
-    from starters.cli import render
-
     session = session_of(context)
     found = session.run(lambda c2c: c2c.exceptions(unreadable=session.warn_unreadable))
-    items = found.items
-    document = {"exceptions": [_document(item) for item in items], "more": found.more}
+    from starters.cli import render
+
+    document = {"exceptions": [_document(item) for item in found.items], "more": found.more}
     nothing = f"Nothing is parked at {session.place}."
-    session.show(document, render.exceptions(items) if items else nothing)
+    session.show(document, render.exceptions(found.items) if found.items else nothing)
     if found.more:
         session.warn(
             f"of contracts and of invoices only the newest {MAX_LISTED} with an exception are "
@@ -47,19 +49,18 @@ def list_(context: typer.Context) -> None:
 
 
 @app.command()
-def show(context: typer.Context, reference: Reference) -> None:
-    """Show what is parked in one contract or invoice, and the commands that mend it."""
-    from rich.console import Group
-
+def show(context: typer.Context, reference: ContractOrInvoice) -> None:
+    """Show what is parked in one contract or invoice, and the commands that decide it."""
+    session = session_of(context)
+    name, items = session.ask_either(reference, lambda it: it.parked())
     from starters.cli import render
 
-    session = session_of(context)
-    workflow_id = session.contract_or_invoice(reference)
-    items = session.run(lambda c2c: c2c.parked(workflow_id))
-    zone = session.zone(workflow_id.split("/")[1])
-    view = Group(*(render.parked(item, zone) for item in items))
+    zone = session.zone(name.split("/")[0])
     document = {"exceptions": [_document(item) for item in items]}
-    session.show(document, view if items else f"Nothing is parked in {short(workflow_id)}.")
+    if items:
+        session.show(document, *(view for item in items for view in render.parked(item, zone)))
+    else:
+        session.show(document, f"Nothing is parked in {name}.")
 
 
 def _document(item: ParkedStep) -> dict[str, Any]:
@@ -71,18 +72,14 @@ def _document(item: ParkedStep) -> dict[str, Any]:
     }
 
 
-@app.command()
-def retry(
-    context: typer.Context, reference: Reference, by: By, step: Step = "", reason: Reason = ""
-) -> None:
+@to_either(app)
+def retry(by: By, step: Step = "", reason: Reason = "") -> ToEither:
     """Try the step again, as it is."""
-    _resolve(context, reference, "retry", by, step, reason)
+    return _resolve("retry", by, step, reason)
 
 
-@app.command()
+@to_either(app)
 def amend(
-    context: typer.Context,
-    reference: Reference,
     by: By,
     set_: Annotated[
         list[str] | None,
@@ -95,54 +92,32 @@ def amend(
     ] = None,
     step: Step = "",
     reason: Reason = "",
-) -> None:
+) -> ToEither:
     """Correct the input, then try the step again."""
     if not set_:
         raise UsageError("amend needs at least one --set PATH=VALUE")
-    _resolve(context, reference, "amend", by, step, reason, documents.changes(set_))
+    return _resolve("amend", by, step, reason, documents.changes(set_))
 
 
-@app.command()
-def skip(
-    context: typer.Context,
-    reference: Reference,
-    by: By,
-    reason: Annotated[str, typer.Option("--reason", help="Why it may be skipped.")],
-    step: Step = "",
-) -> None:
+@to_either(app)
+def skip(by: By, reason: Reason, step: Step = "") -> ToEither:
     """Go on without the step."""
-    _resolve(context, reference, "skip", by, step, reason)
+    return _resolve("skip", by, step, reason)
 
 
-@app.command()
-def cancel(
-    context: typer.Context, reference: Reference, by: By, step: Step = "", reason: Reason = ""
-) -> None:
+@to_either(app)
+def cancel(by: By, step: Step = "", reason: Reason = "") -> ToEither:
     """Cancel the contract because of the step; what was provisioned is taken back."""
-    _resolve(context, reference, "cancel", by, step, reason)
+    return _resolve("cancel", by, step, reason)
 
 
 def _resolve(
-    context: typer.Context,
-    reference: str,
-    action: str,
-    by: str,
-    step: str,
-    reason: str,
-    changes: dict[str, Any] | None = None,
-) -> None:
-    session = session_of(context)
-    workflow_id = session.contract_or_invoice(reference)
-    resolved = session.run(
-        lambda c2c: c2c.contract_or_invoice(workflow_id).resolve_exception(
-            action, by=by, step=step, reason=reason, changes=changes
-        )
+    action: str, by: str, step: str, reason: str, changes: dict[str, Any] | None = None
+) -> ToEither:
+    def words(name: str, resolved: StepException) -> str:
+        return f"{name}: step {resolved.step} ({resolved.doing.lower()}) {_OUTCOMES[action]}."
+
+    return (
+        lambda it: it.resolve_exception(action, by=by, step=step, reason=reason, changes=changes),
+        words,
     )
-    outcome = {
-        "retry": "is tried again",
-        "amend": "is tried again with the correction",
-        "skip": "is skipped",
-        "cancel": "ends with the contract",
-    }[action]
-    words = f"{short(workflow_id)}: step {resolved.step} ({resolved.doing.lower()}) {outcome}."
-    session.show({"resolved": resolved.model_dump(mode="json"), "action": action}, words)

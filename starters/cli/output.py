@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 from typing import Any, NoReturn, TextIO
@@ -35,6 +36,16 @@ class Output:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def writable(stream: TextIO | None) -> TextIO:
+    """A stream that takes whatever is printed: what its encoding lacks is a question mark, and
+    one that was closed (`>&-`) swallows all, before something else is opened in its place."""
+    if stream is None:
+        return open(os.devnull, "w", encoding="utf-8")
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="replace")
+    return stream
 
 
 def end_as_a_pipe() -> NoReturn:

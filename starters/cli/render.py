@@ -5,9 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Sequence
 
-from rich.console import Group, RenderableType
-from rich.text import Text
-
 from contracts.approvals import HASH_PREFIX
 from contracts.closeout import Check
 from contracts.contract.state import ContractState, ContractVersion, money_table
@@ -17,12 +14,28 @@ from contracts.invoice import collecting
 from contracts.invoice.state import InvoiceState
 from contracts.invoice.waits import invoice_waits
 from contracts.journal import Journal
-from contracts.parking import Action, StepException
+from contracts.parking import Action
 from contracts.views.choices import Choice, choices
 from contracts.views.details import agreements, signed
 from contracts.views.statement import Statement
-from contracts.views.status import conditions, invoice_rows, milestone_status, not_billed, plan_rows
-from starters.cli.tables import Table, Words, age, cleaned, moment, pairs, problems, table
+from contracts.views.status import (
+    conditions,
+    invoice_rows,
+    milestone_status,
+    not_billed,
+    plan_rows,
+)
+from starters.cli.tables import (
+    Pairs,
+    Styled,
+    Table,
+    View,
+    Words,
+    age,
+    moment,
+    problems,
+    verdict,
+)
 from starters.client import Attempt, ChangePreview, ParkedStep
 from starters.client.references import short
 
@@ -33,15 +46,14 @@ _LATEST = 10
 
 
 def contract(
-    state: ContractState, workflow_id: str, zone: str, trying: Sequence[Attempt] = ()
-) -> RenderableType:
+    state: ContractState, name: str, zone: str, trying: Sequence[Attempt] = ()
+) -> list[View]:
     """Everything about one contract on one page, its times in the given zone."""
-    known = state.contract
+    known, odoo = state.contract, state.odoo
     title = known.title if known else str(state.contract_data.get("title") or "")
-    odoo = state.odoo
-    parts: list[RenderableType] = [
-        Words(f"{title or 'Contract'} ({short(workflow_id)})", "bold"),
-        pairs(
+    return [
+        Words(f"{title or 'Contract'} ({name})", "bold"),
+        Pairs(
             [
                 ("Customer", known.customer.name if known else ""),
                 ("Stage", state.stage),
@@ -54,36 +66,36 @@ def contract(
                 ("Odoo project", odoo.project_name),
             ]
         ),
+        *_tries(trying, zone),
+        *_sentences(conditions(state)),
+        *_parked_steps(state, name, zone),
+        *_milestones(state),
+        *_plans(state),
+        *_invoices(state),
+        *_figures(state),
+        *_sentences(f"Not billed: {text}" for text in not_billed(state)),
+        _journal(state.journal, zone),
     ]
-    parts += tries(trying, zone)
-    parts += _sentences(conditions(state))
-    parts += _parked_steps(state, workflow_id, zone)
-    parts += [*_milestones(state), *_plans(state), *_invoices(state), *_figures(state)]
-    parts += _sentences(f"Not billed: {text}" for text in not_billed(state))
-    parts.append(_journal(state.journal, zone))
-    return Group(*parts)
 
 
-def _sentences(items: Iterable[str]) -> list[RenderableType]:
+def _sentences(items: Iterable[str]) -> list[View]:
     return [Words(item) for item in items]
 
 
-def _milestones(state: ContractState) -> list[RenderableType]:
-    if state.contract is None or not state.contract.milestones:
-        return []
-    rows = (
+def _milestones(state: ContractState) -> list[View]:
+    rows = [
         (item.key, item.name, item.amount, item.due_on or "", milestone_status(state, item.key))
-        for item in state.contract.milestones
-    )
-    return [table(("Milestone", "Name", ">Amount", "Due", "State"), rows)]
+        for item in (state.contract.milestones if state.contract else ())
+    ]
+    return [Table(("Milestone", "Name", ">Amount", "Due", "State"), rows)] if rows else []
 
 
-def _plans(state: ContractState) -> list[RenderableType]:
+def _plans(state: ContractState) -> list[View]:
     rows = [(item.key, item.terms, item.billed, item.next) for item in plan_rows(state)]
-    return [table(("Plan", "Terms", ">Billed", "Next"), rows)] if rows else []
+    return [Table(("Plan", "Terms", ">Billed", "Next"), rows)] if rows else []
 
 
-def _invoices(state: ContractState) -> list[RenderableType]:
+def _invoices(state: ContractState) -> list[View]:
     rows = [
         (
             item.number,
@@ -97,10 +109,10 @@ def _invoices(state: ContractState) -> list[RenderableType]:
         for item in invoice_rows(state)
     ]
     columns = (">No.", "Invoice", "For", "Stage", ">Without tax", ">Open with tax", "Due")
-    return [table(columns, rows)] if rows else []
+    return [Table(columns, rows)] if rows else []
 
 
-def _figures(state: ContractState) -> list[RenderableType]:
+def _figures(state: ContractState) -> list[View]:
     money = money_table(state)
     if money is None or not state.invoices:
         return []
@@ -114,12 +126,12 @@ def _figures(state: ContractState) -> list[RenderableType]:
         money.open,
         money.overdue,
     )
-    return [table(columns, [row]), Words("Paid, open and overdue are with tax.", "dim")]
+    return [Table(columns, [row]), Words("Paid, open and overdue are with tax.", "dim")]
 
 
-def versions(items: Sequence[ContractVersion]) -> RenderableType:
+def versions(items: Sequence[ContractVersion]) -> View:
     """The contract's history: what each version changed."""
-    return table(
+    return Table(
         (">Version", "On", "By", "Approved by", "Why", "What changed", ">Fixed price"),
         (
             (
@@ -136,27 +148,27 @@ def versions(items: Sequence[ContractVersion]) -> RenderableType:
     )
 
 
-def change(found: ChangePreview) -> RenderableType:
+def change(found: ChangePreview) -> list[View]:
     """What a change order would change, before anybody confirms it."""
-    order = found.order
-    title = f"Change order {order.number} of {found.before.contract_id}: {order.reason}"
-    parts: list[RenderableType] = [Words(title, "bold")]
-    parts += _sentences(f"  {text}" for text in found.changes)
+    order, before = found.order, found.before
     figures = [
-        ("Fixed price", f"{found.before.fixed_price} -> {found.after.fixed_price}"),
+        ("Fixed price", f"{before.fixed_price} -> {found.after.fixed_price}"),
         ("Change", found.difference),
         ("Approved as", f"{found.weight} (change of the price and the largest other amount)"),
     ]
-    return Group(*parts, pairs(figures))
+    return [
+        Words(f"Change order {order.number} of {before.contract_id}: {order.reason}", "bold"),
+        *_sentences(f"- {text}" for text in found.changes),
+        Pairs(figures),
+    ]
 
 
-def statement(found: Statement) -> RenderableType:
+def statement(found: Statement) -> list[View]:
     """Where the contract's money stands: each line, and the parts that make its value."""
-    lines = table(
-        ("Line", "", ">Planned", ">Earned", ">Billed"),
-        ((item.key, item.name, item.planned, item.earned, item.billed) for item in found.positions),
+    lines = (
+        (item.key, item.name, item.planned, item.earned, item.billed) for item in found.positions
     )
-    rows: list[tuple[object, object]] = [
+    parts: list[tuple[object, object]] = [
         ("Planned: fixed prices not reached", found.planned),
         ("Earned, to be proposed", found.earned),
         ("Proposed, not issued yet", found.proposed),
@@ -164,32 +176,28 @@ def statement(found: Statement) -> RenderableType:
         ("Credited", -found.credited),
         ("Held back, to be released", found.retained),
         ("Deposit not deducted yet", -found.deposit_left),
-        (Text("Value as amended", style="bold"), Text(str(found.value), style="bold")),
+        _bold("Value as amended", found.value),
     ]
-    parts: list[RenderableType] = [
+    return [
         Words(f"Statement of {found.contract_id}, version {found.version} (without tax)", "bold"),
-        lines,
-        table(("What", ">Amount"), rows),
+        Table(("Line", "", ">Planned", ">Earned", ">Billed"), lines),
+        Table(("What", ">Amount"), parts),
+        *_sentences(
+            f"Not billed: {item.what}: {item.amount} ({item.reason})" for item in found.not_billed
+        ),
+        *(
+            Words(f"The sums do not agree: {wrong}. A defect of c2c, report it.", "bold red")
+            for wrong in found.violations
+        ),
     ]
-    parts += _sentences(
-        f"Not billed: {item.what}: {item.amount} ({item.reason})" for item in found.not_billed
-    )
-    for violation in found.violations:
-        wrong = f"The sums do not agree: {violation}. A defect of c2c, report it."
-        parts.append(Words(wrong, "bold red"))
-    return Group(*parts)
 
 
-def checks(items: Sequence[Check]) -> RenderableType:
+def checks(items: Sequence[Check]) -> View:
     """The close-out's checklist; a contract closes once all of it passes."""
-    return table(
+    return Table(
         ("Checked", "", "What is off"),
         (
-            (
-                item.name,
-                Text("ok" if item.passes else "off", style="green" if item.passes else "bold red"),
-                "\n".join(item.problems),
-            )
+            (item.name, verdict("ok" if item.passes else "off"), "\n".join(item.problems))
             for item in items
         ),
     )
@@ -198,20 +206,18 @@ def checks(items: Sequence[Check]) -> RenderableType:
 # --- invoices -----------------------------------------------------------------------------------
 
 
-def invoice(
-    state: InvoiceState, workflow_id: str, trying: Sequence[Attempt] = ()
-) -> RenderableType:
+def invoice(state: InvoiceState, name: str, trying: Sequence[Attempt] = ()) -> list[View]:
     """Everything about one invoice on one page."""
     zone = state.policy.calendar.time_zone if state.policy else "UTC"
     posted = collecting.posted(state)
-    number = posted.number if posted else "not posted yet"
     kind = "credit note" if collecting.is_credit_note(state) else "invoice"
-    title = f"{state.proposal.customer_name}: {kind} {short(workflow_id)} ({number})"
+    number = posted.number if posted else "not posted yet"
     approvals = state.approval_round.approvals if state.approval_round else []
     given = ", ".join(f"{item.by} ({moment(item.at, zone)})" for item in approvals)
-    parts: list[RenderableType] = [
-        Words(title, "bold"),
-        pairs(
+    approve = f"To approve: c2c approvals approve {name} --by PERSON"
+    return [
+        Words(f"{state.proposal.customer_name}: {kind} {name} ({number})", "bold"),
+        Pairs(
             [
                 ("Stage", state.stage),
                 ("Waits for", invoice_waits(state)[1]),
@@ -224,46 +230,47 @@ def invoice(
                 ("Reminders", state.dunning.level or ""),
             ]
         ),
+        *_tries(trying, zone),
+        *_sentences(agreements(state)),
+        *_parked_steps(state, name, zone),
+        _lines(state),
+        *_balance(state),
+        *([Words(approve, "dim")] if state.open_round else []),
+        _journal(state.journal, zone),
     ]
-    parts += tries(trying, zone)
-    parts += _sentences(agreements(state))
-    parts += _parked_steps(state, workflow_id, zone)
-    parts.append(_lines(state))
-    if posted:
-        columns = [">Total with tax", ">Paid", ">Credited", ">Open"]
-        paid, credited = collecting.paid(state, posted), collecting.credited(state, posted)
-        row: list[object] = [posted.total, paid, credited, posted.residual]
-        if posted.written_off:
-            columns.insert(3, ">Written off")
-            row.insert(3, posted.written_off)
-        parts.append(table(columns, [row]))
-    if state.open_round:
-        parts.append(
-            Words(f"To approve: c2c approvals approve {short(workflow_id)} --by PERSON", "dim")
-        )
-    parts.append(_journal(state.journal, zone))
-    return Group(*parts)
 
 
-def _lines(state: InvoiceState) -> Table:
+def _lines(state: InvoiceState) -> View:
     """The lines without tax, and once Odoo has a draft its taxes and the total with them."""
     content, odoo_totals = state.proposal, state.odoo_totals
     rows: list[tuple[object, object]] = [(line.description, line.amount) for line in content.lines]
-    total = Text(str(content.amount), style="bold")
-    rows.append((Text("Total without tax", style="bold"), total))
+    rows.append(_bold("Total without tax", content.amount))
     if odoo_totals:
         sign = -1 if content.amount.amount < 0 else 1
         rows += [(tax.name, signed(tax.amount, sign)) for tax in odoo_totals.taxes]
-        with_tax = Text(str(signed(odoo_totals.total, sign)), style="bold")
-        rows.append((Text("Total with tax", style="bold"), with_tax))
-    return table(("Line", ">Amount"), rows)
+        rows.append(_bold("Total with tax", signed(odoo_totals.total, sign)))
+    return Table(("Line", ">Amount"), rows)
+
+
+def _balance(state: InvoiceState) -> list[View]:
+    posted = collecting.posted(state)
+    if posted is None:
+        return []
+    figures = {
+        ">Total with tax": posted.total,
+        ">Paid": collecting.paid(state, posted),
+        ">Credited": collecting.credited(state, posted),
+        **({">Written off": posted.written_off} if posted.written_off else {}),
+        ">Open": posted.residual,
+    }
+    return [Table(tuple(figures), [tuple(figures.values())])]
 
 
 # --- exceptions ---------------------------------------------------------------------------------
 
 
-def exceptions(items: Sequence[ParkedStep]) -> RenderableType:
-    return table(
+def exceptions(items: Sequence[ParkedStep]) -> View:
+    return Table(
         ("*Of", "Step", ">Age", "Responsible", "What is wrong", "Possible"),
         (
             (
@@ -271,7 +278,7 @@ def exceptions(items: Sequence[ParkedStep]) -> RenderableType:
                 item.exception.step,
                 age(item.exception.since),
                 item.exception.responsible,
-                _coded(item.exception),
+                item.exception.coded,
                 ", ".join(choice.action for choice in item.choices),
             )
             for item in items
@@ -279,54 +286,37 @@ def exceptions(items: Sequence[ParkedStep]) -> RenderableType:
     )
 
 
-def _coded(item: StepException) -> str:
-    """What is wrong, with its code; many messages end with it already."""
-    code = f"[{item.code}]"
-    return item.message if code in item.message else f"{item.message} {code}"
+def _parked_steps(state: ContractState | InvoiceState, name: str, zone: str) -> list[View]:
+    steps = [ParkedStep(name, item, choices(state, item)) for item in state.exceptions]
+    return [view for step in steps for view in parked(step, zone)]
 
 
-def _parked_steps(
-    state: ContractState | InvoiceState, workflow_id: str, zone: str
-) -> list[RenderableType]:
-    steps = [ParkedStep(workflow_id, item, choices(state, item)) for item in state.exceptions]
-    return [parked(step, zone) for step in steps]
-
-
-def parked(step: ParkedStep, zone: str) -> RenderableType:
+def parked(step: ParkedStep, zone: str) -> list[View]:
     """One parked step: what is wrong, what to do, and the commands that decide it."""
     item = step.exception
     offending = f"{item.field} = {item.value}" if item.value else item.field
-    parts: list[RenderableType] = [
+    known = BY_CODE.get(item.code)  # none for a code of an older release
+    uncertain = ["It may have happened all the same: only a retry looks first."]
+    commands = [f"  {_command(choice, step)}" for choice in step.choices]
+    return [
         Words(f"Parked: {item.doing} ({item.step})", "bold yellow"),
-        pairs(
+        Pairs(
             [
                 ("Code", item.code),
                 ("What", "" if item.problems else item.message),
-                *_explained(item.code),
+                ("Means", known.meaning if known else ""),
+                ("To do", known.remedy.replace("`", "") if known else ""),
                 ("Field", "" if item.problems else offending),
                 ("Since", f"{moment(item.since, zone)} ({age(item.since)})"),
                 ("Responsible", item.responsible),
                 ("Attempts", item.attempts),
             ]
         ),
+        *([problems(item.problems)] if item.problems else []),
+        *_sentences(uncertain if item.uncertain else []),
+        # Left to the terminal to wrap: a folded command cannot be copied.
+        Words("\n".join(["To decide:", *commands, ""]), "dim", wrap=False),
     ]
-    if item.problems:
-        parts.append(problems(item.problems))
-    commands = [f"  {_command(choice, step)}" for choice in step.choices]
-    if item.uncertain:
-        parts.append(Words("It may have happened all the same: only a retry looks first."))
-    # Left to the terminal to wrap: a folded command cannot be copied.
-    decide = cleaned("\n".join(["To decide:", *commands, ""]))
-    parts.append(Text(decide, style="dim", no_wrap=True, overflow="ignore"))
-    return Group(*parts)
-
-
-def _explained(code: str) -> list[tuple[str, str]]:
-    """What the table of codes says about one; nothing about a code of an older release."""
-    known = BY_CODE.get(code)
-    if known is None:
-        return []
-    return [("Means", known.meaning), ("To do", known.remedy.replace("`", ""))]
 
 
 def _command(choice: Choice, step: ParkedStep) -> str:
@@ -340,9 +330,12 @@ def _command(choice: Choice, step: ParkedStep) -> str:
     return command
 
 
-def tries(items: Sequence[Attempt], zone: str) -> list[RenderableType]:
+# --- shared -------------------------------------------------------------------------------------
+
+
+def _tries(items: Sequence[Attempt], zone: str) -> list[View]:
     """What is tried again by itself, and why it failed: which system is down."""
-    found: list[RenderableType] = []
+    found: list[View] = []
     for item in items:
         then = f", again at {moment(item.next_at, zone)}" if item.next_at else ", under way"
         text = f"{short(item.workflow_id)} tries {item.activity} again"
@@ -350,11 +343,11 @@ def tries(items: Sequence[Attempt], zone: str) -> list[RenderableType]:
     return found
 
 
-# --- shared -------------------------------------------------------------------------------------
-
-
-def _journal(journal: Journal, zone: str) -> RenderableType:
+def _journal(journal: Journal, zone: str) -> View:
     latest = reversed(journal.entries[-_LATEST:])
-    return table(
-        (f"*Latest ({zone})", ""), ((moment(entry.at, zone), entry.text) for entry in latest)
-    )
+    rows = ((moment(entry.at, zone), entry.text) for entry in latest)
+    return Table((f"*Latest ({zone})", ""), rows)
+
+
+def _bold(name: str, amount: object) -> tuple[object, object]:
+    return Styled(name, "bold"), Styled(amount, "bold")

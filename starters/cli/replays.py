@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from starters.cli.errors import ExitCode, UsageError
-from starters.cli.session import run, session_of
+from starters.cli.session import session_of
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
     from temporalio.client import Client, WorkflowHistory
 
+    from starters.cli.tables import View
     from workers.replays import Replayed
 
 _SDK_LOG = "temporalio"
@@ -40,36 +40,32 @@ def replay(
         raise UsageError("give either FILES or --running")
     # A history that does not replay is reported below; the SDK would log it with a traceback.
     logging.getLogger(_SDK_LOG).setLevel(logging.CRITICAL)
-    with session.progress("Replaying ..."):
-        if running:
-            results = session.run(lambda c2c: _running(c2c.client, limit))
-        else:
-            results = run(_recorded(files or []))
+    session.progress("Replaying ...")
+    if running:
+        results = session.run(lambda c2c: _running(c2c.client, limit))
+    else:
+        results = session.runner.run(_recorded(files or []))
     failed = sum(1 for item in results if item.failure)
     session.show(
-        {"replayed": [asdict(item) for item in results], "failed": failed},
+        {"replayed": results, "failed": failed},
         _table(results) if results else "Nothing runs: there is nothing to replay.",
-        f"{len(results) - failed} of {len(results)} replay." if results else "",
+        *([f"{len(results) - failed} of {len(results)} replay."] if results else []),
     )
     if failed:
         raise typer.Exit(ExitCode.REFUSED)
 
 
-def _table(results: list[Replayed]) -> RenderableType:
-    from rich.text import Text
+def _table(results: list[Replayed]) -> View:
+    from starters.cli.tables import Table, verdict
 
-    from starters.cli.tables import cleaned, table
-
-    return table(
+    return Table(
         ("*Workflow", "Type", ">Events", "Replays"),
         (
             (
                 item.workflow_id,
                 item.workflow_type,
                 item.events,
-                Text(f"no: {cleaned(item.failure)}", style="bold red")
-                if item.failure
-                else Text("yes", style="green"),
+                verdict("no" if item.failure else "yes", item.failure),
             )
             for item in results
         ),

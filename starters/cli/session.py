@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
+import dataclasses
 import json
 import os
+import shutil
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
+from datetime import date
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import typer
 
+from starters.client import references
 from starters.client.errors import Refused
+from starters.client.references import BadReference, Entities, short
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    import asyncio
 
     from starters.cli.errors import Failure
-    from starters.client import C2C, Entities
+    from starters.cli.tables import View
+    from starters.client import C2C, ContractClient, InvoiceClient
     from wiring.settings import Settings
 
 T = TypeVar("T")
 
 ENTITY_VARIABLE = "C2C_ENTITY"
-_PIPED_WIDTH = 160
-"""Columns where no terminal says otherwise: a log or a file must not cut identifiers."""
 
 
 class Session:
@@ -34,22 +37,11 @@ class Session:
     def __init__(self, *, as_json: bool, color: bool, entity: str | None) -> None:
         self.as_json = as_json
         self.entity = entity
+        self.color = color and not os.environ.get("NO_COLOR")
+        """Whether a terminal gets colours; who sets NO_COLOR wants no bold either."""
         self.place = ""
         """Where Temporal was found: its address and namespace."""
-        self._color = color
-
-    @cached_property
-    def _out(self) -> Console:
-        return _console(self._color, stderr=False)
-
-    @cached_property
-    def _err(self) -> Console:
-        return _console(self._color, stderr=True)
-
-    @property
-    def console(self) -> Console:
-        """Where results go, for commands that tell what happens while it happens."""
-        return self._out
+        self._c2c: C2C | None = None
 
     # --- what is read when needed ---------------------------------------------------------------
 
@@ -72,8 +64,6 @@ class Session:
 
     @property
     def entities(self) -> Entities:
-        from starters.client.references import Entities
-
         return Entities(default=self.default_entity, known=self.known_entities)
 
     def known_entities(self) -> frozenset[str]:
@@ -82,12 +72,13 @@ class Session:
         return frozenset(settings.entities) if settings else frozenset()
 
     def default_entity(self) -> str:
-        """The legal entity that is meant where none is stated. Raises BadReference."""
-        from starters.client.references import BadReference
+        """The legal entity that is meant where none is stated. Raises BadReference, and
+        ConfigurationError where there is a configuration that cannot be read."""
+        from wiring.settings import is_configured
 
         if self.entity:
             return self.entity
-        settings = self.readable_settings
+        settings = self.settings if is_configured() else None
         if settings and settings.default_entity:
             return settings.default_entity
         known = sorted(self.known_entities())
@@ -105,42 +96,72 @@ class Session:
         entity = settings.entities.get(legal_entity) if settings else None
         return entity.time_zone if entity else "UTC"
 
-    def contract(self, reference: str) -> str:
-        from starters.client import references
-
-        return references.contract_id(reference, self.entities)
-
-    def invoice(self, reference: str) -> str:
-        from starters.client import references
-
-        return references.invoice_id(reference, self.entities)
-
-    def contract_or_invoice(self, reference: str) -> str:
-        from starters.client import references
-
-        return references.any_id(reference, self.entities)
-
     # --- Temporal -------------------------------------------------------------------------------
 
-    def run(self, work: Callable[[C2C], Awaitable[T]]) -> T:
-        """Connect to Temporal and do the work."""
+    def ask_contract(
+        self,
+        reference: str,
+        ask: Callable[[ContractClient], Awaitable[T]],
+        request_id: str | None = None,
+    ) -> tuple[str, T]:
+        """Ask a contract, or tell it something: its name as people write it, and the answer."""
+        workflow_id = references.contract_id(reference, self.entities)
+        answer = self.run(lambda c2c: ask(c2c.contract(workflow_id).once(request_id)))
+        return short(workflow_id), answer
 
+    def ask_invoice(
+        self,
+        reference: str,
+        ask: Callable[[InvoiceClient], Awaitable[T]],
+        request_id: str | None = None,
+    ) -> tuple[str, T]:
+        """The same of an invoice."""
+        workflow_id = references.invoice_id(reference, self.entities)
+        answer = self.run(lambda c2c: ask(c2c.invoice(workflow_id).once(request_id)))
+        return short(workflow_id), answer
+
+    def ask_either(
+        self,
+        reference: str,
+        ask: Callable[[ContractClient | InvoiceClient], Awaitable[T]],
+        request_id: str | None = None,
+    ) -> tuple[str, T]:
+        """The same of a contract or an invoice."""
+        workflow_id = references.any_id(reference, self.entities)
+        answer = self.run(lambda c2c: ask(c2c.contract_or_invoice(workflow_id).once(request_id)))
+        return short(workflow_id), answer
+
+    def run(self, work: Callable[[C2C], Awaitable[T]]) -> T:
+        """Do the work on Temporal, which is connected to once."""
+        return self.runner.run(self._done(work))
+
+    async def _done(self, work: Callable[[C2C], Awaitable[T]]) -> T:
         from starters.client import C2C
         from wiring import client as temporal
 
-        async def connected() -> T:
+        if self._c2c is None:
             client = await temporal.connect()
             self.place = temporal.place_of(client)
-            return await work(C2C(client, self.entities))
+            self._c2c = C2C(client, self.entities)
+        return await work(self._c2c)
 
-        return run(connected())
+    @cached_property
+    def runner(self) -> asyncio.Runner:
+        """Runs coroutines, all in one event loop: a connection belongs to the loop it began in."""
+        import asyncio
+
+        return asyncio.Runner()
+
+    def close(self) -> None:
+        if "runner" in vars(self):
+            self.runner.close()
 
     # --- printing -------------------------------------------------------------------------------
 
     @property
     def _may_ask(self) -> bool:
         """Whether a person sits in front of it, who sees the question and what it is about."""
-        return not self.as_json and sys.stdin.isatty() and sys.stdout.isatty()
+        return not self.as_json and is_terminal(sys.stdin) and is_terminal(sys.stdout)
 
     def confirm(self, question: str, *, yes: bool) -> None:
         """Ask before something that takes effect at once; `yes` answers beforehand.
@@ -155,38 +176,22 @@ class Session:
 
         typer.confirm(cleaned(question), abort=True)
 
-    def show(self, document: Any, *views: RenderableType) -> None:
+    def show(self, document: Any, *views: View | str) -> None:
         """Print a result: the document for programs, the views for people."""
         if self.as_json:
-            self.print_raw(json_text(document))
-            return
-        self.tell(*views)
+            print(json_text(document))
+        else:
+            self.tell(*views)
 
-    def tell(self, *views: RenderableType) -> None:
+    def tell(self, *views: View | str) -> None:
         """Print for people only, such as what they are about to confirm."""
-        if self.as_json:
-            return
-        from starters.cli.tables import Words, cleaned
-
-        for view in views:
-            if isinstance(view, str) and self._out.is_terminal:
-                self._out.print(Words(view), crop=False)
-            elif isinstance(view, str):
-                self._out.print(cleaned(view), soft_wrap=True)
-            else:
-                # What does not fit is left to the terminal to wrap: nothing may be cut off.
-                self._out.print(view, crop=False)
-
-    def print_raw(self, text: str) -> None:
-        """Print a document as it is, whoever reads it."""
-        sys.stdout.write(text + "\n")
+        if not self.as_json:
+            self._print(sys.stdout, *views)
 
     def warn(self, message: str) -> None:
-        self._tell_error(("Warning: ", "yellow"), message)
+        self._tell_error("Warning: ", "yellow", message)
 
     def warn_unreadable(self, workflow_id: str, error: Exception) -> None:
-        from starters.client.references import short
-
         self.warn(f"{short(workflow_id)} is left out: {error}")
 
     def fail(self, failure: Failure) -> None:
@@ -196,23 +201,35 @@ class Session:
         elif failure.problems:
             from starters.cli.tables import problems
 
-            self._err.print(problems(failure.problems), crop=False)
-        self._tell_error(("Error: ", "bold red"), failure.message)
+            self._print(sys.stderr, problems(failure.problems))
+        self._tell_error("Error: ", "bold red", failure.message)
 
-    def _tell_error(self, kind: tuple[str, str], message: str) -> None:
-        from rich.text import Text
+    def progress(self, what: str) -> None:
+        """Say what takes long; nothing where nobody looks."""
+        if is_terminal(sys.stderr):
+            print(what, file=sys.stderr, flush=True)
 
-        from starters.cli.tables import cleaned
+    def _tell_error(self, kind: str, style: str, message: str) -> None:
+        from starters.cli.tables import cleaned, painted
 
-        self._err.print(Text.assemble(kind, cleaned(message)), soft_wrap=True)
+        line = [(kind, style), (cleaned(message), "")]
+        print(painted(line, color=self._paints(sys.stderr)), file=sys.stderr)
 
-    def progress(self, what: str) -> Any:
-        """A spinner on standard error while something takes long; silent where nobody looks."""
-        return self._err.status(what)
+    def _print(self, stream: TextIO, *views: View | str) -> None:
+        from starters.cli.tables import Words, painted
+
+        color = self._paints(stream)
+        width = shutil.get_terminal_size().columns if is_terminal(stream) else None
+        for view in views:
+            for line in (Words(view) if isinstance(view, str) else view).lines(width):
+                print(painted(line, color=color), file=stream)
+
+    def _paints(self, stream: TextIO) -> bool:
+        return self.color and is_terminal(stream) and os.environ.get("TERM") != "dumb"
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
-    return asyncio.run(work)
+def is_terminal(stream: TextIO) -> bool:
+    return stream.isatty()
 
 
 def session_of(context: typer.Context) -> Session:
@@ -230,25 +247,12 @@ def json_text(document: Any) -> str:
 def _plain(node: Any) -> Any:
     if hasattr(node, "model_dump"):  # a model of pydantic, which a command may do without
         return _plain(node.model_dump(mode="json"))
+    if dataclasses.is_dataclass(node):
+        return {item.name: _plain(getattr(node, item.name)) for item in dataclasses.fields(node)}
     if isinstance(node, dict):
         return {str(key): _plain(value) for key, value in node.items()}
     if isinstance(node, (list, tuple)):
         return [_plain(item) for item in node]
+    if isinstance(node, date):
+        return node.isoformat()
     return str(node) if isinstance(node, float) else node
-
-
-def _console(color: bool, *, stderr: bool) -> Console:
-    from rich.console import Console
-
-    stream = sys.stderr if stderr else sys.stdout
-    plain = not color or bool(os.environ.get("NO_COLOR"))
-    return Console(
-        stderr=stderr,
-        # Rich takes NO_COLOR for colours alone; who sets it wants no bold either. Where no terminal
-        # listens it writes none of both by itself.
-        color_system=None if plain else "auto",
-        width=None if stream.isatty() else _PIPED_WIDTH,
-        markup=False,
-        highlight=False,
-        emoji=False,
-    )

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from dataclasses import asdict
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from starters.cli.errors import ExitCode, UsageError
-from starters.cli.session import Session, run, session_of
+from starters.cli.session import Session, session_of
+from starters.findings import Change, Did, Finding, Verdict
 from workflows import task_queues
 
 if TYPE_CHECKING:
+    from starters.cli.tables import View
     from starters.client import C2C
-    from starters.findings import Change, Finding
     from wiring.settings import ConfigurationError, Settings
 
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
@@ -41,11 +44,11 @@ def worker(
     from workers import process  # late: telemetry and the activities' clients come with it
 
     try:
-        run(process.serve(session.settings, queues))
+        session.runner.run(process.serve(session.settings, queues))
     except (RuntimeError, OSError) as error:  # as the SDK and the metrics' servers say it
-        reason = str(error).split(": Status")[0]
         from wiring.settings import ConfigurationError
 
+        reason = str(error).split(": Status")[0]
         raise ConfigurationError(f"the worker cannot run: {reason}") from error
 
 
@@ -54,77 +57,75 @@ def setup(
     crm: Annotated[
         bool, typer.Option("--crm", help="Also create what the CRMs lack, such as deal properties.")
     ] = False,
+    odoo_webhooks: Annotated[
+        bool,
+        typer.Option(
+            "--odoo-webhooks",
+            help="Also create the automation rules by which Odoo tells of payments and milestones.",
+        ),
+    ] = False,
+    odoo_key: Annotated[
+        Path | None,
+        typer.Option(
+            "--odoo-key",
+            metavar="FILE",
+            help="The API key of an administrator of Odoo, for --odoo-webhooks.",
+        ),
+    ] = None,
 ) -> None:
     """Prepare the Temporal namespace: search attributes and the sweeps' schedules. Repeatable."""
-    from starters import schedules  # late: the CRMs' clients come with it
-    from starters.cli import reports
-
     session = session_of(context)
     settings = session.settings
-
-    async def prepare(c2c: C2C) -> list[Change]:
-        changes = await schedules.ensure_search_attributes(c2c.client)
-        return [*changes, *await schedules.ensure_sweeps(c2c.client, settings)]
-
-    changes = session.run(prepare)
+    if odoo_webhooks != (odoo_key is not None):
+        raise UsageError("--odoo-webhooks and --odoo-key FILE go together")
+    changes = session.run(lambda c2c: _prepare(c2c, settings))
+    if odoo_key is not None:
+        changes += _prepare_odoo(settings, odoo_key)
     left = _prepare_crms(settings) if crm else []
     session.show(
-        {"changes": [asdict(item) for item in changes], "left": [asdict(item) for item in left]},
-        reports.changes(changes),
+        {"changes": changes, "left": left},
+        _changes(changes),
         _sentence(changes),
-        *([reports.findings(left)] if left else []),
+        *([_findings(left)] if left else []),
     )
     if left:
         raise typer.Exit(ExitCode.REFUSED)
 
 
-def _sentence(changes: list[Change]) -> str:
-    from starters.findings import Did
+async def _prepare(c2c: C2C, settings: Settings) -> list[Change]:
+    from starters import schedules  # late: the CRMs' clients come with it
 
-    done = sum(item.did is not Did.UNCHANGED for item in changes)
-    return f"{done} of {len(changes)} changed." if done else "All of it was there already."
+    changes = await schedules.ensure_search_attributes(c2c.client)
+    return [*changes, *await schedules.ensure_sweeps(c2c.client, settings)]
+
+
+def _prepare_odoo(settings: Settings, key: Path) -> list[Change]:
+    from gateways.secrets import Secret
+    from starters import odoo_webhooks  # late, as above
+
+    return odoo_webhooks.ensure_rules(settings, Secret.file(key))
 
 
 def _prepare_crms(settings: Settings) -> list[Finding]:
     """Create what the CRMs lack; returns what is left for a person."""
-    from gateways.errors import GatewayError
     from starters import preflight  # late, as above
-    from starters.findings import Finding, Verdict
     from wiring import remotes
 
-    odoo = remotes.odoo(settings)
-    left = []
-    try:
-        for system, crm in remotes.crms(settings, odoo).items():
-            area = f"CRM {system}"
-            try:
-                problems = crm.ensure_setup()
-            except GatewayError as error:
-                left.append(Finding(area, "access", Verdict.MISSING, error.message))
-                continue
-            left += [
-                Finding(area, item.field, Verdict.MISSING, preflight.lacking_in_crm(item))
-                for item in problems
-            ]
-    finally:
-        odoo.close()
-    return left
+    with contextlib.closing(remotes.odoo(settings)) as odoo:
+        crms = remotes.crms(settings, odoo).values()
+        return [item for crm in crms for item in preflight.crm_findings(crm, crm.ensure_setup)]
 
 
 def check(context: typer.Context) -> None:
     """Look whether everything is there: Temporal, Odoo, its rights and data, the CRM."""
     from starters import preflight  # late: the clients of Odoo and the CRMs come with it
-    from starters.cli import reports
 
     session = session_of(context)
-    with session.progress("Checking ..."):
-        found = run(preflight.check(_settings(session)))
+    session.progress("Checking ...")
+    found = session.runner.run(preflight.check(_settings(session)))
     ready = preflight.is_ready(found)
-    session.show(
-        {"ready": ready, "findings": [asdict(item) for item in found]},
-        reports.findings(found),
-        reports.verdict_of(found),
-    )
+    document = {"ready": ready, "findings": found}
+    session.show(document, _findings(found), _outcome(found))
     if not ready:
         raise typer.Exit(ExitCode.REFUSED)
 
@@ -138,4 +139,37 @@ def _settings(session: Session) -> Settings | ConfigurationError:
         return error
 
 
-# --- the stack on one machine -------------------------------------------------------------------
+# --- how it is shown ----------------------------------------------------------------------------
+
+
+def _changes(items: Sequence[Change]) -> View:
+    from starters.cli.tables import Table, verdict
+
+    rows = ((item.kind, item.name, verdict(item.did), item.detail) for item in items)
+    return Table(("What", "*Name", "Done", ""), rows)
+
+
+def _sentence(changes: Sequence[Change]) -> str:
+    done = sum(item.did is not Did.UNCHANGED for item in changes)
+    return f"{done} of {len(changes)} changed." if done else "All of it was there already."
+
+
+def _findings(items: Sequence[Finding]) -> View:
+    from starters.cli.tables import Table, verdict
+
+    return Table(
+        ("Area", "Checked", "", "Found", "What to do"),
+        (
+            (item.area, item.subject, verdict(item.verdict), item.detail, item.remedy)
+            for item in items
+        ),
+    )
+
+
+def _outcome(items: Sequence[Finding]) -> str:
+    """The outcome of a check in one sentence."""
+    count = {verdict: sum(item.verdict is verdict for item in items) for verdict in Verdict}
+    told = f"{count[Verdict.OK]} ok, {count[Verdict.WARN]} to look at"
+    if count[Verdict.MISSING]:
+        return f"Not ready: {count[Verdict.MISSING]} missing, {told}."
+    return f"Ready: {told}."

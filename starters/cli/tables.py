@@ -1,25 +1,68 @@
-"""Tables, pairs and sentences that fit the terminal they are printed on."""
+"""What people are shown: tables, pairs and sentences that fit the terminal, with their styles."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo
-
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.style import Style
-from rich.text import Text
 
 from contracts.views import layout
 
 if TYPE_CHECKING:
     from contracts.problems import Problem
 
+PIPED_WIDTH = 160
+"""Columns of a table where no terminal says otherwise: a log must not fold what fits a line."""
 _CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
 )
+_SGR = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
+_VERDICTS = {
+    "green": ("ok", "yes", "created", "approved"),
+    "yellow": ("warn", "updated", "exception", "credentials"),
+    "dim": ("unchanged",),
+    "bold red": ("missing", "off", "refused", "no"),
+}
+_STYLES = {word: style for style, words in _VERDICTS.items() for word in words}
+
+Piece = tuple[str, str]
+"""A text, and its style: words such as `bold red`, or nothing."""
+
+
+class View(Protocol):
+    """Something that is printed: its lines for a terminal of so many columns, None for a pipe."""
+
+    def lines(self, width: int | None) -> Iterator[Sequence[Piece]]: ...
+
+
+@dataclass(frozen=True)
+class Styled:
+    """A text in a style, also as the cell of a table."""
+
+    text: object
+    style: str
+
+    def __str__(self) -> str:
+        return str(self.text)
+
+
+def verdict(word: str, more: str = "") -> Styled:
+    """A word in the style of what it means, such as `ok`, `missing` or `refused`."""
+    return Styled(f"{word}: {more}" if more else word, _STYLES.get(word, ""))
+
+
+def painted(pieces: Sequence[Piece], *, color: bool) -> str:
+    """A line as it is written to a terminal."""
+    line = [_styled(text, style) if color else text for text, style in pieces]
+    return "".join(line).rstrip()
+
+
+def _styled(text: str, style: str) -> str:
+    codes, inked = ";".join(_SGR[word] for word in style.split()), text.rstrip()
+    return f"\x1b[{codes}m{inked}\x1b[0m{text[len(inked) :]}" if codes and inked else text
 
 
 def cleaned(value: object) -> str:
@@ -27,70 +70,55 @@ def cleaned(value: object) -> str:
     return _CONTROL.sub("�", str(value)).replace("\t", " ")
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """A table; a column whose name starts with `>` holds figures, `*` names people will copy."""
-    return Table([layout.Column.of(name) for name in columns], [list(row) for row in rows])
-
-
-def pairs(items: Iterable[tuple[str, object]]) -> RenderableType:
-    """Names and values below each other; those without a value are left out."""
-    return Pairs([(name, cleaned(value)) for name, value in items if value not in (None, "")])
-
-
 class Table:
-    """A table that fits the terminal it is printed on: see `contracts.views.layout`."""
+    """A table; a column whose name starts with `>` holds figures, `*` names people will copy."""
 
-    def __init__(self, columns: list[layout.Column], rows: list[list[object]]) -> None:
-        self._columns, self._rows = columns, rows
+    def __init__(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        self._columns = [layout.Column.of(name) for name in columns]
+        self._rows = [list(row) for row in rows]
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+    def lines(self, width: int | None) -> Iterator[Sequence[Piece]]:
         rows = [[cleaned(cell) for cell in row] for row in self._rows]
-        yield _unwrapped("")
-        for line in layout.laid_out(self._columns, rows, options.max_width):
-            yield _unwrapped(*((text, self._style(place)) for text, place in line.pieces))
+        yield []
+        for line in layout.laid_out(self._columns, rows, width or PIPED_WIDTH):
+            yield [(text, self._style(place)) for text, place in line.pieces]
 
-    def _style(self, place: tuple[int, int] | None) -> str | Style:
+    def _style(self, place: tuple[int, int] | None) -> str:
         """The style of a cell: its own, or that of the heading."""
         if place is None:
             return ""
         row, column = place
-        if row < 0:
-            return "bold"
-        cell = self._rows[row][column]
-        return cell.style if isinstance(cell, Text) else ""
+        cell = self._rows[row][column] if row >= 0 else Styled("", "bold")
+        return cell.style if isinstance(cell, Styled) else ""
 
 
 class Pairs:
-    """Names with their values beside them, which wrap between words."""
+    """Names with their values beside them, which wrap between words; empty values are left out."""
 
-    def __init__(self, items: Sequence[tuple[str, str]]) -> None:
-        self._items = items
+    def __init__(self, items: Iterable[tuple[str, object]]) -> None:
+        self._items = [(name, cleaned(value)) for name, value in items if value not in (None, "")]
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+    def lines(self, width: int | None) -> Iterator[Sequence[Piece]]:
         indent = max((len(name) for name, _ in self._items), default=0) + len(layout.GAP)
         for name, value in self._items:
             lead = name.ljust(indent)
-            for line in layout.wrapped(value, options.max_width - indent):
-                yield _unwrapped((lead, "dim"), line)
+            for line in layout.wrapped(value, (width or PIPED_WIDTH) - indent):
+                yield [(lead, "dim"), (line, "")]
                 lead = " " * indent
 
 
 class Words:
-    """A sentence that wraps between words, and in no amount, day or command."""
+    """A sentence; on a terminal it wraps between words, and in no amount, day or command. One that
+    does not `wrap` is left to the terminal, such as a command that people copy."""
 
-    def __init__(self, text: str, style: str = "") -> None:
-        self._text, self._style = cleaned(text), style
+    def __init__(self, text: object, style: str = "", *, wrap: bool = True) -> None:
+        self._text, self._style, self._wrap = cleaned(text), style, wrap
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for line in layout.wrapped(self._text, options.max_width):
-            yield _unwrapped((line, self._style))
-
-
-def _unwrapped(*parts: str | tuple[str, str | Style]) -> Text:
-    """A line of which nothing is cut off: the terminal wraps what is longer than itself."""
-    line = Text.assemble(*parts, no_wrap=True, overflow="ignore")
-    line.rstrip()
-    return line
+    def lines(self, width: int | None) -> Iterator[Sequence[Piece]]:
+        folds = self._wrap and width is not None
+        lines = layout.wrapped(self._text, width or 0) if folds else self._text.split("\n")
+        for line in lines:
+            yield [(line, self._style)]
 
 
 def age(since: datetime | None, now: datetime | None = None) -> str:
@@ -109,8 +137,8 @@ def moment(at: datetime, zone: str) -> str:
     return f"{at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}"
 
 
-def problems(items: Sequence[Problem]) -> RenderableType:
-    return table(
+def problems(items: Sequence[Problem]) -> Table:
+    return Table(
         ("*Field", "Expected", "Found", "Code"),
         ((item.field, item.expected, item.value, item.code) for item in items),
     )

@@ -15,68 +15,44 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from contracts.problems import InvalidContract
-    from starters.client.approvals import Awaiting, Found, Outcome
-    from starters.client.auditing import Audit
-    from starters.client.c2c import C2C
-    from starters.client.calls import Attempt
-    from starters.client.changing import ChangePreview
-    from starters.client.contracts import ContractClient
-    from starters.client.errors import NoAnswer, NotFound, Refused
-    from starters.client.invoices import InvoiceClient
-    from starters.client.listing import ContractRow, InvoiceRow
-    from starters.client.names import MAX_LISTED
-    from starters.client.parked import ParkedStep, ParkedSteps
-    from starters.client.references import BadReference, Entities
-    from starters.client.starting import Started
+    from contracts.problems import InvalidContract as InvalidContract
+    from starters.client.approvals import Awaiting as Awaiting
+    from starters.client.approvals import Found as Found
+    from starters.client.approvals import Outcome as Outcome
+    from starters.client.auditing import Audit as Audit
+    from starters.client.c2c import C2C as C2C
+    from starters.client.calls import Attempt as Attempt
+    from starters.client.changing import ChangePreview as ChangePreview
+    from starters.client.contracts import ContractClient as ContractClient
+    from starters.client.errors import NoAnswer as NoAnswer
+    from starters.client.errors import NotFound as NotFound
+    from starters.client.errors import Refused as Refused
+    from starters.client.invoices import InvoiceClient as InvoiceClient
+    from starters.client.listing import ContractRow as ContractRow
+    from starters.client.names import MAX_LISTED as MAX_LISTED
+    from starters.client.parked import ParkedStep as ParkedStep
+    from starters.client.parked import ParkedSteps as ParkedSteps
+    from starters.client.references import BadReference as BadReference
+    from starters.client.references import Entities as Entities
+    from starters.client.starting import Started as Started
 
-_PLACES = {
-    "InvalidContract": "contracts.problems",
-    "Audit": "starters.client.auditing",
-    "Awaiting": "starters.client.approvals",
-    "BadReference": "starters.client.references",
-    "C2C": "starters.client.c2c",
-    "ChangePreview": "starters.client.changing",
-    "ContractClient": "starters.client.contracts",
-    "ContractRow": "starters.client.listing",
-    "Entities": "starters.client.references",
-    "Found": "starters.client.approvals",
-    "InvoiceClient": "starters.client.invoices",
-    "InvoiceRow": "starters.client.listing",
-    "MAX_LISTED": "starters.client.names",
-    "NoAnswer": "starters.client.errors",
-    "NotFound": "starters.client.errors",
-    "Outcome": "starters.client.approvals",
-    "Attempt": "starters.client.calls",
-    "ParkedStep": "starters.client.parked",
-    "ParkedSteps": "starters.client.parked",
-    "Refused": "starters.client.errors",
-    "Started": "starters.client.starting",
+_MODULES = {
+    "contracts.problems": ("InvalidContract",),
+    "starters.client.approvals": ("Awaiting", "Found", "Outcome"),
+    "starters.client.auditing": ("Audit",),
+    "starters.client.c2c": ("C2C",),
+    "starters.client.calls": ("Attempt",),
+    "starters.client.changing": ("ChangePreview",),
+    "starters.client.contracts": ("ContractClient",),
+    "starters.client.errors": ("NoAnswer", "NotFound", "Refused"),
+    "starters.client.invoices": ("InvoiceClient",),
+    "starters.client.listing": ("ContractRow",),
+    "starters.client.names": ("MAX_LISTED",),
+    "starters.client.parked": ("ParkedStep", "ParkedSteps"),
+    "starters.client.references": ("BadReference", "Entities"),
+    "starters.client.starting": ("Started",),
 }
-
-__all__ = [
-    "C2C",
-    "MAX_LISTED",
-    "Attempt",
-    "Audit",
-    "Awaiting",
-    "BadReference",
-    "ChangePreview",
-    "ContractClient",
-    "ContractRow",
-    "Entities",
-    "Found",
-    "InvalidContract",
-    "InvoiceClient",
-    "InvoiceRow",
-    "NoAnswer",
-    "NotFound",
-    "Outcome",
-    "ParkedStep",
-    "ParkedSteps",
-    "Refused",
-    "Started",
-]
+_PLACES = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from temporalio.client import Client
 
@@ -14,7 +14,7 @@ from contracts.money import Money
 from starters.client import calls, listing
 from starters.client.calls import Unreadable
 from starters.client.errors import NoAnswer, Refused
-from starters.client.names import CONTRACT_WORKFLOW, INVOICE_WORKFLOW, MAX_LISTED
+from starters.client.names import MAX_LISTED
 from starters.client.protocol import DECIDE_APPROVAL, OPEN_APPROVALS, built
 from workflows import search_attributes
 
@@ -97,19 +97,17 @@ async def awaiting(
     With `unreadable` one workflow that gives no answer does not hide the others. Raises
     BadReference for an entity that can be none.
     """
-    narrowed = listing.conditions(entity=wanted.entity)
-    where = f"{_MAY_WAIT} AND {narrowed}" if narrowed else _MAY_WAIT
-    ids: list[str] = []
-    more = False
-    for workflow_type in (INVOICE_WORKFLOW, CONTRACT_WORKFLOW):
-        found = listing.workflow_ids(client, workflow_type, where, limit)
-        listed = [item async for item in found]
-        more = more or len(listed) >= limit
-        ids += listed
+    where = listing.conditions(entity=wanted.entity, also=_MAY_WAIT)
+    ids, more = await listing.workflow_ids(client, where, limit)
     asked = await calls.each(ids, lambda item: awaiting_in(client, item), unreadable)
     items = [item for _, rounds in asked for item in rounds if wanted.takes(item)]
-    items.sort(key=lambda item: (item.approval_round.requirement.asked_on, item.workflow_id))
-    return Found(items, more)
+    return Found(sorted(items, key=_by_age), more)
+
+
+def _by_age(item: Awaiting) -> tuple[date, str, int]:
+    """The longest waiting first; of one day, the invoices of a contract by their numbers."""
+    contract, _, number = item.workflow_id.partition("/invoice/")
+    return item.approval_round.requirement.asked_on, contract, int(number or 0)
 
 
 async def awaiting_in(client: Client, workflow_id: str) -> list[Awaiting]:

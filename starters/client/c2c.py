@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from contracts.identifiers import is_invoice_workflow_id
 from starters.client import calls, listing, references
-from starters.client.names import CONTRACT_WORKFLOW, INVOICE_WORKFLOW, MAX_LISTED
+from starters.client.names import MAX_LISTED
 from starters.client.references import NO_ENTITIES, Entities
 from workflows import search_attributes
 
@@ -16,15 +16,14 @@ if TYPE_CHECKING:
 
     from contracts.approvals import ApprovalKind
     from contracts.contract.state import ContractStage
-    from contracts.invoice.state import InvoiceStage
     from contracts.model import JsonObject
     from contracts.money import Money
     from starters.client.approvals import Awaiting, Found, Outcome
-    from starters.client.calls import Attempt, Unreadable
+    from starters.client.calls import Unreadable
     from starters.client.contracts import ContractClient
     from starters.client.invoices import InvoiceClient
-    from starters.client.listing import ContractRow, InvoiceRow
-    from starters.client.parked import ParkedStep, ParkedSteps
+    from starters.client.listing import ContractRow
+    from starters.client.parked import ParkedSteps
     from starters.client.starting import Started
 
 _PARKED = (
@@ -104,24 +103,9 @@ class C2C:
         moment behind. Raises BadReference for words that cannot be.
         """
         narrowed = listing.conditions(
-            ContractStage=stage, waiting_on=waiting_on, entity=legal_entity
+            ContractStage=stage, waiting_on=waiting_on, entity=legal_entity, also=where
         )
-        return await listing.contract_rows(self.client, where=_both(narrowed, where), limit=limit)
-
-    async def invoices(
-        self,
-        *,
-        stage: InvoiceStage | str = "",
-        waiting_on: str = "",
-        legal_entity: str = "",
-        where: str = "",
-        limit: int = MAX_LISTED,
-    ) -> list[InvoiceRow]:
-        """Invoices and credit notes, newest first; narrowed as `contracts` are."""
-        narrowed = listing.conditions(
-            InvoiceStage=stage, waiting_on=waiting_on, entity=legal_entity
-        )
-        return await listing.invoice_rows(self.client, where=_both(narrowed, where), limit=limit)
+        return await listing.contract_rows(self.client, where=narrowed, limit=limit)
 
     async def exceptions(
         self, *, limit: int = MAX_LISTED, unreadable: Unreadable | None = None
@@ -132,27 +116,12 @@ class C2C:
         """
         from starters.client.parked import ParkedSteps
 
-        found: list[ParkedStep] = []
-        more = False
-        for workflow_type in (CONTRACT_WORKFLOW, INVOICE_WORKFLOW):
-            listed = listing.workflow_ids(self.client, workflow_type, _PARKED, limit + 1)
-            ids = [item async for item in listed]
-            more = more or len(ids) > limit
-            asked = await calls.each(ids[:limit], self.parked, unreadable)
-            found += [step for _, steps in asked for step in steps]
+        ids, more = await listing.workflow_ids(self.client, _PARKED, limit)
+        asked = await calls.each(
+            ids, lambda item: self.contract_or_invoice(item).parked(), unreadable
+        )
+        found = [step for _, steps in asked for step in steps]
         return ParkedSteps(sorted(found, key=lambda item: item.exception.since), more)
-
-    async def parked(self, reference: str) -> list[ParkedStep]:
-        """What is parked in one contract or invoice, and what may be decided about it."""
-        from starters.client.parked import parked_in
-
-        return await parked_in(self.contract_or_invoice(reference))
-
-    async def trying(self, references: Iterable[str]) -> list[Attempt]:
-        """What these contracts and invoices try again at the moment, and why it failed last: which
-        system is down. Nothing is known of one that Temporal does not find."""
-        ids = [self.contract_or_invoice(item).workflow_id for item in references]
-        return await calls.trying(self.client, ids)
 
     # --- approvals ------------------------------------------------------------------------------
 
@@ -188,7 +157,3 @@ class C2C:
         from starters.client import approvals
 
         return await approvals.approve_all(self.client, items, by=by, comment=comment)
-
-
-def _both(one: str, other: str) -> str:
-    return f"{one} AND ({other})" if one and other else one or other

@@ -21,6 +21,7 @@ from temporalio.client import (
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from contracts.agenda import requests
 from starters.client.errors import NoAnswer, NotFound, Refused
 
 if TYPE_CHECKING:
@@ -113,14 +114,17 @@ async def update(
     request_id: str | None = None,
 ) -> T:
     """Send a workflow an Update and wait for its answer. Sent again with the same `request_id` it
-    counts once and gets the first answer; left out, it has one of its own. Raises Refused,
-    NotFound, NoAnswer, which says the id to send it again with."""
+    counts once and gets the first answer (with another message it is Refused); left out, it has
+    one of its own. Raises Refused, NotFound, NoAnswer, which says the id to send it again with."""
     handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(workflow_id)
     request_id = request_id or str(uuid.uuid4())
     try:
         async with asyncio.timeout(_ANSWER_WITHIN.total_seconds()):
             answer: T = await handle.execute_update(
-                message.name, argument, id=request_id, result_type=message.result
+                message.name,
+                argument,
+                id=requests.update_id(request_id, argument),
+                result_type=message.result,
             )
             return answer
     except WorkflowUpdateFailedError as error:

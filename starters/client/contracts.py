@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -10,24 +10,8 @@ from pydantic import BaseModel
 
 from contracts.billing.usage import UsageRecord
 from contracts.changes import ChangeOrder
-from contracts.contract.messages import (
-    CancelRequest,
-    CreditRequest,
-    CustomerRefresh,
-    HoldKind,
-    HoldRequest,
-    MilestoneReached,
-    MilestoneUnreached,
-    NoticeGiven,
-    RetainageRelease,
-    ServiceCredit,
-    Side,
-    TerminationRequest,
-    TerminationWithdrawn,
-    UsageReport,
-    UsageTaken,
-)
-from contracts.contract.state import ContractOutcome, ContractState
+from contracts.contract.messages import HoldKind, Side, UsageReport, UsageTaken
+from contracts.contract.state import ContractOutcome, ContractState, outcome
 from contracts.contract.write_back import REFRESH
 from contracts.identifiers import invoice_workflow_id
 from contracts.model import JsonObject
@@ -37,11 +21,12 @@ from contracts.views.statement import Statement
 from contracts.views.statement import statement as statement_of
 from starters.client import auditing, calls, changing, messages
 from starters.client.auditing import Audit
+from starters.client.calls import Attempt
 from starters.client.changing import ChangePreview
 from starters.client.errors import Refused
 from starters.client.invoices import InvoiceClient
 from starters.client.protocol import built
-from starters.client.workflow import WAIT_SECONDS, WorkflowClient
+from starters.client.workflow import WorkflowClient
 
 if TYPE_CHECKING:
     from gateways.odoo import OdooClient
@@ -50,7 +35,7 @@ RECORDS_AT_ONCE = 2_000
 """How many usage records one message carries: well below what Temporal takes."""
 
 
-class ContractClient(WorkflowClient):
+class ContractClient(WorkflowClient[ContractState]):
     """One contract. Messages are answered with how it stands then.
 
     Amounts are Money or text with the currency, "100.00 EUR", and without tax. Days are dates, or
@@ -58,25 +43,18 @@ class ContractClient(WorkflowClient):
     WorkflowClient; what needs an approval takes effect once it has it.
     """
 
+    _STATE = messages.CONTRACT
+
     def invoice(self, number: int) -> InvoiceClient:
         """Its invoice or credit note of that number, counted from 1."""
         return InvoiceClient(self._client, invoice_workflow_id(self.workflow_id, number))
 
     # --- how it stands --------------------------------------------------------------------------
 
-    async def state(self) -> ContractState:
-        """Everything the contract's workflow knows; of a closed one within its retention."""
-        return await calls.query(self._client, self.workflow_id, messages.CONTRACT)
-
-    async def wait_until(
-        self, enough: Callable[[ContractState], bool], *, timeout_seconds: float = WAIT_SECONDS
-    ) -> ContractState:
-        """The state once it is `enough`; the workflow may still have to start. Raises TimeoutError
-        with the last state."""
-        return await calls.until(self.workflow_id, self.state, enough, timeout_seconds)
-
-    async def exceptions(self) -> list[StepException]:
-        return list((await self.state()).exceptions)
+    async def trying(self, *invoices: int) -> list[Attempt]:
+        """The same as for any workflow, also of its invoices of these numbers."""
+        ids = [self.invoice(number).workflow_id for number in invoices]
+        return await calls.trying(self._client, [self.workflow_id, *ids])
 
     async def statement(self) -> Statement:
         """Where its money stands, without tax: planned, earned, billed, credited, held back.
@@ -99,34 +77,24 @@ class ContractClient(WorkflowClient):
     # --- what was delivered ---------------------------------------------------------------------
 
     async def reach_milestone(
-        self,
-        milestone: str,
-        *,
-        by: str = "",
-        on: date | str | None = None,
-        request_id: str | None = None,
+        self, milestone: str, *, by: str = "", on: date | str | None = None
     ) -> ContractOutcome:
         """A milestone was delivered `on` a day (left out: today); its invoice is proposed.
 
         Repeating it changes nothing.
         """
-        reached = built(MilestoneReached, milestone=milestone, by=by, on=on)
-        return await self._send(messages.REACH_MILESTONE, reached, request_id)
+        return await self._send(messages.REACH_MILESTONE, milestone=milestone, by=by, on=on)
 
     async def unreach_milestone(
-        self, milestone: str, *, by: str, reason: str = "", request_id: str | None = None
+        self, milestone: str, *, by: str, reason: str = ""
     ) -> ContractOutcome:
         """A milestone is not reached after all. Once its invoice is proposed, a person reviews
         it."""
-        unreached = built(MilestoneUnreached, milestone=milestone, by=by, reason=reason)
-        return await self._send(messages.UNREACH_MILESTONE, unreached, request_id)
+        return await self._send(
+            messages.UNREACH_MILESTONE, milestone=milestone, by=by, reason=reason
+        )
 
-    async def record_usage(
-        self,
-        records: Iterable[UsageRecord | Mapping[str, Any]],
-        *,
-        request_id: str | None = None,
-    ) -> UsageTaken:
+    async def record_usage(self, records: Iterable[UsageRecord | Mapping[str, Any]]) -> UsageTaken:
         """Record metered usage; returns how many were new, how many known, and which are refused.
 
         A record has `id`, `plan` (its key), `on` and `quantity` (in the plan's unit). An id counts
@@ -137,8 +105,8 @@ class ContractClient(WorkflowClient):
         result = UsageTaken()
         for start in range(0, len(checked), RECORDS_AT_ONCE):
             report = UsageReport(records=tuple(checked[start : start + RECORDS_AT_ONCE]))
-            part = None if request_id is None else f"{request_id}/{start}"
-            taken = await self._send(messages.RECORD_USAGE, report, part)
+            part = self.once(f"{self._request_id}/{start}" if self._request_id else None)
+            taken = await part._tell(messages.RECORD_USAGE, report)
             result.taken += taken.taken
             result.known += taken.known
             result.refused += taken.refused
@@ -147,28 +115,20 @@ class ContractClient(WorkflowClient):
     # --- credits, retainage ---------------------------------------------------------------------
 
     async def credit_service(
-        self,
-        retainer: str,
-        *,
-        reference: str,
-        amount: Money | str,
-        reason: str,
-        by: str,
-        request_id: str | None = None,
+        self, retainer: str, *, reference: str, amount: Money | str, reason: str, by: str
     ) -> ContractOutcome:
         """Owe a credit for a breach of service levels, deducted from the retainer's next invoice.
 
         A `reference` counts once.
         """
-        credit = built(
-            ServiceCredit,
+        return await self._send(
+            messages.CREDIT_SERVICE,
             retainer=retainer,
             reference=reference,
-            reason=reason,
             amount=amount,
+            reason=reason,
             by=by,
         )
-        return await self._send(messages.CREDIT_SERVICE, credit, request_id)
 
     async def request_credit(
         self,
@@ -178,24 +138,24 @@ class ContractClient(WorkflowClient):
         reason: str,
         amount: Money | str | None = None,
         reinvoice: bool = False,
-        request_id: str | None = None,
     ) -> ContractOutcome:
         """Credit the issued invoice of that number: an `amount` of it, or all that is left.
 
         The credit note needs its approval. With `reinvoice`, of a whole invoice only, the same is
         proposed again once it is issued.
         """
-        request = built(
-            CreditRequest, number=number, amount=amount, by=by, reason=reason, reinvoice=reinvoice
+        return await self._send(
+            messages.REQUEST_CREDIT,
+            number=number,
+            amount=amount,
+            by=by,
+            reason=reason,
+            reinvoice=reinvoice,
         )
-        return await self._send(messages.REQUEST_CREDIT, request, request_id)
 
-    async def release_retainage(
-        self, *, by: str, reason: str, request_id: str | None = None
-    ) -> ContractOutcome:
+    async def release_retainage(self, *, by: str, reason: str) -> ContractOutcome:
         """Bill what was held back: the event that releases it has come."""
-        release = built(RetainageRelease, by=by, reason=reason)
-        return await self._send(messages.RELEASE_RETAINAGE, release, request_id)
+        return await self._send(messages.RELEASE_RETAINAGE, by=by, reason=reason)
 
     # --- changes --------------------------------------------------------------------------------
 
@@ -213,45 +173,36 @@ class ContractClient(WorkflowClient):
         order = built(ChangeOrder, **(stated | ({"reason": reason} if reason else {})))
         return changing.preview(state, order)
 
-    async def propose_change(
-        self, order: ChangeOrder, *, request_id: str | None = None
-    ) -> ContractOutcome:
+    async def propose_change(self, order: ChangeOrder) -> ContractOutcome:
         """Propose a change order, such as `preview.order`; it takes effect once it is approved."""
-        return await self._send(messages.PROPOSE_CHANGE, order, request_id)
+        return await self._tell(messages.PROPOSE_CHANGE, order)
+
+    async def proposed(self) -> ContractOutcome | None:
+        """How the contract stands if this request proposed its change before; else None."""
+        return outcome(await self.state()) if await self._answer() else None
 
     async def set_hold(
-        self,
-        kind: HoldKind | str,
-        *,
-        by: str,
-        reason: str,
-        until: date | str | None = None,
-        request_id: str | None = None,
+        self, kind: HoldKind | str, *, by: str, reason: str, until: date | str | None = None
     ) -> ContractOutcome:
         """Hold "billing" or "dunning" of the whole contract; the other goes on.
 
         It ends when it is released, or at the end of the day `until`.
         """
         hold = {"by": by, "reason": reason, "until": until}
-        request = built(HoldRequest, kind=kind, by=by, hold=hold)
-        return await self._send(messages.SET_HOLD, request, request_id)
+        return await self._send(messages.SET_HOLD, kind=kind, by=by, hold=hold)
 
-    async def release_hold(
-        self, kind: HoldKind | str, *, by: str, request_id: str | None = None
-    ) -> ContractOutcome:
+    async def release_hold(self, kind: HoldKind | str, *, by: str) -> ContractOutcome:
         """Let "billing" or "dunning" of the contract go on."""
-        request = built(HoldRequest, kind=kind, by=by)
-        return await self._send(messages.SET_HOLD, request, request_id)
+        return await self._send(messages.SET_HOLD, kind=kind, by=by)
 
-    async def refresh_customer(self, *, by: str, request_id: str | None = None) -> list[str]:
+    async def refresh_customer(self, *, by: str) -> list[str]:
         """Read the deal in the CRM again and take what the CRM still owns; returns in words what
         was taken from it, and what was not.
 
         Refused where the CRM refuses to be read: the contract then has an exception of it. Raises
         TimeoutError where the CRM does not answer in time; the deal is read once it does.
         """
-        request = built(CustomerRefresh, by=by)
-        await self._send(messages.REFRESH_CUSTOMER, request, request_id)
+        await self._send(messages.REFRESH_CUSTOMER, by=by)
         state = await self.wait_until(lambda now: now.refresh is None or _refused(now) is not None)
         refused = _refused(state)
         if state.refresh is not None and refused is not None:
@@ -261,48 +212,30 @@ class ContractClient(WorkflowClient):
     # --- endings --------------------------------------------------------------------------------
 
     async def terminate(
-        self,
-        side: Side | str,
-        *,
-        on: date | str,
-        by: str,
-        reason: str,
-        agreed: bool = False,
-        request_id: str | None = None,
+        self, side: Side | str, *, on: date | str, by: str, reason: str, agreed: bool = False
     ) -> ContractOutcome:
         """The "customer" or the "firm" ends the contract early; `on` is its last day.
 
         `agreed` waives the days of notice that the terms ask for.
         """
-        request = built(TerminationRequest, side=side, by=by, reason=reason, on=on, agreed=agreed)
-        return await self._send(messages.TERMINATE, request, request_id)
+        return await self._send(
+            messages.TERMINATE, side=side, by=by, reason=reason, on=on, agreed=agreed
+        )
 
-    async def withdraw_termination(
-        self, *, by: str, reason: str = "", request_id: str | None = None
-    ) -> ContractOutcome:
+    async def withdraw_termination(self, *, by: str, reason: str = "") -> ContractOutcome:
         """Withdraw the early end, before its last day is over."""
-        withdrawn = built(TerminationWithdrawn, by=by, reason=reason)
-        return await self._send(messages.WITHDRAW_TERMINATION, withdrawn, request_id)
+        return await self._send(messages.WITHDRAW_TERMINATION, by=by, reason=reason)
 
     async def give_notice(
-        self,
-        side: Side | str,
-        *,
-        by: str,
-        on: date | str | None = None,
-        request_id: str | None = None,
+        self, side: Side | str, *, by: str, on: date | str | None = None
     ) -> ContractOutcome:
         """The "customer" or the "firm" does not want the term renewed; `on` is when notice was
         given (left out: today). The contract expires at the term's end."""
-        notice = built(NoticeGiven, side=side, by=by, on=on)
-        return await self._send(messages.GIVE_NOTICE, notice, request_id)
+        return await self._send(messages.GIVE_NOTICE, side=side, by=by, on=on)
 
-    async def cancel(
-        self, *, by: str, reason: str = "", request_id: str | None = None
-    ) -> ContractOutcome:
+    async def cancel(self, *, by: str, reason: str = "") -> ContractOutcome:
         """Cancel a contract that has billed nothing; what was provisioned in Odoo is undone."""
-        request = built(CancelRequest, by=by, reason=reason)
-        return await self._send(messages.REQUEST_CANCEL, request, request_id)
+        return await self._send(messages.REQUEST_CANCEL, by=by, reason=reason)
 
 
 def _refused(state: ContractState) -> StepException | None:

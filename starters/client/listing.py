@@ -1,4 +1,4 @@
-"""Lists of contracts and invoices, from Temporal's visibility: no worker is needed.
+"""Lists of contracts, from Temporal's visibility: no worker is needed.
 
 Lists are a moment behind the workflows themselves; nothing is decided by them.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -44,31 +44,10 @@ class ContractRow:
     started_at: datetime
 
 
-@dataclass(frozen=True)
-class InvoiceRow:
-    """An invoice or a credit note as lists show it, a moment behind the workflow itself.
-
-    `due` is what is open now with tax, negative where we owe it: on a credit note.
-    `next_action_at` is aware (UTC).
-    """
-
-    workflow_id: str
-    contract_id: str
-    legal_entity: str
-    customer: str
-    stage: str
-    waiting_on: str
-    waiting_since: datetime | None
-    due: Money | None
-    dunning_level: int
-    next_action_at: datetime | None
-    started_at: datetime
-
-
-def conditions(*, entity: str = "", waiting_on: str = "", **stages: str) -> str:
+def conditions(*, entity: str = "", waiting_on: str = "", also: str = "", **stages: str) -> str:
     """A visibility condition; what is empty does not narrow. Raises BadReference.
 
-    `stages` are named as their search attributes are.
+    `stages` are named as their search attributes are; `also` is a condition of the caller's own.
     """
     if entity and not KEY.match(entity):
         raise BadReference(f"{entity!r} cannot be a legal entity")
@@ -77,45 +56,39 @@ def conditions(*, entity: str = "", waiting_on: str = "", **stages: str) -> str:
         if value and not _WORD.match(value):
             raise BadReference(f"{name} is a word such as exception, not {value!r}")
     wanted[search_attributes.LEGAL_ENTITY.name] = entity
-    return " AND ".join(f"{name} = '{value}'" for name, value in wanted.items() if value)
+    terms = [f"{name} = '{value}'" for name, value in wanted.items() if value]
+    return " AND ".join([f"({also})", *terms] if also else terms)
 
 
 async def contract_rows(
     client: Client, *, where: str = "", limit: int = MAX_LISTED
 ) -> list[ContractRow]:
     """The contracts found, newest first; `where` is a visibility condition."""
-    found = [item async for item in _runs(client, CONTRACT_WORKFLOW, where, limit)]
+    found = await _runs(client, CONTRACT_WORKFLOW, where, limit)
     due = await _amounts_due(client, found)
-    return [_contract_row(item, due.get(item.id, 0.0)) for item in found]
+    return [_row(item, due.get(item.id, 0.0)) for item in found]
 
 
-async def invoice_rows(
-    client: Client, *, where: str = "", limit: int = MAX_LISTED
-) -> list[InvoiceRow]:
-    """The invoices and credit notes found, newest first; `where` is a visibility condition."""
-    return [_invoice_row(item) async for item in _runs(client, INVOICE_WORKFLOW, where, limit)]
-
-
-async def workflow_ids(
-    client: Client, workflow_type: str, where: str, limit: int
-) -> AsyncIterator[str]:
-    """Ids of the workflows of a type that fulfil a visibility condition, newest first."""
-    async for item in _runs(client, workflow_type, where, limit):
-        yield item.id
+async def workflow_ids(client: Client, where: str, limit: int) -> tuple[list[str], bool]:
+    """Ids of the contracts and the invoices that fulfil a visibility condition, at most `limit` of
+    each, the newest; and whether there are more."""
+    kinds = (CONTRACT_WORKFLOW, INVOICE_WORKFLOW)
+    found = [await _runs(client, kind, where, limit + 1) for kind in kinds]
+    ids = [item.id for runs in found for item in runs[:limit]]
+    return ids, any(len(runs) > limit for runs in found)
 
 
 async def _runs(
     client: Client, workflow_type: str, where: str, limit: int
-) -> AsyncIterator[WorkflowExecution]:
+) -> list[WorkflowExecution]:
     # Each run of a continued workflow is listed; the newest stands for all.
     wanted = [f"WorkflowType = '{workflow_type}'", "ExecutionStatus != 'ContinuedAsNew'"]
-    seen: set[str] = set()
     query = " AND ".join([*wanted, where] if where else wanted)
+    found: dict[str, WorkflowExecution] = {}
     async for item in client.list_workflows(query, limit=limit):
         # Visibility lags: between two runs both may be listed as the newest for a moment.
-        if item.id not in seen:
-            seen.add(item.id)
-            yield item
+        found.setdefault(item.id, item)
+    return list(found.values())
 
 
 async def _amounts_due(client: Client, contracts: Sequence[WorkflowExecution]) -> dict[str, float]:
@@ -136,7 +109,7 @@ async def _amounts_due(client: Client, contracts: Sequence[WorkflowExecution]) -
     return due
 
 
-def _contract_row(item: WorkflowExecution, due: float) -> ContractRow:
+def _row(item: WorkflowExecution, due: float) -> ContractRow:
     known = item.typed_search_attributes
     return ContractRow(
         workflow_id=item.id,
@@ -148,23 +121,6 @@ def _contract_row(item: WorkflowExecution, due: float) -> ContractRow:
         waiting_since=known.get(search_attributes.WAITING_SINCE),
         value=_money(item, known.get(search_attributes.CONTRACT_VALUE)),
         due=_money(item, due),
-        started_at=item.start_time,
-    )
-
-
-def _invoice_row(item: WorkflowExecution) -> InvoiceRow:
-    known = item.typed_search_attributes
-    return InvoiceRow(
-        workflow_id=item.id,
-        contract_id=_text(item, search_attributes.CONTRACT_ID),
-        legal_entity=_text(item, search_attributes.LEGAL_ENTITY),
-        customer=_text(item, search_attributes.CUSTOMER),
-        stage=_text(item, search_attributes.INVOICE_STAGE),
-        waiting_on=_text(item, search_attributes.WAITING_ON),
-        waiting_since=known.get(search_attributes.WAITING_SINCE),
-        due=_money(item, known.get(search_attributes.AMOUNT_DUE)),
-        dunning_level=known.get(search_attributes.DUNNING_LEVEL) or 0,
-        next_action_at=known.get(search_attributes.NEXT_ACTION_AT),
         started_at=item.start_time,
     )
 

@@ -4,5 +4,7 @@ from __future__ import annotations
 
 CONTRACT_WORKFLOW = "ContractWorkflow"
 INVOICE_WORKFLOW = "InvoiceWorkflow"
+ODOO_SWEEP_WORKFLOW = "OdooSweepWorkflow"
+CRM_SWEEP_WORKFLOW = "CrmSweepWorkflow"
 MAX_LISTED = 500
 """Of workflows of one type; a list that stops there says so."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from contracts.parking import StepException
-from contracts.views.choices import Choice, choices
-from starters.client.contracts import ContractClient
-from starters.client.invoices import InvoiceClient
+from contracts.views.choices import Choice
 
 
 @dataclass(frozen=True)
@@ -25,9 +23,3 @@ class ParkedSteps:
 
     items: list[ParkedStep]
     more: bool = False
-
-
-async def parked_in(client: ContractClient | InvoiceClient) -> list[ParkedStep]:
-    """What is parked in one contract or invoice. Raises NotFound, NoAnswer."""
-    state = await client.state()
-    return [ParkedStep(client.workflow_id, item, choices(state, item)) for item in state.exceptions]

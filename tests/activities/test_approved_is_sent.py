@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
+import httpx
 import pytest
 
 from activities.odoo import entries
@@ -15,6 +16,7 @@ from gateways.odoo import OdooClient
 from tests.activities.firm import Firm, Ordered
 from tests.activities.mixed import taxed
 from tests.activities.refusals import code, refused
+from tests.conftest import REAL
 from tests.world import single, unique
 
 DIFFERS = "invoice_differs_from_approval"
@@ -246,3 +248,30 @@ def test_a_draft_without_a_term_is_due_on_its_own_date_whenever_that_is(firm: Fi
     assert (code(refusal), refusal.detail.field) == (DIFFERS, "invoice.due_on")
     later = request.model_copy(update={"rewrites": True, "invoice_on": date(2026, 3, 9)})
     assert firm.invoices.create_draft(later).content.due_on == date(2026, 3, 9)
+
+
+@pytest.mark.parametrize("odoo_server", [REAL], indirect=True, scope="session")
+def test_another_rate_of_the_currency_is_not_posted(firm: Firm) -> None:
+    """The customer owes the same, and the ledger says another amount. The stand-in's rates are not
+    to be written."""
+    contract = single(currency="USD", value="1000.00")
+    made, request = firm.drafted(contract)
+    draft = firm.invoices.create_draft(request)
+    assert draft.content.booked not in (0, draft.content.totals.total.amount)
+    firm.odoo.write("account.move", [draft.invoice_id], {"invoice_currency_rate": 4.0})
+    refusal = refused(lambda: firm.invoices.post_invoice(made.post_request(draft)))
+    assert (code(refusal), refusal.detail.field) == (DIFFERS, "invoice.booked")
+    assert refusal.detail.value == "250"
+
+
+@pytest.mark.parametrize("odoo_server", [REAL], indirect=True, scope="session")
+def test_the_customer_reads_which_contract_it_is_of_and_no_workflow_id(firm: Firm) -> None:
+    """The invoice as Odoo prints it: what it is made into a PDF of."""
+    made, request = firm.drafted(single())
+    draft = firm.invoices.create_draft(request)
+    invoice = firm.invoices.post_invoice(made.post_request(draft)).invoice_id
+    path = firm.odoo.call("account.move", "get_portal_url", [invoice], report_type="html")
+    printed = httpx.get(f"{firm.server.url}{path}", follow_redirects=True, timeout=60)
+    assert printed.status_code == 200
+    assert f"Contract {made.contract.contract_id} no. 1 (northwind)" in printed.text
+    assert made.workflow_id not in printed.text

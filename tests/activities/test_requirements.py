@@ -342,6 +342,6 @@ def _sweep(firm: Firm) -> None:
     pm, milestone = firm.server.client("pm"), made.milestones["build"]
     pm.write("project.milestone", [milestone], {"is_reached": True})
     changes = firm.sweeps.read_changes(SweepWindow(since=start))
-    assert milestone in [item.milestone_id for item in changes.milestones]
+    assert milestone in [item.mark.milestone_id for item in changes.milestones]
     balances = {item.balance.invoice_id: item.balance for item in changes.invoices}
     assert balances[posted.invoice_id].credited == posted.total

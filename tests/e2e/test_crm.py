@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
+import httpx
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
@@ -20,6 +21,7 @@ from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
 from contracts.contract.state import ContractStage
+from contracts.events import Delivery, EventOutcome, EventRecord
 from contracts.identifiers import contract_workflow_id, deal_contract_id
 from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
@@ -32,6 +34,7 @@ from starters import schedules
 from starters.client import NotFound
 from tests.conftest import settings_for
 from tests.servers import OdooServer
+from tests.webhooks import deal_changed, gateway_over
 from tests.world import ENTITY, World, belgian_vat, odoo_order, unique
 from wiring import remotes
 from wiring.settings import CrmSettings, HubSpotSettings, OdooCrmSettings, Settings
@@ -533,3 +536,68 @@ async def test_a_sweep_of_odoo_s_crm_starts_won_opportunities_only(world: CrmWor
     again = await world.crm_sweep(ODOO_CRM)
     assert str(won) not in again.seen
     assert again.started == 0
+
+
+# --- webhooks -----------------------------------------------------------------------------------
+
+
+async def became(world: CrmWorld, answer: httpx.Response) -> list[Delivery]:
+    """What became of the events of a request."""
+    assert answer.status_code == 202, answer.text
+    ids = [item["id"] for item in answer.json()["events"]]
+    handles = [
+        world.client.get_workflow_handle(f"event/{id}", result_type=EventRecord) for id in ids
+    ]
+    records: list[EventRecord] = [await handle.result() for handle in handles]
+    return [record.delivery for record in records]
+
+
+async def test_a_webhook_about_a_won_deal_starts_its_contract_and_a_repeat_does_not(
+    world: CrmWorld,
+) -> None:
+    won, lost = world.deal(), world.deal(won=False)
+    changes = [deal_changed(won), deal_changed(lost), deal_changed("999999999")]
+    async with gateway_over(world.client) as gateway:
+        first = await became(world, await gateway.deals(*changes))
+        again = await gateway.deals(*changes)
+    assert [item["new"] for item in again.json()["events"]] == [False] * 3
+    nothing = EventOutcome.NOTHING_TO_DO
+    assert [item.outcome for item in first] == [EventOutcome.APPLIED, nothing, nothing]
+    await world.stage(workflow_of(HUBSPOT, won), ContractStage.ACTIVE)
+    assert not await world.is_started(HUBSPOT, lost)
+
+
+async def test_a_webhook_about_a_deal_with_a_contract_lets_it_read_the_deal_again(
+    world: CrmWorld,
+) -> None:
+    deal = world.deal()
+    workflow_id = await world.won(HUBSPOT, deal)
+    world.sandbox.hubspot.update("deals", deal, {"c2c_purchase_order": "PO-77"})
+    async with gateway_over(world.client) as gateway:
+        [found] = await became(world, await gateway.deals(deal_changed(deal, 2)))
+    assert found.outcome is EventOutcome.APPLIED
+    await world.contract(
+        workflow_id,
+        lambda state: state.contract is not None and state.contract.purchase_order == "PO-77",
+    )
+
+
+@pytest.mark.parametrize("system", [HUBSPOT, ODOO_CRM])
+async def test_a_deal_is_due_once_it_is_won_and_until_it_shows_a_contract(
+    world: CrmWorld, system: str
+) -> None:
+    crm = world.crms[system]
+
+    def made(won: bool) -> str:
+        return world.deal(won=won) if system == HUBSPOT else str(world.opportunity(won=won)[0])
+
+    won, lost = made(True), made(False)
+    assert await asyncio.to_thread(crm.is_due, won)
+    assert not await asyncio.to_thread(crm.is_due, lost)
+    assert not await asyncio.to_thread(crm.is_due, "999999999")
+    assert not await asyncio.to_thread(crm.is_due, "no number")
+    await world.won(system, won)
+    deadline = time.monotonic() + WITHIN_SECONDS
+    while await asyncio.to_thread(crm.is_due, won):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.1)

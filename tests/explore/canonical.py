@@ -1,75 +1,110 @@
 """Which states are the same: those between which nothing that comes makes a difference.
 
-Digests of frozen values are kept, so that only what has changed is gone through again.
+Values are frozen, so the digest of each is kept: only what has changed is gone through again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from pydantic import BaseModel
 
+from contracts.agenda.actions import SignalReceived
 from contracts.parking import StepException
 from tests.explore.world import World
 
-_MOST_KEPT = 200_000
+_MOST_KEPT = 300_000
 _kept: dict[int, tuple[Any, int]] = {}
-_LEFT_OUT = frozenset(
-    {"journal", "waiting", "started_at", "closed_at", "next_action_at", "has_parked", "clock"}
+LEFT_OUT = frozenset(
+    {
+        "journal",
+        "waiting",
+        "started_at",
+        "closed_at",
+        "next_action_at",
+        "has_parked",
+        "clock",
+        "answers",
+    }
 )
 """Fields that people see and no rule asks for; the clock counts once, for the whole world."""
+
+Parts = Callable[[Any], Iterable[Any]]
 
 
 def canonical(world: World) -> int:
     """A number that is the same for the same states (and for others by a chance of 2 ** -64)."""
-    invoices = tuple(
-        (number, item.is_ended, digest(item.state), digest(item.requests))
-        for number, item in world.invoices.items()
-    )
+    return with_budget(place_of(world), world)
+
+
+def with_budget(place: int, world: World) -> int:
+    return hash((place, world.budget))
+
+
+def place_of(world: World) -> int:
+    """The same, whatever may still happen that nobody has to do."""
     return hash(
         (
             digest(world.contract),
             digest(world.odoo),
             world.clock,
-            world.budget,
-            invoices,
+            *((number, digest(item)) for number, item in world.invoices.items()),
             digest(world.requests),
             digest(world.landed),
             digest(world.mail),
             world.skipped,
-            world.credits,
+            digest(world.credits),
+            world.amended,
         )
     )
 
 
 def digest(value: Any) -> int:
     """The number of a value, by all that is in it."""
-    if isinstance(value, BaseModel):
-        return _remembered(value)
-    if isinstance(value, dict):
-        return hash(tuple((digest(key), digest(item)) for key, item in value.items()))
-    if isinstance(value, (tuple, list)):
-        return hash(tuple(digest(item) for item in value))
-    if is_dataclass(value) and not isinstance(value, type):
-        return hash(tuple(digest(getattr(value, field.name)) for field in fields(value)))
-    return hash(value)
-
-
-def _remembered(value: BaseModel) -> int:
+    parts = _parts_of(type(value))
+    if parts is None:
+        return hash(value)
     known = _kept.get(id(value))
     if known is not None and known[0] is value:
         return known[1]
-    found = hash(_of_model(value))
+    found = hash(tuple(map(digest, parts(value))))
     if len(_kept) > _MOST_KEPT:
         _kept.clear()
     _kept[id(value)] = (value, found)
     return found
 
 
-def _of_model(value: BaseModel) -> Any:
-    if isinstance(value, StepException):
-        attempts = min(value.attempts, 2)
-        return value.key, value.step, value.basis, value.code, attempts, value.retry_at
-    names = type(value).model_fields
-    return tuple(digest(getattr(value, name)) for name in names if name not in _LEFT_OUT)
+@cache
+def _parts_of(kind: type) -> Parts | None:
+    """What a value of this type consists of; None if it is a number of its own."""
+    if issubclass(kind, StepException):
+        return _of_exception
+    if issubclass(kind, SignalReceived):
+        return lambda event: [event.message]  # What it is called, people see.
+    if issubclass(kind, BaseModel):
+        return _of_model([name for name in kind.model_fields if name not in LEFT_OUT])
+    if issubclass(kind, Mapping):
+        return lambda value: (*value, *value.values())
+    if issubclass(kind, (tuple, list)):
+        return iter
+    if is_dataclass(kind):
+        names = [field.name for field in fields(kind)]
+        return attrgetter(*names) if len(names) > 1 else lambda value: [getattr(value, names[0])]
+    return None
+
+
+def _of_model(names: list[str]) -> Parts:
+    if len(names) < 2:
+        return lambda value: [getattr(value, name) for name in names]
+    pick = itemgetter(*names)
+    return lambda value: pick(vars(value))
+
+
+def _of_exception(value: StepException) -> Iterable[Any]:
+    """Which act is parked, and why; how often counts only as far as once or more."""
+    attempts = min(value.attempts, 2)
+    return value.key, value.step, value.basis, value.code, attempts, value.retry_at, value.uncertain

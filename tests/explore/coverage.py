@@ -1,57 +1,173 @@
-"""Which messages were seen in which moments, accepted and refused."""
+"""Which messages were seen in which moments, and what they were answered there.
+
+A cell is a message in a moment: while an act of some kind runs, is parked or is in doubt, or in a
+stage in which nothing does. The tables of both cores say which messages, acts and stages there are;
+`IMPOSSIBLE` says what can never be.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any, NamedTuple
 
+from contracts.agenda.actions import Noted
+from contracts.agenda.machine import Agenda
+from contracts.contract import proposing
+from contracts.contract import rules as contract_rules
+from contracts.contract.state import ContractStage
+from contracts.invoice import rules as invoice_rules
+from contracts.invoice.state import InvoiceStage
+from contracts.parking import Action as Choice
+from contracts.parking import Resolution
 from tests.explore.messages import Sent
 from tests.explore.world import CONTRACT, World
 
-Cell = tuple[str, bool, str, bool, tuple[str, ...], bool]
+Moment = tuple[str, str]
+Cell = tuple[str, str, str]
+
+
+class Way(NamedTuple):
+    """Where a state was found: from a start, by its name, along these moves."""
+
+    start: Any
+    path: tuple[str, ...]
+
+
+# --- what there is --------------------------------------------------------------------------------
+
+_AGENDAS: Mapping[str, Agenda[Any]] = {
+    "contract": contract_rules.AGENDA,
+    "invoice": invoice_rules.AGENDA,
+}
+_STAGES: Mapping[str, type[StrEnum]] = {"contract": ContractStage, "invoice": InvoiceStage}
+
+
+def messages_of(core: str) -> list[str]:
+    """Every message of a core, by its own table, and Signals that cannot be read."""
+    names = [kind.__name__ for kind in _AGENDAS[core].messages]
+    choices = [f"{Resolution.__name__} {choice}" for choice in Choice]
+    return [*names, *choices, Noted.__name__]
+
+
+def moments_of(core: str) -> list[str]:
+    """Every moment of a core, by its own tables of acts, parts and stages."""
+    rules = _AGENDAS[core].acts.items()
+    acts = [kind for kind, rule in rules if rule.done is not None]
+    parks = [kind for kind, rule in rules if rule.step is not None]
+    parts = [step.name for _, rule in rules for step in rule.parts]
+    return [
+        *(f"{kind} runs" for kind in acts),
+        *(f"{name} is parked" for name in dict.fromkeys((*parks, *parts))),
+        *(f"{kind} is in doubt" for kind in acts),
+        *(f"nothing happens while {stage}" for stage in _STAGES[core]),
+    ]
+
+
+def cells() -> list[Cell]:
+    """Every cell there is, possible or not."""
+    return [
+        (core, message, moment)
+        for core in _AGENDAS
+        for message in messages_of(core)
+        for moment in moments_of(core)
+    ]
+
+
+# --- what was seen --------------------------------------------------------------------------------
 
 
 @dataclass
 class Coverage:
-    """A cell is a message, whether it was refused, the stage of who got it, whether the contract
-    is being cancelled, the kinds of acts that ran, and whether something was parked."""
+    """What was seen: the first way to each moment, what each message was answered in which stage,
+    and the cells."""
 
+    moments: dict[Moment, Way] = field(default_factory=dict)
+    answers: set[tuple[str, str, bool, str]] = field(default_factory=set)
+    """The core, the message, whether it was accepted, and the stage."""
     cells: set[Cell] = field(default_factory=set)
 
-    def count(self, world: World, sent: Sent, because: str | None) -> bool:
-        """Whether the cell is a new one."""
-        state = world.state_of(sent.who)
-        kinds = tuple(sorted({act.kind for act in state.running.values()}))
-        cancelling = sent.who == CONTRACT and world.contract.cancel is not None
-        cell = (
-            sent.kind,
-            because is None,
-            str(state.stage),
-            cancelling,
-            kinds,
-            bool(state.exceptions),
-        )
-        if cell in self.cells:
+    def saw(self, world: World, way: Callable[[], Way]) -> None:
+        """Remember the way to the moments that were not seen before."""
+        for who in (CONTRACT, *world.invoices):
+            if world.is_alive(who):
+                for moment in moments_at(world, who):
+                    if moment not in self.moments:
+                        self.moments[moment] = way()
+
+    def answered(self, world: World, sent: Sent, because: str | None) -> bool:
+        """Count an answer; whether it is a new one in this stage."""
+        stage = str(world.state_of(sent.who).stage)
+        answer = core_of(sent.who), sent.kind, because is None, stage
+        if answer in self.answers:
             return False
-        self.cells.add(cell)
+        self.answers.add(answer)
         return True
 
-    def table(self) -> Iterator[str]:
-        """A line for each message: in which stages it was accepted and refused, with the number of
-        different moments."""
-        found: dict[str, dict[tuple[bool, str], int]] = defaultdict(lambda: defaultdict(int))
-        for kind, accepted, stage, *_ in self.cells:
-            found[kind][accepted, stage] += 1
-        for kind in sorted(found):
-            for accepted in (True, False):
-                counts = [
-                    f"{stage} {count}"
-                    for (is_accepted, stage), count in sorted(found[kind].items())
-                    if is_accepted is accepted
-                ]
-                word = "accepted" if accepted else "refused"
-                yield f"  {kind:42} {word}: {', '.join(counts) or 'never'}"
+    def add(self, other: Coverage) -> None:
+        """What was seen later, or elsewhere."""
+        self.moments = {**other.moments, **self.moments}
+        self.answers |= other.answers
+        self.cells |= other.cells
 
-    def seen(self, *, accepted: bool) -> frozenset[str]:
-        return frozenset(cell[0] for cell in self.cells if cell[1] is accepted)
+    def table(self) -> Iterator[str]:
+        """A line for each message and answer: the stages in which it was given."""
+        found: dict[tuple[str, str], dict[bool, list[str]]] = defaultdict(lambda: defaultdict(list))
+        for core, kind, accepted, stage in sorted(self.answers):
+            found[core, kind][accepted].append(stage)
+        for (core, kind), stages in sorted(found.items()):
+            for accepted in (True, False):
+                word = "accepted" if accepted else "refused"
+                yield f"  {core} {kind:28} {word}: {', '.join(stages[accepted]) or 'never'}"
+
+
+def unreached_moments(seen: Coverage) -> list[Moment]:
+    """The moments that were not reached."""
+    every = [(core, moment) for core in _AGENDAS for moment in moments_of(core)]
+    return [moment for moment in every if moment not in seen.moments]
+
+
+def core_of(who: int) -> str:
+    return "contract" if who == CONTRACT else "invoice"
+
+
+def moments_at(world: World, who: int) -> tuple[Moment, ...]:
+    """Where a contract or an invoice is just now."""
+    state = world.state_of(who)
+    return _moments(
+        core_of(who),
+        tuple(act.kind for act in state.running.values()),
+        tuple((item.act, item.step) for item in state.exceptions),
+        state.uncertain,
+        str(state.stage),
+    )
+
+
+@lru_cache(maxsize=50_000)
+def _moments(
+    core: str,
+    running: tuple[str, ...],
+    parked: tuple[tuple[str, str], ...],
+    doubted: tuple[str, ...],
+    stage: str,
+) -> tuple[Moment, ...]:
+    found = [
+        *(f"{kind} runs" for kind in running),
+        *(f"{_parked_as(core, kind, step)} is parked" for kind, step in parked),
+        *(f"{_kind_of(key)} is in doubt" for key in doubted),
+    ]
+    return tuple((core, moment) for moment in found or [f"nothing happens while {stage}"])
+
+
+def _parked_as(core: str, kind: str, step: str) -> str:
+    parts = _AGENDAS[core].acts[kind].parts
+    return step if any(part.name == step for part in parts) else kind
+
+
+def _kind_of(key: str) -> str:
+    """The kind of the act with this key."""
+    name = key.partition(":")[0]
+    return proposing.START_INVOICE if proposing.start_key(0).startswith(f"{name}:") else name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from contracts.model import JsonObject
 from tests.explore.world import Budget, World, begun
@@ -51,28 +51,56 @@ def _plan(kind: str, **plan: Any) -> JsonObject:
     return _contract(ends_on="2026-04-30", **{kind: plans})
 
 
-SMALL: dict[str, JsonObject] = {
-    "one milestone": _milestones("1000"),
-    "a deposit": _milestones("1000", deposit={"amount": "200.00", "service": "fees"}),
-    "retainage": _milestones("1000", retainage={"percent": "10", "service": "fees"}),
-    "two milestones": _milestones("1000", "500"),
-    "time": _plan("time", key="dev", rates=[{"price": "100.00"}]),
-    "a retainer": _plan("retainers", key="care", fee="300.00"),
-    "usage": _plan("usage", key="calls", unit="calls", tiers=[{"price": "2.00"}]),
-    "expenses": _plan("expenses", key="travel"),
+class Small(NamedTuple):
+    """A small contract: its data, the system it comes from, and whether who works has a rate."""
+
+    data: JsonObject
+    system: str = "file"
+    has_rate: bool = True
+
+
+_HOURS = {"key": "dev", "rates": [{"price": "100.00"}]}
+_CARE = {"key": "care", "fee": "300.00"}
+SMALL: dict[str, Small] = {
+    "one milestone": Small(_milestones("1000")),
+    "a deposit": Small(_milestones("1000", deposit={"amount": "200.00", "service": "fees"})),
+    "retainage": Small(_milestones("1000", retainage={"percent": "10", "service": "fees"})),
+    "retainage until a day": Small(
+        _milestones(
+            "1000", retainage={"percent": "10", "service": "fees", "release_on": "2026-09-30"}
+        )
+    ),
+    "two milestones": Small(_milestones("1000", "500")),
+    "a deal": Small(_milestones("1000"), system="hubspot"),
+    "a purchase order": Small(_milestones("1000", purchase_order_limit="500.00")),
+    "time": Small(_plan("time", **_HOURS)),
+    "a long time": Small(_plan("time", **_HOURS, every="quarter") | {"ends_on": "2027-12-31"}),
+    "a cap": Small(_plan("time", **_HOURS, cap="500.00")),
+    "no rate": Small(
+        _plan("time", key="dev", rates=[{"price": "100.00", "role": "Developer"}]), has_rate=False
+    ),
+    "a retainer": Small(_plan("retainers", **_CARE)),
+    "a term": Small(
+        _plan("retainers", **_CARE)
+        | {"term": {"auto_renew": True, "renew_months": 1, "notice_days": 10}}
+    ),
+    "usage": Small(_plan("usage", key="calls", unit="calls", tiers=[{"price": "2.00"}])),
+    "expenses": Small(_plan("expenses", key="travel")),
 }
 BUDGETS: tuple[Budget, ...] = (
     Budget(faults=1, messages=1, days=2),
     Budget(faults=1, messages=2),
-    Budget(messages=3, days=1, renewals=1),
+    Budget(messages=3, days=1),
+    Budget(faults=1, messages=1, renewals=2),
     Budget(faults=2, messages=1, copies=1, early=1),
 )
-_AMPLE = Budget(faults=12, messages=60, days=60, renewals=4, copies=4, early=12)
+AMPLE = Budget(faults=12, messages=60, days=60, renewals=4, copies=4, early=12)
 
 
 def small(name: str, budget: Budget) -> World:
     """A small contract at its beginning."""
-    return begun(SMALL[name], budget, START)
+    found = SMALL[name]
+    return begun(found.data, budget, START, found.system, has_rate=found.has_rate)
 
 
 def large(seed: int) -> World:
@@ -80,6 +108,6 @@ def large(seed: int) -> World:
     random = Random(seed)  # noqa: S311 - to repeat
     system = random.choice(("file", "hubspot"))
     if random.random() < 0.4:
-        name = random.choice(sorted(SMALL))
-        return begun(SMALL[name], _AMPLE, START, system)
-    return begun(strategies.contract_data(random), _AMPLE, START, system)
+        found = SMALL[random.choice(sorted(SMALL))]
+        return begun(found.data, AMPLE, START, system, has_rate=found.has_rate)
+    return begun(strategies.contract_data(random), AMPLE, START, system)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeVar
 
-from contracts.agenda.actions import Event, SignalReceived, UpdateReceived
+from contracts.agenda.actions import Event, Noted, SignalReceived, UpdateReceived
 from contracts.approvals import ApprovalDecision, ApprovalRound, Decision
 from contracts.billing.usage import UsageRecord
 from contracts.changes import ChangeOrder
@@ -18,6 +19,8 @@ from contracts.contract.messages import (
     Hold,
     HoldKind,
     HoldRequest,
+    InvoiceEnded,
+    InvoiceLost,
     MilestoneReached,
     MilestoneReachedInOdoo,
     MilestoneUnreached,
@@ -32,31 +35,38 @@ from contracts.contract.messages import (
 )
 from contracts.contract.state import ContractState
 from contracts.invoice.messages import (
+    ContractRenewed,
+    CreditApplied,
     CreditRequested,
     DisputeOpened,
     DisputeResolved,
     HoldChange,
+    InvoiceBalance,
     PaymentNotice,
     PaymentPromised,
     PaymentReceived,
     WriteOffAsked,
 )
-from contracts.invoice.state import InvoiceState
+from contracts.invoice.state import InvoiceReport, InvoiceStage, InvoiceState
 from contracts.model import Contract
 from contracts.money import Money
 from contracts.parking import Action as Choice
 from contracts.parking import Resolution
-from tests.explore.odoo import POSTED, OdooInvoice
-from tests.explore.world import CONTRACT, World
+from tests.explore.odoo import OdooInvoice
+from tests.explore.world import CONTRACT, World, words_of
 from tests.unit.examples import ANA, BOB, SAM
 
 PIA, OLGA = "pia@northwind.example", "olga@northwind.example"
+NOBODY = 99
+"""The number of an invoice that there is none of."""
+_AUDIT = Hold(by=OLGA, reason="audit")
 _ADDED = {"key": "extra", "name": "Extra"}
+T = TypeVar("T")
 
 
 class Sent(NamedTuple):
-    """A message as somebody sends it. `kind` is the same for messages that differ only in what
-    they are about."""
+    """A message as somebody sends it; one that is `Noted` could not be read, or asks for what
+    there is not. `kind` is the same for messages that differ only in what they are about."""
 
     who: int
     label: str
@@ -65,45 +75,62 @@ class Sent(NamedTuple):
 
     @property
     def event(self) -> Event:
+        if isinstance(self.message, Noted):
+            return self.message
         if self.is_signal:
-            return SignalReceived(self.message, "a message")
+            return SignalReceived(self.message, words_of(self.message))
         return UpdateReceived(self.message)
 
     @property
     def kind(self) -> str:
-        name = type(self.message).__name__
-        if isinstance(self.message, Resolution):
-            name = f"{name} {self.message.action}"
-        return f"{'invoice' if self.who else 'contract'} {name}"
+        return kind_of(self.message)
+
+
+def kind_of(message: Any) -> str:
+    """What a message is called where its coverage is counted."""
+    if isinstance(message, Resolution):
+        return f"{type(message).__name__} {message.action}"
+    return type(message).__name__
 
 
 def everything(world: World) -> Iterator[Sent]:
     """What may be sent now, whether it will be accepted or not."""
-    if world.is_alive(CONTRACT):
-        yield from resolutions(world, CONTRACT)
-        yield from _to_contract(world)
-    for number in world.invoices:
-        if world.is_alive(number):
-            yield from resolutions(world, number)
-            yield from _to_invoice(world, number)
+    for who in (CONTRACT, *world.invoices):
+        if world.is_alive(who):
+            yield from sent_to(world, who)
+
+
+def sent_to(world: World, who: int) -> Iterator[Sent]:
+    """What may be sent to the contract, or to one of its invoices."""
+    yield from resolutions(world, who)
+    yield from _to_contract(world) if who == CONTRACT else _to_invoice(world, who)
+
+
+@lru_cache(maxsize=20_000)
+def _made(kind: type[T], /, **fields: Any) -> T:
+    """A message; the very same one for the same fields, since to validate them takes long."""
+    return kind(**fields)
 
 
 # --- decisions about exceptions -----------------------------------------------------------------
 
 
 def resolutions(world: World, who: int) -> Iterator[Sent]:
-    """Every choice for each exception, allowed or not."""
-    for parked in world.state_of(who).exceptions:
+    """Every choice for each exception, allowed or not; and for one that there is not."""
+    parked = world.state_of(who).exceptions
+    for step in [item.step for item in parked] or ["nothing"]:
         for choice in Choice:
-            label = f"{choice} {parked.step} of {name_of(who)}"
-            yield Sent(who, label, resolution(parked.step, choice, who))
+            label = f"{choice} {step} of {name_of(who)}"
+            yield Sent(who, label, resolution(step, choice))
 
 
-def resolution(step: str, choice: Choice, who: int = CONTRACT) -> Resolution:
-    changes: dict[str, Any] = {}
-    if choice is Choice.AMEND:
-        changes = {"purchase_order": "PO-78"}
-    return Resolution(action=choice, by=OLGA, step=step, reason="agreed", changes=changes)
+@lru_cache(maxsize=2_000)
+def resolution(step: str, choice: Choice) -> Resolution:
+    """Who amends something may approve it otherwise."""
+    if choice is not Choice.AMEND:
+        return Resolution(action=choice, by=OLGA, step=step, reason="agreed")
+    changes = {"purchase_order": "PO-78"}
+    return Resolution(action=choice, by=ANA, step=step, reason="agreed", changes=changes)
 
 
 def name_of(who: int) -> str:
@@ -123,56 +150,64 @@ def _to_contract(world: World) -> Iterator[Sent]:
 def _updates(world: World) -> Iterator[tuple[str, Any]]:
     state = world.contract
     contract = state.contract
-    yield "cancel", CancelRequest(by=SAM, reason="changed their mind")
+    yield "cancel", _made(CancelRequest, by=SAM, reason="changed their mind")
     keys = [item.key for item in contract.milestones] if contract else ["m1"]
     for key in [*keys, "unknown"]:
-        yield f"{key} is reached", MilestoneReached(milestone=key, by=PIA)
-        yield f"{key} is not reached", MilestoneUnreached(milestone=key, by=PIA)
+        yield f"{key} is reached", _made(MilestoneReached, milestone=key, by=PIA)
+        yield f"{key} is not reached", _made(MilestoneUnreached, milestone=key, by=PIA)
     yield from _of_approval(state.change.approval_round if state.change else None)
-    yield from _about_the_end(state)
-    for kind in HoldKind:
-        yield f"hold {kind}", HoldRequest(kind=kind, by=OLGA, hold=Hold(by=OLGA, reason="audit"))
-        yield f"release {kind}", HoldRequest(kind=kind, by=OLGA)
-    until = Hold(by=OLGA, reason="audit", until=state.today)
-    yield "hold billing today", HoldRequest(kind=HoldKind.BILLING, by=OLGA, hold=until)
-    yield "read the deal again", CustomerRefresh(by=OLGA)
-    yield "release the retainage", RetainageRelease(by=OLGA, reason="accepted")
-    if contract is not None:
-        yield from _about_money(world, contract)
+    yield from _about_the_end(state.today)
+    yield from _about_holds(state.today)
+    yield "read the deal again", _made(CustomerRefresh, by=OLGA)
+    yield "release the retainage", _made(RetainageRelease, by=OLGA, reason="accepted")
+    yield from _about_money(world.contract)
 
 
-def _about_the_end(state: ContractState) -> Iterator[tuple[str, Any]]:
-    for days in (0, 40):
-        on = state.today + timedelta(days=days)
-        request = TerminationRequest(
-            side=Side.CUSTOMER, by=SAM, reason="over", on=on, agreed=not days
+@lru_cache(maxsize=2_000)
+def _about_the_end(today: date) -> tuple[tuple[str, Any], ...]:
+    ends = [
+        (
+            f"end the contract in {days} days",
+            TerminationRequest(
+                side=Side.CUSTOMER,
+                by=SAM,
+                reason="over",
+                on=today + timedelta(days=days),
+                agreed=not days,
+            ),
         )
-        yield f"end the contract in {days} days", request
-    yield "withdraw the early end", TerminationWithdrawn(by=SAM)
-    yield "give notice", NoticeGiven(side=Side.CUSTOMER, by=OLGA)
+        for days in (0, 40)
+    ]
+    return (
+        *ends,
+        ("withdraw the early end", TerminationWithdrawn(by=SAM)),
+        ("give notice", NoticeGiven(side=Side.CUSTOMER, by=OLGA)),
+    )
 
 
-def _about_money(world: World, contract: Contract) -> Iterator[tuple[str, Any]]:
-    currency = contract.currency
-    for number in (*world.contract.invoices, 99):
-        whole = CreditRequest(number=number, by=OLGA, reason="late")
-        yield f"credit invoice {number}", whole
-        again = whole.model_copy(update={"reinvoice": True})
-        yield f"credit invoice {number} and bill it again", again
-        part = whole.model_copy(update={"amount": Money("10", currency)})
-        yield f"credit 10 of invoice {number}", part
+@lru_cache(maxsize=2_000)
+def _about_holds(today: date) -> tuple[tuple[str, Any], ...]:
+    until = Hold(by=OLGA, reason="audit", until=today)
+    return (
+        *((f"hold {kind}", HoldRequest(kind=kind, by=OLGA, hold=_AUDIT)) for kind in HoldKind),
+        *((f"release {kind}", HoldRequest(kind=kind, by=OLGA)) for kind in HoldKind),
+        ("hold billing today", HoldRequest(kind=HoldKind.BILLING, by=OLGA, hold=until)),
+    )
+
+
+def _about_money(state: ContractState) -> Iterator[tuple[str, Any]]:
+    contract = state.contract
+    currency = contract.currency if contract else "EUR"
+    for number in (*state.invoices, NOBODY):
+        yield from _about_credits(number, currency)
+    usage = contract.usage[0].key if contract and contract.usage else "none"
     for quantity in (5, 7):
-        record = UsageRecord(
-            id="r1",
-            plan=contract.usage[0].key if contract.usage else "none",
-            on=world.contract.today,
-            quantity=Decimal(quantity),
-        )
-        yield f"{quantity} calls were made", UsageReport(records=(record,))
-    retainer = contract.retainers[0].key if contract.retainers else "none"
+        yield f"{quantity} calls were made", _use(usage, state.today, quantity)
+    retainer = contract.retainers[0].key if contract and contract.retainers else "none"
     yield (
         "owe a service credit",
-        ServiceCredit(
+        _made(
+            ServiceCredit,
             retainer=retainer,
             reference="outage-1",
             reason="outage",
@@ -180,24 +215,61 @@ def _about_money(world: World, contract: Contract) -> Iterator[tuple[str, Any]]:
             by=OLGA,
         ),
     )
-    yield from _change_orders(contract)
+    yield from _about_changes(contract)
 
 
-def _change_orders(contract: Contract) -> Iterator[tuple[str, Any]]:
-    service = contract.services[0].key
+@lru_cache(maxsize=2_000)
+def _about_credits(number: int, currency: str) -> tuple[tuple[str, Any], ...]:
+    whole = CreditRequest(number=number, by=OLGA, reason="late")
+    again = whole.model_copy(update={"reinvoice": True})
+    part = whole.model_copy(update={"amount": Money("10", currency)})
+    return (
+        (f"credit invoice {number}", whole),
+        (f"credit invoice {number} and bill it again", again),
+        (f"credit 10 of invoice {number}", part),
+    )
+
+
+@lru_cache(maxsize=2_000)
+def _use(plan: str, on: date, quantity: int) -> UsageReport:
+    record = UsageRecord(id="r1", plan=plan, on=on, quantity=Decimal(quantity))
+    return UsageReport(records=(record,))
+
+
+def _about_changes(contract: Contract | None) -> tuple[tuple[str, Any], ...]:
+    if contract is None:
+        return _change_orders("work", ())
+    return _change_orders(
+        contract.services[0].key, tuple(item.key for item in contract.milestones[:1])
+    )
+
+
+@lru_cache(maxsize=2_000)
+def _change_orders(service: str, milestones: tuple[str, ...]) -> tuple[tuple[str, Any], ...]:
     order = {"number": 1, "by": SAM, "reason": "agreed"}
     added = {**_ADDED, "service": service, "amount": "100"}
-    yield "add a milestone", ChangeOrder.model_validate(order | {"add_milestones": (added,)})
-    for item in contract.milestones[:1]:
-        yield f"drop {item.key}", ChangeOrder.model_validate(order | {"drop": (item.key,)})
-        reprice = {"reprice": {item.key: "900"}}
-        yield f"reprice {item.key}", ChangeOrder.model_validate(order | reprice)
+    changes: list[tuple[str, dict[str, Any]]] = [("add a milestone", {"add_milestones": (added,)})]
+    for key in milestones:
+        changes.append((f"drop {key}", {"drop": (key,)}))
+        changes.append((f"reprice {key}", {"reprice": {key: "900"}}))
+    return tuple((label, ChangeOrder.model_validate(order | item)) for label, item in changes)
 
 
 def _of_approval(approval_round: ApprovalRound | None) -> Iterator[tuple[str, Any]]:
     if approval_round is None:
+        nothing = Money("1", "EUR")
+        yield (
+            "bob approves what nobody asked for",
+            _made(
+                ApprovalDecision,
+                decision=Decision.APPROVE,
+                by=BOB,
+                content_hash="0" * 64,
+                amount=nothing,
+            ),
+        )
         return
-    for by in (BOB, SAM):
+    for by in (BOB, ANA, SAM):
         yield f"{by.partition('@')[0]} approves", vote(approval_round, by, Decision.APPROVE)
     yield "ana rejects", vote(approval_round, ANA, Decision.REJECT)
     other = vote(approval_round, BOB, Decision.APPROVE)
@@ -206,7 +278,8 @@ def _of_approval(approval_round: ApprovalRound | None) -> Iterator[tuple[str, An
 
 def vote(approval_round: ApprovalRound, by: str, word: Decision) -> ApprovalDecision:
     subject = approval_round.subject
-    return ApprovalDecision(
+    return _made(
+        ApprovalDecision,
         decision=word,
         by=by,
         content_hash=subject.content_hash,
@@ -218,24 +291,52 @@ def vote(approval_round: ApprovalRound, by: str, word: Decision) -> ApprovalDeci
 def _signals(world: World) -> Iterator[tuple[str, Any]]:
     """What systems tell of Odoo, what a gateway sends, and old news that comes once more."""
     state = world.contract
-    for key, milestone_id in state.odoo.milestone_ids.items():
-        if key in state.milestones:
-            reached = MilestoneReachedInOdoo(milestone_id=milestone_id, as_of=world.clock)
+    known = {key: number for key, number in state.odoo.milestone_ids.items()}
+    for key, number in [*known.items(), ("a strange milestone", NOBODY)]:
+        if key in state.milestones or number == NOBODY:
+            reached = _made(MilestoneReachedInOdoo, milestone_id=number, as_of=world.clock)
             yield f"{key} is marked reached in Odoo", reached
-            unreached = MilestoneUnreachedInOdoo(milestone_id=milestone_id, as_of=world.clock)
+            unreached = _made(MilestoneUnreachedInOdoo, milestone_id=number, as_of=world.clock)
             yield f"{key} is not marked reached in Odoo", unreached
-    yield "m1 is reached, says a system", MilestoneReached(milestone="m1", by="jira")
-    for number, report in list(state.invoices.items())[:2]:
-        yield f"old news of invoice {number}", report
-        asked = CreditRequested(
-            number=number,
-            amount=Money("12", report.amount.currency),
-            untaxed=Money("10", report.amount.currency),
-            by=ANA,
-            reason="late",
-        )
-        yield f"a system asks for a credit of invoice {number}", asked
-    yield "an operator cancels", CancelRequest(by="temporal")
+    yield "m1 is reached, says a system", _made(MilestoneReached, milestone="m1", by="jira")
+    reports = [*state.invoices.values()][:2] or [_strange_report()]
+    for report in reports:
+        yield f"old news of invoice {report.number}", report
+        label = f"a system asks for a credit of invoice {report.number}"
+        yield label, _asked(report.number, report.amount.currency)
+    yield "an operator cancels", _made(CancelRequest, by="temporal", reason=_BY_FORCE)
+    yield "an unreadable Signal", _UNREADABLE
+
+
+_BY_FORCE = "the workflow was cancelled"
+_UNREADABLE = Noted("Refused the Signal usage_reported: records: at least one is expected")
+_NOT_CANCELLED = Noted("Refused to cancel: reject the proposal, or credit the invoice")
+
+
+@lru_cache(maxsize=1)
+def _strange_report() -> InvoiceReport:
+    return InvoiceReport(number=NOBODY, stage=InvoiceStage.OPEN, amount=Money("1", "EUR"))
+
+
+@lru_cache(maxsize=2_000)
+def _asked(number: int, currency: str) -> CreditRequested:
+    return CreditRequested(
+        number=number,
+        amount=Money("12", currency),
+        untaxed=Money("10", currency),
+        by=ANA,
+        reason="late",
+    )
+
+
+def ends_of_children(world: World, who: int) -> Iterator[Sent]:
+    """What the run of a contract hears of the invoices that it has started."""
+    if who == CONTRACT:
+        for number, report in world.contract.invoices.items():
+            ended = InvoiceEnded(report=report)
+            yield Sent(CONTRACT, f"the end of invoice {number}", ended, is_signal=True)
+            lost = InvoiceLost(number=number)
+            yield Sent(CONTRACT, f"the loss of invoice {number}", lost, is_signal=True)
 
 
 # --- to an invoice --------------------------------------------------------------------------------
@@ -243,36 +344,70 @@ def _signals(world: World) -> Iterator[tuple[str, Any]]:
 
 def _to_invoice(world: World, number: int) -> Iterator[Sent]:
     state, known = world.invoices[number].state, world.odoo.invoices.get(number)
-    for label, message in _about_invoice(state, known):
-        yield Sent(number, f"{label}: invoice {number}", message)
     total = known.total if known else abs_of(state)
-    if not state.known_payments:
-        notice = PaymentNotice(reference="P-1", amount=total, paid_on=state.today)
-        label = f"the bank tells of a payment: invoice {number}"
-        yield Sent(number, label, notice, is_signal=True)
-    if known is not None and known.move == POSTED:
-        label = f"the sweep tells its balance: invoice {number}"
-        yield Sent(number, label, known.balance, is_signal=True)
+    for label, message in _about_invoice(state, total):
+        yield Sent(number, f"{label}: invoice {number}", message)
+    for label, message in _told_invoice(state, known, total):
+        yield Sent(number, f"{label}: invoice {number}", message, is_signal=True)
 
 
-def _about_invoice(state: InvoiceState, known: OdooInvoice | None) -> Iterator[tuple[str, Any]]:
+def _told_invoice(
+    state: InvoiceState, known: OdooInvoice | None, total: Money
+) -> Iterator[tuple[str, Any]]:
+    notice = _made(PaymentNotice, reference="P-1", amount=total, paid_on=state.today)
+    yield "the bank tells of a payment", notice
+    if known is not None:
+        yield "the sweep tells its balance", known.balance
+    else:
+        yield "the sweep tells the balance of another", _strange_credit(total).balance
+    yield "the credit of another is told", _strange_credit(total)
+    yield "its contract has another run", _made(ContractRenewed)
+    yield "an operator cancels", _NOT_CANCELLED
+    yield "an unreadable Signal", _UNREADABLE
+
+
+@lru_cache(maxsize=2_000)
+def _strange_credit(total: Money) -> CreditApplied:
+    zero = Money.zero(total.currency)
+    balance = InvoiceBalance(
+        invoice_id=NOBODY,
+        as_of=datetime(2026, 1, 1, tzinfo=UTC),
+        untaxed=total,
+        total=total,
+        residual=zero,
+        credited=zero,
+        credited_untaxed=zero,
+    )
+    return CreditApplied(number=NOBODY, untaxed=total, applied=total, balance=balance)
+
+
+def _about_invoice(state: InvoiceState, total: Money) -> Iterator[tuple[str, Any]]:
     yield from _of_approval(state.open_round)
     if state.open_round is None and state.approval_round is not None:
         yield "bob approves", vote(state.approval_round, BOB, Decision.APPROVE)
-    total = known.total if known else abs_of(state)
-    payment = PaymentReceived(reference="P-2", amount=total, paid_on=state.today)
-    yield "a payment", payment
-    half = Money.rounded(total.amount / 2, total.currency)
-    yield "half a payment", payment.model_copy(update={"reference": "P-3", "amount": half})
-    yield "a dispute", DisputeOpened(by=ANA, reason="late")
+    yield from _about_payments(total, state.today)
+    yield "a dispute", _made(DisputeOpened, by=ANA, reason="late")
     if state.dispute is not None:
-        disputed = state.dispute.amount
-        yield "the dispute is accepted", DisputeResolved(by=ANA, accepted=disputed, comment="ok")
-    yield "the dispute is rejected", DisputeResolved(by=ANA, comment="no")
-    yield "a promise", PaymentPromised(by=ANA, on=state.today)
-    yield "a hold", HoldChange(by=ANA, reason="talks")
-    yield "a release", HoldChange(on=False, by=ANA, reason="over")
-    yield "a write-off", WriteOffAsked(by=SAM, reason="bankrupt")
+        accepted = state.dispute.amount
+        yield (
+            "the dispute is accepted",
+            _made(DisputeResolved, by=ANA, accepted=accepted, comment="ok"),
+        )
+    yield "the dispute is rejected", _made(DisputeResolved, by=ANA, comment="no")
+    yield "a promise", _made(PaymentPromised, by=ANA, on=state.today)
+    yield "a hold", _made(HoldChange, by=ANA, reason="talks")
+    yield "a release", _made(HoldChange, on=False, by=ANA, reason="over")
+    yield "a write-off", _made(WriteOffAsked, by=SAM, reason="bankrupt")
+
+
+@lru_cache(maxsize=2_000)
+def _about_payments(total: Money, today: date) -> tuple[tuple[str, Any], ...]:
+    payment = PaymentReceived(reference="P-2", amount=total, paid_on=today)
+    half = Money.rounded(total.amount / 2, total.currency)
+    return (
+        ("a payment", payment),
+        ("half a payment", payment.model_copy(update={"reference": "P-3", "amount": half})),
+    )
 
 
 def abs_of(state: InvoiceState) -> Money:

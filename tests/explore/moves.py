@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, NamedTuple
 
-from contracts.agenda.actions import Action, Done, Failed
+from contracts.agenda.actions import Action, Done, Failed, Noted, Result
 from contracts.approvals import ApprovalDecision, Decision
 from contracts.contract import endings, provisioning
-from contracts.contract import rules as contract_rules
 from contracts.contract.messages import CreditRequest, MilestoneReached
 from contracts.invoice import acts
-from contracts.invoice import rules as invoice_rules
 from contracts.invoice.messages import CreditRequested, InvoiceBalance
 from contracts.money import Money
 from contracts.parking import Action as Choice
 from contracts.parking import Resolution
 from tests.explore import odoo
-from tests.explore.coverage import Coverage
-from tests.explore.messages import Sent, everything, name_of
-from tests.explore.properties import accepted_has_effect, answered_as_validated
+from tests.explore.coverage import Coverage, Moment, moments_at
+from tests.explore.messages import Sent, ends_of_children, everything, name_of, sent_to
+from tests.explore.odoo import OdooInvoice
+from tests.explore.properties import (
+    accepted_has_effect,
+    answered_as_validated,
+    counted_once,
+    only_noted,
+    parks_with_both_values,
+)
 from tests.explore.world import (
     CONTRACT,
     Mail,
@@ -31,16 +37,45 @@ from tests.explore.world import (
     next_wake,
     performed,
     rang,
+    refusal,
     renewed,
     told,
 )
 
 
 class Move(NamedTuple):
-    """One thing that may happen: its name, the same in each run, and the world after it."""
+    """One thing that may happen: its name, the same in each run, and the world after it. `heard` is
+    what a workflow hears of it: an answer, a Signal, a message, the time; None if nothing."""
 
     label: str
     after: Callable[[], World]
+    heard: Any = None
+
+
+class Answer(NamedTuple):
+    """An act of somebody ends; without a result with what it comes to in Odoo."""
+
+    who: int
+    key: str
+    result: Result | None = None
+
+
+class Rings(NamedTuple):
+    """It is that time."""
+
+    at: datetime
+
+
+class Renewal(NamedTuple):
+    """A workflow continues as new."""
+
+    who: int
+
+
+class Kill(NamedTuple):
+    """An invoice's workflow is ended by force."""
+
+    number: int
 
 
 CLOSED = Failed("credentials", "api_key_refused", "no entry")
@@ -80,7 +115,11 @@ def results(world: World) -> Iterator[Move]:
                 less = world.spend("faults")
                 yield _ends(less, f"{name}: its answer is lost", who, action, UNHEARD)
             continue
-        yield Move(f"{name}: done", lambda w=world, a=action, n=who: succeeded(w, n, a))  # type: ignore[misc]
+        yield Move(
+            f"{name}: done",
+            lambda w=world, a=action, n=who: succeeded(w, n, a),  # type: ignore[misc]
+            Answer(who, action.key),
+        )
         if world.budget.early:
             less = world.spend("early")
             yield Move(
@@ -92,12 +131,18 @@ def results(world: World) -> Iterator[Move]:
 
 
 def _ends(world: World, label: str, who: int, action: Action, result: Any) -> Move:
-    return Move(label, lambda: answered(world, who, action.key, result))
+    return Move(
+        label,
+        lambda: answered(world, who, action.key, result),
+        Answer(who, action.key, result),
+    )
 
 
 def succeeded(world: World, who: int, action: Action) -> World:
-    after, result = performed(world, who, action)
-    return answered(after, who, action.key, result)
+    there, result = performed(world, who, action)
+    after = answered(there, who, action.key, result)
+    parks_with_both_values(there, after, who, result)
+    return after
 
 
 def _landed(world: World, who: int, action: Action) -> World:
@@ -164,10 +209,14 @@ def arrivals(world: World) -> Iterator[Move]:
     for mail in first_of_each(world):
         kind = type(mail.message).__name__
         name = f"{kind} of {name_of(mail.sender)} reaches {name_of(mail.to)}"
-        yield Move(name, lambda w=world, m=mail: arrived(w, m))  # type: ignore[misc]
+        yield Move(name, lambda w=world, m=mail: arrived(w, m), mail)  # type: ignore[misc]
         if world.budget.copies:
             less = world.spend("copies")
-            yield Move(f"{name}, twice", lambda w=less, m=mail: arrived(w, m, keep=True))  # type: ignore[misc]
+            yield Move(
+                f"{name}, twice",
+                lambda w=less, m=mail: arrived(w, m, keep=True),  # type: ignore[misc]
+                mail,
+            )
 
 
 def first_of_each(world: World) -> Iterator[Mail]:
@@ -205,13 +254,6 @@ def _counted(before: World, after: World, message: Any) -> World:
 # --- messages -------------------------------------------------------------------------------------
 
 
-def refusal(world: World, sent: Sent) -> str | None:
-    if sent.who == CONTRACT:
-        return contract_rules.AGENDA.refusal(world.contract, sent.message, world.clock)
-    state = world.invoices[sent.who].state
-    return invoice_rules.AGENDA.refusal(state, sent.message, world.clock)
-
-
 def sent_messages(world: World, seen: Coverage) -> Iterator[Move]:
     for sent in everything(world):
         move = sending(world, sent, seen)
@@ -221,16 +263,48 @@ def sent_messages(world: World, seen: Coverage) -> Iterator[Move]:
 
 def sending(world: World, sent: Sent, seen: Coverage) -> Move | None:
     """The move of a message; None for one that is refused, or that nobody sends any more."""
-    because = refusal(world, sent)
-    if sent.is_signal and any(act.exclusive for act in world.state_of(sent.who).running.values()):
-        because = None  # It is kept, and accepted or refused at the end of the act.
-    is_new = seen.count(world, sent, because)
-    if because is not None and (is_new or sent.is_signal):
-        answered_as_validated(world, sent.who, sent.event, because)
     is_free = _has_to_happen(world, sent)
-    if because is not None or not (world.budget.messages or is_free):
+    if (not is_free and not world.budget.messages) or isinstance(sent.message, Noted):
         return None
-    return Move(sent.label, lambda: send(world if is_free else world.spend("messages"), sent))
+    because = _refused(world, sent)
+    is_new = seen.answered(world, sent, because)
+    if because is None:
+        less = world if is_free else world.spend("messages")
+        return Move(sent.label, lambda: send(less, sent), sent)
+    if is_new or sent.is_signal:
+        answered_as_validated(world, sent.who, sent.event, because)
+    return None
+
+
+def _refused(world: World, sent: Sent) -> str | None:
+    if sent.is_signal and any(act.exclusive for act in world.state_of(sent.who).running.values()):
+        return None  # It is kept, and accepted or refused at the end of the act.
+    return refusal(world, sent.who, sent.message)
+
+
+def tried(world: World, sent: Sent, seen: Coverage) -> None:
+    """Send a message only to see that it is answered as it must be."""
+    if isinstance(sent.message, Noted):
+        only_noted(world, sent.who, sent.message)
+        return
+    because = _refused(world, sent)
+    seen.answered(world, sent, because)
+    if because is not None:
+        answered_as_validated(world, sent.who, sent.event, because)
+        return
+    send(world, sent)
+    if not sent.is_signal:
+        counted_once(world, sent.who, sent.message)
+
+
+def probe(world: World, moment: Moment, seen: Coverage) -> None:
+    """Send everything there is to whoever is in this moment."""
+    core, name = moment
+    for who in (CONTRACT, *world.invoices):
+        if world.is_alive(who) and moment in moments_at(world, who):
+            for sent in (*sent_to(world, who), *ends_of_children(world, who)):
+                tried(world, sent, seen)
+                seen.cells.add((core, sent.kind, name))
 
 
 def _has_to_happen(world: World, sent: Sent) -> bool:
@@ -251,19 +325,43 @@ def _has_to_happen(world: World, sent: Sent) -> bool:
 def send(world: World, sent: Sent) -> World:
     after = told(world, sent.who, sent.event)
     accepted_has_effect(world, after, sent.who, sent.message, is_signal=sent.is_signal)
-    if isinstance(sent.message, Resolution) and sent.message.action is Choice.SKIP:
-        after = replace(after, skipped=True)
+    if isinstance(sent.message, Resolution):
+        return _resolved(world, after, sent.who, sent.message)
     return _counted(world, after, sent.message)
+
+
+def _resolved(before: World, after: World, who: int, resolution: Resolution) -> World:
+    """Who gives something up answers for it; who amends a proposal does not approve it."""
+    if resolution.action is Choice.SKIP:
+        return replace(after, skipped=True)
+    if resolution.action is Choice.AMEND and who != CONTRACT:
+        proposals = (world.invoices[who].state.proposal for world in (before, after))
+        if len({proposal.content_hash for proposal in proposals}) > 1:
+            return replace(after, amended=(*after.amended, (who, resolution.by)))
+    return after
+
+
+# --- what people do in Odoo, and by force ---------------------------------------------------------
 
 
 def by_hand(world: World) -> Iterator[Move]:
     """What people do in Odoo, and by force."""
     for number, known in world.odoo.invoices.items():
-        if known.move == odoo.POSTED and known.residual.is_positive:
-            yield Move(f"invoice {number} is paid in Odoo", lambda n=number: paid(world, n))  # type: ignore[misc]
+        for label, changes in _by_hand(world, number, known):
+            yield Move(label, lambda n=number, c=changes: changed(world, n, **c))  # type: ignore[misc]
+    if not world.odoo.has_rate:
+        yield Move("the hours are booked by somebody else", lambda: with_rate(world))
     if not world.budget.messages:
         return
     less = world.spend("messages")
+    for number, known in world.odoo.invoices.items():
+        for label, changes in _meddling(world, number, known):
+            yield Move(label, lambda n=number, c=changes: changed(less, n, **c))  # type: ignore[misc]
+    if not world.odoo.is_late and _has_hours(world):
+        yield Move(
+            "more hours are approved late",
+            lambda: replace(less, odoo=replace(less.odoo, is_late=True)),
+        )
     for number, item in world.invoices.items():
         # One that has promised to report its end is missed by nobody: the contract waits for it.
         if number in world.contract.followed and not item.is_ended and world.budget.faults:
@@ -271,13 +369,50 @@ def by_hand(world: World) -> Iterator[Move]:
             yield Move(
                 f"invoice {number} is ended by force",
                 lambda n=number, w=fault: replace(killed(w, n), skipped=True),  # type: ignore[misc]
+                Kill(number),
             )
 
 
-def paid(world: World, number: int) -> World:
-    known = world.odoo.invoices[number]
+def _by_hand(world: World, number: int, known: OdooInvoice) -> Iterator[tuple[str, Any]]:
+    """What somebody does sooner or later."""
     zero = Money.zero(known.total.currency)
-    return replace(world, odoo=world.odoo.with_invoice(known.now(residual=zero)))
+    if known.move == odoo.POSTED and known.residual.is_positive:
+        yield f"invoice {number} is paid in Odoo", {"residual": zero, "in_payment": False}
+    if known.posts and known.move == odoo.CANCELLED:
+        yield f"invoice {number} is posted again in Odoo", {"move": odoo.POSTED}
+
+
+def _meddling(world: World, number: int, known: OdooInvoice) -> Iterator[tuple[str, Any]]:
+    """What somebody may do: of an invoice whose workflow has ended nobody hears it."""
+    if not world.is_alive(number):
+        return
+    if known.move == odoo.DRAFT and not known.note:
+        yield f"the draft of invoice {number} is changed in Odoo", {"note": "by hand"}
+    if known.move == odoo.POSTED:
+        if known.residual.is_positive and not known.in_payment:
+            yield f"a payment of invoice {number} is on its way", {"in_payment": True}
+        yield f"invoice {number} is cancelled in Odoo", {"move": odoo.CANCELLED}
+        is_credited = any(
+            item.proposal.credited_number == number for item in world.odoo.invoices.values()
+        )
+        if known.residual != known.total and not known.is_credit and not is_credited:
+            undone = {"residual": known.total, "written_off": None}
+            yield f"what was paid of invoice {number} is undone in Odoo", undone
+
+
+def changed(world: World, number: int, **changes: Any) -> World:
+    """Somebody has changed an invoice in Odoo."""
+    known = world.odoo.invoices[number]
+    return replace(world, odoo=world.odoo.with_invoice(known.now(**changes)))
+
+
+def with_rate(world: World) -> World:
+    return replace(world, odoo=replace(world.odoo, has_rate=True))
+
+
+def _has_hours(world: World) -> bool:
+    contract = world.contract.contract
+    return contract is not None and bool(contract.time)
 
 
 # --- time, and new runs ---------------------------------------------------------------------------
@@ -286,7 +421,7 @@ def paid(world: World, number: int) -> World:
 def days(world: World) -> Iterator[Move]:
     at = next_wake(world)
     if at is not None and world.budget.days:
-        yield Move("time passes", lambda: rang(world.spend("days"), at))
+        yield Move("time passes", lambda: rang(world.spend("days"), at), Rings(at))
 
 
 def renewals(world: World) -> Iterator[Move]:
@@ -297,4 +432,5 @@ def renewals(world: World) -> Iterator[Move]:
             yield Move(
                 f"{name_of(who)} continues as new",
                 lambda n=who: renewed(world.spend("renewals"), n),  # type: ignore[misc]
+                Renewal(who),
             )

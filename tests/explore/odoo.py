@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cache, cached_property
 from typing import Any
 
 from contracts.agenda.actions import Action, Done, Failed, Result
@@ -18,7 +19,7 @@ from contracts.billing.time import TimeEntry
 from contracts.contract.state import OdooRefs
 from contracts.invoice import acts, issuing, reminding
 from contracts.invoice.answers import Draft, Reconciled
-from contracts.invoice.content import InvoiceContent
+from contracts.invoice.content import InvoiceContent, differences, in_words
 from contracts.invoice.messages import InvoiceBalance, PaymentReceived
 from contracts.invoice.state import InvoiceState
 from contracts.model import Contract
@@ -34,18 +35,23 @@ _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 DRAFT, POSTED, CANCELLED = "draft", "posted", "cancel"
 
 
-def policy_in(currency: str) -> EntityPolicy:
-    """One approval by finance for any amount; write-offs have an account."""
+@cache
+def policy() -> EntityPolicy:
+    """One approval by finance for any amount; write-offs have an account; work stops as soon as
+    the customer is reminded."""
     tier = approval_policy.tiers[0].model_copy(update={"up_to": None})
     approval = approval_policy.model_copy(update={"tiers": (tier,)})
-    return strict_policy.model_copy(update={"approval": approval, "write_off_account": "658000"})
+    dunning = strict_policy.dunning.model_copy(update={"suspend_at_level": 1})
+    changes = {"approval": approval, "dunning": dunning, "write_off_account": "658000"}
+    return strict_policy.model_copy(update=changes)
 
 
 @dataclass(frozen=True)
 class OdooInvoice:
     """One invoice or credit note. Amounts are positive on both, as Odoo has them.
 
-    `changed` counts its changes and stands for the time of the last one.
+    `changed` counts its changes and stands for the time of the last one. `note` is what a person
+    has written on it there.
     """
 
     number: int
@@ -60,7 +66,9 @@ class OdooInvoice:
     payments: tuple[str, ...] = ()
     write_offs: int = 0
     written_off: Money | None = None
+    in_payment: bool = False
     changed: int = 0
+    note: str = ""
 
     def now(self, **changes: Any) -> OdooInvoice:
         return replace(self, changed=self.changed + 1, **changes)
@@ -74,7 +82,7 @@ class OdooInvoice:
     def is_credit(self) -> bool:
         return self.proposal.kind is InvoiceKind.CREDIT_NOTE
 
-    @property
+    @cached_property
     def content(self) -> InvoiceContent:
         """What it says; its reference stands for all that the proposal says."""
         return InvoiceContent(
@@ -84,10 +92,11 @@ class OdooInvoice:
             reference=self.proposal.content_hash,
             invoice_on=self.invoice_on,
             currency=self.total.currency,
+            note=self.note,
             totals=OdooTotals(untaxed=self.untaxed, taxes=(), total=self.total),
         )
 
-    @property
+    @cached_property
     def balance(self) -> InvoiceBalance:
         zero = Money.zero(self.total.currency)
         return InvoiceBalance(
@@ -96,6 +105,7 @@ class OdooInvoice:
             number=f"INV/{self.number}",
             posted=self.move == POSTED,
             cancelled=self.move == CANCELLED,
+            in_payment=self.in_payment,
             due_on=self.invoice_on + timedelta(days=30) if self.invoice_on else None,
             untaxed=self.untaxed,
             total=self.total,
@@ -114,6 +124,10 @@ class Odoo:
     order: str = ""
     project: str = ""
     order_version: int = 0
+    has_rate: bool = True
+    """Whether the hours are booked by somebody who has a rate."""
+    is_late: bool = False
+    """Whether more work of the first week was approved, long after it."""
     marked: tuple[int, ...] = ()
     delivered: Mapping[str, Decimal] = field(default_factory=dict)
     invoices: Mapping[int, OdooInvoice] = field(default_factory=dict)
@@ -141,18 +155,25 @@ def taxed(untaxed: Money) -> Money:
 # --- work, the same for every plan ----------------------------------------------------------------
 
 
-def hours(plan: str, first: date | None, until: date) -> Iterator[TimeEntry]:
-    """A day of approved work in the first week of the contract."""
+def hours(odoo: Odoo, plan: str, first: date | None, until: date) -> Iterator[TimeEntry]:
+    """A day of approved work in the first week of each quarter; another that came late."""
     on = (first or _EPOCH.date()) + timedelta(days=3)
-    if on <= until:
+    late = [on] if odoo.is_late and on <= until else []
+    days = [on]
+    while (on := on + timedelta(days=90)) <= until:
+        days.append(on)
+    number = 1_000 * int.from_bytes(plan.encode()[:3])
+    lines = [*enumerate((day for day in days if day <= until), number + 1)]
+    lines += [(number, day) for day in late]
+    for line_id, day in lines:
         yield TimeEntry(
-            line_id=1 + len(plan),
+            line_id=line_id,
             plan=plan,
-            on=on,
+            on=day,
             hours=Decimal("7.5"),
-            person="ann",
+            person="ann" if odoo.has_rate else "gus",
             email="ann@northwind.example",
-            role="Developer",
+            role="Developer" if odoo.has_rate else "Guest",
         )
 
 
@@ -259,7 +280,7 @@ def _create(odoo: Odoo, number: int, asked: Any) -> tuple[Odoo, Result]:
         invoice_id=_FIRST_ID + number,
         invoice_on=invoice_on,
         content=odoo.invoices[number].content,
-        policy=policy_in(total.currency),
+        policy=policy(),
     )
     return odoo.marking(reached), Done(draft)
 
@@ -269,7 +290,8 @@ def _post(odoo: Odoo, number: int, asked: InvoiceContent) -> tuple[Odoo, Result]
     if known.move == CANCELLED:
         return odoo, refused("invoice_cancelled")
     if known.content != asked:
-        return odoo, refused("invoice_differs_from_approval")
+        text = in_words(differences(asked, known.content))
+        return odoo, refused("invoice_differs_from_approval", text)
     if known.move == DRAFT:
         known = known.now(move=POSTED, posts=known.posts + 1)
     return odoo.with_invoice(known), Done(known.balance)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 
@@ -12,15 +12,27 @@ from contracts.contract.messages import CancelRequest, TerminationRequest
 from contracts.parking import Action as Choice
 from contracts.parking import Resolution
 from tests.explore.canonical import canonical
-from tests.explore.coverage import Coverage
-from tests.explore.endings import ends_well
+from tests.explore.coverage import Coverage, Moment, Way
+from tests.explore.endings import Good, ends_well
 from tests.explore.messages import Sent, everything
-from tests.explore.moves import Move, arrivals, by_hand, days, moves, renewals, results, sending
-from tests.explore.properties import check, check_bytes
+from tests.explore.moves import (
+    Move,
+    arrivals,
+    by_hand,
+    days,
+    moves,
+    probe,
+    renewals,
+    results,
+    sending,
+)
+from tests.explore.properties import check, check_bytes, goes_on
+from tests.explore.starts import Large, Start
+from tests.explore.ways import walked
 from tests.explore.world import World
 
 EVERY = 50
-"""From so many states one is led to its end, and its bytes are counted."""
+"""Of so many states the bytes are counted."""
 _WALK = 250
 _MOSTLY = 0.95
 _MOST_SECONDS = 5.0
@@ -32,7 +44,7 @@ class Violation:
     """What must not be, and the way to it from the beginning of a contract."""
 
     what: str
-    start: str
+    start: Start
     path: tuple[str, ...]
 
     @property
@@ -58,34 +70,55 @@ class Found:
     violations: list[Violation] = field(default_factory=list)
     seconds: float = 0.0
 
+    def add(self, other: Found) -> None:
+        """What was found elsewhere, or later."""
+        self.keys |= other.keys
+        self.transitions += other.transitions
+        self.ends += other.ends
+        self.coverage.add(other.coverage)
+        for violation in other.violations:
+            self.report(violation)
+        self.seconds += other.seconds
 
-def problem_at(world: World, number: int = 0) -> str:
-    """What is wrong with a state; of some it is also tried whether they end well."""
+    def report(self, violation: Violation) -> None:
+        """The first of each kind: the others say the same by longer ways."""
+        if all(item.what != violation.what for item in self.violations):
+            self.violations.append(violation)
+
+
+def problem_at(world: World, number: int, known: Good | None) -> str:
+    """What is wrong with a state, or with every way on from it; of that nothing is known yet where
+    `known` is left out, and nothing is asked."""
     try:
         check(world)
         if number % EVERY == 0:
             check_bytes(world)
-            ends_well(world)
+        if known is not None:
+            ends_well(world, known)
     except Exception as error:
-        return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        return _words(error)
     return ""
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
 
 
 # --- every way ------------------------------------------------------------------------------------
 
 
-def exhaustively(start: World, name: str, most: int, found: Found, *, first: bool = False) -> None:
+def exhaustively(start: Start, most: int, known: Good, *, first: bool = False) -> Found:
     """Breadth first up to so many transitions: what is found is found by the shortest way. With
-    `first` only until something is."""
-    began, left = time.process_time(), found.transitions + most
-    place = canonical(start)
-    open_states, ways = deque([(place, start)]), {place: (0, "")}
-    found.keys.add(place)
-    while open_states and found.transitions < left and not (first and found.violations):
+    `first` only until something is. `known` are places of this contract with a good end."""
+    began, found, world = time.process_time(), Found(), start.begin()
+    key = canonical(world)
+    open_states, ways = deque([(key, world)]), {key: (0, "")}
+    while open_states and found.transitions < most and not (first and found.violations):
         key, world = open_states.popleft()
-        what = problem_at(world, len(ways))
+        found.coverage.saw(world, lambda k=key: Way(start, _path(ways, k)))  # type: ignore[misc]
+        what = problem_at(world, len(ways), known)
         if what:
-            _report(found, Violation(what, name, _way(ways, key)))
+            found.report(Violation(what, start, _path(ways, key)))
             continue
         if world.is_over:
             found.ends += 1
@@ -93,14 +126,15 @@ def exhaustively(start: World, name: str, most: int, found: Found, *, first: boo
         for label, after, failed in _followed(world, found.coverage):
             found.transitions += 1
             if after is None:
-                _report(found, Violation(failed, name, (*_way(ways, key), label)))
+                found.report(Violation(failed, start, (*_path(ways, key), label)))
                 continue
             place = canonical(after)
             if place not in ways:
                 ways[place] = key, label
-                found.keys.add(place)
                 open_states.append((place, after))
-    found.seconds += time.process_time() - began
+    found.keys = set(ways)
+    found.seconds = time.process_time() - began
+    return found
 
 
 def _followed(world: World, seen: Coverage) -> Iterator[tuple[str, World | None, str]]:
@@ -108,16 +142,18 @@ def _followed(world: World, seen: Coverage) -> Iterator[tuple[str, World | None,
     try:
         possible = list(moves(world, seen))
     except Exception as error:
-        yield "what may happen next", None, f"{type(error).__name__}: {error}"
+        yield "what may happen next", None, _words(error)
         return
     for move in possible:
         try:
-            yield move.label, move.after(), ""
+            after = move.after()
+            goes_on(world, after)
+            yield move.label, after, ""
         except Exception as error:
-            yield move.label, None, f"{type(error).__name__}: {error}"
+            yield move.label, None, _words(error)
 
 
-def _way(ways: dict[int, tuple[int, str]], key: int) -> tuple[str, ...]:
+def _path(ways: dict[int, tuple[int, str]], key: int) -> tuple[str, ...]:
     labels = []
     while ways[key][1]:
         key, label = ways[key]
@@ -125,42 +161,39 @@ def _way(ways: dict[int, tuple[int, str]], key: int) -> tuple[str, ...]:
     return tuple(reversed(labels))
 
 
-def _report(found: Found, violation: Violation) -> None:
-    """The first of each kind: the others say the same by longer ways."""
-    if all(item.what != violation.what for item in found.violations):
-        found.violations.append(violation)
-
-
 # --- random ways ----------------------------------------------------------------------------------
 
 
-def at_random(start: Callable[[], World], name: str, seed: int, found: Found) -> None:
+def at_random(start: Large) -> Found:
     """One long way through a contract, that things happen on as they may."""
-    began, random = time.process_time(), Random(seed)  # noqa: S311 - to repeat
-    world, path = start(), []
+    began, random, found = time.process_time(), Random(start.seed), Found()  # noqa: S311 - to repeat
+    world, path, known = start.begin(), [], set[int]()
     for number in range(1, _WALK):
-        what, label = "", ""
-        try:
-            move = _chosen(world, random, found.coverage)
-            if move is None:
-                break
-            label, world = move.label, move.after()
-        except Exception as error:
-            what = f"{type(error).__name__}: {error}"
-        path.append(label)
-        found.transitions += 1
-        what = what or problem_at(world, number)
-        if what:
-            _report(found, shortened(start, Violation(what, name, tuple(path))))
-            break
         found.keys.add(canonical(world))
+        found.coverage.saw(world, lambda: Way(start, tuple(path)))
         if world.is_over:
             found.ends += 1
             break
-    found.seconds += time.process_time() - began
+        what, label = "", "what may happen next"
+        try:
+            move = chosen(world, random, found.coverage)
+            if move is None:
+                break
+            label, before, world = move.label, world, move.after()
+            goes_on(before, world)
+        except Exception as error:
+            what = _words(error)
+        path.append(label)
+        found.transitions += 1
+        what = what or problem_at(world, number, known if number == _WALK // 2 else None)
+        if what:
+            found.report(shortened(Violation(what, start, tuple(path))))
+            break
+    found.seconds = time.process_time() - began
+    return found
 
 
-def _chosen(world: World, random: Random, seen: Coverage) -> Move | None:
+def chosen(world: World, random: Random, seen: Coverage) -> Move | None:
     """One of the moves: mostly what is under way goes on, and often somebody sends something."""
     chance = random.random()
     if chance < 0.45:
@@ -195,32 +228,20 @@ def _one_of(random: Random, possible: list[Move]) -> Move | None:
     return random.choice(good if good and random.random() < 0.6 else possible)
 
 
-# --- shorter ways ---------------------------------------------------------------------------------
+# --- a way once more ------------------------------------------------------------------------------
 
 
-def walked(world: World, path: tuple[str, ...]) -> World:
-    """The world after these moves; those that are not possible are left out."""
-    for label in path:
-        move = _named(world, label)
-        if move is not None:
-            world = move.after()
-            check(world)
-    return world
+def probed(moment: Moment, way: Way) -> Found:
+    """Everything there is, sent in a moment."""
+    found = Found()
+    try:
+        probe(walked(way.start.begin(), way.path), moment, found.coverage)
+    except Exception as error:
+        found.report(Violation(f"{moment}: {_words(error)}", way.start, way.path))
+    return found
 
 
-def _named(world: World, label: str) -> Move | None:
-    others = (results, arrivals, by_hand, days, renewals)
-    for source in others:
-        for move in source(world):
-            if move.label == label:
-                return move
-    for sent in everything(world):
-        if sent.label == label:
-            return sending(world, sent, Coverage())
-    return None
-
-
-def shortened(start: Callable[[], World], violation: Violation) -> Violation:
+def shortened(violation: Violation) -> Violation:
     """The same violation by fewer moves: larger and smaller pieces of the way are left out."""
     path, size = violation.path, max(len(violation.path) // 2, 1)
     until = time.process_time() + _MOST_SECONDS
@@ -228,7 +249,7 @@ def shortened(start: Callable[[], World], violation: Violation) -> Violation:
         place = 0
         while place < len(path) and time.process_time() < until:
             shorter = (*path[:place], *path[place + size :])
-            if _fails(start, shorter):
+            if _fails(violation.start, shorter):
                 path = shorter
             else:
                 place += size
@@ -236,9 +257,9 @@ def shortened(start: Callable[[], World], violation: Violation) -> Violation:
     return Violation(violation.what, violation.start, path)
 
 
-def _fails(start: Callable[[], World], path: tuple[str, ...]) -> bool:
+def _fails(start: Start, path: tuple[str, ...]) -> bool:
     try:
-        ends_well(walked(start(), path))
+        ends_well(walked(start.begin(), path))
     except Exception:
         return True
     return False

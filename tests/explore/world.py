@@ -22,6 +22,7 @@ from contracts.agenda.actions import (
     Result,
     SignalReceived,
 )
+from contracts.agenda.machine import Outcome
 from contracts.billing import account
 from contracts.contract import (
     amendments,
@@ -40,13 +41,13 @@ from contracts.contract.messages import HoldKind, InvoiceEnded, InvoiceLost
 from contracts.contract.state import ContractInput, ContractState
 from contracts.invoice import acts, reporting
 from contracts.invoice import rules as invoice_rules
-from contracts.invoice.messages import ContractRenewed, HoldChange
+from contracts.invoice.messages import ContractRenewed, CreditRequested, HoldChange
 from contracts.invoice.state import InvoiceReport, InvoiceState
 from contracts.model import JsonObject, Source
 from contracts.money import Money
 from contracts.validation import validate
 from tests.explore import odoo
-from tests.explore.odoo import Odoo, policy_in, refused
+from tests.explore.odoo import Odoo, policy, refused
 
 CONTRACT = 0
 """Whom an event is for: the contract, or an invoice by its number."""
@@ -100,6 +101,8 @@ class World:
     skipped: bool = False
     credits: tuple[Any, ...] = ()
     """Credits that were accepted: the invoice's number, and the amount without tax or None."""
+    amended: tuple[tuple[int, str], ...] = ()
+    """Whose word changed which invoice's proposal."""
 
     def spend(self, name: str) -> World:
         left = getattr(self.budget, name) - 1
@@ -125,7 +128,14 @@ class World:
         return (self.requests if who == CONTRACT else self.invoices[who].requests)[key]
 
 
-def begun(deal: JsonObject, budget: Budget, start: datetime, system: str = "file") -> World:
+def begun(
+    deal: JsonObject,
+    budget: Budget,
+    start: datetime,
+    system: str = "file",
+    *,
+    has_rate: bool = True,
+) -> World:
     """A contract that has just been started."""
     state = contract_rules.begun(
         ContractInput(
@@ -136,7 +146,38 @@ def begun(deal: JsonObject, budget: Budget, start: datetime, system: str = "file
         ),
         start,
     )
-    return _begin_contract(World(state, Odoo(), start, deal, budget))
+    return _begin_contract(World(state, Odoo(has_rate=has_rate), start, deal, budget))
+
+
+# --- the cores ------------------------------------------------------------------------------------
+
+
+def refusal(world: World, who: int, message: Any) -> str | None:
+    """Why a message would be refused now; None if it would be accepted."""
+    if who == CONTRACT:
+        return contract_rules.AGENDA.refusal(world.contract, message, world.clock)
+    return invoice_rules.AGENDA.refusal(world.invoices[who].state, message, world.clock)
+
+
+def applied(world: World, who: int, event: Event) -> Outcome[Any]:
+    """What an event comes to, with nothing begun."""
+    if who == CONTRACT:
+        return contract_rules.AGENDA.apply(world.contract, event, world.clock)
+    return invoice_rules.AGENDA.apply(world.invoices[who].state, event, world.clock)
+
+
+def with_state(world: World, who: int, state: Any) -> World:
+    """The world with the state of the contract, or of an invoice."""
+    if who == CONTRACT:
+        return replace(world, contract=state)
+    return _with(world, who, replace(world.invoices[who], state=state))
+
+
+def words_of(message: Any) -> str:
+    """What a Signal is called in the journal, should it be refused."""
+    if isinstance(message, CreditRequested):
+        return f"a credit of invoice {message.number}"
+    return "a message"
 
 
 # --- the shell ------------------------------------------------------------------------------------
@@ -146,12 +187,8 @@ def told(world: World, who: int, event: Event) -> World:
     """The world after an event, with all begun that may begin then."""
     if not world.is_alive(who):
         return world
-    if who == CONTRACT:
-        outcome = contract_rules.AGENDA.apply(world.contract, event, world.clock)
-        return _begin_contract(replace(world, contract=outcome.state))
-    applied = invoice_rules.AGENDA.apply(world.invoices[who].state, event, world.clock)
-    invoice = replace(world.invoices[who], state=applied.state)
-    return _begin_invoice(_with(world, who, invoice), who)
+    world = with_state(world, who, applied(world, who, event).state)
+    return _begin_contract(world) if who == CONTRACT else _begin_invoice(world, who)
 
 
 def _with(world: World, number: int, invoice: Invoice) -> World:
@@ -202,12 +239,31 @@ def answered(world: World, who: int, key: str, result: Result) -> World:
         return told(world, who, Answered(key, result))
     action = world.contract.running[key]
     requests = {name: item for name, item in world.requests.items() if name != key}
-    world = told(replace(world, requests=requests), who, Answered(key, result))
+    before, world = world, told(replace(world, requests=requests), who, Answered(key, result))
+    if before.contract.deferred:
+        world = replace(world, credits=_without_refused(before, world.contract))
     if action.kind == proposing.START_INVOICE and result == Done(value=True):
         number = int(action.subject)
         if world.invoices[number].is_ended:
             return _end_told(world, number)
     return world
+
+
+def _without_refused(before: World, after: ContractState) -> tuple[Any, ...]:
+    """The credits that are to be served. What waited for a close-out that succeeded is refused
+    then, each by an entry of its own."""
+    known = {id(entry) for entry in before.contract.journal.entries}
+    texts = [entry.text for entry in after.journal.entries if id(entry) not in known]
+    left = list(before.credits)
+    for event in before.contract.deferred:
+        asked = event.message
+        if isinstance(asked, CreditRequested):
+            start = f"Refused {words_of(asked)}: "
+            noted = next((text for text in texts if text.startswith(start)), None)
+            if noted is not None:
+                texts.remove(noted)
+                left.remove((asked.number, asked.untaxed))
+    return tuple(left)
 
 
 def rang(world: World, at: datetime) -> World:
@@ -403,7 +459,7 @@ def _provision(world: World, action: Action, asked: Any) -> tuple[World, Result]
 
 
 def _read_time(world: World, action: Action, asked: Any) -> tuple[World, Result]:
-    found = tuple(odoo.hours(asked.plan, world.contract.terms.starts_on, asked.until))
+    found = tuple(odoo.hours(world.odoo, asked.plan, world.contract.terms.starts_on, asked.until))
     return world, Done(answers.TimeRead(found, (), None, asked.until))
 
 
@@ -446,7 +502,7 @@ def _tell_renewal(world: World, action: Action, asked: Any) -> tuple[World, Resu
 
 
 def _policy(world: World, action: Action, asked: Any) -> tuple[World, Result]:
-    return world, Done(policy_in(world.contract.terms.currency))
+    return world, Done(policy())
 
 
 def _nothing(world: World, action: Action, asked: Any) -> tuple[World, Result]:
@@ -538,4 +594,4 @@ def delivered(world: World, mail: Mail, *, keep: bool = False) -> World:
     if not keep:
         place = world.mail.index(mail)
         world = replace(world, mail=(*world.mail[:place], *world.mail[place + 1 :]))
-    return told(world, mail.to, SignalReceived(mail.message, "a message"))
+    return told(world, mail.to, SignalReceived(mail.message, words_of(mail.message)))

@@ -174,12 +174,21 @@ def test_a_vat_number_that_odoo_refuses_is_told(odoo: OdooClient) -> None:
 # --- who may, and what there is ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("key", ["0" * 40, "open sesame", "schlüssel"])
-def test_a_wrong_key_is_a_matter_of_credentials(odoo_server: OdooServer, key: str) -> None:
+@pytest.mark.parametrize(
+    ("key", "code"),
+    [
+        ("0" * 40, "api_key_refused"),
+        ("open sesame", "api_key_refused"),
+        ("schlüssel", "secret_unreadable"),
+    ],
+)
+def test_a_wrong_key_is_a_matter_of_credentials(
+    odoo_server: OdooServer, key: str, code: str
+) -> None:
     stranger = connect(odoo_server.url, odoo_server.database, Secret.of(key))
     error = refusal(lambda: stranger.search_read("res.partner", [], ["name"], limit=1))
     stranger.close()
-    assert (error.kind, error.code) == (FailureKind.CREDENTIALS, "api_key_refused")
+    assert (error.kind, error.code) == (FailureKind.CREDENTIALS, code)
     assert key not in str(error)
 
 

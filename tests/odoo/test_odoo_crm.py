@@ -14,7 +14,6 @@ from contracts.crm import ContractStatus
 from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.validation import InvalidContract, validate
-from gateways.crm.batches import write_apart
 from gateways.crm.odoo_crm import PARTNER_KEY, OdooCrm
 from gateways.crm.protocol import Crm
 from gateways.crm.status import STATUS_LABELS, status_texts
@@ -169,13 +168,13 @@ def test_the_terms_of_an_opportunity_are_the_contract_s_and_a_status_leaves_them
         assert [str(rate.price) for rate in plan.rates] == ["120.00 EUR"]
         assert contract.retainage
         assert [item.service for item in contract.milestones] == ["BUILD"]
-        assert crm.write_statuses([status(lead)]) == []
+        crm.write_status(status(lead))
     assert properties(odoo, lead)["c2c_terms"] == text
 
 
 def test_terms_that_cannot_be_read_are_refused(crm: OdooCrm, make_lead: MakeLead) -> None:
     terms = {".id": str(make_lead()), "lead_properties.c2c_terms": "[[time"}
-    crm._load([terms])
+    crm._odoo.load("crm.lead", [terms])
     assert refusal(crm, terms[".id"]).code == "terms_unreadable"
 
 
@@ -271,7 +270,8 @@ def test_a_status_is_shown_and_peoples_properties_stay(
         status(second, waiting_on="approval"),
     ]
 
-    assert crm.write_statuses(statuses) == []
+    for written in statuses:
+        crm.write_status(written)
 
     assert properties(odoo, first)["abc"] == "the fair"
     for expected in statuses:
@@ -285,44 +285,34 @@ def test_a_repeat_writes_nothing_and_a_change_clears(
     calls: list[str] = []
     watched = OdooCrm(OdooClient(odoo._transport, on_call=lambda _m, name, *_: calls.append(name)))
     lead = make_lead()
-    watched.write_statuses([status(lead, waiting_on="approval")])
+    watched.write_status(status(lead, waiting_on="approval"))
     calls.clear()
 
-    watched.write_statuses([status(lead, waiting_on="approval")])
+    watched.write_status(status(lead, waiting_on="approval"))
     assert calls == ["search_read"]
 
-    watched.write_statuses([status(lead, waiting_on="approval"), status(lead)])
+    watched.write_status(status(lead))
     assert calls.count("load") == 1
     assert not properties(odoo, lead)["c2c_waiting_on"]
 
 
-def test_one_bad_deal_does_not_stop_the_others(
+def test_a_deal_that_cannot_hold_a_status_is_refused(
     odoo: OdooClient, crm: OdooCrm, team: int, make_lead: MakeLead
 ) -> None:
-    good, teamless, unprepared = make_lead(), make_lead(), make_lead(team_id=team)
+    teamless, unprepared = make_lead(), make_lead(team_id=team)
     odoo.write("crm.lead", [teamless], {"team_id": False})
-    statuses = [status(2_000_000_000), status(teamless), status(good), status(unprepared)]
-    statuses.append(ContractStatus(deal_id="x", stage="billing"))
-
-    refused = {item.deal_id: item.reason for item in crm.write_statuses(statuses)}
-
-    assert set(refused) == {"2000000000", str(teamless), str(unprepared), "x"}
-    assert "no sales team" in refused[str(teamless)]
-    assert "run the setup" in refused[str(unprepared)]
-    assert properties(odoo, good)["c2c_stage"] == "billing"
-
-
-def test_a_lead_deleted_in_between_costs_only_itself(
-    odoo: OdooClient, crm: OdooCrm, make_lead: MakeLead
-) -> None:
-    leads = [make_lead() for _ in range(3)]
-    rows = [{".id": str(lead), "lead_properties.c2c_stage": "late"} for lead in leads]
-    odoo.call("crm.lead", "unlink", [leads[1]])
-
-    refused = write_apart(rows, crm._load)
-
-    assert [row[".id"] for row, _ in refused] == [str(leads[1])]
-    assert [properties(odoo, lead)["c2c_stage"] for lead in (leads[0], leads[2])] == ["late"] * 2
+    for deal_id, why in (
+        ("2000000000", "no such opportunity"),
+        ("x", "no such opportunity"),
+        (str(teamless), "no sales team"),
+        (str(unprepared), "run the setup"),
+    ):
+        with pytest.raises(GatewayError) as caught:
+            crm.write_status(ContractStatus(deal_id=deal_id, stage="billing"))
+        error = caught.value
+        assert (error.kind, error.code) == (FailureKind.BUSINESS, "status_refused")
+        assert (error.field, error.value) == ("source.id", deal_id)
+        assert why in error.message
 
 
 def test_statuses_of_many_threads_all_arrive(
@@ -330,9 +320,8 @@ def test_statuses_of_many_threads_all_arrive(
 ) -> None:
     leads = [make_lead() for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda lead: crm.write_statuses([status(lead)]), leads))
+        list(pool.map(lambda lead: crm.write_status(status(lead)), leads))
 
-    assert answers == [[]] * 8
     assert {properties(odoo, lead)["c2c_stage"] for lead in leads} == {"billing"}
 
 
@@ -393,7 +382,7 @@ def test_a_sweep_leaves_out_what_shows_a_contract_until_a_person_clears_it(
         ours = {str(lead) for lead in (started, other, unprepared, teamless)}
         return ours & {deal.deal_id for deal in crm.won_deals(since).deals}
 
-    assert crm.write_statuses([status(started)]) == []
+    crm.write_status(status(started))
     assert found() == {str(lead) for lead in (other, unprepared, teamless)}
     odoo.load("crm.lead", [{".id": started, "lead_properties.c2c_stage": ""}])
     assert str(started) in found()

@@ -108,7 +108,7 @@ def mixed() -> ContractState:
         role="Developer",
     )
     until = date(2026, 2, 28)
-    billing = account.take_time(state.account, ["development"], [hours], [], until)
+    billing = account.take_time(state.account, "development", [hours], [], until)
     billing = account.take_expenses(billing, "travel", [], [], until)
     state = issue(state.replace(billing=billing), f"period:{period}", period)
     state = reach(state, "concept", date(2026, 3, 20))

@@ -360,7 +360,8 @@ def test_a_dry_run_of_a_deal_reads_it_and_starts_nothing(
     monkeypatch.setattr(
         "wiring.settings.load_settings", lambda: SimpleNamespace(entities={}, default_entity=None)
     )
-    monkeypatch.setattr("starters.schedules.crm_systems", lambda _: {"hubspot": "northwind"})
+    settings = SimpleNamespace(legal_entity="northwind")
+    monkeypatch.setattr("starters.schedules.crm_settings", lambda _: {"hubspot": settings})
     monkeypatch.setattr("wiring.remotes.odoo", lambda _: SimpleNamespace(close=lambda: None))
     crm = SimpleNamespace(read_contract=lambda deal: data)
     monkeypatch.setattr("wiring.remotes.crms", lambda *_: {"hubspot": crm})

@@ -24,9 +24,9 @@ sys.stderr.write("\\n".join(sys.modules))
 """
 
 
-WITHOUT_UVICORN = """
+WITHOUT_AIOSMTPD = """
 import sys
-sys.modules["uvicorn"] = None
+sys.modules["aiosmtpd"] = None
 from starters.cli import main
 main()
 """
@@ -76,14 +76,14 @@ def test_a_command_that_nobody_added_is_wrong_usage(c2c: Invoke) -> None:
 @pytest.mark.parametrize("command", ["demo", "dev"])
 def test_without_the_extra_the_command_says_what_to_install(command: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_UVICORN, command],
+        [sys.executable, "-c", WITHOUT_AIOSMTPD, command],
         capture_output=True,
         text=True,
         timeout=60,
     )
     assert done.returncode == ExitCode.CONFIGURATION
     assert " ".join(done.stderr.split()) == (
-        "Error: uvicorn is not installed, which the local stack requires: "
+        "Error: aiosmtpd is not installed, which the local stack requires: "
         "pip install 'contract-to-cash[local]'"
     )
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from contracts.agenda.requests import digest
+from contracts.agenda.state import Answer
 from contracts.changes import ChangeOrder
 from contracts.closeout import Check
 from contracts.contract.messages import HoldKind, Side, UsageTaken
@@ -127,6 +129,22 @@ def test_what_the_workflow_refuses_reaches_the_person(
     assert "live is billed" in result.stderr
 
 
+def test_a_change_order_that_was_proposed_by_the_same_request_is_not_proposed_again(
+    calls: Calls, c2c: Invoke, change: list[str]
+) -> None:
+    assert c2c(*change, "--yes", "--request-id", "r-1").exit_code == 0
+    assert calls.last[2] == {"request_id": "r-1"}
+    known = (Answer(request_id="r-1", digest=digest(calls.message)),)
+    calls.answer("contract", examples.contract_state(change_orders=1, answers=known))
+    calls.made.clear()
+    result = c2c(*change, "--yes", "--request-id", "r-1")
+    assert result.exit_code == 0, result.output
+    assert "was proposed before" in result.stdout
+    assert "propose_change" not in [name for name, _, _ in calls.made]
+    assert c2c(*change, "--yes", "--request-id", "r-2").exit_code == 0
+    assert calls.message.number == 2
+
+
 # --- holds and ends -----------------------------------------------------------------------------
 
 
@@ -143,7 +161,9 @@ def test_holds(calls: Calls, c2c: Invoke) -> None:
         "audit",
     )
     assert c2c("contract", "hold", REF, "both", *BY, "--reason", "x").exit_code == ExitCode.USAGE
-    assert c2c("contract", "release-hold", REF, "dunning", *BY).exit_code == 0
+    release = ["contract", "release-hold", REF, "dunning", *BY]
+    assert c2c(*release, "--request-id", "r-1").exit_code == 0
+    assert calls.last[2] == {"request_id": "r-1"}
     assert (calls.message.kind, calls.message.hold) == (HoldKind.DUNNING, None)
 
 
@@ -177,7 +197,7 @@ def test_credit(calls: Calls, c2c: Invoke) -> None:
     assert (calls.message.number, calls.message.amount) == (2, None)
     result = c2c(*line, "--amount", "100.00 EUR", "--reinvoice")
     assert f"100.00 EUR of {REF}/2" in text(result.stdout)
-    assert "proposed anew" in result.stdout
+    assert "proposed again" in result.stdout
     assert calls.message.reinvoice is True
     for wrong in (["--amount", "100"], ["--amount", "x EUR"]):
         result = c2c(*line, *wrong)

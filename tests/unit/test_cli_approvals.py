@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from contracts.agenda.requests import digest
+from contracts.agenda.state import Answer
 from contracts.approvals import ApprovalDecision, ApprovalKind, ApprovalRound, Decision
 from contracts.money import Money
 from starters.cli import app, session
@@ -27,6 +29,8 @@ from starters.client import (
     calls,
     listing,
 )
+from starters.client.protocol import Query
+from tests.unit.examples import invoice_state
 from tests.unit.rounds import ANA, BOB, CLEO, DORA, MONDAY, round_of
 from wiring.settings import ConfigurationError
 
@@ -43,19 +47,20 @@ class Firm:
         self.broken: dict[str, Exception] = {}
         self.asked: list[str] = []
         self.decisions: list[ApprovalDecision] = []
+        self.answers: list[Answer] = []
 
     def invoice(self, number: int = 1, amount: str = "3000.00 EUR", **changes: Any) -> str:
         workflow_id = f"{CONTRACT}/invoice/{number}"
         self.rounds[workflow_id] = round_of(number, amount, **changes)
         return workflow_id
 
-    async def ids(self, _client: object, kind: str, where: str, limit: int) -> AsyncIterator[str]:
+    async def ids(self, _client: object, where: str, limit: int) -> tuple[list[str], bool]:
         self.asked.append(where)
-        for workflow_id in self.rounds:
-            if ("/invoice/" in workflow_id) == (kind == "InvoiceWorkflow"):
-                yield workflow_id
+        return list(self.rounds)[:limit], len(self.rounds) > limit
 
-    async def query(self, _client: object, workflow_id: str, _query: object) -> Any:
+    async def query(self, _client: object, workflow_id: str, query: Query[Any]) -> Any:
+        if query.name in ("contract", "invoice"):
+            return invoice_state(answers=tuple(self.answers))
         if workflow_id in self.broken:
             raise self.broken[workflow_id]
         if workflow_id not in self.rounds:
@@ -79,6 +84,11 @@ class Firm:
             raise Refused(refusal)
         decided = found.decided(decision, datetime(2026, 3, 2, 12, tzinfo=UTC))
         self.rounds[workflow_id] = decided
+        if request_id:
+            content = decided.model_dump(mode="json")
+            self.answers.append(
+                Answer(request_id=request_id, digest=digest(decision), content=content)
+            )
         return decided
 
 
@@ -216,10 +226,9 @@ def test_approvals_beside_a_parked_step_are_found_and_only_of_the_entity(
     firm: Firm, c2c: Invoke
 ) -> None:
     assert c2c("list", "--entity", "northwind").exit_code == 0
-    assert len(firm.asked) == 2
-    for where in firm.asked:
-        assert "'exception'" in where
-        assert where.endswith("AND LegalEntity = 'northwind'")
+    [where] = firm.asked
+    assert "'exception'" in where
+    assert where.endswith("AND LegalEntity = 'northwind'")
     assert c2c("list", "--entity", "x' OR 1=1").exit_code == ExitCode.USAGE
 
 
@@ -235,15 +244,10 @@ def test_one_unreadable_workflow_does_not_hide_the_rest(firm: Firm, c2c: Invoke)
 def test_a_list_that_may_be_cut_says_so(
     firm: Firm, c2c: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def many(*_: object) -> AsyncIterator[str]:
-        for number in range(MAX_LISTED):
-            yield f"{CONTRACT}/invoice/{number + 1}"
-
-    async def nothing(*_: object) -> list[ApprovalRound]:
-        return []
+    async def many(*_: object) -> tuple[list[str], bool]:
+        return [], True
 
     monkeypatch.setattr(listing, "workflow_ids", many)
-    monkeypatch.setattr(calls, "query", nothing)
     assert f"only the newest {MAX_LISTED}" in c2c("list").stderr
 
 
@@ -361,6 +365,24 @@ def test_a_rejection_says_why_and_what_follows(
     assert firm.rounds[f"{CONTRACT}/invoice/1"].is_rejected
 
 
+@pytest.mark.parametrize(
+    "line", [["approve", "--yes"], ["reject", "--comment", "no"]], ids=["approve", "reject"]
+)
+def test_the_same_request_decides_once_and_gets_the_first_answer(
+    firm: Firm, c2c: Invoke, line: list[str]
+) -> None:
+    firm.invoice()
+    line = [*line, "northwind/C-1/1", "--by", ANA, "--json", "--request-id", "r-1"]
+    first = c2c(*line)
+    assert first.exit_code == 0, first.output
+    again = c2c(*line)
+    assert again.exit_code == 0, again.output
+    outcomes = [json.loads(result.stdout) for result in (first, again)]
+    if "approve" in line:
+        assert outcomes[0] == outcomes[1]
+    assert len(firm.decisions) == 1
+
+
 # --- many ---------------------------------------------------------------------------------------
 
 
@@ -460,6 +482,7 @@ def test_what_changed_since_it_was_listed_is_refused_and_the_rest_is_not(
         ["northwind/C-1/1", "--up-to", "1 EUR"],
         ["--all", "--hash", "1" * 12],
         ["northwind/C-1/1", "northwind/C-1/2", "--hash", "1" * 12],
+        ["--all", "--request-id", "r-1"],
         ["C-1/1"],
     ],
 )

@@ -59,6 +59,24 @@ def commands(command: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield from commands(command.get_command(context, name), f"{path} {name}")
 
 
+LOOK = {"list", "show", "versions", "statement", "audit"}
+SYSTEM = {"worker", "setup", "check", "replay", "demo", "dev"}
+
+
+def test_every_command_that_tells_something_can_be_sent_again() -> None:
+    """All but those that look, those of the system, and the start of a contract, whose own id
+    counts once."""
+    found = dict(commands(typer.main.get_command(app)))
+    repeatable = {
+        path
+        for path, command in found.items()
+        if any(parameter.name == "request_id" for parameter in command.params)
+    }
+    assert len(repeatable) > 20
+    others = found.keys() - repeatable - {"contract start"}
+    assert {path.split()[-1] for path in others} == LOOK | SYSTEM
+
+
 def test_every_command_that_asks_takes_yes() -> None:
     """There is one place that asks, and a command that calls it has the option."""
     folder = Path(starters.cli.__file__).parent
@@ -67,10 +85,10 @@ def test_every_command_that_asks_takes_yes() -> None:
     asking = {name for name, text in sources.items() if re.search(r"\.confirm\(", text)} - {
         "session.py"
     }
-    assert asking == {"amending.py", "approvals.py"}
+    assert asking == {"amending.py", "approvals.py", "events.py"}
     takes_yes = {
         path
         for path, command in commands(typer.main.get_command(app))
         if any(parameter.name == "yes" for parameter in command.params)
     }
-    assert takes_yes == {"approvals approve", "contract change"}
+    assert takes_yes == {"approvals approve", "contract change", "events replay"}

@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 
 from activities.odoo.requirements import NEEDS
+from gateways.crm.hubspot import HubSpotCrm
+from gateways.crm.odoo_crm import OdooCrm
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
 from sandbox import __file__ as sandbox_file
 from starters import preflight, schedules
 from starters.findings import Finding, Verdict
 from wiring.settings import Settings, load_settings
+from workflows.sweeps import CrmSweepWorkflow, OdooSweepWorkflow
 
 SERVICES = {"BUILD": "milestones", "DEVELOPMENT": "timesheet", "RETAINER": "manual"}
 
@@ -262,6 +265,13 @@ async def test_what_only_some_contracts_need_is_for_a_person_to_judge(settings: 
     assert "only contracts that bill expenses on need it" in finding.remedy
 
 
+def test_crms_are_called_as_their_connectors_call_themselves(settings: Settings) -> None:
+    common = {"legal_entity": "northwind", "closed_since": "2026-01-01"}
+    crm = {"odoo": common, "hubspot": {**common, "api_key": "key"}}
+    both = settings.model_copy(update={"crm": settings.crm.model_validate(crm)})
+    assert list(schedules.crm_settings(both)) == [HubSpotCrm.system, OdooCrm.system]
+
+
 def test_sweeps_follow_the_configuration(settings: Settings) -> None:
     assert [item.id for item in schedules.sweeps(settings)] == ["c2c-odoo-sweep"]
     crm = settings.crm.model_validate(
@@ -269,5 +279,9 @@ def test_sweeps_follow_the_configuration(settings: Settings) -> None:
     )
     both = schedules.sweeps(settings.model_copy(update={"crm": crm}))
     assert [item.id for item in both] == ["c2c-odoo-sweep", "c2c-crm-sweep-odoo-crm"]
+    assert [item.workflow for item in both] == [
+        OdooSweepWorkflow.__name__,
+        CrmSweepWorkflow.__name__,
+    ]
     assert both[1].argument is not None
     assert both[1].argument.legal_entity == "northwind"

@@ -33,6 +33,7 @@ WRONG: Mapping[str, Sequence[str]] = {
     "no choice": ["contract", "hold", "C-1", "everything", "--by", "a", "--reason", "b"],
     "no stage": ["contract", "list", "--stage", "x"],
     "no kind": ["approvals", "list", "--kind", "x"],
+    "a group alone": ["contract"],
     "no side": ["contract", "notice", "C-1", "--side", "x", "--by", "a"],
 }
 
@@ -74,6 +75,27 @@ def test_who_reads_no_further_ends_it_as_any_pipe() -> None:
     assert done.stderr == b""
 
 
+def test_nothing_is_said_on_streams_that_are_closed_and_the_exit_code_counts() -> None:
+    def closed() -> None:
+        os.close(1)
+        os.close(2)
+
+    for line, code in (["--version"], ExitCode.OK), (["nothing"], ExitCode.USAGE):
+        done = subprocess.run([*C2C, *line], preexec_fn=closed, timeout=60)
+        assert done.returncode == code
+
+
+def test_what_a_terminal_cannot_encode_is_replaced() -> None:
+    line = [*C2C, "contract", "start", "-", "--entity", "northwind", "--dry-run"]
+    data = json.dumps(examples.contract_data(title="Größe 株式会社"))
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        line, input=data.encode(), env=ascii_only, capture_output=True, timeout=60
+    )
+    assert done.returncode == ExitCode.OK, done.stderr
+    assert b"Gr??e ????" in done.stdout
+
+
 def test_every_failure_that_has_a_meaning_exists() -> None:
     for name in MEANINGS:
         module, _, kind = name.rpartition(".")
@@ -84,7 +106,7 @@ def test_every_failure_that_has_a_meaning_exists() -> None:
 def test_no_colour_means_no_bold_either(
     calls: Calls, c2c: Invoke, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    monkeypatch.setattr("rich.console.Console.is_terminal", property(lambda _: True))
+    monkeypatch.setattr("starters.cli.session.is_terminal", lambda _: True)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
     calls.answer("contract", examples.contract_state())

@@ -1,31 +1,24 @@
-"""What every CRM gateway shares: milestones from text, keys, numbers, batches."""
+"""What every CRM gateway shares: milestones from text, keys, numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.crm import ContractStatus
 from contracts.identifiers import KEY
 from contracts.model import JsonObject
-from contracts.money import Money
 from contracts.validation import InvalidContract, validate
-from gateways.crm.batches import chunks, write_apart
 from gateways.crm.contract_data import (
     decimal_text,
     default_due_on,
-    end_of_term,
     milestones_of,
     present,
     unique_keys,
     utc_date,
 )
-from gateways.crm.status import STATUS_LABELS, status_texts
-from gateways.errors import FailureKind, GatewayError
 
 
 def contract_with(milestones: list[JsonObject]) -> JsonObject:
@@ -190,76 +183,3 @@ def test_a_default_due_date_is_never_before_the_start() -> None:
 def test_only_what_says_something_is_present() -> None:
     values: JsonObject = {"a": None, "b": False, "c": "", "d": "  ", "e": " x ", "f": 0, "g": []}
     assert present(values) == {"e": "x", "f": 0, "g": []}
-
-
-def refused(kind: FailureKind = FailureKind.BUSINESS) -> GatewayError:
-    return GatewayError(kind, system="s", code="c", message="no")
-
-
-@given(st.sets(st.integers(0, 40)), st.integers(0, 41))
-def test_only_the_culprits_of_a_batch_are_refused(bad: set[int], size: int) -> None:
-    rows = list(range(size))
-    written: list[int] = []
-
-    def write(some: Sequence[int]) -> None:
-        if bad & set(some):
-            raise refused()
-        written.extend(some)
-
-    culprits = [row for row, _ in write_apart(rows, write)]
-
-    assert culprits == [row for row in rows if row in bad]
-    assert sorted(written) == [row for row in rows if row not in bad]
-
-
-def test_one_culprit_among_a_hundred_costs_few_calls() -> None:
-    calls = 0
-
-    def write(some: Sequence[int]) -> None:
-        nonlocal calls
-        calls += 1
-        if 61 in some:
-            raise refused()
-
-    write_apart(range(100), write)
-    assert calls <= 15
-
-
-@pytest.mark.parametrize("kind", [FailureKind.TRANSIENT, FailureKind.CREDENTIALS])
-def test_what_is_no_rows_fault_is_raised(kind: FailureKind) -> None:
-    def write(some: Sequence[int]) -> None:
-        raise refused(kind)
-
-    with pytest.raises(GatewayError):
-        write_apart([1, 2], write)
-
-
-def test_chunks_hold_every_row_once() -> None:
-    assert [list(part) for part in chunks([1, 2, 3, 4, 5], 2)] == [[1, 2], [3, 4], [5]]
-
-
-def test_money_text_is_what_a_status_shows() -> None:
-    texts = status_texts(ContractStatus(deal_id="1", stage="billing", paid=Money("5", "EUR")))
-    assert texts["c2c_paid"] == "5.00 EUR"
-    assert texts["c2c_invoiced"] == ""
-    assert texts.keys() == STATUS_LABELS.keys()
-
-
-@pytest.mark.parametrize(
-    ("first", "duration", "last"),
-    [
-        ("2026-02-01", "P12M", "2027-01-31"),
-        ("2026-01-31", "P1M", "2026-02-27"),
-        ("2026-12-15", "P1Y6M", "2028-06-14"),
-        ("2026-03-02", "P2W", "2026-03-15"),
-        ("2026-03-02", "P1D", "2026-03-02"),
-        ("2026-03-02", "P0D", None),
-        ("2026-03-02", "P", None),
-        ("2026-03-02", "12", None),
-        ("2026-03-02", "P999Y9999M", "3858-06-01"),
-        ("9000-03-02", "P999Y9999M", None),
-        ("soon", "P12M", None),
-    ],
-)
-def test_a_term_ends_the_day_before_its_return(first: str, duration: str, last: str | None) -> None:
-    assert end_of_term(first, duration) == last

@@ -29,7 +29,7 @@ from contracts.crm import ContractStatus, WonDeal
 from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.validation import InvalidContract, validate
-from gateways.crm.hubspot import CUSTOM_PROPERTIES, HubSpotCrm, connect
+from gateways.crm.hubspot import CUSTOM_PROPERTIES, HubSpotCrm
 from gateways.crm.hubspot_api import HubSpotApi
 from gateways.crm.protocol import Crm
 from gateways.crm.status import status_texts
@@ -165,6 +165,10 @@ def unhurried(url: str, **options: Any) -> HubSpotCrm:
     limits = {"calls_per_second": 10_000, "searches_per_second": 10_000}
     api = HubSpotApi(pooled_client(url), Secret.of(TOKEN), **{**limits, **options})
     return HubSpotCrm(api)
+
+
+def connect(token: Secret, *, url: str, **options: Any) -> HubSpotCrm:
+    return HubSpotCrm(HubSpotApi(pooled_client(url), token), **options)
 
 
 def deal(store: HubSpotStore, **changes: Any) -> str:
@@ -591,17 +595,17 @@ def test_a_rotated_token_takes_effect_at_once(
 def test_a_status_is_written_in_one_call_and_nothing_else_changes(
     store: HubSpotStore, crm: HubSpotCrm, recorder: Recorder
 ) -> None:
-    ids = [deal(store) for _ in range(3)]
-    before = store.get("deals", ids[0])
-    statuses = [status(key, invoiced=Money("100.50", "EUR"), waiting_on="sam") for key in ids]
+    key = deal(store)
+    before = store.get("deals", key)
+    written = status(key, invoiced=Money("100.50", "EUR"), waiting_on="sam")
 
-    assert crm.write_statuses(statuses) == []
+    crm.write_status(written)
 
-    assert [item.path for item in recorder.requests] == ["/crm/v3/objects/deals/batch/update"]
-    after = store.get("deals", ids[0])
+    assert [item.path for item in recorder.requests] == [f"/crm/v3/objects/deals/{key}"]
+    after = store.get("deals", key)
     assert before
     assert after
-    texts = {name: text for name, text in status_texts(statuses[0]).items() if text}
+    texts = {name: text for name, text in status_texts(written).items() if text}
     assert after.properties == {**before.properties, **texts}
 
 
@@ -609,62 +613,39 @@ def test_a_repeat_changes_nothing_and_a_missing_value_clears(
     store: HubSpotStore, crm: HubSpotCrm
 ) -> None:
     key = deal(store)
-    crm.write_statuses([status(key, waiting_on="sam")])
+    crm.write_status(status(key, waiting_on="sam"))
     first = store.get("deals", key)
-    crm.write_statuses([status(key, waiting_on="sam")])
+    crm.write_status(status(key, waiting_on="sam"))
     again = store.get("deals", key)
     assert first
     assert again
     assert first.properties == again.properties
 
-    crm.write_statuses([status(key, waiting_on="x"), status(key)])  # the last one counts
+    crm.write_status(status(key))
     last = store.get("deals", key)
     assert last
     assert "c2c_waiting_on" not in last.properties
 
 
-def test_unknown_deals_are_refused_and_the_others_written(
-    store: HubSpotStore, crm: HubSpotCrm
-) -> None:
-    good = [deal(store) for _ in range(2)]
-    statuses = [status(good[0]), status("999999"), status("abc"), status(good[1])]
-
-    refused = {item.deal_id: item.reason for item in crm.write_statuses(statuses)}
-
-    assert refused.keys() == {"999999", "abc"}
-    assert "not exist" in refused["999999"]
-    for key in good:
-        record = store.get("deals", key)
-        assert record
-        assert record.properties["c2c_stage"] == "billing"
+@pytest.mark.parametrize(("deal_id", "why"), [("999999", "not found"), ("abc", "whole numbers")])
+def test_a_deal_that_is_not_there_is_refused(crm: HubSpotCrm, deal_id: str, why: str) -> None:
+    error = refusal(lambda: crm.write_status(status(deal_id)))
+    assert (error.kind, error.code) == (FailureKind.BUSINESS, "status_refused")
+    assert (error.field, error.value) == ("source.id", deal_id)
+    assert why in error.message
 
 
-def test_more_deals_than_a_batch_holds(
-    store: HubSpotStore, crm: HubSpotCrm, recorder: Recorder
-) -> None:
-    ids = [store.add("deals", {"dealname": str(n)}) for n in range(101)]
-    assert crm.write_statuses([status(key) for key in ids]) == []
-    assert [len(item.body["inputs"]) for item in recorder.requests] == [100, 1]
-
-
-def test_a_missing_property_is_named_and_not_tried_deal_by_deal() -> None:
+def test_a_missing_property_is_named() -> None:
     store = HubSpotStore(":memory:")
-    recorder = Recorder(hubspot_app(store, token=TOKEN))
-    ids = [store.add("deals", {"dealname": str(n)}) for n in range(4)]
-    with served(recorder) as url:
+    key = store.add("deals", {"dealname": "Website"})
+    with served(hubspot_app(store, token=TOKEN)) as url:
         crm = unhurried(url)
-        error = refusal(lambda: crm.write_statuses([status(key) for key in ids]))
+        error = refusal(lambda: crm.write_status(status(key)))
         crm.close()
 
     assert (error.kind, error.code) == (FailureKind.BUSINESS, "crm_refused")
     assert error.field == "c2c_stage"
     assert error.value == ", ".join(status_texts(status("1")))
-    assert len(recorder.requests) == 1
-
-
-def test_nothing_to_write_is_no_call(crm: HubSpotCrm, recorder: Recorder) -> None:
-    assert crm.write_statuses([]) == []
-    assert recorder.requests == []
 
 
 # Sweeping
@@ -697,7 +678,7 @@ def test_a_sweep_is_complete_under_paging(
 def test_a_deal_that_shows_a_contract_is_left_out(store: HubSpotStore, crm: HubSpotCrm) -> None:
     started, other = (store.add("deals", {"dealstage": "closedwon"}) for _ in range(2))
     since = datetime(2026, 1, 1, tzinfo=UTC)
-    assert crm.write_statuses([status(started)]) == []
+    crm.write_status(status(started))
     assert [item.deal_id for item in crm.won_deals(since).deals] == [other]
 
 
@@ -902,24 +883,6 @@ def test_a_limit_says_when_to_come_back(
     assert answered(429, body, headers).retry_after == timedelta(seconds=seconds)
 
 
-def test_the_daily_limit_ends_at_the_accounts_midnight() -> None:
-    noon = datetime(2026, 3, 28, 12, tzinfo=UTC)  # the clocks change in the night that follows
-    error = answered(
-        429,
-        {"policyName": "DAILY"},
-        account_time_zone="Europe/Brussels",
-        now=lambda: noon,
-    )
-    assert error.retry_after == timedelta(hours=11)
-    later = answered(
-        429,
-        {"policyName": "DAILY"},
-        account_time_zone="Europe/Brussels",
-        now=lambda: noon + timedelta(hours=12),
-    )
-    assert later.retry_after == timedelta(hours=22)
-
-
 def test_a_refused_search_holds_back_searches_only() -> None:
     slept: list[float] = []
     api = HubSpotApi(pooled_client(LIVE), Secret.of(TOKEN))
@@ -993,8 +956,8 @@ def test_a_page_of_a_proxy_is_no_answer() -> None:
 
 def test_an_answer_without_results_is_told_as_such() -> None:
     with respx.mock(base_url=LIVE) as mocked:
-        mocked.post("/crm/v3/objects/deals/batch/update").respond(200, json={"status": "PENDING"})
-        error = refusal(lambda: unhurried(LIVE).write_statuses([status("1")]))
+        mocked.get("/crm/v3/properties/deals").respond(200, json={"status": "PENDING"})
+        error = refusal(lambda: unhurried(LIVE)._api.properties("deals"))
     assert (error.kind, error.code) == (FailureKind.DEFECT, "unexpected_answer")
     assert "PENDING" in error.message
 
@@ -1022,28 +985,6 @@ def test_an_error_inside_a_207_is_not_taken_for_nothing_there() -> None:
         api = HubSpotApi(pooled_client(LIVE), Secret.of(TOKEN))
         error = refusal(lambda: api.associated("deals", "1", "contacts"))
     assert "try later" in error.message
-
-
-def test_a_batch_refused_as_a_whole_costs_only_the_deal_at_fault() -> None:
-    def reply(request: httpx.Request) -> httpx.Response:
-        inputs = json.loads(request.content)["inputs"]
-        if any(item["id"] == "3" for item in inputs):
-            return httpx.Response(400, json={"message": "deal 3 is archived"})
-        return httpx.Response(200, json={"results": [{"id": item["id"]} for item in inputs]})
-
-    with respx.mock(base_url=LIVE) as mocked:
-        mocked.post("/crm/v3/objects/deals/batch/update").mock(side_effect=reply)
-        refused = unhurried(LIVE).write_statuses([status(str(n)) for n in range(1, 9)])
-    assert [item.deal_id for item in refused] == ["3"]
-    assert "archived" in refused[0].reason
-
-
-def test_a_deal_the_answer_does_not_confirm_counts_as_refused() -> None:
-    with respx.mock(base_url=LIVE) as mocked:
-        mocked.post("/crm/v3/objects/deals/batch/update").respond(200, json={"results": []})
-        (refused,) = unhurried(LIVE).write_statuses([status("1")])
-    assert refused.deal_id == "1"
-    assert "did not confirm" in refused.reason
 
 
 def test_the_stand_ins_search_limit_is_told_as_hubspots(store: HubSpotStore) -> None:
@@ -1119,29 +1060,28 @@ def test_the_official_client_reads_a_batch(
     assert answer.errors[0].context == {"ids": ["999999"]}
 
 
-def test_the_official_client_updates_a_batch(
+def test_the_official_client_updates_a_deal(
     store: HubSpotStore, crm: HubSpotCrm, official: Any, recorder: Recorder
 ) -> None:
-    statuses = [status(deal(store), waiting_on="sam"), status("999999")]
-    wanted = official_deals.BatchInputSimplePublicObjectBatchInput(
-        inputs=[
-            official_deals.SimplePublicObjectBatchInput(
-                id=item.deal_id, properties=status_texts(item)
-            )
-            for item in statuses
-        ]
+    written = status(deal(store), waiting_on="sam")
+    update = official.crm.deals.basic_api.update
+    wanted = official_deals.SimplePublicObjectInput(properties=status_texts(written))
+    theirs = request_of(
+        recorder, lambda: update(written.deal_id, simple_public_object_input=wanted)
     )
-    theirs = request_of(recorder, lambda: official.crm.deals.batch_api.update(wanted))
-    ours = request_of(recorder, lambda: crm.write_statuses(statuses))
+    ours = request_of(recorder, lambda: crm.write_status(written))
     assert ours == theirs
 
-    answer = official.crm.deals.batch_api.update(wanted)
-    assert answer.num_errors == 1
-    assert answer.results[0].properties["c2c_waiting_on"] == "sam"
-    wanted.inputs[0].properties = {"nonsense": "x"}
-    with pytest.raises(official_deals.ApiException) as caught:
-        official.crm.deals.batch_api.update(wanted)
-    assert caught.value.status == 400
+    answer = update(written.deal_id, simple_public_object_input=wanted)
+    assert answer.properties["c2c_waiting_on"] == "sam"
+    for deal_id, properties, code in (
+        ("999999", wanted.properties, 404),
+        (written.deal_id, {"nonsense": "x"}, 400),
+    ):
+        wanted.properties = properties
+        with pytest.raises(official_deals.ApiException) as caught:
+            update(deal_id, simple_public_object_input=wanted)
+        assert caught.value.status == code
     assert "PROPERTY_DOESNT_EXIST" in caught.value.body
 
 

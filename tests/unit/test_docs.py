@@ -23,6 +23,7 @@ from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action, Resolution, Step
 from contracts.validation import InvalidContract, validate
 from starters.cli import app
+from starters.cli.errors import EXIT_CODES, ExitCode
 from wiring.settings import Settings
 from workflows import search_attributes, task_queues
 
@@ -406,7 +407,7 @@ def test_filters_name_attributes_and_values_that_exist() -> None:
         "ContractStage": set(ContractStage),
         "InvoiceStage": set(InvoiceStage),
         "WaitingOn": waiting_on(),
-        "WorkflowType": {"ContractWorkflow", "InvoiceWorkflow"},
+        "WorkflowType": {"ContractWorkflow", "InvoiceWorkflow", "EventWorkflow"},
         "ExecutionStatus": {"Running", "ContinuedAsNew"},
     }
     assert len(FILTERS) > 20
@@ -448,6 +449,12 @@ def test_c2c_commands_and_their_options_exist(page: Path) -> None:
     for line in code(page.read_text(encoding="utf-8")):
         if re.match(r"c2c( [^…]|$)", line):
             check_command(root, line)
+
+
+def test_the_exit_codes_are_on_the_page_as_the_command_has_them() -> None:
+    rows = re.findall(r"^\| (\d+) \| (.+?) \|$", section("command-line.md", "How it ends"), re.M)
+    assert rows == [(str(int(code)), told) for code, told in EXIT_CODES.items()]
+    assert EXIT_CODES.keys() == set(ExitCode)
 
 
 def test_c2c_commands_that_a_remedy_names_exist() -> None:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import re
-from io import StringIO
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console, RenderableType
 
 from contracts import parking
 from contracts.views import layout
 from contracts.views.layout import Column, cells, laid_out, text_table, wrapped
+from contracts.views.statement import statement
 from starters.cli import render
 from starters.cli.contracts import contract_table
+from starters.cli.tables import View, painted
 from starters.client import ParkedStep
 from tests.unit import examples
-from tests.unit.command import CONTRACT
+from tests.unit.command import CONTRACT, INVOICE
 from tests.unit.engagements import mixed
 from tests.unit.test_cli import ROW
 
@@ -71,28 +72,31 @@ def test_no_width_splits_a_value(rows: list[tuple[str, ...]], width: int) -> Non
     assert all(cells(line) <= width or longest > width - 10 for line in lines)
 
 
-def _printed(view: RenderableType, width: int) -> str:
-    output = StringIO()
-    Console(file=output, width=width, markup=False, highlight=False).print(view, crop=False)
-    return output.getvalue()
+def _printed(views: Sequence[View], width: int) -> str:
+    lines = (painted(line, color=False) for view in views for line in view.lines(width))
+    return "\n".join(lines)
 
 
-def _views() -> dict[str, RenderableType]:
+def _views() -> dict[str, Sequence[View]]:
     state = mixed()
     parked = examples.parked(parking.CUSTOMER)
     return {
-        "contracts": contract_table([ROW, ROW]),
+        "contracts": [contract_table([ROW, ROW])],
         "contract": render.contract(state, CONTRACT, "UTC"),
-        "versions": render.versions(state.versions),
-        "exceptions": render.exceptions([ParkedStep(CONTRACT, parked)]),
+        "versions": [render.versions(state.versions)],
+        "statement": render.statement(statement(state)),
+        "invoice": render.invoice(examples.invoice_state(balance=examples.balance()), INVOICE),
+        "exceptions": [render.exceptions([ParkedStep(CONTRACT, parked)])],
+        "exception": render.parked(ParkedStep(CONTRACT, parked), "UTC"),
     }
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", _views())
 def test_what_is_printed_says_the_same_at_any_width(name: str, width: int) -> None:
-    view = _views()[name]
-    wide, narrow = _printed(view, 10_000), _printed(view, width)
+    views = _views()[name]
+    wide, narrow = _printed(views, 10_000), _printed(views, width)
+    assert wide.strip()
     for value in (MONEY, DAY):
         assert sorted(value.findall(wide)) == sorted(value.findall(narrow))
     for line in narrow.splitlines():

@@ -15,7 +15,7 @@ from sandbox.expected_totals import Scenario
 from sandbox.foreground import show_where
 from sandbox.stack import CONFIG, LocalOdoo, SandboxPart, Stack, namespace_of
 from starters.cli.session import Session
-from starters.client import BadReference
+from starters.client.references import BadReference, contract_id
 from wiring.settings import ConfigurationError, load_settings
 
 
@@ -69,15 +69,17 @@ def configured(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def session(entity: str | None = None) -> Session:
-    return Session(as_json=False, color=False, entity=entity)
+def meant(reference: str, entity: str | None = None) -> str:
+    """The workflow id of the contract that the command line means."""
+    entities = Session(as_json=False, color=False, entity=entity).entities
+    return contract_id(reference, entities)
 
 
 @pytest.mark.usefixtures("configured")
 def test_a_short_reference_means_the_default_entity() -> None:
-    assert session().contract("C-1") == "contract/northwind/C-1"
-    assert session("northwind-uk").contract("C-1") == "contract/northwind-uk/C-1"
-    assert session().contract("northwind-uk/C-1") == "contract/northwind-uk/C-1"
+    assert meant("C-1") == "contract/northwind/C-1"
+    assert meant("C-1", "northwind-uk") == "contract/northwind-uk/C-1"
+    assert meant("northwind-uk/C-1") == "contract/northwind-uk/C-1"
 
 
 @pytest.mark.usefixtures("configured")
@@ -87,7 +89,7 @@ def test_without_a_default_several_entities_have_to_be_told_apart(
     settings = load_settings().model_copy(update={"default_entity": None})
     monkeypatch.setattr("wiring.settings.load_settings", lambda: settings)
     with pytest.raises(BadReference, match=r"northwind, northwind-uk.*default_entity"):
-        session().contract("C-1")
+        meant("C-1")
 
 
 @pytest.mark.usefixtures("configured")

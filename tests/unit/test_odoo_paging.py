@@ -15,9 +15,17 @@ from activities.odoo.catalogue import Catalogue
 from activities.odoo.paging import fitting
 from activities.odoo.sweeps import OdooSweeps
 from activities.odoo.timesheets import OdooTimesheets, TimeRequest
+from contracts.agenda.actions import Action
+from contracts.billing.account import Read
+from contracts.contract import answers
 from contracts.identifiers import invoice_origin
+from contracts.parking import Action as Choice
 from contracts.sweeps import Kind, OdooChanges, SweepWindow
 from gateways.odoo import OdooClient
+from tests.unit.contract import played
+from tests.unit.contract.examples import hourly
+from tests.unit.contract.played import Played
+from workflows.contract_acts import time_request
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 PAGE_MEMORY = 8_000_000
@@ -164,6 +172,58 @@ def test_twenty_thousand_timesheet_lines_are_read_in_results_that_fit() -> None:
     # The newest of all, so that the next reading does not read them all again.
     assert pages[0].as_of == datetime(2026, 3, 12, 10, tzinfo=UTC)
     assert [page.gone for page in pages] == [*([[]] * (len(pages) - 1)), [20_001]]
+
+
+class Lines(Rows):
+    """Timesheet lines that are searched by when they changed, as well."""
+
+    def execute(self, model: str, method: str, ids: Sequence[int], arguments: Any) -> Any:
+        if model != self._model or method != "search_read":
+            return []
+        terms = {(name, operator): value for name, operator, value in _terms(arguments)}
+        since = terms.get(("write_date", ">="), "")
+        ahead = terms.get(("date", ">"), "9999-12-31")
+        known = set(terms.get(("id", "in"), ())) or None
+        rows = self._rows
+        self._rows = [
+            row
+            for row in rows
+            if (row["write_date"] >= since or row["date"] > ahead)
+            and (known is None or row["id"] in known)
+        ]
+        try:
+            return super().execute(model, method, ids, arguments)
+        finally:
+            self._rows = rows
+
+
+def test_a_rejected_period_that_is_retried_reads_none_of_its_twenty_thousand_lines_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = [_line(number) for number in range(1, 20_001)]
+    time = OdooTimesheets(OdooClient(Lines("account.analytic.line", rows), batch_size=1), "x")
+    counts: list[int] = []
+
+    def read_time(life: Played, action: Action, asked: Read) -> answers.TimeRead:
+        request = time_request(life.state, asked)
+        assert request.until == date(2026, 3, 31)
+        request = request.model_copy(update={"order_lines": {"dev": 5}})
+        pages = [time.read_time(request)]
+        while pages[-1].next is not None:
+            pages.append(time.read_time(request.model_copy(update={"after": pages[-1].next})))
+        entries = tuple(entry for page in pages for entry in page.found)
+        counts.append(len(entries))
+        gone = tuple(line for page in pages for line in page.gone)
+        return answers.TimeRead(entries, gone, pages[0].as_of, request.until)
+
+    monkeypatch.setitem(played._PERFORM, "read_time", read_time)
+    life = Played(hourly())
+    life.skip_to_day(date(2026, 4, 1))
+    life.reject(1)
+    life.resolve(Choice.RETRY)
+    assert life.invoices[2].proposal.amount == life.invoices[1].proposal.amount
+    # Only the newest: its transaction may have hidden others of the same minutes.
+    assert counts == [20_000, 1]
 
 
 class _Text(BaseModel):

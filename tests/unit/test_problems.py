@@ -12,6 +12,7 @@ import pytest
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import core_schema
 
+from contracts.billing.usage import UsageRecord
 from contracts.problems import expectation, problems_of
 
 RAW = re.compile(r"Input should|should (be|have|match)|valid|[Uu]nable|error", re.IGNORECASE)
@@ -89,3 +90,10 @@ def test_a_message_of_ours_stays_as_it_is() -> None:
     assert expectation(item) == "1 to 64 letters"
     wrong = {"type": "value_error", "msg": "Value error, no", "ctx": {"error": ValueError("no")}}
     assert expectation(wrong) == "no"
+
+
+def test_an_id_of_a_usage_record_that_is_too_long_is_a_problem_in_words() -> None:
+    with pytest.raises(ValidationError) as failure:
+        UsageRecord(id="x" * 101, plan="api", on=date(2026, 5, 4), quantity=Decimal(1))
+    [problem] = problems_of(failure.value)
+    assert (problem.field, problem.expected) == ("id", "at most 100 bytes")

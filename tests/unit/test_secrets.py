@@ -59,17 +59,6 @@ def test_a_file_replaced_by_rename_with_the_same_size_and_time_is_read_again(
     assert secret.reveal() == "new"
 
 
-def test_an_unchanged_file_is_not_read_again(tmp_path: Path) -> None:
-    path = tmp_path / "key"
-    path.write_text("old")
-    secret = Secret.file(path)
-    secret.reveal()
-    stat = path.stat()
-    path.write_text("new")
-    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    assert secret.reveal() == "old"
-
-
 def test_a_file_may_come_later(tmp_path: Path) -> None:
     path = tmp_path / "key"
     secret = Secret.file(path)

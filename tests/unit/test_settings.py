@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from wiring.settings import OdooSettings
+from wiring.settings import ConfigurationError, OdooSettings, load_settings
 
 
 def odoo(url: str, **stated: Any) -> OdooSettings:
@@ -42,3 +44,14 @@ def test_what_is_stated_counts_on_a_hosted_odoo_too() -> None:
 def test_limits_out_of_bounds_are_refused(stated: dict[str, int]) -> None:
     with pytest.raises(ValidationError):
         odoo("https://erp.firm.example", **stated)
+
+
+@pytest.mark.parametrize("content", [b"entities = [", b"\xff\xfe", b'worker = "many"'])
+def test_a_file_that_cannot_be_used_is_named_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    file = tmp_path / "c2c.toml"
+    file.write_bytes(content)
+    monkeypatch.setenv("C2C_CONFIG", str(file))
+    with pytest.raises(ConfigurationError, match=re.escape(str(file))):
+        load_settings()

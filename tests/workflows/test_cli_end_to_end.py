@@ -331,6 +331,39 @@ async def test_what_changes_on_the_way(c2c: Cli, tmp_path: Path) -> None:
     assert json.loads(file.read_text())["odoo"]["total"] == "1500.00 EUR"
 
 
+async def test_the_same_request_id_counts_once_and_gets_the_first_answer(
+    c2c: Cli, tmp_path: Path
+) -> None:
+    contract = contract_data()
+    name, by = contract["contract_id"], ["--by", PIA]
+    await c2c("contract", "start", _write(tmp_path, contract))
+    await c2c.until(lambda state: state["stage"] == "active", "contract", "show", name)
+
+    await c2c("contract", "hold", name, "billing", *by, "--reason", "audit")
+    release = ["contract", "release-hold", name, "billing", *by]
+    first = await c2c(*release, "--request-id", "release")
+    assert await c2c(*release, "--request-id", "release") == first
+    await c2c(*release, code=ExitCode.REFUSED)
+
+    change = tmp_path / "change.json"
+    change.write_text(json.dumps({"reprice": {"live": "4000.00"}}))
+    line = ["contract", "change", name, str(change), *by, "--reason", "more", "--yes"]
+    await c2c(*line, "--request-id", "change")
+    assert "was proposed before" in await c2c(*line, "--request-id", "change")
+    await c2c(*line, code=ExitCode.REFUSED)
+
+    decide = ["approvals", "approve", name, "--by", ANA, "--yes"]
+    decided = await c2c.json(*decide, "--request-id", "decision")
+    assert await c2c.json(*decide, "--request-id", "decision") == decided
+    await c2c(*decide, code=ExitCode.REFUSED)
+
+    cancel = ["contract", "cancel", name, "--by", OLGA, "--reason", "the customer left"]
+    await c2c(*cancel, "--request-id", "end")
+    await c2c.until(lambda state: state["stage"] == "cancelled", "contract", "show", name)
+    assert "is being cancelled" in await c2c(*cancel, "--request-id", "end")
+    await c2c(*cancel, code=ExitCode.REFUSED)
+
+
 async def test_a_milestone_that_is_invoiced_too_early_is_reviewed(c2c: Cli, tmp_path: Path) -> None:
     contract = contract_data()
     name, by = contract["contract_id"], ["--by", PIA]

@@ -13,7 +13,7 @@ from temporalio.worker import Replayer
 from contracts.contract.state import ContractStage
 from contracts.invoice.messages import PaymentReceived
 from contracts.invoice.state import InvoiceStage, InvoiceState
-from starters.client import messages
+from starters.client import Refused, messages
 from tests.world import World, contract_data, eur, odoo_invoices, single
 from workers.worker import WORKFLOWS, workflow_runner
 
@@ -116,16 +116,22 @@ async def test_a_request_whose_answer_was_lost_counts_once_in_a_later_run_too(
     )
     first_run = (await handle.describe()).run_id
 
-    async def credit(request_id: str) -> None:
-        await contract.request_credit(
-            1, by=OLGA, reason="two days late", amount=eur("100.00"), request_id=request_id
+    async def credit(request_id: str, amount: str = "100.00") -> None:
+        await contract.once(request_id).request_credit(
+            1, by=OLGA, reason="two days late", amount=eur(amount)
         )
+
+    async def another_credit_is_refused_under(request_id: str) -> None:
+        with pytest.raises(Refused, match="was accepted before, with another message"):
+            await credit(request_id, "200.00")
 
     await credit("credit-1")
     await world.invoice(f"{workflow_id}/invoice/2", InvoiceStage.AWAITING_APPROVAL)
+    await another_credit_is_refused_under("credit-1")
     await handle.signal("renew_run")
     await world.renewed(workflow_id, first_run)
     await credit("credit-1")
+    await another_credit_is_refused_under("credit-1")
     state = await world.contract(workflow_id)
     assert len(state.account.credit_requests) == 1
     # Another request is another credit, proposed once the first is issued.

@@ -26,6 +26,7 @@ from activities.crm import WonDealsRequest
 from activities.done import Done
 from activities.odoo.delivery import TodoRequest
 from activities.odoo.sweeps import SWEEP_OVERLAP
+from contracts.contract.messages import MilestoneReachedInOdoo
 from contracts.crm import WonDeal, WonDeals
 from contracts.invoice.state import InvoiceStage
 from contracts.sweeps import (
@@ -178,7 +179,9 @@ async def sweeping(
 def reached(name: str, numbers: range) -> list[ReachedMilestone]:
     at = now()
     return [
-        ReachedMilestone(workflow_id=f"{name}-{n}", milestone_id=n, reached_on=None, changed_at=at)
+        ReachedMilestone(
+            workflow_id=f"{name}-{n}", mark=MilestoneReachedInOdoo(milestone_id=n, as_of=at)
+        )
         for n in numbers
     ]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from contracts.agenda import requests
 from contracts.agenda.actions import (
     Answered,
     Began,
@@ -276,6 +278,47 @@ def test_a_request_that_comes_again_counts_once_and_gets_the_first_answer() -> N
     assert (again.answer, again.refusal) == (first.answer, None)
     assert again.state.open == ()
     assert asked_for(found, Errand(name="a"), "r-2").refusal == refused
+
+
+def test_another_message_under_the_id_of_an_accepted_request_is_refused() -> None:
+    first = asked_for(state(), Errand(name="a"), "r-1").state
+    for other in (Errand(name="b"), Ask(name="a")):
+        outcome = asked_for(first, other, "r-1")
+        assert outcome.state == first
+        assert "r-1 was accepted before, with another message" in str(outcome.refusal)
+        assert AGENDA.refusal(first, other, NOON, "r-1") == outcome.refusal
+    assert asked_for(first, Errand(name="b"), "r-2").refusal is None
+
+
+def test_a_request_is_known_by_what_it_says_and_not_by_how_it_is_written() -> None:
+    """A later release may know a field more: left as it is by default it says the same."""
+    said = Resolution(action=Choice.AMEND, by="olga", changes={"a": "1", "b": "2"})
+    turned = said.model_copy(update={"changes": {"b": "2", "a": "1"}})
+    assert requests.digest(said) == requests.digest(turned)
+    more = Errand(name="a", basis="")
+    assert requests.digest(more) == requests.digest(Errand(name="a"))
+    assert requests.request_id(requests.update_id("r-1", more), more) == "r-1"
+    # An id that somebody else gave is one as it is.
+    assert requests.request_id("r-1~x", more) == "r-1~x"
+
+
+def test_a_message_without_an_answer_of_its_own_is_answered_how_things_stand() -> None:
+    standing = replace(AGENDA, answer=lambda found: found.asked)
+    first = standing.apply(state(), UpdateReceived(Ask(name="why"), "r-1"), NOON)
+    assert first.answer == ("why",)
+    later = standing.apply(first.state, UpdateReceived(Ask(name="how")), NOON).state
+    again = standing.apply(later, UpdateReceived(Ask(name="why"), "r-1"), NOON)
+    assert (again.answer, again.state) == (("why", "how"), later)
+
+
+def test_an_answer_that_cannot_be_made_stops_its_message_and_nothing_else() -> None:
+    broken = replace(AGENDA, answer=lambda found: 1 // 0)
+    asked = UpdateReceived(Ask(name="why"), "r-1")
+    with pytest.raises(ZeroDivisionError) as caught:
+        broken.apply(state("a"), asked, NOON)
+    found = with_defect(state("a"), asked, caught.value, NOON)
+    assert (found.asked, found.answers) == ((), ())
+    assert broken.apply(found, SignalReceived(Ask(name="why")), NOON).state.asked == ("why",)
 
 
 def test_the_answer_of_a_decision_is_the_same_when_it_comes_again() -> None:

@@ -122,10 +122,10 @@ class Desk:
     def _reads(self, read: Read) -> None:
         if read.kind is ReadKind.TIME:
             found = [e for e in self.entries.values() if e.on <= read.until]
-            known = account.known_lines(self.billing, [read.plan])
+            known = account.known_lines(self.billing, read.plan)
             here = {k for k, e in self.entries.items() if e.plan == read.plan}
             gone = [line for line in known if line not in here]
-            self.billing = account.take_time(self.billing, [read.plan], found, gone, read.until)
+            self.billing = account.take_time(self.billing, read.plan, found, gone, read.until)
         else:
             spent = [e for e in self.expenses.values() if e.on <= read.until]
             lost = [n for n in account.known_expenses(self.billing) if n not in self.expenses]

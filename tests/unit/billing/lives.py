@@ -195,8 +195,8 @@ class Life:
         scope = {k: v for k, v in self.lines.items() if v.approved and v.plan == plan}
         entries = [self._entry(key, line) for key, line in scope.items() if line.on <= until]
         self.random.shuffle(entries)
-        gone = [key for key in account.known_lines(self.billing, [plan]) if key not in scope]
-        self.billing = account.take_time(self.billing, [plan], entries, gone, until)
+        gone = [key for key in account.known_lines(self.billing, plan) if key not in scope]
+        self.billing = account.take_time(self.billing, plan, entries, gone, until)
 
     def _entry(self, key: int, line: Line) -> TimeEntry:
         return TimeEntry(

@@ -10,6 +10,7 @@ import pytest
 from contracts.billing import account
 from contracts.billing.account import BillingState, NotPossible
 from contracts.billing.lines import InvoiceKind
+from contracts.billing.posting import ledger_of
 from contracts.money import Money
 from tests.unit.billing.desk import Desk, rows
 from tests.unit.billing.made import euros
@@ -144,6 +145,18 @@ def test_open_ends_name_what_is_missing() -> None:
         "100.00 EUR of the deposit is not deducted",
         "100.00 EUR is still held back",
     ]
+
+
+@pytest.mark.parametrize("table", ["accounts", "differences", "entitled", "invoices_of", "net"])
+def test_a_slip_of_the_index_is_found_before_anything_is_proposed(table: str) -> None:
+    desk = everything()
+    desk.proposes()
+    desk.owes("july", "10")
+    kept = getattr(ledger_of(desk.billing, desk.today).index, table)
+    key = next(iter(kept))
+    del kept[key]
+    [found, *_] = account.check(desk.billing, desk.today)
+    assert found == f"the index of {table} is not up to date: {key}"
 
 
 # --- credits --------------------------------------------------------------------------------

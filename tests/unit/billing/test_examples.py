@@ -213,7 +213,7 @@ class Teller:
             spent = [item for item in self.expenses.values() if item.on <= read.until]
             if read.kind is account.ReadKind.TIME:
                 self.state = account.take_time(
-                    self.billing, [read.plan], known, self.gone, read.until
+                    self.billing, read.plan, known, self.gone, read.until
                 )
             else:
                 self.state = account.take_expenses(self.billing, read.plan, spent, (), read.until)

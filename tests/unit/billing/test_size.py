@@ -55,7 +55,7 @@ def five_years() -> BillingState:
         today = date(2026 + month // 12, month % 12 + 1, 1)
         [read] = account.reads(billing, today)
         known = [e for e in entries if today - timedelta(days=40) < e.on <= read.until]
-        billing = account.take_time(billing, ["dev"], known, (), read.until)
+        billing = account.take_time(billing, "dev", known, (), read.until)
         [occasion] = account.occasions(billing, today)
         composed = account.compose(billing, occasion.key, month, today)
         assert isinstance(composed, Composition)
@@ -91,7 +91,7 @@ def test_folded_it_is_small_and_every_sum_stays(five_years: BillingState) -> Non
     moved = worked()[0].model_copy(update={"on": date(2030, 12, 30)})
     recent = worked()[-1]
     assert account.too_late(small, [moved, recent]) == (moved,)
-    assert account.take_time(small, ["dev"], [moved], (), today).hours == small.hours
+    assert account.take_time(small, "dev", [moved], (), today).hours == small.hours
     with pytest.raises(NotPossible):
         account.request_credit(small, 3, today, "agreed", "ana", reinvoice=True)
     credited = account.request_credit(small, 3, today, "agreed", "ana", Money("50.00", "EUR"))

@@ -186,9 +186,9 @@ def test_what_is_read_is_what_is_known(
 ) -> None:
     desk = Desk(time=[DEV, {**DEV, "key": "support"}])
     until = date(2026, 3, 31)
-    billing = account.take_time(desk.billing, ["dev"], read, gone, until)
+    billing = account.take_time(desk.billing, "dev", read, gone, until)
     assert {line: f"{fact.hours}" for line, fact in billing.hours.items()} == known
-    assert account.known_lines(billing, ["dev"]) == tuple(known)
+    assert account.known_lines(billing, "dev") == tuple(known)
 
 
 @given(st.permutations([(n, f"{n}.{n}", f"R{n % 2}") for n in range(1, 7)]))

@@ -44,7 +44,6 @@ class Server:
         self.started: list[tuple[str, Any, dict[str, Any]]] = []
         self.there = False
         self.asked: list[str] = []
-        self.limits: list[int | None] = []
         self.runs: list[Any] = []
         self.memo: dict[str, Any] = {}
 
@@ -66,7 +65,6 @@ class Server:
 
     async def list_workflows(self, query: str, limit: int | None = None) -> AsyncIterator[Any]:
         self.asked.append(query)
-        self.limits.append(limit)
         for run in self.runs:
             if f"WorkflowType = '{run.kind}'" in query:
                 yield run
@@ -217,20 +215,10 @@ async def test_contracts_are_listed_with_what_their_invoices_owe(c2c: C2C, serve
         Money("100.30", "EUR"),
     )
     assert (
-        "ContractStage = 'active' AND WaitingOn = 'invoices' AND LegalEntity = 'northwind' "
-        "AND (Customer = 'x')"
+        "(Customer = 'x') AND ContractStage = 'active' AND WaitingOn = 'invoices' "
+        "AND LegalEntity = 'northwind'"
     ) in server.asked[0]
     assert "IN ('C-1')" in server.asked[1]
-
-
-async def test_invoices_are_listed_with_what_is_due(c2c: C2C, server: Server) -> None:
-    server.lists(
-        INVOICE, Currency="EUR", AmountDue=-12.1, InvoiceStage="open", DunningLevel=2, Customer="A"
-    )
-    [row] = await c2c.invoices(stage="open", limit=7)
-    assert (row.due, row.stage, row.dunning_level) == (Money("-12.10", "EUR"), "open", 2)
-    assert "InvoiceStage = 'open'" in server.asked[0]
-    assert server.limits == [7]
 
 
 async def test_a_workflow_between_two_runs_is_listed_once(c2c: C2C, server: Server) -> None:
@@ -247,8 +235,6 @@ async def test_what_can_be_no_word_of_a_list_is_never_asked(
 ) -> None:
     with pytest.raises(BadReference):
         await c2c.contracts(**words)
-    with pytest.raises(BadReference):
-        await c2c.invoices(**words)
     if "legal_entity" in words:
         with pytest.raises(BadReference):
             await c2c.approvals(**words)
@@ -295,4 +281,6 @@ async def test_approvals_are_narrowed_and_say_where_there_may_be_more(
     found = await c2c.approvals(customer="ACME")
     assert ([item.workflow_id for item in found.items], found.more) == ([INVOICE], False)
     assert (await c2c.approvals(up_to=Money("1.00", "EUR"))).items == []
+    assert not (await c2c.approvals(limit=1)).more
+    server.lists(f"{CONTRACT}/invoice/2")
     assert (await c2c.approvals(limit=1)).more

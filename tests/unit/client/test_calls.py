@@ -16,6 +16,7 @@ from temporalio.client import (
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from contracts.agenda import requests
 from contracts.contract.messages import CancelRequest
 from contracts.contract.state import ContractOutcome, ContractState
 from starters.client import C2C, ContractClient, NoAnswer, NotFound, Refused, calls
@@ -93,10 +94,14 @@ def rpc(message: str, status: RPCStatusCode = RPCStatusCode.NOT_FOUND) -> RPCErr
 
 async def test_an_update_is_sent_by_name_with_its_request_id_and_the_type_of_its_answer() -> None:
     told = Told(ANSWER)
-    assert await told.contract.cancel(by="sam", request_id="event-7") is ANSWER
+    assert await told.contract.once("event-7").cancel(by="sam") is ANSWER
     [(name, message, options)] = told.sent
     assert (name, message) == ("request_cancel", CancelRequest(by="sam"))
-    assert options == {"id": "event-7", "result_type": ContractOutcome}
+    # Temporal tells Updates apart by their ids alone, and so another message has another one.
+    update_id = requests.update_id("event-7", CancelRequest(by="sam"))
+    assert options == {"id": update_id, "result_type": ContractOutcome}
+    assert update_id.startswith("event-7~")
+    assert update_id != requests.update_id("event-7", CancelRequest(by="ana"))
 
 
 @pytest.mark.parametrize(
@@ -123,9 +128,11 @@ async def test_a_request_without_an_answer_can_be_repeated_by_its_id() -> None:
     with pytest.raises(NoAnswer) as caught:
         await told.contract.cancel(by="sam")
     request_id = caught.value.request_id
-    await told.contract.cancel(by="sam", request_id=request_id)
-    assert [options["id"] for _, _, options in told.sent] == [request_id, request_id]
+    await told.contract.once(request_id).cancel(by="sam")
+    first, second = (options["id"] for _, _, options in told.sent)
+    assert first == second
     assert request_id
+    assert first.startswith(request_id)
 
 
 async def test_the_refusal_of_a_call_that_an_update_made_is_the_reason() -> None:

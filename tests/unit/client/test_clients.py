@@ -214,8 +214,11 @@ async def test_an_invoice_is_sent_the_message(
 
 async def test_the_request_id_goes_with_the_message(calls: Calls, c2c: C2C) -> None:
     calls.answer("reach_milestone", ANSWER)
-    await c2c.contract("northwind/C-1").reach_milestone("design", request_id="event-7")
+    contract = c2c.contract("northwind/C-1")
+    await contract.once("event-7").reach_milestone("design")
     assert calls.last[2] == {"request_id": "event-7"}
+    await contract.reach_milestone("design")
+    assert calls.last[2] == {"request_id": None}
 
 
 async def test_every_problem_is_named_at_once_and_nothing_is_sent(calls: Calls, c2c: C2C) -> None:
@@ -248,9 +251,8 @@ async def test_many_records_go_in_several_messages_and_count_as_one(
     monkeypatch.setattr(contracts, "RECORDS_AT_ONCE", 2)
     calls.answer("record_usage", UsageTaken(taken=1, known=1, refused=["r"]))
     first = UsageRecord.model_validate(RECORDS[0])
-    result = await c2c.contract("northwind/C-1").record_usage(
-        [first, *RECORDS[1:]], request_id="file-1"
-    )
+    contract = c2c.contract("northwind/C-1").once("file-1")
+    result = await contract.record_usage([first, *RECORDS[1:]])
     assert result == UsageTaken(taken=2, known=2, refused=["r", "r"])
     assert [len(arguments[1].records) for _, arguments, _ in calls.made] == [2, 1]
     assert [named["request_id"] for *_, named in calls.made] == ["file-1/0", "file-1/2"]

@@ -138,13 +138,6 @@ def test_a_client_can_be_read_at_a_sitting(client: type) -> None:
         assert inspect.getdoc(getattr(client, name)), name
 
 
-@pytest.mark.parametrize("client", [ContractClient, InvoiceClient])
-def test_whatever_is_told_can_be_told_again_by_its_request_id(client: type) -> None:
-    told = {name for names in senders(client).values() for name in names}
-    for name in told - {"_decide", "state", "approvals"}:
-        assert "request_id" in inspect.signature(getattr(client, name)).parameters, name
-
-
 def test_the_client_starts_without_the_workflows_and_the_command_line() -> None:
     code = (
         "import sys, starters.client; starters.client.ContractClient; print(*sorted(sys.modules))"

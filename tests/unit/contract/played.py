@@ -426,7 +426,7 @@ def _read_time(life: Played, action: Action, asked: Any) -> answers.TimeRead:
     life.odoo.seen |= {
         ("line", entry.line_id): replace(approved[entry.line_id], role="") for entry in entries
     }
-    known = account.known_lines(life.state.account, [read.plan])
+    known = account.known_lines(life.state.account, read.plan)
     gone = tuple(line for line in known if line not in approved)
     return answers.TimeRead(entries, gone, life.now, read.until)
 

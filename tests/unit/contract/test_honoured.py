@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from contracts.agenda.actions import Failed
+from contracts.billing.posting import ledger_of
 from contracts.changes import ChangeOrder
 from contracts.contract.messages import (
     CustomerRefresh,
@@ -43,6 +44,29 @@ def changed(life: Played, **change: object) -> None:
     for person in (ANA, BOB):
         if life.state.change is not None:
             life.approve_change(person)
+
+
+# --- sums that do not agree -----------------------------------------------------------------------
+
+
+def test_nothing_is_proposed_while_the_sums_of_billing_do_not_agree() -> None:
+    life = Played(fixed_price())
+    life.send(hold(HoldKind.BILLING))
+    life.reach("design")
+    index = ledger_of(life.state.account, life.state.billing_day).index
+    index.entitled["milestone:design"] = index.entitled["milestone:design"]._replace(
+        amount=Decimal("2000.00")
+    )
+    life.send(HoldRequest(kind=HoldKind.BILLING, by=OLGA))
+    assert life.invoices == {}
+    [parked] = life.state.exceptions
+    assert parked.code == "billing_inconsistent"
+    assert "the index of entitled is not up to date: milestone:design" in parked.message
+    # Read again, the state is what it was: everything is derived from it anew.
+    life.renew()
+    life.resolve(Choice.RETRY)
+    assert life.state.exceptions == ()
+    assert life.invoices[1].proposal.amount == eur("3000.00")
 
 
 # --- a hold, and many invoices --------------------------------------------------------------------

@@ -154,12 +154,12 @@ def test_an_unmark_that_nobody_answers_is_tried_again() -> None:
 def test_a_report_that_is_delivered_again_reaches_nothing_that_was_taken_back() -> None:
     life = Played(fixed_price())
     hold_billing(life)
-    report = MilestoneReached(milestone="design", by="jira", reference="event-1")
+    report = MilestoneReached(milestone="design", by="jira", as_of=life.now)
     life.signal(report)
     life.send(TAKEN_BACK)
     life.signal(report)
     assert not is_reached(life)
-    life.signal(report.model_copy(update={"reference": "event-2"}))
+    life.signal(report.model_copy(update={"as_of": life.now + timedelta(seconds=1)}))
     assert is_reached(life)
 
 

@@ -39,7 +39,7 @@ from contracts.invoice.state import InvoiceStage, InvoiceState
 from contracts.parking import Action as Choice
 from contracts.parking import Resolution
 from tests.unit.examples import ANA, BOB, MONDAY, SAM, invoice_state
-from tests.unit.invoice.odoo import TOTAL, ZERO, Odoo, perform, refused
+from tests.unit.invoice.odoo import MORE, TOTAL, ZERO, Odoo, perform, refused
 
 MOST_BYTES = 60_000
 
@@ -222,19 +222,35 @@ def _in_odoo(play: Play) -> Iterator[Move]:
     odoo = play.odoo
     if odoo.move == "draft" and not odoo.note:
         yield "the draft changed in Odoo", replace(play, odoo=odoo.now(note="by hand"))
+    if odoo.move == "draft":
+        more = odoo.now(move="posted", posts=odoo.posts + 1, total=MORE, residual=MORE)
+        yield "posted by hand with another amount", replace(play, odoo=more)
     if not play.state.issued:
         return
+    if odoo.move == "posted" and odoo.residual == odoo.total == TOTAL:
+        more = odoo.now(total=MORE, residual=MORE)
+        yield "changed and posted again in Odoo", swept(replace(play, odoo=more))
     if odoo.move == "posted" and odoo.residual.is_positive:
         yield "paid in Odoo", swept(replace(play, odoo=odoo.now(residual=ZERO)))
     if odoo.move == "posted":
         yield "cancelled in Odoo", swept(replace(play, odoo=odoo.now(move="cancel")))
-        yield "a payment undone in Odoo", swept(replace(play, odoo=odoo.now(residual=TOTAL)))
+        yield "a payment undone in Odoo", swept(replace(play, odoo=odoo.now(residual=odoo.total)))
     elif odoo.move == "cancel":
         yield "posted again in Odoo", swept(replace(play, odoo=odoo.now(move="posted")))
 
 
 def swept(play: Play) -> Play:
     return told(play, SignalReceived(play.odoo.balance))
+
+
+_WHILE_CHANGED = (
+    acts.BALANCE,
+    acts.SETTLE_PAYMENT,
+    acts.TELL_CONTRACT,
+    acts.ASK_CREDIT,
+    acts.TELL_INVOICE,
+)
+"""What goes on with an invoice that is not in Odoo what was approved."""
 
 
 # --- what must hold ---------------------------------------------------------------------------
@@ -244,16 +260,24 @@ def check(play: Play) -> None:
     """What must hold wherever an invoice is."""
     state, odoo = play.state, play.odoo
     assert odoo.posts <= 1, "posted twice"
-    assert odoo.write_offs <= 1 + state.write_offs, "written off twice"
+    lost = [amount for _, amount in odoo.losses]
+    assert len(lost) <= len(state.write_offs_approved) + 1, "written off twice"
     assert len(set(odoo.reminders)) == len(odoo.reminders)
     if play.told == InvoiceStage.REJECTED and not play.skipped:
         assert odoo.move in ("", "cancel"), f"told rejected, and {odoo.move} in Odoo"
-    if odoo.posts and state.issued:
+    if odoo.posts and state.issued and odoo.total == TOTAL:
         assert state.approval_round is not None
         approved = {item.content_hash for item in state.approval_round.approvals}
         posted = approval_hash(state.proposal.content_hash, state.invoice_on, odoo.says)
         assert approved == {posted}, "posted is what was approved"
     assert state.issued or not odoo.sent, "nothing goes out that is not approved as it is"
+    if state.approval_round is not None:
+        proposed = state.proposal.amount
+        assert state.approval_round.subject.amount == max(proposed, -proposed), "as it was proposed"
+    if state.balance is not None and state.balance.total != TOTAL:
+        for item in rules.AGENDA.wanted(state):
+            goes_on = item.kind in _WHILE_CHANGED or item.key in state.uncertain
+            assert goes_on, f"{item.key} goes on, and the invoice is not what was approved"
     if state.uncertain:
         for parked in state.exceptions:
             assert not parked.uncertain or parked.allowed == (Choice.RETRY,)
@@ -278,8 +302,8 @@ def check_end(play: Play) -> None:
         assert odoo.move in ("", "cancel")
     else:
         assert odoo.sent == 1
-        assert odoo.write_offs == state.write_offs
-        assert odoo.move == "posted"
+        assert len(odoo.losses) == len(state.write_offs_approved)
+        assert (odoo.move, odoo.total) == ("posted", TOTAL)
         assert odoo.balance == state.balance or state.balance is None
         assert state.delivered
 
@@ -345,6 +369,7 @@ def canonical(play: Play) -> Any:
         (state.draft_tried, state.discarded, state.issued, state.delivered),
         state.balance
         and (state.balance.as_of, state.balance.residual.amount, state.balance.posted),
+        state.balance and state.balance.total,
         (tuple(item.reference for item in state.payments), tuple(state.known_payments)),
         tuple(item.key for item in state.payment_questions),
         (state.dunning.level, state.dunning.sent_on, state.reminders_exhausted),
@@ -352,7 +377,8 @@ def canonical(play: Play) -> Any:
         (state.hold is not None, state.promise and state.promise.on, state.promises_broken),
         state.dispute and (state.dispute.amount.amount, state.dispute.accepted is not None),
         state.write_off and (state.write_off.amount.amount, _round(state.write_off.approval_round)),
-        (state.write_offs, len(state.credit_requests), state.settles_at),
+        (state.write_offs, len(state.write_offs_approved), state.owed_at_booking),
+        (tuple(state.payments_given_up), len(state.credit_requests), state.settles_at),
         (state.reconciled, state.credit_to_tell is not None),
         state.reported and (state.reported.stage, state.reported.residual, state.reported.disputed),
         tuple(
@@ -377,6 +403,9 @@ def _round(found: Any) -> Any:
     )
 
 
+_POSTED_BY_HAND = ("invoice_posted", "draft_differs_from_proposal")
+
+
 # --- a good end from everywhere -----------------------------------------------------------------
 
 
@@ -397,10 +426,13 @@ def _next_good(play: Play, number: int) -> Play:
         return succeeded(play, action)
     if odoo.move == "cancel" and state.issued:
         return swept(replace(play, odoo=odoo.now(move="posted")))
+    if odoo.total != TOTAL and state.issued:
+        return swept(replace(play, odoo=odoo.now(total=TOTAL, residual=TOTAL)))
     for parked in state.exceptions:
-        if parked.code == "invoice_posted" and odoo.note == "late":
+        if parked.code in _POSTED_BY_HAND and (odoo.note == "late" or odoo.total != TOTAL):
             # Posted as nobody approved it: only in Odoo is that taken back.
-            play = replace(play, odoo=odoo.now(move="draft", residual=ZERO))
+            posts = odoo.posts - 1
+            play = replace(play, odoo=odoo.now(move="draft", residual=ZERO, posts=posts))
         given_up = Choice.RETRY not in parked.allowed or parked.code == "odoo_refused"
         choice = Choice.SKIP if given_up else Choice.RETRY
         play = replace(play, skipped=play.skipped or given_up)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from contracts.agenda.actions import Action, Done, Failed, Result
@@ -20,7 +21,8 @@ from contracts.money import Money
 from contracts.policy import EntityPolicy
 from tests.unit.examples import NOON, approval_policy, balance, content, euros, policy
 
-UNTAXED, TOTAL = euros("3000.00"), euros("3630.00")
+TOTAL, MORE = euros("3630.00"), euros("10890.00")
+"""What is proposed, and what people make of it by hand in Odoo; both with tax."""
 ZERO = euros("0.00")
 INVOICE_ID = 7
 
@@ -49,7 +51,9 @@ class Odoo:
     sent: int = 0
     reminders: tuple[str, ...] = ()
     payments: tuple[str, ...] = ()
-    write_offs: int = 0
+    losses: tuple[tuple[str, Money], ...] = ()
+    """What is written off, with the key of its entry."""
+    total: Money = TOTAL
     residual: Money = ZERO
     changed: int = 0
 
@@ -58,7 +62,13 @@ class Odoo:
 
     @property
     def says(self) -> InvoiceContent:
-        return content(reference=self.content, note=self.note)
+        said = content(str(self.total.amount), reference=self.content, note=self.note)
+        totals = said.totals.model_copy(update={"untaxed": self.untaxed})
+        return said.model_copy(update={"totals": totals})
+
+    @property
+    def untaxed(self) -> Money:
+        return Money.rounded(self.total.amount / Decimal("1.21"), "EUR")
 
     @property
     def balance(self) -> InvoiceBalance:
@@ -67,7 +77,9 @@ class Odoo:
             as_of=NOON + timedelta(seconds=self.changed),
             posted=self.move == "posted",
             cancelled=self.move == "cancel",
-            written_off=TOTAL if self.write_offs and self.residual.is_zero else None,
+            untaxed=self.untaxed,
+            total=self.total,
+            written_off=TOTAL if self.losses and self.residual.is_zero else None,
         )
 
 
@@ -82,7 +94,9 @@ def refused(code: str, message: str = "no") -> Failed:
 
 def _create(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Result]:
     if odoo.move in ("", "draft"):
-        odoo = odoo.now(move="draft", content=action.basis)
+        odoo = odoo.now(move="draft", content=action.basis, total=TOTAL)
+    if odoo.total != TOTAL:
+        return odoo, refused("draft_differs_from_proposal")
     day = issuing.invoice_on(state)
     draft = Draft(invoice_id=INVOICE_ID, invoice_on=day, content=odoo.says, policy=rules)
     return odoo, Done(draft)
@@ -109,8 +123,11 @@ def _deliver(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Res
 
 
 def _read(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Result]:
-    if action.basis == reminding.REPOSTED and odoo.move != "posted":
-        return odoo, refused("invoice_not_posted")
+    if action.basis.startswith(reminding.RESTORED):
+        if odoo.move != "posted":
+            return odoo, refused("invoice_not_posted")
+        if odoo.total != TOTAL:
+            return odoo, refused("invoice_differs_from_approval")
     return odoo, Done(odoo.balance)
 
 
@@ -140,10 +157,11 @@ def _remind(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Resu
 
 def _write_off(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Result]:
     assert state.write_off is not None
-    if odoo.write_offs <= state.write_offs:
-        if state.write_off.amount > odoo.residual:
+    key, amount = str(state.write_offs), state.write_off.amount
+    if key not in dict(odoo.losses):
+        if amount > odoo.residual:
             return odoo, refused("write_off_too_large")
-        odoo = odoo.now(write_offs=state.write_offs + 1, residual=ZERO)
+        odoo = odoo.now(losses=(*odoo.losses, (key, amount)), residual=odoo.residual - amount)
     return odoo, Done(odoo.balance)
 
 

@@ -14,11 +14,12 @@ from contracts.agenda.actions import (
     ClockRang,
     Done,
     Failed,
+    Result,
     SignalReceived,
     UpdateReceived,
 )
 from contracts.approvals import Decision
-from contracts.invoice import acts, payments, rules
+from contracts.invoice import acts, rules
 from contracts.invoice.answers import Draft
 from contracts.invoice.messages import (
     ContractRenewed,
@@ -47,10 +48,11 @@ from tests.unit.invoice.explorer import (
     told,
     vote,
 )
-from tests.unit.invoice.odoo import TOTAL, ZERO
+from tests.unit.invoice.odoo import MORE, TOTAL, ZERO
 
 LOST = Failed("transient", "no_answer", "silence", maybe_done=True)
 LOCKED = Failed("business", "period_locked", "March is closed")
+CLOSED_JOURNAL = Failed("business", "odoo_refused", "the journal is locked")
 
 
 # --- verbs ------------------------------------------------------------------------------------
@@ -395,7 +397,21 @@ def test_a_write_off_that_may_have_happened_is_not_void_because_nothing_is_open(
     assert play.state.write_off is not None
     play = settle_news(say(play, decision("write_off", Choice.RETRY)))
     play = act(play, "write_off")
-    assert (play.state.stage, play.state.write_offs) == (InvoiceStage.WRITTEN_OFF, 1)
+    assert play.state.stage is InvoiceStage.WRITTEN_OFF
+    assert len(play.state.write_offs_approved) == 1
+
+
+def test_a_write_off_that_is_asked_for_again_is_another_one() -> None:
+    """What was refused may have left an entry in Odoo: its key is never used for another amount."""
+    too_large = Failed("business", "write_off_too_large", "600.00 EUR is open")
+    play = say(posted(), WriteOffAsked(by=SAM, reason="bankrupt"))
+    play = say(play, vote(play.state, BOB, Decision.APPROVE))
+    rest = play.odoo.now(residual=euros("600.00"))
+    play = settle_news(swept(fail(replace(play, odoo=rest), "write_off", too_large)))
+    assert play.state.write_off is None, "void: less is open"
+    play = say(play, WriteOffAsked(by=SAM, reason="bankrupt"))
+    play = act(say(play, vote(play.state, BOB, Decision.APPROVE)), "write_off")
+    assert play.odoo.losses == {"2": euros("600.00")}
 
 
 # --- money ------------------------------------------------------------------------------------
@@ -470,13 +486,101 @@ def test_what_is_paid_too_much_is_listed_until_a_person_has_settled_it() -> None
 
 
 def test_two_payments_in_payment_at_once_are_more_than_was_open() -> None:
-    play = say(posted(), PaymentReceived(reference="P-1", amount=TOTAL, paid_on=MONDAY))
-    play = act(play, "register_payment:P-1")
+    """While Odoo shows an invoice as in payment, what it calls open may be paid already."""
+    play = act(say(posted(), paid("P-1", "3630.00")), "register_payment:P-1")
     assert play.state.balance is not None
     shown = play.state.balance.model_copy(update={"in_payment": True, "residual": TOTAL})
     play = replace(play, state=play.state.replace(balance=shown))
-    again = PaymentReceived(reference="P-2", amount=euros("25.00"), paid_on=MONDAY)
-    assert payments.excess(play.state, again) == euros("25.00")
+    play = say(play, paid("P-2", "25.00"))
+    play = settle_news(told(play, Answered("register_payment:P-2", Done(shown))))
+    [(_, code)] = parked(play)
+    assert code == "payment_exceeds"
+    assert "25.00 EUR more than was open" in play.state.exceptions[0].message
+
+
+REGISTER = "register_payment:P-1"
+
+
+def booked(play: Play) -> tuple[Play, Result]:
+    """The payment is in Odoo; its answer is on its way."""
+    after, result = model.perform(play.odoo, play.state, play.state.running[REGISTER])
+    return replace(play, odoo=after), result
+
+
+def test_a_payment_of_what_is_open_exceeds_nothing_when_the_sweep_comes_before_its_answer() -> None:
+    play, result = booked(say(posted(), payment("P-1")))
+    play = settle_news(told(swept(play), Answered(REGISTER, result)))
+    assert parked(play) == []
+
+
+def test_a_payment_of_what_is_open_exceeds_nothing_when_its_answer_was_lost() -> None:
+    play, _ = booked(say(posted(), payment("P-1")))
+    play = settle_news(swept(fail(play, REGISTER, LOST)))
+    play = settle_news(act(say(play, decision(REGISTER, Choice.RETRY)), REGISTER))
+    assert parked(play) == []
+
+
+def test_a_payment_that_was_refused_for_certain_is_tried_again_with_what_is_open_then() -> None:
+    play = fail(say(posted(), payment("P-1")), REGISTER, CLOSED_JOURNAL)
+    play = settle_news(swept(replace(play, odoo=play.odoo.now(residual=euros("1000.00")))))
+    play = settle_news(act(say(play, decision(REGISTER, Choice.RETRY)), REGISTER))
+    [(_, code)] = parked(play)
+    assert code == "payment_exceeds"
+    assert "2630.00 EUR more than was open" in play.state.exceptions[0].message
+
+
+def test_a_payment_that_a_person_gave_up_is_refused_when_it_is_recorded_again() -> None:
+    play = fail(say(posted(), paid("P-1", "100.00")), REGISTER, CLOSED_JOURNAL)
+    play = settle_news(say(play, decision(REGISTER, Choice.SKIP)))
+    for amount in ("100.00", "90.00"):
+        assert "has given up payment P-1" in str(refusal(play, paid("P-1", amount)))
+    again = PaymentNotice(reference="P-1", amount=euros("100.00"), paid_on=MONDAY)
+    play = told(play, SignalReceived(again, "payment P-1"))
+    assert (running(play), parked(play)) == ([], []), "a person has booked it elsewhere"
+    assert "Refused payment P-1: a person has given up" in notes(play)
+    # Under a reference of its own it is booked.
+    assert running(say(play, paid("P-1b", "100.00"))) == ["register_payment:P-1b"]
+
+
+def test_a_payment_that_is_corrected_once_it_was_given_up_is_listed() -> None:
+    wrong = PaymentNotice(reference="P-1", amount=TOTAL, paid_on=date(2062, 3, 2))
+    right = wrong.model_copy(update={"paid_on": MONDAY})
+    play = settle_news(told(posted(), SignalReceived(wrong)))
+    play = settle_news(say(play, decision(REGISTER, Choice.SKIP)))
+    play = settle_news(told(play, SignalReceived(right)))
+    [(step, code)] = parked(play)
+    assert (code, running(play)) == ("payment_differs", [])
+    assert "on 2062-03-02 was given up, and was reported again" in play.state.exceptions[0].message
+    play = settle_news(say(play, decision(step, Choice.SKIP)))
+    play = settle_news(told(play, SignalReceived(right)))
+    assert parked(play) == [], "a repeat is not asked about again"
+
+
+def test_a_payment_that_waits_for_a_person_holds_up_no_other() -> None:
+    odd = PaymentNotice(reference="odd", amount=Money(5, "USD"), paid_on=MONDAY)
+    play = settle_news(told(posted(), SignalReceived(odd)))
+    play = fail(say(play, paid("P-1", "100.00")), REGISTER, CLOSED_JOURNAL)
+    waiting = [("register_payment:odd", "payment_refused"), (REGISTER, "odoo_refused")]
+    assert parked(play) == waiting
+    play = say(play, paid("P-2", "200.00"))
+    play = settle_news(act(play, "register_payment:P-2"))
+    assert (parked(play), play.odoo.payments) == (waiting, ("P-2",))
+    play = say(play, decision(REGISTER, Choice.RETRY))
+    assert act(play, REGISTER).odoo.payments == ("P-2", "P-1")
+
+
+def test_payments_are_booked_one_after_the_other() -> None:
+    play = say(say(posted(), paid("P-1", "100.00")), paid("P-2", "200.00"))
+    assert running(play) == [REGISTER]
+    assert running(act(play, REGISTER)) == ["register_payment:P-2"]
+
+
+def test_no_other_payment_is_booked_while_one_may_have_been() -> None:
+    play = fail(say(posted(), paid("P-1", "100.00")), REGISTER, LOST)
+    play = say(play, paid("P-2", "200.00"))
+    assert running(play) == []
+    play = say(play, decision(REGISTER, Choice.RETRY))
+    assert running(act(play, REGISTER)) == ["register_payment:P-2"]
 
 
 def test_money_for_a_rejected_invoice_waits_for_a_person() -> None:
@@ -489,9 +593,10 @@ def test_money_for_a_rejected_invoice_waits_for_a_person() -> None:
 
 
 def test_so_many_payments_and_no_more() -> None:
-    known = {f"P-{number}": TOTAL for number in range(MAX_PAYMENTS)}
+    known = {f"P-{number}": TOTAL for number in range(1, MAX_PAYMENTS)}
+    given_up = {"P-0": paid("P-0", "1.00")}
     play = posted()
-    play = replace(play, state=play.state.replace(known_payments=known))
+    play = replace(play, state=play.state.replace(known_payments=known, payments_given_up=given_up))
     assert "at most" in str(refusal(play, payment("one more")))
     assert refusal(play, payment("P-7")) is None, "it is known"
     assert len(play.state.model_dump_json()) < MOST_BYTES
@@ -514,6 +619,61 @@ def test_an_invoice_cancelled_in_odoo_waits_until_it_is_posted_again() -> None:
     assert "nothing is owed on it yet" in str(refusal(play, disputed))
     play = settle_news(swept(replace(play, odoo=play.odoo.now(move="posted"))))
     assert (parked(play), play.state.stage) == ([], InvoiceStage.OPEN)
+
+
+def test_an_invoice_changed_in_odoo_waits_until_it_is_what_was_approved() -> None:
+    play = posted()
+    more = play.odoo.now(total=MORE, residual=MORE)
+    play = swept(replace(play, odoo=more))
+    assert "Changed in Odoo: 3630.00 EUR -> 10890.00 EUR with tax" in notes(play)
+    play = settle_news(act(play, "balance"))
+    assert parked(play) == [("balance", "invoice_differs_from_approval")]
+    assert play.state.exceptions[0].allowed == (Choice.RETRY,)
+    # Nothing is asked of the customer meanwhile, nothing booked, and nothing agreed.
+    assert "not in Odoo what was approved" in str(refusal(play, paid("P-1", "3630.00")))
+    assert "restore it there" in str(refusal(play, DisputeOpened(by=ANA, reason="late")))
+    assert rules.AGENDA.next_wake(play.state) is None
+    assert play.state.stage is InvoiceStage.OPEN
+    play = told(play, SignalReceived(payment("P-1")))
+    assert running(play) == []
+    restored = replace(play, odoo=play.odoo.now(total=TOTAL, residual=TOTAL))
+    play = settle_news(swept(restored))
+    assert (parked(play), running(play)) == ([], [REGISTER])
+
+
+def test_an_invoice_changed_before_it_is_mailed_is_not_mailed() -> None:
+    play = fail(act(approved(), "post_invoice"), "deliver", Failed("business", "x", "no server"))
+    play = swept(replace(play, odoo=play.odoo.now(total=MORE, residual=MORE)))
+    play = settle_news(act(play, "balance"))
+    assert parked(play) == [("balance", "invoice_differs_from_approval")]
+    play = settle_news(swept(replace(play, odoo=play.odoo.now(total=TOTAL, residual=TOTAL))))
+    assert (parked(play), running(play)) == ([], ["deliver"])
+
+
+def test_an_invoice_of_another_amount_than_was_proposed_is_not_asked_about() -> None:
+    """Somebody gave the draft another price in Odoo, and posted it there by hand."""
+    play = approved()
+    by_hand = play.odoo.now(move="posted", posts=1, total=MORE, residual=MORE)
+    play = settle_news(act(replace(play, odoo=by_hand), "post_invoice"))
+    assert parked(play) == [("post_invoice", "invoice_differs_from_approval")]
+    play = settle_news(act(say(play, decision("post_invoice", Choice.RETRY)), "create_invoice"))
+    assert parked(play) == [("create_invoice", "draft_differs_from_proposal")]
+    assert play.state.open_round is None
+    # Reset to draft there, it is written again as it was approved.
+    play = replace(play, odoo=play.odoo.now(move="draft", posts=0, residual=ZERO))
+    play = act(say(play, decision("create_invoice", Choice.RETRY)), "create_invoice")
+    assert running(play) == ["post_invoice"]
+
+
+def test_what_is_approved_is_the_amount_that_odoo_says() -> None:
+    play = beginning(faults=0, messages=0, days=0)
+    said = play.odoo.now(content="x", total=MORE).says
+    draft = Draft(
+        invoice_id=model.INVOICE_ID, invoice_on=play.state.today, content=said, policy=model.rules
+    )
+    play = told(play, Answered("create_invoice", Done(draft)))
+    assert play.state.open_round is not None
+    assert play.state.open_round.subject.amount == euros("9000.00")
 
 
 def test_it_settles_after_its_period_and_reopens_when_a_payment_bounces() -> None:

@@ -1,0 +1,151 @@
+"""Delivers inbound events to contracts, as Updates: so it is known whether each was accepted."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from pydantic import BaseModel
+from temporalio import activity
+from temporalio.client import (
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from contracts.contract.messages import CustomerRefresh, UsageTaken
+from contracts.contract.state import ENDED, RUNNING, ContractState
+from contracts.events import ContractUpdate, Delivery, EventOutcome, ForContract
+from contracts.model import JsonObject
+
+ANSWER_WITHIN = timedelta(seconds=30)
+_CONTRACT = "contract"
+_REFRESH = "refresh_customer"
+
+
+class UpdateRequest(BaseModel):
+    """An Update for a contract, under an id by which a repeat counts once."""
+
+    task: ForContract
+    id: str
+
+
+class RefreshRequest(BaseModel):
+    """A contract is to read its deal again, for whoever asks."""
+
+    contract: str
+    by: str
+    id: str
+
+
+class Refreshed(BaseModel):
+    """`delivery` is none where the deal has no contract."""
+
+    delivery: Delivery | None
+
+
+@activity.defn
+async def update_contract(request: UpdateRequest) -> Delivery:
+    """Send the Update; what became of it. A contract that does not exist or is not validated yet is
+    waited for."""
+    task = request.task
+    try:
+        answer = await _update(task.contract, task.update, task.message, request.id, _result(task))
+    except _NotThere:
+        return Delivery(outcome=EventOutcome.WAITING, why="there is no such contract yet")
+    except _Ended:
+        return Delivery(outcome=EventOutcome.AFTER_CLOSE, why="the contract has ended")
+    except _Refused as refused:
+        return await _refusal(task.contract, str(refused))
+    if isinstance(answer, UsageTaken) and answer.refused:
+        return Delivery(
+            outcome=EventOutcome.REFUSED,
+            why=f"{len(answer.refused)} records refused: {answer.refused[0]}",
+            touched=(task.contract,),
+        )
+    return Delivery(outcome=EventOutcome.APPLIED, touched=(task.contract,))
+
+
+@activity.defn
+async def refresh_contract(request: RefreshRequest) -> Refreshed:
+    """Let a deal's contract read the deal again, where there is one."""
+    message = CustomerRefresh(by=request.by).model_dump(mode="json")
+    try:
+        await _update(request.contract, _REFRESH, message, request.id)
+    except _NotThere:
+        return Refreshed(delivery=None)
+    except _Ended:
+        found = Delivery(outcome=EventOutcome.AFTER_CLOSE, why="the contract has ended")
+    except _Refused as refused:
+        # It is being read anyhow, or is beyond what a deal could change.
+        found = Delivery(outcome=EventOutcome.NOTHING_TO_DO, why=str(refused))
+    else:
+        touched = (request.contract,)
+        found = Delivery(
+            outcome=EventOutcome.APPLIED, why="the deal is read again", touched=touched
+        )
+    return Refreshed(delivery=found)
+
+
+class _NotThere(Exception):
+    """No such contract."""
+
+
+class _Ended(Exception):
+    """The contract's workflow has ended."""
+
+
+class _Refused(Exception):
+    """The contract said no; the message says why."""
+
+
+def _result(task: ForContract) -> type | None:
+    return UsageTaken if task.update is ContractUpdate.RECORD_USAGE else None
+
+
+async def _update(
+    workflow_id: str, name: str, message: JsonObject, update_id: str, result: type | None = None
+) -> Any:
+    """Send it, and wait for the answer. What no worker answers in time is tried again by Temporal,
+    under the same id."""
+    handle = activity.client().get_workflow_handle(workflow_id)
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN.total_seconds()):
+            return await handle.execute_update(name, message, id=update_id, result_type=result)
+    except WorkflowUpdateFailedError as error:
+        raise _Refused(_reason(error.cause)) from None
+    except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
+        raise _away("no worker answered") from error
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND or "amespace" in error.message:
+            raise _away(error.message) from error
+        raise (_Ended if "already completed" in error.message else _NotThere) from None
+
+
+async def _refusal(workflow_id: str, why: str) -> Delivery:
+    """A refusal counts only once the contract runs: before, it cannot know its plans."""
+    handle = activity.client().get_workflow_handle(workflow_id)
+    try:
+        state: ContractState = await handle.query(
+            _CONTRACT, result_type=ContractState, rpc_timeout=ANSWER_WITHIN
+        )
+    except (RPCError, WorkflowQueryFailedError) as error:
+        raise _away(str(error)) from error
+    if state.stage in ENDED:
+        return Delivery(outcome=EventOutcome.AFTER_CLOSE, why=why)
+    outcome = EventOutcome.REFUSED if state.stage in RUNNING else EventOutcome.WAITING
+    return Delivery(outcome=outcome, why=why)
+
+
+def _away(why: str) -> ApplicationError:
+    """Tried again by Temporal: it, or the contract's worker, is busy."""
+    return ApplicationError(f"no answer: {why}", type="transient")
+
+
+def _reason(cause: BaseException | None) -> str:
+    while isinstance(cause, ActivityError) and cause.cause is not None:
+        cause = cause.cause
+    return cause.message if isinstance(cause, ApplicationError) else str(cause)

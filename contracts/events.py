@@ -1,0 +1,145 @@
+"""Inbound events: what a webhook said, what is to be done with it, and what became of it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from contracts.model import JsonObject, Key, Text
+from contracts.sweeps import Kind
+
+WORKFLOW_PREFIX = "event/"
+
+TRIED_FOR = timedelta(days=7)
+"""How long an event that cannot be applied yet is tried by itself; after that a person says so."""
+SHOWN_AFTER = timedelta(days=1)
+"""An event that waits longer is listed with the exceptions."""
+_SHORTEST, _LONGEST = timedelta(seconds=2), timedelta(hours=1)
+
+
+class ContractUpdate(StrEnum):
+    """The Updates of a contract that other systems may send."""
+
+    REACH_MILESTONE = "reach_milestone"
+    UNREACH_MILESTONE = "unreach_milestone"
+    RECORD_USAGE = "record_usage"
+    CREDIT_SERVICE = "credit_service"
+
+
+class _Task(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class ForContract(_Task):
+    """Send an Update to a contract; `contract` is its workflow id."""
+
+    to: Literal["contract"] = "contract"
+    contract: str
+    update: ContractUpdate
+    message: JsonObject
+
+
+class ForDeal(_Task):
+    """A deal of a CRM changed: start its contract, or let the contract read the deal again."""
+
+    to: Literal["deal"] = "deal"
+    system: str
+    deal_id: str
+    legal_entity: str
+
+
+class ForOdoo(_Task):
+    """A record of Odoo changed: read it, as a sweep would, and tell whom it concerns."""
+
+    to: Literal["odoo"] = "odoo"
+    kind: Kind
+    id: int
+
+
+Task = Annotated[ForContract | ForDeal | ForOdoo, Field(discriminator="to")]
+
+
+class InboundEvent(BaseModel):
+    """One event as it was received. `key` identifies it with its source: a repeat is the same one.
+
+    Its content is kept only as far as it is needed (`task`); `sha256` and `size` are of the whole
+    request. `kind` is the sender's word for what happened.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    source: Key
+    key: str = Field(min_length=1, max_length=256)
+    kind: str = Field(max_length=100)
+    received_at: datetime
+    sha256: str
+    size: int
+    task: Task
+
+    @property
+    def workflow_id(self) -> str:
+        """`event/<source>/<key>`: receiving the same event twice is one event."""
+        return f"{WORKFLOW_PREFIX}{self.source}/{self.key}"
+
+
+class EventOutcome(StrEnum):
+    """What became of an event."""
+
+    RECEIVED = "received"
+    WAITING = "waiting"
+    APPLIED = "applied"
+    NOTHING_TO_DO = "nothing_to_do"
+    AFTER_CLOSE = "after_close"
+    REFUSED = "refused"
+    DISMISSED = "dismissed"
+
+
+OPEN = frozenset({EventOutcome.RECEIVED, EventOutcome.WAITING, EventOutcome.REFUSED})
+"""Something is still to be done: by itself, or by a person."""
+
+
+class Delivery(BaseModel):
+    """What one attempt came to, in words; `touched` are ids of the workflows it changed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    outcome: EventOutcome
+    why: str = ""
+    touched: tuple[str, ...] = ()
+
+
+class Dismissal(BaseModel):
+    """A person says that nothing is to come of an event."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: Text
+    reason: Text
+
+
+class EventRecord(BaseModel):
+    """An event and what became of it; `attempts` counts the deliveries that were tried."""
+
+    event: InboundEvent
+    delivery: Delivery = Delivery(outcome=EventOutcome.RECEIVED)
+    attempts: int = 0
+    since: datetime
+    """When this round began: when it was received, or delivered again."""
+
+    @property
+    def is_open(self) -> bool:
+        return self.delivery.outcome in OPEN
+
+    def next_attempt_in(self, now: datetime) -> timedelta | None:
+        """How long to wait for the next attempt: ever longer. None: only a person can say."""
+        if self.delivery.outcome is not EventOutcome.WAITING or now - self.since >= TRIED_FOR:
+            return None
+        return min(max((now - self.since) / 2, _SHORTEST), _LONGEST)
+
+    def needs_person(self, now: datetime) -> bool:
+        """Whether it is listed with the exceptions: refused, or waiting for long."""
+        is_late = self.delivery.outcome is EventOutcome.WAITING and now - self.since >= SHOWN_AFTER
+        return is_late or self.delivery.outcome is EventOutcome.REFUSED

@@ -1,0 +1,49 @@
+"""HubSpot's webhooks about deals: hints, of which only the deal's id is used.
+
+What the deal says is read from HubSpot when its contract asks for it, never from the event.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contracts.events import ForDeal, InboundEvent
+from gateways.crm.status import STATUS_LABELS
+from gateways.webhooks.received import Received, invalid
+
+SYSTEM = "hubspot"
+MAX_EVENTS = 100
+
+
+def parse(received: Received) -> list[InboundEvent]:
+    """An event for each change of a deal; none for what we wrote there ourselves.
+
+    Raises InvalidContract for what cannot come from HubSpot.
+    """
+    payload = received.json()
+    if not isinstance(payload, list) or len(payload) > MAX_EVENTS:
+        raise invalid("value_malformed", "", f"a list of at most {MAX_EVENTS} events")
+    return [_event(received, place, item) for place, item in enumerate(payload) if _is_news(item)]
+
+
+def _is_news(item: Any) -> bool:
+    """Whether it is about a deal, or unreadable, and not an echo of our own status."""
+    if not isinstance(item, dict):
+        return True
+    about_deal = str(item.get("subscriptionType", "")).startswith("deal.")
+    about_deal = about_deal or item.get("objectTypeId") == "0-3"
+    return about_deal and item.get("propertyName") not in STATUS_LABELS
+
+
+def _event(received: Received, place: int, item: Any) -> InboundEvent:
+    names = ("objectId", "subscriptionId", "occurredAt", "eventId")
+    values = [item.get(name) if isinstance(item, dict) else None for name in names]
+    for name, value in zip(names, values, strict=True):
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 10**18:
+            if name == "subscriptionId" and value is None:  # tests from its settings have none
+                continue
+            raise invalid("value_malformed", f"{place}.{name}", "a whole number")
+    deal, subscription, occurred_at, number = values
+    task = ForDeal(system=SYSTEM, deal_id=str(deal), legal_entity=received.legal_entity)
+    key = f"{subscription or 0}-{deal}-{occurred_at}-{number}"
+    return received.event(key, str(item.get("subscriptionType", "deal")), task)

@@ -1,0 +1,79 @@
+"""Runs the gateway on uvicorn."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import signal
+import sys
+
+import uvicorn
+
+from starters.web.app import application
+from starters.web.middleware import LOGGER, JsonLines
+from starters.web.senders import senders
+from wiring import client as temporal
+from wiring.settings import ConfigurationError, Settings, WebSettings
+
+_KEEP_ALIVE_SECONDS = 30
+_CONNECTIONS = 500
+_GRACE_SECONDS = 10
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM. Temporal may be away: then webhooks are answered with 503.
+
+    Raises ConfigurationError.
+    """
+    web = settings.web
+    check_address(web)
+    app = application(web, senders(settings), lambda: temporal.connect(lazy=True))
+    _log_as_json()
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=web.host,
+            port=web.port,
+            access_log=False,  # it would write the addresses, which may hold secrets
+            log_config=None,
+            server_header=False,
+            proxy_headers=bool(web.proxies),
+            forwarded_allow_ips=list(web.proxies),
+            limit_concurrency=_CONNECTIONS,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
+    )
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # The server ends by these, and then raises them once more for whoever it was started by.
+        signal.signal(number, lambda *_: None)
+    await server.serve()
+    if not server.started:
+        raise ConfigurationError(f"{web.host}:{web.port} cannot be listened on")
+
+
+def check_address(web: WebSettings) -> None:
+    """Secrets and customers' data must not cross a network in clear text. Raises
+    ConfigurationError."""
+    if not (web.tls_in_front or _is_loopback(web.host)):
+        raise ConfigurationError(
+            f"web.host {web.host} can be reached from elsewhere, and this gateway speaks no TLS: "
+            "put a proxy with TLS in front of it and set web.tls_in_front, or listen on 127.0.0.1"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _log_as_json() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    LOGGER.setLevel(logging.INFO)
+    logging.getLogger("uvicorn").setLevel(logging.INFO)

@@ -1,0 +1,139 @@
+"""Where an exploration starts: by name, so that it can be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cache
+from typing import NamedTuple
+
+from contracts.invoice.state import InvoiceStage
+from tests.explore.endings import good_way
+from tests.explore.examples import AMPLE, BUDGETS, SMALL, large, small
+from tests.explore.moves import running
+from tests.explore.ways import named
+from tests.explore.world import Budget, World
+
+_PLACES = 6
+
+
+Condition = Callable[[World], bool]
+
+
+class Tale(NamedTuple):
+    """A small contract on which something has happened: these moves, as soon as the good way has
+    come to a place."""
+
+    name: str
+    begins: Condition
+    path: tuple[str, ...]
+
+
+def _first_is(stage: InvoiceStage) -> Condition:
+    """Its first invoice is in a stage, and nothing is under way."""
+
+    def begins(world: World) -> bool:
+        first = world.invoices.get(1)
+        is_quiet = not world.mail and not any(running(world))
+        return first is not None and first.state.stage is stage and is_quiet
+
+    return begins
+
+
+def _has_order(world: World) -> bool:
+    return world.contract.billing is not None
+
+
+def _is_settled_for_good(world: World) -> bool:
+    """Nothing of its first period can be billed any more."""
+    return _has_order(world) and bool(world.contract.account.folded)
+
+
+_OPEN, _ASKED = _first_is(InvoiceStage.OPEN), _first_is(InvoiceStage.AWAITING_APPROVAL)
+_LATE = (
+    "time passes",
+    "tell_contract of invoice 1: done",
+    "InvoiceReport of invoice 1 reaches the contract",
+    "time passes",
+    "balance of invoice 1: done",
+)
+_ONE = "one milestone"
+TALES: dict[str, Tale] = {
+    "credited in part": Tale(_ONE, _OPEN, ("credit 10 of invoice 1",)),
+    "credited in whole": Tale(_ONE, _OPEN, ("credit invoice 1", "invoice 1 is paid in Odoo")),
+    "issued anew": Tale(_ONE, _OPEN, ("credit invoice 1 and bill it again",)),
+    "a dispute": Tale(_ONE, _OPEN, ("a dispute: invoice 1", "the dispute is accepted: invoice 1")),
+    "half paid": Tale(_ONE, _OPEN, ("half a payment: invoice 1",)),
+    "in payment": Tale(_ONE, _OPEN, ("a payment of invoice 1 is on its way",)),
+    "written off": Tale(_ONE, _OPEN, ("a write-off: invoice 1",)),
+    "late": Tale(_ONE, _OPEN, _LATE),
+    "rejected": Tale(_ONE, _ASKED, ("ana rejects: invoice 1",)),
+    "changed by hand": Tale(_ONE, _ASKED, ("the draft of invoice 1 is changed in Odoo",)),
+    "not reached": Tale(_ONE, _OPEN, ("m1 is not reached",)),
+    "held": Tale(_ONE, _OPEN, ("hold dunning",)),
+    "a new run": Tale(_ONE, _OPEN, ("the contract continues as new",)),
+    "lost": Tale(_ONE, _OPEN, ("invoice 1 is ended by force",)),
+    "a change": Tale("two milestones", _has_order, ("add a milestone",)),
+    "read again": Tale("a deal", _has_order, ("read the deal again",)),
+    "cancelled": Tale("a deal", _has_order, ("cancel",)),
+    "ended early": Tale("a retainer", _has_order, ("end the contract in 0 days",)),
+    "too late": Tale("a long time", _is_settled_for_good, ("more hours are approved late",)),
+}
+
+
+class Led(NamedTuple):
+    """A place on the good way of a small contract, or of a tale about one."""
+
+    name: str
+    budget: Budget
+    steps: int
+
+    def begin(self) -> World:
+        return replace(_good_way(self.name)[self.steps], budget=self.budget)
+
+    def __str__(self) -> str:
+        return f"Led({self.name!r}, {self.budget}, {self.steps}).begin()"
+
+
+class Large(NamedTuple):
+    """A large contract at its beginning."""
+
+    seed: int
+
+    def begin(self) -> World:
+        return large(self.seed)
+
+    def __str__(self) -> str:
+        return f"Large({self.seed}).begin()"
+
+
+Start = Led | Large
+
+
+def places() -> Iterator[Led]:
+    """Places on the good way of each small contract, from which every other way is gone."""
+    for name in (*SMALL, *TALES):
+        steps = len(_good_way(name)) - 1
+        for budget in BUDGETS:
+            for number in range(0, steps, max(steps // _PLACES, 1)):
+                yield Led(name, budget, number)
+
+
+def good_place(name: str, kind: str) -> int:
+    """How many good steps there are until an act of this kind runs; none without a kind."""
+    ways = enumerate(_good_way(name))
+    return next(n for n, w in ways if not kind or any(act.kind == kind for _, act in running(w)))
+
+
+@cache
+def _good_way(name: str) -> tuple[World, ...]:
+    if name in SMALL:
+        return tuple(good_way(small(name, Budget())))
+    tale = TALES[name]
+    world = next(world for world in _good_way(tale.name) if tale.begins(world))
+    world = replace(world, budget=AMPLE)
+    for label in tale.path:
+        move = named(world, label)
+        assert move is not None, f"{name}: {label} is not possible"
+        world = move.after()
+    return tuple(good_way(world))

@@ -1,0 +1,247 @@
+"""One inbound event: delivered to whom it concerns, however long that takes, and recorded.
+
+    received -> applied | nothing_to_do | after_close | dismissed
+        |
+        -> waiting (its contract is not there yet, or a system is away) -> ...
+        -> refused (the contract said no: a person corrects that, and delivers it again)
+
+The workflow's id holds the event's key, so that a repeat is the same event. What is delivered twice
+counts once: messages to contracts have keys of their own.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from pydantic import BaseModel
+
+    from activities.crm import CrmActivities, DealRequest
+    from activities.events import (
+        RefreshRequest,
+        UpdateRequest,
+        refresh_contract,
+        update_contract,
+    )
+    from activities.odoo.sweeps import OdooSweeps
+    from contracts.events import (
+        Delivery,
+        Dismissal,
+        EventOutcome,
+        EventRecord,
+        ForContract,
+        ForDeal,
+        ForOdoo,
+    )
+    from contracts.identifiers import contract_of, contract_workflow_id, deal_contract_id
+    from contracts.model import Source
+    from contracts.sweeps import CrmSweepInput, OdooChanges, PageMark, SweepWindow
+    from workflows import options, search_attributes
+    from workflows.board import upsert
+    from workflows.messages import Inbox, signal
+    from workflows.shell import failed
+    from workflows.sweeps import BALANCE, REACHED, UNREACHED, start_contract
+
+_FIX = frozenset({"business", "defect"})
+"""Failures that do not go away by themselves."""
+_MOST_SHOWN = 300
+
+
+@workflow.defn
+class EventWorkflow(Inbox):
+    @workflow.init
+    def __init__(self, start: EventRecord) -> None:
+        self._record = start
+        self._is_asked = False
+        self._dismissal: Dismissal | None = None
+        self._shown: tuple[Delivery | None, bool] = (None, False)
+
+    @workflow.run
+    async def run(self, start: EventRecord) -> EventRecord:
+        """Deliver the event until it is done with, by itself or by a person."""
+        while True:
+            await self._attempt()
+            await self._until_next()
+            if not self._record.is_open:
+                return self._record
+            info = workflow.info()
+            if (
+                info.is_continue_as_new_suggested()
+                or info.is_target_worker_deployment_version_changed()
+            ):
+                self._renew()
+
+    @signal
+    def deliver_again(self) -> None:
+        """A person has seen to what was in the way, or wants to be sure."""
+        self._is_asked = True
+
+    @signal
+    def dismiss(self, dismissal: Dismissal) -> None:
+        """A person says that nothing is to come of it."""
+        self._dismissal = dismissal
+
+    @workflow.query
+    def event(self) -> EventRecord:
+        """The event, and what became of it."""
+        return self._record
+
+    def noted(self, text: str) -> None:
+        workflow.logger.warning("%s: %s", workflow.info().workflow_id, text)
+
+    async def _attempt(self) -> None:
+        self._is_asked = False
+        delivery = await self._delivered()
+        self._record = self._record.model_copy(
+            update={"delivery": delivery, "attempts": self._record.attempts + 1}
+        )
+
+    async def _until_next(self) -> None:
+        """Wait until the next attempt is due, or none is any more."""
+        if self._dismissal is None:
+            self._show()
+        if self._record.is_open:
+            try:
+                await workflow.wait_condition(
+                    lambda: self._is_asked or self._dismissal is not None,
+                    timeout=self._record.next_attempt_in(workflow.now()),
+                )
+            except TimeoutError:
+                return
+        if self._record.is_open and self._dismissal is not None:
+            why = f"{self._dismissal.by}: {self._dismissal.reason}"
+            dismissed = Delivery(outcome=EventOutcome.DISMISSED, why=why)
+            self._record = self._record.model_copy(update={"delivery": dismissed})
+            self._show()
+
+    def _renew(self) -> NoReturn:
+        # It upgrades then, as contracts do.
+        upgrades = workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE
+        workflow.continue_as_new(self._record, initial_versioning_behavior=upgrades)
+
+    def _show(self) -> None:
+        """Show it in lists. An upsert is a billed action, so attempts alone are not shown."""
+        delivery, now = self._record.delivery, workflow.now()
+        needs_person = self._record.needs_person(now)
+        touched = [contract_of(item) for item in delivery.touched]
+        attributes: dict[Any, Any] = {
+            search_attributes.EVENT_OUTCOME: str(delivery.outcome),
+            search_attributes.WAITING_ON: "exception" if needs_person else None,
+        }
+        if touched:
+            _, attributes[search_attributes.LEGAL_ENTITY], contract_id = touched[0].split("/")
+            attributes[search_attributes.CONTRACT_ID] = contract_id
+        shown = (delivery, needs_person)
+        if shown == self._shown:
+            return
+        if needs_person != self._shown[1]:
+            attributes[search_attributes.WAITING_SINCE] = now if needs_person else None
+        self._shown = shown
+        upsert(attributes)
+        workflow.upsert_memo(
+            {
+                "delivery": delivery.model_dump(mode="json"),
+                "attempts": self._record.attempts,
+                "needs_person": needs_person,
+            }
+        )
+
+    # --- delivering -----------------------------------------------------------------------------
+
+    async def _delivered(self) -> Delivery:
+        task = self._record.event.task
+        try:
+            match task:
+                case ForContract():
+                    return await self._for_contract(task)
+                case ForDeal():
+                    return await self._for_deal(task)
+                case ForOdoo():
+                    return await self._for_odoo(task)
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            failure = failed(error)
+            outcome = EventOutcome.REFUSED if failure.kind in _FIX else EventOutcome.WAITING
+            return Delivery(outcome=outcome, why=failure.message[:_MOST_SHOWN])
+
+    async def _for_contract(self, task: ForContract) -> Delivery:
+        return await workflow.execute_activity(
+            update_contract,
+            UpdateRequest(task=task, id=self._request_id),
+            **options.contracts(f"{task.update} of {task.contract}"),
+        )
+
+    async def _for_deal(self, task: ForDeal) -> Delivery:
+        """Its contract reads it again; where there is none, it starts if the deal is won."""
+        contract_id = deal_contract_id(task.system, task.deal_id)
+        workflow_id = contract_workflow_id(task.legal_entity, contract_id)
+        refreshed = await workflow.execute_activity(
+            refresh_contract,
+            RefreshRequest(contract=workflow_id, by=task.system, id=self._request_id),
+            **options.contracts(f"refresh of {workflow_id}"),
+        )
+        if refreshed.delivery is not None:
+            return refreshed.delivery
+        found = await workflow.execute_activity_method(
+            CrmActivities.is_due,
+            DealRequest(source=Source(system=task.system, id=task.deal_id)),
+            **options.crm(f"is deal {task.deal_id} won?", options.Urgency.AWAITED),
+        )
+        if not found.is_due:
+            why = "the deal is not won, or had its contract before"
+            return Delivery(outcome=EventOutcome.NOTHING_TO_DO, why=why)
+        sweep = CrmSweepInput(system=task.system, legal_entity=task.legal_entity)
+        is_new = await start_contract(sweep, task.deal_id)
+        why = "its contract is started" if is_new else "its contract was started meanwhile"
+        return Delivery(outcome=EventOutcome.APPLIED, why=why, touched=(workflow_id,))
+
+    async def _for_odoo(self, task: ForOdoo) -> Delivery:
+        """The record as it is now, told as a sweep tells it; the next sweep tells it once more."""
+        changes = await workflow.execute_activity_method(
+            OdooSweeps.read_changes,
+            SweepWindow(
+                since=self._record.event.received_at, record=PageMark(kind=task.kind, id=task.id)
+            ),
+            **options.odoo_finance(f"{task.kind} {task.id}", options.Urgency.AWAITED),
+        )
+        news = _news(changes)
+        told = [item for item in news if await _tell(*item)]
+        touched = tuple(workflow_id for workflow_id, _, _ in told)
+        if told:
+            return Delivery(outcome=EventOutcome.APPLIED, touched=touched)
+        if news:
+            why = f"{news[0][0]} does not run"
+            return Delivery(outcome=EventOutcome.AFTER_CLOSE, why=why)
+        return Delivery(outcome=EventOutcome.NOTHING_TO_DO, why="it is no news for any contract")
+
+    @property
+    def _request_id(self) -> str:
+        """Of this attempt: tried again by Temporal it is the same, the next attempt has another."""
+        return f"{self._record.event.workflow_id}/{self._record.attempts}"
+
+
+_News = tuple[str, str, BaseModel]
+"""The workflow that is told, by which Signal, of what."""
+
+
+def _news(changes: OdooChanges) -> list[_News]:
+    return [
+        *((item.workflow_id, BALANCE, item.balance) for item in changes.invoices),
+        *((item.workflow_id, REACHED, item.mark) for item in changes.milestones),
+        *((item.workflow_id, UNREACHED, item.mark) for item in changes.unreached),
+    ]
+
+
+async def _tell(workflow_id: str, name: str, news: BaseModel) -> bool:
+    """Signal a workflow; False where there is none that runs."""
+    try:
+        await workflow.get_external_workflow_handle(workflow_id).signal(name, news)
+    except FailureError as error:
+        if is_cancelled_exception(error):
+            raise
+        return False
+    return True
