@@ -555,7 +555,7 @@ delivered: Odoo did not accept the delivered quantities of order lines that it c
     itself. *Skip* leaves them as they are; the next invoice tries again.
 amend_order: Nothing is billed until the order is at the contract's version, so it cannot be
     skipped. Correct what Odoo complains of, often somebody's edit of the order, and *retry*; or
-    mend the contract by the next change order.
+    correct the contract by the next change order.
 amend_project: The same for milestones and tasks. *Skip*, and adjust them in Odoo by hand.
 project_status: Work is suspended or resumed, and the project does not show it. *Skip* and tell
     the team.
