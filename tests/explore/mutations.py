@@ -231,7 +231,7 @@ def _what_a_validator_refuses_is_taken(patch: Patch) -> None:
 
 
 def _a_request_counts_each_time(patch: Patch) -> None:
-    patch.setattr(machine, "_remembered", lambda state, request_id: state)
+    patch.setattr(machine, "_remembered", lambda state, event: state)
 
 
 def _a_hold_stops_at_the_first_invoice(patch: Patch) -> None:

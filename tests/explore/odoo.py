@@ -313,7 +313,7 @@ def _deliver(odoo: Odoo, number: int, asked: None) -> tuple[Odoo, Result]:
 
 def _read(odoo: Odoo, number: int, basis: str) -> tuple[Odoo, Result]:
     known = odoo.invoices[number]
-    if basis == reminding.REPOSTED and known.move != POSTED:
+    if basis.startswith(reminding.RESTORED) and known.move != POSTED:
         return odoo, refused("invoice_not_posted")
     return odoo, Done(known.balance)
 
