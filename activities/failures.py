@@ -8,11 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 from temporalio import activity
-from temporalio.exceptions import (
-    ApplicationError,
-    ApplicationErrorCategory,
-    FailureError,
-)
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, FailureError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from contracts.parking import Step

@@ -59,6 +59,7 @@ MODULES = (
     "sweep",
     "replay",
     "recovery",
+    "webhooks",
     "command_line",
     "peers.comparison",
 )

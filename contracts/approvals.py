@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from contracts.calendar import BusinessCalendar
-from contracts.model import Derived, Frozen, Key, Message, Person, Value, Words
+from contracts.model import Frozen, Key, Message, Person, Value, Words
 from contracts.money import Money
 
 HASH_PREFIX = 12
@@ -376,7 +376,7 @@ class ApproverReminder(Value):
         return "Escalated" if self.escalated else "Reminder"
 
 
-class ApprovalRound(Derived):
+class ApprovalRound(Value):
     """One subject from proposal to the last word on it. A changed subject needs a new round.
 
     Immutable: a decision or a reminder gives a new one.

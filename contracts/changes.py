@@ -103,10 +103,8 @@ def content_hash(contract: Contract) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def changed(
-    contract: Contract, order: ChangeOrder, billed: Collection[str]
-) -> tuple[JsonObject, Contract]:
-    """The next version of a contract: its data, and the contract.
+def changed(contract: Contract, order: ChangeOrder, billed: Collection[str]) -> Contract:
+    """The next version of a contract.
 
     `billed` holds the keys of the milestones and plans, "deposit" and "retainage", of which
     something is billed or about to be. Services with milestones come to what these add up to, and
@@ -136,10 +134,10 @@ def changed(
         raise InvalidContract(
             [finding("nothing_changed", "contract_data", "", "at least one change")]
         )
-    return contract_data_of(result), result
+    return result
 
 
-def renewed(contract: Contract) -> tuple[JsonObject, Contract]:
+def renewed(contract: Contract) -> Contract:
     """The next version of a contract, its term extended by `term.renew_months`.
 
     A term that runs to the end of a month still does; one that runs from the 31st goes by the
@@ -154,11 +152,10 @@ def renewed(contract: Contract) -> tuple[JsonObject, Contract]:
         raise InvalidContract([finding("date_out_of_range", "ends_on", str(ends_on), expected)])
     contract_data = contract_data_of(contract)
     contract_data |= {"ends_on": ends_on.isoformat(), "version": contract.version + 1}
-    result = Contract.model_validate(contract_data)
-    return contract_data_of(result), result
+    return Contract.model_validate(contract_data)
 
 
-def ended_early(contract: Contract, on: date, drop: Collection[str]) -> tuple[JsonObject, Contract]:
+def ended_early(contract: Contract, on: date, drop: Collection[str]) -> Contract:
     """The next version of a contract that ends on a day, without the milestones named in `drop`.
 
     Plans end that day at the latest; one that would have started later is dropped, and nothing is
@@ -182,8 +179,7 @@ def ended_early(contract: Contract, on: date, drop: Collection[str]) -> tuple[Js
     contract_data["term"] = {**contract_data["term"], "auto_renew": False}
     contract_data["version"] = contract.version + 1
     _recompute(contract_data, contract)
-    result = Contract.model_validate(contract_data)
-    return contract_data_of(result), result
+    return Contract.model_validate(contract_data)
 
 
 def _renewed_end(first: date, ends: date, months: int) -> date:

@@ -33,7 +33,7 @@ class Settlement(Frozen):
     legal_entity: str
     order_id: int
     order_line_ids: dict[str, int]
-    project_id: int
+    project_id: int | None
     ordered: Money
     value: Money
     billed: Money
@@ -64,7 +64,7 @@ def settlement(state: ContractState) -> Settlement:
         legal_entity=state.legal_entity,
         order_id=require_id(odoo.order_id),
         order_line_ids=odoo.order_line_ids,
-        project_id=require_id(odoo.project_id),
+        project_id=odoo.project_id,
         ordered=state.terms.fixed_price,
         value=sums.value,
         billed=sums.billed,

@@ -378,8 +378,8 @@ approval_outdated (finance, at post_invoice): the approved content has changed =
     invoice, such as its `purchase_order`; it is then approved again
 invoice_differs_from_approval (finance, at post_invoice, at deliver, at balance): the invoice or
     its address in Odoo is not what was approved => `retry` writes the draft again, which may need
-    approval again. A posted invoice is mailed to the address shown; one whose amounts changed waits
-    until they are restored
+    approval again. A posted invoice: correct it in Odoo and `retry`, which mails it to the address
+    shown; one whose amounts changed waits until they are restored
 invoice_cancelled (finance, at post_invoice): the draft was cancelled in Odoo => reset it to
     draft there, then `retry`
 invoice_posted (finance, at discard): a proposal was rejected, but somebody had posted its draft
@@ -555,7 +555,7 @@ delivered: Odoo did not accept the delivered quantities of order lines that it c
     itself. *Skip* leaves them as they are; the next invoice tries again.
 amend_order: Nothing is billed until the order is at the contract's version, so it cannot be
     skipped. Correct what Odoo complains of, often somebody's edit of the order, and *retry*; or
-    correct the contract by the next change order.
+    propose another change order.
 amend_project: The same for milestones and tasks. *Skip*, and adjust them in Odoo by hand.
 project_status: Work is suspended or resumed, and the project does not show it. *Skip* and tell
     the team.

@@ -46,9 +46,23 @@ _DECEPTIVE = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u20
 
 
 class Value(BaseModel):
-    """Base of immutable models: a change is another one, which shares what did not change."""
+    """Base of immutable models: a change is another one, which shares what did not change, and
+    derives anew what is derived of its fields (`cached_property`)."""
 
     model_config = ConfigDict(frozen=True)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        # By hand, as each event makes new states: pydantic's own copies what is derived, too, and
+        # takes four times as long.
+        if deep:
+            return super().model_copy(update=update, deep=deep)
+        copy, known, changes = self.__class__.__new__(self.__class__), vars(self), update or {}
+        fields = {**{name: known[name] for name in self.__pydantic_fields__}, **changes}
+        object.__setattr__(copy, "__dict__", fields)
+        object.__setattr__(copy, "__pydantic_fields_set__", self.model_fields_set | changes.keys())
+        object.__setattr__(copy, "__pydantic_extra__", None)
+        object.__setattr__(copy, "__pydantic_private__", None)
+        return copy
 
     def replace(self, **changes: Any) -> Self:
         """The same with these fields changed."""
@@ -65,24 +79,6 @@ class Frozen(Value):
     """Base of the canonical models: immutable, and unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")
-
-
-class Derived(Value):
-    """Base of immutable models that keep what they derive from their fields (`cached_property`):
-    a copy with other fields derives it again."""
-
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        # By hand, as billing makes a state with every message: pydantic's own copies what is
-        # derived, too, and takes four times as long.
-        if deep:
-            return super().model_copy(update=update, deep=deep)
-        copy, known, changes = self.__class__.__new__(self.__class__), vars(self), update or {}
-        fields = {**{name: known[name] for name in self.__pydantic_fields__}, **changes}
-        object.__setattr__(copy, "__dict__", fields)
-        object.__setattr__(copy, "__pydantic_fields_set__", self.model_fields_set | changes.keys())
-        object.__setattr__(copy, "__pydantic_extra__", None)
-        object.__setattr__(copy, "__pydantic_private__", None)
-        return copy
 
 
 def _key(text: str) -> str:

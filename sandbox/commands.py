@@ -34,6 +34,7 @@ class WhichPart(StrEnum):
     TEMPORAL = "temporal"
     SANDBOX = "sandbox"
     WORKER = "worker"
+    GATEWAY = "gateway"
 
 
 Odoo = Annotated[WhichOdoo, typer.Option(help="The stand-in, or a real Odoo 19.")]
@@ -68,7 +69,7 @@ def dev(
         typer.Option("--restart", help="Only start this part of the running stack again."),
     ] = None,
 ) -> None:
-    """Run the whole local stack in the foreground: Temporal with its UI, an Odoo, a worker."""
+    """Run the local stack in the foreground: Temporal with its UI, an Odoo, a worker, webhooks."""
     with _extra_needed():
         from sandbox import foreground
 

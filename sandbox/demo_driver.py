@@ -323,7 +323,8 @@ def _what(state: InvoiceState) -> str:
     proposal = state.proposal
     noun = "credit note" if proposal.kind is InvoiceKind.CREDIT_NOTE else "invoice"
     tax = state.odoo_totals.tax if state.odoo_totals else None
-    with_tax = f" + {tax} tax" if tax and tax.is_positive else ""
+    sign = "-" if proposal.kind is InvoiceKind.CREDIT_NOTE else "+"
+    with_tax = f" {sign} {tax} tax" if tax and tax.is_positive else ""
     return f"{noun} {proposal.number} of {proposal.amount}{with_tax}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 import shutil
 import signal
 import tempfile
@@ -16,7 +17,7 @@ from rich.table import Table
 from sandbox import supervisor
 from sandbox.demo import Demo
 from sandbox.demo_driver import WIDTH
-from sandbox.stack import Stack, running
+from sandbox.stack import WEB_URL, WEBHOOK_SENDER, Stack, running, webhook_secret
 from sandbox.supervisor import LOOK_SECONDS, Say, Supervisor
 from starters import schedules
 from wiring import remotes
@@ -52,9 +53,11 @@ async def dev(*, color: bool, odoo: str, keep_data: bool) -> int:
         client = await stack.client()
         settings = load_settings()
         await schedules.ensure_sweeps(client, settings)
+        stack.start_gateway()
         for crm in remotes.crms(settings, remotes.odoo(settings)).values():
             crm.ensure_setup()
         show_where(console, stack)
+        console.print("One part starts again with: c2c dev --restart worker")
         keeper = Supervisor(folder, stack.parts, lambda text: console.print(escape(text)))
         watching = asyncio.create_task(_watch(keeper))
         await _interrupted()
@@ -100,11 +103,14 @@ def show_where(console: Console, stack: Stack) -> None:
     table.add_row("Odoo's login", stack.odoo.login)
     table.add_row("Odoo's database", stack.odoo.database_address)
     table.add_row("Odoo's API keys", str(stack.odoo.keys["c2c"].parent))
+    if stack.gateway is not None:
+        table.add_row("Webhooks", f"{stack.environment[WEB_URL]}/webhooks/{WEBHOOK_SENDER}")
+        table.add_row("Webhooks' secret", str(webhook_secret(stack.folder)))
     table.add_row("Logs", str(stack.folder))
     console.print(table)
     console.print("In another shell, to use c2c with this stack:\n")
     for name, value in stack.environment.items():
-        console.print(f"  export {name}={value}", highlight=False, soft_wrap=True)
+        console.print(f"  export {name}={shlex.quote(value)}", highlight=False, soft_wrap=True)
     console.print("\nCtrl-C ends it all. One part starts again with: c2c dev --restart worker")
 
 

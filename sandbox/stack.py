@@ -8,9 +8,12 @@ same port, finds none of this one's work there.
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import hashlib
+import json
 import os
+import secrets
 import shutil
 import socket
 import sys
@@ -22,6 +25,7 @@ from pathlib import Path
 from temporalio.client import Client
 from temporalio.common import SearchAttributeIndexedValueType
 
+from gateways.webhooks.schemes import STANDARD_PREFIX
 from sandbox import real_odoo
 from sandbox.odoo.app import DATABASE
 from sandbox.real_odoo.postgres import ROLE
@@ -32,7 +36,8 @@ from wiring.settings import ConfigurationError
 from workflows import search_attributes
 
 CONFIG = Path(__file__).with_name("c2c.toml")
-TEMPORAL_PORT, UI_PORT, SANDBOX_PORT = 7233, 8233, 8900
+TEMPORAL_PORT, UI_PORT, SANDBOX_PORT, WEB_PORT = 7233, 8233, 8900, 8400
+WEB_URL, WEBHOOK_SENDER = "C2C_WEB__PUBLIC_URL", "events"
 _START_SECONDS = 30
 
 DYNAMIC_CONFIG = (
@@ -102,6 +107,7 @@ class Stack:
     stand_ins: SandboxPart
     environment: dict[str, str]
     temporal: ProcessPart | None = None
+    gateway: ProcessPart | None = None
     workers: list[ProcessPart] = field(default_factory=list)
 
     @property
@@ -112,7 +118,12 @@ class Stack:
     @property
     def parts(self) -> dict[str, Part]:
         """What can end by itself and start again, by the names of `PARTS`."""
-        found = {"temporal": self.temporal, "sandbox": self.stand_ins, "worker": self.workers[-1]}
+        found = {
+            "temporal": self.temporal,
+            "sandbox": self.stand_ins,
+            "worker": self.workers[-1],
+            "gateway": self.gateway,
+        }
         return {name: part for name, part in found.items() if part is not None}
 
     def start_worker(self) -> None:
@@ -122,6 +133,17 @@ class Stack:
         )
         worker.start()
         self.workers.append(worker)
+
+    def start_gateway(self) -> None:
+        """Start the web gateway; its log is in the stack's folder."""
+        self.gateway = ProcessPart(
+            [sys.executable, "-m", "starters", "serve"], self.folder / "gateway.log"
+        )
+        self.gateway.start()
+
+    def stop_gateway(self) -> None:
+        if self.gateway is not None:
+            self.gateway.stop()
 
     def kill_worker(self) -> None:
         """End the newest worker the hard way: SIGKILL, no draining."""
@@ -194,8 +216,10 @@ async def running(
             temporal=server,
             environment=_configuration(f"127.0.0.1:{port}", namespace, remote, sandbox),
         )
+        local.environment.update(_gateway_configuration(folder))
         os.environ.update(local.environment)
         stack.callback(local.stop_workers)
+        stack.callback(local.stop_gateway)
         await _answering(local)
         local.start_worker()
         yield local
@@ -221,6 +245,27 @@ def _configuration(
         "C2C_CRM__HUBSPOT__LEGAL_ENTITY": "northwind",
         "C2C_CRM__HUBSPOT__CLOSED_SINCE": "2020-01-01",
     }
+
+
+def _gateway_configuration(folder: Path) -> dict[str, str]:
+    """One sender of events, with a secret that the folder keeps."""
+    port = _free(WEB_PORT)
+    secret = webhook_secret(folder)
+    if not secret.exists():
+        key = base64.b64encode(secrets.token_bytes(24)).decode()
+        secret.touch(0o600)
+        secret.write_text(f"{STANDARD_PREFIX}{key}\n")
+    sender = {"kind": "events", "secret_files": [str(secret)]}
+    return {
+        "C2C_WEB__PORT": str(port),
+        WEB_URL: f"http://127.0.0.1:{port}",
+        "C2C_WEB__CONNECTORS": json.dumps({WEBHOOK_SENDER: sender}),
+    }
+
+
+def webhook_secret(folder: Path) -> Path:
+    """The file with the secret that a stack's sender of events signs with."""
+    return folder / "webhook-secret"
 
 
 def _sandbox(folder: Path, *, keep_data: bool) -> SandboxPart:

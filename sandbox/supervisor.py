@@ -15,7 +15,7 @@ from typing import Protocol
 
 Say = Callable[[str], None]
 
-PARTS = ("temporal", "sandbox", "worker")
+PARTS = ("temporal", "sandbox", "worker", "gateway")
 LOOK_SECONDS = 0.5
 STOP_SECONDS = 10
 _STEADY_SECONDS = 10

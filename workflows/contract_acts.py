@@ -3,28 +3,22 @@ and what its answer is to the rules. Nothing is decided here."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar, cast
+from collections.abc import Awaitable
+from typing import Any, cast
 
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.crm import CrmActivities, DealData, DealRequest, StatusRequest
+    from activities.crm import CrmActivities, DealRequest, StatusRequest
     from activities.failures import FailureDetail
     from activities.odoo import closing
     from activities.odoo.chatter import Notification, OdooChatter
     from activities.odoo.closing import CloseOutLeft, CloseOutRequest, OdooClosing
     from activities.odoo.expenses import ExpenseReading, ExpensesRequest, OdooExpenses
-    from activities.odoo.milestones import Marked, MilestoneMark, OdooMilestones
-    from activities.odoo.orders import (
-        DeliveredRequest,
-        OdooOrders,
-        OrderCancel,
-        OrderChange,
-        OrderRef,
-    )
+    from activities.odoo.milestones import MilestoneMark, OdooMilestones
+    from activities.odoo.orders import DeliveredRequest, OdooOrders, OrderCancel, OrderChange
     from activities.odoo.project_rows import ProjectChange
     from activities.odoo.projects import (
         AMENDING_CALLS,
@@ -62,42 +56,26 @@ with workflow.unsafe.imports_passed_through():
     from contracts.model import TimePlan
     from contracts.parking import Waiting
     from workflows import options
+    from workflows.acts import activity, then
     from workflows.invoice import InvoiceWorkflow, attributes_to_start
     from workflows.readings import all_pages
     from workflows.shell import Perform, Shell
-
-T = TypeVar("T")
-
-
-def _then(under_way: Awaitable[T], answer: Callable[[T], Any]) -> Awaitable[Any]:
-    """What is under way already, with its answer as the rules take it."""
-
-    async def waited() -> Any:
-        return answer(await under_way)
-
-    return waited()
-
 
 # --- provisioning ---------------------------------------------------------------------------------
 
 
 def _read_deal(state: ContractState, action: Action) -> Awaitable[Any]:
     source = state.source
-    summary = f"read deal {source.id} from {source.system}"
-    return _then(_deal(state, summary, options.Urgency.ONWARD), lambda deal: deal.contract_data)
+    return _deal(state, f"read deal {source.id} from {source.system}", options.Urgency.ONWARD)
 
 
 def _refresh(state: ContractState, action: Action) -> Awaitable[Any]:
-    summary = f"read deal {state.source.id} again"
-    return _then(_deal(state, summary, options.Urgency.AWAITED), lambda deal: deal.contract_data)
+    return _deal(state, f"read deal {state.source.id} again", options.Urgency.AWAITED)
 
 
-def _deal(state: ContractState, summary: str, urgency: options.Urgency) -> Awaitable[DealData]:
-    return workflow.start_activity_method(
-        CrmActivities.read_deal,
-        DealRequest(source=state.source),
-        **options.crm(summary, urgency),
-    )
+def _deal(state: ContractState, summary: str, urgency: options.Urgency) -> Awaitable[Any]:
+    request, config = DealRequest(source=state.source), options.crm(summary, urgency)
+    return activity(CrmActivities.read_deal, request, config, lambda deal: deal.contract_data)
 
 
 def _validate(state: ContractState, action: Action) -> Awaitable[Any]:
@@ -106,12 +84,8 @@ def _validate(state: ContractState, action: Action) -> Awaitable[Any]:
         legal_entity=state.legal_entity,
         today=workflow.now().date(),
     )
-    under_way = workflow.start_activity_method(
-        OdooValidation.validate_contract,
-        request,
-        **options.odoo_master("validate the contract"),
-    )
-    return _then(under_way, _accepted)
+    config = options.odoo_master("validate the contract")
+    return activity(OdooValidation.validate_contract, request, config, _accepted)
 
 
 def _accepted(found: Accepted) -> answers.Accepted:
@@ -131,13 +105,11 @@ def _accepted(found: Accepted) -> answers.Accepted:
 
 def _provision(state: ContractState, action: Action) -> Awaitable[Any]:
     contract = state.terms
-    return workflow.start_activity_method(
+    summary = f"{contract.customer.name}: {contract.title}, {contract.fixed_price}"
+    return activity(
         OdooProvisioning.provision,
         ProvisionRequest(contract=contract, made=state.odoo),
-        **options.odoo_master(
-            f"{contract.customer.name}: {contract.title}, {contract.fixed_price}",
-            calls=PROVISIONING_CALLS,
-        ),
+        options.odoo_master(summary, calls=PROVISIONING_CALLS),
     )
 
 
@@ -171,7 +143,7 @@ def _read_time(state: ContractState, action: Action) -> Awaitable[Any]:
     def answer(read: TimeReading) -> answers.TimeRead:
         return answers.TimeRead(tuple(read.found), tuple(read.gone), read.as_of, request.until)
 
-    return _then(under_way, answer)
+    return then(under_way, answer)
 
 
 def _read_expenses(state: ContractState, action: Action) -> Awaitable[Any]:
@@ -195,7 +167,7 @@ def _read_expenses(state: ContractState, action: Action) -> Awaitable[Any]:
     def answer(read: ExpenseReading) -> answers.ExpensesRead:
         return answers.ExpensesRead(tuple(read.found), tuple(read.gone), read.as_of, request.until)
 
-    return _then(under_way, answer)
+    return then(under_way, answer)
 
 
 def _reading(state: ContractState, action: Action) -> Read:
@@ -211,28 +183,21 @@ def _mark_milestone(state: ContractState, action: Action) -> Awaitable[Any]:
         milestone_id=state.odoo.milestone_ids[action.subject],
         reached=action.basis == delivery.REACHED,
     )
-    under_way = workflow.start_activity_method(
+    return activity(
         OdooMilestones.mark_milestone,
         mark,
-        **options.odoo_master(f"milestone {action.subject} {action.basis}"),
+        options.odoo_master(f"milestone {action.subject} {action.basis}"),
+        lambda marked: marked.as_of,
     )
-
-    def answer(marked: Marked) -> Any:
-        return marked.as_of
-
-    return _then(under_way, answer)
 
 
 def _set_delivered(state: ContractState, action: Action) -> Awaitable[Any]:
     news = delivery.delivered_news(state, action.subject)
-    under_way = workflow.start_activity_method(
-        OdooOrders.set_delivered,
-        DeliveredRequest(
-            legal_entity=state.legal_entity, contract_id=state.contract_id, quantities=news
-        ),
-        **options.odoo_finance(f"delivered: {', '.join(news)}"),
+    request = DeliveredRequest(
+        legal_entity=state.legal_entity, contract_id=state.contract_id, quantities=news
     )
-    return _then(under_way, lambda _: news)
+    config = options.odoo_finance(f"delivered: {', '.join(news)}")
+    return activity(OdooOrders.set_delivered, request, config, lambda _: news)
 
 
 def _warn(state: ContractState, action: Action) -> Awaitable[Any]:
@@ -247,11 +212,8 @@ def _warn(state: ContractState, action: Action) -> Awaitable[Any]:
 
 
 def _notified(request: Notification, summary: str) -> Awaitable[Any]:
-    return workflow.start_activity_method(
-        OdooChatter.notify,
-        request,
-        **options.odoo_finance(summary, options.Urgency.BACKGROUND, looks_first=True),
-    )
+    config = options.odoo_finance(summary, options.Urgency.BACKGROUND, looks_first=True)
+    return activity(OdooChatter.notify, request, config)
 
 
 async def _start_invoice(state: ContractState, action: Action) -> bool:
@@ -361,16 +323,8 @@ def _notify(state: ContractState, action: Action) -> Awaitable[Any]:
 def _amend_order(state: ContractState, action: Action) -> Awaitable[Any]:
     before, after = amendments.versions_to_follow(state)
     change = OrderChange(before=before, after=after, order_id=_order_id(state))
-    under_way = workflow.start_activity_method(
-        OdooOrders.amend_order,
-        change,
-        **options.odoo_finance(f"order follows version {change.after.version}"),
-    )
-
-    def answer(order: OrderRef) -> dict[str, int]:
-        return dict(order.lines)
-
-    return _then(under_way, answer)
+    config = options.odoo_finance(f"order follows version {after.version}")
+    return activity(OdooOrders.amend_order, change, config, lambda order: dict(order.lines))
 
 
 def _amend_project(state: ContractState, action: Action) -> Awaitable[Any]:
@@ -383,18 +337,12 @@ def _amend_project(state: ContractState, action: Action) -> Awaitable[Any]:
         milestones=odoo.milestone_ids,
         tasks=odoo.task_ids,
     )
-    under_way = workflow.start_activity_method(
-        OdooProjects.amend_project,
-        change,
-        **options.odoo_master(f"project follows version {after.version}", calls=AMENDING_CALLS),
-    )
+    config = options.odoo_master(f"project follows version {after.version}", calls=AMENDING_CALLS)
+    return activity(OdooProjects.amend_project, change, config, _amended)
 
-    def answer(amended: AmendedProject) -> answers.ProjectAmended:
-        return answers.ProjectAmended(
-            amended.milestone_ids, amended.task_ids, tuple(amended.reached)
-        )
 
-    return _then(under_way, answer)
+def _amended(found: AmendedProject) -> answers.ProjectAmended:
+    return answers.ProjectAmended(found.milestone_ids, found.task_ids, tuple(found.reached))
 
 
 def _order_id(state: ContractState) -> int:
@@ -411,10 +359,8 @@ def _project_status(state: ContractState, action: Action) -> Awaitable[Any]:
         key=action.basis,
         text=text,
     )
-    under_way = workflow.start_activity_method(
-        OdooProjects.set_project_status, request, **options.odoo_master(text)
-    )
-    return _then(under_way, lambda _: text)
+    config = options.odoo_master(text)
+    return activity(OdooProjects.set_project_status, request, config, lambda _: text)
 
 
 # --- the CRM, and endings -------------------------------------------------------------------------
@@ -422,44 +368,33 @@ def _project_status(state: ContractState, action: Action) -> Awaitable[Any]:
 
 def _write_status(state: ContractState, action: Action) -> Awaitable[Any]:
     status = write_back.status(state)
-    under_way = workflow.start_activity_method(
-        CrmActivities.write_status,
-        StatusRequest(source=state.source, status=status),
-        **options.crm(f"write to the CRM: {status.stage}"),
-    )
-    return _then(under_way, lambda _: status)
+    request = StatusRequest(source=state.source, status=status)
+    config = options.crm(f"write to the CRM: {status.stage}")
+    return activity(CrmActivities.write_status, request, config, lambda _: status)
 
 
 def _close_out(state: ContractState, action: Action) -> Awaitable[Any]:
     settled = closeout.settlement(state.replace(ending=endings.ending_of(state)))
-    return workflow.start_activity_method(
-        OdooClosing.close_out,
-        CloseOutRequest(settled=settled, left=CloseOutLeft(steps=list(endings.parts_left(state)))),
-        **options.odoo_finance(
-            f"close out {state.odoo.order_name}, archive {state.odoo.project_name}",
-            options.Urgency.BACKGROUND,
-            looks_first=True,
-            calls=closing.CALLS,
-        ),
+    left = CloseOutLeft(steps=list(endings.parts_left(state)))
+    config = options.odoo_finance(
+        f"close out {state.odoo.order_name}, archive {state.odoo.project_name}",
+        options.Urgency.BACKGROUND,
+        looks_first=True,
+        calls=closing.CALLS,
     )
+    return activity(OdooClosing.close_out, CloseOutRequest(settled=settled, left=left), config)
 
 
 def _cancel_order(state: ContractState, action: Action) -> Awaitable[Any]:
-    return workflow.start_activity_method(
-        OdooOrders.cancel_order,
-        OrderCancel(order_id=_order_id(state)),
-        **options.odoo_finance("cancel the order"),
-    )
+    request = OrderCancel(order_id=_order_id(state))
+    return activity(OdooOrders.cancel_order, request, options.odoo_finance("cancel the order"))
 
 
 def _archive_project(state: ContractState, action: Action) -> Awaitable[Any]:
-    return workflow.start_activity_method(
-        OdooProjects.archive_project,
-        ProjectArchive(project_id=require_id(state.odoo.project_id)),
-        **options.odoo_master(
-            f"archive project {state.odoo.project_name}", options.Urgency.BACKGROUND
-        ),
-    )
+    request = ProjectArchive(project_id=require_id(state.odoo.project_id))
+    summary = f"archive project {state.odoo.project_name}"
+    config = options.odoo_master(summary, options.Urgency.BACKGROUND)
+    return activity(OdooProjects.archive_project, request, config)
 
 
 PERFORM: dict[str, Perform[ContractState]] = {

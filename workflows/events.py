@@ -20,12 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel
 
     from activities.crm import CrmActivities, DealRequest
-    from activities.events import (
-        RefreshRequest,
-        UpdateRequest,
-        refresh_contract,
-        update_contract,
-    )
+    from activities.events import RefreshRequest, UpdateRequest, refresh_contract, update_contract
     from activities.odoo.sweeps import OdooSweeps
     from contracts.events import (
         Delivery,

@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.invoice.messages import PaymentReceived
     from contracts.invoice.state import InvoiceReport, InvoiceState
     from workflows import options
+    from workflows.acts import activity
     from workflows.shell import Perform
 
 _AWAITED, _BACKGROUND = options.Urgency.AWAITED, options.Urgency.BACKGROUND
@@ -41,10 +42,10 @@ def _create_draft(state: InvoiceState, action: Action) -> Awaitable[Any]:
         rewrites=state.draft is not None or state.amended,
         reached=state.reached,
     )
-    return workflow.start_activity_method(
+    return activity(
         OdooInvoices.create_draft,
         request,
-        **options.odoo_finance(f"draft of {state.proposal.amount}"),
+        options.odoo_finance(f"draft of {state.proposal.amount}"),
     )
 
 
@@ -57,19 +58,19 @@ def _post(state: InvoiceState, action: Action) -> Awaitable[Any]:
         approved=draft.content,
         proposed_on=proposal.proposed_on,
     )
-    return workflow.start_activity_method(
+    return activity(
         OdooInvoices.post_invoice,
         request,
-        **options.odoo_finance(f"post {proposal.amount}", _AWAITED),
+        options.odoo_finance(f"post {proposal.amount}", _AWAITED),
     )
 
 
 def _discard(state: InvoiceState, action: Action) -> Awaitable[Any]:
     workflow_id = invoice_workflow_id(state.contract_workflow_id, state.proposal.number)
-    return workflow.start_activity_method(
+    return activity(
         OdooInvoices.discard_draft,
         DiscardRequest(origin=invoice_origin(workflow_id), invoice_id=state.invoice_id),
-        **options.odoo_finance("cancel the draft", _BACKGROUND),
+        options.odoo_finance("cancel the draft", _BACKGROUND),
     )
 
 
@@ -84,10 +85,10 @@ def _notify(state: InvoiceState, action: Action) -> Awaitable[Any]:
         subject=found.reminder_subject(reminder, workflow_id),
         text=found.reminder_text(workflow_id),
     )
-    return workflow.start_activity_method(
+    return activity(
         OdooChatter.notify,
         request,
-        **options.odoo_finance(f"{reminder.what} to approvers", _BACKGROUND, looks_first=True),
+        options.odoo_finance(f"{reminder.what} to approvers", _BACKGROUND, looks_first=True),
     )
 
 
@@ -95,20 +96,20 @@ def _notify(state: InvoiceState, action: Action) -> Awaitable[Any]:
 
 
 def _deliver(state: InvoiceState, action: Action) -> Awaitable[Any]:
-    return workflow.start_activity_method(
+    return activity(
         OdooDelivery.send_invoice,
-        MailRequest(invoice_id=_invoice_id(state), to=required(state.draft).content.mailed_to),
-        **options.odoo_mail(f"send {state.title} by e-mail"),
+        MailRequest(invoice_id=_invoice_id(state), approved=required(state.draft).content),
+        options.odoo_mail(f"send {state.title} by e-mail"),
     )
 
 
 def _read_balance(state: InvoiceState, action: Action) -> Awaitable[Any]:
     is_awaited = action.basis.startswith(reminding.RESTORED)
     approved = state.odoo_totals if is_awaited else None
-    return workflow.start_activity_method(
+    return activity(
         OdooBalances.read_balance,
         InvoiceRef(invoice_id=_invoice_id(state), approved=approved),
-        **options.odoo_finance(
+        options.odoo_finance(
             f"read the balance of {state.title}", _AWAITED if is_awaited else _BACKGROUND
         ),
     )
@@ -116,10 +117,10 @@ def _read_balance(state: InvoiceState, action: Action) -> Awaitable[Any]:
 
 def _register_payment(state: InvoiceState, action: Action) -> Awaitable[Any]:
     payment = _payment(state, action.subject)
-    return workflow.start_activity_method(
+    return activity(
         OdooPayments.register_payment,
         PaymentRequest(invoice_id=_invoice_id(state), payment=payment),
-        **options.odoo_finance(f"register payment {payment.reference}", _AWAITED, looks_first=True),
+        options.odoo_finance(f"register payment {payment.reference}", _AWAITED, looks_first=True),
     )
 
 
@@ -127,10 +128,10 @@ def _reconcile(state: InvoiceState, action: Action) -> Awaitable[Any]:
     request = ReconcileRequest(
         invoice_id=required(state.credited_invoice_id), credit_note_id=_invoice_id(state)
     )
-    return workflow.start_activity_method(
+    return activity(
         OdooPayments.reconcile_credit,
         request,
-        **options.odoo_finance(f"set off {state.title}", _AWAITED),
+        options.odoo_finance(f"set off {state.title}", _AWAITED),
     )
 
 
@@ -142,10 +143,10 @@ def _remind(state: InvoiceState, action: Action) -> Awaitable[Any]:
         subject=reminder.subject,
         text=reminder.text,
     )
-    return workflow.start_activity_method(
+    return activity(
         OdooDelivery.send_reminder,
         request,
-        **options.odoo_mail(f"reminder {reminder.level} for {state.title}", _BACKGROUND),
+        options.odoo_mail(f"reminder {reminder.level} for {state.title}", _BACKGROUND),
     )
 
 
@@ -159,10 +160,10 @@ def _create_todo(state: InvoiceState, action: Action) -> Awaitable[Any]:
         text=f"The customer has no e-mail address. Tell them some other way: {reminder.text}",
         due_on=state.today,
     )
-    return workflow.start_activity_method(
+    return activity(
         OdooDelivery.create_todo,
         request,
-        **options.odoo_finance(f"to-do: reminder {reminder.level} for {state.title}", _BACKGROUND),
+        options.odoo_finance(f"to-do: reminder {reminder.level} for {state.title}", _BACKGROUND),
     )
 
 
@@ -180,10 +181,10 @@ def _write_off(state: InvoiceState, action: Action) -> Awaitable[Any]:
         reason=asked.reason,
         written_off_on=state.today,
     )
-    return workflow.start_activity_method(
+    return activity(
         OdooWriteOffs.write_off,
         request,
-        **options.odoo_finance(f"write off {asked.amount} of {state.title}", _AWAITED),
+        options.odoo_finance(f"write off {asked.amount} of {state.title}", _AWAITED),
     )
 
 

@@ -38,16 +38,17 @@ ALL = (
     EVENT_OUTCOME,
 )
 
+_RECEIVED = "received"
+"""The first stage of a contract, and the first outcome of an event; lists import neither."""
+
 
 def at_start(contract_id: str, legal_entity: str) -> TypedSearchAttributes:
     """What is known when a contract starts: set then, it costs no upsert."""
-    from contracts.contract.state import ContractStage  # late: lists know no states of contracts
-
     return TypedSearchAttributes(
         [
             SearchAttributePair(CONTRACT_ID, contract_id),
             SearchAttributePair(LEGAL_ENTITY, legal_entity),
-            SearchAttributePair(CONTRACT_STAGE, str(ContractStage.RECEIVED)),
+            SearchAttributePair(CONTRACT_STAGE, _RECEIVED),
         ]
     )
 
@@ -55,7 +56,7 @@ def at_start(contract_id: str, legal_entity: str) -> TypedSearchAttributes:
 def of_event(contract_workflow_id: str) -> TypedSearchAttributes:
     """What is known when an event is received; `contract_workflow_id` is empty where it is not
     known yet which contract it is for."""
-    pairs = [SearchAttributePair(EVENT_OUTCOME, "received")]
+    pairs = [SearchAttributePair(EVENT_OUTCOME, _RECEIVED)]
     if contract_workflow_id:
         _, legal_entity, contract_id = contract_workflow_id.split("/")
         pairs.append(SearchAttributePair(CONTRACT_ID, contract_id))

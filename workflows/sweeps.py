@@ -28,9 +28,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.lost_invoices import LostRequest, find_lost_invoices
     from activities.odoo.delivery import OdooDelivery, TodoRequest
     from activities.odoo.sweeps import SWEEP_OVERLAP, OdooSweeps
-    from contracts.contract.messages import (
-        InvoiceLost,
-    )
+    from contracts.contract.messages import InvoiceLost
     from contracts.contract.state import ContractInput
     from contracts.crm import WonDeal
     from contracts.identifiers import (

@@ -12,6 +12,7 @@ from activities.odoo.order_totals import order_totals
 from activities.odoo.projects import archive
 from contracts import closeout, parking
 from contracts.closeout import Settlement
+from contracts.contract.state import require_id
 from contracts.odoo_totals import OrderTotals
 from contracts.problems import Problem
 from gateways.odoo import OdooClient
@@ -62,7 +63,7 @@ class OdooClosing:
                 left.steps.remove(parking.AUDIT.name)
         if parking.ARCHIVE_PROJECT.name in left.steps:
             with step_scope(parking.ARCHIVE_PROJECT, left):
-                archive(self._odoo, settled.project_id)
+                archive(self._odoo, require_id(settled.project_id))
         return Done()
 
     def _totals(self, settled: Settlement) -> OrderTotals:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -16,8 +16,9 @@ from activities.failures import BusinessRefusal, after_effect
 from activities.odoo import external_ids
 from activities.odoo.chatter import mailed, post_once
 from activities.odoo.needs import ACCOUNTING, CONTACTS, MAIL, UPSERT, USER, Need
+from contracts.invoice.content import MAILED_TO, Difference, InvoiceContent, in_words
 from gateways.fields import names
-from gateways.odoo import FAILED, OdooClient
+from gateways.odoo import FAILED, SHOWN, OdooClient
 
 _WIZARDS = {"account.move.send.wizard": "move_id", "account.move.send.batch.wizard": "move_ids"}
 _MAILS = (
@@ -31,7 +32,14 @@ _MAILS = (
         )
         for wizard, invoices in _WIZARDS.items()
     ),
-    Need("account.move", ("company_id", "message_ids", "partner_id"), access=ACCOUNTING),
+    Need(
+        "account.move",
+        tuple(dict.fromkeys(["company_id", "message_ids", *(name for name, _ in SHOWN.values())])),
+        access=ACCOUNTING,
+    ),
+    Need("res.partner", ("email", "display_name"), access=CONTACTS),
+    Need("account.payment.term", ("display_name",), access=ACCOUNTING),
+    Need("res.partner.bank", ("display_name",), access=USER),
     Need("mail.message", ("notification_ids",), access=MAIL),
     Need(
         "mail.notification",
@@ -57,10 +65,10 @@ NEEDS = (
 
 
 class MailRequest(BaseModel):
-    """A posted invoice to mail; `to` is the address that was approved."""
+    """A posted invoice to mail, and what was approved of it; its lines are Odoo's by now."""
 
     invoice_id: int
-    to: str
+    approved: InvoiceContent
 
 
 class ReminderRequest(BaseModel):
@@ -95,22 +103,17 @@ class OdooDelivery:
     def send_invoice(self, request: MailRequest) -> Done:
         """Send the posted invoice by e-mail from Odoo, as PDF; one already sent is a success.
 
-        Refuses `invoice_differs_from_approval` where Odoo would mail it to another address.
+        Refuses `invoice_differs_from_approval` where Odoo would mail it to another address, or
+        where its header was changed since it was posted.
 
         `is_move_sent` only says that it was tried: what the mail server said stands in the
         notifications of the invoice's messages.
         """
         again = activity.in_activity() and activity.info().attempt > 1
-        mailed = self._odoo.mail(request.invoice_id, request.to, again=again)
-        if mailed.instead is not None:
-            raise BusinessRefusal(
-                "invoice_differs_from_approval",
-                f"approved was to mail it to {request.to or 'nobody'}, and its customer's address "
-                f"in Odoo is {mailed.instead or '(none)'} now; correct it there, or retry, which "
-                "mails it to that address",
-                field="invoice.mailed_to",
-                value=mailed.instead,
-            )
+        expected = _expected(request.approved)
+        mailed = self._odoo.mail(request.invoice_id, expected, again=again)
+        if mailed.instead:
+            raise _differs(expected, mailed.instead)
         if not mailed.went_out:
             raise BusinessRefusal(
                 "invoice_not_delivered",
@@ -188,3 +191,33 @@ class OdooDelivery:
         found = self._odoo.search_read("res.users", anyone, ["email"], order="id")
         by_email = {str(row["email"]).lower(): int(row["id"]) for row in found}
         return next((by_email[item.lower()] for item in people if item.lower() in by_email), None)
+
+
+def _expected(approved: InvoiceContent) -> dict[str, str]:
+    """What the invoice must say to be mailed. Odoo has given it a payment reference if it had
+    none."""
+    texts = {name: str(getattr(approved, name) or "") for name in SHOWN}
+    if not approved.payment_reference:
+        del texts["payment_reference"]
+    return texts
+
+
+def _differs(expected: Mapping[str, str], now: Mapping[str, str]) -> BusinessRefusal:
+    others = [name for name in now if name != MAILED_TO]
+    if not others:
+        return BusinessRefusal(
+            "invoice_differs_from_approval",
+            f"approved was to mail it to {expected[MAILED_TO] or 'nobody'}, and its customer's "
+            f"address in Odoo is {now[MAILED_TO] or '(none)'} now; correct it there, or retry, "
+            "which mails it to that address",
+            field=f"invoice.{MAILED_TO}",
+            value=now[MAILED_TO],
+        )
+    found = in_words([Difference(name, expected[name], now[name]) for name in others])
+    return BusinessRefusal(
+        "invoice_differs_from_approval",
+        "the invoice, which is posted, is not in Odoo what was approved (approved -> now): "
+        f"{found}; correct it there, and retry",
+        field=f"invoice.{others[0]}",
+        value=now[others[0]],
+    )

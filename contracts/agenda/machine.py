@@ -65,9 +65,8 @@ class MessageRule(Generic[S]):
 class ActRule(Generic[S]):
     """What becomes of an act, or of a question, of one kind.
 
-    - `done`, `failed`: the state after it; a question is never done. `stands` (the last argument)
-      says whether the act is still wanted on the same basis: its facts (ids, balances) always
-      count, its decision only then.
+    - `done`, `failed`: the state after it: what it found out (ids, balances) always counts.
+    - `decided`: what follows from its answer, only while it is still wanted on the same basis.
     - `begun`: the state as it begins.
     - `step`: how it parks, or one of `parts` where it does several things in a row. A failed act
       without a step never parks: `failed` decides what becomes of it.
@@ -75,12 +74,17 @@ class ActRule(Generic[S]):
     """
 
     step: Step | None = None
-    done: Callable[[S, Action, Any, bool], S] | None = None
-    failed: Callable[[S, Action, Failed, bool], S] = lambda state, *_: state
+    done: Callable[[S, Action, Any], S] | None = None
+    failed: Callable[[S, Action, Failed], S] = lambda state, *_: state
     skipped: Callable[[S, StepException, Resolution], S] = lambda state, *_: state
     retried: Callable[[S, StepException, Resolution], S] = lambda state, *_: state
     parts: Sequence[Step] = ()
     begun: Callable[[S, Action], S] = lambda state, _: state
+    decided: Callable[[S, Action, Any], S] | None = None
+
+    @property
+    def is_question(self) -> bool:
+        return self.done is None and self.decided is None
 
     def parks_as(self, part: str) -> Step | None:
         """The step that it parks as, by the part that failed (empty: none in particular)."""
@@ -148,8 +152,10 @@ class Agenda(Generic[S]):
 
     def wanted_of(self, state: S) -> Sequence[Wanted]:
         """`wanted`, kept for the state that was asked about last: it is asked several times."""
-        if self._last and self._last[0][0] is state:
-            return self._last[0][1]
+        # Read once: another thread may ask about another workflow's state in between.
+        for known, wanted in self._last[:1]:
+            if known is state:
+                return wanted
         found = self.wanted(state)
         self._last[:] = [(state, found)]
         return found
@@ -184,9 +190,10 @@ class Agenda(Generic[S]):
             after = _remembered(after, event)
         if after.answer is not None or metrics:
             after = after.replace(answer=None, metrics=())
-        if self._last and self._last[0][0] is rest:
-            # They differ only in what people are shown and answered: they want the same.
-            self._last[:] = [(after, self._last[0][1])]
+        for known, wanted in self._last[:1]:
+            if known is rest:
+                # They differ only in what people are shown and answered: they want the same.
+                self._last[:] = [(after, wanted)]
         return Outcome(after, answer=answer, metrics=metrics)
 
     def _applied(self, state: S, event: Event) -> S:
@@ -280,14 +287,17 @@ class Agenda(Generic[S]):
         stands = self._is_wanted(state, action)
         rule = self.acts[action.kind]
         if isinstance(result, Failed):
-            state = rule.failed(_with_doubt(state, action, result), action, result, stands)
+            state = rule.failed(_with_doubt(state, action, result), action, result)
             step = rule.parks_as(result.part)
             # What is not wanted any more, or done some other way, is no exception.
             if step is not None and self._is_wanted(state, action):
                 state = parked(state, action, step, result)
         else:
             state = certain(forgotten(state, action.key), action.key)
-            state = required(rule.done)(state, action, result.value, stands)
+            if rule.done is not None:
+                state = rule.done(state, action, result.value)
+            if rule.decided is not None and stands:
+                state = rule.decided(state, action, result.value)
         return self._with_deferred(state) if action.exclusive else state
 
     def _is_wanted(self, state: S, action: Action) -> bool:
@@ -320,7 +330,7 @@ class Agenda(Generic[S]):
         act is tried again by itself."""
         for found in state.exceptions:
             rule = self.acts.get(found.act)
-            if rule is not None and rule.done is None and is_retry_due(found, state.clock):
+            if rule is not None and rule.is_question and is_retry_due(found, state.clock):
                 state = rule.retried(unparked(state, found.key), found, _BY_ITSELF)
         return state
 

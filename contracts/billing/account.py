@@ -10,16 +10,16 @@ without tax.
 
 The way of an invoice: `reads` says what must be read in Odoo first, `occasions` what may be
 proposed, `compose` makes the invoice, `propose` enters it, `issued` or `rejected` ends it. `check`
-is asked before each proposal.
+is asked before each proposal. What is asked of a state is derived once, and kept with it.
 """
 
 from __future__ import annotations
 
 from datetime import date
 
-from contracts.billing import composing, keys, reading
+from contracts.billing import keys
 from contracts.billing.checks import check
-from contracts.billing.composing import Composition
+from contracts.billing.composing import Composition, compose
 from contracts.billing.decisions import (
     allow_cap,
     issued,
@@ -45,16 +45,14 @@ from contracts.billing.facts import (
     unreach,
 )
 from contracts.billing.folding import fold
-from contracts.billing.occasions import Occasion, OccasionKind
-from contracts.billing.occasions import occasions as occasions_of
+from contracts.billing.occasions import Occasion, OccasionKind, occasions
 from contracts.billing.posting import changed, ledger_of
-from contracts.billing.reading import Due, Read, ReadKind
+from contracts.billing.reading import Due, Read, ReadKind, dues, next_day, reads
 from contracts.billing.repricing import Repriced, repriced
 from contracts.billing.state import BillingState, EarlyEnd, NotPossible
 from contracts.billing.terms import next_versions
 from contracts.billing.totals import Sums, Unbilled, delivered, is_over, open_ends, sums, unbilled
 from contracts.model import Contract
-from contracts.problems import Problem
 
 __all__ = [
     "BillingState", "Composition", "Due", "NotPossible", "Occasion", "OccasionKind", "Read",
@@ -74,7 +72,11 @@ def begin(contract: Contract, on: date) -> BillingState:
 
 def adopt(billing: BillingState, contract: Contract, on: date) -> BillingState:
     """A new version of the terms, in force from `on`: change order, renewal or early end. What is
-    proposed already keeps the version it was proposed with."""
+    proposed already keeps the version it was proposed with. A milestone that is no more is not
+    reached any more: another one may get its key."""
+    for milestone in billing.reached:
+        if contract.milestone(milestone) is None:
+            billing = unreach(billing, milestone)
     new_deposit = contract.deposit is not None and billing.deposit_on is None
     return changed(
         billing,
@@ -97,40 +99,3 @@ def billed_keys(billing: BillingState) -> frozenset[str]:
     accounts = ledger_of(billing).accounts.items()
     found = {keys.order_line_of(key) for key, account in accounts if account.first}
     return frozenset(found | (billing.read_until.keys() & billing.plans.keys()))
-
-
-def reads(billing: BillingState, today: date) -> tuple[Read, ...]:
-    """What must be read from Odoo before the parts due by `today` can be billed."""
-    return reading.reads(ledger_of(billing, today))
-
-
-def occasions(billing: BillingState, today: date) -> tuple[Occasion, ...]:
-    """What may be proposed now, an invoice each, oldest first. What waits for a reading, an open
-    invoice or a person is left out; one plan's problem never holds up another."""
-    return occasions_of(ledger_of(billing, today))
-
-
-def compose(
-    billing: BillingState, occasion: str, number: int, today: date
-) -> Composition | tuple[Problem, ...]:
-    """The invoice of an occasion by its key, or the problems that a person must solve first: an
-    hour without a rate (`rate_missing`), a cap that nobody let pass (`cap_reached`).
-
-    `number` counts the contract's invoices from 1. Raises NotPossible if there is no such
-    occasion now.
-    """
-    ledger = ledger_of(billing, today)
-    for found in occasions_of(ledger):
-        if found.key == occasion:
-            return composing.compose(ledger, found, number)
-    raise NotPossible(f"there is nothing to bill for {occasion}")
-
-
-def next_day(billing: BillingState, today: date) -> date | None:
-    """The next day after `today` on which time alone makes something due."""
-    return reading.next_day(ledger_of(billing), today)
-
-
-def dues(billing: BillingState, today: date) -> tuple[Due, ...]:
-    """When each plan is billed next after a day, earliest first; none for a plan that is over."""
-    return reading.dues(ledger_of(billing), today)

@@ -15,16 +15,18 @@ from contracts.billing import deposits, keys, retainage
 from contracts.billing.entitlements import ZERO
 from contracts.billing.ledger import Index, Ledger
 from contracts.billing.lines import QUANTITY_UNIT, InvoiceKind, rounded
-from contracts.billing.posting import build, ledger_of
+from contracts.billing.posting import answered, build
 from contracts.billing.state import NO_LINE, BillingState, Invoice
 from contracts.billing.totals import is_over, sums
 
 
-def check(billing: BillingState, today: date) -> list[str]:
+@answered
+def check(ledger: Ledger) -> list[str]:
     """Every invariant that does not hold, in words; none if all is well."""
+    billing, today = ledger.state, ledger.today
     fresh = Ledger(billing, build(billing, today), {})
     return [
-        *_index_is_right(ledger_of(billing, today).index, fresh.index),
+        *_index_is_right(ledger.index, fresh.index),
         *_keys_add_up(fresh),
         *(text for item in billing.invoices.values() for text in _lines_add_up(billing, item)),
         *_pots_are_in_bounds(fresh),
@@ -63,14 +65,11 @@ def _keys_add_up(ledger: Ledger) -> Iterator[str]:
             if amount + ledger.change(key) + waived != wanted:
                 yield f"{key}: billed, to bill and waived are not what is entitled"
             sign = -1 if kind in keys.NEGATIVE else 1
-            if sign * amount < 0 <= sign * wanted and not _may_be_negative(ledger, kind, key):
+            # Hours taken back are booked as negative hours; they may be corrected to more than
+            # zero while an invoice with them is on its way.
+            taken_back = kind == keys.HOURS and ledger.account(key).measure < 0
+            if sign * amount < 0 <= sign * wanted and not taken_back:
                 yield f"{key} nets to {amount}"
-
-
-def _may_be_negative(ledger: Ledger, kind: str, key: str) -> bool:
-    """Hours taken back are booked as negative hours; they may be corrected to more than zero while
-    an invoice with them is on its way."""
-    return kind == keys.HOURS and ledger.account(key).measure < 0
 
 
 def _lines_add_up(billing: BillingState, invoice: Invoice) -> Iterator[str]:

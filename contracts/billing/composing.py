@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
+from typing import cast
 
 from contracts.billing import caps, deposits, drafting, keys, retainage
 from contracts.billing.crediting import credit_drafts
@@ -10,8 +12,9 @@ from contracts.billing.drafts import Draft, Piece, amount_of, numbered
 from contracts.billing.entitlements import ZERO
 from contracts.billing.ledger import Ledger
 from contracts.billing.lines import InvoiceKind, InvoiceProposal
-from contracts.billing.occasions import Occasion, OccasionKind, commitment_change
-from contracts.billing.state import Invoice, InvoiceStatus
+from contracts.billing.occasions import Occasion, OccasionKind, commitment_change, occasions
+from contracts.billing.posting import ledger_of
+from contracts.billing.state import BillingState, Invoice, InvoiceStatus, NotPossible
 from contracts.problems import Problem
 
 _PLANNED = (keys.FEE, keys.MILESTONE, keys.DEPOSIT, keys.RETAINAGE, keys.DEDUCTED)
@@ -32,8 +35,26 @@ class Composition:
     warnings: tuple[str, ...] = ()
 
 
-def compose(ledger: Ledger, occasion: Occasion, number: int) -> Composition | tuple[Problem, ...]:
-    """The invoice of an occasion, or the problems that a person must solve first."""
+def compose(
+    billing: BillingState, occasion: str, number: int, today: date
+) -> Composition | tuple[Problem, ...]:
+    """The invoice of an occasion by its key, or the problems that a person must solve first: an
+    hour without a rate (`rate_missing`), a cap that nobody let pass (`cap_reached`).
+
+    `number` counts the contract's invoices from 1. Raises NotPossible if there is no such
+    occasion now.
+    """
+    ledger = ledger_of(billing, today)
+    found = next((item for item in occasions(billing, today) if item.key == occasion), None)
+    if found is None:
+        raise NotPossible(f"there is nothing to bill for {occasion}")
+    name = f"{occasion} {number}"
+    if name not in ledger.kept:
+        ledger.kept[name] = _composed(ledger, found, number)
+    return cast("Composition | tuple[Problem, ...]", ledger.kept[name])
+
+
+def _composed(ledger: Ledger, occasion: Occasion, number: int) -> Composition | tuple[Problem, ...]:
     bill = _Bill(ledger, occasion, number)
     request = ledger.state.credit_requests.get(occasion.key)
     if request is not None:

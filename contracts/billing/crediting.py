@@ -12,7 +12,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from contracts.billing import keys
 from contracts.billing.drafts import Draft, Piece, amount_of, once
 from contracts.billing.entitlements import ZERO
-from contracts.billing.ledger import Ledger
+from contracts.billing.ledger import Ledger, credits_waiting
 from contracts.billing.lines import ONE, PRICE_UNIT, QUANTITY_UNIT, InvoiceKind, rounded
 from contracts.billing.state import (
     NO_LINE,
@@ -42,8 +42,8 @@ def credited_invoice(ledger: Ledger, number: int) -> Invoice:
 def creditable(ledger: Ledger, number: int) -> Decimal:
     """What of an issued invoice can still be credited, less what is asked for already."""
     left = -amount_of(_whole(ledger, credited_invoice(ledger, number)))
-    for item in ledger.state.credit_requests.values():
-        if item.number == number and not item.carried_by:
+    for item in credits_waiting(ledger):
+        if item.number == number:
             left = ZERO if item.amount is None else left - item.amount
     return max(left, ZERO)
 

@@ -52,10 +52,7 @@ def propose(billing: BillingState, composition: Composition) -> BillingState:
     invoice = composition.invoice
     if invoice.number in billing.invoices:
         raise NotPossible(f"there is an invoice {invoice.number} already")
-    requests = dict(billing.credit_requests)
-    request = requests.pop(invoice.occasion, None)
-    if request is not None and invoice.is_open:
-        requests[request.key] = request.model_copy(update={"carried_by": invoice.number})
+    requests = billing.credit_requests if invoice.is_open else _others(billing, invoice)
     new = _with(billing, invoice, credit_requests=requests)
     if invoice.occasion.partition(":")[0] != OccasionKind.RETAINAGE:
         return new
@@ -69,11 +66,10 @@ def issued(billing: BillingState, number: int) -> BillingState:
     invoice = billing.invoices.get(number)
     if invoice is None or invoice.status is not InvoiceStatus.PROPOSED:
         return billing
-    requests = {k: v for k, v in billing.credit_requests.items() if v.carried_by != number}
     new = invoice.model_copy(update={"status": InvoiceStatus.ISSUED})
     credited = billing.invoices.get(invoice.credited_number)
     again = credited.tracks if credited and invoice.reinvoice else ()
-    read_until = _unread(billing, again)
+    read_until, requests = _unread(billing, again), _others(billing, invoice)
     return _with(billing, new, credit_requests=requests, read_until=read_until)
 
 
@@ -94,12 +90,7 @@ def retry_rejected(billing: BillingState, number: int) -> BillingState:
     """Forget a rejected proposal: its differences are there again and are composed anew, from what
     is read anew."""
     invoice = _undecided(billing, number)
-    requests = {
-        key: item.model_copy(update={"carried_by": 0}) if item.carried_by == number else item
-        for key, item in billing.credit_requests.items()
-    }
-    read_until = _unread(billing, invoice.tracks)
-    return _without(billing, invoice, credit_requests=requests, read_until=read_until)
+    return _without(billing, invoice, read_until=_unread(billing, invoice.tracks))
 
 
 def waive_rejected(
@@ -108,13 +99,13 @@ def waive_rejected(
     """Waive what a rejected proposal billed, or refuse what it gave back. What it took along for
     other keys comes with the next invoice."""
     invoice = _undecided(billing, number)
-    requests = {k: v for k, v in billing.credit_requests.items() if v.carried_by != number}
     waivers = dict(billing.waivers)
     for key in _own(invoice):
         amount, _ = invoice.by_key[key]
         if amount:
             new = Waiver(key=key, amount=amount, by=by, reason=reason, on=on)
             waivers[key] = (*waivers.get(key, ()), new)
+    requests = _others(billing, invoice)
     return _without(billing, invoice, credit_requests=requests, waivers=waivers)
 
 
@@ -137,6 +128,11 @@ def _undecided(billing: BillingState, number: int) -> Invoice:
     if invoice is None or invoice.counts:
         raise NotPossible(f"proposal {number} does not wait for a decision")
     return invoice
+
+
+def _others(billing: BillingState, invoice: Invoice) -> dict[str, CreditRequest]:
+    """The credits asked for, without the one that an invoice carries."""
+    return {k: item for k, item in billing.credit_requests.items() if k != invoice.occasion}
 
 
 def _unread(billing: BillingState, tracks: Iterable[str]) -> dict[str, date]:
@@ -182,8 +178,9 @@ def request_credit(
         raise NotPossible(f"what invoice {number} bills is settled for good")
     if reinvoice and (not whole or waiting):
         raise NotPossible("only an invoice that is credited in whole can be issued anew")
-    count = 1 + sum(item.credited_number == number for item in billing.invoices.values())
-    key = f"credit:{number}:{count + len(waiting)}"
+    # Counted over all that were ever asked for: a key that is free again is not given twice.
+    count = billing.credits_asked + 1
+    key = f"credit:{number}:{count}"
     request = CreditRequest(
         key=key,
         number=number,
@@ -194,7 +191,7 @@ def request_credit(
         reinvoice=reinvoice,
     )
     requests = {**billing.credit_requests, key: request}
-    return changed(billing, credit_requests=requests)
+    return changed(billing, credit_requests=requests, credits_asked=count)
 
 
 def _is_untouched(billing: BillingState, invoice: Invoice) -> bool:

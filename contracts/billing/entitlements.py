@@ -16,6 +16,7 @@ from contracts.billing.lines import rounded
 from contracts.billing.state import BillingState, Freeze
 from contracts.billing.terms import PlanTerms
 from contracts.model import ExpensePlan, RetainerPlan, TimePlan, UsagePlan
+from contracts.money import Money
 
 ZERO = Decimal(0)
 _ONE = Decimal(1)
@@ -40,13 +41,14 @@ def of_fact(
     state: BillingState, plans: Mapping[str, PlanTerms], key: str, frozen: Freeze | None
 ) -> Entitlement | None:
     """The entitlement of a key that depends on one fact; None if there is no such fact."""
-    kind = keys.kind_of(key)
-    if kind in _OF_PLAN:
+    of_plan = _OF_PLAN.get(keys.kind_of(key))
+    if of_plan is not None:
         terms = plans.get(keys.plan_of(key))
         if terms is None or not terms.is_alive:
             return None
-        return _OF_PLAN[kind](state, terms, int(keys.rest_of(key)), frozen)
-    return _OF_CONTRACT[kind](state, key) if kind in _OF_CONTRACT else None
+        return of_plan(state, terms, int(keys.rest_of(key)), frozen)
+    amount, on = _owed_once(state, key)
+    return Entitlement(amount.amount, _ONE, on) if amount and on else None
 
 
 def price_of_hours(
@@ -63,25 +65,20 @@ def price_of_hours(
     return None
 
 
-def _milestone(state: BillingState, key: str) -> Entitlement | None:
-    name = keys.plan_of(key)
-    item, on = state.contract.milestone(name), state.reached.get(name)
-    return Entitlement(item.amount.amount, _ONE, on) if item and on else None
-
-
-def _deposit(state: BillingState, key: str) -> Entitlement | None:
-    deposit, on = state.contract.deposit, state.deposit_on
-    return Entitlement(deposit.amount.amount, _ONE, on) if deposit and on else None
-
-
-def _termination(state: BillingState, key: str) -> Entitlement | None:
-    end, fee = state.early_end, state.contract.termination.fee
-    return Entitlement(fee.amount, _ONE, end.on) if end and end.fee and fee else None
-
-
-def _service_credit(state: BillingState, key: str) -> Entitlement | None:
+def _owed_once(state: BillingState, key: str) -> tuple[Money | None, date | None]:
+    """What is owed once under a key, and the day since when; a part is None if it is not."""
+    contract, kind, end = state.contract, keys.kind_of(key), state.early_end
+    if kind == keys.MILESTONE:
+        item = contract.milestone(keys.plan_of(key))
+        return item.amount if item else None, state.reached.get(keys.plan_of(key))
+    if kind == keys.DEPOSIT:
+        return contract.deposit.amount if contract.deposit else None, state.deposit_on
+    if kind == keys.TERMINATION:
+        return contract.termination.fee, end.on if end and end.fee else None
     credit = state.service_credits.get(key)
-    return Entitlement(-credit.amount, _ONE, credit.on) if credit else None
+    if credit is None:
+        return None, None
+    return Money.exact(-credit.amount, contract.currency), credit.on
 
 
 def _hours(
@@ -111,12 +108,6 @@ def _expense(
     return Entitlement(amount, fact.cost, period.closes_on)
 
 
-_OF_CONTRACT: dict[str, Callable[[BillingState, str], Entitlement | None]] = {
-    keys.MILESTONE: _milestone,
-    keys.DEPOSIT: _deposit,
-    keys.TERMINATION: _termination,
-    keys.SERVICE_CREDIT: _service_credit,
-}
 _OF_PLAN: dict[str, Callable[[BillingState, PlanTerms, int, Freeze | None], Entitlement | None]] = {
     keys.HOURS: _hours,
     keys.EXPENSE: _expense,

@@ -13,7 +13,7 @@ from typing import Any
 
 from contracts.billing import keys
 from contracts.billing.expenses import Expense
-from contracts.billing.ledger import days_billed
+from contracts.billing.ledger import Ledger, days_billed
 from contracts.billing.lines import QUANTITY_UNIT
 from contracts.billing.occasions import due_keys
 from contracts.billing.periods import DAY
@@ -63,7 +63,8 @@ def milestone_invoice(billing: BillingState, milestone: str) -> int | None:
 
 
 def record_usage(billing: BillingState, record: UsageRecord) -> tuple[BillingState, bool]:
-    """Take a metered record; the same id again replaces it. Also returns whether anything changed.
+    """Take a metered record; the same id again replaces it, also one of another plan. Also returns
+    whether anything changed.
 
     Raises NotPossible for an unknown plan, a day outside the plan, a day whose period is folded,
     or too many records.
@@ -78,19 +79,22 @@ def record_usage(billing: BillingState, record: UsageRecord) -> tuple[BillingSta
         raise NotPossible(f"{record.on} is outside the plan, {days}")
     if beyond := why_not_taken(plan, record.quantity):
         raise NotPossible(beyond)
-    known = billing.usage.get(plan.key, {})
-    before = known.get(record.id)
+    before = next((mine[record.id] for mine in billing.usage.values() if record.id in mine), None)
     if before == record:
         return billing, False
-    folded = billing.folded_until(plan.key)
-    if folded is not None and min(record.on, before.on if before else record.on) <= folded:
-        raise NotPossible(f"{record.on} is too late: usage until {folded} is settled for good")
+    for item in (record, before or record):
+        folded = billing.folded_until(item.plan)
+        if folded is not None and item.on <= folded:
+            raise NotPossible(f"{item.on} is too late: usage until {folded} is settled for good")
     if before is None and sum(map(len, billing.usage.values())) >= MAX_USAGE_RECORDS:
         raise NotPossible(
             f"{MAX_USAGE_RECORDS} usage records are kept at most; report sums of days instead"
         )
 
-    usage = {**billing.usage, plan.key: {**known, record.id: record}}
+    usage = dict(billing.usage)
+    if before is not None:
+        usage[before.plan] = {n: item for n, item in usage[before.plan].items() if n != record.id}
+    usage[plan.key] = {**usage.get(plan.key, {}), record.id: record}
     return changed(billing, usage=usage), True
 
 
@@ -106,11 +110,14 @@ def credit_service(
         raise NotPossible(f"a service credit is above zero in {billing.contract.currency}")
     key = keys.service_credit(plan, reference)
     known = billing.service_credits.get(key)
-    if known is not None and known.amount == amount.amount:
-        return billing, False
+    if known is not None and known.amount != amount.amount:
+        before = Money.exact(known.amount, amount.currency)
+        raise NotPossible(
+            f"service credit {reference} of {plan} is known as {before}, not {amount}; give "
+            "another one a reference of its own"
+        )
     if known is not None:
-        of = f"{known.amount} {amount.currency}"
-        raise NotPossible(f"service credit {reference} is one of {of} already")
+        return billing, False
     owed = sum(item.amount for item in billing.service_credits.values())
     if owed + amount.amount > _MOST_CREDITED:
         raise NotPossible(f"the service credits come to more than {_MOST_CREDITED:,} together")
@@ -175,21 +182,33 @@ def _hours(entry: TimeEntry, known: Hours | None) -> Hours:
 def take_expenses(
     billing: BillingState, plan: str, expenses: Iterable[Expense], gone: Iterable[int], until: date
 ) -> BillingState:
-    """Approved expenses as read from Odoo for a plan until a day, as `take_time`. An expense stays
-    with the plan that had it first."""
-    facts, before = dict(billing.expenses), billing.expenses
+    """Approved expenses as read from Odoo for a plan until a day, as `take_time`. A project
+    has them in common: an expense is the plan's that was alive on its day, and stays with the plan
+    that had it first."""
+    facts, before, ledger = dict(billing.expenses), billing.expenses, ledger_of(billing)
     found = {item.expense_id: item for item in expenses if item.plan == plan}
     settled = _settled(billing, "expenses")
     for number, item in sorted(found.items()):
         known = before.get(number)
         by = f"{item.employee}, {item.on}" if item.employee else f"{item.on}"
         fact = Spent(plan, item.on, item.cost.amount, f"{item.description} ({by})")
-        is_mine = known.plan == plan if known else fact.cost
+        is_mine = known.plan == plan if known else fact.cost and _spends_on(ledger, plan, item.on)
         if fact != known and is_mine and number not in settled and not _is_folded(billing, fact):
             facts[number] = fact
     for number in _gone(billing, plan, set(gone) - found.keys(), before):
         facts[number] = before[number]._replace(cost=Decimal(0))
     return _read(billing, plan, until, expenses=facts)
+
+
+def _spends_on(ledger: Ledger, plan: str, day: date) -> bool:
+    """Whether a day's expenses are a plan's: the first in its life, or if no plan was alive then,
+    those of the one that was over last, or else of the first to come."""
+    lives = [ledger.terms(item.key) for item in ledger.state.contract.expenses]
+    begun = [terms for terms in lives if terms.first <= day]
+    alive = [terms for terms in begun if terms.last is None or day <= terms.last]
+    over_last = max(begun, key=lambda terms: terms.last or day, default=None)
+    first = over_last or min(lives, key=lambda terms: terms.first)
+    return plan in [terms.key for terms in alive or [first]]
 
 
 def _gone(
@@ -237,9 +256,9 @@ def _read(billing: BillingState, plan: str, until: date, **facts: Any) -> Billin
     billed, terms, empty = days_billed(ledger), ledger.terms(plan), dict(new.empty)
     for kind in terms.kinds:
         track = f"{plan}:{kind}"
-        day = terms.due_after(kind, last + DAY if last else date.min)
+        day = terms.bill_day_after(kind, last + DAY if last else date.min)
         while day is not None and day <= until + DAY and kind != keys.FEE:
             if (plan, kind, day) not in due and day not in billed.get(track, ()):
                 empty[track] = (*empty.get(track, ()), day)
-            day = terms.due_after(kind, day)
+            day = terms.bill_day_after(kind, day)
     return changed(new, empty=empty)

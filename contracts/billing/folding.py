@@ -7,7 +7,7 @@ what it was. A later fact for a folded period is refused (usage) or left out (ho
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import date
 
 from contracts.billing import keys
 from contracts.billing.entitlements import ZERO
@@ -17,10 +17,8 @@ from contracts.billing.periods import DAY
 from contracts.billing.posting import changed, ledger_of
 from contracts.billing.retainers import count_hours
 from contracts.billing.state import BillingState, Folded, Hours, Invoice, Part, Spent
+from contracts.billing.terms import LATEST_FACT
 from contracts.model import RetainerPlan
-
-LATEST_FACT = timedelta(days=400)
-"""How long after a period its facts may still change."""
 
 
 def fold(billing: BillingState, today: date) -> BillingState:

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple, TypeVar
 from contracts.billing import keys
 from contracts.billing.entitlements import ZERO, Entitlement
 from contracts.billing.lines import rounded
-from contracts.billing.state import BillingState, Freeze, InvoiceStatus
+from contracts.billing.state import BillingState, CreditRequest, Freeze, InvoiceStatus
 from contracts.billing.terms import PlanTerms
+from contracts.model import Milestone
 from contracts.money import Money
 
 R = TypeVar("R")
@@ -169,6 +170,12 @@ class Ledger:
         """Whether it is a fee to be given back: that waits for an invoice that can bear it."""
         return keys.kind_of(key) == keys.FEE and self.change(key) < 0
 
+    def is_dealt_with(self, milestone: Milestone) -> bool:
+        """Whether a milestone is billed and nothing of it is left, or is never to be."""
+        state, key = self.state, keys.milestone(milestone.key)
+        is_waived = self.account(key).off >= milestone.amount.amount > 0
+        return key not in self.differences and (milestone.key in state.reached or is_waived)
+
     def billed_on(self, line: str) -> Decimal:
         """What is billed on a line of the order, before its cap."""
         return self.index.net.get(line, ZERO)
@@ -186,6 +193,14 @@ def kept(answer: Callable[[Ledger], R]) -> Callable[[Ledger], R]:
         return found
 
     return ask
+
+
+@kept
+def credits_waiting(ledger: Ledger) -> tuple[CreditRequest, ...]:
+    """The credits asked for that no credit note carries yet."""
+    under_way = {item.occasion for item in ledger.state.invoices.values() if item.is_open}
+    requests = ledger.state.credit_requests.items()
+    return tuple(item for key, item in requests if key not in under_way)
 
 
 @kept

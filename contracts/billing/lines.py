@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from contracts.currencies import EXPONENTS
-from contracts.model import Derived, Frozen, Key, OptionalText
+from contracts.model import Frozen, Key, OptionalText
 from contracts.money import Money
 
 QUANTITY_UNIT = Decimal("0.01")
@@ -50,7 +50,7 @@ class Line(Frozen):
     amount: Money
 
 
-class InvoiceProposal(Derived, Frozen):
+class InvoiceProposal(Frozen):
     """What is to be invoiced or credited; everything here is part of what an approval binds.
 
     Amounts are without tax; Odoo adds the tax of the customer's fiscal position. The lines of a

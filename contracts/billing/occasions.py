@@ -10,9 +10,10 @@ from enum import StrEnum
 
 from contracts.billing import caps, deposits, keys, retainage
 from contracts.billing.entitlements import ZERO
-from contracts.billing.ledger import Ledger, days_billed, kept
+from contracts.billing.ledger import Ledger, credits_waiting, days_billed, kept
 from contracts.billing.periods import DAY
-from contracts.billing.reading import reads
+from contracts.billing.posting import answered
+from contracts.billing.reading import goes_on, reads
 from contracts.model import UsagePlan
 from contracts.money import Money
 
@@ -48,9 +49,10 @@ class Occasion:
     credited_number: int = 0
 
 
-@kept
+@answered
 def occasions(ledger: Ledger) -> tuple[Occasion, ...]:
-    """What may be proposed now, oldest first."""
+    """What may be proposed on a day, an invoice each, oldest first. What waits for a reading, an
+    open invoice or a person is left out; one plan's problem never holds up another."""
     found = [*_singles(ledger), *_periods(ledger), *_releases(ledger), *_credits(ledger)]
     if not found:
         found = [*_settlement(ledger)]
@@ -107,7 +109,7 @@ def _bill(ledger: Ledger, key: str, due: date, found: dict[str, list[str]]) -> O
     for plan in found:
         terms = ledger.terms(plan)
         for kind in terms.kinds:
-            if terms.due_after(kind, due - DAY) == due:
+            if terms.bill_day_after(kind, due - DAY) == due:
                 tracks.append(f"{plan}:{kind}")
                 period = terms.period_of(due if terms.in_advance(kind) else due - DAY)
                 names[period.period.name if period else f"{due}"] = None
@@ -143,11 +145,12 @@ def due_keys(ledger: Ledger) -> tuple[tuple[str, date], ...]:
 
 def _bill_day(ledger: Ledger, plan: str, kind: str, due: date) -> date | None:
     """The first day on or after `due` whose bill is not made; None if that day is not come or not
-    read yet, or after the plan's last."""
+    read yet. Of a plan that is over, what came late is left to the settlement if that is next."""
     terms, billed = ledger.terms(plan), days_billed(ledger).get(f"{plan}:{kind}", ())
     day = terms.due_after(kind, due) if due == date.min else due
+    next_day = terms.bill_day_after if goes_on(ledger) else terms.due_after
     while day is not None and day in billed:
-        day = terms.due_after(kind, day)
+        day = next_day(kind, day)
     if day is None or day > ledger.today:
         return None
     until = ledger.state.read_until.get(plan, date.min)
@@ -173,9 +176,9 @@ def _releases(ledger: Ledger) -> Iterator[Occasion]:
 
 def _credits(ledger: Ledger) -> Iterator[Occasion]:
     """The credits that people asked for, once nothing else of their invoices is on its way."""
-    for request in ledger.state.credit_requests.values():
+    for request in credits_waiting(ledger):
         invoice = ledger.state.invoices.get(request.number)
-        if request.carried_by or invoice is None:
+        if invoice is None:
             continue
         own = (key for key in invoice.by_key if keys.kind_of(key) not in keys.POTS)
         if any(ledger.account(key).open for key in own):
@@ -224,15 +227,6 @@ def is_settling(ledger: Ledger) -> bool:
     state, today = ledger.state, ledger.today
     if any(item.is_open for item in state.invoices.values()) or state.credit_requests:
         return False
-    for item in state.contract.milestones:
-        key = keys.milestone(item.key)
-        is_waived = ledger.account(key).off >= item.amount.amount > 0
-        if key in ledger.differences or (item.key not in state.reached and not is_waived):
-            return False
-    if keys.DEPOSIT in ledger.differences:
+    if goes_on(ledger) or keys.DEPOSIT in ledger.differences:
         return False
-    for plan in state.contract.plans:
-        last = ledger.terms(plan.key).last
-        if last is None or last >= today:
-            return False
-    return not reads(ledger) and not due_keys(ledger)
+    return not reads(state, today) and not due_keys(ledger)

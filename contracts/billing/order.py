@@ -40,6 +40,18 @@ class OrderLine(NamedTuple):
     unit_price: Decimal
 
 
+def manual_lines(contract: Contract) -> frozenset[str]:
+    """The keys of the lines whose delivery Odoo learns from us."""
+    ending = contract.termination
+    extra = {
+        DEPOSIT: contract.deposit is not None,
+        RETAINAGE: contract.retainage is not None,
+        TERMINATION: bool(ending.fee and ending.fee_service),
+    }
+    plans = (plan.key for plan in contract.plans if not isinstance(plan, TimePlan))
+    return frozenset([*plans, *(key for key, is_there in extra.items() if is_there)])
+
+
 def order_lines(contract: Contract) -> tuple[OrderLine, ...]:
     """Every line of the contract's order, in the order they are shown."""
     return (*_milestones(contract), *_plans(contract), *_extras(contract))

@@ -6,22 +6,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from contracts.billing import keys
 from contracts.billing.entitlements import ZERO, Entitlement, of_fact, of_periods
-from contracts.billing.ledger import NOTHING, Index, Ledger, account_of
+from contracts.billing.ledger import NOTHING, Index, Ledger, account_of, kept
 from contracts.billing.state import BillingState, Hours
 from contracts.billing.terms import terms_of
 from contracts.model import RetainerPlan, UsagePlan
 
+R = TypeVar("R")
+
 _INDEX, _ANSWERS = "_index", "_answers"
-"""Where an index, and answers, are kept with a frozen state beside its fields: a copy (see
-`Derived`) has none until it is derived, or handed on by `changed`."""
-_TERMS = ("contract", "plans", "folded")
+"""Where an index, and answers, are kept with a frozen state beside its fields: a copy has none
+until it is derived, or handed on by `changed`."""
+_TERMS = frozenset({"contract", "plans", "folded"})
 """Fields that everything depends on."""
 _NOTHING: Mapping[Any, Any] = {}
 
@@ -39,11 +42,22 @@ def ledger_of(state: BillingState, today: date | None = None) -> Ledger:
     return Ledger(state, known, state.__dict__[_ANSWERS])
 
 
+def answered(answer: Callable[[Ledger], R]) -> Callable[[BillingState, date], R]:
+    """A question about a ledger, asked of a state and a day: it is answered once."""
+    once = kept(answer)
+
+    @functools.wraps(answer)
+    def ask(billing: BillingState, today: date) -> R:
+        return once(ledger_of(billing, today))
+
+    return ask
+
+
 def changed(state: BillingState, **fields: Any) -> BillingState:
     """The state with these fields; its index follows."""
     new = state.model_copy(update=fields)
     known: Index | None = state.__dict__.get(_INDEX)
-    if known is not None and not fields.keys() & {*_TERMS}:
+    if known is not None and not fields.keys() & _TERMS:
         before = {name: getattr(state, name) for name in fields}
         _opened(new, _followed(new, known, before, fields))
     return new

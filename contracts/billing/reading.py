@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from contracts.billing.ledger import Ledger, kept
 from contracts.billing.periods import DAY
+from contracts.billing.posting import answered
 from contracts.billing.terms import PlanTerms
 from contracts.model import ExpensePlan, Plan
 
@@ -38,43 +39,61 @@ class Due(NamedTuple):
     period: str
 
 
-@kept
+@answered
 def reads(ledger: Ledger) -> tuple[Read, ...]:
-    """What must be read before the parts due by the ledger's day can be billed."""
+    """What must be read from Odoo before what is due by a day can be billed."""
     found: list[Read] = []
     for plan in ledger.state.contract.plans:
         terms = ledger.terms(plan.key)
-        until = _last_due(terms, ledger.today) if terms.is_read else None
+        until = _read_until(ledger, terms) if terms.is_read else None
         if until is not None and ledger.state.read_until.get(plan.key, date.min) < until:
             found.append(Read.of(plan, until))
     return tuple(sorted(found, key=lambda item: (item.until, item.plan)))
 
 
-def _last_due(terms: PlanTerms, today: date) -> date | None:
-    """The last day of the latest period that is over by a day."""
+@kept
+def goes_on(ledger: Ledger) -> bool:
+    """Whether the contract has more to bill than what is left over: a plan that is not over, or a
+    milestone. Else the settlement is next."""
+    contract = ledger.state.contract
+    ends = [ledger.terms(plan.key).last for plan in contract.plans]
+    return any(end is None or end >= ledger.today for end in ends) or not all(
+        ledger.is_dealt_with(item) for item in contract.milestones
+    )
+
+
+def _read_until(ledger: Ledger, terms: PlanTerms) -> date | None:
+    """The last day of the latest period that is over. A plan that is over is read on, while the
+    contract goes on, for what is approved late."""
+    today = ledger.today
     if today <= terms.first or terms.is_empty:
         return None
     if terms.last is not None and today > terms.last:
-        return terms.last
+        late = terms.late_day_until(today) if goes_on(ledger) else None
+        return late - DAY if late else terms.last
     period = terms.period_of(today)
     if period is None or period.period.first <= terms.first:
         return None
     return period.period.first - DAY
 
 
-def next_day(ledger: Ledger, today: date) -> date | None:
-    """The next day after `today` on which time alone makes something due."""
+@answered
+def next_day(ledger: Ledger) -> date | None:
+    """The next day after a day on which time alone makes something due."""
+    today = ledger.today
     days: list[date | None] = []
     for plan in ledger.state.contract.plans:
         terms = ledger.terms(plan.key)
-        days += [terms.due_after(kind, today) for kind in terms.kinds]
+        following = terms.bill_day_after if goes_on(ledger) else terms.due_after
+        days += [following(kind, today) for kind in terms.kinds]
         days.append(terms.last and terms.last + DAY)
     retainage = ledger.state.contract.retainage
     days.append(retainage.release_on if retainage else None)
     return min((day for day in days if day and day > today), default=None)
 
 
-def dues(ledger: Ledger, today: date) -> tuple[Due, ...]:
+@answered
+def dues(ledger: Ledger) -> tuple[Due, ...]:
     """When each plan is billed next after a day, earliest first; none for a plan that is over."""
     found = []
     for plan in ledger.state.contract.plans:
@@ -82,7 +101,7 @@ def dues(ledger: Ledger, today: date) -> tuple[Due, ...]:
         days = [
             (on, not terms.in_advance(kind))
             for kind in terms.kinds
-            if (on := terms.due_after(kind, today)) is not None
+            if (on := terms.due_after(kind, ledger.today)) is not None
         ]
         if days:
             on, is_over = min(days)  # what is billed in advance first

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
 
 from contracts.billing import keys
 from contracts.billing.entitlements import ZERO, Entitlement, of_fact, of_periods
 from contracts.billing.ledger import Ledger, target
-from contracts.billing.posting import ledger_of
-from contracts.billing.state import BillingState
+from contracts.billing.posting import answered
 from contracts.money import Money
 
 
@@ -28,9 +26,9 @@ class Repriced(NamedTuple):
         return self.anew - self.billed
 
 
-def repriced(billing: BillingState, today: date) -> tuple[Repriced, ...]:
+@answered
+def repriced(ledger: Ledger) -> tuple[Repriced, ...]:
     """By invoice and plan, where the present terms would bill something else; in their order."""
-    ledger = ledger_of(billing, today)
     found: dict[tuple[int, str], tuple[Decimal, Decimal]] = {}
     for plan, terms in ledger.index.terms.items():
         for key, entitled in _present(ledger, plan) if len(terms.versions) > 1 else ():

@@ -61,8 +61,9 @@ def to_release(ledger: Ledger, *, settling: bool) -> list[int]:
     state, retainage = ledger.state, ledger.state.contract.retainage
     release_on = retainage.release_on if retainage else None
     come = release_on is not None and release_on <= ledger.today
-    come = come or (settling and (release_on is None or state.early_end is not None))
-    come = come and not (settling and is_forfeited(state))
+    over = settling or _is_all_billed(ledger)
+    come = come or (over and (release_on is None or state.early_end is not None))
+    come = come and not (over and is_forfeited(state))
     return [
         item.number
         for item in holding(ledger)
@@ -71,6 +72,20 @@ def to_release(ledger: Ledger, *, settling: bool) -> list[int]:
         and not ledger.account(keys.retainage(item.number)).open
         and ledger.change_of_pot(keys.retainage(item.number), ZERO)
     ]
+
+
+def _is_all_billed(ledger: Ledger) -> bool:
+    """Whether nothing more comes of what retainage is held back from: every milestone is billed,
+    and no hours are to come."""
+    state = ledger.state
+    ends = [ledger.terms(plan.key).last for plan in state.contract.time]
+    return (
+        bool(state.contract.milestones)
+        and all(ledger.is_dealt_with(item) for item in state.contract.milestones)
+        and all(end is not None and end < ledger.today for end in ends)
+        and not any(keys.kind_of(key) in keys.RETAINED for key in ledger.differences)
+        and not any(item.is_open for item in state.invoices.values() if item.retainage_percent)
+    )
 
 
 def change_of(ledger: Ledger, number: int, new: Iterable[Piece] = ()) -> Decimal:

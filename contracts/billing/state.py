@@ -33,7 +33,7 @@ from contracts.billing.packing import (
     unpack_usage,
 )
 from contracts.billing.usage import UsageRecord
-from contracts.model import Contract, Derived, Frozen, Key, Plan
+from contracts.model import Contract, Frozen, Key, Plan
 
 
 class NotPossible(ValueError):
@@ -114,7 +114,7 @@ class Part(NamedTuple):
     measure: Decimal
 
 
-class Invoice(Derived, Frozen):
+class Invoice(Frozen):
     """An invoice or credit note that was proposed.
 
     `version` is the version of the terms it was composed with, on `proposed_on`. `released` says
@@ -180,7 +180,7 @@ class Waiver(Frozen):
 
 class CreditRequest(Frozen):
     """A credit that a person asked for. `amount` is without tax; None credits all that is left.
-    `carried_by` is the number of the credit note that carries it; 0 if none does yet."""
+    `key` is the occasion of the credit note that carries it."""
 
     key: str
     number: int
@@ -189,7 +189,6 @@ class CreditRequest(Frozen):
     by: str
     amount: Decimal | None = None
     reinvoice: bool = False
-    carried_by: int = 0
 
 
 class CapAllowance(Frozen):
@@ -222,7 +221,7 @@ class Folded(Frozen):
     expenses: Numbers = ()
 
 
-class BillingState(Derived, Frozen):
+class BillingState(Frozen):
     """All that is stored of a contract's billing; see `contracts.billing.account`.
 
     `version` counts the terms adopted. `waivers` are by key; those of a key count from invoice
@@ -248,6 +247,7 @@ class BillingState(Derived, Frozen):
     waivers: dict[str, tuple[Waiver, ...]] = Field(default_factory=dict)
     waivers_ended: dict[str, int] = Field(default_factory=dict)
     credit_requests: dict[str, CreditRequest] = Field(default_factory=dict)
+    credits_asked: int = 0
     caps_allowed: dict[str, CapAllowance] = Field(default_factory=dict)
     folded: dict[str, Folded] = Field(default_factory=dict)
 

@@ -8,14 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 from contracts.billing import keys
-from contracts.billing.periods import DAY, BillingPeriod, billing_period, billing_periods, life
+from contracts.billing.periods import (
+    DAY,
+    BillingPeriod,
+    billing_period,
+    billing_periods,
+    life,
+    whole_period,
+)
 from contracts.billing.state import BillingState, Folded, Freeze, PlanVersion
 from contracts.model import Contract, ExpensePlan, Plan, RetainerPlan, TimePlan, UsagePlan
 
+LATEST_FACT = timedelta(days=400)
+"""How long after a period its facts may still change."""
 _STRUCTURE = ("starts_on", "ends_on", "every", "in_advance", "cap", "warn_at", "commitment")
 """Fields of which only the latest version counts: a change of them needs no version of its own."""
 
@@ -103,6 +112,25 @@ class PlanTerms:
             return None
         due = period.closes_on
         return None if advance and last is not None and due > last else due
+
+    def bill_day_after(self, kind: str, day: date) -> date | None:
+        """As `due_after`, and after the plan's last bill the next day for what came late."""
+        return self.due_after(kind, day) or self.late_day_after(day)
+
+    def late_day_after(self, day: date) -> date | None:
+        """The first day after `day` on which a plan that is over bills what came late: the day
+        after each whole period, as long as its facts may still change. None while it is alive."""
+        if self.last is None or self.is_empty or day <= self.last:
+            return None
+        due = whole_period(self.latest.every, self.first, max(day, self.last + DAY)).last + DAY
+        return due if due <= self.last + LATEST_FACT else None
+
+    def late_day_until(self, today: date) -> date | None:
+        """The latest such day that has come."""
+        found, day = None, self.late_day_after(self.last + DAY) if self.last else None
+        while day is not None and day <= today:
+            found, day = day, self.late_day_after(day)
+        return found
 
 
 def terms_of(state: BillingState) -> dict[str, PlanTerms]:

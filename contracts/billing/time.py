@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import Protocol
 
+from contracts.billing.state import Hours
 from contracts.model import Frozen, Key, Rate, TimePlan
 
 
@@ -22,20 +22,7 @@ class TimeEntry(Frozen):
     description: str = ""
 
 
-class Worked(Protocol):
-    """What decides the rate of an hour: who worked it, and when."""
-
-    @property
-    def on(self) -> date: ...
-    @property
-    def person(self) -> str: ...
-    @property
-    def email(self) -> str: ...
-    @property
-    def role(self) -> str: ...
-
-
-def rate(plan: TimePlan, entry: Worked) -> Rate | None:
+def rate(plan: TimePlan, entry: Hours | TimeEntry) -> Rate | None:
     """The most specific rate that is valid on the day worked (see `contracts.model.Rate`); None if
     no rate fits."""
     valid = [item for item in plan.rates if _fits(item, entry)]
@@ -43,7 +30,7 @@ def rate(plan: TimePlan, entry: Worked) -> Rate | None:
     return max(valid, key=_rank, default=None)
 
 
-def _fits(rate: Rate, entry: Worked) -> bool:
+def _fits(rate: Rate, entry: Hours | TimeEntry) -> bool:
     return (
         (rate.valid_from is None or rate.valid_from <= entry.on)
         and (not rate.person or _same(rate.person, entry.email) or _same(rate.person, entry.person))

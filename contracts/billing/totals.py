@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date
 from decimal import Decimal
 
 from contracts.billing import caps, deposits, keys, retainage
 from contracts.billing.entitlements import ZERO
-from contracts.billing.ledger import Ledger, kept, target
+from contracts.billing.ledger import Ledger, credits_waiting, kept, target
 from contracts.billing.lines import rounded
 from contracts.billing.occasions import is_settling, occasions
-from contracts.billing.order import LineKind, order_lines
-from contracts.billing.posting import ledger_of
+from contracts.billing.order import manual_lines
+from contracts.billing.posting import answered, ledger_of
 from contracts.billing.state import BillingState, InvoiceStatus
 from contracts.model import Frozen
 from contracts.money import Money
@@ -41,13 +40,9 @@ class Unbilled(Frozen):
     reason: str
 
 
-def sums(billing: BillingState, today: date) -> Sums:
+@answered
+def sums(ledger: Ledger) -> Sums:
     """Where the contract's money stands."""
-    return _sums(ledger_of(billing, today))
-
-
-@kept
-def _sums(ledger: Ledger) -> Sums:
     committed = _lines(ledger, InvoiceStatus.PROPOSED, InvoiceStatus.ISSUED)
     value = rounded(_value(ledger), ledger.currency)
     return Sums.model_construct(
@@ -117,18 +112,24 @@ def _is_lost(ledger: Ledger) -> bool:
 def delivered(billing: BillingState) -> dict[str, Decimal]:
     """Cumulative quantity by order line, of the lines whose delivery Odoo learns from us: what is
     on proposed and issued invoices."""
-    manual = {item.key for item in order_lines(billing.contract) if item.kind is LineKind.MANUAL}
+    return _delivered(ledger_of(billing))
+
+
+@kept
+def _delivered(ledger: Ledger) -> dict[str, Decimal]:
+    manual = manual_lines(ledger.state.contract)
     found: dict[str, Decimal] = {}
-    for invoice in billing.invoices.values():
+    for invoice in ledger.state.invoices.values():
         for line in invoice.lines if invoice.counts else ():
             if line.order_line in manual:
                 found[line.order_line] = found.get(line.order_line, ZERO) + line.quantity
     return found
 
 
-def unbilled(billing: BillingState, today: date) -> tuple[Unbilled, ...]:
+@answered
+def unbilled(ledger: Ledger) -> tuple[Unbilled, ...]:
     """What is earned and not billed, with the reasons: waivers and what is above caps."""
-    ledger, currency = ledger_of(billing, today), billing.contract.currency
+    billing, currency = ledger.state, ledger.currency
     found: dict[tuple[str, str], Decimal] = {}
 
     def add(what: str, amount: Decimal, reason: str) -> None:
@@ -161,13 +162,14 @@ def _named(billing: BillingState, key: str) -> str:
     return keys.order_line_of(key)
 
 
-def open_ends(billing: BillingState, today: date) -> list[str]:
+@answered
+def open_ends(ledger: Ledger) -> list[str]:
     """What still stands between the contract and its end, in words; empty if nothing does."""
-    ledger = ledger_of(billing, today)
+    billing, today = ledger.state, ledger.today
     found = [
         f"milestone {item.key} is not reached"
         for item in billing.contract.milestones
-        if item.key not in billing.reached
+        if item.key not in billing.reached and not ledger.is_dealt_with(item)
     ]
     for plan in billing.contract.plans:
         terms = ledger.terms(plan.key)
@@ -175,14 +177,9 @@ def open_ends(billing: BillingState, today: date) -> list[str]:
         for kind in terms.kinds if period else ():
             if period and terms.due_after(kind, today) is not None:
                 found.append(f"{plan.key} is to be billed for {period.period.name}")
-    invoices, requests = billing.invoices.values(), billing.credit_requests.values()
-    found += [f"{item.title} is {item.status}" for item in invoices if item.is_open]
-    found += [
-        f"a credit of invoice {item.number} is asked for"
-        for item in requests
-        if not item.carried_by
-    ]
-    found += [f"{item.title} is to be billed" for item in occasions(ledger)]
+    found += [f"{i.title} is {i.status}" for i in billing.invoices.values() if i.is_open]
+    found += [f"a credit of invoice {i.number} is asked for" for i in credits_waiting(ledger)]
+    found += [f"{item.title} is to be billed" for item in occasions(billing, today)]
     if left := -deposits.to_settle(ledger):
         found.append(f"{ledger.money(left)} of the deposit is not deducted")
     if (held := _retained(ledger)) and not _is_lost(ledger):
@@ -194,9 +191,9 @@ def open_ends(billing: BillingState, today: date) -> list[str]:
     return found
 
 
-def is_over(billing: BillingState, today: date) -> bool:
+@answered
+def is_over(ledger: Ledger) -> bool:
     """Whether nothing is left to read, bill or decide, and nothing will come by itself."""
-    ledger = ledger_of(billing, today)
-    if not is_settling(ledger) or occasions(ledger):
+    if not is_settling(ledger) or occasions(ledger.state, ledger.today):
         return False
     return _is_lost(ledger) or not _retained(ledger)

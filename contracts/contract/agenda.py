@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from contracts.agenda.actions import Wanted
+from contracts.billing import account
 from contracts.contract import (
     amendments,
     delivery,
-    derived,
     endings,
     holds,
     invoices,
@@ -54,7 +54,7 @@ def wake(state: ContractState) -> datetime | None:
         return None
     days = [*term.days(state), endings.day_after_plans(state)]
     days += [hold.until + DAY for hold in state.holds.values() if hold.until]
-    days.append(derived.next_day(state.account, state.billing_day))
+    days.append(account.next_day(state.account, state.billing_day))
     times = [amendments.wake(state), *(state.opening(day) for day in days if day is not None)]
     return min((at for at in times if at is not None and at > state.clock), default=None)
 
@@ -72,6 +72,7 @@ _WHILE_RUNNING: tuple[Rule, ...] = (
     amendments.change_decided,
     amendments.odoo_follows,
     term.ends_early,
+    term.drops_unreached,
     term.renews,
     proposing.proposes,
     endings.close_out_starts_over,

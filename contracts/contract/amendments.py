@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
-from typing import Any
 
 from contracts import changes, parking
 from contracts.agenda.actions import Action
@@ -30,7 +29,7 @@ from contracts.contract.state import (
     not_running,
 )
 from contracts.metrics import approval_decided
-from contracts.model import Contract, JsonObject
+from contracts.model import Contract
 from contracts.policy import EntityPolicy
 from contracts.problems import InvalidContract
 
@@ -70,7 +69,7 @@ def _change_refusal(state: ContractState, order: ChangeOrder) -> str | None:
     if state.change is not None:
         return f"change order {state.change.order.number} awaits its approval first"
     try:
-        _, contract = changed(state, order)
+        contract = changed(state, order)
     except InvalidContract as invalid:
         return str(invalid)
     end = state.termination
@@ -95,10 +94,9 @@ def _change(state: ContractState, order: ChangeOrder) -> ContractState:
     """From now on the change order awaits its approval."""
     number = state.change_orders + 1
     order = order.replace(number=number)
-    contract_data, contract = changed(state, order)
+    contract = changed(state, order)
     change = PendingChange(
         order=order,
-        contract_data=contract_data,
         contract=contract,
         changes=tuple(changes.summary(state.terms, contract)),
     )
@@ -106,13 +104,13 @@ def _change(state: ContractState, order: ChangeOrder) -> ContractState:
     return state.noted(f"Change order {number} by {order.by}: {order.reason}")
 
 
-def changed(state: ContractState, order: ChangeOrder) -> tuple[JsonObject, Contract]:
+def changed(state: ContractState, order: ChangeOrder) -> Contract:
     """The next version by a change order. Raises InvalidContract with every problem found."""
     return _changed(state.account, order)
 
 
 @derived.remembered
-def _changed(billing: BillingState, order: ChangeOrder) -> tuple[JsonObject, Contract]:
+def _changed(billing: BillingState, order: ChangeOrder) -> Contract:
     return changes.changed(billing.contract, order, account.billed_keys(billing))
 
 
@@ -130,12 +128,10 @@ def _approval(state: ContractState) -> Iterator[Action]:
         yield Action(NOTIFY, f"{NOTIFY}:change_order", basis=basis)
 
 
-def _approval_asked(
-    state: ContractState, action: Action, policy: EntityPolicy, stands: bool
-) -> ContractState:
+def _approval_asked(state: ContractState, action: Action, policy: EntityPolicy) -> ContractState:
     """The change order's round begins by the rules of today."""
     change = state.change
-    if not stands or change is None:
+    if change is None:
         return state
     before = state.terms
     subject = Subject(
@@ -188,12 +184,6 @@ def _decision(state: ContractState, decision: ApprovalDecision) -> ContractState
     return state.noted(decided.words_of(decision)).answering(decided)
 
 
-def _approvers_reminded(
-    state: ContractState, action: Action, value: Any, stands: bool
-) -> ContractState:
-    return reminded(state) if stands else state
-
-
 def reminded(state: ContractState) -> ContractState:
     """The approvers of the change order were reminded, or are not to be."""
     change, found = pending(state)
@@ -232,7 +222,7 @@ def _with_change(state: ContractState, change: PendingChange, given: str) -> Con
     """An approved change becomes the contract, if it still would say the same."""
     order = change.order
     try:
-        contract_data, contract = changed(state, order)
+        contract = changed(state, order)
     except InvalidContract as invalid:
         return state.noted(f"Change order {order.number} is void: {invalid}")
     if contract != change.contract:
@@ -241,16 +231,11 @@ def _with_change(state: ContractState, change: PendingChange, given: str) -> Con
             "propose it again"
         )
     state = state.with_requesters(order.by)
-    return adopted(state, contract_data, contract, order.by, order.reason, given)
+    return adopted(state, contract, order.by, order.reason, given)
 
 
 def adopted(
-    state: ContractState,
-    contract_data: JsonObject,
-    contract: Contract,
-    by: str,
-    reason: str,
-    approved: str = "",
+    state: ContractState, contract: Contract, by: str, reason: str, approved: str = ""
 ) -> ContractState:
     """The contract as it is from now on: a new version, with its history."""
     version = ContractVersion(
@@ -267,7 +252,6 @@ def adopted(
         for item in contract.milestones
     }
     state = state.replace(
-        contract_data=contract_data,
         contract=contract,
         milestones=milestones,
         versions=(*state.versions, version),
@@ -309,16 +293,13 @@ def _is_refused(state: ContractState) -> bool:
     return parked is not None and parked.kind == "business" and parked.code not in _ORDER_IS_WRITTEN
 
 
-def _order_amended(
-    state: ContractState, action: Action, lines: dict[str, int], stands: bool
-) -> ContractState:
+def _order_amended(state: ContractState, action: Action, lines: dict[str, int]) -> ContractState:
     known = {**state.odoo.order_line_ids, **lines}
-    state = state.replace(odoo=state.odoo.replace(order_line_ids=known))
-    return state.replace(order_follows=True) if stands else state
+    return state.replace(odoo=state.odoo.replace(order_line_ids=known))
 
 
 def _project_amended(
-    state: ContractState, action: Action, amended: ProjectAmended, stands: bool
+    state: ContractState, action: Action, amended: ProjectAmended
 ) -> ContractState:
     odoo = state.odoo.replace(
         milestone_ids={**state.odoo.milestone_ids, **amended.milestone_ids},
@@ -327,7 +308,7 @@ def _project_amended(
     state = state.replace(odoo=odoo)
     for mark in amended.reached:
         state = delivery.reached_in_odoo(state, mark)
-    return project_followed(state) if stands else state
+    return state
 
 
 def project_followed(state: ContractState) -> ContractState:
@@ -362,9 +343,7 @@ def status_text(state: ContractState) -> str:
     return f"Work is suspended: unpaid {', '.join(late)}."
 
 
-def _status_is_shown(
-    state: ContractState, action: Action, text: str, stands: bool
-) -> ContractState:
+def _status_is_shown(state: ContractState, action: Action, text: str) -> ContractState:
     return _status_shown(state, action.basis).noted(text)
 
 
@@ -376,13 +355,22 @@ def _status_shown(state: ContractState, key: str) -> ContractState:
 
 
 ACTS: Mapping[str, ActRule[ContractState]] = {
-    POLICY: ActRule(parking.POLICY, _approval_asked),
-    NOTIFY: ActRule(parking.NOTIFY, _approvers_reminded, skipped=lambda state, *_: reminded(state)),
-    AMEND_ORDER: ActRule(parking.AMEND_ORDER, _order_amended),
+    POLICY: ActRule(parking.POLICY, decided=_approval_asked),
+    NOTIFY: ActRule(
+        parking.NOTIFY,
+        decided=lambda state, *_: reminded(state),
+        skipped=lambda state, *_: reminded(state),
+    ),
+    AMEND_ORDER: ActRule(
+        parking.AMEND_ORDER,
+        _order_amended,
+        decided=lambda state, *_: state.replace(order_follows=True),
+    ),
     AMEND_PROJECT: ActRule(
         # Skipped, the project in Odoo stays as it is; the contract counts as followed.
         parking.AMEND_PROJECT,
         _project_amended,
+        decided=lambda state, *_: project_followed(state),
         skipped=lambda state, *_: project_followed(state),
     ),
     PROJECT_STATUS: ActRule(

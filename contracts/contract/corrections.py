@@ -109,5 +109,4 @@ def corrected(state: ContractState, _: StepException, resolution: Resolution) ->
     if contract == state.terms:
         return state
     contract = contract.model_copy(update={"version": contract.version + 1})
-    contract_data, reason = changes.contract_data_of(contract), resolution.reason or "amended"
-    return amendments.adopted(state, contract_data, contract, resolution.by, reason)
+    return amendments.adopted(state, contract, resolution.by, resolution.reason or "amended")

@@ -13,7 +13,6 @@ from contracts.agenda.actions import Action, Failed, Question
 from contracts.agenda.machine import ActRule, MessageRule
 from contracts.billing import account
 from contracts.billing.state import NotPossible
-from contracts.contract import derived
 from contracts.contract.messages import (
     MilestoneReached,
     MilestoneReachedInOdoo,
@@ -291,7 +290,7 @@ def marks(state: ContractState) -> Iterator[Action]:
 def _awaits_decision(state: ContractState, milestone: str) -> bool:
     """Whether its proposal was rejected: retried, the next draft marks it."""
     occasion = f"milestone:{milestone}"
-    undecided = derived.undecided(state.account)
+    undecided = account.undecided(state.account)
     return any(state.account.invoices[number].occasion == occasion for number in undecided)
 
 
@@ -322,7 +321,7 @@ def delivered_news(state: ContractState, invoice: str) -> dict[str, Decimal]:
 
 def _all_delivered_news(state: ContractState) -> dict[str, Decimal]:
     known = state.odoo.delivered
-    now = derived.delivered(state.account)
+    now = account.delivered(state.account)
     return {
         key: quantity for key, quantity in now.items() if known.get(key, Decimal(0)) != quantity
     }
@@ -332,15 +331,11 @@ def _lines_of(state: ContractState, number: int) -> tuple[str, ...]:
     return tuple(line.order_line for line in state.account.invoices[number].lines)
 
 
-def _marked(
-    state: ContractState, action: Action, as_of: datetime | None, stands: bool
-) -> ContractState:
+def _marked(state: ContractState, action: Action, as_of: datetime | None) -> ContractState:
     return _with_mark(state, action.subject, action.basis == REACHED, as_of)
 
 
-def _perhaps_marked(
-    state: ContractState, action: Action, failure: Failed, stands: bool
-) -> ContractState:
+def _perhaps_marked(state: ContractState, action: Action, failure: Failed) -> ContractState:
     return _with_mark(state, action.subject, None) if failure.maybe_done else state
 
 
@@ -353,9 +348,7 @@ def _with_mark(
     return state.with_milestone(key, marked_in_odoo=is_marked, marked_as_of=as_of)
 
 
-def _delivered(
-    state: ContractState, action: Action, sent: dict[str, Decimal], stands: bool
-) -> ContractState:
+def _delivered(state: ContractState, action: Action, sent: dict[str, Decimal]) -> ContractState:
     return state.replace(odoo=state.odoo.replace(delivered={**state.odoo.delivered, **sent}))
 
 

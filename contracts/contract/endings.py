@@ -12,7 +12,7 @@ from contracts.agenda.actions import Action, Failed, Metric
 from contracts.agenda.machine import ActRule, MessageRule
 from contracts.billing import account, keys
 from contracts.billing.periods import life
-from contracts.contract import amendments, derived, endings, proposing, provisioning, reading
+from contracts.contract import amendments, endings, proposing, provisioning, reading
 from contracts.contract.messages import CancelRequest
 from contracts.contract.state import DAY, ENDED, ContractStage, ContractState, Ending, has_ended
 from contracts.invoice.state import UNBILLED, InvoiceStage
@@ -40,9 +40,10 @@ def is_billed_out(state: ContractState) -> bool:
         not state.starting
         and state.change is None
         and not state.credits_asked
+        and (state.termination is None or state.terminated)
         and not amendments.is_behind(state)
         and not any(progress.under_review for progress in state.milestones.values())
-        and derived.is_over(state.account, state.billing_day)
+        and account.is_over(state.account, state.billing_day)
         and _plans_are_over(state)
     )
 
@@ -126,13 +127,11 @@ def _ended(state: ContractState, stage: ContractStage, ending: Ending) -> Contra
     return state.measured(Metric(metrics.ENDED, 1, labels))
 
 
-def _closed_out(state: ContractState, action: Action, value: Any, stands: bool) -> ContractState:
+def _closed_out(state: ContractState, action: Action, value: Any) -> ContractState:
     return state.replace(close_out_done=endings.PART_NAMES)
 
 
-def _closed_in_part(
-    state: ContractState, action: Action, failure: Failed, stands: bool
-) -> ContractState:
+def _closed_in_part(state: ContractState, action: Action, failure: Failed) -> ContractState:
     """Which parts are left, the activity says."""
     if failure.facts is None:
         return state
@@ -207,7 +206,7 @@ def compensation(state: ContractState) -> Iterator[Action]:
         yield Action(ARCHIVE_PROJECT, ARCHIVE_PROJECT, exclusive=True)
 
 
-def _taken_back(state: ContractState, action: Action, value: Any, stands: bool) -> ContractState:
+def _taken_back(state: ContractState, action: Action, value: Any) -> ContractState:
     return state.replace(close_out_done=(*state.close_out_done, action.kind))
 
 

@@ -71,27 +71,23 @@ def wanted(state: ContractState) -> Iterator[Action]:
         )
 
 
-def _hold_sent(state: ContractState, action: Action, value: Any, stands: bool) -> ContractState:
+def _hold_sent(state: ContractState, action: Action, value: Any) -> ContractState:
     """Where the hold was changed meanwhile it is sent again."""
-    if not stands:
-        return state
     number, hold = int(action.subject), state.holds.get(HoldKind.DUNNING)
     others = {key: known for key, known in state.dunning_holds.items() if key != number}
     return state.replace(dunning_holds={**others, number: hold} if hold else others)
 
 
-def _hold_not_sent(
-    state: ContractState, action: Action, failure: Failed, stands: bool
-) -> ContractState:
+def _hold_not_sent(state: ContractState, action: Action, failure: Failed) -> ContractState:
     """Its workflow is gone. Why is told by its end where this run hears of that."""
     number = int(action.subject)
     if number in state.followed:
-        return _hold_sent(state, action, None, stands)
+        return _hold_sent(state, action, None)
     return invoices.cleared_or_lost(state, number)
 
 
 ACTS: Mapping[str, ActRule[ContractState]] = {
-    DUNNING_HOLD: ActRule(done=_hold_sent, failed=_hold_not_sent)
+    DUNNING_HOLD: ActRule(decided=_hold_sent, failed=_hold_not_sent)
 }
 MESSAGES: Mapping[type, MessageRule[ContractState]] = {
     HoldRequest: MessageRule(_hold, _hold_refusal, brings_work=True)

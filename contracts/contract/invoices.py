@@ -10,7 +10,7 @@ from contracts.agenda.actions import Action, Failed, Question, Wanted
 from contracts.agenda.machine import ActRule, MessageRule
 from contracts.billing import account
 from contracts.billing.state import BillingState, InvoiceStatus, NotPossible
-from contracts.contract import delivery, derived, proposing
+from contracts.contract import delivery, proposing
 from contracts.contract.messages import CreditRequest, InvoiceEnded, InvoiceLost
 from contracts.contract.state import ContractState, has_ended, not_running
 from contracts.invoice.messages import CreditRequested
@@ -25,7 +25,7 @@ _MOST_CREDITS_ASKED = 100
 
 def wanted(state: ContractState) -> Iterator[Wanted]:
     """Questions to people, and what the invoices' workflows do not know yet."""
-    yield from (_decision(state, number) for number in derived.undecided(state.account))
+    yield from (_decision(state, number) for number in account.undecided(state.account))
     yield from (
         delivery.review(state, key)
         for key, progress in state.milestones.items()
@@ -144,13 +144,11 @@ def _renewal_notices(state: ContractState) -> Iterator[Action]:
             yield Action(CONTRACT_RENEWED, key, subject=str(number), lane=f"invoice:{number}")
 
 
-def _renewal_sent(state: ContractState, action: Action, value: Any, stands: bool) -> ContractState:
+def _renewal_sent(state: ContractState, action: Action, value: Any) -> ContractState:
     return state.replace(reporting_end=(*state.reporting_end, int(action.subject)))
 
 
-def _renewal_not_sent(
-    state: ContractState, action: Action, failure: Failed, stands: bool
-) -> ContractState:
+def _renewal_not_sent(state: ContractState, action: Action, failure: Failed) -> ContractState:
     return cleared_or_lost(state, int(action.subject))
 
 

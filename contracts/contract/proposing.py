@@ -18,7 +18,7 @@ from contracts.billing.account import Composition, Occasion, OccasionKind
 from contracts.billing.lines import InvoiceProposal
 from contracts.billing.state import Invoice
 from contracts.billing.terms import is_read
-from contracts.contract import amendments, delivery, derived, reading
+from contracts.contract import amendments, delivery, reading
 from contracts.contract.state import CapWarning, ContractState, InvoiceStart
 from contracts.invoice.state import InvoiceReport, InvoiceStage
 from contracts.money import Money
@@ -85,7 +85,7 @@ def may_bill(state: ContractState) -> bool:
 
 def offers(state: ContractState) -> Iterator[Offer]:
     """What may be proposed now, the oldest first; nothing while billing stands still."""
-    found = derived.occasions(state.account, state.billing_day)
+    found = account.occasions(state.account, state.billing_day)
     if not found or not may_bill(state):
         return
     waits = reading.is_under_way(state)
@@ -117,10 +117,10 @@ def _may_be_joined(occasion: Occasion) -> bool:
 
 def _offer(state: ContractState, occasion: Occasion) -> Offer:
     billing, today = state.account, state.billing_day
-    violations = derived.violations(billing, today)
+    violations = account.check(billing, today)
     if violations:
         return Offer(occasion, question=_inconsistent(violations))
-    found = derived.composed(billing, occasion.key, next_number(state), today)
+    found = account.compose(billing, occasion.key, next_number(state), today)
     if not isinstance(found, Composition):
         return Offer(occasion, question=_unbillable(occasion, found))
     proposal = found.proposal
@@ -166,7 +166,7 @@ def _beyond_limit(state: ContractState, occasion: Occasion, amount: Money) -> Qu
     limit = contract.purchase_order_limit
     if limit is None or not amount.is_positive:
         return None
-    reached = derived.sums(state.account, state.billing_day).committed + amount
+    reached = account.sums(state.account, state.billing_day).committed + amount
     basis = f"{occasion.key} {amount} {reached}"
     if reached <= limit or basis in state.limits_passed:
         return None
@@ -249,7 +249,7 @@ def _with_warning(state: ContractState, text: str, invoice: Invoice) -> Contract
     return state.noted(text)
 
 
-def _started(state: ContractState, action: Action, is_new: bool, stands: bool) -> ContractState:
+def _started(state: ContractState, action: Action, is_new: bool) -> ContractState:
     """The invoice's workflow is under way. One that an earlier attempt began is not followed by
     this run: it is asked to report its end."""
     number = int(action.subject)
@@ -276,7 +276,7 @@ def _retry_period(state: ContractState, parked: StepException, _: Resolution) ->
 def _meant(state: ContractState, parked: StepException) -> list[Occasion]:
     """The occasion that a question is about."""
     name = parked.subject
-    found = derived.occasions(state.account, state.billing_day)
+    found = account.occasions(state.account, state.billing_day)
     return [occasion for occasion in found if step_name(occasion.key) == name]
 
 

@@ -82,17 +82,11 @@ def received(state: ContractState) -> ContractState:
 # --- what came of it ------------------------------------------------------------------------------
 
 
-def _deal_read(
-    state: ContractState, action: Action, contract_data: JsonObject, stands: bool
-) -> ContractState:
-    return state.replace(contract_data=contract_data) if stands else state
+def _deal_read(state: ContractState, action: Action, contract_data: JsonObject) -> ContractState:
+    return state.replace(contract_data=contract_data)
 
 
-def _validated(
-    state: ContractState, action: Action, accepted: Accepted, stands: bool
-) -> ContractState:
-    if not stands:
-        return state
+def _validated(state: ContractState, action: Action, accepted: Accepted) -> ContractState:
     contract = accepted.contract
     signed = ContractVersion(
         version=contract.version,
@@ -116,15 +110,16 @@ def _validated(
     return state.enter(ContractStage.PROVISIONING) if is_first else state
 
 
-def _provisioned(
-    state: ContractState, action: Action, odoo: OdooRefs, stands: bool
-) -> ContractState:
-    state = state.replace(odoo=odoo)
-    if not stands or state.cancel is not None:
-        return state
-    state = state.replace(
-        order_version=state.terms, billing=account.begin(state.terms, state.today)
-    )
+def _set_up(state: ContractState, action: Action, odoo: OdooRefs) -> ContractState:
+    return state.replace(odoo=odoo)
+
+
+def _provisioned(state: ContractState, action: Action, odoo: OdooRefs) -> ContractState:
+    if state.cancel is not None:
+        return state  # It was only found out what is to be taken back.
+    # From now on the contract itself says all of it.
+    billing = account.begin(state.terms, state.today)
+    state = state.replace(contract_data={}, order_version=state.terms, billing=billing)
     return state.measured(
         metrics.days(
             metrics.PROJECT, state.today - state.terms.signed_on, legal_entity=state.legal_entity
@@ -132,22 +127,21 @@ def _provisioned(
     ).enter(ContractStage.ACTIVE)
 
 
-def _provisioned_in_part(
-    state: ContractState, action: Action, failure: Failed, stands: bool
-) -> ContractState:
+def _provisioned_in_part(state: ContractState, action: Action, failure: Failed) -> ContractState:
     if failure.facts is None:
         return state
     return state.replace(odoo=OdooRefs.model_validate(failure.facts))
 
 
 ACTS: Mapping[str, ActRule[ContractState]] = {
-    READ_DEAL: ActRule(parking.READ_DEAL, _deal_read),
-    VALIDATE: ActRule(parking.VALIDATE, _validated),
+    READ_DEAL: ActRule(parking.READ_DEAL, decided=_deal_read),
+    VALIDATE: ActRule(parking.VALIDATE, decided=_validated),
     # In one act; each part parks under its own name.
     PROVISION: ActRule(
         parking.PROVISION,
-        _provisioned,
+        _set_up,
         _provisioned_in_part,
+        decided=_provisioned,
         parts=(parking.CUSTOMER, parking.ORDER, parking.CONFIRM),
     ),
 }

@@ -14,7 +14,6 @@ from contracts.billing.expenses import Expense
 from contracts.billing.periods import life
 from contracts.billing.terms import is_read
 from contracts.billing.time import TimeEntry
-from contracts.contract import derived
 from contracts.contract.answers import ExpensesRead, TimeRead
 from contracts.contract.state import DAY, ContractState, ReadCursor, has_ended
 from contracts.parking import Resolution, StepException
@@ -41,7 +40,7 @@ def wanted(state: ContractState) -> Iterator[Wanted]:
 
 def readings(state: ContractState) -> list[Read]:
     """What is to be read now, at most one reading of a plan."""
-    found = {read.plan: read for read in derived.reads(state.account, state.billing_day)}
+    found = {read.plan: read for read in account.reads(state.account, state.billing_day)}
     for plan in state.read_again:
         read = _of(state, plan, state.today - DAY)
         if read is not None:
@@ -58,7 +57,7 @@ def is_closing(state: ContractState) -> bool:
         not state.starting
         and state.change is None
         and all(has_ended(report) for report in state.invoices.values())
-        and derived.is_over(state.account, state.billing_day)
+        and account.is_over(state.account, state.billing_day)
     )
 
 
@@ -94,15 +93,13 @@ def _of(state: ContractState, key: str, until: date) -> Read | None:
 # --- what came of it ------------------------------------------------------------------------------
 
 
-def _time_read(state: ContractState, action: Action, read: TimeRead, stands: bool) -> ContractState:
+def _time_read(state: ContractState, action: Action, read: TimeRead) -> ContractState:
     state = _with_late(state, action.subject, account.too_late(state.account, read.entries))
     billing = account.take_time(state.account, action.subject, read.entries, read.gone, read.until)
     return _after_reading(state.replace(billing=billing), action.subject, read)
 
 
-def _expenses_read(
-    state: ContractState, action: Action, read: ExpensesRead, stands: bool
-) -> ContractState:
+def _expenses_read(state: ContractState, action: Action, read: ExpensesRead) -> ContractState:
     state = _with_late(state, action.subject, account.too_late(state.account, read.expenses))
     billing = account.take_expenses(
         state.account, action.subject, read.expenses, read.gone, read.until

@@ -24,7 +24,7 @@ from contracts.contract import (
 )
 from contracts.contract.state import ENDED, ContractInput, ContractState, outcome
 from contracts.contract.waits import contract_waits
-from contracts.model import JsonObject
+from contracts.model import Contract, JsonObject
 
 
 def shown(state: ContractState) -> ContractState:
@@ -38,16 +38,18 @@ def shown(state: ContractState) -> ContractState:
 
 def _at_most_bytes(state: ContractState) -> int:
     """The contract and its data are kept several times, everything else once."""
+    parts = 700 * len(state.invoices) + 400 * (len(state.milestones) + len(state.early_milestones))
     billing = state.billing
-    rows = len(billing.hours) + len(billing.expenses) if billing else 0
-    rows += sum(map(len, billing.usage.values())) if billing else 0
-    parts = len(state.invoices) + len(state.milestones) + len(state.early_milestones)
-    return 100_000 + 6 * _bytes_of(state.contract_data) + 2_500 * parts + 300 * rows
+    if billing is not None:
+        lines = sum(len(item.lines) + len(item.parts) for item in billing.invoices.values())
+        rows = len(billing.hours) + len(billing.expenses) + sum(map(len, billing.usage.values()))
+        parts += 500 * len(billing.invoices) + 300 * (lines + rows)
+    return 100_000 + 6 * _bytes_of(state.contract or state.contract_data) + parts
 
 
 @derived.remembered
-def _bytes_of(contract_data: JsonObject) -> int:
-    return len(json.dumps(contract_data))
+def _bytes_of(terms: Contract | JsonObject) -> int:
+    return len(json.dumps(terms) if isinstance(terms, dict) else terms.model_dump_json())
 
 
 def _has_parked_invoice(state: ContractState) -> bool:

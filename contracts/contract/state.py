@@ -21,6 +21,7 @@ from pydantic import (
 
 from contracts.agenda.state import AgendaState
 from contracts.approvals import ApprovalRound
+from contracts.billing import account
 from contracts.billing.lines import InvoiceKind, InvoiceProposal
 from contracts.billing.state import BillingState
 from contracts.calendar import BusinessCalendar
@@ -150,7 +151,6 @@ class PendingChange(Value):
     """
 
     order: ChangeOrder
-    contract_data: JsonObject
     contract: Contract
     changes: tuple[str, ...]
     approval_round: ApprovalRound | None = None
@@ -465,7 +465,7 @@ def _value(state: ContractState, contract: Contract) -> Money:
     """What the contract comes to as amended; before anything is billed, its milestones."""
     if state.billing is None:
         return contract.fixed_price
-    return derived.sums(state.billing, state.today).value
+    return account.sums(state.billing, state.billing_day).value
 
 
 def _posted(reports: Mapping[int, InvoiceReport], kind: InvoiceKind) -> list[InvoiceReport]:

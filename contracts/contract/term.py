@@ -83,14 +83,30 @@ def ends_early(state: ContractState) -> ContractState:
     request = state.termination
     if request is None or not ends_today(state):
         return state
-    unreached = [key for key, progress in state.milestones.items() if progress.reached_on is None]
-    contract_data, contract = changes.ended_early(state.terms, request.on, unreached)
     state = state.replace(terminated=True, ending=Ending.TERMINATED)
-    reason = f"ended early: {request.reason}"
-    state = state.with_requesters(request.by)
-    state = amendments.adopted(state, contract_data, contract, request.by, reason)
+    state = _without_unreached(state.with_requesters(request.by), request)
     fee = request.side is Side.CUSTOMER
     return state.replace(billing=account.end_early(state.account, request.on, fee=fee))
+
+
+def drops_unreached(state: ContractState) -> ContractState:
+    """A milestone that is taken back after the early end comes no more."""
+    request = state.termination
+    if request is None or not state.terminated or amendments.is_behind(state):
+        return state
+    return _without_unreached(state, request) if any(_unreached(state)) else state
+
+
+def _without_unreached(state: ContractState, request: TerminationRequest) -> ContractState:
+    contract = changes.ended_early(state.terms, request.on, [*_unreached(state)])
+    reason = f"ended early: {request.reason}"
+    return amendments.adopted(state, contract, request.by, reason)
+
+
+def _unreached(state: ContractState) -> Iterator[str]:
+    for key, progress in state.milestones.items():
+        if progress.reached_on is None and not progress.under_review:
+            yield key
 
 
 # --- notice and renewal ---------------------------------------------------------------------------
@@ -138,9 +154,9 @@ def renews(state: ContractState) -> ContractState:
     """The term is over, and the next one begins."""
     if not _renews_today(state):
         return state
-    contract_data, contract = changes.renewed(state.terms)
+    contract = changes.renewed(state.terms)
     reason = f"renewed until {contract.ends_on}"
-    return amendments.adopted(state, contract_data, contract, "term", reason)
+    return amendments.adopted(state, contract, "term", reason)
 
 
 def days(state: ContractState) -> Iterator[date]:

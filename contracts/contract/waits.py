@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from contracts.contract import derived
+from contracts.billing import account
 from contracts.contract.messages import HoldKind
 from contracts.contract.state import ENDED, ContractStage, ContractState
 from contracts.invoice.state import CLEARED, PENDING, UNBILLED
@@ -69,11 +69,11 @@ def _waits_for_work(state: ContractState) -> tuple[str | None, str]:
     planned = [key for key, item in state.milestones.items() if item.reached_on is None]
     if planned:
         return "milestone", f"a milestone to be reached: {_named(planned)}"
-    for due in derived.dues(state.account, state.billing_day)[:1]:
+    for due in account.dues(state.account, state.billing_day)[:1]:
         return "period", f"the next billing day, {due.on}: {due.plan} for {due.period}"
     release_on = contract.retainage.release_on if contract.retainage else None
     if release_on:
-        held = derived.sums(state.account, state.billing_day).retained
+        held = account.sums(state.account, state.billing_day).retained
         if held.is_positive:
             return "retainage", f"{held} held back until {release_on}"
     if contract.plans and contract.ends_on:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from contracts import changes, parking
+from contracts import parking
 from contracts.agenda.actions import Action
 from contracts.agenda.machine import ActRule, MessageRule
 from contracts.billing import account
@@ -77,9 +77,7 @@ def _stage(state: ContractState) -> str:
     return str(state.stage)
 
 
-def _status_written(
-    state: ContractState, action: Action, written: ContractStatus, stands: bool
-) -> ContractState:
+def _status_written(state: ContractState, action: Action, written: ContractStatus) -> ContractState:
     return state.replace(crm_written=written)
 
 
@@ -104,18 +102,13 @@ def refresh(state: ContractState) -> Iterator[Action]:
         yield Action(REFRESH, REFRESH, basis=state.refresh.by)
 
 
-def _deal_refreshed(
-    state: ContractState, action: Action, deal: JsonObject, stands: bool
-) -> ContractState:
+def _deal_refreshed(state: ContractState, action: Action, deal: JsonObject) -> ContractState:
     """Take from the deal what the CRM owns; differences in what others own are only named."""
-    if not stands:
-        return state
     contract, accepted, ignored = refreshed(state.terms, deal)
     found = (*accepted, *(f"not taken: {text}" for text in ignored))
     if contract != state.terms:
         state = state.replace(
             contract=contract,
-            contract_data=changes.contract_data_of(contract),
             billing=account.adopt(state.account, contract, state.today),
         ).with_requesters(contract.requested_by, action.basis)
     # What the owner elsewhere keeps is the same every time: it is noted once.
@@ -134,7 +127,7 @@ ACTS: Mapping[str, ActRule[ContractState]] = {
     ),
     REFRESH: ActRule(
         parking.REFRESH,
-        _deal_refreshed,
+        decided=_deal_refreshed,
         skipped=lambda state, *_: state.replace(refresh=None),
     ),
 }

@@ -324,9 +324,7 @@ def void_write_off(state: InvoiceState) -> InvoiceState:
     return state
 
 
-def _wrote_off(
-    state: InvoiceState, action: Action, balance: InvoiceBalance, stands: bool
-) -> InvoiceState:
+def _wrote_off(state: InvoiceState, action: Action, balance: InvoiceBalance) -> InvoiceState:
     asked = state.write_off
     if asked is not None:
         approved = f"write-off of {asked.amount}: {asked.approval_round.given}"

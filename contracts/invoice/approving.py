@@ -56,11 +56,9 @@ def to_remind(state: InvoiceState) -> list[Wanted]:
     return [Action(acts.NOTIFY, key=f"{acts.NOTIFY}:{found.subject.kind}", basis=basis)]
 
 
-def _reminded_approvers(
-    state: InvoiceState, action: Action, value: Any, stands: bool
-) -> InvoiceState:
+def _reminded_approvers(state: InvoiceState, action: Action, value: Any) -> InvoiceState:
     found = state.open_round
-    if not stands or found is None:
+    if found is None:
         return state
     what = "Escalated" if action.basis.startswith(ESCALATED) else "Reminder"
     state = _with_reminder(state, action.basis)
@@ -86,7 +84,7 @@ def escalate(state: InvoiceState) -> InvoiceState:
 ACTS: Mapping[str, ActRule[InvoiceState]] = {
     acts.NOTIFY: ActRule(
         parking.NOTIFY,
-        _reminded_approvers,
+        decided=_reminded_approvers,
         skipped=lambda state, parked, _: _with_reminder(state, parked.basis),
     )
 }

@@ -17,6 +17,8 @@ from contracts.approvals import content_hash_of
 from contracts.model import Frozen
 from contracts.odoo_totals import OdooTotals
 
+MAILED_TO = "mailed_to"
+"""The field of the address."""
 _SHOWN_LINES = 50
 _SHOWN_DIFFERENCES = 20
 

@@ -16,7 +16,14 @@ from contracts.approvals import ApprovalKind, ApprovalRound, Subject
 from contracts.billing.lines import InvoiceProposal
 from contracts.invoice import acts, approving, collecting, payments
 from contracts.invoice.answers import Draft
-from contracts.invoice.content import InvoiceContent, approval_hash, details, differences, in_words
+from contracts.invoice.content import (
+    MAILED_TO,
+    InvoiceContent,
+    approval_hash,
+    details,
+    differences,
+    in_words,
+)
 from contracts.invoice.messages import InvoiceBalance
 from contracts.invoice.state import InvoiceStage, InvoiceState, KnownDraft
 from contracts.model import MessageDay
@@ -101,7 +108,7 @@ def _approval_outdated(state: InvoiceState) -> Question:
 # --- what came of it ------------------------------------------------------------------------------
 
 
-def _drafted(state: InvoiceState, action: Action, draft: Draft, stands: bool) -> InvoiceState:
+def _drafted(state: InvoiceState, action: Action, draft: Draft) -> InvoiceState:
     """The draft exists in Odoo, with what it says there."""
     known = KnownDraft(
         invoice_id=draft.invoice_id,
@@ -121,9 +128,7 @@ def _drafted(state: InvoiceState, action: Action, draft: Draft, stands: bool) ->
     return state.replace(approval_round=None, changed_by_hand=True).noted(text)
 
 
-def _posted(
-    state: InvoiceState, action: Action, balance: InvoiceBalance, stands: bool
-) -> InvoiceState:
+def _posted(state: InvoiceState, action: Action, balance: InvoiceBalance) -> InvoiceState:
     state = payments.with_balance(state.replace(issued=True), balance)
     if state.draft is not None:
         # Its lines are Odoo's from now on; the state of an invoice that is collected stays small.
@@ -132,11 +137,11 @@ def _posted(
     return state.noted(f"Posted {balance.number}: {balance.total} with tax, due {balance.due_on}")
 
 
-def _discarded(state: InvoiceState, action: Action, value: Any, stands: bool) -> InvoiceState:
+def _discarded(state: InvoiceState, action: Action, value: Any) -> InvoiceState:
     return state.replace(discarded=True).noted("The draft was cancelled")
 
 
-def _delivered(state: InvoiceState, action: Action, value: Any, stands: bool) -> InvoiceState:
+def _delivered(state: InvoiceState, action: Action, value: Any) -> InvoiceState:
     return state.replace(delivered=True).noted("Delivered by e-mail")
 
 
@@ -155,8 +160,9 @@ def _retry_post(state: InvoiceState, parked: StepException, _: Resolution) -> In
 def _retry_delivery(
     state: InvoiceState, parked: StepException, resolution: Resolution
 ) -> InvoiceState:
-    """The person has seen where Odoo would mail the invoice to now, and lets it go there."""
-    if parked.code != _DIFFERS:
+    """The person has seen where Odoo would mail the invoice to now, and lets it go there; what
+    else was changed in it is to be corrected there."""
+    if parked.code != _DIFFERS or parked.field != f"invoice.{MAILED_TO}":
         return state
     draft, address = required(state.draft), parked.value
     content = draft.content.replace(mailed_to=address)

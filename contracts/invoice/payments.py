@@ -168,9 +168,7 @@ def _owed(state: InvoiceState) -> Money:
     return max(owed, Money.zero(owed.currency))
 
 
-def _registered(
-    state: InvoiceState, action: Action, balance: InvoiceBalance, stands: bool
-) -> InvoiceState:
+def _registered(state: InvoiceState, action: Action, balance: InvoiceBalance) -> InvoiceState:
     owed, amount = required(state.owed_at_booking), state.known_payments[action.subject]
     state = with_balance(_without_payment(state, action.subject), balance)
     over = amount - owed
@@ -283,9 +281,7 @@ def to_reconcile() -> Action:
     return Action(acts.RECONCILE, key=acts.RECONCILE, lane=BOOKING_LANE, irreversible=True)
 
 
-def _reconciled(
-    state: InvoiceState, action: Action, value: Reconciled, stands: bool
-) -> InvoiceState:
+def _reconciled(state: InvoiceState, action: Action, value: Reconciled) -> InvoiceState:
     """The credit note is off what its invoice is open by; the invoice's workflow is to hear it."""
     note = value.credit_note
     applied = note.total - note.residual

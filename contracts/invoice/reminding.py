@@ -54,12 +54,13 @@ def look_for_restored(state: InvoiceState) -> Action:
 # --- what came of it ------------------------------------------------------------------------------
 
 
-def _read(
-    state: InvoiceState, action: Action, balance: InvoiceBalance, stands: bool
-) -> InvoiceState:
-    """The balance was read for something that is decided now, if it still is to be."""
-    state = payments.with_balance(state, balance)
-    if not stands or collecting.posted(state) is None:
+def _read(state: InvoiceState, action: Action, balance: InvoiceBalance) -> InvoiceState:
+    return payments.with_balance(state, balance)
+
+
+def _looked(state: InvoiceState, action: Action, balance: InvoiceBalance) -> InvoiceState:
+    """The balance was read for something that is decided now."""
+    if collecting.posted(state) is None:
         return state
     if action.basis.startswith(PROMISED):
         return _with_promise_broken(state, balance)
@@ -110,7 +111,7 @@ def _fill(template: str, words: Mapping[str, str]) -> str:
     return template
 
 
-def _reminded(state: InvoiceState, action: Action, value: Any, stands: bool) -> InvoiceState:
+def _reminded(state: InvoiceState, action: Action, value: Any) -> InvoiceState:
     by_hand = action.kind == acts.TODO
     return _with_reminder_sent(state, "left to a person (no e-mail address)" if by_hand else "sent")
 
@@ -153,9 +154,7 @@ def drop_reminder(state: InvoiceState) -> InvoiceState:
     return state.replace(reminder=None)
 
 
-def _not_reminded(
-    state: InvoiceState, action: Action, failure: Failed, stands: bool
-) -> InvoiceState:
+def _not_reminded(state: InvoiceState, action: Action, failure: Failed) -> InvoiceState:
     if failure.code != _NO_ADDRESS or not state.reminder:
         return state
     return state.replace(reminder=state.reminder.replace(by_hand=True))
@@ -166,7 +165,7 @@ def _skipped(state: InvoiceState, *_: Any) -> InvoiceState:
 
 
 ACTS: Mapping[str, ActRule[InvoiceState]] = {
-    acts.BALANCE: ActRule(parking.BALANCE, _read),
+    acts.BALANCE: ActRule(parking.BALANCE, _read, decided=_looked),
     acts.REMIND: ActRule(parking.REMIND, _reminded, _not_reminded, skipped=_skipped),
     acts.TODO: ActRule(parking.REMIND, _reminded, skipped=_skipped),
 }

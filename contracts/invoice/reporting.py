@@ -127,9 +127,7 @@ def _contract_renewed(state: InvoiceState, _: ContractRenewed) -> InvoiceState:
     return state.replace(tells_its_end=True)
 
 
-def _told_contract(
-    state: InvoiceState, action: Action, report: InvoiceReport, stands: bool
-) -> InvoiceState:
+def _told_contract(state: InvoiceState, action: Action, report: InvoiceReport) -> InvoiceState:
     return state.replace(reported=report)
 
 
@@ -145,18 +143,16 @@ def _untold(failure: Failed) -> str:
     return f"The contract could not be told: {failure.message}"
 
 
-def _not_told(state: InvoiceState, action: Action, failure: Failed, stands: bool) -> InvoiceState:
+def _not_told(state: InvoiceState, action: Action, failure: Failed) -> InvoiceState:
     """A contract that has ended misses nothing."""
     return state.replace(reported=report(state)).noted(_untold(failure))
 
 
-def _not_asked(state: InvoiceState, action: Action, failure: Failed, stands: bool) -> InvoiceState:
+def _not_asked(state: InvoiceState, action: Action, failure: Failed) -> InvoiceState:
     return _asked_credit(state).noted(_untold(failure))
 
 
-def _invoice_not_told(
-    state: InvoiceState, action: Action, failure: Failed, stands: bool
-) -> InvoiceState:
+def _invoice_not_told(state: InvoiceState, action: Action, failure: Failed) -> InvoiceState:
     """It has ended: settled before it was credited. The contract knows of both."""
     text = f"Invoice {action.subject} is not followed any more"
     return _told_invoice(state).noted(text)

@@ -6,7 +6,6 @@ from contracts.billing import account, keys
 from contracts.billing.lines import InvoiceKind, Line, total
 from contracts.billing.order import order_lines
 from contracts.billing.state import BillingState, Invoice, InvoiceStatus
-from contracts.contract import derived
 from contracts.contract.state import ContractState
 from contracts.model import Frozen
 from contracts.money import Money
@@ -51,7 +50,7 @@ def statement(state: ContractState) -> Statement:
     """The statement of a validated contract, as of now."""
     contract, today = state.terms, state.billing_day
     billing = state.billing or account.begin(contract, contract.signed_on)
-    sums = derived.sums(billing, today)
+    sums = account.sums(billing, today)
     planned = Money.total(_planned(billing).values(), contract.currency)
     proposed = sums.committed - sums.billed
     credited = -total(_lines(_issued(billing, InvoiceKind.CREDIT_NOTE)), contract.currency)
@@ -68,7 +67,7 @@ def statement(state: ContractState) -> Statement:
         deposit_left=sums.deposit_left,
         value=sums.value,
         not_billed=account.unbilled(billing, today),
-        violations=tuple(derived.violations(billing, today)),
+        violations=tuple(account.check(billing, today)),
     )
 
 

@@ -11,7 +11,6 @@ from datetime import date, timedelta
 from contracts.billing import account, keys
 from contracts.billing.lines import total
 from contracts.billing.state import BillingState
-from contracts.contract import derived
 from contracts.contract.invoices import name_of
 from contracts.contract.state import ContractState, MilestoneProgress
 from contracts.invoice.state import InvoiceReport
@@ -75,7 +74,7 @@ def plan_rows(state: ContractState) -> list[PlanRow]:
     contract, billing = state.contract, state.billing
     if contract is None or billing is None:
         return []
-    dues = {due.plan: due for due in derived.dues(billing, state.billing_day)}
+    dues = {due.plan: due for due in account.dues(billing, state.billing_day)}
     rows = []
     for plan in contract.plans:
         due = dues.get(plan.key)
@@ -207,7 +206,7 @@ def _holds(state: ContractState) -> Iterator[str]:
 
 
 def _money_kept(state: ContractState, contract: Contract) -> Iterator[str]:
-    sums = derived.sums(state.account, state.billing_day)
+    sums = account.sums(state.account, state.billing_day)
     left, held = sums.deposit_left, sums.retained
     if left.is_positive:
         yield f"Deposit not deducted yet: {left}"
@@ -225,7 +224,7 @@ def _money_kept(state: ContractState, contract: Contract) -> Iterator[str]:
 def _limits(state: ContractState, contract: Contract) -> Iterator[str]:
     limit = contract.purchase_order_limit
     if limit is not None:
-        used = derived.sums(state.account, state.billing_day).committed
+        used = account.sums(state.account, state.billing_day).committed
         yield f"Purchase order {contract.purchase_order}: {used} of {limit} billed or proposed"
 
 
@@ -240,13 +239,13 @@ def _renewal(state: ContractState, contract: Contract) -> Iterator[str]:
 
 
 def _unproposed(state: ContractState) -> Iterator[str]:
-    for occasion in derived.occasions(state.account, state.billing_day):
+    for occasion in account.occasions(state.account, state.billing_day):
         yield f"To be proposed: {occasion.title}, {occasion.amount}"
 
 
 def _repriced(state: ContractState) -> Iterator[str]:
     """A version for earlier days leaves alone what is proposed: a person decides."""
-    for item in derived.repriced(state.account, state.billing_day):
+    for item in account.repriced(state.account, state.billing_day):
         sign = "+" if item.difference.is_positive else ""
         yield (
             f"Invoice {item.number} bills {item.billed} of {item.plan} by earlier terms; the "

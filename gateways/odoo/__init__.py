@@ -19,13 +19,14 @@ from gateways.odoo.client import OdooClient, OnCall, Transport
 from gateways.odoo.errors import SYSTEM, LoadRefused
 from gateways.odoo.json2 import Json2Transport
 from gateways.odoo.jsonrpc import RpcTransport
-from gateways.odoo.requests.mail import FAILED, MAX_MAILS, Mailed
+from gateways.odoo.requests.mail import FAILED, MAX_MAILS, SHOWN, Mailed
 from gateways.secrets import Secret
 from gateways.throttle import Throttle
 
 __all__ = [
     "FAILED",
     "MAX_MAILS",
+    "SHOWN",
     "LoadRefused",
     "Mailed",
     "OdooClient",

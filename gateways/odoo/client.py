@@ -208,16 +208,17 @@ class OdooClient:
         if ids:
             self._batcher.run(OnRecords(model, method, ids, {"context": self._in(context)}))
 
-    def mail(self, invoice: int, to: str, *, again: bool = False) -> Mailed:
+    def mail(self, invoice: int, expected: Mapping[str, str], *, again: bool = False) -> Mailed:
         """Send a posted invoice to its customer by e-mail, as PDF, unless an e-mail about it was
         sent already. Returns how the newest e-mail about it fared. Safe to repeat.
 
-        Odoo mails to its customer's address: where that is not `to`, nothing is sent.
+        Where the invoice does not say what is `expected` of it (by the names of `SHOWN`, such as
+        `mailed_to`, its customer's address), nothing is sent.
 
         `again` says that this is a repeat, and that nobody knows what became of the attempt before:
         raises GatewayError `under_way`, transient, as long as that may still mail it.
         """
-        request = Mail(invoice, to, again, self._in(), self._mail_state)
+        request = Mail(invoice, expected, again, self._in(), self._mail_state)
         mailed: Mailed = self._batcher.run(request)
         return mailed
 

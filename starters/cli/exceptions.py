@@ -38,7 +38,8 @@ def list_(context: typer.Context) -> None:
     found = session.run(lambda c2c: c2c.exceptions(unreadable=session.warn_unreadable))
     from starters.cli import render
 
-    document = {"exceptions": [_document(item) for item in found.items], "more": found.more}
+    listed = [_document(item) for item in found.items]
+    document = {"exceptions": listed, "more": found.more, "events": found.events}
     nothing = f"Nothing is parked at {session.place}."
     session.show(document, render.exceptions(found.items) if found.items else nothing)
     if found.more:
@@ -46,6 +47,8 @@ def list_(context: typer.Context) -> None:
             f"of contracts and of invoices only the newest {MAX_LISTED} with an exception are "
             "listed; there are more"
         )
+    if found.events:
+        session.warn(f"{found.events} events wait for a person too: c2c events list --parked")
 
 
 @app.command()

@@ -74,14 +74,18 @@ class Session:
     def default_entity(self) -> str:
         """The legal entity that is meant where none is stated. Raises BadReference, and
         ConfigurationError where there is a configuration that cannot be read."""
-        from wiring.settings import is_configured
+        from wiring.settings import ConfigurationError, is_configured
 
         if self.entity:
             return self.entity
-        settings = self.settings if is_configured() else None
-        if settings and settings.default_entity:
-            return settings.default_entity
-        known = sorted(self.known_entities())
+        known: list[str] = []
+        try:
+            if self.settings.default_entity:
+                return self.settings.default_entity
+            known = sorted(self.settings.entities)
+        except ConfigurationError:
+            if is_configured():
+                raise
         if len(known) == 1:
             return known[0]
         why = f"several are configured: {', '.join(known)}" if known else "none is configured here"

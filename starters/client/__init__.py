@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from contracts.problems import InvalidContract as InvalidContract
     from starters.client.approvals import Awaiting as Awaiting
-    from starters.client.approvals import Found as Found
     from starters.client.approvals import Outcome as Outcome
     from starters.client.auditing import Audit as Audit
     from starters.client.c2c import C2C as C2C
@@ -29,16 +28,16 @@ if TYPE_CHECKING:
     from starters.client.errors import Refused as Refused
     from starters.client.invoices import InvoiceClient as InvoiceClient
     from starters.client.listing import ContractRow as ContractRow
+    from starters.client.listing import Listed as Listed
     from starters.client.names import MAX_LISTED as MAX_LISTED
     from starters.client.parked import ParkedStep as ParkedStep
-    from starters.client.parked import ParkedSteps as ParkedSteps
     from starters.client.references import BadReference as BadReference
     from starters.client.references import Entities as Entities
     from starters.client.starting import Started as Started
 
 _MODULES = {
     "contracts.problems": ("InvalidContract",),
-    "starters.client.approvals": ("Awaiting", "Found", "Outcome"),
+    "starters.client.approvals": ("Awaiting", "Outcome"),
     "starters.client.auditing": ("Audit",),
     "starters.client.c2c": ("C2C",),
     "starters.client.calls": ("Attempt",),
@@ -46,9 +45,9 @@ _MODULES = {
     "starters.client.contracts": ("ContractClient",),
     "starters.client.errors": ("NoAnswer", "NotFound", "Refused"),
     "starters.client.invoices": ("InvoiceClient",),
-    "starters.client.listing": ("ContractRow",),
+    "starters.client.listing": ("ContractRow", "Listed"),
     "starters.client.names": ("MAX_LISTED",),
-    "starters.client.parked": ("ParkedStep", "ParkedSteps"),
+    "starters.client.parked": ("ParkedStep",),
     "starters.client.references": ("BadReference", "Entities"),
     "starters.client.starting": ("Started",),
 }

@@ -11,18 +11,9 @@ from temporalio.client import Client
 
 from contracts.approvals import ApprovalDecision, ApprovalKind, ApprovalRound, Decision
 from contracts.money import Money
-from starters.client import calls, listing
-from starters.client.calls import Unreadable
+from starters.client import calls
 from starters.client.errors import NoAnswer, Refused
-from starters.client.names import MAX_LISTED
 from starters.client.protocol import DECIDE_APPROVAL, OPEN_APPROVALS, built
-from workflows import search_attributes
-
-# A workflow with a parked step shows that first; an approval may be open beside it.
-_MAY_WAIT = (
-    f"{search_attributes.WAITING_ON.name} IN ('approval', 'exception', 'credentials') "
-    "AND ExecutionStatus = 'Running'"
-)
 
 
 @dataclass(frozen=True)
@@ -32,19 +23,25 @@ class Awaiting:
     workflow_id: str
     approval_round: ApprovalRound
 
+    def is_of(self, customer: str, up_to: Money | None, kind: ApprovalKind | None) -> bool:
+        """Whether it is meant; what is left empty does not narrow. `customer` is a key or a name,
+        whatever its case. An amount in another currency than that of `up_to` is not meant."""
+        subject, named = self.approval_round.subject, customer.strip().casefold()
+        amount = subject.amount
+        return (
+            (
+                not named
+                or named in (subject.customer_key.casefold(), subject.customer_name.casefold())
+            )
+            and (kind is None or subject.kind is kind)
+            and (up_to is None or (amount.currency == up_to.currency and amount <= up_to))
+        )
+
     def may_be_approved_by(self, person: str, now: datetime | None = None) -> bool:
         """Whether the rules let the person approve it, as it stands; `now` is aware."""
         today = self.approval_round.requirement.today(now or datetime.now(UTC))
         decision = decision_on(self.approval_round, Decision.APPROVE, person, "")
         return self.approval_round.refusal(decision, today) is None
-
-
-@dataclass(frozen=True)
-class Found:
-    """Open rounds, the longest waiting first. `more`: a limit was reached, others may be open."""
-
-    items: list[Awaiting]
-    more: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,48 +60,7 @@ class Outcome:
         return self.after is not None
 
 
-@dataclass(frozen=True)
-class Filter:
-    """Which approvals are meant; what is left empty does not narrow.
-
-    `customer` is a key or a name, whatever its case. `up_to` compares amounts as the rules do
-    (without tax); amounts in another currency are not meant.
-    """
-
-    customer: str = ""
-    up_to: Money | None = None
-    kind: ApprovalKind | None = None
-    entity: str = ""
-
-    def takes(self, item: Awaiting) -> bool:
-        subject = item.approval_round.subject
-        names = {subject.customer_key.casefold(), subject.customer_name.casefold()}
-        return (
-            (not self.customer or self.customer.strip().casefold() in names)
-            and (self.kind is None or subject.kind is self.kind)
-            and (
-                self.up_to is None
-                or (subject.amount.currency == self.up_to.currency and subject.amount <= self.up_to)
-            )
-        )
-
-
-async def awaiting(
-    client: Client, wanted: Filter, *, limit: int = MAX_LISTED, unreadable: Unreadable | None = None
-) -> Found:
-    """What awaits approval, of each type of workflow in at most `limit` of them, newest first.
-
-    With `unreadable` one workflow that gives no answer does not hide the others. Raises
-    BadReference for an entity that can be none.
-    """
-    where = listing.conditions(entity=wanted.entity, also=_MAY_WAIT)
-    ids, more = await listing.workflow_ids(client, where, limit)
-    asked = await calls.each(ids, lambda item: awaiting_in(client, item), unreadable)
-    items = [item for _, rounds in asked for item in rounds if wanted.takes(item)]
-    return Found(sorted(items, key=_by_age), more)
-
-
-def _by_age(item: Awaiting) -> tuple[date, str, int]:
+def by_age(item: Awaiting) -> tuple[date, str, int]:
     """The longest waiting first; of one day, the invoices of a contract by their numbers."""
     contract, _, number = item.workflow_id.partition("/invoice/")
     return item.approval_round.requirement.asked_on, contract, int(number or 0)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from contracts.identifiers import is_invoice_workflow_id
 from starters.client import calls, listing, references
-from starters.client.names import MAX_LISTED
+from starters.client.listing import Listed
+from starters.client.names import EVENT_WORKFLOW, MAX_LISTED
 from starters.client.references import NO_ENTITIES, Entities
 from workflows import search_attributes
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from contracts.contract.state import ContractStage
     from contracts.model import JsonObject
     from contracts.money import Money
-    from starters.client.approvals import Awaiting, Found, Outcome
+    from starters.client.approvals import Awaiting, Outcome
     from starters.client.calls import Unreadable
     from starters.client.contracts import ContractClient
     from starters.client.invoices import InvoiceClient
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
     from starters.client.parked import ParkedSteps
     from starters.client.starting import Started
 
-_PARKED = (
-    f"{search_attributes.WAITING_ON.name} IN ('exception', 'credentials') "
-    "AND ExecutionStatus = 'Running'"
-)
+_WAITS = f"ExecutionStatus = 'Running' AND {search_attributes.WAITING_ON.name}"
+_PARKED = f"{_WAITS} IN ('exception', 'credentials')"
+_MAY_AWAIT = f"{_WAITS} IN ('approval', 'exception', 'credentials')"
+"""A workflow with a parked step shows that first; an approval may be open beside it."""
 
 
 class C2C:
@@ -117,11 +118,14 @@ class C2C:
         from starters.client.parked import ParkedSteps
 
         ids, more = await listing.workflow_ids(self.client, _PARKED, limit)
-        asked = await calls.each(
+        found = await calls.each(
             ids, lambda item: self.contract_or_invoice(item).parked(), unreadable
         )
-        found = [step for _, steps in asked for step in steps]
-        return ParkedSteps(sorted(found, key=lambda item: item.exception.since), more)
+        found.sort(key=lambda item: item.exception.since)
+        events = await self.client.count_workflows(
+            f"WorkflowType = '{EVENT_WORKFLOW}' AND {_PARKED}"
+        )
+        return ParkedSteps(found, more, events.count)
 
     # --- approvals ------------------------------------------------------------------------------
 
@@ -134,7 +138,7 @@ class C2C:
         legal_entity: str = "",
         limit: int = MAX_LISTED,
         unreadable: Unreadable | None = None,
-    ) -> Found:
+    ) -> Listed[Awaiting]:
         """What awaits approval, the longest waiting first; what is left empty does not narrow.
 
         `customer` is a key or a name, whatever its case. `up_to` is without tax; amounts in
@@ -142,10 +146,14 @@ class C2C:
         With `unreadable` one workflow that gives no answer does not hide the others.
         """
         from starters.client import approvals
-        from starters.client.approvals import Filter
 
-        wanted = Filter(customer=customer, up_to=up_to, kind=kind, entity=legal_entity)
-        return await approvals.awaiting(self.client, wanted, limit=limit, unreadable=unreadable)
+        where = listing.conditions(entity=legal_entity, also=_MAY_AWAIT)
+        ids, more = await listing.workflow_ids(self.client, where, limit)
+        found = await calls.each(
+            ids, lambda item: approvals.awaiting_in(self.client, item), unreadable
+        )
+        meant = [item for item in found if item.is_of(customer, up_to, kind)]
+        return Listed(sorted(meant, key=approvals.by_age), more)
 
     async def approve_all(
         self, items: Iterable[Awaiting], *, by: str, comment: str = ""

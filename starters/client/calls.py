@@ -65,8 +65,7 @@ class Attempt:
 
 async def trying(client: Client, ids: Sequence[str]) -> list[Attempt]:
     """What these workflows try again at the moment."""
-    asked = await each(ids, lambda item: _attempts(client, item), unreadable=lambda *_: None)
-    return [attempt for _, attempts in asked for attempt in attempts]
+    return await each(ids, lambda item: _attempts(client, item), unreadable=lambda *_: None)
 
 
 async def _attempts(client: Client, workflow_id: str) -> list[Attempt]:
@@ -163,21 +162,22 @@ async def until(
 
 async def each(
     asked: Iterable[str],
-    ask: Callable[[str], Coroutine[Any, Any, T]],
+    ask: Callable[[str], Coroutine[Any, Any, list[T]]],
     unreadable: Unreadable | None,
-) -> list[tuple[str, T]]:
-    """Ask every workflow; one that gives no answer goes to `unreadable`, or its error is raised."""
+) -> list[T]:
+    """What all these workflows answer; one that gives no answer goes to `unreadable`, or its error
+    is raised."""
 
-    async def one(workflow_id: str) -> tuple[str, T] | None:
+    async def one(workflow_id: str) -> list[T]:
         try:
-            return workflow_id, await ask(workflow_id)
+            return await ask(workflow_id)
         except FAILURES as error:
             if unreadable is None:
                 raise
             unreadable(workflow_id, error)
-            return None
+            return []
 
-    return [item for item in await at_once([one(item) for item in asked]) if item is not None]
+    return [item for answer in await at_once(map(one, asked)) for item in answer]
 
 
 async def at_once(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

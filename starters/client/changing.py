@@ -39,7 +39,7 @@ def preview(state: ContractState, order: ChangeOrder) -> ChangePreview:
     if state.contract is None:
         raise Refused(f"{state.contract_id} is {state.stage}: there is nothing to change yet")
     billed = account.billed_keys(state.billing) if state.billing else ()
-    _, after = changes.changed(state.contract, order, billed)
+    after = changes.changed(state.contract, order, billed)
     return ChangePreview(
         order=order,
         before=state.contract,

@@ -25,12 +25,11 @@ from contracts.events import (
 from contracts.identifiers import KEY, contract_workflow_id, deal_contract_id
 from starters.client.calls import query
 from starters.client.errors import NotFound, Refused
-from starters.client.names import MAX_LISTED
+from starters.client.names import EVENT_WORKFLOW, MAX_LISTED
 from starters.client.protocol import Query, built
 from starters.client.references import BadReference
 from workflows import options, search_attributes, task_queues
 
-EVENT_WORKFLOW = "EventWorkflow"
 EVENT = Query("event", EventRecord)
 DELIVER_AGAIN, DISMISS = "deliver_again", "dismiss"
 _ENVELOPE = "event"

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Generic, TypeVar
 
 from temporalio.client import Client, WorkflowExecution
 from temporalio.common import SearchAttributeKey
@@ -20,8 +21,18 @@ from starters.client.names import CONTRACT_WORKFLOW, INVOICE_WORKFLOW, MAX_LISTE
 from starters.client.references import BadReference
 from workflows import search_attributes
 
+T = TypeVar("T")
+
 _CONTRACTS_A_QUERY = 100
 _WORD = re.compile(r"^[a-z][a-z_-]*\Z")
+
+
+@dataclass(frozen=True)
+class Listed(Generic[T]):
+    """What a list has found. `more`: it stopped at its limit, and there are others."""
+
+    items: list[T]
+    more: bool = False
 
 
 @dataclass(frozen=True)

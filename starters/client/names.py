@@ -4,6 +4,7 @@ from __future__ import annotations
 
 CONTRACT_WORKFLOW = "ContractWorkflow"
 INVOICE_WORKFLOW = "InvoiceWorkflow"
+EVENT_WORKFLOW = "EventWorkflow"
 ODOO_SWEEP_WORKFLOW = "OdooSweepWorkflow"
 CRM_SWEEP_WORKFLOW = "CrmSweepWorkflow"
 MAX_LISTED = 500

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from contracts.parking import StepException
 from contracts.views.choices import Choice
+from starters.client.listing import Listed
 
 
 @dataclass(frozen=True)
@@ -18,8 +19,8 @@ class ParkedStep:
 
 
 @dataclass(frozen=True)
-class ParkedSteps:
-    """Parked steps, oldest first. `more`: a limit was reached, others may be parked."""
+class ParkedSteps(Listed[ParkedStep]):
+    """Parked steps, oldest first. `events`: how many inbound events wait for a person beside
+    them."""
 
-    items: list[ParkedStep]
-    more: bool = False
+    events: int = 0

@@ -62,6 +62,8 @@ def contract_id(text: str, entities: Entities) -> str:
         case [contract]:
             return contract_workflow_id(entities.default(), contract)
         case [entity, contract]:
+            if not is_full and _names_invoice(parts, entities) and entities.known():
+                raise BadReference(f"{text!r} is an invoice; write its contract as {_FORMS}")
             return contract_workflow_id(entity, contract)
     raise BadReference(f"{text!r} names no contract; write it as {_FORMS}")
 
@@ -86,13 +88,14 @@ def any_id(text: str, entities: Entities) -> str:
     `A/1` is invoice 1 of contract A, unless A is a legal entity.
     """
     parts, is_full = _parts(text, f"{_FORMS}; an invoice as {_INVOICE_FORMS}")
-    is_invoice = len(parts) == 3 or (
-        len(parts) == 2
-        and not is_full
-        and _NUMBER.match(parts[1]) is not None
-        and parts[0] not in entities.known()
-    )
+    is_invoice = len(parts) == 3 or (not is_full and _names_invoice(parts, entities))
     return invoice_id(text, entities) if is_invoice else contract_id(text, entities)
+
+
+def _names_invoice(parts: list[str], entities: Entities) -> bool:
+    """Whether `A/1` is invoice 1 of contract A: A is no legal entity."""
+    is_numbered = len(parts) == 2 and _NUMBER.match(parts[1]) is not None
+    return is_numbered and parts[0] not in entities.known()
 
 
 def short(workflow_id: str) -> str:

@@ -13,6 +13,7 @@ from activities.odoo.catalogue import Catalogue
 from activities.odoo.chatter import OdooChatter
 from activities.odoo.delivery import MailRequest, OdooDelivery
 from activities.odoo.expenses import OdooExpenses
+from activities.odoo.invoice_content import read_whole
 from activities.odoo.invoice_rows import DraftRequest
 from activities.odoo.invoices import OdooInvoices, PostRequest
 from activities.odoo.milestones import OdooMilestones
@@ -163,6 +164,13 @@ class Firm:
         request = made.request(proposal, credits)
         draft = self.invoices.create_draft(request)
         return self.invoices.post_invoice(made.post_request(draft, proposal))
+
+    def mail_request(self, made: Ordered, invoice: int) -> MailRequest:
+        """As it was approved, and to the address that the customer was created with."""
+        content = read_whole(self.client, invoice).content
+        address = made.contract.customer.billing_email
+        approved = content.model_copy(update={"mailed_to": address})
+        return MailRequest(invoice_id=invoice, approved=approved)
 
     def balance(self, invoice: int) -> InvoiceBalance:
         return self.balances.read_balance(InvoiceRef(invoice_id=invoice))
@@ -376,10 +384,6 @@ class Ordered:
 
     def invoice_request(self) -> DraftRequest:
         return self.request(self.proposal())
-
-    def mail_request(self, invoice: int) -> MailRequest:
-        """To the address that the customer was created with."""
-        return MailRequest(invoice_id=invoice, to=self.contract.customer.billing_email)
 
     def post_request(self, draft: Draft, proposal: InvoiceProposal | None = None) -> PostRequest:
         proposal = proposal or self.proposal()

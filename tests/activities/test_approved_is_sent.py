@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from datetime import date
 from typing import Any
@@ -10,6 +11,7 @@ import httpx
 import pytest
 
 from activities.odoo import entries
+from activities.odoo.balances import InvoiceRef
 from contracts.invoice.answers import Draft
 from contracts.invoice.content import differences
 from gateways.odoo import OdooClient
@@ -17,7 +19,7 @@ from tests.activities.firm import Firm, Ordered
 from tests.activities.mixed import taxed
 from tests.activities.refusals import code, refused
 from tests.conftest import REAL
-from tests.world import single, unique
+from tests.world import eur, single, unique
 
 DIFFERS = "invoice_differs_from_approval"
 
@@ -114,7 +116,11 @@ def _account(firm: Firm, made: Ordered, draft: Draft) -> dict[str, Any]:
 
 def _receivable(firm: Firm, made: Ordered, draft: Draft) -> dict[str, Any]:
     """Owed on another account."""
-    values = {"name": "Doubtful", "code": unique("9")[-6:], "account_type": "asset_receivable"}
+    values = {
+        "name": "Doubtful",
+        "code": f"9{uuid.uuid4().int % 10**5:05}",
+        "account_type": "asset_receivable",
+    }
     [account] = firm.odoo.create("account.account", [values])
     owed = [("move_id", "=", draft.invoice_id), ("display_type", "=", "payment_term")]
     lines = firm.odoo.search_read("account.move.line", owed, ["id"])
@@ -220,20 +226,96 @@ def test_what_changes_right_before_the_posting_is_found_right_after_it(
     assert firm.mails(made.contract) == []
 
 
+def _posted_by_hand(firm: Firm, draft: Draft, price: float) -> None:
+    """An accountant gives the draft another price, and posts it."""
+    books = firm.server.client("accountant")
+    line = [1, _line(firm, draft), {"price_unit": price}]
+    books.write("account.move", [draft.invoice_id], {"invoice_line_ids": [line]})
+    books.call("account.move", "action_post", [draft.invoice_id])
+
+
+@pytest.mark.parametrize("rewrites", [True, False])
+def test_a_draft_posted_by_hand_with_another_amount_is_not_shown_to_anybody(
+    firm: Firm, rewrites: bool
+) -> None:
+    made, draft = drafted(firm)
+    _posted_by_hand(firm, draft, 6000.0)
+    request = made.request(made.proposal(_work(made))).model_copy(update={"rewrites": rewrites})
+    refusal = refused(lambda: firm.invoices.create_draft(request))
+    assert (code(refusal), refusal.detail.value) == ("draft_differs_from_proposal", "6000.00 EUR")
+    assert "the posted invoice in Odoo totals 6000.00 EUR" in refusal.detail.message
+    # Its own advice: reset it there, and it is written again.
+    accountant = firm.server.client("accountant")
+    accountant.call("account.move", "button_draft", [draft.invoice_id])
+    again = firm.invoices.create_draft(request.model_copy(update={"rewrites": True}))
+    assert (again.invoice_id, again.odoo_totals.untaxed) == (draft.invoice_id, eur("500.00"))
+    accountant.call("account.move", "button_cancel", [draft.invoice_id])
+    assert firm.invoices.create_draft(request).odoo_totals.untaxed == eur("500.00")
+
+
+def test_a_posted_invoice_that_was_changed_waits_until_it_is_restored(firm: Firm) -> None:
+    made, draft = drafted(firm)
+    invoice = firm.invoices.post_invoice(made.post_request(draft, made.proposal(_work(made))))
+    accountant = firm.server.client("accountant")
+    ref = InvoiceRef(invoice_id=invoice.invoice_id, approved=draft.odoo_totals)
+    assert firm.balances.read_balance(ref) == invoice
+    accountant.call("account.move", "button_draft", [invoice.invoice_id])
+    refusal = refused(lambda: firm.balances.read_balance(ref))
+    assert code(refusal) == "invoice_not_posted"
+    _posted_by_hand(firm, draft, 6000.0)
+    changed = firm.balance(invoice.invoice_id)
+    assert (changed.untaxed, changed.posted) == (eur("6000.00"), True)
+    refusal = refused(lambda: firm.balances.read_balance(ref))
+    assert (code(refusal), refusal.detail.value) == (DIFFERS, str(changed.total))
+    assert "500.00 EUR and 575.00 EUR were approved" in refusal.detail.message
+    accountant.call("account.move", "button_draft", [invoice.invoice_id])
+    _posted_by_hand(firm, draft, 500.0)
+    assert firm.balances.read_balance(ref).residual == invoice.residual
+
+
 def test_an_invoice_is_mailed_to_the_address_that_was_approved_or_not_at_all(firm: Firm) -> None:
     made, draft = drafted(firm)
     posting = made.post_request(draft, made.proposal(_work(made)))
     invoice = firm.invoices.post_invoice(posting).invoice_id
     address = f"{unique('new')}@acme.example.com"
     firm.odoo.write("res.partner", [made.partner], {"email": address})
-    request = made.mail_request(invoice)
+    request = firm.mail_request(made, invoice)
     detail = refused(lambda: firm.delivery.send_invoice(request)).detail
     assert (detail.code, detail.field, detail.value) == (DIFFERS, "invoice.mailed_to", address)
-    assert request.to in detail.message
+    assert request.approved.mailed_to in detail.message
     assert firm.mails(made.contract) == list(firm.server.mails(address)) == []
     for _ in range(2):
-        firm.delivery.send_invoice(request.model_copy(update={"to": address}))
+        approved = request.approved.model_copy(update={"mailed_to": address})
+        firm.delivery.send_invoice(request.model_copy(update={"approved": approved}))
     assert len(firm.server.mails(address)) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [(_bank_account, "bank_account"), (_note, "note"), (_payment_reference, "payment_reference")],
+)
+def test_what_was_changed_since_it_was_posted_is_not_mailed(
+    firm: Firm, change: Callable[[Firm, Ordered, Draft], dict[str, Any]], field: str
+) -> None:
+    """Odoo lets people change the header of a posted invoice, and mails may wait for hours."""
+    made, draft = drafted(firm)
+    invoice = firm.invoices.post_invoice(
+        made.post_request(draft, made.proposal(_work(made)))
+    ).invoice_id
+    request = firm.mail_request(made, invoice)
+    [before] = firm.odoo.read("account.move", [invoice], [*change(firm, made, draft)])
+    firm.odoo.write("account.move", [invoice], change(firm, made, draft))
+    detail = refused(lambda: firm.delivery.send_invoice(request)).detail
+    assert (detail.code, detail.field) == (DIFFERS, f"invoice.{field}")
+    assert firm.mails(made.contract) == []
+    del before["id"]
+    firm.odoo.write(
+        "account.move",
+        [invoice],
+        {name: value[0] if isinstance(value, list) else value for name, value in before.items()},
+    )
+    firm.delivery.send_invoice(request)
+    assert len(firm.mails(made.contract)) == 1
 
 
 def test_a_draft_without_a_term_is_due_on_its_own_date_whenever_that_is(firm: Firm) -> None:

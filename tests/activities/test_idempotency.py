@@ -115,7 +115,7 @@ def test_the_whole_way_each_step_twice(firm: Firm) -> None:
     assert invoices.create_draft(request).invoice_id == invoice
     assert firm.balances.read_balance(InvoiceRef(invoice_id=invoice)) == posted
 
-    twice(lambda: delivery.send_invoice(made.mail_request(invoice)))
+    twice(lambda: delivery.send_invoice(firm.mail_request(made, invoice)))
     assert len(firm.mails(contract)) == 1
     reminder = ReminderRequest(
         invoice_id=invoice,
@@ -405,7 +405,7 @@ def test_an_invoice_that_cannot_be_mailed_is_not_called_delivered(firm: Firm) ->
     draft = firm.invoices.create_draft(request)
     invoice = draft.invoice_id
     firm.invoices.post_invoice(made.post_request(draft))
-    ref = made.mail_request(invoice)
+    ref = firm.mail_request(made, invoice)
     firm.server.refuse_mail(True)
     try:
         refusal = refused(lambda: firm.delivery.send_invoice(ref))

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
+from activities.odoo import entries
 from activities.odoo.delivery import ReminderRequest, TodoRequest
 from activities.odoo.invoice_rows import exact_price
 from activities.odoo.invoices import DiscardRequest
@@ -423,7 +425,7 @@ def test_a_write_off_undone_in_odoo_leaves_the_invoice_open_again(firm: Firm) ->
     assert (balance.residual, balance.written_off) == (eur("1000.00"), None)
     assert balance.as_of >= before.as_of
     refusal = refused(lambda: firm.write_offs.write_off(_write_off(made, invoice, "1000.00")))
-    assert code(refusal) == "write_off_cancelled"
+    assert code(refusal) == "write_off_changed"
     again = firm.write_offs.write_off(_write_off(made, invoice, "1000.00", key="2"))
     assert (again.residual, again.written_off) == (eur("0.00"), eur("1000.00"))
 
@@ -439,8 +441,97 @@ def test_no_more_is_written_off_than_is_open(firm: Firm) -> None:
     )
     assert (code(refusal), refusal.detail.value) == ("account_unknown", "4711")
     assert firm.balance(invoice).residual == eur("1.00")
-    # What was refused may be corrected: the same key, the right amount.
+    assert _entries(firm, made) == [], "what is refused leaves nothing that somebody might post"
     assert firm.write_offs.write_off(_write_off(made, invoice, "1.00")).is_clear
+    assert _losses(firm, made) == [1.0]
+
+
+def test_what_is_written_off_is_what_was_approved_last(firm: Firm) -> None:
+    """More was asked for and approved before a payment was known."""
+    made = firm.confirmed(single())
+    invoice = firm.posted(made, made.proposal()).invoice_id
+    firm.pays(invoice, "400.00")
+    refusal = refused(lambda: firm.write_offs.write_off(_write_off(made, invoice, "1000.00")))
+    assert code(refusal) == "write_off_too_large"
+    again = _write_off(made, invoice, "600.00", key="2")
+    assert firm.write_offs.write_off(again).written_off == eur("600.00")
+    assert _losses(firm, made) == [600.0]
+
+
+def test_an_entry_that_does_not_lose_what_was_approved_is_not_posted(
+    firm: Firm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = firm.confirmed(single())
+    invoice = firm.posted(made, made.proposal()).invoice_id
+    request = _write_off(made, invoice, "600.00")
+    _left_as_a_draft(firm, request, monkeypatch)
+    [entry] = _entries(firm, made)
+    # Another amount than the entry's, under its key; then the entry changed by hand.
+    other = request.model_copy(update={"amount": eur("500.00")})
+    refusal = refused(lambda: firm.write_offs.write_off(other))
+    assert (code(refusal), refusal.detail.value) == ("write_off_changed", "600.00 EUR")
+    lines = firm.odoo.search_read(
+        "account.move.line", [("move_id", "=", entry["id"])], ["amount_currency"], order="id"
+    )
+    values = [
+        [1, line["id"], {"amount_currency": line["amount_currency"] / 600.0 * 1000.0}]
+        for line in lines
+    ]
+    firm.odoo.write("account.move", [entry["id"]], {"line_ids": values})
+    refusal = refused(lambda: firm.write_offs.write_off(request))
+    assert (code(refusal), refusal.detail.value) == ("write_off_changed", "1000.00 EUR")
+    assert [row["state"] for row in _entries(firm, made)] == ["draft"]
+    # Restored, it is the one that is posted.
+    values = [[1, line["id"], {"amount_currency": line["amount_currency"]}] for line in lines]
+    firm.odoo.write("account.move", [entry["id"]], {"line_ids": values})
+    for _ in range(2):
+        assert firm.write_offs.write_off(request).residual == eur("400.00")
+    assert _losses(firm, made) == [600.0]
+
+
+def test_money_that_comes_before_the_entry_is_posted_stops_the_write_off(
+    firm: Firm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = firm.confirmed(single())
+    invoice = firm.posted(made, made.proposal()).invoice_id
+    request = _write_off(made, invoice, "1000.00")
+    _left_as_a_draft(firm, request, monkeypatch)
+    firm.pays(invoice, "400.00")
+    assert code(refused(lambda: firm.write_offs.write_off(request))) == "write_off_too_large"
+    again = _write_off(made, invoice, "600.00", key="2")
+    assert firm.write_offs.write_off(again).is_clear
+    assert _losses(firm, made) == [600.0]
+
+
+def _left_as_a_draft(firm: Firm, request: WriteOffRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An attempt that ends once the entry is made, and before it is posted."""
+
+    def no_answer(*_: object) -> None:
+        raise ConnectionError("nobody answers")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(entries, "post", no_answer)
+        with pytest.raises(ConnectionError):
+            firm.write_offs.write_off(request)
+
+
+def _entries(firm: Firm, made: Ordered) -> list[dict[str, Any]]:
+    """What writes off the first invoice, in whatever state."""
+    origin = invoice_origin(f"{made.workflow_id}/invoice/1")
+    domain = [("invoice_origin", "=", origin), ("move_type", "=", "entry")]
+    return firm.odoo.search_read("account.move", domain, ["state"], order="id")
+
+
+def _losses(firm: Firm, made: Ordered) -> list[float]:
+    """What is lost of the first invoice, by its posted entries."""
+    posted = [row["id"] for row in _entries(firm, made) if row["state"] == "posted"]
+    rows = firm.odoo.search_read(
+        "account.move.line",
+        [("move_id", "in", posted), ("account_id.code", "=", BAD_DEBT)],
+        ["debit"],
+        order="id",
+    )
+    return [row["debit"] for row in rows]
 
 
 def test_another_currency_is_written_off_to_the_cent(firm: Firm) -> None:

@@ -272,7 +272,7 @@ def _deliver(firm: Firm, recorder: Recorder) -> None:
     made, balance = posted[0]
     invoice = balance.invoice_id
     entries.post(firm.client, invoice)  # it is posted already, which Odoo refuses
-    refs = [made.mail_request(found.invoice_id) for made, found in posted]
+    refs = [firm.mail_request(made, found.invoice_id) for made, found in posted]
     _together(recorder, [partial(firm.delivery.send_invoice, ref) for ref in refs[:3]])
     _together(recorder, [partial(_send_again, firm, ref) for ref in refs[3:]])
     reminder = ReminderRequest(

@@ -88,7 +88,7 @@ def test_a_bill_takes_two_calls_to_draft_three_to_post_three_to_mail(
     ]
     assert balance.instalments == ()
     ref = InvoiceRef(invoice_id=draft.invoice_id)
-    mail = MailRequest(invoice_id=draft.invoice_id, to=draft.content.mailed_to)
+    mail = MailRequest(invoice_id=draft.invoice_id, approved=draft.content)
     counted.delivery.send_invoice(mail)
     assert counted.since() == [
         "account.move.send.wizard.web_save",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from contracts.approvals import ApprovalDecision
@@ -9,7 +12,7 @@ from contracts.identifiers import invoice_origin
 from contracts.invoice.state import InvoiceStage, InvoiceState
 from contracts.parking import Action
 from starters.client import Refused, messages
-from tests.e2e.telling import YEAR_END
+from tests.e2e.telling import YEAR_END, today
 from tests.world import ANA, BOB, CLEO, World, eur, single
 
 
@@ -176,6 +179,69 @@ async def test_a_draft_somebody_changed_is_not_posted_but_written_anew(world: Wo
     assert approvers(state) == [ANA]
 
 
+def repriced(world: World, move: int, price: float) -> None:
+    """An accountant gives the one line of a draft another price, and posts it."""
+    [line] = world.accountant.search_read(
+        "account.move.line", [("move_id", "=", move), ("display_type", "=", "product")], ["id"]
+    )
+    values = {"invoice_line_ids": [[1, line["id"], {"price_unit": price}]]}
+    world.accountant.write("account.move", [move], values)
+    world.accountant.call("account.move", "action_post", [move])
+
+
+async def test_an_invoice_of_another_amount_than_was_proposed_is_not_approved(
+    world: World,
+) -> None:
+    """The limit of those who are asked holds for what the customer gets."""
+    contract = single()
+    invoice = await world.proposed(contract)
+    [move] = drafts(world, invoice)
+    await asyncio.to_thread(repriced, world, move["id"], 12000.0)
+    await world.approve(invoice)
+    assert (await world.parked(invoice)).code == "invoice_differs_from_approval"
+    await world.resolve(invoice, Action.RETRY)
+    state = await world.invoice(
+        invoice, until=lambda found: [item.step for item in found.exceptions] == ["create_invoice"]
+    )
+    assert state.exceptions[0].code == "draft_differs_from_proposal"
+    assert "12000.00 EUR without tax, the proposal 1000.00 EUR" in state.exceptions[0].message
+    assert state.open_round is None
+    # As the exception advises: reset to draft there, it is written again.
+    await asyncio.to_thread(world.accountant.call, "account.move", "button_draft", [move["id"]])
+    await world.resolve(invoice, Action.RETRY)
+    await world.invoice(invoice, InvoiceStage.AWAITING_APPROVAL)
+    await world.approve(invoice, BOB)
+    state = await world.invoice(invoice, InvoiceStage.OPEN)
+    assert state.balance is not None
+    assert state.balance.untaxed == eur("1000.00")
+    assert len(world.server.mails(contract["customer"]["billing_email"])) == 1
+
+
+async def test_a_posted_invoice_that_is_changed_in_odoo_waits_until_it_is_restored(
+    world: World,
+) -> None:
+    contract = single()
+    invoice = await world.open(contract)
+    [move] = drafts(world, invoice)
+    reset = world.accountant.call
+    await asyncio.to_thread(reset, "account.move", "button_draft", [move["id"]])
+    await asyncio.to_thread(repriced, world, move["id"], 9000.0)
+    await world.sweep()
+    parked = await world.parked(invoice)
+    assert (parked.step, parked.code) == ("balance", "invoice_differs_from_approval")
+    assert "it totals 9000.00 EUR without tax" in parked.message
+    assert parked.allowed == (Action.RETRY,)
+    with pytest.raises(Refused, match="not in Odoo what was approved"):
+        await world.c2c.invoice(invoice).record_payment("P-1", eur("9000.00"), paid_on=today())
+    await asyncio.to_thread(reset, "account.move", "button_draft", [move["id"]])
+    await asyncio.to_thread(repriced, world, move["id"], 1000.0)
+    await world.resolve(invoice, Action.RETRY)
+    state = await world.invoice(
+        invoice, until=lambda found: bool(found.balance and found.balance.total == eur("1000.00"))
+    )
+    assert (state.stage, state.exceptions) == (InvoiceStage.OPEN, ())
+
+
 async def test_tax_that_changed_since_is_approved_again(world: World) -> None:
     invoice = await world.proposed(single())
     [move] = drafts(world, invoice)
@@ -225,7 +291,7 @@ async def test_an_invoice_carries_the_day_it_is_posted_and_not_the_day_it_was_pr
     assert approvers(state) == [ANA]
 
 
-def drafts(world: World, invoice: str) -> list[dict[str, object]]:
+def drafts(world: World, invoice: str) -> list[dict[str, Any]]:
     """What Odoo has of an invoice, whatever became of it."""
     return world.admin.search_read(
         "account.move",

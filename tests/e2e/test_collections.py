@@ -24,6 +24,7 @@ from contracts.invoice.messages import (
 )
 from contracts.invoice.state import InvoiceStage, InvoiceState
 from contracts.money import Money
+from contracts.parking import Action
 from starters.client import Refused, messages
 from tests.e2e.telling import today
 from tests.world import ANA, BOB, CLEO, World, eur, single, undo_payment
@@ -302,6 +303,32 @@ async def test_a_payment_voids_a_write_off_that_was_asked_for(world: World) -> N
     assert noted(state, "void: 900.00 EUR is open now")
     with pytest.raises(Refused, match="nothing"):
         await world.c2c.contract_or_invoice(invoice).approve(by=CLEO)
+
+
+async def test_a_write_off_that_odoo_refuses_is_asked_for_again_with_what_is_open(
+    world: World,
+) -> None:
+    """A payment that nobody has told of yet: what is lost in the end is what was approved then."""
+    invoice = await world.open(single())
+    await ask_write_off(world, invoice)
+    await world.pay(invoice, "400.00")
+    await world.approve(invoice, BOB, CLEO)
+    parked = await world.parked(invoice)
+    assert (parked.step, parked.code) == ("write_off", "write_off_too_large")
+    await world.resolve(invoice, Action.SKIP, reason="money came")
+    await world.sweep()
+    await owed(world, invoice, "600.00")
+    await ask_write_off(world, invoice)
+    await world.approve(invoice, BOB, CLEO)
+    state = await world.invoice(invoice, InvoiceStage.WRITTEN_OFF)
+    assert state.balance is not None
+    assert state.balance.written_off == eur("600.00")
+    entries = world.admin.search_read(
+        "account.move",
+        [("move_type", "=", "entry"), ("invoice_origin", "=", invoice_origin(invoice))],
+        ["state", "amount_total"],
+    )
+    assert [(row["state"], row["amount_total"]) for row in entries] == [("posted", 600.0)]
 
 
 async def test_a_write_off_undone_in_odoo_reopens_the_invoice(world: World) -> None:

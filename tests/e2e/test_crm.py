@@ -572,13 +572,16 @@ async def test_a_webhook_about_a_deal_with_a_contract_lets_it_read_the_deal_agai
 ) -> None:
     deal = world.deal()
     workflow_id = await world.won(HUBSPOT, deal)
-    world.sandbox.hubspot.update("deals", deal, {"c2c_purchase_order": "PO-77"})
+    owner = world.sandbox.hubspot.add_owner("pat@northwind.example")
+    world.sandbox.hubspot.update("deals", deal, {"hubspot_owner_id": owner})
     async with gateway_over(world.client) as gateway:
         [found] = await became(world, await gateway.deals(deal_changed(deal, 2)))
     assert found.outcome is EventOutcome.APPLIED
     await world.contract(
         workflow_id,
-        lambda state: state.contract is not None and state.contract.purchase_order == "PO-77",
+        lambda state: (
+            state.contract is not None and state.contract.requested_by == "pat@northwind.example"
+        ),
     )
 
 

@@ -11,6 +11,9 @@ import sys
 
 from tests.explore.running import explored, told
 
+COMPLETE = 200_000
+"""From so many transitions on every cell is reached."""
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="explore", description=__doc__)
@@ -20,8 +23,9 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=processes, help="how many at a time")
     options = parser.parse_args()
     found = explored(options.transitions, options.seed, options.processes)
-    sys.stdout.write(told(found) + "\n")
-    return 1 if found.violations else 0
+    gaps = list(found.coverage.faults()) if options.transitions >= COMPLETE else []
+    sys.stdout.write("\n".join([*gaps, told(found)]) + "\n")
+    return 1 if found.violations or gaps else 0
 
 
 if __name__ == "__main__":

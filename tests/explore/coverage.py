@@ -8,7 +8,7 @@ stage in which nothing does. The tables of both cores say which messages, acts a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
@@ -28,6 +28,8 @@ from tests.explore.world import CONTRACT, World
 
 Moment = tuple[str, str]
 Cell = tuple[str, str, str]
+Place = tuple[Moment, bool]
+"""A moment, and whether the contract has invoices then."""
 
 
 class Way(NamedTuple):
@@ -77,6 +79,108 @@ def cells() -> list[Cell]:
     ]
 
 
+# --- what cannot be -------------------------------------------------------------------------------
+
+
+def _doubtless(*kinds: str) -> tuple[str, ...]:
+    return tuple(f"{kind} is in doubt" for kind in kinds)
+
+
+def _quiet(*stages: str) -> tuple[str, ...]:
+    return tuple(f"nothing happens while {stage}" for stage in stages)
+
+
+def _at_any_time(acts: Iterable[str], parts: Iterable[str] = ()) -> tuple[str, ...]:
+    parked = (f"{name} is parked" for name in (*acts, *parts))
+    return (*(f"{kind} runs" for kind in acts), *parked, *_doubtless(*acts))
+
+
+class Impossible(NamedTuple):
+    """Moments that a core is never in, or in which these messages are never sent; and why."""
+
+    core: str
+    moments: tuple[str, ...]
+    because: str
+    messages: frozenset[str] = frozenset()
+
+
+IMPOSSIBLE = (
+    Impossible(
+        "contract",
+        _doubtless(
+            "read_deal",
+            "validate",
+            "read_time",
+            "read_expenses",
+            "mark_reached",
+            "set_delivered",
+            "warn",
+            "contract_renewed",
+            "dunning_hold",
+            "policy",
+            "notify",
+            "amend_order",
+            "amend_project",
+            "project_status",
+            "write_back",
+            "refresh",
+            "cancel_order",
+            "archive_project",
+        ),
+        "what can be done again is never in doubt",
+    ),
+    Impossible(
+        "contract",
+        ("billing_check is parked",),
+        "only a mistake of ours lets the sums of the billing disagree",
+    ),
+    Impossible(
+        "contract",
+        _quiet("received", "validating", "provisioning"),
+        "until there is an order, an act runs or is parked",
+    ),
+    Impossible("contract", _quiet("closed", "cancelled"), "it has ended"),
+    Impossible(
+        "contract",
+        _at_any_time(
+            ("read_deal", "validate", "provision"), parts=("customer", "order", "confirm")
+        ),
+        "no invoice is started before there is an order",
+        frozenset({"InvoiceEnded", "InvoiceLost"}),
+    ),
+    Impossible(
+        "invoice",
+        _doubtless(
+            "create_invoice",
+            "discard",
+            "notify",
+            "balance",
+            "todo",
+            "tell_contract",
+            "ask_credit",
+            "tell_invoice",
+        ),
+        "what can be done again is never in doubt",
+    ),
+    Impossible(
+        "invoice",
+        _quiet("proposed", "approved", "posted_not_delivered"),
+        "the next act runs, or is parked",
+    ),
+    Impossible("invoice", _quiet("rejected", "settled"), "it has ended"),
+)
+
+
+def why_impossible(cell: Cell) -> str | None:
+    """Why nobody can send this message in this moment; None if somebody may."""
+    core, message, moment = cell
+    for item in IMPOSSIBLE:
+        is_meant = not item.messages or message in item.messages
+        if item.core == core and moment in item.moments and is_meant:
+            return item.because
+    return None
+
+
 # --- what was seen --------------------------------------------------------------------------------
 
 
@@ -85,7 +189,7 @@ class Coverage:
     """What was seen: the first way to each moment, what each message was answered in which stage,
     and the cells."""
 
-    moments: dict[Moment, Way] = field(default_factory=dict)
+    ways: dict[Place, Way] = field(default_factory=dict)
     answers: set[tuple[str, str, bool, str]] = field(default_factory=set)
     """The core, the message, whether it was accepted, and the stage."""
     cells: set[Cell] = field(default_factory=set)
@@ -95,8 +199,9 @@ class Coverage:
         for who in (CONTRACT, *world.invoices):
             if world.is_alive(who):
                 for moment in moments_at(world, who):
-                    if moment not in self.moments:
-                        self.moments[moment] = way()
+                    place = moment, bool(world.contract.invoices)
+                    if place not in self.ways:
+                        self.ways[place] = way()
 
     def answered(self, world: World, sent: Sent, because: str | None) -> bool:
         """Count an answer; whether it is a new one in this stage."""
@@ -109,9 +214,18 @@ class Coverage:
 
     def add(self, other: Coverage) -> None:
         """What was seen later, or elsewhere."""
-        self.moments = {**other.moments, **self.moments}
+        self.ways = {**other.ways, **self.ways}
         self.answers |= other.answers
         self.cells |= other.cells
+
+    def faults(self) -> Iterator[str]:
+        """Cells that were not reached, and those that were although they are said not to be."""
+        for cell in cells():
+            because = why_impossible(cell)
+            if because is None and cell not in self.cells:
+                yield f"never reached: {', '.join(cell)}"
+            if because is not None and cell in self.cells:
+                yield f"reached: {', '.join(cell)}, although {because}"
 
     def table(self) -> Iterator[str]:
         """A line for each message and answer: the stages in which it was given."""
@@ -122,12 +236,6 @@ class Coverage:
             for accepted in (True, False):
                 word = "accepted" if accepted else "refused"
                 yield f"  {core} {kind:28} {word}: {', '.join(stages[accepted]) or 'never'}"
-
-
-def unreached_moments(seen: Coverage) -> list[Moment]:
-    """The moments that were not reached."""
-    every = [(core, moment) for core in _AGENDAS for moment in moments_of(core)]
-    return [moment for moment in every if moment not in seen.moments]
 
 
 def core_of(who: int) -> str:

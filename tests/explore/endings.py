@@ -25,16 +25,7 @@ from tests.explore.canonical import place_of
 from tests.explore.messages import PIA, resolution, vote
 from tests.explore.moves import arrived, changed, first_of_each, running, succeeded, with_rate
 from tests.explore.properties import check
-from tests.explore.world import (
-    CONTRACT,
-    Budget,
-    World,
-    answered,
-    next_wake,
-    rang,
-    refusal,
-    told,
-)
+from tests.explore.world import CONTRACT, Budget, World, answered, next_wake, rang, refusal, told
 from tests.unit.examples import ANA, BOB, SAM
 
 MOST_STEPS = 3_000
@@ -170,7 +161,7 @@ def _settled(world: World) -> World | None:
     for number, known in world.odoo.invoices.items():
         if not world.is_alive(number) or known.move != odoo.POSTED:
             continue
-        if known.residual.is_positive:
+        if known.residual.is_positive or known.in_payment:
             zero = Money.zero(known.total.currency)
             return _swept(changed(world, number, residual=zero, in_payment=False), number)
         balance = world.invoices[number].state.balance

@@ -51,6 +51,12 @@ def _plan(kind: str, **plan: Any) -> JsonObject:
     return _contract(ends_on="2026-04-30", **{kind: plans})
 
 
+def _with_hours(**plan: Any) -> JsonObject:
+    """A milestone, which is billed at once, and hours."""
+    hours = {"time": [{"service": "work", **plan}], "ends_on": "2026-04-30"}
+    return _milestones("1000") | hours
+
+
 class Small(NamedTuple):
     """A small contract: its data, the system it comes from, and whether who works has a rate."""
 
@@ -72,12 +78,12 @@ SMALL: dict[str, Small] = {
     ),
     "two milestones": Small(_milestones("1000", "500")),
     "a deal": Small(_milestones("1000"), system="hubspot"),
-    "a purchase order": Small(_milestones("1000", purchase_order_limit="500.00")),
+    "a purchase order": Small(_milestones("400", "500", purchase_order_limit="500.00")),
     "time": Small(_plan("time", **_HOURS)),
     "a long time": Small(_plan("time", **_HOURS, every="quarter") | {"ends_on": "2027-12-31"}),
-    "a cap": Small(_plan("time", **_HOURS, cap="500.00")),
+    "a cap": Small(_with_hours(**_HOURS, cap="500.00")),
     "no rate": Small(
-        _plan("time", key="dev", rates=[{"price": "100.00", "role": "Developer"}]), has_rate=False
+        _with_hours(key="dev", rates=[{"price": "100.00", "role": "Developer"}]), has_rate=False
     ),
     "a retainer": Small(_plan("retainers", **_CARE)),
     "a term": Small(

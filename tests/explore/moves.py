@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from contracts.agenda.actions import Action, Done, Failed, Noted, Result
 from contracts.approvals import ApprovalDecision, Decision
+from contracts.billing import account
 from contracts.contract import endings, provisioning
 from contracts.contract.messages import CreditRequest, MilestoneReached
 from contracts.invoice import acts
@@ -235,20 +236,24 @@ def arrived(world: World, mail: Mail, *, keep: bool = False) -> World:
 
 def _counted(before: World, after: World, message: Any) -> World:
     """A credit that was accepted has to be served before the end."""
-    if before.contract_ended or not isinstance(message, (CreditRequest, CreditRequested)):
+    if before.contract_ended:
         return after
     if isinstance(message, CreditRequested):
-        if after.contract.credits_asked == before.contract.credits_asked and (
-            after.contract.billing is before.contract.billing
-            and after.contract.deferred == before.contract.deferred
-        ):
-            return after  # refused, and noted
-        amount: Money | None = message.untaxed
-    else:
-        if message.reinvoice:
-            return after
-        amount = message.amount
-    return replace(after, credits=(*after.credits, (message.number, amount)))
+        is_taken = (
+            after.contract.credits_asked != before.contract.credits_asked
+            or after.contract.billing is not before.contract.billing
+            or after.contract.deferred != before.contract.deferred
+        )
+        return _owing(after, message.number, message.untaxed) if is_taken else after
+    if isinstance(message, CreditRequest) and not message.reinvoice:
+        # What is not credited already is all there is.
+        whole = account.creditable(before.contract.account, message.number)
+        return _owing(after, message.number, whole if message.amount is None else message.amount)
+    return after
+
+
+def _owing(world: World, number: int, amount: Money) -> World:
+    return replace(world, credits=(*world.credits, (number, amount)))
 
 
 # --- messages -------------------------------------------------------------------------------------
@@ -376,7 +381,7 @@ def by_hand(world: World) -> Iterator[Move]:
 def _by_hand(world: World, number: int, known: OdooInvoice) -> Iterator[tuple[str, Any]]:
     """What somebody does sooner or later."""
     zero = Money.zero(known.total.currency)
-    if known.move == odoo.POSTED and known.residual.is_positive:
+    if known.move == odoo.POSTED and (known.residual.is_positive or known.in_payment):
         yield f"invoice {number} is paid in Odoo", {"residual": zero, "in_payment": False}
     if known.posts and known.move == odoo.CANCELLED:
         yield f"invoice {number} is posted again in Odoo", {"move": odoo.POSTED}

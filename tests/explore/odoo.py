@@ -241,7 +241,7 @@ def _reminder_request(state: InvoiceState, action: Action) -> str:
 
 def _write_off_request(state: InvoiceState, action: Action) -> Any:
     assert state.write_off is not None
-    return state.write_off.amount, state.write_offs + 1
+    return state.write_off.amount, state.write_offs
 
 
 _REQUESTS: Mapping[str, Callable[[InvoiceState, Action], Any]] = {
@@ -321,9 +321,10 @@ def _read(odoo: Odoo, number: int, basis: str) -> tuple[Odoo, Result]:
 def _register(odoo: Odoo, number: int, payment: PaymentReceived) -> tuple[Odoo, Result]:
     known = odoo.invoices[number]
     if payment.reference not in known.payments:
-        if known.move != POSTED or payment.amount > known.residual:
+        if known.move != POSTED:
             return odoo, refused("odoo_refused")
-        rest = known.residual - payment.amount
+        # What is more than was open goes on the customer's account.
+        rest = max(known.residual - payment.amount, Money.zero(payment.amount.currency))
         known = known.now(payments=(*known.payments, payment.reference), residual=rest)
     return odoo.with_invoice(known), Done(known.balance)
 

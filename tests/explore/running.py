@@ -7,38 +7,47 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import chain, count, groupby, islice
-from operator import itemgetter
 
-from tests.explore.coverage import unreached_moments
 from tests.explore.search import Found, at_random, exhaustively, probed
-from tests.explore.starts import Large, Led, places
+from tests.explore.starts import Large, Led, every_place, names, some_places
 
 _WALKS = 4
 _AHEAD = 2
-_LEAST = 400
-"""Transitions from one place."""
+_SHALLOW, _DEEP = 80, 400
+"""Transitions from one place: few from each, at least so many from some."""
 
-Piece = tuple[list[Led], int] | tuple[Large, int]
-"""Work for one process: all ways from some places of a contract, or so many random ones."""
+Place = tuple[Led, int]
+Piece = list[Place] | Large
+"""Work for one process: all ways from some places of a contract, each so far; or random ones."""
 
 
 def explored(transitions: int, seed: int = 0, processes: int = 1) -> Found:
     """Every small contract within each budget, then random lives of large ones; then all that can
     be sent, once in each moment that was found."""
-    found = Found()
-    starts, most = list(places()), transitions * 9 // 10
-    # A short run leaves places out, evenly: few steps from each would find little.
-    starts = starts[:: -(-len(starts) * _LEAST // most)]
-    work = [(list(group), most // len(starts)) for _, group in groupby(starts, itemgetter(0))]
-    lives = ((Large(first), _WALKS) for first in count(seed, _WALKS))
+    found, work = Found(), _work(transitions * 9 // 10)
+    lives = (Large(first) for first in count(seed, _WALKS))
     with ProcessPoolExecutor(processes, multiprocessing.get_context("fork")) as pool:
         for number, piece in enumerate(_in_order(pool, chain(work, lives), processes)):
             if number >= len(work) and found.transitions >= transitions:
                 break
             found.add(piece)
-        for piece in pool.map(probed, *zip(*sorted(found.coverage.moments.items()), strict=True)):
+        for piece in pool.map(probed, *zip(*sorted(found.coverage.ways.items()), strict=True)):
             found.add(piece)
     return found
+
+
+def _work(transitions: int) -> list[Piece]:
+    """So many transitions, spread over all places. A short run leaves places out, evenly."""
+    shallow = [(place, _SHALLOW) for name in names() for place in every_place(name)]
+    deep = [place for name in names() for place in some_places(name)]
+    left = transitions - _SHALLOW * len(shallow)
+    if left < _DEEP * len(deep):
+        every = -(-(_SHALLOW * len(shallow) + _DEEP * len(deep)) // transitions)
+        some = [*shallow[::every], *((place, _DEEP) for place in deep[::every])]
+    else:
+        some = [*shallow, *((place, left // len(deep)) for place in deep)]
+    some.sort(key=lambda item: item[0].name)
+    return [list(group) for _, group in groupby(some, lambda item: item[0].name)]
 
 
 def _in_order(pool: ProcessPoolExecutor, work: Iterator[Piece], processes: int) -> Iterator[Found]:
@@ -57,13 +66,12 @@ def _in_order(pool: ProcessPoolExecutor, work: Iterator[Piece], processes: int) 
 
 def _done(piece: Piece) -> Found:
     found, known = Found(), set[int]()
-    start, amount = piece
-    if isinstance(start, Large):
-        for seed in range(start.seed, start.seed + amount):
+    if isinstance(piece, Large):
+        for seed in range(piece.seed, piece.seed + _WALKS):
             found.add(at_random(Large(seed)))
         return found
-    for place in start:
-        found.add(exhaustively(place, amount, known))
+    for place, most in piece:
+        found.add(exhaustively(place, most, known))
     return found
 
 
@@ -77,7 +85,6 @@ def told(found: Found) -> str:
         "Messages, accepted and refused, by stage:",
         *found.coverage.table(),
         "",
-        *(f"never reached: {', '.join(moment)}" for moment in unreached_moments(found.coverage)),
         *(violation.as_test for violation in found.violations),
         f"explore: {len(found.keys)} states, {len(found.coverage.cells)} cells, "
         f"{len(found.violations)} violations",

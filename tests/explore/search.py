@@ -12,7 +12,7 @@ from contracts.contract.messages import CancelRequest, TerminationRequest
 from contracts.parking import Action as Choice
 from contracts.parking import Resolution
 from tests.explore.canonical import canonical
-from tests.explore.coverage import Coverage, Moment, Way
+from tests.explore.coverage import Coverage, Place, Way
 from tests.explore.endings import Good, ends_well
 from tests.explore.messages import Sent, everything
 from tests.explore.moves import (
@@ -113,9 +113,9 @@ def exhaustively(start: Start, most: int, known: Good, *, first: bool = False) -
     began, found, world = time.process_time(), Found(), start.begin()
     key = canonical(world)
     open_states, ways = deque([(key, world)]), {key: (0, "")}
+    found.coverage.saw(world, lambda: Way(start, ()))
     while open_states and found.transitions < most and not (first and found.violations):
         key, world = open_states.popleft()
-        found.coverage.saw(world, lambda k=key: Way(start, _path(ways, k)))  # type: ignore[misc]
         what = problem_at(world, len(ways), known)
         if what:
             found.report(Violation(what, start, _path(ways, key)))
@@ -132,6 +132,7 @@ def exhaustively(start: Start, most: int, known: Good, *, first: bool = False) -
             if place not in ways:
                 ways[place] = key, label
                 open_states.append((place, after))
+                found.coverage.saw(after, lambda p=place: Way(start, _path(ways, p)))  # type: ignore[misc]
     found.keys = set(ways)
     found.seconds = time.process_time() - began
     return found
@@ -185,7 +186,7 @@ def at_random(start: Large) -> Found:
             what = _words(error)
         path.append(label)
         found.transitions += 1
-        what = what or problem_at(world, number, known if number == _WALK // 2 else None)
+        what = what or problem_at(world, number, known if number % (_WALK // 2) == 0 else None)
         if what:
             found.report(shortened(Violation(what, start, tuple(path))))
             break
@@ -231,9 +232,9 @@ def _one_of(random: Random, possible: list[Move]) -> Move | None:
 # --- a way once more ------------------------------------------------------------------------------
 
 
-def probed(moment: Moment, way: Way) -> Found:
+def probed(place: Place, way: Way) -> Found:
     """Everything there is, sent in a moment."""
-    found = Found()
+    found, (moment, _) = Found(), place
     try:
         probe(walked(way.start.begin(), way.path), moment, found.coverage)
     except Exception as error:

@@ -21,16 +21,9 @@ from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.enums.v1 import RetryState
 from temporalio.api.failure.v1 import Failure
 from temporalio.bridge.proto import child_workflow
-from temporalio.bridge.proto.workflow_activation import (
-    WorkflowActivation,
-    WorkflowActivationJob,
-)
+from temporalio.bridge.proto.workflow_activation import WorkflowActivation, WorkflowActivationJob
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
-from temporalio.common import (
-    MetricMeter,
-    Priority,
-    TypedSearchAttributes,
-)
+from temporalio.common import MetricMeter, Priority, TypedSearchAttributes
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 from temporalio.exceptions import RetryState as Retried
@@ -45,7 +38,7 @@ from activities.odoo.orders import OrderRef
 from activities.odoo.projects import AmendedProject
 from activities.odoo.timesheets import TimeReading
 from activities.odoo.validation import Accepted
-from contracts.agenda.actions import Action, Done, Failed, Result
+from contracts.agenda.actions import Action, ClockRang, Done, Failed, Result
 from contracts.contract import (
     amendments,
     delivery,
@@ -68,7 +61,7 @@ from tests.explore.examples import AMPLE, SMALL, large, small
 from tests.explore.messages import Sent, everything
 from tests.explore.moves import Answer, Kill, Move, Renewal, Rings
 from tests.explore.search import chosen
-from tests.explore.world import CONTRACT, Mail, World, performed, refusal
+from tests.explore.world import CONTRACT, Mail, World, performed, refusal, told, wake_of
 from workflows.contract import ContractWorkflow
 from workflows.invoice import InvoiceWorkflow
 
@@ -87,7 +80,7 @@ _CONTRACT_ACTS = {
     provisioning.PROVISION: "provision",
     reading.READ_TIME: "read_time",
     reading.READ_EXPENSES: "read_expenses",
-    delivery.MARK_REACHED: "mark_milestone_reached",
+    delivery.MARK_MILESTONE: "mark_milestone",
     delivery.SET_DELIVERED: "set_delivered",
     proposing.START_INVOICE: _START,
     proposing.WARN: "notify",
@@ -148,7 +141,7 @@ _ANSWERS: Mapping[str, Callable[[Any], Any]] = {
     reading.READ_EXPENSES: lambda read: ExpenseReading(
         found=list(read.expenses), gone=list(read.gone), as_of=read.as_of
     ),
-    delivery.MARK_REACHED: lambda as_of: Marked(as_of=as_of),
+    delivery.MARK_MILESTONE: lambda as_of: Marked(as_of=as_of),
     amendments.POLICY: lambda policy: policy,
     amendments.AMEND_PROJECT: lambda found: AmendedProject(
         milestone_ids=found.milestone_ids, task_ids=found.task_ids, reached=list(found.reached)
@@ -476,9 +469,20 @@ class Company:
     def follow(self, before: World, move: Move) -> World:
         """Go a move; the world after it, which the workflows must be in, too."""
         after = move.after()
+        if isinstance(move.heard, Rings):
+            after = self._rung(before, after)
         self._found(before, after)
         self._hear(before, after, move.heard)
         self.compare(after)
+        return after
+
+    def _rung(self, before: World, after: World) -> World:
+        """A timer that something was put off from rings all the same, which changes little."""
+        for who, run in self.runs.items():
+            wake = wake_of(before, who)
+            rings = any(at <= after.clock for at in run.timers.values())
+            if rings and (wake is None or wake > after.clock):
+                after = told(after, who, ClockRang())
         return after
 
     def _enter(self, who: int, run: Run, world: World) -> None:
@@ -527,7 +531,9 @@ class Company:
         run.answered(now, key, action, result)
 
     def _arrived(self, mail: Mail, now: datetime) -> None:
-        run, message = self.runs[mail.to], mail.message
+        run, message = self.runs.get(mail.to), mail.message
+        if run is None:
+            return  # It has ended meanwhile.
         if isinstance(message, InvoiceEnded):
             run.child_ended(now, message.report.number, message.report)
         elif isinstance(message, InvoiceLost):

@@ -40,6 +40,10 @@ def _first_is(stage: InvoiceStage) -> Condition:
     return begins
 
 
+def _runs(kind: str) -> Condition:
+    return lambda world: any(act.kind == kind for _, act in running(world))
+
+
 def _has_order(world: World) -> bool:
     return world.contract.billing is not None
 
@@ -55,8 +59,8 @@ _LATE = (
     "tell_contract of invoice 1: done",
     "InvoiceReport of invoice 1 reaches the contract",
     "time passes",
-    "balance of invoice 1: done",
 )
+_LOOKED_AT = "balance of invoice 1: done"
 _ONE = "one milestone"
 TALES: dict[str, Tale] = {
     "credited in part": Tale(_ONE, _OPEN, ("credit 10 of invoice 1",)),
@@ -67,6 +71,40 @@ TALES: dict[str, Tale] = {
     "in payment": Tale(_ONE, _OPEN, ("a payment of invoice 1 is on its way",)),
     "written off": Tale(_ONE, _OPEN, ("a write-off: invoice 1",)),
     "late": Tale(_ONE, _OPEN, _LATE),
+    "reminded": Tale(_ONE, _OPEN, (*_LATE, _LOOKED_AT)),
+    "without an address": Tale(
+        _ONE, _OPEN, (*_LATE, _LOOKED_AT, "remind:1 of invoice 1: email_missing")
+    ),
+    "paid twice": Tale(
+        _ONE,
+        _OPEN,
+        (
+            "invoice 1 is paid in Odoo",
+            "the sweep tells its balance: invoice 1",
+            "a payment: invoice 1",
+        ),
+    ),
+    "nobody approves": Tale(_ONE, _ASKED, ("time passes",)),
+    "nobody approves a change": Tale(
+        "two milestones",
+        _has_order,
+        ("add a milestone", "policy:change_order of the contract: done", "time passes"),
+    ),
+    "rejected and cancelled": Tale(
+        _ONE,
+        _ASKED,
+        (
+            "ana rejects: invoice 1",
+            "discard of invoice 1: done",
+            "tell_contract of invoice 1: done",
+            "InvoiceReport of invoice 1 reaches the contract",
+            "cancel",
+        ),
+    ),
+    "a draft is refused": Tale(
+        _ONE, _runs("create_invoice"), ("create_invoice of invoice 1: not_today",)
+    ),
+    "asked": Tale(_ONE, _ASKED, ()),
     "rejected": Tale(_ONE, _ASKED, ("ana rejects: invoice 1",)),
     "changed by hand": Tale(_ONE, _ASKED, ("the draft of invoice 1 is changed in Odoo",)),
     "not reached": Tale(_ONE, _OPEN, ("m1 is not reached",)),
@@ -110,19 +148,29 @@ class Large(NamedTuple):
 Start = Led | Large
 
 
-def places() -> Iterator[Led]:
-    """Places on the good way of each small contract, from which every other way is gone."""
-    for name in (*SMALL, *TALES):
-        steps = len(_good_way(name)) - 1
-        for budget in BUDGETS:
-            for number in range(0, steps, max(steps // _PLACES, 1)):
-                yield Led(name, budget, number)
+def names() -> Iterator[str]:
+    """Of all small contracts, and all tales about them."""
+    yield from (*SMALL, *TALES)
+
+
+def every_place(name: str) -> Iterator[Led]:
+    """Each place on the good way of a contract."""
+    for number in range(len(_good_way(name)) - 1):
+        yield Led(name, BUDGETS[0], number)
+
+
+def some_places(name: str) -> Iterator[Led]:
+    """Some places on the good way of a contract, within each budget."""
+    steps = len(_good_way(name)) - 1
+    for budget in BUDGETS:
+        for number in range(0, steps, max(steps // _PLACES, 1)):
+            yield Led(name, budget, number)
 
 
 def good_place(name: str, kind: str) -> int:
     """How many good steps there are until an act of this kind runs; none without a kind."""
-    ways = enumerate(_good_way(name))
-    return next(n for n, w in ways if not kind or any(act.kind == kind for _, act in running(w)))
+    begins = _runs(kind)
+    return next(n for n, world in enumerate(_good_way(name)) if not kind or begins(world))
 
 
 @cache

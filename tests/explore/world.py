@@ -99,8 +99,8 @@ class World:
     landed: Mapping[tuple[int, str], Result] = field(default_factory=dict)
     mail: tuple[Mail, ...] = ()
     skipped: bool = False
-    credits: tuple[Any, ...] = ()
-    """Credits that were accepted: the invoice's number, and the amount without tax or None."""
+    credits: tuple[tuple[int, Money], ...] = ()
+    """Credits that were accepted: the invoice's number, and the amount without tax."""
     amended: tuple[tuple[int, str], ...] = ()
     """Whose word changed which invoice's proposal."""
 
@@ -249,7 +249,7 @@ def answered(world: World, who: int, key: str, result: Result) -> World:
     return world
 
 
-def _without_refused(before: World, after: ContractState) -> tuple[Any, ...]:
+def _without_refused(before: World, after: ContractState) -> tuple[tuple[int, Money], ...]:
     """The credits that are to be served. What waited for a close-out that succeeded is refused
     then, each by an entry of its own."""
     known = {id(entry) for entry in before.contract.journal.entries}

@@ -22,6 +22,8 @@ from tests.world import unique
 
 CALLERS = 60
 
+TO = {"mailed_to": ADDRESS}
+
 
 @dataclass
 class Connected:
@@ -256,10 +258,13 @@ def test_invoices_are_mailed_once_each_in_few_calls_where_odoo_can(
         partner = the(odoo, "account.move", move, "partner_id")["partner_id"][0]
         odoo.write("res.partner", [partner], {"email": address})
     odoo.press("account.move", "action_post", posted)
-    to = dict(zip(drafts, [ADDRESS, *addresses], strict=True))
+    to = {
+        move: {"mailed_to": address}
+        for move, address in zip(drafts, [ADDRESS, *addresses], strict=True)
+    }
     # To no other than the address it is meant for, whoever it is mailed together with.
-    elsewhere, _ = at_once([partial(batched.client.mail, move, ADDRESS) for move in posted[:3]])
-    assert [item.instead for item in elsewhere] == addresses[:3]
+    elsewhere, _ = at_once([partial(batched.client.mail, move, TO) for move in posted[:3]])
+    assert [item.instead["mailed_to"] for item in elsewhere] == addresses[:3]
     assert not any(item.went_out for item in elsewhere)
     assert [len(odoo_server.mails(address)) for address in addresses] == [0] * 6
     outcomes, _ = at_once([partial(batched.client.mail, move, to[move]) for move in drafts])
@@ -284,11 +289,11 @@ def test_a_repeat_waits_while_an_earlier_call_may_still_mail(
     wizard = {"move_ids": [[6, 0, invoices]]}
     odoo.create("account.move.send.batch.wizard", [wizard])
     for _ in range(2):  # the wizard of a look is not taken for a call that mails
-        error = refusal(partial(batched.client.mail, invoices[0], ADDRESS, again=True))
+        error = refusal(partial(batched.client.mail, invoices[0], TO, again=True))
         assert (error.kind, error.code) == (FailureKind.TRANSIENT, "under_way")
         assert error.retry_after
     assert batched.calls("action_send_and_print") == 0
-    assert batched.client.mail(invoices[0], ADDRESS) == Mailed("sent")
-    assert batched.client.mail(invoices[0], ADDRESS, again=True) == Mailed("sent")
+    assert batched.client.mail(invoices[0], TO) == Mailed("sent")
+    assert batched.client.mail(invoices[0], TO, again=True) == Mailed("sent")
     assert batched.calls("action_send_and_print") == 1
     batched.client.close()

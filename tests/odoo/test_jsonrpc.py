@@ -66,7 +66,7 @@ def test_the_main_road_from_contract_to_cash(server: RealServer, rpc: OdooClient
         draft = invoices.create_draft(request)
         invoice = draft.invoice_id
         posted = invoices.post_invoice(made.post_request(draft))
-        delivery.send_invoice(made.mail_request(invoice))
+        delivery.send_invoice(firm.mail_request(made, invoice))
         reminder = ReminderRequest(
             invoice_id=invoice, partner_id=made.partner, subject=posted.number, text="Late."
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from contracts.contract.messages import (
     Hold,
     HoldKind,
@@ -28,7 +30,8 @@ from tests.e2e.telling import (
     on,
 )
 from tests.replay.record import HISTORIES
-from tests.world import ANA, BOB, World, contract_data, eur, single
+from tests.webhooks import gateway_over
+from tests.world import ANA, BOB, World, contract_data, eur, single, unique
 
 
 async def keep(world: World, name: str, workflow_id: str) -> None:
@@ -163,3 +166,16 @@ async def test_changed_and_ended_early(world: World) -> None:
         await world.collect(workflow_id, number)
     await world.stage(workflow_id, ContractStage.CLOSED)
     await keep(world, "contract-ended-early", workflow_id)
+
+
+async def test_an_event_before_its_contract(world: World) -> None:
+    contract, id = single(), unique("msg")
+    name = f"northwind/{contract['contract_id']}"
+    async with gateway_over(world.client) as gateway:
+        await gateway.event(
+            id, "milestone.reached", {"contract": name, "milestone": "all"}, datetime.now(UTC)
+        )
+    workflow_id = await world.start(contract)
+    await world.invoice(f"{workflow_id}/invoice/1", InvoiceStage.AWAITING_APPROVAL)
+    await world.client.get_workflow_handle(f"event/tickets/{id}").result()
+    await keep(world, "event-early", f"event/tickets/{id}")

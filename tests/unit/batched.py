@@ -16,6 +16,8 @@ from gateways.odoo import OdooClient
 
 PATIENCE_SECONDS = 20.0
 ADDRESS = "ap@acme.example"
+TO = {"mailed_to": ADDRESS}
+"""What an invoice must say to be mailed."""
 """Of the customer of every invoice."""
 
 

@@ -227,7 +227,6 @@ def changing(state: ContractState) -> ContractState:
     found = preview(state, order)
     change = PendingChange(
         order=order,
-        contract_data={},
         contract=found.after,
         changes=tuple(found.changes),
         approval_round=approval_round(),

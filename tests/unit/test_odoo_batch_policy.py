@@ -48,7 +48,7 @@ def other(record: int) -> Request:
 
 
 def mail(record: int) -> Request:
-    return Mail(record, "ap@acme.example", False, {}, MailState())
+    return Mail(record, {"mailed_to": "ap@acme.example"}, False, {}, MailState())
 
 
 def arrived(*requests: Request, at: float = NOW, traffic: Traffic | None = None) -> Traffic:

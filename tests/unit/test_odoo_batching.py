@@ -18,7 +18,7 @@ from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import LoadRefused, OdooClient, batch_policy, batching, connect
 from gateways.secrets import Secret
 from tests.unit.batched import (
-    ADDRESS,
+    TO,
     Call,
     Caller,
     Cancelled,
@@ -118,9 +118,9 @@ def test_mails_never_overlap_and_delay_no_other_request(odoo: FakeOdoo, batch_si
     invoices = [odoo.invoice() for _ in range(5)]
     drafts(odoo, 1)
     with odoo.held_up():
-        mails = [Caller(partial(client.mail, invoices[0], ADDRESS))]
+        mails = [Caller(partial(client.mail, invoices[0], TO))]
         until(lambda: len(odoo.calls) == 1)
-        mails += gather(client, [partial(client.mail, item, ADDRESS) for item in invoices[1:]])
+        mails += gather(client, [partial(client.mail, item, TO) for item in invoices[1:]])
         posting = Caller(post(client, 6))
         until(lambda: len(odoo.calls) == 2)
         assert [call.method for call in odoo.calls] == ["web_save", "action_post"]
@@ -358,12 +358,12 @@ def test_mails_wait_until_nothing_else_is_in_flight(odoo: FakeOdoo) -> None:
     with odoo.held_up():
         posting = Caller(post(client, 2))
         until(lambda: len(odoo.calls) == 1)
-        mailing = Caller(partial(client.mail, invoice, ADDRESS))
+        mailing = Caller(partial(client.mail, invoice, TO))
         time.sleep(0.05)
         assert [call.method for call in odoo.calls] == ["action_post"]
     assert posting.outcome is None
     assert mailing.outcome.went_out
-    client.mail(odoo.invoice(), ADDRESS)  # and where nothing is, it goes at once
+    client.mail(odoo.invoice(), TO)  # and where nothing is, it goes at once
 
 
 def test_mails_wait_no_longer_than_their_limit(
@@ -375,7 +375,7 @@ def test_mails_wait_no_longer_than_their_limit(
     with odoo.held_up():
         slow = Caller(partial(client.call, "m", "slow"))
         until(lambda: len(odoo.calls) == 1)
-        mailing = Caller(partial(client.mail, invoice, ADDRESS))
+        mailing = Caller(partial(client.mail, invoice, TO))
         until(lambda: len(odoo.calls) == 2)
     assert slow.outcome is True
     assert mailing.outcome.went_out
@@ -403,7 +403,7 @@ def test_a_slow_call_is_followed_by_smaller_ones(
 def test_mailing_begins_with_few_invoices_and_doubles_while_it_is_quick(odoo: FakeOdoo) -> None:
     client = OdooClient(odoo, calls_at_once=1)
     invoices = [odoo.invoice() for _ in range(30)]
-    outcomes = together(odoo, client, [partial(client.mail, item, ADDRESS) for item in invoices])
+    outcomes = together(odoo, client, [partial(client.mail, item, TO) for item in invoices])
     assert all(outcome.went_out for outcome in outcomes)
     sent = [call for call in odoo.calls if call.method == "action_send_and_print"]
     assert [odoo.in_wizard(call.ids[0]) for call in sent] == [4, 8, 16, 2]
@@ -417,7 +417,7 @@ def test_mailing_does_not_grow_when_it_is_slow(
     odoo.trouble = lambda call: time.sleep(0.15) if call.method == "action_send_and_print" else None
     client = OdooClient(odoo, calls_at_once=1)
     invoices = [odoo.invoice() for _ in range(7)]
-    together(odoo, client, [partial(client.mail, item, ADDRESS) for item in invoices])
+    together(odoo, client, [partial(client.mail, item, TO) for item in invoices])
     sent = [call for call in odoo.calls if call.method == "action_send_and_print"]
     sizes = [odoo.in_wizard(call.ids[0]) for call in sent]
     assert sizes[0] == 4

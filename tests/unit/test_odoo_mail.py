@@ -11,7 +11,7 @@ import pytest
 
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import Mailed, OdooClient, batch_policy
-from tests.unit.batched import ADDRESS, Call, FakeOdoo, business, together, transient
+from tests.unit.batched import TO, Call, FakeOdoo, business, together, transient
 
 ONE, MANY = "account.move.send.wizard", "account.move.send.batch.wizard"
 
@@ -27,7 +27,7 @@ def client(odoo: FakeOdoo) -> OdooClient:
 
 
 def mailed(odoo: FakeOdoo, client: OdooClient, invoices: list[int]) -> list[Any]:
-    return together(odoo, client, [partial(client.mail, invoice, ADDRESS) for invoice in invoices])
+    return together(odoo, client, [partial(client.mail, invoice, TO) for invoice in invoices])
 
 
 def calls(odoo: FakeOdoo) -> list[tuple[str, str]]:
@@ -36,7 +36,7 @@ def calls(odoo: FakeOdoo) -> list[tuple[str, str]]:
 
 def test_one_invoice_takes_three_calls(odoo: FakeOdoo, client: OdooClient) -> None:
     invoice = odoo.invoice()
-    assert client.mail(invoice, ADDRESS) == Mailed("sent")
+    assert client.mail(invoice, TO) == Mailed("sent")
     assert calls(odoo) == [
         (ONE, "web_save"),
         (ONE, "action_send_and_print"),
@@ -62,11 +62,15 @@ def test_nothing_is_mailed_to_another_address_than_was_asked_for(
     first, moved, last = (odoo.invoice() for _ in range(3))
     odoo.records[moved]["email"] = "new@acme.example"
     outcomes = mailed(odoo, client, [first, moved, last])
-    assert outcomes == [Mailed("sent"), Mailed(instead="new@acme.example"), Mailed("sent")]
+    assert outcomes == [
+        Mailed("sent"),
+        Mailed(instead={"mailed_to": "new@acme.example"}),
+        Mailed("sent"),
+    ]
     assert not outcomes[1].went_out
     assert odoo.mails == {first: 1, moved: 0, last: 1}
-    assert client.mail(moved, ADDRESS) == Mailed(instead="new@acme.example")
-    assert client.mail(moved, "new@acme.example", again=True) == Mailed("sent")
+    assert client.mail(moved, TO) == Mailed(instead={"mailed_to": "new@acme.example"})
+    assert client.mail(moved, {"mailed_to": "new@acme.example"}, again=True) == Mailed("sent")
     assert odoo.mails[moved] == 1
 
 
@@ -76,7 +80,7 @@ def test_an_invoice_mailed_already_is_not_mailed_again(
 ) -> None:
     invoice = odoo.invoice()
     odoo.notify(invoice, status)
-    assert client.mail(invoice, ADDRESS) == Mailed(status)
+    assert client.mail(invoice, TO) == Mailed(status)
     assert calls(odoo) == [(ONE, "web_save")]
     assert odoo.mails == {invoice: 0}
 
@@ -88,14 +92,14 @@ def test_an_invoice_whose_mail_failed_is_mailed_again(
     invoice = odoo.invoice()
     odoo.notify(invoice, "sent")
     odoo.notify(invoice, status, reason="mail_smtp")
-    assert client.mail(invoice, ADDRESS) == Mailed("sent")
+    assert client.mail(invoice, TO) == Mailed("sent")
     assert odoo.mails == {invoice: 1}
 
 
 def test_other_notifications_do_not_count_as_mailed(odoo: FakeOdoo, client: OdooClient) -> None:
     invoice = odoo.invoice()
     odoo.notify(invoice, "sent", kind="inbox")
-    assert client.mail(invoice, ADDRESS) == Mailed("sent")
+    assert client.mail(invoice, TO) == Mailed("sent")
     assert odoo.mails == {invoice: 1}
 
 
@@ -179,12 +183,12 @@ def test_a_repeat_waits_while_an_earlier_call_may_still_mail(
     for _ in range(3):  # who looks is not in the way of who looks next
         odoo.now += timedelta(seconds=3)
         with pytest.raises(GatewayError) as caught:
-            OdooClient(odoo, calls_at_once=1).mail(invoice, ADDRESS, again=True)
+            OdooClient(odoo, calls_at_once=1).mail(invoice, TO, again=True)
         assert (caught.value.kind, caught.value.code) == (FailureKind.TRANSIENT, "under_way")
     assert caught.value.retry_after == timedelta(seconds=1)
     assert odoo.mails == {invoice: 0}
     odoo.now += timedelta(seconds=1)
-    assert client.mail(invoice, ADDRESS, again=True) == Mailed("sent")
+    assert client.mail(invoice, TO, again=True) == Mailed("sent")
     assert odoo.mails == {invoice: 1}
 
 
@@ -197,7 +201,7 @@ def test_a_repeat_sees_what_was_mailed_meanwhile(odoo: FakeOdoo, client: OdooCli
             odoo.notify(invoice, "sent")
 
     odoo.trouble = ends
-    assert client.mail(invoice, ADDRESS, again=True) == Mailed("sent")
+    assert client.mail(invoice, TO, again=True) == Mailed("sent")
     assert odoo.mails == {invoice: 0}
 
 
@@ -211,7 +215,7 @@ def test_a_wizard_that_is_gone_counts_as_deleted(odoo: FakeOdoo, client: OdooCli
 
     odoo.trouble = gone
     with pytest.raises(GatewayError) as caught:
-        client.mail(invoice, ADDRESS, again=True)
+        client.mail(invoice, TO, again=True)
     assert caught.value.code == "under_way"
 
 
@@ -226,7 +230,7 @@ def test_a_wizard_that_is_gone_before_it_is_pressed_is_a_conflict(
 
     odoo.trouble = gone
     with pytest.raises(GatewayError) as caught:
-        client.mail(invoice, ADDRESS)
+        client.mail(invoice, TO)
     assert (caught.value.kind, caught.value.code) == (FailureKind.TRANSIENT, "conflict")
     assert odoo.mails == {invoice: 0}
 
@@ -236,18 +240,18 @@ def test_a_repeat_waits_longer_for_a_call_of_many(odoo: FakeOdoo, client: OdooCl
     under_way(odoo, *invoices)
     odoo.now += timedelta(seconds=24)
     with pytest.raises(GatewayError) as caught:
-        client.mail(invoices[2], ADDRESS, again=True)
+        client.mail(invoices[2], TO, again=True)
     assert caught.value.code == "under_way"
     odoo.now += timedelta(seconds=1)
-    assert client.mail(invoices[2], ADDRESS, again=True) == Mailed("sent")
+    assert client.mail(invoices[2], TO, again=True) == Mailed("sent")
 
 
 def test_only_the_repeated_request_waits(odoo: FakeOdoo, client: OdooClient) -> None:
     doubtful, others = odoo.invoice(), [odoo.invoice() for _ in range(2)]
     under_way(odoo, doubtful)
     requests = [
-        partial(client.mail, doubtful, ADDRESS, again=True),
-        *(partial(client.mail, invoice, ADDRESS) for invoice in others),
+        partial(client.mail, doubtful, TO, again=True),
+        *(partial(client.mail, invoice, TO) for invoice in others),
     ]
     waits, *outcomes = together(odoo, client, requests)
     assert waits.code == "under_way"
@@ -259,12 +263,12 @@ def test_a_repeat_does_not_wait_for_a_refused_call(odoo: FakeOdoo, client: OdooC
     good, bad = odoo.invoice(), odoo.invoice()
     odoo.records[bad]["refused"] = True
     for _ in range(2):
-        requests = [partial(client.mail, invoice, ADDRESS, again=True) for invoice in (good, bad)]
+        requests = [partial(client.mail, invoice, TO, again=True) for invoice in (good, bad)]
         sent, refused = together(odoo, client, requests)
         assert sent == Mailed("sent")
         assert refused.code == "odoo_refused"
     odoo.records[bad]["refused"] = False
-    assert client.mail(bad, ADDRESS, again=True) == Mailed("sent")
+    assert client.mail(bad, TO, again=True) == Mailed("sent")
     assert odoo.mails == {good: 1, bad: 1}
 
 
@@ -275,7 +279,7 @@ def test_a_request_past_its_deadline_after_the_first_call_is_not_mailed(
     odoo.trouble = lambda call: time.sleep(0.25)
     invoice = odoo.invoice()
     with pytest.raises(GatewayError) as caught:
-        client.mail(invoice, ADDRESS)
+        client.mail(invoice, TO)
     assert caught.value.code == "client_busy"
     assert odoo.mails == {invoice: 0}
 

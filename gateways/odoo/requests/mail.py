@@ -4,8 +4,8 @@
 2. Press it for those that were not: one wizard per company.
 3. Read how their e-mails fared.
 
-The answer also says where Odoo would mail each invoice to: its customer's address. Where that is
-not the address that was asked for, nothing is mailed.
+The first answer also says what each invoice tells its customer, and where Odoo would mail it to:
+its customer's address. Where that is not what is expected, nothing is mailed.
 
 Odoo mails after it has committed, so a call that it refuses has mailed nothing. A call whose
 answer was lost may still be mailing. Nothing of it is visible before it commits, except its wizard.
@@ -17,7 +17,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -41,9 +41,29 @@ itself ends a call that takes longer than the second."""
 _KNOWN_WIZARDS = 1_000
 _MOVE = "account.move"
 _ONE, _MANY = "account.move.send.wizard", "account.move.send.batch.wizard"
-_NOTIFICATIONS: dict[str, Any] = {
+SHOWN: Mapping[str, tuple[str, str]] = {
+    "mailed_to": ("partner_id", "email"),
+    "customer": ("partner_id", "display_name"),
+    "delivered_to": ("partner_shipping_id", "display_name"),
+    "payment_term": ("invoice_payment_term_id", "display_name"),
+    "bank_account": ("partner_bank_id", "display_name"),
+    "reference": ("ref", ""),
+    "payment_reference": ("payment_reference", ""),
+    "note": ("narration", ""),
+    "invoice_on": ("invoice_date", ""),
+    "due_on": ("invoice_date_due", ""),
+}
+"""What a posted invoice says that people may still change: its field, and that of the record it
+names."""
+
+_INVOICE: dict[str, Any] = {
     "company_id": {},
-    "partner_id": {"fields": {"email": {}}},
+    **{name: {} for name, related in SHOWN.values() if not related},
+    **{
+        name: {"fields": {read: {} for other, read in SHOWN.values() if other == name}}
+        for name, related in SHOWN.values()
+        if related
+    },
     "message_ids": {
         "fields": {
             "notification_ids": {
@@ -64,17 +84,17 @@ Row = Mapping[str, Any]
 @dataclass(frozen=True)
 class Mailed:
     """How the newest e-mail about an invoice fared: Odoo's status of it ("" where there is none)
-    and why it failed. `instead` is the address it would have gone to now, where that is another
-    than was asked for: then nothing was mailed."""
+    and why it failed. `instead` is what the invoice says where that is not what was expected, by
+    the names of SHOWN: then nothing was mailed."""
 
     status: str = ""
     reason: str = ""
-    instead: str | None = None
+    instead: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def went_out(self) -> bool:
         """It was sent, or waits in Odoo's own queue."""
-        return self.instead is None and bool(self.status) and self.status not in FAILED
+        return not self.instead and bool(self.status) and self.status not in FAILED
 
 
 class MailState:
@@ -107,13 +127,18 @@ class Mail(Request):
     first_batch_size = FIRST_MAILS
 
     def __init__(
-        self, invoice: int, to: str, again: bool, context: Mapping[str, Any], state: MailState
+        self,
+        invoice: int,
+        expected: Mapping[str, str],
+        again: bool,
+        context: Mapping[str, Any],
+        state: MailState,
     ) -> None:
-        """`to` is the only address it may go to; `again` says that an earlier call for it may
-        still be mailing."""
+        """`expected` is what the invoice must say, by names of SHOWN; `again` says that an earlier
+        call for it may still be mailing."""
         super().__init__(_MANY, "action_send_and_print", {"context": context})
         self.invoice = invoice
-        self.to = to
+        self.expected = expected
         self.again = again
         self.records = frozenset({invoice})
         self.key = self._key()
@@ -130,16 +155,16 @@ class Mail(Request):
         due = [row["id"] for row in rows if not _newest_mail(row).went_out]
         repeated = {request.invoice for request in requests if request.again}.intersection(due)
         in_progress = self._in_progress(sorted(repeated), wizard, call) if repeated else {}
-        wanted = {request.invoice: request.to for request in requests}
-        elsewhere = {
-            row["id"]: _address(row)
+        expected = {request.invoice: request.expected for request in requests}
+        changed = {
+            row["id"]: found
             for row in rows
-            if row["id"] in due and _address(row) != wanted[row["id"]]
+            if row["id"] in due and (found := _changed(row, expected[row["id"]]))
         }
-        if in_progress or elsewhere:
+        if in_progress or changed:
             # The next repeat would take our wizard for a call that is still mailing.
             self._delete_wizard(wizard, call)
-        held_back = {*in_progress, *elsewhere}
+        held_back = {*in_progress, *changed}
         clear = [row for row in rows if row["id"] in due and row["id"] not in held_back]
         for together in _by_company(clear):
             if len(together) < len(invoices):
@@ -148,22 +173,22 @@ class Mail(Request):
                 raise errors.client_busy()
             self._press(wizard, call)
         if due:
-            body = invoices, {"specification": _NOTIFICATIONS, **self.arguments}
+            body = invoices, {"specification": _INVOICE, **self.arguments}
             rows = call(_MOVE, "web_read", body, rows_of)
         by_id = {row["id"]: row for row in rows}
-        return [_outcome(invoice, by_id, in_progress, elsewhere) for invoice in invoices]
+        return [_outcome(invoice, by_id, in_progress, changed) for invoice in invoices]
 
     def _create_wizard(self, invoices: Sequence[int], call: MakeCall) -> _Wizard:
         """Odoo's wizard for many fails with a single invoice, so that has the wizard for one."""
-        model, field = (_MANY, "move_ids") if len(invoices) > 1 else (_ONE, "move_id")
+        model, name = (_MANY, "move_ids") if len(invoices) > 1 else (_ONE, "move_id")
         value = [[6, 0, list(invoices)]] if len(invoices) > 1 else invoices[0]
         arguments = {
-            "vals": {field: value},
-            "specification": {field: {"fields": _NOTIFICATIONS}, "create_date": {}},
+            "vals": {name: value},
+            "specification": {name: {"fields": _INVOICE}, "create_date": {}},
             **self.arguments,
         }
         [created] = call(model, "web_save", ([], arguments), rows_of)
-        held = created[field]
+        held = created[name]
         self._state.idle_wizards.append((model, created["id"]))
         rows = held if isinstance(held, list) else [held]
         return _Wizard(model, created["id"], _created_at(created), rows)
@@ -173,16 +198,16 @@ class Mail(Request):
     ) -> dict[int, timedelta]:
         """The invoices that an earlier call may still be mailing, and how much longer."""
         found: dict[int, timedelta] = {}
-        for model, field in ((_MANY, "move_ids"), (_ONE, "move_id")):
+        for model, name in ((_MANY, "move_ids"), (_ONE, "move_id")):
             arguments = {
-                "domain": [[field, "in", invoices]],
-                "fields": [field, "create_date"],
+                "domain": [[name, "in", invoices]],
+                "fields": [name, "create_date"],
                 **self.arguments,
             }
             for row in call(model, "search_read", ([], arguments), rows_of):
                 if (model, row["id"]) in self._state.idle_wizards:
                     continue
-                held = row[field] if model == _MANY else row[field][:1]
+                held = row[name] if model == _MANY else row[name][:1]
                 lasts = min(_SECONDS_EACH + _SECONDS_EACH * len(held), _SECONDS_AT_MOST)
                 left = _created_at(row) + lasts - own.created_at
                 if left > timedelta(0):
@@ -228,21 +253,27 @@ def _outcome(
     invoice: int,
     by_id: Mapping[int, dict[str, Any]],
     in_progress: Mapping[int, timedelta],
-    elsewhere: Mapping[int, str],
+    changed: Mapping[int, Mapping[str, str]],
 ) -> Mailed | GatewayError:
     if invoice not in by_id:
         return errors.record_missing(_MOVE, {invoice})
     mailed = _newest_mail(by_id[invoice])
     if invoice in in_progress and not mailed.went_out:
         return errors.under_way(min(in_progress[invoice], _SECONDS_EACH))
-    if invoice in elsewhere and not mailed.went_out:
-        return Mailed(mailed.status, mailed.reason, elsewhere[invoice])
+    if invoice in changed and not mailed.went_out:
+        return Mailed(mailed.status, mailed.reason, changed[invoice])
     return mailed
 
 
-def _address(row: Row) -> str:
-    """Where Odoo mails the invoice to."""
-    return (row["partner_id"] or {}).get("email") or ""
+def _changed(row: Row, expected: Mapping[str, str]) -> dict[str, str]:
+    """What the invoice says otherwise than expected."""
+    said = {name: _said(row, *SHOWN[name]) for name in expected}
+    return {name: text for name, text in said.items() if text != expected[name]}
+
+
+def _said(row: Row, name: str, related: str) -> str:
+    value = (row[name] or {}).get(related) if related else row[name]
+    return str(value or "")
 
 
 def _newest_mail(row: Row) -> Mailed:

@@ -83,7 +83,7 @@ def stumble(state: ToyState, message: Break) -> ToyState:
     return state
 
 
-def done(state: ToyState, act: Action, value: Any, stands: bool) -> ToyState:
+def done(state: ToyState, act: Action, value: Any) -> ToyState:
     if value == "broken" and not state.healed:
         raise ZeroDivisionError("of a result")
     rest = tuple(item for item in state.open if item.name != act.key)

@@ -329,7 +329,7 @@ class Life:
     def change(self, what: dict[str, object]) -> bool:
         order = ChangeOrder.model_validate({"number": 1, "by": SAM, "reason": "agreed", **what})
         try:
-            _, after = changes.changed(self.contract, order, account.billed_keys(self.billing))
+            after = changes.changed(self.contract, order, account.billed_keys(self.billing))
         except InvalidContract:
             return False
         self.adopt(after)
@@ -348,7 +348,7 @@ class Life:
         unreached = [
             item.key for item in self.contract.milestones if item.key not in self.billing.reached
         ]
-        _, after = changes.ended_early(self.contract, on, unreached)
+        after = changes.ended_early(self.contract, on, unreached)
         self.adopt(after)
         self.billing = account.end_early(self.billing, on, fee=fee)
         self.ended = on

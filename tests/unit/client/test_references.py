@@ -59,6 +59,13 @@ def test_a_number_after_a_legal_entity_is_a_contract() -> None:
         invoice_id("northwind/1001", ONE)
 
 
+def test_an_invoice_is_no_contract_and_says_so() -> None:
+    with pytest.raises(BadReference, match="'C-1/2' is an invoice; write its contract as"):
+        contract_id("C-1/2", ONE)
+    assert contract_id("contract/C-1/2", ONE) == "contract/C-1/2"
+    assert contract_id("acme/2", NONE) == "contract/acme/2"
+
+
 @pytest.mark.parametrize("text", ["", "a/b/c/d/e", "a b", "../x", "contract/a/b/c", "a//b"])
 def test_what_names_nothing_is_refused_with_the_forms(text: str) -> None:
     with pytest.raises(BadReference, match="write it as"):

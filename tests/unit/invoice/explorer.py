@@ -99,6 +99,8 @@ def moves(play: Play) -> Iterator[Move]:
     yield from _results(play)
     yield from _decisions(play)
     yield from _messages(play)
+    if play.state.issued and play.odoo.balance != play.state.balance:
+        yield "the sweep tells the balance", swept(play)
     wake = rules.AGENDA.next_wake(play.state)
     if wake is not None and play.days:
         yield (
@@ -138,7 +140,8 @@ def _faults(play: Play, action: Action) -> Iterator[Move]:
         behind = replace(closed, maybe_done=True)
         yield f"{key}: done, and the answer lost", told(done, Answered(key, behind))
     if action.kind == acts.POST and play.odoo.move == "draft":
-        late = replace(after, posts=play.odoo.posts + 1, note="late", move="posted", residual=TOTAL)
+        posts = play.odoo.posts + 1
+        late = play.odoo.now(posts=posts, note="late", move="posted", residual=TOTAL)
         differs = refused("invoice_differs_from_approval")
         yield (
             f"{key}: changed right before it",
@@ -263,6 +266,7 @@ def check(play: Play) -> None:
     lost = [amount for _, amount in odoo.losses]
     assert len(lost) <= len(state.write_offs_approved) + 1, "written off twice"
     assert len(set(odoo.reminders)) == len(odoo.reminders)
+    assert not (odoo.as_approved and state.rejected_because), "posted, and given up"
     if play.told == InvoiceStage.REJECTED and not play.skipped:
         assert odoo.move in ("", "cancel"), f"told rejected, and {odoo.move} in Odoo"
     if odoo.posts and state.issued and odoo.total == TOTAL:
@@ -271,13 +275,18 @@ def check(play: Play) -> None:
         posted = approval_hash(state.proposal.content_hash, state.invoice_on, odoo.says)
         assert approved == {posted}, "posted is what was approved"
     assert state.issued or not odoo.sent, "nothing goes out that is not approved as it is"
+    for item in state.payment_questions:
+        if item.code == "payment_exceeds":
+            assert (item.reference, item.amount) in odoo.excess, f"{item.text}: it is not"
     if state.approval_round is not None:
         proposed = state.proposal.amount
         assert state.approval_round.subject.amount == max(proposed, -proposed), "as it was proposed"
     if state.balance is not None and state.balance.total != TOTAL:
-        for item in rules.AGENDA.wanted(state):
-            goes_on = item.kind in _WHILE_CHANGED or item.key in state.uncertain
-            assert goes_on, f"{item.key} goes on, and the invoice is not what was approved"
+        for act in rules.AGENDA.wanted(state):
+            goes_on = act.kind in _WHILE_CHANGED or act.key in state.uncertain
+            assert goes_on, f"{act.key} goes on, and the invoice is not what was approved"
+        asked = [item.kind for item in rules.AGENDA.wanted(state)]
+        assert acts.BALANCE in asked or state.uncertain, "nobody is asked about another amount"
     if state.uncertain:
         for parked in state.exceptions:
             assert not parked.uncertain or parked.allowed == (Choice.RETRY,)

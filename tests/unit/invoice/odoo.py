@@ -48,9 +48,13 @@ class Odoo:
     note: str = ""
     """What people wrote on it by hand, and no draft of ours overwrites."""
     posts: int = 0
+    as_approved: bool = False
+    """It was posted by us, as it was approved."""
     sent: int = 0
     reminders: tuple[str, ...] = ()
     payments: tuple[str, ...] = ()
+    excess: tuple[tuple[str, Money], ...] = ()
+    """What of a payment was more than was open, with its reference."""
     losses: tuple[tuple[str, Money], ...] = ()
     """What is written off, with the key of its entry."""
     total: Money = TOTAL
@@ -108,7 +112,7 @@ def _post(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Result
     if odoo.move == "cancel":
         return odoo, refused("invoice_cancelled")
     if odoo.move == "draft":
-        odoo = odoo.now(move="posted", posts=odoo.posts + 1, residual=TOTAL)
+        odoo = odoo.now(move="posted", posts=odoo.posts + 1, residual=TOTAL, as_approved=True)
     return odoo, Done(odoo.balance)
 
 
@@ -136,8 +140,11 @@ def _register(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Re
         if not odoo.residual.is_positive:
             return odoo, refused("odoo_refused")
         payment = next(item for item in state.payments if item.reference == action.subject)
-        rest = max(odoo.residual - payment.amount, ZERO)
-        odoo = odoo.now(payments=(*odoo.payments, action.subject), residual=rest)
+        rest = odoo.residual - payment.amount
+        if not rest.is_positive and not rest.is_zero:
+            odoo = replace(odoo, excess=(*odoo.excess, (action.subject, -rest)))
+        booked = (*odoo.payments, action.subject)
+        odoo = odoo.now(payments=booked, residual=max(rest, ZERO))
     return odoo, Done(odoo.balance)
 
 

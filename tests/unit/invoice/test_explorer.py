@@ -6,13 +6,17 @@ import dataclasses
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from contracts.agenda import machine
-from contracts.invoice import acts, agenda, agreements, rules
+from contracts.agenda.actions import Action
+from contracts.agenda.state import required
+from contracts.invoice import acts, agenda, agreements, collecting, rules
 from contracts.invoice.state import InvoiceState
 from tests.unit.invoice.explorer import MOST_BYTES, Play, beginning, ends_well, explore
+from tests.unit.invoice.test_core import posted
 
 PLACES = 2_000
 EVERY = 25
@@ -25,6 +29,8 @@ def find_out(
     places: int = PLACES,
     *,
     credit_note: bool = False,
+    begin: Callable[..., Play] = beginning,
+    every: int = EVERY,
 ) -> int:
     """Go every way within the budgets; how many ends there were. Raises AssertionError with the
     way to what must not be."""
@@ -33,14 +39,14 @@ def find_out(
     def look(play: Play, way: str) -> None:
         nonlocal looked
         looked += 1
-        if looked % EVERY == 0:
+        if looked % every == 0:
             assert len(play.state.model_dump_json()) < MOST_BYTES
             try:
                 ends_well(play)
             except AssertionError as error:
                 raise AssertionError(f"{error}; from {way}") from error
 
-    start = beginning(faults=faults, messages=messages, days=days, credit_note=credit_note)
+    start = begin(faults=faults, messages=messages, days=days, credit_note=credit_note)
     return explore(start, places, look).ends
 
 
@@ -77,6 +83,8 @@ def _an_uncertain_write_off_is_voided(patch: pytest.MonkeyPatch) -> None:
     void = agreements.void_write_off
 
     def voided(state: InvoiceState) -> InvoiceState:
+        if state.write_off is None:
+            return state
         after = void(state.replace(uncertain=()))
         return state if after.write_off is not None else after
 
@@ -84,23 +92,46 @@ def _an_uncertain_write_off_is_voided(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(agenda, "_OF_POSTED", broken)
 
 
+def _another_amount_is_as_good_as_the_approved_one(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(collecting, "is_changed", lambda _: False)
+
+
+def _what_is_open_is_asked_once_it_is_paid(patch: pytest.MonkeyPatch) -> None:
+    rule = rules.AGENDA.acts[acts.REGISTER_PAYMENT]
+    begun = rule.begun
+
+    def too_late(state: InvoiceState, action: Action, *rest: Any) -> InvoiceState:
+        return required(rule.done)(begun(state.replace(uncertain=()), action), action, *rest)
+
+    broken = dataclasses.replace(rule, done=too_late)
+    patch.setitem(rules.AGENDA.acts, acts.REGISTER_PAYMENT, broken)
+
+
+def issued(*, faults: int, messages: int, days: int, credit_note: bool) -> Play:
+    """The same from where the customer has got the invoice."""
+    return dataclasses.replace(posted(), faults=faults, messages=messages, days=days)
+
+
 @pytest.mark.parametrize(
-    ("break_it", "budgets"),
+    ("break_it", "begin", "budgets"),
     [
-        (_nothing_is_uncertain, (1, 2, 1)),
-        (_rejections_are_told_at_once, (0, 1, 0)),
-        (_a_draft_that_failed_is_forgotten, (1, 1, 0)),
-        (_an_uncertain_write_off_is_voided, (1, 4, 1)),
+        (_nothing_is_uncertain, beginning, (1, 2, 1)),
+        (_rejections_are_told_at_once, beginning, (0, 1, 0)),
+        (_a_draft_that_failed_is_forgotten, beginning, (1, 1, 0)),
+        (_an_uncertain_write_off_is_voided, issued, (1, 2, 0)),
+        (_another_amount_is_as_good_as_the_approved_one, issued, (0, 1, 0)),
+        (_what_is_open_is_asked_once_it_is_paid, issued, (1, 1, 0)),
     ],
 )
 def test_a_broken_rule_is_found(
     monkeypatch: pytest.MonkeyPatch,
     break_it: Callable[[pytest.MonkeyPatch], None],
+    begin: Callable[..., Play],
     budgets: tuple[int, int, int],
 ) -> None:
     break_it(monkeypatch)
     with pytest.raises(AssertionError):
-        find_out(*budgets, places=6_000)
+        find_out(*budgets, places=6_000, begin=begin, every=1 if begin is issued else EVERY)
 
 
 def test_the_agenda_of_an_invoice_is_fast() -> None:
