@@ -247,11 +247,12 @@ class Agenda(Generic[S]):
             return state.noted(f"Refused {event.words}: {refused}")
 
     def _with_deferred(self, state: S) -> S:
-        """Messages that came while an exclusive act ran are accepted or refused now."""
+        """Messages that came while an exclusive act ran are accepted or refused now, before what
+        follows from that act: they may bring work that keeps it from being the last."""
         waiting: tuple[SignalReceived, ...] = state.deferred
         state = state.replace(deferred=())
         for event in waiting:
-            state = self._taken_quietly(self._at_rest(state), event)
+            state = self._taken_quietly(state, event)
         return state
 
     def _resumed(self, state: S, key: str) -> S:

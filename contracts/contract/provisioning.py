@@ -105,7 +105,7 @@ def _validated(state: ContractState, action: Action, accepted: Accepted) -> Cont
             for item in contract.milestones
         },
         versions=(signed,),
-    )
+    ).with_requesters(contract.requested_by)
     is_first = state.stage is ContractStage.VALIDATING
     return state.enter(ContractStage.PROVISIONING) if is_first else state
 

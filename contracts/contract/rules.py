@@ -95,9 +95,9 @@ _WHILE_RUNNING: tuple[Rule, ...] = (
     term.drops_unreached,
     term.renews,
     proposing.proposes,
+    endings.close_out_starts_over,
     endings.closed,
     endings.stage,
-    endings.close_out_starts_over,
 )
 
 

@@ -84,7 +84,7 @@ def ends_early(state: ContractState) -> ContractState:
     if request is None or not ends_today(state):
         return state
     state = state.replace(terminated=True, ending=Ending.TERMINATED)
-    state = _without_unreached(state, request)
+    state = _without_unreached(state.with_requesters(request.by), request)
     fee = request.side is Side.CUSTOMER
     return state.replace(billing=account.end_early(state.account, request.on, fee=fee))
 

@@ -18,6 +18,7 @@ from contracts.agenda.actions import Action, Refused, SignalReceived
 from contracts.agenda.exceptions import certain, doubted
 from contracts.agenda.machine import Agenda
 from contracts.approvals import ApprovalRound
+from contracts.contract import agenda as contract_agenda
 from contracts.contract import endings, invoices, proposing, reading
 from contracts.contract import rules as contract_rules
 from contracts.contract.messages import CancelRequest
@@ -143,8 +144,10 @@ def _closed_before_invoices_have_ended(patch: Patch) -> None:
     patch.setattr(endings, "may_close", endings.is_billed_out)
 
 
-def _messages_while_closing_are_taken(patch: Patch) -> None:
-    patch.setattr(Agenda, "_waits_for_exclusive", lambda self, state, message: False)
+def _a_close_out_is_the_last_word(patch: Patch) -> None:
+    rules = contract_agenda._WHILE_RUNNING
+    broken = tuple(rule for rule in rules if rule is not endings.close_out_starts_over)
+    patch.setattr(contract_agenda, "_WHILE_RUNNING", broken)
 
 
 def _deferred_messages_are_lost(patch: Patch) -> None:
@@ -232,7 +235,7 @@ def _what_a_validator_refuses_is_taken(patch: Patch) -> None:
 
 
 def _a_request_counts_each_time(patch: Patch) -> None:
-    patch.setattr(machine, "_remembered", lambda state, request_id: state)
+    patch.setattr(machine, "_remembered", lambda state, event: state)
 
 
 def _a_parked_reading_holds_up_all(patch: Patch) -> None:
@@ -293,8 +296,8 @@ MUTATIONS = (
     ),
     Mutation(
         7,
-        "what brings work waits while the contract is closed",
-        _messages_while_closing_are_taken,
+        "what brings work while the contract is closed brings it back",
+        _a_close_out_is_the_last_word,
         place(_ONE, "close_out", messages=1),
     ),
     Mutation(
