@@ -18,7 +18,6 @@ from contracts.agenda.actions import Action, Refused, SignalReceived
 from contracts.agenda.exceptions import certain, doubted
 from contracts.agenda.machine import Agenda
 from contracts.approvals import ApprovalRound
-from contracts.contract import agenda as contract_agenda
 from contracts.contract import endings, invoices, proposing, reading
 from contracts.contract import rules as contract_rules
 from contracts.contract.messages import CancelRequest
@@ -145,9 +144,9 @@ def _closed_before_invoices_have_ended(patch: Patch) -> None:
 
 
 def _a_close_out_is_the_last_word(patch: Patch) -> None:
-    rules = contract_agenda._WHILE_RUNNING
+    rules = contract_rules._WHILE_RUNNING
     broken = tuple(rule for rule in rules if rule is not endings.close_out_starts_over)
-    patch.setattr(contract_agenda, "_WHILE_RUNNING", broken)
+    patch.setattr(contract_rules, "_WHILE_RUNNING", broken)
 
 
 def _deferred_messages_are_lost(patch: Patch) -> None:
