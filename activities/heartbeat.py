@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from inspect import iscoroutinefunction
 from typing import Any
 
 from temporalio import activity
@@ -13,7 +14,7 @@ _BEATS_A_TIMEOUT = 3
 
 
 class HeartbeatInterceptor(Interceptor):
-    """Beats beside the activity, which itself is a plain function that blocks on a remote.
+    """Beats beside the activity, in most cases a plain function that blocks on a remote.
 
     Most activities end before the first beat and cost nothing extra.
     """
@@ -27,16 +28,21 @@ class _Inbound(ActivityInboundInterceptor):
         timeout = activity.info().heartbeat_timeout
         if timeout is None:
             return await super().execute_activity(input)
-        beating = asyncio.create_task(_beat(timeout.total_seconds() / _BEATS_A_TIMEOUT))
+        seconds = timeout.total_seconds() / _BEATS_A_TIMEOUT
+        beating = asyncio.create_task(_beat(seconds, threaded=not iscoroutinefunction(input.fn)))
         try:
             return await super().execute_activity(input)
         finally:
             beating.cancel()
 
 
-async def _beat(seconds: float) -> None:
+async def _beat(seconds: float, *, threaded: bool) -> None:
     while True:
         await asyncio.sleep(seconds)
         # For an activity that runs in a thread the SDK hands the beat to this very event loop and
-        # waits for it: called from here it would wait for itself and stop the whole worker.
-        await asyncio.to_thread(activity.heartbeat)
+        # waits for it: called from here it would wait for itself and stop the whole worker. For a
+        # coroutine it starts a task, which only this loop's thread can do.
+        if threaded:
+            await asyncio.to_thread(activity.heartbeat)
+        else:
+            activity.heartbeat()

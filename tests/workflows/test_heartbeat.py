@@ -8,6 +8,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import pytest
 from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
@@ -25,17 +26,29 @@ def slow() -> int:
     return activity.info().attempt
 
 
+@activity.defn
+async def patient() -> int:
+    """Waits in the event loop, as an activity does that asks the engine."""
+    await asyncio.sleep(_SLOW_SECONDS)
+    return activity.info().attempt
+
+
 @workflow.defn
 class Slow:
     @workflow.run
-    async def run(self) -> int:
-        return await workflow.execute_activity(
-            slow, start_to_close_timeout=timedelta(seconds=30), heartbeat_timeout=_HEARTBEAT
+    async def run(self, name: str) -> int:
+        attempt: int = await workflow.execute_activity(
+            name,
+            result_type=int,
+            start_to_close_timeout=timedelta(seconds=30),
+            heartbeat_timeout=_HEARTBEAT,
         )
+        return attempt
 
 
+@pytest.mark.parametrize("name", ["slow", "patient"])
 async def test_a_long_activity_is_not_tried_again_and_the_loop_stays_free(
-    temporal_client: Client,
+    temporal_client: Client, name: str
 ) -> None:
     queue = f"liveness-{uuid.uuid4().hex[:6]}"
     with ThreadPoolExecutor(2) as pool:
@@ -43,13 +56,13 @@ async def test_a_long_activity_is_not_tried_again_and_the_loop_stays_free(
             temporal_client,
             task_queue=queue,
             workflows=[Slow],
-            activities=[slow],
+            activities=[slow, patient],
             activity_executor=pool,
             interceptors=[HeartbeatInterceptor()],
             workflow_runner=UnsandboxedWorkflowRunner(),
         ):
             running = asyncio.create_task(
-                temporal_client.execute_workflow(Slow.run, id=queue, task_queue=queue)
+                temporal_client.execute_workflow(Slow.run, name, id=queue, task_queue=queue)
             )
             longest, before = 0.0, time.monotonic()
             while not running.done():
