@@ -20,6 +20,7 @@ from datetime import date
 from contracts.billing import keys
 from contracts.billing.checks import check
 from contracts.billing.composing import Composition, compose
+from contracts.billing.crediting import creditable
 from contracts.billing.decisions import (
     allow_cap,
     issued,
@@ -57,11 +58,12 @@ from contracts.model import Contract
 __all__ = [
     "BillingState", "Composition", "Due", "NotPossible", "Occasion", "OccasionKind", "Read",
     "ReadKind", "Repriced", "Sums", "Unbilled", "adopt", "allow_cap", "begin", "billed_keys",
-    "check", "compose", "credit_service", "delivered", "dues", "end_early", "fold", "is_over",
-    "issued", "known_expenses", "known_lines", "milestone_invoice", "next_day", "occasions",
-    "open_ends", "propose", "reach", "reads", "record_usage", "rejected", "release_retainage",
-    "repriced", "request_credit", "retry_rejected", "sums", "take_expenses", "take_time",
-    "too_late", "unbilled", "undecided", "unrated_lines", "unreach", "waive_rejected",
+    "check", "compose", "credit_service", "creditable", "delivered", "dues", "end_early",
+    "fold", "is_over", "issued", "known_expenses", "known_lines", "milestone_invoice",
+    "next_day", "occasions", "open_ends", "propose", "reach", "reads", "record_usage",
+    "rejected", "release_retainage", "repriced", "request_credit", "retry_rejected", "sums",
+    "take_expenses", "take_time", "too_late", "unbilled", "undecided", "unrated_lines",
+    "unreach", "waive_rejected",
 ]  # fmt: skip
 
 

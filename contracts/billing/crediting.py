@@ -14,14 +14,17 @@ from contracts.billing.drafts import Draft, Piece, amount_of, once
 from contracts.billing.entitlements import ZERO
 from contracts.billing.ledger import Ledger, credits_waiting
 from contracts.billing.lines import ONE, PRICE_UNIT, QUANTITY_UNIT, InvoiceKind, rounded
+from contracts.billing.posting import ledger_of
 from contracts.billing.state import (
     NO_LINE,
+    BillingState,
     CreditRequest,
     Invoice,
     InvoiceStatus,
     NotPossible,
     Part,
 )
+from contracts.money import Money
 
 _LONGEST = 200
 _NOT_EARNED = frozenset(
@@ -39,13 +42,15 @@ def credited_invoice(ledger: Ledger, number: int) -> Invoice:
     return invoice
 
 
-def creditable(ledger: Ledger, number: int) -> Decimal:
-    """What of an issued invoice can still be credited, less what is asked for already."""
+def creditable(billing: BillingState, number: int) -> Money:
+    """What of an issued invoice can still be credited, less what is asked for already. Raises
+    NotPossible for anything else."""
+    ledger = ledger_of(billing)
     left = -amount_of(_whole(ledger, credited_invoice(ledger, number)))
     for item in credits_waiting(ledger):
         if item.number == number:
             left = ZERO if item.amount is None else left - item.amount
-    return max(left, ZERO)
+    return ledger.money(max(left, ZERO))
 
 
 def credit_drafts(ledger: Ledger, request: CreditRequest) -> list[Draft]:

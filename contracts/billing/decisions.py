@@ -163,8 +163,7 @@ def request_credit(
     """Credit an issued invoice, in whole or by an amount: becomes an occasion. What is credited is
     waived, or with `reinvoice` billed anew once the credit note is issued, at the terms and facts
     of then. Raises NotPossible with the reason."""
-    ledger = ledger_of(billing)
-    invoice, left = credited_invoice(ledger, number), ledger.money(creditable(ledger, number))
+    invoice, left = credited_invoice(ledger_of(billing), number), creditable(billing, number)
     whole = amount is None or amount == left
     wanted = left if amount is None else amount
     waiting = [item for item in billing.credit_requests.values() if item.number == number]

@@ -31,7 +31,7 @@ from tests.e2e.telling import (
 )
 from tests.replay.record import HISTORIES
 from tests.webhooks import gateway_over
-from tests.world import ANA, BOB, World, contract_data, eur, single, unique
+from tests.world import ANA, BOB, PETRA, World, contract_data, eur, single, unique
 
 
 async def keep(world: World, name: str, workflow_id: str) -> None:
@@ -156,7 +156,7 @@ async def test_changed_and_ended_early(world: World) -> None:
     await changed(world, workflow_id, drop=("live",), reprice={"build": "4000.00"})
     await world.work(workflow_id, "dev", "8", str(on(1, 10)))
     ending = TerminationRequest(
-        side=Side.FIRM, by=ANA, reason="not paid", on=on(1, 20), agreed=True
+        side=Side.FIRM, by=PETRA, reason="not paid", on=on(1, 20), agreed=True
     )
     await world.tell(workflow_id, messages.TERMINATE, ending)
     await world.skip_to(workflow_id, on(1, 22))

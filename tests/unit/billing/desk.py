@@ -6,10 +6,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-import pytest
-
 from contracts.billing import account
-from contracts.billing.account import BillingState, Composition, NotPossible, Read, ReadKind
+from contracts.billing.account import BillingState, Composition, Read, ReadKind
 from contracts.billing.expenses import Expense
 from contracts.billing.lines import InvoiceProposal
 from contracts.billing.terms import is_read
@@ -217,10 +215,7 @@ class Desk:
         return next(item for item in self.due() if item.startswith(f"credit:{number}:"))
 
     def creditable(self, number: int) -> Money:
-        """What of an invoice can still be credited, as the refusal of more says."""
-        with pytest.raises(NotPossible) as refusal:
-            self.asks_credit(number, "9999999.99")
-        return Money.parse(str(refusal.value).partition(" of invoice")[0])
+        return account.creditable(self.billing, number)
 
     def releases(self, reason: str = "") -> None:
         self.billing = account.release_retainage(self.billing, self.today, reason)
