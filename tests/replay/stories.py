@@ -160,8 +160,8 @@ async def test_changed_and_ended_early(world: World) -> None:
     )
     await world.tell(workflow_id, messages.TERMINATE, ending)
     await world.skip_to(workflow_id, on(1, 22))
-    for number in (3, 4, 5):
-        await world.issue(workflow_id, number)
+    for number in (3, 4, 5):  # Ana asked for the end, so another one approves
+        await world.issue(workflow_id, number, BOB)
     for number in range(1, 6):
         await world.collect(workflow_id, number)
     await world.stage(workflow_id, ContractStage.CLOSED)
