@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from starters.cli.errors import UsageError
-from starters.cli.options import By, Yes, day_option, one_of
+from starters.cli.options import By, Reason, Yes, day_option, one_of
 from starters.cli.session import Session, session_of
 from starters.client.names import MAX_LISTED
 
@@ -46,11 +46,12 @@ def list_(
 ) -> None:
     """List events, newest first, with what became of them."""
     session = session_of(context)
-    found = _listed(session, source, outcome, day, parked, limit)
-    session.show(
-        {"events": found, "more": len(found) >= limit},
-        _table(found) if found else f"No such event at {session.place}.",
-    )
+    found = _listed(session, source, outcome, day, parked, limit + 1)
+    more, found = len(found) > limit, found[:limit]
+    document = {"events": found, "more": more}
+    session.show(document, _table(found) if found else f"No such event at {session.place}.")
+    if more:
+        session.warn(f"there are more than {limit}; narrow the list or raise --limit")
 
 
 @app.command()
@@ -95,7 +96,7 @@ def dismiss(
     context: typer.Context,
     event: Event,
     by: By,
-    reason: Annotated[str, typer.Option("--reason", help="Why nothing is to come of it.")],
+    reason: Reason,
 ) -> None:
     """Let nothing come of an event that waits."""
     from starters.client import events
