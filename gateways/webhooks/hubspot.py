@@ -36,14 +36,19 @@ def _is_news(item: Any) -> bool:
 
 
 def _event(received: Received, place: int, item: Any) -> InboundEvent:
-    names = ("objectId", "subscriptionId", "occurredAt", "eventId")
-    values = [item.get(name) if isinstance(item, dict) else None for name in names]
-    for name, value in zip(names, values, strict=True):
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 10**18:
-            if name == "subscriptionId" and value is None:  # tests from its settings have none
-                continue
-            raise invalid("value_malformed", f"{place}.{name}", "a whole number")
-    deal, subscription, occurred_at, number = values
+    known = item if isinstance(item, dict) else {}
+    # A deal that is tied to another record, such as a contact, stands first of the two.
+    name = "objectId" if "objectId" in known else "fromObjectId"
+    deal = _number(known, place, name)
+    occurred_at, number = (_number(known, place, key) for key in ("occurredAt", "eventId"))
+    subscription = known.get("subscriptionId") or 0  # what its settings send for a test has none
     task = ForDeal(system=SYSTEM, deal_id=str(deal), legal_entity=received.legal_entity)
-    key = f"{subscription or 0}-{deal}-{occurred_at}-{number}"
-    return received.event(key, str(item.get("subscriptionType", "deal")), task)
+    key = f"{subscription}-{deal}-{occurred_at}-{number}"
+    return received.event(key, str(known.get("subscriptionType", "deal")), task)
+
+
+def _number(item: dict[str, Any], place: int, name: str) -> int:
+    value = item.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 10**18:
+        raise invalid("value_malformed", f"{place}.{name}", "a whole number")
+    return value

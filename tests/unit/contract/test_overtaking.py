@@ -16,7 +16,7 @@ from contracts.contract.messages import (
     MilestoneUnreached,
 )
 from tests.unit.contract.examples import fixed_price
-from tests.unit.contract.played import PIA, Played, Refused
+from tests.unit.contract.played import PIA, Played
 
 AT = datetime(2026, 1, 20, 12, tzinfo=UTC)
 
@@ -60,7 +60,13 @@ def test_what_a_person_says_counts_whenever_it_is_said() -> None:
     assert life.state.milestones["design"].reached_on is None
 
 
-def test_nothing_is_taken_back_before_the_contract_is_validated() -> None:
+@pytest.mark.parametrize("order", [(True, False), (False, True)])
+def test_what_comes_before_the_contract_is_validated_is_kept_in_any_order(
+    order: tuple[bool, bool],
+) -> None:
     life = Played(fixed_price(), held_back={"validate"})
-    with pytest.raises(Refused, match="not validated yet"):
-        life.send(news(1, reached=False))
+    for reached in order:
+        life.send(news(1 if reached else 2, reached=reached))
+    life.release("validate")
+    assert life.state.contract is not None
+    assert life.state.milestones["design"].reached_on is None

@@ -174,6 +174,15 @@ async def test_each_deal_of_a_request_is_an_event_and_our_own_writes_are_none(
     assert [item["new"] for item in again.json()["events"]] == [False, False]
 
 
+async def test_a_deal_that_is_tied_to_another_record_is_a_hint_too(gateway: Door) -> None:
+    tied = deal_changed("9001", subscriptionType="deal.associationChange", toObjectId=5)
+    tied["fromObjectId"] = tied.pop("objectId")
+    answer = await gateway.deals(tied)
+    assert answer.status_code == 202, answer.text
+    [event] = gateway.temporal.kept.values()
+    assert event.task == ForDeal(system="hubspot", deal_id="9001", legal_entity="northwind")
+
+
 @pytest.mark.parametrize(
     "payload",
     [
