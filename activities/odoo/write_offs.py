@@ -23,10 +23,7 @@ from gateways.odoo import OdooClient
 NEEDS = (
     Need(
         "account.move",
-        names("""
-            state name move_type company_id journal_id date ref invoice_origin
-            currency_id line_ids
-        """),
+        names("move_type company_id journal_id date ref invoice_origin currency_id line_ids"),
         access=ACCOUNTING,
         rights=UPSERT,
     ),

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from contracts import parking
 from contracts.agenda.actions import Action, Failed, Question, Wanted
-from contracts.agenda.machine import ActRule
+from contracts.agenda.machine import ActRule, MessageRule
 from contracts.agenda.state import required
 from contracts.approvals import ApprovalKind, ApprovalRound, Subject
 from contracts.billing.lines import InvoiceProposal
@@ -321,3 +321,4 @@ ACTS: Mapping[str, ActRule[InvoiceState]] = {
         parking.DELIVER, _delivered, skipped=_skip_delivery, retried=_retry_delivery
     ),
 }
+MESSAGES: Mapping[type, MessageRule[InvoiceState]] = {}
