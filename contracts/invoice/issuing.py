@@ -39,6 +39,8 @@ _AMENDABLE = (
     "invoice_on, payment_term, purchase_order or lines.N.description; amounts follow from the "
     "contract, and Odoo mails to its customer's address: change that in Odoo"
 )
+_DRAFT_LANE = "draft"
+"""The draft is not written again while it is posted, as on the next day."""
 _DAY: TypeAdapter[date] = TypeAdapter(MessageDay)
 
 
@@ -48,7 +50,11 @@ def to_issue(state: InvoiceState) -> list[Wanted]:
         # It may be posted: whatever else has changed, that is found out first.
         return [_post(state)]
     if draft_is_outdated(state):
-        return [Action(acts.CREATE, key=acts.CREATE, basis=state.proposal.content_hash)]
+        return [
+            Action(
+                acts.CREATE, key=acts.CREATE, basis=state.proposal.content_hash, lane=_DRAFT_LANE
+            )
+        ]
     if state.approval_round is None or not state.approval_round.is_met:
         return approving.to_remind(state)
     if state.draft is None or not _approves(state.approval_round, state.draft.approval_hash):
@@ -60,7 +66,7 @@ def to_take_back(state: InvoiceState) -> list[Wanted]:
     """A rejected draft must not stay behind in Odoo, where somebody might post it; then money that
     came for it goes where a person says."""
     if not state.draft_is_gone:
-        return [Action(acts.DISCARD, key=acts.DISCARD)]
+        return [Action(acts.DISCARD, key=acts.DISCARD, lane=_DRAFT_LANE)]
     return [
         payments.misplaced(
             payment,
@@ -73,7 +79,13 @@ def to_take_back(state: InvoiceState) -> list[Wanted]:
 
 def _post(state: InvoiceState) -> Action:
     """Rests on the very proposal that was approved: once that changes, it is not wanted."""
-    return Action(acts.POST, key=acts.POST, basis=state.proposal.content_hash, irreversible=True)
+    return Action(
+        acts.POST,
+        key=acts.POST,
+        basis=state.proposal.content_hash,
+        lane=_DRAFT_LANE,
+        irreversible=True,
+    )
 
 
 def is_approved(state: InvoiceState) -> bool:
