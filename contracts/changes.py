@@ -12,12 +12,12 @@ import re
 from calendar import monthrange
 from collections.abc import Collection, Iterable, Iterator
 from datetime import date, timedelta
-from decimal import Decimal
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from contracts.billing.keys import DEPOSIT, RETAINAGE
+from contracts.change_weight import estimates
 from contracts.contract_rules import MONEY, PLAN_TABLES, read, total_of
 from contracts.model import (
     LAST_DATE,
@@ -31,7 +31,6 @@ from contracts.model import (
     Person,
     Plan,
     RetainerPlan,
-    ServiceLine,
     Text,
     TimePlan,
     UsagePlan,
@@ -205,49 +204,6 @@ def difference(before: Contract, after: Contract) -> Money:
     return after.fixed_price - before.fixed_price
 
 
-def weight(before: Contract, after: Contract) -> Money:
-    """The amount that the approval of a change is sized by, without tax.
-
-    The change of the fixed price, whatever its sign, plus the greatest amount that is new or
-    different anywhere else: a cap, a fee, an hourly price, a commitment, an estimate. A cap that
-    is lifted counts as what it was.
-    """
-    old, new = _amounts(before), _amounts(after)
-    changed_ones = [
-        abs((new.get(path) or old[path]).amount)
-        for path in old.keys() | new.keys()
-        if old.get(path) != new.get(path)
-    ]
-    size = abs(difference(before, after).amount) + max(changed_ones, default=Decimal(0))
-    return Money(size, after.currency)
-
-
-def _amounts(contract: Contract) -> dict[str, Money]:
-    """Every amount beside the milestones, by where it stands."""
-    parts: dict[str, Any] = {f"plan {plan.key}": plan for plan in contract.plans}
-    parts |= {f"service {line.key}": line.amount for line in _estimates(contract)}
-    for name in ("deposit", "termination", "purchase_order_limit"):
-        parts[name] = getattr(contract, name)
-    return {path: money for name, node in parts.items() for path, money in _moneys(node, name)}
-
-
-def _moneys(node: Any, path: str) -> Iterator[tuple[str, Money]]:
-    if isinstance(node, Money):
-        yield path, node
-    elif isinstance(node, BaseModel):
-        for name in type(node).model_fields:
-            yield from _moneys(getattr(node, name), f"{path} {name}")
-    elif isinstance(node, tuple):
-        for index, item in enumerate(node):
-            yield from _moneys(item, f"{path} {index}")
-
-
-def _estimates(contract: Contract) -> list[ServiceLine]:
-    """The services whose amount follows from no milestones."""
-    fixed = {item.service for item in contract.milestones}
-    return [line for line in contract.services if line.key not in fixed]
-
-
 def summary(before: Contract, after: Contract) -> list[str]:
     """What differs between two versions, a sentence part each, for people."""
     lines = [
@@ -279,14 +235,14 @@ def _meant(contract_data: JsonObject) -> JsonObject:
 
 def _services_told(before: Contract, after: Contract) -> Iterator[str]:
     known, left = ({line.key for line in version.services} for version in (before, after))
-    old = {line.key: line.amount for line in _estimates(before)}
+    old = {line.key: line.amount for line in estimates(before)}
     for line in after.services:
         if line.key not in known:
             yield f"service {line.description} ({line.code}) added: {line.amount}"
     for line in before.services:
         if line.key not in left:
             yield f"service {line.description} ({line.code}) dropped: {line.amount}"
-    for line in _estimates(after):
+    for line in estimates(after):
         if line.key in old and line.amount != old[line.key]:
             yield f"service {line.description}: {old[line.key]} -> {line.amount}"
 
@@ -431,7 +387,7 @@ def _not_settable(contract: Contract, head: str, rest: list[str]) -> str | None:
     if head == "services" and len(rest) == 2 and rest[1] == "amount":
         index = rest[0]
         line = contract.services[int(index)] if _leads_to(index, contract.services) else None
-        if line is None or line in _estimates(contract):
+        if line is None or line in estimates(contract):
             return None
         return "another field: this amount follows from the service's milestones"
     names = ", ".join((*_SETTABLE, *(f"{table}.0.<field>" for table in PLAN_TABLES)))

@@ -538,8 +538,8 @@ proposal: The proposal was rejected. *Retry* bills what is due now, so hours cor
     count. *Amend* corrects the contract first. *Skip* is a waiver: what the proposal billed is
     not billed again, and is listed with your name and the reason.
 review: Reject the proposal, credit the invoice (`c2c contract credit`), or report the milestone
-    reached again: each ends the review by itself. *Skip* keeps the invoice, and marks the
-    milestone reached in Odoo again.
+    reached again: each ends the review by itself. *Skip* keeps the invoice, and the
+    milestone stays reached.
 follow: Nobody approves, reminds or books for that invoice any more. Look after it in Odoo, then
     *skip*: a posted invoice counts as settled, a proposal as rejected.
 read: The hours or expenses of one plan cannot be read. Other plans and milestones are billed
@@ -553,9 +553,9 @@ purchase_order: *Skip* bills this one invoice in spite of the limit; the next on
     again.
 delivered: Odoo did not accept the delivered quantities of order lines that it cannot count by
     itself. *Skip* leaves them as they are; the next invoice tries again.
-amend_order: The contract is at its next version and the order is not. Nothing is billed until
-    it is, so it cannot be skipped. Correct what Odoo complains of, often somebody's edit of the
-    order, and *retry*.
+amend_order: Nothing is billed until the order is at the contract's version, so it cannot be
+    skipped. Correct what Odoo complains of, often somebody's edit of the order, and *retry*; or
+    propose another change order.
 amend_project: The same for milestones and tasks. *Skip*, and adjust them in Odoo by hand.
 project_status: Work is suspended or resumed, and the project does not show it. *Skip* and tell
     the team.

@@ -54,7 +54,9 @@ CUSTOMER = Step("customer", "Set up the customer and the project", _OPERATIONS, 
 ORDER = Step("order", "Create the sales order", _OPERATIONS, _MEND)
 CONFIRM = Step("confirm", "Confirm the sales order and plan its work", _OPERATIONS, _RETRY)
 PROVISION = Step("provision", "Set up customer, project and order", _OPERATIONS, _RETRY)
-MARK_REACHED = Step("mark_reached", "Mark the milestone reached in Odoo", _OPERATIONS, _WAIVABLE)
+MARK_MILESTONE = Step(
+    "mark_milestone", "Show in Odoo whether the milestone is reached", _OPERATIONS, _WAIVABLE
+)
 PROPOSAL = Step("proposal", "Have the invoice approved", _FINANCE, tuple(Action))
 REVIEW = Step(
     "review", "Review an invoiced milestone that is not reached after all", _FINANCE, _ONLY_SKIP

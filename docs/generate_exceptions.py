@@ -87,8 +87,9 @@ temporal workflow update execute --workflow-id contract/northwind/C-1001 --name 
 What `amend` can change:
 
 - **In a contract** any path of its data, such as `customer.vat_number` or `services.0.code`, except
-  its identity: `contract_id`, `legal_entity`, `source`. Once the order exists in Odoo, amounts,
-  milestones and plans change by a [change order](change-and-end.md#change-orders) only.
+  `contract_id`, `legal_entity`, `source`, `customer.key` and `requested_by`. Once the order exists
+  in Odoo, amounts, milestones and plans change by a
+  [change order](change-and-end.md#change-orders) only.
 - **In an invoice** `invoice_on`, `payment_term`, `purchase_order` and
   `lines.0.description`; never an amount. It is mailed to its customer's address in Odoo.
 
@@ -98,8 +99,8 @@ What `amend` can change:
 
 STEPS_NAMES = """\
 Where one workflow can have several of a kind parked, the name is longer:
-`mark_reached:<milestone>`, `review:<milestone>`, `follow:<number>`, `proposal:<occasion>` (such as
-`proposal:design`), `purchase_order:<occasion>`, `bill_period:<day>`,
+`mark_milestone:<milestone>`, `review:<milestone>`, `follow:<number>`, `proposal:<occasion>` (such
+as `proposal:design`), `purchase_order:<occasion>`, `bill_period:<day>`,
 `remind:<level>`, `register_payment:<reference>`, `notify:<kind>`.
 """
 

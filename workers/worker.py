@@ -109,7 +109,7 @@ def activities_of(
             projects.amend_project,
             projects.set_project_status,
             projects.archive_project,
-            OdooMilestones(odoo).mark_milestone_reached,
+            OdooMilestones(odoo).mark_milestone,
         ],
         task_queues.ODOO_FINANCE: [
             orders.cancel_order,

@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.odoo.chatter import Notification, OdooChatter
     from activities.odoo.closing import CloseOutLeft, CloseOutRequest, OdooClosing
     from activities.odoo.expenses import ExpenseReading, ExpensesRequest, OdooExpenses
-    from activities.odoo.milestones import MilestoneRef, OdooMilestones
+    from activities.odoo.milestones import MilestoneMark, OdooMilestones
     from activities.odoo.orders import DeliveredRequest, OdooOrders, OrderCancel, OrderChange
     from activities.odoo.project_rows import ProjectChange
     from activities.odoo.projects import (
@@ -178,11 +178,15 @@ def _reading(state: ContractState, action: Action) -> Read:
 # --- proposals ------------------------------------------------------------------------------------
 
 
-def _mark_reached(state: ContractState, action: Action) -> Awaitable[Any]:
+def _mark_milestone(state: ContractState, action: Action) -> Awaitable[Any]:
+    mark = MilestoneMark(
+        milestone_id=state.odoo.milestone_ids[action.subject],
+        reached=action.basis == delivery.REACHED,
+    )
     return activity(
-        OdooMilestones.mark_milestone_reached,
-        MilestoneRef(milestone_id=state.odoo.milestone_ids[action.subject]),
-        options.odoo_master(f"milestone {action.subject} reached"),
+        OdooMilestones.mark_milestone,
+        mark,
+        options.odoo_master(f"milestone {action.subject} {action.basis}"),
         lambda marked: marked.as_of,
     )
 
@@ -399,7 +403,7 @@ PERFORM: dict[str, Perform[ContractState]] = {
     provisioning.PROVISION: _provision,
     reading.READ_TIME: _read_time,
     reading.READ_EXPENSES: _read_expenses,
-    delivery.MARK_REACHED: _mark_reached,
+    delivery.MARK_MILESTONE: _mark_milestone,
     delivery.SET_DELIVERED: _set_delivered,
     proposing.START_INVOICE: _start_invoice,
     proposing.WARN: _warn,

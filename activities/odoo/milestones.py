@@ -33,10 +33,11 @@ NEEDS = (
 )
 
 
-class MilestoneRef(BaseModel):
-    """A milestone in Odoo."""
+class MilestoneMark(BaseModel):
+    """What a milestone in Odoo is to show: whether it is reached."""
 
     milestone_id: int
+    reached: bool = True
 
 
 class Marked(BaseModel):
@@ -52,10 +53,10 @@ class OdooMilestones:
         self._odoo = odoo
 
     @activity.defn
-    def mark_milestone_reached(self, ref: MilestoneRef) -> Marked:
+    def mark_milestone(self, mark: MilestoneMark) -> Marked:
         """Set `is_reached`; the order line's delivered quantity follows in Odoo."""
         [saved] = self._odoo.save(
-            _MILESTONE, [ref.milestone_id], {"is_reached": True}, ["write_date"]
+            _MILESTONE, [mark.milestone_id], {"is_reached": mark.reached}, ["write_date"]
         )
         return Marked(as_of=utc(saved["write_date"]))
 

@@ -37,7 +37,7 @@ def plan_bill(ledger: Ledger, plan: str, own: Iterable[str], due: date) -> PlanB
     drafts = plan_lines(ledger, plan, (key for key in own if key not in unpriced))
     change = _cap_change(ledger, plan, drafts)
     problems = [_unpriced(ledger, plan, key) for key in unpriced]
-    if change < 0 and not _is_allowed(ledger, plan, due):
+    if change < 0 and not _is_allowed(ledger, plan, due, -change):
         problems.append(_over_cap(ledger, plan, -change))
     if problems:
         return PlanBill(problems=tuple(problems))
@@ -48,7 +48,7 @@ def plan_bill(ledger: Ledger, plan: str, own: Iterable[str], due: date) -> PlanB
 def has_problem(ledger: Ledger, plan: str, own: Iterable[str], due: date) -> bool:
     """Whether a person has to decide before these keys of a plan are billed."""
     own = list(own)
-    if ledger.terms(plan).cap is None or _is_allowed(ledger, plan, due):
+    if ledger.terms(plan).cap is None:
         return any(ledger.differences.get(key, ZERO) is None for key in own)
     return bool(plan_bill(ledger, plan, own, due).problems)
 
@@ -63,10 +63,12 @@ def above_cap(ledger: Ledger, plan: str) -> Decimal:
     return -ledger.account(keys.cap(plan)).amount
 
 
-def _is_allowed(ledger: Ledger, plan: str, due: date) -> bool:
-    """Whether somebody let what is due on a day be cut at the cap."""
-    allowance = ledger.state.caps_allowed.get(plan)
-    return allowance is not None and due <= allowance.on
+def _is_allowed(ledger: Ledger, plan: str, due: date, over: Decimal) -> bool:
+    """Whether somebody let what is due on a day be cut at the cap by this amount."""
+    allowed = ledger.state.caps_allowed.get(plan)
+    if allowed is None or due > allowed.on:
+        return False
+    return allowed.over is None or over <= allowed.over
 
 
 # --- what the cap changes -----------------------------------------------------------------------

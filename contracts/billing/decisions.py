@@ -199,10 +199,14 @@ def _is_untouched(billing: BillingState, invoice: Invoice) -> bool:
     return not any(item.credited_number == invoice.number and item.counts for item in others)
 
 
-def allow_cap(billing: BillingState, plan: str, on: date, by: str, reason: str) -> BillingState:
-    """Bill up to the cap what is due by `on`: a decision by name. What is above is listed by
-    `unbilled`, and is billed after all if the cap is raised."""
+def allow_cap(
+    billing: BillingState, plan: str, on: date, by: str, reason: str, over: Money | None = None
+) -> BillingState:
+    """Bill up to the cap what is due by `on` and exceeds it by at most `over` (None: whatever it
+    is): a decision by name. What is above is listed by `unbilled`, and is billed after all if the
+    cap is raised."""
     if not isinstance(billing.contract.plan(plan), (TimePlan, ExpensePlan)):
         raise NotPossible(f"the contract has no plan {plan} with a cap")
-    allowed = CapAllowance(plan=plan, on=on, by=by, reason=reason)
+    most = over.amount if over is not None else None
+    allowed = CapAllowance(plan=plan, on=on, by=by, reason=reason, over=most)
     return changed(billing, caps_allowed={**billing.caps_allowed, plan: allowed})

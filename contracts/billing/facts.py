@@ -26,6 +26,8 @@ from contracts.money import Money
 
 MAX_USAGE_RECORDS = 10_000
 """Of a contract at a time: they travel with its workflow's state."""
+_MOST_CREDITED = 10**12
+"""By the service credits of a contract together: what is accepted can be added up."""
 
 
 def reach(billing: BillingState, milestone: str, on: date) -> BillingState:
@@ -100,8 +102,8 @@ def credit_service(
     billing: BillingState, plan: str, reference: str, reason: str, amount: Money, on: date
 ) -> tuple[BillingState, bool]:
     """Owe the customer a service credit, deducted from the next invoice that can bear it. A
-    reference counts once. Raises NotPossible for an unknown plan, an amount not above zero, or a
-    reference that is known with another amount."""
+    reference counts once. Raises NotPossible for an unknown plan, an amount not above zero, a known
+    reference with another amount, or more than can be added up."""
     if not isinstance(billing.contract.plan(plan), RetainerPlan):
         raise NotPossible(f"the contract has no retainer {plan}")
     if not amount.is_positive or amount.currency != billing.contract.currency:
@@ -116,6 +118,9 @@ def credit_service(
         )
     if known is not None:
         return billing, False
+    owed = sum(item.amount for item in billing.service_credits.values())
+    if owed + amount.amount > _MOST_CREDITED:
+        raise NotPossible(f"the service credits come to more than {_MOST_CREDITED:,} together")
     credit = ServiceCredit(
         plan=plan, reference=reference, reason=reason, amount=amount.amount, on=on
     )

@@ -192,12 +192,14 @@ class CreditRequest(Frozen):
 
 
 class CapAllowance(Frozen):
-    """A decision by name that a plan's bills due by `on` may be cut at its cap."""
+    """A decision by name that a plan's bills due by `on` may be cut at its cap, each by at most
+    `over` (None: by whatever)."""
 
     plan: Key
     on: date
     by: str
     reason: str
+    over: Decimal | None = None
 
 
 Numbers = Annotated[

@@ -16,6 +16,7 @@ from contracts.approvals import ApprovalDecision, ApprovalKind, ApprovalRound, S
 from contracts.billing import account
 from contracts.billing.periods import life
 from contracts.billing.state import BillingState
+from contracts.change_weight import weight
 from contracts.changes import ChangeOrder
 from contracts.contract import delivery, derived
 from contracts.contract.answers import ProjectAmended
@@ -25,6 +26,7 @@ from contracts.contract.state import (
     ContractVersion,
     MilestoneProgress,
     PendingChange,
+    not_running,
 )
 from contracts.metrics import approval_decided
 from contracts.model import Contract
@@ -33,6 +35,8 @@ from contracts.problems import InvalidContract
 
 POLICY, NOTIFY = "policy", "notify"
 AMEND_ORDER, AMEND_PROJECT, PROJECT_STATUS = "amend_order", "amend_project", "project_status"
+_ORDER_IS_WRITTEN = frozenset({"order_total_differs", "order_cancelled"})
+"""What is refused of an order that has the new version already."""
 
 
 def wanted(state: ContractState) -> Iterator[Action]:
@@ -133,11 +137,11 @@ def _approval_asked(state: ContractState, action: Action, policy: EntityPolicy) 
     subject = Subject(
         kind=ApprovalKind.CHANGE_ORDER,
         title=f"change order {change.order.number} of {before.contract_id}",
-        amount=changes.weight(before, change.contract),
+        amount=weight(before, change.contract),
         content_hash=changes.content_hash(change.contract),
         customer_key=before.customer.key,
         customer_name=before.customer.name,
-        requested_by=(change.order.by, state.versions[0].by, before.requested_by),
+        requested_by=state.with_requesters(change.order.by).requesters,
         details=change.changes,
     )
     approval_round = ApprovalRound.begin(policy.approval, policy.calendar, subject, state.today)
@@ -164,6 +168,9 @@ def pending(state: ContractState) -> tuple[PendingChange, ApprovalRound]:
 
 
 def _decision_refusal(state: ContractState, decision: ApprovalDecision) -> str | None:
+    refused = not_running(state)
+    if refused is not None:
+        return refused
     found = open_round(state)
     if found is None:
         return "nothing awaits approval here"
@@ -223,6 +230,7 @@ def _with_change(state: ContractState, change: PendingChange, given: str) -> Con
             f"Change order {order.number} is void: the contract changed after it was proposed; "
             "propose it again"
         )
+    state = state.with_requesters(order.by)
     return adopted(state, contract, order.by, order.reason, given)
 
 
@@ -269,10 +277,20 @@ def versions_to_follow(state: ContractState) -> tuple[Contract, Contract]:
 
 
 def odoo_follows(state: ContractState) -> ContractState:
-    """One version after the other: the next is begun once the last has arrived."""
-    if state.following is None and is_behind(state):
+    """One version after the other: the next is begun once the last has arrived, or once Odoo has
+    refused it, which the next one is there to mend."""
+    if not is_behind(state) or state.following == state.terms:
+        return state
+    if state.following is None or _is_refused(state):
         return state.replace(following=state.terms)
     return state
+
+
+def _is_refused(state: ContractState) -> bool:
+    """Whether Odoo has refused the version that the order was brought to, before it took any of
+    it: an order is written in one piece."""
+    parked = state.exception_of(AMEND_ORDER)
+    return parked is not None and parked.kind == "business" and parked.code not in _ORDER_IS_WRITTEN
 
 
 def _order_amended(state: ContractState, action: Action, lines: dict[str, int]) -> ContractState:

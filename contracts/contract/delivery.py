@@ -5,7 +5,7 @@ What people and systems report is a fact, from which billing follows by itself."
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from contracts import parking
@@ -23,10 +23,12 @@ from contracts.contract.messages import (
     UsageReport,
     UsageTaken,
 )
-from contracts.contract.state import ENDED, ContractState, MilestoneProgress, not_running
+from contracts.contract.state import DAY, ENDED, ContractState, MilestoneProgress, not_running
 from contracts.parking import Resolution, StepException
 
-MARK_REACHED, SET_DELIVERED, REVIEW = "mark_reached", "set_delivered", "review"
+MARK_MILESTONE, SET_DELIVERED, REVIEW = "mark_milestone", "set_delivered", "review"
+REACHED, PLANNED = "reached", "planned"
+"""What a milestone is to be shown as in Odoo: the basis of the act that marks it."""
 _DELIVERED = "delivered"
 _MOST_EARLY = 1_000
 
@@ -41,8 +43,8 @@ def _milestone_refusal(
         return f"the contract is {state.stage}"
     if state.cancel is not None:
         return "the contract is being cancelled"
-    if state.contract is None and isinstance(message, MilestoneUnreached):
-        return "the contract is not validated yet"
+    if isinstance(message, MilestoneReached) and message.on and message.on > _latest_day(state):
+        return f"{message.on} lies ahead: report a milestone once it is reached"
     if state.contract is None:
         return None if len(state.early_milestones) < _MOST_EARLY else "too many early messages"
     if message.milestone not in state.milestones:
@@ -51,20 +53,41 @@ def _milestone_refusal(
     return None
 
 
+def _latest_day(state: ContractState) -> date:
+    """Today; before the legal entity's zone is known it may be tomorrow there already."""
+    return state.today if state.contract is not None else state.today + DAY
+
+
 def _found_refusal(
     state: ContractState, message: MilestoneReachedInOdoo | MilestoneUnreachedInOdoo
 ) -> str | None:
+    if state.stage in ENDED:
+        return f"the contract is {state.stage}"
     return None if state.cancel is None else "the contract is being cancelled"
 
 
-def reached(state: ContractState, message: MilestoneReached) -> ContractState:
-    """A milestone was delivered; repeating it changes nothing. Before the contract is validated it
-    is kept."""
+def reported(state: ContractState, message: MilestoneReached | MilestoneUnreached) -> ContractState:
+    """A milestone was delivered, or was not after all; repeating it changes nothing. Before the
+    contract is validated it is kept."""
     if state.contract is None:
         return state.replace(early_milestones=(*state.early_milestones, message))
     if _is_old_news(state, message):
         return state
-    state = _told(state, message)
+    if message.as_of is not None:
+        state = state.with_milestone(message.milestone, told_as_of=message.as_of)
+    if isinstance(message, MilestoneUnreached):
+        return _taken_back(state, message.milestone, message.by)
+    return _reached(state, message)
+
+
+def _is_old_news(state: ContractState, message: MilestoneReached | MilestoneUnreached) -> bool:
+    """Whether a system said this of the milestone before, or something later: its messages may
+    come twice, and overtake each other."""
+    told = state.milestones[message.milestone].told_as_of
+    return told is not None and message.as_of is not None and message.as_of <= told
+
+
+def _reached(state: ContractState, message: MilestoneReached) -> ContractState:
     key, by = message.milestone, f" by {message.by}" if message.by else ""
     progress = state.milestones[key]
     if progress.under_review:
@@ -78,42 +101,29 @@ def reached(state: ContractState, message: MilestoneReached) -> ContractState:
 
 
 def reached_in_odoo(state: ContractState, found: MilestoneReachedInOdoo) -> ContractState:
-    """Somebody marked a milestone reached in Odoo."""
+    """Somebody marked a milestone reached in Odoo; a mark of ours is no news, nor is an old one."""
     for key in _milestones_of(state, found.milestone_id):
         progress = state.milestones[key]
-        if progress.reached_on is None or progress.under_review:
+        if progress.marked_in_odoo is False and _is_newer(found.as_of, progress):
             state = state.with_milestone(key, marked_in_odoo=True, marked_as_of=found.as_of)
-            state = reached(state, MilestoneReached(milestone=key, by="odoo", on=found.on))
+            on = min(found.on, state.today) if found.on else None
+            state = _reached(state, MilestoneReached(milestone=key, by="odoo", on=on))
     return state
-
-
-def _unreached(state: ContractState, message: MilestoneUnreached) -> ContractState:
-    if _is_old_news(state, message):
-        return state
-    return _taken_back(_told(state, message), message.milestone, message.by)
-
-
-def _is_old_news(state: ContractState, message: MilestoneReached | MilestoneUnreached) -> bool:
-    """Whether a system said something later of this milestone: its messages may overtake each
-    other."""
-    told = state.milestones[message.milestone].told_as_of
-    return told is not None and message.as_of is not None and message.as_of < told
-
-
-def _told(state: ContractState, message: MilestoneReached | MilestoneUnreached) -> ContractState:
-    if message.as_of is None:
-        return state
-    return state.with_milestone(message.milestone, told_as_of=message.as_of)
 
 
 def _unreached_in_odoo(state: ContractState, found: MilestoneUnreachedInOdoo) -> ContractState:
-    """A milestone that we hold as reached is not marked so in Odoo; older news is none."""
+    """A milestone that was marked reached in Odoo is not marked so any more; older news is none."""
     for key in _milestones_of(state, found.milestone_id):
         progress = state.milestones[key]
-        marked = progress.marked_as_of
-        if progress.marked_in_odoo and (marked is None or found.as_of > marked):
+        if progress.marked_in_odoo and _is_newer(found.as_of, progress):
+            state = state.with_milestone(key, marked_in_odoo=False, marked_as_of=found.as_of)
             state = _taken_back(state, key, "odoo")
     return state
+
+
+def _is_newer(as_of: datetime, progress: MilestoneProgress) -> bool:
+    """Whether news of a milestone in Odoo is newer than what is known of it there."""
+    return progress.marked_as_of is None or as_of > progress.marked_as_of
 
 
 def _milestones_of(state: ContractState, milestone_id: int) -> list[str]:
@@ -128,13 +138,13 @@ def _taken_back(state: ContractState, key: str, by: str) -> ContractState:
         return state
     state = state.noted(f"Milestone {key} is not reached after all ({by})")
     if state.billing and account.milestone_invoice(state.billing, key) is not None:
-        return state.with_milestone(key, under_review=True, marked_in_odoo=False)
+        return state.with_milestone(key, under_review=True)
     return forgotten(state, key)
 
 
 def forgotten(state: ContractState, key: str) -> ContractState:
     """A milestone that nothing bills is planned again. A rejected proposal of it is no more."""
-    state = state.with_milestone(key, reached_on=None, reached_by="", marked_in_odoo=False)
+    state = state.with_milestone(key, reached_on=None, reached_by="")
     billing = state.billing
     if billing is None:
         return state
@@ -148,7 +158,7 @@ def forgotten(state: ContractState, key: str) -> ContractState:
 
 
 def early_milestones(state: ContractState) -> ContractState:
-    """Milestones that were reported before the contract was validated."""
+    """What was reported of milestones before the contract was validated, in its order."""
     if state.contract is None or not state.early_milestones:
         return state
     first, rest = state.early_milestones[0], state.early_milestones[1:]
@@ -156,7 +166,7 @@ def early_milestones(state: ContractState) -> ContractState:
     refused = _milestone_refusal(state, first)
     if refused is not None:
         return state.noted(f"Refused milestone {first.milestone}: {refused}")
-    return reached(state, first)
+    return reported(state, first)
 
 
 def milestones_count(state: ContractState) -> ContractState:
@@ -261,14 +271,20 @@ def _why_not(act: Callable[[], object]) -> str | None:
 
 
 def marks(state: ContractState) -> Iterator[Action]:
-    """Odoo shows at once what was reached, even where it is billed later. Where it is proposed at
-    once, the draft marks it on its way."""
+    """Odoo shows at once what was reached, even where it is billed later, and what was taken back.
+    Where it is proposed at once, the draft marks it on its way."""
     for key, progress in state.milestones.items():
-        if progress.reached_on is None or progress.marked_in_odoo or progress.under_review:
+        is_reached = progress.reached_on is not None
+        if is_reached is progress.marked_in_odoo or progress.under_review:
             continue
         if key in state.odoo.milestone_ids and not _awaits_decision(state, key):
-            name = f"{MARK_REACHED}:{key}"
-            yield Action(MARK_REACHED, name, subject=key, lane=f"milestone:{key}")
+            yield Action(
+                MARK_MILESTONE,
+                f"{MARK_MILESTONE}:{key}",
+                basis=REACHED if is_reached else PLANNED,
+                subject=key,
+                lane=f"milestone:{key}",
+            )
 
 
 def _awaits_decision(state: ContractState, milestone: str) -> bool:
@@ -316,10 +332,20 @@ def _lines_of(state: ContractState, number: int) -> tuple[str, ...]:
 
 
 def _marked(state: ContractState, action: Action, as_of: datetime | None) -> ContractState:
-    key = action.subject
+    return _with_mark(state, action.subject, action.basis == REACHED, as_of)
+
+
+def _perhaps_marked(state: ContractState, action: Action, failure: Failed) -> ContractState:
+    return _with_mark(state, action.subject, None) if failure.maybe_done else state
+
+
+def _with_mark(
+    state: ContractState, key: str, is_marked: bool | None, as_of: datetime | None = None
+) -> ContractState:
+    """What Odoo shows of a milestone; None where nobody knows."""
     if key not in state.milestones:
         return state
-    return state.with_milestone(key, marked_in_odoo=True, marked_as_of=as_of)
+    return state.with_milestone(key, marked_in_odoo=is_marked, marked_as_of=as_of)
 
 
 def _delivered(state: ContractState, action: Action, sent: dict[str, Decimal]) -> ContractState:
@@ -332,12 +358,13 @@ def _delivered(state: ContractState, action: Action, sent: dict[str, Decimal]) -
 def _stands(state: ContractState, parked: StepException, resolution: Resolution) -> ContractState:
     """The invoice of an un-reached milestone stands: it counts as reached, in Odoo too."""
     key = parked.subject
-    state = state.with_milestone(key, under_review=False, marked_in_odoo=False)
+    state = state.with_milestone(key, under_review=False)
     return state.noted(f"Milestone {key}: the invoice stands ({resolution.reason})")
 
 
 def _not_marked(state: ContractState, parked: StepException, _: Resolution) -> ContractState:
-    return state.with_milestone(parked.subject, marked_in_odoo=True, marked_as_of=None)
+    """Odoo is left as it is, and what it shows until now is no news."""
+    return _with_mark(state, parked.subject, parked.basis == REACHED, state.clock)
 
 
 def _not_delivered(state: ContractState, parked: StepException, _: Resolution) -> ContractState:
@@ -346,13 +373,13 @@ def _not_delivered(state: ContractState, parked: StepException, _: Resolution) -
 
 
 ACTS: Mapping[str, ActRule[ContractState]] = {
-    MARK_REACHED: ActRule(parking.MARK_REACHED, _marked, skipped=_not_marked),
+    MARK_MILESTONE: ActRule(parking.MARK_MILESTONE, _marked, _perhaps_marked, skipped=_not_marked),
     SET_DELIVERED: ActRule(parking.DELIVERED, _delivered, skipped=_not_delivered),
     REVIEW: ActRule(parking.REVIEW, skipped=_stands),
 }
 MESSAGES: Mapping[type, MessageRule[ContractState]] = {
-    MilestoneReached: MessageRule(reached, _milestone_refusal, brings_work=True),
-    MilestoneUnreached: MessageRule(_unreached, _milestone_refusal, brings_work=True),
+    MilestoneReached: MessageRule(reported, _milestone_refusal, brings_work=True),
+    MilestoneUnreached: MessageRule(reported, _milestone_refusal, brings_work=True),
     MilestoneReachedInOdoo: MessageRule(reached_in_odoo, _found_refusal, brings_work=True),
     MilestoneUnreachedInOdoo: MessageRule(_unreached_in_odoo, _found_refusal, brings_work=True),
     UsageReport: MessageRule(_usage, not_running, brings_work=True),

@@ -103,7 +103,8 @@ def _forfeits_noted(state: ContractState) -> ContractState:
 
 
 def close_out_starts_over(state: ContractState) -> ContractState:
-    """What was checked before the contract was brought back is checked again."""
+    """What was checked before the contract was brought back is checked again: also where that was
+    done the moment before, and a message that had waited for it brings work."""
     if state.close_out_done and not may_close(state):
         return state.replace(close_out_done=())
     return state

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from contracts import metrics, parking
@@ -32,7 +32,7 @@ def wanted(state: ContractState) -> Iterator[Wanted]:
         if progress.under_review
     )
     yield from (_lost_question(state.invoices[number]) for number in state.orphaned_invoices)
-    yield from (_credit_question(state, request) for request in state.credits_asked)
+    yield from (_credit_question(state, request) for request in _next_credits(state))
     yield from _renewal_notices(state)
 
 
@@ -102,15 +102,15 @@ def _issued(state: ContractState, news: InvoiceReport) -> ContractState:
 
 
 def _rejected(state: ContractState, news: InvoiceReport) -> ContractState:
-    """Its keys wait for a person's decision. Where no draft marked its milestone reached in
-    Odoo, the next one does."""
+    """Its keys wait for a person's decision. Without a draft nobody knows whether its milestone was
+    marked reached in Odoo."""
     invoice = state.account.invoices.get(news.number)
     if invoice is None or invoice.status is not InvoiceStatus.PROPOSED:
         return state
     state = state.replace(billing=account.rejected(state.account, news.number))
     milestone = invoice.occasion.removeprefix("milestone:")
     if news.invoice_id is None and milestone in state.milestones:
-        state = state.with_milestone(milestone, marked_in_odoo=False)
+        state = state.with_milestone(milestone, marked_in_odoo=None)
     return state
 
 
@@ -281,6 +281,15 @@ def credit_title(state: ContractState, request: CreditRequest) -> str:
     return f"Credit of {name_of(report)} ({amount})"
 
 
+def _next_credits(state: ContractState) -> Iterable[CreditRequest]:
+    """Of each invoice, the first of the credits that are asked for: a person decides about one
+    after the other."""
+    first: dict[int, CreditRequest] = {}
+    for request in state.credits_asked:
+        first.setdefault(request.number, request)
+    return first.values()
+
+
 def _credit_question(state: ContractState, request: CreditRequest) -> Question:
     """What cannot be credited waits for a person; once it can be, it is credited."""
     detail = Failed(
@@ -294,8 +303,9 @@ def _credit_question(state: ContractState, request: CreditRequest) -> Question:
 
 def _not_credited(state: ContractState, parked: StepException, _: Resolution) -> ContractState:
     number = int(parked.subject)
-    rest = [item for item in state.credits_asked if item.number != number]
-    return state.replace(credits_asked=tuple(rest))
+    given_up = next(item for item in _next_credits(state) if item.number == number)
+    rest = tuple(item for item in state.credits_asked if item is not given_up)
+    return state.replace(credits_asked=rest)
 
 
 ACTS: Mapping[str, ActRule[ContractState]] = {

@@ -15,7 +15,7 @@ from contracts.money import Money
 
 class MilestoneReached(Message):
     """A milestone was delivered. `on` is the delivery date; left out, today. A system says `as_of`
-    when (aware): what is older than it said before of the same milestone is no news."""
+    when (aware): what is not newer than it said before of the same milestone is no news."""
 
     milestone: Key
     by: OptionalText = ""

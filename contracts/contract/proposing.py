@@ -11,10 +11,11 @@ from typing import Any
 
 from contracts import parking
 from contracts.agenda.actions import Action, Failed, Question, Wanted
-from contracts.agenda.machine import ActRule
+from contracts.agenda.machine import ActRule, MessageRule
 from contracts.approvals import HASH_PREFIX
 from contracts.billing import account
 from contracts.billing.account import Composition, Occasion, OccasionKind
+from contracts.billing.lines import InvoiceProposal
 from contracts.billing.state import Invoice
 from contracts.billing.terms import is_read
 from contracts.contract import amendments, delivery, reading
@@ -151,19 +152,23 @@ def _unbillable(occasion: Occasion, problems: tuple[Problem, ...]) -> Question:
         value=first.value,
         problems=problems,
     )
-    # Only a cap may be let pass; what has no price must get one.
-    kind = CAP if is_cap else BILL_PERIOD
-    return Question(kind, f"{kind}:{step_name(occasion.key)}", detail)
+    # Only a cap may be let pass, for what it cuts off now; what has no price must get one.
+    kind, basis = BILL_PERIOD, ""
+    if is_cap:
+        kind, basis = CAP, ", ".join(f"{item.field} {item.value}" for item in problems)
+    return Question(kind, f"{kind}:{step_name(occasion.key)}", detail, basis)
 
 
 def _beyond_limit(state: ContractState, occasion: Occasion, amount: Money) -> Question | None:
-    """The customer's purchase order is not exceeded unseen."""
+    """The customer's purchase order is not exceeded unseen: each time somebody lets it pass, it
+    is for this amount of this occasion, and for what the contract bills with it."""
     contract = state.terms
     limit = contract.purchase_order_limit
-    if limit is None or occasion.key in state.limits_passed or not amount.is_positive:
+    if limit is None or not amount.is_positive:
         return None
     reached = account.sums(state.account, state.billing_day).committed + amount
-    if reached <= limit:
+    basis = f"{occasion.key} {amount} {reached}"
+    if reached <= limit or basis in state.limits_passed:
         return None
     detail = Failed(
         kind="business",
@@ -175,7 +180,7 @@ def _beyond_limit(state: ContractState, occasion: Occasion, amount: Money) -> Qu
         value=str(limit),
     )
     key = f"{PURCHASE_ORDER}:{step_name(occasion.key)}"
-    return Question(PURCHASE_ORDER, key, detail, basis=str(reached))
+    return Question(PURCHASE_ORDER, key, detail, basis)
 
 
 # --- what is proposed -----------------------------------------------------------------------------
@@ -190,7 +195,7 @@ def proposes(state: ContractState) -> ContractState:
 
 
 def _proposed(state: ContractState, occasion: Occasion, composition: Composition) -> ContractState:
-    proposal, invoice = composition.proposal, composition.invoice
+    proposal, invoice = _as_approved(state, composition.proposal), composition.invoice
     state = state.replace(billing=account.propose(state.account, composition))
     for text in composition.warnings:
         state = _with_warning(state, text, invoice)
@@ -203,7 +208,7 @@ def _proposed(state: ContractState, occasion: Occasion, composition: Composition
         title=invoice.title,
         reached=_marked_with_draft(state, milestone),
         # Whoever asked for it, then or now, does not approve it.
-        requested_by=(state.versions[0].by, state.terms.requested_by, asked.by if asked else ""),
+        requested_by=state.with_requesters(asked.by).requesters if asked else state.requesters,
     )
     report = InvoiceReport(
         number=number,
@@ -218,6 +223,13 @@ def _proposed(state: ContractState, occasion: Occasion, composition: Composition
     if start.reached and milestone is not None:
         state = state.with_milestone(milestone, marked_in_odoo=True, marked_as_of=state.clock)
     return state
+
+
+def _as_approved(state: ContractState, proposal: InvoiceProposal | None) -> InvoiceProposal | None:
+    """What follows from terms that somebody amended is not as it was signed."""
+    if proposal is None or not state.was_amended:
+        return proposal
+    return proposal.model_copy(update={"as_planned": False})
 
 
 def _marked_with_draft(state: ContractState, milestone: str | None) -> tuple[int, ...]:
@@ -271,18 +283,18 @@ def _meant(state: ContractState, parked: StepException) -> list[Occasion]:
 def _allow_cap(
     state: ContractState, parked: StepException, resolution: Resolution
 ) -> ContractState:
-    """What exceeds the caps is not billed, by a decision with name and reason."""
-    billing, today = state.account, state.billing_day
-    for problem in parked.problems:
-        plan = problem.field.removesuffix(".cap")
-        billing = account.allow_cap(billing, plan, today, resolution.by, resolution.reason)
+    """What these exceed their caps by is not billed, by a decision with name and reason."""
+    billing = state.account
+    for occasion in _meant(state, parked):
+        for problem in parked.problems:
+            plan, over = problem.field.removesuffix(".cap"), Money.parse(problem.value)
+            by, reason = resolution.by, resolution.reason
+            billing = account.allow_cap(billing, plan, occasion.due_on, by, reason, over)
     return state.replace(billing=billing)
 
 
 def _pass_limit(state: ContractState, parked: StepException, _: Resolution) -> ContractState:
-    """The purchase order may be exceeded by this one."""
-    passed = [occasion.key for occasion in _meant(state, parked)]
-    return state.replace(limits_passed=(*state.limits_passed, *passed))
+    return state.replace(limits_passed=(*state.limits_passed, parked.basis))
 
 
 def _warned(state: ContractState, *_: Any) -> ContractState:
@@ -297,3 +309,4 @@ ACTS: Mapping[str, ActRule[ContractState]] = {
     PURCHASE_ORDER: ActRule(parking.PURCHASE_ORDER, skipped=_pass_limit),
     BILLING_CHECK: ActRule(parking.BILLING_CHECK),
 }
+MESSAGES: Mapping[type, MessageRule[ContractState]] = {}

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from contracts import metrics, parking
 from contracts.agenda.actions import Action, Failed, Question, Wanted
-from contracts.agenda.machine import ActRule
+from contracts.agenda.machine import ActRule, MessageRule
 from contracts.billing import account
 from contracts.contract import derived
 from contracts.contract.answers import Accepted
@@ -105,7 +105,7 @@ def _validated(state: ContractState, action: Action, accepted: Accepted) -> Cont
             for item in contract.milestones
         },
         versions=(signed,),
-    )
+    ).with_requesters(contract.requested_by)
     is_first = state.stage is ContractStage.VALIDATING
     return state.enter(ContractStage.PROVISIONING) if is_first else state
 
@@ -145,3 +145,4 @@ ACTS: Mapping[str, ActRule[ContractState]] = {
         parts=(parking.CUSTOMER, parking.ORDER, parking.CONFIRM),
     ),
 }
+MESSAGES: Mapping[type, MessageRule[ContractState]] = {}

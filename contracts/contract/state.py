@@ -34,6 +34,7 @@ from contracts.contract.messages import (
     Hold,
     HoldKind,
     MilestoneReached,
+    MilestoneUnreached,
     NoticeGiven,
     TerminationRequest,
 )
@@ -115,15 +116,16 @@ class ReadCursor(Value):
 
 
 class MilestoneProgress(Value):
-    """A milestone's way: reached on a date (entity's zone) by somebody, and marked so in Odoo.
+    """A milestone's way: reached on a date (entity's zone) by somebody.
 
-    `marked_as_of` is when that was, by Odoo's clock: older news of it is no news. `told_as_of` is
-    the same of other systems' news. `under_review` says that it was un-reached after its invoice
-    was proposed."""
+    `marked_in_odoo` is what Odoo shows as far as we know (None: a mark of ours has failed, and may
+    have been set); until it shows what is so, it is marked, or unmarked. `marked_as_of` is when it
+    changed there, by Odoo's clock: older news of it is no news. `told_as_of` is the same of other
+    systems' news. `under_review` says that it was un-reached after its invoice was proposed."""
 
     reached_on: date | None = None
     reached_by: str = ""
-    marked_in_odoo: bool = False
+    marked_in_odoo: bool | None = False
     marked_as_of: datetime | None = None
     told_as_of: datetime | None = None
     under_review: bool = False
@@ -193,7 +195,9 @@ class ContractState(AgendaState):
     Terms: `contract` is the version that counts, `order_version` the one that the order and the
     project in Odoo follow. While both are brought to another, that one is `following`, and
     `order_follows` says that the order is there already. `amended` says that a person corrected
-    what was validated.
+    what is to be validated, `was_amended` that somebody ever did: then no rule alone approves what
+    is billed. `requesters` are all who ever signed, amended or changed the terms: they approve
+    nothing that follows from them.
 
     Invoices: `starting` are proposed, and their workflows are to be started. `followed` are those
     whose end this run of the workflow hears by itself, `reporting_end` those that report it by
@@ -203,8 +207,8 @@ class ContractState(AgendaState):
     Billing: `read_cursors` says how far each plan is read in Odoo; `read_again` are plans to be
     read once more, because a person corrected something there; `looked_again` are those that were
     looked at once more before the close. `came_too_late` names, by plan, hours and expenses of
-    periods that are settled for good. `limits_passed` are occasions that may
-    exceed the purchase order.
+    periods that are settled for good. `limits_passed` says which occasions may
+    exceed the purchase order, by what amount.
     """
 
     contract_id: Key
@@ -222,11 +226,13 @@ class ContractState(AgendaState):
     following: Contract | None = None
     order_follows: bool = False
     amended: bool = False
+    was_amended: bool = False
+    requesters: tuple[str, ...] = ()
     time_zone: str = "UTC"
 
     odoo: OdooRefs = Field(default_factory=OdooRefs)
     milestones: dict[str, MilestoneProgress] = Field(default_factory=dict)
-    early_milestones: tuple[MilestoneReached, ...] = ()
+    early_milestones: tuple[MilestoneReached | MilestoneUnreached, ...] = ()
 
     billing: BillingState | None = None
     read_cursors: dict[str, ReadCursor] = Field(default_factory=dict)
@@ -302,6 +308,11 @@ class ContractState(AgendaState):
 
     def enter(self, stage: ContractStage) -> Self:
         return self.replace(stage=stage).noted(f"Stage: {stage}")
+
+    def with_requesters(self, *people: str) -> Self:
+        """The state with others who asked for the terms that it has now; nobody ever goes."""
+        known = dict.fromkeys((*self.requesters, *people))
+        return self.replace(requesters=tuple(person for person in known if person))
 
     def with_milestone(self, key: str, **changes: Any) -> Self:
         """The state with a milestone's progress changed."""

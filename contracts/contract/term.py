@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 
 from contracts import changes
-from contracts.agenda.machine import MessageRule
+from contracts.agenda.machine import ActRule, MessageRule
 from contracts.billing import account
 from contracts.contract import amendments
 from contracts.contract.messages import NoticeGiven, Side, TerminationRequest, TerminationWithdrawn
@@ -84,7 +84,7 @@ def ends_early(state: ContractState) -> ContractState:
     if request is None or not ends_today(state):
         return state
     state = state.replace(terminated=True, ending=Ending.TERMINATED)
-    state = _without_unreached(state, request)
+    state = _without_unreached(state.with_requesters(request.by), request)
     fee = request.side is Side.CUSTOMER
     return state.replace(billing=account.end_early(state.account, request.on, fee=fee))
 
@@ -170,6 +170,7 @@ def days(state: ContractState) -> Iterator[date]:
             yield day
 
 
+ACTS: Mapping[str, ActRule[ContractState]] = {}
 MESSAGES: Mapping[type, MessageRule[ContractState]] = {
     TerminationRequest: MessageRule(_termination, _termination_refusal),
     TerminationWithdrawn: MessageRule(_withdrawal, _withdrawal_refusal),

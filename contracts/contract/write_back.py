@@ -110,7 +110,7 @@ def _deal_refreshed(state: ContractState, action: Action, deal: JsonObject) -> C
         state = state.replace(
             contract=contract,
             billing=account.adopt(state.account, contract, state.today),
-        )
+        ).with_requesters(contract.requested_by, action.basis)
     # What the owner elsewhere keeps is the same every time: it is noted once.
     for text in found:
         if text not in state.refreshed:

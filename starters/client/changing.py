@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from contracts import changes
 from contracts.billing import account
+from contracts.change_weight import weight
 from contracts.changes import ChangeOrder
 from contracts.contract.state import ContractState
 from contracts.model import Contract
@@ -45,5 +46,5 @@ def preview(state: ContractState, order: ChangeOrder) -> ChangePreview:
         after=after,
         changes=changes.summary(state.contract, after),
         difference=changes.difference(state.contract, after),
-        weight=changes.weight(state.contract, after),
+        weight=weight(state.contract, after),
     )

@@ -17,7 +17,7 @@ from activities.odoo.balances import InvoiceRef
 from activities.odoo.chatter import Notification
 from activities.odoo.clock import utc
 from activities.odoo.delivery import ReminderRequest
-from activities.odoo.milestones import MilestoneRef
+from activities.odoo.milestones import MilestoneMark
 from activities.odoo.orders import OrderCancel, create_order
 from activities.odoo.partners import find_or_create_customer
 from activities.odoo.payments import PaymentRequest
@@ -97,9 +97,9 @@ def test_the_whole_way_each_step_twice(firm: Firm) -> None:
     assert provisioned["orders"][0]["state"] == "sale"
 
     first = contract.milestones[0]
-    reached = MilestoneRef(milestone_id=made.milestones[first.key])
+    reached = MilestoneMark(milestone_id=made.milestones[first.key])
     # When it was marked may differ: Odoo's write_date moves with every write.
-    twice(lambda: milestones.mark_milestone_reached(reached).model_copy(update={"as_of": None}))
+    twice(lambda: milestones.mark_milestone(reached).model_copy(update={"as_of": None}))
     delivered = [row["qty_delivered"] for row in firm.everything(contract)["order lines"]]
     assert delivered == [1, 0, 0]
 
@@ -565,7 +565,7 @@ _WRITTEN = ["reached_date", "write_date", "write_uid"]
 
 
 def _mark_ourselves(firm: Firm, made: Ordered, milestone: str) -> None:
-    firm.milestones.mark_milestone_reached(MilestoneRef(milestone_id=made.milestones[milestone]))
+    firm.milestones.mark_milestone(MilestoneMark(milestone_id=made.milestones[milestone]))
 
 
 def _told(changes: OdooChanges, made: Ordered) -> list[int]:

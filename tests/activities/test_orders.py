@@ -11,7 +11,7 @@ import pytest
 
 from activities.odoo import milestones
 from activities.odoo.chatter import AuditRecord, Notification, attach_audit
-from activities.odoo.milestones import MilestoneRef
+from activities.odoo.milestones import MilestoneMark
 from activities.odoo.order_rows import changed_lines
 from activities.odoo.orders import DeliveredRequest, OrderChange
 from activities.odoo.projects import ProjectStatusRequest
@@ -105,13 +105,13 @@ def test_what_was_delivered_is_written_as_it_stands_now(firm: Firm) -> None:
 
 def test_a_milestone_reached_and_taken_back(firm: Firm) -> None:
     made = firm.confirmed(contract_data())
-    ref = MilestoneRef(milestone_id=made.milestones["build"])
+    ref = MilestoneMark(milestone_id=made.milestones["build"])
 
     def delivered() -> list[Decimal]:
         return [line.delivered for line in firm.figures(made).lines]
 
     for _ in range(2):
-        firm.milestones.mark_milestone_reached(ref)
+        firm.milestones.mark_milestone(ref)
         assert delivered() == [0, 1, 0]
     firm.odoo.write("project.milestone", [made.milestones["build"]], {"is_reached": False})
     assert delivered() == [0, 0, 0]

@@ -24,7 +24,7 @@ from activities.odoo.chatter import AuditRecord, Notification, attach_audit
 from activities.odoo.delivery import MailRequest, ReminderRequest, TodoRequest
 from activities.odoo.expenses import ExpensesRequest
 from activities.odoo.invoices import DiscardRequest
-from activities.odoo.milestones import MilestoneRef
+from activities.odoo.milestones import MilestoneMark
 from activities.odoo.needs import Need
 from activities.odoo.orders import DeliveredRequest, OrderCancel, OrderChange
 from activities.odoo.payments import ReconcileRequest
@@ -160,7 +160,7 @@ def _change(firm: Firm) -> None:
         }
     )
     firm.orders.amend_order(OrderChange(before=made.contract, after=after, order_id=made.order))
-    firm.milestones.mark_milestone_reached(MilestoneRef(milestone_id=made.milestones[moved.key]))
+    firm.milestones.mark_milestone(MilestoneMark(milestone_id=made.milestones[moved.key]))
     [mark] = firm.amend_project(made, after).reached
     assert mark.milestone_id == made.milestones[moved.key]
 

@@ -12,7 +12,7 @@ from activities.odoo.balances import InvoiceRef, OdooBalances
 from activities.odoo.catalogue import Catalogue
 from activities.odoo.delivery import MailRequest, OdooDelivery
 from activities.odoo.invoices import OdooInvoices
-from activities.odoo.milestones import MilestoneRef, OdooMilestones
+from activities.odoo.milestones import MilestoneMark, OdooMilestones
 from gateways.odoo import connect
 from gateways.secrets import Secret
 from tests.activities.firm import INVOICE_ON, Firm, policies
@@ -58,7 +58,7 @@ def counted(odoo_server: OdooServer) -> Iterator[Counted]:
 def test_a_milestone_is_marked_in_one_call(firm: Firm, counted: Counted) -> None:
     made = firm.confirmed(single())
     [milestone] = made.milestones.values()
-    marked = counted.milestones.mark_milestone_reached(MilestoneRef(milestone_id=milestone))
+    marked = counted.milestones.mark_milestone(MilestoneMark(milestone_id=milestone))
     assert counted.since() == ["project.milestone.web_save"]
     [row] = firm.odoo.read("project.milestone", [milestone], ["is_reached", "write_date"])
     assert row["is_reached"] is True

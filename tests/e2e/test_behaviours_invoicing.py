@@ -5,7 +5,7 @@ from __future__ import annotations
 from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
 from tests.e2e.telling import changed, hourly, last_of, lines_of, month, order_lines, subjects
-from tests.world import ANA, World, odoo_invoices, odoo_order, single
+from tests.world import ANA, CLEO, DORA, World, odoo_invoices, odoo_order, single
 
 
 async def test_two_contracts_of_one_customer_never_share_an_invoice(world: World) -> None:
@@ -33,9 +33,11 @@ async def test_rates_are_frozen_on_the_proposal_when_it_is_made(world: World) ->
     await world.skip_to(workflow_id, month(2))
     first = f"{workflow_id}/invoice/1"
     before = await world.invoice(first, InvoiceStage.AWAITING_APPROVAL)
+    # The hours are estimated at nothing: what their price may come to is for the directors.
     await changed(
         world,
         workflow_id,
+        *(CLEO, DORA),
         set={"time.0.rates": [{"price": "200.00"}], "payment_term": "15 Days"},
     )
     after = await world.issue(workflow_id, 1)

@@ -15,7 +15,7 @@ from tests.e2e.telling import (
     notes,
     order_lines,
 )
-from tests.world import CONRAD, World, eur
+from tests.world import CLEO, CONRAD, DORA, World, eur
 
 FIRST, SECOND = month(1), month(2)
 
@@ -35,7 +35,7 @@ async def test_the_invoice_s_quantity_is_the_sum_of_the_unbilled_lines_otherwise
 
     rates = [{"price": "120.00", "role": "Developer"}, {"price": "150.00", "person": CONRAD}]
     # With a price for everybody the period is billed without a further word.
-    await changed(world, workflow_id, set={"time.0.rates": rates})
+    await changed(world, workflow_id, CLEO, DORA, set={"time.0.rates": rates})
     bill = await world.issue(workflow_id, 1)
     assert sorted(lines_of(bill)) == [("dev", "1290.00"), ("dev", "300.00")]
     state = await world.contract(workflow_id)

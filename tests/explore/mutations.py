@@ -22,7 +22,7 @@ from contracts.contract import endings, invoices, proposing, reading
 from contracts.contract import rules as contract_rules
 from contracts.contract.messages import CancelRequest
 from contracts.contract.state import RUNNING
-from contracts.invoice import acts, agenda, agreements, issuing, payments, reporting
+from contracts.invoice import acts, agreements, issuing, payments, reporting
 from contracts.invoice import rules as invoice_rules
 from contracts.invoice.state import InvoiceStage, InvoiceState
 from contracts.money import Money
@@ -98,8 +98,8 @@ def _an_uncertain_write_off_is_voided(patch: Patch) -> None:
         after = void(state.replace(uncertain=()))
         return after if state.write_off is not None and after.write_off is None else state
 
-    broken = [voided if item is void else item for item in agenda._OF_POSTED]
-    patch.setattr(agenda, "_OF_POSTED", broken)
+    broken = [voided if item is void else item for item in invoice_rules._OF_POSTED]
+    patch.setattr(invoice_rules, "_OF_POSTED", broken)
 
 
 def _a_draft_that_failed_is_forgotten(patch: Patch) -> None:
@@ -143,8 +143,10 @@ def _closed_before_invoices_have_ended(patch: Patch) -> None:
     patch.setattr(endings, "may_close", endings.is_billed_out)
 
 
-def _messages_while_closing_are_taken(patch: Patch) -> None:
-    patch.setattr(Agenda, "_waits_for_exclusive", lambda self, state, message: False)
+def _a_close_out_is_the_last_word(patch: Patch) -> None:
+    rules = contract_rules._WHILE_RUNNING
+    broken = tuple(rule for rule in rules if rule is not endings.close_out_starts_over)
+    patch.setattr(contract_rules, "_WHILE_RUNNING", broken)
 
 
 def _deferred_messages_are_lost(patch: Patch) -> None:
@@ -232,7 +234,7 @@ def _what_a_validator_refuses_is_taken(patch: Patch) -> None:
 
 
 def _a_request_counts_each_time(patch: Patch) -> None:
-    patch.setattr(machine, "_remembered", lambda state, request_id: state)
+    patch.setattr(machine, "_remembered", lambda state, event: state)
 
 
 def _a_parked_reading_holds_up_all(patch: Patch) -> None:
@@ -293,8 +295,8 @@ MUTATIONS = (
     ),
     Mutation(
         7,
-        "what brings work waits while the contract is closed",
-        _messages_while_closing_are_taken,
+        "what brings work while the contract is closed brings it back",
+        _a_close_out_is_the_last_word,
         place(_ONE, "close_out", messages=1),
     ),
     Mutation(

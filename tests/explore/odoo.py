@@ -138,9 +138,10 @@ class Odoo:
             return self
         return replace(self, invoices={**self.invoices, invoice.number: invoice})
 
-    def marking(self, ids: tuple[int, ...]) -> Odoo:
-        new = tuple(item for item in ids if item not in self.marked)
-        return replace(self, marked=(*self.marked, *new)) if new else self
+    def marking(self, ids: tuple[int, ...], *, is_reached: bool = True) -> Odoo:
+        others = tuple(item for item in self.marked if item not in ids)
+        marked = (*others, *ids) if is_reached else others
+        return self if sorted(marked) == sorted(self.marked) else replace(self, marked=marked)
 
 
 def refused(code: str, message: str = "no", **detail: Any) -> Failed:

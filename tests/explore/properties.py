@@ -116,8 +116,11 @@ def _of_odoo(state: ContractState, milestone_id: int) -> list[MilestoneProgress]
 
 
 def _reached_in_odoo(state: ContractState, message: MilestoneReachedInOdoo) -> bool:
+    """It is reached, or what Odoo shows is known: that is about to be taken back there."""
     return all(
-        item.reached_on is not None and not item.under_review
+        (item.reached_on is not None and not item.under_review)
+        or item.marked_in_odoo is not False
+        or (item.marked_as_of is not None and message.as_of <= item.marked_as_of)
         for item in _of_odoo(state, message.milestone_id)
     )
 

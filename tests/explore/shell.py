@@ -81,7 +81,7 @@ _CONTRACT_ACTS = {
     provisioning.PROVISION: "provision",
     reading.READ_TIME: "read_time",
     reading.READ_EXPENSES: "read_expenses",
-    delivery.MARK_REACHED: "mark_milestone_reached",
+    delivery.MARK_MILESTONE: "mark_milestone",
     delivery.SET_DELIVERED: "set_delivered",
     proposing.START_INVOICE: _START,
     proposing.WARN: "notify",
@@ -142,7 +142,7 @@ _ANSWERS: Mapping[str, Callable[[Any], Any]] = {
     reading.READ_EXPENSES: lambda read: ExpenseReading(
         found=list(read.expenses), gone=list(read.gone), as_of=read.as_of
     ),
-    delivery.MARK_REACHED: lambda as_of: Marked(as_of=as_of),
+    delivery.MARK_MILESTONE: lambda as_of: Marked(as_of=as_of),
     amendments.POLICY: lambda policy: policy,
     amendments.AMEND_PROJECT: lambda found: AmendedProject(
         milestone_ids=found.milestone_ids, task_ids=found.task_ids, reached=list(found.reached)

@@ -373,7 +373,7 @@ _CONTRACT_REQUESTS: Mapping[str, Callable[[ContractState, Action], Any]] = {
     provisioning.PROVISION: lambda state, _: state.terms,
     reading.READ_TIME: _reading,
     reading.READ_EXPENSES: _reading,
-    delivery.MARK_REACHED: lambda state, action: state.odoo.milestone_ids[action.subject],
+    delivery.MARK_MILESTONE: lambda state, action: state.odoo.milestone_ids[action.subject],
     delivery.SET_DELIVERED: lambda state, action: delivery.delivered_news(state, action.subject),
     proposing.START_INVOICE: _start,
     holds.DUNNING_HOLD: _hold,
@@ -471,8 +471,9 @@ def _read_expenses(world: World, action: Action, asked: Any) -> tuple[World, Res
     return world, Done(answers.ExpensesRead(found, (), None, asked.until))
 
 
-def _mark_reached(world: World, action: Action, milestone_id: int) -> tuple[World, Result]:
-    after = world.odoo.marking((milestone_id,))
+def _mark_milestone(world: World, action: Action, milestone_id: int) -> tuple[World, Result]:
+    is_reached = action.basis == delivery.REACHED
+    after = world.odoo.marking((milestone_id,), is_reached=is_reached)
     return (world if after is world.odoo else replace(world, odoo=after)), Done(world.clock)
 
 
@@ -571,7 +572,7 @@ _CONTRACT_ACTS: Mapping[str, ContractAct] = {
     provisioning.PROVISION: _provision,
     reading.READ_TIME: _read_time,
     reading.READ_EXPENSES: _read_expenses,
-    delivery.MARK_REACHED: _mark_reached,
+    delivery.MARK_MILESTONE: _mark_milestone,
     delivery.SET_DELIVERED: _set_delivered,
     proposing.START_INVOICE: _start_invoice,
     proposing.WARN: _nothing,

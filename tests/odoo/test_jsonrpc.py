@@ -13,7 +13,7 @@ import pytest
 from activities.odoo.catalogue import Catalogue
 from activities.odoo.chatter import Notification
 from activities.odoo.delivery import ReminderRequest
-from activities.odoo.milestones import MilestoneRef
+from activities.odoo.milestones import MilestoneMark
 from activities.odoo.payments import PaymentRequest
 from activities.odoo.projects import ProjectArchive
 from contracts.invoice.messages import PaymentReceived
@@ -56,13 +56,13 @@ def test_the_main_road_from_contract_to_cash(server: RealServer, rpc: OdooClient
     firm = Firm.of(server, rpc, server.client("admin"))
     made, request = firm.drafted(single())
     contract, invoices, delivery = made.contract, firm.invoices, firm.delivery
-    reached = MilestoneRef(milestone_id=made.milestones["all"])
+    reached = MilestoneMark(milestone_id=made.milestones["all"])
     payment = PaymentReceived(
         reference=unique("P"), amount=contract.fixed_price, paid_on=str(INVOICE_ON)
     )
     for _ in range(2):
         made.lines = firm.confirm(made).order_line_ids
-        firm.milestones.mark_milestone_reached(reached)
+        firm.milestones.mark_milestone(reached)
         draft = invoices.create_draft(request)
         invoice = draft.invoice_id
         posted = invoices.post_invoice(made.post_request(draft))

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from contracts.change_weight import weight
 from contracts.changes import (
     ChangeOrder,
     changed,
@@ -21,7 +22,6 @@ from contracts.changes import (
     ended_early,
     renewed,
     summary,
-    weight,
 )
 from contracts.model import Contract, JsonObject
 from contracts.money import Money
@@ -584,7 +584,11 @@ def test_of_no_change_there_is_nothing_to_tell() -> None:
         ({"set": {"time.0.cap": "25000"}}, "25000.00"),
         # Without a cap there is no telling: at least what it was.
         ({"set": {"time.0.cap": None}}, "20000.00"),
-        ({"set": {"time.0.rates.0.price": "115"}}, "115.00"),
+        ({"set": {"time.0.rates.0.price": "115"}}, "20000.00"),
+        ({"set": {"time.0.rates.0.price": "1150", "time.0.cap": None}}, "209090.91"),
+        ({"set": {"expenses.0.markup": "10"}}, "2000.00"),
+        ({"set": {"expenses.0.markup": "900", "expenses.0.cap": None}}, "19047.62"),
+        ({"set": {"retainage.percent": "15"}}, "6200.00"),
         ({"set": {"time.0.cap": "25000", "expenses.0.cap": "3000"}}, "25000.00"),
         ({"set": {"time.0.cap": "25000"}, "reprice": {"pilot": "21000"}}, "26000.00"),
         ({"set": {"services.1.amount": "22000"}}, "22000.00"),
@@ -595,6 +599,41 @@ def test_of_no_change_there_is_nothing_to_tell() -> None:
 def test_an_approval_is_sized_by_what_may_come_of_it(operations: JsonObject, size: str) -> None:
     before = mixed_contract()
     assert weight(before, after(before, **operations)) == euros(size)
+
+
+@pytest.mark.parametrize(
+    ("operations", "size"),
+    [
+        ({"usage.0.tiers.1.price": "0.18"}, "0.00"),
+        ({"usage.0.tiers.1.price": "1.80"}, "120000.00"),
+        ({"usage.0.tiers.1.price": "0.10"}, "12000.00"),
+        ({"usage.0.tiers.1.up_to": "60000"}, "12000.00"),
+        ({"usage.0.pricing": "volume"}, "12000.00"),
+        ({"retainers.0.overage_price": "280"}, "72000.00"),
+        ({"retainers.0.included_hours": "10"}, "36000.00"),
+        ({"retainers.0.indexation.percent": "50"}, "52427.18"),
+    ],
+)
+def test_the_price_of_a_unit_weighs_what_the_units_are_estimated_at(
+    operations: JsonObject, size: str
+) -> None:
+    before = managed_contract()
+    changed_paths = {path.replace(".", "__"): value for path, value in operations.items()}
+    assert weight(before, managed_contract(**changed_paths)) == euros(size)
+
+
+@pytest.mark.parametrize(
+    "free",
+    [
+        {"usage__0__tiers__0__price": "0", "usage__0__tiers__1__price": "0"},
+        {"services__1__amount": "0", "services__0__amount": "48000.00"},
+    ],
+    ids=["what was free", "what nobody has estimated"],
+)
+def test_what_nobody_can_estimate_is_beyond_every_limit(free: JsonObject) -> None:
+    before = managed_contract(**free)
+    after = managed_contract(**free | {"usage__0__tiers__0__price": "0.30"})
+    assert weight(before, after) == euros("999999999999999")
 
 
 # --- renewal --------------------------------------------------------------------------------

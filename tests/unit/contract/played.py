@@ -453,8 +453,12 @@ def _read_expenses(life: Played, action: Action, asked: Any) -> answers.Expenses
     return answers.ExpensesRead(found, gone, life.now, read.until)
 
 
-def _mark_reached(life: Played, action: Action, asked: Any) -> datetime:
-    life.odoo.reached.add(life.state.odoo.milestone_ids[action.subject])
+def _mark_milestone(life: Played, action: Action, asked: Any) -> datetime:
+    milestone = {life.state.odoo.milestone_ids[action.subject]}
+    is_reached = action.basis == delivery.REACHED
+    life.odoo.reached = (
+        life.odoo.reached | milestone if is_reached else life.odoo.reached - milestone
+    )
     return life.now
 
 
@@ -580,7 +584,7 @@ _PERFORM: dict[str, Callable[[Played, Action, Any], Any]] = {
     provisioning.PROVISION: _provision,
     reading.READ_TIME: _read_time,
     reading.READ_EXPENSES: _read_expenses,
-    delivery.MARK_REACHED: _mark_reached,
+    delivery.MARK_MILESTONE: _mark_milestone,
     delivery.SET_DELIVERED: _set_delivered,
     proposing.START_INVOICE: start_invoice,
     proposing.WARN: _note,

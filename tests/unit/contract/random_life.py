@@ -59,7 +59,7 @@ _FAILING = (
     "provision",
     "read_time",
     "read_expenses",
-    "mark_reached",
+    "mark_milestone",
     "set_delivered",
     "start_invoice",
     "policy",

@@ -10,6 +10,8 @@ from contracts.approvals import ApprovalDecision, ApprovalRound, Decision
 from contracts.changes import ChangeOrder
 from contracts.contract import amendments
 from contracts.contract.amendments import open_round
+from contracts.contract.messages import CancelRequest
+from contracts.contract.state import ContractStage
 from contracts.parking import Action as Choice
 from tests.unit.contract.examples import fixed_price
 from tests.unit.contract.played import ANA, BOB, REFUSED, SAM, Played, Refused
@@ -78,6 +80,17 @@ def test_a_decision_where_nothing_awaits_one_is_refused() -> None:
     life = Played(fixed_price())
     with pytest.raises(Refused, match="nothing awaits approval"):
         life.send(ApprovalDecision(by=BOB))
+
+
+def test_a_change_order_is_not_approved_while_the_contract_is_cancelled() -> None:
+    life = proposed()
+    life.held_back = {"cancel_order"}
+    decision = yes(life, BOB)
+    life.send(CancelRequest(by=SAM, reason="they withdrew"))
+    with pytest.raises(Refused, match="being cancelled"):
+        life.send(decision)
+    life.release("cancel_order")
+    assert (life.stage(), life.state.terms.version) == (ContractStage.CANCELLED, 1)
 
 
 def test_approvers_are_reminded_once_and_then_directors_decide() -> None:

@@ -25,11 +25,11 @@ from contracts.contract.messages import (
     ServiceCredit,
     UsageReport,
 )
-from contracts.contract.state import ContractStage, ContractState, OdooRefs
+from contracts.contract.state import ContractStage, ContractState, OdooRefs, outcome
 from contracts.invoice.messages import CreditRequested
 from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action as Choice
-from tests.unit.contract.examples import fixed_price, hourly
+from tests.unit.contract.examples import fixed_price, hourly, retained
 from tests.unit.contract.played import (
     NO_ANSWER,
     OLGA,
@@ -95,14 +95,52 @@ def test_an_update_after_the_close_is_refused(message: Any) -> None:
         life.send(message)
 
 
-def test_a_signal_waits_for_the_close_out_and_is_refused_where_that_succeeds() -> None:
+def test_a_signal_waits_for_the_close_out_and_brings_the_contract_back() -> None:
     life = closing()
     life.signal(ASKED, "a credit of invoice 1")
-    assert life.state.deferred
+    life.signal(MilestoneReached(milestone="unknown", by=PIA), "milestone unknown")
+    life.signal(MilestoneUnreached(milestone="live", by=PIA), "milestone live")
+    assert len(life.state.deferred) == 3
+    life.release("close_out")
+    assert life.stage() is ContractStage.ACTIVE
+    assert life.noted("Refused milestone unknown: the contract has no such milestone")
+    assert life.invoices[4].proposal.amount == eur("-100.00")
+    life.issue(4)
+    life.settle(4)
+    assert list(life.parked) == ["review:live"]
+    life.resolve(Choice.SKIP)
+    assert life.begun.count("close_out") == 2
+    assert life.stage() is ContractStage.CLOSED
+
+
+def test_a_signal_that_brings_nothing_new_lets_the_contract_close() -> None:
+    life = closing()
+    life.signal(MilestoneReached(milestone="design", by=PIA), "milestone design")
     life.release("close_out")
     assert life.stage() is ContractStage.CLOSED
-    assert life.noted("Refused a credit of invoice 1: the contract is closed")
+    assert life.begun.count("close_out") == 1
     assert life.has_ended
+
+
+def test_what_a_contract_accepts_of_service_credits_it_can_add_up() -> None:
+    life = Played(retained())
+    words = {"retainer": "care", "reason": "outage", "by": OLGA}
+    most = ServiceCredit(reference="SLA-1", amount=eur("900000000000.00"), **words)
+    life.send(most)
+    for reference, amount in (("SLA-2", "999999999999999.00"), ("SLA-3", "100000000000.01")):
+        more = most.model_copy(update={"reference": reference, "amount": eur(amount)})
+        with pytest.raises(Refused, match="together"):
+            life.send(more)
+    assert outcome(life.state).money is not None
+
+
+def test_another_amount_under_a_known_service_credit_is_refused() -> None:
+    life = Played(retained())
+    words = {"retainer": "care", "reference": "SLA-1", "reason": "outage", "by": OLGA}
+    life.send(ServiceCredit(amount=eur("100.00"), **words))
+    life.send(ServiceCredit(amount=eur("100.00"), **words))
+    with pytest.raises(Refused, match="SLA-1 of care is known as"):
+        life.send(ServiceCredit(amount=eur("200.00"), **words))
 
 
 def test_a_signal_waits_for_the_close_out_and_is_served_where_that_fails() -> None:
