@@ -211,7 +211,9 @@ def _begin_invoice(world: World, number: int) -> World:
         state = invoice_rules.AGENDA.apply(state, Began(action), world.clock).state
         assert state.running.get(action.key) is action, f"{action.key} was not begun"
         requests = {**requests, action.key: _invoice_request(state, action)}
-    ended = invoice_rules.AGENDA.has_ended(state)
+    # The engine lets nobody end who has not heard a Signal that it has accepted.
+    is_heard = all(mail.to != number for mail in world.mail)
+    ended = is_heard and invoice_rules.AGENDA.has_ended(state)
     world = _with(world, number, Invoice(state, ended, requests))
     return _end_told(world, number) if ended else world
 

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from contracts.agenda.actions import ClockRang
 from contracts.contract import rules as contract_rules
+from contracts.invoice import acts
 from contracts.invoice import rules as invoice_rules
+from tests.explore.endings import ends_well
 from tests.explore.mutations import MUTATIONS, Mutation, found_by_exploring
 from tests.explore.running import explored, in_words
+from tests.explore.starts import Led, good_place
+from tests.explore.ways import named, walked
+from tests.explore.world import Budget, told
 
 TRANSITIONS = 10_000
 
@@ -28,6 +36,29 @@ def patch() -> Iterator[pytest.MonkeyPatch]:
 def test_what_must_hold_does_on_every_way_and_a_good_end_is_left() -> None:
     found = explored(TRANSITIONS)
     assert not found.violations, in_words(found)
+
+
+# --- what the explorer found ----------------------------------------------------------------------
+
+
+def test_a_draft_is_not_written_again_while_it_is_posted() -> None:
+    world = walked(Led("asked", Budget(), 0).begin(), ("bob approves: invoice 1",))
+    next_day = replace(world, clock=world.clock + timedelta(days=1))
+    world = told(next_day, 1, ClockRang())
+    assert list(world.invoices[1].state.running) == [acts.POST]
+
+
+def test_a_deposit_that_is_deducted_is_not_credited() -> None:
+    start = Led("a deposit", Budget(messages=1), good_place("a deposit", "close_out") - 1)
+    assert named(start.begin(), "credit invoice 1") is None
+
+
+def test_a_contract_in_a_new_run_waits_for_money_to_settle() -> None:
+    path = ("a payment: invoice 1", "register_payment:P-2 of invoice 1: done", "time passes")
+    ends_well(walked(Led("a new run", Budget(messages=1, days=1), 0).begin(), path))
+
+
+# --- safeguards -----------------------------------------------------------------------------------
 
 
 def test_the_page_says_what_finds_each_mutation() -> None:
