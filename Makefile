@@ -36,7 +36,7 @@ dev: $(STAMP) ## the whole local stack in the foreground (KEEP=1: with the data 
 test: $(STAMP) ## everything, the real Odoo included (minutes more the first time: it is fetched)
 	@python -m sandbox.real_odoo prepare
 	@python -m pytest $(PARALLEL)
-	@python -m tests.explore --transitions 50000
+	@python -m tests.explore --transitions 1000000
 	@python -m pytest $(CAMPAIGN)
 
 test-fast: $(STAMP) ## what needs no Odoo: domain, gateways, workflows on the stand-in, replay

@@ -28,6 +28,7 @@ from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
 from starters import schedules
 from starters.findings import Area, Finding, Verdict
+from starters.web import checks as gateway
 from wiring import client as temporal
 from wiring import remotes
 from wiring.settings import (
@@ -71,7 +72,7 @@ async def check(settings: Settings | ConfigurationError) -> list[Finding]:
         )
         for system, crm in schedules.crm_settings(settings).items()
     ]
-    found += await _temporal(settings)
+    found += [*gateway.check(settings), *await _temporal(settings)]
     try:
         odoo = remotes.odoo(settings)
         crms = remotes.crms(settings, odoo)

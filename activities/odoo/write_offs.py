@@ -23,16 +23,13 @@ from gateways.odoo import OdooClient
 NEEDS = (
     Need(
         "account.move",
-        names("""
-            state name move_type company_id journal_id date ref invoice_origin
-            currency_id line_ids
-        """),
+        names("move_type company_id journal_id date ref invoice_origin currency_id line_ids"),
         access=ACCOUNTING,
         rights=UPSERT,
     ),
     Need(
         "account.move.line",
-        names("account_id partner_id name currency_id amount_currency"),
+        names("move_id account_id partner_id name currency_id amount_currency"),
         access=ACCOUNTING,
         rights=UPSERT,
     ),

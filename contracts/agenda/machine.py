@@ -107,8 +107,8 @@ class Agenda(Generic[S]):
 
     - `wanted`: every act and question that the state calls for, in order of preference, whether it
       is running, parked or not. What people are shown (`shown`) is no reason for any of it.
-    - `advance`: what follows from the state and the time alone, one step at a time; the very same
-      object when nothing does.
+    - `consequences`: what may follow from the state and the time alone, in order of preference:
+      each gives the state after it, or the very same object where it does not follow.
     - `wake`: the next time at which time alone changes something.
     - `is_over`: whether nothing more comes but what is still wanted.
     - `shown`: the state with what it waits for, which people see; called last.
@@ -120,7 +120,7 @@ class Agenda(Generic[S]):
     """
 
     wanted: Callable[[S], Sequence[Wanted]]
-    advance: Callable[[S], S]
+    consequences: Callable[[S], Sequence[Callable[[S], S]]]
     wake: Callable[[S], datetime | None]
     is_over: Callable[[S], bool]
     shown: Callable[[S], S]
@@ -153,8 +153,8 @@ class Agenda(Generic[S]):
     def wanted_of(self, state: S) -> Sequence[Wanted]:
         """`wanted`, kept for the state that was asked about last: it is asked several times."""
         # Read once: another thread may ask about another workflow's state in between.
-        for known, wanted in self._last[:1]:
-            if known is state:
+        for asked, wanted in self._last[:1]:
+            if asked is state:
                 return wanted
         found = self.wanted(state)
         self._last[:] = [(state, found)]
@@ -190,8 +190,8 @@ class Agenda(Generic[S]):
             after = _remembered(after, event)
         if after.answer is not None or metrics:
             after = after.replace(answer=None, metrics=())
-        for known, wanted in self._last[:1]:
-            if known is rest:
+        for asked, wanted in self._last[:1]:
+            if asked is rest:
                 # They differ only in what people are shown and answered: they want the same.
                 self._last[:] = [(after, wanted)]
         return Outcome(after, answer=answer, metrics=metrics)
@@ -339,11 +339,18 @@ class Agenda(Generic[S]):
     def _at_rest(self, state: S) -> S:
         """The state with all that follows: consequences, obsolete exceptions, new questions."""
         for _ in range(_MOST_CONSEQUENCES):
-            after = self.advance(state)
+            after = self._advanced(state)
             if after is state:
                 return self._with_questions(self._without_obsolete(state))
             state = after
         raise RuntimeError("the rules come to no rest")
+
+    def _advanced(self, state: S) -> S:
+        for follow in self.consequences(state):
+            after = follow(state)
+            if after is not state:
+                return after
+        return state
 
     def _without_obsolete(self, state: S) -> S:
         """An exception disappears once its act is not wanted any more, or on another basis."""

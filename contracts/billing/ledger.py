@@ -122,7 +122,7 @@ class Ledger:
 
     __slots__ = ("accounts", "differences", "entitled", "index", "kept", "state", "today")
 
-    def __init__(self, state: BillingState, index: Index, kept: dict[str, Any]) -> None:
+    def __init__(self, state: BillingState, index: Index, kept: dict[Any, Any]) -> None:
         self.state, self.index, self.kept, self.today = state, index, kept, index.today
         self.entitled, self.accounts = index.entitled, index.accounts
         self.differences = index.differences
@@ -182,14 +182,14 @@ class Ledger:
 
 
 def kept(answer: Callable[[Ledger], R]) -> Callable[[Ledger], R]:
-    """Answer a question about a ledger once: state and index never change."""
-    name = f"{answer.__module__}.{answer.__qualname__}"
+    """Answer a question about a ledger once: state and index never change. The answer is kept under
+    the function that asks."""
 
     @functools.wraps(answer)
     def ask(ledger: Ledger) -> R:
-        if name not in ledger.kept:
-            ledger.kept[name] = answer(ledger)
-        found: R = ledger.kept[name]
+        if ask not in ledger.kept:
+            ledger.kept[ask] = answer(ledger)
+        found: R = ledger.kept[ask]
         return found
 
     return ask

@@ -11,7 +11,7 @@ from typing import Any
 
 from contracts import parking
 from contracts.agenda.actions import Action, Failed, Question, Wanted
-from contracts.agenda.machine import ActRule
+from contracts.agenda.machine import ActRule, MessageRule
 from contracts.approvals import HASH_PREFIX
 from contracts.billing import account
 from contracts.billing.account import Composition, Occasion, OccasionKind
@@ -309,3 +309,4 @@ ACTS: Mapping[str, ActRule[ContractState]] = {
     PURCHASE_ORDER: ActRule(parking.PURCHASE_ORDER, skipped=_pass_limit),
     BILLING_CHECK: ActRule(parking.BILLING_CHECK),
 }
+MESSAGES: Mapping[type, MessageRule[ContractState]] = {}

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from contracts import metrics, parking
 from contracts.agenda.actions import Action, Failed, Question, Wanted
-from contracts.agenda.machine import ActRule
+from contracts.agenda.machine import ActRule, MessageRule
 from contracts.billing import account
 from contracts.contract import derived
 from contracts.contract.answers import Accepted
@@ -145,3 +145,4 @@ ACTS: Mapping[str, ActRule[ContractState]] = {
         parts=(parking.CUSTOMER, parking.ORDER, parking.CONFIRM),
     ),
 }
+MESSAGES: Mapping[type, MessageRule[ContractState]] = {}

@@ -7,7 +7,7 @@ from datetime import date
 
 from contracts import parking
 from contracts.agenda.actions import Action, Failed, Question, Wanted
-from contracts.agenda.machine import ActRule
+from contracts.agenda.machine import ActRule, MessageRule
 from contracts.billing import account
 from contracts.billing.account import Read, ReadKind
 from contracts.billing.expenses import Expense
@@ -144,3 +144,4 @@ ACTS: Mapping[str, ActRule[ContractState]] = {
     READ_EXPENSES: ActRule(parking.READ_PLAN, _expenses_read),
     TOO_LATE: ActRule(parking.TOO_LATE, skipped=_late_settled),
 }
+MESSAGES: Mapping[type, MessageRule[ContractState]] = {}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from contracts.agenda.actions import ClockRang
+from contracts.agenda.actions import ClockRang, Wanted
 from contracts.agenda.machine import Agenda
+from contracts.billing import account
 from contracts.contract import (
-    agenda,
     amendments,
     corrections,
     delivery,
@@ -22,12 +23,96 @@ from contracts.contract import (
     term,
     write_back,
 )
-from contracts.contract.state import ENDED, ContractInput, ContractState, outcome
+from contracts.contract.state import DAY, ENDED, RUNNING, ContractInput, ContractState, outcome
 from contracts.contract.waits import contract_waits
 from contracts.model import Contract, JsonObject
 
+_PARTS = (
+    provisioning,
+    reading,
+    delivery,
+    proposing,
+    invoices,
+    holds,
+    amendments,
+    term,
+    write_back,
+    endings,
+)
 
-def shown(state: ContractState) -> ContractState:
+# --- what it has to do ----------------------------------------------------------------------------
+
+Rule = Callable[[ContractState], ContractState]
+
+
+def _wanted(state: ContractState) -> list[Wanted]:
+    """Every act and question that the contract calls for, in the order in which they begin.
+
+    Once it is being cancelled nothing begins but what takes it back. The CRM gets its status at any
+    time.
+    """
+    return [*_of_contract(state), *write_back.wanted(state)]
+
+
+def _of_contract(state: ContractState) -> Iterator[Wanted]:
+    if state.stage in ENDED:
+        return
+    if state.cancel is not None:
+        yield from endings.compensation(state)
+    elif state.stage not in RUNNING:
+        yield from provisioning.wanted(state)
+    else:
+        for part in (reading, proposing, invoices, holds, amendments):
+            yield from part.wanted(state)
+        yield from write_back.refresh(state)
+        yield from endings.wanted(state)
+
+
+def _wake(state: ContractState) -> datetime | None:
+    """When the calendar brings the next thing to do (aware); None: nothing comes by itself."""
+    if state.stage not in RUNNING or state.cancel is not None:
+        return None
+    days = [*term.days(state), endings.day_after_plans(state)]
+    days += [hold.until + DAY for hold in state.holds.values() if hold.until]
+    days.append(account.next_day(state.account, state.billing_day))
+    times = [amendments.wake(state), *(state.opening(day) for day in days if day is not None)]
+    return min((at for at in times if at is not None and at > state.clock), default=None)
+
+
+# --- what follows from the state and the time alone -----------------------------------------------
+
+_BEFORE: tuple[Rule, ...] = (provisioning.received, delivery.early_milestones)
+_WHILE_RUNNING: tuple[Rule, ...] = (
+    delivery.early_milestones,
+    holds.holds_end,
+    delivery.reviews_end,
+    delivery.milestones_count,
+    invoices.credits_asked,
+    amendments.approvers_escalate,
+    amendments.change_decided,
+    amendments.odoo_follows,
+    term.ends_early,
+    term.drops_unreached,
+    term.renews,
+    proposing.proposes,
+    endings.close_out_starts_over,
+    endings.closed,
+    endings.stage,
+)
+
+
+def _consequences(state: ContractState) -> tuple[Rule, ...]:
+    if state.stage in ENDED:
+        return ()
+    if state.cancel is not None:
+        return (endings.cancelled,)
+    return _WHILE_RUNNING if state.stage in RUNNING else _BEFORE
+
+
+# --- what people see, and how large it is ---------------------------------------------------------
+
+
+def _shown(state: ContractState) -> ContractState:
     """The state with what it waits for, and whether anything of it was ever parked."""
     waiting = state.waiting.updated(contract_waits(state)[0], state.clock, state.exceptions)
     has_parked = state.has_parked or bool(state.exceptions) or _has_parked_invoice(state)
@@ -57,31 +142,13 @@ def _has_parked_invoice(state: ContractState) -> bool:
 
 
 AGENDA: Agenda[ContractState] = Agenda(
-    wanted=agenda.wanted,
-    advance=agenda.advance,
-    wake=agenda.wake,
+    wanted=_wanted,
+    consequences=_consequences,
+    wake=_wake,
     is_over=lambda state: state.stage in ENDED,
-    shown=shown,
-    messages={
-        **delivery.MESSAGES,
-        **invoices.MESSAGES,
-        **amendments.MESSAGES,
-        **holds.MESSAGES,
-        **term.MESSAGES,
-        **endings.MESSAGES,
-        **write_back.MESSAGES,
-    },
-    acts={
-        **provisioning.ACTS,
-        **reading.ACTS,
-        **delivery.ACTS,
-        **proposing.ACTS,
-        **invoices.ACTS,
-        **holds.ACTS,
-        **amendments.ACTS,
-        **write_back.ACTS,
-        **endings.ACTS,
-    },
+    shown=_shown,
+    messages={kind: rule for part in _PARTS for kind, rule in part.MESSAGES.items()},
+    acts={kind: rule for part in _PARTS for kind, rule in part.ACTS.items()},
     correction_refusal=corrections.refusal,
     corrected=corrections.corrected,
     at_most_bytes=_at_most_bytes,

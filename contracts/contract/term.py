@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 
 from contracts import changes
-from contracts.agenda.machine import MessageRule
+from contracts.agenda.machine import ActRule, MessageRule
 from contracts.billing import account
 from contracts.contract import amendments
 from contracts.contract.messages import NoticeGiven, Side, TerminationRequest, TerminationWithdrawn
@@ -173,6 +173,7 @@ def days(state: ContractState) -> Iterator[date]:
             yield day
 
 
+ACTS: Mapping[str, ActRule[ContractState]] = {}
 MESSAGES: Mapping[type, MessageRule[ContractState]] = {
     TerminationRequest: MessageRule(_termination, _termination_refusal),
     TerminationWithdrawn: MessageRule(_withdrawal, _withdrawal_refusal),

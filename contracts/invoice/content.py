@@ -6,7 +6,7 @@ approval is bound to, and compared again right before and right after it is post
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
@@ -105,15 +105,19 @@ class Difference(NamedTuple):
 
 
 def differences(before: InvoiceContent, now: InvoiceContent) -> list[Difference]:
-    """Every field that is another one now, the header first, then the lines in their order."""
-    found = list(_fields(before, now, "", skipped=("lines", "totals", "customer_id")))
+    """Every field that is another one now, the header first, then the lines in their order, and
+    last what follows from them."""
+    followed = {"lines", "ledger", "booked", "totals", "customer_id"}
+    found = list(_fields(before, now, skipped=followed))
     if before.customer_id != now.customer_id and before.customer == now.customer:
         # Two customers of one name.
         ids = str(before.customer_id), str(now.customer_id)
         found.insert(0, Difference("customer_id", *ids))
     for index in range(max(len(before.lines), len(now.lines))):
         found += _line(before.lines, now.lines, index)
-    return found + list(_fields(before.totals, now.totals, "totals.", skipped=("taxes",)))
+    header = type(before).model_fields.keys()
+    found += _fields(before, now, skipped=header - {"ledger", "booked"})
+    return found + list(_fields(before.totals, now.totals, "totals.", skipped={"taxes"}))
 
 
 def posted_differences(approved: InvoiceContent, posted: InvoiceContent) -> list[Difference]:
@@ -144,7 +148,7 @@ def _line(
 
 
 def _fields(
-    before: Frozen, now: Frozen, prefix: str, skipped: Sequence[str] = ()
+    before: Frozen, now: Frozen, prefix: str = "", skipped: Set[str] = frozenset()
 ) -> Iterator[Difference]:
     for name in type(before).model_fields:
         one, other = getattr(before, name), getattr(now, name)

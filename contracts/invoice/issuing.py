@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from contracts import parking
 from contracts.agenda.actions import Action, Failed, Question, Wanted
-from contracts.agenda.machine import ActRule
+from contracts.agenda.machine import ActRule, MessageRule
 from contracts.agenda.state import required
 from contracts.approvals import ApprovalKind, ApprovalRound, Subject
 from contracts.billing.lines import InvoiceProposal
@@ -39,6 +39,8 @@ _AMENDABLE = (
     "invoice_on, payment_term, purchase_order or lines.N.description; amounts follow from the "
     "contract, and Odoo mails to its customer's address: change that in Odoo"
 )
+_LANE = "draft"
+"""A draft is not written again while it is posted, nor cancelled while it is written."""
 _DAY: TypeAdapter[date] = TypeAdapter(MessageDay)
 
 
@@ -48,7 +50,8 @@ def to_issue(state: InvoiceState) -> list[Wanted]:
         # It may be posted: whatever else has changed, that is found out first.
         return [_post(state)]
     if draft_is_outdated(state):
-        return [Action(acts.CREATE, key=acts.CREATE, basis=state.proposal.content_hash)]
+        basis = state.proposal.content_hash
+        return [Action(acts.CREATE, key=acts.CREATE, basis=basis, lane=_LANE)]
     if state.approval_round is None or not state.approval_round.is_met:
         return approving.to_remind(state)
     if state.draft is None or not _approves(state.approval_round, state.draft.approval_hash):
@@ -60,7 +63,7 @@ def to_take_back(state: InvoiceState) -> list[Wanted]:
     """A rejected draft must not stay behind in Odoo, where somebody might post it; then money that
     came for it goes where a person says."""
     if not state.draft_is_gone:
-        return [Action(acts.DISCARD, key=acts.DISCARD)]
+        return [Action(acts.DISCARD, key=acts.DISCARD, lane=_LANE)]
     return [
         payments.misplaced(
             payment,
@@ -73,7 +76,8 @@ def to_take_back(state: InvoiceState) -> list[Wanted]:
 
 def _post(state: InvoiceState) -> Action:
     """Rests on the very proposal that was approved: once that changes, it is not wanted."""
-    return Action(acts.POST, key=acts.POST, basis=state.proposal.content_hash, irreversible=True)
+    basis = state.proposal.content_hash
+    return Action(acts.POST, key=acts.POST, basis=basis, lane=_LANE, irreversible=True)
 
 
 def is_approved(state: InvoiceState) -> bool:
@@ -317,3 +321,4 @@ ACTS: Mapping[str, ActRule[InvoiceState]] = {
         parking.DELIVER, _delivered, skipped=_skip_delivery, retried=_retry_delivery
     ),
 }
+MESSAGES: Mapping[type, MessageRule[InvoiceState]] = {}

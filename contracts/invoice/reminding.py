@@ -7,7 +7,7 @@ from typing import Any
 
 from contracts import parking
 from contracts.agenda.actions import Action, Failed, Wanted
-from contracts.agenda.machine import ActRule
+from contracts.agenda.machine import ActRule, MessageRule
 from contracts.agenda.state import required
 from contracts.dunning import Act, DunningState
 from contracts.invoice import acts, collecting, payments
@@ -169,3 +169,4 @@ ACTS: Mapping[str, ActRule[InvoiceState]] = {
     acts.REMIND: ActRule(parking.REMIND, _reminded, _not_reminded, skipped=_skipped),
     acts.TODO: ActRule(parking.REMIND, _reminded, skipped=_skipped),
 }
+MESSAGES: Mapping[type, MessageRule[InvoiceState]] = {}

@@ -61,7 +61,9 @@ def change(
     session = session_of(context)
     document = documents.read(file)
     if request_id:
-        name, before = session.ask_contract(contract, lambda it: it.proposed(), request_id)
+        name, before = session.ask_contract(
+            contract, lambda it: it.proposed(document, by=by, reason=reason), request_id
+        )
         if before:
             session.show({"outcome": before}, f"This change of {name} was proposed before.")
             return

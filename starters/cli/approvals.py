@@ -18,7 +18,7 @@ from starters.client.references import any_id, short
 if TYPE_CHECKING:
     from contracts.approvals import ApprovalRound
     from starters.cli.tables import View
-    from starters.client import C2C, Awaiting, Outcome
+    from starters.client import C2C, Awaiting, Listed, Outcome
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -65,11 +65,10 @@ def list_(
 ) -> None:
     """List what awaits approval, the longest waiting first; --entity narrows it too."""
     session = session_of(context)
-    items = _awaiting(session, customer, up_to, kind)
-    document = {"approvals": [_document(item) for item in items]}
-    session.show(
-        document, _table(items) if items else f"Nothing awaits approval at {session.place}."
-    )
+    found = _awaiting(session, customer, up_to, kind)
+    document = {"approvals": [_document(item) for item in found.items], "more": found.more}
+    nothing = f"Nothing awaits approval at {session.place}."
+    session.show(document, _table(found.items) if found.items else nothing)
 
 
 @app.command()
@@ -108,7 +107,7 @@ def approve(
     else:
         mine: list[Awaiting] = []
         others: list[Awaiting] = []
-        for item in _awaiting(session, customer, up_to, kind):
+        for item in _awaiting(session, customer, up_to, kind).items:
             (mine if item.may_be_approved_by(by) else others).append(item)
         _approve_many(session, mine, [], others, by, comment, yes)
 
@@ -125,7 +124,7 @@ def _approve_one(
     from starters.client import Outcome
 
     workflow_id = any_id(reference, session.entities)
-    before = after = _decided(session, reference, request_id)
+    before = after = _decided(session, reference, "approve", by, comment, request_id)
     if before is None:
         item = _one(session, reference, content_hash)
         before = item.approval_round
@@ -178,7 +177,7 @@ def reject(
 
     session = session_of(context)
     workflow_id = any_id(reference, session.entities)
-    seen = _decided(session, reference, request_id)
+    seen = _decided(session, reference, "reject", by, comment, request_id)
     if seen is None:
         seen = _one(session, reference, content_hash).approval_round
         session.ask_either(
@@ -203,7 +202,7 @@ def reject(
 
 def _awaiting(
     session: Session, customer: str, up_to: str | None, kind: str | None
-) -> list[Awaiting]:
+) -> Listed[Awaiting]:
     from contracts.approvals import ApprovalKind
     from contracts.money import Money
 
@@ -218,14 +217,19 @@ def _awaiting(
     )
     if found.more:
         session.warn(f"only the newest {MAX_LISTED} were looked at; narrow it by --entity")
-    return found.items
+    return found
 
 
-def _decided(session: Session, reference: str, request_id: str | None) -> ApprovalRound | None:
+def _decided(
+    session: Session, reference: str, decision: str, by: str, comment: str, request_id: str | None
+) -> ApprovalRound | None:
     """The round as the same request left it before; None if it is sent for the first time."""
     if not request_id:
         return None
-    return session.ask_either(reference, lambda it: it.decided(), request_id)[1]
+    _, found = session.ask_either(
+        reference, lambda it: it.decided(decision, by=by, comment=comment), request_id
+    )
+    return found
 
 
 def _one(session: Session, reference: str, content_hash: str) -> Awaiting:

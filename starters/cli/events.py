@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from starters.cli.errors import UsageError
-from starters.cli.options import By, Yes, one_of
+from starters.cli.options import By, Reason, Yes, day_option, one_of
 from starters.cli.session import Session, session_of
 from starters.client.names import MAX_LISTED
 
@@ -27,11 +27,10 @@ Source = Annotated[
     str, typer.Option("--source", help="Only from this sender, by its name in the configuration.")
 ]
 Outcome = Annotated[
-    str, typer.Option("--outcome", parser=_OUTCOMES, help="Only what became this, as waiting.")
+    str | None,
+    typer.Option("--outcome", parser=_OUTCOMES, help="Only what became this, as waiting."),
 ]
-Day = Annotated[
-    str, typer.Option("--day", metavar="DATE", help="Only what came on this day (UTC).")
-]
+Day = Annotated[str | None, day_option("Only what came on this day (UTC).", "--day")]
 Parked = Annotated[bool, typer.Option("--parked", help="Only what waits for a person.")]
 Limit = Annotated[int, typer.Option(min=1, max=100_000, help="At most so many, newest first.")]
 
@@ -40,18 +39,19 @@ Limit = Annotated[int, typer.Option(min=1, max=100_000, help="At most so many, n
 def list_(
     context: typer.Context,
     source: Source = "",
-    outcome: Outcome = "",
-    day: Day = "",
+    outcome: Outcome = None,
+    day: Day = None,
     parked: Parked = False,
     limit: Limit = MAX_LISTED,
 ) -> None:
     """List events, newest first, with what became of them."""
     session = session_of(context)
-    found = _listed(session, source, outcome, day, parked, limit)
-    session.show(
-        {"events": found, "more": len(found) >= limit},
-        _table(found) if found else f"No such event at {session.place}.",
-    )
+    found = _listed(session, source, outcome, day, parked, limit + 1)
+    more, found = len(found) > limit, found[:limit]
+    document = {"events": found, "more": more}
+    session.show(document, _table(found) if found else f"No such event at {session.place}.")
+    if more:
+        session.warn(f"there are more than {limit}; narrow the list or raise --limit")
 
 
 @app.command()
@@ -70,8 +70,8 @@ def replay(
     context: typer.Context,
     event: Annotated[str, typer.Argument(metavar="[EVENT]")] = "",
     source: Source = "",
-    outcome: Outcome = "",
-    day: Day = "",
+    outcome: Outcome = None,
+    day: Day = None,
     parked: Parked = False,
     limit: Limit = MAX_LISTED,
     yes: Yes = False,
@@ -96,7 +96,7 @@ def dismiss(
     context: typer.Context,
     event: Event,
     by: By,
-    reason: Annotated[str, typer.Option("--reason", help="Why nothing is to come of it.")],
+    reason: Reason,
 ) -> None:
     """Let nothing come of an event that waits."""
     from starters.client import events
@@ -113,7 +113,12 @@ async def _each(client: Any, act: Any, ids: list[str]) -> list[str]:
 
 
 def _listed(
-    session: Session, source: str, outcome: str, day: str, parked: bool, limit: int
+    session: Session,
+    source: str,
+    outcome: str | None,
+    day: str | None,
+    parked: bool,
+    limit: int,
 ) -> list[EventRow]:
     from starters.client import events
 
@@ -121,19 +126,12 @@ def _listed(
         lambda c2c: events.rows(
             c2c.client,
             source=source,
-            outcome=outcome,
+            outcome=outcome or "",
             needs_person=parked,
-            day=_day(day),
+            day=date.fromisoformat(day) if day else None,
             limit=limit,
         )
     )
-
-
-def _day(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError:
-        raise UsageError(f"{text!r} is no day; write it as 2026-05-04") from None
 
 
 def _table(rows: list[EventRow]) -> Table:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from contracts.agenda import requests
 from contracts.billing.usage import UsageRecord
 from contracts.changes import ChangeOrder
 from contracts.contract.messages import HoldKind, Side, UsageReport, UsageTaken
-from contracts.contract.state import ContractOutcome, ContractState, outcome
+from contracts.contract.state import ContractOutcome, ContractState
 from contracts.contract.write_back import REFRESH
 from contracts.identifiers import invoice_workflow_id
 from contracts.model import JsonObject
@@ -169,17 +170,25 @@ class ContractClient(WorkflowClient[ContractState]):
         it. Raises InvalidContract, also for a change of what is billed already.
         """
         state = await self.state()
-        stated = {**change, "number": state.change_orders + 1, "by": by}
-        order = built(ChangeOrder, **(stated | ({"reason": reason} if reason else {})))
+        order = _order(change, state.change_orders + 1, by, reason)
         return changing.preview(state, order)
 
     async def propose_change(self, order: ChangeOrder) -> ContractOutcome:
         """Propose a change order, such as `preview.order`; it takes effect once it is approved."""
         return await self._tell(messages.PROPOSE_CHANGE, order)
 
-    async def proposed(self) -> ContractOutcome | None:
-        """How the contract stands if this request proposed its change before; else None."""
-        return outcome(await self.state()) if await self._answer() else None
+    async def proposed(
+        self, change: JsonObject, *, by: str, reason: str = ""
+    ) -> ContractOutcome | None:
+        """How the contract stands if this request proposed the same change before, else None.
+        Refused if it was accepted with another message."""
+        answer, state = await self._answer(), await self.state()
+        if answer is None:
+            return None
+        numbers = range(1, state.change_orders + 1)
+        orders = [_order(change, number, by, reason) for number in numbers or (1,)]
+        same = [order for order in orders if requests.digest(order) == answer.digest]
+        return await self.propose_change((same or orders)[0])
 
     async def set_hold(
         self, kind: HoldKind | str, *, by: str, reason: str, until: date | str | None = None
@@ -236,6 +245,12 @@ class ContractClient(WorkflowClient[ContractState]):
     async def cancel(self, *, by: str, reason: str = "") -> ContractOutcome:
         """Cancel a contract that has billed nothing; what was provisioned in Odoo is undone."""
         return await self._send(messages.REQUEST_CANCEL, by=by, reason=reason)
+
+
+def _order(change: JsonObject, number: int, by: str, reason: str) -> ChangeOrder:
+    """A change order of these fields; a reason may be among them. Raises InvalidContract."""
+    stated = {**change, "number": number, "by": by, **({"reason": reason} if reason else {})}
+    return built(ChangeOrder, **stated)
 
 
 def _refused(state: ContractState) -> StepException | None:

@@ -88,16 +88,22 @@ class WorkflowClient(Generic[S]):
         """Reject it, as `approve` approves it; the comment says why."""
         return await self._decide(Decision.REJECT, by, comment, seen)
 
-    async def decided(self) -> ApprovalRound | None:
-        """The round as this request left it before; None if it was not accepted yet."""
+    async def decided(
+        self, decision: Decision | str, *, by: str, comment: str = ""
+    ) -> ApprovalRound | None:
+        """The round as this request left it before; None if it was not accepted yet. Refused if it
+        was accepted with another decision."""
         answer = await self._answer()
-        return ApprovalRound.model_validate(answer.content) if answer else None
+        if answer is None or answer.content is None:
+            return None
+        seen = ApprovalRound.model_validate(answer.content)
+        return await self._decide(Decision(decision), by, comment, seen)
 
     async def _decide(
         self, decision: Decision, by: str, comment: str, seen: ApprovalRound | None
     ) -> ApprovalRound:
         if seen is None:
-            before = await self.decided()
+            before = await self.decided(decision, by=by, comment=comment)
             if before is not None:
                 return before
             seen = await approvals.only_round(self._client, self.workflow_id)

@@ -158,6 +158,24 @@ def test_only_what_changed_since_is_read_again(timesheets: Timesheets) -> None:
     assert again.gone == []
 
 
+def test_a_line_that_has_no_rate_is_read_again_with_the_job_title_of_now(
+    timesheets: Timesheets, firm: Firm
+) -> None:
+    """Issue 11, number 11: the correction changes the employee, and no timesheet line."""
+    line, other = timesheets.log("dev", "3"), timesheets.log("dev", "4")
+    first = timesheets.read()
+    assert first.as_of is not None
+    quiet: dict[str, Any] = {"since": first.as_of + LATER, "seen_until": MARCH}
+    employee = timesheets.employee("Petra Developer")
+    firm.odoo.write("hr.employee", [employee], {"job_title": "Architect"})
+    try:
+        again = timesheets.read(**quiet, known=(line, other), again=(line,))
+    finally:
+        firm.odoo.write("hr.employee", [employee], {"job_title": "Developer"})
+    assert [(item.line_id, item.role) for item in again.found] == [(line, "Architect")]
+    assert timesheets.read(**quiet, known=(line, other)).found == []
+
+
 def test_a_late_approval_is_news(timesheets: Timesheets) -> None:
     line = timesheets.log("dev", "3", approved=False)
     before = timesheets.read()

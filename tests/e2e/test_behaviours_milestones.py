@@ -74,7 +74,7 @@ async def test_un_reaching_a_milestone_after_invoicing_goes_to_review_never_to_a
     await world.resolve(workflow_id, Action.SKIP, reason="ticked off by mistake")
     await world.contract(workflow_id, lambda found: not found.exceptions)
     assert len(odoo_invoices(world.admin, workflow_id)) == 1
-    await world.contract(workflow_id, lambda found: found.milestones["design"].marked_in_odoo)
+    await world.contract(workflow_id, lambda found: bool(found.milestones["design"].marked_in_odoo))
     [row] = world.admin.read("project.milestone", [milestone], ["is_reached"])
     assert row["is_reached"]
     lines = await order_lines(world, workflow_id)

@@ -208,7 +208,7 @@ async def test_a_billing_hold_stops_proposals_and_a_dunning_hold_reminders(world
     )
     assert list(held.invoices) == [1]
     # Odoo shows it reached all the same: only its bill has to wait.
-    await world.contract(workflow_id, lambda found: found.milestones["build"].marked_in_odoo)
+    await world.contract(workflow_id, lambda found: bool(found.milestones["build"].marked_in_odoo))
     milestone = held.odoo.milestone_ids["build"]
     [row] = world.admin.read("project.milestone", [milestone], ["is_reached"])
     assert row["is_reached"]

@@ -9,7 +9,7 @@ import argparse
 import os
 import sys
 
-from tests.explore.running import explored, told
+from tests.explore.running import explored, in_words
 
 COMPLETE = 200_000
 """From so many transitions on every cell is reached."""
@@ -24,7 +24,7 @@ def main() -> int:
     options = parser.parse_args()
     found = explored(options.transitions, options.seed, options.processes)
     gaps = list(found.coverage.faults()) if options.transitions >= COMPLETE else []
-    sys.stdout.write("\n".join([*gaps, told(found)]) + "\n")
+    sys.stdout.write("\n".join([*gaps, in_words(found)]) + "\n")
     return 1 if found.violations or gaps else 0
 
 

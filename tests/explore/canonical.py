@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
-from functools import cache
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -34,6 +33,7 @@ LEFT_OUT = frozenset(
 """Fields that people see and no rule asks for; the clock counts once, for the whole world."""
 
 Parts = Callable[[Any], Iterable[Any]]
+_known_parts: dict[type, Parts | None] = {}
 
 
 def canonical(world: World) -> int:
@@ -78,9 +78,14 @@ def digest(value: Any) -> int:
     return found
 
 
-@cache
 def _parts_of(kind: type) -> Parts | None:
     """What a value of this type consists of; None if it is a number of its own."""
+    if kind not in _known_parts:
+        _known_parts[kind] = _found_parts_of(kind)
+    return _known_parts[kind]
+
+
+def _found_parts_of(kind: type) -> Parts | None:
     if issubclass(kind, StepException):
         return _of_exception
     if issubclass(kind, SignalReceived):

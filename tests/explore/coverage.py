@@ -58,7 +58,7 @@ def messages_of(core: str) -> list[str]:
 def moments_of(core: str) -> list[str]:
     """Every moment of a core, by its own tables of acts, parts and stages."""
     rules = _AGENDAS[core].acts.items()
-    acts = [kind for kind, rule in rules if rule.done is not None]
+    acts = [kind for kind, rule in rules if not rule.is_question]
     parks = [kind for kind, rule in rules if rule.step is not None]
     parts = [step.name for _, rule in rules for step in rule.parts]
     return [

@@ -277,13 +277,16 @@ def _of_approval(approval_round: ApprovalRound | None) -> Iterator[tuple[str, An
 
 
 def vote(approval_round: ApprovalRound, by: str, word: Decision) -> ApprovalDecision:
-    subject = approval_round.subject
-    return _made(
-        ApprovalDecision,
+    return _vote(approval_round.subject.content_hash, approval_round.subject.amount, by, word)
+
+
+@lru_cache(maxsize=2_000)
+def _vote(content_hash: str, amount: Money, by: str, word: Decision) -> ApprovalDecision:
+    return ApprovalDecision(
         decision=word,
         by=by,
-        content_hash=subject.content_hash,
-        amount=subject.amount,
+        content_hash=content_hash,
+        amount=amount,
         comment="as I say",
     )
 

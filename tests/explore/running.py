@@ -75,7 +75,7 @@ def _done(piece: Piece) -> Found:
     return found
 
 
-def told(found: Found) -> str:
+def in_words(found: Found) -> str:
     """What an exploration came to, for people; its last line for machines."""
     rate = found.transitions / max(found.seconds, 0.001)
     lines = [

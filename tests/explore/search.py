@@ -168,7 +168,8 @@ def _path(ways: dict[int, tuple[int, str]], key: int) -> tuple[str, ...]:
 def at_random(start: Large) -> Found:
     """One long way through a contract, that things happen on as they may."""
     began, random, found = time.process_time(), Random(start.seed), Found()  # noqa: S311 - to repeat
-    world, path, known = start.begin(), [], set[int]()
+    world, known = start.begin(), set[int]()
+    path: list[str] = []
     for number in range(1, _WALK):
         found.keys.add(canonical(world))
         found.coverage.saw(world, lambda: Way(start, tuple(path)))

@@ -634,6 +634,7 @@ def _may_be(move: Move, before: World) -> bool:
     result comes once."""
     heard = move.heard
     if isinstance(heard, Answer) and isinstance(heard.result, Failed):
-        return before.state_of(heard.who).running[heard.key].kind != proposing.START_INVOICE
+        action: Action = before.state_of(heard.who).running[heard.key]
+        return action.kind != proposing.START_INVOICE
     is_result = isinstance(heard, Mail) and isinstance(heard.message, InvoiceEnded | InvoiceLost)
     return not (is_result and move.label.endswith("twice"))

@@ -26,7 +26,6 @@ from starters.client import (
     C2C,
     Attempt,
     ContractRow,
-    Listed,
     NoAnswer,
     NotFound,
     ParkedStep,
@@ -422,7 +421,7 @@ def test_an_amount_is_text_with_its_currency(calls: Calls, c2c: Invoke, amount: 
 
 def test_exceptions_list_and_show(calls: Calls, c2c: Invoke) -> None:
     step = examples.parked(parking.CUSTOMER, message="[b]bold[/b] is text")
-    calls.answer("exceptions", Listed([ParkedStep(CONTRACT, step)]), C2C)
+    calls.answer("exceptions", ParkedSteps([ParkedStep(CONTRACT, step)]), C2C)
     calls.answer("contract", examples.contract_state(exceptions=[step]))
     whole = c2c("exceptions", "list")
     assert whole.stderr == ""
@@ -445,7 +444,7 @@ def test_the_exceptions_say_how_many_events_wait_for_a_person(calls: Calls, c2c:
 
 def test_a_list_of_exceptions_that_stops_says_so(calls: Calls, c2c: Invoke) -> None:
     step = ParkedStep(CONTRACT, examples.parked(parking.CUSTOMER))
-    calls.answer("exceptions", Listed([step], more=True), C2C)
+    calls.answer("exceptions", ParkedSteps([step], more=True), C2C)
     assert "only the newest 500" in c2c("exceptions", "list").stderr
     assert json.loads(c2c("exceptions", "list", "--json").stdout)["more"] is True
 
@@ -520,7 +519,7 @@ def test_one_unreadable_workflow_does_not_hide_the_rest(
 ) -> None:
     async def partly(_client: object, *, unreadable: Callable[[str, Exception], None]) -> Any:
         unreadable(CONTRACT, NoAnswer("no worker"))
-        return Listed([ParkedStep(INVOICE, examples.parked(parking.DELIVER))])
+        return ParkedSteps([ParkedStep(INVOICE, examples.parked(parking.DELIVER))])
 
     monkeypatch.setattr(C2C, "exceptions", partly)
     result = c2c("exceptions", "list")

@@ -77,6 +77,11 @@ class Firm:
         *,
         request_id: str | None = None,
     ) -> ApprovalRound:
+        known = [item for item in self.answers if item.request_id == request_id]
+        if known and known[0].digest != digest(decision):
+            raise Refused("accepted before, with another message")
+        if known:
+            return ApprovalRound.model_validate(known[0].content)
         self.decisions.append(decision)
         found = self.rounds[workflow_id]
         refusal = found.refusal(decision, MONDAY)
@@ -249,6 +254,7 @@ def test_a_list_that_may_be_cut_says_so(
 
     monkeypatch.setattr(listing, "workflow_ids", many)
     assert f"only the newest {MAX_LISTED}" in c2c("list").stderr
+    assert json.loads(c2c("list", "--json").stdout)["more"] is True
 
 
 # --- one ----------------------------------------------------------------------------------------
@@ -380,6 +386,10 @@ def test_the_same_request_decides_once_and_gets_the_first_answer(
     outcomes = [json.loads(result.stdout) for result in (first, again)]
     if "approve" in line:
         assert outcomes[0] == outcomes[1]
+    other = {"approve": ["reject", "--comment", "no"], "reject": ["approve", "--yes"]}[line[0]]
+    result = c2c(*other, *line[-6:])
+    assert result.exit_code == ExitCode.REFUSED
+    assert "with another message" in result.stderr
     assert len(firm.decisions) == 1
 
 

@@ -16,7 +16,9 @@ from contracts.events import (
     ForContract,
     InboundEvent,
 )
+from starters.cli import events as event_commands
 from starters.cli.errors import ExitCode
+from starters.cli.tables import painted
 from starters.client import NotFound, events
 from starters.client.events import EventRow
 from tests.unit.command import Calls, Invoke
@@ -64,13 +66,14 @@ def test_the_list_fits_a_terminal_and_says_what_needs_a_person(
     c2c: Invoke, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr("starters.cli.session._PIPED_WIDTH", 80)
+    monkeypatch.setattr("starters.cli.tables.PIPED_WIDTH", 80)
     long = "the contract has no such milestone; it has: design, build, live"
     found = [row(), row("b" * 64, outcome="refused", needs_person=True, touched=(), why=long)]
     calls.answer("rows", found, events)
     result = c2c("events", "list", "--source", "tickets", "--day", "2026-05-04", "--parked")
     assert result.exit_code == 0, result.output
-    assert max(map(len, result.stdout.splitlines())) <= 80
+    narrow = [painted(line, color=False) for line in event_commands._table(found).lines(80)]
+    assert max(map(len, narrow)) <= 80
     assert "refused!" in result.stdout
     assert "northwind/C-1" in result.stdout
     assert calls.last[2]["day"] == date(2026, 5, 4)
@@ -83,6 +86,17 @@ def test_the_list_for_programs_has_every_field(c2c: Invoke, calls: Calls) -> Non
     [item] = document["events"]
     assert (item["id"], item["sha256"], item["touched"]) == ("tickets/msg_1", "ab" * 32, [CONTRACT])
     assert item["received_at"] == "2026-05-04T10:30:00+00:00"
+
+
+def test_a_list_that_stops_says_so(c2c: Invoke, calls: Calls) -> None:
+    calls.answer("rows", [row("1"), row("2")], events)
+    stopped = c2c("events", "list", "--limit", "1")
+    assert "there are more than 1" in stopped.stderr
+    assert calls.last[2]["limit"] == 2
+    document = json.loads(c2c("events", "list", "--limit", "1", "--json").stdout)
+    assert ([item["id"] for item in document["events"]], document["more"]) == (["tickets/1"], True)
+    whole = c2c("events", "list", "--limit", "2")
+    assert whole.stderr == ""
 
 
 def test_an_empty_list_says_where_it_looked(c2c: Invoke, calls: Calls) -> None:

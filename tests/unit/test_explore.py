@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from contracts.contract import rules as contract_rules
 from contracts.invoice import rules as invoice_rules
 from tests.explore.mutations import MUTATIONS, Mutation, found_by_exploring
-from tests.explore.running import explored, told
+from tests.explore.running import explored, in_words
 
 TRANSITIONS = 10_000
 
@@ -25,11 +27,19 @@ def patch() -> Iterator[pytest.MonkeyPatch]:
 
 def test_what_must_hold_does_on_every_way_and_a_good_end_is_left() -> None:
     found = explored(TRANSITIONS)
-    assert not found.violations, told(found)
+    assert not found.violations, in_words(found)
+
+
+def test_the_page_says_what_finds_each_mutation() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "explorer.md").read_text()
+    rows = [line.split(" | ")[1] for line in page.splitlines() if re.match(r"\| \d+ \|", line)]
+    assert rows == [mutation.without for mutation in MUTATIONS]
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda item: f"{item.number}: {item.without}")
-def test_a_mend_that_is_taken_out_is_missed(mutation: Mutation, patch: pytest.MonkeyPatch) -> None:
+def test_a_safeguard_that_is_taken_out_is_missed(
+    mutation: Mutation, patch: pytest.MonkeyPatch
+) -> None:
     if mutation.is_explored:
         assert found_by_exploring(mutation, patch)
         return

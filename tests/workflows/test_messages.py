@@ -80,7 +80,9 @@ async def test_a_milestone_reached_before_odoo_has_it_is_marked_once_it_has(
     assert not state.exceptions
     assert "more" not in state.odoo.milestone_ids
     sandbox.faults.clear()
-    marked = await world.contract(workflow_id, lambda now: now.milestones["more"].marked_in_odoo)
+    marked = await world.contract(
+        workflow_id, lambda now: bool(now.milestones["more"].marked_in_odoo)
+    )
     milestone = marked.odoo.milestone_ids["more"]
     [row] = world.admin.read("project.milestone", [milestone], ["is_reached"])
     assert row["is_reached"]

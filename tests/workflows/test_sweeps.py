@@ -293,7 +293,7 @@ async def test_a_sweep_of_a_crm_goes_on_in_another_run_until_all_pages_are_read(
     def here(summary: str, *urgency: Any) -> workflow.ActivityConfig:
         return workflow.ActivityConfig(task_queue=name, start_to_close_timeout=timedelta(minutes=1))
 
-    monkeypatch.setattr(sweeping_module, "_start_contract", start)
+    monkeypatch.setattr(sweeping_module, "start_contract", start)
     monkeypatch.setattr(options, "crm", here)
     # As if its history had grown.
     monkeypatch.setattr(workflow.Info, "is_continue_as_new_suggested", lambda _: True)

@@ -98,7 +98,7 @@ def skipped(state: ToyState, parked: StepException, resolution: Resolution) -> T
 
 AGENDA: Agenda[ToyState] = Agenda(
     wanted=wanted,
-    advance=lambda state: state,
+    consequences=lambda state: (),
     wake=lambda state: state.wakes_at,
     is_over=lambda state: "last" in state.done,
     shown=lambda state: state,

@@ -177,6 +177,15 @@ def test_tax_that_changed_since_voids_the_approval() -> None:
     assert "approvals are void" in notes(play)
 
 
+def test_a_draft_is_not_written_again_while_it_is_posted() -> None:
+    """Midnight comes while the posting is under way."""
+    play = skip_to(approved(), approved().state.clock + timedelta(days=1))
+    assert running(play) == ["post_invoice"]
+    differs = Failed("business", "invoice_differs_from_approval", "another note")
+    assert running(told(play, Answered("post_invoice", differs))) == ["create_invoice"]
+    assert act(play, "post_invoice").state.issued
+
+
 def test_what_is_amended_is_drafted_and_approved_again() -> None:
     play = fail(approved(), "post_invoice", LOCKED)
     before = play.state.proposal.content_hash

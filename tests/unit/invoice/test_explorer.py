@@ -13,7 +13,7 @@ import pytest
 from contracts.agenda import machine
 from contracts.agenda.actions import Action
 from contracts.agenda.state import required
-from contracts.invoice import acts, agenda, agreements, collecting, rules
+from contracts.invoice import acts, agreements, collecting, rules
 from contracts.invoice.state import InvoiceState
 from tests.unit.invoice.explorer import MOST_BYTES, Play, beginning, ends_well, explore
 from tests.unit.invoice.test_core import posted
@@ -88,8 +88,8 @@ def _an_uncertain_write_off_is_voided(patch: pytest.MonkeyPatch) -> None:
         after = void(state.replace(uncertain=()))
         return state if after.write_off is not None else after
 
-    broken = [voided if item is void else item for item in agenda._OF_POSTED]
-    patch.setattr(agenda, "_OF_POSTED", broken)
+    broken = [voided if item is void else item for item in rules._OF_POSTED]
+    patch.setattr(rules, "_OF_POSTED", broken)
 
 
 def _another_amount_is_as_good_as_the_approved_one(patch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from sandbox.stack import CONFIG
+from starters.findings import Verdict
+from starters.web import checks
 from starters.web.senders import senders
 from wiring.settings import ConfigurationError, Settings, load_settings
 
@@ -78,3 +80,25 @@ def test_a_secret_file_is_read_again_and_a_missing_one_leaves_the_others(
     assert sender.revealed() == ["first"]
     file.write_text("the second\n")
     assert sender.revealed() == ["the second"]
+
+
+def test_the_check_names_senders_whose_secrets_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file, none = tmp_path / "secret", str(tmp_path / "none")
+    file.write_text("s")
+    given = {
+        "good": {"secret_files": [str(file)]},
+        "half": {"secret_files": [str(file), none]},
+        "bad": {"secret_files": [none]},
+    }
+    items = {name: {"kind": "odoo", "secrets": []} | item for name, item in given.items()}
+    found = checks.check(configured(monkeypatch, web=web(**items)))
+    assert {item.subject: item.verdict for item in found} == {
+        "good": Verdict.OK,
+        "half": Verdict.WARN,
+        "bad": Verdict.MISSING,
+    }
+    [wrong] = checks.check(configured(monkeypatch, web=web(tickets={})))
+    assert wrong.verdict is Verdict.MISSING
+    assert checks.check(configured(monkeypatch)) == []
