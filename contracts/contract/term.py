@@ -84,8 +84,11 @@ def ends_early(state: ContractState) -> ContractState:
     if request is None or not ends_today(state):
         return state
     state = state.replace(terminated=True, ending=Ending.TERMINATED)
-    state = _without_unreached(state.with_requesters(request.by), request)
+    state = _without_unreached(state, request)
     fee = request.side is Side.CUSTOMER
+    if fee and state.terms.termination.fee is not None:
+        # It is owed by their word.
+        state = state.with_requesters(request.by)
     return state.replace(billing=account.end_early(state.account, request.on, fee=fee))
 
 

@@ -116,13 +116,17 @@ def test_who_amended_a_contract_does_not_approve_its_next_change_order() -> None
     assert asked.requirement.requested_by == (SAM, OLGA, PIA)
 
 
-def test_who_ended_a_contract_early_approves_nothing_that_is_billed_for_it() -> None:
+@pytest.mark.parametrize(
+    ("side", "requesters"), [(Side.CUSTOMER, (SAM, ANA)), (Side.FIRM, (SAM,))], ids=str
+)
+def test_who_says_that_the_customer_ends_early_approves_no_fee_for_it(
+    side: Side, requesters: tuple[str, ...]
+) -> None:
     life = Played(retained(termination={"fee": "500.00", "fee_service": "desk"}))
-    end = TerminationRequest(side=Side.CUSTOMER, by=ANA, reason="sold", on=life.today, agreed=True)
-    life.send(end)
+    life.send(TerminationRequest(side=side, by=ANA, reason="sold", on=life.today, agreed=True))
     life.skip(days=2)
     assert life.state.terminated
-    assert life.state.requesters == (SAM, ANA)
+    assert life.state.requesters == requesters
 
 
 def test_who_asks_for_a_credit_does_not_approve_that_one_and_may_approve_others() -> None:
