@@ -156,7 +156,7 @@ async def test_changed_and_ended_early(world: World) -> None:
     await changed(world, workflow_id, drop=("live",), reprice={"build": "4000.00"})
     await world.work(workflow_id, "dev", "8", str(on(1, 10)))
     ending = TerminationRequest(
-        side=Side.FIRM, by=ANA, reason="not paid", on=on(1, 20), agreed=True
+        side=Side.FIRM, by="olga@northwind.example", reason="not paid", on=on(1, 20), agreed=True
     )
     await world.tell(workflow_id, messages.TERMINATE, ending)
     await world.skip_to(workflow_id, on(1, 22))
