@@ -161,17 +161,22 @@ class Money(BaseModel):
     def allocate(self, weights: Sequence[Decimal | int]) -> list[Money]:
         """Split into parts in proportion to the weights; the parts add up exactly.
 
-        Each part is rounded towards zero, and the last that has a weight takes the remainder; so
-        no part has the wrong sign. Raises ValueError without a positive total weight or with a
+        Each part is rounded to the nearest, and the last that has a weight takes the remainder;
+        where the others would come to more than the whole, they are rounded towards zero. So no
+        part has the wrong sign. Raises ValueError without a positive total weight or with a
         negative weight.
         """
         total = sum((Decimal(weight) for weight in weights), Decimal(0))
         if total <= 0 or any(weight < 0 for weight in weights):
             raise ValueError(f"cannot allocate {self} by the weights {list(weights)}")
         unit = Money.zero(self.currency).amount
-        parts = [(self.amount * weight / total).quantize(unit, ROUND_DOWN) for weight in weights]
+        shares = [self.amount * weight / total for weight in weights]
         last = max(position for position, weight in enumerate(weights) if weight)
-        parts[last] += self.amount - sum(parts)
+        for rounding in (ROUND_HALF_UP, ROUND_DOWN):
+            parts = [share.quantize(unit, rounding) for share in shares]
+            parts[last] += self.amount - sum(parts)
+            if parts[last] * self.amount >= 0:
+                break
         return [Money.exact(part, self.currency) for part in parts]
 
 

@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 
 from contracts.agenda.actions import Action, Done, Failed, Noted, Result
 from contracts.approvals import ApprovalDecision, Decision
-from contracts.billing.crediting import creditable
-from contracts.billing.posting import ledger_of
 from contracts.contract import endings, provisioning
 from contracts.contract.messages import CreditRequest, MilestoneReached
 from contracts.invoice import acts
@@ -248,8 +246,7 @@ def _counted(before: World, after: World, message: Any) -> World:
         return _owing(after, message.number, message.untaxed) if is_taken else after
     if isinstance(message, CreditRequest) and not message.reinvoice:
         # What is not credited already is all there is.
-        ledger = ledger_of(before.contract.account)
-        whole = ledger.money(creditable(ledger, message.number))
+        whole = account.creditable(before.contract.account, message.number)
         return _owing(after, message.number, whole if message.amount is None else message.amount)
     return after
 
