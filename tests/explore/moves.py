@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from contracts.agenda.actions import Action, Done, Failed, Noted, Result
 from contracts.approvals import ApprovalDecision, Decision
+from contracts.billing import account
 from contracts.contract import endings, provisioning
 from contracts.contract.messages import CreditRequest, MilestoneReached
 from contracts.invoice import acts
