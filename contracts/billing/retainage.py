@@ -17,6 +17,7 @@ from contracts.billing.entitlements import ZERO
 from contracts.billing.ledger import Ledger, kept
 from contracts.billing.lines import rounded
 from contracts.billing.state import NO_LINE, BillingState, Invoice, InvoiceStatus
+from contracts.billing.terms import PlanTerms
 from contracts.model import RetainageOnTermination
 
 
@@ -78,14 +79,18 @@ def _is_all_billed(ledger: Ledger) -> bool:
     """Whether nothing more comes of what retainage is held back from: every milestone is billed,
     and no hours are to come."""
     state = ledger.state
-    ends = [ledger.terms(plan.key).last for plan in state.contract.time]
+    lives = [ledger.terms(plan.key) for plan in state.contract.time]
     return (
         bool(state.contract.milestones)
         and all(ledger.is_dealt_with(item) for item in state.contract.milestones)
-        and all(end is not None and end < ledger.today for end in ends)
+        and all(_is_read_to_its_end(ledger, terms) for terms in lives)
         and not any(keys.kind_of(key) in keys.RETAINED for key in ledger.differences)
         and not any(item.is_open for item in state.invoices.values() if item.retainage_percent)
     )
+
+
+def _is_read_to_its_end(ledger: Ledger, terms: PlanTerms) -> bool:
+    return terms.last is not None and terms.last <= ledger.state.read_until.get(terms.key, date.min)
 
 
 def change_of(ledger: Ledger, number: int, new: Iterable[Piece] = ()) -> Decimal:
