@@ -23,6 +23,7 @@ from starters.client import events
 from tests.conftest import settings_for
 from tests.processes import ROOT, environment
 from tests.servers import RealServer
+from tests.temporal import temporal_server
 from tests.world import World, single
 from workers import worker
 
@@ -38,6 +39,13 @@ def odoo() -> Iterator[RealServer]:
     rules = Extension(addons=(), modules=("base_automation",))
     with real_odoo.start(extension=rules) as running:
         yield RealServer(running)
+
+
+@pytest.fixture(scope="module")
+async def temporal() -> AsyncIterator[WorkflowEnvironment]:
+    """A Temporal of its own: the session's may have a worker for another Odoo."""
+    async with temporal_server() as environment:
+        yield environment
 
 
 @pytest.fixture(scope="module")

@@ -378,7 +378,9 @@ async def tell_slowly(state: InvoiceState, action: actions.Action) -> object:
     """The last word to the contract takes until a payment has come."""
     if state.stage is InvoiceStage.SETTLED:
         found = workflow.instance()
-        await workflow.wait_condition(lambda: bool(found.state.known_payments))
+        await workflow.wait_condition(
+            lambda: bool(found.state.known_payments or found.state.payments_given_up)
+        )
     return await PERFORM[TELL_CONTRACT](state, action)
 
 
