@@ -39,8 +39,8 @@ test: $(STAMP) ## everything, the real Odoo included (minutes more the first tim
 	@python -m tests.explore --transitions 1000000
 	@python -m pytest $(CAMPAIGN)
 
-test-fast: $(STAMP) ## what needs no Odoo: domain, gateways, workflows on the stand-in, replay
-	@python -m pytest $(PARALLEL) -m "not real" tests/unit tests/replay tests/activities tests/workflows
+test-fast: $(STAMP) ## what is quick and needs no Odoo: domain, gateways, workflows on the stand-in, replay
+	@python -m pytest $(PARALLEL) -m "not real and not long" tests/unit tests/replay tests/activities tests/workflows
 
 bench: $(STAMP) ## what the product is measured by (ONLY=name: that one; QUICK=1: small sizes, minutes)
 	@python -m sandbox.real_odoo prepare

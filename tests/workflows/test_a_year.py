@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
+
 from contracts.billing.lines import InvoiceKind
 from contracts.contract.messages import ServiceCredit, Side, TerminationRequest
 from contracts.contract.state import ContractStage, Ending, money_table
@@ -16,6 +18,8 @@ from contracts.invoice.state import InvoiceStage
 from starters.client import messages
 from tests.e2e.telling import last_of, month, on
 from tests.world import ANA, BOB, World, contract_data, eur
+
+pytestmark = pytest.mark.long
 
 MAX_EVENTS = 2_000
 SLA_CREDIT = ServiceCredit(

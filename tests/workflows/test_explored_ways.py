@@ -10,6 +10,8 @@ import pytest
 
 from tests.explore.shell import led_along
 
+pytestmark = pytest.mark.long
+
 WAYS, AT_ONCE, MOVES = 300, 30, 50
 
 

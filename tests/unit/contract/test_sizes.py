@@ -20,6 +20,8 @@ from contracts.odoo_totals import OrderTotals
 from tests.unit.contract.played import OLGA, PIA, Played, Refused, eur
 from tests.unit.contract.test_honoured import many, metered
 
+pytestmark = pytest.mark.long
+
 MILESTONES = 500
 PIECE = 2_000_000
 """What the engine takes in one piece, in bytes."""
