@@ -112,7 +112,7 @@ IMPOSSIBLE = (
             "validate",
             "read_time",
             "read_expenses",
-            "mark_reached",
+            "mark_milestone",
             "set_delivered",
             "warn",
             "contract_renewed",
@@ -167,7 +167,6 @@ IMPOSSIBLE = (
         _quiet("proposed", "approved", "posted_not_delivered"),
         "the next act runs, or is parked",
     ),
-    Impossible("invoice", _quiet("rejected", "settled"), "it has ended"),
 )
 
 

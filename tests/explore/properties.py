@@ -18,7 +18,7 @@ from contracts.agenda.actions import (
     UpdateReceived,
 )
 from contracts.billing import account
-from contracts.billing.state import BillingState, NotPossible
+from contracts.billing.state import BillingState, Invoice, InvoiceStatus, NotPossible
 from contracts.billing.usage import UsageRecord
 from contracts.contract.messages import (
     CancelRequest,
@@ -325,7 +325,7 @@ def _nothing_twice(world: World) -> None:
     posted: dict[str, Decimal] = defaultdict(Decimal)
     for number, known in world.odoo.invoices.items():
         invoice = billing.invoices.get(number)
-        if known.move == odoo.POSTED and invoice is not None:
+        if invoice is not None and (known.move == odoo.POSTED or _was_credited(known, invoice)):
             for key, (amount, _) in invoice.by_key.items():
                 posted[key] += amount
     worth = {item["key"]: Decimal(item["amount"]) for item in world.deal.get("milestones", ())}
@@ -333,6 +333,13 @@ def _nothing_twice(world: World) -> None:
         amount = posted.get(f"milestone:{milestone.key}", Decimal(0))
         most = max(abs(milestone.amount.amount), abs(worth.get(milestone.key, Decimal(0))))
         assert abs(amount) <= most, f"{amount} is posted of {milestone.key}, worth {most}"
+
+
+def _was_credited(known: odoo.OdooInvoice, invoice: Invoice) -> bool:
+    """A credit note that somebody cancels in Odoo is theirs to restore: its workflow asks for it,
+    and what is billed again in its place stays."""
+    is_issued = invoice.status is InvoiceStatus.ISSUED
+    return known.is_credit and known.move == odoo.CANCELLED and is_issued
 
 
 def check_bytes(world: World) -> None:
