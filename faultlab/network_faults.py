@@ -52,7 +52,7 @@ def is_write(request: Request) -> bool:
     _, method = request.call
     if method:
         return method not in _READS
-    return request.path.endswith(("/batch/update", "/batch/create"))
+    return request.method == "PATCH" or request.path.endswith(("/batch/update", "/batch/create"))
 
 
 def words_of(request: Request) -> str:

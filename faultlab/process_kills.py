@@ -37,8 +37,12 @@ READING = frozenset(
 """Activities that write nothing: their worker is killed at any call, that of others at a write."""
 
 
+_BY_WEBHOOKS = frozenset({"is_due"})
+"""Activities that only the gateway's events lead to; a campaign has no gateway."""
+
+
 def remote_activities(settings: Settings) -> list[str]:
-    """The activities that call a remote, as the workers host them."""
+    """The activities that call a remote in a campaign, as the workers host them."""
     odoo = remotes.odoo(settings)
     crms = remotes.crms(settings, odoo)
     try:
@@ -46,6 +50,7 @@ def remote_activities(settings: Settings) -> list[str]:
             function.__name__
             for queue in task_queues.REMOTES
             for function in activities_of(queue, settings, odoo, crms)
+            if function.__name__ not in _BY_WEBHOOKS
         ]
     finally:
         odoo.close()
