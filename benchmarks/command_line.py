@@ -55,8 +55,8 @@ async def command_line(bench: Bench) -> None:
                 line = _contender(ours, [*_C2C, *words])
                 samples = await bench.rounds({command: line, "bare": bare}, rounds=turns)
                 ratios[command] = paired_ratio(samples[command], samples["bare"])
-                told = f"command_line_{command}"
-                bench.report(told, ratios[command], unit=unit, samples=samples)
+                part = f"command_line_{command}"
+                bench.report(part, ratios[command], unit=unit, samples=samples)
             daily = max(ratios[command] for command in ratios if command not in _SELDOM)
             bench.report("command_line", daily, at_most(2.5), unit=unit)
 

@@ -50,7 +50,7 @@ def pooled_client(
     """
     url = httpx.URL(base_url)
     refuse_plain_http(url)
-    loopback = _is_loopback(url.host)
+    loopback = is_loopback(url.host)
     return httpx.Client(
         base_url=url,
         headers={"User-Agent": _user_agent(), **(headers or {})},
@@ -132,7 +132,7 @@ def refuse_plain_http(url: httpx.URL | str) -> None:
     address = httpx.URL(url)
     if not address.host:
         raise ValueError(f"{str(url)!r} is no address: write it with its scheme, as in https://….")
-    if address.scheme == "https" or (address.scheme == "http" and _is_loopback(address.host)):
+    if address.scheme == "https" or (address.scheme == "http" and is_loopback(address.host)):
         return
     raise ValueError(
         f"{address.scheme}://{address.host} would carry keys and customers' data in clear text: "
@@ -205,7 +205,8 @@ def _date(text: str) -> datetime | None:
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine itself, by address or as `localhost`."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel
@@ -38,7 +38,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.board import upsert
     from workflows.messages import Inbox, signal
     from workflows.shell import failed
-    from workflows.sweeps import BALANCE, REACHED, UNREACHED, start_contract
+    from workflows.sweeps import BALANCE, REACHED, UNREACHED, signalled, start_contract
 
 _FIX = frozenset({"business", "defect"})
 """Failures that do not go away by themselves."""
@@ -204,7 +204,7 @@ class EventWorkflow(Inbox):
             **options.odoo_finance(f"{task.kind} {task.id}", options.Urgency.AWAITED),
         )
         news = _news(changes)
-        told = [item for item in news if await _tell(*item)]
+        told = [item for item in news if await signalled(*item)]
         touched = tuple(workflow_id for workflow_id, _, _ in told)
         if told:
             return Delivery(outcome=EventOutcome.APPLIED, touched=touched)
@@ -229,14 +229,3 @@ def _news(changes: OdooChanges) -> list[_News]:
         *((item.workflow_id, REACHED, item.mark) for item in changes.milestones),
         *((item.workflow_id, UNREACHED, item.mark) for item in changes.unreached),
     ]
-
-
-async def _tell(workflow_id: str, name: str, news: BaseModel) -> bool:
-    """Signal a workflow; False where there is none that runs."""
-    try:
-        await workflow.get_external_workflow_handle(workflow_id).signal(name, news)
-    except FailureError as error:
-        if is_cancelled_exception(error):
-            raise
-        return False
-    return True

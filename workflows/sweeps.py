@@ -166,7 +166,7 @@ class OdooSweepWorkflow:
     async def _tell_lost(self, invoice: str) -> None:
         async with self._turns:
             news = InvoiceLost(number=invoice_number(invoice))
-            await self._signal(contract_of(invoice), LOST, news)
+            await signalled(contract_of(invoice), LOST, news)
 
     async def _tell_all(self, changes: OdooChanges) -> None:
         # Many at once: one after the other, a workflow task each, would take a month end minutes.
@@ -250,7 +250,7 @@ class OdooSweepWorkflow:
             self._remember(digest, changed_at)
             if not is_new:
                 return True
-            if not await self._signal(workflow_id, signal, news):
+            if not await signalled(workflow_id, signal, news):
                 self._result.unknown += 1
                 if len(self._result.named) < MOST_NAMED:
                     self._result.named.append(workflow_id)
@@ -259,22 +259,23 @@ class OdooSweepWorkflow:
             metrics.told(workflow.now() - changed_at)
             return True
 
-    async def _signal(self, workflow_id: str, signal: str, news: BaseModel) -> bool:
-        """Signal one workflow; False where there is none that runs."""
-        try:
-            await workflow.get_external_workflow_handle(workflow_id).signal(signal, news)
-        except FailureError as error:
-            if is_cancelled_exception(error):
-                raise
-            return False
-        return True
-
     def _remember(self, digest: str, changed_at: datetime) -> None:
         """Of very many only as much as fits into a result: to be told twice does no harm."""
         self._seen.add(digest)
         is_young = changed_at >= self._result.watermark - SWEEP_OVERLAP
         if is_young and digest not in self._kept and len(self._kept) < MOST_SEEN:
             self._kept[digest] = None
+
+
+async def signalled(workflow_id: str, signal: str, news: BaseModel) -> bool:
+    """Signal a workflow; False where there is none that runs."""
+    try:
+        await workflow.get_external_workflow_handle(workflow_id).signal(signal, news)
+    except FailureError as error:
+        if is_cancelled_exception(error):
+            raise
+        return False
+    return True
 
 
 def _digest(workflow_id: str, changed_at: datetime, news: BaseModel) -> str:

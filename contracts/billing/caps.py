@@ -137,7 +137,7 @@ def _smaller(
     return found, by
 
 
-# --- what people are told -----------------------------------------------------------------------
+# --- what people are shown ----------------------------------------------------------------------
 
 
 def _unpriced(ledger: Ledger, plan: str, key: str) -> Problem:

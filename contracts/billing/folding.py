@@ -57,7 +57,7 @@ def fold(billing: BillingState, today: date) -> BillingState:
 
 def _ends_of_keys(ledger: Ledger) -> dict[str, dict[str, date]]:
     """By plan, what it bills by period, with the last day of the period that each key is of; the
-    end of the calendar for one that cannot be told."""
+    end of the calendar for one whose day is unknown."""
     found: dict[str, dict[str, date]] = {plan: {} for plan in ledger.index.terms}
     for key in {**ledger.entitled, **ledger.accounts}:
         if keys.kind_of(key) in keys.BY_PERIOD:

@@ -19,11 +19,11 @@ class Repriced(NamedTuple):
     number: int
     plan: str
     billed: Money
-    anew: Money
+    at_present: Money
 
     @property
     def difference(self) -> Money:
-        return self.anew - self.billed
+        return self.at_present - self.billed
 
 
 @answered
@@ -37,12 +37,12 @@ def repriced(ledger: Ledger) -> tuple[Repriced, ...]:
             if account.amount and entitled.amount is not None and entitled.amount != before:
                 change = target(key, entitled.amount, account) - target(key, before, account)
                 of = (account.first, plan)
-                billed, anew = found.get(of, (ZERO, ZERO))
-                found[of] = (billed + account.amount, anew + account.amount + change)
+                billed, at_present = found.get(of, (ZERO, ZERO))
+                found[of] = (billed + account.amount, at_present + account.amount + change)
     return tuple(
-        Repriced(number, plan, ledger.money(billed), ledger.money(anew))
-        for (number, plan), (billed, anew) in sorted(found.items())
-        if billed != anew
+        Repriced(number, plan, ledger.money(billed), ledger.money(at_present))
+        for (number, plan), (billed, at_present) in sorted(found.items())
+        if billed != at_present
     )
 
 

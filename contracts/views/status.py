@@ -249,6 +249,6 @@ def _repriced(state: ContractState) -> Iterator[str]:
         sign = "+" if item.difference.is_positive else ""
         yield (
             f"Invoice {item.number} bills {item.billed} of {item.plan} by earlier terms; the "
-            f"present ones come to {item.anew} ({sign}{item.difference}): credit it with a new "
-            "invoice to bill that"
+            f"present ones come to {item.at_present} ({sign}{item.difference}): credit it with a "
+            "new invoice to bill that"
         )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import signal
 import sys
 
 import uvicorn
 
+from gateways.http import is_loopback
 from starters.web.app import application
 from starters.web.middleware import LOGGER, JsonLines
 from starters.web.senders import senders
@@ -55,18 +55,11 @@ async def serve(settings: Settings) -> None:
 def check_address(web: WebSettings) -> None:
     """Secrets and customers' data must not cross a network in clear text. Raises
     ConfigurationError."""
-    if not (web.tls_in_front or _is_loopback(web.host)):
+    if not (web.tls_in_front or is_loopback(web.host)):
         raise ConfigurationError(
             f"web.host {web.host} can be reached from elsewhere, and this gateway speaks no TLS: "
             "put a proxy with TLS in front of it and set web.tls_in_front, or listen on 127.0.0.1"
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _log_as_json() -> None:

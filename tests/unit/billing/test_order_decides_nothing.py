@@ -272,7 +272,7 @@ def test_a_retroactive_version_leaves_alone_what_is_proposed() -> None:
     assert desk.on("2026-03-01").bills_all() == euros("1120.00")
     [shown] = account.repriced(desk.billing, desk.today)
     assert (shown.number, shown.plan) == (1, "dev")
-    assert (shown.billed, shown.anew) == (euros("1000.00"), euros("1200.00"))
+    assert (shown.billed, shown.at_present) == (euros("1000.00"), euros("1200.00"))
     assert shown.difference == euros("200.00")
     assert desk.credits(1, reinvoice=True).amount == euros("-1000.00")
     # Invoiced anew, line 1 has the terms of then.
