@@ -1,0 +1,120 @@
+"""Connectors: what a system around Odoo declares of itself, and how it is found.
+
+A connector is one object that a package names as an entry point, in the group of its kind; ours are
+found the same way (pyproject.toml). Nothing else in this project lists them: configuration, worker,
+schedules, web gateway, `c2c check`, `c2c setup` and `c2c connectors` read the declarations.
+docs/extending.md shows how to write one.
+
+A declaration is imported by every command that reads the configuration, so its module imports
+little: what speaks to the remote is imported by `build`, when it is called.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from contracts.events import InboundEvent
+from contracts.policy import LegalEntity
+from gateways.webhooks.received import Received
+from gateways.webhooks.schemes import Scheme
+
+if TYPE_CHECKING:  # what these import takes long, and few commands need it
+    from gateways.odoo import OdooClient
+
+
+class Group(StrEnum):
+    """The kinds of connectors, and the groups of entry points that they are found in."""
+
+    CRM = "c2c.crm"
+    ESIGN = "c2c.esign"
+    SENDER = "c2c.sender"
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a connector gets beside its own settings: the name that it is configured under, the
+    legal entity its contracts are of, and the firm's Odoo."""
+
+    name: str
+    entity: LegalEntity
+    odoo: OdooClient
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """How the sender signs, and what its requests mean.
+
+    It is answered within `deadline_seconds`, as it waits no longer itself; what does not prove its
+    sender is answered with `unverified_status`. `signs_address`: what it signs holds our public
+    address. `answer` is the text that the sender insists on; empty: ours.
+    """
+
+    verify: Scheme
+    parse: Callable[[Received], Sequence[InboundEvent]]
+    deadline_seconds: float
+    unverified_status: int = 401
+    signs_address: bool = False
+    answer: str = ""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """How the connector is looked through for what its webhooks did not tell.
+
+    `overlap` is how long a change may take to show, so how far each sweep looks back before where
+    the last ended; once a day it looks back by `nightly`, where that is longer.
+    """
+
+    overlap: timedelta = timedelta(minutes=5)
+    nightly: timedelta = timedelta(0)
+
+
+S = TypeVar("S")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Connector(Generic[S, R]):
+    """What a vendor's module declares. `kind` is the entry point's name and what a configuration
+    says; `about` is one line for lists; `build` makes the gateway of its settings (of the model
+    `settings`) and sends nothing yet. `live` says what was never tried against a live account."""
+
+    kind: str
+    about: str
+    settings: type[S]
+    build: Callable[[S, Surroundings], R]
+    webhook: Webhook | None = None
+    sweep: Sweep | None = None
+    live: str = ""
+    docs: str = field(default="", kw_only=True)
+
+
+class UnknownConnector(ValueError):
+    """No installed package has a connector of that kind; the message lists those there are."""
+
+
+def connector(group: Group, kind: str) -> Connector[Any, Any]:
+    """The declaration of that kind. Raises UnknownConnector."""
+    known = _entry_points(group)
+    if kind not in known:
+        raise UnknownConnector(f"kind {kind!r} is none of {', '.join(sorted(known)) or 'none'}")
+    found = known[kind].load()
+    if not isinstance(found, Connector) or found.kind != kind:
+        raise UnknownConnector(f"{known[kind].value} ({group}) is no connector of kind {kind!r}")
+    return found
+
+
+def kinds(group: Group) -> list[str]:
+    """The kinds that installed packages bring, in alphabetical order."""
+    return sorted(_entry_points(group))
+
+
+@functools.cache
+def _entry_points(group: Group) -> Mapping[str, EntryPoint]:
+    return {item.name: item for item in entry_points(group=group)}

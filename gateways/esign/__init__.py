@@ -1,0 +1,1 @@
+"""Services for electronic signatures behind one small protocol."""
