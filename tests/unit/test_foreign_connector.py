@@ -15,7 +15,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from contracts.events import ForDeal
@@ -25,10 +24,9 @@ from gateways.connectors import Group
 from sandbox.stack import CONFIG
 from starters import schedules
 from starters.connectors import installed
-from starters.web.app import application
 from starters.web.senders import senders
 from tests import foreign
-from tests.unit.web.conftest import FakeTemporal
+from tests.unit.web.conftest import opened
 from wiring import remotes
 from wiring.settings import ConfigurationError, Settings, WebSettings, load_settings
 
@@ -108,23 +106,14 @@ def test_it_is_listed_also_where_its_declaration_is_broken(settings: Settings) -
 async def test_its_webhooks_are_received_under_its_name_and_answered_with_its_text(
     settings: Settings,
 ) -> None:
-    temporal = FakeTemporal()
-
-    async def connect() -> Any:
-        return temporal
-
-    app = application(settings.web, senders(settings), connect)
-    app.state.temporal = temporal
     body = b"7001"
-    signature = hmac.new(b"s3cret", body, hashlib.sha256).hexdigest()
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as http:
-        headers = {"Webhook-Signature": signature}
-        answer = await http.post("/webhooks/emea", content=body, headers=headers)
-        refused = await http.post("/webhooks/emea", content=b"7002", headers=headers)
+    headers = {"Webhook-Signature": hmac.new(b"s3cret", body, hashlib.sha256).hexdigest()}
+    async with opened(settings.web, senders(settings)) as gateway:
+        answer = await gateway.post("emea", body, headers)
+        refused = await gateway.post("emea", b"7002", headers)
     assert (answer.status_code, answer.text) == (200, "Thank you, Ledgerline")
     assert refused.status_code == 401
-    [event] = temporal.kept.values()
+    [event] = gateway.temporal.kept.values()
     assert event.source == "emea"
     assert event.task == ForDeal(system="emea", deal_id="7001", legal_entity="northwind")
 
