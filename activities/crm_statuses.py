@@ -102,7 +102,8 @@ class StatusBatcher:
         loop = asyncio.get_running_loop()
         try:
             verdicts = await loop.run_in_executor(self._thread, self._crm.write_statuses, statuses)
-            for item, verdict in zip(batch, verdicts, strict=True):
+            # An answer of another length is told before any of it.
+            for item, verdict in list(zip(batch, verdicts, strict=True)):
                 _tell(item, verdict)
         except Exception as error:  # whatever it is, each of them waits to hear of it
             for item in batch:
