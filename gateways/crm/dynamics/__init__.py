@@ -25,23 +25,39 @@ KIND = "dynamics"
 
 
 class DynamicsSettings(CrmSettings):
-    """`url` is the organisation's, such as `https://contoso.crm4.dynamics.com`; `tenant` and
-    `client_id` are those of our application in Entra; `login_url` is another one in Microsoft's
-    national clouds.
+    """An organisation of Dynamics 365 Sales, as the user of an application in Entra."""
 
-    `billing_role` names the connection role of the contact that invoices go to, in a deal's
-    stakeholders; left out, the deal's own contact takes them.
-    """
-
-    url: HttpUrl
-    tenant: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,99}$")]
-    client_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
-    client_secret_file: Path | None = None
-    client_secret: SecretStr | None = None
-    login_url: HttpUrl = HttpUrl("https://login.microsoftonline.com")
-    billing_role: Annotated[str, StringConstraints(max_length=100)] = ""
-    columns: Columns = Columns()
-    calls_per_second: Annotated[float, Field(gt=0, le=100)] = 16.0
+    url: HttpUrl = Field(
+        description="the organisation's address, such as `https://contoso.crm4.dynamics.com`"
+    )
+    tenant: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,99}$")] = Field(
+        description="the tenant in Entra: its id, or a domain of it"
+    )
+    client_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")] = Field(
+        description="the application's (client) id in Entra"
+    )
+    client_secret_file: Path | None = Field(
+        None, description="a file with the application's secret; read again for each new token"
+    )
+    client_secret: SecretStr | None = Field(
+        None, description="the secret itself, for the environment. Give one of the two"
+    )
+    login_url: HttpUrl = Field(
+        HttpUrl("https://login.microsoftonline.com"),
+        description="where Entra gives tokens; another address in Microsoft's national clouds",
+    )
+    billing_role: Annotated[str, StringConstraints(max_length=100)] = Field(
+        "",
+        description="the connection role of the contact that receives the invoices, among the "
+        "deal's stakeholders; left out, the deal's own contact receives them",
+    )
+    columns: Columns = Field(
+        Columns(),
+        description="names of columns, for a firm with its own; an empty one is not read",
+    )
+    calls_per_second: Annotated[float, Field(gt=0, le=100)] = Field(
+        16.0, description="our own limit; Dataverse allows a user 20 on average over five minutes"
+    )
 
     @model_validator(mode="after")
     def _one_secret(self) -> Self:
@@ -99,6 +115,6 @@ CONNECTOR = Connector(
     ),
     # A transaction may last for two minutes, and what it changed shows only then.
     sweep=Sweep(overlap=timedelta(minutes=5), nightly=timedelta(days=7)),
-    live="never run against a live organisation of Dynamics 365",
-    docs="connectors/dynamics.md",
+    live="Held to Microsoft's own client and documentation, never to a live organisation.",
+    docs="How to set it up: [connectors/dynamics.md](connectors/dynamics.md).",
 )

@@ -167,7 +167,7 @@ class DynamicsApi:
     def _verdict(self, answer: batch.Answer) -> GatewayError | None:
         if 200 <= answer.status < 300:
             return None
-        return self._refusal(answer.status, answer.text, None)
+        return self._error(answer.status, answer.text, None)
 
     def _call(
         self, method: str, path: str, *, headers: Mapping[str, str], content: bytes | None = None
@@ -180,7 +180,7 @@ class DynamicsApi:
             response = self._sent(method, path, headers, content, bearer)
         if response.is_success:
             return response
-        refusal = self._refusal(response.status_code, response.text, retry_after(response))
+        refusal = self._error(response.status_code, response.text, retry_after(response))
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS and refusal.retry_after:
             # Our other threads, too: each call that is refused makes the wait longer.
             self._calls.pause(min(refusal.retry_after, _MAX_PAUSE))
@@ -203,7 +203,7 @@ class DynamicsApi:
         except httpx.HTTPError as error:
             raise unanswered(error, self.system, "Dynamics 365") from None
 
-    def _refusal(self, status: int, text: str, wait: timedelta | None) -> GatewayError:
+    def _error(self, status: int, text: str, wait: timedelta | None) -> GatewayError:
         """Dataverse's refusal, of a call or of a part of a batch, as a GatewayError: the only place
         that gives an answer its kind."""
         code, said = _error_of(text)

@@ -30,7 +30,7 @@ from gateways import errors
 from gateways.crm import terms
 from gateways.crm.contract_data import local_date, milestones_of, present, unique_keys
 from gateways.crm.dynamics import lines, setup
-from gateways.crm.dynamics.api import FORMATTED, DynamicsApi
+from gateways.crm.dynamics.api import FORMATTED, MAX_BATCH, DynamicsApi
 from gateways.crm.dynamics.columns import Columns
 from gateways.crm.dynamics.setup import BILLINGS, KEY, LOOKUP, NAVIGATION
 from gateways.crm.status import refused, status_texts
@@ -73,6 +73,11 @@ class DynamicsCrm:
     @property
     def system(self) -> str:
         return self._api.system
+
+    @property
+    def most_at_once(self) -> int:
+        """See Crm."""
+        return MAX_BATCH
 
     def close(self) -> None:
         """Close the connections. Calls still under way end with an error."""

@@ -76,7 +76,7 @@ class EntraToken:
             raise unanswered(error, self._system, "Entra") from None
         answer = json_object(response)
         if not response.is_success:
-            raise self._refusal(response, answer or {})
+            raise self._error(response, answer or {})
         token, lasts = (answer or {}).get("access_token"), (answer or {}).get("expires_in")
         is_known = isinstance(token, str) and token.isascii() and token.isprintable() and token
         if not is_known or not isinstance(lasts, int | str) or not str(lasts).isdigit():
@@ -86,7 +86,7 @@ class EntraToken:
         seconds = int(lasts)
         return f"Bearer {token}", asked_at + max(seconds - RENEWED_BEFORE_SECONDS, seconds / 2)
 
-    def _refusal(self, response: httpx.Response, answer: dict[str, object]) -> GatewayError:
+    def _error(self, response: httpx.Response, answer: dict[str, object]) -> GatewayError:
         """Entra's refusal: the application, its secret or its consent, unless Entra is busy."""
         status = response.status_code
         said = str(answer.get("error_description") or answer.get("error") or "no reason given")

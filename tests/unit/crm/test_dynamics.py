@@ -14,7 +14,8 @@ from gateways.crm.dynamics.columns import Columns
 from gateways.crm.dynamics.crm import DynamicsCrm
 from gateways.crm.status import STATUS_LABELS, status_texts
 from gateways.errors import FailureKind
-from tests.standins.dynamics import DataverseError, Failure, Organisation, dynamics_app
+from tests.standins.dataverse import DataverseError
+from tests.standins.dynamics import Failure, Organisation, dynamics_app
 from tests.standins.serving import served
 from tests.unit.crm.dynamics import (
     ACME,
