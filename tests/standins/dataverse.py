@@ -391,7 +391,7 @@ class Tables:
 
     def _options(self, item: Table, query: str) -> Any:
         if self._parser is None:
-            self._parser = Parser(Edm.from_provider(_Provider(list(self.tables.values()))))
+            self._parser = parser(list(self.tables.values()))
         try:
             return self._parser.parse_uri(item.entity_set, query or None)
         except ODataException as error:
@@ -458,6 +458,11 @@ class Tables:
             ],
             f"{name}@odata.nextLink": link,
         }
+
+
+def parser(tables: Sequence[Table]) -> Parser:
+    """Reads URLs about these tables, and refuses what they do not have."""
+    return Parser(Edm.from_provider(_Provider(tables)))
 
 
 class _Provider(CsdlAbstractEdmProvider):

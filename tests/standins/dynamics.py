@@ -7,6 +7,7 @@ organisation.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import uuid
@@ -19,6 +20,7 @@ from threading import RLock
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from odatapy.server.eval import evaluate_filter
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -36,6 +38,7 @@ from tests.standins.dataverse import (
     Row,
     Table,
     Tables,
+    parser,
     table,
 )
 
@@ -133,7 +136,9 @@ class Organisation:
 
     def set_up(self) -> None:
         """The table, columns and key that docs/connectors/dynamics.md asks for, by hand."""
-        texts = "stage project waiting_on invoiced paid overdue next_invoice open_exceptions burn"
+        texts = (
+            "stage project waiting_on invoiced paid overdue next_invoice_on open_exceptions burn"
+        )
         columns = " ".join(f"c2c_{name}:String" for name in (*texts.split(), "contract"))
         billing = table("c2c_billing", "c2c_billings", "c2c_billingid", columns)
         billing.keys["c2c_contract_key"] = (("c2c_contract",), "Active")
@@ -460,16 +465,19 @@ class Metadata:
         named = re.fullmatch(r"RelationshipDefinitions\(SchemaName='(\w+)'\)", path)
         if named and named[1] in self._tables.relationships:
             return Reply(200, self._tables.relationships[named[1]])
-        keys = re.fullmatch(r"EntityDefinitions\(LogicalName='(\w+)'\)/Keys", path)
-        if keys:
-            return Reply(200, {"value": _keys(self._tables.tables[keys[1]])})
+        part = re.fullmatch(r"EntityDefinitions\(LogicalName='(\w+)'\)/([\w./]+)", path)
+        if part and part[2] == "Keys":
+            return Reply(200, {"value": _keys(self._tables.tables[part[1]])})
+        if part and part[2] == "Attributes/Microsoft.Dynamics.CRM.PicklistAttributeMetadata":
+            return Reply(200, {"value": _choices(self._tables.tables[part[1]])})
         raise DataverseError(404, "0x80040217", f"Could not find {path}")
 
     def _rows(self, request: Received) -> Iterator[Json]:
-        """Each table that the filter names."""
-        for name in re.findall(r"LogicalName eq '(\w+)'", request.options.get("$filter", "")):
-            item = self._tables.tables.get(name)
-            if item is None:
+        """The tables that the filter selects, with all that may be asked of one."""
+        options: Any = _definitions().parse_uri("EntityDefinitions", request.query or None)
+        for name, item in self._tables.tables.items():
+            row: Any = {"LogicalName": name}
+            if not evaluate_filter(row, options.filter.expression, options.aliases):
                 continue
             yield {
                 "LogicalName": name,
@@ -622,6 +630,23 @@ def _column(body: Json) -> Column:
     return Column(body["SchemaName"].lower(), kind, max_length=body.get("MaxLength", 4_000))
 
 
+def _choices(item: Table) -> list[Json]:
+    """The columns with choices; Microsoft's client asks for them before it writes."""
+    return [
+        {
+            "LogicalName": column.name,
+            "OptionSet": {
+                "Options": [
+                    {"Value": value, "Label": {"LocalizedLabels": [{"Label": label}]}}
+                    for value, label in column.labels.items()
+                ]
+            },
+        }
+        for column in item.columns.values()
+        if column.type == "Picklist"
+    ]
+
+
 def _keys(item: Table) -> list[Json]:
     return [
         {
@@ -632,6 +657,27 @@ def _keys(item: Table) -> list[Json]:
         }
         for name, (columns, state) in item.keys.items()
     ]
+
+
+@functools.cache
+def _definitions() -> Any:
+    """Reads queries of the definitions."""
+    columns = "LogicalName:String SchemaName:String EntitySetName:String PrimaryIdAttribute:String"
+    columns += " PrimaryNameAttribute:String Privileges:Untyped"
+    entity = table("EntityMetadata", "EntityDefinitions", "MetadataId", columns)
+    attribute = table(
+        "AttributeMetadata", "Attributes", "MetadataId", "LogicalName:String AttributeType:String"
+    )
+    key = table(
+        "EntityKeyMetadata",
+        "Keys",
+        "MetadataId",
+        "KeyAttributes:Untyped EntityKeyIndexStatus:String",
+    )
+    for child in (attribute, key):
+        navigation = child.entity_set
+        entity.collections[navigation] = Lookup(navigation, "", child.name)
+    return parser([entity, attribute, key])
 
 
 def _privilege_id(name: str) -> str:

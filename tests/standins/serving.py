@@ -8,13 +8,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 @contextmanager
-def served(app: Any, *, certificate: Path | None = None) -> Iterator[str]:
+def served(app: ASGIApp, *, certificate: Path | None = None) -> Iterator[str]:
     """Serve on a free port; yields the address. `certificate` is a PEM file with its key."""
     # With its protocol named, or asyncio leaves Nagle's algorithm on: 40 ms for each answer.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
@@ -37,3 +37,16 @@ def served(app: Any, *, certificate: Path | None = None) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join(10)
+
+
+@contextmanager
+def served_in_turn(*, certificate: Path | None = None) -> Iterator[tuple[str, list[ASGIApp]]]:
+    """One server for many tests, as one takes long to start: its address, and a list whose last
+    application answers there."""
+    current: list[ASGIApp] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await current[-1](scope, receive, send)
+
+    with served(app, certificate=certificate) as address:
+        yield address, current

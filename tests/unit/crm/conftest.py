@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from starlette.types import ASGIApp
 
 from gateways.crm.dynamics.crm import DynamicsCrm
 from tests.standins.dynamics import Organisation, dynamics_app
-from tests.standins.serving import served
+from tests.standins.serving import served_in_turn
 from tests.unit.crm.dynamics import connect
 
 
@@ -20,10 +21,20 @@ def organisation() -> Organisation:
     return Organisation(now=lambda: next(moments))
 
 
+@pytest.fixture(scope="session")
+def dynamics_server() -> Iterator[tuple[str, list[ASGIApp]]]:
+    with served_in_turn() as server:
+        yield server
+
+
 @pytest.fixture
-def dynamics_url(organisation: Organisation) -> Iterator[str]:
-    with served(dynamics_app(organisation)) as address:
-        yield address
+def dynamics_url(
+    organisation: Organisation, dynamics_server: tuple[str, list[ASGIApp]]
+) -> Iterator[str]:
+    address, current = dynamics_server
+    current.append(dynamics_app(organisation))
+    yield address
+    current.pop()
 
 
 @pytest.fixture
