@@ -39,6 +39,7 @@ _READ = (
     "systemuser",
     TABLE,
 )
+_OF_ROLES = ("connection", "connectionrole")
 _WRITTEN = ((TABLE, "Create"), (TABLE, "Write"), (TABLE, "Append"), ("opportunity", "AppendTo"))
 _EVERYWHERE = "Global"
 """The depth that Dataverse's roles call Organization: a lesser one hides other people's deals
@@ -53,13 +54,14 @@ _WRITTEN_BY_US = "Written by Contract to Cash; what is typed here is overwritten
 
 def missing(api: DynamicsApi, columns: Columns, *, with_role: bool) -> list[Problem]:
     """What is not there yet, with the names that a person needs to create it."""
-    tables = _tables(api, (*_READ, *(["connection"] if with_role else [])))
+    read = (*_READ, *(_OF_ROLES if with_role else ()))
+    tables = _tables(api, read)
     return [
         *_missing_table(tables),
         *_missing_columns(tables, columns),
         *_missing_relationship(api, tables),
         *_missing_key(tables),
-        *_missing_rights(api, tables),
+        *_missing_rights(api, tables, read),
     ]
 
 
@@ -192,12 +194,14 @@ def _missing_key(tables: Mapping[str, JsonObject]) -> Iterator[Problem]:
         )
 
 
-def _missing_rights(api: DynamicsApi, tables: Mapping[str, JsonObject]) -> Iterator[Problem]:
+def _missing_rights(
+    api: DynamicsApi, tables: Mapping[str, JsonObject], read: Sequence[str]
+) -> Iterator[Problem]:
     """Privileges that no role of the application's user has, and those it has for a part only."""
     user = api.get("WhoAmI", {})["UserId"]
     held = api.get(f"systemusers({user})/Microsoft.Dynamics.CRM.RetrieveUserPrivileges()", {})
     depths = {item["PrivilegeId"]: item["Depth"] for item in held.get("RolePrivileges") or []}
-    needed = [*((table, "Read") for table in _READ), *_WRITTEN]
+    needed = [*((table, "Read") for table in read), *_WRITTEN]
     for table, kind in needed:
         for privilege in tables.get(table, {}).get("Privileges") or []:
             depth = depths.get(privilege["PrivilegeId"], "none")

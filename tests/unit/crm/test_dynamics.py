@@ -609,3 +609,14 @@ def test_a_right_that_is_missing_or_of_a_part_only_is_told(
         assert (problem.code, problem.field) == ("crm_right_missing", table)
         assert problem.value == depth
         assert privilege in problem.expected
+
+
+def test_the_rights_of_a_role_are_asked_for_where_one_is_configured(
+    organisation: Organisation, dynamics: DynamicsCrm, dynamics_url: str
+) -> None:
+    organisation.denied |= {"prvReadconnection", "prvReadconnectionrole"}
+    assert dynamics.missing_setup() == []
+    crm = connect(dynamics_url, billing_role="Billing")
+    problems = crm.missing_setup()
+    crm.close()
+    assert [item.field for item in problems] == ["connection", "connectionrole"]
