@@ -33,7 +33,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from contracts.identifiers import contract_of, contract_workflow_id, deal_contract_id
     from contracts.model import Source
-    from contracts.sweeps import CrmSweepInput, OdooChanges, PageMark, SweepWindow
+    from contracts.sweeps import OdooChanges, PageMark, SweepWindow
     from workflows import options, search_attributes
     from workflows.board import upsert
     from workflows.messages import Inbox, signal
@@ -172,7 +172,8 @@ class EventWorkflow(Inbox):
 
     async def _for_deal(self, task: ForDeal) -> Delivery:
         """Its contract reads it again; where there is none, it starts if the deal is won."""
-        contract_id = deal_contract_id(task.system, task.deal_id)
+        source = Source(system=task.system, id=task.deal_id)
+        contract_id = deal_contract_id(source.system, source.id)
         workflow_id = contract_workflow_id(task.legal_entity, contract_id)
         refreshed = await workflow.execute_activity(
             refresh_contract,
@@ -183,14 +184,13 @@ class EventWorkflow(Inbox):
             return refreshed.delivery
         found = await workflow.execute_activity_method(
             CrmActivities.is_due,
-            DealRequest(source=Source(system=task.system, id=task.deal_id)),
+            DealRequest(source=source),
             **options.crm(f"is deal {task.deal_id} won?", options.Urgency.AWAITED),
         )
         if not found.is_due:
             why = "the deal is not won, or had its contract before"
             return Delivery(outcome=EventOutcome.NOTHING_TO_DO, why=why)
-        sweep = CrmSweepInput(system=task.system, legal_entity=task.legal_entity)
-        is_new = await start_contract(sweep, task.deal_id)
+        is_new = await start_contract(source, task.legal_entity)
         why = "its contract is started" if is_new else "its contract was started meanwhile"
         return Delivery(outcome=EventOutcome.APPLIED, why=why, touched=(workflow_id,))
 

@@ -290,19 +290,19 @@ class CrmSweepWorkflow:
 
     @workflow.run
     async def run(self, sweep: CrmSweepInput) -> CrmSweepResult:
-        progress = sweep.progress or _begun(workflow.get_last_completion_result(CrmSweepResult))
+        progress = sweep.progress or _begun(
+            sweep, workflow.get_last_completion_result(CrmSweepResult)
+        )
         while True:
             won = await workflow.execute_activity_method(
                 CrmActivities.won_deals,
-                WonDealsRequest(
-                    system=sweep.system, since=progress.since - SWEEP_OVERLAP, after=progress.after
-                ),
+                WonDealsRequest(system=sweep.system, since=progress.since, after=progress.after),
                 **options.crm(
                     f"deals won since {progress.since:%Y-%m-%d %H:%M}", options.Urgency.AWAITED
                 ),
             )
             if not progress.after:
-                progress.result.watermark = max(progress.since, won.as_of)
+                progress.result.watermark = max(progress.result.watermark, won.as_of)
             await _start_contracts(sweep, progress, won.deals)
             progress.after = won.next
             if not won.next:
@@ -311,12 +311,13 @@ class CrmSweepWorkflow:
                 workflow.continue_as_new(sweep.model_copy(update={"progress": progress}))
 
 
-def _begun(before: CrmSweepResult | None) -> CrmSweepProgress:
-    """From where its predecessor ended."""
-    since = before.watermark if before else workflow.now() - FIRST_LOOK_BACK
-    seen = before.seen if before else {}
-    result = CrmSweepResult(watermark=since)
-    return CrmSweepProgress(since=since, seen=seen, result=result, after="")
+def _begun(sweep: CrmSweepInput, before: CrmSweepResult | None) -> CrmSweepProgress:
+    """From where its predecessor ended, and somewhat before that."""
+    now = workflow.now()
+    before = before or CrmSweepResult(watermark=now - FIRST_LOOK_BACK)
+    result = CrmSweepResult(watermark=before.watermark, day=sweep.day_of(now))
+    since = sweep.begins(before.watermark, before.day, sweep.day_of(now))
+    return CrmSweepProgress(since=since, seen=before.seen, result=result, after="")
 
 
 async def _start_contracts(
@@ -324,30 +325,27 @@ async def _start_contracts(
 ) -> None:
     result = progress.result
     for deal in deals:
-        is_young = deal.modified_at >= result.watermark - SWEEP_OVERLAP
+        is_young = deal.modified_at >= result.watermark - sweep.overlap
         if is_young and len(result.seen) < MOST_DEALS:
             result.seen[deal.deal_id] = deal.modified_at
         if deal.deal_id not in progress.seen:
-            result.started += await start_contract(sweep, deal.deal_id)
+            source = Source(system=sweep.system, id=deal.deal_id)
+            result.started += await start_contract(source, sweep.legal_entity)
 
 
-async def start_contract(sweep: CrmSweepInput, deal_id: str) -> int:
+async def start_contract(source: Source, legal_entity: str) -> int:
     """Start a deal's contract; 0 where it was started before."""
-    contract_id = deal_contract_id(sweep.system, deal_id)
+    contract_id = deal_contract_id(source.system, source.id)
     try:
         await workflow.start_child_workflow(
             ContractWorkflow.run,
-            ContractInput(
-                contract_id=contract_id,
-                legal_entity=sweep.legal_entity,
-                source=Source(system=sweep.system, id=deal_id),
-            ),
-            id=contract_workflow_id(sweep.legal_entity, contract_id),
+            ContractInput(contract_id=contract_id, legal_entity=legal_entity, source=source),
+            id=contract_workflow_id(legal_entity, contract_id),
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            search_attributes=search_attributes.at_start(contract_id, sweep.legal_entity),
+            search_attributes=search_attributes.at_start(contract_id, legal_entity),
             task_timeout=options.TASK_TIMEOUT,
-            priority=options.share_of(sweep.legal_entity),
+            priority=options.share_of(legal_entity),
         )
     except WorkflowAlreadyStartedError:
         return 0

@@ -6,6 +6,7 @@ against a live organisation.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Self
@@ -14,14 +15,16 @@ from pydantic import Field, HttpUrl, SecretStr, StringConstraints, model_validat
 
 from gateways.connectors import Connector, Surroundings, Sweep, Webhook
 from gateways.crm.dynamics.columns import Columns
-from gateways.crm.dynamics.webhook import HEADER, parse
 from gateways.settings import CrmSettings, secret_of
 from gateways.webhooks.schemes import shared_token
 
-if TYPE_CHECKING:  # what it imports takes long, and few commands need it
-    from gateways.crm.dynamics.crm import DynamicsCrm
+if TYPE_CHECKING:
+    from contracts.events import InboundEvent
+    from gateways.crm.protocol import Crm
+    from gateways.webhooks.received import Received
 
-KIND = "dynamics"
+HEADER = "x-c2c-secret"
+"""The header in which the registration of a webhook gives the shared secret."""
 
 
 class DynamicsSettings(CrmSettings):
@@ -73,7 +76,7 @@ class DynamicsSettings(CrmSettings):
         return self
 
 
-def _build(settings: DynamicsSettings, surroundings: Surroundings) -> DynamicsCrm:
+def _build(settings: DynamicsSettings, around: Surroundings) -> Crm:
     from gateways.crm.dynamics.api import DynamicsApi
     from gateways.crm.dynamics.crm import DynamicsCrm
     from gateways.crm.dynamics.entra import EntraToken
@@ -86,31 +89,37 @@ def _build(settings: DynamicsSettings, surroundings: Surroundings) -> DynamicsCr
         settings.client_id,
         secret_of(settings.client_secret_file, settings.client_secret),
         scope=f"{url}/.default",
-        system=surroundings.name,
+        system=around.name,
     )
     api = DynamicsApi(
         pooled_client(url),
         token,
-        system=surroundings.name,
+        system=around.name,
         calls_per_second=settings.calls_per_second,
     )
     return DynamicsCrm(
         api,
         closed_since=settings.closed_since,
-        time_zone=surroundings.entity.time_zone,
+        time_zone=around.entity.time_zone,
         billing_role=settings.billing_role,
         columns=settings.columns,
     )
 
 
+def _parse(received: Received) -> Sequence[InboundEvent]:
+    from gateways.crm.dynamics import webhook
+
+    return webhook.parse(received)
+
+
 CONNECTOR = Connector(
-    kind=KIND,
+    kind="dynamics",
     about="deals won in Dynamics 365 Sales; the status in a table of its own",
     settings=DynamicsSettings,
     build=_build,
     webhook=Webhook(
         verify=shared_token(HEADER),
-        parse=parse,
+        parse=_parse,
         deadline_seconds=30,  # Dataverse waits for 60
     ),
     # A transaction may last for two minutes, and what it changed shows only then.

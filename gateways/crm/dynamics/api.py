@@ -55,6 +55,9 @@ _SHOWN_CHARACTERS = 500
 _UNQUOTED = "(),;=$'/@:"
 """What stays as it is in a query option."""
 
+_UNDECLARED = "0x80048d19"
+"""The code for a payload with a property that the table does not have."""
+
 _PRIVILEGE = re.compile(r"\bprv[A-Za-z0-9_]+")
 _PROPERTY = re.compile(
     r"(?:property named|property|attribute|segment) '([A-Za-z0-9_@.]{1,100})'", re.IGNORECASE
@@ -227,6 +230,8 @@ class DynamicsApi:
         if status in (400, 413):
             named = _PROPERTY.search(said)
             column = named[1] if named else ""
+            if code == _UNDECLARED:
+                return errors.business(self.system, "crm_property_unknown", message, field=column)
             return errors.business(self.system, "crm_refused", message, field=column)
         return self._unexpected(message)
 

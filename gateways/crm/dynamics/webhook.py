@@ -7,9 +7,6 @@ import re
 from contracts.events import ForDeal, InboundEvent
 from gateways.webhooks.received import Received, invalid
 
-HEADER = "x-c2c-secret"
-"""The header that the webhook's registration gives the shared secret in."""
-
 TABLE = "opportunity"
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NONE = "00000000-0000-0000-0000-000000000000"

@@ -12,6 +12,7 @@ from contracts.validation import InvalidContract, validate
 from gateways.crm.dynamics import api as api_module
 from gateways.crm.dynamics.columns import Columns
 from gateways.crm.dynamics.crm import DynamicsCrm
+from gateways.crm.protocol import Crm
 from gateways.crm.status import STATUS_LABELS, status_texts
 from gateways.errors import FailureKind
 from tests.standins.dataverse import DataverseError
@@ -36,6 +37,11 @@ def problems_of(contract_data: dict[str, Any]) -> dict[str, str]:
     with pytest.raises(InvalidContract) as caught:
         validate(complete(contract_data))
     return {problem.field: problem.code for problem in caught.value.problems}
+
+
+def test_it_is_a_crm(dynamics: DynamicsCrm) -> None:
+    crm: Crm = dynamics
+    assert (crm.system, crm.most_at_once) == ("dynamics", 100)
 
 
 # Reading
@@ -384,7 +390,7 @@ def test_a_missing_column_is_named(organisation: Organisation, dynamics: Dynamic
     del organisation.tables.tables["c2c_billing"].columns["c2c_stage"]
     [verdict] = dynamics.write_statuses([status(key)])
     assert verdict
-    assert (verdict.kind, verdict.code) == (FailureKind.BUSINESS, "crm_refused")
+    assert (verdict.kind, verdict.code) == (FailureKind.BUSINESS, "crm_property_unknown")
     assert verdict.field == "c2c_stage"
 
 

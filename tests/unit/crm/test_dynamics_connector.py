@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from contracts.events import ForDeal
 from contracts.problems import InvalidContract
 from gateways.connectors import Surroundings
-from gateways.crm.dynamics import CONNECTOR, DynamicsSettings
+from gateways.crm.dynamics import CONNECTOR, HEADER, DynamicsSettings
 from gateways.crm.dynamics.columns import Columns
-from gateways.crm.dynamics.webhook import HEADER, parse
+from gateways.crm.dynamics.webhook import parse
 from gateways.webhooks.received import Received
 from gateways.webhooks.schemes import NotVerified, SignedRequest
 

@@ -39,14 +39,14 @@ from gateways.crm.contract_data import local_date, present, unique_keys
 from gateways.crm.status import STARTED, STATUS_LABELS, refused, status_texts
 from gateways.errors import GatewayError
 from gateways.fields import names
-from gateways.odoo import OdooClient
-
-SYSTEM = "odoo-crm"
+from gateways.odoo import LoadRefused, OdooClient
+from gateways.odoo.errors import is_conflict
 
 PARTNER_KEY = "odoo-partner-"
 """A customer's key is this and the database id of its commercial partner."""
 
 _MAX_ID = 2**31 - 1  # PostgreSQL's integer; a greater number would be an error of the database
+_MOST_STATUSES = 100
 _PAGE = 500
 _MAX_PAGES = 20
 _MAX_LINES = 2_000
@@ -69,22 +69,29 @@ _ORDER = names("""
     partner_id partner_invoice_id
 """)
 _LINE = names("name product_id display_type price_subtotal product_uom_qty")
-_PARTNER = names("name commercial_partner_id email vat country_code street city zip")
+_PARTNER = names("name commercial_partner_id parent_id email vat country_code street city zip")
 
 
 class OdooCrm:
     """A Crm. Thread-safe, as the client is.
 
     The client's user needs Odoo's group "Sales / Administrator", which may add properties to
-    sales teams. `time_zone` (IANA) is the legal entity's: its date counts as the day of signature.
-    Opportunities won before `closed_since`, a date there, are not found by sweeps.
+    sales teams. `system` is the name it is configured under. `time_zone` (IANA) is the legal
+    entity's: its date counts as the day of signature. Opportunities won before `closed_since`, a
+    date there, are not found by sweeps.
     """
 
-    system = SYSTEM
+    most_at_once = _MOST_STATUSES
 
     def __init__(
-        self, odoo: OdooClient, *, time_zone: str = "UTC", closed_since: date | None = None
+        self,
+        odoo: OdooClient,
+        *,
+        system: str = "odoo-crm",
+        time_zone: str = "UTC",
+        closed_since: date | None = None,
     ) -> None:
+        self.system = system
         self._odoo = odoo
         self._zone = ZoneInfo(time_zone)
         self._closed_since = closed_since
@@ -107,29 +114,48 @@ class OdooCrm:
                 "requested_by": self._user_email(lead["user_id"]),
             }
         )
-        contract_data["source"] = {"system": SYSTEM, "id": str(lead["id"])}
+        contract_data["source"] = {"system": self.system, "id": str(lead["id"])}
         contract_data["customer"] = self._customer(lead, order)
         contract_data["services"] = self._services(order, currency)
         written = {item["name"]: item.get("value") for item in lead["lead_properties"] or ()}
-        stated = terms.terms_of(str(written.get(terms.PROPERTY) or ""), SYSTEM)
+        stated = terms.terms_of(str(written.get(terms.PROPERTY) or ""), self.system)
         contract_data = terms.with_terms(contract_data, stated)
         return contract_data | {"milestones": terms.milestones(contract_data)}
 
-    def write_status(self, status: ContractStatus) -> None:
-        """See Crm. One read and one write, which many share; no write where nothing changes."""
-        lead_id = _record_id(status.deal_id)
-        found = self._odoo.find(
-            "crm.lead",
-            "id",
-            [lead_id] if lead_id else [],
-            ["team_id", "lead_properties"],
-            also=[_ALSO_ARCHIVED],
-        )
-        reason = _why_not(found[0] if found else None)
-        if reason:
-            raise refused(SYSTEM, status.deal_id, reason)
-        if _is_news(status, found[0]):
-            self._odoo.load("crm.lead", [_row(status)])
+    def write_statuses(self, statuses: Sequence[ContractStatus]) -> list[GatewayError | None]:
+        """See Crm. One read and one write; no write where nothing changes."""
+        ids = [found for status in statuses if (found := _record_id(status.deal_id)) is not None]
+        fields = ["team_id", "lead_properties"]
+        leads = self._odoo.by_id("crm.lead", ids, fields, also=[_ALSO_ARCHIVED])
+        verdicts: dict[str, GatewayError] = {}
+        rows: list[dict[str, str]] = []
+        for status in statuses:
+            lead = leads.get(_record_id(status.deal_id) or 0)
+            reason = _why_not(lead)
+            if reason:
+                verdicts[status.deal_id] = refused(self.system, status.deal_id, reason)
+            elif lead is not None and _is_news(status, lead):
+                rows.append(_row(status))
+        verdicts |= self._load(rows)
+        return [verdicts.get(status.deal_id) for status in statuses]
+
+    def _load(self, rows: Sequence[dict[str, str]]) -> dict[str, GatewayError]:
+        """Load the rows; returns why Odoo refused some of them, by deal. Odoo saves nothing of a
+        call that has such a row, so the others are loaded again: all of them where it names the
+        row, else the two halves."""
+        if not rows:
+            return {}
+        try:
+            self._odoo.load("crm.lead", rows)
+        except LoadRefused as error:
+            if is_conflict(error):
+                raise
+            own = error.by_record or ({0: error} if len(rows) == 1 else {})
+            refused_rows = {rows[place][".id"]: own[place] for place in own}
+            rest = [row for place, row in enumerate(rows) if place not in own]
+            half = 0 if own else len(rest) // 2
+            return refused_rows | self._load(rest[:half]) | self._load(rest[half:])
+        return {}
 
     def won_deals(self, since: datetime, after: str = "") -> WonDeals:
         """See Crm. Odoo compares to the second. Its clock is what stamps its records: the newest
@@ -192,14 +218,18 @@ class OdooCrm:
         domain = [["id", "=", lead_id], _ALSO_ARCHIVED]
         leads = self._odoo.search_read("crm.lead", domain, _LEAD) if lead_id else []
         if not leads:
-            raise _refusal("deal_not_found", f"there is no opportunity {deal_id!r}", deal_id)
+            raise self._refusal("deal_not_found", f"there is no opportunity {deal_id!r}", deal_id)
         lead = leads[0]
         stage = lead["stage_id"]
         won = stage and self._odoo.read("crm.stage", [stage[0]], ["is_won"])[0]["is_won"]
         if not (won and lead["active"]):
             state = _name(stage) if lead["active"] else "archived or lost"
-            raise _refusal("deal_not_won", f"opportunity {deal_id} is {state}", deal_id)
+            raise self._refusal("deal_not_won", f"opportunity {deal_id} is {state}", deal_id)
         return lead
+
+    def _refusal(self, code: str, message: str, value: str) -> GatewayError:
+        field = "deal_id" if code == "deal_not_found" else ""
+        return errors.business(self.system, code, message, field=field, value=value)
 
     def _quotation(self, lead_id: int) -> JsonObject:
         """The newest quotation; empty where there is none. Raises if one is confirmed already."""
@@ -207,7 +237,7 @@ class OdooCrm:
         orders = self._odoo.search_read("sale.order", domain, _ORDER, order="id desc")
         for order in orders:
             if order["state"] in _CONFIRMED_STATES:
-                raise _refusal(
+                raise self._refusal(
                     "order_already_confirmed",
                     f"order {order['name']} of this opportunity is confirmed already; cancel it "
                     "and leave the quotation unconfirmed, because the contract makes its own order",
@@ -246,6 +276,24 @@ class OdooCrm:
                 "street": company["street"],
                 "city": company["city"],
                 "zip": company["zip"],
+                "parent": self._parent(company),
+            }
+        )
+
+    def _parent(self, company: JsonObject) -> JsonObject | None:
+        """The company that this company belongs to."""
+        if not company["parent_id"]:
+            return None
+        above = self._partners({company["parent_id"][0]})[company["parent_id"][0]]
+        parent_id = above["commercial_partner_id"][0]
+        if parent_id != above["id"]:
+            above = self._partners({parent_id})[parent_id]
+        return present(
+            {
+                "key": f"{PARTNER_KEY}{parent_id}",
+                "name": above["name"],
+                "country": above["country_code"],
+                "vat_number": above["vat"],
             }
         )
 
@@ -290,7 +338,8 @@ class OdooCrm:
             if len(page) < _PAGE:
                 return
             last = page[-1]["id"]
-        raise errors.defect(SYSTEM, "unexpected_answer", f"more than {_MAX_PAGES * _PAGE} teams")
+        why = f"more than {_MAX_PAGES * _PAGE} teams"
+        raise errors.defect(self.system, "unexpected_answer", why)
 
     def _page(
         self, model: str, domain: Sequence[Any], fields: Sequence[str], after: int
@@ -382,11 +431,6 @@ def _description(line_name: str, code: str) -> str:
     """The first line of an order line's text; Odoo puts the code before it in brackets."""
     first = (line_name or "").strip().split("\n")[0]
     return first.removeprefix(f"[{code}] ")[:_MAX_DESCRIPTION]
-
-
-def _refusal(code: str, message: str, value: str) -> GatewayError:
-    field = "deal_id" if code == "deal_not_found" else ""
-    return errors.business(SYSTEM, code, message, field=field, value=value)
 
 
 def _missing_names(definition: Sequence[JsonObject], needed: Iterable[str]) -> list[str]:
