@@ -251,8 +251,8 @@ crm_version_gone (operations, at read_deal, at write_back): Salesforce does not 
     check` lists, restart the workers, then `retry`
 crm_property_unknown (operations, at write_back): the CRM lacks a property that we write; the field
     names it => run `c2c setup --connectors`, then `retry`
-not_found (operations, at read_deal, at write_back): HubSpot answered 404 where a record is
-    required => look at the record in HubSpot, then `retry`
+not_found (operations, at read_deal, at write_back): the CRM answered 404 where a record is
+    required => look at the record there, then `retry`
 already_exists (operations, at read_deal, at write_back): HubSpot answered 409 where no record
     should exist => look at the record in HubSpot, then `retry`
 """,
@@ -264,11 +264,18 @@ CRM_SETUP = _group(
     """
 Reported by `c2c check` and `c2c setup --connectors`.
 
-crm_property_missing (operations): a property that we read or write does not exist => run `c2c
-    setup --connectors`
+crm_property_missing (operations): a property or column that we read or write does not exist =>
+    run `c2c setup --connectors`
 crm_property_wrong (operations): the property exists with another type => rename yours; nothing
     is changed here, because it may hold data
 crm_module_missing (operations): Odoo lacks `sale_crm` => install it
+crm_table_missing (operations): Dynamics 365 lacks the table for the status => run `c2c setup
+    --connectors`
+crm_key_missing (operations): that table lacks its alternate key => run `c2c setup --connectors`
+crm_key_not_active (operations): the index of that key is not built yet, or failed => look again
+    in some minutes; reactivate a failed key in Power Apps
+crm_right_missing (operations): the application's user lacks a privilege, or has it for a part of
+    the organisation only => add it to its security role, at the level Organization
 crm_team_missing (operations): a won opportunity has no sales team, so there is no place for the
     status => give it a sales team
 """,
