@@ -192,7 +192,12 @@ def _activities_at_once(queue: str, limits: WorkerSettings) -> int:
     limits its callers. Those of the workflows' own queue ask the engine or wait for contracts, and
     hold no thread.
     """
-    fewer = {task_queues.CONTRACTS: 20, task_queues.CRM: 20, task_queues.ODOO_MAIL: MAX_MAILS}
+    fewer = {
+        task_queues.CONTRACTS: 20,
+        task_queues.CRM: 20,
+        task_queues.ESIGN: 20,
+        task_queues.ODOO_MAIL: MAX_MAILS,
+    }
     return min(limits.activities, fewer.get(queue, limits.activities))
 
 
