@@ -1,4 +1,4 @@
-"""Services for signatures: reading envelopes, and attaching what was signed to the order in Odoo."""
+"""Services for signatures: envelopes, and what was signed attached to the order in Odoo."""
 
 from __future__ import annotations
 

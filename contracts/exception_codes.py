@@ -318,8 +318,6 @@ esign_not_configured (operations, at attach_signed): the workers' configuration 
     this name => configure it, restart the workers, then `retry`
 envelope_not_found (operations, at attach_signed): the service has no such envelope, or it was
     deleted => attach the document by hand and `skip`
-envelope_not_signed (operations, at attach_signed): the service has no signed document of it =>
-    look at the envelope, then `retry`
 signed_document_too_large (operations, at attach_signed): it has more than 20 MB => attach it by
     hand and `skip`
 esign_refused (operations, at attach_signed): the service refused the call; the message says why

@@ -2,8 +2,9 @@
 
 Before signature the CRM owns everything it sends; after it the contract workflow owns the terms;
 Odoo owns the customer's financial record, the project, the time and expenses booked there, the
-invoices and the payments. The service for signatures owns the day of the signature. A record with a field of Odoo's is written once, when it is created, and
-never again by a repeat: what people edit there stays.
+invoices and the payments. The service for signatures owns the day of the signature. A record with a
+field of Odoo's is written once, when it is created, and never again by a repeat: what people edit
+there stays.
 
 What the CRM changes after signature counts where the CRM is the owner. Elsewhere it is shown to a
 person: terms change by a change order, the customer's record in Odoo.
@@ -79,9 +80,8 @@ OWNERS: dict[str, Owner] = {
 }
 """Canonical field to owner. An invoice or credit note is the contract's until it is posted, then
 Odoo's. A milestone's deadline is written once; only a change order that reschedules it writes it
-again. The day of signature is the envelope's, if there is one, in the legal entity's zone: it counts
-in place of the day that the deal was won, which the CRM says. Where no service for signatures is used
-the CRM's day stays."""
+again. The day of signature is the envelope's, in the legal entity's zone: it counts in place of the
+day that the CRM says, which is when the deal was won. Without an envelope the CRM's day stays."""
 
 _IN_A_DEAL = {
     "requested_by": "contract.requested_by",

@@ -109,7 +109,9 @@ class ContractWorkflow(Shell[ContractState]):
 
     # --- the signature --------------------------------------------------------------------------
 
-    @message(signal="signature_reported", words="a report of envelope {message.envelope.envelope_id}")
+    @message(
+        signal="signature_reported", words="a report of envelope {message.envelope.envelope_id}"
+    )
     def report_signature(self, report: SignatureReported) -> ContractOutcome:
         """How an envelope that signs the contract stands; the newest report counts."""
         return self.answered(report)  # type: ignore[no-any-return]

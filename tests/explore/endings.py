@@ -106,7 +106,9 @@ def _next_good(world: World, tries: dict[Any, int]) -> World:
                 after = _resolved(world, who, parked, tries)
                 if after is not None:
                     return after
-    return _decided(world) or _signed(world) or _settled(world) or _delivered(world) or _waited(world)
+    return (
+        _decided(world) or _signed(world) or _settled(world) or _delivered(world) or _waited(world)
+    )
 
 
 def _mended(world: World) -> World | None:

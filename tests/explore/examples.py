@@ -127,7 +127,5 @@ def large(seed: int) -> World:
     signature = "docusign" if waits else ""
     if random.random() < 0.4:
         found = SMALL[random.choice(sorted(SMALL))]
-        return begun(
-            found.data, AMPLE, START, system, has_rate=found.has_rate, signature=signature
-        )
+        return begun(found.data, AMPLE, START, system, has_rate=found.has_rate, signature=signature)
     return begun(strategies.contract_data(random), AMPLE, START, system, signature=signature)
