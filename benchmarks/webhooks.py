@@ -72,7 +72,7 @@ class _Gateway:
 async def _gateway(bench: Bench, ours: Product, http: httpx.AsyncClient) -> _Gateway:
     """`c2c serve` on the product's Temporal, ready."""
     port = free_port()
-    sender = {"kind": "events", "secrets": [STANDARD_SECRET]}
+    sender = {"kind": "events", "webhook_secrets": [STANDARD_SECRET]}
     process = Process(
         [sys.executable, "-m", "starters", "serve"],
         log=bench.new_folder("gateway") / "log",
@@ -81,7 +81,7 @@ async def _gateway(bench: Bench, ours: Product, http: httpx.AsyncClient) -> _Gat
             **ours.environment,
             "C2C_WEB__PORT": str(port),
             "C2C_WEB__REQUESTS_PER_MINUTE": "1000000",
-            "C2C_WEB__CONNECTORS": json.dumps({"meter": sender}),
+            "C2C_SENDER": json.dumps({"meter": sender}),
         },
     )
     url = f"http://{LOOPBACK}:{port}"

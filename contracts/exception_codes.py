@@ -256,10 +256,10 @@ CRM_SETUP = _group(
     "The setup of the CRM",
     Outcome.REFUSED,
     """
-Reported by `c2c check` and `c2c setup --crm`.
+Reported by `c2c check` and `c2c setup --connectors`.
 
 crm_property_missing (operations): a property that we read or write does not exist => run `c2c
-    setup --crm`
+    setup --connectors`
 crm_property_wrong (operations): the property exists with another type => rename yours; nothing
     is changed here, because it may hold data
 crm_module_missing (operations): Odoo lacks `sale_crm` => install it

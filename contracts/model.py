@@ -194,7 +194,8 @@ Percent = Annotated[Decimal, BeforeValidator(_percent), Field(gt=0, le=100)]
 
 
 class Source(Frozen):
-    """Where a contract came from: the CRM ("hubspot", "odoo-crm", "file") and its id there."""
+    """Where a contract came from: the name its CRM is configured under, or "file", and its id
+    there."""
 
     system: Key
     id: Text

@@ -309,7 +309,7 @@ def _environ(environment: Mapping[str, str]) -> Iterator[None]:
 
 
 def _prepare_crm(settings: Settings) -> None:
-    """Create the custom properties, as `c2c setup --crm` does for a real account."""
+    """Create the custom properties, as `c2c setup --connectors` does for a real account."""
     with contextlib.closing(remotes.odoo(settings)) as odoo:
         for crm in remotes.crms(settings, odoo).values():
             crm.ensure_setup()

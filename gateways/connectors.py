@@ -17,15 +17,15 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
-
-from contracts.events import InboundEvent
-from contracts.policy import LegalEntity
-from gateways.webhooks.received import Received
-from gateways.webhooks.schemes import Scheme
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:  # what these import takes long, and few commands need it
+    from contracts.events import InboundEvent
+    from contracts.policy import LegalEntity
+    from contracts.problems import Problem
     from gateways.odoo import OdooClient
+    from gateways.webhooks.received import Received
+    from gateways.webhooks.schemes import Scheme
 
 
 class Group(StrEnum):
@@ -34,6 +34,19 @@ class Group(StrEnum):
     CRM = "c2c.crm"
     ESIGN = "c2c.esign"
     SENDER = "c2c.sender"
+
+    @property
+    def label(self) -> str:
+        """The group as people are told of it."""
+        return _LABELS[self]
+
+    @property
+    def section(self) -> str:
+        """The tables of the configuration that connectors of this group are configured in."""
+        return self.value.removeprefix("c2c.")
+
+
+_LABELS = {Group.CRM: "CRM", Group.ESIGN: "E-signature", Group.SENDER: "Sender"}
 
 
 @dataclass(frozen=True)
@@ -75,6 +88,21 @@ class Sweep:
     nightly: timedelta = timedelta(0)
 
 
+class Preparable(Protocol):
+    """What each built gateway answers about its account, whatever its group."""
+
+    @property
+    def system(self) -> str:
+        """The name it is configured under."""
+
+    def missing_setup(self) -> list[Problem]:
+        """What the account still lacks; empty when all is there. Raises GatewayError."""
+
+    def ensure_setup(self) -> list[Problem]:
+        """Create what is missing; safe to repeat. Returns what a person has to do. Raises
+        GatewayError."""
+
+
 S = TypeVar("S")
 R = TypeVar("R")
 
@@ -83,12 +111,13 @@ R = TypeVar("R")
 class Connector(Generic[S, R]):
     """What a vendor's module declares. `kind` is the entry point's name and what a configuration
     says; `about` is one line for lists; `build` makes the gateway of its settings (of the model
-    `settings`) and sends nothing yet. `live` says what was never tried against a live account."""
+    `settings`) and sends nothing yet; what only sends webhooks has none. `live` says what was never
+    tried against a live account. `docs` is more for its section of docs/connectors.md."""
 
     kind: str
     about: str
     settings: type[S]
-    build: Callable[[S, Surroundings], R]
+    build: Callable[[S, Surroundings], R] | None = None
     webhook: Webhook | None = None
     sweep: Sweep | None = None
     live: str = ""
@@ -96,17 +125,23 @@ class Connector(Generic[S, R]):
 
 
 class UnknownConnector(ValueError):
-    """No installed package has a connector of that kind; the message lists those there are."""
+    """No installed package has a usable connector of that kind; the message says what there is."""
 
 
 def connector(group: Group, kind: str) -> Connector[Any, Any]:
     """The declaration of that kind. Raises UnknownConnector."""
     known = _entry_points(group)
     if kind not in known:
-        raise UnknownConnector(f"kind {kind!r} is none of {', '.join(sorted(known)) or 'none'}")
-    found = known[kind].load()
+        there = ", ".join(sorted(known)) or "no connector is installed"
+        raise UnknownConnector(f"one of the installed kinds ({there}), not {kind!r}")
+    where = known[kind].value
+    try:
+        found = known[kind].load()
+    except (ImportError, AttributeError) as error:
+        why = f"{type(error).__name__}: {error}"
+        raise UnknownConnector(f"{where} to be the connector {kind!r}: {why}") from error
     if not isinstance(found, Connector) or found.kind != kind:
-        raise UnknownConnector(f"{known[kind].value} ({group}) is no connector of kind {kind!r}")
+        raise UnknownConnector(f"{where} to be a connector of kind {kind!r}")
     return found
 
 

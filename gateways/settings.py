@@ -6,7 +6,15 @@ from datetime import date
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from contracts.model import Key
 from gateways.secrets import Secret
@@ -29,8 +37,12 @@ def secret_of(file: Path | None, given: SecretStr | None) -> Secret:
 class Credential(Section):
     """One key: in a file, or given by the environment."""
 
-    api_key_file: Path | None = None
-    api_key: SecretStr | None = None
+    api_key_file: Path | None = Field(
+        None, description="a file with its key; it is read again whenever it changes"
+    )
+    api_key: SecretStr | None = Field(
+        None, description="the key itself, for the environment. Give one of the two"
+    )
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -43,20 +55,34 @@ class Credential(Section):
         return secret_of(self.api_key_file, self.api_key)
 
 
-class ConnectorSettings(Section):
-    """What each configured connector says. `kind` is the entry point's name; left out, it is the
+class Configured(Section):
+    """What every configured connector says. `kind` is the entry point's name; left out, it is the
     name of the table. `webhook_secrets` are those that its webhooks may be signed with; without
     any, it sends none."""
 
     kind: str = ""
-    legal_entity: Key
-    webhook_secret_files: tuple[Path, ...] = ()
-    webhook_secrets: tuple[SecretStr, ...] = ()
+    webhook_secret_files: tuple[Path, ...] = Field(
+        (),
+        description="files with secrets that its webhooks are signed with; any of them is "
+        "accepted, and each is read again when it changes",
+    )
+    webhook_secrets: tuple[SecretStr, ...] = Field((), description="the same, for the environment")
 
     @property
     def all_webhook_secrets(self) -> tuple[Secret, ...]:
         files = (Secret.file(path.expanduser()) for path in self.webhook_secret_files)
         return (*files, *(Secret.of(item.get_secret_value()) for item in self.webhook_secrets))
+
+
+class ConnectorSettings(Configured):
+    """A connector of one legal entity."""
+
+    legal_entity: Key = Field(description="the legal entity of its contracts")
+
+    @field_validator("legal_entity")
+    @classmethod
+    def _entity_known(cls, value: Key, info: ValidationInfo) -> Key:
+        return known(value, info, ENTITIES)
 
 
 class CrmSettings(ConnectorSettings):
@@ -67,5 +93,49 @@ class CrmSettings(ConnectorSettings):
     completed envelope a won deal waits for; left out, a won deal counts as signed.
     """
 
-    closed_since: date
-    signature: Key | None = None
+    closed_since: date = Field(
+        description="the day the firm began to use c2c, such as `2026-01-01`: a deal closed before "
+        "it starts no contract by itself, even if somebody edits it later"
+    )
+    signature: Key | None = Field(
+        None,
+        description="the name under `esign` of the service whose completed envelope a won deal "
+        "waits for; left out, a won deal counts as signed",
+    )
+
+    @field_validator("signature")
+    @classmethod
+    def _signature_known(cls, value: Key | None, info: ValidationInfo) -> Key | None:
+        return None if value is None else known(value, info, SIGNATURES)
+
+
+class SenderSettings(Configured):
+    """What only sends webhooks, and so needs a secret. `legal_entity` is the one that its contracts
+    are of; without one, each event names it."""
+
+    legal_entity: Key | None = Field(
+        None, description="the legal entity of its contracts; it then reaches no other"
+    )
+
+    @field_validator("legal_entity")
+    @classmethod
+    def _entity_known(cls, value: Key | None, info: ValidationInfo) -> Key | None:
+        return None if value is None else known(value, info, ENTITIES)
+
+    @model_validator(mode="after")
+    def _has_secrets(self) -> Self:
+        if not self.webhook_secret_files and not self.webhook_secrets:
+            raise ValueError("give webhook_secret_files, or webhook_secrets (by the environment)")
+        return self
+
+
+ENTITIES, SIGNATURES = "entities", "esign"
+"""What the rest of the configuration has, in the context that a connector's table is read in."""
+
+
+def known(name: Key, info: ValidationInfo, what: str) -> Key:
+    """The name, if the configuration has it. Where nobody says what it has, any will do."""
+    there = (info.context or {}).get(what)
+    if there is not None and name not in there:
+        raise ValueError(f"one of {what} ({', '.join(there) or 'none is configured'})")
+    return name

@@ -25,7 +25,7 @@ from sandbox.stack import Stack
 from starters import schedules
 from starters.client import NoAnswer, NotFound, Refused
 from wiring import remotes
-from wiring.settings import CrmSettings, Settings, SweepSettings, load_settings
+from wiring.settings import Settings, SweepSettings, load_settings
 
 _SWEEP_SECONDS = 5
 _EXPECTED_FAILURES = (
@@ -71,11 +71,11 @@ class Demo:
 
     def _demo_settings(self) -> Settings:
         """A quick sweep of Odoo, and none of the CRM: the scenarios sign their deals themselves."""
-        changed = {"crm": CrmSettings(), "sweeps": SweepSettings(odoo_seconds=_SWEEP_SECONDS)}
+        changed = {"crm": {}, "sweeps": SweepSettings(odoo_seconds=_SWEEP_SECONDS)}
         return self._settings.model_copy(update=changed)
 
     def _prepare_hubspot(self) -> None:
-        """Create the custom properties, as `c2c setup --crm` does for a real account."""
+        """Create the custom properties, as `c2c setup --connectors` does for a real account."""
         with contextlib.closing(remotes.odoo(self._settings)) as odoo:
             left = remotes.crms(self._settings, odoo)[CRM].ensure_setup()
         if left:

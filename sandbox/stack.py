@@ -255,11 +255,11 @@ def _gateway_configuration(folder: Path) -> dict[str, str]:
         key = base64.b64encode(secrets.token_bytes(24)).decode()
         secret.touch(0o600)
         secret.write_text(f"{STANDARD_PREFIX}{key}\n")
-    sender = {"kind": "events", "secret_files": [str(secret)]}
+    sender = {"kind": "events", "webhook_secret_files": [str(secret)]}
     return {
         "C2C_WEB__PORT": str(port),
         WEB_URL: f"http://127.0.0.1:{port}",
-        "C2C_WEB__CONNECTORS": json.dumps({WEBHOOK_SENDER: sender}),
+        "C2C_SENDER": json.dumps({WEBHOOK_SENDER: sender}),
     }
 
 

@@ -17,13 +17,13 @@ from activities.odoo.catalogue import Catalogue
 from contracts.identifiers import INVOICE_ORIGINS
 from gateways.odoo import OdooClient, connect
 from gateways.secrets import Secret
-from gateways.webhooks.odoo import SECRET_PARAMETER
+from gateways.senders.odoo import CONNECTOR, SECRET_PARAMETER
 from starters.findings import Change, Did, SetupRefused
 from starters.web.senders import Sender, senders
 from wiring import remotes
 from wiring.settings import Settings
 
-KIND = "odoo"
+_KIND = CONNECTOR.kind
 PAID_STATES = ("partial", "in_payment", "paid", "reversed")
 _MODULE = "base_automation"
 
@@ -100,16 +100,16 @@ def _address(settings: Settings) -> str:
         raise SetupRefused("web.public_url is not set: it says where Odoo finds the gateway")
     sender = next(_odoo_senders(settings), None)
     if sender is None:
-        raise SetupRefused(f"no web.connectors.{KIND} is configured, whose secret Odoo is to send")
+        raise SetupRefused(f"no sender of kind {_KIND} is configured, whose secret Odoo is to send")
     secrets = sender.revealed()
     if not secrets:
-        raise SetupRefused(f"the secret of web.connectors.{sender.name} cannot be read")
+        raise SetupRefused(f"the secret of {sender.place} cannot be read")
     query = urlencode({SECRET_PARAMETER: secrets[0]})
     return f"{settings.web.public_url.rstrip('/')}/webhooks/{sender.name}?{query}"
 
 
 def _odoo_senders(settings: Settings) -> Iterator[Sender]:
-    return (item for item in senders(settings).values() if item.connector.kind == KIND)
+    return (item for item in senders(settings).values() if item.webhook is CONNECTOR.webhook)
 
 
 def _own_user(settings: Settings) -> int:

@@ -23,7 +23,7 @@ from activities.odoo.needs import Need
 from activities.odoo.requirements import NEEDS
 from contracts.policy import LegalEntity
 from contracts.validation import Problem
-from gateways.crm.protocol import Crm
+from gateways.connectors import Group, Preparable
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
 from starters import schedules
@@ -70,17 +70,16 @@ async def check(settings: Settings | ConfigurationError) -> list[Finding]:
             f"{system} closed_since",
             f"deals closed since {crm.closed_since} become contracts of {crm.legal_entity}",
         )
-        for system, crm in schedules.crm_settings(settings).items()
+        for system, crm in settings.crm.items()
     ]
     found += [*gateway.check(settings), *await _temporal(settings)]
     try:
         odoo = remotes.odoo(settings)
-        crms = remotes.crms(settings, odoo)
     except ValueError as error:
         remedy = "correct it in the configuration"
-        return [*found, _CONFIGURATION.missing("remotes", str(error), remedy)]
+        return [*found, _CONFIGURATION.missing("odoo", str(error), remedy)]
     with contextlib.closing(odoo):
-        return [*found, *await check_odoo(odoo, settings), *await check_crms(crms)]
+        return [*found, *await check_odoo(odoo, settings), *await check_connectors(settings, odoo)]
 
 
 async def _temporal(settings: Settings | None) -> list[Finding]:
@@ -103,6 +102,10 @@ async def check_temporal(client: Client, settings: Settings | None) -> list[Find
     found = [server, await _attributes(client)]
     if settings is not None:
         found += [await _sweep(client, sweep) for sweep in schedules.sweeps(settings)]
+        found += [
+            _TEMPORAL.warn(f"schedule {name}", "its connector is not configured", "c2c setup")
+            for name in await schedules.orphans(client, settings)
+        ]
     return [*found, *[await _workers(client, queue) for queue in task_queues.ALL]]
 
 
@@ -460,33 +463,49 @@ def _payments(odoo: OdooClient, area: Area, company_id: int) -> Iterator[Finding
         yield area.warn("payments", detail, remedy)
 
 
-# --- CRM ----------------------------------------------------------------------------------------
+# --- connectors ---------------------------------------------------------------------------------
 
 
-async def check_crms(crms: Mapping[str, Crm]) -> list[Finding]:
-    """Each CRM's own view of what it lacks."""
-    if not crms:
+async def check_connectors(settings: Settings, odoo: OdooClient) -> list[Finding]:
+    """What each configured connector lacks, by its own account."""
+    if not settings.crm:
         detail = "none is configured: contracts come from files only"
-        return [Area("CRM").ok("configuration", detail)]
-    return [item for crm in crms.values() for item in await asyncio.to_thread(_check_crm, crm)]
+        found = [Area(Group.CRM.label).ok("configuration", detail)]
+    else:
+        found = []
+    for group in Group:
+        try:
+            gateways = remotes.built(settings, group, odoo)
+        except ConfigurationError as error:
+            remedy = "correct it in the configuration"
+            found.append(_CONFIGURATION.missing(group.label, str(error), remedy))
+            continue
+        for item in gateways.values():
+            found += await asyncio.to_thread(_check_connector, group, item)
+    return found
 
 
-def _check_crm(crm: Crm) -> list[Finding]:
-    found = crm_findings(crm, crm.missing_setup, "c2c setup --crm, then what it says")
-    return found or [Area(f"CRM {crm.system}").ok("access and properties", "all there")]
+def _check_connector(group: Group, gateway: Preparable) -> list[Finding]:
+    remedy = "c2c setup --connectors, then what it says"
+    found = connector_findings(group, gateway.system, gateway.missing_setup, remedy)
+    return found or [_area(group, gateway.system).ok("access and setup", "all there")]
 
 
-def crm_findings(
-    crm: Crm, lacking: Callable[[], Iterable[Problem]], remedy: str = ""
+def connector_findings(
+    group: Group, name: str, lacking: Callable[[], Iterable[Problem]], remedy: str = ""
 ) -> list[Finding]:
-    """What a CRM lacks by its own account, or why it does not say."""
-    area = Area(f"CRM {crm.system}")
+    """What a connector lacks by its own account, or why it does not say."""
+    area = _area(group, name)
     try:
         problems = lacking()
     except GatewayError as error:
-        access = f"see the settings under crm.{crm.system}, and its key's rights"
+        access = f"see the settings under {group.section}.{name}, and its key's rights"
         return [area.missing("access", error.message, access)]
     return [area.missing(item.field, _expected(item), remedy) for item in problems]
+
+
+def _area(group: Group, name: str) -> Area:
+    return Area(f"{group.label} {name}")
 
 
 def _expected(problem: Problem) -> str:

@@ -32,19 +32,22 @@ from temporalio.client import (
 from temporalio.common import SearchAttributeIndexedValueType
 from temporalio.service import RPCError, RPCStatusCode
 
-from contracts.sweeps import CrmSweepInput
-from starters.client.names import CRM_SWEEP_WORKFLOW, ODOO_SWEEP_WORKFLOW
+from contracts.sweeps import ConnectorSweep
+from gateways.connectors import Group, connector
+from starters.client.names import CRM_SWEEP_WORKFLOW, ESIGN_SWEEP_WORKFLOW, ODOO_SWEEP_WORKFLOW
 from starters.findings import Change, Did, SetupRefused
-from wiring.settings import HubSpotSettings, OdooCrmSettings, Settings
+from wiring.settings import Settings
 from workflows import options, search_attributes, task_queues
 
 ODOO_SWEEP = "c2c-odoo-sweep"
-CRM_SWEEP_PREFIX = "c2c-crm-sweep-"
 
-_HUBSPOT, _ODOO_CRM = "hubspot", "odoo-crm"
-"""The systems as their connectors name themselves, which take long to import; a test compares."""
+_CONNECTOR_SWEEPS: dict[Group, str] = {
+    Group.CRM: CRM_SWEEP_WORKFLOW,
+    Group.ESIGN: ESIGN_SWEEP_WORKFLOW,
+}
+"""What looks through the connectors of a group."""
 
-_TIME_ZONE = "UTC"
+_UTC = "UTC"
 _CATCH_UP = timedelta(minutes=1)
 """A sweep starts from its predecessor's watermark: after an outage one catches up for all."""
 _SWEEP_ENDS_WITHIN = timedelta(minutes=30)
@@ -63,12 +66,17 @@ _TYPES = {
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep's schedule: what is started how often."""
+    """A sweep's schedule: what is started how often. A connector's is in the zone of its legal
+    entity, by which it also counts the days."""
 
     id: str
     workflow: str
     every: timedelta
-    argument: CrmSweepInput | None = None
+    argument: ConnectorSweep | None = None
+
+    @property
+    def time_zone(self) -> str:
+        return self.argument.time_zone if self.argument else _UTC
 
 
 @dataclass
@@ -167,27 +175,57 @@ def _type_name(kind: IndexedValueType.ValueType) -> str:
 
 
 def sweeps(settings: Settings) -> list[Sweep]:
-    """The sweeps this configuration asks for: Odoo's, and one for each CRM."""
-    wanted = [
-        Sweep(ODOO_SWEEP, ODOO_SWEEP_WORKFLOW, timedelta(seconds=settings.sweeps.odoo_seconds))
-    ]
-    every = timedelta(seconds=settings.sweeps.crm_seconds)
-    for system, crm in crm_settings(settings).items():
-        argument = CrmSweepInput(system=system, legal_entity=crm.legal_entity)
-        name = f"{CRM_SWEEP_PREFIX}{system}"
-        wanted.append(Sweep(name, CRM_SWEEP_WORKFLOW, every, argument))
+    """The sweeps this configuration asks for: Odoo's, and one for each connector that has one."""
+    every = timedelta(seconds=settings.sweeps.odoo_seconds)
+    wanted = [Sweep(ODOO_SWEEP, ODOO_SWEEP_WORKFLOW, every)]
+    for group, workflow in _CONNECTOR_SWEEPS.items():
+        every = timedelta(seconds=getattr(settings.sweeps, f"{group.section}_seconds"))
+        for name, configured in settings.connectors(group).items():
+            declared, entity = connector(group, configured.kind).sweep, configured.legal_entity
+            if declared is None or entity is None:
+                continue
+            argument = ConnectorSweep(
+                system=name,
+                legal_entity=entity,
+                overlap=declared.overlap,
+                nightly=declared.nightly,
+                time_zone=settings.entities[entity].time_zone,
+            )
+            wanted.append(Sweep(_sweep_id(group, name), workflow, every, argument))
     return wanted
 
 
-def crm_settings(settings: Settings) -> dict[str, HubSpotSettings | OdooCrmSettings]:
-    """The settings of the configured CRMs by system name."""
-    configured = {_HUBSPOT: settings.crm.hubspot, _ODOO_CRM: settings.crm.odoo}
-    return {name: crm for name, crm in configured.items() if crm is not None}
+def _sweep_id(group: Group, name: str) -> str:
+    return f"c2c-{group.section}-sweep-{name}"
 
 
 async def ensure_sweeps(client: Client, settings: Settings) -> list[Change]:
     """Create or update the sweeps' schedules; one that somebody paused stays paused."""
     return [await _ensure(client, sweep) for sweep in sweeps(settings)]
+
+
+async def orphans(client: Client, settings: Settings) -> list[str]:
+    """Schedules of ours whose connector is not configured any more. The server's list lags: one
+    that was just removed may still be named."""
+    wanted = {sweep.id for sweep in sweeps(settings)}
+    ours = tuple(_sweep_id(group, "") for group in Group)
+    listed = [item.id async for item in await client.list_schedules()]
+    return sorted(item for item in listed if item.startswith(ours) and item not in wanted)
+
+
+async def remove_orphans(client: Client, settings: Settings) -> list[Change]:
+    """Remove them: they would ask for what no worker has, again and again."""
+    removed = []
+    for name in await orphans(client, settings):
+        try:
+            await client.get_schedule_handle(name).delete()
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            continue
+        why = "its connector is not configured any more"
+        removed.append(Change("schedule", name, Did.REMOVED, why))
+    return removed
 
 
 async def _ensure(client: Client, sweep: Sweep) -> Change:
@@ -220,7 +258,7 @@ def _schedule(sweep: Sweep) -> Schedule:
             task_timeout=options.TASK_TIMEOUT,
         ),
         spec=ScheduleSpec(
-            intervals=[ScheduleIntervalSpec(every=sweep.every)], time_zone_name=_TIME_ZONE
+            intervals=[ScheduleIntervalSpec(every=sweep.every)], time_zone_name=sweep.time_zone
         ),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=_CATCH_UP),
     )
@@ -233,7 +271,7 @@ async def differences(client: Client, there: ScheduleDescription, sweep: Sweep) 
     told = []
     if every != [sweep.every] or found.spec.calendars or found.spec.cron_expressions:
         told.append("its interval")
-    if (found.spec.time_zone_name or _TIME_ZONE) != _TIME_ZONE:
+    if (found.spec.time_zone_name or _UTC) != sweep.time_zone:
         told.append("its time zone")
     policy = wanted.policy
     if (found.policy.overlap, found.policy.catchup_window) != (
@@ -259,5 +297,5 @@ async def _starts(client: Client, found: Schedule, sweep: Sweep) -> bool:
         return not action.args
     if len(action.args) != 1:
         return False
-    [argument] = await client.data_converter.decode(list(action.args), [CrmSweepInput])
+    [argument] = await client.data_converter.decode(list(action.args), [ConnectorSweep])
     return bool(argument == sweep.argument)

@@ -12,8 +12,10 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from gateways.connectors import Connector
+from gateways.crm import hubspot
 from gateways.secrets import Secret
-from gateways.webhooks.connectors import CONNECTORS
+from gateways.senders import events, odoo
 from starters.web.app import application
 from starters.web.senders import Sender
 from tests.unit.web.signing import SECRET, STANDARD_SECRET, hubspot_headers, standard_headers
@@ -22,15 +24,18 @@ from wiring.settings import WebSettings
 SETTINGS = WebSettings(public_url="https://c2c.example/", max_body_bytes=200_000)
 
 
-def sender(name: str, kind: str, secret: str, legal_entity: str = "") -> Sender:
-    return Sender(name, CONNECTORS[kind], (Secret.of(secret),), legal_entity)
+def sender(name: str, declared: Connector[Any, Any], secret: str, legal_entity: str = "") -> Sender:
+    assert declared.webhook is not None
+    secrets = (Secret.of(secret),)
+    about = declared.kind, declared.about, declared.webhook
+    return Sender(name, f"sender.{name}", *about, secrets, legal_entity)
 
 
 SENDERS = {
-    "tickets": sender("tickets", "events", STANDARD_SECRET),
-    "sla": sender("sla", "events", STANDARD_SECRET, "northwind"),
-    "hubspot": sender("hubspot", "hubspot", SECRET, "northwind"),
-    "odoo": sender("odoo", "odoo", SECRET),
+    "tickets": sender("tickets", events.CONNECTOR, STANDARD_SECRET),
+    "sla": sender("sla", events.CONNECTOR, STANDARD_SECRET, "northwind"),
+    "hubspot": sender("hubspot", hubspot.CONNECTOR, SECRET, "northwind"),
+    "odoo": sender("odoo", odoo.CONNECTOR, SECRET),
 }
 """`tickets` speaks for any legal entity, `sla` for northwind."""
 

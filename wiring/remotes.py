@@ -1,15 +1,15 @@
-"""The gateways as configured: Odoo and the CRMs."""
+"""The gateways as configured: Odoo, and the connectors around it."""
 
 from __future__ import annotations
 
-from gateways.crm.hubspot import HubSpotCrm
-from gateways.crm.hubspot_api import HubSpotApi
-from gateways.crm.odoo_crm import OdooCrm
+from typing import Any
+
+from gateways.connectors import Group, Surroundings, connector
 from gateways.crm.protocol import Crm
-from gateways.http import pooled_client
+from gateways.esign.protocol import Esign
 from gateways.odoo import OdooClient, OnCall
 from gateways.odoo import connect as connect_odoo
-from wiring.settings import Settings
+from wiring.settings import ConfigurationError, Settings
 
 
 def odoo(settings: Settings, on_call: OnCall | None = None) -> OdooClient:
@@ -31,21 +31,28 @@ def odoo(settings: Settings, on_call: OnCall | None = None) -> OdooClient:
 
 
 def crms(settings: Settings, odoo_client: OdooClient) -> dict[str, Crm]:
-    """The configured CRMs by the system name their contracts carry."""
-    found: list[Crm] = []
-    if settings.crm.hubspot is not None:
-        remote = settings.crm.hubspot
-        found.append(
-            HubSpotCrm(
-                HubSpotApi(pooled_client(remote.url), remote.secret),
-                billing_label=remote.billing_label,
-                default_currency=remote.default_currency,
-                time_zone=settings.entities[remote.legal_entity].time_zone,
-                closed_since=remote.closed_since,
-            )
-        )
-    if settings.crm.odoo is not None:
-        opportunities = settings.crm.odoo
-        zone = settings.entities[opportunities.legal_entity].time_zone
-        found.append(OdooCrm(odoo_client, time_zone=zone, closed_since=opportunities.closed_since))
-    return {crm.system: crm for crm in found}
+    """The configured CRMs by name, which is the system that their contracts carry."""
+    return built(settings, Group.CRM, odoo_client)
+
+
+def esigns(settings: Settings, odoo_client: OdooClient) -> dict[str, Esign]:
+    """The configured services for signatures by name."""
+    return built(settings, Group.ESIGN, odoo_client)
+
+
+def built(settings: Settings, group: Group, odoo_client: OdooClient) -> dict[str, Any]:
+    """The gateways of a group's configured connectors by name; nothing is sent yet.
+
+    Raises ConfigurationError.
+    """
+    found = {}
+    for name, configured in settings.connectors(group).items():
+        build, entity = connector(group, configured.kind).build, configured.legal_entity
+        if build is None or entity is None:
+            continue  # it only sends
+        around = Surroundings(name, settings.entities[entity], odoo_client)
+        try:
+            found[name] = build(configured, around)
+        except ValueError as error:
+            raise ConfigurationError(f"{group.section}.{name}: {error}") from error
+    return found

@@ -8,14 +8,24 @@ comes from Temporal's own environment variables and profiles (TEMPORAL_ADDRESS, 
 from __future__ import annotations
 
 import os
-from datetime import date
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import InitErrorDetails, PydanticCustomError, PydanticKnownError
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -24,7 +34,17 @@ from pydantic_settings import (
 from contracts.model import Key
 from contracts.policy import LegalEntity
 from contracts.problems import expectation
-from gateways.secrets import Secret
+from gateways.connectors import Group, UnknownConnector, connector
+from gateways.settings import (
+    ENTITIES,
+    SIGNATURES,
+    Configured,
+    ConnectorSettings,
+    Credential,
+    CrmSettings,
+    Section,
+    SenderSettings,
+)
 
 CONFIG_VARIABLE = "C2C_CONFIG"
 DEFAULT_CONFIG = Path("c2c.toml")
@@ -34,30 +54,7 @@ class ConfigurationError(Exception):
     """The configuration cannot be used; the message lists every problem."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Credential(_Section):
-    """A secret in a file (re-read when it changes) or, for tests, given directly."""
-
-    api_key_file: Path | None = None
-    api_key: SecretStr | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if (self.api_key_file is None) == (self.api_key is None):
-            raise ValueError("give either api_key_file or api_key (by the environment)")
-        return self
-
-    @property
-    def secret(self) -> Secret:
-        if self.api_key is not None:
-            return Secret.of(self.api_key.get_secret_value())
-        return Secret.file(_expand(self.api_key_file or Path()))
-
-
-class OdooSettings(_Credential):
+class OdooSettings(Credential):
     """The firm's Odoo. `protocol` is json2 for 19 and later, jsonrpc before; the latter needs the
     service user's `login`. Requests share calls, `calls_at_once` of them under way in a process and
     `batch_size` requests in each at most (1: none do); `calls_per_second` spares a hosted Odoo.
@@ -84,37 +81,7 @@ class OdooSettings(_Credential):
         return given
 
 
-class HubSpotSettings(_Credential):
-    """A HubSpot portal, by a service key.
-
-    `billing_label` is the association label of the contact that gets invoices, `default_currency`
-    that of a single-currency account, whose deals carry none.
-    """
-
-    url: str = "https://api.hubapi.com"
-    legal_entity: Key
-    closed_since: date
-    billing_label: str = "Billing"
-    default_currency: str = ""
-
-
-class OdooCrmSettings(_Section):
-    """Odoo's own CRM, on the same server and as the same user."""
-
-    legal_entity: Key
-    closed_since: date
-
-
-class CrmSettings(_Section):
-    """The CRMs in use, and the legal entity whose contracts their won deals become. A deal won
-    before `closed_since`, the day the firm began to use c2c, starts no contract by itself, whoever
-    edits it."""
-
-    hubspot: HubSpotSettings | None = None
-    odoo: OdooCrmSettings | None = None
-
-
-class WorkerSettings(_Section):
+class WorkerSettings(Section):
     """Limits of one worker process; rates hold for a whole task queue, across workers.
 
     `activities` is for each queue of Odoo. Their threads mostly wait: for an answer, or for the
@@ -143,7 +110,7 @@ class WorkerSettings(_Section):
         return self
 
 
-class TelemetrySettings(_Section):
+class TelemetrySettings(Section):
     """`prometheus` is an address for the SDK's metrics, `business_prometheus` one for ours. OTLP
     is configured by OpenTelemetry's own OTEL_EXPORTER_OTLP_ENDPOINT."""
 
@@ -151,38 +118,15 @@ class TelemetrySettings(_Section):
     business_prometheus: str | None = None
 
 
-class SweepSettings(_Section):
+class SweepSettings(Section):
     """How often each sweep looks, in seconds."""
 
     odoo_seconds: int = Field(default=60, ge=5, le=86_400)
     crm_seconds: int = Field(default=300, ge=5, le=86_400)
+    esign_seconds: int = Field(default=300, ge=5, le=86_400)
 
 
-class WebConnectorSettings(_Section):
-    """Who may send webhooks to `/webhooks/<name>`, and the secrets that it may sign with.
-
-    `kind` is a row of gateways/webhooks/connectors.py; left out, it is the name. `secrets` are for
-    the environment. `legal_entity` is the one that contracts are of where the sender names none.
-    """
-
-    kind: str = ""
-    secret_files: tuple[Path, ...] = ()
-    secrets: tuple[SecretStr, ...] = ()
-    legal_entity: Key | None = None
-
-    @model_validator(mode="after")
-    def _has_secrets(self) -> Self:
-        if not self.secret_files and not self.secrets:
-            raise ValueError("give secret_files, or secrets (by the environment)")
-        return self
-
-    @property
-    def all_secrets(self) -> tuple[Secret, ...]:
-        files = (Secret.file(_expand(path)) for path in self.secret_files)
-        return (*files, *(Secret.of(item.get_secret_value()) for item in self.secrets))
-
-
-class WebSettings(_Section):
+class WebSettings(Section):
     """The web gateway. `public_url` is its address as senders know it, which some of them sign.
 
     Beyond this machine it listens only if something in front of it speaks TLS, and
@@ -196,14 +140,55 @@ class WebSettings(_Section):
     proxies: tuple[str, ...] = ()
     max_body_bytes: int = Field(default=1_000_000, ge=1_000, le=20_000_000)
     requests_per_minute: int = Field(default=6_000, ge=1, le=1_000_000)
-    connectors: dict[Key, WebConnectorSettings] = Field(default_factory=dict)
+
+
+C = TypeVar("C", bound=Configured)
+
+
+def _configured(group: Group, least: type[C]) -> Callable[[Any, ValidationInfo], C]:
+    """Reads the table of one connector as its kind declares it, so that all that is wrong with it
+    is named at once, and each with its place."""
+
+    def read(table: Any, info: ValidationInfo) -> C:
+        if not isinstance(table, Mapping):
+            raise PydanticKnownError("dict_type")
+        try:
+            model = connector(group, str(table.get("kind"))).settings
+        except UnknownConnector as error:
+            raise _invalid([(("kind",), str(error))]) from None
+        if not issubclass(model, least):
+            raise ValueError(f"a connector whose settings are {least.__name__}")
+        # What was not right itself is told of already: nothing is held against it.
+        context = {name: list(info.data[name]) for name in _REFERRED_TO if name in info.data}
+        return model.model_validate(table, context=context)
+
+    return read
+
+
+_REFERRED_TO = (ENTITIES, SIGNATURES)
+
+
+def _invalid(problems: Iterable[tuple[tuple[str, ...], str]]) -> ValidationError:
+    """An error of these places, each with what was expected."""
+    return ValidationError.from_exception_data(
+        "configuration",
+        [
+            InitErrorDetails(
+                type=PydanticCustomError("connector_invalid", "{expected}", {"expected": text}),
+                loc=place,
+                input=None,
+            )
+            for place, text in problems
+        ],
+    )
 
 
 class Settings(BaseSettings):
     """Everything but the connection to Temporal.
 
     `default_entity` is the legal entity that commands mean where none is stated and several are
-    configured.
+    configured. `esign`, `crm` and `sender` are the connectors by the name that each is configured
+    under; what a table may say is declared by the connector of its kind.
     """
 
     model_config = SettingsConfigDict(
@@ -211,28 +196,61 @@ class Settings(BaseSettings):
     )
 
     odoo: OdooSettings
-    crm: CrmSettings = CrmSettings()
     entities: dict[Key, LegalEntity] = Field(min_length=1)
+    # In this order: what a connector refers to has been read before it.
+    esign: dict[
+        Key,
+        Annotated[ConnectorSettings, BeforeValidator(_configured(Group.ESIGN, ConnectorSettings))],
+    ] = Field(default_factory=dict)
+    crm: dict[Key, Annotated[CrmSettings, BeforeValidator(_configured(Group.CRM, CrmSettings))]] = (
+        Field(default_factory=dict)
+    )
+    sender: dict[
+        Key, Annotated[SenderSettings, BeforeValidator(_configured(Group.SENDER, SenderSettings))]
+    ] = Field(default_factory=dict)
     default_entity: Key | None = None
     worker: WorkerSettings = WorkerSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     sweeps: SweepSettings = SweepSettings()
     web: WebSettings = WebSettings()
 
+    def connectors(self, group: Group) -> Mapping[str, ConnectorSettings | SenderSettings]:
+        """The configured connectors of a group, by name."""
+        found: Mapping[str, ConnectorSettings | SenderSettings] = getattr(self, group.section)
+        return found
+
+    @field_validator("esign", "crm", "sender", mode="before")
+    @classmethod
+    def _kind_by_name(cls, tables: Any) -> Any:
+        """A table that names no kind is of the kind that it is named after."""
+        if not isinstance(tables, Mapping):
+            return tables
+        return {
+            name: {**table, "kind": table.get("kind") or name}
+            if isinstance(table, Mapping)
+            else table
+            for name, table in tables.items()
+        }
+
     @model_validator(mode="after")
-    def _entities_known(self) -> Self:
-        for crm in (self.crm.hubspot, self.crm.odoo):
-            if crm is not None and crm.legal_entity not in self.entities:
-                raise ValueError(f"legal_entity {crm.legal_entity!r} is not among the entities")
-        for name, sender in self.web.connectors.items():
-            if sender.legal_entity is not None and sender.legal_entity not in self.entities:
-                raise ValueError(
-                    f"legal_entity {sender.legal_entity!r} of web.connectors.{name} is not among "
-                    "the entities"
-                )
+    def _fits_together(self) -> Self:
+        problems = [*self._named_twice()]
         if self.default_entity is not None and self.default_entity not in self.entities:
-            raise ValueError(f"default_entity {self.default_entity!r} is not among the entities")
+            known = f"one of entities ({', '.join(self.entities)})"
+            problems.append((("default_entity",), known))
+        if problems:
+            raise _invalid(problems)
         return self
+
+    def _named_twice(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """A name is a connector's webhook address and its contracts' source: it has one meaning."""
+        taken: dict[str, str] = {}
+        for group in Group:
+            for name in self.connectors(group):
+                if name in taken:
+                    there = f"{taken[name]}.{name}"
+                    yield (group.section, name), f"a name of its own: there is {there}, too"
+                taken.setdefault(name, group.section)
 
     @classmethod
     def settings_customise_sources(
@@ -244,7 +262,15 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         file = TomlConfigSettingsSource(settings_cls, config_path())
-        return init_settings, env_settings, file
+        return init_settings, _Environment(settings_cls), file
+
+
+class _Environment(EnvSettingsSource):
+    """The environment, whose texts stay texts: a key of digits is no number."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        decoded = super().decode_complex_value(field_name, field, value)
+        return decoded if isinstance(decoded, (dict, list)) else value
 
 
 def config_path() -> Path:
@@ -276,10 +302,6 @@ def load_settings(**overrides: Any) -> Settings:
         raise ConfigurationError(
             f"the configuration in {path} and the environment (C2C_...) cannot be read: {error}"
         ) from None
-
-
-def _expand(path: Path) -> Path:
-    return path.expanduser()
 
 
 def _is_hosted(url: str) -> bool:

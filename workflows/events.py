@@ -45,7 +45,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.identifiers import contract_of, contract_workflow_id, deal_contract_id
     from contracts.model import Source
     from contracts.signatures import EnvelopeStatus
-    from contracts.sweeps import CrmSweepInput, OdooChanges, PageMark, SweepWindow
+    from contracts.sweeps import OdooChanges, PageMark, SweepWindow
     from workflows import options, search_attributes
     from workflows.board import upsert
     from workflows.messages import Inbox, signal
@@ -190,7 +190,8 @@ class EventWorkflow(Inbox):
 
     async def _for_deal(self, task: ForDeal) -> Delivery:
         """Its contract reads it again; where there is none, it starts if the deal is won."""
-        contract_id = deal_contract_id(task.system, task.deal_id)
+        source = Source(system=task.system, id=task.deal_id)
+        contract_id = deal_contract_id(source.system, source.id)
         workflow_id = contract_workflow_id(task.legal_entity, contract_id)
         refreshed = await workflow.execute_activity(
             refresh_contract,
@@ -199,11 +200,9 @@ class EventWorkflow(Inbox):
         )
         if refreshed.delivery is not None:
             return refreshed.delivery
-        deal = Source(system=task.system, id=task.deal_id)
-        if not await _is_due(deal):
+        if not await _is_due(source):
             return Delivery(outcome=EventOutcome.NOTHING_TO_DO, why=_NOT_DUE)
-        sweep = CrmSweepInput(system=task.system, legal_entity=task.legal_entity)
-        is_new = await start_contract(sweep, task.deal_id)
+        is_new = await start_contract(source, task.legal_entity)
         why = "its contract is started" if is_new else "its contract was started meanwhile"
         return Delivery(outcome=EventOutcome.APPLIED, why=why, touched=(workflow_id,))
 
@@ -230,8 +229,7 @@ class EventWorkflow(Inbox):
             is_signed = envelope.status is EnvelopeStatus.COMPLETED
             outcome = EventOutcome.WAITING if is_signed else EventOutcome.NOTHING_TO_DO
             return Delivery(outcome=outcome, why=_NOT_DUE)
-        sweep = CrmSweepInput(system=deal.system, legal_entity=found.legal_entity)
-        await start_contract(sweep, deal.id)
+        await start_contract(deal, found.legal_entity)
         delivery = await _reported(request)
         why = "its contract is started, and not there yet"
         return delivery or Delivery(outcome=EventOutcome.WAITING, why=why)

@@ -11,7 +11,7 @@ from activities.odoo.contexts import UNTRACKED
 from activities.odoo.needs import CONTACTS, UPSERT, Need
 from contracts.model import Customer, Source
 from contracts.ownership import create_once
-from gateways.crm import odoo_crm
+from gateways.crm.odoo_crm.crm import partner_id
 from gateways.errors import GatewayError
 from gateways.fields import names
 from gateways.odoo import OdooClient
@@ -39,15 +39,15 @@ _CONTRACT_FIELDS = {
 def find_or_create_customer(odoo: OdooClient, customer: Customer, source: Source) -> int:
     """The customer's partner: found by VAT number, or created once.
 
-    Odoo's own CRM names the partner itself: it is taken as it is, or is `record_missing`.
+    A key such as `odoo-partner-7`, as Odoo's own CRM gives it, names the partner itself: it is
+    taken as it is, or is `record_missing`.
     A business failure `customer_ambiguous` names the partners where several have the number, or
     one that is archived.
     """
-    if source.system == odoo_crm.SYSTEM:
-        named = odoo_crm.partner_id(customer.key)
-        if named is not None:
-            odoo.read("res.partner", [named], ["name"])
-            return named
+    named = partner_id(customer.key)
+    if named is not None:
+        odoo.read("res.partner", [named], ["name"])
+        return named
     found = _with_vat_number(odoo, customer) if customer.vat_number else None
     return _create(odoo, customer, source) if found is None else found
 

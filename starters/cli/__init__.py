@@ -194,6 +194,7 @@ app.command()(system.worker)
 app.command()(serving.serve)
 app.command()(system.setup)
 app.command()(system.check)
+app.command()(system.connectors)
 app.command()(replays.replay)
 
 

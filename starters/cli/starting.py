@@ -29,7 +29,8 @@ def start(
         str | None, typer.Option(help="A won deal's id, read from the CRM instead of a file.")
     ] = None,
     crm: Annotated[
-        str | None, typer.Option(help="The deal's CRM: hubspot or odoo-crm. Default: the only one.")
+        str | None,
+        typer.Option(help="The deal's CRM, by its name under crm. Default: the only one."),
     ] = None,
     park: Annotated[
         bool,
@@ -111,10 +112,8 @@ def _problems(session: Session, contract_data: JsonObject) -> list[Problem]:
 
 def _source(session: Session, crm: str | None) -> tuple[str, str]:
     """The CRM of a deal, and the legal entity that its contract belongs to."""
-    from starters import schedules  # late: the CRMs' clients come with it
-
     settings = session.readable_settings
-    configured = schedules.crm_settings(settings) if settings else {}
+    configured = settings.crm if settings else {}
     if crm is None and len(configured) != 1:
         known = f"configured: {', '.join(configured)}" if configured else "none is configured here"
         raise UsageError(f"which CRM? give --crm ({known})")

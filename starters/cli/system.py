@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +18,7 @@ from workflows import task_queues
 if TYPE_CHECKING:
     from starters.cli.tables import View
     from starters.client import C2C
+    from starters.connectors import Installed
     from wiring.settings import ConfigurationError, Settings
 
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
@@ -54,8 +55,12 @@ def worker(
 
 def setup(
     context: typer.Context,
-    crm: Annotated[
-        bool, typer.Option("--crm", help="Also create what the CRMs lack, such as deal properties.")
+    connectors: Annotated[
+        bool,
+        typer.Option(
+            "--connectors",
+            help="Also create what the connected systems lack, such as properties of deals.",
+        ),
     ] = False,
     odoo_webhooks: Annotated[
         bool,
@@ -81,7 +86,7 @@ def setup(
     changes = session.run(lambda c2c: _prepare(c2c, settings))
     if odoo_key is not None:
         changes += _prepare_odoo(settings, odoo_key)
-    left = _prepare_crms(settings) if crm else []
+    left = _prepare_connectors(settings) if connectors else []
     session.show(
         {"changes": changes, "left": left},
         _changes(changes),
@@ -96,7 +101,8 @@ async def _prepare(c2c: C2C, settings: Settings) -> list[Change]:
     from starters import schedules  # late: the CRMs' clients come with it
 
     changes = await schedules.ensure_search_attributes(c2c.client)
-    return [*changes, *await schedules.ensure_sweeps(c2c.client, settings)]
+    changes += await schedules.ensure_sweeps(c2c.client, settings)
+    return [*changes, *await schedules.remove_orphans(c2c.client, settings)]
 
 
 def _prepare_odoo(settings: Settings, key: Path) -> list[Change]:
@@ -106,18 +112,32 @@ def _prepare_odoo(settings: Settings, key: Path) -> list[Change]:
     return odoo_webhooks.ensure_rules(settings, Secret.file(key))
 
 
-def _prepare_crms(settings: Settings) -> list[Finding]:
-    """Create what the CRMs lack; returns what is left for a person."""
+def _prepare_connectors(settings: Settings) -> list[Finding]:
+    """Create what the connected systems lack; returns what is left for a person."""
+    from gateways.connectors import Group
     from starters import preflight  # late, as above
     from wiring import remotes
 
     with contextlib.closing(remotes.odoo(settings)) as odoo:
-        crms = remotes.crms(settings, odoo).values()
-        return [item for crm in crms for item in preflight.crm_findings(crm, crm.ensure_setup)]
+        return [
+            item
+            for group in Group
+            for name, gateway in remotes.built(settings, group, odoo).items()
+            for item in preflight.connector_findings(group, name, gateway.ensure_setup)
+        ]
+
+
+def connectors(context: typer.Context) -> None:
+    """List the connectors that are installed, and how this configuration uses them."""
+    from starters.connectors import installed  # late: the configuration's models come with it
+
+    session = session_of(context)
+    found = list(installed(session.readable_settings))
+    session.show(found, *_connectors(found))
 
 
 def check(context: typer.Context) -> None:
-    """Look whether everything is there: Temporal, Odoo, its rights and data, the CRM."""
+    """Look whether everything is there: Temporal, Odoo, its rights and data, the connectors."""
     from starters import preflight  # late: the clients of Odoo and the CRMs come with it
 
     session = session_of(context)
@@ -152,6 +172,27 @@ def _changes(items: Sequence[Change]) -> View:
 def _sentence(changes: Sequence[Change]) -> str:
     done = sum(item.did is not Did.UNCHANGED for item in changes)
     return f"{done} of {len(changes)} changed." if done else "All of it was there already."
+
+
+def _connectors(items: Sequence[Installed]) -> Iterator[View | str]:
+    from starters.cli.tables import Table
+
+    columns = ("Group", "*Kind", "What it is", "Configured as", "Webhooks", "Sweep")
+    yield Table(
+        columns,
+        (
+            (
+                item.group,
+                item.kind,
+                item.error or item.about,
+                ", ".join(item.configured),
+                ", ".join(item.webhooks) or ("can send" if item.sends_webhooks else ""),
+                item.sweep,
+            )
+            for item in items
+        ),
+    )
+    yield from (f"{item.kind}: {item.not_tried}" for item in items if item.not_tried)
 
 
 def _findings(items: Sequence[Finding]) -> View:

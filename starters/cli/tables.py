@@ -22,7 +22,7 @@ _CONTROL = re.compile(
 _SGR = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
 _VERDICTS = {
     "green": ("ok", "yes", "created", "approved"),
-    "yellow": ("warn", "updated", "exception", "credentials"),
+    "yellow": ("warn", "updated", "removed", "exception", "credentials"),
     "dim": ("unchanged",),
     "bold red": ("missing", "off", "refused", "no"),
 }

@@ -80,7 +80,7 @@ class C2C:
         return await starting.start(self.client, starting.input_of_data(contract_data))
 
     async def start_deal(self, system: str, deal_id: str, legal_entity: str) -> Started:
-        """Start the contract of a won deal in a CRM ("hubspot", "odoo-crm"); the workflow reads
+        """Start the contract of a won deal in a CRM (by its name under `crm`); the workflow reads
         it from there. Starting it again changes nothing. Raises InvalidContract."""
         from starters.client import starting
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from temporalio.client import Client
@@ -16,7 +16,7 @@ from temporalio.service import RPCError
 
 from contracts.events import InboundEvent
 from contracts.problems import InvalidContract
-from gateways.webhooks import events
+from gateways.senders.events import events
 from gateways.webhooks.received import Received
 from gateways.webhooks.schemes import NotVerified, SignedRequest
 from starters.client.events import Away, receive
@@ -28,6 +28,10 @@ from wiring.settings import WebSettings
 
 RETRY_AFTER_SECONDS = 30
 _READY_WITHIN = timedelta(seconds=2)
+_ANSWER = {
+    "description": "The same, answered with the text that the sender insists on.",
+    "content": {"text/plain": {"schema": {"type": "string"}}},
+}
 _STARTED_AT_ONCE = 20
 """Events of one request that are handed to Temporal at the same time."""
 
@@ -80,13 +84,16 @@ def application(
         "/webhooks/{sender}",
         status_code=202,
         tags=["webhooks"],
-        responses=documented(400, 401, 404, 408, 413, 422, 429, 503),
+        response_model=Accepted,
+        responses={200: _ANSWER, **documented(400, 401, 404, 408, 413, 422, 429, 503)},
         openapi_extra={"requestBody": _body(), "parameters": _signature()},
     )
-    async def webhook(sender: str, request: Request) -> Accepted:
+    async def webhook(sender: str, request: Request) -> Accepted | Response:
         """Receive what a configured sender signs. It is kept before this is answered; a repeat is
         the same event."""
-        return await door.receive(sender, request, app.state.temporal)
+        accepted = await door.receive(sender, request, app.state.temporal)
+        text = senders[sender].webhook.answer
+        return Response(text, media_type="text/plain") if text else accepted
 
     @app.get("/health", tags=["operations"])
     async def health() -> Status:
@@ -133,12 +140,12 @@ class Door:
         body = await read_body(request, self._settings.max_body_bytes)
         received = self._verified(sender, request, body)
         try:
-            found = sender.connector.parse(received)
+            found = sender.webhook.parse(received)
         except InvalidContract as error:
             raise HttpProblem(
                 422, "the event cannot be accepted", problems=error.problems, why=str(error)
             ) from None
-        new = await _keep(temporal, found, sender.connector.deadline_seconds)
+        new = await _keep(temporal, found, sender.webhook.deadline_seconds)
         request.state.events, request.state.new = len(found), sum(new)
         return Accepted(
             events=[
@@ -153,9 +160,9 @@ class Door:
         signed = SignedRequest(request.method, self._public_url(request), headers, body)
         at = self._now()
         try:
-            sender.connector.verify(signed, sender.revealed(), at)
+            sender.webhook.verify(signed, sender.revealed(), at)
         except NotVerified as error:
-            status = sender.connector.unverified_status
+            status = sender.webhook.unverified_status
             raise HttpProblem(status, "the signature is not right", why=str(error)) from None
         return Received(sender.name, sender.legal_entity, headers, body, at)
 
@@ -166,7 +173,9 @@ class Door:
         return base.rstrip("/") + path
 
 
-async def _keep(temporal: Client, found: list[InboundEvent], within_seconds: float) -> list[bool]:
+async def _keep(
+    temporal: Client, found: Sequence[InboundEvent], within_seconds: float
+) -> list[bool]:
     """Start the events' workflows. Those kept before a failure are repeats when it is repeated."""
     turns = asyncio.Semaphore(_STARTED_AT_ONCE)
 
@@ -213,7 +222,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
 
 
 def _body() -> dict[str, Any]:
-    others = {"title": "What HubSpot or Odoo sends", "type": ["array", "object"]}
+    others = {"title": "What other kinds of senders send", "type": ["array", "object"]}
     schema = {"anyOf": [events.openapi_schemas()[0], others]}
     return {"required": True, "content": {"application/json": {"schema": schema}}}
 

@@ -18,12 +18,12 @@ def check(settings: Settings) -> list[Finding]:
 
 
 def _sender(sender: Sender) -> Finding:
-    about = f"{sender.connector.kind}: {sender.connector.about}"
+    about = f"{sender.kind}: {sender.about}"
     readable = len(sender.revealed())
     if readable == len(sender.secrets):
         return _GATEWAY.ok(sender.name, about)
     detail = f"{readable} of {len(sender.secrets)} secrets can be read"
-    remedy = f"see secret_files of web.connectors.{sender.name}"
+    remedy = f"see webhook_secret_files of {sender.place}"
     if readable:
         return _GATEWAY.warn(sender.name, detail, remedy)
     return _GATEWAY.missing(sender.name, detail, remedy)

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gateways.connectors import Connector, Group, Webhook, connector
 from gateways.errors import GatewayError
 from gateways.secrets import Secret
-from gateways.webhooks.connectors import CONNECTORS, WebhookConnector
-from wiring.settings import ConfigurationError, Settings, WebConnectorSettings
+from wiring.settings import ConfigurationError, Settings
 
 
 @dataclass(frozen=True)
 class Sender:
-    """One configured connector, under the name in its address."""
+    """One configured connector that sends webhooks, under the name in its address; `place` is its
+    table in the configuration."""
 
     name: str
-    connector: WebhookConnector
+    place: str
+    kind: str
+    about: str
+    webhook: Webhook
     secrets: tuple[Secret, ...]
     legal_entity: str
 
@@ -33,30 +37,32 @@ class Sender:
 
 
 def senders(settings: Settings) -> Mapping[str, Sender]:
-    """By name. Raises ConfigurationError."""
-    return {
-        name: _sender(name, configured, settings)
-        for name, configured in settings.web.connectors.items()
-    }
+    """Those with a secret, by name: who has none sends nothing. Raises ConfigurationError."""
+    found = {}
+    for group in Group:
+        for name, configured in settings.connectors(group).items():
+            secrets = configured.all_webhook_secrets
+            if secrets:
+                declared, place = connector(group, configured.kind), f"{group.section}.{name}"
+                webhook = _webhook(declared, place, settings)
+                found[name] = Sender(
+                    name=name,
+                    place=place,
+                    kind=declared.kind,
+                    about=declared.about,
+                    webhook=webhook,
+                    secrets=secrets,
+                    legal_entity=configured.legal_entity or "",
+                )
+    return found
 
 
-def _sender(name: str, configured: WebConnectorSettings, settings: Settings) -> Sender:
-    kind = configured.kind or name
-    connector = CONNECTORS.get(kind)
-    if connector is None:
-        known = ", ".join(sorted(CONNECTORS))
-        raise ConfigurationError(f"web.connectors.{name}: kind {kind!r} is none of {known}")
-    entity = configured.legal_entity or ""
-    if connector.system:
-        crm = getattr(settings.crm, connector.system)
-        if crm is None:
-            raise ConfigurationError(
-                f"web.connectors.{name} needs crm.{connector.system}: it says whose contracts the "
-                "deals become"
-            )
-        entity = crm.legal_entity
-    if connector.signs_address and not settings.web.public_url:
+def _webhook(declared: Connector[object, object], place: str, settings: Settings) -> Webhook:
+    if declared.webhook is None:
         raise ConfigurationError(
-            f"web.connectors.{name} needs web.public_url, the address that its sender signs"
+            f"{place} has secrets of webhooks, but connectors of kind {declared.kind} send none: "
+            "remove them"
         )
-    return Sender(name, connector, configured.all_secrets, entity)
+    if declared.webhook.signs_address and not settings.web.public_url:
+        raise ConfigurationError(f"{place} needs web.public_url, the address that its sender signs")
+    return declared.webhook

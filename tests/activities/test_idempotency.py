@@ -30,7 +30,7 @@ from contracts.invoice.messages import PaymentReceived
 from contracts.model import Contract, JsonObject, Source
 from contracts.money import Money
 from contracts.sweeps import OdooChanges, SweepWindow
-from gateways.crm.odoo_crm import PARTNER_KEY
+from gateways.crm.odoo_crm.crm import PARTNER_KEY
 from gateways.errors import GatewayError
 from gateways.odoo import OdooClient
 from tests.activities.firm import COMPANY, INVOICE_ON, TERM, Firm, Ordered, ids_of, line_of

@@ -37,7 +37,7 @@ from contracts.invoice.messages import InvoiceBalance
 from contracts.model import Source
 from contracts.money import Money
 from contracts.sweeps import SweepWindow
-from gateways.crm.odoo_crm import PARTNER_KEY
+from gateways.crm.odoo_crm.crm import PARTNER_KEY
 from gateways.errors import GatewayError
 from gateways.odoo import OdooClient
 from tests.activities.firm import APPROVED_FIELD, INVOICE_ON, Firm, Ordered

@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -25,7 +25,9 @@ from contracts.events import Delivery, EventOutcome, EventRecord
 from contracts.identifiers import contract_workflow_id, deal_contract_id
 from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
-from contracts.sweeps import CrmSweepInput, CrmSweepResult
+from contracts.sweeps import ConnectorSweep, ConnectorSweepResult
+from gateways.crm.hubspot import HubSpotSettings
+from gateways.crm.odoo_crm import OdooCrmSettings
 from gateways.crm.protocol import Crm
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
@@ -37,7 +39,7 @@ from tests.servers import OdooServer
 from tests.webhooks import deal_changed, gateway_over
 from tests.world import ENTITY, World, belgian_vat, odoo_order, unique
 from wiring import remotes
-from wiring.settings import CrmSettings, HubSpotSettings, OdooCrmSettings, Settings
+from wiring.settings import Settings
 from workers import worker
 from workflows import task_queues
 from workflows.sweeps import CrmSweepWorkflow
@@ -142,11 +144,11 @@ class CrmWorld(World):
         await self.invoice(invoice, InvoiceStage.OPEN)
         return invoice
 
-    async def crm_sweep(self, system: str) -> CrmSweepResult:
+    async def crm_sweep(self, system: str) -> ConnectorSweepResult:
         """Look once for won deals, as the first sweep ever."""
         return await self.client.execute_workflow(
             CrmSweepWorkflow.run,
-            CrmSweepInput(system=system, legal_entity=ENTITY),
+            ConnectorSweep(system=system, legal_entity=ENTITY, overlap=timedelta(minutes=5)),
             id=unique("crm-sweep"),
             task_queue=task_queues.CONTRACTS,
         )
@@ -180,13 +182,14 @@ async def until(look: Callable[[], dict[str, str]], told: Told) -> dict[str, str
 def crm_settings(odoo_server: OdooServer, sandbox: Sandbox) -> Settings:
     """Both CRMs configured, as an installation would."""
     hubspot = HubSpotSettings(
+        kind="hubspot",
         url=f"{sandbox.url}/hubspot",
         api_key=sandbox.hubspot_token,
         legal_entity=ENTITY,
         closed_since=ADOPTED,
     )
-    opportunities = OdooCrmSettings(legal_entity=ENTITY, closed_since=ADOPTED)
-    crm = CrmSettings(hubspot=hubspot, odoo=opportunities)
+    opportunities = OdooCrmSettings(kind="odoo-crm", legal_entity=ENTITY, closed_since=ADOPTED)
+    crm = {"hubspot": hubspot, "odoo-crm": opportunities}
     return settings_for(odoo_server).model_copy(update={"crm": crm})
 
 

@@ -66,7 +66,7 @@ def gateway(
     variables = environment(world.client, odoo) | {
         "C2C_WEB__PORT": str(port),
         "C2C_WEB__PUBLIC_URL": f"http://127.0.0.1:{port}",
-        "C2C_WEB__CONNECTORS": json.dumps({"odoo": {"secret_files": [str(secret)]}}),
+        "C2C_SENDER": json.dumps({"odoo": {"webhook_secret_files": [str(secret)]}}),
     }
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(

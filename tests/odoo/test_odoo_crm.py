@@ -14,7 +14,7 @@ from contracts.crm import ContractStatus
 from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.validation import InvalidContract, validate
-from gateways.crm.odoo_crm import PARTNER_KEY, OdooCrm
+from gateways.crm.odoo_crm.crm import PARTNER_KEY, OdooCrm
 from gateways.crm.protocol import Crm
 from gateways.crm.status import STATUS_LABELS, status_texts
 from gateways.errors import FailureKind, GatewayError
@@ -328,7 +328,7 @@ def test_statuses_of_many_threads_all_arrive(
 def test_a_sweep_finds_won_deals_of_its_window_only(
     odoo: OdooClient, crm: OdooCrm, make_lead: MakeLead, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateways.crm.odoo_crm._PAGE", 2)
+    monkeypatch.setattr("gateways.crm.odoo_crm.crm._PAGE", 2)
     won = {str(make_lead()) for _ in range(5)}
     still_open = str(make_lead(won=False))
     changes = {

@@ -358,10 +358,13 @@ def test_a_dry_run_of_a_deal_reads_it_and_starts_nothing(
     data = examples.contract_data()
     del data["contract_id"], data["legal_entity"]
     monkeypatch.setattr(
-        "wiring.settings.load_settings", lambda: SimpleNamespace(entities={}, default_entity=None)
+        "wiring.settings.load_settings",
+        lambda: SimpleNamespace(
+            entities={},
+            default_entity=None,
+            crm={"hubspot": SimpleNamespace(legal_entity="northwind")},
+        ),
     )
-    settings = SimpleNamespace(legal_entity="northwind")
-    monkeypatch.setattr("starters.schedules.crm_settings", lambda _: {"hubspot": settings})
     monkeypatch.setattr("wiring.remotes.odoo", lambda _: SimpleNamespace(close=lambda: None))
     crm = SimpleNamespace(read_contract=lambda deal: data)
     monkeypatch.setattr("wiring.remotes.crms", lambda *_: {"hubspot": crm})

@@ -60,7 +60,7 @@ def commands(command: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 LOOK = {"list", "show", "versions", "statement", "audit"}
-SYSTEM = {"worker", "serve", "setup", "check", "replay", "demo", "dev"}
+SYSTEM = {"worker", "serve", "setup", "check", "connectors", "replay", "demo", "dev"}
 COUNTS_ONCE = {"contract start", "events replay", "events dismiss"}
 """By the contract's own id, and the event's."""
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from activities.odoo.requirements import NEEDS
-from gateways.crm.hubspot import HubSpotCrm
-from gateways.crm.odoo_crm import OdooCrm
+from contracts.problems import Problem
+from contracts.sweeps import ConnectorSweep
+from gateways.connectors import Group
+from gateways.crm import hubspot
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
 from sandbox import __file__ as sandbox_file
@@ -18,6 +21,7 @@ from starters.findings import Finding, Verdict
 from wiring.settings import Settings, load_settings
 from workflows.sweeps import CrmSweepWorkflow, OdooSweepWorkflow
 
+UK = "northwind-uk"
 SERVICES = {"BUILD": "milestones", "DEVELOPMENT": "timesheet", "RETAINER": "manual"}
 
 
@@ -265,23 +269,60 @@ async def test_what_only_some_contracts_need_is_for_a_person_to_judge(settings: 
     assert "only contracts that bill expenses on need it" in finding.remedy
 
 
-def test_crms_are_called_as_their_connectors_call_themselves(settings: Settings) -> None:
-    common = {"legal_entity": "northwind", "closed_since": "2026-01-01"}
-    crm = {"odoo": common, "hubspot": {**common, "api_key": "key"}}
-    both = settings.model_copy(update={"crm": settings.crm.model_validate(crm)})
-    assert list(schedules.crm_settings(both)) == [HubSpotCrm.system, OdooCrm.system]
+OPPORTUNITIES = {"legal_entity": "northwind", "closed_since": "2026-01-01"}
+PORTAL = {**OPPORTUNITIES, "kind": "hubspot", "api_key": "key"}
 
 
 def test_sweeps_follow_the_configuration(settings: Settings) -> None:
     assert [item.id for item in schedules.sweeps(settings)] == ["c2c-odoo-sweep"]
-    crm = settings.crm.model_validate(
-        {"odoo": {"legal_entity": "northwind", "closed_since": "2026-01-01"}}
-    )
-    both = schedules.sweeps(settings.model_copy(update={"crm": crm}))
-    assert [item.id for item in both] == ["c2c-odoo-sweep", "c2c-crm-sweep-odoo-crm"]
-    assert [item.workflow for item in both] == [
-        OdooSweepWorkflow.__name__,
-        CrmSweepWorkflow.__name__,
+    crm = {"odoo-crm": OPPORTUNITIES, "emea": PORTAL, "uk": {**PORTAL, "legal_entity": UK}}
+    found = schedules.sweeps(load_settings(crm=crm))
+    assert [(item.id, item.workflow) for item in found] == [
+        ("c2c-odoo-sweep", OdooSweepWorkflow.__name__),
+        ("c2c-crm-sweep-odoo-crm", CrmSweepWorkflow.__name__),
+        ("c2c-crm-sweep-emea", CrmSweepWorkflow.__name__),
+        ("c2c-crm-sweep-uk", CrmSweepWorkflow.__name__),
     ]
-    assert both[1].argument is not None
-    assert both[1].argument.legal_entity == "northwind"
+    declared = hubspot.CONNECTOR.sweep
+    assert declared is not None
+    assert found[3].argument == ConnectorSweep(
+        system="uk",
+        legal_entity=UK,
+        overlap=declared.overlap,
+        nightly=declared.nightly,
+        time_zone="Europe/London",
+    )
+    assert [item.time_zone for item in found[::3]] == ["UTC", "Europe/London"]
+
+
+async def test_what_a_connector_lacks_is_told_with_its_name(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacks = Problem(code="crm_property_missing", field="deals.c2c_stage", expected="a property")
+    refuses = _error("credentials_refused", FailureKind.CREDENTIALS)
+
+    def refuse() -> list[Problem]:
+        raise refuses
+
+    gateways = {
+        "fine": SimpleNamespace(system="fine", missing_setup=list),
+        "emea": SimpleNamespace(system="emea", missing_setup=lambda: [lacks]),
+        "uk": SimpleNamespace(system="uk", missing_setup=refuse),
+    }
+    of_group = {Group.CRM: gateways}
+    monkeypatch.setattr("wiring.remotes.built", lambda _, group, __: of_group.get(group, {}))
+    crm = {name: PORTAL for name in gateways}
+    found = await preflight.check_connectors(load_settings(crm=crm), OdooClient(Fake()))
+    assert [(item.area, item.subject, item.verdict) for item in found] == [
+        ("CRM fine", "access and setup", Verdict.OK),
+        ("CRM emea", "deals.c2c_stage", Verdict.MISSING),
+        ("CRM uk", "access", Verdict.MISSING),
+    ]
+    assert "crm.uk" in found[2].remedy
+
+
+async def test_a_connector_that_cannot_be_built_is_told_by_its_place(settings: Settings) -> None:
+    crm = {"emea": {**PORTAL, "url": "http://crm.example"}}
+    [finding] = await preflight.check_connectors(load_settings(crm=crm), OdooClient(Fake()))
+    assert finding.verdict is Verdict.MISSING
+    assert finding.detail.startswith("crm.emea: ")

@@ -29,8 +29,8 @@ from contracts.crm import ContractStatus, WonDeal
 from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.validation import InvalidContract, validate
-from gateways.crm.hubspot import CUSTOM_PROPERTIES, HubSpotCrm
-from gateways.crm.hubspot_api import HubSpotApi
+from gateways.crm.hubspot.api import HubSpotApi
+from gateways.crm.hubspot.crm import CUSTOM_PROPERTIES, HubSpotCrm
 from gateways.crm.protocol import Crm
 from gateways.crm.status import status_texts
 from gateways.errors import FailureKind, GatewayError
@@ -664,7 +664,7 @@ def all_won(crm: HubSpotCrm, since: datetime) -> list[WonDeal]:
 def test_a_sweep_is_complete_under_paging(
     store: HubSpotStore, crm: HubSpotCrm, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateways.crm.hubspot_api.MAX_PAGE", 20)
+    monkeypatch.setattr("gateways.crm.hubspot.api.MAX_PAGE", 20)
     won = [store.add("deals", {"dealstage": "closedwon"}) for _ in range(60)]
     store.add("deals", {"dealstage": "contractsent"})
 
@@ -693,7 +693,7 @@ def test_a_sweep_without_the_setup_names_the_property_it_misses() -> None:
 def test_a_deal_that_changes_during_the_sweep_hides_no_other(
     store: HubSpotStore, crm: HubSpotCrm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateways.crm.hubspot_api.MAX_PAGE", 5)
+    monkeypatch.setattr("gateways.crm.hubspot.api.MAX_PAGE", 5)
     won = [store.add("deals", {"dealstage": "closedwon"}) for _ in range(15)]
     search = HubSpotStore.all
 
@@ -724,11 +724,11 @@ def test_the_time_of_a_sweep_is_the_date_of_hubspots_answer(
 ) -> None:
     """Our own clock may be wrong by hours."""
     stated = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
-    monkeypatch.setattr("gateways.crm.hubspot_api.date_of", lambda response: stated)
+    monkeypatch.setattr("gateways.crm.hubspot.api.date_of", lambda response: stated)
     store.add("deals", {"dealstage": "closedwon"})
     since = datetime(2026, 1, 1, tzinfo=UTC)
     assert crm.won_deals(since).as_of == stated
-    monkeypatch.setattr("gateways.crm.hubspot_api.date_of", lambda response: None)
+    monkeypatch.setattr("gateways.crm.hubspot.api.date_of", lambda response: None)
     assert crm.won_deals(since).as_of == since, "without a clock nothing is taken for read"
 
 
@@ -756,7 +756,7 @@ def test_a_sweep_goes_on_where_hubspots_own_paging_ends(
 ) -> None:
     """HubSpot ends at 10,000 results; here at 100, to be quick."""
     monkeypatch.setattr("sandbox.hubspot.MAX_RESULTS", 100)
-    monkeypatch.setattr("gateways.crm.hubspot_api.MAX_PAGE", 50)
+    monkeypatch.setattr("gateways.crm.hubspot.api.MAX_PAGE", 50)
     ids = [store.add("deals", {"dealstage": "closedwon"}) for _ in range(130)]
 
     found = all_won(crm, datetime(2026, 1, 1, tzinfo=UTC))
@@ -810,7 +810,7 @@ def test_a_property_of_another_type_is_left_for_a_person(
 
 
 def test_our_custom_properties_are_those_we_read_and_write() -> None:
-    from gateways.crm import hubspot as ours
+    from gateways.crm.hubspot import crm as ours
     from sandbox.hubspot import _STANDARD
 
     asked = {

@@ -200,7 +200,7 @@ def test_the_configuration_loads_as_in_the_container(monkeypatch: pytest.MonkeyP
     refuse_plain_http(settings.odoo.url)
     assert str(settings.odoo.api_key_file) == "/run/secrets/odoo_api_key"
     assert settings.odoo.database == odoo_conf()["db_name"]
-    assert settings.crm.odoo is not None
+    assert list(settings.crm) == ["odoo-crm"]
     # Prometheus of its own would take the SDK's metrics away from the collector.
     assert settings.telemetry.prometheus is None
 

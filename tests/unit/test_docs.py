@@ -177,7 +177,7 @@ _POSITION = {
     "defect": 1,
     "transient": 1,
 }
-_REFUSAL = {"odoo_crm.py": 0, "terms.py": 1}
+_REFUSAL = {"crm.py": 0, "terms.py": 1}
 """`_refusal` takes a code in these files of the gateways; elsewhere it has to do with sentences."""
 _PASSED_ON = {
     "code",
@@ -344,12 +344,19 @@ def test_who_is_responsible_is_stated_where_a_person_has_to_act() -> None:
             assert (item.responsible is None) == (group.outcome is Outcome.RETRIED), item.code
 
 
-def test_the_generated_pages_are_up_to_date() -> None:
-    pages: Callable[[], dict[Path, str]] = runpy.run_path(str(DOCS / "generate_exceptions.py"))[
-        "pages"
-    ]
+@pytest.mark.parametrize("generator", ["generate_exceptions.py", "generate_connectors.py"])
+def test_the_generated_pages_are_up_to_date(generator: str) -> None:
+    pages: Callable[[], dict[Path, str]] = runpy.run_path(str(DOCS / generator))["pages"]
     for file, text in pages().items():
         assert file.read_text(encoding="utf-8") == text, f"{file.name}: run `make docs`"
+
+
+def test_every_setting_of_a_connector_says_what_it_means() -> None:
+    declarations = runpy.run_path(str(DOCS / "generate_connectors.py"))["declarations"]
+    for _, item in declarations():
+        fields = item.settings.model_fields
+        unsaid = [name for name, field in fields.items() if not field.description]
+        assert unsaid == ["kind"], item.kind
 
 
 def test_the_pages_list_every_code_once() -> None:

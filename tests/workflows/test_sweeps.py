@@ -29,9 +29,10 @@ from activities.odoo.sweeps import SWEEP_OVERLAP
 from contracts.contract.messages import MilestoneReachedInOdoo
 from contracts.crm import WonDeal, WonDeals
 from contracts.invoice.state import InvoiceStage
+from contracts.model import Source
 from contracts.sweeps import (
     ChangedInvoice,
-    CrmSweepInput,
+    ConnectorSweep,
     Kind,
     OdooChanges,
     OdooSweepProgress,
@@ -286,8 +287,8 @@ async def test_a_sweep_of_a_crm_goes_on_in_another_run_until_all_pages_are_read(
         deals = [WonDeal(deal_id=str(number + n), modified_at=at) for n in range(1, 4)]
         return WonDeals(deals=deals, as_of=at, next=str(number + 3) if number < 9 else "")
 
-    async def start(sweep: CrmSweepInput, deal_id: str) -> int:
-        started.append(deal_id)
+    async def start(source: Source, legal_entity: str) -> int:
+        started.append(source.id)
         return 1
 
     def here(summary: str, *urgency: Any) -> workflow.ActivityConfig:
@@ -308,7 +309,7 @@ async def test_a_sweep_of_a_crm_goes_on_in_another_run_until_all_pages_are_read(
     ):
         result = await world.client.execute_workflow(
             CrmSweepWorkflow.run,
-            CrmSweepInput(system="crm", legal_entity="northwind"),
+            ConnectorSweep(system="crm", legal_entity="northwind", overlap=SWEEP_OVERLAP),
             id=name,
             task_queue=name,
         )

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from schemathesis.checks import load_all_checks
 
 from contracts.problems import InvalidContract
-from gateways.webhooks import events
+from gateways.senders.events import events
 from gateways.webhooks.received import Received
 from tests.unit.web.conftest import FakeTemporal
 from tests.unit.web.signing import standard_headers
@@ -74,7 +74,7 @@ def test_no_body_of_any_sender_is_a_defect(body: bytes) -> None:
     for sender in SENDERS.values():
         received = Received(sender.name, "northwind", {"webhook-id": "m"}, body, datetime.now(UTC))
         with contextlib.suppress(InvalidContract):
-            found = sender.connector.parse(received)
+            found = sender.webhook.parse(received)
             assert all(event.sha256 == received.sha256 for event in found)
 
 

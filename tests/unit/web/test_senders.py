@@ -20,66 +20,68 @@ def configured(monkeypatch: pytest.MonkeyPatch, **more: Any) -> Settings:
     return load_settings(**more)
 
 
-def web(**connectors: dict[str, Any]) -> dict[str, Any]:
-    return {"connectors": {name: {"secrets": ["s"]} | item for name, item in connectors.items()}}
+def sender(**tables: dict[str, Any]) -> dict[str, Any]:
+    return {"sender": {name: {"webhook_secrets": ["s"]} | item for name, item in tables.items()}}
 
 
-def test_a_connector_is_of_the_kind_of_its_name_unless_it_says_another(
+def test_a_sender_is_of_the_kind_of_its_name_unless_it_says_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    found = senders(configured(monkeypatch, web=web(odoo={}, tickets={"kind": "events"})))
-    assert {name: item.connector.kind for name, item in found.items()} == {
+    found = senders(configured(monkeypatch, **sender(odoo={}, tickets={"kind": "events"})))
+    assert {name: item.kind for name, item in found.items()} == {
         "odoo": "odoo",
         "tickets": "events",
     }
 
 
-@pytest.mark.parametrize(
-    ("connectors", "why"),
-    [
-        ({"tickets": {}}, "kind 'tickets' is none of events, hubspot, odoo"),
-        ({"hubspot": {}}, "needs crm.hubspot"),
-    ],
-)
-def test_what_cannot_work_is_refused_before_it_serves(
-    monkeypatch: pytest.MonkeyPatch, connectors: Any, why: str
-) -> None:
-    with pytest.raises(ConfigurationError, match=why):
-        senders(configured(monkeypatch, web=web(**connectors)))
+PORTAL = {"legal_entity": "northwind", "closed_since": "2026-01-01", "api_key": "k"}
 
 
-def test_hubspot_signs_our_address_and_its_deals_have_a_legal_entity(
+def test_a_crm_that_has_a_secret_sends_for_its_legal_entity_if_we_say_our_address(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    portal = {"legal_entity": "northwind", "closed_since": "2026-01-01", "api_key": "k"}
-    given = {"crm": {"hubspot": portal}, "web": web(hubspot={})}
-    with pytest.raises(ConfigurationError, match="public_url"):
+    emea = {**PORTAL, "kind": "hubspot", "webhook_secrets": ["s"]}
+    given: dict[str, Any] = {"crm": {"emea": emea, "hubspot": PORTAL}}
+    with pytest.raises(ConfigurationError, match=r"crm\.emea needs web\.public_url"):
         senders(configured(monkeypatch, **given))
-    given["web"]["public_url"] = "https://c2c.example"
-    assert senders(configured(monkeypatch, **given))["hubspot"].legal_entity == "northwind"
+    given["web"] = {"public_url": "https://c2c.example"}
+    [(name, found)] = senders(configured(monkeypatch, **given)).items()
+    assert (name, found.place, found.legal_entity) == ("emea", "crm.emea", "northwind")
+
+
+def test_a_secret_for_what_sends_no_webhooks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    opportunities = {"legal_entity": "northwind", "closed_since": "2026-01-01"}
+    crm = {"odoo-crm": {**opportunities, "webhook_secrets": ["s"]}}
+    with pytest.raises(ConfigurationError, match=r"crm\.odoo-crm has secrets"):
+        senders(configured(monkeypatch, crm=crm))
 
 
 @pytest.mark.parametrize(
-    "connectors", [{"odoo": {"secrets": []}}, {"odoo": {"legal_entity": "nobody"}}]
+    ("table", "place"),
+    [
+        ({"webhook_secrets": []}, "sender.odoo"),
+        ({"legal_entity": "nobody"}, "sender.odoo.legal_entity"),
+        ({"kind": "tickets"}, "sender.odoo.kind"),
+    ],
 )
 def test_the_settings_name_what_is_missing(
-    monkeypatch: pytest.MonkeyPatch, connectors: Any
+    monkeypatch: pytest.MonkeyPatch, table: dict[str, Any], place: str
 ) -> None:
-    with pytest.raises(ConfigurationError, match="connectors"):
-        configured(monkeypatch, web=web(**connectors))
+    with pytest.raises(ConfigurationError, match=f"  {place}: expected"):
+        configured(monkeypatch, **sender(odoo=table))
 
 
 def test_a_secret_file_is_read_again_and_a_missing_one_leaves_the_others(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     file = tmp_path / "secret"
-    item = {"secrets": [], "secret_files": [str(tmp_path / "none"), str(file)]}
-    [sender] = senders(configured(monkeypatch, web=web(odoo=item))).values()
-    assert sender.revealed() == []
+    item = {"webhook_secrets": [], "webhook_secret_files": [str(tmp_path / "none"), str(file)]}
+    [found] = senders(configured(monkeypatch, **sender(odoo=item))).values()
+    assert found.revealed() == []
     file.write_text("first\n")
-    assert sender.revealed() == ["first"]
+    assert found.revealed() == ["first"]
     file.write_text("the second\n")
-    assert sender.revealed() == ["the second"]
+    assert found.revealed() == ["the second"]
 
 
 def test_the_check_names_senders_whose_secrets_cannot_be_read(
@@ -88,17 +90,18 @@ def test_the_check_names_senders_whose_secrets_cannot_be_read(
     file, none = tmp_path / "secret", str(tmp_path / "none")
     file.write_text("s")
     given = {
-        "good": {"secret_files": [str(file)]},
-        "half": {"secret_files": [str(file), none]},
-        "bad": {"secret_files": [none]},
+        "good": {"webhook_secret_files": [str(file)]},
+        "half": {"webhook_secret_files": [str(file), none]},
+        "bad": {"webhook_secret_files": [none]},
     }
-    items = {name: {"kind": "odoo", "secrets": []} | item for name, item in given.items()}
-    found = checks.check(configured(monkeypatch, web=web(**items)))
+    items = {name: {"kind": "odoo", "webhook_secrets": []} | item for name, item in given.items()}
+    found = checks.check(configured(monkeypatch, **sender(**items)))
     assert {item.subject: item.verdict for item in found} == {
         "good": Verdict.OK,
         "half": Verdict.WARN,
         "bad": Verdict.MISSING,
     }
-    [wrong] = checks.check(configured(monkeypatch, web=web(tickets={})))
+    wrong_crm = {"hubspot": {**PORTAL, "webhook_secrets": ["s"]}}
+    [wrong] = checks.check(configured(monkeypatch, crm=wrong_crm))
     assert wrong.verdict is Verdict.MISSING
     assert checks.check(configured(monkeypatch)) == []

@@ -1,6 +1,6 @@
 """HubSpot's CRM API (objects v3, associations v4): calls, limits, and the one mapping of errors.
 
-Knows paths and answers, not what a contract is; `gateways.crm.hubspot` does. Written from
+Knows paths and answers, not what a contract is; `gateways.crm.hubspot.crm` does. Written from
 HubSpot's documentation and its official client, and not yet run against a live account.
 """
 

@@ -33,7 +33,7 @@ from gateways.crm.contract_data import (
     unique_keys,
     utc_date,
 )
-from gateways.crm.hubspot_api import SYSTEM, HubSpotApi
+from gateways.crm.hubspot.api import SYSTEM, HubSpotApi
 from gateways.crm.status import STARTED, STATUS_LABELS, refused, status_texts
 from gateways.errors import GatewayError
 from gateways.fields import names
@@ -108,23 +108,23 @@ CUSTOM_PROPERTIES = (
 class HubSpotCrm:
     """A Crm. Thread-safe: it holds nothing but its connections and settings.
 
-    `billing_label` names the association label of the contact invoices go to. `default_currency`
-    is for accounts with a single currency, whose deals name none. `time_zone` (IANA) is the legal
-    entity's: its date counts as the day of signature. Won deals closed before `closed_since`, a
-    date there, are not found by sweeps.
+    `system` is the name it is configured under. `billing_label` names the association label of the
+    contact invoices go to. `default_currency` is for accounts with a single currency, whose deals
+    name none. `time_zone` (IANA) is the legal entity's: its date counts as the day of signature.
+    Won deals closed before `closed_since`, a date there, are not found by sweeps.
     """
-
-    system = SYSTEM
 
     def __init__(
         self,
         api: HubSpotApi,
         *,
+        system: str = SYSTEM,
         billing_label: str = "Billing",
         default_currency: str = "",
         time_zone: str = "UTC",
         closed_since: date | None = None,
     ) -> None:
+        self.system = system
         self._api = api
         self._zone = ZoneInfo(time_zone)
         self._closed_since = closed_since
@@ -151,8 +151,8 @@ class HubSpotCrm:
                 "requested_by": self._owner_email(deal.get("hubspot_owner_id")),
             }
         )
-        contract_data["source"] = {"system": SYSTEM, "id": deal_id}
-        written = terms.terms_of(deal.get(terms.PROPERTY) or "", SYSTEM)
+        contract_data["source"] = {"system": self.system, "id": deal_id}
+        written = terms.terms_of(deal.get(terms.PROPERTY) or "", self.system)
         contract_data["customer"] = self._customer(deal_id)
         return _billed(contract_data, self._line_items(deal_id), written)
 
@@ -160,12 +160,12 @@ class HubSpotCrm:
         """See Crm."""
         deal_id = status.deal_id
         if not _RECORD_ID.fullmatch(deal_id):
-            raise refused(SYSTEM, deal_id, "HubSpot's record ids are whole numbers")
+            raise refused(self.system, deal_id, "HubSpot's record ids are whole numbers")
         try:
             self._api.update("deals", deal_id, status_texts(status))
         except GatewayError as error:
             if error.code == "not_found":
-                raise refused(SYSTEM, deal_id, error.message) from error
+                raise refused(self.system, deal_id, error.message) from error
             raise
 
     def won_deals(self, since: datetime, after: str = "") -> WonDeals:
@@ -236,12 +236,12 @@ class HubSpotCrm:
 
     def _read_deal(self, deal_id: str, properties: Sequence[str]) -> JsonObject:
         if not _RECORD_ID.fullmatch(deal_id):
-            raise _no_deal(deal_id, "HubSpot's record ids are whole numbers")
+            raise self._no_deal(deal_id, "HubSpot's record ids are whole numbers")
         try:
             deal: JsonObject = self._api.read("deals", deal_id, properties)["properties"]
         except GatewayError as error:
             if error.code == "not_found":
-                raise _no_deal(deal_id, error.message) from error
+                raise self._no_deal(deal_id, error.message) from error
             raise
         return deal
 
@@ -249,13 +249,18 @@ class HubSpotCrm:
         deal = self._read_deal(deal_id, _DEAL)
         if deal.get("hs_is_closed_won") != "true":
             raise errors.business(
-                SYSTEM,
+                self.system,
                 "deal_not_won",
                 f"deal {deal_id} is not in a stage that counts as won",
                 field="hs_is_closed_won",
                 value=str(deal.get("hs_is_closed_won")),
             )
         return deal
+
+    def _no_deal(self, deal_id: str, message: str) -> GatewayError:
+        return errors.business(
+            self.system, "deal_not_found", message, field="deal_id", value=deal_id
+        )
 
     def _owner_email(self, owner_id: str | None) -> str | None:
         return self._api.owner_email(owner_id) if owner_id else None
@@ -267,7 +272,7 @@ class HubSpotCrm:
         if companies:
             company_id = _chosen(companies, "primary")
             found = self._api.read_many("companies", [company_id], _COMPANY)
-            customer["key"] = f"{SYSTEM}-{company_id}"
+            customer["key"] = f"{self.system}-{company_id}"
             if found:
                 customer |= _company_fields(found[0]["properties"])
         return present(customer)
@@ -302,10 +307,6 @@ def _milliseconds(moment: datetime) -> str:
     if moment.tzinfo is None:
         raise ValueError("a sweep's window needs times with a time zone")
     return str((moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1))
-
-
-def _no_deal(deal_id: str, message: str) -> GatewayError:
-    return errors.business(SYSTEM, "deal_not_found", message, field="deal_id", value=deal_id)
 
 
 def _chosen(records: Sequence[tuple[str, frozenset[str]]], label: str) -> str:

@@ -6,7 +6,6 @@ from contracts.events import ForOdoo, InboundEvent
 from contracts.sweeps import Kind
 from gateways.webhooks.received import Received, invalid
 
-SECRET_PARAMETER = "secret"  # noqa: S105 - the name of a parameter
 MODELS = {"account.move": Kind.INVOICES, "project.milestone": Kind.MILESTONES}
 _MAX_ID = 2**31 - 1
 

@@ -41,8 +41,6 @@ from gateways.errors import GatewayError
 from gateways.fields import names
 from gateways.odoo import OdooClient
 
-SYSTEM = "odoo-crm"
-
 PARTNER_KEY = "odoo-partner-"
 """A customer's key is this and the database id of its commercial partner."""
 
@@ -76,15 +74,20 @@ class OdooCrm:
     """A Crm. Thread-safe, as the client is.
 
     The client's user needs Odoo's group "Sales / Administrator", which may add properties to
-    sales teams. `time_zone` (IANA) is the legal entity's: its date counts as the day of signature.
-    Opportunities won before `closed_since`, a date there, are not found by sweeps.
+    sales teams. `system` is the name it is configured under. `time_zone` (IANA) is the legal
+    entity's: its date counts as the day of signature. Opportunities won before `closed_since`, a
+    date there, are not found by sweeps.
     """
 
-    system = SYSTEM
-
     def __init__(
-        self, odoo: OdooClient, *, time_zone: str = "UTC", closed_since: date | None = None
+        self,
+        odoo: OdooClient,
+        *,
+        system: str = "odoo-crm",
+        time_zone: str = "UTC",
+        closed_since: date | None = None,
     ) -> None:
+        self.system = system
         self._odoo = odoo
         self._zone = ZoneInfo(time_zone)
         self._closed_since = closed_since
@@ -107,11 +110,11 @@ class OdooCrm:
                 "requested_by": self._user_email(lead["user_id"]),
             }
         )
-        contract_data["source"] = {"system": SYSTEM, "id": str(lead["id"])}
+        contract_data["source"] = {"system": self.system, "id": str(lead["id"])}
         contract_data["customer"] = self._customer(lead, order)
         contract_data["services"] = self._services(order, currency)
         written = {item["name"]: item.get("value") for item in lead["lead_properties"] or ()}
-        stated = terms.terms_of(str(written.get(terms.PROPERTY) or ""), SYSTEM)
+        stated = terms.terms_of(str(written.get(terms.PROPERTY) or ""), self.system)
         contract_data = terms.with_terms(contract_data, stated)
         return contract_data | {"milestones": terms.milestones(contract_data)}
 
@@ -127,7 +130,7 @@ class OdooCrm:
         )
         reason = _why_not(found[0] if found else None)
         if reason:
-            raise refused(SYSTEM, status.deal_id, reason)
+            raise refused(self.system, status.deal_id, reason)
         if _is_news(status, found[0]):
             self._odoo.load("crm.lead", [_row(status)])
 
@@ -192,14 +195,18 @@ class OdooCrm:
         domain = [["id", "=", lead_id], _ALSO_ARCHIVED]
         leads = self._odoo.search_read("crm.lead", domain, _LEAD) if lead_id else []
         if not leads:
-            raise _refusal("deal_not_found", f"there is no opportunity {deal_id!r}", deal_id)
+            raise self._refusal("deal_not_found", f"there is no opportunity {deal_id!r}", deal_id)
         lead = leads[0]
         stage = lead["stage_id"]
         won = stage and self._odoo.read("crm.stage", [stage[0]], ["is_won"])[0]["is_won"]
         if not (won and lead["active"]):
             state = _name(stage) if lead["active"] else "archived or lost"
-            raise _refusal("deal_not_won", f"opportunity {deal_id} is {state}", deal_id)
+            raise self._refusal("deal_not_won", f"opportunity {deal_id} is {state}", deal_id)
         return lead
+
+    def _refusal(self, code: str, message: str, value: str) -> GatewayError:
+        field = "deal_id" if code == "deal_not_found" else ""
+        return errors.business(self.system, code, message, field=field, value=value)
 
     def _quotation(self, lead_id: int) -> JsonObject:
         """The newest quotation; empty where there is none. Raises if one is confirmed already."""
@@ -207,7 +214,7 @@ class OdooCrm:
         orders = self._odoo.search_read("sale.order", domain, _ORDER, order="id desc")
         for order in orders:
             if order["state"] in _CONFIRMED_STATES:
-                raise _refusal(
+                raise self._refusal(
                     "order_already_confirmed",
                     f"order {order['name']} of this opportunity is confirmed already; cancel it "
                     "and leave the quotation unconfirmed, because the contract makes its own order",
@@ -290,7 +297,8 @@ class OdooCrm:
             if len(page) < _PAGE:
                 return
             last = page[-1]["id"]
-        raise errors.defect(SYSTEM, "unexpected_answer", f"more than {_MAX_PAGES * _PAGE} teams")
+        why = f"more than {_MAX_PAGES * _PAGE} teams"
+        raise errors.defect(self.system, "unexpected_answer", why)
 
     def _page(
         self, model: str, domain: Sequence[Any], fields: Sequence[str], after: int
@@ -382,11 +390,6 @@ def _description(line_name: str, code: str) -> str:
     """The first line of an order line's text; Odoo puts the code before it in brackets."""
     first = (line_name or "").strip().split("\n")[0]
     return first.removeprefix(f"[{code}] ")[:_MAX_DESCRIPTION]
-
-
-def _refusal(code: str, message: str, value: str) -> GatewayError:
-    field = "deal_id" if code == "deal_not_found" else ""
-    return errors.business(SYSTEM, code, message, field=field, value=value)
 
 
 def _missing_names(definition: Sequence[JsonObject], needed: Iterable[str]) -> list[str]:

@@ -11,7 +11,6 @@ from contracts.events import ForDeal, InboundEvent
 from gateways.crm.status import STATUS_LABELS
 from gateways.webhooks.received import Received, invalid
 
-SYSTEM = "hubspot"
 MAX_EVENTS = 100
 
 
@@ -42,7 +41,7 @@ def _event(received: Received, place: int, item: Any) -> InboundEvent:
     deal = _number(known, place, name)
     occurred_at, number = (_number(known, place, key) for key in ("occurredAt", "eventId"))
     subscription = known.get("subscriptionId") or 0  # what its settings send for a test has none
-    task = ForDeal(system=SYSTEM, deal_id=str(deal), legal_entity=received.legal_entity)
+    task = ForDeal(system=received.source, deal_id=str(deal), legal_entity=received.legal_entity)
     key = f"{subscription}-{deal}-{occurred_at}-{number}"
     return received.event(key, str(known.get("subscriptionType", "deal")), task)
 

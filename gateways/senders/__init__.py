@@ -1,0 +1,1 @@
+"""Senders of webhooks that are no CRM and no service for signatures."""
