@@ -266,17 +266,9 @@ async def _list(store: DropboxSignStore, request: Request) -> Response:
 
 
 async def _send(store: DropboxSignStore, request: Request) -> Response:
-    fields = {name: value for name, value in (await request.form()).items() if value is not None}
-    signers: list[tuple[str, str]] = []
-    while f"signers[{len(signers)}][name]" in fields:
-        place = f"signers[{len(signers)}]"
-        signers.append((str(fields[f"{place}[name]"]), str(fields[f"{place}[email_address]"])))
-    metadata = {
-        name.removeprefix("metadata[").removesuffix("]"): str(value)
-        for name, value in fields.items()
-        if name.startswith("metadata[")
-    }
-    request_id = store.create(str(fields.get("title", "")), signers, metadata)
+    body = await request.json()
+    signers = [(item["name"], item["email_address"]) for item in body.get("signers") or []]
+    request_id = store.create(body.get("title") or "", signers, body.get("metadata") or {})
     return JSONResponse({"signature_request": store.request(request_id)})
 
 
