@@ -4,7 +4,7 @@ requests against those that it sends. None of it has met a live account."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -413,7 +413,7 @@ def test_our_requests_are_those_of_the_official_client(
     api, accounts = docusign_esign.EnvelopesApi(official), docusign_esign.AccountsApi(official)
     esign = gateway(url)
     esign.changed(START)  # signed in
-    pairs = [
+    pairs: list[tuple[Callable[[], Any], Callable[[], Any]]] = [
         (
             lambda: api.get_envelope(ACCOUNT, envelope_id, include="custom_fields,recipients"),
             lambda: esign.read_envelope(envelope_id),

@@ -5,13 +5,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-import dropbox_sign
 import httpx
 import pytest
 import respx
+from dropbox_sign.api.signature_request_api import SignatureRequestApi
+from dropbox_sign.api_client import ApiClient
+from dropbox_sign.configuration import Configuration
+from dropbox_sign.event_callback_helper import EventCallbackHelper
+from dropbox_sign.models.event_callback_request import EventCallbackRequest
+from dropbox_sign.models.signature_request_send_request import SignatureRequestSendRequest
+from dropbox_sign.models.sub_signature_request_signer import SubSignatureRequestSigner
 from pydantic import SecretStr
 
 from contracts.events import ForEnvelope
@@ -303,20 +310,18 @@ def test_the_vector_of_dropbox_sign() -> None:
 
 
 @pytest.fixture
-def official(url: str) -> Iterator[dropbox_sign.ApiClient]:
-    configuration = dropbox_sign.Configuration(username=KEY, host=f"{url}/v3")
-    with dropbox_sign.ApiClient(configuration) as client:
+def official(url: str) -> Iterator[ApiClient]:
+    configuration = Configuration(username=KEY, host=f"{url}/v3")
+    with ApiClient(configuration) as client:
         yield client
 
 
 def test_the_official_client_sends_and_reads_at_the_stand_in(
-    official: dropbox_sign.ApiClient, store: DropboxSignStore, url: str
+    official: ApiClient, store: DropboxSignStore, url: str
 ) -> None:
-    api = dropbox_sign.api.SignatureRequestApi(official)
-    signer = dropbox_sign.models.SubSignatureRequestSigner(
-        name="Ada", email_address="ada@client.example"
-    )
-    request = dropbox_sign.models.SignatureRequestSendRequest(
+    api = SignatureRequestApi(official)
+    signer = SubSignatureRequestSigner(name="Ada", email_address="ada@client.example")
+    request = SignatureRequestSendRequest(
         title="Contract", signers=[signer], metadata={"c2c_deal": DEAL}, file_urls=["https://x/y"]
     )
     made = api.signature_request_send(request).signature_request
@@ -330,19 +335,19 @@ def test_the_official_client_sends_and_reads_at_the_stand_in(
 
 def test_the_official_client_accepts_the_signature_of_our_events(store: DropboxSignStore) -> None:
     event = json.dumps(store.event(store.send(DEAL)))
-    callback = dropbox_sign.EventCallbackRequest.init(json.loads(event))
-    assert dropbox_sign.EventCallbackHelper.is_valid(KEY, callback)
+    callback = EventCallbackRequest.init(json.loads(event))
+    assert EventCallbackHelper.is_valid(KEY, callback)
 
 
 def test_our_requests_are_those_of_the_official_client(
-    official: dropbox_sign.ApiClient, recorder: Recorder, store: DropboxSignStore, url: str
+    official: ApiClient, recorder: Recorder, store: DropboxSignStore, url: str
 ) -> None:
     request_id = store.send(DEAL)
     store.sign(request_id)
-    api, esign = dropbox_sign.api.SignatureRequestApi(official), gateway(url)
+    api, esign = SignatureRequestApi(official), gateway(url)
     esign.changed(datetime(2026, 6, 1, tzinfo=UTC))
     query = recorder.sent[-1][2]["query"]
-    pairs = [
+    pairs: list[tuple[Callable[[], Any], Callable[[], Any]]] = [
         (
             lambda: api.signature_request_get(request_id),
             lambda: esign.read_envelope(request_id),
