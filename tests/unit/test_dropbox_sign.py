@@ -324,12 +324,13 @@ def test_the_official_client_sends_and_reads_at_the_stand_in(
     request = SignatureRequestSendRequest(
         title="Contract", signers=[signer], metadata={"c2c_deal": DEAL}, file_urls=["https://x/y"]
     )
-    made = api.signature_request_send(request).signature_request
-    ours = gateway(url).read_envelope(made.signature_request_id)
+    request_id = api.signature_request_send(request).signature_request.signature_request_id
+    assert request_id is not None
+    ours = gateway(url).read_envelope(request_id)
     assert ours.deal == Source(system="hubspot", id="9001")
     assert ours.signers == ("Ada <ada@client.example>",)
-    store.sign(made.signature_request_id)
-    read = api.signature_request_get(made.signature_request_id).signature_request
+    store.sign(request_id)
+    read = api.signature_request_get(request_id).signature_request
     assert (read.is_complete, read.metadata) == (True, {"c2c_deal": DEAL})
 
 

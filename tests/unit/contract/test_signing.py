@@ -68,12 +68,12 @@ def exception(life: Played) -> tuple[str, str, list[str]]:
 
 def test_a_won_deal_waits_for_its_envelope_before_anything_is_set_up() -> None:
     life = waiting()
-    assert life.stage is ContractStage.SIGNING
+    assert life.stage() is ContractStage.SIGNING
     assert "provision" not in life.begun
     assert contract_waits(life.state) == ("signature", "the signature, by docusign")
     assert life.crm[-1].waiting_on == "signature"
     life.signal(report(COMPLETED))
-    assert life.stage is ContractStage.ACTIVE
+    assert life.stage() is ContractStage.ACTIVE
 
 
 def test_the_day_of_signature_is_the_envelopes_in_the_legal_entitys_zone() -> None:
@@ -91,14 +91,14 @@ def test_a_day_of_signature_that_the_terms_do_not_bear_parks_for_sales() -> None
     [found] = life.state.exceptions
     assert (found.step, found.code, found.field) == ("validate", "dates_out_of_order", "ends_on")
     life.resolve(Choice.AMEND, changes={"ends_on": "2026-12-31"})
-    assert life.stage is ContractStage.ACTIVE
+    assert life.stage() is ContractStage.ACTIVE
 
 
 def test_an_envelope_that_comes_before_the_deal_is_read_is_kept() -> None:
     life = Played(fixed_price(), system="hubspot", signature="docusign", held_back={"read_deal"})
     life.signal(report(COMPLETED))
     life.release("read_deal")
-    assert life.stage is ContractStage.ACTIVE
+    assert life.stage() is ContractStage.ACTIVE
     assert life.state.terms.signed_on == date(2026, 3, 2)
 
 
@@ -126,9 +126,9 @@ def test_a_person_waits_for_another_envelope_and_the_declined_one_is_no_news_any
     life.resolve(Choice.RETRY)
     life.signal(report(DECLINED))
     assert life.state.exceptions == ()
-    assert life.stage is ContractStage.SIGNING
+    assert life.stage() is ContractStage.SIGNING
     life.signal(report(COMPLETED, "env-2", hours=5))
-    assert life.stage is ContractStage.ACTIVE
+    assert life.stage() is ContractStage.ACTIVE
 
 
 def test_another_envelope_that_is_sent_ends_the_exception() -> None:
@@ -143,7 +143,7 @@ def test_a_person_skips_the_envelope_and_answers_for_the_signature() -> None:
     life = waiting()
     life.signal(report(DECLINED))
     life.resolve(Choice.SKIP, reason="signed on paper")
-    assert life.stage is ContractStage.ACTIVE
+    assert life.stage() is ContractStage.ACTIVE
     assert life.state.signature.confirmed is not None
     assert life.state.signature.confirmed.reason == "signed on paper"
     assert signing.ATTACH_SIGNED not in life.begun
@@ -153,14 +153,14 @@ def test_a_person_cancels_a_contract_that_nobody_signs() -> None:
     life = waiting()
     life.signal(report(DECLINED))
     life.resolve(Choice.CANCEL)
-    assert life.stage is ContractStage.CANCELLED
+    assert life.stage() is ContractStage.CANCELLED
     assert "provision" not in life.begun
 
 
 def test_a_person_confirms_a_signature_on_paper_of_a_day() -> None:
     life = waiting()
     life.send(SignatureConfirmed(by=SAM, reason="on paper", on=date(2026, 3, 5)))
-    assert life.stage is ContractStage.ACTIVE
+    assert life.stage() is ContractStage.ACTIVE
     assert life.state.terms.signed_on == date(2026, 3, 5)
     with pytest.raises(Refused, match="the contract is active: it counts as signed"):
         life.send(SignatureConfirmed(by=SAM, reason="again"))
@@ -178,7 +178,7 @@ def test_reports_in_any_order_come_to_the_same() -> None:
         life = waiting()
         for item in (*order, *order):
             life.signal(item)
-        assert life.stage is ContractStage.ACTIVE
+        assert life.stage() is ContractStage.ACTIVE
         assert life.state.signature.envelope == reports[2].envelope
         assert life.state.exceptions == ()
 
@@ -187,7 +187,7 @@ def test_a_decline_after_the_set_up_is_only_noted() -> None:
     life = waiting()
     life.signal(report(COMPLETED))
     life.signal(report(VOIDED, hours=50, reason="a mistake"))
-    assert life.stage is ContractStage.ACTIVE
+    assert life.stage() is ContractStage.ACTIVE
     assert life.state.exceptions == ()
     assert life.state.signature.is_completed
     [text] = [e.text for e in life.state.journal.entries if "signed already" in e.text]
@@ -233,10 +233,10 @@ def test_a_document_that_cannot_be_had_parks_and_holds_up_the_close_only() -> No
     numbers = list(life.invoices)
     life.issue(*numbers)
     life.settle(*numbers)
-    assert life.stage is ContractStage.CLOSING
+    assert life.stage() is ContractStage.CLOSING
     assert exception(life) == ("envelope_not_found", "it is gone", ["retry", "skip"])
     life.resolve(Choice.SKIP, reason="attached by hand")
-    assert life.stage is ContractStage.CLOSED
+    assert life.stage() is ContractStage.CLOSED
     assert life.state.signature.not_attached == "olga@northwind.example: attached by hand"
 
 
@@ -253,5 +253,5 @@ def test_it_waits_on_in_another_run() -> None:
     life.renew()
     life.signal(report(COMPLETED))
     life.renew()
-    assert life.stage is ContractStage.ACTIVE
+    assert life.stage() is ContractStage.ACTIVE
     assert life.begun.count("attach_signed") == 1
