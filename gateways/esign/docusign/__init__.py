@@ -68,7 +68,8 @@ CONNECTOR = Connector(
     about="signed, declined and voided envelopes of DocuSign, and their documents",
     settings=DocuSignSettings,
     build=_build,
-    webhook=Webhook(verify=schemes.docusign, parse=parse, deadline_seconds=8),
+    # A text is answered with 200, and Connect takes nothing else for an answer.
+    webhook=Webhook(verify=schemes.docusign, parse=parse, deadline_seconds=8, answer="received"),
     # Connect repeats what we did not answer for a while; what it gives up is found within the day.
     sweep=Sweep(overlap=timedelta(minutes=15), nightly=timedelta(days=1)),
     live="Held to docusign-esign, DocuSign's own client, never to a live account.",
