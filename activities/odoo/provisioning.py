@@ -8,13 +8,14 @@ from temporalio import activity
 from activities.failures import step_scope
 from activities.odoo.catalogue import Catalogue
 from activities.odoo.orders import confirm_order, create_order
+from activities.odoo.partners import CUSTOMER_CALLS
 from activities.odoo.projects import set_up_project
 from contracts import parking
 from contracts.contract.state import OdooRefs
 from contracts.model import Contract
 from gateways.odoo import OdooClient
 
-PROVISIONING_CALLS = 12
+PROVISIONING_CALLS = 10 + CUSTOMER_CALLS
 """How many calls to Odoo provisioning makes in a row at most."""
 
 

@@ -246,6 +246,7 @@ class OdooCrm:
                 "street": company["street"],
                 "city": company["city"],
                 "zip": company["zip"],
+                "odoo_partner": company_id,
             }
         )
 
@@ -342,13 +343,6 @@ class OdooCrm:
                 value=f"{count} won opportunities without one",
                 expected="a sales team on each won opportunity, to hold the contract's status",
             )
-
-
-def partner_id(customer_key: str) -> int | None:
-    """The commercial partner behind a customer's key; None for a key that is none of ours."""
-    if not customer_key.startswith(PARTNER_KEY):
-        return None
-    return _record_id(customer_key.removeprefix(PARTNER_KEY))
 
 
 def _record_id(deal_id: str) -> int | None:

@@ -1,0 +1,158 @@
+"""The partners in Odoo that a customer may be: searched in few calls, never all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from activities.odoo.needs import CONTACTS, Need
+from contracts import customers, vat
+from contracts.customers import Candidate, Linked, Match, Party
+from gateways.fields import names
+from gateways.odoo import OdooClient
+
+FIELDS = names("name is_company parent_id vat country_code email street city zip ref active")
+NEEDS = (Need("res.partner", FIELDS, access=CONTACTS),)
+
+SEARCHING_CALLS = 4
+"""How many calls to Odoo a search takes in a row at most."""
+_MOST_EXACT, _MOST_LIKE = 20, 60
+"""How many records a search looks at. Of what more are like a customer, a person decides."""
+_FIRM = ["|", ("is_company", "=", True), ("parent_id", "=", False)]
+"""No contact persons: they share the VAT number of their company."""
+_ARCHIVED_TOO = ("active", "in", [True, False])
+_STREET_LETTERS = 5
+
+Row = dict[str, Any]
+Domain = list[Any]
+
+
+def search(odoo: OdooClient, party: Party, link: str) -> Match:
+    """Who of Odoo's partners the firm is; `link` is the reference by which it was known before.
+
+    Numbers and references first, which Odoo has an index of; names, domains and addresses only
+    where those do not tell.
+    """
+    found = _Candidates(odoo, link)
+    found.add(_exact(party, link), _MOST_EXACT)
+    decided = customers.match(party, found.all())
+    if isinstance(decided, Linked):
+        return decided
+    more = not found.add(_like(party, _likenesses(party)), _MOST_LIKE)
+    if more:
+        # Too common a word: what also has the other one, or the same house.
+        more = not found.add_alone(_like(party, _narrow(party)), _MOST_LIKE)
+    return customers.match(party, found.all(), more=more)
+
+
+def read(odoo: OdooClient, partner: int) -> Row | None:
+    """A partner as it is now, archived or not; None where it is gone."""
+    return odoo.by_id("res.partner", [partner], FIELDS, also=[_ARCHIVED_TOO]).get(partner)
+
+
+def candidate(row: Row, *, is_linked: bool = False) -> Candidate:
+    party = Party(
+        name=row["name"] or "",
+        country=row["country_code"] or "",
+        vat_number=row["vat"] or "",
+        email=row["email"] or "",
+        street=row["street"] or "",
+        zip=row["zip"] or "",
+        city=row["city"] or "",
+    )
+    return Candidate(row["id"], party, row["ref"] or "", is_linked, not row["active"])
+
+
+class _Candidates:
+    """The partners found so far, and who of them the firm was known as."""
+
+    def __init__(self, odoo: OdooClient, link: str) -> None:
+        self._odoo = odoo
+        self._link = link
+        self._rows: dict[int, Row] = {}
+        self._linked: set[int] = set()
+
+    def add(self, domain: Domain, limit: int) -> bool:
+        """Add what matches; false where there may be more. Calls are shared with others."""
+        found = self._odoo.matching("res.partner", domain, FIELDS, limit=limit)
+        self._take(found.rows)
+        return found.is_complete
+
+    def add_alone(self, domain: Domain, limit: int) -> bool:
+        """The same in a call of its own: nobody else's records count towards its limit."""
+        rows = self._odoo.search_read("res.partner", domain, FIELDS, limit=limit, order="id")
+        self._take(rows)
+        return len(rows) < limit
+
+    def all(self) -> list[Candidate]:
+        missing = self._linked - self._rows.keys()
+        if missing:
+            self._rows |= self._odoo.by_id("res.partner", missing, FIELDS, also=[_ARCHIVED_TOO])
+        return [
+            candidate(row, is_linked=partner in self._linked) for partner, row in self._rows.items()
+        ]
+
+    def _take(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            is_firm = row["is_company"] or not row["parent_id"]
+            if is_firm:
+                self._rows[row["id"]] = row
+            if row["ref"] == self._link:
+                self._linked.add(row["id"] if is_firm else row["parent_id"][0])
+
+
+def _exact(party: Party, link: str) -> Domain:
+    """By what Odoo has an index of: the VAT number as usually written, and references."""
+    references = ("ref", "in", [link, *([party.key] if party.key else [])])
+    numbers = list(vat.spellings(party.vat))
+    if not numbers:
+        return [_ARCHIVED_TOO, references]
+    return [_ARCHIVED_TOO, "|", references, "&", ("vat", "in", numbers), *_FIRM]
+
+
+def _like(party: Party, likenesses: Domain) -> Domain:
+    """By any spelling of the VAT number, or by likeness. Who has another number is another firm:
+    so a firm with a number is only like those without one."""
+    if not party.vat.text:
+        return [_ARCHIVED_TOO, *_FIRM, *likenesses]
+    number = ("vat", "=ilike", vat.pattern(party.vat.text))
+    if not party.vat.is_valid:
+        return [_ARCHIVED_TOO, *_FIRM, "|", number, *likenesses]
+    return [_ARCHIVED_TOO, *_FIRM, "|", number, "&", ("vat", "=", False), *likenesses]
+
+
+def _likenesses(party: Party) -> Domain:
+    patterns = [("name", "=ilike", pattern) for pattern in customers.name_patterns(party)]
+    terms: list[Domain] = [[term] for term in patterns]
+    if party.domain:
+        terms.append([("email", "=ilike", f"%{party.domain}%")])
+    if party.house.zip and party.house.street:
+        terms.append(_at_house(party))
+    return _joined("|", terms)
+
+
+def _narrow(party: Party) -> Domain:
+    """All telling words at once, or one of them with the domain or the house."""
+    patterns = [("name", "=ilike", pattern) for pattern in customers.name_patterns(party)]
+    terms: list[Domain] = [_joined("&", [[term] for term in patterns])]
+    either = _joined("|", [[term] for term in patterns])
+    if party.domain:
+        terms.append(["&", ("email", "=ilike", f"%{party.domain}%"), *either])
+    if party.house.zip and party.house.street:
+        terms.append(_at_house(party))
+    return _joined("|", terms)
+
+
+def _at_house(party: Party) -> Domain:
+    letters = "_".join(party.house.numbers[:1])
+    street = party.house.street[:_STREET_LETTERS]
+    start = customers.pattern(street)
+    house = [("street", "=ilike", f"%{start}%{letters}%")]
+    return ["&", ("zip", "=ilike", f"%{party.house.zip}"), *house]
+
+
+def _joined(connective: str, terms: Sequence[Domain]) -> Domain:
+    """Several conditions as one; without any, what nothing matches."""
+    if not terms:
+        return [("id", "=", 0)]
+    return [*[connective] * (len(terms) - 1), *(term for domain in terms for term in domain)]
