@@ -354,17 +354,44 @@ def key_of(party: Party) -> tuple[str, ...] | None:
 
 
 def name_patterns(party: Party) -> tuple[str, ...]:
-    """What a name with the firm's most telling words is like, as `=ilike` searches."""
-    return tuple(f"%{pattern(word)}%" for word in names.telling_words(party.name))
+    """What the same name is like, as `=ilike` searches: its words in their order, however they are
+    spelled. A number at its end ends there: `Garage 2` is not searched as `Garage 23`."""
+    words = names.words_of(party.name)
+    return _ending("%".join(_pattern(word) for word in words), words) if words else ()
+
+
+def telling_patterns(party: Party) -> tuple[str, ...]:
+    """What a name with one of the firm's most telling words is like; or, where the name has
+    numbers, one with the same numbers: in those nobody makes a typing error unseen."""
+    numbers = names.numbers_of(party.name)
+    if numbers:
+        return _ending("%".join(numbers), names.words_of(party.name))
+    return tuple(f"%{_pattern(word)}%" for word in names.telling_words(party.name))
+
+
+def street_patterns(party: Party) -> tuple[str, ...]:
+    """What the same street and house number are like: each is in its text, in either order."""
+    start = _pattern(party.house.street[:_STREET_LETTERS])
+    return tuple(f"%{part}%" for part in (start, *party.house.numbers[:1]))
 
 
 _VOWELS = frozenset("aeiouy")
+_STREET_LETTERS = 5
+_SHORT = 4
 
 
-def pattern(word: str) -> str:
-    """A word as `=ilike` searches it: with a wildcard for each letter that people write otherwise."""
+def _ending(pattern: str, words: Sequence[str]) -> tuple[str, ...]:
+    if not words[-1][-1].isdigit():
+        return (f"%{pattern}%",)
+    return (f"%{pattern}", f"%{pattern} %", f"%{pattern},%")
+
+
+def _pattern(word: str) -> str:
+    """A word with wildcards for letters that are written in several ways; a short one may be an
+    abbreviation with dots."""
     spelled = re.sub(r"[äöü]|[aou]e|ß|ss", "%", word)
-    return "".join(_letter(letter) for letter in spelled)
+    letters = [_letter(letter) for letter in spelled]
+    return ("%" if len(word) <= _SHORT else "").join(letters)
 
 
 def _letter(letter: str) -> str:

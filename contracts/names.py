@@ -116,18 +116,23 @@ def forms_conflict(one: FirmName, other: FirmName) -> bool:
     return bool(one.forms and other.forms and not one.forms & other.forms)
 
 
-def telling_words(name: str) -> tuple[str, ...]:
-    """The words, as they are written in small letters, that a firm is searched by: the longest
-    that few others have."""
+def words_of(name: str) -> tuple[str, ...]:
+    """The words that tell the firm, in small letters as they are written."""
     plain = re.sub(r"[^\w]|_", " ", name.lower().replace(".", "")).split()
-    found = [word for word in plain if _tells(folded(word))]
+    telling = [word for word in plain if folded(word) not in (*_KIND_OF_FORM, *_FILLERS)]
+    return tuple(telling or plain)
+
+
+def numbers_of(name: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"[0-9]+", " ".join(words_of(name))))
+
+
+def telling_words(name: str) -> tuple[str, ...]:
+    """The longest of the words that few other firms have in their names."""
+    found = [word for word in words_of(name) if len(word) >= _SHORTEST_TELLING]
     rare = [word for word in found if folded(word) not in _COMMON]
     ranked = sorted(enumerate(rare or found), key=lambda item: (-len(item[1]), item[0]))
     return tuple(dict.fromkeys(word for _, word in ranked))[:_MOST_TELLING]
-
-
-def _tells(word: str) -> bool:
-    return len(word) >= _SHORTEST_TELLING and word not in _KIND_OF_FORM and word not in _FILLERS
 
 
 def house(street: str, postal_code: str) -> House:

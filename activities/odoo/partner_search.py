@@ -12,16 +12,15 @@ from gateways.fields import names
 from gateways.odoo import OdooClient
 
 FIELDS = names("name is_company parent_id vat country_code email street city zip ref active")
-NEEDS = (Need("res.partner", FIELDS, access=CONTACTS),)
+NEEDS = (Need("res.partner", (*FIELDS, "country_id"), access=CONTACTS),)
 
-SEARCHING_CALLS = 4
+SEARCHING_CALLS = 3
 """How many calls to Odoo a search takes in a row at most."""
-_MOST_EXACT, _MOST_LIKE = 20, 60
+_MOST_EXACT, _MOST_LIKE = 20, 100
 """How many records a search looks at. Of what more are like a customer, a person decides."""
 _FIRM = ["|", ("is_company", "=", True), ("parent_id", "=", False)]
 """No contact persons: they share the VAT number of their company."""
-_ARCHIVED_TOO = ("active", "in", [True, False])
-_STREET_LETTERS = 5
+ARCHIVED_TOO = ("active", "in", [True, False])
 
 Row = dict[str, Any]
 Domain = list[Any]
@@ -38,16 +37,13 @@ def search(odoo: OdooClient, party: Party, link: str) -> Match:
     decided = customers.match(party, found.all())
     if isinstance(decided, Linked):
         return decided
-    more = not found.add(_like(party, _likenesses(party)), _MOST_LIKE)
-    if more:
-        # Too common a word: what also has the other one, or the same house.
-        more = not found.add_alone(_like(party, _narrow(party)), _MOST_LIKE)
+    more = not found.add(_like(party), _MOST_LIKE)
     return customers.match(party, found.all(), more=more)
 
 
 def read(odoo: OdooClient, partner: int) -> Row | None:
     """A partner as it is now, archived or not; None where it is gone."""
-    return odoo.by_id("res.partner", [partner], FIELDS, also=[_ARCHIVED_TOO]).get(partner)
+    return odoo.by_id("res.partner", [partner], FIELDS, also=[ARCHIVED_TOO]).get(partner)
 
 
 def candidate(row: Row, *, is_linked: bool = False) -> Candidate:
@@ -78,16 +74,10 @@ class _Candidates:
         self._take(found.rows)
         return found.is_complete
 
-    def add_alone(self, domain: Domain, limit: int) -> bool:
-        """The same in a call of its own: nobody else's records count towards its limit."""
-        rows = self._odoo.search_read("res.partner", domain, FIELDS, limit=limit, order="id")
-        self._take(rows)
-        return len(rows) < limit
-
     def all(self) -> list[Candidate]:
         missing = self._linked - self._rows.keys()
         if missing:
-            self._rows |= self._odoo.by_id("res.partner", missing, FIELDS, also=[_ARCHIVED_TOO])
+            self._rows |= self._odoo.by_id("res.partner", missing, FIELDS, also=[ARCHIVED_TOO])
         return [
             candidate(row, is_linked=partner in self._linked) for partner, row in self._rows.items()
         ]
@@ -106,49 +96,37 @@ def _exact(party: Party, link: str) -> Domain:
     references = ("ref", "in", [link, *([party.key] if party.key else [])])
     numbers = list(vat.spellings(party.vat))
     if not numbers:
-        return [_ARCHIVED_TOO, references]
-    return [_ARCHIVED_TOO, "|", references, "&", ("vat", "in", numbers), *_FIRM]
+        return [ARCHIVED_TOO, references]
+    return [ARCHIVED_TOO, "|", references, "&", ("vat", "in", numbers), *_FIRM]
 
 
-def _like(party: Party, likenesses: Domain) -> Domain:
+def _like(party: Party) -> Domain:
     """By any spelling of the VAT number, or by likeness. Who has another number is another firm:
     so a firm with a number is only like those without one."""
     if not party.vat.text:
-        return [_ARCHIVED_TOO, *_FIRM, *likenesses]
+        return [ARCHIVED_TOO, *_FIRM, *_likenesses(party)]
     number = ("vat", "=ilike", vat.pattern(party.vat.text))
     if not party.vat.is_valid:
-        return [_ARCHIVED_TOO, *_FIRM, "|", number, *likenesses]
-    return [_ARCHIVED_TOO, *_FIRM, "|", number, "&", ("vat", "=", False), *likenesses]
+        return [ARCHIVED_TOO, *_FIRM, "|", number, *_likenesses(party)]
+    return [ARCHIVED_TOO, *_FIRM, "|", number, "&", ("vat", "=", False), *_likenesses(party)]
 
 
 def _likenesses(party: Party) -> Domain:
-    patterns = [("name", "=ilike", pattern) for pattern in customers.name_patterns(party)]
-    terms: list[Domain] = [[term] for term in patterns]
+    """The same name in the country, or the same domain with a like name, or the same house."""
+    here = ["|", ("country_code", "=", party.country), ("country_id", "=", False)]
+    terms: list[Domain] = [["&", *here, *_names(customers.name_patterns(party))]]
     if party.domain:
-        terms.append([("email", "=ilike", f"%{party.domain}%")])
+        domain = ("email", "=ilike", f"%{party.domain}%")
+        terms.append(["&", domain, *_names(customers.telling_patterns(party))])
     if party.house.zip and party.house.street:
-        terms.append(_at_house(party))
+        patterns = customers.street_patterns(party)
+        street = [[("street", "=ilike", pattern)] for pattern in patterns]
+        terms.append(_joined("&", [[("zip", "=ilike", f"%{party.house.zip}")], *street]))
     return _joined("|", terms)
 
 
-def _narrow(party: Party) -> Domain:
-    """All telling words at once, or one of them with the domain or the house."""
-    patterns = [("name", "=ilike", pattern) for pattern in customers.name_patterns(party)]
-    terms: list[Domain] = [_joined("&", [[term] for term in patterns])]
-    either = _joined("|", [[term] for term in patterns])
-    if party.domain:
-        terms.append(["&", ("email", "=ilike", f"%{party.domain}%"), *either])
-    if party.house.zip and party.house.street:
-        terms.append(_at_house(party))
-    return _joined("|", terms)
-
-
-def _at_house(party: Party) -> Domain:
-    letters = "_".join(party.house.numbers[:1])
-    street = party.house.street[:_STREET_LETTERS]
-    start = customers.pattern(street)
-    house = [("street", "=ilike", f"%{start}%{letters}%")]
-    return ["&", ("zip", "=ilike", f"%{party.house.zip}"), *house]
+def _names(patterns: Sequence[str]) -> Domain:
+    return _joined("|", [[("name", "=ilike", pattern)] for pattern in patterns])
 
 
 def _joined(connective: str, terms: Sequence[Domain]) -> Domain:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from activities.failures import BusinessRefusal
 from activities.odoo import external_ids, partner_search
 from activities.odoo.contexts import UNTRACKED
-from activities.odoo.needs import CONTACTS, UPSERT, Need
+from activities.odoo.needs import ACCOUNTING, CONTACTS, PROJECT, SALES, UPSERT, Need
 from contracts import customers
 from contracts.customers import Candidate, Found, Linked, Party, Uncertain
 from contracts.model import NEW_PARTNER, Customer, ParentCompany, Source
@@ -22,12 +23,15 @@ NEEDS = (
     Need(
         "res.partner",
         names("""
-            name display_name is_company parent_id child_ids email vat active ref type
-            country_id country_code street city zip
+            name is_company parent_id child_ids email vat active ref type
+            country_id street city zip
         """),
         access=CONTACTS,
         rights=UPSERT,
     ),
+    Need("project.project", ("partner_id",), access=PROJECT),
+    Need("sale.order", ("partner_id",), access=SALES),
+    Need("account.move", ("partner_id",), access=ACCOUNTING),
 )
 
 CUSTOMER_CALLS = 2 * (partner_search.SEARCHING_CALLS + 4)
@@ -81,6 +85,28 @@ def _find_or_create(odoo: OdooClient, firm: _Firm) -> int:
     if isinstance(found, Uncertain):
         raise _ambiguous(firm, found)
     return _create_itself(odoo, firm)
+
+
+def for_partner(
+    odoo: OdooClient, partner: int, of: tuple[str, int], load: Callable[[int], int]
+) -> int:
+    """What `load` makes for the partner. Where people have merged it into another since, it is made
+    for that one: a merge changes the partner on all records, such as `of` (model, id)."""
+    try:
+        return load(partner)
+    except GatewayError as refused:
+        if refused.code != "reference_unknown":
+            raise
+        now = partner_of(odoo, *of)
+        if now == partner:
+            raise
+    return load(now)
+
+
+def partner_of(odoo: OdooClient, model: str, record: int) -> int:
+    """Whose a record is now."""
+    [row] = odoo.read(model, [record], ["partner_id"])
+    return int(row["partner_id"][0])
 
 
 # --- what a person chose --------------------------------------------------------------------------
