@@ -40,6 +40,7 @@ CUSTOMER_CALLS = 2 * (partner_search.SEARCHING_CALLS + 4)
 _CONTRACT_FIELDS = {"vat": "vat_number", "email": "billing_email", "country_id": "country"}
 """Fields that Odoo may refuse, by what they are called in the contract, where they are amended."""
 _MOST_SHOWN = 10
+_LINK_NAME = "Contract to Cash"
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def _link(firm: _Firm, prefix: str = "") -> dict[str, Any]:
     fields stay as people have them, and a merge in Odoo moves it along."""
     row = {
         "id": firm.link_id,
-        "name": firm.link,
+        "name": _LINK_NAME,
         "type": "Other",
         "ref": firm.link,
         "active": False,
