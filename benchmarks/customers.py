@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from stdnum import luhn
+
 from activities.failures import BusinessRefusal
 from activities.odoo.partners import find_or_create_customer
 from benchmarks.frame import Bench, at_least, at_most, benchmark
@@ -184,7 +186,7 @@ def _written(digits: str, country: str) -> str:
             total = sum(int(digit) * (8 - at) for at, digit in enumerate(digits[:7]))
             return f"GB{digits[:7]}{97 - total % 97:02d}"
         case "IT":
-            return f"IT0{digits}{digits[0]}"
+            return f"IT{digits[:7]}001{luhn.calc_check_digit(f'{digits[:7]}001')}"
     return f"{country}{digits}"
 
 
