@@ -25,6 +25,7 @@ from contracts.model import Key
 from contracts.policy import LegalEntity
 from contracts.problems import expectation
 from gateways.secrets import Secret
+from gateways.vies import ViesSettings
 
 CONFIG_VARIABLE = "C2C_CONFIG"
 DEFAULT_CONFIG = Path("c2c.toml")
@@ -218,6 +219,7 @@ class Settings(BaseSettings):
     telemetry: TelemetrySettings = TelemetrySettings()
     sweeps: SweepSettings = SweepSettings()
     web: WebSettings = WebSettings()
+    vies: ViesSettings = ViesSettings()
 
     @model_validator(mode="after")
     def _entities_known(self) -> Self:

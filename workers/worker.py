@@ -94,6 +94,7 @@ def activities_of(
     projects, orders = OdooProjects(odoo), OdooOrders(odoo, catalogue)
     invoices, payments = OdooInvoices(odoo, policies, catalogue), OdooPayments(odoo)
     delivery = OdooDelivery(odoo)
+    vies = Vies(settings.vies) if settings.vies.enabled else None
     timesheets = OdooTimesheets(odoo, settings.odoo.time_approved_field)
     hosted: dict[str, list[Callable[..., Any]]] = {
         task_queues.CONTRACTS: [
@@ -105,7 +106,7 @@ def activities_of(
         task_queues.CRM: [crm.is_due, crm.read_deal, crm.write_status, crm.won_deals],
         task_queues.ODOO_MASTER: [
             OdooValidation(catalogue, policies).validate_contract,
-            OdooProvisioning(odoo, catalogue).provision,
+            OdooProvisioning(odoo, catalogue, vies).provision,
             projects.amend_project,
             projects.set_project_status,
             projects.archive_project,

@@ -7,16 +7,19 @@ from typing import Any
 
 import pytest
 
+import sandbox.vies
 from activities.failures import BusinessRefusal
 from activities.odoo.delivery import ReminderRequest
 from activities.odoo.orders import create_order
 from activities.odoo.partners import find_or_create_customer
 from activities.odoo.projects import set_up_project
+from activities.odoo.provisioning import OdooProvisioning, ProvisionRequest
 from contracts.contract.state import OdooRefs
 from contracts.model import NEW_PARTNER, Customer, JsonObject, Source
 from gateways.crm.odoo_crm import PARTNER_KEY
 from gateways.odoo import connect
 from gateways.secrets import Secret
+from gateways.vies import Vies, ViesSettings
 from tests.activities.firm import Firm
 from tests.activities.refusals import code, refused
 from tests.world import belgian_vat, single, unique
@@ -391,3 +394,23 @@ def test_an_order_is_made_for_the_customer_that_the_project_s_was_merged_into(fi
     create_order(firm.client, firm.catalogue, accepted, made)
     [order] = firm.odoo.read("sale.order", [made.order_id or 0], ["partner_id"])
     assert order["partner_id"][0] == kept
+
+
+# --- VIES -----------------------------------------------------------------------------------------
+
+
+def test_what_vies_says_is_kept_and_holds_nothing_up(firm: Firm) -> None:
+    contract = single()
+    register = sandbox.vies.Vies(away={"BE"})
+    vies = Vies(ViesSettings(enabled=True, requester="BE0403019261"), register.transport)
+    provisioning = OdooProvisioning(firm.client, firm.catalogue, vies)
+    accepted, company = firm.accepted(contract)
+    made = provisioning.provision(
+        ProvisionRequest(contract=accepted, made=OdooRefs(company_id=company))
+    )
+    number = accepted.customer.vat_number
+    assert made.vat_check == f"VIES did not answer about {number} (MS_UNAVAILABLE)"
+    assert made.order_confirmed
+    again = provisioning.provision(ProvisionRequest(contract=accepted, made=made))
+    assert again.vat_check == made.vat_check
+    assert len(register.asked) == 1
