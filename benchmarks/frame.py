@@ -60,6 +60,7 @@ MODULES = (
     "replay",
     "recovery",
     "webhooks",
+    "customers",
     "command_line",
     "peers.comparison",
 )

@@ -137,6 +137,7 @@ model_type: an object is required here
 tuple_type: a list is required here
 email_malformed: this is not an e-mail address
 country_malformed: this is not an ISO country code of two capitals
+partner_malformed: the choice of a partner is neither an id of Odoo nor `new`
 vat_invalid: the VAT number's check digits or country prefix are wrong => ask the customer and
     `amend`; `null` where there is no VAT number
 currency_unknown: this is not an ISO 4217 currency code
@@ -344,8 +345,9 @@ SETTING_UP = _group(
     """
 Found by our own checks while a contract is set up or changed in Odoo.
 
-customer_ambiguous (operations, at customer): several customers in Odoo have this VAT number, or
-    an archived one => merge them in Odoo, or restore the archived one, then `retry`
+customer_ambiguous (operations, at customer): customers in Odoo may be this one, or its parent
+    company; the message lists them with what speaks for each => `amend` `customer.odoo_partner`:
+    the id of one, or `new`; or merge or restore them in Odoo, then `retry`
 service_code_ambiguous (operations, at order, at create_invoice): several products in Odoo have
     this internal reference => make the references unique, then `retry`
 order_total_differs (operations, at order, at confirm, at amend_order): Odoo's order does not

@@ -201,6 +201,28 @@ class Source(Frozen):
     id: Text
 
 
+def _partner(value: Any) -> Any:
+    if value == NEW_PARTNER or (type(value) is int and 0 < value < 2**31):
+        return value
+    raise PydanticCustomError("partner_malformed", 'the id of a partner in Odoo, or "new"')
+
+
+NEW_PARTNER = "new"
+PartnerChoice = Annotated[int | str, BeforeValidator(_partner)]
+"""Which partner in Odoo a firm is, by its id, where somebody has decided that; or that it is none
+of them (`new`)."""
+
+
+class ParentCompany(Frozen):
+    """The company above the customer. `key` is its identity in the source system."""
+
+    key: Key
+    name: Line
+    country: Country
+    vat_number: OptionalText | None = None
+    odoo_partner: PartnerChoice | None = None
+
+
 class Customer(Frozen):
     """The party that pays. `key` is the customer's identity in the source system."""
 
@@ -212,6 +234,8 @@ class Customer(Frozen):
     street: OptionalText = ""
     city: OptionalText = ""
     zip: OptionalText = ""
+    parent: ParentCompany | None = None
+    odoo_partner: PartnerChoice | None = None
 
 
 class ServiceLine(Frozen):

@@ -45,6 +45,7 @@ from gateways.settings import (
     Section,
     SenderSettings,
 )
+from gateways.vies import ViesSettings
 
 CONFIG_VARIABLE = "C2C_CONFIG"
 DEFAULT_CONFIG = Path("c2c.toml")
@@ -213,6 +214,7 @@ class Settings(BaseSettings):
     telemetry: TelemetrySettings = TelemetrySettings()
     sweeps: SweepSettings = SweepSettings()
     web: WebSettings = WebSettings()
+    vies: ViesSettings = ViesSettings()
 
     def connectors(self, group: Group) -> Mapping[str, ConnectorSettings | SenderSettings]:
         """The configured connectors of a group, by name."""

@@ -49,6 +49,7 @@ from activities.policies import Policies
 from gateways.crm.protocol import Crm
 from gateways.esign.protocol import Esign
 from gateways.odoo import MAX_MAILS, OdooClient
+from gateways.vies import Vies
 from wiring import remotes
 from wiring.settings import Settings, WorkerSettings
 from workers.query_cache_guard import keep_behind
@@ -105,6 +106,7 @@ def activities_of(
     projects, orders = OdooProjects(odoo), OdooOrders(odoo, catalogue)
     invoices, payments = OdooInvoices(odoo, policies, catalogue), OdooPayments(odoo)
     delivery = OdooDelivery(odoo)
+    vies = Vies(settings.vies) if settings.vies.enabled else None
     timesheets = OdooTimesheets(odoo, settings.odoo.time_approved_field)
     hosted: dict[str, list[Callable[..., Any]]] = {
         task_queues.CONTRACTS: [
@@ -122,7 +124,7 @@ def activities_of(
         ],
         task_queues.ODOO_MASTER: [
             OdooValidation(catalogue, policies).validate_contract,
-            OdooProvisioning(odoo, catalogue).provision,
+            OdooProvisioning(odoo, catalogue, vies).provision,
             projects.amend_project,
             projects.set_project_status,
             projects.archive_project,

@@ -36,6 +36,7 @@ def _create_draft(state: InvoiceState, action: Action) -> Awaitable[Any]:
     request = DraftRequest(
         proposal=state.proposal,
         company_id=state.company_id,
+        order_id=state.order_id,
         partner_id=state.partner_id,
         invoice_on=issuing.invoice_on(state),
         credited_invoice_id=state.credited_invoice_id,

@@ -11,6 +11,10 @@ from contracts.identifiers import external_id
 
 customer_id = partial(external_id, "customer")
 """(system, customer key): a customer is one partner across its contracts."""
+firm_id = partial(external_id, "firm")
+"""(what the firm is by itself, contracts.customers.key_of): one partner across systems."""
+customer_link_id = partial(external_id, "customer-link")
+"""(system, customer key): the archived contact that remembers which partner a customer is."""
 project_id = partial(external_id, "project")
 """(entity, contract)"""
 project_update_id = partial(external_id, "project-update")

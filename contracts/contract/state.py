@@ -83,7 +83,7 @@ class OdooRefs(BaseModel):
     """What there is in Odoo of a contract: database ids, and names people know them by.
 
     `delivered` are the quantities Odoo got last, `suspensions` counts how often work was
-    suspended.
+    suspended, `vat_check` is what VIES said of the customer's VAT number, where it was asked.
     """
 
     company_id: int | None = None
@@ -100,6 +100,7 @@ class OdooRefs(BaseModel):
     delivered: dict[str, Decimal] = Field(default_factory=dict)
     project_suspended: bool = False
     suspensions: int = 0
+    vat_check: str = ""
 
     def replace(self, **changes: Any) -> Self:
         return self.model_copy(update=changes)

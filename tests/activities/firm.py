@@ -372,6 +372,7 @@ class Ordered:
         return DraftRequest(
             proposal=proposal,
             company_id=self.company,
+            order_id=self.order,
             partner_id=self.partner,
             invoice_on=INVOICE_ON,
             credited_invoice_id=credits or None,

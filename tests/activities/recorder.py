@@ -19,8 +19,8 @@ from gateways.odoo import OdooClient, Transport
 from sandbox.odoo.schema import schemas
 
 _METHODS = (
-    *("load", "search_read", "find", "read", "read_related", "write", "save", "press", "mail"),
-    *("create", "call"),
+    *("load", "search_read", "matching", "find", "read", "read_related", "write", "save", "press"),
+    *("mail", "create", "call"),
 )
 _ROW_ID = ("id", ".id")
 _CLEAR = 5

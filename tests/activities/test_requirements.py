@@ -26,18 +26,18 @@ from activities.odoo.expenses import ExpensesRequest
 from activities.odoo.invoices import DiscardRequest
 from activities.odoo.milestones import MilestoneMark
 from activities.odoo.needs import Need
-from activities.odoo.orders import DeliveredRequest, OrderCancel, OrderChange
+from activities.odoo.orders import DeliveredRequest, OrderCancel, OrderChange, create_order
 from activities.odoo.payments import ReconcileRequest
-from activities.odoo.projects import ProjectArchive, ProjectStatusRequest
+from activities.odoo.projects import ProjectArchive, ProjectStatusRequest, set_up_project
 from activities.odoo.requirements import BY_MODULE
 from activities.odoo.timesheets import TimeRequest
 from activities.odoo.write_offs import WriteOffRequest
 from contracts.billing.lines import InvoiceProposal
+from contracts.contract.state import OdooRefs
 from contracts.invoice.messages import InvoiceBalance
-from contracts.model import Source
+from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.sweeps import SweepWindow
-from gateways.crm.odoo_crm.crm import PARTNER_KEY
 from gateways.errors import GatewayError
 from gateways.odoo import OdooClient
 from tests.activities.firm import APPROVED_FIELD, INVOICE_ON, Firm, Ordered
@@ -114,9 +114,12 @@ def _provision(firm: Firm) -> None:
     without = contract_data()
     without["customer"]["vat_number"] = None
     firm.customer(firm.accepted(without)[0])
-    named = made.contract.customer.model_copy(update={"key": f"{PARTNER_KEY}{made.partner}"})
-    in_odoo = Source(system="odoo-crm", id="1")
-    firm.customer(made.contract.model_copy(update={"customer": named, "source": in_odoo}))
+    chosen = made.contract.customer.model_copy(update={"odoo_partner": made.partner, "name": "-"})
+    chosen = chosen.model_copy(update={"vat_number": None, "key": unique("Key")})
+    firm.customer(made.contract.model_copy(update={"customer": chosen}))
+    parent = {"key": unique("Key"), "name": unique("Above"), "country": "BE"}
+    firm.customer(firm.accepted(customer_of(parent=parent, zip="9000", street="Meir 1"))[0])
+    _merged(firm)
     keys = {
         "legal_entity": made.contract.legal_entity,
         "contract_id": made.contract.contract_id,
@@ -144,6 +147,30 @@ def _provision(firm: Firm) -> None:
     firm.figures(made)
     firm.orders.cancel_order(OrderCancel(order_id=made.order))
     firm.projects.archive_project(ProjectArchive(project_id=made.project))
+
+
+def customer_of(**changes: Any) -> JsonObject:
+    contract = contract_data()
+    contract["customer"] |= changes
+    return contract
+
+
+def _merged(firm: Firm) -> None:
+    """People merged the customer in Odoo after its project, order or invoice was made."""
+    accepted, company = firm.accepted(single())
+    refs = OdooRefs(company_id=company)
+    set_up_project(firm.client, accepted, refs)
+    gone = refs.model_copy(update={"partner_id": 2**30})
+    create_order(firm.client, firm.catalogue, accepted, gone)
+    made = firm.confirmed(single())
+    request = made.invoice_request().model_copy(update={"partner_id": 2**30})
+    draft = firm.invoices.create_draft(request)
+    firm.invoices.post_invoice(made.post_request(draft))
+    firm.delivery.send_reminder(
+        ReminderRequest(
+            invoice_id=draft.invoice_id, partner_id=2**30, subject=unique("Due"), text="Late"
+        )
+    )
 
 
 def _change(firm: Firm) -> None:
