@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from pydantic import BaseModel
 from temporalio import activity
 
-from activities.crm_statuses import StatusBatcher
 from activities.done import Done
 from activities.failures import BusinessRefusal
+from activities.shared_calls import SharedCalls
 from contracts.crm import ContractStatus, WonDeals
 from contracts.model import JsonObject, Source
-from gateways.crm.protocol import Crm
+from gateways.crm.protocol import Crm, ReadsTogether
+
+READS_AT_ONCE = 20
+"""Deals that are read at a time, of CRMs that read each by itself; they limit their callers."""
 
 
 class DealRequest(BaseModel):
@@ -51,7 +56,9 @@ class CrmActivities:
 
     def __init__(self, crms: Mapping[str, Crm]) -> None:
         self._crms = crms
-        self._statuses = {system: StatusBatcher(crm) for system, crm in crms.items()}
+        self._statuses = {system: _statuses_of(crm) for system, crm in crms.items()}
+        self._reads = {system: _reads_of(crm) for system, crm in crms.items()}
+        self._threads = ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="read-deal")
 
     def _crm(self, system: str) -> Crm:
         crm = self._crms.get(system)
@@ -65,10 +72,16 @@ class CrmActivities:
         return crm
 
     @activity.defn
-    def read_deal(self, request: DealRequest) -> DealData:
-        """Read a won deal as contract data."""
+    async def read_deal(self, request: DealRequest) -> DealData:
+        """Read a won deal as contract data; together with others, where the CRM can."""
         source = request.source
-        return DealData(contract_data=self._crm(source.system).read_contract(source.id))
+        crm = self._crm(source.system)
+        together = self._reads[source.system]
+        if together is not None:
+            return DealData(contract_data=await together.ask(source.id))
+        loop = asyncio.get_running_loop()
+        read = loop.run_in_executor(self._threads, crm.read_contract, source.id)
+        return DealData(contract_data=await read)
 
     @activity.defn
     def is_due(self, request: DealRequest) -> DealIsDue:
@@ -82,10 +95,30 @@ class CrmActivities:
         repeating it changes nothing."""
         system = request.source.system
         self._crm(system)  # is configured
-        await self._statuses[system].write(request.status)
+        await self._statuses[system].ask(request.status)
         return Done()
 
     @activity.defn
     def won_deals(self, request: WonDealsRequest) -> WonDeals:
         """A page of the won deals changed since a moment."""
         return self._crm(request.system).won_deals(request.since, request.after)
+
+
+def _statuses_of(crm: Crm) -> SharedCalls[ContractStatus, None]:
+    return SharedCalls(
+        crm.write_statuses,
+        system=crm.system,
+        key=lambda status: status.deal_id,
+        most_at_once=crm.most_at_once,
+    )
+
+
+def _reads_of(crm: Crm) -> SharedCalls[str, JsonObject] | None:
+    if not isinstance(crm, ReadsTogether):
+        return None
+    return SharedCalls(
+        crm.read_contracts,
+        system=crm.system,
+        key=lambda deal_id: deal_id,
+        most_at_once=crm.most_at_once,
+    )

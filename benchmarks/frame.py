@@ -60,6 +60,7 @@ MODULES = (
     "replay",
     "recovery",
     "webhooks",
+    "crm",
     "command_line",
     "peers.comparison",
 )

@@ -188,11 +188,11 @@ def _activities_at_once(queue: str, limits: WorkerSettings) -> int:
     """How many activities of a queue a process runs at a time, each in a thread.
 
     Odoo's mostly wait in a thread for a call that many of them share: the more there are, the
-    fuller the call; of mails no more than one call takes. A CRM is called for each by itself and
-    limits its callers. Those of the workflows' own queue ask the engine or wait for contracts, and
-    hold no thread.
+    fuller the call; of mails no more than one call takes. Those of a CRM share calls too, but some
+    CRMs are read deal by deal, and no activity may wait long for its turn. Those of the workflows'
+    own queue ask the engine or wait for contracts, and hold no thread.
     """
-    fewer = {task_queues.CONTRACTS: 20, task_queues.CRM: 20, task_queues.ODOO_MAIL: MAX_MAILS}
+    fewer = {task_queues.CONTRACTS: 20, task_queues.CRM: 50, task_queues.ODOO_MAIL: MAX_MAILS}
     return min(limits.activities, fewer.get(queue, limits.activities))
 
 
