@@ -54,10 +54,11 @@ class WonDealsRequest(BaseModel):
 class CrmActivities:
     """Activities on the `crm` task queue; one connector a CRM, by its system name."""
 
-    def __init__(self, crms: Mapping[str, Crm]) -> None:
+    def __init__(self, crms: Mapping[str, Crm], *, gather_seconds: float) -> None:
+        """Requests that can share a call wait so long for each other."""
         self._crms = crms
-        self._statuses = {system: _statuses_of(crm) for system, crm in crms.items()}
-        self._reads = {system: _reads_of(crm) for system, crm in crms.items()}
+        self._statuses = {name: _statuses_of(crm, gather_seconds) for name, crm in crms.items()}
+        self._reads = {name: _reads_of(crm, gather_seconds) for name, crm in crms.items()}
         self._threads = ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="read-deal")
 
     def _crm(self, system: str) -> Crm:
@@ -104,16 +105,17 @@ class CrmActivities:
         return self._crm(request.system).won_deals(request.since, request.after)
 
 
-def _statuses_of(crm: Crm) -> SharedCalls[ContractStatus, None]:
+def _statuses_of(crm: Crm, gather_seconds: float) -> SharedCalls[ContractStatus, None]:
     return SharedCalls(
         crm.write_statuses,
         system=crm.system,
         key=lambda status: status.deal_id,
         most_at_once=crm.most_at_once,
+        gather_seconds=gather_seconds,
     )
 
 
-def _reads_of(crm: Crm) -> SharedCalls[str, JsonObject] | None:
+def _reads_of(crm: Crm, gather_seconds: float) -> SharedCalls[str, JsonObject] | None:
     if not isinstance(crm, ReadsTogether):
         return None
     return SharedCalls(
@@ -121,4 +123,5 @@ def _reads_of(crm: Crm) -> SharedCalls[str, JsonObject] | None:
         system=crm.system,
         key=lambda deal_id: deal_id,
         most_at_once=crm.most_at_once,
+        gather_seconds=gather_seconds,
     )

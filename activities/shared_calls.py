@@ -16,10 +16,6 @@ from gateways.errors import GatewayError
 Q = TypeVar("Q")
 R = TypeVar("R")
 
-GATHER_SECONDS = 0.25
-"""How long a request waits for others. Contracts that a sweep or an approval of many changes follow
-each other within tenths of a second, and nobody waits at a screen for a CRM."""
-
 MAX_WAIT_SECONDS = 30.0
 """A request that waited longer is not sent. Together with the time that a call may take, its
 activity's own time is then over, and the next attempt must not meet this one."""
@@ -40,9 +36,10 @@ class _Waiting(Generic[Q, R]):
 class SharedCalls(Generic[Q, R]):
     """Gathers requests and sends up to `most_at_once` together, one call after the other.
 
-    While a call is under way, the next requests gather. `call` returns for each request, in order,
-    its answer or its own error. No two requests of a call have the same `key`. All state belongs to
-    the event loop of the worker, so nothing is locked; only the call itself has a thread.
+    A request waits `gather_seconds` for others, less where a call is full. While a call is under
+    way, the next requests gather. `call` returns for each request, in order, its answer or its own
+    error. No two requests of a call have the same `key`. All state belongs to the event loop of the
+    worker, so nothing is locked; only the call itself has a thread.
     """
 
     def __init__(
@@ -52,8 +49,10 @@ class SharedCalls(Generic[Q, R]):
         system: str,
         key: Callable[[Q], Hashable],
         most_at_once: int,
+        gather_seconds: float,
     ) -> None:
         self._call, self._key, self._most = call, key, most_at_once
+        self._gather_seconds = gather_seconds
         self._system = system
         self._waiting: list[_Waiting[Q, R]] = []
         self._is_full = asyncio.Event()
@@ -87,7 +86,7 @@ class SharedCalls(Generic[Q, R]):
     async def _gather(self) -> None:
         """Wait until the oldest has waited long enough, or a call is full."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(self._waiting[0].arrived + GATHER_SECONDS):
+            async with asyncio.timeout_at(self._waiting[0].arrived + self._gather_seconds):
                 await self._is_full.wait()
 
     def _next_batch(self) -> list[_Waiting[Q, R]]:

@@ -22,6 +22,7 @@ from contracts.sweeps import CrmSweepInput
 from gateways.crm.hubspot.crm import CUSTOM_PROPERTIES
 from gateways.crm.hubspot.surrounding import COMPANY, CONTACT, LINE_ITEM
 from sandbox.server import Sandbox
+from wiring.settings import WorkerSettings
 from workflows import task_queues
 from workflows.sweeps import CrmSweepWorkflow
 
@@ -121,6 +122,8 @@ async def _sweep_once(bench: Bench) -> AsyncIterator[_Seen]:
             "C2C_CRM__HUBSPOT__API_KEY_FILE": str(hubspot.key_file("hubspot")),
             "C2C_CRM__HUBSPOT__LEGAL_ENTITY": ENTITY,
             "C2C_CRM__HUBSPOT__CLOSED_SINCE": "2020-01-01",
+            # As by default: the stand-in's configuration is for somebody who looks on.
+            "C2C_WORKER__GATHER_SECONDS": str(WorkerSettings().gather_seconds),
         }
         with bench.odoo() as odoo, _statuses(hubspot) as written:
             async with product.running(bench, odoo, environment=environment) as ours:

@@ -90,7 +90,8 @@ def activities_of(
     queue: str, settings: Settings, odoo: OdooClient, crms: dict[str, Crm]
 ) -> list[Callable[..., Any]]:
     """The activities a task queue hosts."""
-    policies, catalogue, crm = Policies(settings.entities), Catalogue(odoo), CrmActivities(crms)
+    policies, catalogue = Policies(settings.entities), Catalogue(odoo)
+    crm = CrmActivities(crms, gather_seconds=settings.worker.gather_seconds)
     projects, orders = OdooProjects(odoo), OdooOrders(odoo, catalogue)
     invoices, payments = OdooInvoices(odoo, policies, catalogue), OdooPayments(odoo)
     delivery = OdooDelivery(odoo)

@@ -61,12 +61,18 @@ def crm() -> FakeCrm:
     return FakeCrm()
 
 
-def batcher_of(crm: FakeCrm) -> SharedCalls[ContractStatus, None]:
+GATHER_SECONDS = 0.25
+
+
+def batcher_of(
+    crm: FakeCrm, gather_seconds: float = GATHER_SECONDS
+) -> SharedCalls[ContractStatus, None]:
     return SharedCalls(
         crm.write_statuses,
         system=crm.system,
         key=lambda item: item.deal_id,
         most_at_once=crm.most_at_once,
+        gather_seconds=gather_seconds,
     )
 
 
@@ -78,17 +84,14 @@ async def test_statuses_that_come_together_are_one_call(crm: FakeCrm) -> None:
 async def test_a_single_status_waits_no_longer_than_to_gather(crm: FakeCrm) -> None:
     started = time.monotonic()
     await batcher_of(crm).ask(status(1))
-    assert time.monotonic() - started < shared_calls.GATHER_SECONDS + 0.5
+    assert time.monotonic() - started < GATHER_SECONDS + 0.5
     assert crm.calls == [["1"]]
 
 
-async def test_a_full_call_is_sent_at_once_and_the_rest_after_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(shared_calls, "GATHER_SECONDS", 3.0)
+async def test_a_full_call_is_sent_at_once_and_the_rest_after_it() -> None:
     crm = FakeCrm(most_at_once=10)
     started = time.monotonic()
-    await written(batcher_of(crm), 20)
+    await written(batcher_of(crm, gather_seconds=3), 20)
     assert time.monotonic() - started < 2
     assert [len(call) for call in crm.calls] == [10, 10]
 
@@ -138,7 +141,7 @@ async def test_what_arrives_during_a_call_goes_together_in_the_next(crm: FakeCrm
     first = asyncio.create_task(batcher.ask(status("first")))
     await crm.is_called()
     others = asyncio.create_task(written(batcher, 30))
-    await asyncio.sleep(shared_calls.GATHER_SECONDS * 2)
+    await asyncio.sleep(GATHER_SECONDS * 2)
     crm.free.set()
     await asyncio.gather(first, others)
     assert [len(call) for call in crm.calls] == [1, 30]
