@@ -130,7 +130,7 @@ class UnknownConnector(ValueError):
 
 def connector(group: Group, kind: str) -> Connector[Any, Any]:
     """The declaration of that kind. Raises UnknownConnector."""
-    known = _entry_points(group)
+    known = _entry_points()[group]
     if kind not in known:
         there = ", ".join(sorted(known)) or "no connector is installed"
         raise UnknownConnector(f"one of the installed kinds ({there}), not {kind!r}")
@@ -147,9 +147,11 @@ def connector(group: Group, kind: str) -> Connector[Any, Any]:
 
 def kinds(group: Group) -> list[str]:
     """The kinds that installed packages bring, in alphabetical order."""
-    return sorted(_entry_points(group))
+    return sorted(_entry_points()[group])
 
 
 @functools.cache
-def _entry_points(group: Group) -> Mapping[str, EntryPoint]:
-    return {item.name: item for item in entry_points(group=group)}
+def _entry_points() -> Mapping[Group, Mapping[str, EntryPoint]]:
+    """Of all groups at once: each look takes as long as the environment has packages."""
+    found = entry_points()
+    return {group: {item.name: item for item in found.select(group=group)} for group in Group}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -68,18 +68,22 @@ class Gateway:
         return await self.post("odoo", body, {}, query=f"?secret={SECRET}")
 
 
-def application_over(temporal: Any, settings: WebSettings) -> FastAPI:
+def application_over(
+    temporal: Any, settings: WebSettings, senders: Mapping[str, Sender] = SENDERS
+) -> FastAPI:
     async def connect() -> Any:
         return temporal
 
-    app = application(settings, SENDERS, connect)
+    app = application(settings, senders, connect)
     app.state.temporal = temporal  # httpx runs no lifespan
     return app
 
 
 @contextlib.asynccontextmanager
-async def gateway_over(temporal: Any, settings: WebSettings = SETTINGS) -> AsyncIterator[Gateway]:
-    app = application_over(temporal, settings)
+async def gateway_over(
+    temporal: Any, settings: WebSettings = SETTINGS, senders: Mapping[str, Sender] = SENDERS
+) -> AsyncIterator[Gateway]:
+    app = application_over(temporal, settings, senders)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as http:
         yield Gateway(http)

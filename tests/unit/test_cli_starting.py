@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -77,12 +78,39 @@ def test_a_list_of_approvals_needs_no_states() -> None:
     assert not names & (CLIENTS | STATES | NEVER)
 
 
-def test_the_setup_of_a_namespace_needs_no_other_system() -> None:
-    config = Path(sandbox.__file__).with_name("c2c.toml")
-    names = imported("setup", C2C_CONFIG=str(config), C2C_ODOO__API_KEY="key")
-    assert "temporalio.client" in names, "it did try to connect"
-    assert not names & ((CLIENTS - {"gateways", "pydantic_settings"}) | NEVER)
-    assert not names & {"workflows.contract", "gateways.odoo"}
+CRM = {"legal_entity": "northwind", "closed_since": "2026-01-01"}
+CONFIGURED = {
+    "C2C_CONFIG": str(Path(sandbox.__file__).with_name("c2c.toml")),
+    "C2C_ODOO__API_KEY": "key",
+    "C2C_CRM": json.dumps({"hubspot": {**CRM, "api_key": "k"}, "odoo-crm": CRM}),
+    "C2C_SENDER": json.dumps({"events": {"webhook_secrets": ["s"]}}),
+}
+
+
+@pytest.mark.parametrize("line", [["setup"], ["connectors"]])
+def test_what_reads_declarations_needs_no_other_system(line: list[str]) -> None:
+    names = imported(*line, **CONFIGURED)
+    assert "gateways.crm.hubspot" in names, "it did read the declaration"
+    assert ("temporalio.client" in names) == (line == ["setup"]), "it did try to connect"
+    heavy = (CLIENTS - {"gateways", "pydantic_settings"}) | NEVER
+    assert not names & (heavy | {"workflows.contract", "gateways.odoo", "gateways.http"})
+
+
+def test_no_declaration_imports_what_only_its_gateway_needs() -> None:
+    """Of those that are installed here, ours and others'."""
+    code = (
+        "import sys; from gateways.connectors import Group, connector, kinds; "
+        "found = [connector(group, kind).kind for group in Group for kind in kinds(group)]; "
+        "print(*found, file=sys.stderr); print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert {"hubspot", "odoo-crm", "events"} <= set(done.stderr.split())
+    names = set(done.stdout.split())
+    names |= {name.partition(".")[0] for name in names}
+    heavy = (CLIENTS - {"gateways"}) | STATES | NEVER | {"temporalio", "joserfc"}
+    assert not names & (heavy | {"gateways.odoo", "gateways.http"})
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from temporalio.service import RPCError
 from typer.testing import CliRunner, Result
 
 from activities.odoo.requirements import NEEDS
+from gateways.crm.odoo_crm import OdooCrmSettings
 from starters.cli import app, session
 from starters.cli.errors import ExitCode
 from starters.cli.options import PERSON_VARIABLE
@@ -143,6 +144,31 @@ async def test_setup_may_be_repeated_and_mends_what_was_changed(
     findings = (await c2c.json("check"))["findings"]
     assert any("maintenance" in item["detail"] for item in findings)
     await handle.unpause()
+
+
+async def test_setup_removes_the_schedule_of_a_connector_that_is_gone(
+    c2c: Cli, client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "c2c-crm-sweep-emea"
+    crm = OdooCrmSettings(kind="odoo-crm", legal_entity=ENTITY, closed_since=date(2026, 1, 1))
+    more = settings.model_copy(update={"crm": {"emea": crm}})
+    with monkeypatch.context() as patch:
+        patch.setattr("wiring.settings.load_settings", lambda: more)
+        created = (await c2c.json("setup"))["changes"]
+        assert [item["did"] for item in created if item["name"] == name] == ["created"]
+        assert {item["name"] for item in created if item["did"] == "removed"} == set()
+
+    def lists_it(answer: Any) -> bool:  # the server's list lags behind
+        return any(item["subject"] == f"schedule {name}" for item in answer["findings"])
+
+    checked = await c2c.until(lists_it, "check")
+    [orphan] = [item for item in checked["findings"] if item["subject"] == f"schedule {name}"]
+    assert (orphan["verdict"], orphan["remedy"]) == ("warn", "c2c setup")
+    removed = [item for item in (await c2c.json("setup"))["changes"] if item["did"] == "removed"]
+    assert [item["name"] for item in removed] == [name]
+    assert not lists_it(await c2c.until(lambda answer: not lists_it(answer), "check"))
+    with pytest.raises(RPCError):
+        await client.get_schedule_handle(name).describe()
 
 
 async def test_check_finds_everything_there(c2c: Cli) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, TypeVar
 
 import pytest
 from temporalio import activity, workflow
@@ -33,6 +33,7 @@ from contracts.model import Source
 from contracts.sweeps import (
     ChangedInvoice,
     CrmSweepInput,
+    CrmSweepResult,
     Kind,
     OdooChanges,
     OdooSweepProgress,
@@ -49,6 +50,7 @@ from workflows import options, task_queues
 from workflows import sweeps as sweeping_module
 from workflows.sweeps import (
     AT_ONCE,
+    FIRST_LOOK_BACK,
     LOST,
     MOST_LEFT,
     MOST_NAMED,
@@ -56,6 +58,8 @@ from workflows.sweeps import (
     CrmSweepWorkflow,
     OdooSweepWorkflow,
 )
+
+R = TypeVar("R")
 
 
 @pytest.fixture
@@ -65,15 +69,23 @@ async def sweeps(world: World) -> AsyncIterator[ScheduleHandle]:
     await handle.delete()
 
 
-async def scheduled(world: World, name: str, queue: str) -> ScheduleHandle:
-    """A schedule that sweeps only when it is triggered; results pass on as in production."""
-    action = ScheduleActionStartWorkflow(OdooSweepWorkflow.run, id=name, task_queue=queue)
+async def scheduled(
+    world: World, name: str, queue: str, crm: CrmSweepInput | None = None
+) -> ScheduleHandle:
+    """A schedule that sweeps Odoo, or a CRM, only when it is triggered; results pass on as in
+    production."""
+    workflow_name, arguments = ("CrmSweepWorkflow", [crm]) if crm else ("OdooSweepWorkflow", [])
+    action = ScheduleActionStartWorkflow(workflow_name, args=arguments, id=name, task_queue=queue)
     schedule = Schedule(action=action, spec=ScheduleSpec(), state=ScheduleState(paused=True))
     return await world.client.create_schedule(name, schedule)
 
 
 async def swept(world: World, sweeps: ScheduleHandle, times: int) -> OdooSweepResult:
     """Trigger one more sweep, the `times`-th, and wait for what it did."""
+    return await result_of(world, sweeps, times, OdooSweepResult)
+
+
+async def result_of(world: World, sweeps: ScheduleHandle, times: int, model: type[R]) -> R:
     await sweeps.trigger()
     while True:
         recent = (await sweeps.describe()).info.recent_actions
@@ -81,8 +93,8 @@ async def swept(world: World, sweeps: ScheduleHandle, times: int) -> OdooSweepRe
             break
     action = recent[-1].action
     assert isinstance(action, ScheduleActionExecutionStartWorkflow)
-    handle: WorkflowHandle[OdooSweepWorkflow, OdooSweepResult] = world.client.get_workflow_handle(
-        action.workflow_id, run_id=action.first_execution_run_id, result_type=OdooSweepResult
+    handle: WorkflowHandle[Any, R] = world.client.get_workflow_handle(
+        action.workflow_id, run_id=action.first_execution_run_id, result_type=model
     )
     return await handle.result()
 
@@ -315,6 +327,48 @@ async def test_a_sweep_of_a_crm_goes_on_in_another_run_until_all_pages_are_read(
         )
     assert started == [str(number) for number in range(1, 13)]
     assert (result.started, result.watermark, len(result.seen)) == (12, at, 12)
+
+
+async def test_the_first_sweep_of_a_day_looks_back_further(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, at = unique("daily"), now()
+    days = [date(2026, 5, 4), date(2026, 5, 4), date(2026, 5, 5), date(2026, 5, 5)]
+    asked: list[timedelta] = []
+
+    @activity.defn(name="won_deals")
+    async def won_deals(request: WonDealsRequest) -> WonDeals:
+        asked.append(at - request.since)
+        return WonDeals(deals=[], as_of=at)
+
+    def here(summary: str, *urgency: Any) -> workflow.ActivityConfig:
+        return workflow.ActivityConfig(task_queue=name, start_to_close_timeout=timedelta(minutes=1))
+
+    monkeypatch.setattr(options, "crm", here)
+    monkeypatch.setattr(CrmSweepInput, "day_of", lambda *_: days[len(asked)])
+    sweep = CrmSweepInput(
+        system="crm",
+        legal_entity="northwind",
+        overlap=timedelta(minutes=15),
+        nightly=timedelta(days=1),
+    )
+    async with Worker(
+        world.client,
+        task_queue=name,
+        workflows=[CrmSweepWorkflow],
+        activities=[won_deals],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+    ):
+        schedule = await scheduled(world, name, name, sweep)
+        results = [
+            await result_of(world, schedule, times, CrmSweepResult)
+            for times in range(1, len(days) + 1)
+        ]
+        await schedule.delete()
+    assert asked[0] > FIRST_LOOK_BACK
+    assert asked[1:] == [timedelta(minutes=15), timedelta(days=1), timedelta(minutes=15)]
+    assert [result.day for result in results] == days
+    assert {result.watermark for result in results} == {at}
 
 
 async def test_a_sweep_goes_on_in_another_run_until_all_pages_are_read(

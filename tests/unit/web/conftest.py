@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,8 @@ import pytest
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from contracts.events import EventRecord, InboundEvent
-from tests.webhooks import SETTINGS, Gateway, gateway_over
+from starters.web.senders import Sender
+from tests.webhooks import SENDERS, SETTINGS, Gateway, gateway_over
 from wiring.settings import WebSettings
 
 
@@ -51,9 +52,11 @@ class Door(Gateway):
 
 
 @contextlib.asynccontextmanager
-async def opened(settings: WebSettings) -> AsyncIterator[Door]:
+async def opened(
+    settings: WebSettings, senders: Mapping[str, Sender] = SENDERS
+) -> AsyncIterator[Door]:
     temporal = FakeTemporal()
-    async with gateway_over(temporal, settings) as gateway:
+    async with gateway_over(temporal, settings, senders) as gateway:
         yield Door(gateway.http, temporal)
 
 

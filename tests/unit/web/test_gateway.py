@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,10 +13,15 @@ import httpx
 import pytest
 from temporalio.service import RPCError, RPCStatusCode
 
-from contracts.events import ForContract, ForDeal, ForOdoo
+from contracts.events import ForContract, ForDeal, ForOdoo, InboundEvent
 from contracts.sweeps import Kind
+from gateways.connectors import Webhook
+from gateways.secrets import Secret
+from gateways.webhooks.received import Received
+from gateways.webhooks.schemes import SignedRequest
 from starters.web import serving
 from starters.web.middleware import JsonLines
+from starters.web.senders import Sender
 from tests.unit.web.conftest import Door, opened
 from tests.unit.web.signing import SECRET, hubspot_headers, standard_headers
 from tests.webhooks import SETTINGS, deal_changed
@@ -147,6 +152,28 @@ async def test_an_id_that_fits_no_workflow_is_replaced_by_its_digest(gateway: Do
     [kept] = gateway.temporal.kept
     assert len(kept) < 100
     assert (first.json()["events"][0]["new"], again.json()["events"][0]["new"]) == (True, False)
+
+
+async def test_a_form_reaches_the_connector_as_it_came_and_is_answered_with_its_text() -> None:
+    seen: list[tuple[bytes, str]] = []
+
+    def verify(request: SignedRequest, secrets: Sequence[str], now: datetime) -> None:
+        seen.append((request.body, request.header("content-type")))
+
+    def parse(received: Received) -> list[InboundEvent]:
+        seen.append((received.body, received.headers["content-type"]))
+        return []
+
+    webhook = Webhook(verify, parse, deadline_seconds=1, answer="Hello API Event Received")
+    secrets = (Secret.of(SECRET),)
+    forms = Sender("forms", "esign.forms", "forms", "forms", webhook, secrets, "northwind")
+    form = b'--edge\r\nContent-Disposition: form-data; name="json"\r\n\r\n{}\r\n--edge--\r\n'
+    headers = {"content-type": "multipart/form-data; boundary=edge"}
+    async with opened(SETTINGS, {"forms": forms}) as gateway:
+        answer = await gateway.post("forms", form, headers)
+    assert (answer.status_code, answer.text) == (200, "Hello API Event Received")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert seen == [(form, headers["content-type"])] * 2
 
 
 # --- hubspot, odoo ------------------------------------------------------------------------------
