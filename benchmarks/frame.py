@@ -61,6 +61,7 @@ MODULES = (
     "recovery",
     "webhooks",
     "customers",
+    "crm",
     "command_line",
     "peers.comparison",
 )

@@ -86,10 +86,12 @@ class WorkerSettings(Section):
     """Limits of one worker process; rates hold for a whole task queue, across workers.
 
     `activities` is for each queue of Odoo. Their threads mostly wait: for an answer, or for the
-    call that many of them share. `deployment` and `build_id` name the release for Temporal, both
-    or neither. Before it serves, a worker replays up to `replay_check_count` open workflows, for
-    at most `replay_check_seconds`; 0 switches that off. `sandboxed` runs workflows in the SDK's
-    sandbox, which refuses what is not deterministic: for development, as it costs processor time.
+    call that many of them share. `gather_seconds` is how long a call to a CRM waits for contracts
+    that can share it: nobody waits for a status in a CRM, and each call counts against the
+    account's limits. `deployment` and `build_id` name the release for Temporal, both or neither.
+    Before it serves, a worker replays up to `replay_check_count` open workflows, for at most
+    `replay_check_seconds`; 0 switches that off. `sandboxed` runs workflows in the SDK's sandbox,
+    which refuses what is not deterministic: for development, as it costs processor time.
     """
 
     activities: int = Field(default=100, ge=1, le=1000)
@@ -98,6 +100,7 @@ class WorkerSettings(Section):
     sandboxed: bool = False
     sticky_timeout_seconds: float = Field(default=2, ge=0.5, le=10)
     graceful_shutdown_seconds: float = Field(default=20, ge=0, le=120)
+    gather_seconds: float = Field(default=2, ge=0, le=10)
     rate_per_second: dict[str, float] = Field(default_factory=dict)
     deployment: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
     build_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,127}$")

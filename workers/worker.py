@@ -101,7 +101,8 @@ def activities_of(
     """The activities a task queue hosts."""
     policies, catalogue = Policies(settings.entities), Catalogue(odoo)
     entities = {name: item.legal_entity for name, item in settings.crm.items()}
-    crm = CrmActivities(crms, {name: item.signature or "" for name, item in settings.crm.items()})
+    signatures = {name: item.signature or "" for name, item in settings.crm.items()}
+    crm = CrmActivities(crms, signatures, gather_seconds=settings.worker.gather_seconds)
     esign = EsignActivities(esigns, odoo, entities)
     projects, orders = OdooProjects(odoo), OdooOrders(odoo, catalogue)
     invoices, payments = OdooInvoices(odoo, policies, catalogue), OdooPayments(odoo)
@@ -209,13 +210,13 @@ def _activities_at_once(queue: str, limits: WorkerSettings) -> int:
     """How many activities of a queue a process runs at a time, each in a thread.
 
     Odoo's mostly wait in a thread for a call that many of them share: the more there are, the
-    fuller the call; of mails no more than one call takes. A CRM is called for each by itself and
-    limits its callers. Those of the workflows' own queue ask the engine or wait for contracts, and
-    hold no thread.
+    fuller the call; of mails no more than one call takes. Those of a CRM share calls too, but some
+    CRMs are read deal by deal, and no activity may wait long for its turn. Those of the workflows'
+    own queue ask the engine or wait for contracts, and hold no thread.
     """
     fewer = {
         task_queues.CONTRACTS: 20,
-        task_queues.CRM: 20,
+        task_queues.CRM: 50,
         task_queues.ESIGN: 20,
         task_queues.ODOO_MAIL: MAX_MAILS,
     }
