@@ -855,6 +855,12 @@ def test_every_field_that_is_read_is_asked_for_by_the_check() -> None:
         assert field in named or field.partition(".")[2] in by_feature, field
 
 
+def test_the_set_up_page_names_every_field_of_ours() -> None:
+    page = (Path(__file__).parents[3] / "docs/connectors/salesforce.md").read_text("utf-8")
+    ours = [item.name for item in setup.custom_fields(FieldNames()) if item.name.endswith("__c")]
+    assert [name for name in ours if f"`{name}`" not in page] == []
+
+
 def fields_of(query: soql.Query) -> Iterator[str]:
     """The fields that a query names, with their objects."""
     objects = {
