@@ -20,7 +20,8 @@ from gateways.crm.salesforce.settings import FieldNames
 from gateways.crm.status import status_texts
 from gateways.errors import FailureKind
 from sandbox.salesforce import Features, SalesforceError, SalesforceOrg, soql
-from tests.unit.crm.salesforce import (
+from tests.standins.serving import served
+from tests.unit.crm.salesforce.connected import (
     ACME,
     BUILD,
     MISSING,
@@ -40,7 +41,6 @@ from tests.unit.crm.salesforce import (
     refusal,
     status,
 )
-from tests.unit.crm.serving import served
 
 # Reading
 
@@ -856,7 +856,7 @@ def test_every_field_that_is_read_is_asked_for_by_the_check() -> None:
 
 
 def test_the_set_up_page_names_every_field_of_ours() -> None:
-    page = (Path(__file__).parents[3] / "docs/connectors/salesforce.md").read_text("utf-8")
+    page = (Path(__file__).parents[4] / "docs/connectors/salesforce.md").read_text("utf-8")
     ours = [item.name for item in setup.custom_fields(FieldNames()) if item.name.endswith("__c")]
     assert [name for name in ours if f"`{name}`" not in page] == []
 

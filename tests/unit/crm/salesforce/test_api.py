@@ -23,7 +23,7 @@ from gateways.http import pooled_client
 from gateways.secrets import Secret
 from gateways.throttle import Throttle
 from sandbox.salesforce import ExternalClientApp
-from tests.unit.crm.salesforce import (
+from tests.unit.crm.salesforce.connected import (
     MISSING,
     PRIVATE_PEM,
     SINCE,

@@ -32,7 +32,8 @@ from gateways.crm.salesforce.features import Features
 from gateways.crm.salesforce.settings import FieldNames
 from gateways.crm.status import status_texts
 from sandbox.salesforce import SalesforceError, soql
-from tests.unit.crm.salesforce import (
+from tests.standins.recorder import Recorded
+from tests.unit.crm.salesforce.connected import (
     MISSING,
     PRIVATE_PEM,
     PUBLIC_PEM,
@@ -42,9 +43,8 @@ from tests.unit.crm.salesforce import (
     deal,
     status,
 )
-from tests.unit.crm.serving import Recorded
 
-JUDGES = Path(__file__).parents[2] / "judges"
+JUDGES = Path(__file__).parents[3] / "judges"
 MY_DOMAIN = "firm.my.salesforce.com"
 
 
