@@ -125,7 +125,7 @@ class DynamicsApi:
             mark = page.next
             if not mark:
                 return found
-        raise self._unexpected(f"more than {MAX_PAGES} pages of {path}")
+        raise self.unexpected(f"more than {MAX_PAGES} pages of {path}")
 
     def definitions(self, path: str, options: Mapping[str, str]) -> list[JsonObject]:
         """Rows of the metadata, which come in one page."""
@@ -164,7 +164,7 @@ class DynamicsApi:
                 response.headers.get("Content-Type", ""), response.content, len(parts)
             )
         except batch.MalformedBatch as error:
-            raise self._unexpected(str(error)) from None
+            raise self.unexpected(str(error)) from None
         return [self._verdict(answer) for answer in answers]
 
     def _verdict(self, answer: batch.Answer) -> GatewayError | None:
@@ -182,6 +182,8 @@ class DynamicsApi:
             bearer = self._token.bearer(refused=bearer)
             response = self._sent(method, path, headers, content, bearer)
         if response.is_success:
+            if len(response.content) > MAX_ANSWER_BYTES:
+                raise self.unexpected(f"an answer of {len(response.content)} bytes")
             return response
         refusal = self._error(response.status_code, response.text, retry_after(response))
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS and refusal.retry_after:
@@ -233,25 +235,23 @@ class DynamicsApi:
             if code == _UNDECLARED:
                 return errors.business(self.system, "crm_property_unknown", message, field=column)
             return errors.business(self.system, "crm_refused", message, field=column)
-        return self._unexpected(message)
+        return self.unexpected(message)
 
     def _json(self, response: httpx.Response) -> JsonObject:
         """The answer's object, with its numbers exact."""
-        if len(response.content) > MAX_ANSWER_BYTES:
-            raise self._unexpected(f"an answer of {len(response.content)} bytes")
         try:
             answer = json.loads(response.content, parse_float=Decimal)
         except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict):
             shown = response.text[:_SHOWN_CHARACTERS]
-            raise self._unexpected(f"an answer that is no JSON object: {shown}")
+            raise self.unexpected(f"an answer that is no JSON object: {shown}")
         return answer
 
     def _rows(self, answer: JsonObject) -> list[JsonObject]:
         rows = answer.get("value")
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise self._unexpected("an answer without a list of rows in `value`")
+            raise self.unexpected("an answer without a list of rows in `value`")
         return rows
 
     def _mark(self, answer: JsonObject, path: str) -> str:
@@ -263,10 +263,11 @@ class DynamicsApi:
         parts = urlsplit(str(link))
         _, _, relative = parts.path.partition(ROOT)
         if relative != path or parts.netloc != self._http.base_url.netloc.decode():
-            raise self._unexpected(f"a next page that is none of {path}")
+            raise self.unexpected(f"a next page that is none of {path}")
         return f"{path}?{parts.query}"
 
-    def _unexpected(self, message: str) -> GatewayError:
+    def unexpected(self, message: str) -> GatewayError:
+        """An answer that nobody here understands."""
         return errors.defect(self.system, "unexpected_answer", message)
 
 

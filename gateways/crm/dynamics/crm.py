@@ -142,12 +142,15 @@ class DynamicsCrm:
             },
             after,
         )
-        deals = [
-            WonDeal(deal_id=str(row["opportunityid"]), modified_at=_moment(row["modifiedon"]))
-            for row in page.rows
-            if not row.get(NAVIGATION)
-        ]
+        deals = [self._won(row) for row in page.rows if not row.get(NAVIGATION)]
         return WonDeals(deals=deals, as_of=page.as_of or since, next=page.next)
+
+    def _won(self, row: JsonObject) -> WonDeal:
+        try:
+            changed_at = datetime.fromisoformat(row["modifiedon"])
+            return WonDeal(deal_id=row["opportunityid"], modified_at=changed_at)
+        except (KeyError, TypeError, ValueError):
+            raise self._api.unexpected(f"a deal without its id or its time: {row}") from None
 
     def is_due(self, deal_id: str) -> bool:
         """See Crm. One call."""
@@ -354,7 +357,3 @@ def _utc_seconds(moment: datetime) -> str:
     if moment.tzinfo is None:
         raise ValueError("a sweep's window needs times with a time zone")
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)

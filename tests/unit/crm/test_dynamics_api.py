@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -403,3 +403,19 @@ def test_a_batch_s_answer_that_is_none_is_told(kind: str, content: bytes) -> Non
 def test_a_batch_of_another_length_is_no_answer() -> None:
     with pytest.raises(batch.MalformedBatch, match="of 3 was answered with 2"):
         batch.answers(TYPE, ANSWERS, 3)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {},
+        {"opportunityid": "x"},
+        {"opportunityid": "x", "modifiedon": None},
+        {"opportunityid": "x", "modifiedon": "yesterday"},
+        {"opportunityid": 7, "modifiedon": "2026-01-10T00:00:00Z"},
+    ],
+)
+def test_a_deal_without_its_id_or_time_is_told(row: dict[str, Any]) -> None:
+    crm = DynamicsCrm(api_of(always(200, {"value": [row]})), closed_since=date(2026, 1, 1))
+    error = refusal(lambda: crm.won_deals(SINCE))
+    assert (error.kind, error.code) == (DEFECT, "unexpected_answer")
