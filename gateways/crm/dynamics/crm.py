@@ -18,8 +18,9 @@ found by looking back.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from contracts.crm import ContractStatus, WonDeal, WonDeals
@@ -30,7 +31,7 @@ from gateways import errors
 from gateways.crm import terms
 from gateways.crm.contract_data import local_date, milestones_of, present, unique_keys
 from gateways.crm.dynamics import lines, setup
-from gateways.crm.dynamics.api import FORMATTED, MAX_BATCH, DynamicsApi
+from gateways.crm.dynamics.api import FORMATTED, MAX_WRITES, DynamicsApi
 from gateways.crm.dynamics.columns import Columns
 from gateways.crm.dynamics.setup import BILLINGS, KEY, LOOKUP, NAVIGATION
 from gateways.crm.status import refused, status_texts
@@ -45,6 +46,27 @@ _KEY_CHARACTERS = re.compile(r"[A-Za-z0-9_-]+")
 
 _ADDRESS = "emailaddress1,address1_line1,address1_city,address1_postalcode"
 _BILLING = f"{NAVIGATION}($select={KEY};$top=1)"
+
+
+_Request = tuple[str, Mapping[str, str]]
+"""What is asked for: a path, and the options of its query."""
+
+
+class _Deal(NamedTuple):
+    """What was read of a won deal; `quote` is empty where none was won, `contacts` are those in
+    the billing role."""
+
+    id: str
+    row: JsonObject
+    quote: JsonObject
+    contacts: list[JsonObject]
+
+    @property
+    def email_of_role(self) -> str | None:
+        """Of several the oldest that has one."""
+        oldest = sorted(self.contacts, key=lambda row: (row["createdon"], row["connectionid"]))
+        emails = ((row.get("record2id_contact") or {}).get("emailaddress1") for row in oldest)
+        return next((email for email in emails if email), None)
 
 
 class DynamicsCrm:
@@ -77,36 +99,37 @@ class DynamicsCrm:
     @property
     def most_at_once(self) -> int:
         """See Crm."""
-        return MAX_BATCH
+        return MAX_WRITES
 
     def close(self) -> None:
         """Close the connections. Calls still under way end with an error."""
         self._api.close()
 
     def read_contract(self, deal_id: str) -> JsonObject:
-        """See Crm. Takes three calls, and a fourth where a role names the billing contact."""
-        deal = self._won_deal(deal_id)
-        quote = self._won_quote(deal_id)
-        columns = self._columns
-        worth = quote.get("totalamountlessfreight") if quote else _of(deal, columns.value)
-        currency = quote.get("transactioncurrencyid") or deal.get("transactioncurrencyid") or {}
-        contract_data = present(
-            {
-                "title": deal.get("name"),
-                "currency": currency.get("isocurrencycode"),
-                "value": lines.amount(worth),
-                "signed_on": local_date(deal.get("actualclosedate") or "", self._zone),
-                "starts_on": local_date(_of(deal, columns.starts_on) or "", self._zone),
-                "ends_on": local_date(_of(deal, columns.ends_on) or "", self._zone),
-                "payment_term": _shown(deal, columns.payment_term),
-                "purchase_order": _of(deal, columns.purchase_order),
-                "requested_by": (deal.get("owninguser") or {}).get("internalemailaddress"),
-            }
-        )
-        contract_data["source"] = {"system": self.system, "id": deal_id}
-        written = terms.terms_of(_of(deal, columns.terms) or "", self.system)
-        contract_data["customer"] = self._customer(deal_id, deal)
-        return self._billed(contract_data, self._lines(deal_id, quote), written)
+        """See Crm. Takes two calls."""
+        [found] = self.read_contracts([deal_id])
+        if isinstance(found, GatewayError):
+            raise found
+        return found
+
+    def read_contracts(self, deal_ids: Sequence[str]) -> list[JsonObject | GatewayError]:
+        """See ReadsTogether. Takes as many calls as one deal, two for a hundred: a batch reads the
+        deals, their quotes and who has the billing role, another one the lines of what was sold."""
+        fit = [deal_id for deal_id in dict.fromkeys(deal_ids) if _RECORD_ID.fullmatch(deal_id)]
+        asked = [self._asked_of(deal_id) for deal_id in fit]
+        answers = iter(self._api.gets([request for requests in asked for request in requests]))
+        deals = {
+            deal_id: self._deal(deal_id, [next(answers) for _ in requests])
+            for deal_id, requests in zip(fit, asked, strict=True)
+        }
+        sold = {key: deal for key, deal in deals.items() if isinstance(deal, _Deal)}
+        rows = self._api.gets([self._lines_of(deal) for deal in sold.values()])
+        found: dict[str, JsonObject | GatewayError] = {
+            key: deal for key, deal in deals.items() if isinstance(deal, GatewayError)
+        }
+        for (key, deal), answer in zip(sold.items(), rows, strict=True):
+            found[key] = self._contract_data(deal, answer)
+        return [found.get(key) or self._no_deal(key, _NO_ID) for key in deal_ids]
 
     def write_statuses(self, statuses: Sequence[ContractStatus]) -> list[GatewayError | None]:
         """See Crm. One call for up to a hundred contracts; repeating it changes nothing."""
@@ -154,10 +177,13 @@ class DynamicsCrm:
 
     def is_due(self, deal_id: str) -> bool:
         """See Crm. One call."""
+        if not _RECORD_ID.fullmatch(deal_id):
+            return False
+        options = {"$select": "statecode,actualclosedate", "$expand": _BILLING}
         try:
-            deal = self._read_deal(deal_id, "statecode,actualclosedate", _BILLING)
+            deal = self._api.get(f"opportunities({deal_id})", options)
         except GatewayError as error:
-            if error.code == "deal_not_found":
+            if error.code == "not_found":
                 return False
             raise
         closed_on = str(deal.get("actualclosedate") or "")[:10]
@@ -174,23 +200,13 @@ class DynamicsCrm:
         refusal = setup.create(self._api, self.missing_setup(), self._columns)
         return [*([refusal] if refusal else []), *self.missing_setup()]
 
-    def _read_deal(self, deal_id: str, select: str, expand: str) -> JsonObject:
-        if not _RECORD_ID.fullmatch(deal_id):
-            raise self._no_deal(deal_id, _NO_ID)
-        path, options = f"opportunities({deal_id})", {"$select": select, "$expand": expand}
-        try:
-            return self._api.get(path, options)
-        except GatewayError as error:
-            if error.code == "not_found":
-                raise self._no_deal(deal_id, error.message) from error
-            raise
-
     def _no_deal(self, deal_id: str, message: str) -> GatewayError:
         return errors.business(
             self.system, "deal_not_found", message, field="deal_id", value=deal_id
         )
 
-    def _won_deal(self, deal_id: str) -> JsonObject:
+    def _asked_of(self, deal_id: str) -> list[_Request]:
+        """The deal, the quotes that were won for it, and the contacts in the billing role."""
         columns = self._columns
         own = (
             columns.value,
@@ -200,18 +216,96 @@ class DynamicsCrm:
             columns.payment_term,
             columns.purchase_order,
         )
-        select = ["name", "statecode", "actualclosedate", *filter(None, own)]
-        deal = self._read_deal(deal_id, ",".join(dict.fromkeys(select)), self._expand())
-        if deal.get("statecode") != _WON:
-            state = str(deal.get(f"statecode@{FORMATTED}") or deal.get("statecode"))
-            raise errors.business(
-                self.system,
-                "deal_not_won",
-                f"opportunity {deal_id} is not won, but {state}",
-                field="statecode",
-                value=state,
-            )
-        return deal
+        select = dict.fromkeys(["name", "statecode", "actualclosedate", *filter(None, own)])
+        deal = {"$select": ",".join(select), "$expand": self._expand()}
+        quotes = {
+            "$select": "quoteid,totalamountlessfreight,modifiedon",
+            "$expand": "transactioncurrencyid($select=isocurrencycode)",
+            "$filter": f"_opportunityid_value eq {deal_id} and statecode eq {_WON_QUOTE}",
+        }
+        wanted: list[_Request] = [(f"opportunities({deal_id})", deal), ("quotes", quotes)]
+        if self._billing_role:
+            role = self._billing_role.replace("'", "''")
+            contacts = {
+                "$select": "connectionid,createdon",
+                "$expand": "record2id_contact($select=emailaddress1)",
+                "$filter": f"_record1id_value eq {deal_id} and record2roleid/name eq '{role}'",
+            }
+            wanted.append(("connections", contacts))
+        return wanted
+
+    def _deal(
+        self, deal_id: str, answers: Sequence[JsonObject | GatewayError]
+    ) -> _Deal | GatewayError:
+        """What was read of one deal, or why it is no won deal."""
+        try:
+            row, quotes, *connections = map(_raised, answers)
+            if row.get("statecode") != _WON:
+                return self._not_won(deal_id, row)
+            won = self._rows(quotes)
+            quote = max(won, key=lambda item: (item["modifiedon"], item["quoteid"]), default={})
+            contacts = [item for answer in connections for item in self._rows(answer)]
+            return _Deal(deal_id, row, quote, contacts)
+        except GatewayError as error:
+            is_gone = error is answers[0] and error.code == "not_found"
+            return self._no_deal(deal_id, error.message) if is_gone else error
+
+    def _not_won(self, deal_id: str, row: JsonObject) -> GatewayError:
+        state = str(row.get(f"statecode@{FORMATTED}") or row.get("statecode"))
+        return errors.business(
+            self.system,
+            "deal_not_won",
+            f"opportunity {deal_id} is not won, but {state}",
+            field="statecode",
+            value=state,
+        )
+
+    def _rows(self, answer: JsonObject) -> list[JsonObject]:
+        """The rows of an answer within a batch, which has all of them or is of no use."""
+        if "@odata.nextLink" in answer:
+            raise self._api.unexpected("more rows of one deal than a page of Dataverse holds")
+        return self._api.rows_of(answer)
+
+    def _lines_of(self, deal: _Deal) -> _Request:
+        """The lines that are sold: the quote's, else the deal's."""
+        path, parent = ("opportunityproducts", f"_opportunityid_value eq {deal.id}")
+        if deal.quote:
+            path, parent = "quotedetails", f"_quoteid_value eq {deal.quote['quoteid']}"
+        select = filter(None, (*lines.COLUMNS, self._columns.milestones))
+        return path, {
+            "$select": ",".join(select),
+            "$expand": "productid($select=name,productnumber)",
+            "$filter": parent,
+        }
+
+    def _contract_data(
+        self, deal: _Deal, answer: JsonObject | GatewayError
+    ) -> JsonObject | GatewayError:
+        """The contract data of a won deal and its lines, or why there is none."""
+        row, quote, columns = deal.row, deal.quote, self._columns
+        worth = quote.get("totalamountlessfreight") if quote else _of(row, columns.value)
+        currency = quote.get("transactioncurrencyid") or row.get("transactioncurrencyid") or {}
+        contract_data = present(
+            {
+                "title": row.get("name"),
+                "currency": currency.get("isocurrencycode"),
+                "value": lines.amount(worth),
+                "signed_on": local_date(row.get("actualclosedate") or "", self._zone),
+                "starts_on": local_date(_of(row, columns.starts_on) or "", self._zone),
+                "ends_on": local_date(_of(row, columns.ends_on) or "", self._zone),
+                "payment_term": _shown(row, columns.payment_term),
+                "purchase_order": _of(row, columns.purchase_order),
+                "requested_by": (row.get("owninguser") or {}).get("internalemailaddress"),
+            }
+        )
+        contract_data["source"] = {"system": self.system, "id": deal.id}
+        contract_data["customer"] = self._customer(deal)
+        try:
+            sold = lines.sold(self._rows(_raised(answer)))
+            written = terms.terms_of(_of(row, columns.terms) or "", self.system)
+        except GatewayError as error:
+            return error
+        return self._billed(contract_data, sold, written)
 
     def _expand(self) -> str:
         """Everything about the customer in the same call; no lookup leads to more than one row."""
@@ -230,31 +324,6 @@ class DynamicsCrm:
             ]
         )
 
-    def _won_quote(self, deal_id: str) -> JsonObject:
-        """The quote that was won, the newest of several; empty where there is none."""
-        found = self._api.rows(
-            "quotes",
-            {
-                "$select": "quoteid,totalamountlessfreight,modifiedon",
-                "$expand": "transactioncurrencyid($select=isocurrencycode)",
-                "$filter": f"_opportunityid_value eq {deal_id} and statecode eq {_WON_QUOTE}",
-            },
-        )
-        return max(found, key=lambda row: (row["modifiedon"], row["quoteid"]), default={})
-
-    def _lines(self, deal_id: str, quote: JsonObject) -> list[JsonObject]:
-        """The lines that are sold, in the order people gave them: the quote's, else the deal's."""
-        path, parent = ("opportunityproducts", f"_opportunityid_value eq {deal_id}")
-        if quote:
-            path, parent = "quotedetails", f"_quoteid_value eq {quote['quoteid']}"
-        select = filter(None, (*lines.COLUMNS, self._columns.milestones))
-        options = {
-            "$select": ",".join(select),
-            "$expand": "productid($select=name,productnumber)",
-            "$filter": parent,
-        }
-        return lines.sold(self._api.rows(path, options))
-
     def _billed(
         self, contract_data: JsonObject, sold: Sequence[JsonObject], written: JsonObject
     ) -> JsonObject:
@@ -270,13 +339,13 @@ class DynamicsCrm:
         contract_data = terms.with_terms(contract_data, written)
         return contract_data | {"milestones": terms.milestones(contract_data, stated)}
 
-    def _customer(self, deal_id: str, deal: JsonObject) -> JsonObject:
+    def _customer(self, deal: _Deal) -> JsonObject:
         """The account, else the person, who buys; a deal without either lacks its identity."""
-        account, person = deal.get("customerid_account"), deal.get("customerid_contact")
+        account, person = deal.row.get("customerid_account"), deal.row.get("customerid_contact")
         buyer = account or person or {}
         emails = (
-            self._email_of_role(deal_id),
-            (deal.get("parentcontactid") or {}).get("emailaddress1"),
+            deal.email_of_role,
+            (deal.row.get("parentcontactid") or {}).get("emailaddress1"),
             (buyer.get("primarycontactid") or {}).get("emailaddress1"),
             buyer.get("emailaddress1"),
         )
@@ -303,23 +372,6 @@ class DynamicsCrm:
         country = _country(contact.get("address1_country"))
         return {"key": key, "name": contact.get("fullname"), "country": country}
 
-    def _email_of_role(self, deal_id: str) -> str | None:
-        """Of the contact connected to the deal in the configured role; of several the oldest."""
-        if not self._billing_role:
-            return None
-        role = self._billing_role.replace("'", "''")
-        found = self._api.rows(
-            "connections",
-            {
-                "$select": "connectionid,createdon",
-                "$expand": "record2id_contact($select=emailaddress1)",
-                "$filter": f"_record1id_value eq {deal_id} and record2roleid/name eq '{role}'",
-            },
-        )
-        found.sort(key=lambda row: (row["createdon"], row["connectionid"]))
-        emails = ((row.get("record2id_contact") or {}).get("emailaddress1") for row in found)
-        return next((email for email in emails if email), None)
-
     def _unfit(self, deal_id: str) -> GatewayError | None:
         """Why no row can be written for a deal of this id; None where one can."""
         key = deal_contract_id(self.system, deal_id)
@@ -334,6 +386,12 @@ class DynamicsCrm:
         texts = {name: text or None for name, text in status_texts(status).items()}
         bound = {f"{LOOKUP}@odata.bind": f"/opportunities({status.deal_id})"}
         return f"{BILLINGS}({KEY}='{key}')", {**texts, **bound}
+
+
+def _raised(answer: JsonObject | GatewayError) -> JsonObject:
+    if isinstance(answer, GatewayError):
+        raise answer
+    return answer
 
 
 def _of(row: JsonObject, column: str) -> str | None:
