@@ -29,7 +29,7 @@ from contracts.validation import Problem
 from gateways.crm.dynamics import setup
 from gateways.crm.dynamics.api import MAX_WRITES, DynamicsApi
 from gateways.crm.dynamics.columns import Columns
-from gateways.crm.dynamics.reading import NO_ID, RECORD_ID, WON, DealReader
+from gateways.crm.dynamics.reading import NO_ID, RECORD_ID, WON, DealReader, is_won
 from gateways.crm.dynamics.setup import BILLINGS, KEY, LOOKUP, NAVIGATION
 from gateways.crm.status import refused, status_texts
 from gateways.errors import GatewayError
@@ -145,8 +145,8 @@ class DynamicsCrm:
                 return False
             raise
         closed_on = str(deal.get("actualclosedate") or "")[:10]
-        is_won = deal.get("statecode") == WON and not deal.get(NAVIGATION)
-        return bool(is_won and closed_on >= self._closed_since.isoformat())
+        is_new = is_won(self._api, deal) and not deal.get(NAVIGATION)
+        return is_new and closed_on >= self._closed_since.isoformat()
 
     def missing_setup(self) -> list[Problem]:
         """See Crm: the table and its key, the columns, and the rights to them."""

@@ -44,6 +44,13 @@ class _Deal(NamedTuple):
         return next((email for email in emails if email), None)
 
 
+def is_won(api: DynamicsApi, row: JsonObject) -> bool:
+    """Whether the opportunity is won. Raises GatewayError for an answer that does not say."""
+    if "statecode" not in row:
+        raise api.unexpected(f"an opportunity without its state, but with {sorted(row)}")
+    return bool(row["statecode"] == WON)
+
+
 class DealReader:
     """Reads deals by the columns that the firm has; see DynamicsCrm for the settings."""
 
@@ -117,7 +124,7 @@ class DealReader:
         """What was read of one deal, or why it is no won deal."""
         try:
             row, quotes, *connections = map(_raised, answers)
-            if row.get("statecode") != WON:
+            if not is_won(self._api, row):
                 return self._not_won(deal_id, row)
             won = self._rows(quotes)
             quote = max(won, key=lambda item: (item["modifiedon"], item["quoteid"]), default={})

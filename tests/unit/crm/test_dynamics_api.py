@@ -469,3 +469,9 @@ def test_a_deal_without_its_id_or_time_is_told(row: dict[str, Any]) -> None:
     crm = DynamicsCrm(api_of(always(200, {"value": [row]})), closed_since=date(2026, 1, 1))
     error = refusal(lambda: crm.won_deals(SINCE))
     assert (error.kind, error.code) == (DEFECT, "unexpected_answer")
+
+
+def test_a_deal_without_its_state_is_not_taken_for_one_that_is_not_won() -> None:
+    crm = DynamicsCrm(api_of(always(200, {"name": "x"})), closed_since=date(2026, 1, 1))
+    error = refusal(lambda: crm.is_due("6de09109-dcc6-4961-b8af-31049b1e099a"))
+    assert (error.kind, error.code) == (DEFECT, "unexpected_answer")
