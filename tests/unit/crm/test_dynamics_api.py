@@ -475,3 +475,29 @@ def test_a_deal_without_its_state_is_not_taken_for_one_that_is_not_won() -> None
     crm = DynamicsCrm(api_of(always(200, {"name": "x"})), closed_since=date(2026, 1, 1))
     error = refusal(lambda: crm.is_due("6de09109-dcc6-4961-b8af-31049b1e099a"))
     assert (error.kind, error.code) == (DEFECT, "unexpected_answer")
+
+
+@pytest.mark.parametrize("empty", ["Relationship", "WhoAmI", "RetrieveUserPrivileges"])
+def test_a_check_of_the_setup_takes_no_empty_answer_for_all_is_well(
+    organisation: Organisation, dynamics_url: str, empty: str
+) -> None:
+    class Emptied(httpx.HTTPTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            if empty in str(request.url):
+                return httpx.Response(200, json={})
+            return super().handle_request(request)
+
+    http = pooled_client(dynamics_url, transport=Emptied())
+    token = EntraToken(
+        pooled_client(dynamics_url),
+        TENANT,
+        CLIENT_ID,
+        Secret.of(SECRET),
+        scope=f"{dynamics_url}/.default",
+        system="dynamics",
+    )
+    api = DynamicsApi(http, token, system="dynamics", calls_per_second=10_000)
+    crm = DynamicsCrm(api, closed_since=date(2026, 1, 1))
+    error = refusal(crm.missing_setup)
+    crm.close()
+    assert (error.kind, error.code) == (DEFECT, "unexpected_answer")
