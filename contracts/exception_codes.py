@@ -263,6 +263,8 @@ crm_property_missing (operations): a property that we read or write does not exi
 crm_property_wrong (operations): the property exists with another type => rename yours; nothing
     is changed here, because it may hold data
 crm_module_missing (operations): Odoo lacks `sale_crm` => install it
+esign_field_missing (operations): DocuSign has no custom field `c2c_deal` for envelopes => run
+    `c2c setup --connectors`
 crm_team_missing (operations): a won opportunity has no sales team, so there is no place for the
     status => give it a sales team
 """,
@@ -313,7 +315,8 @@ Raised while a contract waits for its signature, and where the signed document i
 
 envelope_declined (sales, at signature): a signer declined; the message has the reason => `retry`
     waits for a new envelope; signed otherwise: `skip`; else `cancel`
-envelope_voided (sales, at signature): the envelope was voided or has expired => the same
+envelope_voided (sales, at signature): the envelope was voided or has expired => `retry` waits
+    for a new one; signed otherwise: `skip`; else `cancel`
 esign_not_configured (operations, at attach_signed): the workers' configuration has no service of
     this name => configure it, restart the workers, then `retry`
 envelope_not_found (operations, at attach_signed): the service has no such envelope, or it was
