@@ -32,7 +32,7 @@ class Ledgerline:
 
     def read_contract(self, deal_id):
         return {
-            "title": f"Deal {deal_id} of {self._settings.region}",
+            "title": f"Deal {deal_id} of {self._settings.region}, {self._entity.time_zone}",
             "source": {"system": self.system, "id": deal_id},
         }
 

@@ -242,14 +242,13 @@ def test_odoo_s_own_crm_names_the_customer_itself(firm: Firm) -> None:
     first = firm.customer(firm.accepted(_buyer(vat))[0])
     [other] = firm.odoo.create("res.partner", [{"name": unique("Branch"), "vat": vat}])
     contract = firm.accepted(_buyer(vat, key=f"{PARTNER_KEY}{other}"))[0]
-    source = Source(system="odoo-crm", id="1")
+    source = Source(system="opportunities", id="1")  # as its CRM may be called
     for _ in range(2):
         assert find_or_create_customer(firm.client, contract.customer, source) == other != first
     firm.odoo.call("res.partner", "unlink", [other])
     with pytest.raises(GatewayError) as caught:
         find_or_create_customer(firm.client, contract.customer, source)
     assert caught.value.code == "record_missing"
-    assert find_or_create_customer(firm.client, contract.customer, contract.source) == first
 
 
 def test_a_repeat_leaves_what_people_edited_in_odoo(firm: Firm) -> None:

@@ -55,8 +55,19 @@ def test_it_is_configured_as_it_declares_and_built_with_its_surroundings(
     [(name, crm)] = remotes.crms(settings, remotes.odoo(settings)).items()
     assert (name, crm.system) == ("emea", "emea")
     assert crm.read_contract("7") == {
-        "title": "Deal 7 of Antwerp",
+        "title": "Deal 7 of Antwerp, Europe/Brussels",
         "source": {"system": "emea", "id": "7"},
+    }
+
+
+def test_several_of_one_kind_are_built_each_with_its_legal_entity(settings: Settings) -> None:
+    tables = foreign.tables()
+    uk = foreign.tables(legal_entity="northwind-uk", region="Leeds")
+    both = load_settings(crm={**tables, "uk": uk["emea"]})
+    found = remotes.crms(both, remotes.odoo(both))
+    assert {name: crm.read_contract("7")["title"] for name, crm in found.items()} == {
+        "emea": "Deal 7 of Antwerp, Europe/Brussels",
+        "uk": "Deal 7 of Leeds, Europe/London",
     }
 
 
@@ -151,7 +162,7 @@ def test_the_command_lists_and_checks_it_and_reads_its_deals(tmp_path: Path) -> 
     assert "c2c setup --connectors" in lacks[0]["remedy"]
     _, dry = c2c(folder, "contract", "start", "--deal", "7", "--crm", "emea", "--dry-run", "--park")
     assert dry["contract"] == "northwind/emea-7"
-    assert dry["contract_data"]["title"] == "Deal 7 of Antwerp"
+    assert dry["contract_data"]["title"] == "Deal 7 of Antwerp, Europe/Brussels"
 
 
 def test_each_group_has_a_label_and_a_table_of_the_configuration() -> None:

@@ -95,7 +95,7 @@ def test_without_a_default_several_entities_have_to_be_told_apart(
 @pytest.mark.usefixtures("configured")
 def test_the_default_entity_has_to_exist(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("C2C_DEFAULT_ENTITY", "nobody")
-    with pytest.raises(ConfigurationError, match="'nobody' is not among the entities"):
+    with pytest.raises(ConfigurationError, match="default_entity: expected one of entities"):
         load_settings()
 
 
