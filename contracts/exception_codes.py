@@ -277,6 +277,8 @@ crm_key_not_active (operations): the index of that key is not built yet, or fail
     in some minutes; reactivate a failed key in Power Apps
 crm_right_missing (operations): the application's user lacks a privilege, or has it for a part of
     the organisation only => add it to its security role, at the level Organization
+esign_field_missing (operations): DocuSign has no custom field `c2c_deal` for envelopes => run
+    `c2c setup --connectors`
 crm_team_missing (operations): a won opportunity has no sales team, so there is no place for the
     status => give it a sales team
 """,
@@ -327,7 +329,8 @@ Raised while a contract waits for its signature, and where the signed document i
 
 envelope_declined (sales, at signature): a signer declined; the message has the reason => `retry`
     waits for a new envelope; signed otherwise: `skip`; else `cancel`
-envelope_voided (sales, at signature): the envelope was voided or has expired => the same
+envelope_voided (sales, at signature): the envelope was voided or has expired => `retry` waits
+    for a new one; signed otherwise: `skip`; else `cancel`
 esign_not_configured (operations, at attach_signed): the workers' configuration has no service of
     this name => configure it, restart the workers, then `retry`
 envelope_not_found (operations, at attach_signed): the service has no such envelope, or it was

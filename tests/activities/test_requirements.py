@@ -20,7 +20,13 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.odoo import entries
-from activities.odoo.chatter import AuditRecord, Notification, attach_audit
+from activities.odoo.chatter import (
+    AuditRecord,
+    Notification,
+    attach_audit,
+    attach_signed,
+    find_file,
+)
 from activities.odoo.delivery import MailRequest, ReminderRequest, TodoRequest
 from activities.odoo.expenses import ExpensesRequest
 from activities.odoo.invoices import DiscardRequest
@@ -139,6 +145,8 @@ def _provision(firm: Firm) -> None:
             **keys, order_id=made.order, file_name="a.json", content="{}", sha256="0", text="Closed"
         ),
     )
+    attach_signed(firm.client, **keys, order_id=made.order, name="a.pdf", pdf=b"%PDF-")
+    assert find_file(firm.client, made.order, "a.pdf") is not None
     firm.projects.set_project_status(
         ProjectStatusRequest(
             **keys, project_id=made.project, suspended=True, key="suspend", text="Overdue"

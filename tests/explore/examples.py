@@ -128,7 +128,6 @@ def large(seed: int) -> World:
         found = SMALL[random.choice(sorted(SMALL))]
         return begun(found.data, AMPLE, START, system, has_rate=found.has_rate, signature=signature)
     data = strategies.contract_data(random)
-    if not data.get("starts_on"):
-        # The day of signature would be its first day, which its other days may not bear.
-        signature = ""
+    # Left out, its first day would be that of its signature, which its other days may not bear.
+    data = {"starts_on": data["signed_on"], **data}
     return begun(data, AMPLE, START, system, signature=signature)
