@@ -47,6 +47,7 @@ from activities.odoo.write_offs import OdooWriteOffs
 from activities.policies import Policies
 from gateways.crm.protocol import Crm
 from gateways.odoo import MAX_MAILS, OdooClient
+from gateways.vies import Vies
 from wiring import remotes
 from wiring.settings import Settings, WorkerSettings
 from workers.query_cache_guard import keep_behind
