@@ -76,14 +76,15 @@ class House(NamedTuple):
 
 def folded(text: str) -> str:
     """The text in small letters without accents; umlauts as if they were written without."""
-    plain = unicodedata.normalize("NFKD", text.casefold().translate(_LETTERS))
+    small = unicodedata.normalize("NFKD", text).casefold().translate(_LETTERS)
+    plain = unicodedata.normalize("NFKD", small)
     bare = "".join(letter for letter in plain if not unicodedata.combining(letter))
-    return re.sub(r"([aou])e", r"\1", bare)
+    return re.sub(r"([aou])e+", r"\1", bare)
 
 
 def firm_name(name: str) -> FirmName:
     """The name without its legal form, fillers and punctuation."""
-    text = folded(name).replace(".", "").replace("'", "").replace("’", "")
+    text = folded(re.sub(r"[.'’]", "", name))
     text = " ".join(re.sub(r"[^\w&]|_", " ", text).split())
     for phrase, form in _PHRASES.items():
         text = re.sub(rf"(?<!\S){re.escape(phrase)}(?!\S)", form, text)

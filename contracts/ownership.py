@@ -49,6 +49,7 @@ OWNERS: dict[str, Owner] = {
     "customer.vat_number": Owner.ODOO,
     "customer.address": Owner.ODOO,
     "customer.billing_email": Owner.ODOO,
+    "customer.parent": Owner.ODOO,
     "order.terms": Owner.ODOO,
     "order.state": Owner.ODOO,
     "order.lines": Owner.CONTRACT,
@@ -83,7 +84,7 @@ Odoo's. A milestone's deadline is written once; only a change order that resched
 again. The day of signature is the envelope's, in the legal entity's zone: it counts in place of the
 day that the CRM says, which is when the deal was won. Without an envelope the CRM's day stays."""
 
-_IN_A_DEAL = {
+IN_A_DEAL = {
     "requested_by": "contract.requested_by",
     "title": "contract.title",
     "value": "contract.value",
@@ -102,6 +103,7 @@ _IN_A_DEAL = {
     "customer.zip": "customer.address",
     "customer.vat_number": "customer.vat_number",
     "customer.billing_email": "customer.billing_email",
+    "customer.parent": "customer.parent",
 }
 """What a deal says again after signature, and the canonical field that is."""
 
@@ -113,7 +115,7 @@ def _reader(path: str) -> TypeAdapter[Any]:
     return TypeAdapter(field.rebuild_annotation())
 
 
-_READERS = {path: _reader(path) for path in _IN_A_DEAL}
+_READERS = {path: _reader(path) for path in IN_A_DEAL}
 
 _WHERE_INSTEAD = {
     Owner.ODOO: "Odoo's: change it there",
@@ -148,7 +150,7 @@ def refreshed(contract: Contract, deal_contract_data: JsonObject) -> Refreshed:
     """
     deal, ignored = _comparable(contract, deal_contract_data)
     overlaid: dict[Owner, Contract] = dict.fromkeys(Owner, contract)
-    for path, field in _IN_A_DEAL.items():
+    for path, field in IN_A_DEAL.items():
         value = _at(deal, path)
         if value is None:
             continue

@@ -11,11 +11,11 @@ from enum import StrEnum
 from functools import cached_property
 
 import httpx
-from pydantic import BaseModel
+from pydantic import BaseModel, field_validator
 from stdnum.eu.vat import MEMBER_STATES
 
 from contracts import vat
-from gateways.http import json_object, pooled_client
+from gateways.http import json_object, pooled_client, refuse_plain_http
 from gateways.settings import Section
 
 DEFAULT_URL = "https://ec.europa.eu/taxation_customs/vies/rest-api"
@@ -33,6 +33,19 @@ class ViesSettings(Section):
     enabled: bool = False
     requester: str = ""
     url: str = DEFAULT_URL
+
+    @field_validator("requester")
+    @classmethod
+    def _own_number(cls, number: str) -> str:
+        if number and vat.read(number, "").country not in _COUNTRIES:
+            raise ValueError("requester is a valid VAT number with its country's prefix")
+        return number
+
+    @field_validator("url")
+    @classmethod
+    def _no_plain_http(cls, url: str) -> str:
+        refuse_plain_http(url)
+        return url
 
 
 class Verdict(StrEnum):
@@ -105,12 +118,8 @@ class Vies:
 def _read(number: vat.VatNumber, response: httpx.Response) -> VatCheck:
     answer = json_object(response) or {}
     valid = answer.get("valid", answer.get("isValid"))
-    code = answer.get("userError", "")
-    if (
-        response.status_code != httpx.codes.OK
-        or not isinstance(valid, bool)
-        or _is_no_verdict(code)
-    ):
+    is_verdict = answer.get("userError") in (None, "", "VALID", "INVALID")
+    if response.status_code != httpx.codes.OK or not isinstance(valid, bool) or not is_verdict:
         return _unavailable(number, _reason(answer) or f"HTTP {response.status_code}")
     return VatCheck(
         number=number.text,
@@ -118,10 +127,6 @@ def _read(number: vat.VatNumber, response: httpx.Response) -> VatCheck:
         on=_text(answer.get("requestDate"))[:10],
         consultation=_text(answer.get("requestIdentifier")),
     )
-
-
-def _is_no_verdict(code: object) -> bool:
-    return bool(code) and code not in ("VALID", "INVALID")
 
 
 def _reason(answer: dict[str, object]) -> str:

@@ -218,7 +218,7 @@ def _create(odoo: OdooClient, firm: _Firm, external_id: str) -> int:
             "type": "Other" if parent else "Contact",
             "parent_id/.id": parent or "",
         }
-    once = create_once("customer.name", "customer.vat_number", "customer.address")
+    once = create_once("customer.name", "customer.vat_number", "customer.parent")
     try:
         [partner] = odoo.load("res.partner", [row], create_once=once, context=UNTRACKED)
     except GatewayError as refusal:

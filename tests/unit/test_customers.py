@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -30,6 +31,7 @@ from contracts.customers import (
 )
 from contracts.names import Likeness
 
+PAGE = Path(__file__).parents[2] / "docs" / "customers.md"
 ACME = Party(
     name="Acme Laboratoria NV",
     country="BE",
@@ -283,7 +285,7 @@ def test_legal_forms_of_two_kinds_are_in_conflict(one: str, other: str, conflict
 def test_a_name_is_normalised_once_for_all(name: str) -> None:
     found = names.firm_name(name)
     again = names.firm_name(" ".join(found.words))
-    assert names.firm_name(name.upper().lower()).words == names.firm_name(name.lower()).words
+    assert names.firm_name(name.casefold()).words == found.words
     assert again.words == found.words
 
 
@@ -427,3 +429,18 @@ class Index:
         yield from filter(None, (party.vat.text, party.domain))
         if party.house.zip:
             yield f"{party.house.zip} {party.house.street[:5]}"
+
+
+# --- the page -------------------------------------------------------------------------------------
+
+
+def test_the_page_shows_the_table() -> None:
+    verdicts = {Level.NONE: "none", Level.UNCERTAIN: "asked"}
+    rows = [
+        f"| {row.reason} | {verdicts.get(row.level, 'linked')} | {row.remark} |" for row in EVIDENCE
+    ]
+    assert "\n".join(rows) in PAGE.read_text(encoding="utf-8")
+
+
+def test_the_page_can_be_read_in_one_sitting() -> None:
+    assert len(PAGE.read_bytes()) <= 6_144

@@ -96,3 +96,15 @@ def test_what_is_no_number_of_a_member_state_is_not_asked(
 
 def test_vies_is_off_unless_it_is_switched_on() -> None:
     assert not ViesSettings().enabled
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"requester": "0403019261"}, "its country's prefix"),
+        ({"url": "http://vies.example.com"}, "use https"),
+    ],
+)
+def test_wrong_settings_are_refused(settings: dict[str, str], expected: str) -> None:
+    with pytest.raises(ValueError, match=expected):
+        ViesSettings.model_validate(settings)
