@@ -106,9 +106,11 @@ class Agenda(Generic[S]):
     """All that is decided about one kind of state, from the rules about it. All of it is pure.
 
     - `wanted`: every act and question that the state calls for, in order of preference, whether it
-      is running, parked or not. What people are shown (`shown`) is no reason for any of it.
+      is running, parked or not. That something runs adds nothing, and what people are shown
+      (`shown`) is no reason for any of it.
     - `consequences`: what may follow from the state and the time alone, in order of preference:
-      each gives the state after it, or the very same object where it does not follow.
+      each gives the state after it, or the very same object where it does not follow. What runs
+      may keep one from following, and brings none about.
     - `wake`: the next time at which time alone changes something.
     - `is_over`: whether nothing more comes but what is still wanted.
     - `shown`: the state with what it waits for, which people see; called last.
@@ -156,9 +158,11 @@ class Agenda(Generic[S]):
         for asked, wanted in self._last[:1]:
             if asked is state:
                 return wanted
-        found = self.wanted(state)
-        self._last[:] = [(state, found)]
-        return found
+        return self._kept(state, self.wanted(state))
+
+    def _kept(self, state: S, wanted: Sequence[Wanted]) -> Sequence[Wanted]:
+        self._last[:] = [(state, wanted)]
+        return wanted
 
     # --- what happened --------------------------------------------------------------------------
 
@@ -181,7 +185,9 @@ class Agenda(Generic[S]):
             after = self._applied(before, event)
         except Refused as error:
             return Outcome(before, refusal=str(error))
-        rest = self._at_rest(self._looked_again(after))
+        # In the moment of the event before, nothing follows from an act that begins.
+        is_at_rest = isinstance(event, Began) and before is state
+        rest = after if is_at_rest else self._at_rest(self._looked_again(after))
         after = self.shown(rest)
         answer, metrics = after.answer, after.metrics
         if isinstance(event, UpdateReceived):
@@ -190,10 +196,8 @@ class Agenda(Generic[S]):
             after = _remembered(after, event)
         if after.answer is not None or metrics:
             after = after.replace(answer=None, metrics=())
-        for asked, wanted in self._last[:1]:
-            if asked is rest:
-                # They differ only in what people are shown and answered: they want the same.
-                self._last[:] = [(after, wanted)]
+        # They differ only in what people are shown and answered: they want the same.
+        self._kept(after, self.wanted_of(rest))
         return Outcome(after, answer=answer, metrics=metrics)
 
     def _applied(self, state: S, event: Event) -> S:
@@ -278,13 +282,16 @@ class Agenda(Generic[S]):
         wanted = self.wanted_of(state)
         if action not in wanted or not _may_begin(state, action, wanted):
             raise Refused(f"{action.key} is not wanted any more")
-        state = self.acts[action.kind].begun(unparked(state, action.key), action)
-        return state.replace(running={**state.running, action.key: action})
+        ready = self.acts[action.kind].begun(unparked(state, action.key), action)
+        after = ready.replace(running={**ready.running, action.key: action})
+        if ready is state:
+            self._kept(after, wanted)  # What is wanted is wanted while it runs, too.
+        return after
 
     def _answered(self, state: S, event: Answered) -> S:
         action, result = state.running[event.key], event.result
-        state = state.without_running(event.key)
         stands = self._is_wanted(state, action)
+        state = state.without_running(event.key)
         rule = self.acts[action.kind]
         if isinstance(result, Failed):
             state = rule.failed(_with_doubt(state, action, result), action, result)

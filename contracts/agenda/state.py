@@ -78,7 +78,7 @@ class AgendaState(Frozen):
 
     def replace(self, **changes: Any) -> Self:
         """The state with these fields changed. Raises TypeError for a field there is none of."""
-        if unknown := changes.keys() - type(self).model_fields.keys():
+        if unknown := changes.keys() - self.__pydantic_fields__.keys():
             raise TypeError(f"{type(self).__name__} has no {', '.join(sorted(unknown))}")
         return self.model_copy(update=changes)
 
