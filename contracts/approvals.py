@@ -144,7 +144,7 @@ class ApprovalTier(Frozen):
         return self.concerns(subject.kind, subject.customer_key) and self.reaches(subject.amount)
 
 
-class Delegation(BaseModel):
+class Delegation(Value):
     """From a day until a day (both included, in the entity's zone) `to` may decide in place of
     `person`. The configuration calls the first day `from`."""
 
@@ -204,7 +204,7 @@ class RequiredApproval(Value):
     people: tuple[Person, ...]
 
 
-class Approval(BaseModel):
+class Approval(Value):
     """One person's yes to one content.
 
     `counts_as` are the approvers it can stand for: the person, and whoever had delegated to them

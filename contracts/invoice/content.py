@@ -11,10 +11,8 @@ from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
 
-from pydantic import BaseModel
-
 from contracts.approvals import content_hash_of
-from contracts.model import Frozen
+from contracts.model import Frozen, Value
 from contracts.odoo_totals import OdooTotals
 
 MAILED_TO = "mailed_to"
@@ -74,7 +72,7 @@ class InvoiceContent(Frozen):
         return self.replace(invoice_on=None, due_on=None, booked=Decimal(0))
 
 
-class _Bound(BaseModel):
+class _Bound(Value):
     """What an approval is bound to: the proposal, the invoice's date if one was stated (else it is
     of the day it is posted), and what the draft says in Odoo."""
 
