@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from contracts.approvals import content_hash_of
 from contracts.model import Frozen, Value
+from contracts.money import Money
 from contracts.odoo_totals import OdooTotals
 
 MAILED_TO = "mailed_to"
@@ -170,8 +171,10 @@ def _line_text(line: ContentLine) -> str:
 def details(content: InvoiceContent) -> list[str]:
     """What approvers are shown of the invoice beside its amount, one line each."""
     sign = -1 if content.kind == "out_refund" else 1
-    currency = content.currency
-    lines = [f"{line.text}: {sign * line.subtotal} {currency}" for line in content.lines]
+    currency = content.totals.total.currency
+    lines = [
+        f"{line.text}: {Money.rounded(sign * line.subtotal, currency)}" for line in content.lines
+    ]
     if len(lines) > _SHOWN_LINES:
         left = len(lines) - _SHOWN_LINES
         lines = [*lines[:_SHOWN_LINES], f"and {left} more lines"]
