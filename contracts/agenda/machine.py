@@ -52,8 +52,9 @@ class MessageRule(Generic[S]):
     - `take`: the state after an accepted one. May raise Refused.
     - `refusal`: why it cannot be accepted, as a sentence; None if it can. It is asked by the
       validator of an Update and again when the message is applied.
-    - `brings_work`: it asks for something that an exclusive act would leave undone, and that a
-      state must have room for.
+    - `brings_work`: it asks for something that a state must have room for, and that an exclusive
+      act would leave undone: beside one an Update is refused. What a Signal brings then keeps that
+      act from being the last.
     """
 
     take: Callable[[S, Any], S]
@@ -172,7 +173,7 @@ class Agenda(Generic[S]):
         known = state.answer_to(request_id)
         if known is not None:
             return _other_message(known, message)
-        return self._refusal(_at(state, now), message)
+        return self._update_refusal(_at(state, now), message)
 
     def apply(self, state: S, event: Event, now: datetime) -> Outcome[S]:
         """The state after an event at an aware time. The state given stays as it is."""
@@ -206,7 +207,8 @@ class Agenda(Generic[S]):
         if isinstance(event, Answered):
             return self._answered(state, event)
         if isinstance(event, UpdateReceived):
-            return self._taken(state, event.message)
+            refused = self._update_refusal(state, event.message)
+            return self._taken(state, event.message, refused)
         if isinstance(event, SignalReceived):
             return self._taken_quietly(state, event)
         if isinstance(event, Resumed):
@@ -217,25 +219,24 @@ class Agenda(Generic[S]):
 
     # --- messages -------------------------------------------------------------------------------
 
+    def _update_refusal(self, state: S, message: Any) -> str | None:
+        rule = self.messages.get(type(message))
+        is_ending = any(act.exclusive for act in state.running.values())
+        if is_ending and rule is not None and rule.brings_work:
+            return _BUSY
+        return self._refusal(state, message)
+
     def _refusal(self, state: S, message: Any) -> str | None:
         if isinstance(message, Resolution):
             refused = parking.refusal(state.exceptions, message)
             return refused or self.correction_refusal(state, message)
-        if self._waits_for_exclusive(state, message):
-            return _BUSY
         rule = self.messages[type(message)]
         no_room = None
         if rule.brings_work:
             no_room = budget.refusal(state, message, self.at_most_bytes(state))
         return no_room or rule.refusal(state, message)
 
-    def _waits_for_exclusive(self, state: S, message: Any) -> bool:
-        rule = self.messages.get(type(message))
-        brings_work = rule is not None and rule.brings_work
-        return brings_work and any(act.exclusive for act in state.running.values())
-
-    def _taken(self, state: S, message: Any) -> S:
-        refused = self._refusal(state, message)
+    def _taken(self, state: S, message: Any, refused: str | None) -> S:
         if refused is not None:
             raise Refused(refused)
         if isinstance(message, Resolution):
@@ -243,21 +244,10 @@ class Agenda(Generic[S]):
         return self.messages[type(message)].take(state, message)
 
     def _taken_quietly(self, state: S, event: SignalReceived) -> S:
-        if self._waits_for_exclusive(state, event.message):
-            return state.replace(deferred=(*state.deferred, event))
         try:
-            return self._taken(state, event.message)
+            return self._taken(state, event.message, self._refusal(state, event.message))
         except Refused as refused:
             return state.noted(f"Refused {event.words}: {refused}")
-
-    def _with_deferred(self, state: S) -> S:
-        """Messages that came while an exclusive act ran are accepted or refused now, before what
-        follows from that act: they may bring work that keeps it from being the last."""
-        waiting: tuple[SignalReceived, ...] = state.deferred
-        state = state.replace(deferred=())
-        for event in waiting:
-            state = self._taken_quietly(state, event)
-        return state
 
     def _resumed(self, state: S, key: str) -> S:
         """Apply a message that was kept. Raises whatever its kind or the rules raise."""
@@ -305,7 +295,7 @@ class Agenda(Generic[S]):
                 state = rule.done(state, action, result.value)
             if rule.decided is not None and stands:
                 state = rule.decided(state, action, result.value)
-        return self._with_deferred(state) if action.exclusive else state
+        return state
 
     def _is_wanted(self, state: S, action: Action) -> bool:
         """Whether the act is still wanted, and on the same basis."""
@@ -346,28 +336,11 @@ class Agenda(Generic[S]):
     def _at_rest(self, state: S) -> S:
         """The state with all that follows: consequences, obsolete exceptions, new questions."""
         for _ in range(_MOST_CONSEQUENCES):
-            after = self._advanced(state)
+            after = _advanced(state, self.consequences(state))
             if after is state:
-                return self._with_questions(self._without_obsolete(state))
+                return self._with_questions(_without_obsolete(state, self.wanted_of(state)))
             state = after
         raise RuntimeError("the rules come to no rest")
-
-    def _advanced(self, state: S) -> S:
-        for follow in self.consequences(state):
-            after = follow(state)
-            if after is not state:
-                return after
-        return state
-
-    def _without_obsolete(self, state: S) -> S:
-        """An exception disappears once its act is not wanted any more, or on another basis."""
-        wanted = {item.key: item.basis for item in self.wanted_of(state)}
-        wanted |= {item.key: "" for item in state.unserved}
-        for item in (*state.exceptions, *state.retried):
-            if item.key not in state.running and wanted.get(item.key) != item.basis:
-                state = forgotten(state, item.key)
-        uncertain = tuple(k for k in state.uncertain if k in wanted or k in state.running)
-        return state if uncertain == state.uncertain else state.replace(uncertain=uncertain)
 
     def _with_questions(self, state: S) -> S:
         for item in self.wanted_of(state):
@@ -377,6 +350,26 @@ class Agenda(Generic[S]):
 
 
 # --- of a state alone ---------------------------------------------------------------------------
+
+
+def _advanced(state: S, consequences: Sequence[Callable[[S], S]]) -> S:
+    """The state after the first that follows; the very same object where nothing does."""
+    for follow in consequences:
+        after = follow(state)
+        if after is not state:
+            return after
+    return state
+
+
+def _without_obsolete(state: S, wanted: Sequence[Wanted]) -> S:
+    """An exception disappears once its act is not wanted any more, or on another basis."""
+    bases = {item.key: item.basis for item in wanted}
+    bases |= {item.key: "" for item in state.unserved}
+    for item in (*state.exceptions, *state.retried):
+        if item.key not in state.running and bases.get(item.key) != item.basis:
+            state = forgotten(state, item.key)
+    uncertain = tuple(k for k in state.uncertain if k in bases or k in state.running)
+    return state if uncertain == state.uncertain else state.replace(uncertain=uncertain)
 
 
 def next_event(state: AgendaState) -> Resumed | None:

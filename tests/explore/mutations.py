@@ -149,10 +149,6 @@ def _a_close_out_is_the_last_word(patch: Patch) -> None:
     patch.setattr(contract_rules, "_WHILE_RUNNING", broken)
 
 
-def _deferred_messages_are_lost(patch: Patch) -> None:
-    patch.setattr(Agenda, "_with_deferred", lambda self, state: state.replace(deferred=()))
-
-
 def _a_lost_start_is_not_asked_for_its_end(patch: Patch) -> None:
     patch.setattr(invoices, "_renewal_notices", lambda state: iter(()))
 
@@ -214,7 +210,7 @@ def _a_rejection_is_told_before_the_draft_is_gone(patch: Patch) -> None:
 def _a_refused_signal_is_noted_nowhere(patch: Patch) -> None:
     def taken(self: Any, state: Any, event: SignalReceived) -> Any:
         try:
-            return self._taken(state, event.message)
+            return self._taken(state, event.message, self._refusal(state, event.message))
         except Refused:
             return state
 
@@ -297,12 +293,6 @@ MUTATIONS = (
         7,
         "what brings work while the contract is closed brings it back",
         _a_close_out_is_the_last_word,
-        place(_ONE, "close_out", messages=1),
-    ),
-    Mutation(
-        7,
-        "what waited is accepted or refused after the close-out",
-        _deferred_messages_are_lost,
         place(_ONE, "close_out", messages=1),
     ),
     Mutation(

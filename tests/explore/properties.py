@@ -369,7 +369,6 @@ def _check_closed(world: World) -> None:
     assert state.change is None
     assert not state.starting
     assert not state.credits_asked
-    assert not state.deferred
     assert not state.unserved
     if world.skipped:
         return
