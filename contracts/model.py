@@ -47,11 +47,9 @@ _DECEPTIVE = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u20
 
 class Value(BaseModel):
     """Base of immutable models: a change is another one, which shares what did not change, and
-    derives anew what is derived of its fields (`cached_property`).
+    derives anew what is derived of its fields (`cached_property`)."""
 
-    A model's validator is built once it is needed: a command imports many models and needs few."""
-
-    model_config = ConfigDict(frozen=True, defer_build=True)
+    model_config = ConfigDict(frozen=True)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         # By hand, as each event makes new states: pydantic's own copies what is derived, too, and
@@ -78,13 +76,13 @@ class Value(BaseModel):
 class Message(BaseModel):
     """Base of what people and systems send: unknown fields are refused."""
 
-    model_config = ConfigDict(extra="forbid", defer_build=True)
+    model_config = ConfigDict(extra="forbid")
 
 
 class Frozen(Value):
     """Base of the canonical models: immutable, and unknown fields are refused."""
 
-    model_config = ConfigDict(extra="forbid", defer_build=True)
+    model_config = ConfigDict(extra="forbid")
 
 
 def _key(text: str) -> str:
