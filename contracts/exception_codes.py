@@ -606,7 +606,10 @@ write_back: After a *skip* the status is still owed to the CRM, so the step park
 discard: The draft of a rejected proposal is still in Odoo. *Skip* once it is cancelled there.
 reconcile: The credit note is posted, but not reconciled with its invoice. Reconcile them in
     Odoo and *skip*, or *retry*.
+register_payment: The money is known and not booked. Before you *skip*, book it where it belongs
+    or pay it back, and delete the draft of the payment if Odoo has one: it stays there.
 write_off: The write-off is approved and not booked. Correct `write_off_account`, then *retry*.
+    *Skip* gives it up: delete the draft of its entry if Odoo has one.
 close_out: The problems name each difference between the contract and Odoo. *Skip* accepts them:
     the record is attached, the project archived. Without a comparison there is no *skip*.
 audit: *Skip* closes without the audit record; `c2c contract audit` writes it to a file.

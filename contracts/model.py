@@ -57,9 +57,13 @@ class Value(BaseModel):
         if deep:
             return super().model_copy(update=update, deep=deep)
         copy, known, changes = self.__class__.__new__(self.__class__), vars(self), update or {}
-        fields = {**{name: known[name] for name in self.__pydantic_fields__}, **changes}
-        object.__setattr__(copy, "__dict__", fields)
-        object.__setattr__(copy, "__pydantic_fields_set__", self.model_fields_set | changes.keys())
+        if len(known) > len(self.__pydantic_fields__):  # Something is derived of them.
+            known = {name: known[name] for name in self.__pydantic_fields__}
+        given = self.__pydantic_fields_set__
+        if not changes.keys() <= given:
+            given = given | changes.keys()
+        object.__setattr__(copy, "__dict__", {**known, **changes})
+        object.__setattr__(copy, "__pydantic_fields_set__", given)
         object.__setattr__(copy, "__pydantic_extra__", None)
         object.__setattr__(copy, "__pydantic_private__", None)
         return copy

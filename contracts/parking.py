@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from contracts.model import MAX_MILESTONES, Message, Text, Value, Words
 from contracts.validation import Problem, payload_problems
@@ -119,7 +119,7 @@ CREDENTIALS = "credentials"
 """The kind of a parked step that waits for a secret; it tries again by itself, slowly."""
 
 
-class StepException(BaseModel):
+class StepException(Value):
     """A parked step as people see it. `since` is aware (UTC); `value` is the offending value.
 
     `key`, `act` (its kind) and `basis` are those of the act that is parked, `retry_at` is when it

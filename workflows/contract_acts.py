@@ -35,6 +35,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts import closeout
     from contracts.agenda.actions import Action, SignalReceived
     from contracts.agenda.state import required
+    from contracts.approvals import reminder_message
     from contracts.billing import account
     from contracts.billing.account import Read
     from contracts.contract import (
@@ -329,13 +330,9 @@ def _policy(state: ContractState, action: Action) -> Awaitable[Any]:
 def _notify(state: ContractState, action: Action) -> Awaitable[Any]:
     change, approval_round = amendments.pending(state)
     reminder = required(approval_round.due_reminder(change.calendar, state.clock))
-    workflow_id = workflow.info().workflow_id
-    request = Notification(
-        order_id=require_id(state.odoo.order_id),
-        people=reminder.people,
-        subject=approval_round.reminder_subject(reminder, workflow_id),
-        text=approval_round.reminder_text(workflow_id),
-    )
+    subject, text = reminder_message(approval_round, reminder, workflow.info().workflow_id)
+    order = require_id(state.odoo.order_id)
+    request = Notification(order_id=order, people=reminder.people, subject=subject, text=text)
     return _notified(request, f"{reminder.what} to approvers")
 
 

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from contracts.billing.usage import UsageRecord
 from contracts.invoice.state import InvoiceReport
-from contracts.model import Key, Message, MessageDay, OptionalText, Text, Words
+from contracts.model import Key, Message, MessageDay, OptionalText, Text, Value, Words
 from contracts.money import Money
 from contracts.signatures import Envelope
 
@@ -24,7 +24,7 @@ class MilestoneReached(Message):
     as_of: AwareDatetime | None = None
 
 
-class MilestoneReachedInOdoo(BaseModel):
+class MilestoneReachedInOdoo(Value):
     """The sweep found a milestone marked reached in Odoo, by its database id; `as_of` is when it
     was last changed there, by Odoo's clock."""
 
@@ -42,7 +42,7 @@ class MilestoneUnreached(Message):
     as_of: AwareDatetime | None = None
 
 
-class MilestoneUnreachedInOdoo(BaseModel):
+class MilestoneUnreachedInOdoo(Value):
     """The sweep found a milestone not marked reached, by its database id, last changed `as_of`."""
 
     milestone_id: int
@@ -179,13 +179,13 @@ class CancelRequest(Message):
     reason: Words = ""
 
 
-class InvoiceEnded(BaseModel):
+class InvoiceEnded(Value):
     """From the contract's own run: an invoice's workflow has ended, with this last report."""
 
     report: InvoiceReport
 
 
-class InvoiceLost(BaseModel):
+class InvoiceLost(Value):
     """An invoice's workflow was ended by force: from the contract's own run, or from the sweep."""
 
     number: int

@@ -120,7 +120,7 @@ def _shown(state: ContractState) -> ContractState:
     """The state with what it waits for, and whether anything of it was ever parked."""
     waiting = state.waiting.updated(contract_waits(state)[0], state.clock, state.exceptions)
     has_parked = state.has_parked or bool(state.exceptions) or _has_parked_invoice(state)
-    if waiting == state.waiting and has_parked is state.has_parked:
+    if waiting is state.waiting and has_parked is state.has_parked:
         return state
     return state.replace(waiting=waiting, has_parked=has_parked)
 

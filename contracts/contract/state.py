@@ -367,7 +367,7 @@ def not_running(state: ContractState, _: Any = None) -> str | None:
     return None if state.stage in RUNNING else f"the contract is {state.stage}"
 
 
-class ContractInput(BaseModel):
+class ContractInput(Value):
     """Starts a contract: by its data, or by the deal it is read from; or continues one.
 
     With neither `contract_data` nor `state` the deal named by `source` is read from the CRM. What
@@ -403,7 +403,7 @@ class ContractInput(BaseModel):
         return cls(contract_id="unknown", legal_entity="unknown", source=nobody, unreadable=why)
 
 
-class MoneyTable(BaseModel):
+class MoneyTable(Value):
     """A contract's figures. `value` (as amended), `invoiced`, `credited` and `to_invoice` are
     without tax, as the contract is; `total`, `paid`, `open` and `overdue` are what the customer
     owes and pays, with tax, less what was credited."""
@@ -418,7 +418,7 @@ class MoneyTable(BaseModel):
     overdue: Money
 
 
-class ContractOutcome(BaseModel):
+class ContractOutcome(Value):
     """What a contract's workflow returns, and answers to most Updates."""
 
     contract_id: str

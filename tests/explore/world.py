@@ -248,31 +248,12 @@ def answered(world: World, who: int, key: str, result: Result) -> World:
         return told(world, who, Answered(key, result))
     action = world.contract.running[key]
     requests = {name: item for name, item in world.requests.items() if name != key}
-    before, world = world, told(replace(world, requests=requests), who, Answered(key, result))
-    if before.contract.deferred:
-        world = replace(world, credits=_without_refused(before, world.contract))
+    world = told(replace(world, requests=requests), who, Answered(key, result))
     if action.kind == proposing.START_INVOICE and result == Done(value=True):
         number = int(action.subject)
         if world.invoices[number].is_ended:
             return _end_told(world, number)
     return world
-
-
-def _without_refused(before: World, after: ContractState) -> tuple[tuple[int, Money], ...]:
-    """The credits that are to be served. What waited for a close-out that succeeded is refused
-    then, each by an entry of its own."""
-    known = {id(entry) for entry in before.contract.journal.entries}
-    texts = [entry.text for entry in after.journal.entries if id(entry) not in known]
-    left = list(before.credits)
-    for event in before.contract.deferred:
-        asked = event.message
-        if isinstance(asked, CreditRequested):
-            start = f"Refused {words_of(asked)}: "
-            noted = next((text for text in texts if text.startswith(start)), None)
-            if noted is not None:
-                texts.remove(noted)
-                left.remove((asked.number, asked.untaxed))
-    return tuple(left)
 
 
 def rang(world: World, at: datetime) -> World:
