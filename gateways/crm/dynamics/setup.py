@@ -139,7 +139,7 @@ def _missing_table(tables: Mapping[str, JsonObject]) -> Iterator[Problem]:
 def _missing_columns(tables: Mapping[str, JsonObject], columns: Columns) -> Iterator[Problem]:
     every = {(item.table, item.name): item for item in (*_columns(columns), *columns.used())}
     for item in every.values():
-        found = _types(tables, item.table).get(item.name)
+        found = _types(tables, item.table).get(item.attribute)
         if found not in item.types:
             yield Problem(
                 code="crm_property_wrong" if found else "crm_property_missing",

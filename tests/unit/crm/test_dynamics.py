@@ -650,3 +650,14 @@ def test_the_rights_of_a_role_are_asked_for_where_one_is_configured(
     problems = crm.missing_setup()
     crm.close()
     assert [item.field for item in problems] == ["connection", "connectionrole"]
+
+
+def test_a_payment_term_may_be_a_lookup(organisation: Organisation, dynamics_url: str) -> None:
+    crm = connect(dynamics_url, columns=Columns(payment_term="_new_term_value"))
+    [before] = crm.missing_setup()
+    link = dataverse.Lookup("new_term", "new_term", "product")
+    organisation.tables.relate("new_term_deals", "opportunity", link)
+    after = crm.missing_setup()
+    crm.close()
+    assert (before.code, before.field) == ("crm_property_missing", "opportunity._new_term_value")
+    assert after == []
