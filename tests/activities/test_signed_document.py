@@ -11,7 +11,7 @@ import pytest
 import activities.esign as module
 from activities.esign import AttachRequest, EnvelopeRequest, EsignActivities
 from activities.failures import BusinessRefusal
-from activities.odoo.chatter import find_file
+from activities.odoo.chatter import attach_signed, find_file
 from contracts.problems import Problem
 from contracts.signatures import Envelope, Envelopes, SignedDocument
 from sandbox.docusign import pdf
@@ -77,7 +77,7 @@ def test_two_attempts_at_once_leave_one_document(firm: Firm) -> None:
     made = firm.confirmed(single())
     entity, contract = made.contract.legal_entity, made.contract.contract_id
     for content in (pdf("first"), pdf("second")):
-        module.attach_signed(firm.client, entity, contract, made.order, "signed.pdf", content)
+        attach_signed(firm.client, entity, contract, made.order, "signed.pdf", content)
     found = find_file(firm.client, made.order, "signed.pdf")
     assert found is not None
     assert found[1] == pdf("first")
