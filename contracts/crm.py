@@ -10,7 +10,8 @@ from contracts.money import Money
 
 class ContractStatus(Value):
     """A contract as its deal shows it. Invoiced is without tax; paid and overdue are with tax,
-    as the customer pays it."""
+    as the customer pays it. `burn` says what of the project's budget is used ("" where nothing is
+    known)."""
 
     deal_id: str
     stage: str
@@ -19,6 +20,7 @@ class ContractStatus(Value):
     invoiced: Money | None = None
     paid: Money | None = None
     overdue: Money | None = None
+    burn: str = ""
 
 
 class WonDeal(Value):

@@ -41,6 +41,7 @@ OWNERS: dict[str, Owner] = {
     "contract.milestones": Owner.CONTRACT,
     "contract.payment_term": Owner.CONTRACT,
     "contract.purchase_order": Owner.CONTRACT,
+    "contract.handover": Owner.CONTRACT,
     "customer.identity": Owner.CRM,
     "customer.name": Owner.ODOO,
     "customer.vat_number": Owner.ODOO,
@@ -53,7 +54,12 @@ OWNERS: dict[str, Owner] = {
     "project.name": Owner.ODOO,
     "project.status": Owner.CONTRACT,
     "project.archived": Owner.CONTRACT,
+    "project.staffing": Owner.CONTRACT,
+    "project.documents": Owner.ODOO,
+    "project.todo": Owner.ODOO,
+    "project.tags": Owner.ODOO,
     "task.name": Owner.ODOO,
+    "task.staffing": Owner.CONTRACT,
     "milestone.name": Owner.ODOO,
     "milestone.deadline": Owner.ODOO,
     "milestone.rescheduled": Owner.CONTRACT,
@@ -76,7 +82,8 @@ OWNERS: dict[str, Owner] = {
 }
 """Canonical field to owner. An invoice or credit note is the contract's until it is posted, then
 Odoo's. A milestone's deadline is written once; only a change order that reschedules it writes it
-again."""
+again. Staffing (manager, days, people and hours) is the contract's until people edit it in Odoo:
+what they have edited is theirs."""
 
 _IN_A_DEAL = {
     "requested_by": "contract.requested_by",

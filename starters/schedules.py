@@ -33,12 +33,13 @@ from temporalio.common import SearchAttributeIndexedValueType
 from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.sweeps import CrmSweepInput
-from starters.client.names import CRM_SWEEP_WORKFLOW, ODOO_SWEEP_WORKFLOW
+from starters.client.names import BURN_SWEEP_WORKFLOW, CRM_SWEEP_WORKFLOW, ODOO_SWEEP_WORKFLOW
 from starters.findings import Change, Did, SetupRefused
 from wiring.settings import HubSpotSettings, OdooCrmSettings, Settings
 from workflows import options, search_attributes, task_queues
 
 ODOO_SWEEP = "c2c-odoo-sweep"
+BURN_SWEEP = "c2c-burn-sweep"
 CRM_SWEEP_PREFIX = "c2c-crm-sweep-"
 
 _HUBSPOT, _ODOO_CRM = "hubspot", "odoo-crm"
@@ -167,9 +168,10 @@ def _type_name(kind: IndexedValueType.ValueType) -> str:
 
 
 def sweeps(settings: Settings) -> list[Sweep]:
-    """The sweeps this configuration asks for: Odoo's, and one for each CRM."""
+    """The sweeps this configuration asks for: Odoo's, the burn's, and one for each CRM."""
     wanted = [
-        Sweep(ODOO_SWEEP, ODOO_SWEEP_WORKFLOW, timedelta(seconds=settings.sweeps.odoo_seconds))
+        Sweep(ODOO_SWEEP, ODOO_SWEEP_WORKFLOW, timedelta(seconds=settings.sweeps.odoo_seconds)),
+        Sweep(BURN_SWEEP, BURN_SWEEP_WORKFLOW, timedelta(seconds=settings.sweeps.burn_seconds)),
     ]
     every = timedelta(seconds=settings.sweeps.crm_seconds)
     for system, crm in crm_settings(settings).items():

@@ -29,11 +29,13 @@ from activities.heartbeat import HeartbeatInterceptor
 from activities.lost_invoices import find_lost_invoices
 from activities.metrics import observe_odoo_call
 from activities.odoo.balances import OdooBalances
+from activities.odoo.burn import OdooBurn
 from activities.odoo.catalogue import Catalogue
 from activities.odoo.chatter import OdooChatter
 from activities.odoo.closing import OdooClosing
 from activities.odoo.delivery import OdooDelivery
 from activities.odoo.expenses import OdooExpenses
+from activities.odoo.handover import OdooHandover
 from activities.odoo.invoices import OdooInvoices
 from activities.odoo.milestones import OdooMilestones
 from activities.odoo.orders import OdooOrders
@@ -51,6 +53,7 @@ from wiring import remotes
 from wiring.settings import Settings, WorkerSettings
 from workers.query_cache_guard import keep_behind
 from workflows import task_queues
+from workflows.burn_sweep import BurnSweepWorkflow
 from workflows.contract import ContractWorkflow
 from workflows.events import EventWorkflow
 from workflows.invoice import InvoiceWorkflow
@@ -62,6 +65,7 @@ WORKFLOWS = [
     EventWorkflow,
     OdooSweepWorkflow,
     CrmSweepWorkflow,
+    BurnSweepWorkflow,
 ]
 
 # Pure libraries that import parts of themselves when they are called: inside the sandbox that
@@ -93,7 +97,7 @@ def activities_of(
     policies, catalogue, crm = Policies(settings.entities), Catalogue(odoo), CrmActivities(crms)
     projects, orders = OdooProjects(odoo), OdooOrders(odoo, catalogue)
     invoices, payments = OdooInvoices(odoo, policies, catalogue), OdooPayments(odoo)
-    delivery = OdooDelivery(odoo)
+    delivery, burn = OdooDelivery(odoo), OdooBurn(odoo, catalogue)
     timesheets = OdooTimesheets(odoo, settings.odoo.time_approved_field)
     hosted: dict[str, list[Callable[..., Any]]] = {
         task_queues.CONTRACTS: [
@@ -109,6 +113,7 @@ def activities_of(
             projects.amend_project,
             projects.set_project_status,
             projects.archive_project,
+            OdooHandover(odoo, catalogue).hand_over,
             OdooMilestones(odoo).mark_milestone,
         ],
         task_queues.ODOO_FINANCE: [
@@ -128,6 +133,8 @@ def activities_of(
             OdooWriteOffs(odoo).write_off,
             OdooSweeps(odoo, catalogue).read_changes,
             delivery.create_todo,
+            burn.read_burn,
+            burn.read_portfolio,
         ],
         task_queues.ODOO_MAIL: [delivery.send_invoice, delivery.send_reminder],
     }

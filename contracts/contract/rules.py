@@ -15,6 +15,7 @@ from contracts.contract import (
     delivery,
     derived,
     endings,
+    handing_over,
     holds,
     invoices,
     proposing,
@@ -35,6 +36,7 @@ _PARTS = (
     invoices,
     holds,
     amendments,
+    handing_over,
     term,
     write_back,
     endings,
@@ -62,7 +64,7 @@ def _of_contract(state: ContractState) -> Iterator[Wanted]:
     elif state.stage not in RUNNING:
         yield from provisioning.wanted(state)
     else:
-        for part in (reading, proposing, invoices, holds, amendments):
+        for part in (reading, proposing, invoices, holds, amendments, handing_over):
             yield from part.wanted(state)
         yield from write_back.refresh(state)
         yield from endings.wanted(state)

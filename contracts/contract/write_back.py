@@ -9,6 +9,7 @@ from contracts.agenda.actions import Action
 from contracts.agenda.machine import ActRule, MessageRule
 from contracts.billing import account
 from contracts.contract.derived import remembered
+from contracts.contract.handing_over import burn_in_words
 from contracts.contract.messages import CustomerRefresh
 from contracts.contract.state import (
     FILE_SOURCE,
@@ -43,12 +44,13 @@ def status(state: ContractState) -> ContractStatus:
         state.odoo.project_name,
         _waiting_on(state),
         money_table(state),
+        burn_in_words(state),
     )
 
 
 @remembered
 def _status(
-    deal: str, stage: str, project: str, waiting_on: str, money: MoneyTable | None
+    deal: str, stage: str, project: str, waiting_on: str, money: MoneyTable | None, burn: str
 ) -> ContractStatus:
     return ContractStatus(
         deal_id=deal,
@@ -58,6 +60,7 @@ def _status(
         invoiced=money.invoiced - money.credited if money else None,
         paid=money.paid if money else None,
         overdue=money.overdue if money else None,
+        burn=burn,
     )
 
 
