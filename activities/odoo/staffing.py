@@ -20,7 +20,7 @@ def without_people(projects: list[int]) -> list[Any]:
 
 
 def is_managed(user: Any, own_user: int) -> bool:
-    """Whether a project's `user_id`, as it is read, is a person: ours is that of whoever made it."""
+    """Whether a project's `user_id`, as it is read, is a person and not us, who made it."""
     return bool(user) and user[0] != own_user
 
 

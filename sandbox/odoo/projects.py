@@ -41,12 +41,14 @@ class Tag(Model):
 
 class Task(Thread):
     def defaults(self, values: Values) -> Values:
+        """Whoever creates it is on it, unless it is said who is."""
+        found: Values = {"user_ids": [(6, 0, [self.env.uid])]}
         project = values.get("project_id")
         if not project:
-            return {}
+            return found
         projects = self.env["project.project"]
         stages = projects.links(project, "type_ids")
-        found: Values = {"partner_id": projects.row(project)["partner_id"]}
+        found["partner_id"] = projects.row(project)["partner_id"]
         return found | ({"stage_id": stages[0]} if stages else {})
 
     def after_change(self, ids: list[int], changed: set[str]) -> None:
