@@ -364,9 +364,16 @@ def _percent(spent: Decimal, budget: Decimal | None) -> int | None:
 def in_words(row: BurnRow) -> str:
     """A row's burn in one line, such as `45 of 120 hours (37 %), 3200.00 EUR of 9000.00 EUR (35
     %)`."""
-    hours = f"{row.hours:f}" + (f" of {row.budget_hours:f}" if row.budget_hours is not None else "")
+    hours = _count(row.hours)
+    if row.budget_hours is not None:
+        hours += f" of {_count(row.budget_hours)}"
     cost = str(row.cost) + (f" of {row.budget_cost}" if row.budget_cost is not None else "")
     return f"{hours} hours{_shown(row.percent_of_hours)}, {cost}{_shown(row.percent_of_cost)}"
+
+
+def _count(hours: Decimal) -> str:
+    """Without zeros behind the point."""
+    return f"{hours.normalize():f}"
 
 
 def _shown(percent: int | None) -> str:

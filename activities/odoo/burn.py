@@ -34,7 +34,12 @@ NEEDS = (
         methods=(_SUM,),
     ),
     Need("project.project", names("user_id currency_id allocated_hours active"), access=PROJECT),
-    Need("project.task", ("parent_id", "active"), access=PROJECT, methods=(_SUM,)),
+    Need(
+        "project.task",
+        names("parent_id active project_id allocated_hours user_ids"),
+        access=PROJECT,
+        methods=(_SUM,),
+    ),
     Need("sale.order", names("origin project_id"), access=SALES),
 )
 

@@ -39,7 +39,7 @@ _TASK = names("name user_ids allocated_hours stage_id")
 
 NEEDS = (
     Need("project.project", _PROJECT, access=PROJECT, rights=("write",)),
-    Need("project.task", _TASK, access=PROJECT, rights=UPSERT),
+    Need("project.task", _TASK, access=PROJECT, rights=("write",)),
     Need("project.task", ("active",), access=PROJECT),
     Need("project.tags", ("name",), access=PROJECT, rights=UPSERT),
     Need("ir.attachment", names("name type url res_model res_id"), access=USER, rights=UPSERT),

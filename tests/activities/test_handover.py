@@ -4,8 +4,6 @@ what people have edited."""
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -13,141 +11,17 @@ import pytest
 
 from activities.odoo.burn import BurnReading, PortfolioRequest
 from activities.odoo.catalogue import Catalogue
-from activities.odoo.handover import HandoverRequest, HandoverResult, OdooHandover
+from activities.odoo.handover import HandoverResult, OdooHandover
 from contracts.changes import ChangeOrder, changed
 from contracts.handover import services_of_tasks
-from contracts.model import Contract, JsonObject
 from contracts.money import Money
 from gateways.errors import FailureKind, GatewayError
-from gateways.odoo import OdooClient
-from tests.activities.firm import COMPANY, TERM, Firm, Ordered
+from tests.activities.firm import COMPANY, TERM, Firm
+from tests.activities.handed import ADA, PM, Handed, first_request, handed, log, one, template, user
 from tests.activities.mixed import mixed
 from tests.activities.refusals import code, refused
-from tests.odoo.helpers import the, xid
+from tests.odoo.helpers import xid
 from tests.world import single, unique
-
-PM, ADA = "pm@northwind.example", "accountant@northwind.example"
-TODAY = date(2026, 3, 2)
-
-
-@dataclass
-class Made:
-    """A template: its name, its stages, and its tasks by name."""
-
-    name: str
-    project: int
-    stages: list[int]
-    tasks: dict[str, int] = field(default_factory=dict)
-
-
-def template(odoo: OdooClient, role: str = "") -> Made:
-    """Kick-off with Prepare below it, and QA; two stages and a tag."""
-    name = unique("Template")
-    stages = odoo.load(
-        "project.task.type",
-        [{"id": xid("stage"), "name": f"{name} {n}"} for n in ("To do", "Done")],
-    )
-    [tag] = odoo.load("project.tags", [{"id": xid("tag"), "name": f"{name} tag"}])
-    row = {"id": xid("project"), "name": name, "is_template": True, "tag_ids/.id": tag}
-    row |= {"type_ids/.id": ",".join(map(str, stages)), "user_id/.id": ""}
-    [project] = odoo.load("project.project", [row])
-    top: dict[str, Any] = {
-        "project_id/.id": project,
-        "stage_id/.id": stages[0],
-        "user_ids/.id": "",
-    }
-    roles = odoo.load("project.role", [{"id": xid("role"), "name": role}]) if role else []
-    rows = [
-        {"id": xid("task"), "name": "Kick-off", "allocated_hours": 4, "sequence": 1, **top},
-        {"id": xid("task"), "name": "QA", "allocated_hours": 6, "sequence": 2, **top},
-    ]
-    rows[1]["role_ids/.id"] = ",".join(map(str, roles))
-    ids = odoo.load("project.task", rows)
-    below = {"id": xid("task"), "name": "Prepare", "parent_id/.id": ids[0], **top}
-    below |= {"description": "<p>Read it</p>", "stage_id/.id": stages[1]}
-    [prepare] = odoo.load("project.task", [below])
-    return Made(name, project, stages, {"Kick-off": ids[0], "QA": ids[1], "Prepare": prepare})
-
-
-def one(handover: JsonObject, **fields: Any) -> JsonObject:
-    """A contract of one milestone with a hand-over."""
-    dated = {"starts_on": "2026-03-01", "ends_on": "2026-12-31"}
-    return single() | dated | {"handover": handover} | fields
-
-
-@dataclass
-class Handed:
-    """A contract whose project is handed over, version by version."""
-
-    firm: Firm
-    made: Ordered
-    contract: Contract
-    last: HandoverResult
-
-    def request(self, contract: Contract | None = None) -> HandoverRequest:
-        return HandoverRequest(
-            contract=contract or self.contract,
-            before=self.last.plan,
-            project_id=self.made.project,
-            tasks=self.last.tasks,
-            copied=self.last.copied,
-            today=TODAY,
-        )
-
-    def change(self, **changes: Any) -> HandoverResult:
-        """The project follows a change order."""
-        order = ChangeOrder(number=1, by="sam", reason="agreed", **changes)
-        self.contract = changed(self.contract, order, ())
-        self.last = self.firm.handover.hand_over(self.request())
-        return self.last
-
-    def project(self, *fields: str) -> dict[str, Any]:
-        return the(self.firm.odoo, "project.project", self.made.project, *fields)
-
-    def tasks(self) -> dict[str, dict[str, Any]]:
-        rows = self.firm.odoo.search_read(
-            "project.task", [("project_id", "=", self.made.project)], _TASK, order="id"
-        )
-        assert len({row["name"] for row in rows}) == len(rows)
-        return {row["name"]: row for row in rows}
-
-    def milestone_task(self) -> dict[str, Any]:
-        return self.tasks()[self.contract.milestones[0].name]
-
-    def todos(self) -> list[dict[str, Any]]:
-        domain = [("res_model", "=", "project.project"), ("res_id", "=", self.made.project)]
-        return self.firm.odoo.search_read(
-            "mail.activity", domain, ["summary", "note", "user_id"], order="id"
-        )
-
-    def documents(self) -> list[tuple[str, str]]:
-        domain = [("res_model", "=", "project.project"), ("res_id", "=", self.made.project)]
-        rows = self.firm.odoo.search_read(
-            "ir.attachment", [*domain, ("type", "=", "url")], ["name", "url"], order="id"
-        )
-        return [(row["name"], row["url"]) for row in rows]
-
-
-_TASK = ["name", "user_ids", "allocated_hours", "stage_id", "parent_id", "description"]
-_TASK += ["sale_line_id", "active"]
-
-
-def first_request(made: Ordered) -> HandoverRequest:
-    tasks = {key: task for key, task in made.tasks.items() if key not in made.milestones}
-    return HandoverRequest(
-        contract=made.contract, project_id=made.project, tasks=tasks, today=TODAY
-    )
-
-
-def handed(firm: Firm, contract: JsonObject) -> Handed:
-    made = firm.confirmed(contract)
-    return Handed(firm, made, made.contract, firm.handover.hand_over(first_request(made)))
-
-
-def user(firm: Firm, email: str) -> int:
-    [row] = firm.odoo.search_read("res.users", [("email", "=", email)], ["id"])
-    return int(row["id"])
-
 
 # --- the first time -------------------------------------------------------------------------------
 
@@ -168,13 +42,13 @@ def test_a_project_gets_manager_days_hours_tags_people_and_documents(firm: Firm)
     )
     done = handed(firm, contract)
     project = done.project("user_id", "date_start", "date", "allocated_hours", "tag_ids")
-    assert project["user_id"][0] == user(firm, PM)
+    assert project["user_id"][0] == user(firm.odoo, PM)
     assert (project["date_start"], project["date"]) == ("2026-03-01", "2026-12-31")
     assert project["allocated_hours"] == 120
     [named] = firm.odoo.read("project.tags", project["tag_ids"], ["name"])
     assert named["name"] == tag
     task = done.milestone_task()
-    assert (task["user_ids"], task["allocated_hours"]) == ([user(firm, ADA)], 40)
+    assert (task["user_ids"], task["allocated_hours"]) == ([user(firm.odoo, ADA)], 40)
     assert done.documents() == [("Statement of work", "https://docs.example/sow")]
     assert (done.last.staffed, done.last.kept) == (True, [])
 
@@ -183,7 +57,7 @@ def test_the_project_manager_reads_what_was_sold(firm: Firm) -> None:
     contract = one({"manager": PM, "people": [{"task": "all", "person": ADA, "hours": "8"}]})
     done = handed(firm, contract)
     [todo] = done.todos()
-    assert todo["user_id"][0] == user(firm, PM)
+    assert todo["user_id"][0] == user(firm.odoo, PM)
     assert todo["summary"] == f"Hand-over: {done.contract.title}"
     amount = str(done.contract.milestones[0].amount)
     assert amount in todo["note"]
@@ -228,7 +102,7 @@ def test_a_template_is_copied_with_its_tasks_sub_tasks_and_stages(firm: Firm) ->
     assert tasks["Prepare"]["stage_id"][0] == of.stages[1]
     assert "Read it" in tasks["Prepare"]["description"]
     assert (tasks["Prepare"]["user_ids"], tasks["Prepare"]["allocated_hours"]) == (
-        [user(firm, ADA)],
+        [user(firm.odoo, ADA)],
         3,
     )
     assert tasks["QA"]["sale_line_id"] is False
@@ -242,7 +116,7 @@ def test_people_of_a_role_get_the_tasks_that_ask_for_it(firm: Firm) -> None:
     of = template(firm.client, role)
     people = [{"role": role.upper(), "person": ADA}]
     tasks = handed(firm, one({"template": of.name, "people": people})).tasks()
-    assert tasks["QA"]["user_ids"] == [user(firm, ADA)]
+    assert tasks["QA"]["user_ids"] == [user(firm.odoo, ADA)]
     assert tasks["Kick-off"]["user_ids"] == []
 
 
@@ -304,7 +178,7 @@ def test_a_repeat_and_two_at_once_leave_one_of_everything(firm: Firm) -> None:
     assert len(done.tasks()) == 4
     assert len(done.todos()) == 1
     assert len(done.documents()) == 1
-    assert done.tasks()["QA"]["user_ids"] == [user(firm, ADA)]
+    assert done.tasks()["QA"]["user_ids"] == [user(firm.odoo, ADA)]
     assert results[-1].kept == []
 
 
@@ -323,11 +197,11 @@ def test_a_change_order_moves_what_only_we_have_set(firm: Firm) -> None:
     ).kept
     assert kept == []
     project = done.project("user_id", "date", "date_start", "allocated_hours")
-    assert project["user_id"][0] == user(firm, ADA)
+    assert project["user_id"][0] == user(firm.odoo, ADA)
     assert (project["date_start"], project["date"]) == ("2026-03-01", "2026-10-31")
     assert project["allocated_hours"] == 12
     task = done.milestone_task()
-    assert (task["user_ids"], task["allocated_hours"]) == ([user(firm, PM)], 12)
+    assert (task["user_ids"], task["allocated_hours"]) == ([user(firm.odoo, PM)], 12)
     assert [todo["summary"] for todo in done.todos()] == [
         f"Hand-over: {done.contract.title}",
         f"Hand-over, version 2: {done.contract.title}",
@@ -337,12 +211,12 @@ def test_a_change_order_moves_what_only_we_have_set(firm: Firm) -> None:
 def test_what_people_have_edited_stays_and_is_reported(firm: Firm) -> None:
     people = [{"task": "all", "person": ADA, "hours": "8"}]
     done = handed(firm, one({"manager": PM, "people": people}))
-    admin = user(firm, "c2c@northwind.example")
+    admin = user(firm.odoo, "c2c@northwind.example")
     task = done.milestone_task()["id"]
     firm.odoo.write(
         "project.project",
         [done.made.project],
-        {"user_id": user(firm, ADA), "date_start": "2026-03-15", "date": "2026-11-30"},
+        {"user_id": user(firm.odoo, ADA), "date_start": "2026-03-15", "date": "2026-11-30"},
     )
     firm.odoo.write("project.task", [task], {"allocated_hours": 20, "user_ids": [(4, admin)]})
     kept = done.change(
@@ -357,11 +231,11 @@ def test_what_people_have_edited_stays_and_is_reported(firm: Firm) -> None:
         "the days of the project",
         f"hours of {done.milestone_task()['name']}",
     ]
-    assert done.project("user_id")["user_id"][0] == user(firm, ADA)
+    assert done.project("user_id")["user_id"][0] == user(firm.odoo, ADA)
     assert done.project("date")["date"] == "2026-11-30"
     row = done.milestone_task()
     # Ours was replaced, theirs is still there.
-    assert sorted(row["user_ids"]) == sorted([user(firm, PM), admin])
+    assert sorted(row["user_ids"]) == sorted([user(firm.odoo, PM), admin])
     assert row["allocated_hours"] == 20
     assert "Kept as edited in Odoo" in done.todos()[-1]["note"]
 
@@ -374,12 +248,12 @@ def test_a_change_order_that_says_nothing_of_it_leaves_the_project_alone(firm: F
     deleted = done.tasks()["QA"]["id"]
     firm.odoo.call("project.task", "unlink", [deleted])
     firm.odoo.write(
-        "project.project", [project], {"user_id": user(firm, ADA), "tag_ids": [(5, 0, 0)]}
+        "project.project", [project], {"user_id": user(firm.odoo, ADA), "tag_ids": [(5, 0, 0)]}
     )
     assert done.change(set={"payment_term": "15 Days"}).kept == []
     assert "QA" not in done.tasks()
     assert done.project("user_id", "tag_ids")["tag_ids"] == []
-    assert done.project("user_id")["user_id"][0] == user(firm, ADA)
+    assert done.project("user_id")["user_id"][0] == user(firm.odoo, ADA)
 
 
 def test_a_task_that_was_deleted_stays_so(firm: Firm) -> None:
@@ -435,22 +309,13 @@ def test_a_task_that_no_template_has_is_found_when_the_contract_is_accepted(firm
 # --- burn -----------------------------------------------------------------------------------------
 
 
-def log(firm: Firm, project: int, task: int | None, hours: float) -> None:
-    """Hours of an employee who costs 50 an hour."""
-    [petra] = firm.odoo.search_read("hr.employee", [("name", "=", "Petra Developer")], ["id"])
-    firm.odoo.write("hr.employee", [petra["id"]], {"hourly_cost": 50})
-    line = {"project_id": project, "employee_id": petra["id"], "unit_amount": hours, "name": "work"}
-    line |= {"date": "2026-03-10"} | ({"task_id": task} if task else {})
-    firm.odoo.create("account.analytic.line", [line])
-
-
 def test_hours_and_costs_are_summed_by_service(firm: Firm) -> None:
     of = template(firm.client)
     budget = {"service": "s", "template": of.name, "hours": "40", "cost": "2000.00"}
     done = handed(firm, one({"manager": PM, "services": [budget]}))
     tasks, project = done.tasks(), done.made.project
-    log(firm, project, done.milestone_task()["id"], 10)
-    log(firm, project, tasks["Prepare"]["id"], 2)
+    log(firm.odoo, project, done.milestone_task()["id"], 10)
+    log(firm.odoo, project, tasks["Prepare"]["id"], 2)
     [added] = firm.client.load(
         "project.task",
         [
@@ -463,8 +328,8 @@ def test_hours_and_costs_are_summed_by_service(firm: Firm) -> None:
             }
         ],
     )
-    log(firm, project, added, 1)
-    log(firm, project, None, 3)
+    log(firm.odoo, project, added, 1)
+    log(firm.odoo, project, None, 3)
     own = services_of_tasks(done.contract)
     services = {done.last.tasks[key]: service for key, service in own.items()}
     services |= {task: item.service for task, item in done.last.copied.items()}
@@ -499,7 +364,7 @@ def test_the_portfolio_is_read_in_pages_of_sums(
         handed(firm, one({"manager": PM, "services": budget, **people}))
         for people in ({}, {"people": [{"task": "all", "role": "Tester", "hours": "1"}]})
     )
-    log(firm, busy.made.project, busy.milestone_task()["id"], 10)
+    log(firm.odoo, busy.made.project, busy.milestone_task()["id"], 10)
     without = firm.confirmed(single())
     found: dict[int, tuple[str, int, bool]] = {}
     request: PortfolioRequest | None = PortfolioRequest()
