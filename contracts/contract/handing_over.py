@@ -70,11 +70,13 @@ def _burn_refusal(state: ContractState, request: BurnRequest) -> str | None:
     refused = not_running(state)
     if refused is None and state.terms.handover is None:
         return "the contract has no hand-over, and so no budget"
+    if refused is None and state.burn_asked is not None:
+        return "the burn is being read already"
     return refused
 
 
 def _burn_asked(state: ContractState, request: BurnRequest) -> ContractState:
-    return state if state.burn_asked is not None else state.replace(burn_asked=request)
+    return state.replace(burn_asked=request)
 
 
 def _burn_read(state: ContractState, action: Action, found: BurnRead) -> ContractState:

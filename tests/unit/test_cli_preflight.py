@@ -16,6 +16,7 @@ from sandbox import __file__ as sandbox_file
 from starters import preflight, schedules
 from starters.findings import Finding, Verdict
 from wiring.settings import Settings, load_settings
+from workflows.burn_sweep import BurnSweepWorkflow
 from workflows.sweeps import CrmSweepWorkflow, OdooSweepWorkflow
 
 SERVICES = {"BUILD": "milestones", "DEVELOPMENT": "timesheet", "RETAINER": "manual"}
@@ -273,14 +274,19 @@ def test_crms_are_called_as_their_connectors_call_themselves(settings: Settings)
 
 
 def test_sweeps_follow_the_configuration(settings: Settings) -> None:
-    assert [item.id for item in schedules.sweeps(settings)] == ["c2c-odoo-sweep"]
+    assert [item.id for item in schedules.sweeps(settings)] == ["c2c-odoo-sweep", "c2c-burn-sweep"]
     crm = settings.crm.model_validate(
         {"odoo": {"legal_entity": "northwind", "closed_since": "2026-01-01"}}
     )
     both = schedules.sweeps(settings.model_copy(update={"crm": crm}))
-    assert [item.id for item in both] == ["c2c-odoo-sweep", "c2c-crm-sweep-odoo-crm"]
+    assert [item.id for item in both] == [
+        "c2c-odoo-sweep",
+        "c2c-burn-sweep",
+        "c2c-crm-sweep-odoo-crm",
+    ]
     assert [item.workflow for item in both] == [
         OdooSweepWorkflow.__name__,
+        BurnSweepWorkflow.__name__,
         CrmSweepWorkflow.__name__,
     ]
     assert both[1].argument is not None
