@@ -12,14 +12,28 @@ import pytest
 from activities.odoo.burn import BurnReading, PortfolioRequest
 from activities.odoo.catalogue import Catalogue
 from activities.odoo.handover import HandoverResult, OdooHandover
+from activities.odoo.validation import AcceptRequest, OdooValidation
+from activities.policies import Policies
 from contracts.changes import ChangeOrder, changed
-from contracts.handover import services_of_tasks
+from contracts.handover import HandoverDefaults, plan_of, services_of_tasks
 from contracts.money import Money
 from gateways.errors import FailureKind, GatewayError
 from tests.activities.firm import COMPANY, TERM, Firm
-from tests.activities.handed import ADA, PM, Handed, first_request, handed, log, one, template, user
+from tests.activities.handed import (
+    ADA,
+    PM,
+    TODAY,
+    Handed,
+    first_request,
+    handed,
+    log,
+    one,
+    template,
+    user,
+)
 from tests.activities.mixed import mixed
 from tests.activities.refusals import code, refused
+from tests.conftest import settings_for
 from tests.odoo.helpers import xid
 from tests.world import single, unique
 
@@ -378,3 +392,30 @@ def test_the_portfolio_is_read_in_pages_of_sums(
     assert found[busy.made.project] == (busy.made.workflow_id, 2, True)
     assert found[idle.made.project] == (idle.made.workflow_id, 0, False)
     assert without.project not in found
+
+
+def test_defaults_of_the_legal_entity_become_the_contracts_own(
+    firm: Firm,
+) -> None:
+    of = template(firm.client)
+    defaults = {
+        "BUILD": {
+            "template": of.name,
+            "hours": "40",
+            "people": [{"role": "Developer", "hours": "30"}],
+        }
+    }
+    rules = settings_for(firm.server).entities["northwind"]
+    rules = rules.replace(
+        handover=HandoverDefaults.model_validate({"manager": PM, "services": defaults})
+    )
+    validation = OdooValidation(firm.catalogue, Policies({"northwind": rules}))
+    contract = single()
+    source = {"source": {"system": "file", "id": contract["contract_id"]}}
+    request = AcceptRequest(contract_data=source | contract, legal_entity="northwind", today=TODAY)
+    accepted = validation.validate_contract(request).contract
+    assert accepted is not None
+    assert accepted.handover is not None
+    assert accepted.handover.manager == PM
+    assert accepted.handover.templates == (("s", of.name),)
+    assert plan_of(accepted).tasks["all"].hours == 30
