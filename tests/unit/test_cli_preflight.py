@@ -289,5 +289,5 @@ def test_sweeps_follow_the_configuration(settings: Settings) -> None:
         BurnSweepWorkflow.__name__,
         CrmSweepWorkflow.__name__,
     ]
-    assert both[1].argument is not None
-    assert both[1].argument.legal_entity == "northwind"
+    assert both[2].argument is not None
+    assert both[2].argument.legal_entity == "northwind"
