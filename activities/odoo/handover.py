@@ -24,7 +24,14 @@ from activities.odoo.people import users_by_email
 from activities.odoo.staffing import is_staffed
 from activities.odoo.templates import Template
 from contracts.contract.state import CopiedTask
-from contracts.handover import HandoverPlan, TaskPlan, merged_sets, plan_of, three_way
+from contracts.handover import (
+    HandoverPlan,
+    TaskPlan,
+    merged_sets,
+    plan_of,
+    services_of_tasks,
+    three_way,
+)
 from contracts.model import Contract
 from contracts.ownership import create_once
 from gateways.fields import names
@@ -41,7 +48,13 @@ NEEDS = (
     Need("project.project", _PROJECT, access=PROJECT, rights=("write",)),
     Need("project.task", _TASK, access=PROJECT, rights=("write",)),
     Need("project.task", ("active",), access=PROJECT),
-    Need("project.tags", ("name",), access=PROJECT, rights=UPSERT),
+    Need(
+        "project.tags",
+        ("name",),
+        access=PROJECT,
+        rights=UPSERT,
+        only_for=templates.ONLY_FOR,
+    ),
     Need("ir.attachment", names("name type url res_model res_id"), access=USER, rights=UPSERT),
     Need(
         "mail.activity",
@@ -109,7 +122,7 @@ class _Handing:
         request, contract = self._request, self._contract
         users = self._users()
         own = dict(request.tasks)
-        if request.before is None:
+        if services_of_tasks(contract).keys() - own.keys():
             # There already: this only tells the ids of the milestones' tasks too.
             own |= tasks.create(self._odoo, contract, request.project_id)
         new = self._new_templates()
@@ -270,7 +283,7 @@ class _Handing:
         for task, row in there.items():
             if stage and not row["stage_id"]:
                 changed.setdefault(task, {})["stage_id/.id"] = stage
-        for columns in {tuple(row) for row in changed.values() if row}:
+        for columns in dict.fromkeys(tuple(row) for row in changed.values() if row):
             rows = [{".id": task, **row} for task, row in changed.items() if tuple(row) == columns]
             once = create_once("task.staffing")
             self._odoo.load("project.task", rows, create_once=once)

@@ -24,6 +24,7 @@ from contracts.ownership import create_once
 from gateways.fields import names
 from gateways.odoo import OdooClient
 
+ONLY_FOR = "contracts that are handed over to delivery"
 MAX_TASKS, MAX_LEVELS = 500, 6
 """Of all the templates of a contract: each level is a call."""
 
@@ -36,7 +37,7 @@ _TASK_FIELDS = names("""
 NEEDS = (
     Need("project.project", _PROJECT_FIELDS, access=PROJECT),
     Need("project.task", (*_TASK_FIELDS, "sale_line_id"), access=PROJECT, rights=UPSERT),
-    Need("project.role", ("name",), access=PROJECT),
+    Need("project.role", ("name",), access=PROJECT, only_for=ONLY_FOR),
 )
 
 Row = Mapping[str, Any]

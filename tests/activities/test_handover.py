@@ -15,7 +15,7 @@ from activities.odoo.handover import HandoverResult, OdooHandover
 from activities.odoo.validation import AcceptRequest, OdooValidation
 from activities.policies import Policies
 from contracts.changes import ChangeOrder, changed
-from contracts.handover import HandoverDefaults, plan_of, services_of_tasks
+from contracts.handover import HandoverDefaults, HandoverPlan, plan_of, services_of_tasks
 from contracts.money import Money
 from gateways.errors import FailureKind, GatewayError
 from tests.activities.firm import COMPANY, TERM, Firm
@@ -276,6 +276,16 @@ def test_a_task_that_was_deleted_stays_so(firm: Firm) -> None:
     firm.odoo.call("project.task", "unlink", [done.milestone_task()["id"]])
     assert done.change(set={"handover.people": []}).kept == []
     assert done.tasks() == {}
+
+
+def test_a_version_after_a_hand_over_that_was_skipped_is_handed_over_in_whole(firm: Firm) -> None:
+    people = [{"task": "all", "person": ADA, "hours": "8"}]
+    made = firm.confirmed(one({"manager": PM, "people": people}))
+    skipped = HandoverPlan(version=1)
+    request = first_request(made).model_copy(update={"before": skipped})
+    done = Handed(firm, made, made.contract, firm.handover.hand_over(request))
+    assert done.milestone_task()["user_ids"] == [user(firm.odoo, ADA)]
+    assert done.project("user_id")["user_id"][0] == user(firm.odoo, PM)
 
 
 def test_a_template_that_a_change_order_adds_is_copied(firm: Firm) -> None:
