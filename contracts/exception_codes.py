@@ -119,7 +119,8 @@ not_an_object: the contract data is not an object of fields => `cancel`, then st
 path_unknown: the path of an amendment leads nowhere => correct the path, such as
     `customer.vat_number`
 key_malformed: an id or key is too long, or has characters other than letters, digits, `-`, `_`
-key_not_unique: two services share a key, or two milestones or plans do => `amend` one of them
+key_not_unique: two services share a key, or two milestones or plans do, or two rows of the
+    hand-over name one service => `amend` one of them
 key_reserved: a milestone or plan has the key `deposit`, `retainage` or `termination`
 too_long: more than 500 services or milestones, 50 plans of a kind, 200 rates or 50 tiers =>
     split the programme into several contracts
@@ -155,7 +156,8 @@ deposit_amount_twice: the deposit states both an amount and a percentage => `ame
     them to `null`
 milestones_do_not_add_up: a service's milestones do not sum to its amount
 services_do_not_add_up: the services do not sum to the contract's value
-service_unknown: a milestone, plan, deposit, retainage or fee names a service that is not there
+service_unknown: a milestone, plan, deposit, retainage, fee or hand-over names a service that is
+    not there
 service_not_billed: a service has an amount, but no milestone and no plan bills it => `amend`:
     add a milestone or plan, or set the amount to `"0"`
 service_code_unknown: no product in Odoo has this internal reference => `amend` the code; or
@@ -185,6 +187,19 @@ expense_plans_overlap: two plans bill the same project's expenses on the same da
     their dates
 end_needed: renewal or a commitment requires an end (`ends_on`)
 nothing_to_renew: renewal requires a plan; milestones are not renewed
+link_malformed: a document's address does not begin with `https://`, or has spaces
+assignment_not_unique: the hand-over names a person or a role twice for one task
+budget_currency: the cost of a budget is in another currency than the legal entity's books
+task_unknown (sales, at validate, at hand_over): the hand-over names a task that neither the
+    contract nor a template has => before the order: `amend` it; later a change order corrects it
+person_not_in_odoo (operations, at validate, at hand_over): no user of Odoo has this e-mail
+    address => create the user, then `retry`; or name somebody else
+template_unknown (operations, at validate, at hand_over): Odoo has no project of this name to copy
+    from => create or rename it, then `retry`; or name another
+template_ambiguous (operations, at validate, at hand_over): several projects in Odoo have this
+    name => rename all but one, or mark one as the template, then `retry`
+template_too_large (operations, at hand_over): the templates have more than 500 tasks or 6 levels
+    of sub-tasks => make them smaller, then `retry`; or `skip`
 """,
     default="sales, at validate",
     remedy="`amend` it",
@@ -576,6 +591,9 @@ def heals(code: str) -> bool:
 STEP_NOTES = dict(
     entry.split(": ", 1)
     for entry in _entries("""
+hand_over: Billing continues meanwhile. *Skip* leaves the project as it is; the next version of the
+    contract is handed over again.
+burn: Only what is shown of the budget is old. *Skip* waits for the next reading.
 proposal: The proposal was rejected. *Retry* bills what is due now, so hours corrected in Odoo
     count. *Amend* corrects the contract first. *Skip* is a waiver: what the proposal billed is
     not billed again, and is listed with your name and the reason.

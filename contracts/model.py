@@ -32,6 +32,8 @@ MAX_MILESTONES = 500
 
 
 MAX_PLANS = 50
+MAX_ASSIGNMENTS, MAX_TAGS, MAX_DOCUMENTS = 500, 20, 50
+"""Of a hand-over to delivery."""
 
 FIRST_DATE, LAST_DATE = date(1990, 1, 1), date(2199, 12, 31)
 """Dates lie between these; anything else is a slip of the pen, and would make thousands of billing
@@ -39,6 +41,7 @@ periods or none, or a day that no calendar has."""
 
 CADENCE = re.compile(r"^(?:month|quarter|year|(?P<weeks>[1-9][0-9]?) weeks?)\Z")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_LINK = re.compile(r"https://[^\s<>\"']{1,990}")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
 """What neither PostgreSQL nor the XML of a printed invoice can hold, or no terminal should."""
 _DECEPTIVE = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
@@ -157,6 +160,13 @@ def _email(text: str) -> str:
         raise PydanticCustomError("email_malformed", "an e-mail address") from None
 
 
+def _link(text: str) -> str:
+    # Whoever opens it trusts the to-do that shows it: nothing but a page.
+    if not _LINK.fullmatch(text):
+        raise PydanticCustomError("link_malformed", "an address that begins with https://")
+    return text
+
+
 Key = Annotated[str, AfterValidator(_key)]
 Text = Annotated[
     str,
@@ -185,6 +195,8 @@ Day = Annotated[date, BeforeValidator(_day)]
 MessageDay = Annotated[Day, AfterValidator(_within)]
 """A day that a message names. A contract's own dates are checked with all the rest of it."""
 Email = Annotated[str, AfterValidator(_email)]
+Link = Annotated[str, AfterValidator(_link)]
+"""The address of a page, such as a document in the firm's store."""
 Country = Annotated[str, AfterValidator(_country)]
 Quantity = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, le=10**12)]
 """A count of hours or units, as text."""
@@ -426,6 +438,63 @@ class Termination(Frozen):
     fee_service: Key | None = None
 
 
+class Assignment(Frozen):
+    """Who works on a task of the project, and the hours allocated to that.
+
+    `task` is the key of a milestone or plan, or else the name of a template's task. Without a
+    `person` the `role` is still to be filled. A person with a role and without a task gets the
+    templates' tasks that ask for the role.
+    """
+
+    task: OptionalText = ""
+    person: Email | None = None
+    role: OptionalText = ""
+    hours: Quantity = Decimal(0)
+
+
+class ServiceBudget(Frozen):
+    """What delivers one service: a project template of Odoo, by its name, and a budget.
+
+    `cost` is in the currency of the legal entity's books."""
+
+    service: Key
+    template: OptionalText = ""
+    hours: Quantity | None = None
+    cost: Money | None = None
+
+
+class Document(Frozen):
+    """A document that delivery needs, where it is kept."""
+
+    name: Line
+    url: Link
+
+
+class Handover(Frozen):
+    """What delivery gets beside milestones and plans. People are named by the e-mail addresses of
+    their users in Odoo. `shows_amounts` says whether the to-do for the project manager names what
+    was sold with its prices."""
+
+    manager: Email | None = None
+    template: OptionalText = ""
+    starts_on: Day | None = None
+    ends_on: Day | None = None
+    tags: tuple[Line, ...] = Field(default=(), max_length=MAX_TAGS)
+    documents: tuple[Document, ...] = Field(default=(), max_length=MAX_DOCUMENTS)
+    people: tuple[Assignment, ...] = Field(default=(), max_length=MAX_ASSIGNMENTS)
+    services: tuple[ServiceBudget, ...] = Field(default=(), max_length=MAX_MILESTONES)
+    shows_amounts: bool = True
+
+    @property
+    def templates(self) -> tuple[tuple[str, str], ...]:
+        """The templates, each once, with the key of the service that it delivers ("": none)."""
+        found: dict[str, str] = {"": ""}
+        found.setdefault(self.template, "")
+        for item in self.services:
+            found.setdefault(item.template, item.service)
+        return tuple((service, template) for template, service in found.items() if template)
+
+
 Plan = TimePlan | RetainerPlan | UsagePlan | ExpensePlan
 """A plan that bills by period."""
 
@@ -463,6 +532,7 @@ class Contract(Frozen):
     retainage: Retainage | None = None
     term: Term = Term()
     termination: Termination = Termination()
+    handover: Handover | None = None
     version: int = Field(default=1, ge=1)
 
     @property

@@ -44,6 +44,7 @@ OWNERS: dict[str, Owner] = {
     "contract.milestones": Owner.CONTRACT,
     "contract.payment_term": Owner.CONTRACT,
     "contract.purchase_order": Owner.CONTRACT,
+    "contract.handover": Owner.CONTRACT,
     "customer.identity": Owner.CRM,
     "customer.name": Owner.ODOO,
     "customer.vat_number": Owner.ODOO,
@@ -57,7 +58,12 @@ OWNERS: dict[str, Owner] = {
     "project.name": Owner.ODOO,
     "project.status": Owner.CONTRACT,
     "project.archived": Owner.CONTRACT,
+    "project.staffing": Owner.CONTRACT,
+    "project.documents": Owner.ODOO,
+    "project.todo": Owner.ODOO,
+    "project.tags": Owner.ODOO,
     "task.name": Owner.ODOO,
+    "task.staffing": Owner.CONTRACT,
     "milestone.name": Owner.ODOO,
     "milestone.deadline": Owner.ODOO,
     "milestone.rescheduled": Owner.CONTRACT,
@@ -82,7 +88,9 @@ OWNERS: dict[str, Owner] = {
 """Canonical field to owner. An invoice or credit note is the contract's until it is posted, then
 Odoo's. A milestone's deadline is written once; only a change order that reschedules it writes it
 again. The day of signature is the envelope's, in the legal entity's zone: it counts in place of the
-day that the CRM says, which is when the deal was won. Without an envelope the CRM's day stays."""
+day that the CRM says, which is when the deal was won. Without an envelope the CRM's day stays.
+Staffing (manager, days, people and hours) is the contract's until people edit it in Odoo:
+what they have edited is theirs."""
 
 IN_A_DEAL = {
     "requested_by": "contract.requested_by",

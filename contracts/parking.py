@@ -90,6 +90,10 @@ AMEND_ORDER = Step(
 AMEND_PROJECT = Step(
     "amend_project", "Bring milestones and tasks to the contract's version", _OPERATIONS, _OPTIONAL
 )
+HAND_OVER = Step("hand_over", "Hand the project over to delivery", _OPERATIONS, _OPTIONAL)
+READ_BURN = Step(
+    "burn", "Read hours and costs of the project against the budget", _OPERATIONS, _OPTIONAL
+)
 PROJECT_STATUS = Step(
     "project_status", "Show on the project whether work goes on", _OPERATIONS, _OPTIONAL
 )

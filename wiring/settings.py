@@ -128,6 +128,7 @@ class SweepSettings(Section):
     odoo_seconds: int = Field(default=60, ge=5, le=86_400)
     crm_seconds: int = Field(default=300, ge=5, le=86_400)
     esign_seconds: int = Field(default=300, ge=5, le=86_400)
+    burn_seconds: int = Field(default=86_400, ge=60, le=7 * 86_400)
 
 
 class WebSettings(Section):

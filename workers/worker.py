@@ -30,11 +30,13 @@ from activities.heartbeat import HeartbeatInterceptor
 from activities.lost_invoices import find_lost_invoices
 from activities.metrics import observe_odoo_call
 from activities.odoo.balances import OdooBalances
+from activities.odoo.burn import OdooBurn
 from activities.odoo.catalogue import Catalogue
 from activities.odoo.chatter import OdooChatter
 from activities.odoo.closing import OdooClosing
 from activities.odoo.delivery import OdooDelivery
 from activities.odoo.expenses import OdooExpenses
+from activities.odoo.handover import OdooHandover
 from activities.odoo.invoices import OdooInvoices
 from activities.odoo.milestones import OdooMilestones
 from activities.odoo.orders import OdooOrders
@@ -54,6 +56,7 @@ from wiring import remotes
 from wiring.settings import Settings, WorkerSettings
 from workers.query_cache_guard import keep_behind
 from workflows import task_queues
+from workflows.burn_sweep import BurnSweepWorkflow
 from workflows.contract import ContractWorkflow
 from workflows.esign_sweep import EsignSweepWorkflow
 from workflows.events import EventWorkflow
@@ -67,6 +70,7 @@ WORKFLOWS = [
     OdooSweepWorkflow,
     CrmSweepWorkflow,
     EsignSweepWorkflow,
+    BurnSweepWorkflow,
 ]
 
 # Pure libraries that import parts of themselves when they are called: inside the sandbox that
@@ -106,7 +110,7 @@ def activities_of(
     esign = EsignActivities(esigns, odoo, entities)
     projects, orders = OdooProjects(odoo), OdooOrders(odoo, catalogue)
     invoices, payments = OdooInvoices(odoo, policies, catalogue), OdooPayments(odoo)
-    delivery = OdooDelivery(odoo)
+    delivery, burn = OdooDelivery(odoo), OdooBurn(odoo, catalogue)
     vies = Vies(settings.vies) if settings.vies.enabled else None
     timesheets = OdooTimesheets(odoo, settings.odoo.time_approved_field)
     hosted: dict[str, list[Callable[..., Any]]] = {
@@ -129,6 +133,7 @@ def activities_of(
             projects.amend_project,
             projects.set_project_status,
             projects.archive_project,
+            OdooHandover(odoo, catalogue).hand_over,
             OdooMilestones(odoo).mark_milestone,
         ],
         task_queues.ODOO_FINANCE: [
@@ -148,6 +153,8 @@ def activities_of(
             OdooWriteOffs(odoo).write_off,
             OdooSweeps(odoo, catalogue).read_changes,
             delivery.create_todo,
+            burn.read_burn,
+            burn.read_portfolio,
         ],
         task_queues.ODOO_MAIL: [delivery.send_invoice, delivery.send_reminder],
     }

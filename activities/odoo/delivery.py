@@ -18,6 +18,7 @@ from activities.odoo.chatter import mailed, post_once
 from activities.odoo.needs import ACCOUNTING, CONTACTS, MAIL, UPSERT, USER, Need
 from activities.odoo.partner_search import ARCHIVED_TOO
 from activities.odoo.partners import partner_of
+from activities.odoo.people import users_by_email
 from contracts.invoice.content import MAILED_TO, Difference, InvoiceContent, in_words
 from gateways.fields import names
 from gateways.odoo import FAILED, SHOWN, OdooClient
@@ -56,7 +57,6 @@ NEEDS = (
     Need("account.move", (), access=ACCOUNTING, methods=("message_post",)),
     Need("mail.message", (), access=MAIL, rights=("create",)),
     Need("res.partner", ("email", "name", "active"), access=CONTACTS),
-    Need("res.users", ("email",), access=USER),
     Need(
         "mail.activity",
         names("res_model_id res_id activity_type_id summary note date_deadline user_id"),
@@ -197,12 +197,8 @@ class OdooDelivery:
         return Done()
 
     def _user(self, people: Sequence[str]) -> int | None:
-        if not people:
-            return None
-        anyone = [*["|"] * (len(people) - 1), *(("email", "=ilike", item) for item in people)]
-        found = self._odoo.search_read("res.users", anyone, ["email"], order="id")
-        by_email = {str(row["email"]).lower(): int(row["id"]) for row in found}
-        return next((by_email[item.lower()] for item in people if item.lower() in by_email), None)
+        known = users_by_email(self._odoo, people)
+        return next((known[item.lower()] for item in people if item.lower() in known), None)
 
 
 def _expected(approved: InvoiceContent) -> dict[str, str]:

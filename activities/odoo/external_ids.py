@@ -27,6 +27,14 @@ milestone_id = partial(external_id, "milestone")
 """(entity, contract, milestone)"""
 task_id = partial(external_id, "task")
 """(entity, contract, the key of its milestone or plan)"""
+template_task_id = partial(external_id, "template-task")
+"""(entity, contract, the task's id in its template)"""
+document_id = partial(external_id, "document")
+"""(entity, contract, its address)"""
+handover_todo_id = partial(external_id, "handover")
+"""(entity, contract, version)"""
+tag_id = partial(external_id, "tag")
+"""(its name)"""
 invoice_id = partial(external_id, "invoice")
 """(entity, contract, number): of an invoice or a credit note, which share one count."""
 invoice_line_id = partial(external_id, "invoice-line")

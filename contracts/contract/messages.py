@@ -172,6 +172,12 @@ class SignatureConfirmed(Message):
     on: MessageDay | None = None
 
 
+class BurnRequest(Message):
+    """Read the hours and costs of the project again, for whoever asks."""
+
+    by: Text
+
+
 class CancelRequest(Message):
     """Stop a contract that has not billed anything, and take back what was provisioned."""
 

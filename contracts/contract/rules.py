@@ -15,6 +15,7 @@ from contracts.contract import (
     delivery,
     derived,
     endings,
+    handing_over,
     holds,
     invoices,
     proposing,
@@ -37,6 +38,7 @@ _PARTS = (
     invoices,
     holds,
     amendments,
+    handing_over,
     term,
     write_back,
     endings,
@@ -65,7 +67,7 @@ def _of_contract(state: ContractState) -> Iterator[Wanted]:
         yield from provisioning.wanted(state)
         yield from signing.wanted(state)
     else:
-        for part in (reading, proposing, invoices, holds, amendments):
+        for part in (reading, proposing, invoices, holds, amendments, handing_over):
             yield from part.wanted(state)
         yield from signing.attaching(state)
         yield from write_back.refresh(state)

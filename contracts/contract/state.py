@@ -28,6 +28,7 @@ from contracts.calendar import BusinessCalendar
 from contracts.changes import ChangeOrder
 from contracts.contract import derived
 from contracts.contract.messages import (
+    BurnRequest,
     CancelRequest,
     CreditRequest,
     CustomerRefresh,
@@ -40,6 +41,7 @@ from contracts.contract.messages import (
 )
 from contracts.contract.signature import Signature
 from contracts.crm import ContractStatus
+from contracts.handover import Burn, HandoverPlan
 from contracts.invoice.state import UNBILLED, InvoiceReport, InvoiceStage
 from contracts.model import Contract, JsonObject, Key, Source, Value
 from contracts.money import Money
@@ -79,11 +81,22 @@ class Ending(StrEnum):
     CANCELLED = "cancelled"
 
 
+class CopiedTask(Value):
+    """A task that came of a project template: its name and hours there, the key of the service that
+    it delivers, and the roles it asks for."""
+
+    name: str
+    service: str = ""
+    hours: Decimal = Decimal(0)
+    roles: tuple[str, ...] = ()
+
+
 class OdooRefs(BaseModel):
     """What there is in Odoo of a contract: database ids, and names people know them by.
 
     `delivered` are the quantities Odoo got last, `suspensions` counts how often work was
     suspended, `vat_check` is what VIES said of the customer's VAT number, where it was asked.
+    `template_tasks` are the tasks that came of templates, by their ids.
     """
 
     company_id: int | None = None
@@ -96,6 +109,7 @@ class OdooRefs(BaseModel):
     order_line_ids: dict[str, int] = Field(default_factory=dict)
     milestone_ids: dict[str, int] = Field(default_factory=dict)
     task_ids: dict[str, int] = Field(default_factory=dict)
+    template_tasks: dict[int, CopiedTask] = Field(default_factory=dict)
     order_confirmed: bool = False
     delivered: dict[str, Decimal] = Field(default_factory=dict)
     project_suspended: bool = False
@@ -215,6 +229,9 @@ class ContractState(AgendaState):
     looked at once more before the close. `came_too_late` names, by plan, hours and expenses of
     periods that are settled for good. `limits_passed` says which occasions may
     exceed the purchase order, by what amount.
+
+    Delivery: `handed_over` is the plan that the project in Odoo got last, and `staffed_on` the day
+    since which it has a manager and people. `burn` was read for whoever asked last.
     """
 
     contract_id: Key
@@ -264,6 +281,11 @@ class ContractState(AgendaState):
     notice: NoticeGiven | None = None
     cancel: CancelRequest | None = None
     close_out_done: tuple[str, ...] = ()
+
+    handed_over: HandoverPlan | None = None
+    staffed_on: date | None = None
+    burn: Burn | None = None
+    burn_asked: BurnRequest | None = None
 
     refresh: CustomerRefresh | None = None
     refreshed: tuple[str, ...] = ()

@@ -20,6 +20,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.odoo import entries
+from activities.odoo.burn import BurnReading, PortfolioRequest
 from activities.odoo.chatter import (
     AuditRecord,
     Notification,
@@ -47,6 +48,7 @@ from contracts.sweeps import SweepWindow
 from gateways.errors import GatewayError
 from gateways.odoo import OdooClient
 from tests.activities.firm import APPROVED_FIELD, INVOICE_ON, Firm, Ordered
+from tests.activities.handed import ADA, PM, handed, log, one, template
 from tests.activities.mixed import mixed, taxed
 from tests.activities.recorder import Recorder, Uses, remember_activities, remember_callers
 from tests.activities.refusals import code, refused
@@ -79,6 +81,7 @@ def test_each_module_declares_what_it_uses(
     called = remember_activities(monkeypatch)
     _provision(recorded)
     _change(recorded)
+    _hand_over(recorded)
     _read_work(recorded)
     _draft(recorded)
     _settle(recorded, recorder)
@@ -198,6 +201,29 @@ def _change(firm: Firm) -> None:
     firm.milestones.mark_milestone(MilestoneMark(milestone_id=made.milestones[moved.key]))
     [mark] = firm.amend_project(made, after).reached
     assert mark.milestone_id == made.milestones[moved.key]
+
+
+def _hand_over(firm: Firm) -> None:
+    """From a template with a role, with all that a hand-over may name; then a change order, and
+    what was worked on a sub-task that somebody added."""
+    role = unique("Tester")
+    of = template(firm.odoo, role)
+    documents = [{"name": "SOW", "url": "https://docs.example/sow"}]
+    people = [{"task": "all", "person": ADA, "hours": "8"}, {"role": role, "person": ADA}]
+    budget = {"service": "s", "template": of.name, "hours": "40", "cost": "2000.00"}
+    named = {"manager": PM, "tags": [unique("Tag")], "documents": documents, "people": people}
+    done = handed(firm, one({**named, "services": [budget]}))
+    done.change(set={"handover.manager": ADA, "handover.people": []})
+    below = {"name": "Part", "project_id": done.made.project, "user_ids": False}
+    below["parent_id"] = done.tasks()["QA"]["id"]
+    log(firm.odoo, done.made.project, firm.odoo.create("project.task", [below])[0], 1)
+    services = {task: item.service for task, item in done.last.copied.items()}
+    firm.burn.read_burn(
+        BurnReading(
+            project_id=done.made.project, analytic_account_id=done.made.account, services=services
+        )
+    )
+    firm.burn.read_portfolio(PortfolioRequest())
 
 
 # --- what is billed by what was done ------------------------------------------------------------
