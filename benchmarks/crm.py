@@ -18,7 +18,7 @@ from benchmarks import product
 from benchmarks.contracts import ENTITY
 from benchmarks.frame import Bench, at_least, benchmark
 from benchmarks.product import Product
-from contracts.sweeps import CrmSweepInput
+from contracts.sweeps import ConnectorSweep
 from gateways.crm.hubspot.crm import CUSTOM_PROPERTIES
 from gateways.crm.hubspot.surrounding import COMPANY, CONTACT, LINE_ITEM
 from sandbox.server import Sandbox
@@ -178,7 +178,7 @@ def _statuses(hubspot: CountingHubSpot) -> Iterator[list[tuple[str, Mapping[str,
 async def _swept(ours: Product) -> None:
     await ours.client.execute_workflow(
         CrmSweepWorkflow.run,
-        CrmSweepInput(system=_SYSTEM, legal_entity=ENTITY, overlap=_OVERLAP),
+        ConnectorSweep(system=_SYSTEM, legal_entity=ENTITY, overlap=_OVERLAP),
         id="bench-won-deals",
         task_queue=task_queues.CONTRACTS,
     )

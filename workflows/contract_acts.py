@@ -87,7 +87,8 @@ def _refresh(state: ContractState, action: Action) -> Awaitable[Any]:
 
 def _deal(state: ContractState, summary: str, urgency: options.Urgency) -> Awaitable[Any]:
     request, config = DealRequest(source=state.source), options.crm(summary, urgency)
-    return activity(CrmActivities.read_deal, request, config, _deal_answered)
+    under_way = workflow.start_activity_method(CrmActivities.read_deal, request, **config)
+    return then(under_way, _deal_answered)
 
 
 def _deal_answered(deal: DealData) -> answers.DealRead:

@@ -21,7 +21,7 @@ from temporalio.testing import TimeSkipper, TimeSkippingConfig
 from contracts.contract.state import ContractStage
 from contracts.identifiers import contract_workflow_id, deal_contract_id
 from contracts.invoice.state import InvoiceStage
-from contracts.sweeps import CrmSweepInput, CrmSweepResult
+from contracts.sweeps import ConnectorSweep, ConnectorSweepResult
 from starters import schedules
 from tests.conftest import settings_for
 from tests.servers import OdooServer
@@ -64,11 +64,11 @@ class DynamicsWorld(World):
             lines=[line],
         )
 
-    async def swept(self) -> CrmSweepResult:
+    async def swept(self) -> ConnectorSweepResult:
         """Look once for won deals."""
         return await self.client.execute_workflow(
             CrmSweepWorkflow.run,
-            CrmSweepInput(system=SYSTEM, legal_entity=ENTITY, overlap=timedelta(minutes=5)),
+            ConnectorSweep(system=SYSTEM, legal_entity=ENTITY, overlap=timedelta(minutes=5)),
             id=unique("crm-sweep"),
             task_queue=task_queues.CONTRACTS,
         )

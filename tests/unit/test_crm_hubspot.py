@@ -1200,6 +1200,7 @@ def test_the_official_client_reads_and_updates_a_single_deal(
     )
     with pytest.raises(hubspot_sdk.NotFoundError) as caught:
         objects.get("999999", object_type="deals")
+    assert isinstance(caught.value.body, dict)
     assert set(caught.value.body) >= {"status", "message", "correlationId", "category"}
 
 
