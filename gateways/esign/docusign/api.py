@@ -128,7 +128,7 @@ class DocuSignApi:
         session = self._login.session()
         response = self._sent(method, session.base + path, session.token, **more)
         if response.status_code == httpx.codes.UNAUTHORIZED:
-            session = self._login.session(refused=session.token)
+            session = self._login.session(refused=session)
             response = self._sent(method, session.base + path, session.token, **more)
         if response.is_success:
             return response
