@@ -8,6 +8,7 @@ from datetime import datetime
 from pydantic import BaseModel
 from temporalio import activity
 
+from activities.crm_statuses import StatusBatcher
 from activities.done import Done
 from activities.failures import BusinessRefusal
 from contracts.crm import ContractStatus, WonDeals
@@ -50,6 +51,7 @@ class CrmActivities:
 
     def __init__(self, crms: Mapping[str, Crm]) -> None:
         self._crms = crms
+        self._statuses = {system: StatusBatcher(crm) for system, crm in crms.items()}
 
     def _crm(self, system: str) -> Crm:
         crm = self._crms.get(system)
@@ -75,9 +77,12 @@ class CrmActivities:
         return DealIsDue(is_due=self._crm(source.system).is_due(source.id))
 
     @activity.defn
-    def write_status(self, request: StatusRequest) -> Done:
-        """Write a contract's stage and figures to its deal; repeating it changes nothing."""
-        self._crm(request.source.system).write_status(request.status)
+    async def write_status(self, request: StatusRequest) -> Done:
+        """Write a contract's stage and figures to its deal, together with those of others;
+        repeating it changes nothing."""
+        system = request.source.system
+        self._crm(system)  # is configured
+        await self._statuses[system].write(request.status)
         return Done()
 
     @activity.defn

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 from contracts.model import Value
 from contracts.money import Money
@@ -10,7 +10,12 @@ from contracts.money import Money
 
 class ContractStatus(Value):
     """A contract as its deal shows it. Invoiced is without tax; paid and overdue are with tax,
-    as the customer pays it."""
+    as the customer pays it.
+
+    `next_invoice_on` is the next day on which something is to be billed; one that has passed is
+    late. `open_exceptions` counts what waits for a person, of the contract and its invoices. `burn`
+    is how much of the budget is used, in words; "" where nothing is known of it.
+    """
 
     deal_id: str
     stage: str
@@ -19,6 +24,9 @@ class ContractStatus(Value):
     invoiced: Money | None = None
     paid: Money | None = None
     overdue: Money | None = None
+    next_invoice_on: date | None = None
+    open_exceptions: int = 0
+    burn: str = ""
 
 
 class WonDeal(Value):

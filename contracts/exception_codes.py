@@ -243,8 +243,11 @@ order_already_confirmed (sales, at read_deal): Odoo CRM: somebody confirmed the 
     unconfirmed, then `retry`
 status_refused (sales, at write_back): the CRM refused the status on this deal; the message says
     why => correct the deal, then `retry`
-crm_refused (operations, at read_deal, at write_back): HubSpot refused the call; the field names
-    the property => correct the property, usually its type, then `retry`
+crm_refused (operations, at read_deal, at write_back): HubSpot refused the call, or a deal lacks
+    what a rule of the account requires; the field names the property => correct the property, or
+    fill it in on the deal, then `retry`
+crm_property_unknown (operations, at write_back): the CRM lacks a property that we write; the field
+    names it => run `c2c setup --connectors`, then `retry`
 not_found (operations, at read_deal, at write_back): HubSpot answered 404 where a record is
     required => look at the record in HubSpot, then `retry`
 already_exists (operations, at read_deal, at write_back): HubSpot answered 409 where no record

@@ -1,4 +1,5 @@
-"""A small stand-in for HubSpot's CRM API: exactly the calls `gateways.crm` makes, and no others.
+"""A small stand-in for HubSpot's CRM API of dated versions: the calls `gateways.crm` makes, and
+the single update of a script.
 
 It keeps its records in SQLite, so that a demo survives a restart. The shapes of its answers and
 errors follow HubSpot's documentation and what HubSpot's official client can read
@@ -31,6 +32,9 @@ from starlette.routing import Route
 Json = dict[str, Any]
 Properties = Mapping[str, str | None]
 
+VERSIONS = ("2026-03", "2026-09")
+_HAS_RULES = "2026-09"
+"""From this version on the account's rules about required properties count for the API as well."""
 MAX_BATCH = 100
 MAX_PAGE = 200
 MAX_RESULTS = 10_000
@@ -76,6 +80,8 @@ _STANDARD: dict[str, dict[str, str]] = {
         "hs_billing_start_delay_months": "number",
     },
 }
+_TYPE_IDS = {"0-3": "deals"}
+"""The official client names some types by their ids."""
 _OF_EVERY_TYPE = {"createdate": "datetime", "hs_object_id": "number"}
 _READ_ONLY = {"hs_is_closed_won", "hs_object_id", "createdate", "hs_lastmodifieddate"}
 # Association type ids of HubSpot's own, by the type a deal is associated with; a custom label
@@ -83,6 +89,7 @@ _READ_ONLY = {"hs_is_closed_won", "hs_object_id", "createdate", "hs_lastmodified
 _DEFAULT_TYPE_IDS = {"companies": 341, "contacts": 3, "line_items": 19}
 _PRIMARY_TYPE_ID = 5
 _LABEL_TYPE_ID = 101
+_PARENT_TYPE_ID = 14
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS record (
@@ -95,6 +102,9 @@ CREATE TABLE IF NOT EXISTS association (
 );
 CREATE TABLE IF NOT EXISTS property (
     type TEXT NOT NULL, name TEXT NOT NULL, definition TEXT NOT NULL, PRIMARY KEY (type, name)
+);
+CREATE TABLE IF NOT EXISTS required (
+    type TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (type, name)
 );
 CREATE TABLE IF NOT EXISTS owner (id INTEGER PRIMARY KEY, email TEXT NOT NULL);
 """
@@ -189,6 +199,7 @@ class HubSpotStore:
         closed_at: str | None = None,
         won: bool = True,
         company: Properties | None = None,
+        parent: Properties | None = None,
         contacts: Sequence[Properties] = (),
         line_items: Sequence[Properties] = (),
         owner_email: str | None = None,
@@ -196,8 +207,9 @@ class HubSpotStore:
     ) -> str:
         """Seed a deal with what hangs on it, and return its id.
 
-        A contact's extra key `label` is the label of its association. `closed_at` is an ISO time;
-        now if not given. Custom properties that the account lacks are refused as HubSpot does.
+        `parent` is the company's parent. A contact's extra key `label` is the label of its
+        association. `closed_at` is an ISO time; now if not given. Custom properties that the
+        account lacks are refused as HubSpot does.
         """
         deal = {
             "dealname": name,
@@ -212,22 +224,22 @@ class HubSpotStore:
         with self._lock:
             deal_id = self.add("deals", deal)
             if company is not None:
-                primary = {"category": "HUBSPOT_DEFINED", "typeId": _PRIMARY_TYPE_ID}
-                self._associate(
-                    deal_id,
-                    "companies",
-                    self.add("companies", company),
-                    {**primary, "label": "Primary"},
-                )
+                company_id = self.add("companies", company)
+                primary = _hubspots_own(_PRIMARY_TYPE_ID, "Deal with Primary Company")
+                self._associate(deal_id, "companies", company_id, primary, _plain("companies"))
+                if parent is not None:
+                    above = _hubspots_own(_PARENT_TYPE_ID, "Parent Company")
+                    parent_id = self.add("companies", parent)
+                    self._associate(company_id, "companies", parent_id, above)
             for contact in contacts:
                 label = contact.get("label")
                 values = {key: value for key, value in contact.items() if key != "label"}
                 custom = {"category": "USER_DEFINED", "typeId": _LABEL_TYPE_ID, "label": label}
-                self._associate(
-                    deal_id, "contacts", self.add("contacts", values), *([custom] if label else [])
-                )
+                kinds = [*([custom] if label else []), _plain("contacts")]
+                self._associate(deal_id, "contacts", self.add("contacts", values), *kinds)
             for item in line_items:
-                self._associate(deal_id, "line_items", self.add("line_items", item))
+                line_id = self.add("line_items", item)
+                self._associate(deal_id, "line_items", line_id, _plain("line_items"))
         return deal_id
 
     def add(self, kind: str, properties: Properties) -> str:
@@ -274,10 +286,13 @@ class HubSpotStore:
             ).fetchall()
         return [_record(row) for row in rows]
 
-    def update(self, kind: str, record_id: str, properties: Properties) -> Record | None:
+    def update(
+        self, kind: str, record_id: str, properties: Properties, *, rules: bool = False
+    ) -> Record | None:
         """Set properties; an empty text clears one. None if there is no such record.
 
-        Raises HubSpotError for a property that is unknown or read-only.
+        Raises HubSpotError for a property that is unknown or read-only and, where `rules` are
+        enforced, for one that the record lacks.
         """
         with self._lock:
             self.check_writable(kind, properties)
@@ -285,6 +300,8 @@ class HubSpotStore:
             if record is None:
                 return None
             merged = {**record.properties, **properties}
+            if rules:
+                self._check_required(kind, merged)
             values = json.dumps({key: value for key, value in merged.items() if value})
             # Strictly later, so that a change never hides behind an equal time.
             moment = max(self._now_ms(), record.modified_ms + 1)
@@ -293,6 +310,27 @@ class HubSpotStore:
                 [values, moment, record.id],
             )
             return self.get(kind, record_id)
+
+    def require(self, kind: str, name: str) -> None:
+        """A rule of the account: a record needs this property to be written."""
+        with self._lock:
+            self._db.execute("INSERT OR IGNORE INTO required VALUES (?, ?)", [kind, name])
+
+    def _check_required(self, kind: str, values: Properties) -> None:
+        """Raise HubSpotError where a record would lack what a rule of the account requires."""
+        rules = self._db.execute("SELECT name FROM required WHERE type = ?", [kind])
+        missing = [name for (name,) in rules if not values.get(name)]
+        if missing:
+            details = [
+                {
+                    "message": f"Required property '{name}' is missing",
+                    "code": "MISSING_REQUIRED_PROPERTY",
+                    "context": {"propertyName": [name]},
+                }
+                for name in missing
+            ]
+            text = f"Some required properties were not set: {missing}"
+            raise HubSpotError(400, "VALIDATION_ERROR", text, errors=details)
 
     def check_writable(self, kind: str, names: Iterable[str]) -> None:
         """Raise HubSpotError for properties that are unknown or read-only."""
@@ -347,9 +385,8 @@ class HubSpotStore:
         cursor = self._db.execute("INSERT OR IGNORE INTO property VALUES (?, ?, ?)", row)
         return cursor.rowcount == 1
 
-    def _associate(self, deal_id: str, to_type: str, to_id: str, *labelled: Json) -> None:
-        plain = {"category": "HUBSPOT_DEFINED", "typeId": _DEFAULT_TYPE_IDS[to_type], "label": None}
-        row = [int(deal_id), to_type, int(to_id), json.dumps([*labelled, plain])]
+    def _associate(self, from_id: str, to_type: str, to_id: str, *kinds: Json) -> None:
+        row = [int(from_id), to_type, int(to_id), json.dumps(kinds)]
         self._db.execute("INSERT INTO association VALUES (?, ?, ?, ?)", row)
 
     def _now_ms(self) -> int:
@@ -393,6 +430,8 @@ def hubspot_app(store: HubSpotStore, *, token: str, searches_per_second: int = 0
     def route(method: str, path: str, handle: Callable[[HubSpotStore, _Call], Json]) -> Route:
         async def endpoint(request: Request) -> Response:
             try:
+                if request.path_params["version"] not in VERSIONS:
+                    raise HubSpotError(404, "NOT_FOUND", "resource not found")
                 _authorise(request, token)
                 if path.endswith("/search"):
                     limit.take()
@@ -403,17 +442,20 @@ def hubspot_app(store: HubSpotStore, *, token: str, searches_per_second: int = 0
 
         return Route(path, endpoint, methods=[method])
 
-    objects = "/crm/v3/objects/{type}"
+    objects = "/crm/objects/{version}/{type}"
+    associations = "/crm/associations/{version}/{type}/{to_type}/batch/read"
+    properties = "/crm/properties/{version}/{type}"
     return Starlette(
         routes=[
             route("POST", f"{objects}/search", _search),
             route("POST", f"{objects}/batch/read", _batch_read),
+            route("POST", f"{objects}/batch/update", _batch_update),
             route("GET", f"{objects}/{{id}}", _read),
             route("PATCH", f"{objects}/{{id}}", _update),
-            route("POST", "/crm/v4/associations/{type}/{to_type}/batch/read", _associations),
-            route("GET", "/crm/v3/owners/{id}", _owner),
-            route("GET", "/crm/v3/properties/{type}", _properties),
-            route("POST", "/crm/v3/properties/{type}", _create_property),
+            route("POST", associations, _associations),
+            route("GET", "/crm/owners/{version}/{id}", _owner),
+            route("GET", properties, _properties),
+            route("POST", properties, _create_property),
         ]
     )
 
@@ -427,8 +469,12 @@ class _Call:
     body: Json
 
     @property
+    def has_rules(self) -> bool:
+        return self.path["version"] >= _HAS_RULES
+
+    @property
     def type(self) -> str:
-        kind = self.path["type"]
+        kind = _TYPE_IDS.get(self.path["type"], self.path["type"])
         if kind not in _STANDARD:
             text = f"Unable to infer object type from: {kind}"
             raise HubSpotError(400, "VALIDATION_ERROR", text)
@@ -494,10 +540,41 @@ def _batch_read(store: HubSpotStore, call: _Call) -> Json:
     )
 
 
+def _batch_update(store: HubSpotStore, call: _Call) -> Json:
+    """Each record by itself where all have a trace id, as HubSpot documents it; else what one is
+    refused for refuses them all."""
+    inputs = call.inputs
+    each = _answers_each(inputs)
+    for item in inputs:  # what no record may have refuses the call
+        store.check_writable(call.type, item.get("properties") or {})
+    results: list[Json] = []
+    failed: list[Json] = []
+    for item in inputs:
+        key, properties = str(item["id"]), item.get("properties") or {}
+        try:
+            record = store.update(call.type, key, properties, rules=call.has_rules)
+        except HubSpotError as error:
+            if not each:
+                raise
+            trace = {"objectWriteTraceId": [item["objectWriteTraceId"]]}
+            failed.append({**error.body, "context": trace})
+            continue
+        if record is None:
+            failed += _missing(call.type, [key])
+        else:
+            trace_id = {"objectWriteTraceId": item["objectWriteTraceId"]} if each else {}
+            results.append({**record.answer(list(properties)), **trace_id})
+    return _batch(results, failed)
+
+
+def _answers_each(inputs: Sequence[Json]) -> bool:
+    return all(item.get("objectWriteTraceId") for item in inputs)
+
+
 def _update(store: HubSpotStore, call: _Call) -> Json:
     properties = call.body.get("properties") or {}
     store.check_writable(call.type, properties)
-    record = store.update(call.type, call.path["id"], properties)
+    record = store.update(call.type, call.path["id"], properties, rules=call.has_rules)
     if record is None:
         raise HubSpotError(404, "OBJECT_NOT_FOUND", "resource not found")
     return record.answer(list(properties))
@@ -688,6 +765,15 @@ def _line_amount(properties: Mapping[str, str]) -> dict[str, str]:
     percentage = Decimal(properties.get("hs_discount_percentage") or "0")
     off_each = Decimal(properties.get("discount") or "0") or price * percentage / 100
     return {"amount": f"{(price - off_each) * quantity:f}"}
+
+
+def _hubspots_own(type_id: int, label: str | None) -> Json:
+    return {"category": "HUBSPOT_DEFINED", "typeId": type_id, "label": label}
+
+
+def _plain(to_type: str) -> Json:
+    """The association of a deal that has no label."""
+    return _hubspots_own(_DEFAULT_TYPE_IDS[to_type], None)
 
 
 def _invalid(name: str, error: str, what: str) -> Json:

@@ -52,18 +52,27 @@ from contracts.billing.reading import Due, Read, ReadKind, dues, next_day, reads
 from contracts.billing.repricing import Repriced, repriced
 from contracts.billing.state import BillingState, EarlyEnd, NotPossible
 from contracts.billing.terms import next_versions
-from contracts.billing.totals import Sums, Unbilled, delivered, is_over, open_ends, sums, unbilled
+from contracts.billing.totals import (
+    Sums,
+    Unbilled,
+    delivered,
+    is_over,
+    next_invoice_on,
+    open_ends,
+    sums,
+    unbilled,
+)
 from contracts.model import Contract
 
 __all__ = [
     "BillingState", "Composition", "Due", "NotPossible", "Occasion", "OccasionKind", "Read",
     "ReadKind", "Repriced", "Sums", "Unbilled", "adopt", "allow_cap", "begin", "billed_keys",
-    "check", "compose", "credit_service", "creditable", "delivered", "dues", "end_early",
-    "fold", "is_over", "issued", "known_expenses", "known_lines", "milestone_invoice",
-    "next_day", "occasions", "open_ends", "propose", "reach", "reads", "record_usage",
+    "check", "compose", "credit_service", "creditable", "delivered", "dues", "end_early", "fold",
+    "is_over", "issued", "known_expenses", "known_lines", "milestone_invoice", "next_day",
+    "next_invoice_on", "occasions", "open_ends", "propose", "reach", "reads", "record_usage",
     "rejected", "release_retainage", "repriced", "request_credit", "retry_rejected", "sums",
-    "take_expenses", "take_time", "too_late", "unbilled", "undecided", "unrated_lines",
-    "unreach", "waive_rejected",
+    "take_expenses", "take_time", "too_late", "unbilled", "undecided", "unrated_lines", "unreach",
+    "waive_rejected",
 ]  # fmt: skip
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from datetime import date
 from decimal import Decimal
 
 from contracts.billing import caps, deposits, keys, retainage
 from contracts.billing.entitlements import ZERO
-from contracts.billing.ledger import Ledger, credits_waiting, kept, target
+from contracts.billing.ledger import Ledger, credits_waiting, days_billed, kept, target
 from contracts.billing.lines import rounded
 from contracts.billing.occasions import is_settling, occasions
 from contracts.billing.order import manual_lines
+from contracts.billing.periods import DAY
 from contracts.billing.posting import answered, ledger_of
 from contracts.billing.state import BillingState, InvoiceStatus
 from contracts.model import Frozen
@@ -197,3 +199,39 @@ def is_over(ledger: Ledger) -> bool:
     if not is_settling(ledger) or occasions(ledger.state, ledger.today):
         return False
     return _is_lost(ledger) or not _retained(ledger)
+
+
+@answered
+def next_invoice_on(ledger: Ledger) -> date | None:
+    """The first day on which something is to be billed that is not issued yet; None where no day
+    is known. One that has passed says that the invoice is late.
+
+    It changes when an invoice is issued, and hardly otherwise: a milestone counts by its planned
+    day until its invoice is issued, and a period by its bill's day, also while that is proposed.
+    """
+    agreed = ledger.state.contract.retainage
+    days = [*_planned_days(ledger), *_bill_days(ledger)]
+    if agreed and agreed.release_on and _retained(ledger):
+        days.append(agreed.release_on)
+    return min(days, default=None)
+
+
+def _planned_days(ledger: Ledger) -> Iterator[date]:
+    for item in ledger.state.contract.milestones:
+        is_issued = ledger.is_dealt_with(item) and not ledger.account(keys.milestone(item.key)).open
+        if item.due_on is not None and not is_issued:
+            yield item.due_on
+
+
+def _bill_days(ledger: Ledger) -> Iterator[date]:
+    """Of bills that are proposed, and the next of each plan: today's too, until it is issued."""
+    proposed = [item for item in ledger.state.invoices.values() if item.is_open and item.tracks]
+    yield from (item.due_on for item in proposed)
+    for plan in ledger.state.contract.plans:
+        terms = ledger.terms(plan.key)
+        for kind in terms.kinds:
+            day = terms.due_after(kind, ledger.today - DAY)
+            if day is not None and day in days_billed(ledger).get(f"{plan.key}:{kind}", ()):
+                day = terms.due_after(kind, day)
+            if day is not None:
+                yield day

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import date
 
 from contracts import parking
 from contracts.agenda.actions import Action
@@ -12,6 +13,7 @@ from contracts.contract.derived import remembered
 from contracts.contract.messages import CustomerRefresh
 from contracts.contract.state import (
     FILE_SOURCE,
+    RUNNING,
     ContractStage,
     ContractState,
     Ending,
@@ -21,6 +23,7 @@ from contracts.contract.state import (
 )
 from contracts.contract.waits import contract_waits, invoices_wait
 from contracts.crm import ContractStatus
+from contracts.invoice.state import InvoiceReport
 from contracts.model import JsonObject
 from contracts.ownership import refreshed
 
@@ -37,18 +40,27 @@ def wanted(state: ContractState) -> Iterator[Action]:
 
 def status(state: ContractState) -> ContractStatus:
     """The contract as its deal shows it."""
+    seen = _without_own(state)
     return _status(
         state.source.id,
         _stage(state),
         state.odoo.project_name,
-        _waiting_on(state),
+        _waiting_on(seen),
         money_table(state),
+        _next_invoice_on(state),
+        len(seen.exceptions) + _parked(state.invoices),
     )
 
 
 @remembered
 def _status(
-    deal: str, stage: str, project: str, waiting_on: str, money: MoneyTable | None
+    deal: str,
+    stage: str,
+    project: str,
+    waiting_on: str,
+    money: MoneyTable | None,
+    next_invoice_on: date | None,
+    open_exceptions: int,
 ) -> ContractStatus:
     return ContractStatus(
         deal_id=deal,
@@ -58,16 +70,33 @@ def _status(
         invoiced=money.invoiced - money.credited if money else None,
         paid=money.paid if money else None,
         overdue=money.overdue if money else None,
+        next_invoice_on=next_invoice_on,
+        open_exceptions=open_exceptions,
     )
 
 
-def _waiting_on(state: ContractState) -> str:
-    """As the CRM shows it, which knows no invoices: what those wait on is said of the contract.
-    That the CRM itself cannot be reached is left out."""
+def _without_own(state: ContractState) -> ContractState:
+    """Without the exception that the CRM itself cannot be reached: it cannot show that."""
     others = tuple(item for item in state.exceptions if item.key != WRITE_STATUS)
-    seen = state if len(others) == len(state.exceptions) else state.replace(exceptions=others)
-    on, _ = contract_waits(seen)
-    return (invoices_wait(seen)[0] if on == "invoices" else on) or ""
+    return state if len(others) == len(state.exceptions) else state.replace(exceptions=others)
+
+
+def _waiting_on(state: ContractState) -> str:
+    """As the CRM shows it, which knows no invoices: what those wait on is said of the contract."""
+    on, _ = contract_waits(state)
+    return (invoices_wait(state)[0] if on == "invoices" else on) or ""
+
+
+def _next_invoice_on(state: ContractState) -> date | None:
+    if state.billing is None or state.stage not in RUNNING:
+        return None
+    return account.next_invoice_on(state.billing, state.billing_day)
+
+
+@remembered
+def _parked(reports: Mapping[int, InvoiceReport]) -> int:
+    """How many steps of all invoices are parked."""
+    return sum(len(report.exceptions) for report in reports.values())
 
 
 def _stage(state: ContractState) -> str:

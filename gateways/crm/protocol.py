@@ -1,13 +1,15 @@
-"""What the rest of the system may ask of a CRM. HubSpot and Odoo's CRM answer it today."""
+"""What the rest of the system may ask of a CRM."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
 from contracts.crm import ContractStatus, WonDeal, WonDeals
 from contracts.model import JsonObject
 from contracts.validation import Problem
+from gateways.errors import GatewayError
 
 __all__ = ["ContractStatus", "Crm", "WonDeal", "WonDeals"]
 
@@ -32,10 +34,19 @@ class Crm(Protocol):
         kind business with the code `deal_not_found` or `deal_not_won`.
         """
 
-    def write_status(self, status: ContractStatus) -> None:
-        """Show a contract's state on its deal; repeating it changes nothing. Fields without a value
-        are cleared. Raises GatewayError of kind business with the code `status_refused` where the
-        deal cannot hold it."""
+    @property
+    def most_at_once(self) -> int:
+        """How many statuses one call of `write_statuses` may hold."""
+
+    def write_statuses(self, statuses: Sequence[ContractStatus]) -> list[GatewayError | None]:
+        """Show contracts' states on their deals, each deal once; repeating it changes nothing.
+        Fields without a value are cleared.
+
+        Returns for each status, in order, None or why its deal cannot hold it: mostly a
+        GatewayError of kind business with the code `status_refused`. What a deal is refused for
+        keeps no other from being written. Raises GatewayError where the call as a whole fails; some
+        of the deals may show their status then.
+        """
 
     def won_deals(self, since: datetime, after: str = "") -> WonDeals:
         """A page of the won deals without a contract, changed at or after `since` (aware), and the

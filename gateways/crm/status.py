@@ -1,4 +1,4 @@
-"""A contract's status as a CRM shows it: six texts on the deal, the same in every CRM."""
+"""A contract's status as a CRM shows it: texts on the deal, the same in every CRM."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ STATUS_LABELS = {
     "c2c_invoiced": "Contract invoiced",
     "c2c_paid": "Contract paid",
     "c2c_overdue": "Contract overdue",
+    "c2c_next_invoice_on": "Contract next invoice on",
+    "c2c_open_exceptions": "Contract open exceptions",
+    "c2c_burn": "Contract burn",
 }
 """Property name to the label people see. No other property of a deal is ever written."""
 
@@ -35,6 +38,9 @@ def status_texts(status: ContractStatus) -> dict[str, str]:
         "c2c_invoiced": _money(status.invoiced),
         "c2c_paid": _money(status.paid),
         "c2c_overdue": _money(status.overdue),
+        "c2c_next_invoice_on": str(status.next_invoice_on or ""),
+        "c2c_open_exceptions": str(status.open_exceptions or ""),
+        "c2c_burn": status.burn,
     }
 
 

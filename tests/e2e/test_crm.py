@@ -440,7 +440,11 @@ async def test_a_refused_write_back_parks_beside_the_billing_and_is_mended_by_a_
     delete_property(world.sandbox, "c2c_paid")
     await world.billed(workflow_id)
     parked = await world.parked(workflow_id)
-    assert (parked.step, parked.code, parked.field) == ("write_back", "crm_refused", "c2c_paid")
+    assert (parked.step, parked.code, parked.field) == (
+        "write_back",
+        "crm_property_unknown",
+        "c2c_paid",
+    )
     assert world.hubspot_shows(deal)["invoiced"] == "0.00 EUR"
     world.crms[HUBSPOT].ensure_setup()
     await world.resolve(workflow_id, Action.RETRY)

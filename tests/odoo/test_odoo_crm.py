@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -14,11 +13,12 @@ from contracts.crm import ContractStatus
 from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.validation import InvalidContract, validate
+from gateways import errors
 from gateways.crm.odoo_crm.crm import PARTNER_KEY, OdooCrm
 from gateways.crm.protocol import Crm
 from gateways.crm.status import STATUS_LABELS, status_texts
 from gateways.errors import FailureKind, GatewayError
-from gateways.odoo import OdooClient
+from gateways.odoo import LoadRefused, OdooClient
 
 MakeLead = Callable[..., int]
 
@@ -168,7 +168,7 @@ def test_the_terms_of_an_opportunity_are_the_contract_s_and_a_status_leaves_them
         assert [str(rate.price) for rate in plan.rates] == ["120.00 EUR"]
         assert contract.retainage
         assert [item.service for item in contract.milestones] == ["BUILD"]
-        crm.write_status(status(lead))
+        assert crm.write_statuses([status(lead)]) == [None]
     assert properties(odoo, lead)["c2c_terms"] == text
 
 
@@ -176,6 +176,24 @@ def test_terms_that_cannot_be_read_are_refused(crm: OdooCrm, make_lead: MakeLead
     terms = {".id": str(make_lead()), "lead_properties.c2c_terms": "[[time"}
     crm._odoo.load("crm.lead", [terms])
     assert refusal(crm, terms[".id"]).code == "terms_unreadable"
+
+
+def test_the_company_above_the_customer_is_its_parent(
+    odoo: OdooClient, crm: OdooCrm, customer: int, make_lead: MakeLead
+) -> None:
+    holding = {"name": "Acme Holding", "is_company": True, "vat": "LU26375245"}
+    [parent] = odoo.create("res.partner", [holding])
+    [desk] = odoo.create("res.partner", [{"name": "Head office", "parent_id": parent}])
+    odoo.write("res.partner", [customer], {"parent_id": desk})
+
+    said = crm.read_contract(str(make_lead()))["customer"]
+
+    assert said["key"] == f"{PARTNER_KEY}{customer}"
+    assert said["parent"] == {
+        "key": f"{PARTNER_KEY}{parent}",
+        "name": "Acme Holding",
+        "vat_number": "LU26375245",
+    }
 
 
 def test_the_newest_open_quotation_counts(
@@ -266,12 +284,17 @@ def test_a_status_is_shown_and_peoples_properties_stay(
     first, second = make_lead(team_id=team), make_lead()
     odoo.write("crm.lead", [first], {"lead_properties": {"abc": "the fair"}})
     statuses = [
-        status(first, project_reference="P-9", invoiced=Money("100.50", "EUR")),
+        status(
+            first,
+            project_reference="P-9",
+            invoiced=Money("100.50", "EUR"),
+            next_invoice_on=date(2026, 3, 1),
+            open_exceptions=2,
+        ),
         status(second, waiting_on="approval"),
     ]
 
-    for written in statuses:
-        crm.write_status(written)
+    assert crm.write_statuses(statuses) == [None, None]
 
     assert properties(odoo, first)["abc"] == "the fair"
     for expected in statuses:
@@ -285,44 +308,82 @@ def test_a_repeat_writes_nothing_and_a_change_clears(
     calls: list[str] = []
     watched = OdooCrm(OdooClient(odoo._transport, on_call=lambda _m, name, *_: calls.append(name)))
     lead = make_lead()
-    watched.write_status(status(lead, waiting_on="approval"))
+    watched.write_statuses([status(lead, waiting_on="approval")])
     calls.clear()
 
-    watched.write_status(status(lead, waiting_on="approval"))
+    watched.write_statuses([status(lead, waiting_on="approval")])
     assert calls == ["search_read"]
 
-    watched.write_status(status(lead))
+    watched.write_statuses([status(lead)])
     assert calls.count("load") == 1
     assert not properties(odoo, lead)["c2c_waiting_on"]
 
 
-def test_a_deal_that_cannot_hold_a_status_is_refused(
+def test_deals_that_cannot_hold_a_status_are_refused_and_the_others_are_written(
     odoo: OdooClient, crm: OdooCrm, team: int, make_lead: MakeLead
 ) -> None:
-    teamless, unprepared = make_lead(), make_lead(team_id=team)
+    teamless, unprepared, good = make_lead(), make_lead(team_id=team), make_lead()
     odoo.write("crm.lead", [teamless], {"team_id": False})
-    for deal_id, why in (
-        ("2000000000", "no such opportunity"),
-        ("x", "no such opportunity"),
-        (str(teamless), "no sales team"),
-        (str(unprepared), "run the setup"),
-    ):
-        with pytest.raises(GatewayError) as caught:
-            crm.write_status(ContractStatus(deal_id=deal_id, stage="billing"))
-        error = caught.value
+    expected = {
+        "2000000000": "no such opportunity",
+        "x": "no such opportunity",
+        str(teamless): "no sales team",
+        str(unprepared): "run the setup",
+    }
+    statuses = [ContractStatus(deal_id=deal_id, stage="billing") for deal_id in expected]
+
+    *refused, written = crm.write_statuses([*statuses, status(good)])
+
+    assert written is None
+    assert properties(odoo, good)["c2c_stage"] == "billing"
+    for (deal_id, why), error in zip(expected.items(), refused, strict=True):
+        assert error
         assert (error.kind, error.code) == (FailureKind.BUSINESS, "status_refused")
         assert (error.field, error.value) == ("source.id", deal_id)
         assert why in error.message
 
 
-def test_statuses_of_many_threads_all_arrive(
+def test_statuses_of_many_deals_are_one_read_and_one_write(
     odoo: OdooClient, crm: OdooCrm, make_lead: MakeLead
 ) -> None:
+    calls: list[str] = []
+    watched = OdooCrm(OdooClient(odoo._transport, on_call=lambda _m, name, *_: calls.append(name)))
     leads = [make_lead() for _ in range(8)]
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda lead: crm.write_status(status(lead)), leads))
 
+    assert watched.write_statuses([status(lead) for lead in leads]) == [None] * 8
+
+    assert calls == ["search_read", "load"]
     assert {properties(odoo, lead)["c2c_stage"] for lead in leads} == {"billing"}
+
+
+@pytest.mark.parametrize("names_it", [True, False])
+def test_a_deal_that_odoo_refuses_keeps_no_other_from_being_written(
+    odoo: OdooClient,
+    crm: OdooCrm,
+    make_lead: MakeLead,
+    monkeypatch: pytest.MonkeyPatch,
+    names_it: bool,
+) -> None:
+    """Odoo saves nothing of such a call, and may not say which row it is."""
+    leads = [make_lead() for _ in range(5)]
+    refused, load = str(leads[3]), OdooClient.load
+
+    def refuse(self: OdooClient, model: str, rows: Any, **more: Any) -> list[int]:
+        found = {place for place, row in enumerate(rows) if row.get(".id") == refused}
+        if found:
+            error = errors.business("odoo", "odoo_refused", "a rule of this firm")
+            raise LoadRefused(error, dict.fromkeys(found, error) if names_it else {})
+        return load(self, model, rows, **more)
+
+    monkeypatch.setattr(OdooClient, "load", refuse)
+    verdicts = crm.write_statuses([status(lead) for lead in leads])
+
+    assert [place for place, error in enumerate(verdicts) if error] == [3]
+    assert verdicts[3]
+    assert "a rule of this firm" in verdicts[3].message
+    shown = [properties(odoo, lead)["c2c_stage"] for lead in leads]
+    assert shown == ["billing", "billing", "billing", shown[3], "billing"]
+    assert not shown[3]
 
 
 def test_a_sweep_finds_won_deals_of_its_window_only(
@@ -382,7 +443,7 @@ def test_a_sweep_leaves_out_what_shows_a_contract_until_a_person_clears_it(
         ours = {str(lead) for lead in (started, other, unprepared, teamless)}
         return ours & {deal.deal_id for deal in crm.won_deals(since).deals}
 
-    crm.write_status(status(started))
+    crm.write_statuses([status(started)])
     assert found() == {str(lead) for lead in (other, unprepared, teamless)}
     odoo.load("crm.lead", [{".id": started, "lead_properties.c2c_stage": ""}])
     assert str(started) in found()

@@ -34,7 +34,7 @@ BY_TASK = sorted(DOCS.glob("*.md"))
 DECISIONS = sorted((DOCS / "decisions").glob("[0-9]*.md"))
 MADE_LATER = {"docs/images/temporal-ui.png"}
 """A picture of a running system: it need not be there before one has run."""
-README_BYTES, PAGE_BYTES, DECISION_BYTES = 7_168, 26_000, 3_000
+README_BYTES, PAGE_BYTES, DECISION_BYTES = 7_168, 30_000, 3_000
 
 ANY_PAGE = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 

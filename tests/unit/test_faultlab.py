@@ -265,8 +265,8 @@ def test_a_shared_call_has_several_carriers() -> None:
         ("/json/2/account.move/action_post", True),
         ("/json/2/account.move/load", True),
         ("/json/2/account.move/search_read", False),
-        ("/hubspot/crm/v3/objects/deals/batch/update", True),
-        ("/hubspot/crm/v3/objects/deals/search", False),
+        ("/hubspot/crm/objects/2026-03/deals/batch/update", True),
+        ("/hubspot/crm/objects/2026-03/deals/search", False),
     ],
 )
 def test_writes_are_told_from_reads(path: str, writes: bool) -> None:

@@ -41,7 +41,7 @@ def partners(sandbox: Sandbox) -> int:
 def test_it_answers_health_and_version(sandbox: Sandbox) -> None:
     assert httpx.get(f"{sandbox.url}/web/health").json() == {"status": "pass"}
     assert httpx.get(f"{sandbox.url}/web/version").json()["version"] == "19.0"
-    assert httpx.get(f"{sandbox.url}/hubspot/crm/v3/properties/deals").status_code == 401
+    assert httpx.get(f"{sandbox.url}/hubspot/crm/properties/2026-03/deals").status_code == 401
 
 
 def test_data_and_keys_outlive_a_restart(tmp_path: Path) -> None:

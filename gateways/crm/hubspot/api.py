@@ -1,4 +1,4 @@
-"""HubSpot's CRM API (objects v3, associations v4): calls, limits, and the one mapping of errors.
+"""HubSpot's CRM API of dated versions: calls, limits, and the one mapping of errors.
 
 Knows paths and answers, not what a contract is; `gateways.crm.hubspot.crm` does. Written from
 HubSpot's documentation and its official client, and not yet run against a live account.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -17,13 +17,15 @@ import httpx
 
 from contracts.model import JsonObject
 from gateways import errors
-from gateways.errors import GatewayError
+from gateways.errors import FailureKind, GatewayError
 from gateways.http import date_of, json_object, retry_after, unanswered
 from gateways.secrets import Secret
 from gateways.throttle import Throttle
 
 SYSTEM = "hubspot"
 DEFAULT_URL = "https://api.hubapi.com"
+DEFAULT_VERSION = "2026-03"
+"""Of the API, in every path. HubSpot ends the numbered ones, v1 to v4, in 2027."""
 
 MAX_BATCH = 100
 """Records in one batch call; HubSpot's limit."""
@@ -40,6 +42,10 @@ CALLS_PER_SECOND = 10.0
 SEARCHES_PER_SECOND = 4.0
 """HubSpot allows five to the account as a whole; one is left to its other programs."""
 
+_UNKNOWN_PROPERTY = "PROPERTY_DOESNT_EXIST"
+_OF_THE_ACCOUNT = frozenset({"access_denied", "crm_property_unknown"})
+"""Refusals that have nothing to do with single records."""
+
 _NO_ASSOCIATIONS = "crm.associations.NO_ASSOCIATIONS_FOUND"
 _LOCKED_RETRY = timedelta(seconds=2)  # HubSpot asks for at least two seconds after a 423
 _POLICY_RETRIES = {"SECONDLY": timedelta(seconds=1), "DAILY": timedelta(hours=1)}
@@ -48,8 +54,18 @@ _LIMIT_RETRY = timedelta(seconds=10)
 _MAX_PAUSE = timedelta(minutes=1)
 """Longer and a raised daily limit would go unnoticed; the engine waits out the rest."""
 
-_PROPERTY_NAME = re.compile(r'"name"\s*:\s*"([^"]+)"')
+_PROPERTY_NAME = re.compile(r'"name"\s*:\s*"([^"]+)"|[Rr]equired property "?\'?(\w+)')
+_NAMES_PROPERTIES = ("propertyName", "propertyNames", "properties", "requiredProperties")
 _SHOWN_CHARACTERS = 500
+
+
+class Associated(NamedTuple):
+    """A record that another one is associated with, by HubSpot's own types (their ids) and by the
+    labels of the association, in lower case."""
+
+    id: str
+    types: frozenset[int]
+    labels: frozenset[str]
 
 
 class SearchPage(NamedTuple):
@@ -72,11 +88,13 @@ class HubSpotApi:
         http: httpx.Client,
         token: Secret,
         *,
+        version: str = DEFAULT_VERSION,
         calls_per_second: float = CALLS_PER_SECOND,
         searches_per_second: float = SEARCHES_PER_SECOND,
     ) -> None:
         self._http = http
         self._token = token
+        self._version = version
         self._calls = Throttle(calls_per_second, system=SYSTEM)
         self._searches = Throttle(searches_per_second, system=SYSTEM)
 
@@ -86,13 +104,14 @@ class HubSpotApi:
 
     def read(self, object_type: str, record_id: str, properties: Sequence[str]) -> JsonObject:
         """One record's `id` and `properties`. Raises GatewayError, `not_found` among others."""
-        path = f"/crm/v3/objects/{object_type}/{quote(record_id, safe='')}"
-        return self._call("GET", path, params={"properties": list(properties)})
+        path = self._path("objects", object_type, record_id)
+        return self._call("GET", path, params={"properties": ",".join(properties)})
 
     def read_many(
         self, object_type: str, record_ids: Sequence[str], properties: Sequence[str]
     ) -> list[JsonObject]:
         """The records of those ids that exist, in no particular order."""
+        path = self._path("objects", object_type, "batch", "read")
         found: list[JsonObject] = []
         for start in range(0, len(record_ids), MAX_BATCH):
             ids = record_ids[start : start + MAX_BATCH]
@@ -101,22 +120,45 @@ class HubSpotApi:
                 "properties": list(properties),
                 "propertiesWithHistory": [],
             }
-            answer = self._call("POST", f"/crm/v3/objects/{object_type}/batch/read", body=body)
+            answer = self._call("POST", path, body=body)
             _refuse_errors(answer, lambda error: error.get("category") == "OBJECT_NOT_FOUND")
             found += _results(answer)
         return found
 
-    def update(self, object_type: str, record_id: str, values: dict[str, str]) -> None:
-        """Set properties of a record. Raises GatewayError, `not_found` among others."""
-        path = f"/crm/v3/objects/{object_type}/{quote(record_id, safe='')}"
-        self._call("PATCH", path, body={"properties": values})
+    def update_many(
+        self, object_type: str, values: Mapping[str, Mapping[str, str]]
+    ) -> dict[str, GatewayError]:
+        """Set properties of up to MAX_BATCH records, by their ids. Returns why HubSpot refused some
+        of them; it changed all others.
 
-    def associated(
-        self, from_type: str, record_id: str, to_type: str
-    ) -> list[tuple[str, frozenset[str]]]:
-        """Ids of the records associated with one record, each with its labels in lower case."""
-        path = f"/crm/v4/associations/{from_type}/{to_type}/batch/read"
-        found: list[tuple[str, frozenset[str]]] = []
+        HubSpot answers for each record by itself, or refuses the whole call because of one that it
+        may not name. Then the two halves are sent, until it is found.
+        """
+        path = self._path("objects", object_type, "batch", "update")
+        inputs = [
+            # With a trace id HubSpot answers for each record by itself, wherever it can.
+            {"id": record_id, "objectWriteTraceId": record_id, "properties": dict(properties)}
+            for record_id, properties in values.items()
+        ]
+        try:
+            answer = self._call("POST", path, body={"inputs": inputs})
+        except GatewayError as error:
+            if error.kind is not FailureKind.BUSINESS or error.code in _OF_THE_ACCOUNT:
+                raise
+            ids = list(values)
+            if len(ids) == 1:
+                return {ids[0]: error}
+            half = len(ids) // 2
+            refused: dict[str, GatewayError] = {}
+            for part in (ids[:half], ids[half:]):
+                refused |= self.update_many(object_type, {key: values[key] for key in part})
+            return refused
+        return _refused_records(answer, list(values))
+
+    def associated(self, from_type: str, record_id: str, to_type: str) -> list[Associated]:
+        """The records that one record is associated with."""
+        path = self._path("associations", from_type, to_type, "batch", "read")
+        found: list[Associated] = []
         wanted = {"id": record_id}
         for _ in range(_MAX_PAGES):
             answer = self._call("POST", path, body={"inputs": [wanted]})
@@ -150,7 +192,7 @@ class HubSpotApi:
             "properties": list(properties),
             "limit": MAX_PAGE,
         }
-        path = f"/crm/v3/objects/{object_type}/search"
+        path = self._path("objects", object_type, "search")
         response = self._answered("POST", path, body=body, is_search=True)
         answer = _json(response)
         records = _results(answer)
@@ -159,7 +201,7 @@ class HubSpotApi:
 
     def owner_email(self, owner_id: str) -> str | None:
         """The e-mail address of an owner, also one who has left; None if there is none."""
-        path = f"/crm/v3/owners/{quote(owner_id, safe='')}"
+        path = self._path("owners", owner_id)
         for archived in ("false", "true"):
             try:
                 owner = self._call("GET", path, params={"idProperty": "id", "archived": archived})
@@ -172,16 +214,20 @@ class HubSpotApi:
 
     def properties(self, object_type: str) -> dict[str, str]:
         """The account's properties of an object type: name to type."""
-        answer = self._call("GET", f"/crm/v3/properties/{object_type}", params={})
+        answer = self._call("GET", self._path("properties", object_type), params={})
         return {item["name"]: item["type"] for item in _results(answer)}
 
     def create_property(self, object_type: str, definition: JsonObject) -> None:
         """Create a property; one of that name that is there already is left as it is."""
         try:
-            self._call("POST", f"/crm/v3/properties/{object_type}", body=definition)
+            self._call("POST", self._path("properties", object_type), body=definition)
         except GatewayError as error:
             if error.code != "already_exists":
                 raise
+
+    def _path(self, api: str, *parts: str) -> str:
+        """Parts are quoted, so that an id adds no part of its own."""
+        return "/".join((f"/crm/{api}/{self._version}", *(quote(part, safe="") for part in parts)))
 
     def _call(self, method: str, path: str, **more: Any) -> JsonObject:
         return _json(self._answered(method, path, **more))
@@ -191,7 +237,7 @@ class HubSpotApi:
         method: str,
         path: str,
         *,
-        params: dict[str, str | list[str]] | None = None,
+        params: dict[str, str] | None = None,
         body: JsonObject | None = None,
         is_search: bool = False,
     ) -> httpx.Response:
@@ -242,11 +288,7 @@ class HubSpotApi:
             wait = retry_after(response)
             return errors.transient(SYSTEM, "unavailable", message, wait, maybe_done=True)
         if status == 400:
-            names = _properties_at_fault(body)
-            first = names[0] if names else ""
-            return errors.business(
-                SYSTEM, "crm_refused", message, field=first, value=", ".join(names)
-            )
+            return _values_refused(body, message)
         return _unexpected(f"{message} {category}".strip())
 
 
@@ -257,9 +299,11 @@ def _limit_retry(response: httpx.Response, body: JsonObject) -> timedelta:
     return _POLICY_RETRIES.get(str(body.get("policyName", "")), _LIMIT_RETRY)
 
 
-def _association(item: JsonObject) -> tuple[str, frozenset[str]]:
-    labels = (str(kind.get("label") or "").lower() for kind in item["associationTypes"])
-    return str(item["toObjectId"]), frozenset(label for label in labels if label)
+def _association(item: JsonObject) -> Associated:
+    kinds = item["associationTypes"]
+    own = (kind["typeId"] for kind in kinds if kind.get("category") == "HUBSPOT_DEFINED")
+    labels = (str(kind.get("label") or "").lower() for kind in kinds)
+    return Associated(str(item["toObjectId"]), frozenset(own), frozenset(filter(None, labels)))
 
 
 def _json(response: httpx.Response) -> JsonObject:
@@ -295,19 +339,65 @@ def _message(body: JsonObject, response: httpx.Response) -> str:
 def _context(body: JsonObject, *names: str) -> list[str]:
     """The values HubSpot gives under those names in the `context` of the error's details."""
     details = [body, *(item for item in body.get("errors") or [] if isinstance(item, dict))]
-    values = []
+    values: list[str] = []
     for detail in details:
-        context = detail.get("context") or {}
+        stated = detail.get("context")
+        context = stated if isinstance(stated, dict) else {}
         for name in names:
-            values += [str(value) for value in context.get(name) or []]
+            found = context.get(name) or []
+            values += map(str, found if isinstance(found, list) else [found])
     return list(dict.fromkeys(values))
+
+
+def _values_refused(body: JsonObject, message: str) -> GatewayError:
+    """HubSpot's refusal of values, also for a property that a rule of the account requires."""
+    names = _properties_at_fault(body)
+    is_unknown = _UNKNOWN_PROPERTY in json.dumps(body)
+    return errors.business(
+        SYSTEM,
+        "crm_property_unknown" if is_unknown else "crm_refused",
+        message,
+        field=names[0] if names else "",
+        value=", ".join(names),
+    )
 
 
 def _properties_at_fault(body: JsonObject) -> list[str]:
     """The properties a 400 complains of: in the context of newer answers, inside the text of
     older ones ('Property values were not valid: [{... "name":"c2c_stage" ...}]')."""
-    named = _context(body, "propertyName")
-    return named or list(dict.fromkeys(_PROPERTY_NAME.findall(str(body.get("message", "")))))
+    if named := _context(body, *_NAMES_PROPERTIES):
+        return named
+    texts = [body, *(item for item in body.get("errors") or [] if isinstance(item, dict))]
+    found = [_PROPERTY_NAME.findall(str(item.get("message", ""))) for item in texts]
+    return list(dict.fromkeys(first or second for pairs in found for first, second in pairs))
+
+
+def _refused_records(answer: JsonObject, ids: Sequence[str]) -> dict[str, GatewayError]:
+    """Why each record is refused that is not among the results of a batch."""
+    written = {str(record.get("id")) for record in _results(answer)}
+    named: dict[str, JsonObject] = {}
+    unnamed: list[JsonObject] = []
+    for item in answer.get("errors") or []:
+        about = _context(item, "ids", "id", "objectWriteTraceId")
+        named |= dict.fromkeys(about, item)
+        unnamed += [] if about else [item]
+    refused = [record_id for record_id in ids if record_id not in written]
+    if any(record_id not in named for record_id in refused) and not unnamed:
+        raise _unexpected("an answer to a batch that lacks some of its records")
+    return {record_id: _record_error(named.get(record_id) or unnamed[0]) for record_id in refused}
+
+
+def _record_error(item: JsonObject) -> GatewayError:
+    """An error inside a batch's answer: by its category, as there is no status for each record."""
+    category = str(item.get("category", ""))
+    message = f"{str(item.get('message') or category)[:_SHOWN_CHARACTERS]} ({category})"
+    if category == "OBJECT_NOT_FOUND":
+        return errors.business(SYSTEM, "not_found", message)
+    if category in ("RATE_LIMITS", "RATE_LIMIT"):
+        return errors.transient(SYSTEM, "rate_limited", message, _LIMIT_RETRY)
+    if category in ("INTERNAL_ERROR", "SERVICE_UNAVAILABLE", "TIMEOUT"):
+        return errors.transient(SYSTEM, "unavailable", message, maybe_done=True)
+    return _values_refused(item, message)
 
 
 def _refuse_errors(answer: JsonObject, expected: Callable[[JsonObject], bool]) -> None:

@@ -2,7 +2,7 @@
 
 Read: the deal, its company (the customer), its contacts, its line items (the services) and its
 owner. A line item with a billing frequency is a retainer; terms that line items cannot say stand in
-the deal's property `c2c_terms`. Written: the six text properties of `status`, and nothing else.
+the deal's property `c2c_terms`. Written: the text properties of `status`, and nothing else.
 
 Deals are updated by record id. An upsert needs a unique custom property as its key and creates a
 deal where it finds none; an update by id is just as repeatable, needs no such property and can
@@ -33,12 +33,16 @@ from gateways.crm.contract_data import (
     unique_keys,
     utc_date,
 )
-from gateways.crm.hubspot.api import SYSTEM, HubSpotApi
+from gateways.crm.hubspot.api import MAX_BATCH, SYSTEM, Associated, HubSpotApi
 from gateways.crm.status import STARTED, STATUS_LABELS, refused, status_texts
 from gateways.errors import GatewayError
 from gateways.fields import names
 
 _RECORD_ID = re.compile(r"[0-9]{1,20}")
+
+_PRIMARY_COMPANY, _PARENT_COMPANY = 5, 14
+"""HubSpot's own types of associations: from a deal to its primary company, and from a company to
+its parent. Their labels may change, the numbers do not."""
 
 _DEAL = names(f"""
     dealname amount deal_currency_code closedate hubspot_owner_id hs_is_closed_won
@@ -114,6 +118,8 @@ class HubSpotCrm:
     Won deals closed before `closed_since`, a date there, are not found by sweeps.
     """
 
+    most_at_once = MAX_BATCH
+
     def __init__(
         self,
         api: HubSpotApi,
@@ -136,7 +142,7 @@ class HubSpotCrm:
         self._api.close()
 
     def read_contract(self, deal_id: str) -> JsonObject:
-        """See Crm. Takes about eight calls."""
+        """See Crm. Takes about nine calls."""
         deal = self._won_deal(deal_id)
         contract_data = present(
             {
@@ -156,17 +162,23 @@ class HubSpotCrm:
         contract_data["customer"] = self._customer(deal_id)
         return _billed(contract_data, self._line_items(deal_id), written)
 
-    def write_status(self, status: ContractStatus) -> None:
-        """See Crm."""
-        deal_id = status.deal_id
+    def write_statuses(self, statuses: Sequence[ContractStatus]) -> list[GatewayError | None]:
+        """See Crm. One call, unless HubSpot refuses it because of one deal."""
+        written = {
+            status.deal_id: status_texts(status)
+            for status in statuses
+            if _RECORD_ID.fullmatch(status.deal_id)
+        }
+        failed = self._api.update_many("deals", written) if written else {}
+        return [self._verdict(status.deal_id, failed) for status in statuses]
+
+    def _verdict(self, deal_id: str, failed: Mapping[str, GatewayError]) -> GatewayError | None:
         if not _RECORD_ID.fullmatch(deal_id):
-            raise refused(self.system, deal_id, "HubSpot's record ids are whole numbers")
-        try:
-            self._api.update("deals", deal_id, status_texts(status))
-        except GatewayError as error:
-            if error.code == "not_found":
-                raise refused(self.system, deal_id, error.message) from error
-            raise
+            return refused(self.system, deal_id, "HubSpot's record ids are whole numbers")
+        error = failed.get(deal_id)
+        if error is not None and error.code == "not_found":
+            return refused(self.system, deal_id, error.message)
+        return error
 
     def won_deals(self, since: datetime, after: str = "") -> WonDeals:
         """See Crm. HubSpot keeps milliseconds and shows a change to searches seconds later; its
@@ -270,18 +282,36 @@ class HubSpotCrm:
         customer: JsonObject = {"billing_email": self._billing_email(deal_id)}
         companies = self._api.associated("deals", deal_id, "companies")
         if companies:
-            company_id = _chosen(companies, "primary")
-            found = self._api.read_many("companies", [company_id], _COMPANY)
-            customer["key"] = f"{self.system}-{company_id}"
-            if found:
-                customer |= _company_fields(found[0]["properties"])
+            company_id = _primary(companies)
+            parent_id = self._parent_of(company_id)
+            ids = [company_id, *([parent_id] if parent_id else [])]
+            read = self._api.read_many("companies", ids, _COMPANY)
+            found = {str(company["id"]): company["properties"] for company in read}
+            customer["key"] = self._key(company_id)
+            if company_id in found:
+                customer |= _company_fields(found[company_id])
+            if parent_id in found:
+                customer["parent"] = self._parent(parent_id, found[parent_id])
         return present(customer)
+
+    def _key(self, company_id: str) -> str:
+        return f"{self.system}-{company_id}"
+
+    def _parent_of(self, company_id: str) -> str | None:
+        others = self._api.associated("companies", company_id, "companies")
+        parents = [item.id for item in others if _PARENT_COMPANY in item.types]
+        return min(parents, key=int, default=None)
+
+    def _parent(self, company_id: str, company: JsonObject) -> JsonObject:
+        fields = _company_fields(company)
+        named = {name: fields[name] for name in ("name", "country", "vat_number")}
+        return present({"key": self._key(company_id), **named})
 
     def _billing_email(self, deal_id: str) -> str | None:
         """Of the contact with the billing label; without such a label, of the first who has one."""
         contacts = self._api.associated("deals", deal_id, "contacts")
-        labelled = [item for item in contacts if self._billing_label in item[1]]
-        ids = sorted((contact_id for contact_id, _ in labelled or contacts), key=int)
+        labelled = [item for item in contacts if self._billing_label in item.labels]
+        ids = sorted((item.id for item in labelled or contacts), key=int)
         found = {
             str(contact["id"]): contact["properties"].get("email")
             for contact in self._api.read_many("contacts", ids, _CONTACT)
@@ -290,7 +320,7 @@ class HubSpotCrm:
 
     def _line_items(self, deal_id: str) -> list[JsonObject]:
         """The deal's line items in the order people gave them."""
-        ids = [key for key, _ in self._api.associated("deals", deal_id, "line_items")]
+        ids = [item.id for item in self._api.associated("deals", deal_id, "line_items")]
         items = self._api.read_many("line_items", ids, _LINE_ITEM)
         return [item["properties"] for item in sorted(items, key=_position)]
 
@@ -309,10 +339,10 @@ def _milliseconds(moment: datetime) -> str:
     return str((moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1))
 
 
-def _chosen(records: Sequence[tuple[str, frozenset[str]]], label: str) -> str:
-    """The record with the label, else the oldest: HubSpot promises no order."""
-    labelled = [record_id for record_id, labels in records if label in labels]
-    return min(labelled or [record_id for record_id, _ in records], key=int)
+def _primary(companies: Sequence[Associated]) -> str:
+    """The primary company, else the oldest: HubSpot promises no order."""
+    primary = [item.id for item in companies if _PRIMARY_COMPANY in item.types]
+    return min(primary or [item.id for item in companies], key=int)
 
 
 def _company_fields(company: JsonObject) -> JsonObject:

@@ -39,12 +39,14 @@ from gateways.crm.contract_data import local_date, present, unique_keys
 from gateways.crm.status import STARTED, STATUS_LABELS, refused, status_texts
 from gateways.errors import GatewayError
 from gateways.fields import names
-from gateways.odoo import OdooClient
+from gateways.odoo import LoadRefused, OdooClient
+from gateways.odoo.errors import is_conflict
 
 PARTNER_KEY = "odoo-partner-"
 """A customer's key is this and the database id of its commercial partner."""
 
 _MAX_ID = 2**31 - 1  # PostgreSQL's integer; a greater number would be an error of the database
+_MOST_STATUSES = 100
 _PAGE = 500
 _MAX_PAGES = 20
 _MAX_LINES = 2_000
@@ -67,7 +69,7 @@ _ORDER = names("""
     partner_id partner_invoice_id
 """)
 _LINE = names("name product_id display_type price_subtotal product_uom_qty")
-_PARTNER = names("name commercial_partner_id email vat country_code street city zip")
+_PARTNER = names("name commercial_partner_id parent_id email vat country_code street city zip")
 
 
 class OdooCrm:
@@ -78,6 +80,8 @@ class OdooCrm:
     entity's: its date counts as the day of signature. Opportunities won before `closed_since`, a
     date there, are not found by sweeps.
     """
+
+    most_at_once = _MOST_STATUSES
 
     def __init__(
         self,
@@ -118,21 +122,40 @@ class OdooCrm:
         contract_data = terms.with_terms(contract_data, stated)
         return contract_data | {"milestones": terms.milestones(contract_data)}
 
-    def write_status(self, status: ContractStatus) -> None:
-        """See Crm. One read and one write, which many share; no write where nothing changes."""
-        lead_id = _record_id(status.deal_id)
-        found = self._odoo.find(
-            "crm.lead",
-            "id",
-            [lead_id] if lead_id else [],
-            ["team_id", "lead_properties"],
-            also=[_ALSO_ARCHIVED],
-        )
-        reason = _why_not(found[0] if found else None)
-        if reason:
-            raise refused(self.system, status.deal_id, reason)
-        if _is_news(status, found[0]):
-            self._odoo.load("crm.lead", [_row(status)])
+    def write_statuses(self, statuses: Sequence[ContractStatus]) -> list[GatewayError | None]:
+        """See Crm. One read and one write; no write where nothing changes."""
+        ids = [found for status in statuses if (found := _record_id(status.deal_id)) is not None]
+        fields = ["team_id", "lead_properties"]
+        leads = self._odoo.by_id("crm.lead", ids, fields, also=[_ALSO_ARCHIVED])
+        verdicts: dict[str, GatewayError] = {}
+        rows: list[dict[str, str]] = []
+        for status in statuses:
+            lead = leads.get(_record_id(status.deal_id) or 0)
+            reason = _why_not(lead)
+            if reason:
+                verdicts[status.deal_id] = refused(self.system, status.deal_id, reason)
+            elif lead is not None and _is_news(status, lead):
+                rows.append(_row(status))
+        verdicts |= self._load(rows)
+        return [verdicts.get(status.deal_id) for status in statuses]
+
+    def _load(self, rows: Sequence[dict[str, str]]) -> dict[str, GatewayError]:
+        """Load the rows; returns why Odoo refused some of them, by deal. Odoo saves nothing of a
+        call that has such a row, so the others are loaded again: all of them where it names the
+        row, else the two halves."""
+        if not rows:
+            return {}
+        try:
+            self._odoo.load("crm.lead", rows)
+        except LoadRefused as error:
+            if is_conflict(error):
+                raise
+            own = error.by_record or ({0: error} if len(rows) == 1 else {})
+            refused_rows = {rows[place][".id"]: own[place] for place in own}
+            rest = [row for place, row in enumerate(rows) if place not in own]
+            half = 0 if own else len(rest) // 2
+            return refused_rows | self._load(rest[:half]) | self._load(rest[half:])
+        return {}
 
     def won_deals(self, since: datetime, after: str = "") -> WonDeals:
         """See Crm. Odoo compares to the second. Its clock is what stamps its records: the newest
@@ -253,6 +276,24 @@ class OdooCrm:
                 "street": company["street"],
                 "city": company["city"],
                 "zip": company["zip"],
+                "parent": self._parent(company),
+            }
+        )
+
+    def _parent(self, company: JsonObject) -> JsonObject | None:
+        """The company that this company belongs to."""
+        if not company["parent_id"]:
+            return None
+        above = self._partners({company["parent_id"][0]})[company["parent_id"][0]]
+        parent_id = above["commercial_partner_id"][0]
+        if parent_id != above["id"]:
+            above = self._partners({parent_id})[parent_id]
+        return present(
+            {
+                "key": f"{PARTNER_KEY}{parent_id}",
+                "name": above["name"],
+                "country": above["country_code"],
+                "vat_number": above["vat"],
             }
         )
 

@@ -1,0 +1,187 @@
+"""Statuses of many contracts share calls to the CRM, and each contract hears of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from activities import crm_statuses
+from activities.crm_statuses import StatusBatcher
+from contracts.crm import ContractStatus
+from gateways import errors
+from gateways.errors import FailureKind, GatewayError
+
+Verdicts = list[GatewayError | None]
+
+
+class FakeCrm:
+    """A CRM that keeps the calls it gets; `trouble` answers in its place. While it is `held`, it
+    does not answer."""
+
+    system = "fake"
+
+    def __init__(self, most_at_once: int = 100) -> None:
+        self.most_at_once = most_at_once
+        self.calls: list[list[str]] = []
+        self.trouble: Callable[[Sequence[ContractStatus]], Verdicts] | None = None
+        self.called, self.free = threading.Event(), threading.Event()
+        self.free.set()
+
+    def write_statuses(self, statuses: Sequence[ContractStatus]) -> Verdicts:
+        self.calls.append([item.deal_id for item in statuses])
+        self.called.set()
+        assert self.free.wait(10)
+        return self.trouble(statuses) if self.trouble else [None] * len(statuses)
+
+    async def is_called(self) -> None:
+        assert await asyncio.to_thread(self.called.wait, 10)
+
+
+def status(deal: int | str) -> ContractStatus:
+    return ContractStatus(deal_id=str(deal), stage="billing")
+
+
+def refused(deal_id: str) -> GatewayError:
+    return errors.business("fake", "status_refused", "no", value=deal_id)
+
+
+async def written(batcher: StatusBatcher, count: int) -> list[BaseException | None]:
+    calls = (batcher.write(status(number)) for number in range(count))
+    return await asyncio.gather(*calls, return_exceptions=True)
+
+
+@pytest.fixture
+def crm() -> FakeCrm:
+    return FakeCrm()
+
+
+def batcher_of(crm: FakeCrm) -> StatusBatcher:
+    return StatusBatcher(crm)  # type: ignore[arg-type]  # it is asked for statuses only
+
+
+async def test_statuses_that_come_together_are_one_call(crm: FakeCrm) -> None:
+    assert await written(batcher_of(crm), 60) == [None] * 60
+    assert crm.calls == [[str(number) for number in range(60)]]
+
+
+async def test_a_single_status_waits_no_longer_than_to_gather(crm: FakeCrm) -> None:
+    started = time.monotonic()
+    await batcher_of(crm).write(status(1))
+    assert time.monotonic() - started < crm_statuses.GATHER_SECONDS + 0.5
+    assert crm.calls == [["1"]]
+
+
+async def test_a_full_call_is_sent_at_once_and_the_rest_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(crm_statuses, "GATHER_SECONDS", 3.0)
+    crm = FakeCrm(most_at_once=10)
+    started = time.monotonic()
+    await written(batcher_of(crm), 20)
+    assert time.monotonic() - started < 2
+    assert [len(call) for call in crm.calls] == [10, 10]
+
+
+async def test_each_has_its_own_verdict(crm: FakeCrm) -> None:
+    crm.trouble = lambda statuses: [
+        refused(item.deal_id) if item.deal_id in ("2", "4") else None for item in statuses
+    ]
+    found = await written(batcher_of(crm), 6)
+    assert [place for place, error in enumerate(found) if error] == [2, 4]
+    assert isinstance(found[4], GatewayError)
+    assert found[4].value == "4"
+
+
+async def test_a_call_that_fails_fails_for_all_each_with_an_error_of_its_own(crm: FakeCrm) -> None:
+    def fail(statuses: Sequence[ContractStatus]) -> Verdicts:
+        raise errors.transient("fake", "unavailable", "down")
+
+    crm.trouble = fail
+    batcher = batcher_of(crm)
+    found = await written(batcher, 5)
+    assert len({id(error) for error in found}) == 5
+    assert all(isinstance(error, GatewayError) and error.code == "unavailable" for error in found)
+
+    crm.trouble = None
+    assert await written(batcher, 2) == [None, None], "the next call goes its way"
+
+
+@pytest.mark.parametrize("answer", [[], [None] * 9])
+async def test_an_answer_for_other_statuses_than_were_sent_is_a_defect(
+    crm: FakeCrm, answer: Verdicts
+) -> None:
+    crm.trouble = lambda statuses: answer
+    found = await written(batcher_of(crm), 3)
+    assert all(isinstance(error, ValueError) for error in found)
+
+
+async def test_two_statuses_of_a_deal_are_two_calls_in_their_order(crm: FakeCrm) -> None:
+    batcher = batcher_of(crm)
+    await asyncio.gather(*(batcher.write(status(deal)) for deal in (1, 2, 1, 3, 1)))
+    assert crm.calls == [["1", "2", "3"], ["1"], ["1"]]
+
+
+async def test_what_arrives_during_a_call_goes_together_in_the_next(crm: FakeCrm) -> None:
+    batcher = batcher_of(crm)
+    crm.free.clear()
+    first = asyncio.create_task(batcher.write(status("first")))
+    await crm.is_called()
+    others = asyncio.create_task(written(batcher, 30))
+    await asyncio.sleep(crm_statuses.GATHER_SECONDS * 2)
+    crm.free.set()
+    await asyncio.gather(first, others)
+    assert [len(call) for call in crm.calls] == [1, 30]
+
+
+async def test_a_cancelled_activity_is_not_sent_and_holds_up_nobody(crm: FakeCrm) -> None:
+    batcher = batcher_of(crm)
+    gone = asyncio.create_task(batcher.write(status("gone")))
+    stays = asyncio.create_task(batcher.write(status("stays")))
+    await asyncio.sleep(0)
+    gone.cancel()
+    await stays
+    assert crm.calls == [["stays"]]
+    assert gone.cancelled()
+
+
+async def test_an_activity_that_is_cancelled_during_its_call_loses_nothing_for_the_others(
+    crm: FakeCrm,
+) -> None:
+    batcher = batcher_of(crm)
+    crm.free.clear()
+    gone = asyncio.create_task(batcher.write(status("gone")))
+    stays = asyncio.create_task(batcher.write(status("stays")))
+    await crm.is_called()
+    gone.cancel()
+    crm.free.set()
+    await stays
+    assert gone.cancelled()
+
+
+async def test_a_status_that_waited_too_long_is_not_sent(
+    crm: FakeCrm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The activity's own time would be over, and its next attempt would meet this one."""
+    monkeypatch.setattr(crm_statuses, "MAX_WAIT_SECONDS", 0.3)
+    batcher = batcher_of(crm)
+    crm.free.clear()
+    first = asyncio.create_task(batcher.write(status("first")))
+    await crm.is_called()
+    late = asyncio.create_task(batcher.write(status("late")))
+    await asyncio.sleep(0.5)
+    crm.free.set()
+    await first
+    with pytest.raises(GatewayError) as caught:
+        await late
+    assert (caught.value.kind, caught.value.code) == (FailureKind.TRANSIENT, "client_busy")
+    assert crm.calls == [["first"]]
+
+
+async def test_the_queue_is_bounded(crm: FakeCrm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crm_statuses, "MAX_WAITING", 5)
+    found = await written(batcher_of(crm), 7)
+    assert [isinstance(error, GatewayError) for error in found] == [False] * 5 + [True] * 2
