@@ -1,0 +1,169 @@
+"""An org of the stand-in with our fields, deals in it, and connectors to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+from joserfc.jwk import RSAKey
+
+from contracts.crm import ContractStatus, WonDeal
+from contracts.model import JsonObject
+from contracts.policy import LegalEntity
+from contracts.validation import InvalidContract, validate
+from gateways.connectors import Surroundings
+from gateways.crm.salesforce import CONNECTOR
+from gateways.crm.salesforce.crm import SalesforceCrm
+from gateways.crm.salesforce.ids import whole_id
+from gateways.crm.salesforce.settings import FieldNames, SalesforceSettings
+from gateways.crm.salesforce.setup import CustomField, custom_fields
+from gateways.errors import GatewayError
+from gateways.odoo import OdooClient
+from sandbox.salesforce import ExternalClientApp, Features, SalesforceOrg, salesforce_app
+from tests.unit.crm.serving import Recorded, Recorder
+
+SYSTEM = "salesforce-emea"
+MISSING = whole_id("006Hs00000ZZZZZ")
+"""The id of no opportunity."""
+SINCE = datetime(2026, 1, 1, tzinfo=UTC)
+KEY = RSAKey.generate_key(2048)
+PRIVATE_PEM = KEY.as_pem(private=True).decode()
+PUBLIC_PEM = KEY.as_pem(private=False).decode()
+
+ACME = {
+    "Name": "Acme NV",
+    "BillingCountryCode": "BE",
+    "BillingCountry": "Belgium",
+    "c2c_vat_number__c": "BE0477472701",
+    "BillingStreet": "Rue Haute 1\nBus 2",
+    "BillingCity": "Brussels",
+    "BillingPostalCode": "1000",
+}
+BUILD = {
+    "name": "Build",
+    "code": "BUILD",
+    "Quantity": "2",
+    "UnitPrice": "5000",
+    "SortOrder": 1,
+    "c2c_milestones__c": "Design 40% 2026-03-01; Go-live 60% 2026-06-30",
+}
+TRAINING = {"name": "Training", "code": "TRAINING", "UnitPrice": "500.50", "SortOrder": 2}
+
+
+def new_org(*, features: Features | None = None, path: str = ":memory:") -> SalesforceOrg:
+    """An org with our fields; its clock is a second further at each look."""
+    moments = (datetime(2026, 1, 10, tzinfo=UTC) + timedelta(seconds=n) for n in range(1_000_000))
+    org = SalesforceOrg(path, now=lambda: next(moments), features=features)
+    for item in custom_fields(FieldNames(billing_frequency="c2c_billing_frequency__c")):
+        define(org, item)
+    return org
+
+
+def define(org: SalesforceOrg, item: CustomField) -> None:
+    """Create a field as its description says; Salesforce's own are there."""
+    if item.name.endswith("__c"):
+        type_ = {"Date": "date", "Long Text Area": "textarea"}.get(item.kind, "string")
+        length = 32_768 if type_ == "textarea" else 255
+        org.define(item.object_type, item.name, type_, item.label, length)
+
+
+def new_app() -> ExternalClientApp:
+    return ExternalClientApp(public_key=PUBLIC_PEM)
+
+
+@dataclass
+class Connected:
+    """An org that is served, and what arrives there."""
+
+    org: SalesforceOrg
+    client: ExternalClientApp
+    recorder: Recorder
+    url: str
+
+    def crm(self, **changes: Any) -> SalesforceCrm:
+        """A connector made of settings, as the product makes it."""
+        return crm_at(self.url, **changes)
+
+    @property
+    def calls(self) -> list[Recorded]:
+        """The requests beside those to sign in."""
+        return [item for item in self.recorder.requests if "oauth2" not in item.path]
+
+    @property
+    def soql(self) -> list[str]:
+        """The queries that arrived."""
+        return [dict(item.query)["q"] for item in self.calls if item.path.endswith("/query")]
+
+
+def recorded(org: SalesforceOrg, client: ExternalClientApp) -> Recorder:
+    return Recorder(salesforce_app(org, client))
+
+
+def crm_at(url: str, **changes: Any) -> SalesforceCrm:
+    settings = {
+        "legal_entity": "be",
+        "closed_since": date(2026, 1, 1),
+        "url": url,
+        "consumer_key": "3MVG9.consumer",
+        "consumer_secret": "secret",
+        **changes,
+    }
+    if settings.get("private_key"):
+        settings.pop("consumer_secret")
+    zone = settings.pop("time_zone", "Europe/Brussels")
+    entity = LegalEntity.model_construct(time_zone=zone)
+    around = Surroundings(name=SYSTEM, entity=entity, odoo=cast(OdooClient, None))
+    crm = CONNECTOR.build(SalesforceSettings.model_validate(settings), around)
+    assert isinstance(crm, SalesforceCrm)
+    return crm
+
+
+def deal(org: SalesforceOrg, **changes: Any) -> str:
+    return org.add_deal(
+        **{
+            "name": "Website",
+            "amount": "10500.50",
+            "closed_on": "2026-01-10",
+            "account": ACME,
+            "contacts": [{"Email": "boss@acme.example"}],
+            "products": [TRAINING, BUILD],
+            "owner_email": "sam@firm.example",
+            **changes,
+        }
+    )
+
+
+def complete(contract_data: JsonObject) -> JsonObject:
+    return {"contract_id": "C-1", "legal_entity": "be", **contract_data}
+
+
+def problems_of(contract_data: JsonObject) -> dict[str, str]:
+    with pytest.raises(InvalidContract) as caught:
+        validate(complete(contract_data))
+    return {problem.field: problem.code for problem in caught.value.problems}
+
+
+def status(deal_id: str, **values: Any) -> ContractStatus:
+    return ContractStatus(deal_id=deal_id, **{"stage": "billing", **values})
+
+
+def refusal(call: Callable[[], object]) -> GatewayError:
+    with pytest.raises(GatewayError) as caught:
+        call()
+    return caught.value
+
+
+def all_won(crm: SalesforceCrm, since: datetime = SINCE) -> list[WonDeal]:
+    """The deals of all pages."""
+    return [deal for page in pages(crm, since) for deal in page]
+
+
+def pages(crm: SalesforceCrm, since: datetime) -> Iterator[list[WonDeal]]:
+    page = crm.won_deals(since)
+    yield page.deals
+    while page.next:
+        page = crm.won_deals(since, page.next)
+        yield page.deals
