@@ -21,9 +21,11 @@ class DealRequest(BaseModel):
 
 
 class DealData(BaseModel):
-    """The contract data a deal gives, as yet unchecked."""
+    """The contract data a deal gives, as yet unchecked; `signature` is the service for signatures
+    whose envelope its contract waits for, empty for none."""
 
     contract_data: JsonObject
+    signature: str = ""
 
 
 class StatusRequest(BaseModel):
@@ -47,11 +49,13 @@ class WonDealsRequest(BaseModel):
 
 
 class CrmActivities:
-    """Activities on the `crm` task queue; one connector a CRM, by its system name."""
+    """Activities on the `crm` task queue; one connector a CRM, by its system name. `signatures` are
+    the services for signatures that the contracts of a CRM wait for, by its name."""
 
-    def __init__(self, crms: Mapping[str, Crm]) -> None:
+    def __init__(self, crms: Mapping[str, Crm], signatures: Mapping[str, str]) -> None:
         self._crms = crms
         self._statuses = {system: StatusBatcher(crm) for system, crm in crms.items()}
+        self._signatures = signatures
 
     def _crm(self, system: str) -> Crm:
         crm = self._crms.get(system)
@@ -68,7 +72,10 @@ class CrmActivities:
     def read_deal(self, request: DealRequest) -> DealData:
         """Read a won deal as contract data."""
         source = request.source
-        return DealData(contract_data=self._crm(source.system).read_contract(source.id))
+        return DealData(
+            contract_data=self._crm(source.system).read_contract(source.id),
+            signature=self._signatures.get(source.system, ""),
+        )
 
     @activity.defn
     def is_due(self, request: DealRequest) -> DealIsDue:

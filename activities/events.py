@@ -16,7 +16,7 @@ from temporalio.client import (
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from contracts.contract.messages import CustomerRefresh, UsageTaken
+from contracts.contract.messages import CustomerRefresh, SignatureReported, UsageTaken
 from contracts.contract.state import ENDED, RUNNING, ContractState
 from contracts.events import ContractUpdate, Delivery, EventOutcome, ForContract
 from contracts.model import JsonObject
@@ -24,6 +24,7 @@ from contracts.model import JsonObject
 ANSWER_WITHIN = timedelta(seconds=30)
 _CONTRACT = "contract"
 _REFRESH = "refresh_customer"
+_SIGNATURE = "report_signature"
 
 
 class UpdateRequest(BaseModel):
@@ -41,8 +42,16 @@ class RefreshRequest(BaseModel):
     id: str
 
 
-class Refreshed(BaseModel):
-    """`delivery` is none where the deal has no contract."""
+class SignatureRequest(BaseModel):
+    """A contract is to hear how an envelope stands."""
+
+    contract: str
+    report: SignatureReported
+    id: str
+
+
+class Told(BaseModel):
+    """`delivery` is none where there is no such contract."""
 
     delivery: Delivery | None
 
@@ -70,13 +79,13 @@ async def update_contract(request: UpdateRequest) -> Delivery:
 
 
 @activity.defn
-async def refresh_contract(request: RefreshRequest) -> Refreshed:
+async def refresh_contract(request: RefreshRequest) -> Told:
     """Let a deal's contract read the deal again, where there is one."""
     message = CustomerRefresh(by=request.by).model_dump(mode="json")
     try:
         await _update(request.contract, _REFRESH, message, request.id)
     except _NotThere:
-        return Refreshed(delivery=None)
+        return Told(delivery=None)
     except _Ended:
         found = Delivery(outcome=EventOutcome.AFTER_CLOSE, why="the contract has ended")
     except _Refused as refused:
@@ -87,7 +96,27 @@ async def refresh_contract(request: RefreshRequest) -> Refreshed:
         found = Delivery(
             outcome=EventOutcome.APPLIED, why="the deal is read again", touched=touched
         )
-    return Refreshed(delivery=found)
+    return Told(delivery=found)
+
+
+@activity.defn
+async def report_signature(request: SignatureRequest) -> Told:
+    """Tell a contract how its envelope stands, where there is one."""
+    message = request.report.model_dump(mode="json")
+    try:
+        await _update(request.contract, _SIGNATURE, message, request.id)
+    except _NotThere:
+        return Told(delivery=None)
+    except _Ended:
+        found = Delivery(outcome=EventOutcome.AFTER_CLOSE, why="the contract has ended")
+    except _Refused as refused:
+        found = await _refusal(request.contract, str(refused))
+    else:
+        envelope = request.report.envelope
+        why = f"envelope {envelope.envelope_id} is {envelope.status}"
+        touched = (request.contract,)
+        found = Delivery(outcome=EventOutcome.APPLIED, why=why, touched=touched)
+    return Told(delivery=found)
 
 
 class _NotThere(Exception):

@@ -149,6 +149,7 @@ def _record(state: ContractState) -> JsonObject:
         "contract": state.terms.model_dump(mode="json"),
         "versions": [item.model_dump(mode="json") for item in state.versions],
         "ending": state.ending,
+        "signature": state.signature.model_dump(mode="json", exclude_defaults=True),
         "billed": [item.model_dump(mode="json") for item in state.account.invoices.values()],
         "unbilled": [item.model_dump(mode="json") for item in _unbilled(state)],
         "invoices": [

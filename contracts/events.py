@@ -59,7 +59,15 @@ class ForOdoo(_Task):
     id: int
 
 
-Task = Annotated[ForContract | ForDeal | ForOdoo, Field(discriminator="to")]
+class ForEnvelope(_Task):
+    """An envelope changed: read it, and tell the contract that it signs, or start it."""
+
+    to: Literal["envelope"] = "envelope"
+    system: str
+    envelope_id: str
+
+
+Task = Annotated[ForContract | ForDeal | ForOdoo | ForEnvelope, Field(discriminator="to")]
 
 
 class InboundEvent(BaseModel):

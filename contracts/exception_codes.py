@@ -308,6 +308,26 @@ one_pdf_at_a_time (operations, at deliver): Odoo's `wkhtmltopdf` refuses several
 """,
 )
 
+SIGNATURES = _group(
+    "The signature",
+    Outcome.PARKS,
+    """
+Raised while a contract waits for its signature, and where the signed document is attached.
+
+envelope_declined (sales, at signature): a signer declined; the message has the reason => `retry`
+    waits for a new envelope; signed otherwise: `skip`; else `cancel`
+envelope_voided (sales, at signature): the envelope was voided or has expired => the same
+esign_not_configured (operations, at attach_signed): the workers' configuration has no service of
+    this name => configure it, restart the workers, then `retry`
+envelope_not_found (operations, at attach_signed): the service has no such envelope, or it was
+    deleted => attach the document by hand and `skip`
+signed_document_too_large (operations, at attach_signed): it has more than 20 MB => attach it by
+    hand and `skip`
+esign_refused (operations, at attach_signed): the service refused the call; the message says why
+    => correct that, then `retry`
+""",
+)
+
 SETTING_UP = _group(
     "Setting up and changing the order",
     Outcome.PARKS,
@@ -440,7 +460,10 @@ and later every 15 minutes, so a good key is enough; `retry` only makes it soone
 
 api_key_refused (operations): Odoo refuses the key: it is wrong, withdrawn or expired => write a
     new key into the file
-credentials_refused (operations): HubSpot refuses the token => write a new token into the file
+credentials_refused (operations): a connector's remote refuses the key or the token => write a
+    new one into the file
+consent_required (operations): nobody has agreed yet that c2c acts for the DocuSign user => open
+    the address in the message as that user, and agree
 database_unknown (operations): Odoo has no such database (reported over JSON-RPC) => correct
     `odoo.database`, restart the workers
 secret_missing (operations): the key's file does not exist or is empty => write the key into it
@@ -505,6 +528,7 @@ not_amendable (finance): only `invoice_on`, `payment_term`, `purchase_order` and
 CONTRACT_PROBLEMS = (CONTRACT_DATA, CHANGE_ORDERS, FILES)
 """The groups of docs/contract-problems.md."""
 EXCEPTIONS = (
+    SIGNATURES,
     SETTING_UP,
     BILLING,
     ISSUING,

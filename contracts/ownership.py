@@ -2,8 +2,9 @@
 
 Before signature the CRM owns everything it sends; after it the contract workflow owns the terms;
 Odoo owns the customer's financial record, the project, the time and expenses booked there, the
-invoices and the payments. A record with a field of Odoo's is written once, when it is created, and
-never again by a repeat: what people edit there stays.
+invoices and the payments. The service for signatures owns the day of the signature. A record with a
+field of Odoo's is written once, when it is created, and never again by a repeat: what people edit
+there stays.
 
 What the CRM changes after signature counts where the CRM is the owner. Elsewhere it is shown to a
 person: terms change by a change order, the customer's record in Odoo.
@@ -27,6 +28,7 @@ class Owner(StrEnum):
     CRM = "crm"
     CONTRACT = "contract"
     ODOO = "odoo"
+    ESIGN = "esign"
 
 
 OWNERS: dict[str, Owner] = {
@@ -36,6 +38,7 @@ OWNERS: dict[str, Owner] = {
     "contract.requested_by": Owner.CRM,
     "contract.title": Owner.CONTRACT,
     "contract.dates": Owner.CONTRACT,
+    "contract.signed_on": Owner.ESIGN,
     "contract.value": Owner.CONTRACT,
     "contract.services": Owner.CONTRACT,
     "contract.milestones": Owner.CONTRACT,
@@ -68,6 +71,7 @@ OWNERS: dict[str, Owner] = {
     "credit_note.lines": Owner.CONTRACT,
     "write_off": Owner.CONTRACT,
     "audit_record": Owner.CONTRACT,
+    "signed_document": Owner.ODOO,
     "tax": Owner.ODOO,
     "invoice.number": Owner.ODOO,
     "invoice.due_on": Owner.ODOO,
@@ -76,7 +80,8 @@ OWNERS: dict[str, Owner] = {
 }
 """Canonical field to owner. An invoice or credit note is the contract's until it is posted, then
 Odoo's. A milestone's deadline is written once; only a change order that reschedules it writes it
-again."""
+again. The day of signature is the envelope's, in the legal entity's zone: it counts in place of the
+day that the CRM says, which is when the deal was won. Without an envelope the CRM's day stays."""
 
 _IN_A_DEAL = {
     "requested_by": "contract.requested_by",
@@ -84,7 +89,7 @@ _IN_A_DEAL = {
     "value": "contract.value",
     "payment_term": "contract.payment_term",
     "purchase_order": "contract.purchase_order",
-    "signed_on": "contract.dates",
+    "signed_on": "contract.signed_on",
     "starts_on": "contract.dates",
     "ends_on": "contract.dates",
     "services": "contract.services",
@@ -110,7 +115,11 @@ def _reader(path: str) -> TypeAdapter[Any]:
 
 _READERS = {path: _reader(path) for path in _IN_A_DEAL}
 
-_WHERE_INSTEAD = {Owner.ODOO: "Odoo's: change it there", Owner.CONTRACT: "needs a change order"}
+_WHERE_INSTEAD = {
+    Owner.ODOO: "Odoo's: change it there",
+    Owner.CONTRACT: "needs a change order",
+    Owner.ESIGN: "the signature's: it stays",
+}
 
 
 def create_once(*fields: str) -> bool:

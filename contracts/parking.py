@@ -53,6 +53,10 @@ VALIDATE = Step("validate", "Validate the contract", _SALES, _MEND)
 CUSTOMER = Step("customer", "Set up the customer and the project", _OPERATIONS, _MEND)
 ORDER = Step("order", "Create the sales order", _OPERATIONS, _MEND)
 CONFIRM = Step("confirm", "Confirm the sales order and plan its work", _OPERATIONS, _RETRY)
+SIGNATURE = Step("signature", "Have the contract signed", _SALES, _WAIVABLE)
+ATTACH_SIGNED = Step(
+    "attach_signed", "Attach the signed document to the order", _OPERATIONS, _OPTIONAL
+)
 PROVISION = Step("provision", "Set up customer, project and order", _OPERATIONS, _RETRY)
 MARK_MILESTONE = Step(
     "mark_milestone", "Show in Odoo whether the milestone is reached", _OPERATIONS, _WAIVABLE

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from contracts.model import Source, Value
+
+MAX_SIGNERS = 50
+MAX_NAME, MAX_REASON = 200, 1_000
+"""What is kept of an envelope: it travels with its contract for years."""
 
 
 class EnvelopeStatus(StrEnum):
@@ -17,6 +23,9 @@ class EnvelopeStatus(StrEnum):
     VOIDED = "voided"
 
 
+Name = Annotated[str, StringConstraints(max_length=MAX_NAME)]
+
+
 class Envelope(Value):
     """An envelope as it is now.
 
@@ -25,13 +34,13 @@ class Envelope(Value):
     signed (aware), `reason` is what the service says of a declined or voided one.
     """
 
-    envelope_id: str
+    envelope_id: str = Field(min_length=1, max_length=100)
     status: EnvelopeStatus
-    changed_at: datetime
-    completed_at: datetime | None = None
+    changed_at: AwareDatetime
+    completed_at: AwareDatetime | None = None
     deal: Source | None = None
-    signers: tuple[str, ...] = ()
-    reason: str = ""
+    signers: tuple[Name, ...] = Field(default=(), max_length=MAX_SIGNERS)
+    reason: str = Field(default="", max_length=MAX_REASON)
 
 
 class Envelopes(Value):
@@ -39,7 +48,7 @@ class Envelopes(Value):
     the next page begins behind; "": this was the last."""
 
     envelopes: list[Envelope]
-    as_of: datetime
+    as_of: AwareDatetime
     next: str = ""
 
 

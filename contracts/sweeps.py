@@ -121,12 +121,38 @@ class OdooSweepProgress(BaseModel):
     window: SweepWindow
 
 
+class ConnectorSweepResult(BaseModel):
+    """What one sweep of a connector did; its successor starts from `watermark`, by the clock of the
+    connector's remote.
+
+    `seen` holds the keys of what is young enough to be read again, and when it changed. `day` is
+    the one that the sweep began on, where its legal entity is. `started` counts the workflows that
+    were started: contracts, or events.
+    """
+
+    watermark: datetime
+    day: date | None = None
+    seen: dict[str, datetime] = Field(default_factory=dict)
+    started: int = 0
+
+
+class ConnectorSweepProgress(BaseModel):
+    """A sweep that goes on in another run: from when on it reads, what was seen before it, its own
+    result so far, and the mark that the next page begins behind."""
+
+    since: datetime
+    seen: dict[str, datetime]
+    result: ConnectorSweepResult
+    after: str
+
+
 class ConnectorSweep(BaseModel):
     """Which connector to look through, and the legal entity its contracts belong to.
 
     A change may take `overlap` to show, so each sweep begins that long before the watermark of its
     predecessor. The first of a day in `time_zone` (IANA) begins `nightly` before it, where that is
-    longer: what took longer to show is seen then.
+    longer: what took longer to show is seen then. `progress` is how far a sweep has come that goes
+    on in another run.
     """
 
     system: str
@@ -134,6 +160,7 @@ class ConnectorSweep(BaseModel):
     overlap: timedelta
     nightly: timedelta = timedelta(0)
     time_zone: str = "UTC"
+    progress: ConnectorSweepProgress | None = None
 
     def day_of(self, now: datetime) -> date:
         """The day it is, where the connector's legal entity is."""
@@ -143,32 +170,3 @@ class ConnectorSweep(BaseModel):
         """From when on changes are read; `last_day` is that of the predecessor."""
         is_first_of_day = last_day != today
         return watermark - (max(self.overlap, self.nightly) if is_first_of_day else self.overlap)
-
-
-class CrmSweepResult(BaseModel):
-    """What one sweep of a CRM did; its successor starts from `watermark`, by the CRM's clock.
-
-    `seen` holds the deals that are young enough to be read again, and when they changed. `day` is
-    the one that the sweep began on, where its legal entity is.
-    """
-
-    watermark: datetime
-    day: date | None = None
-    seen: dict[str, datetime] = Field(default_factory=dict)
-    started: int = 0
-
-
-class CrmSweepProgress(BaseModel):
-    """A sweep that goes on in another run: from when on it reads, what was seen before it, its own
-    result so far, and the deal that the next page begins behind."""
-
-    since: datetime
-    seen: dict[str, datetime]
-    result: CrmSweepResult
-    after: str
-
-
-class CrmSweepInput(ConnectorSweep):
-    """Which CRM to look through, and how far a sweep has come that goes on in another run."""
-
-    progress: CrmSweepProgress | None = None

@@ -42,14 +42,16 @@ _BY_WEBHOOKS = frozenset({"is_due"})
 
 
 def remote_activities(settings: Settings) -> list[str]:
-    """The activities that call a remote in a campaign, as the workers host them."""
+    """The activities that call a remote in a campaign, as the workers host them. Nothing is signed
+    in one: no service for signatures takes part."""
     odoo = remotes.odoo(settings)
     crms = remotes.crms(settings, odoo)
     try:
         return [
             function.__name__
             for queue in task_queues.REMOTES
-            for function in activities_of(queue, settings, odoo, crms)
+            if queue != task_queues.ESIGN
+            for function in activities_of(queue, settings, odoo, crms, {})
             if function.__name__ not in _BY_WEBHOOKS
         ]
     finally:

@@ -28,6 +28,8 @@ KEEP_ALIVE_SECONDS = 15.0
 into a connection that is just being closed ends as "perhaps done"."""
 
 MAX_CONNECTIONS = 20
+MAX_BODY_BYTES = 100_000_000
+"""Of an answer, as it came over the network: more is no answer of a system that is well."""
 MAX_RETRY_AFTER = timedelta(hours=1)
 """A remote that asks for more is asked again after this: a typo there must not stop us for days."""
 
@@ -41,6 +43,7 @@ def pooled_client(
     connect_timeout_seconds: float = CONNECT_TIMEOUT_SECONDS,
     read_timeout_seconds: float = READ_TIMEOUT_SECONDS,
     max_connections: int = MAX_CONNECTIONS,
+    max_body_bytes: int = MAX_BODY_BYTES,
     transport: httpx.BaseTransport | None = None,
 ) -> httpx.Client:
     """A thread-safe client that keeps its connections, for one remote; close it when done.
@@ -65,6 +68,7 @@ def pooled_client(
         transport=transport
         or _ExclusivePool(
             max_connections,
+            max_body_bytes=max_body_bytes,
             # A proxy from the environment would carry plain loopback traffic off this machine.
             proxy=None if loopback else _proxy_for(url),
         ),
@@ -79,7 +83,8 @@ class _ExclusivePool(httpx.BaseTransport):
     although nothing was wrong. Here each transport has one connection, and one user.
     """
 
-    def __init__(self, size: int, *, proxy: str | None) -> None:
+    def __init__(self, size: int, *, max_body_bytes: int, proxy: str | None) -> None:
+        self._max_body_bytes = max_body_bytes
         # Loading the certificates costs tens of milliseconds: once for all connections.
         tls = httpx.create_ssl_context(trust_env=True)
         limits = httpx.Limits(
@@ -99,7 +104,7 @@ class _ExclusivePool(httpx.BaseTransport):
         except queue.Empty:
             raise httpx.PoolTimeout("all connections are in use", request=request) from None
         try:
-            return _read_whole(lent.handle_request(request))
+            return _read_whole(lent.handle_request(request), self._max_body_bytes)
         finally:
             self._free.put(lent)
 
@@ -108,16 +113,24 @@ class _ExclusivePool(httpx.BaseTransport):
             one.close()
 
 
-def _read_whole(response: httpx.Response) -> httpx.Response:
+class BodyTooLarge(httpx.HTTPError):
+    """The answer has more bytes than this client takes; its connection is closed."""
+
+
+def _read_whole(response: httpx.Response, max_bytes: int) -> httpx.Response:
     """The answer with its body in memory, so that its connection is free for the next call."""
     try:
-        body = b"".join(response.iter_raw())  # still compressed, as its headers say
+        body = bytearray()
+        for piece in response.iter_raw():  # still compressed, as its headers say
+            body += piece
+            if len(body) > max_bytes:
+                raise BodyTooLarge(f"an answer of more than {max_bytes} bytes")
     finally:
         response.close()
     return httpx.Response(
         response.status_code,
         headers=response.headers,
-        stream=httpx.ByteStream(body),
+        stream=httpx.ByteStream(bytes(body)),
         extensions=response.extensions,
     )
 

@@ -32,19 +32,20 @@ from temporalio.client import (
 from temporalio.common import SearchAttributeIndexedValueType
 from temporalio.service import RPCError, RPCStatusCode
 
-from contracts.sweeps import ConnectorSweep, CrmSweepInput
+from contracts.sweeps import ConnectorSweep
 from gateways.connectors import Group, connector
-from starters.client.names import CRM_SWEEP_WORKFLOW, ODOO_SWEEP_WORKFLOW
+from starters.client.names import CRM_SWEEP_WORKFLOW, ESIGN_SWEEP_WORKFLOW, ODOO_SWEEP_WORKFLOW
 from starters.findings import Change, Did, SetupRefused
 from wiring.settings import Settings
 from workflows import options, search_attributes, task_queues
 
 ODOO_SWEEP = "c2c-odoo-sweep"
 
-_CONNECTOR_SWEEPS: dict[Group, tuple[str, type[ConnectorSweep]]] = {
-    Group.CRM: (CRM_SWEEP_WORKFLOW, CrmSweepInput),
+_CONNECTOR_SWEEPS: dict[Group, str] = {
+    Group.CRM: CRM_SWEEP_WORKFLOW,
+    Group.ESIGN: ESIGN_SWEEP_WORKFLOW,
 }
-"""What looks through the connectors of a group, and its input."""
+"""What looks through the connectors of a group."""
 
 _UTC = "UTC"
 _CATCH_UP = timedelta(minutes=1)
@@ -177,13 +178,13 @@ def sweeps(settings: Settings) -> list[Sweep]:
     """The sweeps this configuration asks for: Odoo's, and one for each connector that has one."""
     every = timedelta(seconds=settings.sweeps.odoo_seconds)
     wanted = [Sweep(ODOO_SWEEP, ODOO_SWEEP_WORKFLOW, every)]
-    for group, (workflow, model) in _CONNECTOR_SWEEPS.items():
+    for group, workflow in _CONNECTOR_SWEEPS.items():
         every = timedelta(seconds=getattr(settings.sweeps, f"{group.section}_seconds"))
         for name, configured in settings.connectors(group).items():
             declared, entity = connector(group, configured.kind).sweep, configured.legal_entity
             if declared is None or entity is None:
                 continue
-            argument = model(
+            argument = ConnectorSweep(
                 system=name,
                 legal_entity=entity,
                 overlap=declared.overlap,
@@ -296,5 +297,5 @@ async def _starts(client: Client, found: Schedule, sweep: Sweep) -> bool:
         return not action.args
     if len(action.args) != 1:
         return False
-    [argument] = await client.data_converter.decode(list(action.args), [type(sweep.argument)])
+    [argument] = await client.data_converter.decode(list(action.args), [ConnectorSweep])
     return bool(argument == sweep.argument)

@@ -23,7 +23,8 @@ from temporalio.worker import (
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.crm import CrmActivities
-from activities.events import refresh_contract, update_contract
+from activities.esign import EsignActivities
+from activities.events import refresh_contract, report_signature, update_contract
 from activities.failures import FailureInterceptor
 from activities.heartbeat import HeartbeatInterceptor
 from activities.lost_invoices import find_lost_invoices
@@ -46,12 +47,14 @@ from activities.odoo.validation import OdooValidation
 from activities.odoo.write_offs import OdooWriteOffs
 from activities.policies import Policies
 from gateways.crm.protocol import Crm
+from gateways.esign.protocol import Esign
 from gateways.odoo import MAX_MAILS, OdooClient
 from wiring import remotes
 from wiring.settings import Settings, WorkerSettings
 from workers.query_cache_guard import keep_behind
 from workflows import task_queues
 from workflows.contract import ContractWorkflow
+from workflows.esign_sweep import EsignSweepWorkflow
 from workflows.events import EventWorkflow
 from workflows.invoice import InvoiceWorkflow
 from workflows.sweeps import CrmSweepWorkflow, OdooSweepWorkflow
@@ -62,6 +65,7 @@ WORKFLOWS = [
     EventWorkflow,
     OdooSweepWorkflow,
     CrmSweepWorkflow,
+    EsignSweepWorkflow,
 ]
 
 # Pure libraries that import parts of themselves when they are called: inside the sandbox that
@@ -87,10 +91,17 @@ def workflow_runner(*, sandboxed: bool = True) -> WorkflowRunner:
 
 
 def activities_of(
-    queue: str, settings: Settings, odoo: OdooClient, crms: dict[str, Crm]
+    queue: str,
+    settings: Settings,
+    odoo: OdooClient,
+    crms: dict[str, Crm],
+    esigns: dict[str, Esign],
 ) -> list[Callable[..., Any]]:
     """The activities a task queue hosts."""
-    policies, catalogue, crm = Policies(settings.entities), Catalogue(odoo), CrmActivities(crms)
+    policies, catalogue = Policies(settings.entities), Catalogue(odoo)
+    entities = {name: item.legal_entity for name, item in settings.crm.items()}
+    crm = CrmActivities(crms, {name: item.signature or "" for name, item in settings.crm.items()})
+    esign = EsignActivities(esigns, odoo, entities)
     projects, orders = OdooProjects(odoo), OdooOrders(odoo, catalogue)
     invoices, payments = OdooInvoices(odoo, policies, catalogue), OdooPayments(odoo)
     delivery = OdooDelivery(odoo)
@@ -101,8 +112,14 @@ def activities_of(
             find_lost_invoices,
             update_contract,
             refresh_contract,
+            report_signature,
         ],
         task_queues.CRM: [crm.is_due, crm.read_deal, crm.write_status, crm.won_deals],
+        task_queues.ESIGN: [
+            esign.read_envelope,
+            esign.changed_envelopes,
+            esign.attach_signed,
+        ],
         task_queues.ODOO_MASTER: [
             OdooValidation(catalogue, policies).validate_contract,
             OdooProvisioning(odoo, catalogue).provision,
@@ -142,11 +159,13 @@ async def running(
     *,
     odoo: OdooClient | None = None,
     crms: dict[str, Crm] | None = None,
+    esigns: dict[str, Esign] | None = None,
     workflows: Sequence[type] = WORKFLOWS,
 ) -> AsyncIterator[None]:
     """Workers for these queues, for as long as the context is open; left, it drains them."""
     odoo = odoo or remotes.odoo(settings, on_call=observe_odoo_call)
     crms = crms if crms is not None else remotes.crms(settings, odoo)
+    esigns = esigns if esigns is not None else remotes.esigns(settings, odoo)
     limits = settings.worker
     async with contextlib.AsyncExitStack() as stack:
         threads = sum(_activities_at_once(queue, limits) for queue in queues)
@@ -158,7 +177,7 @@ async def running(
                 client,
                 task_queue=queue,
                 workflows=workflows if hosts_workflows else [],
-                activities=activities_of(queue, settings, odoo, crms),
+                activities=activities_of(queue, settings, odoo, crms, esigns),
                 activity_executor=pool,
                 interceptors=[FailureInterceptor(), HeartbeatInterceptor()],
                 workflow_runner=workflow_runner(sandboxed=limits.sandboxed),
@@ -192,7 +211,12 @@ def _activities_at_once(queue: str, limits: WorkerSettings) -> int:
     limits its callers. Those of the workflows' own queue ask the engine or wait for contracts, and
     hold no thread.
     """
-    fewer = {task_queues.CONTRACTS: 20, task_queues.CRM: 20, task_queues.ODOO_MAIL: MAX_MAILS}
+    fewer = {
+        task_queues.CONTRACTS: 20,
+        task_queues.CRM: 20,
+        task_queues.ESIGN: 20,
+        task_queues.ODOO_MAIL: MAX_MAILS,
+    }
     return min(limits.activities, fewer.get(queue, limits.activities))
 
 

@@ -1,8 +1,8 @@
 """One signed contract, from signature to close-out.
 
-    received -> validating -> provisioning -> active <-> closing -> closed
-        |           |              |            |
-        |___________|______________|____________|--> cancelled   (nothing billed yet)
+    received -> validating (-> signing) -> provisioning -> active <-> closing -> closed
+        |           |           |               |            |
+        |___________|___________|_______________|____________|--> cancelled   (nothing billed yet)
 
 Everything is decided in `contracts/contract/`: what a message or a result changes, and what is to
 be done next. This workflow hands messages in and performs what is wanted (contract_acts.py). Each
@@ -32,6 +32,8 @@ with workflow.unsafe.imports_passed_through():
         NoticeGiven,
         RetainageRelease,
         ServiceCredit,
+        SignatureConfirmed,
+        SignatureReported,
         TerminationRequest,
         TerminationWithdrawn,
         UsageReport,
@@ -104,6 +106,20 @@ class ContractWorkflow(Shell[ContractState]):
         if start.unreadable:
             raise ApplicationError(start.unreadable, type="refused", non_retryable=True)
         return outcome(await self.perform_agenda())
+
+    # --- the signature --------------------------------------------------------------------------
+
+    @message(
+        signal="signature_reported", words="a report of envelope {message.envelope.envelope_id}"
+    )
+    def report_signature(self, report: SignatureReported) -> ContractOutcome:
+        """How an envelope that signs the contract stands; the newest report counts."""
+        return self.answered(report)  # type: ignore[no-any-return]
+
+    @message(words="the word of {message.by} that it is signed")
+    def confirm_signature(self, confirmed: SignatureConfirmed) -> ContractOutcome:
+        """A person says that the contract is signed, as on paper: it is set up in Odoo."""
+        return self.answered(confirmed)  # type: ignore[no-any-return]
 
     # --- delivery -------------------------------------------------------------------------------
 

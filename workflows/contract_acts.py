@@ -11,7 +11,8 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.crm import CrmActivities, DealRequest, StatusRequest
+    from activities.crm import CrmActivities, DealData, DealRequest, StatusRequest
+    from activities.esign import ATTACHING_CALLS, AttachRequest, EsignActivities
     from activities.failures import FailureDetail
     from activities.odoo import closing
     from activities.odoo.chatter import Notification, OdooChatter
@@ -46,6 +47,7 @@ with workflow.unsafe.imports_passed_through():
         proposing,
         provisioning,
         reading,
+        signing,
         write_back,
     )
     from contracts.contract.messages import HoldKind, InvoiceEnded, InvoiceLost
@@ -75,7 +77,11 @@ def _refresh(state: ContractState, action: Action) -> Awaitable[Any]:
 
 def _deal(state: ContractState, summary: str, urgency: options.Urgency) -> Awaitable[Any]:
     request, config = DealRequest(source=state.source), options.crm(summary, urgency)
-    return activity(CrmActivities.read_deal, request, config, lambda deal: deal.contract_data)
+    return activity(CrmActivities.read_deal, request, config, _deal_answered)
+
+
+def _deal_answered(deal: DealData) -> answers.DealRead:
+    return answers.DealRead(deal.contract_data, deal.signature)
 
 
 def _validate(state: ContractState, action: Action) -> Awaitable[Any]:
@@ -111,6 +117,19 @@ def _provision(state: ContractState, action: Action) -> Awaitable[Any]:
         ProvisionRequest(contract=contract, made=state.odoo),
         options.odoo_master(summary, calls=PROVISIONING_CALLS),
     )
+
+
+def _attach_signed(state: ContractState, action: Action) -> Awaitable[Any]:
+    report = required(state.signature.reported)
+    request = AttachRequest(
+        legal_entity=state.legal_entity,
+        contract_id=state.contract_id,
+        order_id=_order_id(state),
+        system=report.system,
+        envelope_id=report.envelope.envelope_id,
+    )
+    config = options.esign(f"attach envelope {action.basis}", calls=ATTACHING_CALLS)
+    return activity(EsignActivities.attach_signed, request, config)
 
 
 # --- reading --------------------------------------------------------------------------------------
@@ -401,6 +420,7 @@ PERFORM: dict[str, Perform[ContractState]] = {
     provisioning.READ_DEAL: _read_deal,
     provisioning.VALIDATE: _validate,
     provisioning.PROVISION: _provision,
+    signing.ATTACH_SIGNED: _attach_signed,
     reading.READ_TIME: _read_time,
     reading.READ_EXPENSES: _read_expenses,
     delivery.MARK_MILESTONE: _mark_milestone,

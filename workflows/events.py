@@ -11,6 +11,7 @@ counts once: messages to contracts have keys of their own.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, NoReturn
 
 from temporalio import workflow
@@ -20,8 +21,17 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel
 
     from activities.crm import CrmActivities, DealRequest
-    from activities.events import RefreshRequest, UpdateRequest, refresh_contract, update_contract
+    from activities.esign import EnvelopeFound, EnvelopeRequest, EsignActivities
+    from activities.events import (
+        RefreshRequest,
+        SignatureRequest,
+        UpdateRequest,
+        refresh_contract,
+        report_signature,
+        update_contract,
+    )
     from activities.odoo.sweeps import OdooSweeps
+    from contracts.contract.messages import SignatureReported
     from contracts.events import (
         Delivery,
         Dismissal,
@@ -29,10 +39,12 @@ with workflow.unsafe.imports_passed_through():
         EventRecord,
         ForContract,
         ForDeal,
+        ForEnvelope,
         ForOdoo,
     )
     from contracts.identifiers import contract_of, contract_workflow_id, deal_contract_id
     from contracts.model import Source
+    from contracts.signatures import EnvelopeStatus
     from contracts.sweeps import OdooChanges, PageMark, SweepWindow
     from workflows import options, search_attributes
     from workflows.board import upsert
@@ -43,6 +55,8 @@ with workflow.unsafe.imports_passed_through():
 _FIX = frozenset({"business", "defect"})
 """Failures that do not go away by themselves."""
 _MOST_SHOWN = 300
+_READ_AGAIN_AFTER = timedelta(minutes=15)
+_NOT_DUE = "the deal is not won, or had its contract before"
 
 
 @workflow.defn
@@ -53,6 +67,8 @@ class EventWorkflow(Inbox):
         self._is_asked = False
         self._dismissal: Dismissal | None = None
         self._shown: tuple[Delivery | None, bool] = (None, False)
+        self._found: EnvelopeFound | None = None
+        self._found_at = workflow.now()
 
     @workflow.run
     async def run(self, start: EventRecord) -> EventRecord:
@@ -156,6 +172,8 @@ class EventWorkflow(Inbox):
                     return await self._for_deal(task)
                 case ForOdoo():
                     return await self._for_odoo(task)
+                case ForEnvelope():
+                    return await self._for_envelope(task)
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
@@ -182,17 +200,52 @@ class EventWorkflow(Inbox):
         )
         if refreshed.delivery is not None:
             return refreshed.delivery
-        found = await workflow.execute_activity_method(
-            CrmActivities.is_due,
-            DealRequest(source=source),
-            **options.crm(f"is deal {task.deal_id} won?", options.Urgency.AWAITED),
-        )
-        if not found.is_due:
-            why = "the deal is not won, or had its contract before"
-            return Delivery(outcome=EventOutcome.NOTHING_TO_DO, why=why)
+        if not await _is_due(source):
+            return Delivery(outcome=EventOutcome.NOTHING_TO_DO, why=_NOT_DUE)
         is_new = await start_contract(source, task.legal_entity)
         why = "its contract is started" if is_new else "its contract was started meanwhile"
         return Delivery(outcome=EventOutcome.APPLIED, why=why, touched=(workflow_id,))
+
+    async def _for_envelope(self, task: ForEnvelope) -> Delivery:
+        """The contract of its deal hears how the envelope stands; where there is none it starts, if
+        the deal is won. A signature waits for a deal that is not won yet."""
+        found = await self._envelope(task)
+        envelope, deal = found.envelope, found.envelope.deal
+        if deal is None:
+            why = "the envelope names no deal"
+            return Delivery(outcome=EventOutcome.NOTHING_TO_DO, why=why)
+        workflow_id = contract_workflow_id(
+            found.legal_entity, deal_contract_id(deal.system, deal.id)
+        )
+        report = SignatureReported(system=task.system, envelope=envelope)
+        request = SignatureRequest(contract=workflow_id, report=report, id=self._request_id)
+        delivery = await _reported(request)
+        if delivery is not None:
+            return delivery
+        if envelope.status is EnvelopeStatus.SENT:
+            why = "it is not signed yet, and the deal has no contract"
+            return Delivery(outcome=EventOutcome.NOTHING_TO_DO, why=why)
+        if not await _is_due(deal):
+            is_signed = envelope.status is EnvelopeStatus.COMPLETED
+            outcome = EventOutcome.WAITING if is_signed else EventOutcome.NOTHING_TO_DO
+            return Delivery(outcome=outcome, why=_NOT_DUE)
+        await start_contract(deal, found.legal_entity)
+        delivery = await _reported(request)
+        why = "its contract is started, and not there yet"
+        return delivery or Delivery(outcome=EventOutcome.WAITING, why=why)
+
+    async def _envelope(self, task: ForEnvelope) -> EnvelopeFound:
+        """The envelope as it was within the last quarter of an hour: services ask not to be read
+        more often."""
+        now = workflow.now()
+        if self._found is None or now - self._found_at >= _READ_AGAIN_AFTER:
+            self._found = await workflow.execute_activity_method(
+                EsignActivities.read_envelope,
+                EnvelopeRequest(system=task.system, envelope_id=task.envelope_id),
+                **options.esign(f"read envelope {task.envelope_id}"),
+            )
+            self._found_at = now
+        return self._found
 
     async def _for_odoo(self, task: ForOdoo) -> Delivery:
         """The record as it is now, told as a sweep tells it; the next sweep tells it once more."""
@@ -217,6 +270,23 @@ class EventWorkflow(Inbox):
     def _request_id(self) -> str:
         """Of this attempt: tried again by Temporal it is the same, the next attempt has another."""
         return f"{self._record.event.workflow_id}/{self._record.attempts}"
+
+
+async def _is_due(deal: Source) -> bool:
+    found = await workflow.execute_activity_method(
+        CrmActivities.is_due,
+        DealRequest(source=deal),
+        **options.crm(f"is deal {deal.id} won?", options.Urgency.AWAITED),
+    )
+    return found.is_due
+
+
+async def _reported(request: SignatureRequest) -> Delivery | None:
+    """What became of the report; None where there is no contract."""
+    told = await workflow.execute_activity(
+        report_signature, request, **options.contracts(f"signature of {request.contract}")
+    )
+    return told.delivery
 
 
 _News = tuple[str, str, BaseModel]

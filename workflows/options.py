@@ -82,6 +82,11 @@ def crm(summary: str, urgency: Urgency = Urgency.BACKGROUND) -> ActivityConfig:
     return _remote(task_queues.CRM, summary, urgency, _HEARTBEAT)
 
 
+def esign(summary: str, *, calls: int = 1) -> ActivityConfig:
+    """`calls` is for activities that make several in a row, to the service and to Odoo."""
+    return _remote(task_queues.ESIGN, summary, Urgency.ONWARD, _HEARTBEAT, calls)
+
+
 def odoo_master(
     summary: str, urgency: Urgency = Urgency.ONWARD, *, calls: int = 1
 ) -> ActivityConfig:

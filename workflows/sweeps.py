@@ -10,7 +10,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from functools import partial
+from typing import NamedTuple
 
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
@@ -40,9 +43,9 @@ with workflow.unsafe.imports_passed_through():
     from contracts.model import Source
     from contracts.sweeps import (
         ChangedInvoice,
-        CrmSweepInput,
-        CrmSweepProgress,
-        CrmSweepResult,
+        ConnectorSweep,
+        ConnectorSweepProgress,
+        ConnectorSweepResult,
         OdooChanges,
         OdooSweepProgress,
         OdooSweepResult,
@@ -65,8 +68,8 @@ MOST_SEEN, MOST_LEFT, MOST_NAMED, MOST_LOST = 50_000, 500, 200, 1_000
 """What a result holds: together well below the engine's 2 MB, twice in what a run goes on with."""
 LOOKS_APART = timedelta(hours=1)
 """How often it is looked for invoices whose workflows were ended by force."""
-MOST_DEALS = 10_000
-"""The same of a CRM's: a deal that is started twice is started once."""
+MOST_FOUND = 10_000
+"""The same of a connector's: what is started twice is started once."""
 _TODO_WITHIN = timedelta(minutes=2)
 """What Odoo does not take until then the next sweep tries again."""
 
@@ -285,52 +288,78 @@ def _digest(workflow_id: str, changed_at: datetime, news: BaseModel) -> str:
 
 @workflow.defn
 class CrmSweepWorkflow:
-    """Deals won in a CRM, each started as a contract once. It reads page by page, and goes on in
-    another run where its history has grown."""
+    """Deals won in a CRM, each started as a contract once."""
 
     @workflow.run
-    async def run(self, sweep: CrmSweepInput) -> CrmSweepResult:
-        progress = sweep.progress or _begun(
-            sweep, workflow.get_last_completion_result(CrmSweepResult)
-        )
-        while True:
+    async def run(self, sweep: ConnectorSweep) -> ConnectorSweepResult:
+        async def read(since: datetime, after: str) -> FoundPage:
             won = await workflow.execute_activity_method(
                 CrmActivities.won_deals,
-                WonDealsRequest(system=sweep.system, since=progress.since, after=progress.after),
-                **options.crm(
-                    f"deals won since {progress.since:%Y-%m-%d %H:%M}", options.Urgency.AWAITED
-                ),
+                WonDealsRequest(system=sweep.system, since=since, after=after),
+                **options.crm(f"deals won since {since:%Y-%m-%d %H:%M}", options.Urgency.AWAITED),
             )
-            if not progress.after:
-                progress.result.watermark = max(progress.result.watermark, won.as_of)
-            await _start_contracts(sweep, progress, won.deals)
-            progress.after = won.next
-            if not won.next:
-                return progress.result
-            if workflow.info().is_continue_as_new_suggested():
-                workflow.continue_as_new(sweep.model_copy(update={"progress": progress}))
+            return FoundPage([_found(sweep, deal) for deal in won.deals], won.as_of, won.next)
+
+        return await looked_through(sweep, read)
 
 
-def _begun(sweep: CrmSweepInput, before: CrmSweepResult | None) -> CrmSweepProgress:
+def _found(sweep: ConnectorSweep, deal: WonDeal) -> Found:
+    source = Source(system=sweep.system, id=deal.deal_id)
+    start = partial(start_contract, source, sweep.legal_entity)
+    return Found(deal.deal_id, deal.modified_at, start)
+
+
+class Found(NamedTuple):
+    """Something that changed in a connector's remote: its key, when it changed there, and what it
+    starts; that gives 0 where it was started before."""
+
+    key: str
+    changed_at: datetime
+    start: Callable[[], Awaitable[int]]
+
+
+class FoundPage(NamedTuple):
+    """A page of changes, the remote's time, and the mark that the next page begins behind; "": this
+    was the last."""
+
+    found: list[Found]
+    as_of: datetime
+    next: str
+
+
+async def looked_through(
+    sweep: ConnectorSweep, read: Callable[[datetime, str], Awaitable[FoundPage]]
+) -> ConnectorSweepResult:
+    """Read page by page what changed, and start what it calls for, once. It goes on in another run
+    where its history has grown."""
+    progress = sweep.progress or _begun(
+        sweep, workflow.get_last_completion_result(ConnectorSweepResult)
+    )
+    result = progress.result
+    while True:
+        page = await read(progress.since, progress.after)
+        if not progress.after:
+            result.watermark = max(result.watermark, page.as_of)
+        for item in page.found:
+            is_young = item.changed_at >= result.watermark - sweep.overlap
+            if is_young and len(result.seen) < MOST_FOUND:
+                result.seen[item.key] = item.changed_at
+            if item.key not in progress.seen:
+                result.started += await item.start()
+        progress.after = page.next
+        if not page.next:
+            return result
+        if workflow.info().is_continue_as_new_suggested():
+            workflow.continue_as_new(sweep.model_copy(update={"progress": progress}))
+
+
+def _begun(sweep: ConnectorSweep, before: ConnectorSweepResult | None) -> ConnectorSweepProgress:
     """From where its predecessor ended, and somewhat before that."""
     now = workflow.now()
-    before = before or CrmSweepResult(watermark=now - FIRST_LOOK_BACK)
-    result = CrmSweepResult(watermark=before.watermark, day=sweep.day_of(now))
+    before = before or ConnectorSweepResult(watermark=now - FIRST_LOOK_BACK)
+    result = ConnectorSweepResult(watermark=before.watermark, day=sweep.day_of(now))
     since = sweep.begins(before.watermark, before.day, sweep.day_of(now))
-    return CrmSweepProgress(since=since, seen=before.seen, result=result, after="")
-
-
-async def _start_contracts(
-    sweep: CrmSweepInput, progress: CrmSweepProgress, deals: list[WonDeal]
-) -> None:
-    result = progress.result
-    for deal in deals:
-        is_young = deal.modified_at >= result.watermark - sweep.overlap
-        if is_young and len(result.seen) < MOST_DEALS:
-            result.seen[deal.deal_id] = deal.modified_at
-        if deal.deal_id not in progress.seen:
-            source = Source(system=sweep.system, id=deal.deal_id)
-            result.started += await start_contract(source, sweep.legal_entity)
+    return ConnectorSweepProgress(since=since, seen=before.seen, result=result, after="")
 
 
 async def start_contract(source: Source, legal_entity: str) -> int:

@@ -6,6 +6,8 @@ CONTRACTS = "contracts"
 """Workflows, their local activities, what is asked of the engine, and events for contracts."""
 CRM = "crm"
 """Calls to the CRM."""
+ESIGN = "esign"
+"""Calls to the services for signatures, and their documents, which go on to Odoo."""
 ODOO_MASTER = "odoo-master"
 """Customers, projects and milestones in Odoo."""
 ODOO_FINANCE = "odoo-finance"
@@ -13,5 +15,5 @@ ODOO_FINANCE = "odoo-finance"
 ODOO_MAIL = "odoo-mail"
 """What Odoo mails to customers: a PDF takes seconds, and postings must not wait behind it."""
 
-REMOTES = (CRM, ODOO_MASTER, ODOO_FINANCE, ODOO_MAIL)
+REMOTES = (CRM, ESIGN, ODOO_MASTER, ODOO_FINANCE, ODOO_MAIL)
 ALL = (CONTRACTS, *REMOTES)

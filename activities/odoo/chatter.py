@@ -86,19 +86,56 @@ def attach_audit(odoo: OdooClient, record: AuditRecord) -> None:
     row = {
         "id": external_ids.audit_id(record.legal_entity, record.contract_id),
         "name": record.file_name,
-        "res_model": "sale.order",
-        "res_id": record.order_id,
         "mimetype": "application/json",
-        "datas": base64.b64encode(record.content.encode()).decode(),
     }
-    once = create_once("audit_record")
-    [attachment] = odoo.load("ir.attachment", [row], create_once=once)
+    attachment = _attached(odoo, record.order_id, row, record.content.encode(), "audit_record")
+    note_file(odoo, record.order_id, attachment, record.file_name, record.sha256, record.text)
+
+
+def find_file(odoo: OdooClient, order_id: int, name: str) -> tuple[int, bytes] | None:
+    """The id and the content of the order's file of that name; None if there is none."""
+    domain = [("res_model", "=", "sale.order"), ("res_id", "=", order_id), ("name", "=", name)]
+    for row in odoo.search_read("ir.attachment", domain, ["datas"], order="id", limit=1):
+        return row["id"], base64.b64decode(row["datas"] or "")
+    return None
+
+
+def attach_signed(
+    odoo: OdooClient, legal_entity: str, contract_id: str, order_id: int, name: str, pdf: bytes
+) -> None:
+    """Attach the signed document to the order; one that is there already stays as it is."""
+    row = {
+        "id": external_ids.signed_id(legal_entity, contract_id),
+        "name": name,
+        "mimetype": "application/pdf",
+    }
+    _attached(odoo, order_id, row, pdf, "signed_document")
+
+
+def _attached(
+    odoo: OdooClient, order_id: int, row: dict[str, Any], content: bytes, owned: str
+) -> int:
+    """A file of the order, by its external id; its id in Odoo."""
+    file = {
+        **row,
+        "res_model": "sale.order",
+        "res_id": order_id,
+        "datas": base64.b64encode(content).decode(),
+    }
+    [attachment] = odoo.load("ir.attachment", [file], create_once=create_once(owned))
+    return attachment
+
+
+def note_file(
+    odoo: OdooClient, order_id: int, attachment: int, name: str, sha256: str, text: str
+) -> None:
+    """Say in the order's chatter what is attached, once."""
     post_once(
         odoo,
         "sale.order",
-        record.order_id,
-        subject=f"{record.file_name} (SHA-256 {record.sha256})",
-        body=record.text,
+        order_id,
+        subject=f"{name} (SHA-256 {sha256})",
+        body=text,
         message_type="comment",
         subtype_xmlid="mail.mt_note",
         attachment_ids=[attachment],

@@ -37,3 +37,5 @@ todo_id = partial(external_id, "todo")
 """(the invoice's id in Odoo, summary)"""
 audit_id = partial(external_id, "audit")
 """(entity, contract)"""
+signed_id = partial(external_id, "signed")
+"""(entity, contract): the signed document"""

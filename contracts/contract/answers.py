@@ -8,7 +8,16 @@ from datetime import date, datetime
 from contracts.billing.expenses import Expense
 from contracts.billing.time import TimeEntry
 from contracts.contract.messages import MilestoneReachedInOdoo
-from contracts.model import Contract
+from contracts.model import Contract, JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class DealRead:
+    """A won deal as contract data. `signature` is the service for signatures whose envelope its
+    contract waits for; empty: none."""
+
+    contract_data: JsonObject
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)

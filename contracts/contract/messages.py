@@ -11,6 +11,7 @@ from contracts.billing.usage import UsageRecord
 from contracts.invoice.state import InvoiceReport
 from contracts.model import Key, Message, MessageDay, OptionalText, Text, Words
 from contracts.money import Money
+from contracts.signatures import Envelope
 
 
 class MilestoneReached(Message):
@@ -152,6 +153,23 @@ class CustomerRefresh(Message):
     """Read the deal again, for whoever asks."""
 
     by: Text
+
+
+class SignatureReported(Message):
+    """How an envelope that signs the contract stands now, in the service of that name. Reports may
+    come again, and in any order: the newest counts."""
+
+    system: Key
+    envelope: Envelope
+
+
+class SignatureConfirmed(Message):
+    """A person says that the contract is signed, as on paper. `on` is the day; left out, the day
+    that the contract states."""
+
+    by: Text
+    reason: Text
+    on: MessageDay | None = None
 
 
 class CancelRequest(Message):

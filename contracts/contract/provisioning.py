@@ -9,7 +9,7 @@ from contracts.agenda.actions import Action, Failed, Question, Wanted
 from contracts.agenda.machine import ActRule, MessageRule
 from contracts.billing import account
 from contracts.contract import derived
-from contracts.contract.answers import Accepted
+from contracts.contract.answers import Accepted, DealRead
 from contracts.contract.state import (
     ContractStage,
     ContractState,
@@ -17,7 +17,6 @@ from contracts.contract.state import (
     MilestoneProgress,
     OdooRefs,
 )
-from contracts.model import JsonObject
 from contracts.problems import Problem
 from contracts.validation import payload_problems
 
@@ -82,8 +81,9 @@ def received(state: ContractState) -> ContractState:
 # --- what came of it ------------------------------------------------------------------------------
 
 
-def _deal_read(state: ContractState, action: Action, contract_data: JsonObject) -> ContractState:
-    return state.replace(contract_data=contract_data)
+def _deal_read(state: ContractState, action: Action, deal: DealRead) -> ContractState:
+    signature = state.signature.replace(system=deal.signature)
+    return state.replace(contract_data=deal.contract_data, signature=signature)
 
 
 def _validated(state: ContractState, action: Action, accepted: Accepted) -> ContractState:
@@ -106,8 +106,10 @@ def _validated(state: ContractState, action: Action, accepted: Accepted) -> Cont
         },
         versions=(signed,),
     ).with_requesters(contract.requested_by)
-    is_first = state.stage is ContractStage.VALIDATING
-    return state.enter(ContractStage.PROVISIONING) if is_first else state
+    if state.stage is not ContractStage.VALIDATING:
+        return state
+    waits = state.signature.system or state.signature.is_given
+    return state.enter(ContractStage.SIGNING if waits else ContractStage.PROVISIONING)
 
 
 def _set_up(state: ContractState, action: Action, odoo: OdooRefs) -> ContractState:

@@ -20,6 +20,7 @@ from contracts.contract import (
     proposing,
     provisioning,
     reading,
+    signing,
     term,
     write_back,
 )
@@ -29,6 +30,7 @@ from contracts.model import Contract, JsonObject
 
 _PARTS = (
     provisioning,
+    signing,
     reading,
     delivery,
     proposing,
@@ -61,9 +63,11 @@ def _of_contract(state: ContractState) -> Iterator[Wanted]:
         yield from endings.compensation(state)
     elif state.stage not in RUNNING:
         yield from provisioning.wanted(state)
+        yield from signing.wanted(state)
     else:
         for part in (reading, proposing, invoices, holds, amendments):
             yield from part.wanted(state)
+        yield from signing.attaching(state)
         yield from write_back.refresh(state)
         yield from endings.wanted(state)
 
@@ -81,7 +85,7 @@ def _wake(state: ContractState) -> datetime | None:
 
 # --- what follows from the state and the time alone -----------------------------------------------
 
-_BEFORE: tuple[Rule, ...] = (provisioning.received, delivery.early_milestones)
+_BEFORE: tuple[Rule, ...] = (provisioning.received, signing.signed, delivery.early_milestones)
 _WHILE_RUNNING: tuple[Rule, ...] = (
     delivery.early_milestones,
     holds.holds_end,

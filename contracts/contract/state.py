@@ -38,6 +38,7 @@ from contracts.contract.messages import (
     NoticeGiven,
     TerminationRequest,
 )
+from contracts.contract.signature import Signature
 from contracts.crm import ContractStatus
 from contracts.invoice.state import UNBILLED, InvoiceReport, InvoiceStage
 from contracts.model import Contract, JsonObject, Key, Source, Value
@@ -48,10 +49,12 @@ DAY = timedelta(days=1)
 
 
 class ContractStage(StrEnum):
-    """`closing` says that everything is billed, and that it only has to be collected."""
+    """`signing` says that it is valid and not signed yet, `closing` that everything is billed and
+    only has to be collected."""
 
     RECEIVED = "received"
     VALIDATING = "validating"
+    SIGNING = "signing"
     PROVISIONING = "provisioning"
     ACTIVE = "active"
     CLOSING = "closing"
@@ -61,6 +64,8 @@ class ContractStage(StrEnum):
 
 ENDED = frozenset({ContractStage.CLOSED, ContractStage.CANCELLED})
 RUNNING = frozenset({ContractStage.ACTIVE, ContractStage.CLOSING})
+UNSIGNED = frozenset({ContractStage.RECEIVED, ContractStage.VALIDATING, ContractStage.SIGNING})
+"""Nothing is done yet that needs the signature."""
 FILE_SOURCE = "file"
 """The system of a contract that came as a file: there is no CRM to read from or to tell."""
 
@@ -217,6 +222,7 @@ class ContractState(AgendaState):
     contract_data: JsonObject = Field(default_factory=dict)
     stage: ContractStage = ContractStage.RECEIVED
     ending: Ending | None = None
+    signature: Signature = Field(default_factory=Signature)
 
     contract: Contract | None = None
     versions: tuple[ContractVersion, ...] = ()
@@ -286,6 +292,10 @@ class ContractState(AgendaState):
     def today(self) -> date:
         """The date of the clock in the legal entity's zone."""
         return _today(self.clock, self.time_zone)
+
+    def day_of(self, at: datetime) -> date:
+        """The date of an aware time in the legal entity's zone."""
+        return _today(at, self.time_zone)
 
     @property
     def billing_day(self) -> date:

@@ -23,6 +23,8 @@ def contract_waits(state: ContractState) -> tuple[str | None, str]:
     change = state.change
     if change is not None and change.approval_round and not change.approval_round.is_decided:
         return "approval", f"change order {change.order.number} to be approved"
+    if state.stage is ContractStage.SIGNING:
+        return "signature", f"the signature, by {_service(state)}"
     if state.stage is ContractStage.ACTIVE:
         on, what = _waits_for_work(state)
         if on is not None:
@@ -51,6 +53,11 @@ def invoices_wait(state: ContractState) -> tuple[str | None, str]:
     if state.stage is ContractStage.CLOSING:
         return "settlement", "the settlement period of its invoices"
     return None, ""
+
+
+def _service(state: ContractState) -> str:
+    envelope = state.signature.envelope
+    return f"envelope {envelope.envelope_id}" if envelope else state.signature.system
 
 
 def _named(names: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from contracts import parking
 from contracts.agenda.actions import Action
 from contracts.agenda.machine import ActRule, MessageRule
 from contracts.billing import account
+from contracts.contract.answers import DealRead
 from contracts.contract.derived import remembered
 from contracts.contract.messages import CustomerRefresh
 from contracts.contract.state import (
@@ -24,7 +25,6 @@ from contracts.contract.state import (
 from contracts.contract.waits import contract_waits, invoices_wait
 from contracts.crm import ContractStatus
 from contracts.invoice.state import InvoiceReport
-from contracts.model import JsonObject
 from contracts.ownership import refreshed
 
 WRITE_STATUS, REFRESH = "write_back", "refresh"
@@ -131,9 +131,9 @@ def refresh(state: ContractState) -> Iterator[Action]:
         yield Action(REFRESH, REFRESH, basis=state.refresh.by)
 
 
-def _deal_refreshed(state: ContractState, action: Action, deal: JsonObject) -> ContractState:
+def _deal_refreshed(state: ContractState, action: Action, deal: DealRead) -> ContractState:
     """Take from the deal what the CRM owns; differences in what others own are only named."""
-    contract, accepted, ignored = refreshed(state.terms, deal)
+    contract, accepted, ignored = refreshed(state.terms, deal.contract_data)
     found = (*accepted, *(f"not taken: {text}" for text in ignored))
     if contract != state.terms:
         state = state.replace(

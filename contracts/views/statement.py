@@ -9,6 +9,7 @@ from contracts.billing.state import BillingState, Invoice, InvoiceStatus
 from contracts.contract.state import ContractState
 from contracts.model import Frozen
 from contracts.money import Money
+from contracts.views.status import signature
 
 
 class Position(Frozen):
@@ -27,7 +28,8 @@ class Statement(Frozen):
 
     `earned` is to be proposed, less what is to be deducted from it; `proposed` waits for its
     invoice to be issued, net of what it deducts and holds back. `value` is the contract's, as
-    amended; `not_billed` is no part of it. `violations` are sums that do not agree, in words: a
+    amended; `not_billed` is no part of it. `signed` says who signed it where, and where that is
+    kept. `violations` are sums that do not agree, in words: a
     defect of ours.
     """
 
@@ -42,6 +44,7 @@ class Statement(Frozen):
     retained: Money
     deposit_left: Money
     value: Money
+    signed: tuple[str, ...] = ()
     not_billed: tuple[account.Unbilled, ...] = ()
     violations: tuple[str, ...] = ()
 
@@ -66,6 +69,7 @@ def statement(state: ContractState) -> Statement:
         retained=sums.retained,
         deposit_left=sums.deposit_left,
         value=sums.value,
+        signed=tuple(signature(state)),
         not_billed=account.unbilled(billing, today),
         violations=tuple(account.check(billing, today)),
     )

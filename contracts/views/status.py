@@ -12,6 +12,7 @@ from contracts.billing import account, keys
 from contracts.billing.lines import total
 from contracts.billing.state import BillingState
 from contracts.contract.invoices import name_of
+from contracts.contract.messages import SignatureReported
 from contracts.contract.state import ContractState, MilestoneProgress
 from contracts.invoice.state import InvoiceReport
 from contracts.model import Contract, ExpensePlan, Frozen, Plan, RetainerPlan, TimePlan, UsagePlan
@@ -147,7 +148,7 @@ def status_of(report: InvoiceReport) -> str:
 def conditions(state: ContractState) -> list[str]:
     """What was decided or is pending about the contract, a sentence each; the gravest first."""
     contract = state.contract
-    found = [*_ending(state), *_pending(state), *_holds(state)]
+    found = [*_ending(state), *_pending(state), *signature(state), *_holds(state)]
     if contract is not None and state.billing is not None:
         found += [*_money_kept(state, contract), *_limits(state, contract)]
         found += [*_renewal(state, contract), *_unproposed(state), *_repriced(state)]
@@ -178,6 +179,33 @@ def _ending(state: ContractState) -> Iterator[str]:
 
 def _by(words: str, by: str, reason: str) -> str:
     return f"{words} ({by}): {reason}" if reason else f"{words} ({by})"
+
+
+def signature(state: ContractState) -> list[str]:
+    """Who signed where, and the signed document in Odoo; nothing where no envelope is known and
+    nobody has said anything."""
+    found = state.signature
+    sentences = [_reported(report) for report in (found.reported,) if report is not None]
+    if found.confirmed is not None:
+        on = f" on {found.confirmed.on}" if found.confirmed.on else ""
+        sentences.append(_by(f"Signed{on}", found.confirmed.by, found.confirmed.reason))
+    if found.late is not None:
+        sentences.append(f"Came too late: {_reported(found.late)}")
+    if found.attached is not None:
+        name, sha256 = found.attached.name, found.attached.sha256
+        sentences.append(f"Attached to the order: {name}, SHA-256 {sha256}")
+    if found.not_attached:
+        sentences.append(f"The signed document is not attached ({found.not_attached})")
+    return sentences
+
+
+def _reported(report: SignatureReported) -> str:
+    envelope = report.envelope
+    at = envelope.completed_at or envelope.changed_at
+    by = f" by {', '.join(envelope.signers)}" if envelope.signers and envelope.completed_at else ""
+    why = f": {envelope.reason}" if envelope.reason else ""
+    words = f"Envelope {envelope.envelope_id} of {report.system} is {envelope.status}"
+    return f"{words} since {at:%Y-%m-%d %H:%M %Z}{by}{why}"
 
 
 def _pending(state: ContractState) -> Iterator[str]:

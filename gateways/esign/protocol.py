@@ -26,8 +26,9 @@ class Esign(Protocol):
         `envelope_not_found`."""
 
     def signed_document(self, envelope_id: str) -> SignedDocument:
-        """The signed PDF with its certificate. Raises GatewayError: of kind transient while the
-        service still makes it, of kind business with `envelope_not_signed` where nobody signed."""
+        """The signed PDF of a completed envelope, with its certificate. Raises GatewayError: of
+        kind transient while the service still makes it, of kind business with
+        `envelope_not_found` or `signed_document_too_large`."""
 
     def changed(self, since: datetime, after: str = "") -> Envelopes:
         """A page of the envelopes that were completed, declined or voided at or after `since`

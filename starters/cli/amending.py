@@ -88,6 +88,21 @@ def change(
 
 
 @to_contract(app)
+def signed(
+    by: By,
+    reason: Reason,
+    on: Annotated[
+        str | None, day_option("When it was signed; else the day that the contract states.")
+    ] = None,
+) -> ToContract:
+    """Say that a contract is signed, as on paper: it does not wait for its envelope."""
+    return (
+        lambda it: it.confirm_signature(by=by, reason=reason, on=on),
+        lambda name, _: f"{name} is signed: it is set up in Odoo.",
+    )
+
+
+@to_contract(app)
 def hold(kind: Kind, by: By, reason: Reason, until: Until = None) -> ToContract:
     """Hold billing or dunning of the whole contract; the other goes on."""
     end = f"until {until} has passed" if until else "until it is released"

@@ -182,6 +182,7 @@ def statement(found: Statement) -> list[View]:
         Words(f"Statement of {found.contract_id}, version {found.version} (without tax)", "bold"),
         Table(("Line", "", ">Planned", ">Earned", ">Billed"), lines),
         Table(("What", ">Amount"), parts),
+        *_sentences(found.signed),
         *_sentences(
             f"Not billed: {item.what}: {item.amount} ({item.reason})" for item in found.not_billed
         ),

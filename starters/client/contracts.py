@@ -75,6 +75,15 @@ class ContractClient(WorkflowClient[ContractState]):
         """
         return await auditing.audit(odoo, await self.state())
 
+    # --- the signature --------------------------------------------------------------------------
+
+    async def confirm_signature(
+        self, *, by: str, reason: str, on: date | str | None = None
+    ) -> ContractOutcome:
+        """Say that the contract is signed, as on paper, instead of its envelope. `on` is the day;
+        left out, the one that the contract states."""
+        return await self._send(messages.CONFIRM_SIGNATURE, by=by, reason=reason, on=on)
+
     # --- what was delivered ---------------------------------------------------------------------
 
     async def reach_milestone(

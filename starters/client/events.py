@@ -191,6 +191,7 @@ async def _start(
 
 def _contract_of(event: InboundEvent) -> str:
     """The workflow id of the contract that it is for, where that is known before it is read."""
+    # An envelope says whose contract it signs, once it is read.
     match event.task:
         case ForContract():
             return event.task.contract

@@ -17,6 +17,8 @@ from contracts.contract.messages import (
     NoticeGiven,
     RetainageRelease,
     ServiceCredit,
+    SignatureConfirmed,
+    SignatureReported,
     TerminationRequest,
     TerminationWithdrawn,
     UsageReport,
@@ -37,6 +39,8 @@ from starters.client.protocol import DECIDE_APPROVAL as DECIDE_APPROVAL
 from starters.client.protocol import OPEN_APPROVALS as OPEN_APPROVALS
 from starters.client.protocol import Query, Update
 
+REPORT_SIGNATURE = Update("report_signature", SignatureReported, ContractOutcome)
+CONFIRM_SIGNATURE = Update("confirm_signature", SignatureConfirmed, ContractOutcome)
 REACH_MILESTONE = Update("reach_milestone", MilestoneReached, ContractOutcome)
 UNREACH_MILESTONE = Update("unreach_milestone", MilestoneUnreached, ContractOutcome)
 RECORD_USAGE = Update("record_usage", UsageReport, UsageTaken)

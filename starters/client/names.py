@@ -7,5 +7,6 @@ INVOICE_WORKFLOW = "InvoiceWorkflow"
 EVENT_WORKFLOW = "EventWorkflow"
 ODOO_SWEEP_WORKFLOW = "OdooSweepWorkflow"
 CRM_SWEEP_WORKFLOW = "CrmSweepWorkflow"
+ESIGN_SWEEP_WORKFLOW = "EsignSweepWorkflow"
 MAX_LISTED = 500
 """Of workflows of one type; a list that stops there says so."""

@@ -25,7 +25,7 @@ from contracts.events import Delivery, EventOutcome, EventRecord
 from contracts.identifiers import contract_workflow_id, deal_contract_id
 from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
-from contracts.sweeps import CrmSweepInput, CrmSweepResult
+from contracts.sweeps import ConnectorSweep, ConnectorSweepResult
 from gateways.crm.hubspot import HubSpotSettings
 from gateways.crm.odoo_crm import OdooCrmSettings
 from gateways.crm.protocol import Crm
@@ -144,11 +144,11 @@ class CrmWorld(World):
         await self.invoice(invoice, InvoiceStage.OPEN)
         return invoice
 
-    async def crm_sweep(self, system: str) -> CrmSweepResult:
+    async def crm_sweep(self, system: str) -> ConnectorSweepResult:
         """Look once for won deals, as the first sweep ever."""
         return await self.client.execute_workflow(
             CrmSweepWorkflow.run,
-            CrmSweepInput(system=system, legal_entity=ENTITY, overlap=timedelta(minutes=5)),
+            ConnectorSweep(system=system, legal_entity=ENTITY, overlap=timedelta(minutes=5)),
             id=unique("crm-sweep"),
             task_queue=task_queues.CONTRACTS,
         )

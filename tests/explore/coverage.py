@@ -126,6 +126,7 @@ IMPOSSIBLE = (
             "refresh",
             "cancel_order",
             "archive_project",
+            "attach_signed",
         ),
         "what can be done again is never in doubt",
     ),
@@ -142,8 +143,12 @@ IMPOSSIBLE = (
     Impossible("contract", _quiet("closed", "cancelled"), "it has ended"),
     Impossible(
         "contract",
-        _at_any_time(
-            ("read_deal", "validate", "provision"), parts=("customer", "order", "confirm")
+        (
+            *_at_any_time(
+                ("read_deal", "validate", "provision"), parts=("customer", "order", "confirm")
+            ),
+            *_quiet("signing"),
+            "signature is parked",
         ),
         "no invoice is started before there is an order",
         frozenset({"InvoiceEnded", "InvoiceLost"}),

@@ -16,13 +16,14 @@ from contracts.contract.messages import (
     Side,
     TerminationRequest,
 )
-from contracts.contract.state import RUNNING
+from contracts.contract.state import RUNNING, ContractStage
 from contracts.money import Money
 from contracts.parking import Action as Choice
 from contracts.parking import StepException
+from contracts.signatures import EnvelopeStatus
 from tests.explore import odoo
 from tests.explore.canonical import place_of
-from tests.explore.messages import PIA, resolution, vote
+from tests.explore.messages import PIA, resolution, signature, vote
 from tests.explore.moves import arrived, changed, first_of_each, running, succeeded, with_rate
 from tests.explore.properties import check
 from tests.explore.world import CONTRACT, Budget, World, answered, next_wake, rang, refusal, told
@@ -105,7 +106,9 @@ def _next_good(world: World, tries: dict[Any, int]) -> World:
                 after = _resolved(world, who, parked, tries)
                 if after is not None:
                     return after
-    return _decided(world) or _settled(world) or _delivered(world) or _waited(world)
+    return (
+        _decided(world) or _signed(world) or _settled(world) or _delivered(world) or _waited(world)
+    )
 
 
 def _mended(world: World) -> World | None:
@@ -148,6 +151,13 @@ def _decided(world: World) -> World | None:
         if not invoice.is_ended and found is not None:
             return _voted(world, number, found)
     return None
+
+
+def _signed(world: World) -> World | None:
+    """The customer signs."""
+    if world.contract.stage is not ContractStage.SIGNING:
+        return None
+    return _try(world, CONTRACT, signature(EnvelopeStatus.COMPLETED, "env-3", hour=48))
 
 
 def _voted(world: World, who: int, approval_round: ApprovalRound) -> World | None:

@@ -58,11 +58,13 @@ def _with_hours(**plan: Any) -> JsonObject:
 
 
 class Small(NamedTuple):
-    """A small contract: its data, the system it comes from, and whether who works has a rate."""
+    """A small contract: its data, the system it comes from, and whether who works has a rate,
+    and the service whose envelope it waits for."""
 
     data: JsonObject
     system: str = "file"
     has_rate: bool = True
+    signature: str = ""
 
 
 _HOURS = {"key": "dev", "rates": [{"price": "100.00"}]}
@@ -78,6 +80,7 @@ SMALL: dict[str, Small] = {
     ),
     "two milestones": Small(_milestones("1000", "500")),
     "a deal": Small(_milestones("1000"), system="hubspot"),
+    "an envelope": Small(_milestones("1000"), system="hubspot", signature="docusign"),
     "a purchase order": Small(_milestones("400", "500", purchase_order_limit="500.00")),
     "time": Small(_plan("time", **_HOURS)),
     "a long time": Small(_plan("time", **_HOURS, every="quarter") | {"ends_on": "2027-12-31"}),
@@ -106,14 +109,26 @@ AMPLE = Budget(faults=12, messages=60, days=60, renewals=4, copies=4, early=12)
 def small(name: str, budget: Budget) -> World:
     """A small contract at its beginning."""
     found = SMALL[name]
-    return begun(found.data, budget, START, found.system, has_rate=found.has_rate)
+    return begun(
+        found.data,
+        budget,
+        START,
+        found.system,
+        has_rate=found.has_rate,
+        signature=found.signature,
+    )
 
 
 def large(seed: int) -> World:
     """A random contract at its beginning, with room for much to happen."""
     random = Random(seed)  # noqa: S311 - to repeat
     system = random.choice(("file", "hubspot"))
+    signature = "docusign" if system != "file" and random.random() < 0.3 else ""
     if random.random() < 0.4:
         found = SMALL[random.choice(sorted(SMALL))]
-        return begun(found.data, AMPLE, START, system, has_rate=found.has_rate)
-    return begun(strategies.contract_data(random), AMPLE, START, system)
+        return begun(found.data, AMPLE, START, system, has_rate=found.has_rate, signature=signature)
+    data = strategies.contract_data(random)
+    if not data.get("starts_on"):
+        # The day of signature would be its first day, which its other days may not bear.
+        signature = ""
+    return begun(data, AMPLE, START, system, signature=signature)

@@ -29,6 +29,8 @@ from contracts.contract.messages import (
     RetainageRelease,
     ServiceCredit,
     Side,
+    SignatureConfirmed,
+    SignatureReported,
     TerminationRequest,
     TerminationWithdrawn,
     UsageReport,
@@ -48,10 +50,11 @@ from contracts.invoice.messages import (
     WriteOffAsked,
 )
 from contracts.invoice.state import InvoiceReport, InvoiceStage, InvoiceState
-from contracts.model import Contract
+from contracts.model import Contract, Source
 from contracts.money import Money
 from contracts.parking import Action as Choice
 from contracts.parking import Resolution
+from contracts.signatures import Envelope, EnvelopeStatus
 from tests.explore.odoo import OdooInvoice
 from tests.explore.world import CONTRACT, World, words_of
 from tests.unit.examples import ANA, BOB, SAM
@@ -156,11 +159,31 @@ def _updates(world: World) -> Iterator[tuple[str, Any]]:
         yield f"{key} is reached", _made(MilestoneReached, milestone=key, by=PIA)
         yield f"{key} is not reached", _made(MilestoneUnreached, milestone=key, by=PIA)
     yield from _of_approval(state.change.approval_round if state.change else None)
+    yield "it is signed on paper", _made(SignatureConfirmed, by=SAM, reason="on paper")
+    yield "the envelope is completed", signature(EnvelopeStatus.COMPLETED)
     yield from _about_the_end(state.today)
     yield from _about_holds(state.today)
     yield "read the deal again", _made(CustomerRefresh, by=OLGA)
     yield "release the retainage", _made(RetainageRelease, by=OLGA, reason="accepted")
     yield from _about_money(world.contract)
+
+
+@lru_cache(maxsize=100)
+def signature(status: EnvelopeStatus, envelope_id: str = "env-1", hour: int = 0) -> Any:
+    """An envelope as its service reports it; at a later hour it has changed since."""
+    at = _SIGNED_AT + timedelta(hours=hour)
+    is_signed = status is EnvelopeStatus.COMPLETED
+    envelope = Envelope(
+        envelope_id=envelope_id,
+        status=status,
+        changed_at=at,
+        completed_at=at if is_signed else None,
+        deal=Source(system="hubspot", id="9001"),
+    )
+    return SignatureReported(system="docusign", envelope=envelope)
+
+
+_SIGNED_AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @lru_cache(maxsize=2_000)
@@ -308,7 +331,20 @@ def _signals(world: World) -> Iterator[tuple[str, Any]]:
         label = f"a system asks for a credit of invoice {report.number}"
         yield label, _asked(report.number, report.amount.currency)
     yield "an operator cancels", _made(CancelRequest, by="temporal", reason=_BY_FORCE)
+    yield from _about_envelopes()
     yield "an unreadable Signal", _UNREADABLE
+
+
+@lru_cache(maxsize=1)
+def _about_envelopes() -> tuple[tuple[str, Any], ...]:
+    """In any order: one that is declined, a second one, and the first signed a day later."""
+    declined, voided = EnvelopeStatus.DECLINED, EnvelopeStatus.VOIDED
+    return (
+        ("the envelope is declined", signature(declined)),
+        ("the envelope is voided later", signature(voided, hour=1)),
+        ("another envelope is sent", signature(EnvelopeStatus.SENT, "env-2", 2)),
+        ("the envelope is completed a day later", signature(EnvelopeStatus.COMPLETED, hour=24)),
+    )
 
 
 _BY_FORCE = "the workflow was cancelled"

@@ -11,12 +11,14 @@ from contracts.agenda.actions import Action, Done, Failed, Noted, Result
 from contracts.approvals import ApprovalDecision, Decision
 from contracts.billing import account
 from contracts.contract import endings, provisioning
-from contracts.contract.messages import CreditRequest, MilestoneReached
+from contracts.contract.messages import CreditRequest, MilestoneReached, SignatureReported
+from contracts.contract.state import ContractStage
 from contracts.invoice import acts
 from contracts.invoice.messages import CreditRequested, InvoiceBalance
 from contracts.money import Money
 from contracts.parking import Action as Choice
 from contracts.parking import Resolution
+from contracts.signatures import EnvelopeStatus
 from tests.explore import odoo
 from tests.explore.coverage import Coverage, Moment, moments_at
 from tests.explore.messages import Sent, ends_of_children, everything, name_of, sent_to
@@ -322,6 +324,9 @@ def _has_to_happen(world: World, sent: Sent) -> bool:
     if isinstance(message, MilestoneReached) and world.contract.contract is not None:
         progress = world.contract.milestones.get(message.milestone)
         return not sent.is_signal and progress is not None and progress.reached_on is None
+    if isinstance(message, SignatureReported):
+        is_awaited = world.contract.stage is ContractStage.SIGNING
+        return is_awaited and message.envelope.status is EnvelopeStatus.COMPLETED
     if isinstance(message, InvoiceBalance):
         return bool(world.invoices[sent.who].state.balance != message)
     return False

@@ -128,6 +128,8 @@ class Odoo:
     """Whether the hours are booked by somebody who has a rate."""
     is_late: bool = False
     """Whether more work of the first week was approved, long after it."""
+    signed: str = ""
+    """The envelope whose document is attached to the order."""
     marked: tuple[int, ...] = ()
     delivered: Mapping[str, Decimal] = field(default_factory=dict)
     invoices: Mapping[int, OdooInvoice] = field(default_factory=dict)

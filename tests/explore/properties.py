@@ -30,6 +30,8 @@ from contracts.contract.messages import (
     MilestoneUnreached,
     MilestoneUnreachedInOdoo,
     ServiceCredit,
+    SignatureConfirmed,
+    SignatureReported,
     UsageReport,
 )
 from contracts.contract.state import ContractStage, ContractState, MilestoneProgress, has_ended
@@ -108,6 +110,15 @@ def _reached(state: ContractState, message: MilestoneReached) -> bool:
 def _unreached(state: ContractState, message: MilestoneUnreached) -> bool:
     progress = state.milestones.get(message.milestone)
     return progress is None or progress.reached_on is None or progress.under_review
+
+
+def _signature_is_known(state: ContractState, message: SignatureReported) -> bool:
+    """It was reported, or something newer of an envelope was."""
+    signature = state.signature
+    if message in (signature.reported, signature.late):
+        return True
+    known = signature.envelope
+    return known is not None and message.envelope.changed_at < known.changed_at
 
 
 def _of_odoo(state: ContractState, milestone_id: int) -> list[MilestoneProgress]:
@@ -207,6 +218,8 @@ _KNOWN: Mapping[type, Callable[[Any, Any], bool]] = {
     ServiceCredit: _credit_is_known,
     HoldRequest: lambda state, message: state.holds.get(message.kind) == message.hold,
     CancelRequest: lambda state, message: state.cancel is not None,
+    SignatureReported: _signature_is_known,
+    SignatureConfirmed: lambda state, message: state.signature.confirmed == message,
     InvoiceReport: _report_is_known,
     InvoiceEnded: lambda state, message: _report_is_known(state, message.report),
     InvoiceLost: _is_lost,
@@ -263,6 +276,8 @@ def check(world: World) -> None:
         _posted_is_approved(world, number, known)
         _rejected_is_gone(world, number, known)
     _nothing_twice(world)
+    if world.signature and (world.odoo.project or world.odoo.order):
+        assert world.contract.signature.is_given, "set up, and nobody has signed"
     for who in (CONTRACT, *world.invoices):
         for parked in world.state_of(who).exceptions:
             if parked.uncertain:
@@ -391,6 +406,8 @@ def _check_closed(world: World) -> None:
     sums = account.sums(state.account, state.billing_day)
     assert sums.billed == invoiced(world), f"{sums.billed} billed, {invoiced(world)} in Odoo"
     assert world.odoo.project == "archived"
+    is_attached = world.odoo.signed or not state.signature.is_completed
+    assert is_attached, "closed, and what was signed is nowhere"
     _credits_are_served(world)
 
 

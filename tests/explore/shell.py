@@ -47,6 +47,7 @@ from contracts.contract import (
     proposing,
     provisioning,
     reading,
+    signing,
     write_back,
 )
 from contracts.contract import endings as contract_endings
@@ -79,6 +80,7 @@ _CONTRACT_ACTS = {
     provisioning.READ_DEAL: "read_deal",
     provisioning.VALIDATE: "validate_contract",
     provisioning.PROVISION: "provision",
+    signing.ATTACH_SIGNED: "attach_signed",
     reading.READ_TIME: "read_time",
     reading.READ_EXPENSES: "read_expenses",
     delivery.MARK_MILESTONE: "mark_milestone",
@@ -123,6 +125,7 @@ _SIGNALS = {
     "InvoiceReport": "invoice_changed",
     "CreditRequested": "credit_requested",
     "CancelRequest": "cancel_requested",
+    "SignatureReported": "signature_reported",
     "PaymentNotice": "payment_received",
     "InvoiceBalance": "balance_changed",
     "CreditApplied": "credit_applied",
@@ -130,8 +133,13 @@ _SIGNALS = {
     "ContractRenewed": "contract_renewed",
 }
 _ANSWERS: Mapping[str, Callable[[Any], Any]] = {
-    provisioning.READ_DEAL: lambda deal: DealData(contract_data=deal),
-    write_back.REFRESH: lambda deal: DealData(contract_data=deal),
+    provisioning.READ_DEAL: lambda deal: DealData(
+        contract_data=deal.contract_data, signature=deal.signature
+    ),
+    write_back.REFRESH: lambda deal: DealData(
+        contract_data=deal.contract_data, signature=deal.signature
+    ),
+    signing.ATTACH_SIGNED: lambda attached: attached,
     provisioning.VALIDATE: lambda found: Accepted(
         contract=found.contract, company_id=found.company_id, time_zone=found.time_zone
     ),

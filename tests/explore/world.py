@@ -23,6 +23,7 @@ from contracts.agenda.actions import (
     SignalReceived,
 )
 from contracts.agenda.machine import Outcome
+from contracts.agenda.state import required
 from contracts.billing import account
 from contracts.contract import (
     amendments,
@@ -34,10 +35,12 @@ from contracts.contract import (
     proposing,
     provisioning,
     reading,
+    signing,
     write_back,
 )
 from contracts.contract import rules as contract_rules
 from contracts.contract.messages import HoldKind, InvoiceEnded, InvoiceLost
+from contracts.contract.signature import SignedAttachment
 from contracts.contract.state import ContractInput, ContractState
 from contracts.invoice import acts, reporting
 from contracts.invoice import rules as invoice_rules
@@ -94,6 +97,8 @@ class World:
     clock: datetime
     deal: JsonObject
     budget: Budget
+    signature: str = ""
+    """The service for signatures that the CRM's contracts wait for."""
     invoices: Mapping[int, Invoice] = field(default_factory=dict)
     requests: Mapping[str, Any] = field(default_factory=dict)
     landed: Mapping[tuple[int, str], Result] = field(default_factory=dict)
@@ -135,6 +140,7 @@ def begun(
     system: str = "file",
     *,
     has_rate: bool = True,
+    signature: str = "",
 ) -> World:
     """A contract that has just been started."""
     state = contract_rules.begun(
@@ -146,7 +152,8 @@ def begun(
         ),
         start,
     )
-    return _begin_contract(World(state, Odoo(has_rate=has_rate), start, deal, budget))
+    odoo_there = Odoo(has_rate=has_rate)
+    return _begin_contract(World(state, odoo_there, start, deal, budget, signature))
 
 
 # --- the cores ------------------------------------------------------------------------------------
@@ -371,6 +378,7 @@ def _hold(state: ContractState, action: Action) -> HoldChange:
 _CONTRACT_REQUESTS: Mapping[str, Callable[[ContractState, Action], Any]] = {
     provisioning.VALIDATE: lambda state, _: state.contract_data,
     provisioning.PROVISION: lambda state, _: state.terms,
+    signing.ATTACH_SIGNED: lambda state, _: required(state.signature.envelope).envelope_id,
     reading.READ_TIME: _reading,
     reading.READ_EXPENSES: _reading,
     delivery.MARK_MILESTONE: lambda state, action: state.odoo.milestone_ids[action.subject],
@@ -448,7 +456,7 @@ ContractAct = Callable[[World, Action, Any], tuple[World, Result]]
 
 
 def _read_deal(world: World, action: Action, asked: Any) -> tuple[World, Result]:
-    return world, Done(world.deal)
+    return world, Done(answers.DealRead(world.deal, world.signature))
 
 
 def _validate(world: World, action: Action, asked: JsonObject) -> tuple[World, Result]:
@@ -458,6 +466,13 @@ def _validate(world: World, action: Action, asked: JsonObject) -> tuple[World, R
 def _provision(world: World, action: Action, asked: Any) -> tuple[World, Result]:
     after = odoo.provisioned(world.odoo, asked)
     return (world if after is world.odoo else replace(world, odoo=after)), Done(after.refs)
+
+
+def _attach_signed(world: World, action: Action, envelope_id: str) -> tuple[World, Result]:
+    attached = SignedAttachment(attachment_id=300, name=envelope_id, sha256="5" * 64)
+    if world.odoo.signed:
+        return world, Done(attached)
+    return replace(world, odoo=replace(world.odoo, signed=envelope_id)), Done(attached)
 
 
 def _read_time(world: World, action: Action, asked: Any) -> tuple[World, Result]:
@@ -570,6 +585,7 @@ _CONTRACT_ACTS: Mapping[str, ContractAct] = {
     provisioning.READ_DEAL: _read_deal,
     provisioning.VALIDATE: _validate,
     provisioning.PROVISION: _provision,
+    signing.ATTACH_SIGNED: _attach_signed,
     reading.READ_TIME: _read_time,
     reading.READ_EXPENSES: _read_expenses,
     delivery.MARK_MILESTONE: _mark_milestone,

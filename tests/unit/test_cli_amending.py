@@ -214,6 +214,15 @@ def test_service_credit(calls: Calls, c2c: Invoke) -> None:
     assert (sent.retainer, sent.reference, sent.amount) == ("desk", "sla-1", examples.euros("50"))
 
 
+def test_a_person_says_that_it_is_signed(calls: Calls, c2c: Invoke) -> None:
+    calls.answer("confirm_signature", OUTCOME)
+    line = ["contract", "signed", REF, *BY]
+    assert c2c(*line).exit_code == ExitCode.USAGE
+    result = c2c(*line, "--reason", "on paper", "--on", "2026-03-02")
+    assert (result.exit_code, result.stdout) == (0, f"{REF} is signed: it is set up in Odoo.\n")
+    assert (calls.message.reason, str(calls.message.on)) == ("on paper", "2026-03-02")
+
+
 def test_release_retainage(calls: Calls, c2c: Invoke) -> None:
     calls.answer("release_retainage", OUTCOME)
     line = ["contract", "release-retainage", REF, *BY]

@@ -10,7 +10,7 @@ import pytest
 
 from activities.odoo.requirements import NEEDS
 from contracts.problems import Problem
-from contracts.sweeps import CrmSweepInput
+from contracts.sweeps import ConnectorSweep
 from gateways.connectors import Group
 from gateways.crm import hubspot
 from gateways.errors import FailureKind, GatewayError
@@ -285,7 +285,7 @@ def test_sweeps_follow_the_configuration(settings: Settings) -> None:
     ]
     declared = hubspot.CONNECTOR.sweep
     assert declared is not None
-    assert found[3].argument == CrmSweepInput(
+    assert found[3].argument == ConnectorSweep(
         system="uk",
         legal_entity=UK,
         overlap=declared.overlap,

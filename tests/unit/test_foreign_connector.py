@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from contracts.events import ForDeal
-from contracts.sweeps import CrmSweepInput
+from contracts.sweeps import ConnectorSweep
 from gateways import connectors
 from gateways.connectors import Group
 from sandbox.stack import CONFIG
@@ -93,7 +93,7 @@ def test_every_problem_of_its_table_is_told_at_once_by_its_place(settings: Setti
 
 def test_it_is_swept_with_its_overlap_in_its_legal_entitys_zone(settings: Settings) -> None:
     found = {item.id: item.argument for item in schedules.sweeps(settings)}
-    assert found["c2c-crm-sweep-emea"] == CrmSweepInput(
+    assert found["c2c-crm-sweep-emea"] == ConnectorSweep(
         system="emea",
         legal_entity="northwind",
         overlap=timedelta(minutes=15),

@@ -27,6 +27,7 @@ def test_only_odoos_queues_get_the_many_activities_that_share_calls() -> None:
     assert at_once == {
         "contracts": 20,
         "crm": 20,
+        "esign": 20,
         "odoo-master": 100,
         "odoo-finance": 100,
         "odoo-mail": 50,

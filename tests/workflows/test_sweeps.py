@@ -32,8 +32,8 @@ from contracts.invoice.state import InvoiceStage
 from contracts.model import Source
 from contracts.sweeps import (
     ChangedInvoice,
-    CrmSweepInput,
-    CrmSweepResult,
+    ConnectorSweep,
+    ConnectorSweepResult,
     Kind,
     OdooChanges,
     OdooSweepProgress,
@@ -70,7 +70,7 @@ async def sweeps(world: World) -> AsyncIterator[ScheduleHandle]:
 
 
 async def scheduled(
-    world: World, name: str, queue: str, crm: CrmSweepInput | None = None
+    world: World, name: str, queue: str, crm: ConnectorSweep | None = None
 ) -> ScheduleHandle:
     """A schedule that sweeps Odoo, or a CRM, only when it is triggered; results pass on as in
     production."""
@@ -321,7 +321,7 @@ async def test_a_sweep_of_a_crm_goes_on_in_another_run_until_all_pages_are_read(
     ):
         result = await world.client.execute_workflow(
             CrmSweepWorkflow.run,
-            CrmSweepInput(system="crm", legal_entity="northwind", overlap=SWEEP_OVERLAP),
+            ConnectorSweep(system="crm", legal_entity="northwind", overlap=SWEEP_OVERLAP),
             id=name,
             task_queue=name,
         )
@@ -345,8 +345,8 @@ async def test_the_first_sweep_of_a_day_looks_back_further(
         return workflow.ActivityConfig(task_queue=name, start_to_close_timeout=timedelta(minutes=1))
 
     monkeypatch.setattr(options, "crm", here)
-    monkeypatch.setattr(CrmSweepInput, "day_of", lambda *_: days[len(asked)])
-    sweep = CrmSweepInput(
+    monkeypatch.setattr(ConnectorSweep, "day_of", lambda *_: days[len(asked)])
+    sweep = ConnectorSweep(
         system="crm",
         legal_entity="northwind",
         overlap=timedelta(minutes=15),
@@ -361,7 +361,7 @@ async def test_the_first_sweep_of_a_day_looks_back_further(
     ):
         schedule = await scheduled(world, name, name, sweep)
         results = [
-            await result_of(world, schedule, times, CrmSweepResult)
+            await result_of(world, schedule, times, ConnectorSweepResult)
             for times in range(1, len(days) + 1)
         ]
         await schedule.delete()

@@ -25,6 +25,7 @@ from contracts.contract.messages import (
     RetainageRelease,
     ServiceCredit,
     Side,
+    SignatureConfirmed,
     TerminationRequest,
     TerminationWithdrawn,
     UsageTaken,
@@ -92,6 +93,11 @@ CONTRACT_MESSAGES: list[tuple[OfContract, str, BaseModel]] = [
         lambda c: c.request_credit(2, by=ANA, reason="rate", amount=euros("1.00")),
         "request_credit",
         CreditRequest(number=2, amount=euros("1.00"), by=ANA, reason="rate"),
+    ),
+    (
+        lambda c: c.confirm_signature(by=ANA, reason="on paper", on=MAY_4),
+        "confirm_signature",
+        SignatureConfirmed(by=ANA, reason="on paper", on=MAY_4),
     ),
     (
         lambda c: c.release_retainage(by=ANA, reason="accepted"),

@@ -42,9 +42,11 @@ from contracts.contract import (
     provisioning,
     reading,
     rules,
+    signing,
     write_back,
 )
 from contracts.contract.messages import InvoiceEnded, InvoiceLost, MilestoneReached
+from contracts.contract.signature import SignedAttachment
 from contracts.contract.state import ContractInput, ContractStage, ContractState, OdooRefs
 from contracts.crm import ContractStatus
 from contracts.invoice.state import InvoiceReport, InvoiceStage
@@ -139,6 +141,7 @@ class Played:
         system: str = "file",
         start: datetime | None = None,
         held_back: Collection[str] = (),
+        signature: str = "",
     ) -> None:
         self.now = start or datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
         self.odoo = Odoo()
@@ -150,6 +153,7 @@ class Played:
         self.fates: dict[str, list[Failed]] = {}
         self.crm: list[ContractStatus] = []
         self.deal: JsonObject = contract_data
+        self.signature = signature
         self.steps, self.seconds = 0, 0.0
         self.state: ContractState = rules.begun(
             ContractInput(
@@ -372,12 +376,20 @@ class Played:
 # --- how each act is played ---------------------------------------------------------------------
 
 
-def _read_deal(life: Played, action: Action, asked: Any) -> JsonObject:
-    return life.deal
+def _attach_signed(life: Played, action: Action, asked: Any) -> SignedAttachment:
+    return SignedAttachment(attachment_id=300, name=f"{action.basis}.pdf", sha256="5" * 64)
 
 
-def _validate(life: Played, action: Action, asked: Any) -> answers.Accepted:
-    return answers.Accepted(validate(life.state.contract_data), 1, "Europe/Brussels")
+def _read_deal(life: Played, action: Action, asked: Any) -> answers.DealRead:
+    return answers.DealRead(life.deal, life.signature)
+
+
+def _validate(life: Played, action: Action, asked: Any) -> answers.Accepted | Failed:
+    try:
+        contract = validate(life.state.contract_data)
+    except InvalidContract as error:
+        return provisioning.invalid(error.problems)
+    return answers.Accepted(contract, 1, "Europe/Brussels")
 
 
 def _provision(life: Played, action: Action, asked: Any) -> OdooRefs:
@@ -582,6 +594,7 @@ _PERFORM: dict[str, Callable[[Played, Action, Any], Any]] = {
     provisioning.READ_DEAL: _read_deal,
     provisioning.VALIDATE: _validate,
     provisioning.PROVISION: _provision,
+    signing.ATTACH_SIGNED: _attach_signed,
     reading.READ_TIME: _read_time,
     reading.READ_EXPENSES: _read_expenses,
     delivery.MARK_MILESTONE: _mark_milestone,

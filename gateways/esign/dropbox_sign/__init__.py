@@ -1,0 +1,50 @@
+"""Dropbox Sign as a service for signatures: what it declares of itself, and its settings."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from gateways.connectors import Connector, Surroundings, Sweep, Webhook
+from gateways.esign.dropbox_sign.webhook import ANSWER, parse, verify
+from gateways.secrets import Secret
+from gateways.settings import ConnectorSettings, Credential
+
+if TYPE_CHECKING:
+    from gateways.esign.protocol import Esign
+
+
+class DropboxSignSettings(ConnectorSettings, Credential):
+    """A Dropbox Sign account, by its API key, which its webhooks are signed with too."""
+
+    url: str = Field("https://api.hellosign.com", description="where its API is")
+
+    @property
+    def all_webhook_secrets(self) -> tuple[Secret, ...]:
+        return (self.secret, *super().all_webhook_secrets)
+
+
+def _build(settings: DropboxSignSettings, around: Surroundings) -> Esign:
+    from gateways.esign.dropbox_sign.api import DropboxSignApi
+    from gateways.esign.dropbox_sign.esign import DropboxSign
+    from gateways.esign.envelopes import MAX_DOCUMENT_BYTES
+    from gateways.http import pooled_client
+
+    http = pooled_client(settings.url, max_body_bytes=MAX_DOCUMENT_BYTES)
+    api = DropboxSignApi(http, settings.secret, system=around.name)
+    return DropboxSign(api, system=around.name)
+
+
+CONNECTOR = Connector(
+    kind="dropbox-sign",
+    about="signed and declined signature requests of Dropbox Sign, and their documents",
+    settings=DropboxSignSettings,
+    build=_build,
+    webhook=Webhook(verify=verify, parse=parse, deadline_seconds=20, answer=ANSWER),
+    # A request that is declined does not say when: it is looked for by when it was last opened.
+    sweep=Sweep(overlap=timedelta(minutes=15), nightly=timedelta(days=7)),
+    live="Held to dropbox-sign, Dropbox Sign's own client, never to a live account.",
+    docs="docs/connectors/dropbox-sign.md",
+)

@@ -1,0 +1,257 @@
+"""A contract that waits for its envelope, and the signed document on its order."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from contracts.agenda.actions import Failed
+from contracts.contract import signing
+from contracts.contract.messages import SignatureConfirmed, SignatureReported
+from contracts.contract.state import ContractStage
+from contracts.contract.waits import contract_waits
+from contracts.model import Source
+from contracts.parking import Action as Choice
+from contracts.signatures import Envelope, EnvelopeStatus
+from contracts.views.details import contract_details
+from contracts.views.statement import statement
+from tests.unit.contract.examples import fixed_price
+from tests.unit.contract.played import SAM, Played, Refused
+
+AT = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)
+"""In Brussels it is the day after."""
+STATED = date(2026, 2, 10)
+COMPLETED, DECLINED, VOIDED, SENT = (
+    EnvelopeStatus.COMPLETED,
+    EnvelopeStatus.DECLINED,
+    EnvelopeStatus.VOIDED,
+    EnvelopeStatus.SENT,
+)
+
+
+def report(
+    status: EnvelopeStatus,
+    envelope_id: str = "env-1",
+    hours: int = 0,
+    *,
+    deal: str = "9001",
+    reason: str = "",
+) -> SignatureReported:
+    at, is_signed = AT + timedelta(hours=hours), status is COMPLETED
+    envelope = Envelope(
+        envelope_id=envelope_id,
+        status=status,
+        changed_at=at,
+        completed_at=at if is_signed else None,
+        signers=("Ada <ada@client.example>",) if is_signed else (),
+        deal=Source(system="hubspot", id=deal),
+        reason=reason,
+    )
+    return SignatureReported(system="docusign", envelope=envelope)
+
+
+def waiting(**terms: Any) -> Played:
+    return Played(fixed_price(**terms), system="hubspot", signature="docusign")
+
+
+def stages(life: Played) -> list[str]:
+    texts = [entry.text for entry in life.state.journal.entries]
+    return [text.removeprefix("Stage: ") for text in texts if text.startswith("Stage: ")]
+
+
+def exception(life: Played) -> tuple[str, str, list[str]]:
+    [found] = life.state.exceptions
+    return found.code, found.message, [str(item) for item in found.allowed]
+
+
+def test_a_won_deal_waits_for_its_envelope_before_anything_is_set_up() -> None:
+    life = waiting()
+    assert life.stage() is ContractStage.SIGNING
+    assert "provision" not in life.begun
+    assert contract_waits(life.state) == ("signature", "the signature, by docusign")
+    assert life.crm[-1].waiting_on == "signature"
+    life.signal(report(COMPLETED))
+    assert life.stage() is ContractStage.ACTIVE
+
+
+def test_the_day_of_signature_is_the_envelopes_in_the_legal_entitys_zone() -> None:
+    life = waiting()
+    assert life.state.terms.signed_on == STATED
+    life.signal(report(COMPLETED))
+    assert life.state.terms.signed_on == date(2026, 3, 2)
+    assert [item.on for item in life.state.versions] == [date(2026, 3, 2)]
+    assert life.begun.count("validate") == 2
+
+
+def test_a_day_of_signature_that_the_terms_do_not_bear_parks_for_sales() -> None:
+    life = waiting(starts_on=None, ends_on="2026-03-01")
+    life.signal(report(COMPLETED))
+    [found] = life.state.exceptions
+    assert (found.step, found.code, found.field) == ("validate", "dates_out_of_order", "ends_on")
+    life.resolve(Choice.AMEND, changes={"ends_on": "2026-12-31"})
+    assert life.stage() is ContractStage.ACTIVE
+
+
+def test_an_envelope_that_comes_before_the_deal_is_read_is_kept() -> None:
+    life = Played(fixed_price(), system="hubspot", signature="docusign", held_back={"read_deal"})
+    life.signal(report(COMPLETED))
+    life.release("read_deal")
+    assert life.stage() is ContractStage.ACTIVE
+    assert life.state.terms.signed_on == date(2026, 3, 2)
+
+
+def test_a_contract_whose_crm_waits_for_no_signature_is_set_up_at_once() -> None:
+    life = Played(fixed_price(), system="hubspot")
+    assert "signing" not in stages(life)
+    life.signal(report(COMPLETED))
+    assert life.state.terms.signed_on == STATED
+    assert life.state.signature.attached is not None
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(DECLINED, "envelope_declined"), (VOIDED, "envelope_voided")]
+)
+def test_an_envelope_without_a_signature_is_for_a_person(status: EnvelopeStatus, code: str) -> None:
+    life = waiting()
+    life.signal(report(status, reason="the price is wrong"))
+    text = f"the envelope was {status}: the price is wrong"
+    assert exception(life) == (code, text, ["retry", "skip", "cancel"])
+
+
+def test_a_person_waits_for_another_envelope_and_the_declined_one_is_no_news_any_more() -> None:
+    life = waiting()
+    life.signal(report(DECLINED))
+    life.resolve(Choice.RETRY)
+    life.signal(report(DECLINED))
+    assert life.state.exceptions == ()
+    assert life.stage() is ContractStage.SIGNING
+    life.signal(report(COMPLETED, "env-2", hours=5))
+    assert life.stage() is ContractStage.ACTIVE
+
+
+def test_another_envelope_that_is_sent_ends_the_exception() -> None:
+    life = waiting()
+    life.signal(report(VOIDED))
+    life.signal(report(SENT, "env-2", hours=1))
+    assert life.state.exceptions == ()
+    assert contract_waits(life.state)[1] == "the signature, by envelope env-2"
+
+
+def test_a_person_skips_the_envelope_and_answers_for_the_signature() -> None:
+    life = waiting()
+    life.signal(report(DECLINED))
+    life.resolve(Choice.SKIP, reason="signed on paper")
+    assert life.stage() is ContractStage.ACTIVE
+    assert life.state.signature.confirmed is not None
+    assert life.state.signature.confirmed.reason == "signed on paper"
+    assert signing.ATTACH_SIGNED not in life.begun
+
+
+def test_a_person_cancels_a_contract_that_nobody_signs() -> None:
+    life = waiting()
+    life.signal(report(DECLINED))
+    life.resolve(Choice.CANCEL)
+    assert life.stage() is ContractStage.CANCELLED
+    assert "provision" not in life.begun
+
+
+def test_a_person_confirms_a_signature_on_paper_of_a_day() -> None:
+    life = waiting()
+    life.send(SignatureConfirmed(by=SAM, reason="on paper", on=date(2026, 3, 5)))
+    assert life.stage() is ContractStage.ACTIVE
+    assert life.state.terms.signed_on == date(2026, 3, 5)
+    with pytest.raises(Refused, match="the contract is active: it counts as signed"):
+        life.send(SignatureConfirmed(by=SAM, reason="again"))
+
+
+def test_a_signature_that_nobody_waits_for_is_not_confirmed() -> None:
+    life = Played(fixed_price(), system="hubspot", held_back={"validate"})
+    with pytest.raises(Refused, match="waits for no signature"):
+        life.send(SignatureConfirmed(by=SAM, reason="on paper"))
+
+
+def test_reports_in_any_order_come_to_the_same() -> None:
+    reports = [report(SENT), report(DECLINED, "env-0", hours=-9), report(COMPLETED, hours=2)]
+    for order in (reports, reports[::-1], [reports[1], reports[2], reports[0]]):
+        life = waiting()
+        for item in (*order, *order):
+            life.signal(item)
+        assert life.stage() is ContractStage.ACTIVE
+        assert life.state.signature.envelope == reports[2].envelope
+        assert life.state.exceptions == ()
+
+
+def test_a_decline_after_the_set_up_is_only_noted() -> None:
+    life = waiting()
+    life.signal(report(COMPLETED))
+    life.signal(report(VOIDED, hours=50, reason="a mistake"))
+    assert life.stage() is ContractStage.ACTIVE
+    assert life.state.exceptions == ()
+    assert life.state.signature.is_completed
+    [text] = [e.text for e in life.state.journal.entries if "signed already" in e.text]
+    assert text == "Envelope env-1 of docusign is voided: a mistake; the contract is signed already"
+
+
+def test_an_envelope_that_is_voided_before_the_set_up_counts_as_it_is_now() -> None:
+    life = Played(fixed_price(), system="hubspot", signature="docusign", held_back={"validate"})
+    life.signal(report(COMPLETED))
+    life.signal(report(VOIDED, hours=1))
+    life.release("validate")
+    assert exception(life)[0] == "envelope_voided"
+
+
+def test_an_envelope_of_another_deal_is_refused() -> None:
+    life = waiting()
+    other = report(COMPLETED, deal="77")
+    with pytest.raises(Refused, match="the envelope signs deal 77 of hubspot"):
+        life.send(other)
+
+
+def test_the_signed_document_is_attached_beside_everything_else() -> None:
+    life = Played(
+        fixed_price(), system="hubspot", signature="docusign", held_back={"attach_signed"}
+    )
+    life.signal(report(COMPLETED))
+    life.reach("design")
+    assert len(life.invoices) == 1
+    life.release("attach_signed")
+    attached = life.state.signature.attached
+    assert attached is not None
+    sentence = f"Attached to the order: env-1.pdf, SHA-256 {attached.sha256}"
+    assert sentence in contract_details(life.state)
+    assert sentence in statement(life.state).signed
+    assert "by Ada <ada@client.example>" in statement(life.state).signed[0]
+
+
+def test_a_document_that_cannot_be_had_parks_and_holds_up_the_close_only() -> None:
+    life = Played(fixed_price(), system="hubspot", signature="docusign")
+    life.fates["attach_signed"] = [Failed("business", "envelope_not_found", "it is gone")]
+    life.signal(report(COMPLETED))
+    life.reach(*(item.key for item in life.state.terms.milestones))
+    numbers = list(life.invoices)
+    life.issue(*numbers)
+    life.settle(*numbers)
+    assert life.stage() is ContractStage.CLOSING
+    assert exception(life) == ("envelope_not_found", "it is gone", ["retry", "skip"])
+    life.resolve(Choice.SKIP, reason="attached by hand")
+    assert life.stage() is ContractStage.CLOSED
+    assert life.state.signature.not_attached == "olga@northwind.example: attached by hand"
+
+
+def test_an_ended_contract_refuses_what_is_reported_of_its_envelope() -> None:
+    life = waiting()
+    life.signal(report(DECLINED))
+    life.resolve(Choice.CANCEL)
+    with pytest.raises(Refused, match="the contract is cancelled"):
+        life.send(report(COMPLETED))
+
+
+def test_it_waits_on_in_another_run() -> None:
+    life = waiting()
+    life.renew()
+    life.signal(report(COMPLETED))
+    life.renew()
+    assert life.stage() is ContractStage.ACTIVE
+    assert life.begun.count("attach_signed") == 1
