@@ -243,13 +243,13 @@ order_already_confirmed (sales, at read_deal): Odoo CRM: somebody confirmed the 
     unconfirmed, then `retry`
 status_refused (sales, at write_back): the CRM refused the status on this deal; the message says
     why => correct the deal, then `retry`
-crm_refused (operations, at read_deal, at write_back): HubSpot refused the call, or a deal lacks
+crm_refused (operations, at read_deal, at write_back): the CRM refused the call, or a deal lacks
     what a rule of the account requires; the field names the property => correct the property, or
     fill it in on the deal, then `retry`
 crm_property_unknown (operations, at write_back): the CRM lacks a property that we write; the field
     names it => run `c2c setup --connectors`, then `retry`
-not_found (operations, at read_deal, at write_back): HubSpot answered 404 where a record is
-    required => look at the record in HubSpot, then `retry`
+not_found (operations, at read_deal, at write_back): the CRM answered 404 where a record is
+    required => look at the record there, then `retry`
 already_exists (operations, at read_deal, at write_back): HubSpot answered 409 where no record
     should exist => look at the record in HubSpot, then `retry`
 """,
@@ -261,11 +261,18 @@ CRM_SETUP = _group(
     """
 Reported by `c2c check` and `c2c setup --connectors`.
 
-crm_property_missing (operations): a property that we read or write does not exist => run `c2c
-    setup --connectors`
+crm_property_missing (operations): a property or column that we read or write does not exist =>
+    run `c2c setup --connectors`
 crm_property_wrong (operations): the property exists with another type => rename yours; nothing
     is changed here, because it may hold data
 crm_module_missing (operations): Odoo lacks `sale_crm` => install it
+crm_table_missing (operations): Dynamics 365 lacks the table for the status => run `c2c setup
+    --connectors`
+crm_key_missing (operations): that table lacks its alternate key => run `c2c setup --connectors`
+crm_key_not_active (operations): the index of that key is not built yet, or failed => look again
+    in some minutes; reactivate a failed key in Power Apps
+crm_right_missing (operations): the application's user lacks a privilege, or has it for a part of
+    the organisation only => add it to its security role, at the level Organization
 crm_team_missing (operations): a won opportunity has no sales team, so there is no place for the
     status => give it a sales team
 """,
@@ -500,7 +507,7 @@ unreachable: there is no connection to the remote => start the remote
 no_answer: the call was sent and no answer came, so it may be done => nothing: the retry finds
     its own record
 unavailable: the remote is starting, overloaded or down => look at the remote
-conflict: two writers met in Odoo => nothing
+conflict: two writers met in Odoo or in Dynamics 365 => nothing
 locked: HubSpot keeps the record locked for a moment => nothing
 rate_limited: the remote asks for fewer calls; the wait it asks for is kept => nothing
 throttled: our own limit (`odoo.calls_per_second`) is used up => raise the limit if Odoo can

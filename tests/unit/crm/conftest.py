@@ -1,14 +1,18 @@
-"""Fixtures of the tests of CRMs."""
+"""Stand-ins for CRMs over real sockets, and the CRMs that speak to them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-
-import pytest
-
+from datetime import UTC, datetime, timedelta
+from gateways.crm.dynamics.crm import DynamicsCrm
 from gateways.crm.salesforce.crm import SalesforceCrm
+from starlette.types import ASGIApp
+from tests.standins.dynamics import Organisation, dynamics_app
+from tests.standins.serving import served_in_turn
 from tests.unit.crm import salesforce
+from tests.unit.crm.dynamics import connect
 from tests.unit.crm.serving import served
+import pytest
 
 
 @pytest.fixture
@@ -24,5 +28,35 @@ def sf() -> Iterator[salesforce.Connected]:
 @pytest.fixture
 def sf_crm(sf: salesforce.Connected) -> Iterator[SalesforceCrm]:
     crm = sf.crm()
+    yield crm
+    crm.close()
+
+
+@pytest.fixture
+def organisation() -> Organisation:
+    """Set up; its clock is a second further at each look."""
+    moments = (datetime(2026, 1, 10, tzinfo=UTC) + timedelta(seconds=n) for n in range(1_000_000))
+    return Organisation(now=lambda: next(moments))
+
+
+@pytest.fixture(scope="session")
+def dynamics_server() -> Iterator[tuple[str, list[ASGIApp]]]:
+    with served_in_turn() as server:
+        yield server
+
+
+@pytest.fixture
+def dynamics_url(
+    organisation: Organisation, dynamics_server: tuple[str, list[ASGIApp]]
+) -> Iterator[str]:
+    address, current = dynamics_server
+    current.append(dynamics_app(organisation))
+    yield address
+    current.pop()
+
+
+@pytest.fixture
+def dynamics(dynamics_url: str) -> Iterator[DynamicsCrm]:
+    crm = connect(dynamics_url)
     yield crm
     crm.close()
