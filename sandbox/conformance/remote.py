@@ -37,7 +37,7 @@ class Delivery:
 
 
 class NotTried(UserWarning):
-    """A case that a remote cannot show, with its author's reason; pytest lists it in its summary."""
+    """A case that a remote cannot show, with its author's reason; pytest's summary lists it."""
 
 
 _NO_JSON = (b"", b"<html><body>Sign in to the network</body></html>", b'{"cut', b'"text"', b"null")

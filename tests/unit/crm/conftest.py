@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+
+import pytest
+from starlette.types import ASGIApp
+
 from gateways.crm.dynamics.crm import DynamicsCrm
 from gateways.crm.salesforce.crm import SalesforceCrm
-from starlette.types import ASGIApp
 from tests.standins.dynamics import Organisation, dynamics_app
 from tests.standins.serving import served_in_turn
 from tests.unit.crm import salesforce
 from tests.unit.crm.dynamics import connect
 from tests.unit.crm.serving import served
-import pytest
 
 
 @pytest.fixture
