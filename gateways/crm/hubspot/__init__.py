@@ -22,6 +22,12 @@ class HubSpotSettings(CrmSettings, Credential):
     """A HubSpot account, by a service key. Its webhooks are signed with the app's client secret."""
 
     url: str = Field("https://api.hubapi.com", description="HubSpot's address")
+    version: str = Field(
+        "2026-03",
+        pattern=r"^20\d\d-(03|09)$",
+        description="the version of HubSpot's API; from `2026-09` on an account's rules about "
+        "required properties count for the API as well",
+    )
     billing_label: str = Field(
         "Billing", description="the association label of the contact that receives the invoices"
     )
@@ -36,7 +42,12 @@ def _build(settings: HubSpotSettings, around: Surroundings) -> Crm:
     from gateways.http import pooled_client
 
     return HubSpotCrm(
-        HubSpotApi(pooled_client(settings.url), settings.secret),
+        HubSpotApi(
+            pooled_client(settings.url),
+            settings.secret,
+            system=around.name,
+            version=settings.version,
+        ),
         system=around.name,
         billing_label=settings.billing_label,
         default_currency=settings.default_currency,

@@ -22,7 +22,7 @@ Alternatives were worse: notes in the chatter pile up with each repeat, and fiel
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -36,6 +36,7 @@ from contracts.validation import Problem
 from gateways import errors
 from gateways.crm import terms
 from gateways.crm.contract_data import local_date, present, unique_keys
+from gateways.crm.odoo_crm.setup import WON, OdooCrmSetup, missing_names
 from gateways.crm.status import STARTED, STATUS_LABELS, refused, status_texts
 from gateways.errors import GatewayError
 from gateways.fields import names
@@ -48,17 +49,10 @@ PARTNER_KEY = "odoo-partner-"
 _MAX_ID = 2**31 - 1  # PostgreSQL's integer; a greater number would be an error of the database
 _MOST_STATUSES = 100
 _PAGE = 500
-_MAX_PAGES = 20
 _MAX_LINES = 2_000
 _MAX_DESCRIPTION = 200
 _OPEN_STATES = ("draft", "sent")
 _CONFIRMED_STATES = ("sale", "done")  # "done": Odoo before 17
-_WON = [["stage_id.is_won", "=", True]]
-_PROPERTIES = {
-    **{name: (label, "char") for name, label in STATUS_LABELS.items()},
-    terms.PROPERTY: (terms.LABEL, "text"),
-}
-"""Label and type of each property this system needs on a team's opportunities."""
 _ALSO_ARCHIVED = ["active", "in", [True, False]]
 
 _LEAD = names("""
@@ -93,6 +87,7 @@ class OdooCrm:
     ) -> None:
         self.system = system
         self._odoo = odoo
+        self._setup = OdooCrmSetup(odoo, system)
         self._zone = ZoneInfo(time_zone)
         self._closed_since = closed_since
 
@@ -185,33 +180,19 @@ class OdooCrm:
 
     def _due(self) -> list[Any]:
         """Which opportunities have yet to become contracts."""
-        domain: list[Any] = [*_WON, [f"lead_properties.{STARTED}", "=", False]]
+        domain: list[Any] = [*WON, [f"lead_properties.{STARTED}", "=", False]]
         if self._closed_since is not None:
             adopted = datetime.combine(self._closed_since, time(), self._zone)
             domain.append(["date_closed", ">=", adopted])
         return domain
 
     def missing_setup(self) -> list[Problem]:
-        """See Crm: the module that ties quotations to opportunities, teams and their properties."""
-        return [*self._missing_module(), *self._missing_properties(), *self._missing_teams()]
+        """See Crm."""
+        return self._setup.missing()
 
     def ensure_setup(self) -> list[Problem]:
-        """See Crm. Adds the properties to each team; modules and teams are a person's matter.
-
-        A person who changes the same team's properties in the same instant may lose that change.
-        """
-        for team in self._teams():
-            there = team["lead_properties_definition"] or []
-            missing = _missing_names(there, _PROPERTIES)
-            if missing:
-                added = [
-                    {"name": name, "string": label, "type": kind}
-                    for name, (label, kind) in _PROPERTIES.items()
-                    if name in missing
-                ]
-                values = {"lead_properties_definition": [*there, *added]}
-                self._odoo.write("crm.team", [team["id"]], values)
-        return self.missing_setup()
+        """See Crm."""
+        return self._setup.ensure()
 
     def _won_lead(self, deal_id: str) -> JsonObject:
         lead_id = _record_id(deal_id)
@@ -330,17 +311,6 @@ class OdooCrm:
         codes = {product["id"]: product["default_code"] or "" for product in found}
         return {line["id"]: codes[line["product_id"][0]] for line in lines if line["product_id"]}
 
-    def _teams(self) -> Iterator[JsonObject]:
-        last = 0
-        for _ in range(_MAX_PAGES):
-            page = self._page("crm.team", [], ["name", "lead_properties_definition"], last)
-            yield from page
-            if len(page) < _PAGE:
-                return
-            last = page[-1]["id"]
-        why = f"more than {_MAX_PAGES * _PAGE} teams"
-        raise errors.defect(self.system, "unexpected_answer", why)
-
     def _page(
         self, model: str, domain: Sequence[Any], fields: Sequence[str], after: int
     ) -> list[JsonObject]:
@@ -348,49 +318,6 @@ class OdooCrm:
         whenever one before it changes and leaves the result."""
         beyond = [*domain, ["id", ">", after]]
         return self._odoo.search_read(model, beyond, fields, limit=_PAGE, order="id")
-
-    def _missing_module(self) -> Iterator[Problem]:
-        fields = self._odoo.call(
-            "sale.order", "fields_get", allfields=["opportunity_id"], attributes=["type"]
-        )
-        if "opportunity_id" not in fields:
-            yield Problem(
-                code="crm_module_missing",
-                field="sale.order.opportunity_id",
-                expected="Odoo's module sale_crm, which ties quotations to opportunities",
-            )
-
-    def _missing_properties(self) -> Iterator[Problem]:
-        for team in self._teams():
-            there = team["lead_properties_definition"] or []
-            missing = _missing_names(there, _PROPERTIES)
-            if missing:
-                yield Problem(
-                    code="crm_property_missing",
-                    field=f"crm.team.{team['id']}.lead_properties_definition",
-                    value=team["name"],
-                    expected=f"the text properties {', '.join(missing)}",
-                )
-            for item in there:
-                _, kind = _PROPERTIES.get(item["name"], ("", item["type"]))
-                if item["type"] != kind:
-                    yield Problem(
-                        code="crm_property_wrong",
-                        field=f"crm.team.{team['id']}.lead_properties_definition.{item['name']}",
-                        value=item["type"],
-                        expected=f"a text property ({kind})",
-                    )
-
-    def _missing_teams(self) -> Iterator[Problem]:
-        domain = [*_WON, ["team_id", "=", False]]
-        count = self._odoo.call("crm.lead", "search_count", domain=domain)
-        if count:
-            yield Problem(
-                code="crm_team_missing",
-                field="crm.lead.team_id",
-                value=f"{count} won opportunities without one",
-                expected="a sales team on each won opportunity, to hold the contract's status",
-            )
 
 
 def partner_id(customer_key: str) -> int | None:
@@ -433,18 +360,13 @@ def _description(line_name: str, code: str) -> str:
     return first.removeprefix(f"[{code}] ")[:_MAX_DESCRIPTION]
 
 
-def _missing_names(definition: Sequence[JsonObject], needed: Iterable[str]) -> list[str]:
-    there = {item["name"] for item in definition}
-    return [name for name in needed if name not in there]
-
-
 def _why_not(lead: JsonObject | None) -> str | None:
     """Why an opportunity cannot hold a status; None if it can."""
     if lead is None:
         return "there is no such opportunity"
     if not lead["team_id"]:
         return "the opportunity has no sales team, which would define the contract's properties"
-    if _missing_names(lead["lead_properties"] or [], STATUS_LABELS):
+    if missing_names(lead["lead_properties"] or [], STATUS_LABELS):
         return f"sales team {_name(lead['team_id'])} lacks the contract's properties; run the setup"
     return None
 
