@@ -17,8 +17,8 @@ from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
 from gateways.throttle import Throttle
 from sandbox.conformance.remote import NAME, Remote
-from sandbox.conformance.wire import Wire
-from sandbox.proxy import Fate, Kind
+from sandbox.conformance.wire import FateOf, Wire
+from sandbox.proxy import Fate, Kind, Request
 
 R = TypeVar("R", bound=Remote)
 
@@ -37,12 +37,14 @@ class GatewayConformance(Generic[R]):
     """Its subclass for a group of connectors says which calls there are."""
 
     @pytest.fixture(scope="class")
-    def remote(self) -> Iterator[R]:
+    @classmethod
+    def remote(cls) -> Iterator[R]:
         """The remote: each connector's class has this fixture. It must listen while it is used."""
         raise NotImplementedError("a fixture `remote` of the scope class")
 
     @pytest.fixture(scope="class")
-    def shared_wire(self, remote: R) -> Iterator[Wire]:
+    @classmethod
+    def shared_wire(cls, remote: R) -> Iterator[Wire]:
         with Wire(remote.address).open() as wire:
             yield wire
 
@@ -99,9 +101,11 @@ class GatewayConformance(Generic[R]):
     def test_a_limit_is_waited_out_for_as_long_as_the_remote_says(
         self, remote: R, wire: Wire
     ) -> None:
-        answer = remote.rate_limited(_WAIT_SECONDS)
-        fate = Fate(Kind.STATUS, status=answer.status, headers=answer.headers, body=answer.body)
-        for failure in self.failures(remote, wire, fate):
+        def limited(request: Request) -> Fate:
+            answer = remote.rate_limited(_WAIT_SECONDS, request)
+            return Fate(Kind.STATUS, status=answer.status, headers=answer.headers, body=answer.body)
+
+        for failure in self.failures(remote, wire, limited):
             assert failure.kind is FailureKind.TRANSIENT, failure
             assert failure.code == "rate_limited", failure
             wait = failure.retry_after or timedelta(0)
@@ -172,14 +176,15 @@ class GatewayConformance(Generic[R]):
             assert missing, "nothing is missing in an account that nobody has set up"
             assert all(isinstance(item, Problem) and item.expected for item in missing)
             left = gateway.ensure_setup()
-            assert set(left) <= set(missing)
+            assert all(item in missing for item in left)
             assert gateway.ensure_setup() == left == gateway.missing_setup()
 
     # --- how --------------------------------------------------------------------------------------
 
-    def failures(self, remote: R, wire: Wire, fate: Fate) -> Iterator[GatewayError]:
+    def failures(self, remote: R, wire: Wire, fate: Fate | FateOf) -> Iterator[GatewayError]:
         """What comes of each call when each of its requests in turn has this fate. After each
         failure the same gateway does the call as if nothing had been."""
+        fate_of = (lambda _: fate) if isinstance(fate, Fate) else fate
         for name, call in self.calls(remote).items():
             with built(remote, wire.url) as gateway:
                 wire.clear()
@@ -188,7 +193,7 @@ class GatewayConformance(Generic[R]):
             assert 0 < count <= _MOST_REQUESTS, f"{name} takes {count} requests"
             for place in range(count):
                 with built(remote, wire.url) as gateway:
-                    wire.fail(place, fate)
+                    wire.fail(place, fate_of)
                     yield refusal(remote, call, gateway, f"{name}, request {place}")
                     wire.clear()
                     assert call(gateway) == expected, f"{name} after a failed request {place}"

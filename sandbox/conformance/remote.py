@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from gateways.connectors import Connector
 from gateways.odoo import OdooClient
+from sandbox.proxy import Request
 
 NAME = "north"
 """What the kit configures a connector as: not its kind, which it must not take for its name."""
@@ -74,8 +75,8 @@ class Remote(ABC):
         """What must never be shown, of both kinds of settings."""
 
     @abstractmethod
-    def rate_limited(self, seconds: int) -> Answer:
-        """How it refuses a call for its limit, which lasts for so many seconds."""
+    def rate_limited(self, seconds: int, request: Request) -> Answer:
+        """How it refuses this call for its limit, which lasts for so many seconds."""
 
     def odoo(self, address: str, *, wrong: bool = False) -> OdooClient | None:
         """The firm's Odoo, for a connector that uses it; `wrong`: with a key that is none."""

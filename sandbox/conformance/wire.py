@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sandbox.proxy import PASSED, Fate, Proxy, Request
 
 _STARTED_WITHIN_SECONDS = 10.0
+
+FateOf = Callable[[Request], Fate]
+
+
+def _pass(request: Request) -> Fate:
+    return PASSED
 
 
 class Wire:
@@ -19,7 +25,8 @@ class Wire:
         self._proxy = Proxy(remote, fate_of=self._fate_of, keeps_host=True)
         self._lock = threading.Lock()
         self._requests: list[Request] = []
-        self._fate, self._at = PASSED, -1
+        self._fate: FateOf = _pass
+        self._at = -1
         self.url = ""
 
     @property
@@ -30,9 +37,9 @@ class Wire:
 
     def clear(self) -> None:
         """Let everything pass, and forget what passed."""
-        self.fail(-1, PASSED)
+        self.fail(-1, _pass)
 
-    def fail(self, place: int, fate: Fate) -> None:
+    def fail(self, place: int, fate: FateOf) -> None:
         """Let the request at this place, counted from now on and from 0, have this fate."""
         with self._lock:
             self._requests, self._fate, self._at = [], fate, place
@@ -41,7 +48,7 @@ class Wire:
         with self._lock:
             place = len(self._requests)
             self._requests.append(request)
-            return self._fate if place == self._at else PASSED
+            return self._fate(request) if place == self._at else PASSED
 
     @contextmanager
     def open(self) -> Iterator[Wire]:

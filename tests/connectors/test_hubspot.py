@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import pytest
 
@@ -19,6 +19,7 @@ from gateways.crm.status import STATUS_LABELS
 from sandbox.conformance.crm import CrmConformance, CrmRemote, Deal
 from sandbox.conformance.remote import Answer, Delivery
 from sandbox.hubspot import HubSpotStore, hubspot_app
+from sandbox.proxy import Request
 from tests.serving import served
 
 TOKEN, WRONG = "pat-eu1-conformance", "pat-eu1-of-nobody"
@@ -27,7 +28,7 @@ TOKEN, WRONG = "pat-eu1-conformance", "pat-eu1-of-nobody"
 class HubSpotRemote(CrmRemote):
     connector = CONNECTOR
     page_size = 200
-    cannot = {"end_sessions": "a service key has no session"}
+    cannot: ClassVar = {"end_sessions": "a service key has no session"}
 
     def __init__(self, address: str, store: HubSpotStore) -> None:
         self._address, self._store = address, store
@@ -49,7 +50,7 @@ class HubSpotRemote(CrmRemote):
         return self._address
 
     def settings(self, address: str) -> dict[str, Any]:
-        return {"url": address, "api_key": TOKEN}
+        return {"url": address, "api_key": TOKEN, "version": "2026-09"}
 
     def wrong_settings(self, address: str) -> dict[str, Any]:
         return {"url": address, "api_key": WRONG}
@@ -57,7 +58,7 @@ class HubSpotRemote(CrmRemote):
     def secrets(self) -> list[str]:
         return [TOKEN, WRONG]
 
-    def rate_limited(self, seconds: int) -> Answer:
+    def rate_limited(self, seconds: int, request: Request) -> Answer:
         body = {
             "status": "error",
             "message": "You have reached your limit.",
@@ -142,6 +143,7 @@ class HubSpotRemote(CrmRemote):
 
 class TestHubSpot(CrmConformance[HubSpotRemote]):
     @pytest.fixture(scope="class")
-    def remote(self) -> Iterator[HubSpotRemote]:
+    @classmethod
+    def remote(cls) -> Iterator[HubSpotRemote]:
         with HubSpotRemote.running() as remote:
             yield remote

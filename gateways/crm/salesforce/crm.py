@@ -42,6 +42,8 @@ class SalesforceCrm:
     found by sweeps.
     """
 
+    most_at_once = MAX_BATCH
+
     def __init__(
         self,
         api: SalesforceApi,

@@ -14,7 +14,7 @@ from joserfc.jwk import RSAKey
 
 from gateways import errors
 from gateways.errors import GatewayError
-from gateways.http import json_object, unanswered
+from gateways.http import json_object, retry_after, unanswered
 from gateways.secrets import Secret
 
 PATH = "/services/oauth2/token"
@@ -130,9 +130,9 @@ class Login:
         stated = str(body.get("error_description") or response.reason_phrase)[:_SHOWN_CHARACTERS]
         text = f"{code}: {stated} (HTTP {response.status_code}, signing in)".removeprefix(": ")
         if response.status_code >= 500 or code == _RETRY_YOUR_REQUEST:
-            return errors.transient(self._system, "unavailable", text)
+            return errors.transient(self._system, "unavailable", text, retry_after(response))
         if response.status_code == 429:
-            return errors.transient(self._system, "rate_limited", text)
+            return errors.transient(self._system, "rate_limited", text, retry_after(response))
         if not code:
             # A page of a proxy, or an address that is not Salesforce's.
             return errors.defect(self._system, "unexpected_answer", text)
