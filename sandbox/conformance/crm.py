@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import pytest
 
@@ -78,7 +78,7 @@ class Deal:
 class CrmRemote(Remote):
     """A CRM, and what people do there. A deal is named by the id that the connector gives it."""
 
-    page_size: int
+    page_size: ClassVar[int]
     """The most deals that one page of the connector's sweeps holds."""
 
     @abstractmethod
@@ -141,6 +141,7 @@ class CrmConformance(GatewayConformance[R], WebhookConformance[R]):
             nonlocal done
             wanted = status(written).model_copy(update={"waiting_on": f"approval {done}"})
             verdicts = crm.write_statuses([wanted])
+            assert verdicts == [None]
             assert remote.shown(written)["c2c_waiting_on"] == wanted.waiting_on
             done += 1
             return verdicts

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from gateways.connectors import Connector
 from gateways.odoo import OdooClient
@@ -51,9 +51,11 @@ class Remote(ABC):
     Each other method has to be there: the kit fails without it.
     """
 
-    connector: Connector[Any, Any]
-    cannot: Mapping[str, str] = {}
-    malformed: tuple[bytes, ...] = (*_NO_JSON, b"[]", b"{}")
+    connector: ClassVar[Connector[Any, Any]]
+    cannot: ClassVar[Mapping[str, str]] = {}
+    names_itself: ClassVar[str] = NAME
+    """The system that the connector's errors name: what it is configured as."""
+    malformed: ClassVar[tuple[bytes, ...]] = (*_NO_JSON, b"[]", b"{}")
     """Bodies, with the status 200, that are no answer of the remote's to any call."""
 
     @property

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import pytest
 
 from contracts.identifiers import deal_contract_id
-from gateways.crm.dynamics import CONNECTOR
+from gateways.crm.dynamics import CONNECTOR, HEADER
 from gateways.crm.dynamics.api import PAGE
 from gateways.crm.status import STATUS_LABELS
 from sandbox.conformance.crm import CrmConformance, CrmRemote, Deal
@@ -79,7 +79,7 @@ class DynamicsRemote(CrmRemote):
             "RequestId": f"11111111-0000-4000-8000-{record_id[-12:]}",
             "OperationCreatedOn": "/Date(1767225600000)/",
         }
-        return Delivery(json.dumps(body).encode(), {"X-C2C-Token": secret})
+        return Delivery(json.dumps(body).encode(), {HEADER: secret})
 
     # --- what people do ---------------------------------------------------------------------------
 

@@ -176,11 +176,15 @@ class DynamicsCrm:
             raise self._no_deal(deal_id, _NO_ID)
         path, options = f"opportunities({deal_id})", {"$select": select, "$expand": expand}
         try:
-            return self._api.get(path, options)
+            deal = self._api.get(path, options)
         except GatewayError as error:
             if error.code == "not_found":
                 raise self._no_deal(deal_id, error.message) from error
             raise
+        if "statecode" not in deal:
+            text = f"an opportunity without its state: {sorted(deal)}"
+            raise errors.defect(self.system, "unexpected_answer", text)
+        return deal
 
     def _no_deal(self, deal_id: str, message: str) -> GatewayError:
         return errors.business(

@@ -95,7 +95,7 @@ class HubSpotApi:
     def read(self, object_type: str, record_id: str, properties: Sequence[str]) -> JsonObject:
         """One record's `id` and `properties`. Raises GatewayError, `not_found` among others."""
         path = self._path("objects", object_type, record_id)
-        return self._call("GET", path, params={"properties": ",".join(properties)})
+        return self._record(self._call("GET", path, params={"properties": ",".join(properties)}))
 
     def read_many(
         self, object_type: str, record_ids: Sequence[str], properties: Sequence[str]
@@ -114,7 +114,7 @@ class HubSpotApi:
             self._refusals.raise_for_others(
                 answer, lambda error: error.get("category") == "OBJECT_NOT_FOUND"
             )
-            found += self._results(answer)
+            found += map(self._record, self._results(answer))
         return found
 
     def update_many(
@@ -191,7 +191,7 @@ class HubSpotApi:
         path = self._path("objects", object_type, "search")
         response = self._answered("POST", path, body=body, is_search=True)
         answer = self._json(response)
-        records = self._results(answer)
+        records = [self._record(item) for item in self._results(answer)]
         more = records and _after(answer) is not None
         return SearchPage(records, str(records[-1]["id"]) if more else "", date_of(response))
 
@@ -205,6 +205,8 @@ class HubSpotApi:
                 if error.code != "not_found":
                     raise
             else:
+                if "id" not in owner:
+                    raise self._refusals.unexpected(f"no owner {owner_id}: {sorted(owner)}")
                 return owner.get("email") or None
         return None
 
@@ -266,6 +268,14 @@ class HubSpotApi:
             shown = response.text[:SHOWN_CHARACTERS]
             raise self._refusals.unexpected(f"an answer that is no JSON object: {shown}")
         return answer
+
+    def _record(self, answer: Any) -> JsonObject:
+        """A record, once it is known to be one."""
+        is_record = isinstance(answer, dict) and "id" in answer
+        if not is_record or not isinstance(answer.get("properties"), dict):
+            shown = json.dumps(answer)[:SHOWN_CHARACTERS]
+            raise self._refusals.unexpected(f"a record without its properties: {shown}")
+        return dict(answer)
 
     def _results(self, answer: JsonObject) -> list[JsonObject]:
         results = answer.get("results")
