@@ -4,6 +4,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+JUDGES := tests/judges/node_modules/.installed
 PYTHON ?= python3
 # Most of a test's time is waiting for servers; each process has its own Temporal, sandbox and Odoo.
 PARALLEL := -n 3 --dist loadfile
@@ -27,19 +28,27 @@ $(STAMP): pyproject.toml requirements/dev.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+# Parsers of others that tests hold our requests against. Without Node those tests fail.
+$(JUDGES): tests/judges/package.json tests/judges/package-lock.json
+	@if command -v npm >/dev/null; then \
+	    npm ci --prefix tests/judges --no-audit --no-fund --loglevel error && touch $@; \
+	else \
+	    echo "Node 20 with npm is needed by tests/unit/crm (npm not found)"; \
+	fi
+
 demo: $(STAMP) ## six contracts from signature to cash (ODOO=real: on a real Odoo 19; KEEP=1: stay up)
 	@c2c demo $(if $(ODOO),--odoo $(ODOO)) $(if $(KEEP),--keep)
 
 dev: $(STAMP) ## the whole local stack in the foreground (KEEP=1: with the data of the last time)
 	@c2c dev $(if $(ODOO),--odoo $(ODOO)) $(if $(KEEP),--keep-data)
 
-test: $(STAMP) ## everything, the real Odoo included (minutes more the first time: it is fetched)
+test: $(STAMP) $(JUDGES) ## everything, the real Odoo included (minutes more the first time: it is fetched)
 	@python -m sandbox.real_odoo prepare
 	@python -m pytest $(PARALLEL)
 	@python -m tests.explore --transitions 1000000
 	@python -m pytest $(CAMPAIGN)
 
-test-fast: $(STAMP) ## what is quick and needs no Odoo: domain, gateways, workflows on the stand-in, replay
+test-fast: $(STAMP) $(JUDGES) ## what is quick and needs no Odoo: domain, gateways, workflows on the stand-in, replay
 	@python -m pytest $(PARALLEL) -m "not real and not long" tests/unit tests/replay tests/activities tests/workflows
 
 bench: $(STAMP) ## what the product is measured by (ONLY=name: that one; QUICK=1: small sizes, minutes)
@@ -83,4 +92,4 @@ histories: $(STAMP) ## record anew the histories that CI replays (only for an un
 	@python -m tests.replay.record
 
 clean: ## remove what was built here (not the download cache)
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .run *.egg-info build
+	@rm -rf $(VENV) tests/judges/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .run *.egg-info build

@@ -38,7 +38,7 @@ class WonDeal(Value):
 
 class WonDeals(Value):
     """A page of won deals, and what the CRM's own clock said when they were looked for (aware).
-    `next` is the deal that the next page begins behind; "": this was the last."""
+    `next` is the mark that the next page begins behind; "": this was the last."""
 
     deals: list[WonDeal]
     as_of: datetime

@@ -246,6 +246,9 @@ status_refused (sales, at write_back): the CRM refused the status on this deal; 
 crm_refused (operations, at read_deal, at write_back): the CRM refused the call, or a deal lacks
     what a rule of the account requires; the field names the property => correct the property, or
     fill it in on the deal, then `retry`
+crm_version_gone (operations, at read_deal, at write_back): Salesforce does not answer at the
+    configured API version, mostly because it is retired => set `api_version` to one that `c2c
+    check` lists, restart the workers, then `retry`
 crm_property_unknown (operations, at write_back): the CRM lacks a property that we write; the field
     names it => run `c2c setup --connectors`, then `retry`
 not_found (operations, at read_deal, at write_back): the CRM answered 404 where a record is
@@ -467,8 +470,8 @@ and later every 15 minutes, so a good key is enough; `retry` only makes it soone
 
 api_key_refused (operations): Odoo refuses the key: it is wrong, withdrawn or expired => write a
     new key into the file
-credentials_refused (operations): a connector's remote refuses the key or the token => write a
-    new one into the file
+credentials_refused (operations): the connector's remote refuses the key or the token, or does not
+    let the app in; the message says why => write a new one into the file, or correct the app
 consent_required (operations): nobody has agreed yet that c2c acts for the DocuSign user => open
     the address in the message as that user, and agree
 database_unknown (operations): Odoo has no such database (reported over JSON-RPC) => correct
@@ -507,8 +510,8 @@ unreachable: there is no connection to the remote => start the remote
 no_answer: the call was sent and no answer came, so it may be done => nothing: the retry finds
     its own record
 unavailable: the remote is starting, overloaded or down => look at the remote
-conflict: two writers met in Odoo or in Dynamics 365 => nothing
-locked: HubSpot keeps the record locked for a moment => nothing
+conflict: two writers met in Odoo or the CRM => nothing
+locked: the CRM keeps the record locked for a moment => nothing
 rate_limited: the remote asks for fewer calls; the wait it asks for is kept => nothing
 throttled: our own limit (`odoo.calls_per_second`) is used up => raise the limit if Odoo can
     bear it

@@ -103,8 +103,16 @@ def _settings(group: Group, item: Connector[Any, Any]) -> Iterator[str]:
     common = COMMON[group].model_fields
     for name, field in item.settings.model_fields.items():
         if name not in common:
-            key = f"`{group.section}.{item.kind}.{name}`"
-            yield _line([key, _default(field), field.description or ""])
+            yield from _rows(f"{group.section}.{item.kind}.{name}", field)
+
+
+def _rows(key: str, field: FieldInfo) -> Iterator[str]:
+    """A field's row; where it is a table of its own, the rows of that table's fields."""
+    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+        for name, inner in field.annotation.model_fields.items():
+            yield from _rows(f"{key}.{name}", inner)
+    else:
+        yield _line([f"`{key}`", _default(field), field.description or ""])
 
 
 def _default(field: FieldInfo) -> str:

@@ -50,8 +50,8 @@ class Crm(Protocol):
 
     def won_deals(self, since: datetime, after: str = "") -> WonDeals:
         """A page of the won deals without a contract, changed at or after `since` (aware), and the
-        CRM's time. A page begins behind the deal `after`, so that none is left out or comes twice,
-        whatever changes meanwhile.
+        CRM's time. A page begins behind the mark `after`, the `next` of the page before, so that
+        none is left out, whatever changes meanwhile. A deal that changes meanwhile may come again.
 
         A deal closed before the configured day of adoption is left out: nobody wants a contract
         to start because somebody edits an old deal.

@@ -46,5 +46,6 @@ CONNECTOR = Connector(
     # child record changes is not stamped at all: hence the overlap, and a day again each night.
     sweep=Sweep(overlap=timedelta(minutes=15), nightly=timedelta(days=1)),
     live="Held to simple-salesforce and to a SOQL parser of others, never to a live org.",
-    docs="docs/connectors/salesforce.md",
+    docs="How to set up the app, its permissions and the fields: "
+    "[connectors/salesforce.md](connectors/salesforce.md).",
 )

@@ -36,14 +36,14 @@ _SHOWN_CHARACTERS = 500
 _INVALID_SESSION = "INVALID_SESSION_ID"
 _LIMIT_EXCEEDED = "REQUEST_LIMIT_EXCEEDED"
 _NEARLY_USED_PERCENT = 90
-_SLOWED_CALL = timedelta(seconds=2)
+_SPARING_CALLS_PER_SECOND = 0.5
 _DAILY_RETRY = timedelta(minutes=15)
 """The day's calls are counted in a window of 24 hours that slides, so some come back soon."""
 _CONCURRENT_RETRY = timedelta(seconds=10)
 _MAX_PAUSE = timedelta(minutes=1)
 """Longer and a raised limit would go unnoticed; the engine waits out the rest."""
 
-_USAGE = re.compile(r"api-usage=([0-9]{1,12})/([0-9]{1,12})")
+_USAGE = re.compile(r"(?<![\w-])api-usage=([0-9]{1,12})/([0-9]{1,12})")
 _COLUMN = re.compile(r"No such (?:column|relation) '([^']+)'")
 
 _PASSES = {
@@ -95,14 +95,18 @@ class SalesforceApi:
         system: str,
         version: str,
         throttle: Throttle | None = None,
+        sparing: Throttle | None = None,
     ) -> None:
+        """`sparing` spaces the calls once the day's are nearly used: they are the whole firm's.
+        Until then none are spaced, as Salesforce counts them by the day."""
         self._http = http
         self._login = Login(http, grant, system=system)
         self._system = system
         self._version = version
         self._base = f"{_ROOT}/{version}"
-        # Salesforce counts calls by the day and not by the second: nothing is spaced until then.
         self._throttle = throttle or Throttle(system=system)
+        self._sparing = sparing or Throttle(_SPARING_CALLS_PER_SECOND, system=system)
+        self._is_scarce = False
 
     def close(self) -> None:
         """Close the connections. Calls still under way end with an error."""
@@ -225,6 +229,8 @@ class SalesforceApi:
 
         def send(token: str) -> httpx.Response:
             self._throttle.wait()
+            if self._is_scarce:
+                self._sparing.wait()
             return self._sent(method, path, token, params, body)
 
         token = self._login.token()
@@ -252,13 +258,10 @@ class SalesforceApi:
         return response
 
     def _watch_usage(self, response: httpx.Response) -> None:
-        """Call more slowly when the day's calls are nearly used: they are the whole firm's."""
         usage = _USAGE.search(response.headers.get("Sforce-Limit-Info", ""))
-        if usage is None:
-            return
-        used, allowed = int(usage[1]), int(usage[2])
-        if used * 100 >= allowed * _NEARLY_USED_PERCENT:
-            self._throttle.pause(_SLOWED_CALL)
+        if usage is not None:
+            used, allowed = int(usage[1]), int(usage[2])
+            self._is_scarce = used * 100 >= allowed * _NEARLY_USED_PERCENT
 
     def _error(self, response: httpx.Response) -> GatewayError:
         """Salesforce's refusal of a whole call as a GatewayError."""
@@ -351,11 +354,8 @@ class _Stated(NamedTuple):
         message = str(item.get("message") or "")[:_SHOWN_CHARACTERS]
         named = item.get("fields")
         fields = tuple(map(str, named)) if isinstance(named, list) else ()
-        return cls(
-            code=str(item.get("errorCode") or item.get("statusCode") or ""),
-            message=message,
-            fields=fields or tuple(_COLUMN.findall(message)),
-        )
+        stated = str(item.get("errorCode") or item.get("statusCode") or "")
+        return cls(stated, message, fields or tuple(_COLUMN.findall(message)))
 
     @property
     def text(self) -> str:

@@ -92,16 +92,16 @@ class SalesforceCrm:
         return reading.billed(contract_data, lines, schedules, written, self._fields)
 
     def write_statuses(self, statuses: Sequence[ContractStatus]) -> list[GatewayError | None]:
-        """See Crm. A call for 200 deals; where a deal comes twice, the last counts."""
-        latest = {item.deal_id: item for item in statuses if not _why_no_id(item.deal_id)}
-        verdicts: dict[str, GatewayError | None] = {}
-        ids = sorted(latest)
-        for start in range(0, len(ids), MAX_BATCH):
-            batch = ids[start : start + MAX_BATCH]
-            records = [_record(deal_id, latest[deal_id]) for deal_id in batch]
-            answers = self._api.update_many("Opportunity", records)
-            verdicts |= dict(zip(batch, answers, strict=True))
-        return [self._verdict(status.deal_id, verdicts) for status in statuses]
+        """See Crm. One call."""
+        verdicts = [self._unusable(status.deal_id) for status in statuses]
+        sent = [item for item, verdict in zip(statuses, verdicts, strict=True) if not verdict]
+        if not sent:
+            return verdicts
+        answers = iter(self._api.update_many("Opportunity", [_record(item) for item in sent]))
+        return [
+            verdict or self._verdict(status.deal_id, next(answers))
+            for status, verdict in zip(statuses, verdicts, strict=True)
+        ]
 
     def won_deals(self, since: datetime, after: str = "") -> WonDeals:
         """See Crm. A page goes on behind the time of change and id of its predecessor's last row,
@@ -185,15 +185,14 @@ class SalesforceCrm:
                 found.setdefault(str(row.get("OpportunityLineItemId")), []).append(row)
         return found
 
-    def _verdict(
-        self, deal_id: str, verdicts: Mapping[str, GatewayError | None]
-    ) -> GatewayError | None:
-        if reason := _why_no_id(deal_id):
-            return refused(self.system, deal_id, reason)
-        error = verdicts[deal_id]
-        if error is not None and error.code == "not_found":
-            return refused(self.system, deal_id, error.message)
-        return error
+    def _unusable(self, deal_id: str) -> GatewayError | None:
+        reason = _why_no_id(deal_id)
+        return refused(self.system, deal_id, reason) if reason else None
+
+    def _verdict(self, deal_id: str, answer: GatewayError | None) -> GatewayError | None:
+        if answer is not None and answer.code == "not_found":
+            return refused(self.system, deal_id, answer.message)
+        return answer
 
     def _listed(self, row: JsonObject) -> WonDeal:
         try:
@@ -219,11 +218,11 @@ def _why_no_id(deal_id: str) -> str:
     return f"use the id of 18 characters, {whole}" if whole else _NO_ID
 
 
-def _record(deal_id: str, status: ContractStatus) -> JsonObject:
+def _record(status: ContractStatus) -> JsonObject:
     """Null clears a field. A text that is too long would refuse the whole status: it is cut."""
     texts = status_texts(status)
     values = {
         field: texts[name][: setup.STATUS_LENGTH] or None
         for name, field in setup.STATUS_FIELDS.items()
     }
-    return {"id": deal_id, **values}
+    return {"id": status.deal_id, **values}

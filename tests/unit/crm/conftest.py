@@ -1,4 +1,4 @@
-"""Stand-ins for CRMs over real sockets, and the CRMs that speak to them."""
+"""CRMs over a real socket: an org of Salesforce, an organisation of Dynamics 365."""
 
 from __future__ import annotations
 

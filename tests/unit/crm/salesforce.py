@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -114,8 +115,9 @@ def crm_at(url: str, **changes: Any) -> SalesforceCrm:
     if settings.get("private_key"):
         settings.pop("consumer_secret")
     zone = settings.pop("time_zone", "Europe/Brussels")
-    entity = LegalEntity.model_construct(time_zone=zone)
+    entity = cast(LegalEntity, SimpleNamespace(time_zone=zone))  # all that is asked of it
     around = Surroundings(name=SYSTEM, entity=entity, odoo=cast(OdooClient, None))
+    assert CONNECTOR.build
     crm = CONNECTOR.build(SalesforceSettings.model_validate(settings), around)
     assert isinstance(crm, SalesforceCrm)
     return crm

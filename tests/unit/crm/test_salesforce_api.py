@@ -472,33 +472,51 @@ def test_a_sweep_that_fails_is_complete_when_it_is_repeated(
 # Limits
 
 
-def throttled_api(url: str) -> tuple[SalesforceApi, list[float]]:
+def patient_api(url: str) -> tuple[SalesforceApi, list[float]]:
     """An API whose waiting takes no time, and how long it waits."""
     slept: list[float] = []
-    throttle = Throttle(system=SYSTEM, clock=lambda: 0, sleep=slept.append)
+
+    def throttle(calls_per_second: float | None) -> Throttle:
+        return Throttle(calls_per_second, system=SYSTEM, clock=lambda: 0, sleep=slept.append)
+
     grant = ClientCredentials("3MVG9.consumer", Secret.of("secret"))
     api = SalesforceApi(
-        pooled_client(url), grant, system=SYSTEM, version="v67.0", throttle=throttle
+        pooled_client(url),
+        grant,
+        system=SYSTEM,
+        version="v67.0",
+        throttle=throttle(None),
+        sparing=throttle(0.5),
     )
     return api, slept
 
 
-@pytest.mark.parametrize(("made", "slowed"), [(0, False), (850, False), (900, True), (990, True)])
-def test_calls_slow_down_when_the_day_s_are_nearly_used(
-    sf: Connected, made: int, slowed: bool
+@pytest.mark.parametrize(("made", "waits"), [(0, []), (850, []), (900, [2, 4]), (990, [2, 4])])
+def test_calls_are_spaced_when_the_day_s_are_nearly_used(
+    sf: Connected, made: int, waits: list[int]
 ) -> None:
     sf.client.calls_allowed, sf.client.calls_made = 1_000, made
-    api, slept = throttled_api(sf.url)
-    api.query("SELECT Id FROM Account")
-    assert slept == []
-    api.query("SELECT Id FROM Account")
+    api, slept = patient_api(sf.url)
+    for _ in range(4):
+        api.query("SELECT Id FROM Account")
     api.close()
-    assert slept == ([2] if slowed else [])
+    assert slept == waits
+
+
+def test_the_usage_of_one_app_is_not_the_org_s(sf: Connected) -> None:
+    api, slept = patient_api(LIVE)
+    usage = {"Sforce-Limit-Info": "per-app-api-usage=249/250(appName=c2c), api-usage=7/5000"}
+    with respx.mock(base_url=LIVE) as mocked:
+        mocked.post(TOKEN_PATH).respond(200, json=TOKEN)
+        mocked.get(QUERY_PATH).respond(200, json=EMPTY, headers=usage)
+        for _ in range(3):
+            api.query("SELECT Id FROM Account")
+    assert slept == []
 
 
 def test_a_used_up_day_stops_our_own_calls_for_a_minute_only(sf: Connected) -> None:
     sf.client.calls_allowed = 0
-    api, _ = throttled_api(sf.url)
+    api, _ = patient_api(sf.url)
     assert refusal(lambda: api.query("SELECT Id FROM Account")).retry_after == timedelta(minutes=15)
     held_back = refusal(lambda: api.query("SELECT Id FROM Account"))
     api.close()
@@ -508,7 +526,7 @@ def test_a_used_up_day_stops_our_own_calls_for_a_minute_only(sf: Connected) -> N
 
 
 def test_more_records_than_a_call_takes_are_a_mistake_of_the_caller(sf: Connected) -> None:
-    api, _ = throttled_api(sf.url)
+    api, _ = patient_api(sf.url)
     with pytest.raises(ValueError, match="201 records"):
         api.update_many("Opportunity", [{"id": str(n)} for n in range(MAX_BATCH + 1)])
     api.close()

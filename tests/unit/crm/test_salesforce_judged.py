@@ -13,20 +13,24 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from hypothesis import given
+from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import RSAKey
-from simple_salesforce import Salesforce, SalesforceLogin
+from simple_salesforce.api import Salesforce
 from simple_salesforce.exceptions import (
     SalesforceAuthenticationFailed,
     SalesforceExpiredSession,
     SalesforceMalformedRequest,
     SalesforceResourceNotFound,
 )
+from simple_salesforce.login import SalesforceLogin
 
 from gateways.crm.salesforce import queries
 from gateways.crm.salesforce.crm import SalesforceCrm
 from gateways.crm.salesforce.features import Features
 from gateways.crm.salesforce.settings import FieldNames
+from gateways.crm.status import status_texts
 from sandbox.salesforce import soql
 from tests.unit.crm.salesforce import (
     MISSING,
@@ -116,9 +120,10 @@ def test_the_parser_of_others_refuses_what_is_no_soql() -> None:
             soql.parsed(text)
 
 
-def test_the_stand_in_reads_a_text_as_it_was_meant() -> None:
-    value = 'it\'s a \\ "quote"\n'
-    [found] = soql.comparisons(soql.parsed(queries.quote_lines(value, Features(*[True] * 5))).where)
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]) | st.sampled_from("\n\r\t")))
+def test_no_text_ends_its_literal(value: str) -> None:
+    query = soql.parsed(queries.quote_lines(value, Features(*[True] * 5)))
+    [found] = soql.comparisons(query.where)
     assert found.literals == (soql.Literal("text", value),)
 
 
@@ -151,7 +156,7 @@ def session(sf: Connected) -> Iterator[requests.Session]:
 
 
 @pytest.fixture
-def official(sf: Connected, session: requests.Session) -> Salesforce:
+def official(sf: Connected, session: requests.Session) -> Any:
     """simple-salesforce, signed in by the consumer secret."""
     token, instance = SalesforceLogin(
         session=session,
@@ -178,7 +183,7 @@ def asked(request: Recorded) -> tuple[Any, ...]:
 
 
 def test_both_sign_in_by_the_consumer_secret_alike(
-    sf: Connected, official: Salesforce, sf_crm: SalesforceCrm
+    sf: Connected, official: Any, sf_crm: SalesforceCrm
 ) -> None:
     theirs = sf.recorder.requests[0]
     sf_crm.won_deals(SINCE)
@@ -227,7 +232,7 @@ def test_simple_salesforce_understands_why_it_is_not_let_in(
     assert caught.value.code == "invalid_client"
 
 
-def test_both_query_alike(sf: Connected, official: Salesforce, sf_crm: SalesforceCrm) -> None:
+def test_both_query_alike(sf: Connected, official: Any, sf_crm: SalesforceCrm) -> None:
     deal_id = deal(sf.org)
     text = queries.deal(deal_id, FieldNames(), Features(True, True, True, True, True))
     theirs = request_of(sf, lambda: official.query(text))
@@ -245,7 +250,7 @@ def test_both_query_alike(sf: Connected, official: Salesforce, sf_crm: Salesforc
 
 
 def test_simple_salesforce_follows_the_pages_to_the_same_deals(
-    sf: Connected, official: Salesforce, sf_crm: SalesforceCrm
+    sf: Connected, official: Any, sf_crm: SalesforceCrm
 ) -> None:
     sf.org.batch_size = 4
     ids = [deal(sf.org) for _ in range(10)]
@@ -263,7 +268,7 @@ def test_simple_salesforce_follows_the_pages_to_the_same_deals(
 
 
 def test_simple_salesforce_sees_what_is_in_the_recycle_bin_only_if_it_asks(
-    sf: Connected, official: Salesforce
+    sf: Connected, official: Any
 ) -> None:
     deal_id = deal(sf.org)
     sf.org.delete(deal_id)
@@ -273,7 +278,7 @@ def test_simple_salesforce_sees_what_is_in_the_recycle_bin_only_if_it_asks(
     assert (row["Id"], row["IsDeleted"]) == (deal_id, True)
 
 
-def test_both_describe_alike(sf: Connected, official: Salesforce, sf_crm: SalesforceCrm) -> None:
+def test_both_describe_alike(sf: Connected, official: Any, sf_crm: SalesforceCrm) -> None:
     sf.recorder.requests.clear()
     described = official.Opportunity.describe()
     sf_crm.missing_setup()
@@ -285,12 +290,10 @@ def test_both_describe_alike(sf: Connected, official: Salesforce, sf_crm: Salesf
         official.Nonsense__c.describe()
 
 
-def test_both_update_many_alike(sf: Connected, official: Salesforce, sf_crm: SalesforceCrm) -> None:
+def test_both_update_many_alike(sf: Connected, official: Any, sf_crm: SalesforceCrm) -> None:
     ids = [deal(sf.org), MISSING, deal(sf.org)]
     sf.org.delete(ids[2])
-    values = {"c2c_stage__c": "billing"} | {
-        f"c2c_{name}__c": None for name in ("project", "waiting_on", "invoiced", "paid", "overdue")
-    }
+    values = {f"{name}__c": text or None for name, text in status_texts(status("")).items()}
     body = {
         "allOrNone": False,
         "records": [
@@ -312,9 +315,7 @@ def test_both_update_many_alike(sf: Connected, official: Salesforce, sf_crm: Sal
     assert deleted["errors"][0]["statusCode"] == "ENTITY_IS_DELETED"
 
 
-def test_simple_salesforce_understands_the_stand_in_s_errors(
-    sf: Connected, official: Salesforce
-) -> None:
+def test_simple_salesforce_understands_the_stand_in_s_errors(sf: Connected, official: Any) -> None:
     for text, code in (
         ("SELECT Nonsense FROM Opportunity", "INVALID_FIELD"),
         ("SELECT Account.Nonsense FROM Opportunity", "INVALID_FIELD"),
@@ -334,7 +335,8 @@ def test_simple_salesforce_understands_the_stand_in_s_errors(
     ):
         with pytest.raises(SalesforceMalformedRequest) as caught:
             official.query(text)
-        assert caught.value.content[0]["errorCode"] == code, text
+        content: Any = caught.value.content
+        assert content[0]["errorCode"] == code, text
     sf.client.expire_tokens()
     with pytest.raises(SalesforceExpiredSession):
         official.query("SELECT Id FROM Opportunity")
@@ -355,7 +357,7 @@ def test_simple_salesforce_understands_the_stand_in_s_errors(
     ],
 )
 def test_the_stand_in_compares_as_salesforce_does(
-    sf: Connected, official: Salesforce, condition: str, expected: list[str | None]
+    sf: Connected, official: Any, condition: str, expected: list[str | None]
 ) -> None:
     for amount in ("100", "3", "20", None):
         sf.org.add_deal(name="Deal", amount=amount)
