@@ -58,9 +58,9 @@ class EsignRemote(Remote):
         """It can be signed no more: the sender voided it, or it expired."""
         raise NotImplementedError("void, or why not in `cannot`")
 
-    def sign_late(self, envelope_id: str, behind: timedelta) -> None:
-        """Everybody signs, and it shows only now, as if it had been so long ago."""
-        raise NotImplementedError("sign_late, or why not in `cannot`")
+    def signed_late(self, behind: timedelta) -> str:
+        """Make an envelope that all signed so long ago, and that shows only now; returns its id."""
+        raise NotImplementedError("signed_late, or why not in `cannot`")
 
     def prepare(self, envelope_id: str) -> None:
         """The document of this signed envelope cannot be had yet."""
@@ -215,16 +215,15 @@ class EsignConformance(GatewayConformance[R], WebhookConformance[R]):
 
     def test_an_end_that_shows_late_is_found(self, remote: R, esign: Esign) -> None:
         """Behind the mark of the last sweep: soon by the overlap, at the latest once a day."""
-        if not remote.can("sign_late"):
+        if not remote.can("signed_late"):
             return
         sweeps, now = self.sweeps(remote, esign), remote.now()
-        soon, late = sent(remote), sent(remote)
         sweeps.run(now)
         declared = sweeps.sweep
-        remote.sign_late(soon, declared.overlap * 0.9)
+        soon = remote.signed_late(declared.overlap * 0.9)
         assert soon in sweeps.run(now)
         if declared.nightly > declared.overlap:
-            remote.sign_late(late, declared.nightly * 0.9)
+            late = remote.signed_late(declared.nightly * 0.9)
             assert late not in sweeps.run(now)
             assert late in sweeps.run(now + _DAY)
 

@@ -42,6 +42,7 @@ class NotTried(UserWarning):
 
 
 _NO_JSON = (b"", b"<html><body>Sign in to the network</body></html>", b'{"cut', b'"text"', b"null")
+EMPTY = (b"[]", b"{}")
 
 
 class Remote(ABC):
@@ -55,7 +56,7 @@ class Remote(ABC):
     cannot: ClassVar[Mapping[str, str]] = {}
     names_itself: ClassVar[str] = NAME
     """The system that the connector's errors name: what it is configured as."""
-    malformed: ClassVar[tuple[bytes, ...]] = (*_NO_JSON, b"[]", b"{}")
+    malformed: ClassVar[tuple[bytes, ...]] = (*_NO_JSON, *EMPTY)
     """Bodies, with the status 200, that are no answer of the remote's to any call."""
 
     @property

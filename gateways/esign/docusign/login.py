@@ -14,7 +14,7 @@ from joserfc.jwk import RSAKey
 
 from gateways import errors
 from gateways.errors import GatewayError
-from gateways.http import json_object, refuse_plain_http, unanswered
+from gateways.http import json_object, refuse_plain_http, retry_after, unanswered
 from gateways.secrets import Secret
 
 SCOPES = "signature impersonation"
@@ -102,7 +102,10 @@ class Login:
 
     def _base(self, user: dict[str, Any]) -> str:
         """The address of the API for the configured account, or the user's default one."""
-        accounts = [item for item in user.get("accounts") or [] if isinstance(item, dict)]
+        listed = user.get("accounts")
+        if not isinstance(listed, list):
+            raise self._unexpected("DocuSign's answer about the user names no accounts.")
+        accounts = [item for item in listed if isinstance(item, dict)]
         wanted = [item for item in accounts if self._is_meant(item)]
         if not wanted:
             known = ", ".join(str(item.get("account_id")) for item in accounts) or "none"
@@ -125,9 +128,11 @@ class Login:
             response = self._http.request(method, path, **more)
         except httpx.HTTPError as error:
             raise unanswered(error, self._system, "DocuSign") from None
-        body = json_object(response) or {}
+        body = json_object(response)
         if not response.is_success:
-            raise self._not_let_in(response, body)
+            raise self._not_let_in(response, body or {})
+        if body is None:
+            raise self._unexpected("DocuSign's answer to signing in is no JSON object.")
         return body
 
     def _not_let_in(self, response: httpx.Response, body: dict[str, Any]) -> GatewayError:
@@ -135,8 +140,10 @@ class Login:
         code = str(body.get("error") or "")
         stated = str(body.get("error_description") or response.reason_phrase)[:_SHOWN_CHARACTERS]
         text = f"{code}: {stated} (HTTP {response.status_code}, signing in)".removeprefix(": ")
-        if response.status_code >= 500 or response.status_code == 429:
-            return errors.transient(self._system, "unavailable", text)
+        if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            return errors.transient(self._system, "rate_limited", text, retry_after(response))
+        if response.status_code >= 500:
+            return errors.transient(self._system, "unavailable", text, retry_after(response))
         if code == "consent_required":
             address = self._http.base_url.join("/oauth/auth").copy_merge_params(
                 {"response_type": "code", "scope": SCOPES, "client_id": self._integration_key}
