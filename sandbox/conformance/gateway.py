@@ -265,6 +265,6 @@ def refusal(remote: Remote, call: Call, gateway: Any, what: str = "the call") ->
     told = f"{failure} {failure!r} {failure.field} {failure.value} {failure.__cause__!r}"
     assert failure.message.strip(), what
     assert failure.code in BY_CODE, f"{what}: the code {failure.code} is not described"
-    assert failure.system == remote.names_itself, f"{what}: it names {failure.system}"
+    assert failure.system in (NAME, remote.names_itself), f"{what}: it names {failure.system}"
     assert not [secret for secret in remote.secrets() if secret in told], what
     return failure

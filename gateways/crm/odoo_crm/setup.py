@@ -65,7 +65,7 @@ class OdooCrmSetup:
         )
         if not isinstance(fields, dict):
             text = f"fields of sale.order that are none: {str(fields)[:200]}"
-            raise errors.defect(self._odoo.system, "unexpected_answer", text)
+            raise errors.defect(self._system, "unexpected_answer", text)
         if "opportunity_id" not in fields:
             yield Problem(
                 code="crm_module_missing",
