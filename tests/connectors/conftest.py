@@ -4,32 +4,22 @@ from __future__ import annotations
 
 import importlib
 import sys
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from gateways import connectors
+from tests.connectors import installing
 
 PACKAGE = Path(__file__).parent / "tryton"
 
 
 @pytest.fixture(scope="session")
 def installed_tryton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What an installer makes of the package's pyproject.toml, for as long as the tests run."""
-    project = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]
+    """For as long as the tests run."""
     folder = tmp_path_factory.mktemp("site-packages")
-    record = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
-    record.mkdir()
-    named = f"Name: {project['name']}\nVersion: {project['version']}\n"
-    (record / "METADATA").write_text(f"Metadata-Version: 2.1\n{named}")
-    groups = project["entry-points"]
-    lines = [
-        f"[{group}]\n" + "\n".join(f"{name} = {value}" for name, value in items.items())
-        for group, items in groups.items()
-    ]
-    (record / "entry_points.txt").write_text("\n".join(lines) + "\n")
+    installing.record(PACKAGE, folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(PACKAGE)
         patch.syspath_prepend(folder)

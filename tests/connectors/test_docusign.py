@@ -17,9 +17,9 @@ from gateways.esign.docusign.api import PAGE
 from gateways.esign.envelopes import DEAL_FIELD
 from sandbox.conformance.esign import EsignConformance, EsignRemote
 from sandbox.conformance.remote import Answer, Delivery
+from sandbox.conformance.serving import served
 from sandbox.docusign import INTEGRATION_KEY, USER, DocuSignStore, docusign_app, signed
 from sandbox.proxy import Request
-from tests.serving import served
 
 KEY, WRONG = (RSAKey.generate_key(2048, private=True) for _ in range(2))
 

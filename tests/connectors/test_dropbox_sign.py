@@ -15,9 +15,9 @@ from gateways.esign.dropbox_sign import CONNECTOR
 from gateways.esign.dropbox_sign.api import PAGE
 from sandbox.conformance.esign import EsignConformance, EsignRemote
 from sandbox.conformance.remote import Answer, Delivery
+from sandbox.conformance.serving import served
 from sandbox.dropbox_sign import DropboxSignStore, dropbox_sign_app, form
 from sandbox.proxy import Request
-from tests.serving import served
 
 KEY, WRONG = "key-of-the-kit", "key-of-nobody"
 

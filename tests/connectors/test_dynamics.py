@@ -16,8 +16,8 @@ from gateways.crm.dynamics.api import PAGE
 from gateways.crm.status import STATUS_LABELS
 from sandbox.conformance.crm import CrmConformance, CrmRemote, Deal
 from sandbox.conformance.remote import NAME, Answer, Delivery
+from sandbox.conformance.serving import served
 from sandbox.proxy import Request
-from tests.serving import served
 from tests.standins.dataverse import DataverseError
 from tests.standins.dynamics import CLIENT_ID, SECRET, TENANT, Organisation, dynamics_app
 

@@ -18,9 +18,9 @@ from gateways.crm.hubspot.crm import CUSTOM_PROPERTIES
 from gateways.crm.status import STATUS_LABELS
 from sandbox.conformance.crm import CrmConformance, CrmRemote, Deal
 from sandbox.conformance.remote import Answer, Delivery
+from sandbox.conformance.serving import served
 from sandbox.hubspot import HubSpotStore, hubspot_app
 from sandbox.proxy import Request
-from tests.serving import served
 
 TOKEN, WRONG = "pat-eu1-conformance", "pat-eu1-of-nobody"
 

@@ -16,11 +16,11 @@ from gateways.crm.salesforce.settings import FieldNames
 from gateways.crm.salesforce.setup import STATUS_FIELDS, custom_fields
 from sandbox.conformance.crm import CrmConformance, CrmRemote, Deal
 from sandbox.conformance.remote import Answer
+from sandbox.conformance.serving import served
 from sandbox.proxy import Request
 from sandbox.salesforce import ExternalClientApp, SalesforceOrg, salesforce_app
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.objects import WON_STAGE
-from tests.serving import served
 from tests.unit.crm.salesforce import define
 
 SECRET, WRONG = "consumer-secret-of-the-kit", "consumer-secret-of-nobody"

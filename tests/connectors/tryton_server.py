@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar
@@ -76,7 +76,7 @@ def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
 
 
 class TrytonRemote(CrmRemote):
-    """A firm's Tryton: its company, its salesperson, and deals as people make them by its buttons."""
+    """A firm's Tryton: a company, a salesperson, and deals as people make them by its buttons."""
 
     connector = CONNECTOR
     page_size = PAGE
@@ -92,13 +92,15 @@ class TrytonRemote(CrmRemote):
         self._session = ""
         self._session = self._signed_in()
         self.context: dict[str, Any] = {}
-        [unit] = self.call("product.uom.search", [["name", "=", "Unit"]], 0, 1, None)
-        [euro] = self.call("currency.currency.search", [["code", "=", "EUR"]], 0, 1, None)
-        self._unit, self._euro = unit, euro
+        [self._unit] = self.call("product.uom.search", [["name", "=", "Unit"]], 0, 1, None)
+        since = {"date": day(date(2020, 1, 1)), "rate": _decimal(Decimal(1))}
+        euro = {"name": "Euro", "code": "EUR", "symbol": "€", "rates": [["create", [since]]]}
+        [self._euro] = self.call("currency.currency.create", [euro])
+        [self._country] = self.call("country.country.create", [{"name": "Belgium", "code": "BE"}])
         [party] = self.call("party.party.create", [{"name": "Northwind"}])
         [self.company] = self.call(
             "company.company.create",
-            [{"party": party, "currency": euro, "timezone": "Europe/Brussels"}],
+            [{"party": party, "currency": self._euro, "timezone": "Europe/Brussels"}],
         )
         [seller] = self.call("party.party.create", [{"name": "Sam"}])
         self._email(seller, "sam@firm.example")
@@ -177,7 +179,7 @@ class TrytonRemote(CrmRemote):
         self._write(int(deal_id), description=title)
 
     def add_late(self, deal: Deal, behind: timedelta) -> str:
-        """Its stamp is of when the transaction began, and no transaction of SQLite lasts so long."""
+        """Its stamp is of when its transaction began, and none of SQLite's lasts so long."""
         deal_id = self.add(deal)
         at = (self.now() - behind).replace(tzinfo=None).isoformat(" ")
         self._sql(
@@ -273,14 +275,14 @@ class TrytonRemote(CrmRemote):
         return self._products[line.code]
 
     def _party(self, deal: Deal) -> int:
-        [country] = self.call("country.country.search", [["code", "=", deal.country]], 0, 1, None)
+        assert deal.country == "BE", "the one country that is set up"
         identifiers = [{"type": "eu_vat", "code": deal.vat_number}] if deal.vat_number else []
         [party] = self.call(
             "party.party.create",
             [
                 {
                     "name": deal.customer,
-                    "addresses": [["create", [{"country": country, "city": "Brussels"}]]],
+                    "addresses": [["create", [{"country": self._country, "city": "Brussels"}]]],
                     "identifiers": [["create", identifiers]],
                 }
             ],
