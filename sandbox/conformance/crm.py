@@ -94,8 +94,8 @@ class CrmRemote(Remote):
         """An open deal is won, today."""
 
     @abstractmethod
-    def rename(self, deal_id: str, title: str) -> None:
-        """Somebody edits the deal."""
+    def edit(self, deal_id: str, text: str) -> None:
+        """Somebody changes a text of the deal."""
 
     @abstractmethod
     def shown(self, deal_id: str) -> Mapping[str, str]:
@@ -253,7 +253,7 @@ class CrmConformance(GatewayConformance[R], WebhookConformance[R]):
             contract, edited, gone = [key for key, _ in page.found][:3]
             changed.update((contract, edited, gone))
             assert crm.write_statuses([status(contract)]) == [None]
-            remote.rename(edited, "Edited meanwhile")
+            remote.edit(edited, "Edited meanwhile")
             if can_delete:
                 remote.delete(gone)
 
@@ -290,7 +290,7 @@ class CrmConformance(GatewayConformance[R], WebhookConformance[R]):
     def test_what_has_a_contract_is_left_out_whoever_edits_it(self, remote: R, crm: Crm) -> None:
         deal_id, since = remote.add(Deal()), remote.now() - _DAY
         assert crm.write_statuses([status(deal_id)]) == [None]
-        remote.rename(deal_id, "Edited after its contract began")
+        remote.edit(deal_id, "Edited after its contract began")
         assert deal_id not in won(crm, since)
         assert not crm.is_due(deal_id)
 

@@ -118,8 +118,8 @@ class DynamicsRemote(CrmRemote):
     def reopen(self, deal_id: str) -> None:
         self._organisation.change(deal_id, statecode=0, actualclosedate=None)
 
-    def rename(self, deal_id: str, title: str) -> None:
-        self._organisation.change(deal_id, name=title)
+    def edit(self, deal_id: str, text: str) -> None:
+        self._organisation.change(deal_id, name=text)
 
     def delete(self, deal_id: str) -> None:
         self._organisation.delete(deal_id)

@@ -118,8 +118,8 @@ class HubSpotRemote(CrmRemote):
     def reopen(self, deal_id: str) -> None:
         self._store.update("deals", deal_id, {"dealstage": "contractsent"})
 
-    def rename(self, deal_id: str, title: str) -> None:
-        self._store.update("deals", deal_id, {"dealname": title})
+    def edit(self, deal_id: str, text: str) -> None:
+        self._store.update("deals", deal_id, {"dealname": text})
 
     def delete(self, deal_id: str) -> None:
         self._store.delete("deals", deal_id)

@@ -101,8 +101,8 @@ class OdooCrmRemote(CrmRemote):
     def reopen(self, deal_id: str) -> None:
         self._odoo.write("crm.lead", [int(deal_id)], {"stage_id": self._open})
 
-    def rename(self, deal_id: str, title: str) -> None:
-        self._odoo.write("crm.lead", [int(deal_id)], {"name": title})
+    def edit(self, deal_id: str, text: str) -> None:
+        self._odoo.write("crm.lead", [int(deal_id)], {"name": text})
 
     def delete(self, deal_id: str) -> None:
         self._odoo.call("crm.lead", "unlink", ids=[int(deal_id)])

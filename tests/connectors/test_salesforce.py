@@ -98,8 +98,8 @@ class SalesforceRemote(CrmRemote):
     def reopen(self, deal_id: str) -> None:
         self._org.change(deal_id, StageName="Negotiation")
 
-    def rename(self, deal_id: str, title: str) -> None:
-        self._org.change(deal_id, Name=title)
+    def edit(self, deal_id: str, text: str) -> None:
+        self._org.change(deal_id, Name=text)
 
     def delete(self, deal_id: str) -> None:
         self._org.delete(deal_id)

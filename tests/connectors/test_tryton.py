@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,18 +13,6 @@ if TYPE_CHECKING:
     from tests.connectors.tryton_server import TrytonRemote
 
 pytestmark = pytest.mark.long
-
-
-@pytest.fixture(scope="session")
-def tryton_remote(
-    installed_tryton: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[TrytonRemote]:
-    """Its installation takes most of a minute."""
-    from tests.connectors.tryton_server import TrytonRemote, tryton
-
-    folder = tmp_path_factory.mktemp("tryton")
-    with tryton(folder) as address:
-        yield TrytonRemote(address, folder)
 
 
 class TestTryton(CrmConformance["TrytonRemote"]):

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar
@@ -142,7 +142,7 @@ class TrytonRemote(CrmRemote):
         return Answer(429, {"Retry-After": str(seconds)}, b"<title>429 Too Many Requests</title>")
 
     def end_sessions(self) -> None:
-        self._sql("DELETE FROM ir_session")
+        self._sql("DELETE FROM ir_session WHERE id > ?", [0])
         self._session = ""
 
     # --- what people do ---------------------------------------------------------------------------
@@ -154,44 +154,43 @@ class TrytonRemote(CrmRemote):
         if deal.won:
             self.win(str(deal_id))
         if deal.closed_on is not None:
-            self._write(deal_id, end_date=day(deal.closed_on))
+            self._set(deal_id, end_date=str(deal.closed_on))
         return str(deal_id)
 
     def add_many(self, count: int) -> list[str]:
-        """As an import makes them."""
-        party = self._party(Deal())
-        won = {"state": "won", "end_date": day(self.now().date())}
-        row = {**self._row(Deal(), party), **won}
+        """As a migration makes them."""
+        row = self._row(Deal(), self._party(Deal()))
         rows = [{**row, "description": f"Deal {number}"} for number in range(count)]
-        return [str(item) for item in self.call(f"{OPPORTUNITY}.create", rows)]
+        made = self.call(f"{OPPORTUNITY}.create", rows)
+        self._set(*made, state="won", end_date=str(self.now().date()))
+        return [str(item) for item in made]
 
     def win(self, deal_id: str) -> None:
-        """Its sale is confirmed; without one it is set to won, as an import does."""
+        """Its sale is confirmed; one without a sale is won as a migration makes it."""
         sales = self._sales(int(deal_id))
         for button in ("quote", "confirm") if sales else ():
             self.call(f"sale.sale.{button}", sales)
-        self._write(int(deal_id), state="won", end_date=day(self.now().date()))
+        if not sales:
+            self._set(int(deal_id), state="won", end_date=str(self.now().date()))
 
     def reopen(self, deal_id: str) -> None:
-        self._write(int(deal_id), state="converted")
+        self._set(int(deal_id), state="converted")
 
-    def rename(self, deal_id: str, title: str) -> None:
-        self._write(int(deal_id), description=title)
+    def edit(self, deal_id: str, text: str) -> None:
+        """A won opportunity's own reference is what people may still change."""
+        self.call(f"{OPPORTUNITY}.write", [int(deal_id)], {"reference": text})
 
     def add_late(self, deal: Deal, behind: timedelta) -> str:
         """Its stamp is of when its transaction began, and none of SQLite's lasts so long."""
         deal_id = self.add(deal)
-        at = (self.now() - behind).replace(tzinfo=None).isoformat(" ")
-        self._sql(
-            "UPDATE sale_opportunity SET create_date = ?, write_date = ? WHERE id = ?",
-            [at, at, int(deal_id)],
-        )
+        at = _stamp(self.now() - behind)
+        self._set(int(deal_id), create_date=at, write_date=at)
         return deal_id
 
     def shown(self, deal_id: str) -> Mapping[str, str]:
         resource = ["resource", "=", f"{OPPORTUNITY},{deal_id}"]
-        notes = self.call("ir.note.search_read", [resource], 0, 9, None, ["message"])
-        assert len(notes) <= 1, "one note a contract"
+        newest = [["id", "DESC"]]
+        notes = self.call("ir.note.search_read", [resource], 0, 1, newest, ["message"])
         lines = [line.partition(": ") for note in notes for line in note["message"].splitlines()]
         said = {label: text for label, _, text in lines}
         return {name: said.get(label, "") for name, label in STATUS_LABELS.items()}
@@ -217,12 +216,16 @@ class TrytonRemote(CrmRemote):
         self._user, key, _ = answer["result"]
         return f"Session {base64.b64encode(f'{USER}:{self._user}:{key}'.encode()).decode()}"
 
-    def _sql(self, query: str, parameters: Sequence[Any] = ()) -> None:
+    def _sql(self, query: str, *rows: Sequence[Any]) -> None:
         with contextlib.closing(sqlite3.connect(self._path, timeout=30)) as database, database:
-            database.execute(query, parameters)
+            database.executemany(query, rows)
 
-    def _write(self, deal_id: int, **values: Any) -> None:
-        self.call(f"{OPPORTUNITY}.write", [deal_id], values)
+    def _set(self, *ids: int, **values: str) -> None:
+        """Beside Tryton, which lets nobody do it: in its database."""
+        every = {"write_date": _stamp(self.now()), **values}
+        columns = ", ".join(f"{name} = ?" for name in every)
+        query = f"UPDATE sale_opportunity SET {columns} WHERE id = ?"
+        self._sql(query, *([*every.values(), deal_id] for deal_id in ids))
 
     def _row(self, deal: Deal, party: int) -> dict[str, Any]:
         return {
@@ -296,6 +299,10 @@ class TrytonRemote(CrmRemote):
         row = {"party": party, "type": "other", "value": email}
         [found] = self.call("party.contact_mechanism.create", [row])
         self._sql("UPDATE party_contact_mechanism SET type = 'email' WHERE id = ?", [found])
+
+
+def _stamp(at: datetime) -> str:
+    return at.replace(tzinfo=None).isoformat(" ")
 
 
 def _decimal(value: Decimal) -> dict[str, str]:

@@ -79,7 +79,7 @@ class TrytonCrm:
             key = _record_id(status.deal_id)
             if key not in there:
                 continue
-            text, mine = _text(status), notes.get(key, [])
+            text, mine = _text(status), notes.get(key or 0, [])
             is_shown = bool(mine) and mine[0]["message"] == text
             old += [note["id"] for note in mine[is_shown:]]
             if not is_shown:

@@ -1,4 +1,4 @@
-"""The package for Tryton is installed: on the path, with the record of an installation."""
+"""Tryton, and the package for it, which is installed: on the path, with its record."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from gateways import connectors
 from tests.connectors import installing
+
+if TYPE_CHECKING:
+    from tests.connectors.tryton_server import TrytonRemote
 
 PACKAGE = Path(__file__).parent / "tryton"
 
@@ -29,3 +33,15 @@ def installed_tryton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     connectors._entry_points.cache_clear()
     for name in [name for name in sys.modules if name.split(".")[0] == "c2c_tryton"]:
         del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def tryton_remote(
+    installed_tryton: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TrytonRemote]:
+    """Its installation takes most of a minute."""
+    from tests.connectors.tryton_server import TrytonRemote, tryton
+
+    folder = tmp_path_factory.mktemp("tryton")
+    with tryton(folder) as address:
+        yield TrytonRemote(address, folder)
