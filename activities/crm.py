@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from pydantic import BaseModel
 from temporalio import activity
 
-from activities.crm_statuses import StatusBatcher
 from activities.done import Done
 from activities.failures import BusinessRefusal
+from activities.shared_calls import SharedCalls
 from contracts.crm import ContractStatus, WonDeals
 from contracts.model import JsonObject, Source
-from gateways.crm.protocol import Crm
+from gateways.crm.protocol import Crm, ReadsTogether
+
+READS_AT_ONCE = 20
+"""Deals that are read at a time, of CRMs that read each by itself; they limit their callers."""
 
 
 class DealRequest(BaseModel):
@@ -52,10 +57,15 @@ class CrmActivities:
     """Activities on the `crm` task queue; one connector a CRM, by its system name. `signatures` are
     the services for signatures that the contracts of a CRM wait for, by its name."""
 
-    def __init__(self, crms: Mapping[str, Crm], signatures: Mapping[str, str]) -> None:
+    def __init__(
+        self, crms: Mapping[str, Crm], signatures: Mapping[str, str], *, gather_seconds: float
+    ) -> None:
+        """Requests that can share a call wait so long for each other."""
         self._crms = crms
-        self._statuses = {system: StatusBatcher(crm) for system, crm in crms.items()}
         self._signatures = signatures
+        self._statuses = {name: _statuses_of(crm, gather_seconds) for name, crm in crms.items()}
+        self._reads = {name: _reads_of(crm, gather_seconds) for name, crm in crms.items()}
+        self._threads = ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="read-deal")
 
     def _crm(self, system: str) -> Crm:
         crm = self._crms.get(system)
@@ -69,13 +79,20 @@ class CrmActivities:
         return crm
 
     @activity.defn
-    def read_deal(self, request: DealRequest) -> DealData:
-        """Read a won deal as contract data."""
+    async def read_deal(self, request: DealRequest) -> DealData:
+        """Read a won deal as contract data; together with others, where the CRM can."""
         source = request.source
         return DealData(
-            contract_data=self._crm(source.system).read_contract(source.id),
+            contract_data=await self._read(source),
             signature=self._signatures.get(source.system, ""),
         )
+
+    async def _read(self, source: Source) -> JsonObject:
+        crm, together = self._crm(source.system), self._reads[source.system]
+        if together is not None:
+            return await together.ask(source.id)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, crm.read_contract, source.id)
 
     @activity.defn
     def is_due(self, request: DealRequest) -> DealIsDue:
@@ -89,10 +106,32 @@ class CrmActivities:
         repeating it changes nothing."""
         system = request.source.system
         self._crm(system)  # is configured
-        await self._statuses[system].write(request.status)
+        await self._statuses[system].ask(request.status)
         return Done()
 
     @activity.defn
     def won_deals(self, request: WonDealsRequest) -> WonDeals:
         """A page of the won deals changed since a moment."""
         return self._crm(request.system).won_deals(request.since, request.after)
+
+
+def _statuses_of(crm: Crm, gather_seconds: float) -> SharedCalls[ContractStatus, None]:
+    return SharedCalls(
+        crm.write_statuses,
+        system=crm.system,
+        key=lambda status: status.deal_id,
+        most_at_once=crm.most_at_once,
+        gather_seconds=gather_seconds,
+    )
+
+
+def _reads_of(crm: Crm, gather_seconds: float) -> SharedCalls[str, JsonObject] | None:
+    if not isinstance(crm, ReadsTogether):
+        return None
+    return SharedCalls(
+        crm.read_contracts,
+        system=crm.system,
+        key=lambda deal_id: deal_id,
+        most_at_once=crm.most_at_once,
+        gather_seconds=gather_seconds,
+    )

@@ -12,6 +12,7 @@ from temporalio import activity
 
 from activities.failures import BusinessRefusal
 from contracts.calendar import BusinessCalendar
+from contracts.handover import HandoverDefaults
 from contracts.policy import EntityPolicy, LegalEntity
 
 YEARS_AHEAD = 4
@@ -37,6 +38,11 @@ class Policies:
 
     def __init__(self, entities: Mapping[str, LegalEntity]) -> None:
         self._entities = entities
+
+    def handover_defaults(self, legal_entity: str) -> HandoverDefaults:
+        """What the legal entity hands over to delivery where a contract does not say."""
+        entity = self._entities.get(legal_entity)
+        return entity.handover if entity is not None else HandoverDefaults()
 
     @activity.defn
     def entity_policy(self, request: PolicyRequest) -> EntityPolicy:

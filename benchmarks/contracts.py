@@ -21,12 +21,13 @@ def signed(tag: str, count: int, *, milestones: int, amount: int = AMOUNT) -> li
     """So many fixed-price contracts, each of a customer of its own; `amount` EUR a milestone.
 
     Within what one person of finance may approve; the customers are Swiss without a number, so
-    that nobody's check of VAT numbers is measured.
+    that nobody's check of VAT numbers is measured, and each has a domain and a house of its own.
     """
-    return [_signed(f"{tag}-{number}", milestones, amount) for number in range(count)]
+    return [_signed(tag, number, milestones, amount) for number in range(count)]
 
 
-def _signed(contract_id: str, milestones: int, amount: int) -> JsonObject:
+def _signed(tag: str, number: int, milestones: int, amount: int) -> JsonObject:
+    contract_id = f"{tag}-{number}"
     value = f"{milestones * amount}.00"
     return {
         "contract_id": contract_id,
@@ -34,12 +35,12 @@ def _signed(contract_id: str, milestones: int, amount: int) -> JsonObject:
         "title": "Roll-out",
         "customer": {
             "key": contract_id,
-            "name": f"Customer {contract_id}",
+            "name": f"Customer {tag} {number:06}",
             "country": "CH",
-            "billing_email": f"{contract_id.lower()}@customer.example.com",
-            "street": "1 Lake Street",
+            "billing_email": f"ap@{contract_id.lower()}.example.com",
+            "street": f"{number} Lake Street",
             "city": "Zurich",
-            "zip": "8001",
+            "zip": str(1000 + number % 9000),
         },
         "currency": "EUR",
         "value": value,

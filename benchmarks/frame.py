@@ -60,6 +60,8 @@ MODULES = (
     "replay",
     "recovery",
     "webhooks",
+    "customers",
+    "crm",
     "command_line",
     "peers.comparison",
 )

@@ -45,7 +45,7 @@ async def idle_estate(bench: Bench) -> None:
     """
     sizes = [300] if bench.quick else [10_000, 50_000]
     signalled = bench.size(full=200, quick=5)
-    cache = {"cached_workflows": 50} if bench.quick else {}
+    cache: dict[str, Any] = {"cached_workflows": 50} if bench.quick else {}
     lines: list[Line] = []
     with bench.odoo() as odoo:
         async with product.running(bench, odoo, **cache) as ours:

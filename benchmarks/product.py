@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 from temporalio.api.enums.v1 import TaskQueueType
@@ -45,7 +46,13 @@ class NotServed(Exception):
 class Product:
     """Temporal and worker processes on an Odoo; a use of `running`."""
 
-    def __init__(self, folder: Path, odoo: Remote, settings: Mapping[str, object]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        odoo: Remote,
+        settings: Mapping[str, object],
+        environment: Mapping[str, str],
+    ) -> None:
         self.folder = folder
         self.odoo = odoo
         self.address = f"{LOOPBACK}:{free_port()}"
@@ -61,6 +68,7 @@ class Product:
             "C2C_ODOO__DATABASE": odoo.database,
             "C2C_ODOO__API_KEY_FILE": str(odoo.keys["c2c"]),
             **{f"C2C_WORKER__{name.upper()}": str(value) for name, value in settings.items()},
+            **environment,
         }
 
     @property
@@ -197,10 +205,17 @@ async def open_approvals(client: Client) -> int:
 
 
 @asynccontextmanager
-async def running(bench: Bench, odoo: Remote, **worker_settings: object) -> AsyncIterator[Product]:
-    """The product on an Odoo, ready to serve; it ends with the context."""
+async def running(
+    bench: Bench,
+    odoo: Remote,
+    *,
+    environment: Mapping[str, str] = MappingProxyType({}),
+    **worker_settings: object,
+) -> AsyncIterator[Product]:
+    """The product on an Odoo, ready to serve; it ends with the context. `environment` is more of
+    its configuration."""
     folder = bench.new_folder("product")
-    product = Product(folder, odoo, worker_settings)
+    product = Product(folder, odoo, worker_settings, environment)
     try:
         await product.start_temporal()
         product.start_worker()

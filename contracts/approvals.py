@@ -144,7 +144,7 @@ class ApprovalTier(Frozen):
         return self.concerns(subject.kind, subject.customer_key) and self.reaches(subject.amount)
 
 
-class Delegation(BaseModel):
+class Delegation(Value):
     """From a day until a day (both included, in the entity's zone) `to` may decide in place of
     `person`. The configuration calls the first day `from`."""
 
@@ -204,7 +204,7 @@ class RequiredApproval(Value):
     people: tuple[Person, ...]
 
 
-class Approval(BaseModel):
+class Approval(Value):
     """One person's yes to one content.
 
     `counts_as` are the approvers it can stand for: the person, and whoever had delegated to them
@@ -610,27 +610,6 @@ class ApprovalRound(Value):
         escalates_at = calendar.opening(self.requirement.escalate_on)
         return escalates_at if escalates_at > now else None
 
-    def reminder_subject(self, reminder: ApproverReminder, workflow_id: str) -> str:
-        """The subject of the message to approvers, which goes once."""
-        content = self.subject.content_hash[:HASH_PREFIX]
-        return (
-            f"{reminder.what}: {self.subject.kind.words} of {self.subject.amount} awaits approval "
-            f"({workflow_id} {content} {self.requirement.asked_on})"
-        )
-
-    def reminder_text(self, reference: str) -> str:
-        """What approvers are told: what it is, which rule asks for them, and how to decide.
-        `reference` is how people name it on the command line; a workflow id will do."""
-        subject, requirement = self.subject, self.requirement
-        total = f" ({subject.total} with tax)" if subject.total is not None else ""
-        lines = [
-            f"{subject.title}, {subject.amount}{total}, asked for on {requirement.asked_on}.",
-            *subject.details,
-            f"Rule: {requirement.rule}. Needed: {self.missing}.",
-            f"To approve: c2c approvals approve {reference}",
-        ]
-        return "\n".join(lines)
-
     def with_escalation(self) -> Self:
         """The round once its time has come: the escalation group may decide as well."""
         return self.replace(escalated=True)
@@ -638,6 +617,27 @@ class ApprovalRound(Value):
     def with_reminder(self, *, escalated: bool) -> Self:
         """The round once people were reminded, or those asked whom it is escalated to."""
         return self.replace(reminded=True, escalation_reminded=escalated)
+
+
+def reminder_message(
+    approval_round: ApprovalRound, reminder: ApproverReminder, workflow_id: str
+) -> tuple[str, str]:
+    """The subject and the text of a message to approvers, which goes once: what it is, which rule
+    asks for them, and how to decide."""
+    subject, requirement = approval_round.subject, approval_round.requirement
+    total = f" ({subject.total} with tax)" if subject.total is not None else ""
+    lines = [
+        f"{subject.title}, {subject.amount}{total}, asked for on {requirement.asked_on}.",
+        *subject.details,
+        f"Rule: {requirement.rule}. Needed: {approval_round.missing}.",
+        f"To approve: c2c approvals approve {workflow_id}",
+    ]
+    content = subject.content_hash[:HASH_PREFIX]
+    title = (
+        f"{reminder.what}: {subject.kind.words} of {subject.amount} awaits approval "
+        f"({workflow_id} {content} {requirement.asked_on})"
+    )
+    return title, "\n".join(lines)
 
 
 def _noun(decision: ApprovalDecision) -> str:

@@ -51,6 +51,7 @@ _SETTABLE = (
     "retainage",
     "term",
     "termination",
+    "handover",
 )
 """Fields of the contract that a change order may set, with all there is below them."""
 _FIXED_ONCE_BILLED = ("service", "every", "starts_on", "in_advance")
@@ -169,6 +170,7 @@ def ended_early(contract: Contract, on: date, drop: Collection[str]) -> Contract
     contract_data["milestones"] = [
         row for row in contract_data["milestones"] if row["key"] not in drop
     ]
+    _drop_from_handover(contract_data, drop)
     for table in PLAN_TABLES:
         plans: tuple[Plan, ...] = getattr(contract, table)
         contract_data[table] = [
@@ -412,6 +414,7 @@ def _apply(contract_data: JsonObject, order: ChangeOrder) -> None:
             row["due_on"] = day.isoformat() if day else None
     kept = [row for row in milestones if row["key"] not in order.drop]
     contract_data["milestones"] = [*kept, *order.add_milestones]
+    _drop_from_handover(contract_data, order.drop)
     contract_data["services"] = [
         *contract_data["services"],
         *(dict(row) for row in order.add_services),
@@ -422,6 +425,18 @@ def _apply(contract_data: JsonObject, order: ChangeOrder) -> None:
             if row["key"] in order.end_plans:
                 row["ends_on"] = order.end_plans[row["key"]].isoformat()
         contract_data[table] = [*plans, *getattr(order, f"add_{table}")]
+
+
+def _drop_from_handover(contract_data: JsonObject, drop: Collection[str]) -> None:
+    """Nobody works on what is dropped."""
+    handover = contract_data.get("handover")
+    if isinstance(handover, dict) and isinstance(handover.get("people"), list):
+        left = [
+            row
+            for row in handover["people"]
+            if not (isinstance(row, dict) and row.get("task") in drop)
+        ]
+        contract_data["handover"] = {**handover, "people": left}
 
 
 def _recompute(contract_data: JsonObject, contract: Contract) -> None:

@@ -352,11 +352,12 @@ def _ending(facts: _Readable) -> Iterator[Problem]:
 
 def _vat(facts: _Readable) -> Iterator[Problem]:
     customer = part(facts.contract_data, "customer")
-    number, country = customer.get("vat_number"), read(_COUNTRY, customer.get("country"))
-    if isinstance(number, str) and number.strip() and country:
-        expected = vat_problem(number, country)
-        if expected:
-            yield finding("vat_invalid", "customer.vat_number", number, expected)
+    for path, firm in (("customer", customer), ("customer.parent", part(customer, "parent"))):
+        number, country = firm.get("vat_number"), read(_COUNTRY, firm.get("country"))
+        if isinstance(number, str) and number.strip() and country:
+            expected = vat_problem(number, country)
+            if expected:
+                yield finding("vat_invalid", f"{path}.vat_number", number, expected)
 
 
 def _purchase_order(facts: _Readable) -> Iterator[Problem]:

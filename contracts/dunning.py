@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
 from contracts.calendar import BusinessCalendar
 from contracts.model import Frozen, Person, Text, Value
@@ -124,7 +124,7 @@ class Act(StrEnum):
     EXHAUSTED = "exhausted"
 
 
-class DunningDecision(BaseModel):
+class DunningDecision(Value):
     """What to do now, and the date (business day, entity's zone) of the next look."""
 
     act: Act

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from contracts.model import JsonObject, Key, Text
+from contracts.model import JsonObject, Key, Text, Value
 from contracts.sweeps import Kind
 
 WORKFLOW_PREFIX = "event/"
@@ -29,7 +29,7 @@ class ContractUpdate(StrEnum):
     CREDIT_SERVICE = "credit_service"
 
 
-class _Task(BaseModel):
+class _Task(Value):
     model_config = ConfigDict(frozen=True)
 
 
@@ -70,7 +70,7 @@ class ForEnvelope(_Task):
 Task = Annotated[ForContract | ForDeal | ForOdoo | ForEnvelope, Field(discriminator="to")]
 
 
-class InboundEvent(BaseModel):
+class InboundEvent(Value):
     """One event as it was received. `key` identifies it with its source: a repeat is the same one.
 
     Its content is kept only as far as it is needed (`task`); `sha256` and `size` are of the whole
@@ -109,7 +109,7 @@ OPEN = frozenset({EventOutcome.RECEIVED, EventOutcome.WAITING, EventOutcome.REFU
 """Something is still to be done: by itself, or by a person."""
 
 
-class Delivery(BaseModel):
+class Delivery(Value):
     """What one attempt came to, in words; `touched` are ids of the workflows it changed."""
 
     model_config = ConfigDict(frozen=True)
@@ -119,7 +119,7 @@ class Delivery(BaseModel):
     touched: tuple[str, ...] = ()
 
 
-class Dismissal(BaseModel):
+class Dismissal(Value):
     """A person says that nothing is to come of an event."""
 
     model_config = ConfigDict(extra="forbid")
@@ -128,7 +128,7 @@ class Dismissal(BaseModel):
     reason: Text
 
 
-class EventRecord(BaseModel):
+class EventRecord(Value):
     """An event and what became of it; `attempts` counts the deliveries that were tried."""
 
     event: InboundEvent

@@ -119,7 +119,8 @@ not_an_object: the contract data is not an object of fields => `cancel`, then st
 path_unknown: the path of an amendment leads nowhere => correct the path, such as
     `customer.vat_number`
 key_malformed: an id or key is too long, or has characters other than letters, digits, `-`, `_`
-key_not_unique: two services share a key, or two milestones or plans do => `amend` one of them
+key_not_unique: two services share a key, or two milestones or plans do, or two rows of the
+    hand-over name one service => `amend` one of them
 key_reserved: a milestone or plan has the key `deposit`, `retainage` or `termination`
 too_long: more than 500 services or milestones, 50 plans of a kind, 200 rates or 50 tiers =>
     split the programme into several contracts
@@ -137,6 +138,7 @@ model_type: an object is required here
 tuple_type: a list is required here
 email_malformed: this is not an e-mail address
 country_malformed: this is not an ISO country code of two capitals
+partner_malformed: the choice of a partner is neither an id of Odoo nor `new`
 vat_invalid: the VAT number's check digits or country prefix are wrong => ask the customer and
     `amend`; `null` where there is no VAT number
 currency_unknown: this is not an ISO 4217 currency code
@@ -154,7 +156,8 @@ deposit_amount_twice: the deposit states both an amount and a percentage => `ame
     them to `null`
 milestones_do_not_add_up: a service's milestones do not sum to its amount
 services_do_not_add_up: the services do not sum to the contract's value
-service_unknown: a milestone, plan, deposit, retainage or fee names a service that is not there
+service_unknown: a milestone, plan, deposit, retainage, fee or hand-over names a service that is
+    not there
 service_not_billed: a service has an amount, but no milestone and no plan bills it => `amend`:
     add a milestone or plan, or set the amount to `"0"`
 service_code_unknown: no product in Odoo has this internal reference => `amend` the code; or
@@ -184,6 +187,19 @@ expense_plans_overlap: two plans bill the same project's expenses on the same da
     their dates
 end_needed: renewal or a commitment requires an end (`ends_on`)
 nothing_to_renew: renewal requires a plan; milestones are not renewed
+link_malformed: a document's address does not begin with `https://`, or has spaces
+assignment_not_unique: the hand-over names a person or a role twice for one task
+budget_currency: the cost of a budget is in another currency than the legal entity's books
+task_unknown (sales, at validate, at hand_over): the hand-over names a task that neither the
+    contract nor a template has => before the order: `amend` it; later a change order corrects it
+person_not_in_odoo (operations, at validate, at hand_over): no user of Odoo has this e-mail
+    address => create the user, then `retry`; or name somebody else
+template_unknown (operations, at validate, at hand_over): Odoo has no project of this name to copy
+    from => create or rename it, then `retry`; or name another
+template_ambiguous (operations, at validate, at hand_over): several projects in Odoo have this
+    name => rename all but one, or mark one as the template, then `retry`
+template_too_large (operations, at hand_over): the templates have more than 500 tasks or 6 levels
+    of sub-tasks => make them smaller, then `retry`; or `skip`
 """,
     default="sales, at validate",
     remedy="`amend` it",
@@ -276,6 +292,8 @@ crm_key_not_active (operations): the index of that key is not built yet, or fail
     in some minutes; reactivate a failed key in Power Apps
 crm_right_missing (operations): the application's user lacks a privilege, or has it for a part of
     the organisation only => add it to its security role, at the level Organization
+esign_field_missing (operations): DocuSign has no custom field `c2c_deal` for envelopes => run
+    `c2c setup --connectors`
 crm_team_missing (operations): a won opportunity has no sales team, so there is no place for the
     status => give it a sales team
 """,
@@ -326,7 +344,8 @@ Raised while a contract waits for its signature, and where the signed document i
 
 envelope_declined (sales, at signature): a signer declined; the message has the reason => `retry`
     waits for a new envelope; signed otherwise: `skip`; else `cancel`
-envelope_voided (sales, at signature): the envelope was voided or has expired => the same
+envelope_voided (sales, at signature): the envelope was voided or has expired => `retry` waits
+    for a new one; signed otherwise: `skip`; else `cancel`
 esign_not_configured (operations, at attach_signed): the workers' configuration has no service of
     this name => configure it, restart the workers, then `retry`
 envelope_not_found (operations, at attach_signed): the service has no such envelope, or it was
@@ -344,8 +363,9 @@ SETTING_UP = _group(
     """
 Found by our own checks while a contract is set up or changed in Odoo.
 
-customer_ambiguous (operations, at customer): several customers in Odoo have this VAT number, or
-    an archived one => merge them in Odoo, or restore the archived one, then `retry`
+customer_ambiguous (operations, at customer): customers in Odoo may be this one, or its parent
+    company; the message lists them with what speaks for each => `amend` `customer.odoo_partner`:
+    the id of one, or `new`; or merge or restore them in Odoo, then `retry`
 service_code_ambiguous (operations, at order, at create_invoice): several products in Odoo have
     this internal reference => make the references unique, then `retry`
 order_total_differs (operations, at order, at confirm, at amend_order): Odoo's order does not
@@ -571,6 +591,9 @@ def heals(code: str) -> bool:
 STEP_NOTES = dict(
     entry.split(": ", 1)
     for entry in _entries("""
+hand_over: Billing continues meanwhile. *Skip* leaves the project as it is; the next version of the
+    contract is handed over again.
+burn: Only what is shown of the budget is old. *Skip* waits for the next reading.
 proposal: The proposal was rejected. *Retry* bills what is due now, so hours corrected in Odoo
     count. *Amend* corrects the contract first. *Skip* is a waiver: what the proposal billed is
     not billed again, and is listed with your name and the reason.
@@ -601,7 +624,10 @@ write_back: After a *skip* the status is still owed to the CRM, so the step park
 discard: The draft of a rejected proposal is still in Odoo. *Skip* once it is cancelled there.
 reconcile: The credit note is posted, but not reconciled with its invoice. Reconcile them in
     Odoo and *skip*, or *retry*.
+register_payment: The money is known and not booked. Before you *skip*, book it where it belongs
+    or pay it back, and delete the draft of the payment if Odoo has one: it stays there.
 write_off: The write-off is approved and not booked. Correct `write_off_account`, then *retry*.
+    *Skip* gives it up: delete the draft of its entry if Odoo has one.
 close_out: The problems name each difference between the contract and Odoo. *Skip* accepts them:
     the record is attached, the project archived. Without a comparison there is no *skip*.
 audit: *Skip* closes without the audit record; `c2c contract audit` writes it to a file.

@@ -27,4 +27,4 @@ class Journal(Value):
         """The journal with one entry more."""
         if len(text) > MAX_LENGTH:
             text = text[: MAX_LENGTH - 1] + "…"
-        return Journal(entries=(*self.entries, Entry(at=at, text=text))[-MAX_ENTRIES:])
+        return self.replace(entries=(*self.entries, Entry(at=at, text=text))[-MAX_ENTRIES:])

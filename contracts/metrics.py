@@ -9,6 +9,7 @@ from contracts.agenda.actions import Metric
 from contracts.approvals import ApprovalRound
 
 PROJECT = "c2c_signature_to_project_days"
+STAFFED = "c2c_signature_to_staffed_days"
 POSTED = "c2c_earned_to_posted_days"
 CASH = "c2c_posted_to_cash_days"
 APPROVAL = "c2c_approval_waiting_days"
@@ -17,6 +18,7 @@ ENDED = "c2c_contracts_ended"
 
 TEXTS = {
     PROJECT: "Days from the signature to the project",
+    STAFFED: "Days from the signature to a project with a manager and people on its tasks",
     POSTED: "Days from a milestone reached, or a period's end, to its posted invoice",
     CASH: "Days from an invoice's date to its last payment",
     APPROVAL: "Days from the request of an approval to its last word",

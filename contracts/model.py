@@ -32,6 +32,8 @@ MAX_MILESTONES = 500
 
 
 MAX_PLANS = 50
+MAX_ASSIGNMENTS, MAX_TAGS, MAX_DOCUMENTS = 500, 20, 50
+"""Of a hand-over to delivery."""
 
 FIRST_DATE, LAST_DATE = date(1990, 1, 1), date(2199, 12, 31)
 """Dates lie between these; anything else is a slip of the pen, and would make thousands of billing
@@ -39,6 +41,7 @@ periods or none, or a day that no calendar has."""
 
 CADENCE = re.compile(r"^(?:month|quarter|year|(?P<weeks>[1-9][0-9]?) weeks?)\Z")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_LINK = re.compile(r"https://[^\s<>\"']{1,990}")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
 """What neither PostgreSQL nor the XML of a printed invoice can hold, or no terminal should."""
 _DECEPTIVE = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
@@ -57,9 +60,13 @@ class Value(BaseModel):
         if deep:
             return super().model_copy(update=update, deep=deep)
         copy, known, changes = self.__class__.__new__(self.__class__), vars(self), update or {}
-        fields = {**{name: known[name] for name in self.__pydantic_fields__}, **changes}
-        object.__setattr__(copy, "__dict__", fields)
-        object.__setattr__(copy, "__pydantic_fields_set__", self.model_fields_set | changes.keys())
+        if len(known) > len(self.__pydantic_fields__):  # Something is derived of them.
+            known = {name: known[name] for name in self.__pydantic_fields__}
+        given = self.__pydantic_fields_set__
+        if not changes.keys() <= given:
+            given = given | changes.keys()
+        object.__setattr__(copy, "__dict__", {**known, **changes})
+        object.__setattr__(copy, "__pydantic_fields_set__", given)
         object.__setattr__(copy, "__pydantic_extra__", None)
         object.__setattr__(copy, "__pydantic_private__", None)
         return copy
@@ -153,6 +160,13 @@ def _email(text: str) -> str:
         raise PydanticCustomError("email_malformed", "an e-mail address") from None
 
 
+def _link(text: str) -> str:
+    # Whoever opens it trusts the to-do that shows it: nothing but a page.
+    if not _LINK.fullmatch(text):
+        raise PydanticCustomError("link_malformed", "an address that begins with https://")
+    return text
+
+
 Key = Annotated[str, AfterValidator(_key)]
 Text = Annotated[
     str,
@@ -181,6 +195,8 @@ Day = Annotated[date, BeforeValidator(_day)]
 MessageDay = Annotated[Day, AfterValidator(_within)]
 """A day that a message names. A contract's own dates are checked with all the rest of it."""
 Email = Annotated[str, AfterValidator(_email)]
+Link = Annotated[str, AfterValidator(_link)]
+"""The address of a page, such as a document in the firm's store."""
 Country = Annotated[str, AfterValidator(_country)]
 Quantity = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, le=10**12)]
 """A count of hours or units, as text."""
@@ -201,6 +217,28 @@ class Source(Frozen):
     id: Text
 
 
+def _partner(value: Any) -> Any:
+    if value == NEW_PARTNER or (type(value) is int and 0 < value < 2**31):
+        return value
+    raise PydanticCustomError("partner_malformed", 'the id of a partner in Odoo, or "new"')
+
+
+NEW_PARTNER = "new"
+PartnerChoice = Annotated[int | str, BeforeValidator(_partner)]
+"""Which partner in Odoo a firm is, by its id, where somebody has decided that; or that it is none
+of them (`new`)."""
+
+
+class ParentCompany(Frozen):
+    """The company above the customer. `key` is its identity in the source system."""
+
+    key: Key
+    name: Line
+    country: Country
+    vat_number: OptionalText | None = None
+    odoo_partner: PartnerChoice | None = None
+
+
 class Customer(Frozen):
     """The party that pays. `key` is the customer's identity in the source system."""
 
@@ -212,6 +250,8 @@ class Customer(Frozen):
     street: OptionalText = ""
     city: OptionalText = ""
     zip: OptionalText = ""
+    parent: ParentCompany | None = None
+    odoo_partner: PartnerChoice | None = None
 
 
 class ServiceLine(Frozen):
@@ -398,6 +438,63 @@ class Termination(Frozen):
     fee_service: Key | None = None
 
 
+class Assignment(Frozen):
+    """Who works on a task of the project, and the hours allocated to that.
+
+    `task` is the key of a milestone or plan, or else the name of a template's task. Without a
+    `person` the `role` is still to be filled. A person with a role and without a task gets the
+    templates' tasks that ask for the role.
+    """
+
+    task: OptionalText = ""
+    person: Email | None = None
+    role: OptionalText = ""
+    hours: Quantity = Decimal(0)
+
+
+class ServiceBudget(Frozen):
+    """What delivers one service: a project template of Odoo, by its name, and a budget.
+
+    `cost` is in the currency of the legal entity's books."""
+
+    service: Key
+    template: OptionalText = ""
+    hours: Quantity | None = None
+    cost: Money | None = None
+
+
+class Document(Frozen):
+    """A document that delivery needs, where it is kept."""
+
+    name: Line
+    url: Link
+
+
+class Handover(Frozen):
+    """What delivery gets beside milestones and plans. People are named by the e-mail addresses of
+    their users in Odoo. `shows_amounts` says whether the to-do for the project manager names what
+    was sold with its prices."""
+
+    manager: Email | None = None
+    template: OptionalText = ""
+    starts_on: Day | None = None
+    ends_on: Day | None = None
+    tags: tuple[Line, ...] = Field(default=(), max_length=MAX_TAGS)
+    documents: tuple[Document, ...] = Field(default=(), max_length=MAX_DOCUMENTS)
+    people: tuple[Assignment, ...] = Field(default=(), max_length=MAX_ASSIGNMENTS)
+    services: tuple[ServiceBudget, ...] = Field(default=(), max_length=MAX_MILESTONES)
+    shows_amounts: bool = True
+
+    @property
+    def templates(self) -> tuple[tuple[str, str], ...]:
+        """The templates, each once, with the key of the service that it delivers ("": none)."""
+        found: dict[str, str] = {"": ""}
+        found.setdefault(self.template, "")
+        for item in self.services:
+            found.setdefault(item.template, item.service)
+        return tuple((service, template) for template, service in found.items() if template)
+
+
 Plan = TimePlan | RetainerPlan | UsagePlan | ExpensePlan
 """A plan that bills by period."""
 
@@ -435,6 +532,7 @@ class Contract(Frozen):
     retainage: Retainage | None = None
     term: Term = Term()
     termination: Termination = Termination()
+    handover: Handover | None = None
     version: int = Field(default=1, ge=1)
 
     @property

@@ -138,6 +138,16 @@ class Money(BaseModel):
     def __neg__(self) -> Money:
         return Money.exact(-self.amount, self.currency)
 
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Money)
+            and self.amount == other.amount
+            and self.currency == other.currency
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.amount, self.currency))
+
     def __lt__(self, other: Money) -> bool:
         return self.amount < self._same(other)
 

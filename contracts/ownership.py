@@ -44,11 +44,13 @@ OWNERS: dict[str, Owner] = {
     "contract.milestones": Owner.CONTRACT,
     "contract.payment_term": Owner.CONTRACT,
     "contract.purchase_order": Owner.CONTRACT,
+    "contract.handover": Owner.CONTRACT,
     "customer.identity": Owner.CRM,
     "customer.name": Owner.ODOO,
     "customer.vat_number": Owner.ODOO,
     "customer.address": Owner.ODOO,
     "customer.billing_email": Owner.ODOO,
+    "customer.parent": Owner.ODOO,
     "order.terms": Owner.ODOO,
     "order.state": Owner.ODOO,
     "order.lines": Owner.CONTRACT,
@@ -56,7 +58,12 @@ OWNERS: dict[str, Owner] = {
     "project.name": Owner.ODOO,
     "project.status": Owner.CONTRACT,
     "project.archived": Owner.CONTRACT,
+    "project.staffing": Owner.CONTRACT,
+    "project.documents": Owner.ODOO,
+    "project.todo": Owner.ODOO,
+    "project.tags": Owner.ODOO,
     "task.name": Owner.ODOO,
+    "task.staffing": Owner.CONTRACT,
     "milestone.name": Owner.ODOO,
     "milestone.deadline": Owner.ODOO,
     "milestone.rescheduled": Owner.CONTRACT,
@@ -81,9 +88,11 @@ OWNERS: dict[str, Owner] = {
 """Canonical field to owner. An invoice or credit note is the contract's until it is posted, then
 Odoo's. A milestone's deadline is written once; only a change order that reschedules it writes it
 again. The day of signature is the envelope's, in the legal entity's zone: it counts in place of the
-day that the CRM says, which is when the deal was won. Without an envelope the CRM's day stays."""
+day that the CRM says, which is when the deal was won. Without an envelope the CRM's day stays.
+Staffing (manager, days, people and hours) is the contract's until people edit it in Odoo:
+what they have edited is theirs."""
 
-_IN_A_DEAL = {
+IN_A_DEAL = {
     "requested_by": "contract.requested_by",
     "title": "contract.title",
     "value": "contract.value",
@@ -102,6 +111,7 @@ _IN_A_DEAL = {
     "customer.zip": "customer.address",
     "customer.vat_number": "customer.vat_number",
     "customer.billing_email": "customer.billing_email",
+    "customer.parent": "customer.parent",
 }
 """What a deal says again after signature, and the canonical field that is."""
 
@@ -113,7 +123,7 @@ def _reader(path: str) -> TypeAdapter[Any]:
     return TypeAdapter(field.rebuild_annotation())
 
 
-_READERS = {path: _reader(path) for path in _IN_A_DEAL}
+_READERS = {path: _reader(path) for path in IN_A_DEAL}
 
 _WHERE_INSTEAD = {
     Owner.ODOO: "Odoo's: change it there",
@@ -148,7 +158,7 @@ def refreshed(contract: Contract, deal_contract_data: JsonObject) -> Refreshed:
     """
     deal, ignored = _comparable(contract, deal_contract_data)
     overlaid: dict[Owner, Contract] = dict.fromkeys(Owner, contract)
-    for path, field in _IN_A_DEAL.items():
+    for path, field in IN_A_DEAL.items():
         value = _at(deal, path)
         if value is None:
             continue

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from contracts.model import MAX_MILESTONES, Message, Text, Value, Words
 from contracts.validation import Problem, payload_problems
@@ -90,6 +90,10 @@ AMEND_ORDER = Step(
 AMEND_PROJECT = Step(
     "amend_project", "Bring milestones and tasks to the contract's version", _OPERATIONS, _OPTIONAL
 )
+HAND_OVER = Step("hand_over", "Hand the project over to delivery", _OPERATIONS, _OPTIONAL)
+READ_BURN = Step(
+    "burn", "Read hours and costs of the project against the budget", _OPERATIONS, _OPTIONAL
+)
 PROJECT_STATUS = Step(
     "project_status", "Show on the project whether work goes on", _OPERATIONS, _OPTIONAL
 )
@@ -119,7 +123,7 @@ CREDENTIALS = "credentials"
 """The kind of a parked step that waits for a secret; it tries again by itself, slowly."""
 
 
-class StepException(BaseModel):
+class StepException(Value):
     """A parked step as people see it. `since` is aware (UTC); `value` is the offending value.
 
     `key`, `act` (its kind) and `basis` are those of the act that is parked, `retry_at` is when it

@@ -10,6 +10,7 @@ from contracts.approval_rules import ApprovalRules
 from contracts.approvals import ApprovalPolicy
 from contracts.calendar import BusinessCalendar
 from contracts.dunning import DunningPolicy
+from contracts.handover import HandoverDefaults
 from contracts.model import Country, Frozen, Value
 
 
@@ -17,7 +18,8 @@ class LegalEntity(Frozen):
     """One company of the firm. `odoo_company` is its name in Odoo; `country` and `subdivision`
     (ISO 3166-2 without the country) choose its public holidays; `payment_term` is the name of the
     Odoo payment term used where a contract states none. `write_off_account` is the code of the
-    expense account that approved write-offs are booked to; without it there are none."""
+    expense account that approved write-offs are booked to; without it there are none. `handover` is
+    what is handed over to delivery where a contract does not say."""
 
     odoo_company: str
     country: Country
@@ -27,6 +29,7 @@ class LegalEntity(Frozen):
     write_off_account: str = ""
     approval: ApprovalRules
     dunning: DunningPolicy
+    handover: HandoverDefaults = HandoverDefaults()
 
     @field_validator("time_zone")
     @classmethod

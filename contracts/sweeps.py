@@ -197,3 +197,37 @@ class ConnectorSweep(BaseModel):
         """From when on changes are read; `last_day` is that of the predecessor."""
         is_first_of_day = last_day != today
         return watermark - (max(self.overlap, self.nightly) if is_first_of_day else self.overlap)
+
+
+class ProjectBurn(Value):
+    """A project with allocated hours: how many steps of them are burned, and whether it has its
+    people."""
+
+    workflow_id: str
+    project_id: int
+    step: int
+    staffed: bool
+
+
+class BurnPage(BaseModel):
+    """A page of them; `next` is the order that the next page begins behind, None: the last."""
+
+    projects: list[ProjectBurn]
+    next: int | None = None
+
+
+class BurnSweepResult(BaseModel):
+    """What one sweep of the burn has seen, by project: the step, negative (-1 - step) while the
+    project lacks people. `told` counts the contracts that were asked to read their own."""
+
+    seen: dict[int, int] = Field(default_factory=dict)
+    told: int = 0
+
+
+class BurnSweepProgress(BaseModel):
+    """A sweep that goes on in another run: what the one before it had seen, its own result so far,
+    and the order that the next page begins behind."""
+
+    before: dict[int, int]
+    result: BurnSweepResult
+    after: int

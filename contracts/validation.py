@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from contracts.contract_rules import MONEY, PLAN_TABLES, cross_checks, part, read, rows, total_of
+from contracts.handover_rules import handover_checks
 from contracts.model import Contract, JsonObject, Percent, TimePlan, UsagePlan
 from contracts.money import Money
 from contracts.problems import InvalidContract, Problem, finding, problems_of, show
@@ -72,7 +73,8 @@ def validate(contract_data: JsonObject) -> Contract:
         told = _by_percent(contract_data)
         problems += [p for p in problems_of(error) if p.field not in told]
     known = {problem.field for problem in problems}
-    problems += [p for p in cross_checks(resolved) if p.field not in known]
+    crossed = [*cross_checks(resolved), *handover_checks(resolved)]
+    problems += [problem for problem in crossed if problem.field not in known]
     problems = problems or _oversize(contract_data)
     if problems or contract is None:
         raise InvalidContract(problems)

@@ -137,6 +137,26 @@ class Books:
             "WHERE res_model = 'sale.order' AND name LIKE '%-audit.json' GROUP BY name"
         )
 
+    def documents(self) -> dict[str, int]:
+        """How many links a project has, by its name."""
+        name = self._database.text("p.name")
+        return self._counted(
+            f"SELECT {name} AS name, count(*) AS number FROM ir_attachment a "
+            "JOIN project_project p ON p.id = a.res_id "
+            f"WHERE a.res_model = 'project.project' AND a.type = 'url' GROUP BY {name}"
+        )
+
+    def handovers(self) -> dict[str, int]:
+        """How many to-dos of one version a project has at most, by its name."""
+        name = self._database.text("p.name")
+        return self._counted(
+            "SELECT name, max(number) AS number FROM ("
+            f"SELECT {name} AS name, a.summary AS summary, count(*) AS number "
+            "FROM mail_activity a JOIN ir_model m ON m.id = a.res_model_id "
+            "JOIN project_project p ON p.id = a.res_id "
+            f"WHERE m.model = 'project.project' GROUP BY {name}, a.summary) versions GROUP BY name"
+        )
+
     def _counted(self, sql: str) -> dict[str, int]:
         return {row["name"]: int(row["number"]) for row in self._database.rows(sql)}
 

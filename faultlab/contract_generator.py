@@ -15,6 +15,13 @@ from faultlab.books import CUSTOMER
 
 ENTITY = "northwind"
 SELLER = "sam@northwind.example"
+HANDED_OVER = 4
+"""One contract of so many is handed over to delivery."""
+_HANDOVER: JsonObject = {
+    "manager": "pm@northwind.example",
+    "documents": [{"name": "Statement of work", "url": "https://docs.northwind.example/sow"}],
+    "people": [{"task": "m1", "person": "accountant@northwind.example", "hours": "8"}],
+}
 
 
 class Flavour(StrEnum):
@@ -105,7 +112,8 @@ def vat_number(seed: int) -> str:
 def _contract_data(seed: int, amounts: tuple[Decimal, ...]) -> JsonObject:
     first, _ = last_month()
     value = f"{sum(amounts, Decimal(0)):f}"
-    return {
+    handover = {"handover": _HANDOVER} if seed % HANDED_OVER == 0 else {}
+    return handover | {
         "contract_id": f"scenario-{seed}",
         "legal_entity": ENTITY,
         "title": "Roll-out",

@@ -197,6 +197,8 @@ class Evidence:
     customers: dict[str, int]
     payments: dict[str, int]
     audits: dict[str, int]
+    documents: dict[str, int] = field(default_factory=dict)
+    handovers: dict[str, int] = field(default_factory=dict)
 
 
 def gather(books: Books) -> Evidence:
@@ -210,11 +212,14 @@ def gather(books: Books) -> Evidence:
         customers=books.customers(),
         payments=books.payments(),
         audits=books.audit_records(),
+        documents=books.documents(),
+        handovers=books.handovers(),
     )
 
 
 def only_one_of_each(scenario: ScenarioResult, evidence: Evidence) -> Iterable[str]:
-    """At most one customer, order, project and audit record a contract."""
+    """At most one customer, order, project and audit record a contract; of one that is handed over,
+    one link and one to-do."""
     contract_id = scenario.workflow_id.rpartition("/")[2]
     for what, count in (
         ("customers", evidence.customers.get(customer_name(scenario.generated.seed), 0)),
@@ -226,6 +231,10 @@ def only_one_of_each(scenario: ScenarioResult, evidence: Evidence) -> Iterable[s
             yield f"{count} {what}"
         elif count < 1 and scenario.closed and (what != "audit records" or scenario.worth):
             yield f"no {what}"
+    project = f"Roll-out ({contract_id})"
+    for what, found in (("links", evidence.documents), ("hand-overs", evidence.handovers)):
+        if found.get(project, 0) > 1:
+            yield f"{found[project]} {what}"
 
 
 def one_invoice_an_obligation(scenario: ScenarioResult, evidence: Evidence) -> Iterable[str]:

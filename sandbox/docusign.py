@@ -127,6 +127,18 @@ class DocuSignStore:
         """The sender voids it."""
         self._end(envelope_id, "voided", lambda signer: {}, voidedReason=reason)
 
+    def end(self, envelope_id: str, how: str, reason: str = "") -> None:
+        """Let it end as `completed`, `declined` or `voided`; "": it stays on its way."""
+        ends: dict[str, Callable[[], None]] = {
+            "": lambda: None,
+            "completed": lambda: self.complete(envelope_id),
+            "declined": lambda: self.decline(envelope_id, reason),
+            "voided": lambda: self.void(envelope_id, reason),
+        }
+        if how not in ends:
+            raise ValueError(f"an envelope ends as one of {', '.join(filter(None, ends))}")
+        ends[how]()
+
     def define_field(self, name: str) -> None:
         """Define a custom field of envelopes."""
         with self._lock:
@@ -300,6 +312,16 @@ class DocuSignStore:
     def _moment(self) -> str:
         """The time as DocuSign writes it, with seven digits behind the seconds."""
         return self.now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
+
+
+def new_key() -> str:
+    """A private key for the app, in PEM."""
+    return RSAKey.generate_key(2048, private=True).as_pem(private=True).decode()
+
+
+def public_of(private_key: str) -> str:
+    """The public key of a private one, which DocuSign keeps."""
+    return RSAKey.import_key(private_key).as_pem(private=False).decode()
 
 
 def signed(body: bytes, *keys: str) -> dict[str, str]:

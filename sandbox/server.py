@@ -1,4 +1,4 @@
-"""The sandbox as one server: the Odoo stand-in at `/`, the HubSpot stand-in at `/hubspot`."""
+"""The sandbox as one server: Odoo's stand-in at `/`, HubSpot's and DocuSign's below their names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import uvicorn
 from starlette.applications import Starlette
@@ -23,6 +23,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from sandbox.docusign import DocuSignError, DocuSignStore, docusign_app, new_key, public_of
 from sandbox.faults import CLOSE, FaultMiddleware, Faults
 from sandbox.hubspot import HubSpotError, HubSpotStore, hubspot_app
 from sandbox.odoo import OdooStore, loopback_only, odoo_app
@@ -61,6 +62,12 @@ class Sandbox:
         self.keys = {login: self._key(login) for login in LOGINS}
         self.hubspot = HubSpotStore(self.data / "hubspot.sqlite" if self.data else ":memory:")
         self.hubspot_token = self._secret("hubspot", lambda key: key or secrets.token_hex(20))
+        # The app's private key, as a firm would make it in DocuSign.
+        self.docusign_key = self._secret("docusign", lambda pem: pem or new_key())
+        self.docusign = DocuSignStore(
+            self.data / "docusign.sqlite" if self.data else ":memory:",
+            public_key=public_of(self.docusign_key),
+        )
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -107,8 +114,9 @@ class Sandbox:
     def _close(self) -> None:
         self.odoo.close()
         self.hubspot.close()
+        self.docusign.close()
 
-    def __enter__(self) -> Sandbox:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -126,9 +134,14 @@ class Sandbox:
             Route("/sandbox/faults", loopback_only(self._show_faults), methods=["GET"]),
             Route("/sandbox/faults", loopback_only(self._set_faults), methods=["POST"]),
             Route("/sandbox/deals", loopback_only(self._add_deal), methods=["POST"]),
+            Route("/sandbox/envelopes", loopback_only(self._add_envelope), methods=["POST"]),
         ]
         hubspot = hubspot_app(self.hubspot, token=self.hubspot_token)
-        routes += [Mount("/hubspot", app=hubspot), Mount("/", app=odoo_app(self.odoo))]
+        routes += [
+            Mount("/hubspot", app=hubspot),
+            Mount("/docusign", app=docusign_app(self.docusign)),
+            Mount("/", app=odoo_app(self.odoo)),
+        ]
         return FaultMiddleware(Starlette(routes=routes), self.faults)
 
     async def _show_faults(self, request: Request) -> Response:
@@ -151,6 +164,18 @@ class Sandbox:
         except (TypeError, ValueError, HubSpotError) as error:
             return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 400)
         return JSONResponse({"id": deal_id})
+
+    async def _add_envelope(self, request: Request) -> Response:
+        """POST {deal, ends?, reason?}: send an envelope for a deal, and let it end as `completed`,
+        `declined` or `voided`. Answers its id, and what Connect says of it."""
+        try:
+            asked = await request.json()
+            envelope_id = self.docusign.send(asked["deal"])
+            self.docusign.end(envelope_id, asked.get("ends", ""), asked.get("reason", ""))
+        except (KeyError, TypeError, ValueError, DocuSignError) as error:
+            return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 400)
+        message = self.docusign.message(envelope_id).decode()
+        return JSONResponse({"id": envelope_id, "message": message})
 
     def _config(self) -> uvicorn.Config:
         return uvicorn.Config(

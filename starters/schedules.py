@@ -34,12 +34,18 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.sweeps import ConnectorSweep
 from gateways.connectors import Group, connector
-from starters.client.names import CRM_SWEEP_WORKFLOW, ESIGN_SWEEP_WORKFLOW, ODOO_SWEEP_WORKFLOW
+from starters.client.names import (
+    BURN_SWEEP_WORKFLOW,
+    CRM_SWEEP_WORKFLOW,
+    ESIGN_SWEEP_WORKFLOW,
+    ODOO_SWEEP_WORKFLOW,
+)
 from starters.findings import Change, Did, SetupRefused
 from wiring.settings import Settings
 from workflows import options, search_attributes, task_queues
 
 ODOO_SWEEP = "c2c-odoo-sweep"
+BURN_SWEEP = "c2c-burn-sweep"
 
 _CONNECTOR_SWEEPS: dict[Group, str] = {
     Group.CRM: CRM_SWEEP_WORKFLOW,
@@ -175,9 +181,12 @@ def _type_name(kind: IndexedValueType.ValueType) -> str:
 
 
 def sweeps(settings: Settings) -> list[Sweep]:
-    """The sweeps this configuration asks for: Odoo's, and one for each connector that has one."""
-    every = timedelta(seconds=settings.sweeps.odoo_seconds)
-    wanted = [Sweep(ODOO_SWEEP, ODOO_SWEEP_WORKFLOW, every)]
+    """The sweeps this configuration asks for: Odoo's, the burn's, and one for each
+    connector that has one."""
+    wanted = [
+        Sweep(ODOO_SWEEP, ODOO_SWEEP_WORKFLOW, timedelta(seconds=settings.sweeps.odoo_seconds)),
+        Sweep(BURN_SWEEP, BURN_SWEEP_WORKFLOW, timedelta(seconds=settings.sweeps.burn_seconds)),
+    ]
     for group, workflow in _CONNECTOR_SWEEPS.items():
         every = timedelta(seconds=getattr(settings.sweeps, f"{group.section}_seconds"))
         for name, configured in settings.connectors(group).items():

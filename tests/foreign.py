@@ -27,6 +27,8 @@ class LedgerlineSettings(CrmSettings, Credential):
 
 
 class Ledgerline:
+    most_at_once = 10
+
     def __init__(self, settings, around):
         self.system, self._settings, self._entity = around.name, settings, around.entity
 

@@ -45,6 +45,7 @@ from gateways.settings import (
     Section,
     SenderSettings,
 )
+from gateways.vies import ViesSettings
 
 CONFIG_VARIABLE = "C2C_CONFIG"
 DEFAULT_CONFIG = Path("c2c.toml")
@@ -85,10 +86,12 @@ class WorkerSettings(Section):
     """Limits of one worker process; rates hold for a whole task queue, across workers.
 
     `activities` is for each queue of Odoo. Their threads mostly wait: for an answer, or for the
-    call that many of them share. `deployment` and `build_id` name the release for Temporal, both
-    or neither. Before it serves, a worker replays up to `replay_check_count` open workflows, for
-    at most `replay_check_seconds`; 0 switches that off. `sandboxed` runs workflows in the SDK's
-    sandbox, which refuses what is not deterministic: for development, as it costs processor time.
+    call that many of them share. `gather_seconds` is how long a call to a CRM waits for contracts
+    that can share it: nobody waits for a status in a CRM, and each call counts against the
+    account's limits. `deployment` and `build_id` name the release for Temporal, both or neither.
+    Before it serves, a worker replays up to `replay_check_count` open workflows, for at most
+    `replay_check_seconds`; 0 switches that off. `sandboxed` runs workflows in the SDK's sandbox,
+    which refuses what is not deterministic: for development, as it costs processor time.
     """
 
     activities: int = Field(default=100, ge=1, le=1000)
@@ -97,6 +100,7 @@ class WorkerSettings(Section):
     sandboxed: bool = False
     sticky_timeout_seconds: float = Field(default=2, ge=0.5, le=10)
     graceful_shutdown_seconds: float = Field(default=20, ge=0, le=120)
+    gather_seconds: float = Field(default=2, ge=0, le=10)
     rate_per_second: dict[str, float] = Field(default_factory=dict)
     deployment: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
     build_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,127}$")
@@ -124,6 +128,7 @@ class SweepSettings(Section):
     odoo_seconds: int = Field(default=60, ge=5, le=86_400)
     crm_seconds: int = Field(default=300, ge=5, le=86_400)
     esign_seconds: int = Field(default=300, ge=5, le=86_400)
+    burn_seconds: int = Field(default=86_400, ge=60, le=7 * 86_400)
 
 
 class WebSettings(Section):
@@ -213,6 +218,7 @@ class Settings(BaseSettings):
     telemetry: TelemetrySettings = TelemetrySettings()
     sweeps: SweepSettings = SweepSettings()
     web: WebSettings = WebSettings()
+    vies: ViesSettings = ViesSettings()
 
     def connectors(self, group: Group) -> Mapping[str, ConnectorSettings | SenderSettings]:
         """The configured connectors of a group, by name."""

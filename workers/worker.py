@@ -30,11 +30,13 @@ from activities.heartbeat import HeartbeatInterceptor
 from activities.lost_invoices import find_lost_invoices
 from activities.metrics import observe_odoo_call
 from activities.odoo.balances import OdooBalances
+from activities.odoo.burn import OdooBurn
 from activities.odoo.catalogue import Catalogue
 from activities.odoo.chatter import OdooChatter
 from activities.odoo.closing import OdooClosing
 from activities.odoo.delivery import OdooDelivery
 from activities.odoo.expenses import OdooExpenses
+from activities.odoo.handover import OdooHandover
 from activities.odoo.invoices import OdooInvoices
 from activities.odoo.milestones import OdooMilestones
 from activities.odoo.orders import OdooOrders
@@ -49,10 +51,12 @@ from activities.policies import Policies
 from gateways.crm.protocol import Crm
 from gateways.esign.protocol import Esign
 from gateways.odoo import MAX_MAILS, OdooClient
+from gateways.vies import Vies
 from wiring import remotes
 from wiring.settings import Settings, WorkerSettings
 from workers.query_cache_guard import keep_behind
 from workflows import task_queues
+from workflows.burn_sweep import BurnSweepWorkflow
 from workflows.contract import ContractWorkflow
 from workflows.esign_sweep import EsignSweepWorkflow
 from workflows.events import EventWorkflow
@@ -66,6 +70,7 @@ WORKFLOWS = [
     OdooSweepWorkflow,
     CrmSweepWorkflow,
     EsignSweepWorkflow,
+    BurnSweepWorkflow,
 ]
 
 # Pure libraries that import parts of themselves when they are called: inside the sandbox that
@@ -100,11 +105,13 @@ def activities_of(
     """The activities a task queue hosts."""
     policies, catalogue = Policies(settings.entities), Catalogue(odoo)
     entities = {name: item.legal_entity for name, item in settings.crm.items()}
-    crm = CrmActivities(crms, {name: item.signature or "" for name, item in settings.crm.items()})
+    signatures = {name: item.signature or "" for name, item in settings.crm.items()}
+    crm = CrmActivities(crms, signatures, gather_seconds=settings.worker.gather_seconds)
     esign = EsignActivities(esigns, odoo, entities)
     projects, orders = OdooProjects(odoo), OdooOrders(odoo, catalogue)
     invoices, payments = OdooInvoices(odoo, policies, catalogue), OdooPayments(odoo)
-    delivery = OdooDelivery(odoo)
+    delivery, burn = OdooDelivery(odoo), OdooBurn(odoo, catalogue)
+    vies = Vies(settings.vies) if settings.vies.enabled else None
     timesheets = OdooTimesheets(odoo, settings.odoo.time_approved_field)
     hosted: dict[str, list[Callable[..., Any]]] = {
         task_queues.CONTRACTS: [
@@ -122,10 +129,11 @@ def activities_of(
         ],
         task_queues.ODOO_MASTER: [
             OdooValidation(catalogue, policies).validate_contract,
-            OdooProvisioning(odoo, catalogue).provision,
+            OdooProvisioning(odoo, catalogue, vies).provision,
             projects.amend_project,
             projects.set_project_status,
             projects.archive_project,
+            OdooHandover(odoo, catalogue).hand_over,
             OdooMilestones(odoo).mark_milestone,
         ],
         task_queues.ODOO_FINANCE: [
@@ -145,6 +153,8 @@ def activities_of(
             OdooWriteOffs(odoo).write_off,
             OdooSweeps(odoo, catalogue).read_changes,
             delivery.create_todo,
+            burn.read_burn,
+            burn.read_portfolio,
         ],
         task_queues.ODOO_MAIL: [delivery.send_invoice, delivery.send_reminder],
     }
@@ -207,13 +217,13 @@ def _activities_at_once(queue: str, limits: WorkerSettings) -> int:
     """How many activities of a queue a process runs at a time, each in a thread.
 
     Odoo's mostly wait in a thread for a call that many of them share: the more there are, the
-    fuller the call; of mails no more than one call takes. A CRM is called for each by itself and
-    limits its callers. Those of the workflows' own queue ask the engine or wait for contracts, and
-    hold no thread.
+    fuller the call; of mails no more than one call takes. Those of a CRM share calls too, but some
+    CRMs are read deal by deal, and no activity may wait long for its turn. Those of the workflows'
+    own queue ask the engine or wait for contracts, and hold no thread.
     """
     fewer = {
         task_queues.CONTRACTS: 20,
-        task_queues.CRM: 20,
+        task_queues.CRM: 50,
         task_queues.ESIGN: 20,
         task_queues.ODOO_MAIL: MAX_MAILS,
     }

@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.changes import ChangeOrder
     from contracts.contract import amendments
     from contracts.contract.messages import (
+        BurnRequest,
         CancelRequest,
         CreditRequest,
         CustomerRefresh,
@@ -198,6 +199,12 @@ class ContractWorkflow(Shell[ContractState]):
     def refresh_customer(self, request: CustomerRefresh) -> ContractOutcome:
         """Read the deal again and take what the CRM still owns. What was taken and what was not is
         in the state (`refreshed`) once it is read (`refresh` is none again)."""
+        return self.answered(request)  # type: ignore[no-any-return]
+
+    @message(signal="burn_requested", words="a reading of the burn")
+    def read_burn(self, request: BurnRequest) -> ContractOutcome:
+        """Read the project's hours and costs again. They are in the state (`burn`) once they are
+        read (`burn_asked` is none again)."""
         return self.answered(request)  # type: ignore[no-any-return]
 
     # --- endings --------------------------------------------------------------------------------

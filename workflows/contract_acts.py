@@ -15,9 +15,16 @@ with workflow.unsafe.imports_passed_through():
     from activities.esign import ATTACHING_CALLS, AttachRequest, EsignActivities
     from activities.failures import FailureDetail
     from activities.odoo import closing
+    from activities.odoo.burn import BurnFound, BurnReading, OdooBurn
     from activities.odoo.chatter import Notification, OdooChatter
     from activities.odoo.closing import CloseOutLeft, CloseOutRequest, OdooClosing
     from activities.odoo.expenses import ExpenseReading, ExpensesRequest, OdooExpenses
+    from activities.odoo.handover import (
+        HANDOVER_CALLS,
+        HandoverRequest,
+        HandoverResult,
+        OdooHandover,
+    )
     from activities.odoo.milestones import MilestoneMark, OdooMilestones
     from activities.odoo.orders import DeliveredRequest, OdooOrders, OrderCancel, OrderChange
     from activities.odoo.project_rows import ProjectChange
@@ -35,6 +42,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts import closeout
     from contracts.agenda.actions import Action, SignalReceived
     from contracts.agenda.state import required
+    from contracts.approvals import reminder_message
     from contracts.billing import account
     from contracts.billing.account import Read
     from contracts.contract import (
@@ -42,6 +50,7 @@ with workflow.unsafe.imports_passed_through():
         answers,
         delivery,
         endings,
+        handing_over,
         holds,
         invoices,
         proposing,
@@ -52,6 +61,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from contracts.contract.messages import HoldKind, InvoiceEnded, InvoiceLost
     from contracts.contract.state import ContractState, ReadCursor, require_id
+    from contracts.handover import services_of_tasks
     from contracts.identifiers import invoice_workflow_id
     from contracts.invoice.messages import HoldChange
     from contracts.invoice.state import InvoiceInput, InvoiceReport, InvoiceState
@@ -77,7 +87,8 @@ def _refresh(state: ContractState, action: Action) -> Awaitable[Any]:
 
 def _deal(state: ContractState, summary: str, urgency: options.Urgency) -> Awaitable[Any]:
     request, config = DealRequest(source=state.source), options.crm(summary, urgency)
-    return activity(CrmActivities.read_deal, request, config, _deal_answered)
+    under_way = workflow.start_activity_method(CrmActivities.read_deal, request, **config)
+    return then(under_way, _deal_answered)
 
 
 def _deal_answered(deal: DealData) -> answers.DealRead:
@@ -329,13 +340,9 @@ def _policy(state: ContractState, action: Action) -> Awaitable[Any]:
 def _notify(state: ContractState, action: Action) -> Awaitable[Any]:
     change, approval_round = amendments.pending(state)
     reminder = required(approval_round.due_reminder(change.calendar, state.clock))
-    workflow_id = workflow.info().workflow_id
-    request = Notification(
-        order_id=require_id(state.odoo.order_id),
-        people=reminder.people,
-        subject=approval_round.reminder_subject(reminder, workflow_id),
-        text=approval_round.reminder_text(workflow_id),
-    )
+    subject, text = reminder_message(approval_round, reminder, workflow.info().workflow_id)
+    order = require_id(state.odoo.order_id)
+    request = Notification(order_id=order, people=reminder.people, subject=subject, text=text)
     return _notified(request, f"{reminder.what} to approvers")
 
 
@@ -380,6 +387,47 @@ def _project_status(state: ContractState, action: Action) -> Awaitable[Any]:
     )
     config = options.odoo_master(text)
     return activity(OdooProjects.set_project_status, request, config, lambda _: text)
+
+
+# --- delivery -------------------------------------------------------------------------------------
+
+
+def _hand_over(state: ContractState, action: Action) -> Awaitable[Any]:
+    odoo, contract = state.odoo, state.terms
+    request = HandoverRequest(
+        contract=contract,
+        before=state.handed_over,
+        project_id=require_id(odoo.project_id),
+        tasks=odoo.task_ids,
+        copied=odoo.template_tasks,
+        today=state.today,
+    )
+    config = options.odoo_master(f"hand over {odoo.project_name}", calls=HANDOVER_CALLS)
+    return activity(OdooHandover.hand_over, request, config, _handed_over)
+
+
+def _handed_over(found: HandoverResult) -> answers.HandedOver:
+    return answers.HandedOver(
+        found.plan, found.tasks, found.copied, tuple(found.kept), found.staffed
+    )
+
+
+def _read_burn(state: ContractState, action: Action) -> Awaitable[Any]:
+    odoo = state.odoo
+    of_tasks = services_of_tasks(state.terms)
+    services = {odoo.task_ids[key]: of for key, of in of_tasks.items() if key in odoo.task_ids}
+    services |= {task: item.service for task, item in odoo.template_tasks.items()}
+    request = BurnReading(
+        project_id=require_id(odoo.project_id),
+        analytic_account_id=odoo.analytic_account_id,
+        services=services,
+    )
+    config = options.odoo_finance(f"burn of {odoo.project_name}", options.Urgency.BACKGROUND)
+    return activity(OdooBurn.read_burn, request, config, _burn)
+
+
+def _burn(found: BurnFound) -> answers.BurnRead:
+    return answers.BurnRead(found.burn, found.staffed)
 
 
 # --- the CRM, and endings -------------------------------------------------------------------------
@@ -434,6 +482,8 @@ PERFORM: dict[str, Perform[ContractState]] = {
     amendments.AMEND_ORDER: _amend_order,
     amendments.AMEND_PROJECT: _amend_project,
     amendments.PROJECT_STATUS: _project_status,
+    handing_over.HAND_OVER: _hand_over,
+    handing_over.READ_BURN: _read_burn,
     write_back.REFRESH: _refresh,
     write_back.WRITE_STATUS: _write_status,
     endings.CLOSE_OUT: _close_out,

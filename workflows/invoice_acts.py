@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.odoo.write_offs import OdooWriteOffs, WriteOffRequest
     from contracts.agenda.actions import Action
     from contracts.agenda.state import required
+    from contracts.approvals import reminder_message
     from contracts.identifiers import invoice_origin, invoice_workflow_id
     from contracts.invoice import acts, collecting, issuing, reminding, reporting
     from contracts.invoice.messages import PaymentReceived
@@ -36,6 +37,7 @@ def _create_draft(state: InvoiceState, action: Action) -> Awaitable[Any]:
     request = DraftRequest(
         proposal=state.proposal,
         company_id=state.company_id,
+        order_id=state.order_id,
         partner_id=state.partner_id,
         invoice_on=issuing.invoice_on(state),
         credited_invoice_id=state.credited_invoice_id,
@@ -78,12 +80,9 @@ def _notify(state: InvoiceState, action: Action) -> Awaitable[Any]:
     """A note on the order, mailed to those approvers whom Odoo knows."""
     found = required(state.open_round)
     reminder = required(found.reminder(state.today))
-    workflow_id = workflow.info().workflow_id
+    subject, text = reminder_message(found, reminder, workflow.info().workflow_id)
     request = Notification(
-        order_id=state.order_id,
-        people=reminder.people,
-        subject=found.reminder_subject(reminder, workflow_id),
-        text=found.reminder_text(workflow_id),
+        order_id=state.order_id, people=reminder.people, subject=subject, text=text
     )
     return activity(
         OdooChatter.notify,

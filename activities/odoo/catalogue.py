@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from typing import Any
 
 from activities.failures import BusinessRefusal
+from activities.odoo import templates
 from activities.odoo.needs import ACCOUNTING, SALES, USER, Need
+from activities.odoo.people import users_by_email
 from gateways.odoo import OdooClient
 
 Row = Mapping[str, Any]
@@ -25,7 +27,7 @@ NEEDS = (
     Need("product.pricelist", ("currency_id", "company_id", "sequence"), access=SALES),
     Need("account.payment.term", ("name",), access=ACCOUNTING),
     Need("res.currency", ("name",), access=USER),
-    Need("res.company", ("name",), access=USER),
+    Need("res.company", ("name", "currency_id"), access=USER),
     Need("res.users", (), access=USER, methods=("context_get",)),
 )
 
@@ -100,6 +102,29 @@ class Catalogue:
             ),
         )
         return int(found[0]["id"]) if found else None
+
+    def currency_of(self, company: str) -> str:
+        """The currency (ISO code) of the books of the company of that name; "" of no company."""
+        found = self._once(
+            ("currency", company),
+            lambda: self._odoo.search_read(
+                "res.company", [("name", "=", company)], ["currency_id"], limit=2
+            ),
+        )
+        return str(found[0]["currency_id"][1]) if len(found) == 1 else ""
+
+    def users(self, people: Collection[str]) -> dict[str, int]:
+        """The ids of those who are users, by their e-mail addresses in lower case."""
+        return users_by_email(self._odoo, people)
+
+    def templates(self, wanted: Collection[str]) -> dict[str, list[Row]]:
+        """The projects of each name that may be copied from: one, unless something is wrong."""
+        return templates.find(self._odoo, wanted)
+
+    def template_tasks(self, found: Mapping[str, Sequence[Row]]) -> set[str]:
+        """The names of the tasks of these templates."""
+        projects = [int(row["id"]) for rows in found.values() for row in rows]
+        return {str(row["name"]) for row in templates.tasks_of(self._odoo, projects)}
 
     def own_user(self) -> int:
         """The id of the user whose key we call with: who wrote last what we wrote last."""

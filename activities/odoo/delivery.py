@@ -16,6 +16,9 @@ from activities.failures import BusinessRefusal, after_effect
 from activities.odoo import external_ids
 from activities.odoo.chatter import mailed, post_once
 from activities.odoo.needs import ACCOUNTING, CONTACTS, MAIL, UPSERT, USER, Need
+from activities.odoo.partner_search import ARCHIVED_TOO
+from activities.odoo.partners import partner_of
+from activities.odoo.people import users_by_email
 from contracts.invoice.content import MAILED_TO, Difference, InvoiceContent, in_words
 from gateways.fields import names
 from gateways.odoo import FAILED, SHOWN, OdooClient
@@ -53,8 +56,7 @@ NEEDS = (
     *_MAILS,
     Need("account.move", (), access=ACCOUNTING, methods=("message_post",)),
     Need("mail.message", (), access=MAIL, rights=("create",)),
-    Need("res.partner", ("email", "name"), access=CONTACTS),
-    Need("res.users", ("email",), access=USER),
+    Need("res.partner", ("email", "name", "active"), access=CONTACTS),
     Need(
         "mail.activity",
         names("res_model_id res_id activity_type_id summary note date_deadline user_id"),
@@ -130,7 +132,7 @@ class OdooDelivery:
         Refuses `email_missing` and, where Odoo's mail server refused it, `reminder_not_delivered`;
         one that failed is sent again by a repeat.
         """
-        [partner] = self._odoo.read("res.partner", [request.partner_id], ["email", "name"])
+        partner = self._partner(request)
         if not partner["email"]:
             raise BusinessRefusal(
                 "email_missing",
@@ -143,7 +145,7 @@ class OdooDelivery:
         message: dict[str, Any] = {
             "subject": request.subject,
             "body": request.text,
-            "partner_ids": [request.partner_id],
+            "partner_ids": [partner["id"]],
             "message_type": "comment",
             "subtype_xmlid": "mail.mt_comment",
         }
@@ -163,6 +165,16 @@ class OdooDelivery:
             )
         metrics.reminders_sent.add(1)
         return Done()
+
+    def _partner(self, request: ReminderRequest) -> dict[str, Any]:
+        """The customer; one that was merged in Odoo since is whose the invoice is now."""
+        fields = ["email", "name"]
+        known = self._odoo.by_id("res.partner", [request.partner_id], fields, also=[ARCHIVED_TOO])
+        if request.partner_id in known:
+            return known[request.partner_id]
+        now = partner_of(self._odoo, "account.move", request.invoice_id)
+        [row] = self._odoo.read("res.partner", [now], fields)
+        return row
 
     def _reminded(self, request: ReminderRequest) -> tuple[str, str]:
         return mailed(self._odoo, "account.move", request.invoice_id, request.subject)
@@ -185,12 +197,8 @@ class OdooDelivery:
         return Done()
 
     def _user(self, people: Sequence[str]) -> int | None:
-        if not people:
-            return None
-        anyone = [*["|"] * (len(people) - 1), *(("email", "=ilike", item) for item in people)]
-        found = self._odoo.search_read("res.users", anyone, ["email"], order="id")
-        by_email = {str(row["email"]).lower(): int(row["id"]) for row in found}
-        return next((by_email[item.lower()] for item in people if item.lower() in by_email), None)
+        known = users_by_email(self._odoo, people)
+        return next((known[item.lower()] for item in people if item.lower() in known), None)
 
 
 def _expected(approved: InvoiceContent) -> dict[str, str]:

@@ -11,6 +11,10 @@ from contracts.identifiers import external_id
 
 customer_id = partial(external_id, "customer")
 """(system, customer key): a customer is one partner across its contracts."""
+firm_id = partial(external_id, "firm")
+"""(what the firm is by itself, contracts.customers.key_of): one partner across systems."""
+customer_link_id = partial(external_id, "customer-link")
+"""(system, customer key): the archived contact that remembers which partner a customer is."""
 project_id = partial(external_id, "project")
 """(entity, contract)"""
 project_update_id = partial(external_id, "project-update")
@@ -23,6 +27,14 @@ milestone_id = partial(external_id, "milestone")
 """(entity, contract, milestone)"""
 task_id = partial(external_id, "task")
 """(entity, contract, the key of its milestone or plan)"""
+template_task_id = partial(external_id, "template-task")
+"""(entity, contract, the task's id in its template)"""
+document_id = partial(external_id, "document")
+"""(entity, contract, its address)"""
+handover_todo_id = partial(external_id, "handover")
+"""(entity, contract, version)"""
+tag_id = partial(external_id, "tag")
+"""(its name)"""
 invoice_id = partial(external_id, "invoice")
 """(entity, contract, number): of an invoice or a credit note, which share one count."""
 invoice_line_id = partial(external_id, "invoice-line")

@@ -98,6 +98,8 @@ def read_whole(odoo: OdooClient, invoice_id: int, *more: str) -> WholeInvoice:
 
 
 def _content(read: Row) -> InvoiceContent:
+    currency = _name(read["currency_id"])
+    ledger = (line for line in read["line_ids"] if line["display_type"] in _LEDGER)
     lines = sorted(read["line_ids"], key=lambda line: int(line["id"]))
     customer = read["partner_id"] or {"id": 0, "display_name": "", "email": ""}
     return InvoiceContent(
@@ -114,17 +116,17 @@ def _content(read: Row) -> InvoiceContent:
         invoice_on=_day(read["invoice_date"]),
         due_on=_day(read["invoice_date_due"]),
         journal=_name(read["journal_id"]),
-        currency=_name(read["currency_id"]),
+        currency=currency,
         bank_account=_name(read["partner_bank_id"]),
         fiscal_position=_name(read["fiscal_position_id"]),
         note=read["narration"] or "",
         lines=tuple(_line(line) for line in lines if line["display_type"] in _SHOWN),
-        ledger=tuple(sorted(_entry(line) for line in lines if line["display_type"] in _LEDGER)),
+        ledger=tuple(sorted(_entry(line, currency) for line in ledger)),
         booked=sum(
             (_number(line["balance"]) for line in lines if line["display_type"] == _OWED),
             Decimal(0),
         ),
-        totals=_totals(read, lines),
+        totals=_totals(read, lines, currency),
     )
 
 
@@ -143,8 +145,8 @@ def _line(line: Row) -> ContentLine:
     )
 
 
-def _entry(line: Row) -> str:
-    return f"{_name(line['account_id'])}: {_number(line['amount_currency'])}"
+def _entry(line: Row, currency: str) -> str:
+    return f"{_name(line['account_id'])}: {Money.rounded(line['amount_currency'], currency)}"
 
 
 def _analytic(distribution: Mapping[str, Any] | bool | None) -> str:
@@ -154,8 +156,7 @@ def _analytic(distribution: Mapping[str, Any] | bool | None) -> str:
     return ", ".join(f"{key} {_number(distribution[key])} %" for key in sorted(distribution))
 
 
-def _totals(read: Row, lines: Sequence[Row]) -> OdooTotals:
-    currency = read["currency_id"]["display_name"]
+def _totals(read: Row, lines: Sequence[Row], currency: str) -> OdooTotals:
     return OdooTotals(
         untaxed=Money.rounded(read["amount_untaxed"], currency),
         taxes=_taxes(read["move_type"], lines, currency),

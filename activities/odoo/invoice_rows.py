@@ -41,13 +41,15 @@ COLUMNS = (
 
 
 class DraftRequest(BaseModel):
-    """`invoice_on` is the invoice's date in the legal entity's zone. `credited_invoice_id` is the
-    posted invoice that a credit note takes back (none: no one in particular). `rewrites` says that
-    there may be an earlier draft, whose content has changed since. `reached` are milestones (ids in
-    Odoo) to mark reached before: the invoice bills them."""
+    """`invoice_on` is the invoice's date in the legal entity's zone. `partner_id` is whom the order
+    was made for; where that one was merged in Odoo since, whose the order is now is billed.
+    `credited_invoice_id` is the posted invoice that a credit note takes back (none: no one in
+    particular). `rewrites` says that there may be an earlier draft, whose content has changed
+    since. `reached` are milestones (ids in Odoo) to mark reached before: the invoice bills them."""
 
     proposal: InvoiceProposal
     company_id: int
+    order_id: int
     partner_id: int
     invoice_on: date
     credited_invoice_id: int | None = None

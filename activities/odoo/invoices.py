@@ -21,6 +21,7 @@ from activities.odoo.invoice_content import LOCK_WARNING, WholeInvoice, read_who
 from activities.odoo.invoice_rows import DraftRequest, amount_in_odoo, origin_of
 from activities.odoo.milestones import mark_reached
 from activities.odoo.needs import ACCOUNTING, Need
+from activities.odoo.partners import for_partner
 from activities.policies import Policies, PolicyRequest
 from contracts import ownership
 from contracts.billing.lines import InvoiceKind, InvoiceProposal
@@ -131,13 +132,15 @@ class OdooInvoices:
         once = create_once or ownership.create_once(
             "draft_invoice.lines", "draft_invoice.references", "draft_invoice.date"
         )
-        [invoice] = self._odoo.load(
-            "account.move",
-            invoice_rows.invoice_rows(request, products, exact=exact),
-            create_once=once,
-            context=UNTRACKED,
-        )
-        return invoice
+
+        def load(partner: int) -> int:
+            asked = request.model_copy(update={"partner_id": partner})
+            rows = invoice_rows.invoice_rows(asked, products, exact=exact)
+            [loaded] = self._odoo.load("account.move", rows, create_once=once, context=UNTRACKED)
+            return loaded
+
+        of = ("sale.order", request.order_id)
+        return for_partner(self._odoo, request.partner_id, of, load)
 
     @activity.defn
     def discard_draft(self, request: DiscardRequest) -> Done:

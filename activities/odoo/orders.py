@@ -17,6 +17,7 @@ from activities.odoo.buttons import press
 from activities.odoo.catalogue import Catalogue
 from activities.odoo.contexts import UNTRACKED
 from activities.odoo.needs import SALES, UPSERT, Need
+from activities.odoo.partners import for_partner
 from contracts.billing.order import OrderLine, order_lines
 from contracts.contract.state import OdooRefs, require_id
 from contracts.identifiers import contract_workflow_id
@@ -138,7 +139,6 @@ def create_order(
     keys, company = (contract.legal_entity, contract.contract_id), require_id(made.company_id)
     header: dict[str, Any] = {
         "id": external_ids.order_id(*keys),
-        "partner_id/.id": require_id(made.partner_id),
         "company_id/.id": company,
         # The project's analytic account comes to the lines with it.
         "project_id/.id": require_id(made.project_id),
@@ -147,9 +147,16 @@ def create_order(
         "origin": contract_workflow_id(*keys),
         "payment_term_id": contract.payment_term,
     }
-    rows = _rows(catalogue, contract, order_lines(contract), header)
     once = create_once("order.terms")
-    [made.order_id] = odoo.load("sale.order", rows, create_once=once, context=UNTRACKED)
+
+    def load(partner: int) -> int:
+        named = {**header, "partner_id/.id": partner}
+        rows = _rows(catalogue, contract, order_lines(contract), named)
+        [loaded] = odoo.load("sale.order", rows, create_once=once, context=UNTRACKED)
+        return loaded
+
+    of = ("project.project", require_id(made.project_id))
+    made.order_id = for_partner(odoo, require_id(made.partner_id), of, load)
 
 
 def confirm_order(odoo: OdooClient, contract: Contract, made: OdooRefs) -> None:

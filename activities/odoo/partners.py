@@ -1,17 +1,20 @@
-"""The customer as a partner in Odoo: found, or created once."""
+"""The customer as a partner in Odoo: found, asked about, or created once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from activities.failures import BusinessRefusal
-from activities.odoo import external_ids, vat
+from activities.odoo import external_ids, partner_search
 from activities.odoo.contexts import UNTRACKED
-from activities.odoo.needs import CONTACTS, UPSERT, Need
-from contracts.model import Customer, Source
+from activities.odoo.needs import ACCOUNTING, CONTACTS, PROJECT, SALES, UPSERT, Need
+from contracts import customers
+from contracts.customers import Candidate, Found, Linked, Party, Uncertain
+from contracts.model import NEW_PARTNER, Customer, ParentCompany, Source
 from contracts.ownership import create_once
-from gateways.crm.odoo_crm.crm import partner_id
+from contracts.problems import Problem
 from gateways.errors import GatewayError
 from gateways.fields import names
 from gateways.odoo import OdooClient
@@ -20,102 +23,216 @@ NEEDS = (
     Need(
         "res.partner",
         names("""
-            name display_name is_company parent_id email vat active
-            country_id country_code street city zip
+            name is_company parent_id child_ids email vat active ref type
+            country_id street city zip
         """),
         access=CONTACTS,
         rights=UPSERT,
     ),
+    Need("project.project", ("partner_id",), access=PROJECT),
+    Need("sale.order", ("partner_id",), access=SALES),
+    Need("account.move", ("partner_id",), access=ACCOUNTING),
 )
 
-_CONTRACT_FIELDS = {
-    "vat": "customer.vat_number",
-    "email": "customer.billing_email",
-    "country_id": "customer.country",
-}
+CUSTOMER_CALLS = 2 * (partner_search.SEARCHING_CALLS + 4)
+"""How many calls to Odoo it takes in a row at most, the parent company included."""
+
+_CONTRACT_FIELDS = {"vat": "vat_number", "email": "billing_email", "country_id": "country"}
 """Fields that Odoo may refuse, by what they are called in the contract, where they are amended."""
+_MOST_SHOWN = 10
+_LINK_NAME = "Contract to Cash"
+
+
+@dataclass(frozen=True)
+class _Firm:
+    """A customer or its parent company: `path` is where the contract describes it."""
+
+    stated: Customer | ParentCompany
+    system: str
+    path: str
+
+    @property
+    def party(self) -> Party:
+        return Party.of(self.stated)
+
+    @property
+    def link(self) -> str:
+        """The reference that remembers which partner the firm is."""
+        return f"{self.system}:{self.stated.key}"
+
+    @property
+    def link_id(self) -> str:
+        return external_ids.customer_link_id(self.system, self.stated.key)
 
 
 def find_or_create_customer(odoo: OdooClient, customer: Customer, source: Source) -> int:
-    """The customer's partner: found by VAT number, or created once.
+    """The customer's partner: the one it certainly is, or that a person chose, or a new one.
 
-    A key such as `odoo-partner-7`, as Odoo's own CRM gives it, names the partner itself: it is
-    taken as it is, or is `record_missing`.
-    A business failure `customer_ambiguous` names the partners where several have the number, or
-    one that is archived.
+    A business failure `customer_ambiguous` shows the partners that it may be, for a person to
+    choose by `customer.odoo_partner`; the same of its parent company.
     """
-    named = partner_id(customer.key)
-    if named is not None:
-        odoo.read("res.partner", [named], ["name"])
-        return named
-    found = _with_vat_number(odoo, customer) if customer.vat_number else None
-    return _create(odoo, customer, source) if found is None else found
+    return _find_or_create(odoo, _Firm(customer, source.system, "customer"))
 
 
-def _with_vat_number(odoo: OdooClient, customer: Customer) -> int | None:
-    """The one partner with this VAT number, however people have written it; asks where several
-    have it. An archived one is asked about where there is no other: a new one would be a double."""
-    number = customer.vat_number or ""
-    wanted = vat.normalised(number, customer.country)
-    rows = odoo.search_read(
-        "res.partner",
-        [
-            ("vat", "=ilike", vat.pattern(wanted)),
-            ("parent_id", "=", False),
-            ("active", "in", [True, False]),
-        ],
-        ["vat", "display_name", "active", "country_code"],
-        order="id",
-    )
-    found = [
-        row
-        for row in rows
-        if vat.normalised(row["vat"], row["country_code"] or customer.country) == wanted
+def _find_or_create(odoo: OdooClient, firm: _Firm) -> int:
+    choice = firm.stated.odoo_partner
+    if choice == NEW_PARTNER:
+        return _create(odoo, firm, external_ids.customer_id(firm.system, firm.stated.key))
+    found = partner_search.search(odoo, firm.party, firm.link)
+    if isinstance(choice, int):
+        return _chosen(odoo, firm, choice, found)
+    if isinstance(found, Linked):
+        return found.partner
+    if isinstance(found, Uncertain):
+        raise _ambiguous(firm, found)
+    return _create_itself(odoo, firm)
+
+
+def for_partner(
+    odoo: OdooClient, partner: int, of: tuple[str, int], load: Callable[[int], int]
+) -> int:
+    """What `load` makes for the partner. Where people have merged it into another since, it is made
+    for that one: a merge changes the partner on all records, such as `of` (model, id)."""
+    try:
+        return load(partner)
+    except GatewayError as refused:
+        if refused.code != "reference_unknown":
+            raise
+        now = partner_of(odoo, *of)
+        if now == partner:
+            raise
+    return load(now)
+
+
+def partner_of(odoo: OdooClient, model: str, record: int) -> int:
+    """Whose a record is now."""
+    [row] = odoo.read(model, [record], ["partner_id"])
+    return int(row["partner_id"][0])
+
+
+# --- what a person chose --------------------------------------------------------------------------
+
+
+def _chosen(odoo: OdooClient, firm: _Firm, choice: int, found: customers.Match) -> int:
+    """The partner that was chosen, remembered for the customer's other contracts. One that was
+    merged into another since is that one."""
+    if found == Linked(choice, getattr(found, "reason", "")):
+        return choice
+    if partner_search.read(odoo, choice) is not None:
+        row = {"parent_id/.id": choice, **_link(firm)}
+        odoo.load("res.partner", [row], context=UNTRACKED)
+        return choice
+    if isinstance(found, Linked):
+        return found.partner
+    uncertain = found if isinstance(found, Uncertain) else Uncertain(())
+    raise _ambiguous(firm, uncertain, f"the partner chosen, {choice}, is gone from Odoo")
+
+
+def _link(firm: _Firm, prefix: str = "") -> dict[str, Any]:
+    """An archived contact below the partner, which remembers whose it is: so the partner's own
+    fields stay as people have them, and a merge in Odoo moves it along."""
+    row = {
+        "id": firm.link_id,
+        "name": _LINK_NAME,
+        "type": "Other",
+        "ref": firm.link,
+        "active": False,
+    }
+    return {f"{prefix}{name}": value for name, value in row.items()}
+
+
+def _ambiguous(firm: _Firm, found: Uncertain, why: str = "") -> BusinessRefusal:
+    """What a person is asked: each candidate with what speaks for it, and how to answer."""
+    field = f"{firm.path}.odoo_partner"
+    shown = found.candidates[:_MOST_SHOWN]
+    listed = "; ".join(f"{_described(item.candidate)}: {item.reason}" for item in shown)
+    left = found.more or len(found.candidates) > len(shown)
+    reasons = [
+        why,
+        f"{firm.stated.name} may be in Odoo already: {listed}" if listed else "",
+        "Odoo has more partners of such a name than are looked at" if left else "",
     ]
-    if not found:
-        return None
-    active = [row for row in found if row["active"]]
-    if len(active) > 1:
-        raise _ambiguous("several customers in Odoo have this VAT number", active, number)
-    if not active:
-        raise _ambiguous("the customer with this VAT number is archived in Odoo", found, number)
-    return int(active[0]["id"])
-
-
-def _ambiguous(why: str, found: Sequence[Mapping[str, Any]], number: str) -> BusinessRefusal:
-    names = ", ".join(
-        f"{row['display_name']} (id {row['id']}{'' if row['active'] else ', archived'})"
-        for row in found[:5]
-    )
-    archived = not any(row["active"] for row in found)
-    what = "restore it there, or take its number off it" if archived else "merge them there"
+    answers = [*(_answer(field, item) for item in shown), _answer(field, None)]
     return BusinessRefusal(
         "customer_ambiguous",
-        f"{why}: {names}; {what}",
-        field="customer.vat_number",
-        value=number,
+        f"{'; '.join(filter(None, reasons))}; choose by {field}: the id of one, or {NEW_PARTNER}",
+        field=field,
+        value=firm.stated.name,
+        problems=answers,
     )
 
 
-def _create(odoo: OdooClient, customer: Customer, source: Source) -> int:
+def _answer(field: str, found: Found | None) -> Problem:
+    expected = f'"{NEW_PARTNER}" for a customer that Odoo does not have'
+    if found is not None:
+        expected = f"{found.candidate.id} for {_described(found.candidate)} ({found.reason})"
+    return Problem(code="customer_ambiguous", field=field, expected=expected)
+
+
+def _described(found: Candidate) -> str:
+    party = found.party
+    known = [party.vat_number, party.city, "archived" if found.is_archived else ""]
+    return ", ".join(filter(None, (f"{party.name} (id {found.id})", *known)))
+
+
+# --- a new one ------------------------------------------------------------------------------------
+
+
+def _create_itself(odoo: OdooClient, firm: _Firm) -> int:
+    """A new partner, named by what the firm is and not by who tells of it: two contracts that come
+    at once from two systems create one."""
+    own = external_ids.customer_id(firm.system, firm.stated.key)
+    key = customers.key_of(firm.party)
+    if key is None:
+        return _create(odoo, firm, own)
+    partner = _create(odoo, firm, external_ids.firm_id(*key))
+    row = partner_search.read(odoo, partner)
+    # One of that name from before may have become another firm since, by what people corrected.
+    if row is not None and isinstance(_is_it(firm, row), Linked):
+        return partner
+    return _create(odoo, firm, own)
+
+
+def _is_it(firm: _Firm, row: dict[str, Any]) -> customers.Match:
+    return customers.match(firm.party, [partner_search.candidate(row)])
+
+
+def _create(odoo: OdooClient, firm: _Firm, external_id: str) -> int:
+    stated = firm.stated
     row: dict[str, Any] = {
-        "id": external_ids.customer_id(source.system, customer.key),
-        "name": customer.name,
+        "id": external_id,
+        "name": stated.name,
         "is_company": True,
-        "email": customer.billing_email,
-        "vat": customer.vat_number or "",
-        "country_id/id": f"base.{_country_xml_id(customer.country)}",
-        "street": customer.street,
-        "city": customer.city,
-        "zip": customer.zip,
+        "vat": stated.vat_number or "",
+        "country_id/id": f"base.{_country_xml_id(stated.country)}",
+        **_link(firm, "child_ids/"),
     }
-    once = create_once("customer.name", "customer.vat_number", "customer.address")
+    if isinstance(stated, Customer):
+        parent = _parent(odoo, stated, firm.system)
+        row |= {
+            "email": stated.billing_email,
+            "street": stated.street,
+            "city": stated.city,
+            "zip": stated.zip,
+            # Odoo lets a contact and its parent share one address, but not another address.
+            "type": "Other" if parent else "Contact",
+            "parent_id/.id": parent or "",
+        }
+    once = create_once("customer.name", "customer.vat_number", "customer.parent")
     try:
         [partner] = odoo.load("res.partner", [row], create_once=once, context=UNTRACKED)
     except GatewayError as refusal:
-        refusal.field = _CONTRACT_FIELDS.get(refusal.field, refusal.field)
+        if refusal.field in _CONTRACT_FIELDS:
+            refusal.field = f"{firm.path}.{_CONTRACT_FIELDS[refusal.field]}"
         raise
     return partner
+
+
+def _parent(odoo: OdooClient, customer: Customer, system: str) -> int | None:
+    """The partner of the company above a new customer, found or created as the customer is."""
+    if customer.parent is None or customer.parent.key == customer.key:
+        return None
+    return _find_or_create(odoo, _Firm(customer.parent, system, "customer.parent"))
 
 
 def _country_xml_id(country: str) -> str:

@@ -22,7 +22,7 @@ MILESTONES = Need(
 )
 TASKS = Need(
     "project.task",
-    names("name project_id sale_line_id date_deadline"),
+    names("name project_id sale_line_id date_deadline user_ids"),
     access=PROJECT,
     rights=UPSERT,
 )
@@ -125,6 +125,8 @@ def _task_row(contract: Contract, project_id: int, task: Task) -> dict[str, Any]
         "project_id/.id": project_id,
         "sale_line_id/id": external_ids.order_line_id(*keys, task.key) if task.billed else "",
         "date_deadline": deadline(task.due_on),
+        # Left out, it would be whoever creates it.
+        "user_ids/.id": "",
     }
 
 

@@ -11,8 +11,10 @@ from temporalio import activity
 
 from activities import metrics
 from activities.odoo.catalogue import Catalogue
+from activities.odoo.handover_checks import handover_problems
 from activities.policies import Policies, PolicyRequest
 from contracts.billing.order import LineKind, order_lines
+from contracts.handover import with_defaults
 from contracts.model import Contract, JsonObject, Key
 from contracts.problems import first_of
 from contracts.validation import InvalidContract, Problem, validate
@@ -69,7 +71,9 @@ class OdooValidation:
         policy = self._policies.entity_policy(
             PolicyRequest(legal_entity=request.legal_entity, today=request.today)
         )
-        validation = self.check(request.contract_data, policy.odoo_company, policy.payment_term)
+        defaults = self._policies.handover_defaults(request.legal_entity)
+        contract_data = with_defaults(request.contract_data, defaults)
+        validation = self.check(contract_data, policy.odoo_company, policy.payment_term)
         return Accepted(**dict(validation), time_zone=policy.calendar.time_zone)
 
     def check(self, contract_data: JsonObject, company: str, payment_term: str) -> Validation:
@@ -97,6 +101,7 @@ class OdooValidation:
         problems += self._catalogue_problems(contract_data)
         if contract is not None and not problems:
             problems += self._product_problems(contract)
+            problems += handover_problems(self._catalogue, contract, company)
         metrics.contracts_validated.add(1, {"outcome": "refused" if problems else "accepted"})
         if problems:
             return Validation(problems=first_of(problems))

@@ -226,7 +226,7 @@ async def _nothings(
 ) -> dict[str, Sample]:
     """Workflows a second of each engine, ours on a Temporal of its own."""
     count = bench.size(full=100, quick=10)
-    temporal = Product(bench.new_folder("nothings"), odoo, {})
+    temporal = Product(bench.new_folder("nothings"), odoo, {}, {})
     try:
         await temporal.start_temporal()
         ready: dict[str, Engine] = {"ours": partial(_our_engine, temporal)}

@@ -52,8 +52,9 @@ class MessageRule(Generic[S]):
     - `take`: the state after an accepted one. May raise Refused.
     - `refusal`: why it cannot be accepted, as a sentence; None if it can. It is asked by the
       validator of an Update and again when the message is applied.
-    - `brings_work`: it asks for something that an exclusive act would leave undone, and that a
-      state must have room for.
+    - `brings_work`: it asks for something that a state must have room for, and that an exclusive
+      act would leave undone: beside one an Update is refused. What a Signal brings then keeps that
+      act from being the last.
     """
 
     take: Callable[[S, Any], S]
@@ -106,9 +107,11 @@ class Agenda(Generic[S]):
     """All that is decided about one kind of state, from the rules about it. All of it is pure.
 
     - `wanted`: every act and question that the state calls for, in order of preference, whether it
-      is running, parked or not. What people are shown (`shown`) is no reason for any of it.
+      is running, parked or not. That something runs adds nothing, and what people are shown
+      (`shown`) is no reason for any of it.
     - `consequences`: what may follow from the state and the time alone, in order of preference:
-      each gives the state after it, or the very same object where it does not follow.
+      each gives the state after it, or the very same object where it does not follow. What runs
+      may keep one from following, and brings none about.
     - `wake`: the next time at which time alone changes something.
     - `is_over`: whether nothing more comes but what is still wanted.
     - `shown`: the state with what it waits for, which people see; called last.
@@ -156,9 +159,11 @@ class Agenda(Generic[S]):
         for asked, wanted in self._last[:1]:
             if asked is state:
                 return wanted
-        found = self.wanted(state)
-        self._last[:] = [(state, found)]
-        return found
+        return self._kept(state, self.wanted(state))
+
+    def _kept(self, state: S, wanted: Sequence[Wanted]) -> Sequence[Wanted]:
+        self._last[:] = [(state, wanted)]
+        return wanted
 
     # --- what happened --------------------------------------------------------------------------
 
@@ -168,7 +173,7 @@ class Agenda(Generic[S]):
         known = state.answer_to(request_id)
         if known is not None:
             return _other_message(known, message)
-        return self._refusal(_at(state, now), message)
+        return self._update_refusal(_at(state, now), message)
 
     def apply(self, state: S, event: Event, now: datetime) -> Outcome[S]:
         """The state after an event at an aware time. The state given stays as it is."""
@@ -181,7 +186,9 @@ class Agenda(Generic[S]):
             after = self._applied(before, event)
         except Refused as error:
             return Outcome(before, refusal=str(error))
-        rest = self._at_rest(self._looked_again(after))
+        # In the moment of the event before, nothing follows from an act that begins.
+        is_at_rest = isinstance(event, Began) and before is state
+        rest = after if is_at_rest else self._at_rest(self._looked_again(after))
         after = self.shown(rest)
         answer, metrics = after.answer, after.metrics
         if isinstance(event, UpdateReceived):
@@ -190,10 +197,8 @@ class Agenda(Generic[S]):
             after = _remembered(after, event)
         if after.answer is not None or metrics:
             after = after.replace(answer=None, metrics=())
-        for asked, wanted in self._last[:1]:
-            if asked is rest:
-                # They differ only in what people are shown and answered: they want the same.
-                self._last[:] = [(after, wanted)]
+        # They differ only in what people are shown and answered: they want the same.
+        self._kept(after, self.wanted_of(rest))
         return Outcome(after, answer=answer, metrics=metrics)
 
     def _applied(self, state: S, event: Event) -> S:
@@ -202,7 +207,8 @@ class Agenda(Generic[S]):
         if isinstance(event, Answered):
             return self._answered(state, event)
         if isinstance(event, UpdateReceived):
-            return self._taken(state, event.message)
+            refused = self._update_refusal(state, event.message)
+            return self._taken(state, event.message, refused)
         if isinstance(event, SignalReceived):
             return self._taken_quietly(state, event)
         if isinstance(event, Resumed):
@@ -213,25 +219,24 @@ class Agenda(Generic[S]):
 
     # --- messages -------------------------------------------------------------------------------
 
+    def _update_refusal(self, state: S, message: Any) -> str | None:
+        rule = self.messages.get(type(message))
+        is_ending = any(act.exclusive for act in state.running.values())
+        if is_ending and rule is not None and rule.brings_work:
+            return _BUSY
+        return self._refusal(state, message)
+
     def _refusal(self, state: S, message: Any) -> str | None:
         if isinstance(message, Resolution):
             refused = parking.refusal(state.exceptions, message)
             return refused or self.correction_refusal(state, message)
-        if self._waits_for_exclusive(state, message):
-            return _BUSY
         rule = self.messages[type(message)]
         no_room = None
         if rule.brings_work:
             no_room = budget.refusal(state, message, self.at_most_bytes(state))
         return no_room or rule.refusal(state, message)
 
-    def _waits_for_exclusive(self, state: S, message: Any) -> bool:
-        rule = self.messages.get(type(message))
-        brings_work = rule is not None and rule.brings_work
-        return brings_work and any(act.exclusive for act in state.running.values())
-
-    def _taken(self, state: S, message: Any) -> S:
-        refused = self._refusal(state, message)
+    def _taken(self, state: S, message: Any, refused: str | None) -> S:
         if refused is not None:
             raise Refused(refused)
         if isinstance(message, Resolution):
@@ -239,21 +244,10 @@ class Agenda(Generic[S]):
         return self.messages[type(message)].take(state, message)
 
     def _taken_quietly(self, state: S, event: SignalReceived) -> S:
-        if self._waits_for_exclusive(state, event.message):
-            return state.replace(deferred=(*state.deferred, event))
         try:
-            return self._taken(state, event.message)
+            return self._taken(state, event.message, self._refusal(state, event.message))
         except Refused as refused:
             return state.noted(f"Refused {event.words}: {refused}")
-
-    def _with_deferred(self, state: S) -> S:
-        """Messages that came while an exclusive act ran are accepted or refused now, before what
-        follows from that act: they may bring work that keeps it from being the last."""
-        waiting: tuple[SignalReceived, ...] = state.deferred
-        state = state.replace(deferred=())
-        for event in waiting:
-            state = self._taken_quietly(state, event)
-        return state
 
     def _resumed(self, state: S, key: str) -> S:
         """Apply a message that was kept. Raises whatever its kind or the rules raise."""
@@ -278,13 +272,16 @@ class Agenda(Generic[S]):
         wanted = self.wanted_of(state)
         if action not in wanted or not _may_begin(state, action, wanted):
             raise Refused(f"{action.key} is not wanted any more")
-        state = self.acts[action.kind].begun(unparked(state, action.key), action)
-        return state.replace(running={**state.running, action.key: action})
+        ready = self.acts[action.kind].begun(unparked(state, action.key), action)
+        after = ready.replace(running={**ready.running, action.key: action})
+        if ready is state:
+            self._kept(after, wanted)  # What is wanted is wanted while it runs, too.
+        return after
 
     def _answered(self, state: S, event: Answered) -> S:
         action, result = state.running[event.key], event.result
-        state = state.without_running(event.key)
         stands = self._is_wanted(state, action)
+        state = state.without_running(event.key)
         rule = self.acts[action.kind]
         if isinstance(result, Failed):
             state = rule.failed(_with_doubt(state, action, result), action, result)
@@ -298,7 +295,7 @@ class Agenda(Generic[S]):
                 state = rule.done(state, action, result.value)
             if rule.decided is not None and stands:
                 state = rule.decided(state, action, result.value)
-        return self._with_deferred(state) if action.exclusive else state
+        return state
 
     def _is_wanted(self, state: S, action: Action) -> bool:
         """Whether the act is still wanted, and on the same basis."""
@@ -339,28 +336,11 @@ class Agenda(Generic[S]):
     def _at_rest(self, state: S) -> S:
         """The state with all that follows: consequences, obsolete exceptions, new questions."""
         for _ in range(_MOST_CONSEQUENCES):
-            after = self._advanced(state)
+            after = _advanced(state, self.consequences(state))
             if after is state:
-                return self._with_questions(self._without_obsolete(state))
+                return self._with_questions(_without_obsolete(state, self.wanted_of(state)))
             state = after
         raise RuntimeError("the rules come to no rest")
-
-    def _advanced(self, state: S) -> S:
-        for follow in self.consequences(state):
-            after = follow(state)
-            if after is not state:
-                return after
-        return state
-
-    def _without_obsolete(self, state: S) -> S:
-        """An exception disappears once its act is not wanted any more, or on another basis."""
-        wanted = {item.key: item.basis for item in self.wanted_of(state)}
-        wanted |= {item.key: "" for item in state.unserved}
-        for item in (*state.exceptions, *state.retried):
-            if item.key not in state.running and wanted.get(item.key) != item.basis:
-                state = forgotten(state, item.key)
-        uncertain = tuple(k for k in state.uncertain if k in wanted or k in state.running)
-        return state if uncertain == state.uncertain else state.replace(uncertain=uncertain)
 
     def _with_questions(self, state: S) -> S:
         for item in self.wanted_of(state):
@@ -370,6 +350,26 @@ class Agenda(Generic[S]):
 
 
 # --- of a state alone ---------------------------------------------------------------------------
+
+
+def _advanced(state: S, consequences: Sequence[Callable[[S], S]]) -> S:
+    """The state after the first that follows; the very same object where nothing does."""
+    for follow in consequences:
+        after = follow(state)
+        if after is not state:
+            return after
+    return state
+
+
+def _without_obsolete(state: S, wanted: Sequence[Wanted]) -> S:
+    """An exception disappears once its act is not wanted any more, or on another basis."""
+    bases = {item.key: item.basis for item in wanted}
+    bases |= {item.key: "" for item in state.unserved}
+    for item in (*state.exceptions, *state.retried):
+        if item.key not in state.running and bases.get(item.key) != item.basis:
+            state = forgotten(state, item.key)
+    uncertain = tuple(k for k in state.uncertain if k in bases or k in state.running)
+    return state if uncertain == state.uncertain else state.replace(uncertain=uncertain)
 
 
 def next_event(state: AgendaState) -> Resumed | None:

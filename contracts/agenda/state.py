@@ -57,9 +57,9 @@ class AgendaState(Frozen):
     `clock` is the aware time of the last event. `running` are the acts under way; it is empty when
     a workflow continues as new. `retried` are exceptions whose act is tried again at the moment.
     `uncertain` are the keys of irreversible acts that failed and may have happened: until a look
-    tells, nothing gives them up. `deferred` are messages that wait for the end of an exclusive act,
-    `unserved` those that a defect of ours stopped. `answers` are those to the requests accepted
-    last, oldest first: a request that comes again is answered the same.
+    tells, nothing gives them up. `unserved` are messages that a defect of ours stopped. `answers`
+    are those to the requests accepted last, oldest first: a request that comes again is answered
+    the same.
     `answer` and `metrics` are taken out by `apply` after each event.
     """
 
@@ -70,7 +70,6 @@ class AgendaState(Frozen):
     uncertain: tuple[str, ...] = ()
     unserved: tuple[Unserved, ...] = ()
     answers: tuple[Answer, ...] = ()
-    deferred: tuple[Any, ...] = Field(default=(), exclude=True)
     answer: Any = Field(default=None, exclude=True)
     metrics: tuple[Metric, ...] = Field(default=(), exclude=True)
     waiting: Waiting = Field(default_factory=Waiting)
@@ -78,7 +77,7 @@ class AgendaState(Frozen):
 
     def replace(self, **changes: Any) -> Self:
         """The state with these fields changed. Raises TypeError for a field there is none of."""
-        if unknown := changes.keys() - type(self).model_fields.keys():
+        if unknown := changes.keys() - self.__pydantic_fields__.keys():
             raise TypeError(f"{type(self).__name__} has no {', '.join(sorted(unknown))}")
         return self.model_copy(update=changes)
 

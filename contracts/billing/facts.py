@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from contracts.billing import keys
 from contracts.billing.expenses import Expense
@@ -62,40 +62,61 @@ def milestone_invoice(billing: BillingState, milestone: str) -> int | None:
     return account.first or None if account.amount else None
 
 
-def record_usage(billing: BillingState, record: UsageRecord) -> tuple[BillingState, bool]:
-    """Take a metered record; the same id again replaces it, also one of another plan. Also returns
-    whether anything changed.
+class UsageRecorded(NamedTuple):
+    """The billing after a report of use: how many of its records were new or changed, how many
+    were known, and why each of the others is refused."""
 
-    Raises NotPossible for an unknown plan, a day outside the plan, a day whose period is folded,
-    or too many records.
-    """
+    billing: BillingState
+    taken: int
+    known: int
+    refused: list[str]
+
+
+def record_usage(billing: BillingState, records: Iterable[UsageRecord]) -> UsageRecorded:
+    """Take metered records; the same id again replaces it, also one of another plan. Refused are
+    those of an unknown plan, of a day outside the plan, of a period that is folded, of more than
+    can be billed, and those that are too many."""
+    usage = {plan: dict(mine) for plan, mine in billing.usage.items()}
+    taken, known, refused = 0, 0, []
+    for record in records:
+        mine = next((mine for mine in usage.values() if record.id in mine), {})
+        before = mine.get(record.id)
+        if why := _why_not_metered(billing, record, before):
+            refused.append(f"{record.plan} {record.id}: {why}")
+        elif before == record:
+            known += 1
+        elif before is None and sum(map(len, usage.values())) >= MAX_USAGE_RECORDS:
+            refused.append(
+                f"{record.plan} {record.id}: {MAX_USAGE_RECORDS} usage records are kept at most; "
+                "report sums of days instead"
+            )
+        else:
+            mine.pop(record.id, None)
+            usage.setdefault(record.plan, {})[record.id] = record
+            taken += 1
+    billing = changed(billing, usage=usage) if taken else billing
+    return UsageRecorded(billing, taken, known, refused)
+
+
+def _why_not_metered(
+    billing: BillingState, record: UsageRecord, before: UsageRecord | None
+) -> str | None:
+    """Why a record, which was another `before`, cannot be billed; None if it can."""
     plan = billing.contract.plan(record.plan)
     if not isinstance(plan, UsagePlan):
-        raise NotPossible(f"the contract has no usage plan {record.plan}")
+        return f"the contract has no usage plan {record.plan}"
     terms = ledger_of(billing).terms(plan.key)
     first_day, last_day = terms.first, terms.last
     if record.on < first_day or (last_day is not None and record.on > last_day):
         days = f"from {first_day} to {last_day}" if last_day else f"from {first_day} on"
-        raise NotPossible(f"{record.on} is outside the plan, {days}")
+        return f"{record.on} is outside the plan, {days}"
     if beyond := why_not_taken(plan, record.quantity):
-        raise NotPossible(beyond)
-    before = next((mine[record.id] for mine in billing.usage.values() if record.id in mine), None)
-    if before == record:
-        return billing, False
-    for item in (record, before or record):
+        return beyond
+    for item in (record, before or record) if before != record else ():
         folded = billing.folded_until(item.plan)
         if folded is not None and item.on <= folded:
-            raise NotPossible(f"{item.on} is too late: usage until {folded} is settled for good")
-    if before is None and sum(map(len, billing.usage.values())) >= MAX_USAGE_RECORDS:
-        raise NotPossible(
-            f"{MAX_USAGE_RECORDS} usage records are kept at most; report sums of days instead"
-        )
-
-    usage = dict(billing.usage)
-    if before is not None:
-        usage[before.plan] = {n: item for n, item in usage[before.plan].items() if n != record.id}
-    usage[plan.key] = {**usage.get(plan.key, {}), record.id: record}
-    return changed(billing, usage=usage), True
+            return f"{item.on} is too late: usage until {folded} is settled for good"
+    return None
 
 
 def credit_service(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from contracts.billing.expenses import Expense
 from contracts.billing.time import TimeEntry
 from contracts.contract.messages import MilestoneReachedInOdoo
+from contracts.handover import Burn, HandoverPlan
 from contracts.model import Contract, JsonObject
 
 
@@ -57,3 +59,24 @@ class ProjectAmended:
     milestone_ids: dict[str, int]
     task_ids: dict[str, int]
     reached: tuple[MilestoneReachedInOdoo, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """The project follows this plan. `task_ids` are the contract's own tasks by key, and
+    `template_tasks` those that came of templates by id; `kept` says what people had edited, so that
+    it stayed as it is."""
+
+    plan: HandoverPlan
+    task_ids: dict[str, int]
+    template_tasks: dict[int, Any]
+    kept: tuple[str, ...] = ()
+    staffed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BurnRead:
+    """What was worked and spent so far, and whether the project is staffed."""
+
+    burn: Burn
+    staffed: bool = False

@@ -207,19 +207,12 @@ def review(state: ContractState, milestone: str) -> Question:
 
 def _usage(state: ContractState, report: UsageReport) -> ContractState:
     """Each record counts once; what cannot be billed is named in the answer."""
-    billing, taken, known, refused = state.account, 0, 0, []
-    for record in report.records:
-        try:
-            billing, is_news = account.record_usage(billing, record)
-        except NotPossible as impossible:
-            refused.append(f"{record.plan} {record.id}: {impossible}")
-        else:
-            taken += is_news
-            known += not is_news
-    state = state.replace(billing=billing)
+    recorded = account.record_usage(state.account, report.records)
+    state, refused = state.replace(billing=recorded.billing), recorded.refused
     if refused:
         state = state.noted(f"Refused {len(refused)} usage records: {refused[0]}")
-    return state.answering(UsageTaken(taken=taken, known=known, refused=refused))
+    answer = UsageTaken(taken=recorded.taken, known=recorded.known, refused=refused)
+    return state.answering(answer)
 
 
 def _service_credit_refusal(state: ContractState, credit: ServiceCredit) -> str | None:

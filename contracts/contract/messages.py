@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from contracts.billing.usage import UsageRecord
 from contracts.invoice.state import InvoiceReport
-from contracts.model import Key, Message, MessageDay, OptionalText, Text, Words
+from contracts.model import Key, Message, MessageDay, OptionalText, Text, Value, Words
 from contracts.money import Money
 from contracts.signatures import Envelope
 
@@ -24,7 +24,7 @@ class MilestoneReached(Message):
     as_of: AwareDatetime | None = None
 
 
-class MilestoneReachedInOdoo(BaseModel):
+class MilestoneReachedInOdoo(Value):
     """The sweep found a milestone marked reached in Odoo, by its database id; `as_of` is when it
     was last changed there, by Odoo's clock."""
 
@@ -42,7 +42,7 @@ class MilestoneUnreached(Message):
     as_of: AwareDatetime | None = None
 
 
-class MilestoneUnreachedInOdoo(BaseModel):
+class MilestoneUnreachedInOdoo(Value):
     """The sweep found a milestone not marked reached, by its database id, last changed `as_of`."""
 
     milestone_id: int
@@ -172,6 +172,12 @@ class SignatureConfirmed(Message):
     on: MessageDay | None = None
 
 
+class BurnRequest(Message):
+    """Read the hours and costs of the project again, for whoever asks."""
+
+    by: Text
+
+
 class CancelRequest(Message):
     """Stop a contract that has not billed anything, and take back what was provisioned."""
 
@@ -179,13 +185,13 @@ class CancelRequest(Message):
     reason: Words = ""
 
 
-class InvoiceEnded(BaseModel):
+class InvoiceEnded(Value):
     """From the contract's own run: an invoice's workflow has ended, with this last report."""
 
     report: InvoiceReport
 
 
-class InvoiceLost(BaseModel):
+class InvoiceLost(Value):
     """An invoice's workflow was ended by force: from the contract's own run, or from the sweep."""
 
     number: int

@@ -117,12 +117,12 @@ def _may_be_joined(occasion: Occasion) -> bool:
 
 def _offer(state: ContractState, occasion: Occasion) -> Offer:
     billing, today = state.account, state.billing_day
-    violations = account.check(billing, today)
-    if violations:
-        return Offer(occasion, question=_inconsistent(violations))
     found = account.compose(billing, occasion.key, next_number(state), today)
     if not isinstance(found, Composition):
         return Offer(occasion, question=_unbillable(occasion, found))
+    violations = account.check(billing, today)
+    if violations:
+        return Offer(occasion, question=_inconsistent(violations))
     proposal = found.proposal
     question = _beyond_limit(state, occasion, proposal.amount) if proposal else None
     return Offer(occasion, composition=found, question=question)

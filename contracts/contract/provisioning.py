@@ -113,6 +113,8 @@ def _validated(state: ContractState, action: Action, accepted: Accepted) -> Cont
 
 
 def _set_up(state: ContractState, action: Action, odoo: OdooRefs) -> ContractState:
+    if odoo.vat_check and odoo.vat_check != state.odoo.vat_check:
+        state = state.noted(odoo.vat_check)
     return state.replace(odoo=odoo)
 
 
@@ -132,7 +134,7 @@ def _provisioned(state: ContractState, action: Action, odoo: OdooRefs) -> Contra
 def _provisioned_in_part(state: ContractState, action: Action, failure: Failed) -> ContractState:
     if failure.facts is None:
         return state
-    return state.replace(odoo=OdooRefs.model_validate(failure.facts))
+    return _set_up(state, action, OdooRefs.model_validate(failure.facts))
 
 
 ACTS: Mapping[str, ActRule[ContractState]] = {

@@ -15,6 +15,7 @@ from contracts.contract import (
     delivery,
     derived,
     endings,
+    handing_over,
     holds,
     invoices,
     proposing,
@@ -37,6 +38,7 @@ _PARTS = (
     invoices,
     holds,
     amendments,
+    handing_over,
     term,
     write_back,
     endings,
@@ -65,7 +67,7 @@ def _of_contract(state: ContractState) -> Iterator[Wanted]:
         yield from provisioning.wanted(state)
         yield from signing.wanted(state)
     else:
-        for part in (reading, proposing, invoices, holds, amendments):
+        for part in (reading, proposing, invoices, holds, amendments, handing_over):
             yield from part.wanted(state)
         yield from signing.attaching(state)
         yield from write_back.refresh(state)
@@ -120,7 +122,7 @@ def _shown(state: ContractState) -> ContractState:
     """The state with what it waits for, and whether anything of it was ever parked."""
     waiting = state.waiting.updated(contract_waits(state)[0], state.clock, state.exceptions)
     has_parked = state.has_parked or bool(state.exceptions) or _has_parked_invoice(state)
-    if waiting == state.waiting and has_parked is state.has_parked:
+    if waiting is state.waiting and has_parked is state.has_parked:
         return state
     return state.replace(waiting=waiting, has_parked=has_parked)
 

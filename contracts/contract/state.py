@@ -28,6 +28,7 @@ from contracts.calendar import BusinessCalendar
 from contracts.changes import ChangeOrder
 from contracts.contract import derived
 from contracts.contract.messages import (
+    BurnRequest,
     CancelRequest,
     CreditRequest,
     CustomerRefresh,
@@ -40,6 +41,7 @@ from contracts.contract.messages import (
 )
 from contracts.contract.signature import Signature
 from contracts.crm import ContractStatus
+from contracts.handover import Burn, HandoverPlan
 from contracts.invoice.state import UNBILLED, InvoiceReport, InvoiceStage
 from contracts.model import Contract, JsonObject, Key, Source, Value
 from contracts.money import Money
@@ -79,11 +81,22 @@ class Ending(StrEnum):
     CANCELLED = "cancelled"
 
 
+class CopiedTask(Value):
+    """A task that came of a project template: its name and hours there, the key of the service that
+    it delivers, and the roles it asks for."""
+
+    name: str
+    service: str = ""
+    hours: Decimal = Decimal(0)
+    roles: tuple[str, ...] = ()
+
+
 class OdooRefs(BaseModel):
     """What there is in Odoo of a contract: database ids, and names people know them by.
 
     `delivered` are the quantities Odoo got last, `suspensions` counts how often work was
-    suspended.
+    suspended, `vat_check` is what VIES said of the customer's VAT number, where it was asked.
+    `template_tasks` are the tasks that came of templates, by their ids.
     """
 
     company_id: int | None = None
@@ -96,10 +109,12 @@ class OdooRefs(BaseModel):
     order_line_ids: dict[str, int] = Field(default_factory=dict)
     milestone_ids: dict[str, int] = Field(default_factory=dict)
     task_ids: dict[str, int] = Field(default_factory=dict)
+    template_tasks: dict[int, CopiedTask] = Field(default_factory=dict)
     order_confirmed: bool = False
     delivered: dict[str, Decimal] = Field(default_factory=dict)
     project_suspended: bool = False
     suspensions: int = 0
+    vat_check: str = ""
 
     def replace(self, **changes: Any) -> Self:
         return self.model_copy(update=changes)
@@ -214,6 +229,9 @@ class ContractState(AgendaState):
     looked at once more before the close. `came_too_late` names, by plan, hours and expenses of
     periods that are settled for good. `limits_passed` says which occasions may
     exceed the purchase order, by what amount.
+
+    Delivery: `handed_over` is the plan that the project in Odoo got last, and `staffed_on` the day
+    since which it has a manager and people. `burn` was read for whoever asked last.
     """
 
     contract_id: Key
@@ -263,6 +281,11 @@ class ContractState(AgendaState):
     notice: NoticeGiven | None = None
     cancel: CancelRequest | None = None
     close_out_done: tuple[str, ...] = ()
+
+    handed_over: HandoverPlan | None = None
+    staffed_on: date | None = None
+    burn: Burn | None = None
+    burn_asked: BurnRequest | None = None
 
     refresh: CustomerRefresh | None = None
     refreshed: tuple[str, ...] = ()
@@ -366,7 +389,7 @@ def not_running(state: ContractState, _: Any = None) -> str | None:
     return None if state.stage in RUNNING else f"the contract is {state.stage}"
 
 
-class ContractInput(BaseModel):
+class ContractInput(Value):
     """Starts a contract: by its data, or by the deal it is read from; or continues one.
 
     With neither `contract_data` nor `state` the deal named by `source` is read from the CRM. What
@@ -402,7 +425,7 @@ class ContractInput(BaseModel):
         return cls(contract_id="unknown", legal_entity="unknown", source=nobody, unreadable=why)
 
 
-class MoneyTable(BaseModel):
+class MoneyTable(Value):
     """A contract's figures. `value` (as amended), `invoiced`, `credited` and `to_invoice` are
     without tax, as the contract is; `total`, `paid`, `open` and `overdue` are what the customer
     owes and pays, with tax, less what was credited."""
@@ -417,7 +440,7 @@ class MoneyTable(BaseModel):
     overdue: Money
 
 
-class ContractOutcome(BaseModel):
+class ContractOutcome(Value):
     """What a contract's workflow returns, and answers to most Updates."""
 
     contract_id: str

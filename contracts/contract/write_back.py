@@ -11,6 +11,7 @@ from contracts.agenda.machine import ActRule, MessageRule
 from contracts.billing import account
 from contracts.contract.answers import DealRead
 from contracts.contract.derived import remembered
+from contracts.contract.handing_over import burn_in_words
 from contracts.contract.messages import CustomerRefresh
 from contracts.contract.state import (
     FILE_SOURCE,
@@ -49,6 +50,7 @@ def status(state: ContractState) -> ContractStatus:
         money_table(state),
         _next_invoice_on(state),
         len(seen.exceptions) + _parked(state.invoices),
+        burn_in_words(state),
     )
 
 
@@ -61,6 +63,7 @@ def _status(
     money: MoneyTable | None,
     next_invoice_on: date | None,
     open_exceptions: int,
+    burn: str,
 ) -> ContractStatus:
     return ContractStatus(
         deal_id=deal,
@@ -72,6 +75,7 @@ def _status(
         overdue=money.overdue if money else None,
         next_invoice_on=next_invoice_on,
         open_exceptions=open_exceptions,
+        burn=burn,
     )
 
 

@@ -375,7 +375,9 @@ ACTS: Mapping[str, ActRule[InvoiceState]] = {
     acts.WRITE_OFF: ActRule(
         parking.WRITE_OFF,
         _wrote_off,
-        skipped=lambda state, *_: _without_write_off(state, "not carried out"),
+        skipped=lambda state, *_: _without_write_off(
+            state, "not booked; if Odoo has a draft of its entry, that is to be deleted"
+        ),
     )
 }
 MESSAGES: Mapping[type, MessageRule[InvoiceState]] = {

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from datetime import date
 
-from pydantic import BaseModel
-
 from contracts.invoice.content import InvoiceContent
 from contracts.invoice.messages import InvoiceBalance
+from contracts.model import Value
 from contracts.odoo_totals import OdooTotals
 from contracts.policy import EntityPolicy
 
 
-class Draft(BaseModel):
+class Draft(Value):
     """The draft in Odoo, of a date in the legal entity's zone, and what it says there. `policy`
     are the legal entity's rules as they are now: by them it is approved and collected."""
 
@@ -26,7 +25,7 @@ class Draft(BaseModel):
         return self.content.totals
 
 
-class Reconciled(BaseModel):
+class Reconciled(Value):
     """An invoice and a credit note that were set off against each other."""
 
     invoice: InvoiceBalance

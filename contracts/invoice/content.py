@@ -11,10 +11,9 @@ from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
 
-from pydantic import BaseModel
-
 from contracts.approvals import content_hash_of
-from contracts.model import Frozen
+from contracts.model import Frozen, Value
+from contracts.money import Money
 from contracts.odoo_totals import OdooTotals
 
 MAILED_TO = "mailed_to"
@@ -74,7 +73,7 @@ class InvoiceContent(Frozen):
         return self.replace(invoice_on=None, due_on=None, booked=Decimal(0))
 
 
-class _Bound(BaseModel):
+class _Bound(Value):
     """What an approval is bound to: the proposal, the invoice's date if one was stated (else it is
     of the day it is posted), and what the draft says in Odoo."""
 
@@ -172,8 +171,10 @@ def _line_text(line: ContentLine) -> str:
 def details(content: InvoiceContent) -> list[str]:
     """What approvers are shown of the invoice beside its amount, one line each."""
     sign = -1 if content.kind == "out_refund" else 1
-    currency = content.currency
-    lines = [f"{line.text}: {sign * line.subtotal} {currency}" for line in content.lines]
+    currency = content.totals.total.currency
+    lines = [
+        f"{line.text}: {Money.rounded(sign * line.subtotal, currency)}" for line in content.lines
+    ]
     if len(lines) > _SHOWN_LINES:
         left = len(lines) - _SHOWN_LINES
         lines = [*lines[:_SHOWN_LINES], f"and {left} more lines"]

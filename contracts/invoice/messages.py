@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from pydantic import BaseModel
-
 from contracts.model import Frozen, Message, MessageDay, Person, Text, Value
 from contracts.money import Money
 
@@ -72,7 +70,7 @@ class PaymentNotice(PaymentReceived):
     """The same from a system, whom nobody answers: it is kept whatever the invoice is."""
 
 
-class ContractRenewed(BaseModel):
+class ContractRenewed(Value):
     """The contract has begun another run, and needs a report when the invoice ends."""
 
 

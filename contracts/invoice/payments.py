@@ -195,7 +195,8 @@ def _give_up(state: InvoiceState, parked: StepException, _: Resolution) -> Invoi
     known = {name: item for name, item in state.known_payments.items() if name != reference}
     given_up = {**state.payments_given_up, reference: payment}
     state = state.replace(known_payments=known, payments_given_up=given_up)
-    return _without_payment(state, reference)
+    text = f"Payment {reference} is not booked; if Odoo has a draft of it, that is to be deleted"
+    return _without_payment(state, reference).noted(text)
 
 
 # --- money that is not owed -----------------------------------------------------------------------

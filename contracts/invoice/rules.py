@@ -123,7 +123,7 @@ def _shown(state: InvoiceState) -> InvoiceState:
     """The state with what people see of it: what it waits for, since when, what comes next."""
     waiting = state.waiting.updated(invoice_waits(state)[0], state.clock, state.exceptions)
     next_action_at = _next_action_at(state)
-    if waiting == state.waiting and next_action_at == state.next_action_at:
+    if waiting is state.waiting and next_action_at == state.next_action_at:
         return state
     return state.replace(waiting=waiting, next_action_at=next_action_at)
 

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Self
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from contracts import parking
 from contracts.agenda.state import AgendaState
@@ -64,7 +64,7 @@ CLEARED = frozenset(
 )
 
 
-class WriteOffContent(BaseModel):
+class WriteOffContent(Value):
     """The content of a write-off: the invoice, the amount that is open (with tax), the reason."""
 
     contract_id: str
@@ -308,7 +308,7 @@ class InvoiceState(AgendaState):
         return self.replace(write_off=self.write_off.replace(approval_round=approval_round))
 
 
-class InvoiceInput(BaseModel):
+class InvoiceInput(Value):
     """Starts an invoice, or continues it: there is nothing beside the state."""
 
     state: InvoiceState

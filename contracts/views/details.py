@@ -21,7 +21,14 @@ from contracts.parking import Action, StepException, Waiting
 from contracts.validation import show
 from contracts.views import layout
 from contracts.views.choices import Choice, choices
-from contracts.views.status import conditions, invoice_rows, milestone_status, not_billed, plan_rows
+from contracts.views.status import (
+    conditions,
+    delivery,
+    invoice_rows,
+    milestone_status,
+    not_billed,
+    plan_rows,
+)
 
 _LATEST = 8
 _MAX_ROWS = 60
@@ -53,6 +60,7 @@ def contract_details(state: ContractState) -> str:
     parts.append(_sentences(conditions(state)))
     if contract:
         parts += [_milestones(state), _plans(state), _invoices(state), _money(state)]
+    parts.append(_sentences(delivery(state)))
     parts.append(_sentences(not_billed(state), "Not billed: "))
     if state.odoo.order_name:
         parts.append(f"Odoo: order **{state.odoo.order_name}**, project {state.odoo.project_name}")

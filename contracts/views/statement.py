@@ -7,6 +7,7 @@ from contracts.billing.lines import InvoiceKind, Line, total
 from contracts.billing.order import order_lines
 from contracts.billing.state import BillingState, Invoice, InvoiceStatus
 from contracts.contract.state import ContractState
+from contracts.handover import BurnRow, burn_rows
 from contracts.model import Frozen
 from contracts.money import Money
 from contracts.views.status import signature
@@ -30,7 +31,7 @@ class Statement(Frozen):
     invoice to be issued, net of what it deducts and holds back. `value` is the contract's, as
     amended; `not_billed` is no part of it. `signed` says who signed it where, and where that is
     kept. `violations` are sums that do not agree, in words: a
-    defect of ours.
+    defect of ours. `burn` is what was worked and spent on it, by service, as read last.
     """
 
     contract_id: str
@@ -47,6 +48,7 @@ class Statement(Frozen):
     signed: tuple[str, ...] = ()
     not_billed: tuple[account.Unbilled, ...] = ()
     violations: tuple[str, ...] = ()
+    burn: tuple[BurnRow, ...] = ()
 
 
 def statement(state: ContractState) -> Statement:
@@ -72,6 +74,7 @@ def statement(state: ContractState) -> Statement:
         signed=tuple(signature(state)),
         not_billed=account.unbilled(billing, today),
         violations=tuple(account.check(billing, today)),
+        burn=tuple(burn_rows(contract, state.burn)) if state.burn else (),
     )
 
 

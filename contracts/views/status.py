@@ -11,9 +11,11 @@ from datetime import date, timedelta
 from contracts.billing import account, keys
 from contracts.billing.lines import total
 from contracts.billing.state import BillingState
+from contracts.contract.handing_over import percent_billed
 from contracts.contract.invoices import name_of
 from contracts.contract.messages import SignatureReported
 from contracts.contract.state import ContractState, MilestoneProgress
+from contracts.handover import burn_rows, in_words
 from contracts.invoice.state import InvoiceReport
 from contracts.model import Contract, ExpensePlan, Frozen, Plan, RetainerPlan, TimePlan, UsagePlan
 from contracts.money import Money
@@ -143,6 +145,25 @@ def status_of(report: InvoiceReport) -> str:
     """The stage of an invoice, and what of it waits for a person."""
     parked = ", ".join(f"{item.doing.lower()} [{item.code}]" for item in report.exceptions)
     return f"{report.stage}, parked: {parked}" if parked else str(report.stage)
+
+
+def delivery(state: ContractState) -> list[str]:
+    """How the project stands, a sentence each: its people, and its burn beside the budget; empty
+    for a contract without a hand-over."""
+    contract, plan = state.contract, state.handed_over
+    if contract is None or plan is None:
+        return []
+    manager = plan.manager or "a manager to be named"
+    staffed = f"staffed since {state.staffed_on}" if state.staffed_on else "not staffed yet"
+    found = [f"Project: {manager}, {staffed}"]
+    if state.burn is not None:
+        rows = burn_rows(contract, state.burn)
+        shown = rows if len(rows) > 2 else rows[-1:]
+        found += [f"{row.name}: {in_words(row)}" for row in shown]
+        billed = percent_billed(state)
+        if billed is not None:
+            found.append(f"Billed: {billed} % of the value; burn as of {state.burn.as_of:%Y-%m-%d}")
+    return found
 
 
 def conditions(state: ContractState) -> list[str]:

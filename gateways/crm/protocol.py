@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from contracts.crm import ContractStatus, WonDeal, WonDeals
 from contracts.model import JsonObject
 from contracts.validation import Problem
 from gateways.errors import GatewayError
 
-__all__ = ["ContractStatus", "Crm", "WonDeal", "WonDeals"]
+__all__ = ["ContractStatus", "Crm", "ReadsTogether", "WonDeal", "WonDeals"]
 
 
 class Crm(Protocol):
@@ -36,7 +36,7 @@ class Crm(Protocol):
 
     @property
     def most_at_once(self) -> int:
-        """How many statuses one call of `write_statuses` may hold."""
+        """How many deals one call of `write_statuses`, or `read_contracts`, may hold."""
 
     def write_statuses(self, statuses: Sequence[ContractStatus]) -> list[GatewayError | None]:
         """Show contracts' states on their deals, each deal once; repeating it changes nothing.
@@ -73,3 +73,12 @@ class Crm(Protocol):
 
     def ensure_setup(self) -> list[Problem]:
         """Create what is missing; safe to repeat. Returns what a person has to do."""
+
+
+@runtime_checkable
+class ReadsTogether(Protocol):
+    """A CRM that reads many deals in hardly more calls than one."""
+
+    def read_contracts(self, deal_ids: Sequence[str]) -> list[JsonObject | GatewayError]:
+        """What `read_contract` says of each of up to `most_at_once` deals, in order: contract data,
+        or why there is none. Raises GatewayError where the call as a whole fails."""

@@ -32,6 +32,7 @@ ALLOWED = (
     "purchase_order_limit",
     "starts_on",
     "ends_on",
+    "handover",
 )
 """What the text may say. The rest of a contract is the deal's own: its customer, amount, lines."""
 

@@ -16,7 +16,7 @@ from gateways.odoo.batch_policy import BATCH_SIZE, CALLS_AT_ONCE
 from gateways.odoo.batching import CallBatcher
 from gateways.odoo.requests.load import Load, begins_record
 from gateways.odoo.requests.mail import Mail, Mailed, MailState
-from gateways.odoo.requests.records import Find, OnRecords
+from gateways.odoo.requests.records import AnyOf, Find, Matching, OnRecords
 from gateways.odoo.requests.request import Body, Request, Single, are_ids, rows_of
 
 T = TypeVar("T")
@@ -150,6 +150,17 @@ class OdooClient:
             return []
         wanted, domain = _plain(values), _plain(also)
         return self._rows(Find(model, field, wanted, fields, domain, order, self._in()))
+
+    def matching(
+        self, model: str, domain: Sequence[Any], fields: Sequence[str], *, limit: int
+    ) -> Matching:
+        """The records that match, in the order of their ids, and whether these are all.
+
+        Many such requests at the same time share a call, and then get each other's rows as well:
+        it is for callers who look at each row again. The domain may hold patterns.
+        """
+        found: Matching = self._batcher.run(AnyOf(model, _plain(domain), fields, limit, self._in()))
+        return found
 
     def by_id(
         self, model: str, ids: Iterable[int], fields: Sequence[str], *, also: Sequence[Any] = ()

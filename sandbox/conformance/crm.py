@@ -24,7 +24,7 @@ from contracts.events import ForDeal, InboundEvent
 from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.validation import validate
-from gateways.crm.protocol import Crm
+from gateways.crm.protocol import Crm, ReadsTogether
 from gateways.crm.status import status_texts
 from gateways.errors import FailureKind, GatewayError
 from sandbox.conformance.gateway import (
@@ -203,6 +203,15 @@ class CrmConformance(GatewayConformance[R], WebhookConformance[R]):
         remote.win(deal_id)
         assert crm.is_due(deal_id)
         assert crm.read_contract(deal_id)["title"] == Deal().title
+
+    def test_deals_that_are_read_together_are_read_as_one_by_one(self, remote: R, crm: Crm) -> None:
+        """By a CRM that reads many deals in hardly more calls than one."""
+        if isinstance(crm, ReadsTogether):
+            first, second, still_open = (remote.add(Deal(won=won)) for won in (True, True, False))
+            found = crm.read_contracts([first, _NO_DEALS[0], second, still_open])
+            assert found[::2] == [crm.read_contract(first), crm.read_contract(second)]
+            codes = [item.code for item in found[1::2] if isinstance(item, GatewayError)]
+            assert codes == ["deal_not_found", "deal_not_won"]
 
     def test_many_threads_share_it(self, remote: R, crm: Crm) -> None:
         titles = [f"Deal of thread {number}" for number in range(_THREADS)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sandbox.odoo.companies import company_values, current_company
+from sandbox.odoo.errors import ValidationError
 from sandbox.odoo.messages import Thread
 from sandbox.odoo.pricing import exact
 from sandbox.odoo.records import Env, Model, Row, Values
@@ -29,12 +30,26 @@ class Project(Thread):
         return int(company_values(self.env, company)["currency_id"])
 
 
+class Tag(Model):
+    """No two have one name."""
+
+    def after_change(self, ids: list[int], changed: set[str]) -> None:
+        for row in self.rows(ids):
+            if len(self.find([["name", "=", row["name"]]])) > 1:
+                raise ValidationError("A tag with the same name already exists.")
+
+
 class Task(Thread):
     def defaults(self, values: Values) -> Values:
+        """Whoever creates it is on it, unless it is said who is."""
+        found: Values = {"user_ids": [(6, 0, [self.env.uid])]}
         project = values.get("project_id")
         if not project:
-            return {}
-        return {"partner_id": self.env["project.project"].row(project)["partner_id"]}
+            return found
+        projects = self.env["project.project"]
+        stages = projects.links(project, "type_ids")
+        found["partner_id"] = projects.row(project)["partner_id"]
+        return found | ({"stage_id": stages[0]} if stages else {})
 
     def after_change(self, ids: list[int], changed: set[str]) -> None:
         if "sale_line_id" not in changed:
@@ -99,6 +114,7 @@ def _confirm_quotations(env: Env, lines: list[int | None]) -> None:
 
 MODELS: dict[str, type[Model]] = {
     "project.project": Project,
+    "project.tags": Tag,
     "project.task": Task,
     "project.milestone": Milestone,
     "project.update": Update,

@@ -112,7 +112,11 @@ BASE_MODULE = {"name": "base", "state": "installed", "latest_version": "19.0.1.3
 SUBTYPES = {"mail.mt_comment": "Discussions", "mail.mt_note": "Note"}
 
 
-MODELS_WITH_TODOS = {"account.move": "Journal Entry", "sale.order": "Sales Order"}
+MODELS_WITH_TODOS = {
+    "account.move": "Journal Entry",
+    "sale.order": "Sales Order",
+    "project.project": "Project",
+}
 TODO = "mail.mail_activity_data_todo"
 
 

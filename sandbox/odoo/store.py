@@ -18,6 +18,7 @@ from sandbox.odoo import (
     expenses,
     invoices,
     masterdata,
+    merging,
     messages,
     payments,
     projects,
@@ -37,7 +38,7 @@ from sandbox.odoo.seed import seed
 OPERATIONS = ("read", "write", "create", "unlink")
 LOCK_DATES = ("fiscalyear_lock_date", "sale_lock_date", "tax_lock_date", "hard_lock_date")
 MODULES = (
-    *(attachments, crm, expenses, invoices, masterdata, messages, payments, projects),
+    *(attachments, crm, expenses, invoices, masterdata, merging, messages, payments, projects),
     *(reversals, sales, timesheets, todos),
 )
 

@@ -86,6 +86,15 @@ class AnalyticLine(Model):
 
     def after_change(self, ids: list[int], changed: set[str]) -> None:
         self._touch_sale_lines(ids)
+        if changed & {"unit_amount", "employee_id"}:
+            for row in self.rows(ids):
+                self._cost(row)
+
+    def _cost(self, row: Row) -> None:
+        """What the hours of an employee cost the firm."""
+        if row["project_id"] and row["employee_id"]:
+            hourly = self.env["hr.employee"].row(row["employee_id"])["hourly_cost"]
+            self.settle(row["id"], {"amount": -float(exact(row["unit_amount"]) * exact(hourly))})
 
     def before_unlink(self, ids: list[int]) -> None:
         self._touch_sale_lines(ids)

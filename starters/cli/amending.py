@@ -183,6 +183,17 @@ def refresh(
     session.show({"contract": name, "changes": told}, *words)
 
 
+@app.command()
+def burn(context: typer.Context, contract: Contract, by: By, request_id: RequestId = None) -> None:
+    """Read the project's hours and costs in Odoo, and show them beside the budget."""
+    session = session_of(context)
+    name, rows = session.ask_contract(contract, lambda it: it.read_burn(by=by), request_id)
+    from contracts.handover import in_words  # late: it takes long to import
+
+    words = (f"{row.name}: {in_words(row)}" for row in rows)
+    session.show({"contract": name, "burn": rows}, *words)
+
+
 @to_contract(app)
 def notice(
     side: SideOf,

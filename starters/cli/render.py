@@ -10,6 +10,7 @@ from contracts.closeout import Check
 from contracts.contract.state import ContractState, ContractVersion, money_table
 from contracts.contract.waits import contract_waits
 from contracts.exception_codes import BY_CODE
+from contracts.handover import in_words
 from contracts.invoice import collecting
 from contracts.invoice.state import InvoiceState
 from contracts.invoice.waits import invoice_waits
@@ -20,6 +21,7 @@ from contracts.views.details import agreements, signed
 from contracts.views.statement import Statement
 from contracts.views.status import (
     conditions,
+    delivery,
     invoice_rows,
     milestone_status,
     not_billed,
@@ -73,6 +75,7 @@ def contract(
         *_plans(state),
         *_invoices(state),
         *_figures(state),
+        *_sentences(delivery(state)),
         *_sentences(f"Not billed: {text}" for text in not_billed(state)),
         _journal(state.journal, zone),
     ]
@@ -186,6 +189,7 @@ def statement(found: Statement) -> list[View]:
         *_sentences(
             f"Not billed: {item.what}: {item.amount} ({item.reason})" for item in found.not_billed
         ),
+        *_sentences(f"{row.name}: {in_words(row)}" for row in found.burn),
         *(
             Words(f"The sums do not agree: {wrong}. A defect of c2c, report it.", "bold red")
             for wrong in found.violations

@@ -11,9 +11,11 @@ from pydantic import BaseModel
 from contracts.agenda import requests
 from contracts.billing.usage import UsageRecord
 from contracts.changes import ChangeOrder
+from contracts.contract.handing_over import READ_BURN
 from contracts.contract.messages import HoldKind, Side, UsageReport, UsageTaken
 from contracts.contract.state import ContractOutcome, ContractState
 from contracts.contract.write_back import REFRESH
+from contracts.handover import BurnRow, burn_rows
 from contracts.identifiers import invoice_workflow_id
 from contracts.model import JsonObject
 from contracts.money import Money
@@ -227,6 +229,22 @@ class ContractClient(WorkflowClient[ContractState]):
             raise Refused(refused.message)
         return list(state.refreshed)
 
+    async def read_burn(self, *, by: str) -> list[BurnRow]:
+        """Read the project's hours and costs in Odoo again: a row for each service, beside its
+        budget, and the last for the whole.
+
+        Refused where the contract has no hand-over, or Odoo refuses to be read: the contract then
+        has an exception of it. Raises TimeoutError where Odoo does not answer in time.
+        """
+        await self._send(messages.READ_BURN, by=by)
+        state = await self.wait_until(
+            lambda now: now.burn_asked is None or _parked(now, READ_BURN) is not None
+        )
+        refused = _parked(state, READ_BURN)
+        if state.burn is None or (state.burn_asked is not None and refused is not None):
+            raise Refused(refused.message if refused else "the burn is not read")
+        return burn_rows(state.terms, state.burn)
+
     # --- endings --------------------------------------------------------------------------------
 
     async def terminate(
@@ -264,7 +282,12 @@ def _order(change: JsonObject, number: int, by: str, reason: str) -> ChangeOrder
 
 def _refused(state: ContractState) -> StepException | None:
     """Why the deal could not be read again; None if it could, or is being read."""
-    return next((item for item in state.exceptions if item.key == REFRESH), None)
+    return _parked(state, REFRESH)
+
+
+def _parked(state: ContractState, key: str) -> StepException | None:
+    """The exception of the act of this key; None where it is not parked."""
+    return next((item for item in state.exceptions if item.key == key), None)
 
 
 class _Records(BaseModel):

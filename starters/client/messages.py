@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contracts.changes import ChangeOrder
 from contracts.contract.messages import (
+    BurnRequest,
     CancelRequest,
     CreditRequest,
     CustomerRefresh,
@@ -50,6 +51,7 @@ RELEASE_RETAINAGE = Update("release_retainage", RetainageRelease, ContractOutcom
 PROPOSE_CHANGE = Update("propose_change", ChangeOrder, ContractOutcome)
 SET_HOLD = Update("set_hold", HoldRequest, ContractOutcome)
 REFRESH_CUSTOMER = Update("refresh_customer", CustomerRefresh, ContractOutcome)
+READ_BURN = Update("read_burn", BurnRequest, ContractOutcome)
 TERMINATE = Update("terminate", TerminationRequest, ContractOutcome)
 WITHDRAW_TERMINATION = Update("withdraw_termination", TerminationWithdrawn, ContractOutcome)
 GIVE_NOTICE = Update("give_notice", NoticeGiven, ContractOutcome)

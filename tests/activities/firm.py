@@ -9,10 +9,12 @@ from typing import Any
 
 from activities.odoo import milestones, tasks
 from activities.odoo.balances import InvoiceRef, OdooBalances
+from activities.odoo.burn import OdooBurn
 from activities.odoo.catalogue import Catalogue
 from activities.odoo.chatter import OdooChatter
 from activities.odoo.delivery import MailRequest, OdooDelivery
 from activities.odoo.expenses import OdooExpenses
+from activities.odoo.handover import OdooHandover
 from activities.odoo.invoice_content import read_whole
 from activities.odoo.invoice_rows import DraftRequest
 from activities.odoo.invoices import OdooInvoices, PostRequest
@@ -80,6 +82,8 @@ class Firm:
     payments: OdooPayments
     write_offs: OdooWriteOffs
     sweeps: OdooSweeps
+    handover: OdooHandover
+    burn: OdooBurn
     catalogue: Catalogue
     odoo: OdooClient
     """As the administrator, who sees everything."""
@@ -105,6 +109,8 @@ class Firm:
             OdooPayments(odoo),
             OdooWriteOffs(odoo),
             OdooSweeps(odoo, catalogue),
+            OdooHandover(odoo, catalogue),
+            OdooBurn(odoo, catalogue),
             catalogue,
             admin,
         )
@@ -372,6 +378,7 @@ class Ordered:
         return DraftRequest(
             proposal=proposal,
             company_id=self.company,
+            order_id=self.order,
             partner_id=self.partner,
             invoice_on=INVOICE_ON,
             credited_invoice_id=credits or None,

@@ -19,8 +19,8 @@ from gateways.odoo import OdooClient, Transport
 from sandbox.odoo.schema import schemas
 
 _METHODS = (
-    *("load", "search_read", "find", "read", "read_related", "write", "save", "press", "mail"),
-    *("create", "call"),
+    *("load", "search_read", "matching", "find", "read", "read_related", "write", "save", "press"),
+    *("mail", "create", "call"),
 )
 _ROW_ID = ("id", ".id")
 _CLEAR = 5
@@ -131,6 +131,12 @@ def _note(
             _note_fields(uses, model, arguments["fields"])
             order = [item.split()[0] for item in arguments.get("order", "").split(",") if item]
             _note_fields(uses, model, order)
+        case "formatted_read_group":
+            used.methods.add(method)
+            _note_domain(uses, model, arguments["domain"])
+            _note_fields(uses, model, arguments["groupby"])
+            summed = (item.partition(":")[0] for item in arguments["aggregates"])
+            _note_fields(uses, model, (name for name in summed if name != "__count"))
         case "read":
             _note_fields(uses, model, arguments["fields"])
         case "write":

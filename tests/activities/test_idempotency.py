@@ -19,7 +19,6 @@ from activities.odoo.clock import utc
 from activities.odoo.delivery import ReminderRequest
 from activities.odoo.milestones import MilestoneMark
 from activities.odoo.orders import OrderCancel, create_order
-from activities.odoo.partners import find_or_create_customer
 from activities.odoo.payments import PaymentRequest
 from activities.odoo.projects import ProjectArchive, set_up_project
 from activities.odoo.sweeps import SWEEP_OVERLAP
@@ -27,15 +26,14 @@ from contracts.billing.lines import Line
 from contracts.contract.state import OdooRefs
 from contracts.identifiers import contract_workflow_id
 from contracts.invoice.messages import PaymentReceived
-from contracts.model import Contract, JsonObject, Source
+from contracts.model import Contract, JsonObject
 from contracts.money import Money
 from contracts.sweeps import OdooChanges, SweepWindow
-from gateways.crm.odoo_crm.crm import PARTNER_KEY
 from gateways.errors import GatewayError
 from gateways.odoo import OdooClient
 from tests.activities.firm import COMPANY, INVOICE_ON, TERM, Firm, Ordered, ids_of, line_of
 from tests.activities.refusals import code, refused
-from tests.world import belgian_vat, contract_data, eur, single, unique
+from tests.world import contract_data, eur, single, unique
 
 T = TypeVar("T")
 
@@ -195,62 +193,6 @@ def test_what_runs_eight_times_at_once_is_there_once(firm: Firm) -> None:
 # --- what people did stays ----------------------------------------------------------------------
 
 
-def test_a_customer_with_the_same_vat_number_is_found_and_left_alone(firm: Firm) -> None:
-    vat = belgian_vat()
-    first, _ = firm.accepted(_buyer(vat, name="Acme NV"))
-    partner = firm.customer(first)
-    firm.odoo.write("res.partner", [partner], {"name": "Acme Group", "city": "Ghent"})
-    second, _ = firm.accepted(_buyer(vat, name="ACME nv", city="Bruges"))
-    assert firm.customer(second) == partner
-    assert firm.customer(first) == partner
-    [row] = firm.odoo.read("res.partner", [partner], ["name", "city", "email"])
-    assert (row["name"], row["city"]) == ("Acme Group", "Ghent")
-    assert row["email"] == first.customer.billing_email
-
-
-def test_a_customer_without_a_vat_number_is_its_own_even_under_another_s_name(firm: Firm) -> None:
-    name = unique("Same name")
-    contracts = [firm.accepted(_buyer(None, name=name))[0] for _ in range(2)]
-    partners = [firm.customer(contract) for contract in contracts]
-    assert len(set(partners)) == 2
-    assert [firm.customer(contract) for contract in contracts] == partners
-
-
-def test_two_customers_with_one_vat_number_are_named_for_a_person_to_merge(firm: Firm) -> None:
-    vat = belgian_vat()
-    names = [unique("Acme"), unique("Acme")]
-    [country] = firm.odoo.search_read("res.country", [("code", "=", "BE")], ["id"])
-    twins = firm.odoo.create(
-        "res.partner",
-        [
-            {"name": name, "is_company": True, "vat": vat, "country_id": country["id"]}
-            for name in names
-        ],
-    )
-    contract, _ = firm.accepted(_buyer(vat))
-    refusal = refused(lambda: firm.customer(contract))
-    assert code(refusal) == "customer_ambiguous"
-    assert (refusal.detail.field, refusal.detail.value) == ("customer.vat_number", vat)
-    for name, partner in zip(names, twins, strict=True):
-        assert f"{name} (id {partner})" in refusal.detail.message
-    firm.odoo.write("res.partner", twins[1:], {"active": False})
-    assert firm.customer(contract) == twins[0]
-
-
-def test_odoo_s_own_crm_names_the_customer_itself(firm: Firm) -> None:
-    vat = belgian_vat()
-    first = firm.customer(firm.accepted(_buyer(vat))[0])
-    [other] = firm.odoo.create("res.partner", [{"name": unique("Branch"), "vat": vat}])
-    contract = firm.accepted(_buyer(vat, key=f"{PARTNER_KEY}{other}"))[0]
-    source = Source(system="opportunities", id="1")  # as its CRM may be called
-    for _ in range(2):
-        assert find_or_create_customer(firm.client, contract.customer, source) == other != first
-    firm.odoo.call("res.partner", "unlink", [other])
-    with pytest.raises(GatewayError) as caught:
-        find_or_create_customer(firm.client, contract.customer, source)
-    assert caught.value.code == "record_missing"
-
-
 def test_a_repeat_leaves_what_people_edited_in_odoo(firm: Firm) -> None:
     made = firm.ordered(contract_data())
     ids = firm.create_milestones(made)
@@ -282,56 +224,6 @@ def test_a_draft_invoice_is_the_contract_s_and_rewritten(firm: Firm) -> None:
     )
     assert firm.invoices.create_draft(request).invoice_id == invoice
     assert firm.invoices.post_invoice(made.post_request(draft)).untaxed == eur("1000.00")
-
-
-@pytest.mark.parametrize("written", ["{digits}", "BE {digits}", "BE 0{a}.{b}.{c}", "be0{rest}"])
-def test_a_customer_is_found_however_people_have_written_the_number(
-    firm: Firm, written: str
-) -> None:
-    number = belgian_vat()
-    digits = number.removeprefix("BE")
-    parts = {"digits": digits, "rest": digits[1:], "a": digits[1:4], "b": digits[4:7]}
-    text = written.format(**parts, c=digits[7:])
-    known = _stored(firm, text)
-    accepted, _ = firm.accepted(_buyer(number))
-    assert firm.customer(accepted) == known
-
-
-def test_customers_whose_numbers_differ_in_writing_only_are_ambiguous(firm: Firm) -> None:
-    number = belgian_vat()
-    both = [_stored(firm, number), _stored(firm, number.removeprefix("BE"))]
-    accepted, _ = firm.accepted(_buyer(number))
-    refusal = refused(lambda: firm.customer(accepted))
-    assert code(refusal) == "customer_ambiguous"
-    assert all(f"id {partner}" in refusal.detail.message for partner in both)
-
-
-def test_an_archived_customer_is_asked_about_and_not_made_anew(firm: Firm) -> None:
-    number = belgian_vat()
-    known = _stored(firm, number)
-    firm.odoo.write("res.partner", [known], {"active": False})
-    accepted, _ = firm.accepted(_buyer(number))
-    refusal = refused(lambda: firm.customer(accepted))
-    assert (code(refusal), refusal.detail.field) == ("customer_ambiguous", "customer.vat_number")
-    assert f"id {known}, archived" in refusal.detail.message
-    firm.odoo.write("res.partner", [known], {"active": True})
-    assert firm.customer(accepted) == known
-
-
-def _stored(firm: Firm, vat: str) -> int:
-    """A customer that people entered, with the number as they wrote it."""
-    [belgium] = firm.odoo.search_read("res.country", [("code", "=", "BE")], ["id"])
-    values = {"name": unique("By hand"), "is_company": True, "country_id": belgium["id"]}
-    [partner] = firm.odoo.create(
-        "res.partner", [values | {"vat": vat}], context={"no_vat_validation": True}
-    )
-    return partner
-
-
-def _buyer(vat: str | None, **changes: str) -> JsonObject:
-    contract = single()
-    contract["customer"] |= {"vat_number": vat} | changes
-    return contract
 
 
 # --- what an activity refuses -------------------------------------------------------------------

@@ -20,27 +20,35 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.odoo import entries
-from activities.odoo.chatter import AuditRecord, Notification, attach_audit
+from activities.odoo.burn import BurnReading, PortfolioRequest
+from activities.odoo.chatter import (
+    AuditRecord,
+    Notification,
+    attach_audit,
+    attach_signed,
+    find_file,
+)
 from activities.odoo.delivery import MailRequest, ReminderRequest, TodoRequest
 from activities.odoo.expenses import ExpensesRequest
 from activities.odoo.invoices import DiscardRequest
 from activities.odoo.milestones import MilestoneMark
 from activities.odoo.needs import Need
-from activities.odoo.orders import DeliveredRequest, OrderCancel, OrderChange
+from activities.odoo.orders import DeliveredRequest, OrderCancel, OrderChange, create_order
 from activities.odoo.payments import ReconcileRequest
-from activities.odoo.projects import ProjectArchive, ProjectStatusRequest
+from activities.odoo.projects import ProjectArchive, ProjectStatusRequest, set_up_project
 from activities.odoo.requirements import BY_MODULE
 from activities.odoo.timesheets import TimeRequest
 from activities.odoo.write_offs import WriteOffRequest
 from contracts.billing.lines import InvoiceProposal
+from contracts.contract.state import OdooRefs
 from contracts.invoice.messages import InvoiceBalance
-from contracts.model import Source
+from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.sweeps import SweepWindow
-from gateways.crm.odoo_crm.crm import PARTNER_KEY
 from gateways.errors import GatewayError
 from gateways.odoo import OdooClient
 from tests.activities.firm import APPROVED_FIELD, INVOICE_ON, Firm, Ordered
+from tests.activities.handed import ADA, PM, handed, log, one, template
 from tests.activities.mixed import mixed, taxed
 from tests.activities.recorder import Recorder, Uses, remember_activities, remember_callers
 from tests.activities.refusals import code, refused
@@ -73,6 +81,7 @@ def test_each_module_declares_what_it_uses(
     called = remember_activities(monkeypatch)
     _provision(recorded)
     _change(recorded)
+    _hand_over(recorded)
     _read_work(recorded)
     _draft(recorded)
     _settle(recorded, recorder)
@@ -114,9 +123,12 @@ def _provision(firm: Firm) -> None:
     without = contract_data()
     without["customer"]["vat_number"] = None
     firm.customer(firm.accepted(without)[0])
-    named = made.contract.customer.model_copy(update={"key": f"{PARTNER_KEY}{made.partner}"})
-    in_odoo = Source(system="odoo-crm", id="1")
-    firm.customer(made.contract.model_copy(update={"customer": named, "source": in_odoo}))
+    chosen = made.contract.customer.model_copy(update={"odoo_partner": made.partner, "name": "-"})
+    chosen = chosen.model_copy(update={"vat_number": None, "key": unique("Key")})
+    firm.customer(made.contract.model_copy(update={"customer": chosen}))
+    parent = {"key": unique("Key"), "name": unique("Above"), "country": "BE"}
+    firm.customer(firm.accepted(customer_of(parent=parent, zip="9000", street="Meir 1"))[0])
+    _merged(firm)
     keys = {
         "legal_entity": made.contract.legal_entity,
         "contract_id": made.contract.contract_id,
@@ -136,6 +148,8 @@ def _provision(firm: Firm) -> None:
             **keys, order_id=made.order, file_name="a.json", content="{}", sha256="0", text="Closed"
         ),
     )
+    attach_signed(firm.client, **keys, order_id=made.order, name="a.pdf", pdf=b"%PDF-")
+    assert find_file(firm.client, made.order, "a.pdf") is not None
     firm.projects.set_project_status(
         ProjectStatusRequest(
             **keys, project_id=made.project, suspended=True, key="suspend", text="Overdue"
@@ -144,6 +158,30 @@ def _provision(firm: Firm) -> None:
     firm.figures(made)
     firm.orders.cancel_order(OrderCancel(order_id=made.order))
     firm.projects.archive_project(ProjectArchive(project_id=made.project))
+
+
+def customer_of(**changes: Any) -> JsonObject:
+    contract = contract_data()
+    contract["customer"] |= changes
+    return contract
+
+
+def _merged(firm: Firm) -> None:
+    """People merged the customer in Odoo after its project, order or invoice was made."""
+    accepted, company = firm.accepted(single())
+    refs = OdooRefs(company_id=company)
+    set_up_project(firm.client, accepted, refs)
+    gone = refs.model_copy(update={"partner_id": 2**30})
+    create_order(firm.client, firm.catalogue, accepted, gone)
+    made = firm.confirmed(single())
+    request = made.invoice_request().model_copy(update={"partner_id": 2**30})
+    draft = firm.invoices.create_draft(request)
+    firm.invoices.post_invoice(made.post_request(draft))
+    firm.delivery.send_reminder(
+        ReminderRequest(
+            invoice_id=draft.invoice_id, partner_id=2**30, subject=unique("Due"), text="Late"
+        )
+    )
 
 
 def _change(firm: Firm) -> None:
@@ -163,6 +201,29 @@ def _change(firm: Firm) -> None:
     firm.milestones.mark_milestone(MilestoneMark(milestone_id=made.milestones[moved.key]))
     [mark] = firm.amend_project(made, after).reached
     assert mark.milestone_id == made.milestones[moved.key]
+
+
+def _hand_over(firm: Firm) -> None:
+    """From a template with a role, with all that a hand-over may name; then a change order, and
+    what was worked on a sub-task that somebody added."""
+    role = unique("Tester")
+    of = template(firm.odoo, role)
+    documents = [{"name": "SOW", "url": "https://docs.example/sow"}]
+    people = [{"task": "all", "person": ADA, "hours": "8"}, {"role": role, "person": ADA}]
+    budget = {"service": "s", "template": of.name, "hours": "40", "cost": "2000.00"}
+    named = {"manager": PM, "tags": [unique("Tag")], "documents": documents, "people": people}
+    done = handed(firm, one({**named, "services": [budget]}))
+    done.change(set={"handover.manager": ADA, "handover.people": []})
+    below = {"name": "Part", "project_id": done.made.project, "user_ids": False}
+    below["parent_id"] = done.tasks()["QA"]["id"]
+    log(firm.odoo, done.made.project, firm.odoo.create("project.task", [below])[0], 1)
+    services = {task: item.service for task, item in done.last.copied.items()}
+    firm.burn.read_burn(
+        BurnReading(
+            project_id=done.made.project, analytic_account_id=done.made.account, services=services
+        )
+    )
+    firm.burn.read_portfolio(PortfolioRequest())
 
 
 # --- what is billed by what was done ------------------------------------------------------------

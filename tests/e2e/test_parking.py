@@ -50,6 +50,34 @@ async def test_a_vat_number_only_odoo_refuses_parks_the_customer(world: World) -
     await world.stage(workflow_id, ContractStage.ACTIVE)
 
 
+async def test_a_customer_in_doubt_parks_until_a_person_chooses(world: World) -> None:
+    first = single()
+    first["customer"] |= {"vat_number": None, "zip": "9000", "street": "Kerkstraat 12"}
+    begun = await world.stage(await world.start(first), ContractStage.ACTIVE)
+    moved = single()
+    moved["customer"] |= first["customer"] | {
+        "key": moved["customer"]["key"],
+        "zip": "1000",
+        "street": "Nieuwstraat 1",
+    }
+    workflow_id = await world.start(moved)
+    parked = await world.parked(workflow_id)
+    assert (parked.step, parked.code) == ("customer", "customer_ambiguous")
+    assert parked.field == "customer.odoo_partner"
+    assert [problem.expected.split()[0] for problem in parked.problems] == [
+        str(begun.odoo.partner_id),
+        '"new"',
+    ]
+    changes: dict[str, object] = {"customer.odoo_partner": "Acme"}
+    with pytest.raises(Refused, match='the id of a partner in Odoo, or "new"'):
+        await world.resolve(workflow_id, Action.AMEND, changes=changes)
+    changes = {"customer.odoo_partner": begun.odoo.partner_id}
+    await world.resolve(workflow_id, Action.AMEND, changes=changes)
+    state = await world.stage(workflow_id, ContractStage.ACTIVE)
+    assert state.odoo.partner_id == begun.odoo.partner_id
+    assert not state.exceptions
+
+
 async def test_a_locked_period_parks_the_posting_and_an_amended_date_is_approved_again(
     world: World,
 ) -> None:

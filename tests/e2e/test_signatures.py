@@ -199,7 +199,7 @@ async def world(
     store: DocuSignStore,
 ) -> AsyncIterator[SignedWorld]:
     odoo = remotes.odoo(signing_settings)
-    crms, esigns = (make(signing_settings, odoo) for make in (remotes.crms, remotes.esigns))
+    crms, esigns = remotes.crms(signing_settings, odoo), remotes.esigns(signing_settings, odoo)
     crms["hubspot"].ensure_setup()
     skipper = TimeSkipper(namespace, config=TimeSkippingConfig(enabled=False))
 

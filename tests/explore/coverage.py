@@ -122,6 +122,8 @@ IMPOSSIBLE = (
             "amend_order",
             "amend_project",
             "project_status",
+            "hand_over",
+            "burn",
             "write_back",
             "refresh",
             "cancel_order",

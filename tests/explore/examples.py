@@ -69,8 +69,12 @@ class Small(NamedTuple):
 
 _HOURS = {"key": "dev", "rates": [{"price": "100.00"}]}
 _CARE = {"key": "care", "fee": "300.00"}
+_STAFF = [{"task": "m1", "role": "Developer", "hours": "40"}]
 SMALL: dict[str, Small] = {
     "one milestone": Small(_milestones("1000")),
+    "a hand-over": Small(
+        _milestones("1000", handover={"manager": "pia@northwind.example", "people": _STAFF})
+    ),
     "a deposit": Small(_milestones("1000", deposit={"amount": "200.00", "service": "fees"})),
     "retainage": Small(_milestones("1000", retainage={"percent": "10", "service": "fees"})),
     "retainage until a day": Small(
@@ -128,7 +132,6 @@ def large(seed: int) -> World:
         found = SMALL[random.choice(sorted(SMALL))]
         return begun(found.data, AMPLE, START, system, has_rate=found.has_rate, signature=signature)
     data = strategies.contract_data(random)
-    if not data.get("starts_on"):
-        # The day of signature would be its first day, which its other days may not bear.
-        signature = ""
+    # Left out, its first day would be that of its signature, which its other days may not bear.
+    data = {"starts_on": data["signed_on"], **data}
     return begun(data, AMPLE, START, system, signature=signature)

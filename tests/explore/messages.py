@@ -13,6 +13,7 @@ from contracts.approvals import ApprovalDecision, ApprovalRound, Decision
 from contracts.billing.usage import UsageRecord
 from contracts.changes import ChangeOrder
 from contracts.contract.messages import (
+    BurnRequest,
     CancelRequest,
     CreditRequest,
     CustomerRefresh,
@@ -164,6 +165,7 @@ def _updates(world: World) -> Iterator[tuple[str, Any]]:
     yield from _about_the_end(state.today)
     yield from _about_holds(state.today)
     yield "read the deal again", _made(CustomerRefresh, by=OLGA)
+    yield "read the burn", _made(BurnRequest, by=OLGA)
     yield "release the retainage", _made(RetainageRelease, by=OLGA, reason="accepted")
     yield from _about_money(world.contract)
 

@@ -244,7 +244,6 @@ def _counted(before: World, after: World, message: Any) -> World:
         is_taken = (
             after.contract.credits_asked != before.contract.credits_asked
             or after.contract.billing is not before.contract.billing
-            or after.contract.deferred != before.contract.deferred
         )
         return _owing(after, message.number, message.untaxed) if is_taken else after
     if isinstance(message, CreditRequest) and not message.reinvoice:

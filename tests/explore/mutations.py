@@ -22,7 +22,7 @@ from contracts.contract import endings, invoices, proposing, reading
 from contracts.contract import rules as contract_rules
 from contracts.contract.messages import CancelRequest
 from contracts.contract.state import RUNNING
-from contracts.invoice import acts, agreements, issuing, payments, reporting
+from contracts.invoice import acts, agreements, collecting, issuing, payments, reporting
 from contracts.invoice import rules as invoice_rules
 from contracts.invoice.state import InvoiceStage, InvoiceState
 from contracts.money import Money
@@ -149,10 +149,6 @@ def _a_close_out_is_the_last_word(patch: Patch) -> None:
     patch.setattr(contract_rules, "_WHILE_RUNNING", broken)
 
 
-def _deferred_messages_are_lost(patch: Patch) -> None:
-    patch.setattr(Agenda, "_with_deferred", lambda self, state: state.replace(deferred=()))
-
-
 def _a_lost_start_is_not_asked_for_its_end(patch: Patch) -> None:
     patch.setattr(invoices, "_renewal_notices", lambda state: iter(()))
 
@@ -214,7 +210,7 @@ def _a_rejection_is_told_before_the_draft_is_gone(patch: Patch) -> None:
 def _a_refused_signal_is_noted_nowhere(patch: Patch) -> None:
     def taken(self: Any, state: Any, event: SignalReceived) -> Any:
         try:
-            return self._taken(state, event.message)
+            return self._taken(state, event.message, self._refusal(state, event.message))
         except Refused:
             return state
 
@@ -263,6 +259,21 @@ def _an_excess_is_listed_nowhere(patch: Patch) -> None:
     patch.setattr(payments, "_owed", lambda state: Money(10**9, "EUR"))
 
 
+def _another_amount_is_as_good_as_the_approved_one(patch: Patch) -> None:
+    patch.setattr(collecting, "is_changed", lambda _: False)
+
+
+def _what_is_open_is_asked_once_it_is_paid(patch: Patch) -> None:
+    known = invoice_rules.AGENDA.acts
+    rule = known[acts.REGISTER_PAYMENT]
+
+    def too_late(state: InvoiceState, action: Action, *rest: Any) -> InvoiceState:
+        assert rule.done is not None
+        return rule.done(rule.begun(state.replace(uncertain=()), action), action, *rest)
+
+    patch.setitem(known, acts.REGISTER_PAYMENT, dataclasses.replace(rule, done=too_late))
+
+
 def _a_payment_may_lie_ahead(patch: Patch) -> None:
     patch.setattr(payments, "_unbookable", lambda state, payment: None)
 
@@ -282,6 +293,12 @@ MUTATIONS = (
         place(_ONE, "post_invoice", messages=1),
     ),
     Mutation(
+        2,
+        "an invoice changed in Odoo waits until it is what was approved",
+        _another_amount_is_as_good_as_the_approved_one,
+        test_core.test_an_invoice_changed_in_odoo_waits_until_it_is_what_was_approved,
+    ),
+    Mutation(
         4,
         "who amends a proposal does not approve it",
         _who_amends_may_approve,
@@ -297,12 +314,6 @@ MUTATIONS = (
         7,
         "what brings work while the contract is closed brings it back",
         _a_close_out_is_the_last_word,
-        place(_ONE, "close_out", messages=1),
-    ),
-    Mutation(
-        7,
-        "what waited is accepted or refused after the close-out",
-        _deferred_messages_are_lost,
         place(_ONE, "close_out", messages=1),
     ),
     Mutation(
@@ -373,6 +384,12 @@ MUTATIONS = (
         "what is paid too much is listed",
         _an_excess_is_listed_nowhere,
         test_core.test_what_is_paid_too_much_is_listed_until_a_person_has_settled_it,
+    ),
+    Mutation(
+        17,
+        "what was open before a payment says what is too much",
+        _what_is_open_is_asked_once_it_is_paid,
+        test_core.test_a_payment_of_what_is_open_exceeds_nothing_when_the_sweep_comes_before_its_answer,
     ),
     Mutation(
         17,

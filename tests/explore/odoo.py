@@ -124,6 +124,7 @@ class Odoo:
     order: str = ""
     project: str = ""
     order_version: int = 0
+    handed_over: int = 0
     has_rate: bool = True
     """Whether the hours are booked by somebody who has a rate."""
     is_late: bool = False

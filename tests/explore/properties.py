@@ -18,8 +18,7 @@ from contracts.agenda.actions import (
     UpdateReceived,
 )
 from contracts.billing import account
-from contracts.billing.state import BillingState, Invoice, InvoiceStatus, NotPossible
-from contracts.billing.usage import UsageRecord
+from contracts.billing.state import BillingState, Invoice, InvoiceStatus
 from contracts.contract.messages import (
     CancelRequest,
     HoldRequest,
@@ -149,14 +148,7 @@ def _unreached_in_odoo(state: ContractState, message: MilestoneUnreachedInOdoo) 
 
 def _use_is_known(state: ContractState, report: UsageReport) -> bool:
     """Every record is known; what cannot be billed is named in the answer."""
-    return not any(_is_new_use(state.account, record) for record in report.records)
-
-
-def _is_new_use(billing: BillingState, record: UsageRecord) -> bool:
-    try:
-        return account.record_usage(billing, record)[1]
-    except NotPossible:
-        return False
+    return not account.record_usage(state.account, report.records).taken
 
 
 def _credit_is_known(state: ContractState, credit: ServiceCredit) -> bool:
@@ -392,7 +384,6 @@ def _check_closed(world: World) -> None:
     assert state.change is None
     assert not state.starting
     assert not state.credits_asked
-    assert not state.deferred
     assert not state.unserved
     if world.skipped:
         return

@@ -32,7 +32,9 @@ from temporalio.worker._workflow_instance import WorkflowInstance, WorkflowInsta
 
 from activities.crm import DealData
 from activities.failures import FailureDetail
+from activities.odoo.burn import BurnFound
 from activities.odoo.expenses import ExpenseReading
+from activities.odoo.handover import HandoverResult
 from activities.odoo.milestones import Marked
 from activities.odoo.orders import OrderRef
 from activities.odoo.projects import AmendedProject
@@ -42,6 +44,7 @@ from contracts.agenda.actions import Action, ClockRang, Done, Failed, Result
 from contracts.contract import (
     amendments,
     delivery,
+    handing_over,
     holds,
     invoices,
     proposing,
@@ -94,6 +97,8 @@ _CONTRACT_ACTS = {
     amendments.AMEND_ORDER: "amend_order",
     amendments.AMEND_PROJECT: "amend_project",
     amendments.PROJECT_STATUS: "set_project_status",
+    handing_over.HAND_OVER: "hand_over",
+    handing_over.READ_BURN: "read_burn",
     write_back.REFRESH: "read_deal",
     write_back.WRITE_STATUS: "write_status",
     contract_endings.CLOSE_OUT: "close_out",
@@ -155,6 +160,14 @@ _ANSWERS: Mapping[str, Callable[[Any], Any]] = {
     amendments.AMEND_PROJECT: lambda found: AmendedProject(
         milestone_ids=found.milestone_ids, task_ids=found.task_ids, reached=list(found.reached)
     ),
+    handing_over.HAND_OVER: lambda found: HandoverResult(
+        plan=found.plan,
+        tasks=found.task_ids,
+        copied=found.template_tasks,
+        kept=list(found.kept),
+        staffed=found.staffed,
+    ),
+    handing_over.READ_BURN: lambda found: BurnFound(burn=found.burn, staffed=found.staffed),
     amendments.AMEND_ORDER: lambda lines: OrderRef(order_id=5, lines=lines),
     acts.CREATE: lambda draft: draft,
     acts.POST: lambda balance: balance,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from contracts.agenda.actions import (
@@ -30,6 +31,7 @@ from contracts.contract import (
     answers,
     delivery,
     endings,
+    handing_over,
     holds,
     invoices,
     proposing,
@@ -42,6 +44,7 @@ from contracts.contract import rules as contract_rules
 from contracts.contract.messages import HoldKind, InvoiceEnded, InvoiceLost
 from contracts.contract.signature import SignedAttachment
 from contracts.contract.state import ContractInput, ContractState
+from contracts.handover import Burn, ServiceBurn, plan_of
 from contracts.invoice import acts, reporting
 from contracts.invoice import rules as invoice_rules
 from contracts.invoice.messages import ContractRenewed, CreditRequested, HoldChange
@@ -248,31 +251,12 @@ def answered(world: World, who: int, key: str, result: Result) -> World:
         return told(world, who, Answered(key, result))
     action = world.contract.running[key]
     requests = {name: item for name, item in world.requests.items() if name != key}
-    before, world = world, told(replace(world, requests=requests), who, Answered(key, result))
-    if before.contract.deferred:
-        world = replace(world, credits=_without_refused(before, world.contract))
+    world = told(replace(world, requests=requests), who, Answered(key, result))
     if action.kind == proposing.START_INVOICE and result == Done(value=True):
         number = int(action.subject)
         if world.invoices[number].is_ended:
             return _end_told(world, number)
     return world
-
-
-def _without_refused(before: World, after: ContractState) -> tuple[tuple[int, Money], ...]:
-    """The credits that are to be served. What waited for a close-out that succeeded is refused
-    then, each by an entry of its own."""
-    known = {id(entry) for entry in before.contract.journal.entries}
-    texts = [entry.text for entry in after.journal.entries if id(entry) not in known]
-    left = list(before.credits)
-    for event in before.contract.deferred:
-        asked = event.message
-        if isinstance(asked, CreditRequested):
-            start = f"Refused {words_of(asked)}: "
-            noted = next((text for text in texts if text.startswith(start)), None)
-            if noted is not None:
-                texts.remove(noted)
-                left.remove((asked.number, asked.untaxed))
-    return tuple(left)
 
 
 def rang(world: World, at: datetime) -> World:
@@ -391,6 +375,7 @@ _CONTRACT_REQUESTS: Mapping[str, Callable[[ContractState, Action], Any]] = {
         amendments.versions_to_follow(state)[1],
     ),
     amendments.PROJECT_STATUS: lambda state, _: amendments.status_text(state),
+    handing_over.HAND_OVER: lambda state, _: state.terms,
     write_back.WRITE_STATUS: lambda state, _: write_back.status(state),
     endings.CLOSE_OUT: lambda state, _: (
         account.sums(state.account, state.billing_day).billed,
@@ -550,6 +535,19 @@ def _amend_project(world: World, action: Action, asked: Any) -> tuple[World, Res
     return world, Done(answers.ProjectAmended(milestones, tasks))
 
 
+def _hand_over(world: World, action: Action, asked: Any) -> tuple[World, Result]:
+    plan = plan_of(asked)
+    done = Done(answers.HandedOver(plan, {}, {}, staffed=plan.version > 1))
+    if world.odoo.handed_over >= plan.version:
+        return world, done
+    return replace(world, odoo=replace(world.odoo, handed_over=plan.version)), done
+
+
+def _read_burn(world: World, action: Action, asked: Any) -> tuple[World, Result]:
+    burned = ServiceBurn(service="", hours=Decimal(4), cost=Money("200", "EUR"))
+    return world, Done(answers.BurnRead(Burn(services=(burned,), as_of=world.clock), staffed=True))
+
+
 def _close_out(world: World, action: Action, asked: Any) -> tuple[World, Result]:
     """What the checklist asks of Odoo; then the project is archived."""
     billed, parts = asked
@@ -599,6 +597,8 @@ _CONTRACT_ACTS: Mapping[str, ContractAct] = {
     amendments.AMEND_ORDER: _amend_order,
     amendments.AMEND_PROJECT: _amend_project,
     amendments.PROJECT_STATUS: _nothing,
+    handing_over.HAND_OVER: _hand_over,
+    handing_over.READ_BURN: _read_burn,
     write_back.REFRESH: _read_deal,
     write_back.WRITE_STATUS: _nothing,
     endings.CLOSE_OUT: _close_out,

@@ -18,6 +18,7 @@ from contracts.invoice.messages import DisputeOpened, DisputeResolved
 from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
 from starters.client import messages
+from tests.activities.handed import ADA, PM, one
 from tests.e2e.telling import (
     BUILD,
     DEPOSIT,
@@ -166,6 +167,20 @@ async def test_changed_and_ended_early(world: World) -> None:
         await world.collect(workflow_id, number)
     await world.stage(workflow_id, ContractStage.CLOSED)
     await keep(world, "contract-ended-early", workflow_id)
+
+
+async def test_handed_over_and_watched(world: World) -> None:
+    """A project with its people, its burn as somebody asks, and another manager by a change."""
+    people = [{"task": "all", "person": ADA, "hours": "8"}]
+    budget = {"service": "s", "hours": "40", "cost": "2000.00"}
+    workflow_id = await world.active(one({"manager": PM, "people": people, "services": [budget]}))
+    await world.contract(workflow_id, lambda now: now.staffed_on is not None)
+    await world.c2c.contract(workflow_id).read_burn(by=ANA)
+    await changed(world, workflow_id, set={"handover.manager": ADA})
+    await world.contract(
+        workflow_id, lambda now: now.handed_over is not None and now.handed_over.version == 2
+    )
+    await keep(world, "contract-handed-over", workflow_id)
 
 
 async def test_an_event_before_its_contract(world: World) -> None:

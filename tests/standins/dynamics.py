@@ -306,11 +306,37 @@ class Organisation:
         body = {"token_type": "Bearer", "expires_in": TOKEN_SECONDS, "access_token": token}
         return Reply(200, body, content_type="application/json; charset=utf-8")
 
-    # Dataverse
+    # Rights
+
+    def demand(self, kind: str, name: str) -> None:
+        """Raise DataverseError where the application user lacks the privilege."""
+        privilege = f"prv{kind}{name}"
+        if privilege in self.denied:
+            text = (
+                f"Principal user (Id={USER}, type=8, roleCount=1, privilegeCount=40, "
+                f"accessMode='4 Non-interactive') is missing {privilege} privilege "
+                f"(Id={_privilege_id(privilege)}) on OTC=10234 for entity '{name}'."
+            )
+            raise DataverseError(403, "0x80040220", text)
+
+    def privileges_held(self) -> Iterator[Json]:
+        for name in self.tables.tables:
+            for kind in PRIVILEGES:
+                privilege = f"prv{kind}{name}"
+                if privilege not in self.denied:
+                    depth = self.depths.get(privilege, "Global")
+                    yield {"PrivilegeId": _privilege_id(privilege), "Depth": depth}
+
+
+class WebApi:
+    """Dataverse's Web API over an organisation."""
+
+    def __init__(self, organisation: Organisation) -> None:
+        self._org = organisation
 
     def handle(self, request: Received) -> Reply:
         """The answer to a request, or a part of a batch."""
-        with self.lock:
+        with self._org.lock:
             try:
                 return self._handled(request)
             except DataverseError as error:
@@ -322,14 +348,14 @@ class Organisation:
         if request.path == "WhoAmI":
             return Reply(200, {"UserId": USER})
         if request.path == f"systemusers({USER})/Microsoft.Dynamics.CRM.RetrieveUserPrivileges()":
-            return Reply(200, {"RolePrivileges": list(self._held())})
+            return Reply(200, {"RolePrivileges": list(self._org.privileges_held())})
         if re.match(r"(Entity|Relationship)Definitions\b", request.path):
-            return Metadata(self).handle(request)
+            return Metadata(self._org).handle(request)
         match = re.fullmatch(r"(\w+)(?:\((.*)\))?(/[\w.]+)?", unquote(request.path))
         if match is None:
             raise DataverseError(404, "0x8006088a", f"No such resource: {request.path}")
         entity_set, predicate, action = match.groups()
-        item = self.tables.by_set(entity_set)
+        item = self._org.tables.by_set(entity_set)
         if action == "/Microsoft.Dynamics.CRM.UpsertMultiple":
             return self._upsert_multiple(item, request.json["Targets"])
         if predicate is None:
@@ -341,10 +367,10 @@ class Organisation:
         return self._one(item, predicate, request)
 
     def _list(self, item: Table, request: Received) -> Reply:
-        self.demand("Read", item.name)
+        self._org.demand("Read", item.name)
         prefer = request.headers.get("prefer", "")
         size = re.search(r"odata\.maxpagesize=(\d+)", prefer)
-        rows, after = self.tables.page(
+        rows, after = self._org.tables.page(
             item, request.query, int(size[1]) if size else MAX_PAGE, FORMATTED in prefer
         )
         answer: Json = {"@odata.context": f"$metadata#{item.entity_set}", "value": rows}
@@ -355,51 +381,51 @@ class Organisation:
         return Reply(200, answer)
 
     def _create(self, item: Table, request: Received) -> Reply:
-        self.demand("Create", item.name)
-        return self._created(item, self.tables.insert(item.name, request.json))
+        self._org.demand("Create", item.name)
+        return self._created(item, self._org.tables.insert(item.name, request.json))
 
     def _one(self, item: Table, predicate: str, request: Received) -> Reply:
-        row, named = self.tables.found(item, predicate)
+        row, named = self._org.tables.found(item, predicate)
         if request.method == "PATCH":
             return self._upsert(item, row, named, request)
         if row is None:
             text = f"Entity '{item.name}' With Id = {predicate} Does Not Exist"
             raise DataverseError(404, "0x80040217", text)
         if request.method == "DELETE":
-            self.demand("Delete", item.name)
-            self.tables.delete(item.name, row[item.id])
+            self._org.demand("Delete", item.name)
+            self._org.tables.delete(item.name, row[item.id])
             return Reply()
-        self.demand("Read", item.name)
+        self._org.demand("Read", item.name)
         annotations = FORMATTED in request.headers.get("prefer", "")
-        return Reply(200, self.tables.answer(item, row, request.query, annotations))
+        return Reply(200, self._org.tables.answer(item, row, request.query, annotations))
 
     def _upsert(self, item: Table, row: Row | None, named: Row, request: Received) -> Reply:
         for value in named.values():
-            if value in self.row_failures:
-                raise self.row_failures[value]
+            if value in self._org.row_failures:
+                raise self._org.row_failures[value]
         if row is None and request.headers.get("if-match") == "*":
             raise DataverseError(404, "0x80040217", f"{named} Does Not Exist")
         if row is not None and request.headers.get("if-none-match") == "*":
             raise DataverseError(412, "0x80040237", "A record with matching key values exists.")
         if row is None:
-            self.demand("Create", item.name)
-            return self._created(item, self.tables.insert(item.name, named | request.json))
-        self.demand("Write", item.name)
-        self.tables.update(item.name, row[item.id], request.json)
+            self._org.demand("Create", item.name)
+            return self._created(item, self._org.tables.insert(item.name, named | request.json))
+        self._org.demand("Write", item.name)
+        self._org.tables.update(item.name, row[item.id], request.json)
         return self._created(item, row[item.id])
 
     def _upsert_multiple(self, item: Table, targets: Sequence[Json]) -> Reply:
         """All or none."""
-        kept = {name: {**rows} for name, rows in self.tables.rows.items()}
+        kept = {name: {**rows} for name, rows in self._org.tables.rows.items()}
         try:
             for target in targets:
                 match = re.fullmatch(r"\w+\((.*)\)", target["@odata.id"])
                 assert match is not None
                 own = {key: value for key, value in target.items() if key[0] != "@"}
                 part = Received("PATCH", "", "", {}, json.dumps(own).encode())
-                self._upsert(item, *self.tables.found(item, match[1]), part)
+                self._upsert(item, *self._org.tables.found(item, match[1]), part)
         except DataverseError:
-            self.tables.rows = kept
+            self._org.tables.rows = kept
             raise
         return Reply()
 
@@ -421,31 +447,12 @@ class Organisation:
             failed = reply.status >= 400
             if failed and not goes_on:
                 break
-        if self.failures and self.failures[0] is Failure.BATCH_SHORT:
-            self.failures.popleft()
+        if self._org.failures and self._org.failures[0] is Failure.BATCH_SHORT:
+            self._org.failures.popleft()
             parts.pop()
         content = "".join([*parts, f"--{name}--\r\n"]).encode()
         status = 400 if failed and not goes_on else 200
         return Reply(status, content=content, content_type=f"multipart/mixed; boundary={name}")
-
-    def demand(self, kind: str, name: str) -> None:
-        """Raise DataverseError where the application user lacks the privilege."""
-        privilege = f"prv{kind}{name}"
-        if privilege in self.denied:
-            text = (
-                f"Principal user (Id={USER}, type=8, roleCount=1, privilegeCount=40, "
-                f"accessMode='4 Non-interactive') is missing {privilege} privilege "
-                f"(Id={_privilege_id(privilege)}) on OTC=10234 for entity '{name}'."
-            )
-            raise DataverseError(403, "0x80040220", text)
-
-    def _held(self) -> Iterator[Json]:
-        for name in self.tables.tables:
-            for kind in PRIVILEGES:
-                privilege = f"prv{kind}{name}"
-                if privilege not in self.denied:
-                    depth = self.depths.get(privilege, "Global")
-                    yield {"PrivilegeId": _privilege_id(privilege), "Depth": depth}
 
 
 class Metadata:
@@ -583,7 +590,7 @@ def _answered(organisation: Organisation, request: Received) -> Response:
         return Response("<html>a proxy</html>", media_type="text/html")
     if failure is Failure.NO_ROWS:
         return Response("{}", media_type="application/json")
-    response = _response(organisation.handle(request))
+    response = _response(WebApi(organisation).handle(request))
     if failure is Failure.HALF:
         response.headers["Content-Length"] = str(len(response.body) + 1_000)
     return response

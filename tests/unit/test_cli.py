@@ -18,6 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from contracts import parking
 from contracts.contract.state import ContractOutcome, ContractStage
 from contracts.invoice.state import InvoiceStage
+from contracts.problems import Problem
 from starters.cli import main, session, tables
 from starters.cli.errors import ExitCode
 from starters.cli.options import PERSON_VARIABLE
@@ -507,8 +508,26 @@ def test_an_exception_is_shown_with_what_to_do(calls: Calls, c2c: Invoke) -> Non
     step = examples.parked(parking.CUSTOMER, code="customer_ambiguous")
     calls.answer("contract", examples.contract_state(exceptions=[step]))
     words = " ".join(c2c("exceptions", "show", "northwind/C-1").stdout.split())
-    assert "merge them in Odoo, or restore the archived one, then retry" in words
+    assert "or merge or restore them in Odoo, then retry" in words
     assert "c2c exceptions retry northwind/C-1 --step customer" in words
+
+
+def test_a_customer_in_doubt_is_shown_with_its_candidates_and_how_to_choose(
+    calls: Calls, c2c: Invoke
+) -> None:
+    expected = "214 for Acme NV (id 214), Ghent (same name)"
+    problem = Problem(code="customer_ambiguous", field="customer.odoo_partner", expected=expected)
+    step = examples.parked(
+        parking.CUSTOMER,
+        code="customer_ambiguous",
+        field="customer.odoo_partner",
+        problems=[problem],
+    )
+    calls.answer("contract", examples.contract_state(exceptions=[step]))
+    words = " ".join(c2c("exceptions", "show", "northwind/C-1").stdout.split())
+    assert "214 for Acme NV" in words
+    assert "c2c exceptions amend northwind/C-1 --step customer" in words
+    assert "--set customer.odoo_partner=" in words
 
 
 def test_an_exception_with_a_code_of_another_release_is_shown(calls: Calls, c2c: Invoke) -> None:

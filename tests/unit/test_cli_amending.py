@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from contracts.changes import ChangeOrder
 from contracts.closeout import Check
 from contracts.contract.messages import HoldKind, Side, UsageTaken
 from contracts.contract.state import ContractOutcome, ContractStage, ContractVersion, PendingChange
+from contracts.handover import Burn, ServiceBurn
+from contracts.money import Money
 from starters.cli import session
 from starters.cli.errors import ExitCode
 from starters.client import Audit, Refused, auditing, changing, contracts
@@ -240,6 +243,19 @@ def test_refresh(calls: Calls, c2c: Invoke) -> None:
     calls.answer("contract", examples.contract_state())
     assert "nothing changed" in c2c("contract", "refresh", REF, *BY).stdout
     assert json.loads(c2c("contract", "refresh", REF, *BY, "--json").stdout)["changes"] == []
+
+
+def test_burn(calls: Calls, c2c: Invoke) -> None:
+    burned = ServiceBurn(service="build", hours=Decimal(45), cost=Money("2250.00", "EUR"))
+    burn = Burn(services=(burned,), as_of=examples.NOON)
+    calls.answer("read_burn", OUTCOME)
+    calls.answer("contract", examples.contract_state(burn=burn))
+    result = c2c("contract", "burn", REF, *BY)
+    assert "In all: 45 hours, 2250.00 EUR\n" in result.stdout
+    shown = json.loads(c2c("contract", "burn", REF, *BY, "--json").stdout)
+    assert shown["burn"][-1]["hours"] == "45"
+    statement = c2c("contract", "statement", REF).stdout
+    assert "In all: 45 hours, 2250.00 EUR" in statement
 
 
 def test_an_early_end_is_withdrawn(calls: Calls, c2c: Invoke) -> None:

@@ -19,6 +19,7 @@ from sandbox import __file__ as sandbox_file
 from starters import preflight, schedules
 from starters.findings import Finding, Verdict
 from wiring.settings import Settings, load_settings
+from workflows.burn_sweep import BurnSweepWorkflow
 from workflows.sweeps import CrmSweepWorkflow, OdooSweepWorkflow
 
 UK = "northwind-uk"
@@ -274,25 +275,29 @@ PORTAL = {**OPPORTUNITIES, "kind": "hubspot", "api_key": "key"}
 
 
 def test_sweeps_follow_the_configuration(settings: Settings) -> None:
-    assert [item.id for item in schedules.sweeps(settings)] == ["c2c-odoo-sweep"]
+    assert [item.id for item in schedules.sweeps(settings)] == [
+        "c2c-odoo-sweep",
+        "c2c-burn-sweep",
+    ]
     crm = {"odoo-crm": OPPORTUNITIES, "emea": PORTAL, "uk": {**PORTAL, "legal_entity": UK}}
     found = schedules.sweeps(load_settings(crm=crm))
     assert [(item.id, item.workflow) for item in found] == [
         ("c2c-odoo-sweep", OdooSweepWorkflow.__name__),
+        ("c2c-burn-sweep", BurnSweepWorkflow.__name__),
         ("c2c-crm-sweep-odoo-crm", CrmSweepWorkflow.__name__),
         ("c2c-crm-sweep-emea", CrmSweepWorkflow.__name__),
         ("c2c-crm-sweep-uk", CrmSweepWorkflow.__name__),
     ]
     declared = hubspot.CONNECTOR.sweep
     assert declared is not None
-    assert found[3].argument == ConnectorSweep(
+    assert found[4].argument == ConnectorSweep(
         system="uk",
         legal_entity=UK,
         overlap=declared.overlap,
         nightly=declared.nightly,
         time_zone="Europe/London",
     )
-    assert [item.time_zone for item in found[::3]] == ["UTC", "Europe/London"]
+    assert [item.time_zone for item in found[::4]] == ["UTC", "Europe/London"]
 
 
 async def test_what_a_connector_lacks_is_told_with_its_name(

@@ -550,7 +550,7 @@ def test_a_delivery_under_way_is_told_as_open_and_one_that_is_stuck_as_it_is() -
 def test_approvers_see_what_the_draft_says_in_odoo() -> None:
     details = issuing.proposal_details(proposal(), content())
     assert details == (
-        "ERP roll-out – Design: 3000 EUR",
+        "ERP roll-out – Design: 3000.00 EUR",
         "to Acme NV, mailed to ap@acme.example",
         "payment term: 30 Days",
         "purchase order: PO-77",

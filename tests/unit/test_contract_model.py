@@ -21,6 +21,7 @@ from contracts.model import (
     ExpensePlan,
     Indexation,
     Milestone,
+    ParentCompany,
     Rate,
     Retainage,
     RetainerPlan,
@@ -270,6 +271,7 @@ def fields(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
 INNER = (
     Source,
     Customer,
+    ParentCompany,
     ServiceLine,
     Milestone,
     Rate,

@@ -601,6 +601,31 @@ def test_a_deal_that_is_not_won(store: HubSpotStore, crm: HubSpotCrm) -> None:
     assert crm.read_contract(deal_id)["title"] == "Website"
 
 
+def test_many_deals_are_read_in_hardly_more_calls_than_one_each_with_its_own_verdict(
+    store: HubSpotStore, crm: HubSpotCrm, recorder: Recorder
+) -> None:
+    good = [deal(store, name=f"Deal {n}", parent={"name": "Holding"}) for n in range(40)]
+    open_deal, unreadable = deal(store, won=False), deal(store, c2c_terms="[[time")
+    single = len_of(recorder, lambda: crm.read_contract(good[0]))
+
+    asked = [*good, open_deal, unreadable, "999999", "x"]
+    found: list[Any] = []
+    many = len_of(recorder, lambda: found.extend(crm.read_contracts(asked)))
+
+    assert single == many == 9
+    assert [item["title"] for item in found[:40]] == [f"Deal {n}" for n in range(40)]
+    assert found[7] == crm.read_contract(good[7])
+    codes = [error.code for error in found[40:]]
+    assert codes == ["deal_not_won", "terms_unreadable", "deal_not_found", "deal_not_found"]
+
+
+def len_of(recorder: Recorder, call: Callable[[], object]) -> int:
+    """How many requests a call makes."""
+    recorder.requests.clear()
+    call()
+    return len(recorder.requests)
+
+
 def test_a_rotated_token_takes_effect_at_once(
     store: HubSpotStore, url: str, tmp_path: Path
 ) -> None:
@@ -938,12 +963,13 @@ def test_a_property_of_another_type_is_left_for_a_person(
 
 def test_our_custom_properties_are_those_we_read_and_write() -> None:
     from gateways.crm.hubspot import crm as ours
+    from gateways.crm.hubspot import surrounding
     from sandbox.hubspot import _STANDARD
 
     asked = {
         "deals": {*ours._DEAL, *status_texts(status("1"))},
-        "companies": set(ours._COMPANY),
-        "line_items": set(ours._LINE_ITEM),
+        "companies": set(surrounding.COMPANY),
+        "line_items": set(surrounding.LINE_ITEM),
     }
     for kind, names in asked.items():
         custom = {item.name for item in CUSTOM_PROPERTIES if item.object_type == kind}
@@ -959,13 +985,13 @@ def answered(
     """How one answer of HubSpot's to reading a deal is told."""
     with respx.mock(base_url=LIVE) as mocked:
         reply = httpx.Response(status_code, json=body or {}, headers=headers)
-        mocked.get("/crm/objects/2026-03/deals/1").mock(return_value=reply)
+        mocked.post("/crm/objects/2026-03/deals/batch/read").mock(return_value=reply)
         return refusal(lambda: unhurried(LIVE, **options).read_contract("1"))
 
 
 def failed(error: Exception) -> GatewayError:
     with respx.mock(base_url=LIVE) as mocked:
-        mocked.get("/crm/objects/2026-03/deals/1").mock(side_effect=error)
+        mocked.post("/crm/objects/2026-03/deals/batch/read").mock(side_effect=error)
         return refusal(lambda: unhurried(LIVE).read_contract("1"))
 
 
@@ -975,7 +1001,7 @@ def failed(error: Exception) -> GatewayError:
         (400, FailureKind.BUSINESS, "crm_refused"),
         (401, FailureKind.CREDENTIALS, "credentials_refused"),
         (403, FailureKind.BUSINESS, "access_denied"),
-        (404, FailureKind.BUSINESS, "deal_not_found"),
+        (404, FailureKind.BUSINESS, "not_found"),
         (405, FailureKind.DEFECT, "unexpected_answer"),
         (409, FailureKind.BUSINESS, "already_exists"),
         (423, FailureKind.TRANSIENT, "locked"),
@@ -1078,7 +1104,9 @@ def test_a_token_that_cannot_be_sent_is_not_shown(url: str, token: str) -> None:
 
 def test_a_page_of_a_proxy_is_no_answer() -> None:
     with respx.mock(base_url=LIVE) as mocked:
-        mocked.get("/crm/objects/2026-03/deals/1").respond(200, html="<p>Please log in</p>")
+        mocked.post("/crm/objects/2026-03/deals/batch/read").respond(
+            200, html="<p>Please log in</p>"
+        )
         error = refusal(lambda: unhurried(LIVE).read_contract("1"))
     assert error.kind is FailureKind.DEFECT
 
@@ -1112,7 +1140,7 @@ def test_an_error_inside_a_207_is_not_taken_for_nothing_there() -> None:
     with respx.mock(base_url=LIVE) as mocked:
         mocked.post("/crm/associations/2026-03/deals/contacts/batch/read").respond(207, json=answer)
         api = HubSpotApi(pooled_client(LIVE), Secret.of(TOKEN))
-        error = refusal(lambda: api.associated("deals", "1", "contacts"))
+        error = refusal(lambda: api.associated("deals", ["1"], "contacts"))
     assert "try later" in error.message
 
 
@@ -1157,23 +1185,23 @@ def searched(official: Any, *filters: JsonObject, **more: Any) -> Any:
     return objects.search("deals", filter_groups=[{"filters": filters}], **given)
 
 
-def test_the_official_client_reads_a_deal(
-    store: HubSpotStore, crm: HubSpotCrm, official: Any, recorder: Recorder
+def test_the_official_client_reads_and_updates_a_single_deal(
+    store: HubSpotStore, official: Any
 ) -> None:
+    """As scripts do that the benchmarks compare with."""
     key = deal(store)
-    names = ["dealname", "hs_is_closed_won"]
     objects = official.crm.objects.generic_objects
-    theirs = request_of(recorder, lambda: objects.get(key, object_type="deals", properties=names))
-    ours = request_of(recorder, lambda: crm._api.read("deals", key, names))
-    assert ours == theirs
-
-    read = objects.get(key, object_type="deals", properties=names)
+    objects.update(key, object_type="deals", properties={"c2c_stage": "billing"})
+    read = objects.get(key, object_type="deals", properties=["c2c_stage", "hs_is_closed_won"])
     assert read.id == key
-    assert read.properties["hs_is_closed_won"] == "true"
-    assert read.created_at <= read.updated_at
+    assert (read.properties["c2c_stage"], read.properties["hs_is_closed_won"]) == (
+        "billing",
+        "true",
+    )
     with pytest.raises(hubspot_sdk.NotFoundError) as caught:
         objects.get("999999", object_type="deals")
-    assert set(caught.value.body) >= {"status", "message", "correlationId", "category"}
+    body: Any = caught.value.body
+    assert set(body) >= {"status", "message", "correlationId", "category"}
 
 
 def test_the_official_client_reads_a_batch(
@@ -1286,7 +1314,7 @@ def test_the_official_client_reads_associations(
         )
 
     theirs = request_of(recorder, lambda: read(key))
-    ours = request_of(recorder, lambda: crm._api.associated("deals", key, "contacts"))
+    ours = request_of(recorder, lambda: crm._api.associated("deals", [key], "contacts"))
     assert ours == theirs
 
     (result,) = read(key).results
@@ -1294,7 +1322,7 @@ def test_the_official_client_reads_associations(
     labels = [(kind.label, kind.category) for kind in result.to[0].association_types]
     assert labels == [("Billing", "USER_DEFINED"), (None, "HUBSPOT_DEFINED")]
     assert read(bare_deal).results == []
-    assert crm._api.associated("deals", bare_deal, "contacts") == []
+    assert crm._api.associated("deals", [bare_deal], "contacts") == {bare_deal: []}
 
 
 def test_the_official_client_reads_an_owner(

@@ -513,7 +513,7 @@ def test_the_metrics_are_those_there_are() -> None:
 # --- configuration, examples ------------------------------------------------------------------
 
 
-_LEAVES = (".tiers", ".steps", ".auto_approve_up_to", ".delegations")
+_LEAVES = (".tiers", ".steps", ".auto_approve_up_to", ".delegations", ".handover.services")
 """Lists of tables: the page has one row for each."""
 
 

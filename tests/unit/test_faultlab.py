@@ -108,6 +108,8 @@ def test_one_of_each_is_right() -> None:
         ("orders", {WORKFLOW: 2}),
         ("projects", {"Roll-out (scenario-1)": 2}),
         ("audits", {"scenario-1-audit.json": 2}),
+        ("documents", {"Roll-out (scenario-1)": 2}),
+        ("handovers", {"Roll-out (scenario-1)": 2}),
     ],
 )
 def test_two_of_anything_is_wrong(what: str, found: dict[str, int]) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import LoadRefused, OdooClient, batch_policy
+from gateways.odoo.requests.records import AnyOf, Matching
 from tests.unit.batched import Call, FakeOdoo, business, refusal, together, transient
 
 
@@ -562,3 +563,33 @@ def test_a_call_holds_no_more_rows_and_characters_than_the_limits(
 def test_limits_are_at_least_one(odoo: FakeOdoo, calls_at_once: int, batch_size: int) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         OdooClient(odoo, calls_at_once=calls_at_once, batch_size=batch_size)
+
+
+# --- matching -------------------------------------------------------------------------------------
+
+
+def any_of(*domain: Any, limit: int = 2) -> AnyOf:
+    return AnyOf("m", domain, ["name"], limit, {"lang": "en_US"})
+
+
+def test_searches_by_patterns_share_a_call_and_each_gets_all_rows() -> None:
+    name, city, zip_ = ("name", "=", "a"), ("city", "=", "b"), ("zip", "=", "c")
+    requests = [any_of(name), any_of(city, zip_), any_of("|", name, "!", city, zip_)]
+    assert len({request.key for request in requests}) == 1
+    ids, arguments = requests[0].merge(requests)
+    assert (ids, arguments["limit"], arguments["order"]) == ([], 6, "id")
+    assert arguments["domain"] == [
+        *("|", "|", name),
+        *("&", city, zip_),
+        *("&", "|", name, "!", city, zip_),
+    ]
+    found = requests[0].divide(requests, [{"id": 1}, {"id": 2}])
+    assert found == [Matching([{"id": 1}, {"id": 2}], True)] * 3
+    found[0].rows[0]["id"] = 9
+    assert found[1].rows[0]["id"] == 1, "nobody changes another's rows"
+
+
+def test_a_search_that_fills_its_limit_is_not_complete() -> None:
+    request = any_of(("name", "=", "a"))
+    assert not request.divide([request], [{"id": 1}, {"id": 2}])[0].is_complete
+    assert request.divide([request], [{"id": 1}])[0].is_complete

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -258,3 +260,17 @@ def test_no_deal_makes_it_crash_and_none_changes_what_is_not_the_crms(values: Js
     assert Contract.model_validate(contract_data_of(again.contract)) == again.contract
     kept = contract().customer.model_copy(update={"key": again.contract.customer.key})
     assert again.contract.customer == kept
+
+
+# --- the page ---------------------------------------------------------------------------------
+
+
+def test_the_page_names_the_owner_of_every_field() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "customers.md").read_text(encoding="utf-8")
+    table = page.partition("| owner | fields |")[2]
+    found = {
+        field: owner
+        for owner, fields in re.findall(r"^\| (crm|contract|odoo) \| (.*) \|$", table, re.MULTILINE)
+        for field in re.findall(r"`([^`]+)`", fields)
+    }
+    assert found == {field: str(owner) for field, owner in OWNERS.items()}

@@ -10,6 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
+from gateways.esign.docusign.api import DocuSignApi
+from gateways.esign.docusign.esign import DocuSign
+from gateways.esign.docusign.login import Login
+from gateways.http import pooled_client
+from gateways.secrets import Secret
+from sandbox.docusign import INTEGRATION_KEY, USER
 from sandbox.faults import Faults
 from sandbox.server import Sandbox, SandboxError
 
@@ -143,3 +149,23 @@ def test_administration_over_http(sandbox: Sandbox) -> None:
     assert tell("keys", login="nobody").status_code == 400
     assert httpx.get(f"{admin}/mails").json() == []
     assert httpx.post(f"{admin}/deny", content=b"{}").status_code == 415
+
+
+def test_docusigns_stand_in_is_below_its_name_and_takes_envelopes(sandbox: Sandbox) -> None:
+    http = pooled_client(f"{sandbox.url}/docusign")
+    login = Login(
+        http,
+        INTEGRATION_KEY,
+        USER,
+        Secret.of(sandbox.docusign_key),
+        account_id="",
+        system="docusign",
+    )
+    esign = DocuSign(DocuSignApi(http, login, system="docusign"), system="docusign")
+    asked = {"deal": "hubspot/9001", "ends": "declined", "reason": "too expensive"}
+    answer = httpx.post(f"{sandbox.url}/sandbox/envelopes", json=asked).json()
+    found = esign.read_envelope(answer["id"])
+    assert (str(found.status), found.reason) == ("declined", "too expensive")
+    assert answer["id"] in answer["message"]
+    wrong = httpx.post(f"{sandbox.url}/sandbox/envelopes", json={"deal": "x/1", "ends": "lost"})
+    assert wrong.status_code == 400

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -32,7 +32,7 @@ PAGE = 500
 MAX_PAGES = 100
 """Pages read of one list; a bound on a loop."""
 
-MAX_BATCH = 100
+MAX_WRITES, MAX_READS = 100, 300
 """Parts of one batch. Dataverse takes 1,000, but a call must end before its time-out."""
 
 MAX_ANSWER_BYTES = 30_000_000
@@ -113,7 +113,7 @@ class DynamicsApi:
             raise ValueError(f"{mark[:100]!r} is no mark of a page of {path}")
         response = self._call("GET", mark or f"{path}{_query(options)}", headers=headers)
         answer = self._json(response)
-        return Page(self._rows(answer), self._mark(answer, path), date_of(response))
+        return Page(self.rows_of(answer), self._mark(answer, path), date_of(response))
 
     def rows(self, path: str, options: Mapping[str, str]) -> list[JsonObject]:
         """The rows of all pages."""
@@ -125,31 +125,43 @@ class DynamicsApi:
             mark = page.next
             if not mark:
                 return found
-        raise self._unexpected(f"more than {MAX_PAGES} pages of {path}")
+        raise self.unexpected(f"more than {MAX_PAGES} pages of {path}")
 
     def definitions(self, path: str, options: Mapping[str, str]) -> list[JsonObject]:
         """Rows of the metadata, which come in one page."""
-        return self._rows(self.get(path, options, fresh=True))
+        return self.rows_of(self.get(path, options, fresh=True))
 
     def post(self, path: str, body: JsonObject, *, solution: str = "") -> None:
         """Create a row, or a part of the metadata in an unmanaged solution."""
         headers = {"MSCRM.SolutionUniqueName": solution} if solution else {}
         self._call("POST", path, content=json.dumps(body).encode(), headers=headers)
 
+    def gets(
+        self, wanted: Sequence[tuple[str, Mapping[str, str]]]
+    ) -> list[JsonObject | GatewayError]:
+        """What `get` says of each, in order, in one call for up to MAX_READS."""
+        headers = ("Accept: application/json", f'Prefer: odata.include-annotations="{FORMATTED}"')
+        parts = [
+            batch.Part("GET", f"{ROOT}{path}{_query(options)}", headers=headers)
+            for path, options in wanted
+        ]
+        return [self._found(answer) for answer in self._answers(parts, MAX_READS)]
+
     def upserts(self, rows: Sequence[tuple[str, JsonObject]]) -> list[GatewayError | None]:
         """Create or update each row, which a path with a key names; one verdict each, in order.
 
-        One call for up to MAX_BATCH rows. Each is a transaction of its own: UpsertMultiple would
+        One call for up to MAX_WRITES rows. Each is a transaction of its own: UpsertMultiple would
         write all or none, and one deal that is gone would hold up all other contracts.
         """
-        found: list[GatewayError | None] = []
-        for start in range(0, len(rows), MAX_BATCH):
-            found += self._batch(rows[start : start + MAX_BATCH])
-        return found
+        parts = [batch.Part("PATCH", f"{ROOT}{path}", body) for path, body in rows]
+        return [self._verdict(answer) for answer in self._answers(parts, MAX_WRITES)]
 
-    def _batch(self, rows: Sequence[tuple[str, JsonObject]]) -> list[GatewayError | None]:
+    def _answers(self, parts: Sequence[batch.Part], at_once: int) -> Iterator[batch.Answer]:
+        for start in range(0, len(parts), at_once):
+            yield from self._batch(parts[start : start + at_once])
+
+    def _batch(self, parts: Sequence[batch.Part]) -> list[batch.Answer]:
         boundary = f"batch_{uuid.uuid4()}"
-        parts = [batch.Part(f"{ROOT}{path}", body) for path, body in rows]
         response = self._call(
             "POST",
             "$batch",
@@ -159,18 +171,23 @@ class DynamicsApi:
                 "Prefer": "odata.continue-on-error",
             },
         )
+        kind = response.headers.get("Content-Type", "")
         try:
-            answers = batch.answers(
-                response.headers.get("Content-Type", ""), response.content, len(parts)
-            )
+            return batch.answers(kind, response.content, len(parts))
         except batch.MalformedBatch as error:
-            raise self._unexpected(str(error)) from None
-        return [self._verdict(answer) for answer in answers]
+            raise self.unexpected(str(error)) from None
 
     def _verdict(self, answer: batch.Answer) -> GatewayError | None:
-        if 200 <= answer.status < 300:
-            return None
-        return self._error(answer.status, answer.text, None)
+        is_done = 200 <= answer.status < 300
+        return None if is_done else self._error(answer.status, answer.text, None)
+
+    def _found(self, answer: batch.Answer) -> JsonObject | GatewayError:
+        if error := self._verdict(answer):
+            return error
+        try:
+            return self._object(answer.text)
+        except GatewayError as error:
+            return error
 
     def _call(
         self, method: str, path: str, *, headers: Mapping[str, str], content: bytes | None = None
@@ -182,6 +199,8 @@ class DynamicsApi:
             bearer = self._token.bearer(refused=bearer)
             response = self._sent(method, path, headers, content, bearer)
         if response.is_success:
+            if len(response.content) > MAX_ANSWER_BYTES:
+                raise self.unexpected(f"an answer of {len(response.content)} bytes")
             return response
         refusal = self._error(response.status_code, response.text, retry_after(response))
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS and refusal.retry_after:
@@ -233,25 +252,27 @@ class DynamicsApi:
             if code == _UNDECLARED:
                 return errors.business(self.system, "crm_property_unknown", message, field=column)
             return errors.business(self.system, "crm_refused", message, field=column)
-        return self._unexpected(message)
+        return self.unexpected(message)
 
     def _json(self, response: httpx.Response) -> JsonObject:
-        """The answer's object, with its numbers exact."""
-        if len(response.content) > MAX_ANSWER_BYTES:
-            raise self._unexpected(f"an answer of {len(response.content)} bytes")
+        return self._object(response.text)
+
+    def _object(self, text: str) -> JsonObject:
+        """An answer's object, with its numbers exact."""
         try:
-            answer = json.loads(response.content, parse_float=Decimal)
+            answer = json.loads(text, parse_float=Decimal)
         except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict):
-            shown = response.text[:_SHOWN_CHARACTERS]
-            raise self._unexpected(f"an answer that is no JSON object: {shown}")
+            shown = text[:_SHOWN_CHARACTERS]
+            raise self.unexpected(f"an answer that is no JSON object: {shown}")
         return answer
 
-    def _rows(self, answer: JsonObject) -> list[JsonObject]:
+    def rows_of(self, answer: JsonObject) -> list[JsonObject]:
+        """The rows in an answer."""
         rows = answer.get("value")
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise self._unexpected("an answer without a list of rows in `value`")
+            raise self.unexpected("an answer without a list of rows in `value`")
         return rows
 
     def _mark(self, answer: JsonObject, path: str) -> str:
@@ -263,10 +284,11 @@ class DynamicsApi:
         parts = urlsplit(str(link))
         _, _, relative = parts.path.partition(ROOT)
         if relative != path or parts.netloc != self._http.base_url.netloc.decode():
-            raise self._unexpected(f"a next page that is none of {path}")
+            raise self.unexpected(f"a next page that is none of {path}")
         return f"{path}?{parts.query}"
 
-    def _unexpected(self, message: str) -> GatewayError:
+    def unexpected(self, message: str) -> GatewayError:
+        """An answer that nobody here understands."""
         return errors.defect(self.system, "unexpected_answer", message)
 
 

@@ -11,10 +11,12 @@ from contracts.model import JsonObject
 
 
 class Part(NamedTuple):
-    """One PATCH of a batch; `path` is absolute on the server."""
+    """One request of a batch; `path` is absolute on the server. One without a body reads."""
 
+    method: str
     path: str
-    body: JsonObject
+    body: JsonObject | None = None
+    headers: tuple[str, ...] = ()
 
 
 class Answer(NamedTuple):
@@ -37,11 +39,13 @@ def encoded(parts: Sequence[Part], boundary: str) -> bytes:
             "Content-Type: application/http",
             "Content-Transfer-Encoding: binary",
             "",
-            f"PATCH {part.path} HTTP/1.1",
-            "Content-Type: application/json; type=entry",
-            "",
-            json.dumps(part.body),
+            f"{part.method} {part.path} HTTP/1.1",
+            *part.headers,
         ]
+        if part.body is not None:
+            lines += ["Content-Type: application/json; type=entry", "", json.dumps(part.body)]
+        else:
+            lines += ["", ""]
     return "\r\n".join([*lines, f"--{boundary}--", ""]).encode()
 
 

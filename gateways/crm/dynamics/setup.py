@@ -124,7 +124,7 @@ def _tables(api: DynamicsApi, names: Iterable[str]) -> Mapping[str, JsonObject]:
             "$filter": " or ".join(f"LogicalName eq '{name}'" for name in names),
         },
     )
-    return {row["LogicalName"]: row for row in rows}
+    return {_in(api, row, "LogicalName"): row for row in rows}
 
 
 def _missing_table(tables: Mapping[str, JsonObject]) -> Iterator[Problem]:
@@ -139,7 +139,7 @@ def _missing_table(tables: Mapping[str, JsonObject]) -> Iterator[Problem]:
 def _missing_columns(tables: Mapping[str, JsonObject], columns: Columns) -> Iterator[Problem]:
     every = {(item.table, item.name): item for item in (*_columns(columns), *columns.used())}
     for item in every.values():
-        found = _types(tables, item.table).get(item.name)
+        found = _types(tables, item.table).get(item.attribute)
         if found not in item.types:
             yield Problem(
                 code="crm_property_wrong" if found else "crm_property_missing",
@@ -168,12 +168,19 @@ def _missing_relationship(api: DynamicsApi, tables: Mapping[str, JsonObject]) ->
 def _has_relationship(api: DynamicsApi) -> bool:
     path = f"RelationshipDefinitions(SchemaName='{NAVIGATION}')"
     try:
-        api.get(path, {"$select": "SchemaName"}, fresh=True)
+        found = api.get(path, {"$select": "SchemaName"}, fresh=True)
     except GatewayError as error:
         if error.code == "not_found":
             return False
         raise
-    return True
+    return bool(_in(api, found, "SchemaName") == NAVIGATION)
+
+
+def _in(api: DynamicsApi, answer: JsonObject, name: str) -> Any:
+    """A value that the answer must have. Raises GatewayError where it has not."""
+    if name not in answer:
+        raise api.unexpected(f"an answer without {name}, but with {sorted(answer)}")
+    return answer[name]
 
 
 def _missing_key(tables: Mapping[str, JsonObject]) -> Iterator[Problem]:
@@ -198,9 +205,10 @@ def _missing_rights(
     api: DynamicsApi, tables: Mapping[str, JsonObject], read: Sequence[str]
 ) -> Iterator[Problem]:
     """Privileges that no role of the application's user has, and those it has for a part only."""
-    user = api.get("WhoAmI", {})["UserId"]
+    user = _in(api, api.get("WhoAmI", {}), "UserId")
     held = api.get(f"systemusers({user})/Microsoft.Dynamics.CRM.RetrieveUserPrivileges()", {})
-    depths = {item["PrivilegeId"]: item["Depth"] for item in held.get("RolePrivileges") or []}
+    roles = _in(api, held, "RolePrivileges")
+    depths = {_in(api, item, "PrivilegeId"): _in(api, item, "Depth") for item in roles}
     needed = [*((table, "Read") for table in read), *_WRITTEN]
     for table, kind in needed:
         for privilege in tables.get(table, {}).get("Privileges") or []:
@@ -217,7 +225,8 @@ def _missing_rights(
 def _language(api: DynamicsApi) -> int:
     """The organisation's base language, in which each label is required."""
     rows = api.rows("organizations", {"$select": "languagecode"})
-    return int(rows[0]["languagecode"])
+    [row] = rows or [{}]
+    return int(_in(api, row, "languagecode"))
 
 
 def _create_solution(api: DynamicsApi) -> None:

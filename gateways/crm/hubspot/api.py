@@ -7,7 +7,7 @@ HubSpot's documentation and its official client, and not yet run against a live 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -92,10 +92,13 @@ class HubSpotApi:
         """Close the connections. Calls still under way end with an error."""
         self._http.close()
 
-    def read(self, object_type: str, record_id: str, properties: Sequence[str]) -> JsonObject:
-        """One record's `id` and `properties`. Raises GatewayError, `not_found` among others."""
-        path = self._path("objects", object_type, record_id)
-        return self._record(self._call("GET", path, params={"properties": ",".join(properties)}))
+    def properties_of(
+        self, object_type: str, record_ids: Iterable[str], properties: Sequence[str]
+    ) -> dict[str, JsonObject]:
+        """The properties of those records that exist, by their ids."""
+        ids = list(dict.fromkeys(record_ids))
+        found = self.read_many(object_type, ids, properties)
+        return {str(record["id"]): record["properties"] for record in found}
 
     def read_many(
         self, object_type: str, record_ids: Sequence[str], properties: Sequence[str]
@@ -147,26 +150,27 @@ class HubSpotApi:
             return refused
         return self._refusals.of_records(answer, self._results(answer), list(values))
 
-    def associated(self, from_type: str, record_id: str, to_type: str) -> list[Associated]:
-        """The records that one record is associated with."""
+    def associated(
+        self, from_type: str, record_ids: Sequence[str], to_type: str
+    ) -> dict[str, list[Associated]]:
+        """By each of those records: the records of a type that it is associated with."""
         path = self._path("associations", from_type, to_type, "batch", "read")
-        found: list[Associated] = []
-        wanted = {"id": record_id}
+        found: dict[str, list[Associated]] = {record_id: [] for record_id in record_ids}
+        wanted = [{"id": record_id} for record_id in found]
         for _ in range(_MAX_PAGES):
-            answer = self._call("POST", path, body={"inputs": [wanted]})
+            if not wanted:
+                return found
+            asked, wanted = wanted[:MAX_BATCH], wanted[MAX_BATCH:]
+            answer = self._call("POST", path, body={"inputs": asked})
             self._refusals.raise_for_others(
                 answer, lambda error: error.get("subCategory") == _NO_ASSOCIATIONS
             )
-            after = None
             for result in self._results(answer):
-                found += [_association(item) for item in result["to"]]
-                after = _after(result)
-            if after is None:
-                return found
-            wanted = {"id": record_id, "after": after}
-        raise self._refusals.unexpected(
-            f"more than {_MAX_PAGES} pages of {to_type} of {from_type} {record_id}"
-        )
+                record_id = str(result["from"]["id"])
+                found[record_id] += [_association(item) for item in result["to"]]
+                if after := _after(result):
+                    wanted.append({"id": record_id, "after": after})
+        raise self._refusals.unexpected(f"more than {_MAX_PAGES} pages of {to_type} of {from_type}")
 
     def search(
         self,
@@ -206,7 +210,7 @@ class HubSpotApi:
                     raise
             else:
                 if "id" not in owner:
-                    raise self._refusals.unexpected(f"no owner {owner_id}: {sorted(owner)}")
+                    raise self._refusals.unexpected(f"an owner without an id: {sorted(owner)}")
                 return owner.get("email") or None
         return None
 

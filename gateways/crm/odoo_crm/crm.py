@@ -257,6 +257,7 @@ class OdooCrm:
                 "street": company["street"],
                 "city": company["city"],
                 "zip": company["zip"],
+                "odoo_partner": company_id,
                 "parent": self._parent(company),
             }
         )
@@ -275,6 +276,7 @@ class OdooCrm:
                 "name": above["name"],
                 "country": above["country_code"],
                 "vat_number": above["vat"],
+                "odoo_partner": parent_id,
             }
         )
 
@@ -318,13 +320,6 @@ class OdooCrm:
         whenever one before it changes and leaves the result."""
         beyond = [*domain, ["id", ">", after]]
         return self._odoo.search_read(model, beyond, fields, limit=_PAGE, order="id")
-
-
-def partner_id(customer_key: str) -> int | None:
-    """The commercial partner behind a customer's key; None for a key that is none of ours."""
-    if not customer_key.startswith(PARTNER_KEY):
-        return None
-    return _record_id(customer_key.removeprefix(PARTNER_KEY))
 
 
 def _record_id(deal_id: str) -> int | None:

@@ -45,7 +45,7 @@ CONNECTOR = Connector(
     # Rows are committed minutes behind the time they are stamped with, and what a formula or a
     # child record changes is not stamped at all: hence the overlap, and a day again each night.
     sweep=Sweep(overlap=timedelta(minutes=15), nightly=timedelta(days=1)),
-    live="Held to simple-salesforce and to a SOQL parser of others, never to a live org.",
+    live="Held to simple-salesforce, jsforce and a SOQL parser of others, never to a live org.",
     docs="How to set up the app, its permissions and the fields: "
     "[connectors/salesforce.md](connectors/salesforce.md).",
 )

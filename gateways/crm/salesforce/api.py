@@ -1,4 +1,4 @@
-"""Salesforce's REST API: calls, limits, and the one mapping of errors.
+"""Salesforce's REST API: calls and limits. What its refusals mean is in `refusals`.
 
 Knows paths and answers, not what a contract is; `gateways.crm.salesforce.crm` does. Written from
 Salesforce's documentation and the clients of others, and not yet run against a live org.
@@ -17,9 +17,11 @@ import httpx
 
 from contracts.model import JsonObject
 from gateways import errors
+from gateways.crm.salesforce import refusals
 from gateways.crm.salesforce.login import Grant, Login
-from gateways.errors import FailureKind, GatewayError
-from gateways.http import date_of, retry_after, unanswered
+from gateways.crm.salesforce.refusals import Stated
+from gateways.errors import GatewayError
+from gateways.http import date_of, unanswered
 from gateways.throttle import Throttle
 
 MAX_BATCH = 200
@@ -33,40 +35,12 @@ _MAX_BYTES = 20_000_000
 
 _ROOT = "/services/data"
 _SHOWN_CHARACTERS = 500
-_INVALID_SESSION = "INVALID_SESSION_ID"
-_LIMIT_EXCEEDED = "REQUEST_LIMIT_EXCEEDED"
 _NEARLY_USED_PERCENT = 90
 _SPARING_CALLS_PER_SECOND = 0.5
-_DAILY_RETRY = timedelta(minutes=15)
-"""The day's calls are counted in a window of 24 hours that slides, so some come back soon."""
-_CONCURRENT_RETRY = timedelta(seconds=10)
 _MAX_PAUSE = timedelta(minutes=1)
 """Longer and a raised limit would go unnoticed; the engine waits out the rest."""
 
 _USAGE = re.compile(r"(?<![\w-])api-usage=([0-9]{1,12})/([0-9]{1,12})")
-_COLUMN = re.compile(r"No such (?:column|relation) '([^']+)'")
-
-_PASSES = {
-    "UNABLE_TO_LOCK_ROW": ("locked", timedelta(seconds=5)),
-    "DUPLICATE_VALUE": ("conflict", timedelta(seconds=2)),
-    "QUERY_TIMEOUT": ("unavailable", None),
-    "INVALID_QUERY_LOCATOR": ("unavailable", None),
-    "SERVER_UNAVAILABLE": ("unavailable", None),
-    "UNKNOWN_EXCEPTION": ("unavailable", None),
-}
-"""What passes by itself: two writers met (also where one creates what another just created), or
-Salesforce was busy; a cursor that ended is opened anew by the next attempt."""
-
-_RIGHTS = {
-    "API_CURRENTLY_DISABLED",
-    "API_DISABLED_FOR_ORG",
-    "INSUFFICIENT_ACCESS",
-    "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY",
-    "INSUFFICIENT_ACCESS_OR_READONLY",
-    "INVALID_FIELD_FOR_INSERT_UPDATE",
-}
-_SETUP = {"INVALID_FIELD", "INVALID_TYPE", "INVALID_TYPE_ON_FIELD_IN_RECORD", "STRING_TOO_LONG"}
-_ABSENT = {"ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY", "MALFORMED_ID", "NOT_FOUND"}
 
 
 class Rows(NamedTuple):
@@ -154,12 +128,16 @@ class SalesforceApi:
         found = answer.get("fields")
         if not isinstance(found, list):
             raise self._unexpected(f"a description of {kind} without fields")
-        return {
-            str(item["name"]): FieldInfo(
-                str(item["type"]), int(item.get("length") or 0), bool(item.get("updateable"))
-            )
-            for item in found
-        }
+        try:
+            return {
+                str(item["name"]): FieldInfo(
+                    str(item["type"]), int(item.get("length") or 0), bool(item.get("updateable"))
+                )
+                for item in found
+            }
+        except (AttributeError, KeyError, TypeError, ValueError):
+            text = f"a description of {kind} with a field that has no name or type"
+            raise self._unexpected(text) from None
 
     @property
     def version(self) -> str:
@@ -208,13 +186,11 @@ class SalesforceApi:
             raise self._unexpected(f"a result that says nothing: {_short(result)}")
         if result["success"]:
             return None
-        # Salesforce gives the reasons of one record together; the first that passes by itself
-        # decides, as the others may pass with it.
-        stated = [item for item in result.get("errors") or [{}] if isinstance(item, dict)]
-        found = [self._kind_of(_Stated.of(item), "status_refused") for item in stated]
-        if not found:
+        reasons = result.get("errors")
+        if not isinstance(reasons, list) or not all(isinstance(item, dict) for item in reasons):
             raise self._unexpected(f"a result that says nothing: {_short(result)}")
-        return next((error for error in found if error.kind is FailureKind.TRANSIENT), found[0])
+        stated = [Stated.of(item) for item in reasons or [{}]]
+        return refusals.of_record(stated, system=self._system)
 
     def _answered(
         self,
@@ -235,11 +211,15 @@ class SalesforceApi:
 
         token = self._login.token()
         response = send(token)
-        if _session_ended(response):
+        if refusals.session_ended(response):
             response = send(self._login.token(refused=token))
         if response.is_success:
             return response
-        raise self._error(response)
+        refusal = refusals.of_call(response, system=self._system, version=self._version)
+        if refusal.code == "rate_limited" and refusal.retry_after is not None:
+            # Our other threads as well: each call that the day's limit refuses is one more.
+            self._throttle.pause(min(refusal.retry_after, _MAX_PAUSE))
+        raise refusal
 
     def _sent(
         self,
@@ -263,64 +243,6 @@ class SalesforceApi:
             used, allowed = int(usage[1]), int(usage[2])
             self._is_scarce = used * 100 >= allowed * _NEARLY_USED_PERCENT
 
-    def _error(self, response: httpx.Response) -> GatewayError:
-        """Salesforce's refusal of a whole call as a GatewayError."""
-        stated, status = _stated(response), response.status_code
-        message = f"{stated.code} {stated.message}".strip() + f" (HTTP {status})"
-        if status == 401:
-            return errors.credentials(self._system, "credentials_refused", message)
-        if stated.code == _LIMIT_EXCEEDED or status == 429:
-            return self._limit_exceeded(response, message)
-        if status == 410 or stated.code == "UNSUPPORTED_API_VERSION":
-            return self._version_gone(message)
-        if status == 404 and "/sobjects/" not in response.request.url.path:
-            # A query and a composite call are at the same path in every version there is.
-            return self._version_gone(message)
-        if status >= 500:
-            wait = retry_after(response)
-            return errors.transient(self._system, "unavailable", message, wait, maybe_done=True)
-        if response.is_redirect:
-            place = httpx.URL(response.headers.get("Location", "")).host
-            text = (
-                f"Salesforce moved to {place or 'another address'}: correct `url` (HTTP {status})"
-            )
-            return errors.business(self._system, "crm_refused", text, field="url", value=place)
-        if status == 403:
-            return errors.business(self._system, "access_denied", message)
-        if status in (400, 404, 409) and stated.code:
-            return self._kind_of(stated._replace(message=message), "crm_refused")
-        return self._unexpected(message)
-
-    def _kind_of(self, stated: _Stated, code: str) -> GatewayError:
-        """One error, of a call or of a record in it: the only place that gives it its kind. What
-        is for a person and of no known sort has the `code`."""
-        if stated.code in _PASSES:
-            code, wait = _PASSES[stated.code]
-            return errors.transient(self._system, code, stated.text, wait)
-        if stated.code in _ABSENT:
-            return errors.business(self._system, "not_found", stated.text)
-        if stated.code == "MALFORMED_QUERY":
-            return self._unexpected(stated.text)
-        field = ", ".join(stated.fields)
-        if stated.code in _RIGHTS:
-            return errors.business(self._system, "access_denied", stated.text, field=field)
-        if stated.code in _SETUP:
-            return errors.business(self._system, "crm_refused", stated.text, field=field)
-        return errors.business(self._system, code, stated.text, field=field)
-
-    def _limit_exceeded(self, response: httpx.Response, message: str) -> GatewayError:
-        """Hold our other threads back too: each call refused by the day's limit is one more."""
-        daily = "TotalRequests" in message
-        wait = retry_after(response) or (_DAILY_RETRY if daily else _CONCURRENT_RETRY)
-        self._throttle.pause(min(wait, _MAX_PAUSE))
-        return errors.transient(self._system, "rate_limited", message, wait)
-
-    def _version_gone(self, message: str) -> GatewayError:
-        text = f"the org does not answer at API version {self._version}: {message}"
-        return errors.business(
-            self._system, "crm_version_gone", text, field="api_version", value=self._version
-        )
-
     def _object(self, response: httpx.Response) -> JsonObject:
         answer = self._json(response)
         if not isinstance(answer, dict):
@@ -339,44 +261,6 @@ class SalesforceApi:
 
     def _unexpected(self, message: str) -> GatewayError:
         return errors.defect(self._system, "unexpected_answer", message)
-
-
-class _Stated(NamedTuple):
-    """An error as Salesforce states it."""
-
-    code: str
-    message: str
-    fields: tuple[str, ...]
-
-    @classmethod
-    def of(cls, item: JsonObject) -> _Stated:
-        """Single calls name the code `errorCode`, results in a composite answer `statusCode`."""
-        message = str(item.get("message") or "")[:_SHOWN_CHARACTERS]
-        named = item.get("fields")
-        fields = tuple(map(str, named)) if isinstance(named, list) else ()
-        stated = str(item.get("errorCode") or item.get("statusCode") or "")
-        return cls(stated, message, fields or tuple(_COLUMN.findall(message)))
-
-    @property
-    def text(self) -> str:
-        return self.message if self.message.startswith(self.code) else f"{self.code} {self.message}"
-
-
-def _stated(response: httpx.Response) -> _Stated:
-    """The first error of an answer; one without a code where it is no answer of Salesforce's."""
-    try:
-        body = json.loads(response.content)
-    except (ValueError, RecursionError):
-        body = None
-    first = body[0] if isinstance(body, list) and body else body
-    if isinstance(first, dict):
-        return _Stated.of(first)
-    shown = response.text[:_SHOWN_CHARACTERS] or response.reason_phrase
-    return _Stated("", shown, ())
-
-
-def _session_ended(response: httpx.Response) -> bool:
-    return response.status_code == 401 and _stated(response).code == _INVALID_SESSION
 
 
 def _short(value: Any) -> str:

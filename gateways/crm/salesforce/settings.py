@@ -56,19 +56,21 @@ class SalesforceSettings(CrmSettings):
     as the user that its policies name (client credentials). One of both is to be given.
     """
 
-    url: str = Field(description="My Domain, such as https://firm.my.salesforce.com")
+    url: str = Field(description="My Domain, such as `https://firm.my.salesforce.com`")
     consumer_key: str = Field(min_length=1, description="the app's consumer key")
     user: str = Field("", description="JWT bearer: the user name of the integration user")
     private_key_file: Path | None = Field(None, description="JWT bearer: RSA key in PEM")
     private_key: SecretStr | None = Field(None, description="the same, by the environment")
     audience: Literal["https://login.salesforce.com", "https://test.salesforce.com"] = Field(
         "https://login.salesforce.com",
-        description="JWT bearer: https://test.salesforce.com for a sandbox",
+        description="JWT bearer: `https://test.salesforce.com` for a sandbox",
     )
     consumer_secret_file: Path | None = Field(None, description="client credentials: the secret")
     consumer_secret: SecretStr | None = Field(None, description="the same, by the environment")
     api_version: str = Field(
-        "v67.0", pattern=r"^v[0-9]{2,3}\.0$", description="each lives three years or so"
+        "v67.0",
+        pattern=r"^v[0-9]{2,3}\.0$",
+        description="each lives about three years; `c2c check` says which the org offers",
     )
     default_currency: str = Field(
         "", description="the currency of an org that has one currency only"

@@ -35,15 +35,21 @@ _DATE_TYPES = frozenset(names("date datetime"))
 _OWN = {
     "Opportunity": names("Id Name Amount CloseDate IsWon SystemModstamp AccountId OwnerId"),
     "Account": names("Id Name ParentId BillingStreet BillingCity BillingPostalCode BillingCountry"),
-    "OpportunityLineItem": names(
-        "Id Description Product2Id Quantity ServiceDate SortOrder TotalPrice"
-    ),
+    "OpportunityLineItem": names("Id Description Product2Id ServiceDate SortOrder TotalPrice"),
     "OpportunityContactRole": names("Id ContactId IsPrimary Role"),
     "Contact": names("Email"),
     "Product2": names("Name ProductCode"),
     "User": names("Email"),
 }
 """Salesforce's own fields that we read, in every org."""
+
+_BY_FEATURE = {
+    "QuoteLineItem": names("Id Description Product2Id QuoteId ServiceDate SortOrder TotalPrice"),
+    "OpportunityLineItemSchedule": names(
+        "Id Description OpportunityLineItemId Revenue ScheduleDate Type"
+    ),
+}
+"""The same, where the org has switched the feature on and the user sees the object."""
 
 
 class CustomField(NamedTuple):
@@ -107,23 +113,27 @@ def missing(fields: FieldNames, described: Described) -> list[Problem]:
 
 
 def _missing(custom: list[CustomField], described: Described) -> Iterator[Problem]:
-    for kind, own in _OWN.items():
+    for kind, own in (_OWN | _BY_FEATURE).items():
         there = described(kind)
-        if there is None:
+        if there is not None:
+            yield from _hidden(kind, own, there)
+            for item in custom:
+                if item.object_type == kind and (found := item.problem(there.get(item.name))):
+                    yield found
+        elif kind in _OWN:
             yield Problem(
                 code="crm_property_missing",
                 field=kind,
                 expected=f"the right to read objects of type {kind}, for the integration user",
             )
-            continue
-        for name in own:
-            if name not in there:
-                yield Problem(
-                    code="crm_property_missing",
-                    field=f"{kind}.{name}",
-                    expected="the right to read this field of Salesforce's, for the integration "
-                    "user (by a permission set)",
-                )
-        for item in custom:
-            if item.object_type == kind and (found := item.problem(there.get(item.name))):
-                yield found
+
+
+def _hidden(kind: str, own: tuple[str, ...], there: Mapping[str, FieldInfo]) -> Iterator[Problem]:
+    for name in own:
+        if name not in there:
+            yield Problem(
+                code="crm_property_missing",
+                field=f"{kind}.{name}",
+                expected="the right to read this field of Salesforce's, for the integration user "
+                "(by a permission set)",
+            )

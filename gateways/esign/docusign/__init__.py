@@ -73,5 +73,5 @@ CONNECTOR = Connector(
     # Connect repeats what we did not answer for a while; what it gives up is found within the day.
     sweep=Sweep(overlap=timedelta(minutes=15), nightly=timedelta(days=1)),
     live="Held to docusign-esign, DocuSign's own client, never to a live account.",
-    docs="docs/connectors/docusign.md",
+    docs="How to set it up, and what happens: [docusign.md](connectors/docusign.md).",
 )

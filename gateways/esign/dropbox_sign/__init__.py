@@ -46,5 +46,5 @@ CONNECTOR = Connector(
     # A request that is declined does not say when: it is looked for by when it was last opened.
     sweep=Sweep(overlap=timedelta(minutes=15), nightly=timedelta(days=7)),
     live="Held to dropbox-sign, Dropbox Sign's own client, never to a live account.",
-    docs="docs/connectors/dropbox-sign.md",
+    docs="How to set it up, and what happens: [dropbox-sign.md](connectors/dropbox-sign.md).",
 )

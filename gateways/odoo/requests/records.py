@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from gateways.odoo import errors
 from gateways.odoo.requests.request import Body, OneCallRequest, rows_of, without_duplicates
@@ -100,6 +100,61 @@ class Find(OneCallRequest):
         if self._field_added:
             row.pop(self._field, None)
         return row
+
+
+class Matching(NamedTuple):
+    """The records that match a domain. Not `is_complete`: there may be more."""
+
+    rows: list[dict[str, Any]]
+    is_complete: bool
+
+
+class AnyOf(OneCallRequest):
+    """Up to `limit` records that match a domain, in whichever order. Requests that share a call
+    get the rows of all of them: each is to recognise its own."""
+
+    max_batch_size = 10
+    """Odoo tries each pattern on each record, so that a call for many takes as long as many."""
+
+    def __init__(
+        self,
+        model: str,
+        domain: Sequence[Any],
+        fields: Sequence[str],
+        limit: int,
+        context: Mapping[str, Any],
+    ) -> None:
+        arguments: dict[str, Any] = {"fields": list(fields), "order": "id", "context": context}
+        super().__init__(model, "search_read", arguments)
+        self.domain = list(domain)
+        self.limit = self.rows = limit
+        self.characters = len(json.dumps(self.domain))
+        self.key = self._key()
+
+    def merge(self, requests: Sequence[Self]) -> Body:
+        either = ["|"] * (len(requests) - 1)
+        domains = [term for request in requests for term in _as_one(request.domain)]
+        return [], {**self.arguments, "domain": [*either, *domains], "limit": _limit(requests)}
+
+    def divide(self, requests: Sequence[Self], answer: Any) -> list[Any]:
+        rows = rows_of(answer)
+        is_complete = len(rows) < _limit(requests)
+        return [Matching(copy.deepcopy(rows), is_complete) for _ in requests]
+
+
+def _limit(requests: Sequence[AnyOf]) -> int:
+    return sum(request.limit for request in requests)
+
+
+def _as_one(domain: Sequence[Any]) -> list[Any]:
+    """The domain with its "and"s written out, to be joined with others."""
+    operands = 0
+    for term in domain:
+        if term in ("|", "&"):
+            operands -= 1
+        elif term != "!":
+            operands += 1
+    return ["&"] * (operands - 1) + list(domain)
 
 
 def _rows_by_id(model: str, ids: Sequence[int], by_id: Mapping[int, dict[str, Any]]) -> Any:

@@ -25,7 +25,7 @@ from contracts.agenda.machine import Outcome, next_event
 from contracts.metrics import EXCEPTION
 from contracts.parking import Action as Choice
 from contracts.parking import Resolution
-from tests.unit.agenda.toy import AGENDA, Ask, Break, Errand, ToyState
+from tests.unit.agenda.toy import AGENDA, Ask, Break, Errand, ToyState, action
 from tests.unit.examples import NOON
 
 LOST = Failed("transient", "no_answer", "silence", maybe_done=True)
@@ -194,15 +194,17 @@ def test_an_update_is_answered_or_refused_and_a_signal_is_noted() -> None:
     assert noted.journal.entries[-1].text == "Refused an errand: a is done already"
 
 
-def test_what_reopens_waits_for_an_exclusive_act_to_end() -> None:
+def test_what_brings_work_is_begun_after_an_exclusive_act_and_an_update_is_refused() -> None:
     found = begun(state("final"))
     more = Errand(name="more")
     assert "being closed" in str(AGENDA.refusal(found, more, NOON))
+    assert "being closed" in str(AGENDA.apply(found, UpdateReceived(more), NOON).refusal)
     found = after(found, SignalReceived(more))
-    assert found.open == (Errand(name="final"),)
+    assert found.open == (Errand(name="final"), more)
+    assert AGENDA.next_action(found) is None
     found = answered(found, "final", Done())
     assert found.open == (more,)
-    assert found.deferred == ()
+    assert AGENDA.next_action(found) == action(more)
 
 
 # --- mistakes of ours -------------------------------------------------------------------------

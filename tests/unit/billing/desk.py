@@ -78,7 +78,7 @@ class Desk:
         found = UsageRecord(
             id=record, plan=plan, on=date.fromisoformat(on), quantity=Decimal(quantity)
         )
-        self.billing, _ = account.record_usage(self.billing, found)
+        self.billing = account.record_usage(self.billing, [found]).billing
 
     def reaches(self, milestone: str) -> None:
         self.billing = account.reach(self.billing, milestone, self.today)

@@ -161,8 +161,7 @@ class Life:
             on=self._day(),
             quantity=self.random.choice(QUANTITIES),
         )
-        with suppress(NotPossible):
-            self.billing, _ = account.record_usage(self.billing, record)
+        self.billing = account.record_usage(self.billing, [record]).billing
 
     # --- invoices -----------------------------------------------------------------------------
 

@@ -160,8 +160,9 @@ class Teller:
     def uses(self, _: date, record: str, quantity: str, on: str, plan: str) -> None:
         day = date.fromisoformat(on)
         found = UsageRecord(id=record, plan=plan, on=day, quantity=Decimal(quantity))
-        self.state, changed = account.record_usage(self.billing, found)
-        assert changed
+        recorded = account.record_usage(self.billing, [found])
+        assert recorded.taken
+        self.state = recorded.billing
 
     def owes_credit(self, day: date, plan: str, amount: str, reason: str) -> None:
         credit = Money.parse(amount)

@@ -156,7 +156,7 @@ def _spends(number: int, cost: Cost) -> Act:
 
 def _meters(record: UsageRecord) -> Act:
     def act(life: Life) -> None:
-        life.billing, _ = account.record_usage(life.billing, record)
+        life.billing = account.record_usage(life.billing, [record]).billing
 
     return act
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from contracts.billing import account
-from contracts.billing.account import NotPossible
 from contracts.billing.usage import UsageRecord, amount_of, rated
 from contracts.model import UsagePlan
 from tests.unit.billing.desk import Desk, Row, rows
@@ -290,9 +289,9 @@ def test_usage_counts_once_and_its_last_word_counts() -> None:
     desk = Desk(usage=[API])
     billing, news = desk.billing, []
     for item in (record("r1", "10"), record("r1", "10"), record("r1", "12"), record("r2", "1.5")):
-        billing, changed = account.record_usage(billing, item)
-        news.append(changed)
-    assert news == [True, False, True, True]
+        billing, taken, known, _ = account.record_usage(billing, [item])
+        news.append((taken, known))
+    assert news == [(1, 0), (0, 1), (1, 0), (1, 0)]
     desk.billing = billing
     assert desk.on("2026-02-01").bills_all() == euros("13.50")
     desk.meters("late", "2026-01-10", "2", "api")
@@ -320,7 +319,8 @@ def test_usage_may_be_refused(
     desk.meters("r1", "2026-01-10", "1", "api")
     desk.meters("r2", "2026-01-10", "1", "api")
     before = desk.billing
-    with pytest.raises(NotPossible, match=why):
-        account.record_usage(desk.billing, found)
+    recorded = account.record_usage(desk.billing, [found])
+    assert why in recorded.refused[0]
+    assert recorded.billing is before
     desk.meters("r2", "2026-01-10", "2", "api")
     assert before.usage["api"].keys() == desk.billing.usage["api"].keys() == {"r1", "r2"}

@@ -13,6 +13,7 @@ from contracts import parking
 from contracts.approvals import ApprovalDecision, Decision
 from contracts.billing.usage import UsageRecord
 from contracts.contract.messages import (
+    BurnRequest,
     CancelRequest,
     CreditRequest,
     CustomerRefresh,
@@ -196,6 +197,18 @@ async def test_a_refreshed_deal_is_waited_for(calls: Calls, c2c: C2C) -> None:
     assert await c2c.contract("northwind/C-1").refresh_customer(by=ANA) == ["title: A -> B"]
     request = (CONTRACT, CustomerRefresh(by=ANA))
     assert calls.made[0] == ("refresh_customer", request, {"request_id": None})
+
+
+async def test_a_burn_that_cannot_be_read_is_refused_with_the_reason(
+    calls: Calls, c2c: C2C
+) -> None:
+    exception = parked(parking.READ_BURN, key="burn", message="no right to timesheets")
+    asked = BurnRequest(by=ANA)
+    calls.answer("read_burn", ANSWER)
+    calls.answer("contract", contract_state(burn_asked=asked, exceptions=(exception,)))
+    with pytest.raises(Refused, match="no right to timesheets"):
+        await c2c.contract("northwind/C-1").read_burn(by=ANA)
+    assert calls.made[0] == ("read_burn", (CONTRACT, asked), {"request_id": None})
 
 
 async def test_a_deal_that_cannot_be_read_again_is_refused_with_the_reason(

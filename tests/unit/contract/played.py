@@ -36,6 +36,7 @@ from contracts.contract import (
     answers,
     delivery,
     endings,
+    handing_over,
     holds,
     invoices,
     proposing,
@@ -49,6 +50,7 @@ from contracts.contract.messages import InvoiceEnded, InvoiceLost, MilestoneReac
 from contracts.contract.signature import SignedAttachment
 from contracts.contract.state import ContractInput, ContractStage, ContractState, OdooRefs
 from contracts.crm import ContractStatus
+from contracts.handover import Burn, HandoverPlan, ServiceBurn, plan_of
 from contracts.invoice.state import InvoiceReport, InvoiceStage
 from contracts.model import Contract, JsonObject, Source
 from contracts.money import Money
@@ -111,6 +113,10 @@ class Odoo:
     is_cancelled: bool = False
     is_archived: bool = False
     notes: list[str] = field(default_factory=list)
+    handed: list[HandoverPlan] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    staffed: bool = False
+    burned: list[ServiceBurn] = field(default_factory=list)
     seen: dict[tuple[str, int], object] = field(default_factory=dict)
 
 
@@ -550,6 +556,17 @@ def _project_status(life: Played, action: Action, asked: Any) -> str:
     return text
 
 
+def _hand_over(life: Played, action: Action, asked: Any) -> answers.HandedOver:
+    plan = plan_of(asked)
+    life.odoo.handed.append(plan)
+    return answers.HandedOver(plan, {"design": 70}, {}, tuple(life.odoo.kept), life.odoo.staffed)
+
+
+def _read_burn(life: Played, action: Action, asked: Any) -> answers.BurnRead:
+    burn = Burn(services=tuple(life.odoo.burned), as_of=life.now)
+    return answers.BurnRead(burn, life.odoo.staffed)
+
+
 def _write_status(life: Played, action: Action, asked: Any) -> ContractStatus:
     status: ContractStatus = asked
     life.crm.append(status)
@@ -587,6 +604,7 @@ _REQUESTS: dict[str, Callable[[ContractState, Action], Any]] = {
     amendments.AMEND_ORDER: lambda state, _: amendments.versions_to_follow(state),
     amendments.AMEND_PROJECT: lambda state, _: amendments.versions_to_follow(state),
     amendments.PROJECT_STATUS: lambda state, _: amendments.status_text(state),
+    handing_over.HAND_OVER: lambda state, _: state.terms,
     write_back.WRITE_STATUS: lambda state, _: write_back.status(state),
     endings.CLOSE_OUT: lambda state, _: state,
 }
@@ -608,6 +626,8 @@ _PERFORM: dict[str, Callable[[Played, Action, Any], Any]] = {
     amendments.AMEND_ORDER: _amend_order,
     amendments.AMEND_PROJECT: _amend_project,
     amendments.PROJECT_STATUS: _project_status,
+    handing_over.HAND_OVER: _hand_over,
+    handing_over.READ_BURN: _read_burn,
     write_back.REFRESH: _read_deal,
     write_back.WRITE_STATUS: _write_status,
     endings.CLOSE_OUT: _close_out,

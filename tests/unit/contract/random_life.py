@@ -335,7 +335,6 @@ class RandomLife:
         """What must hold after each step."""
         state = self.life.state
         exclusive = [act for act in state.running.values() if act.exclusive]
-        assert not state.deferred or exclusive
         if exclusive:
             assert all(act.exclusive or act.aside for act in state.running.values())
         if state.billing is not None and self.life.steps % 7 == 0:

@@ -10,8 +10,7 @@ from contracts.crm import ContractStatus
 from contracts.model import JsonObject
 from contracts.parking import Action as Choice
 from tests.unit.contract.examples import fixed_price, hourly, retained
-from tests.unit.contract.played import Played, Worked
-from tests.unit.contract.test_lives import REFUSED
+from tests.unit.contract.played import REFUSED, Played, Worked
 
 
 def dated(**fields: str) -> JsonObject:

@@ -1,4 +1,4 @@
-"""CRMs over a real socket: an org of Salesforce, an organisation of Dynamics 365."""
+"""A Dynamics 365 over a real socket, and the CRM that speaks to it."""
 
 from __future__ import annotations
 
@@ -9,29 +9,9 @@ import pytest
 from starlette.types import ASGIApp
 
 from gateways.crm.dynamics.crm import DynamicsCrm
-from gateways.crm.salesforce.crm import SalesforceCrm
 from tests.standins.dynamics import Organisation, dynamics_app
 from tests.standins.serving import served_in_turn
-from tests.unit.crm import salesforce
 from tests.unit.crm.dynamics import connect
-from tests.unit.crm.serving import served
-
-
-@pytest.fixture
-def sf() -> Iterator[salesforce.Connected]:
-    """An org of Salesforce with our fields, served."""
-    org, client = salesforce.new_org(), salesforce.new_app()
-    recorder = salesforce.recorded(org, client)
-    with served(recorder) as url:
-        yield salesforce.Connected(org, client, recorder, url)
-    org.close()
-
-
-@pytest.fixture
-def sf_crm(sf: salesforce.Connected) -> Iterator[SalesforceCrm]:
-    crm = sf.crm()
-    yield crm
-    crm.close()
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from gateways.crm.dynamics.columns import Columns
 from gateways.crm.dynamics.crm import DynamicsCrm
 from gateways.crm.protocol import Crm
 from gateways.crm.status import STATUS_LABELS, status_texts
-from gateways.errors import FailureKind
+from gateways.errors import FailureKind, GatewayError
+from tests.standins import dataverse
 from tests.standins.dataverse import DataverseError
 from tests.standins.dynamics import Failure, Organisation, dynamics_app
 from tests.standins.serving import served
@@ -80,9 +81,36 @@ def test_a_won_deal_is_a_valid_contract(organisation: Organisation, dynamics: Dy
     ]
 
 
-def test_a_contract_takes_three_calls(organisation: Organisation, dynamics: DynamicsCrm) -> None:
-    dynamics.read_contract(deal(organisation))
-    assert organisation.calls() == {"opportunities": 1, "quotes": 1, "opportunityproducts": 1}
+def test_a_contract_takes_two_calls_and_so_do_a_hundred(
+    organisation: Organisation, dynamics: DynamicsCrm
+) -> None:
+    one = deal(organisation)
+    dynamics.read_contract(one)
+    assert organisation.calls() == {"$batch": 2}
+
+    quoted, unready = deal(organisation), deal(organisation, won=False)
+    organisation.add_quote(quoted, won=True, value="7", lines=[TRAINING])
+    unreadable = deal(organisation, c2c_terms="[[time")
+    others = [deal(organisation) for _ in range(95)]
+    keys = [one, quoted, unready, NOBODY, "no-guid", unreadable, *others]
+    found = dynamics.read_contracts(keys)
+
+    assert organisation.calls() == {"$batch": 4}
+    codes = [item.code for item in found if isinstance(item, GatewayError)]
+    assert codes == ["deal_not_won", "deal_not_found", "deal_not_found", "terms_unreadable"]
+    read = [item for item in found if not isinstance(item, GatewayError)]
+    assert [item["source"]["id"] for item in read] == [one, quoted, *others]
+    assert read[1]["value"] == "7"
+    assert read[2] == dynamics.read_contract(others[0])
+
+
+def test_deals_of_which_none_is_won_take_one_call(
+    organisation: Organisation, dynamics: DynamicsCrm
+) -> None:
+    assert dynamics.read_contracts([]) == []
+    assert organisation.calls() == {}
+    dynamics.read_contracts([NOBODY])
+    assert organisation.calls() == {"$batch": 1}
 
 
 def test_a_customer_has_its_parent_account(
@@ -220,7 +248,7 @@ def test_a_firm_s_own_columns_are_read_instead(
     assert contract_data["payment_term"] == "60 Days"
     assert contract_data["value"] == "12600.6"
     assert "purchase_order" not in contract_data
-    assert "c2c_terms" not in organisation.requests[0].query
+    assert b"c2c_terms" not in organisation.requests[0].body
 
 
 def test_numbers_are_exact_and_what_is_finer_than_the_currency_is_told(
@@ -272,28 +300,24 @@ def test_a_deal_that_is_not_won_says_what_it_is(
     assert dynamics.read_contract(key)["title"] == "Website"
 
 
-def test_more_lines_than_a_page_holds_keep_the_page_s_size(
+def test_more_lines_than_dataverse_gives_at_once_are_not_half_a_contract(
     organisation: Organisation, dynamics: DynamicsCrm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api_module, "PAGE", 20)
-    lines = [{"product": f"P{n}", "extendedamount": "1", "lineitemnumber": n} for n in range(1, 51)]
-
-    services = dynamics.read_contract(deal(organisation, lines=lines))["services"]
-
-    assert [item["key"] for item in services] == [f"P{n}" for n in range(1, 51)]
-    pages = [item for item in organisation.requests if item.path == "opportunityproducts"]
-    assert len(pages) == 3
-    assert {item.headers["prefer"] for item in pages} == {"odata.maxpagesize=20"}
-
-
-def test_lists_without_an_end_are_given_up(
-    organisation: Organisation, dynamics: DynamicsCrm, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(api_module, "PAGE", 1)
-    monkeypatch.setattr(api_module, "MAX_PAGES", 2)
     key = deal(organisation, lines=[TRAINING] * 3)
+    monkeypatch.setattr(dataverse, "MAX_PAGE", 2)
     error = refusal(lambda: dynamics.read_contract(key))
     assert (error.kind, error.code) == (FailureKind.DEFECT, "unexpected_answer")
+
+
+def test_a_right_that_a_part_of_the_reading_lacks_is_named(
+    organisation: Organisation, dynamics: DynamicsCrm
+) -> None:
+    key = deal(organisation)
+    for table in ("opportunity", "quote", "opportunityproduct"):
+        organisation.denied = {f"prvRead{table}"}
+        error = refusal(lambda: dynamics.read_contract(key))
+        assert (error.kind, error.code) == (FailureKind.BUSINESS, "access_denied")
+        assert error.value == f"prvRead{table}"
 
 
 # Writing
@@ -626,3 +650,14 @@ def test_the_rights_of_a_role_are_asked_for_where_one_is_configured(
     problems = crm.missing_setup()
     crm.close()
     assert [item.field for item in problems] == ["connection", "connectionrole"]
+
+
+def test_a_payment_term_may_be_a_lookup(organisation: Organisation, dynamics_url: str) -> None:
+    crm = connect(dynamics_url, columns=Columns(payment_term="_new_term_value"))
+    [before] = crm.missing_setup()
+    link = dataverse.Lookup("new_term", "new_term", "product")
+    organisation.tables.relate("new_term_deals", "opportunity", link)
+    after = crm.missing_setup()
+    crm.close()
+    assert (before.code, before.field) == ("crm_property_missing", "opportunity._new_term_value")
+    assert after == []

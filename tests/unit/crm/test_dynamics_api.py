@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from gateways.crm.dynamics import batch
 from gateways.crm.dynamics.api import DynamicsApi
 from gateways.crm.dynamics.crm import DynamicsCrm
 from gateways.crm.dynamics.entra import RENEWED_BEFORE_SECONDS, EntraToken
-from gateways.errors import FailureKind
+from gateways.errors import FailureKind, GatewayError
 from gateways.http import pooled_client
 from gateways.secrets import Secret
 from tests.standins.dynamics import CLIENT_ID, SECRET, TENANT, TOKEN_SECONDS, Failure, Organisation
@@ -292,6 +292,20 @@ def test_a_next_page_is_asked_as_its_link_says() -> None:
     assert asked[1] == link.removeprefix(URL)
 
 
+def test_a_list_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_module, "MAX_PAGES", 3)
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers["Prefer"])
+        link = f"{URL}/api/data/v9.2/quotes?$skiptoken={len(asked)}"
+        return httpx.Response(200, json={"value": [], "@odata.nextLink": link})
+
+    error = refusal(lambda: api_of(answer).rows("quotes", {}))
+    assert (error.kind, error.code) == (DEFECT, "unexpected_answer")
+    assert asked == ["odata.maxpagesize=500"] * 3
+
+
 def test_a_query_has_no_plus_and_no_bare_blank() -> None:
     asked: list[str] = []
 
@@ -400,6 +414,90 @@ def test_a_batch_s_answer_that_is_none_is_told(kind: str, content: bytes) -> Non
         batch.answers(kind, content, 2)
 
 
+def test_a_batch_that_reads_holds_no_body() -> None:
+    parts = [batch.Part("GET", "/a?$select=x%20y", headers=("Accept: application/json",))]
+    lines = batch.encoded([*parts, batch.Part("PATCH", "/b", {"c": None})], "x").split(b"\r\n")
+    assert lines == [
+        b"--x",
+        b"Content-Type: application/http",
+        b"Content-Transfer-Encoding: binary",
+        b"",
+        b"GET /a?$select=x%20y HTTP/1.1",
+        b"Accept: application/json",
+        b"",
+        b"",
+        b"--x",
+        b"Content-Type: application/http",
+        b"Content-Transfer-Encoding: binary",
+        b"",
+        b"PATCH /b HTTP/1.1",
+        b"Content-Type: application/json; type=entry",
+        b"",
+        b'{"c": null}',
+        b"--x--",
+        b"",
+    ]
+
+
+def test_a_part_that_is_no_object_spoils_no_other() -> None:
+    content = ANSWERS.replace(b"204 No Content", b"200 OK")
+    api = api_of(
+        lambda request: httpx.Response(200, content=content, headers={"Content-Type": TYPE})
+    )
+    first, second = api.gets([("a", {}), ("b", {})])
+    assert isinstance(first, GatewayError)
+    assert isinstance(second, GatewayError)
+    assert (first.code, second.code) == ("unexpected_answer", "not_found")
+
+
 def test_a_batch_of_another_length_is_no_answer() -> None:
     with pytest.raises(batch.MalformedBatch, match="of 3 was answered with 2"):
         batch.answers(TYPE, ANSWERS, 3)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {},
+        {"opportunityid": "x"},
+        {"opportunityid": "x", "modifiedon": None},
+        {"opportunityid": "x", "modifiedon": "yesterday"},
+        {"opportunityid": 7, "modifiedon": "2026-01-10T00:00:00Z"},
+    ],
+)
+def test_a_deal_without_its_id_or_time_is_told(row: dict[str, Any]) -> None:
+    crm = DynamicsCrm(api_of(always(200, {"value": [row]})), closed_since=date(2026, 1, 1))
+    error = refusal(lambda: crm.won_deals(SINCE))
+    assert (error.kind, error.code) == (DEFECT, "unexpected_answer")
+
+
+def test_a_deal_without_its_state_is_not_taken_for_one_that_is_not_won() -> None:
+    crm = DynamicsCrm(api_of(always(200, {"name": "x"})), closed_since=date(2026, 1, 1))
+    error = refusal(lambda: crm.is_due("6de09109-dcc6-4961-b8af-31049b1e099a"))
+    assert (error.kind, error.code) == (DEFECT, "unexpected_answer")
+
+
+@pytest.mark.parametrize("empty", ["Relationship", "WhoAmI", "RetrieveUserPrivileges"])
+def test_a_check_of_the_setup_takes_no_empty_answer_for_all_is_well(
+    organisation: Organisation, dynamics_url: str, empty: str
+) -> None:
+    class Emptied(httpx.HTTPTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            if empty in str(request.url):
+                return httpx.Response(200, json={})
+            return super().handle_request(request)
+
+    http = pooled_client(dynamics_url, transport=Emptied())
+    token = EntraToken(
+        pooled_client(dynamics_url),
+        TENANT,
+        CLIENT_ID,
+        Secret.of(SECRET),
+        scope=f"{dynamics_url}/.default",
+        system="dynamics",
+    )
+    api = DynamicsApi(http, token, system="dynamics", calls_per_second=10_000)
+    crm = DynamicsCrm(api, closed_since=date(2026, 1, 1))
+    error = refusal(crm.missing_setup)
+    crm.close()
+    assert (error.kind, error.code) == (DEFECT, "unexpected_answer")

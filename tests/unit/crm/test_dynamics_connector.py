@@ -14,6 +14,7 @@ from contracts.problems import InvalidContract
 from gateways.connectors import Surroundings
 from gateways.crm.dynamics import CONNECTOR, HEADER, DynamicsSettings
 from gateways.crm.dynamics.columns import Columns
+from gateways.crm.dynamics.crm import DynamicsCrm
 from gateways.crm.dynamics.webhook import parse
 from gateways.webhooks.received import Received
 from gateways.webhooks.schemes import NotVerified, SignedRequest
@@ -54,6 +55,7 @@ def test_it_is_built_under_its_configured_name_and_sends_nothing_yet() -> None:
     around = Surroundings(name="dyn-be", entity=cast(Any, Entity()), odoo=cast(Any, None))
     assert CONNECTOR.build is not None
     crm = CONNECTOR.build(settings, around)
+    assert isinstance(crm, DynamicsCrm)
     assert crm.system == "dyn-be"
     crm.close()
 

@@ -1,4 +1,4 @@
-"""A model of Odoo that holds what is true there, for the invoice of the explorer.
+"""A model of Odoo that holds what is true there, for the stories of one invoice.
 
 It does what the activities do: it looks before it acts, so that a repeat finds what was done.
 """
@@ -48,13 +48,9 @@ class Odoo:
     note: str = ""
     """What people wrote on it by hand, and no draft of ours overwrites."""
     posts: int = 0
-    as_approved: bool = False
-    """It was posted by us, as it was approved."""
     sent: int = 0
     reminders: tuple[str, ...] = ()
     payments: tuple[str, ...] = ()
-    excess: tuple[tuple[str, Money], ...] = ()
-    """What of a payment was more than was open, with its reference."""
     losses: tuple[tuple[str, Money], ...] = ()
     """What is written off, with the key of its entry."""
     total: Money = TOTAL
@@ -112,7 +108,7 @@ def _post(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Result
     if odoo.move == "cancel":
         return odoo, refused("invoice_cancelled")
     if odoo.move == "draft":
-        odoo = odoo.now(move="posted", posts=odoo.posts + 1, residual=TOTAL, as_approved=True)
+        odoo = odoo.now(move="posted", posts=odoo.posts + 1, residual=TOTAL)
     return odoo, Done(odoo.balance)
 
 
@@ -141,8 +137,6 @@ def _register(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Re
             return odoo, refused("odoo_refused")
         payment = next(item for item in state.payments if item.reference == action.subject)
         rest = odoo.residual - payment.amount
-        if not rest.is_positive and not rest.is_zero:
-            odoo = replace(odoo, excess=(*odoo.excess, (action.subject, -rest)))
         booked = (*odoo.payments, action.subject)
         odoo = odoo.now(payments=booked, residual=max(rest, ZERO))
     return odoo, Done(odoo.balance)

@@ -37,8 +37,8 @@ from contracts.money import Money
 from contracts.parking import Action as Choice
 from tests.unit.examples import ANA, BOB, CLEO, MONDAY, SAM, content, euros
 from tests.unit.invoice import odoo as model
-from tests.unit.invoice.explorer import (
-    MOST_BYTES,
+from tests.unit.invoice.odoo import MORE, TOTAL, ZERO
+from tests.unit.invoice.played import (
     Play,
     beginning,
     decision,
@@ -48,7 +48,6 @@ from tests.unit.invoice.explorer import (
     told,
     vote,
 )
-from tests.unit.invoice.odoo import MORE, TOTAL, ZERO
 
 LOST = Failed("transient", "no_answer", "silence", maybe_done=True)
 LOCKED = Failed("business", "period_locked", "March is closed")
@@ -108,7 +107,7 @@ def notes(play: Play) -> str:
 
 def proposed() -> Play:
     """The draft stands in Odoo and awaits approval."""
-    return act(beginning(faults=0, messages=0, days=0), "create_invoice")
+    return act(beginning(), "create_invoice")
 
 
 def approved() -> Play:
@@ -138,7 +137,7 @@ def settle_news(play: Play) -> Play:
 
 
 def test_the_draft_is_made_first_and_posted_once_it_is_approved() -> None:
-    play = beginning(faults=0, messages=0, days=0)
+    play = beginning()
     assert running(play) == ["create_invoice"]
     play = act(play, "create_invoice")
     assert (play.state.stage, running(play)) == (InvoiceStage.AWAITING_APPROVAL, [])
@@ -154,7 +153,7 @@ def test_the_draft_is_made_first_and_posted_once_it_is_approved() -> None:
 
 def test_nothing_can_be_decided_before_there_is_a_draft_nor_after_it_is_decided() -> None:
     word = vote(proposed().state, BOB, Decision.APPROVE)
-    early = beginning(faults=0, messages=0, days=0)
+    early = beginning()
     assert "still being prepared" in str(refusal(early, word))
     assert "the invoice is approved" in str(refusal(approved(), word))
 
@@ -224,11 +223,11 @@ def test_a_date_that_is_stated_is_approved_again() -> None:
 def test_what_was_amended_or_changed_in_odoo_is_approved_by_no_rule_alone() -> None:
     """A rule passes what is exactly as planned; what people changed since is not."""
     rule = model.rules.approval.model_copy(update={"auto_approve_up_to": (euros("10000.00"),)})
-    state = beginning(faults=0, messages=0, days=0).state
+    state = beginning().state
     planned = state.proposal.model_copy(update={"as_planned": True})
     policy = model.rules.model_copy(update={"approval": rule})
     start = replace(
-        beginning(faults=0, messages=0, days=0),
+        beginning(),
         state=state.replace(proposal=planned, policy=policy),
     )
     play = act(told(start, ClockRang()), "create_invoice")
@@ -403,7 +402,7 @@ def test_a_rejection_is_told_once_the_draft_is_gone() -> None:
 
 
 def test_a_draft_that_failed_on_the_way_is_looked_for_when_it_is_cancelled() -> None:
-    play = beginning(faults=0, messages=0, days=0)
+    play = beginning()
     differs = Failed("business", "draft_differs_from_proposal", "another sum")
     play = fail(replace(play, odoo=play.odoo.now(move="draft")), "create_invoice", differs)
     play = say(play, decision("create_invoice", Choice.CANCEL))
@@ -623,7 +622,7 @@ def test_so_many_payments_and_no_more() -> None:
     play = replace(play, state=play.state.replace(known_payments=known, payments_given_up=given_up))
     assert "at most" in str(refusal(play, payment("one more")))
     assert refusal(play, payment("P-7")) is None, "it is known"
-    assert len(play.state.model_dump_json()) < MOST_BYTES
+    assert len(play.state.model_dump_json()) < 60_000
 
 
 def test_older_news_of_odoo_counts_for_nothing() -> None:
@@ -690,7 +689,7 @@ def test_an_invoice_of_another_amount_than_was_proposed_is_not_asked_about() -> 
 
 
 def test_what_is_approved_is_the_amount_that_odoo_says() -> None:
-    play = beginning(faults=0, messages=0, days=0)
+    play = beginning()
     said = play.odoo.now(content="x", total=MORE).says
     draft = Draft(
         invoice_id=model.INVOICE_ID, invoice_on=play.state.today, content=said, policy=model.rules

@@ -20,7 +20,8 @@ from gateways.crm.salesforce.settings import FieldNames
 from gateways.crm.status import status_texts
 from gateways.errors import FailureKind
 from sandbox.salesforce import Features, SalesforceError, SalesforceOrg, soql
-from tests.unit.crm.salesforce import (
+from tests.standins.serving import served
+from tests.unit.crm.salesforce.connected import (
     ACME,
     BUILD,
     MISSING,
@@ -40,7 +41,6 @@ from tests.unit.crm.salesforce import (
     refusal,
     status,
 )
-from tests.unit.crm.serving import served
 
 # Reading
 
@@ -815,6 +815,14 @@ def test_what_is_hidden_wrong_or_read_only_is_named(sf: Connected, sf_crm: Sales
     }
 
 
+def test_an_org_without_quotes_and_schedules_lacks_nothing_of_them() -> None:
+    org = new_org(features=Features(quotes=False, schedules=False))
+    with served(recorded(org, new_app())) as url:
+        crm = crm_at(url)
+        assert crm.missing_setup() == []
+        crm.close()
+
+
 def test_a_version_that_the_org_does_not_offer_is_refused_with_those_it_does(
     sf: Connected,
 ) -> None:
@@ -848,11 +856,27 @@ def test_every_field_that_is_read_is_asked_for_by_the_check() -> None:
     sent = [
         queries.deal(MISSING, every, OrgFeatures(True, True, True, True, True)),
         queries.won_deals(SINCE, "", date(2026, 1, 1)),
+        queries.quote_lines(MISSING, OrgFeatures(True, True, True, True, True)),
+        queries.schedules(MISSING),
     ]
     named = {problem.field for problem in setup.missing(every, lambda kind: {})}
-    by_feature = {"CurrencyIsoCode", "SyncedQuoteId", "HasSchedule", "BillingCountryCode"}
-    for field in {field for text in sent for field in fields_of(soql.parsed(text))}:
-        assert field in named or field.partition(".")[2] in by_feature, field
+    by_feature = {
+        "Account.BillingCountryCode",
+        "Opportunity.CurrencyIsoCode",
+        "Opportunity.SyncedQuoteId",
+        "OpportunityLineItem.HasSchedule",
+        "QuoteLineItem.OpportunityLineItemId",
+    }
+    # A line belongs to its opportunity by a field that nobody can hide.
+    by_feature.add("OpportunityLineItem.OpportunityId")
+    asked = {field for text in sent for field in fields_of(soql.parsed(text))}
+    assert asked - named == by_feature
+
+
+def test_the_set_up_page_names_every_field_of_ours() -> None:
+    page = (Path(__file__).parents[4] / "docs/connectors/salesforce.md").read_text("utf-8")
+    ours = [item.name for item in setup.custom_fields(FieldNames()) if item.name.endswith("__c")]
+    assert [name for name in ours if f"`{name}`" not in page] == []
 
 
 def fields_of(query: soql.Query) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Statuses of many contracts share calls to the CRM, and each contract hears of its own."""
+"""Requests of many activities share calls, and each activity hears of its own."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from activities import crm_statuses
-from activities.crm_statuses import StatusBatcher
+from activities import shared_calls
+from activities.shared_calls import SharedCalls
 from contracts.crm import ContractStatus
 from gateways import errors
 from gateways.errors import FailureKind, GatewayError
@@ -49,8 +49,10 @@ def refused(deal_id: str) -> GatewayError:
     return errors.business("fake", "status_refused", "no", value=deal_id)
 
 
-async def written(batcher: StatusBatcher, count: int) -> list[BaseException | None]:
-    calls = (batcher.write(status(number)) for number in range(count))
+async def written(
+    batcher: SharedCalls[ContractStatus, None], count: int
+) -> list[BaseException | None]:
+    calls = (batcher.ask(status(number)) for number in range(count))
     return await asyncio.gather(*calls, return_exceptions=True)
 
 
@@ -59,8 +61,19 @@ def crm() -> FakeCrm:
     return FakeCrm()
 
 
-def batcher_of(crm: FakeCrm) -> StatusBatcher:
-    return StatusBatcher(crm)  # type: ignore[arg-type]  # it is asked for statuses only
+GATHER_SECONDS = 0.25
+
+
+def batcher_of(
+    crm: FakeCrm, gather_seconds: float = GATHER_SECONDS
+) -> SharedCalls[ContractStatus, None]:
+    return SharedCalls(
+        crm.write_statuses,
+        system=crm.system,
+        key=lambda item: item.deal_id,
+        most_at_once=crm.most_at_once,
+        gather_seconds=gather_seconds,
+    )
 
 
 async def test_statuses_that_come_together_are_one_call(crm: FakeCrm) -> None:
@@ -70,18 +83,15 @@ async def test_statuses_that_come_together_are_one_call(crm: FakeCrm) -> None:
 
 async def test_a_single_status_waits_no_longer_than_to_gather(crm: FakeCrm) -> None:
     started = time.monotonic()
-    await batcher_of(crm).write(status(1))
-    assert time.monotonic() - started < crm_statuses.GATHER_SECONDS + 0.5
+    await batcher_of(crm).ask(status(1))
+    assert time.monotonic() - started < GATHER_SECONDS + 0.5
     assert crm.calls == [["1"]]
 
 
-async def test_a_full_call_is_sent_at_once_and_the_rest_after_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(crm_statuses, "GATHER_SECONDS", 3.0)
+async def test_a_full_call_is_sent_at_once_and_the_rest_after_it() -> None:
     crm = FakeCrm(most_at_once=10)
     started = time.monotonic()
-    await written(batcher_of(crm), 20)
+    await written(batcher_of(crm, gather_seconds=3), 20)
     assert time.monotonic() - started < 2
     assert [len(call) for call in crm.calls] == [10, 10]
 
@@ -121,17 +131,17 @@ async def test_an_answer_for_other_statuses_than_were_sent_is_a_defect(
 
 async def test_two_statuses_of_a_deal_are_two_calls_in_their_order(crm: FakeCrm) -> None:
     batcher = batcher_of(crm)
-    await asyncio.gather(*(batcher.write(status(deal)) for deal in (1, 2, 1, 3, 1)))
+    await asyncio.gather(*(batcher.ask(status(deal)) for deal in (1, 2, 1, 3, 1)))
     assert crm.calls == [["1", "2", "3"], ["1"], ["1"]]
 
 
 async def test_what_arrives_during_a_call_goes_together_in_the_next(crm: FakeCrm) -> None:
     batcher = batcher_of(crm)
     crm.free.clear()
-    first = asyncio.create_task(batcher.write(status("first")))
+    first = asyncio.create_task(batcher.ask(status("first")))
     await crm.is_called()
     others = asyncio.create_task(written(batcher, 30))
-    await asyncio.sleep(crm_statuses.GATHER_SECONDS * 2)
+    await asyncio.sleep(GATHER_SECONDS * 2)
     crm.free.set()
     await asyncio.gather(first, others)
     assert [len(call) for call in crm.calls] == [1, 30]
@@ -139,8 +149,8 @@ async def test_what_arrives_during_a_call_goes_together_in_the_next(crm: FakeCrm
 
 async def test_a_cancelled_activity_is_not_sent_and_holds_up_nobody(crm: FakeCrm) -> None:
     batcher = batcher_of(crm)
-    gone = asyncio.create_task(batcher.write(status("gone")))
-    stays = asyncio.create_task(batcher.write(status("stays")))
+    gone = asyncio.create_task(batcher.ask(status("gone")))
+    stays = asyncio.create_task(batcher.ask(status("stays")))
     await asyncio.sleep(0)
     gone.cancel()
     await stays
@@ -153,8 +163,8 @@ async def test_an_activity_that_is_cancelled_during_its_call_loses_nothing_for_t
 ) -> None:
     batcher = batcher_of(crm)
     crm.free.clear()
-    gone = asyncio.create_task(batcher.write(status("gone")))
-    stays = asyncio.create_task(batcher.write(status("stays")))
+    gone = asyncio.create_task(batcher.ask(status("gone")))
+    stays = asyncio.create_task(batcher.ask(status("stays")))
     await crm.is_called()
     gone.cancel()
     crm.free.set()
@@ -166,12 +176,12 @@ async def test_a_status_that_waited_too_long_is_not_sent(
     crm: FakeCrm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The activity's own time would be over, and its next attempt would meet this one."""
-    monkeypatch.setattr(crm_statuses, "MAX_WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(shared_calls, "MAX_WAIT_SECONDS", 0.3)
     batcher = batcher_of(crm)
     crm.free.clear()
-    first = asyncio.create_task(batcher.write(status("first")))
+    first = asyncio.create_task(batcher.ask(status("first")))
     await crm.is_called()
-    late = asyncio.create_task(batcher.write(status("late")))
+    late = asyncio.create_task(batcher.ask(status("late")))
     await asyncio.sleep(0.5)
     crm.free.set()
     await first
@@ -182,6 +192,6 @@ async def test_a_status_that_waited_too_long_is_not_sent(
 
 
 async def test_the_queue_is_bounded(crm: FakeCrm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crm_statuses, "MAX_WAITING", 5)
+    monkeypatch.setattr(shared_calls, "MAX_WAITING", 5)
     found = await written(batcher_of(crm), 7)
     assert [isinstance(error, GatewayError) for error in found] == [False] * 5 + [True] * 2

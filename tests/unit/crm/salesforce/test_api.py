@@ -23,7 +23,7 @@ from gateways.http import pooled_client
 from gateways.secrets import Secret
 from gateways.throttle import Throttle
 from sandbox.salesforce import ExternalClientApp
-from tests.unit.crm.salesforce import (
+from tests.unit.crm.salesforce.connected import (
     MISSING,
     PRIVATE_PEM,
     SINCE,
@@ -290,7 +290,7 @@ def test_each_answer_has_its_kind(
 def test_a_moved_org_names_its_new_address() -> None:
     error = answered(302, headers={"Location": "https://firm2.my.salesforce.com/services"})
     assert (error.kind, error.code, error.field) == (FailureKind.BUSINESS, "crm_refused", "url")
-    assert error.value == "firm2.my.salesforce.com"
+    assert error.value == "https://firm2.my.salesforce.com/services"
 
 
 def test_a_hidden_field_is_named() -> None:
@@ -376,6 +376,29 @@ def test_an_answer_that_is_no_json_is_no_answer(
     assert sf_crm.read_contract(deal_id)
 
 
+@pytest.mark.parametrize("fields", [None, {}, ["Id"], [{"type": "id"}], [{"name": "Id"}]])
+def test_a_description_without_names_and_types_is_no_answer(fields: Any) -> None:
+    path = "/services/data/v67.0/sobjects/Opportunity/describe"
+    error = refusal(
+        lambda: live(
+            lambda mocked: mocked.get(path).respond(200, json={"fields": fields}),
+            lambda crm: crm.read_contract(MISSING),
+        )
+    )
+    assert (error.kind, error.code) == (FailureKind.DEFECT, "unexpected_answer")
+
+
+@pytest.mark.parametrize("versions", [{}, {"versions": []}, "v67.0"])
+def test_versions_that_are_no_list_are_no_answer(versions: Any) -> None:
+    error = refusal(
+        lambda: live(
+            lambda mocked: mocked.get("/services/data").respond(200, json=versions),
+            lambda crm: crm.missing_setup(),
+        )
+    )
+    assert (error.kind, error.code) == (FailureKind.DEFECT, "unexpected_answer")
+
+
 def test_pages_without_an_end_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateways.crm.salesforce.api.MAX_ROWS", 10)
     page = {"done": False, "records": [ROW] * 4, "nextRecordsUrl": f"{QUERY_PATH}/01g-4"}
@@ -403,6 +426,8 @@ def test_an_answer_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
         [{"id": MISSING}],
         ["yes"],
         [{"success": False, "errors": ["no"]}],
+        [{"success": False, "errors": 5}],
+        [{"success": False}],
     ],
 )
 def test_results_that_do_not_fit_the_records_are_no_verdicts(results: Any) -> None:

@@ -1,5 +1,5 @@
-"""Salesforce as others know it: simple-salesforce drives the stand-in and its requests are held
-against ours; every query that we send is parsed by a parser that is not ours."""
+"""Salesforce as others know it: simple-salesforce and jsforce drive the stand-in and their requests
+are held against ours; every query that we send is parsed by a parser that is not ours."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ from gateways.crm.salesforce.crm import SalesforceCrm
 from gateways.crm.salesforce.features import Features
 from gateways.crm.salesforce.settings import FieldNames
 from gateways.crm.status import status_texts
-from sandbox.salesforce import soql
-from tests.unit.crm.salesforce import (
+from sandbox.salesforce import SalesforceError, soql
+from tests.standins.recorder import Recorded
+from tests.unit.crm.salesforce.connected import (
     MISSING,
     PRIVATE_PEM,
     PUBLIC_PEM,
@@ -42,9 +43,8 @@ from tests.unit.crm.salesforce import (
     deal,
     status,
 )
-from tests.unit.crm.serving import Recorded
 
-JUDGES = Path(__file__).parents[2] / "judges"
+JUDGES = Path(__file__).parents[3] / "judges"
 MY_DOMAIN = "firm.my.salesforce.com"
 
 
@@ -81,16 +81,11 @@ def queries_sent() -> list[str]:
     ]
 
 
-def judged(texts: list[str]) -> list[bool]:
-    """What @jetstreamapp/soql-parser-js says of queries."""
-    script = (
-        "const {isQueryValid} = require('@jetstreamapp/soql-parser-js');"
-        "const texts = JSON.parse(require('fs').readFileSync(0, 'utf8'));"
-        "console.log(JSON.stringify(texts.map(text => isQueryValid(text))));"
-    )
+def judge(script: str, asked: Any) -> Any:
+    """What a script of tests/judges answers."""
     done = subprocess.run(
-        ["node", "-e", script],
-        input=json.dumps(texts),
+        ["node", script],
+        input=json.dumps(asked),
         cwd=JUDGES,
         capture_output=True,
         text=True,
@@ -98,13 +93,18 @@ def judged(texts: list[str]) -> list[bool]:
         check=False,
     )
     assert done.returncode == 0, f"make installs the judges (needs Node): {done.stderr}"
-    found: list[bool] = json.loads(done.stdout)
-    return found
+    return json.loads(done.stdout)
+
+
+def test_the_judges_are_locked_by_hashes_and_no_addresses() -> None:
+    lock = json.loads((JUDGES / "package-lock.json").read_text(encoding="utf-8"))
+    locked = [item for name, item in lock["packages"].items() if name]
+    assert all("integrity" in item and "resolved" not in item for item in locked)
 
 
 def test_every_query_we_send_is_soql_to_a_parser_of_others() -> None:
     sent = queries_sent()
-    assert judged(sent) == [True] * len(sent)
+    assert judge("soql.js", sent) == [True] * len(sent)
 
 
 def test_the_parser_of_others_refuses_what_is_no_soql() -> None:
@@ -114,7 +114,7 @@ def test_the_parser_of_others_refuses_what_is_no_soql() -> None:
         "SELECT Id FROM Opportunity WHERE Name = 'it's'",
         "SELECT Id, (SELECT Id FROM) FROM Opportunity",
     ]
-    assert judged(wrong) == [False] * len(wrong)
+    assert judge("soql.js", wrong) == [False] * len(wrong)
     for text in wrong:
         with pytest.raises(soql.MalformedQuery):
             soql.parsed(text)
@@ -366,3 +366,67 @@ def test_the_stand_in_compares_as_salesforce_does(
     wanted = [None if amount is None else int(amount) for amount in expected]
     assert sorted(found, key=str) == sorted(wanted, key=str)
     assert found == sorted(found, key=lambda amount: amount or 0), "nulls come first"
+
+
+# jsforce
+
+
+def jsforce(sf: Connected, call: str, asked: Any) -> Any:
+    """What jsforce answers to one call, as somebody who is signed in."""
+    [token] = sf.client.tokens
+    found = judge("salesforce.js", {"url": sf.url, "token": token, "call": call, "with": asked})
+    return found.get("answer", found.get("error"))
+
+
+def test_jsforce_updates_many_as_we_do(sf: Connected, sf_crm: SalesforceCrm) -> None:
+    ids = [deal(sf.org), deal(sf.org), MISSING]
+    rule = SalesforceError(400, "FIELD_CUSTOM_VALIDATION_EXCEPTION", "no", ["StageName"])
+    sf.org.refuse_next(ids[1], rule, times=2)
+    ours = request_of(sf, lambda: sf_crm.write_statuses([status(key) for key in ids]))
+    records = [
+        {"Id": row["id"], **{key: value for key, value in row.items() if key[:3] == "c2c"}}
+        for row in ours.body["records"]
+    ]
+
+    answers: list[Any] = []
+    theirs = request_of(sf, lambda: answers.append(jsforce(sf, "update", records)))
+
+    assert asked(ours) == asked(theirs)
+    [[good, refused, absent]] = answers
+    assert good == {"id": ids[0], "success": True, "errors": []}
+    assert refused["errors"] == rule.of_record()["errors"]
+    assert absent["errors"][0]["statusCode"] == "INVALID_CROSS_REFERENCE_KEY"
+
+
+def test_jsforce_follows_the_pages_to_the_same_deals(sf: Connected, sf_crm: SalesforceCrm) -> None:
+    sf.org.batch_size = 4
+    ids = [deal(sf.org) for _ in range(10)]
+    sf.recorder.requests.clear()
+    assert [item.deal_id for item in all_won(sf_crm)] == ids
+    ours = sf.calls
+    sf.recorder.requests.clear()
+    found = jsforce(sf, "query", queries.won_deals(SINCE, "", date(2026, 1, 1)))
+    theirs = sf.calls
+    assert [row["Id"] for row in found["records"]] == ids
+    assert asked(ours[0]) == asked(theirs[0])
+    assert [item.path.rpartition("/")[0] for item in ours[1:]] == [
+        item.path.rpartition("/")[0] for item in theirs[1:]
+    ]
+
+
+def test_jsforce_describes_as_we_do(sf: Connected, sf_crm: SalesforceCrm) -> None:
+    sf_crm.missing_setup()
+    [ours] = [item for item in sf.calls if item.path.endswith("Opportunity/describe")]
+    sf.recorder.requests.clear()
+    described = jsforce(sf, "describe", "Opportunity")
+    [theirs] = sf.calls
+    assert asked(ours) == asked(theirs)
+    assert {field["name"] for field in described["fields"]} > {"Id", "c2c_stage__c"}
+    assert jsforce(sf, "describe", "Nonsense__c") == "NOT_FOUND"
+
+
+def test_jsforce_understands_a_query_that_is_refused(sf: Connected, sf_crm: SalesforceCrm) -> None:
+    sf_crm.won_deals(SINCE)
+    assert jsforce(sf, "query", "SELECT Nonsense FROM Opportunity") == "INVALID_FIELD"
+    sf.org.fail_next("rate_limit")
+    assert jsforce(sf, "query", "SELECT Id FROM Opportunity") == "REQUEST_LIMIT_EXCEEDED"

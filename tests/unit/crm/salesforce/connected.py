@@ -24,7 +24,7 @@ from gateways.crm.salesforce.setup import CustomField, custom_fields
 from gateways.errors import GatewayError
 from gateways.odoo import OdooClient
 from sandbox.salesforce import ExternalClientApp, Features, SalesforceOrg, salesforce_app
-from tests.unit.crm.serving import Recorded, Recorder
+from tests.standins.recorder import Recorded, Recorder
 
 SYSTEM = "salesforce-emea"
 MISSING = whole_id("006Hs00000ZZZZZ")

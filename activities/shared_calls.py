@@ -1,0 +1,140 @@
+"""What many activities ask of a remote goes there in few calls."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from gateways import errors
+from gateways.errors import GatewayError
+
+Q = TypeVar("Q")
+R = TypeVar("R")
+
+MAX_WAIT_SECONDS = 30.0
+"""A request that waited longer is not sent. Together with the time that a call may take, its
+activity's own time is then over, and the next attempt must not meet this one."""
+
+MAX_WAITING = 1_000
+"""More at once than the activities that a worker has in hand."""
+
+
+@dataclass(eq=False)
+class _Waiting(Generic[Q, R]):
+    """A request whose activity waits for the answer. `arrived` is by the clock of the loop."""
+
+    request: Q
+    answer: asyncio.Future[R]
+    arrived: float
+
+
+class SharedCalls(Generic[Q, R]):
+    """Gathers requests and sends up to `most_at_once` together, one call after the other.
+
+    A request waits `gather_seconds` for others, less where a call is full. While a call is under
+    way, the next requests gather. `call` returns for each request, in order, its answer or its own
+    error. No two requests of a call have the same `key`. All state belongs to the event loop of the
+    worker, so nothing is locked; only the call itself has a thread.
+    """
+
+    def __init__(
+        self,
+        call: Callable[[Sequence[Q]], Sequence[R | GatewayError]],
+        *,
+        system: str,
+        key: Callable[[Q], Hashable],
+        most_at_once: int,
+        gather_seconds: float,
+    ) -> None:
+        self._call, self._key, self._most = call, key, most_at_once
+        self._gather_seconds = gather_seconds
+        self._system = system
+        self._waiting: list[_Waiting[Q, R]] = []
+        self._is_full = asyncio.Event()
+        self._sending: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"shared-{system}")
+
+    async def ask(self, request: Q) -> R:
+        """The answer to a request that is sent together with others.
+
+        Raises the request's own GatewayError, or that of the call where it failed as a whole; of
+        kind transient with the code `client_busy` where it could not be sent in time.
+        """
+        if len(self._waiting) >= MAX_WAITING:
+            raise self._busy()
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting[Q, R](request, loop.create_future(), loop.time())
+        self._waiting.append(waiting)
+        if len(self._waiting) >= self._most:
+            self._is_full.set()
+        if self._sending is None or self._sending.done():
+            self._sending = loop.create_task(self._send_all())
+        return await waiting.answer
+
+    async def _send_all(self) -> None:
+        """Send until nothing waits. Between the last look and the end there is no await."""
+        while self._waiting:
+            await self._gather()
+            if batch := self._next_batch():
+                await self._send(batch)
+
+    async def _gather(self) -> None:
+        """Wait until the oldest has waited long enough, or a call is full."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(self._waiting[0].arrived + self._gather_seconds):
+                await self._is_full.wait()
+
+    def _next_batch(self) -> list[_Waiting[Q, R]]:
+        """The oldest that fit into a call. A second one of a key is left for the next call."""
+        oldest_sendable = asyncio.get_running_loop().time() - MAX_WAIT_SECONDS
+        batch: dict[Hashable, _Waiting[Q, R]] = {}
+        left: list[_Waiting[Q, R]] = []
+        for item in self._waiting:
+            key = self._key(item.request)
+            if item.answer.done():
+                continue  # its activity was cancelled or timed out
+            if item.arrived < oldest_sendable:
+                item.answer.set_exception(self._busy())
+            elif key in batch or len(batch) == self._most:
+                left.append(item)
+            else:
+                batch[key] = item
+        self._waiting = left
+        if len(left) < self._most:
+            self._is_full.clear()
+        return list(batch.values())
+
+    async def _send(self, batch: Sequence[_Waiting[Q, R]]) -> None:
+        requests = [item.request for item in batch]
+        loop = asyncio.get_running_loop()
+        try:
+            answers = await loop.run_in_executor(self._thread, self._call, requests)
+            # As many answers as requests, or none of them is told.
+            for item, answer in list(zip(batch, answers, strict=True)):
+                _tell(item, answer)
+        except Exception as error:  # whatever it is, each of them waits to hear of it
+            for item in batch:
+                # Each its own copy: raised twice, one error would show both tracebacks.
+                _tell(item, copy.copy(error) if isinstance(error, GatewayError) else error)
+        finally:
+            for item in batch:
+                item.answer.cancel()  # of no effect where it is told
+
+    def _busy(self) -> GatewayError:
+        text = f"The request waited for {MAX_WAIT_SECONDS:.0f} s and was not sent."
+        return errors.transient(self._system, "client_busy", text)
+
+
+def _tell(item: _Waiting[Q, R], answer: R | Exception) -> None:
+    """Give a waiting activity its answer, unless it waits no longer."""
+    if item.answer.done():
+        return
+    if isinstance(answer, Exception):
+        item.answer.set_exception(answer)
+    else:
+        item.answer.set_result(answer)
