@@ -63,6 +63,9 @@ class OdooCrmSetup:
         fields = self._odoo.call(
             "sale.order", "fields_get", allfields=["opportunity_id"], attributes=["type"]
         )
+        if not isinstance(fields, dict):
+            text = f"fields of sale.order that are none: {str(fields)[:200]}"
+            raise errors.defect(self._system, "unexpected_answer", text)
         if "opportunity_id" not in fields:
             yield Problem(
                 code="crm_module_missing",

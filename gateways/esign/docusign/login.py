@@ -10,7 +10,7 @@ import httpx
 
 from gateways import errors
 from gateways.errors import GatewayError
-from gateways.http import json_object, refuse_plain_http, unanswered
+from gateways.http import json_object, refuse_plain_http, retry_after, unanswered
 from gateways.secrets import Secret
 from gateways.tokens import RENEWED_BEFORE_SECONDS, Shared, assertion_form, granted
 
@@ -89,13 +89,19 @@ class Login:
         if response.is_success and user is not None:
             return user
         text = f"DocuSign does not say who has signed in (HTTP {response.status_code})."
-        if response.status_code >= 500 or response.status_code == httpx.codes.TOO_MANY_REQUESTS:
-            raise errors.transient(self._system, "unavailable", text)
+        wait = retry_after(response)
+        if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            raise errors.transient(self._system, "rate_limited", text, wait)
+        if response.status_code >= 500:
+            raise errors.transient(self._system, "unavailable", text, wait)
         raise self._unexpected(text)
 
     def _base(self, user: dict[str, Any]) -> str:
         """The address of the API for the configured account, or the user's default one."""
-        accounts = [item for item in user.get("accounts") or [] if isinstance(item, dict)]
+        listed = user.get("accounts")
+        if not isinstance(listed, list):
+            raise self._unexpected("DocuSign's answer about the user names no accounts.")
+        accounts = [item for item in listed if isinstance(item, dict)]
         wanted = [item for item in accounts if self._is_meant(item)]
         if not wanted:
             known = ", ".join(str(item.get("account_id")) for item in accounts) or "none"
