@@ -21,7 +21,7 @@ from sandbox.proxy import Request
 from sandbox.salesforce import ExternalClientApp, SalesforceOrg, salesforce_app
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.objects import WON_STAGE
-from tests.unit.crm.salesforce import define
+from tests.unit.crm.salesforce.connected import define
 
 SECRET, WRONG = "consumer-secret-of-the-kit", "consumer-secret-of-nobody"
 

@@ -133,7 +133,8 @@ class TrytonRemote(CrmRemote):
         }
 
     def wrong_settings(self, address: str) -> dict[str, Any]:
-        return {**self.settings(address), "api_key": WRONG}
+        # Another user: after each wrong password Tryton waits longer before it answers.
+        return {**self.settings(address), "user": "nobody", "api_key": WRONG}
 
     def secrets(self) -> list[str]:
         return [PASSWORD, WRONG]
