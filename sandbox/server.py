@@ -1,4 +1,4 @@
-"""The sandbox as one server: Odoo's stand-in at `/`, HubSpot's and DocuSign's below their names."""
+"""The sandbox as one server: Odoo's stand-in at `/`, the others below their vendors' names."""
 
 from __future__ import annotations
 
@@ -17,16 +17,22 @@ from typing import Any, Self
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from gateways.crm.salesforce.settings import FieldNames
+from gateways.crm.salesforce.setup import custom_fields
 from sandbox.docusign import DocuSignError, DocuSignStore, docusign_app, new_key, public_of
+from sandbox.docusign_connect import Connect, NotTaken
 from sandbox.faults import CLOSE, FaultMiddleware, Faults
 from sandbox.hubspot import HubSpotError, HubSpotStore, hubspot_app
 from sandbox.odoo import OdooStore, loopback_only, odoo_app
+from sandbox.salesforce import ExternalClientApp, SalesforceOrg, salesforce_app
+from sandbox.salesforce.preparation import add_fields
 
 HOST = "127.0.0.1"
 LOGINS = ("c2c", "admin", "accountant", "pm")
@@ -47,9 +53,11 @@ class Sandbox:
             httpx.post(f"{sandbox.url}/json/2/res.users/context_get", ...)
 
     `odoo` and `faults` administer it from the same process; over HTTP see `/sandbox/...`.
+    `connect_to` is where DocuSign's stand-in posts what happens to envelopes; "": nowhere.
     """
 
     data: Path | None = None
+    connect_to: str = ""
     faults: Faults = field(default_factory=Faults)
     url: str = field(init=False, default="")
     keys: dict[str, str] = field(init=False, default_factory=dict)
@@ -61,13 +69,19 @@ class Sandbox:
         self.odoo = OdooStore(self.data and self.data / "odoo.sqlite")
         self.keys = {login: self._key(login) for login in LOGINS}
         self.hubspot = HubSpotStore(self.data / "hubspot.sqlite" if self.data else ":memory:")
-        self.hubspot_token = self._secret("hubspot", lambda key: key or secrets.token_hex(20))
+        self.hubspot_token = self._secret("hubspot", _given_or_new)
         # The app's private key, as a firm would make it in DocuSign.
         self.docusign_key = self._secret("docusign", lambda pem: pem or new_key())
         self.docusign = DocuSignStore(
             self.data / "docusign.sqlite" if self.data else ":memory:",
             public_key=public_of(self.docusign_key),
         )
+        self.connect_key = self._secret("docusign-connect", _given_or_new)
+        self.salesforce = SalesforceOrg(
+            self.data / "salesforce.sqlite" if self.data else ":memory:"
+        )
+        add_fields(self.salesforce, custom_fields(FieldNames()))
+        self.salesforce_secret = self._secret("salesforce", _given_or_new)
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -115,6 +129,15 @@ class Sandbox:
         self.odoo.close()
         self.hubspot.close()
         self.docusign.close()
+        self.salesforce.close()
+
+    def end_envelope(self, envelope_id: str, how: str, reason: str = "") -> None:
+        """Let an envelope end as `completed`, `declined` or `voided`, and post that to the gateway.
+        Raises DocuSignError, ValueError, NotTaken."""
+        self.docusign.end(envelope_id, how, reason)
+        if how and self.connect_to:
+            message = self.docusign.message(envelope_id)
+            Connect(self.connect_to, self.connect_key).post(message)
 
     def __enter__(self) -> Self:
         self.start()
@@ -140,9 +163,13 @@ class Sandbox:
         routes += [
             Mount("/hubspot", app=hubspot),
             Mount("/docusign", app=docusign_app(self.docusign)),
+            Mount("/salesforce", app=salesforce_app(self.salesforce, self._salesforce_client())),
             Mount("/", app=odoo_app(self.odoo)),
         ]
         return FaultMiddleware(Starlette(routes=routes), self.faults)
+
+    def _salesforce_client(self) -> ExternalClientApp:
+        return ExternalClientApp(consumer_secret=self.salesforce_secret)
 
     async def _show_faults(self, request: Request) -> Response:
         """GET: the fault rules in force, with their counts."""
@@ -167,12 +194,14 @@ class Sandbox:
 
     async def _add_envelope(self, request: Request) -> Response:
         """POST {deal, ends?, reason?}: send an envelope for a deal, and let it end as `completed`,
-        `declined` or `voided`. Answers its id, and what Connect says of it."""
+        `declined` or `voided`. Answers its id, and what Connect says of it, which it has posted
+        where it has an address to post to."""
         try:
             asked = await request.json()
             envelope_id = self.docusign.send(asked["deal"])
-            self.docusign.end(envelope_id, asked.get("ends", ""), asked.get("reason", ""))
-        except (KeyError, TypeError, ValueError, DocuSignError) as error:
+            how, reason = asked.get("ends", ""), asked.get("reason", "")
+            await run_in_threadpool(self.end_envelope, envelope_id, how, reason)
+        except (KeyError, TypeError, ValueError, DocuSignError, NotTaken) as error:
             return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 400)
         message = self.docusign.message(envelope_id).decode()
         return JSONResponse({"id": envelope_id, "message": message})
@@ -207,6 +236,10 @@ class Sandbox:
         if self.data is None:
             raise SandboxError("a sandbox in memory has no key files; see `keys`")
         return self.data / "keys" / name
+
+
+def _given_or_new(secret: str) -> str:
+    return secret or secrets.token_hex(20)
 
 
 def _listen(port: int) -> socket.socket:
