@@ -7,7 +7,6 @@ forward on the real server.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,16 +14,15 @@ from rich.table import Table
 from temporalio.client import Client
 
 from contracts.contract.state import money_table
-from gateways.connectors import Preparable
 from gateways.errors import GatewayError
 from sandbox import clock
+from sandbox.accounts import prepare
 from sandbox.demo_driver import ACCOUNTANT, DemoDriver, DemoError
 from sandbox.expected_totals import Scenario, differences, totals_in_odoo, unsettled
 from sandbox.scenarios import scenarios
 from sandbox.stack import Stack
 from starters import schedules
 from starters.client import NoAnswer, NotFound, Refused
-from wiring import remotes
 from wiring.settings import Settings, SweepSettings, load_settings
 
 _SWEEP_SECONDS = 5
@@ -53,7 +51,8 @@ class Demo:
     async def run(self) -> int:
         """Run the scenarios beside each other; returns the number of errors."""
         await schedules.ensure_sweeps(self._driver.client, self._demo_settings())
-        prepare(self._settings)
+        if left := prepare(self._settings, self._driver.stack.sandbox):
+            raise DemoError("; ".join(map(str, left)))
         both = scenarios()
         self.contracts = len(both)
         results = await asyncio.gather(
@@ -125,16 +124,3 @@ class Demo:
         for difference in found:
             self._console.print(f"[red]{escape(scenario.customer)}: {escape(difference)}[/]")
         return len(found)
-
-
-def prepare(settings: Settings) -> None:
-    """Create what the connectors' accounts lack, as `c2c setup --connectors` does for real ones.
-    Raises DemoError where something is left for a person."""
-    with contextlib.closing(remotes.odoo(settings)) as odoo:
-        connectors: list[Preparable] = [
-            *remotes.crms(settings, odoo).values(),
-            *remotes.esigns(settings, odoo).values(),
-        ]
-        left = [problem for connector in connectors for problem in connector.ensure_setup()]
-    if left:
-        raise DemoError("; ".join(map(str, left)))

@@ -15,7 +15,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from sandbox import supervisor
-from sandbox.demo import Demo, prepare
+from sandbox.accounts import prepare
+from sandbox.demo import Demo
 from sandbox.demo_driver import WIDTH
 from sandbox.stack import CONNECT_PATH, WEB_URL, WEBHOOK_SENDER, Stack, running, webhook_secret
 from sandbox.supervisor import LOOK_SECONDS, Say, Supervisor
@@ -52,7 +53,7 @@ async def dev(*, color: bool, odoo: str, keep_data: bool) -> int:
         client = await stack.client()
         settings = load_settings()
         await schedules.ensure_sweeps(client, settings)
-        prepare(settings)
+        prepare(settings, stack.sandbox)
         show_where(console, stack)
         console.print("One part starts again with: c2c dev --restart worker")
         keeper = Supervisor(folder, stack.parts, lambda text: console.print(escape(text)))

@@ -24,15 +24,12 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from gateways.crm.salesforce.settings import FieldNames
-from gateways.crm.salesforce.setup import custom_fields
 from sandbox.docusign import DocuSignError, DocuSignStore, docusign_app, new_key, public_of
 from sandbox.docusign_connect import Connect, NotTaken
 from sandbox.faults import CLOSE, FaultMiddleware, Faults
 from sandbox.hubspot import HubSpotError, HubSpotStore, hubspot_app
 from sandbox.odoo import OdooStore, loopback_only, odoo_app
 from sandbox.salesforce import ExternalClientApp, SalesforceOrg, salesforce_app
-from sandbox.salesforce.preparation import add_fields
 
 HOST = "127.0.0.1"
 LOGINS = ("c2c", "admin", "accountant", "pm")
@@ -80,7 +77,6 @@ class Sandbox:
         self.salesforce = SalesforceOrg(
             self.data / "salesforce.sqlite" if self.data else ":memory:"
         )
-        add_fields(self.salesforce, custom_fields(FieldNames()))
         self.salesforce_secret = self._secret("salesforce", _given_or_new)
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None

@@ -23,8 +23,8 @@ from gateways.crm.salesforce.settings import FieldNames, SalesforceSettings
 from gateways.crm.salesforce.setup import custom_fields
 from gateways.errors import GatewayError
 from gateways.odoo import OdooClient
+from sandbox.accounts import add_fields
 from sandbox.salesforce import ExternalClientApp, Features, SalesforceOrg, salesforce_app
-from sandbox.salesforce.preparation import add_fields
 from tests.standins.recorder import Recorded, Recorder
 
 SYSTEM = "salesforce-emea"
