@@ -29,7 +29,12 @@ from sandbox.docusign_connect import Connect, NotTaken
 from sandbox.faults import CLOSE, FaultMiddleware, Faults
 from sandbox.hubspot import HubSpotError, HubSpotStore, hubspot_app
 from sandbox.odoo import OdooStore, loopback_only, odoo_app
-from sandbox.salesforce import ExternalClientApp, SalesforceOrg, salesforce_app
+from sandbox.salesforce import (
+    ExternalClientApp,
+    SalesforceError,
+    SalesforceOrg,
+    salesforce_app,
+)
 
 HOST = "127.0.0.1"
 LOGINS = ("c2c", "admin", "accountant", "pm")
@@ -153,6 +158,7 @@ class Sandbox:
             Route("/sandbox/faults", loopback_only(self._show_faults), methods=["GET"]),
             Route("/sandbox/faults", loopback_only(self._set_faults), methods=["POST"]),
             Route("/sandbox/deals", loopback_only(self._add_deal), methods=["POST"]),
+            Route("/sandbox/opportunities", loopback_only(self._add_opportunity), methods=["POST"]),
             Route("/sandbox/envelopes", loopback_only(self._add_envelope), methods=["POST"]),
         ]
         hubspot = hubspot_app(self.hubspot, token=self.hubspot_token)
@@ -179,6 +185,14 @@ class Sandbox:
         except (KeyError, TypeError, ValueError) as error:
             return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 400)
         return JSONResponse({"ok": True})
+
+    async def _add_opportunity(self, request: Request) -> Response:
+        """POST what `SalesforceOrg.add_deal` takes: an opportunity with all that hangs on it."""
+        try:
+            deal_id = self.salesforce.add_deal(**await request.json())
+        except (AttributeError, TypeError, ValueError, SalesforceError) as error:
+            return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 400)
+        return JSONResponse({"id": deal_id})
 
     async def _add_deal(self, request: Request) -> Response:
         """POST what `HubSpotStore.add_deal` takes: a deal with all that hangs on it."""
