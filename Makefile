@@ -36,7 +36,7 @@ $(JUDGES): tests/judges/package.json tests/judges/package-lock.json
 	    echo "Node 20 with npm is needed by tests/unit/crm (npm not found)"; \
 	fi
 
-demo: $(STAMP) ## six contracts from signature to cash (ODOO=real: on a real Odoo 19; KEEP=1: stay up)
+demo: $(STAMP) ## seven contracts from signature to cash (ODOO=real: on a real Odoo 19; KEEP=1: stay up)
 	@c2c demo $(if $(ODOO),--odoo $(ODOO)) $(if $(KEEP),--keep)
 
 dev: $(STAMP) ## the whole local stack in the foreground (KEEP=1: with the data of the last time)
