@@ -259,7 +259,9 @@ def test_events_are_of_the_request(store: DropboxSignStore, kind: str, status: s
     body, headers = form(store.event(request_id, kind))
     verify(signed_request(body, headers), ["another", KEY], datetime.now(UTC))
     [event] = parse(received(body, headers))
-    assert event.task == ForEnvelope(system="dropbox-sign", envelope_id=request_id)
+    assert event.task == ForEnvelope(
+        system="dropbox-sign", envelope_id=request_id, status=EnvelopeStatus(status)
+    )
     assert (event.key, event.kind) == (f"{request_id}-{status}", kind)
 
 
