@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import BaseModel
@@ -53,16 +54,25 @@ class AttachRequest(BaseModel):
     envelope_id: str
 
 
+@dataclass(frozen=True)
+class SignedDeals:
+    """A CRM's deals: whose contracts they become, and the services whose envelopes may sign them.
+    Who can send envelopes in another account must not say that a deal is signed."""
+
+    legal_entity: str
+    services: Collection[str]
+
+
 class EsignActivities:
     """Activities on the `esign` task queue; one connector a service, by the name it is configured
-    under. `entities` are the legal entities of the configured CRMs, by their names."""
+    under. `deals` are those of the configured CRMs, by their names."""
 
     def __init__(
-        self, esigns: Mapping[str, Esign], odoo: OdooClient, entities: Mapping[str, str]
+        self, esigns: Mapping[str, Esign], odoo: OdooClient, deals: Mapping[str, SignedDeals]
     ) -> None:
         self._esigns = esigns
         self._odoo = odoo
-        self._entities = entities
+        self._deals = deals
 
     def _esign(self, system: str) -> Esign:
         esign = self._esigns.get(system)
@@ -79,20 +89,29 @@ class EsignActivities:
     @activity.defn
     def read_envelope(self, request: EnvelopeRequest) -> EnvelopeFound:
         """An envelope as it is now, and whose contract it signs. Refuses one that names a CRM that
-        is not configured."""
+        is not configured, or whose deals this service does not sign."""
         envelope = self._esign(request.system).read_envelope(request.envelope_id)
         if envelope.deal is None:
             return EnvelopeFound(envelope=envelope)
         system = envelope.deal.system
-        if system not in self._entities:
+        if system not in self._deals:
             raise BusinessRefusal(
                 "crm_not_configured",
                 f"the envelope signs a deal of {system}; configured CRMs: "
-                f"{', '.join(self._entities) or 'none'}",
+                f"{', '.join(self._deals) or 'none'}",
                 field="c2c_deal",
                 value=system,
             )
-        return EnvelopeFound(envelope=envelope, legal_entity=self._entities[system])
+        deals = self._deals[system]
+        if request.system not in deals.services:
+            raise BusinessRefusal(
+                "envelope_foreign",
+                f"the envelope of {request.system} names a deal of {system}, which "
+                f"{', '.join(deals.services) or 'no service'} signs",
+                field="c2c_deal",
+                value=system,
+            )
+        return EnvelopeFound(envelope=envelope, legal_entity=deals.legal_entity)
 
     @activity.defn
     def changed_envelopes(self, request: ChangedRequest) -> Envelopes:

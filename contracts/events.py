@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from contracts.model import JsonObject, Key, Text, Value
+from contracts.signatures import EnvelopeStatus
 from contracts.sweeps import Kind
 
 WORKFLOW_PREFIX = "event/"
@@ -60,11 +61,13 @@ class ForOdoo(_Task):
 
 
 class ForEnvelope(_Task):
-    """An envelope changed: read it, and tell the contract that it signs, or start it."""
+    """An envelope changed: read it, and tell the contract that it signs, or start it. `status` is
+    what the sender said of it."""
 
     to: Literal["envelope"] = "envelope"
     system: str
     envelope_id: str
+    status: EnvelopeStatus
 
 
 Task = Annotated[ForContract | ForDeal | ForOdoo | ForEnvelope, Field(discriminator="to")]

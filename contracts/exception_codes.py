@@ -278,7 +278,7 @@ CRM_SETUP = _group(
     "The setup of the CRM",
     Outcome.REFUSED,
     """
-Reported by `c2c check` and `c2c setup --connectors`.
+Reported by `c2c check` and `c2c setup --connectors`; of an envelope by `c2c events`.
 
 crm_property_missing (operations): a property or column that we read or write does not exist =>
     run `c2c setup --connectors`
@@ -294,6 +294,8 @@ crm_right_missing (operations): the application's user lacks a privilege, or has
     the organisation only => add it to its security role, at the level Organization
 esign_field_missing (operations): DocuSign has no custom field `c2c_deal` for envelopes => run
     `c2c setup --connectors`
+envelope_foreign (operations): an envelope names a deal that another service signs, or of another
+    legal entity => send it with the right one, or name its service in `signature` of the CRM
 crm_team_missing (operations): a won opportunity has no sales team, so there is no place for the
     status => give it a sales team
 """,

@@ -62,15 +62,23 @@ class DropboxSignStore:
         *,
         signers: Sequence[tuple[str, str]] = (("Ada Client", "ada@client.example"),),
         title: str = "Contract",
+        is_test: bool = False,
     ) -> str:
         """Send a request for signature; its id. `deal` is what its metadata say as `c2c_deal`."""
         metadata = {"c2c_deal": deal} if deal else {}
-        return self.create(title, signers, metadata)
+        return self.create(title, signers, metadata, is_test=is_test)
 
-    def create(self, title: str, signers: Sequence[tuple[str, str]], metadata: Json) -> str:
+    def create(
+        self,
+        title: str,
+        signers: Sequence[tuple[str, str]],
+        metadata: Json,
+        *,
+        is_test: bool = False,
+    ) -> str:
         request_id = secrets.token_hex(20)
         body: Json = {
-            "test_mode": False,
+            "test_mode": is_test,
             "signature_request_id": request_id,
             "requester_email_address": "c2c@northwind.example",
             "title": title,

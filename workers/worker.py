@@ -23,7 +23,7 @@ from temporalio.worker import (
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.crm import CrmActivities
-from activities.esign import EsignActivities
+from activities.esign import EsignActivities, SignedDeals
 from activities.events import refresh_contract, report_signature, update_contract
 from activities.failures import FailureInterceptor
 from activities.heartbeat import HeartbeatInterceptor
@@ -104,10 +104,9 @@ def activities_of(
 ) -> list[Callable[..., Any]]:
     """The activities a task queue hosts."""
     policies, catalogue = Policies(settings.entities), Catalogue(odoo)
-    entities = {name: item.legal_entity for name, item in settings.crm.items()}
     signatures = {name: item.signature or "" for name, item in settings.crm.items()}
     crm = CrmActivities(crms, signatures, gather_seconds=settings.worker.gather_seconds)
-    esign = EsignActivities(esigns, odoo, entities)
+    esign = EsignActivities(esigns, odoo, _signed_deals(settings))
     projects, orders = OdooProjects(odoo), OdooOrders(odoo, catalogue)
     invoices, payments = OdooInvoices(odoo, policies, catalogue), OdooPayments(odoo)
     delivery, burn = OdooDelivery(odoo), OdooBurn(odoo, catalogue)
@@ -159,6 +158,19 @@ def activities_of(
         task_queues.ODOO_MAIL: [delivery.send_invoice, delivery.send_reminder],
     }
     return hosted[queue]
+
+
+def _signed_deals(settings: Settings) -> dict[str, SignedDeals]:
+    """By CRM: the service that its deals wait for signs them, else those of its legal entity."""
+    return {
+        name: SignedDeals(
+            crm.legal_entity,
+            [crm.signature]
+            if crm.signature
+            else [key for key, it in settings.esign.items() if it.legal_entity == crm.legal_entity],
+        )
+        for name, crm in settings.crm.items()
+    }
 
 
 @contextlib.asynccontextmanager

@@ -54,7 +54,7 @@ def _event(system: str, envelope: Envelope, now: datetime) -> InboundEvent:
         received_at=now,
         sha256=hashlib.sha256(content).hexdigest(),
         size=len(content),
-        task=ForEnvelope(system=system, envelope_id=envelope.envelope_id),
+        task=ForEnvelope(system=system, envelope_id=envelope.envelope_id, status=envelope.status),
     )
 
 

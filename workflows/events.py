@@ -211,6 +211,10 @@ class EventWorkflow(Inbox):
         the deal is won. A signature waits for a deal that is not won yet."""
         found = await self._envelope(task)
         envelope, deal = found.envelope, found.envelope.deal
+        if envelope.status is EnvelopeStatus.SENT and task.status is not EnvelopeStatus.SENT:
+            # Done with now, its key would keep out the message of the real end, and the sweep's.
+            why = f"the service does not show yet that it is {task.status}"
+            return Delivery(outcome=EventOutcome.WAITING, why=why)
         if deal is None:
             why = "the envelope names no deal"
             return Delivery(outcome=EventOutcome.NOTHING_TO_DO, why=why)

@@ -11,6 +11,8 @@ from contracts.identifiers import external_id
 
 customer_id = partial(external_id, "customer")
 """(system, customer key): a customer is one partner across its contracts."""
+new_customer_id = partial(external_id, "new-customer")
+"""(system, customer key, deal): a person said that it is none of those that Odoo has."""
 firm_id = partial(external_id, "firm")
 """(what the firm is by itself, contracts.customers.key_of): one partner across systems."""
 customer_link_id = partial(external_id, "customer-link")

@@ -48,8 +48,12 @@ class _Firm:
     """A customer or its parent company: `path` is where the contract describes it."""
 
     stated: Customer | ParentCompany
-    system: str
+    source: Source
     path: str
+
+    @property
+    def system(self) -> str:
+        return self.source.system
 
     @property
     def party(self) -> Party:
@@ -71,13 +75,13 @@ def find_or_create_customer(odoo: OdooClient, customer: Customer, source: Source
     A business failure `customer_ambiguous` shows the partners that it may be, for a person to
     choose by `customer.odoo_partner`; the same of its parent company.
     """
-    return _find_or_create(odoo, _Firm(customer, source.system, "customer"))
+    return _find_or_create(odoo, _Firm(customer, source, "customer"))
 
 
 def _find_or_create(odoo: OdooClient, firm: _Firm) -> int:
     choice = firm.stated.odoo_partner
     if choice == NEW_PARTNER:
-        return _create(odoo, firm, external_ids.customer_id(firm.system, firm.stated.key))
+        return _another(odoo, firm)
     found = partner_search.search(odoo, firm.party, firm.link)
     if isinstance(choice, int):
         return _chosen(odoo, firm, choice, found)
@@ -119,13 +123,25 @@ def _chosen(odoo: OdooClient, firm: _Firm, choice: int, found: customers.Match) 
     if found == Linked(choice, getattr(found, "reason", "")):
         return choice
     if partner_search.read(odoo, choice) is not None:
-        row = {"parent_id/.id": choice, **_link(firm)}
-        odoo.load("res.partner", [row], context=UNTRACKED)
-        return choice
+        return _remembered(odoo, firm, choice)
     if isinstance(found, Linked):
         return found.partner
     uncertain = found if isinstance(found, Uncertain) else Uncertain(())
     raise _ambiguous(firm, uncertain, f"the partner chosen, {choice}, is gone from Odoo")
+
+
+def _another(odoo: OdooClient, firm: _Firm) -> int:
+    """A new partner for this contract. Who is asked for one has seen those that Odoo has, and c2c
+    may have made one of them for the same key: so it has an external id of its own."""
+    own = external_ids.new_customer_id(firm.system, firm.stated.key, firm.source.id)
+    return _remembered(odoo, firm, _create(odoo, firm, own))
+
+
+def _remembered(odoo: OdooClient, firm: _Firm, partner: int) -> int:
+    """The partner, once Odoo says of it, and of no other, that it is the firm."""
+    row = {"parent_id/.id": partner, **_link(firm)}
+    odoo.load("res.partner", [row], context=UNTRACKED)
+    return partner
 
 
 def _link(firm: _Firm, prefix: str = "") -> dict[str, Any]:
@@ -208,7 +224,7 @@ def _create(odoo: OdooClient, firm: _Firm, external_id: str) -> int:
         **_link(firm, "child_ids/"),
     }
     if isinstance(stated, Customer):
-        parent = _parent(odoo, stated, firm.system)
+        parent = _parent(odoo, stated, firm.source)
         row |= {
             "email": stated.billing_email,
             "street": stated.street,
@@ -228,11 +244,11 @@ def _create(odoo: OdooClient, firm: _Firm, external_id: str) -> int:
     return partner
 
 
-def _parent(odoo: OdooClient, customer: Customer, system: str) -> int | None:
+def _parent(odoo: OdooClient, customer: Customer, source: Source) -> int | None:
     """The partner of the company above a new customer, found or created as the customer is."""
     if customer.parent is None or customer.parent.key == customer.key:
         return None
-    return _find_or_create(odoo, _Firm(customer.parent, system, "customer.parent"))
+    return _find_or_create(odoo, _Firm(customer.parent, source, "customer.parent"))
 
 
 def _country_xml_id(country: str) -> str:

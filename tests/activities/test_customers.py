@@ -224,6 +224,22 @@ def test_a_person_may_say_that_the_customer_is_new(firm: Firm) -> None:
     assert found(firm, second, SALESFORCE) == made, "its other contracts are not asked about"
 
 
+def test_a_new_partner_is_none_of_those_that_were_shown(firm: Firm) -> None:
+    """Also where c2c made the one that was shown, for the same key: people may have made it another
+    firm, or archived it."""
+    first = customer(billing_email="ap@gmail.com", odoo_partner=NEW_PARTNER)
+    before = found(firm, first)
+    firm.odoo.write("res.partner", [before], {"active": False})
+    source = Source(system="hubspot", id="2")
+    asked(firm, first.model_copy(update={"odoo_partner": None}), source)
+    made = found(firm, first, source)
+    assert made != before
+    assert found(firm, first, source) == made, "a repeat makes no other"
+    assert found(firm, first) == before, "nor one of the first contract"
+    later = first.model_copy(update={"odoo_partner": None})
+    assert found(firm, later, Source(system="hubspot", id="3")) == made
+
+
 def test_a_choice_that_is_gone_is_asked_about_again(firm: Firm) -> None:
     gone = by_hand(firm)
     firm.odoo.call("res.partner", "unlink", [gone])

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 
 import activities.esign as module
-from activities.esign import AttachRequest, EnvelopeRequest, EsignActivities
+from activities.esign import AttachRequest, EnvelopeRequest, EsignActivities, SignedDeals
 from activities.failures import BusinessRefusal
 from activities.odoo.chatter import attach_signed, find_file
+from contracts.model import Source
 from contracts.problems import Problem
-from contracts.signatures import Envelope, Envelopes, SignedDocument
+from contracts.signatures import Envelope, Envelopes, EnvelopeStatus, SignedDocument
 from sandbox.docusign import pdf
 from tests.activities.firm import Firm
 from tests.world import single
@@ -27,7 +28,12 @@ class Service:
     downloads: list[bytes] = field(default_factory=list)
 
     def read_envelope(self, envelope_id: str) -> Envelope:
-        raise NotImplementedError
+        return Envelope(
+            envelope_id=envelope_id,
+            status=EnvelopeStatus.COMPLETED,
+            changed_at=datetime(2026, 3, 1, tzinfo=UTC),
+            deal=Source(system="hubspot", id="9001"),
+        )
 
     def signed_document(self, envelope_id: str) -> SignedDocument:
         content = pdf("Contract", f"Certificate {len(self.downloads)}")
@@ -89,6 +95,18 @@ def test_a_service_that_is_not_configured_is_named(firm: Firm) -> None:
     with pytest.raises(BusinessRefusal, match="configured: none") as caught:
         activity.read_envelope(EnvelopeRequest(system="docusign", envelope_id="1"))
     assert caught.value.detail.code == "esign_not_configured"
+
+
+def test_an_envelope_of_a_service_that_does_not_sign_the_deal_is_no_signature(firm: Firm) -> None:
+    """Whoever may send envelopes in another account could name any deal of any firm."""
+    services = {"docusign": Service(), "another": Service("another")}
+    deals = {"hubspot": SignedDeals("northwind", ["docusign"])}
+    activity = EsignActivities(services, firm.client, deals)
+    request = EnvelopeRequest(system="docusign", envelope_id="1")
+    assert activity.read_envelope(request).legal_entity == "northwind"
+    with pytest.raises(BusinessRefusal, match="which docusign signs") as caught:
+        activity.read_envelope(request.model_copy(update={"system": "another"}))
+    assert caught.value.detail.code == "envelope_foreign"
 
 
 def _lost(*_: object) -> None:

@@ -345,6 +345,21 @@ async def test_the_envelope_counts_as_it_is_and_not_as_a_late_message_says(
     assert state.signature.envelope.status is EnvelopeStatus.COMPLETED
 
 
+async def test_a_message_ahead_of_its_envelope_waits_until_the_service_shows_it(
+    world: SignedWorld,
+) -> None:
+    """Done with at once, its key would keep out the real end: the message of it and the sweep's."""
+    deal = world.deal()
+    envelope_id = world.sent(deal)
+    await world.connect(envelope_id, "envelope-completed")
+    key = f"{envelope_id}-completed"
+    await world.event(key, EventOutcome.WAITING)
+    world.docusign.complete(envelope_id)
+    await world.connect(envelope_id)
+    await world.skip(f"event/docusign/{key}", minutes=20)
+    await world.state_until(workflow_of(deal), lambda now: now.stage is ContractStage.ACTIVE)
+
+
 async def test_an_envelope_that_names_no_deal_comes_to_nothing(world: SignedWorld) -> None:
     envelope_id = world.docusign.send()
     world.docusign.complete(envelope_id)

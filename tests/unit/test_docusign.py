@@ -321,7 +321,9 @@ def test_connects_messages_are_events_of_the_envelope(store: DocuSignStore) -> N
     envelope_id = store.send(DEAL)
     store.complete(envelope_id)
     [event] = parse(received(store.message(envelope_id)))
-    assert event.task == ForEnvelope(system="docusign", envelope_id=envelope_id)
+    assert event.task == ForEnvelope(
+        system="docusign", envelope_id=envelope_id, status=EnvelopeStatus.COMPLETED
+    )
     assert (event.key, event.kind) == (f"{envelope_id}-completed", "envelope-completed")
     assert parse(received(store.message(envelope_id, "recipient-completed"))) == []
 

@@ -70,10 +70,10 @@ def url(recorder: Recorder) -> Iterator[str]:
         yield address
 
 
-def gateway(url: str, key: str = KEY) -> DropboxSign:
+def gateway(url: str, key: str = KEY, *, counts_tests: bool = False) -> DropboxSign:
     http = pooled_client(url, max_body_bytes=MAX_DOCUMENT_BYTES)
     api = DropboxSignApi(http, Secret.of(key), system="dropbox-sign", calls_per_second=1_000)
-    return DropboxSign(api, system="dropbox-sign")
+    return DropboxSign(api, system="dropbox-sign", counts_tests=counts_tests)
 
 
 def refused(esign: DropboxSign, request_id: str = "x") -> GatewayError:
@@ -97,6 +97,16 @@ def test_a_signed_request_says_who_signed_which_deal_when(
     assert found.deal == Source(system="hubspot", id="9001")
     assert found.signers == ("Ada <ada@client.example>", "Bo <bo@client.example>")
     assert found.completed_at == found.changed_at == store.now() - timedelta(minutes=1)
+
+
+def test_a_request_in_test_mode_binds_nobody_and_signs_no_deal(
+    store: DropboxSignStore, url: str
+) -> None:
+    request_id = store.send(DEAL, is_test=True)
+    store.sign(request_id)
+    assert gateway(url).read_envelope(request_id).deal is None
+    trial = gateway(url, counts_tests=True).read_envelope(request_id)
+    assert trial.deal == Source(system="hubspot", id="9001")
 
 
 def test_a_declined_and_an_expired_request(store: DropboxSignStore, url: str) -> None:
@@ -259,7 +269,9 @@ def test_events_are_of_the_request(store: DropboxSignStore, kind: str, status: s
     body, headers = form(store.event(request_id, kind))
     verify(signed_request(body, headers), ["another", KEY], datetime.now(UTC))
     [event] = parse(received(body, headers))
-    assert event.task == ForEnvelope(system="dropbox-sign", envelope_id=request_id)
+    assert event.task == ForEnvelope(
+        system="dropbox-sign", envelope_id=request_id, status=EnvelopeStatus(status)
+    )
     assert (event.key, event.kind) == (f"{request_id}-{status}", kind)
 
 

@@ -26,7 +26,7 @@ def test_only_odoos_queues_get_the_many_activities_that_share_calls() -> None:
     at_once = {queue: worker._activities_at_once(queue, limits) for queue in task_queues.ALL}
     assert at_once == {
         "contracts": 20,
-        "crm": 20,
+        "crm": 50,
         "esign": 20,
         "odoo-master": 100,
         "odoo-finance": 100,

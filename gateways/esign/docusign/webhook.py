@@ -31,7 +31,7 @@ def parse(received: Received) -> list[InboundEvent]:
     if status is None:
         return []
     envelope_id = _envelope_id(payload.get("data"))
-    task = ForEnvelope(system=received.source, envelope_id=envelope_id)
+    task = ForEnvelope(system=received.source, envelope_id=envelope_id, status=status)
     return [received.event(f"{envelope_id}-{status}", str(payload["event"]), task)]
 
 

@@ -20,6 +20,10 @@ class DropboxSignSettings(ConnectorSettings, Credential):
     """A Dropbox Sign account, by its API key, which its webhooks are signed with too."""
 
     url: str = Field("https://api.hellosign.com", description="where its API is")
+    counts_tests: bool = Field(
+        False,
+        description="to try it out: requests in test mode, which bind nobody, sign deals too",
+    )
 
     @property
     def all_webhook_secrets(self) -> tuple[Secret, ...]:
@@ -34,7 +38,7 @@ def _build(settings: DropboxSignSettings, around: Surroundings) -> Esign:
 
     http = pooled_client(settings.url, max_body_bytes=MAX_DOCUMENT_BYTES)
     api = DropboxSignApi(http, settings.secret, system=around.name)
-    return DropboxSign(api, system=around.name)
+    return DropboxSign(api, system=around.name, counts_tests=settings.counts_tests)
 
 
 CONNECTOR = Connector(

@@ -23,11 +23,15 @@ _A_DAY = timedelta(days=1)
 
 
 class DropboxSign:
-    """One account as a service for signatures."""
+    """One account as a service for signatures.
 
-    def __init__(self, api: DropboxSignApi, *, system: str) -> None:
+    A request in test mode binds nobody: it signs no deal, unless one `counts_tests`.
+    """
+
+    def __init__(self, api: DropboxSignApi, *, system: str, counts_tests: bool = False) -> None:
         self._api = api
         self._system = system
+        self._counts_tests = counts_tests
 
     @property
     def system(self) -> str:
@@ -66,7 +70,7 @@ class DropboxSign:
         status = _status(found, signatures)
         signed = _latest(item.get("signed_at") for item in signatures)
         opened = _latest(item.get("last_viewed_at") for item in signatures)
-        metadata = found.get("metadata")
+        is_binding = self._counts_tests or not found.get("test_mode")
         is_completed = status is EnvelopeStatus.COMPLETED
         times = [signed] if is_completed else [signed, opened]
         try:
@@ -75,7 +79,7 @@ class DropboxSign:
                 status=status,
                 changed_at=_at(_latest([found.get("created_at"), *times])),
                 completed_at=_at(signed) if is_completed else None,
-                deal=_deal(metadata),
+                deal=_deal(found.get("metadata")) if is_binding else None,
                 signers=signers_of(
                     (item.get("signer_name"), item.get("signer_email_address"))
                     for item in signatures

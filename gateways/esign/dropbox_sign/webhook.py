@@ -58,7 +58,7 @@ def parse(received: Received) -> list[InboundEvent]:
     if status is None:
         return []
     request_id = _request_id(payload.get("signature_request"))
-    task = ForEnvelope(system=received.source, envelope_id=request_id)
+    task = ForEnvelope(system=received.source, envelope_id=request_id, status=status)
     return [received.event(f"{request_id}-{status}", kind, task)]
 
 
