@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from gateways import errors
-from gateways.errors import GatewayError
+from gateways.errors import FailureKind, GatewayError
+
+_OF_THE_ACCOUNT = frozenset({"access_denied", "crm_property_unknown", "crm_version_gone"})
+"""Refusals that no single request is the reason of."""
 
 Q = TypeVar("Q")
 R = TypeVar("R")
@@ -38,8 +41,10 @@ class SharedCalls(Generic[Q, R]):
 
     A request waits `gather_seconds` for others, less where a call is full. While a call is under
     way, the next requests gather. `call` returns for each request, in order, its answer or its own
-    error. No two requests of a call have the same `key`. All state belongs to the event loop of the
-    worker, so nothing is locked; only the call itself has a thread.
+    error. Where it fails as a whole, and one of them may be why, the halves are sent, until that
+    one is found: one contract holds up no other. No two requests of a call have the same `key`. All
+    state belongs to the event loop of the worker, so nothing is locked; only the call itself has a
+    thread.
     """
 
     def __init__(
@@ -91,16 +96,11 @@ class SharedCalls(Generic[Q, R]):
 
     def _next_batch(self) -> list[_Waiting[Q, R]]:
         """The oldest that fit into a call. A second one of a key is left for the next call."""
-        oldest_sendable = asyncio.get_running_loop().time() - MAX_WAIT_SECONDS
         batch: dict[Hashable, _Waiting[Q, R]] = {}
         left: list[_Waiting[Q, R]] = []
-        for item in self._waiting:
+        for item in self._in_time(self._waiting):
             key = self._key(item.request)
-            if item.answer.done():
-                continue  # its activity was cancelled or timed out
-            if item.arrived < oldest_sendable:
-                item.answer.set_exception(self._busy())
-            elif key in batch or len(batch) == self._most:
+            if key in batch or len(batch) == self._most:
                 left.append(item)
             else:
                 batch[key] = item
@@ -108,6 +108,17 @@ class SharedCalls(Generic[Q, R]):
         if len(left) < self._most:
             self._is_full.clear()
         return list(batch.values())
+
+    def _in_time(self, items: Sequence[_Waiting[Q, R]]) -> Iterator[_Waiting[Q, R]]:
+        """Those that still wait, and have not waited for too long."""
+        oldest_sendable = asyncio.get_running_loop().time() - MAX_WAIT_SECONDS
+        for item in items:
+            if item.answer.done():
+                continue  # its activity was cancelled or timed out
+            if item.arrived < oldest_sendable:
+                item.answer.set_exception(self._busy())
+            else:
+                yield item
 
     async def _send(self, batch: Sequence[_Waiting[Q, R]]) -> None:
         requests = [item.request for item in batch]
@@ -118,6 +129,9 @@ class SharedCalls(Generic[Q, R]):
             for item, answer in list(zip(batch, answers, strict=True)):
                 _tell(item, answer)
         except Exception as error:  # whatever it is, each of them waits to hear of it
+            if len(batch) > 1 and _may_be_of_one(error):
+                await self._send_halves(batch)
+                return
             for item in batch:
                 # Each its own copy: raised twice, one error would show both tracebacks.
                 _tell(item, copy.copy(error) if isinstance(error, GatewayError) else error)
@@ -125,9 +139,23 @@ class SharedCalls(Generic[Q, R]):
             for item in batch:
                 item.answer.cancel()  # of no effect where it is told
 
+    async def _send_halves(self, batch: Sequence[_Waiting[Q, R]]) -> None:
+        half = len(batch) // 2
+        for part in (batch[:half], batch[half:]):
+            if left := list(self._in_time(part)):
+                await self._send(left)
+
     def _busy(self) -> GatewayError:
         text = f"The request waited for {MAX_WAIT_SECONDS:.0f} s and was not sent."
         return errors.transient(self._system, "client_busy", text)
+
+
+def _may_be_of_one(error: Exception) -> bool:
+    """Whether one request may be why the call failed for all."""
+    if not isinstance(error, GatewayError):
+        return True
+    is_lasting = error.kind in (FailureKind.BUSINESS, FailureKind.DEFECT)
+    return is_lasting and error.code not in _OF_THE_ACCOUNT
 
 
 def _tell(item: _Waiting[Q, R], answer: R | Exception) -> None:

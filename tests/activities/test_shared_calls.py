@@ -120,6 +120,50 @@ async def test_a_call_that_fails_fails_for_all_each_with_an_error_of_its_own(crm
     assert await written(batcher, 2) == [None, None], "the next call goes its way"
 
 
+@pytest.mark.parametrize(
+    "error", [KeyError("name"), errors.business("fake", "crm_refused", "an id of 20 digits")]
+)
+async def test_what_one_request_makes_of_a_whole_call_is_no_other_contracts_trouble(
+    crm: FakeCrm, error: Exception
+) -> None:
+    def fail(statuses: Sequence[ContractStatus]) -> Verdicts:
+        if any(item.deal_id == "7" for item in statuses):
+            raise error
+        return [None] * len(statuses)
+
+    crm.trouble = fail
+    found = await written(batcher_of(crm), 20)
+    assert [place for place, item in enumerate(found) if item is not None] == [7]
+    assert len(crm.calls) <= 11
+
+
+async def test_what_the_whole_account_lacks_is_not_looked_for_in_single_requests(
+    crm: FakeCrm,
+) -> None:
+    def fail(statuses: Sequence[ContractStatus]) -> Verdicts:
+        raise errors.business("fake", "access_denied", "no scope")
+
+    crm.trouble = fail
+    found = await written(batcher_of(crm), 20)
+    assert all(isinstance(item, GatewayError) for item in found)
+    assert len(crm.calls) == 1
+
+
+async def test_halves_that_would_be_late_are_not_sent(
+    crm: FakeCrm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_calls, "MAX_WAIT_SECONDS", 0.3)
+
+    def fail(statuses: Sequence[ContractStatus]) -> Verdicts:
+        time.sleep(0.5)
+        raise KeyError("name")
+
+    crm.trouble = fail
+    found = await written(batcher_of(crm, gather_seconds=0.05), 4)
+    assert [getattr(item, "code", "") for item in found] == ["client_busy"] * 4
+    assert len(crm.calls) == 1
+
+
 @pytest.mark.parametrize("answer", [[], [None] * 9])
 async def test_an_answer_for_other_statuses_than_were_sent_is_a_defect(
     crm: FakeCrm, answer: Verdicts
