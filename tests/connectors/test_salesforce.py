@@ -14,6 +14,7 @@ from gateways.crm.salesforce import CONNECTOR
 from gateways.crm.salesforce.queries import PAGE
 from gateways.crm.salesforce.settings import FieldNames
 from gateways.crm.salesforce.setup import STATUS_FIELDS, custom_fields
+from sandbox.accounts import add_fields
 from sandbox.conformance.crm import CrmConformance, CrmRemote, Deal
 from sandbox.conformance.remote import Answer
 from sandbox.conformance.serving import served
@@ -21,7 +22,6 @@ from sandbox.proxy import Request
 from sandbox.salesforce import ExternalClientApp, SalesforceOrg, salesforce_app
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.objects import WON_STAGE
-from tests.unit.crm.salesforce.connected import define
 
 SECRET, WRONG = "consumer-secret-of-the-kit", "consumer-secret-of-nobody"
 
@@ -40,8 +40,7 @@ class SalesforceRemote(CrmRemote):
     @contextmanager
     def running(cls) -> Iterator[Self]:
         org, client = SalesforceOrg(":memory:"), ExternalClientApp(consumer_secret=SECRET)
-        for item in custom_fields(FieldNames()):
-            define(org, item)
+        add_fields(org, custom_fields(FieldNames()))
         with served(salesforce_app(org, client)) as address:
             yield cls(address, org, client)
         org.close()
