@@ -14,9 +14,9 @@ from gateways.secrets import Secret
 from gateways.webhooks import schemes
 from gateways.webhooks.schemes import SignedRequest
 from sandbox import docusign_connect
+from sandbox.conformance.serving import served
 from sandbox.docusign_connect import Connect, NotTaken
 from sandbox.server import Sandbox
-from tests.serving import served
 
 
 class Gateway:
