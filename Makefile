@@ -49,7 +49,7 @@ test: $(STAMP) $(JUDGES) ## everything, the real Odoo included (minutes more the
 	@python -m pytest $(CAMPAIGN)
 
 test-fast: $(STAMP) $(JUDGES) ## what is quick and needs no Odoo: domain, gateways, workflows on the stand-in, replay
-	@python -m pytest $(PARALLEL) -m "not real and not long" tests/unit tests/replay tests/activities tests/workflows
+	@python -m pytest $(PARALLEL) -m "not real and not long" tests/unit tests/replay tests/activities tests/workflows tests/connectors
 
 bench: $(STAMP) ## what the product is measured by (ONLY=name: that one; QUICK=1: small sizes, minutes)
 	@python -m sandbox.real_odoo prepare

@@ -110,7 +110,7 @@ def show_where(console: Console, stack: Stack) -> None:
     console.print("In another shell, to use c2c with this stack:\n")
     for name, value in stack.environment.items():
         console.print(f"  export {name}={shlex.quote(value)}", highlight=False, soft_wrap=True)
-    console.print("\nCtrl-C ends it all. One part starts again with: c2c dev --restart worker")
+    console.print("\nCtrl-C ends it all.")
 
 
 async def _interrupted() -> None:

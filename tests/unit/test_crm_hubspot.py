@@ -24,6 +24,7 @@ from contracts.money import Money
 from contracts.validation import InvalidContract, validate
 from gateways.crm.hubspot.api import HubSpotApi
 from gateways.crm.hubspot.crm import CUSTOM_PROPERTIES, HubSpotCrm
+from gateways.crm.hubspot.errors import Refusals
 from gateways.crm.protocol import Crm
 from gateways.crm.status import status_texts
 from gateways.errors import FailureKind, GatewayError
@@ -619,6 +620,12 @@ def test_a_rotated_token_takes_effect_at_once(
 
 
 # Writing back
+
+
+def test_a_deal_that_was_merged_into_another_is_written_like_any_other() -> None:
+    """Its answer has the id of the deal that is left: only the trace says whose it is."""
+    written = [{"id": "9", "objectWriteTraceId": "7"}, {"id": "8", "objectWriteTraceId": "8"}]
+    assert Refusals("hubspot").of_records({"results": written}, written, ["7", "8"]) == {}
 
 
 def test_a_status_is_written_in_one_call_and_nothing_else_changes(

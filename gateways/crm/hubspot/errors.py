@@ -66,7 +66,9 @@ class Refusals:
         self, answer: JsonObject, written: Sequence[JsonObject], ids: Sequence[str]
     ) -> dict[str, GatewayError]:
         """Why each record of a batch is refused that is not among those written."""
-        done = {str(record.get("id")) for record in written}
+        # A deal that was merged into another one answers by that one's id.
+        names = ("id", "objectWriteTraceId")
+        done = {str(record.get(name)) for record in written for name in names}
         named: dict[str, JsonObject] = {}
         unnamed: list[JsonObject] = []
         for item in answer.get("errors") or []:
