@@ -22,9 +22,9 @@ from faultlab.scenario import ScenarioResult
 from faultlab.webhooks import EVENTS, HUBSPOT, NotTaken, Webhooks
 from gateways.webhooks import schemes
 from gateways.webhooks.schemes import SignedRequest
+from sandbox.conformance.serving import served
 from sandbox.hubspot import HubSpotStore
 from starters.client.events import EventRow
-from tests.serving import served
 
 WORKFLOW = "contract/northwind/hubspot-9001"
 
