@@ -139,7 +139,9 @@ def _attach_signed(state: ContractState, action: Action) -> Awaitable[Any]:
         system=report.system,
         envelope_id=report.envelope.envelope_id,
     )
-    config = options.esign(f"attach envelope {action.basis}", calls=ATTACHING_CALLS)
+    config = options.esign(
+        f"attach envelope {action.basis}", looks_first=True, calls=ATTACHING_CALLS
+    )
     return activity(EsignActivities.attach_signed, request, config)
 
 

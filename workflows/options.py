@@ -82,9 +82,10 @@ def crm(summary: str, urgency: Urgency = Urgency.BACKGROUND) -> ActivityConfig:
     return _remote(task_queues.CRM, summary, urgency, _HEARTBEAT)
 
 
-def esign(summary: str, *, calls: int = 1) -> ActivityConfig:
-    """`calls` is for activities that make several in a row, to the service and to Odoo."""
-    return _remote(task_queues.ESIGN, summary, Urgency.ONWARD, _HEARTBEAT, calls)
+def esign(summary: str, *, looks_first: bool = False, calls: int = 1) -> ActivityConfig:
+    """`looks_first` and `calls` are for what is attached in Odoo: see `odoo_finance`."""
+    heartbeat = _HEARTBEAT_OF_LOOKING if looks_first else _HEARTBEAT
+    return _remote(task_queues.ESIGN, summary, Urgency.ONWARD, heartbeat, calls)
 
 
 def odoo_master(

@@ -8,7 +8,7 @@ from contracts import metrics, parking
 from contracts.agenda.actions import Action, Failed, Question, Wanted
 from contracts.agenda.machine import ActRule, MessageRule
 from contracts.billing import account
-from contracts.contract import derived
+from contracts.contract import derived, signing
 from contracts.contract.answers import Accepted, DealRead
 from contracts.contract.state import (
     ContractStage,
@@ -17,6 +17,7 @@ from contracts.contract.state import (
     MilestoneProgress,
     OdooRefs,
 )
+from contracts.model import JsonObject
 from contracts.problems import Problem
 from contracts.validation import payload_problems
 
@@ -28,6 +29,8 @@ def wanted(state: ContractState) -> Iterator[Wanted]:
     if state.stage is ContractStage.RECEIVED:
         if not state.contract_data:
             yield Action(READ_DEAL, READ_DEAL)
+    elif signing.reads_again(state):
+        yield Action(READ_DEAL, READ_DEAL)
     elif must_validate(state):
         problems = _payload_problems(state.contract_data)
         if problems:
@@ -69,13 +72,17 @@ def received(state: ContractState) -> ContractState:
     """There is data to be validated: under the contract's own name, whatever it says itself."""
     if state.stage is not ContractStage.RECEIVED or not state.contract_data:
         return state
-    named = {
-        **state.contract_data,
+    named = _named(state, state.contract_data)
+    return state.replace(contract_data=named).enter(ContractStage.VALIDATING)
+
+
+def _named(state: ContractState, contract_data: JsonObject) -> JsonObject:
+    return {
+        **contract_data,
         "contract_id": state.contract_id,
         "legal_entity": state.legal_entity,
         "source": state.source.model_dump(mode="json"),
     }
-    return state.replace(contract_data=named).enter(ContractStage.VALIDATING)
 
 
 # --- what came of it ------------------------------------------------------------------------------
@@ -83,7 +90,15 @@ def received(state: ContractState) -> ContractState:
 
 def _deal_read(state: ContractState, action: Action, deal: DealRead) -> ContractState:
     signature = state.signature.replace(system=deal.signature)
-    return state.replace(contract_data=deal.contract_data, signature=signature)
+    if state.stage is ContractStage.RECEIVED:
+        return state.replace(contract_data=deal.contract_data, signature=signature)
+    contract_data = _named(state, deal.contract_data)
+    if day := signing.signed_on(state):
+        contract_data["signed_on"] = day.isoformat()
+    state = state.noted("Signed; the deal is read once more")
+    signature = signature.replace(deal_read=True)
+    state = state.replace(contract_data=contract_data, signature=signature, amended=True)
+    return state.enter(ContractStage.VALIDATING)
 
 
 def _validated(state: ContractState, action: Action, accepted: Accepted) -> ContractState:

@@ -11,7 +11,7 @@ from contracts.agenda.actions import Action, Failed, Question, Wanted
 from contracts.agenda.machine import ActRule, MessageRule
 from contracts.contract.messages import SignatureConfirmed, SignatureReported
 from contracts.contract.signature import Signature, SignedAttachment
-from contracts.contract.state import ENDED, UNSIGNED, ContractStage, ContractState
+from contracts.contract.state import ENDED, FILE_SOURCE, UNSIGNED, ContractStage, ContractState
 from contracts.model import FIRST_DATE, LAST_DATE
 from contracts.parking import Resolution, StepException
 from contracts.signatures import EnvelopeStatus
@@ -49,12 +49,22 @@ def attaching(state: ContractState) -> Iterator[Action]:
         yield Action(ATTACH_SIGNED, ATTACH_SIGNED, basis=envelope.envelope_id)
 
 
+def reads_again(state: ContractState) -> bool:
+    """Whether the deal is to be read once more: until the signature its terms are the CRM's, and
+    may have changed since it was won. What a person has amended meanwhile counts instead."""
+    signature = state.signature
+    is_due = state.stage is ContractStage.SIGNING and signature.is_given and not signature.deal_read
+    return is_due and not state.was_amended and state.source.system != FILE_SOURCE
+
+
 def signed(state: ContractState) -> ContractState:
     """Signed, the contract is set up in Odoo. Where the day of the signature is not the one that
     the contract states, the contract is checked once more with that day."""
     if state.stage is not ContractStage.SIGNING or not state.signature.is_given:
         return state
-    day = _signed_on(state)
+    if reads_again(state):
+        return state
+    day = signed_on(state)
     if day is None or day == state.terms.signed_on:
         return state.enter(ContractStage.PROVISIONING)
     contract_data = {**state.contract_data, "signed_on": day.isoformat()}
@@ -63,7 +73,7 @@ def signed(state: ContractState) -> ContractState:
     return state.enter(ContractStage.VALIDATING)
 
 
-def _signed_on(state: ContractState) -> date | None:
+def signed_on(state: ContractState) -> date | None:
     """The day of the signature in the legal entity's zone; None where nobody says it."""
     signature, envelope = state.signature, state.signature.envelope
     if signature.confirmed is not None and not signature.is_completed:
@@ -103,7 +113,7 @@ def _report(state: ContractState, message: SignatureReported) -> ContractState:
     if not _counts(state, message):
         late = signature.replace(late=message)
         return state.replace(signature=late).noted(f"{words}; the contract is signed already")
-    counted = signature.replace(reported=message, waits_for_another=False)
+    counted = signature.replace(reported=message, waits_for_another=False, deal_read=False)
     return state.replace(signature=counted).noted(words)
 
 

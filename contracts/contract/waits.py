@@ -23,7 +23,7 @@ def contract_waits(state: ContractState) -> tuple[str | None, str]:
     change = state.change
     if change is not None and change.approval_round and not change.approval_round.is_decided:
         return "approval", f"change order {change.order.number} to be approved"
-    if state.stage is ContractStage.SIGNING:
+    if state.stage is ContractStage.SIGNING and not state.signature.is_given:
         return "signature", f"the signature, by {_service(state)}"
     if state.stage is ContractStage.ACTIVE:
         on, what = _waits_for_work(state)

@@ -85,6 +85,45 @@ def test_the_day_of_signature_is_the_envelopes_in_the_legal_entitys_zone() -> No
     assert life.begun.count("validate") == 2
 
 
+def test_what_is_signed_is_the_deal_as_it_is_at_the_signature() -> None:
+    """It waited for weeks, and was negotiated on: until then the terms are the CRM's."""
+    life = waiting()
+    life.deal = fixed_price(title="As negotiated", purchase_order="PO-2")
+    life.signal(report(COMPLETED))
+    assert (life.state.terms.title, life.state.terms.purchase_order) == ("As negotiated", "PO-2")
+    assert life.state.terms.signed_on == date(2026, 3, 2)
+    assert life.begun.count("read_deal") == 2
+
+
+def test_a_second_envelope_signs_the_deal_as_it_is_then() -> None:
+    life = waiting()
+    life.held_back.add("validate")
+    life.signal(report(COMPLETED))
+    life.signal(report(VOIDED, hours=1))
+    life.release("validate")
+    life.deal = fixed_price(title="As negotiated")
+    life.signal(report(COMPLETED, "env-2", hours=2))
+    assert life.stage() is ContractStage.ACTIVE
+    assert life.state.terms.title == "As negotiated"
+
+
+def test_what_a_person_amended_before_the_signature_is_not_read_over() -> None:
+    life = Played(fixed_price(title=""), system="hubspot", signature="docusign")
+    life.resolve(Choice.AMEND, changes={"title": "Amended"})
+    assert life.stage() is ContractStage.SIGNING
+    life.signal(report(COMPLETED))
+    assert life.state.terms.title == "Amended"
+
+
+def test_a_deal_that_is_won_no_more_at_its_signature_is_for_a_person() -> None:
+    life = waiting()
+    life.fates["read_deal"] = [Failed("business", "deal_not_won", "it was reopened")]
+    life.signal(report(COMPLETED))
+    assert exception(life) == ("deal_not_won", "it was reopened", ["retry", "cancel"])
+    life.resolve(Choice.RETRY)
+    assert life.stage() is ContractStage.ACTIVE
+
+
 def test_a_day_of_signature_that_the_terms_do_not_bear_parks_for_sales() -> None:
     life = waiting(starts_on=None, ends_on="2026-03-01")
     life.signal(report(COMPLETED))
