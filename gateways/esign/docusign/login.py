@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import httpx
 from joserfc import jwt
@@ -14,7 +15,7 @@ from joserfc.jwk import RSAKey
 
 from gateways import errors
 from gateways.errors import GatewayError
-from gateways.http import json_object, refuse_plain_http, unanswered
+from gateways.http import is_loopback, json_object, refuse_plain_http, unanswered
 from gateways.secrets import Secret
 
 SCOPES = "signature impersonation"
@@ -113,7 +114,10 @@ class Login:
             refuse_plain_http(address)
         except ValueError as error:
             raise self._unexpected(str(error)) from None
-        return f"{address.rstrip('/')}/restapi/v2.1/accounts/{account}"
+        if is_loopback(httpx.URL(address).host) and not is_loopback(self._http.base_url.host):
+            # Of all that runs on this machine nothing is DocuSign.
+            raise self._unexpected(f"DocuSign says that the account is at {address}.")
+        return f"{address.rstrip('/')}/restapi/v2.1/accounts/{quote(str(account), safe='')}"
 
     def _is_meant(self, account: dict[str, Any]) -> bool:
         if self._account_id:
