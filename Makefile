@@ -36,7 +36,7 @@ $(JUDGES): tests/judges/package.json tests/judges/package-lock.json
 	    echo "Node 20 with npm is needed by tests/unit/crm (npm not found)"; \
 	fi
 
-demo: $(STAMP) ## six contracts from signature to cash (ODOO=real: on a real Odoo 19; KEEP=1: stay up)
+demo: $(STAMP) ## seven contracts from signature to cash (ODOO=real: on a real Odoo 19; KEEP=1: stay up)
 	@c2c demo $(if $(ODOO),--odoo $(ODOO)) $(if $(KEEP),--keep)
 
 dev: $(STAMP) ## the whole local stack in the foreground (KEEP=1: with the data of the last time)
@@ -49,7 +49,7 @@ test: $(STAMP) $(JUDGES) ## everything, the real Odoo included (minutes more the
 	@python -m pytest $(CAMPAIGN)
 
 test-fast: $(STAMP) $(JUDGES) ## what is quick and needs no Odoo: domain, gateways, workflows on the stand-in, replay
-	@python -m pytest $(PARALLEL) -m "not real and not long" tests/unit tests/replay tests/activities tests/workflows
+	@python -m pytest $(PARALLEL) -m "not real and not long" tests/unit tests/replay tests/activities tests/workflows tests/connectors
 
 bench: $(STAMP) ## what the product is measured by (ONLY=name: that one; QUICK=1: small sizes, minutes)
 	@python -m sandbox.real_odoo prepare

@@ -61,7 +61,8 @@ MODULES = (
     "recovery",
     "webhooks",
     "customers",
-    "crm",
+    "won_deals",
+    "write_back",
     "command_line",
     "peers.comparison",
 )

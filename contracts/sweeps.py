@@ -13,6 +13,12 @@ from contracts.invoice.messages import InvoiceBalance
 from contracts.model import Value
 from contracts.money import Money
 
+FIRST_LOOK_BACK = timedelta(days=7)
+"""How far the first sweep looks back; later ones start where the last ended."""
+MOST_FOUND = 10_000
+"""What a sweep remembers to have found: well below the 2 MB that the engine keeps. What is started
+twice is started once."""
+
 
 class Kind(StrEnum):
     """What a sweep reads, in this order."""
@@ -137,13 +143,26 @@ class ConnectorSweepResult(BaseModel):
 
 
 class ConnectorSweepProgress(BaseModel):
-    """A sweep that goes on in another run: from when on it reads, what was seen before it, its own
-    result so far, and the mark that the next page begins behind."""
+    """How far a sweep has come: from when on it reads, what was seen before it, its own result so
+    far, and the mark that the next page begins behind."""
 
     since: datetime
     seen: dict[str, datetime]
     result: ConnectorSweepResult
     after: str
+
+    def begin_page(self, as_of: datetime) -> None:
+        """The first page's time, by the remote's clock, is where the next sweep starts."""
+        if not self.after:
+            self.result.watermark = max(self.result.watermark, as_of)
+
+    def is_new(self, key: str, changed_at: datetime, overlap: timedelta) -> bool:
+        """Whether the sweep before this one has not seen it; it is remembered for the next one
+        where that may read it again."""
+        is_young = changed_at >= self.result.watermark - overlap
+        if is_young and len(self.result.seen) < MOST_FOUND:
+            self.result.seen[key] = changed_at
+        return key not in self.seen
 
 
 class ConnectorSweep(BaseModel):
@@ -165,6 +184,14 @@ class ConnectorSweep(BaseModel):
     def day_of(self, now: datetime) -> date:
         """The day it is, where the connector's legal entity is."""
         return now.astimezone(ZoneInfo(self.time_zone)).date()
+
+    def begun(self, before: ConnectorSweepResult | None, now: datetime) -> ConnectorSweepProgress:
+        """A sweep begins at `now` where its predecessor ended, and somewhat before that; without a
+        predecessor it looks back by a week."""
+        before = before or ConnectorSweepResult(watermark=now - FIRST_LOOK_BACK)
+        result = ConnectorSweepResult(watermark=before.watermark, day=self.day_of(now))
+        since = self.begins(before.watermark, before.day, self.day_of(now))
+        return ConnectorSweepProgress(since=since, seen=before.seen, result=result, after="")
 
     def begins(self, watermark: datetime, last_day: date | None, today: date) -> datetime:
         """From when on changes are read; `last_day` is that of the predecessor."""

@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 # are readable, and the folder around them is closed to everyone else on this machine.
 mkdir -p secrets
 chmod 700 secrets
-for name in temporal_db_password odoo_db_password odoo_admin_password; do
+for name in temporal_db_password odoo_db_password odoo_admin_password odoo_webhook_secret; do
     if [ ! -s "secrets/$name" ]; then
         # Letters and digits only: these pass through shells and configuration templates.
         LC_ALL=C tr -dc 'A-Za-z0-9' </dev/urandom | head -c 32 >"secrets/$name"

@@ -13,7 +13,9 @@ from random import Random
 
 from contracts.identifiers import contract_of
 from faultlab import lab as labs
+from faultlab.books import SqliteRows
 from faultlab.contract_generator import Flavour, drawn
+from faultlab.inbound import look
 from faultlab.invariants import Findings, HistorySummary, examine, histories_of, summaries_of
 from faultlab.lab import Lab
 from faultlab.ledger import patiently
@@ -23,7 +25,7 @@ from faultlab.scenario import EVERYDAY, MOST_SECONDS, Habits, Scenario, Scenario
 from faultlab.stall_monitor import StallMonitor
 from sandbox.proxy import Kind
 
-FAMILIES = ("F1", "F2", "F3", "F4", "F5", "F6", "F7", "F13")
+FAMILIES = ("F1", "F2", "F3", "F4", "F5", "F6", "F7", "F13", "F15")
 ALL = frozenset(FAMILIES)
 """F7, messages three times and shuffled, is how every scenario runs."""
 AT_ONCE, AT_ONCE_REAL = 40, 12
@@ -149,6 +151,15 @@ class _Campaign:
         findings, summaries = await examine(
             self._lab.client, self._lab.books, self._scenarios, self._lab.ledger.acknowledged
         )
+        inbound, wrong = await look(
+            self._lab.client,
+            SqliteRows(self._lab.sandbox.crm_database),
+            self._lab.webhooks.kept,
+            self._scenarios,
+        )
+        findings.events, findings.deliveries = len(inbound.kept), sum(inbound.kept.values())
+        for seed, text in wrong:
+            findings.add(seed, text)
         await self._recoveries(summaries, findings)
         for workflow_id, text in self._stall_monitor.wrong.items():
             findings.add(self._seeds.get(contract_of(workflow_id), -1), text)

@@ -54,7 +54,7 @@ _WEIGHTS = {
 }
 _COUNTS = {Flavour.CHANGED: 3, Flavour.OVERDUE: 1}
 """How many milestones it takes: an invoice beside one that is overdue would need an address."""
-_DEALS = 0.3
+_DEALS = 0.5
 """The share of plain contracts that come from the CRM."""
 
 

@@ -66,6 +66,9 @@ class Findings:
     wrong: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
     histories: int = 0
     acknowledged: int = 0
+    events: int = 0
+    deliveries: int = 0
+    """Webhooks that were acknowledged, repeats included."""
 
     def add(self, seed: int, text: str) -> None:
         self.wrong[seed].append(text)

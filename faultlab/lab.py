@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import time
@@ -22,11 +23,13 @@ from faultlab.ledger import Ledger
 from faultlab.processes import (
     NAMESPACE,
     WORKFLOWS,
+    GatewayServer,
     SandboxServer,
     TemporalServer,
     Worker,
     WorkerPool,
 )
+from faultlab.webhooks import EVENTS, HUBSPOT, Webhooks
 from gateways.odoo import OdooClient
 from gateways.odoo import connect as connect_odoo
 from gateways.secrets import Secret
@@ -57,6 +60,8 @@ class Lab:
     folder: Path
     temporal: TemporalServer
     sandbox: SandboxServer
+    gateway: GatewayServer
+    webhooks: Webhooks
     real: RealOdoo | None
     odoo_proxy: Proxy
     crm_proxy: Proxy
@@ -113,6 +118,12 @@ class Lab:
             await asyncio.sleep(down_seconds)
             self.temporal.stop()
             await self.temporal.start()
+
+    async def restart_gateway(self) -> None:
+        """SIGKILL the web gateway in the middle of its requests, and start it again."""
+        self.gateway.kill()
+        self.gateway.stop()
+        await self.gateway.start(self.environment)
 
     async def restart_odoo(self) -> None:
         """SIGKILL Odoo in the middle of its calls, and start it again."""
@@ -222,10 +233,15 @@ async def running(
         for proxy in {id(p): p for p in (crm_proxy, odoo_proxy)}.values():
             await proxy.start()
             stack.push_async_callback(proxy.stop)
+        gateway = GatewayServer(folder)
+        webhooks = Webhooks(gateway.url, folder)
         environment = _environment(folder, temporal, sandbox, odoo, odoo_proxy, crm_proxy)
+        environment |= _of_webhooks(webhooks, gateway)
         settings = _settings(environment)
         await asyncio.to_thread(_prepare_crm, settings)
         await schedules.ensure_sweeps(client, settings)
+        stack.callback(gateway.stop)
+        await gateway.start(environment)
         workflow_worker = Worker(WORKFLOWS, environment, folder / "workflow_worker.log", mutation)
         activity_workers = WorkerPool(
             worker_count,
@@ -248,6 +264,8 @@ async def running(
             folder=folder,
             temporal=temporal,
             sandbox=sandbox,
+            gateway=gateway,
+            webhooks=webhooks,
             real=odoo,
             odoo_proxy=odoo_proxy,
             crm_proxy=crm_proxy,
@@ -287,6 +305,17 @@ def _environment(
         "C2C_CRM__HUBSPOT__API_KEY_FILE": str(sandbox.key_file("hubspot")),
         "C2C_CRM__HUBSPOT__LEGAL_ENTITY": "northwind",
         "C2C_CRM__HUBSPOT__CLOSED_SINCE": "2020-01-01",
+    }
+
+
+def _of_webhooks(webhooks: Webhooks, gateway: GatewayServer) -> dict[str, str]:
+    """Where the gateway listens, and who sends what to it."""
+    sender = {"kind": "events", "webhook_secret_files": [str(webhooks.secret_file(EVENTS))]}
+    return {
+        "C2C_WEB__PORT": str(gateway.port),
+        "C2C_WEB__PUBLIC_URL": gateway.url,
+        "C2C_SENDER": json.dumps({EVENTS: sender}),
+        "C2C_CRM__HUBSPOT__WEBHOOK_SECRET_FILES": json.dumps([str(webhooks.secret_file(HUBSPOT))]),
     }
 
 

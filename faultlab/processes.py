@@ -126,6 +126,11 @@ class SandboxServer:
         """The SQLite file of the Odoo stand-in."""
         return self._folder / "odoo.sqlite"
 
+    @property
+    def crm_database(self) -> Path:
+        """The SQLite file of the HubSpot stand-in."""
+        return self._folder / "hubspot.sqlite"
+
     def key_file(self, name: str) -> Path:
         return self._folder / "keys" / name
 
@@ -133,9 +138,40 @@ class SandboxServer:
         command = [sys.executable, "-m", "sandbox", "--port", str(self.port)]
         command += ["--data", str(self._folder)]
         self._process = Process(command, log=self._log, environment=os.environ)
-        await until(lambda: _is_healthy(self.url), f"the sandbox does not answer; see {self._log}")
+        await until(
+            lambda: _answers(f"{self.url}/web/health"),
+            f"the sandbox does not answer; see {self._log}",
+        )
 
     def kill(self) -> None:
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.stop()
+            self._process = None
+
+
+class GatewayServer:
+    """The web gateway, `c2c serve`; killed, it starts again on the same port."""
+
+    def __init__(self, folder: Path) -> None:
+        self._log = folder / "gateway.log"
+        self.port = free_port()
+        self.url = f"http://{HOST}:{self.port}"
+        self._process: Process | None = None
+
+    async def start(self, environment: Mapping[str, str]) -> None:
+        command = [sys.executable, "-m", "starters", "serve"]
+        self._process = Process(command, log=self._log, environment=environment)
+        await until(
+            lambda: _answers(f"{self.url}/health"), f"the gateway does not answer; see {self._log}"
+        )
+
+    def kill(self) -> None:
+        """SIGKILL: what it was about to answer is never answered."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._process.pid, signal.SIGKILL)
@@ -289,9 +325,9 @@ async def until(is_so: Callable[[], bool], otherwise: str, seconds: float = STAR
     return time.monotonic() - began
 
 
-def _is_healthy(url: str) -> bool:
+def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{url}/web/health", timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=5) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False

@@ -28,7 +28,8 @@ def show(console: Console, outcomes: Sequence[Outcome]) -> None:
         found = outcome.findings
         console.print(
             f"\n{outcome.runs} scenarios on {where} in {outcome.seconds:.0f} s: {found.histories} "
-            f"histories replayed, {found.acknowledged} acknowledged messages looked up in them"
+            f"histories replayed, {found.acknowledged} acknowledged messages looked up in them, "
+            f"{found.events} events of {found.deliveries} webhooks"
         )
         for table in (boundaries(outcome), lost_answers(outcome), kills(outcome)):
             if table is not None:
@@ -116,6 +117,8 @@ def write(file: Path, outcomes: Sequence[Outcome]) -> None:
             "seconds": round(outcome.seconds, 1),
             "histories": outcome.findings.histories,
             "acknowledged": outcome.findings.acknowledged,
+            "events": outcome.findings.events,
+            "webhooks": outcome.findings.deliveries,
             "fates": outcome.fates,
             "boundaries": [
                 {

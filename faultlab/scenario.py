@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -83,6 +83,7 @@ class ScenarioResult:
     closed: bool = False
     parked: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+    deal_id: str = ""
 
 
 class Stuck(Exception):
@@ -168,11 +169,27 @@ class Scenario:
             return
         async with self._lab.odoo_mending:
             deal_id = await self._lab.add_deal(self._generated.deal)
+        self.result.deal_id = deal_id
         self._called(contract_workflow_id(ENTITY, deal_contract_id(CRM, deal_id)))
-        if self._random.random() < 0.5:  # the other half is found by the sweep
+        way = self._random.choice(("start", "webhook", "sweep"))  # the last finds it by itself
+        if way == "start":
             for _ in range(COPIES):
                 await patiently(lambda: self._lab.c2c.start_deal(CRM, deal_id, ENTITY))
             self._lab.ledger.started(self._id)
+        if way == "webhook":
+            await self._shuffled(self._deal_changed(number) for number in range(1, COPIES + 1))
+            self._sent.append(self._deal_changed(COPIES))
+            self._sent.append(self._deal_changed(COPIES + 1))
+
+    def _deal_changed(self, number: int) -> Callable[[], Awaitable[None]]:
+        """One of the CRM's webhooks about the deal."""
+        return lambda: self._lab.webhooks.deal_changed(self.result.deal_id, number)
+
+    async def _shuffled(self, sends: Iterable[Callable[[], Awaitable[None]]]) -> None:
+        """Each of these three times, all at once, in any order."""
+        doors = [send for send in sends for _ in range(COPIES)]
+        self._random.shuffle(doors)
+        await asyncio.gather(*(door() for door in doors))
 
     def _called(self, workflow_id: str) -> None:
         self._id = self.result.workflow_id = workflow_id
@@ -374,9 +391,24 @@ class Scenario:
         return MilestoneReached(milestone=key, by=MANAGER)
 
     async def _reach(self, key: str) -> None:
-        await self._send(
-            self._id, messages.REACH_MILESTONE, "milestone_reached", self._reached(key)
-        )
+        """By a message, by webhooks, or by both at once."""
+        ways = self._random.choice(("message", "webhook", "message webhook"))
+        by_message, by_webhook = "message" in ways, "webhook" in ways
+        sends = []
+        if by_message:
+            reached = self._reached(key)
+            sends.append(
+                self._send(self._id, messages.REACH_MILESTONE, "milestone_reached", reached)
+            )
+        if by_webhook:
+            events = [self._milestone_event(key, number) for number in (1, 2)]
+            sends.append(self._shuffled(events))
+            self._sent += [events[0], self._milestone_event(key, 3)]
+        await asyncio.gather(*sends)
+
+    def _milestone_event(self, key: str, number: int) -> Callable[[], Awaitable[None]]:
+        event_id = f"{self._generated.seed}-{key}-{number}"
+        return lambda: self._lab.webhooks.milestone_reached(self._id, key, event_id)
 
     async def _send(
         self, workflow_id: str, update: Update[Any, Any], signal: str, message: Any

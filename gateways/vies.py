@@ -11,41 +11,16 @@ from enum import StrEnum
 from functools import cached_property
 
 import httpx
-from pydantic import BaseModel, field_validator
-from stdnum.eu.vat import MEMBER_STATES
+from pydantic import BaseModel
 
 from contracts import vat
-from gateways.http import json_object, pooled_client, refuse_plain_http
-from gateways.settings import Section
+from gateways.http import json_object, pooled_client
+from gateways.vies_settings import COUNTRIES, ViesSettings
 
-DEFAULT_URL = "https://ec.europa.eu/taxation_customs/vies/rest-api"
 TIMEOUT_SECONDS = 5.0
 _PATH = "/check-vat-number"
 _PREFIX = {"GR": "EL", "GB": "XI"}
-_COUNTRIES = frozenset({*(code.upper() for code in MEMBER_STATES), "GR"})
 _MOST_TEXT = 60
-
-
-class ViesSettings(Section):
-    """Whether VIES is asked. With the firm's own number as `requester` it gives a consultation
-    number."""
-
-    enabled: bool = False
-    requester: str = ""
-    url: str = DEFAULT_URL
-
-    @field_validator("requester")
-    @classmethod
-    def _own_number(cls, number: str) -> str:
-        if number and vat.read(number, "").country not in _COUNTRIES:
-            raise ValueError("requester is a valid VAT number with its country's prefix")
-        return number
-
-    @field_validator("url")
-    @classmethod
-    def _no_plain_http(cls, url: str) -> str:
-        refuse_plain_http(url)
-        return url
 
 
 class Verdict(StrEnum):
@@ -86,7 +61,7 @@ class Vies:
     def check(self, number: str | None, country: str) -> VatCheck | None:
         """What VIES says now; None where it is not its to say: no number of a member state."""
         known = vat.read(number, country)
-        if known.country not in _COUNTRIES:
+        if known.country not in COUNTRIES:
             return None
         try:
             response = self._http.post(_PATH, json=self._question(known))

@@ -49,7 +49,7 @@ def demo(
         typer.Option("--kill-worker", help="Kill the worker (SIGKILL) on the way: same outcome."),
     ] = False,
 ) -> None:
-    """Run six contracts from signature to cash on a stack of its own; months in seconds."""
+    """Run seven contracts from signature to cash on a stack of its own; months in seconds."""
     with _extra_needed():
         from sandbox import foreground
 

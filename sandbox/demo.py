@@ -1,4 +1,4 @@
-"""Leads six contracts from signature to cash, shows what happens, and checks it against Odoo.
+"""Leads contracts from signature to cash, shows what happens, and checks it against Odoo.
 
 The scenarios are in `scenarios`; months pass in seconds, because each workflow's own clock is moved
 forward on the real server.
@@ -7,9 +7,7 @@ forward on the real server.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -18,13 +16,13 @@ from temporalio.client import Client
 from contracts.contract.state import money_table
 from gateways.errors import GatewayError
 from sandbox import clock
-from sandbox.demo_driver import ACCOUNTANT, CRM, DemoDriver, DemoError
+from sandbox.accounts import prepare
+from sandbox.demo_driver import ACCOUNTANT, DemoDriver, DemoError
 from sandbox.expected_totals import Scenario, differences, totals_in_odoo, unsettled
 from sandbox.scenarios import scenarios
 from sandbox.stack import Stack
 from starters import schedules
 from starters.client import NoAnswer, NotFound, Refused
-from wiring import remotes
 from wiring.settings import Settings, SweepSettings, load_settings
 
 _SWEEP_SECONDS = 5
@@ -36,7 +34,7 @@ _EXPECTED_FAILURES = (
     GatewayError,
 )
 """What ends one scenario and leaves the others to go on."""
-_COLUMNS = ("Value", "Invoiced", "Credited", "Paid", "Open")
+_COLUMNS = ("Value", "Invoiced", "Credit", "Paid", "Open")
 
 
 class Demo:
@@ -53,7 +51,8 @@ class Demo:
     async def run(self) -> int:
         """Run the scenarios beside each other; returns the number of errors."""
         await schedules.ensure_sweeps(self._driver.client, self._demo_settings())
-        self._prepare_hubspot()
+        if left := prepare(self._settings, self._driver.stack.sandbox):
+            raise DemoError("; ".join(map(str, left)))
         both = scenarios()
         self.contracts = len(both)
         results = await asyncio.gather(
@@ -70,24 +69,19 @@ class Demo:
         return failures + await self._report([scenario for scenario, _ in both])
 
     def _demo_settings(self) -> Settings:
-        """A quick sweep of Odoo, and none of the CRM: the scenarios sign their deals themselves."""
-        changed = {"crm": {}, "sweeps": SweepSettings(odoo_seconds=_SWEEP_SECONDS)}
+        """A quick sweep of Odoo, and none of the others: the scenarios sign their deals, and
+        DocuSign's stand-in reports what is signed."""
+        changed = {"crm": {}, "esign": {}, "sweeps": SweepSettings(odoo_seconds=_SWEEP_SECONDS)}
         return self._settings.model_copy(update=changed)
-
-    def _prepare_hubspot(self) -> None:
-        """Create the custom properties, as `c2c setup --connectors` does for a real account."""
-        with contextlib.closing(remotes.odoo(self._settings)) as odoo:
-            left = remotes.crms(self._settings, odoo)[CRM].ensure_setup()
-        if left:
-            raise DemoError("; ".join(map(str, left)))
 
     async def _report(self, ran: list[Scenario]) -> int:
         """The table of what happened, with Odoo's own figures; returns the differences."""
         table = Table(
             title="Contracts, and what Odoo says about them (paid and open with tax)",
             title_justify="left",
-            box=SIMPLE_HEAD,
+            box=None,  # eight columns of amounts and words fit 80 characters just so
             padding=(0, 1, 0, 0),
+            pad_edge=False,
         )
         table.add_column("Customer", no_wrap=True)
         table.add_column("Stage", no_wrap=True)

@@ -33,7 +33,7 @@ from starters.client import C2C, ContractClient, NoAnswer, NotFound
 
 T = TypeVar("T")
 
-CRM = "hubspot"
+HUBSPOT, SALESFORCE = "hubspot", "salesforce"
 ANA, BOB = "ana@northwind.example", "bob@northwind.example"
 CLEO, DORA = "cleo@northwind.example", "dora@northwind.example"
 SELLER = "sam@northwind.example"
@@ -41,7 +41,7 @@ PROJECT_MANAGER = "pia@northwind.example"
 CLERK = "clara@northwind.example"
 ACCOUNTANT, _MANAGER = "accountant", "pm"
 """Logins in Odoo of the people who act there."""
-WIDTH = 100
+WIDTH = 80
 _WAIT_SECONDS = 150
 _POLL_SECONDS = 0.2
 _SETTLED_AFTER = timedelta(days=31)
@@ -86,7 +86,7 @@ class DemoDriver:
         return await asyncio.to_thread(work)
 
     def say(self, scenario: Scenario, text: str) -> None:
-        """One event of a scenario, in lines that a terminal of 100 columns shows whole."""
+        """One event of a scenario, in lines that a terminal of 80 columns shows whole."""
         first, *rest = textwrap.wrap(text, WIDTH - len(_INDENT)) or [""]
         seconds = f"{time.monotonic() - self.began:5.1f} s"
         self.console.print(f"[dim]{seconds}[/]  [bold]{scenario.customer:<18}[/] {escape(first)}")
@@ -95,11 +95,47 @@ class DemoDriver:
 
     # --- contracts --------------------------------------------------------------------------
 
-    async def sign_deal(self, scenario: Scenario, deal_id: str) -> None:
+    async def sign_deal(self, scenario: Scenario, deal_id: str, crm: str = HUBSPOT) -> None:
         """The deal is won; its contract starts."""
-        scenario.contract_id = deal_contract_id(CRM, deal_id)
-        await self.c2c.start_deal(CRM, deal_id, scenario.entity)
+        scenario.contract_id = deal_contract_id(crm, deal_id)
+        await self.c2c.start_deal(crm, deal_id, scenario.entity)
         self.say(scenario, f"deal {deal_id} is won: {scenario.workflow_id}")
+
+    async def signed_in_docusign(self, scenario: Scenario, envelope_id: str) -> None:
+        """The contract waits for its envelope; everybody signs, and DocuSign's stand-in posts that
+        to the web gateway."""
+        await self.stage(scenario, ContractStage.SIGNING)
+        self.say(scenario, f"waits for the signature of envelope {envelope_id[:8]}")
+        await asyncio.to_thread(self.stack.sandbox.end_envelope, envelope_id, "completed")
+        self.say(scenario, "signed: the gateway took DocuSign's webhook")
+
+    async def signed_document(self, scenario: Scenario) -> None:
+        """The signed PDF is attached to the contract's order."""
+        state = await self.contract(
+            scenario,
+            "to have its signed document",
+            lambda found: found.signature.attached is not None,
+        )
+        files = await self.act(ACCOUNTANT, people.documents, state)
+        if len(files) != 1:
+            raise DemoError(f"the order has {len(files)} signed documents, not one: {files}")
+        self.say(scenario, f"the signed PDF is attached to order {state.odoo.order_name}")
+
+    async def opportunity_shows(self, scenario: Scenario, deal_id: str, **texts: str) -> None:
+        """The opportunity in Salesforce shows these texts of the contract's status."""
+
+        async def shown() -> dict[str, object]:
+            deal = self.stack.sandbox.salesforce.get(deal_id)
+            fields = deal.fields if deal else {}
+            return {name: fields.get(f"c2c_{name}__c") for name in texts}
+
+        found = await self._until(
+            f"the opportunity of {scenario.customer} to show {texts}",
+            shown,
+            lambda fields: fields == texts,
+        )
+        listed = ", ".join(f"{name} {text}" for name, text in found.items())
+        self.say(scenario, f"in Salesforce: {listed}")
 
     async def sign_contract_data(self, scenario: Scenario, contract_data: JsonObject) -> None:
         """A contract is started from contract data instead of a deal."""
@@ -279,7 +315,7 @@ class DemoDriver:
         closes."""
         await asyncio.gather(*(self._settled(scenario, number) for number in numbers))
         state = await self.stage(scenario, ContractStage.CLOSED)
-        self.say(scenario, f"{state.ending}: checked against Odoo, recorded, project archived")
+        self.say(scenario, f"{state.ending}: checked against Odoo, project archived")
 
     async def _settled(self, scenario: Scenario, number: int) -> None:
         state = await self.invoice(

@@ -15,28 +15,28 @@ from rich.markup import escape
 from rich.table import Table
 
 from sandbox import supervisor
+from sandbox.accounts import prepare
 from sandbox.demo import Demo
 from sandbox.demo_driver import WIDTH
-from sandbox.stack import WEB_URL, WEBHOOK_SENDER, Stack, running, webhook_secret
+from sandbox.stack import CONNECT_PATH, WEB_URL, WEBHOOK_SENDER, Stack, running, webhook_secret
 from sandbox.supervisor import LOOK_SECONDS, Say, Supervisor
 from starters import schedules
-from wiring import remotes
 from wiring.settings import load_settings
 
 DEV_FOLDER = Path(".run/dev")
 
 
 async def demo(*, color: bool, odoo: str, keep: bool, kill_worker: bool) -> int:
-    """Run the six contracts; returns the exit code: 0 only if every number is right."""
+    """Run the demo's contracts; returns the exit code: 0 only if every number is right."""
     console = _console(color)
     with tempfile.TemporaryDirectory(prefix="c2c-demo-", ignore_cleanup_errors=True) as folder:
         async with running(Path(folder), odoo=odoo, say=_printer(console)) as stack:
             client = await stack.client()
             console.print(f"Temporal UI: [link={stack.ui}]{stack.ui}[/link]\n")
-            six = Demo(stack, client, console, kill_worker=kill_worker)
-            errors = await six.run()
+            run = Demo(stack, client, console, kill_worker=kill_worker)
+            errors = await run.run()
             console.print(f"\nTemporal UI: {stack.workflows_page}")
-            console.print(f"demo: {six.contracts} contracts, {errors} errors", highlight=False)
+            console.print(f"demo: {run.contracts} contracts, {errors} errors", highlight=False)
             if keep:
                 show_where(console, stack)
                 await _interrupted()
@@ -53,9 +53,7 @@ async def dev(*, color: bool, odoo: str, keep_data: bool) -> int:
         client = await stack.client()
         settings = load_settings()
         await schedules.ensure_sweeps(client, settings)
-        stack.start_gateway()
-        for crm in remotes.crms(settings, remotes.odoo(settings)).values():
-            crm.ensure_setup()
+        prepare(settings, stack.sandbox)
         show_where(console, stack)
         console.print("One part starts again with: c2c dev --restart worker")
         keeper = Supervisor(folder, stack.parts, lambda text: console.print(escape(text)))
@@ -104,14 +102,15 @@ def show_where(console: Console, stack: Stack) -> None:
     table.add_row("Odoo's database", stack.odoo.database_address)
     table.add_row("Odoo's API keys", str(stack.odoo.keys["c2c"].parent))
     if stack.gateway is not None:
-        table.add_row("Webhooks", f"{stack.environment[WEB_URL]}/webhooks/{WEBHOOK_SENDER}")
+        table.add_row("Web gateway", stack.environment[WEB_URL])
+        table.add_row("Webhooks", f"/webhooks/{WEBHOOK_SENDER}, {CONNECT_PATH}")
         table.add_row("Webhooks' secret", str(webhook_secret(stack.folder)))
     table.add_row("Logs", str(stack.folder))
     console.print(table)
     console.print("In another shell, to use c2c with this stack:\n")
     for name, value in stack.environment.items():
         console.print(f"  export {name}={shlex.quote(value)}", highlight=False, soft_wrap=True)
-    console.print("\nCtrl-C ends it all. One part starts again with: c2c dev --restart worker")
+    console.print("\nCtrl-C ends it all.")
 
 
 async def _interrupted() -> None:

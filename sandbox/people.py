@@ -42,6 +42,16 @@ def spend(odoo: OdooClient, state: ContractState, who: str, what: str, cost: str
     odoo.call("hr.expense", "action_submit", [expense])
 
 
+def documents(odoo: OdooClient, state: ContractState) -> list[str]:
+    """The names of the PDF files on the contract's order."""
+    domain = [
+        ("res_model", "=", "sale.order"),
+        ("res_id", "=", state.odoo.order_id),
+        ("mimetype", "=", "application/pdf"),
+    ]
+    return [row["name"] for row in odoo.search_read("ir.attachment", domain, ["name"])]
+
+
 def register_payment(
     odoo: OdooClient, invoice_id: int, number: str, amount: Money, on: date | None
 ) -> None:

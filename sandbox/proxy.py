@@ -51,6 +51,8 @@ class Kind(StrEnum):
     """An HTTP error, and nothing is done."""
     DRIP = "drip"
     """Request and answer trickle."""
+    HALF = "half"
+    """The remote did it, and the connection breaks within the answer."""
 
 
 class Moment(StrEnum):
@@ -66,12 +68,15 @@ class Moment(StrEnum):
 
 @dataclass(frozen=True)
 class Fate:
-    """What happens to one call; `seconds` is the whole of a delay or of a trickle."""
+    """What happens to one call; `seconds` is the whole of a delay or of a trickle. `headers` and
+    `body` are of the answer that takes the remote's place; without a body it is one of our own."""
 
     kind: Kind = Kind.PASS
     seconds: float = 0.0
     status: int = HTTPStatus.SERVICE_UNAVAILABLE
     retry_after_seconds: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
 
 
 PASSED = Fate()
@@ -119,12 +124,17 @@ async def _unwatched(request: Request, moment: Moment) -> None:
 
 @dataclass
 class Proxy:
-    """One proxy in front of one remote. `counts` says how often each fate came about."""
+    """One proxy in front of one remote. `counts` says how often each fate came about.
+
+    `keeps_host`: the remote sees the proxy as its own address, so that the addresses in its answers
+    lead through the proxy too.
+    """
 
     remote: str
     fate_of: FateOf = lambda request: PASSED
     watch: Watch = _unwatched
     signs_of_life_seconds: float | None = None
+    keeps_host: bool = False
     counts: dict[str, int] = field(default_factory=dict)
     url: str = field(init=False, default="")
 
@@ -189,6 +199,9 @@ class Proxy:
         if fate.kind is Kind.HOLD:
             await _left(reader)
             return False
+        if fate.kind is Kind.HALF:
+            await _write(writer, answer[: -(len(answer.partition(b"\r\n\r\n")[2]) + 1) // 2], 0)
+            return False
         await _write(writer, answer, fate.seconds / 2 if fate.kind is Kind.DRIP else 0)
         return True
 
@@ -234,7 +247,8 @@ class Proxy:
             and not name.startswith(TAG_PREFIX)
             and name not in ("host", "content-length", "transfer-encoding")
         }
-        kept |= {"host": f"{self._host}:{self._port}", "connection": "close"}
+        host = request.headers.get("host", "") if self.keeps_host else ""
+        kept |= {"host": host or f"{self._host}:{self._port}", "connection": "close"}
         if request.body or request.method not in ("GET", "HEAD"):
             kept["content-length"] = str(len(request.body))
         lines = [f"{request.method} {request.path} HTTP/1.1"]
@@ -325,11 +339,11 @@ async def _left(reader: asyncio.StreamReader) -> None:
 
 
 def _refusal(fate: Fate) -> bytes:
-    body = json.dumps(
-        {"name": "proxy.Fault", "message": f"fault injected: {fate.status}", "arguments": []}
-    ).encode()
+    ours = {"name": "proxy.Fault", "message": f"fault injected: {fate.status}", "arguments": []}
+    body = json.dumps(ours).encode() if fate.body is None else fate.body
     lines = [f"HTTP/1.1 {fate.status} {HTTPStatus(fate.status).phrase}"]
-    lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+    named = {"Content-Type": "application/json", **fate.headers, "Content-Length": str(len(body))}
+    lines += [f"{name}: {value}" for name, value in named.items()]
     if fate.retry_after_seconds is not None:
         lines.append(f"Retry-After: {fate.retry_after_seconds}")
     return "\r\n".join([*lines, "", ""]).encode() + body

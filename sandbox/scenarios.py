@@ -1,5 +1,6 @@
-"""Six contracts from signature to cash, each in a way of its own.
+"""Seven contracts from signature to cash, each in a way of its own.
 
+Alder Instruments   an opportunity of Salesforce that waits for its envelope in DocuSign
 Harbour Logistics   fixed price: milestones, approved in one go or by rule, paid on time, closed
 Meridian Partners   the deal has a wrong VAT number and an unknown service: parked, amended
 Castellan Group     pays late and partially, after two reminders; the rest stays open
@@ -20,7 +21,7 @@ from contracts.contract.state import ContractStage
 from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.parking import Action
-from sandbox.demo_driver import ANA, BOB, CLEO, CLERK, DORA, SELLER, DemoDriver
+from sandbox.demo_driver import ANA, BOB, CLEO, CLERK, DORA, SALESFORCE, SELLER, DemoDriver
 from sandbox.expected_totals import Scenario
 from sandbox.people import CONRAD, PETRA
 
@@ -38,6 +39,7 @@ def scenarios() -> list[tuple[Scenario, Steps]]:
     )
     british = Scenario("Thames Insight", billed=Money("9150.00", "GBP"), entity="northwind-uk")
     return [
+        (Scenario("Alder Instruments", billed=_eur("12500.00")), signed_envelope),
         (Scenario("Harbour Logistics", billed=_eur("24040.00")), fixed_price),
         (Scenario("Meridian Partners", billed=_eur("7800.00")), parked_and_amended),
         (open_rest, paid_late),
@@ -45,6 +47,52 @@ def scenarios() -> list[tuple[Scenario, Steps]]:
         (Scenario("Lumen Energy", billed=_eur("6285.00")), managed_service),
         (british, change_and_early_end),
     ]
+
+
+async def signed_envelope(driver: DemoDriver, scenario: Scenario) -> None:
+    sandbox = driver.stack.sandbox
+    deal_id = sandbox.salesforce.add_deal(
+        name="Calibration line",
+        amount="12500",
+        account={
+            "Name": scenario.customer,
+            "BillingStreet": "Dock 4",
+            "BillingCity": "Ghent",
+            "BillingPostalCode": "9000",
+            "BillingCountryCode": "BE",
+            "c2c_vat_number__c": None,
+        },
+        contacts=[{"Email": "ap@alder.example.com", "Role": "Billing"}],
+        products=[
+            {
+                "name": "Engineering",
+                "code": "BUILD",
+                "Quantity": "1",
+                "UnitPrice": "12500",
+                "c2c_milestones__c": "Design 40%; Acceptance 60%",
+            }
+        ],
+        owner_email="sam@northwind-consulting.com",
+    )
+    envelope_id = sandbox.docusign.send(
+        f"{SALESFORCE}/{deal_id}",
+        signers=[("Ada Alder", "ada@alder.example.com")],
+        subject="Calibration line",
+    )
+    await driver.sign_deal(scenario, deal_id, SALESFORCE)
+    await driver.signed_in_docusign(scenario, envelope_id)
+    state = await driver.active(scenario)
+    await driver.signed_document(scenario)
+    design, acceptance = state.milestones
+    await driver.reach(scenario, design)
+    await driver.issue(scenario, 1, ANA)
+    await driver.opportunity_shows(scenario, deal_id, invoiced="5000.00 EUR")
+    await driver.reach(scenario, acceptance)
+    await driver.issue(scenario, 2, BOB)
+    for number in (1, 2):
+        await driver.pay(scenario, number)
+    await driver.settle(scenario, (1, 2))
+    await driver.opportunity_shows(scenario, deal_id, stage="closed", invoiced="12500.00 EUR")
 
 
 async def fixed_price(driver: DemoDriver, scenario: Scenario) -> None:

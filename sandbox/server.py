@@ -1,4 +1,4 @@
-"""The sandbox as one server: Odoo's stand-in at `/`, HubSpot's and DocuSign's below their names."""
+"""The sandbox as one server: Odoo's stand-in at `/`, the others below their vendors' names."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -24,9 +25,16 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sandbox.docusign import DocuSignError, DocuSignStore, docusign_app, new_key, public_of
+from sandbox.docusign_connect import Connect, NotTaken
 from sandbox.faults import CLOSE, FaultMiddleware, Faults
 from sandbox.hubspot import HubSpotError, HubSpotStore, hubspot_app
 from sandbox.odoo import OdooStore, loopback_only, odoo_app
+from sandbox.salesforce import (
+    ExternalClientApp,
+    SalesforceError,
+    SalesforceOrg,
+    salesforce_app,
+)
 
 HOST = "127.0.0.1"
 LOGINS = ("c2c", "admin", "accountant", "pm")
@@ -47,9 +55,11 @@ class Sandbox:
             httpx.post(f"{sandbox.url}/json/2/res.users/context_get", ...)
 
     `odoo` and `faults` administer it from the same process; over HTTP see `/sandbox/...`.
+    `connect_to` is where DocuSign's stand-in posts what happens to envelopes; "": nowhere.
     """
 
     data: Path | None = None
+    connect_to: str = ""
     faults: Faults = field(default_factory=Faults)
     url: str = field(init=False, default="")
     keys: dict[str, str] = field(init=False, default_factory=dict)
@@ -61,13 +71,18 @@ class Sandbox:
         self.odoo = OdooStore(self.data and self.data / "odoo.sqlite")
         self.keys = {login: self._key(login) for login in LOGINS}
         self.hubspot = HubSpotStore(self.data / "hubspot.sqlite" if self.data else ":memory:")
-        self.hubspot_token = self._secret("hubspot", lambda key: key or secrets.token_hex(20))
+        self.hubspot_token = self._secret("hubspot", _given_or_new)
         # The app's private key, as a firm would make it in DocuSign.
         self.docusign_key = self._secret("docusign", lambda pem: pem or new_key())
         self.docusign = DocuSignStore(
             self.data / "docusign.sqlite" if self.data else ":memory:",
             public_key=public_of(self.docusign_key),
         )
+        self.connect_key = self._secret("docusign-connect", _given_or_new)
+        self.salesforce = SalesforceOrg(
+            self.data / "salesforce.sqlite" if self.data else ":memory:"
+        )
+        self.salesforce_secret = self._secret("salesforce", _given_or_new)
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -115,6 +130,15 @@ class Sandbox:
         self.odoo.close()
         self.hubspot.close()
         self.docusign.close()
+        self.salesforce.close()
+
+    def end_envelope(self, envelope_id: str, how: str, reason: str = "") -> None:
+        """Let an envelope end as `completed`, `declined` or `voided`, and post that to the gateway.
+        Raises DocuSignError, ValueError, NotTaken."""
+        self.docusign.end(envelope_id, how, reason)
+        if how and self.connect_to:
+            message = self.docusign.message(envelope_id)
+            Connect(self.connect_to, self.connect_key).post(message)
 
     def __enter__(self) -> Self:
         self.start()
@@ -134,15 +158,20 @@ class Sandbox:
             Route("/sandbox/faults", loopback_only(self._show_faults), methods=["GET"]),
             Route("/sandbox/faults", loopback_only(self._set_faults), methods=["POST"]),
             Route("/sandbox/deals", loopback_only(self._add_deal), methods=["POST"]),
+            Route("/sandbox/opportunities", loopback_only(self._add_opportunity), methods=["POST"]),
             Route("/sandbox/envelopes", loopback_only(self._add_envelope), methods=["POST"]),
         ]
         hubspot = hubspot_app(self.hubspot, token=self.hubspot_token)
         routes += [
             Mount("/hubspot", app=hubspot),
             Mount("/docusign", app=docusign_app(self.docusign)),
+            Mount("/salesforce", app=salesforce_app(self.salesforce, self._salesforce_client())),
             Mount("/", app=odoo_app(self.odoo)),
         ]
         return FaultMiddleware(Starlette(routes=routes), self.faults)
+
+    def _salesforce_client(self) -> ExternalClientApp:
+        return ExternalClientApp(consumer_secret=self.salesforce_secret)
 
     async def _show_faults(self, request: Request) -> Response:
         """GET: the fault rules in force, with their counts."""
@@ -157,6 +186,14 @@ class Sandbox:
             return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 400)
         return JSONResponse({"ok": True})
 
+    async def _add_opportunity(self, request: Request) -> Response:
+        """POST what `SalesforceOrg.add_deal` takes: an opportunity with all that hangs on it."""
+        try:
+            deal_id = self.salesforce.add_deal(**await request.json())
+        except (AttributeError, TypeError, ValueError, SalesforceError) as error:
+            return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 400)
+        return JSONResponse({"id": deal_id})
+
     async def _add_deal(self, request: Request) -> Response:
         """POST what `HubSpotStore.add_deal` takes: a deal with all that hangs on it."""
         try:
@@ -167,12 +204,14 @@ class Sandbox:
 
     async def _add_envelope(self, request: Request) -> Response:
         """POST {deal, ends?, reason?}: send an envelope for a deal, and let it end as `completed`,
-        `declined` or `voided`. Answers its id, and what Connect says of it."""
+        `declined` or `voided`. Answers its id, and what Connect says of it, which it has posted
+        where it has an address to post to."""
         try:
             asked = await request.json()
             envelope_id = self.docusign.send(asked["deal"])
-            self.docusign.end(envelope_id, asked.get("ends", ""), asked.get("reason", ""))
-        except (KeyError, TypeError, ValueError, DocuSignError) as error:
+            how, reason = asked.get("ends", ""), asked.get("reason", "")
+            await run_in_threadpool(self.end_envelope, envelope_id, how, reason)
+        except (KeyError, TypeError, ValueError, DocuSignError, NotTaken) as error:
             return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 400)
         message = self.docusign.message(envelope_id).decode()
         return JSONResponse({"id": envelope_id, "message": message})
@@ -207,6 +246,10 @@ class Sandbox:
         if self.data is None:
             raise SandboxError("a sandbox in memory has no key files; see `keys`")
         return self.data / "keys" / name
+
+
+def _given_or_new(secret: str) -> str:
+    return secret or secrets.token_hex(20)
 
 
 def _listen(port: int) -> socket.socket:

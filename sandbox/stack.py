@@ -1,4 +1,5 @@
-"""Processes of the local stack: Temporal with its UI, the sandbox or a real Odoo, a worker.
+"""Processes of the local stack: Temporal with its UI, the sandbox or a real Odoo, a worker, and the
+web gateway.
 
 Everything listens on the loopback only and ends with the context that started it. Each folder has
 a Temporal namespace of its own: a worker left over from another stack, which still knocks at the
@@ -27,8 +28,10 @@ from temporalio.common import SearchAttributeIndexedValueType
 
 from gateways.webhooks.schemes import STANDARD_PREFIX
 from sandbox import real_odoo
+from sandbox.docusign import INTEGRATION_KEY, USER
 from sandbox.odoo.app import DATABASE
 from sandbox.real_odoo.postgres import ROLE
+from sandbox.salesforce.app import CONSUMER_KEY
 from sandbox.server import Sandbox
 from sandbox.supervisor import Part, ProcessPart, Say
 from wiring import client as temporal
@@ -37,7 +40,11 @@ from workflows import search_attributes
 
 CONFIG = Path(__file__).with_name("c2c.toml")
 TEMPORAL_PORT, UI_PORT, SANDBOX_PORT, WEB_PORT = 7233, 8233, 8900, 8400
-WEB_URL, WEBHOOK_SENDER = "C2C_WEB__PUBLIC_URL", "events"
+WEB_URL, WEBHOOK_SENDER, CONNECT_PATH = (
+    "C2C_WEB__PUBLIC_URL",
+    "events",
+    "/webhooks/docusign",
+)
 _START_SECONDS = 30
 
 DYNAMIC_CONFIG = (
@@ -77,16 +84,20 @@ class LocalOdoo:
 
 
 class SandboxPart:
-    """The stand-ins for Odoo and the CRM: a thread of this process over its data, on one port."""
+    """The stand-ins for Odoo, CRMs and signing: a thread of this process over its data, on one
+    port. `connect_to` is where DocuSign's posts what happens to envelopes."""
 
-    def __init__(self, data: Path, port: int) -> None:
-        self._data, self._port = data, port
-        self.sandbox = Sandbox(data)
+    def __init__(self, data: Path, port: int, connect_to: str = "") -> None:
+        self._data, self._port, self._connect_to = data, port, connect_to
+        self.sandbox = self._new()
 
     def start(self) -> None:
         if self.sandbox.url:  # it has run before: its data is closed
-            self.sandbox = Sandbox(self._data)
+            self.sandbox = self._new()
         self.sandbox.start(self._port)
+
+    def _new(self) -> Sandbox:
+        return Sandbox(self._data, connect_to=self._connect_to)
 
     def ended(self) -> str | None:
         return None if self.sandbox.is_serving else "its server has stopped"
@@ -167,9 +178,9 @@ class Stack:
 async def running(
     folder: Path, *, odoo: str, say: Say, keep_data: bool = False
 ) -> AsyncIterator[Stack]:
-    """The stack with one worker, its data in `folder`; `odoo` is "sandbox" or "real".
+    """The stack with a worker and the web gateway, its data in `folder`.
 
-    Raises StackError.
+    `odoo` is "sandbox" or "real". Raises StackError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     port, ui_port = _free(TEMPORAL_PORT), _free(UI_PORT)
@@ -180,7 +191,8 @@ async def running(
         stack.callback(server.stop)
         server.start()
         say("Starting the sandbox ...")
-        stand_ins = _sandbox(folder, keep_data=keep_data)
+        gateway = f"http://127.0.0.1:{_free(WEB_PORT)}"
+        stand_ins = _sandbox(folder, f"{gateway}{CONNECT_PATH}", keep_data=keep_data)
         stack.callback(stand_ins.stop)
         stand_ins.start()
         sandbox = stand_ins.sandbox
@@ -216,12 +228,13 @@ async def running(
             temporal=server,
             environment=_configuration(f"127.0.0.1:{port}", namespace, remote, sandbox),
         )
-        local.environment.update(_gateway_configuration(folder))
+        local.environment.update(_gateway_configuration(folder, gateway))
         os.environ.update(local.environment)
         stack.callback(local.stop_workers)
         stack.callback(local.stop_gateway)
         await _answering(local)
         local.start_worker()
+        local.start_gateway()
         yield local
 
 
@@ -244,12 +257,30 @@ def _configuration(
         "C2C_CRM__HUBSPOT__API_KEY_FILE": str(sandbox.key_file("hubspot")),
         "C2C_CRM__HUBSPOT__LEGAL_ENTITY": "northwind",
         "C2C_CRM__HUBSPOT__CLOSED_SINCE": "2020-01-01",
+        # Deals of this one wait for the signature.
+        "C2C_CRM__SALESFORCE__URL": f"{sandbox.url}/salesforce",
+        "C2C_CRM__SALESFORCE__CONSUMER_KEY": CONSUMER_KEY,
+        "C2C_CRM__SALESFORCE__CONSUMER_SECRET_FILE": str(sandbox.key_file("salesforce")),
+        "C2C_CRM__SALESFORCE__LEGAL_ENTITY": "northwind",
+        "C2C_CRM__SALESFORCE__CLOSED_SINCE": "2020-01-01",
+        "C2C_CRM__SALESFORCE__SIGNATURE": "docusign",
+        "C2C_ESIGN": json.dumps({"docusign": _docusign(sandbox)}),
     }
 
 
-def _gateway_configuration(folder: Path) -> dict[str, str]:
-    """One sender of events, with a secret that the folder keeps."""
-    port = _free(WEB_PORT)
+def _docusign(sandbox: Sandbox) -> dict[str, object]:
+    return {
+        "url": f"{sandbox.url}/docusign",
+        "integration_key": INTEGRATION_KEY,
+        "user_id": USER,
+        "private_key_file": str(sandbox.key_file("docusign")),
+        "legal_entity": "northwind",
+        "webhook_secret_files": [str(sandbox.key_file("docusign-connect"))],
+    }
+
+
+def _gateway_configuration(folder: Path, url: str) -> dict[str, str]:
+    """Where the gateway listens, and one sender of events, with a secret that the folder keeps."""
     secret = webhook_secret(folder)
     if not secret.exists():
         key = base64.b64encode(secrets.token_bytes(24)).decode()
@@ -257,8 +288,8 @@ def _gateway_configuration(folder: Path) -> dict[str, str]:
         secret.write_text(f"{STANDARD_PREFIX}{key}\n")
     sender = {"kind": "events", "webhook_secret_files": [str(secret)]}
     return {
-        "C2C_WEB__PORT": str(port),
-        WEB_URL: f"http://127.0.0.1:{port}",
+        "C2C_WEB__PORT": url.rpartition(":")[2],
+        WEB_URL: url,
         "C2C_SENDER": json.dumps({WEBHOOK_SENDER: sender}),
     }
 
@@ -268,11 +299,11 @@ def webhook_secret(folder: Path) -> Path:
     return folder / "webhook-secret"
 
 
-def _sandbox(folder: Path, *, keep_data: bool) -> SandboxPart:
+def _sandbox(folder: Path, connect_to: str, *, keep_data: bool) -> SandboxPart:
     data = folder / "sandbox"
     if not keep_data:
         shutil.rmtree(data, ignore_errors=True)
-    return SandboxPart(data, _free(SANDBOX_PORT))
+    return SandboxPart(data, _free(SANDBOX_PORT), connect_to)
 
 
 def _temporal(

@@ -20,6 +20,8 @@ from tests.world import World
 from wiring.settings import Settings, load_settings
 from workers import worker
 
+pytest_plugins = ["tests.connectors.tryton_fixtures"]
+
 SANDBOX_IS_ENOUGH = {"workflows", "faults", "replay"}
 """Folders of tests to which any honest Odoo will do, and that may make it fail."""
 REAL = pytest.param("real", marks=pytest.mark.real)

@@ -45,7 +45,7 @@ from gateways.settings import (
     Section,
     SenderSettings,
 )
-from gateways.vies import ViesSettings
+from gateways.vies_settings import ViesSettings
 
 CONFIG_VARIABLE = "C2C_CONFIG"
 DEFAULT_CONFIG = Path("c2c.toml")

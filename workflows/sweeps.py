@@ -42,9 +42,9 @@ with workflow.unsafe.imports_passed_through():
     )
     from contracts.model import Source
     from contracts.sweeps import (
+        FIRST_LOOK_BACK,
         ChangedInvoice,
         ConnectorSweep,
-        ConnectorSweepProgress,
         ConnectorSweepResult,
         OdooChanges,
         OdooSweepProgress,
@@ -62,14 +62,10 @@ REACHED, UNREACHED = "milestone_reached_in_odoo", "milestone_unreached_in_odoo"
 AT_ONCE = 100
 """Signals on their way at a time. A workflow task has two seconds, however many there are to send,
 and the server takes no more than 2,000 that are not answered."""
-FIRST_LOOK_BACK = timedelta(days=7)
-"""How far the first sweep looks back; later ones start where the last ended."""
 MOST_SEEN, MOST_LEFT, MOST_NAMED, MOST_LOST = 50_000, 500, 200, 1_000
 """What a result holds: together well below the engine's 2 MB, twice in what a run goes on with."""
 LOOKS_APART = timedelta(hours=1)
 """How often it is looked for invoices whose workflows were ended by force."""
-MOST_FOUND = 10_000
-"""The same of a connector's: what is started twice is started once."""
 _TODO_WITHIN = timedelta(minutes=2)
 """What Odoo does not take until then the next sweep tries again."""
 
@@ -332,34 +328,19 @@ async def looked_through(
 ) -> ConnectorSweepResult:
     """Read page by page what changed, and start what it calls for, once. It goes on in another run
     where its history has grown."""
-    progress = sweep.progress or _begun(
-        sweep, workflow.get_last_completion_result(ConnectorSweepResult)
-    )
-    result = progress.result
+    before = workflow.get_last_completion_result(ConnectorSweepResult)
+    progress = sweep.progress or sweep.begun(before, workflow.now())
     while True:
         page = await read(progress.since, progress.after)
-        if not progress.after:
-            result.watermark = max(result.watermark, page.as_of)
+        progress.begin_page(page.as_of)
         for item in page.found:
-            is_young = item.changed_at >= result.watermark - sweep.overlap
-            if is_young and len(result.seen) < MOST_FOUND:
-                result.seen[item.key] = item.changed_at
-            if item.key not in progress.seen:
-                result.started += await item.start()
+            if progress.is_new(item.key, item.changed_at, sweep.overlap):
+                progress.result.started += await item.start()
         progress.after = page.next
         if not page.next:
-            return result
+            return progress.result
         if workflow.info().is_continue_as_new_suggested():
             workflow.continue_as_new(sweep.model_copy(update={"progress": progress}))
-
-
-def _begun(sweep: ConnectorSweep, before: ConnectorSweepResult | None) -> ConnectorSweepProgress:
-    """From where its predecessor ended, and somewhat before that."""
-    now = workflow.now()
-    before = before or ConnectorSweepResult(watermark=now - FIRST_LOOK_BACK)
-    result = ConnectorSweepResult(watermark=before.watermark, day=sweep.day_of(now))
-    since = sweep.begins(before.watermark, before.day, sweep.day_of(now))
-    return ConnectorSweepProgress(since=since, seen=before.seen, result=result, after="")
 
 
 async def start_contract(source: Source, legal_entity: str) -> int:

@@ -22,6 +22,7 @@ from starlette.routing import Route
 from sandbox.salesforce.errors import Json, SalesforceError
 from sandbox.salesforce.org import SalesforceOrg
 
+CONSUMER_KEY = "3MVG9.consumer"
 MAX_BATCH = 200
 _ASSERTION_SECONDS = 180
 _CLOCKS_DIFFER_SECONDS = 30
@@ -41,7 +42,7 @@ class ExternalClientApp:
     versions of the org, `retired` those that are gone.
     """
 
-    consumer_key: str = "3MVG9.consumer"
+    consumer_key: str = CONSUMER_KEY
     consumer_secret: str = "secret"  # noqa: S105 - of the stand-in
     user: str = "c2c@firm.example"
     public_key: str = ""

@@ -19,7 +19,8 @@ from contracts.model import NEW_PARTNER, Customer, JsonObject, Source
 from gateways.crm.odoo_crm.crm import PARTNER_KEY
 from gateways.odoo import connect
 from gateways.secrets import Secret
-from gateways.vies import Vies, ViesSettings
+from gateways.vies import Vies
+from gateways.vies_settings import ViesSettings
 from tests.activities.firm import Firm
 from tests.activities.refusals import code, refused
 from tests.world import belgian_vat, single, unique

@@ -68,5 +68,6 @@ async def test_every_fate_befell_calls_and_every_server_was_killed(outcome: Outc
         "worker of the workflows",
         "Odoo",
         "Temporal",
+        "web gateway",
     }
     assert any(kill.family == "F13" for kill in outcome.kills)

@@ -22,12 +22,12 @@ from contracts.contract.state import ContractStage
 from contracts.identifiers import contract_workflow_id, deal_contract_id
 from contracts.invoice.state import InvoiceStage
 from contracts.sweeps import ConnectorSweep, ConnectorSweepResult
+from sandbox.conformance.serving import served
 from starters import schedules
 from tests.conftest import settings_for
 from tests.servers import OdooServer
 from tests.standins.dataverse import Row
 from tests.standins.dynamics import Failure, Organisation, dynamics_app
-from tests.standins.serving import served
 from tests.unit.crm.dynamics import connect
 from tests.world import ENTITY, World, belgian_vat, odoo_order, unique
 from wiring import remotes

@@ -32,6 +32,7 @@ from contracts.signatures import EnvelopeStatus
 from contracts.sweeps import ConnectorSweep, ConnectorSweepResult
 from gateways.crm.hubspot import HubSpotSettings
 from gateways.esign.docusign import DocuSignSettings
+from sandbox.conformance.serving import served
 from sandbox.docusign import INTEGRATION_KEY, USER, DocuSignStore, docusign_app, signed
 from sandbox.server import Sandbox
 from starters import schedules
@@ -40,7 +41,6 @@ from starters.web.app import application
 from starters.web.senders import senders
 from tests.conftest import settings_for
 from tests.servers import OdooServer
-from tests.serving import served
 from tests.world import ENTITY, World, belgian_vat, odoo_order, unique
 from wiring import remotes
 from wiring.settings import Settings

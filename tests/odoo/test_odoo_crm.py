@@ -181,7 +181,13 @@ def test_terms_that_cannot_be_read_are_refused(crm: OdooCrm, make_lead: MakeLead
 def test_the_company_above_the_customer_is_its_parent(
     odoo: OdooClient, crm: OdooCrm, customer: int, make_lead: MakeLead
 ) -> None:
-    holding = {"name": "Acme Holding", "is_company": True, "vat": "LU26375245"}
+    [luxembourg] = odoo.search_read("res.country", [("code", "=", "LU")], ["id"])
+    holding = {
+        "name": "Acme Holding",
+        "is_company": True,
+        "vat": "LU26375245",
+        "country_id": luxembourg["id"],
+    }
     [parent] = odoo.create("res.partner", [holding])
     [desk] = odoo.create("res.partner", [{"name": "Head office", "parent_id": parent}])
     odoo.write("res.partner", [customer], {"parent_id": desk})
@@ -192,7 +198,9 @@ def test_the_company_above_the_customer_is_its_parent(
     assert said["parent"] == {
         "key": f"{PARTNER_KEY}{parent}",
         "name": "Acme Holding",
+        "country": "LU",
         "vat_number": "LU26375245",
+        "odoo_partner": parent,
     }
 
 

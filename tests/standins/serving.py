@@ -1,46 +1,21 @@
-"""Stand-ins over real sockets of the loopback, with TLS where a client insists on it."""
+"""Stand-ins for many tests at one address, and TLS for clients that insist on it."""
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
+import ssl
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import uvicorn
+import trustme
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-
-@contextmanager
-def served(app: ASGIApp, *, certificate: Path | None = None) -> Iterator[str]:
-    """Serve on a free port; yields the address. `certificate` is a PEM file with its key."""
-    # With its protocol named, or asyncio leaves Nagle's algorithm on: 40 ms for each answer.
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(
-            app,
-            log_level="critical",
-            lifespan="off",
-            ssl_certfile=str(certificate) if certificate else None,
-        )
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        deadline = time.monotonic() + 10
-        while not server.started and time.monotonic() < deadline:
-            time.sleep(0.01)
-        scheme, host = ("https", "localhost") if certificate else ("http", "127.0.0.1")
-        try:
-            yield f"{scheme}://{host}:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(10)
+from sandbox.conformance.serving import served
 
 
 @contextmanager
-def served_in_turn(*, certificate: Path | None = None) -> Iterator[tuple[str, list[ASGIApp]]]:
+def served_in_turn(*, tls: ssl.SSLContext | None = None) -> Iterator[tuple[str, list[ASGIApp]]]:
     """One server for many tests, as one takes long to start: its address, and a list whose last
     application answers there."""
     current: list[ASGIApp] = []
@@ -48,5 +23,16 @@ def served_in_turn(*, certificate: Path | None = None) -> Iterator[tuple[str, li
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await current[-1](scope, receive, send)
 
-    with served(app, certificate=certificate) as address:
+    with served(app, tls=tls) as address:
         yield address, current
+
+
+@contextmanager
+def tls_of_localhost() -> Iterator[tuple[ssl.SSLContext, Path]]:
+    """A server's TLS for localhost, and a file with the authority's certificate for its clients."""
+    authority, tls = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(tls)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "ca.pem"
+        authority.cert_pem.write_to_path(path)
+        yield tls, path

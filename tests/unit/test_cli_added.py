@@ -64,7 +64,7 @@ def test_other_commands_import_no_added_command() -> None:
 
 def test_the_list_of_commands_ends_with_the_added_ones(c2c: Invoke) -> None:
     text = c2c("--help").stdout
-    assert "Run six contracts from signature to cash" in text
+    assert "Run seven contracts from signature to cash" in text
     assert text.index(" replay ") < text.index(" demo ") < text.index(" dev ")
 
 

@@ -4,12 +4,9 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -19,7 +16,6 @@ import httpx
 import hubspot_sdk
 import pytest
 import respx
-import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contracts.crm import ContractStatus, WonDeal
@@ -34,6 +30,7 @@ from gateways.crm.status import status_texts
 from gateways.errors import FailureKind, GatewayError
 from gateways.http import pooled_client
 from gateways.secrets import Secret
+from sandbox.conformance.serving import served
 from sandbox.hubspot import HubSpotError, HubSpotStore, hubspot_app
 
 TOKEN = "pat-test"
@@ -102,26 +99,6 @@ class Recorder:
             return message
 
         await self.app(scope, again, send)
-
-
-@contextmanager
-def served(app: ASGIApp) -> Iterator[str]:
-    """Serve on a free port of the loopback; yields the address."""
-    # With its protocol named, or asyncio leaves Nagle's algorithm on: 40 ms for each answer.
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(app, log_level="warning", lifespan="off")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        deadline = time.monotonic() + 10
-        while not server.started and time.monotonic() < deadline:
-            time.sleep(0.01)
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(10)
 
 
 @pytest.fixture

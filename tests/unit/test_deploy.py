@@ -16,6 +16,8 @@ from pydantic import BaseModel
 
 from gateways.http import refuse_plain_http
 from sandbox.real_odoo.preparation import MODULES
+from starters.web import serving
+from starters.web.senders import senders
 from wiring.settings import CONFIG_VARIABLE, Settings, load_settings
 from wiring.telemetry import OTLP_ENDPOINT, OTLP_METRICS_GRPC
 from workers import process
@@ -26,7 +28,7 @@ DEPLOY = ROOT / "deploy"
 COMPOSE_TEXT = (ROOT / "temporal-dev.yml").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = ["c2c-setup", "worker-contracts", "worker-odoo"]
+OURS = ["c2c-setup", "worker-contracts", "worker-odoo", "web"]
 COLLECTOR: dict[str, Any] = yaml.safe_load((DEPLOY / "otel-collector.yml").read_text())
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -203,6 +205,26 @@ def test_the_configuration_loads_as_in_the_container(monkeypatch: pytest.MonkeyP
     assert list(settings.crm) == ["odoo-crm"]
     # Prometheus of its own would take the SDK's metrics away from the collector.
     assert settings.telemetry.prometheus is None
+
+
+def test_the_gateway_takes_what_odoo_sends_on_the_loopback_that_they_share(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    web = SERVICES["web"]
+    for key, value in web["environment"].items():
+        monkeypatch.setenv(key, value)
+    monkeypatch.setenv(CONFIG_VARIABLE, str(DEPLOY / "c2c.toml"))
+    settings = load_settings()
+    assert web["command"] == ["serve"]
+    serving.check_address(settings.web)
+    [(name, sender)] = senders(settings).items()
+    assert (name, sender.kind) == ("odoo", "odoo")
+    [file] = settings.sender[name].webhook_secret_files
+    assert file.parent == Path("/run/secrets")
+    assert file.name in web["secrets"]
+    address = f"http://{settings.web.host}:{settings.web.port}"
+    assert settings.web.public_url == address
+    assert f"{address}/health" in web["healthcheck"]["test"][-1]
 
 
 def test_the_firm_is_the_one_that_odoo_setup_makes() -> None:

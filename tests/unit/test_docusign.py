@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +14,6 @@ import docusign_esign
 import httpx
 import pytest
 import respx
-import trustme
 from docusign_esign.client.api_response import RESTClientObject
 from joserfc.jwk import RSAKey
 from pydantic import SecretStr
@@ -36,6 +34,7 @@ from gateways.http import pooled_client
 from gateways.secrets import Secret
 from gateways.webhooks.received import Received
 from gateways.webhooks.schemes import NotVerified, SignedRequest
+from sandbox.conformance.serving import served
 from sandbox.docusign import (
     ACCOUNT,
     INTEGRATION_KEY,
@@ -45,7 +44,7 @@ from sandbox.docusign import (
     pdf,
     signed,
 )
-from tests.serving import pem_of, served
+from tests.standins.serving import tls_of_localhost
 
 KEY = RSAKey.generate_key(2048, private=True)
 PRIVATE, PUBLIC = KEY.as_pem(private=True).decode(), KEY.as_pem(private=False).decode()
@@ -380,11 +379,9 @@ def test_the_stand_in_signs_as_docusign_does() -> None:
 @pytest.fixture
 def official(recorder: Recorder) -> Iterator[docusign_esign.ApiClient]:
     """Signed in by JWT, for which it insists on https."""
-    ca = trustme.CA()
-    with ExitStack() as stack:
-        address = stack.enter_context(served(recorder, ca=ca))
+    with tls_of_localhost() as (tls, authority), served(recorder, tls=tls) as address:
         configuration = docusign_esign.Configuration()
-        configuration.ssl_ca_cert = stack.enter_context(pem_of(ca))
+        configuration.ssl_ca_cert = str(authority)
         client = docusign_esign.ApiClient(host=f"{address}/restapi")
         host = address.removeprefix("https://")
         client.set_oauth_host_name(host)

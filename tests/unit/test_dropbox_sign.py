@@ -35,8 +35,8 @@ from gateways.http import pooled_client
 from gateways.secrets import Secret
 from gateways.webhooks.received import Received
 from gateways.webhooks.schemes import NotVerified, SignedRequest
+from sandbox.conformance.serving import served
 from sandbox.dropbox_sign import DropboxSignStore, dropbox_sign_app, form
-from tests.serving import served
 from tests.unit.test_docusign import Recorder
 
 DEAL = "hubspot/9001"

@@ -137,6 +137,36 @@ async def test_a_call_is_cut_off_before_or_after_the_remote_did_it(
     assert len(remote.requests) == reached
 
 
+async def test_an_answer_breaks_off_although_the_remote_did_it(
+    http: httpx.AsyncClient, remote: Remote, proxy: Proxy
+) -> None:
+    always(proxy, Fate(Kind.HALF))
+    with pytest.raises(httpx.RemoteProtocolError):
+        await post(http)
+    assert len(remote.requests) == 1
+
+
+async def test_an_answer_of_ours_takes_the_remote_s_place(
+    http: httpx.AsyncClient, remote: Remote, proxy: Proxy
+) -> None:
+    headers = {"Content-Type": "text/html", "Retry-After": "7"}
+    always(proxy, Fate(Kind.STATUS, status=429, headers=headers, body=b"<p>Slow down"))
+    answer = await http.get("/")
+    assert (answer.status_code, answer.content) == (429, b"<p>Slow down")
+    assert (answer.headers["content-type"], answer.headers["retry-after"]) == ("text/html", "7")
+    assert remote.requests == []
+
+
+@pytest.mark.parametrize("keeps_host", [True, False])
+async def test_the_remote_sees_the_proxy_s_address_where_it_is_to(
+    http: httpx.AsyncClient, remote: Remote, proxy: Proxy, keeps_host: bool
+) -> None:
+    proxy.keeps_host = keeps_host
+    await post(http)
+    host = remote.requests[0][1]["host"]
+    assert (f"http://{host}" == proxy.url) is keeps_host
+
+
 async def test_a_call_that_is_held_is_done_and_times_out(
     http: httpx.AsyncClient, remote: Remote, proxy: Proxy
 ) -> None:

@@ -10,13 +10,20 @@ from typing import Any
 import httpx
 import pytest
 
+from gateways.crm.salesforce.api import SalesforceApi
+from gateways.crm.salesforce.crm import SalesforceCrm
+from gateways.crm.salesforce.login import ClientCredentials
+from gateways.crm.salesforce.settings import FieldNames
+from gateways.crm.salesforce.setup import custom_fields
 from gateways.esign.docusign.api import DocuSignApi
 from gateways.esign.docusign.esign import DocuSign
 from gateways.esign.docusign.login import Login
 from gateways.http import pooled_client
 from gateways.secrets import Secret
+from sandbox.accounts import add_fields
 from sandbox.docusign import INTEGRATION_KEY, USER
 from sandbox.faults import Faults
+from sandbox.salesforce.app import CONSUMER_KEY
 from sandbox.server import Sandbox, SandboxError
 
 PARTNERS = "/json/2/res.partner"
@@ -169,3 +176,17 @@ def test_docusigns_stand_in_is_below_its_name_and_takes_envelopes(sandbox: Sandb
     assert answer["id"] in answer["message"]
     wrong = httpx.post(f"{sandbox.url}/sandbox/envelopes", json={"deal": "x/1", "ends": "lost"})
     assert wrong.status_code == 400
+
+
+def test_salesforces_stand_in_is_below_its_name_and_takes_opportunities(sandbox: Sandbox) -> None:
+    url = f"{sandbox.url}/sandbox/opportunities"
+    asked = {"name": "Pumps", "amount": "9000", "account": {"Name": "Brook Water"}}
+    deal_id = httpx.post(url, json=asked).json()["id"]
+    add_fields(sandbox.salesforce, custom_fields(FieldNames()))
+    grant = ClientCredentials(CONSUMER_KEY, Secret.of(sandbox.salesforce_secret))
+    http = pooled_client(f"{sandbox.url}/salesforce")
+    api = SalesforceApi(http, grant, system="salesforce", version="v67.0")
+    found = SalesforceCrm(api, system="salesforce").read_contract(deal_id)
+    assert (found["title"], found["customer"]["name"]) == ("Pumps", "Brook Water")
+    for wrong in ({"colour": "red"}, {"name": "x", "amount": "1", "account": {"Colour": "red"}}):
+        assert httpx.post(url, json=wrong).status_code == 400

@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from gateways.vies import Verdict, Vies, ViesSettings
+from gateways.vies import Verdict, Vies
+from gateways.vies_settings import ViesSettings
 from sandbox import vies as stand_in
 
 NUMBER, OWN, GREEK = "BE0477472701", "BE0403019261", "EL094014201"

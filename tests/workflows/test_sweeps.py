@@ -31,6 +31,7 @@ from contracts.crm import WonDeal, WonDeals
 from contracts.invoice.state import InvoiceStage
 from contracts.model import Source
 from contracts.sweeps import (
+    FIRST_LOOK_BACK,
     ChangedInvoice,
     ConnectorSweep,
     ConnectorSweepResult,
@@ -50,7 +51,6 @@ from workflows import options, task_queues
 from workflows import sweeps as sweeping_module
 from workflows.sweeps import (
     AT_ONCE,
-    FIRST_LOOK_BACK,
     LOST,
     MOST_LEFT,
     MOST_NAMED,

@@ -117,7 +117,7 @@ class HubSpotApi:
             self._refusals.raise_for_others(
                 answer, lambda error: error.get("category") == "OBJECT_NOT_FOUND"
             )
-            found += self._results(answer)
+            found += map(self._record, self._results(answer))
         return found
 
     def update_many(
@@ -195,7 +195,7 @@ class HubSpotApi:
         path = self._path("objects", object_type, "search")
         response = self._answered("POST", path, body=body, is_search=True)
         answer = self._json(response)
-        records = self._results(answer)
+        records = [self._record(item) for item in self._results(answer)]
         more = records and _after(answer) is not None
         return SearchPage(records, str(records[-1]["id"]) if more else "", date_of(response))
 
@@ -209,6 +209,8 @@ class HubSpotApi:
                 if error.code != "not_found":
                     raise
             else:
+                if "id" not in owner:
+                    raise self._refusals.unexpected(f"an owner without an id: {sorted(owner)}")
                 return owner.get("email") or None
         return None
 
@@ -270,6 +272,14 @@ class HubSpotApi:
             shown = response.text[:SHOWN_CHARACTERS]
             raise self._refusals.unexpected(f"an answer that is no JSON object: {shown}")
         return answer
+
+    def _record(self, answer: Any) -> JsonObject:
+        """A record, once it is known to be one."""
+        is_record = isinstance(answer, dict) and "id" in answer
+        if not is_record or not isinstance(answer.get("properties"), dict):
+            shown = json.dumps(answer)[:SHOWN_CHARACTERS]
+            raise self._refusals.unexpected(f"a record without its properties: {shown}")
+        return dict(answer)
 
     def _results(self, answer: JsonObject) -> list[JsonObject]:
         results = answer.get("results")

@@ -31,7 +31,8 @@ def _is_news(item: Any) -> bool:
         return True
     about_deal = str(item.get("subscriptionType", "")).startswith("deal.")
     about_deal = about_deal or item.get("objectTypeId") == "0-3"
-    return about_deal and item.get("propertyName") not in STATUS_LABELS
+    # As text: whatever stands there, it is compared and never a defect.
+    return about_deal and str(item.get("propertyName")) not in STATUS_LABELS
 
 
 def _event(received: Received, place: int, item: Any) -> InboundEvent:

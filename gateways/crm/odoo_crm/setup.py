@@ -9,6 +9,7 @@ from contracts.validation import Problem
 from gateways import errors
 from gateways.crm import terms
 from gateways.crm.status import STATUS_LABELS
+from gateways.errors import GatewayError
 from gateways.odoo import OdooClient
 
 WON = (("stage_id.is_won", "=", True),)
@@ -63,6 +64,8 @@ class OdooCrmSetup:
         fields = self._odoo.call(
             "sale.order", "fields_get", allfields=["opportunity_id"], attributes=["type"]
         )
+        if not isinstance(fields, dict):
+            raise self._unexpected("fields of sale.order", fields)
         if "opportunity_id" not in fields:
             yield Problem(
                 code="crm_module_missing",
@@ -94,6 +97,8 @@ class OdooCrmSetup:
     def _missing_teams(self) -> Iterator[Problem]:
         domain = [*WON, ("team_id", "=", False)]
         count = self._odoo.call("crm.lead", "search_count", domain=domain)
+        if not isinstance(count, int):
+            raise self._unexpected("a number of opportunities", count)
         if count:
             yield Problem(
                 code="crm_team_missing",
@@ -101,6 +106,10 @@ class OdooCrmSetup:
                 value=f"{count} won opportunities without one",
                 expected="a sales team on each won opportunity, to hold the contract's status",
             )
+
+    def _unexpected(self, wanted: str, found: object) -> GatewayError:
+        text = f"instead of {wanted}: {str(found)[:200]}"
+        return errors.defect(self._system, "unexpected_answer", text)
 
 
 def missing_names(definition: Sequence[JsonObject], needed: Iterable[str]) -> list[str]:

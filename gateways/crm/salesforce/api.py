@@ -149,7 +149,10 @@ class SalesforceApi:
         answer = self._json(self._answered("GET", _ROOT))
         if not isinstance(answer, list):
             raise self._unexpected(f"an answer without versions: {_short(answer)}")
-        return [f"v{item.get('version')}" for item in answer if isinstance(item, dict)]
+        found = [str(item.get("version")) for item in answer if isinstance(item, dict)]
+        if not found:
+            raise self._unexpected(f"an answer without versions: {_short(answer)}")
+        return [f"v{version}" for version in found]
 
     def _all_rows(self, answer: JsonObject) -> list[JsonObject]:
         """An answer's rows and those of the answers that it says come next."""

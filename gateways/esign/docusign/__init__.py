@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -9,13 +10,14 @@ from typing import TYPE_CHECKING, Self
 from pydantic import Field, SecretStr, model_validator
 
 from gateways.connectors import Connector, Surroundings, Sweep, Webhook
-from gateways.esign.docusign.webhook import parse
 from gateways.secrets import Secret
 from gateways.settings import ConnectorSettings, secret_of
 from gateways.webhooks import schemes
 
 if TYPE_CHECKING:
+    from contracts.events import InboundEvent
     from gateways.esign.protocol import Esign
+    from gateways.webhooks.received import Received
 
 
 class DocuSignSettings(ConnectorSettings):
@@ -63,13 +65,19 @@ def _build(settings: DocuSignSettings, around: Surroundings) -> Esign:
     return DocuSign(DocuSignApi(http, login, system=around.name), system=around.name)
 
 
+def _parse(received: Received) -> Sequence[InboundEvent]:
+    from gateways.esign.docusign import webhook
+
+    return webhook.parse(received)
+
+
 CONNECTOR = Connector(
     kind="docusign",
     about="signed, declined and voided envelopes of DocuSign, and their documents",
     settings=DocuSignSettings,
     build=_build,
     # A text is answered with 200, and Connect takes nothing else for an answer.
-    webhook=Webhook(verify=schemes.docusign, parse=parse, deadline_seconds=8, answer="received"),
+    webhook=Webhook(verify=schemes.docusign, parse=_parse, deadline_seconds=8, answer="received"),
     # Connect repeats what we did not answer for a while; what it gives up is found within the day.
     sweep=Sweep(overlap=timedelta(minutes=15), nightly=timedelta(days=1)),
     live="Held to docusign-esign, DocuSign's own client, never to a live account.",

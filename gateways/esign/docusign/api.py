@@ -94,6 +94,8 @@ class DocuSignApi:
         found = answer.get("envelopes") or []
         if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
             raise self._unexpected("an answer whose envelopes are no list")
+        if "resultSetSize" not in answer:
+            raise self._unexpected("an answer that does not say how many envelopes there are")
         is_last = not answer.get("nextUri") or not found
         return EnvelopePage(found, 0 if is_last else start + len(found), date_of(response))
 
@@ -128,7 +130,7 @@ class DocuSignApi:
         session = self._login.session()
         response = self._sent(method, session.base + path, session.token, **more)
         if response.status_code == httpx.codes.UNAUTHORIZED:
-            session = self._login.session(refused=session.token)
+            session = self._login.session(refused=session)
             response = self._sent(method, session.base + path, session.token, **more)
         if response.is_success:
             return response

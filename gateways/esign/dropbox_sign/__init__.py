@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from gateways.connectors import Connector, Surroundings, Sweep, Webhook
-from gateways.esign.dropbox_sign.webhook import ANSWER, parse, verify
 from gateways.secrets import Secret
 from gateways.settings import ConnectorSettings, Credential
 
 if TYPE_CHECKING:
+    from contracts.events import InboundEvent
     from gateways.esign.protocol import Esign
+    from gateways.webhooks.received import Received
+    from gateways.webhooks.schemes import SignedRequest
+
+ANSWER = "Hello API Event Received"
+"""Any other text, and Dropbox Sign sends the event again."""
 
 
 class DropboxSignSettings(ConnectorSettings, Credential):
@@ -41,12 +47,24 @@ def _build(settings: DropboxSignSettings, around: Surroundings) -> Esign:
     return DropboxSign(api, system=around.name, counts_tests=settings.counts_tests)
 
 
+def _verify(request: SignedRequest, secrets: Sequence[str], now: datetime) -> None:
+    from gateways.esign.dropbox_sign import webhook
+
+    webhook.verify(request, secrets, now)
+
+
+def _parse(received: Received) -> Sequence[InboundEvent]:
+    from gateways.esign.dropbox_sign import webhook
+
+    return webhook.parse(received)
+
+
 CONNECTOR = Connector(
     kind="dropbox-sign",
     about="signed and declined signature requests of Dropbox Sign, and their documents",
     settings=DropboxSignSettings,
     build=_build,
-    webhook=Webhook(verify=verify, parse=parse, deadline_seconds=20, answer=ANSWER),
+    webhook=Webhook(verify=_verify, parse=_parse, deadline_seconds=20, answer=ANSWER),
     # A request that is declined does not say when: it is looked for by when it was last opened.
     sweep=Sweep(overlap=timedelta(minutes=15), nightly=timedelta(days=7)),
     live="Held to dropbox-sign, Dropbox Sign's own client, never to a live account.",

@@ -23,9 +23,6 @@ from gateways.webhooks import schemes
 from gateways.webhooks.received import Received, invalid
 from gateways.webhooks.schemes import NotVerified, SignedRequest
 
-ANSWER = "Hello API Event Received"
-"""Any other text, and Dropbox Sign sends the event again."""
-
 _EVENTS = {
     "signature_request_sent": EnvelopeStatus.SENT,
     # All have signed a moment before; then there is no document yet.

@@ -184,10 +184,11 @@ def _checked(received: Received) -> Any:
         raise invalid("not_an_object", "", "an object with type, timestamp and data")
     if problems := payload_problems(payload):
         raise InvalidContract(problems)
-    if payload.get("type") not in EVENTS:
+    event_type = EVENTS.get(str(payload.get("type")))
+    if event_type is None:
         raise invalid("choice_malformed", "type", f"one of {', '.join(EVENTS)}")
     try:
-        event = EVENTS[payload["type"]].model_validate(payload)
+        event = event_type.model_validate(payload)
     except PydanticError as error:
         raise InvalidContract(problems_of(error)) from None
     _check_time(event.timestamp, received.at)

@@ -15,10 +15,10 @@ from gateways.crm.dynamics.crm import DynamicsCrm
 from gateways.crm.protocol import Crm
 from gateways.crm.status import STATUS_LABELS, status_texts
 from gateways.errors import FailureKind, GatewayError
+from sandbox.conformance.serving import served
 from tests.standins import dataverse
 from tests.standins.dataverse import DataverseError
 from tests.standins.dynamics import Failure, Organisation, dynamics_app
-from tests.standins.serving import served
 from tests.unit.crm.dynamics import (
     ACME,
     SINCE,

@@ -16,10 +16,11 @@ from gateways.crm.dynamics import api as api_module
 from gateways.crm.dynamics import batch
 from gateways.crm.dynamics.api import DynamicsApi
 from gateways.crm.dynamics.crm import DynamicsCrm
-from gateways.crm.dynamics.entra import RENEWED_BEFORE_SECONDS, EntraToken
+from gateways.crm.dynamics.entra import EntraToken
 from gateways.errors import FailureKind, GatewayError
 from gateways.http import pooled_client
 from gateways.secrets import Secret
+from gateways.tokens import RENEWED_BEFORE_SECONDS
 from tests.standins.dynamics import CLIENT_ID, SECRET, TENANT, TOKEN_SECONDS, Failure, Organisation
 from tests.unit.crm.dynamics import SINCE, connect, deal, refusal, status
 

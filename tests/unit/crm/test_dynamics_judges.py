@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 from azure.core.credentials import AccessToken, TokenCredential
 from PowerPlatform.Dataverse.client import DataverseClient
 from PowerPlatform.Dataverse.core.errors import HttpError
@@ -32,7 +31,7 @@ from gateways.crm.dynamics.crm import DynamicsCrm
 from gateways.crm.status import status_texts
 from tests.standins.dataverse import Lookup
 from tests.standins.dynamics import Organisation, Received, dynamics_app
-from tests.standins.serving import served_in_turn
+from tests.standins.serving import served_in_turn, tls_of_localhost
 from tests.unit.crm.dynamics import ACME, SINCE, all_won, connect, deal, status
 
 TOKEN = "eyJ.of-microsoft-s-client"
@@ -50,17 +49,9 @@ class _Credential(TokenCredential):
 
 
 @pytest.fixture(scope="session")
-def tls_server(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[str, list[ASGIApp], Path]]:
+def tls_server() -> Iterator[tuple[str, list[ASGIApp], Path]]:
     """A server with TLS, and the certificate of its authority."""
-    folder = tmp_path_factory.mktemp("tls")
-    authority = trustme.CA()
-    server, root = folder / "server.pem", folder / "authority.pem"
-    issued = authority.issue_cert("localhost")
-    issued.private_key_and_cert_chain_pem.write_to_path(str(server))
-    authority.cert_pem.write_to_path(str(root))
-    with served_in_turn(certificate=server) as (url, current):
+    with tls_of_localhost() as (tls, root), served_in_turn(tls=tls) as (url, current):
         yield url, current, root
 
 

@@ -20,9 +20,10 @@ from gateways.crm.salesforce import CONNECTOR
 from gateways.crm.salesforce.crm import SalesforceCrm
 from gateways.crm.salesforce.ids import whole_id
 from gateways.crm.salesforce.settings import FieldNames, SalesforceSettings
-from gateways.crm.salesforce.setup import CustomField, custom_fields
+from gateways.crm.salesforce.setup import custom_fields
 from gateways.errors import GatewayError
 from gateways.odoo import OdooClient
+from sandbox.accounts import add_fields
 from sandbox.salesforce import ExternalClientApp, Features, SalesforceOrg, salesforce_app
 from tests.standins.recorder import Recorded, Recorder
 
@@ -58,17 +59,8 @@ def new_org(*, features: Features | None = None, path: str = ":memory:") -> Sale
     """An org with our fields; its clock is a second further at each look."""
     moments = (datetime(2026, 1, 10, tzinfo=UTC) + timedelta(seconds=n) for n in range(1_000_000))
     org = SalesforceOrg(path, now=lambda: next(moments), features=features)
-    for item in custom_fields(FieldNames(billing_frequency="c2c_billing_frequency__c")):
-        define(org, item)
+    add_fields(org, custom_fields(FieldNames(billing_frequency="c2c_billing_frequency__c")))
     return org
-
-
-def define(org: SalesforceOrg, item: CustomField) -> None:
-    """Create a field as its description says; Salesforce's own are there."""
-    if item.name.endswith("__c"):
-        type_ = {"Date": "date", "Long Text Area": "textarea"}.get(item.kind, "string")
-        length = 32_768 if type_ == "textarea" else 255
-        org.define(item.object_type, item.name, type_, item.label, length)
 
 
 def new_app() -> ExternalClientApp:

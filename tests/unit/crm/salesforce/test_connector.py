@@ -19,8 +19,8 @@ from gateways.crm.salesforce.ids import whole_id
 from gateways.crm.salesforce.settings import FieldNames
 from gateways.crm.status import status_texts
 from gateways.errors import FailureKind
+from sandbox.conformance.serving import served
 from sandbox.salesforce import Features, SalesforceError, SalesforceOrg, soql
-from tests.standins.serving import served
 from tests.unit.crm.salesforce.connected import (
     ACME,
     BUILD,

@@ -1,8 +1,8 @@
-"""Won deals and statuses: calls to the CRM for each record that changed, ours to a script's."""
+"""A sweep over many deals of a CRM until the won ones are contracts, and the script that does the
+same: what `won_deals` and `write_back` count."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from benchmarks import product
 from benchmarks.contracts import ENTITY
-from benchmarks.frame import Bench, at_least, benchmark
+from benchmarks.frame import Bench, at_least
 from benchmarks.product import Product
 from contracts.sweeps import ConnectorSweep
 from gateways.crm.hubspot.crm import CUSTOM_PROPERTIES
@@ -32,31 +32,7 @@ _SECONDS, _SECONDS_A_DEAL = 120, 3
 _LONG_AGO, _OVERLAP = timedelta(days=90), timedelta(minutes=5)
 
 
-@benchmark("won_deals", about="a sweep over many deals of which a few were won", minutes=60)
-async def won_deals(bench: Bench) -> None:
-    """Calls that a sweep makes, with all that reading its new contracts takes, for each deal won.
-
-    The script is told when it last looked, searches as we do, and reads one record a call.
-    """
-    async with _sweep_once(bench) as seen:
-        await asyncio.to_thread(_read_all, seen.client, seen.changed)
-        script = seen.hubspot.reads.total() - seen.reads
-        _report(bench, "won_deals", seen.reads, script, seen)
-
-
-@benchmark("write_back", about="statuses of many contracts that changed", minutes=60)
-async def write_back(bench: Bench) -> None:
-    """Calls that write statuses, for each status that changed, from signature to active contract.
-
-    The script is given the very same statuses, and writes one a call.
-    """
-    async with _sweep_once(bench) as seen:
-        await asyncio.to_thread(_write_all, seen.client, seen.written)
-        script = seen.hubspot.writes - seen.writes
-        _report(bench, "write_back", seen.writes, script, seen, records=len(seen.written))
-
-
-def _report(
+def report(
     bench: Bench, name: str, ours: int, script: int, seen: _Seen, *, records: int = 0
 ) -> None:
     records = records or len(seen.changed)
@@ -109,7 +85,7 @@ class _Seen:
 
 
 @asynccontextmanager
-async def _sweep_once(bench: Bench) -> AsyncIterator[_Seen]:
+async def sweep_once(bench: Bench) -> AsyncIterator[_Seen]:
     """Sweep over so many deals, of which so few were won lately, until these are contracts."""
     deals = bench.size(full=10_000, quick=300)
     changed = bench.size(full=200, quick=20)
@@ -196,7 +172,7 @@ async def _all_active(ours: Product, hubspot: CountingHubSpot, won: list[str]) -
 # --- the script -----------------------------------------------------------------------------------
 
 
-def _read_all(client: Any, deals: list[str]) -> None:
+def read_all(client: Any, deals: list[str]) -> None:
     """What changed since, by one search a page, and all that hangs on each deal."""
     objects, since = client.crm.objects.generic_objects, time.time() - 7 * 86_400
     filters = [
@@ -249,7 +225,7 @@ def _associated(client: Any, from_type: str, key: str, to_type: str) -> list[str
     return [str(item.to_object_id) for result in answer.results for item in result.to]
 
 
-def _write_all(client: Any, written: list[tuple[str, Mapping[str, str]]]) -> None:
+def write_all(client: Any, written: list[tuple[str, Mapping[str, str]]]) -> None:
     """Each status by itself."""
     for deal_id, properties in written:
         client.crm.objects.generic_objects.update(
