@@ -309,6 +309,22 @@ def test_settings_want_one_key_and_build_sends_nothing(store: DocuSignStore) -> 
     assert known.url == "https://account.docusign.com"
 
 
+@pytest.mark.parametrize("address", ["http://127.0.0.1:1", "http://elsewhere.example", "x"])
+def test_the_token_goes_to_no_address_that_a_live_account_cannot_have(address: str) -> None:
+    account = {"account_id": ACCOUNT, "is_default": True, "base_uri": address}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/oauth/token":
+            return httpx.Response(200, json={"access_token": "t", "expires_in": 3600})
+        return httpx.Response(200, json={"accounts": [account]})
+
+    http = pooled_client("https://account.docusign.com", transport=httpx.MockTransport(answer))
+    login = Login(http, INTEGRATION_KEY, USER, Secret.of(PRIVATE), account_id="", system="docusign")
+    with pytest.raises(GatewayError) as caught:
+        login.session()
+    assert caught.value.code == "unexpected_answer"
+
+
 # --- Connect --------------------------------------------------------------------------------------
 
 

@@ -5,12 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import httpx
 
 from gateways import errors
 from gateways.errors import GatewayError
-from gateways.http import json_object, refuse_plain_http, retry_after, unanswered
+from gateways.http import (
+    is_loopback,
+    json_object,
+    refuse_plain_http,
+    retry_after,
+    unanswered,
+)
 from gateways.secrets import Secret
 from gateways.tokens import RENEWED_BEFORE_SECONDS, Shared, assertion_form, granted
 
@@ -112,7 +119,10 @@ class Login:
             refuse_plain_http(address)
         except ValueError as error:
             raise self._unexpected(str(error)) from None
-        return f"{address.rstrip('/')}/restapi/v2.1/accounts/{account}"
+        if is_loopback(httpx.URL(address).host) and not is_loopback(self._http.base_url.host):
+            # Of all that runs on this machine nothing is DocuSign.
+            raise self._unexpected(f"DocuSign says that the account is at {address}.")
+        return f"{address.rstrip('/')}/restapi/v2.1/accounts/{quote(str(account), safe='')}"
 
     def _is_meant(self, account: dict[str, Any]) -> bool:
         if self._account_id:
