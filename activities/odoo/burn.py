@@ -170,7 +170,8 @@ class OdooBurn:
             )
             for row in orders
             for project in [row["project_id"][0]]
-            for there in [projects[project]]
+            for there in [projects.get(project)]
+            if there is not None  # archived or gone since the orders were read
         ]
         is_full = len(orders) == PROJECTS_PER_PAGE
         return BurnPage(projects=found, next=int(orders[-1]["id"]) if is_full else None)

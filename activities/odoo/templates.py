@@ -54,6 +54,10 @@ class Template:
     tasks: tuple[Row, ...]
 
 
+_KEPT = 200
+"""Characters of a name that the contract's state keeps: no role of a contract has more."""
+
+
 def find(odoo: OdooClient, wanted: Collection[str]) -> dict[str, list[Row]]:
     """The projects of each name: those that are marked as templates, where any of that name is."""
     named = sorted(set(wanted))
@@ -152,10 +156,10 @@ def copy_tasks(
     roles = _role_names(odoo, template)
     return {
         made[row["id"]]: CopiedTask(
-            name=row["name"],
+            name=row["name"][:_KEPT],
             service=service,
             hours=_hours(row),
-            roles=tuple(roles[role] for role in row["role_ids"] if role in roles),
+            roles=tuple(roles[role][:_KEPT] for role in row["role_ids"] if role in roles),
         )
         for row in template.tasks
     }

@@ -72,6 +72,8 @@ class ActRule(Generic[S]):
     - `step`: how it parks, or one of `parts` where it does several things in a row. A failed act
       without a step never parks: `failed` decides what becomes of it.
     - `skipped`, `retried`: the state after a person's decision about its exception.
+    - `refusal_tells`: whether its refusal says that no earlier attempt has done it; not where a
+      part is refused and nobody looks at what lies behind it.
     """
 
     step: Step | None = None
@@ -80,6 +82,7 @@ class ActRule(Generic[S]):
     skipped: Callable[[S, StepException, Resolution], S] = lambda state, *_: state
     retried: Callable[[S, StepException, Resolution], S] = lambda state, *_: state
     parts: Sequence[Step] = ()
+    refusal_tells: bool = True
     begun: Callable[[S, Action], S] = lambda state, _: state
     decided: Callable[[S, Action, Any], S] | None = None
 
@@ -284,7 +287,7 @@ class Agenda(Generic[S]):
         state = state.without_running(event.key)
         rule = self.acts[action.kind]
         if isinstance(result, Failed):
-            state = rule.failed(_with_doubt(state, action, result), action, result)
+            state = rule.failed(_with_doubt(state, rule, action, result), action, result)
             step = rule.parks_as(result.part)
             # What is not wanted any more, or done some other way, is no exception.
             if step is not None and self._is_wanted(state, action):
@@ -442,10 +445,11 @@ def _is_alone(state: AgendaState, item: Action, wanted: Sequence[Wanted]) -> boo
     )
 
 
-def _with_doubt(state: S, action: Action, failed: Failed) -> S:
+def _with_doubt(state: S, rule: ActRule[S], action: Action, failed: Failed) -> S:
     """What may have happened counts before the rules look: they must not give it up."""
     if action.irreversible and failed.maybe_done:
         return doubted(state, action.key)
     # Only the remote's own answer tells that it has not happened; a look that failed, as for want
     # of a login, leaves open what an earlier attempt may have done.
-    return certain(state, action.key) if failed.kind == "business" else state
+    is_told = failed.kind == "business" and rule.refusal_tells
+    return certain(state, action.key) if is_told else state

@@ -12,7 +12,7 @@ from contracts.agenda.actions import Action, Failed, Metric
 from contracts.agenda.machine import ActRule, MessageRule
 from contracts.billing import account, keys
 from contracts.billing.periods import life
-from contracts.contract import amendments, endings, proposing, provisioning, reading
+from contracts.contract import amendments, endings, proposing, provisioning, reading, signing
 from contracts.contract.messages import CancelRequest
 from contracts.contract.state import DAY, ENDED, ContractStage, ContractState, Ending, has_ended
 from contracts.invoice.state import UNBILLED, InvoiceStage
@@ -49,11 +49,13 @@ def is_billed_out(state: ContractState) -> bool:
 
 
 def may_close(state: ContractState) -> bool:
-    """Whether everything is billed, every invoice has ended, and nothing was approved late."""
+    """Whether everything is billed, every invoice has ended, nothing was approved late, and what
+    was signed is attached."""
     return (
         is_billed_out(state)
         and all(has_ended(report) for report in state.invoices.values())
         and not reading.readings(state)
+        and not any(signing.attaching(state))
     )
 
 

@@ -162,6 +162,7 @@ ACTS: Mapping[str, ActRule[ContractState]] = {
         _provisioned_in_part,
         decided=_provisioned,
         parts=(parking.CUSTOMER, parking.ORDER, parking.CONFIRM),
+        refusal_tells=False,
     ),
 }
 MESSAGES: Mapping[type, MessageRule[ContractState]] = {}

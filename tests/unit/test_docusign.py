@@ -164,6 +164,17 @@ def test_what_is_no_pdf_or_too_large_is_not_attached(
         assert caught.value.code == code
 
 
+def test_a_list_of_too_many_bytes_is_told_as_what_it_is(store: DocuSignStore, url: str) -> None:
+    http = pooled_client(url, max_body_bytes=1_000)
+    login = Login(http, INTEGRATION_KEY, USER, Secret.of(PRIVATE), account_id="", system="docusign")
+    esign = DocuSign(DocuSignApi(http, login, system="docusign"), system="docusign")
+    for _ in range(9):
+        store.complete(store.send(DEAL))
+    with pytest.raises(GatewayError) as caught:
+        esign.changed(START)
+    assert (caught.value.kind, caught.value.code) == (FailureKind.DEFECT, "unexpected_answer")
+
+
 def test_the_sweep_reads_in_pages_what_ended_since(
     store: DocuSignStore, recorder: Recorder, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

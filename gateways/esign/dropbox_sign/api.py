@@ -96,10 +96,8 @@ class DropboxSignApi:
         """The documents of a request that all have signed, with their audit trail, in one PDF."""
         path = f"/signature_request/files/{quote(request_id, safe='')}"
         headers = {"Accept": "application/pdf", "Accept-Encoding": "identity"}
-        try:
-            return self._answered(path, params={"file_type": "pdf"}, headers=headers).content
-        except BodyTooLarge:
-            raise too_large(self._system, request_id) from None
+        params, oversize = {"file_type": "pdf"}, too_large(self._system, request_id)
+        return self._answered(path, params=params, headers=headers, oversize=oversize).content
 
     def account(self) -> JsonObject:
         """The account that the key is of."""
@@ -111,18 +109,23 @@ class DropboxSignApi:
         return self._object(self._answered(path, **more))
 
     def _answered(
-        self, path: str, *, headers: dict[str, str] | None = None, **more: Any
+        self,
+        path: str,
+        *,
+        headers: dict[str, str] | None = None,
+        oversize: GatewayError | None = None,
+        **more: Any,
     ) -> httpx.Response:
+        """`oversize` is what an answer of too many bytes means; left out, it is unexpected."""
         self._throttle.wait()
         # The key is the user, and there is no password.
         auth = httpx.BasicAuth(self._api_key.reveal(), "")
         every = {"Accept": "application/json", **(headers or {})}
         try:
             response = self._http.get(_ROOT + path, headers=every, auth=auth, **more)
-        except BodyTooLarge:
-            raise
         except httpx.HTTPError as error:
-            raise unanswered(error, self._system, "Dropbox Sign") from None
+            told = oversize if isinstance(error, BodyTooLarge) else None
+            raise told or unanswered(error, self._system, "Dropbox Sign") from None
         if response.is_success:
             return response
         refusal = self._error(response)

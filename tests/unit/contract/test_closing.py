@@ -224,6 +224,23 @@ def cancel(life: Played) -> None:
     life.send(CancelRequest(by=SAM, reason="changed their mind"))
 
 
+def test_a_refused_part_does_not_tell_what_an_earlier_attempt_has_set_up() -> None:
+    life = held(fixed_price(), "provision")
+    life.finish("provision", lost=True)
+    life.fates["provision"] = [Failed("business", "customer_ambiguous", "two of that name")]
+    life.resolve(Choice.RETRY)
+    life.finish("provision")
+    [parked] = life.state.exceptions
+    assert (parked.code, parked.uncertain) == ("customer_ambiguous", True)
+    with pytest.raises(Refused, match="nobody knows yet whether this has happened: provision"):
+        cancel(life)
+    life.resolve(Choice.RETRY)
+    life.release("provision")
+    cancel(life)
+    assert life.stage() is ContractStage.CANCELLED
+    assert life.odoo.is_cancelled
+
+
 def test_a_cancel_lets_provisioning_end_and_takes_back_what_it_made() -> None:
     life = held(fixed_price(deposit=DEPOSIT, services=SERVICES), "provision")
     cancel(life)

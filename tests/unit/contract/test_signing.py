@@ -279,6 +279,20 @@ def test_a_document_that_cannot_be_had_parks_and_holds_up_the_close_only() -> No
     assert life.state.signature.not_attached == "olga@northwind.example: attached by hand"
 
 
+def test_what_is_signed_while_the_contract_is_closed_out_is_attached_first() -> None:
+    life = Played(fixed_price(), system="hubspot", held_back={"close_out"})
+    life.reach(*(item.key for item in life.state.terms.milestones))
+    numbers = list(life.invoices)
+    life.issue(*numbers)
+    life.settle(*numbers)
+    assert "close_out" in life.acts
+    life.signal(report(COMPLETED))
+    life.release("close_out")
+    assert life.stage() is ContractStage.CLOSED
+    assert life.state.signature.attached is not None
+    assert life.begun.count("close_out") == 2
+
+
 def test_an_ended_contract_refuses_what_is_reported_of_its_envelope() -> None:
     life = waiting()
     life.signal(report(DECLINED))
