@@ -1,0 +1,198 @@
+"""A deal won in each CRM becomes a confirmed order and an invoice, and the CRM shows it; also where
+the CRM is away for a while."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.client import Client, WorkflowHandle
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError
+from temporalio.testing import TimeSkipper, TimeSkippingConfig
+
+from contracts.contract.state import ContractStage
+from contracts.identifiers import contract_workflow_id, deal_contract_id
+from contracts.invoice.state import InvoiceStage
+from contracts.sweeps import ConnectorSweep, ConnectorSweepResult
+from gateways.connectors import Surroundings
+from sandbox.conformance.crm import CrmRemote, Deal, Line
+from sandbox.proxy import PASSED, Fate, Kind, Proxy, Request
+from starters import schedules
+from tests.conftest import settings_for
+from tests.connectors.test_dynamics import DynamicsRemote
+from tests.connectors.test_hubspot import HubSpotRemote
+from tests.connectors.test_salesforce import SalesforceRemote
+from tests.servers import OdooServer
+from tests.world import ENTITY, World, belgian_vat, odoo_order, unique
+from wiring import remotes
+from workers import worker
+from workflows import task_queues
+from workflows.sweeps import CrmSweepWorkflow
+
+SYSTEM = "sales"
+WITHIN_SECONDS = 90.0
+REMOTES: tuple[type[CrmRemote], ...] = (SalesforceRemote, DynamicsRemote, HubSpotRemote)
+
+
+@dataclass
+class SalesWorld(World):
+    """Workers with one CRM, and what sales people do and see there."""
+
+    remote: CrmRemote
+    wire: Wire
+
+    def deal(self) -> str:
+        """A won deal of one service, billed as a whole."""
+        name = unique("Deal")
+        return self.remote.add(
+            Deal(
+                title=name,
+                customer=f"Acme {name}",
+                vat_number=belgian_vat(),
+                email=f"{name.lower()}@{name.lower()}.example.com",
+                lines=(Line("BUILD", "Build", Decimal("1000.00")),),
+            )
+        )
+
+    async def crm_sweep(self) -> WorkflowHandle[CrmSweepWorkflow, ConnectorSweepResult]:
+        return await self.client.start_workflow(
+            CrmSweepWorkflow.run,
+            ConnectorSweep(system=SYSTEM, legal_entity=ENTITY, overlap=timedelta(minutes=5)),
+            id=unique("crm-sweep"),
+            task_queue=task_queues.CONTRACTS,
+        )
+
+    async def shows(self, deal: str, told: Callable[[Mapping[str, str]], bool]) -> None:
+        """Look again until the deal shows what is expected."""
+        deadline = time.monotonic() + WITHIN_SECONDS
+        while not told(shown := await asyncio.to_thread(self.remote.shown, deal)):
+            assert time.monotonic() < deadline, shown
+            await asyncio.sleep(0.2)
+
+
+class Wire:
+    """Between the connector and the CRM; nothing passes while it is cut."""
+
+    def __init__(self, address: str) -> None:
+        self._proxy = Proxy(address, fate_of=self._fate_of, keeps_host=True)
+        self.is_cut = False
+
+    def _fate_of(self, _: Request) -> Fate:
+        return Fate(Kind.CUT_BEFORE) if self.is_cut else PASSED
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[str]:
+        yield await self._proxy.start()
+        await self._proxy.stop()
+
+
+@pytest.fixture(scope="module", params=REMOTES, ids=lambda remote: remote.connector.kind)
+async def world(
+    request: pytest.FixtureRequest, temporal_client: Client, odoo_server: OdooServer
+) -> AsyncIterator[SalesWorld]:
+    remote_type: type[CrmRemote] = request.param
+    namespace = await _namespace(temporal_client)
+    settings = settings_for(odoo_server)
+    skipper = TimeSkipper(namespace, config=TimeSkippingConfig(enabled=False))
+    with contextlib.ExitStack() as stack:
+        odoo = remotes.odoo(settings)
+        stack.callback(odoo.close)
+        remote = stack.enter_context(remote_type.running())  # type: ignore[attr-defined]
+        wire = Wire(remote.address)
+        async with wire.open() as address:
+            declared = remote_type.connector
+            table = {
+                **remote.settings(address),
+                "kind": declared.kind,
+                "legal_entity": ENTITY,
+                "closed_since": date(2020, 1, 1),
+            }
+            around = Surroundings(name=SYSTEM, entity=settings.entities[ENTITY], odoo=odoo)
+            assert declared.build is not None
+            crm = declared.build(declared.settings.model_validate(table), around)
+            async with worker.running(
+                namespace, settings, odoo=odoo, crms={SYSTEM: crm}, esigns={}
+            ):
+                yield SalesWorld(skipper.client, skipper, odoo_server, remote, wire)
+                async for left in namespace.list_workflows("ExecutionStatus = 'Running'"):
+                    with contextlib.suppress(RPCError):  # the list lags: it may be over by now
+                        await namespace.get_workflow_handle(left.id).terminate("the module is done")
+            crm.close()
+
+
+async def _namespace(temporal_client: Client) -> Client:
+    """A namespace of its own: the session's workers, which have no CRM, must not answer here."""
+    name = f"sales-{uuid.uuid4().hex[:8]}"
+    request = RegisterNamespaceRequest(
+        namespace=name, workflow_execution_retention_period=Duration(seconds=86_400)
+    )
+    await temporal_client.workflow_service.register_namespace(request)
+    address = temporal_client.service_client.config.target_host
+    client = await Client.connect(address, namespace=name, data_converter=pydantic_data_converter)
+    deadline = time.monotonic() + WITHIN_SECONDS
+    while True:  # the server's caches take a moment to know it
+        try:
+            await schedules.ensure_search_attributes(client)
+            return client
+        except RPCError:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.2)
+
+
+async def test_a_won_deal_shows_its_contract_from_signature_to_invoice(world: SalesWorld) -> None:
+    deal = await asyncio.to_thread(world.deal)
+
+    assert (await (await world.crm_sweep()).result()).started == 1
+
+    workflow_id = contract_workflow_id(ENTITY, deal_contract_id(SYSTEM, deal))
+    await world.stage(workflow_id, ContractStage.ACTIVE)
+    await world.shows(deal, lambda status: status.get("c2c_stage") == "active")
+    state = await world.contract(workflow_id)
+    [order] = odoo_order(world.admin, workflow_id)
+    assert (order["state"], order["amount_untaxed"]) == ("sale", 1000.00)
+    shown = await asyncio.to_thread(world.remote.shown, deal)
+    assert shown["c2c_project"] == state.odoo.project_name
+
+    await _billed(world, workflow_id)
+    await world.shows(deal, lambda status: status.get("c2c_invoiced") == "1000.00 EUR")
+    assert (await (await world.crm_sweep()).result()).started == 0
+
+
+async def test_a_crm_that_is_away_loses_nothing_and_is_caught_up_with(world: SalesWorld) -> None:
+    known = await asyncio.to_thread(world.deal)
+    await (await world.crm_sweep()).result()
+    workflow_id = contract_workflow_id(ENTITY, deal_contract_id(SYSTEM, known))
+    await world.stage(workflow_id, ContractStage.ACTIVE)
+    await world.shows(known, lambda status: status.get("c2c_stage") == "active")
+
+    world.wire.is_cut = True
+    won = await asyncio.to_thread(world.deal)
+    sweep = await world.crm_sweep()
+    await _billed(world, workflow_id)
+    shown = await asyncio.to_thread(world.remote.shown, known)
+    assert shown.get("c2c_invoiced") == "0.00 EUR"
+    world.wire.is_cut = False
+
+    assert (await sweep.result()).started == 1
+    await world.shows(known, lambda status: status.get("c2c_invoiced") == "1000.00 EUR")
+    await world.shows(won, lambda status: status.get("c2c_stage") == "active")
+
+
+async def _billed(world: SalesWorld, workflow_id: str) -> None:
+    """Its one milestone is reached, and the invoice is issued."""
+    [milestone] = (await world.contract(workflow_id)).milestones
+    await world.reach(workflow_id, milestone)
+    invoice = f"{workflow_id}/invoice/1"
+    await world.invoice(invoice, InvoiceStage.AWAITING_APPROVAL)
+    await world.approve(invoice)
+    await world.invoice(invoice, InvoiceStage.OPEN)
