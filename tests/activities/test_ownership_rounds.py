@@ -23,10 +23,12 @@ from activities.odoo.write_offs import WriteOffRequest
 from contracts.contract.state import OdooRefs
 from contracts.invoice.messages import PaymentReceived
 from contracts.ownership import IN_A_DEAL, OWNERS, Owner
+from tests.activities import test_handover, test_signed_document
 from tests.activities.firm import INVOICE_ON, Firm, Ordered
 from tests.activities.mixed import mixed
 from tests.activities.refusals import code, refused
 from tests.activities.test_customers import by_hand
+from tests.unit.contract import test_signing
 from tests.world import belgian_vat, contract_data, eur, single, unique
 
 ROUNDS = 3
@@ -371,9 +373,24 @@ def test_what_we_never_write_cannot_come_back_to_us(field: str) -> None:
     assert need is None or not need.rights
 
 
+WITH_THEIR_ACTS = {
+    "contract.handover": test_handover.test_a_change_order_moves_what_only_we_have_set,
+    "project.staffing": test_handover.test_what_people_have_edited_stays_and_is_reported,
+    "task.staffing": test_handover.test_what_people_have_edited_stays_and_is_reported,
+    "project.documents": test_handover.test_a_repeat_and_two_at_once_leave_one_of_everything,
+    "project.tags": test_handover.test_a_repeat_and_two_at_once_leave_one_of_everything,
+    "project.todo": test_handover.test_a_repeat_and_two_at_once_leave_one_of_everything,
+    "signed_document": test_signed_document.test_two_attempts_at_once_leave_one_document,
+    "contract.signed_on": (
+        test_signing.test_the_day_of_signature_is_the_envelopes_in_the_legal_entitys_zone
+    ),
+}
+"""Tests of their acts hold these."""
+
+
 def test_each_field_with_an_owner_has_its_rounds() -> None:
     """Those of a deal are in tests/unit/contract/test_ownership_rounds.py, as is what we write to
     one; the deal's own stage and amount are read only while the contract is not signed."""
-    here = {*EDITED_IN_ODOO, *WRITTEN_BY_US, *NEVER_WRITTEN}
+    here = {*EDITED_IN_ODOO, *WRITTEN_BY_US, *NEVER_WRITTEN, *WITH_THEIR_ACTS}
     in_crm = {*IN_A_DEAL.values(), "deal.stage", "deal.amount", "deal.c2c_status"}
     assert here | in_crm == OWNERS.keys()

@@ -62,7 +62,7 @@ async def test_every_kind_of_write_was_done_without_an_answer(outcome: Outcome) 
 
 
 async def test_every_fate_befell_calls_and_every_server_was_killed(outcome: Outcome) -> None:
-    assert outcome.fates.keys() == set(Kind)
+    assert outcome.fates.keys() == set(Kind) - {Kind.HALF}, "half an answer is the kit's"
     assert {kill.what for kill in outcome.kills} == {
         "worker of the activities",
         "worker of the workflows",

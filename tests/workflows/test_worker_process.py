@@ -7,6 +7,7 @@ import itertools
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from temporalio.testing import TimeSkipper, WorkflowEnvironment
 
 from contracts.contract.messages import Hold, HoldKind, HoldRequest
 from contracts.invoice.state import InvoiceStage
+from contracts.sweeps import ConnectorSweep
 from sandbox import clock
 from sandbox.server import Sandbox
 from starters.cli.errors import ExitCode
@@ -28,7 +30,9 @@ from tests.temporal import temporal_server
 from tests.workflows.other_release import OtherContractWorkflow
 from tests.world import ANA, ENTITY, World, odoo_invoices, single, unique
 from workers import worker
+from workflows import task_queues
 from workflows.contract import ContractWorkflow
+from workflows.sweeps import CrmSweepWorkflow
 
 WITHIN_SECONDS = 30.0
 HANDED_OUT_SECONDS = 0.5
@@ -164,8 +168,11 @@ async def test_a_call_that_cannot_be_left_is_cut_short(
 ) -> None:
     first = await start(graceful_shutdown_seconds=1).serving()
     reads = slow(sandbox, "^/hubspot/", 20)
-    deal = sandbox.hubspot.add_deal(name=unique("Deal"), amount="1000", won=True)
-    await world.c2c.start_deal("hubspot", deal, ENTITY)
+    # A sweep's call is its own thread's; those that contracts share are left.
+    sweep = ConnectorSweep(system="hubspot", legal_entity=ENTITY, overlap=timedelta(minutes=5))
+    await world.client.start_workflow(
+        CrmSweepWorkflow.run, sweep, id=unique("sweep"), task_queue=task_queues.CONTRACTS
+    )
     await until(lambda: reads() >= 1)
     took = await seconds_of(first.stop())
     assert await first.ended() == ExitCode.CUT_SHORT, first.said()
