@@ -26,7 +26,14 @@ NAMES = {
 async def tell_of_a_name(world: World, name: str) -> None:
     """A customer, contract, service and milestone of that name, to the invoice that is sent."""
     contract = single(title=name)
-    contract["customer"] |= {"name": name, "vat_number": None, "city": name}
+    # Of a domain of its own: many customers of the tests share one.
+    email = f"ap@{unique('firm').lower()}.example.com"
+    contract["customer"] |= {
+        "name": name,
+        "vat_number": None,
+        "city": name,
+        "billing_email": email,
+    }
     contract["services"][0]["description"] = name
     contract["milestones"][0]["name"] = name
     workflow_id = await world.active(contract)
