@@ -37,6 +37,9 @@ READING = frozenset(
 )
 """Activities that write nothing: their worker is killed at any call, that of others at a write."""
 
+APART = frozenset({"read_burn", "read_portfolio"})
+"""What the sweep of each day and people ask for; no scenario lasts that long."""
+
 
 def remote_activities(settings: Settings) -> list[str]:
     """The activities that call a remote in a campaign, as the workers host them. Nothing is signed
@@ -49,6 +52,7 @@ def remote_activities(settings: Settings) -> list[str]:
             for queue in task_queues.REMOTES
             if queue != task_queues.ESIGN
             for function in activities_of(queue, settings, odoo, crms, {})
+            if function.__name__ not in APART
         ]
     finally:
         odoo.close()
