@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SHIPPED = {name.partition(".")[0] for name in PROJECT["tool"]["setuptools"]["packages"]}
-LAST_LINE = "demo: 6 contracts, 0 errors"
+LAST_LINE = "demo: 7 contracts, 0 errors"
 
 
 def run(*command: str | Path, folder: Path, seconds: float = 200) -> str:
