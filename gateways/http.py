@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import queue
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -34,6 +34,7 @@ MAX_RETRY_AFTER = timedelta(hours=1)
 """A remote that asks for more is asked again after this: a typo there must not stop us for days."""
 
 _DISTRIBUTION = "contract-to-cash"
+_SHOWN_CHARACTERS = 500
 
 
 def pooled_client(
@@ -179,6 +180,17 @@ def json_object(response: httpx.Response) -> dict[str, Any] | None:
     except ValueError:
         return None
     return body if isinstance(body, dict) else None
+
+
+def expected_object(
+    response: httpx.Response, unexpected: Callable[[str], GatewayError]
+) -> dict[str, Any]:
+    """The answer's JSON object. Raises what `unexpected` makes of a text where it is none."""
+    answer = json_object(response)
+    if answer is None:
+        shown = response.text[:_SHOWN_CHARACTERS]
+        raise unexpected(f"an answer that is no JSON object: {shown}")
+    return answer
 
 
 def retry_after(response: httpx.Response) -> timedelta | None:

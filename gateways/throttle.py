@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
-from gateways.errors import transient
+from gateways.errors import GatewayError, transient
 
 MAX_WAIT_SECONDS = 20.0
+MAX_PAUSE = timedelta(minutes=1)
+"""Longer and a raised limit would go unnoticed; the engine waits out the rest."""
 
 
 class Throttle:
@@ -52,6 +54,12 @@ class Throttle:
         """Let nobody call for this long: the remote asked for it."""
         with self._lock:
             self._next = max(self._next, self._clock() + delay.total_seconds())
+
+    def heed(self, refusal: GatewayError) -> None:
+        """Hold our other threads back, too, where the remote refused a call for its limit: each
+        call that is refused counts against the account. For MAX_PAUSE at most."""
+        if refusal.code == "rate_limited" and refusal.retry_after is not None:
+            self.pause(min(refusal.retry_after, MAX_PAUSE))
 
     def _reserve(self) -> float:
         with self._lock:

@@ -49,8 +49,6 @@ _HEADERS = {
 }
 _LIMIT_RETRY = timedelta(seconds=30)
 """Where a refusal for a limit states no wait; the limits are counted over five minutes."""
-_MAX_PAUSE = timedelta(minutes=1)
-"""Longer waits are left to the engine."""
 _SHOWN_CHARACTERS = 500
 _UNQUOTED = "(),;=$'/@:"
 """What stays as it is in a query option."""
@@ -203,9 +201,7 @@ class DynamicsApi:
                 raise self.unexpected(f"an answer of {len(response.content)} bytes")
             return response
         refusal = self._error(response.status_code, response.text, retry_after(response))
-        if response.status_code == httpx.codes.TOO_MANY_REQUESTS and refusal.retry_after:
-            # Our other threads, too: each call that is refused makes the wait longer.
-            self._calls.pause(min(refusal.retry_after, _MAX_PAUSE))
+        self._calls.heed(refusal)
         raise refusal
 
     def _sent(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -17,7 +17,7 @@ import httpx
 from contracts.model import JsonObject
 from gateways.crm.hubspot.errors import OF_THE_ACCOUNT, SHOWN_CHARACTERS, Refusals
 from gateways.errors import FailureKind, GatewayError
-from gateways.http import date_of, json_object, unanswered
+from gateways.http import date_of, expected_object, unanswered
 from gateways.secrets import Secret
 from gateways.throttle import Throttle
 
@@ -42,8 +42,6 @@ SEARCHES_PER_SECOND = 4.0
 """HubSpot allows five to the account as a whole; one is left to its other programs."""
 
 _NO_ASSOCIATIONS = "crm.associations.NO_ASSOCIATIONS_FOUND"
-_MAX_PAUSE = timedelta(minutes=1)
-"""Longer and a raised daily limit would go unnoticed; the engine waits out the rest."""
 
 
 class Associated(NamedTuple):
@@ -254,24 +252,12 @@ class HubSpotApi:
         if response.is_success:
             return response
         refusal = self._refusals.of_answer(response)
-        if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
-            self._pause(refusal.retry_after, is_search)
+        # HubSpot limits searches on their own, so a refused search says nothing of other calls.
+        (self._searches if is_search else self._calls).heed(refusal)
         raise refusal
 
-    def _pause(self, wait: timedelta | None, is_search: bool) -> None:
-        """Hold our other threads back too; each refused call counts against the account.
-
-        HubSpot limits searches on their own, so a refused search says nothing of other calls.
-        """
-        if wait is not None:
-            (self._searches if is_search else self._calls).pause(min(wait, _MAX_PAUSE))
-
     def _json(self, response: httpx.Response) -> JsonObject:
-        answer = json_object(response)
-        if answer is None:
-            shown = response.text[:SHOWN_CHARACTERS]
-            raise self._refusals.unexpected(f"an answer that is no JSON object: {shown}")
-        return answer
+        return expected_object(response, self._refusals.unexpected)
 
     def _record(self, answer: Any) -> JsonObject:
         """A record, once it is known to be one."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -37,8 +37,6 @@ _ROOT = "/services/data"
 _SHOWN_CHARACTERS = 500
 _NEARLY_USED_PERCENT = 90
 _SPARING_CALLS_PER_SECOND = 0.5
-_MAX_PAUSE = timedelta(minutes=1)
-"""Longer and a raised limit would go unnoticed; the engine waits out the rest."""
 
 _USAGE = re.compile(r"(?<![\w-])api-usage=([0-9]{1,12})/([0-9]{1,12})")
 
@@ -216,9 +214,7 @@ class SalesforceApi:
         if response.is_success:
             return response
         refusal = refusals.of_call(response, system=self._system, version=self._version)
-        if refusal.code == "rate_limited" and refusal.retry_after is not None:
-            # Our other threads as well: each call that the day's limit refuses is one more.
-            self._throttle.pause(min(refusal.retry_after, _MAX_PAUSE))
+        self._throttle.heed(refusal)
         raise refusal
 
     def _sent(

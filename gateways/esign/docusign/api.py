@@ -21,6 +21,7 @@ from gateways.http import (
     MAX_RETRY_AFTER,
     BodyTooLarge,
     date_of,
+    expected_object,
     json_object,
     retry_after,
     unanswered,
@@ -35,8 +36,6 @@ _INCLUDE = "custom_fields,recipients"
 _BURST_RETRY = timedelta(seconds=30)
 _POLLING_RETRY = timedelta(minutes=15)
 """The same envelope may be asked for once in a quarter of an hour."""
-_MAX_PAUSE = timedelta(minutes=1)
-"""Longer and a raised limit would go unnoticed; the engine waits out the rest."""
 _SHOWN_CHARACTERS = 500
 _ABSENT = {
     "ENVELOPE_DOES_NOT_EXIST",
@@ -134,8 +133,7 @@ class DocuSignApi:
         if response.is_success:
             return response
         refusal = self._error(response)
-        if refusal.code == "rate_limited" and refusal.retry_after is not None:
-            self._throttle.pause(min(refusal.retry_after, _MAX_PAUSE))
+        self._throttle.heed(refusal)
         raise refusal
 
     def _sent(
@@ -162,11 +160,7 @@ class DocuSignApi:
             raise told or unanswered(error, self._system, "DocuSign") from None
 
     def _object(self, response: httpx.Response) -> JsonObject:
-        answer = json_object(response)
-        if answer is None:
-            shown = response.text[:_SHOWN_CHARACTERS]
-            raise self._unexpected(f"an answer that is no JSON object: {shown}")
-        return answer
+        return expected_object(response, self._unexpected)
 
     def _error(self, response: httpx.Response) -> GatewayError:
         """DocuSign's refusal as a GatewayError: the only place that gives an answer its kind. The

@@ -20,6 +20,7 @@ from gateways.http import (
     MAX_RETRY_AFTER,
     BodyTooLarge,
     date_of,
+    expected_object,
     json_object,
     retry_after,
     unanswered,
@@ -36,7 +37,6 @@ CALLS_PER_SECOND = 1.5
 
 _PREPARING_RETRY = timedelta(seconds=30)
 _LIMIT_RETRY = timedelta(minutes=1)
-_MAX_PAUSE = timedelta(minutes=1)
 _SHOWN_CHARACTERS = 500
 _ROOT = "/v3"
 
@@ -129,16 +129,11 @@ class DropboxSignApi:
         if response.is_success:
             return response
         refusal = self._error(response)
-        if refusal.code == "rate_limited" and refusal.retry_after is not None:
-            self._throttle.pause(min(refusal.retry_after, _MAX_PAUSE))
+        self._throttle.heed(refusal)
         raise refusal
 
     def _object(self, response: httpx.Response) -> JsonObject:
-        answer = json_object(response)
-        if answer is None:
-            shown = response.text[:_SHOWN_CHARACTERS]
-            raise self._unexpected(f"an answer that is no JSON object: {shown}")
-        return answer
+        return expected_object(response, self._unexpected)
 
     def _error(self, response: httpx.Response) -> GatewayError:
         """A refusal as a GatewayError: the only place that gives an answer its kind."""
