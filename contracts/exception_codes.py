@@ -1,7 +1,7 @@
 """Every code that the product gives a failure: what it means, who is responsible, what to do.
 
-docs/exceptions.md and docs/contract-problems.md are generated from this table (`make docs`). A test
-holds it to the code: every code raised is here, and every code here is raised.
+docs/exception-codes.md and docs/contract-problems.md are generated from this table (`make docs`). A
+test holds it to the code: every code raised is here, and every code here is raised.
 
 Written as a glossary: `code (responsible, at step, only action, heals): meaning => remedy`. Where
 the brackets are left out, those of the group count.
@@ -573,7 +573,7 @@ EXCEPTIONS = (
     TRANSIENT,
     AMENDMENTS,
 )
-"""The groups of docs/exceptions.md."""
+"""The groups of docs/exception-codes.md."""
 GROUPS = (*CONTRACT_PROBLEMS, *EXCEPTIONS)
 BY_CODE = {item.code: item for group in GROUPS for item in group.codes}
 

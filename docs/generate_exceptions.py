@@ -1,4 +1,5 @@
-"""Writes docs/exceptions.md and docs/contract-problems.md from the tables of steps and codes.
+"""Writes docs/exceptions.md, exception-codes.md and contract-problems.md from the tables of steps
+and codes.
 
     python docs/generate_exceptions.py
 
@@ -36,8 +37,8 @@ EXCEPTIONS_INTRODUCTION = """\
 A step that needs a person **parks**: nothing is lost, nothing else waits for it, and the step
 continues where it stopped once a person decides. `c2c exceptions list` lists all parked steps. The
 Temporal UI finds them by `WaitingOn = 'exception'`, and the current details of a workflow show what
-is wrong. Find the code of your exception on this page. Codes of contract data are on
-[contract-problems.md](contract-problems.md).
+is wrong. Find the code of your exception on [exception-codes.md](exception-codes.md), one of
+contract data on [contract-problems.md](contract-problems.md).
 
 ## Decide
 
@@ -104,11 +105,19 @@ as `proposal:design`), `purchase_order:<occasion>`, `bill_period:<day>`,
 `remind:<level>`, `register_payment:<reference>`, `notify:<kind>`.
 """
 
+CODES_INTRODUCTION = """\
+# Codes of exceptions
+
+What each code means, and what to do. How to decide is on [exceptions.md](exceptions.md); the codes
+of contract data are on [contract-problems.md](contract-problems.md).
+"""
+
 PROBLEMS_INTRODUCTION = """\
 # Problems of contract data and change orders
 
-What validation finds. The codes of everything else are on [exceptions.md](exceptions.md). *Sales*
-corrects these, because sales knows what was signed; it is wise to correct the CRM as well.
+What validation finds. The codes of everything else are on
+[exception-codes.md](exception-codes.md). *Sales* corrects these, because sales knows what was
+signed; it is wise to correct the CRM as well.
 
 ```sh
 c2c exceptions show C-1001
@@ -127,6 +136,7 @@ def pages() -> dict[Path, str]:
     """Each generated page and its text."""
     return {
         FOLDER / "exceptions.md": _exceptions(),
+        FOLDER / "exception-codes.md": _page([CODES_INTRODUCTION, *map(_group, EXCEPTIONS)]),
         FOLDER / "contract-problems.md": _contract_problems(),
     }
 
@@ -139,7 +149,7 @@ def _exceptions() -> str:
     notes = [f"- `{name}`: {note}" for name, note in STEP_NOTES.items()]
     head = ["| step | what it does | responsible | actions |", "|---|---|---|---|"]
     parts = [EXCEPTIONS_INTRODUCTION + _lines(head + rows), STEPS_NAMES, _lines(notes)]
-    return _page([*parts, *map(_group, EXCEPTIONS)])
+    return _page(parts)
 
 
 def _contract_problems() -> str:

@@ -34,7 +34,7 @@ BY_TASK = sorted(DOCS.glob("*.md"))
 DECISIONS = sorted((DOCS / "decisions").glob("[0-9]*.md"))
 MADE_LATER = {"docs/images/temporal-ui.png"}
 """A picture of a running system: it need not be there before one has run."""
-README_BYTES, PAGE_BYTES, DECISION_BYTES = 7_168, 30_000, 3_000
+README_BYTES, PAGE_BYTES, DECISION_BYTES = 7_168, 26_000, 3_000
 
 ANY_PAGE = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
@@ -362,7 +362,8 @@ def test_every_setting_of_a_connector_says_what_it_means() -> None:
 def test_the_pages_list_every_code_once() -> None:
     steps = {step.name for step in all_steps()}
     actions = {str(action) for action in Action}
-    cells = [*first_cells(page("exceptions.md")), *first_cells(page("contract-problems.md"))]
+    names = ("exceptions.md", "exception-codes.md", "contract-problems.md")
+    cells = [cell for name in names for cell in first_cells(page(name))]
     on_pages = [name for name in cells if name not in steps | actions]
     assert sorted(on_pages) == sorted(exception_codes.BY_CODE)
 
