@@ -9,17 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-import uuid
 from collections.abc import AsyncIterator
 from datetime import date
 
 import pytest
-from google.protobuf.duration_pb2 import Duration
-from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.runtime import MetricBuffer, Runtime, TelemetryConfig
-from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper
 
 from contracts import metrics
@@ -27,11 +22,11 @@ from contracts.contract.state import ContractStage
 from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
 from sandbox import clock
-from starters import schedules
 from starters.client import ParkedStep
 from tests.conftest import settings_for
 from tests.e2e.telling import today
 from tests.servers import OdooServer
+from tests.temporal import end_all, new_namespace
 from tests.world import ENTITY, World, single
 from workers import worker
 from workflows.metrics import LAG
@@ -77,33 +72,13 @@ def meter(odoo_server: OdooServer) -> Meter:
 async def world(
     temporal_client: Client, odoo_server: OdooServer, meter: Meter
 ) -> AsyncIterator[World]:
-    name = f"kpis-{odoo_server.name}-{uuid.uuid4().hex[:8]}"
-    request = RegisterNamespaceRequest(
-        namespace=name, workflow_execution_retention_period=Duration(seconds=86_400)
-    )
-    await temporal_client.workflow_service.register_namespace(request)
-    client = await Client.connect(
-        temporal_client.service_client.config.target_host,
-        namespace=name,
-        data_converter=pydantic_data_converter,
-        runtime=meter.runtime,
-    )
-    deadline = time.monotonic() + 60
-    while True:  # the server's caches take a moment to know it
-        try:
-            await schedules.ensure_search_attributes(client)
-            break
-        except RPCError:
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.2)
+    client = await new_namespace(temporal_client, f"kpis-{odoo_server.name}", runtime=meter.runtime)
     skipper = TimeSkipper(client, config=clock.BY_HAND)
     settings = settings_for(odoo_server)
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(worker.running(client, settings))
         yield World(client=skipper.client, time=skipper, server=odoo_server)
-        async for left in client.list_workflows("ExecutionStatus = 'Running'"):
-            with contextlib.suppress(RPCError):  # the list lags: it may be over by now
-                await client.get_workflow_handle(left.id).terminate("the module is done")
+        await end_all(client)
 
 
 async def test_the_times_on_the_way_from_signature_to_cash_are_measured(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -13,11 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from google.protobuf.duration_pb2 import Duration
-from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
 from contracts.contract.state import ContractStage
@@ -32,10 +27,10 @@ from gateways.crm.protocol import Crm
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
 from sandbox.server import Sandbox
-from starters import schedules
 from starters.client import NotFound
 from tests.conftest import settings_for
 from tests.servers import OdooServer
+from tests.temporal import end_all, new_namespace
 from tests.webhooks import deal_changed, gateway_over
 from tests.world import ENTITY, World, belgian_vat, odoo_order, unique
 from wiring import remotes
@@ -197,21 +192,7 @@ def crm_settings(odoo_server: OdooServer, sandbox: Sandbox) -> Settings:
 async def namespace(temporal_client: Client, odoo_server: OdooServer) -> Client:
     """A namespace of its own: the session's workers, which have no CRM, must not answer here, and
     two Odoos give the same ids to different opportunities."""
-    name = f"crm-{odoo_server.name}-{uuid.uuid4().hex[:8]}"
-    request = RegisterNamespaceRequest(
-        namespace=name, workflow_execution_retention_period=Duration(seconds=86_400)
-    )
-    await temporal_client.workflow_service.register_namespace(request)
-    address = temporal_client.service_client.config.target_host
-    client = await Client.connect(address, namespace=name, data_converter=pydantic_data_converter)
-    deadline = time.monotonic() + WITHIN_SECONDS
-    while True:  # the server's caches take a moment to know it
-        try:
-            await schedules.ensure_search_attributes(client)
-            return client
-        except RPCError:
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.2)
+    return await new_namespace(temporal_client, f"crm-{odoo_server.name}")
 
 
 @pytest.fixture(scope="module")
@@ -227,9 +208,7 @@ async def world(
         running = worker.running(namespace, crm_settings, odoo=odoo, crms=crms)
         await stack.enter_async_context(running)
         yield CrmWorld(skipper.client, skipper, odoo_server, sandbox, crms)
-        async for left in namespace.list_workflows("ExecutionStatus = 'Running'"):
-            with contextlib.suppress(RPCError):  # the list lags: it may be over by now
-                await namespace.get_workflow_handle(left.id).terminate("the module is done")
+        await end_all(namespace)
     odoo.close()
 
 

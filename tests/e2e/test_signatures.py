@@ -7,7 +7,6 @@ import base64
 import contextlib
 import hashlib
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -15,13 +14,9 @@ from typing import Any
 
 import httpx
 import pytest
-from google.protobuf.duration_pb2 import Duration
 from joserfc.jwk import RSAKey
 from pydantic import SecretStr
-from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
 from contracts.contract.state import ContractStage, ContractState
@@ -35,12 +30,12 @@ from gateways.esign.docusign import DocuSignSettings
 from sandbox.conformance.serving import served
 from sandbox.docusign import INTEGRATION_KEY, USER, DocuSignStore, docusign_app, signed
 from sandbox.server import Sandbox
-from starters import schedules
 from starters.client import NotFound, events
 from starters.web.app import application
 from starters.web.senders import senders
 from tests.conftest import settings_for
 from tests.servers import OdooServer
+from tests.temporal import end_all, new_namespace
 from tests.world import ENTITY, World, belgian_vat, odoo_order, unique
 from wiring import remotes
 from wiring.settings import Settings
@@ -173,21 +168,7 @@ def signing_settings(
 @pytest.fixture(scope="module")
 async def namespace(temporal_client: Client, odoo_server: OdooServer) -> Client:
     """A namespace of its own: the session's workers must not answer here."""
-    name = f"signed-{odoo_server.name}-{uuid.uuid4().hex[:8]}"
-    request = RegisterNamespaceRequest(
-        namespace=name, workflow_execution_retention_period=Duration(seconds=86_400)
-    )
-    await temporal_client.workflow_service.register_namespace(request)
-    address = temporal_client.service_client.config.target_host
-    client = await Client.connect(address, namespace=name, data_converter=pydantic_data_converter)
-    deadline = time.monotonic() + WITHIN_SECONDS
-    while True:  # the server's caches take a moment to know it
-        try:
-            await schedules.ensure_search_attributes(client)
-            return client
-        except RPCError:
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.2)
+    return await new_namespace(temporal_client, f"signed-{odoo_server.name}")
 
 
 @pytest.fixture(scope="module")
@@ -216,9 +197,7 @@ async def world(
         running = worker.running(namespace, signing_settings, odoo=odoo, crms=crms, esigns=esigns)
         await stack.enter_async_context(running)
         yield SignedWorld(skipper.client, skipper, odoo_server, sandbox, store, http)
-        async for left in namespace.list_workflows("ExecutionStatus = 'Running'"):
-            with contextlib.suppress(RPCError):  # the list lags: it may be over by now
-                await namespace.get_workflow_handle(left.id).terminate("the module is done")
+        await end_all(namespace)
     odoo.close()
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,11 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
-from google.protobuf.duration_pb2 import Duration
-from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
 from contracts.contract.state import ContractStage
@@ -27,9 +22,9 @@ from contracts.invoice.state import InvoiceStage
 from contracts.sweeps import ConnectorSweep, ConnectorSweepResult
 from gateways.connectors import Group, connector
 from sandbox.conformance.crm import Deal, Line
-from starters import schedules
 from tests.conftest import settings_for
 from tests.servers import OdooServer
+from tests.temporal import end_all, new_namespace
 from tests.world import ENTITY, World, belgian_vat, odoo_order, unique
 from wiring import remotes
 from wiring.settings import Settings
@@ -76,21 +71,7 @@ def tryton_settings(odoo_server: OdooServer, tryton_remote: TrytonRemote) -> Set
 @pytest.fixture(scope="module")
 async def namespace(temporal_client: Client) -> Client:
     """A namespace of its own: the session's workers must not answer here."""
-    name = f"tryton-{uuid.uuid4().hex[:8]}"
-    request = RegisterNamespaceRequest(
-        namespace=name, workflow_execution_retention_period=Duration(seconds=86_400)
-    )
-    await temporal_client.workflow_service.register_namespace(request)
-    address = temporal_client.service_client.config.target_host
-    client = await Client.connect(address, namespace=name, data_converter=pydantic_data_converter)
-    deadline = time.monotonic() + WITHIN_SECONDS
-    while True:  # the server's caches take a moment to know it
-        try:
-            await schedules.ensure_search_attributes(client)
-            return client
-        except RPCError:
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.2)
+    return await new_namespace(temporal_client, "tryton")
 
 
 @pytest.fixture(scope="module")
@@ -107,9 +88,7 @@ async def world(
         running = worker.running(namespace, tryton_settings, odoo=odoo, crms=crms)
         await stack.enter_async_context(running)
         yield TrytonWorld(skipper.client, skipper, odoo_server, tryton_remote)
-        async for left in namespace.list_workflows("ExecutionStatus = 'Running'"):
-            with contextlib.suppress(RPCError):  # the list lags: it may be over by now
-                await namespace.get_workflow_handle(left.id).terminate("the module is done")
+        await end_all(namespace)
     odoo.close()
 
 

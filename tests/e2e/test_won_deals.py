@@ -6,18 +6,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
-from google.protobuf.duration_pb2 import Duration
-from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client, WorkflowHandle
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
 from contracts.contract.state import ContractStage
@@ -27,12 +22,12 @@ from contracts.sweeps import ConnectorSweep, ConnectorSweepResult
 from gateways.connectors import Surroundings
 from sandbox.conformance.crm import CrmRemote, Deal, Line
 from sandbox.proxy import PASSED, Fate, Kind, Proxy, Request
-from starters import schedules
 from tests.conftest import settings_for
 from tests.connectors.test_dynamics import DynamicsRemote
 from tests.connectors.test_hubspot import HubSpotRemote
 from tests.connectors.test_salesforce import SalesforceRemote
 from tests.servers import OdooServer
+from tests.temporal import end_all, new_namespace
 from tests.world import ENTITY, World, belgian_vat, odoo_order, unique
 from wiring import remotes
 from workers import worker
@@ -101,7 +96,7 @@ async def world(
     request: pytest.FixtureRequest, temporal_client: Client, odoo_server: OdooServer
 ) -> AsyncIterator[SalesWorld]:
     remote_type: type[CrmRemote] = request.param
-    namespace = await _namespace(temporal_client)
+    namespace = await new_namespace(temporal_client, "sales")
     settings = settings_for(odoo_server)
     skipper = TimeSkipper(namespace, config=TimeSkippingConfig(enabled=False))
     with contextlib.ExitStack() as stack:
@@ -124,29 +119,8 @@ async def world(
                 namespace, settings, odoo=odoo, crms={SYSTEM: crm}, esigns={}
             ):
                 yield SalesWorld(skipper.client, skipper, odoo_server, remote, wire)
-                async for left in namespace.list_workflows("ExecutionStatus = 'Running'"):
-                    with contextlib.suppress(RPCError):  # the list lags: it may be over by now
-                        await namespace.get_workflow_handle(left.id).terminate("the module is done")
+                await end_all(namespace)
             crm.close()
-
-
-async def _namespace(temporal_client: Client) -> Client:
-    """A namespace of its own: the session's workers, which have no CRM, must not answer here."""
-    name = f"sales-{uuid.uuid4().hex[:8]}"
-    request = RegisterNamespaceRequest(
-        namespace=name, workflow_execution_retention_period=Duration(seconds=86_400)
-    )
-    await temporal_client.workflow_service.register_namespace(request)
-    address = temporal_client.service_client.config.target_host
-    client = await Client.connect(address, namespace=name, data_converter=pydantic_data_converter)
-    deadline = time.monotonic() + WITHIN_SECONDS
-    while True:  # the server's caches take a moment to know it
-        try:
-            await schedules.ensure_search_attributes(client)
-            return client
-        except RPCError:
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.2)
 
 
 async def test_a_won_deal_shows_its_contract_from_signature_to_invoice(world: SalesWorld) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -16,10 +15,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from google.protobuf.duration_pb2 import Duration
-from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from typer.testing import CliRunner, Result
 
@@ -28,6 +24,7 @@ from gateways.crm.odoo_crm import OdooCrmSettings
 from starters.cli import app, session
 from starters.cli.errors import ExitCode
 from starters.cli.options import PERSON_VARIABLE
+from tests.temporal import new_namespace
 from tests.world import ANA, ENTITY, contract_data, single, unique
 from wiring import remotes
 from wiring.settings import Settings
@@ -76,21 +73,7 @@ def settings(sandbox_settings: Settings) -> Settings:
 @pytest.fixture(scope="module")
 async def client(temporal_client: Client) -> Client:
     """A fresh namespace, as a new installer finds it."""
-    name = f"cli-{uuid.uuid4().hex[:8]}"
-    request = RegisterNamespaceRequest(
-        namespace=name, workflow_execution_retention_period=Duration(seconds=86_400)
-    )
-    await temporal_client.workflow_service.register_namespace(request)
-    deadline = time.monotonic() + WITHIN_SECONDS
-    address = temporal_client.service_client.config.target_host
-    client = await Client.connect(address, namespace=name, data_converter=pydantic_data_converter)
-    while True:  # the server's caches take a moment to know it
-        try:
-            await client.count_workflows()
-            return client
-        except RPCError:
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.2)
+    return await new_namespace(temporal_client, "cli", ready=lambda new: new.count_workflows())
 
 
 @pytest.fixture(scope="module")
