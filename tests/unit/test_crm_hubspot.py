@@ -18,7 +18,6 @@ import pytest
 import respx
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from contracts.crm import ContractStatus, WonDeal
 from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.validation import InvalidContract, validate
@@ -32,6 +31,7 @@ from gateways.http import pooled_client
 from gateways.secrets import Secret
 from sandbox.conformance.serving import served
 from sandbox.hubspot import HubSpotError, HubSpotStore, hubspot_app
+from tests.unit.crm.asking import all_won, complete, problems_of, refusal, status
 
 TOKEN = "pat-test"
 LIVE = "https://api.hubapi.com"
@@ -160,26 +160,6 @@ def deal(store: HubSpotStore, **changes: Any) -> str:
             **changes,
         }
     )
-
-
-def complete(contract_data: JsonObject) -> JsonObject:
-    return {"contract_id": "C-1", "legal_entity": "be", **contract_data}
-
-
-def problems_of(contract_data: JsonObject) -> dict[str, str]:
-    with pytest.raises(InvalidContract) as caught:
-        validate(complete(contract_data))
-    return {problem.field: problem.code for problem in caught.value.problems}
-
-
-def status(deal_id: str, **values: Any) -> ContractStatus:
-    return ContractStatus(deal_id=deal_id, **{"stage": "billing", **values})
-
-
-def refusal(call: Callable[[], object]) -> GatewayError:
-    with pytest.raises(GatewayError) as caught:
-        call()
-    return caught.value
 
 
 # Reading
@@ -787,16 +767,6 @@ def test_a_deal_without_result_and_error_is_not_taken_for_written() -> None:
 
 
 # Sweeping
-
-
-def all_won(crm: HubSpotCrm, since: datetime) -> list[WonDeal]:
-    """The deals of all pages."""
-    page = crm.won_deals(since)
-    found = list(page.deals)
-    while page.next:
-        page = crm.won_deals(since, page.next)
-        found += page.deals
-    return found
 
 
 def test_a_sweep_is_complete_under_paging(

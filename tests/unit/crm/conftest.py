@@ -11,7 +11,9 @@ from starlette.types import ASGIApp
 from gateways.crm.dynamics.crm import DynamicsCrm
 from tests.standins.dynamics import Organisation, dynamics_app
 from tests.standins.serving import served_in_turn
-from tests.unit.crm.dynamics import connect
+from tests.unit.crm.dynamics import (
+    connect,
+)
 
 
 @pytest.fixture

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
-import pytest
-
-from contracts.crm import ContractStatus, WonDeal
-from contracts.model import JsonObject
 from gateways.crm.dynamics.api import DynamicsApi
 from gateways.crm.dynamics.crm import DynamicsCrm
 from gateways.crm.dynamics.entra import EntraToken
-from gateways.errors import GatewayError
 from gateways.http import pooled_client
 from gateways.secrets import Secret
 from tests.standins.dynamics import CLIENT_ID, SECRET, TENANT, Organisation
 
-SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 ACME = {
     "name": "Acme NV",
     "address1_country": "BE",
@@ -67,27 +60,3 @@ def connect(url: str, *, secret: Secret | None = None, **options: Any) -> Dynami
     )
     api = DynamicsApi(pooled_client(url), token, system="dynamics", calls_per_second=10_000)
     return DynamicsCrm(api, **{"closed_since": date(2026, 1, 1), **options})
-
-
-def complete(contract_data: JsonObject) -> JsonObject:
-    return {"contract_id": "C-1", "legal_entity": "be", **contract_data}
-
-
-def status(deal_id: str, **values: Any) -> ContractStatus:
-    return ContractStatus(deal_id=deal_id, **{"stage": "billing", **values})
-
-
-def refusal(call: Callable[[], object]) -> GatewayError:
-    with pytest.raises(GatewayError) as caught:
-        call()
-    return caught.value
-
-
-def all_won(crm: DynamicsCrm, since: datetime = SINCE) -> list[WonDeal]:
-    """The deals of all pages."""
-    page = crm.won_deals(since)
-    found = list(page.deals)
-    while page.next:
-        page = crm.won_deals(since, page.next)
-        found += page.deals
-    return found

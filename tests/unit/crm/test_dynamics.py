@@ -19,16 +19,12 @@ from sandbox.conformance.serving import served
 from tests.standins import dataverse
 from tests.standins.dataverse import DataverseError
 from tests.standins.dynamics import Failure, Organisation, dynamics_app
+from tests.unit.crm.asking import SINCE, all_won, complete, refusal, status
 from tests.unit.crm.dynamics import (
     ACME,
-    SINCE,
     TRAINING,
-    all_won,
-    complete,
     connect,
     deal,
-    refusal,
-    status,
 )
 
 NOBODY = "00000000-0000-4000-8000-000000000000"

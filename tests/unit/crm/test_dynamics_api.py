@@ -22,7 +22,11 @@ from gateways.http import pooled_client
 from gateways.secrets import Secret
 from gateways.tokens import RENEWED_BEFORE_SECONDS
 from tests.standins.dynamics import CLIENT_ID, SECRET, TENANT, TOKEN_SECONDS, Failure, Organisation
-from tests.unit.crm.dynamics import SINCE, connect, deal, refusal, status
+from tests.unit.crm.asking import SINCE, refusal, status
+from tests.unit.crm.dynamics import (
+    connect,
+    deal,
+)
 
 URL = "https://contoso.example"
 TRANSIENT, BUSINESS = FailureKind.TRANSIENT, FailureKind.BUSINESS

@@ -32,7 +32,12 @@ from gateways.crm.status import status_texts
 from tests.standins.dataverse import Lookup
 from tests.standins.dynamics import Organisation, Received, dynamics_app
 from tests.standins.serving import served_in_turn, tls_of_localhost
-from tests.unit.crm.dynamics import ACME, SINCE, all_won, connect, deal, status
+from tests.unit.crm.asking import SINCE, all_won, status
+from tests.unit.crm.dynamics import (
+    ACME,
+    connect,
+    deal,
+)
 
 TOKEN = "eyJ.of-microsoft-s-client"
 

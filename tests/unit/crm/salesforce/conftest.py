@@ -9,7 +9,12 @@ from starlette.types import ASGIApp
 
 from gateways.crm.salesforce.crm import SalesforceCrm
 from tests.standins.serving import served_in_turn
-from tests.unit.crm.salesforce.connected import Connected, new_app, new_org, recorded
+from tests.unit.crm.salesforce.connected import (
+    Connected,
+    new_app,
+    new_org,
+    recorded,
+)
 
 
 @pytest.fixture(scope="session")

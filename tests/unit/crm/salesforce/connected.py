@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
-import pytest
 from joserfc.jwk import RSAKey
 
-from contracts.crm import ContractStatus, WonDeal
-from contracts.model import JsonObject
 from contracts.policy import LegalEntity
-from contracts.validation import InvalidContract, validate
 from gateways.connectors import Surroundings
 from gateways.crm.salesforce import CONNECTOR
 from gateways.crm.salesforce.crm import SalesforceCrm
 from gateways.crm.salesforce.ids import whole_id
 from gateways.crm.salesforce.settings import FieldNames, SalesforceSettings
 from gateways.crm.salesforce.setup import custom_fields
-from gateways.errors import GatewayError
 from gateways.odoo import OdooClient
 from sandbox.accounts import add_fields
 from sandbox.salesforce import ExternalClientApp, Features, SalesforceOrg, salesforce_app
@@ -30,7 +24,6 @@ from tests.standins.recorder import Recorded, Recorder
 SYSTEM = "salesforce-emea"
 MISSING = whole_id("006Hs00000ZZZZZ")
 """The id of no opportunity."""
-SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = RSAKey.generate_key(2048)
 PRIVATE_PEM = KEY.as_pem(private=True).decode()
 PUBLIC_PEM = KEY.as_pem(private=False).decode()
@@ -128,36 +121,3 @@ def deal(org: SalesforceOrg, **changes: Any) -> str:
             **changes,
         }
     )
-
-
-def complete(contract_data: JsonObject) -> JsonObject:
-    return {"contract_id": "C-1", "legal_entity": "be", **contract_data}
-
-
-def problems_of(contract_data: JsonObject) -> dict[str, str]:
-    with pytest.raises(InvalidContract) as caught:
-        validate(complete(contract_data))
-    return {problem.field: problem.code for problem in caught.value.problems}
-
-
-def status(deal_id: str, **values: Any) -> ContractStatus:
-    return ContractStatus(deal_id=deal_id, **{"stage": "billing", **values})
-
-
-def refusal(call: Callable[[], object]) -> GatewayError:
-    with pytest.raises(GatewayError) as caught:
-        call()
-    return caught.value
-
-
-def all_won(crm: SalesforceCrm, since: datetime = SINCE) -> list[WonDeal]:
-    """The deals of all pages."""
-    return [deal for page in pages(crm, since) for deal in page]
-
-
-def pages(crm: SalesforceCrm, since: datetime) -> Iterator[list[WonDeal]]:
-    page = crm.won_deals(since)
-    yield page.deals
-    while page.next:
-        page = crm.won_deals(since, page.next)
-        yield page.deals

@@ -23,17 +23,14 @@ from gateways.http import pooled_client
 from gateways.secrets import Secret
 from gateways.throttle import Throttle
 from sandbox.salesforce import ExternalClientApp
+from tests.unit.crm.asking import SINCE, all_won, refusal, status
 from tests.unit.crm.salesforce.connected import (
     MISSING,
     PRIVATE_PEM,
-    SINCE,
     SYSTEM,
     Connected,
-    all_won,
     crm_at,
     deal,
-    refusal,
-    status,
 )
 
 LIVE = "https://firm.my.salesforce.com"

@@ -21,25 +21,19 @@ from gateways.crm.status import status_texts
 from gateways.errors import FailureKind
 from sandbox.conformance.serving import served
 from sandbox.salesforce import Features, SalesforceError, SalesforceOrg, soql
+from tests.unit.crm.asking import SINCE, all_won, complete, pages, problems_of, refusal, status
 from tests.unit.crm.salesforce.connected import (
     ACME,
     BUILD,
     MISSING,
-    SINCE,
     SYSTEM,
     TRAINING,
     Connected,
-    all_won,
-    complete,
     crm_at,
     deal,
     new_app,
     new_org,
-    pages,
-    problems_of,
     recorded,
-    refusal,
-    status,
 )
 
 # Reading

@@ -33,15 +33,13 @@ from gateways.crm.salesforce.settings import FieldNames
 from gateways.crm.status import status_texts
 from sandbox.salesforce import SalesforceError, soql
 from tests.standins.recorder import Recorded
+from tests.unit.crm.asking import SINCE, all_won, status
 from tests.unit.crm.salesforce.connected import (
     MISSING,
     PRIVATE_PEM,
     PUBLIC_PEM,
-    SINCE,
     Connected,
-    all_won,
     deal,
-    status,
 )
 
 JUDGES = Path(__file__).parents[3] / "judges"
