@@ -122,7 +122,7 @@ class EsignActivities:
     def attach_signed(self, request: AttachRequest) -> SignedAttachment:
         """Attach the signed document with its certificate to the order; safe to repeat.
 
-        What Odoo holds is read back: services make the certificate anew for each download, and an
+        What Odoo holds is read back: services make another certificate for each download, and an
         earlier attempt may have attached another copy, which stays.
         """
         name = f"{request.contract_id}-signed-{request.envelope_id[:8]}.pdf"

@@ -125,19 +125,19 @@ class SharedCalls(Generic[Q, R]):
         loop = asyncio.get_running_loop()
         try:
             answers = await loop.run_in_executor(self._thread, self._call, requests)
-            # As many answers as requests, or none of them is told.
+            # As many answers as requests, or none of them counts.
             for item, answer in list(zip(batch, answers, strict=True)):
-                _tell(item, answer)
+                _answer(item, answer)
         except Exception as error:  # whatever it is, each of them waits to hear of it
             if len(batch) > 1 and _may_be_of_one(error):
                 await self._send_halves(batch)
                 return
             for item in batch:
                 # Each its own copy: raised twice, one error would show both tracebacks.
-                _tell(item, copy.copy(error) if isinstance(error, GatewayError) else error)
+                _answer(item, copy.copy(error) if isinstance(error, GatewayError) else error)
         finally:
             for item in batch:
-                item.answer.cancel()  # of no effect where it is told
+                item.answer.cancel()  # of no effect where the answer is set
 
     async def _send_halves(self, batch: Sequence[_Waiting[Q, R]]) -> None:
         half = len(batch) // 2
@@ -158,7 +158,7 @@ def _may_be_of_one(error: Exception) -> bool:
     return is_lasting and error.code not in _OF_THE_ACCOUNT
 
 
-def _tell(item: _Waiting[Q, R], answer: R | Exception) -> None:
+def _answer(item: _Waiting[Q, R], answer: R | Exception) -> None:
     """Give a waiting activity its answer, unless it waits no longer."""
     if item.answer.done():
         return

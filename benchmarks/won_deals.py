@@ -12,7 +12,7 @@ from benchmarks.frame import Bench, benchmark
 async def won_deals(bench: Bench) -> None:
     """Calls that a sweep makes, with all that reading its new contracts takes, for each deal won.
 
-    The script is told when it last looked, searches as we do, and reads one record a call.
+    The script gets the time of its last look, searches as we do, and reads one record a call.
     """
     async with sweep_once(bench) as seen:
         await asyncio.to_thread(read_all, seen.client, seen.changed)

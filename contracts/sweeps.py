@@ -218,10 +218,10 @@ class BurnPage(BaseModel):
 
 class BurnSweepResult(BaseModel):
     """What one sweep of the burn has seen, by project: the step, negative (-1 - step) while the
-    project lacks people. `told` counts the contracts that were asked to read their own."""
+    project lacks people. `signalled` counts the contracts that were asked to read their own."""
 
     seen: dict[int, int] = Field(default_factory=dict)
-    told: int = 0
+    signalled: int = 0
 
 
 class BurnSweepProgress(BaseModel):

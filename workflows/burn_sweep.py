@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
 BURN_REQUESTED = "burn_requested"
 SWEEP = "the daily sweep"
 MOST_PROJECTS = 50_000
-"""What a result holds, well below the engine's 2 MB. More are told each day, which does no harm."""
+"""What a result holds, well below the engine's 2 MB. More are signalled each day, without harm."""
 
 
 @workflow.defn
@@ -42,8 +42,7 @@ class BurnSweepWorkflow:
                 **options.odoo_finance("hours of the portfolio", options.Urgency.BACKGROUND),
             )
             news = [item for item in page.projects if is_news(progress.before, item)]
-            told = await asyncio.gather(*(self._tell(item) for item in news))
-            result.told += sum(told)
+            result.signalled += sum(await asyncio.gather(*map(self._signal, news)))
             for item in page.projects:
                 if len(result.seen) < MOST_PROJECTS:
                     result.seen[item.project_id] = mark_of(item)
@@ -53,7 +52,7 @@ class BurnSweepWorkflow:
             if workflow.info().is_continue_as_new_suggested():
                 workflow.continue_as_new(progress)
 
-    async def _tell(self, item: ProjectBurn) -> bool:
+    async def _signal(self, item: ProjectBurn) -> bool:
         async with self._turns:
             return await signalled(item.workflow_id, BURN_REQUESTED, BurnRequest(by=SWEEP))
 

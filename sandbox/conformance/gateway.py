@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any, Generic, TypeVar, cast
@@ -36,7 +37,7 @@ Call = Callable[[Any], object]
 """A call of a gateway. It can be repeated, and gives the same each time."""
 
 
-class GatewayConformance(Generic[R]):
+class GatewayConformance(ABC, Generic[R]):
     """Its subclass for a group of connectors says which calls there are."""
 
     @pytest.fixture(scope="class")
@@ -69,9 +70,9 @@ class GatewayConformance(Generic[R]):
         with built(remote, wire.url) as gateway:
             yield gateway
 
+    @abstractmethod
     def calls(self, remote: R) -> Mapping[str, Call]:
         """Every method of the protocol, as a call that succeeds."""
-        raise NotImplementedError
 
     # --- declaration ------------------------------------------------------------------------------
 

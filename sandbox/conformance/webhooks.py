@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
@@ -23,15 +24,16 @@ _NO_WEBHOOKS = (b"", b"null", b"[1]", b"{}", b'{"a":', b"\xff\xfe", b"[" * 9_999
 SECRET, OLD_SECRET, WRONG_SECRET = "kit-secret-1", "kit-secret-0", "kit-secret-x"
 
 
-class WebhookConformance(Generic[R]):
+class WebhookConformance(ABC, Generic[R]):
     """Its subclass says how a record comes to be that a webhook is about."""
 
+    @abstractmethod
     def record(self, remote: R) -> str:
         """The id of a deal, or of an envelope that has ended."""
-        raise NotImplementedError
 
+    @abstractmethod
     def is_about(self, event: InboundEvent, record_id: str) -> bool:
-        raise NotImplementedError
+        """Whether the event is about that record."""
 
     def test_a_webhook_becomes_an_event_that_a_repeat_is_too(self, remote: R) -> None:
         if (webhook := _webhook(remote)) is None:

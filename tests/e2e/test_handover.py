@@ -65,9 +65,9 @@ async def test_a_project_is_staffed_watched_and_follows_change_orders(world: Wor
     assert burned in contract_details(state)
 
     # Nothing was worked since: the next sweep is no news to it. Then another step is.
-    assert (await swept(world, first.seen)).told == 0
+    assert (await swept(world, first.seen)).signalled == 0
     log(world.admin, project, state.odoo.task_ids["all"], 8)
-    assert (await swept(world, first.seen)).told == 1
+    assert (await swept(world, first.seen)).signalled == 1
     await world.contract(workflow_id, lambda now: now.burn is not None and _hours(now) == 20)
 
     pm.write("project.project", [project], {"user_id": user(pm, ADA)})
