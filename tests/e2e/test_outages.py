@@ -158,8 +158,9 @@ async def test_odoo_may_be_away_for_an_hour(firm: Firm) -> None:
         event = kept(await firm.post(*payment))
         await firm.approve(approved)
         schedules = ODOO_SWEEP, crm_sweep(ODOO_CRM)
+        daily = await firm.swept(BURN_SWEEP)
         sweeps = [await firm.swept(schedule) for schedule in schedules]
-        await firm.passes(HOUR, new, approved, event, *sweeps)
+        await firm.passes(HOUR, new, approved, event, daily, *sweeps)
         sweeps = [await firm.swept(schedule) for schedule in schedules]
         await firm.passes(UNTIL_ITS_END, *sweeps)
         assert datetime.now(UTC) - await firm.since(sweeps[0]) < RECENTLY
@@ -167,10 +168,11 @@ async def test_odoo_may_be_away_for_an_hour(firm: Firm) -> None:
         reached = firm.milestone_reached(message, delivered, datetime.now(UTC))
         await firm.event(kept(await firm.post(TICKETS, reached)), EventOutcome.APPLIED)
         await nothing_is_parked(firm)
-        was_patient(wire, activities=7)
+        was_patient(wire, activities=8)
         was_patient(crm_wire, activities=2)
-    await firm.passes(MINUTE, new, approved, event, *sweeps)
+    await firm.passes(MINUTE, new, approved, event, daily, *sweeps)
 
+    await firm.client.get_workflow_handle(daily).result()
     await firm.stage(new, ContractStage.ACTIVE)
     await firm.invoice(owed, InvoiceStage.PAID)
     await firm.event(event, EventOutcome.APPLIED)
@@ -351,6 +353,7 @@ async def due_in(firm: Firm, schedule: str, duration: timedelta) -> int:
 
     def sooner(there: ScheduleUpdateInput) -> ScheduleUpdate:
         changed = there.description.schedule
+        changed.state.paused = False
         changed.spec.intervals = [ScheduleIntervalSpec(every=every, offset=offset)]
         return ScheduleUpdate(schedule=changed)
 
