@@ -115,9 +115,8 @@ async def world(
             around = Surroundings(name=SYSTEM, entity=settings.entities[ENTITY], odoo=odoo)
             assert declared.build is not None
             crm = declared.build(declared.settings.model_validate(table), around)
-            async with worker.running(
-                namespace, settings, odoo=odoo, crms={SYSTEM: crm}, esigns={}
-            ):
+            gateways = remotes.Gateways(odoo, crm={SYSTEM: crm})
+            async with worker.running(namespace, settings, gateways=gateways):
                 yield SalesWorld(skipper.client, skipper, odoo_server, remote, wire)
                 await end_all(namespace)
             crm.close()
