@@ -12,7 +12,7 @@ import contextlib
 import json
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -320,9 +320,10 @@ async def running(folder: Path, server: OdooServer) -> AsyncIterator[Firm]:
         await gateway.start(variables)
         odoo = remotes.odoo(settings)
         stack.callback(odoo.close)
-        crms, esigns = remotes.crms(settings, odoo), remotes.esigns(settings, odoo)
-        crms[ODOO_CRM] = _odoo_crm(settings, server, wires[ODOO_CRM])
-        built: list[Preparable] = [*crms.values(), *esigns.values()]
+        gateways = remotes.gateways(settings, odoo)
+        crms = {**gateways.crm, ODOO_CRM: _odoo_crm(settings, wires[ODOO_CRM])}
+        gateways = replace(gateways, crm=crms)
+        built: list[Preparable] = [*gateways.crm.values(), *gateways.esign.values()]
         for connected in built:
             await asyncio.to_thread(connected.ensure_setup)
         await schedules.ensure_sweeps(client, settings)
@@ -332,8 +333,7 @@ async def running(folder: Path, server: OdooServer) -> AsyncIterator[Firm]:
             enabled=False, disable_propagation=True, max_session_skip_count=_SKIPS
         )
         skipper = TimeSkipper(client, config=config)
-        running = worker.running(client, settings, odoo=odoo, crms=crms, esigns=esigns)
-        await stack.enter_async_context(running)
+        await stack.enter_async_context(worker.running(client, settings, gateways=gateways))
         yield Firm(
             client=skipper.client,
             time=skipper,
@@ -363,7 +363,7 @@ def _running(kind: Any, server: OdooServer) -> Iterator[Remote]:
             yield remote
 
 
-def _odoo_crm(settings: Settings, server: OdooServer, wire: Wire) -> Crm:
+def _odoo_crm(settings: Settings, wire: Wire) -> Crm:
     """Odoo's own CRM on a wire of its own, so that it can be away alone."""
     declared = connector(Group.CRM, ODOO_CRM)
     reached = settings.model_copy(
