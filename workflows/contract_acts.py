@@ -36,6 +36,7 @@ with workflow.unsafe.imports_passed_through():
         ProjectStatusRequest,
     )
     from activities.odoo.provisioning import PROVISIONING_CALLS, OdooProvisioning, ProvisionRequest
+    from activities.odoo.sweeps import OdooSweeps
     from activities.odoo.timesheets import OdooTimesheets, TimeReading, TimeRequest
     from activities.odoo.validation import Accepted, AcceptRequest, OdooValidation
     from activities.policies import Policies, PolicyRequest
@@ -67,6 +68,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.invoice.state import InvoiceInput, InvoiceReport, InvoiceState
     from contracts.model import TimePlan
     from contracts.parking import Waiting
+    from contracts.sweeps import Kind, OdooChanges, PageMark, SweepWindow
     from workflows import options
     from workflows.acts import activity, then
     from workflows.invoice import InvoiceWorkflow, attributes_to_start
@@ -223,6 +225,21 @@ def _mark_milestone(state: ContractState, action: Action) -> Awaitable[Any]:
     )
 
 
+def _look_up_milestone(state: ContractState, action: Action) -> Awaitable[Any]:
+    milestone = PageMark(kind=Kind.MILESTONES, id=state.odoo.milestone_ids[action.subject])
+    return activity(
+        OdooSweeps.read_changes,
+        SweepWindow(since=state.clock, record=milestone),
+        options.odoo_finance(f"look up milestone {action.subject}", options.Urgency.AWAITED),
+        _marks_in,
+    )
+
+
+def _marks_in(found: OdooChanges) -> tuple[delivery.Mark, ...]:
+    reached = (item.mark for item in found.milestones)
+    return (*reached, *(item.mark for item in found.unreached))
+
+
 def _set_delivered(state: ContractState, action: Action) -> Awaitable[Any]:
     news = delivery.delivered_news(state, action.subject)
     request = DeliveredRequest(
@@ -279,9 +296,9 @@ def _hear_its_end(contract: Shell[ContractState], number: int, invoice: Any) -> 
         return
     if invoice.exception() is None:
         report: InvoiceReport = invoice.result()
-        contract.tell(SignalReceived(InvoiceEnded(report=report), f"the end of invoice {number}"))
+        contract.hear(SignalReceived(InvoiceEnded(report=report), f"the end of invoice {number}"))
     else:
-        contract.tell(SignalReceived(InvoiceLost(number=number), f"the loss of invoice {number}"))
+        contract.hear(SignalReceived(InvoiceLost(number=number), f"the loss of invoice {number}"))
 
 
 def _invoice_state(state: ContractState, number: int) -> InvoiceState:
@@ -474,6 +491,7 @@ PERFORM: dict[str, Perform[ContractState]] = {
     reading.READ_TIME: _read_time,
     reading.READ_EXPENSES: _read_expenses,
     delivery.MARK_MILESTONE: _mark_milestone,
+    delivery.LOOK_UP: _look_up_milestone,
     delivery.SET_DELIVERED: _set_delivered,
     proposing.START_INVOICE: _start_invoice,
     proposing.WARN: _warn,

@@ -46,7 +46,13 @@ from contracts.contract import (
     signing,
     write_back,
 )
-from contracts.contract.messages import InvoiceEnded, InvoiceLost, MilestoneReached
+from contracts.contract.messages import (
+    InvoiceEnded,
+    InvoiceLost,
+    MilestoneReached,
+    MilestoneReachedInOdoo,
+    MilestoneUnreachedInOdoo,
+)
 from contracts.contract.signature import SignedAttachment
 from contracts.contract.state import ContractInput, ContractStage, ContractState, OdooRefs
 from contracts.crm import ContractStatus
@@ -480,6 +486,13 @@ def _mark_milestone(life: Played, action: Action, asked: Any) -> datetime:
     return life.now
 
 
+def _look_up(life: Played, action: Action, asked: Any) -> tuple[delivery.Mark, ...]:
+    number = life.state.odoo.milestone_ids[action.subject]
+    if number in life.odoo.reached:
+        return (MilestoneReachedInOdoo(milestone_id=number, as_of=life.now),)
+    return (MilestoneUnreachedInOdoo(milestone_id=number, as_of=life.now),)
+
+
 def _set_delivered(life: Played, action: Action, asked: Any) -> dict[str, Decimal]:
     quantities: dict[str, Decimal] = asked
     life.odoo.delivered |= quantities
@@ -616,6 +629,7 @@ _PERFORM: dict[str, Callable[[Played, Action, Any], Any]] = {
     reading.READ_TIME: _read_time,
     reading.READ_EXPENSES: _read_expenses,
     delivery.MARK_MILESTONE: _mark_milestone,
+    delivery.LOOK_UP: _look_up,
     delivery.SET_DELIVERED: _set_delivered,
     proposing.START_INVOICE: start_invoice,
     proposing.WARN: _note,
