@@ -3,8 +3,8 @@ and what its answer is to the rules. Nothing is decided here."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import Any, cast
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, cast
 
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.odoo.burn import BurnFound, BurnReading, OdooBurn
     from activities.odoo.chatter import Notification, OdooChatter
     from activities.odoo.closing import CloseOutLeft, CloseOutRequest, OdooClosing
-    from activities.odoo.expenses import ExpenseReading, ExpensesRequest, OdooExpenses
+    from activities.odoo.expenses import ExpensesRequest, OdooExpenses
     from activities.odoo.handover import (
         HANDOVER_CALLS,
         HandoverRequest,
@@ -36,8 +36,9 @@ with workflow.unsafe.imports_passed_through():
         ProjectStatusRequest,
     )
     from activities.odoo.provisioning import PROVISIONING_CALLS, OdooProvisioning, ProvisionRequest
+    from activities.odoo.readings import Reading, ReadingRequest
     from activities.odoo.sweeps import OdooSweeps
-    from activities.odoo.timesheets import OdooTimesheets, TimeReading, TimeRequest
+    from activities.odoo.timesheets import OdooTimesheets, TimeRequest
     from activities.odoo.validation import Accepted, AcceptRequest, OdooValidation
     from activities.policies import Policies, PolicyRequest
     from contracts import closeout
@@ -74,6 +75,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.invoice import InvoiceWorkflow, attributes_to_start
     from workflows.readings import all_pages
     from workflows.shell import Perform, Shell
+
+R = TypeVar("R", bound=ReadingRequest)
 
 # --- provisioning ---------------------------------------------------------------------------------
 
@@ -167,17 +170,8 @@ def time_request(state: ContractState, read: Read) -> TimeRequest:
 
 def _read_time(state: ContractState, action: Action) -> Awaitable[Any]:
     read = _reading(state, action)
-    request = time_request(state, read)
-    under_way = all_pages(
-        OdooTimesheets.read_time,
-        request,
-        options.odoo_finance(f"{read.plan}: approved hours until {read.until}"),
-    )
-
-    def answer(read: TimeReading) -> answers.TimeRead:
-        return answers.TimeRead(tuple(read.found), tuple(read.gone), read.as_of, request.until)
-
-    return then(under_way, answer)
+    summary = f"{read.plan}: approved hours until {read.until}"
+    return _read_all(OdooTimesheets.read_time, time_request(state, read), summary)
 
 
 def _read_expenses(state: ContractState, action: Action) -> Awaitable[Any]:
@@ -192,14 +186,17 @@ def _read_expenses(state: ContractState, action: Action) -> Awaitable[Any]:
         seen_until=cursor.until,
         known=account.known_expenses(state.account),
     )
-    under_way = all_pages(
-        OdooExpenses.read_expenses,
-        request,
-        options.odoo_finance(f"{read.plan}: approved expenses until {read.until}"),
-    )
+    summary = f"{read.plan}: approved expenses until {read.until}"
+    return _read_all(OdooExpenses.read_expenses, request, summary)
 
-    def answer(read: ExpenseReading) -> answers.ExpensesRead:
-        return answers.ExpensesRead(tuple(read.found), tuple(read.gone), read.as_of, request.until)
+
+def _read_all(
+    read: Callable[[Any, R], Reading[Any]], request: R, summary: str
+) -> Awaitable[answers.RecordsRead[Any]]:
+    under_way = all_pages(read, request, options.odoo_finance(summary))
+
+    def answer(read: Reading[Any]) -> answers.RecordsRead[Any]:
+        return answers.RecordsRead(tuple(read.found), tuple(read.gone), read.as_of, request.until)
 
     return then(under_way, answer)
 

@@ -158,10 +158,10 @@ _ANSWERS: Mapping[str, Callable[[Any], Any]] = {
     ),
     provisioning.PROVISION: lambda refs: refs,
     reading.READ_TIME: lambda read: TimeReading(
-        found=list(read.entries), gone=list(read.gone), as_of=read.as_of
+        found=list(read.found), gone=list(read.gone), as_of=read.as_of
     ),
     reading.READ_EXPENSES: lambda read: ExpenseReading(
-        found=list(read.expenses), gone=list(read.gone), as_of=read.as_of
+        found=list(read.found), gone=list(read.gone), as_of=read.as_of
     ),
     delivery.MARK_MILESTONE: lambda as_of: Marked(as_of=as_of),
     delivery.LOOK_UP: lambda shown: _changes(*shown),

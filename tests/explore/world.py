@@ -469,13 +469,13 @@ def _attach_signed(world: World, action: Action, envelope_id: str) -> tuple[Worl
 
 def _read_time(world: World, action: Action, asked: Any) -> tuple[World, Result]:
     found = tuple(odoo.hours(world.odoo, asked.plan, world.contract.terms.starts_on, asked.until))
-    return world, Done(answers.TimeRead(found, (), None, asked.until))
+    return world, Done(answers.RecordsRead(found, (), None, asked.until))
 
 
 def _read_expenses(world: World, action: Action, asked: Any) -> tuple[World, Result]:
     contract = world.contract.terms
     found = tuple(odoo.expenses(asked.plan, contract.starts_on, asked.until, contract.currency))
-    return world, Done(answers.ExpensesRead(found, (), None, asked.until))
+    return world, Done(answers.RecordsRead(found, (), None, asked.until))
 
 
 def _mark_milestone(world: World, action: Action, milestone_id: int) -> tuple[World, Result]:

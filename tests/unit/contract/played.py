@@ -424,7 +424,7 @@ def _provision(life: Played, action: Action, asked: Any) -> OdooRefs:
     return life.odoo.refs
 
 
-def _read_time(life: Played, action: Action, asked: Any) -> answers.TimeRead:
+def _read_time(life: Played, action: Action, asked: Any) -> answers.RecordsRead[TimeEntry]:
     read: Read = asked
     assert read.kind is ReadKind.TIME
     again = account.unrated_lines(life.state.account, read.plan)
@@ -452,10 +452,10 @@ def _read_time(life: Played, action: Action, asked: Any) -> answers.TimeRead:
     }
     known = account.known_lines(life.state.account, read.plan)
     gone = tuple(line for line in known if line not in approved)
-    return answers.TimeRead(entries, gone, life.now, read.until)
+    return answers.RecordsRead(entries, gone, life.now, read.until)
 
 
-def _read_expenses(life: Played, action: Action, asked: Any) -> answers.ExpensesRead:
+def _read_expenses(life: Played, action: Action, asked: Any) -> answers.RecordsRead[Expense]:
     read: Read = asked
     approved = {key: cost for key, cost in life.odoo.costs.items() if cost.approved}
     found = tuple(
@@ -474,7 +474,7 @@ def _read_expenses(life: Played, action: Action, asked: Any) -> answers.Expenses
     life.odoo.seen |= {("cost", item.expense_id): approved[item.expense_id] for item in found}
     known = account.known_expenses(life.state.account)
     gone = tuple(key for key in known if key not in approved)
-    return answers.ExpensesRead(found, gone, life.now, read.until)
+    return answers.RecordsRead(found, gone, life.now, read.until)
 
 
 def _mark_milestone(life: Played, action: Action, asked: Any) -> datetime:
