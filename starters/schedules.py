@@ -58,7 +58,8 @@ _CATCH_UP = timedelta(minutes=1)
 """A sweep starts from its predecessor's watermark: after an outage one catches up for all."""
 _SWEEP_ENDS_WITHIN = timedelta(minutes=30)
 """One that hangs, as where the release it began with is gone, would hold up all that follow: they
-never run beside each other. Nothing is lost by its end, the next starts from the same watermark."""
+never run beside each other. Nothing is lost by its end, the next starts from the same watermark.
+One that only takes long ends by itself before (`contracts.sweeps.SWEEP_LASTS`)."""
 _VISIBLE_WITHIN_SECONDS = 15.0
 """A new search attribute takes a moment until the server accepts it in queries."""
 

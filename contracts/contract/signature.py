@@ -19,8 +19,7 @@ class SignedAttachment(Value):
 class Signature(Value):
     """`system` is the service for signatures that the contract waits for; "": it counts as signed
     once its CRM says so. `reported` is the envelope that counts, `late` the last report that came
-    too late to change anything, `confirmed` what a person said instead. `deal_read`: since it is
-    given, the deal was read again.
+    too late to change anything, `confirmed` what a person said instead.
 
     `waits_for_another`: the envelope was declined or voided, and a person waits for a new one.
     `attached` is the signed document in Odoo; `not_attached` says who does without it, and why.
@@ -30,7 +29,6 @@ class Signature(Value):
     reported: SignatureReported | None = None
     late: SignatureReported | None = None
     confirmed: SignatureConfirmed | None = None
-    deal_read: bool = False
     waits_for_another: bool = False
     attached: SignedAttachment | None = None
     not_attached: str = ""

@@ -11,10 +11,10 @@ from contracts.agenda.actions import Action, Failed, Question, Wanted
 from contracts.agenda.machine import ActRule, MessageRule
 from contracts.contract.messages import SignatureConfirmed, SignatureReported
 from contracts.contract.signature import Signature, SignedAttachment
-from contracts.contract.state import ENDED, FILE_SOURCE, UNSIGNED, ContractStage, ContractState
+from contracts.contract.state import ENDED, UNSIGNED, ContractStage, ContractState
 from contracts.model import FIRST_DATE, LAST_DATE
 from contracts.parking import Resolution, StepException
-from contracts.signatures import EnvelopeStatus
+from contracts.signatures import Envelope, EnvelopeStatus
 
 SIGNATURE, ATTACH_SIGNED = "signature", "attach_signed"
 _FAILED = frozenset({EnvelopeStatus.DECLINED, EnvelopeStatus.VOIDED})
@@ -49,20 +49,12 @@ def attaching(state: ContractState) -> Iterator[Action]:
         yield Action(ATTACH_SIGNED, ATTACH_SIGNED, basis=envelope.envelope_id)
 
 
-def reads_again(state: ContractState) -> bool:
-    """Whether the deal is to be read once more: until the signature its terms are the CRM's, and
-    may have changed since it was won. What a person has amended meanwhile counts instead."""
-    signature = state.signature
-    is_due = state.stage is ContractStage.SIGNING and signature.is_given and not signature.deal_read
-    return is_due and not state.was_amended and state.source.system != FILE_SOURCE
-
-
 def signed(state: ContractState) -> ContractState:
-    """Signed, the contract is set up in Odoo. Where the day of the signature is not the one that
-    the contract states, the contract is checked once more with that day."""
+    """Signed, the contract is set up in Odoo, once the deal is read as it is then. Where the day of
+    the signature is not the one that the contract states, it is checked once more with that day."""
     if state.stage is not ContractStage.SIGNING or not state.signature.is_given:
         return state
-    if reads_again(state):
+    if state.reads_deal:
         return state
     day = signed_on(state)
     if day is None or day == state.terms.signed_on:
@@ -78,7 +70,7 @@ def signed_on(state: ContractState) -> date | None:
     signature, envelope = state.signature, state.signature.envelope
     if signature.confirmed is not None and not signature.is_completed:
         return signature.confirmed.on
-    if envelope is None:
+    if envelope is None or not signature.is_completed:
         return None
     day = state.day_of(envelope.completed_at or envelope.changed_at)
     return day if FIRST_DATE <= day <= LAST_DATE else None
@@ -113,8 +105,9 @@ def _report(state: ContractState, message: SignatureReported) -> ContractState:
     if not _counts(state, message):
         late = signature.replace(late=message)
         return state.replace(signature=late).noted(f"{words}; the contract is signed already")
-    counted = signature.replace(reported=message, waits_for_another=False, deal_read=False)
-    return state.replace(signature=counted).noted(words)
+    counted = signature.replace(reported=message, waits_for_another=False)
+    state = state.replace(signature=counted).noted(words)
+    return state.with_deal_news() if counted.is_completed else state
 
 
 def _counts(state: ContractState, message: SignatureReported) -> bool:
@@ -127,19 +120,27 @@ def _counts(state: ContractState, message: SignatureReported) -> bool:
 
 
 def is_news(signature: Signature, message: SignatureReported) -> bool:
-    """Whether a report says what is not known yet: it is newer than what counts, or a signature
-    where there is none."""
+    """Whether a report says what is not known yet: the envelope that counts has gone on, or another
+    one is newer than it, or signed where it is not."""
     known = signature.reported
     if known is None:
         return message != signature.late
     if message in (known, signature.late):
         return False
-    is_first_signature = (
-        message.envelope.status is EnvelopeStatus.COMPLETED and not signature.is_completed
-    )
-    if is_first_signature and not _is_same(signature, message):
+    if _is_same(signature, message):
+        return _goes_on(known.envelope, message.envelope)
+    if message.envelope.status is EnvelopeStatus.COMPLETED and not signature.is_completed:
         return True
     return message.envelope.changed_at >= known.envelope.changed_at
+
+
+def _goes_on(before: Envelope, after: Envelope) -> bool:
+    """Whether an envelope has come further. Times alone do not tell: a service may know only when
+    it was opened last, and what was read before its end may be reported after it."""
+    if after.status in (before.status, EnvelopeStatus.SENT):
+        return False
+    is_open = before.status is EnvelopeStatus.SENT
+    return is_open or after.changed_at >= before.changed_at
 
 
 def _is_same(signature: Signature, message: SignatureReported) -> bool:
@@ -171,14 +172,14 @@ def _confirm(state: ContractState, message: SignatureConfirmed) -> ContractState
     if state.signature.confirmed == message:
         return state
     on = f" on {message.on}" if message.on else ""
-    state = state.replace(signature=state.signature.replace(confirmed=message))
+    state = state.replace(signature=state.signature.replace(confirmed=message)).with_deal_news()
     return state.noted(f"{message.by} confirms the signature{on}: {message.reason}")
 
 
 def _skipped(state: ContractState, _: StepException, resolution: Resolution) -> ContractState:
     """Whoever skips the envelope says that the contract is signed."""
     confirmed = SignatureConfirmed(by=resolution.by, reason=resolution.reason)
-    return state.replace(signature=state.signature.replace(confirmed=confirmed))
+    return state.replace(signature=state.signature.replace(confirmed=confirmed)).with_deal_news()
 
 
 def _awaited(state: ContractState, _: StepException, resolution: Resolution) -> ContractState:
