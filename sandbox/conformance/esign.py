@@ -62,6 +62,14 @@ class EsignRemote(Remote):
         """Make an envelope that all signed so long ago, and that shows only now; returns its id."""
         raise NotImplementedError("signed_late, or why not in `cannot`")
 
+    @abstractmethod
+    def delete(self, envelope_id: str) -> None:
+        """It is deleted: the API knows it no more."""
+
+    def damage(self, envelope_id: str) -> None:
+        """From now on the API shows this envelope in a way that nobody understands."""
+        raise NotImplementedError("damage, or why not in `cannot`")
+
     def prepare(self, envelope_id: str) -> None:
         """The document of this signed envelope cannot be had yet."""
         raise NotImplementedError("prepare, or why not in `cannot`")
@@ -224,6 +232,23 @@ class EsignConformance(GatewayConformance[R], WebhookConformance[R]):
         at = esign.read_envelope(envelope_id).changed_at
         assert envelope_id in ended_since(esign, at), "one that ended at `since`: at or after"
         assert envelope_id not in ended_since(esign, at + _DAY)
+
+    def test_an_envelope_that_cannot_be_read_holds_up_no_other(
+        self, remote: R, esign: Esign
+    ) -> None:
+        if not remote.can("damage"):
+            return
+        since, bad, good = remote.now() - _DAY, self.record(remote), self.record(remote)
+        remote.damage(bad)
+        page = esign.changed(since)
+        unreadable, found = list(page.unreadable), {item.envelope_id for item in page.envelopes}
+        while page.next:
+            page = esign.changed(since, page.next)
+            unreadable += page.unreadable
+            found |= {item.envelope_id for item in page.envelopes}
+        remote.delete(bad)
+        assert unreadable == [bad]
+        assert (bad in found, good in found) == (False, True)
 
     def test_an_end_that_shows_late_is_found(self, remote: R, esign: Esign) -> None:
         """Behind the mark of the last sweep: soon by the overlap, at the latest once a day."""
