@@ -280,11 +280,9 @@ class EventWorkflow(Inbox):
         message that it was voided has the event that follows it look at once. None: nothing."""
         followed = self._record.followed
         if followed is not None:
-            changes = {
-                "status": EnvelopeStatus.VOIDED,
-                "changed_at": workflow.now(),
-                "reason": "the service has it no more",
-            }
+            # With the time at which it was on its way: a signature that its contract has heard of
+            # since is not taken back.
+            changes = {"status": EnvelopeStatus.VOIDED, "reason": "the service has it no more"}
             envelope = followed.envelope.model_copy(update=changes)
             return EnvelopeFound(envelope=envelope, legal_entity=followed.legal_entity)
         if task.status is not EnvelopeStatus.VOIDED:

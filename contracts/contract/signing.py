@@ -10,11 +10,11 @@ from contracts import parking
 from contracts.agenda.actions import Action, Failed, Question, Wanted
 from contracts.agenda.machine import ActRule, MessageRule
 from contracts.contract.messages import SignatureConfirmed, SignatureReported
-from contracts.contract.signature import Signature, SignedAttachment
+from contracts.contract.signature import SignedAttachment
 from contracts.contract.state import ENDED, UNSIGNED, ContractStage, ContractState
 from contracts.model import FIRST_DATE, LAST_DATE
 from contracts.parking import Resolution, StepException
-from contracts.signatures import Envelope, EnvelopeStatus
+from contracts.signatures import EnvelopeStatus
 
 SIGNATURE, ATTACH_SIGNED = "signature", "attach_signed"
 _FAILED = frozenset({EnvelopeStatus.DECLINED, EnvelopeStatus.VOIDED})
@@ -26,7 +26,8 @@ def wanted(state: ContractState) -> Iterator[Wanted]:
     if state.stage is not ContractStage.SIGNING or envelope is None or signature.is_given:
         return
     is_declined = envelope.status is EnvelopeStatus.DECLINED
-    if envelope.status in _FAILED and not signature.waits_for_another:
+    basis = f"{envelope.envelope_id} {envelope.status}"
+    if envelope.status in _FAILED and signature.waits_after != basis:
         reason = f": {envelope.reason}" if envelope.reason else ""
         detail = Failed(
             kind="business",
@@ -35,7 +36,6 @@ def wanted(state: ContractState) -> Iterator[Wanted]:
             field="envelope",
             value=envelope.envelope_id,
         )
-        basis = f"{envelope.envelope_id} {envelope.status}"
         yield Question(SIGNATURE, SIGNATURE, detail, basis=basis)
 
 
@@ -94,63 +94,22 @@ def _report_refusal(state: ContractState, message: SignatureReported) -> str | N
 
 
 def _report(state: ContractState, message: SignatureReported) -> ContractState:
-    """The newest report counts while nothing is set up; after that only a document to attach."""
+    """What is known of all envelopes says which of them counts, while nothing is set up; after that
+    only a document to attach."""
     signature = state.signature
-    if not is_news(signature, message):
+    counted = signature.with_report(message)
+    if message == signature.late or counted == signature:
         return state
     envelope = message.envelope
     words = f"Envelope {envelope.envelope_id} of {message.system} is {envelope.status}"
     if envelope.reason:
         words = f"{words}: {envelope.reason}"
-    if not _counts(state, message):
+    if state.stage not in UNSIGNED and (signature.is_completed or not counted.is_completed):
         late = signature.replace(late=message)
         return state.replace(signature=late).noted(f"{words}; the contract is signed already")
-    counted = signature.replace(reported=message, waits_for_another=False)
     state = state.replace(signature=counted).noted(words)
-    return state.with_deal_news() if counted.is_completed else state
-
-
-def _counts(state: ContractState, message: SignatureReported) -> bool:
-    """Whether a report changes anything: not once the contract is signed by another envelope, and
-    not once it is set up, except for a signature where there was none."""
-    is_late = state.stage not in UNSIGNED
-    if state.signature.is_completed:
-        return not is_late and _is_same(state.signature, message)
-    return not is_late or message.envelope.status is EnvelopeStatus.COMPLETED
-
-
-def is_news(signature: Signature, message: SignatureReported) -> bool:
-    """Whether a report says what is not known yet: the envelope that counts has gone on, or another
-    one is newer than it, or signed where it is not."""
-    known = signature.reported
-    if known is None:
-        return message != signature.late
-    if message in (known, signature.late):
-        return False
-    if _is_same(signature, message):
-        return _goes_on(known.envelope, message.envelope)
-    if message.envelope.status is EnvelopeStatus.COMPLETED and not signature.is_completed:
-        return True
-    return message.envelope.changed_at >= known.envelope.changed_at
-
-
-def _goes_on(before: Envelope, after: Envelope) -> bool:
-    """Whether an envelope has come further. Times alone do not tell: a service may know only when
-    it was opened last, and what was read before its end may be reported after it."""
-    if after.status in (before.status, EnvelopeStatus.SENT):
-        return False
-    is_open = before.status is EnvelopeStatus.SENT
-    return is_open or after.changed_at >= before.changed_at
-
-
-def _is_same(signature: Signature, message: SignatureReported) -> bool:
-    """Whether a report is of the envelope that counts."""
-    known = signature.reported
-    return (
-        known is not None
-        and known.system == message.system
-        and known.envelope.envelope_id == message.envelope.envelope_id
-    )
+    is_signed_now = counted.is_completed and counted.reported != signature.reported
+    return state.with_deal_news() if is_signed_now else state
 
 
 # --- what people say ------------------------------------------------------------------------------
@@ -182,8 +141,8 @@ def _skipped(state: ContractState, _: StepException, resolution: Resolution) -> 
     return state.replace(signature=state.signature.replace(confirmed=confirmed)).with_deal_news()
 
 
-def _awaited(state: ContractState, _: StepException, resolution: Resolution) -> ContractState:
-    return state.replace(signature=state.signature.replace(waits_for_another=True))
+def _awaited(state: ContractState, found: StepException, _: Resolution) -> ContractState:
+    return state.replace(signature=state.signature.replace(waits_after=found.basis))
 
 
 # --- the signed document --------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import combinations, permutations
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from contracts.contract.messages import (
     SignatureConfirmed,
     SignatureReported,
 )
+from contracts.contract.signature import MOST_ENVELOPES, Signature
 from contracts.contract.state import ContractStage
 from contracts.contract.waits import contract_waits
 from contracts.model import Source
@@ -321,6 +323,67 @@ def test_reports_in_any_order_come_to_the_same() -> None:
         assert life.stage() is ContractStage.ACTIVE
         assert life.state.signature.envelope == reports[2].envelope
         assert life.state.exceptions == ()
+
+
+def test_any_number_of_envelopes_comes_to_the_same_in_any_order() -> None:
+    """A document is replaced: the first is voided, the next is sent, perhaps in the same second."""
+    told = [
+        report(SENT),
+        report(VOIDED, hours=2),
+        report(SENT, "env-2", hours=2),
+        report(DECLINED, "env-2", hours=2),
+        report(SENT, "env-3"),
+    ]
+    for count in range(1, len(told) + 1):
+        for some in combinations(told, count):
+            ends = {Signature().model_dump_json()}
+            for order in permutations(some):
+                signature = Signature()
+                for item in order:
+                    signature = signature.with_report(item)
+                ends.add(signature.model_dump_json())
+            assert len(ends) == 2, some
+
+
+def test_an_envelope_that_ends_asks_nobody_while_another_is_on_its_way() -> None:
+    life = waiting()
+    life.signal(report(SENT, "env-2", hours=1))
+    life.signal(report(VOIDED, hours=3))
+    assert life.state.exceptions == ()
+    life.signal(report(VOIDED, "env-2", hours=2))
+    assert exception(life)[0] == "envelope_voided"
+    life.resolve(Choice.RETRY)
+    assert life.state.exceptions == ()
+
+
+def test_the_envelope_that_was_signed_first_counts() -> None:
+    life = waiting()
+    life.held_back.add("read_deal")
+    life.signal(report(COMPLETED, "env-2", hours=60))
+    life.signal(report(COMPLETED, "env-1", hours=2))
+    life.release("read_deal")
+    assert life.state.signature.envelope is not None
+    assert life.state.signature.envelope.envelope_id == "env-1"
+    assert life.state.terms.signed_on == date(2026, 3, 2)
+
+
+def test_what_a_contract_keeps_of_envelopes_is_bounded() -> None:
+    signature = Signature()
+    for number in range(100):
+        signature = signature.with_report(report(DECLINED, f"env-{number}", hours=number))
+    assert len(signature.envelopes) == MOST_ENVELOPES
+    assert signature.envelope is not None
+    assert signature.envelope.envelope_id == "env-99"
+
+
+def test_a_signature_is_not_taken_back_because_its_envelope_was_deleted_since() -> None:
+    """What was read of it last was that it was on its way."""
+    life = waiting()
+    life.held_back.add("read_deal")
+    life.signal(report(SENT))
+    life.signal(report(COMPLETED, hours=2))
+    life.signal(report(VOIDED, reason="the service has it no more"))
+    assert life.state.signature.is_completed
 
 
 def test_a_decline_after_the_set_up_is_only_noted() -> None:
