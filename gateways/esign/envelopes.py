@@ -22,7 +22,7 @@ PDF = b"%PDF-"
 MAX_DOCUMENT_BYTES = 20_000_000
 """Of a signed PDF. In Odoo's request it takes a third more."""
 
-_ID = re.compile(r"[A-Za-z0-9-]{1,100}")
+_ID = re.compile(r"[!-~]{1,100}")
 
 
 def deal_of(text: object) -> Source | None:
