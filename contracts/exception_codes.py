@@ -294,6 +294,8 @@ crm_right_missing (operations): the application's user lacks a privilege, or has
     the organisation only => add it to its security role, at the level Organization
 esign_field_missing (operations): DocuSign has no custom field `c2c_deal` for envelopes => run
     `c2c setup --connectors`
+envelope_unsigned (operations): an envelope is completed, and had nobody to sign it => send one
+    that somebody signs; signed otherwise: `c2c contract signed`
 envelope_foreign (operations): an envelope names a deal that another service signs, or of another
     legal entity => send it with the right one, or name its service in `signature` of the CRM
 crm_team_missing (operations): a won opportunity has no sales team, so there is no place for the
@@ -542,7 +544,8 @@ locked: the CRM keeps the record locked for a moment => nothing
 rate_limited: the remote asks for fewer calls; the wait it asks for is kept => nothing
 throttled: our own limit (`odoo.calls_per_second`) is used up => raise the limit if Odoo can
     bear it
-client_busy: for 30 s no connection and none of `odoo.calls_at_once` was free; nothing was done
+client_busy: for 30 s the remote could not be asked, because no connection or none of
+    `odoo.calls_at_once` was free, or it answered too slowly what goes before; nothing more was sent
     => give Odoo more processes
 under_way: an earlier attempt to mail the invoice may still run in Odoo; it is looked at within
     seconds, and mailed after two minutes at the latest => nothing

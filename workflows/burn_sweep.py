@@ -14,7 +14,12 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.odoo.burn import OdooBurn, PortfolioRequest
     from contracts.contract.messages import BurnRequest
-    from contracts.sweeps import BurnSweepProgress, BurnSweepResult, ProjectBurn
+    from contracts.sweeps import (
+        SWEEP_LASTS,
+        BurnSweepProgress,
+        BurnSweepResult,
+        ProjectBurn,
+    )
     from workflows import options
     from workflows.sweeps import AT_ONCE, signalled
 
@@ -49,6 +54,9 @@ class BurnSweepWorkflow:
             if page.next is None:
                 return result
             progress.after = page.next
+            if workflow.now() - progress.began_at >= SWEEP_LASTS:
+                result.after = page.next
+                return result
             if workflow.info().is_continue_as_new_suggested():
                 workflow.continue_as_new(progress)
 
@@ -58,8 +66,15 @@ class BurnSweepWorkflow:
 
 
 def _begun(before: BurnSweepResult | None) -> BurnSweepProgress:
-    seen = before.seen if before is not None else {}
-    return BurnSweepProgress(before=seen, result=BurnSweepResult(), after=0)
+    """What a sweep has seen that ended before its last page, the next one's result has too."""
+    before = before or BurnSweepResult()
+    seen = dict(before.seen) if before.after else {}
+    return BurnSweepProgress(
+        before=before.seen,
+        result=BurnSweepResult(seen=seen),
+        after=before.after,
+        began_at=workflow.now(),
+    )
 
 
 def mark_of(item: ProjectBurn) -> int:

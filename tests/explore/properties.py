@@ -129,12 +129,9 @@ def _unreached(state: ContractState, message: MilestoneUnreached) -> bool:
 
 
 def _signature_is_known(state: ContractState, message: SignatureReported) -> bool:
-    """It was reported, or something newer of an envelope was."""
+    """It was reported, or something newer of the envelope was."""
     signature = state.signature
-    if message in (signature.reported, signature.late):
-        return True
-    known = signature.envelope
-    return known is not None and message.envelope.changed_at < known.changed_at
+    return message == signature.late or signature.with_report(message) == signature
 
 
 def _of_odoo(state: ContractState, milestone_id: int) -> list[MilestoneProgress]:
