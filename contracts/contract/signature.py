@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from contracts.contract.messages import SignatureConfirmed, SignatureReported
@@ -11,6 +11,7 @@ from contracts.signatures import Envelope, EnvelopeStatus
 
 MOST_ENVELOPES = 20
 """Of one contract; of more those are kept that count the most."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class SignedAttachment(Value):
@@ -81,10 +82,10 @@ def _progress(report: SignatureReported) -> tuple[bool, datetime, str]:
     return envelope.status is not EnvelopeStatus.SENT, envelope.changed_at, str(envelope.status)
 
 
-def _weight(report: SignatureReported) -> tuple[int, float, tuple[str, str]]:
+def _weight(report: SignatureReported) -> tuple[int, timedelta, tuple[str, str]]:
     """How much an envelope counts beside the others."""
     envelope = report.envelope
     if envelope.status is EnvelopeStatus.COMPLETED:
-        return 2, -(envelope.completed_at or envelope.changed_at).timestamp(), _name(report)
+        return 2, _EPOCH - (envelope.completed_at or envelope.changed_at), _name(report)
     rank = 1 if envelope.status is EnvelopeStatus.SENT else 0
-    return rank, envelope.changed_at.timestamp(), _name(report)
+    return rank, envelope.changed_at - _EPOCH, _name(report)
