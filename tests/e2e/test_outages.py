@@ -365,7 +365,9 @@ async def due_at(firm: Firm, schedule: str, at: datetime) -> int:
     """Let a schedule's next time be this, all else as declared; how often it has run."""
     handle = firm.client.get_schedule_handle(schedule)
     before = await handle.describe()
-    assert before.schedule.policy.catchup_window > HOUR, "it may be away that long"
+    catch_up = before.schedule.policy.catchup_window
+    assert catch_up is not None
+    assert catch_up > HOUR, "so long Temporal may be away"
     every = before.schedule.spec.intervals[0].every
     offset = timedelta(seconds=at.timestamp() % every.total_seconds())
 
