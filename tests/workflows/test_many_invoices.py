@@ -7,6 +7,7 @@ Odoo and settled, while the contract goes on in other runs: on a real server and
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -19,7 +20,7 @@ from contracts.contract.messages import HoldKind, MilestoneReached
 from contracts.contract.state import ContractStage, ContractState
 from contracts.invoice.state import InvoiceStage
 from sandbox import clock
-from starters.client import calls
+from starters.client import NoAnswer, calls
 from tests.conftest import settings_for
 from tests.servers import OdooServer
 from tests.temporal import end_all, new_namespace
@@ -85,6 +86,16 @@ def pay(world: World, invoices: list[int | None]) -> None:
     odoo.call("account.payment.register", "action_create_payments", [register], context=context)
 
 
+async def approved(world: World, invoice: str) -> None:
+    """A worker with its hands full may be late with its answer: a request counts once."""
+    request = world.c2c.contract_or_invoice(invoice).once(invoice)
+    for _ in range(10):
+        with contextlib.suppress(NoAnswer):
+            await request.approve(by=ANA)
+            return
+    raise AssertionError(f"{invoice} does not answer")
+
+
 async def opened(world: World) -> Large:
     """Every milestone is reported at once; every invoice is approved, posted and delivered."""
     contract = Large(world, await world.active(many_milestones(INVOICES)))
@@ -94,7 +105,7 @@ async def opened(world: World) -> Large:
     await contract.until(lambda it: len(it.invoices) == INVOICES and not it.starting)
     awaiting = InvoiceStage.AWAITING_APPROVAL
     await calls.at_once(world.invoice(item, awaiting) for item in contract.invoices)
-    await calls.at_once(world.approve(item) for item in contract.invoices)
+    await calls.at_once(approved(world, item) for item in contract.invoices)
     await contract.all_are(InvoiceStage.OPEN)
     return contract
 
