@@ -42,6 +42,7 @@ from contracts.invoice.content import approval_hash
 from contracts.invoice.messages import (
     ContractRenewed,
     CreditApplied,
+    CreditRequested,
     HoldChange,
     InvoiceBalance,
     PaymentNotice,
@@ -110,6 +111,8 @@ def comes_too_late(world: World, who: int, message: Any) -> bool:
     state = world.state_of(who)
     if who != CONTRACT or state.stage is not ContractStage.CLOSED:
         return False
+    if isinstance(message, CreditRequested):
+        return True
     if isinstance(message, MilestoneReached) and message.milestone not in state.milestones:
         return False
     is_fact = isinstance(
