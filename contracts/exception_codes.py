@@ -482,6 +482,28 @@ close_out_differs (finance, at close_out, only retry or skip, heals): Odoo's tot
 """,
 )
 
+BANK_STATEMENTS = _group(
+    "Bank statements",
+    Outcome.REFUSED,
+    """
+What does not fit in a bank's file, or between it and those before. Lines of a statement that
+does not add up are not booked.
+
+statement_totals_differ: the opening balance and the lines do not make the closing balance =>
+    get the file from the bank again
+balance_missing: the statement has no opening or closing balance, so nothing proves that it is
+    whole => ask the bank for statements with booked balances
+line_currency_differs: a line or balance is in another currency than the account => get the file
+    from the bank again
+statement_gap: the statement opens with another balance than the one before closed with: one is
+    missing => get the missing one from the bank
+statement_skipped: the balance fits, and the number of a statement was skipped => ask the bank
+    whether there is one
+statement_changed: a statement of this id was read with other lines => ask the bank which counts
+""",
+    default="finance",
+)
+
 CREDENTIALS = _group(
     "Credentials",
     Outcome.HEALS,
@@ -568,6 +590,7 @@ EXCEPTIONS = (
     CRM,
     CRM_SETUP,
     ODOO,
+    BANK_STATEMENTS,
     CREDENTIALS,
     DEFECTS,
     TRANSIENT,
