@@ -489,6 +489,14 @@ BANK_STATEMENTS = _group(
 What does not fit in a bank's file, or between it and those before. Lines of a statement that
 does not add up are not booked.
 
+bank_file_malformed: the file is not well-formed XML, or has a DOCTYPE => get it from the bank
+    again
+bank_file_unknown: the file holds neither a CAMT.053 nor a CAMT.054 => choose one of these formats
+    at the bank; 052 says nothing that is final
+bank_file_too_large: the file has more than 100 MB, 1,000 statements or 50,000 payments in one =>
+    ask the bank for files of single days
+bank_value_malformed: an amount, currency, date or account cannot be read; the message says where
+    => get the file from the bank again
 statement_totals_differ: the opening balance and the lines do not make the closing balance =>
     get the file from the bank again
 balance_missing: the statement has no opening or closing balance, so nothing proves that it is

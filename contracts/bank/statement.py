@@ -138,7 +138,7 @@ def totals_problems(statement: BankStatement) -> list[Problem]:
         finding(
             "line_currency_differs",
             f"lines.{index}.amount",
-            line.amount,
+            str(line.amount),
             f"an amount in {statement.currency}, the account's currency",
         )
         for index, line in enumerate(statement.lines)
@@ -152,14 +152,14 @@ def totals_problems(statement: BankStatement) -> list[Problem]:
             problems.append(finding("balance_missing", name, "", f"the {name} booked balance"))
         elif balance.currency != statement.currency:
             expected = f"a balance in {statement.currency}, the account's currency"
-            problems.append(finding("line_currency_differs", name, balance, expected))
+            problems.append(finding("line_currency_differs", name, str(balance), expected))
     if problems or statement.opening is None:
         return problems
     moved = Money.total((line.amount for line in statement.lines), statement.currency)
     wanted = statement.opening + moved
     if wanted != statement.closing:
         expected = f"{wanted}, the opening balance {statement.opening} and its lines {moved}"
-        return [finding("statement_totals_differ", "closing", statement.closing, expected)]
+        return [finding("statement_totals_differ", "closing", str(statement.closing), expected)]
     return []
 
 
@@ -200,7 +200,7 @@ def _gap(last: StatementMark, statement: BankStatement) -> list[Problem]:
     fits = last.closing is None or statement.opening is None or last.closing == statement.opening
     if not fits:
         expected = f"{last.closing}, the closing balance of statement {last.statement_id}"
-        return [finding("statement_gap", "opening", statement.opening, expected)]
+        return [finding("statement_gap", "opening", str(statement.opening), expected)]
     if last.sequence is None or statement.sequence is None:
         return []
     if statement.to_date.year == last.to_date.year and statement.sequence > last.sequence + 1:
