@@ -512,6 +512,40 @@ statement_changed: a statement of this id was read with other lines => ask the b
     default="finance",
 )
 
+BANK_LINES = _group(
+    "Payments that no rule can apply",
+    Outcome.PARKS,
+    """
+A bank line parks with the invoices that it may pay, the likeliest first
+([bank.md](bank.md)). Other lines are booked meanwhile.
+
+payment_unidentified: nothing that the line says leads to one invoice => choose a candidate, or
+    ask the payer
+payment_ambiguous: the payer has several invoices of this amount and names none => choose one
+payment_number_unknown: the account and the amount lead to an invoice, but the text has a number
+    or reference that is not known => choose the candidate if the number is a slip
+payment_perhaps_repeated: the same account paid the same amount less than three weeks before, and
+    the line names nothing => choose an invoice, or pay it back
+payment_amount_differs: the invoices that are named come to less, or to more in a way that is no
+    part payment => choose what it pays, or pay the rest back
+payer_differs: the account or name is not that of the customer whose invoice is named => choose
+    the invoice if the payer pays for the customer
+invoice_paid_already: the invoice that is named has nothing open => choose another, or pay it back
+payment_currency_differs: the invoice that is named is in another currency => book the payment in
+    Odoo with its rate
+payment_company_differs: the invoice that is named is another company's => book it in Odoo
+payment_direction_differs: money went out, and the line names an open invoice of the same partner
+    => find out what was paid; a refund belongs to a credit note
+payment_details_awaited: the entry sums several payments, and the bank's notification (CAMT.054)
+    has not come => wait for it, or ask the bank
+payment_details_differ: the payments that the bank lists do not add up to the entry => ask the
+    bank, and book it in Odoo
+return_unidentified: a payment came back, and not one booked line is found that it undoes =>
+    choose the line
+""",
+    default="finance",
+)
+
 CREDENTIALS = _group(
     "Credentials",
     Outcome.HEALS,
@@ -599,6 +633,7 @@ EXCEPTIONS = (
     CRM_SETUP,
     ODOO,
     BANK_STATEMENTS,
+    BANK_LINES,
     CREDENTIALS,
     DEFECTS,
     TRANSIENT,

@@ -87,8 +87,8 @@ class Rule(StrEnum):
     """An invoice number with one slip, of a payer who is known, and its exact amount."""
     KNOWN_IBAN = "known_iban"
     """An account of the partner and an amount that only one of its invoices has open."""
-    RETURN = "return"
-    """A payment that came back."""
+    PERSON = "person"
+    """A person decided."""
 
 
 class Difference(Value):
@@ -139,6 +139,7 @@ class Hint(StrEnum):
     NAME = "name"
     AMOUNT = "amount"
     SUM = "sum"
+    SHARE = "share"
     OLDEST = "oldest"
     RETURNED = "returned"
 
