@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from benchmarks import made_payments
 from benchmarks.frame import Bench, at_least, at_most, benchmark
 from benchmarks.made_payments import COMPANY, Truth, Year
 from contracts.bank.ledger import Ledger
-from contracts.bank.matching import decided, match
+from contracts.bank.matching import CannotApply, decided, match
 from contracts.bank.statement import BankLine, new_lines
 from contracts.bank.verdicts import (
     Booked,
     CashPolicy,
     NotOurs,
-    OpenItem,
     Parked,
     Part,
     Returned,
@@ -29,6 +29,7 @@ from contracts.bank.verdicts import (
     Verdict,
 )
 from contracts.money import Money
+from contracts.problems import finding
 
 POLICY = CashPolicy(company=COMPANY, tolerance=(Money("1.00", "EUR"),), difference_account="658000")
 _SEEDS = (1, 2, 3)
@@ -76,7 +77,7 @@ def judged(year: Year, decide: Callable[[BankLine, Ledger], Verdict]) -> Score:
             verdict = decide(line, ledger)
             score.seconds += time.perf_counter() - started
             _judge(score, line, verdict, year.truth[line.key])
-            _settle(score, ledger, line, verdict, year.truth[line.key])
+            _settle(ledger, line, verdict, year.truth[line.key])
     return score
 
 
@@ -100,11 +101,10 @@ def _judge(score: Score, line: BankLine, verdict: Verdict, truth: Truth) -> None
 
 
 def _is_right(verdict: Verdict, truth: Truth, line: BankLine) -> bool:
-    if isinstance(verdict, NotOurs):
-        return not truth.pays and not truth.undoes
     if isinstance(verdict, Returned):
         return verdict.undoes == truth.undoes
-    assert isinstance(verdict, Booked)
+    if not isinstance(verdict, Booked):
+        return not truth.pays and not truth.undoes
     meant = dict(truth.pays)
     if {part.move for part in verdict.parts} != meant.keys():
         return False
@@ -117,15 +117,14 @@ def _is_right(verdict: Verdict, truth: Truth, line: BankLine) -> bool:
     )
 
 
-def _settle(score: Score, ledger: Ledger, line: BankLine, verdict: Verdict, truth: Truth) -> None:
-    """What is booked is booked, and a person settles what is parked, by what the payer meant.
-
-    Behind a wrong booking the person stops: invoices are settled by then that are not paid.
-    """
+def _settle(ledger: Ledger, line: BankLine, verdict: Verdict, truth: Truth) -> None:
+    """What is booked is booked, and a person settles what is parked, by what the payer meant; not
+    an invoice that a wrong booking has settled before."""
     if isinstance(verdict, (Booked, Returned)):
         ledger.book(verdict, line)
-    elif isinstance(verdict, Parked) and truth.pays and not score.wrong:
-        ledger.book(decided(line, [move for move, _ in truth.pays], ledger, POLICY), line)
+    elif isinstance(verdict, Parked) and truth.pays:
+        with suppress(CannotApply):
+            ledger.book(decided(line, [move for move, _ in truth.pays], ledger, POLICY), line)
 
 
 # --- the plain matcher ----------------------------------------------------------------------------
@@ -139,20 +138,11 @@ def plain(line: BankLine, ledger: Ledger) -> Verdict:
         *(word.strip(",;") for text in line.texts for word in text.split()),
     }
     written |= set(line.texts)
-    found = [item for item in _exactly(line, ledger) if {item.number, item.reference} & written]
+    exact = ledger.by_amount(line.amount)
+    found = [item for item in exact if {item.number, item.reference} & written]
     if len(found) == 1:
         parts = (Part(move=found[0].move, amount=line.amount),)
         return Booked(line=line.key, rule=Rule.NUMBER, parts=parts)
-    return _parked(line)
-
-
-def _exactly(line: BankLine, ledger: Ledger) -> Iterator[OpenItem]:
-    yield from ledger.by_amount(line.amount)
-
-
-def _parked(line: BankLine) -> Parked:
-    from contracts.problems import finding
-
     problem = finding("payment_unidentified", "texts", "", "a number")
     return Parked(line=line.key, problem=problem)
 

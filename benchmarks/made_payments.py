@@ -6,21 +6,22 @@ line is what its payer meant, noted when the line is made.
 **The firm** sends invoices from three journals: with Belgian structured references, with ISO 11649
 creditor references, and with none but the number. Its customers have one to some sixty invoices
 each. A third of the invoices are retainers, the same amount each month; others are round, or hours
-with tax. Some are in dollars or pounds. Six in ten customers have paid before, so that their account is
-known. New invoices are posted each day. Some customers have collected from them by direct debit.
+with tax. Some are in dollars or pounds, some another company's. Six in ten customers have paid
+before, so that their account is known. New invoices are posted each day. Some customers have
+their invoices collected by direct debit.
 
-**A payer** pays one invoice, several together, a part, a few cents less or more, a discount that was
-not agreed, or the same invoice twice. They write the structured reference in its field or into the
-text, or the number: as printed, with other separators and case, without its zeros or its prefix, with
-a slip of the finger (a digit swapped, lost, doubled, another; O for 0), broken by the bank at the end
-of a line, several of them joined, as a list or range that is short for the rest. Others write their
-own order number, a thank-you, or nothing, or send the last transfer again with a new amount. Some pay
-through a parent company, an agent or a bookkeeper, whose account others use as well; some in another
-currency.
+**A payer** pays one invoice, several together, a part, a few cents less or more, a discount that
+was not agreed, or the same invoice twice. They write the structured reference in its field or into
+the text, or the number: as printed, with other separators and case, without its zeros or its
+prefix, with a slip of the finger (a digit swapped, lost, doubled, another; O for 0), broken by the
+bank at the end of a line, several of them joined, as a list or range that is short for the rest.
+Others write their own order number, a thank-you, or nothing, or send the last transfer again with a
+new amount. Some pay through a parent company, an agent or a bookkeeper, whose account others use as
+well; some in another currency.
 
-**Beside them** there are the bank's charges, what the firm itself pays (also to suppliers whose numbers
-look like its own), what strangers send by mistake or for their own numbers, refunds to customers,
-debits that come back, and statements that the bank sends twice.
+**Beside them** there are the bank's charges, what the firm itself pays (also to suppliers whose
+numbers look like its own), what strangers send by mistake or for their own numbers, refunds to
+customers, debits that come back, and statements that the bank sends twice.
 """
 
 from __future__ import annotations
@@ -32,12 +33,13 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 import stdnum.be.ogm_vcs
-import stdnum.iso11649
 import stdnum.iso7064.mod_97_10
+import stdnum.iso11649
 
 from contracts.bank.statement import BankLine, BankStatement
 from contracts.bank.verdicts import OpenItem
 from contracts.money import Money
+from gateways.fields import names
 
 ACCOUNT = "BE71096123456769"
 COMPANY = 1
@@ -98,16 +100,22 @@ class _Invoice:
     posted_on: date
 
 
-_FIRST = (
-    "Acme Globex Initech Umbra Vandelay Hooli Stark Wayne Wonka Tyrell Cyber Delta Omega Nova Astra "
-    "Meridian Polaris Zenith Orion Vega Lumen Quanta Helix Vertex Apex Solid Brick Maple Cedar Aspen "
-    "Harbor Anchor Beacon Castle Falcon Eagle Raven Heron Otter Badger Bergmann Janssens Peeters "
-    "Lefebvre Dubois Rossi Schneider Keller Novak Larsen Hansen Virtanen Silva Costa Murphy Walsh"
-).split()
-_SECOND = (
-    "Logistics Pharma Foods Textiles Energy Water Steel Optics Robotics Media Legal Clinics Retail "
-    "Bakeries Farms Shipping Rail Air Motors Tools Glass Paper Plastics Chemicals Insurance Software"
-).split()
+_FIRST = names(
+    """
+    Acme Globex Initech Umbra Vandelay Hooli Stark Wayne Wonka Tyrell Cyber Delta Omega Nova
+    Astra Meridian Polaris Zenith Orion Vega Lumen Quanta Helix Vertex Apex Solid Brick Maple
+    Cedar Aspen Harbor Anchor Beacon Castle Falcon Eagle Raven Heron Otter Badger Bergmann
+    Janssens Peeters Lefebvre Dubois Rossi Schneider Keller Novak Larsen Hansen Virtanen Silva
+    Costa Murphy Walsh
+    """
+)
+_SECOND = names(
+    """
+    Logistics Pharma Foods Textiles Energy Water Steel Optics Robotics Media Legal Clinics Retail
+    Bakeries Farms Shipping Rail Air Motors Tools Glass Paper Plastics Chemicals Insurance
+    Software
+    """
+)
 _FORMS = ("NV", "BV", "GmbH", "SA", "SRL", "Ltd", "AG", "AB", "")
 _NOISE = (
     "thank you",
@@ -144,6 +152,7 @@ _LEADS = (
     "your invoice ",
     "Betr. ",
 )
+_STRANGERS = ("Jan Smit", "Eva Maes", "Luc Roth", "Ana Lind", "Jan Lind", "Eva Roth")
 _SUPPLIERS = ("Office Depot BV", "Proximus", "Lease Plan NV", "Cloud Hosting Ltd", "City Rent SA")
 
 
@@ -241,7 +250,8 @@ class _Maker:
         self._references += 1
         if journal == "ogm":
             base = f"{self._references * 7919 % 10**10:010}"
-            return f"+++{stdnum.be.ogm_vcs.format(base + stdnum.be.ogm_vcs.calc_check_digits(base))}+++"
+            whole = base + stdnum.be.ogm_vcs.calc_check_digits(base)
+            return f"+++{stdnum.be.ogm_vcs.format(whole)}+++"
         if journal == "rf":
             base = "".join(letter for letter in number if letter.isalnum())
             check = stdnum.iso7064.mod_97_10.calc_check_digits(base + "RF")
@@ -296,7 +306,7 @@ class _Maker:
             account=ACCOUNT,
             booked_on=self._day,
             amount=amount,
-            **facts,  # type: ignore[arg-type]
+            **facts,
         )
         self._day_lines.append(line)
         self._truth[line.key] = truth
@@ -414,7 +424,7 @@ class _Maker:
         """The same transfer again, days later: the money is the customer's."""
         if not self._paid:
             return
-        invoice, line = self._chance.choice(self._paid[-400:])
+        _, line = self._chance.choice(self._paid[-400:])
         again = {
             name: getattr(line, name)
             for name in ("counterparty", "counterparty_iban", "references", "texts")
@@ -558,7 +568,7 @@ class _Maker:
         self._line(
             Money(amount, "EUR"),
             Truth("stranger"),
-            counterparty=f"{self._chance.choice(('Jan', 'Eva', 'Luc', 'Ana'))} {self._chance.choice(('Smit', 'Maes', 'Roth', 'Lind'))}",
+            counterparty=self._chance.choice(_STRANGERS),
             counterparty_iban=self._iban(),
             texts=(words,) if words else (),
         )

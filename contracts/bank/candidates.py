@@ -33,8 +33,9 @@ _WEIGHTS = {
     Hint.SHARE: 15,
     Hint.OLDEST: 5,
 }
-_OF_ANOTHER = 45
-"""What is another customer's than the one who seems to pay is less likely, by so much."""
+_OF_ANOTHER, _OF_ANOTHER_AT_LEAST = 45, 20
+"""What is another customer's than the one who seems to pay is less likely, by so much; by less
+where that one has nothing of the amount open."""
 _MOST_OF_AMOUNT, _MOST_SHORT, _MOST_WAYS = 20, 20, 30
 _SHARES = Decimal("0.05")
 """People pay a half, a third of ten, all but a discount of two: round shares of an amount."""
@@ -60,12 +61,17 @@ def ranked(clues: Clues, ledger: Ledger) -> tuple[Candidate, ...]:
         moves = tuple(sorted(item.move for item in items))
         score = sum(_WEIGHTS[hint] for hint in hints)
         if clues.payer.partners and not {item.partner for item in items} & clues.payer.partners:
-            score -= _OF_ANOTHER
+            score -= _of_another(clues)
         if moves and (moves not in scored or scored[moves][0] < score):
             parts = _parts(items, clues.line.amount)
             scored[moves] = (score, Candidate(parts=parts, hints=hints))
     best = sorted(scored.values(), key=lambda entry: -entry[0])
     return tuple(candidate for _, candidate in best[:MAX_CANDIDATES])
+
+
+def _of_another(clues: Clues) -> int:
+    exact = any(item.open == clues.line.amount for item in clues.of_payer)
+    return _OF_ANOTHER if exact else _OF_ANOTHER_AT_LEAST
 
 
 def of_returns(lines: Sequence[SettledLine]) -> tuple[Candidate, ...]:

@@ -65,6 +65,7 @@ class Ledger:
         self._names: dict[int, FirmName] = {}
         self._by_word: defaultdict[str, list[int]] = defaultdict(list)
         self._by_tail: defaultdict[str, list[int]] = defaultdict(list)
+        self._named_before: dict[str, frozenset[int]] = {}
         self._number_lengths: set[int] = set()
         self._reference_lengths: set[int] = set()
         self._heads: defaultdict[str, set[int]] = defaultdict(set)
@@ -94,6 +95,7 @@ class Ledger:
         if item.partner not in self._names and item.partner_name:
             name = _firm(item.partner_name)
             self._names[item.partner] = name
+            self._named_before.clear()
             for word in dict.fromkeys(name.words):
                 self._by_word[word].append(item.partner)
 
@@ -211,7 +213,10 @@ class Ledger:
 
     def payer(self, line: BankLine) -> Payer:
         known = self._by_iban.get(line.counterparty_iban, ()) if line.counterparty_iban else ()
-        return Payer(frozenset(known), self._named(line.counterparty))
+        name = line.counterparty
+        if name not in self._named_before:
+            self._named_before[name] = self._named(name)
+        return Payer(frozenset(known), self._named_before[name])
 
     def _named(self, name: str) -> frozenset[int]:
         """The partners of this name, also cut short or misspelt."""

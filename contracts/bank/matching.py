@@ -36,6 +36,8 @@ from contracts.problems import Problem, finding
 
 _OF_THE_BANK = frozenset({"CHRG", "FEES", "COMM", "INTR", "CINT", "DINT", "CAJT", "DAJT"})
 """ISO's sub-families of the bank's own charges and interest."""
+_NAMING = frozenset({Rule.REFERENCE, Rule.END_TO_END_ID, Rule.NUMBER})
+"""The rules by which an account is learned: what is named is surer than an amount."""
 _REPEATED_DAYS = 20
 """The same amount from the same account within so many days, and nothing that tells which invoice:
 as likely a payment that was sent twice as one for the next month."""
@@ -376,14 +378,15 @@ class _Matching:
         return Difference(amount=amount, account=self.policy.difference_account)
 
     def _learned(self, items: Sequence[OpenItem], rule: Rule) -> LearnedIban | None:
-        """The payer's account, where it is new and the payer's name is the partner's: an agent's
-        account would be nobody's."""
+        """The payer's account as one of the partner's. A rule learns it where it is nobody's yet
+        and the payer's name is the partner's: an agent pays for many. A person's decision says
+        that this account pays for this partner, whosever else it is."""
         partners = {item.partner for item in items}
         iban = self.line.counterparty_iban
-        is_sure = rule in (Rule.REFERENCE, Rule.END_TO_END_ID, Rule.NUMBER, Rule.PERSON)
-        if not iban or self.payer.by_iban or len(partners) != 1 or not is_sure:
+        if not iban or len(partners) != 1 or partners <= self.payer.by_iban:
             return None
-        if not partners <= self.payer.by_name:
+        named = rule in _NAMING and partners <= self.payer.by_name and not self.payer.by_iban
+        if not named and rule is not Rule.PERSON:
             return None
         return LearnedIban(partner=partners.pop(), iban=iban)
 

@@ -17,6 +17,8 @@ _SWISS_DIGITS = 27
 _BELGIAN_DIGITS = 12
 _FINNISH_DIGITS, _KID_DIGITS = range(4, 21), range(4, 26)
 """A KID may have two digits; so short a one is no evidence of anything."""
+_BELGIAN = re.compile(r"^\W*[0-9]{3}/[0-9]{4}/[0-9]{5}\W*$")
+"""As it is printed: so written, twelve digits are of no other scheme."""
 _WEIGHTS_731 = (7, 3, 1)
 _MAX_LENGTH = 40
 
@@ -26,6 +28,8 @@ def forms(text: str) -> tuple[str, ...]:
     we know; empty for any other text. A Finnish reference has two, as it may be written as an
     ISO 11649 one, too."""
     bare = _bare(text)
+    if _BELGIAN.search(text) and not stdnum.be.ogm_vcs.is_valid(bare):
+        return ()
     if stdnum.iso11649.is_valid(bare):
         national = bare[4:]
         inside = (national.lstrip("0"),) if national.isdecimal() and is_finnish(national) else ()

@@ -53,15 +53,18 @@ class Words:
         return self._squashed[0]
 
     @cached_property
-    def _squashed(self) -> tuple[str, frozenset[int]]:
-        """The letters, and the places before which there was something else."""
+    def _squashed(self) -> tuple[str, frozenset[int], frozenset[int]]:
+        """The letters, the places before which there was something else, and before which a
+        blank."""
         letters: list[str] = []
-        breaks = {0}
-        for found in re.finditer(r"[A-Z0-9]+", self.joined):
-            breaks.add(len(letters))
-            letters += found.group()
+        breaks, gaps = {0}, {0}
+        for chunk in self.joined.split():
+            gaps.add(len(letters))
+            for found in re.findall(r"[A-Z0-9]+", chunk):
+                breaks.add(len(letters))
+                letters += found
         breaks.add(len(letters))
-        return "".join(letters), frozenset(breaks)
+        return "".join(letters), frozenset(breaks), frozenset(gaps)
 
     # --- whole numbers ----------------------------------------------------------------------------
 
@@ -106,7 +109,8 @@ class Words:
         """Whether a number is whole: not a part of a longer one."""
         if end > len(letters):
             return False
-        return self._begins(letters, start) and self._stops(letters, end)
+        is_whole = self._begins(letters, start) and self._stops(letters, end)
+        return is_whole and not self._is_of_another(letters, start, end)
 
     def _begins(self, letters: str, start: int) -> bool:
         breaks = self._squashed[1]
@@ -118,6 +122,14 @@ class Words:
         while before not in breaks and letters[before - 1].isalpha():
             before -= 1
         return start - before >= _LETTERS_BEFORE
+
+    def _is_of_another(self, letters: str, start: int, end: int) -> bool:
+        """Whether digits with separators among them follow a prefix: `RINV/2026/00012` is not
+        202600012."""
+        _, breaks, gaps = self._squashed
+        if not letters[start].isdigit() or start in gaps or not letters[start - 1].isalpha():
+            return False
+        return any(place in breaks for place in range(start + 1, end))
 
     def _stops(self, letters: str, end: int) -> bool:
         return end in self._squashed[1] or letters[end - 1].isdigit() != letters[end].isdigit()

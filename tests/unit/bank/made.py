@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 from contracts.bank.statement import BankLine, BankStatement
+from contracts.bank.verdicts import CashPolicy, OpenItem
 from contracts.money import Money
 
 ACCOUNT = "BE68539007547034"
@@ -39,3 +40,14 @@ def statement(*lines: BankLine, **facts: Any) -> BankStatement:
         "lines": lines,
     }
     return BankStatement(**{**known, **facts})
+
+
+def invoice(move: int, number: str, amount: str = "1210.00", **facts: Any) -> OpenItem:
+    """An open invoice of Acme, or as the facts say."""
+    money = facts.pop("money", None) or euros(amount)
+    known = {"partner": 1, "partner_name": "Acme Logistics NV", "company": 1, "due_on": DAY}
+    shared = {"move": move, "number": number, "open": money, "total": money}
+    return OpenItem(**{**known, **shared, **facts})
+
+
+POLICY = CashPolicy(company=1, tolerance=(euros("1.00"),), difference_account="658000")
