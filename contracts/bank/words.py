@@ -21,6 +21,8 @@ _SUMS_AND_DAYS = re.compile(
 _YEAR = re.compile(r"20[0-9]{2}")
 _LONGEST_TAIL, _MOST_DIGITS = 5, 9
 _MOST_TOKENS, _FEWEST_DIGITS = 6, 3
+_MOST_LOOKED_AT = 100
+"""Words and numbers of a text that are looked at for slips."""
 _DIGITS = "0123456789"
 
 
@@ -185,7 +187,7 @@ class Words:
 
     def _runs(self, longest: int) -> Iterator[str]:
         """Neighbouring tokens joined, where they may be a number."""
-        tokens = self.tokens
+        tokens = self.tokens[:_MOST_LOOKED_AT]
         for start in range(len(tokens)):
             run = ""
             for token in tokens[start : start + _MOST_TOKENS]:

@@ -148,5 +148,7 @@ def test_a_sum_of_chosen_amounts_is_found(drawn: tuple[list[int], set[int]]) -> 
 
 def test_the_search_is_bounded_and_says_so() -> None:
     assert not sums(list(range(1, 61)), 900, ways=10**9).is_all
+    assert sums([2, 4, 6], 5) == ((), True), "known without a search"
+    assert sums([10**9 + 7, 10**9 + 9], 2 * 10**9 + 16).ways == ((0, 1),), "too large for a table"
     assert not sums([1] * (MAX_ITEMS + 1), 5_000).is_all
     assert sums([5, 5], 3) == ((), True)
