@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 
-from contracts.bank.ledger import Ledger, Payer
-from contracts.bank.statement import BankLine
+from contracts.bank.clues import Clues
 from contracts.bank.sums import minor, sums
 from contracts.bank.verdicts import (
     MAX_CANDIDATES,
     Candidate,
-    CashPolicy,
     Hint,
     OpenItem,
     Part,
     SettledLine,
 )
-from contracts.bank.words import Words
 from contracts.money import Money
 
 _WEIGHTS = {
@@ -41,28 +37,17 @@ _SHARES = Decimal("0.05")
 """People pay a half, a third of ten, all but a discount of two: round shares of an amount."""
 
 
-@dataclass(frozen=True)
-class Clues:
-    """What a line says: who may have paid, which invoices it names in full, and which by a slip."""
-
-    line: BankLine
-    words: Words
-    payer: Payer
-    named: tuple[OpenItem, ...]
-    misspelt: tuple[OpenItem, ...]
-    of_payer: tuple[OpenItem, ...]
-    policy: CashPolicy
-
-
-def ranked(clues: Clues, ledger: Ledger) -> tuple[Candidate, ...]:
-    """At most MAX_CANDIDATES, the likeliest first."""
+def ranked(clues: Clues) -> tuple[Candidate, ...]:
+    """At most MAX_CANDIDATES that have something open, the likeliest first."""
     scored: dict[tuple[int, ...], tuple[int, Candidate]] = {}
-    for items, hints in _proposals(clues, ledger):
+    for items, hints in _proposals(clues):
+        if any(item.open.is_zero for item in items):
+            continue
         moves = tuple(sorted(item.move for item in items))
         score = sum(_WEIGHTS[hint] for hint in hints)
         if clues.payer.partners and not {item.partner for item in items} & clues.payer.partners:
             score -= _of_another(clues)
-        if moves and (moves not in scored or scored[moves][0] < score):
+        if moves not in scored or scored[moves][0] < score:
             parts = _parts(items, clues.line.amount)
             scored[moves] = (score, Candidate(parts=parts, hints=hints))
     best = sorted(scored.values(), key=lambda entry: -entry[0])
@@ -70,8 +55,7 @@ def ranked(clues: Clues, ledger: Ledger) -> tuple[Candidate, ...]:
 
 
 def _of_another(clues: Clues) -> int:
-    exact = any(item.open == clues.line.amount for item in clues.of_payer)
-    return _OF_ANOTHER if exact else _OF_ANOTHER_AT_LEAST
+    return _OF_ANOTHER if clues.exact else _OF_ANOTHER_AT_LEAST
 
 
 def of_returns(lines: Sequence[SettledLine]) -> tuple[Candidate, ...]:
@@ -95,18 +79,18 @@ def _parts(items: Sequence[OpenItem], amount: Money) -> tuple[Part, ...]:
     return tuple(Part(move=item.move, amount=item.open) for item in items)
 
 
-def _proposals(clues: Clues, ledger: Ledger) -> Iterator[tuple[list[OpenItem], tuple[Hint, ...]]]:
+def _proposals(clues: Clues) -> Iterator[tuple[list[OpenItem], tuple[Hint, ...]]]:
     open_named = [item for item in clues.named if not item.open.is_zero]
-    short = [item for item in ledger.by_short(clues.words) if not item.open.is_zero]
-    for item in (*clues.named, *clues.misspelt, *clues.of_payer, *short[:_MOST_SHORT]):
+    short = [item for item in clues.ledger.by_short(clues.words) if not item.open.is_zero]
+    for item in (*clues.named, *clues.near.values(), *clues.of_payer, *short[:_MOST_SHORT]):
         yield [item], _hints(item, clues)
     if len(open_named) > 1:
         yield open_named, (Hint.NUMBER, *_of_sum(open_named, clues))
     yield from _combined(clues)
-    for item in ledger.by_amount(clues.line.amount)[:_MOST_OF_AMOUNT]:
+    for item in clues.ledger.by_amount(clues.line.amount)[:_MOST_OF_AMOUNT]:
         yield [item], _hints(item, clues)
     if clues.line.original is not None:
-        for item in ledger.by_amount(clues.line.original)[:_MOST_OF_AMOUNT]:
+        for item in clues.ledger.by_amount(clues.line.original)[:_MOST_OF_AMOUNT]:
             yield [item], (*_hints(item, clues), Hint.AMOUNT)
 
 
@@ -120,7 +104,9 @@ def _of_sum(items: Sequence[OpenItem], clues: Clues) -> tuple[Hint, ...]:
 
 def _combined(clues: Clues) -> Iterator[tuple[list[OpenItem], tuple[Hint, ...]]]:
     """Invoices of the payer that make up the amount, those first that the text hints at."""
-    near = {item.move: item for item in (*clues.named, *clues.misspelt) if not item.open.is_zero}
+    near = {
+        item.move: item for item in (*clues.named, *clues.near.values()) if not item.open.is_zero
+    }
     hinted = [item for item in near.values() if item.open.currency == clues.line.amount.currency]
     hinted += [
         item for item in clues.of_payer if item.move not in near and _text_hints(item, clues)
@@ -154,7 +140,7 @@ def _text_hints(item: OpenItem, clues: Clues) -> tuple[Hint, ...]:
     found = []
     if clues.words.has_short(item.number):
         found.append(Hint.NUMBER_SHORTENED)
-    if any(item.move == other.move for other in clues.misspelt):
+    if item.move in clues.near:
         found.append(Hint.NUMBER_MISSPELT)
     return tuple(found)
 

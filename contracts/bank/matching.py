@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from contracts.bank import candidates
-from contracts.bank.ledger import Ledger, Payer, settled_parts
+from contracts.bank.clues import Clues
+from contracts.bank.ledger import Ledger, settled_parts
 from contracts.bank.statement import BankLine, Details
 from contracts.bank.sums import minor, sums
 from contracts.bank.verdicts import (
@@ -30,7 +30,6 @@ from contracts.bank.verdicts import (
     SettledLine,
     Verdict,
 )
-from contracts.bank.words import Words
 from contracts.money import Money
 from contracts.problems import Problem, finding
 
@@ -45,16 +44,16 @@ as likely a payment that was sent twice as one for the next month."""
 
 def match(line: BankLine, ledger: Ledger, policy: CashPolicy) -> Verdict:
     """What becomes of a line. The ledger does not change: tell it with `Ledger.book`."""
-    return _Matching(line, ledger, policy).verdict()
+    return _Matching(Clues(line, ledger, policy)).verdict()
 
 
 def decided(line: BankLine, moves: Sequence[int], ledger: Ledger, policy: CashPolicy) -> Booked:
     """The line as a person applies it: to these invoices in this order, each up to what is open of
     it. Raises CannotApply where they are not the company's, not in the line's currency or not
     open, or where money is left that is not tolerated."""
-    matching = _Matching(line, ledger, policy)
+    matching = _Matching(Clues(line, ledger, policy))
     items = [ledger.item(move) for move in dict.fromkeys(moves)]
-    problems = [matching.why_not(item) for item in items if not matching.is_payable(item)]
+    problems = [matching.why_not(item) for item in items if not matching.clues.is_payable(item)]
     if not items:
         expected = "at least one invoice"
         problems.append(finding("payment_unidentified", "invoices", "", expected))
@@ -73,48 +72,21 @@ class CannotApply(ValueError):
 
 @dataclass(frozen=True)
 class _Matching:
-    """One line, what it says, and the invoices that it may mean."""
+    """The rules, on what one line says."""
 
-    line: BankLine
-    ledger: Ledger
-    policy: CashPolicy
+    clues: Clues
 
-    # --- what the line says -----------------------------------------------------------------------
+    @property
+    def line(self) -> BankLine:
+        return self.clues.line
 
-    @cached_property
-    def words(self) -> Words:
-        return Words((*self.line.texts, *self.line.references, self.line.end_to_end_id))
+    @property
+    def ledger(self) -> Ledger:
+        return self.clues.ledger
 
-    @cached_property
-    def payer(self) -> Payer:
-        return self.ledger.payer(self.line)
-
-    @cached_property
-    def referred(self) -> tuple[OpenItem, ...]:
-        return self.ledger.by_reference(self.line, self.words)
-
-    @cached_property
-    def identified(self) -> tuple[OpenItem, ...]:
-        return self.ledger.by_id(self.line.end_to_end_id)
-
-    @cached_property
-    def numbered(self) -> tuple[OpenItem, ...]:
-        return self.ledger.by_number(self.words)
-
-    @cached_property
-    def named(self) -> tuple[OpenItem, ...]:
-        """Every invoice that the line names in full, the surest first."""
-        found = (*self.referred, *self.identified, *self.numbered)
-        return tuple({item.move: item for item in found}.values())
-
-    @cached_property
-    def of_payer(self) -> tuple[OpenItem, ...]:
-        """What the payer has open with this company in the line's currency, the oldest first."""
-        return tuple(filter(self.is_payable, self.ledger.of_partners(self.payer.partners)))
-
-    def is_payable(self, item: OpenItem) -> bool:
-        same = item.company == self.policy.company and item.open.currency == self.amount.currency
-        return same and not item.open.is_zero
+    @property
+    def policy(self) -> CashPolicy:
+        return self.clues.policy
 
     @property
     def amount(self) -> Money:
@@ -132,7 +104,7 @@ class _Matching:
             return self._outgoing()
         if line.details is not Details.COMPLETE:
             return self._park(_about_details(line))
-        return self._by_name() if self.named else self._by_payer()
+        return self._by_name() if self.clues.named else self._by_payer()
 
     def _came_back(self) -> Verdict:
         if self.amount.is_positive:
@@ -168,7 +140,7 @@ class _Matching:
     def _outgoing(self) -> Verdict:
         """What we pay pays no invoice of ours; that it names one of the same partner is a slip, or
         a refund that somebody has to book against a credit note."""
-        theirs = [item for item in self.named if self.payer.is_one_of({item.partner})]
+        theirs = [item for item in self.clues.named if self.clues.payer.is_one_of({item.partner})]
         if not any(not item.open.is_zero for item in theirs):
             return self._not_ours(NotOursReason.OUTGOING)
         expected = "money that comes in, as the line names an open invoice"
@@ -180,44 +152,38 @@ class _Matching:
 
     # --- the line names invoices ------------------------------------------------------------------
 
-    @property
-    def is_certain(self) -> bool:
-        """Whether what it names is told by check digits or an id of ours, not by words."""
-        return bool(self.referred or self.identified)
-
-    @property
-    def _rule(self) -> Rule:
-        if self.referred:
-            return Rule.REFERENCE
-        return Rule.END_TO_END_ID if self.identified else Rule.NUMBER
-
     def _by_name(self) -> Verdict:
-        payable = [item for item in self.named if self.is_payable(item)]
+        payable = [item for item in self.clues.named if self.clues.is_payable(item)]
         if self._is_slip():
-            return self._book(self.misspelt, Rule.NUMBER_MISSPELT)
+            return self._book(self.clues.misspelt, Rule.NUMBER_MISSPELT)
         if not payable:
-            return self._park(self.why_not(self.named[0]))
+            return self._park(self.why_not(self.clues.named[0]))
         partners = {item.partner for item in payable}
-        if not self.is_certain and self.payer.is_another_than(partners):
+        if not self.clues.is_certain and self.clues.payer.is_another_than(partners):
             return self._park(self._about_payer(payable[0]))
         return self._of_named(payable, partners)
 
     def _of_named(self, payable: list[OpenItem], partners: set[int]) -> Verdict:
-        left = self.amount - Money.total((item.open for item in payable), self.amount.currency)
-        if left.is_zero or self.policy.tolerates(left):
-            return self._book(payable, self._rule)
+        sure = [item for item in payable if item in self.clues.sure]
+        for items in (sure, payable):
+            left = self._left_of(items)
+            if items and (left.is_zero or self.policy.tolerates(left)):
+                return self._book(items, self.clues.rule)
         listed = self._listed_too(payable, partners, left)
         if listed:
-            return self._book([*payable, *listed], self._rule)
+            return self._book([*payable, *listed], self.clues.rule)
         if left.is_positive or len(payable) > 1 or not payable[0].open.is_positive:
             return self._park(self._about_amount(payable))
-        exact = [item for item in self.of_payer if item.open == self.amount]
-        knows = self.is_certain or self.payer.is_one_of(partners)
-        if exact or not knows:
-            return self._park(
-                self._about_amount(payable) if exact else self._about_payer(payable[0])
-            )
-        return self._book(payable, self._rule)
+        knows = self.clues.is_certain or self.clues.payer.is_one_of(partners)
+        if self.clues.exact:
+            return self._park(self._about_amount(payable))
+        if not knows:
+            return self._park(self._about_payer(payable[0]))
+        return self._book(payable, self.clues.rule)
+
+    def _left_of(self, items: Sequence[OpenItem]) -> Money:
+        """What is left of the amount once these are paid; negative where it is not enough."""
+        return self.amount - Money.total((item.open for item in items), self.amount.currency)
 
     def _listed_too(
         self, payable: list[OpenItem], partners: set[int], left: Money
@@ -230,11 +196,13 @@ class _Matching:
         others = [
             item
             for item in self.ledger.of_partners(partners)
-            if item.move not in chosen and self.is_payable(item)
+            if item.move not in chosen and self.clues.is_payable(item)
         ]
         for digits in (2, 1):
-            listed = [item for item in others if self.words.has_tail(item.number, digits)]
-            listed += [item for item in others if item.move in self.near and item not in listed]
+            listed = [item for item in others if self.clues.words.has_tail(item.number, digits)]
+            listed += [
+                item for item in others if item.move in self.clues.near and item not in listed
+            ]
             if found := self._only_sum(listed, left):
                 return found
         return []
@@ -242,10 +210,10 @@ class _Matching:
     def _is_slip(self) -> bool:
         """Whether the number in the text is another customer's by a slip: of the invoice that is
         meant the payer and the amount are right to the cent; of the one that is named, neither."""
-        if self.is_certain or len(self.named) > 1 or len(self.misspelt) != 1:
+        if self.clues.is_certain or len(self.clues.named) > 1 or len(self.clues.misspelt) != 1:
             return False
-        [named] = self.named
-        is_theirs = self.payer.is_one_of({named.partner})
+        [named] = self.clues.named
+        is_theirs = self.clues.payer.is_one_of({named.partner})
         return not is_theirs and self.amount not in (named.open, named.total)
 
     def why_not(self, item: OpenItem) -> Problem:
@@ -261,22 +229,22 @@ class _Matching:
     # --- the line names none ----------------------------------------------------------------------
 
     def _by_payer(self) -> Verdict:
-        exact = [item for item in self.of_payer if item.open == self.amount]
-        short = [item for item in exact if self.words.has_short(item.number)]
+        exact = self.clues.exact
+        short = [item for item in exact if self.clues.words.has_short(item.number)]
         if len(short) == 1:
             return self._book(short, Rule.NUMBER)
-        if len(self.misspelt) == 1 and not short:
-            return self._book(self.misspelt, Rule.NUMBER_MISSPELT)
+        if len(self.clues.misspelt) == 1 and not short:
+            return self._book(self.clues.misspelt, Rule.NUMBER_MISSPELT)
         hinted = self._hinted()
         if hinted:
             return self._book(hinted, Rule.NUMBER)
-        if len(exact) == 1 and self.payer.by_iban:
+        if len(exact) == 1 and self.clues.payer.by_iban:
             return self._by_amount_alone(exact[0])
         return self._park(self._unidentified(exact))
 
     def _by_amount_alone(self, item: OpenItem) -> Verdict:
         """The last rule: nothing is named, and the account and the amount lead to one invoice."""
-        if self.ledger.looks_numbered(self.words) or self.line.references:
+        if self.ledger.looks_numbered(self.clues.words) or self.line.references:
             expected = "the number or reference of an open invoice"
             shown = " ".join((*self.line.references, *self.line.texts))
             return self._park(finding("payment_number_unknown", "texts", shown, expected))
@@ -292,28 +260,17 @@ class _Matching:
 
     def _may_be_several(self) -> bool:
         """Whether other invoices of the payer make up the amount together."""
-        open_now = [minor(item.open) for item in self.of_payer]
+        open_now = [minor(item.open) for item in self.clues.of_payer]
         found = sums(open_now, minor(self.amount), fewest=2, ways=1)
         return bool(found.ways) or not found.is_all
-
-    @cached_property
-    def near(self) -> frozenset[int]:
-        """The invoices whose number or reference is one slip away from the text."""
-        return frozenset(item.move for item in self.ledger.by_misspelt(self.words))
-
-    @cached_property
-    def misspelt(self) -> list[OpenItem]:
-        """Those of the payer that have exactly this amount open."""
-        exact = (item for item in self.of_payer if item.open == self.amount)
-        return [item for item in exact if item.move in self.near]
 
     def _hinted(self) -> list[OpenItem]:
         """Several invoices of the payer, each with its number short or misspelt in the text, that
         make up the amount in one way only."""
         hinted = [
             item
-            for item in self.of_payer
-            if item.move in self.near or self.words.has_short(item.number)
+            for item in self.clues.of_payer
+            if item.move in self.clues.near or self.clues.words.has_short(item.number)
         ]
         found = self._only_sum(hinted, self.amount)
         return found if len(found) > 1 else []
@@ -383,24 +340,19 @@ class _Matching:
         that this account pays for this partner, whosever else it is."""
         partners = {item.partner for item in items}
         iban = self.line.counterparty_iban
-        if not iban or len(partners) != 1 or partners <= self.payer.by_iban:
+        if not iban or len(partners) != 1 or partners <= self.clues.payer.by_iban:
             return None
-        named = rule in _NAMING and partners <= self.payer.by_name and not self.payer.by_iban
+        named = (
+            rule in _NAMING
+            and partners <= self.clues.payer.by_name
+            and not self.clues.payer.by_iban
+        )
         if not named and rule is not Rule.PERSON:
             return None
         return LearnedIban(partner=partners.pop(), iban=iban)
 
     def _park(self, problem: Problem) -> Parked:
-        about = candidates.Clues(
-            self.line,
-            self.words,
-            self.payer,
-            self.named,
-            self.ledger.by_misspelt(self.words),
-            self.of_payer,
-            self.policy,
-        )
-        found = candidates.ranked(about, self.ledger)
+        found = candidates.ranked(self.clues)
         return Parked(line=self.line.key, problem=problem, candidates=found)
 
     def _about_payer(self, item: OpenItem) -> Problem:

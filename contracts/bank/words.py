@@ -14,8 +14,8 @@ _LETTERS_BEFORE = 3
 _RANGE = re.compile(r"([0-9]{1,9})\s*(?:-|–|to|bis|tot|t/m|à|au)\s*([0-9]{1,4})(?![0-9])", re.I)
 _MOST_IN_RANGE = 12
 _SUMS_AND_DAYS = re.compile(
-    r"(?<![0-9/-])(?:[0-9]{1,3}(?:[., ][0-9]{3})*[.,][0-9]{2}"
-    r"|[0-3]?[0-9][.][01]?[0-9][.](?:20)?[0-9]{2})(?![0-9])"
+    r"(?<![0-9/-])(?:[0-3]?[0-9][.][01]?[0-9][.](?:20)?[0-9]{2}"
+    r"|[0-9]{1,3}(?:[., ][0-9]{3})*[.,][0-9]{2})(?![0-9])"
 )
 """Amounts and dates, as people write them: none of their digits is a number of ours."""
 _YEAR = re.compile(r"20[0-9]{2}")
@@ -151,9 +151,10 @@ class Words:
 
     @cached_property
     def counts(self) -> frozenset[int]:
-        """Numbers that stand alone, and those of ranges such as `12-14`."""
+        """Numbers that stand alone and are no years, and those of ranges such as `12-14`."""
         bare = _SUMS_AND_DAYS.sub(" ", self.joined)
-        found = {int(item) for item in re.findall(r"[0-9]+", bare) if len(item) <= _MOST_DIGITS}
+        written = [item for item in re.findall(r"[0-9]+", bare) if len(item) <= _MOST_DIGITS]
+        found = {int(item) for item in written if not _YEAR.fullmatch(item)}
         for first, last in _RANGE.findall(bare):
             start, whole = int(first), 10 ** len(last)
             stop = start // whole * whole + int(last)

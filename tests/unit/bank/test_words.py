@@ -86,6 +86,8 @@ def test_the_tail_of_a_number_is_what_counts(number: str, expected: str) -> None
         ("3", "INV/2026/00003", True),
         ("3", "F-3", False),
         ("10-500", "INV/2026/00012", False),
+        ("dd 30.11.2026", "INV/2026/02026", False),
+        ("october 2026", "INV/2026/02026", False),
     ],
 )
 def test_a_short_number_stands_alone(text: str, number: str, is_short: bool) -> None:
