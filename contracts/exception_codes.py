@@ -489,6 +489,70 @@ came_after_close (finance, at after_close): a system sent a Signal to a closed c
 """,
 )
 
+BANK_STATEMENTS = _group(
+    "Bank statements",
+    Outcome.REFUSED,
+    """
+What does not fit in a bank's file, or between it and those before. Lines of a statement that
+does not add up are not booked.
+
+bank_file_malformed: the file is not well-formed XML, or has a DOCTYPE => get it from the bank
+    again
+bank_file_unknown: the file holds neither a CAMT.053 nor a CAMT.054 => choose one of these formats
+    at the bank; 052 says nothing that is final
+bank_file_too_large: the file has more than 100 MB, 1,000 statements or 50,000 payments in one =>
+    ask the bank for files of single days
+bank_value_malformed: an amount, currency, date or account cannot be read; the message says where
+    => get the file from the bank again
+statement_totals_differ: the opening balance and the lines do not make the closing balance =>
+    get the file from the bank again
+balance_missing: the statement has no opening or closing balance, so nothing proves that it is
+    whole => ask the bank for statements with booked balances
+line_currency_differs: a line or balance is in another currency than the account => get the file
+    from the bank again
+statement_gap: the statement opens with another balance than the one before closed with: one is
+    missing => get the missing one from the bank
+statement_skipped: the balance fits, and the number of a statement was skipped => ask the bank
+    whether there is one
+statement_changed: a statement of this id was read with other lines => ask the bank which counts
+""",
+    default="finance",
+)
+
+BANK_LINES = _group(
+    "Payments that no rule can apply",
+    Outcome.PARKS,
+    """
+A bank line parks with the invoices that it may pay, the likeliest first
+([bank.md](bank.md)). Other lines are booked meanwhile.
+
+payment_unidentified: nothing that the line says leads to one invoice => choose a candidate, or
+    ask the payer
+payment_ambiguous: the payer has several invoices of this amount and names none => choose one
+payment_number_unknown: the account and the amount lead to an invoice, but the text has a number
+    or reference that is not known => choose the candidate if the number is a slip
+payment_perhaps_repeated: the same account paid the same amount less than three weeks before, and
+    the line names nothing => choose an invoice, or pay it back
+payment_amount_differs: the invoices that are named come to less, or to more in a way that is no
+    part payment => choose what it pays, or pay the rest back
+payer_differs: the account or name is not that of the customer whose invoice is named => choose
+    the invoice if the payer pays for the customer
+invoice_paid_already: the invoice that is named has nothing open => choose another, or pay it back
+payment_currency_differs: the invoice that is named is in another currency => book the payment in
+    Odoo with its rate
+payment_company_differs: the invoice that is named is another company's => book it in Odoo
+payment_direction_differs: money went out, and the line names an open invoice of the same partner
+    => find out what was paid; a refund belongs to a credit note
+payment_details_awaited: the entry sums several payments, and the bank's notification (CAMT.054)
+    has not come => wait for it, or ask the bank
+payment_details_differ: the payments that the bank lists do not add up to the entry => ask the
+    bank, and book it in Odoo
+return_unidentified: a payment came back, and not one booked line is found that it undoes =>
+    choose the line
+""",
+    default="finance",
+)
+
 CREDENTIALS = _group(
     "Credentials",
     Outcome.HEALS,
@@ -576,6 +640,8 @@ EXCEPTIONS = (
     CRM,
     CRM_SETUP,
     ODOO,
+    BANK_STATEMENTS,
+    BANK_LINES,
     CREDENTIALS,
     DEFECTS,
     TRANSIENT,
