@@ -28,7 +28,6 @@ from activities.done import Done
 from activities.failures import FailureDetail
 from activities.odoo.delivery import TodoRequest
 from activities.odoo.sweeps import SWEEP_OVERLAP
-from contracts import sweeps as sweep_rules
 from contracts.contract.messages import MilestoneReachedInOdoo
 from contracts.crm import WonDeal, WonDeals
 from contracts.invoice.state import InvoiceStage
@@ -379,7 +378,7 @@ async def crm_of_pages(
 async def test_a_sweep_that_takes_long_ends_and_the_next_one_goes_on(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweep_rules, "SWEEP_LASTS", timedelta(0))
+    monkeypatch.setattr(sweeping_module, "is_time_up", lambda began_at: True)
     async with crm_of_pages(world, monkeypatch, 3, lambda mark: None) as (schedule, asked, started):
         first, second, third, fourth = [
             await result_of(world, schedule, times, ConnectorSweepResult) for times in range(1, 5)
@@ -516,7 +515,7 @@ async def test_a_sweep_of_odoo_that_takes_long_ends_and_the_next_one_goes_on(
         for n in range(3)
     ]
     changes = Changes(*pages)
-    monkeypatch.setattr(sweeping_module, "SWEEP_LASTS", timedelta(0))
+    monkeypatch.setattr(sweeping_module, "is_time_up", lambda began_at: True)
     async with sweeping(world, monkeypatch, changes) as queue:
         schedule = await scheduled(world, name, queue)
         results = [await swept(world, schedule, times) for times in (1, 2, 3, 4)]
