@@ -20,14 +20,6 @@ MOST_FOUND = 10_000
 twice is started once."""
 
 
-SWEEP_LASTS = timedelta(minutes=20)
-"""A sweep that has read for so long ends with the page that it is at, and the next goes on behind
-it."""
-READS_END_WITHIN = timedelta(minutes=25)
-"""After it began: what a remote has not answered until then, the next sweep asks for. The schedule
-ends a sweep by force somewhat later, with nothing kept of it."""
-
-
 class Kind(StrEnum):
     """What a sweep reads, in this order."""
 
@@ -191,14 +183,6 @@ class ConnectorSweepProgress(BaseModel):
         self.pages += 1
         if not self.after:
             self.result.watermark = max(self.result.watermark, as_of)
-
-    def is_late(self, now: datetime) -> bool:
-        """Whether it has read for so long that the next sweep goes on."""
-        return now - self.began_at >= SWEEP_LASTS
-
-    def left(self, now: datetime) -> timedelta:
-        """How long a page may take that is asked for now."""
-        return self.began_at + READS_END_WITHIN - now
 
     def ended(self) -> ConnectorSweepResult:
         """Its result before the last page."""

@@ -15,13 +15,12 @@ with workflow.unsafe.imports_passed_through():
     from activities.odoo.burn import OdooBurn, PortfolioRequest
     from contracts.contract.messages import BurnRequest
     from contracts.sweeps import (
-        SWEEP_LASTS,
         BurnSweepProgress,
         BurnSweepResult,
         ProjectBurn,
     )
     from workflows import options
-    from workflows.sweeps import AT_ONCE, signalled
+    from workflows.sweeps import AT_ONCE, in_time, is_time_up, signalled
 
 BURN_REQUESTED = "burn_requested"
 SWEEP = "the daily sweep"
@@ -40,11 +39,12 @@ class BurnSweepWorkflow:
     async def run(self, progress: BurnSweepProgress | None = None) -> BurnSweepResult:
         progress = progress or _begun(workflow.get_last_completion_result(BurnSweepResult))
         result = progress.result
+        config = options.odoo_finance("hours of the portfolio", options.Urgency.BACKGROUND)
         while True:
             page = await workflow.execute_activity_method(
                 OdooBurn.read_portfolio,
                 PortfolioRequest(after=progress.after),
-                **options.odoo_finance("hours of the portfolio", options.Urgency.BACKGROUND),
+                **in_time(config, progress.began_at),
             )
             news = [item for item in page.projects if is_news(progress.before, item)]
             result.signalled += sum(await asyncio.gather(*map(self._signal, news)))
@@ -54,7 +54,7 @@ class BurnSweepWorkflow:
             if page.next is None:
                 return result
             progress.after = page.next
-            if workflow.now() - progress.began_at >= SWEEP_LASTS:
+            if is_time_up(progress.began_at):
                 result.after = page.next
                 return result
             if workflow.info().is_continue_as_new_suggested():

@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.sweeps import ConnectorSweep, ConnectorSweepProgress, ConnectorSweepResult
     from workflows import options, search_attributes
     from workflows.events import EventWorkflow
-    from workflows.sweeps import Found, FoundPage, looked_through
+    from workflows.sweeps import Found, FoundPage, in_time, looked_through
 
 
 @workflow.defn
@@ -31,11 +31,10 @@ class EsignSweepWorkflow:
         async def read(progress: ConnectorSweepProgress) -> FoundPage:
             since, after = progress.since, progress.after
             config = options.esign(f"envelopes that ended since {since:%Y-%m-%d %H:%M}")
-            config["schedule_to_close_timeout"] = progress.left(workflow.now())
             page = await workflow.execute_activity_method(
                 EsignActivities.changed_envelopes,
                 ChangedRequest(system=sweep.system, since=since, after=after),
-                **config,
+                **in_time(config, progress.began_at),
             )
             return FoundPage(list(_found(sweep.system, page)), page.as_of, page.next)
 

@@ -23,6 +23,7 @@ from temporalio.exceptions import (
     WorkflowAlreadyStartedError,
     is_cancelled_exception,
 )
+from temporalio.workflow import ActivityConfig
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel
@@ -43,8 +44,6 @@ with workflow.unsafe.imports_passed_through():
     from contracts.model import Source
     from contracts.sweeps import (
         FIRST_LOOK_BACK,
-        READS_END_WITHIN,
-        SWEEP_LASTS,
         ChangedInvoice,
         ConnectorSweep,
         ConnectorSweepProgress,
@@ -71,6 +70,7 @@ MOST_SEEN, MOST_LEFT, MOST_NAMED, MOST_LOST = 50_000, 500, 200, 1_000
 """What a result holds: together well below the engine's 2 MB, twice in what a run goes on with."""
 LOOKS_APART = timedelta(hours=1)
 """How often it is looked for invoices whose workflows were ended by force."""
+_LEAST = timedelta(seconds=30)
 _TODO_WITHIN = timedelta(minutes=2)
 """What Odoo does not take until then the next sweep tries again."""
 
@@ -107,7 +107,7 @@ class OdooSweepWorkflow:
         is_first = progress is None
         while True:
             try:
-                changes = await self._read(window, began_at + READS_END_WITHIN - workflow.now())
+                changes = await self._read(window, began_at)
             except ActivityError as error:
                 if is_first or is_cancelled_exception(error):
                     raise
@@ -122,7 +122,7 @@ class OdooSweepWorkflow:
                 metrics.unserved(len(self._result.left) + self._result.held)
                 return self._result
             window = window.model_copy(update={"after": changes.next})
-            if workflow.now() - began_at >= SWEEP_LASTS:
+            if is_time_up(began_at):
                 return self._ended(window)
             if workflow.info().is_continue_as_new_suggested():
                 told = self._before.model_copy(update={"named": [], "unfollowed": [], "left": []})
@@ -175,10 +175,9 @@ class OdooSweepWorkflow:
         if watermark > self._before.watermark:
             self._result.watermark, self._result.marked_at = watermark, workflow.now()
 
-    async def _read(self, window: SweepWindow, within: timedelta) -> OdooChanges:
+    async def _read(self, window: SweepWindow, began_at: datetime) -> OdooChanges:
         summary = f"changes since {window.since:%Y-%m-%d %H:%M}"
-        config = options.odoo_finance(summary, options.Urgency.AWAITED)
-        config["schedule_to_close_timeout"] = within
+        config = in_time(options.odoo_finance(summary, options.Urgency.AWAITED), began_at)
         return await workflow.execute_activity_method(OdooSweeps.read_changes, window, **config)
 
     async def _look_for_lost(self) -> None:
@@ -305,6 +304,22 @@ class OdooSweepWorkflow:
             self._kept[digest] = None
 
 
+def is_time_up(began_at: datetime) -> bool:
+    """Whether a sweep has lasted for so long that it ends after its page, and the next goes on. Its
+    schedule ends it by force later, and then nothing is kept of it."""
+    limit = workflow.info().execution_timeout
+    return limit is not None and workflow.now() - began_at >= limit * 2 / 3
+
+
+def in_time(config: ActivityConfig, began_at: datetime) -> ActivityConfig:
+    """What a remote does not answer before its sweep is ended by force, the next sweep asks for."""
+    limit = workflow.info().execution_timeout
+    if limit is None:
+        return config
+    left = began_at + limit * 5 / 6 - workflow.now()
+    return {**config, "schedule_to_close_timeout": max(left, _LEAST)}
+
+
 async def signalled(workflow_id: str, signal: str, *news: BaseModel) -> bool:
     """Signal a workflow; False where there is none that runs."""
     try:
@@ -330,11 +345,10 @@ class CrmSweepWorkflow:
         async def read(progress: ConnectorSweepProgress) -> FoundPage:
             since, after = progress.since, progress.after
             config = options.crm(f"deals won since {since:%Y-%m-%d %H:%M}", options.Urgency.AWAITED)
-            config["schedule_to_close_timeout"] = progress.left(workflow.now())
             won = await workflow.execute_activity_method(
                 CrmActivities.won_deals,
                 WonDealsRequest(system=sweep.system, since=since, after=after),
-                **config,
+                **in_time(config, progress.began_at),
             )
             return FoundPage([_found(sweep, deal) for deal in won.deals], won.as_of, won.next)
 
@@ -399,7 +413,7 @@ async def looked_through(
         progress.after = page.next
         if not page.next:
             return progress.result
-        if progress.is_late(workflow.now()):
+        if is_time_up(progress.began_at):
             return progress.ended()
         if workflow.info().is_continue_as_new_suggested():
             workflow.continue_as_new(sweep.model_copy(update={"progress": progress}))

@@ -6,6 +6,7 @@ import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import pytest
@@ -28,7 +29,6 @@ from activities.done import Done
 from activities.failures import FailureDetail
 from activities.odoo.delivery import TodoRequest
 from activities.odoo.sweeps import SWEEP_OVERLAP
-from contracts import sweeps as sweep_rules
 from contracts.contract.messages import MilestoneReachedInOdoo
 from contracts.crm import WonDeal, WonDeals
 from contracts.invoice.state import InvoiceStage
@@ -379,7 +379,7 @@ async def crm_of_pages(
 async def test_a_sweep_that_takes_long_ends_and_the_next_one_goes_on(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweep_rules, "SWEEP_LASTS", timedelta(0))
+    monkeypatch.setattr(sweeping_module, "is_time_up", lambda began_at: True)
     async with crm_of_pages(world, monkeypatch, 3, lambda mark: None) as (schedule, asked, started):
         first, second, third, fourth = [
             await result_of(world, schedule, times, ConnectorSweepResult) for times in range(1, 5)
@@ -516,7 +516,7 @@ async def test_a_sweep_of_odoo_that_takes_long_ends_and_the_next_one_goes_on(
         for n in range(3)
     ]
     changes = Changes(*pages)
-    monkeypatch.setattr(sweeping_module, "SWEEP_LASTS", timedelta(0))
+    monkeypatch.setattr(sweeping_module, "is_time_up", lambda began_at: True)
     async with sweeping(world, monkeypatch, changes) as queue:
         schedule = await scheduled(world, name, queue)
         results = [await swept(world, schedule, times) for times in (1, 2, 3, 4)]
@@ -525,6 +525,32 @@ async def test_a_sweep_of_odoo_that_takes_long_ends_and_the_next_one_goes_on(
     assert [item.unknown for item in results] == [10, 10, 10, 0], "each told once"
     assert {item.watermark for item in results[:3]} == {pages[0].watermark}
     assert [window.after is None for window in changes.windows] == [True, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "limit", "is_up", "left"),
+    [
+        (19, timedelta(minutes=30), False, timedelta(minutes=6)),
+        (20, timedelta(minutes=30), True, timedelta(minutes=5)),
+        (20, timedelta(days=1), False, timedelta(hours=19, minutes=40)),
+        (29, timedelta(minutes=30), True, timedelta(seconds=30)),
+        (500, None, False, timedelta(hours=2)),
+    ],
+)
+def test_a_sweep_ends_by_itself_before_its_schedule_ends_it(
+    monkeypatch: pytest.MonkeyPatch,
+    minutes: int,
+    limit: timedelta | None,
+    is_up: bool,
+    left: timedelta,
+) -> None:
+    began_at = now()
+    info = SimpleNamespace(execution_timeout=limit)
+    monkeypatch.setattr(workflow, "info", lambda: info)
+    monkeypatch.setattr(workflow, "now", lambda: began_at + timedelta(minutes=minutes))
+    assert sweeping_module.is_time_up(began_at) is is_up
+    config = workflow.ActivityConfig(schedule_to_close_timeout=timedelta(hours=2))
+    assert sweeping_module.in_time(config, began_at)["schedule_to_close_timeout"] == left
 
 
 def test_what_was_read_late_enough_is_not_read_once_more() -> None:
