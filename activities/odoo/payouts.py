@@ -189,8 +189,10 @@ def _rows(
     books, keys = request.books, (request.system, request.payout.payout_id, ref)
     through = clearing.clearing(odoo, company, books.journal)
     label = " ".join(filter(None, (ref, request.payout.text)))
-    pairs = (("net", net, books.payout_account, "payout_account"),)
-    pairs += (("fees", fees, books.fee_account, "fee_account"),)
+    pairs = (
+        ("net", net, books.payout_account, "payout_account"),
+        ("fees", fees, books.fee_account, "fee_account"),
+    )
     lines = []
     for name, amount, code, field in pairs:
         if amount.is_zero:
