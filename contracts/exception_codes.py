@@ -494,8 +494,8 @@ PAYMENTS = _group(
     "Payment processors",
     Outcome.REFUSED,
     """
-Shown by `c2c events` at what a processor told, or in an invoice's journal. Correct the cause, then
-`c2c events deliver`.
+Shown by `c2c events` at what a processor reported, or in an invoice's journal. Correct the cause,
+then `c2c events replay`.
 
 payments_not_configured (operations): the workers' configuration has no payment processor of this
     name => configure it, restart the workers

@@ -47,7 +47,12 @@ class Group(StrEnum):
         return self.value.removeprefix("c2c.")
 
 
-_LABELS = {Group.CRM: "CRM", Group.ESIGN: "E-signature", Group.PAYMENTS: "Payments", Group.SENDER: "Sender"}
+_LABELS = {
+    Group.CRM: "CRM",
+    Group.ESIGN: "E-signature",
+    Group.PAYMENTS: "Payments",
+    Group.SENDER: "Sender",
+}
 
 
 @dataclass(frozen=True)

@@ -220,7 +220,9 @@ class StripeStore:
         link = self._add("payment_links", link_id, object="payment_link", active=True)
         link |= {"url": f"https://buy.stripe.com/{link_id}", "metadata": given.get("metadata", {})}
         link |= {"amount": int(amount), "currency": currency, "paid": 0}
-        link["restrictions"] = {"completed_sessions": {"limit": int(limit["limit"])}} if limit else None
+        link["restrictions"] = (
+            {"completed_sessions": {"limit": int(limit["limit"])}} if limit else None
+        )
         link["payment_intent_data"] = {
             "metadata": intent.get("metadata", {}),
             "description": intent.get("description"),

@@ -194,8 +194,8 @@ class Settings(BaseSettings):
     """Everything but the connection to Temporal.
 
     `default_entity` is the legal entity that commands mean where none is stated and several are
-    configured. `esign`, `crm`, `payments` and `sender` are the connectors by the name that each is configured
-    under; what a table may say is declared by the connector of its kind.
+    configured. `esign`, `crm`, `payments` and `sender` are the connectors by the name that each is
+    configured under; what a table may say is declared by the connector of its kind.
     """
 
     model_config = SettingsConfigDict(

@@ -10,8 +10,8 @@ from temporalio import activity
 from activities import metrics
 from activities.failures import BusinessRefusal, after_effect
 from activities.odoo import external_ids
-from activities.odoo.clearing import Clearing, clearing
 from activities.odoo.balances import balance_of
+from activities.odoo.clearing import Clearing, clearing
 from activities.odoo.needs import ACCOUNTING, UPSERT, Need
 from activities.odoo.reconciliation import assign, reconcile
 from contracts.invoice.answers import Reconciled

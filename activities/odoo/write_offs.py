@@ -150,9 +150,7 @@ class OdooWriteOffs:
             "invoice_origin": _origin(request),
             "currency_id/id": f"base.{currency}",
         }
-        loss = account(
-            self._odoo, request.company_id, request.account_code, "write_off_account"
-        )
+        loss = account(self._odoo, request.company_id, request.account_code, "write_off_account")
         sides = (
             ("loss", loss, request.amount),
             ("receivable", receivable["account_id"][0], -request.amount),
@@ -188,7 +186,6 @@ class OdooWriteOffs:
                 value=str(company_id),
             )
         return int(found[0]["id"])
-
 
 
 def _origin(request: WriteOffRequest) -> str:

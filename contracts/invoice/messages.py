@@ -13,7 +13,6 @@ from contracts.model import Frozen, Message, MessageDay, Person, Text, Value
 from contracts.money import Money
 from contracts.processors import ProcessorPayment
 
-
 MAX_JOURNAL = 20
 """Characters of a journal's code."""
 

@@ -88,9 +88,7 @@ def _with_standing(
     return state if found == state.reversals else state.replace(reversals=found)
 
 
-def _reversed_by(
-    state: InvoiceState, report: PaymentReported, reversal: Reversal
-) -> InvoiceState:
+def _reversed_by(state: InvoiceState, report: PaymentReported, reversal: Reversal) -> InvoiceState:
     """A reversal is followed once; one that was made good, and stands again, once more."""
     same = [item for item in state.reversals if item.reversal.id == reversal.id]
     if same and same[-1].stage is not ReversalStage.RESTORED:
@@ -164,9 +162,7 @@ def _with(state: InvoiceState, item: PaymentReversal) -> InvoiceState:
 
 def _reversed(state: InvoiceState, action: Action, balance: InvoiceBalance) -> InvoiceState:
     item = of_key(state, action.subject)
-    state = payments.with_balance(
-        _with(state, item.replace(stage=ReversalStage.BOOKED)), balance
-    )
+    state = payments.with_balance(_with(state, item.replace(stage=ReversalStage.BOOKED)), balance)
     return _disputed(state, item) if item.reversal.kind is ReversalKind.CHARGEBACK else state
 
 

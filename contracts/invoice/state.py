@@ -156,8 +156,8 @@ class PaymentQuestion(Value):
 
 
 class ReversalStage(StrEnum):
-    """Where the undoing of a payment is: to be booked, booked, made good by another payment, or left
-    to a person."""
+    """Where the undoing of a payment is: to be booked, booked, made good by another payment, or
+    left to a person."""
 
     WAITING = "waiting"
     BOOKED = "booked"
@@ -166,8 +166,9 @@ class ReversalStage(StrEnum):
 
 
 class PaymentReversal(Value):
-    """What undoes a payment of ours. `key` is the reference it is booked under, which tells a second
-    time apart; `payment` is the payment's. `is_undone`: the processor does not say so any more."""
+    """What undoes a payment of ours. `key` is the reference it is booked under, which tells a
+    second time apart; `payment` is the payment's. `is_undone`: the processor does not say so any
+    more."""
 
     key: str
     payment: str

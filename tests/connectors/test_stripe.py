@@ -1,4 +1,4 @@
-"""Stripe, held to the conformance kit; and to its own client, which reads the stand-in and signs."""
+"""Stripe, held to the conformance kit; and to its own client: it reads the stand-in, and signs."""
 
 from __future__ import annotations
 
@@ -109,7 +109,9 @@ class StripeRemote(PaymentsRemote):
 
     def pay_out(self, currency: str) -> tuple[str, Money, Money]:
         payout_id = self.store.pay_out(currency.lower())
-        rows = [row for row in self.store.rows("balance_transactions") if row["payout"] == payout_id]
+        rows = [
+            row for row in self.store.rows("balance_transactions") if row["payout"] == payout_id
+        ]
         net = self.store.find("payouts", payout_id)["amount"]
         fees = sum(row["fee"] for row in rows)
         return payout_id, of_minor_units(net, currency), of_minor_units(fees, currency)

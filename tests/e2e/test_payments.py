@@ -186,9 +186,7 @@ async def test_what_is_paid_refunded_charged_back_and_paid_out_is_so_in_odoo(
     invoice = await world.open(data)
     state = await world.invoice(invoice)
     assert state.payment_link is not None
-    [mail] = await asyncio.to_thread(
-        world.server.mails, data["customer"]["billing_email"]
-    )
+    [mail] = await asyncio.to_thread(world.server.mails, data["customer"]["billing_email"])
     letter = mail.get_body(("html",))
     assert letter is not None
     assert state.payment_link.url in letter.get_content()

@@ -28,7 +28,7 @@ class ClearingBooks:
         """What stands on an account."""
         domain = [("account_id", "=", self.accounts[code]), ("parent_state", "=", "posted")]
         lines = odoo.search_read("account.move.line", domain, ["balance"])
-        return round(sum(line["balance"] for line in lines), 2)
+        return round(sum(float(line["balance"]) for line in lines), 2)
 
 
 def clearing_books(admin: OdooClient, company: int = COMPANY) -> ClearingBooks:

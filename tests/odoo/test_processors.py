@@ -133,12 +133,11 @@ def test_a_reversal_that_a_killed_worker_left_is_finished(
     def dies_pressing(self: OdooClient, *_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        if lost == "action_post":
-            patch.setattr(OdooClient, "press", dies_pressing)
-        else:
-            patch.setattr(OdooClient, "call", dies)
-        undone(made, invoice, payment, "40.00", key=key)
+    with monkeypatch.context() as patch:
+        is_pressed = lost == "action_post"
+        patch.setattr(OdooClient, *(("press", dies_pressing) if is_pressed else ("call", dies)))
+        with pytest.raises(KeyboardInterrupt):
+            undone(made, invoice, payment, "40.00", key=key)
     undone(made, invoice, payment, "40.00", key=key)
     assert len(booked(odoo, key)) == 1
     assert made.standing(invoice) == (40.0, "partial")

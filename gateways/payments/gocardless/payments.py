@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from itertools import islice
 
-from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.problems import Problem
 from contracts.processors import (

@@ -103,9 +103,7 @@ class Stripe:
             ("disputes", ReversalKind.CHARGEBACK, _TAKEN_BACK),
         )
         for path, kind, standing in both:
-            rows = (
-                row for row in self._api.every(path, **params) if row.get("status") in standing
-            )
+            rows = (row for row in self._api.every(path, **params) if row.get("status") in standing)
             for row in islice(rows, MAX_REVERSALS // 2):
                 yield self._reversal(row, kind)
 
