@@ -22,7 +22,15 @@ with workflow.unsafe.imports_passed_through():
     from contracts.agenda.state import required
     from contracts.approvals import reminder_message
     from contracts.identifiers import invoice_origin, invoice_workflow_id
-    from contracts.invoice import acts, collecting, issuing, reminding, reporting, reversals
+    from contracts.invoice import (
+        acts,
+        collecting,
+        issuing,
+        payments,
+        reminding,
+        reporting,
+        reversals,
+    )
     from contracts.invoice.messages import PaymentReceived
     from contracts.invoice.state import InvoiceReport, InvoiceState
     from contracts.processors import LinkRequest
@@ -162,6 +170,19 @@ def _register_payment(state: InvoiceState, action: Action) -> Awaitable[Any]:
     )
 
 
+def _take_back(state: InvoiceState, action: Action) -> Awaitable[Any]:
+    item = payments.given_up(state, action.subject)
+    workflow_id = invoice_workflow_id(state.contract_workflow_id, state.proposal.number)
+    request = DiscardRequest(
+        origin=invoice_origin(workflow_id),
+        invoice_id=_invoice_id(state),
+        payment=item.payment,
+        write_off=item.write_off,
+    )
+    config = options.odoo_finance(f"cancel the draft of {item.key}", _BACKGROUND)
+    return activity(OdooInvoices.discard_draft, request, config)
+
+
 def _reconcile(state: InvoiceState, action: Action) -> Awaitable[Any]:
     request = ReconcileRequest(
         invoice_id=required(state.credited_invoice_id), credit_note_id=_invoice_id(state)
@@ -271,6 +292,7 @@ PERFORM: dict[str, Perform[InvoiceState]] = {
     acts.BALANCE: _read_balance,
     acts.REGISTER_PAYMENT: _register_payment,
     acts.REVERSE_PAYMENT: _reverse_payment,
+    acts.TAKE_BACK: _take_back,
     acts.RECONCILE: _reconcile,
     acts.REMIND: _remind,
     acts.TODO: _create_todo,

@@ -16,6 +16,7 @@ REVERSE_PAYMENT = parking.REVERSE_PAYMENT.name
 RECONCILE = parking.RECONCILE.name
 REMIND = parking.REMIND.name
 WRITE_OFF = parking.WRITE_OFF.name
+TAKE_BACK = parking.TAKE_BACK.name
 TODO = "todo"
 PAYMENT_LINK = "payment_link"
 TELL_CONTRACT = "tell_contract"

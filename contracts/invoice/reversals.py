@@ -186,7 +186,7 @@ def _give_up(state: InvoiceState, parked: StepException, _: Resolution) -> Invoi
     """A person books it, or leaves the payment as it is."""
     item = of_key(state, parked.subject)
     state = _with(state, item.replace(stage=ReversalStage.LEFT))
-    return state.noted(f"{item.reversal.kind} {item.key} is not booked by c2c")
+    return state.noted(f"{item.reversal.kind} {item.key} is left to a person")
 
 
 # --- what follows ---------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ class OdooInvoice:
     """One invoice or credit note. Amounts are positive on both, as Odoo has them.
 
     `changed` counts its changes and stands for the time of the last one. `note` is what a person
-    has written on it there.
+    has written on it there. `drafts` are those of what Odoo did not post.
     """
 
     number: int
@@ -72,9 +72,14 @@ class OdooInvoice:
     in_payment: bool = False
     changed: int = 0
     note: str = ""
+    drafts: tuple[str, ...] = ()
 
     def now(self, **changes: Any) -> OdooInvoice:
         return replace(self, changed=self.changed + 1, **changes)
+
+    def without_draft(self, key: str) -> OdooInvoice:
+        rest = tuple(item for item in self.drafts if item != key)
+        return self if rest == self.drafts else replace(self, drafts=rest)
 
     @property
     def untaxed(self) -> Money:
@@ -264,6 +269,7 @@ _REQUESTS: Mapping[str, Callable[[InvoiceState, Action], Any]] = {
     acts.REGISTER_PAYMENT: _payment_request,
     acts.REVERSE_PAYMENT: _reversal_request,
     acts.PAYMENT_LINK: lambda state, _: None,
+    acts.TAKE_BACK: lambda state, action: action.subject,
     acts.RECONCILE: lambda state, _: state.proposal.credited_number,
     acts.REMIND: _reminder_request,
     acts.TODO: _reminder_request,
@@ -338,6 +344,7 @@ def _register(odoo: Odoo, number: int, payment: PaymentReceived) -> tuple[Odoo, 
         # What is more than was open goes on the customer's account.
         rest = max(known.residual - payment.amount, Money.zero(payment.amount.currency))
         known = known.now(payments=(*known.payments, payment.reference), residual=rest)
+        known = known.without_draft(f"payment:{payment.reference}")
     return odoo.with_invoice(known), Done(known.balance)
 
 
@@ -353,6 +360,10 @@ def _reverse(odoo: Odoo, number: int, item: PaymentReversal) -> tuple[Odoo, Resu
 
 def _link(odoo: Odoo, number: int, asked: None) -> tuple[Odoo, Result]:
     return odoo, Done(PaymentLink(url="https://pay.example/1", words="Pay online"))
+
+
+def _take_back(odoo: Odoo, number: int, key: str) -> tuple[Odoo, Result]:
+    return odoo.with_invoice(odoo.invoices[number].without_draft(key)), Done()
 
 
 def _reconcile(odoo: Odoo, number: int, credited_number: int) -> tuple[Odoo, Result]:
@@ -381,6 +392,7 @@ def _write_off(odoo: Odoo, number: int, asked: Any) -> tuple[Odoo, Result]:
             return odoo, refused("write_off_too_large")
         rest = known.residual - amount
         known = known.now(write_offs=count, residual=rest, written_off=amount)
+        known = known.without_draft(f"write_off:{count}")
     return odoo.with_invoice(known), Done(known.balance)
 
 
@@ -398,6 +410,7 @@ _ACTS: Mapping[str, Callable[[Odoo, int, Any], tuple[Odoo, Result]]] = {
     acts.REGISTER_PAYMENT: _register,
     acts.REVERSE_PAYMENT: _reverse,
     acts.PAYMENT_LINK: _link,
+    acts.TAKE_BACK: _take_back,
     acts.RECONCILE: _reconcile,
     acts.REMIND: _remind,
     acts.TODO: _nothing,

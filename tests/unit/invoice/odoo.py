@@ -55,6 +55,8 @@ class Odoo:
     reversals: tuple[str, ...] = ()
     losses: tuple[tuple[str, Money], ...] = ()
     """What is written off, with the key of its entry."""
+    drafts: tuple[str, ...] = ()
+    """Of what Odoo did not post."""
     total: Money = TOTAL
     residual: Money = ZERO
     changed: int = 0
@@ -159,6 +161,11 @@ def _link(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Result
     return odoo, Done(PaymentLink(url="https://pay.example/1", words="Pay online"))
 
 
+def _take_back(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Result]:
+    rest = tuple(item for item in odoo.drafts if item != action.subject)
+    return replace(odoo, drafts=rest), Done()
+
+
 def _reconcile(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Result]:
     if odoo.residual.is_positive:
         odoo = odoo.now(residual=ZERO)
@@ -201,6 +208,7 @@ _ACTS: Mapping[str, Callable[[Odoo, InvoiceState, Action], tuple[Odoo, Result]]]
     acts.REGISTER_PAYMENT: _register,
     acts.REVERSE_PAYMENT: _reverse,
     acts.PAYMENT_LINK: _link,
+    acts.TAKE_BACK: _take_back,
     acts.RECONCILE: _reconcile,
     acts.REMIND: _remind,
     acts.TODO: _nothing,
