@@ -169,7 +169,7 @@ def test_what_may_be_booked_is_found_out_although_it_is_undone() -> None:
 
 def test_whoever_gave_a_payment_up_hears_what_undoes_it() -> None:
     play = fail(hear(posted()), REGISTER, model.refused("odoo_refused"))
-    play = say(play, decision(play.state.exceptions[0].step, Choice.SKIP))
+    play = done(say(play, decision(play.state.exceptions[0].step, Choice.SKIP)))
     play = hear(play, REFUND)
     assert [code for _, code in parked(play)] == ["payment_reversed"]
     assert running(play) == []
