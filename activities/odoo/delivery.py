@@ -25,17 +25,15 @@ from gateways.fields import names
 from gateways.odoo import FAILED, SHOWN, OdooClient
 
 _WIZARDS = {"account.move.send.wizard": "move_id", "account.move.send.batch.wizard": "move_ids"}
-_BODY: Mapping[str, tuple[str, ...]] = {
-    "account.move.send.wizard": ("body",),
-    "account.move.send.batch.wizard": (),
-}
+_BODY = {"account.move.send.wizard": ("body",)}
+"""Only the wizard for one lets its text be written."""
 _MAILS = (
     *(
         Need(
             wizard,
-            (invoices, "create_date", *_BODY[wizard]),
+            (invoices, "create_date", *_BODY.get(wizard, ())),
             access=ACCOUNTING,
-            rights=("create", "write", "unlink"),
+            rights=("create", *(("write",) if wizard in _BODY else ()), "unlink"),
             methods=("action_send_and_print",),
         )
         for wizard, invoices in _WIZARDS.items()

@@ -31,7 +31,10 @@ MAX_WORDS = 40
 NEEDS = (
     Need(
         "account.move",
-        names("move_type company_id journal_id date ref currency_id line_ids name invoice_origin"),
+        names("""
+            move_type company_id journal_id date ref currency_id line_ids name invoice_origin
+            state
+        """),
         access=ACCOUNTING,
         rights=UPSERT,
     ),

@@ -48,7 +48,9 @@ NEEDS = (
     ),
     Need(
         _LINE,
-        names("payment_id account_id amount_currency amount_residual_currency reconciled"),
+        names(
+            "payment_id account_id amount_currency amount_residual_currency reconciled parent_state"
+        ),
         access=ACCOUNTING,
         methods=("remove_move_reconcile",),
     ),
