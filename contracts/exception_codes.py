@@ -471,6 +471,14 @@ payment_exceeds (finance, at settle_payment, only skip): more was paid than was 
     is on the customer's account in Odoo => reconcile or repay it, then `skip`
 payment_differs (finance, at settle_payment, only skip): a known payment was reported again with
     another amount; the first counts => book another one under its own reference, then `skip`
+payment_reversed (finance, at settle_payment, only skip): a payment that a person saw to was undone
+    at its processor, or is money there again => book that where the money is booked, then `skip`
+payment_missing (finance, at reverse_payment): Odoo has no posted payment of the reference that a
+    refund or chargeback undoes => book there what became of the money, then `skip`; or `retry`
+journal_unknown (operations, at register_payment): Odoo does not have exactly one journal with the
+    code in `journal` of the payment processor => correct the configuration or Odoo, then `retry`
+clearing_account_missing (operations, at register_payment): the processor's journal has no account
+    of its own in Odoo => set its default account, then `retry`
 credit_not_posted (finance, at reconcile): a credit note cannot be reconciled: it or its invoice
     is not posted in Odoo => post it there, then `retry`
 account_unknown (operations, at write_off): Odoo does not have exactly one account with the code
@@ -551,6 +559,26 @@ return_unidentified: a payment came back, and not one booked line is found that 
     choose the line
 """,
     default="finance",
+)
+
+PAYMENTS = _group(
+    "Payment processors",
+    Outcome.REFUSED,
+    """
+Shown by `c2c events` at what a processor reported, or in an invoice's journal. Correct the cause,
+then `c2c events replay`.
+
+payments_not_configured (operations): the workers' configuration has no payment processor of this
+    name => configure it, restart the workers
+payment_not_found (finance): the processor has no such payment, refund, dispute or payout => look
+    for it there
+payment_foreign (finance): a payment names an invoice of another legal entity than the processor
+    is configured for => book it by hand
+payments_refused (operations): the processor refused the call; the message says why => correct that
+payment_link_refused (operations): it made no page to pay on, and the invoice was mailed without
+    => correct what the message says; later invoices have one
+payout_cancelled (finance): the entry of a payout is cancelled in Odoo => reset it to draft there
+""",
 )
 
 CREDENTIALS = _group(
@@ -637,6 +665,7 @@ EXCEPTIONS = (
     BILLING,
     ISSUING,
     COLLECTING,
+    PAYMENTS,
     CRM,
     CRM_SETUP,
     ODOO,
@@ -702,6 +731,8 @@ reconcile: The credit note is posted, but not reconciled with its invoice. Recon
     Odoo and *skip*, or *retry*.
 register_payment: The money is known and not booked. Before you *skip*, book it where it belongs
     or pay it back. The draft of the payment, if Odoo has one, is cancelled then.
+reverse_payment: A refund or chargeback is known and not booked: the invoice is shown as paid and
+    is not. Before you *skip*, book it in Odoo yourself, and delete the draft of it if there is one.
 write_off: The write-off is approved and not booked. Correct `write_off_account`, then *retry*.
     *Skip* gives it up, and cancels the draft of its entry if Odoo has one.
 take_back: A payment or write-off was given up, and its draft is still in Odoo. After a *skip* it
