@@ -14,7 +14,6 @@ from temporalio.client import ScheduleIntervalSpec, ScheduleUpdate, ScheduleUpda
 from contracts.contract.state import ContractStage
 from contracts.events import EventOutcome
 from contracts.invoice.state import InvoiceStage
-from contracts.sweeps import READS_END_WITHIN
 from sandbox.proxy import Request
 from starters.client import events
 from starters.schedules import BURN_SWEEP, ODOO_SWEEP
@@ -53,7 +52,7 @@ ON_THE_STAND_IN = pytest.mark.parametrize(
     "odoo_server", ["sandbox"], indirect=True, scope="session"
 )
 """Where another system is away, Odoo only has to be there."""
-UNTIL_ITS_END = READS_END_WITHIN - 2 * MINUTE
+UNTIL_ITS_END = HOUR / 3
 """Somewhat less than a sweep may take."""
 RECENTLY = timedelta(days=3)
 """Later than where a sweep without a predecessor begins."""
