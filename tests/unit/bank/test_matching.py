@@ -87,7 +87,7 @@ def test_a_structured_reference_is_certain_whoever_pays(facts: dict[str, Any]) -
 
 
 def test_what_is_certain_counts_alone_if_it_has_the_amount() -> None:
-    both = {"references": (REFERENCE,), "texts": ("INV/2026/00013",)}
+    both: dict[str, Any] = {"references": (REFERENCE,), "texts": ("INV/2026/00013",)}
     assert parts(match(line("1210.00", **both), ledger(), POLICY)) == {11: "1210.00"}
     assert parts(match(line("1660.00", **both), ledger(), POLICY)) == {11: "1210.00", 13: "450.00"}
     assert_parked(match(line("1500.00", **both), ledger(), POLICY), "payment_amount_differs")
