@@ -156,59 +156,51 @@ _STRANGERS = ("Jan Smit", "Eva Maes", "Luc Roth", "Ana Lind", "Jan Lind", "Eva R
 _SUPPLIERS = ("Office Depot BV", "Proximus", "Lease Plan NV", "Cloud Hosting Ltd", "City Rent SA")
 
 
-class _Maker:
-    """Makes the firm, then day by day what is posted and what the bank says."""
+class _Firm:
+    """Its customers, and the invoices that it posts."""
 
-    def __init__(self, seed: int, open_at_start: int, lines: int) -> None:
-        self._chance = random.Random(seed)  # noqa: S311 - no secret: the same year again
-        self._wanted = lines
-        self._day = _START
+    def __init__(self, chance: random.Random, customers: int) -> None:
+        self.chance = chance
+        self.day = _START
+        self.open: list[_Invoice] = []
         self._moves = 10_000
         self._numbers = {"ogm": 0, "rf": 0, "plain": 0}
         self._references = 0
-        self._lines_made = 0
-        self._day_lines: list[BankLine] = []
-        self._open: list[_Invoice] = []
-        self._debited: list[tuple[BankLine, _Invoice]] = []
-        self._paid: list[tuple[_Invoice, BankLine]] = []
-        self._truth: dict[str, Truth] = {}
-        self._customers = [self._customer(number) for number in range(1, open_at_start // 5 + 2)]
-        self._start = open_at_start
+        self.customers = [self._customer(number) for number in range(1, customers + 1)]
+        self._share_accounts()
 
-    # --- the firm ---------------------------------------------------------------------------------
-
-    def _iban(self) -> str:
-        bank = f"{self._chance.randrange(10**18):018}"
+    def iban(self) -> str:
+        bank = f"{self.chance.randrange(10**18):018}"
         return f"DE{stdnum.iso7064.mod_97_10.calc_check_digits(bank + 'DE')}{bank}"
 
     def _customer(self, number: int) -> _Customer:
-        chance = self._chance
+        chance = self.chance
         name = f"{chance.choice(_FIRST)} {chance.choice(_SECOND)} {chance.choice(_FORMS)}".strip()
-        customer = _Customer(number, name, [self._iban()], is_known=chance.random() < 0.6)
+        customer = _Customer(number, name, [self.iban()], is_known=chance.random() < 0.6)
         if chance.random() < 0.15:
-            customer.ibans.append(self._iban())
+            customer.ibans.append(self.iban())
         customer.is_debited = chance.random() < 0.06
-        customer.habit = self._pick(_HABITS)
+        customer.habit = self.pick(_HABITS)
         customer.retainer = Decimal(chance.randrange(5, 80) * 100)
         return customer
 
-    def _pick(self, weights: dict[str, int]) -> str:
-        return self._chance.choices(list(weights), list(weights.values()))[0]
+    def pick(self, weights: dict[str, int]) -> str:
+        return self.chance.choices(list(weights), list(weights.values()))[0]
 
     def _share_accounts(self) -> None:
         """Some pay through a parent that is a customer, too; some through an agent of many."""
-        agents = [("Payrail Services", self._iban()), ("Fiduciaire Martin", self._iban())]
-        for customer in self._chance.sample(self._customers, max(2, len(self._customers) // 33)):
-            parent = self._chance.choice(self._customers)
-            if self._chance.random() < 0.5:
-                customer.through_name, customer.pays_through = self._chance.choice(agents)
+        agents = [("Payrail Services", self.iban()), ("Fiduciaire Martin", self.iban())]
+        for customer in self.chance.sample(self.customers, max(2, len(self.customers) // 33)):
+            parent = self.chance.choice(self.customers)
+            if self.chance.random() < 0.5:
+                customer.through_name, customer.pays_through = self.chance.choice(agents)
             elif parent is not customer:
                 customer.through_name, customer.pays_through = parent.name, parent.ibans[0]
 
-    def _post(self) -> OpenItem:
-        chance = self._chance
-        customer = self._customers[int(len(self._customers) * chance.random() ** 2.2)]
-        journal = self._pick({"ogm": 50, "rf": 25, "plain": 25})
+    def post(self) -> OpenItem:
+        chance = self.chance
+        customer = self.customers[int(len(self.customers) * chance.random() ** 2.2)]
+        journal = self.pick({"ogm": 50, "rf": 25, "plain": 25})
         self._numbers[journal] += 1
         self._moves += 1
         count = self._numbers[journal]
@@ -217,7 +209,7 @@ class _Maker:
             "rf": f"F26-{count:04}",
             "plain": f"2026{count:05}",
         }[journal]
-        currency = self._pick({"EUR": 92, "USD": 5, "GBP": 3})
+        currency = self.pick({"EUR": 92, "USD": 5, "GBP": 3})
         money = Money(self._amount(customer), currency)
         item = OpenItem(
             move=self._moves,
@@ -228,21 +220,21 @@ class _Maker:
             open=money,
             total=money,
             reference=self._reference(journal, number),
-            due_on=self._day + timedelta(30),
+            due_on=self.day + timedelta(30),
             ibans=tuple(customer.ibans[:1]) if customer.is_known else (),
             ids=(f"DD{self._moves}",) if customer.is_debited else (),
         )
-        self._open.append(_Invoice(item, customer, money.amount, self._day))
+        self.open.append(_Invoice(item, customer, money.amount, self.day))
         return item
 
     def _amount(self, customer: _Customer) -> Decimal:
-        kind = self._pick({"retainer": 35, "round": 25, "hours": 40})
+        kind = self.pick({"retainer": 35, "round": 25, "hours": 40})
         if kind == "retainer":
             return customer.retainer
         if kind == "round":
-            return Decimal(self._chance.randrange(2, 60) * 500)
-        hours = Decimal(self._chance.randrange(4, 640)) / 4
-        return (hours * self._chance.choice([95, 110, 125, 140]) * Decimal("1.21")).quantize(
+            return Decimal(self.chance.randrange(2, 60) * 500)
+        hours = Decimal(self.chance.randrange(4, 640)) / 4
+        return (hours * self.chance.choice([95, 110, 125, 140]) * Decimal("1.21")).quantize(
             Decimal("0.01")
         )
 
@@ -258,324 +250,14 @@ class _Maker:
             return stdnum.iso11649.format(f"RF{check}{base}")
         return number
 
-    # --- the year ---------------------------------------------------------------------------------
 
-    def year(self) -> Year:
-        self._share_accounts()
-        days: list[Day] = []
-        balance = Money("100000.00", "EUR")
-        posted = [self._post() for _ in range(self._start)]
-        sent: BankStatement | None = None
-        while self._lines_made < self._wanted:
-            self._day_lines = []
-            while len(self._day_lines) < 40 and self._lines_made < self._wanted:
-                self._something_happens()
-            lines = tuple(self._day_lines)
-            statement = BankStatement(
-                statement_id=f"ST-{len(days) + 1}",
-                account=ACCOUNT,
-                currency="EUR",
-                from_date=self._day,
-                to_date=self._day,
-                opening=balance,
-                closing=balance + Money.total((line.amount for line in lines), "EUR"),
-                lines=lines,
-            )
-            days.append(Day(tuple(posted), statement))
-            balance = statement.closing or balance
-            self._open = [item for item in self._open if item.left or item.customer.is_debited]
-            if sent is not None and self._chance.random() < 0.03:
-                days.append(Day((), sent.replace(statement_id=f"ST-{len(days)}-again")))
-                self._lines_made += len(sent.lines)
-            sent = statement
-            self._day += timedelta(1)
-            posted = [self._post() for _ in range(self._chance.randrange(24, 36))]
-        return Year(tuple(days), self._truth)
+class _Writer:
+    """What people write in a transfer."""
 
-    def _something_happens(self) -> None:
-        event = self._pick(_EVENTS)
-        happening: Callable[[], None] = getattr(self, f"_{event}")
-        happening()
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
 
-    def _line(self, amount: Money, truth: Truth, **facts: object) -> BankLine:
-        self._lines_made += 1
-        key = f"{ACCOUNT}/{self._day}/B{self._lines_made:06}"
-        line = BankLine(
-            key=f"{key}/0",
-            entry_key=key,
-            account=ACCOUNT,
-            booked_on=self._day,
-            amount=amount,
-            **facts,
-        )
-        self._day_lines.append(line)
-        self._truth[line.key] = truth
-        return line
-
-    # --- customers pay ----------------------------------------------------------------------------
-
-    def _one(self) -> None:
-        self._pays(self._due(1))
-
-    def _several(self) -> None:
-        count = self._chance.choices([2, 3, 4, 5, 6, 8, 12], [45, 22, 12, 8, 6, 4, 3])[0]
-        self._pays(self._due(count))
-
-    def _due(self, count: int) -> list[_Invoice]:
-        """Invoices of one customer in one currency, the older ones likelier; fewer if there are no
-        more. Debited customers pay by debit only."""
-        pool = self._payable()
-        first = pool[int(len(pool) * self._chance.random() ** 1.7)]
-        others = [
-            item
-            for item in pool
-            if item.customer is first.customer
-            and item is not first
-            and item.item.company == first.item.company
-            and item.left == item.item.total.amount
-        ]
-        return [first, *others[: count - 1]]
-
-    def _payable(self) -> list[_Invoice]:
-        return [
-            item
-            for item in self._open
-            if item.left > 0
-            and not item.customer.is_debited
-            and item.item.total.currency == "EUR"
-            and item.item.company == COMPANY
-        ]
-
-    def _pays(
-        self, invoices: list[_Invoice], amount: Decimal | None = None, kind: str = ""
-    ) -> None:
-        total = sum((item.left for item in invoices), _NONE)
-        paid = total if amount is None else amount
-        pays = [(item.item.move, Money(item.left, "EUR")) for item in invoices]
-        if amount is not None:
-            pays = [(invoices[0].item.move, Money(amount, "EUR"))]
-        if amount is None or amount >= total - Decimal("0.99"):
-            for item in invoices:
-                item.left = _NONE
-        else:
-            invoices[0].left -= amount
-        kind = kind or ("one" if len(invoices) == 1 else "several")
-        line = self._transfer(invoices, Money(paid, "EUR"), Truth(kind, tuple(pays)))
-        self._paid += [(item, line) for item in invoices[:1] if not item.left]
-
-    def _transfer(self, invoices: list[_Invoice], amount: Money, truth: Truth) -> BankLine:
-        customer = invoices[0].customer
-        habit = self._pick(_HABITS) if self._chance.random() < 0.3 else customer.habit
-        if len(invoices) > 1 and habit in ("reference", "reference_in_text"):
-            habit = "printed"
-        references, texts = self._words(habit, invoices)
-        customer.last_words = (references, texts)
-        kind = f"{truth.kind}: {habit}"
-        return self._line(
-            amount,
-            Truth(kind, truth.pays, truth.undoes, truth.about),
-            references=references,
-            texts=texts,
-            **self._payer(customer),
-        )
-
-    def _payer(self, customer: _Customer) -> dict[str, object]:
-        if customer.pays_through:
-            return {
-                "counterparty": customer.through_name,
-                "counterparty_iban": customer.pays_through,
-            }
-        name = customer.name.upper() if self._chance.random() < 0.4 else customer.name
-        if self._chance.random() < 0.1:
-            name = name[:12]  # Cut by the bank.
-        return {"counterparty": name, "counterparty_iban": self._chance.choice(customer.ibans)}
-
-    def _part(self) -> None:
-        invoice = self._due(1)[0]
-        share = self._chance.choice(
-            [Decimal("0.5"), Decimal("0.3"), Decimal("0.25"), Decimal("0.4")]
-        )
-        amount = (invoice.left * share).quantize(Decimal("0.01"))
-        self._pays([invoice], amount, "part")
-
-    def _short(self) -> None:
-        invoice = self._due(1)[0]
-        less = Decimal(self._chance.randrange(1, 99)) / 100
-        self._pays([invoice], invoice.left - less, "short")
-
-    def _over(self) -> None:
-        invoice = self._due(1)[0]
-        more = Decimal(self._chance.randrange(1, 99)) / 100
-        self._pays([invoice], invoice.left + more, "over")
-
-    def _much_over(self) -> None:
-        """A slip in the amount, far above: nothing that anybody should book alone."""
-        invoice = self._due(1)[0]
-        amount = Money(invoice.left * 10, "EUR")
-        self._transfer([invoice], amount, Truth("much_over", about=(invoice.item.move,)))
-
-    def _discount(self) -> None:
-        invoice = self._due(1)[0]
-        self._pays(
-            [invoice], (invoice.left * Decimal("0.98")).quantize(Decimal("0.01")), "discount"
-        )
-
-    def _twice(self) -> None:
-        """The same transfer again, days later: the money is the customer's."""
-        if not self._paid:
-            return
-        _, line = self._chance.choice(self._paid[-400:])
-        again = {
-            name: getattr(line, name)
-            for name in ("counterparty", "counterparty_iban", "references", "texts")
-        }
-        if any(again[name] for name in ("references", "texts")):
-            self._line(line.amount, Truth("twice"), **again)
-
-    def _old_words(self) -> None:
-        """The last transfer as a template: the amount is new, the words are not."""
-        invoice = self._due(1)[0]
-        words = invoice.customer.last_words
-        if words is None:
-            return self._one()
-        pays = ((invoice.item.move, Money(invoice.left, "EUR")),)
-        self._line(
-            Money(invoice.left, "EUR"),
-            Truth("old_words", pays),
-            references=words[0],
-            texts=words[1],
-            **self._payer(invoice.customer),
-        )
-        invoice.left = _NONE
-
-    def _other_currency(self) -> None:
-        """A dollar invoice, paid in euros."""
-        pool = [item for item in self._open if item.left > 0 and item.item.total.currency != "EUR"]
-        if not pool:
-            return
-        invoice = self._chance.choice(pool)
-        amount = Money((invoice.left * Decimal("0.91")).quantize(Decimal("0.01")), "EUR")
-        truth = Truth("other_currency", about=(invoice.item.move,))
-        line = self._transfer([invoice], amount, truth)
-        self._day_lines[-1] = line.replace(
-            original=Money(invoice.left, invoice.item.total.currency)
-        )
-        invoice.left = _NONE
-
-    def _debit(self) -> None:
-        pool = [
-            item
-            for item in self._open
-            if item.left > 0
-            and item.customer.is_debited
-            and item.item.total.currency == "EUR"
-            and item.item.company == COMPANY
-        ]
-        if not pool:
-            return
-        invoice = self._chance.choice(pool)
-        amount = Money(invoice.left, "EUR")
-        line = self._line(
-            amount,
-            Truth("debit", ((invoice.item.move, amount),)),
-            end_to_end_id=invoice.item.ids[0],
-            counterparty=invoice.customer.name,
-            counterparty_iban=invoice.customer.ibans[0],
-            code="PMNT/IDDT/ESDD",
-        )
-        invoice.left = _NONE
-        self._debited.append((line, invoice))
-
-    def _returned(self) -> None:
-        """A debit of the last weeks comes back."""
-        if not self._debited:
-            return
-        line, invoice = self._debited.pop(self._chance.randrange(len(self._debited)))
-        invoice.left = line.amount.amount
-        self._line(
-            -line.amount,
-            Truth("returned", undoes=line.key),
-            end_to_end_id=line.end_to_end_id,
-            counterparty=line.counterparty,
-            counterparty_iban=line.counterparty_iban,
-            is_returned=True,
-            return_reason=self._chance.choice(["AM04", "AC04", "MD06"]),
-            code="PMNT/IDDT/UPDD",
-        )
-
-    # --- what pays nothing ------------------------------------------------------------------------
-
-    def _charges(self) -> None:
-        amount = Money(Decimal(-self._chance.randrange(50, 4000)) / 100, "EUR")
-        self._line(amount, Truth("charges"), texts=("account charges",), code="ACMT/MDOP/CHRG")
-
-    def _supplier(self) -> None:
-        amount = Money(Decimal(-self._chance.randrange(2000, 900000)) / 100, "EUR")
-        number = self._chance.choice(
-            [f"INV/2026/{self._chance.randrange(1, 3000):05}", "rent", "lease 11"]
-        )
-        self._line(
-            amount,
-            Truth("supplier"),
-            counterparty=self._chance.choice(_SUPPLIERS),
-            counterparty_iban=self._iban(),
-            texts=(number,),
-            code="PMNT/ICDT/ESCT",
-        )
-
-    def _refund(self) -> None:
-        """We pay a customer back, naming the invoice: the sign is the other way round."""
-        if not self._paid:
-            return
-        invoice, line = self._chance.choice(self._paid[-400:])
-        self._line(
-            -line.amount,
-            Truth("refund"),
-            counterparty=invoice.customer.name,
-            counterparty_iban=invoice.customer.ibans[0],
-            texts=(f"refund {invoice.item.number}",),
-            code="PMNT/ICDT/ESCT",
-        )
-
-    def _wrong_sign(self) -> None:
-        """A debit that names an open invoice of a customer, as a slip in an order of ours does."""
-        invoice = self._due(1)[0]
-        self._line(
-            Money(-invoice.left, "EUR"),
-            Truth("wrong_sign", about=(invoice.item.move,)),
-            texts=(invoice.item.number,),
-            **self._payer(invoice.customer),
-        )
-
-    def _stranger(self) -> None:
-        """Somebody else's money: an amount that an invoice of ours may have, their own words."""
-        likely = self._chance.choice(self._payable())
-        amount = (
-            likely.left
-            if self._chance.random() < 0.5
-            else Decimal(self._chance.randrange(1, 90) * 25)
-        )
-        words = self._chance.choice(
-            [
-                "rent november",
-                f"invoice {self._chance.randrange(100, 9999)}",
-                "",
-                "refund tax 2025",
-                f"2026/{self._chance.randrange(1, 3000)}",
-                f"ticket {self._chance.randrange(10**8)}",
-            ]
-        )
-        self._line(
-            Money(amount, "EUR"),
-            Truth("stranger"),
-            counterparty=self._chance.choice(_STRANGERS),
-            counterparty_iban=self._iban(),
-            texts=(words,) if words else (),
-        )
-
-    # --- what people write ------------------------------------------------------------------------
-
-    def _words(
+    def words(
         self, habit: str, invoices: list[_Invoice]
     ) -> tuple[tuple[str, ...], tuple[str, ...]]:
         chance, first = self._chance, invoices[0].item
@@ -660,6 +342,337 @@ class _Maker:
         return chance.choice([", ", " ", " + ", ";", " en ", "/ "]).join(numbers)
 
 
+class _Payments:
+    """How customers pay: lines of the firm's account, and what is meant by them."""
+
+    def __init__(self, seed: int, open_at_start: int, lines: int) -> None:
+        self._chance = random.Random(seed)  # noqa: S311 - no secret: the same year again
+        self._firm = _Firm(self._chance, customers=open_at_start // 5 + 1)
+        self._writer = _Writer(self._chance)
+        self._start, self._wanted = open_at_start, lines
+        self._lines_made = 0
+        self._day_lines: list[BankLine] = []
+        self._debited: list[tuple[BankLine, _Invoice]] = []
+        self._paid: list[tuple[_Invoice, BankLine]] = []
+        self._truth: dict[str, Truth] = {}
+
+    def _line(self, amount: Money, truth: Truth, **facts: object) -> BankLine:
+        self._lines_made += 1
+        key = f"{ACCOUNT}/{self._firm.day}/B{self._lines_made:06}"
+        line = BankLine(
+            key=f"{key}/0",
+            entry_key=key,
+            account=ACCOUNT,
+            booked_on=self._firm.day,
+            amount=amount,
+            **facts,
+        )
+        self._day_lines.append(line)
+        self._truth[line.key] = truth
+        return line
+
+    def _one(self) -> None:
+        self._pays(self._due(1))
+
+    def _several(self) -> None:
+        count = self._chance.choices([2, 3, 4, 5, 6, 8, 12], [45, 22, 12, 8, 6, 4, 3])[0]
+        self._pays(self._due(count))
+
+    def _due(self, count: int) -> list[_Invoice]:
+        """Invoices of one customer in one currency, the older ones likelier; fewer if there are no
+        more. Debited customers pay by debit only."""
+        pool = self._payable()
+        first = pool[int(len(pool) * self._chance.random() ** 1.7)]
+        others = [
+            item
+            for item in pool
+            if item.customer is first.customer
+            and item is not first
+            and item.item.company == first.item.company
+            and item.left == item.item.total.amount
+        ]
+        return [first, *others[: count - 1]]
+
+    def _payable(self) -> list[_Invoice]:
+        return [
+            item
+            for item in self._firm.open
+            if item.left > 0
+            and not item.customer.is_debited
+            and item.item.total.currency == "EUR"
+            and item.item.company == COMPANY
+        ]
+
+    def _pays(
+        self, invoices: list[_Invoice], amount: Decimal | None = None, kind: str = ""
+    ) -> None:
+        total = sum((item.left for item in invoices), _NONE)
+        paid = total if amount is None else amount
+        pays = [(item.item.move, Money(item.left, "EUR")) for item in invoices]
+        if amount is not None:
+            pays = [(invoices[0].item.move, Money(amount, "EUR"))]
+        if amount is None or amount >= total - Decimal("0.99"):
+            for item in invoices:
+                item.left = _NONE
+        else:
+            invoices[0].left -= amount
+        kind = kind or ("one" if len(invoices) == 1 else "several")
+        line = self._transfer(invoices, Money(paid, "EUR"), Truth(kind, tuple(pays)))
+        self._paid += [(item, line) for item in invoices[:1] if not item.left]
+
+    def _transfer(self, invoices: list[_Invoice], amount: Money, truth: Truth) -> BankLine:
+        customer = invoices[0].customer
+        habit = self._firm.pick(_HABITS) if self._chance.random() < 0.3 else customer.habit
+        if len(invoices) > 1 and habit in ("reference", "reference_in_text"):
+            habit = "printed"
+        references, texts = self._writer.words(habit, invoices)
+        customer.last_words = (references, texts)
+        kind = f"{truth.kind}: {habit}"
+        return self._line(
+            amount,
+            Truth(kind, truth.pays, truth.undoes, truth.about),
+            references=references,
+            texts=texts,
+            **self._payer(customer),
+        )
+
+    def _payer(self, customer: _Customer) -> dict[str, object]:
+        if customer.pays_through:
+            return {
+                "counterparty": customer.through_name,
+                "counterparty_iban": customer.pays_through,
+            }
+        name = customer.name.upper() if self._chance.random() < 0.4 else customer.name
+        if self._chance.random() < 0.1:
+            name = name[:12]  # Cut by the bank.
+        return {"counterparty": name, "counterparty_iban": self._chance.choice(customer.ibans)}
+
+    def _part(self) -> None:
+        invoice = self._due(1)[0]
+        share = self._chance.choice(
+            [Decimal("0.5"), Decimal("0.3"), Decimal("0.25"), Decimal("0.4")]
+        )
+        amount = (invoice.left * share).quantize(Decimal("0.01"))
+        self._pays([invoice], amount, "part")
+
+    def _short(self) -> None:
+        invoice = self._due(1)[0]
+        less = Decimal(self._chance.randrange(1, 99)) / 100
+        self._pays([invoice], invoice.left - less, "short")
+
+    def _over(self) -> None:
+        invoice = self._due(1)[0]
+        more = Decimal(self._chance.randrange(1, 99)) / 100
+        self._pays([invoice], invoice.left + more, "over")
+
+    def _much_over(self) -> None:
+        """A slip in the amount, far above: nothing that anybody should book alone."""
+        invoice = self._due(1)[0]
+        amount = Money(invoice.left * 10, "EUR")
+        self._transfer([invoice], amount, Truth("much_over", about=(invoice.item.move,)))
+
+    def _discount(self) -> None:
+        invoice = self._due(1)[0]
+        self._pays(
+            [invoice], (invoice.left * Decimal("0.98")).quantize(Decimal("0.01")), "discount"
+        )
+
+    def _twice(self) -> None:
+        """The same transfer again, days later: the money is the customer's."""
+        if not self._paid:
+            return
+        _, line = self._chance.choice(self._paid[-400:])
+        again = {
+            name: getattr(line, name)
+            for name in ("counterparty", "counterparty_iban", "references", "texts")
+        }
+        if any(again[name] for name in ("references", "texts")):
+            self._line(line.amount, Truth("twice"), **again)
+
+    def _old_words(self) -> None:
+        """The last transfer as a template: the amount is new, the words are not."""
+        invoice = self._due(1)[0]
+        words = invoice.customer.last_words
+        if words is None:
+            return self._one()
+        pays = ((invoice.item.move, Money(invoice.left, "EUR")),)
+        self._line(
+            Money(invoice.left, "EUR"),
+            Truth("old_words", pays),
+            references=words[0],
+            texts=words[1],
+            **self._payer(invoice.customer),
+        )
+        invoice.left = _NONE
+
+    def _other_currency(self) -> None:
+        """A dollar invoice, paid in euros."""
+        pool = [
+            item for item in self._firm.open if item.left > 0 and item.item.total.currency != "EUR"
+        ]
+        if not pool:
+            return
+        invoice = self._chance.choice(pool)
+        amount = Money((invoice.left * Decimal("0.91")).quantize(Decimal("0.01")), "EUR")
+        truth = Truth("other_currency", about=(invoice.item.move,))
+        line = self._transfer([invoice], amount, truth)
+        self._day_lines[-1] = line.replace(
+            original=Money(invoice.left, invoice.item.total.currency)
+        )
+        invoice.left = _NONE
+
+    def _debit(self) -> None:
+        pool = [
+            item
+            for item in self._firm.open
+            if item.left > 0
+            and item.customer.is_debited
+            and item.item.total.currency == "EUR"
+            and item.item.company == COMPANY
+        ]
+        if not pool:
+            return
+        invoice = self._chance.choice(pool)
+        amount = Money(invoice.left, "EUR")
+        line = self._line(
+            amount,
+            Truth("debit", ((invoice.item.move, amount),)),
+            end_to_end_id=invoice.item.ids[0],
+            counterparty=invoice.customer.name,
+            counterparty_iban=invoice.customer.ibans[0],
+            code="PMNT/IDDT/ESDD",
+        )
+        invoice.left = _NONE
+        self._debited.append((line, invoice))
+
+    def _returned(self) -> None:
+        """A debit of the last weeks comes back."""
+        if not self._debited:
+            return
+        line, invoice = self._debited.pop(self._chance.randrange(len(self._debited)))
+        invoice.left = line.amount.amount
+        self._line(
+            -line.amount,
+            Truth("returned", undoes=line.key),
+            end_to_end_id=line.end_to_end_id,
+            counterparty=line.counterparty,
+            counterparty_iban=line.counterparty_iban,
+            is_returned=True,
+            return_reason=self._chance.choice(["AM04", "AC04", "MD06"]),
+            code="PMNT/IDDT/UPDD",
+        )
+
+
+class _Account(_Payments):
+    """The whole account: what is beside the payments, and the statements, day by day."""
+
+    def year(self) -> Year:
+        days: list[Day] = []
+        balance = Money("100000.00", "EUR")
+        posted = [self._firm.post() for _ in range(self._start)]
+        sent: BankStatement | None = None
+        while self._lines_made < self._wanted:
+            self._day_lines = []
+            while len(self._day_lines) < 40 and self._lines_made < self._wanted:
+                self._something_happens()
+            lines = tuple(self._day_lines)
+            statement = BankStatement(
+                statement_id=f"ST-{len(days) + 1}",
+                account=ACCOUNT,
+                currency="EUR",
+                from_date=self._firm.day,
+                to_date=self._firm.day,
+                opening=balance,
+                closing=balance + Money.total((line.amount for line in lines), "EUR"),
+                lines=lines,
+            )
+            days.append(Day(tuple(posted), statement))
+            balance = statement.closing or balance
+            self._firm.open = [
+                item for item in self._firm.open if item.left or item.customer.is_debited
+            ]
+            if sent is not None and self._chance.random() < 0.03:
+                days.append(Day((), sent.replace(statement_id=f"ST-{len(days)}-again")))
+                self._lines_made += len(sent.lines)
+            sent = statement
+            self._firm.day += timedelta(1)
+            posted = [self._firm.post() for _ in range(self._chance.randrange(24, 36))]
+        return Year(tuple(days), self._truth)
+
+    def _something_happens(self) -> None:
+        event = self._firm.pick(_EVENTS)
+        happening: Callable[[], None] = getattr(self, f"_{event}")
+        happening()
+
+    def _charges(self) -> None:
+        amount = Money(Decimal(-self._chance.randrange(50, 4000)) / 100, "EUR")
+        self._line(amount, Truth("charges"), texts=("account charges",), code="ACMT/MDOP/CHRG")
+
+    def _supplier(self) -> None:
+        amount = Money(Decimal(-self._chance.randrange(2000, 900000)) / 100, "EUR")
+        number = self._chance.choice(
+            [f"INV/2026/{self._chance.randrange(1, 3000):05}", "rent", "lease 11"]
+        )
+        self._line(
+            amount,
+            Truth("supplier"),
+            counterparty=self._chance.choice(_SUPPLIERS),
+            counterparty_iban=self._firm.iban(),
+            texts=(number,),
+            code="PMNT/ICDT/ESCT",
+        )
+
+    def _refund(self) -> None:
+        """We pay a customer back, naming the invoice: the sign is the other way round."""
+        if not self._paid:
+            return
+        invoice, line = self._chance.choice(self._paid[-400:])
+        self._line(
+            -line.amount,
+            Truth("refund"),
+            counterparty=invoice.customer.name,
+            counterparty_iban=invoice.customer.ibans[0],
+            texts=(f"refund {invoice.item.number}",),
+            code="PMNT/ICDT/ESCT",
+        )
+
+    def _wrong_sign(self) -> None:
+        """A debit that names an open invoice of a customer, as a slip in an order of ours does."""
+        invoice = self._due(1)[0]
+        self._line(
+            Money(-invoice.left, "EUR"),
+            Truth("wrong_sign", about=(invoice.item.move,)),
+            texts=(invoice.item.number,),
+            **self._payer(invoice.customer),
+        )
+
+    def _stranger(self) -> None:
+        """Somebody else's money: an amount that an invoice of ours may have, their own words."""
+        likely = self._chance.choice(self._payable())
+        amount = (
+            likely.left
+            if self._chance.random() < 0.5
+            else Decimal(self._chance.randrange(1, 90) * 25)
+        )
+        words = self._chance.choice(
+            [
+                "rent november",
+                f"invoice {self._chance.randrange(100, 9999)}",
+                "",
+                "refund tax 2025",
+                f"2026/{self._chance.randrange(1, 3000)}",
+                f"ticket {self._chance.randrange(10**8)}",
+            ]
+        )
+        self._line(
+            Money(amount, "EUR"),
+            Truth("stranger"),
+            counterparty=self._chance.choice(_STRANGERS),
+            counterparty_iban=self._firm.iban(),
+            texts=(words,) if words else (),
+        )
+
+
 _HABITS = {
     "reference": 36,
     "reference_in_text": 7,
@@ -696,4 +709,4 @@ _EVENTS = {
 
 def year(seed: int, *, open_invoices: int, lines: int) -> Year:
     """A year with so many invoices open at its start and at least so many lines."""
-    return _Maker(seed, open_invoices, lines).year()
+    return _Account(seed, open_invoices, lines).year()

@@ -82,7 +82,7 @@ class Rule(StrEnum):
     END_TO_END_ID = "end_to_end_id"
     """The id that our own direct debit or payment link carried."""
     NUMBER = "number"
-    """Invoice numbers in the text."""
+    """Invoice numbers in the text; short ones of a payer who is known."""
     NUMBER_MISSPELT = "number_misspelt"
     """An invoice number with one slip, of a payer who is known, and its exact amount."""
     KNOWN_IBAN = "known_iban"

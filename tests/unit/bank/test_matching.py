@@ -86,6 +86,13 @@ def test_a_structured_reference_is_certain_whoever_pays(facts: dict[str, Any]) -
     assert found.rule is Rule.REFERENCE
 
 
+def test_what_is_certain_counts_alone_if_it_has_the_amount() -> None:
+    both: dict[str, Any] = {"references": (REFERENCE,), "texts": ("INV/2026/00013",)}
+    assert parts(match(line("1210.00", **both), ledger(), POLICY)) == {11: "1210.00"}
+    assert parts(match(line("1660.00", **both), ledger(), POLICY)) == {11: "1210.00", 13: "450.00"}
+    assert_parked(match(line("1500.00", **both), ledger(), POLICY), "payment_amount_differs")
+
+
 def test_an_end_to_end_id_of_ours_is_certain() -> None:
     found = verdict("300.00", end_to_end_id="DD12")
     assert parts(found) == {12: "300.00"}
