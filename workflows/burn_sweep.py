@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
         ProjectBurn,
     )
     from workflows import options
-    from workflows.sweeps import AT_ONCE, in_time, is_time_up, signalled
+    from workflows.sweeps import AT_ONCE, is_time_up, signalled
 
 BURN_REQUESTED = "burn_requested"
 SWEEP = "the daily sweep"
@@ -44,7 +44,7 @@ class BurnSweepWorkflow:
             page = await workflow.execute_activity_method(
                 OdooBurn.read_portfolio,
                 PortfolioRequest(after=progress.after),
-                **in_time(config, progress.began_at),
+                **config,
             )
             news = [item for item in page.projects if is_news(progress.before, item)]
             result.signalled += sum(await asyncio.gather(*map(self._signal, news)))

@@ -107,7 +107,7 @@ class OdooSweepWorkflow:
         is_first = progress is None
         while True:
             try:
-                changes = await self._read(window, began_at)
+                changes = await self._read(window, None if is_first else began_at)
             except ActivityError as error:
                 if is_first or is_cancelled_exception(error):
                     raise
@@ -175,7 +175,7 @@ class OdooSweepWorkflow:
         if watermark > self._before.watermark:
             self._result.watermark, self._result.marked_at = watermark, workflow.now()
 
-    async def _read(self, window: SweepWindow, began_at: datetime) -> OdooChanges:
+    async def _read(self, window: SweepWindow, began_at: datetime | None) -> OdooChanges:
         summary = f"changes since {window.since:%Y-%m-%d %H:%M}"
         config = in_time(options.odoo_finance(summary, options.Urgency.AWAITED), began_at)
         return await workflow.execute_activity_method(OdooSweeps.read_changes, window, **config)
@@ -311,10 +311,12 @@ def is_time_up(began_at: datetime) -> bool:
     return limit is not None and workflow.now() - began_at >= limit * 2 / 3
 
 
-def in_time(config: ActivityConfig, began_at: datetime) -> ActivityConfig:
-    """What a remote does not answer before its sweep is ended by force, the next sweep asks for."""
+def in_time(config: ActivityConfig, began_at: datetime | None) -> ActivityConfig:
+    """What a remote does not answer before its sweep is ended by force, the next sweep asks for. A
+    sweep that has read nothing yet (None) waits for the remote as long as it may: it loses nothing
+    by its end."""
     limit = workflow.info().execution_timeout
-    if limit is None:
+    if limit is None or began_at is None:
         return config
     left = began_at + limit * 5 / 6 - workflow.now()
     return {**config, "schedule_to_close_timeout": max(left, _LEAST)}
@@ -348,7 +350,7 @@ class CrmSweepWorkflow:
             won = await workflow.execute_activity_method(
                 CrmActivities.won_deals,
                 WonDealsRequest(system=sweep.system, since=since, after=after),
-                **in_time(config, progress.began_at),
+                **in_time(config, progress.began_at if progress.pages else None),
             )
             return FoundPage([_found(sweep, deal) for deal in won.deals], won.as_of, won.next)
 

@@ -551,6 +551,7 @@ def test_a_sweep_ends_by_itself_before_its_schedule_ends_it(
     assert sweeping_module.is_time_up(began_at) is is_up
     config = workflow.ActivityConfig(schedule_to_close_timeout=timedelta(hours=2))
     assert sweeping_module.in_time(config, began_at)["schedule_to_close_timeout"] == left
+    assert sweeping_module.in_time(config, None) == config
 
 
 def test_what_was_read_late_enough_is_not_read_once_more() -> None:
