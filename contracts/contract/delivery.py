@@ -130,7 +130,7 @@ def _with_shown(state: ContractState, key: str, mark: Mark) -> ContractState:
 
 
 def _is_otherwise(known: MilestoneProgress, mark: Mark) -> bool:
-    """Whether a mark differs from what is known; where that is nothing, it is to be set anew."""
+    """Whether a mark differs from what is known; where that is nothing, it is to be set again."""
     return known.marked_in_odoo is (not isinstance(mark, MilestoneReachedInOdoo))
 
 

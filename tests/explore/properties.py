@@ -305,7 +305,7 @@ def parks_with_both_values(before: World, after: World, who: int, result: Result
 
 def shown_as_looked_up(after: World, action: Action) -> None:
     """What was looked up in Odoo is what the contract takes it to show from then on; or it is to be
-    set anew."""
+    set again."""
     if action.kind != delivery.LOOK_UP:
         return
     shown = after.contract.odoo.milestone_ids[action.subject]

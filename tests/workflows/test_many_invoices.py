@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from tests.temporal import end_all, new_namespace
 from tests.workflows.test_long_lives import many_milestones
 from tests.world import ANA, PETRA, World, eur, odoo_invoices
 from workers import worker
+from workflows import options
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1_200)]
 
@@ -36,14 +38,17 @@ _WITHIN_SECONDS = 300
 
 @pytest.fixture
 async def world(temporal: WorkflowEnvironment, odoo_server: OdooServer) -> AsyncIterator[World]:
-    """A worker as in production, outside the sandbox, in a namespace of its own."""
+    """A worker as in production, outside the sandbox, in a namespace of its own; it may take longer
+    over a workflow task, since the tests and Odoo's stand-in are in its process."""
     skipper = TimeSkipper(await new_namespace(temporal.client, "many"), config=clock.BY_HAND)
     settings = settings_for(odoo_server)
     served = settings.worker.model_copy(update={"sandboxed": False})
     settings = settings.model_copy(update={"worker": served})
-    async with worker.running(skipper.client, settings):
-        yield World(client=skipper.client, time=skipper, server=odoo_server)
-        await end_all(skipper.client)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(options, "TASK_TIMEOUT", timedelta(seconds=60))
+        async with worker.running(skipper.client, settings):
+            yield World(client=skipper.client, time=skipper, server=odoo_server)
+            await end_all(skipper.client)
 
 
 class Large:
