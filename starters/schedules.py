@@ -95,7 +95,8 @@ class Sweep:
         """How long it may last. One that hangs, as where the release it began with is gone, would
         hold up all that follow: they never run beside each other. Nothing is lost by its end, the
         next starts from the same watermark. Where that is long in coming, it waits for a remote
-        that is away instead."""
+        that is away instead. One that only takes long ends by itself before, and the next goes on
+        (`workflows.sweeps.is_time_up`)."""
         return max(self.every, _MAY_LAST)
 
 

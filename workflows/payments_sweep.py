@@ -12,10 +12,10 @@ with workflow.unsafe.imports_passed_through():
     from activities.processors import EventsRequest, ProcessorActivities
     from contracts.events import ForPayment, InboundEvent
     from contracts.processors import Change
-    from contracts.sweeps import ConnectorSweep, ConnectorSweepResult
+    from contracts.sweeps import ConnectorSweep, ConnectorSweepProgress, ConnectorSweepResult
     from workflows import options
     from workflows.received import receive
-    from workflows.sweeps import Found, FoundPage, looked_through
+    from workflows.sweeps import Found, FoundPage, in_time, looked_through
 
 
 @workflow.defn
@@ -25,11 +25,13 @@ class PaymentsSweepWorkflow:
 
     @workflow.run
     async def run(self, sweep: ConnectorSweep) -> ConnectorSweepResult:
-        async def read(since: datetime, after: str) -> FoundPage:
+        async def read(progress: ConnectorSweepProgress) -> FoundPage:
+            since, after = progress.since, progress.after
+            config = options.payments(f"events since {since:%Y-%m-%d %H:%M}")
             page = await workflow.execute_activity_method(
                 ProcessorActivities.changed_payments,
                 EventsRequest(system=sweep.system, since=since, after=after),
-                **options.payments(f"events since {since:%Y-%m-%d %H:%M}"),
+                **in_time(config, progress.began_at),
             )
             found = [_found(sweep.system, item) for item in page.changes]
             return FoundPage(found, page.as_of, page.next)

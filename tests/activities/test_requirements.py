@@ -302,21 +302,39 @@ def _settle(firm: Firm, recorder: Recorder) -> None:
     request = ReconcileRequest(invoice_id=first.invoice_id, credit_note_id=back.invoice_id)
     firm.payments.reconcile_credit(request)
     third = firm.posted(made, _numbered(made, 3))
-    firm.write_offs.write_off(
-        WriteOffRequest(
-            legal_entity=made.contract.legal_entity,
-            contract_id=made.contract.contract_id,
-            number=3,
-            key="1",
-            invoice_id=third.invoice_id,
-            company_id=made.company,
-            account_code="650000",
-            amount=Money("1.00", "EUR"),
-            reason="Lost",
-            written_off_on=INVOICE_ON,
-        )
+    lost = WriteOffRequest(
+        legal_entity=made.contract.legal_entity,
+        contract_id=made.contract.contract_id,
+        number=3,
+        key="1",
+        invoice_id=third.invoice_id,
+        company_id=made.company,
+        account_code="650000",
+        amount=Money("1.00", "EUR"),
+        reason="Lost",
+        written_off_on=INVOICE_ON,
     )
+    firm.write_offs.write_off(lost)
     assert firm.balance(third.invoice_id).written_off == Money("1.00", "EUR")
+    _give_up(firm, made, lost.model_copy(update={"key": "2"}))
+
+
+def _give_up(firm: Firm, made: Ordered, lost: WriteOffRequest) -> None:
+    """Odoo has drafts of a payment and a write-off that are given up."""
+    memo, invoice = unique("pay"), lost.invoice_id
+    draft = {"memo": memo, "payment_type": "inbound", "partner_id": made.partner, "amount": 1.0}
+    firm.odoo.create("account.payment", [{**draft, "invoice_ids": [[6, 0, [invoice]]]}])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(entries, "post", _does_not_answer)
+        with pytest.raises(ConnectionError):
+            firm.write_offs.write_off(lost)
+    discard = DiscardRequest(origin=made.invoice_origin(lost.number), invoice_id=invoice)
+    for given_up in ({"payment": memo}, {"write_off": lost.key}):
+        firm.invoices.discard_draft(discard.model_copy(update=given_up))
+
+
+def _does_not_answer(*_: object) -> None:
+    raise ConnectionError("nobody answers")
 
 
 def _process(firm: Firm) -> None:

@@ -42,6 +42,7 @@ from contracts.invoice.content import approval_hash
 from contracts.invoice.messages import (
     ContractRenewed,
     CreditApplied,
+    CreditRequested,
     HoldChange,
     InvoiceBalance,
     PaymentNotice,
@@ -111,6 +112,8 @@ def comes_too_late(world: World, who: int, message: Any) -> bool:
     state = world.state_of(who)
     if who != CONTRACT or state.stage is not ContractStage.CLOSED:
         return False
+    if isinstance(message, CreditRequested):
+        return True
     if isinstance(message, MilestoneReached) and message.milestone not in state.milestones:
         return False
     is_fact = isinstance(
@@ -130,12 +133,9 @@ def _unreached(state: ContractState, message: MilestoneUnreached) -> bool:
 
 
 def _signature_is_known(state: ContractState, message: SignatureReported) -> bool:
-    """It was reported, or something newer of an envelope was."""
+    """It was reported, or something newer of the envelope was."""
     signature = state.signature
-    if message in (signature.reported, signature.late):
-        return True
-    known = signature.envelope
-    return known is not None and message.envelope.changed_at < known.changed_at
+    return message == signature.late or signature.with_report(message) == signature
 
 
 def _of_odoo(state: ContractState, milestone_id: int) -> list[MilestoneProgress]:
