@@ -31,6 +31,10 @@ from tests.odoo.helpers import COMPANY, UK
 from tests.servers import OdooServer
 from tests.world import unique
 
+in_the_stand_in = pytest.mark.parametrize(
+    "odoo_server", ["sandbox"], indirect=True, scope="session"
+)
+"""The real Odoo is asked where it may differ; each such test takes seconds there."""
 ITEM = ("USAGE", "10", "10.00")
 ON = date(2026, 5, 2)
 
@@ -71,6 +75,7 @@ def booked(odoo: OdooClient, reference: str) -> list[dict[str, Any]]:
     return odoo.search_read("account.payment", [("memo", "=", reference)], fields)
 
 
+@in_the_stand_in
 def test_a_payment_goes_to_the_account_of_its_journal(
     odoo: OdooClient, books: ClearingBooks
 ) -> None:
@@ -107,6 +112,7 @@ def test_what_undoes_a_payment_opens_the_invoice_by_it_once(
     assert made.standing(invoice) == (40.0, "partial")
 
 
+@in_the_stand_in
 def test_what_was_paid_too_much_pays_what_is_left(odoo: OdooClient, books: ClearingBooks) -> None:
     made = engagement(odoo, "USAGE")
     invoice = made.invoice(ITEM)
@@ -115,6 +121,7 @@ def test_what_was_paid_too_much_pays_what_is_left(odoo: OdooClient, books: Clear
     assert made.standing(invoice) == (0.0, "paid")
 
 
+@in_the_stand_in
 @pytest.mark.parametrize("lost", ["action_post", "remove_move_reconcile", "js_assign"])
 def test_a_reversal_that_a_killed_worker_left_is_finished(
     odoo: OdooClient, books: ClearingBooks, monkeypatch: pytest.MonkeyPatch, lost: str
@@ -143,6 +150,7 @@ def test_a_reversal_that_a_killed_worker_left_is_finished(
     assert made.standing(invoice) == (40.0, "partial")
 
 
+@in_the_stand_in
 def test_a_payment_that_odoo_does_not_have_cannot_be_undone(
     odoo: OdooClient, books: ClearingBooks
 ) -> None:
@@ -153,6 +161,7 @@ def test_a_payment_that_odoo_does_not_have_cannot_be_undone(
     assert refused.value.detail.code == "payment_missing"
 
 
+@in_the_stand_in
 def test_a_journal_that_odoo_does_not_have_is_named(odoo: OdooClient) -> None:
     made = engagement(odoo, "USAGE")
     payment = PaymentReceived(
@@ -201,6 +210,7 @@ def test_a_payout_is_one_entry_of_net_and_fees(
     assert moved[CLEARING] == -moved[FEES] < 0
 
 
+@in_the_stand_in
 def test_another_company_has_books_of_its_own(odoo_server: OdooServer, odoo: OdooClient) -> None:
     admin = odoo_server.client("admin")
     books = clearing_books(admin, UK)
@@ -214,7 +224,8 @@ def test_another_company_has_books_of_its_own(odoo_server: OdooServer, odoo: Odo
     assert made.standing(invoice)[0] == 100.0
 
 
-def test_an_entry_that_is_reconciled_otherwise_is_told_of(
+@in_the_stand_in
+def test_a_second_payment_of_what_is_paid_is_refused_and_parks(
     odoo: OdooClient, books: ClearingBooks
 ) -> None:
     """A second payment of what is paid already is refused by Odoo, and parks."""
